@@ -1,0 +1,1 @@
+//! millpond: a decentralised event log for shop floors.
