@@ -1,1 +1,6 @@
 //! millpond: a decentralised event log for shop floors.
+
+mod error;
+pub mod event;
+
+pub use error::{Error, ErrorKind, Result};

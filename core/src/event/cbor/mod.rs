@@ -1,0 +1,19 @@
+//! Payloads: one CBOR value each (RFC 8949) in its one deterministic encoding (§4.2.1).
+//!
+//! The subset is what every language has a natural value for: null, booleans, integers of 64 bits
+//! (from −2^63 to 2^64 − 1), finite floats, text, bytes, arrays, and maps with text keys. Refused:
+//! tags, undefined and other simple values, indefinite lengths, NaN, infinities, duplicate keys,
+//! other keys than text, nesting beyond `NESTING_MAX`.
+//!
+//! One decoder: everything that reads payload bytes goes through [`Reader`], which takes nothing and
+//! allocates nothing on the word of a claimed length. Begin with [`Value`]; shells that build their
+//! own objects use [`Reader`] and [`Writer`] directly.
+
+mod reader;
+mod value;
+mod writer;
+
+pub use reader::{Item, Reader, check};
+pub use value::{Integer, Value};
+pub use writer::Writer;
+pub(crate) use writer::check_size;

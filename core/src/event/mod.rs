@@ -1,0 +1,32 @@
+//! The data model: what an event is, who wrote it, where it stands, and its one form as bytes.
+//!
+//! Not here: what an event means to an application, where it is kept (`log`), how it travels
+//! (`sync`). No I/O, no clock, no imports of other rooms.
+//! Rule: bytes from a peer, a disk or a caller are refused with an error; they never panic, hang, or
+//! make us allocate more than they are long.
+//! Begin with [`Event`] and [`Record`]; [`SignedHead`] says why a receiver believes them.
+
+pub mod cbor;
+mod chain;
+pub mod codec;
+#[allow(clippy::module_inception)] // One public type per file, named after it.
+mod event;
+mod ids;
+pub mod limits;
+mod offset_map;
+mod position;
+mod range;
+mod record;
+mod tag;
+
+pub use chain::{Chain, Leaf, NodeKey, SignedHead, SwarmSecret};
+pub use event::{Event, EventKind, NewEvent, Payload};
+pub use ids::{AppId, NodeId, StreamId, SwarmId, hex};
+pub use offset_map::OffsetMap;
+pub use position::{EventKey, Lamport, Offset, WallTime};
+pub use range::{EventRange, SealRule, StreamEnd};
+pub use record::{Header, Record};
+pub use tag::{Tag, TagSet};
+
+#[cfg(test)]
+mod tests;

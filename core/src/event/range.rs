@@ -1,0 +1,175 @@
+//! Consecutive events of one stream with the head that vouches for them: the unit that syncs.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::chain::{Chain, SignedHead};
+use crate::event::codec::{Reader, put_varint};
+use crate::event::ids::{StreamId, SwarmId};
+use crate::event::limits::{BLOCK_BYTES_SEAL, BLOCK_EVENTS_MAX, RECORD_BYTES_MAX};
+use crate::event::position::Lamport;
+use crate::event::record::Record;
+use bytes::Bytes;
+
+/// Where blocks end: after `BLOCK_EVENTS_MAX` events, or with the event that brings a block's
+/// records to `BLOCK_BYTES_SEAL` bytes.
+///
+/// A deterministic function of the stream, so every node cuts the same blocks. The author signs a
+/// head at each end of a block and at the end of each commit; every node keeps the former and the
+/// latest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SealRule {
+    events: u64,
+    bytes: usize,
+}
+
+impl SealRule {
+    /// The rule at the start of a block.
+    pub const fn new() -> SealRule {
+        SealRule { events: 0, bytes: 0 }
+    }
+
+    /// Counts one more record of the block; true when the block ends with it. The next record then
+    /// starts the next block.
+    pub fn push(&mut self, record_bytes: usize) -> bool {
+        self.events += 1;
+        self.bytes += record_bytes;
+        let sealed = self.events == BLOCK_EVENTS_MAX || self.bytes >= BLOCK_BYTES_SEAL;
+        if sealed {
+            *self = SealRule::new();
+        }
+        sealed
+    }
+
+    /// Events counted since the block began: 0 to `BLOCK_EVENTS_MAX` − 1.
+    pub const fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Record bytes counted since the block began.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// What we hold of a stream, as far as the next range must fit on: count, chain and lamport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamEnd {
+    /// Number of events.
+    pub count: u64,
+    /// The chain after the last of them.
+    pub chain: Chain,
+    /// The lamport of the last of them; zero when there is none.
+    pub lamport: Lamport,
+}
+
+impl StreamEnd {
+    /// The end of a stream that has no events yet.
+    pub fn empty(swarm: &SwarmId, stream: &StreamId) -> StreamEnd {
+        StreamEnd { count: 0, chain: Chain::start(swarm, stream), lamport: Lamport::ZERO }
+    }
+}
+
+impl From<&SignedHead> for StreamEnd {
+    fn from(head: &SignedHead) -> StreamEnd {
+        StreamEnd { count: head.count, chain: head.chain, lamport: head.lamport }
+    }
+}
+
+/// Consecutive events of one stream, from `first` to exactly `head.count`, inside one block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventRange {
+    /// Offset of the first record.
+    pub first: u64,
+    /// 1 to `BLOCK_EVENTS_MAX` records.
+    pub records: Vec<Record>,
+    /// The author's word for everything up to the end of this range.
+    pub head: SignedHead,
+}
+
+impl EventRange {
+    /// Whose events.
+    pub fn stream(&self) -> StreamId {
+        self.head.stream
+    }
+
+    /// Appends the byte form: the head, the number of records, the records. `first` follows from
+    /// the head's count.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let bytes: usize = self.records.iter().map(|record| record.as_bytes().len()).sum();
+        out.reserve(SignedHead::BYTES + 2 + bytes);
+        out.extend_from_slice(&self.head.to_bytes());
+        put_varint(out, self.records.len() as u64);
+        self.records.iter().for_each(|record| out.extend_from_slice(record.as_bytes()));
+    }
+
+    /// Reads what [`EventRange::encode`] wrote, sharing `bytes`, and checks every record's form.
+    /// Chain and signature are not verified.
+    ///
+    /// # Errors
+    /// `corrupt`, `limit_exceeded` or `invalid_argument`: the bytes are not a range.
+    pub fn decode(bytes: &Bytes) -> Result<EventRange> {
+        let mut reader = Reader::new(bytes);
+        let head = SignedHead::read(&mut reader)?;
+        let count = reader.varint_max(BLOCK_EVENTS_MAX, "the number of events in a range")?;
+        if count == 0 || count > head.count {
+            let message = format!("a range holds {count} events of {}", head.count);
+            return Err(Error::new(ErrorKind::Corrupt, message));
+        }
+        let mut rest = bytes.slice(bytes.len() - reader.rest().len()..);
+        if rest.len() > BLOCK_BYTES_SEAL + RECORD_BYTES_MAX {
+            let message = format!("a range has {} bytes, more than a block", rest.len());
+            return Err(Error::new(ErrorKind::LimitExceeded, message));
+        }
+        let mut records = Vec::new();
+        for _ in 0..count {
+            records.push(Record::take(&mut rest)?);
+        }
+        Reader::new(&rest).finish()?;
+        Ok(EventRange { first: head.count - count, records, head })
+    }
+
+    /// Checks that this range goes on exactly where `before` ends: offsets, rising lamports, the
+    /// chain, and the author's signature.
+    ///
+    /// # Errors
+    /// `peer_misbehaved` with reason `forged`, `lamport_order` or `gap`: it does not.
+    pub fn verify(&self, swarm: &SwarmId, before: &StreamEnd) -> Result<()> {
+        self.verify_chain(before)?;
+        self.head.verify(swarm)
+    }
+
+    /// As [`EventRange::verify`], without the signature: for a head that was verified before.
+    ///
+    /// # Errors
+    /// As [`EventRange::verify`].
+    pub fn verify_chain(&self, before: &StreamEnd) -> Result<()> {
+        let stream = self.stream();
+        if self.first != before.count || self.first + self.records.len() as u64 != self.head.count {
+            let message = format!(
+                "events {}..{} of stream {stream} do not follow the {} held",
+                self.first, self.head.count, before.count
+            );
+            return Err(Error::new(ErrorKind::PeerMisbehaved, message).with_reason("gap"));
+        }
+        let (mut chain, mut lamport) = (before.chain, before.lamport);
+        for (record, offset) in self.records.iter().zip(self.first..) {
+            if record.lamport() <= lamport {
+                let message = format!(
+                    "event {offset} of stream {stream} has lamport {} after {lamport}",
+                    record.lamport()
+                );
+                let error = Error::new(ErrorKind::PeerMisbehaved, message);
+                return Err(error.with_reason("lamport_order"));
+            }
+            lamport = record.lamport();
+            chain = chain.extend(&record.leaf());
+        }
+        if chain == self.head.chain && lamport == self.head.lamport {
+            return Ok(());
+        }
+        let message = format!(
+            "events {}..{} of stream {stream} are not the ones its node signed",
+            self.first, self.head.count
+        );
+        Err(Error::new(ErrorKind::PeerMisbehaved, message).with_reason("forged"))
+    }
+}
