@@ -25,7 +25,7 @@ pub enum Item<'a> {
     Map(usize),
 }
 
-/// Walks over one value. After an `Array` or `Map`, call `next` for what is inside.
+/// Walks over one value. After an `Array` or `Map`, call `next_item` for what is inside.
 ///
 /// The claimed length of an array or map is never more than the bytes that are left, so it can be
 /// used to reserve memory.
@@ -61,7 +61,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// `invalid_argument`: the bytes are not one value of the subset in its deterministic encoding;
     /// the message names the byte position. `limit_exceeded`: nested too deep.
-    pub fn next(&mut self) -> Result<Option<Item<'a>>> {
+    pub fn next_item(&mut self) -> Result<Option<Item<'a>>> {
         if self.done {
             if self.position == self.bytes.len() {
                 return Ok(None);
@@ -240,10 +240,10 @@ impl<'a> Reader<'a> {
 /// Checks that `bytes` are exactly one value in its deterministic encoding.
 ///
 /// # Errors
-/// As [`Reader::next`].
+/// As [`Reader::next_item`].
 pub fn check(bytes: &[u8]) -> Result<()> {
     let mut reader = Reader::new(bytes);
-    while reader.next()?.is_some() {}
+    while reader.next_item()?.is_some() {}
     Ok(())
 }
 

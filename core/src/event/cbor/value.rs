@@ -107,12 +107,12 @@ impl Value {
     /// The value that `bytes` encode.
     ///
     /// # Errors
-    /// As [`Reader::next`].
+    /// As [`Reader::next_item`].
     pub fn decode(bytes: &[u8]) -> Result<Value> {
         let mut reader = Reader::new(bytes);
-        let first = reader.next()?.ok_or_else(incomplete)?;
+        let first = reader.next_item()?.ok_or_else(incomplete)?;
         let value = Value::read(first, &mut reader)?;
-        match reader.next()? {
+        match reader.next_item()? {
             None => Ok(value),
             Some(_) => Err(incomplete()),
         }
@@ -130,7 +130,7 @@ impl Value {
             Item::Array(count) => {
                 let mut values = Vec::new();
                 for _ in 0..count {
-                    let item = reader.next()?.ok_or_else(incomplete)?;
+                    let item = reader.next_item()?.ok_or_else(incomplete)?;
                     values.push(Value::read(item, reader)?);
                 }
                 Value::Array(values)
@@ -138,8 +138,10 @@ impl Value {
             Item::Map(count) => {
                 let mut pairs = BTreeMap::new();
                 for _ in 0..count {
-                    let Some(Item::Text(key)) = reader.next()? else { return Err(incomplete()) };
-                    let item = reader.next()?.ok_or_else(incomplete)?;
+                    let Some(Item::Text(key)) = reader.next_item()? else {
+                        return Err(incomplete());
+                    };
+                    let item = reader.next_item()?.ok_or_else(incomplete)?;
                     pairs.insert(key.to_owned(), Value::read(item, reader)?);
                 }
                 Value::Map(pairs)
