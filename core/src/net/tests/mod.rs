@@ -2,6 +2,7 @@
 
 mod bench;
 mod channel;
+mod finding;
 mod strangers;
 
 use crate::event::{NodeId, NodeKey};
