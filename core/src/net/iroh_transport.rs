@@ -91,6 +91,15 @@ impl IrohTransport {
     pub fn node_id(&self) -> NodeId {
         NodeId::from_bytes(*self.shared.endpoint.id().as_bytes())
     }
+
+    /// The port that it listens on for IPv4, and the one for IPv6; `None` without such a socket.
+    pub fn ports(&self) -> (Option<u16>, Option<u16>) {
+        let bound = self.shared.endpoint.bound_sockets();
+        let port = |v4: bool| {
+            bound.iter().find(|address| address.is_ipv4() == v4).map(|address| address.port())
+        };
+        (port(true), port(false))
+    }
 }
 
 impl Transport for IrohTransport {

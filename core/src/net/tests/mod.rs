@@ -1,8 +1,13 @@
 //! What the transport claims, shown over loopback.
 
+#[cfg(target_os = "linux")]
+mod alone;
 mod bench;
 mod channel;
+#[cfg(target_os = "linux")]
 mod finding;
+#[cfg(target_os = "linux")]
+mod silence;
 mod strangers;
 
 use crate::event::{NodeId, NodeKey};
