@@ -4,7 +4,7 @@
 //! or bounds memory.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::net::TransportOptions;
+use crate::net::{Bind, TransportOptions};
 use iroh::dns::DnsResolver;
 use iroh::endpoint::{
     BindOpts, IdleTimeout, PortmapperConfig, QuicTransportConfig, QuicTransportConfigBuilder,
@@ -49,11 +49,14 @@ pub(crate) async fn bind(options: &TransportOptions) -> Result<Endpoint> {
         .transport_config(channel(options.idle_timeout, 1)?)
         .alpns(vec![ALPN.to_vec()])
         .clear_ip_transports();
-    for address in &options.bind {
-        let optional = address.is_ipv6() && address.ip().is_unspecified();
-        let bind = BindOpts::default().set_is_required(!optional);
+    for bind in &options.bind {
+        let optional = bind.address.is_ipv6() && bind.address.ip().is_unspecified();
+        let mut how = BindOpts::default().set_is_required(!optional);
+        if let Some(prefix) = bind.network_prefix {
+            how = how.set_prefix_len(prefix).set_is_default_route(false);
+        }
         builder = builder
-            .bind_addr_with_opts(*address, bind)
+            .bind_addr_with_opts(bind.address, how)
             .map_err(|error| cannot_bind(&options.bind, &error))?;
     }
     builder.bind().await.map_err(|error| cannot_bind(&options.bind, &error))
@@ -86,7 +89,8 @@ fn channel(idle: Duration, streams: u32) -> Result<QuicTransportConfig> {
         .build())
 }
 
-fn cannot_bind(addresses: &[SocketAddr], error: &impl std::fmt::Display) -> Error {
+fn cannot_bind(binds: &[Bind], error: &impl std::fmt::Display) -> Error {
+    let addresses: Vec<SocketAddr> = binds.iter().map(|bind| bind.address).collect();
     let message = format!(
         "cannot listen on {addresses:?}: {error}. Choose another port, or 0 for any free one"
     );

@@ -3,8 +3,10 @@
 //! These tests run alone in a network namespace, where every packet can be counted.
 
 use super::alone::{alone, shell};
+use super::strangers::Stranger;
 use super::*;
 use crate::event::SwarmId;
+use crate::net::endpoint::ALPN;
 use crate::net::{Discovery, DiscoveryOptions};
 use std::net::UdpSocket;
 
@@ -128,4 +130,29 @@ fn a_shutdown_leaves_no_thread_and_no_socket() {
     println!("shutdown of two transports and a discovery took {:?}", begin.elapsed());
     drop((a, b, discovery));
     wait_until("threads and sockets are gone", || (count("task"), count("fd")) == before);
+}
+
+#[test]
+fn a_peer_cannot_make_us_send_beyond_the_network_we_are_bound_to() {
+    let name = "silence::a_peer_cannot_make_us_send_beyond_the_network_we_are_bound_to";
+    if !alone(name, NAMESPACE) {
+        return;
+    }
+    shell(OUTSIDE);
+    let here = SocketAddr::from(([10, 77, 0, 1], 0));
+    let mut options = TransportOptions::new(NodeKey::from_seed(&[76; 32]));
+    options.bind = vec![Bind { address: here, network_prefix: Some(24) }];
+    let peer = Peer::start_with(options);
+    let before = packets_sent("out");
+    // It says that it can also be reached at 192.0.2.55, and will be asked there.
+    let liar = Stranger::start_with(77, here, Some("192.0.2.55:9".parse().unwrap()));
+    peer.net.dial(liar.id(), liar.endpoint.bound_sockets());
+    let connection = liar.accept();
+    let (link, ..) = peer.connected();
+    peer.net.admit(link);
+    let dialled = liar.dial(&peer, ALPN).unwrap();
+    let quiet = Duration::from_secs(3);
+    while peer.inbox.recv_timeout(quiet).is_ok() {}
+    assert_eq!(packets_sent("out"), before, "packets left the network");
+    drop((connection, dialled));
 }
