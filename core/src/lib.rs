@@ -2,5 +2,7 @@
 
 mod error;
 pub mod event;
+#[cfg(feature = "net")]
+pub mod net;
 
 pub use error::{Error, ErrorKind, Result};
