@@ -2,5 +2,6 @@
 
 mod error;
 pub mod event;
+pub mod query;
 
 pub use error::{Error, ErrorKind, Result};
