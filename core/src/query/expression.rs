@@ -73,6 +73,11 @@ impl TagExpression {
         TagExpression(Ok(Node::Key(Comparison::Before, key)))
     }
 
+    /// Events with this key or a lesser one: `KEY <= key`.
+    pub fn through_key(key: EventKey) -> TagExpression {
+        TagExpression(Ok(Node::Key(Comparison::AtOrBefore, key)))
+    }
+
     /// Events whose recorded time is this one or later: `from(time)`.
     ///
     /// # Errors
@@ -87,6 +92,22 @@ impl TagExpression {
     /// `invalid_argument`: the time is not in the years 1970 to 9999 (UTC).
     pub fn to_time(time: WallTime) -> Result<TagExpression> {
         TagExpression::time(Comparison::Before, time)
+    }
+
+    /// Events whose recorded time is later: `TIME > time`.
+    ///
+    /// # Errors
+    /// `invalid_argument`: the time is not in the years 1970 to 9999 (UTC).
+    pub fn after_time(time: WallTime) -> Result<TagExpression> {
+        TagExpression::time(Comparison::After, time)
+    }
+
+    /// Events whose recorded time is this one or earlier: `TIME <= time`.
+    ///
+    /// # Errors
+    /// `invalid_argument`: the time is not in the years 1970 to 9999 (UTC).
+    pub fn through_time(time: WallTime) -> Result<TagExpression> {
+        TagExpression::time(Comparison::AtOrBefore, time)
     }
 
     /// Events that both expressions select: `&`.
