@@ -13,8 +13,7 @@ fn keys() -> impl Strategy<Value = EventKey> {
 }
 
 fn times() -> impl Strategy<Value = WallTime> {
-    prop_oneof![Just(0), 0_i64..4, Just(253_402_300_799_999_999)]
-        .prop_map(WallTime::from_micros)
+    prop_oneof![Just(0), 0_i64..4, Just(253_402_300_799_999_999)].prop_map(WallTime::from_micros)
 }
 
 fn apps() -> impl Strategy<Value = AppId> {
@@ -45,7 +44,8 @@ fn atoms() -> impl Strategy<Value = TagExpression> {
 fn queries() -> impl Strategy<Value = Query> {
     let trees = atoms().prop_recursive(6, 40, 4, |inner| {
         (vec(inner, 2..5), any::<bool>()).prop_map(|(parts, and)| {
-            let join = |left: TagExpression, right| if and { left.and(right) } else { left.or(right) };
+            let join =
+                |left: TagExpression, right| if and { left.and(right) } else { left.or(right) };
             parts.into_iter().reduce(join).unwrap()
         })
     });
