@@ -4,5 +4,6 @@ mod error;
 pub mod event;
 #[cfg(feature = "net")]
 pub mod net;
+pub mod query;
 
 pub use error::{Error, ErrorKind, Result};
