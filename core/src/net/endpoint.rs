@@ -4,14 +4,14 @@
 //! or bounds memory.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::net::{Bind, TransportOptions};
+use crate::net::TransportOptions;
 use iroh::dns::DnsResolver;
 use iroh::endpoint::{
     BindOpts, IdleTimeout, PortmapperConfig, QuicTransportConfig, QuicTransportConfigBuilder,
     VarInt, presets,
 };
 use iroh::{Endpoint, NetReportConfig, RelayMode, SecretKey};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// The application protocol in the TLS handshake: another version is refused there.
@@ -49,17 +49,28 @@ pub(crate) async fn bind(options: &TransportOptions) -> Result<Endpoint> {
         .transport_config(channel(options.idle_timeout, 1)?)
         .alpns(vec![ALPN.to_vec()])
         .clear_ip_transports();
-    for bind in &options.bind {
-        let optional = bind.address.is_ipv6() && bind.address.ip().is_unspecified();
-        let mut how = BindOpts::default().set_is_required(!optional);
-        if let Some(prefix) = bind.network_prefix {
-            how = how.set_prefix_len(prefix).set_is_default_route(false);
-        }
+    for address in &options.bind {
         builder = builder
-            .bind_addr_with_opts(bind.address, how)
+            .bind_addr_with_opts(*address, how_to_bind(address, options))
             .map_err(|error| cannot_bind(&options.bind, &error))?;
     }
     builder.bind().await.map_err(|error| cannot_bind(&options.bind, &error))
+}
+
+/// Confines what we begin to the network of `address`, where that network is known.
+fn how_to_bind(address: &SocketAddr, options: &TransportOptions) -> BindOpts {
+    let prefix = match address.ip() {
+        IpAddr::V4(ip) if ip.is_loopback() => Some(8),
+        IpAddr::V6(ip) if ip.is_loopback() => Some(128),
+        IpAddr::V4(_) => options.network_prefix_v4,
+        IpAddr::V6(_) => options.network_prefix_v6,
+    };
+    let optional = address.is_ipv6() && address.ip().is_unspecified();
+    let how = BindOpts::default().set_is_required(!optional);
+    match prefix {
+        Some(prefix) => how.set_prefix_len(prefix).set_is_default_route(false),
+        None => how,
+    }
 }
 
 /// The settings of a connection that we dial: the peer opens no stream at all.
@@ -89,8 +100,7 @@ fn channel(idle: Duration, streams: u32) -> Result<QuicTransportConfig> {
         .build())
 }
 
-fn cannot_bind(binds: &[Bind], error: &impl std::fmt::Display) -> Error {
-    let addresses: Vec<SocketAddr> = binds.iter().map(|bind| bind.address).collect();
+fn cannot_bind(addresses: &[SocketAddr], error: &impl std::fmt::Display) -> Error {
     let message = format!(
         "cannot listen on {addresses:?}: {error}. Choose another port, or 0 for any free one"
     );

@@ -92,13 +92,9 @@ impl IrohTransport {
         NodeId::from_bytes(*self.shared.endpoint.id().as_bytes())
     }
 
-    /// The port that it listens on for IPv4, and the one for IPv6; `None` without such a socket.
-    pub fn ports(&self) -> (Option<u16>, Option<u16>) {
-        let bound = self.shared.endpoint.bound_sockets();
-        let port = |v4: bool| {
-            bound.iter().find(|address| address.is_ipv4() == v4).map(|address| address.port())
-        };
-        (port(true), port(false))
+    /// What the sockets are bound to: an unspecified address stays one, with the port it got.
+    pub fn bound_addresses(&self) -> Vec<SocketAddr> {
+        self.shared.endpoint.bound_sockets()
     }
 }
 
@@ -144,6 +140,9 @@ impl Transport for IrohTransport {
         self.shared.silent.store(true, Ordering::Release);
         let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(runtime) = runtime else { return };
+        if deadline.is_zero() {
+            return end(runtime, until);
+        }
         for link in self.shared.links().values() {
             link.outbox.close(Closing::new(code::CLOSED, "the node is closing"));
         }

@@ -34,5 +34,5 @@ pub use close::{ClosedBy, code};
 pub use credit::Credit;
 pub use discovery::{Discovery, DiscoveryOptions};
 pub use iroh_transport::IrohTransport;
-pub use options::{Bind, TransportOptions};
+pub use options::TransportOptions;
 pub use transport::{ConnectionId, EventSink, NetEvent, Transport};

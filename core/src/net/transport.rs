@@ -121,6 +121,7 @@ pub trait Transport: Send + Sync {
     fn local_addresses(&self) -> Vec<SocketAddr>;
 
     /// Closes every connection and gives back every thread and socket. Events end at once. Takes
-    /// at most `deadline`; a second call does nothing.
+    /// at most `deadline`; a second call does nothing. A deadline of zero says no farewell: to the
+    /// peers it is a cable that was pulled.
     fn shutdown(&self, deadline: Duration);
 }

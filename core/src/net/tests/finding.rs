@@ -74,7 +74,7 @@ fn two_machines_on_a_network_without_a_way_out_find_each_other_and_talk() {
     ));
     let begin = Instant::now();
     let a = on_any_interface(84);
-    let (_discovery, heard) = seek(a.id, 1, a.net.ports().0.unwrap(), vec![]);
+    let (_discovery, heard) = seek(a.id, 1, a.port(), vec![]);
     let event = heard.recv_timeout(PATIENCE).unwrap();
     let NetEvent::Discovered { peer, addresses } = event else { panic!("{event:?}") };
     println!("found {addresses:?} after {:?}", begin.elapsed());
@@ -93,7 +93,7 @@ fn the_other_machine() {
     });
     shell("ip link set lo up; ip addr add 10.78.0.2/24 dev there; ip link set there up");
     let b = on_any_interface(85);
-    let (_discovery, _heard) = seek(b.id, 1, b.net.ports().0.unwrap(), vec![]);
+    let (_discovery, _heard) = seek(b.id, 1, b.port(), vec![]);
     let NetEvent::Connected { connection, .. } = b.next() else { panic!("connected") };
     b.net.send(connection, b.frame().0);
     assert_eq!(b.disconnected().1, Some(256));

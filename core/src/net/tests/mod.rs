@@ -11,7 +11,7 @@ mod silence;
 mod strangers;
 
 use crate::event::{NodeId, NodeKey};
-use crate::net::{Bind, ClosedBy, TransportOptions};
+use crate::net::{ClosedBy, TransportOptions};
 use crate::net::{ConnectionId, Credit, EventSink, IrohTransport, NetEvent, Transport};
 use bytes::Bytes;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -31,7 +31,7 @@ struct Peer {
 
 fn options(seed: u8) -> TransportOptions {
     let mut options = TransportOptions::new(NodeKey::from_seed(&[seed; 32]));
-    options.bind = vec![Bind::any((Ipv4Addr::LOCALHOST, 0).into())];
+    options.bind = vec![(Ipv4Addr::LOCALHOST, 0).into()];
     options
 }
 
@@ -54,6 +54,13 @@ impl Peer {
 
     fn addresses(&self) -> Vec<SocketAddr> {
         self.net.local_addresses()
+    }
+
+    /// The port it listens on for IPv4.
+    #[cfg(target_os = "linux")]
+    fn port(&self) -> u16 {
+        let bound = self.net.bound_addresses();
+        bound.iter().find(|address| address.is_ipv4()).expect("IPv4").port()
     }
 
     /// The next event that is not `Sent`.

@@ -38,7 +38,7 @@ fn a_working_day() {
     let peers = [71, 72]
         .map(|seed| Peer::start_with(TransportOptions::new(NodeKey::from_seed(&[seed; 32]))));
     let [a, b] = &peers;
-    let port = b.net.ports().0.unwrap();
+    let port = b.port();
     a.net.dial(b.id, vec![(Ipv4Addr::LOCALHOST, port).into()]);
     let ((here, ..), (there, ..)) = (a.connected(), b.connected());
     a.net.admit(here);
@@ -141,7 +141,8 @@ fn a_peer_cannot_make_us_send_beyond_the_network_we_are_bound_to() {
     shell(OUTSIDE);
     let here = SocketAddr::from(([10, 77, 0, 1], 0));
     let mut options = TransportOptions::new(NodeKey::from_seed(&[76; 32]));
-    options.bind = vec![Bind { address: here, network_prefix: Some(24) }];
+    options.bind = vec![here];
+    options.network_prefix_v4 = Some(24);
     let peer = Peer::start_with(options);
     let before = packets_sent("out");
     // It says that it can also be reached at 192.0.2.55, and will be asked there.
