@@ -65,8 +65,8 @@ pub enum NetEvent {
         connection: ConnectionId,
         /// Why, for people. Text from a peer is shortened and has no control characters.
         reason: String,
-        /// The close code, where one end closed it on purpose. The transport's own are in
-        /// [`code`](crate::net::code).
+        /// The close code, where one end closed it on purpose: `by` says which. The transport's
+        /// own are in [`code`](crate::net::code).
         code: Option<u32>,
         /// Which end closed it, or the network.
         by: ClosedBy,

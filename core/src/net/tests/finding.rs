@@ -74,6 +74,7 @@ fn two_machines_on_a_network_without_a_way_out_find_each_other_and_talk() {
     ));
     let begin = Instant::now();
     let a = on_any_interface(84);
+    assert_eq!(a.addresses(), [SocketAddr::from(([10, 78, 0, 1], a.port()))]);
     let (_discovery, heard) = seek(a.id, 1, a.port(), vec![]);
     let event = heard.recv_timeout(PATIENCE).unwrap();
     let NetEvent::Discovered { peer, addresses } = event else { panic!("{event:?}") };
