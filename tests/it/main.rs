@@ -1,0 +1,3 @@
+//! What we claim, proved: one module for each concern, one program for all of them.
+
+mod support;
