@@ -2,5 +2,6 @@
 
 mod error;
 pub mod event;
+pub mod sync;
 
 pub use error::{Error, ErrorKind, Result};
