@@ -32,6 +32,8 @@ mod status;
 mod streams;
 mod summary;
 mod swarm;
+#[cfg(test)]
+mod tests;
 
 pub use constants::{
     ALPN, EXPORTER_LABEL, SEND_QUEUE_BYTES_MAX, STRANGER_FRAME_BYTES_MAX, STREAMS_MAX,
