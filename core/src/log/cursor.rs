@@ -150,20 +150,27 @@ impl Cursor {
 
     /// The source whose match is next; it was peeked.
     fn next_turn(&mut self) -> Result<Option<usize>> {
-        match &mut self.turns {
-            Turns::NotBegun => unreachable!("begun before"),
-            Turns::Ascending(heap) => Ok(heap.peek().map(|Reverse((_, turn))| *turn)),
-            Turns::Descending(heap) => Ok(heap.peek().map(|(_, turn)| *turn)),
-            Turns::Stream(turn) => {
-                let shared = &self.handle.shared;
-                while let Some(source) = self.sources.get_mut(*turn) {
-                    if source.peek(shared, &self.filter, false)?.is_some() {
-                        return Ok(Some(*turn));
+        let shared = self.handle.shared.clone();
+        loop {
+            let turn = match &mut self.turns {
+                Turns::NotBegun => unreachable!("begun before"),
+                Turns::Ascending(heap) => heap.peek().map(|Reverse((_, turn))| *turn),
+                Turns::Descending(heap) => heap.peek().map(|(_, turn)| *turn),
+                Turns::Stream(turn) => {
+                    while let Some(source) = self.sources.get_mut(*turn) {
+                        if source.peek(&shared, &self.filter, false)?.is_some() {
+                            return Ok(Some(*turn));
+                        }
+                        source.rest();
+                        *turn += 1;
                     }
-                    source.rest();
-                    *turn += 1;
+                    return Ok(None);
                 }
-                Ok(None)
+            };
+            match turn {
+                // Its last turn ended with an error: it is not where it belongs yet.
+                Some(turn) if !self.sources[turn].is_peeked() => self.end_turn(&shared, turn)?,
+                turn => return Ok(turn),
             }
         }
     }

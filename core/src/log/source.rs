@@ -36,6 +36,11 @@ impl Source {
         Ok(self.peeked.map(key))
     }
 
+    /// Whether the next match is known; an error may have come between.
+    pub(super) fn is_peeked(&self) -> bool {
+        self.peeked.is_some()
+    }
+
     /// Takes the match that `peek` found, and its size in bytes.
     pub(super) fn take(&mut self, shared: &Shared) -> Result<(Event, usize)> {
         let (_, offset) = self.peeked.expect("peek goes before take");

@@ -36,3 +36,5 @@ pub use store_row::OpeningReason;
 
 #[cfg(test)]
 pub(crate) use file::{Operation, fault};
+#[cfg(test)]
+pub(crate) use store_row::raise_format_version;

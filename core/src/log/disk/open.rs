@@ -19,6 +19,7 @@ use super::tables::{DATA_NAME, Tables};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{NodeKey, StreamId};
 use crate::log::options::{LogOptions, invalid};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -264,8 +265,10 @@ fn apply_replay(state: &mut State, replay: Replay) -> Result<()> {
             let error = error.in_context(format_args!("journal record {index}"));
             Error::new(ErrorKind::Corrupt, error.message())
         })?;
+        let mut ends = BTreeMap::new();
         for range in &body.ranges {
-            let held = state.streams.get(&range.stream()).map_or(0, |stream| stream.head.count);
+            let before = state.durable.count(&range.stream());
+            let held = ends.insert(range.stream(), range.head.count).unwrap_or(before);
             if range.first != held {
                 let message = format!(
                     "journal record {index} continues stream {} at {}, which has {held} events",
@@ -306,4 +309,21 @@ fn read_fingerprint(path: &Path) -> Result<Fingerprint> {
     let machine = machine.trim();
     let machine = if machine.len() <= 64 { machine.to_owned() } else { String::new() };
     Ok(Fingerprint { inode, born, machine })
+}
+
+#[cfg(test)]
+impl Shared {
+    /// Ends as `kill -9` would after the last sync: nothing is moved to the tables.
+    pub(crate) fn abandon(&self) {
+        self.queue().closing = true;
+        self.queued.notify_all();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        self.wait_for_threads(1, deadline).unwrap();
+        lock(&self.checkpoints).stop = true;
+        self.checkpoint_moved.notify_all();
+        self.wait_for_threads(2, deadline).unwrap();
+        self.closed.store(true, Ordering::Release);
+        self.tables.close();
+        lock(&self.lock).take();
+    }
 }

@@ -142,3 +142,17 @@ impl OpeningReason {
         }
     }
 }
+
+/// Writes the row as a later version would, which this one cannot read.
+#[cfg(test)]
+pub(crate) fn raise_format_version(shared: &super::shared::Shared) {
+    let raise = shared.tables.write(|opened, transaction| {
+        let value = opened.settings.get(transaction, STORE_ROW_KEY)?.expect("written at open");
+        let mut content = checked(STORE_ROW_KEY, value)?.to_vec();
+        content[8..12].copy_from_slice(&(FORMAT_VERSION + 1).to_le_bytes());
+        content[12..16].copy_from_slice(&(FORMAT_VERSION + 1).to_le_bytes());
+        let value = with_checksum(STORE_ROW_KEY, &content);
+        Ok(opened.settings.put(transaction, STORE_ROW_KEY, &value)?)
+    });
+    raise.expect("the store is open");
+}

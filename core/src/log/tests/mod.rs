@@ -1,6 +1,9 @@
 //! The log from outside: what it promises, against a naive model where one fits.
 
 mod basics;
+mod faults;
+mod model;
+mod recovery;
 
 use super::{AppendOptions, Appended, CursorOptions, Log, LogOptions};
 use crate::event::cbor::Value;
@@ -86,4 +89,10 @@ pub(super) fn close(log: Log) {
 
 pub(super) fn everything() -> OffsetMap {
     OffsetMap::new()
+}
+
+/// Leaves the store as `kill -9` would after the last sync.
+pub(super) fn abandon(log: Log) {
+    log.shared().abandon();
+    log.close(Duration::from_secs(30)).unwrap();
 }
