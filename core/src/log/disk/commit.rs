@@ -98,7 +98,7 @@ impl Shared {
                 return Ok(());
             }
             drop(queue);
-            self.commit_waiting(lock(&self.committer));
+            self.commit_waiting(self.committer()?);
         }
     }
 
@@ -117,14 +117,17 @@ impl Shared {
             }
             let last = queue.closing && queue.requests.is_empty();
             drop(queue);
+            let Ok(mut committer) = self.committer() else { return self.refuse_all() };
             if last {
-                let _ = lock(&self.committer).sync(self);
+                if let Err(error) = committer.verify(self).and_then(|()| committer.sync(self)) {
+                    self.note_trouble(&error);
+                }
                 return;
             }
-            self.commit_waiting(lock(&self.committer));
+            self.commit_waiting(committer);
             let due = self.queue().sync_at.is_some_and(|at| at <= Instant::now());
             if due {
-                let mut committer = lock(&self.committer);
+                let Ok(mut committer) = self.committer() else { return self.refuse_all() };
                 let synced = committer.verify(self).and_then(|()| committer.sync(self));
                 if let Err(error) = synced {
                     self.note_trouble(&error);
@@ -157,6 +160,24 @@ impl Shared {
         for answer in ended.answers {
             answer.give(&ended.result, &ended.seen);
         }
+    }
+
+    /// The committer, unless a panic left it half done.
+    fn committer(&self) -> Result<MutexGuard<'_, Committer>> {
+        self.committer.lock().map_err(|_| {
+            let message = "a defect stopped the writer of the log; open the store again";
+            Error::new(ErrorKind::Internal, message)
+        })
+    }
+
+    /// After a panic of ours: nothing more is written, whoever waits is told.
+    pub(crate) fn refuse_all(&self) {
+        let mut queue = self.queue();
+        queue.closing = true;
+        let waiting = std::mem::take(&mut queue.requests);
+        drop(queue);
+        drop(waiting);
+        self.signal.raise();
     }
 
     fn note_trouble(&self, error: &Error) {

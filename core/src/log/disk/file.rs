@@ -86,7 +86,7 @@ impl DiskFile {
             let message = format!("{} would exceed the file size limit", self.path.display());
             return Err(Error::new(ErrorKind::StorageFull, message));
         }
-        const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+        static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
         let mut done = 0;
         while done < count {
             let step = (count - done).min(ZEROS.len() as u64);

@@ -20,6 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{NodeKey, StreamId};
 use crate::log::options::{LogOptions, invalid};
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -47,6 +48,7 @@ impl Shared {
         let tables = Tables::open(&path)?;
         let fingerprint = read_fingerprint(&path)?;
         let before = load_store_row(&tables)?;
+        let is_new = before.is_none();
         let mut row = match before {
             Some(row) => row,
             None => first_store_row(&options, &fingerprint)?,
@@ -61,6 +63,13 @@ impl Shared {
             row.clean,
             options.segment_bytes,
         )?;
+        if is_new && !replay.records.is_empty() {
+            let message = format!(
+                "{} holds a journal without its tables: {DATA_NAME} was removed or emptied",
+                path.display()
+            );
+            return Err(Error::new(ErrorKind::Corrupt, message).with_reason("tables_missing"));
+        }
         sync_directory(&path)?;
         let node_key = NodeKey::from_seed(&row.node_seed);
         let torn = replay.torn;
@@ -118,11 +127,16 @@ impl Shared {
         let committer = self.clone();
         let checkpointer = self.clone();
         spawn("millpond-commit", move || {
-            committer.run_committer();
+            if catch_unwind(AssertUnwindSafe(|| committer.run_committer())).is_err() {
+                committer.refuse_all();
+            }
             committer.thread_ended();
         })?;
         spawn("millpond-checkpoint", move || {
-            checkpointer.run_checkpointer();
+            if catch_unwind(AssertUnwindSafe(|| checkpointer.run_checkpointer())).is_err() {
+                lock(&checkpointer.checkpoints).stop = true;
+                checkpointer.checkpoint_moved.notify_all();
+            }
             checkpointer.thread_ended();
         })?;
         if self.state().tail_bytes > 0 {

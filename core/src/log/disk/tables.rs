@@ -75,6 +75,7 @@ impl Tables {
         // store is held by us, and within the process the registry opens each directory once.
         let opened = unsafe { options.open(directory) }
             .map_err(TableError::from)
+            .and_then(|env| refuse_truncated(&path, &env).map(|()| env))
             .and_then(Opened::create)
             .map_err(|error| explain(&path, error))?;
         Ok(Tables { opened: RwLock::new(Some(opened)), path })
@@ -176,6 +177,22 @@ impl Opened {
             settings,
         })
     }
+}
+
+/// A file that ends before its last page would kill the process when that page is touched.
+fn refuse_truncated(path: &Path, env: &Env<WithoutTls>) -> TableResult<()> {
+    let page_bytes = u64::from(env.unnamed_database_stat().page_size);
+    let pages = env.info().last_page_number as u64 + 1;
+    let file_bytes = env.real_disk_size()?;
+    if pages * page_bytes <= file_bytes || file_bytes == 0 {
+        return Ok(());
+    }
+    let message = format!(
+        "{} has {file_bytes} bytes and should have {} at least; it was cut off",
+        path.display(),
+        pages * page_bytes
+    );
+    Err(Error::new(ErrorKind::Corrupt, message).with_reason("truncated").into())
 }
 
 fn explain(path: &Path, error: TableError) -> Error {

@@ -1,4 +1,5 @@
 //! The log from outside: what it promises, against a naive model where one fits.
+#![allow(clippy::disallowed_methods)] // Tests wait with deadlines and start threads.
 
 mod basics;
 mod faults;

@@ -212,3 +212,58 @@ fn a_later_format_is_refused_and_says_so() {
     let error = Log::open(options(directory.path(), 1)).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::FormatTooNew, "{error}");
 }
+
+#[test]
+fn a_store_in_use_elsewhere_is_refused_and_names_the_process() {
+    let directory = tempfile::tempdir().unwrap();
+    // Another opener of the lock file, as another process would be.
+    let other = fs::File::create(directory.path().join("store.lock")).unwrap();
+    fs::write(directory.path().join("store.lock"), "4711\n").unwrap();
+    other.lock().unwrap();
+    let error = Log::open(options(directory.path(), 1)).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::StoreLocked);
+    assert!(error.message().contains("4711"), "{error}");
+    drop(other);
+    append(&open(directory.path()), events(0..1));
+}
+
+#[test]
+fn publishers_wait_for_room_and_lose_nothing_when_everything_is_small() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut small = options(directory.path(), 1);
+    small.segment_bytes = 64 << 10;
+    small.tail_bytes_max = 100 << 10;
+    let log = Log::open(small).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..40 {
+                    append(&log, events(0..100));
+                    assert!(log.status().tail_bytes < 300 << 10);
+                }
+            });
+        }
+    });
+    assert_eq!(log.durable_map().total(), 16_000);
+    log.check().unwrap();
+}
+
+#[test]
+fn a_truncated_or_missing_table_file_is_corruption_and_not_a_dead_process() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(directory.path());
+    append(&log, events(0..5000));
+    log.checkpoint_now().unwrap();
+    append(&log, events(0..5));
+    abandon(log);
+    let path = directory.path().join("data.mdb");
+    let whole = fs::read(&path).unwrap();
+    for pages in [0, 1, 2, 3, 7, whole.len() / 4096 - 1] {
+        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(pages as u64 * 4096).unwrap();
+        let error = Log::open(options(directory.path(), 1)).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{pages} pages: {error}");
+        fs::write(&path, &whole).unwrap();
+    }
+    assert_eq!(open(directory.path()).durable_map().total(), 5005);
+}
