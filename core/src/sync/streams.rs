@@ -202,6 +202,10 @@ impl Streams {
         if self.table.get(&stream).is_some_and(|state| state.knows(head)) {
             return Ok(HeadNews::Nothing);
         }
+        if stream.number >= STREAMS_PER_NODE_MAX {
+            let detail = format!("stream number {} is too large", stream.number);
+            return Err(Refusal::new(RefusalReason::Malformed, detail));
+        }
         if !self.has_room_for(&stream, from) {
             return Ok(HeadNews::Nothing);
         }
@@ -277,7 +281,12 @@ impl Streams {
         } else {
             trim(range.clone(), end.count).verify_chain(&end)
         };
-        let Err(error) = trimmed else { return Ok(None) };
+        let lies = range.first == end.count && before != end.chain;
+        let error = match trimmed {
+            Ok(()) if lies => return Err(forged("the chain before them is not as told")),
+            Ok(()) => return Ok(None),
+            Err(error) => error,
+        };
         let lamport = crate::event::Lamport::ZERO;
         let theirs = StreamEnd { count: range.first, chain: before, lamport };
         let is_genuine = range.verify_chain(&theirs).is_ok();
@@ -380,9 +389,7 @@ impl Streams {
             return true;
         }
         let introduced = self.introduced.get(from).copied().unwrap_or(0);
-        stream.number < STREAMS_PER_NODE_MAX
-            && introduced < STREAMS_PER_PEER_MAX
-            && self.table.len() < STREAMS_MAX
+        introduced < STREAMS_PER_PEER_MAX && self.table.len() < STREAMS_MAX
     }
 
     fn introduce(&mut self, stream: StreamId, from: &NodeId) {

@@ -319,11 +319,11 @@ impl Swarm {
 
     fn shut_down(&mut self) {
         self.is_shut_down = true;
-        self.book.stop();
         let connections: Vec<ConnectionId> = self.sessions.keys().copied().collect();
         for connection in connections {
             self.end(connection, End::ByUs(RefusalReason::ShuttingDown.into()));
         }
+        self.book.stop();
     }
 
     fn end(&mut self, connection: ConnectionId, end: End) {

@@ -97,7 +97,9 @@ impl World {
     /// Nodes of one swarm, without any link.
     pub(super) fn with_nodes(seed: u64, count: usize) -> World {
         let mut world = World::new(seed);
-        (0..count).for_each(|_| drop(world.add(&SECRET)));
+        for _ in 0..count {
+            world.add(&SECRET);
+        }
         world
     }
 
@@ -311,7 +313,8 @@ impl World {
 
     /// Ends a connection. Frames on their way are lost, unless `by` ended it.
     fn close(&mut self, number: u64, by: Option<usize>, code: Option<u64>) {
-        let in_flight = |event: &Event| matches!(event, Event::Frame { pipe, .. } if *pipe == number);
+        let in_flight =
+            |event: &Event| matches!(event, Event::Frame { pipe, .. } if *pipe == number);
         let flying: Vec<_> =
             self.queue.iter().filter(|(_, event)| in_flight(event)).map(|(at, _)| *at).collect();
         let frames: Vec<Event> = flying.iter().filter_map(|at| self.queue.remove(at)).collect();
