@@ -69,7 +69,7 @@ pub(crate) enum HeadNews {
     /// Somebody with our key wrote it: to be compared with our log.
     Own,
     /// The stream has two histories.
-    Forked(Fork),
+    Forked(Box<Fork>),
 }
 
 /// What became of a range.
@@ -88,7 +88,7 @@ pub(crate) enum RangeNews {
     /// It is verified and goes on where the stream ended: to be stored.
     Store(Box<EventRange>),
     /// The stream has two histories.
-    Forked(Fork),
+    Forked(Box<Fork>),
 }
 
 impl StreamState {
@@ -215,7 +215,7 @@ impl Streams {
         }
         let state = self.table.get(&stream);
         if let Some(fork) = state.and_then(|state| state.contradiction(head)) {
-            return Ok(HeadNews::Forked(fork));
+            return Ok(HeadNews::Forked(Box::new(fork)));
         }
         if state.map_or(0, StreamState::claimed_count) >= head.count {
             return Ok(HeadNews::Nothing);
@@ -294,7 +294,7 @@ impl Streams {
         match &state.end {
             Some(held) if is_genuine && is_other => {
                 let fork = Fork { held: held.clone(), other: range.head.clone() };
-                Ok(Some(RangeNews::Forked(fork)))
+                Ok(Some(RangeNews::Forked(Box::new(fork))))
             }
             _ => Err(forged(error.message())),
         }
@@ -393,11 +393,10 @@ impl Streams {
     }
 
     fn introduce(&mut self, stream: StreamId, from: &NodeId) {
-        if !self.table.contains_key(&stream) {
-            let state = StreamState { introduced_by: Some(*from), ..StreamState::default() };
-            self.table.insert(stream, state);
+        self.table.entry(stream).or_insert_with(|| {
             *self.introduced.entry(*from).or_default() += 1;
-        }
+            StreamState { introduced_by: Some(*from), ..StreamState::default() }
+        });
     }
 
     /// The stream is more than a claim now.

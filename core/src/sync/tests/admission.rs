@@ -56,7 +56,9 @@ fn two_swarms_on_one_network_do_not_mix() {
     for secret in [&SECRET, &OTHER_SECRET, &SECRET, &OTHER_SECRET] {
         world.add(secret);
     }
-    (0..4).for_each(|node| drop(world.publish(node, 7)));
+    for node in 0..4 {
+        world.publish(node, 7);
+    }
     world.mesh();
     world.pass(Duration::from_secs(20));
     for (one, other) in [(0, 2), (1, 3)] {

@@ -234,7 +234,7 @@ fn a_restored_node_learns_that_its_stream_has_gone_on_elsewhere() {
     puppet.say(&Message::Summary { is_last: true, heads: former.log.heads() });
     let elsewhere = |puppet: &Puppet| {
         let told = puppet.told.iter();
-        let is_it = |event: &&SwarmEvent| matches!(event, SwarmEvent::OwnStreamElsewhere(_));
+        let is_it = |event: &&SwarmEvent| matches!(event, SwarmEvent::OwnStreamElsewhere { .. });
         told.filter(is_it).count()
     };
     assert_eq!(elsewhere(&puppet), 1);
@@ -260,11 +260,13 @@ fn an_older_head_of_our_own_stream_is_nothing_special() {
     let mut past = Author::new(1);
     past.write(&["before the backup"]);
     puppet.say(&Message::Summary { is_last: true, heads: past.log.heads() });
-    assert!(!puppet.told.iter().any(|event| matches!(event, SwarmEvent::OwnStreamElsewhere(_))));
+    assert!(
+        !puppet.told.iter().any(|event| matches!(event, SwarmEvent::OwnStreamElsewhere { .. }))
+    );
     let mut other = Author::new(1);
     other.write(&["something else"]);
     puppet.say(&Message::Summary { is_last: true, heads: other.log.heads() });
-    assert!(puppet.told.iter().any(|event| matches!(event, SwarmEvent::OwnStreamElsewhere(_))));
+    assert!(puppet.told.iter().any(|event| matches!(event, SwarmEvent::OwnStreamElsewhere { .. })));
     assert_eq!(puppet.swarm.status().forks.len(), 1);
 }
 

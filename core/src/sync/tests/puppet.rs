@@ -155,7 +155,7 @@ impl Puppet {
                     }
                 }
                 Output::Tell(event) => self.told.push(event),
-                Output::Dial { .. } => {}
+                Output::Dial { .. } | Output::Admitted { .. } => {}
                 Output::Wait(deadline) => {
                     self.deadline = deadline;
                     return;
@@ -166,7 +166,7 @@ impl Puppet {
 
     pub(super) fn messages(&self) -> Vec<Message> {
         let message = |frame| match Message::decode(frame).expect("we speak well") {
-            Decoded::Message(message) => Some(message),
+            Decoded::Message(message) => Some(*message),
             Decoded::Skip | Decoded::Unsupported(_) => None,
         };
         self.heard.iter().filter_map(message).collect()
