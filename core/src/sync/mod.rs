@@ -36,8 +36,8 @@ mod swarm;
 mod tests;
 
 pub use constants::{
-    ALPN, EXPORTER_LABEL, SEND_QUEUE_BYTES_MAX, STRANGER_FRAME_BYTES_MAX, STREAMS_MAX,
-    STREAMS_PER_PEER_MAX, VERSION_MAX, VERSION_MIN,
+    SEND_QUEUE_BYTES_MAX, STRANGER_FRAME_BYTES_MAX, STREAMS_MAX, STREAMS_PER_PEER_MAX, VERSION_MAX,
+    VERSION_MIN,
 };
 pub use io::{ConnectionId, Fork, Input, LogRead, Output, Refused, SwarmEvent};
 pub use options::{PEERS_MAX_DEFAULT, SwarmOptions};

@@ -81,6 +81,8 @@ reasons! {
     ShuttingDown = 16, "shutting_down", PeerRefused, "the node is being closed";
     /// The other side is the same node: our own address, or a copy of our store.
     SameNode = 17, "same_node", PeerRefused, "both ends have the same node key";
+    /// The user of the other node is done with us. Not an error.
+    Removed = 18, "removed", PeerRefused, "the other node's user ended the session";
     /// A code of a newer version.
     Unknown = 255, "unknown", PeerRefused, "for a reason that a newer version knows";
 }
@@ -104,6 +106,7 @@ impl RefusalReason {
             RefusalReason::DuplicateConnection
                 | RefusalReason::ShuttingDown
                 | RefusalReason::Silent
+                | RefusalReason::Removed
         )
     }
 

@@ -131,6 +131,7 @@ impl Swarm {
             Input::Discovered { peer, addresses } if !self.is_shut_down => {
                 self.book.discover(peer, &addresses, now);
             }
+            Input::RemovePeer { peer } => self.remove_peer(peer),
             Input::Shutdown => self.shut_down(),
             Input::AddPeer { .. } | Input::Discovered { .. } | Input::Tick => {}
         }
@@ -205,6 +206,7 @@ impl Swarm {
         let session = self.sessions.get_mut(&connection).expect("it has just greeted");
         session.admit(hello.instance, &self.shared);
         self.book.up(peer);
+        self.shared.outputs.push_back(Output::Admitted { connection });
         if former.is_none() {
             self.shared.tell(SwarmEvent::PeerUp(peer));
             self.peers_changed();
@@ -317,13 +319,22 @@ impl Swarm {
         }
     }
 
+    fn remove_peer(&mut self, peer: NodeId) {
+        let theirs = self.sessions.values().filter(|session| session.peer == peer);
+        let connections: Vec<ConnectionId> = theirs.map(|session| session.connection).collect();
+        for connection in connections {
+            self.end(connection, End::ByUs(RefusalReason::Removed.into()));
+        }
+        self.book.remove(&peer);
+    }
+
     fn shut_down(&mut self) {
         self.is_shut_down = true;
-        self.book.stop();
         let connections: Vec<ConnectionId> = self.sessions.keys().copied().collect();
         for connection in connections {
             self.end(connection, End::ByUs(RefusalReason::ShuttingDown.into()));
         }
+        self.book.stop();
     }
 
     fn end(&mut self, connection: ConnectionId, end: End) {
