@@ -305,7 +305,7 @@ impl Turn {
                     stream = %head.stream, count = head.count,
                     "our own stream has grown elsewhere: this store is a copy or was restored"
                 );
-                let (inbox, reason) = (self.inbox.clone(), OpeningReason::Elsewhere);
+                let (inbox, reason) = (self.inbox.clone(), OpeningReason::GrownElsewhere);
                 self.log.begin_stream(reason, number + 1).on_done(move |begun| {
                     // A loop that has ended needs no news.
                     let _ = inbox.send(Message::OwnStream(begun));

@@ -6,7 +6,7 @@
 use super::cursor::Cursor;
 use super::disk::Filter;
 use super::registry::Handle;
-use super::watch::Watch;
+use super::watch::{ListenerGuard, Listening, Watch};
 use crate::error::Result;
 use crate::event::{Event, OffsetMap};
 use crate::query::{Order, Query};
@@ -79,9 +79,25 @@ impl Follower {
         }
     }
 
+    /// Whether there are durable events that are not looked at yet.
+    ///
+    /// # Errors
+    /// `closed`, `forked_process`.
+    pub fn has_more(&self) -> Result<bool> {
+        self.handle.shared.check_open()?;
+        let durable = self.handle.shared.state().durable.clone();
+        Ok(self.window.is_some() || !self.position.covers(&durable) || !self.caught_up)
+    }
+
     /// Wakes when there may be more.
     pub fn watch(&self) -> Watch {
         Watch::new(self.handle.shared.signal.clone())
+    }
+
+    /// Calls `listener` when there may be more, until the guard is dropped. It runs on the thread
+    /// that committed and must not block.
+    pub fn on_growth(&self, listener: Listening) -> ListenerGuard {
+        self.handle.shared.signal.listen(listener)
     }
 
     /// Where a new follower goes on after what this one delivered.

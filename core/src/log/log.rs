@@ -8,10 +8,10 @@ use super::options::{
 };
 use super::registry::{self, Handle};
 use super::status::LogStatus;
-use super::watch::Watch;
+use super::watch::{ListenerGuard, Listening, Watch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, IDEMPOTENCY_KEY_BYTES_MAX};
-use crate::event::{EventRange, NewEvent, NodeId, NodeKey, OffsetMap, SignedHead, StreamId, SwarmId};
+use crate::event::{Chain, EventRange, NewEvent, NodeId, NodeKey, OffsetMap, SignedHead, StreamId, SwarmId};
 use crate::pending::{Pending, pending};
 use crate::query::Query;
 use std::sync::Arc;
@@ -131,6 +131,15 @@ impl Log {
         self.shared().read_range(stream, from)
     }
 
+    /// The chain after the first `count` events of `stream`; none when fewer are held.
+    ///
+    /// # Errors
+    /// `corrupt`, naming stream and offset: a stored block is damaged. `closed`, `forked_process`.
+    pub fn chain_at(&self, stream: &StreamId, count: u64) -> Result<Option<Chain>> {
+        self.shared().check_open()?;
+        self.shared().chain_at(stream, count)
+    }
+
     /// Walks over the events that `query` selects.
     ///
     /// # Errors
@@ -148,6 +157,21 @@ impl Log {
     pub fn subscribe(&self, query: &Query, from: OffsetMap) -> Result<Follower> {
         self.shared().check_open()?;
         Ok(Follower::open(self.handle.clone(), query, from))
+    }
+
+    /// Calls `listener` with the latest heads of the streams that grew, after each commit that
+    /// became durable, until the guard is dropped; with none when the log closes. It runs on the
+    /// thread that committed and must not block.
+    pub fn on_growth(&self, listener: Listening) -> ListenerGuard {
+        self.shared().signal.listen(listener)
+    }
+
+    /// Refuses in a process forked from the one that opened the log.
+    ///
+    /// # Errors
+    /// `forked_process`.
+    pub fn check_process(&self) -> Result<()> {
+        self.shared().check_process()
     }
 
     /// Wakes when `durable_map` grows or the log closes.

@@ -25,7 +25,7 @@ pub use options::{
     AppendOptions, Appended, CursorOptions, Durability, LogOptions, RangeStored, Receipt,
 };
 pub use status::{Damage, LogStatus};
-pub use watch::Watch;
+pub use watch::{ListenerGuard, Listening, Watch};
 
 #[cfg(test)]
 mod tests;

@@ -3,9 +3,11 @@
 //! Not here: what grew; ask the log. Rule: look first, then wait with the number you saw, so that
 //! nothing is missed between.
 
+use crate::event::SignedHead;
 use event_listener::{Event, Listener};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// The sending side.
@@ -16,13 +18,44 @@ pub(crate) struct Signal(Arc<Inner>);
 struct Inner {
     version: AtomicU64,
     event: Event,
+    next_listener: AtomicU64,
+    listeners: Mutex<BTreeMap<u64, Listening>>,
+}
+
+/// What is called with the latest heads of the streams that grew; with none when the log closes.
+pub type Listening = Arc<dyn Fn(&[SignedHead]) + Send + Sync>;
+
+/// Keeps a callback in place; dropping it takes the callback away.
+#[must_use = "dropping it takes the callback away"]
+pub struct ListenerGuard {
+    signal: Signal,
+    number: u64,
+}
+
+impl Drop for ListenerGuard {
+    fn drop(&mut self) {
+        self.signal.listeners().remove(&self.number);
+    }
 }
 
 impl Signal {
-    /// Wakes all who wait.
-    pub(crate) fn raise(&self) {
+    /// Wakes all who wait, and tells the listeners which streams grew.
+    pub(crate) fn raise(&self, grown: &[SignedHead]) {
         self.0.version.fetch_add(1, Ordering::Release);
         self.0.event.notify(usize::MAX);
+        let listeners: Vec<Listening> = self.listeners().values().cloned().collect();
+        listeners.iter().for_each(|listener| listener(grown));
+    }
+
+    /// Calls `listener` at each growth until the guard is dropped.
+    pub(crate) fn listen(&self, listener: Listening) -> ListenerGuard {
+        let number = self.0.next_listener.fetch_add(1, Ordering::Relaxed);
+        self.listeners().insert(number, listener);
+        ListenerGuard { signal: self.clone(), number }
+    }
+
+    fn listeners(&self) -> MutexGuard<'_, BTreeMap<u64, Listening>> {
+        self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

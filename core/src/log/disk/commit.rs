@@ -13,7 +13,7 @@ use super::segment::RECORD_HEADER_BYTES;
 use super::shared::{Shared, lock};
 use super::store_row::OpeningReason;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{AppId, EventRange, Lamport, NewEvent, OffsetMap, StreamId};
+use crate::event::{AppId, EventRange, Lamport, NewEvent, OffsetMap, SignedHead, StreamId};
 use crate::log::options::{Appended, RangeStored};
 use crate::pending::{Completer, Help};
 use std::collections::BTreeMap;
@@ -349,14 +349,18 @@ impl Committer {
             return Ok(());
         }
         self.journal.sync()?;
+        let mut grown = BTreeMap::new();
         let mut state = shared.state();
         for group in self.unsynced.drain(..) {
             state.apply(group.index, &group.body);
+            let heads = group.body.ranges.into_iter().map(|range| range.head);
+            grown.extend(heads.map(|head| (head.stream, head)));
         }
         drop(state);
+        let grown: Vec<SignedHead> = grown.into_values().collect();
         shared.queue().sync_at = None;
         *lock(&shared.trouble) = None;
-        shared.signal.raise();
+        shared.signal.raise(&grown);
         Ok(())
     }
 

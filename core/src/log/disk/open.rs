@@ -115,7 +115,7 @@ impl Shared {
         let result = if good { self.checkpoint(Some(generation)) } else { Ok(()) };
         self.tables.close();
         held.take();
-        self.signal.raise();
+        self.signal.raise(&[]);
         if let Err(error) = result {
             // The journal holds what the tables lack; the next opening reads it.
             tracing::warn!(%error, "the last checkpoint failed");

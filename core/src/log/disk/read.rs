@@ -10,7 +10,7 @@ use super::run::Run;
 use super::shared::{Shared, lock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::codec::Reader;
-use crate::event::{EventRange, SignedHead, StreamId};
+use crate::event::{Chain, EventRange, SignedHead, StreamEnd, StreamId};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -85,6 +85,52 @@ impl Shared {
         }
         let head = if next == head.count { head } else { self.seal_head(stream, next)? };
         Ok(Some(EventRange { first: from, records, head }))
+    }
+
+    /// The chain after the first `count` events; none when fewer are held.
+    ///
+    /// Costs the hashing of at most one block: it starts at the block's beginning.
+    ///
+    /// # Errors
+    /// `corrupt`, naming stream and offset: a stored block is damaged.
+    pub(crate) fn chain_at(&self, stream: &StreamId, count: u64) -> Result<Option<Chain>> {
+        let Some(head) = self.state().streams.get(stream).map(|held| held.head.clone()) else {
+            return Ok(None);
+        };
+        if count > head.count {
+            return Ok(None);
+        }
+        if count == head.count {
+            return Ok(Some(head.chain));
+        }
+        let seal = self.seal_at_or_before(stream, count)?;
+        let mut end = seal.unwrap_or_else(|| StreamEnd::empty(&self.swarm, stream));
+        while end.count < count {
+            let run = self.run_at(stream, end.count)?;
+            for offset in end.count..run.end().min(count) {
+                end.chain = end.chain.extend(&run.record(offset).leaf());
+                end.count = offset + 1;
+            }
+        }
+        Ok(Some(end.chain))
+    }
+
+    /// The last end of a block at or before `count` events.
+    fn seal_at_or_before(&self, stream: &StreamId, count: u64) -> Result<Option<StreamEnd>> {
+        if let Some(held) = self.state().streams.get(stream)
+            && let Some((_, head)) = held.seals.range(..=count).next_back()
+        {
+            return Ok(Some(StreamEnd::from(head)));
+        }
+        self.tables.read(|opened, transaction| {
+            let wanted = block_key(stream, count);
+            let found = opened.heads.get_lower_than_or_equal_to(transaction, &wanted)?;
+            let Some((key, value)) = found.filter(|(key, _)| key[..40] == wanted[..40]) else {
+                return Ok(None);
+            };
+            let head = SignedHead::read(&mut Reader::new(checked(key, value)?))?;
+            Ok(Some(StreamEnd::from(&head)))
+        })
     }
 
     /// The head at the end of a block.
