@@ -181,9 +181,9 @@ pub enum SwarmEvent {
         /// What, as `peer_misbehaved`.
         error: Error,
     },
-    /// A peer holds more of our own stream than we do, or something else: our store is a copy or was
-    /// restored. Nothing may be appended to our stream any more: move to a number above `number`, and
-    /// say so with `OwnStream`.
+    /// A peer holds more of our own stream than we do, or something else: our store is a copy or
+    /// was restored. Nothing may be appended to our stream any more: move to a number above
+    /// `number`, and say so with `OwnStream`.
     OwnStreamElsewhere {
         /// The highest number of a stream of ours that anybody is known to have written.
         number: u64,

@@ -1,14 +1,17 @@
 //! Why a session ends before its time: one table for both sides, the wire and the status.
 //!
-//! Rule: codes are never reused, and a stranger learns the code and nothing else; sentences are made
-//! by whoever reads the code. Source: docs/protocol.md, "Refusals".
+//! Rule: codes are never reused, and a stranger learns the code and nothing else; sentences are
+//! made by whoever reads the code. Source: docs/protocol.md, "Refusals".
 
 use crate::error::{Error, ErrorKind};
 use crate::event::NodeId;
 use std::fmt;
 
 macro_rules! reasons {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $code:literal, $name:literal, $kind:ident, $text:literal;)+) => {
+    ($(
+        $(#[doc = $doc:literal])+
+        $variant:ident = $code:literal, $name:literal, $kind:ident, $text:literal;
+    )+) => {
         /// Why one side ended a session.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         #[non_exhaustive]

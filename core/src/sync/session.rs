@@ -265,7 +265,8 @@ impl Session {
                 || self.pushes.is_due(now))
     }
 
-    /// When time alone next changes something. What waits for room or credit does not wait for time.
+    /// When time alone next changes something. What waits for room or credit does not wait for
+    /// time.
     pub(crate) fn next_deadline(&self, now: Instant) -> Instant {
         if !self.is_admitted() {
             return self.opened_at + ADMISSION_DEADLINE;

@@ -267,8 +267,8 @@ impl Streams {
         Ok(RangeNews::Store(Box::new(range)))
     }
 
-    /// Checks that a range whose head is verified goes on where the stream ends here; a fork when it
-    /// is genuine and goes on from something else.
+    /// Checks that a range whose head is verified goes on where the stream ends here; a fork when
+    /// it is genuine and goes on from something else.
     fn check_chain(&self, range: &EventRange, before: Chain) -> Result<Option<RangeNews>, Refusal> {
         let stream = range.stream();
         let state = &self.table[&stream];
@@ -331,7 +331,8 @@ impl Streams {
         (before, stored)
     }
 
-    /// The log stored nothing beyond the durable end: back to it. Returns what was given to the log.
+    /// The log stored nothing beyond the durable end: back to it. Returns what was given to the
+    /// log.
     pub(crate) fn roll_back(&mut self, stream: &StreamId) -> Vec<Storing> {
         if !self.table.contains_key(stream) {
             return Vec::new();

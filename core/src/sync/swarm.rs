@@ -1,6 +1,7 @@
 //! All sessions: who is let in, who is dialled, who is told and asked what.
 //!
-//! Not here: the conversation with one peer (`session`), whom to ask (`fetch`), who relays (`relay`).
+//! Not here: the conversation with one peer (`session`), whom to ask (`fetch`), who relays
+//! (`relay`).
 //! Rule: after each `handle`, call `poll` until it returns `Wait`; equal inputs give equal outputs.
 //! Begin with [`Swarm::handle`].
 

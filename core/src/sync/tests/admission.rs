@@ -192,3 +192,16 @@ fn after_shutdown_all_peers_are_told_and_nobody_is_let_in() {
     assert_eq!(puppet.closed, Some(RefusalReason::ShuttingDown));
     assert_eq!(puppet.deadline, None);
 }
+
+#[test]
+fn a_peer_that_the_user_removed_is_not_dialled_again() {
+    let mut world = World::with_nodes(4, 2);
+    world.link(0, 1);
+    world.pass(Duration::from_secs(1));
+    assert!(world.are_connected(0, 1));
+    let peer = world.id(1);
+    world.give(0, Input::RemovePeer { peer });
+    world.pass(Duration::from_secs(60));
+    assert!(!world.are_connected(0, 1) && !world.are_connected(1, 0));
+    assert!(world.nodes[1].swarm.status().refusals.is_empty());
+}
