@@ -100,6 +100,8 @@ pub struct Appended {
     pub count: u64,
     /// The time recorded in each.
     pub time: WallTime,
+    /// True when the idempotency key was used before: nothing was stored now.
+    pub replayed: bool,
     pub(super) seen: Arc<OffsetMap>,
 }
 
@@ -118,15 +120,21 @@ impl Appended {
     /// A receipt for each event, in order.
     pub fn receipts(&self) -> impl ExactSizeIterator<Item = Receipt> + '_ {
         let count = usize::try_from(self.count).expect("a batch fits into memory");
-        (0..count).map(|step| {
-            let step = step as u64;
-            let lamport = self.first_lamport.plus(step).expect("checked when it was appended");
-            Receipt {
-                key: EventKey { lamport, stream: self.stream },
-                offset: Offset::new(self.first_offset.value() + step),
-                time: self.time,
-            }
-        })
+        (0..count).map(|step| self.receipt(step as u64))
+    }
+
+    /// The receipt of the event number `step` of the batch, counted from 0.
+    ///
+    /// # Panics
+    /// There are no more than `step` events.
+    pub fn receipt(&self, step: u64) -> Receipt {
+        assert!(step < self.count, "the batch has only {} events", self.count);
+        let lamport = self.first_lamport.plus(step).expect("checked when it was appended");
+        Receipt {
+            key: EventKey { lamport, stream: self.stream },
+            offset: Offset::new(self.first_offset.value() + step),
+            time: self.time,
+        }
     }
 
     /// The offset map of a log that holds these events and all that they could have seen.

@@ -177,7 +177,7 @@ impl Shared {
         let waiting = std::mem::take(&mut queue.requests);
         drop(queue);
         drop(waiting);
-        self.signal.raise();
+        self.signal.raise(&[]);
     }
 
     fn note_trouble(&self, error: &Error) {

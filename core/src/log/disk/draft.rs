@@ -100,6 +100,7 @@ impl<'a> Draft<'a> {
             first_lamport,
             count,
             time,
+            replayed: false,
             seen: Default::default(),
         })
     }
@@ -247,6 +248,7 @@ impl<'a> Draft<'a> {
             first_lamport: remembered.first_lamport,
             count: remembered.count,
             time: remembered.time,
+            replayed: true,
             seen: Default::default(),
         })
     }
