@@ -49,5 +49,6 @@ fn picture(line: &str, caret: usize) -> String {
     let cut_before = if first > 0 { "…" } else { "" };
     let cut_after = if length > first + WINDOW_CHARS { "…" } else { "" };
     let indent = caret - first + cut_before.chars().count();
-    format!("  {cut_before}{shown}{cut_after}\n  {}^", " ".repeat(indent))
+    let line = format!("  {cut_before}{shown}{cut_after}");
+    format!("{}\n  {}^", line.trim_end(), " ".repeat(indent))
 }

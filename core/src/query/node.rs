@@ -76,9 +76,7 @@ impl Node {
     /// Atoms in the tree.
     pub(super) fn term_count(&self) -> usize {
         match self {
-            Node::And(children) | Node::Or(children) => {
-                children.iter().map(Node::term_count).sum()
-            }
+            Node::And(children) | Node::Or(children) => children.iter().map(Node::term_count).sum(),
             _ => 1,
         }
     }

@@ -13,8 +13,8 @@ use super::{QUERY_BYTES_MAX, QUERY_NESTING_MAX, QUERY_TERMS_MAX};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{AppId, EventKey, Lamport, Tag};
 
-const ATOM: &str =
-    "a tag, `allEvents`, `isLocal`, `from(`, `to(`, `appId(`, `KEY`, `TIME` or `(`";
+const ATOM: &str = "a tag, `allEvents`, `isLocal`, `from(`, `to(`, `appId(`, `KEY`, `TIME` or `(`";
+const KEY: &str = "an event key: `<lamport>/<stream id>` or `<lamport>`";
 const BOUND: &str = "an event key, a date or a date-time";
 
 /// Reads a whole query text.
@@ -96,8 +96,8 @@ impl<'t> Parser<'t> {
             Token::Word("from") => self.bound_in_parentheses(Comparison::AtOrAfter),
             Token::Word("to") => self.bound_in_parentheses(Comparison::Before),
             Token::Word("appId") => self.app_id(),
-            Token::Word("KEY") => self.comparison(Subject::Key),
-            Token::Word("TIME") => self.comparison(Subject::Time),
+            Token::Word("KEY") => self.comparison(Bounded::Key),
+            Token::Word("TIME") => self.comparison(Bounded::Time),
             _ => Err(self.expected(ATOM)),
         }
     }
@@ -124,7 +124,7 @@ impl<'t> Parser<'t> {
     fn bound_in_parentheses(&mut self, comparison: Comparison) -> Result<Node> {
         self.open()?;
         let (start, argument) = self.lexer.argument();
-        let node = self.bound(Subject::Either, comparison, start, argument)?;
+        let node = self.bound(Bounded::Either, comparison, start, argument)?;
         self.close(node)
     }
 
@@ -138,7 +138,7 @@ impl<'t> Parser<'t> {
     }
 
     /// `KEY < ..` and `TIME < ..`, whose keyword is the token.
-    fn comparison(&mut self, subject: Subject) -> Result<Node> {
+    fn comparison(&mut self, subject: Bounded) -> Result<Node> {
         self.advance();
         let Token::Comparison(comparison) = self.token else {
             return Err(self.expected("`<`, `<=`, `>` or `>=`"));
@@ -162,29 +162,26 @@ impl<'t> Parser<'t> {
 
     fn bound(
         &self,
-        subject: Subject,
+        subject: Bounded,
         comparison: Comparison,
         start: usize,
         argument: &str,
     ) -> Result<Node> {
-        let is_moment = match subject {
-            Subject::Key => false,
-            Subject::Time => true,
-            Subject::Either => begins_like_moment(argument),
+        let begins_like_moment = begins_like_moment(argument);
+        let bound = match subject {
+            Bounded::Either | Bounded::Time if begins_like_moment => {
+                parse_moment(argument).map(|moment| Node::Time(comparison, moment))
+            }
+            Bounded::Either | Bounded::Key if !begins_like_moment => {
+                parse_key(argument).map(|key| Node::Key(comparison, key))
+            }
+            _ => Err((0, subject.expects())),
         };
-        if argument.is_empty() {
-            return Err(self.unexpected_at(start, &format!("expected {}", subject.expects())));
-        }
-        if is_moment {
-            let moment = parse_moment(argument).map_err(|(at, expected)| {
-                self.unexpected_at(start + at, &format!("expected {expected}"))
-            })?;
-            return Ok(Node::Time(comparison, moment));
-        }
-        match parse_key(argument) {
-            Some(key) => Ok(Node::Key(comparison, key)),
-            None => Err(self.unexpected_at(start, &format!("expected {}", subject.expects()))),
-        }
+        bound.map_err(|(at, expected)| {
+            // What is no number at all may have been meant as any kind of bound.
+            let expected = if at == 0 && expected == KEY { subject.expects() } else { expected };
+            self.unexpected_at(start + at, &format!("expected {expected}"))
+        })
     }
 
     fn advance(&mut self) {
@@ -231,39 +228,50 @@ impl<'t> Parser<'t> {
 
 /// What a bound may limit.
 #[derive(Clone, Copy)]
-enum Subject {
+enum Bounded {
     Key,
     Time,
     Either,
 }
 
-impl Subject {
+impl Bounded {
     fn expects(self) -> &'static str {
         match self {
-            Subject::Key => "an event key: `<lamport>/<stream id>` or `<lamport>`",
-            Subject::Time => "a date or a date-time, such as 2026-03-01T06:00:00Z",
-            Subject::Either => BOUND,
+            Bounded::Key => KEY,
+            Bounded::Time => "a date or a date-time, such as 2026-03-01T06:00:00Z",
+            Bounded::Either => BOUND,
         }
     }
 }
 
 /// An event key, or a lamport alone for the least key that has it.
-fn parse_key(text: &str) -> Option<EventKey> {
-    if text.contains('/') {
-        return text.parse().ok();
+///
+/// The error is the byte position in `text` of what is wrong, and what was expected there.
+fn parse_key(text: &str) -> std::result::Result<EventKey, (usize, &'static str)> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, rest) = text.split_at(digits);
+    if number.is_empty() {
+        return Err((0, KEY));
     }
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    let lamport = text.parse().ok().filter(|_| digits)?;
-    Some(least_key_at(Lamport::new(lamport).ok()?))
+    let lamport = number.parse().ok().and_then(|value| Lamport::new(value).ok());
+    let lamport = lamport.ok_or((0, "a lamport of at most 9007199254740991"))?;
+    match rest.strip_prefix('/') {
+        Some(stream) => {
+            let expected = "a stream id: 64 lower-case hex digits, `-` and a number";
+            let stream = stream.parse().map_err(|_| (digits + 1, expected))?;
+            Ok(EventKey { lamport, stream })
+        }
+        None if rest.is_empty() => Ok(least_key_at(lamport)),
+        None => Err((digits, "`/` and a stream id")),
+    }
 }
 
 /// What helps somebody who wrote `word` where it does not belong.
 fn advice(word: &str) -> String {
     const KEYWORDS: [&str; 8] =
         ["FROM", "allEvents", "isLocal", "from", "to", "appId", "KEY", "TIME"];
-    const LATER: [&str; 9] = [
-        "PRAGMA", "FEATURES", "ORDER", "FILTER", "SELECT", "AGGREGATE", "LIMIT", "LET", "END",
-    ];
+    const LATER: [&str; 9] =
+        ["PRAGMA", "FEATURES", "ORDER", "FILTER", "SELECT", "AGGREGATE", "LIMIT", "LET", "END"];
     if word.eq_ignore_ascii_case("and") {
         return "; write `&`".into();
     }

@@ -60,8 +60,9 @@ impl Query {
     /// A simpler query that selects the same events.
     ///
     /// Queries with equal normal forms select the same events from every log. The reverse holds
-    /// for queries of tags, `isLocal`, `allEvents` and `appId` whose plan is exact; ranges that
-    /// adjoin are not joined. The normal form of a normal form is itself.
+    /// for queries of tags, `isLocal`, `allEvents` and `appId` whose alternatives can be listed
+    /// within the bounds; ranges that adjoin are not joined. The normal form of a normal form is
+    /// itself.
     pub fn normal_form(&self) -> Query {
         Query { events: self.events.normal_form() }
     }

@@ -6,7 +6,10 @@ mod properties;
 use super::subject::Subject;
 use super::*;
 use crate::error::ErrorKind;
-use crate::event::{AppId, EventKey, Lamport, NodeId, StreamId, WallTime};
+use crate::event::{
+    AppId, EventKey, EventKind, Header, Lamport, NodeId, Offset, Payload, Record, StreamId, TagSet,
+    WallTime,
+};
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
@@ -228,6 +231,52 @@ fn a_product_of_alternatives_stops_at_the_bound() {
     assert!(!plan.is_exact && plan.conjunctions.len() == 1);
     let text = format!("FROM {}", product(9));
     assert_eq!(parse(&text).normal_form(), parse(&text), "too large to flatten, already tidy");
+}
+
+#[test]
+fn alternatives_that_cover_each_other_keep_a_plan_small() {
+    let covered: Vec<String> = (0..440).map(|index| format!("('t' | 'y{index}')")).collect();
+    let plan = parse(&format!("FROM ('x' | 'z') & {}", covered.join("&"))).plan();
+    assert!(plan.is_exact);
+    let counts: Vec<usize> = plan.conjunctions.iter().map(|one| one.tags.len()).collect();
+    assert_eq!(counts, [2, 441, 2, 441]);
+}
+
+#[test]
+fn a_plan_gives_up_before_it_takes_long() {
+    let pairs = (0..500).map(|index| format!("('a{0}' | 'b{0}')", index % 7));
+    let plan = parse(&format!("FROM {}", pairs.collect::<Vec<_>>().join("&"))).plan();
+    assert!(!plan.is_exact && plan.conjunctions == [Conjunction::all()]);
+}
+
+#[test]
+fn an_event_and_its_record_are_judged_alike() {
+    let own_node = NodeId::from_bytes([1; 32]);
+    let header = Header {
+        lamport: Lamport::new(7).unwrap(),
+        time: WallTime::from_micros(1_000_000),
+        app_id: AppId::parse("mill").unwrap(),
+        kind: EventKind::Application,
+        tags: TagSet::new(["kind:fault", "machine:M-017"]).unwrap(),
+    };
+    let record = Record::encode(&header, &Payload::from_cbor(vec![0xf6]).unwrap());
+    let stream = key(7, 1, 0).stream;
+    let event = record.to_event(stream, Offset::new(0));
+    for (text, selected) in [
+        ("FROM 'machine:M-017' & 'kind:fault'", true),
+        ("FROM 'machine:M-017' & 'kind'", false),
+        ("FROM isLocal & appId(mill)", true),
+        ("FROM appId(mil)", false),
+        ("FROM from(7) & to(8) & TIME <= 1970-01-01T00:00:01Z", true),
+        ("FROM to(7) | TIME > 1970-01-01T00:00:01Z", false),
+    ] {
+        let query = parse(text);
+        let by_event = query.matches(&EventSubject { event: &event, own_node: &own_node });
+        let subject = RecordSubject { record: &record, stream: &stream, own_node: &own_node };
+        assert_eq!((by_event, query.matches(&subject)), (selected, selected), "{text}");
+    }
+    let other = NodeId::from_bytes([2; 32]);
+    assert!(!parse("FROM isLocal").matches(&EventSubject { event: &event, own_node: &other }));
 }
 
 #[test]

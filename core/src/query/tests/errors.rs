@@ -38,6 +38,7 @@ const REFUSED: &[&str] = &[
     "FROM from(",
     "FROM from(yesterday)",
     "FROM from(12/abc-0)",
+    "FROM from(12x)",
     "FROM from(9007199254740992)",
     "FROM from(2021-02-29)",
     "FROM from(2021-07-20T09:53)",
@@ -70,8 +71,10 @@ fn refused_texts_are_pictured_as_the_table_shows() {
     for pattern in REFUSED {
         let error = Query::parse(&expand(pattern)).unwrap_err();
         let at = error.position().map_or("nowhere".into(), |at| format!("byte {at}"));
-        let shown = pattern.escape_debug();
-        write!(table, "\n> {shown}\n{} at {at}\n{}\n", error.kind(), error.message()).unwrap();
+        let escaped = |c: char| if c.is_control() { c.escape_debug().collect() } else { c.into() };
+        let shown: Vec<String> = pattern.chars().map(escaped).collect();
+        write!(table, "\n> {}\n{} at {at}\n{}\n", shown.concat(), error.kind(), error.message())
+            .unwrap();
     }
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(GOLDEN, &table).unwrap();
@@ -84,7 +87,9 @@ fn refused_texts_are_pictured_as_the_table_shows() {
 fn the_message_of_a_misplaced_sign_points_at_it() {
     let error = Query::parse("FROM 'a' & | 'b'").unwrap_err();
     let expected = "expected a tag, `allEvents`, `isLocal`, `from(`, `to(`, `appId(`, `KEY`, \
-                    `TIME` or `(`, found `|` (line 1, column 12)\n  FROM 'a' & | 'b'\n             ^";
+                    `TIME` or `(`, found `|` (line 1, column 12)\n\
+                    \x20 FROM 'a' & | 'b'\n\
+                    \x20            ^";
     assert_eq!(error.message(), expected);
     assert_eq!(error.position(), Some(11));
 }

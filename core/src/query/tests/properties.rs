@@ -13,8 +13,7 @@ fn keys() -> impl Strategy<Value = EventKey> {
 }
 
 fn times() -> impl Strategy<Value = WallTime> {
-    prop_oneof![Just(0), 0_i64..4, Just(253_402_300_799_999_999)]
-        .prop_map(WallTime::from_micros)
+    prop_oneof![Just(0), 0_i64..4, Just(253_402_300_799_999_999)].prop_map(WallTime::from_micros)
 }
 
 fn apps() -> impl Strategy<Value = AppId> {
@@ -43,9 +42,40 @@ fn atoms() -> impl Strategy<Value = TagExpression> {
 }
 
 fn queries() -> impl Strategy<Value = Query> {
-    let trees = atoms().prop_recursive(6, 40, 4, |inner| {
+    queries_of(atoms())
+}
+
+/// Queries whose atoms are either met or not, independently of each other.
+fn plain_queries() -> impl Strategy<Value = Query> {
+    queries_of(prop_oneof![
+        6 => "[abc]".prop_map(|tag| TagExpression::tag(&tag).unwrap()),
+        2 => Just(TagExpression::is_local()),
+        1 => Just(TagExpression::all_events()),
+    ])
+}
+
+/// Every event that plain queries can tell apart.
+fn plain_events() -> Vec<Sample> {
+    let event = |bits: u32| Sample {
+        key: key(1, 0, 0),
+        time: WallTime::from_micros(0),
+        app_id: "a".into(),
+        is_local: bits & 8 != 0,
+        tags: (0..3)
+            .filter(|bit| bits >> bit & 1 != 0)
+            .map(|bit| "abc"[bit..=bit].into())
+            .collect(),
+    };
+    (0..16).map(event).collect()
+}
+
+fn queries_of(
+    atoms: impl Strategy<Value = TagExpression> + 'static,
+) -> impl Strategy<Value = Query> {
+    let trees = atoms.prop_recursive(6, 40, 4, |inner| {
         (vec(inner, 2..5), any::<bool>()).prop_map(|(parts, and)| {
-            let join = |left: TagExpression, right| if and { left.and(right) } else { left.or(right) };
+            let join =
+                |left: TagExpression, right| if and { left.and(right) } else { left.or(right) };
             parts.into_iter().reduce(join).unwrap()
         })
     });
@@ -111,6 +141,18 @@ proptest! {
         prop_assert_eq!(normal.matches(&event), query.matches(&event));
         prop_assert_eq!(normal.normal_form(), normal.clone());
         prop_assert_eq!(Query::parse(&normal.to_string()).unwrap(), normal);
+    }
+
+    #[test]
+    fn equal_meaning_and_equal_normal_form_are_the_same(queries in vec(plain_queries(), 2..16)) {
+        let events = plain_events();
+        let meaning = |query: &Query| -> Vec<bool> {
+            events.iter().map(|event| query.matches(event)).collect()
+        };
+        for (one, two) in queries.iter().flat_map(|one| queries.iter().map(move |two| (one, two))) {
+            let same = one.normal_form() == two.normal_form();
+            prop_assert_eq!(same, meaning(one) == meaning(two), "{} and {}", one, two);
+        }
     }
 
     #[test]
