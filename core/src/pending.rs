@@ -108,7 +108,7 @@ impl<T> Pending<T> {
 
     /// Calls `callback` with the answer: at once if it is there, else on the thread that gives it.
     ///
-    /// The callback must not block: it runs where the next commit waits.
+    /// The callback should not block: whoever is answered after it waits.
     pub fn on_done(self, callback: impl FnOnce(Result<T>) + Send + 'static) {
         let mut state = self.slot.lock();
         if let Some(result) = state.take() {
@@ -142,18 +142,28 @@ impl<T> Future for Pending<T> {
 }
 
 impl<T> Completer<T> {
-    /// Gives the answer and wakes who waits for it.
-    pub(crate) fn complete(mut self, result: Result<T>) {
-        if let Some(slot) = self.slot.take() {
-            slot.complete(result);
-        }
+    /// Gives the answer and wakes who waits for it. A callback is not run but returned, for a caller
+    /// that holds a lock.
+    pub(crate) fn complete(mut self, result: Result<T>) -> Option<Deferred>
+    where
+        T: Send + 'static,
+    {
+        let slot = self.slot.take()?;
+        let callback = slot.complete(result)?;
+        Some(Box::new(move || slot.call(callback)))
     }
 }
+
+/// A callback that is yet to be run.
+pub(crate) type Deferred = Box<dyn FnOnce() + Send>;
 
 impl<T> Drop for Completer<T> {
     fn drop(&mut self) {
         if let Some(slot) = self.slot.take() {
-            slot.complete(Err(Error::new(ErrorKind::Closed, "the log was closed first")));
+            let closed = Error::new(ErrorKind::Closed, "the log was closed first");
+            if let Some(callback) = slot.complete(Err(closed)) {
+                slot.call(callback);
+            }
         }
     }
 }
@@ -163,7 +173,7 @@ impl<T> Slot<T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn complete(&self, result: Result<T>) {
+    fn complete(&self, result: Result<T>) -> Option<Callback<T>> {
         let before = std::mem::replace(&mut *self.lock(), State::Done(result));
         let State::Waiting { waker, callback, blocked } = before else {
             unreachable!("an answer is given once: the completer is consumed");
@@ -174,9 +184,12 @@ impl<T> Slot<T> {
         if let Some(waker) = waker {
             waker.wake();
         }
-        if let Some(callback) = callback
-            && let Some(result) = self.lock().take()
-        {
+        callback
+    }
+
+    fn call(&self, callback: Callback<T>) {
+        let result = self.lock().take();
+        if let Some(result) = result {
             callback(result);
         }
     }
@@ -209,19 +222,19 @@ mod tests {
     fn an_answer_reaches_a_blocked_thread_a_future_and_a_callback() {
         let (completer, waiting) = pending::<u32>(None);
         let thread = std::thread::spawn(move || waiting.wait());
-        completer.complete(Ok(7));
+        assert!(completer.complete(Ok(7)).is_none());
         assert_eq!(thread.join().unwrap().unwrap(), 7);
 
         let (completer, mut future) = pending::<u32>(None);
         let mut context = Context::from_waker(Waker::noop());
         assert!(Pin::new(&mut future).poll(&mut context).is_pending());
-        completer.complete(Ok(8));
+        assert!(completer.complete(Ok(8)).is_none());
         assert!(matches!(Pin::new(&mut future).poll(&mut context), Poll::Ready(Ok(8))));
 
         let (completer, waiting) = pending::<u32>(None);
         let (send, receive) = std::sync::mpsc::channel();
         waiting.on_done(move |result| send.send(result).unwrap());
-        completer.complete(Ok(9));
+        completer.complete(Ok(9)).unwrap()();
         assert_eq!(receive.recv().unwrap().unwrap(), 9);
     }
 

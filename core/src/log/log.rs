@@ -11,7 +11,9 @@ use super::status::LogStatus;
 use super::watch::{ListenerGuard, Listening, Watch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, IDEMPOTENCY_KEY_BYTES_MAX};
-use crate::event::{Chain, EventRange, NewEvent, NodeId, NodeKey, OffsetMap, SignedHead, StreamId, SwarmId};
+use crate::event::{
+    Chain, EventRange, NewEvent, NodeId, NodeKey, OffsetMap, SignedHead, StreamId, SwarmId,
+};
 use crate::pending::{Pending, pending};
 use crate::query::Query;
 use std::sync::Arc;
@@ -235,7 +237,10 @@ impl Log {
         &self.handle.shared
     }
 
-    fn submit<T>(&self, request: impl FnOnce(crate::pending::Completer<T>) -> Request) -> Pending<T> {
+    fn submit<T>(
+        &self,
+        request: impl FnOnce(crate::pending::Completer<T>) -> Request,
+    ) -> Pending<T> {
         let (completer, answer) = pending(Some(Arc::new(Helper(self.shared().clone()))));
         match self.shared().submit(request(completer)) {
             Ok(()) => answer,

@@ -87,7 +87,8 @@ impl Handle {
         self.shared.check_process()?;
         self.shared.close(timeout)?;
         let mut stores = lock(&STORES);
-        let own = |entry: &Entry| matches!(entry, Entry::Open(weak) if std::ptr::eq(weak.as_ptr(), self));
+        let own =
+            |entry: &Entry| matches!(entry, Entry::Open(weak) if std::ptr::eq(weak.as_ptr(), self));
         if stores.get(&self.identity).is_some_and(own) {
             stores.remove(&self.identity);
         }

@@ -79,9 +79,8 @@ impl Source {
             }
             let step = self.step.as_ref().expect("set above");
             let (low, high) = (self.next.max(step.first), self.end.min(step.end));
-            let found = match_in(step, low, high, backwards, |record| {
-                filter.judge(&self.stream, record)
-            });
+            let found =
+                match_in(step, low, high, backwards, |record| filter.judge(&self.stream, record));
             match (found, backwards) {
                 (Some((_, offset)), false) => self.next = offset + 1,
                 (Some((_, offset)), true) => self.end = offset,

@@ -131,9 +131,8 @@ impl Summary {
             count: records.len() as u32,
             raw_bytes: records.iter().map(|record| record.as_bytes().len() as u32).sum(),
             lamports: (lamports.0.value(), lamports.1.value()),
-            times: times.fold((i64::MAX, i64::MIN), |(low, high), time| {
-                (low.min(time), high.max(time))
-            }),
+            times: times
+                .fold((i64::MAX, i64::MIN), |(low, high), time| (low.min(time), high.max(time))),
         }
     }
 }

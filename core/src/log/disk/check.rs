@@ -29,10 +29,7 @@ impl Shared {
     }
 
     fn check_stream(&self, id: &StreamId, stream: &StreamState) -> Result<()> {
-        let mut walk = Walk {
-            end: StreamEnd::empty(&self.swarm, id),
-            seal: SealRule::new(),
-        };
+        let mut walk = Walk { end: StreamEnd::empty(&self.swarm, id), seal: SealRule::new() };
         while walk.end.count < stream.stored {
             let sealed = self.check_block(id, &mut walk)?;
             if sealed {

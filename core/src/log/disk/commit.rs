@@ -15,7 +15,7 @@ use super::store_row::OpeningReason;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{AppId, EventRange, Lamport, NewEvent, OffsetMap, SignedHead, StreamId};
 use crate::log::options::{Appended, RangeStored};
-use crate::pending::{Completer, Help};
+use crate::pending::{Completer, Deferred, Help};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -73,8 +73,7 @@ enum Answer {
     NewStream(Completer<StreamId>, Result<StreamId>),
 }
 
-/// A commit that ended; answers are given after the lock of the committer is let go, since they
-/// may run callbacks and wake threads that bring the next group.
+/// A commit that ended.
 struct Ended {
     answers: Vec<Answer>,
     result: Result<()>,
@@ -156,10 +155,12 @@ impl Shared {
             return;
         }
         let ended = committer.commit(self, requests);
+        // Threads are woken before the lock is let go: what they bring next then makes one group,
+        // not a group of the first and a group of the rest. Callbacks run without the lock.
+        let give = |answer: Answer| answer.give(&ended.result, &ended.seen);
+        let callbacks: Vec<Deferred> = ended.answers.into_iter().filter_map(give).collect();
         drop(committer);
-        for answer in ended.answers {
-            answer.give(&ended.result, &ended.seen);
-        }
+        callbacks.into_iter().for_each(|callback| callback());
     }
 
     /// The committer, unless a panic left it half done.
@@ -410,17 +411,17 @@ impl Committer {
 }
 
 impl Answer {
-    fn give(self, result: &Result<()>, seen: &Arc<OffsetMap>) {
+    fn give(self, result: &Result<()>, seen: &Arc<OffsetMap>) -> Option<Deferred> {
         match self {
             Answer::Append(completer, drafted) => {
                 let answer = drafted.and_then(|mut appended| {
                     appended.seen = seen.clone();
                     result.clone().map(|()| appended)
                 });
-                completer.complete(answer);
+                completer.complete(answer)
             }
             Answer::Store(completer, drafted) => {
-                completer.complete(drafted.and_then(|stored| result.clone().map(|()| stored)));
+                completer.complete(drafted.and_then(|stored| result.clone().map(|()| stored)))
             }
             Answer::NewStream(completer, drafted) => completer.complete(drafted),
         }

@@ -192,8 +192,7 @@ impl<'a> Draft<'a> {
         let own = self.committer.own_stream(self.shared);
         let end = self.tips[&own].end;
         let key = &self.shared.node_key;
-        let head =
-            key.sign_head(&self.shared.swarm, own.number, end.count, end.lamport, end.chain);
+        let head = key.sign_head(&self.shared.swarm, own.number, end.count, end.lamport, end.chain);
         let records = std::mem::take(&mut self.own);
         let range = EventRange { first: end.count - records.len() as u64, records, head };
         self.tail_bytes += range_bytes(&range);

@@ -170,8 +170,9 @@ pub(crate) fn refuse_network_file_system(path: &Path) -> Result<()> {
                  allow network file systems",
                 path.display()
             );
-            return Err(Error::new(ErrorKind::InvalidArgument, message)
-                .with_reason("network_file_system"));
+            return Err(
+                Error::new(ErrorKind::InvalidArgument, message).with_reason("network_file_system")
+            );
         }
     }
     Ok(())

@@ -68,8 +68,7 @@ fn overlaps(conjunction: &Conjunction, stream: &StreamId, summary: &Summary) -> 
     let (Some(low), Some(high)) = (key(summary.lamports.0), key(summary.lamports.1)) else {
         return true;
     };
-    let times =
-        (WallTime::from_micros(summary.times.0), WallTime::from_micros(summary.times.1));
+    let times = (WallTime::from_micros(summary.times.0), WallTime::from_micros(summary.times.1));
     meets(&conjunction.keys, &low, &high) && meets(&conjunction.times, &times.0, &times.1)
 }
 

@@ -250,14 +250,16 @@ impl Journal {
         }
         for which in order {
             let from = scans[which].end;
-            let all = evidence(&contents[which], 0).filter(|(synced, _)| *synced > self.written.index);
+            let all =
+                evidence(&contents[which], 0).filter(|(synced, _)| *synced > self.written.index);
             if let Some((synced, _)) = all {
                 let file = self.segments[self.active].file.path();
                 let position = if which == self.active { from as u64 } else { self.written.end };
                 return Err(damaged(file, position as usize, synced));
             }
         }
-        if self.written.index == checkpointed && replay.records.is_empty() && self.written.end == 0 {
+        if self.written.index == checkpointed && replay.records.is_empty() && self.written.end == 0
+        {
             // Neither segment continues the checkpoint: both are free.
             self.segments.iter_mut().for_each(|segment| segment.last_index = 0);
         }

@@ -83,7 +83,8 @@ impl Shared {
             Ok(opened.settings.put(transaction, STORE_ROW_KEY, &row.encode())?)
         })?;
         journal.begin()?;
-        let shared = Arc::new(assemble(options, store_lock, tables, state, journal, &row, node_key));
+        let shared =
+            Arc::new(assemble(options, store_lock, tables, state, journal, &row, node_key));
         shared.start()?;
         Ok(shared)
     }

@@ -154,12 +154,7 @@ impl Shared {
         self.state().streams.get(stream)?.run_at(offset).cloned()
     }
 
-    fn stored_step(
-        &self,
-        stream: &StreamId,
-        offset: u64,
-        filter: Option<&Filter>,
-    ) -> Result<Step> {
+    fn stored_step(&self, stream: &StreamId, offset: u64, filter: Option<&Filter>) -> Result<Step> {
         let wanted = block_key(stream, offset);
         self.tables.read(|opened, transaction| {
             let found = opened.index.get_lower_than_or_equal_to(transaction, &wanted)?;

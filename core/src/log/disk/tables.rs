@@ -166,16 +166,7 @@ impl Opened {
         })?;
         let [blocks, index, heads, streams, idempotency, idempotency_order, settings] =
             tables.unwrap_commit();
-        Ok(Opened {
-            env,
-            blocks,
-            index,
-            heads,
-            streams,
-            idempotency,
-            idempotency_order,
-            settings,
-        })
+        Ok(Opened { env, blocks, index, heads, streams, idempotency, idempotency_order, settings })
     }
 }
 

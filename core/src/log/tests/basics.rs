@@ -12,7 +12,10 @@ fn what_was_published_is_read_back_in_every_order() {
     let read = query_all(&log, "FROM allEvents", Order::Ascending);
     assert_eq!(read.len(), 3000);
     for (event, receipt) in read.iter().zip(appended.receipts()) {
-        assert_eq!((event.key, event.offset, event.time), (receipt.key, receipt.offset, receipt.time));
+        assert_eq!(
+            (event.key, event.offset, event.time),
+            (receipt.key, receipt.offset, receipt.time)
+        );
     }
     let mut backwards = query_all(&log, "FROM allEvents", Order::Descending);
     backwards.reverse();
@@ -119,7 +122,10 @@ fn opening_twice_in_one_process_is_the_same_log_and_a_closed_one_is_closed() {
     assert!(log.is_same(&again));
     let waiting = log.clone();
     close(log);
-    assert_eq!(waiting.append(events(0..1), as_app()).wait().unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(
+        waiting.append(events(0..1), as_app()).wait().unwrap_err().kind(),
+        ErrorKind::Closed
+    );
     assert_eq!(waiting.check().unwrap_err().kind(), ErrorKind::Closed);
     waiting.close(Duration::ZERO).unwrap();
     let fresh = open(directory.path());
