@@ -10,7 +10,7 @@ import traceback
 
 import cbor
 import events
-from hashes import blake3_derive_key, crc32c
+from hashes import blake3_derive_key, crc32c, ed25519_verify
 
 VECTORS = pathlib.Path(__file__).resolve().parent.parent / "vectors"
 REFUSED = ["1817", "f97c00", "f97e00", "fa3f800000", "fb3ff0000000000000", "f7", "c000", "9fff",
@@ -90,6 +90,11 @@ def one_flipped_bit_in_a_range_is_noticed():
             pass
 
 
+def a_key_for_which_anybody_can_sign_vouches_for_nothing():
+    neutral = bytes([1]) + bytes(31)
+    assert not ed25519_verify(neutral, b"anything", neutral + bytes(32))
+
+
 def event_keys_sort_by_lamport_then_node_then_number():
     texts = load("order.json")
 
@@ -111,6 +116,7 @@ CLAIMS = [
     every_other_payload_encoding_is_refused,
     events_chains_and_heads_read_and_verify,
     one_flipped_bit_in_a_range_is_noticed,
+    a_key_for_which_anybody_can_sign_vouches_for_nothing,
     event_keys_sort_by_lamport_then_node_then_number,
     the_checksum_is_crc32c,
 ]
