@@ -1,0 +1,4 @@
+//! What we claim, proved: one module for each concern, one program for all of them.
+
+mod support;
+mod vectors;
