@@ -146,7 +146,8 @@ impl AppId {
 
     pub(crate) fn check(text: &str) -> Result<()> {
         let fits = !text.is_empty() && text.len() <= APP_ID_BYTES_MAX;
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+        let plain =
+            |byte: u8| matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_');
         if fits && text.bytes().all(plain) {
             return Ok(());
         }
