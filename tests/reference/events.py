@@ -13,7 +13,6 @@ from hashes import blake3, blake3_derive_key, ed25519_verify
 LAMPORT_MAX = 2 ** 53 - 1
 HEADER_BYTES_MAX = 32 + 64 + 64 * 257
 PAYLOAD_BYTES_MAX = BLOCK_BYTES = 1 << 20
-RECORD_BYTES_MAX = HEADER_BYTES_MAX + PAYLOAD_BYTES_MAX + 16
 KINDS = {0: "application", 1: "opening"}
 
 
@@ -146,9 +145,12 @@ def read_range(data):
     count = source.varint()
     if not 1 <= count <= min(1024, head.count):
         raise Malformed("a range holds too few or too many events")
-    if len(source.rest()) > BLOCK_BYTES + RECORD_BYTES_MAX:
-        raise Malformed("a range has more bytes than a block")
-    records = [read_record(source) for _ in range(count)]
+    block_end = source.at + BLOCK_BYTES
+    records = []
+    for _ in range(count):
+        if records and source.at >= block_end:
+            raise Malformed("a range goes beyond the end of a block")
+        records.append(read_record(source))
     source.finish()
     return head, records
 

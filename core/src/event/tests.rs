@@ -107,6 +107,28 @@ fn blocks_end_by_events_or_by_bytes() {
 }
 
 #[test]
+fn a_range_that_alone_shows_the_end_of_a_block_inside_is_refused() {
+    let of = |sizes: &[usize]| {
+        let records: Vec<Record> = sizes
+            .iter()
+            .zip(1..)
+            .map(|(size, lamport)| record(lamport, &[], cbor::Value::Bytes(vec![7; *size])))
+            .collect();
+        let lamport = records.last().unwrap().lamport();
+        let count = records.len() as u64;
+        let head = key().sign_head(&secret().swarm_id(), 0, count, lamport, empty().chain);
+        let mut bytes = Vec::new();
+        EventRange { first: 0, records, head }.encode(&mut bytes);
+        EventRange::decode(&bytes.into()).map(|range| range.records.len())
+    };
+    let half = limits::BLOCK_BYTES_SEAL / 2;
+    assert_eq!(of(&[half - 100, half - 100, 2 * half - 100]).unwrap(), 3);
+    assert_eq!(of(&[half, half]).unwrap(), 2);
+    let error = of(&[half, half, 1]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+}
+
+#[test]
 fn a_secret_never_shows_in_debug_output() {
     let texts = format!("{:?} {:?}", secret(), key());
     assert!(!texts.contains("0707") && !texts.contains("0101"), "{texts}");
