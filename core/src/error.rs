@@ -64,7 +64,7 @@ kinds! {
     StorageFailed = 12, "storage_failed", false;
     /// Stored bytes are not what was written.
     Corrupt = 13, "corrupt", false;
-    /// The store was written by a newer millpond.
+    /// Bytes of a store, a file or a peer were written by a newer millpond.
     FormatTooNew = 14, "format_too_new", false;
     /// A peer refused us, or we refused it: no session came about.
     PeerRefused = 15, "peer_refused", false;

@@ -86,7 +86,16 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// `corrupt`: it does not end, exceeds 64 bits, or has a shorter form.
+    #[inline]
     pub fn varint(&mut self) -> Result<u64> {
+        if let [byte @ 0..=0x7f, rest @ ..] = self.rest {
+            self.rest = rest;
+            return Ok(u64::from(*byte));
+        }
+        self.long_varint()
+    }
+
+    fn long_varint(&mut self) -> Result<u64> {
         let mut value = 0u64;
         for index in 0..VARINT_BYTES_MAX {
             let byte = self.u8()?;
