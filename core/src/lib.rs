@@ -2,5 +2,8 @@
 
 mod error;
 pub mod event;
+#[cfg(feature = "net")]
+pub mod net;
+pub mod query;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,9 +1,72 @@
-//! What several concerns need: where the repository is.
+//! What tests share: scratch folders, the repository's root, and loud skips.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
 
-/// The root of the repository.
+/// A folder of its own that is removed at the end.
+pub(crate) struct Scratch {
+    folder: tempfile::TempDir,
+}
+
+impl Scratch {
+    /// A fresh folder; on a memory file system where there is one, for campaigns of thousands.
+    pub(crate) fn new(name: &str) -> Scratch {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(name);
+        let memory = Path::new("/dev/shm");
+        let folder = if memory.is_dir() { builder.tempdir_in(memory) } else { builder.tempdir() };
+        Scratch { folder: folder.expect("a scratch folder can be made") }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// The root of the checkout.
 pub(crate) fn repository() -> PathBuf {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest.parent().expect("tests/ is below the root").to_path_buf()
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().expect("tests/ lies in the repository").to_owned()
+}
+
+/// True, and said loudly, when `program` is missing. Under CI that is a failure.
+pub(crate) fn skip_without(program: &str) -> bool {
+    let present = Command::new(program).arg("-V").output().is_ok();
+    if !present {
+        skip(&format!("{program} is not installed; ./dev setup installs it"));
+    }
+    !present
+}
+
+/// Says that a test is skipped and why; fails it under CI, where everything must run.
+pub(crate) fn skip(why: &str) {
+    assert!(std::env::var_os("CI").is_none(), "under CI nothing may be skipped: {why}");
+    println!("SKIPPED: {why}");
+    eprintln!("SKIPPED: {why}");
+}
+
+/// The crash child built with the planted bug: it acknowledges before the sync.
+pub(crate) fn planted_crash_child() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let build = || {
+        let target = repository().join("target/planted");
+        let status = Command::new(env!("CARGO"))
+            .current_dir(repository())
+            .args([
+                "build",
+                "-p",
+                "millpond-tests",
+                "--bin",
+                "crash_child",
+                "--no-default-features",
+            ])
+            .env("CARGO_TARGET_DIR", &target)
+            .env("RUSTFLAGS", "--cfg millpond_planted_ack_before_sync")
+            .status()
+            .expect("cargo starts");
+        assert!(status.success(), "the build with the planted bug failed");
+        target.join("debug/crash_child")
+    };
+    BUILT.get_or_init(build).clone()
 }

@@ -18,6 +18,7 @@ mod position;
 mod range;
 mod record;
 mod tag;
+mod ticket;
 
 pub use chain::{Chain, Leaf, NodeKey, SignedHead, SwarmSecret};
 pub use event::{Event, EventKind, NewEvent, Payload};
@@ -27,6 +28,7 @@ pub use position::{EventKey, Lamport, Offset, WallTime};
 pub use range::{EventRange, SealRule, StreamEnd};
 pub use record::{Header, Record};
 pub use tag::{Tag, TagSet};
+pub use ticket::{TICKET_ADDRESSES_MAX, TICKET_CHARACTERS_MAX, Ticket};
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,217 @@
+//! Crashes: SIGKILL at random moments and at every system call, and power cuts at every step.
+//!
+//! After each, every acknowledged event is there, nothing is missing in between, the chain
+//! verifies, and the index equals a scan. A build with a planted bug must be caught by the same
+//! harness.
+
+use crate::support::{Scratch, planted_crash_child, skip_without};
+use millpond_tests::crash::{self, mix};
+use millpond_tests::trace::Trace;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+const CHILD: &str = env!("CARGO_BIN_EXE_crash_child");
+const KILLS: u64 = 200;
+const CRASH_STATES: u64 = 10_000;
+
+#[test]
+fn nothing_acknowledged_is_lost_when_the_process_is_killed_at_random() {
+    let scratch = Scratch::new("kill");
+    let mut acknowledged = 0;
+    for round in 0..KILLS {
+        let store = scratch.path().join(format!("store-{}", round / 20));
+        if round % 20 == 0 {
+            acknowledged = 0;
+        }
+        let mut child = spawn(CHILD, &store, 7, 100_000, "power");
+        let lines = mix(1, round) % 60;
+        let pause = Duration::from_micros(mix(2, round) % 4_000);
+        let said = read_until(&mut child, lines);
+        let deadline = Instant::now() + pause;
+        while Instant::now() < deadline {
+            std::hint::spin_loop();
+        }
+        child.kill().expect("the child can be killed");
+        let said = drain(&mut child, said);
+        acknowledged = acknowledged.max(said);
+        let held = check(&store, 7).unwrap_or_else(|error| panic!("round {round}: {error}"));
+        assert!(held >= acknowledged, "round {round}: {held} held, {acknowledged} acknowledged");
+    }
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_when_the_process_dies_in_any_system_call() {
+    if skip_without("strace") {
+        return;
+    }
+    let scratch = Scratch::new("inject");
+    let mut points = 0;
+    for call in ["openat", "pwrite64", "write", "writev", "fdatasync", "fsync", "ftruncate", "mkdir", "unlink"] {
+        for when in 1.. {
+            let store = scratch.path().join(format!("{call}-{when}"));
+            let inject = format!("inject={call}:signal=SIGKILL:when={when}");
+            let mut child = Command::new("strace")
+                .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject])
+                .args(["--", CHILD])
+                .arg(&store)
+                .args(["7", "12", "power"])
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("strace starts");
+            let (acknowledged, closed) = drain_all(&mut child);
+            if store.exists() {
+                let held = check(&store, 7).unwrap_or_else(|error| panic!("{inject}: {error}"));
+                assert!(held >= acknowledged, "{inject}: {held} held, {acknowledged} acknowledged");
+                std::fs::remove_dir_all(&store).expect("the store can be removed");
+            }
+            if closed {
+                break;
+            }
+            points += 1;
+            assert!(when < 2_000, "{call}: the run never gets past the injected calls");
+        }
+    }
+    println!("killed at {points} system calls");
+    assert!(points > 50, "only {points} points were reached");
+}
+
+#[test]
+fn any_power_cut_leaves_a_store_that_opens_with_every_acknowledged_event() {
+    if skip_without("strace") {
+        return;
+    }
+    let scratch = Scratch::new("trace");
+    let found = campaign(CHILD.as_ref(), &scratch, CRASH_STATES, "power");
+    assert_eq!(found, None, "a crash state lost something");
+}
+
+#[test]
+fn a_build_that_acknowledges_before_the_sync_is_caught() {
+    if skip_without("strace") {
+        return;
+    }
+    let scratch = Scratch::new("planted");
+    let planted = planted_crash_child();
+    let found = campaign(&planted, &scratch, CRASH_STATES, "power");
+    println!("the planted bug was found: {found:?}");
+    assert!(found.is_some(), "the harness is blind: the planted bug was not found");
+}
+
+#[test]
+fn a_power_cut_with_process_durability_leaves_no_gap_and_no_wrong_event() {
+    if skip_without("strace") {
+        return;
+    }
+    let scratch = Scratch::new("process");
+    let trace = record(CHILD.as_ref(), &scratch, "process");
+    for seed in 0..CRASH_STATES / 10 {
+        let cut = 1 + mix(seed, 77) as usize % trace.steps.len();
+        let folder = scratch.path().join("state");
+        trace.crash_state(cut, seed).write(&folder).expect("a crash state can be written");
+        check(&folder, 7).unwrap_or_else(|error| panic!("cut {cut}, seed {seed}: {error}"));
+    }
+}
+
+/// Tries `states` crash states of one recorded run on both cores; the first violation in words.
+fn campaign(child: &Path, scratch: &Scratch, states: u64, durability: &str) -> Option<String> {
+    let trace = record(child, scratch, durability);
+    let next = AtomicU64::new(0);
+    let worker = |worker: usize| {
+        let folder = scratch.path().join(format!("state-{worker}"));
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= states {
+                return None;
+            }
+            let cut = 1 + mix(seed, 77) as usize % trace.steps.len();
+            let state = trace.crash_state(cut, seed);
+            state.write(&folder).expect("a crash state can be written");
+            let violation = match check(&folder, 7) {
+                Ok(held) if held >= state.acknowledged => continue,
+                Ok(held) => format!("{held} held, {} acknowledged", state.acknowledged),
+                Err(error) => error,
+            };
+            next.store(states, Ordering::Relaxed);
+            return Some(format!("cut {cut}, seed {seed}: {violation}"));
+        }
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..2).map(|index| scope.spawn(move || worker(index))).collect();
+        workers.into_iter().filter_map(|w| w.join().expect("a worker panicked")).next()
+    })
+}
+
+fn record(child: &Path, scratch: &Scratch, durability: &str) -> Trace {
+    let store = scratch.path().join("recorded");
+    let store_text = store.to_str().expect("the scratch folder is UTF-8").to_owned();
+    let arguments = [store_text, "7".into(), "150".into(), durability.into()];
+    let trace = Trace::record(&store, child, &arguments).expect("the run is recorded");
+    println!("{} steps recorded", trace.steps.len());
+    trace
+}
+
+fn check(store: &Path, seed: u64) -> Result<u64, String> {
+    let node = crash::open(store).map_err(|error| format!("open: {error}"))?;
+    let held = crash::verify(&node, seed);
+    node.close(Duration::from_secs(10)).map_err(|error| format!("close: {error}"))?;
+    held
+}
+
+fn spawn(child: &str, store: &Path, seed: u64, commits: u64, durability: &str) -> Child {
+    Command::new(child)
+        .arg(store)
+        .args([&seed.to_string(), &commits.to_string(), durability])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .expect("the child starts")
+}
+
+/// What a child said so far: its output, and the largest count it reported.
+struct Said {
+    lines: BufReader<std::process::ChildStdout>,
+    count: u64,
+}
+
+fn read_until(child: &mut Child, lines: u64) -> Said {
+    let out = child.stdout.take().expect("standard output is piped");
+    let mut said = Said { lines: BufReader::new(out), count: 0 };
+    for _ in 0..=lines {
+        said.count = said.count.max(next_count(&mut said.lines).unwrap_or(0));
+    }
+    said
+}
+
+fn drain(child: &mut Child, mut said: Said) -> u64 {
+    while let Some(count) = next_count(&mut said.lines) {
+        said.count = said.count.max(count);
+    }
+    child.wait().expect("the child has ended");
+    said.count
+}
+
+/// Everything a child said until it ended: the largest count, and whether it closed.
+fn drain_all(child: &mut Child) -> (u64, bool) {
+    let out = child.stdout.take().expect("standard output is piped");
+    let (mut count, mut closed) = (0, false);
+    for line in BufReader::new(out).lines().map_while(Result::ok) {
+        closed |= line == "C";
+        let number = line.split_once(' ').and_then(|(_, number)| number.parse().ok());
+        count = count.max(number.unwrap_or(0));
+    }
+    child.wait().expect("the child has ended");
+    (count, closed)
+}
+
+fn next_count(lines: &mut impl BufRead) -> Option<u64> {
+    let mut line = String::new();
+    let read = lines.read_line(&mut line).unwrap_or(0);
+    if read == 0 || !line.ends_with('\n') {
+        return None;
+    }
+    Some(line.split_once(' ').and_then(|(_, count)| count.trim().parse().ok()).unwrap_or(0))
+}

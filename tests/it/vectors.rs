@@ -1,0 +1,192 @@
+//! Vectors: inputs with exact expected bytes, in `tests/vectors/*.json`.
+//!
+//! The core must give exactly these bytes; `tests/reference/check.py`, a second reader written from
+//! the documents alone, must read them the same way. `UPDATE=1 cargo test` writes them anew; review
+//! the difference as a change of format.
+
+use crate::support::repository;
+use millpond::event::cbor::{Integer, Value};
+use millpond::event::{
+    AppId, Chain, EventKey, EventKind, EventRange, Header, Lamport, NodeId, NodeKey, Payload,
+    Record, StreamEnd, StreamId, SwarmSecret, TagSet, WallTime, hex,
+};
+use serde_json::{Value as Json, json};
+
+#[test]
+fn payloads_have_the_bytes_of_the_vectors() {
+    let integer = |value: i128| Value::Integer(Integer::new(value).unwrap());
+    let values = [
+        Value::Null,
+        Value::Bool(true),
+        Value::Bool(false),
+        integer(0),
+        integer(23),
+        integer(24),
+        integer(-1),
+        integer(255),
+        integer(256),
+        integer(65_536),
+        integer(1 << 32),
+        integer((1 << 53) - 1),
+        integer(1 << 53),
+        integer((1 << 53) + 1),
+        integer(1 - (1 << 53)),
+        integer(-(1 << 53)),
+        integer(-1 - (1 << 53)),
+        integer(i64::MAX.into()),
+        integer(i64::MIN.into()),
+        integer(u64::MAX.into()),
+        Value::Float(0.0),
+        Value::Float(-0.0),
+        Value::Float(1.0),
+        Value::Float(1.5),
+        Value::Float(0.1),
+        Value::Float(100_000.0),
+        Value::Float(5.960464477539063e-8),
+        Value::Float(f64::MAX),
+        Value::Float(f64::MIN_POSITIVE),
+        Value::from(""),
+        Value::from("grain"),
+        Value::from("Mühle 🌾"),
+        Value::Bytes(vec![]),
+        Value::Bytes(vec![0, 255, 7]),
+        Value::Array(vec![]),
+        Value::Array(vec![integer(1), Value::Null, Value::from("x")]),
+        Value::Map(Default::default()),
+        Value::map([("kg", Value::Float(12.25)), ("a", Value::Null), ("grain", Value::from("rye"))]),
+        Value::map([("mill", Value::map([("id", integer(3)), ("on", Value::Bool(true))]))]),
+    ];
+    let list: Vec<Json> = values
+        .iter()
+        .map(|value| json!({ "value": to_json(value), "bytes": hex(&value.encode().unwrap()) }))
+        .collect();
+    hold("payloads.json", &Json::Array(list));
+}
+
+#[test]
+fn events_chains_and_heads_have_the_bytes_of_the_vectors() {
+    let secret = SwarmSecret::from_bytes([0x5a; 32]);
+    let key = NodeKey::from_seed(&[0x11; 32]);
+    let stream = StreamId { node: key.node_id(), number: 0 };
+    let swarm = secret.swarm_id();
+    let mut end = StreamEnd::empty(&swarm, &stream);
+    let mut ranges = Vec::new();
+    for (first_lamport, count) in [(1, 1), (2, 3), (900, 2)] {
+        let records: Vec<Record> = (first_lamport..first_lamport + count).map(record).collect();
+        let before = end;
+        let mut leaves = Vec::new();
+        for record in &records {
+            leaves.push(hex(record.leaf().as_bytes()));
+            end.chain = end.chain.extend(&record.leaf());
+            end.count += 1;
+            end.lamport = record.lamport();
+        }
+        let head = key.sign_head(&swarm, 0, end.count, end.lamport, end.chain);
+        let range = EventRange { first: before.count, records, head };
+        range.verify(&swarm, &before).unwrap();
+        let mut bytes = Vec::new();
+        range.encode(&mut bytes);
+        ranges.push(json!({
+            "first": before.count,
+            "chain_before": hex(before.chain.as_bytes()),
+            "chain_after": hex(end.chain.as_bytes()),
+            "leaves": leaves,
+            "events": range.records.iter().map(describe).collect::<Vec<_>>(),
+            "bytes": hex(&bytes),
+        }));
+    }
+    let start = Chain::start(&swarm, &stream);
+    hold(
+        "events.json",
+        &json!({
+            "swarm_secret": hex(secret.as_bytes()),
+            "swarm_id": swarm.to_string(),
+            "node_seed": hex(&key.to_seed()),
+            "node_id": key.node_id().to_string(),
+            "stream": stream.to_string(),
+            "stream_bytes": hex(&stream.to_bytes()),
+            "chain_start": hex(start.as_bytes()),
+            "ranges": ranges,
+        }),
+    );
+}
+
+#[test]
+fn event_keys_sort_as_in_the_vectors() {
+    let mut keys = Vec::new();
+    for lamport in [1, 2, 255, 256, (1 << 53) - 1] {
+        for node in [0x00, 0x01, 0x7f, 0x80, 0xff] {
+            for number in [0, 1, 9, 10, 255, 256] {
+                let stream = StreamId { node: NodeId::from_bytes([node; 32]), number };
+                keys.push(EventKey { lamport: Lamport::new(lamport).unwrap(), stream });
+            }
+        }
+    }
+    keys.sort();
+    let texts: Vec<String> = keys.iter().map(EventKey::to_string).collect();
+    hold("order.json", &json!(texts));
+}
+
+/// Events that differ in everything a header can say.
+fn record(lamport: u64) -> Record {
+    let tags: &[&str] = match lamport % 3 {
+        0 => &[],
+        1 => &["grain", "mill:3"],
+        _ => &["Mühle", "grain", "🌾"],
+    };
+    let header = Header {
+        kind: if lamport == 1 { EventKind::Opening } else { EventKind::Application },
+        lamport: Lamport::new(lamport).unwrap(),
+        time: WallTime::from_micros(match lamport {
+            2 => -1,
+            3 => 0,
+            4 => 4_102_444_800_000_000,
+            _ => 1_760_000_000_123_456,
+        }),
+        app_id: AppId::parse(if lamport < 900 { "com.example.mill" } else { "m" }).unwrap(),
+        tags: TagSet::new(tags).unwrap(),
+    };
+    let value = Value::map([("lamport", Value::from(lamport)), ("kind", Value::from("flour"))]);
+    Record::encode(&header, &Payload::from_value(&value).unwrap())
+}
+
+fn describe(record: &Record) -> Json {
+    let header = record.header();
+    json!({
+        "kind": if header.kind == EventKind::Opening { "opening" } else { "application" },
+        "lamport": header.lamport.value(),
+        "time": header.time.micros(),
+        "app_id": header.app_id.as_str(),
+        "tags": record.tags().collect::<Vec<_>>(),
+        "payload": hex(record.payload_bytes()),
+        "bytes": hex(record.as_bytes()),
+    })
+}
+
+/// JSON that keeps every value apart: integers and floats are objects with their text.
+fn to_json(value: &Value) -> Json {
+    match value {
+        Value::Null => Json::Null,
+        Value::Bool(value) => json!(value),
+        Value::Integer(value) => json!({ "integer": value.value().to_string() }),
+        Value::Float(value) => json!({ "float": format!("{value:?}") }),
+        Value::Text(value) => json!(value),
+        Value::Bytes(value) => json!({ "bytes": hex(value) }),
+        Value::Array(values) => Json::Array(values.iter().map(to_json).collect()),
+        Value::Map(pairs) => {
+            let pairs: Vec<Json> = pairs.iter().map(|(key, v)| json!([key, to_json(v)])).collect();
+            json!({ "map": pairs })
+        }
+    }
+}
+
+/// Fails when the file differs from `expected`; writes it when `UPDATE` is set.
+pub(crate) fn hold(name: &str, expected: &Json) {
+    let path = repository().join("tests/vectors").join(name);
+    let text = format!("{}\n", serde_json::to_string_pretty(expected).unwrap());
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let held = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(held == text, "{name} differs from what the core gives; see UPDATE in vectors.rs");
+}

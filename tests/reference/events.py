@@ -1,0 +1,159 @@
+"""Events, chains and heads as bytes: a second reader, written from docs/format.md alone.
+
+Begin with `read_record`, `chain_start`, `extend`, `read_head`, `head_verifies`, `read_range`.
+Everything raises `Malformed` on bytes that are not in their one form.
+"""
+
+import unicodedata
+from dataclasses import dataclass
+
+from cbor import Malformed, decode
+from hashes import blake3, blake3_derive_key, ed25519_verify
+
+LAMPORT_MAX = 2 ** 53 - 1
+KINDS = {0: "application", 1: "opening"}
+
+
+class Bytes:
+    """Takes fixed and counted things off the front of some bytes."""
+
+    def __init__(self, data):
+        self.data, self.at = bytes(data), 0
+
+    def take(self, count):
+        if count > len(self.data) - self.at:
+            raise Malformed("the bytes end too early")
+        self.at += count
+        return self.data[self.at - count:self.at]
+
+    def varint(self):
+        value = shift = 0
+        while True:
+            byte = self.take(1)[0]
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                break
+            shift += 7
+        if value >= 2 ** 64 or (byte == 0 and shift):
+            raise Malformed("a varint is not in its shortest form")
+        return value
+
+    def counted(self, most):
+        count = self.varint()
+        if count > most:
+            raise Malformed(f"{count} exceeds the limit {most}")
+        return self.take(count)
+
+    def u64_be(self):
+        return int.from_bytes(self.take(8), "big")
+
+    def rest(self):
+        return self.data[self.at:]
+
+    def finish(self):
+        if self.rest():
+            raise Malformed("bytes are left over")
+
+
+@dataclass
+class Record:
+    """One event: its fields, and the leaf it adds to the chain."""
+
+    kind: str
+    lamport: int
+    time: int
+    app_id: str
+    tags: list
+    payload: object
+    leaf: bytes
+    bytes: bytes
+
+
+def read_record(source):
+    """Takes one record off the front of `source` (a `Bytes`)."""
+    start = source.at
+    header = source.counted(32 + 64 + 64 * 257)
+    payload = source.counted(1 << 20)
+    fields = Bytes(header)
+    version, kind = fields.take(2)
+    if version != 0 or kind not in KINDS:
+        raise Malformed("an unknown header version or kind of event")
+    lamport = fields.varint()
+    if not 1 <= lamport <= LAMPORT_MAX:
+        raise Malformed(f"lamport {lamport}")
+    folded = fields.varint()
+    time = folded >> 1 ^ -(folded & 1)
+    app_id = fields.counted(64).decode("ascii")
+    tag_count = fields.varint()
+    if tag_count > 64 or not app_id:
+        raise Malformed("too many tags or no app id")
+    tags = [fields.counted(255) for _ in range(tag_count)]
+    fields.finish()
+    if any(a >= b for a, b in zip(tags, tags[1:])):
+        raise Malformed("tags do not rise")
+    texts = [tag.decode() for tag in tags]
+    if any(not text or unicodedata.normalize("NFC", text) != text for text in texts):
+        raise Malformed("a tag is empty or not in NFC")
+    leaf = blake3(header + blake3(payload))
+    raw = source.data[start:source.at]
+    return Record(KINDS[kind], lamport, time, app_id, texts, decode(payload), leaf, raw)
+
+
+def chain_start(swarm, stream):
+    """The chain of an empty stream; `swarm` has 32 bytes, `stream` 40."""
+    return blake3_derive_key("millpond 2026 chain v0", swarm + stream)
+
+
+def extend(chain, leaf):
+    """The chain after one more event."""
+    return blake3(chain + leaf)
+
+
+@dataclass
+class Head:
+    """A node's word for the first `count` events of a stream."""
+
+    stream: bytes
+    count: int
+    lamport: int
+    chain: bytes
+    signature: bytes
+
+
+def read_head(source):
+    """Takes one signed head off the front of `source`."""
+    stream, count, lamport = source.take(40), source.u64_be(), source.u64_be()
+    head = Head(stream, count, lamport, source.take(32), source.take(64))
+    if count == 0 or not count <= lamport <= LAMPORT_MAX:
+        raise Malformed("a head claims what cannot be")
+    return head
+
+
+def head_verifies(head, swarm):
+    """True when the stream's node signed this head for `swarm`."""
+    message = (b"millpond signed head v0" + swarm + head.stream
+               + head.count.to_bytes(8, "big") + head.lamport.to_bytes(8, "big") + head.chain)
+    return ed25519_verify(head.stream[:32], message, head.signature)
+
+
+def read_range(data):
+    """The head and the records of an event range; its first offset is count − records."""
+    source = Bytes(data)
+    head = read_head(source)
+    count = source.varint()
+    if not 1 <= count <= min(1024, head.count):
+        raise Malformed("a range holds too few or too many events")
+    records = [read_record(source) for _ in range(count)]
+    source.finish()
+    return head, records
+
+
+def range_verifies(data, swarm, chain_before, lamport_before=0):
+    """True when the range goes on where `chain_before` ends and its node signed it."""
+    head, records = read_range(data)
+    chain, lamport = chain_before, lamport_before
+    for record in records:
+        if record.lamport <= lamport:
+            return False
+        chain, lamport = extend(chain, record.leaf), record.lamport
+    return (chain, lamport) == (head.chain, head.lamport) and head_verifies(head, swarm)
