@@ -21,7 +21,7 @@ enum Open {
         start: usize,
         count: u64,
     },
-    /// `pairs` hold where each pair starts and where its key ends; `start` is the first one's start.
+    /// `pairs` hold where each pair starts and where its key ends; `start` is that of the first.
     Map {
         start: usize,
         pairs: Vec<(usize, usize)>,
