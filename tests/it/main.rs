@@ -1,3 +1,5 @@
 //! What we claim, proved: one module for each concern, one program for all of them.
 
 mod support;
+mod tidy;
+mod vectors;
