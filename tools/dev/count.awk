@@ -11,7 +11,7 @@ kind == "cargo" && /^test result: / {
     close_runner(number_before("passed"), number_before("failed"), number_before("ignored"))
 }
 
-kind == "pytest" && /^=* ?([0-9]+ [a-z]+,? ?)+ in [0-9.]+s( \([0-9:]+\))? ?=*$/ {
+kind == "pytest" && /^=* ?([0-9]+ [a-z]+,? ?)+in [0-9.]+s( \([0-9:]+\))? ?=*$/ {
     close_runner(number_before("passed") + number_before("xpassed"), \
         number_before("failed") + number_before("error") + number_before("errors"), \
         number_before("skipped") + number_before("xfailed"))

@@ -29,8 +29,8 @@ test_main() {
     local entry name kind command
     for entry in "${STAGES[@]}"; do
         read -r name kind command <<<"$entry"
-        if [ ${#chosen[@]} -gt 0 ] && [ "$kind" != build ] && ! contains "$name" "${chosen[@]}"; then
-            continue
+        if [ ${#chosen[@]} -gt 0 ] && [ "$kind" != build ]; then
+            contains "$name" "${chosen[@]}" || continue
         fi
         run_stage "$name" "$kind" "$command"
         if [ "$kind" = build ] && [ "$STAGE_STATUS" != 0 ]; then
