@@ -5,5 +5,6 @@ pub mod event;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod query;
+pub mod sync;
 
 pub use error::{Error, ErrorKind, Result};

@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-pub use crate::log::StorageOptions;
 
 /// How to open a node.
 #[derive(Clone, Debug)]
@@ -23,6 +22,31 @@ pub struct NodeOptions {
     pub network: Option<NetworkOptions>,
     /// Sizes of the journal and of caches.
     pub storage: StorageOptions,
+}
+
+/// Sizes and permissions of the store.
+#[derive(Clone, Debug)]
+pub struct StorageOptions {
+    /// Bytes of each of the two journal segments, at least 64 KiB; they grow to this as needed.
+    pub segment_bytes: u64,
+    /// Most bytes of events in memory that are only in the journal; publishers wait beyond it.
+    pub tail_bytes_max: usize,
+    /// Most bytes of decoded blocks that are kept for readers.
+    pub cache_bytes_max: usize,
+    /// Open a store on a network file system all the same. Their locks and syncs cannot be relied
+    /// on: a power cut may lose acknowledged events.
+    pub allow_network_fs: bool,
+}
+
+impl Default for StorageOptions {
+    fn default() -> StorageOptions {
+        StorageOptions {
+            segment_bytes: 32 << 20,
+            tail_bytes_max: 64 << 20,
+            cache_bytes_max: 16 << 20,
+            allow_network_fs: false,
+        }
+    }
 }
 
 /// How a node reaches its peers.

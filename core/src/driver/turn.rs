@@ -321,11 +321,12 @@ fn new_swarm(options: &NetworkOptions, log: &Log, secret: &SwarmSecret) -> Swarm
     let options = SwarmOptions {
         node: log.node_id(),
         secret: secret.clone(),
-        allow: options.allow.clone(),
-        own: log.own_stream(),
-        heads: log.heads(),
+        own_stream: log.own_stream(),
+        instance,
+        allowed: options.allow.clone(),
+        peers_max: PEERS_MAX_DEFAULT,
     };
-    Swarm::new(options, clock::now())
+    Swarm::new(options, log.heads(), clock::now())
 }
 
 fn discover(log: &Log, bound: &[SocketAddr], sink: EventSink) -> Result<Discovery> {

@@ -5,18 +5,19 @@ use iroh::endpoint::ConnectionError;
 /// Longest reason that is sent or taken over from a peer, in bytes of UTF-8.
 pub(crate) const REASON_BYTES_MAX: usize = 512;
 
-/// Close codes of the transport itself. Those of a session start at 256.
+/// Close codes that the transport uses by itself: those of `sync::RefusalReason` that say the same,
+/// so that a peer reads one table. Source: docs/protocol.md, "Close codes".
 pub mod code {
-    /// The node is closing.
-    pub const CLOSED: u32 = 0;
-    /// A frame was longer than allowed; it was not read.
-    pub const OVERSIZED: u32 = 1;
-    /// The peer was not admitted in time.
-    pub const NOT_ADMITTED: u32 = 2;
-    /// The peer broke the rules of the channel, such as ending it without closing.
-    pub const PROTOCOL: u32 = 3;
-    /// A bound of our own was not kept: a bug of ours.
-    pub const INTERNAL: u32 = 4;
+    /// `oversized`: a frame was longer than allowed; it was not read.
+    pub const OVERSIZED: u32 = 5;
+    /// `malformed`: the peer broke the rules of the channel, such as ending it without closing.
+    pub const PROTOCOL: u32 = 6;
+    /// `admission_timeout`: the peer was not admitted in time.
+    pub const NOT_ADMITTED: u32 = 13;
+    /// `shutting_down`: the node is closing.
+    pub const CLOSED: u32 = 16;
+    /// `unknown`: a bound of our own was not kept, a bug of ours.
+    pub const INTERNAL: u32 = 255;
 }
 
 /// Which end closed a connection.

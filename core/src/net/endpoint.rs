@@ -11,7 +11,7 @@ use iroh::endpoint::{
     VarInt, presets,
 };
 use iroh::{Endpoint, NetReportConfig, RelayMode, SecretKey};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// The application protocol in the TLS handshake: another version is refused there.
@@ -50,13 +50,27 @@ pub(crate) async fn bind(options: &TransportOptions) -> Result<Endpoint> {
         .alpns(vec![ALPN.to_vec()])
         .clear_ip_transports();
     for address in &options.bind {
-        let optional = address.is_ipv6() && address.ip().is_unspecified();
-        let bind = BindOpts::default().set_is_required(!optional);
         builder = builder
-            .bind_addr_with_opts(*address, bind)
+            .bind_addr_with_opts(*address, how_to_bind(address, options))
             .map_err(|error| cannot_bind(&options.bind, &error))?;
     }
     builder.bind().await.map_err(|error| cannot_bind(&options.bind, &error))
+}
+
+/// Confines what we begin to the network of `address`, where that network is known.
+fn how_to_bind(address: &SocketAddr, options: &TransportOptions) -> BindOpts {
+    let prefix = match address.ip() {
+        IpAddr::V4(ip) if ip.is_loopback() => Some(8),
+        IpAddr::V6(ip) if ip.is_loopback() => Some(128),
+        IpAddr::V4(_) => options.network_prefix_v4,
+        IpAddr::V6(_) => options.network_prefix_v6,
+    };
+    let optional = address.is_ipv6() && address.ip().is_unspecified();
+    let how = BindOpts::default().set_is_required(!optional);
+    match prefix {
+        Some(prefix) => how.set_prefix_len(prefix).set_is_default_route(false),
+        None => how,
+    }
 }
 
 /// The settings of a connection that we dial: the peer opens no stream at all.

@@ -10,7 +10,7 @@ use crate::net::{TransportOptions, accept, dial, endpoint};
 use bytes::Bytes;
 use iroh::Endpoint;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -91,6 +91,11 @@ impl IrohTransport {
     pub fn node_id(&self) -> NodeId {
         NodeId::from_bytes(*self.shared.endpoint.id().as_bytes())
     }
+
+    /// What the sockets are bound to: an unspecified address stays one, with the port it got.
+    pub fn bound_addresses(&self) -> Vec<SocketAddr> {
+        self.shared.endpoint.bound_sockets()
+    }
 }
 
 impl Transport for IrohTransport {
@@ -121,8 +126,10 @@ impl Transport for IrohTransport {
         let expanded = self.shared.endpoint.addr();
         for bound in self.shared.endpoint.bound_sockets() {
             if bound.ip().is_unspecified() {
-                let same_family = |address: &&SocketAddr| address.is_ipv4() == bound.is_ipv4();
-                addresses.extend(expanded.ip_addrs().filter(same_family));
+                let usable = |address: &&SocketAddr| {
+                    address.is_ipv4() == bound.is_ipv4() && !needs_interface(address)
+                };
+                addresses.extend(expanded.ip_addrs().filter(usable));
             } else {
                 addresses.insert(bound);
             }
@@ -135,6 +142,9 @@ impl Transport for IrohTransport {
         self.shared.silent.store(true, Ordering::Release);
         let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(runtime) = runtime else { return };
+        if deadline.is_zero() {
+            return end(runtime, until);
+        }
         for link in self.shared.links().values() {
             link.outbox.close(Closing::new(code::CLOSED, "the node is closing"));
         }
@@ -150,6 +160,11 @@ impl Transport for IrohTransport {
         let _ = waiting.recv_timeout(deadline);
         end(runtime, until);
     }
+}
+
+/// True for link-local addresses of IPv6: they mean nothing without the name of an interface.
+fn needs_interface(address: &SocketAddr) -> bool {
+    matches!(address.ip(), IpAddr::V6(ip) if ip.is_unicast_link_local())
 }
 
 /// Ends the threads of `runtime`, on a thread that is no task of another runtime.

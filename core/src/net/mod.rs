@@ -15,6 +15,8 @@ mod accept;
 mod close;
 mod credit;
 mod dial;
+mod directory;
+mod discovery;
 mod endpoint;
 mod frame_reader;
 mod frame_writer;
@@ -30,6 +32,7 @@ mod tests;
 
 pub use close::{ClosedBy, code};
 pub use credit::Credit;
+pub use discovery::{Discovery, DiscoveryOptions};
 pub use iroh_transport::IrohTransport;
 pub use options::TransportOptions;
 pub use transport::{ConnectionId, EventSink, NetEvent, Transport};

@@ -65,8 +65,8 @@ pub enum NetEvent {
         connection: ConnectionId,
         /// Why, for people. Text from a peer is shortened and has no control characters.
         reason: String,
-        /// The close code, where one end closed it on purpose. The transport's own are in
-        /// [`code`](crate::net::code).
+        /// The close code, where one end closed it on purpose: `by` says which. The transport's
+        /// own are in [`code`](crate::net::code).
         code: Option<u32>,
         /// Which end closed it, or the network.
         by: ClosedBy,
@@ -121,6 +121,7 @@ pub trait Transport: Send + Sync {
     fn local_addresses(&self) -> Vec<SocketAddr>;
 
     /// Closes every connection and gives back every thread and socket. Events end at once. Takes
-    /// at most `deadline`; a second call does nothing.
+    /// at most `deadline`; a second call does nothing. A deadline of zero says no farewell: to the
+    /// peers it is a cable that was pulled.
     fn shutdown(&self, deadline: Duration);
 }

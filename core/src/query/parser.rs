@@ -96,8 +96,8 @@ impl<'t> Parser<'t> {
             Token::Word("from") => self.bound_in_parentheses(Comparison::AtOrAfter),
             Token::Word("to") => self.bound_in_parentheses(Comparison::Before),
             Token::Word("appId") => self.app_id(),
-            Token::Word("KEY") => self.comparison(Subject::Key),
-            Token::Word("TIME") => self.comparison(Subject::Time),
+            Token::Word("KEY") => self.comparison(Bounded::Key),
+            Token::Word("TIME") => self.comparison(Bounded::Time),
             _ => Err(self.expected(ATOM)),
         }
     }
@@ -124,7 +124,7 @@ impl<'t> Parser<'t> {
     fn bound_in_parentheses(&mut self, comparison: Comparison) -> Result<Node> {
         self.open()?;
         let (start, argument) = self.lexer.argument();
-        let node = self.bound(Subject::Either, comparison, start, argument)?;
+        let node = self.bound(Bounded::Either, comparison, start, argument)?;
         self.close(node)
     }
 
@@ -138,7 +138,7 @@ impl<'t> Parser<'t> {
     }
 
     /// `KEY < ..` and `TIME < ..`, whose keyword is the token.
-    fn comparison(&mut self, subject: Subject) -> Result<Node> {
+    fn comparison(&mut self, subject: Bounded) -> Result<Node> {
         self.advance();
         let Token::Comparison(comparison) = self.token else {
             return Err(self.expected("`<`, `<=`, `>` or `>=`"));
@@ -162,17 +162,17 @@ impl<'t> Parser<'t> {
 
     fn bound(
         &self,
-        subject: Subject,
+        subject: Bounded,
         comparison: Comparison,
         start: usize,
         argument: &str,
     ) -> Result<Node> {
         let begins_like_moment = begins_like_moment(argument);
         let bound = match subject {
-            Subject::Either | Subject::Time if begins_like_moment => {
+            Bounded::Either | Bounded::Time if begins_like_moment => {
                 parse_moment(argument).map(|moment| Node::Time(comparison, moment))
             }
-            Subject::Either | Subject::Key if !begins_like_moment => {
+            Bounded::Either | Bounded::Key if !begins_like_moment => {
                 parse_key(argument).map(|key| Node::Key(comparison, key))
             }
             _ => Err((0, subject.expects())),
@@ -228,18 +228,18 @@ impl<'t> Parser<'t> {
 
 /// What a bound may limit.
 #[derive(Clone, Copy)]
-enum Subject {
+enum Bounded {
     Key,
     Time,
     Either,
 }
 
-impl Subject {
+impl Bounded {
     fn expects(self) -> &'static str {
         match self {
-            Subject::Key => KEY,
-            Subject::Time => "a date or a date-time, such as 2026-03-01T06:00:00Z",
-            Subject::Either => BOUND,
+            Bounded::Key => KEY,
+            Bounded::Time => "a date or a date-time, such as 2026-03-01T06:00:00Z",
+            Bounded::Either => BOUND,
         }
     }
 }

@@ -146,3 +146,14 @@ fn an_address_that_is_taken_is_a_clear_error() {
     assert_eq!(error.reason(), Some("address_unavailable"));
     assert!(error.message().contains("Choose another port"), "{error}");
 }
+
+#[test]
+fn a_pulled_cable_says_no_farewell() {
+    let mut patient = options(20);
+    patient.idle_timeout = Duration::from_millis(500);
+    let (a, b) = (Peer::start_with(patient), Peer::start(21));
+    let _ends = connect(&a, &b);
+    b.net.shutdown(Duration::ZERO);
+    let (reason, code, by) = a.disconnected();
+    assert_eq!((code, by), (None, ClosedBy::Network), "{reason}");
+}

@@ -8,31 +8,52 @@ use iroh::{Endpoint, EndpointAddr, PublicKey, RelayMode, SecretKey, TransportAdd
 use tokio::runtime::Runtime;
 
 /// A peer that obeys no rule of ours: a bare QUIC endpoint.
-struct Stranger {
+pub(super) struct Stranger {
     runtime: Runtime,
-    endpoint: Endpoint,
+    pub(super) endpoint: Endpoint,
 }
 
 impl Stranger {
     fn start(seed: u8) -> Stranger {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        let runtime = runtime.unwrap();
-        let endpoint = runtime.block_on(async {
-            Endpoint::builder(presets::Minimal)
-                .secret_key(SecretKey::from_bytes(&[seed; 32]))
-                .relay_mode(RelayMode::Disabled)
-                .clear_ip_transports()
-                .bind_addr("127.0.0.1:0")
-                .unwrap()
-                .bind()
-                .await
-                .unwrap()
-        });
+        Stranger::start_with(seed, (Ipv4Addr::LOCALHOST, 0).into(), None)
+    }
+
+    /// Listens on `bind`, and says that it is also at `elsewhere`.
+    pub(super) fn start_with(
+        seed: u8,
+        bind: SocketAddr,
+        elsewhere: Option<SocketAddr>,
+    ) -> Stranger {
+        let mut threads = tokio::runtime::Builder::new_multi_thread();
+        let runtime = threads.worker_threads(1).enable_all().build().unwrap();
+        let mut builder = Endpoint::builder(presets::Minimal)
+            .secret_key(SecretKey::from_bytes(&[seed; 32]))
+            .relay_mode(RelayMode::Disabled)
+            .alpns(vec![ALPN.to_vec()])
+            .clear_ip_transports()
+            .bind_addr(bind)
+            .unwrap();
+        if let Some(elsewhere) = elsewhere {
+            builder = builder.external_addr(elsewhere);
+        }
+        let endpoint = runtime.block_on(builder.bind()).unwrap();
         Stranger { runtime, endpoint }
     }
 
-    fn dial(&self, peer: &Peer, alpn: &[u8]) -> Result<Connection, String> {
+    pub(super) fn id(&self) -> NodeId {
+        NodeId::from_bytes(*self.endpoint.id().as_bytes())
+    }
+
+    /// Takes the next connection and its channel.
+    pub(super) fn accept(&self) -> (Connection, SendStream) {
+        self.runtime.block_on(async {
+            let connection = self.endpoint.accept().await.unwrap().await.unwrap();
+            let (send, _recv) = connection.accept_bi().await.unwrap();
+            (connection, send)
+        })
+    }
+
+    pub(super) fn dial(&self, peer: &Peer, alpn: &[u8]) -> Result<Connection, String> {
         let id = PublicKey::from_bytes(peer.id.as_bytes()).unwrap();
         let addresses = peer.addresses().into_iter().map(TransportAddr::Ip);
         let target = EndpointAddr::from_parts(id, addresses);

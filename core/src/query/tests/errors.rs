@@ -87,7 +87,9 @@ fn refused_texts_are_pictured_as_the_table_shows() {
 fn the_message_of_a_misplaced_sign_points_at_it() {
     let error = Query::parse("FROM 'a' & | 'b'").unwrap_err();
     let expected = "expected a tag, `allEvents`, `isLocal`, `from(`, `to(`, `appId(`, `KEY`, \
-                    `TIME` or `(`, found `|` (line 1, column 12)\n  FROM 'a' & | 'b'\n             ^";
+                    `TIME` or `(`, found `|` (line 1, column 12)\n\
+                    \x20 FROM 'a' & | 'b'\n\
+                    \x20            ^";
     assert_eq!(error.message(), expected);
     assert_eq!(error.position(), Some(11));
 }

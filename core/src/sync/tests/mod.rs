@@ -1,0 +1,9 @@
+//! Claims about the protocol, held against a small world in memory with a clock of its own.
+
+mod admission;
+mod converge;
+mod flow;
+mod hostile;
+mod log;
+mod puppet;
+mod world;
