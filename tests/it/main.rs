@@ -1,5 +1,6 @@
 //! What we claim, proved: one module for each concern, one program for all of them.
 
+mod bench;
 mod support;
 mod tidy;
 mod vectors;

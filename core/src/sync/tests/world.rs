@@ -309,7 +309,8 @@ impl World {
 
     /// Ends a connection. Frames on their way are lost, unless `by` ended it.
     fn close(&mut self, number: u64, by: Option<usize>, code: Option<u64>) {
-        let in_flight = |event: &Event| matches!(event, Event::Frame { pipe, .. } if *pipe == number);
+        let in_flight =
+            |event: &Event| matches!(event, Event::Frame { pipe, .. } if *pipe == number);
         let flying: Vec<_> =
             self.queue.iter().filter(|(_, event)| in_flight(event)).map(|(at, _)| *at).collect();
         let frames: Vec<Event> = flying.iter().filter_map(|at| self.queue.remove(at)).collect();
