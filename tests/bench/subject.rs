@@ -23,8 +23,8 @@ pub(crate) trait Subject {
         None
     }
 
-    /// For each event of the workload, one after the other: the time from the call that publishes it
-    /// to its arrival at a second instance; or nothing when this subject delivers nothing.
+    /// For each event of the workload, one after the other: the time from the call that publishes
+    /// it to its arrival at a second instance; or nothing when this subject delivers nothing.
     fn deliver(&self, _folder: &Path, _workload: &Workload) -> Option<Vec<Duration>> {
         None
     }

@@ -27,7 +27,7 @@ pub(crate) fn events(seed: u64, count: usize) -> Vec<WorkEvent> {
 fn event(index: u64, chance: &mut Chance) -> WorkEvent {
     let kind = chance.below(KINDS);
     let machine = chance.below(MACHINES);
-    // The logarithm of the order's rank is even, so order 1 comes about as often as 2 to 5 together.
+    // The logarithm of the rank is even: order 1 comes about as often as 2 and 3 together.
     let order = (ORDERS as f64).powf(chance.fraction()) as u64;
     let payload = Value::map([
         ("batch", Value::from(format!("B-{:06}", chance.below(1_000_000)).as_str())),

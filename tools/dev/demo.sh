@@ -1,4 +1,4 @@
-# The commands that show and measure: demo, bench, fuzz.
+# The commands that show, measure and check quickly: demo, bench, fuzz, lint.
 
 # Three processes in three languages; the story is in demo/run.py.
 demo_main() {
@@ -47,4 +47,14 @@ fuzz_main() {
     export PROPTEST_CASES="$cases" MILLPOND_LONG=1
     say "dev: every property with $cases cases, and the long campaigns"
     cargo test --workspace --no-fail-fast
+}
+
+# What to run before a commit: formatting, warnings, and the house rules.
+lint_main() {
+    setup_system
+    setup_rust
+    stage_format
+    stage_clippy
+    stage_no_net
+    cargo test --workspace --test it "${LOCKED[@]}" -- tidy::
 }
