@@ -6,6 +6,7 @@
 //! Begin with `measure`.
 
 mod file;
+mod millpond;
 mod report;
 mod sqlite;
 mod subject;
@@ -108,7 +109,8 @@ fn cases(size: &Size) -> Vec<Case> {
 }
 
 fn measure(size: &Size, folder: &Path) -> Vec<Figure> {
-    let subjects: [&dyn Subject; 3] = [&sqlite::Sqlite, &file::BareFile, &tcp::Tcp];
+    let subjects: [&dyn Subject; 4] =
+        [&millpond::Millpond, &sqlite::Sqlite, &file::BareFile, &tcp::Tcp];
     let mut results = Results::default();
     for run in 0..size.runs {
         for case in cases(size) {

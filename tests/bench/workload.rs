@@ -3,7 +3,7 @@
 //! An event has a payload of about 197 bytes and three tags: 1 of 20 kinds, 1 of 200 machines, and
 //! 1 of 50,000 orders, a few of them busy and most of them rare. Eight producers take turns.
 
-use millpond::event::cbor::Value;
+use ::millpond::event::cbor::Value;
 
 const KINDS: u64 = 20;
 const MACHINES: u64 = 200;

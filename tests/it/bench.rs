@@ -29,9 +29,10 @@ fn every_bench_runs_and_every_subject_gives_its_figures() {
     }
     let publishes = ["publish_batch_1000", "publish_1", "publish_16"];
     let mut expected: BTreeSet<(String, String)> = BTreeSet::new();
-    for subject in ["sqlite", "file"] {
+    for subject in ["millpond", "sqlite", "file"] {
         expected.extend(publishes.map(|case| (case.to_owned(), subject.to_owned())));
     }
-    expected.insert(("latency".to_owned(), "tcp".to_owned()));
+    expected.insert(("catch_up".to_owned(), "millpond".to_owned()));
+    expected.extend(["millpond", "tcp"].map(|s| ("latency".to_owned(), s.to_owned())));
     assert_eq!(figures, expected);
 }
