@@ -19,7 +19,7 @@ mod watch;
 
 pub use cursor::Cursor;
 pub use disk::OpeningReason;
-pub use follow::{FollowBatch, Follower};
+pub use follow::{Batch, Follower};
 pub use log::Log;
 pub use options::{
     AppendOptions, Appended, CursorOptions, Durability, LogOptions, RangeStored, Receipt,

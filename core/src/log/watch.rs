@@ -4,8 +4,9 @@
 //! nothing is missed between.
 
 use event_listener::{Event, Listener};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// The sending side.
@@ -16,13 +17,40 @@ pub(crate) struct Signal(Arc<Inner>);
 struct Inner {
     version: AtomicU64,
     event: Event,
+    /// Callbacks by the number of their follower.
+    callbacks: Mutex<BTreeMap<u64, Callback>>,
+    next: AtomicU64,
 }
+
+/// Called when there may be more; must not block.
+pub(crate) type Callback = Arc<dyn Fn() + Send + Sync>;
 
 impl Signal {
     /// Wakes all who wait.
     pub(crate) fn raise(&self) {
         self.0.version.fetch_add(1, Ordering::Release);
         self.0.event.notify(usize::MAX);
+        let callbacks = self.callbacks();
+        let called: Vec<Callback> = callbacks.values().cloned().collect();
+        drop(callbacks);
+        called.iter().for_each(|callback| callback());
+    }
+
+    /// A number for `set_callback`.
+    pub(crate) fn number(&self) -> u64 {
+        self.0.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Sets, replaces or removes the callback of this number.
+    pub(crate) fn set_callback(&self, number: u64, callback: Option<Callback>) {
+        match callback {
+            Some(callback) => self.callbacks().insert(number, callback),
+            None => self.callbacks().remove(&number),
+        };
+    }
+
+    fn callbacks(&self) -> MutexGuard<'_, BTreeMap<u64, Callback>> {
+        self.0.callbacks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

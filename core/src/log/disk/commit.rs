@@ -13,7 +13,7 @@ use super::segment::RECORD_HEADER_BYTES;
 use super::shared::{Shared, lock};
 use super::store_row::OpeningReason;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{AppId, EventRange, Lamport, NewEvent, OffsetMap, StreamId};
+use crate::event::{AppId, EventRange, Lamport, NewEvent, OffsetMap, SignedHead, StreamId};
 use crate::log::options::{Appended, RangeStored};
 use crate::pending::{Completer, Deferred, Help};
 use std::collections::BTreeMap;
@@ -350,11 +350,19 @@ impl Committer {
             return Ok(());
         }
         self.journal.sync()?;
+        let hooks = lock(&shared.hooks).clone();
+        let mut grown = BTreeMap::new();
         let mut state = shared.state();
         for group in self.unsynced.drain(..) {
             state.apply(group.index, &group.body);
+            if !hooks.is_empty() {
+                let heads = group.body.ranges.into_iter().map(|range| range.head);
+                grown.extend(heads.map(|head| (head.stream, head)));
+            }
         }
         drop(state);
+        let grown: Vec<SignedHead> = grown.into_values().collect();
+        hooks.iter().for_each(|hook| hook(&grown));
         shared.queue().sync_at = None;
         *lock(&shared.trouble) = None;
         shared.signal.raise();
@@ -414,12 +422,12 @@ impl Answer {
                     appended.seen = seen.clone();
                     result.clone().map(|()| appended)
                 });
-                completer.complete(answer)
+                completer.complete_later(answer)
             }
             Answer::Store(completer, drafted) => {
-                completer.complete(drafted.and_then(|stored| result.clone().map(|()| stored)))
+                completer.complete_later(drafted.and_then(|stored| result.clone().map(|()| stored)))
             }
-            Answer::NewStream(completer, drafted) => completer.complete(drafted),
+            Answer::NewStream(completer, drafted) => completer.complete_later(drafted),
         }
     }
 }
