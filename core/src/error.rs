@@ -10,7 +10,10 @@ use std::sync::Arc;
 pub type Result<T> = std::result::Result<T, Error>;
 
 macro_rules! kinds {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $number:literal, $name:literal, $retryable:literal;)+) => {
+    ($(
+        $(#[doc = $doc:literal])+
+        $variant:ident = $number:literal, $name:literal, $retryable:literal;
+    )+) => {
         /// What kind of thing went wrong: the one table that every language shares.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]

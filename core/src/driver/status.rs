@@ -2,7 +2,6 @@
 
 use crate::driver::network::NetworkStatus;
 use crate::driver::node::Node;
-use crate::error::Result;
 use crate::event::{NodeId, OffsetMap, StreamId, SwarmId};
 use crate::log::{Log, LogStatus};
 use crate::sync::{LinkState, PeerStatus as SwarmPeer};
@@ -87,8 +86,8 @@ pub(crate) fn gather(
     log: &Log,
     network: Option<NetworkStatus>,
     now: Instant,
-) -> Result<Status> {
-    let offsets = log.durable_map()?;
+) -> Status {
+    let offsets = log.durable_map();
     let mut status = Status {
         node_id: node.node_id(),
         swarm_id: node.swarm_id(),
@@ -103,10 +102,10 @@ pub(crate) fn gather(
         refusals: Vec::new(),
         forked: Vec::new(),
         quarantined: Vec::new(),
-        store: log.status()?,
+        store: log.status(),
     };
     let Some(NetworkStatus { swarm, local_addresses, enabled }) = network else {
-        return Ok(status);
+        return status;
     };
     status.network = enabled;
     status.local_addresses = local_addresses;
@@ -120,7 +119,7 @@ pub(crate) fn gather(
     status.refusals = refusals.collect();
     status.forked = swarm.forks.iter().map(|fork| fork.held.stream).collect();
     status.quarantined = swarm.quarantined.iter().map(|held| held.stream).collect();
-    Ok(status)
+    status
 }
 
 fn peer_status(peer: &SwarmPeer, now: Instant) -> PeerStatus {

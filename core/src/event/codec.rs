@@ -205,7 +205,9 @@ mod tests {
         }
 
         #[test]
-        fn whatever_reads_as_a_varint_writes_back_the_same(bytes in prop::collection::vec(any::<u8>(), 0..12)) {
+        fn whatever_reads_as_a_varint_writes_back_the_same(
+            bytes in prop::collection::vec(any::<u8>(), 0..12),
+        ) {
             let mut reader = Reader::new(&bytes);
             if let Ok(value) = reader.varint() {
                 let mut again = Vec::new();

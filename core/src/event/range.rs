@@ -27,6 +27,12 @@ impl SealRule {
         SealRule { events: 0, bytes: 0 }
     }
 
+    /// The rule in the middle of a block that has `events` records of `bytes` bytes together.
+    pub const fn resume(events: u64, bytes: usize) -> SealRule {
+        assert!(events < BLOCK_EVENTS_MAX && bytes < BLOCK_BYTES_SEAL, "the block would have ended");
+        SealRule { events, bytes }
+    }
+
     /// Counts one more record of the block; true when the block ends with it. The next record then
     /// starts the next block.
     pub fn push(&mut self, record_bytes: usize) -> bool {

@@ -317,7 +317,8 @@ proptest! {
     fn a_changed_record_never_panics(
         at in 0usize..60, byte: u8, cut in 0usize..60,
     ) {
-        let mut bytes = record(300, &["grain", "mill:3"], cbor::Value::from("rye")).as_bytes().to_vec();
+        let record = record(300, &["grain", "mill:3"], cbor::Value::from("rye"));
+        let mut bytes = record.as_bytes().to_vec();
         let length = bytes.len();
         bytes[at % length] = byte;
         bytes.truncate(length - cut % length);
