@@ -142,9 +142,16 @@ impl<T> Future for Pending<T> {
 }
 
 impl<T> Completer<T> {
-    /// Gives the answer and wakes who waits for it. A callback is not run but returned, for a caller
-    /// that holds a lock.
-    pub(crate) fn complete(mut self, result: Result<T>) -> Option<Deferred>
+    /// Gives the answer, wakes who waits for it, and runs the callback.
+    pub(crate) fn complete(mut self, result: Result<T>) {
+        let Some(slot) = self.slot.take() else { return };
+        if let Some(callback) = slot.complete(result) {
+            slot.call(callback);
+        }
+    }
+
+    /// As `complete`, for a caller that holds a lock: the callback is returned instead of run.
+    pub(crate) fn complete_later(mut self, result: Result<T>) -> Option<Deferred>
     where
         T: Send + 'static,
     {
@@ -232,19 +239,19 @@ mod tests {
     fn an_answer_reaches_a_blocked_thread_a_future_and_a_callback() {
         let (completer, waiting) = pending::<u32>(None);
         let thread = std::thread::spawn(move || waiting.wait());
-        assert!(completer.complete(Ok(7)).is_none());
+        completer.complete(Ok(7));
         assert_eq!(thread.join().unwrap().unwrap(), 7);
 
         let (completer, mut future) = pending::<u32>(None);
         let mut context = Context::from_waker(Waker::noop());
         assert!(Pin::new(&mut future).poll(&mut context).is_pending());
-        assert!(completer.complete(Ok(8)).is_none());
+        completer.complete(Ok(8));
         assert!(matches!(Pin::new(&mut future).poll(&mut context), Poll::Ready(Ok(8))));
 
         let (completer, waiting) = pending::<u32>(None);
         let (send, receive) = std::sync::mpsc::channel();
         waiting.on_done(move |result| send.send(result).unwrap());
-        completer.complete(Ok(9)).unwrap()();
+        completer.complete_later(Ok(9)).unwrap()();
         assert_eq!(receive.recv().unwrap().unwrap(), 9);
     }
 

@@ -49,6 +49,10 @@ def main():
     sent = [bytes([0]) + len(frame).to_bytes(2, "little") + frame for frame in frames]
     write("session", "frames", b"".join(sent))
     write("session", "truth", b"\x03\x01\x00\x20" + b"\x04\x00\x00\x07\x00\x00" * 4)
+    # The journal target: mode, then raw bytes, changes, or the body of one more record.
+    write("journal", "empty", b"\0")
+    write("journal", "flip", b"\1\0\0\1")
+    write("journal", "body", b"\2\1" + bytes([0x80 | len(first) & 0x7F, len(first) >> 7]) + first)
     write("session", "altered", b"\x05\x03\x00\x20\x00\x01" + b"\x02\x02\x00\x01\x01")
 
 

@@ -8,7 +8,7 @@ use crate::driver::options::{NetworkOptions, PeerAddress};
 use crate::driver::turn::Turn;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{NodeId, SignedHead, StreamId, SwarmSecret};
-use crate::log::{ListenerGuard, Log};
+use crate::log::Log;
 use crate::net::NetEvent;
 use crate::pending::{Completer, Pending, pending};
 use crate::sync::SwarmStatus;
@@ -23,8 +23,6 @@ use std::time::Duration;
 pub(crate) struct Network {
     inbox: Sender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    /// Tells the loop what became durable.
-    _listening: ListenerGuard,
 }
 
 /// What reaches the loop.
@@ -72,7 +70,7 @@ impl Network {
         let mut turn = Turn::new(options, log.clone(), secret, inbox.clone(), fresh.clone())?;
         turn.switch_on()?;
         let wake = inbox.clone();
-        let listening = log.on_growth(Arc::new(move |heads: &[SignedHead]| {
+        log.on_durable(Arc::new(move |heads: &[SignedHead]| {
             let mut held = fresh.heads.lock().unwrap_or_else(PoisonError::into_inner);
             let was_empty = held.is_empty();
             held.extend(heads.iter().map(|head| (head.stream, head.clone())));
@@ -87,7 +85,7 @@ impl Network {
             .map_err(|error| {
                 Error::new(ErrorKind::Internal, format!("cannot start the sync thread: {error}"))
             })?;
-        Ok(Network { inbox, thread: Mutex::new(Some(thread)), _listening: listening })
+        Ok(Network { inbox, thread: Mutex::new(Some(thread)) })
     }
 
     /// Done when a session with `peer` was admitted, or was refused.

@@ -140,9 +140,7 @@ impl Node {
     /// # Errors
     /// `closed`, `forked_process`.
     pub fn offsets(&self) -> Result<OffsetMap> {
-        let log = self.log()?;
-        log.check_process()?;
-        Ok((*log.durable_map()).clone())
+        Ok((*self.log()?.durable_map()?).clone())
     }
 
     /// Connects to a peer and stays connected while both can reach each other.
@@ -197,7 +195,7 @@ impl Node {
             Some(network) => Some(answer(network.status())?),
             None => None,
         };
-        Ok(status::gather(self, log, network, clock::now()))
+        status::gather(self, log, network, clock::now())
     }
 
     /// Reads and verifies the whole store: every checksum, chain and head, and the index against

@@ -2,6 +2,7 @@
 
 use crate::driver::network::NetworkStatus;
 use crate::driver::node::Node;
+use crate::error::Result;
 use crate::event::{NodeId, OffsetMap, StreamId, SwarmId};
 use crate::log::{Log, LogStatus};
 use crate::sync::{LinkState, PeerStatus as SwarmPeer};
@@ -86,8 +87,8 @@ pub(crate) fn gather(
     log: &Log,
     network: Option<NetworkStatus>,
     now: Instant,
-) -> Status {
-    let offsets = log.durable_map();
+) -> Result<Status> {
+    let offsets = log.durable_map()?;
     let mut status = Status {
         node_id: node.node_id(),
         swarm_id: node.swarm_id(),
@@ -102,10 +103,10 @@ pub(crate) fn gather(
         refusals: Vec::new(),
         forked: Vec::new(),
         quarantined: Vec::new(),
-        store: log.status(),
+        store: log.status()?,
     };
     let Some(NetworkStatus { swarm, local_addresses, enabled }) = network else {
-        return status;
+        return Ok(status);
     };
     status.network = enabled;
     status.local_addresses = local_addresses;
@@ -119,7 +120,7 @@ pub(crate) fn gather(
     status.refusals = refusals.collect();
     status.forked = swarm.forks.iter().map(|fork| fork.held.stream).collect();
     status.quarantined = swarm.quarantined.iter().map(|held| held.stream).collect();
-    status
+    Ok(status)
 }
 
 fn peer_status(peer: &SwarmPeer, now: Instant) -> PeerStatus {

@@ -2,15 +2,18 @@
 //!
 //! It is a position in the log, not a queue: a slow one lags and costs nothing. Rule: `position` is
 //! exact, so that a new follower from there goes on without gap or duplicate.
+#![allow(clippy::disallowed_methods)] // A deadline for a blocking wait is read where the thread blocks.
 
 use super::cursor::Cursor;
 use super::disk::Filter;
 use super::registry::Handle;
-use super::watch::{ListenerGuard, Listening, Watch};
+use super::watch::Watch;
 use crate::error::Result;
 use crate::event::{Event, OffsetMap};
 use crate::query::{Order, Query};
+use std::future::Future;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// A subscription, pulled in batches.
 pub struct Follower {
@@ -23,11 +26,13 @@ pub struct Follower {
     /// What was durable at the start.
     start: OffsetMap,
     caught_up: bool,
+    /// Names the callback.
+    number: u64,
 }
 
 /// What a follower found.
 #[derive(Clone, Debug, PartialEq)]
-pub struct FollowBatch {
+pub struct Batch {
     /// Matching events; those of one stream come in order, and none twice.
     pub events: Vec<Event>,
     /// True once all of the log as it was at the start is delivered, and in every batch after.
@@ -42,16 +47,18 @@ impl Follower {
     pub(super) fn open(handle: Arc<Handle>, query: &Query, from: OffsetMap) -> Follower {
         let start = (*handle.shared.state().durable).clone();
         let filter = Arc::new(Filter::new(query, handle.shared.node));
-        Follower { handle, filter, position: from, window: None, start, caught_up: false }
+        let number = handle.shared.signal.number();
+        let position = from;
+        Follower { handle, filter, position, window: None, start, caught_up: false, number }
     }
 
     /// What is there now: up to `count_max` events (at least 1); never waits. Without events there
-    /// is nothing new that matches; wait with [`Follower::watch`], made before this call.
+    /// is nothing new that matches; see [`Follower::wait`] and its kin.
     ///
     /// # Errors
     /// `corrupt`, `storage_failed`: the follower stands where it stood. `closed`,
     /// `forked_process`.
-    pub fn next_batch(&mut self, count_max: usize) -> Result<FollowBatch> {
+    pub fn next_batch(&mut self, count_max: usize) -> Result<Batch> {
         self.handle.shared.check_open()?;
         loop {
             let durable = self.handle.shared.state().durable.clone();
@@ -79,40 +86,79 @@ impl Follower {
         }
     }
 
-    /// Whether there are durable events that are not looked at yet.
+    /// Blocks until there may be more to pull, or for `timeout`; false when that passed first.
     ///
     /// # Errors
     /// `closed`, `forked_process`.
-    pub fn has_more(&self) -> Result<bool> {
-        self.handle.shared.check_open()?;
-        let durable = self.handle.shared.state().durable.clone();
-        Ok(self.window.is_some() || !self.position.covers(&durable) || !self.caught_up)
+    pub fn wait(&self, timeout: Option<Duration>) -> Result<bool> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            let mut watch = self.watch();
+            self.handle.shared.check_open()?;
+            if self.has_more() {
+                return Ok(true);
+            }
+            let at = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+            if !watch.wait_until(at) && deadline.is_some() {
+                return Ok(false);
+            }
+        }
     }
 
-    /// Wakes when there may be more.
-    pub fn watch(&self) -> Watch {
-        Watch::new(self.handle.shared.signal.clone())
+    /// Done when there may be more to pull, or the log has closed.
+    pub fn ready(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (handle, position) = (self.handle.clone(), self.position.clone());
+        let at_once = self.window.is_some();
+        let mut watch = self.watch();
+        async move {
+            let waits = || {
+                let open = !at_once && handle.shared.check_open().is_ok();
+                open && position.covers(&handle.shared.state().durable)
+            };
+            while waits() {
+                watch.changed().await;
+            }
+        }
     }
 
-    /// Calls `listener` when there may be more, until the guard is dropped. It runs on the thread
-    /// that committed and must not block.
-    pub fn on_growth(&self, listener: Listening) -> ListenerGuard {
-        self.handle.shared.signal.listen(listener)
+    /// Calls `callback` whenever there may be more to pull, or the log closed, and once now if so;
+    /// from the thread that commits, so it must not block. Replaces an earlier one.
+    pub fn on_ready(&self, callback: Arc<dyn Fn() + Send + Sync>) {
+        self.handle.shared.signal.set_callback(self.number, Some(callback.clone()));
+        if self.has_more() || self.handle.shared.check_open().is_err() {
+            callback();
+        }
     }
 
     /// Where a new follower goes on after what this one delivered.
-    pub fn position(&self) -> &OffsetMap {
-        &self.position
+    pub fn position(&self) -> OffsetMap {
+        self.position.clone()
     }
 
-    fn batch(&mut self, events: Vec<Event>, durable: &OffsetMap) -> FollowBatch {
+    fn watch(&self) -> Watch {
+        Watch::new(self.handle.shared.signal.clone())
+    }
+
+    fn has_more(&self) -> bool {
+        self.window.is_some() || !self.position.covers(&self.handle.shared.state().durable)
+    }
+
+    fn batch(&mut self, events: Vec<Event>, durable: &OffsetMap) -> Batch {
         self.caught_up |= self.position.covers(&self.start);
         let behind = durable.beyond(&self.position).map(|(_, range)| range.end - range.start);
-        FollowBatch {
+        Batch {
             events,
             caught_up: self.caught_up,
             lag: behind.sum(),
             position: self.position.clone(),
+        }
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        if !self.handle.shared.is_forked() {
+            self.handle.shared.signal.set_callback(self.number, None);
         }
     }
 }

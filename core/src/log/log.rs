@@ -1,14 +1,14 @@
 //! The handle that applications and the driver hold.
 
 use super::cursor::Cursor;
-use super::disk::{AppendRequest, Helper, KeyHash, OpeningReason, Request, Shared};
+use super::disk::{AppendRequest, Helper, KeyHash, OpeningReason, Request, Shared, lock};
 use super::follow::Follower;
 use super::options::{
     AppendOptions, Appended, CursorOptions, Durability, LogOptions, RangeStored, invalid,
 };
 use super::registry::{self, Handle};
 use super::status::LogStatus;
-use super::watch::{ListenerGuard, Listening, Watch};
+use super::watch::Watch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, IDEMPOTENCY_KEY_BYTES_MAX};
 use crate::event::{
@@ -108,9 +108,50 @@ impl Log {
         }
     }
 
+    /// Leaves the own stream, which was found to have grown elsewhere up to number `number`, and
+    /// goes on in one above it. Blocks for two syncs.
+    ///
+    /// # Errors
+    /// As for [`Log::append`].
+    pub fn leave_own_stream(&self, number: u64) -> Result<()> {
+        if self.own_stream().number > number {
+            return Ok(());
+        }
+        let next = number.saturating_add(1);
+        self.begin_stream(OpeningReason::GrownElsewhere, next).wait().map(drop)
+    }
+
     /// How far each stream is held durably.
-    pub fn durable_map(&self) -> Arc<OffsetMap> {
-        self.shared().state().durable.clone()
+    ///
+    /// # Errors
+    /// `closed`, `forked_process`.
+    pub fn durable_map(&self) -> Result<Arc<OffsetMap>> {
+        self.shared().check_open()?;
+        Ok(self.shared().state().durable.clone())
+    }
+
+    /// Calls `hook` with the latest heads of the streams that grew, each time some did, when they
+    /// are durable and visible and before the appends are answered. It must be quick and must not
+    /// call the log. It is kept until the log closes.
+    pub fn on_durable(&self, hook: Arc<dyn Fn(&[SignedHead]) + Send + Sync>) {
+        lock(&self.shared().hooks).push(hook);
+    }
+
+    /// Refuses a process forked from the one that opened the log.
+    ///
+    /// # Errors
+    /// `forked_process`.
+    pub fn check_process(&self) -> Result<()> {
+        self.shared().check_process()
+    }
+
+    /// The chain after the first `count` events of a stream; `None` when fewer are held.
+    ///
+    /// # Errors
+    /// `corrupt`: the block is damaged. `closed`, `forked_process`, `storage_failed`.
+    pub fn chain_at(&self, stream: &StreamId, count: u64) -> Result<Option<Chain>> {
+        self.shared().check_open()?;
+        self.shared().chain_at(stream, count)
     }
 
     /// The latest head of a stream.
@@ -133,15 +174,6 @@ impl Log {
         self.shared().read_range(stream, from)
     }
 
-    /// The chain after the first `count` events of `stream`; none when fewer are held.
-    ///
-    /// # Errors
-    /// `corrupt`, naming stream and offset: a stored block is damaged. `closed`, `forked_process`.
-    pub fn chain_at(&self, stream: &StreamId, count: u64) -> Result<Option<Chain>> {
-        self.shared().check_open()?;
-        self.shared().chain_at(stream, count)
-    }
-
     /// Walks over the events that `query` selects.
     ///
     /// # Errors
@@ -161,29 +193,18 @@ impl Log {
         Ok(Follower::open(self.handle.clone(), query, from))
     }
 
-    /// Calls `listener` with the latest heads of the streams that grew, after each commit that
-    /// became durable, until the guard is dropped; with none when the log closes. It runs on the
-    /// thread that committed and must not block.
-    pub fn on_growth(&self, listener: Listening) -> ListenerGuard {
-        self.shared().signal.listen(listener)
-    }
-
-    /// Refuses in a process forked from the one that opened the log.
-    ///
-    /// # Errors
-    /// `forked_process`.
-    pub fn check_process(&self) -> Result<()> {
-        self.shared().check_process()
-    }
-
     /// Wakes when `durable_map` grows or the log closes.
     pub fn watch(&self) -> Watch {
         Watch::new(self.shared().signal.clone())
     }
 
     /// Sizes and troubles.
-    pub fn status(&self) -> LogStatus {
-        LogStatus::of(self.shared())
+    ///
+    /// # Errors
+    /// `closed`, `forked_process`.
+    pub fn status(&self) -> Result<LogStatus> {
+        self.shared().check_open()?;
+        Ok(LogStatus::of(self.shared()))
     }
 
     /// Verifies everything: checksums, chains, heads, blocks and their indexes.

@@ -19,13 +19,13 @@ mod watch;
 
 pub use cursor::Cursor;
 pub use disk::OpeningReason;
-pub use follow::{FollowBatch, Follower};
+pub use follow::{Batch, Follower};
 pub use log::Log;
 pub use options::{
     AppendOptions, Appended, CursorOptions, Durability, LogOptions, RangeStored, Receipt,
 };
 pub use status::{Damage, LogStatus};
-pub use watch::{ListenerGuard, Listening, Watch};
+pub use watch::Watch;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,6 @@
 //! Not here: what grew; ask the log. Rule: look first, then wait with the number you saw, so that
 //! nothing is missed between.
 
-use crate::event::SignedHead;
 use event_listener::{Event, Listener};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,44 +17,40 @@ pub(crate) struct Signal(Arc<Inner>);
 struct Inner {
     version: AtomicU64,
     event: Event,
-    next_listener: AtomicU64,
-    listeners: Mutex<BTreeMap<u64, Listening>>,
+    /// Callbacks by the number of their follower.
+    callbacks: Mutex<BTreeMap<u64, Callback>>,
+    next: AtomicU64,
 }
 
-/// What is called with the latest heads of the streams that grew; with none when the log closes.
-pub type Listening = Arc<dyn Fn(&[SignedHead]) + Send + Sync>;
-
-/// Keeps a callback in place; dropping it takes the callback away.
-#[must_use = "dropping it takes the callback away"]
-pub struct ListenerGuard {
-    signal: Signal,
-    number: u64,
-}
-
-impl Drop for ListenerGuard {
-    fn drop(&mut self) {
-        self.signal.listeners().remove(&self.number);
-    }
-}
+/// Called when there may be more; must not block.
+pub(crate) type Callback = Arc<dyn Fn() + Send + Sync>;
 
 impl Signal {
-    /// Wakes all who wait, and tells the listeners which streams grew.
-    pub(crate) fn raise(&self, grown: &[SignedHead]) {
+    /// Wakes all who wait.
+    pub(crate) fn raise(&self) {
         self.0.version.fetch_add(1, Ordering::Release);
         self.0.event.notify(usize::MAX);
-        let listeners: Vec<Listening> = self.listeners().values().cloned().collect();
-        listeners.iter().for_each(|listener| listener(grown));
+        let callbacks = self.callbacks();
+        let called: Vec<Callback> = callbacks.values().cloned().collect();
+        drop(callbacks);
+        called.iter().for_each(|callback| callback());
     }
 
-    /// Calls `listener` at each growth until the guard is dropped.
-    pub(crate) fn listen(&self, listener: Listening) -> ListenerGuard {
-        let number = self.0.next_listener.fetch_add(1, Ordering::Relaxed);
-        self.listeners().insert(number, listener);
-        ListenerGuard { signal: self.clone(), number }
+    /// A number for `set_callback`.
+    pub(crate) fn number(&self) -> u64 {
+        self.0.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn listeners(&self) -> MutexGuard<'_, BTreeMap<u64, Listening>> {
-        self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Sets, replaces or removes the callback of this number.
+    pub(crate) fn set_callback(&self, number: u64, callback: Option<Callback>) {
+        match callback {
+            Some(callback) => self.callbacks().insert(number, callback),
+            None => self.callbacks().remove(&number),
+        };
+    }
+
+    fn callbacks(&self) -> MutexGuard<'_, BTreeMap<u64, Callback>> {
+        self.0.callbacks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

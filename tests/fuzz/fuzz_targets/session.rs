@@ -11,8 +11,9 @@ use millpond::event::{
     AppId, Chain, EventKind, EventRange, Header, Lamport, NodeKey, Payload, Record, SignedHead,
     StreamEnd, StreamId, SwarmSecret, TagSet, WallTime,
 };
-use millpond::sync::{ConnectionId, Input, LogRead, Output, Swarm, SwarmOptions};
+use millpond::sync::{ConnectionId, Input, LinkState, LogRead, Output, Swarm, SwarmOptions};
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 const ADMITTED: ConnectionId = ConnectionId::new(1);
@@ -56,7 +57,9 @@ struct World {
 impl World {
     fn new() -> World {
         let now = Instant::now();
-        let (log, peer_log) = (MemoryLog::of(1), MemoryLog::of(2));
+        static LOGS: OnceLock<[MemoryLog; 2]> = OnceLock::new();
+        let logs = LOGS.get_or_init(|| [MemoryLog::of(1), MemoryLog::of(2)]);
+        let [log, peer_log] = logs.clone();
         World {
             swarm: Swarm::new(options(1), log.heads(), now),
             peer: Swarm::new(options(2), peer_log.heads(), now),
@@ -81,6 +84,8 @@ impl World {
         for _ in 0..2 {
             self.deliver();
         }
+        let peers = self.swarm.status().peers;
+        assert!(peers.iter().any(|known| known.state == LinkState::Connected));
     }
 
     fn step(&mut self, step: Step<'_>) {
@@ -186,7 +191,9 @@ impl World {
 }
 
 fn key(node: u8) -> NodeKey {
-    NodeKey::from_seed(&[node; 32])
+    static KEYS: OnceLock<Vec<NodeKey>> = OnceLock::new();
+    let keys = KEYS.get_or_init(|| (0..8).map(|seed| NodeKey::from_seed(&[seed; 32])).collect());
+    keys[usize::from(node)].clone()
 }
 
 fn secret() -> SwarmSecret {
@@ -205,6 +212,7 @@ fn options(node: u8) -> SwarmOptions {
 }
 
 /// A log of ranges, each checked as it comes.
+#[derive(Clone)]
 struct MemoryLog {
     ranges: BTreeMap<StreamId, Vec<EventRange>>,
 }

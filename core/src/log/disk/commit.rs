@@ -178,7 +178,7 @@ impl Shared {
         let waiting = std::mem::take(&mut queue.requests);
         drop(queue);
         drop(waiting);
-        self.signal.raise(&[]);
+        self.signal.raise();
     }
 
     fn note_trouble(&self, error: &Error) {
@@ -350,18 +350,22 @@ impl Committer {
             return Ok(());
         }
         self.journal.sync()?;
+        let hooks = lock(&shared.hooks).clone();
         let mut grown = BTreeMap::new();
         let mut state = shared.state();
         for group in self.unsynced.drain(..) {
             state.apply(group.index, &group.body);
-            let heads = group.body.ranges.into_iter().map(|range| range.head);
-            grown.extend(heads.map(|head| (head.stream, head)));
+            if !hooks.is_empty() {
+                let heads = group.body.ranges.into_iter().map(|range| range.head);
+                grown.extend(heads.map(|head| (head.stream, head)));
+            }
         }
         drop(state);
         let grown: Vec<SignedHead> = grown.into_values().collect();
+        hooks.iter().for_each(|hook| hook(&grown));
         shared.queue().sync_at = None;
         *lock(&shared.trouble) = None;
-        shared.signal.raise(&grown);
+        shared.signal.raise();
         Ok(())
     }
 
@@ -418,12 +422,12 @@ impl Answer {
                     appended.seen = seen.clone();
                     result.clone().map(|()| appended)
                 });
-                completer.complete(answer)
+                completer.complete_later(answer)
             }
             Answer::Store(completer, drafted) => {
-                completer.complete(drafted.and_then(|stored| result.clone().map(|()| stored)))
+                completer.complete_later(drafted.and_then(|stored| result.clone().map(|()| stored)))
             }
-            Answer::NewStream(completer, drafted) => completer.complete(drafted),
+            Answer::NewStream(completer, drafted) => completer.complete_later(drafted),
         }
     }
 }

@@ -116,7 +116,8 @@ impl Shared {
         let result = if good { self.checkpoint(Some(generation)) } else { Ok(()) };
         self.tables.close();
         held.take();
-        self.signal.raise(&[]);
+        lock(&self.hooks).clear();
+        self.signal.raise();
         if let Err(error) = result {
             // The journal holds what the tables lack; the next opening reads it.
             tracing::warn!(%error, "the last checkpoint failed");
@@ -210,6 +211,7 @@ fn assemble(
         checkpointed: AtomicU64::new(row.checkpointed),
         cache: Mutex::default(),
         signal: Default::default(),
+        hooks: Mutex::default(),
         closed: AtomicBool::new(false),
         quarantine: Mutex::default(),
         trouble: Mutex::new(None),

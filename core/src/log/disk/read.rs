@@ -10,7 +10,7 @@ use super::run::Run;
 use super::shared::{Shared, lock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::codec::Reader;
-use crate::event::{Chain, EventRange, SignedHead, StreamEnd, StreamId};
+use crate::event::{Chain, EventRange, SignedHead, StreamId};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -87,49 +87,54 @@ impl Shared {
         Ok(Some(EventRange { first: from, records, head }))
     }
 
-    /// The chain after the first `count` events; none when fewer are held.
-    ///
-    /// Costs the hashing of at most one block: it starts at the block's beginning.
-    ///
-    /// # Errors
-    /// `corrupt`, naming stream and offset: a stored block is damaged.
+    /// The chain after the first `count` events; `None` when fewer are held.
     pub(crate) fn chain_at(&self, stream: &StreamId, count: u64) -> Result<Option<Chain>> {
-        let Some(head) = self.state().streams.get(stream).map(|held| held.head.clone()) else {
-            return Ok(None);
+        let head = match self.state().streams.get(stream) {
+            Some(held) if held.head.count > count => None,
+            Some(held) if held.head.count == count => Some(held.head.chain),
+            _ if count > 0 => return Ok(None),
+            _ => None,
         };
-        if count > head.count {
-            return Ok(None);
+        if count == 0 || head.is_some() {
+            return Ok(Some(head.unwrap_or_else(|| Chain::start(&self.swarm, stream))));
         }
-        if count == head.count {
-            return Ok(Some(head.chain));
-        }
-        let seal = self.seal_at_or_before(stream, count)?;
-        let mut end = seal.unwrap_or_else(|| StreamEnd::empty(&self.swarm, stream));
-        while end.count < count {
-            let run = self.run_at(stream, end.count)?;
-            for offset in end.count..run.end().min(count) {
-                end.chain = end.chain.extend(&run.record(offset).leaf());
-                end.count = offset + 1;
+        let first = self.block_start(stream, count - 1)?;
+        let mut chain = match first {
+            0 => Chain::start(&self.swarm, stream),
+            _ => self.seal_head(stream, first)?.chain,
+        };
+        let mut next = first;
+        while next < count {
+            let run = self.run_at(stream, next)?;
+            for offset in next..run.end().min(count) {
+                chain = chain.extend(&run.record(offset).leaf());
             }
+            next = run.end();
         }
-        Ok(Some(end.chain))
+        Ok(Some(chain))
     }
 
-    /// The last end of a block at or before `count` events.
-    fn seal_at_or_before(&self, stream: &StreamId, count: u64) -> Result<Option<StreamEnd>> {
-        if let Some(held) = self.state().streams.get(stream)
-            && let Some((_, head)) = held.seals.range(..=count).next_back()
-        {
-            return Ok(Some(StreamEnd::from(head)));
+    /// Where the block that holds `offset` begins; both are durable.
+    fn block_start(&self, stream: &StreamId, offset: u64) -> Result<u64> {
+        let (tail_seal, stored) = {
+            let state = self.state();
+            let Some(held) = state.streams.get(stream) else { return Ok(0) };
+            let sealed = held.seals.range(..=offset).next_back().map(|(count, _)| *count);
+            (sealed, held.stored)
+        };
+        if let Some(sealed) = tail_seal {
+            return Ok(sealed);
         }
+        if stored == 0 {
+            return Ok(0);
+        }
+        let wanted = block_key(stream, offset.min(stored));
         self.tables.read(|opened, transaction| {
-            let wanted = block_key(stream, count);
             let found = opened.heads.get_lower_than_or_equal_to(transaction, &wanted)?;
-            let Some((key, value)) = found.filter(|(key, _)| key[..40] == wanted[..40]) else {
-                return Ok(None);
-            };
-            let head = SignedHead::read(&mut Reader::new(checked(key, value)?))?;
-            Ok(Some(StreamEnd::from(&head)))
+            match found.filter(|(key, _)| key.len() == 48 && key[..40] == wanted[..40]) {
+                Some((key, _)) => Ok(Reader::new(&key[40..]).u64_be()?),
+                None => Ok(0),
+            }
         })
     }
 

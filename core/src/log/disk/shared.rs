@@ -9,13 +9,16 @@ use super::read::Cache;
 use super::state::State;
 use super::tables::Tables;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{NodeId, NodeKey, StreamId, SwarmId};
+use crate::event::{NodeId, NodeKey, SignedHead, StreamId, SwarmId};
 use crate::log::options::{LogOptions, closed};
 use crate::log::watch::Signal;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+
+/// Called with the latest head of each stream that has grown durably.
+pub(crate) type GrowthHook = Arc<dyn Fn(&[SignedHead]) + Send + Sync>;
 
 /// An open store.
 pub(crate) struct Shared {
@@ -38,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) checkpointed: AtomicU64,
     pub(crate) cache: Mutex<Cache>,
     pub(crate) signal: Signal,
+    /// Told of each growth, with the new heads, before the appends are answered.
+    pub(crate) hooks: Mutex<Vec<GrowthHook>>,
     pub(crate) closed: AtomicBool,
     /// What was found damaged: stream, first offset of the block, how.
     pub(crate) quarantine: Mutex<BTreeMap<(StreamId, u64), String>>,

@@ -25,7 +25,9 @@ fn what_was_published_is_read_back_in_every_order() {
     assert_eq!(lot.len(), 429);
     assert_eq!(lot[1], "grain 10");
     log.check().unwrap();
+    let chain = log.chain_at(&log.own_stream(), 2500).unwrap().unwrap();
     log.checkpoint_now().unwrap();
+    assert_eq!(log.chain_at(&log.own_stream(), 2500).unwrap(), Some(chain));
     assert_eq!(query_all(&log, "FROM allEvents", Order::Ascending), read);
     assert_eq!(texts(&query_all(&log, "FROM 'lot:3'", Order::Ascending)), lot);
     log.check().unwrap();
@@ -98,7 +100,7 @@ fn an_expected_count_that_differs_is_a_conflict_and_changes_nothing() {
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(error.message().contains('2') && error.message().contains('1'), "{error}");
     log.append(events(2..3), expecting(2)).wait().unwrap();
-    assert_eq!(log.durable_map().total(), 3);
+    assert_eq!(log.durable_map().unwrap().total(), 3);
 }
 
 #[test]
@@ -109,9 +111,9 @@ fn process_durable_events_become_visible_soon_and_survive_reopening() {
     let relaxed = AppendOptions { durability: Durability::Process, ..as_app() };
     let appended = log.append(events(0..1), relaxed).wait().unwrap();
     assert!(watch.wait_until(Instant::now() + Duration::from_secs(20)));
-    assert!(log.durable_map().covers(&appended.token()));
+    assert!(log.durable_map().unwrap().covers(&appended.token()));
     close(log);
-    assert_eq!(open(directory.path()).durable_map().total(), 1);
+    assert_eq!(open(directory.path()).durable_map().unwrap().total(), 1);
 }
 
 #[test]
@@ -195,7 +197,7 @@ fn a_range_with_a_gap_or_a_flipped_bit_is_refused_and_an_overlap_is_trimmed() {
     forged.head.signature[3] ^= 1;
     let error = to.append_range(forged).wait().unwrap_err();
     assert_eq!((error.kind(), error.reason()), (ErrorKind::PeerMisbehaved, Some("forged")));
-    assert_eq!(to.durable_map().total(), 0);
+    assert_eq!(to.durable_map().unwrap().total(), 0);
     assert_eq!(to.append_range(first.clone()).wait().unwrap().count, 5);
     assert_eq!(to.append_range(whole).wait().unwrap().count, 9);
     assert_eq!(to.append_range(first).wait().unwrap().count, 9);
@@ -245,4 +247,25 @@ fn a_cursor_stays_inside_its_bounds() {
     beyond.upper = Some([(log.own_stream(), 99)].into_iter().collect());
     let error = log.cursor(&Query::all(), beyond).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::NotYetVisible);
+}
+
+#[test]
+fn whoever_waits_for_more_is_woken_by_growth_and_by_the_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(directory.path());
+    let mut follower = log.subscribe(&Query::all(), everything()).unwrap();
+    assert!(!follower.wait(Some(Duration::from_millis(1))).unwrap());
+    let (send, receive) = std::sync::mpsc::channel();
+    let growth = send.clone();
+    log.on_durable(Arc::new(move |heads| growth.send(heads[0].count).unwrap()));
+    follower.on_ready(Arc::new(move || send.send(0).unwrap()));
+    append(&log, events(0..4));
+    assert_eq!((receive.recv().unwrap(), receive.recv().unwrap()), (4, 0));
+    assert!(follower.wait(None).unwrap());
+    assert_eq!(follower.next_batch(100).unwrap().events.len(), 4);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| follower.wait(None));
+        close(log);
+        assert_eq!(waiting.join().unwrap().unwrap_err().kind(), ErrorKind::Closed);
+    });
 }

@@ -12,12 +12,12 @@ fn a_failed_sync_is_not_acknowledged_nor_visible_and_the_store_goes_on() {
     fault::plant(directory.path(), Operation::Sync, 0, 1, Errno::IO);
     let error = log.append(events(3..5), as_app()).wait().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::StorageFailed);
-    assert_eq!(log.durable_map().total(), 3);
-    assert!(log.status().trouble.is_some());
+    assert_eq!(log.durable_map().unwrap().total(), 3);
+    assert!(log.status().unwrap().trouble.is_some());
     assert_eq!(query_all(&log, "FROM allEvents", Order::Ascending).len(), 3);
     let appended = append(&log, events(5..6));
     assert_eq!(appended.first_offset.value(), 3);
-    assert!(log.status().trouble.is_none());
+    assert!(log.status().unwrap().trouble.is_none());
     log.check().unwrap();
     abandon(log);
     let log = open(directory.path());
@@ -39,7 +39,7 @@ fn a_failed_write_leaves_nothing_behind() {
     }
     log.check().unwrap();
     abandon(log);
-    assert_eq!(open(directory.path()).durable_map().total(), 4);
+    assert_eq!(open(directory.path()).durable_map().unwrap().total(), 4);
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn process_durable_events_survive_a_failed_sync_of_others() {
     let appended = log.append(events(1..2), relaxed).wait().unwrap();
     while log.append(events(2..3), as_app()).wait().is_err() {}
     fault::clear(directory.path());
-    assert!(log.durable_map().covers(&appended.token()));
+    assert!(log.durable_map().unwrap().covers(&appended.token()));
     log.check().unwrap();
     abandon(log);
     let texts = texts(&query_all(&open(directory.path()), "FROM allEvents", Order::Ascending));

@@ -75,7 +75,7 @@ pub(super) fn texts(events: &[Event]) -> Vec<String> {
 
 /// Sends all of `from` that `to` lacks.
 pub(super) fn send_all(from: &Log, to: &Log) {
-    for (stream, missing) in from.durable_map().beyond(&to.durable_map()) {
+    for (stream, missing) in from.durable_map().unwrap().beyond(&to.durable_map().unwrap()) {
         let mut next = missing.start;
         while next < missing.end {
             let range: EventRange = from.read_range(&stream, next).unwrap().unwrap();
