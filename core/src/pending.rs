@@ -161,16 +161,6 @@ impl<T> Completer<T> {
     }
 }
 
-impl<T: Send + 'static> Completer<T> {
-    /// Gives the answer, wakes who waits for it, and runs the callback here: the caller holds no
-    /// lock.
-    pub(crate) fn answer(self, result: Result<T>) {
-        if let Some(callback) = self.complete(result) {
-            callback();
-        }
-    }
-}
-
 /// A callback that is yet to be run.
 pub(crate) type Deferred = Box<dyn FnOnce() + Send>;
 

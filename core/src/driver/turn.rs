@@ -171,16 +171,16 @@ impl Turn {
             Message::Disconnect { peer, done } => {
                 self.peers.remove(&peer);
                 self.swarm.handle(Input::RemovePeer { peer }, clock::now());
-                done.answer(Ok(()));
+                done.complete(Ok(()));
             }
-            Message::SetNetwork { enabled: true, done } => done.answer(self.switch_on()),
+            Message::SetNetwork { enabled: true, done } => done.complete(self.switch_on()),
             Message::SetNetwork { enabled: false, done } => {
                 // No farewell: to the peers this is a cable that was pulled.
                 self.switch_off(Duration::ZERO);
                 let fresh = new_swarm(&self.options, &self.log, &self.secret);
-                done.answer(fresh.map(|swarm| self.swarm = swarm));
+                done.complete(fresh.map(|swarm| self.swarm = swarm));
             }
-            Message::Status { done } => done.answer(Ok(self.status())),
+            Message::Status { done } => done.complete(Ok(self.status())),
         }
     }
 
@@ -264,16 +264,16 @@ impl Turn {
     fn connect(&mut self, peer: PeerAddress, done: Completer<()>) {
         if self.wire.is_none() {
             let message = "the network of this node is switched off; switch it on first";
-            return done.answer(Err(Error::new(ErrorKind::PeerRefused, message)
+            return done.complete(Err(Error::new(ErrorKind::PeerRefused, message)
                 .with_reason("network_off")));
         }
         if peer.node == self.log.node_id() {
             let message = "a node cannot connect to itself: this is its own node id";
-            return done.answer(Err(Error::new(ErrorKind::InvalidArgument, message)));
+            return done.complete(Err(Error::new(ErrorKind::InvalidArgument, message)));
         }
         let (node, addresses) = (peer.node, peer.addresses.clone());
         if self.is_connected(&node) {
-            done.answer(Ok(()));
+            done.complete(Ok(()));
         } else {
             self.connecting.entry(node).or_default().push(done);
         }
@@ -328,7 +328,7 @@ impl Turn {
 
     fn answer(&mut self, peer: NodeId, result: &Result<()>) {
         for done in self.connecting.remove(&peer).unwrap_or_default() {
-            done.answer(result.clone());
+            done.complete(result.clone());
         }
     }
 
