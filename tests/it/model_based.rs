@@ -150,7 +150,7 @@ impl World {
 
     fn take_in(&mut self, events: &[NewEvent], published: &millpond::Appended) {
         for (index, event) in events.iter().enumerate() {
-            let (key, offset) = published.receipt(index as u64);
+            let millpond::Receipt { key, offset, .. } = published.receipt(index as u64);
             self.model.take(millpond::event::Event {
                 key,
                 offset,
