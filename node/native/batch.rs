@@ -39,7 +39,9 @@ impl From<EventBatch> for PackedBatch {
         let mut payload_end = 0;
         let mut bytes = Vec::with_capacity(batch.len() * 64);
         for event in batch.iter() {
-            for number in [event.lamport() as f64, event.offset() as f64, event.time_micros() as f64] {
+            for number in
+                [event.lamport() as f64, event.offset() as f64, event.time_micros() as f64]
+            {
                 bytes.extend_from_slice(&number.to_ne_bytes());
             }
             let app_id = texts.index(event.app_id());

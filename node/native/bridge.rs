@@ -7,9 +7,7 @@ use crate::batch::{PackedBatch, drafts};
 use crate::completion::{Completion, Completions, Outcome};
 use crate::failure::{Failure, thrown};
 use crate::handles::{cancel, cursor, node, subscription};
-use crate::options::{
-    JsLimit, JsOpenOptions, JsPublishOptions, JsQueryOptions, subscribe_options,
-};
+use crate::options::{JsLimit, JsOpenOptions, JsPublishOptions, JsQueryOptions, subscribe_options};
 use millpond_facade::{CancelHandle, Closed, NodeHandle, Published, Result};
 use napi::bindgen_prelude::{ArrayBuffer, BigInt, Env, Function};
 use napi_derive::napi;
@@ -65,13 +63,7 @@ impl Bridge {
 
     /// Closes a node.
     #[napi(catch_unwind)]
-    pub fn close(
-        &self,
-        env: Env,
-        ticket: i64,
-        handle: BigInt,
-        limit: JsLimit,
-    ) -> napi::Result<()> {
+    pub fn close(&self, env: Env, ticket: i64, handle: BigInt, limit: JsLimit) -> napi::Result<()> {
         let done = self.completions.begin::<Closed>(&env, ticket)?;
         match limit.to_limit() {
             Ok(limit) => {
@@ -99,8 +91,8 @@ impl Bridge {
         options: JsPublishOptions,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        let prepared = drafts(bytes)
-            .and_then(|drafts| Ok((drafts, options.to_options()?, limit.to_limit()?)));
+        let prepared =
+            drafts(bytes).and_then(|drafts| Ok((drafts, options.to_options()?, limit.to_limit()?)));
         start!(self, env, ticket, prepared, |(drafts, options, limit), done| {
             node(&handle).publish_start(drafts, options, limit, done)
         })
@@ -134,8 +126,8 @@ impl Bridge {
         from: Option<String>,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        let prepared = subscribe_options(from.as_deref())
-            .and_then(|options| Ok((options, limit.to_limit()?)));
+        let prepared =
+            subscribe_options(from.as_deref()).and_then(|options| Ok((options, limit.to_limit()?)));
         start!(self, env, ticket, prepared, |(options, limit), done| {
             node(&handle).subscribe_start(&text, options, limit, done)
         })

@@ -52,12 +52,8 @@ impl Completions {
     /// A queue that runs `ready` on the event loop when there is something to drain.
     pub(crate) fn new(env: &Env, ready: &Function<'_, (), ()>) -> napi::Result<Arc<Completions>> {
         let waker = ready.build_threadsafe_function().weak::<true>().build()?;
-        let state = State {
-            waker: Some(waker),
-            ended: Vec::new(),
-            pending: 0,
-            nodes: BTreeSet::new(),
-        };
+        let state =
+            State { waker: Some(waker), ended: Vec::new(), pending: 0, nodes: BTreeSet::new() };
         let completions = Arc::new(Completions { state: Mutex::new(state) });
         // Hooks run in reverse order, so ours runs while the waker is still valid.
         env.add_env_cleanup_hook(Arc::clone(&completions), |completions| completions.shut())?;

@@ -10,13 +10,15 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const target = fileURLToPath(new URL('../millpond.node', import.meta.url));
 const profile = process.env.MILLPOND_PROFILE || 'dev';
 
-const cargo = spawnSync(
-  'cargo',
-  ['build', '-p', 'millpond-node', '--profile', profile, '--message-format=json-render-diagnostics'],
-  { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 1 << 30, encoding: 'utf8' },
-);
+const format = '--message-format=json-render-diagnostics';
+const cargo = spawnSync('cargo', ['build', '-p', 'millpond-node', '--profile', profile, format], {
+  cwd: root,
+  stdio: ['ignore', 'pipe', 'inherit'],
+  maxBuffer: 1 << 30,
+  encoding: 'utf8',
+});
 if (cargo.error) {
-  console.error(`cargo cannot be started (${cargo.error.message}); install Rust: https://rustup.rs`);
+  console.error(`cargo cannot be started (${cargo.error.message}): install Rust and cargo`);
   process.exit(1);
 }
 if (cargo.status !== 0) process.exit(cargo.status ?? 1);

@@ -1,5 +1,5 @@
-// Compiles src to dist: CommonJS, and an ESM entry that re-exports it. There is one copy of the code
-// and of the native half, whichever way a package is imported.
+// Compiles src to dist: CommonJS, and an ESM entry that re-exports it. There is one copy of the
+// code and of the native half, whichever way a package is imported.
 import { spawnSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -1,8 +1,8 @@
 /**
  * From the bytes of a payload to JavaScript values.
  *
- * The bytes were checked when they were published or received, so only what would run past their end
- * is refused here.
+ * The bytes were checked when they were published or received, so only what would run past their
+ * end is refused here.
  */
 import { InternalError } from './error-kinds';
 import type { Payload } from './payload';

@@ -3,9 +3,9 @@
  * (RFC 8949, §4.2.1).
  *
  * This decides which value becomes which CBOR item, nothing else: the native half checks every
- * payload again (form, sizes, nesting), so a mistake here is refused and never stored. It is written
- * here, and not in Rust over Node-API, because one crossing per property costs several times as much
- * as the encoding (node/README.md, "Figures").
+ * payload again (form, sizes, nesting), so a mistake here is refused and never stored. It is
+ * written here, and not in Rust over Node-API, because one crossing per property costs several
+ * times as much as the encoding (node/README.md, "Figures").
  */
 import { InvalidArgumentError, LimitExceededError } from './error-kinds';
 import { refuse } from './failures';
@@ -285,7 +285,8 @@ function isPlain(value: object): boolean {
   if (ArrayBuffer.isView(value)) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype === Object.prototype || prototype === null) return true;
-  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, 'isPrototypeOf');
+  if (Object.getPrototypeOf(prototype) !== null) return false;
+  return Object.hasOwn(prototype as object, 'isPrototypeOf');
 }
 
 /** The keys in the order of their encodings: by the length of their UTF-8, then by its bytes. */

@@ -3,11 +3,11 @@ import { decode } from './decode';
 import type { Payload } from './payload';
 
 /**
- * An immutable fact. Sorting by {@link Event.lamport}, then by {@link Event.stream}, is the one order
- * that all nodes agree on.
+ * An immutable fact. Sorting by {@link Event.lamport}, then by {@link Event.stream}, is the one
+ * order that all nodes agree on.
  *
- * `P` is what the payload is taken to be; nothing checks it. An event keeps the bytes of the batch it
- * came with in memory.
+ * `P` is what the payload is taken to be; nothing checks it. An event keeps the bytes of the batch
+ * it came with in memory.
  */
 export class Event<P = Payload> {
   /** Logical time: greater than everything its author had seen. 1 to 2^53 − 1. */

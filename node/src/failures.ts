@@ -17,7 +17,8 @@ export interface Failure {
 /**
  * The caller's `AbortSignal` ended the call. `cause` is the signal's reason.
  *
- * What was handed over before may still happen: events whose publish was aborted may become durable.
+ * What was handed over before may still happen: events whose publish was aborted may become
+ * durable.
  */
 export class AbortError extends CancelledError {
   /** Made by this package; an application has no reason to. */

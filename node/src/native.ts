@@ -1,8 +1,8 @@
 /**
  * Finds and loads the native half, once per environment, and says how it is called.
  *
- * Rule: this module alone knows its form. It is loaded here only, and both the ESM and the CJS entry
- * end up in this one CommonJS module, so there is one native instance.
+ * Rule: this module alone knows its form. It is loaded here only, and both the ESM and the CJS
+ * entry end up in this one CommonJS module, so there is one native instance.
  */
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';

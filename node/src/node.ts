@@ -81,7 +81,7 @@ export interface PublishOptions extends CallOptions {
 export async function open(options: OpenOptions): Promise<Node> {
   const names = [...callOptions, 'path', 'app', 'swarm', 'ticket', 'network', 'bind', 'discovery'];
   names.push('peers', 'allow', 'segmentBytes', 'tailBytesMax', 'cacheBytes');
-  if (options === undefined) throw refuse('open: the options are missing; give { path, app, swarm }');
+  if (options === undefined) throw refuse('open: give the options, at least { path, app, swarm }');
   checkOptions('open', options, [...names, 'allowNetworkFileSystem']);
   const opening = {
     path: text('open: path', options.path),
@@ -199,10 +199,11 @@ export class Node implements AsyncDisposable {
    * The events that match `query`, from an offset map on, then live; see {@link Subscription}.
    *
    * What is wrong with the query rejects the first step. `P` is what payloads are taken to be.
-   * `timeoutMs` holds for each step, `signal` for all: when it aborts, the subscription ends with an
+   * `timeoutMs` holds for each step, `signal` for all: when it aborts, the subscription ends with
+   * an
    * {@link AbortError}.
-   * @throws InvalidArgumentError an option has the wrong type; ClosedError, with `from: 'now'`. Steps
-   * reject with QueryInvalidError, ClosedError, CorruptError, TimeoutError, AbortError.
+   * @throws InvalidArgumentError an option has the wrong type; ClosedError, with `from: 'now'`.
+   * Steps reject with QueryInvalidError, ClosedError, CorruptError, TimeoutError, AbortError.
    */
   subscribe<P = Payload>(query: string, options?: SubscribeOptions): Subscription<P> {
     checkOptions('subscribe', options, [...callOptions, 'from']);
@@ -229,8 +230,8 @@ export class Node implements AsyncDisposable {
   }
 
   /**
-   * Connects to a peer: a ticket, or `<node id>@<ip>:<port>[,<ip>:<port>…]`. Resolves when a session
-   * is admitted. The address is kept and dialled again until the node is closed.
+   * Connects to a peer: a ticket, or `<node id>@<ip>:<port>[,<ip>:<port>…]`. Resolves when a
+   * session is admitted. The address is kept and dialled again until the node is closed.
    * @throws InvalidArgumentError, PeerRefusedError with its `reason`, ClosedError, TimeoutError,
    * AbortError.
    */

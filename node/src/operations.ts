@@ -23,8 +23,8 @@ export const bridge: NativeBridge = guard(
 /**
  * Starts an operation with the signal and the timeout of `options`.
  *
- * `begin` hands the ticket and the limit to the native half. `text` is the text that the position of
- * an error points into.
+ * `begin` hands the ticket and the limit to the native half. `text` is the text that the position
+ * of an error points into.
  */
 export function operate(
   call: string,

@@ -33,9 +33,9 @@ const unreachable = new FinalizationRegistry<() => void>((close) => {
 /**
  * Events as they are asked for: what queries and subscriptions have in common.
  *
- * Iterate it with `for await`, or take batches with {@link Reading.nextBatch}. There is one position:
- * two loops over one reading share the events. Leaving a loop with `break`, `return` or an exception
- * closes it; so does its end.
+ * Iterate it with `for await`, or take batches with {@link Reading.nextBatch}. There is one
+ * position: two loops over one reading share the events. Leaving a loop with `break`, `return` or
+ * an exception closes it; so does its end.
  */
 export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, AsyncDisposable {
   readonly #source: Source;
@@ -185,7 +185,9 @@ export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, Asy
         throw error;
       });
       if (this.#ended) return this.#over();
-      completion = await operate(call, options, (ticket, limit) => next(ticket, handle, max, limit));
+      completion = await operate(call, options, (ticket, limit) =>
+        next(ticket, handle, max, limit),
+      );
     } catch (error) {
       if (this.#ended) return this.#over();
       throw error;

@@ -17,9 +17,9 @@ export interface SubscribeOptions extends CallOptions {
  * A query that stays open: every matching event from an offset map on, each stream in its order,
  * then live, with no gap and no duplicate at the seam.
  *
- * It is a cursor over the log, not a queue: one that is not read costs nothing and loses nothing. It
- * ends when it or its node is closed, or with an error, never in silence. While a call waits for an
- * event, the process stays alive.
+ * It is a cursor over the log, not a queue: one that is not read costs nothing and loses nothing.
+ * It ends when it or its node is closed, or with an error, never in silence. While a call waits for
+ * an event, the process stays alive.
  */
 export class Subscription<P> extends Reading<P> {
   /** Where the batch that is being delivered began. */
@@ -60,8 +60,8 @@ export class Subscription<P> extends Reading<P> {
   }
 
   /**
-   * What was delivered, as offsets: hand it to `from` of a later subscription to the same query to go
-   * on after the event that was delivered last.
+   * What was delivered, as offsets: hand it to `from` of a later subscription to the same query to
+   * go on after the event that was delivered last.
    */
   get position(): Offsets {
     const { batch, delivered } = this.delivery;

@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import * as millpond from 'millpond';
+import { measure } from '../scripts/bench.mjs';
 import { generate, rows } from '../scripts/generate-errors.mjs';
 import { folder, run, runClean } from './support.mjs';
 
@@ -97,4 +98,8 @@ test('without a native half the error names the platform and what to do', async 
 test('loading the package starts nothing: the process ends at once', async () => {
   const { status, stdout, stderr } = await run('require(process.env.MILLPOND_ENTRY)');
   assert.deepEqual([status, stdout, stderr], [0, '', '']);
+});
+
+test('the benchmark runs, and every figure is one', async (t) => {
+  for (const [what, rate] of await measure(2000, folder(t))) assert.ok(rate > 0, what);
 });

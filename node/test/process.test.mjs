@@ -52,7 +52,6 @@ test('an idle open node keeps no process alive, and is closed when it ends', lim
 test('a pending operation keeps the process alive until it ends', limit, async (t) => {
   const args = place(t);
   const code = `${opening}
-    let beats = 0;
     opened.then(async (node) => {
       const subscription = node.subscribe('FROM allEvents');
       await subscription.nextBatch();
@@ -62,7 +61,7 @@ test('a pending operation keeps the process alive until it ends', limit, async (
   assert.equal(await runClean(code, { args }), 'timeout\n');
 });
 
-test('process.exit with everything in flight loses nothing acknowledged and crashes nothing', limit, async (t) => {
+test('process.exit in flight loses nothing acknowledged and crashes nothing', limit, async (t) => {
   for (let round = 0; round < 20; round++) {
     const args = place(t);
     const code = `${opening} (async () => {
@@ -83,7 +82,6 @@ test('process.exit with everything in flight loses nothing acknowledged and cras
       }
     })();`;
     const acknowledged = Number(await runClean(code, { args }));
-    t.after(() => {});
     assert.ok((await held(t, args)) >= acknowledged);
   }
 });
@@ -123,7 +121,7 @@ function worker(options, more = {}) {
 const ended = (thread) =>
   new Promise((resolve, reject) => thread.on('error', reject).on('exit', resolve));
 
-test('workers and the main thread share a store, and workers exit by themselves', limit, async (t) => {
+test('workers share a store with the main thread and exit by themselves', limit, async (t) => {
   const [path, swarm] = place(t);
   const node = await alone(t, { path, swarm });
   const threads = Array.from({ length: 3 }, () => worker({ path, swarm }, { leave: true }));
@@ -160,7 +158,7 @@ test('a process whose workers alone loaded the package ends cleanly', limit, asy
   assert.equal(await runClean(code, { args }), 'done\n');
 });
 
-test('a panic inside becomes an InternalError, the process lives, and the node still closes', limit, async (t) => {
+test('a panic inside is an InternalError, and the node still closes', limit, async (t) => {
   for (const [at, call] of [
     ['node_publish', 'node.publish({ payload: 1 })'],
     ['node_query', "node.query('FROM allEvents').toArray()"],
@@ -185,7 +183,7 @@ test('a panic inside becomes an InternalError, the process lives, and the node s
   }
 });
 
-test('a store that another process owns is refused, and opens when it is free', limit, async (t) => {
+test('a store that another process owns is refused until it is free', limit, async (t) => {
   const [path, swarm] = place(t);
   const node = await alone(t, { path, swarm });
   const code = `${opening} opened.then(

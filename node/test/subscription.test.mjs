@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { AbortError, Offsets, QueryInvalidError, TimeoutError } from 'millpond';
 import { alone, numbered, take } from './support.mjs';
 
-test('a subscription delivers what was there, then what comes, with no gap and no duplicate', async (t) => {
+test('it delivers what was there, then what comes, without gap or duplicate', async (t) => {
   const node = await alone(t);
   await node.publish(numbered(100));
   const subscription = node.subscribe("FROM 'grain'");
@@ -43,7 +43,7 @@ test('from now on delivers only what comes after the call', async (t) => {
   assert.equal(event.payload, 'new');
 });
 
-test('a position goes on after the event that was delivered last, also within a batch', async (t) => {
+test('a position goes on after the event that was delivered last', async (t) => {
   const node = await alone(t);
   await node.publish(numbered(10));
   const first = node.subscribe("FROM 'grain'");

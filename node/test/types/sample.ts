@@ -132,7 +132,8 @@ export async function main(signal: AbortSignal): Promise<void> {
 export function told(error: unknown): string {
   if (!(error instanceof MillpondError)) return 'not ours';
   const code: ErrorCode = error.code;
-  const details: ErrorDetails = { reason: error.reason, position: error.position, cause: error.cause };
+  const { reason, position, cause } = error;
+  const details: ErrorDetails = { reason, position, cause };
   same<boolean>(error.retryable)(error instanceof AbortError);
   const kinds = [
     CancelledError,
