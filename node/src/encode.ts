@@ -17,6 +17,8 @@ const INTEGER_MIN = -(2n ** 63n);
 const INTEGER_MAX = 2n ** 64n - 1n;
 /** Up to this length a text is copied by a loop, which is faster than a call then. */
 const SHORT_TEXT = 40;
+/** Longer key lists are not kept. */
+const SHAPE_KEYS_MAX = 64;
 /** A writer that grew larger is not kept for the next call. */
 const KEPT_BYTES = 1 << 20;
 
@@ -289,15 +291,26 @@ function isPlain(value: object): boolean {
   return Object.hasOwn(prototype as object, 'isPrototypeOf');
 }
 
+/** Key lists that were sorted lately, as they stand in objects and sorted: they repeat. */
+const shapes: ({ keys: string[]; sorted: string[] } | undefined)[] = new Array<undefined>(64).fill(
+  undefined,
+);
+
 /** The keys in the order of their encodings: by the length of their UTF-8, then by its bytes. */
-function sortedKeys(object: object): string[] {
+function sortedKeys(object: object): readonly string[] {
   const keys = Object.keys(object);
-  for (let index = 1; index < keys.length; index++) {
-    if (compareKeys(keys[index - 1] as string, keys[index] as string) > 0) {
-      return keys.sort(compareKeys);
-    }
+  const count = keys.length;
+  if (count < 2) return keys;
+  const slot = (count * 31 + (keys[0] as string).length * 7 + (keys[1] as string).length) & 63;
+  const known = shapes[slot];
+  if (known !== undefined && known.keys.length === count) {
+    let index = 0;
+    while (index < count && known.keys[index] === keys[index]) index++;
+    if (index === count) return known.sorted;
   }
-  return keys;
+  const sorted = keys.slice().sort(compareKeys);
+  if (count <= SHAPE_KEYS_MAX) shapes[slot] = { keys, sorted };
+  return sorted;
 }
 
 function compareKeys(left: string, right: string): number {
