@@ -11,7 +11,7 @@ kind == "cargo" && /^test result: / {
     close_runner(number_before("passed"), number_before("failed"), number_before("ignored"))
 }
 
-kind == "pytest" && /^=* ?([0-9]+ [a-z]+,? ?)+ in [0-9.]+s( \([0-9:]+\))? ?=*$/ {
+kind == "pytest" && /^=* ?([0-9]+ [a-z]+,? ?)+in [0-9.]+s( \([0-9:]+\))? ?=*$/ {
     close_runner(number_before("passed") + number_before("xpassed"), \
         number_before("failed") + number_before("error") + number_before("errors"), \
         number_before("skipped") + number_before("xfailed"))
@@ -19,7 +19,7 @@ kind == "pytest" && /^=* ?([0-9]+ [a-z]+,? ?)+ in [0-9.]+s( \([0-9:]+\))? ?=*$/ 
 
 kind == "pytest" && /no tests ran/ { close_runner(0, 0, 0) }
 
-# `# pass 3` (TAP) or `ℹ pass 3` (spec), one line for each number; `duration_ms` is the last of them.
+# `# pass 3` (TAP) or `ℹ pass 3` (spec), one line for each number; `duration_ms` is the last.
 kind == "node" && /^(#|ℹ) (pass|fail|cancelled|skipped|todo) [0-9]+$/ { node[$2] = $3 }
 kind == "node" && /^(#|ℹ) duration_ms / {
     close_runner(node["pass"], node["fail"] + node["cancelled"], node["skipped"] + node["todo"])

@@ -26,10 +26,15 @@ test_main() {
     mkdir -p "$LOGS"
     ulimit -n 4096 2>/dev/null || true
 
-    local entry name kind command
+    local entry name kind command needs
     for entry in "${STAGES[@]}"; do
-        read -r name kind command <<<"$entry"
-        if [ ${#chosen[@]} -gt 0 ] && [ "$kind" != build ] && ! contains "$name" "${chosen[@]}"; then
+        read -r name kind command needs <<<"$entry"
+        if [ ${#chosen[@]} -gt 0 ] && [ "$kind" != build ]; then
+            contains "$name" "${chosen[@]}" || continue
+        fi
+        if [ -n "$needs" ] && [ ! -e "$needs" ]; then
+            printf '\n=== %s: ABSENT, there is no %s\n' "$name" "$needs"
+            ROWS+=("$name 0 0 0 0 ABSENT: there is no $needs")
             continue
         fi
         run_stage "$name" "$kind" "$command"
@@ -61,7 +66,7 @@ run_stage() {
     ) 2>&1 | tee "$LOGS/$name.log"
     STAGE_STATUS=${PIPESTATUS[0]}
     set -e
-    local counts passed failed skipped remark=""
+    local counts passed failed skipped empty remark=""
     counts=$(awk -v kind="$kind" -f tools/dev/count.awk "$LOGS/$name.log")
     read -r passed failed skipped empty <<<"$counts"
     if [ "$STAGE_STATUS" != 0 ] && [ "$failed" = 0 ]; then

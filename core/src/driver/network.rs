@@ -4,29 +4,20 @@
 //! Invariant: nothing is offered to a peer before the log says that it is durable.
 //! Begin with [`Network::start`] and `Turn::run`.
 
-use crate::driver::clock;
 use crate::driver::options::{NetworkOptions, PeerAddress};
+use crate::driver::turn::Turn;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{NodeId, SignedHead, SwarmSecret};
+use crate::event::{NodeId, SignedHead, StreamId, SwarmSecret};
 use crate::log::Log;
-use crate::net::{
-    self, Discovery, DiscoveryOptions, EventSink, IrohTransport, NetEvent, Transport,
-    TransportOptions,
-};
+use crate::net::NetEvent;
 use crate::pending::{Completer, Pending, pending};
-use crate::sync::{
-    ConnectionId, Input, LogRead, Output, RefusalReason, Swarm, SwarmEvent, SwarmOptions,
-    SwarmStatus,
-};
+use crate::sync::SwarmStatus;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-
-/// How long closing the transport may take when no other deadline is given.
-const TRANSPORT_CLOSE: Duration = Duration::from_secs(2);
 
 /// A node's side of the network: a thread with the swarm, and the transport while it is on.
 pub(crate) struct Network {
@@ -35,10 +26,11 @@ pub(crate) struct Network {
 }
 
 /// What reaches the loop.
-enum Message {
+pub(crate) enum Message {
     Net { generation: u64, event: NetEvent },
     Durable,
     StoreFailed { stream: StreamId, error: Error },
+    OwnStream(Result<StreamId>),
     Connect { peer: PeerAddress, done: Completer<()> },
     Disconnect { peer: NodeId, done: Completer<()> },
     SetNetwork { enabled: bool, done: Completer<()> },
@@ -55,8 +47,16 @@ pub(crate) struct NetworkStatus {
 
 /// Heads that became durable since the loop last looked: one a stream, however many commits.
 #[derive(Default)]
-struct Fresh {
+pub(crate) struct Fresh {
     heads: Mutex<BTreeMap<StreamId, SignedHead>>,
+}
+
+impl Fresh {
+    /// Takes what became durable since the last time.
+    pub(crate) fn take(&self) -> impl Iterator<Item = SignedHead> + use<> {
+        let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *heads).into_values()
+    }
 }
 
 impl Network {
@@ -67,7 +67,7 @@ impl Network {
     pub(crate) fn start(options: NetworkOptions, log: Log, secret: SwarmSecret) -> Result<Network> {
         let (inbox, messages) = mpsc::channel();
         let fresh = Arc::new(Fresh::default());
-        let mut turn = Turn::new(options, log.clone(), secret, inbox.clone(), fresh.clone());
+        let mut turn = Turn::new(options, log.clone(), secret, inbox.clone(), fresh.clone())?;
         turn.switch_on()?;
         let wake = inbox.clone();
         log.on_durable(Arc::new(move |heads: &[SignedHead]| {
@@ -81,7 +81,7 @@ impl Network {
         }));
         let thread = std::thread::Builder::new()
             .name("millpond-sync".into())
-            .spawn(move || turn.run(messages))
+            .spawn(move || turn.run(&messages))
             .map_err(|error| {
                 Error::new(ErrorKind::Internal, format!("cannot start the sync thread: {error}"))
             })?;

@@ -8,9 +8,7 @@ use crate::driver::subscription::Subscription;
 use crate::driver::{clock, status};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{AppId, NewEvent, NodeId, OffsetMap, StreamId, SwarmId, Ticket};
-use crate::log::{
-    AppendOptions, Appended, Cursor, CursorOptions, Durability, Log, LogOptions,
-};
+use crate::log::{AppendOptions, Appended, Cursor, CursorOptions, Durability, Log, LogOptions};
 use crate::pending::Pending;
 use crate::query::{Order, Query};
 use std::path::Path;
@@ -142,7 +140,7 @@ impl Node {
     /// # Errors
     /// `closed`, `forked_process`.
     pub fn offsets(&self) -> Result<OffsetMap> {
-        self.log()?.offsets()
+        Ok((*self.log()?.durable_map()?).clone())
     }
 
     /// Connects to a peer and stays connected while both can reach each other.
@@ -192,11 +190,12 @@ impl Node {
     /// `closed`, `forked_process`.
     pub fn status(&self) -> Result<Status> {
         let log = self.log()?;
+        log.check_process()?;
         let network = match &self.shared().network {
             Some(network) => Some(answer(network.status())?),
             None => None,
         };
-        status::gather(self, log, network)
+        status::gather(self, log, network, clock::now())
     }
 
     /// Reads and verifies the whole store: every checksum, chain and head, and the index against
@@ -258,16 +257,22 @@ impl Drop for Handle {
 }
 
 fn start(options: &NodeOptions) -> Result<Shared> {
+    let storage = &options.storage;
     let log = Log::open(LogOptions {
         path: options.path.clone(),
         swarm: options.swarm.swarm_id(),
-        storage: options.storage.clone(),
+        node_key: None,
         random: clock::random()?,
+        segment_bytes: storage.segment_bytes,
+        tail_bytes_max: storage.tail_bytes_max,
+        cache_bytes_max: storage.cache_bytes_max,
         clock: Arc::new(clock::wall),
+        allow_network_fs: storage.allow_network_fs,
     })?;
-    let network = options.network.clone().map(|network| {
-        Network::start(network, log.clone(), options.swarm.clone())
-    });
+    let network = options
+        .network
+        .clone()
+        .map(|network| Network::start(network, log.clone(), options.swarm.clone()));
     let network = match network.transpose() {
         Ok(network) => network,
         Err(error) => {

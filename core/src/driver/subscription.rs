@@ -28,21 +28,22 @@ impl Subscription {
         self.follower.next_batch(count_max)
     }
 
-    /// Blocks until there may be more to pull, or for `timeout`; false when that passed first.
+    /// Blocks until there may be more to pull, or for `timeout` (none waits for ever); false when
+    /// that passed first.
     ///
     /// # Errors
-    /// `closed`: the node is closed.
+    /// `closed`: the node is closed. `forked_process`.
     pub fn wait(&self, timeout: Option<Duration>) -> Result<bool> {
         self.follower.wait(timeout)
     }
 
-    /// Done when there may be more to pull, or the node has closed.
+    /// Done when there may be more to pull, or the node has closed. Needs no particular executor.
     pub fn ready(&self) -> impl Future<Output = ()> + Send + use<> {
         self.follower.ready()
     }
 
-    /// Calls `callback` whenever there may be more to pull, from a thread of millpond's; it must
-    /// not block. Replaces an earlier one.
+    /// Calls `callback` whenever there may be more to pull, and when the node closes, from a
+    /// thread of millpond's, and once now if so; it must not block. Replaces an earlier one.
     pub fn on_ready(&self, callback: Arc<dyn Fn() + Send + Sync>) {
         self.follower.on_ready(callback);
     }

@@ -4,19 +4,33 @@ use crate::driver::clock;
 use crate::driver::network::{Fresh, Message, NetworkStatus};
 use crate::driver::options::{NetworkOptions, PeerAddress};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{EventRange, NodeId, SignedHead, StreamId, SwarmSecret};
-use crate::log::Log;
+use crate::event::{Chain, EventRange, NodeId, StreamId, SwarmSecret};
+use crate::log::{Log, OpeningReason};
 use crate::net::{
-    self, Discovery, DiscoveryOptions, EventSink, IrohTransport, NetEvent, Transport,
+    self, ClosedBy, Discovery, DiscoveryOptions, EventSink, IrohTransport, NetEvent, Transport,
     TransportOptions,
 };
 use crate::pending::Completer;
-use crate::sync::{ConnectionId, Input, Output, RefusalReason, Swarm, SwarmEvent, SwarmOptions};
+use crate::sync::{
+    ConnectionId, Input, LinkState, LogRead, Output, PEERS_MAX_DEFAULT, RefusalReason, Swarm,
+    SwarmEvent, SwarmOptions,
+};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
+
+/// What peers are served from: the log as it is durable.
+impl LogRead for Log {
+    fn read_range(&self, stream: &StreamId, from: u64) -> Result<Option<EventRange>> {
+        Log::read_range(self, stream, from)
+    }
+
+    fn chain_at(&self, stream: &StreamId, count: u64) -> Result<Option<Chain>> {
+        Log::chain_at(self, stream, count)
+    }
+}
 
 /// The swarm, the transport while the network is on, and who waits for what.
 pub(crate) struct Turn {
@@ -47,11 +61,11 @@ impl Turn {
         secret: SwarmSecret,
         inbox: Sender<Message>,
         fresh: Arc<Fresh>,
-    ) -> Turn {
+    ) -> Result<Turn> {
         let peers = options.peers.iter().map(|peer| (peer.node, peer.clone())).collect();
-        let swarm = new_swarm(&options, &log, &secret);
+        let swarm = new_swarm(&options, &log, &secret)?;
         let connecting = BTreeMap::new();
-        Turn {
+        Ok(Turn {
             options,
             log,
             secret,
@@ -62,7 +76,7 @@ impl Turn {
             generation: 0,
             peers,
             connecting,
-        }
+        })
     }
 
     /// Binds the sockets, begins to look for peers, and dials those that the user named.
@@ -90,7 +104,7 @@ impl Turn {
         };
         tracing::info!(node = %self.log.node_id().short(), ?addresses, "the network is on");
         self.wire = Some(Wire { transport, discovery });
-        self.swarm = new_swarm(&self.options, &self.log, &self.secret);
+        self.swarm = new_swarm(&self.options, &self.log, &self.secret)?;
         for peer in self.peers.values() {
             let (peer, addresses) = (peer.node, peer.addresses.clone());
             self.swarm.handle(Input::AddPeer { peer, addresses }, clock::now());
@@ -147,6 +161,12 @@ impl Turn {
                 tracing::warn!(%stream, %error, "a received range could not be stored");
                 self.swarm.handle(Input::StoreFailed { stream, error }, clock::now());
             }
+            Message::OwnStream(Ok(stream)) => {
+                self.swarm.handle(Input::OwnStream(stream), clock::now());
+            }
+            Message::OwnStream(Err(error)) => {
+                tracing::error!(%error, "the next stream could not be opened");
+            }
             Message::Connect { peer, done } => self.connect(peer, done),
             Message::Disconnect { peer, done } => {
                 self.peers.remove(&peer);
@@ -157,8 +177,8 @@ impl Turn {
             Message::SetNetwork { enabled: false, done } => {
                 // No farewell: to the peers this is a cable that was pulled.
                 self.switch_off(Duration::ZERO);
-                self.swarm = new_swarm(&self.options, &self.log, &self.secret);
-                done.complete(Ok(()));
+                let fresh = new_swarm(&self.options, &self.log, &self.secret);
+                done.complete(fresh.map(|swarm| self.swarm = swarm));
             }
             Message::Status { done } => done.complete(Ok(self.status())),
         }
@@ -181,9 +201,9 @@ impl Turn {
                 let connection = ConnectionId::new(connection.0);
                 self.swarm.handle(Input::Sent { connection, bytes }, now);
             }
-            NetEvent::Disconnected { connection, code, .. } => {
+            NetEvent::Disconnected { connection, code, by, .. } => {
                 let connection = ConnectionId::new(connection.0);
-                let code = code.map(u64::from);
+                let code = code.filter(|_| by == ClosedBy::Peer).map(u64::from);
                 self.swarm.handle(Input::Disconnected { connection, code }, now);
             }
             NetEvent::DialFailed { peer, reason } => {
@@ -244,15 +264,16 @@ impl Turn {
     fn connect(&mut self, peer: PeerAddress, done: Completer<()>) {
         if self.wire.is_none() {
             let message = "the network of this node is switched off; switch it on first";
-            return done.complete(Err(Error::new(ErrorKind::PeerRefused, message)
-                .with_reason("network_off")));
+            return done.complete(Err(
+                Error::new(ErrorKind::PeerRefused, message).with_reason("network_off")
+            ));
         }
         if peer.node == self.log.node_id() {
             let message = "a node cannot connect to itself: this is its own node id";
             return done.complete(Err(Error::new(ErrorKind::InvalidArgument, message)));
         }
         let (node, addresses) = (peer.node, peer.addresses.clone());
-        if self.swarm.is_connected(&node) {
+        if self.is_connected(&node) {
             done.complete(Ok(()));
         } else {
             self.connecting.entry(node).or_default().push(done);
@@ -285,11 +306,11 @@ impl Turn {
                     stream = %head.stream, count = head.count,
                     "our own stream has grown elsewhere: this store is a copy or was restored"
                 );
-                if let Err(error) = self.log.leave_own_stream(number) {
-                    tracing::error!(%error, "the next stream could not be opened");
-                }
-                let own = self.log.own_stream();
-                self.swarm.handle(Input::OwnStream(own), clock::now());
+                let (inbox, reason) = (self.inbox.clone(), OpeningReason::GrownElsewhere);
+                self.log.begin_stream(reason, number + 1).on_done(move |begun| {
+                    // A loop that has ended needs no news.
+                    let _ = inbox.send(Message::OwnStream(begun));
+                });
             }
             SwarmEvent::Forked(fork) => {
                 tracing::error!(stream = %fork.held.stream, "a stream has two histories");
@@ -300,6 +321,12 @@ impl Turn {
         }
     }
 
+    fn is_connected(&self, peer: &NodeId) -> bool {
+        let status = self.swarm.status();
+        let known = |known: &&crate::sync::PeerStatus| known.peer == *peer;
+        status.peers.iter().find(known).is_some_and(|peer| peer.state == LinkState::Connected)
+    }
+
     fn answer(&mut self, peer: NodeId, result: &Result<()>) {
         for done in self.connecting.remove(&peer).unwrap_or_default() {
             done.complete(result.clone());
@@ -308,16 +335,19 @@ impl Turn {
 
     fn status(&self) -> NetworkStatus {
         NetworkStatus {
-            swarm: self.swarm.status(clock::now()),
-            local_addresses: self.wire.as_ref().map_or_else(Vec::new, |wire| {
-                wire.transport.local_addresses()
-            }),
+            swarm: self.swarm.status(),
+            local_addresses: self
+                .wire
+                .as_ref()
+                .map_or_else(Vec::new, |wire| wire.transport.local_addresses()),
             enabled: self.wire.is_some(),
         }
     }
 }
 
-fn new_swarm(options: &NetworkOptions, log: &Log, secret: &SwarmSecret) -> Swarm {
+fn new_swarm(options: &NetworkOptions, log: &Log, secret: &SwarmSecret) -> Result<Swarm> {
+    let random = clock::random()?;
+    let instance = *random.first_chunk().expect("32 bytes hold 8");
     let options = SwarmOptions {
         node: log.node_id(),
         secret: secret.clone(),
@@ -326,7 +356,7 @@ fn new_swarm(options: &NetworkOptions, log: &Log, secret: &SwarmSecret) -> Swarm
         allowed: options.allow.clone(),
         peers_max: PEERS_MAX_DEFAULT,
     };
-    Swarm::new(options, log.heads(), clock::now())
+    Ok(Swarm::new(options, log.heads(), clock::now()))
 }
 
 fn discover(log: &Log, bound: &[SocketAddr], sink: EventSink) -> Result<Discovery> {

@@ -2,8 +2,8 @@
 //!
 //! Not here: what an event means to an application, where it is kept (`log`), how it travels
 //! (`sync`). No I/O, no clock, no imports of other rooms.
-//! Rule: bytes from a peer, a disk or a caller are refused with an error; they never panic, hang, or
-//! make us allocate more than they are long.
+//! Rule: bytes from a peer, a disk or a caller are refused with an error; they never panic or hang,
+//! and no length they claim makes us allocate anything before as many bytes are there.
 //! Begin with [`Event`] and [`Record`]; [`SignedHead`] says why a receiver believes them.
 
 pub mod cbor;

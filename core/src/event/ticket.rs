@@ -276,7 +276,8 @@ mod tests {
     #[test]
     fn a_ticket_has_the_text_of_the_vector() {
         let expected = "millpond1aaaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaqcaibae\
-            aqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaicmbkabcqnvsbx5aaaaaaaaaaaaaaaaaaaaaaafdnmuk23ew4";
+            aqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcai\
+            cmbkabcqnvsbx5aaaaaaaaaaaaaaaaaaaaaaafdnmuk23ew4";
         let text = sample().to_string();
         assert_eq!(text, expected);
         assert_eq!(text.parse::<Ticket>().unwrap(), sample());

@@ -5,8 +5,8 @@
 //!                      ‖ prover's node id ‖ verifier's node id)
 //! ```
 //! The binding comes out of the TLS session (exporter), so a proof is worthless in any other; role
-//! and ids make the two directions differ, so it cannot be sent back. Comparison takes the same time
-//! whatever the bytes.
+//! and ids make the two directions differ, so it cannot be sent back. Comparison takes the same
+//! time whatever the bytes.
 
 use crate::event::NodeId;
 use crate::sync::constants::{LIMITS, VERSION_MAX, VERSION_MIN};

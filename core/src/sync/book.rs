@@ -70,6 +70,13 @@ impl PeerBook {
         self.entries.get(peer)
     }
 
+    /// The user is done with the peer.
+    pub(crate) fn remove(&mut self, peer: &NodeId) {
+        self.entries.remove(peer);
+        self.dials.remove(peer);
+        self.dialing.remove(peer);
+    }
+
     /// When the peer is to be dialled, or its dial counts as failed.
     pub(crate) fn dial_at(&self, peer: &NodeId) -> Option<Instant> {
         self.dials.get(peer)
@@ -104,7 +111,8 @@ impl PeerBook {
         }
         entry.discovered = addresses[..kept].to_vec();
         // A refusal that only people can mend is not undone by a new address.
-        if entry.last_refusal.is_none_or(|reason| !reason.is_lasting()) {
+        let is_refused = entry.last_refusal.is_some_and(RefusalReason::is_lasting);
+        if kept > 0 && !is_refused {
             self.dials.set_earliest(peer, now + courtesy);
         }
     }

@@ -13,18 +13,21 @@
 //! lamport 1..L. Let U be what the reachable peers hold, closed under that (whoever holds an event
 //! can have all that its author held), and let something of U be missing here. Of every stream that
 //! has missing events take the next block, the part of it that U has; let R be the one whose last
-//! lamport ℓ is least. Every event of U with a lamport ≤ ℓ is held here or lies in the next block of
-//! its stream: otherwise that block would end with a lamport below ℓ. U has an event of each lamport
-//! 1..ℓ, so the held events and the next blocks number at least ℓ. Blocks have at most 1,024 events,
-//! and the summaries have told us a verified head for each of them, so the sum above is at least ℓ
-//! and R is taken. Then the same holds again with fewer missing events, until none is missing.
+//! lamport ℓ is least. Every event of U with a lamport ≤ ℓ is held here or lies in the next block
+//! of its stream: otherwise that block would end with a lamport below ℓ. U has an event of each
+//! lamport 1..ℓ, so the held events and the next blocks number at least ℓ. Blocks have at most
+//! 1,024 events, and the summaries have told us a verified head for each of them, so the sum above
+//! is at least ℓ and R is taken. Then the same holds again with fewer missing events, until none is
+//! missing.
 //!
 //! U may lack causes that only a lost node held. Slack covers 65,536 of them; for more, the last
-//! term lets time do it: events are delayed by a second per thousand lost causes, never for ever. It
-//! gives a hostile author nothing: at a thousand a second the hard cap of 2^53 is 285,000 years off.
+//! term lets time do it: events are delayed by a second per thousand lost causes, never for ever.
+//! It gives a hostile author nothing: at a thousand a second the hard cap of 2^53 is 285,000 years
+//! off.
 //!
 //! Differs from a cap of 10^5 events/s per claimed stream: blocks are what we can store, so one
-//! block beyond what is held is all that the argument needs, and a claim of 2^60 events counts 1,024.
+//! block beyond what is held is all that the argument needs, and a claim of 2^60 events counts
+//! 1,024.
 
 use crate::event::StreamId;
 use crate::event::limits::LAMPORT_SLACK;

@@ -6,11 +6,6 @@ use crate::event::limits::{
 };
 use std::time::Duration;
 
-/// What a transport names as the application protocol (TLS ALPN).
-pub const ALPN: &[u8] = b"millpond/1";
-/// Label under which a transport exports the 32 bytes that bind a hello to its TLS session; the
-/// context is empty.
-pub const EXPORTER_LABEL: &[u8] = b"EXPORTER-millpond-admission";
 /// Oldest protocol version this code speaks.
 pub const VERSION_MIN: u8 = 1;
 /// Newest protocol version this code speaks.

@@ -1,8 +1,8 @@
 //! How many bytes of events may be on their way, in both directions of one session.
 //!
 //! The receiver grants, the sender spends; what was received counts until the log has stored it. So
-//! a slow disk slows its peers down instead of filling memory. One frame may overdraw, since a block
-//! travels whole.
+//! a slow disk slows its peers down instead of filling memory. One frame may overdraw, since a
+//! block travels whole.
 //! Invariant: what the peer may send + what is being processed + what is not granted again yet =
 //! the window.
 

@@ -1,8 +1,9 @@
 //! Whom to ask for what we lack.
 //!
 //! A stream is asked of one peer at a time: of those that have more than we do the one with the
-//! fewest requests. A request that brings nothing is taken back, and that peer is not asked for that
-//! stream for a while, longer each time; so lies and withheld data cost time, never the stream.
+//! fewest requests. A request that brings nothing is taken back, and that peer is not asked for
+//! that stream for a while, longer each time; so lies and withheld data cost time, never the
+//! stream.
 
 use crate::event::{NodeId, StreamId};
 use crate::sync::constants::{

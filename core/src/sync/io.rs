@@ -41,7 +41,7 @@ pub enum Input {
         connection: ConnectionId,
         /// Who is at the other end.
         peer: NodeId,
-        /// 32 bytes exported from the TLS session under `EXPORTER_LABEL`, equal on both ends.
+        /// 32 bytes exported from the TLS session, equal on both ends and in no other session.
         binding: [u8; 32],
         /// True when we dialled.
         dialed: bool,
@@ -104,6 +104,12 @@ pub enum Input {
         /// Where; replaces what was discovered before.
         addresses: Vec<SocketAddr>,
     },
+    /// The user is done with a peer: its addresses are forgotten and its session ends. It may still
+    /// come by itself.
+    RemovePeer {
+        /// Who.
+        peer: NodeId,
+    },
     /// Close all sessions and take up no more.
     Shutdown,
     /// The deadline of the last `Wait` passed.
@@ -134,6 +140,12 @@ pub enum Output {
         peer: NodeId,
         /// Where it may be.
         addresses: Vec<SocketAddr>,
+    },
+    /// The peer has proved that it belongs to the swarm: the transport may let it send frames of up
+    /// to `FRAME_BYTES_MAX` bytes. Comes before anything but a hello is sent to it.
+    Admitted {
+        /// On which connection.
+        connection: ConnectionId,
     },
     /// Send what is queued, for at most a second, and close. Say nothing more of this connection.
     Close {
@@ -169,10 +181,15 @@ pub enum SwarmEvent {
         /// What, as `peer_misbehaved`.
         error: Error,
     },
-    /// A peer holds more of our own stream than we do, or something else: our store is a copy or was
-    /// restored. Nothing may be appended to our stream any more: move to a number above that of this
-    /// head and of our own, and say so with `OwnStream`.
-    OwnStreamElsewhere(SignedHead),
+    /// A peer holds more of our own stream than we do, or something else: our store is a copy or
+    /// was restored. Nothing may be appended to our stream any more: move to a number above
+    /// `number`, and say so with `OwnStream`.
+    OwnStreamElsewhere {
+        /// The highest number of a stream of ours that anybody is known to have written.
+        number: u64,
+        /// What was signed with our key.
+        head: SignedHead,
+    },
     /// A stream has two histories. It does not sync any more.
     Forked(Fork),
     /// A stream is held back, because its lamport exceeds what signed heads account for.

@@ -69,7 +69,7 @@ pub(crate) enum Message {
 /// A message or the reason to skip or refuse it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Decoded {
-    Message(Message),
+    Message(Box<Message>),
     Skip,
     Unsupported(u8),
 }
@@ -153,7 +153,9 @@ impl Message {
     pub(crate) fn decode(frame: &Bytes) -> Result<Decoded> {
         let mut reader = Reader::new(frame);
         let message = match reader.u8()? {
-            kind::HELLO => return read_hello(reader).map(Decoded::Message),
+            kind::HELLO => {
+                return read_hello(reader).map(|hello| Decoded::Message(Box::new(hello)));
+            }
             kind::GOODBYE => Message::Goodbye(RefusalReason::from_code(reader.varint()?)),
             kind::PING => Message::Ping(reader.u64()?),
             kind::PONG => Message::Pong(reader.u64()?),
@@ -163,14 +165,14 @@ impl Message {
             kind::RANGE => {
                 let before = Chain::from_bytes(reader.array()?);
                 let range = EventRange::decode(&frame.slice(frame.len() - reader.rest().len()..))?;
-                return Ok(Decoded::Message(Message::Range { before, range }));
+                return Ok(Decoded::Message(Box::new(Message::Range { before, range })));
             }
             kind::PEERS => read_peers(&mut reader)?,
             other if other >= IGNORABLE => return Ok(Decoded::Skip),
             other => return Ok(Decoded::Unsupported(other)),
         };
         reader.finish()?;
-        Ok(Decoded::Message(message))
+        Ok(Decoded::Message(Box::new(message)))
     }
 }
 

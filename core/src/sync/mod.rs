@@ -3,7 +3,8 @@
 //! Streams are only extended by their author, so two logs are reconciled by telling each other how
 //! far each stream is held, and sending what the other lacks. New events are pushed at once.
 //!
-//! Not here: sockets and discovery (`net`), storing (`log`), the loop that connects them (`driver`).
+//! Not here: sockets and discovery (`net`), storing (`log`), the loop that connects them
+//! (`driver`).
 //! Rule: nothing a peer sends makes us panic, hang, or hold more than the bounds in `constants`;
 //! nothing counts before its author's signature verified; nothing is told before it is durable.
 //! Begin with [`Swarm`]; one peer is `session`, bytes are `message`. Source: docs/protocol.md.
@@ -36,8 +37,8 @@ mod swarm;
 mod tests;
 
 pub use constants::{
-    ALPN, EXPORTER_LABEL, SEND_QUEUE_BYTES_MAX, STRANGER_FRAME_BYTES_MAX, STREAMS_MAX,
-    STREAMS_PER_PEER_MAX, VERSION_MAX, VERSION_MIN,
+    SEND_QUEUE_BYTES_MAX, STRANGER_FRAME_BYTES_MAX, STREAMS_MAX, STREAMS_PER_PEER_MAX, VERSION_MAX,
+    VERSION_MIN,
 };
 pub use io::{ConnectionId, Fork, Input, LogRead, Output, Refused, SwarmEvent};
 pub use options::{PEERS_MAX_DEFAULT, SwarmOptions};

@@ -98,7 +98,8 @@ impl Session {
         }
     }
 
-    /// The peer has just been brought to the end of what it asked for: it is pushed what came since.
+    /// The peer has just been brought to the end of what it asked for: it is pushed what came
+    /// since.
     pub(crate) fn push_rest(&mut self, stream: StreamId, now: Instant) {
         self.pushes.plan(stream, Plan { wait: Duration::ZERO, goal: 0 }, now);
     }

@@ -47,7 +47,10 @@ impl Session {
     /// True when the range went to the log, so that its bytes still count.
     fn take_range(&mut self, frame: &Bytes, shared: &mut Shared) -> Result<bool, Refusal> {
         let decoded = Message::decode(frame).map_err(Refusal::malformed)?;
-        let Decoded::Message(Message::Range { before, range }) = decoded else {
+        let Decoded::Message(message) = decoded else {
+            return Err(RefusalReason::Malformed.into());
+        };
+        let Message::Range { before, range } = *message else {
             return Err(RefusalReason::Malformed.into());
         };
         let (stream, head) = (range.stream(), range.head.clone());
@@ -70,7 +73,7 @@ impl Session {
             RangeNews::Own => shared.check_own(head),
             RangeNews::Forked(fork) => {
                 self.requests.insert(stream, (0, 0));
-                shared.forked(fork);
+                shared.forked(*fork);
             }
             RangeNews::Quarantined { required, new } => {
                 // The rest of the answer could not be taken either.

@@ -1,14 +1,17 @@
 //! Why a session ends before its time: one table for both sides, the wire and the status.
 //!
-//! Rule: codes are never reused, and a stranger learns the code and nothing else; sentences are made
-//! by whoever reads the code. Source: docs/protocol.md, "Refusals".
+//! Rule: codes are never reused, and a stranger learns the code and nothing else; sentences are
+//! made by whoever reads the code. Source: docs/protocol.md, "Refusals".
 
 use crate::error::{Error, ErrorKind};
 use crate::event::NodeId;
 use std::fmt;
 
 macro_rules! reasons {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $code:literal, $name:literal, $kind:ident, $text:literal;)+) => {
+    ($(
+        $(#[doc = $doc:literal])+
+        $variant:ident = $code:literal, $name:literal, $kind:ident, $text:literal;
+    )+) => {
         /// Why one side ended a session.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         #[non_exhaustive]
@@ -81,6 +84,8 @@ reasons! {
     ShuttingDown = 16, "shutting_down", PeerRefused, "the node is being closed";
     /// The other side is the same node: our own address, or a copy of our store.
     SameNode = 17, "same_node", PeerRefused, "both ends have the same node key";
+    /// The user of the other node is done with us. Not an error.
+    Removed = 18, "removed", PeerRefused, "the other node's user ended the session";
     /// A code of a newer version.
     Unknown = 255, "unknown", PeerRefused, "for a reason that a newer version knows";
 }
@@ -104,6 +109,7 @@ impl RefusalReason {
             RefusalReason::DuplicateConnection
                 | RefusalReason::ShuttingDown
                 | RefusalReason::Silent
+                | RefusalReason::Removed
         )
     }
 

@@ -3,15 +3,16 @@
 //! An author pushes its events to all its peers at once. Everyone else relays, and knows from the
 //! lists of peers (`Peers`) who can be reached by whom:
 //!
-//! - A peer that the sender of the events is connected with gets them from the sender. We only stand
-//!   in for it: after `RELAY_DELAY`, and only when that peer has not acknowledged them by then.
-//! - Any other peer needs a relay at once; in a line A–B–C nothing is waited for. When several of the
-//!   sender's peers could do it, all of them put themselves into the same order (by node id, turned
-//!   by the author's id so that the work spreads), the first pushes at once and each later one
-//!   stands in after one more delay.
+//! - A peer that the sender of the events is connected with gets them from the sender. We only
+//!   stand in for it: after `RELAY_DELAY`, and only when that peer has not acknowledged them by
+//!   then.
+//! - Any other peer needs a relay at once; in a line A–B–C nothing is waited for. When several of
+//!   the sender's peers could do it, all of them put themselves into the same order (by node id,
+//!   turned by the author's id so that the work spreads), the first pushes at once and each later
+//!   one stands in after one more delay.
 //!
-//! Acknowledgements go out after `FLUSH_DELAY`, well inside `RELAY_DELAY`; with a slower disk or link
-//! than that, some events cross twice and are dropped before their signature is looked at.
+//! Acknowledgements go out after `FLUSH_DELAY`, well inside `RELAY_DELAY`; with a slower disk or
+//! link than that, some events cross twice and are dropped before their signature is looked at.
 
 use crate::event::NodeId;
 use crate::sync::constants::{RELAY_DELAY, RELAY_RANK_MAX};

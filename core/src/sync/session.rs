@@ -144,7 +144,7 @@ impl Session {
         match Message::decode(frame).map_err(Refusal::malformed)? {
             Decoded::Skip => Ok(Effect::Nothing),
             Decoded::Unsupported(_) => Err(RefusalReason::MessageUnsupported.into()),
-            Decoded::Message(message) => self.on_message(message, shared),
+            Decoded::Message(message) => self.on_message(*message, shared),
         }
     }
 
@@ -153,18 +153,19 @@ impl Session {
         if frame.len() > STRANGER_FRAME_BYTES_MAX {
             return Err(RefusalReason::Oversized.into());
         }
-        match Message::decode(frame).map_err(Refusal::malformed)? {
-            Decoded::Message(Message::Hello(hello)) => {
+        let message = match Message::decode(frame).map_err(Refusal::malformed)? {
+            Decoded::Message(message) => *message,
+            Decoded::Skip => return Ok(Effect::Nothing),
+            Decoded::Unsupported(_) => return Err(RefusalReason::MessageUnsupported.into()),
+        };
+        match message {
+            Message::Hello(hello) => {
                 self.side(shared, false).check(&shared.admission_key, &hello)?;
                 Ok(Effect::Greeted(hello))
             }
-            Decoded::Message(Message::ForeignHello) => {
-                Err(RefusalReason::VersionUnsupported.into())
-            }
-            Decoded::Message(Message::Goodbye(reason)) => Ok(Effect::Goodbye(reason)),
-            Decoded::Skip => Ok(Effect::Nothing),
-            Decoded::Unsupported(_) => Err(RefusalReason::MessageUnsupported.into()),
-            Decoded::Message(_) => Err(RefusalReason::Unexpected.into()),
+            Message::ForeignHello => Err(RefusalReason::VersionUnsupported.into()),
+            Message::Goodbye(reason) => Ok(Effect::Goodbye(reason)),
+            _ => Err(RefusalReason::Unexpected.into()),
         }
     }
 
@@ -264,7 +265,8 @@ impl Session {
                 || self.pushes.is_due(now))
     }
 
-    /// When time alone next changes something. What waits for room or credit does not wait for time.
+    /// When time alone next changes something. What waits for room or credit does not wait for
+    /// time.
     pub(crate) fn next_deadline(&self, now: Instant) -> Instant {
         if !self.is_admitted() {
             return self.opened_at + ADMISSION_DEADLINE;

@@ -52,7 +52,7 @@ impl Shared {
         match self.streams.learn(head, from)? {
             HeadNews::Nothing | HeadNews::Claimed => {}
             HeadNews::Own => self.check_own(head.clone()),
-            HeadNews::Forked(fork) => self.forked(fork),
+            HeadNews::Forked(fork) => self.forked(*fork),
         }
         Ok(())
     }
@@ -93,7 +93,8 @@ impl Shared {
             self.own_highest = Some(head.clone());
         }
         if self.streams.set_own_elsewhere() {
-            self.tell(SwarmEvent::OwnStreamElsewhere(head));
+            let number = stream.number.max(own.number);
+            self.tell(SwarmEvent::OwnStreamElsewhere { number, head });
         }
         true
     }

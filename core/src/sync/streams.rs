@@ -69,7 +69,7 @@ pub(crate) enum HeadNews {
     /// Somebody with our key wrote it: to be compared with our log.
     Own,
     /// The stream has two histories.
-    Forked(Fork),
+    Forked(Box<Fork>),
 }
 
 /// What became of a range.
@@ -88,7 +88,7 @@ pub(crate) enum RangeNews {
     /// It is verified and goes on where the stream ended: to be stored.
     Store(Box<EventRange>),
     /// The stream has two histories.
-    Forked(Fork),
+    Forked(Box<Fork>),
 }
 
 impl StreamState {
@@ -202,6 +202,10 @@ impl Streams {
         if self.table.get(&stream).is_some_and(|state| state.knows(head)) {
             return Ok(HeadNews::Nothing);
         }
+        if stream.number >= STREAMS_PER_NODE_MAX {
+            let detail = format!("stream number {} is too large", stream.number);
+            return Err(Refusal::new(RefusalReason::Malformed, detail));
+        }
         if !self.has_room_for(&stream, from) {
             return Ok(HeadNews::Nothing);
         }
@@ -211,7 +215,7 @@ impl Streams {
         }
         let state = self.table.get(&stream);
         if let Some(fork) = state.and_then(|state| state.contradiction(head)) {
-            return Ok(HeadNews::Forked(fork));
+            return Ok(HeadNews::Forked(Box::new(fork)));
         }
         if state.map_or(0, StreamState::claimed_count) >= head.count {
             return Ok(HeadNews::Nothing);
@@ -263,8 +267,8 @@ impl Streams {
         Ok(RangeNews::Store(Box::new(range)))
     }
 
-    /// Checks that a range whose head is verified goes on where the stream ends here; a fork when it
-    /// is genuine and goes on from something else.
+    /// Checks that a range whose head is verified goes on where the stream ends here; a fork when
+    /// it is genuine and goes on from something else.
     fn check_chain(&self, range: &EventRange, before: Chain) -> Result<Option<RangeNews>, Refusal> {
         let stream = range.stream();
         let state = &self.table[&stream];
@@ -277,7 +281,12 @@ impl Streams {
         } else {
             trim(range.clone(), end.count).verify_chain(&end)
         };
-        let Err(error) = trimmed else { return Ok(None) };
+        let lies = range.first == end.count && before != end.chain;
+        let error = match trimmed {
+            Ok(()) if lies => return Err(forged("the chain before them is not as told")),
+            Ok(()) => return Ok(None),
+            Err(error) => error,
+        };
         let lamport = crate::event::Lamport::ZERO;
         let theirs = StreamEnd { count: range.first, chain: before, lamport };
         let is_genuine = range.verify_chain(&theirs).is_ok();
@@ -285,7 +294,7 @@ impl Streams {
         match &state.end {
             Some(held) if is_genuine && is_other => {
                 let fork = Fork { held: held.clone(), other: range.head.clone() };
-                Ok(Some(RangeNews::Forked(fork)))
+                Ok(Some(RangeNews::Forked(Box::new(fork))))
             }
             _ => Err(forged(error.message())),
         }
@@ -322,7 +331,8 @@ impl Streams {
         (before, stored)
     }
 
-    /// The log stored nothing beyond the durable end: back to it. Returns what was given to the log.
+    /// The log stored nothing beyond the durable end: back to it. Returns what was given to the
+    /// log.
     pub(crate) fn roll_back(&mut self, stream: &StreamId) -> Vec<Storing> {
         if !self.table.contains_key(stream) {
             return Vec::new();
@@ -380,17 +390,14 @@ impl Streams {
             return true;
         }
         let introduced = self.introduced.get(from).copied().unwrap_or(0);
-        stream.number < STREAMS_PER_NODE_MAX
-            && introduced < STREAMS_PER_PEER_MAX
-            && self.table.len() < STREAMS_MAX
+        introduced < STREAMS_PER_PEER_MAX && self.table.len() < STREAMS_MAX
     }
 
     fn introduce(&mut self, stream: StreamId, from: &NodeId) {
-        if !self.table.contains_key(&stream) {
-            let state = StreamState { introduced_by: Some(*from), ..StreamState::default() };
-            self.table.insert(stream, state);
+        self.table.entry(stream).or_insert_with(|| {
             *self.introduced.entry(*from).or_default() += 1;
-        }
+            StreamState { introduced_by: Some(*from), ..StreamState::default() }
+        });
     }
 
     /// The stream is more than a claim now.

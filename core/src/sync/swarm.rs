@@ -1,6 +1,7 @@
 //! All sessions: who is let in, who is dialled, who is told and asked what.
 //!
-//! Not here: the conversation with one peer (`session`), whom to ask (`fetch`), who relays (`relay`).
+//! Not here: the conversation with one peer (`session`), whom to ask (`fetch`), who relays
+//! (`relay`).
 //! Rule: after each `handle`, call `poll` until it returns `Wait`; equal inputs give equal outputs.
 //! Begin with [`Swarm::handle`].
 
@@ -131,6 +132,7 @@ impl Swarm {
             Input::Discovered { peer, addresses } if !self.is_shut_down => {
                 self.book.discover(peer, &addresses, now);
             }
+            Input::RemovePeer { peer } => self.remove_peer(peer),
             Input::Shutdown => self.shut_down(),
             Input::AddPeer { .. } | Input::Discovered { .. } | Input::Tick => {}
         }
@@ -205,6 +207,7 @@ impl Swarm {
         let session = self.sessions.get_mut(&connection).expect("it has just greeted");
         session.admit(hello.instance, &self.shared);
         self.book.up(peer);
+        self.shared.outputs.push_back(Output::Admitted { connection });
         if former.is_none() {
             self.shared.tell(SwarmEvent::PeerUp(peer));
             self.peers_changed();
@@ -317,13 +320,22 @@ impl Swarm {
         }
     }
 
+    fn remove_peer(&mut self, peer: NodeId) {
+        let theirs = self.sessions.values().filter(|session| session.peer == peer);
+        let connections: Vec<ConnectionId> = theirs.map(|session| session.connection).collect();
+        for connection in connections {
+            self.end(connection, End::ByUs(RefusalReason::Removed.into()));
+        }
+        self.book.remove(&peer);
+    }
+
     fn shut_down(&mut self) {
         self.is_shut_down = true;
-        self.book.stop();
         let connections: Vec<ConnectionId> = self.sessions.keys().copied().collect();
         for connection in connections {
             self.end(connection, End::ByUs(RefusalReason::ShuttingDown.into()));
         }
+        self.book.stop();
     }
 
     fn end(&mut self, connection: ConnectionId, end: End) {

@@ -2,6 +2,7 @@
 
 mod admission;
 mod converge;
+mod example;
 mod flow;
 mod hostile;
 mod log;

@@ -23,7 +23,7 @@ pub(super) struct World {
     pipe_count: u64,
     /// Pairs that cannot reach each other, smaller index first.
     cut: BTreeSet<(usize, usize)>,
-    /// Pairs whose frames vanish without a word.
+    /// Pairs whose connections die without a word.
     pub(super) muted: BTreeSet<(usize, usize)>,
     pub(super) latency: Duration,
     pub(super) store_delay: Duration,
@@ -58,6 +58,8 @@ struct Pipe {
     ends: [usize; 2],
     /// When the last frame towards each end arrives.
     last: [Instant; 2],
+    /// True once a frame vanished: the transport promises order, so nothing arrives after it.
+    is_dead: bool,
 }
 
 enum Event {
@@ -95,7 +97,9 @@ impl World {
     /// Nodes of one swarm, without any link.
     pub(super) fn with_nodes(seed: u64, count: usize) -> World {
         let mut world = World::new(seed);
-        (0..count).for_each(|_| drop(world.add(&SECRET)));
+        for _ in 0..count {
+            world.add(&SECRET);
+        }
         world
     }
 
@@ -285,6 +289,7 @@ impl World {
                 let (number, _) = pipe_end(connection);
                 self.close(number, Some(node), Some(reason.code()));
             }
+            Output::Admitted { .. } => {}
             Output::Tell(event) => self.nodes[node].told.push(event),
             Output::Wait(_) => unreachable!("handled by the caller"),
         }
@@ -309,7 +314,8 @@ impl World {
 
     /// Ends a connection. Frames on their way are lost, unless `by` ended it.
     fn close(&mut self, number: u64, by: Option<usize>, code: Option<u64>) {
-        let in_flight = |event: &Event| matches!(event, Event::Frame { pipe, .. } if *pipe == number);
+        let in_flight =
+            |event: &Event| matches!(event, Event::Frame { pipe, .. } if *pipe == number);
         let flying: Vec<_> =
             self.queue.iter().filter(|(_, event)| in_flight(event)).map(|(at, _)| *at).collect();
         let frames: Vec<Event> = flying.iter().filter_map(|at| self.queue.remove(at)).collect();
@@ -343,11 +349,10 @@ impl World {
                 }
             }
             Event::Frame { pipe, to, bytes } => {
-                let Some(ends) = self.pipes.get(&pipe).map(|pipe| pipe.ends) else { return };
-                if self.slow.contains(&ends[to]) {
-                    return;
-                }
-                if self.muted.contains(&pair(ends[0], ends[1])) {
+                let Some(state) = self.pipes.get_mut(&pipe) else { return };
+                let ends = state.ends;
+                state.is_dead |= self.muted.contains(&pair(ends[0], ends[1]));
+                if state.is_dead || self.slow.contains(&ends[to]) {
                     return;
                 }
                 let (from, connection) = (ends[1 - to], connection_of(pipe, 1 - to));
@@ -396,7 +401,7 @@ impl World {
         }
         let number = self.pipe_count;
         self.pipe_count += 1;
-        self.pipes.insert(number, Pipe { ends: [from, to], last: [self.now; 2] });
+        self.pipes.insert(number, Pipe { ends: [from, to], last: [self.now; 2], is_dead: false });
         let binding = *blake3::hash(&number.to_le_bytes()).as_bytes();
         for (end, (node, other)) in [(from, to), (to, from)].into_iter().enumerate() {
             let (connection, peer) = (connection_of(number, end), self.id(other));
