@@ -1,5 +1,7 @@
 //! The committed header is the one that the code makes.
 
+#![allow(clippy::unwrap_used)] // A panic of a test is its report.
+
 mod support;
 
 use std::fmt::Write as _;

@@ -1,5 +1,7 @@
 //! Calls through the facade: waiting, starting, calling off, closing, as shells do them.
 
+#![allow(clippy::unwrap_used)] // A panic of a test is its report.
+
 use millpond_facade::{
     CancelHandle, Closed, CompletionQueue, CursorHandle, Draft, EventBatch, Limit, NodeHandle,
     OpenOptions, Outcome, PublishOptions, QueryOptions, Result, StartAt, SubscribeOptions, Wait,

@@ -1,5 +1,7 @@
 //! The committed error tables are those of the code.
 
+#![allow(clippy::unwrap_used)] // A panic of a test is its report.
+
 use millpond_facade::errors;
 use std::path::Path;
 
