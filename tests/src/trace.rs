@@ -16,7 +16,8 @@ const SECTOR: usize = 512;
 const CALLS: &str = "openat,pwrite64,pwritev,pwritev2,write,writev,lseek,fdatasync,fsync,ftruncate,\
                      fallocate,rename,renameat2,unlink,unlinkat,msync,sync_file_range";
 
-/// One thing that a run did.
+/// One thing that a run did. Positions and sizes are in bytes.
+#[allow(missing_docs)] // The fields say what the variants' sentences name.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// A file below the store's folder was created or found empty.
@@ -90,9 +91,9 @@ impl Trace {
             let entry_synced = steps.iter().rposition(|step| {
                 matches!(step, Step::SyncedDirectory { directory } if file.parent() == Some(directory))
             });
-            let created = steps.iter().position(|step| {
-                matches!(step, Step::Created { file: created } if *created == file)
-            });
+            let created = steps.iter().position(
+                |step| matches!(step, Step::Created { file: created } if *created == file),
+            );
             let sure = entry_synced.is_some_and(|synced| created.is_none_or(|at| at < synced));
             if sure || dice.roll(100) < keep_percent {
                 let content = content(steps, &file, keep_percent, &mut dice);

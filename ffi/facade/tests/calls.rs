@@ -1,4 +1,5 @@
 //! Calls through the facade: waiting, starting, calling off, closing, as shells do them.
+#![allow(clippy::unwrap_used)] // A test may unwrap: its panic is the report.
 
 use millpond_facade::{
     CancelHandle, Closed, CompletionQueue, CursorHandle, Draft, EventBatch, Limit, NodeHandle,
