@@ -77,7 +77,6 @@ fi
 for name in $(cat "$here/exports.txt"); do
     grep -q "$name(" "$here/arguments.c" || echo "$name"
 done >"$work/untested"
-# These two take handles only, and are called at the end of the argument test or in lifecycle.c.
 claim "every function is called with bad arguments" sh -c "! grep . '$work/untested'"
 
 for program in $programs; do
