@@ -10,7 +10,10 @@ use std::sync::Arc;
 pub type Result<T> = std::result::Result<T, Error>;
 
 macro_rules! kinds {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $number:literal, $name:literal, $retryable:literal;)+) => {
+    ($(
+        $(#[doc = $doc:literal])+
+        $variant:ident = $number:literal, $name:literal, $retryable:literal;
+    )+) => {
         /// What kind of thing went wrong: the one table that every language shares.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
@@ -64,7 +67,7 @@ kinds! {
     StorageFailed = 12, "storage_failed", false;
     /// Stored bytes are not what was written.
     Corrupt = 13, "corrupt", false;
-    /// The store was written by a newer millpond.
+    /// Bytes of a store, a file or a peer were written by a newer millpond.
     FormatTooNew = 14, "format_too_new", false;
     /// A peer refused us, or we refused it: no session came about.
     PeerRefused = 15, "peer_refused", false;

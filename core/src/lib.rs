@@ -1,6 +1,19 @@
 //! millpond: a decentralised event log for shop floors.
 
+mod driver;
 mod error;
 pub mod event;
+pub mod log;
+#[cfg(feature = "net")]
+pub mod net;
+mod pending;
+pub mod query;
+pub mod sync;
 
+pub use driver::{
+    NetworkOptions, Node, NodeOptions, PeerAddress, PeerStatus, PublishOptions, QueryOptions,
+    Refusal, Status, StorageOptions, Subscription,
+};
 pub use error::{Error, ErrorKind, Result};
+pub use log::{Appended, Batch, Cursor, Durability, LogStatus, Receipt};
+pub use pending::Pending;

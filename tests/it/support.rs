@@ -53,7 +53,14 @@ pub(crate) fn planted_crash_child() -> PathBuf {
         let target = repository().join("target/planted");
         let status = Command::new(env!("CARGO"))
             .current_dir(repository())
-            .args(["build", "-p", "millpond-tests", "--bin", "crash_child", "--no-default-features"])
+            .args([
+                "build",
+                "-p",
+                "millpond-tests",
+                "--bin",
+                "crash_child",
+                "--no-default-features",
+            ])
             .env("CARGO_TARGET_DIR", &target)
             .env("RUSTFLAGS", "--cfg millpond_planted_ack_before_sync")
             .status()

@@ -53,7 +53,11 @@ fn payloads_have_the_bytes_of_the_vectors() {
         Value::Array(vec![]),
         Value::Array(vec![integer(1), Value::Null, Value::from("x")]),
         Value::Map(Default::default()),
-        Value::map([("kg", Value::Float(12.25)), ("a", Value::Null), ("grain", Value::from("rye"))]),
+        Value::map([
+            ("kg", Value::Float(12.25)),
+            ("a", Value::Null),
+            ("grain", Value::from("rye")),
+        ]),
         Value::map([("mill", Value::map([("id", integer(3)), ("on", Value::Bool(true))]))]),
     ];
     let list: Vec<Json> = values

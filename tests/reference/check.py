@@ -5,14 +5,16 @@ Exit status 0 when every vector reads as it says; the last line is `N passed, N 
 
 import json
 import pathlib
+import re
 import sys
 import traceback
 
 import cbor
 import events
-from hashes import blake3_derive_key, crc32c
+from hashes import blake3_derive_key, crc32c, ed25519_verify
 
 VECTORS = pathlib.Path(__file__).resolve().parent.parent / "vectors"
+DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / "docs" / "format.md"
 REFUSED = ["1817", "f97c00", "f97e00", "fa3f800000", "fb3ff0000000000000", "f7", "c000", "9fff",
            "a10102", "a2616200616100", "a2616100616100", "61ff", "0000", "",
            "5bffffffffffffffff", "3b8000000000000000"]
@@ -76,6 +78,17 @@ def events_chains_and_heads_read_and_verify():
         assert chain.hex() == told["chain_after"]
 
 
+def the_examples_of_the_document_are_the_first_range_of_the_vectors():
+    told = load("events.json")["ranges"][0]
+    blocks = DOCUMENT.read_text(encoding="utf-8").split("```")[1::2]
+    hexes = ["".join(re.findall(r"^ *([0-9a-f]{2}[0-9a-f ]*?)(?:   .*)?$", block, re.MULTILINE))
+             for block in blocks]
+    hexes = [text.replace(" ", "") for text in hexes]
+    assert told["events"][0]["bytes"] in hexes and told["bytes"] in hexes
+    for shown in (told["chain_before"], told["chain_after"], told["leaves"][0]):
+        assert any(shown in block for block in blocks)
+
+
 def one_flipped_bit_in_a_range_is_noticed():
     vector = load("events.json")
     swarm, told = bytes.fromhex(vector["swarm_id"]), vector["ranges"][0]
@@ -88,6 +101,11 @@ def one_flipped_bit_in_a_range_is_noticed():
             assert not events.range_verifies(bytes(flipped), swarm, chain), bit
         except (cbor.Malformed, UnicodeDecodeError):
             pass
+
+
+def a_key_for_which_anybody_can_sign_vouches_for_nothing():
+    neutral = bytes([1]) + bytes(31)
+    assert not ed25519_verify(neutral, b"anything", neutral + bytes(32))
 
 
 def event_keys_sort_by_lamport_then_node_then_number():
@@ -110,7 +128,9 @@ CLAIMS = [
     payloads_encode_and_decode_as_the_vectors_say,
     every_other_payload_encoding_is_refused,
     events_chains_and_heads_read_and_verify,
+    the_examples_of_the_document_are_the_first_range_of_the_vectors,
     one_flipped_bit_in_a_range_is_noticed,
+    a_key_for_which_anybody_can_sign_vouches_for_nothing,
     event_keys_sort_by_lamport_then_node_then_number,
     the_checksum_is_crc32c,
 ]

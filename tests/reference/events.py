@@ -4,13 +4,15 @@ Begin with `read_record`, `chain_start`, `extend`, `read_head`, `head_verifies`,
 Everything raises `Malformed` on bytes that are not in their one form.
 """
 
-import unicodedata
+import re
 from dataclasses import dataclass
 
 from cbor import Malformed, decode
 from hashes import blake3, blake3_derive_key, ed25519_verify
 
 LAMPORT_MAX = 2 ** 53 - 1
+HEADER_BYTES_MAX = 32 + 64 + 64 * 257
+PAYLOAD_BYTES_MAX = BLOCK_BYTES = 1 << 20
 KINDS = {0: "application", 1: "opening"}
 
 
@@ -72,8 +74,8 @@ class Record:
 def read_record(source):
     """Takes one record off the front of `source` (a `Bytes`)."""
     start = source.at
-    header = source.counted(32 + 64 + 64 * 257)
-    payload = source.counted(1 << 20)
+    header = source.counted(HEADER_BYTES_MAX)
+    payload = source.counted(PAYLOAD_BYTES_MAX)
     fields = Bytes(header)
     version, kind = fields.take(2)
     if version != 0 or kind not in KINDS:
@@ -85,15 +87,15 @@ def read_record(source):
     time = folded >> 1 ^ -(folded & 1)
     app_id = fields.counted(64).decode("ascii")
     tag_count = fields.varint()
-    if tag_count > 64 or not app_id:
-        raise Malformed("too many tags or no app id")
+    if tag_count > 64 or not re.fullmatch(r"[A-Za-z0-9._-]+", app_id):
+        raise Malformed("too many tags or a wrong app id")
     tags = [fields.counted(255) for _ in range(tag_count)]
     fields.finish()
     if any(a >= b for a, b in zip(tags, tags[1:])):
         raise Malformed("tags do not rise")
     texts = [tag.decode() for tag in tags]
-    if any(not text or unicodedata.normalize("NFC", text) != text for text in texts):
-        raise Malformed("a tag is empty or not in NFC")
+    if not all(texts):
+        raise Malformed("a tag is empty")
     leaf = blake3(header + blake3(payload))
     raw = source.data[start:source.at]
     return Record(KINDS[kind], lamport, time, app_id, texts, decode(payload), leaf, raw)
@@ -143,7 +145,12 @@ def read_range(data):
     count = source.varint()
     if not 1 <= count <= min(1024, head.count):
         raise Malformed("a range holds too few or too many events")
-    records = [read_record(source) for _ in range(count)]
+    block_end = source.at + BLOCK_BYTES
+    records = []
+    for _ in range(count):
+        if records and source.at >= block_end:
+            raise Malformed("a range goes beyond the end of a block")
+        records.append(read_record(source))
     source.finish()
     return head, records
 

@@ -146,11 +146,21 @@ def _base():
     return (x, y, 1, x * y % P)
 
 
+def _is_of_small_order(point):
+    x, y, z, _ = _multiply(8, point)
+    return x % P == 0 and (y - z) % P == 0
+
+
 def ed25519_verify(public, message, signature):
-    """True when `signature` (64 bytes) over `message` is by the key `public` (32 bytes)."""
+    """True when `signature` (64 bytes) over `message` is by the key `public` (32 bytes).
+
+    Strict: canonical points and scalar, none of small order, and no factor of 8 in the equation.
+    """
     point, commitment = _decompress(public), _decompress(signature[:32])
     scalar = int.from_bytes(signature[32:], "little")
     if point is None or commitment is None or scalar >= ORDER:
+        return False
+    if _is_of_small_order(point) or _is_of_small_order(commitment):
         return False
     digest = hashlib.sha512(signature[:32] + public + message).digest()
     challenge = int.from_bytes(digest, "little") % ORDER

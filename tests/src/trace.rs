@@ -16,7 +16,8 @@ const SECTOR: usize = 512;
 const CALLS: &str = "openat,pwrite64,pwritev,pwritev2,write,writev,lseek,fdatasync,fsync,ftruncate,\
                      fallocate,rename,renameat2,unlink,unlinkat,msync,sync_file_range";
 
-/// One thing that a run did.
+/// One thing that a run did. Positions and sizes are in bytes.
+#[allow(missing_docs)] // The fields say what the variants' sentences name.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// A file below the store's folder was created or found empty.

@@ -4,7 +4,8 @@
 //! leaf   = BLAKE3(header ‖ BLAKE3(payload))
 //! h_0    = BLAKE3-derive-key("millpond 2026 chain v0", swarm id ‖ stream id)
 //! h_n+1  = BLAKE3(h_n ‖ leaf_n)
-//! head   = Ed25519 over "millpond signed head v0" ‖ swarm id ‖ stream id ‖ count ‖ lamport ‖ h_count
+//! head   = Ed25519 over "millpond signed head v0" ‖ swarm id ‖ stream id ‖ count ‖ lamport
+//!          ‖ h_count
 //! ```
 //! The payload enters a leaf only by its hash, so that it can be erased while the chain verifies.
 //! Rule: nothing counts before its head verified, strictly (`verify_strict`).

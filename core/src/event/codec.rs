@@ -86,7 +86,16 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// `corrupt`: it does not end, exceeds 64 bits, or has a shorter form.
+    #[inline]
     pub fn varint(&mut self) -> Result<u64> {
+        if let [byte @ 0..=0x7f, rest @ ..] = self.rest {
+            self.rest = rest;
+            return Ok(u64::from(*byte));
+        }
+        self.long_varint()
+    }
+
+    fn long_varint(&mut self) -> Result<u64> {
         let mut value = 0u64;
         for index in 0..VARINT_BYTES_MAX {
             let byte = self.u8()?;
@@ -196,7 +205,9 @@ mod tests {
         }
 
         #[test]
-        fn whatever_reads_as_a_varint_writes_back_the_same(bytes in prop::collection::vec(any::<u8>(), 0..12)) {
+        fn whatever_reads_as_a_varint_writes_back_the_same(
+            bytes in prop::collection::vec(any::<u8>(), 0..12),
+        ) {
             let mut reader = Reader::new(&bytes);
             if let Ok(value) = reader.varint() {
                 let mut again = Vec::new();

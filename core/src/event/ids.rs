@@ -48,7 +48,7 @@ macro_rules! bytes32 {
 
             fn from_str(text: &str) -> Result<$name> {
                 unhex32(text).map($name).ok_or_else(|| {
-                    let message = format!("{} is 64 lower-case hex digits, not {text:?}", $what);
+                    let message = format!("{} is 64 lower-case hex digits, not {:?}", $what, shortened(text));
                     Error::new(ErrorKind::InvalidArgument, message)
                 })
             }
@@ -121,7 +121,8 @@ impl FromStr for StreamId {
             canonical.then_some(StreamId { node: node.parse().ok()?, number: value })
         });
         parsed.ok_or_else(|| {
-            let message = format!("a stream id is `<node id>-<number>`, not {text:?}");
+            let shown = shortened(text);
+            let message = format!("a stream id is `<node id>-<number>`, not {shown:?}");
             Error::new(ErrorKind::InvalidArgument, message)
         })
     }
@@ -139,15 +140,21 @@ impl AppId {
     /// # Errors
     /// `invalid_argument`: it is empty, too long or has another character.
     pub fn parse(text: &str) -> Result<AppId> {
+        AppId::check(text)?;
+        Ok(AppId(text.into()))
+    }
+
+    pub(crate) fn check(text: &str) -> Result<()> {
         let fits = !text.is_empty() && text.len() <= APP_ID_BYTES_MAX;
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+        let plain =
+            |byte: u8| matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_');
         if fits && text.bytes().all(plain) {
-            return Ok(AppId(text.into()));
+            return Ok(());
         }
         let message = format!(
             "an app id is 1 to {APP_ID_BYTES_MAX} ASCII letters, digits, `.`, `-` or `_`, \
              not {:?}",
-            text.chars().take(80).collect::<String>()
+            shortened(text)
         );
         Err(Error::new(ErrorKind::InvalidArgument, message))
     }
@@ -176,6 +183,11 @@ impl FromStr for AppId {
     fn from_str(text: &str) -> Result<AppId> {
         AppId::parse(text)
     }
+}
+
+/// As much of a refused text as a message may repeat.
+pub(crate) fn shortened(text: &str) -> String {
+    text.chars().take(80).collect()
 }
 
 /// Lower-case hex of `bytes`.
@@ -219,6 +231,20 @@ mod tests {
         for wrong in ["", "ab", &"AB".repeat(32), &format!("{}-01", low.node), "zz-1"] {
             let error = wrong.parse::<StreamId>().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_refused_text_is_not_repeated_at_length() {
+        let long = "x".repeat(100_000);
+        let errors = [
+            long.parse::<NodeId>().unwrap_err(),
+            long.parse::<StreamId>().unwrap_err(),
+            long.parse::<AppId>().unwrap_err(),
+            long.parse::<crate::event::EventKey>().unwrap_err(),
+        ];
+        for error in errors {
+            assert!(error.message().len() < 300, "{error}");
         }
     }
 

@@ -2,8 +2,8 @@
 //!
 //! Not here: what an event means to an application, where it is kept (`log`), how it travels
 //! (`sync`). No I/O, no clock, no imports of other rooms.
-//! Rule: bytes from a peer, a disk or a caller are refused with an error; they never panic, hang, or
-//! make us allocate more than they are long.
+//! Rule: bytes from a peer, a disk or a caller are refused with an error; they never panic or hang,
+//! and no length they claim makes us allocate anything before as many bytes are there.
 //! Begin with [`Event`] and [`Record`]; [`SignedHead`] says why a receiver believes them.
 
 pub mod cbor;
@@ -18,6 +18,7 @@ mod position;
 mod range;
 mod record;
 mod tag;
+mod ticket;
 
 pub use chain::{Chain, Leaf, NodeKey, SignedHead, SwarmSecret};
 pub use event::{Event, EventKind, NewEvent, Payload};
@@ -27,6 +28,7 @@ pub use position::{EventKey, Lamport, Offset, WallTime};
 pub use range::{EventRange, SealRule, StreamEnd};
 pub use record::{Header, Record};
 pub use tag::{Tag, TagSet};
+pub use ticket::{TICKET_ADDRESSES_MAX, TICKET_CHARACTERS_MAX, Ticket};
 
 #[cfg(test)]
 mod tests;

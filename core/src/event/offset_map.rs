@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::event::codec::{Reader, bad, put_varint};
 use crate::event::ids::StreamId;
+use crate::event::limits::LAMPORT_MAX;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -98,12 +99,13 @@ impl OffsetMap {
     ///
     /// # Errors
     /// `corrupt`: the bytes end too early, a count is 0, or the streams do not rise.
+    /// `limit_exceeded`: a count is above `LAMPORT_MAX`, which a stream cannot reach.
     pub fn read(reader: &mut Reader<'_>) -> Result<OffsetMap> {
         let mut map = OffsetMap::new();
         let mut last: Option<StreamId> = None;
         for _ in 0..reader.varint()? {
             let stream = StreamId::read(reader)?;
-            let count = reader.varint()?;
+            let count = reader.varint_max(LAMPORT_MAX, "the number of events of a stream")?;
             if count == 0 || last.is_some_and(|last| last >= stream) {
                 return Err(bad("an offset map is not in its one form"));
             }
@@ -127,6 +129,7 @@ impl FromIterator<(StreamId, u64)> for OffsetMap {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
     use crate::event::ids::NodeId;
     use proptest::prelude::*;
 
@@ -169,5 +172,25 @@ mod tests {
             prop_assert_eq!(OffsetMap::read(&mut reader).unwrap(), map);
             reader.finish().unwrap();
         }
+    }
+
+    #[test]
+    fn every_other_byte_form_is_refused() {
+        let stream = |node: u8| StreamId { node: NodeId::from_bytes([node; 32]), number: 0 };
+        let form = |claimed: u64, entries: &[(u8, u64)]| {
+            let mut bytes = Vec::new();
+            put_varint(&mut bytes, claimed);
+            for (node, count) in entries {
+                bytes.extend_from_slice(&stream(*node).to_bytes());
+                put_varint(&mut bytes, *count);
+            }
+            OffsetMap::read(&mut Reader::new(&bytes)).map_err(|error| error.kind())
+        };
+        assert_eq!(form(1, &[(1, LAMPORT_MAX)]).unwrap().count(&stream(1)), LAMPORT_MAX);
+        assert_eq!(form(1, &[(1, LAMPORT_MAX + 1)]), Err(ErrorKind::LimitExceeded));
+        assert_eq!(form(1, &[(1, 0)]), Err(ErrorKind::Corrupt));
+        assert_eq!(form(2, &[(2, 1), (1, 1)]), Err(ErrorKind::Corrupt));
+        assert_eq!(form(2, &[(1, 1), (1, 1)]), Err(ErrorKind::Corrupt));
+        assert_eq!(form(u64::MAX, &[(1, 1)]), Err(ErrorKind::Corrupt));
     }
 }

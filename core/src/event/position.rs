@@ -3,7 +3,7 @@
 //! Rule: the event key is the one total order; wall time is a claim that is shown and never orders.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::ids::StreamId;
+use crate::event::ids::{StreamId, shortened};
 use crate::event::limits::LAMPORT_MAX;
 use std::fmt;
 use std::str::FromStr;
@@ -97,7 +97,8 @@ impl FromStr for EventKey {
             Some(EventKey { lamport: Lamport::new(value).ok()?, stream: stream.parse().ok()? })
         });
         parsed.ok_or_else(|| {
-            let message = format!("an event key is `<lamport>/<stream id>`, not {text:?}");
+            let shown = shortened(text);
+            let message = format!("an event key is `<lamport>/<stream id>`, not {shown:?}");
             Error::new(ErrorKind::InvalidArgument, message)
         })
     }

@@ -4,7 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::chain::{Chain, SignedHead};
 use crate::event::codec::{Reader, put_varint};
 use crate::event::ids::{StreamId, SwarmId};
-use crate::event::limits::{BLOCK_BYTES_SEAL, BLOCK_EVENTS_MAX, RECORD_BYTES_MAX};
+use crate::event::limits::{BLOCK_BYTES_SEAL, BLOCK_EVENTS_MAX};
 use crate::event::position::Lamport;
 use crate::event::record::Record;
 use bytes::Bytes;
@@ -25,6 +25,12 @@ impl SealRule {
     /// The rule at the start of a block.
     pub const fn new() -> SealRule {
         SealRule { events: 0, bytes: 0 }
+    }
+
+    /// The rule in the middle of a block that has `events` records of `bytes` bytes together.
+    pub const fn resume(events: u64, bytes: usize) -> SealRule {
+        assert!(events < BLOCK_EVENTS_MAX && bytes < BLOCK_BYTES_SEAL, "the block would have ended");
+        SealRule { events, bytes }
     }
 
     /// Counts one more record of the block; true when the block ends with it. The next record then
@@ -102,10 +108,11 @@ impl EventRange {
     }
 
     /// Reads what [`EventRange::encode`] wrote, sharing `bytes`, and checks every record's form.
-    /// Chain and signature are not verified.
+    /// Chain and signature are not verified. Whether the block ends within the range is checked as
+    /// far as the range alone shows it; who knows where the block began asks a `SealRule`.
     ///
     /// # Errors
-    /// `corrupt`, `limit_exceeded` or `invalid_argument`: the bytes are not a range.
+    /// As [`SignedHead::read`] and [`Record::take`]; `limit_exceeded`: more than a block holds.
     pub fn decode(bytes: &Bytes) -> Result<EventRange> {
         let mut reader = Reader::new(bytes);
         let head = SignedHead::read(&mut reader)?;
@@ -115,12 +122,13 @@ impl EventRange {
             return Err(Error::new(ErrorKind::Corrupt, message));
         }
         let mut rest = bytes.slice(bytes.len() - reader.rest().len()..);
-        if rest.len() > BLOCK_BYTES_SEAL + RECORD_BYTES_MAX {
-            let message = format!("a range has {} bytes, more than a block", rest.len());
-            return Err(Error::new(ErrorKind::LimitExceeded, message));
-        }
+        let all = rest.len();
         let mut records = Vec::new();
         for _ in 0..count {
+            if all - rest.len() >= BLOCK_BYTES_SEAL {
+                let message = format!("a range of {count} events goes beyond the end of a block");
+                return Err(Error::new(ErrorKind::LimitExceeded, message));
+            }
             records.push(Record::take(&mut rest)?);
         }
         Reader::new(&rest).finish()?;

@@ -5,7 +5,9 @@
 //! header  = version 0 ‖ kind ‖ varint lamport ‖ varint zigzag(time) ‖ counted app_id
 //!           ‖ varint tag_count ‖ counted tag …      (tags rise strictly)
 //! ```
-//! Rule: a record that decodes is in its one form, so equal events are equal bytes.
+//! Rule: a record that decodes is in its one form, so equal events are equal bytes. Whether its tags
+//! are in NFC is not asked: the answer changes with Unicode's version, and a stream must read the
+//! same on all nodes. Publishing normalises; afterwards tags are bytes.
 //! Begin with [`Record`]. Source: docs/format.md, "Events".
 
 use crate::error::{Error, ErrorKind, Result};
@@ -18,7 +20,7 @@ use crate::event::limits::{
     APP_ID_BYTES_MAX, HEADER_BYTES_MAX, PAYLOAD_BYTES_MAX, TAG_BYTES_MAX, TAGS_PER_EVENT_MAX,
 };
 use crate::event::position::{EventKey, Lamport, Offset, WallTime};
-use crate::event::tag::{Tag, TagSet, check_normal};
+use crate::event::tag::{Tag, TagSet};
 use bytes::Bytes;
 use std::str;
 
@@ -40,82 +42,88 @@ pub struct Header {
     pub tags: TagSet,
 }
 
-/// One event as bytes, checked. Cloning shares the bytes.
+/// One event as bytes, checked. Cloning shares the bytes, also those it was taken from: a record
+/// keeps the whole frame or block in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     bytes: Bytes,
-    /// Where the header starts and ends; the payload ends with the bytes.
-    header: (u32, u32),
+    places: Places,
+}
+
+/// Where the parts of a record lie, and what is worth reading only once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Places {
+    header_start: u32,
+    app_id_start: u32,
+    header_end: u32,
+    /// The payload ends with the record.
     payload_start: u32,
+    end: u32,
+    kind: EventKind,
     lamport: Lamport,
     time: WallTime,
 }
 
 impl Record {
     /// The record of an event.
+    ///
+    /// # Panics
+    /// When `header.lamport` is zero: nothing happens before everything.
     pub fn encode(header: &Header, payload: &Payload) -> Record {
-        let tag_bytes: usize = header.tags.iter().map(|tag| tag.as_str().len() + 2).sum();
-        let mut head = Vec::with_capacity(40 + header.app_id.as_str().len() + tag_bytes);
-        head.extend_from_slice(&[HEADER_VERSION, header.kind as u8]);
-        put_varint(&mut head, header.lamport.value());
-        put_varint(&mut head, zigzag(header.time.micros()));
-        put_counted(&mut head, header.app_id.as_str().as_bytes());
-        put_varint(&mut head, header.tags.len() as u64);
-        header.tags.iter().for_each(|tag| put_counted(&mut head, tag.as_str().as_bytes()));
+        assert!(header.lamport > Lamport::ZERO, "an event has a lamport of at least 1");
+        let app_id = header.app_id.as_str().as_bytes();
+        let (lamport, time) = (header.lamport.value(), zigzag(header.time.micros()));
+        let counted = |length: usize| varint_bytes(length as u64) + length;
+        let tag_bytes: usize = header.tags.iter().map(|tag| counted(tag.as_str().len())).sum();
+        let app_id_at = 2 + varint_bytes(lamport) + varint_bytes(time);
+        let tag_count = header.tags.len() as u64;
+        let head_bytes = app_id_at + counted(app_id.len()) + varint_bytes(tag_count) + tag_bytes;
 
         let payload = payload.as_bytes();
-        let mut bytes = Vec::with_capacity(head.len() + payload.len() + 8);
-        put_counted(&mut bytes, &head);
-        let header_start = varint_bytes(head.len() as u64);
+        let mut bytes = Vec::with_capacity(counted(head_bytes) + counted(payload.len()));
+        put_varint(&mut bytes, head_bytes as u64);
+        let header_start = bytes.len();
+        bytes.extend_from_slice(&[HEADER_VERSION, header.kind as u8]);
+        put_varint(&mut bytes, lamport);
+        put_varint(&mut bytes, time);
+        put_counted(&mut bytes, app_id);
+        put_varint(&mut bytes, tag_count);
+        header.tags.iter().for_each(|tag| put_counted(&mut bytes, tag.as_str().as_bytes()));
+        let header_end = bytes.len();
+        assert_eq!(header_end - header_start, head_bytes, "the length was written first");
         put_counted(&mut bytes, payload);
-        Record {
-            header: (header_start as u32, (header_start + head.len()) as u32),
+        let places = Places {
+            header_start: header_start as u32,
+            app_id_start: (header_start + app_id_at) as u32,
+            header_end: header_end as u32,
             payload_start: (bytes.len() - payload.len()) as u32,
+            end: bytes.len() as u32,
+            kind: header.kind,
             lamport: header.lamport,
             time: header.time,
-            bytes: bytes.into(),
-        }
+        };
+        Record { bytes: bytes.into(), places }
     }
 
     /// Takes one record off the front of `bytes`, sharing them, and checks all of it.
     ///
     /// # Errors
     /// `corrupt`, `limit_exceeded` or `invalid_argument`: the bytes are not a record in its one
-    /// form; `bytes` is then unchanged.
+    /// form. `format_too_new`: its header is of a later version. `bytes` is then unchanged.
     pub fn take(bytes: &mut Bytes) -> Result<Record> {
-        let record = Record::take_trusted(bytes)?;
-        let checked =
-            check_header(record.header_bytes()).and_then(|()| cbor::check(record.payload_bytes()));
-        if let Err(error) = checked {
-            let mut whole = record.bytes.to_vec();
-            whole.extend_from_slice(bytes);
-            *bytes = whole.into();
-            return Err(error);
-        }
-        Ok(record)
+        let places = Places::find(bytes)?;
+        cbor::check(&bytes[places.payload_start as usize..places.end as usize])?;
+        Ok(Record { bytes: bytes.split_to(places.end as usize), places })
     }
 
-    /// As [`Record::take`], for bytes whose checksum shows that they were checked before: looks
-    /// only at lengths and at the fixed fields.
+    /// As [`Record::take`], for bytes whose checksum shows that they were checked before: leaves
+    /// out the payload, whose readers refuse what is wrong. The header is checked.
     ///
     /// # Errors
-    /// `corrupt` or `limit_exceeded`: the lengths or the fixed fields do not hold.
+    /// As [`Record::take`], but for the payload.
     pub fn take_trusted(bytes: &mut Bytes) -> Result<Record> {
-        let mut reader = Reader::new(bytes);
-        let head = reader.counted(HEADER_BYTES_MAX, "the length of an event header")?;
-        let header_end = bytes.len() - reader.rest().len();
-        let payload = reader.counted(PAYLOAD_BYTES_MAX, "the length of a payload")?;
-        let end = bytes.len() - reader.rest().len();
-        let mut fields = Reader::new(head);
-        let (lamport, time) = read_fixed(&mut fields)?.1;
-        let (header, payload_start) = ((header_end - head.len(), header_end), end - payload.len());
-        Ok(Record {
-            bytes: bytes.split_to(end),
-            header: (header.0 as u32, header.1 as u32),
-            payload_start: payload_start as u32,
-            lamport,
-            time,
-        })
+        let places = Places::find(bytes)?;
+        Ok(Record { bytes: bytes.split_to(places.end as usize), places })
     }
 
     /// All bytes.
@@ -125,32 +133,32 @@ impl Record {
 
     /// The header's bytes, without their length.
     pub fn header_bytes(&self) -> &[u8] {
-        &self.bytes[self.header.0 as usize..self.header.1 as usize]
+        &self.bytes[self.places.header_start as usize..self.places.header_end as usize]
     }
 
     /// The payload's bytes, without their length.
     pub fn payload_bytes(&self) -> &[u8] {
-        &self.bytes[self.payload_start as usize..]
+        &self.bytes[self.places.payload_start as usize..]
     }
 
     /// The payload, sharing the bytes.
     pub fn payload(&self) -> Payload {
-        Payload::from_checked(self.bytes.slice(self.payload_start as usize..))
+        Payload::from_checked(self.bytes.slice(self.places.payload_start as usize..))
     }
 
     /// Logical time; costs nothing.
     pub fn lamport(&self) -> Lamport {
-        self.lamport
+        self.places.lamport
     }
 
     /// The author's wall clock; costs nothing.
     pub fn time(&self) -> WallTime {
-        self.time
+        self.places.time
     }
 
     /// What kind of event; costs nothing.
     pub fn kind(&self) -> EventKind {
-        EventKind::from_byte(self.header_bytes()[1]).expect("checked when the record was taken")
+        self.places.kind
     }
 
     /// The app id, without allocating.
@@ -169,18 +177,18 @@ impl Record {
         })
     }
 
-    /// True when `tag` (in NFC) is one of the tags.
+    /// True when `tag`, compared by bytes, is one of the tags.
     pub fn has_tag(&self, tag: &str) -> bool {
         self.tags().any(|own| own == tag)
     }
 
     /// The header as values.
     pub fn header(&self) -> Header {
-        let tags = self.tags().map(|tag| Tag::from_normal(tag).expect(CHECKED)).collect();
+        let tags = self.tags().map(|tag| Tag::verbatim(tag).expect(CHECKED)).collect();
         Header {
             kind: self.kind(),
-            lamport: self.lamport,
-            time: self.time,
+            lamport: self.places.lamport,
+            time: self.places.time,
             app_id: AppId::parse(self.app_id()).expect(CHECKED),
             tags: TagSet::from_sorted(tags),
         }
@@ -207,15 +215,39 @@ impl Record {
 
     /// A reader that stands before the app id.
     fn fields(&self) -> Reader<'_> {
-        let mut reader = Reader::new(self.header_bytes());
-        read_fixed(&mut reader).expect(CHECKED);
-        reader
+        let places = &self.places;
+        Reader::new(&self.bytes[places.app_id_start as usize..places.header_end as usize])
     }
 }
 
-const CHECKED: &str = "checked when the record was encoded or first taken";
+const CHECKED: &str = "every record was made by `encode` or went through `Places::find`";
 
-fn read_fixed(reader: &mut Reader<'_>) -> Result<(EventKind, (Lamport, WallTime))> {
+impl Places {
+    /// Where the parts of the record at the front of `bytes` lie. Checks all but the payload.
+    fn find(bytes: &[u8]) -> Result<Places> {
+        let mut reader = Reader::new(bytes);
+        let header = reader.counted(HEADER_BYTES_MAX, "the length of an event header")?;
+        let header_end = bytes.len() - reader.rest().len();
+        let payload = reader.counted(PAYLOAD_BYTES_MAX, "the length of a payload")?;
+        let end = bytes.len() - reader.rest().len();
+        let mut fields = Reader::new(header);
+        let (kind, lamport, time) = read_fixed(&mut fields)?;
+        let app_id_start = header_end - fields.rest().len();
+        check_app_id_and_tags(fields)?;
+        Ok(Places {
+            header_start: (header_end - header.len()) as u32,
+            app_id_start: app_id_start as u32,
+            header_end: header_end as u32,
+            payload_start: (end - payload.len()) as u32,
+            end: end as u32,
+            kind,
+            lamport,
+            time,
+        })
+    }
+}
+
+fn read_fixed(reader: &mut Reader<'_>) -> Result<(EventKind, Lamport, WallTime)> {
     let version = reader.u8()?;
     if version != HEADER_VERSION {
         let message = format!("an event has header version {version}; this millpond reads 0");
@@ -230,20 +262,18 @@ fn read_fixed(reader: &mut Reader<'_>) -> Result<(EventKind, (Lamport, WallTime)
         return Err(bad("an event has lamport 0"));
     }
     let time = WallTime::from_micros(unzigzag(reader.varint()?));
-    Ok((kind, (lamport, time)))
+    Ok((kind, lamport, time))
 }
 
-fn check_header(bytes: &[u8]) -> Result<()> {
-    let mut reader = Reader::new(bytes);
-    read_fixed(&mut reader)?;
-    AppId::parse(text(reader.counted(APP_ID_BYTES_MAX, "the length of an app id")?)?)?;
+fn check_app_id_and_tags(mut reader: Reader<'_>) -> Result<()> {
+    AppId::check(text(reader.counted(APP_ID_BYTES_MAX, "the length of an app id")?)?)?;
     let count = reader.varint_max(TAGS_PER_EVENT_MAX as u64, "the number of tags of an event")?;
     let mut last = "";
     for _ in 0..count {
         let tag = text(reader.counted(TAG_BYTES_MAX, "the length of a tag")?)?;
-        check_normal(tag)?;
+        // The empty text rises over nothing, so it is refused here as well.
         if tag <= last {
-            return Err(bad("the tags of an event do not rise"));
+            return Err(bad("the tags of an event are not distinct, not empty and rising"));
         }
         last = tag;
     }

@@ -5,9 +5,9 @@
 //! tags, undefined and other simple values, indefinite lengths, NaN, infinities, duplicate keys,
 //! other keys than text, nesting beyond `NESTING_MAX`.
 //!
-//! One decoder: everything that reads payload bytes goes through [`Reader`], which takes nothing and
-//! allocates nothing on the word of a claimed length. Begin with [`Value`]; shells that build their
-//! own objects use [`Reader`] and [`Writer`] directly.
+//! One decoder: everything that reads payload bytes goes through [`Reader`], which takes nothing
+//! and allocates nothing on the word of a claimed length. Begin with [`Value`]; shells that build
+//! their own objects use [`Reader`] and [`Writer`] directly.
 
 mod reader;
 mod value;

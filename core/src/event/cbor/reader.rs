@@ -27,33 +27,34 @@ pub enum Item<'a> {
 
 /// Walks over one value. After an `Array` or `Map`, call `next_item` for what is inside.
 ///
-/// The claimed length of an array or map is never more than the bytes that are left, so it can be
-/// used to reserve memory.
+/// The claimed length of an array or map can be used to reserve memory: all claims together, also
+/// of arrays within arrays, never exceed the number of bytes.
+/// After an error every further call is an error too.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     bytes: &'a [u8],
     position: usize,
-    open: Vec<Open>,
-    done: bool,
+    /// The innermost container; the outermost of all is as an array of the one value.
+    open: Open,
+    outer: Vec<Open>,
+    /// Items that all open containers still need; each has at least one byte.
+    owed: usize,
 }
 
 #[derive(Clone, Debug)]
 struct Open {
-    values_left: usize,
-    /// For a map: where the last key lies in the bytes; `None` for an array.
-    keys: Option<Keys>,
-}
-
-#[derive(Clone, Debug)]
-struct Keys {
-    last: (usize, usize),
-    key_next: bool,
+    /// Values of an array; keys and values of a map.
+    items_left: usize,
+    is_map: bool,
+    /// Where the last key of a map lies in the bytes; empty before the first.
+    last_key: (usize, usize),
 }
 
 impl<'a> Reader<'a> {
     /// A reader over `bytes`, which must be exactly one value.
     pub fn new(bytes: &'a [u8]) -> Reader<'a> {
-        Reader { bytes, position: 0, open: Vec::new(), done: false }
+        let open = Open { items_left: 1, is_map: false, last_key: (0, 0) };
+        Reader { bytes, position: 0, open, outer: Vec::new(), owed: 1 }
     }
 
     /// The next item, or `None` after the value has been read and nothing is left over.
@@ -62,74 +63,61 @@ impl<'a> Reader<'a> {
     /// `invalid_argument`: the bytes are not one value of the subset in its deterministic encoding;
     /// the message names the byte position. `limit_exceeded`: nested too deep.
     pub fn next_item(&mut self) -> Result<Option<Item<'a>>> {
-        if self.done {
-            if self.position == self.bytes.len() {
-                return Ok(None);
+        let read = self.read_item();
+        if read.is_err() {
+            *self = Reader::new(&[]);
+        }
+        read
+    }
+
+    fn read_item(&mut self) -> Result<Option<Item<'a>>> {
+        while self.open.items_left == 0 {
+            match self.outer.pop() {
+                Some(outer) => self.open = outer,
+                None => return self.end(),
             }
-            return Err(self.bad("bytes are left over after the value"));
         }
         let start = self.position;
-        let is_key =
-            self.open.last().is_some_and(|open| open.keys.as_ref().is_some_and(|k| k.key_next));
+        let is_key = self.open.is_map && self.open.items_left.is_multiple_of(2);
+        self.open.items_left -= 1;
+        self.owed -= 1;
         let item = self.item()?;
-        if is_key {
-            self.check_key(&item, start)?;
+        match item {
+            Item::Text(_) if is_key => self.check_key(start)?,
+            _ if is_key => return Err(self.bad("a map key is not text")),
+            Item::Array(count) => self.enter(count, false)?,
+            Item::Map(count) => self.enter(count * 2, true)?,
+            _ => {}
         }
-        self.advance(&item, is_key)?;
         Ok(Some(item))
     }
 
-    fn check_key(&mut self, item: &Item<'a>, start: usize) -> Result<()> {
-        if !matches!(item, Item::Text(_)) {
-            return Err(self.bad("a map key is not text"));
+    fn end(&self) -> Result<Option<Item<'a>>> {
+        if self.position == self.bytes.len() {
+            return Ok(None);
         }
-        let end = self.position;
-        let bytes = self.bytes;
-        let keys = self.open.last_mut().and_then(|open| open.keys.as_mut());
-        let keys = keys.expect("the caller saw an open map");
-        let rises = keys.last == (0, 0) || bytes[keys.last.0..keys.last.1] < bytes[start..end];
-        keys.last = (start, end);
-        if rises { Ok(()) } else { Err(self.bad("map keys are not distinct and in order")) }
+        Err(self.bad("bytes are left over after the value"))
     }
 
-    fn advance(&mut self, item: &Item<'a>, is_key: bool) -> Result<()> {
-        if let Some(keys) = self.open.last_mut().and_then(|open| open.keys.as_mut()) {
-            keys.key_next = !is_key;
+    /// Keys rise strictly by their encoded bytes; this one stands from `start` to here.
+    fn check_key(&mut self, start: usize) -> Result<()> {
+        let last = &self.bytes[self.open.last_key.0..self.open.last_key.1];
+        if last >= &self.bytes[start..self.position] {
+            return Err(self.bad("map keys are not distinct and in order"));
         }
-        if is_key {
-            return Ok(());
-        }
-        match *item {
-            Item::Array(count) => self.enter(count, None)?,
-            Item::Map(count) => self.enter(count, Some(Keys { last: (0, 0), key_next: true }))?,
-            _ => self.leave(),
-        }
+        self.open.last_key = (start, self.position);
         Ok(())
     }
 
-    fn enter(&mut self, values_left: usize, keys: Option<Keys>) -> Result<()> {
-        if self.open.len() == NESTING_MAX {
+    fn enter(&mut self, items: usize, is_map: bool) -> Result<()> {
+        if self.outer.len() == NESTING_MAX {
             let message = format!("a payload is nested deeper than {NESTING_MAX}");
             return Err(Error::new(ErrorKind::LimitExceeded, message));
         }
-        self.open.push(Open { values_left, keys });
-        if values_left == 0 {
-            self.open.pop();
-            self.leave();
-        }
+        let inner = Open { items_left: items, is_map, last_key: (0, 0) };
+        self.outer.push(std::mem::replace(&mut self.open, inner));
+        self.owed += items;
         Ok(())
-    }
-
-    /// One value is complete: closes every container it was the last value of.
-    fn leave(&mut self) {
-        while let Some(open) = self.open.last_mut() {
-            open.values_left -= 1;
-            if open.values_left > 0 {
-                return;
-            }
-            self.open.pop();
-        }
-        self.done = true;
     }
 
     fn item(&mut self) -> Result<Item<'a>> {
@@ -211,7 +199,8 @@ impl<'a> Reader<'a> {
     /// A length whose contents take at least `bytes_each` bytes apiece.
     fn length(&mut self, first: u8, bytes_each: usize) -> Result<usize> {
         let claimed = self.argument(first)?;
-        let most = (self.bytes.len() - self.position) / bytes_each;
+        let left = self.bytes.len() - self.position;
+        let most = left.saturating_sub(self.owed) / bytes_each;
         if claimed > most as u64 {
             return Err(self.bad("a length exceeds the bytes that are left"));
         }
@@ -231,6 +220,7 @@ impl<'a> Reader<'a> {
         Ok(taken.try_into().expect("take gave N bytes"))
     }
 
+    #[cold]
     fn bad(&self, what: &str) -> Error {
         let message = format!("payload: {what} (near byte {})", self.position);
         Error::new(ErrorKind::InvalidArgument, message)

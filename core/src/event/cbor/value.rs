@@ -104,7 +104,7 @@ impl Value {
         writer.finish()
     }
 
-    /// The value that `bytes` encode.
+    /// The value that `bytes` encode. The tree takes up to some hundred times as much memory.
     ///
     /// # Errors
     /// As [`Reader::next_item`].
@@ -128,7 +128,7 @@ impl Value {
             Item::Text(value) => Value::Text(value.to_owned()),
             Item::Bytes(value) => Value::Bytes(value.to_vec()),
             Item::Array(count) => {
-                let mut values = Vec::new();
+                let mut values = Vec::with_capacity(count);
                 for _ in 0..count {
                     let item = reader.next_item()?.ok_or_else(incomplete)?;
                     values.push(Value::read(item, reader)?);
@@ -324,6 +324,17 @@ mod tests {
         assert_eq!(nested(NESTING_MAX + 1).encode().unwrap_err().kind(), ErrorKind::LimitExceeded);
         let bomb = vec![0x81; 100_000];
         assert_eq!(Value::decode(&bomb).unwrap_err().kind(), ErrorKind::LimitExceeded);
+    }
+
+    #[test]
+    fn arrays_within_arrays_cannot_claim_the_same_bytes_again() {
+        let mut bytes = vec![0x98, 100, 0x98, 60];
+        bytes.resize(4 + 120, 0xf6);
+        let mut reader = Reader::new(&bytes);
+        assert_eq!(reader.next_item().unwrap(), Some(Item::Array(100)));
+        let error = reader.next_item().unwrap_err();
+        assert!(error.message().contains("a length exceeds"), "{error}");
+        assert!(reader.next_item().is_err(), "an error is the end");
     }
 
     #[test]

@@ -1,0 +1,26 @@
+//! A node: log, swarm and transport joined with a clock and threads.
+//!
+//! Not here: any decision about events, peers or storage; those are made in the rooms below.
+//! Rule: an input goes in, outputs are performed, nothing is kept that a room keeps already.
+//! Begin with [`Node`]; `turn.rs` is the loop.
+
+mod clock;
+#[cfg(feature = "net")]
+mod network;
+#[cfg(not(feature = "net"))]
+mod no_network;
+mod node;
+mod options;
+mod registry;
+mod status;
+mod subscription;
+#[cfg(feature = "net")]
+mod turn;
+
+pub use node::{Node, PublishOptions, QueryOptions};
+pub use options::{NetworkOptions, NodeOptions, PeerAddress, StorageOptions};
+pub use status::{PeerStatus, Refusal, Status};
+pub use subscription::Subscription;
+
+#[cfg(not(feature = "net"))]
+use no_network as network;

@@ -1,0 +1,129 @@
+//! The loop that joins clock, transport, log and swarm, on one thread of its own. Decides nothing.
+//!
+//! Rule: every message is one input to the swarm; then outputs are performed until it waits.
+//! Invariant: nothing is offered to a peer before the log says that it is durable.
+//! Begin with [`Network::start`] and `Turn::run`.
+
+use crate::driver::options::{NetworkOptions, PeerAddress};
+use crate::driver::turn::Turn;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{NodeId, SignedHead, StreamId, SwarmSecret};
+use crate::log::Log;
+use crate::net::NetEvent;
+use crate::pending::{Completer, Pending, pending};
+use crate::sync::SwarmStatus;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// A node's side of the network: a thread with the swarm, and the transport while it is on.
+pub(crate) struct Network {
+    inbox: Sender<Message>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What reaches the loop.
+pub(crate) enum Message {
+    Net { generation: u64, event: NetEvent },
+    Durable,
+    StoreFailed { stream: StreamId, error: Error },
+    OwnStream(Result<StreamId>),
+    Connect { peer: PeerAddress, done: Completer<()> },
+    Disconnect { peer: NodeId, done: Completer<()> },
+    SetNetwork { enabled: bool, done: Completer<()> },
+    Status { done: Completer<NetworkStatus> },
+    Close { deadline: Duration },
+}
+
+/// What the loop knows of the network.
+pub(crate) struct NetworkStatus {
+    pub(crate) swarm: SwarmStatus,
+    pub(crate) local_addresses: Vec<SocketAddr>,
+    pub(crate) enabled: bool,
+}
+
+/// Heads that became durable since the loop last looked: one a stream, however many commits.
+#[derive(Default)]
+pub(crate) struct Fresh {
+    heads: Mutex<BTreeMap<StreamId, SignedHead>>,
+}
+
+impl Fresh {
+    /// Takes what became durable since the last time.
+    pub(crate) fn take(&self) -> impl Iterator<Item = SignedHead> + use<> {
+        let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *heads).into_values()
+    }
+}
+
+impl Network {
+    /// Binds the sockets and starts the loop.
+    ///
+    /// # Errors
+    /// As `IrohTransport::start`.
+    pub(crate) fn start(options: NetworkOptions, log: Log, secret: SwarmSecret) -> Result<Network> {
+        let (inbox, messages) = mpsc::channel();
+        let fresh = Arc::new(Fresh::default());
+        let mut turn = Turn::new(options, log.clone(), secret, inbox.clone(), fresh.clone())?;
+        turn.switch_on()?;
+        let wake = inbox.clone();
+        log.on_durable(Arc::new(move |heads: &[SignedHead]| {
+            let mut held = fresh.heads.lock().unwrap_or_else(PoisonError::into_inner);
+            let was_empty = held.is_empty();
+            held.extend(heads.iter().map(|head| (head.stream, head.clone())));
+            if was_empty {
+                // The loop is gone only when the node is closing; nobody needs to know then.
+                let _ = wake.send(Message::Durable);
+            }
+        }));
+        let thread = std::thread::Builder::new()
+            .name("millpond-sync".into())
+            .spawn(move || turn.run(&messages))
+            .map_err(|error| {
+                Error::new(ErrorKind::Internal, format!("cannot start the sync thread: {error}"))
+            })?;
+        Ok(Network { inbox, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Done when a session with `peer` was admitted, or was refused.
+    pub(crate) fn connect(&self, peer: PeerAddress) -> Pending<()> {
+        self.ask(|done| Message::Connect { peer, done })
+    }
+
+    /// Forgets where `peer` is and ends its session.
+    pub(crate) fn disconnect(&self, peer: NodeId) -> Pending<()> {
+        self.ask(|done| Message::Disconnect { peer, done })
+    }
+
+    /// Takes the node off the network or back on.
+    pub(crate) fn set_enabled(&self, enabled: bool) -> Pending<()> {
+        self.ask(|done| Message::SetNetwork { enabled, done })
+    }
+
+    /// What the loop knows.
+    pub(crate) fn status(&self) -> Pending<NetworkStatus> {
+        self.ask(|done| Message::Status { done })
+    }
+
+    /// Ends all sessions, the transport and the loop.
+    pub(crate) fn close(&self, deadline: Duration) {
+        // The loop may have ended by itself; joining it is then all there is to do.
+        let _ = self.inbox.send(Message::Close { deadline });
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the sync thread ended with a panic");
+        }
+    }
+
+    fn ask<T: Send + 'static>(&self, message: impl FnOnce(Completer<T>) -> Message) -> Pending<T> {
+        let (completer, answer) = pending(None);
+        // A loop that is gone drops the completer, which answers `closed`.
+        let _ = self.inbox.send(message(completer));
+        answer
+    }
+}

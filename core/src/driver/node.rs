@@ -1,0 +1,292 @@
+//! The front door: open, publish, query, subscribe, connect, close.
+
+use crate::driver::network::Network;
+use crate::driver::options::{NodeOptions, PeerAddress};
+use crate::driver::registry::{self, Shared};
+use crate::driver::status::Status;
+use crate::driver::subscription::Subscription;
+use crate::driver::{clock, status};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{AppId, NewEvent, NodeId, OffsetMap, StreamId, SwarmId, Ticket};
+use crate::log::{AppendOptions, Appended, Cursor, CursorOptions, Durability, Log, LogOptions};
+use crate::pending::Pending;
+use crate::query::{Order, Query};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How long a node may take to answer about its network.
+const NETWORK_ANSWER_MAX: Duration = Duration::from_secs(5);
+/// How long dropping the last handle of a node may take to close it.
+const DROP_DEADLINE: Duration = Duration::from_secs(5);
+
+/// A node: its own durable log, in sync with every peer it can reach.
+///
+/// Cloning gives another reference to the same handle; it is closed by [`Node::close`] or when the
+/// last clone is dropped. All methods may be called from any thread.
+#[derive(Clone)]
+pub struct Node {
+    handle: Arc<Handle>,
+}
+
+struct Handle {
+    shared: Arc<Shared>,
+    app_id: AppId,
+    closed: AtomicBool,
+}
+
+/// How to publish.
+#[derive(Clone, Debug, Default)]
+pub struct PublishOptions {
+    /// When the publish is acknowledged.
+    pub durability: Durability,
+    /// 1 to 255 bytes that name this publish: a retry with the same key and the same events returns
+    /// the first receipts and stores nothing.
+    pub idempotency_key: Option<Vec<u8>>,
+    /// Publish only if our stream holds exactly this many events, else `conflict`.
+    pub expected: Option<u64>,
+}
+
+/// How to read.
+#[derive(Clone, Debug, Default)]
+pub struct QueryOptions {
+    /// In which order.
+    pub order: Order,
+    /// Only events after this point in history.
+    pub lower: OffsetMap,
+    /// Only events up to this point; none means what is durable now.
+    pub upper: Option<OffsetMap>,
+}
+
+impl Node {
+    /// Opens the store at `options.path`, creating it when absent, and joins the network.
+    ///
+    /// A folder that this process has open already gives the same node; its network and storage
+    /// options stay what they were. Blocks for disk and sockets, typically a few milliseconds.
+    ///
+    /// # Errors
+    /// `store_locked`: another process owns the store. `invalid_argument`: it belongs to another
+    /// swarm, or an address cannot be bound. `corrupt`, `format_too_new`, `storage_failed`,
+    /// `storage_full`: the store cannot be used; the message says why.
+    pub fn open(options: NodeOptions) -> Result<Node> {
+        let shared = registry::open(&options.path.clone(), &options.swarm, || start(&options))?;
+        let handle = Handle { shared, app_id: options.app_id, closed: AtomicBool::new(false) };
+        Ok(Node { handle: Arc::new(handle) })
+    }
+
+    /// Who we are.
+    pub fn node_id(&self) -> NodeId {
+        self.shared().log.node_id()
+    }
+
+    /// Which swarm we belong to.
+    pub fn swarm_id(&self) -> SwarmId {
+        self.shared().log.swarm_id()
+    }
+
+    /// The stream that our events go to now.
+    pub fn own_stream(&self) -> StreamId {
+        self.shared().log.own_stream()
+    }
+
+    /// The folder of the store.
+    pub fn path(&self) -> &Path {
+        &self.shared().path
+    }
+
+    /// Appends `events` to our own stream: 1 to `BATCH_EVENTS_MAX` events of at most
+    /// `BATCH_BYTES_MAX` bytes together. They get consecutive offsets and lamports, all or none.
+    ///
+    /// Returns at once; the answer comes when the events are as durable as asked. Dropping it
+    /// does not take the events back.
+    ///
+    /// # Errors
+    /// `limit_exceeded`, `conflict`, `storage_full`, `storage_failed`, `closed`, `forked_process`:
+    /// nothing was stored.
+    pub fn publish(&self, events: Vec<NewEvent>, options: PublishOptions) -> Pending<Appended> {
+        let log = match self.log() {
+            Ok(log) => log,
+            Err(error) => return Pending::ready(Err(error)),
+        };
+        let options = AppendOptions {
+            app_id: self.handle.app_id.clone(),
+            durability: options.durability,
+            idempotency_key: options.idempotency_key,
+            expected: options.expected,
+        };
+        log.append(events, options)
+    }
+
+    /// Reads the events that `query` selects, over one consistent view of the log.
+    ///
+    /// # Errors
+    /// `invalid_argument`: `upper` reaches beyond what is held. `closed`, `forked_process`.
+    pub fn query(&self, query: &Query, options: QueryOptions) -> Result<Cursor> {
+        let QueryOptions { order, lower, upper } = options;
+        self.log()?.cursor(query, CursorOptions { order, lower, upper })
+    }
+
+    /// Delivers the events that `query` selects, everything after `from`, then live.
+    ///
+    /// # Errors
+    /// `closed`, `forked_process`.
+    pub fn subscribe(&self, query: &Query, from: OffsetMap) -> Result<Subscription> {
+        Ok(Subscription::new(self.log()?.subscribe(query, from)?))
+    }
+
+    /// What is durable here: how many events of each stream.
+    ///
+    /// # Errors
+    /// `closed`, `forked_process`.
+    pub fn offsets(&self) -> Result<OffsetMap> {
+        Ok((*self.log()?.durable_map()?).clone())
+    }
+
+    /// Connects to a peer and stays connected while both can reach each other.
+    ///
+    /// The answer comes when a session was admitted or refused; while nobody answers at the
+    /// addresses it stays pending and the node goes on trying.
+    ///
+    /// # Errors
+    /// `peer_refused` with a reason such as `wrong_secret`; `invalid_argument`: it is ourselves, or
+    /// this node was opened without a network.
+    pub fn connect(&self, peer: PeerAddress) -> Pending<()> {
+        match self.network() {
+            Ok(network) => network.connect(peer),
+            Err(error) => Pending::ready(Err(error)),
+        }
+    }
+
+    /// Forgets the addresses of a peer and ends its session. It may still connect to us.
+    ///
+    /// # Errors
+    /// `closed`, `forked_process`; `invalid_argument`: the node has no network.
+    pub fn disconnect(&self, peer: NodeId) -> Result<()> {
+        answer(self.network()?.disconnect(peer))
+    }
+
+    /// Takes the node off the network, as if its cable were pulled, or puts it back on. The log
+    /// goes on meanwhile.
+    ///
+    /// # Errors
+    /// `invalid_argument`: the addresses cannot be bound any more, or the node has no network.
+    pub fn set_network(&self, enabled: bool) -> Result<()> {
+        answer(self.network()?.set_enabled(enabled))
+    }
+
+    /// A text that lets another node join this swarm through us. It holds the swarm's secret.
+    ///
+    /// # Errors
+    /// `invalid_argument`: the node has no network, so there is no address to tell.
+    pub fn ticket(&self) -> Result<Ticket> {
+        let status = answer(self.network()?.status())?;
+        Ticket::new(self.shared().secret.clone(), self.node_id(), status.local_addresses)
+    }
+
+    /// Peers, lag, refusals, and the state of the store.
+    ///
+    /// # Errors
+    /// `closed`, `forked_process`.
+    pub fn status(&self) -> Result<Status> {
+        let log = self.log()?;
+        log.check_process()?;
+        let network = match &self.shared().network {
+            Some(network) => Some(answer(network.status())?),
+            None => None,
+        };
+        status::gather(self, log, network, clock::now())
+    }
+
+    /// Reads and verifies the whole store: every checksum, chain and head, and the index against
+    /// the events. Takes as long as reading it takes.
+    ///
+    /// # Errors
+    /// `corrupt`: names the first stream and offset that do not hold.
+    pub fn check(&self) -> Result<()> {
+        self.log()?.check()
+    }
+
+    /// Closes this handle; the last one of a node ends its sessions and closes the store.
+    ///
+    /// A second call does nothing. What was published is durable when this returns.
+    ///
+    /// # Errors
+    /// `timeout`: the deadline passed first; the rest ends in the background.
+    pub fn close(&self, deadline: Duration) -> Result<()> {
+        self.handle.close(deadline)
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.handle.shared
+    }
+
+    fn log(&self) -> Result<&Log> {
+        if self.handle.closed.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::Closed, "the node is closed"));
+        }
+        Ok(&self.shared().log)
+    }
+
+    fn network(&self) -> Result<&Network> {
+        self.log()?.check_process()?;
+        self.shared().network.as_ref().ok_or_else(|| {
+            let message = "this node was opened without a network";
+            Error::new(ErrorKind::InvalidArgument, message).with_reason("no_network")
+        })
+    }
+}
+
+impl Handle {
+    fn close(&self, deadline: Duration) -> Result<()> {
+        self.shared.log.check_process()?;
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        registry::close(&self.shared, deadline)
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // Nobody is left to be told; what was acknowledged is durable either way.
+        if let Err(error) = self.close(DROP_DEADLINE) {
+            tracing::warn!(%error, "a node was dropped and did not close cleanly");
+        }
+    }
+}
+
+fn start(options: &NodeOptions) -> Result<Shared> {
+    let storage = &options.storage;
+    let log = Log::open(LogOptions {
+        path: options.path.clone(),
+        swarm: options.swarm.swarm_id(),
+        node_key: None,
+        random: clock::random()?,
+        segment_bytes: storage.segment_bytes,
+        tail_bytes_max: storage.tail_bytes_max,
+        cache_bytes_max: storage.cache_bytes_max,
+        clock: Arc::new(clock::wall),
+        allow_network_fs: storage.allow_network_fs,
+    })?;
+    let network = options.network.clone().map(|network| {
+        Network::start(network, log.clone(), options.swarm.clone())
+    });
+    let network = match network.transpose() {
+        Ok(network) => network,
+        Err(error) => {
+            // The network's error says what to do; the log closes as if it had not been opened.
+            let _ = log.close(DROP_DEADLINE);
+            return Err(error);
+        }
+    };
+    let path = options.path.clone();
+    Ok(Shared { log, network, secret: options.swarm.clone(), path })
+}
+
+/// Waits for the loop, which answers at once unless it is gone.
+fn answer<T: Send + 'static>(mut pending: Pending<T>) -> Result<T> {
+    pending.wait_timeout(NETWORK_ANSWER_MAX).unwrap_or_else(|| {
+        Err(Error::new(ErrorKind::Timeout, "the sync thread did not answer; it may be busy"))
+    })
+}

@@ -1,0 +1,128 @@
+//! What a node can be told when it opens.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{AppId, NodeId, SwarmSecret, Ticket};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+
+/// How to open a node.
+#[derive(Clone, Debug)]
+pub struct NodeOptions {
+    /// The folder of the store; created when absent. One process at a time owns it.
+    pub path: PathBuf,
+    /// Stamped on every event that is published here.
+    pub app_id: AppId,
+    /// What the nodes of the swarm share.
+    pub swarm: SwarmSecret,
+    /// How to reach peers; `None` opens no socket at all.
+    pub network: Option<NetworkOptions>,
+    /// Sizes of the journal and of caches.
+    pub storage: StorageOptions,
+}
+
+/// Sizes and permissions of the store.
+#[derive(Clone, Debug)]
+pub struct StorageOptions {
+    /// Bytes of each of the two journal segments, at least 64 KiB; they grow to this as needed.
+    pub segment_bytes: u64,
+    /// Most bytes of events in memory that are only in the journal; publishers wait beyond it.
+    pub tail_bytes_max: usize,
+    /// Most bytes of decoded blocks that are kept for readers.
+    pub cache_bytes_max: usize,
+    /// Open a store on a network file system all the same. Their locks and syncs cannot be relied
+    /// on: a power cut may lose acknowledged events.
+    pub allow_network_fs: bool,
+}
+
+impl Default for StorageOptions {
+    fn default() -> StorageOptions {
+        StorageOptions {
+            segment_bytes: 32 << 20,
+            tail_bytes_max: 64 << 20,
+            cache_bytes_max: 16 << 20,
+            allow_network_fs: false,
+        }
+    }
+}
+
+/// How a node reaches its peers.
+#[derive(Clone, Debug, Default)]
+pub struct NetworkOptions {
+    /// Where to listen, at most one address for each of IPv4 and IPv6; empty listens on every
+    /// interface at free ports.
+    pub bind: Vec<SocketAddr>,
+    /// Find peers of the same swarm on the local network by multicast (mDNS).
+    pub discovery: bool,
+    /// When given, only these nodes are admitted, whoever else holds the secret.
+    pub allow: Option<BTreeSet<NodeId>>,
+    /// Peers to connect to, now and whenever the connection is lost.
+    pub peers: Vec<PeerAddress>,
+}
+
+/// A peer and where it may be reached. Text form: `<node id>@<ip>:<port>[,<ip>:<port>…]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerAddress {
+    /// Who must answer there.
+    pub node: NodeId,
+    /// 1 to 16 addresses.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// Most addresses of one peer.
+const ADDRESSES_MAX: usize = 16;
+
+impl FromStr for PeerAddress {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<PeerAddress> {
+        let parsed = text.split_once('@').and_then(|(node, addresses)| {
+            let addresses: Vec<SocketAddr> =
+                addresses.split(',').map(|one| one.parse().ok()).collect::<Option<_>>()?;
+            let fits = addresses.len() <= ADDRESSES_MAX;
+            fits.then_some(PeerAddress { node: node.parse().ok()?, addresses })
+        });
+        parsed.ok_or_else(|| {
+            let shown: String = text.chars().take(200).collect();
+            let message = format!(
+                "a peer is `<node id>@<ip>:<port>`, up to {ADDRESSES_MAX} addresses separated by \
+                 commas, not {shown:?}; a host name must be resolved by the application"
+            );
+            Error::new(ErrorKind::InvalidArgument, message)
+        })
+    }
+}
+
+impl fmt::Display for PeerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let addresses: Vec<String> = self.addresses.iter().map(SocketAddr::to_string).collect();
+        write!(f, "{}@{}", self.node, addresses.join(","))
+    }
+}
+
+impl From<&Ticket> for PeerAddress {
+    fn from(ticket: &Ticket) -> PeerAddress {
+        PeerAddress { node: ticket.node(), addresses: ticket.addresses().to_vec() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_has_one_text_form() {
+        let node = NodeId::from_bytes([9; 32]);
+        let text = format!("{node}@10.0.0.12:4100,[fe80::1]:4100");
+        let peer: PeerAddress = text.parse().unwrap();
+        assert_eq!(peer.addresses.len(), 2);
+        assert_eq!(peer.to_string(), text);
+        for wrong in ["", "10.0.0.12:4100", &format!("{node}@"), &format!("{node}@mill:4100")] {
+            let error = wrong.parse::<PeerAddress>().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! One turn of the loop: an input, then every output until the swarm waits. Decides nothing.
+
+use crate::driver::clock;
+use crate::driver::network::{Fresh, Message, NetworkStatus};
+use crate::driver::options::{NetworkOptions, PeerAddress};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Chain, EventRange, NodeId, StreamId, SwarmSecret};
+use crate::log::{Log, OpeningReason};
+use crate::net::{
+    self, ClosedBy, Discovery, DiscoveryOptions, EventSink, IrohTransport, NetEvent, Transport,
+    TransportOptions,
+};
+use crate::pending::Completer;
+use crate::sync::{
+    ConnectionId, Input, LinkState, LogRead, Output, PEERS_MAX_DEFAULT, RefusalReason, Swarm,
+    SwarmEvent, SwarmOptions,
+};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+/// What peers are served from: the log as it is durable.
+impl LogRead for Log {
+    fn read_range(&self, stream: &StreamId, from: u64) -> Result<Option<EventRange>> {
+        Log::read_range(self, stream, from)
+    }
+
+    fn chain_at(&self, stream: &StreamId, count: u64) -> Result<Option<Chain>> {
+        Log::chain_at(self, stream, count)
+    }
+}
+
+/// The swarm, the transport while the network is on, and who waits for what.
+pub(crate) struct Turn {
+    options: NetworkOptions,
+    log: Log,
+    secret: SwarmSecret,
+    inbox: Sender<Message>,
+    fresh: Arc<Fresh>,
+    swarm: Swarm,
+    wire: Option<Wire>,
+    /// Counts how often the network was switched on: what an earlier wire still says is dropped.
+    generation: u64,
+    /// Every peer the user named and still wants, for when the network comes back.
+    peers: BTreeMap<NodeId, PeerAddress>,
+    connecting: BTreeMap<NodeId, Vec<Completer<()>>>,
+}
+
+/// What is there only while the network is on.
+struct Wire {
+    transport: IrohTransport,
+    discovery: Option<Discovery>,
+}
+
+impl Turn {
+    pub(crate) fn new(
+        options: NetworkOptions,
+        log: Log,
+        secret: SwarmSecret,
+        inbox: Sender<Message>,
+        fresh: Arc<Fresh>,
+    ) -> Result<Turn> {
+        let peers = options.peers.iter().map(|peer| (peer.node, peer.clone())).collect();
+        let swarm = new_swarm(&options, &log, &secret)?;
+        let connecting = BTreeMap::new();
+        Ok(Turn {
+            options,
+            log,
+            secret,
+            inbox,
+            fresh,
+            swarm,
+            wire: None,
+            generation: 0,
+            peers,
+            connecting,
+        })
+    }
+
+    /// Binds the sockets, begins to look for peers, and dials those that the user named.
+    pub(crate) fn switch_on(&mut self) -> Result<()> {
+        if self.wire.is_some() {
+            return Ok(());
+        }
+        self.generation += 1;
+        let (generation, inbox) = (self.generation, self.inbox.clone());
+        let sink: EventSink = Arc::new(move |event| {
+            // A loop that has ended needs no news.
+            let _ = inbox.send(Message::Net { generation, event });
+        });
+        let mut options = TransportOptions::new(self.log.node_key().clone());
+        if !self.options.bind.is_empty() {
+            options.bind = self.options.bind.clone();
+        }
+        let transport = IrohTransport::start(options, sink.clone())?;
+        let addresses = transport.local_addresses();
+        // The same ports next time, so that peers find us where they knew us.
+        self.options.bind = transport.bound_addresses();
+        let discovery = match self.options.discovery {
+            true => Some(discover(&self.log, &self.options.bind, sink)?),
+            false => None,
+        };
+        tracing::info!(node = %self.log.node_id().short(), ?addresses, "the network is on");
+        self.wire = Some(Wire { transport, discovery });
+        self.swarm = new_swarm(&self.options, &self.log, &self.secret)?;
+        for peer in self.peers.values() {
+            let (peer, addresses) = (peer.node, peer.addresses.clone());
+            self.swarm.handle(Input::AddPeer { peer, addresses }, clock::now());
+        }
+        Ok(())
+    }
+
+    fn switch_off(&mut self, deadline: Duration) {
+        let Some(wire) = self.wire.take() else { return };
+        self.generation += 1;
+        if let Some(discovery) = wire.discovery {
+            discovery.shutdown(deadline);
+        }
+        wire.transport.shutdown(deadline);
+        tracing::info!(node = %self.log.node_id().short(), "the network is off");
+    }
+
+    /// Runs until the node closes.
+    pub(crate) fn run(mut self, messages: &Receiver<Message>) {
+        loop {
+            let deadline = self.drain();
+            let wait = deadline.map(|at| at.saturating_duration_since(clock::now()));
+            let message = match wait {
+                Some(wait) => messages.recv_timeout(wait),
+                None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match message {
+                Ok(Message::Close { deadline }) => return self.close(deadline),
+                Ok(message) => self.take(message),
+                Err(RecvTimeoutError::Timeout) => self.swarm.handle(Input::Tick, clock::now()),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn close(mut self, deadline: Duration) {
+        self.swarm.handle(Input::Shutdown, clock::now());
+        self.drain();
+        self.switch_off(deadline);
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Net { generation, event } if generation == self.generation => {
+                self.take_net(event);
+            }
+            Message::Net { .. } | Message::Close { .. } => {}
+            Message::Durable => {
+                for head in self.fresh.take() {
+                    self.swarm.handle(Input::Durable(head), clock::now());
+                }
+            }
+            Message::StoreFailed { stream, error } => {
+                tracing::warn!(%stream, %error, "a received range could not be stored");
+                self.swarm.handle(Input::StoreFailed { stream, error }, clock::now());
+            }
+            Message::OwnStream(Ok(stream)) => {
+                self.swarm.handle(Input::OwnStream(stream), clock::now());
+            }
+            Message::OwnStream(Err(error)) => {
+                tracing::error!(%error, "the next stream could not be opened");
+            }
+            Message::Connect { peer, done } => self.connect(peer, done),
+            Message::Disconnect { peer, done } => {
+                self.peers.remove(&peer);
+                self.swarm.handle(Input::RemovePeer { peer }, clock::now());
+                done.complete(Ok(()));
+            }
+            Message::SetNetwork { enabled: true, done } => done.complete(self.switch_on()),
+            Message::SetNetwork { enabled: false, done } => {
+                // No farewell: to the peers this is a cable that was pulled.
+                self.switch_off(Duration::ZERO);
+                let fresh = new_swarm(&self.options, &self.log, &self.secret);
+                done.complete(fresh.map(|swarm| self.swarm = swarm));
+            }
+            Message::Status { done } => done.complete(Ok(self.status())),
+        }
+    }
+
+    fn take_net(&mut self, event: NetEvent) {
+        let now = clock::now();
+        match event {
+            NetEvent::Connected { connection, peer, binding, dialed, .. } => {
+                let connection = ConnectionId::new(connection.0);
+                self.swarm.handle(Input::Connected { connection, peer, binding, dialed }, now);
+            }
+            NetEvent::Frame { connection, bytes, credit } => {
+                let connection = ConnectionId::new(connection.0);
+                self.swarm.handle(Input::Frame { connection, bytes }, now);
+                self.drain();
+                drop(credit);
+            }
+            NetEvent::Sent { connection, bytes } => {
+                let connection = ConnectionId::new(connection.0);
+                self.swarm.handle(Input::Sent { connection, bytes }, now);
+            }
+            NetEvent::Disconnected { connection, code, by, .. } => {
+                let connection = ConnectionId::new(connection.0);
+                let code = code.filter(|_| by == ClosedBy::Peer).map(u64::from);
+                self.swarm.handle(Input::Disconnected { connection, code }, now);
+            }
+            NetEvent::DialFailed { peer, reason } => {
+                tracing::debug!(peer = %peer.short(), reason, "a dial failed");
+                self.swarm.handle(Input::DialFailed { peer }, now);
+            }
+            NetEvent::Discovered { peer, addresses } => {
+                self.swarm.handle(Input::Discovered { peer, addresses }, now);
+            }
+            NetEvent::Lost { peer } => {
+                let addresses = Vec::new();
+                self.swarm.handle(Input::Discovered { peer, addresses }, now);
+            }
+        }
+    }
+
+    /// Performs outputs until the swarm waits; the deadline it waits for.
+    fn drain(&mut self) -> Option<Instant> {
+        loop {
+            match self.swarm.poll(&self.log) {
+                Output::Send { connection, bytes } => {
+                    self.on_wire(|wire| wire.send(net::ConnectionId(connection.value()), bytes));
+                }
+                Output::Store { range, .. } => self.store(range),
+                Output::Dial { peer, addresses } => {
+                    self.on_wire(|wire| wire.dial(peer, addresses));
+                }
+                Output::Close { connection, reason } => {
+                    let code = u32::try_from(reason.code()).expect("codes are small");
+                    let connection = net::ConnectionId(connection.value());
+                    self.on_wire(|wire| wire.close(connection, code, reason.name()));
+                }
+                Output::Admitted { connection } => {
+                    self.on_wire(|wire| wire.admit(net::ConnectionId(connection.value())));
+                }
+                Output::Tell(event) => self.tell(event),
+                Output::Wait(deadline) => return deadline,
+            }
+        }
+    }
+
+    fn on_wire(&self, act: impl FnOnce(&IrohTransport)) {
+        if let Some(wire) = &self.wire {
+            act(&wire.transport);
+        }
+    }
+
+    fn store(&self, range: EventRange) {
+        let (stream, inbox) = (range.stream(), self.inbox.clone());
+        self.log.append_range(range).on_done(move |stored| {
+            if let Err(error) = stored {
+                // A loop that has ended needs no news.
+                let _ = inbox.send(Message::StoreFailed { stream, error });
+            }
+        });
+    }
+
+    fn connect(&mut self, peer: PeerAddress, done: Completer<()>) {
+        if self.wire.is_none() {
+            let message = "the network of this node is switched off; switch it on first";
+            return done.complete(Err(Error::new(ErrorKind::PeerRefused, message)
+                .with_reason("network_off")));
+        }
+        if peer.node == self.log.node_id() {
+            let message = "a node cannot connect to itself: this is its own node id";
+            return done.complete(Err(Error::new(ErrorKind::InvalidArgument, message)));
+        }
+        let (node, addresses) = (peer.node, peer.addresses.clone());
+        if self.is_connected(&node) {
+            done.complete(Ok(()));
+        } else {
+            self.connecting.entry(node).or_default().push(done);
+        }
+        self.peers.insert(node, peer);
+        self.swarm.handle(Input::AddPeer { peer: node, addresses }, clock::now());
+    }
+
+    fn tell(&mut self, event: SwarmEvent) {
+        match event {
+            SwarmEvent::PeerUp(peer) => {
+                tracing::info!(peer = %peer.short(), "a session began");
+                self.answer(peer, &Ok(()));
+            }
+            SwarmEvent::PeerDown { peer, reason } => {
+                tracing::info!(peer = %peer.short(), ?reason, "a session ended");
+            }
+            SwarmEvent::Refused(refused) => {
+                let expected = [RefusalReason::DuplicateConnection];
+                if !expected.contains(&refused.reason) {
+                    tracing::warn!(error = %refused.error, "a session was refused");
+                    self.answer(refused.peer, &Err(refused.error));
+                }
+            }
+            SwarmEvent::Misbehaved { peer, error } => {
+                tracing::warn!(peer = %peer.short(), %error, "a peer misbehaved");
+            }
+            SwarmEvent::OwnStreamElsewhere { number, head } => {
+                tracing::error!(
+                    stream = %head.stream, count = head.count,
+                    "our own stream has grown elsewhere: this store is a copy or was restored"
+                );
+                let (inbox, reason) = (self.inbox.clone(), OpeningReason::GrownElsewhere);
+                self.log.begin_stream(reason, number + 1).on_done(move |begun| {
+                    // A loop that has ended needs no news.
+                    let _ = inbox.send(Message::OwnStream(begun));
+                });
+            }
+            SwarmEvent::Forked(fork) => {
+                tracing::error!(stream = %fork.held.stream, "a stream has two histories");
+            }
+            SwarmEvent::Quarantined { stream, required } => {
+                tracing::warn!(%stream, required, "a stream is held back: its lamport runs ahead");
+            }
+        }
+    }
+
+    fn is_connected(&self, peer: &NodeId) -> bool {
+        let status = self.swarm.status();
+        let known = |known: &&crate::sync::PeerStatus| known.peer == *peer;
+        status.peers.iter().find(known).is_some_and(|peer| peer.state == LinkState::Connected)
+    }
+
+    fn answer(&mut self, peer: NodeId, result: &Result<()>) {
+        for done in self.connecting.remove(&peer).unwrap_or_default() {
+            done.complete(result.clone());
+        }
+    }
+
+    fn status(&self) -> NetworkStatus {
+        NetworkStatus {
+            swarm: self.swarm.status(),
+            local_addresses: self.wire.as_ref().map_or_else(Vec::new, |wire| {
+                wire.transport.local_addresses()
+            }),
+            enabled: self.wire.is_some(),
+        }
+    }
+}
+
+fn new_swarm(options: &NetworkOptions, log: &Log, secret: &SwarmSecret) -> Result<Swarm> {
+    let random = clock::random()?;
+    let instance = *random.first_chunk().expect("32 bytes hold 8");
+    let options = SwarmOptions {
+        node: log.node_id(),
+        secret: secret.clone(),
+        own_stream: log.own_stream(),
+        instance,
+        allowed: options.allow.clone(),
+        peers_max: PEERS_MAX_DEFAULT,
+    };
+    Ok(Swarm::new(options, log.heads(), clock::now()))
+}
+
+fn discover(log: &Log, bound: &[SocketAddr], sink: EventSink) -> Result<Discovery> {
+    let port_of = |v6: bool| bound.iter().find(|at| at.is_ipv6() == v6).map(SocketAddr::port);
+    let every = |at: &SocketAddr| at.ip().is_unspecified();
+    let interfaces = match bound.iter().any(every) {
+        true => Vec::new(),
+        false => bound.iter().map(SocketAddr::ip).collect(),
+    };
+    let options = DiscoveryOptions {
+        swarm: log.swarm_id(),
+        node: log.node_id(),
+        port: port_of(false).or(port_of(true)).expect("a transport is bound somewhere"),
+        port_v6: port_of(true),
+        interfaces,
+        any_address: false,
+    };
+    Discovery::start(&options, sink)
+}

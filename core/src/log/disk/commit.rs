@@ -1,0 +1,433 @@
+//! The group commit: everything that waits becomes one journal record and one sync.
+//!
+//! Whoever gets the lock of the committer commits what waits: its own thread, or a caller that
+//! would block anyway (it saves two thread switches when there is one caller). Under load a group
+//! forms while the sync before it runs. Rule: written, synced, visible, acknowledged, announced, in
+//! this order. Begin with `Shared::commit_waiting`.
+#![allow(clippy::disallowed_methods)] // The rim: the committer thread and the deadline of a sync.
+
+use super::body::{Body, KeyHash, Remembered};
+use super::draft::{Draft, Tip};
+use super::journal::Journal;
+use super::segment::RECORD_HEADER_BYTES;
+use super::shared::{Shared, lock};
+use super::store_row::OpeningReason;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{AppId, EventRange, Lamport, NewEvent, OffsetMap, SignedHead, StreamId};
+use crate::log::options::{Appended, RangeStored};
+use crate::pending::{Completer, Deferred, Help};
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Written records are synced at the latest after this.
+const SYNC_DELAY_MAX: Duration = Duration::from_millis(50);
+/// Or when so many bytes wait for it.
+const UNSYNCED_BYTES_MAX: usize = 4 << 20;
+/// A group takes no further request beyond this.
+const GROUP_BYTES_MAX: usize = 8 << 20;
+
+/// What is asked of the committer.
+pub(crate) enum Request {
+    Append(AppendRequest, Completer<Appended>),
+    Store(EventRange, Completer<RangeStored>),
+    /// Go on in the next own stream, whose number is at least this.
+    NewStream(OpeningReason, u64, Completer<StreamId>),
+}
+
+/// An append, checked.
+pub(crate) struct AppendRequest {
+    pub(crate) events: Vec<NewEvent>,
+    pub(crate) app_id: AppId,
+    pub(crate) power: bool,
+    /// Hash of the key, digest of the contents.
+    pub(crate) idempotency: Option<(KeyHash, [u8; 32])>,
+    pub(crate) expected: Option<u64>,
+    pub(crate) bytes: usize,
+}
+
+/// The one writer.
+pub(crate) struct Committer {
+    pub(crate) journal: Journal,
+    pub(crate) tips: BTreeMap<StreamId, Tip>,
+    pub(crate) lamport: Lamport,
+    pub(crate) own_number: u64,
+    pub(crate) opening: Option<OpeningReason>,
+    /// Written, not synced, not visible.
+    pub(crate) unsynced: Vec<Group>,
+    pub(crate) record: Vec<u8>,
+}
+
+/// One journal record that was written.
+pub(crate) struct Group {
+    index: u64,
+    body: Body,
+    tail_bytes: usize,
+}
+
+/// An answer that waits for the sync, unless it is an error already.
+enum Answer {
+    Append(Completer<Appended>, Result<Appended>),
+    Store(Completer<RangeStored>, Result<RangeStored>),
+    NewStream(Completer<StreamId>, Result<StreamId>),
+}
+
+/// A commit that ended.
+struct Ended {
+    answers: Vec<Answer>,
+    result: Result<()>,
+    seen: Arc<OffsetMap>,
+}
+
+impl Shared {
+    /// Queues a request; blocks only while more than `tail_bytes_max` bytes are queued.
+    pub(crate) fn submit(self: &Arc<Self>, request: Request) -> Result<()> {
+        let bytes = request.bytes();
+        loop {
+            let mut queue = self.queue();
+            if queue.closing {
+                return Err(crate::log::options::closed());
+            }
+            if queue.bytes == 0 || queue.bytes + bytes <= self.options.tail_bytes_max {
+                queue.bytes += bytes;
+                queue.requests.push_back(request);
+                drop(queue);
+                self.queued.notify_one();
+                return Ok(());
+            }
+            drop(queue);
+            self.commit_waiting(self.committer()?);
+        }
+    }
+
+    /// The committer's thread: until the log is closed and everything queued is done.
+    pub(crate) fn run_committer(self: &Arc<Self>) {
+        loop {
+            let mut queue = self.queue();
+            while queue.requests.is_empty() && !queue.closing {
+                let left = queue.sync_at.map(|at| at.saturating_duration_since(Instant::now()));
+                if left.is_some_and(|left| left.is_zero()) {
+                    break;
+                }
+                let left = left.unwrap_or(Duration::from_secs(3600));
+                let woken = self.queued.wait_timeout(queue, left);
+                queue = woken.unwrap_or_else(PoisonError::into_inner).0;
+            }
+            let last = queue.closing && queue.requests.is_empty();
+            drop(queue);
+            let Ok(mut committer) = self.committer() else { return self.refuse_all() };
+            if last {
+                if let Err(error) = committer.verify(self).and_then(|()| committer.sync(self)) {
+                    self.note_trouble(&error);
+                }
+                return;
+            }
+            self.commit_waiting(committer);
+            let due = self.queue().sync_at.is_some_and(|at| at <= Instant::now());
+            if due {
+                let Ok(mut committer) = self.committer() else { return self.refuse_all() };
+                let synced = committer.verify(self).and_then(|()| committer.sync(self));
+                if let Err(error) = synced {
+                    self.note_trouble(&error);
+                    self.queue().sync_at = Some(Instant::now() + SYNC_DELAY_MAX);
+                }
+            }
+        }
+    }
+
+    /// Commits what waits in the queue, if anything does.
+    fn commit_waiting(self: &Arc<Self>, mut committer: MutexGuard<'_, Committer>) {
+        let mut requests = Vec::new();
+        let mut queue = self.queue();
+        let mut bytes = 0;
+        while let Some(request) = queue.requests.front() {
+            bytes += request.bytes();
+            if !requests.is_empty() && bytes > GROUP_BYTES_MAX {
+                break;
+            }
+            let request = queue.requests.pop_front().expect("seen at the front");
+            queue.bytes -= request.bytes();
+            requests.push(request);
+        }
+        drop(queue);
+        if requests.is_empty() {
+            return;
+        }
+        let ended = committer.commit(self, requests);
+        // Threads are woken before the lock is let go: what they bring next then makes one group,
+        // not a group of the first and a group of the rest. Callbacks run without the lock.
+        let give = |answer: Answer| answer.give(&ended.result, &ended.seen);
+        let callbacks: Vec<Deferred> = ended.answers.into_iter().filter_map(give).collect();
+        drop(committer);
+        callbacks.into_iter().for_each(|callback| callback());
+    }
+
+    /// The committer, unless a panic left it half done.
+    fn committer(&self) -> Result<MutexGuard<'_, Committer>> {
+        self.committer.lock().map_err(|_| {
+            let message = "a defect stopped the writer of the log; open the store again";
+            Error::new(ErrorKind::Internal, message)
+        })
+    }
+
+    /// After a panic of ours: nothing more is written, whoever waits is told.
+    pub(crate) fn refuse_all(&self) {
+        let mut queue = self.queue();
+        queue.closing = true;
+        let waiting = std::mem::take(&mut queue.requests);
+        drop(queue);
+        drop(waiting);
+        self.signal.raise();
+    }
+
+    fn note_trouble(&self, error: &Error) {
+        tracing::warn!(%error, "a commit failed");
+        *lock(&self.trouble) = Some(error.clone());
+    }
+}
+
+/// Lets a blocked caller commit in place of the committer's thread.
+pub(crate) struct Helper(pub(crate) Arc<Shared>);
+
+impl Help for Helper {
+    fn help(&self) {
+        if let Ok(committer) = self.0.committer.try_lock() {
+            self.0.commit_waiting(committer);
+        }
+    }
+}
+
+impl Request {
+    fn bytes(&self) -> usize {
+        match self {
+            Request::Append(request, _) => request.bytes,
+            Request::Store(range, _) => super::state::range_bytes(range),
+            Request::NewStream(..) => 0,
+        }
+    }
+}
+
+impl Committer {
+    /// The stream that appends go to.
+    pub(crate) fn own_stream(&self, shared: &Shared) -> StreamId {
+        StreamId { node: shared.node, number: self.own_number }
+    }
+
+    /// Whether written records wait for their sync.
+    pub(crate) fn has_unsynced(&self) -> bool {
+        !self.unsynced.is_empty()
+    }
+
+    /// What a key stands for in records that are not synced.
+    pub(crate) fn remembered_unsynced(&self, key: &KeyHash) -> Option<Remembered> {
+        let entries = self.unsynced.iter().flat_map(|group| &group.body.remembered);
+        entries.rev().find(|(own, _)| own == key).map(|(_, remembered)| *remembered)
+    }
+
+    fn commit(&mut self, shared: &Arc<Shared>, requests: Vec<Request>) -> Ended {
+        let mut answers = Vec::with_capacity(requests.len());
+        let mut result = self.verify(shared);
+        if result.is_ok() {
+            self.begin_streams(shared, &requests);
+        }
+        let mut power = false;
+        let mut draft = Draft::new(shared, self);
+        for request in requests {
+            let refused = result.as_ref().err().cloned();
+            answers.push(match request {
+                Request::Append(append, completer) => {
+                    power |= append.power;
+                    let drafted = refused.map_or_else(|| draft.append(&append), Err);
+                    Answer::Append(completer, drafted)
+                }
+                Request::Store(range, completer) => {
+                    power = true;
+                    let drafted = refused.map_or_else(|| draft.store(&range), Err);
+                    Answer::Store(completer, drafted)
+                }
+                Request::NewStream(_, _, completer) => {
+                    let own = draft.own_stream();
+                    Answer::NewStream(completer, refused.map_or(Ok(own), Err))
+                }
+            });
+        }
+        draft.finish();
+        power |= draft.rests_on_unsynced;
+        let (body, tips, lamport) = (draft.body, draft.tips, draft.lamport);
+        let tail_bytes = draft.tail_bytes;
+        if result.is_ok() {
+            result = self.write_and_sync(shared, body, tips, lamport, tail_bytes, power);
+        }
+        if let Err(error) = &result {
+            shared.note_trouble(error);
+        }
+        let seen = shared.state().durable.clone();
+        Ended { answers, result, seen }
+    }
+
+    fn write_and_sync(
+        &mut self,
+        shared: &Arc<Shared>,
+        body: Body,
+        tips: BTreeMap<StreamId, Tip>,
+        lamport: Lamport,
+        tail_bytes: usize,
+        power: bool,
+    ) -> Result<()> {
+        if body != Body::default() {
+            self.wait_for_room(shared, &body, tail_bytes)?;
+            let index = self.journal.append(&mut self.record)?;
+            let before: Vec<(StreamId, Option<Tip>)> =
+                tips.keys().map(|stream| (*stream, self.tips.get(stream).copied())).collect();
+            let lamport_before = std::mem::replace(&mut self.lamport, lamport);
+            self.tips.extend(tips);
+            self.unsynced.push(Group { index, body, tail_bytes });
+            if power && !cfg!(millpond_planted_ack_before_sync) {
+                if let Err(error) = self.sync(shared) {
+                    self.unsynced.pop();
+                    self.journal.take_back();
+                    self.lamport = lamport_before;
+                    for (stream, tip) in before {
+                        match tip {
+                            Some(tip) => self.tips.insert(stream, tip),
+                            None => self.tips.remove(&stream),
+                        };
+                    }
+                    return Err(error);
+                }
+                return Ok(());
+            }
+        } else if power {
+            return self.sync(shared);
+        }
+        let waiting: usize = self.unsynced.iter().map(|group| group.tail_bytes).sum();
+        if waiting > UNSYNCED_BYTES_MAX {
+            return self.sync(shared);
+        }
+        let mut queue = shared.queue();
+        if self.has_unsynced() && queue.sync_at.is_none() {
+            queue.sync_at = Some(Instant::now() + SYNC_DELAY_MAX);
+            shared.queued.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Encodes `body` into `record` and waits until journal and tail have room for it.
+    fn wait_for_room(
+        &mut self,
+        shared: &Arc<Shared>,
+        body: &Body,
+        tail_bytes: usize,
+    ) -> Result<()> {
+        self.record.clear();
+        self.record.resize(RECORD_HEADER_BYTES, 0);
+        body.encode(&mut self.record);
+        loop {
+            let checkpointed = shared.checkpointed.load(Ordering::Acquire);
+            let unsynced: usize = self.unsynced.iter().map(|group| group.tail_bytes).sum();
+            let tail = shared.state().tail_bytes + unsynced;
+            let fits = tail == 0 || tail + tail_bytes <= shared.options.tail_bytes_max;
+            if fits && self.journal.make_room(self.record.len(), checkpointed)? {
+                let early = tail + tail_bytes > shared.options.tail_bytes_max / 2;
+                if early || self.journal.waits_for_checkpoint(checkpointed) {
+                    shared.request_checkpoint();
+                }
+                return Ok(());
+            }
+            if self.has_unsynced() {
+                self.sync(shared)?;
+            }
+            let ticket = shared.request_checkpoint();
+            shared.wait_for_checkpoint(ticket)?;
+        }
+    }
+
+    /// Makes everything written durable, then visible, then announced.
+    pub(crate) fn sync(&mut self, shared: &Arc<Shared>) -> Result<()> {
+        if self.unsynced.is_empty() {
+            shared.queue().sync_at = None;
+            return Ok(());
+        }
+        self.journal.sync()?;
+        let hooks = lock(&shared.hooks).clone();
+        let mut grown = BTreeMap::new();
+        let mut state = shared.state();
+        for group in self.unsynced.drain(..) {
+            state.apply(group.index, &group.body);
+            if !hooks.is_empty() {
+                let heads = group.body.ranges.into_iter().map(|range| range.head);
+                grown.extend(heads.map(|head| (head.stream, head)));
+            }
+        }
+        drop(state);
+        let grown: Vec<SignedHead> = grown.into_values().collect();
+        hooks.iter().for_each(|hook| hook(&grown));
+        shared.queue().sync_at = None;
+        *lock(&shared.trouble) = None;
+        shared.signal.raise();
+        Ok(())
+    }
+
+    /// After a failed write or sync: reads the journal again, and writes again what was
+    /// acknowledged as process-durable.
+    fn verify(&mut self, shared: &Arc<Shared>) -> Result<()> {
+        if !self.journal.is_suspect() {
+            return Ok(());
+        }
+        self.journal.verify_again()?;
+        let checkpointed = shared.checkpointed.load(Ordering::Acquire);
+        for group in &mut self.unsynced {
+            self.record.clear();
+            self.record.resize(RECORD_HEADER_BYTES, 0);
+            group.body.encode(&mut self.record);
+            if !self.journal.make_room(self.record.len(), checkpointed)? {
+                let message = "the journal is full and its checkpoint is not done";
+                return Err(Error::new(ErrorKind::StorageFull, message));
+            }
+            group.index = self.journal.append(&mut self.record)?;
+        }
+        Ok(())
+    }
+
+    /// Moves to a new own stream before anything of the group is drafted; on failure the request
+    /// is answered with the stream as it is.
+    fn begin_streams(&mut self, shared: &Arc<Shared>, requests: &[Request]) {
+        for request in requests {
+            let Request::NewStream(reason, at_least, _) = request else { continue };
+            let known = self.tips.keys().filter(|stream| stream.node == shared.node);
+            let next = known.map(|stream| stream.number + 1).max().unwrap_or(0);
+            let number = next.max(self.own_number + 1).max(*at_least);
+            let stored = shared.update_store_row(|row| {
+                row.own_number = number;
+                row.opening = Some(*reason);
+            });
+            match stored {
+                Ok(()) => {
+                    self.own_number = number;
+                    shared.own_number.store(number, Ordering::Release);
+                    self.opening = Some(*reason);
+                }
+                Err(error) => shared.note_trouble(&error),
+            }
+        }
+    }
+}
+
+impl Answer {
+    fn give(self, result: &Result<()>, seen: &Arc<OffsetMap>) -> Option<Deferred> {
+        match self {
+            Answer::Append(completer, drafted) => {
+                let answer = drafted.and_then(|mut appended| {
+                    appended.seen = seen.clone();
+                    result.clone().map(|()| appended)
+                });
+                completer.complete_later(answer)
+            }
+            Answer::Store(completer, drafted) => {
+                completer.complete_later(drafted.and_then(|stored| result.clone().map(|()| stored)))
+            }
+            Answer::NewStream(completer, drafted) => completer.complete_later(drafted),
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! One commit before it is written: requests judged, lamports given, chains extended, heads signed.
+//!
+//! Not here: writing (`commit`). No I/O beyond looking up idempotency keys. Rule: a draft changes
+//! nothing until it is adopted, so a failed write forgets it. Begin with `Draft::append`.
+
+use super::body::{Body, KeyHash, Remembered};
+use super::commit::{AppendRequest, Committer};
+use super::shared::Shared;
+use super::state::range_bytes;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::cbor::Value;
+use crate::event::{
+    AppId, EventKind, EventRange, Header, Lamport, NewEvent, Offset, Payload, Record, SealRule,
+    StreamEnd, StreamId, TagSet,
+};
+use crate::log::options::{Appended, RangeStored};
+use std::collections::BTreeMap;
+
+/// Where a stream ends and how full its open block is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tip {
+    pub(crate) end: StreamEnd,
+    pub(crate) seal: SealRule,
+}
+
+/// A commit in the making.
+pub(crate) struct Draft<'a> {
+    shared: &'a Shared,
+    committer: &'a Committer,
+    pub(crate) body: Body,
+    /// Tips that moved.
+    pub(crate) tips: BTreeMap<StreamId, Tip>,
+    pub(crate) lamport: Lamport,
+    /// Memory that the events will take.
+    pub(crate) tail_bytes: usize,
+    /// True when an answer rests on a record that is written and not synced.
+    pub(crate) rests_on_unsynced: bool,
+    /// Own records since the last head.
+    own: Vec<Record>,
+}
+
+impl<'a> Draft<'a> {
+    pub(crate) fn new(shared: &'a Shared, committer: &'a Committer) -> Draft<'a> {
+        Draft {
+            shared,
+            committer,
+            body: Body::default(),
+            tips: BTreeMap::new(),
+            lamport: committer.lamport,
+            tail_bytes: 0,
+            rests_on_unsynced: false,
+            own: Vec::new(),
+        }
+    }
+
+    /// Adds an append to the own stream.
+    ///
+    /// # Errors
+    /// `conflict`: the key stands for other contents, or the stream has another number of events.
+    /// `limit_exceeded`: the lamports are used up.
+    pub(crate) fn append(&mut self, request: &AppendRequest) -> Result<Appended> {
+        if let Some((key, digest)) = &request.idempotency
+            && let Some(remembered) = self.remembered(key)?
+        {
+            return self.first_answer(&remembered, digest);
+        }
+        let own = self.committer.own_stream(self.shared);
+        let held = self.tip(&own).end.count;
+        if let Some(expected) = request.expected
+            && expected != held
+        {
+            let message = format!("the own stream has {held} events, not the expected {expected}");
+            return Err(Error::new(ErrorKind::Conflict, message).with_reason("expected"));
+        }
+        // One more for an opening record.
+        self.lamport.plus(request.events.len() as u64 + 1)?;
+        let time = (self.shared.options.clock)();
+        if let Some(reason) = self.committer.opening
+            && held == 0
+        {
+            let opening = self.opening_record(own, reason.name())?;
+            let app_id = AppId::parse("millpond").expect("plain ASCII");
+            self.push_own(own, EventKind::Opening, time, &app_id, &opening)?;
+        }
+        let first_offset = self.tip(&own).end.count;
+        let first_lamport = self.lamport.plus(1)?;
+        for event in &request.events {
+            self.push_own(own, EventKind::Application, time, &request.app_id, event)?;
+        }
+        let count = request.events.len() as u64;
+        if let Some((key, digest)) = request.idempotency {
+            let stream_number = own.number;
+            let remembered =
+                Remembered { digest, stream_number, first_offset, count, first_lamport, time };
+            self.body.remembered.push((key, remembered));
+        }
+        Ok(Appended {
+            stream: own,
+            first_offset: Offset::new(first_offset),
+            first_lamport,
+            count,
+            time,
+            replayed: false,
+            seen: Default::default(),
+        })
+    }
+
+    /// Adds a range that a peer sent.
+    ///
+    /// # Errors
+    /// `peer_misbehaved`: it does not continue what we hold, or is not what its author signed.
+    /// `forked`: its author signed something else than what we hold.
+    pub(crate) fn store(&mut self, range: &EventRange) -> Result<RangeStored> {
+        let stream = range.stream();
+        let own = self.committer.own_stream(self.shared);
+        let tip = self.tip(&stream);
+        let held = tip.end.count;
+        if range.head.count <= held {
+            if range.head.count == held && range.head.chain != tip.end.chain {
+                range.head.verify(&self.shared.swarm)?;
+                return Err(forked(&stream, held, "forked"));
+            }
+            self.rests_on_unsynced |= self.committer.has_unsynced();
+            return Ok(RangeStored { stream, count: held });
+        }
+        if stream.node == own.node && stream.number >= own.number {
+            range.head.verify(&self.shared.swarm)?;
+            return Err(forked(&stream, held, "grown_elsewhere"));
+        }
+        let mut range = range.clone();
+        let skip = held.saturating_sub(range.first) as usize;
+        range.records.drain(..skip.min(range.records.len()));
+        range.first += skip as u64;
+        if let Err(error) = range.verify(&self.shared.swarm, &tip.end) {
+            let signed = range.head.verify(&self.shared.swarm).is_ok();
+            let differs = error.reason() == Some("forged") && signed && skip > 0;
+            return Err(if differs { forked(&stream, held, "forked") } else { error });
+        }
+        let mut seal = tip.seal;
+        for (record, left) in range.records.iter().zip((0..range.records.len()).rev()) {
+            if seal.push(record.as_bytes().len()) && left > 0 {
+                let message = format!("a range of stream {stream} crosses the end of a block");
+                let error = Error::new(ErrorKind::PeerMisbehaved, message);
+                return Err(error.with_reason("malformed"));
+            }
+        }
+        let count = range.head.count;
+        self.lamport = self.lamport.max(range.head.lamport);
+        self.tips.insert(stream, Tip { end: StreamEnd::from(&range.head), seal });
+        self.tail_bytes += range_bytes(&range);
+        self.body.ranges.push(range);
+        Ok(RangeStored { stream, count })
+    }
+
+    /// The stream that appends go to.
+    pub(crate) fn own_stream(&self) -> StreamId {
+        self.committer.own_stream(self.shared)
+    }
+
+    /// Signs what is not signed yet; the body is then whole.
+    pub(crate) fn finish(&mut self) {
+        self.sign_own();
+    }
+
+    fn push_own(
+        &mut self,
+        own: StreamId,
+        kind: EventKind,
+        time: crate::event::WallTime,
+        app_id: &AppId,
+        event: &NewEvent,
+    ) -> Result<()> {
+        let mut tip = self.tip(&own);
+        self.lamport = self.lamport.plus(1)?;
+        let (lamport, app_id, tags) = (self.lamport, app_id.clone(), event.tags.clone());
+        let record = Record::encode(&Header { kind, lamport, time, app_id, tags }, &event.payload);
+        let chain = tip.end.chain.extend(&record.leaf());
+        tip.end = StreamEnd { count: tip.end.count + 1, chain, lamport };
+        let sealed = tip.seal.push(record.as_bytes().len());
+        self.own.push(record);
+        self.tips.insert(own, tip);
+        if sealed {
+            self.sign_own();
+        }
+        Ok(())
+    }
+
+    fn sign_own(&mut self) {
+        if self.own.is_empty() {
+            return;
+        }
+        let own = self.committer.own_stream(self.shared);
+        let end = self.tips[&own].end;
+        let key = &self.shared.node_key;
+        let head = key.sign_head(&self.shared.swarm, own.number, end.count, end.lamport, end.chain);
+        let records = std::mem::take(&mut self.own);
+        let range = EventRange { first: end.count - records.len() as u64, records, head };
+        self.tail_bytes += range_bytes(&range);
+        self.body.ranges.push(range);
+    }
+
+    /// Names the stream that this one goes on from, and where that one ended as far as we know.
+    fn opening_record(&self, own: StreamId, reason: &str) -> Result<NewEvent> {
+        let previous = StreamId { number: own.number - 1, ..own };
+        let end = self.tip(&previous).end;
+        let integer = |value: u64| Value::Integer(value.into());
+        let payload = Value::map([
+            ("previous", integer(previous.number)),
+            ("count", integer(end.count)),
+            ("chain", Value::Bytes(end.chain.as_bytes().to_vec())),
+            ("reason", Value::Text(reason.to_owned())),
+        ]);
+        Ok(NewEvent { tags: TagSet::default(), payload: Payload::from_value(&payload)? })
+    }
+
+    fn tip(&self, stream: &StreamId) -> Tip {
+        let moved = self.tips.get(stream).or_else(|| self.committer.tips.get(stream));
+        moved.copied().unwrap_or_else(|| Tip {
+            end: StreamEnd::empty(&self.shared.swarm, stream),
+            seal: SealRule::new(),
+        })
+    }
+
+    fn remembered(&mut self, key: &KeyHash) -> Result<Option<Remembered>> {
+        let in_draft = self.body.remembered.iter().rev().find(|(own, _)| own == key);
+        if let Some((_, remembered)) = in_draft {
+            return Ok(Some(*remembered));
+        }
+        if let Some(remembered) = self.committer.remembered_unsynced(key) {
+            self.rests_on_unsynced = true;
+            return Ok(Some(remembered));
+        }
+        if let Some((remembered, _)) = self.shared.state().recent.get(key) {
+            return Ok(Some(*remembered));
+        }
+        self.shared.stored_idempotency(key)
+    }
+
+    fn first_answer(&self, remembered: &Remembered, digest: &[u8; 32]) -> Result<Appended> {
+        if remembered.digest != *digest {
+            let message = "the idempotency key was used before, for other contents";
+            return Err(Error::new(ErrorKind::Conflict, message).with_reason("idempotency_key"));
+        }
+        Ok(Appended {
+            stream: StreamId { node: self.shared.node, number: remembered.stream_number },
+            first_offset: Offset::new(remembered.first_offset),
+            first_lamport: remembered.first_lamport,
+            count: remembered.count,
+            time: remembered.time,
+            replayed: true,
+            seen: Default::default(),
+        })
+    }
+}
+
+fn forked(stream: &StreamId, held: u64, reason: &'static str) -> Error {
+    let message = format!(
+        "stream {stream} has another history elsewhere than the {held} events held here; \
+         a store was copied or restored"
+    );
+    Error::new(ErrorKind::Forked, message).with_reason(reason)
+}

@@ -1,0 +1,40 @@
+//! The durable log: a journal in front of LMDB.
+//!
+//! This is the rim: files, threads and clocks are allowed here, each file says which. Pure and
+//! without I/O: `segment`, `body`, `block`, `index`, `filter`, `run`, `store_row`.
+//! Begin with `open` for the life of a store, `commit` for a write, `read` for a read,
+//! `checkpoint` for what moves between journal and LMDB.
+
+mod block;
+mod body;
+mod check;
+mod checkpoint;
+mod commit;
+mod draft;
+mod file;
+mod filter;
+mod index;
+mod journal;
+mod lock;
+mod open;
+mod read;
+mod run;
+mod segment;
+mod shared;
+mod state;
+mod store_row;
+mod tables;
+
+pub(crate) use body::KeyHash;
+pub(crate) use commit::{AppendRequest, Helper, Request};
+pub(crate) use filter::Filter;
+pub(crate) use lock::{Identity, StoreLock, identify};
+pub(crate) use open::prepare_directory;
+pub(crate) use read::Step;
+pub(crate) use shared::{Shared, lock};
+pub use store_row::OpeningReason;
+
+#[cfg(test)]
+pub(crate) use file::{Operation, fault};
+#[cfg(test)]
+pub(crate) use store_row::raise_format_version;

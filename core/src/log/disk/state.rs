@@ -1,0 +1,167 @@
+//! What is durable, as readers see it: per stream its head and the tail that LMDB lacks.
+//!
+//! Not here: what is being committed (`commit`). Rule: nothing enters before it is durable, and the
+//! tail lets go of events only after LMDB holds them. Locks are held for moments.
+//! Begin with `State::apply`.
+
+use super::body::{Body, KeyHash, Remembered};
+use super::run::Run;
+use crate::event::{EventRange, Lamport, OffsetMap, SealRule, SignedHead, StreamEnd, StreamId};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// Memory that a record costs beside its bytes, roughly.
+const RECORD_OVERHEAD_BYTES: usize = 96;
+
+/// Everything durable.
+pub(crate) struct State {
+    pub(crate) streams: BTreeMap<StreamId, StreamState>,
+    pub(crate) durable: Arc<OffsetMap>,
+    /// The largest lamport of all events.
+    pub(crate) lamport: Lamport,
+    /// The last journal record that is in here.
+    pub(crate) index: u64,
+    pub(crate) tail_bytes: usize,
+    /// Idempotency keys that LMDB lacks, each with its journal record.
+    pub(crate) recent: BTreeMap<KeyHash, (Remembered, u64)>,
+}
+
+/// One stream.
+#[derive(Clone)]
+pub(crate) struct StreamState {
+    /// The latest head; its count is what is durable.
+    pub(crate) head: SignedHead,
+    /// Where the open block stands at the end.
+    pub(crate) seal: SealRule,
+    /// What LMDB holds: number of events.
+    pub(crate) stored: u64,
+    /// The events from `stored` on.
+    pub(crate) runs: VecDeque<Arc<Run>>,
+    /// Heads at ends of blocks that LMDB lacks, by count.
+    pub(crate) seals: BTreeMap<u64, SignedHead>,
+}
+
+impl State {
+    /// Nothing held yet; journal records up to `index` are in LMDB.
+    pub(crate) fn new(index: u64) -> State {
+        State {
+            streams: BTreeMap::new(),
+            durable: Arc::default(),
+            lamport: Lamport::ZERO,
+            index,
+            tail_bytes: 0,
+            recent: BTreeMap::new(),
+        }
+    }
+
+    /// Adds what one journal record says, now that it is durable.
+    pub(crate) fn apply(&mut self, index: u64, body: &Body) {
+        assert!(index > self.index, "journal records are applied in order");
+        self.index = index;
+        for range in &body.ranges {
+            self.lamport = self.lamport.max(range.head.lamport);
+            self.tail_bytes += range_bytes(range);
+            let stream = range.stream();
+            Arc::make_mut(&mut self.durable).raise(stream, range.head.count);
+            match self.streams.get_mut(&stream) {
+                Some(state) => state.extend(range),
+                None => {
+                    self.streams.insert(stream, StreamState::begin(range));
+                }
+            }
+        }
+        for (key, remembered) in &body.remembered {
+            self.recent.insert(*key, (*remembered, index));
+        }
+    }
+
+    /// Adds a stream as LMDB holds it, while opening.
+    pub(crate) fn load(&mut self, head: SignedHead, seal: SealRule) {
+        let stream = head.stream;
+        self.lamport = self.lamport.max(head.lamport);
+        Arc::make_mut(&mut self.durable).raise(stream, head.count);
+        let stored = head.count;
+        let runs = VecDeque::new();
+        let state = StreamState { head, seal, stored, runs, seals: BTreeMap::new() };
+        self.streams.insert(stream, state);
+    }
+
+    /// Lets go of what LMDB now holds: of `stream` the first `count` events.
+    pub(crate) fn release(&mut self, stream: &StreamId, count: u64) {
+        let state = self.streams.get_mut(stream).expect("a stream is never forgotten");
+        assert!(count >= state.stored && count <= state.head.count, "checkpoints move forward");
+        state.stored = count;
+        state.seals.retain(|sealed, _| *sealed > count);
+        while let Some(run) = state.runs.front_mut() {
+            let before = run.bytes + run.records.len() * RECORD_OVERHEAD_BYTES;
+            if run.end() <= count {
+                state.runs.pop_front();
+                self.tail_bytes -= before;
+                continue;
+            }
+            if run.first < count {
+                let run = Arc::make_mut(run);
+                run.drop_before(count);
+                let after = run.bytes + run.records.len() * RECORD_OVERHEAD_BYTES;
+                self.tail_bytes -= before - after;
+            }
+            break;
+        }
+    }
+}
+
+impl StreamState {
+    fn begin(range: &EventRange) -> StreamState {
+        assert_eq!(range.first, 0, "a new stream begins at its first event");
+        let mut state = StreamState {
+            head: range.head.clone(),
+            seal: SealRule::new(),
+            stored: 0,
+            runs: VecDeque::new(),
+            seals: BTreeMap::new(),
+        };
+        state.push(range);
+        state
+    }
+
+    fn extend(&mut self, range: &EventRange) {
+        assert_eq!(range.first, self.head.count, "a stream has no gaps");
+        self.head = range.head.clone();
+        self.push(range);
+    }
+
+    fn push(&mut self, range: &EventRange) {
+        let mut sealed = false;
+        for record in &range.records {
+            assert!(!sealed, "a range ends where a block ends");
+            sealed = self.seal.push(record.as_bytes().len());
+        }
+        if sealed {
+            self.seals.insert(range.head.count, range.head.clone());
+        }
+        match self.runs.back_mut().filter(|run| !run.sealed) {
+            Some(run) => Arc::make_mut(run).extend(&range.records, sealed),
+            None => {
+                let run = Run::new(range.first, range.records.clone(), sealed);
+                self.runs.push_back(Arc::new(run));
+            }
+        }
+    }
+
+    /// Where the next event goes.
+    pub(crate) fn end(&self) -> StreamEnd {
+        StreamEnd::from(&self.head)
+    }
+
+    /// The run in memory that holds `offset`, if it is in memory.
+    pub(crate) fn run_at(&self, offset: u64) -> Option<&Arc<Run>> {
+        let index = self.runs.partition_point(|run| run.end() <= offset);
+        self.runs.get(index).filter(|run| run.first <= offset)
+    }
+}
+
+/// What a range costs in memory.
+pub(crate) fn range_bytes(range: &EventRange) -> usize {
+    let bytes: usize = range.records.iter().map(|record| record.as_bytes().len()).sum();
+    bytes + range.records.len() * RECORD_OVERHEAD_BYTES
+}

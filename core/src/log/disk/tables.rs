@@ -1,0 +1,213 @@
+//! LMDB behind short transactions: the tables of a store and the growth of their map.
+//!
+//! Not here: what the values mean (`block`, `store_row`, `checkpoint`). Rule: plain synchronous
+//! LMDB, none of its fast flags; no transaction leaves this file, so none crosses user code; the map
+//! grows only while no transaction lives. Source: docs/format.md, "Tables".
+
+use super::file::failed;
+use crate::error::{Error, ErrorKind, Result};
+use heed::types::Bytes;
+use heed::{Env, EnvOpenOptions, MdbError, RoTxn, RwTxn, WithoutTls};
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
+
+/// Smallest map; it doubles whenever it is full.
+const MAP_BYTES_MIN: usize = 64 << 20;
+/// Most read transactions at once, of all threads.
+const READERS_MAX: u32 = 1024;
+/// Name of LMDB's file in the directory of the store.
+pub(crate) const DATA_NAME: &str = "data.mdb";
+
+/// One table: byte strings by byte string.
+pub(crate) type Table = heed::Database<'static, Bytes, Bytes>;
+
+/// The tables, open.
+pub(crate) struct Opened {
+    env: Env<WithoutTls>,
+    pub(crate) blocks: Table,
+    pub(crate) index: Table,
+    pub(crate) heads: Table,
+    pub(crate) streams: Table,
+    pub(crate) idempotency: Table,
+    pub(crate) idempotency_order: Table,
+    pub(crate) settings: Table,
+}
+
+/// LMDB with its lock: readers share it, growing and closing need it alone.
+pub(crate) struct Tables {
+    opened: RwLock<Option<Opened>>,
+    path: PathBuf,
+}
+
+/// What goes wrong inside a transaction: LMDB's trouble or ours.
+pub(crate) enum TableError {
+    Lmdb(heed::Error),
+    Ours(Error),
+}
+
+impl From<heed::Error> for TableError {
+    fn from(error: heed::Error) -> TableError {
+        TableError::Lmdb(error)
+    }
+}
+
+impl From<Error> for TableError {
+    fn from(error: Error) -> TableError {
+        TableError::Ours(error)
+    }
+}
+
+/// A result inside a transaction.
+pub(crate) type TableResult<T> = std::result::Result<T, TableError>;
+
+impl Tables {
+    /// Opens or creates the tables in `directory`, of which this process holds the lock.
+    ///
+    /// # Errors
+    /// `corrupt`: the file is not LMDB's. `storage_full`, `storage_failed`: as they say.
+    pub(crate) fn open(directory: &Path) -> Result<Tables> {
+        let path = directory.join(DATA_NAME);
+        let file_bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len() as usize);
+        let map_bytes = (file_bytes * 2).max(MAP_BYTES_MIN).next_multiple_of(MAP_BYTES_MIN);
+        let mut options = EnvOpenOptions::new().read_txn_without_tls();
+        options.map_size(map_bytes).max_readers(READERS_MAX).max_dbs(16);
+        // SAFETY: LMDB maps the file; it must not be changed behind its back. The lock file of the
+        // store is held by us, and within the process the registry opens each directory once.
+        let opened = unsafe { options.open(directory) }
+            .map_err(TableError::from)
+            .and_then(|env| refuse_truncated(&path, &env).map(|()| env))
+            .and_then(Opened::create)
+            .map_err(|error| explain(&path, error))?;
+        Ok(Tables { opened: RwLock::new(Some(opened)), path })
+    }
+
+    /// Runs `work` in a read transaction. It must be short: no waiting, no user code.
+    pub(crate) fn read<T>(
+        &self,
+        work: impl FnOnce(&Opened, &RoTxn<'_>) -> TableResult<T>,
+    ) -> Result<T> {
+        let guard = self.opened.read().unwrap_or_else(PoisonError::into_inner);
+        let opened = guard.as_ref().ok_or_else(closed)?;
+        let run = || -> TableResult<T> {
+            let transaction = opened.env.read_txn()?;
+            work(opened, &transaction)
+        };
+        run().map_err(|error| explain(&self.path, error))
+    }
+
+    /// Runs `work` in a write transaction and commits it durably; runs it again with a larger map
+    /// when the map was full.
+    pub(crate) fn write<T>(
+        &self,
+        mut work: impl FnMut(&Opened, &mut RwTxn<'_>) -> TableResult<T>,
+    ) -> Result<T> {
+        loop {
+            match self.try_write(&mut work)? {
+                Ok(value) => return Ok(value),
+                Err(TableError::Lmdb(heed::Error::Mdb(MdbError::MapFull))) => self.grow()?,
+                Err(error) => return Err(explain(&self.path, error)),
+            }
+        }
+    }
+
+    /// Waits for running transactions and lets the file go. Later calls answer `closed`.
+    pub(crate) fn close(&self) {
+        self.opened.write().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// Bytes of the file.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        std::fs::metadata(&self.path).map_or(0, |metadata| metadata.len())
+    }
+
+    fn try_write<T>(
+        &self,
+        work: &mut impl FnMut(&Opened, &mut RwTxn<'_>) -> TableResult<T>,
+    ) -> Result<TableResult<T>> {
+        let guard = self.opened.read().unwrap_or_else(PoisonError::into_inner);
+        let opened = guard.as_ref().ok_or_else(closed)?;
+        let mut run = || -> TableResult<T> {
+            let mut transaction = opened.env.write_txn()?;
+            let value = work(opened, &mut transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        };
+        Ok(run())
+    }
+
+    fn grow(&self) -> Result<()> {
+        let guard = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        let opened = guard.as_ref().ok_or_else(closed)?;
+        let map_bytes = opened.env.info().map_size;
+        // SAFETY: transactions live only inside `read` and `try_write`, which hold the lock shared;
+        // we hold it alone, so none is active.
+        unsafe { opened.env.resize(map_bytes * 2) }
+            .map_err(|error| explain(&self.path, TableError::Lmdb(error)))
+    }
+}
+
+impl Opened {
+    fn create(env: Env<WithoutTls>) -> TableResult<Opened> {
+        let transaction = env.write_txn()?;
+        let tables = env.create_databases_and_commit(transaction, |opener, transaction| {
+            let mut create = |name: &str| {
+                let mut options = opener.database_options().types::<Bytes, Bytes>();
+                options.name(name).create(transaction)
+            };
+            Ok::<_, heed::Error>(heed::CommitOrAbort::<_, ()>::Commit([
+                create("blocks")?,
+                create("index")?,
+                create("heads")?,
+                create("streams")?,
+                create("idempotency")?,
+                create("idempotency_order")?,
+                create("settings")?,
+            ]))
+        })?;
+        let [blocks, index, heads, streams, idempotency, idempotency_order, settings] =
+            tables.unwrap_commit();
+        Ok(Opened { env, blocks, index, heads, streams, idempotency, idempotency_order, settings })
+    }
+}
+
+/// A file that ends before its last page would kill the process when that page is touched.
+fn refuse_truncated(path: &Path, env: &Env<WithoutTls>) -> TableResult<()> {
+    let page_bytes = u64::from(env.unnamed_database_stat().page_size);
+    let pages = env.info().last_page_number as u64 + 1;
+    let file_bytes = env.real_disk_size()?;
+    if pages * page_bytes <= file_bytes || file_bytes == 0 {
+        return Ok(());
+    }
+    let message = format!(
+        "{} has {file_bytes} bytes and should have {} at least; it was cut off",
+        path.display(),
+        pages * page_bytes
+    );
+    Err(Error::new(ErrorKind::Corrupt, message).with_reason("truncated").into())
+}
+
+fn explain(path: &Path, error: TableError) -> Error {
+    match error {
+        TableError::Ours(error) => error,
+        TableError::Lmdb(heed::Error::Io(error)) => failed("use", path, &error),
+        TableError::Lmdb(heed::Error::Mdb(error)) => {
+            let damaged = matches!(
+                error,
+                MdbError::Corrupted
+                    | MdbError::PageNotFound
+                    | MdbError::Invalid
+                    | MdbError::VersionMismatch
+                    | MdbError::Incompatible
+            );
+            let kind = if damaged { ErrorKind::Corrupt } else { ErrorKind::StorageFailed };
+            Error::new(kind, format!("{}: {error}", path.display()))
+        }
+        TableError::Lmdb(error) => {
+            Error::new(ErrorKind::StorageFailed, format!("{}: {error}", path.display()))
+        }
+    }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the log is closed")
+}

@@ -1,0 +1,326 @@
+//! The handle that applications and the driver hold.
+
+use super::cursor::Cursor;
+use super::disk::{AppendRequest, Helper, KeyHash, OpeningReason, Request, Shared, lock};
+use super::follow::Follower;
+use super::options::{
+    AppendOptions, Appended, CursorOptions, Durability, LogOptions, RangeStored, invalid,
+};
+use super::registry::{self, Handle};
+use super::status::LogStatus;
+use super::watch::Watch;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, IDEMPOTENCY_KEY_BYTES_MAX};
+use crate::event::{
+    Chain, EventRange, NewEvent, NodeId, NodeKey, OffsetMap, SignedHead, StreamId, SwarmId,
+};
+use crate::pending::{Pending, pending};
+use crate::query::Query;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// An open log. Clones are the same log; when the last one is dropped it closes.
+///
+/// All calls may be made from any thread. In a forked child each answers `forked_process`; after
+/// `close` each answers `closed`.
+#[derive(Clone)]
+pub struct Log {
+    handle: Arc<Handle>,
+}
+
+impl Log {
+    /// Opens the store in `options.path`, or makes it. A store that this process has open already
+    /// is the same log again.
+    ///
+    /// Costs time for the streams held and for the events since the last checkpoint.
+    ///
+    /// # Errors
+    /// `store_locked`: another process has it. `format_too_new`: a later version wrote it.
+    /// `invalid_argument`: it is of another swarm or node, or on a network file system. `corrupt`:
+    /// durable records are not readable. `storage_full`, `storage_failed`: as they say.
+    pub fn open(options: LogOptions) -> Result<Log> {
+        Ok(Log { handle: registry::open(options)? })
+    }
+
+    /// The node that writes here.
+    pub fn node_id(&self) -> NodeId {
+        self.shared().node
+    }
+
+    /// The key of that node.
+    pub fn node_key(&self) -> &NodeKey {
+        &self.shared().node_key
+    }
+
+    /// The swarm whose events are held.
+    pub fn swarm_id(&self) -> SwarmId {
+        self.shared().swarm
+    }
+
+    /// The stream that appends go to.
+    pub fn own_stream(&self) -> StreamId {
+        let number = self.shared().own_number.load(Ordering::Acquire);
+        StreamId { node: self.node_id(), number }
+    }
+
+    /// Appends 1 to `BATCH_EVENTS_MAX` events of at most `BATCH_BYTES_MAX` bytes to the own stream,
+    /// all or none, and answers when they are as durable as `options` ask.
+    ///
+    /// Returns at once unless more bytes wait for the disk than `tail_bytes_max`.
+    ///
+    /// # Errors
+    /// In the answer. `invalid_argument`, `limit_exceeded`: nothing was appended. `conflict`: see
+    /// [`AppendOptions`]. `storage_full`: nothing was appended; try again when there is room.
+    /// `storage_failed`: not acknowledged and not visible; a crash right now may still bring the
+    /// events back, so retry with an idempotency key. `closed`, `forked_process`.
+    pub fn append(&self, events: Vec<NewEvent>, options: AppendOptions) -> Pending<Appended> {
+        match self.checked(events, options) {
+            Ok(request) => self.submit(|completer| Request::Append(request, completer)),
+            Err(error) => Pending::ready(Err(error)),
+        }
+    }
+
+    /// Stores consecutive events of another node's stream, which must continue what is held; what
+    /// is held already is skipped. Answers when they are durable.
+    ///
+    /// # Errors
+    /// In the answer. `peer_misbehaved`, reason `gap`, `forged`, `lamport_order` or `malformed`.
+    /// `forked`: the stream's node signed something else than what is held, reason `forked`, or the
+    /// own stream has grown elsewhere, reason `grown_elsewhere` (see [`Log::begin_stream`]).
+    /// Storage errors as for [`Log::append`].
+    pub fn append_range(&self, range: EventRange) -> Pending<RangeStored> {
+        match self.shared().check_open() {
+            Ok(()) => self.submit(|completer| Request::Store(range, completer)),
+            Err(error) => Pending::ready(Err(error)),
+        }
+    }
+
+    /// Goes on in the next own stream, with a number of at least `at_least`; the old one can then be
+    /// fetched back from peers. It begins with an opening record, written with the next append.
+    ///
+    /// # Errors
+    /// In the answer: as for [`Log::append`].
+    pub fn begin_stream(&self, reason: OpeningReason, at_least: u64) -> Pending<StreamId> {
+        match self.shared().check_open() {
+            Ok(()) => self.submit(|completer| Request::NewStream(reason, at_least, completer)),
+            Err(error) => Pending::ready(Err(error)),
+        }
+    }
+
+    /// Leaves the own stream, which was found to have grown elsewhere up to number `number`, and
+    /// goes on in one above it. Blocks for two syncs.
+    ///
+    /// # Errors
+    /// As for [`Log::append`].
+    pub fn leave_own_stream(&self, number: u64) -> Result<()> {
+        if self.own_stream().number > number {
+            return Ok(());
+        }
+        let next = number.saturating_add(1);
+        self.begin_stream(OpeningReason::GrownElsewhere, next).wait().map(drop)
+    }
+
+    /// How far each stream is held durably.
+    ///
+    /// # Errors
+    /// `closed`, `forked_process`.
+    pub fn durable_map(&self) -> Result<Arc<OffsetMap>> {
+        self.shared().check_open()?;
+        Ok(self.shared().state().durable.clone())
+    }
+
+    /// Calls `hook` with the latest heads of the streams that grew, each time some did, when they
+    /// are durable and visible and before the appends are answered. It must be quick and must not
+    /// call the log. It is kept until the log closes.
+    pub fn on_durable(&self, hook: Arc<dyn Fn(&[SignedHead]) + Send + Sync>) {
+        lock(&self.shared().hooks).push(hook);
+    }
+
+    /// Refuses a process forked from the one that opened the log.
+    ///
+    /// # Errors
+    /// `forked_process`.
+    pub fn check_process(&self) -> Result<()> {
+        self.shared().check_process()
+    }
+
+    /// The chain after the first `count` events of a stream; `None` when fewer are held.
+    ///
+    /// # Errors
+    /// `corrupt`: the block is damaged. `closed`, `forked_process`, `storage_failed`.
+    pub fn chain_at(&self, stream: &StreamId, count: u64) -> Result<Option<Chain>> {
+        self.shared().check_open()?;
+        self.shared().chain_at(stream, count)
+    }
+
+    /// The latest head of a stream.
+    pub fn head(&self, stream: &StreamId) -> Option<SignedHead> {
+        self.shared().state().streams.get(stream).map(|held| held.head.clone())
+    }
+
+    /// The latest head of each stream, by stream id.
+    pub fn heads(&self) -> Vec<SignedHead> {
+        self.shared().state().streams.values().map(|held| held.head.clone()).collect()
+    }
+
+    /// Events of `stream` from `from` to the end of their block or the latest head, whichever comes
+    /// first; at most `BLOCK_EVENTS_MAX` of them. `None` when no such event is held.
+    ///
+    /// # Errors
+    /// `corrupt`: the block is damaged. `closed`, `forked_process`, `storage_failed`.
+    pub fn read_range(&self, stream: &StreamId, from: u64) -> Result<Option<EventRange>> {
+        self.shared().check_open()?;
+        self.shared().read_range(stream, from)
+    }
+
+    /// Walks over the events that `query` selects.
+    ///
+    /// # Errors
+    /// `not_yet_visible`: `options.upper` names events that are not held. `closed`,
+    /// `forked_process`.
+    pub fn cursor(&self, query: &Query, options: CursorOptions) -> Result<Cursor> {
+        self.shared().check_open()?;
+        Cursor::open(self.handle.clone(), query, options)
+    }
+
+    /// Follows the events that `query` selects, from those counts on, in order of arrival.
+    ///
+    /// # Errors
+    /// `closed`, `forked_process`.
+    pub fn subscribe(&self, query: &Query, from: OffsetMap) -> Result<Follower> {
+        self.shared().check_open()?;
+        Ok(Follower::open(self.handle.clone(), query, from))
+    }
+
+    /// Wakes when `durable_map` grows or the log closes.
+    pub fn watch(&self) -> Watch {
+        Watch::new(self.shared().signal.clone())
+    }
+
+    /// Sizes and troubles.
+    ///
+    /// # Errors
+    /// `closed`, `forked_process`.
+    pub fn status(&self) -> Result<LogStatus> {
+        self.shared().check_open()?;
+        Ok(LogStatus::of(self.shared()))
+    }
+
+    /// Verifies everything: checksums, chains, heads, blocks and their indexes.
+    ///
+    /// Reads the whole log. Costs about what receiving it costs.
+    ///
+    /// # Errors
+    /// `corrupt`: the first thing that does not hold. `closed`, `forked_process`.
+    pub fn check(&self) -> Result<()> {
+        self.shared().check_open()?;
+        self.shared().check_all()
+    }
+
+    /// Moves everything durable from the journal to the tables now.
+    ///
+    /// # Errors
+    /// `storage_full`, `storage_failed`: the journal keeps the events. `closed`, `forked_process`.
+    pub fn checkpoint_now(&self) -> Result<()> {
+        self.shared().check_open()?;
+        // A checkpoint under way may have begun before the latest events.
+        let shared = self.shared();
+        let under_way = shared.request_checkpoint();
+        shared.wait_for_checkpoint(under_way)?;
+        if shared.state().tail_bytes == 0 {
+            return Ok(());
+        }
+        let next = shared.request_checkpoint();
+        shared.wait_for_checkpoint(next)
+    }
+
+    /// Finishes what is queued and lets the store go. May be called again, from any thread.
+    ///
+    /// # Errors
+    /// `timeout`: it was not done in time; it goes on, and another call waits again.
+    /// `forked_process`.
+    pub fn close(&self, timeout: Duration) -> Result<()> {
+        self.handle.close(timeout)
+    }
+
+    /// True in a process forked from the one that opened the log.
+    pub fn is_forked(&self) -> bool {
+        self.shared().is_forked()
+    }
+
+    /// True when both are the same log.
+    pub fn is_same(&self, other: &Log) -> bool {
+        Arc::ptr_eq(&self.handle, &other.handle)
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.handle.shared
+    }
+
+    fn submit<T>(
+        &self,
+        request: impl FnOnce(crate::pending::Completer<T>) -> Request,
+    ) -> Pending<T> {
+        let (completer, answer) = pending(Some(Arc::new(Helper(self.shared().clone()))));
+        match self.shared().submit(request(completer)) {
+            Ok(()) => answer,
+            Err(error) => Pending::ready(Err(error)),
+        }
+    }
+
+    fn checked(&self, events: Vec<NewEvent>, options: AppendOptions) -> Result<AppendRequest> {
+        self.shared().check_open()?;
+        if events.is_empty() {
+            return invalid("an append takes at least one event");
+        }
+        let bytes: usize = events.iter().map(event_bytes).sum();
+        if events.len() > BATCH_EVENTS_MAX || bytes > BATCH_BYTES_MAX {
+            let message = format!(
+                "an append has {} events and {bytes} bytes; the limits are {BATCH_EVENTS_MAX} and \
+                 {BATCH_BYTES_MAX}",
+                events.len()
+            );
+            return Err(Error::new(ErrorKind::LimitExceeded, message));
+        }
+        let idempotency = match &options.idempotency_key {
+            Some(key) if key.is_empty() || key.len() > IDEMPOTENCY_KEY_BYTES_MAX => {
+                return invalid(format!(
+                    "an idempotency key has 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes, not {}",
+                    key.len()
+                ));
+            }
+            Some(key) => Some((*blake3::hash(key).as_bytes(), digest(&events, &options))),
+            None => None,
+        };
+        Ok(AppendRequest {
+            events,
+            app_id: options.app_id,
+            power: options.durability == Durability::Power,
+            idempotency,
+            expected: options.expected,
+            bytes,
+        })
+    }
+}
+
+fn event_bytes(event: &NewEvent) -> usize {
+    let tags: usize = event.tags.iter().map(|tag| tag.as_str().len() + 2).sum();
+    event.payload.as_bytes().len() + tags
+}
+
+/// What two appends with the same key must have in common: app id, tags and payloads.
+fn digest(events: &[NewEvent], options: &AppendOptions) -> KeyHash {
+    let mut hasher = blake3::Hasher::new();
+    let mut counted = |bytes: &[u8]| {
+        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    counted(options.app_id.as_str().as_bytes());
+    for event in events {
+        counted(&(event.tags.len() as u64).to_le_bytes());
+        event.tags.iter().for_each(|tag| counted(tag.as_str().as_bytes()));
+        counted(event.payload.as_bytes());
+    }
+    *hasher.finalize().as_bytes()
+}

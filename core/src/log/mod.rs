@@ -1,0 +1,31 @@
+//! The log: all streams a node holds, durable, checked, and readable in one order.
+//!
+//! Not here: peers (`sync`), what a query means (`query`), what an event is (`event`).
+//! Rule: nothing is visible, acknowledged or announced before it is durable (an append with
+//! `Durability::Process` is acknowledged earlier, and nothing else).
+//! Begin with [`Log::open`], [`Log::append`], [`Log::cursor`] and [`Log::subscribe`].
+//! Bytes on disk: docs/format.md.
+
+mod cursor;
+mod disk;
+mod follow;
+#[allow(clippy::module_inception)] // One public type per file, named after it.
+mod log;
+mod options;
+mod registry;
+mod source;
+mod status;
+mod watch;
+
+pub use cursor::Cursor;
+pub use disk::OpeningReason;
+pub use follow::{Batch, Follower};
+pub use log::Log;
+pub use options::{
+    AppendOptions, Appended, CursorOptions, Durability, LogOptions, RangeStored, Receipt,
+};
+pub use status::{Damage, LogStatus};
+pub use watch::Watch;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,269 @@
+use super::*;
+use crate::error::ErrorKind;
+use crate::event::EventKind;
+use std::fs;
+use std::path::PathBuf;
+
+fn journal(path: &Path, which: &str) -> PathBuf {
+    path.join(format!("journal-{which}"))
+}
+
+fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = fs::read(path).unwrap();
+    change(&mut bytes);
+    // In place: the file keeps its inode.
+    use std::os::unix::fs::FileExt;
+    fs::OpenOptions::new().write(true).open(path).unwrap().write_all_at(&bytes, 0).unwrap();
+}
+
+/// Byte positions at which journal records begin.
+fn records(bytes: &[u8]) -> Vec<usize> {
+    (0..bytes.len()).step_by(8).filter(|at| bytes[*at..].starts_with(b"mpj0")).collect()
+}
+
+#[test]
+fn a_killed_store_replays_its_journal_also_the_idempotency_keys() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(directory.path());
+    append(&log, events(0..1500));
+    log.checkpoint_now().unwrap();
+    let keyed = AppendOptions { idempotency_key: Some(vec![1]), ..as_app() };
+    let first = log.append(events(1500..1700), keyed.clone()).wait().unwrap();
+    append(&log, events(1700..3000));
+    let before = query_all(&log, "FROM allEvents", Order::Ascending);
+    abandon(log);
+    let log = open(directory.path());
+    assert_eq!(query_all(&log, "FROM allEvents", Order::Ascending), before);
+    assert_eq!(log.own_stream().number, 0);
+    log.check().unwrap();
+    let again = log.append(events(1500..1700), keyed).wait().unwrap();
+    assert_eq!(again.first_offset, first.first_offset);
+    append(&log, events(3000..3001));
+    log.check().unwrap();
+}
+
+#[test]
+fn segments_are_recycled_and_kills_at_any_point_lose_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let small = || {
+        let mut options = options(directory.path(), 1);
+        options.segment_bytes = 64 << 10;
+        options
+    };
+    let mut count = 0;
+    for round in 0..12 {
+        let log = Log::open(small()).unwrap();
+        assert_eq!(log.durable_map().unwrap().total(), u128::from(count), "round {round}");
+        for step in 0..(20 + round * 3) {
+            append(&log, events(0..10 + step));
+            count += 10 + step;
+        }
+        log.check().unwrap();
+        abandon(log);
+    }
+    for which in ["a", "b"] {
+        let bytes = fs::metadata(journal(directory.path(), which)).unwrap().len();
+        assert!(bytes <= (64 << 10) + (2 << 20), "{bytes}");
+    }
+    let log = Log::open(small()).unwrap();
+    log.check().unwrap();
+    let texts = query_all(&log, "FROM allEvents", Order::Ascending);
+    assert_eq!(texts.len() as u64, count);
+}
+
+#[test]
+fn an_append_larger_than_a_segment_fits() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut options = options(directory.path(), 1);
+    options.segment_bytes = 64 << 10;
+    let log = Log::open(options).unwrap();
+    for _ in 0..3 {
+        append(&log, events(0..9000));
+        append(&log, events(0..3));
+    }
+    log.check().unwrap();
+    abandon(log);
+    assert_eq!(open(directory.path()).durable_map().unwrap().total(), 27009);
+}
+
+#[test]
+fn a_torn_tail_is_cut_and_the_own_stream_goes_on_under_the_next_number() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(directory.path());
+    for step in 0..5 {
+        append(&log, events(step..step + 1));
+    }
+    let old = log.own_stream();
+    abandon(log);
+    change(&journal(directory.path(), "a"), |bytes| {
+        let last = *records(bytes).last().unwrap();
+        bytes[last + 60] ^= 1;
+    });
+    let log = open(directory.path());
+    assert_eq!(log.durable_map().unwrap().count(&old), 4);
+    let appended = append(&log, events(7..8));
+    assert_eq!(appended.stream.number, 1);
+    assert_eq!(appended.first_offset.value(), 1, "the opening record comes first");
+    let opening = log.read_range(&appended.stream, 0).unwrap().unwrap();
+    assert_eq!(opening.records[0].kind(), EventKind::Opening);
+    let payload = opening.records[0].payload().to_value().unwrap();
+    let Value::Map(payload) = payload else { panic!("a map") };
+    assert_eq!(payload["reason"], Value::Text("journal_cut".into()));
+    assert_eq!(payload["count"], Value::Integer(4u64.into()));
+    let texts = texts(&query_all(&log, "FROM allEvents", Order::Ascending));
+    assert_eq!(texts, ["grain 0", "grain 1", "grain 2", "grain 3", "grain 7"]);
+    abandon(log);
+    let log = open(directory.path());
+    assert_eq!((log.own_stream().number, log.durable_map().unwrap().total()), (1, 6));
+    log.check().unwrap();
+}
+
+#[test]
+fn a_damaged_record_that_was_durable_is_corruption_and_says_where() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(directory.path());
+    for step in 0..5 {
+        append(&log, events(step..step + 1));
+    }
+    abandon(log);
+    let path = journal(directory.path(), "a");
+    let mut place = 0;
+    change(&path, |bytes| {
+        place = records(bytes)[2];
+        bytes[place + 50] ^= 1;
+    });
+    let error = Log::open(options(directory.path(), 1)).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.message().contains("journal-a"), "{error}");
+    assert_eq!(error.position(), Some(place), "{error}");
+    change(&path, |bytes| bytes[place + 50] ^= 1);
+    assert_eq!(open(directory.path()).durable_map().unwrap().total(), 5);
+}
+
+#[test]
+fn a_copied_store_goes_on_under_the_next_number_and_the_original_does_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let (original, copy) = (directory.path().join("original"), directory.path().join("copy"));
+    let log = open(&original);
+    append(&log, events(0..3));
+    close(log);
+    fs::create_dir(&copy).unwrap();
+    for name in ["data.mdb", "journal-a", "journal-b"] {
+        fs::copy(original.join(name), copy.join(name)).unwrap();
+    }
+    let copied = open(&copy);
+    let appended = append(&copied, events(3..4));
+    assert_eq!(appended.stream.number, 1);
+    assert_eq!(texts(&query_all(&copied, "FROM allEvents", Order::Ascending)).len(), 4);
+    let original = open(&original);
+    assert_eq!(append(&original, events(3..4)).stream.number, 0);
+    // The copy's stream is ours too, and unknown here: the driver is told to go on above it.
+    let range = copied.read_range(&appended.stream, 0).unwrap().unwrap();
+    let error = original.append_range(range.clone()).wait().unwrap_err();
+    assert_eq!((error.kind(), error.reason()), (ErrorKind::Forked, Some("grown_elsewhere")));
+    let next = original.begin_stream(crate::log::OpeningReason::GrownElsewhere, 2);
+    assert_eq!(next.wait().unwrap().number, 2);
+    original.append_range(range).wait().unwrap();
+    assert_eq!(append(&original, events(4..5)).stream.number, 2);
+    original.check().unwrap();
+}
+
+#[test]
+fn a_flipped_bit_in_a_stored_block_is_reported_and_the_rest_stays_readable() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(directory.path());
+    append(&log, events(0..4000));
+    close(log);
+    let path = directory.path().join("data.mdb");
+    let frame = [0x28, 0xb5, 0x2f, 0xfd];
+    change(&path, |bytes| {
+        let frames: Vec<usize> =
+            (0..bytes.len() - 4).filter(|at| bytes[*at..*at + 4] == frame).collect();
+        bytes[frames[1] + 100] ^= 4;
+    });
+    let log = open(directory.path());
+    assert_eq!(log.check().unwrap_err().kind(), ErrorKind::Corrupt);
+    let mut cursor = log.cursor(&Query::all(), CursorOptions::default()).unwrap();
+    let mut read = 0;
+    let error = loop {
+        match cursor.next_batch(100) {
+            Ok(batch) => read += batch.len(),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.message().contains(&log.own_stream().to_string()), "{error}");
+    assert!(read < 4000 && read % 1024 == 0, "{read}");
+    assert_eq!(log.status().unwrap().damages.len(), 1);
+    let lower = [(log.own_stream(), 3072)].into_iter().collect();
+    let options = CursorOptions { lower, ..CursorOptions::default() };
+    let mut rest = log.cursor(&Query::all(), options).unwrap();
+    assert!(rest.next_batch(1000).is_ok_and(|batch| batch.len() == 928) || read == 3072);
+    append(&log, events(0..1));
+}
+
+#[test]
+fn a_later_format_is_refused_and_says_so() {
+    use crate::log::disk::raise_format_version;
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(directory.path());
+    raise_format_version(log.shared());
+    abandon(log);
+    let error = Log::open(options(directory.path(), 1)).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::FormatTooNew, "{error}");
+}
+
+#[test]
+fn a_store_in_use_elsewhere_is_refused_and_names_the_process() {
+    let directory = tempfile::tempdir().unwrap();
+    // Another opener of the lock file, as another process would be.
+    let other = fs::File::create(directory.path().join("store.lock")).unwrap();
+    fs::write(directory.path().join("store.lock"), "4711\n").unwrap();
+    other.lock().unwrap();
+    let error = Log::open(options(directory.path(), 1)).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::StoreLocked);
+    assert!(error.message().contains("4711"), "{error}");
+    drop(other);
+    append(&open(directory.path()), events(0..1));
+}
+
+#[test]
+fn publishers_wait_for_room_and_lose_nothing_when_everything_is_small() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut small = options(directory.path(), 1);
+    small.segment_bytes = 64 << 10;
+    small.tail_bytes_max = 100 << 10;
+    let log = Log::open(small).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..40 {
+                    append(&log, events(0..100));
+                    assert!(log.status().unwrap().tail_bytes < 300 << 10);
+                }
+            });
+        }
+    });
+    assert_eq!(log.durable_map().unwrap().total(), 16_000);
+    log.check().unwrap();
+}
+
+#[test]
+fn a_truncated_or_missing_table_file_is_corruption_and_not_a_dead_process() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(directory.path());
+    append(&log, events(0..5000));
+    log.checkpoint_now().unwrap();
+    append(&log, events(0..5));
+    abandon(log);
+    let path = directory.path().join("data.mdb");
+    let whole = fs::read(&path).unwrap();
+    for pages in [0, 1, 2, 3, 7, whole.len() / 4096 - 1] {
+        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(pages as u64 * 4096).unwrap();
+        let error = Log::open(options(directory.path(), 1)).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{pages} pages: {error}");
+        fs::write(&path, &whole).unwrap();
+    }
+    assert_eq!(open(directory.path()).durable_map().unwrap().total(), 5005);
+}

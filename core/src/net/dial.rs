@@ -1,0 +1,70 @@
+//! Connections that we open.
+
+use crate::event::NodeId;
+use crate::net::close::printable;
+use crate::net::endpoint::{ALPN, dialed_channel};
+use crate::net::frame_writer::OPENING;
+use crate::net::iroh_transport::Shared;
+use crate::net::link::{self, Opened};
+use crate::net::transport::NetEvent;
+use iroh::endpoint::{ConnectOptions, Connection};
+use iroh::{EndpointAddr, PublicKey, TransportAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use tokio::time::timeout;
+
+/// Most addresses of one dial.
+const ADDRESSES_MAX: usize = 32;
+
+/// Dials `peer`, and runs the connection if there is one.
+pub(crate) async fn run(shared: Arc<Shared>, peer: NodeId, addresses: Vec<SocketAddr>) {
+    let deadline = shared.options.dial_deadline;
+    let opened = match timeout(deadline, open(&shared, peer, &addresses)).await {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(reason)) => return failed(&shared, peer, reason),
+        Err(_) => {
+            let reason = format!("no answer from {addresses:?} within {deadline:?}");
+            return failed(&shared, peer, reason);
+        }
+    };
+    link::run(shared, opened).await;
+}
+
+fn failed(shared: &Shared, peer: NodeId, reason: String) {
+    shared.emit(NetEvent::DialFailed { peer, reason: printable(&reason) });
+}
+
+async fn open(shared: &Shared, peer: NodeId, addresses: &[SocketAddr]) -> Result<Opened, String> {
+    let key = PublicKey::from_bytes(peer.as_bytes())
+        .map_err(|_| "the node id is not an Ed25519 public key".to_owned())?;
+    let known = addresses.iter().take(ADDRESSES_MAX).copied().map(TransportAddr::Ip);
+    let target = EndpointAddr::from_parts(key, known);
+    if target.is_empty() {
+        return Err("no address is known; add one or wait for discovery".to_owned());
+    }
+    let channel = dialed_channel(&shared.options).map_err(|error| error.to_string())?;
+    let options = ConnectOptions::new().with_transport_config(channel);
+    let connecting = shared
+        .endpoint
+        .connect_with_opts(target, ALPN, options)
+        .await
+        .map_err(|error| format!("{error:#}"))?;
+    let connection = connecting.await.map_err(|error| format!("{error:#}"))?;
+    let (mut send, recv) = connection.open_bi().await.map_err(|error| error.to_string())?;
+    send.write_all(&OPENING).await.map_err(|error| error.to_string())?;
+    let remote = remote_address(&connection).unwrap_or_else(|| addresses[0]);
+    Ok(Opened { connection, send, recv, remote, dialed: true, slot: None })
+}
+
+fn remote_address(connection: &Connection) -> Option<SocketAddr> {
+    let paths = connection.paths();
+    let ip = |address: &TransportAddr| match address {
+        TransportAddr::Ip(address) => Some(*address),
+        _ => None,
+    };
+    let selected = paths.iter().find(|path| path.is_selected());
+    let path = selected.or_else(|| paths.iter().next())?;
+    let address = ip(path.remote_addr())?;
+    let unknown = address.ip() == IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    (!unknown).then_some(address)
+}

@@ -1,0 +1,108 @@
+//! The QUIC endpoint: air-gapped, with windows that bound what a peer can make us hold.
+//!
+//! Source: docs/protocol.md, "Transport"; every call here removes a way to leave the local network
+//! or bounds memory.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::net::TransportOptions;
+use iroh::dns::DnsResolver;
+use iroh::endpoint::{
+    BindOpts, IdleTimeout, PortmapperConfig, QuicTransportConfig, QuicTransportConfigBuilder,
+    VarInt, presets,
+};
+use iroh::{Endpoint, NetReportConfig, RelayMode, SecretKey};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// The application protocol in the TLS handshake: another version is refused there.
+pub(crate) const ALPN: &[u8] = b"millpond/0";
+
+/// Most bytes a peer may send ahead of our reading, once admitted. Never above 1.25 MB: with more
+/// than about 2,048 packets in flight one loss makes the QUIC library give up the connection.
+pub(crate) const WINDOW_BYTES: u32 = 1_250_000;
+const _: () = assert!(WINDOW_BYTES <= 1_250_000);
+
+/// Most bytes a stranger may send ahead of our reading.
+const STRANGER_WINDOW_BYTES: u32 = 64 << 10;
+
+/// Most bytes on their way to a peer, kept for sending again.
+const SEND_WINDOW_BYTES: u64 = 2 << 20;
+
+/// A packet at least this often keeps a quiet connection alive.
+const KEEP_ALIVE: Duration = Duration::from_secs(4);
+
+/// A path of a connection without packets for this long is left for another.
+const PATH_IDLE: Duration = Duration::from_secs(10);
+
+/// Binds an endpoint that talks to nobody by itself.
+///
+/// # Errors
+/// `invalid_argument`: an address cannot be bound, or two of one family were given.
+pub(crate) async fn bind(options: &TransportOptions) -> Result<Endpoint> {
+    let mut builder = Endpoint::builder(presets::Minimal)
+        .secret_key(SecretKey::from_bytes(&options.node_key.to_seed()))
+        .relay_mode(RelayMode::Disabled)
+        .clear_address_lookup()
+        .portmapper_config(PortmapperConfig::Disabled)
+        .net_report_config(NetReportConfig::minimal())
+        .dns_resolver(DnsResolver::builder().disable_fallback().build())
+        .transport_config(channel(options.idle_timeout, 1)?)
+        .alpns(vec![ALPN.to_vec()])
+        .clear_ip_transports();
+    for address in &options.bind {
+        builder = builder
+            .bind_addr_with_opts(*address, how_to_bind(address, options))
+            .map_err(|error| cannot_bind(&options.bind, &error))?;
+    }
+    builder.bind().await.map_err(|error| cannot_bind(&options.bind, &error))
+}
+
+/// Confines what we begin to the network of `address`, where that network is known.
+fn how_to_bind(address: &SocketAddr, options: &TransportOptions) -> BindOpts {
+    let prefix = match address.ip() {
+        IpAddr::V4(ip) if ip.is_loopback() => Some(8),
+        IpAddr::V6(ip) if ip.is_loopback() => Some(128),
+        IpAddr::V4(_) => options.network_prefix_v4,
+        IpAddr::V6(_) => options.network_prefix_v6,
+    };
+    let optional = address.is_ipv6() && address.ip().is_unspecified();
+    let how = BindOpts::default().set_is_required(!optional);
+    match prefix {
+        Some(prefix) => how.set_prefix_len(prefix).set_is_default_route(false),
+        None => how,
+    }
+}
+
+/// The settings of a connection that we dial: the peer opens no stream at all.
+///
+/// # Errors
+/// `invalid_argument`: the idle timeout is out of range.
+pub(crate) fn dialed_channel(options: &TransportOptions) -> Result<QuicTransportConfig> {
+    channel(options.idle_timeout, 0)
+}
+
+fn channel(idle: Duration, streams: u32) -> Result<QuicTransportConfig> {
+    let idle = IdleTimeout::try_from(idle).map_err(|error| {
+        Error::new(ErrorKind::InvalidArgument, format!("idle_timeout: {error}"))
+    })?;
+    let builder: QuicTransportConfigBuilder = QuicTransportConfig::builder();
+    Ok(builder
+        .max_concurrent_bidi_streams(VarInt::from_u32(streams))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .stream_receive_window(VarInt::from_u32(WINDOW_BYTES))
+        .receive_window(VarInt::from_u32(STRANGER_WINDOW_BYTES))
+        .send_window(SEND_WINDOW_BYTES)
+        .datagram_receive_buffer_size(None)
+        .max_idle_timeout(Some(idle))
+        .keep_alive_interval(KEEP_ALIVE)
+        .default_path_keep_alive_interval(KEEP_ALIVE)
+        .default_path_max_idle_timeout(PATH_IDLE)
+        .build())
+}
+
+fn cannot_bind(addresses: &[SocketAddr], error: &impl std::fmt::Display) -> Error {
+    let message = format!(
+        "cannot listen on {addresses:?}: {error}. Choose another port, or 0 for any free one"
+    );
+    Error::new(ErrorKind::InvalidArgument, message).with_reason("address_unavailable")
+}

@@ -1,0 +1,143 @@
+//! Bytes to frames: reads in large pieces, and holds no more of a frame than has arrived.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use std::io;
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// Bytes of the length before each frame.
+const LENGTH_BYTES: usize = 4;
+/// What one read may take, for an admitted peer and for a stranger.
+const READ_BYTES: usize = 64 << 10;
+const STRANGER_READ_BYTES: usize = 4 << 10;
+
+/// Reads frames from one channel.
+///
+/// Every frame gets memory of its own size, so that keeping one keeps nothing else.
+pub(crate) struct FrameReader<R> {
+    stream: R,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl<R: AsyncRead + Unpin> FrameReader<R> {
+    pub(crate) fn new(stream: R) -> FrameReader<R> {
+        FrameReader { stream, buffer: vec![0; STRANGER_READ_BYTES], start: 0, end: 0 }
+    }
+
+    /// Reads in larger pieces from now on.
+    pub(crate) fn widen(&mut self) {
+        self.buffer.resize(READ_BYTES, 0);
+    }
+
+    /// The length of the next frame, or `None` when the peer ended the channel between frames.
+    ///
+    /// # Errors
+    /// The channel broke, or ended within a length.
+    pub(crate) async fn length(&mut self) -> io::Result<Option<usize>> {
+        while self.end - self.start < LENGTH_BYTES {
+            if !self.fill().await? {
+                let ended_between = self.start == self.end;
+                return if ended_between { Ok(None) } else { Err(cut()) };
+            }
+        }
+        let bytes = &self.buffer[self.start..self.start + LENGTH_BYTES];
+        let length = u32::from_le_bytes(bytes.try_into().expect("four bytes"));
+        self.start += LENGTH_BYTES;
+        Ok(Some(length as usize))
+    }
+
+    /// The body of a frame whose `length` was read and found acceptable.
+    ///
+    /// # Errors
+    /// The channel broke or ended within the frame.
+    pub(crate) async fn body(&mut self, length: usize) -> io::Result<Bytes> {
+        let here = (self.end - self.start).min(length);
+        if here == length {
+            let body = Bytes::copy_from_slice(&self.buffer[self.start..self.start + length]);
+            self.start += length;
+            return Ok(body);
+        }
+        let mut body = BytesMut::new();
+        reserve(&mut body, length);
+        body.extend_from_slice(&self.buffer[self.start..self.start + here]);
+        self.start += here;
+        while body.len() < length {
+            reserve(&mut body, length);
+            let room = length.min(body.capacity()) - body.len();
+            if self.stream.read_buf(&mut (&mut body).limit(room)).await? == 0 {
+                return Err(cut());
+            }
+        }
+        Ok(body.freeze())
+    }
+
+    /// Reads once; false at the end of the channel.
+    async fn fill(&mut self) -> io::Result<bool> {
+        self.buffer.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.start = 0;
+        let count = self.stream.read(&mut self.buffer[self.end..]).await?;
+        self.end += count;
+        Ok(count > 0)
+    }
+}
+
+/// Makes room for at most as much again as has arrived: a claimed length allocates nothing.
+fn reserve(body: &mut BytesMut, length: usize) {
+    if body.len() == body.capacity() {
+        body.reserve((length - body.len()).min(body.len().max(READ_BYTES)));
+    }
+}
+
+fn cut() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the channel ended within a frame")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn run<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    }
+
+    async fn read_all(bytes: &[u8]) -> io::Result<Vec<Bytes>> {
+        let mut reader = FrameReader::new(bytes);
+        let mut frames = Vec::new();
+        while let Some(length) = reader.length().await? {
+            frames.push(reader.body(length).await?);
+        }
+        Ok(frames)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn frames_of_any_size_come_back(lengths in prop::collection::vec(0usize..200_000, 0..6)) {
+            let mut bytes = Vec::new();
+            for (index, length) in lengths.iter().enumerate() {
+                bytes.extend_from_slice(&u32::try_from(*length).unwrap().to_le_bytes());
+                bytes.resize(bytes.len() + length, u8::try_from(index).unwrap());
+            }
+            let frames = run(read_all(&bytes)).unwrap();
+            prop_assert_eq!(frames.len(), lengths.len());
+            for (index, (frame, length)) in frames.iter().zip(&lengths).enumerate() {
+                prop_assert_eq!(frame.len(), *length);
+                prop_assert!(frame.iter().all(|byte| usize::from(*byte) == index));
+            }
+        }
+    }
+
+    #[test]
+    fn a_frame_that_is_cut_is_an_error_and_a_claimed_length_allocates_nothing() {
+        for bytes in [&b"\x05"[..], b"\x05\0\0\0abcd", b"\xff\xff\xff\x7fabcd"] {
+            let error = run(read_all(bytes)).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        }
+        let mut body = BytesMut::new();
+        reserve(&mut body, 1 << 31);
+        assert!(body.capacity() <= 2 * READ_BYTES);
+    }
+}

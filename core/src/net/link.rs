@@ -1,0 +1,241 @@
+//! One connection from its first event to its last.
+//!
+//! Two tasks: this one reads and ends it, the other writes.
+//! Invariant: `Connected` comes first, `Disconnected` comes last, both exactly once.
+
+use crate::event::NodeId;
+use crate::event::limits::FRAME_BYTES_MAX;
+use crate::net::close::{Closing, Ended, code};
+use crate::net::credit::ReadBudget;
+use crate::net::endpoint::WINDOW_BYTES;
+use crate::net::frame_reader::FrameReader;
+use crate::net::frame_writer::FrameWriter;
+use crate::net::gate::Slot;
+use crate::net::iroh_transport::Shared;
+use crate::net::outbox::{Next, Outbox};
+use crate::net::transport::{ConnectionId, NetEvent};
+use iroh::endpoint::{Connection, RecvStream, SendStream, VarInt};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+/// Longest frame from a peer that is not admitted.
+pub(crate) const STRANGER_FRAME_BYTES_MAX: usize = 4 << 10;
+/// Bytes of frames that the driver may hold before the connection is not read: admitted, stranger.
+const READ_AHEAD_BYTES: usize = 1 << 20;
+const STRANGER_READ_AHEAD_BYTES: usize = 16 << 10;
+/// How long a close waits for queued frames to leave.
+const FLUSH_DEADLINE: Duration = Duration::from_secs(1);
+/// How long a peer may take to close after it ended its channel.
+const PEER_CLOSE_DEADLINE: Duration = Duration::from_secs(2);
+/// The label of the session's binding in the TLS exporter.
+const BINDING_LABEL: &[u8] = b"EXPORTER-millpond-swarm";
+
+/// What the rest of the transport holds of a connection.
+pub(crate) struct Link {
+    id: ConnectionId,
+    connection: Connection,
+    pub(crate) outbox: Outbox,
+    budget: Arc<ReadBudget>,
+    admitted: watch::Sender<bool>,
+    /// Counts as half open until admitted; `None` for connections that we dialled.
+    slot: Mutex<Option<Slot>>,
+    ended: watch::Sender<bool>,
+}
+
+/// A connection with its open channel, as dialling or accepting leaves it.
+pub(crate) struct Opened {
+    pub(crate) connection: Connection,
+    pub(crate) send: SendStream,
+    pub(crate) recv: RecvStream,
+    pub(crate) remote: SocketAddr,
+    pub(crate) dialed: bool,
+    pub(crate) slot: Option<Slot>,
+}
+
+impl Link {
+    /// Opens the windows for a peer that has proved its membership.
+    pub(crate) fn admit(&self) {
+        if !self.admitted.send_replace(true) {
+            self.connection.set_receive_window(VarInt::from_u32(WINDOW_BYTES));
+            self.slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+    }
+
+    /// Waits until the connection is closed and taken off the list.
+    pub(crate) async fn ended(&self) {
+        let mut ended = self.ended.subscribe();
+        // The sender is ours, so the wait cannot fail.
+        let _ = ended.wait_for(|ended| *ended).await;
+    }
+}
+
+/// Tells of the connection, moves its frames, and tells of its end.
+pub(crate) async fn run(shared: Arc<Shared>, opened: Opened) {
+    let Opened { connection, send, recv, remote, dialed, slot } = opened;
+    let mut binding = [0; 32];
+    if connection.export_keying_material(&mut binding, BINDING_LABEL, b"").is_err() {
+        connection.close(VarInt::from_u32(code::INTERNAL), b"no session binding");
+        return;
+    }
+    let peer = NodeId::from_bytes(*connection.remote_id().as_bytes());
+    let link = Arc::new(Link {
+        id: shared.next_connection_id(),
+        connection,
+        outbox: Outbox::default(),
+        budget: Arc::default(),
+        admitted: watch::Sender::new(false),
+        slot: Mutex::new(slot),
+        ended: watch::Sender::new(false),
+    });
+    shared.insert(link.id, Arc::clone(&link));
+    shared.emit(NetEvent::Connected { connection: link.id, peer, binding, dialed, remote });
+    let ended = drive(&shared, &link, send, recv).await;
+    shared.remove(link.id);
+    link.ended.send_replace(true);
+    shared.emit(NetEvent::Disconnected {
+        connection: link.id,
+        reason: ended.reason,
+        code: ended.code,
+        by: ended.by,
+    });
+}
+
+async fn drive(
+    shared: &Arc<Shared>,
+    link: &Arc<Link>,
+    send: SendStream,
+    recv: RecvStream,
+) -> Ended {
+    let mut writer = tokio::spawn(write(Arc::clone(shared), Arc::clone(link), send));
+    let mut reader = pin!(read(shared, link, recv));
+    let mut late = pin!(not_admitted(link, shared.options.admission_deadline));
+    let (mut reading, mut writing, mut waiting) = (true, true, true);
+    loop {
+        tokio::select! {
+            written = &mut writer, if writing => {
+                writing = false;
+                let failed = || Some(Closing::new(code::INTERNAL, "the writer stopped"));
+                if let Some(closing) = written.unwrap_or_else(|_| failed()) {
+                    let code = VarInt::from_u32(closing.code);
+                    link.connection.close(code, closing.reason.as_bytes());
+                    return Ended::by_us(closing);
+                }
+                // The connection is lost; what had arrived is still read.
+            }
+            read = &mut reader, if reading => match read {
+                ReadEnd::Lost(ended) => return ended,
+                ReadEnd::Refused(closing) => {
+                    reading = false;
+                    link.outbox.close(closing);
+                }
+            },
+            () = &mut late, if waiting => waiting = false,
+            _ = link.outbox.closing(), if reading => reading = false,
+        }
+        if !reading && !writing {
+            let error = link.connection.closed().await;
+            return Ended::from_error(&error);
+        }
+    }
+}
+
+/// Writes until asked to close; gives the wish to close, or `None` when the connection is lost.
+async fn write(shared: Arc<Shared>, link: Arc<Link>, send: SendStream) -> Option<Closing> {
+    let overdue = async {
+        let closing = link.outbox.closing().await;
+        sleep(FLUSH_DEADLINE).await;
+        closing
+    };
+    let mut writer = FrameWriter::new(send);
+    tokio::select! {
+        biased;
+        closing = write_frames(&shared, &link, &mut writer) => closing,
+        closing = overdue => Some(closing),
+    }
+}
+
+async fn write_frames(shared: &Shared, link: &Link, writer: &mut FrameWriter) -> Option<Closing> {
+    loop {
+        match link.outbox.next().await {
+            Next::Frames(frames) => {
+                let bytes = writer.write(frames).await.ok()?;
+                shared.emit(NetEvent::Sent { connection: link.id, bytes });
+            }
+            Next::Close(closing) => {
+                writer.finish().await;
+                return Some(closing);
+            }
+        }
+    }
+}
+
+async fn not_admitted(link: &Link, deadline: Duration) {
+    let mut admitted = link.admitted.subscribe();
+    let in_time = timeout(deadline, admitted.wait_for(|admitted| *admitted)).await;
+    if in_time.is_err() {
+        let reason = format!("the peer was not admitted within {deadline:?}");
+        link.outbox.close(Closing::new(code::NOT_ADMITTED, reason));
+    }
+}
+
+enum ReadEnd {
+    Lost(Ended),
+    Refused(Closing),
+}
+
+async fn read(shared: &Shared, link: &Link, recv: RecvStream) -> ReadEnd {
+    let mut reader = FrameReader::new(recv);
+    let mut admitted = link.admitted.subscribe();
+    let mut limits = (STRANGER_FRAME_BYTES_MAX, STRANGER_READ_AHEAD_BYTES);
+    loop {
+        let length = match reader.length().await {
+            Ok(Some(length)) => length,
+            Ok(None) => return ended_by_peer(link).await,
+            Err(error) => return broken(link, &error.to_string()),
+        };
+        if limits.0 < FRAME_BYTES_MAX && *admitted.borrow() {
+            limits = (FRAME_BYTES_MAX, READ_AHEAD_BYTES);
+            reader.widen();
+        }
+        if length > limits.0 {
+            if length > FRAME_BYTES_MAX {
+                let reason = format!("a frame of {length} bytes; the limit is {FRAME_BYTES_MAX}");
+                return ReadEnd::Refused(Closing::new(code::OVERSIZED, reason));
+            }
+            // The driver may be about to admit it. Until then nothing more is read.
+            if admitted.wait_for(|admitted| *admitted).await.is_err() {
+                return broken(link, "closed");
+            }
+            limits = (FRAME_BYTES_MAX, READ_AHEAD_BYTES);
+            reader.widen();
+        }
+        let credit = link.budget.take(length, limits.1).await;
+        match reader.body(length).await {
+            Ok(bytes) => {
+                shared.emit(NetEvent::Frame { connection: link.id, bytes, credit });
+            }
+            Err(error) => return broken(link, &error.to_string()),
+        }
+    }
+}
+
+async fn ended_by_peer(link: &Link) -> ReadEnd {
+    match timeout(PEER_CLOSE_DEADLINE, link.connection.closed()).await {
+        Ok(error) => ReadEnd::Lost(Ended::from_error(&error)),
+        Err(_) => {
+            let reason = "the peer ended its channel without closing the connection";
+            ReadEnd::Refused(Closing::new(code::PROTOCOL, reason))
+        }
+    }
+}
+
+fn broken(link: &Link, what: &str) -> ReadEnd {
+    match link.connection.close_reason() {
+        Some(error) => ReadEnd::Lost(Ended::from_error(&error)),
+        None => ReadEnd::Refused(Closing::new(code::PROTOCOL, format!("channel: {what}"))),
+    }
+}

@@ -1,0 +1,262 @@
+//! The peers we know of: where they may be, when to dial them, and who has to wait.
+//!
+//! Both sides may dial: the one whose address has changed is then found by the other. Addresses are
+//! hints; who a peer is shows in TLS and at admission.
+
+use crate::event::NodeId;
+use crate::sync::constants::{
+    ADDRESSES_PER_PEER_MAX, BOOK_PEERS_MAX, DIAL_COURTESY, DIAL_RETRY, DIAL_RETRY_MAX,
+    DIAL_TIMEOUT, GOOD_CONDUCT, PENALTY, PENALTY_MAX,
+};
+use crate::sync::refusal::RefusalReason;
+use crate::sync::schedule::Schedule;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// All peers we know of.
+#[derive(Debug)]
+pub(crate) struct PeerBook {
+    us: NodeId,
+    entries: BTreeMap<NodeId, Entry>,
+    /// When to dial whom.
+    dials: Schedule<NodeId>,
+    /// Dials under way, and when they count as failed.
+    dialing: Schedule<NodeId>,
+}
+
+/// One peer we know of.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Entry {
+    /// Addresses that a person or a ticket gave.
+    named: Vec<SocketAddr>,
+    /// Addresses that discovery gave last.
+    discovered: Vec<SocketAddr>,
+    /// Dials since the last session.
+    attempts: u32,
+    /// Times it misbehaved since it last behaved well.
+    penalties: u32,
+    /// Until then its connections are refused.
+    blocked_until: Option<Instant>,
+    /// Since when it is out of reach, after it was in reach.
+    pub(crate) gone_since: Option<Instant>,
+    pub(crate) last_refusal: Option<RefusalReason>,
+}
+
+impl Entry {
+    /// Where the peer may be: what discovery saw last first, at most twice the bound of each kind.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        let mut addresses = self.discovered.clone();
+        addresses.extend(self.named.iter().filter(|named| !self.discovered.contains(named)));
+        addresses
+    }
+}
+
+impl PeerBook {
+    pub(crate) fn new(us: NodeId) -> PeerBook {
+        PeerBook {
+            us,
+            entries: BTreeMap::new(),
+            dials: Schedule::default(),
+            dialing: Schedule::default(),
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&NodeId, &Entry)> {
+        self.entries.iter()
+    }
+
+    pub(crate) fn get(&self, peer: &NodeId) -> Option<&Entry> {
+        self.entries.get(peer)
+    }
+
+    /// The user is done with the peer.
+    pub(crate) fn remove(&mut self, peer: &NodeId) {
+        self.entries.remove(peer);
+        self.dials.remove(peer);
+        self.dialing.remove(peer);
+    }
+
+    /// When the peer is to be dialled, or its dial counts as failed.
+    pub(crate) fn dial_at(&self, peer: &NodeId) -> Option<Instant> {
+        self.dials.get(peer)
+    }
+
+    /// True while a dial is under way.
+    pub(crate) fn is_dialing(&self, peer: &NodeId) -> bool {
+        self.dialing.get(peer).is_some()
+    }
+
+    /// A person or a ticket named the peer: dial it now, whatever happened before.
+    pub(crate) fn name(&mut self, peer: NodeId, addresses: &[SocketAddr], now: Instant) {
+        let Some(entry) = self.entry(peer) else { return };
+        for address in addresses {
+            entry.named.retain(|known| known != address);
+            entry.named.push(*address);
+        }
+        let surplus = entry.named.len().saturating_sub(ADDRESSES_PER_PEER_MAX);
+        entry.named.drain(..surplus);
+        entry.attempts = 0;
+        self.dials.set(peer, now);
+    }
+
+    /// Discovery saw the peer at these addresses. A new one is dialled soon, by the smaller id
+    /// first, so that the two do not meet half-way.
+    pub(crate) fn discover(&mut self, peer: NodeId, addresses: &[SocketAddr], now: Instant) {
+        let courtesy = if self.us < peer { Duration::ZERO } else { DIAL_COURTESY };
+        let Some(entry) = self.entry(peer) else { return };
+        let kept = addresses.len().min(ADDRESSES_PER_PEER_MAX);
+        if entry.discovered == addresses[..kept] {
+            return;
+        }
+        entry.discovered = addresses[..kept].to_vec();
+        // A refusal that only people can mend is not undone by a new address.
+        let is_refused = entry.last_refusal.is_some_and(RefusalReason::is_lasting);
+        if kept > 0 && !is_refused {
+            self.dials.set_earliest(peer, now + courtesy);
+        }
+    }
+
+    /// A connection stands, or is about to.
+    pub(crate) fn connected(&mut self, peer: &NodeId) {
+        self.dialing.remove(peer);
+    }
+
+    /// A session began.
+    pub(crate) fn up(&mut self, peer: NodeId) {
+        self.dials.remove(&peer);
+        self.dialing.remove(&peer);
+        if let Some(entry) = self.entry(peer) {
+            entry.attempts = 0;
+            entry.gone_since = None;
+            entry.last_refusal = None;
+        }
+    }
+
+    /// A session ended after `lasted`, and none took its place.
+    pub(crate) fn down(&mut self, peer: NodeId, lasted: Duration, now: Instant) {
+        let Some(entry) = self.entry(peer) else { return };
+        entry.gone_since = Some(now);
+        if lasted >= GOOD_CONDUCT {
+            entry.penalties = 0;
+        }
+        self.retry(peer, now);
+    }
+
+    /// A dial came to nothing, or a connection did not become a session.
+    pub(crate) fn failed(&mut self, peer: NodeId, now: Instant) {
+        self.dialing.remove(&peer);
+        self.retry(peer, now);
+    }
+
+    /// A session was refused. Misbehaviour blocks the peer for a while, longer each time.
+    pub(crate) fn refused(
+        &mut self,
+        peer: NodeId,
+        by_us: bool,
+        reason: RefusalReason,
+        now: Instant,
+    ) {
+        let Some(entry) = self.entry(peer) else { return };
+        entry.last_refusal = Some(reason);
+        if by_us && reason.is_misbehaviour() {
+            let pause = doubled(PENALTY, entry.penalties, PENALTY_MAX);
+            entry.penalties = entry.penalties.saturating_add(1);
+            entry.blocked_until = Some(now + pause);
+        }
+        if reason.is_lasting() && self.dials.get(&peer).is_some() {
+            self.dials.set(peer, now + PENALTY_MAX);
+        }
+    }
+
+    /// True while connections of the peer are to be refused.
+    pub(crate) fn is_blocked(&self, peer: &NodeId, now: Instant) -> bool {
+        let blocked = self.entries.get(peer).and_then(|entry| entry.blocked_until);
+        blocked.is_some_and(|until| now < until)
+    }
+
+    /// Whom to dial now, and where; `is_taken` says with whom there is a connection.
+    pub(crate) fn next_dial(
+        &mut self,
+        now: Instant,
+        is_taken: impl Fn(&NodeId) -> bool,
+    ) -> Option<(NodeId, Vec<SocketAddr>)> {
+        while let Some(peer) = self.dialing.first_due(now) {
+            self.failed(peer, now);
+        }
+        while let Some(peer) = self.dials.first_due(now) {
+            self.dials.remove(&peer);
+            let Some(entry) = self.entries.get_mut(&peer) else { continue };
+            let addresses = entry.addresses();
+            if is_taken(&peer) || addresses.is_empty() || self.dialing.get(&peer).is_some() {
+                continue;
+            }
+            if let Some(until) = entry.blocked_until.filter(|until| *until > now) {
+                self.dials.set(peer, until);
+                continue;
+            }
+            entry.attempts = entry.attempts.saturating_add(1);
+            self.dialing.set(peer, now + DIAL_TIMEOUT);
+            return Some((peer, addresses));
+        }
+        None
+    }
+
+    /// When there is something to do.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        [self.dials.next(), self.dialing.next()].into_iter().flatten().min()
+    }
+
+    /// No peer is dialled any more.
+    pub(crate) fn stop(&mut self) {
+        self.entries.clear();
+        self.dials = Schedule::default();
+        self.dialing = Schedule::default();
+    }
+
+    /// Dial again after a pause: twice as long each time, spread by the two ids so that a whole
+    /// swarm does not dial in step.
+    fn retry(&mut self, peer: NodeId, now: Instant) {
+        let Some(entry) = self.entries.get(&peer) else { return };
+        let pause = doubled(DIAL_RETRY, entry.attempts, DIAL_RETRY_MAX);
+        let pause = pause.mul_f64(spread(&self.us, &peer, entry.attempts));
+        self.dials.set_earliest(peer, now + pause);
+    }
+
+    fn entry(&mut self, peer: NodeId) -> Option<&mut Entry> {
+        let is_full = self.entries.len() >= BOOK_PEERS_MAX;
+        if peer == self.us || (is_full && !self.entries.contains_key(&peer)) {
+            return None;
+        }
+        Some(self.entries.entry(peer).or_default())
+    }
+}
+
+/// `first`, doubled `times` times, at most `max`.
+pub(crate) fn doubled(first: Duration, times: u32, max: Duration) -> Duration {
+    first.saturating_mul(1 << times.min(16)).min(max)
+}
+
+/// A factor from 0.75 to 1 that looks random and is always the same for the same inputs.
+fn spread(us: &NodeId, peer: &NodeId, attempt: u32) -> f64 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(us.as_bytes());
+    hasher.update(peer.as_bytes());
+    hasher.update(&attempt.to_le_bytes());
+    let byte = hasher.finalize().as_bytes()[0];
+    0.75 + f64::from(byte) / 1020.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_a_bound_and_stay_within_a_quarter() {
+        assert_eq!(doubled(DIAL_RETRY, 1, DIAL_RETRY_MAX), DIAL_RETRY * 2);
+        assert_eq!(doubled(DIAL_RETRY, u32::MAX, DIAL_RETRY_MAX), DIAL_RETRY_MAX);
+        let (low, high) = (NodeId::from_bytes([1; 32]), NodeId::from_bytes([2; 32]));
+        let factors = (0..100).map(|attempt| spread(&low, &high, attempt));
+        assert!(factors.into_iter().all(|factor| (0.75..=1.0).contains(&factor)));
+    }
+}

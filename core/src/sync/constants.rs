@@ -1,0 +1,114 @@
+//! Every timer and bound of the protocol, once. Source: docs/protocol.md, "Timers and limits".
+
+use crate::event::limits::{
+    FRAME_BYTES_MAX, NESTING_MAX, PAYLOAD_BYTES_MAX, RECORD_BYTES_MAX, TAG_BYTES_MAX,
+    TAGS_PER_EVENT_MAX,
+};
+use std::time::Duration;
+
+/// Oldest protocol version this code speaks.
+pub const VERSION_MIN: u8 = 1;
+/// Newest protocol version this code speaks.
+pub const VERSION_MAX: u8 = 1;
+/// Largest frame before the sender was admitted.
+pub const STRANGER_FRAME_BYTES_MAX: usize = 4096;
+/// What both sides of a session must be able to receive, in the order of the hello.
+pub(crate) const LIMITS: [u64; 6] = [
+    PAYLOAD_BYTES_MAX as u64,
+    TAGS_PER_EVENT_MAX as u64,
+    TAG_BYTES_MAX as u64,
+    NESTING_MAX as u64,
+    RECORD_BYTES_MAX as u64,
+    FRAME_BYTES_MAX as u64,
+];
+/// Most limits a hello may list; a newer version may add some.
+pub(crate) const LIMITS_COUNT_MAX: u64 = 32;
+/// Most heads in one summary.
+pub(crate) const SUMMARY_HEADS_MAX: usize = 256;
+/// Most streams in one progress message.
+pub(crate) const PROGRESS_STREAMS_MAX: usize = 512;
+/// Most node ids in one list of peers.
+pub(crate) const PEERS_LISTED_MAX: usize = 1024;
+
+/// How long a peer may take for its hello.
+pub(crate) const ADMISSION_DEADLINE: Duration = Duration::from_secs(5);
+/// Silence after which we ask whether the peer is there.
+pub(crate) const PING_AFTER: Duration = Duration::from_secs(1);
+/// Silence after which the session is closed and dialled again.
+pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(3);
+/// How long acknowledgements, deltas of the summary and lists of peers wait for company.
+pub(crate) const FLUSH_DELAY: Duration = Duration::from_millis(50);
+/// How long a relay leaves it to a better placed one. Longer than `FLUSH_DELAY` and a slow disk's
+/// sync, so that the better one's success is known by then.
+pub(crate) const RELAY_DELAY: Duration = Duration::from_millis(250);
+/// Most places in the row of relays that make a difference.
+pub(crate) const RELAY_RANK_MAX: u32 = 4;
+/// How long a stream that a peer merely mentioned is left to live pushes before it is asked for.
+pub(crate) const FETCH_GRACE: Duration = Duration::from_millis(600);
+/// How long a request may bring nothing before another peer is asked.
+pub(crate) const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
+/// Ranges of other streams that may overtake a request before it counts as withheld.
+pub(crate) const FETCH_OVERTAKEN_MAX: u64 = 256;
+/// Longest pause before a peer that did not deliver a stream is asked for it again.
+pub(crate) const FETCH_PENALTY_MAX: Duration = Duration::from_secs(60);
+/// First pause after the log could not store a range; doubles up to the next.
+pub(crate) const STORE_RETRY: Duration = Duration::from_secs(1);
+/// Longest pause after the log could not store a range.
+pub(crate) const STORE_RETRY_MAX: Duration = Duration::from_secs(30);
+
+/// Streams asked of one peer at a time.
+pub(crate) const FETCHES_PER_SESSION_MAX: usize = 64;
+/// Bytes of events that a peer may have on their way to us, unless we fetch from it. Each session
+/// starts with it.
+pub(crate) const CREDIT_BYTES_INITIAL: i64 = 256 << 10;
+/// The same for a peer from which we fetch.
+pub(crate) const CREDIT_BYTES_FETCHING: i64 = 4 << 20;
+/// Peers that may have the larger credit at a time; so all credit is bounded, whatever the number
+/// of peers.
+pub(crate) const FETCHING_SESSIONS_MAX: usize = 4;
+/// Credit that only live events may use, so that a backlog cannot hold them up.
+pub(crate) const CREDIT_BYTES_LIVE: i64 = 64 << 10;
+/// Unsent bytes at which a session makes no further frame. It may exceed this by one frame.
+pub const SEND_QUEUE_BYTES_MAX: usize = 1 << 20;
+/// Unsent bytes at which a session makes no further frame of a backlog.
+pub(crate) const SEND_QUEUE_BYTES_BACKLOG: usize = 512 << 10;
+
+/// Most streams that one peer may tell us of before we hold any event of them.
+pub const STREAMS_PER_PEER_MAX: usize = 10_000;
+/// Most streams that we keep account of.
+pub const STREAMS_MAX: usize = 50_000;
+/// Events of a stream that a signed head accounts for beyond what we hold: one block, since blocks
+/// are stored whole.
+pub(crate) const CLAIM_EVENTS_MAX: u64 = crate::event::limits::BLOCK_EVENTS_MAX;
+/// Lamports per second by which the bound of a quarantined stream grows, so that events whose
+/// causes are lost are only delayed.
+pub(crate) const QUARANTINE_RELIEF_PER_SECOND: u64 = 1000;
+/// Heads of a stream's past that are kept to tell what a push goes on from.
+pub(crate) const RECENT_ENDS_MAX: usize = 8;
+
+/// Most connections that are not admitted yet.
+pub(crate) const STRANGERS_MAX: usize = 256;
+/// Most peers in the book; hints beyond it are dropped.
+pub(crate) const BOOK_PEERS_MAX: usize = 1024;
+/// Most addresses of one kind kept for a peer; the newest stay.
+pub(crate) const ADDRESSES_PER_PEER_MAX: usize = 16;
+/// First pause between two dials; doubles up to the next.
+pub(crate) const DIAL_RETRY: Duration = Duration::from_millis(250);
+/// Longest pause between two dials.
+pub(crate) const DIAL_RETRY_MAX: Duration = Duration::from_secs(15);
+/// How long a dial may take before it counts as failed.
+pub(crate) const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+/// By how much the node with the larger id lets the other dial first when both were discovered.
+pub(crate) const DIAL_COURTESY: Duration = Duration::from_millis(250);
+/// First pause for a peer that misbehaved; doubles up to the next.
+pub(crate) const PENALTY: Duration = Duration::from_secs(1);
+/// Longest pause for a peer that misbehaved, and the pause after a refusal that only people can
+/// mend.
+pub(crate) const PENALTY_MAX: Duration = Duration::from_secs(60);
+/// A session that lasted this long clears its peer's record.
+pub(crate) const GOOD_CONDUCT: Duration = Duration::from_secs(60);
+/// Refusals kept for the status; the newest stay.
+pub(crate) const REFUSALS_KEPT_MAX: usize = 64;
+
+const _: () = assert!(CREDIT_BYTES_LIVE * 2 < CREDIT_BYTES_INITIAL);
+const _: () = assert!(FLUSH_DELAY.as_millis() * 2 < RELAY_DELAY.as_millis());

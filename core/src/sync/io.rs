@@ -1,0 +1,240 @@
+//! What goes into the swarm and what comes out: the whole of its world.
+//!
+//! Rule: after each `handle`, call `poll` until it returns `Wait`.
+
+use crate::error::{Error, Result};
+use crate::event::{Chain, EventRange, NodeId, SignedHead, StreamId};
+use crate::sync::refusal::RefusalReason;
+use bytes::Bytes;
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+/// One connection of the transport. The driver numbers them and never uses a number again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(u64);
+
+impl ConnectionId {
+    /// The connection with this number.
+    pub const fn new(number: u64) -> ConnectionId {
+        ConnectionId(number)
+    }
+
+    /// The number.
+    pub const fn value(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A connection stands, and TLS has shown that the other end has the key of `peer`.
+    Connected {
+        /// Its number.
+        connection: ConnectionId,
+        /// Who is at the other end.
+        peer: NodeId,
+        /// 32 bytes exported from the TLS session, equal on both ends and in no other session.
+        binding: [u8; 32],
+        /// True when we dialled.
+        dialed: bool,
+    },
+    /// A whole frame came, without its length prefix.
+    Frame {
+        /// On which connection.
+        connection: ConnectionId,
+        /// At most `FRAME_BYTES_MAX` bytes; the transport must not gather more.
+        bytes: Bytes,
+    },
+    /// A part of a frame came. Tell it about every 250 ms while a large frame arrives, so that a
+    /// slow link is not taken for a dead one.
+    Heard {
+        /// On which connection.
+        connection: ConnectionId,
+    },
+    /// This many bytes of frames have left the transport's queue.
+    Sent {
+        /// On which connection.
+        connection: ConnectionId,
+        /// Bytes of frames, without length prefixes; each `Send` is accounted for once in all.
+        bytes: usize,
+    },
+    /// The connection ended. Not needed after our own `Close`.
+    Disconnected {
+        /// Which.
+        connection: ConnectionId,
+        /// The close code of the other side, a `RefusalReason::code`, if it gave one.
+        code: Option<u64>,
+    },
+    /// A dial came to nothing.
+    DialFailed {
+        /// Whom we dialled.
+        peer: NodeId,
+    },
+    /// Our log durably holds the stream up to this head; own events and received ones alike.
+    /// Several steps may be told as one.
+    Durable(SignedHead),
+    /// The log could not store a range of this stream.
+    StoreFailed {
+        /// Which stream.
+        stream: StreamId,
+        /// Why.
+        error: Error,
+    },
+    /// Our node now writes this stream.
+    OwnStream(StreamId),
+    /// The user named a peer, or a ticket did: dial it and go on trying.
+    AddPeer {
+        /// Who.
+        peer: NodeId,
+        /// Where it may be reached.
+        addresses: Vec<SocketAddr>,
+    },
+    /// Discovery says where a peer may be. A hint, worth nothing until TLS and admission.
+    Discovered {
+        /// Who.
+        peer: NodeId,
+        /// Where; replaces what was discovered before.
+        addresses: Vec<SocketAddr>,
+    },
+    /// The user is done with a peer: its addresses are forgotten and its session ends. It may still
+    /// come by itself.
+    RemovePeer {
+        /// Who.
+        peer: NodeId,
+    },
+    /// Close all sessions and take up no more.
+    Shutdown,
+    /// The deadline of the last `Wait` passed.
+    Tick,
+}
+
+/// What to do.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Send a frame, in order.
+    Send {
+        /// On which connection.
+        connection: ConnectionId,
+        /// The frame, without a length prefix.
+        bytes: Bytes,
+    },
+    /// Store a verified range; answer with `Durable` or `StoreFailed`. Ranges of one stream come in
+    /// order and may be given while earlier ones are still being stored.
+    Store {
+        /// What to store; it goes on exactly where the last one of its stream ended.
+        range: EventRange,
+        /// Who sent it.
+        from: ConnectionId,
+    },
+    /// Connect to a peer; answer with `Connected` or `DialFailed`.
+    Dial {
+        /// Who must answer.
+        peer: NodeId,
+        /// Where it may be.
+        addresses: Vec<SocketAddr>,
+    },
+    /// The peer has proved that it belongs to the swarm: the transport may let it send frames of up
+    /// to `FRAME_BYTES_MAX` bytes. Comes before anything but a hello is sent to it.
+    Admitted {
+        /// On which connection.
+        connection: ConnectionId,
+    },
+    /// Send what is queued, for at most a second, and close. Say nothing more of this connection.
+    Close {
+        /// Which.
+        connection: ConnectionId,
+        /// Its code is the transport's close code.
+        reason: RefusalReason,
+    },
+    /// For the application and the traces.
+    Tell(SwarmEvent),
+    /// Nothing to do until an input comes or this time; without one, until an input comes.
+    Wait(Option<Instant>),
+}
+
+/// What the application may want to know.
+#[derive(Clone, Debug)]
+pub enum SwarmEvent {
+    /// A session with this peer began.
+    PeerUp(NodeId),
+    /// The session with this peer ended, and no other took its place.
+    PeerDown {
+        /// Who.
+        peer: NodeId,
+        /// Why, if it was said.
+        reason: Option<RefusalReason>,
+    },
+    /// A session was refused, by us or by them.
+    Refused(Refused),
+    /// A peer sent what no honest peer sends. The error names the peer, the stream and the offsets.
+    Misbehaved {
+        /// Who sent it; not necessarily who wrote it.
+        peer: NodeId,
+        /// What, as `peer_misbehaved`.
+        error: Error,
+    },
+    /// A peer holds more of our own stream than we do, or something else: our store is a copy or
+    /// was restored. Nothing may be appended to our stream any more: move to a number above
+    /// `number`, and say so with `OwnStream`.
+    OwnStreamElsewhere {
+        /// The highest number of a stream of ours that anybody is known to have written.
+        number: u64,
+        /// What was signed with our key.
+        head: SignedHead,
+    },
+    /// A stream has two histories. It does not sync any more.
+    Forked(Fork),
+    /// A stream is held back, because its lamport exceeds what signed heads account for.
+    Quarantined {
+        /// Which.
+        stream: StreamId,
+        /// The lamport that the bound must reach.
+        required: u64,
+    },
+}
+
+/// A session that did not come about, or was ended with a reason.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// The other side.
+    pub peer: NodeId,
+    /// True when we refused, false when we were.
+    pub by_us: bool,
+    /// Why.
+    pub reason: RefusalReason,
+    /// The same as a sentence.
+    pub error: Error,
+}
+
+/// Two heads signed by one node that cannot both belong to one history of the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fork {
+    /// The head of the history that we hold.
+    pub held: SignedHead,
+    /// The head of the other.
+    pub other: SignedHead,
+}
+
+/// What the swarm reads from the log while it is polled.
+pub trait LogRead {
+    /// Events of `stream` from offset `from` to the end of their block, or to the latest head if
+    /// that comes first; none when fewer than `from + 1` are held.
+    ///
+    /// # Errors
+    /// Those of the log; the peer that asked is then left waiting and asks another.
+    fn read_range(&self, stream: &StreamId, from: u64) -> Result<Option<EventRange>>;
+
+    /// The chain after the first `count` events of `stream`; none when fewer are held.
+    ///
+    /// # Errors
+    /// Those of the log.
+    fn chain_at(&self, stream: &StreamId, count: u64) -> Result<Option<Chain>>;
+}

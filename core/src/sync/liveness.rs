@@ -1,0 +1,91 @@
+//! Is the peer still there, and how far away is it?
+
+use crate::sync::constants::{PING_AFTER, SILENCE_MAX};
+use std::time::{Duration, Instant};
+
+/// Pings, pongs and silence of one session.
+#[derive(Debug)]
+pub(crate) struct Liveness {
+    heard_at: Instant,
+    /// The ping that was sent last and is not answered yet.
+    asked: Option<(u64, Instant)>,
+    /// When the last ping was sent.
+    asked_at: Instant,
+    ping_count: u64,
+    /// A ping of the peer that is to be answered; only the latest counts, so a flood costs nothing.
+    to_answer: Option<u64>,
+    round_trip: Option<Duration>,
+}
+
+impl Liveness {
+    pub(crate) fn new(now: Instant) -> Liveness {
+        Liveness {
+            heard_at: now,
+            asked: None,
+            asked_at: now,
+            ping_count: 0,
+            to_answer: None,
+            round_trip: None,
+        }
+    }
+
+    pub(crate) fn heard(&mut self, now: Instant) {
+        self.heard_at = now;
+    }
+
+    pub(crate) fn on_ping(&mut self, number: u64) {
+        self.to_answer = Some(number);
+    }
+
+    pub(crate) fn on_pong(&mut self, number: u64, now: Instant) {
+        if let Some((_, at)) = self.asked.take_if(|(asked, _)| *asked == number) {
+            self.round_trip = Some(now.saturating_duration_since(at));
+        }
+    }
+
+    /// The ping that is to be answered, once.
+    pub(crate) fn take_answer(&mut self) -> Option<u64> {
+        self.to_answer.take()
+    }
+
+    /// The number of the ping that is due, once.
+    pub(crate) fn take_ping(&mut self, now: Instant) -> Option<u64> {
+        if now < self.ping_at() {
+            return None;
+        }
+        self.ping_count += 1;
+        self.asked = Some((self.ping_count, now));
+        self.asked_at = now;
+        Some(self.ping_count)
+    }
+
+    pub(crate) fn is_silent(&self, now: Instant) -> bool {
+        now >= self.heard_at + SILENCE_MAX
+    }
+
+    pub(crate) fn ping_is_due(&self, now: Instant) -> bool {
+        now >= self.ping_at()
+    }
+
+    /// When time next changes something. A ping that is due waits for room, not for time.
+    pub(crate) fn next_after(&self, now: Instant) -> Instant {
+        let silence = self.heard_at + SILENCE_MAX;
+        Some(self.ping_at()).filter(|at| *at > now).map_or(silence, |at| at.min(silence))
+    }
+
+    pub(crate) fn heard_at(&self) -> Instant {
+        self.heard_at
+    }
+
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
+    }
+
+    /// A while after the peer was last heard or asked; the first round trip is wanted at once.
+    fn ping_at(&self) -> Instant {
+        if self.ping_count == 0 {
+            return self.asked_at;
+        }
+        self.heard_at.max(self.asked_at) + PING_AFTER
+    }
+}

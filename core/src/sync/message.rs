@@ -1,0 +1,268 @@
+//! The messages of a session as bytes: one type byte, then the fields.
+//!
+//! A type below 0x80 must be understood, else the session ends; one from 0x80 on is skipped when it
+//! is unknown. Every message has exactly one form, and nothing is allocated for a claimed size.
+//! Begin with [`Message`]. Source: docs/protocol.md, "Messages".
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::codec::{Reader, put_varint};
+use crate::event::{Chain, EventRange, NodeId, SignedHead, StreamId};
+use crate::sync::constants::{
+    LIMITS, LIMITS_COUNT_MAX, PEERS_LISTED_MAX, PROGRESS_STREAMS_MAX, SUMMARY_HEADS_MAX,
+};
+use crate::sync::refusal::RefusalReason;
+use bytes::Bytes;
+
+/// From this type on, a message may be skipped by those who do not know it.
+const IGNORABLE: u8 = 0x80;
+/// Longest extension of a hello.
+const EXTENSION_BYTES_MAX: usize = 1024;
+
+/// The first message of both sides: what the sender speaks, and its proof of the swarm secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hello {
+    pub(crate) version_min: u8,
+    pub(crate) version_max: u8,
+    /// Changes whenever the sender's process starts anew.
+    pub(crate) instance: [u8; 8],
+    /// See `admission`.
+    pub(crate) proof: [u8; 32],
+    /// What the sender can receive, in the order of `constants::LIMITS`.
+    pub(crate) limits: Vec<u64>,
+}
+
+/// What one side says to the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Message {
+    Hello(Hello),
+    /// Only the version range of a hello, when it has none in common with us: the rest may be of
+    /// another form.
+    ForeignHello,
+    Goodbye(RefusalReason),
+    Ping(u64),
+    Pong(u64),
+    /// Heads of streams that the sender holds; `is_last` ends the first full account of them.
+    Summary {
+        is_last: bool,
+        heads: Vec<SignedHead>,
+    },
+    /// Further bytes of events the receiver may send, and streams as far as the sender holds them.
+    Progress {
+        credit: u64,
+        held: Vec<(StreamId, u64)>,
+    },
+    /// Please send events `from..to` of the stream; an empty range takes the request back.
+    Want {
+        stream: StreamId,
+        from: u64,
+        to: u64,
+    },
+    /// Events, and the chain that the sender has before the first of them.
+    Range {
+        before: Chain,
+        range: EventRange,
+    },
+    /// The nodes that the sender has sessions with, rising.
+    Peers(Vec<NodeId>),
+}
+
+/// A message or the reason to skip or refuse it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Decoded {
+    Message(Box<Message>),
+    Skip,
+    Unsupported(u8),
+}
+
+mod kind {
+    pub(super) const HELLO: u8 = 0x01;
+    pub(super) const GOODBYE: u8 = 0x02;
+    pub(super) const PING: u8 = 0x03;
+    pub(super) const PONG: u8 = 0x04;
+    pub(super) const SUMMARY: u8 = 0x05;
+    pub(super) const PROGRESS: u8 = 0x06;
+    pub(super) const WANT: u8 = 0x07;
+    pub(super) const RANGE: u8 = 0x08;
+    pub(super) const PEERS: u8 = 0x09;
+}
+
+/// The stream, first offset and count of the range in `frame`, without decoding its records; none
+/// when the frame is not a range. So that duplicates cost next to nothing.
+pub(crate) fn peek_range(frame: &[u8]) -> Option<(SignedHead, u64)> {
+    let mut reader = Reader::new(frame);
+    if reader.u8().ok()? != kind::RANGE {
+        return None;
+    }
+    reader.bytes(32).ok()?;
+    let head = SignedHead::read(&mut reader).ok()?;
+    let first = head.count.checked_sub(reader.varint().ok()?)?;
+    Some((head, first))
+}
+
+impl Message {
+    /// The frame.
+    pub(crate) fn encode(&self) -> Bytes {
+        let mut out = Vec::new();
+        match self {
+            Message::Hello(hello) => encode_hello(hello, &mut out),
+            Message::ForeignHello => unreachable!("only read, never written"),
+            Message::Goodbye(reason) => {
+                out.push(kind::GOODBYE);
+                put_varint(&mut out, reason.code());
+            }
+            Message::Ping(number) => put_echo(kind::PING, *number, &mut out),
+            Message::Pong(number) => put_echo(kind::PONG, *number, &mut out),
+            Message::Summary { is_last, heads } => {
+                out.extend_from_slice(&[kind::SUMMARY, u8::from(*is_last)]);
+                put_varint(&mut out, heads.len() as u64);
+                heads.iter().for_each(|head| out.extend_from_slice(&head.to_bytes()));
+            }
+            Message::Progress { credit, held } => {
+                out.push(kind::PROGRESS);
+                put_varint(&mut out, *credit);
+                put_varint(&mut out, held.len() as u64);
+                for (stream, count) in held {
+                    out.extend_from_slice(&stream.to_bytes());
+                    put_varint(&mut out, *count);
+                }
+            }
+            Message::Want { stream, from, to } => {
+                out.push(kind::WANT);
+                out.extend_from_slice(&stream.to_bytes());
+                put_varint(&mut out, *from);
+                put_varint(&mut out, *to);
+            }
+            Message::Range { before, range } => {
+                out.push(kind::RANGE);
+                out.extend_from_slice(before.as_bytes());
+                range.encode(&mut out);
+            }
+            Message::Peers(nodes) => {
+                out.push(kind::PEERS);
+                put_varint(&mut out, nodes.len() as u64);
+                nodes.iter().for_each(|node| out.extend_from_slice(node.as_bytes()));
+            }
+        }
+        out.into()
+    }
+
+    /// Reads a frame, sharing its bytes.
+    ///
+    /// # Errors
+    /// `corrupt`, `limit_exceeded` or `invalid_argument`: it is not a message.
+    pub(crate) fn decode(frame: &Bytes) -> Result<Decoded> {
+        let mut reader = Reader::new(frame);
+        let message = match reader.u8()? {
+            kind::HELLO => {
+                return read_hello(reader).map(|hello| Decoded::Message(Box::new(hello)));
+            }
+            kind::GOODBYE => Message::Goodbye(RefusalReason::from_code(reader.varint()?)),
+            kind::PING => Message::Ping(reader.u64()?),
+            kind::PONG => Message::Pong(reader.u64()?),
+            kind::SUMMARY => read_summary(&mut reader)?,
+            kind::PROGRESS => read_progress(&mut reader)?,
+            kind::WANT => read_want(&mut reader)?,
+            kind::RANGE => {
+                let before = Chain::from_bytes(reader.array()?);
+                let range = EventRange::decode(&frame.slice(frame.len() - reader.rest().len()..))?;
+                return Ok(Decoded::Message(Box::new(Message::Range { before, range })));
+            }
+            kind::PEERS => read_peers(&mut reader)?,
+            other if other >= IGNORABLE => return Ok(Decoded::Skip),
+            other => return Ok(Decoded::Unsupported(other)),
+        };
+        reader.finish()?;
+        Ok(Decoded::Message(Box::new(message)))
+    }
+}
+
+fn put_echo(kind: u8, number: u64, out: &mut Vec<u8>) {
+    out.push(kind);
+    out.extend_from_slice(&number.to_le_bytes());
+}
+
+fn encode_hello(hello: &Hello, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[kind::HELLO, hello.version_min, hello.version_max]);
+    out.extend_from_slice(&hello.instance);
+    out.extend_from_slice(&hello.proof);
+    put_varint(out, hello.limits.len() as u64);
+    hello.limits.iter().for_each(|limit| put_varint(out, *limit));
+    let extension_count = 0;
+    put_varint(out, extension_count);
+}
+
+fn read_hello(mut reader: Reader<'_>) -> Result<Message> {
+    use crate::sync::constants::{VERSION_MAX, VERSION_MIN};
+    let (version_min, version_max) = (reader.u8()?, reader.u8()?);
+    if version_min > version_max {
+        return Err(corrupt("a hello has an empty range of versions"));
+    }
+    if version_min > VERSION_MAX || version_max < VERSION_MIN {
+        return Ok(Message::ForeignHello);
+    }
+    let (instance, proof) = (reader.array()?, reader.array()?);
+    let mut limits = Vec::new();
+    for _ in 0..reader.varint_max(LIMITS_COUNT_MAX, "the number of limits in a hello")? {
+        limits.push(reader.varint()?);
+    }
+    if limits.len() < LIMITS.len() {
+        return Err(corrupt("a hello lists too few limits"));
+    }
+    for _ in 0..reader.varint_max(LIMITS_COUNT_MAX, "the number of extensions of a hello")? {
+        let id = reader.varint()?;
+        reader.counted(EXTENSION_BYTES_MAX, "the length of an extension")?;
+        if id % 2 == 1 {
+            return Ok(Message::ForeignHello);
+        }
+    }
+    reader.finish()?;
+    Ok(Message::Hello(Hello { version_min, version_max, instance, proof, limits }))
+}
+
+fn read_summary(reader: &mut Reader<'_>) -> Result<Message> {
+    let is_last = match reader.u8()? {
+        0 => false,
+        1 => true,
+        other => return Err(corrupt(format!("a summary has the flags {other}"))),
+    };
+    let count = reader.varint_max(SUMMARY_HEADS_MAX as u64, "the number of heads in a summary")?;
+    let heads = (0..count).map(|_| SignedHead::read(reader)).collect::<Result<Vec<_>>>()?;
+    Ok(Message::Summary { is_last, heads })
+}
+
+fn read_progress(reader: &mut Reader<'_>) -> Result<Message> {
+    let credit = reader.varint()?;
+    let count =
+        reader.varint_max(PROGRESS_STREAMS_MAX as u64, "the number of streams in a progress")?;
+    let mut held = Vec::new();
+    for _ in 0..count {
+        held.push((StreamId::read(reader)?, reader.varint()?));
+    }
+    Ok(Message::Progress { credit, held })
+}
+
+fn read_want(reader: &mut Reader<'_>) -> Result<Message> {
+    let stream = StreamId::read(reader)?;
+    let (from, to) = (reader.varint()?, reader.varint()?);
+    if from > to {
+        return Err(corrupt(format!("a request for events {from}..{to}")));
+    }
+    Ok(Message::Want { stream, from, to })
+}
+
+fn read_peers(reader: &mut Reader<'_>) -> Result<Message> {
+    let count = reader.varint_max(PEERS_LISTED_MAX as u64, "the number of nodes in a list")?;
+    let mut nodes: Vec<NodeId> = Vec::new();
+    for _ in 0..count {
+        let node = NodeId::from_bytes(reader.array()?);
+        if nodes.last().is_some_and(|last| *last >= node) {
+            return Err(corrupt("the nodes of a list do not rise"));
+        }
+        nodes.push(node);
+    }
+    Ok(Message::Peers(nodes))
+}
+
+fn corrupt(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Corrupt, message)
+}

@@ -1,0 +1,47 @@
+//! Bringing logs together: a protocol as state machines without I/O.
+//!
+//! Streams are only extended by their author, so two logs are reconciled by telling each other how
+//! far each stream is held, and sending what the other lacks. New events are pushed at once.
+//!
+//! Not here: sockets and discovery (`net`), storing (`log`), the loop that connects them
+//! (`driver`).
+//! Rule: nothing a peer sends makes us panic, hang, or hold more than the bounds in `constants`;
+//! nothing counts before its author's signature verified; nothing is told before it is durable.
+//! Begin with [`Swarm`]; one peer is `session`, bytes are `message`. Source: docs/protocol.md.
+
+mod admission;
+mod announce;
+mod book;
+mod bound;
+mod constants;
+mod credit;
+mod fetch;
+mod gap;
+mod io;
+mod liveness;
+mod message;
+mod options;
+mod push;
+mod receive;
+mod refusal;
+mod relay;
+mod schedule;
+mod serve;
+mod session;
+mod shared;
+mod status;
+mod streams;
+mod summary;
+mod swarm;
+#[cfg(test)]
+mod tests;
+
+pub use constants::{
+    SEND_QUEUE_BYTES_MAX, STRANGER_FRAME_BYTES_MAX, STREAMS_MAX, STREAMS_PER_PEER_MAX, VERSION_MAX,
+    VERSION_MIN,
+};
+pub use io::{ConnectionId, Fork, Input, LogRead, Output, Refused, SwarmEvent};
+pub use options::{PEERS_MAX_DEFAULT, SwarmOptions};
+pub use refusal::RefusalReason;
+pub use status::{LinkState, PeerStatus, QuarantineStatus, SwarmStatus};
+pub use swarm::Swarm;

@@ -1,0 +1,292 @@
+//! One peer, from hello to goodbye, as a state machine without I/O.
+//!
+//! ```text
+//! Greeting --their proof holds, the swarm admits--> Admitted --goodbye, silence, refusal--> gone
+//!     `------ anything but a hello or a goodbye, 5 s ------------------------------------^
+//! ```
+//! Not here: choosing peers and whom to ask (`swarm`, `fetch`), sockets (`net`), storing (`log`).
+//! Rule: nothing is queued but frames; what else is to be said is kept as flags and sets and put
+//! into words when there is room, so a slow reader costs no memory and hears the latest.
+//! Invariant: before the peer is admitted, it was sent a hello and perhaps a goodbye.
+//! Begin with [`Session::on_frame`] and [`Session::next_frame`].
+
+use crate::event::limits::FRAME_BYTES_MAX;
+use crate::event::{NodeId, OffsetMap, StreamId};
+use crate::sync::admission::Side;
+use crate::sync::announce::Announcements;
+use crate::sync::constants::{
+    ADMISSION_DEADLINE, FLUSH_DELAY, SEND_QUEUE_BYTES_MAX, STRANGER_FRAME_BYTES_MAX,
+};
+use crate::sync::credit::Credit;
+use crate::sync::io::{ConnectionId, LogRead};
+use crate::sync::liveness::Liveness;
+use crate::sync::message::{Decoded, Hello, Message, peek_range};
+use crate::sync::push::Pushes;
+use crate::sync::refusal::{Refusal, RefusalReason};
+use crate::sync::serve::Wanted;
+use crate::sync::shared::Shared;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// All we owe one peer while it is connected.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) connection: ConnectionId,
+    pub(crate) peer: NodeId,
+    pub(crate) dialed: bool,
+    binding: [u8; 32],
+    pub(crate) opened_at: Instant,
+    pub(crate) admitted_at: Option<Instant>,
+    /// The peer's run, from its hello.
+    pub(crate) instance: [u8; 8],
+    hello_sent: bool,
+    pub(crate) liveness: Liveness,
+    pub(crate) credit: Credit,
+    /// Bytes given to the transport and not sent yet.
+    unsent: usize,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    pub(crate) announcements: Announcements,
+    /// Requests to be sent: stream and range.
+    pub(crate) requests: BTreeMap<StreamId, (u64, u64)>,
+    /// Events of each stream that the peer has or was sent, as far as we know.
+    pub(crate) known: OffsetMap,
+    /// True when the peer has told us all it holds.
+    pub(crate) summary_is_complete: bool,
+    /// Nodes that the peer has sessions with, rising.
+    pub(crate) peers: Vec<NodeId>,
+    pub(crate) pushes: Pushes,
+    pub(crate) wanted: Wanted,
+    pub(crate) ranges_received: u64,
+    pub(crate) range_at: Instant,
+    /// When a part of a large frame was last reported.
+    pub(crate) part_at: Option<Instant>,
+}
+
+/// What a frame asks of the swarm.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    Nothing,
+    /// The peer holds the secret and may be admitted.
+    Greeted(Hello),
+    /// The peer ends the session.
+    Goodbye(RefusalReason),
+}
+
+impl Session {
+    pub(crate) fn new(
+        connection: ConnectionId,
+        peer: NodeId,
+        binding: [u8; 32],
+        dialed: bool,
+        now: Instant,
+    ) -> Session {
+        Session {
+            connection,
+            peer,
+            dialed,
+            binding,
+            opened_at: now,
+            admitted_at: None,
+            instance: [0; 8],
+            hello_sent: false,
+            liveness: Liveness::new(now),
+            credit: Credit::new(),
+            unsent: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            announcements: Announcements::default(),
+            requests: BTreeMap::new(),
+            known: OffsetMap::new(),
+            summary_is_complete: false,
+            peers: Vec::new(),
+            pushes: Pushes::default(),
+            wanted: Wanted::default(),
+            ranges_received: 0,
+            range_at: now,
+            part_at: None,
+        }
+    }
+
+    pub(crate) fn is_admitted(&self) -> bool {
+        self.admitted_at.is_some()
+    }
+
+    /// The swarm lets the peer in: from now on it hears what we hold.
+    pub(crate) fn admit(&mut self, instance: [u8; 8], shared: &Shared) {
+        self.instance = instance;
+        self.admitted_at = Some(shared.now);
+        self.liveness = Liveness::new(shared.now);
+        self.announcements.begin(shared.streams.iter().map(|(stream, _)| *stream));
+    }
+
+    /// Takes one frame.
+    ///
+    /// # Errors
+    /// The session is to be ended for this reason.
+    pub(crate) fn on_frame(
+        &mut self,
+        frame: &Bytes,
+        shared: &mut Shared,
+    ) -> Result<Effect, Refusal> {
+        self.bytes_in += frame.len() as u64;
+        if !self.is_admitted() {
+            return self.on_stranger_frame(frame, shared);
+        }
+        if frame.len() > FRAME_BYTES_MAX {
+            return Err(RefusalReason::Oversized.into());
+        }
+        self.liveness.heard(shared.now);
+        if let Some((head, first)) = peek_range(frame) {
+            return self.on_range(frame, &head, first, shared);
+        }
+        match Message::decode(frame).map_err(Refusal::malformed)? {
+            Decoded::Skip => Ok(Effect::Nothing),
+            Decoded::Unsupported(_) => Err(RefusalReason::MessageUnsupported.into()),
+            Decoded::Message(message) => self.on_message(*message, shared),
+        }
+    }
+
+    /// Only a hello and a goodbye are read from those who have not proved anything.
+    fn on_stranger_frame(&self, frame: &Bytes, shared: &Shared) -> Result<Effect, Refusal> {
+        if frame.len() > STRANGER_FRAME_BYTES_MAX {
+            return Err(RefusalReason::Oversized.into());
+        }
+        let message = match Message::decode(frame).map_err(Refusal::malformed)? {
+            Decoded::Message(message) => *message,
+            Decoded::Skip => return Ok(Effect::Nothing),
+            Decoded::Unsupported(_) => return Err(RefusalReason::MessageUnsupported.into()),
+        };
+        match message {
+            Message::Hello(hello) => {
+                self.side(shared, false).check(&shared.admission_key, &hello)?;
+                Ok(Effect::Greeted(hello))
+            }
+            Message::ForeignHello => Err(RefusalReason::VersionUnsupported.into()),
+            Message::Goodbye(reason) => Ok(Effect::Goodbye(reason)),
+            _ => Err(RefusalReason::Unexpected.into()),
+        }
+    }
+
+    fn on_message(&mut self, message: Message, shared: &mut Shared) -> Result<Effect, Refusal> {
+        match message {
+            Message::Hello(_) | Message::ForeignHello => Err(RefusalReason::Unexpected.into()),
+            Message::Goodbye(reason) => Ok(Effect::Goodbye(reason)),
+            Message::Ping(number) => {
+                self.liveness.on_ping(number);
+                Ok(Effect::Nothing)
+            }
+            Message::Pong(number) => {
+                self.liveness.on_pong(number, shared.now);
+                Ok(Effect::Nothing)
+            }
+            Message::Summary { is_last, heads } => self.on_summary(is_last, &heads, shared),
+            Message::Progress { credit, held } => Ok(self.on_progress(credit, &held, shared)),
+            Message::Want { stream, from, to } => {
+                self.on_want(stream, from, to, shared);
+                Ok(Effect::Nothing)
+            }
+            Message::Range { .. } => unreachable!("every range was peeked at"),
+            Message::Peers(nodes) => {
+                self.peers = nodes;
+                Ok(Effect::Nothing)
+            }
+        }
+    }
+
+    /// The next frame to send, if there is anything to say and room to say it.
+    pub(crate) fn next_frame(&mut self, shared: &Shared, log: &dyn LogRead) -> Option<Bytes> {
+        let frame = self.make_frame(shared, log)?;
+        assert!(frame.len() <= FRAME_BYTES_MAX, "every message fits a frame");
+        self.unsent += frame.len();
+        self.bytes_out += frame.len() as u64;
+        Some(frame)
+    }
+
+    /// The most urgent thing first: proof of life, credit, requests, live events, then the rest.
+    fn make_frame(&mut self, shared: &Shared, log: &dyn LogRead) -> Option<Bytes> {
+        if !self.hello_sent {
+            self.hello_sent = true;
+            let side = self.side(shared, true);
+            let hello = side.hello(&shared.admission_key, shared.options.instance);
+            return Some(Message::Hello(hello).encode());
+        }
+        if !self.is_admitted() || self.unsent >= SEND_QUEUE_BYTES_MAX {
+            return None;
+        }
+        if let Some(number) = self.liveness.take_answer() {
+            return Some(Message::Pong(number).encode());
+        }
+        if let Some(number) = self.liveness.take_ping(shared.now) {
+            return Some(Message::Ping(number).encode());
+        }
+        if let Some(frame) = self.make_progress(shared) {
+            return Some(frame);
+        }
+        if let Some((stream, (from, to))) = self.requests.pop_first() {
+            return Some(Message::Want { stream, from, to }.encode());
+        }
+        if let Some(frame) = self.make_push(shared, log) {
+            return Some(frame);
+        }
+        if let Some(frame) = self.make_announcement(shared) {
+            return Some(frame);
+        }
+        self.make_answer(self.unsent, shared, log)
+    }
+
+    /// The transport sent `bytes` of our frames.
+    pub(crate) fn on_sent(&mut self, bytes: usize) {
+        self.unsent = self.unsent.saturating_sub(bytes);
+    }
+
+    /// Ends the session when it is due.
+    pub(crate) fn check_time(&self, now: Instant) -> Result<(), Refusal> {
+        if !self.is_admitted() && now >= self.opened_at + ADMISSION_DEADLINE {
+            return Err(RefusalReason::AdmissionTimeout.into());
+        }
+        if self.is_admitted() && self.liveness.is_silent(now) {
+            return Err(RefusalReason::Silent.into());
+        }
+        Ok(())
+    }
+
+    /// True when there is something to send that other sessions may have caused.
+    pub(crate) fn has_news(&self) -> bool {
+        self.is_admitted() && (!self.requests.is_empty() || self.credit.grant_is_due())
+    }
+
+    /// True when time alone gives the session something to send.
+    pub(crate) fn has_due_work(&self, now: Instant) -> bool {
+        self.is_admitted()
+            && (self.liveness.ping_is_due(now)
+                || self.announcements.flush_at().is_some_and(|at| at <= now)
+                || self.pushes.is_due(now))
+    }
+
+    /// When time alone next changes something. What waits for room or credit does not wait for
+    /// time.
+    pub(crate) fn next_deadline(&self, now: Instant) -> Instant {
+        if !self.is_admitted() {
+            return self.opened_at + ADMISSION_DEADLINE;
+        }
+        let later = |at: &Instant| *at > now;
+        let flush = self.announcements.flush_at().filter(later);
+        let push = self.pushes.next_after(now);
+        let silence = self.liveness.next_after(now);
+        [flush, push].into_iter().flatten().fold(silence, Instant::min)
+    }
+
+    /// Soon, but with whatever else comes up until then.
+    pub(crate) fn flush_soon(&mut self, now: Instant) {
+        self.announcements.flush_by(now + FLUSH_DELAY);
+    }
+
+    /// This session as seen by the prover, who is us or the peer.
+    fn side(&self, shared: &Shared, we_prove: bool) -> Side {
+        let us = shared.options.node;
+        let (prover, verifier) = if we_prove { (us, self.peer) } else { (self.peer, us) };
+        Side { prover, verifier, dialed: self.dialed == we_prove, binding: self.binding }
+    }
+}

@@ -1,0 +1,154 @@
+//! What can be said about the swarm at a moment.
+
+use crate::event::{NodeId, StreamId};
+use crate::sync::io::{ConnectionId, Fork, Refused};
+use crate::sync::refusal::RefusalReason;
+use crate::sync::swarm::Swarm;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// The swarm as one node sees it.
+#[derive(Clone, Debug)]
+pub struct SwarmStatus {
+    /// Every peer in the book or with a connection, by rising node id.
+    pub peers: Vec<PeerStatus>,
+    /// The last 64 refusals, oldest first.
+    pub refusals: Vec<Refused>,
+    /// Streams that are held back for their lamport, by rising id.
+    pub quarantined: Vec<QuarantineStatus>,
+    /// Streams with two histories, by rising id.
+    pub forks: Vec<Fork>,
+    /// Streams that are signed for further than we hold them: stream and missing events.
+    pub missing: Vec<(StreamId, u64)>,
+}
+
+/// How we stand with one peer.
+#[derive(Clone, Debug)]
+pub struct PeerStatus {
+    /// Who.
+    pub peer: NodeId,
+    /// How far a session has come.
+    pub state: LinkState,
+    /// The connection, while there is one.
+    pub connection: Option<ConnectionId>,
+    /// True when we dialled it, false when it dialled us; none without a connection.
+    pub dialed: Option<bool>,
+    /// Where it may be reached; what discovery saw last first.
+    pub addresses: Vec<SocketAddr>,
+    /// Time for a small message there and back.
+    pub round_trip: Option<Duration>,
+    /// Bytes of frames received in this session.
+    pub bytes_in: u64,
+    /// Bytes of frames given to the transport in this session.
+    pub bytes_out: u64,
+    /// Since when the session stands.
+    pub since: Option<Instant>,
+    /// When it was last heard in this session.
+    pub heard_at: Option<Instant>,
+    /// Since when it is out of reach after it was in reach: a suspected partition.
+    pub gone_since: Option<Instant>,
+    /// Why the last session was refused, if none came about since.
+    pub last_refusal: Option<RefusalReason>,
+    /// Streams of which the peer lacks events that we hold, and how many.
+    pub they_lack: Vec<(StreamId, u64)>,
+    /// Streams of which we lack events that the peer says it holds, and how many.
+    pub we_lack: Vec<(StreamId, u64)>,
+}
+
+/// How far a session has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkState {
+    /// The peer was admitted.
+    Connected,
+    /// A connection stands; the peer has not proved anything yet.
+    Greeting,
+    /// A dial is under way.
+    Dialing,
+    /// The next dial is at this time.
+    Waiting(Instant),
+    /// We cannot dial it; it may dial us.
+    Idle,
+}
+
+/// A stream that is held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuarantineStatus {
+    /// Which.
+    pub stream: StreamId,
+    /// The lamport of its range.
+    pub required: u64,
+    /// The largest lamport that would be taken now.
+    pub bound: u64,
+    /// Since when.
+    pub since: Instant,
+}
+
+impl Swarm {
+    /// How things stand. Costs time in proportion to peers × streams.
+    pub fn status(&self) -> SwarmStatus {
+        let streams = &self.shared.streams;
+        let held_back = streams.bound.waiting();
+        let quarantined = held_back.map(|(stream, held)| QuarantineStatus {
+            stream: *stream,
+            required: held.required,
+            bound: streams.bound.limit(stream, self.shared.now),
+            since: held.since,
+        });
+        let missing = streams.iter().filter_map(|(stream, state)| {
+            let missing = state.claimed_count() - state.durable_count();
+            (missing > 0).then_some((*stream, missing))
+        });
+        SwarmStatus {
+            peers: self.peer_ids().iter().map(|peer| self.peer_status(peer)).collect(),
+            refusals: self.refusals.iter().cloned().collect(),
+            quarantined: quarantined.collect(),
+            forks: streams.forks.values().cloned().collect(),
+            missing: missing.collect(),
+        }
+    }
+
+    fn peer_ids(&self) -> std::collections::BTreeSet<NodeId> {
+        let known = self.book.iter().map(|(peer, _)| *peer);
+        known.chain(self.sessions.values().map(|session| session.peer)).collect()
+    }
+
+    fn peer_status(&self, peer: &NodeId) -> PeerStatus {
+        let entry = self.book.get(peer).cloned().unwrap_or_default();
+        let kept = self.shared.admitted.get(peer).and_then(|kept| self.sessions.get(kept));
+        let session = kept.or_else(|| self.sessions.values().find(|session| session.peer == *peer));
+        let state = match (kept, session, self.book.dial_at(peer)) {
+            (Some(_), _, _) => LinkState::Connected,
+            (_, Some(_), _) => LinkState::Greeting,
+            _ if self.book.is_dialing(peer) => LinkState::Dialing,
+            (_, _, Some(at)) => LinkState::Waiting(at),
+            _ => LinkState::Idle,
+        };
+        let mut status = PeerStatus {
+            peer: *peer,
+            state,
+            connection: session.map(|session| session.connection),
+            dialed: session.map(|session| session.dialed),
+            addresses: entry.addresses(),
+            round_trip: session.and_then(|session| session.liveness.round_trip()),
+            bytes_in: session.map_or(0, |session| session.bytes_in),
+            bytes_out: session.map_or(0, |session| session.bytes_out),
+            since: session.and_then(|session| session.admitted_at),
+            heard_at: session.map(|session| session.liveness.heard_at()),
+            gone_since: entry.gone_since,
+            last_refusal: entry.last_refusal,
+            they_lack: Vec::new(),
+            we_lack: Vec::new(),
+        };
+        if let Some(session) = kept {
+            for (stream, state) in self.shared.streams.iter() {
+                let (ours, theirs) = (state.durable_count(), session.known.count(stream));
+                if theirs < ours {
+                    status.they_lack.push((*stream, ours - theirs));
+                } else if ours < theirs {
+                    status.we_lack.push((*stream, theirs - ours));
+                }
+            }
+        }
+        status
+    }
+}

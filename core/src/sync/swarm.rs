@@ -1,0 +1,402 @@
+//! All sessions: who is let in, who is dialled, who is told and asked what.
+//!
+//! Not here: the conversation with one peer (`session`), whom to ask (`fetch`), who relays
+//! (`relay`).
+//! Rule: after each `handle`, call `poll` until it returns `Wait`; equal inputs give equal outputs.
+//! Begin with [`Swarm::handle`].
+
+use crate::event::{NodeId, SignedHead, StreamId};
+use crate::sync::book::{PeerBook, doubled};
+use crate::sync::constants::{REFUSALS_KEPT_MAX, STORE_RETRY, STORE_RETRY_MAX, STRANGERS_MAX};
+use crate::sync::fetch;
+use crate::sync::io::{ConnectionId, Input, LogRead, Output, Refused, SwarmEvent};
+use crate::sync::message::{Hello, Message};
+use crate::sync::options::SwarmOptions;
+use crate::sync::push::Growth;
+use crate::sync::refusal::{Refusal, RefusalReason};
+use crate::sync::relay::{self, Source};
+use crate::sync::session::{Effect, Session};
+use crate::sync::shared::Shared;
+use crate::sync::streams::Storing;
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Instant;
+
+/// The swarm as a state machine without I/O.
+#[derive(Debug)]
+pub struct Swarm {
+    pub(crate) shared: Shared,
+    pub(crate) sessions: BTreeMap<ConnectionId, Session>,
+    pub(crate) book: PeerBook,
+    pub(crate) refusals: VecDeque<Refused>,
+    /// Sessions that may have something to send.
+    ready: BTreeSet<ConnectionId>,
+    is_shut_down: bool,
+}
+
+/// Why and by whom a session ends.
+enum End {
+    /// We refuse it.
+    ByUs(Refusal),
+    /// The peer said goodbye, or the transport reported its close code.
+    ByThem(RefusalReason),
+    /// The connection is gone.
+    Lost,
+}
+
+impl Swarm {
+    /// A swarm of one, whose log durably holds the streams of `heads` up to them.
+    pub fn new(options: SwarmOptions, heads: Vec<SignedHead>, now: Instant) -> Swarm {
+        assert!(options.own_stream.node == options.node, "a node writes its own stream");
+        Swarm {
+            book: PeerBook::new(options.node),
+            shared: Shared::new(options, heads, now),
+            sessions: BTreeMap::new(),
+            refusals: VecDeque::new(),
+            ready: BTreeSet::new(),
+            is_shut_down: false,
+        }
+    }
+
+    /// Takes what happened at `now`. A `now` before that of the last input counts as the same time.
+    pub fn handle(&mut self, input: Input, now: Instant) {
+        self.shared.now = self.shared.now.max(now);
+        self.take(input);
+        self.check_times();
+        while let Some(stream) = self.shared.streams.bound.next_free(self.shared.now) {
+            self.shared.fetches.ask_from(stream, self.shared.now);
+        }
+        fetch::run(&mut self.shared, &mut self.sessions);
+        let has_news = |session: &&Session| session.has_news();
+        self.ready
+            .extend(self.sessions.values().filter(has_news).map(|session| session.connection));
+        self.dial();
+    }
+
+    /// What to do next. `log` is read for events to send; what it has given to a peer must never be
+    /// lost, so it only gives what is durable.
+    pub fn poll(&mut self, log: &dyn LogRead) -> Output {
+        loop {
+            if let Some(output) = self.shared.outputs.pop_front() {
+                return output;
+            }
+            if self.shared.compare_own(log) {
+                continue;
+            }
+            let Some(connection) = self.ready.first().copied() else {
+                return Output::Wait(self.next_deadline());
+            };
+            let session = self.sessions.get_mut(&connection);
+            match session.and_then(|session| session.next_frame(&self.shared, log)) {
+                Some(bytes) => return Output::Send { connection, bytes },
+                None => self.ready.remove(&connection),
+            };
+        }
+    }
+
+    fn take(&mut self, input: Input) {
+        let now = self.shared.now;
+        match input {
+            Input::Connected { connection, peer, binding, dialed } => {
+                self.on_connected(connection, peer, binding, dialed);
+            }
+            Input::Frame { connection, bytes } => self.on_frame(connection, &bytes),
+            Input::Heard { connection } => {
+                if let Some(session) = self.sessions.get_mut(&connection)
+                    && session.is_admitted()
+                {
+                    session.liveness.heard(now);
+                    session.part_at = Some(now);
+                }
+            }
+            Input::Sent { connection, bytes } => {
+                if let Some(session) = self.sessions.get_mut(&connection) {
+                    session.on_sent(bytes);
+                    self.ready.insert(connection);
+                }
+            }
+            Input::Disconnected { connection, code } => {
+                let end = match code.map(RefusalReason::from_code) {
+                    None | Some(RefusalReason::Unknown) => End::Lost,
+                    Some(reason) => End::ByThem(reason),
+                };
+                self.end(connection, end);
+            }
+            Input::DialFailed { peer } => self.book.failed(peer, now),
+            Input::Durable(head) => self.on_durable(head),
+            Input::StoreFailed { stream, error: _ } => self.on_store_failed(stream),
+            Input::OwnStream(stream) => self.on_own_stream(stream),
+            Input::AddPeer { peer, addresses } if !self.is_shut_down => {
+                self.book.name(peer, &addresses, now);
+            }
+            Input::Discovered { peer, addresses } if !self.is_shut_down => {
+                self.book.discover(peer, &addresses, now);
+            }
+            Input::RemovePeer { peer } => self.remove_peer(peer),
+            Input::Shutdown => self.shut_down(),
+            Input::AddPeer { .. } | Input::Discovered { .. } | Input::Tick => {}
+        }
+    }
+
+    fn on_connected(
+        &mut self,
+        connection: ConnectionId,
+        peer: NodeId,
+        binding: [u8; 32],
+        dialed: bool,
+    ) {
+        let now = self.shared.now;
+        if self.sessions.contains_key(&connection) {
+            return;
+        }
+        if dialed {
+            self.book.connected(&peer);
+        }
+        let session = Session::new(connection, peer, binding, dialed, now);
+        let strangers = self.sessions.len() - self.shared.admitted.len();
+        self.sessions.insert(connection, session);
+        self.ready.insert(connection);
+        let allowed = &self.shared.options.allowed;
+        let reason = if self.is_shut_down {
+            RefusalReason::ShuttingDown
+        } else if peer == self.shared.options.node {
+            RefusalReason::SameNode
+        } else if allowed.as_ref().is_some_and(|allowed| !allowed.contains(&peer)) {
+            RefusalReason::NotAllowed
+        } else if self.book.is_blocked(&peer, now) {
+            RefusalReason::BackingOff
+        } else if strangers >= STRANGERS_MAX {
+            RefusalReason::TooManyPeers
+        } else {
+            return;
+        };
+        self.end(connection, End::ByUs(reason.into()));
+    }
+
+    fn on_frame(&mut self, connection: ConnectionId, bytes: &Bytes) {
+        let Some(session) = self.sessions.get_mut(&connection) else { return };
+        self.ready.insert(connection);
+        match session.on_frame(bytes, &mut self.shared) {
+            Ok(Effect::Nothing) => {}
+            Ok(Effect::Greeted(hello)) => self.on_greeted(connection, &hello),
+            Ok(Effect::Goodbye(reason)) => self.end(connection, End::ByThem(reason)),
+            Err(refusal) => self.end(connection, End::ByUs(refusal)),
+        }
+    }
+
+    /// The peer holds the secret: let it in, unless another connection is kept or we are full.
+    fn on_greeted(&mut self, connection: ConnectionId, hello: &Hello) {
+        let session = &self.sessions[&connection];
+        let peer = session.peer;
+        let former = self.shared.admitted.get(&peer).copied();
+        if let Some(former) = former {
+            let kept = self.kept_of(former, connection, hello.instance);
+            let lost = if kept == former { connection } else { former };
+            if kept == connection {
+                self.shared.admitted.insert(peer, connection);
+            }
+            self.end(lost, End::ByUs(RefusalReason::DuplicateConnection.into()));
+            if kept == former {
+                return;
+            }
+        } else if self.is_full() {
+            self.end(connection, End::ByUs(RefusalReason::TooManyPeers.into()));
+            return;
+        }
+        self.shared.admitted.insert(peer, connection);
+        let session = self.sessions.get_mut(&connection).expect("it has just greeted");
+        session.admit(hello.instance, &self.shared);
+        self.book.up(peer);
+        self.shared.outputs.push_back(Output::Admitted { connection });
+        if former.is_none() {
+            self.shared.tell(SwarmEvent::PeerUp(peer));
+            self.peers_changed();
+        }
+    }
+
+    /// Which of two connections with one peer to keep; both sides come to the same result.
+    fn kept_of(
+        &self,
+        former: ConnectionId,
+        latter: ConnectionId,
+        instance: [u8; 8],
+    ) -> ConnectionId {
+        let (old, new) = (&self.sessions[&former], &self.sessions[&latter]);
+        let is_restarted = old.instance != instance;
+        let newest_wins = is_restarted || old.dialed == new.dialed;
+        let smaller_dialed = new.dialed == (self.shared.options.node < new.peer);
+        if newest_wins || smaller_dialed { latter } else { former }
+    }
+
+    fn on_durable(&mut self, head: SignedHead) {
+        let (stream, count) = (head.stream, head.count);
+        let (before, stored) = self.shared.streams.made_durable(head);
+        self.release(&stored);
+        if count <= before || self.shared.streams.is_frozen(&stream) {
+            return;
+        }
+        let source = stored.last().map(|storing| self.source(storing));
+        let us = self.shared.options.node;
+        let now = self.shared.now;
+        let growth = Growth { stream, before, count, is_received: source.is_some() };
+        for session in self.sessions.values_mut().filter(|session| session.is_admitted()) {
+            let wait = relay::delay(us, stream.node, source.as_ref(), session.peer, &session.peers);
+            session.stream_grew(growth, wait, now);
+            self.ready.insert(session.connection);
+        }
+    }
+
+    /// Where stored events came from, and whom that peer reaches itself.
+    fn source(&self, storing: &Storing) -> Source {
+        let session = self.shared.admitted.get(&storing.node);
+        let session = session.and_then(|connection| self.sessions.get(connection));
+        let peers = session.map(|session| session.peers.clone()).unwrap_or_default();
+        Source { node: storing.node, peers }
+    }
+
+    fn on_store_failed(&mut self, stream: StreamId) {
+        let lost = self.shared.streams.roll_back(&stream);
+        self.release(&lost);
+        let failures = self.shared.streams.get(&stream).map_or(0, |state| state.store_failures);
+        let pause = doubled(STORE_RETRY, failures.saturating_sub(1), STORE_RETRY_MAX);
+        self.shared.fetches.ask_again_at(stream, self.shared.now + pause);
+    }
+
+    /// Received bytes are stored or lost: their senders may send as many again.
+    fn release(&mut self, done: &[Storing]) {
+        for storing in done {
+            if let Some(session) = self.sessions.get_mut(&storing.connection) {
+                session.credit.processed(storing.frame_bytes);
+                self.ready.insert(storing.connection);
+            }
+        }
+    }
+
+    fn on_own_stream(&mut self, stream: StreamId) {
+        assert!(stream.node == self.shared.options.node, "a node writes its own stream");
+        let former = self.shared.streams.own();
+        self.shared.set_own(stream);
+        // What others hold of the stream we left may be had from them now.
+        self.shared.fetches.ask_from(former, self.shared.now);
+    }
+
+    fn peers_changed(&mut self) {
+        let now = self.shared.now;
+        for session in self.sessions.values_mut().filter(|session| session.is_admitted()) {
+            session.announcements.peers_changed = true;
+            session.flush_soon(now);
+        }
+    }
+
+    fn check_times(&mut self) {
+        let now = self.shared.now;
+        let mut due = Vec::new();
+        for (connection, session) in &self.sessions {
+            match session.check_time(now) {
+                Err(refusal) => due.push((*connection, refusal)),
+                Ok(()) if session.has_due_work(now) => drop(self.ready.insert(*connection)),
+                Ok(()) => {}
+            }
+        }
+        for (connection, refusal) in due {
+            self.end(connection, End::ByUs(refusal));
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.shared.admitted.len() >= self.shared.options.peers_max
+    }
+
+    fn dial(&mut self) {
+        let is_due = self.book.next().is_some_and(|at| at <= self.shared.now);
+        if !is_due || self.is_full() {
+            return;
+        }
+        let taken: BTreeSet<NodeId> = self.sessions.values().map(|session| session.peer).collect();
+        while let Some((peer, addresses)) =
+            self.book.next_dial(self.shared.now, |peer| taken.contains(peer))
+        {
+            self.shared.outputs.push_back(Output::Dial { peer, addresses });
+        }
+    }
+
+    fn remove_peer(&mut self, peer: NodeId) {
+        let theirs = self.sessions.values().filter(|session| session.peer == peer);
+        let connections: Vec<ConnectionId> = theirs.map(|session| session.connection).collect();
+        for connection in connections {
+            self.end(connection, End::ByUs(RefusalReason::Removed.into()));
+        }
+        self.book.remove(&peer);
+    }
+
+    fn shut_down(&mut self) {
+        self.is_shut_down = true;
+        let connections: Vec<ConnectionId> = self.sessions.keys().copied().collect();
+        for connection in connections {
+            self.end(connection, End::ByUs(RefusalReason::ShuttingDown.into()));
+        }
+        self.book.stop();
+    }
+
+    fn end(&mut self, connection: ConnectionId, end: End) {
+        let Some(session) = self.sessions.remove(&connection) else { return };
+        self.ready.remove(&connection);
+        let (by_us, reason, detail) = match end {
+            End::ByUs(refusal) => (true, Some(refusal.reason), refusal.detail),
+            End::ByThem(reason) => (false, Some(reason), String::new()),
+            End::Lost => (false, None, String::new()),
+        };
+        if let Some(reason) = reason {
+            if by_us {
+                let bytes = Message::Goodbye(reason).encode();
+                self.shared.outputs.push_back(Output::Send { connection, bytes });
+            }
+            self.shared.outputs.push_back(Output::Close { connection, reason });
+        }
+        self.shared.fetches.connection_ended(connection, self.shared.now);
+        self.forget(&session, reason);
+        if let Some(reason) = reason.filter(|reason| !reason.is_benign()) {
+            self.record(session.peer, by_us, reason, &detail);
+        }
+    }
+
+    /// Takes an ended session out of the account of its peer.
+    fn forget(&mut self, session: &Session, reason: Option<RefusalReason>) {
+        let (peer, now) = (session.peer, self.shared.now);
+        if self.shared.admitted.get(&peer) == Some(&session.connection) {
+            self.shared.admitted.remove(&peer);
+            let since = session.admitted_at.unwrap_or(now);
+            self.book.down(peer, now.saturating_duration_since(since), now);
+            let others = &self.sessions;
+            self.shared.streams.forget_claims(&peer, |stream| {
+                others.values().any(|other| other.known.count(stream) > 0)
+            });
+            self.shared.tell(SwarmEvent::PeerDown { peer, reason });
+            self.peers_changed();
+        } else if !self.shared.admitted.contains_key(&peer) && self.book.get(&peer).is_some() {
+            self.book.failed(peer, now);
+        }
+    }
+
+    fn record(&mut self, peer: NodeId, by_us: bool, reason: RefusalReason, detail: &str) {
+        let error = reason.to_error(&peer, by_us, detail);
+        self.book.refused(peer, by_us, reason, self.shared.now);
+        if by_us && reason.is_misbehaviour() {
+            self.shared.tell(SwarmEvent::Misbehaved { peer, error: error.clone() });
+        }
+        let refused = Refused { peer, by_us, reason, error };
+        self.shared.tell(SwarmEvent::Refused(refused.clone()));
+        self.refusals.push_back(refused);
+        if self.refusals.len() > REFUSALS_KEPT_MAX {
+            self.refusals.pop_front();
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let now = self.shared.now;
+        let sessions = self.sessions.values().map(|session| session.next_deadline(now)).min();
+        let bound = self.shared.streams.bound.next_free_at();
+        let book = self.book.next().filter(|_| !self.is_full());
+        [sessions, book, self.shared.fetches.next(), bound].into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,160 @@
+//! Memory is bounded whatever the other side does, and live events go first.
+
+use super::log::MemoryLog;
+use super::puppet::{Author, Puppet};
+use super::world::{SECRET, World};
+use crate::event::limits::FRAME_BYTES_MAX;
+use crate::sync::constants::CREDIT_BYTES_INITIAL;
+use crate::sync::message::Message;
+use crate::sync::{Input, RefusalReason, SEND_QUEUE_BYTES_MAX};
+use std::time::Duration;
+
+/// A log with one stream of about `megabytes` MB in blocks of 1 MiB.
+fn big_author(megabytes: usize) -> Author {
+    let mut author = Author::new(7);
+    let text = "x".repeat(8000);
+    for _ in 0..megabytes {
+        author.write(&vec![text.as_str(); 125]);
+    }
+    author
+}
+
+fn range_bytes(puppet: &Puppet) -> usize {
+    puppet.heard.iter().filter(|frame| frame[0] == 0x08).map(|frame| frame.len()).sum()
+}
+
+#[test]
+fn a_peer_that_does_not_read_costs_a_bounded_queue() {
+    let author = big_author(20);
+    let mut puppet = Puppet::admitted_to(author.log.clone());
+    puppet.takes_frames = false;
+    puppet.say(&Message::Progress { credit: u64::MAX, held: Vec::new() });
+    puppet.say(&Message::Want { stream: author.stream(), from: 0, to: u64::MAX });
+    for number in 0..10_000 {
+        puppet.say(&Message::Ping(number));
+    }
+    let queued: usize = puppet.heard.iter().map(|frame| frame.len()).sum();
+    assert!(queued <= SEND_QUEUE_BYTES_MAX + FRAME_BYTES_MAX, "{queued}");
+}
+
+#[test]
+fn no_more_is_sent_than_was_granted_and_one_frame() {
+    let author = big_author(20);
+    let mut puppet = Puppet::admitted_to(author.log.clone());
+    puppet.say(&Message::Want { stream: author.stream(), from: 0, to: u64::MAX });
+    let first = range_bytes(&puppet);
+    assert!(first <= CREDIT_BYTES_INITIAL as usize + FRAME_BYTES_MAX, "{first}");
+    puppet.say(&Message::Progress { credit: 3 << 20, held: Vec::new() });
+    let second = range_bytes(&puppet);
+    assert!(second > first && second <= first + (3 << 20) + FRAME_BYTES_MAX, "{second}");
+}
+
+#[test]
+fn a_live_event_overtakes_a_backlog() {
+    let author = big_author(20);
+    let mut puppet = Puppet::admitted_to(author.log.clone());
+    puppet.takes_frames = false;
+    puppet.say(&Message::Progress { credit: 100 << 20, held: Vec::new() });
+    puppet.say(&Message::Want { stream: author.stream(), from: 0, to: u64::MAX });
+    let head = puppet.log.append(&puppet.key.clone(), 0, &["live".to_owned()]);
+    let queued = puppet.heard.len();
+    puppet.give(Input::Durable(head.clone()));
+    let connection = puppet.connection;
+    puppet.give(Input::Sent { connection, bytes: 4 << 20 });
+    let messages = puppet.messages();
+    let mut later = messages[queued..].iter();
+    let next = later.find(|message| matches!(message, Message::Range { .. }));
+    let Some(Message::Range { range, .. }) = next else { panic!("no events followed") };
+    assert_eq!(range.head, head);
+}
+
+#[test]
+fn streams_are_served_in_turn() {
+    let mut log = MemoryLog::new(SECRET.swarm_id());
+    let text = "x".repeat(8000);
+    for _ in 0..4 {
+        for number in 0..3 {
+            let texts = vec![text.clone(); 132];
+            log.append(&Author::new(7).key, number, &texts);
+        }
+    }
+    let mut puppet = Puppet::admitted_to(log);
+    puppet.say(&Message::Progress { credit: u64::MAX >> 1, held: Vec::new() });
+    let stream = Author::new(7).stream();
+    puppet.takes_frames = false;
+    for number in 0..3 {
+        let stream = crate::event::StreamId { number, ..stream };
+        puppet.say(&Message::Want { stream, from: 0, to: u64::MAX });
+    }
+    puppet.takes_frames = true;
+    let connection = puppet.connection;
+    puppet.give(Input::Sent { connection, bytes: 4 << 20 });
+    let order: Vec<u64> = puppet
+        .messages()
+        .iter()
+        .filter_map(|message| match message {
+            Message::Range { range, .. } => Some(range.stream().number),
+            _ => None,
+        })
+        .collect();
+    assert!(order.len() >= 12);
+    assert_eq!(order[..9], [0, 1, 2, 0, 1, 2, 0, 1, 2]);
+}
+
+#[test]
+fn a_reader_that_stalls_is_closed_as_silent_and_catches_up_later() {
+    let mut world = World::with_nodes(1, 2);
+    let texts = vec!["x".repeat(8000); 125];
+    for _ in 0..8 {
+        world.publish_texts(0, &texts);
+    }
+    world.slow.insert(1);
+    world.link(0, 1);
+    world.pass(Duration::from_secs(10));
+    assert!(world.nodes[0].unsent_max <= SEND_QUEUE_BYTES_MAX + FRAME_BYTES_MAX);
+    world.slow.clear();
+    world.assert_converges(Duration::from_secs(60));
+}
+
+#[test]
+fn a_large_frame_on_a_slow_link_is_not_silence() {
+    let mut puppet = Puppet::admitted();
+    for _ in 0..20 {
+        puppet.pass(Duration::from_secs(1));
+        let connection = puppet.connection;
+        puppet.give(Input::Heard { connection });
+    }
+    assert_eq!(puppet.closed, None);
+    puppet.pass(Duration::from_secs(3));
+    assert_eq!(puppet.closed, Some(RefusalReason::Silent));
+}
+
+#[test]
+fn an_idle_session_costs_a_small_frame_a_second() {
+    let mut world = World::with_nodes(2, 2);
+    world.link(0, 1);
+    world.pass(Duration::from_secs(5));
+    let bytes = |world: &World| -> u64 {
+        let sessions = world.nodes.iter().flat_map(|node| node.swarm.sessions.values());
+        sessions.map(|session| session.bytes_out).sum()
+    };
+    let before = bytes(&world);
+    world.pass(Duration::from_secs(100));
+    let per_second = (bytes(&world) - before) / 100;
+    assert!(per_second <= 40, "{per_second} bytes a second");
+}
+
+#[test]
+fn many_streams_are_caught_up_without_asking_for_all_at_once() {
+    let mut world = World::with_nodes(3, 2);
+    for number in 0..60 {
+        for seed in 100..110 {
+            let key = crate::event::NodeKey::from_seed(&[seed; 32]);
+            let head = world.nodes[0].log.append(&key, number, &["one".to_owned()]);
+            world.give(0, Input::Durable(head));
+        }
+    }
+    world.link(1, 0);
+    world.assert_converges(Duration::from_secs(30));
+    assert_eq!(world.nodes[1].events_received, 600);
+}

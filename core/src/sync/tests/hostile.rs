@@ -1,0 +1,374 @@
+//! A peer can be refused, and can be slow; it cannot make us store, forget, panic or wait for ever.
+
+use super::log::{MemoryLog, record};
+use super::puppet::{Author, Puppet};
+use super::world::SECRET;
+use crate::event::{
+    Chain, EventRange, Lamport, NodeKey, SignedHead, StreamEnd, StreamId, WallTime,
+};
+use crate::sync::constants::CREDIT_BYTES_INITIAL;
+use crate::sync::message::Message;
+use crate::sync::{Input, RefusalReason, STREAMS_PER_PEER_MAX, SwarmEvent};
+use bytes::Bytes;
+use proptest::prelude::*;
+use std::time::Duration;
+
+#[test]
+fn one_flipped_bit_anywhere_in_a_relayed_range_is_refused_and_the_relayer_named() {
+    let mut author = Author::new(7);
+    author.write(&["one", "two", "three"]);
+    let frame = author.range(0).encode();
+    // The first byte says that it is a range at all.
+    for bit in 8..frame.len() * 8 {
+        let mut flipped = frame.to_vec();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let mut puppet = Puppet::admitted();
+        puppet.say_bytes(flipped.into());
+        assert!(puppet.stored.is_empty(), "bit {bit} was stored");
+        assert!(puppet.closed.is_some_and(RefusalReason::is_misbehaviour), "bit {bit}");
+        let misbehaved = puppet.told.iter().find_map(|event| match event {
+            SwarmEvent::Misbehaved { peer, error } => Some((*peer, error.clone())),
+            _ => None,
+        });
+        let (peer, error) = misbehaved.expect("it is told");
+        assert_eq!(peer, puppet.peer);
+        assert!(error.message().contains(&peer.short()), "{error}");
+        let names_stream = error.message().contains("of stream");
+        assert!(names_stream || error.message().contains("does not decode"), "{error}");
+    }
+    let mut puppet = Puppet::admitted();
+    puppet.say_bytes(frame);
+    assert_eq!(puppet.stored.len(), 1);
+}
+
+#[test]
+fn a_peer_that_misbehaved_waits_longer_each_time() {
+    let mut puppet = Puppet::admitted();
+    for round in 0..8u32 {
+        puppet.say_bytes(Bytes::from_static(&[0x05]));
+        assert_eq!(puppet.closed, Some(RefusalReason::Malformed));
+        puppet.connect(10 + u64::from(round) * 2);
+        assert_eq!(puppet.closed, Some(RefusalReason::BackingOff));
+        puppet.pass(Duration::from_secs(60).min(Duration::from_secs(1 << round)));
+        puppet.connect(11 + u64::from(round) * 2);
+        puppet.admit();
+    }
+}
+
+/// A range of one event of stream 0 of `seed` at this lamport.
+fn poisoned(seed: u8, lamport: u64) -> (Message, SignedHead) {
+    let key = NodeKey::from_seed(&[seed; 32]);
+    let stream = StreamId { node: key.node_id(), number: 0 };
+    let start = StreamEnd::empty(&SECRET.swarm_id(), &stream);
+    let record = record(lamport, WallTime::from_micros(0), "poison");
+    let chain = start.chain.extend(&record.leaf());
+    let lamport = Lamport::new(lamport).unwrap();
+    let head = key.sign_head(&SECRET.swarm_id(), 0, 1, lamport, chain);
+    let range = EventRange { first: 0, records: vec![record], head: head.clone() };
+    (Message::Range { before: start.chain, range }, head)
+}
+
+#[test]
+fn a_poisoned_lamport_is_not_stored_and_stops_nobody_else() {
+    for lamport in [(1 << 16) + 1025, 1_000_000_000, (1 << 53) - 1] {
+        let mut puppet = Puppet::admitted();
+        let (range, head) = poisoned(7, lamport);
+        puppet.say(&Message::Summary { is_last: false, heads: vec![head.clone()] });
+        puppet.say(&range);
+        puppet.pass_alive(1);
+        assert!(puppet.stored.is_empty());
+        assert_eq!(puppet.closed, None, "the relayer may be honest");
+        let quarantined = puppet.swarm.status().quarantined;
+        assert_eq!((quarantined[0].stream, quarantined[0].required), (head.stream, lamport));
+        assert!(quarantined[0].bound < lamport);
+
+        let mut honest = Author::new(8);
+        honest.write(&["bread"]);
+        puppet.say(&honest.range(0));
+        assert_eq!(puppet.stored.len(), 1);
+        assert_eq!(puppet.log.lamport, 1);
+    }
+}
+
+#[test]
+fn events_whose_causes_are_lost_are_delayed_and_not_lost() {
+    let mut puppet = Puppet::admitted();
+    let (range, _) = poisoned(7, (1 << 16) + 5000);
+    puppet.say(&range);
+    assert!(puppet.stored.is_empty());
+    puppet.pass_alive(4);
+    assert!(puppet.wants().is_empty());
+    puppet.pass_alive(2);
+    assert_eq!(puppet.wants().len(), 1);
+    puppet.say(&range);
+    assert_eq!(puppet.stored.len(), 1);
+    assert!(puppet.swarm.status().quarantined.is_empty());
+}
+
+#[test]
+fn a_claim_of_2_to_the_60_events_raises_the_bound_by_a_block() {
+    let mut puppet = Puppet::admitted();
+    let key = NodeKey::from_seed(&[9; 32]);
+    let lamport = Lamport::new((1 << 53) - 1).unwrap();
+    let chain = Chain::from_bytes([1; 32]);
+    let count = (1 << 53) - 1;
+    let head = key.sign_head(&SECRET.swarm_id(), 0, count, lamport, chain);
+    puppet.say(&Message::Summary { is_last: true, heads: vec![head.clone()] });
+    let limit = puppet.swarm.shared.streams.bound.limit(&head.stream, puppet.now);
+    assert_eq!(limit, (1 << 16) + 1024);
+    // Nobody can deliver it: it is asked for again ever more rarely, and all else goes on.
+    puppet.pass_alive(300);
+    assert!((2..=8).contains(&puppet.wants().len()), "{}", puppet.wants().len());
+    assert_eq!(puppet.swarm.status().missing, [(head.stream, count)]);
+}
+
+#[test]
+fn a_head_that_its_node_did_not_sign_counts_nothing() {
+    let mut author = Author::new(7);
+    let mut head = author.write(&["one"]);
+    head.signature[3] ^= 1;
+    let mut puppet = Puppet::admitted();
+    puppet.say(&Message::Summary { is_last: true, heads: vec![head] });
+    assert_eq!(puppet.closed, Some(RefusalReason::Forged));
+    assert!(puppet.swarm.status().missing.is_empty());
+}
+
+#[test]
+fn what_is_held_is_dropped_before_its_signature_is_looked_at() {
+    let mut author = Author::new(7);
+    author.write(&["one"]);
+    let mut puppet = Puppet::admitted();
+    puppet.say(&author.range(0));
+    let Message::Range { before, mut range } = author.range(0) else { unreachable!() };
+    range.head.signature = [0; 64];
+    puppet.say(&Message::Range { before, range });
+    assert_eq!((puppet.closed, puppet.stored.len()), (None, 1));
+}
+
+#[test]
+fn an_overlapping_range_is_trimmed_to_what_is_new() {
+    let mut author = Author::new(7);
+    author.write(&["one", "two"]);
+    let mut puppet = Puppet::admitted();
+    puppet.say(&author.range(0));
+    author.write(&["three"]);
+    puppet.say(&author.range(0));
+    assert_eq!((puppet.stored[1].first, puppet.stored[1].records.len()), (2, 1));
+}
+
+#[test]
+fn more_than_the_credit_is_refused() {
+    let mut author = Author::new(7);
+    author.write(&[&"x".repeat(1000)]);
+    let range = author.range(0);
+    let size = range.encode().len();
+    let mut puppet = Puppet::admitted();
+    // Grants are not applied, as if the peer did not care for them.
+    puppet.swarm.sessions.values_mut().for_each(|session| session.credit.set_window(0));
+    let connection = puppet.connection;
+    for _ in 0..CREDIT_BYTES_INITIAL as usize / size + 2 {
+        let session = puppet.swarm.sessions.get_mut(&connection);
+        if let Some(session) = session
+            && !session.credit.receive(size)
+        {
+            return;
+        }
+    }
+    panic!("the credit has no end");
+}
+
+#[test]
+fn two_histories_of_one_stream_freeze_it_and_blame_no_relayer() {
+    let (mut one, mut two) = (Author::new(7), Author::new(7));
+    one.write(&["common"]);
+    two.write(&["common"]);
+    one.write(&["left"]);
+    two.write(&["right"]);
+    let mut puppet = Puppet::admitted();
+    puppet.say(&one.range(0));
+    assert_eq!(puppet.stored.len(), 1);
+    // Once as the head at the same count, once as a continuation of what we do not hold.
+    let mut longer = Puppet::admitted_to(puppet.log.clone());
+    puppet.say(&Message::Summary { is_last: true, heads: two.log.heads() });
+    two.write(&["further"]);
+    longer.say(&two.range(2));
+    for puppet in [puppet, longer] {
+        let forks = puppet.swarm.status().forks;
+        assert_eq!(forks.len(), 1);
+        assert!(forks[0].held.verify(&SECRET.swarm_id()).is_ok());
+        assert!(forks[0].other.verify(&SECRET.swarm_id()).is_ok());
+        assert_eq!(puppet.closed, None);
+        assert!(puppet.told.iter().any(|event| matches!(event, SwarmEvent::Forked(_))));
+        assert!(puppet.stored.len() <= 1);
+    }
+}
+
+#[test]
+fn a_frozen_stream_is_neither_taken_nor_given() {
+    let (mut one, mut two) = (Author::new(7), Author::new(7));
+    one.write(&["left"]);
+    two.write(&["right"]);
+    let mut puppet = Puppet::admitted();
+    puppet.say(&one.range(0));
+    puppet.say(&Message::Summary { is_last: true, heads: two.log.heads() });
+    one.write(&["more"]);
+    puppet.say(&one.range(1));
+    puppet.say(&Message::Want { stream: one.stream(), from: 0, to: 1 });
+    assert_eq!(puppet.stored.len(), 1);
+    let is_range = |message: &Message| matches!(message, Message::Range { .. });
+    assert!(!puppet.messages().iter().any(is_range));
+}
+
+/// Node 1 as it was with one event, and what it has signed since.
+fn restored() -> (Puppet, Author) {
+    let mut former = Author::new(1);
+    former.write(&["before the backup"]);
+    let puppet = Puppet::admitted_to(former.log.clone());
+    former.write(&["after the backup"]);
+    (puppet, former)
+}
+
+#[test]
+fn a_restored_node_learns_that_its_stream_has_gone_on_elsewhere() {
+    let (mut puppet, former) = restored();
+    puppet.say(&Message::Summary { is_last: true, heads: former.log.heads() });
+    let elsewhere = |puppet: &Puppet| {
+        let told = puppet.told.iter();
+        let is_it = |event: &&SwarmEvent| matches!(event, SwarmEvent::OwnStreamElsewhere { .. });
+        told.filter(is_it).count()
+    };
+    assert_eq!(elsewhere(&puppet), 1);
+    // What it appends there in ignorance reaches nobody.
+    let head = puppet.log.append(&former.key, 0, &["in ignorance".to_owned()]);
+    puppet.heard.clear();
+    puppet.give(Input::Durable(head));
+    puppet.pass_alive(1);
+    assert!(!puppet.messages().iter().any(|message| matches!(message, Message::Range { .. })));
+    // In the next stream it goes on.
+    let own = StreamId { node: former.key.node_id(), number: 1 };
+    puppet.give(Input::OwnStream(own));
+    let head = puppet.log.append(&former.key, 1, &["anew".to_owned()]);
+    puppet.give(Input::Durable(head));
+    assert!(puppet.messages().iter().any(|message| matches!(message, Message::Range { .. })));
+    assert_eq!(elsewhere(&puppet), 1);
+}
+
+#[test]
+fn an_older_head_of_our_own_stream_is_nothing_special() {
+    let (_, former) = restored();
+    let mut puppet = Puppet::admitted_to(former.log.clone());
+    let mut past = Author::new(1);
+    past.write(&["before the backup"]);
+    puppet.say(&Message::Summary { is_last: true, heads: past.log.heads() });
+    assert!(
+        !puppet.told.iter().any(|event| matches!(event, SwarmEvent::OwnStreamElsewhere { .. }))
+    );
+    let mut other = Author::new(1);
+    other.write(&["something else"]);
+    puppet.say(&Message::Summary { is_last: true, heads: other.log.heads() });
+    assert!(puppet.told.iter().any(|event| matches!(event, SwarmEvent::OwnStreamElsewhere { .. })));
+    assert_eq!(puppet.swarm.status().forks.len(), 1);
+}
+
+#[test]
+fn one_peer_can_tell_of_ten_thousand_streams_and_no_more() {
+    let mut puppet = Puppet::admitted();
+    let mut told = 0;
+    while told < STREAMS_PER_PEER_MAX + 300 {
+        let heads = (told..told + 250).map(|index| {
+            let seed = *blake3::hash(&index.to_le_bytes()).as_bytes();
+            let chain = Chain::from_bytes(seed);
+            let (key, lamport) = (NodeKey::from_seed(&seed), Lamport::new(1).unwrap());
+            key.sign_head(&SECRET.swarm_id(), 0, 1, lamport, chain)
+        });
+        puppet.say(&Message::Summary { is_last: false, heads: heads.collect() });
+        told += 250;
+    }
+    assert_eq!(puppet.swarm.shared.streams.iter().count(), STREAMS_PER_PEER_MAX);
+    let connection = puppet.connection;
+    puppet.give(Input::Disconnected { connection, code: None });
+    assert_eq!(puppet.swarm.shared.streams.iter().count(), 0);
+    let mut author = Author::new(7);
+    author.write(&["still works"]);
+    puppet.connect(2);
+    puppet.admit();
+    puppet.say(&author.range(0));
+    assert_eq!(puppet.stored.len(), 1);
+}
+
+#[test]
+fn a_peer_that_withholds_is_left_for_one_that_delivers() {
+    let mut author = Author::new(7);
+    let head = author.write(&["one"]);
+    let mut puppet = Puppet::admitted();
+    puppet.say(&Message::Summary { is_last: true, heads: vec![head.clone()] });
+    assert_eq!(puppet.wants().len(), 1);
+    puppet.heard.clear();
+    let liar = puppet.connection;
+    puppet.peer = NodeKey::from_seed(&[3; 32]).node_id();
+    puppet.connect(2);
+    puppet.say(&Message::Hello(puppet.hello()));
+    puppet.say(&Message::Summary { is_last: true, heads: vec![head] });
+    for _ in 0..11 {
+        puppet.pass(Duration::from_secs(1));
+        for connection in [liar, puppet.connection] {
+            let bytes = Message::Pong(0).encode();
+            puppet.give(Input::Frame { connection, bytes });
+        }
+    }
+    assert_eq!(puppet.wants().len(), 1, "the other one is asked");
+    puppet.say(&author.range(0));
+    assert_eq!(puppet.stored.len(), 1);
+}
+
+/// Frames that are nearly right: a type byte that exists, and then anything.
+fn any_frame() -> impl Strategy<Value = Vec<u8>> {
+    let mut author = Author::new(7);
+    author.write(&["one", "two"]);
+    let good: Vec<Bytes> = vec![
+        author.range(0).encode(),
+        Message::Summary { is_last: true, heads: author.log.heads() }.encode(),
+        Message::Progress { credit: 5, held: vec![(author.stream(), 9)] }.encode(),
+        Message::Want { stream: author.stream(), from: 0, to: 5 }.encode(),
+        Message::Peers(vec![author.key.node_id()]).encode(),
+        Message::Goodbye(RefusalReason::Silent).encode(),
+    ];
+    let mutated = (0..good.len(), any::<prop::sample::Index>(), any::<u8>(), any::<bool>())
+        .prop_map(move |(which, at, byte, cuts)| {
+            let mut bytes = good[which].to_vec();
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            bytes.truncate(if cuts { at } else { usize::MAX });
+            bytes
+        });
+    let typed = (1u8..12, prop::collection::vec(any::<u8>(), 0..300)).prop_map(|(kind, rest)| {
+        let mut bytes = vec![kind];
+        bytes.extend(rest);
+        bytes
+    });
+    prop_oneof![prop::collection::vec(any::<u8>(), 0..200), typed, mutated]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn whatever_a_peer_sends_we_neither_panic_nor_believe_it(
+        admitted: bool,
+        frames in prop::collection::vec(any_frame(), 1..6),
+    ) {
+        let log = MemoryLog::new(SECRET.swarm_id());
+        let mut puppet = Puppet::with_log(log, None);
+        if admitted {
+            puppet.admit();
+        }
+        for frame in frames {
+            puppet.say_bytes(frame.into());
+            puppet.pass(Duration::from_millis(700));
+        }
+        // Only the genuine range can have been stored.
+        for range in &puppet.stored {
+            prop_assert!(range.head.verify(&SECRET.swarm_id()).is_ok());
+        }
+    }
+}

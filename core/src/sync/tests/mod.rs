@@ -1,0 +1,10 @@
+//! Claims about the protocol, held against a small world in memory with a clock of its own.
+
+mod admission;
+mod converge;
+mod example;
+mod flow;
+mod hostile;
+mod log;
+mod puppet;
+mod world;

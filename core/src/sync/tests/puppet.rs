@@ -1,0 +1,218 @@
+//! A peer that says whatever a test wants, to a swarm that is alone with it.
+
+use super::log::MemoryLog;
+use super::world::SECRET;
+use crate::event::{EventRange, NodeId, NodeKey, SignedHead, StreamId};
+use crate::sync::admission::Side;
+use crate::sync::message::{Decoded, Hello, Message};
+use crate::sync::{
+    ConnectionId, Input, LogRead, Output, RefusalReason, Swarm, SwarmEvent, SwarmOptions,
+};
+use bytes::Bytes;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+pub(super) const BINDING: [u8; 32] = [5; 32];
+
+pub(super) struct Puppet {
+    pub(super) swarm: Swarm,
+    pub(super) log: MemoryLog,
+    pub(super) key: NodeKey,
+    pub(super) peer: NodeId,
+    pub(super) now: Instant,
+    pub(super) connection: ConnectionId,
+    pub(super) heard: Vec<Bytes>,
+    pub(super) stored: Vec<EventRange>,
+    pub(super) told: Vec<SwarmEvent>,
+    pub(super) closed: Option<RefusalReason>,
+    pub(super) deadline: Option<Instant>,
+    /// When false, `Sent` is never reported: the transport is stuck.
+    pub(super) takes_frames: bool,
+}
+
+impl Puppet {
+    /// A swarm of node 1 with `log`, and a connection that the puppet dialled. It said nothing yet.
+    pub(super) fn with_log(log: MemoryLog, allowed: Option<BTreeSet<NodeId>>) -> Puppet {
+        let key = NodeKey::from_seed(&[1; 32]);
+        let node = key.node_id();
+        #[allow(clippy::disallowed_methods)] // Any start will do; all else is relative to it.
+        let now = Instant::now();
+        let options = SwarmOptions {
+            node,
+            own_stream: StreamId { node, number: 0 },
+            secret: SECRET,
+            instance: [1; 8],
+            allowed,
+            peers_max: 2,
+        };
+        let mut puppet = Puppet {
+            swarm: Swarm::new(options, log.heads(), now),
+            log,
+            key,
+            peer: NodeKey::from_seed(&[2; 32]).node_id(),
+            now,
+            connection: ConnectionId::new(1),
+            heard: Vec::new(),
+            stored: Vec::new(),
+            told: Vec::new(),
+            closed: None,
+            deadline: None,
+            takes_frames: true,
+        };
+        puppet.connect(1);
+        puppet
+    }
+
+    pub(super) fn stranger() -> Puppet {
+        Puppet::with_log(MemoryLog::new(SECRET.swarm_id()), None)
+    }
+
+    pub(super) fn admitted() -> Puppet {
+        Puppet::admitted_to(MemoryLog::new(SECRET.swarm_id()))
+    }
+
+    pub(super) fn admitted_to(log: MemoryLog) -> Puppet {
+        let mut puppet = Puppet::with_log(log, None);
+        puppet.admit();
+        puppet
+    }
+
+    pub(super) fn connect(&mut self, connection: u64) {
+        self.connection = ConnectionId::new(connection);
+        self.closed = None;
+        let (connection, peer) = (self.connection, self.peer);
+        self.give(Input::Connected { connection, peer, binding: BINDING, dialed: false });
+    }
+
+    /// Says hello and a summary of nothing.
+    pub(super) fn admit(&mut self) {
+        self.say(&Message::Hello(self.hello()));
+        self.say(&Message::Summary { is_last: true, heads: Vec::new() });
+        assert_eq!(self.closed, None);
+    }
+
+    pub(super) fn hello(&self) -> Hello {
+        let side = Side {
+            prover: self.peer,
+            verifier: self.key.node_id(),
+            dialed: true,
+            binding: BINDING,
+        };
+        side.hello(&SECRET.admission_key(), [2; 8])
+    }
+
+    pub(super) fn say(&mut self, message: &Message) {
+        self.say_bytes(message.encode());
+    }
+
+    pub(super) fn say_bytes(&mut self, bytes: Bytes) {
+        let connection = self.connection;
+        self.give(Input::Frame { connection, bytes });
+    }
+
+    /// Lets time pass as the swarm asks for it, hearing nothing.
+    pub(super) fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        let mut steps = 0;
+        while let Some(deadline) = self.deadline.filter(|deadline| *deadline <= end) {
+            assert!(deadline > self.now, "the swarm asks for a time that has passed");
+            self.now = deadline;
+            self.give(Input::Tick);
+            steps += 1;
+            assert!(steps < 10_000, "the swarm is busy with nothing");
+        }
+        self.now = end;
+        self.give(Input::Tick);
+    }
+
+    /// As `pass`, with a sign of life every second.
+    pub(super) fn pass_alive(&mut self, seconds: u64) {
+        for _ in 0..seconds {
+            self.pass(Duration::from_secs(1));
+            self.say(&Message::Pong(u64::MAX));
+        }
+    }
+
+    pub(super) fn give(&mut self, input: Input) {
+        self.swarm.handle(input, self.now);
+        loop {
+            match self.swarm.poll(&self.log) {
+                Output::Send { connection, bytes } => {
+                    let sent = bytes.len();
+                    self.heard.push(bytes);
+                    if self.takes_frames {
+                        self.swarm.handle(Input::Sent { connection, bytes: sent }, self.now);
+                    }
+                }
+                Output::Store { range, .. } => {
+                    let head = self.log.append_range(&range);
+                    self.stored.push(range);
+                    self.swarm.handle(Input::Durable(head), self.now);
+                }
+                Output::Close { connection, reason } => {
+                    if connection == self.connection {
+                        self.closed = Some(reason);
+                    }
+                }
+                Output::Tell(event) => self.told.push(event),
+                Output::Dial { .. } | Output::Admitted { .. } => {}
+                Output::Wait(deadline) => {
+                    self.deadline = deadline;
+                    return;
+                }
+            }
+        }
+    }
+
+    pub(super) fn messages(&self) -> Vec<Message> {
+        let message = |frame| match Message::decode(frame).expect("we speak well") {
+            Decoded::Message(message) => Some(*message),
+            Decoded::Skip | Decoded::Unsupported(_) => None,
+        };
+        self.heard.iter().filter_map(message).collect()
+    }
+
+    pub(super) fn goodbye(&self) -> Option<RefusalReason> {
+        self.messages().into_iter().find_map(|message| match message {
+            Message::Goodbye(reason) => Some(reason),
+            _ => None,
+        })
+    }
+
+    pub(super) fn wants(&self) -> Vec<(StreamId, u64, u64)> {
+        let want = |message| match message {
+            Message::Want { stream, from, to } if from < to => Some((stream, from, to)),
+            _ => None,
+        };
+        self.messages().into_iter().filter_map(want).collect()
+    }
+}
+
+/// An author that is not there: its log, from which the puppet relays.
+pub(super) struct Author {
+    pub(super) key: NodeKey,
+    pub(super) log: MemoryLog,
+}
+
+impl Author {
+    pub(super) fn new(seed: u8) -> Author {
+        let key = NodeKey::from_seed(&[seed; 32]);
+        Author { key, log: MemoryLog::new(SECRET.swarm_id()) }
+    }
+
+    pub(super) fn stream(&self) -> StreamId {
+        StreamId { node: self.key.node_id(), number: 0 }
+    }
+
+    pub(super) fn write(&mut self, texts: &[&str]) -> SignedHead {
+        let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+        self.log.append(&self.key, 0, &texts)
+    }
+
+    pub(super) fn range(&self, from: u64) -> Message {
+        let stream = self.stream();
+        let before = self.log.chain_at(&stream, from).unwrap().unwrap();
+        let range = self.log.read_range(&stream, from).unwrap().unwrap();
+        Message::Range { before, range }
+    }
+}

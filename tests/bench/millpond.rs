@@ -1,0 +1,122 @@
+//! Ourselves, through the front door that every application uses.
+
+use crate::subject::{Store, Subject, Workload};
+use crate::workload::WorkEvent;
+use ::millpond::event::{AppId, NewEvent, OffsetMap, Payload, SwarmSecret, TagSet};
+use ::millpond::query::Query;
+use ::millpond::{
+    Appended, Durability, NetworkOptions, Node, NodeOptions, PeerAddress, Pending, PublishOptions,
+    StorageOptions, Subscription,
+};
+use std::ops::Range;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Longest wait for anything that must come.
+const PATIENCE: Duration = Duration::from_secs(120);
+const BATCH: usize = 1_000;
+
+pub(crate) struct Millpond;
+
+impl Subject for Millpond {
+    fn name(&self) -> &'static str {
+        "millpond"
+    }
+
+    fn open(&self, folder: &Path, workload: &Workload) -> Option<Box<dyn Store>> {
+        Some(Box::new(Publisher::new(node(folder, "alone", false), workload)))
+    }
+
+    fn catch_up(&self, folder: &Path, workload: &Workload) -> Option<Duration> {
+        let full = Publisher::new(node(folder, "full", true), workload);
+        for start in (0..workload.len()).step_by(BATCH) {
+            full.publish(start..workload.len().min(start + BATCH));
+        }
+        let empty = node(folder, "empty", true);
+        let everything = full.node.offsets().expect("an open node says what it holds");
+        let mut arrivals = empty.subscribe(&Query::all(), OffsetMap::default()).expect("it opens");
+        let started = Instant::now();
+        link(&empty, &full.node);
+        while !empty.offsets().expect("an open node says what it holds").covers(&everything) {
+            await_something(&arrivals);
+            arrivals.next_batch(usize::MAX).expect("the subscription goes on");
+        }
+        Some(started.elapsed())
+    }
+
+    fn deliver(&self, folder: &Path, workload: &Workload) -> Option<Vec<Duration>> {
+        let here = Publisher::new(node(folder, "here", true), workload);
+        let there = node(folder, "there", true);
+        link(&there, &here.node);
+        let mut arrivals = there.subscribe(&Query::all(), OffsetMap::default()).expect("it opens");
+        let mut latencies = Vec::new();
+        for at in 0..workload.len() {
+            let started = Instant::now();
+            let pending = here.start(at..at + 1);
+            while arrivals.next_batch(16).expect("the subscription goes on").events.is_empty() {
+                await_something(&arrivals);
+            }
+            latencies.push(started.elapsed());
+            pending.wait().expect("it is published");
+        }
+        Some(latencies)
+    }
+}
+
+/// A node and the workload in the form that `publish` takes.
+struct Publisher {
+    node: Node,
+    events: Vec<NewEvent>,
+}
+
+impl Publisher {
+    fn new(node: Node, workload: &Workload) -> Publisher {
+        Publisher { node, events: workload.iter().map(new_event).collect() }
+    }
+
+    fn start(&self, events: Range<usize>) -> Pending<Appended> {
+        let options =
+            PublishOptions { durability: Durability::Power, idempotency_key: None, expected: None };
+        self.node.publish(self.events[events].to_vec(), options)
+    }
+}
+
+impl Store for Publisher {
+    fn publish(&self, events: Range<usize>) {
+        self.start(events).wait().expect("it is published");
+    }
+}
+
+fn new_event(event: &WorkEvent) -> NewEvent {
+    let tags = TagSet::new(&event.tags).expect("three short tags");
+    let payload = Payload::from_cbor(event.payload.clone()).expect("deterministic CBOR");
+    NewEvent { tags, payload }
+}
+
+/// A node in a folder of its own; with a network it listens on loopback and looks for nobody.
+fn node(folder: &Path, name: &str, network: bool) -> Node {
+    let network = network.then(|| NetworkOptions {
+        bind: vec!["127.0.0.1:0".parse().expect("an address")],
+        discovery: false,
+        allow: None,
+        peers: Vec::new(),
+    });
+    let options = NodeOptions {
+        path: folder.join(name),
+        app_id: AppId::parse("com.example.bench").expect("a short name"),
+        swarm: SwarmSecret::from_bytes([0x33; 32]),
+        network,
+        storage: StorageOptions::default(),
+    };
+    Node::open(options).expect("a node opens")
+}
+
+fn link(from: &Node, to: &Node) {
+    let address = PeerAddress::from(&to.ticket().expect("a listening node has a ticket"));
+    let linked = from.connect(address).wait_timeout(PATIENCE).expect("an answer comes");
+    linked.expect("the peer is admitted");
+}
+
+fn await_something(arrivals: &Subscription) {
+    assert!(arrivals.wait(Some(PATIENCE)).expect("the subscription goes on"), "nothing comes");
+}

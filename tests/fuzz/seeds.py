@@ -1,0 +1,60 @@
+"""Writes the seeds of the fuzz targets from the vectors. Run: `python3 tests/fuzz/seeds.py`.
+
+Seeds are committed; what a fuzzer adds goes into `corpus/`, which is not.
+"""
+
+import json
+import pathlib
+
+HERE = pathlib.Path(__file__).resolve().parent
+VECTORS = HERE.parent / "vectors"
+QUERIES = [
+    "FROM allEvents",
+    "FROM 'grain' & ('mill:3' | \"rye\") & isLocal",
+    "FROM appId(com.example.mill) & from(2026-01-01T00:00:00Z) & to(2026-02-01)",
+    "FROM from(7/" + "ab" * 32 + "-0) | 'it''s'",
+]
+TICKET = (
+    "millpond1aaaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaqcaibaeaqcaibaeaqcaibaeaqcaiba"
+    "eaqcaibaeaqcaibaeaqcaicmbkabcqnvsbx5aaaaaaaaaaaaaaaaaaaaaaafdnmuk23ew4"
+)
+
+
+def write(target, name, data):
+    """Writes one seed."""
+    folder = HERE / "seeds" / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(data)
+
+
+def main():
+    """Writes all seeds."""
+    for index, vector in enumerate(json.loads((VECTORS / "payloads.json").read_text())):
+        write("payload", f"payload-{index:02}", bytes.fromhex(vector["bytes"]))
+    events = json.loads((VECTORS / "events.json").read_text())
+    stream = bytes.fromhex(events["stream_bytes"])
+    for index, told in enumerate(events["ranges"]):
+        write("range", f"range-{index}", bytes.fromhex(told["bytes"]))
+        for event in told["events"]:
+            write("record", f"record-{event['lamport']}", bytes.fromhex(event["bytes"]))
+    write("offset_map", "empty", b"\0")
+    write("offset_map", "two", b"\x02" + stream + b"\x04" + stream[:39] + b"\1\xac\x02")
+    for index, text in enumerate(QUERIES):
+        write("query", f"query-{index}", text.encode())
+    write("ticket", "ticket", TICKET.encode())
+    # Steps of the session target: action, length, bytes; see `take_step` there.
+    ping, want = b"\x03" + bytes(8), b"\x07" + stream + b"\x00\x03"
+    first = bytes.fromhex(events["ranges"][0]["bytes"])
+    frames = [ping, want, b"\x05\x01\x01" + first[:152], b"\x08" + bytes(32) + first, b"\x09\0"]
+    sent = [bytes([0]) + len(frame).to_bytes(2, "little") + frame for frame in frames]
+    write("session", "frames", b"".join(sent))
+    write("session", "truth", b"\x03\x01\x00\x20" + b"\x04\x00\x00\x07\x00\x00" * 4)
+    # The journal target: mode, then raw bytes, changes, or the body of one more record.
+    write("journal", "empty", b"\0")
+    write("journal", "flip", b"\1\0\0\1")
+    write("journal", "body", b"\2\1" + bytes([0x80 | len(first) & 0x7F, len(first) >> 7]) + first)
+    write("session", "altered", b"\x05\x03\x00\x20\x00\x01" + b"\x02\x02\x00\x01\x01")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,11 @@
+//! What we claim, proved: one module for each concern, one program for all of them.
+
+mod bench;
+mod crash;
+mod house;
+mod model_based;
+mod nodes;
+mod support;
+mod sync;
+mod tidy;
+mod vectors;

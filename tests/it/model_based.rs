@@ -1,0 +1,224 @@
+//! The real log against the model: random histories, any point of reopening, any query.
+
+use crate::support::Scratch;
+use millpond::event::cbor::Value;
+use millpond::event::{AppId, NewEvent, OffsetMap, Payload, SwarmSecret, TagSet};
+use millpond::query::{Order, Query};
+use millpond::{Durability, ErrorKind, Node, NodeOptions, PublishOptions, QueryOptions, StorageOptions};
+use millpond_tests::model::{Expression, Model};
+use proptest::prelude::*;
+use std::time::Duration;
+
+const WORDS: [&str; 5] = ["grain", "flour", "mill:1", "mill:2", "Mühle"];
+
+/// What happens to a log.
+#[derive(Clone, Debug)]
+enum Step {
+    Publish { events: Vec<(Vec<usize>, usize)>, process: bool, key: Option<u8>, expected: Option<bool> },
+    Query { expression: Expression, order: Order, lower_percent: u64, upper_percent: u64 },
+    Follow { expression: Expression, from_percent: u64 },
+    Reopen,
+}
+
+fn any_expression() -> impl Strategy<Value = Expression> {
+    let leaf = prop_oneof![
+        Just(Expression::All),
+        Just(Expression::Local),
+        (0..WORDS.len()).prop_map(|at| Expression::Tag(WORDS[at].into())),
+        Just(Expression::Tag("never".into())),
+        Just(Expression::App("com.example.mill".into())),
+        (0u64..400).prop_map(Expression::From),
+        (0u64..400).prop_map(Expression::To),
+    ];
+    leaf.prop_recursive(3, 8, 2, |inner| {
+        prop_oneof![
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| Expression::And(a.into(), b.into())),
+            (inner.clone(), inner).prop_map(|(a, b)| Expression::Or(a.into(), b.into())),
+        ]
+    })
+}
+
+fn any_order() -> impl Strategy<Value = Order> {
+    prop_oneof![Just(Order::Ascending), Just(Order::Descending), Just(Order::Stream)]
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let event = (prop::collection::vec(0..WORDS.len(), 0..4), prop_oneof![9 => 0usize..200, 1 => 3_000usize..20_000]);
+    let publish = (
+        prop_oneof![
+            6 => prop::collection::vec(event.clone(), 1..8),
+            1 => prop::collection::vec(event, 200..900),
+        ],
+        any::<bool>(),
+        prop::option::weighted(0.2, 0u8..4),
+        prop::option::weighted(0.3, any::<bool>()),
+    );
+    let query = (any_expression(), any_order(), 0u64..110, 0u64..110);
+    prop_oneof![
+        6 => publish.prop_map(|(events, process, key, expected)| {
+            Step::Publish { events, process, key, expected }
+        }),
+        4 => query.prop_map(|(expression, order, lower_percent, upper_percent)| {
+            Step::Query { expression, order, lower_percent, upper_percent }
+        }),
+        2 => (any_expression(), 0u64..110).prop_map(|(expression, from_percent)| {
+            Step::Follow { expression, from_percent }
+        }),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_log_answers_as_the_model_does(steps in prop::collection::vec(any_step(), 1..40)) {
+        let scratch = Scratch::new("model");
+        let mut world = World::new(scratch.path().join("store"));
+        for step in steps {
+            world.perform(step);
+        }
+        world.node.check().unwrap();
+        world.node.close(Duration::from_secs(10)).unwrap();
+    }
+}
+
+struct World {
+    path: std::path::PathBuf,
+    node: Node,
+    model: Model,
+    /// By key: what was published with it, and the first offset it got.
+    keys: std::collections::BTreeMap<u8, (Vec<NewEvent>, u64)>,
+}
+
+impl World {
+    fn new(path: std::path::PathBuf) -> World {
+        let node = open(&path);
+        let model = Model::new(node.node_id());
+        World { path, node, model, keys: Default::default() }
+    }
+
+    fn perform(&mut self, step: Step) {
+        match step {
+            Step::Publish { events, process, key, expected } => {
+                let events = events.into_iter().map(new_event).collect();
+                self.publish(events, process, key, expected);
+            }
+            Step::Query { expression, order, lower_percent, upper_percent } => {
+                self.query(&expression, order, lower_percent, upper_percent);
+            }
+            Step::Follow { expression, from_percent } => self.follow(&expression, from_percent),
+            Step::Reopen => {
+                self.node.close(Duration::from_secs(10)).unwrap();
+                self.node = open(&self.path);
+                assert_eq!(self.node.offsets().unwrap(), self.model.offsets());
+            }
+        }
+    }
+
+    fn publish(&mut self, events: Vec<NewEvent>, process: bool, key: Option<u8>, right: Option<bool>) {
+        let stream = self.node.own_stream();
+        let held = self.model.count(&stream);
+        let expected = right.map(|right| if right { held } else { held + 3 });
+        let options = PublishOptions {
+            durability: if process { Durability::Process } else { Durability::Power },
+            idempotency_key: key.map(|key| vec![key, 7]),
+            expected,
+        };
+        let first = key.and_then(|key| self.keys.get(&key).cloned());
+        let published = self.node.publish(events.clone(), options).wait();
+        match (first, right) {
+            (Some((before, offset)), _) if before == events => {
+                let published = published.unwrap();
+                assert_eq!(published.first_offset.value(), offset, "a retry gets the first receipts");
+                assert!(published.replayed);
+            }
+            (Some(_), _) | (None, Some(false)) => {
+                assert_eq!(published.unwrap_err().kind(), ErrorKind::Conflict);
+            }
+            (None, _) => {
+                let published = published.unwrap();
+                assert_eq!(published.first_offset.value(), held);
+                assert_eq!(published.first_lamport.value(), self.model.lamport() + 1);
+                if let Some(key) = key {
+                    self.keys.insert(key, (events.clone(), held));
+                }
+                self.take_in(&events, &published);
+            }
+        }
+    }
+
+    fn take_in(&mut self, events: &[NewEvent], published: &millpond::Appended) {
+        for (index, event) in events.iter().enumerate() {
+            let millpond::Receipt { key, offset, .. } = published.receipt(index as u64);
+            self.model.take(millpond::event::Event {
+                key,
+                offset,
+                time: published.time,
+                app_id: AppId::parse("com.example.mill").unwrap(),
+                kind: millpond::event::EventKind::Application,
+                tags: event.tags.clone(),
+                payload: event.payload.clone(),
+            });
+        }
+    }
+
+    fn part(&self, percent: u64) -> OffsetMap {
+        let share = |(stream, count): (&_, u64)| (*stream, (count * percent / 100).min(count));
+        self.node.offsets().unwrap().iter().map(share).collect()
+    }
+
+    fn query(&self, expression: &Expression, order: Order, lower: u64, upper: u64) {
+        let (lower, upper) = (self.part(lower), self.part(upper));
+        let expected = self.model.query(expression, order, &lower, &upper);
+        let query = Query::parse(&expression.query()).unwrap();
+        let options = QueryOptions { order, lower, upper: Some(upper) };
+        let mut cursor = self.node.query(&query, options).unwrap();
+        let mut found = Vec::new();
+        loop {
+            let batch = cursor.next_batch(37).unwrap();
+            assert!(batch.len() <= 37);
+            if batch.is_empty() {
+                break;
+            }
+            found.extend(batch);
+        }
+        assert_eq!(found, expected, "{}", expression.query());
+    }
+
+    fn follow(&self, expression: &Expression, from_percent: u64) {
+        let from = self.part(from_percent);
+        let upper = self.model.offsets();
+        let expected = self.model.query(expression, Order::Ascending, &from, &upper);
+        let query = Query::parse(&expression.query()).unwrap();
+        let mut subscription = self.node.subscribe(&query, from).unwrap();
+        let mut found = Vec::new();
+        loop {
+            let batch = subscription.next_batch(29).unwrap();
+            found.extend(batch.events);
+            if batch.caught_up {
+                assert_eq!(batch.position, upper);
+                break;
+            }
+        }
+        assert_eq!(found, expected, "{}", expression.query());
+    }
+}
+
+fn open(path: &std::path::Path) -> Node {
+    let storage = StorageOptions { segment_bytes: 64 << 10, ..StorageOptions::default() };
+    Node::open(NodeOptions {
+        path: path.to_owned(),
+        app_id: AppId::parse("com.example.mill").unwrap(),
+        swarm: SwarmSecret::from_bytes([4; 32]),
+        network: None,
+        storage,
+    })
+    .unwrap()
+}
+
+fn new_event((words, size): (Vec<usize>, usize)) -> NewEvent {
+    let tags = TagSet::new(words.into_iter().map(|at| WORDS[at])).unwrap();
+    let payload = Payload::from_value(&Value::Bytes(vec![7; size])).unwrap();
+    NewEvent { tags, payload }
+}

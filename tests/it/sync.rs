@@ -1,0 +1,164 @@
+//! What peers do for each other, and what they refuse, between real nodes on loopback.
+
+use crate::nodes::{address, converge, event, everything, held, link, open, open_with, publish, secret, until};
+use crate::support::Scratch;
+use millpond::{ErrorKind, PublishOptions};
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+#[test]
+fn three_nodes_in_a_line_end_with_one_log() {
+    let scratch = Scratch::new("line");
+    let [a, b, c] = ["a", "b", "c"].map(|name| open(&scratch, name, &secret(1)));
+    publish(&a, "before", 700, 100);
+    link(&a, &b).unwrap();
+    link(&b, &c).unwrap();
+    for (node, tag) in [(&a, "grain"), (&b, "flour"), (&c, "bread")] {
+        publish(node, tag, 500, 7);
+    }
+    converge(&[&a, &b, &c], 700 + 3 * 500);
+}
+
+#[test]
+fn events_written_in_two_partitions_end_in_one_order_everywhere() {
+    let scratch = Scratch::new("partition");
+    let [a, b, c] = ["a", "b", "c"].map(|name| open(&scratch, name, &secret(1)));
+    link(&a, &b).unwrap();
+    link(&b, &c).unwrap();
+    publish(&b, "grain", 10, 1);
+    converge(&[&a, &b, &c], 10);
+    c.set_network(false).unwrap();
+    publish(&a, "here", 300, 3);
+    publish(&c, "there", 200, 3);
+    assert_eq!(held(&c), 210, "the partition holds");
+    c.set_network(true).unwrap();
+    converge(&[&a, &b, &c], 510);
+}
+
+#[test]
+fn a_hundred_thousand_events_catch_up_and_an_interruption_resumes() {
+    let scratch = Scratch::new("catch-up");
+    let [a, b] = ["a", "b"].map(|name| open(&scratch, name, &secret(1)));
+    publish(&a, "grain", 100_000, 1_000);
+    link(&b, &a).unwrap();
+    until(&b, "some of the events", |b| held(b) > 20_000);
+    b.set_network(false).unwrap();
+    let before = held(&b);
+    let received_before = received(&b);
+    b.set_network(true).unwrap();
+    until(&b, "all events", |b| held(b) == 100_000);
+    let again = received(&b).saturating_sub(received_before);
+    println!("held {before} when cut; {again} bytes came after the cut");
+    assert!(before < 100_000, "the cut came too late to show anything");
+    converge(&[&a, &b], 100_000);
+}
+
+#[test]
+fn a_stranger_is_refused_with_a_reason_on_both_sides_and_learns_nothing() {
+    let scratch = Scratch::new("stranger");
+    let member = open(&scratch, "member", &secret(1));
+    let stranger = open(&scratch, "stranger", &secret(2));
+    publish(&member, "grain", 50, 50);
+    publish(&stranger, "weed", 50, 50);
+    let error = link(&stranger, &member).unwrap_err();
+    assert_eq!((error.kind(), error.reason()), (ErrorKind::PeerRefused, Some("wrong_secret")));
+    until(&member, "the refusal in the status", |member| {
+        let refusals = member.status().unwrap().refusals;
+        refusals.iter().any(|refusal| refusal.reason == "wrong_secret")
+    });
+    assert_eq!((held(&member), held(&stranger)), (50, 50));
+}
+
+#[test]
+fn a_node_that_is_not_on_the_allow_list_is_refused() {
+    let scratch = Scratch::new("allow");
+    let friend = open(&scratch, "friend", &secret(1));
+    let other = open(&scratch, "other", &secret(1));
+    let strict = open_with(&scratch, "strict", &secret(1), Some(BTreeSet::from([friend.node_id()])));
+    link(&friend, &strict).unwrap();
+    let error = link(&other, &strict).unwrap_err();
+    assert_eq!((error.kind(), error.reason()), (ErrorKind::PeerRefused, Some("not_allowed")));
+    publish(&strict, "grain", 5, 5);
+    converge(&[&friend, &strict], 5);
+    assert_eq!(held(&other), 0);
+}
+
+#[test]
+fn two_swarms_that_meet_do_not_mix() {
+    let scratch = Scratch::new("swarms");
+    let [a1, a2] = ["a1", "a2"].map(|name| open(&scratch, name, &secret(1)));
+    let [b1, b2] = ["b1", "b2"].map(|name| open(&scratch, name, &secret(2)));
+    link(&a1, &a2).unwrap();
+    link(&b1, &b2).unwrap();
+    assert!(link(&a1, &b1).is_err());
+    publish(&a1, "grain", 100, 10);
+    publish(&b2, "sand", 100, 10);
+    converge(&[&a1, &a2], 100);
+    converge(&[&b1, &b2], 100);
+    let foreign = everything(&a2).iter().any(|event| event.tags.contains("sand"));
+    assert!(!foreign);
+}
+
+#[test]
+fn a_node_that_was_gone_comes_back_and_a_dead_peer_is_noticed() {
+    let scratch = Scratch::new("return");
+    let a = open(&scratch, "a", &secret(1));
+    let b = open(&scratch, "b", &secret(1));
+    link(&a, &b).unwrap();
+    publish(&a, "grain", 10, 10);
+    converge(&[&a, &b], 10);
+    let to_a = address(&a);
+    b.close(Duration::from_secs(10)).unwrap();
+    until(&a, "the peer to be gone", |a| connected(a) == 0);
+    publish(&a, "grain", 10, 10);
+    let b = open(&scratch, "b", &secret(1));
+    b.connect(to_a).wait().unwrap();
+    converge(&[&a, &b], 20);
+}
+
+#[test]
+fn an_event_reaches_a_subscriber_on_another_node_live() {
+    let scratch = Scratch::new("live");
+    let [a, b] = ["a", "b"].map(|name| open(&scratch, name, &secret(1)));
+    link(&a, &b).unwrap();
+    let query = millpond::query::Query::parse("FROM 'grain'").unwrap();
+    let mut subscription = b.subscribe(&query, b.offsets().unwrap()).unwrap();
+    for number in 0..100 {
+        let events = vec![event("grain", number), event("chaff", number)];
+        a.publish(events, PublishOptions::default()).wait().unwrap();
+        let deadline = Instant::now() + crate::nodes::PATIENCE;
+        let found = loop {
+            let batch = subscription.next_batch(10).unwrap();
+            if !batch.events.is_empty() {
+                break batch.events;
+            }
+            assert!(Instant::now() < deadline, "event {number} did not come");
+            subscription.wait(Some(Duration::from_secs(1))).unwrap();
+        };
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].payload, event("grain", number).payload);
+    }
+}
+
+#[test]
+fn a_slow_subscriber_lags_and_slows_nobody() {
+    let scratch = Scratch::new("slow");
+    let [a, b] = ["a", "b"].map(|name| open(&scratch, name, &secret(1)));
+    link(&a, &b).unwrap();
+    let all = millpond::query::Query::all();
+    let mut slow = b.subscribe(&all, Default::default()).unwrap();
+    publish(&a, "grain", 5_000, 100);
+    until(&b, "all events", |b| held(b) == 5_000);
+    let batch = slow.next_batch(10).unwrap();
+    assert_eq!(batch.events.len(), 10);
+    assert_eq!(batch.lag, 4_990);
+}
+
+fn connected(node: &millpond::Node) -> usize {
+    let peers = node.status().unwrap().peers;
+    peers.iter().filter(|peer| peer.state == "connected").count()
+}
+
+fn received(node: &millpond::Node) -> u64 {
+    node.status().unwrap().peers.iter().map(|peer| peer.bytes_in).sum()
+}

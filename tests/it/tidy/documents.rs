@@ -1,0 +1,105 @@
+//! Documents against the code: what a page names exists, and what the code knows a page says.
+
+use super::source::{self, Source};
+use crate::support::repository;
+use millpond::ErrorKind;
+use std::collections::BTreeSet;
+
+/// Each promise of docs/guarantees.md is a line `- promise … — shown by `test` and `test``.
+#[test]
+fn every_promise_names_a_test_that_exists() {
+    let page = read("docs/guarantees.md");
+    let tests = test_names(&source::all());
+    let promises = page.lines().filter(|line| line.starts_with("- "));
+    let broken: Vec<&str> = promises.filter(|line| !names_its_test(line, &tests)).collect();
+    assert!(broken.is_empty(), "promises without a test that exists:\n{}", broken.join("\n"));
+}
+
+fn names_its_test(promise: &str, tests: &BTreeSet<String>) -> bool {
+    let Some((_, proof)) = promise.rsplit_once("— shown by ") else { return false };
+    let mut names = proof.split('`').skip(1).step_by(2).peekable();
+    names.peek().is_some() && names.all(|name| tests.contains(name))
+}
+
+/// The names of tests in every language: functions, and titles given to `test` and `it`.
+fn test_names(sources: &[Source]) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for source in sources {
+        for keyword in ["fn ", "def ", "TEST(", "void ", "int "] {
+            for (at, _) in source.code.match_indices(keyword) {
+                let rest = &source.text[at + keyword.len()..];
+                let word: String =
+                    rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                names.insert(word);
+            }
+        }
+        for call in ["test(", "it("] {
+            for (at, _) in source.code.match_indices(call) {
+                let title = source.text[at + call.len()..].trim_start();
+                let quote = title.chars().next().filter(|c| "\"'`".contains(*c));
+                names.extend(quote.and_then(|q| title.split(q).nth(1)).map(str::to_owned));
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn a_promise_without_a_test_is_found() {
+    let sources = [
+        Source::new("tests/it/a.rs", "#[test]\nfn nothing_is_lost() {}\n"),
+        Source::new("node/a.test.ts", "test('a promise resolves', () => {})\n"),
+    ];
+    let tests = test_names(&sources);
+    let holds = |line: &str| names_its_test(line, &tests);
+    assert!(holds("- Nothing is lost — shown by `nothing_is_lost`"));
+    assert!(holds("- Both — shown by `nothing_is_lost` and `a promise resolves`."));
+    assert!(!holds("- Something — shown by `something_else`"));
+    assert!(!holds("- Something — shown by `nothing_is_lost` and `something_else`"));
+    assert!(!holds("- Nothing is lost"));
+    assert!(!holds("- Nothing is lost — shown by all of them"));
+}
+
+/// The table of docs/errors.md is the table of `ErrorKind`. `UPDATE=1` writes it anew.
+#[test]
+fn the_table_of_errors_is_the_one_that_the_code_knows() {
+    let mut table = String::from("| number | name | retryable | meaning |\n|---:|---|---|---|\n");
+    let meanings = meanings();
+    assert_eq!(meanings.len(), ErrorKind::ALL.len());
+    for (kind, meaning) in ErrorKind::ALL.iter().zip(meanings) {
+        let retryable = if kind.is_retryable() { "yes" } else { "no" };
+        let row = format!("| {} | `{}` | {retryable} | {meaning} |\n", kind.number(), kind.name());
+        table.push_str(&row);
+    }
+    let page = read("docs/errors.md");
+    let start = page.find("| number").expect("docs/errors.md holds the table");
+    let end = page[start..].find("\n\n").map_or(page.len(), |end| start + end + 1);
+    let fresh = format!("{}{table}{}", &page[..start], &page[end..]);
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(repository().join("docs/errors.md"), &fresh).expect("the page is writable");
+        return;
+    }
+    assert_eq!(page, fresh, "run again with UPDATE=1 and look at the difference");
+}
+
+/// The sentence above each kind in core/src/error.rs, in order.
+fn meanings() -> Vec<String> {
+    let source = read("core/src/error.rs");
+    let table = source.split("\nkinds! {").nth(1).expect("the table of kinds");
+    let table = table.split("\n}").next().unwrap_or_default();
+    let mut meanings = Vec::new();
+    let mut sentence = String::new();
+    for line in table.lines().map(str::trim) {
+        match line.strip_prefix("///") {
+            Some(more) => sentence.push_str(more),
+            None if line.is_empty() => {}
+            None => meanings.push(std::mem::take(&mut sentence).trim().to_owned()),
+        }
+    }
+    meanings
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(repository().join(path))
+        .unwrap_or_else(|error| panic!("{path}: {error}"))
+}

@@ -1,0 +1,78 @@
+//! Rules about `unsafe`: only at the C border and where LMDB needs it, and never without a reason.
+
+use super::Finding;
+use super::source::{Language, Source};
+use super::text::whole_word;
+
+/// Folders in which `unsafe` may stand.
+const PLACES: &[&str] = &["ffi", "core/src/log/disk"];
+
+/// How many lines above an `unsafe` its reason may begin.
+const REASON_LINES: usize = 8;
+
+/// `unsafe` stands in `ffi/` and `core/src/log/disk/`, and nowhere else.
+pub(super) fn unsafe_in_the_wrong_place(source: &Source) -> Vec<Finding> {
+    let allowed = PLACES.iter().any(|place| source.is_below(place));
+    if source.language != Language::Rust || allowed {
+        return Vec::new();
+    }
+    let found = whole_word(&source.code, "unsafe");
+    found
+        .map(|at| source.at(at, "`unsafe` outside ffi/ and core/src/log/disk/"))
+        .into_iter()
+        .collect()
+}
+
+/// Each `unsafe` block and impl has a `SAFETY:` sentence above it; each `unsafe fn` a `# Safety`.
+pub(super) fn unsafe_without_a_reason(source: &Source) -> Vec<Finding> {
+    if source.language != Language::Rust {
+        return Vec::new();
+    }
+    let lines: Vec<&str> = source.text.lines().collect();
+    let mut findings = Vec::new();
+    for (index, line) in source.code.lines().enumerate() {
+        let wants = if line.contains("unsafe {") || line.contains("unsafe impl") {
+            "SAFETY:"
+        } else if line.contains("unsafe fn") || line.contains("unsafe extern \"C\" fn") {
+            "# Safety"
+        } else {
+            continue;
+        };
+        // A function's documentation may be long: look through all of it.
+        let above = lines[..=index].iter().rev();
+        let documented =
+            |line: &&&str| line.trim_start().starts_with(['/', '#']) || line.is_empty();
+        let found = match wants {
+            "SAFETY:" => above.take(REASON_LINES + 1).any(|line| line.contains(wants)),
+            _ => above.skip(1).take_while(documented).any(|line| line.contains(wants)),
+        };
+        if !found {
+            findings.push(format!("{}:{}: no `{wants}` above this", source.path, index + 1));
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bites;
+    use super::*;
+
+    #[test]
+    fn unsafe_outside_its_places_is_found() {
+        let planted = "fn f() { unsafe { g() } }\n";
+        bites(unsafe_in_the_wrong_place, "core/src/net/a.rs", planted, "// unsafe\nfn f() {}\n");
+        let inside = Source::new("core/src/log/disk/a.rs", planted);
+        assert!(unsafe_in_the_wrong_place(&inside).is_empty());
+    }
+
+    #[test]
+    fn unsafe_without_a_sentence_is_found() {
+        let planted = "fn f() {\n    unsafe { g() }\n}\n";
+        let mended = "fn f() {\n    // SAFETY: g has no conditions.\n    unsafe { g() }\n}\n";
+        bites(unsafe_without_a_reason, "ffi/c/src/a.rs", planted, mended);
+        let planted = "/// Frees it.\npub unsafe fn f() {}\n";
+        let mended = "/// Frees it.\n///\n/// # Safety\n/// Not twice.\npub unsafe fn f() {}\n";
+        bites(unsafe_without_a_reason, "ffi/c/src/a.rs", planted, mended);
+    }
+}

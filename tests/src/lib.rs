@@ -1,0 +1,7 @@
+//! Instruments that tests and benches share: the model, crash campaigns, traces.
+//!
+//! Not here: claims (`tests/it`).
+
+pub mod crash;
+pub mod model;
+pub mod trace;

@@ -1,0 +1,47 @@
+# Builds, and puts the built libraries where Python and Node look for them.
+#
+# Each profile is built once, with one command line, into one target directory.
+# Invariant: always `--workspace --all-targets`. A narrower choice resolves other features for the
+# shared dependencies, and then cargo builds iroh and its two hundred crates a second time.
+# `dev` (optimised, without link-time optimisation, with debug assertions) is what tests and the
+# demo use; `release` (fat link-time optimisation) ships, and only `./dev bench` waits for it.
+
+# In the merge gate a lock file that is not up to date is an error; at a desk cargo mends it.
+LOCKED=()
+if [ "${CI:-}" = true ]; then
+    LOCKED=(--locked)
+fi
+
+build_dev() {
+    cargo build --workspace --all-targets "${LOCKED[@]}"
+}
+
+# What `import millpond` needs: the native module beside its Python code, and that code on the path
+# of the environment in .dev/venv.
+place_python() {
+    put target/debug/lib_native.so python/src/millpond/_native.abi3.so
+    local packages
+    packages=$("$VENV/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    printf '%s\n' "$ROOT/python/src" >"$packages/millpond.pth"
+}
+
+# What `import 'millpond'` needs, for its own tests and for programs in demo/.
+place_node() {
+    put target/debug/libmillpond_node.so node/millpond.node
+    (cd node && npm run --silent build:ts)
+    mkdir -p demo/node_modules
+    ln -sfn ../../node demo/node_modules/millpond
+}
+
+# The press of the demo, linked as any C program would be.
+place_press() {
+    mkdir -p .dev/bin
+    gcc -std=c11 -O1 -g -Wall -Wextra -Werror -Iinclude demo/press.c -o .dev/bin/press \
+        -Ltarget/debug -lmillpond -Wl,-rpath,"$ROOT/target/debug"
+}
+
+# put FROM TO: copies and renames, so that a process that has the old file mapped keeps it.
+put() {
+    cp "$1" "$2.new"
+    mv "$2.new" "$2"
+}

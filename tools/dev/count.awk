@@ -1,0 +1,50 @@
+# Adds up the closing lines of one stage's runners. Usage: awk -v kind=KIND -f count.awk LOG
+#
+# Prints "passed failed skipped empty"; `empty` counts the runners that closed on no test at all.
+# Kinds: cargo, pytest, node, plain ("N passed, N failed[, N skipped]"); build and check count none.
+
+BEGIN { passed = failed = skipped = closings = empty = 0 }
+
+{ sub(/\r$/, "") }
+
+kind == "cargo" && /^test result: / {
+    close_runner(number_before("passed"), number_before("failed"), number_before("ignored"))
+}
+
+kind == "pytest" && /^=* ?([0-9]+ [a-z]+,? ?)+in [0-9.]+s( \([0-9:]+\))? ?=*$/ {
+    close_runner(number_before("passed") + number_before("xpassed"), \
+        number_before("failed") + number_before("error") + number_before("errors"), \
+        number_before("skipped") + number_before("xfailed"))
+}
+
+kind == "pytest" && /no tests ran/ { close_runner(0, 0, 0) }
+
+# `# pass 3` (TAP) or `ℹ pass 3` (spec), one line for each number; `duration_ms` is the last.
+kind == "node" && /^(#|ℹ) (pass|fail|cancelled|skipped|todo) [0-9]+$/ { node[$2] = $3 }
+kind == "node" && /^(#|ℹ) duration_ms / {
+    close_runner(node["pass"], node["fail"] + node["cancelled"], node["skipped"] + node["todo"])
+    split("", node)
+}
+
+kind == "plain" && /^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$/ {
+    close_runner(number_before("passed"), number_before("failed"), number_before("skipped"))
+}
+
+END {
+    if (closings == 0 && kind != "build" && kind != "check") empty++
+    print passed + 0, failed + 0, skipped + 0, empty
+}
+
+function close_runner(p, f, s) {
+    closings++
+    passed += p; failed += f; skipped += s
+    if (p + f + s == 0) empty++
+}
+
+# The number in front of this word in the current line; 0 where the word is absent.
+function number_before(word,    words, count, i) {
+    count = split($0, words, /[ ,;=]+/)
+    for (i = 2; i <= count; i++)
+        if (words[i] == word && words[i - 1] ~ /^[0-9]+$/) return words[i - 1]
+    return 0
+}

@@ -1,0 +1,60 @@
+# The commands that show, measure and check quickly: demo, bench, fuzz, lint.
+
+# Three processes in three languages; the story is in demo/run.py.
+demo_main() {
+    local csv=demo/telemetry.csv keep=()
+    while [ $# -gt 0 ]; do
+        case "$1" in
+        --keep) keep=(--keep) ;;
+        --csv)
+            shift
+            csv=${1:-}
+            [ -r "$csv" ] || fail "demo --csv takes a CSV file with a header; cannot read '$csv'"
+            ;;
+        *) fail "demo takes --keep and --csv FILE, not '$1'" ;;
+        esac
+        shift
+    done
+    setup_all
+    say "dev: building (the first time takes minutes)"
+    build_dev >&2
+    place_python
+    place_node
+    place_press
+    "$VENV/bin/python" demo/run.py --csv "$csv" --folder .dev/demo "${keep[@]}" \
+        --press "$ROOT/.dev/bin/press" \
+        --orders "node $ROOT/demo/orders.mjs" \
+        --quality "$VENV/bin/python $ROOT/demo/quality.py"
+}
+
+# The figures, with what ships: the release profile. `--quick` for a first look.
+bench_main() {
+    [ $# = 0 ] || [ "$*" = --quick ] || fail "bench takes --quick, not '$*'"
+    setup_system
+    setup_rust
+    say "dev: building with fat link-time optimisation (takes minutes)"
+    cargo build --release -p millpond-tests --bin bench "${LOCKED[@]}" >&2
+    mkdir -p target/bench
+    printf 'command: ./dev bench%s\n' "${1:+ $1}"
+    target/release/bench "$@"
+}
+
+# The random campaigns with fresh seeds and more cases than in `./dev test`.
+fuzz_main() {
+    local cases=${1:-20000}
+    setup_system
+    setup_rust
+    export PROPTEST_CASES="$cases" MILLPOND_LONG=1
+    say "dev: every property with $cases cases, and the long campaigns"
+    cargo test --workspace --no-fail-fast
+}
+
+# What to run before a commit: formatting, warnings, and the house rules.
+lint_main() {
+    setup_system
+    setup_rust
+    stage_format
+    stage_clippy
+    stage_no_net
+    cargo test --workspace --test it "${LOCKED[@]}" -- tidy::
+}

@@ -1,0 +1,44 @@
+# What `./dev test` runs, in order. Each stage is one function; its kind says how its runners close.
+
+# "name kind function [needs]"; kinds: see count.awk. A `build` that fails ends the run; a `check`
+# has no tests of its own, and its exit status is its result. A stage whose needed path is not there
+# is named as absent.
+STAGES=(
+    "format check stage_format"
+    "build build build_dev"
+    "clippy check stage_clippy"
+    "no-net check stage_no_net"
+    "rust cargo stage_rust"
+    "reference plain stage_reference"
+    "python pytest stage_python python/src/millpond/__init__.py"
+    "types check stage_types python/src/millpond/__init__.py"
+    "node node stage_node node/package.json"
+)
+
+stage_format() { cargo fmt --all --check; }
+
+stage_clippy() { cargo clippy --workspace --all-targets "${LOCKED[@]}" -- -D warnings; }
+
+# The first wall: the core stands without the network, and without a warning.
+stage_no_net() { cargo clippy -p millpond --no-default-features "${LOCKED[@]}" -- -D warnings; }
+
+stage_rust() { cargo test --workspace --no-fail-fast "${LOCKED[@]}"; }
+
+# The vectors, read by a second implementation written from the documents alone.
+stage_reference() { python3 tests/reference/check.py; }
+
+stage_python() {
+    place_python
+    "$VENV/bin/python" -m pytest -q --color=no -p no:cacheprovider python/tests
+}
+
+# The stubs say what the native module has, and the package is typed throughout.
+stage_types() {
+    place_python
+    "$VENV/bin/python" -m mypy --strict --cache-dir .dev/mypy python/src/millpond
+}
+
+stage_node() {
+    place_node
+    (cd node && npm run --silent typecheck && npm test --silent)
+}
