@@ -1,0 +1,166 @@
+//! Batches: owned as a whole, looked at event by event.
+
+use crate::call::{borrow, call, output};
+use crate::error::millpond_error_t;
+use crate::node::give_text;
+use crate::value::{millpond_bytes_t, millpond_text_t};
+use millpond_facade::{EventBatch, host_error};
+
+/// Some events, in order. Owned by the caller, unless it came to a callback.
+pub struct millpond_batch_t {
+    batch: EventBatch,
+    /// The tags of all events, one after the other.
+    tags: Vec<millpond_text_t>,
+    /// Where the tags of each event begin, and where the last one's end.
+    tag_starts: Vec<usize>,
+}
+
+/// One event, borrowed from its batch: every pointer is valid until the batch is freed.
+#[repr(C)]
+pub struct millpond_event_t {
+    /// Set by MILLPOND_EVENT_INIT.
+    pub struct_size: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// Logical time: orders first.
+    pub lamport: u64,
+    /// Position in its stream.
+    pub offset: u64,
+    /// The author's wall clock, microseconds since 1970 UTC: a claim, never orders.
+    pub time_micros: i64,
+    /// Its stream: orders events of equal lamport.
+    pub stream: millpond_text_t,
+    /// The application that published it.
+    pub app_id: millpond_text_t,
+    /// Its tags, rising.
+    pub tags: *const millpond_text_t,
+    /// How many.
+    pub tag_count: usize,
+    /// Its payload: one CBOR value; see millpond_payload_to_json.
+    pub payload: *const u8,
+    /// How many bytes.
+    pub payload_len: usize,
+}
+
+impl millpond_batch_t {
+    pub(crate) fn new(batch: EventBatch) -> millpond_batch_t {
+        let (mut tags, mut tag_starts) = (Vec::new(), Vec::with_capacity(batch.len() + 1));
+        tag_starts.push(0);
+        for event in batch.iter() {
+            // The texts lie behind shared pointers of the batch, which is kept unchanged beside them.
+            tags.extend(event.tags().map(millpond_text_t::borrowed));
+            tag_starts.push(tags.len());
+        }
+        millpond_batch_t { batch, tags, tag_starts }
+    }
+
+    pub(crate) fn owned(batch: EventBatch) -> *mut millpond_batch_t {
+        Box::into_raw(Box::new(millpond_batch_t::new(batch)))
+    }
+}
+
+/// Number of events; 0 for NULL. Thread-safe.
+///
+/// # Safety
+/// `batch` is NULL or was given by millpond and not freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_batch_len(batch: *const millpond_batch_t) -> usize {
+    // SAFETY: NULL or valid by contract.
+    unsafe { batch.as_ref() }.map_or(0, |batch| batch.batch.len())
+}
+
+/// 1 when nothing will follow (the batch is then empty): the query is answered, or the subscription
+/// or its node was closed. Else 0, also for NULL. Thread-safe.
+///
+/// # Safety
+/// As millpond_batch_len.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_batch_is_end(batch: *const millpond_batch_t) -> i32 {
+    // SAFETY: NULL or valid by contract.
+    unsafe { batch.as_ref() }.map_or(0, |batch| i32::from(batch.batch.is_end()))
+}
+
+/// 1 when a subscription has passed everything that was there, else 0. Thread-safe.
+///
+/// # Safety
+/// As millpond_batch_len.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_batch_caught_up(batch: *const millpond_batch_t) -> i32 {
+    // SAFETY: NULL or valid by contract.
+    unsafe { batch.as_ref() }.map_or(0, |batch| i32::from(batch.batch.caught_up()))
+}
+
+/// Where a subscription stands after this batch, as a token to subscribe from. Free `*token` with
+/// millpond_bytes_free. Thread-safe.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_batch_position(
+    batch: *const millpond_batch_t,
+    token: *mut millpond_bytes_t,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
+    unsafe {
+        give_text(token, "token", error, || Ok(borrow(batch, "batch")?.batch.position().token()))
+    }
+}
+
+/// Looks at event `index`, from 0. Begin `*event` with MILLPOND_EVENT_INIT. Costs no allocation.
+/// Thread-safe.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_batch_get(
+    batch: *const millpond_batch_t,
+    index: usize,
+    event: *mut millpond_event_t,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
+    unsafe {
+        call(error, || {
+            let batch = borrow(batch, "batch")?;
+            let size = *borrow(event.cast::<u32>().cast_const(), "event")? as usize;
+            if size < size_of::<millpond_event_t>() {
+                return Err(host_error(format!(
+                    "`event.struct_size` is {size}; begin with the _INIT macro"
+                )));
+            }
+            let place = output(event, "event")?;
+            let view = batch.batch.get(index).ok_or_else(|| {
+                let len = batch.batch.len();
+                host_error(format!("event {index} of a batch with {len} events"))
+            })?;
+            let tags = &batch.tags[batch.tag_starts[index]..batch.tag_starts[index + 1]];
+            place.put(millpond_event_t {
+                struct_size: size_of::<millpond_event_t>() as u32,
+                reserved: 0,
+                lamport: view.lamport(),
+                offset: view.offset(),
+                time_micros: view.time_micros(),
+                stream: millpond_text_t::borrowed(view.stream()),
+                app_id: millpond_text_t::borrowed(view.app_id()),
+                tags: tags.as_ptr(),
+                tag_count: tags.len(),
+                payload: view.payload().as_ptr(),
+                payload_len: view.payload().len(),
+            });
+            Ok(())
+        })
+    }
+}
+
+/// Frees a batch; its events are gone with it. NULL is legal.
+///
+/// # Safety
+/// `batch` is NULL or was given to the caller to own, and is not used any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_batch_free(batch: *mut millpond_batch_t) {
+    if !batch.is_null() {
+        // SAFETY: `owned` made it of a Box, and the caller gives it back.
+        drop(unsafe { Box::from_raw(batch) });
+    }
+}

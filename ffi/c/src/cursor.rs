@@ -1,0 +1,88 @@
+//! Queries and their cursors.
+
+use crate::batch::millpond_batch_t;
+use crate::call::{call, output, text};
+use crate::error::millpond_error_t;
+use crate::node::once;
+use crate::options::millpond_query_options_t;
+use crate::value::{millpond_cancel_t, millpond_cursor_t, millpond_node_t, options, wait};
+use millpond_facade::{CursorHandle, NodeHandle, QueryOptions};
+use std::ffi::c_char;
+
+/// Asks `query`, over the log as it is now. `query_options` may be NULL. On MILLPOND_OK, `*cursor` is
+/// a new handle; close it with millpond_cursor_close. MILLPOND_ERROR_QUERY_INVALID: see
+/// millpond_error_position. Thread-safe.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_node_query(
+    node: millpond_node_t,
+    query: *const c_char,
+    query_len: usize,
+    query_options: *const millpond_query_options_t,
+    timeout_ms: i64,
+    cancel: millpond_cancel_t,
+    cursor: *mut millpond_cursor_t,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
+    unsafe {
+        call(error, || {
+            let place = output(cursor, "cursor")?;
+            let query = text(query, query_len, "query")?;
+            let given = if query_options.is_null() {
+                QueryOptions::default()
+            } else {
+                let init = millpond_query_options_t::INIT;
+                options(query_options, init, "query_options")?.resolve()?
+            };
+            let wait = wait(timeout_ms, cancel);
+            let opened = NodeHandle::from_id(node.id).query(query, given, &wait)?;
+            place.put(millpond_cursor_t { id: opened.id() });
+            Ok(())
+        })
+    }
+}
+
+/// The next events, at most `count_max` (0: 256; at most 4,096). On MILLPOND_OK, `*batch` is owned by
+/// the caller; free it with millpond_batch_free. After the last event millpond_batch_is_end says 1,
+/// again and again. Timeout and cancel lose no event. One call at a time.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_cursor_next(
+    cursor: millpond_cursor_t,
+    count_max: usize,
+    timeout_ms: i64,
+    cancel: millpond_cancel_t,
+    batch: *mut *mut millpond_batch_t,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
+    unsafe {
+        call(error, || {
+            let place = output(batch, "batch")?;
+            let count_max = (count_max != 0).then_some(count_max);
+            let handle = CursorHandle::from_id(cursor.id);
+            let events = handle.next_batch(count_max, &wait(timeout_ms, cancel))?;
+            place.put(millpond_batch_t::owned(events));
+            Ok(())
+        })
+    }
+}
+
+/// Closes a cursor; a call that waits for it gets the end. A second close answers
+/// MILLPOND_ERROR_CLOSED and does nothing. Thread-safe.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_cursor_close(
+    cursor: millpond_cursor_t,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    // SAFETY: `error` is valid by the laws of the header.
+    unsafe { call(error, || once(CursorHandle::from_id(cursor.id).close(), "cursor")) }
+}

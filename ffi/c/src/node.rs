@@ -1,0 +1,206 @@
+//! Nodes: open, close, ask, connect.
+
+use crate::call::{call, output, text};
+use crate::error::millpond_error_t;
+use crate::options::millpond_node_options_t;
+use crate::value::{millpond_bytes_t, millpond_cancel_t, millpond_node_t, options, wait};
+use millpond_facade::{Closed, NodeHandle, Result, closed_error, host_error};
+use std::ffi::c_char;
+
+/// Opens a node. On MILLPOND_OK, `*node` is a new handle; close it with millpond_node_close. A store
+/// that is open in this process already is shared and closes with its last handle. Thread-safe.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_node_open(
+    node_options: *const millpond_node_options_t,
+    timeout_ms: i64,
+    cancel: millpond_cancel_t,
+    node: *mut millpond_node_t,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
+    unsafe {
+        call(error, || {
+            let place = output(node, "node")?;
+            let init = millpond_node_options_t::INIT;
+            let given = options(node_options, init, "node_options")?.resolve()?;
+            let opened = NodeHandle::open(given, &wait(timeout_ms, cancel))?;
+            place.put(millpond_node_t { id: opened.id() });
+            Ok(())
+        })
+    }
+}
+
+/// Closes a node: its cursors end, its subscriptions come to a normal end (close them too), what was
+/// published is on disk, its callbacks have returned. Legal from any thread and callback; from
+/// inside a callback of this node it does not wait for that callback. A negative `timeout_ms` is the
+/// default deadline of 10 s. A second close answers MILLPOND_ERROR_CLOSED and does nothing.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_node_close(
+    node: millpond_node_t,
+    timeout_ms: i64,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    // SAFETY: `error` is valid by the laws of the header.
+    unsafe {
+        call(error, || {
+            let none = millpond_cancel_t { id: 0 };
+            once(NodeHandle::from_id(node.id).close(&wait(timeout_ms, none)), "node")
+        })
+    }
+}
+
+/// The node id, 64 hex digits. Free `*node_id` with millpond_bytes_free. Thread-safe.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_node_id(
+    node: millpond_node_t,
+    node_id: *mut millpond_bytes_t,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    // SAFETY: the same contract.
+    unsafe { give_text(node_id, "node_id", error, || NodeHandle::from_id(node.id).node_id()) }
+}
+
+/// A text with which other nodes find this one and join its swarm. It holds the secret. Free
+/// `*ticket` with millpond_bytes_free. Thread-safe.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_node_ticket(
+    node: millpond_node_t,
+    ticket: *mut millpond_bytes_t,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    // SAFETY: the same contract.
+    unsafe { give_text(ticket, "ticket", error, || NodeHandle::from_id(node.id).ticket()) }
+}
+
+/// Everything there is to know about the node, as one JSON object. Free `*json` with
+/// millpond_bytes_free. Thread-safe.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_node_status(
+    node: millpond_node_t,
+    json: *mut millpond_bytes_t,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    // SAFETY: the same contract.
+    unsafe { give_text(json, "json", error, || NodeHandle::from_id(node.id).status_json()) }
+}
+
+/// What is durable here, as a token. Free `*token` with millpond_bytes_free. Thread-safe.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_node_offsets(
+    node: millpond_node_t,
+    token: *mut millpond_bytes_t,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    let ask = || NodeHandle::from_id(node.id).offsets().map(|offsets| offsets.token());
+    // SAFETY: the same contract.
+    unsafe { give_text(token, "token", error, ask) }
+}
+
+/// Connects to a peer ("<node id>@<ip>:<port>[,<ip>:<port>...]") or along a ticket, and waits until
+/// it admits us. The address is kept and tried again, also after an error. Thread-safe.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_node_connect(
+    node: millpond_node_t,
+    target: *const c_char,
+    target_len: usize,
+    timeout_ms: i64,
+    cancel: millpond_cancel_t,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
+    unsafe {
+        call(error, || {
+            let target = text(target, target_len, "target")?;
+            NodeHandle::from_id(node.id).connect(target, &wait(timeout_ms, cancel))
+        })
+    }
+}
+
+/// Forgets the addresses of the peer `node_id` and ends its session. Thread-safe.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_node_disconnect(
+    node: millpond_node_t,
+    node_id: *const c_char,
+    node_id_len: usize,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
+    unsafe {
+        call(error, || {
+            let node_id = text(node_id, node_id_len, "node_id")?;
+            NodeHandle::from_id(node.id).disconnect(node_id)
+        })
+    }
+}
+
+/// `enabled` 0: ends all sessions and talks to nobody; 1: to everybody again. The log goes on either
+/// way. Thread-safe.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_node_set_network(
+    node: millpond_node_t,
+    enabled: i32,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    // SAFETY: `error` is valid by the laws of the header.
+    unsafe {
+        call(error, || match enabled {
+            0 | 1 => NodeHandle::from_id(node.id).set_network(enabled == 1),
+            other => Err(host_error(format!("`enabled` is {other}, not 0 or 1"))),
+        })
+    }
+}
+
+/// Writes a text that a question gives.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+pub(crate) unsafe fn give_text(
+    place: *mut millpond_bytes_t,
+    name: &str,
+    error: *mut *mut millpond_error_t,
+    question: impl FnOnce() -> Result<String>,
+) -> i32 {
+    // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
+    unsafe {
+        call(error, || {
+            let place = output(place, name)?;
+            place.put(millpond_bytes_t::owned(question()?));
+            Ok(())
+        })
+    }
+}
+
+/// In C a second close is told apart, because it mostly is a mistake.
+pub(crate) fn once(closed: Result<Closed>, noun: &str) -> Result<()> {
+    match closed? {
+        Closed::Now => Ok(()),
+        Closed::Before => Err(closed_error(format!("the {noun} was closed before"))),
+    }
+}

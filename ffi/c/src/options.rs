@@ -1,0 +1,244 @@
+//! Options as C gives them. Rule: begin with the `_INIT` macro; a field that is zero was not said.
+//!
+//! Growth: new fields are appended; `value::options` reads shorter and longer ones.
+
+use crate::call::{array, bytes};
+use crate::value::millpond_text_t;
+use millpond_facade::{
+    Offsets, OpenOptions, PublishOptions, QueryOptions, Result, StartAt, SubscribeOptions,
+    host_error,
+};
+use std::path::PathBuf;
+
+/// A choice that may be left unsaid: 0 is unsaid, 1 is yes, 2 is no. Any other value is refused.
+pub type millpond_choice_t = i32;
+
+/// How to open a node. Set `path`, `app_id`, and one of `swarm` and `ticket`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct millpond_node_options_t {
+    /// Set by MILLPOND_NODE_OPTIONS_INIT.
+    pub struct_size: u32,
+    /// Whether to have a network at all. Unsaid: yes.
+    pub network: millpond_choice_t,
+    /// Whether to look for peers by mDNS. Unsaid: yes.
+    pub discovery: millpond_choice_t,
+    /// Whether to open a store on a network file system all the same. Unsaid: no.
+    pub allow_network_file_system: millpond_choice_t,
+    /// The folder of the store, UTF-8; created when absent.
+    pub path: millpond_text_t,
+    /// The application, stamped on every event: 1 to 64 of ASCII letters, digits, '.', '-', '_'.
+    pub app_id: millpond_text_t,
+    /// The swarm's secret: 64 hex digits.
+    pub swarm: millpond_text_t,
+    /// A ticket: the swarm's secret, and a first peer.
+    pub ticket: millpond_text_t,
+    /// Addresses to listen on, "<ip>:<port>". NULL is unsaid: every interface, any port.
+    pub bind: *const millpond_text_t,
+    /// How many.
+    pub bind_count: usize,
+    /// Peers to keep a session with, "<node id>@<ip>:<port>[,<ip>:<port>...]". NULL is none.
+    pub peers: *const millpond_text_t,
+    /// How many.
+    pub peer_count: usize,
+    /// The only nodes to talk to, by node id. NULL is unsaid: every node that holds the secret.
+    pub allow: *const millpond_text_t,
+    /// How many.
+    pub allow_count: usize,
+    /// Size of a journal segment in bytes. 0 is unsaid.
+    pub segment_bytes: u64,
+    /// Most bytes of events in memory before a checkpoint. 0 is unsaid.
+    pub tail_bytes_max: u64,
+    /// Bytes of decoded blocks kept in memory. 0 is unsaid.
+    pub cache_bytes: u64,
+}
+
+/// How to publish.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct millpond_publish_options_t {
+    /// Set by MILLPOND_PUBLISH_OPTIONS_INIT.
+    pub struct_size: u32,
+    /// 1 when `expected` is said, else 0.
+    pub has_expected: i32,
+    /// Publish only if this node's stream has exactly this many events, else MILLPOND_ERROR_CONFLICT.
+    pub expected: u64,
+    /// "power" (unsaid: this; on disk before the answer) or "process" (survives the process only).
+    pub durability: millpond_text_t,
+    /// 1 to 255 bytes; a retry with the same key gets the first answer again. NULL is unsaid.
+    pub idempotency_key: *const u8,
+    /// How many bytes.
+    pub idempotency_key_len: usize,
+}
+
+/// How to query.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct millpond_query_options_t {
+    /// Set by MILLPOND_QUERY_OPTIONS_INIT.
+    pub struct_size: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// "ascending" (unsaid: this) or "descending" by event key, or "stream" after stream.
+    pub order: millpond_text_t,
+    /// Only what lies beyond this token. Unsaid: everything.
+    pub lower: millpond_text_t,
+    /// Only what lies within this token. Unsaid: everything that is durable here now.
+    pub upper: millpond_text_t,
+}
+
+/// How to subscribe.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct millpond_subscribe_options_t {
+    /// Set by MILLPOND_SUBSCRIBE_OPTIONS_INIT.
+    pub struct_size: u32,
+    /// Most events per call of a callback. 0 is unsaid: 256.
+    pub batch_count_max: u32,
+    /// Where to begin: "beginning" (unsaid: this), "now", or a token.
+    pub from: millpond_text_t,
+}
+
+const UNSAID: millpond_text_t = millpond_text_t { data: std::ptr::null(), len: 0 };
+
+impl millpond_node_options_t {
+    pub(crate) const INIT: Self = Self {
+        struct_size: size_of::<Self>() as u32,
+        network: 0,
+        discovery: 0,
+        allow_network_file_system: 0,
+        path: UNSAID,
+        app_id: UNSAID,
+        swarm: UNSAID,
+        ticket: UNSAID,
+        bind: std::ptr::null(),
+        bind_count: 0,
+        peers: std::ptr::null(),
+        peer_count: 0,
+        allow: std::ptr::null(),
+        allow_count: 0,
+        segment_bytes: 0,
+        tail_bytes_max: 0,
+        cache_bytes: 0,
+    };
+
+    /// # Safety
+    /// Every pointer in it is NULL or names what the header says, unchanged during the call.
+    pub(crate) unsafe fn resolve(&self) -> Result<OpenOptions> {
+        let said = |number: u64| (number != 0).then_some(number);
+        // SAFETY: the same contract, for each field.
+        unsafe {
+            Ok(OpenOptions {
+                path: PathBuf::from(self.path.read_option("path")?.unwrap_or_default()),
+                app_id: self.app_id.read_option("app_id")?.unwrap_or_default().to_owned(),
+                swarm: self.swarm.read_option("swarm")?.map(str::to_owned),
+                ticket: self.ticket.read_option("ticket")?.map(str::to_owned),
+                network: choice(self.network, "network")?,
+                bind: texts(self.bind, self.bind_count, "bind")?,
+                discovery: choice(self.discovery, "discovery")?,
+                peers: texts(self.peers, self.peer_count, "peers")?,
+                allow: texts(self.allow, self.allow_count, "allow")?,
+                segment_bytes: said(self.segment_bytes),
+                tail_bytes_max: said(self.tail_bytes_max),
+                cache_bytes: said(self.cache_bytes),
+                allow_network_file_system: choice(
+                    self.allow_network_file_system,
+                    "allow_network_file_system",
+                )?,
+            })
+        }
+    }
+}
+
+impl millpond_publish_options_t {
+    pub(crate) const INIT: Self = Self {
+        struct_size: size_of::<Self>() as u32,
+        has_expected: 0,
+        expected: 0,
+        durability: UNSAID,
+        idempotency_key: std::ptr::null(),
+        idempotency_key_len: 0,
+    };
+
+    /// # Safety
+    /// As [`millpond_node_options_t::resolve`].
+    pub(crate) unsafe fn resolve(&self) -> Result<PublishOptions> {
+        let expected = match self.has_expected {
+            0 => None,
+            1 => Some(self.expected),
+            other => return Err(host_error(format!("`has_expected` is {other}, not 0 or 1"))),
+        };
+        let (key, len) = (self.idempotency_key, self.idempotency_key_len);
+        // SAFETY: the same contract.
+        let key_bytes = unsafe { bytes(key, len, "idempotency_key") }?;
+        let idempotency_key = (!key.is_null()).then(|| key_bytes.to_vec());
+        // SAFETY: the same contract.
+        let durability = unsafe { self.durability.read_option("durability") }?.map(str::to_owned);
+        Ok(PublishOptions { durability, idempotency_key, expected })
+    }
+}
+
+impl millpond_query_options_t {
+    pub(crate) const INIT: Self = Self {
+        struct_size: size_of::<Self>() as u32,
+        reserved: 0,
+        order: UNSAID,
+        lower: UNSAID,
+        upper: UNSAID,
+    };
+
+    /// # Safety
+    /// As [`millpond_node_options_t::resolve`].
+    pub(crate) unsafe fn resolve(&self) -> Result<QueryOptions> {
+        if self.reserved != 0 {
+            return Err(host_error("`reserved` is not 0; begin with the _INIT macro"));
+        }
+        // SAFETY: the same contract, for each field.
+        unsafe {
+            Ok(QueryOptions {
+                order: self.order.read_option("order")?.map(str::to_owned),
+                lower: self.lower.read_option("lower")?.map(Offsets::parse).transpose()?,
+                upper: self.upper.read_option("upper")?.map(Offsets::parse).transpose()?,
+            })
+        }
+    }
+}
+
+impl millpond_subscribe_options_t {
+    pub(crate) const INIT: Self =
+        Self { struct_size: size_of::<Self>() as u32, batch_count_max: 0, from: UNSAID };
+
+    /// # Safety
+    /// As [`millpond_node_options_t::resolve`].
+    pub(crate) unsafe fn resolve(&self) -> Result<SubscribeOptions> {
+        // SAFETY: the same contract.
+        let from = unsafe { self.from.read_option("from") }?;
+        Ok(SubscribeOptions { from: from.map(StartAt::parse).transpose()? })
+    }
+}
+
+fn choice(choice: millpond_choice_t, name: &str) -> Result<Option<bool>> {
+    match choice {
+        0 => Ok(None),
+        1 => Ok(Some(true)),
+        2 => Ok(Some(false)),
+        other => Err(host_error(format!("`{name}` is {other}; say MILLPOND_YES or MILLPOND_NO"))),
+    }
+}
+
+/// # Safety
+/// As [`millpond_node_options_t::resolve`].
+unsafe fn texts(
+    data: *const millpond_text_t,
+    count: usize,
+    name: &str,
+) -> Result<Option<Vec<String>>> {
+    // SAFETY: the same contract.
+    let list = unsafe { array(data, count, name) }?;
+    if data.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the same contract, for each text.
+    let text = |text: &millpond_text_t| unsafe { text.read(name) }.map(str::to_owned);
+    list.iter().map(text).collect::<Result<Vec<String>>>().map(Some)
+}

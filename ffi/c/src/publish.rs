@@ -1,0 +1,181 @@
+//! Publishing.
+
+use crate::call::{array, bytes, call, output, text};
+use crate::error::millpond_error_t;
+use crate::options::millpond_publish_options_t;
+use crate::value::{
+    millpond_bytes_t, millpond_cancel_t, millpond_node_t, millpond_text_t, options, wait,
+};
+use millpond_facade::{Draft, NodeHandle, PublishOptions, Result, host_error};
+
+/// One event to be published.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct millpond_draft_t {
+    /// Set by MILLPOND_DRAFT_INIT; the same in all elements of an array.
+    pub struct_size: u32,
+    /// MILLPOND_PAYLOAD_CBOR or MILLPOND_PAYLOAD_JSON.
+    pub payload_form: i32,
+    /// What it is to be found by. NULL is no tag.
+    pub tags: *const millpond_text_t,
+    /// How many.
+    pub tag_count: usize,
+    /// What it says: one value in deterministic CBOR, or JSON text.
+    pub payload: *const u8,
+    /// How many bytes.
+    pub payload_len: usize,
+}
+
+/// The payload is deterministic CBOR.
+pub const MILLPOND_PAYLOAD_CBOR: i32 = 0;
+/// The payload is JSON text.
+pub const MILLPOND_PAYLOAD_JSON: i32 = 1;
+
+/// Where published events stand. Event i has offset `first_offset + i` and lamport
+/// `first_lamport + i`.
+#[repr(C)]
+pub struct millpond_published_t {
+    /// Set by MILLPOND_PUBLISHED_INIT; more is written when a later version knows more.
+    pub struct_size: u32,
+    /// 1 when an earlier call with this idempotency key published them, else 0.
+    pub replayed: i32,
+    /// Offset of the first.
+    pub first_offset: u64,
+    /// Lamport of the first.
+    pub first_lamport: u64,
+    /// How many.
+    pub count: u64,
+    /// This node's wall clock, microseconds since 1970 UTC.
+    pub time_micros: i64,
+    /// The id of their stream. Free it with millpond_bytes_free.
+    pub stream: millpond_bytes_t,
+    /// What a read must cover to see them. Free it with millpond_bytes_free.
+    pub token: millpond_bytes_t,
+}
+
+const DRAFT: millpond_draft_t = millpond_draft_t {
+    struct_size: size_of::<millpond_draft_t>() as u32,
+    payload_form: MILLPOND_PAYLOAD_CBOR,
+    tags: std::ptr::null(),
+    tag_count: 0,
+    payload: std::ptr::null(),
+    payload_len: 0,
+};
+
+/// Publishes `draft_count` events together: all of them or none. `publish_options` may be NULL.
+/// `published` may be NULL; else begin it with MILLPOND_PUBLISHED_INIT, and on MILLPOND_OK free its
+/// two byte fields.
+///
+/// MILLPOND_ERROR_CANCELLED and MILLPOND_ERROR_TIMEOUT: the events may be stored all the same; a
+/// retry with an idempotency key is safe. After any other error nothing was stored. Thread-safe.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_node_publish(
+    node: millpond_node_t,
+    drafts: *const millpond_draft_t,
+    draft_count: usize,
+    publish_options: *const millpond_publish_options_t,
+    timeout_ms: i64,
+    cancel: millpond_cancel_t,
+    published: *mut millpond_published_t,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
+    unsafe {
+        call(error, || {
+            check_published(published)?;
+            let drafts = read_drafts(drafts, draft_count)?;
+            let given = if publish_options.is_null() {
+                PublishOptions::default()
+            } else {
+                let init = millpond_publish_options_t::INIT;
+                options(publish_options, init, "publish_options")?.resolve()?
+            };
+            let wait = wait(timeout_ms, cancel);
+            let receipt = NodeHandle::from_id(node.id).publish(drafts, given, &wait)?;
+            if published.is_null() {
+                return Ok(());
+            }
+            output(published, "published")?.put(millpond_published_t {
+                struct_size: size_of::<millpond_published_t>() as u32,
+                replayed: i32::from(receipt.replayed),
+                first_offset: receipt.first_offset,
+                first_lamport: receipt.first_lamport,
+                count: receipt.count,
+                time_micros: receipt.time_micros,
+                stream: millpond_bytes_t::owned(receipt.stream),
+                token: millpond_bytes_t::owned(receipt.token.token()),
+            });
+            Ok(())
+        })
+    }
+}
+
+/// # Safety
+/// `published` is NULL or points to a struct that begins with its size.
+unsafe fn check_published(published: *const millpond_published_t) -> Result<()> {
+    if published.is_null() {
+        return Ok(());
+    }
+    // SAFETY: the same contract.
+    let size = *unsafe { crate::call::borrow(published.cast::<u32>(), "published") }? as usize;
+    if size >= size_of::<millpond_published_t>() {
+        return Ok(());
+    }
+    Err(host_error(format!("`published.struct_size` is {size}; begin with the _INIT macro")))
+}
+
+/// # Safety
+/// `drafts` is NULL or names `count` structs of the size that the first one says.
+unsafe fn read_drafts(drafts: *const millpond_draft_t, count: usize) -> Result<Vec<Draft>> {
+    if count == 0 {
+        return Err(host_error("publish at least one event: `draft_count` is 0"));
+    }
+    if count > millpond_facade::limits::BATCH_EVENTS_MAX {
+        // As the facade says it, before memory is asked for.
+        return Err(millpond_facade::too_many_events(count));
+    }
+    // SAFETY: there is at least one, which begins with its size; the same contract.
+    let size = *unsafe { crate::call::borrow(drafts.cast::<u32>(), "drafts") }? as usize;
+    let is_whole = size.is_multiple_of(align_of::<millpond_draft_t>());
+    if !is_whole || size < size_of::<u32>() * 2 {
+        return Err(host_error(format!(
+            "`drafts[0].struct_size` is {size}; begin with the _INIT macro"
+        )));
+    }
+    // SAFETY: `count` structs of `size` bytes each can be read; the same contract.
+    let all = unsafe { bytes(drafts.cast(), size.saturating_mul(count), "drafts") }?;
+    all.chunks_exact(size)
+        .map(|one| {
+            // SAFETY: each chunk is one struct of `size` bytes, aligned as the first one.
+            let draft = unsafe { options(one.as_ptr().cast(), DRAFT, "drafts") }?;
+            if draft.struct_size as usize != size {
+                return Err(host_error("the drafts do not all have the same `struct_size`"));
+            }
+            // SAFETY: its pointers are valid by the laws of the header.
+            unsafe { read_draft(&draft) }
+        })
+        .collect()
+}
+
+/// # Safety
+/// Every pointer in it is NULL or names what the header says, unchanged during the call.
+unsafe fn read_draft(draft: &millpond_draft_t) -> Result<Draft> {
+    // SAFETY: the same contract.
+    let texts = unsafe { array(draft.tags, draft.tag_count, "tags") }?;
+    // SAFETY: the same contract, for each tag.
+    let tags = texts.iter().map(|tag| unsafe { tag.read("tags") });
+    let tags: Vec<&str> = tags.collect::<Result<_>>()?;
+    let (payload, len) = (draft.payload, draft.payload_len);
+    match draft.payload_form {
+        // SAFETY: the same contract.
+        MILLPOND_PAYLOAD_CBOR => Draft::from_cbor(tags, unsafe { bytes(payload, len, "payload") }?),
+        MILLPOND_PAYLOAD_JSON => {
+            // SAFETY: the same contract.
+            Draft::from_json(tags, unsafe { text(payload.cast(), len, "payload") }?)
+        }
+        other => Err(host_error(format!("`payload_form` is {other}: CBOR is 0, JSON is 1"))),
+    }
+}

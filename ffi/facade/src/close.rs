@@ -1,0 +1,155 @@
+//! Closing: idempotent, from any thread and callback, bounded by a deadline.
+
+use crate::cursor::CursorState;
+use crate::entry::{entry, guard, lock};
+use crate::errors::{FacadeError, Result};
+use crate::node::{NodeHandle, NodeState};
+use crate::operation::{Slot, timed_out};
+use crate::subscription::SubscriptionState;
+use crate::wait::{Limit, Wait};
+use crate::{defaults, registry, workers};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Whether a close did it, or found it done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// This call closed it.
+    Now,
+    /// It was closed, or is being closed, by another call.
+    Before,
+}
+
+impl Closed {
+    pub(crate) fn from_removed(removed: bool) -> Closed {
+        if removed { Closed::Now } else { Closed::Before }
+    }
+}
+
+/// How far a node handle's closing has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Open,
+    Closing,
+    Closed,
+}
+
+impl NodeHandle {
+    /// Closes the node: its cursors end, its subscriptions come to a normal end, what was published
+    /// is on disk, its threads and sockets are gone, its callbacks have returned.
+    ///
+    /// From inside a callback of this node it does not wait for that callback.
+    ///
+    /// # Errors
+    /// `timeout`: something did not end within the deadline (default 10 s); the handle is closed all
+    /// the same and the rest ends by itself. `cancelled`: the closing goes on without this call.
+    /// `invalid_argument`: it never was a node. `storage_failed`: the last writes.
+    pub fn close(self, wait: &Wait<'_>) -> Result<Closed> {
+        entry("node_close", self.id(), || {
+            let limit = time_of(wait.limit);
+            if wait.limit.cancel.is_none() && wait.interrupted.is_none() {
+                return self.close_within(limit);
+            }
+            let (slot, operation) = Slot::begin(wait);
+            let (ending, id) = (operation.clone(), self.id());
+            workers::submit(move || {
+                ending.complete(guard("node_close", id, || self.close_within(limit)));
+            })?;
+            slot.wait(&operation, wait, || {})
+        })
+    }
+
+    /// As [`NodeHandle::close`], without waiting.
+    pub fn close_start(self, limit: Limit, done: impl FnOnce(Result<Closed>) + Send + 'static) {
+        let time = time_of(limit);
+        let job = move || entry("node_close", self.id(), || self.close_within(time));
+        workers::start(Limit { timeout: None, ..limit }, Box::new(done), job, |_| {});
+    }
+
+    fn close_within(self, time: Duration) -> Result<Closed> {
+        let end = Instant::now().checked_add(time);
+        let left = || end.map_or(time, |end| end.saturating_duration_since(Instant::now()));
+        let state = match registry::get::<NodeState>(self.id()) {
+            Ok(state) => state,
+            Err(error) if error.is(millpond::ErrorKind::Closed) => return Ok(Closed::Before),
+            Err(error) => return Err(error),
+        };
+        if !state.begin_closing(left())? {
+            return Ok(Closed::Before);
+        }
+        let ended = state.end_readers(left());
+        let closed = guard("node_close", 0, || Ok(state.core().close(left())?));
+        let removed = registry::remove::<NodeState>(self.id());
+        drop(lock(&state.presence).take());
+        *lock(&state.phase) = Phase::Closed;
+        state.closed.notify_all();
+        workers::wait_until_gone(left());
+        closed.and(ended).and(removed).map(|_| Closed::Now)
+    }
+}
+
+impl NodeState {
+    pub(crate) fn is_open(&self) -> bool {
+        *lock(&self.phase) == Phase::Open
+    }
+
+    /// True when the caller is the one to close it; false when another has, after waiting for that.
+    fn begin_closing(&self, time: Duration) -> Result<bool> {
+        let end = Instant::now().checked_add(time);
+        let is_own_callback = self.is_own_callback();
+        let mut phase = lock(&self.phase);
+        if *phase == Phase::Open {
+            *phase = Phase::Closing;
+            return Ok(true);
+        }
+        while *phase == Phase::Closing && !is_own_callback {
+            let left = end.map_or(time, |end| end.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return Err(timed_out());
+            }
+            let woken = self.closed.wait_timeout(phase, left);
+            phase = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Ok(false)
+    }
+
+    fn subscriptions(&self) -> Vec<Arc<SubscriptionState>> {
+        let ids: Vec<u64> = lock(&self.readers).iter().copied().collect();
+        ids.into_iter().filter_map(|id| registry::get(id).ok()).collect()
+    }
+
+    /// True on the thread of a callback of this node: the closer may be waiting for it.
+    fn is_own_callback(&self) -> bool {
+        self.subscriptions().iter().any(|subscription| {
+            subscription.callback.get().is_some_and(|thread| thread.is_current())
+        })
+    }
+
+    fn end_readers(&self, time: Duration) -> Result<()> {
+        let end = Instant::now() + time.min(defaults::CLOSE_DEADLINE);
+        let subscriptions = self.subscriptions();
+        subscriptions.iter().for_each(|subscription| subscription.end());
+        let ids: Vec<u64> = lock(&self.readers).iter().copied().collect();
+        for id in ids {
+            if let Ok(Some(cursor)) = registry::remove::<CursorState>(id) {
+                cursor.end();
+            }
+        }
+        let mut all = true;
+        for thread in subscriptions.iter().filter_map(|subscription| subscription.callback.get()) {
+            all &= thread.wait_until_gone(end.saturating_duration_since(Instant::now()));
+        }
+        let message = "a callback of the node does not return";
+        let late = || FacadeError::new(millpond::ErrorKind::Timeout, message);
+        if all { Ok(()) } else { Err(late()) }
+    }
+}
+
+fn time_of(limit: Limit) -> Duration {
+    limit.timeout.unwrap_or(defaults::CLOSE_DEADLINE)
+}
+
+/// Nobody waits for the node any more.
+pub(crate) fn quietly(node: NodeHandle) {
+    let _ = node.close(&Wait::forever());
+}

@@ -1,0 +1,172 @@
+//! A query's answer, batch by batch.
+
+use crate::batch::EventBatch;
+use crate::close::Closed;
+use crate::core;
+use crate::entry::{entry, lock};
+use crate::errors::{FacadeError, Result};
+use crate::handles::handle;
+use crate::node::{NodeHandle, NodeState};
+use crate::offsets::Offsets;
+use crate::operation::Operation;
+use crate::options::QueryOptions;
+use crate::publish::refuse_cancelled;
+use crate::puller::{Pulled, Puller, Source};
+use crate::wait::{Limit, Wait};
+use crate::{registry, workers};
+use millpond::query::Query;
+use std::sync::Arc;
+
+handle! {
+    /// The answer to one query, over the log as it was when the query was asked.
+    CursorHandle
+}
+
+/// What a cursor handle stands for.
+pub(crate) struct CursorState {
+    puller: Arc<Puller>,
+    upper: Offsets,
+}
+
+struct Answer {
+    cursor: core::Cursor,
+    upper: Offsets,
+}
+
+impl Source for Answer {
+    fn pull(&mut self, count_max: usize) -> Result<Pulled> {
+        let events = self.cursor.next_batch(count_max)?;
+        let batch = if events.is_empty() {
+            EventBatch::end(self.upper.clone())
+        } else {
+            EventBatch::new(events, false, 0, self.upper.clone())
+        };
+        Ok(Pulled { batch: Some(batch), more: true })
+    }
+}
+
+impl CursorState {
+    pub(crate) fn node(&self) -> &Arc<NodeState> {
+        self.puller.node()
+    }
+
+    pub(crate) fn end(&self) {
+        self.puller.end();
+    }
+}
+
+impl NodeHandle {
+    /// Asks a query. Close the cursor with [`CursorHandle::close`]; it also ends with its node.
+    ///
+    /// # Errors
+    /// `query_invalid`: with `position` and a picture. `invalid_argument`, `closed`, `timeout`,
+    /// `cancelled`.
+    pub fn query(self, text: &str, options: QueryOptions, wait: &Wait<'_>) -> Result<CursorHandle> {
+        entry("node_query", self.id(), || {
+            refuse_cancelled(wait.limit)?;
+            let text = text.to_owned();
+            workers::block(wait, move || self.ask_query(&text, options), close_quietly)
+        })
+    }
+
+    /// As [`NodeHandle::query`], without waiting.
+    pub fn query_start(
+        self,
+        text: &str,
+        options: QueryOptions,
+        limit: Limit,
+        done: impl FnOnce(Result<CursorHandle>) + Send + 'static,
+    ) {
+        let text = text.to_owned();
+        let job = move || entry("node_query", self.id(), || self.ask_query(&text, options));
+        workers::start(limit, Box::new(done), job, close_quietly);
+    }
+
+    fn ask_query(self, text: &str, options: QueryOptions) -> Result<CursorHandle> {
+        let node = NodeState::usable(self.id())?;
+        let query = Query::parse(text)?;
+        let cursor = node.core().query(&query, options.resolve()?)?;
+        let upper = Offsets::from(cursor.upper().clone());
+        let puller = Arc::new(Puller::new(node.clone(), upper.clone()));
+        puller.set_source(Box::new(Answer { cursor, upper: upper.clone() }));
+        let id = node.keep_reader(CursorState { puller, upper })?;
+        Ok(CursorHandle::from_id(id))
+    }
+}
+
+impl CursorHandle {
+    /// The next events, at most `count_max` (default 256, at most 4,096). After the last one the
+    /// batch says `is_end`, again and again.
+    ///
+    /// A call that ended with `timeout` or `cancelled` loses nothing: what was read for it is given
+    /// to the next call as it is.
+    ///
+    /// # Errors
+    /// `closed`: the cursor or its node. `corrupt`, `storage_failed`: a block could not be read.
+    pub fn next_batch(self, count_max: Option<usize>, wait: &Wait<'_>) -> Result<EventBatch> {
+        entry("cursor_next_batch", self.id(), || self.state()?.puller.next(count_max, wait))
+    }
+
+    /// As [`CursorHandle::next_batch`], without waiting.
+    pub fn next_batch_start(
+        self,
+        count_max: Option<usize>,
+        limit: Limit,
+        done: impl FnOnce(Result<EventBatch>) + Send + 'static,
+    ) {
+        match entry("cursor_next_batch", self.id(), || self.state()) {
+            Ok(state) => state.puller.next_start(count_max, limit, Box::new(done)),
+            Err(error) => {
+                Operation::begin(limit, Box::new(done)).complete(Err(error));
+            }
+        }
+    }
+
+    /// The offset map that the query is answered at.
+    ///
+    /// # Errors
+    /// `closed`, `invalid_argument`.
+    pub fn upper(self) -> Result<Offsets> {
+        entry("cursor_upper", self.id(), || Ok(self.state()?.upper.clone()))
+    }
+
+    /// Ends the cursor. Calls that wait for it get the end.
+    ///
+    /// # Errors
+    /// `invalid_argument`: it never was a cursor.
+    pub fn close(self) -> Result<Closed> {
+        entry("cursor_close", self.id(), || {
+            let Some(state) = registry::remove::<CursorState>(self.id())? else {
+                return Ok(Closed::Before);
+            };
+            lock(&state.node().readers).remove(&self.id());
+            state.end();
+            Ok(Closed::Now)
+        })
+    }
+
+    fn state(self) -> Result<Arc<CursorState>> {
+        let state = registry::get::<CursorState>(self.id())?;
+        state.node().check_poison()?;
+        Ok(state)
+    }
+}
+
+impl NodeState {
+    /// Gives a handle to something that ends with this node.
+    pub(crate) fn keep_reader<S: registry::Registered>(self: &Arc<Self>, state: S) -> Result<u64> {
+        let mut readers = lock(&self.readers);
+        if !self.is_open() {
+            let message = "the node is being closed";
+            return Err(FacadeError::new(millpond::ErrorKind::Closed, message));
+        }
+        let id = registry::insert(Arc::new(state))?;
+        readers.insert(id);
+        Ok(id)
+    }
+}
+
+/// Nobody waits for the cursor any more.
+fn close_quietly(cursor: CursorHandle) {
+    let _ = cursor.close();
+}

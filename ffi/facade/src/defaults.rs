@@ -1,0 +1,24 @@
+//! Every default value of every language, once.
+//!
+//! Rule: a shell passes `None` for what its caller did not say, and never a value of its own. Sizes
+//! of the store and the addresses to listen on have their defaults in the core, for Rust callers.
+
+use std::time::Duration;
+
+/// Events per batch when the caller does not say.
+pub const BATCH_COUNT_DEFAULT: usize = 256;
+/// Most events per batch that a caller may ask for.
+pub const BATCH_COUNT_MAX: usize = 4096;
+/// How long a close may take when the caller does not say.
+pub(crate) const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
+/// How often a blocking call asks its caller whether it was interrupted.
+pub(crate) const INTERRUPT_PERIOD: Duration = Duration::from_millis(50);
+/// Most threads for blocking reads, openings and closings, of all nodes together.
+pub(crate) const WORKERS_MAX: usize = 4;
+/// Trace records kept for a shell that does not drain them; older ones are dropped and counted.
+pub(crate) const LOG_RECORDS_MAX: usize = 1024;
+
+/// Whether a node has a network.
+pub(crate) const NETWORK: bool = true;
+/// Whether a node finds peers by mDNS.
+pub(crate) const DISCOVERY: bool = true;

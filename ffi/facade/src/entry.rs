@@ -1,0 +1,49 @@
+//! The wall around every call: fork check first, then a net under every panic.
+
+use crate::errors::{FacadeError, Result};
+use crate::{fault, process, registry};
+use millpond::ErrorKind;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Runs `call`, the entry `name` on the handle `id` (0 for none).
+///
+/// # Errors
+/// `forked_process`: nothing was done. `internal`: the call panicked; the node that the handle
+/// belongs to refuses further work.
+pub(crate) fn entry<T>(name: &'static str, id: u64, call: impl FnOnce() -> Result<T>) -> Result<T> {
+    process::check()?;
+    guard(name, id, || {
+        fault::trip(name);
+        call()
+    })
+}
+
+/// The net alone, for work that an entry put on another thread.
+pub(crate) fn guard<T>(name: &'static str, id: u64, call: impl FnOnce() -> Result<T>) -> Result<T> {
+    // Unwind safety: what a panic may have left half done is behind the node, which is poisoned.
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
+        registry::poison(id);
+        Err(caught(name, panic.as_ref()))
+    })
+}
+
+/// The error that a panic becomes.
+pub(crate) fn caught(name: &str, panic: &(dyn Any + Send)) -> FacadeError {
+    let said = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    let message = format!(
+        "a bug in millpond: panic in {name}: {said}. The node refuses further work; close it and \
+         open it again"
+    );
+    FacadeError::new(ErrorKind::Internal, message).with_reason("panic")
+}
+
+/// Locks; what a panic left behind a lock of ours is whole, because no foreign code runs under one.
+pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

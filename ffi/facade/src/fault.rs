@@ -1,0 +1,20 @@
+//! Injected panics, so that tests can show that the panic wall holds.
+//!
+//! Only in builds with debug assertions or with `--cfg millpond_fault`; in every other build the
+//! functions here do nothing. The environment variable `MILLPOND_PANIC_AT=<entry>` works in every
+//! language: the entry of that name (`node_publish`, `cursor_next_batch`, …: handle noun and method)
+//! panics whenever it is called.
+
+/// Whether this build listens to `MILLPOND_PANIC_AT`.
+pub const fn is_compiled_in() -> bool {
+    cfg!(any(debug_assertions, millpond_fault))
+}
+
+#[cfg(any(debug_assertions, millpond_fault))]
+pub(crate) fn trip(entry: &'static str) {
+    let wanted = std::env::var_os("MILLPOND_PANIC_AT");
+    assert!(wanted.is_none_or(|wanted| wanted != entry), "injected panic at {entry}");
+}
+
+#[cfg(not(any(debug_assertions, millpond_fault)))]
+pub(crate) fn trip(_entry: &'static str) {}

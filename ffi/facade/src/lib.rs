@@ -1,0 +1,72 @@
+//! The one surface that every shell goes through: Python, Node, Kotlin, Swift and the C ABI.
+//!
+//! Not here: what is true about the product (`millpond`), how a language looks (the shells).
+//! Rule: everything that a shell could get wrong is decided here once: defaults, validation, text
+//! forms, handles, errors, cancellation, deadlines, batches, closing, fork, panics, traces. A shell
+//! converts types and bridges its scheduler.
+//! Invariant: no panic leaves this crate, and no thread of ours calls into a host language except
+//! through the `done` closures and callbacks that a shell handed in.
+//! Begin with [`NodeHandle`]; waiting is in [`Wait`], results come as [`EventBatch`].
+
+mod batch;
+mod callback;
+mod cancel;
+mod close;
+mod completion;
+mod core;
+mod cursor;
+mod deadlines;
+mod defaults;
+mod draft;
+mod entry;
+pub mod errors;
+pub mod fault;
+mod handles;
+pub mod json;
+mod lifecycle;
+pub mod log;
+mod node;
+mod offsets;
+mod open;
+mod operation;
+mod options;
+mod process;
+mod publish;
+mod puller;
+mod registry;
+mod signal;
+mod status;
+mod subscription;
+mod table;
+mod text;
+mod wait;
+mod workers;
+
+pub use batch::{EventBatch, EventView};
+pub use callback::BatchCallback;
+pub use cancel::CancelHandle;
+pub use close::Closed;
+pub use completion::{Completion, CompletionQueue, Outcome};
+pub use cursor::CursorHandle;
+pub use draft::Draft;
+pub use errors::{FacadeError, Result, closed_error, host_error, internal_error};
+pub use millpond::event::cbor;
+pub use millpond::event::cbor::Writer as PayloadWriter;
+pub use node::NodeHandle;
+pub use offsets::Offsets;
+pub use options::{OpenOptions, PublishOptions, QueryOptions, StartAt, SubscribeOptions};
+pub use publish::{Published, too_many_events};
+pub use subscription::SubscriptionHandle;
+pub use text::{TicketParts, swarm_secret_new, ticket_parse};
+pub use wait::{Limit, Wait, timeout_from_millis, timeout_from_seconds};
+
+/// Every limit that a caller can meet: those of events, and those of batches.
+pub mod limits {
+    pub use crate::defaults::{BATCH_COUNT_DEFAULT, BATCH_COUNT_MAX};
+    pub use millpond::event::limits::*;
+}
+
+/// The version of millpond, `major.minor.patch`.
+pub const fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}

@@ -1,0 +1,222 @@
+//! A node as shells hold it: who it is, its peers, its state.
+//!
+//! Not here: opening (`open`), closing (`close`), publishing (`publish`), reading (`cursor`,
+//! `subscription`).
+
+use crate::close::Phase;
+use crate::core;
+use crate::entry::entry;
+use crate::errors::{FacadeError, Result};
+use crate::handles::handle;
+use crate::lifecycle::Presence;
+use crate::offsets::Offsets;
+use crate::operation::{Operation, Slot};
+use crate::publish::refuse_cancelled;
+use crate::text::{self, Target};
+use crate::wait::{Limit, Wait};
+use crate::{registry, status};
+use millpond::event::NodeId;
+use millpond::{ErrorKind, Pending};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex};
+
+handle! {
+    /// An open node. Any thread may use it, several at once.
+    NodeHandle
+}
+
+/// What a node handle stands for.
+pub(crate) struct NodeState {
+    core: core::Node,
+    poisoned: AtomicBool,
+    /// Cursors and subscriptions that end with this handle.
+    pub(crate) readers: Mutex<BTreeSet<u64>>,
+    pub(crate) phase: Mutex<Phase>,
+    pub(crate) closed: Condvar,
+    pub(crate) presence: Mutex<Option<Presence>>,
+}
+
+impl NodeState {
+    pub(crate) fn new(core: core::Node, presence: Presence) -> NodeState {
+        NodeState {
+            core,
+            poisoned: AtomicBool::new(false),
+            readers: Mutex::new(BTreeSet::new()),
+            phase: Mutex::new(Phase::Open),
+            closed: Condvar::new(),
+            presence: Mutex::new(Some(presence)),
+        }
+    }
+
+    /// The node behind a handle, if it may be worked with.
+    ///
+    /// # Errors
+    /// `closed`, `invalid_argument`: the handle is stale or none. `internal`: an earlier call on
+    /// this node panicked.
+    pub(crate) fn usable(id: u64) -> Result<std::sync::Arc<NodeState>> {
+        let node = registry::get::<NodeState>(id)?;
+        node.check_poison()?;
+        Ok(node)
+    }
+
+    pub(crate) fn check_poison(&self) -> Result<()> {
+        if !self.poisoned.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let message = "an earlier call on this node failed by a bug in millpond, so it refuses \
+                       further work; close it and open it again";
+        Err(FacadeError::new(ErrorKind::Internal, message).with_reason("poisoned"))
+    }
+
+    pub(crate) fn poison(&self) {
+        self.poisoned.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn core(&self) -> &core::Node {
+        &self.core
+    }
+}
+
+impl NodeHandle {
+    /// Whether it can be used: not closed, and not in a forked child.
+    pub fn is_open(self) -> bool {
+        entry("node_is_open", self.id(), || registry::get::<NodeState>(self.id())).is_ok()
+    }
+
+    /// The node id: 64 hex digits.
+    ///
+    /// # Errors
+    /// As every call: `closed`, `invalid_argument`, `forked_process`, `internal`.
+    pub fn node_id(self) -> Result<String> {
+        self.ask("node_node_id", |core| Ok(core.node_id().to_string()))
+    }
+
+    /// The swarm id: 64 hex digits. It gives nothing away about the secret.
+    ///
+    /// # Errors
+    /// As [`NodeHandle::node_id`].
+    pub fn swarm_id(self) -> Result<String> {
+        self.ask("node_swarm_id", |core| Ok(core.swarm_id().to_string()))
+    }
+
+    /// The folder of the store.
+    ///
+    /// # Errors
+    /// As [`NodeHandle::node_id`].
+    pub fn path(self) -> Result<PathBuf> {
+        self.ask("node_path", |core| Ok(core.path().to_path_buf()))
+    }
+
+    /// The id of the stream that this node writes.
+    ///
+    /// # Errors
+    /// As [`NodeHandle::node_id`].
+    pub fn stream(self) -> Result<String> {
+        self.ask("node_stream", |core| Ok(core.own_stream().to_string()))
+    }
+
+    /// What is durable here.
+    ///
+    /// # Errors
+    /// As [`NodeHandle::node_id`].
+    pub fn offsets(self) -> Result<Offsets> {
+        self.ask("node_offsets", |core| Ok(core.offsets()?.into()))
+    }
+
+    /// A text with which other nodes find this one and join its swarm. It holds the secret.
+    ///
+    /// # Errors
+    /// As [`NodeHandle::node_id`].
+    pub fn ticket(self) -> Result<String> {
+        self.ask("node_ticket", |core| Ok(core.ticket()?.to_string()))
+    }
+
+    /// Everything there is to know about the node, as one JSON object.
+    ///
+    /// # Errors
+    /// As [`NodeHandle::node_id`].
+    pub fn status_json(self) -> Result<String> {
+        self.ask("node_status_json", |core| Ok(status::json(&core.status()?)))
+    }
+
+    /// Ends all sessions and talks to nobody (`false`), or to everybody again (`true`).
+    ///
+    /// # Errors
+    /// As [`NodeHandle::node_id`].
+    pub fn set_network(self, enabled: bool) -> Result<()> {
+        self.ask("node_set_network", |core| Ok(core.set_network(enabled)?))
+    }
+
+    /// Forgets the addresses of a peer and ends its session.
+    ///
+    /// # Errors
+    /// As [`NodeHandle::node_id`]; `invalid_argument`: the text is no node id.
+    pub fn disconnect(self, node_id: &str) -> Result<()> {
+        self.ask("node_disconnect", |core| Ok(core.disconnect(node_id.trim().parse::<NodeId>()?)?))
+    }
+
+    /// Connects to a peer (`<node id>@<ip>:<port>[,…]`) or along a ticket, and waits for admission.
+    /// The address is kept and tried again, also when this call ends with an error.
+    ///
+    /// # Errors
+    /// `peer_refused`: with the reason. `timeout`, `cancelled`; `invalid_argument`: the text, or a
+    /// ticket for another swarm.
+    pub fn connect(self, target: &str, wait: &Wait<'_>) -> Result<()> {
+        entry("node_connect", self.id(), || {
+            refuse_cancelled(wait.limit)?;
+            let pending = self.dial(target)?;
+            let (slot, operation) = Slot::begin(wait);
+            let ending = operation.clone();
+            pending.on_done(move |result| {
+                ending.complete(result.map_err(FacadeError::from));
+            });
+            slot.wait(&operation, wait, || {})
+        })
+    }
+
+    /// As [`NodeHandle::connect`], without waiting.
+    pub fn connect_start(
+        self,
+        target: &str,
+        limit: Limit,
+        done: impl FnOnce(Result<()>) + Send + 'static,
+    ) {
+        let operation = Operation::begin(limit, Box::new(done));
+        if !operation.is_waiting() {
+            return;
+        }
+        match entry("node_connect", self.id(), || self.dial(target)) {
+            Ok(pending) => pending.on_done(move |result| {
+                operation.complete(result.map_err(FacadeError::from));
+            }),
+            Err(error) => {
+                operation.complete(Err(error));
+            }
+        }
+    }
+
+    fn dial(self, target: &str) -> Result<Pending<()>> {
+        let node = NodeState::usable(self.id())?;
+        let peer = match text::target(target)? {
+            Target::Peer(peer) => peer,
+            Target::Ticket(ticket) => {
+                if ticket.secret().swarm_id() != node.core().swarm_id() {
+                    let error = FacadeError::invalid("the ticket is for another swarm");
+                    return Err(error.with_reason("other_swarm"));
+                }
+                text::peer_of(&ticket)
+            }
+        };
+        Ok(node.core().connect(peer))
+    }
+
+    fn ask<T>(
+        self,
+        name: &'static str,
+        question: impl FnOnce(&core::Node) -> Result<T>,
+    ) -> Result<T> {
+        entry(name, self.id(), || question(NodeState::usable(self.id())?.core()))
+    }
+}

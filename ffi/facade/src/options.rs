@@ -1,0 +1,195 @@
+//! What callers may say, and how it becomes what the core takes.
+//!
+//! Rule: a field that is `None` was not said; its value comes from `defaults`.
+
+use crate::core::{self, Durability, NetworkOptions, NodeOptions, PeerAddress, StorageOptions};
+use crate::errors::{FacadeError, Result};
+use crate::offsets::Offsets;
+use crate::{defaults, text};
+use millpond::event::{AppId, NodeId, OffsetMap, SwarmSecret};
+use millpond::query::Order;
+use std::fmt;
+use std::path::PathBuf;
+
+/// How to open a node. `path`, `app_id` and one of `swarm` and `ticket` must be said.
+#[derive(Clone, Default)]
+pub struct OpenOptions {
+    /// The folder of the store; created when absent.
+    pub path: PathBuf,
+    /// The application, stamped on every event: 1 to 64 of ASCII letters, digits, `.`, `-`, `_`.
+    pub app_id: String,
+    /// The swarm's secret: 64 hex digits.
+    pub swarm: Option<String>,
+    /// A ticket: the swarm's secret, and a first peer.
+    pub ticket: Option<String>,
+    /// Whether to have a network at all; default true.
+    pub network: Option<bool>,
+    /// Addresses to listen on, `<ip>:<port>`; default every interface, a port of the system's choice.
+    pub bind: Option<Vec<String>>,
+    /// Whether to look for peers by mDNS; default true.
+    pub discovery: Option<bool>,
+    /// Peers to keep a session with, `<node id>@<ip>:<port>[,<ip>:<port>…]`.
+    pub peers: Option<Vec<String>>,
+    /// The only nodes to talk to; default every node that holds the secret.
+    pub allow: Option<Vec<String>>,
+    /// Size of a journal segment in bytes.
+    pub segment_bytes: Option<u64>,
+    /// Most bytes of events in memory before a checkpoint.
+    pub tail_bytes_max: Option<u64>,
+    /// Bytes of decoded blocks kept in memory.
+    pub cache_bytes: Option<u64>,
+    /// Whether to open a store on a network file system all the same; default false.
+    pub allow_network_file_system: Option<bool>,
+}
+
+impl fmt::Debug for OpenOptions {
+    /// Without the secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OpenOptions({}, {})", self.path.display(), self.app_id)
+    }
+}
+
+impl OpenOptions {
+    /// What the core takes.
+    ///
+    /// # Errors
+    /// `invalid_argument`: a text is not of its form, or something needed was not said.
+    pub(crate) fn resolve(&self) -> Result<NodeOptions> {
+        if self.path.as_os_str().is_empty() {
+            return Err(FacadeError::invalid("say the folder of the store: `path` is empty"));
+        }
+        let app_id = AppId::parse(&self.app_id)?;
+        let mut peers = text::each(self.peers.as_deref(), text::peer)?;
+        let swarm = match (&self.swarm, &self.ticket) {
+            (Some(secret), None) => text::swarm_secret(secret)?,
+            (None, Some(ticket)) => {
+                let ticket = text::ticket(ticket)?;
+                peers.push(text::peer_of(&ticket));
+                SwarmSecret::clone(ticket.secret())
+            }
+            _ => {
+                let message = "say exactly one of `swarm` (the swarm's secret) and `ticket`";
+                return Err(FacadeError::invalid(message));
+            }
+        };
+        let unsaid = StorageOptions::default();
+        let size =
+            |said: Option<u64>| said.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        let storage = StorageOptions {
+            segment_bytes: self.segment_bytes.unwrap_or(unsaid.segment_bytes),
+            tail_bytes_max: size(self.tail_bytes_max).unwrap_or(unsaid.tail_bytes_max),
+            cache_bytes_max: size(self.cache_bytes).unwrap_or(unsaid.cache_bytes_max),
+            allow_network_fs: self.allow_network_file_system.unwrap_or(unsaid.allow_network_fs),
+        };
+        let network = self.network(peers)?;
+        Ok(NodeOptions { path: self.path.clone(), app_id, swarm, network, storage })
+    }
+
+    fn network(&self, peers: Vec<PeerAddress>) -> Result<Option<NetworkOptions>> {
+        let bind = text::each(self.bind.as_deref(), text::address)?;
+        let allow = match &self.allow {
+            Some(texts) => {
+                let nodes = text::each(Some(texts), |text| Ok(text.parse::<NodeId>()?))?;
+                Some(nodes.into_iter().collect())
+            }
+            None => None,
+        };
+        let discovery = self.discovery.unwrap_or(defaults::DISCOVERY);
+        let is_wanted = self.network.unwrap_or(defaults::NETWORK);
+        Ok(is_wanted.then_some(NetworkOptions { bind, discovery, allow, peers }))
+    }
+}
+
+/// How to publish.
+#[derive(Clone, Debug, Default)]
+pub struct PublishOptions {
+    /// `power` (default: on disk before the answer) or `process` (survives the process only).
+    pub durability: Option<String>,
+    /// 1 to 255 bytes; a retry with the same key gets the first answer again.
+    pub idempotency_key: Option<Vec<u8>>,
+    /// Publish only if this node's stream has exactly this many events, else `conflict`.
+    pub expected: Option<u64>,
+}
+
+impl PublishOptions {
+    pub(crate) fn resolve(self) -> Result<core::PublishOptions> {
+        let durability = match self.durability.as_deref() {
+            None | Some("power") => Durability::Power,
+            Some("process") => Durability::Process,
+            Some(other) => {
+                let message = format!("durability is `power` or `process`, not {other:?}");
+                return Err(FacadeError::invalid(message));
+            }
+        };
+        let key_max = millpond::event::limits::IDEMPOTENCY_KEY_BYTES_MAX;
+        if let Some(key) = &self.idempotency_key
+            && !(1..=key_max).contains(&key.len())
+        {
+            let message = format!("an idempotency key has 1 to {key_max} bytes, not {}", key.len());
+            return Err(FacadeError::invalid(message));
+        }
+        let (idempotency_key, expected) = (self.idempotency_key, self.expected);
+        Ok(core::PublishOptions { durability, idempotency_key, expected })
+    }
+}
+
+/// How to query.
+#[derive(Clone, Debug, Default)]
+pub struct QueryOptions {
+    /// `ascending` (default) or `descending` by event key, or `stream` after stream.
+    pub order: Option<String>,
+    /// Only what lies beyond this offset map.
+    pub lower: Option<Offsets>,
+    /// Only what lies within this offset map; default everything that is durable here now.
+    pub upper: Option<Offsets>,
+}
+
+impl QueryOptions {
+    pub(crate) fn resolve(self) -> Result<core::QueryOptions> {
+        let order = match self.order.as_deref() {
+            None | Some("ascending") => Order::Ascending,
+            Some("descending") => Order::Descending,
+            Some("stream") => Order::Stream,
+            Some(other) => {
+                let message =
+                    format!("order is `ascending`, `descending` or `stream`, not {other:?}");
+                return Err(FacadeError::invalid(message));
+            }
+        };
+        let lower = self.lower.map_or_else(OffsetMap::new, Offsets::into_map);
+        Ok(core::QueryOptions { order, lower, upper: self.upper.map(Offsets::into_map) })
+    }
+}
+
+/// How to subscribe.
+#[derive(Clone, Debug, Default)]
+pub struct SubscribeOptions {
+    /// Where to begin; default `StartAt::Beginning`.
+    pub from: Option<StartAt>,
+}
+
+/// Where a subscription begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum StartAt {
+    /// With the first event there is.
+    #[default]
+    Beginning,
+    /// With the next event that arrives.
+    Now,
+    /// With everything beyond this offset map.
+    Offsets(Offsets),
+}
+
+impl StartAt {
+    /// `beginning`, `now`, or a token.
+    ///
+    /// # Errors
+    /// `invalid_argument`: it is none of them.
+    pub fn parse(text: &str) -> Result<StartAt> {
+        match text {
+            "beginning" => Ok(StartAt::Beginning),
+            "now" => Ok(StartAt::Now),
+            token => Offsets::parse(token).map(StartAt::Offsets),
+        }
+    }
+}

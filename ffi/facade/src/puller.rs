@@ -1,0 +1,281 @@
+//! Takes batches from a source for whoever waits: a blocked thread, a closure, or a poll loop.
+//!
+//! Invariants: the source is asked by one thread at a time, under no lock; a batch that was taken for
+//! a call that ended first is kept for the next call; after `end` every call is answered with the
+//! end. Begin with `Puller::next` and `Puller::pump`.
+
+use crate::batch::EventBatch;
+use crate::defaults::{BATCH_COUNT_DEFAULT, BATCH_COUNT_MAX};
+use crate::entry::{caught, lock};
+use crate::errors::{FacadeError, Result};
+use crate::node::NodeState;
+use crate::offsets::Offsets;
+use crate::operation::{Done, Operation, Slot};
+use crate::signal::Signal;
+use crate::wait::{Limit, Wait};
+use crate::workers;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// Where batches come from.
+pub(crate) trait Source: Send {
+    /// The next batch of at most `count_max` events; `None` when there is nothing now.
+    fn pull(&mut self, count_max: usize) -> Result<Pulled>;
+}
+
+/// One answer of a source.
+pub(crate) struct Pulled {
+    pub(crate) batch: Option<EventBatch>,
+    /// True when another pull may give more at once.
+    pub(crate) more: bool,
+}
+
+/// A source, and who waits for it.
+pub(crate) struct Puller {
+    inner: Mutex<Inner>,
+    node: Arc<NodeState>,
+}
+
+struct Inner {
+    /// Absent while a thread asks it, and after the end.
+    source: Option<Box<dyn Source>>,
+    is_pulling: bool,
+    /// Something may have come since the pull in progress began.
+    is_dirty: bool,
+    is_ended: bool,
+    waiter: Option<Waiter>,
+    kept: Option<Result<EventBatch>>,
+    signal: Signal,
+    position: Offsets,
+}
+
+struct Waiter {
+    operation: Arc<Operation<EventBatch>>,
+    count_max: usize,
+    /// How to make a blocked thread pull by itself; else a worker does.
+    nudge: Option<Box<dyn Fn() + Send>>,
+}
+
+impl Puller {
+    /// A puller that waits for nobody. Its descriptor is readable at first.
+    pub(crate) fn new(node: Arc<NodeState>, position: Offsets) -> Puller {
+        let mut signal = Signal::default();
+        signal.raise();
+        let inner = Inner {
+            source: None,
+            is_pulling: false,
+            is_dirty: false,
+            is_ended: false,
+            waiter: None,
+            kept: None,
+            signal,
+            position,
+        };
+        Puller { inner: Mutex::new(inner), node }
+    }
+
+    /// Gives it its source.
+    pub(crate) fn set_source(&self, source: Box<dyn Source>) {
+        self.lock().source = Some(source);
+    }
+
+    /// The node it reads from.
+    pub(crate) fn node(&self) -> &Arc<NodeState> {
+        &self.node
+    }
+
+    /// Blocks for the next batch.
+    pub(crate) fn next(&self, count_max: Option<usize>, wait: &Wait<'_>) -> Result<EventBatch> {
+        let count_max = checked_count(count_max)?;
+        let (slot, operation) = Slot::begin(wait);
+        let nudged = slot.clone();
+        let nudge: Box<dyn Fn() + Send> = Box::new(move || nudged.nudge());
+        self.enqueue(Waiter { operation: operation.clone(), count_max, nudge: Some(nudge) })?;
+        self.pump();
+        slot.wait(&operation, wait, || self.pump())
+    }
+
+    /// Ends with the next batch, without blocking.
+    pub(crate) fn next_start(
+        self: &Arc<Self>,
+        count_max: Option<usize>,
+        limit: Limit,
+        done: Done<EventBatch>,
+    ) {
+        let operation = Operation::begin(limit, done);
+        let waiter = |count_max| Waiter { operation: operation.clone(), count_max, nudge: None };
+        let started = checked_count(count_max)
+            .and_then(|count_max| self.enqueue(waiter(count_max)))
+            .and_then(|()| self.pump_on_worker());
+        if let Err(error) = started {
+            operation.complete(Err(error));
+        }
+    }
+
+    /// Something may have come. Called from threads of the core: never blocks on reading.
+    pub(crate) fn wake(self: &Arc<Self>) {
+        let mut inner = self.lock();
+        inner.is_dirty = true;
+        inner.signal.raise();
+        if inner.is_pulling {
+            return;
+        }
+        match &inner.waiter {
+            Some(Waiter { nudge: Some(nudge), .. }) => nudge(),
+            Some(Waiter { operation, .. }) => {
+                let operation = operation.clone();
+                drop(inner);
+                if let Err(error) = self.pump_on_worker() {
+                    operation.complete(Err(error));
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// From now on every call is answered with the end; a waiting one is so at once.
+    pub(crate) fn end(&self) {
+        let source = {
+            let mut inner = self.lock();
+            inner.is_ended = true;
+            inner.kept = None;
+            inner.signal.raise();
+            inner.source.take()
+        };
+        drop(source); // May call into the core, hence under no lock.
+        self.pump();
+    }
+
+    /// The descriptor that is readable while a call would not wait.
+    pub(crate) fn fd(&self) -> Result<i32> {
+        self.lock().signal.fd()
+    }
+
+    /// Where it stands after the last batch that was given out.
+    pub(crate) fn position(&self) -> Offsets {
+        self.lock().position.clone()
+    }
+
+    /// Serves the waiter, if there is one and there is something for it.
+    pub(crate) fn pump(&self) {
+        let mut inner = self.lock();
+        loop {
+            let Some(count_max) = inner.count_wanted() else { return };
+            if inner.kept.is_none() {
+                if inner.is_ended {
+                    inner.kept = Some(Ok(EventBatch::end(inner.position.clone())));
+                } else if inner.is_pulling {
+                    inner.is_dirty = true;
+                    return;
+                } else {
+                    let found;
+                    (inner, found) = self.pull(inner, count_max);
+                    if !found && !inner.is_dirty && !inner.is_ended {
+                        return;
+                    }
+                    continue;
+                }
+            }
+            let waiter = inner.waiter.take().expect("it wants a count");
+            let Some(claim) = waiter.operation.claim() else { continue };
+            let result = inner.kept.take().expect("just seen or made");
+            if let Ok(batch) = &result {
+                inner.position = batch.position().clone();
+            }
+            drop(inner);
+            return claim.finish(result);
+        }
+    }
+
+    /// Asks the source, under no lock, and keeps what it gives; true when that is something.
+    fn pull<'a>(
+        &'a self,
+        mut inner: MutexGuard<'a, Inner>,
+        count_max: usize,
+    ) -> (MutexGuard<'a, Inner>, bool) {
+        let Some(mut source) = inner.source.take() else { return (inner, false) };
+        inner.is_pulling = true;
+        inner.is_dirty = false;
+        inner.signal.lower();
+        drop(inner);
+        let pulled = catch_unwind(AssertUnwindSafe(|| source.pull(count_max)));
+        let pulled = pulled.unwrap_or_else(|panic| {
+            self.node.poison();
+            Err(caught("a read", panic.as_ref()))
+        });
+        let mut inner = self.lock();
+        inner.is_pulling = false;
+        if inner.is_ended {
+            drop(inner);
+            drop(source); // May call into the core, hence under no lock.
+            return (self.lock(), true);
+        }
+        inner.source = Some(source);
+        let (kept, more) = match pulled {
+            Ok(Pulled { batch, more }) => (batch.map(Ok), more),
+            Err(error) => (Some(Err(error)), true),
+        };
+        if more {
+            inner.signal.raise();
+        }
+        inner.is_ended = matches!(&kept, Some(Ok(batch)) if batch.is_end());
+        if kept.is_some() {
+            inner.signal_if_unwanted();
+        }
+        let found = kept.is_some();
+        inner.kept = kept;
+        (inner, found)
+    }
+
+    fn enqueue(&self, waiter: Waiter) -> Result<()> {
+        self.node.check_poison()?;
+        let mut inner = self.lock();
+        if inner.waiter.as_ref().is_some_and(|other| other.operation.is_waiting()) {
+            let message = "another call already waits for the next batch; one at a time";
+            return Err(FacadeError::invalid(message));
+        }
+        inner.waiter = Some(waiter);
+        Ok(())
+    }
+
+    fn pump_on_worker(self: &Arc<Self>) -> Result<()> {
+        let this = self.clone();
+        workers::submit(move || this.pump())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        lock(&self.inner)
+    }
+}
+
+impl Inner {
+    /// How many events the waiter wants, if it still waits. A waiter whose call ended is dropped.
+    fn count_wanted(&mut self) -> Option<usize> {
+        let waiter = self.waiter.as_ref()?;
+        if waiter.operation.is_waiting() {
+            return Some(waiter.count_max);
+        }
+        self.waiter = None;
+        if self.kept.is_some() {
+            self.signal.raise();
+        }
+        None
+    }
+
+    /// What was taken for a call that has ended meanwhile can be had by the next without waiting.
+    fn signal_if_unwanted(&mut self) {
+        let is_wanted = self.waiter.as_ref().is_some_and(|waiter| waiter.operation.is_waiting());
+        if !is_wanted || self.is_ended {
+            self.signal.raise();
+        }
+    }
+}
+
+fn checked_count(count_max: Option<usize>) -> Result<usize> {
+    let count = count_max.unwrap_or(BATCH_COUNT_DEFAULT);
+    if (1..=BATCH_COUNT_MAX).contains(&count) {
+        return Ok(count);
+    }
+    let message = format!("a batch has 1 to {BATCH_COUNT_MAX} events, not {count}");
+    Err(FacadeError::invalid(message))
+}

@@ -1,0 +1,103 @@
+//! The one table from handles to what they stand for.
+
+use crate::cancel::CancelState;
+use crate::cursor::CursorState;
+use crate::errors::{FacadeError, Result};
+use crate::node::NodeState;
+use crate::subscription::SubscriptionState;
+use crate::table::{Kind, Missing, Table};
+use millpond::ErrorKind;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// What a handle stands for.
+#[derive(Clone)]
+pub(crate) enum Entry {
+    Node(Arc<NodeState>),
+    Cursor(Arc<CursorState>),
+    Subscription(Arc<SubscriptionState>),
+    Cancel(Arc<CancelState>),
+}
+
+static TABLE: RwLock<Table<Entry>> = RwLock::new(Table::new());
+
+/// A type that handles stand for.
+pub(crate) trait Registered: Sized {
+    const KIND: Kind;
+    const NOUN: &'static str;
+    fn wrap(this: Arc<Self>) -> Entry;
+    fn unwrap(entry: Entry) -> Option<Arc<Self>>;
+}
+
+macro_rules! registered {
+    ($state:ident, $kind:ident, $noun:literal) => {
+        impl Registered for $state {
+            const KIND: Kind = Kind::$kind;
+            const NOUN: &'static str = $noun;
+            fn wrap(this: Arc<Self>) -> Entry {
+                Entry::$kind(this)
+            }
+            fn unwrap(entry: Entry) -> Option<Arc<Self>> {
+                match entry {
+                    Entry::$kind(state) => Some(state),
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+registered!(NodeState, Node, "node");
+registered!(CursorState, Cursor, "cursor");
+registered!(SubscriptionState, Subscription, "subscription");
+registered!(CancelState, Cancel, "cancel token");
+
+/// Keeps `state` and gives its handle.
+///
+/// # Errors
+/// `limit_exceeded`: 2^24 handles are open.
+pub(crate) fn insert<S: Registered>(state: Arc<S>) -> Result<u64> {
+    let mut table = TABLE.write().unwrap_or_else(PoisonError::into_inner);
+    table.insert(S::KIND, S::wrap(state)).map_err(|missing| refused::<S>(missing))
+}
+
+/// What the handle `id` stands for.
+///
+/// # Errors
+/// `closed`: it was closed. `invalid_argument`: it is no handle, or of another type.
+pub(crate) fn get<S: Registered>(id: u64) -> Result<Arc<S>> {
+    let table = TABLE.read().unwrap_or_else(PoisonError::into_inner);
+    let entry = table.get(id, S::KIND).map_err(|missing| refused::<S>(missing))?.clone();
+    Ok(S::unwrap(entry).expect("a table keeps entries under their own kind"))
+}
+
+/// Takes what the handle `id` stands for out of the table; `None` when that happened before.
+///
+/// # Errors
+/// `invalid_argument`: it is no handle, or of another type.
+pub(crate) fn remove<S: Registered>(id: u64) -> Result<Option<Arc<S>>> {
+    let mut table = TABLE.write().unwrap_or_else(PoisonError::into_inner);
+    match table.remove(id, S::KIND) {
+        Ok(entry) => Ok(S::unwrap(entry)),
+        Err(Missing::Closed) => Ok(None),
+        Err(missing) => Err(refused::<S>(missing)),
+    }
+}
+
+/// Poisons the node that the handle `id` belongs to, if it belongs to one.
+pub(crate) fn poison(id: u64) {
+    let node = get::<NodeState>(id)
+        .or_else(|_| get::<CursorState>(id).map(|cursor| cursor.node().clone()))
+        .or_else(|_| get::<SubscriptionState>(id).map(|sub| sub.node().clone()));
+    if let Ok(node) = node {
+        node.poison();
+    }
+}
+
+fn refused<S: Registered>(missing: Missing) -> FacadeError {
+    let noun = S::NOUN;
+    match missing {
+        Missing::Closed => FacadeError::new(ErrorKind::Closed, format!("the {noun} is closed")),
+        Missing::Wrong => FacadeError::invalid(format!("this is not the handle of a {noun}")),
+        Missing::Full => FacadeError::new(ErrorKind::LimitExceeded, "too many handles are open"),
+    }
+}

@@ -1,0 +1,228 @@
+//! A query that stays open: a cursor over the log that waits at its end.
+
+use crate::batch::EventBatch;
+use crate::callback::CallbackThread;
+use crate::close::Closed;
+use crate::core;
+use crate::entry::{entry, lock};
+use crate::errors::{FacadeError, Result};
+use crate::handles::handle;
+use crate::node::{NodeHandle, NodeState};
+use crate::offsets::Offsets;
+use crate::operation::Operation;
+use crate::options::{StartAt, SubscribeOptions};
+use crate::publish::refuse_cancelled;
+use crate::puller::{Pulled, Puller, Source};
+use crate::wait::{Limit, Wait};
+use crate::{defaults, registry, workers};
+use millpond::ErrorKind;
+use millpond::event::OffsetMap;
+use millpond::query::Query;
+use std::sync::{Arc, OnceLock};
+
+handle! {
+    /// A subscription. It costs its position, never a queue: a slow reader lags.
+    SubscriptionHandle
+}
+
+/// What a subscription handle stands for.
+pub(crate) struct SubscriptionState {
+    pub(crate) puller: Arc<Puller>,
+    /// Present when batches go to a callback.
+    pub(crate) callback: OnceLock<Arc<CallbackThread>>,
+}
+
+struct Follow {
+    subscription: core::Subscription,
+    position: OffsetMap,
+    has_told_caught_up: bool,
+}
+
+impl Source for Follow {
+    fn pull(&mut self, count_max: usize) -> Result<Pulled> {
+        let batch = match self.subscription.next_batch(count_max) {
+            Ok(batch) => batch,
+            Err(error) if error.kind() == ErrorKind::Closed => {
+                let end = EventBatch::end(self.position.clone().into());
+                return Ok(Pulled { batch: Some(end), more: true });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.position.clone_from(&batch.position);
+        let is_news = batch.caught_up && !self.has_told_caught_up;
+        self.has_told_caught_up |= batch.caught_up;
+        if batch.events.is_empty() && !is_news {
+            return Ok(Pulled { batch: None, more: false });
+        }
+        let more = batch.events.len() == count_max || (batch.lag > 0 && !batch.events.is_empty());
+        let position = Offsets::from(batch.position);
+        let batch = EventBatch::new(batch.events, batch.caught_up, batch.lag, position);
+        Ok(Pulled { batch: Some(batch), more })
+    }
+}
+
+impl SubscriptionState {
+    pub(crate) fn node(&self) -> &Arc<NodeState> {
+        self.puller.node()
+    }
+
+    pub(crate) fn end(&self) {
+        self.puller.end();
+    }
+}
+
+impl NodeHandle {
+    /// Subscribes to a query. Close it with [`SubscriptionHandle::close`]; when its node is closed
+    /// it comes to a normal end and still has to be closed.
+    ///
+    /// # Errors
+    /// `query_invalid`: with `position` and a picture. `invalid_argument`, `closed`, `timeout`,
+    /// `cancelled`.
+    pub fn subscribe(
+        self,
+        text: &str,
+        options: SubscribeOptions,
+        wait: &Wait<'_>,
+    ) -> Result<SubscriptionHandle> {
+        entry("node_subscribe", self.id(), || {
+            refuse_cancelled(wait.limit)?;
+            let text = text.to_owned();
+            workers::block(wait, move || self.follow(&text, options), close_quietly)
+        })
+    }
+
+    /// As [`NodeHandle::subscribe`], without waiting.
+    pub fn subscribe_start(
+        self,
+        text: &str,
+        options: SubscribeOptions,
+        limit: Limit,
+        done: impl FnOnce(Result<SubscriptionHandle>) + Send + 'static,
+    ) {
+        let text = text.to_owned();
+        let job = move || entry("node_subscribe", self.id(), || self.follow(&text, options));
+        workers::start(limit, Box::new(done), job, close_quietly);
+    }
+
+    pub(crate) fn follow(
+        self,
+        text: &str,
+        options: SubscribeOptions,
+    ) -> Result<SubscriptionHandle> {
+        let node = NodeState::usable(self.id())?;
+        let query = Query::parse(text)?;
+        let from = match options.from.unwrap_or_default() {
+            StartAt::Beginning => OffsetMap::new(),
+            StartAt::Now => node.core().offsets()?,
+            StartAt::Offsets(offsets) => offsets.into_map(),
+        };
+        let subscription = node.core().subscribe(&query, from.clone())?;
+        let puller = Arc::new(Puller::new(node.clone(), from.clone().into()));
+        // Weak, because the core keeps the closure and the puller keeps the subscription.
+        let woken = Arc::downgrade(&puller);
+        subscription.on_ready(Arc::new(move || {
+            if let Some(puller) = woken.upgrade() {
+                puller.wake();
+            }
+        }));
+        let follow = Follow { subscription, position: from, has_told_caught_up: false };
+        puller.set_source(Box::new(follow));
+        let state = SubscriptionState { puller, callback: OnceLock::new() };
+        Ok(SubscriptionHandle::from_id(node.keep_reader(state)?))
+    }
+}
+
+impl SubscriptionHandle {
+    /// The next events, at most `count_max` (default 256, at most 4,096).
+    ///
+    /// Waits for an event, for the first moment at which it has caught up (the batch may then be
+    /// empty), or for the end (`is_end`: it or its node was closed). A call that ended with
+    /// `timeout` or `cancelled` loses nothing. One call at a time.
+    ///
+    /// # Errors
+    /// `timeout`: there was nothing in time. `closed`: this handle was closed before the call.
+    /// `cancelled`, `corrupt`, `storage_failed`; `invalid_argument`: another call waits.
+    pub fn next_batch(self, count_max: Option<usize>, wait: &Wait<'_>) -> Result<EventBatch> {
+        entry("subscription_next_batch", self.id(), || self.state()?.puller.next(count_max, wait))
+    }
+
+    /// As [`SubscriptionHandle::next_batch`], without waiting; no thread is parked for it.
+    pub fn next_batch_start(
+        self,
+        count_max: Option<usize>,
+        limit: Limit,
+        done: impl FnOnce(Result<EventBatch>) + Send + 'static,
+    ) {
+        match entry("subscription_next_batch", self.id(), || self.state()) {
+            Ok(state) => state.puller.next_start(count_max, limit, Box::new(done)),
+            Err(error) => {
+                Operation::begin(limit, Box::new(done)).complete(Err(error));
+            }
+        }
+    }
+
+    /// A descriptor for `poll`, `select` or an event loop: readable while `next_batch` would not
+    /// wait. It may rarely be readable although nothing is there, never the other way round.
+    ///
+    /// It belongs to the subscription and is valid until `close`. Never read or write it.
+    ///
+    /// # Errors
+    /// `closed`; `limit_exceeded`: the process has too many open files.
+    pub fn fd(self) -> Result<i32> {
+        entry("subscription_fd", self.id(), || self.state()?.puller.fd())
+    }
+
+    /// Events of the log that it has not passed yet, matching or not.
+    ///
+    /// # Errors
+    /// `closed`.
+    pub fn lag(self) -> Result<u64> {
+        entry("subscription_lag", self.id(), || {
+            let state = self.state()?;
+            let (durable, position) = (state.node().core().offsets()?, state.puller.position());
+            Ok(durable.beyond(position.map()).map(|(_, missing)| missing.end - missing.start).sum())
+        })
+    }
+
+    /// Where it stands after the last batch that was given out.
+    ///
+    /// # Errors
+    /// `closed`.
+    pub fn position(self) -> Result<Offsets> {
+        entry("subscription_position", self.id(), || Ok(self.state()?.puller.position()))
+    }
+
+    /// Ends the subscription. A call that waits for it gets the end. With a callback: when this
+    /// returns, the callback is not running and never will again (unless this is called inside it).
+    ///
+    /// # Errors
+    /// `invalid_argument`: it never was a subscription. `timeout`: the callback did not return
+    /// within the default deadline of a close.
+    pub fn close(self) -> Result<Closed> {
+        entry("subscription_close", self.id(), || {
+            let Some(state) = registry::remove::<SubscriptionState>(self.id())? else {
+                return Ok(Closed::Before);
+            };
+            lock(&state.node().readers).remove(&self.id());
+            state.end();
+            match state.callback.get() {
+                Some(thread) if !thread.wait_until_gone(defaults::CLOSE_DEADLINE) => {
+                    let message = "the callback of the subscription does not return";
+                    Err(FacadeError::new(ErrorKind::Timeout, message))
+                }
+                _ => Ok(Closed::Now),
+            }
+        })
+    }
+
+    pub(crate) fn state(self) -> Result<Arc<SubscriptionState>> {
+        let state = registry::get::<SubscriptionState>(self.id())?;
+        state.node().check_poison()?;
+        Ok(state)
+    }
+}
+
+/// Nobody waits for the subscription any more.
+fn close_quietly(subscription: SubscriptionHandle) {
+    let _ = subscription.close();
+}

@@ -1,0 +1,130 @@
+//! Text forms of ids, secrets, addresses, peers and tickets.
+
+use crate::core::PeerAddress;
+use crate::entry::entry;
+use crate::errors::{FacadeError, Result};
+use millpond::ErrorKind;
+use millpond::event::{SwarmSecret, Ticket, hex};
+use std::net::SocketAddr;
+
+/// What a ticket says, without the secret in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TicketParts {
+    /// The swarm it leads to.
+    pub swarm_id: String,
+    /// The node to dial.
+    pub node_id: String,
+    /// Where that node may be, `<ip>:<port>`.
+    pub addresses: Vec<String>,
+}
+
+impl TicketParts {
+    /// As a JSON object with the fields of this struct.
+    pub fn to_json(&self) -> String {
+        let (swarm_id, node_id, addresses) = (&self.swarm_id, &self.node_id, &self.addresses);
+        serde_json::json!({ "swarm_id": swarm_id, "node_id": node_id, "addresses": addresses })
+            .to_string()
+    }
+}
+
+/// A new swarm secret from the system's randomness: 64 hex digits, to be kept secret.
+///
+/// # Errors
+/// `internal`: the system gives no randomness.
+pub fn swarm_secret_new() -> Result<String> {
+    entry("swarm_secret_new", 0, || {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).map_err(|error| {
+            let message = format!("the system gives no randomness: {error}");
+            FacadeError::new(ErrorKind::Internal, message)
+        })?;
+        Ok(hex(&bytes))
+    })
+}
+
+/// What a ticket says.
+///
+/// # Errors
+/// `invalid_argument`: it is no ticket, or was altered.
+pub fn ticket_parse(text: &str) -> Result<TicketParts> {
+    entry("ticket_parse", 0, || {
+        let ticket = ticket(text)?;
+        Ok(TicketParts {
+            swarm_id: ticket.secret().swarm_id().to_string(),
+            node_id: ticket.node().to_string(),
+            addresses: ticket.addresses().iter().map(SocketAddr::to_string).collect(),
+        })
+    })
+}
+
+pub(crate) fn ticket(text: &str) -> Result<Ticket> {
+    Ok(text.trim().parse::<Ticket>()?)
+}
+
+pub(crate) fn peer_of(ticket: &Ticket) -> PeerAddress {
+    PeerAddress::from(ticket)
+}
+
+/// 64 hex digits of either case; the error never repeats them.
+pub(crate) fn swarm_secret(text: &str) -> Result<SwarmSecret> {
+    let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes()).ok();
+    let bytes: Option<[u8; 32]> = bytes.and_then(|bytes| bytes.try_into().ok());
+    let refused = || FacadeError::invalid("a swarm secret is 64 hex digits");
+    bytes.map(SwarmSecret::from_bytes).ok_or_else(refused)
+}
+
+pub(crate) fn address(text: &str) -> Result<SocketAddr> {
+    let refused = |_| FacadeError::invalid(format!("an address is `<ip>:<port>`, not {text:?}"));
+    text.trim().parse().map_err(refused)
+}
+
+/// `<node id>@<ip>:<port>[,<ip>:<port>…]`.
+pub(crate) fn peer(text: &str) -> Result<PeerAddress> {
+    Ok(text.trim().parse()?)
+}
+
+/// A peer or a ticket; a ticket also tells which swarm it is for.
+pub(crate) enum Target {
+    Peer(PeerAddress),
+    Ticket(Ticket),
+}
+
+pub(crate) fn target(text: &str) -> Result<Target> {
+    if text.contains('@') {
+        return peer(text).map(Target::Peer);
+    }
+    ticket(text).map(Target::Ticket)
+}
+
+pub(crate) fn each<T>(
+    texts: Option<&[String]>,
+    parse: impl Fn(&str) -> Result<T>,
+) -> Result<Vec<T>> {
+    texts.unwrap_or_default().iter().map(|text| parse(text)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_its_id_and_where_it_may_be() {
+        let node = "ab".repeat(32);
+        let peer_text = format!("{node}@127.0.0.1:4100,[::1]:4101");
+        let parsed = peer(&peer_text).unwrap();
+        assert_eq!((parsed.node.to_string(), parsed.addresses.len()), (node.clone(), 2));
+        for wrong in ["", "@", &node, &format!("{node}@"), &format!("{node}@host:1"), "x@1.2.3.4:5"]
+        {
+            assert_eq!(peer(wrong).unwrap_err().name, "invalid_argument", "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_never_repeated_in_an_error() {
+        let secret = swarm_secret_new().unwrap();
+        assert_eq!(secret.len(), 64);
+        assert!(swarm_secret(&secret.to_uppercase()).is_ok());
+        let error = swarm_secret(&secret[1..]).unwrap_err();
+        assert!(!error.message.contains(&secret[1..]));
+    }
+}

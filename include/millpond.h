@@ -1,0 +1,966 @@
+/* millpond: a decentralised event log for shop floors. The C interface.
+ *
+ * Made from ffi/c by cbindgen; not to be edited. What each function does stands at it; these are the
+ * laws that hold for all of them.
+ *
+ * STATUS. A function that can fail returns an int32_t: MILLPOND_OK (0) or a MILLPOND_ERROR_ number.
+ *   Numbers are never reused; new ones may appear. Its last parameter, `error`, may be NULL. If it is
+ *   not, a failure stores an owned millpond_error_t there, to be freed with millpond_error_free;
+ *   success leaves it alone. A failure leaves every other output alone too.
+ * OWNERSHIP. What a function gives belongs to the caller and is freed by the one function that its
+ *   comment names. What a function takes is copied or used only until it returns. What a callback is
+ *   given is borrowed until the callback returns.
+ * HANDLES are numbers in structs, not pointers. A closed handle answers MILLPOND_ERROR_CLOSED, a made
+ *   up one or one of another type MILLPOND_ERROR_INVALID_ARGUMENT; none is ever undefined behaviour.
+ *   A batch, an error and bytes are memory: freeing them twice is a mistake that nobody catches.
+ * TEXT is UTF-8 with a length; it need not end in NUL. A NULL pointer where something is needed, a
+ *   length that no object can have, and bad UTF-8 answer MILLPOND_ERROR_INVALID_ARGUMENT.
+ * OPTIONS begin with `struct_size`, set by the _INIT macro. Fields that are zero are not said. A newer
+ *   program may use an older library as long as it says nothing that the library does not know.
+ * WAITING. `timeout_ms` bounds a call; negative is no bound (for a close: its default deadline), 0 is
+ *   not to wait. `cancel` may be MILLPOND_NO_CANCEL.
+ * THREADS. Every function may be called from any thread, several at once, also from a callback.
+ *   There is no thread-local state. millpond changes no signal handler and no environment.
+ * FORK. In a child that was forked while a node was open, every call answers
+ *   MILLPOND_ERROR_FORKED_PROCESS; the parent is not affected.
+ * BUGS. A panic inside millpond becomes MILLPOND_ERROR_INTERNAL; the node then refuses further work
+ *   and can still be closed.
+ * VERSIONS. Call millpond_abi_check(MILLPOND_ABI_VERSION, &error) first. Until 1.0 the ABI may change
+ *   with the minor version, and MILLPOND_ABI_VERSION with it.
+ */
+
+
+#ifndef MILLPOND_H
+#define MILLPOND_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * Version of the ABI: rises when a program compiled against an older header would misbehave.
+ */
+#define MILLPOND_ABI_VERSION 1
+
+/**
+ * Major version of the header; millpond_version() tells that of the library.
+ */
+#define MILLPOND_VERSION_MAJOR 0
+
+/**
+ * Minor version of the header.
+ */
+#define MILLPOND_VERSION_MINOR 1
+
+/**
+ * Patch version of the header.
+ */
+#define MILLPOND_VERSION_PATCH 0
+
+/**
+ * Nothing.
+ */
+#define MILLPOND_LOG_OFF 0
+
+/**
+ * Bugs and damage.
+ */
+#define MILLPOND_LOG_ERROR 1
+
+/**
+ * What an operator should look at. The default.
+ */
+#define MILLPOND_LOG_WARN 2
+
+/**
+ * What happens seldom: opening, peers coming and going.
+ */
+#define MILLPOND_LOG_INFO 3
+
+/**
+ * What helps to understand one session.
+ */
+#define MILLPOND_LOG_DEBUG 4
+
+/**
+ * Everything.
+ */
+#define MILLPOND_LOG_TRACE 5
+
+/**
+ * The payload is deterministic CBOR.
+ */
+#define MILLPOND_PAYLOAD_CBOR 0
+
+/**
+ * The payload is JSON text.
+ */
+#define MILLPOND_PAYLOAD_JSON 1
+
+/**
+ * Some events, in order. Owned by the caller, unless it came to a callback.
+ */
+typedef struct millpond_batch_t millpond_batch_t;
+
+/**
+ * What went wrong in one call. Owned by the caller: free it with millpond_error_free.
+ */
+typedef struct millpond_error_t millpond_error_t;
+
+/**
+ * Owned bytes: free them with millpond_bytes_free. A zero byte follows them that is not counted,
+ * so that text can be used as a C string.
+ */
+typedef struct {
+    /**
+     * The first byte; never NULL on success.
+     */
+    uint8_t *data;
+    /**
+     * How many bytes.
+     */
+    uintptr_t len;
+} millpond_bytes_t;
+
+/**
+ * Borrowed text: `len` bytes of UTF-8 at `data`, not NUL-terminated. `{NULL, 0}` says nothing.
+ */
+typedef struct {
+    /**
+     * The first byte.
+     */
+    const char *data;
+    /**
+     * How many bytes.
+     */
+    uintptr_t len;
+} millpond_text_t;
+
+/**
+ * One event, borrowed from its batch: every pointer is valid until the batch is freed.
+ */
+typedef struct {
+    /**
+     * Set by MILLPOND_EVENT_INIT.
+     */
+    uint32_t struct_size;
+    /**
+     * Always 0.
+     */
+    uint32_t reserved;
+    /**
+     * Logical time: orders first.
+     */
+    uint64_t lamport;
+    /**
+     * Position in its stream.
+     */
+    uint64_t offset;
+    /**
+     * The author's wall clock, microseconds since 1970 UTC: a claim, never orders.
+     */
+    int64_t time_micros;
+    /**
+     * Its stream: orders events of equal lamport.
+     */
+    millpond_text_t stream;
+    /**
+     * The application that published it.
+     */
+    millpond_text_t app_id;
+    /**
+     * Its tags, rising.
+     */
+    const millpond_text_t *tags;
+    /**
+     * How many.
+     */
+    uintptr_t tag_count;
+    /**
+     * Its payload: one CBOR value; see millpond_payload_to_json.
+     */
+    const uint8_t *payload;
+    /**
+     * How many bytes.
+     */
+    uintptr_t payload_len;
+} millpond_event_t;
+
+/**
+ * A cancel token. `{0}` is none: the call cannot be cancelled.
+ */
+typedef struct {
+    /**
+     * Only for millpond to read.
+     */
+    uint64_t id;
+} millpond_cancel_t;
+
+/**
+ * A node. `{0}` is none.
+ */
+typedef struct {
+    /**
+     * Only for millpond to read.
+     */
+    uint64_t id;
+} millpond_node_t;
+
+/**
+ * How to query.
+ */
+typedef struct {
+    /**
+     * Set by MILLPOND_QUERY_OPTIONS_INIT.
+     */
+    uint32_t struct_size;
+    /**
+     * Always 0.
+     */
+    uint32_t reserved;
+    /**
+     * "ascending" (unsaid: this) or "descending" by event key, or "stream" after stream.
+     */
+    millpond_text_t order;
+    /**
+     * Only what lies beyond this token. Unsaid: everything.
+     */
+    millpond_text_t lower;
+    /**
+     * Only what lies within this token. Unsaid: everything that is durable here now.
+     */
+    millpond_text_t upper;
+} millpond_query_options_t;
+
+/**
+ * A cursor: the answer to a query. `{0}` is none.
+ */
+typedef struct {
+    /**
+     * Only for millpond to read.
+     */
+    uint64_t id;
+} millpond_cursor_t;
+
+/**
+ * One line of trace, borrowed for the call.
+ */
+typedef struct {
+    /**
+     * Size of this struct; a later version may append fields.
+     */
+    uint32_t struct_size;
+    /**
+     * MILLPOND_LOG_ERROR to MILLPOND_LOG_TRACE.
+     */
+    int32_t level;
+    /**
+     * Rises by 1; a gap is what was dropped.
+     */
+    uint64_t sequence;
+    /**
+     * Wall clock, microseconds since 1970 UTC.
+     */
+    int64_t time_micros;
+    /**
+     * Which part of millpond.
+     */
+    millpond_text_t target;
+    /**
+     * What happened. Never user data.
+     */
+    millpond_text_t message;
+} millpond_log_record_t;
+
+/**
+ * Takes lines of trace, one after the other, on a thread of their own.
+ */
+typedef void (*millpond_log_callback_t)(void *user_data, const millpond_log_record_t *record);
+
+/**
+ * Frees `user_data`: called exactly once, when no callback will be made any more.
+ */
+typedef void (*millpond_destroy_t)(void *user_data);
+
+/**
+ * A choice that may be left unsaid: 0 is unsaid, 1 is yes, 2 is no. Any other value is refused.
+ */
+typedef int32_t millpond_choice_t;
+
+/**
+ * How to open a node. Set `path`, `app_id`, and one of `swarm` and `ticket`.
+ */
+typedef struct {
+    /**
+     * Set by MILLPOND_NODE_OPTIONS_INIT.
+     */
+    uint32_t struct_size;
+    /**
+     * Whether to have a network at all. Unsaid: yes.
+     */
+    millpond_choice_t network;
+    /**
+     * Whether to look for peers by mDNS. Unsaid: yes.
+     */
+    millpond_choice_t discovery;
+    /**
+     * Whether to open a store on a network file system all the same. Unsaid: no.
+     */
+    millpond_choice_t allow_network_file_system;
+    /**
+     * The folder of the store, UTF-8; created when absent.
+     */
+    millpond_text_t path;
+    /**
+     * The application, stamped on every event: 1 to 64 of ASCII letters, digits, '.', '-', '_'.
+     */
+    millpond_text_t app_id;
+    /**
+     * The swarm's secret: 64 hex digits.
+     */
+    millpond_text_t swarm;
+    /**
+     * A ticket: the swarm's secret, and a first peer.
+     */
+    millpond_text_t ticket;
+    /**
+     * Addresses to listen on, "<ip>:<port>". NULL is unsaid: every interface, any port.
+     */
+    const millpond_text_t *bind;
+    /**
+     * How many.
+     */
+    uintptr_t bind_count;
+    /**
+     * Peers to keep a session with, "<node id>@<ip>:<port>[,<ip>:<port>...]". NULL is none.
+     */
+    const millpond_text_t *peers;
+    /**
+     * How many.
+     */
+    uintptr_t peer_count;
+    /**
+     * The only nodes to talk to, by node id. NULL is unsaid: every node that holds the secret.
+     */
+    const millpond_text_t *allow;
+    /**
+     * How many.
+     */
+    uintptr_t allow_count;
+    /**
+     * Size of a journal segment in bytes. 0 is unsaid.
+     */
+    uint64_t segment_bytes;
+    /**
+     * Most bytes of events in memory before a checkpoint. 0 is unsaid.
+     */
+    uint64_t tail_bytes_max;
+    /**
+     * Bytes of decoded blocks kept in memory. 0 is unsaid.
+     */
+    uint64_t cache_bytes;
+} millpond_node_options_t;
+
+/**
+ * One event to be published.
+ */
+typedef struct {
+    /**
+     * Set by MILLPOND_DRAFT_INIT; the same in all elements of an array.
+     */
+    uint32_t struct_size;
+    /**
+     * MILLPOND_PAYLOAD_CBOR or MILLPOND_PAYLOAD_JSON.
+     */
+    int32_t payload_form;
+    /**
+     * What it is to be found by. NULL is no tag.
+     */
+    const millpond_text_t *tags;
+    /**
+     * How many.
+     */
+    uintptr_t tag_count;
+    /**
+     * What it says: one value in deterministic CBOR, or JSON text.
+     */
+    const uint8_t *payload;
+    /**
+     * How many bytes.
+     */
+    uintptr_t payload_len;
+} millpond_draft_t;
+
+/**
+ * How to publish.
+ */
+typedef struct {
+    /**
+     * Set by MILLPOND_PUBLISH_OPTIONS_INIT.
+     */
+    uint32_t struct_size;
+    /**
+     * 1 when `expected` is said, else 0.
+     */
+    int32_t has_expected;
+    /**
+     * Publish only if this node's stream has exactly this many events, else MILLPOND_ERROR_CONFLICT.
+     */
+    uint64_t expected;
+    /**
+     * "power" (unsaid: this; on disk before the answer) or "process" (survives the process only).
+     */
+    millpond_text_t durability;
+    /**
+     * 1 to 255 bytes; a retry with the same key gets the first answer again. NULL is unsaid.
+     */
+    const uint8_t *idempotency_key;
+    /**
+     * How many bytes.
+     */
+    uintptr_t idempotency_key_len;
+} millpond_publish_options_t;
+
+/**
+ * Where published events stand. Event i has offset `first_offset + i` and lamport
+ * `first_lamport + i`.
+ */
+typedef struct {
+    /**
+     * Set by MILLPOND_PUBLISHED_INIT; more is written when a later version knows more.
+     */
+    uint32_t struct_size;
+    /**
+     * 1 when an earlier call with this idempotency key published them, else 0.
+     */
+    int32_t replayed;
+    /**
+     * Offset of the first.
+     */
+    uint64_t first_offset;
+    /**
+     * Lamport of the first.
+     */
+    uint64_t first_lamport;
+    /**
+     * How many.
+     */
+    uint64_t count;
+    /**
+     * This node's wall clock, microseconds since 1970 UTC.
+     */
+    int64_t time_micros;
+    /**
+     * The id of their stream. Free it with millpond_bytes_free.
+     */
+    millpond_bytes_t stream;
+    /**
+     * What a read must cover to see them. Free it with millpond_bytes_free.
+     */
+    millpond_bytes_t token;
+} millpond_published_t;
+
+/**
+ * How to subscribe.
+ */
+typedef struct {
+    /**
+     * Set by MILLPOND_SUBSCRIBE_OPTIONS_INIT.
+     */
+    uint32_t struct_size;
+    /**
+     * Most events per call of a callback. 0 is unsaid: 256.
+     */
+    uint32_t batch_count_max;
+    /**
+     * Where to begin: "beginning" (unsaid: this), "now", or a token.
+     */
+    millpond_text_t from;
+} millpond_subscribe_options_t;
+
+/**
+ * A subscription. `{0}` is none.
+ */
+typedef struct {
+    /**
+     * Only for millpond to read.
+     */
+    uint64_t id;
+} millpond_subscription_t;
+
+/**
+ * Takes batches of a subscription: `batch` with MILLPOND_OK, or NULL with an error. Both are
+ * borrowed for the call. The last call has an end (millpond_batch_is_end) or an error. It must not
+ * throw or longjmp.
+ */
+typedef void (*millpond_batch_callback_t)(void *user_data,
+                                          const millpond_batch_t *batch,
+                                          const millpond_error_t *error);
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The version of the library, "major.minor.patch". Static. Thread-safe.
+ */
+const char *millpond_version(void);
+
+/**
+ * MILLPOND_OK when this library serves programs compiled with `abi_version`, which is to be
+ * MILLPOND_ABI_VERSION. Call it first. Thread-safe.
+ */
+int32_t millpond_abi_check(uint32_t abi_version, millpond_error_t **error);
+
+/**
+ * Number of events; 0 for NULL. Thread-safe.
+ */
+uintptr_t millpond_batch_len(const millpond_batch_t *batch);
+
+/**
+ * 1 when nothing will follow (the batch is then empty): the query is answered, or the subscription
+ * or its node was closed. Else 0, also for NULL. Thread-safe.
+ */
+int32_t millpond_batch_is_end(const millpond_batch_t *batch);
+
+/**
+ * 1 when a subscription has passed everything that was there, else 0. Thread-safe.
+ */
+int32_t millpond_batch_caught_up(const millpond_batch_t *batch);
+
+/**
+ * Where a subscription stands after this batch, as a token to subscribe from. Free `*token` with
+ * millpond_bytes_free. Thread-safe.
+ */
+int32_t millpond_batch_position(const millpond_batch_t *batch,
+                                millpond_bytes_t *token,
+                                millpond_error_t **error);
+
+/**
+ * Looks at event `index`, from 0. Begin `*event` with MILLPOND_EVENT_INIT. Costs no allocation.
+ * Thread-safe.
+ */
+int32_t millpond_batch_get(const millpond_batch_t *batch,
+                           uintptr_t index,
+                           millpond_event_t *event,
+                           millpond_error_t **error);
+
+/**
+ * Frees a batch; its events are gone with it. NULL is legal.
+ */
+void millpond_batch_free(millpond_batch_t *batch);
+
+/**
+ * A new cancel token. On MILLPOND_OK, free `*cancel` with millpond_cancel_free. Thread-safe.
+ */
+int32_t millpond_cancel_new(millpond_cancel_t *cancel, millpond_error_t **error);
+
+/**
+ * Calls off every call that names this token, now and later: they answer MILLPOND_ERROR_CANCELLED.
+ * Idempotent. Thread-safe.
+ */
+int32_t millpond_cancel_trigger(millpond_cancel_t cancel, millpond_error_t **error);
+
+/**
+ * Frees a token; calls that name it go on and can no longer be cancelled. A second free answers
+ * MILLPOND_ERROR_CLOSED and does nothing. Thread-safe.
+ */
+int32_t millpond_cancel_free(millpond_cancel_t cancel, millpond_error_t **error);
+
+/**
+ * Asks `query`, over the log as it is now. `query_options` may be NULL. On MILLPOND_OK, `*cursor` is
+ * a new handle; close it with millpond_cursor_close. MILLPOND_ERROR_QUERY_INVALID: see
+ * millpond_error_position. Thread-safe.
+ */
+int32_t millpond_node_query(millpond_node_t node,
+                            const char *query,
+                            uintptr_t query_len,
+                            const millpond_query_options_t *query_options,
+                            int64_t timeout_ms,
+                            millpond_cancel_t cancel,
+                            millpond_cursor_t *cursor,
+                            millpond_error_t **error);
+
+/**
+ * The next events, at most `count_max` (0: 256; at most 4,096). On MILLPOND_OK, `*batch` is owned by
+ * the caller; free it with millpond_batch_free. After the last event millpond_batch_is_end says 1,
+ * again and again. Timeout and cancel lose no event. One call at a time.
+ */
+int32_t millpond_cursor_next(millpond_cursor_t cursor,
+                             uintptr_t count_max,
+                             int64_t timeout_ms,
+                             millpond_cancel_t cancel,
+                             millpond_batch_t **batch,
+                             millpond_error_t **error);
+
+/**
+ * Closes a cursor; a call that waits for it gets the end. A second close answers
+ * MILLPOND_ERROR_CLOSED and does nothing. Thread-safe.
+ */
+int32_t millpond_cursor_close(millpond_cursor_t cursor, millpond_error_t **error);
+
+/**
+ * The number of `error`: a MILLPOND_ERROR_ value. 0 for NULL. Thread-safe.
+ */
+int32_t millpond_error_number(const millpond_error_t *error);
+
+/**
+ * The stable name of `error`, such as "query_invalid"; "ok" for NULL. Borrowed until `error` is
+ * freed. Thread-safe.
+ */
+const char *millpond_error_name(const millpond_error_t *error);
+
+/**
+ * Who, what and what to do, in English; "" for NULL. Borrowed until `error` is freed. Thread-safe.
+ */
+const char *millpond_error_message(const millpond_error_t *error);
+
+/**
+ * Typed detail, such as "wrong_secret"; "" when there is none. Borrowed until `error` is freed.
+ * Thread-safe.
+ */
+const char *millpond_error_reason(const millpond_error_t *error);
+
+/**
+ * Byte position in the text that was refused, such as a query; -1 when there is none. Thread-safe.
+ */
+int64_t millpond_error_position(const millpond_error_t *error);
+
+/**
+ * 1 when the same call may succeed later without any change, else 0. Thread-safe.
+ */
+int32_t millpond_error_is_retryable(const millpond_error_t *error);
+
+/**
+ * Frees `error`. NULL is legal.
+ */
+void millpond_error_free(millpond_error_t *error);
+
+/**
+ * The stable name of a status: "ok", "query_invalid", …; "unknown" for any other number. Static.
+ * Thread-safe.
+ */
+millpond_text_t millpond_status_name(int32_t status);
+
+/**
+ * Sends traces up to `level` to `callback` from now on, in the whole process; NULL: to nobody. When
+ * this returns, the callback before is not called again and its `destroy` was called (unless this is
+ * called inside it). `destroy` (may be NULL) is called exactly once, also if this fails.
+ */
+int32_t millpond_log_set(int32_t level,
+                         millpond_log_callback_t callback,
+                         void *user_data,
+                         millpond_destroy_t destroy,
+                         millpond_error_t **error);
+
+/**
+ * Opens a node. On MILLPOND_OK, `*node` is a new handle; close it with millpond_node_close. A store
+ * that is open in this process already is shared and closes with its last handle. Thread-safe.
+ */
+int32_t millpond_node_open(const millpond_node_options_t *node_options,
+                           int64_t timeout_ms,
+                           millpond_cancel_t cancel,
+                           millpond_node_t *node,
+                           millpond_error_t **error);
+
+/**
+ * Closes a node: its cursors end, its subscriptions come to a normal end (close them too), what was
+ * published is on disk, its callbacks have returned. Legal from any thread and callback; from
+ * inside a callback of this node it does not wait for that callback. A negative `timeout_ms` is the
+ * default deadline of 10 s. A second close answers MILLPOND_ERROR_CLOSED and does nothing.
+ */
+int32_t millpond_node_close(millpond_node_t node, int64_t timeout_ms, millpond_error_t **error);
+
+/**
+ * The node id, 64 hex digits. Free `*node_id` with millpond_bytes_free. Thread-safe.
+ */
+int32_t millpond_node_id(millpond_node_t node, millpond_bytes_t *node_id, millpond_error_t **error);
+
+/**
+ * A text with which other nodes find this one and join its swarm. It holds the secret. Free
+ * `*ticket` with millpond_bytes_free. Thread-safe.
+ */
+int32_t millpond_node_ticket(millpond_node_t node,
+                             millpond_bytes_t *ticket,
+                             millpond_error_t **error);
+
+/**
+ * Everything there is to know about the node, as one JSON object. Free `*json` with
+ * millpond_bytes_free. Thread-safe.
+ */
+int32_t millpond_node_status(millpond_node_t node,
+                             millpond_bytes_t *json,
+                             millpond_error_t **error);
+
+/**
+ * What is durable here, as a token. Free `*token` with millpond_bytes_free. Thread-safe.
+ */
+int32_t millpond_node_offsets(millpond_node_t node,
+                              millpond_bytes_t *token,
+                              millpond_error_t **error);
+
+/**
+ * Connects to a peer ("<node id>@<ip>:<port>[,<ip>:<port>...]") or along a ticket, and waits until
+ * it admits us. The address is kept and tried again, also after an error. Thread-safe.
+ */
+int32_t millpond_node_connect(millpond_node_t node,
+                              const char *target,
+                              uintptr_t target_len,
+                              int64_t timeout_ms,
+                              millpond_cancel_t cancel,
+                              millpond_error_t **error);
+
+/**
+ * Forgets the addresses of the peer `node_id` and ends its session. Thread-safe.
+ */
+int32_t millpond_node_disconnect(millpond_node_t node,
+                                 const char *node_id,
+                                 uintptr_t node_id_len,
+                                 millpond_error_t **error);
+
+/**
+ * `enabled` 0: ends all sessions and talks to nobody; 1: to everybody again. The log goes on either
+ * way. Thread-safe.
+ */
+int32_t millpond_node_set_network(millpond_node_t node, int32_t enabled, millpond_error_t **error);
+
+/**
+ * JSON text as a payload in deterministic CBOR. Integers keep 64 bits; bytes are
+ * {"$bytes":"<base64>"}. Free `*payload` with millpond_bytes_free. Thread-safe.
+ */
+int32_t millpond_payload_from_json(const char *json_text,
+                                   uintptr_t json_text_len,
+                                   millpond_bytes_t *payload,
+                                   millpond_error_t **error);
+
+/**
+ * A payload as JSON text. Free `*json_text` with millpond_bytes_free. Thread-safe.
+ */
+int32_t millpond_payload_to_json(const uint8_t *payload,
+                                 uintptr_t payload_len,
+                                 millpond_bytes_t *json_text,
+                                 millpond_error_t **error);
+
+/**
+ * A new swarm secret from the system's randomness: 64 hex digits, to be kept secret. Free `*secret`
+ * with millpond_bytes_free. Thread-safe.
+ */
+int32_t millpond_swarm_secret_new(millpond_bytes_t *secret, millpond_error_t **error);
+
+/**
+ * What a ticket says, as JSON: swarm_id, node_id, addresses. The secret is left out. Free `*json`
+ * with millpond_bytes_free. Thread-safe.
+ */
+int32_t millpond_ticket_parse(const char *ticket,
+                              uintptr_t ticket_len,
+                              millpond_bytes_t *json,
+                              millpond_error_t **error);
+
+/**
+ * Publishes `draft_count` events together: all of them or none. `publish_options` may be NULL.
+ * `published` may be NULL; else begin it with MILLPOND_PUBLISHED_INIT, and on MILLPOND_OK free its
+ * two byte fields.
+ *
+ * MILLPOND_ERROR_CANCELLED and MILLPOND_ERROR_TIMEOUT: the events may be stored all the same; a
+ * retry with an idempotency key is safe. After any other error nothing was stored. Thread-safe.
+ */
+int32_t millpond_node_publish(millpond_node_t node,
+                              const millpond_draft_t *drafts,
+                              uintptr_t draft_count,
+                              const millpond_publish_options_t *publish_options,
+                              int64_t timeout_ms,
+                              millpond_cancel_t cancel,
+                              millpond_published_t *published,
+                              millpond_error_t **error);
+
+/**
+ * Subscribes to `query`. `subscribe_options` may be NULL. On MILLPOND_OK, `*subscription` is a new
+ * handle; close it with millpond_subscription_close, also after its node was closed. Thread-safe.
+ */
+int32_t millpond_node_subscribe(millpond_node_t node,
+                                const char *query,
+                                uintptr_t query_len,
+                                const millpond_subscribe_options_t *subscribe_options,
+                                int64_t timeout_ms,
+                                millpond_cancel_t cancel,
+                                millpond_subscription_t *subscription,
+                                millpond_error_t **error);
+
+/**
+ * As millpond_node_subscribe, but batches go to `callback`, one after the other, on a thread of this
+ * subscription alone. The callback may call every function, also close its own subscription or node.
+ * `destroy` (may be NULL) is called exactly once: after the last callback, or before this returns if
+ * it fails. `user_data` may be NULL.
+ */
+int32_t millpond_node_subscribe_callback(millpond_node_t node,
+                                         const char *query,
+                                         uintptr_t query_len,
+                                         const millpond_subscribe_options_t *subscribe_options,
+                                         millpond_batch_callback_t callback,
+                                         void *user_data,
+                                         millpond_destroy_t destroy,
+                                         millpond_subscription_t *subscription,
+                                         millpond_error_t **error);
+
+/**
+ * The next events, at most `count_max` (0: 256; at most 4,096). Waits for an event, for the first
+ * moment at which the subscription has caught up (the batch may then be empty), or for the end
+ * (millpond_batch_is_end). MILLPOND_ERROR_TIMEOUT: there was nothing in time; nothing is lost. On
+ * MILLPOND_OK, free `*batch` with millpond_batch_free. One call at a time; others, such as a close,
+ * may come from any thread.
+ */
+int32_t millpond_subscription_next(millpond_subscription_t subscription,
+                                   uintptr_t count_max,
+                                   int64_t timeout_ms,
+                                   millpond_cancel_t cancel,
+                                   millpond_batch_t **batch,
+                                   millpond_error_t **error);
+
+/**
+ * A descriptor for poll, select or epoll: readable while millpond_subscription_next would not wait.
+ * It may rarely be readable although nothing is there, never the other way round. It belongs to the
+ * subscription and is valid until its close; never read, write or close it. Thread-safe.
+ */
+int32_t millpond_subscription_fd(millpond_subscription_t subscription,
+                                 int32_t *fd,
+                                 millpond_error_t **error);
+
+/**
+ * Events of the log that the subscription has not passed yet, matching or not. Thread-safe.
+ */
+int32_t millpond_subscription_lag(millpond_subscription_t subscription,
+                                  uint64_t *lag,
+                                  millpond_error_t **error);
+
+/**
+ * Closes a subscription; a call that waits for it gets the end. With a callback: when this returns,
+ * the callback is not running and never will again, and `destroy` was called (unless this is called
+ * inside the callback). A second close answers MILLPOND_ERROR_CLOSED and does nothing. Legal from
+ * any thread and callback.
+ */
+int32_t millpond_subscription_close(millpond_subscription_t subscription, millpond_error_t **error);
+
+/**
+ * Frees what a function gave as millpond_bytes_t, and makes `*bytes` empty, so that a second call
+ * does nothing. NULL and empty are legal. Thread-safe for different bytes.
+ */
+void millpond_bytes_free(millpond_bytes_t *bytes);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+/** Success. */
+#define MILLPOND_OK 0
+
+/** An argument is not of the form that the call takes. */
+#define MILLPOND_ERROR_INVALID_ARGUMENT 1
+
+/** Something is larger or more than a limit of docs/format.md; nothing was stored. */
+#define MILLPOND_ERROR_LIMIT_EXCEEDED 2
+
+/** A query text does not parse. */
+#define MILLPOND_ERROR_QUERY_INVALID 3
+
+/** The log is not as `expected`, or an idempotency key was used for other events; nothing was stored. */
+#define MILLPOND_ERROR_CONFLICT 4
+
+/** What was asked for does not exist. */
+#define MILLPOND_ERROR_NOT_FOUND 5
+
+/** The log does not hold yet what the token names. */
+#define MILLPOND_ERROR_NOT_YET_VISIBLE 6
+
+/** The deadline passed first. */
+#define MILLPOND_ERROR_TIMEOUT 7
+
+/** The caller cancelled the call. */
+#define MILLPOND_ERROR_CANCELLED 8
+
+/** The node, cursor or token is closed. */
+#define MILLPOND_ERROR_CLOSED 9
+
+/** Another process owns the store. */
+#define MILLPOND_ERROR_STORE_LOCKED 10
+
+/** The disk is full; nothing was stored, reading goes on. */
+#define MILLPOND_ERROR_STORAGE_FULL 11
+
+/** The disk refused a read, a write or a sync. */
+#define MILLPOND_ERROR_STORAGE_FAILED 12
+
+/** Stored bytes are not what was written. */
+#define MILLPOND_ERROR_CORRUPT 13
+
+/** The store was written by a newer millpond. */
+#define MILLPOND_ERROR_FORMAT_TOO_NEW 14
+
+/** No session came about; `reason` says why. */
+#define MILLPOND_ERROR_PEER_REFUSED 15
+
+/** A peer sent what no honest peer sends; its session was closed. */
+#define MILLPOND_ERROR_PEER_MISBEHAVED 16
+
+/** A stream has two different histories. */
+#define MILLPOND_ERROR_FORKED 17
+
+/** The process was forked from one with open nodes. */
+#define MILLPOND_ERROR_FORKED_PROCESS 18
+
+/** An escrow account does not hold enough rights. */
+#define MILLPOND_ERROR_OVERDRAFT 19
+
+/** Code of the application failed inside a call of millpond. */
+#define MILLPOND_ERROR_USER_CODE 20
+
+/** A bug in millpond; the node refuses further work. */
+#define MILLPOND_ERROR_INTERNAL 21
+
+/** A choice in options: yes. 0 is unsaid. */
+#define MILLPOND_YES 1
+
+/** A choice in options: no. 0 is unsaid. */
+#define MILLPOND_NO 2
+
+/** The version of this header as one number, for #if: 1.2.3 is 1002003. */
+#define MILLPOND_VERSION_NUMBER                                                                    \
+    (MILLPOND_VERSION_MAJOR * 1000000 + MILLPOND_VERSION_MINOR * 1000 + MILLPOND_VERSION_PATCH)
+
+/* What a struct begins with: millpond_event_t event = MILLPOND_EVENT_INIT; */
+#define MILLPOND_NODE_OPTIONS_INIT                                                                 \
+    {                                                                                              \
+        (uint32_t)sizeof(millpond_node_options_t), 0, 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0},       \
+            {NULL, 0}, NULL, 0, NULL, 0, NULL, 0, 0, 0, 0                                          \
+    }
+#define MILLPOND_PUBLISH_OPTIONS_INIT                                                              \
+    {                                                                                              \
+        (uint32_t)sizeof(millpond_publish_options_t), 0, 0, {NULL, 0}, NULL, 0                     \
+    }
+#define MILLPOND_QUERY_OPTIONS_INIT                                                                \
+    {                                                                                              \
+        (uint32_t)sizeof(millpond_query_options_t), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}             \
+    }
+#define MILLPOND_SUBSCRIBE_OPTIONS_INIT                                                            \
+    {                                                                                              \
+        (uint32_t)sizeof(millpond_subscribe_options_t), 0, {NULL, 0}                               \
+    }
+#define MILLPOND_DRAFT_INIT                                                                        \
+    {                                                                                              \
+        (uint32_t)sizeof(millpond_draft_t), MILLPOND_PAYLOAD_CBOR, NULL, 0, NULL, 0                \
+    }
+#define MILLPOND_PUBLISHED_INIT                                                                    \
+    {                                                                                              \
+        (uint32_t)sizeof(millpond_published_t), 0, 0, 0, 0, 0, {NULL, 0}, {NULL, 0}                \
+    }
+#define MILLPOND_EVENT_INIT                                                                        \
+    {                                                                                              \
+        (uint32_t)sizeof(millpond_event_t), 0, 0, 0, 0, {NULL, 0}, {NULL, 0}, NULL, 0, NULL, 0     \
+    }
+
+/* No token: the call cannot be cancelled. */
+#ifdef __cplusplus
+#define MILLPOND_NO_CANCEL (millpond_cancel_t{0})
+#else
+#define MILLPOND_NO_CANCEL ((millpond_cancel_t){0})
+#endif
+
+#endif /* MILLPOND_H */
