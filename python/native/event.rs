@@ -11,6 +11,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 use std::cmp::Ordering;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 /// One batch of the facade, with one Python string for each of its streams.
@@ -145,7 +146,7 @@ impl Event {
 
     /// The payload as bytes of CBOR, without any decoding.
     #[getter]
-    fn payload_cbor<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+    fn payload_bytes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, self.view().payload())
     }
 
@@ -268,6 +269,11 @@ impl Batch {
         }
     }
 
+    fn __iter__(&self) -> BatchIterator {
+        let next = AtomicUsize::new(self.first);
+        BatchIterator { held: self.held.clone(), next, end: self.end }
+    }
+
     /// True when this is the end: the query is answered, or the subscription is closed.
     #[getter]
     fn is_end(&self) -> bool {
@@ -298,5 +304,30 @@ impl Batch {
 
     fn __repr__(&self) -> String {
         format!("<Batch of {} events>", self.__len__())
+    }
+}
+
+/// The events of a batch, one after the other.
+#[pyclass(frozen, module = "millpond._native")]
+pub(crate) struct BatchIterator {
+    held: Option<Arc<Held>>,
+    next: AtomicUsize,
+    end: usize,
+}
+
+#[pymethods]
+impl BatchIterator {
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__(&self) -> Option<Event> {
+        let held = self.held.as_ref()?;
+        let index = self.next.fetch_add(1, Relaxed);
+        (index < self.end).then(|| Event::new(held.clone(), index))
+    }
+
+    fn __length_hint__(&self) -> usize {
+        self.end.saturating_sub(self.next.load(Relaxed))
     }
 }

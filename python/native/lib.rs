@@ -33,7 +33,7 @@ mod _native {
     #[pymodule_export]
     use super::drafts::Cbor;
     #[pymodule_export]
-    use super::event::{Batch, Event, EventKey};
+    use super::event::{Batch, BatchIterator, Event, EventKey};
     #[pymodule_export]
     use super::functions::{
         decode, encode, error_table, log_drain, log_set_level, new_swarm_secret, parse_ticket,

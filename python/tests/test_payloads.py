@@ -125,7 +125,7 @@ def test_encoded_payloads_pass_through_untouched(node: millpond.Node) -> None:
     node.publish(millpond.Cbor(data))
     node.publish({"k": [1, 2]})
     first, second = node.query("FROM allEvents").to_list()
-    assert first.payload_cbor == second.payload_cbor == data
+    assert first.payload_bytes == second.payload_bytes == data
     assert first.payload == second.payload == {"k": [1, 2]}
     assert first.payload is first.payload
     with pytest.raises(millpond.InvalidArgument):

@@ -1,19 +1,23 @@
-"""Writes `src/millpond/_errors.py` from `ffi/errors.json`, the table that every language shares.
+"""Writes `src/millpond/_errors.py` from the table that every language shares.
 
-`generate_errors.py` writes the file, `generate_errors.py --check` fails when it would change.
+`generate_errors.py` writes the file, `generate_errors.py --check` fails when it would change. The
+table comes from the native module, which must be built.
 """
 
 from __future__ import annotations
 
-import json
+import importlib.util
 import sys
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias, cast
 
-PYTHON = Path(__file__).resolve().parent.parent
-TABLE = PYTHON.parent / "ffi" / "errors.json"
-MODULE = PYTHON / "src" / "millpond" / "_errors.py"
+PACKAGE = Path(__file__).resolve().parent.parent / "src" / "millpond"
+NATIVE = PACKAGE / "_native.abi3.so"
+MODULE = PACKAGE / "_errors.py"
+
+Row: TypeAlias = tuple[int, str, bool, str, str]
+"""Number, name, whether to try again, when it happens, what to do."""
 
 # Classes of the language that a kind is also an instance of.
 BUILT_IN = {
@@ -63,35 +67,46 @@ def class_name(name: str) -> str:
     return "".join(part.capitalize() for part in name.split("_"))
 
 
-def docstring(row: dict[str, Any]) -> str:
-    text = f"{row['summary']}\n\n{row['advice']}"
-    wrapped = "\n\n".join(
+def table() -> list[Row]:
+    """The table, from the native module alone: `millpond` itself needs the file we write."""
+    spec = importlib.util.spec_from_file_location("_native", NATIVE)
+    if spec is None or spec.loader is None:
+        raise SystemExit(f"{NATIVE} is no module; build it first")
+    native = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(native)
+    return cast(list[Row], native.error_table())
+
+
+def docstring(summary: str, advice: str) -> str:
+    """The two sentences as a docstring inside a class."""
+    parts = [
         textwrap.fill(part, 92, break_long_words=False, break_on_hyphens=False)
-        for part in text.split("\n\n")
-    )
-    return textwrap.indent(f'"""{wrapped}\n"""', "    ", lambda line: bool(line.strip()))
+        for part in (summary, advice)
+    ]
+    text = '"""' + "\n\n".join(parts) + '\n"""'
+    return textwrap.indent(text, "    ", lambda line: bool(line.strip()))
 
 
-def module(rows: list[dict[str, Any]]) -> str:
+def module(rows: list[Row]) -> str:
     """The text of the module for these rows."""
     parts = [HEAD]
-    for row in rows:
-        bases = ", ".join(["Error", *filter(None, [BUILT_IN.get(row["name"])])])
+    for number, name, retryable, summary, advice in rows:
+        bases = ", ".join(["Error", *filter(None, [BUILT_IN.get(name)])])
         parts.append(
-            f"\n\nclass {class_name(row['name'])}({bases}):\n{docstring(row)}\n\n"
-            f"    code = {row['number']}\n"
-            f'    name = "{row["name"]}"\n'
-            f"    retryable = {row['retryable']}\n"
+            f"\n\nclass {class_name(name)}({bases}):\n{docstring(summary, advice)}\n\n"
+            f"    code = {number}\n"
+            f'    name = "{name}"\n'
+            f"    retryable = {retryable}\n"
         )
     parts.append("\n\nBY_NAME: dict[str, type[Error]] = {\n")
-    parts.extend(f'    "{row["name"]}": {class_name(row["name"])},\n' for row in rows)
+    parts.extend(f'    "{name}": {class_name(name)},\n' for _, name, *_ in rows)
     parts.append('}\n"""The class of each kind."""\n')
     return "".join(parts)
 
 
 def main() -> int:
     """Writes or checks; the exit status says whether the module is fresh."""
-    text = module(json.loads(TABLE.read_text("utf-8")))
+    text = module(table())
     if sys.argv[1:] == ["--check"]:
         fresh = MODULE.read_text("utf-8") == text
         print(f"{MODULE.name} is {'fresh' if fresh else 'stale: run tools/generate_errors.py'}")

@@ -1,11 +1,38 @@
 """The native half. Private, except for the classes and functions that `millpond` shows."""
 
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self, final
 
 from ._node import StartAt
+
+__all__ = [
+    "Batch",
+    "BatchIterator",
+    "Cbor",
+    "Cursor",
+    "Event",
+    "EventKey",
+    "Node",
+    "Offsets",
+    "Operation",
+    "Options",
+    "Queue",
+    "Subscription",
+    "after_fork_in_child",
+    "close_all",
+    "decode",
+    "encode",
+    "error_table",
+    "log_drain",
+    "log_set_level",
+    "new_swarm_secret",
+    "open_node",
+    "open_start",
+    "parse_ticket",
+    "set_main_thread",
+    "version",
+]
 
 @final
 class Batch:
@@ -21,7 +48,15 @@ class Batch:
     def position(self) -> Offsets: ...
     def __len__(self) -> int: ...
     def __getitem__(self, index: int, /) -> Event: ...
-    def __iter__(self) -> Iterator[Event]: ...
+    def __iter__(self) -> BatchIterator: ...
+
+@final
+class BatchIterator:
+    """The events of a batch, one after the other."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Event: ...
+    def __length_hint__(self) -> int: ...
 
 @final
 class Cbor:
@@ -81,7 +116,7 @@ class Event:
     @property
     def payload(self) -> Any: ...
     @property
-    def payload_cbor(self) -> bytes: ...
+    def payload_bytes(self) -> bytes: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
