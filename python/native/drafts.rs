@@ -52,7 +52,8 @@ fn pair_of<'py>(pair: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<
     match pair.cast::<PyTuple>() {
         Ok(pair) if pair.len() == 2 => Ok((pair.get_item(0)?, pair.get_item(1)?)),
         _ => {
-            let message = format!("a Draft or a pair (payload, tags) is needed, not {}", described(pair));
+            let message =
+                format!("a Draft or a pair (payload, tags) is needed, not {}", described(pair));
             Err(refuse(pair.py(), message))
         }
     }

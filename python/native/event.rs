@@ -1,17 +1,15 @@
-//! Events and batches as Python sees them: views into one batch that the facade handed over.
+//! Events as Python sees them: views into one batch that the facade handed over.
 //!
 //! Nothing is copied or decoded until it is asked for; an event keeps its batch in memory.
 
-use crate::offsets::Offsets;
+use crate::event_key::EventKey;
 use crate::payload_out::read_payload;
 use millpond_facade::{self as facade, EventBatch, EventView};
-use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyString, PyTuple};
-use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 /// One batch of the facade, with one Python string for each of its streams.
@@ -38,7 +36,7 @@ impl Held {
         }
         let seen = self.batch.iter().take(count).map(|event| (event.stream(), event.offset() + 1));
         // A stream's events come in order, so its last one counts; the ids came from the facade.
-        let entries: std::collections::BTreeMap<&str, u64> = seen.collect();
+        let entries: BTreeMap<&str, u64> = seen.collect();
         let seen = facade::Offsets::from_entries(entries).unwrap_or_default();
         let mut position = before.clone();
         position.join(&seen);
@@ -83,7 +81,7 @@ impl Event {
     #[getter]
     fn key(&self) -> EventKey {
         let view = self.view();
-        EventKey { lamport: view.lamport(), stream: view.stream().to_owned() }
+        EventKey::new(view.lamport(), view.stream().to_owned())
     }
 
     /// Logical time, from 1 to 2**53 - 1: greater than everything its author had seen.
@@ -165,169 +163,5 @@ impl Event {
     fn __repr__(&self) -> String {
         let tags: Vec<&str> = self.view().tags().collect();
         format!("<Event {} tags={tags:?}>", self.view().key())
-    }
-}
-
-/// An event's place in the one order: `lamport` first, then `stream`. `str()` is its text form.
-#[pyclass(frozen, eq, ord, hash, module = "millpond")]
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct EventKey {
-    /// Logical time, from 1 to 2**53 - 1.
-    #[pyo3(get)]
-    lamport: u64,
-    /// The stream id as text: `<node id>-<number>`.
-    #[pyo3(get)]
-    stream: String,
-}
-
-impl EventKey {
-    /// The stream id in parts that sort like it: the number counts as a number, not as text.
-    fn parts(&self) -> (u64, &str, u64) {
-        let (node, number) = self.stream.rsplit_once('-').unwrap_or((&self.stream, ""));
-        (self.lamport, node, number.parse().unwrap_or(u64::MAX))
-    }
-}
-
-impl Ord for EventKey {
-    fn cmp(&self, other: &EventKey) -> Ordering {
-        self.parts().cmp(&other.parts())
-    }
-}
-
-impl PartialOrd for EventKey {
-    fn partial_cmp(&self, other: &EventKey) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-#[pymethods]
-impl EventKey {
-    #[new]
-    fn new(lamport: u64, stream: String) -> EventKey {
-        EventKey { lamport, stream }
-    }
-
-    fn __getnewargs__(&self) -> (u64, &str) {
-        (self.lamport, &self.stream)
-    }
-
-    fn __str__(&self) -> String {
-        format!("{}/{}", self.lamport, self.stream)
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<EventKey {self}>", self = self.__str__())
-    }
-}
-
-/// Several events that came in one piece: a sequence of `Event`.
-#[pyclass(frozen, sequence, module = "millpond")]
-pub(crate) struct Batch {
-    /// `None` for an end that no batch of the facade said.
-    pub(crate) held: Option<Arc<Held>>,
-    pub(crate) first: usize,
-    pub(crate) end: usize,
-    /// The offset map before `held`.
-    pub(crate) before: facade::Offsets,
-}
-
-impl Batch {
-    /// All of a batch that nobody has seen a part of.
-    pub(crate) fn whole(held: Arc<Held>) -> Batch {
-        let (end, before) = (held.batch.len(), facade::Offsets::default());
-        Batch { held: Some(held), first: 0, end, before }
-    }
-
-    /// No events: what `held` says, or else the end, at `position`.
-    pub(crate) fn empty(held: Option<Arc<Held>>, position: facade::Offsets) -> Batch {
-        Batch { held, first: 0, end: 0, before: position }
-    }
-
-    /// How many events of the facade's batch come after these.
-    fn left_count(&self) -> usize {
-        self.held.as_ref().map_or(0, |held| held.batch.len() - self.end)
-    }
-}
-
-#[pymethods]
-impl Batch {
-    fn __len__(&self) -> usize {
-        self.end - self.first
-    }
-
-    fn __getitem__(&self, index: isize) -> PyResult<Event> {
-        let length = self.__len__();
-        let index = match usize::try_from(index) {
-            Ok(index) => Some(index),
-            Err(_) => length.checked_sub(index.unsigned_abs()),
-        };
-        match (&self.held, index) {
-            (Some(held), Some(index)) if index < length => {
-                Ok(Event::new(held.clone(), self.first + index))
-            }
-            _ => Err(PyIndexError::new_err("batch index out of range")),
-        }
-    }
-
-    fn __iter__(&self) -> BatchIterator {
-        let next = AtomicUsize::new(self.first);
-        BatchIterator { held: self.held.clone(), next, end: self.end }
-    }
-
-    /// True when this is the end: the query is answered, or the subscription is closed.
-    #[getter]
-    fn is_end(&self) -> bool {
-        self.held.as_ref().is_none_or(|held| held.batch.is_end())
-    }
-
-    /// True when the subscription has reached the end of the log as it was at the start.
-    #[getter]
-    fn caught_up(&self) -> bool {
-        self.left_count() == 0 && self.held.as_ref().is_some_and(|held| held.batch.caught_up())
-    }
-
-    /// How many events of the log come after this batch, matching or not; 0 for queries.
-    #[getter]
-    fn lag(&self) -> u64 {
-        self.held.as_ref().map_or(0, |held| held.batch.lag()) + self.left_count() as u64
-    }
-
-    /// The offset map after the last event of this batch: pass it as `start` to go on from here.
-    #[getter]
-    fn position(&self) -> Offsets {
-        let position = match &self.held {
-            Some(held) => held.position(&self.before, self.end),
-            None => self.before.clone(),
-        };
-        Offsets::new(position)
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<Batch of {} events>", self.__len__())
-    }
-}
-
-/// The events of a batch, one after the other.
-#[pyclass(frozen, module = "millpond._native")]
-pub(crate) struct BatchIterator {
-    held: Option<Arc<Held>>,
-    next: AtomicUsize,
-    end: usize,
-}
-
-#[pymethods]
-impl BatchIterator {
-    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
-        slf
-    }
-
-    fn __next__(&self) -> Option<Event> {
-        let held = self.held.as_ref()?;
-        let index = self.next.fetch_add(1, Relaxed);
-        (index < self.end).then(|| Event::new(held.clone(), index))
-    }
-
-    fn __length_hint__(&self) -> usize {
-        self.end.saturating_sub(self.next.load(Relaxed))
     }
 }

@@ -3,8 +3,9 @@
 //! Rule: a batch that arrived is held here before anything else can happen, and an event leaves by
 //! being returned from native code. So neither an interrupt nor a cancelled task loses one.
 
+use crate::batch::Batch;
 use crate::errors::refuse;
-use crate::event::{Batch, Event, Held};
+use crate::event::{Event, Held};
 use crate::gate::{Waited, blocking};
 use millpond_facade::{self as facade, EventBatch, Wait};
 use pyo3::prelude::*;
@@ -61,6 +62,9 @@ impl Flow {
 
     /// Up to `count_max` events at once, if some are here; at the end a batch that says so.
     pub(crate) fn take(&self, count_max: Option<usize>) -> Option<Batch> {
+        if count_max == Some(0) {
+            return None; // Asking on, it is refused as everywhere.
+        }
         let mut state = self.state();
         let Some(held) = state.held.clone() else {
             return state.ended.then(|| Batch::empty(None, state.before.clone()));
@@ -97,7 +101,10 @@ impl Flow {
     pub(crate) fn begin_wait(&self, py: Python<'_>) -> PyResult<()> {
         let mut state = self.state();
         if state.waiting {
-            return Err(refuse(py, "someone else waits for the next events of this object already"));
+            return Err(refuse(
+                py,
+                "someone else waits for the next events of this object already",
+            ));
         }
         state.waiting = true;
         Ok(())

@@ -18,10 +18,7 @@ pub(crate) fn new_swarm_secret(py: Python<'_>) -> PyResult<String> {
 
 /// What a ticket says: `(swarm id, node id, addresses)`. The secret stays inside.
 #[pyfunction]
-pub(crate) fn parse_ticket(
-    py: Python<'_>,
-    text: &str,
-) -> PyResult<(String, String, Vec<String>)> {
+pub(crate) fn parse_ticket(py: Python<'_>, text: &str) -> PyResult<(String, String, Vec<String>)> {
     let parts = facade::ticket_parse(text).map_err(|error| raise(py, error))?;
     Ok((parts.swarm_id, parts.node_id, parts.addresses))
 }

@@ -4,15 +4,17 @@
 //! the asyncio side (`millpond/aio.py`, which only starts operations and drains a queue).
 //! Rule: no thread of ours ever attaches to the interpreter, and nothing here runs Python bytecode
 //! except the signal handlers of the main thread. Every wait happens in `gate`, without the GIL.
-//! Begin with `node`; batches become events in `flow` and `event`.
+//! Begin with `node`; batches become events in `flow`.
 
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod batch;
 mod cursor;
 mod drafts;
 mod errors;
 mod event;
+mod event_key;
 mod flow;
 mod functions;
 mod gate;
@@ -29,11 +31,15 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _native {
     #[pymodule_export]
+    use super::batch::{Batch, BatchIterator};
+    #[pymodule_export]
     use super::cursor::Cursor;
     #[pymodule_export]
     use super::drafts::Cbor;
     #[pymodule_export]
-    use super::event::{Batch, BatchIterator, Event, EventKey};
+    use super::event::Event;
+    #[pymodule_export]
+    use super::event_key::EventKey;
     #[pymodule_export]
     use super::functions::{
         decode, encode, error_table, log_drain, log_set_level, new_swarm_secret, parse_ticket,

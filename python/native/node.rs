@@ -123,9 +123,8 @@ pub(crate) fn open_node(
     timeout: Option<Seconds>,
 ) -> PyResult<Node> {
     let options = options.get().inner.clone();
-    let opened = blocking(py, limit(timeout), move |wait| {
-        NodeHandle::open(options, wait).map(Node::new)
-    });
+    let opened =
+        blocking(py, limit(timeout), move |wait| NodeHandle::open(options, wait).map(Node::new));
     opened.into_result(py)
 }
 
@@ -164,7 +163,10 @@ fn query_options(
 }
 
 /// Where a subscription begins: a text for the facade, or an offset map.
-fn subscribe_options(py: Python<'_>, start: Option<&Bound<'_, PyAny>>) -> PyResult<SubscribeOptions> {
+fn subscribe_options(
+    py: Python<'_>,
+    start: Option<&Bound<'_, PyAny>>,
+) -> PyResult<SubscribeOptions> {
     let Some(start) = start else { return Ok(SubscribeOptions::default()) };
     if let Ok(offsets) = start.cast::<Offsets>() {
         let from = StartAt::Offsets(offsets.get().inner.clone());

@@ -165,7 +165,8 @@ fn integer(value: &Bound<'_, PyAny>) -> Result<cbor::Integer, Box<Refusal>> {
 }
 
 fn utf8<'a>(text: &'a Bound<'_, PyString>) -> Result<&'a str, Box<Refusal>> {
-    text.to_str().map_err(|_| Refusal::host("a str holds a lone surrogate, which is no Unicode text"))
+    text.to_str()
+        .map_err(|_| Refusal::host("a str holds a lone surrogate, which is no Unicode text"))
 }
 
 /// The type of `value` for a message.

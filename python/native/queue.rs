@@ -4,9 +4,10 @@
 //! drains it on its own thread; no other thread touches Python.
 
 use crate::arguments::{Seconds, limit};
+use crate::batch::Batch;
 use crate::cursor::Cursor;
 use crate::errors::raise;
-use crate::event::{Batch, Held};
+use crate::event::Held;
 use crate::node::{Node, published_tuple};
 use crate::subscription::Subscription;
 use millpond_facade::{self as facade, CancelHandle, CompletionQueue, Limit, Outcome};

@@ -1,8 +1,9 @@
 //! A query that stays open.
 
 use crate::arguments::{Seconds, Whole, limit};
+use crate::batch::Batch;
 use crate::errors::raise;
-use crate::event::{Batch, Event};
+use crate::event::Event;
 use crate::flow::{Flow, Ready};
 use crate::gate::blocking;
 use crate::node::OpenNode;

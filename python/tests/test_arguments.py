@@ -124,8 +124,12 @@ def test_wrong_open_options_are_refused(
         open_node(**options)
 
 
-def test_batch_sizes_are_positive(node: millpond.Node) -> None:
+@pytest.mark.parametrize("read", [0, 1])
+def test_batch_sizes_are_positive(node: millpond.Node, read: int) -> None:
+    node.publish_all([(number, ()) for number in range(3)])
     cursor = node.query(ALL)
+    for _ in range(read):
+        next(cursor)
     with pytest.raises(millpond.InvalidArgument):
         cursor.next_batch(count_max=-1)
     with pytest.raises(millpond.InvalidArgument):

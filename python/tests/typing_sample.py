@@ -14,7 +14,8 @@ def blocking() -> None:
         assert_type(published[0], millpond.Receipt)
         assert_type(published.token, millpond.Offsets)
         node.publish_all([millpond.Draft(1, ["a"]), ({"k": (1, 2)}, {"b"})], durability="process")
-        assert_type(node.query("FROM allEvents", order="descending").to_list(), list[millpond.Event])
+        answer = node.query("FROM allEvents", order="descending")
+        assert_type(answer.to_list(), list[millpond.Event])
         for event in node.subscribe("FROM allEvents", start=published.token):
             assert_type(event, millpond.Event)
             assert_type(event.payload, Any)
