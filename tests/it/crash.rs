@@ -49,12 +49,31 @@ fn nothing_acknowledged_is_lost_when_the_process_dies_in_any_system_call() {
     }
     let scratch = Scratch::new("inject");
     let mut points = 0;
-    for call in ["openat", "pwrite64", "write", "writev", "fdatasync", "fsync", "ftruncate", "mkdir", "unlink"] {
+    for call in [
+        "openat",
+        "pwrite64",
+        "write",
+        "writev",
+        "fdatasync",
+        "fsync",
+        "ftruncate",
+        "mkdir",
+        "unlink",
+    ] {
         for when in 1.. {
             let store = scratch.path().join(format!("{call}-{when}"));
             let inject = format!("inject={call}:signal=SIGKILL:when={when}");
             let mut child = Command::new("strace")
-                .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject])
+                .args([
+                    "-f",
+                    "-qq",
+                    "-o",
+                    "/dev/null",
+                    "-e",
+                    &format!("trace={call}"),
+                    "-e",
+                    &inject,
+                ])
                 .args(["--", CHILD])
                 .arg(&store)
                 .args(["7", "12", "power"])

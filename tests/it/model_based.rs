@@ -1,10 +1,13 @@
 //! The real log against the model: random histories, any point of reopening, any query.
 
+use crate::nodes::until;
 use crate::support::Scratch;
 use millpond::event::cbor::Value;
 use millpond::event::{AppId, NewEvent, OffsetMap, Payload, SwarmSecret, TagSet};
 use millpond::query::{Order, Query};
-use millpond::{Durability, ErrorKind, Node, NodeOptions, PublishOptions, QueryOptions, StorageOptions};
+use millpond::{
+    Durability, ErrorKind, Node, NodeOptions, PublishOptions, QueryOptions, StorageOptions,
+};
 use millpond_tests::model::{Expression, Model};
 use proptest::prelude::*;
 use std::time::Duration;
@@ -14,9 +17,22 @@ const WORDS: [&str; 5] = ["grain", "flour", "mill:1", "mill:2", "Mühle"];
 /// What happens to a log.
 #[derive(Clone, Debug)]
 enum Step {
-    Publish { events: Vec<(Vec<usize>, usize)>, process: bool, key: Option<u8>, expected: Option<bool> },
-    Query { expression: Expression, order: Order, lower_percent: u64, upper_percent: u64 },
-    Follow { expression: Expression, from_percent: u64 },
+    Publish {
+        events: Vec<(Vec<usize>, usize)>,
+        process: bool,
+        key: Option<u8>,
+        expected: Option<bool>,
+    },
+    Query {
+        expression: Expression,
+        order: Order,
+        lower_percent: u64,
+        upper_percent: u64,
+    },
+    Follow {
+        expression: Expression,
+        from_percent: u64,
+    },
     Reopen,
 }
 
@@ -43,7 +59,10 @@ fn any_order() -> impl Strategy<Value = Order> {
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
-    let event = (prop::collection::vec(0..WORDS.len(), 0..4), prop_oneof![9 => 0usize..200, 1 => 3_000usize..20_000]);
+    let event = (
+        prop::collection::vec(0..WORDS.len(), 0..4),
+        prop_oneof![9 => 0usize..200, 1 => 3_000usize..20_000],
+    );
     let publish = (
         prop_oneof![
             6 => prop::collection::vec(event.clone(), 1..8),
@@ -116,7 +135,13 @@ impl World {
         }
     }
 
-    fn publish(&mut self, events: Vec<NewEvent>, process: bool, key: Option<u8>, right: Option<bool>) {
+    fn publish(
+        &mut self,
+        events: Vec<NewEvent>,
+        process: bool,
+        key: Option<u8>,
+        right: Option<bool>,
+    ) {
         let stream = self.node.own_stream();
         let held = self.model.count(&stream);
         let expected = right.map(|right| if right { held } else { held + 3 });
@@ -130,7 +155,11 @@ impl World {
         match (first, right) {
             (Some((before, offset)), _) if before == events => {
                 let published = published.unwrap();
-                assert_eq!(published.first_offset.value(), offset, "a retry gets the first receipts");
+                assert_eq!(
+                    published.first_offset.value(),
+                    offset,
+                    "a retry gets the first receipts"
+                );
                 assert!(published.replayed);
             }
             (Some(_), _) | (None, Some(false)) => {
@@ -168,7 +197,15 @@ impl World {
         self.node.offsets().unwrap().iter().map(share).collect()
     }
 
+    /// Waits until process-durable events are visible, which takes a sync in the background.
+    fn settle(&self) {
+        until(&self.node, "everything to be visible", |node| {
+            node.offsets().expect("the node is open") == self.model.offsets()
+        });
+    }
+
     fn query(&self, expression: &Expression, order: Order, lower: u64, upper: u64) {
+        self.settle();
         let (lower, upper) = (self.part(lower), self.part(upper));
         let expected = self.model.query(expression, order, &lower, &upper);
         let query = Query::parse(&expression.query()).unwrap();
@@ -187,6 +224,7 @@ impl World {
     }
 
     fn follow(&self, expression: &Expression, from_percent: u64) {
+        self.settle();
         let from = self.part(from_percent);
         let upper = self.model.offsets();
         let expected = self.model.query(expression, Order::Ascending, &from, &upper);

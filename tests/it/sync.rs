@@ -1,6 +1,8 @@
 //! What peers do for each other, and what they refuse, between real nodes on loopback.
 
-use crate::nodes::{address, converge, event, everything, held, link, open, open_with, publish, secret, until};
+use crate::nodes::{
+    address, converge, event, everything, held, link, open, open_with, publish, secret, until,
+};
 use crate::support::Scratch;
 use millpond::{ErrorKind, PublishOptions};
 use std::collections::BTreeSet;
@@ -74,7 +76,8 @@ fn a_node_that_is_not_on_the_allow_list_is_refused() {
     let scratch = Scratch::new("allow");
     let friend = open(&scratch, "friend", &secret(1));
     let other = open(&scratch, "other", &secret(1));
-    let strict = open_with(&scratch, "strict", &secret(1), Some(BTreeSet::from([friend.node_id()])));
+    let strict =
+        open_with(&scratch, "strict", &secret(1), Some(BTreeSet::from([friend.node_id()])));
     link(&friend, &strict).unwrap();
     let error = link(&other, &strict).unwrap_err();
     assert_eq!((error.kind(), error.reason()), (ErrorKind::PeerRefused, Some("not_allowed")));

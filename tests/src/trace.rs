@@ -91,9 +91,9 @@ impl Trace {
             let entry_synced = steps.iter().rposition(|step| {
                 matches!(step, Step::SyncedDirectory { directory } if file.parent() == Some(directory))
             });
-            let created = steps.iter().position(|step| {
-                matches!(step, Step::Created { file: created } if *created == file)
-            });
+            let created = steps.iter().position(
+                |step| matches!(step, Step::Created { file: created } if *created == file),
+            );
             let sure = entry_synced.is_some_and(|synced| created.is_none_or(|at| at < synced));
             if sure || dice.roll(100) < keep_percent {
                 let content = content(steps, &file, keep_percent, &mut dice);

@@ -269,9 +269,10 @@ fn start(options: &NodeOptions) -> Result<Shared> {
         clock: Arc::new(clock::wall),
         allow_network_fs: storage.allow_network_fs,
     })?;
-    let network = options.network.clone().map(|network| {
-        Network::start(network, log.clone(), options.swarm.clone())
-    });
+    let network = options
+        .network
+        .clone()
+        .map(|network| Network::start(network, log.clone(), options.swarm.clone()));
     let network = match network.transpose() {
         Ok(network) => network,
         Err(error) => {

@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-
 /// How to open a node.
 #[derive(Clone, Debug)]
 pub struct NodeOptions {

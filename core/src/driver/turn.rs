@@ -264,8 +264,9 @@ impl Turn {
     fn connect(&mut self, peer: PeerAddress, done: Completer<()>) {
         if self.wire.is_none() {
             let message = "the network of this node is switched off; switch it on first";
-            return done.complete(Err(Error::new(ErrorKind::PeerRefused, message)
-                .with_reason("network_off")));
+            return done.complete(Err(
+                Error::new(ErrorKind::PeerRefused, message).with_reason("network_off")
+            ));
         }
         if peer.node == self.log.node_id() {
             let message = "a node cannot connect to itself: this is its own node id";
@@ -335,9 +336,10 @@ impl Turn {
     fn status(&self) -> NetworkStatus {
         NetworkStatus {
             swarm: self.swarm.status(),
-            local_addresses: self.wire.as_ref().map_or_else(Vec::new, |wire| {
-                wire.transport.local_addresses()
-            }),
+            local_addresses: self
+                .wire
+                .as_ref()
+                .map_or_else(Vec::new, |wire| wire.transport.local_addresses()),
             enabled: self.wire.is_some(),
         }
     }

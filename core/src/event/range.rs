@@ -29,7 +29,10 @@ impl SealRule {
 
     /// The rule in the middle of a block that has `events` records of `bytes` bytes together.
     pub const fn resume(events: u64, bytes: usize) -> SealRule {
-        assert!(events < BLOCK_EVENTS_MAX && bytes < BLOCK_BYTES_SEAL, "the block would have ended");
+        assert!(
+            events < BLOCK_EVENTS_MAX && bytes < BLOCK_BYTES_SEAL,
+            "the block would have ended"
+        );
         SealRule { events, bytes }
     }
 

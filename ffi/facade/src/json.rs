@@ -337,7 +337,7 @@ mod tests {
         }
         assert_eq!(
             from_cbor(&to_cbor("18446744073709551616.0").unwrap()).unwrap(),
-            "1.8446744073709552e19"
+            "1.8446744073709552e+19"
         );
         assert_eq!(from_cbor(&to_cbor("1.0").unwrap()).unwrap(), "1.0");
     }

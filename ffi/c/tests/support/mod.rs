@@ -3,17 +3,17 @@
 use std::path::{Path, PathBuf};
 
 /// The folder of the package.
-pub fn package() -> &'static Path {
+pub(crate) fn package() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The root of the repository.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     package().join("../..")
 }
 
 /// Compares `text` with the committed file, or replaces that when `MILLPOND_BLESS` is set.
-pub fn check_or_bless(path: &Path, text: &str) {
+pub(crate) fn check_or_bless(path: &Path, text: &str) {
     if std::env::var_os("MILLPOND_BLESS").is_some() {
         std::fs::write(path, text).expect("a committed file can be written");
         return;

@@ -1,0 +1,266 @@
+//! Calls through the facade: waiting, starting, calling off, closing, as shells do them.
+
+use millpond_facade::{
+    CancelHandle, Closed, CompletionQueue, CursorHandle, Draft, EventBatch, Limit, NodeHandle,
+    OpenOptions, Outcome, PublishOptions, QueryOptions, Result, StartAt, SubscribeOptions, Wait,
+};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(20);
+
+struct Mill {
+    node: NodeHandle,
+    _folder: tempfile::TempDir,
+}
+
+impl Mill {
+    fn open() -> Mill {
+        let folder = tempfile::tempdir().unwrap();
+        let options = OpenOptions {
+            path: folder.path().join("store"),
+            app_id: "facade-test".into(),
+            swarm: Some("07".repeat(32)),
+            network: Some(false),
+            ..OpenOptions::default()
+        };
+        let node = NodeHandle::open(options, &Wait::forever()).unwrap();
+        Mill { node, _folder: folder }
+    }
+
+    fn publish(&self, count: usize) {
+        let draft = |number: usize| Draft::from_json(["grain"], &number.to_string()).unwrap();
+        let drafts = (0..count).map(draft).collect();
+        self.node.publish(drafts, PublishOptions::default(), &Wait::timeout(SOON)).unwrap();
+    }
+
+    fn query(&self) -> CursorHandle {
+        let options = QueryOptions::default();
+        self.node.query("FROM 'grain'", options, &Wait::timeout(SOON)).unwrap()
+    }
+
+    fn close(&self) {
+        assert_eq!(self.node.close(&Wait::forever()), Ok(Closed::Now));
+    }
+}
+
+fn receiver<T: Send + 'static>() -> (impl FnOnce(Result<T>) + Send, mpsc::Receiver<Result<T>>) {
+    let (send, receive) = mpsc::channel();
+    (move |result| drop(send.send(result)), receive)
+}
+
+#[test]
+fn started_calls_end_like_blocking_ones() {
+    let mill = Mill::open();
+    let (done, result) = receiver();
+    let drafts = vec![Draft::from_json(["grain"], "1").unwrap()];
+    mill.node.publish_start(drafts, PublishOptions::default(), Limit::default(), done);
+    assert_eq!(result.recv_timeout(SOON).unwrap().unwrap().count, 1);
+    let (done, result) = receiver();
+    mill.node.query_start("FROM 'grain'", QueryOptions::default(), Limit::default(), done);
+    let cursor: CursorHandle = result.recv_timeout(SOON).unwrap().unwrap();
+    let (done, result) = receiver::<EventBatch>();
+    cursor.next_batch_start(None, Limit::default(), done);
+    let batch = result.recv_timeout(SOON).unwrap().unwrap();
+    assert_eq!(batch.get(0).unwrap().tags().collect::<Vec<_>>(), ["grain"]);
+    assert_eq!(batch.streams().len(), 1);
+    let (done, result) = receiver();
+    mill.node.query_start("FROM (", QueryOptions::default(), Limit::default(), done);
+    assert_eq!(result.recv_timeout(SOON).unwrap().unwrap_err().name, "query_invalid");
+    let (done, result) = receiver();
+    mill.node.close_start(Limit::default(), done);
+    assert_eq!(result.recv_timeout(SOON).unwrap(), Ok(Closed::Now));
+    assert_eq!(mill.node.close(&Wait::forever()), Ok(Closed::Before));
+}
+
+#[test]
+fn a_started_next_is_served_by_a_later_event_and_by_the_end() {
+    let mill = Mill::open();
+    let options = SubscribeOptions { from: Some(StartAt::Now) };
+    let grain = mill.node.subscribe("FROM 'grain'", options, &Wait::forever()).unwrap();
+    let first = grain.next_batch(None, &Wait::timeout(SOON)).unwrap();
+    assert!(first.is_empty() && first.caught_up());
+    let (done, result) = receiver::<EventBatch>();
+    grain.next_batch_start(None, Limit::default(), done);
+    mill.publish(1);
+    assert_eq!(result.recv_timeout(SOON).unwrap().unwrap().len(), 1);
+    let (done, result) = receiver::<EventBatch>();
+    grain.next_batch_start(None, Limit::default(), done);
+    let error = grain.next_batch(None, &Wait::none_at_all()).unwrap_err();
+    assert_eq!(error.name, "invalid_argument");
+    mill.close();
+    assert!(result.recv_timeout(SOON).unwrap().unwrap().is_end());
+    assert!(grain.next_batch(None, &Wait::forever()).unwrap().is_end());
+    assert_eq!(grain.close(), Ok(Closed::Now));
+    assert_eq!(grain.close(), Ok(Closed::Before));
+}
+
+#[test]
+fn after_a_cancel_nothing_happens_any_more_and_no_event_is_lost() {
+    let mill = Mill::open();
+    let options = SubscribeOptions::default();
+    let grain = mill.node.subscribe("FROM 'grain'", options, &Wait::forever()).unwrap();
+    let mut seen = 0;
+    for round in 0..300 {
+        let token = CancelHandle::new().unwrap();
+        let calls = Arc::new(AtomicUsize::new(0));
+        let (counter, (send, receive)) = (calls.clone(), mpsc::channel());
+        let limit = Limit { timeout: None, cancel: Some(token) };
+        grain.next_batch_start(None, limit, move |result| {
+            counter.fetch_add(1, Ordering::SeqCst);
+            drop(send.send(result));
+        });
+        if round % 3 > 0 {
+            mill.publish(1);
+        }
+        token.cancel().unwrap();
+        assert_eq!(calls.load(Ordering::SeqCst), 1, "done was called once when cancel returned");
+        match receive.recv().unwrap() {
+            Ok(batch) => seen += batch.len(),
+            Err(error) => assert_eq!(error.name, "cancelled"),
+        }
+        token.free().unwrap();
+    }
+    while let Ok(batch) = grain.next_batch(None, &Wait::none_at_all()) {
+        seen += batch.len();
+    }
+    assert_eq!(seen, 200);
+    grain.close().unwrap();
+    mill.close();
+}
+
+#[test]
+fn a_deadline_ends_a_started_call_and_loses_nothing() {
+    let mill = Mill::open();
+    let options = SubscribeOptions { from: Some(StartAt::Now) };
+    let grain = mill.node.subscribe("FROM 'grain'", options, &Wait::forever()).unwrap();
+    assert!(grain.next_batch(None, &Wait::timeout(SOON)).unwrap().caught_up());
+    let (done, result) = receiver::<EventBatch>();
+    let limit = Limit { timeout: Some(Duration::from_millis(5)), cancel: None };
+    grain.next_batch_start(None, limit, done);
+    assert_eq!(result.recv_timeout(SOON).unwrap().unwrap_err().name, "timeout");
+    mill.publish(3);
+    assert_eq!(grain.next_batch(None, &Wait::timeout(SOON)).unwrap().len(), 3);
+    grain.close().unwrap();
+    mill.close();
+}
+
+#[test]
+fn an_interrupted_wait_ends_soon() {
+    let mill = Mill::open();
+    let options = SubscribeOptions { from: Some(StartAt::Now) };
+    let grain = mill.node.subscribe("FROM 'grain'", options, &Wait::forever()).unwrap();
+    grain.next_batch(None, &Wait::timeout(SOON)).unwrap();
+    let asked = AtomicUsize::new(0);
+    let interrupted = || asked.fetch_add(1, Ordering::SeqCst) == 1;
+    let wait = Wait { limit: Limit::default(), interrupted: Some(&interrupted) };
+    assert_eq!(grain.next_batch(None, &wait).unwrap_err().name, "cancelled");
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    grain.close().unwrap();
+    mill.close();
+}
+
+#[test]
+fn a_cursor_gives_every_event_once_in_bounded_batches() {
+    let mill = Mill::open();
+    mill.publish(10);
+    let cursor = mill.query();
+    let mut sizes = Vec::new();
+    loop {
+        let batch = cursor.next_batch(Some(4), &Wait::timeout(SOON)).unwrap();
+        if batch.is_end() {
+            break;
+        }
+        sizes.push(batch.len());
+    }
+    assert_eq!(sizes, [4, 4, 2]);
+    assert_eq!(cursor.upper().unwrap(), mill.node.offsets().unwrap());
+    assert_eq!(cursor.next_batch(Some(0), &Wait::forever()).unwrap_err().name, "invalid_argument");
+    mill.close();
+    assert_eq!(cursor.next_batch(None, &Wait::forever()).unwrap_err().name, "closed");
+    assert_eq!(cursor.close(), Ok(Closed::Before));
+}
+
+#[test]
+fn a_queue_hands_over_results_and_closes_what_nobody_fetches() {
+    let mill = Mill::open();
+    let queue = CompletionQueue::new().unwrap();
+    assert!(queue.drain().is_empty());
+    for ticket in 0..50 {
+        let drafts = vec![Draft::from_json(["grain"], "1").unwrap()];
+        let options = PublishOptions::default();
+        mill.node.publish_start(drafts, options, Limit::default(), queue.done(ticket));
+    }
+    let mut tickets = Vec::new();
+    while tickets.len() < 50 {
+        wait_readable(queue.fd());
+        for completion in queue.drain() {
+            assert!(matches!(completion.outcome, Ok(Outcome::Published(_))));
+            tickets.push(completion.ticket);
+        }
+    }
+    tickets.sort_unstable();
+    assert_eq!(tickets, (0..50).collect::<Vec<u64>>());
+    assert!(!is_readable(queue.fd()));
+    let (done, result) = receiver();
+    mill.node.query_start("FROM 'grain'", QueryOptions::default(), Limit::default(), done);
+    let cursor: CursorHandle = result.recv_timeout(SOON).unwrap().unwrap();
+    queue.close();
+    queue.done(7)(Ok(cursor));
+    assert_eq!(cursor.close(), Ok(Closed::Before));
+    mill.close();
+}
+
+#[test]
+fn what_was_not_said_and_what_was_said_wrongly_are_told_apart() {
+    let open = |change: fn(&mut OpenOptions)| {
+        let mut options = OpenOptions {
+            path: "/nowhere/at/all".into(),
+            app_id: "facade-test".into(),
+            swarm: Some("07".repeat(32)),
+            ..OpenOptions::default()
+        };
+        change(&mut options);
+        NodeHandle::open(options, &Wait::forever()).unwrap_err()
+    };
+    let wrong: &[fn(&mut OpenOptions)] = &[
+        |options| options.path = "".into(),
+        |options| options.app_id = "a b".into(),
+        |options| options.swarm = None,
+        |options| options.swarm = Some("7".into()),
+        |options| options.ticket = Some("x".into()),
+        |options| options.bind = Some(vec!["mill:1".into()]),
+        |options| options.peers = Some(vec!["mill:1".into()]),
+        |options| options.allow = Some(vec!["mill".into()]),
+    ];
+    for change in wrong {
+        assert_eq!(open(*change).name, "invalid_argument");
+    }
+}
+
+fn is_readable(fd: i32) -> bool {
+    poll(fd, 0)
+}
+
+fn wait_readable(fd: i32) {
+    assert!(poll(fd, SOON.as_millis() as i64), "the descriptor is not readable in time");
+}
+
+/// Polls through the file that the system shows for the descriptor, without unsafe code.
+fn poll(fd: i32, millis: i64) -> bool {
+    use rustix::event::{PollFd, PollFlags};
+    use std::os::fd::AsFd;
+    let same = rustix::process::pidfd_open(
+        rustix::process::getpid(),
+        rustix::process::PidfdFlags::empty(),
+    );
+    let same = same.and_then(|own| {
+        rustix::process::pidfd_getfd(own, fd, rustix::process::PidfdGetfdFlags::empty())
+    });
+    let same = same.expect("a process may look at its own descriptors");
+    let borrowed = same.as_fd();
+    let mut entries = [PollFd::from_borrowed_fd(borrowed, PollFlags::IN)];
+    let timeout = rustix::event::Timespec { tv_sec: millis / 1000, tv_nsec: 0 };
+    rustix::event::poll(&mut entries, Some(&timeout)).unwrap() == 1
+}

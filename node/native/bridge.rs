@@ -1,0 +1,378 @@
+//! What one JavaScript environment (main thread or worker) holds of millpond.
+//!
+//! Every operation takes a ticket of JavaScript's choosing, starts, and comes back through `drain`
+//! under that ticket; also errors of arguments come back there. What is quick answers at once.
+
+use crate::batch::{PackedBatch, drafts};
+use crate::completion::{Completion, Completions, Outcome};
+use crate::failure::{Failure, thrown};
+use crate::handles::{cancel, cursor, node, subscription};
+use crate::options::{JsLimit, JsOpenOptions, JsPublishOptions, JsQueryOptions, subscribe_options};
+use millpond_facade::{CancelHandle, Closed, NodeHandle, Published, Result};
+use napi::bindgen_prelude::{ArrayBuffer, BigInt, Env, Function};
+use napi_derive::napi;
+use std::sync::Arc;
+
+/// One environment's operations.
+#[napi]
+pub struct Bridge {
+    completions: Arc<Completions>,
+}
+
+/// Starts an operation: what fails before it begins completes it with that error.
+macro_rules! start {
+    ($bridge:ident, $env:ident, $ticket:ident, $prepare:expr, $begin:expr) => {{
+        let done = $bridge.completions.begin(&$env, $ticket)?;
+        match $prepare {
+            Ok(prepared) => $begin(prepared, done),
+            Err(error) => done(Err(error)),
+        }
+        Ok(())
+    }};
+}
+
+#[napi]
+impl Bridge {
+    /// `ready` runs on the event loop whenever `drain` has something.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(env: Env, ready: Function<'_, (), ()>) -> napi::Result<Bridge> {
+        Ok(Bridge { completions: Completions::new(&env, &ready)? })
+    }
+
+    /// Every operation that ended since the last call.
+    #[napi(catch_unwind)]
+    pub fn drain<'a>(&self, env: &'a Env) -> napi::Result<Vec<JsCompletion<'a>>> {
+        let ended = self.completions.drain(env)?;
+        ended.into_iter().map(|completion| JsCompletion::new(env, completion)).collect()
+    }
+
+    /// Opens a node; completes with its handle.
+    #[napi(catch_unwind)]
+    pub fn open(
+        &self,
+        env: Env,
+        ticket: i64,
+        options: JsOpenOptions,
+        limit: JsLimit,
+    ) -> napi::Result<()> {
+        let prepared = options.to_options().and_then(|options| Ok((options, limit.to_limit()?)));
+        start!(self, env, ticket, prepared, |(options, limit), done| {
+            NodeHandle::open_start(options, limit, done)
+        })
+    }
+
+    /// Closes a node.
+    #[napi(catch_unwind)]
+    pub fn close(&self, env: Env, ticket: i64, handle: BigInt, limit: JsLimit) -> napi::Result<()> {
+        let done = self.completions.begin::<Closed>(&env, ticket)?;
+        match limit.to_limit() {
+            Ok(limit) => {
+                let (completions, node) = (Arc::clone(&self.completions), node(&handle));
+                node.close_start(limit, move |result: Result<Closed>| {
+                    if result.is_ok() {
+                        completions.forget(node);
+                    }
+                    done(result);
+                });
+            }
+            Err(error) => done(Err(error)),
+        }
+        Ok(())
+    }
+
+    /// Publishes the events that `bytes` hold; see the module `batch`.
+    #[napi(catch_unwind)]
+    pub fn publish(
+        &self,
+        env: Env,
+        ticket: i64,
+        handle: BigInt,
+        bytes: &[u8],
+        options: JsPublishOptions,
+        limit: JsLimit,
+    ) -> napi::Result<()> {
+        let prepared =
+            drafts(bytes).and_then(|drafts| Ok((drafts, options.to_options()?, limit.to_limit()?)));
+        start!(self, env, ticket, prepared, |(drafts, options, limit), done| {
+            node(&handle).publish_start(drafts, options, limit, done)
+        })
+    }
+
+    /// Starts a query; completes with a cursor's handle.
+    #[napi(catch_unwind)]
+    pub fn query(
+        &self,
+        env: Env,
+        ticket: i64,
+        handle: BigInt,
+        text: String,
+        options: JsQueryOptions,
+        limit: JsLimit,
+    ) -> napi::Result<()> {
+        let prepared = options.to_options().and_then(|options| Ok((options, limit.to_limit()?)));
+        start!(self, env, ticket, prepared, |(options, limit), done| {
+            node(&handle).query_start(&text, options, limit, done)
+        })
+    }
+
+    /// Starts a subscription; completes with its handle.
+    #[napi(catch_unwind)]
+    pub fn subscribe(
+        &self,
+        env: Env,
+        ticket: i64,
+        handle: BigInt,
+        text: String,
+        from: Option<String>,
+        limit: JsLimit,
+    ) -> napi::Result<()> {
+        let prepared =
+            subscribe_options(from.as_deref()).and_then(|options| Ok((options, limit.to_limit()?)));
+        start!(self, env, ticket, prepared, |(options, limit), done| {
+            node(&handle).subscribe_start(&text, options, limit, done)
+        })
+    }
+
+    /// Connects to a peer.
+    #[napi(catch_unwind)]
+    pub fn connect(
+        &self,
+        env: Env,
+        ticket: i64,
+        handle: BigInt,
+        target: String,
+        limit: JsLimit,
+    ) -> napi::Result<()> {
+        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+            node(&handle).connect_start(&target, limit, done)
+        })
+    }
+
+    /// The next events of a cursor.
+    #[napi(catch_unwind)]
+    pub fn cursor_next(
+        &self,
+        env: Env,
+        ticket: i64,
+        handle: BigInt,
+        count_max: Option<u32>,
+        limit: JsLimit,
+    ) -> napi::Result<()> {
+        let count_max = count_max.map(|count| count as usize);
+        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+            cursor(&handle).next_batch_start(count_max, limit, done)
+        })
+    }
+
+    /// The next events of a subscription.
+    #[napi(catch_unwind)]
+    pub fn subscription_next(
+        &self,
+        env: Env,
+        ticket: i64,
+        handle: BigInt,
+        count_max: Option<u32>,
+        limit: JsLimit,
+    ) -> napi::Result<()> {
+        let count_max = count_max.map(|count| count as usize);
+        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+            subscription(&handle).next_batch_start(count_max, limit, done)
+        })
+    }
+}
+
+/// An operation that ended, as JavaScript sees it: exactly one of the fields after the ticket is
+/// set, or none when there is nothing to say.
+#[napi(object, object_from_js = false)]
+pub struct JsCompletion<'a> {
+    /// As it was given at the start.
+    pub ticket: i64,
+    /// It failed.
+    pub failure: Option<Failure>,
+    /// A node, a cursor or a subscription.
+    pub handle: Option<BigInt>,
+    /// What was published.
+    pub published: Option<JsPublished>,
+    /// Events.
+    pub batch: Option<JsBatch<'a>>,
+}
+
+impl<'a> JsCompletion<'a> {
+    fn new(env: &'a Env, completion: Completion) -> napi::Result<JsCompletion<'a>> {
+        let ticket = completion.ticket;
+        let mut js =
+            JsCompletion { ticket, failure: None, handle: None, published: None, batch: None };
+        match completion.outcome {
+            Err(failure) => js.failure = Some(failure),
+            Ok(Outcome::Unit) => {}
+            Ok(Outcome::Node(node)) => js.handle = Some(node.id().into()),
+            Ok(Outcome::Cursor(cursor)) => js.handle = Some(cursor.id().into()),
+            Ok(Outcome::Subscription(subscription)) => js.handle = Some(subscription.id().into()),
+            Ok(Outcome::Published(published)) => js.published = Some(JsPublished::from(*published)),
+            Ok(Outcome::Batch(batch)) => js.batch = Some(JsBatch::new(env, *batch)?),
+        }
+        Ok(js)
+    }
+}
+
+/// What was published.
+#[napi(object, object_from_js = false)]
+pub struct JsPublished {
+    /// Stream id.
+    pub stream: String,
+    /// Offset of the first event.
+    pub first_offset: i64,
+    /// Lamport of the first event.
+    pub first_lamport: i64,
+    /// How many events.
+    pub count: i64,
+    /// Wall clock.
+    pub time_micros: i64,
+    /// Token text.
+    pub token: String,
+    /// An earlier call with this idempotency key stored them.
+    pub replayed: bool,
+}
+
+impl From<Published> for JsPublished {
+    fn from(published: Published) -> JsPublished {
+        JsPublished {
+            first_offset: published.first_offset as i64,
+            first_lamport: published.first_lamport as i64,
+            count: published.count as i64,
+            time_micros: published.time_micros,
+            token: published.token.token(),
+            replayed: published.replayed,
+            stream: published.stream,
+        }
+    }
+}
+
+/// A batch of events; see the module `batch`.
+#[napi(object, object_from_js = false)]
+pub struct JsBatch<'a> {
+    /// Rows, tag indexes and payloads.
+    pub bytes: ArrayBuffer<'a>,
+    /// Streams, app ids and tags.
+    pub texts: Vec<String>,
+    /// How many events.
+    pub count: u32,
+    /// There will be no more.
+    pub is_end: bool,
+    /// Caught up with the log as it was at the start.
+    pub caught_up: bool,
+    /// Events left to pass.
+    pub lag: i64,
+    /// Token text of where this batch ends.
+    pub position: String,
+}
+
+impl<'a> JsBatch<'a> {
+    fn new(env: &'a Env, batch: PackedBatch) -> napi::Result<JsBatch<'a>> {
+        Ok(JsBatch {
+            bytes: batch.bytes_to_js(env)?,
+            texts: batch.texts,
+            count: batch.count as u32,
+            is_end: batch.is_end,
+            caught_up: batch.caught_up,
+            lag: batch.lag as i64,
+            position: batch.position,
+        })
+    }
+}
+
+/// The node's id.
+#[napi(catch_unwind)]
+pub fn node_id(env: Env, handle: BigInt) -> napi::Result<String> {
+    thrown(&env, node(&handle).node_id())
+}
+
+/// The swarm's id.
+#[napi(catch_unwind)]
+pub fn node_swarm_id(env: Env, handle: BigInt) -> napi::Result<String> {
+    thrown(&env, node(&handle).swarm_id())
+}
+
+/// The id of the stream that the node writes.
+#[napi(catch_unwind)]
+pub fn node_stream(env: Env, handle: BigInt) -> napi::Result<String> {
+    thrown(&env, node(&handle).stream())
+}
+
+/// True until it is closed.
+#[napi(catch_unwind)]
+pub fn node_is_open(handle: BigInt) -> bool {
+    node(&handle).is_open()
+}
+
+/// A ticket to paste.
+#[napi(catch_unwind)]
+pub fn node_ticket(env: Env, handle: BigInt) -> napi::Result<String> {
+    thrown(&env, node(&handle).ticket())
+}
+
+/// Token text of what is durable.
+#[napi(catch_unwind)]
+pub fn node_offsets(env: Env, handle: BigInt) -> napi::Result<String> {
+    thrown(&env, node(&handle).offsets().map(|offsets| offsets.token()))
+}
+
+/// The status as JSON text.
+#[napi(catch_unwind)]
+pub fn node_status(env: Env, handle: BigInt) -> napi::Result<String> {
+    thrown(&env, node(&handle).status_json())
+}
+
+/// Ends all sessions, or allows them again.
+#[napi(catch_unwind)]
+pub fn node_set_network(env: Env, handle: BigInt, enabled: bool) -> napi::Result<()> {
+    thrown(&env, node(&handle).set_network(enabled))
+}
+
+/// Forgets a peer.
+#[napi(catch_unwind)]
+pub fn node_disconnect(env: Env, handle: BigInt, peer: String) -> napi::Result<()> {
+    thrown(&env, node(&handle).disconnect(&peer))
+}
+
+/// Token text of the offset map that a query is answered at.
+#[napi(catch_unwind)]
+pub fn cursor_upper(env: Env, handle: BigInt) -> napi::Result<String> {
+    thrown(&env, cursor(&handle).upper().map(|offsets| offsets.token()))
+}
+
+/// Closes a cursor.
+#[napi(catch_unwind)]
+pub fn cursor_close(env: Env, handle: BigInt) -> napi::Result<()> {
+    thrown(&env, cursor(&handle).close().map(drop))
+}
+
+/// Events that a subscription has not passed.
+#[napi(catch_unwind)]
+pub fn subscription_lag(env: Env, handle: BigInt) -> napi::Result<i64> {
+    thrown(&env, subscription(&handle).lag().map(|lag| lag as i64))
+}
+
+/// Closes a subscription.
+#[napi(catch_unwind)]
+pub fn subscription_close(env: Env, handle: BigInt) -> napi::Result<()> {
+    thrown(&env, subscription(&handle).close().map(drop))
+}
+
+/// A handle that cancels operations.
+#[napi(catch_unwind)]
+pub fn cancel_new(env: Env) -> napi::Result<BigInt> {
+    thrown(&env, CancelHandle::new().map(|handle| handle.id().into()))
+}
+
+/// Cancels every operation that was given this handle.
+#[napi(catch_unwind)]
+pub fn cancel_now(env: Env, handle: BigInt) -> napi::Result<()> {
+    thrown(&env, cancel(&handle).cancel())
+}
+
+/// Frees a cancel handle.
+#[napi(catch_unwind)]
+pub fn cancel_free(env: Env, handle: BigInt) -> napi::Result<()> {
+    thrown(&env, cancel(&handle).free().map(drop))
+}

@@ -1,0 +1,219 @@
+//! The one queue per environment through which every operation comes back to JavaScript.
+//!
+//! Invariants: the event loop is kept alive exactly while operations are pending; after the
+//! environment's cleanup began, nothing touches it any more, and every node it opened is closed.
+//! The completions run on millpond threads (or on ours, inside a start); only `drain` makes values.
+
+use crate::batch::PackedBatch;
+use crate::failure::Failure;
+use millpond_facade::{
+    Closed, CursorHandle, EventBatch, NodeHandle, Published, Result, SubscriptionHandle, Wait,
+};
+use napi::bindgen_prelude::{Env, Function};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Runs `onReady` on the event loop; weak, so that it alone keeps no process alive.
+type Waker = ThreadsafeFunction<(), (), (), napi::Status, false, true>;
+
+/// What an operation ended with.
+pub(crate) enum Outcome {
+    Unit,
+    Node(NodeHandle),
+    Cursor(CursorHandle),
+    Subscription(SubscriptionHandle),
+    Published(Box<Published>),
+    Batch(Box<PackedBatch>),
+}
+
+/// One operation that ended, under the ticket that JavaScript gave it.
+pub(crate) struct Completion {
+    pub(crate) ticket: i64,
+    pub(crate) outcome: std::result::Result<Outcome, Failure>,
+}
+
+/// The queue of one environment.
+pub(crate) struct Completions {
+    state: Mutex<State>,
+}
+
+struct State {
+    /// `None` after the environment's cleanup began.
+    waker: Option<Waker>,
+    ended: Vec<Completion>,
+    /// Operations that JavaScript started and has not drained.
+    pending: usize,
+    /// Nodes that this environment opened and has not closed.
+    nodes: BTreeSet<u64>,
+}
+
+impl Completions {
+    /// A queue that runs `ready` on the event loop when there is something to drain.
+    pub(crate) fn new(env: &Env, ready: &Function<'_, (), ()>) -> napi::Result<Arc<Completions>> {
+        let waker = ready.build_threadsafe_function().weak::<true>().build()?;
+        let state =
+            State { waker: Some(waker), ended: Vec::new(), pending: 0, nodes: BTreeSet::new() };
+        let completions = Arc::new(Completions { state: Mutex::new(state) });
+        // Hooks run in reverse order, so ours runs while the waker is still valid.
+        env.add_env_cleanup_hook(Arc::clone(&completions), |completions| completions.shut())?;
+        Ok(completions)
+    }
+
+    /// Registers an operation and returns what to pass as its `done`.
+    pub(crate) fn begin<T: IntoOutcome>(
+        self: &Arc<Completions>,
+        env: &Env,
+        ticket: i64,
+    ) -> napi::Result<impl FnOnce(Result<T>) + Send + 'static> {
+        let mut state = self.lock();
+        if state.pending == 0 {
+            keep_alive(&mut state, env, true)?;
+        }
+        state.pending += 1;
+        let mut pending = Pending { completions: Some(Arc::clone(self)), ticket };
+        Ok(move |result: Result<T>| pending.end(result))
+    }
+
+    /// Everything that ended since the last call.
+    pub(crate) fn drain(&self, env: &Env) -> napi::Result<Vec<Completion>> {
+        let mut state = self.lock();
+        let ended = std::mem::take(&mut state.ended);
+        state.pending -= ended.len();
+        if state.pending == 0 {
+            keep_alive(&mut state, env, false)?;
+        }
+        Ok(ended)
+    }
+
+    /// Forgets a node that was closed.
+    pub(crate) fn forget(&self, node: NodeHandle) {
+        self.lock().nodes.remove(&node.id());
+    }
+
+    fn end(&self, ticket: i64, outcome: std::result::Result<Outcome, Failure>) {
+        let mut state = self.lock();
+        if state.waker.is_none() {
+            drop(state);
+            return dispose(outcome);
+        }
+        if let Ok(Outcome::Node(node)) = &outcome {
+            state.nodes.insert(node.id());
+        }
+        let was_empty = state.ended.is_empty();
+        state.ended.push(Completion { ticket, outcome });
+        if let Some(waker) = state.waker.as_ref().filter(|_| was_empty) {
+            waker.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        }
+    }
+
+    /// The environment ends: closes its nodes, within the deadline that the facade sets for it.
+    fn shut(&self) {
+        let mut state = self.lock();
+        let waker = state.waker.take();
+        let nodes = std::mem::take(&mut state.nodes);
+        state.ended.clear();
+        drop(state);
+        drop(waker);
+        for node in nodes {
+            // Nobody is left to tell: what was acknowledged is durable either way.
+            let _ = NodeHandle::from_id(node).close(&Wait::default());
+        }
+    }
+
+    /// A panic while the lock is held leaves a state that is still consistent.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A started operation: ends once, at the latest when it is dropped.
+struct Pending {
+    completions: Option<Arc<Completions>>,
+    ticket: i64,
+}
+
+impl Pending {
+    fn end<T: IntoOutcome>(&mut self, result: Result<T>) {
+        let outcome = result.map(T::into_outcome).map_err(Failure::from);
+        if let Some(completions) = self.completions.take() {
+            completions.end(self.ticket, outcome);
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(completions) = self.completions.take() {
+            let failure = Failure::internal("the operation was given up; the log says why");
+            completions.end(self.ticket, Err(failure));
+        }
+    }
+}
+
+#[expect(deprecated, reason = "no other call refs a weak function while operations are pending")]
+fn keep_alive(state: &mut State, env: &Env, alive: bool) -> napi::Result<()> {
+    match &mut state.waker {
+        Some(waker) if alive => waker.refer(env),
+        Some(waker) => waker.unref(env),
+        None => Ok(()),
+    }
+}
+
+/// Frees what came back after its environment ended.
+fn dispose(outcome: std::result::Result<Outcome, Failure>) {
+    match outcome {
+        Ok(Outcome::Node(node)) => drop(node.close(&Wait::default())),
+        Ok(Outcome::Cursor(cursor)) => drop(cursor.close()),
+        Ok(Outcome::Subscription(subscription)) => drop(subscription.close()),
+        _ => {}
+    }
+}
+
+/// What the facade's completions carry.
+pub(crate) trait IntoOutcome: Send + 'static {
+    /// Runs on the completing thread.
+    fn into_outcome(self) -> Outcome;
+}
+
+impl IntoOutcome for () {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Unit
+    }
+}
+
+impl IntoOutcome for Closed {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Unit
+    }
+}
+
+impl IntoOutcome for NodeHandle {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Node(self)
+    }
+}
+
+impl IntoOutcome for CursorHandle {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Cursor(self)
+    }
+}
+
+impl IntoOutcome for SubscriptionHandle {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Subscription(self)
+    }
+}
+
+impl IntoOutcome for Published {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Published(Box::new(self))
+    }
+}
+
+impl IntoOutcome for EventBatch {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Batch(Box::new(PackedBatch::from(self)))
+    }
+}

@@ -1,0 +1,131 @@
+//! Options as JavaScript objects, and how they become the facade's.
+//!
+//! Rule: what was not said stays unsaid; the facade knows every default.
+
+use crate::handles::id;
+use millpond_facade::{CancelHandle, Limit, Offsets, StartAt};
+use millpond_facade::{OpenOptions, PublishOptions, QueryOptions, Result, SubscribeOptions};
+use napi::bindgen_prelude::{BigInt, Uint8Array};
+use napi_derive::napi;
+
+/// How long an operation may take, and what cancels it.
+#[napi(object, object_to_js = false)]
+pub struct JsLimit {
+    /// In milliseconds.
+    pub timeout_ms: Option<f64>,
+    /// The id of a cancel handle.
+    pub cancel: Option<BigInt>,
+}
+
+impl JsLimit {
+    pub(crate) fn to_limit(&self) -> Result<Limit> {
+        let seconds = self.timeout_ms.map(|milliseconds| milliseconds / 1000.0);
+        let timeout = millpond_facade::timeout_from_seconds(seconds)?;
+        let cancel = self.cancel.as_ref().map(|handle| CancelHandle::from_id(id(handle)));
+        Ok(Limit { timeout, cancel })
+    }
+}
+
+/// The options of `open`.
+#[napi(object, object_to_js = false)]
+pub struct JsOpenOptions {
+    /// Folder of the store.
+    pub path: String,
+    /// App id.
+    pub app: String,
+    /// Swarm secret.
+    pub swarm: Option<String>,
+    /// Ticket.
+    pub ticket: Option<String>,
+    /// False: no sockets.
+    pub network: Option<bool>,
+    /// Socket addresses.
+    pub bind: Option<Vec<String>>,
+    /// mDNS.
+    pub discovery: Option<bool>,
+    /// Peer texts.
+    pub peers: Option<Vec<String>>,
+    /// Node ids.
+    pub allow: Option<Vec<String>>,
+    /// Journal segment.
+    pub segment_bytes: Option<i64>,
+    /// Tail.
+    pub tail_bytes_max: Option<i64>,
+    /// Block cache.
+    pub cache_bytes: Option<i64>,
+    /// Network file systems.
+    pub allow_network_file_system: Option<bool>,
+}
+
+impl JsOpenOptions {
+    pub(crate) fn to_options(&self) -> Result<OpenOptions> {
+        Ok(OpenOptions {
+            path: self.path.clone().into(),
+            app_id: self.app.clone(),
+            swarm: self.swarm.clone(),
+            ticket: self.ticket.clone(),
+            network: self.network,
+            bind: self.bind.clone(),
+            discovery: self.discovery,
+            peers: self.peers.clone(),
+            allow: self.allow.clone(),
+            segment_bytes: unsigned("segmentBytes", self.segment_bytes)?,
+            tail_bytes_max: unsigned("tailBytesMax", self.tail_bytes_max)?,
+            cache_bytes: unsigned("cacheBytes", self.cache_bytes)?,
+            allow_network_file_system: self.allow_network_file_system,
+        })
+    }
+}
+
+/// The options of `publish`.
+#[napi(object, object_to_js = false)]
+pub struct JsPublishOptions {
+    /// `power` or `process`.
+    pub durability: Option<String>,
+    /// Idempotency key.
+    pub idempotency_key: Option<Uint8Array>,
+    /// Expected count.
+    pub expected: Option<i64>,
+}
+
+impl JsPublishOptions {
+    pub(crate) fn to_options(&self) -> Result<PublishOptions> {
+        Ok(PublishOptions {
+            durability: self.durability.clone(),
+            idempotency_key: self.idempotency_key.as_ref().map(|key| key.to_vec()),
+            expected: unsigned("expected", self.expected)?,
+        })
+    }
+}
+
+/// The options of `query`; offset maps as token texts.
+#[napi(object, object_to_js = false)]
+pub struct JsQueryOptions {
+    /// `ascending`, `descending` or `stream`.
+    pub order: Option<String>,
+    /// Lower bound.
+    pub lower: Option<String>,
+    /// Upper bound.
+    pub upper: Option<String>,
+}
+
+impl JsQueryOptions {
+    pub(crate) fn to_options(&self) -> Result<QueryOptions> {
+        Ok(QueryOptions {
+            order: self.order.clone(),
+            lower: self.lower.as_deref().map(Offsets::parse).transpose()?,
+            upper: self.upper.as_deref().map(Offsets::parse).transpose()?,
+        })
+    }
+}
+
+/// The options of `subscribe`: `beginning`, `now` or a token text.
+pub(crate) fn subscribe_options(from: Option<&str>) -> Result<SubscribeOptions> {
+    Ok(SubscribeOptions { from: from.map(StartAt::parse).transpose()? })
+}
+
+fn unsigned(name: &str, value: Option<i64>) -> Result<Option<u64>> {
+    value.map(u64::try_from).transpose().map_err(|_| {
+        millpond_facade::host_error(format!("{name} is negative; give a whole number from 0 on"))
+    })
+}

@@ -1,0 +1,81 @@
+import { inspect } from 'node:util';
+import { decode } from './decode';
+import type { Payload } from './payload';
+
+/**
+ * An immutable fact. Sorting by {@link Event.lamport}, then by {@link Event.stream}, is the one
+ * order that all nodes agree on.
+ *
+ * `P` is what the payload is taken to be; nothing checks it. An event keeps the bytes of the batch
+ * it came with in memory.
+ */
+export class Event<P = Payload> {
+  /** Logical time: greater than everything its author had seen. 1 to 2^53 − 1. */
+  readonly lamport: number;
+  /** The stream that it is in: `<node id>-<number>`. */
+  readonly stream: string;
+  /** Its position in the stream: 0 for the first, no gaps. */
+  readonly offset: number;
+  /** The author's wall clock, µs since 1970 UTC. A recorded claim; it never orders events. */
+  readonly timeMicros: number;
+  /** The app id that the author's node was opened with. */
+  readonly appId: string;
+  /** Its tags, sorted and distinct. */
+  readonly tags: readonly string[];
+  readonly #payloads: Uint8Array;
+  readonly #start: number;
+  readonly #end: number;
+  #payload: Payload | undefined;
+
+  /** @internal */
+  constructor(
+    lamport: number,
+    stream: string,
+    offset: number,
+    timeMicros: number,
+    appId: string,
+    tags: readonly string[],
+    payloads: Uint8Array,
+    start: number,
+    end: number,
+  ) {
+    this.lamport = lamport;
+    this.stream = stream;
+    this.offset = offset;
+    this.timeMicros = timeMicros;
+    this.appId = appId;
+    this.tags = tags;
+    this.#payloads = payloads;
+    this.#start = start;
+    this.#end = end;
+  }
+
+  /** `<lamport>/<stream>`: unique, and understood by `from(…)` and `to(…)` in queries. */
+  get key(): string {
+    return `${this.lamport}/${this.stream}`;
+  }
+
+  /** The author's wall clock in milliseconds, for display; see {@link Event.timeMicros}. */
+  get time(): Date {
+    return new Date(this.timeMicros / 1000);
+  }
+
+  /** The payload as a natural value, decoded when it is first asked for, then the same object. */
+  get payload(): P {
+    if (this.#payload === undefined) {
+      this.#payload = decode(this.#payloads.subarray(this.#start, this.#end));
+    }
+    return this.#payload as P;
+  }
+
+  /** A copy of the payload's bytes: one CBOR value in its deterministic encoding. */
+  get payloadBytes(): Uint8Array {
+    return this.#payloads.slice(this.#start, this.#end);
+  }
+
+  /** @internal For `console.log`: what it holds, its payload decoded. */
+  [inspect.custom](): object {
+    const { key, offset, time, appId, tags, payload } = this;
+    return { key, offset, time, appId, tags, payload };
+  }
+}

@@ -1,0 +1,22 @@
+/**
+ * millpond: a decentralised event log for shop floors, as a library.
+ *
+ * Begin with {@link open}.
+ *
+ * @packageDocumentation
+ */
+export type { EventBatch, NewEvent } from './batch';
+export { MillpondError, type ErrorDetails } from './error';
+export * from './error-kinds';
+export type { Event } from './event';
+export { AbortError } from './failures';
+export { open, type Node, type OpenOptions, type PublishOptions } from './node';
+export { Offsets } from './offsets';
+export type { CallOptions } from './options';
+export type { Payload, PayloadInput } from './payload';
+export type { Published, Receipt } from './published';
+export type { Query, QueryOptions } from './query';
+export type { BatchOptions } from './reading';
+export { newSwarmSecret, parseTicket, version, type TicketParts } from './secret';
+export type { PeerStatus, Refusal, Status, StoreStatus } from './status';
+export type { SubscribeOptions, Subscription } from './subscription';

@@ -1,0 +1,160 @@
+/**
+ * Finds and loads the native half, once per environment, and says how it is called.
+ *
+ * Rule: this module alone knows its form. It is loaded here only, and both the ESM and the CJS
+ * entry end up in this one CommonJS module, so there is one native instance.
+ */
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Failure } from './failures';
+
+/** How long an operation may take, and what cancels it. */
+export interface NativeLimit {
+  timeoutMs?: number;
+  cancel?: bigint;
+}
+
+/** A batch of events; its form is in `batch.ts`. */
+export interface NativeBatch {
+  bytes: ArrayBuffer;
+  texts: string[];
+  count: number;
+  isEnd: boolean;
+  caughtUp: boolean;
+  lag: number;
+  position: string;
+}
+
+/** What was published. */
+export interface NativePublished {
+  stream: string;
+  firstOffset: number;
+  firstLamport: number;
+  count: number;
+  timeMicros: number;
+  token: string;
+  replayed: boolean;
+}
+
+/** An operation that ended. */
+export interface NativeCompletion {
+  ticket: number;
+  failure?: Failure;
+  handle?: bigint;
+  published?: NativePublished;
+  batch?: NativeBatch;
+}
+
+/** The operations of one environment; each completes through `drain` under its ticket. */
+export interface NativeBridge {
+  drain(): NativeCompletion[];
+  open(ticket: number, options: object, limit: NativeLimit): void;
+  close(ticket: number, node: bigint, limit: NativeLimit): void;
+  publish(
+    ticket: number,
+    node: bigint,
+    bytes: Uint8Array,
+    options: object,
+    limit: NativeLimit,
+  ): void;
+  query(ticket: number, node: bigint, text: string, options: object, limit: NativeLimit): void;
+  subscribe(
+    ticket: number,
+    node: bigint,
+    text: string,
+    from: string | undefined,
+    limit: NativeLimit,
+  ): void;
+  connect(ticket: number, node: bigint, target: string, limit: NativeLimit): void;
+  cursorNext(
+    ticket: number,
+    cursor: bigint,
+    countMax: number | undefined,
+    limit: NativeLimit,
+  ): void;
+  subscriptionNext(
+    ticket: number,
+    subscription: bigint,
+    countMax: number | undefined,
+    limit: NativeLimit,
+  ): void;
+}
+
+/** The exports of the native half. What fails throws a `Failure`. */
+export interface Native {
+  Bridge: new (ready: () => void) => NativeBridge;
+  nodeId(node: bigint): string;
+  nodeSwarmId(node: bigint): string;
+  nodeStream(node: bigint): string;
+  nodeIsOpen(node: bigint): boolean;
+  nodeTicket(node: bigint): string;
+  nodeOffsets(node: bigint): string;
+  nodeStatus(node: bigint): string;
+  nodeSetNetwork(node: bigint, enabled: boolean): void;
+  nodeDisconnect(node: bigint, peer: string): void;
+  cursorUpper(cursor: bigint): string;
+  cursorClose(cursor: bigint): void;
+  subscriptionLag(subscription: bigint): number;
+  subscriptionClose(subscription: bigint): void;
+  cancelNew(): bigint;
+  cancelNow(handle: bigint): void;
+  cancelFree(handle: bigint): void;
+  offsetsParse(token: string): string;
+  offsetsFromEntries(entries: { stream: string; count: number }[]): string;
+  offsetsEntries(token: string): { stream: string; count: number }[];
+  offsetsCount(token: string, stream: string): number;
+  offsetsTotal(token: string): number;
+  offsetsCovers(token: string, other: string): boolean;
+  offsetsJoin(token: string, other: string): string;
+  swarmSecretNew(): string;
+  ticketParse(text: string): { swarmId: string; nodeId: string; addresses: string[] };
+  limits(): {
+    nestingMax: number;
+    payloadBytesMax: number;
+    batchBytesMax: number;
+    batchEventsMax: number;
+  };
+  errorTable(): string;
+  version(): string;
+}
+
+/** `linux-x64-gnu`: names the optional package that carries the native half. */
+function platform(): string {
+  const name = `${process.platform}-${process.arch}`;
+  return process.platform === 'linux' ? `${name}-${libc()}` : name;
+}
+
+function libc(): 'gnu' | 'musl' {
+  // Without the network part, whose host names are looked up one by one.
+  const report = process.report as typeof process.report & { excludeNetwork?: boolean };
+  report.excludeNetwork = true;
+  const { header } = report.getReport() as { header?: { glibcVersionRuntime?: string } };
+  return header?.glibcVersionRuntime === undefined ? 'musl' : 'gnu';
+}
+
+/** Where the native half is: a file that the environment names, a local build, or a package. */
+function location(): string {
+  const named = process.env['MILLPOND_NATIVE_LIBRARY'];
+  if (named) return resolve(named);
+  const local = join(__dirname, '..', 'millpond.node');
+  return existsSync(local) ? local : `@millpond/node-${platform()}`;
+}
+
+function load(): Native {
+  const found = location();
+  try {
+    return require(found) as Native;
+  } catch (cause) {
+    throw new Error(
+      `millpond has no native half for ${platform()} (Node ${process.version}): ` +
+        `${found} does not load. Install @millpond/node-${platform()} in the same version as ` +
+        'millpond (npm leaves it out with --omit=optional, or when the lock file was written on ' +
+        'another platform), or build it in a checkout with `npm run build:native`, or name the ' +
+        'file in MILLPOND_NATIVE_LIBRARY.',
+      { cause },
+    );
+  }
+}
+
+/** The native half. */
+export const native: Native = load();

@@ -1,0 +1,318 @@
+import { withEncoded, type NewEvent } from './batch';
+import { guard, refuse } from './failures';
+import { native } from './native';
+import { Offsets } from './offsets';
+import { bridge, operate } from './operations';
+import {
+  abortSignal,
+  callOptions,
+  checkOptions,
+  describe,
+  given,
+  number,
+  text,
+  texts,
+  truth,
+  whole,
+  type CallOptions,
+} from './options';
+import type { Payload } from './payload';
+import { Published } from './published';
+import { Query, type QueryOptions } from './query';
+import type { Source } from './reading';
+import { parseStatus, type Status } from './status';
+import { Subscription, type SubscribeOptions } from './subscription';
+
+/** The options of {@link open}. */
+export interface OpenOptions extends CallOptions {
+  /** Folder of the store; made when absent. One process at a time owns it. */
+  readonly path: string;
+  /** Name of the application, stamped on its events: 1 to 64 of `A–Z a–z 0–9 . _ -`. */
+  readonly app: string;
+  /** The swarm secret, 64 hex digits; whoever holds it belongs. Give this or `ticket`. */
+  readonly swarm?: string | undefined;
+  /** A ticket of another node: names the swarm and a first peer. */
+  readonly ticket?: string | undefined;
+  /** False: no sockets at all. */
+  readonly network?: boolean | undefined;
+  /** Addresses to listen on, `<ip>:<port>`; port 0 lets the system choose. */
+  readonly bind?: readonly string[] | undefined;
+  /** Whether to look for peers on the local network (mDNS). */
+  readonly discovery?: boolean | undefined;
+  /** Peers to connect to: `<node id>@<ip>:<port>[,<ip>:<port>…]`. */
+  readonly peers?: readonly string[] | undefined;
+  /** When given, only these node ids are admitted. */
+  readonly allow?: readonly string[] | undefined;
+  /** Size of a journal file, in bytes. */
+  readonly segmentBytes?: number | undefined;
+  /** Most bytes of events held in memory until they are in blocks. */
+  readonly tailBytesMax?: number | undefined;
+  /** Most bytes of blocks held in memory for reading. */
+  readonly cacheBytes?: number | undefined;
+  /** Opens a store on a network file system, where no promise of durability holds. */
+  readonly allowNetworkFileSystem?: boolean | undefined;
+}
+
+/** The options of {@link Node.publish}. */
+export interface PublishOptions extends CallOptions {
+  /**
+   * `power` (the default): resolves when the events survive a power loss. `process`: resolves
+   * earlier, when they survive the end of this process.
+   */
+  readonly durability?: 'power' | 'process' | undefined;
+  /**
+   * 1 to 255 bytes, as text or bytes. A retry with the same key and the same events stores nothing
+   * and resolves with the first receipts.
+   */
+  readonly idempotencyKey?: string | Uint8Array | undefined;
+  /** Publish only if this node's stream has this many events, else {@link ConflictError}. */
+  readonly expected?: number | undefined;
+}
+
+/**
+ * Opens the node in `path`, which is made when absent. The same process opening one path twice gets
+ * two nodes over one store.
+ *
+ * An open node keeps the process alive only while an operation is pending. When the process or the
+ * worker ends, it is closed.
+ * @throws InvalidArgumentError, StoreLockedError, StorageFailedError, CorruptError,
+ * FormatTooNewError, TimeoutError, AbortError.
+ */
+export async function open(options: OpenOptions): Promise<Node> {
+  const names = [...callOptions, 'path', 'app', 'swarm', 'ticket', 'network', 'bind', 'discovery'];
+  names.push('peers', 'allow', 'segmentBytes', 'tailBytesMax', 'cacheBytes');
+  if (options === undefined) throw refuse('open: give the options, at least { path, app, swarm }');
+  checkOptions('open', options, [...names, 'allowNetworkFileSystem']);
+  const opening = {
+    path: text('open: path', options.path),
+    app: text('open: app', options.app),
+    ...given('open', 'swarm', options.swarm, text),
+    ...given('open', 'ticket', options.ticket, text),
+    ...given('open', 'network', options.network, truth),
+    ...given('open', 'bind', options.bind, texts),
+    ...given('open', 'discovery', options.discovery, truth),
+    ...given('open', 'peers', options.peers, texts),
+    ...given('open', 'allow', options.allow, texts),
+    ...given('open', 'segmentBytes', options.segmentBytes, whole),
+    ...given('open', 'tailBytesMax', options.tailBytesMax, whole),
+    ...given('open', 'cacheBytes', options.cacheBytes, whole),
+    ...given('open', 'allowNetworkFileSystem', options.allowNetworkFileSystem, truth),
+  };
+  const { handle } = await operate('open', options, (ticket, limit) =>
+    bridge.open(ticket, opening, limit),
+  );
+  return Node.trusted(handle as bigint);
+}
+
+/**
+ * One installation: a key pair and a log, and its part in a swarm. It answers from what it holds,
+ * with or without a network. Made by {@link open}.
+ */
+export class Node implements AsyncDisposable {
+  /** Its public key: 64 hex digits. */
+  readonly id: string;
+  /** The swarm that it belongs to: 64 hex digits. */
+  readonly swarmId: string;
+  /** The stream that it writes: `<node id>-<number>`. */
+  readonly stream: string;
+  readonly #handle: bigint;
+
+  private constructor(handle: bigint) {
+    this.#handle = handle;
+    this.id = guard(() => native.nodeId(handle));
+    this.swarmId = guard(() => native.nodeSwarmId(handle));
+    this.stream = guard(() => native.nodeStream(handle));
+  }
+
+  /** @internal */
+  static trusted(handle: bigint): Node {
+    return new Node(handle);
+  }
+
+  /** False once it is closed. */
+  get isOpen(): boolean {
+    return guard(() => native.nodeIsOpen(this.#handle));
+  }
+
+  /**
+   * Publishes one event or several together: all or none, in their order. Resolves when they are
+   * durable. At most 65,536 events and 16 MiB.
+   *
+   * After a timeout or an abort the events may still become durable; a retry with the same
+   * `idempotencyKey` stores them once.
+   * @throws InvalidArgumentError, LimitExceededError, ConflictError, StorageFullError,
+   * StorageFailedError, ClosedError, TimeoutError, AbortError.
+   */
+  async publish(
+    events: NewEvent | readonly NewEvent[],
+    options?: PublishOptions,
+  ): Promise<Published> {
+    checkOptions('publish', options, [...callOptions, 'durability', 'idempotencyKey', 'expected']);
+    const list = Array.isArray(events) ? (events as NewEvent[]) : [events as NewEvent];
+    const publishing = {
+      ...given('publish', 'durability', options?.durability, text),
+      ...given('publish', 'idempotencyKey', options?.idempotencyKey, keyBytes),
+      ...given('publish', 'expected', options?.expected, whole),
+    };
+    const { published } = await withEncoded(list, (bytes) =>
+      operate('publish', options, (ticket, limit) =>
+        bridge.publish(ticket, this.#handle, bytes, publishing, limit),
+      ),
+    );
+    if (published === undefined) throw refuse('publish: no answer');
+    return new Published(published);
+  }
+
+  /**
+   * The events that match `query`, in the log as it is when this starts; see docs/query.md.
+   *
+   * What is wrong with the query rejects the first step. `P` is what payloads are taken to be.
+   * `timeoutMs` holds for each step, `signal` for all.
+   * @throws InvalidArgumentError an option has the wrong type. Steps reject with QueryInvalidError,
+   * ClosedError, CorruptError, TimeoutError, AbortError.
+   */
+  query<P = Payload>(query: string, options?: QueryOptions): Query<P> {
+    checkOptions('query', options, [...callOptions, 'order', 'lower', 'upper']);
+    const checked = text('query: query', query);
+    const querying = {
+      ...given('query', 'order', options?.order, text),
+      ...given('query', 'lower', options?.lower, Offsets.tokenOf),
+      ...given('query', 'upper', options?.upper, Offsets.tokenOf),
+    };
+    const limits = limitsOf('query', options);
+    const opened = operate(
+      'query',
+      limits,
+      (ticket, limit) => bridge.query(ticket, this.#handle, checked, querying, limit),
+      checked,
+    );
+    const source: Source = {
+      call: 'query',
+      opened: opened.then(({ handle }) => handle as bigint),
+      next: (ticket, handle, max, limit) => bridge.cursorNext(ticket, handle, max, limit),
+      close: (handle) => native.cursorClose(handle),
+    };
+    return new Query<P>(source, limits);
+  }
+
+  /**
+   * The events that match `query`, from an offset map on, then live; see {@link Subscription}.
+   *
+   * What is wrong with the query rejects the first step. `P` is what payloads are taken to be.
+   * `timeoutMs` holds for each step, `signal` for all: when it aborts, the subscription ends with
+   * an
+   * {@link AbortError}.
+   * @throws InvalidArgumentError an option has the wrong type; ClosedError, with `from: 'now'`.
+   * Steps reject with QueryInvalidError, ClosedError, CorruptError, TimeoutError, AbortError.
+   */
+  subscribe<P = Payload>(query: string, options?: SubscribeOptions): Subscription<P> {
+    checkOptions('subscribe', options, [...callOptions, 'from']);
+    const checked = text('subscribe: query', query);
+    const { from } = given('subscribe', 'from', options?.from, Offsets.tokenOf);
+    // "Now" is the moment of this call, and that is also the position until an event comes.
+    const start = from === 'now' ? this.offsets().token : from;
+    const position =
+      start === undefined || start === 'beginning' ? Offsets.from([]) : Offsets.parse(start);
+    const limits = limitsOf('subscribe', options);
+    const opened = operate(
+      'subscribe',
+      limits,
+      (ticket, limit) => bridge.subscribe(ticket, this.#handle, checked, start, limit),
+      checked,
+    );
+    const source: Source = {
+      call: 'subscribe',
+      opened: opened.then(({ handle }) => handle as bigint),
+      next: (ticket, handle, max, limit) => bridge.subscriptionNext(ticket, handle, max, limit),
+      close: (handle) => native.subscriptionClose(handle),
+    };
+    return new Subscription<P>(source, limits, position);
+  }
+
+  /**
+   * Connects to a peer: a ticket, or `<node id>@<ip>:<port>[,<ip>:<port>…]`. Resolves when a
+   * session is admitted. The address is kept and dialled again until the node is closed.
+   * @throws InvalidArgumentError, PeerRefusedError with its `reason`, ClosedError, TimeoutError,
+   * AbortError.
+   */
+  async connect(target: string, options?: CallOptions): Promise<void> {
+    checkOptions('connect', options, callOptions);
+    const checked = text('connect: target', target);
+    await operate(
+      'connect',
+      options,
+      (ticket, limit) => bridge.connect(ticket, this.#handle, checked, limit),
+      checked,
+    );
+  }
+
+  /**
+   * Ends the session with a peer and forgets its addresses.
+   * @throws InvalidArgumentError, NotFoundError, ClosedError.
+   */
+  disconnect(nodeId: string): void {
+    const checked = text('disconnect: nodeId', nodeId);
+    guard(() => native.nodeDisconnect(this.#handle, checked));
+  }
+
+  /**
+   * False ends all sessions, and dials and accepts nobody until true; the log goes on.
+   * @throws ClosedError, and InvalidArgumentError when the node was opened without a network.
+   */
+  setNetwork(enabled: boolean): void {
+    const checked = truth('setNetwork: enabled', enabled);
+    guard(() => native.nodeSetNetwork(this.#handle, checked));
+  }
+
+  /**
+   * A text to paste into another node's `open` or `connect`. It holds the swarm secret.
+   * @throws ClosedError.
+   */
+  ticket(): string {
+    return guard(() => native.nodeTicket(this.#handle));
+  }
+
+  /**
+   * What is durable here, of every stream.
+   * @throws ClosedError.
+   */
+  offsets(): Offsets {
+    return Offsets.trusted(guard(() => native.nodeOffsets(this.#handle)));
+  }
+
+  /**
+   * Peers, sessions, lag, store.
+   * @throws ClosedError.
+   */
+  status(): Status {
+    return parseStatus(guard(() => native.nodeStatus(this.#handle)));
+  }
+
+  /**
+   * Closes it: ends its queries and subscriptions with a normal end, its sessions, and the store.
+   * As often and from wherever you like. `timeoutMs` bounds it; left out, the node decides.
+   * @throws TimeoutError, AbortError.
+   */
+  async close(options?: CallOptions): Promise<void> {
+    checkOptions('close', options, callOptions);
+    await operate('close', options, (ticket, limit) => bridge.close(ticket, this.#handle, limit));
+  }
+
+  /** As {@link Node.close}: for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+function limitsOf(call: string, options: CallOptions | undefined): CallOptions {
+  return {
+    ...given(call, 'signal', options?.signal, abortSignal),
+    ...given(call, 'timeoutMs', options?.timeoutMs, number),
+  };
+}
+
+function keyBytes(name: string, value: unknown): Uint8Array {
+  if (value instanceof Uint8Array) return value;
+  if (typeof value === 'string') return Buffer.from(text(name, value), 'utf8');
+  throw refuse(`${name} must be a string or a Uint8Array, not ${describe(value)}`);
+}

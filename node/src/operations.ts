@@ -1,0 +1,72 @@
+/**
+ * Every operation of this environment, from its start to its promise.
+ *
+ * The native half wakes us once for everything that ended; a pending operation keeps the process
+ * alive, an open node does not.
+ */
+import { CancelledError } from './error-kinds';
+import { AbortError, caught, guard, toError } from './failures';
+import { native, type NativeBridge, type NativeCompletion, type NativeLimit } from './native';
+import { abortSignal, given, number, type CallOptions } from './options';
+
+const waiting = new Map<number, (completion: NativeCompletion) => void>();
+let lastTicket = 0;
+
+/** The operations of this environment. */
+export const bridge: NativeBridge = guard(
+  () =>
+    new native.Bridge(() => {
+      for (const completion of bridge.drain()) waiting.get(completion.ticket)?.(completion);
+    }),
+);
+
+/**
+ * Starts an operation with the signal and the timeout of `options`.
+ *
+ * `begin` hands the ticket and the limit to the native half. `text` is the text that the position
+ * of an error points into.
+ */
+export function operate(
+  call: string,
+  options: CallOptions | undefined,
+  begin: (ticket: number, limit: NativeLimit) => void,
+  text?: string,
+): Promise<NativeCompletion> {
+  return new Promise((resolve, reject) => {
+    const signal = given(call, 'signal', options?.signal, abortSignal).signal;
+    const limit: NativeLimit = given(call, 'timeoutMs', options?.timeoutMs, number);
+    if (signal?.aborted) throw new AbortError(signal.reason);
+    const release = cancelOn(signal, limit);
+    const ticket = ++lastTicket;
+    const settle = (): void => {
+      waiting.delete(ticket);
+      release();
+    };
+    waiting.set(ticket, (completion) => {
+      settle();
+      if (completion.failure == null) return resolve(completion);
+      const error = toError(completion.failure, text);
+      const aborted = error instanceof CancelledError && signal?.aborted;
+      reject(aborted ? new AbortError(signal.reason) : error);
+    });
+    try {
+      begin(ticket, limit);
+    } catch (thrown) {
+      settle();
+      reject(caught(thrown, text));
+    }
+  });
+}
+
+/** Lets `signal` cancel what `limit` is given to; returns what ends that. */
+function cancelOn(signal: AbortSignal | undefined, limit: NativeLimit): () => void {
+  if (signal === undefined) return () => {};
+  const cancel = guard(() => native.cancelNew());
+  const onAbort = (): void => guard(() => native.cancelNow(cancel));
+  limit.cancel = cancel;
+  signal.addEventListener('abort', onAbort, { once: true });
+  return () => {
+    signal.removeEventListener('abort', onAbort);
+    guard(() => native.cancelFree(cancel));
+  };
+}

@@ -1,0 +1,104 @@
+/** Checks that arguments have the type they must have; what they may be is the facade's to say. */
+import { refuse } from './failures';
+
+/** How long a call may take, and what ends it early. */
+export interface CallOptions {
+  /**
+   * Aborts the call: it rejects with {@link AbortError}, whose `cause` is the signal's reason.
+   * A call whose signal is aborted already does nothing.
+   */
+  readonly signal?: AbortSignal | undefined;
+  /** In milliseconds, 0 or more; the call rejects with {@link TimeoutError} then. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** The names that every call takes. */
+export const callOptions = ['signal', 'timeoutMs'] as const;
+
+/** Refuses options that are no object, or that hold a name which is not in `names`. */
+export function checkOptions(call: string, options: unknown, names: readonly string[]): void {
+  if (options === undefined) return;
+  if (typeof options !== 'object' || options === null) {
+    throw refuse(`${call}: the options must be an object, not ${describe(options)}`);
+  }
+  const unknown = Object.keys(options).find((name) => !names.includes(name));
+  if (unknown !== undefined) {
+    throw refuse(`${call}: there is no option '${unknown}'; there are ${names.join(', ')}`);
+  }
+}
+
+/** The value, which must be well-formed text. */
+export function text(name: string, value: unknown): string {
+  if (typeof value !== 'string') throw refuse(`${name} must be a string, not ${describe(value)}`);
+  if (!isWellFormed(value)) throw refuse(`${name} holds half of a surrogate pair`);
+  return value;
+}
+
+/** The value, which must be an array of well-formed texts. */
+export function texts(name: string, value: unknown): string[] {
+  if (!Array.isArray(value)) {
+    throw refuse(`${name} must be an array of strings, not ${describe(value)}`);
+  }
+  return value.map((item, index) => text(`${name}[${index}]`, item));
+}
+
+/** The value, which must be a whole number that a number holds exactly. */
+export function whole(name: string, value: unknown): number {
+  if (!Number.isSafeInteger(value)) {
+    throw refuse(`${name} must be a whole number up to 2^53 - 1, not ${describe(value)}`);
+  }
+  return value as number;
+}
+
+/** The value, which must be a boolean. */
+export function truth(name: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw refuse(`${name} must be a boolean, not ${describe(value)}`);
+  return value;
+}
+
+/** The value, which must be a number. */
+export function number(name: string, value: unknown): number {
+  if (typeof value !== 'number') throw refuse(`${name} must be a number, not ${describe(value)}`);
+  return value;
+}
+
+/** The value, which must be an abort signal. */
+export function abortSignal(name: string, value: unknown): AbortSignal {
+  const signal = value as AbortSignal;
+  const looksRight =
+    typeof value === 'object' &&
+    value !== null &&
+    typeof signal.aborted === 'boolean' &&
+    typeof signal.addEventListener === 'function';
+  if (!looksRight) throw refuse(`${name} must be an AbortSignal, not ${describe(value)}`);
+  return signal;
+}
+
+/** `{ [name]: check(value) }`, or nothing when the value was not given. */
+export function given<Name extends string, T>(
+  call: string,
+  name: Name,
+  value: unknown,
+  check: (name: string, value: unknown) => T,
+): { [N in Name]?: T } {
+  if (value === undefined) return {};
+  return { [name]: check(`${call}: ${name}`, value) } as { [N in Name]?: T };
+}
+
+/** What a value is, in words for a message. */
+export function describe(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  if (typeof value === 'bigint') return `${value}n`;
+  if (typeof value !== 'object') return `a ${typeof value}`;
+  if (Array.isArray(value)) return 'an array';
+  const name: unknown = (value as object).constructor?.name;
+  return typeof name === 'string' && name !== 'Object' && name !== ''
+    ? `an instance of ${name}`
+    : 'an object';
+}
+
+/** Whether every surrogate in `value` is one of a pair. */
+export function isWellFormed(value: string): boolean {
+  return (value as string & { isWellFormed(): boolean }).isWellFormed();
+}

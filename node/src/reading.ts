@@ -1,0 +1,231 @@
+import { decodeBatch, type EventBatch } from './batch';
+import type { Event } from './event';
+import { AbortError, guard } from './failures';
+import type { NativeCompletion, NativeLimit } from './native';
+import { operate } from './operations';
+import { callOptions, checkOptions, given, whole, type CallOptions } from './options';
+
+/** The options of {@link Reading.nextBatch}. */
+export interface BatchOptions extends CallOptions {
+  /** At most this many events; the node decides when left out. */
+  readonly max?: number | undefined;
+}
+
+/** @internal How a reading reaches its native half. */
+export interface Source {
+  /** What it is called in messages: `query`. */
+  readonly call: string;
+  /** The handle, when it was opened. */
+  readonly opened: Promise<bigint>;
+  next(ticket: number, handle: bigint, max: number | undefined, limit: NativeLimit): void;
+  close(handle: bigint): void;
+}
+
+/** Closes what nobody can reach any more. */
+const unreachable = new FinalizationRegistry<() => void>((close) => {
+  try {
+    close();
+  } catch {
+    // It was closed, or its node was.
+  }
+});
+
+/**
+ * Events as they are asked for: what queries and subscriptions have in common.
+ *
+ * Iterate it with `for await`, or take batches with {@link Reading.nextBatch}. There is one
+ * position: two loops over one reading share the events. Leaving a loop with `break`, `return` or
+ * an exception closes it; so does its end.
+ */
+export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, AsyncDisposable {
+  readonly #source: Source;
+  readonly #options: CallOptions;
+  readonly #stopListening: () => void;
+  /** The batch that is being delivered, and how many of its events were. */
+  #batch: EventBatch<P> | undefined;
+  #delivered = 0;
+  /** The last call that had to wait: the next one waits for it. */
+  #last: Promise<unknown> = Promise.resolve();
+  #queued = 0;
+  #ended = false;
+  #failure: Error | undefined;
+  #handle: bigint | undefined;
+
+  /** @internal */
+  constructor(source: Source, options: CallOptions) {
+    this.#source = source;
+    this.#options = options;
+    source.opened.then(
+      (handle) => {
+        this.#handle = handle;
+        if (this.#ended) return this.#release();
+        unreachable.register(this, () => source.close(handle), this);
+      },
+      () => {},
+    );
+    const { signal } = options;
+    const self = new WeakRef(this);
+    const onAbort = (): void => self.deref()?.fail(new AbortError(signal?.reason));
+    signal?.addEventListener('abort', onAbort, { once: true });
+    this.#stopListening = () => signal?.removeEventListener('abort', onAbort);
+  }
+
+  /** The next event, or the end. Calls that overlap are answered in their order. */
+  next(): Promise<IteratorResult<Event<P>, undefined>> {
+    if (this.#queued === 0) {
+      const event = this.#buffered();
+      if (event !== undefined) return Promise.resolve({ value: event, done: false });
+    }
+    return this.#enqueue(() => this.#nextEvent());
+  }
+
+  /** Ends the loop: closes the reading. A call that waits ends with it. */
+  async return(): Promise<IteratorResult<Event<P>, undefined>> {
+    await this.close();
+    return { value: undefined, done: true };
+  }
+
+  /**
+   * The next events together, or undefined at the end. What a loop left of a batch comes first. A
+   * timeout or an abort loses no event: the next call has them.
+   * @throws TimeoutError, AbortError, and what the query or subscription failed with.
+   */
+  nextBatch(options?: BatchOptions): Promise<EventBatch<P> | undefined> {
+    return this.#enqueue(() => {
+      const call = `${this.#source.call}.nextBatch`;
+      checkOptions(call, options, [...callOptions, 'max']);
+      const { max } = given(call, 'max', options?.max, whole);
+      return this.#nextBatch(max, { ...this.#options, ...options });
+    });
+  }
+
+  /** Closes it, from anywhere and as often as you like. A call that waits ends with it. */
+  async close(): Promise<void> {
+    this.#end();
+  }
+
+  /** As {@link Reading.close}. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#end();
+  }
+
+  /** Itself: there is one position. */
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** @internal The handle, if it is open. */
+  protected get handle(): bigint | undefined {
+    return this.#ended ? undefined : this.#handle;
+  }
+
+  /** @internal The batch that is being delivered, and how many of its events were. */
+  protected get delivery(): { batch: EventBatch<P> | undefined; delivered: number } {
+    return { batch: this.#batch, delivered: this.#delivered };
+  }
+
+  /** @internal Called with each batch that arrives, after the one before was delivered. */
+  protected arrived(_batch: EventBatch<P>, _before: EventBatch<P> | undefined): void {}
+
+  /** @internal Ends with an error for whoever asks next. */
+  protected fail(error: Error): void {
+    if (this.#ended) return;
+    this.#failure = error;
+    this.#end();
+  }
+
+  #enqueue<T>(step: () => Promise<T>): Promise<T> {
+    this.#queued++;
+    const result = this.#last.then(step).finally(() => this.#queued--);
+    this.#last = result.catch(() => {});
+    return result;
+  }
+
+  /** The next event of the batch at hand. */
+  #buffered(): Event<P> | undefined {
+    const event = this.#ended ? undefined : this.#batch?.events[this.#delivered];
+    if (event !== undefined) this.#delivered++;
+    return event;
+  }
+
+  async #nextEvent(): Promise<IteratorResult<Event<P>, undefined>> {
+    for (;;) {
+      const event = this.#buffered();
+      if (event !== undefined) return { value: event, done: false };
+      const batch = await this.#fetch(undefined, this.#options);
+      if (batch === undefined) return { value: undefined, done: true };
+    }
+  }
+
+  async #nextBatch(
+    max: number | undefined,
+    options: CallOptions,
+  ): Promise<EventBatch<P> | undefined> {
+    const batch = this.#batch;
+    if (!this.#ended && batch !== undefined && this.#delivered < batch.events.length) {
+      const events = batch.events.slice(this.#delivered);
+      this.#delivered = batch.events.length;
+      return { ...batch, events };
+    }
+    const fetched = await this.#fetch(max, options);
+    if (fetched !== undefined) this.#delivered = fetched.events.length;
+    return fetched;
+  }
+
+  async #fetch(
+    max: number | undefined,
+    options: CallOptions,
+  ): Promise<EventBatch<P> | undefined> {
+    if (this.#ended) return this.#over();
+    const { call, opened, next } = this.#source;
+    let completion: NativeCompletion;
+    try {
+      const handle = await opened.catch((error: Error) => {
+        this.fail(error);
+        throw error;
+      });
+      if (this.#ended) return this.#over();
+      completion = await operate(call, options, (ticket, limit) =>
+        next(ticket, handle, max, limit),
+      );
+    } catch (error) {
+      if (this.#ended) return this.#over();
+      throw error;
+    }
+    const native = completion.batch;
+    if (this.#ended || native === undefined || native.isEnd) {
+      this.#end();
+      return this.#over();
+    }
+    const batch = decodeBatch<P>(native);
+    this.arrived(batch, this.#batch);
+    this.#batch = batch;
+    this.#delivered = 0;
+    return batch;
+  }
+
+  /** The end: the error that it ended with for the first who asks, then the plain end. */
+  #over(): undefined {
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure !== undefined) throw failure;
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#stopListening();
+    unreachable.unregister(this);
+    this.#release();
+  }
+
+  #release(): void {
+    const handle = this.#handle;
+    if (handle === undefined) return;
+    try {
+      guard(() => this.#source.close(handle));
+    } catch {
+      // Its node was closed before, and that closed it.
+    }
+  }
+}

@@ -1,0 +1,30 @@
+import { guard } from './failures';
+import { native } from './native';
+import { text } from './options';
+
+/** What a ticket says. Its secret stays inside. */
+export interface TicketParts {
+  /** The swarm that it admits to: 64 hex digits. */
+  readonly swarmId: string;
+  /** The node that made it: 64 hex digits. */
+  readonly nodeId: string;
+  /** Where that node listened: `<ip>:<port>`. */
+  readonly addresses: readonly string[];
+}
+
+/** A new swarm secret, 64 hex digits from the system's randomness. Whoever holds it belongs. */
+export function newSwarmSecret(): string {
+  return guard(() => native.swarmSecretNew());
+}
+
+/**
+ * What a ticket says.
+ * @throws InvalidArgumentError it is no ticket, or damaged.
+ */
+export function parseTicket(ticket: string): TicketParts {
+  const checked = text('parseTicket: ticket', ticket);
+  return guard(() => native.ticketParse(checked), checked);
+}
+
+/** The version of this package's native half. */
+export const version: string = native.version();

@@ -1,0 +1,83 @@
+import type { EventBatch } from './batch';
+import { native } from './native';
+import { Offsets } from './offsets';
+import type { CallOptions } from './options';
+import { Reading, type Source } from './reading';
+
+/** The options of {@link Node.subscribe}. */
+export interface SubscribeOptions extends CallOptions {
+  /**
+   * Where to begin: with the first event (`beginning`, the default), with what is published or
+   * received after the call (`now`), or after an offset map or its token.
+   */
+  readonly from?: 'beginning' | 'now' | Offsets | string | undefined;
+}
+
+/**
+ * A query that stays open: every matching event from an offset map on, each stream in its order,
+ * then live, with no gap and no duplicate at the seam.
+ *
+ * It is a cursor over the log, not a queue: one that is not read costs nothing and loses nothing.
+ * It ends when it or its node is closed, or with an error, never in silence. While a call waits for
+ * an event, the process stays alive.
+ */
+export class Subscription<P> extends Reading<P> {
+  /** Where the batch that is being delivered began. */
+  #before: Offsets;
+  #caughtUp = false;
+
+  /** @internal */
+  constructor(source: Source, options: CallOptions, from: Offsets) {
+    super(source, options);
+    this.#before = from;
+  }
+
+  /**
+   * True once every event was delivered that the log held when it began. To wait for that moment
+   * when there may be no event, take batches: the one that catches up comes even when it is empty.
+   */
+  get caughtUp(): boolean {
+    const { batch, delivered } = this.delivery;
+    return this.#caughtUp || (batch?.caughtUp === true && delivered === batch.events.length);
+  }
+
+  /**
+   * How many events of the log it has not passed, matching or not: an upper bound on what is left.
+   * Undefined until it has been opened; after its end the last known.
+   */
+  get lag(): number | undefined {
+    const { batch, delivered } = this.delivery;
+    const held = batch === undefined ? 0 : batch.events.length - delivered;
+    const { handle } = this;
+    if (handle !== undefined) {
+      try {
+        return native.subscriptionLag(handle) + held;
+      } catch {
+        // Closed with its node.
+      }
+    }
+    return batch === undefined ? undefined : batch.lag + held;
+  }
+
+  /**
+   * What was delivered, as offsets: hand it to `from` of a later subscription to the same query to
+   * go on after the event that was delivered last.
+   */
+  get position(): Offsets {
+    const { batch, delivered } = this.delivery;
+    if (batch === undefined) return this.#before;
+    if (delivered === batch.events.length) return batch.position;
+    const counts = new Map<string, number>();
+    for (const { stream, offset } of batch.events.slice(0, delivered)) {
+      counts.set(stream, offset + 1);
+    }
+    return this.#before.join(Offsets.from(counts));
+  }
+
+  /** @internal */
+  protected override arrived(_batch: EventBatch<P>, before: EventBatch<P> | undefined): void {
+    if (before === undefined) return;
+    this.#before = before.position;
+    this.#caughtUp ||= before.caughtUp;
+  }
+}

@@ -1,0 +1,198 @@
+// How a process or a worker ends: by itself, by force, with work in flight.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
+import { newSwarmSecret, open } from 'millpond';
+import { STUCK_MS, alone, entry, folder, run, runClean } from './support.mjs';
+
+const limit = { timeout: STUCK_MS };
+/** What every child begins with: a node without a network, in the folder that it is given. */
+const opening = `
+  const { open } = require(process.env.MILLPOND_ENTRY);
+  const [path, swarm] = process.argv.slice(1);
+  const opened = open({ path, swarm, app: 'child', network: false });
+`;
+const place = (t) => [folder(t), newSwarmSecret()];
+
+/** How many events a store holds, opened again. */
+async function held(t, [path, swarm]) {
+  const node = await alone(t, { path, swarm });
+  const { length } = await node.query('FROM allEvents').toArray();
+  await node.close();
+  return length;
+}
+
+test('a process exits by itself when everything is closed', limit, async (t) => {
+  const args = place(t);
+  const code = `${opening} (async () => {
+    const node = await opened;
+    await node.publish({ tags: ['a'], payload: 1 });
+    for await (const event of node.query('FROM allEvents')) console.log(event.payload);
+    const subscription = node.subscribe('FROM allEvents');
+    await subscription.next();
+    await subscription.close();
+    await node.close();
+    console.log('closed');
+  })();`;
+  assert.equal(await runClean(code, { args }), '1\nclosed\n');
+});
+
+test('an idle open node keeps no process alive, and is closed when it ends', limit, async (t) => {
+  const args = place(t);
+  const code = `${opening} (async () => {
+    const node = await opened;
+    await node.publish({ tags: ['a'], payload: 1 }, { durability: 'process' });
+    node.subscribe('FROM allEvents');
+    console.log('idle');
+  })();`;
+  assert.equal(await runClean(code, { args }), 'idle\n');
+  assert.equal(await held(t, args), 1);
+});
+
+test('a pending operation keeps the process alive until it ends', limit, async (t) => {
+  const args = place(t);
+  const code = `${opening}
+    opened.then(async (node) => {
+      const subscription = node.subscribe('FROM allEvents');
+      await subscription.nextBatch();
+      const waiting = subscription.nextBatch({ timeoutMs: 300 });
+      await waiting.catch((error) => console.log(error.code));
+    });`;
+  assert.equal(await runClean(code, { args }), 'timeout\n');
+});
+
+test('process.exit in flight loses nothing acknowledged and crashes nothing', limit, async (t) => {
+  for (let round = 0; round < 20; round++) {
+    const args = place(t);
+    const code = `${opening} (async () => {
+      const node = await opened;
+      let acknowledged = 0;
+      process.on('exit', () => console.log(acknowledged));
+      (async () => { for await (const event of node.subscribe('FROM allEvents')); })();
+      node.subscribe("FROM 'never'").next();
+      for (let at = 0; ; at++) {
+        const publishing = node.publish({ tags: ['a'], payload: at });
+        if (at === ${round}) {
+          open({ path: path + '-second', swarm, app: 'child', network: false });
+          node.query('FROM allEvents').toArray();
+          process.exit(0);
+        }
+        await publishing;
+        acknowledged++;
+      }
+    })();`;
+    const acknowledged = Number(await runClean(code, { args }));
+    assert.ok((await held(t, args)) >= acknowledged);
+  }
+});
+
+test('an exception nobody catches ends the process as always', limit, async (t) => {
+  const args = place(t);
+  const code = `${opening} opened.then((node) => {
+    node.subscribe('FROM allEvents').next();
+    throw new Error('of the application');
+  });`;
+  const ended = await run(code, { args });
+  assert.equal(ended.status, 1);
+  assert.match(ended.stderr, /of the application/);
+});
+
+const working = `
+  const { parentPort, workerData } = require('node:worker_threads');
+  const { open } = require(workerData.entry);
+  open({ ...workerData.options, app: 'worker', network: false }).then(async (node) => {
+    await node.publish({ tags: [workerData.tag], payload: 1 });
+    const subscription = node.subscribe('FROM allEvents');
+    await subscription.next();
+    if (workerData.leave) await node.close();
+    else for (let at = 0; ; at++) {
+      const pending = subscription.next();
+      parentPort.postMessage('waiting');
+      await pending;
+    }
+  });
+`;
+
+function worker(options, more = {}) {
+  const workerData = { entry, options, tag: 'worker', ...more };
+  return new Worker(working, { eval: true, workerData });
+}
+
+const ended = (thread) =>
+  new Promise((resolve, reject) => thread.on('error', reject).on('exit', resolve));
+
+test('workers share a store with the main thread and exit by themselves', limit, async (t) => {
+  const [path, swarm] = place(t);
+  const node = await alone(t, { path, swarm });
+  const threads = Array.from({ length: 3 }, () => worker({ path, swarm }, { leave: true }));
+  assert.deepEqual(await Promise.all(threads.map(ended)), [0, 0, 0]);
+  assert.equal((await node.query("FROM 'worker'").toArray()).length, 3);
+});
+
+test('a worker that is terminated while it waits closes its node', limit, async (t) => {
+  for (let round = 0; round < 5; round++) {
+    const [path, swarm] = place(t);
+    const thread = worker({ path, swarm });
+    await new Promise((resolve, reject) => thread.once('message', resolve).once('error', reject));
+    await thread.terminate();
+    assert.equal(await held(t, [path, swarm]), 1);
+  }
+});
+
+test('a process whose workers alone loaded the package ends cleanly', limit, async (t) => {
+  const args = place(t);
+  const code = `
+    const { Worker } = require('node:worker_threads');
+    const [path, swarm] = process.argv.slice(1);
+    const workerData = { entry: process.env.MILLPOND_ENTRY, tag: 'a', options: { path, swarm } };
+    const next = (left) => {
+      if (left === 0) return console.log('done');
+      const leave = left % 2 === 0;
+      const thread = new Worker(${JSON.stringify(working)}, {
+        eval: true, workerData: { ...workerData, leave },
+      });
+      thread.once('message', () => thread.terminate());
+      thread.on('exit', () => next(left - 1));
+    };
+    next(6);`;
+  assert.equal(await runClean(code, { args }), 'done\n');
+});
+
+test('a panic inside is an InternalError, and the node still closes', limit, async (t) => {
+  for (const [at, call] of [
+    ['node_publish', 'node.publish({ payload: 1 })'],
+    ['node_query', "node.query('FROM allEvents').toArray()"],
+    ['cursor_next_batch', "node.query('FROM allEvents').toArray()"],
+    ['node_subscribe', "node.subscribe('FROM allEvents').next()"],
+    ['subscription_next_batch', "node.subscribe('FROM allEvents').next()"],
+    ['node_status_json', '(async () => node.status())()'],
+    ['node_ticket', '(async () => node.ticket())()'],
+  ]) {
+    const args = place(t);
+    const code = `${opening} opened.then(async (node) => {
+      process.env.MILLPOND_PANIC_AT = ${JSON.stringify(at)};
+      await ${call}.then(() => console.log('no error'), (error) => console.log(error.name));
+      delete process.env.MILLPOND_PANIC_AT;
+      await node.publish({ payload: 1 }).catch((error) => console.log(error.name));
+      await node.close();
+      console.log('closed');
+    });`;
+    const { status, stdout, stderr } = await run(code, { args });
+    assert.equal(stdout, 'InternalError\nInternalError\nclosed\n', `${at}: ${stderr}`);
+    assert.equal(status, 0, at);
+  }
+});
+
+test('a store that another process owns is refused until it is free', limit, async (t) => {
+  const [path, swarm] = place(t);
+  const node = await alone(t, { path, swarm });
+  const code = `${opening} opened.then(
+    () => console.log('opened'),
+    (error) => console.log(error.name, error.code, error.retryable),
+  );`;
+  const refused = await runClean(code, { args: [path, swarm] });
+  assert.equal(refused, 'StoreLockedError store_locked true\n');
+  await node.close();
+  const next = await open({ path, swarm, app: 'test', network: false });
+  await next.close();
+});

@@ -1,0 +1,89 @@
+// Two nodes and more, over loopback.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ClosedError, PeerRefusedError, newSwarmSecret, parseTicket } from 'millpond';
+import { STUCK_MS, numbered, onLoopback, take } from './support.mjs';
+
+const limit = { timeout: STUCK_MS };
+
+test('two nodes exchange their events by ticket, in one order', limit, async (t) => {
+  const press = await onLoopback(t, { swarm: newSwarmSecret(), app: 'press' });
+  await press.publish(numbered(500, 'press'));
+  const orders = await onLoopback(t, { ticket: press.ticket(), app: 'orders' });
+  assert.equal(orders.swarmId, press.swarmId);
+  const arriving = take(orders.subscribe("FROM 'press'"), 500);
+  await orders.publish(numbered(500, 'orders'));
+  const returning = take(press.subscribe("FROM 'orders'"), 500);
+  const payloads = (await arriving).map((event) => event.payload);
+  assert.deepEqual(payloads, Array.from({ length: 500 }, (_, index) => index));
+  assert.equal((await returning)[0].appId, 'orders');
+
+  const keys = async (node) => (await node.query('FROM allEvents').toArray()).map((e) => e.key);
+  const [left, right] = [await keys(press), await keys(orders)];
+  assert.equal(left.length, 1000);
+  assert.deepEqual(left, right);
+});
+
+test('a ticket says where it leads and hides its secret', limit, async (t) => {
+  const swarm = newSwarmSecret();
+  const node = await onLoopback(t, { swarm });
+  const ticket = node.ticket();
+  const { swarmId, nodeId, addresses } = parseTicket(ticket);
+  assert.deepEqual([swarmId, nodeId], [node.swarmId, node.id]);
+  assert.deepEqual(addresses, node.status().addresses);
+  assert.ok(addresses.every((address) => address.startsWith('127.0.0.1:')));
+});
+
+test('a token of one node is covered by the other once it has caught up', limit, async (t) => {
+  const left = await onLoopback(t, { swarm: newSwarmSecret() });
+  const right = await onLoopback(t, { ticket: left.ticket() });
+  const { token } = await left.publish(numbered(10));
+  await take(right.subscribe("FROM 'grain'"), 10);
+  assert.ok(right.offsets().covers(token));
+});
+
+test('connecting resolves with a session that the status shows', limit, async (t) => {
+  const swarm = newSwarmSecret();
+  const [left, right] = [await onLoopback(t, { swarm }), await onLoopback(t, { swarm })];
+  await right.connect(`${left.id}@${left.status().addresses[0]}`);
+  const peer = right.status().peers.find(({ nodeId }) => nodeId === left.id);
+  assert.notEqual(peer.connectedForMicros, null);
+  right.disconnect(left.id);
+});
+
+test('a node of another swarm is refused with the reason', limit, async (t) => {
+  const left = await onLoopback(t, { swarm: newSwarmSecret() });
+  const stranger = await onLoopback(t, { swarm: newSwarmSecret() });
+  await left.publish(numbered(10));
+  await assert.rejects(stranger.connect(`${left.id}@${left.status().addresses[0]}`), (error) => {
+    assert.ok(error instanceof PeerRefusedError, error.stack);
+    assert.equal(error.reason, 'wrong_secret');
+    return true;
+  });
+  assert.deepEqual(await stranger.query('FROM allEvents').toArray(), []);
+});
+
+test('with the network cut both go on, and they heal', limit, async (t) => {
+  const left = await onLoopback(t, { swarm: newSwarmSecret() });
+  const right = await onLoopback(t, { ticket: left.ticket() });
+  await left.publish(numbered(1, 'before'));
+  await take(right.subscribe("FROM 'before'"), 1);
+  right.setNetwork(false);
+  await left.publish(numbered(5, 'left'));
+  await right.publish(numbered(5, 'right'));
+  assert.deepEqual(await right.query("FROM 'left'").toArray(), []);
+  right.setNetwork(true);
+  await Promise.all([
+    take(left.subscribe("FROM 'right'"), 5),
+    take(right.subscribe("FROM 'left'"), 5),
+  ]);
+});
+
+test('closing a node while it connects ends the call', limit, async (t) => {
+  const left = await onLoopback(t, { swarm: newSwarmSecret() });
+  const right = await onLoopback(t, { swarm: newSwarmSecret() });
+  const connecting = left.connect(`${right.id}@127.0.0.1:9`);
+  const rejected = assert.rejects(connecting, ClosedError);
+  await left.close();
+  await rejected;
+});

@@ -1,0 +1,160 @@
+/* Every function with every pointer NULL, with bad UTF-8, with huge lengths: an error, never more.
+ * run.sh fails when a function of the header is not named here. */
+#include "check.h"
+
+static millpond_node_t node;
+static millpond_subscription_t subscription;
+static millpond_cursor_t cursor;
+
+static void ignore_batch(void *user_data, const millpond_batch_t *batch,
+                         const millpond_error_t *error) {
+    (void)user_data, (void)batch, (void)error;
+}
+
+#define REFUSED(...) STATUS(MILLPOND_ERROR_INVALID_ARGUMENT, __VA_ARGS__)
+#define NC MILLPOND_NO_CANCEL
+
+static void null_is_an_error_for_every_pointer(void) {
+    millpond_node_options_t options = options_at("/nowhere");
+    millpond_draft_t draft = MILLPOND_DRAFT_INIT;
+    millpond_batch_t *batch = NULL;
+    millpond_node_t opened;
+    millpond_subscription_t followed;
+    millpond_event_t event = MILLPOND_EVENT_INIT;
+    millpond_bytes_t bytes = {NULL, 0};
+    REFUSED(millpond_node_open(NULL, SOON, NC, &opened, NULL));
+    REFUSED(millpond_node_open(&options, SOON, NC, NULL, NULL));
+    REFUSED(millpond_node_id(node, NULL, NULL));
+    REFUSED(millpond_node_ticket(node, NULL, NULL));
+    REFUSED(millpond_node_status(node, NULL, NULL));
+    REFUSED(millpond_node_offsets(node, NULL, NULL));
+    REFUSED(millpond_node_connect(node, NULL, 0, SOON, NC, NULL));
+    REFUSED(millpond_node_disconnect(node, NULL, 0, NULL));
+    REFUSED(millpond_node_publish(node, NULL, 1, NULL, SOON, NC, NULL, NULL));
+    REFUSED(millpond_node_publish(node, NULL, 0, NULL, SOON, NC, NULL, NULL));
+    REFUSED(millpond_node_publish(node, &draft, 1, NULL, SOON, NC, NULL, NULL));
+    REFUSED(millpond_node_query(node, NULL, 0, NULL, SOON, NC, &cursor, NULL));
+    REFUSED(millpond_node_query(node, TEXT("FROM allEvents"), NULL, SOON, NC, NULL, NULL));
+    REFUSED(millpond_cursor_next(cursor, 0, SOON, NC, NULL, NULL));
+    REFUSED(millpond_node_subscribe(node, NULL, 0, NULL, SOON, NC, &followed, NULL));
+    REFUSED(millpond_node_subscribe(node, TEXT("FROM allEvents"), NULL, SOON, NC, NULL, NULL));
+    REFUSED(millpond_node_subscribe_callback(node, NULL, 0, NULL, ignore_batch, NULL, NULL,
+                                             &followed, NULL));
+    REFUSED(millpond_node_subscribe_callback(node, TEXT("FROM allEvents"), NULL, NULL, NULL, NULL,
+                                             &followed, NULL));
+    REFUSED(millpond_node_subscribe_callback(node, TEXT("FROM allEvents"), NULL, ignore_batch, NULL,
+                                             NULL, NULL, NULL));
+    REFUSED(millpond_subscription_next(subscription, 0, SOON, NC, NULL, NULL));
+    REFUSED(millpond_subscription_fd(subscription, NULL, NULL));
+    REFUSED(millpond_subscription_lag(subscription, NULL, NULL));
+    REFUSED(millpond_cancel_new(NULL, NULL));
+    REFUSED(millpond_swarm_secret_new(NULL, NULL));
+    REFUSED(millpond_ticket_parse(NULL, 0, &bytes, NULL));
+    REFUSED(millpond_ticket_parse(TEXT("x"), NULL, NULL));
+    REFUSED(millpond_payload_from_json(NULL, 0, &bytes, NULL));
+    REFUSED(millpond_payload_from_json(TEXT("1"), NULL, NULL));
+    REFUSED(millpond_payload_to_json(NULL, 1, &bytes, NULL));
+    REFUSED(millpond_payload_to_json((const uint8_t *)"\1", 1, NULL, NULL));
+    REFUSED(millpond_batch_get(NULL, 0, &event, NULL));
+    REFUSED(millpond_batch_position(NULL, &bytes, NULL));
+    CHECK(millpond_batch_len(NULL) == 0 && !millpond_batch_is_end(NULL));
+    CHECK(!millpond_batch_caught_up(NULL));
+    OK(millpond_subscription_next(subscription, 0, SOON, NC, &batch, NULL));
+    REFUSED(millpond_batch_get(batch, 0, NULL, NULL));
+    REFUSED(millpond_batch_position(batch, NULL, NULL));
+    millpond_batch_free(batch);
+    millpond_batch_free(NULL);
+    millpond_bytes_free(NULL);
+    millpond_error_free(NULL);
+    CHECK(millpond_error_number(NULL) == 0 && strcmp(millpond_error_name(NULL), "ok") == 0);
+    CHECK(strcmp(millpond_error_message(NULL), "") == 0 && strcmp(millpond_error_reason(NULL), "") == 0);
+    CHECK(millpond_error_position(NULL) == -1 && millpond_error_is_retryable(NULL) == 0);
+    CHECK(millpond_version() != NULL && millpond_status_name(12345).len == 7);
+    CHECK(bytes.data == NULL);
+}
+
+static void bad_utf8_and_impossible_lengths_are_errors(void) {
+    static const char bad[] = "FROM '\xff'";
+    millpond_error_t *error = NULL;
+    millpond_cursor_t none = {0};
+    millpond_bytes_t bytes = {NULL, 0};
+    millpond_node_options_t options = options_at("/nowhere");
+    millpond_draft_t draft = MILLPOND_DRAFT_INIT;
+    millpond_text_t tag = {bad, sizeof bad - 1};
+    millpond_node_t opened;
+    REFUSED(millpond_node_query(node, bad, sizeof bad - 1, NULL, SOON, NC, &none, &error));
+    CHECK(strstr(millpond_error_message(error), "UTF-8") != NULL);
+    millpond_error_free(error);
+    REFUSED(millpond_node_query(node, bad, SIZE_MAX, NULL, SOON, NC, &none, NULL));
+    REFUSED(millpond_payload_to_json((const uint8_t *)bad, SIZE_MAX / 2 + 1, &bytes, NULL));
+    REFUSED(millpond_node_connect(node, bad, sizeof bad - 1, SOON, NC, NULL));
+    options.path.data = bad;
+    options.path.len = sizeof bad - 1;
+    REFUSED(millpond_node_open(&options, SOON, NC, &opened, NULL));
+    draft.payload = (const uint8_t *)"\1";
+    draft.payload_len = 1;
+    draft.tags = &tag;
+    draft.tag_count = 1;
+    REFUSED(millpond_node_publish(node, &draft, 1, NULL, SOON, NC, NULL, NULL));
+    draft.tag_count = SIZE_MAX / 8;
+    REFUSED(millpond_node_publish(node, &draft, 1, NULL, SOON, NC, NULL, NULL));
+    STATUS(MILLPOND_ERROR_LIMIT_EXCEEDED,
+           millpond_node_publish(node, &draft, SIZE_MAX, NULL, SOON, NC, NULL, NULL));
+    draft.tag_count = 0;
+    draft.payload_form = 7;
+    REFUSED(millpond_node_publish(node, &draft, 1, NULL, SOON, NC, NULL, NULL));
+    REFUSED(millpond_node_set_network(node, 7, NULL));
+    REFUSED(millpond_log_set(7, NULL, NULL, NULL, NULL));
+    REFUSED(millpond_subscription_next(subscription, 1 << 20, SOON, NC, (millpond_batch_t **)&error,
+                                       NULL));
+}
+
+static void options_may_be_older_and_newer_than_the_library(void) {
+    struct {
+        millpond_query_options_t known;
+        uint64_t unknown;
+    } newer = {MILLPOND_QUERY_OPTIONS_INIT, 0};
+    millpond_query_options_t older = MILLPOND_QUERY_OPTIONS_INIT;
+    millpond_cursor_t opened = {0};
+    newer.known.struct_size = sizeof newer;
+    OK(millpond_node_query(node, TEXT("FROM allEvents"), &newer.known, SOON, NC, &opened, NULL));
+    OK(millpond_cursor_close(opened, NULL));
+    newer.unknown = 1;
+    REFUSED(millpond_node_query(node, TEXT("FROM allEvents"), &newer.known, SOON, NC, &opened, NULL));
+    older.struct_size = (uint32_t)offsetof(millpond_query_options_t, lower);
+    older.lower.len = 77; /* Beyond what an older program has. */
+    OK(millpond_node_query(node, TEXT("FROM allEvents"), &older, SOON, NC, &opened, NULL));
+    OK(millpond_cursor_close(opened, NULL));
+    older.struct_size = 0;
+    REFUSED(millpond_node_query(node, TEXT("FROM allEvents"), &older, SOON, NC, &opened, NULL));
+}
+
+static void the_init_macros_say_nothing(void) {
+    millpond_node_options_t options = MILLPOND_NODE_OPTIONS_INIT;
+    millpond_node_options_t zero;
+    memset(&zero, 0, sizeof zero);
+    CHECK(options.struct_size == sizeof options && options.path.data == NULL);
+    options.struct_size = 0;
+    CHECK(memcmp(&options, &zero, sizeof zero) == 0);
+}
+
+int main(void) {
+    use_all();
+    millpond_cancel_t token = {0};
+    node = open_node();
+    subscription = subscribe(node);
+    OK(millpond_node_query(node, TEXT("FROM allEvents"), NULL, SOON, NC, &cursor, NULL));
+    OK(millpond_cancel_new(&token, NULL));
+    OK(millpond_cancel_trigger(token, NULL));
+    OK(millpond_cancel_free(token, NULL));
+    OK(millpond_abi_check(MILLPOND_ABI_VERSION, NULL));
+    run("NULL is an error for every pointer", null_is_an_error_for_every_pointer);
+    run("bad UTF-8 and impossible lengths are errors", bad_utf8_and_impossible_lengths_are_errors);
+    run("options may be older and newer than the library",
+        options_may_be_older_and_newer_than_the_library);
+    run("the _INIT macros say nothing", the_init_macros_say_nothing);
+    OK(millpond_cursor_close(cursor, NULL));
+    OK(millpond_subscription_close(subscription, NULL));
+    OK(millpond_node_close(node, NEVER, NULL));
+    return summary();
+}

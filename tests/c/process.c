@@ -1,0 +1,157 @@
+/* What happens to the process: fork, an injected panic, threads that end, traces. */
+#include "check.h"
+#include <dirent.h>
+#include <sys/wait.h>
+
+/* Forks; true when the child's `work` gives 0. By pipe, not by exit status: a memory checker may
+ * change that, because a forked child never frees what its parent's other threads held. */
+static int child_succeeds(int (*work)(void *), void *argument) {
+    int ends[2];
+    char answer = 1;
+    if (pipe(ends)) return 0;
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(60);
+        answer = work(argument) != 0;
+        _exit(write(ends[1], &answer, 1) != 1);
+    }
+    close(ends[1]);
+    ssize_t count = read(ends[0], &answer, 1);
+    close(ends[0]);
+    return waitpid(child, NULL, 0) == child && count == 1 && answer == 0;
+}
+
+struct opened {
+    millpond_node_t node;
+    millpond_subscription_t subscription;
+};
+
+/* Runs in the child; 0 when every call answered forked_process. */
+static int every_call_is_refused(void *argument) {
+    millpond_node_t node = ((struct opened *)argument)->node;
+    millpond_subscription_t subscription = ((struct opened *)argument)->subscription;
+    millpond_bytes_t id = {NULL, 0};
+    millpond_batch_t *batch = NULL;
+    millpond_cancel_t cancel;
+    millpond_node_t other = {0};
+    millpond_node_options_t options = options_at(fresh_folder());
+    const int32_t forked = MILLPOND_ERROR_FORKED_PROCESS;
+    return publish(node, "grain", "1") != forked || millpond_node_id(node, &id, NULL) != forked ||
+           millpond_subscription_next(subscription, 0, NEVER, MILLPOND_NO_CANCEL, &batch, NULL) !=
+               forked ||
+           millpond_cancel_new(&cancel, NULL) != forked ||
+           millpond_node_open(&options, SOON, MILLPOND_NO_CANCEL, &other, NULL) != forked ||
+           millpond_subscription_close(subscription, NULL) != forked ||
+           millpond_node_close(node, NEVER, NULL) != forked;
+}
+
+static void a_forked_child_is_told_so_and_the_parent_goes_on(void) {
+    millpond_node_t node = open_node();
+    millpond_subscription_t subscription = subscribe(node);
+    struct opened opened = {node, subscription};
+    OK(publish(node, "grain", "1"));
+    CHECK(child_succeeds(every_call_is_refused, &opened));
+    OK(publish(node, "grain", "2"));
+    OK(millpond_subscription_close(subscription, NULL));
+    OK(millpond_node_close(node, NEVER, NULL));
+}
+
+static int opens_and_publishes(void *unused) {
+    (void)unused;
+    millpond_node_t node = open_node();
+    return failures_here || publish(node, "grain", "1") || millpond_node_close(node, NEVER, NULL);
+}
+
+static void a_child_forked_after_the_last_close_may_open(void) {
+    millpond_node_t node = open_node();
+    OK(millpond_node_close(node, NEVER, NULL));
+    CHECK(child_succeeds(opens_and_publishes, NULL));
+}
+
+static void a_panic_becomes_internal_and_the_node_refuses_further_work(void) {
+    static const char *const entries[] = {"node_publish", "node_query", "node_node_id",
+                                          "node_status_json", "subscription_next_batch"};
+    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
+        millpond_node_t node = open_node(), other = open_node();
+        millpond_subscription_t subscription = subscribe(node);
+        millpond_cursor_t cursor = {0};
+        millpond_bytes_t text = {NULL, 0};
+        millpond_batch_t *batch = NULL;
+        int32_t results[5];
+        setenv("MILLPOND_PANIC_AT", entries[i], 1);
+        results[0] = publish(node, "grain", "1");
+        results[1] = millpond_node_query(node, TEXT("FROM allEvents"), NULL, SOON,
+                                         MILLPOND_NO_CANCEL, &cursor, NULL);
+        results[2] = millpond_node_id(node, &text, NULL);
+        millpond_bytes_free(&text);
+        results[3] = millpond_node_status(node, &text, NULL);
+        millpond_bytes_free(&text);
+        results[4] =
+            millpond_subscription_next(subscription, 0, SOON, MILLPOND_NO_CANCEL, &batch, NULL);
+        millpond_batch_free(batch);
+        unsetenv("MILLPOND_PANIC_AT");
+        STATUS(MILLPOND_ERROR_INTERNAL, results[i]);
+        STATUS(MILLPOND_ERROR_INTERNAL, publish(node, "grain", "1"));
+        OK(publish(other, "grain", "1"));
+        if (cursor.id && i > 1) (void)millpond_cursor_close(cursor, NULL);
+        OK(millpond_subscription_close(subscription, NULL));
+        OK(millpond_node_close(node, NEVER, NULL));
+        OK(millpond_node_close(other, NEVER, NULL));
+    }
+}
+
+static int thread_count(void) {
+    int count = 0;
+    DIR *folder = opendir("/proc/self/task");
+    if (!folder) return 1;
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) count += entry->d_name[0] != '.';
+    closedir(folder);
+    return count;
+}
+
+static void no_thread_is_left_after_the_last_close(void) {
+    int before = thread_count();
+    millpond_node_t node = open_node();
+    millpond_cursor_t cursor = {0};
+    OK(millpond_node_query(node, TEXT("FROM allEvents"), NULL, SOON, MILLPOND_NO_CANCEL, &cursor,
+                           NULL));
+    OK(millpond_node_close(node, NEVER, NULL));
+    for (int i = 0; i < SOON && thread_count() > before; i++) usleep(1000);
+    CHECK(thread_count() == before);
+}
+
+static void count_call(void *user_data) { ++*(int *)user_data; }
+static void take_line(void *user_data, const millpond_log_record_t *record) {
+    (void)user_data;
+    CHECK(record->level >= MILLPOND_LOG_ERROR && record->target.len > 0);
+}
+
+static void traces_go_to_one_callback_that_is_freed_once(void) {
+    int freed = 0;
+    OK(millpond_log_set(MILLPOND_LOG_TRACE, take_line, &freed, count_call, NULL));
+    millpond_node_t node = open_node();
+    OK(publish(node, "grain", "1"));
+    OK(millpond_node_close(node, NEVER, NULL));
+    CHECK(freed == 0);
+    OK(millpond_log_set(MILLPOND_LOG_WARN, NULL, NULL, NULL, NULL));
+    CHECK(freed == 1);
+    STATUS(MILLPOND_ERROR_INVALID_ARGUMENT,
+           millpond_log_set(-1, take_line, &freed, count_call, NULL));
+    CHECK(freed == 2);
+}
+
+int main(void) {
+    use_all();
+    run("a forked child is told so, and the parent goes on",
+        a_forked_child_is_told_so_and_the_parent_goes_on);
+    run("a child forked after the last close may open", a_child_forked_after_the_last_close_may_open);
+    if (getenv("MILLPOND_TEST_NO_FAULTS"))
+        puts("skipped: injected panics need a build with debug assertions");
+    else
+        run("a panic becomes internal, and the node refuses further work",
+            a_panic_becomes_internal_and_the_node_refuses_further_work);
+    run("no thread is left after the last close", no_thread_is_left_after_the_last_close);
+    run("traces go to one callback that is freed once",
+        traces_go_to_one_callback_that_is_freed_once);
+    return summary();
+}
