@@ -59,15 +59,12 @@ export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, Asy
       (handle) => {
         this.#handle = handle;
         if (this.#ended) return this.#release();
-        unreachable.register(this, () => source.close(handle), this);
+        unreachable.register(this, closing(source, handle, this.#stopListening), this);
       },
       () => {},
     );
-    const { signal } = options;
     const self = new WeakRef(this);
-    const onAbort = (): void => self.deref()?.fail(new AbortError(signal?.reason));
-    signal?.addEventListener('abort', onAbort, { once: true });
-    this.#stopListening = () => signal?.removeEventListener('abort', onAbort);
+    this.#stopListening = onAbort(options.signal, failing(self));
   }
 
   /** The next event, or the end. Calls that overlap are answered in their order. */
@@ -128,7 +125,7 @@ export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, Asy
   protected arrived(_batch: EventBatch<P>, _before: EventBatch<P> | undefined): void {}
 
   /** @internal Ends with an error for whoever asks next. */
-  protected fail(error: Error): void {
+  fail(error: Error): void {
     if (this.#ended) return;
     this.#failure = error;
     this.#end();
@@ -228,4 +225,26 @@ export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, Asy
       // Its node was closed before, and that closed it.
     }
   }
+}
+
+// These are functions of their own, so that what they return cannot reach the reading: a closure
+// made inside the constructor would keep it alive.
+
+function closing(source: Source, handle: bigint, stopListening: () => void): () => void {
+  return () => {
+    stopListening();
+    source.close(handle);
+  };
+}
+
+function failing(reading: WeakRef<Reading<unknown>>): (reason: unknown) => void {
+  return (reason) => reading.deref()?.fail(new AbortError(reason));
+}
+
+/** Calls `fail` with the reason when `signal` aborts; returns what ends that. */
+function onAbort(signal: AbortSignal | undefined, fail: (reason: unknown) => void): () => void {
+  if (signal === undefined) return () => {};
+  const listener = (): void => fail(signal.reason);
+  signal.addEventListener('abort', listener, { once: true });
+  return () => signal.removeEventListener('abort', listener);
 }
