@@ -4,6 +4,7 @@ import { AbortError, guard } from './failures';
 import type { NativeCompletion, NativeLimit } from './native';
 import { operate } from './operations';
 import { callOptions, checkOptions, given, whole, type CallOptions } from './options';
+import { onAbort } from './signals';
 
 /** The options of {@link Reading.nextBatch}. */
 export interface BatchOptions extends CallOptions {
@@ -64,7 +65,8 @@ export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, Asy
       () => {},
     );
     const self = new WeakRef(this);
-    this.#stopListening = onAbort(options.signal, failing(self));
+    const { signal } = options;
+    this.#stopListening = signal === undefined ? () => {} : onAbort(signal, failing(self));
   }
 
   /** The next event, or the end. Calls that overlap are answered in their order. */
@@ -239,12 +241,4 @@ function closing(source: Source, handle: bigint, stopListening: () => void): () 
 
 function failing(reading: WeakRef<Reading<unknown>>): (reason: unknown) => void {
   return (reason) => reading.deref()?.fail(new AbortError(reason));
-}
-
-/** Calls `fail` with the reason when `signal` aborts; returns what ends that. */
-function onAbort(signal: AbortSignal | undefined, fail: (reason: unknown) => void): () => void {
-  if (signal === undefined) return () => {};
-  const listener = (): void => fail(signal.reason);
-  signal.addEventListener('abort', listener, { once: true });
-  return () => signal.removeEventListener('abort', listener);
 }
