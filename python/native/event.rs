@@ -1,0 +1,167 @@
+//! Events as Python sees them: views into one batch that the facade handed over.
+//!
+//! Nothing is copied or decoded until it is asked for; an event keeps its batch in memory.
+
+use crate::event_key::EventKey;
+use crate::payload_out::read_payload;
+use millpond_facade::{self as facade, EventBatch, EventView};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyString, PyTuple};
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, OnceLock};
+
+/// One batch of the facade, with one Python string for each of its streams.
+pub(crate) struct Held {
+    pub(crate) batch: EventBatch,
+    streams: Vec<Py<PyString>>,
+}
+
+impl Held {
+    pub(crate) fn new(py: Python<'_>, batch: EventBatch) -> Held {
+        let text = |stream: &String| PyString::new(py, stream).unbind();
+        let streams = batch.streams().iter().map(text).collect();
+        Held { batch, streams }
+    }
+
+    fn view(&self, index: usize) -> EventView<'_> {
+        self.batch.get(index).expect("events are only made for what is in the batch")
+    }
+
+    /// The offset map after the first `count` events, when `before` was the one before the batch.
+    pub(crate) fn position(&self, before: &facade::Offsets, count: usize) -> facade::Offsets {
+        if count == self.batch.len() {
+            return self.batch.position().clone();
+        }
+        let seen = self.batch.iter().take(count).map(|event| (event.stream(), event.offset() + 1));
+        // A stream's events come in order, so its last one counts; the ids came from the facade.
+        let entries: BTreeMap<&str, u64> = seen.collect();
+        let seen = facade::Offsets::from_entries(entries).unwrap_or_default();
+        let mut position = before.clone();
+        position.join(&seen);
+        position
+    }
+}
+
+/// One event: an immutable fact. Equal to another event with the same key.
+#[pyclass(frozen, module = "millpond")]
+pub(crate) struct Event {
+    held: Arc<Held>,
+    index: usize,
+    payload: OnceLock<Py<PyAny>>,
+}
+
+impl Event {
+    pub(crate) fn new(held: Arc<Held>, index: usize) -> Event {
+        Event { held, index, payload: OnceLock::new() }
+    }
+
+    fn view(&self) -> EventView<'_> {
+        self.held.view(self.index)
+    }
+}
+
+static EPOCH: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static TIMEDELTA: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+fn epoch(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    let made = EPOCH.get_or_try_init(py, || -> PyResult<Py<PyAny>> {
+        let datetime = py.import("datetime")?;
+        let utc = datetime.getattr("timezone")?.getattr("utc")?;
+        let zero = datetime.getattr("datetime")?.call1((1970, 1, 1, 0, 0, 0, 0, utc))?;
+        Ok(zero.unbind())
+    })?;
+    Ok(made.bind(py).clone())
+}
+
+#[pymethods]
+impl Event {
+    /// The event key: sorting by it is the one order on all nodes.
+    #[getter]
+    fn key(&self) -> EventKey {
+        let view = self.view();
+        EventKey::new(view.lamport(), view.stream().to_owned())
+    }
+
+    /// Logical time, from 1 to 2**53 - 1: greater than everything its author had seen.
+    #[getter]
+    fn lamport(&self) -> u64 {
+        self.view().lamport()
+    }
+
+    /// The stream id as text: `<node id>-<number>`.
+    #[getter]
+    fn stream(&self, py: Python<'_>) -> Py<PyString> {
+        self.held.streams[self.view().stream_index()].clone_ref(py)
+    }
+
+    /// Position in its stream; the first is 0.
+    #[getter]
+    fn offset(&self) -> u64 {
+        self.view().offset()
+    }
+
+    /// The author's wall clock as an aware UTC `datetime`; a claim, never used to order.
+    ///
+    /// Raises `OverflowError`: the author claims a year that `datetime` does not have;
+    /// `time_micros` always works.
+    #[getter]
+    fn time<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let timedelta = TIMEDELTA.import(py, "datetime", "timedelta")?;
+        epoch(py)?.add(timedelta.call1((0, 0, self.view().time_micros()))?)
+    }
+
+    /// The author's wall clock in microseconds since 1970, UTC.
+    #[getter]
+    fn time_micros(&self) -> i64 {
+        self.view().time_micros()
+    }
+
+    /// The app id of its author.
+    #[getter]
+    fn app<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        PyString::new(py, self.view().app_id())
+    }
+
+    /// The tags, sorted and distinct.
+    #[getter]
+    fn tags<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.view().tags())
+    }
+
+    /// The payload as dict, list, str, int, float, bool, None or bytes.
+    ///
+    /// Decoded when first asked for, and the same object afterwards.
+    #[getter]
+    fn payload(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        if let Some(payload) = self.payload.get() {
+            return Ok(payload.clone_ref(py));
+        }
+        let decoded = read_payload(py, self.view().payload_reader())?.unbind();
+        Ok(self.payload.get_or_init(|| decoded).clone_ref(py))
+    }
+
+    /// The payload as bytes of CBOR, without any decoding.
+    #[getter]
+    fn payload_bytes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.view().payload())
+    }
+
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+        let Ok(other) = other.cast::<Event>() else { return false };
+        let (mine, other) = (self.view(), other.get().view());
+        mine.lamport() == other.lamport() && mine.stream() == other.stream()
+    }
+
+    fn __hash__(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.view().lamport(), self.view().stream()).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    fn __repr__(&self) -> String {
+        let tags: Vec<&str> = self.view().tags().collect();
+        format!("<Event {} tags={tags:?}>", self.view().key())
+    }
+}

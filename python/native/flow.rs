@@ -1,0 +1,215 @@
+//! A stream of events out of batches: what cursors and subscriptions have in common.
+//!
+//! Rule: a batch that arrived is held here before anything else can happen, and an event leaves by
+//! being returned from native code. So neither an interrupt nor a cancelled task loses one.
+
+use crate::batch::Batch;
+use crate::errors::refuse;
+use crate::event::{Event, Held};
+use crate::gate::{Waited, blocking};
+use millpond_facade::{self as facade, EventBatch, Wait};
+use pyo3::prelude::*;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Batches that arrived and how far they have been consumed. Locked only for moments, never
+/// across a wait.
+pub(crate) struct Flow {
+    state: Mutex<State>,
+}
+
+struct State {
+    held: Option<Arc<Held>>,
+    next: usize,
+    /// The offset map before the held batch, or after it when all of it is consumed.
+    before: facade::Offsets,
+    waiting: bool,
+    caught_up: bool,
+    ended: bool,
+}
+
+/// What can be had without waiting.
+pub(crate) enum Ready {
+    Event(Event),
+    Nothing,
+    End,
+}
+
+impl Flow {
+    pub(crate) fn new(before: facade::Offsets) -> Flow {
+        let state =
+            State { held: None, next: 0, before, waiting: false, caught_up: false, ended: false };
+        Flow { state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next event, if one is here.
+    pub(crate) fn pop(&self) -> Ready {
+        let mut state = self.state();
+        let State { held: Some(held), next, .. } = &mut *state else {
+            return if state.ended { Ready::End } else { Ready::Nothing };
+        };
+        let event = Event::new(held.clone(), *next);
+        *next += 1;
+        if *next == held.batch.len() {
+            state.consumed();
+        }
+        Ready::Event(event)
+    }
+
+    /// Up to `count_max` events at once, if some are here; at the end a batch that says so.
+    pub(crate) fn take(&self, count_max: Option<usize>) -> Option<Batch> {
+        if count_max == Some(0) {
+            return None; // Asking on, it is refused as everywhere.
+        }
+        let mut state = self.state();
+        let Some(held) = state.held.clone() else {
+            return state.ended.then(|| Batch::empty(None, state.before.clone()));
+        };
+        let first = state.next;
+        let end = first.saturating_add(count_max.unwrap_or(usize::MAX)).min(held.batch.len());
+        let before = state.before.clone();
+        state.next = end;
+        if end == held.batch.len() {
+            state.consumed();
+        }
+        Some(Batch { held: Some(held), first, end, before })
+    }
+
+    /// Keeps a batch that arrived; what was before it has been consumed.
+    pub(crate) fn hold(&self, held: &Arc<Held>) {
+        let mut state = self.state();
+        state.ended |= held.batch.is_end();
+        (state.held, state.next) = (Some(held.clone()), 0);
+        if held.batch.is_empty() {
+            state.consumed();
+        }
+    }
+
+    /// What a fetch for asyncio ended with: a batch, or nothing.
+    pub(crate) fn keep(&self, batch: Option<&Bound<'_, Batch>>) {
+        if let Some(held) = batch.and_then(|batch| batch.get().held.as_ref()) {
+            self.hold(held);
+        }
+        self.end_wait();
+    }
+
+    /// Marks that someone waits for the next batch; only one may.
+    pub(crate) fn begin_wait(&self, py: Python<'_>) -> PyResult<()> {
+        let mut state = self.state();
+        if state.waiting {
+            return Err(refuse(
+                py,
+                "someone else waits for the next events of this object already",
+            ));
+        }
+        state.waiting = true;
+        Ok(())
+    }
+
+    pub(crate) fn end_wait(&self) {
+        self.state().waiting = false;
+    }
+
+    /// The offset map after the last event that was handed out.
+    pub(crate) fn position(&self) -> facade::Offsets {
+        let state = self.state();
+        match &state.held {
+            Some(held) => held.position(&state.before, state.next),
+            None => state.before.clone(),
+        }
+    }
+
+    /// True when everything up to the end of the log has been handed out once.
+    pub(crate) fn caught_up(&self) -> bool {
+        self.state().caught_up
+    }
+
+    /// True when nothing is left and nothing will come.
+    pub(crate) fn ended(&self) -> bool {
+        let state = self.state();
+        state.ended && state.held.is_none()
+    }
+
+    /// Lets go of what arrived and was not handed out. `as_end`: then this is a normal end.
+    pub(crate) fn discard(&self, as_end: bool) {
+        let position = self.position();
+        let mut state = self.state();
+        state.before = position;
+        state.held = None;
+        state.ended = as_end;
+    }
+
+    /// How many events have arrived and were not handed out.
+    pub(crate) fn unread_count(&self) -> u64 {
+        let state = self.state();
+        state.held.as_ref().map_or(0, |held| (held.batch.len() - state.next) as u64)
+    }
+
+    /// Waits for one batch and holds it; `None` when it was closed as an end meanwhile.
+    pub(crate) fn wait_for_batch(
+        &self,
+        py: Python<'_>,
+        timeout: Option<Duration>,
+        next: impl FnOnce(&Wait<'_>) -> facade::Result<EventBatch> + Send,
+    ) -> PyResult<Option<Arc<Held>>> {
+        self.begin_wait(py)?;
+        let Waited { result, interrupt } = blocking(py, timeout, next);
+        let held = match result {
+            Ok(batch) => {
+                let held = Arc::new(Held::new(py, batch));
+                self.hold(&held);
+                Ok(Some(held))
+            }
+            // Closed by another thread on the way here: as good as closed during the wait.
+            Err(_) if self.ended() => Ok(None),
+            Err(error) => Err(error),
+        };
+        self.end_wait();
+        Waited { result: held, interrupt }.into_result(py)
+    }
+
+    /// The next event, waiting for batches as long as it takes; `None` at the end.
+    pub(crate) fn next_event(
+        &self,
+        py: Python<'_>,
+        timeout: Option<Duration>,
+        next: impl Fn(&Wait<'_>) -> facade::Result<EventBatch> + Sync,
+    ) -> PyResult<Option<Event>> {
+        loop {
+            match self.pop() {
+                Ready::Event(event) => return Ok(Some(event)),
+                Ready::End => return Ok(None),
+                // An empty batch says that a subscription has caught up: wait for what follows.
+                Ready::Nothing => drop(self.wait_for_batch(py, timeout, &next)?),
+            }
+        }
+    }
+
+    /// Events that are here, or else the next batch, which may be empty.
+    pub(crate) fn next_batch(
+        &self,
+        py: Python<'_>,
+        count_max: Option<usize>,
+        timeout: Option<Duration>,
+        next: impl FnOnce(&Wait<'_>) -> facade::Result<EventBatch> + Send,
+    ) -> PyResult<Batch> {
+        if let Some(batch) = self.take(count_max) {
+            return Ok(batch);
+        }
+        let held = self.wait_for_batch(py, timeout, next)?;
+        Ok(self.take(None).unwrap_or_else(|| Batch::empty(held, self.position())))
+    }
+}
+
+impl State {
+    fn consumed(&mut self) {
+        if let Some(held) = self.held.take() {
+            self.before = held.batch.position().clone();
+            self.caught_up |= held.batch.caught_up();
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Functions without a node.
+
+use crate::errors::{raise, refuse};
+use crate::payload_in::write_payload;
+use crate::payload_out::read_payload;
+use millpond_facade::{self as facade, FacadeError, cbor, log::Level};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+/// Makes a swarm secret: 64 hex digits from the system's randomness. Keep it like a password:
+/// whoever has it can join the swarm.
+///
+/// Raises `InternalError`: the system gives no randomness.
+#[pyfunction]
+pub(crate) fn new_swarm_secret(py: Python<'_>) -> PyResult<String> {
+    facade::swarm_secret_new().map_err(|error| raise(py, error))
+}
+
+/// What a ticket says: `(swarm id, node id, addresses)`. The secret stays inside.
+#[pyfunction]
+pub(crate) fn parse_ticket(py: Python<'_>, text: &str) -> PyResult<(String, String, Vec<String>)> {
+    let parts = facade::ticket_parse(text).map_err(|error| raise(py, error))?;
+    Ok((parts.swarm_id, parts.node_id, parts.addresses))
+}
+
+/// The payload bytes of a value: deterministic CBOR.
+///
+/// `value`: dict with str keys, list, tuple, str, int from -2**63 to 2**64 - 1, finite float, bool,
+/// None, bytes, bytearray or memoryview. Raises `InvalidArgument` or `LimitExceeded`, naming the
+/// place inside the value.
+#[pyfunction]
+#[pyo3(signature = (value, /))]
+pub(crate) fn encode<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    let py = value.py();
+    let bytes = write_payload(value)?.finish();
+    let bytes = bytes.map_err(|error| raise(py, FacadeError::from(error)))?;
+    Ok(PyBytes::new(py, &bytes))
+}
+
+/// The value of payload bytes: what `encode` takes, with lists for tuples.
+///
+/// Raises `InvalidArgument`: not one value in its deterministic encoding.
+#[pyfunction]
+#[pyo3(signature = (data, /))]
+pub(crate) fn decode<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    read_payload(py, cbor::Reader::new(data))
+}
+
+/// The version of the native library.
+#[pyfunction]
+pub(crate) fn version() -> &'static str {
+    facade::version()
+}
+
+/// Every kind of error: `(number, name, retryable, summary, advice)`.
+#[pyfunction]
+pub(crate) fn error_table() -> Vec<(i32, &'static str, bool, &'static str, &'static str)> {
+    let rows = facade::errors::table().into_iter();
+    rows.map(|row| (row.number, row.name, row.retryable, row.summary, row.advice)).collect()
+}
+
+/// Which traces are kept for `log_drain`: "off", "error", "warn", "info", "debug" or "trace".
+#[pyfunction]
+pub(crate) fn log_set_level(py: Python<'_>, level: &str) -> PyResult<()> {
+    let level = match level {
+        "off" => Level::Off,
+        "error" => Level::Error,
+        "warn" => Level::Warn,
+        "info" => Level::Info,
+        "debug" => Level::Debug,
+        "trace" => Level::Trace,
+        _ => {
+            let message =
+                format!("log level {level:?}: give off, error, warn, info, debug or trace");
+            return Err(refuse(py, message));
+        }
+    };
+    facade::log::set_level(level);
+    Ok(())
+}
+
+/// One trace: `(sequence, time in µs, level, target, message)`.
+type Trace = (u64, i64, &'static str, &'static str, String);
+
+/// Takes up to `count_max` traces, and how many were dropped since the last call.
+#[pyfunction]
+pub(crate) fn log_drain(count_max: usize) -> (Vec<Trace>, u64) {
+    let drained = facade::log::drain(count_max);
+    let flat = |record: facade::log::Record| {
+        let level = name(record.level);
+        (record.sequence, record.time_micros, level, record.target, record.message)
+    };
+    (drained.records.into_iter().map(flat).collect(), drained.dropped)
+}
+
+fn name(level: Level) -> &'static str {
+    match level {
+        Level::Off => "off",
+        Level::Error => "error",
+        Level::Warn => "warn",
+        Level::Info => "info",
+        Level::Debug => "debug",
+        Level::Trace => "trace",
+    }
+}

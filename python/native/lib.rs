@@ -1,0 +1,58 @@
+//! The native half of the Python package: Python's values and threads in front of the facade.
+//!
+//! Not here: defaults, limits, waiting, handles and what anything means (`millpond-facade`), and
+//! the asyncio side (`millpond/aio.py`, which only starts operations and drains a queue).
+//! Rule: no thread of ours ever attaches to the interpreter, and nothing here runs Python bytecode
+//! except the signal handlers of the main thread. Every wait happens in `gate`, without the GIL.
+//! Begin with `node`; batches become events in `flow`.
+
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod batch;
+mod cursor;
+mod drafts;
+mod errors;
+mod event;
+mod event_key;
+mod flow;
+mod functions;
+mod gate;
+mod node;
+mod offsets;
+mod payload_in;
+mod payload_out;
+mod queue;
+mod subscription;
+
+use pyo3::prelude::*;
+
+/// Private: `millpond` and `millpond.aio` are the surface.
+#[pymodule]
+mod _native {
+    #[pymodule_export]
+    use super::batch::{Batch, BatchIterator};
+    #[pymodule_export]
+    use super::cursor::Cursor;
+    #[pymodule_export]
+    use super::drafts::Cbor;
+    #[pymodule_export]
+    use super::event::Event;
+    #[pymodule_export]
+    use super::event_key::EventKey;
+    #[pymodule_export]
+    use super::functions::{
+        decode, encode, error_table, log_drain, log_set_level, new_swarm_secret, parse_ticket,
+        version,
+    };
+    #[pymodule_export]
+    use super::gate::{after_fork_in_child, close_all, set_main_thread};
+    #[pymodule_export]
+    use super::node::{Node, Options, open_node, open_start};
+    #[pymodule_export]
+    use super::offsets::Offsets;
+    #[pymodule_export]
+    use super::queue::{Operation, Queue};
+    #[pymodule_export]
+    use super::subscription::Subscription;
+}

@@ -1,0 +1,370 @@
+//! The node: opening, publishing, asking and closing, each blocking and for asyncio.
+//!
+//! The Python layer has the signatures that users see; here every argument is given.
+
+use crate::arguments::{Seconds, Whole, limit};
+use crate::cursor::Cursor;
+use crate::drafts::drafts;
+use crate::errors::raise;
+use crate::gate::{abandon, blocking, forget, remember};
+use crate::offsets::Offsets;
+use crate::queue::{Operation, Queue};
+use crate::subscription::Subscription;
+use millpond_facade::{
+    self as facade, NodeHandle, OpenOptions, PublishOptions, QueryOptions, StartAt,
+    SubscribeOptions,
+};
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::{PyList, PyString};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A node handle that is closed when nobody refers to it any more.
+pub(crate) struct OpenNode {
+    handle: NodeHandle,
+    closed: AtomicBool,
+}
+
+impl OpenNode {
+    fn new(handle: NodeHandle) -> OpenNode {
+        remember(handle);
+        OpenNode { handle, closed: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn handle(&self) -> NodeHandle {
+        self.handle
+    }
+}
+
+impl Drop for OpenNode {
+    fn drop(&mut self) {
+        if !self.closed.load(Ordering::SeqCst) {
+            abandon(self);
+        }
+    }
+}
+
+/// What a node is opened with; None is "not said".
+#[pyclass(frozen, module = "millpond._native")]
+pub(crate) struct Options {
+    inner: OpenOptions,
+}
+
+#[pymethods]
+impl Options {
+    #[new]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call in Python")]
+    #[pyo3(signature = (path, *, app, swarm, ticket, network, bind, discovery, peers, allow,
+        segment_bytes, tail_bytes_max, cache_bytes, allow_network_file_system))]
+    fn new(
+        path: PathBuf,
+        app: String,
+        swarm: Option<String>,
+        ticket: Option<String>,
+        network: Option<bool>,
+        bind: Option<Vec<String>>,
+        discovery: Option<bool>,
+        peers: Option<Vec<String>>,
+        allow: Option<Vec<String>>,
+        segment_bytes: Option<Whole>,
+        tail_bytes_max: Option<Whole>,
+        cache_bytes: Option<Whole>,
+        allow_network_file_system: Option<bool>,
+    ) -> Options {
+        let bytes = |whole: Option<Whole>| whole.map(|whole| whole.0);
+        let inner = OpenOptions {
+            path,
+            app_id: app,
+            swarm,
+            ticket,
+            network,
+            bind,
+            discovery,
+            peers,
+            allow,
+            segment_bytes: bytes(segment_bytes),
+            tail_bytes_max: bytes(tail_bytes_max),
+            cache_bytes: bytes(cache_bytes),
+            allow_network_file_system,
+        };
+        Options { inner }
+    }
+}
+
+/// A node of this process.
+#[pyclass(frozen, module = "millpond._native")]
+pub(crate) struct Node {
+    open: Arc<OpenNode>,
+}
+
+impl Node {
+    pub(crate) fn new(handle: NodeHandle) -> Node {
+        Node { open: Arc::new(OpenNode::new(handle)) }
+    }
+}
+
+/// `(stream, first offset, first lamport, count, time in µs, token, replayed)`.
+pub(crate) type PublishedTuple = (String, u64, u64, u64, i64, Offsets, bool);
+
+pub(crate) fn published_tuple(published: facade::Published) -> PublishedTuple {
+    let token = Offsets::new(published.token);
+    let (stream, count) = (published.stream, published.count);
+    let (offset, lamport) = (published.first_offset, published.first_lamport);
+    (stream, offset, lamport, count, published.time_micros, token, published.replayed)
+}
+
+/// Opens a node and waits for it.
+#[pyfunction]
+pub(crate) fn open_node(
+    py: Python<'_>,
+    options: &Bound<'_, Options>,
+    timeout: Option<Seconds>,
+) -> PyResult<Node> {
+    let options = options.get().inner.clone();
+    let opened =
+        blocking(py, limit(timeout), move |wait| NodeHandle::open(options, wait).map(Node::new));
+    opened.into_result(py)
+}
+
+/// Starts to open a node.
+#[pyfunction]
+pub(crate) fn open_start(
+    py: Python<'_>,
+    queue: &Bound<'_, Queue>,
+    number: u64,
+    options: &Bound<'_, Options>,
+    timeout: Option<Seconds>,
+) -> PyResult<Operation> {
+    let operation = Operation::new(py)?;
+    let options = options.get().inner.clone();
+    let done = queue.get().done::<NodeHandle>(number);
+    NodeHandle::open_start(options, operation.limit(timeout), done);
+    Ok(operation)
+}
+
+fn publish_options(
+    durability: Option<String>,
+    idempotency_key: Option<PyBackedBytes>,
+    expected: Option<Whole>,
+) -> PublishOptions {
+    let idempotency_key = idempotency_key.map(|key| key.to_vec());
+    PublishOptions { durability, idempotency_key, expected: expected.map(|count| count.0) }
+}
+
+fn query_options(
+    order: Option<String>,
+    lower: Option<&Bound<'_, Offsets>>,
+    upper: Option<&Bound<'_, Offsets>>,
+) -> QueryOptions {
+    let offsets = |map: &Bound<'_, Offsets>| map.get().inner.clone();
+    QueryOptions { order, lower: lower.map(offsets), upper: upper.map(offsets) }
+}
+
+/// Where a subscription begins: a text for the facade, or an offset map.
+fn subscribe_options(
+    py: Python<'_>,
+    start: Option<&Bound<'_, PyAny>>,
+) -> PyResult<SubscribeOptions> {
+    let Some(start) = start else { return Ok(SubscribeOptions::default()) };
+    if let Ok(offsets) = start.cast::<Offsets>() {
+        let from = StartAt::Offsets(offsets.get().inner.clone());
+        return Ok(SubscribeOptions { from: Some(from) });
+    }
+    let text = start.cast::<PyString>()?.to_str()?;
+    let from = StartAt::parse(text).map_err(|error| raise(py, error))?;
+    Ok(SubscribeOptions { from: Some(from) })
+}
+
+#[pymethods]
+impl Node {
+    /// True until the node is closed.
+    fn is_open(&self) -> bool {
+        self.open.handle.is_open()
+    }
+
+    fn node_id(&self, py: Python<'_>) -> PyResult<String> {
+        self.open.handle.node_id().map_err(|error| raise(py, error))
+    }
+
+    fn swarm_id(&self, py: Python<'_>) -> PyResult<String> {
+        self.open.handle.swarm_id().map_err(|error| raise(py, error))
+    }
+
+    fn path(&self, py: Python<'_>) -> PyResult<PathBuf> {
+        self.open.handle.path().map_err(|error| raise(py, error))
+    }
+
+    fn stream(&self, py: Python<'_>) -> PyResult<String> {
+        self.open.handle.stream().map_err(|error| raise(py, error))
+    }
+
+    fn ticket(&self, py: Python<'_>) -> PyResult<String> {
+        let handle = self.open.handle;
+        blocking(py, None, move |_| handle.ticket()).into_result(py)
+    }
+
+    fn offsets(&self, py: Python<'_>) -> PyResult<Offsets> {
+        let handle = self.open.handle;
+        blocking(py, None, move |_| handle.offsets()).into_result(py).map(Offsets::new)
+    }
+
+    fn status_json(&self, py: Python<'_>) -> PyResult<String> {
+        let handle = self.open.handle;
+        blocking(py, None, move |_| handle.status_json()).into_result(py)
+    }
+
+    fn set_network(&self, py: Python<'_>, enabled: bool) -> PyResult<()> {
+        let handle = self.open.handle;
+        blocking(py, None, move |_| handle.set_network(enabled)).into_result(py)
+    }
+
+    fn disconnect(&self, py: Python<'_>, node_id: String) -> PyResult<()> {
+        let handle = self.open.handle;
+        blocking(py, None, move |_| handle.disconnect(&node_id)).into_result(py)
+    }
+
+    fn publish(
+        &self,
+        py: Python<'_>,
+        pairs: &Bound<'_, PyList>,
+        durability: Option<String>,
+        idempotency_key: Option<PyBackedBytes>,
+        expected: Option<Whole>,
+        timeout: Option<Seconds>,
+    ) -> PyResult<PublishedTuple> {
+        let options = publish_options(durability, idempotency_key, expected);
+        let (handle, drafts) = (self.open.handle, drafts(pairs)?);
+        let published =
+            blocking(py, limit(timeout), move |wait| handle.publish(drafts, options, wait));
+        published.into_result(py).map(published_tuple)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "as publish, and where to put the outcome")]
+    fn publish_start(
+        &self,
+        queue: &Bound<'_, Queue>,
+        number: u64,
+        pairs: &Bound<'_, PyList>,
+        durability: Option<String>,
+        idempotency_key: Option<PyBackedBytes>,
+        expected: Option<Whole>,
+        timeout: Option<Seconds>,
+    ) -> PyResult<Operation> {
+        let options = publish_options(durability, idempotency_key, expected);
+        let drafts = drafts(pairs)?;
+        let operation = Operation::new(queue.py())?;
+        let (limit, done) = (operation.limit(timeout), queue.get().done(number));
+        self.open.handle.publish_start(drafts, options, limit, done);
+        Ok(operation)
+    }
+
+    fn query(
+        &self,
+        py: Python<'_>,
+        text: String,
+        order: Option<String>,
+        lower: Option<&Bound<'_, Offsets>>,
+        upper: Option<&Bound<'_, Offsets>>,
+        timeout: Option<Seconds>,
+    ) -> PyResult<Cursor> {
+        let options = query_options(order, lower, upper);
+        let open = self.open.clone();
+        let asked = blocking(py, limit(timeout), move |wait| {
+            let handle = open.handle.query(&text, options, wait)?;
+            Ok(Cursor::new(handle, Some(open)))
+        });
+        asked.into_result(py)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "as query, and where to put the outcome")]
+    fn query_start(
+        &self,
+        queue: &Bound<'_, Queue>,
+        number: u64,
+        text: &str,
+        order: Option<String>,
+        lower: Option<&Bound<'_, Offsets>>,
+        upper: Option<&Bound<'_, Offsets>>,
+        timeout: Option<Seconds>,
+    ) -> PyResult<Operation> {
+        let options = query_options(order, lower, upper);
+        let operation = Operation::new(queue.py())?;
+        let (limit, done) = (operation.limit(timeout), queue.get().done(number));
+        self.open.handle.query_start(text, options, limit, done);
+        Ok(operation)
+    }
+
+    fn subscribe(
+        &self,
+        py: Python<'_>,
+        text: String,
+        start: Option<&Bound<'_, PyAny>>,
+        timeout: Option<Seconds>,
+    ) -> PyResult<Subscription> {
+        let options = subscribe_options(py, start)?;
+        let open = self.open.clone();
+        let subscribed = blocking(py, limit(timeout), move |wait| {
+            let handle = open.handle.subscribe(&text, options, wait)?;
+            Ok(Subscription::new(handle, Some(open)))
+        });
+        subscribed.into_result(py)
+    }
+
+    fn subscribe_start(
+        &self,
+        queue: &Bound<'_, Queue>,
+        number: u64,
+        text: &str,
+        start: Option<&Bound<'_, PyAny>>,
+        timeout: Option<Seconds>,
+    ) -> PyResult<Operation> {
+        let options = subscribe_options(queue.py(), start)?;
+        let operation = Operation::new(queue.py())?;
+        let (limit, done) = (operation.limit(timeout), queue.get().done(number));
+        self.open.handle.subscribe_start(text, options, limit, done);
+        Ok(operation)
+    }
+
+    fn connect(&self, py: Python<'_>, target: String, timeout: Option<Seconds>) -> PyResult<()> {
+        let handle = self.open.handle;
+        blocking(py, limit(timeout), move |wait| handle.connect(&target, wait)).into_result(py)
+    }
+
+    fn connect_start(
+        &self,
+        queue: &Bound<'_, Queue>,
+        number: u64,
+        target: &str,
+        timeout: Option<Seconds>,
+    ) -> PyResult<Operation> {
+        let operation = Operation::new(queue.py())?;
+        let (limit, done) = (operation.limit(timeout), queue.get().done(number));
+        self.open.handle.connect_start(target, limit, done);
+        Ok(operation)
+    }
+
+    fn close(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<()> {
+        let open = self.open.clone();
+        let closed = blocking(py, limit(timeout), move |wait| {
+            open.handle.close(wait)?;
+            open.closed.store(true, Ordering::SeqCst);
+            forget(open.handle);
+            Ok(())
+        });
+        closed.into_result(py)
+    }
+
+    fn close_start(
+        &self,
+        queue: &Bound<'_, Queue>,
+        number: u64,
+        timeout: Option<Seconds>,
+    ) -> PyResult<Operation> {
+        let operation = Operation::new(queue.py())?;
+        let (limit, done) = (operation.limit(timeout), queue.get().done(number));
+        self.open.handle.close_start(limit, done);
+        Ok(operation)
+    }
+}

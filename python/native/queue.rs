@@ -1,0 +1,119 @@
+//! Operations for asyncio: started here, finished on threads of millpond, collected by the loop.
+//!
+//! A finished operation waits in a queue whose file descriptor the event loop watches. The loop
+//! drains it on its own thread; no other thread touches Python.
+
+use crate::arguments::{Seconds, limit};
+use crate::batch::Batch;
+use crate::cursor::Cursor;
+use crate::errors::raise;
+use crate::event::Held;
+use crate::node::{Node, published_tuple};
+use crate::subscription::Subscription;
+use millpond_facade::{self as facade, CancelHandle, CompletionQueue, Limit, Outcome};
+use pyo3::IntoPyObjectExt;
+use pyo3::prelude::*;
+use std::sync::Arc;
+
+/// One value or one exception for the number that an operation was started with.
+type Collected = (u64, Py<PyAny>, Option<Py<PyAny>>);
+
+/// Finished operations of one event loop.
+#[pyclass(frozen, module = "millpond._native")]
+pub(crate) struct Queue {
+    inner: CompletionQueue,
+}
+
+impl Queue {
+    pub(crate) fn done<T: Into<Outcome>>(
+        &self,
+        number: u64,
+    ) -> impl FnOnce(facade::Result<T>) + Send + use<T> {
+        self.inner.done::<T>(number)
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.inner.close();
+    }
+}
+
+#[pymethods]
+impl Queue {
+    #[new]
+    fn new(py: Python<'_>) -> PyResult<Queue> {
+        let inner = CompletionQueue::new().map_err(|error| raise(py, error))?;
+        Ok(Queue { inner })
+    }
+
+    /// Readable while `drain` would give something.
+    fn fileno(&self) -> i32 {
+        self.inner.fd()
+    }
+
+    /// What has finished since the last call: `(number, value, exception or None)` each.
+    fn drain(&self, py: Python<'_>) -> PyResult<Vec<Collected>> {
+        let finished = self.inner.drain();
+        let collect = |completion: facade::Completion| match completion.outcome {
+            Ok(outcome) => Ok((completion.ticket, to_python(py, outcome)?, None)),
+            Err(error) => {
+                let exception = raise(py, error).into_value(py).into_any();
+                Ok((completion.ticket, py.None(), Some(exception)))
+            }
+        };
+        finished.into_iter().map(collect).collect()
+    }
+
+    /// What finishes later is disposed of.
+    fn close(&self) {
+        self.inner.close();
+    }
+}
+
+fn to_python(py: Python<'_>, outcome: Outcome) -> PyResult<Py<PyAny>> {
+    match outcome {
+        Outcome::Unit | Outcome::Closed(_) => Ok(py.None()),
+        Outcome::Node(handle) => Node::new(handle).into_py_any(py),
+        Outcome::Cursor(handle) => Cursor::new(handle, None).into_py_any(py),
+        Outcome::Subscription(handle) => Subscription::new(handle, None).into_py_any(py),
+        Outcome::Published(published) => published_tuple(published).into_py_any(py),
+        Outcome::Batch(batch) => {
+            let held = Arc::new(Held::new(py, batch));
+            Batch::whole(held).into_py_any(py)
+        }
+    }
+}
+
+/// One operation under way: only good for calling it off.
+#[pyclass(frozen, module = "millpond._native")]
+pub(crate) struct Operation {
+    handle: CancelHandle,
+}
+
+impl Operation {
+    pub(crate) fn new(py: Python<'_>) -> PyResult<Operation> {
+        let handle = CancelHandle::new().map_err(|error| raise(py, error))?;
+        Ok(Operation { handle })
+    }
+
+    pub(crate) fn limit(&self, timeout: Option<Seconds>) -> Limit {
+        Limit { timeout: limit(timeout), cancel: Some(self.handle) }
+    }
+}
+
+impl Drop for Operation {
+    fn drop(&mut self) {
+        // In a forked child this is refused, and there is nothing to free.
+        let _ = self.handle.free();
+    }
+}
+
+#[pymethods]
+impl Operation {
+    /// Calls it off. When this returns, what it ended with is in the queue.
+    fn cancel(&self, py: Python<'_>) -> PyResult<()> {
+        let handle = self.handle;
+        py.detach(move || handle.cancel()).map_err(|error| raise(py, error))
+    }
+}

@@ -1,0 +1,263 @@
+"""The blocking node. The asyncio one is in `aio`; both have the same surface."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Literal, Self, TypeAlias
+
+from . import _native
+from ._draft import Drafts, Payload, Published, Tags, key_bytes, pairs_of_all, pairs_of_one
+from ._native import Cursor, Offsets, Subscription
+
+Order: TypeAlias = Literal["ascending", "descending", "stream"]
+"""By event key up or down, or stream by stream."""
+Durability: TypeAlias = Literal["power", "process"]
+"""What a published event survives: loss of power, or only the end of the process."""
+StartAt: TypeAlias = Literal["beginning", "now"] | Offsets | str
+"""Where a subscription begins; any other text is a token."""
+
+
+def open(  # noqa: A001
+    path: str | os.PathLike[str],
+    *,
+    app: str,
+    swarm: str | None = None,
+    ticket: str | None = None,
+    network: bool | None = None,
+    bind: Sequence[str] | None = None,
+    discovery: bool | None = None,
+    peers: Sequence[str] | None = None,
+    allow: Sequence[str] | None = None,
+    segment_bytes: int | None = None,
+    tail_bytes_max: int | None = None,
+    cache_bytes: int | None = None,
+    allow_network_file_system: bool | None = None,
+    timeout: float | None = None,
+) -> Node:
+    """Opens the node whose log is in the folder `path`; a new log is made when there is none.
+
+    app: 1 to 64 of `A-Z a-z 0-9 . _ -`, stamped on every event published.
+    swarm: the swarm secret, 64 hex digits; or `ticket`: what another node's `ticket()` gave. One
+        of the two is needed.
+    network: False opens no socket. bind: `ip:port` to listen on. discovery: find peers on the
+        local network. peers: `<node id>@<ip>:<port>` to connect to. allow: node ids, and nobody
+        else may connect.
+    segment_bytes, tail_bytes_max, cache_bytes: sizes in bytes, see docs/format.md.
+    allow_network_file_system: dare to keep the log there.
+    timeout: seconds, None for no limit.
+
+    Opening the same folder twice in one process gives the same log. Use the node in a `with`
+    block, or call `close`. Every argument left out means what the other languages mean by it.
+
+    Raises `InvalidArgument`, `StoreLocked` (another process has it), `StorageFull`,
+    `StorageFailed`, `Corrupt`, `FormatTooNew`, `Timeout`.
+    """
+    options = _native.Options(
+        os.fspath(path),
+        app=app,
+        swarm=swarm,
+        ticket=ticket,
+        network=network,
+        bind=bind,
+        discovery=discovery,
+        peers=peers,
+        allow=allow,
+        segment_bytes=segment_bytes,
+        tail_bytes_max=tail_bytes_max,
+        cache_bytes=cache_bytes,
+        allow_network_file_system=allow_network_file_system,
+    )
+    return Node(_native.open_node(options, timeout))
+
+
+class NodeFacts:
+    """What never waits, and so is the same for threads and for asyncio."""
+
+    __slots__ = ("__weakref__", "_id", "_native")
+
+    def __init__(self, native: _native.Node) -> None:
+        """For millpond only."""
+        self._native = native
+        self._id = native.node_id()
+
+    @property
+    def id(self) -> str:
+        """The node id: 64 hex digits. Known also when the node is closed."""
+        return self._id
+
+    @property
+    def swarm_id(self) -> str:
+        """The id of the swarm: 64 hex digits. Raises `Closed`."""
+        return self._native.swarm_id()
+
+    @property
+    def stream(self) -> str:
+        """The stream that this node writes: `<node id>-<number>`. Raises `Closed`."""
+        return self._native.stream()
+
+    @property
+    def path(self) -> str:
+        """The folder of the log. Raises `Closed`."""
+        return os.fspath(self._native.path())
+
+    @property
+    def closed(self) -> bool:
+        """True when the node is closed."""
+        return not self._native.is_open()
+
+    def disconnect(self, node_id: str) -> None:
+        """Forgets a peer's addresses and ends the session with it. Raises `InvalidArgument`."""
+        self._native.disconnect(node_id)
+
+    def set_network(self, enabled: bool) -> None:
+        """False ends all sessions and admits nobody until True again; the log goes on."""
+        self._native.set_network(enabled)
+
+    def ticket(self) -> str:
+        """A text to paste elsewhere: whoever has it can join the swarm through this node."""
+        return self._native.ticket()
+
+    def offsets(self) -> Offsets:
+        """What is durable here: for each stream how many events. Raises `Closed`."""
+        return self._native.offsets()
+
+    def status(self) -> dict[str, Any]:
+        """Peers, links, lag and storage, as docs/guarantees.md lists them. Raises `Closed`."""
+        status: dict[str, Any] = json.loads(self._native.status_json())
+        return status
+
+    def __del__(self) -> None:
+        native = getattr(self, "_native", None)
+        if native is not None and native.is_open():
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
+
+    def __repr__(self) -> str:
+        return f"<Node {self._id[:8]}…>"
+
+
+class Node(NodeFacts):
+    """One installation: a key pair and a log that is brought together with its peers.
+
+    Made by `open`. May be used from any thread. After a fork every call in the child raises
+    `ForkedProcess`.
+    """
+
+    __slots__ = ()
+
+    def publish(
+        self,
+        payload: Payload,
+        tags: Tags = (),
+        *,
+        durability: Durability | None = None,
+        idempotency_key: bytes | str | None = None,
+        expected: int | None = None,
+        timeout: float | None = None,
+    ) -> Published:
+        """Publishes one event and returns when it is durable here.
+
+        payload: dict with str keys, list, tuple, str, int of 64 bits, finite float, bool, None,
+            bytes; or `Cbor`. At most 1 MiB encoded.
+        tags: up to 64 str.
+        durability: "power" (survives loss of power) or "process".
+        idempotency_key: 1 to 255 bytes (a str is its UTF-8): a repeated call with the same key
+            publishes nothing and returns the first receipt.
+        expected: publish only if our stream has this many events.
+        timeout: seconds, None for no limit.
+
+        Raises `InvalidArgument`, `LimitExceeded`, `Conflict`, `StorageFull`, `StorageFailed`,
+        `Closed`: nothing was stored. `Timeout` or an interrupt: the event may still become
+        durable; with an idempotency key it is safe to try again.
+        """
+        pairs = pairs_of_one(payload, tags)
+        key = key_bytes(idempotency_key)
+        return Published(self._native.publish(pairs, durability, key, expected, timeout))
+
+    def publish_all(
+        self,
+        drafts: Drafts,
+        *,
+        durability: Durability | None = None,
+        idempotency_key: bytes | str | None = None,
+        expected: int | None = None,
+        timeout: float | None = None,
+    ) -> Published:
+        """Publishes several events together, all or none; they get consecutive offsets.
+
+        drafts: up to 65,536 `Draft`s or pairs `(payload, tags)`, together at most 16 MiB encoded.
+        All else as `publish`.
+        """
+        pairs = pairs_of_all(drafts)
+        key = key_bytes(idempotency_key)
+        return Published(self._native.publish(pairs, durability, key, expected, timeout))
+
+    def query(
+        self,
+        text: str,
+        *,
+        order: Order | None = None,
+        lower: Offsets | None = None,
+        upper: Offsets | None = None,
+        timeout: float | None = None,
+    ) -> Cursor:
+        """Asks one view of the log; iterate over the answer, or call its `to_list`.
+
+        text: such as `FROM 'machine:M-017' & 'kind:fault' | 'alarm'`, see docs/query.md.
+        order: "ascending" or "descending" by event key, or "stream" by stream.
+        lower, upper: only events at or beyond `lower` and below `upper` in their streams.
+        timeout: seconds for asking (not for reading), None for no limit.
+
+        Raises `QueryInvalid` (with `position` in the text), `Closed`, `Timeout`.
+        """
+        return self._native.query(text, order, lower, upper, timeout)
+
+    def subscribe(
+        self,
+        text: str,
+        *,
+        start: StartAt | None = None,
+        timeout: float | None = None,
+    ) -> Subscription:
+        """Opens a query that stays open: what the log holds from `start` on, then what arrives.
+
+        start: "beginning", "now", an `Offsets` (such as another subscription's `position`) or its
+            token text.
+        timeout: seconds for opening (not for waiting for events), None for no limit.
+
+        Raises `QueryInvalid`, `InvalidArgument`, `Closed`, `Timeout`.
+        """
+        return self._native.subscribe(text, start, timeout)
+
+    def connect(self, target: str, *, timeout: float | None = None) -> None:
+        """Connects to a peer and waits until both have admitted each other.
+
+        target: a ticket, or `<node id>@<ip>:<port>[,<ip>:<port>…]`. The address is remembered
+        until the node is closed, also when the peer cannot be reached now.
+        timeout: seconds, None for no limit.
+
+        Raises `PeerRefused` (`reason` says why, such as "wrong_secret"), `InvalidArgument`,
+        `Timeout`, `Closed`.
+        """
+        self._native.connect(target, timeout)
+
+    def close(self, timeout: float | None = None) -> None:
+        """Ends every subscription, sync and the log. May be repeated, and from any thread.
+
+        timeout: seconds, None for the default deadline. Raises `Timeout`: it goes on closing.
+        """
+        self._native.close(timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

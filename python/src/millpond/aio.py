@@ -1,0 +1,343 @@
+"""`millpond` for asyncio: the same surface, and what waits is awaited.
+
+Works with any loop that has `add_reader`, with several loops, and in several threads. Cancelling a
+task calls off what it waits for; no event is lost by it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Generator, Sequence
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from . import _native, _node
+from ._draft import Drafts, Payload, Published, Tags, key_bytes, pairs_of_all, pairs_of_one
+from ._errors import Closed, InvalidArgument
+from ._loop import outcome
+from ._native import Batch, Event, Offsets, Operation, Queue
+from ._node import Durability, Order, StartAt
+
+__all__ = ["Cursor", "Node", "Opening", "Subscription", "open"]
+
+
+def open(  # noqa: A001
+    path: str | os.PathLike[str],
+    *,
+    app: str,
+    swarm: str | None = None,
+    ticket: str | None = None,
+    network: bool | None = None,
+    bind: Sequence[str] | None = None,
+    discovery: bool | None = None,
+    peers: Sequence[str] | None = None,
+    allow: Sequence[str] | None = None,
+    segment_bytes: int | None = None,
+    tail_bytes_max: int | None = None,
+    cache_bytes: int | None = None,
+    allow_network_file_system: bool | None = None,
+    timeout: float | None = None,
+) -> Opening:
+    """As `millpond.open`; use `await open(…)` or `async with open(…) as node`."""
+    options = _native.Options(
+        os.fspath(path),
+        app=app,
+        swarm=swarm,
+        ticket=ticket,
+        network=network,
+        bind=bind,
+        discovery=discovery,
+        peers=peers,
+        allow=allow,
+        segment_bytes=segment_bytes,
+        tail_bytes_max=tail_bytes_max,
+        cache_bytes=cache_bytes,
+        allow_network_file_system=allow_network_file_system,
+    )
+    return Opening(options, timeout)
+
+
+class Opening:
+    """A node that will be open: await it, or use it in an `async with` block."""
+
+    __slots__ = ("_node", "_options", "_timeout")
+
+    def __init__(self, options: _native.Options, timeout: float | None) -> None:
+        """For millpond only."""
+        self._options, self._timeout = options, timeout
+        self._node: Node | None = None
+
+    async def _open(self) -> Node:
+        def start(queue: Queue, number: int) -> Operation:
+            return _native.open_start(queue, number, self._options, self._timeout)
+
+        return Node(await outcome(start))
+
+    def __await__(self) -> Generator[Any, Any, Node]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> Node:
+        self._node = await self._open()
+        return self._node
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._node is not None:
+            await self._node.close()
+
+
+class Node(_node.NodeFacts):
+    """As `millpond.Node`. May be used from any loop."""
+
+    __slots__ = ()
+
+    async def publish(
+        self,
+        payload: Payload,
+        tags: Tags = (),
+        *,
+        durability: Durability | None = None,
+        idempotency_key: bytes | str | None = None,
+        expected: int | None = None,
+        timeout: float | None = None,
+    ) -> Published:
+        """As `millpond.Node.publish`. A cancelled publish may still become durable."""
+        pairs = pairs_of_one(payload, tags)
+        return await self._publish(pairs, durability, idempotency_key, expected, timeout)
+
+    async def publish_all(
+        self,
+        drafts: Drafts,
+        *,
+        durability: Durability | None = None,
+        idempotency_key: bytes | str | None = None,
+        expected: int | None = None,
+        timeout: float | None = None,
+    ) -> Published:
+        """As `millpond.Node.publish_all`. A cancelled publish may still become durable."""
+        pairs = pairs_of_all(drafts)
+        return await self._publish(pairs, durability, idempotency_key, expected, timeout)
+
+    async def _publish(
+        self,
+        pairs: list[Any],
+        durability: Durability | None,
+        idempotency_key: bytes | str | None,
+        expected: int | None,
+        timeout: float | None,
+    ) -> Published:
+        key = key_bytes(idempotency_key)
+
+        def start(queue: Queue, number: int) -> Operation:
+            publish = self._native.publish_start
+            return publish(queue, number, pairs, durability, key, expected, timeout)
+
+        return Published(await outcome(start))
+
+    def query(
+        self,
+        text: str,
+        *,
+        order: Order | None = None,
+        lower: Offsets | None = None,
+        upper: Offsets | None = None,
+        timeout: float | None = None,
+    ) -> Cursor:
+        """As `millpond.Node.query`. Asked when the cursor is first awaited."""
+
+        def start(queue: Queue, number: int) -> Operation:
+            return self._native.query_start(queue, number, text, order, lower, upper, timeout)
+
+        return Cursor(self, start)
+
+    def subscribe(
+        self,
+        text: str,
+        *,
+        start: StartAt | None = None,
+        timeout: float | None = None,
+    ) -> Subscription:
+        """As `millpond.Node.subscribe`. Begins when the subscription is first awaited."""
+
+        def begin(queue: Queue, number: int) -> Operation:
+            return self._native.subscribe_start(queue, number, text, start, timeout)
+
+        return Subscription(self, begin)
+
+    async def connect(self, target: str, *, timeout: float | None = None) -> None:
+        """As `millpond.Node.connect`."""
+
+        def start(queue: Queue, number: int) -> Operation:
+            return self._native.connect_start(queue, number, target, timeout)
+
+        await outcome(start)
+
+    async def close(self, timeout: float | None = None) -> None:
+        """As `millpond.Node.close`."""
+
+        def start(queue: Queue, number: int) -> Operation:
+            return self._native.close_start(queue, number, timeout)
+
+        await outcome(start)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+_Native = TypeVar("_Native", _native.Cursor, _native.Subscription)
+
+
+class _Flow(Generic[_Native]):
+    """Events as they come: what cursors and subscriptions have in common."""
+
+    __slots__ = ("_begin", "_beginning", "_closed", "_native", "_node")
+
+    def __init__(self, node: Node, begin: Any) -> None:
+        """For millpond only."""
+        self._node, self._begin = node, begin
+        self._native: _Native | None = None
+        self._beginning = self._closed = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        native = self._native
+        event = None if native is None else native._pop()
+        if event is None:
+            event = await self.next()
+            if event is None:
+                raise StopAsyncIteration
+        return event
+
+    async def next(self, timeout: float | None = None) -> Event | None:
+        """As the method of the same name that blocks."""
+        native = await self._begun()
+        while (event := native._pop()) is None:
+            if native._ended or await self._fetch(native, None, timeout) is None:
+                return None
+        return event
+
+    async def next_batch(
+        self, count_max: int | None = None, timeout: float | None = None
+    ) -> Batch:
+        """As the method of the same name that blocks."""
+        native = await self._begun()
+        batch = native._take(count_max)
+        if batch is None:
+            fetched = await self._fetch(native, count_max, timeout)
+            taken = native._take(None)
+            batch = fetched if taken is None else taken
+        assert batch is not None, "closed as an end, so taking gives an end"
+        return batch
+
+    async def close(self) -> None:
+        """As the method of the same name that blocks."""
+        self._closed = True
+        if self._native is not None:
+            self._native.close()
+
+    async def __aenter__(self) -> Self:
+        await self._begun()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _begun(self) -> _Native:
+        if self._native is None:
+            if self._beginning:
+                raise InvalidArgument("another task is awaiting the beginning of this object")
+            self._beginning = True
+            try:
+                self._native = await outcome(self._begin)
+            finally:
+                self._beginning = False
+            if self._closed:
+                self._native.close()
+        return self._native
+
+    def _known(self) -> _Native:
+        if self._native is None:
+            raise InvalidArgument("not begun: await something of this object first")
+        return self._native
+
+    async def _fetch(
+        self, native: _Native, count_max: int | None, timeout: float | None
+    ) -> Batch | None:
+        def start(queue: Queue, number: int) -> Operation:
+            return native._fetch(queue, number, count_max, timeout)
+
+        try:
+            batch: Batch = await outcome(start, native._keep)
+        except Closed:
+            if native._ended:  # Closed by another task on the way here: a normal end.
+                return None
+            raise
+        return batch
+
+
+class Cursor(_Flow[_native.Cursor]):
+    """As `millpond.Cursor`: iterate with `async for`, or `await cursor.to_list()`."""
+
+    __slots__ = ()
+
+    async def to_list(self, timeout: float | None = None) -> list[Event]:
+        """As `millpond.Cursor.to_list`."""
+        loop = asyncio.get_running_loop()
+        deadline = None if timeout is None else loop.time() + timeout
+        events: list[Event] = []
+        while True:
+            left = None if deadline is None else max(0.0, deadline - loop.time())
+            batch = await self.next_batch(timeout=left)
+            events.extend(batch)
+            if batch.is_end:
+                return events
+
+    @property
+    def upper(self) -> Offsets:
+        """As `millpond.Cursor.upper`. Raises `InvalidArgument`: nothing was awaited yet."""
+        return self._known().upper
+
+
+class Subscription(_Flow[_native.Subscription]):
+    """As `millpond.Subscription`: iterate with `async for`."""
+
+    __slots__ = ()
+
+    @property
+    def caught_up(self) -> bool:
+        """As `millpond.Subscription.caught_up`."""
+        return self._native is not None and self._native.caught_up
+
+    @property
+    def lag(self) -> int:
+        """As `millpond.Subscription.lag`. Raises `InvalidArgument`: nothing was awaited yet."""
+        return self._known().lag
+
+    @property
+    def position(self) -> Offsets:
+        """As `millpond.Subscription.position`. Raises `InvalidArgument`: not begun."""
+        return self._known().position
+
+    def fileno(self) -> int:
+        """As `millpond.Subscription.fileno`. Raises `InvalidArgument`: not begun."""
+        return self._known().fileno()

@@ -1,0 +1,104 @@
+"""Ctrl-C ends every wait at once, and nothing is lost by it."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from support import finish, start
+
+# Each script says "ready" when it is about to wait, and then how long the signal took.
+WAITS = {
+    "next of a subscription": """
+        with millpond.open(path, **options) as node, node.subscribe(ALL, start="now") as events:
+            wait(lambda: events.next())
+            node.publish("after")
+            assert events.next(timeout=10).payload == "after"
+    """,
+    "iteration": """
+        with millpond.open(path, **options) as node, node.subscribe(ALL) as events:
+            node.publish_all([(number, ()) for number in range(10)])
+            seen = []
+            def follow():
+                for event in events:
+                    seen.append(event.payload)
+            wait(follow)
+            node.publish(10)
+            seen.append(events.next(timeout=10).payload)
+            assert seen == list(range(11)), seen
+    """,
+    "next_batch": """
+        with millpond.open(path, **options) as node, node.subscribe(ALL, start="now") as events:
+            while not events.caught_up:
+                events.next_batch()
+            wait(lambda: events.next_batch())
+    """,
+    "an asyncio loop": """
+        async def follow():
+            async with aio.open(path, **options) as node, node.subscribe(ALL) as events:
+                asyncio.get_running_loop().call_soon(waiting.set)
+                async for event in events:
+                    pass
+        wait(lambda: asyncio.run(follow()), tell_now=False)
+    """,
+}
+
+SCRIPT = """
+import signal, time
+waiting = threading.Event()
+def wait(call, tell_now=True):
+    sent = []
+    def tell():
+        waiting.wait()
+        print("ready", flush=True)
+        sent.append(float(sys.stdin.readline()))
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    if tell_now:
+        waiting.set()
+    try:
+        call()
+    except KeyboardInterrupt:
+        now = time.time()
+        teller.join()
+        print("took", now - sent[0], flush=True)
+    else:
+        raise AssertionError("the wait ended by itself")
+"""
+
+
+@pytest.mark.parametrize("name", WAITS)
+def test_ctrl_c_ends_a_wait_within_a_moment(name: str, tmp_path: Path, secret: str) -> None:
+    code = SCRIPT + "\n".join(line[8:] for line in WAITS[name].splitlines())
+    process = start(code, tmp_path / "log", secret)
+    assert process.stdin is not None and process.stdout is not None
+    assert process.stdout.readline() == "ready\n", finish(process)
+    process.stdin.write(f"{time.time()}\n")
+    process.stdin.flush()
+    process.send_signal(signal.SIGINT)
+    status, out, err = finish(process)
+    assert status == 0 and err == "", (out, err)
+    # 50 ms, and what a loaded machine needs to run anything at all.
+    assert out.startswith("took ") and float(out.split()[1]) < 0.5, out
+
+
+def test_a_signal_handler_that_raises_nothing_does_not_end_the_wait(
+    tmp_path: Path, secret: str
+) -> None:
+    code = """
+    import signal
+    heard = []
+    signal.signal(signal.SIGUSR1, lambda *_: heard.append(1))
+    with millpond.open(path, **options) as node, node.subscribe(ALL, start="now") as events:
+        def send():
+            os.kill(os.getpid(), signal.SIGUSR1)
+            while not heard:
+                pass
+            node.publish("now")
+        threading.Thread(target=send).start()
+        assert events.next().payload == "now" and heard == [1]
+    """
+    assert finish(start(code, tmp_path / "log", secret)) == (0, "", "")

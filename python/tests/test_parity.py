@@ -1,0 +1,81 @@
+"""`millpond` and `millpond.aio` have one surface."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+
+import millpond
+from millpond import aio
+
+WAITS = {
+    "Node": {"publish", "publish_all", "connect", "close"},
+    "Cursor": {"next", "next_batch", "to_list", "close"},
+    "Subscription": {"next", "next_batch", "close"},
+}
+CLASSES = sorted(WAITS)
+
+
+def surface(kind: type) -> set[str]:
+    return {name for name in dir(kind) if not name.startswith("_")}
+
+
+def parameters(function: Any) -> list[tuple[str, Any, Any]]:
+    signature = inspect.signature(function)
+    return [(p.name, p.kind, p.default) for p in signature.parameters.values() if p.name != "self"]
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_both_have_the_same_names(name: str) -> None:
+    assert surface(getattr(millpond, name)) == surface(getattr(aio, name))
+
+
+MEMBERS = [(kind, name) for kind in CLASSES for name in sorted(surface(getattr(aio, kind)))]
+
+
+@pytest.mark.parametrize(("kind", "name"), MEMBERS)
+def test_both_take_the_same_arguments_and_what_waits_is_awaited(kind: str, name: str) -> None:
+    blocking, awaited = (getattr(getattr(module, kind), name) for module in (millpond, aio))
+    if not callable(blocking):
+        assert not callable(awaited)
+        return
+    assert parameters(blocking) == parameters(awaited)
+    assert inspect.iscoroutinefunction(awaited) == (name in WAITS[kind])
+    assert not inspect.iscoroutinefunction(blocking)
+
+
+def test_open_takes_the_same_arguments() -> None:
+    assert parameters(millpond.open) == parameters(aio.open)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_blocks_and_loops_have_their_awaited_twin(kind: str) -> None:
+    twins = {"__enter__": "__aenter__", "__exit__": "__aexit__"}
+    if kind != "Node":
+        twins |= {"__iter__": "__aiter__", "__next__": "__anext__"}
+    for blocking, awaited in twins.items():
+        assert hasattr(getattr(millpond, kind), blocking)
+        assert hasattr(getattr(aio, kind), awaited)
+        assert not hasattr(getattr(aio, kind), blocking)
+
+
+def documented() -> list[tuple[str, Any]]:
+    things: list[tuple[str, Any]] = []
+    for module in (millpond, aio, millpond.logs):
+        for name in getattr(module, "__all__", dir(module)):
+            thing = getattr(module, name)
+            if name.startswith("_") or not (inspect.isclass(thing) or inspect.isroutine(thing)):
+                continue
+            things.append((f"{module.__name__}.{name}", thing))
+            if inspect.isclass(thing) and thing.__module__.startswith("millpond"):
+                members = vars(thing).items()
+                things.extend((f"{name}.{at}", it) for at, it in members if not at.startswith("_"))
+    return things
+
+
+@pytest.mark.parametrize(("name", "thing"), documented(), ids=lambda thing: str(thing)[:60])
+def test_everything_public_says_what_it_is(name: str, thing: Any) -> None:
+    if callable(thing) or isinstance(thing, property) or inspect.isgetsetdescriptor(thing):
+        assert (getattr(thing, "__doc__", None) or "").strip(), name
