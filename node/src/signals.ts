@@ -1,6 +1,7 @@
 /**
  * One listener per abort signal, however many calls share it: a runtime warns of a leak from the
- * eleventh listener on, and one signal for all calls of a request or a shift is what signals are for.
+ * eleventh listener on, and one signal for all calls of a request or a shift is what signals are
+ * for.
  */
 
 const callbacks = new WeakMap<AbortSignal, Set<(reason: unknown) => void>>();
