@@ -23,8 +23,10 @@ async function takeOrders() {
   const held = await node.query("FROM 'kind:order' & isLocal").toArray()
   for (let number = held.length; !stopping.signal.aborted; number++) {
     const order = `O-${String(number).padStart(5, '0')}`
-    await node.publish({ order, pieces: STROKES_PER_ORDER, article: `A-${number % 7}` },
-      { tags: ['kind:order', `order:${order}`] })
+    await node.publish({
+      tags: ['kind:order', `order:${order}`],
+      payload: { order, pieces: STROKES_PER_ORDER, article: `A-${number % 7}` },
+    })
     await new Promise((resolve) => {
       const timer = setTimeout(resolve, ORDER_EVERY_MS)
       stopping.signal.addEventListener('abort', () => { clearTimeout(timer); resolve() })
@@ -37,8 +39,10 @@ async function watchPress() {
   const events = node.subscribe("FROM 'kind:fault'", { signal: stopping.signal })
   try {
     for await (const event of events) {
-      await node.publish({ because: event.key, machine: event.payload.machine ?? null },
-        { tags: ['kind:rework'] })
+      await node.publish({
+        tags: ['kind:rework'],
+        payload: { because: event.key, machine: event.payload.machine ?? null },
+      })
     }
   } catch (error) {
     if (error.name !== 'AbortError') throw error
