@@ -4,6 +4,7 @@
 
 import { createInterface } from 'node:readline'
 import { createWriteStream } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { open } from 'millpond'
 
 const ORDER_EVERY_MS = 60
@@ -27,10 +28,7 @@ async function takeOrders() {
       tags: ['kind:order', `order:${order}`],
       payload: { order, pieces: STROKES_PER_ORDER, article: `A-${number % 7}` },
     })
-    await new Promise((resolve) => {
-      const timer = setTimeout(resolve, ORDER_EVERY_MS)
-      stopping.signal.addEventListener('abort', () => { clearTimeout(timer); resolve() })
-    })
+    await sleep(ORDER_EVERY_MS, undefined, { signal: stopping.signal }).catch(() => {})
   }
 }
 
