@@ -26,9 +26,9 @@ export type ErrorCode =
   | 'internal';
 
 /**
- * An argument is not of the form the call takes.
+ * An argument is not of the form that the call takes.
  *
- * What to do: -
+ * What to do: Correct the call.
  */
 export class InvalidArgumentError extends MillpondError {
   /** Its row of the error table. */
@@ -41,9 +41,9 @@ export class InvalidArgumentError extends MillpondError {
 }
 
 /**
- * Something is larger or more than a limit of docs/format.md allows; nothing was stored.
+ * Something is larger or more than a limit of docs/format.md; nothing was stored.
  *
- * What to do: -
+ * What to do: Send less at once; what is larger than a payload is a blob.
  */
 export class LimitExceededError extends MillpondError {
   /** Its row of the error table. */
@@ -56,9 +56,9 @@ export class LimitExceededError extends MillpondError {
 }
 
 /**
- * A query text does not parse; `position` points into it.
+ * A query text does not parse.
  *
- * What to do: -
+ * What to do: Correct the text at `position`; the message shows the place.
  */
 export class QueryInvalidError extends MillpondError {
   /** Its row of the error table. */
@@ -71,10 +71,10 @@ export class QueryInvalidError extends MillpondError {
 }
 
 /**
- * The log is not as the caller expected it (`expected` count, or an idempotency key used for other
- * events); nothing was stored.
+ * The log is not as `expected`, or an idempotency key was used for other events; nothing was
+ * stored.
  *
- * What to do: -
+ * What to do: Read again and decide anew.
  */
 export class ConflictError extends MillpondError {
   /** Its row of the error table. */
@@ -87,9 +87,9 @@ export class ConflictError extends MillpondError {
 }
 
 /**
- * The thing asked for does not exist.
+ * What was asked for does not exist.
  *
- * What to do: -
+ * What to do: Ask for something else.
  */
 export class NotFoundError extends MillpondError {
   /** Its row of the error table. */
@@ -102,9 +102,9 @@ export class NotFoundError extends MillpondError {
 }
 
 /**
- * The log does not cover the token yet.
+ * The log does not hold yet what the token names.
  *
- * What to do: -
+ * What to do: Wait for sync, or read without the token.
  */
 export class NotYetVisibleError extends MillpondError {
   /** Its row of the error table. */
@@ -119,7 +119,7 @@ export class NotYetVisibleError extends MillpondError {
 /**
  * The deadline passed first.
  *
- * What to do: -
+ * What to do: Call again, with more time.
  */
 export class TimeoutError extends MillpondError {
   /** Its row of the error table. */
@@ -134,7 +134,7 @@ export class TimeoutError extends MillpondError {
 /**
  * The caller cancelled the call.
  *
- * What to do: -
+ * What to do: Nothing; events that were being published may still be stored.
  */
 export class CancelledError extends MillpondError {
   /** Its row of the error table. */
@@ -147,9 +147,9 @@ export class CancelledError extends MillpondError {
 }
 
 /**
- * The node, cursor or subscription is closed.
+ * The node, cursor or token is closed.
  *
- * What to do: -
+ * What to do: Open it again; do not use a handle after closing it.
  */
 export class ClosedError extends MillpondError {
   /** Its row of the error table. */
@@ -164,7 +164,7 @@ export class ClosedError extends MillpondError {
 /**
  * Another process owns the store.
  *
- * What to do: -
+ * What to do: Close it there; the message names the process.
  */
 export class StoreLockedError extends MillpondError {
   /** Its row of the error table. */
@@ -177,9 +177,9 @@ export class StoreLockedError extends MillpondError {
 }
 
 /**
- * The disk is full; nothing was stored, and it works again when there is space.
+ * The disk is full; nothing was stored, reading goes on.
  *
- * What to do: -
+ * What to do: Make space; publishing then works again.
  */
 export class StorageFullError extends MillpondError {
   /** Its row of the error table. */
@@ -194,7 +194,7 @@ export class StorageFullError extends MillpondError {
 /**
  * The disk refused a read, a write or a sync.
  *
- * What to do: -
+ * What to do: Look at the disk and its cable; open the node again.
  */
 export class StorageFailedError extends MillpondError {
   /** Its row of the error table. */
@@ -209,7 +209,7 @@ export class StorageFailedError extends MillpondError {
 /**
  * Stored bytes are not what was written.
  *
- * What to do: -
+ * What to do: Keep the store for a look; damaged blocks come back from peers.
  */
 export class CorruptError extends MillpondError {
   /** Its row of the error table. */
@@ -224,7 +224,7 @@ export class CorruptError extends MillpondError {
 /**
  * The store was written by a newer millpond.
  *
- * What to do: -
+ * What to do: Update millpond on this machine.
  */
 export class FormatTooNewError extends MillpondError {
   /** Its row of the error table. */
@@ -237,9 +237,9 @@ export class FormatTooNewError extends MillpondError {
 }
 
 /**
- * A peer refused us, or we refused it: no session came about.
+ * No session came about; `reason` says why.
  *
- * What to do: -
+ * What to do: Compare swarm secrets, allow-lists and versions.
  */
 export class PeerRefusedError extends MillpondError {
   /** Its row of the error table. */
@@ -254,7 +254,7 @@ export class PeerRefusedError extends MillpondError {
 /**
  * A peer sent what no honest peer sends; its session was closed.
  *
- * What to do: -
+ * What to do: Look at the node that the message names.
  */
 export class PeerMisbehavedError extends MillpondError {
   /** Its row of the error table. */
@@ -269,7 +269,7 @@ export class PeerMisbehavedError extends MillpondError {
 /**
  * A stream has two different histories.
  *
- * What to do: -
+ * What to do: Find the copied or restored store; the proof is kept.
  */
 export class ForkedError extends MillpondError {
   /** Its row of the error table. */
@@ -282,9 +282,9 @@ export class ForkedError extends MillpondError {
 }
 
 /**
- * The process is a fork of the one that opened the node.
+ * The process was forked from one with open nodes.
  *
- * What to do: -
+ * What to do: Open nodes in the process that uses them; start processes by spawn.
  */
 export class ForkedProcessError extends MillpondError {
   /** Its row of the error table. */
@@ -299,7 +299,7 @@ export class ForkedProcessError extends MillpondError {
 /**
  * An escrow account does not hold enough rights.
  *
- * What to do: -
+ * What to do: Ask peers for a transfer.
  */
 export class OverdraftError extends MillpondError {
   /** Its row of the error table. */
@@ -312,9 +312,9 @@ export class OverdraftError extends MillpondError {
 }
 
 /**
- * Code of the application failed inside a call of ours.
+ * Code of the application failed inside a call of millpond.
  *
- * What to do: -
+ * What to do: Look at the failure that the message carries.
  */
 export class UserCodeError extends MillpondError {
   /** Its row of the error table. */
@@ -329,7 +329,7 @@ export class UserCodeError extends MillpondError {
 /**
  * A bug in millpond; the node refuses further work.
  *
- * What to do: -
+ * What to do: Close the node, open it again, and report the message.
  */
 export class InternalError extends MillpondError {
   /** Its row of the error table. */

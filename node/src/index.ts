@@ -18,5 +18,5 @@ export type { Published, Receipt } from './published';
 export type { Query, QueryOptions } from './query';
 export type { BatchOptions } from './reading';
 export { newSwarmSecret, parseTicket, version, type TicketParts } from './secret';
-export type { PeerStatus, Refusal, Status, StoreStatus } from './status';
+export type { Damage, PeerStatus, Refusal, Status, StoreStatus } from './status';
 export type { SubscribeOptions, Subscription } from './subscription';

@@ -8,15 +8,22 @@ export interface Status {
   readonly path: string;
   /** The stream that it writes. */
   readonly stream: string;
-  /** How many events it holds durably, of all streams. */
+  /** How many events are durable here, of all streams. */
   readonly events: number;
   /** The same by stream id. */
   readonly offsets: Readonly<Record<string, number>>;
+  /**
+   * Events that signed heads account for and that are not here yet. A node that is cut off can show
+   * 0: what it does not know of is not counted.
+   */
+  readonly lag: number;
+  /** False while it is off the network, or was opened without one. */
+  readonly network: boolean;
   /** Where it listens: `<ip>:<port>`. */
   readonly addresses: readonly string[];
   /** The peers that it knows, connected or not. */
   readonly peers: readonly PeerStatus[];
-  /** Who was refused lately, by us or by them. */
+  /** The last 64 refusals, by us or by them, oldest first. */
   readonly refusals: readonly Refusal[];
   /** Streams that have two different histories. */
   readonly forked: readonly string[];
@@ -30,22 +37,27 @@ export interface Status {
 export interface PeerStatus {
   /** Its public key. */
   readonly nodeId: string;
-  /** The state of the link to it. */
+  /**
+   * `connected`, `greeting` (not admitted yet), `dialing`, `waiting` (for the next dial) or `idle` (it
+   * may connect to us).
+   */
   readonly state: string;
   /** Where it is dialled: `<ip>:<port>`. */
   readonly addresses: readonly string[];
-  /** In µs; null while there is no session. */
+  /** Time for a small message there and back, in µs; null while there is no session. */
   readonly roundTripMicros: number | null;
-  /** Bytes received from it. */
+  /** Bytes received in this session. */
   readonly bytesIn: number;
-  /** Bytes sent to it. */
+  /** Bytes sent in this session. */
   readonly bytesOut: number;
   /** Events that it has and this node lacks. */
   readonly lag: number;
   /** Events that this node has and it lacks. */
   readonly behind: number;
-  /** In µs; null while there is no session. */
+  /** How long the session stands, in µs; null while there is none. */
   readonly connectedForMicros: number | null;
+  /** How long it has been out of reach after it was in reach, in µs: a suspected partition. */
+  readonly goneForMicros: number | null;
 }
 
 /** One refusal. */
@@ -61,13 +73,23 @@ export interface Refusal {
 /** The store on disk. */
 export interface StoreStatus {
   /** Of blocks and indexes, in bytes. */
-  readonly bytes: number;
-  /** Of the journal, in bytes. */
-  readonly journalBytes: number;
-  /** Why it accepts nothing at present, such as a full disk; null when all is well. */
-  readonly degraded: string | null;
-  /** Blocks that did not check and wait to be fetched again. */
-  readonly corruptBlocks: number;
+  readonly tableBytes: number;
+  /** Of events that are not in blocks yet, in bytes. */
+  readonly tailBytes: number;
+  /** Why it takes no events at present, such as a full disk; null when all is well. */
+  readonly trouble: string | null;
+  /** What was found damaged. */
+  readonly damages: readonly Damage[];
+}
+
+/** A place in the log that cannot be read. */
+export interface Damage {
+  /** The stream. */
+  readonly stream: string;
+  /** The offset of an event that could not be read. */
+  readonly offset: number;
+  /** How it shows. */
+  readonly message: string;
 }
 
 /** The status from its JSON text, whose names are in snake case. */

@@ -330,8 +330,9 @@ test('a status says who and how much, in camel case', async (t) => {
   assert.equal(status.stream, node.stream);
   assert.equal(status.offsets[node.stream], node.offsets().count(node.stream));
   assert.deepEqual(status.peers, []);
-  assert.equal(status.store.corruptBlocks, 0);
-  assert.equal(typeof status.store.journalBytes, 'number');
+  assert.deepEqual([status.lag, status.network], [0, false]);
+  assert.deepEqual([status.store.trouble, status.store.damages], [null, []]);
+  assert.equal(typeof status.store.tailBytes, 'number');
 });
 
 test('a swarm secret is 64 hex digits and never the same', () => {

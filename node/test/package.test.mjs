@@ -32,7 +32,8 @@ test('the error classes are those of the table, in this package and in its nativ
   const table = JSON.parse(native.errorTable());
   assert.deepEqual(Array.isArray(table) ? table : table.errors, rows());
   for (const { number, name, retryable } of rows()) {
-    const kind = Object.values(millpond).find((value) => value.kind?.number === number);
+    const owns = (value) => Object.hasOwn(value, 'kind') && value.kind.number === number;
+    const kind = Object.values(millpond).find(owns);
     assert.equal(kind.name, name.replace(/(^|_)(.)/g, (_, __, c) => c.toUpperCase()) + 'Error');
     const error = new kind('message', { reason: 'r', position: 1, cause: 'c' });
     assert.ok(error instanceof millpond.MillpondError && error instanceof Error);

@@ -46,7 +46,8 @@ pub fn batch(seed: u64, held: u64, commit: u64) -> Vec<NewEvent> {
 pub fn publish(node: &Node, batch: Vec<NewEvent>, commit: u64, power: bool) -> Acknowledged {
     let options = PublishOptions {
         durability: if power { Durability::Power } else { Durability::Process },
-        idempotency_key: (commit % 3 == 0)
+        idempotency_key: commit
+            .is_multiple_of(3)
             .then(|| format!("{commit} of {}", std::process::id()).into()),
         expected: None,
     };
@@ -108,7 +109,7 @@ fn event(seed: u64, offset: u64) -> NewEvent {
     let fill: Vec<u8> = (0..size).map(|at| (random >> (at % 8)) as u8 ^ at as u8).collect();
     let value = Value::map([("n", Value::from(offset)), ("fill", Value::Bytes(fill))]);
     let mut tags = vec![format!("kind:{}", random % 5)];
-    if offset % 3 == 0 {
+    if offset.is_multiple_of(3) {
         tags.push("third".into());
     }
     NewEvent {

@@ -144,10 +144,10 @@ fn content(steps: &[Step], file: &Path, keep_percent: u64, dice: &mut Dice) -> V
     for (index, step) in steps.iter().enumerate() {
         let sure = index < synced_to;
         match step {
-            Step::Resized { file: resized, size } if resized == file => {
-                if sure || dice.roll(100) < keep_percent {
-                    content.resize(*size, 0);
-                }
+            Step::Resized { file: resized, size }
+                if resized == file && (sure || dice.roll(100) < keep_percent) =>
+            {
+                content.resize(*size, 0);
             }
             Step::Wrote { file: written, at, bytes } if written == file => {
                 if sure {

@@ -4,6 +4,9 @@
 //! Invariant: nothing is offered to a peer before the log says that it is durable.
 //! Begin with [`Network::start`] and `Turn::run`.
 
+// The rim: the loop has a thread of its own.
+#![allow(clippy::disallowed_methods)]
+
 use crate::driver::options::{NetworkOptions, PeerAddress};
 use crate::driver::turn::Turn;
 use crate::error::{Error, ErrorKind, Result};

@@ -4,7 +4,8 @@ use super::cursor::Cursor;
 use super::disk::{AppendRequest, Helper, KeyHash, OpeningReason, Request, Shared, lock};
 use super::follow::Follower;
 use super::options::{
-    AppendOptions, Appended, CursorOptions, Durability, LogOptions, RangeStored, invalid,
+    AppendOptions, Appended, CursorOptions, Durability, GrowthHook, LogOptions, RangeStored,
+    invalid,
 };
 use super::registry::{self, Handle};
 use super::status::LogStatus;
@@ -133,7 +134,7 @@ impl Log {
     /// Calls `hook` with the latest heads of the streams that grew, each time some did, when they
     /// are durable and visible and before the appends are answered. It must be quick and must not
     /// call the log. It is kept until the log closes.
-    pub fn on_durable(&self, hook: Arc<dyn Fn(&[SignedHead]) + Send + Sync>) {
+    pub fn on_durable(&self, hook: GrowthHook) {
         lock(&self.shared().hooks).push(hook);
     }
 

@@ -22,7 +22,8 @@ pub use disk::OpeningReason;
 pub use follow::{Batch, Follower};
 pub use log::Log;
 pub use options::{
-    AppendOptions, Appended, CursorOptions, Durability, LogOptions, RangeStored, Receipt,
+    AppendOptions, Appended, CursorOptions, Durability, GrowthHook, LogOptions, RangeStored,
+    Receipt,
 };
 pub use status::{Damage, LogStatus};
 pub use watch::Watch;

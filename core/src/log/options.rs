@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{
-    AppId, EventKey, Lamport, NodeKey, Offset, OffsetMap, StreamId, SwarmId, WallTime,
+    AppId, EventKey, Lamport, NodeKey, Offset, OffsetMap, SignedHead, StreamId, SwarmId, WallTime,
 };
 use crate::query::Order;
 use std::path::PathBuf;
@@ -53,6 +53,9 @@ impl LogOptions {
         }
     }
 }
+
+/// What is told of growth: the latest heads of the streams that grew.
+pub type GrowthHook = Arc<dyn Fn(&[SignedHead]) + Send + Sync>;
 
 /// When an append is acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -124,25 +124,6 @@ pub fn table_json() -> String {
     text + "\n"
 }
 
-/// The table as a page. Kept as `docs/errors.md`.
-pub fn table_markdown() -> String {
-    let mut page = String::from(
-        "# Errors\n\nOne list for every language: the number is the C status, the name is the \
-         JavaScript `code` and, in camel case with `Error`, the Python class. Numbers and names are \
-         never reused. *Retry* says that the same call may succeed later without any change. This \
-         page is generated from `ffi/facade/src/errors.rs`.\n\n\
-         | number | name | retry | when | what to do |\n|---|---|---|---|---|\n",
-    );
-    for row in table() {
-        let retry = if row.retryable { "yes" } else { "no" };
-        let (number, name) = (row.number, row.name);
-        let line =
-            format!("| {number} | `{name}` | {retry} | {} | {} |\n", row.summary, row.advice);
-        page.push_str(&line);
-    }
-    page
-}
-
 fn words(kind: ErrorKind) -> (&'static str, &'static str) {
     use ErrorKind as K;
     match kind {

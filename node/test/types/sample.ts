@@ -30,6 +30,7 @@ import {
   version,
   type BatchOptions,
   type CallOptions,
+  type Damage,
   type ErrorCode,
   type ErrorDetails,
   type Event,
@@ -112,7 +113,8 @@ export async function main(signal: AbortSignal): Promise<void> {
   const store: StoreStatus = status.store;
   same<number | null | undefined>(peer?.roundTripMicros)(peer?.connectedForMicros);
   same<string | undefined>(refusal?.reason)(peer?.nodeId);
-  same<number>(store.bytes)(node.offsets().total());
+  const damage: Damage | undefined = store.damages[0];
+  same<number | undefined>(store.tailBytes)(damage?.offset);
   const parts: TicketParts = parseTicket(node.ticket());
   same<string>(parts.nodeId)(version);
   await node.close({ timeoutMs: 1000 });

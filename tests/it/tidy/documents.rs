@@ -60,43 +60,17 @@ fn a_promise_without_a_test_is_found() {
     assert!(!holds("- Nothing is lost — shown by all of them"));
 }
 
-/// The table of docs/errors.md is the table of `ErrorKind`. `UPDATE=1` writes it anew.
+/// The page is generated with the facade's words; here its kinds are held against the code's.
 #[test]
-fn the_table_of_errors_is_the_one_that_the_code_knows() {
-    let mut table = String::from("| number | name | retryable | meaning |\n|---:|---|---|---|\n");
-    let meanings = meanings();
-    assert_eq!(meanings.len(), ErrorKind::ALL.len());
-    for (kind, meaning) in ErrorKind::ALL.iter().zip(meanings) {
-        let retryable = if kind.is_retryable() { "yes" } else { "no" };
-        let row = format!("| {} | `{}` | {retryable} | {meaning} |\n", kind.number(), kind.name());
-        table.push_str(&row);
-    }
+fn the_table_of_errors_has_the_kinds_that_the_code_knows() {
     let page = read("docs/errors.md");
-    let start = page.find("| number").expect("docs/errors.md holds the table");
-    let end = page[start..].find("\n\n").map_or(page.len(), |end| start + end + 1);
-    let fresh = format!("{}{table}{}", &page[..start], &page[end..]);
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(repository().join("docs/errors.md"), &fresh).expect("the page is writable");
-        return;
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert_eq!(rows.len(), ErrorKind::ALL.len());
+    for (kind, row) in ErrorKind::ALL.iter().zip(rows) {
+        let retryable = if kind.is_retryable() { "yes" } else { "no" };
+        let start = format!("| {} | `{}` | {retryable} |", kind.number(), kind.name());
+        assert!(row.starts_with(&start), "{row} should begin with {start}");
     }
-    assert_eq!(page, fresh, "run again with UPDATE=1 and look at the difference");
-}
-
-/// The sentence above each kind in core/src/error.rs, in order.
-fn meanings() -> Vec<String> {
-    let source = read("core/src/error.rs");
-    let table = source.split("\nkinds! {").nth(1).expect("the table of kinds");
-    let table = table.split("\n}").next().unwrap_or_default();
-    let mut meanings = Vec::new();
-    let mut sentence = String::new();
-    for line in table.lines().map(str::trim) {
-        match line.strip_prefix("///") {
-            Some(more) => sentence.push_str(more),
-            None if line.is_empty() => {}
-            None => meanings.push(std::mem::take(&mut sentence).trim().to_owned()),
-        }
-    }
-    meanings
 }
 
 fn read(path: &str) -> String {

@@ -9,16 +9,13 @@ use super::read::Cache;
 use super::state::State;
 use super::tables::Tables;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{NodeId, NodeKey, SignedHead, StreamId, SwarmId};
-use crate::log::options::{LogOptions, closed};
+use crate::event::{NodeId, NodeKey, StreamId, SwarmId};
+use crate::log::options::{GrowthHook, LogOptions, closed};
 use crate::log::watch::Signal;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-
-/// Called with the latest head of each stream that has grown durably.
-pub(crate) type GrowthHook = Arc<dyn Fn(&[SignedHead]) + Send + Sync>;
 
 /// An open store.
 pub(crate) struct Shared {
