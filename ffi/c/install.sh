@@ -3,7 +3,8 @@
 #
 #   ffi/c/install.sh PREFIX [PROFILE] [cargo options …]
 #
-# PROFILE is `release` (the default) or `dev`. Nothing outside PREFIX and the build folder is written.
+# PROFILE is `release` (the default) or `dev`. Nothing outside PREFIX and the build folder is
+# written.
 set -eu
 
 if [ $# -lt 1 ]; then

@@ -146,6 +146,7 @@ impl Flow {
     /// How many events have arrived and were not handed out.
     pub(crate) fn unread_count(&self) -> u64 {
         let state = self.state();
+        // Not a default: no batch has no events.
         state.held.as_ref().map_or(0, |held| (held.batch.len() - state.next) as u64)
     }
 

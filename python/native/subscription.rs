@@ -28,6 +28,7 @@ pub(crate) struct Subscription {
 
 impl Subscription {
     pub(crate) fn new(handle: SubscriptionHandle, node: Option<Arc<OpenNode>>) -> Subscription {
+        // Not a default: a closed subscription has read nothing.
         let before = handle.position().unwrap_or_default();
         Subscription { handle, flow: Flow::new(before), _node: node }
     }

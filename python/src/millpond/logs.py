@@ -65,6 +65,7 @@ class Bridge:
     two looks.
     """
 
+    # Not a default: only this language has this bridge.
     def __init__(self, level: Level, *, interval: float = 0.2) -> None:
         set_level(level)
         self._interval = interval
