@@ -18,8 +18,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-// Not a default: only this language has an exit to wait in, and nobody can set it.
 /// How long exit waits for threads between the two states, and for nodes that are closing.
+// Not a default: only this language has an exit to wait in, and nobody can set it.
 const EXIT_PATIENCE: Duration = Duration::from_secs(2);
 const EXIT_POLL: Duration = Duration::from_millis(1);
 

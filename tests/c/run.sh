@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds libmillpond, installs it into a fresh folder, and tests it as C programs see it.
 #
-#   tests/c/run.sh [cargo options …]
+#   tests/c/run.sh [--built | cargo options …]
 #
 # Ends with one line of totals. Compilers by CC and CXX. What is not installed is skipped with a
 # line that says so.
@@ -14,7 +14,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT INT TERM
 passed=0
 failed=0
+skipped=0
 pass() { passed=$((passed + 1)); echo "ok $1"; }
+skip() { skipped=$((skipped + 1)); echo "skipped: $1"; }
 fail() { failed=$((failed + 1)); echo "FAILED $1"; }
 claim() { # NAME COMMAND…: one claim that a command's success proves
     name=$1
@@ -71,7 +73,7 @@ if command -v "$cxx" >/dev/null; then
     claim "the header is C++17" \
         $cxx -std=c++17 $strict $flags -c "$work/header.cpp" -o "$work/header.o"
 else
-    echo "skipped: the header in C++17: no C++ compiler"
+    skip "the header in C++17: no C++ compiler"
 fi
 
 # Exported names: ours, all of them known, all of them in the header and in the argument test.
@@ -82,7 +84,7 @@ if command -v nm >/dev/null; then
     claim "the library is named libmillpond.so.0" sh -c \
         "readelf -d '$prefix/lib/libmillpond.so' | grep -q 'SONAME.*libmillpond.so.0'"
 else
-    echo "skipped: exported names: no nm"
+    skip "exported names: no nm"
 fi
 for name in $(cat "$here/exports.txt"); do
     grep -q "$name(" "$here/arguments.c" || echo "$name"
@@ -104,13 +106,13 @@ if $cc -fsanitize=address,undefined -o "$work/probe" "$work/header.c" $flags 2>/
     done
     run_all "address and undefined-behaviour sanitizers" "$work/asan"
 else
-    echo "skipped: sanitizers: this compiler has none"
+    skip "sanitizers: this compiler has none"
 fi
 if command -v valgrind >/dev/null; then
     run_all valgrind "$work/plain" valgrind --quiet --error-exitcode=97 --leak-check=full \
         --errors-for-leak-kinds=definite --child-silent-after-fork=yes
 else
-    echo "skipped: valgrind is not installed"
+    skip "valgrind is not installed"
 fi
 
 # Programs of others, by pkg-config and by CMake, shared and static.
@@ -125,7 +127,7 @@ if command -v pkg-config >/dev/null; then
     claim "a program finds the static library by pkg-config" \
         env LD_LIBRARY_PATH= "$work/static" "$work/store-2"
 else
-    echo "skipped: pkg-config is not installed"
+    skip "pkg-config is not installed"
 fi
 if command -v cmake >/dev/null; then
     claim "a program is built with the CMake package" sh -c \
@@ -142,8 +144,10 @@ if command -v cmake >/dev/null; then
     claim "CMake refuses another version" sh -c \
         "! cmake -S '$work' -B '$work/cmake2' -DCMAKE_PREFIX_PATH='$prefix'"
 else
-    echo "skipped: cmake is not installed"
+    skip "cmake is not installed"
 fi
 
-echo "C: $passed passed, $failed failed"
+totals="$passed passed, $failed failed"
+[ "$skipped" -eq 0 ] || totals="$totals, $skipped skipped"
+echo "C: $totals"
 [ "$failed" -eq 0 ]
