@@ -25,8 +25,6 @@ use std::time::{Duration, Instant};
 const SYNC_DELAY_MAX: Duration = Duration::from_millis(50);
 /// Or when so many bytes wait for it.
 const UNSYNCED_BYTES_MAX: usize = 4 << 20;
-/// A group takes no further request beyond this.
-const GROUP_BYTES_MAX: usize = 8 << 20;
 
 /// What is asked of the committer.
 pub(crate) enum Request {
@@ -57,6 +55,10 @@ pub(crate) struct Committer {
     /// Written, not synced, not visible.
     pub(crate) unsynced: Vec<Group>,
     pub(crate) record: Vec<u8>,
+    /// Appends that were under way when the last group ended: its own and those that waited.
+    pub(crate) callers: usize,
+    /// What the last sync took.
+    pub(crate) sync_time: Duration,
 }
 
 /// One journal record that was written.
@@ -81,31 +83,11 @@ struct Ended {
 }
 
 impl Shared {
-    /// Queues a request; blocks only while more than `tail_bytes_max` bytes are queued.
-    pub(crate) fn submit(self: &Arc<Self>, request: Request) -> Result<()> {
-        let bytes = request.bytes();
-        loop {
-            let mut queue = self.queue();
-            if queue.closing {
-                return Err(crate::log::options::closed());
-            }
-            if queue.bytes == 0 || queue.bytes + bytes <= self.options.tail_bytes_max {
-                queue.bytes += bytes;
-                queue.requests.push_back(request);
-                drop(queue);
-                self.queued.notify_one();
-                return Ok(());
-            }
-            drop(queue);
-            self.commit_waiting(self.committer()?);
-        }
-    }
-
     /// The committer's thread: until the log is closed and everything queued is done.
     pub(crate) fn run_committer(self: &Arc<Self>) {
         loop {
             let mut queue = self.queue();
-            while queue.requests.is_empty() && !queue.closing {
+            while !queue.needs_leader() && !queue.closing {
                 let left = queue.sync_at.map(|at| at.saturating_duration_since(Instant::now()));
                 if left.is_some_and(|left| left.is_zero()) {
                     break;
@@ -114,7 +96,7 @@ impl Shared {
                 let woken = self.queued.wait_timeout(queue, left);
                 queue = woken.unwrap_or_else(PoisonError::into_inner).0;
             }
-            let last = queue.closing && queue.requests.is_empty();
+            let last = queue.closing && queue.is_empty();
             drop(queue);
             let Ok(mut committer) = self.committer() else { return self.refuse_all() };
             if last {
@@ -137,34 +119,24 @@ impl Shared {
     }
 
     /// Commits what waits in the queue, if anything does.
-    fn commit_waiting(self: &Arc<Self>, mut committer: MutexGuard<'_, Committer>) {
-        let mut requests = Vec::new();
-        let mut queue = self.queue();
-        let mut bytes = 0;
-        while let Some(request) = queue.requests.front() {
-            bytes += request.bytes();
-            if !requests.is_empty() && bytes > GROUP_BYTES_MAX {
-                break;
-            }
-            let request = queue.requests.pop_front().expect("seen at the front");
-            queue.bytes -= request.bytes();
-            requests.push(request);
-        }
-        drop(queue);
-        if requests.is_empty() {
+    pub(crate) fn commit_waiting(self: &Arc<Self>, mut committer: MutexGuard<'_, Committer>) {
+        let Some((lead, requests)) = self.lead(committer.callers, committer.sync_time) else {
             return;
-        }
+        };
+        let appends = requests.iter().filter(|request| request.is_append()).count();
         let ended = committer.commit(self, requests);
-        // Threads are woken before the lock is let go: what they bring next then makes one group,
-        // not a group of the first and a group of the rest. Callbacks run without the lock.
+        // Who is answered now is likely to come again, beside those that wait already.
+        committer.callers = appends + lead.appends_waiting();
+        // Callbacks run without the lock.
         let give = |answer: Answer| answer.give(&ended.result, &ended.seen);
         let callbacks: Vec<Deferred> = ended.answers.into_iter().filter_map(give).collect();
+        drop(lead);
         drop(committer);
         callbacks.into_iter().for_each(|callback| callback());
     }
 
     /// The committer, unless a panic left it half done.
-    fn committer(&self) -> Result<MutexGuard<'_, Committer>> {
+    pub(crate) fn committer(&self) -> Result<MutexGuard<'_, Committer>> {
         self.committer.lock().map_err(|_| {
             let message = "a defect stopped the writer of the log; open the store again";
             Error::new(ErrorKind::Internal, message)
@@ -175,7 +147,7 @@ impl Shared {
     pub(crate) fn refuse_all(&self) {
         let mut queue = self.queue();
         queue.closing = true;
-        let waiting = std::mem::take(&mut queue.requests);
+        let waiting = queue.take_all();
         drop(queue);
         drop(waiting);
         self.signal.raise();
@@ -199,7 +171,12 @@ impl Help for Helper {
 }
 
 impl Request {
-    fn bytes(&self) -> usize {
+    pub(crate) fn is_append(&self) -> bool {
+        matches!(self, Request::Append(..))
+    }
+
+    /// What it weighs in the queue.
+    pub(crate) fn bytes(&self) -> usize {
         match self {
             Request::Append(request, _) => request.bytes,
             Request::Store(range, _) => super::state::range_bytes(range),
@@ -238,7 +215,7 @@ impl Committer {
             answers.push(match request {
                 Request::Append(append, completer) => {
                     power |= append.power;
-                    let drafted = refused.map_or_else(|| draft.append(&append), Err);
+                    let drafted = refused.map_or_else(|| draft.append(append), Err);
                     Answer::Append(completer, drafted)
                 }
                 Request::Store(range, completer) => {
@@ -349,7 +326,9 @@ impl Committer {
             shared.queue().sync_at = None;
             return Ok(());
         }
+        let began = Instant::now();
         self.journal.sync()?;
+        self.sync_time = began.elapsed();
         let hooks = lock(&shared.hooks).clone();
         let mut grown = BTreeMap::new();
         let mut state = shared.state();

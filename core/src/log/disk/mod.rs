@@ -17,6 +17,7 @@ mod index;
 mod journal;
 mod lock;
 mod open;
+mod queue;
 mod read;
 mod run;
 mod segment;

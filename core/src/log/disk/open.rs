@@ -12,7 +12,8 @@ use super::draft::Tip;
 use super::file::{DiskFile, create_directory, refuse_network_file_system, sync_directory};
 use super::journal::{Journal, Replay};
 use super::lock::StoreLock;
-use super::shared::{Checkpoints, Queue, Shared, lock};
+use super::queue::Queue;
+use super::shared::{Checkpoints, Shared, lock};
 use super::state::State;
 use super::store_row::{Fingerprint, OpeningReason, STORE_ROW_KEY, StoreRow};
 use super::tables::{DATA_NAME, Tables};
@@ -193,6 +194,8 @@ fn assemble(
         opening: row.opening,
         unsynced: Vec::new(),
         record: Vec::new(),
+        callers: 0,
+        sync_time: Duration::ZERO,
     };
     Shared {
         swarm: options.swarm,

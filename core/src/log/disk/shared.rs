@@ -3,8 +3,9 @@
 //! Locks, in the order in which they may be taken: `committer`, then `queue` or `state` or the
 //! checkpoint's. None is held across user code; `state` and `queue` are held for moments.
 
-use super::commit::{Committer, Request};
+use super::commit::Committer;
 use super::lock::StoreLock;
+use super::queue::Queue;
 use super::read::Cache;
 use super::state::State;
 use super::tables::Tables;
@@ -12,10 +13,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{NodeId, NodeKey, StreamId, SwarmId};
 use crate::log::options::{GrowthHook, LogOptions, closed};
 use crate::log::watch::Signal;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 /// An open store.
 pub(crate) struct Shared {
@@ -46,19 +46,6 @@ pub(crate) struct Shared {
     /// The last failure of the storage, until a commit succeeds again.
     pub(crate) trouble: Mutex<Option<Error>>,
     pub(crate) lock: Mutex<Option<StoreLock>>,
-}
-
-/// What waits for the committer.
-#[derive(Default)]
-pub(crate) struct Queue {
-    pub(crate) requests: VecDeque<Request>,
-    pub(crate) bytes: usize,
-    /// When written records must be synced at the latest.
-    pub(crate) sync_at: Option<Instant>,
-    /// No more requests are taken; the committer ends when the rest is done.
-    pub(crate) closing: bool,
-    /// Number of threads that have ended.
-    pub(crate) ended: u32,
 }
 
 /// What waits for the checkpointer, and how it went.
