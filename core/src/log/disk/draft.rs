@@ -58,7 +58,7 @@ impl<'a> Draft<'a> {
     /// # Errors
     /// `conflict`: the key stands for other contents, or the stream has another number of events.
     /// `limit_exceeded`: the lamports are used up.
-    pub(crate) fn append(&mut self, request: &AppendRequest) -> Result<Appended> {
+    pub(crate) fn append(&mut self, request: AppendRequest) -> Result<Appended> {
         if let Some((key, digest)) = &request.idempotency
             && let Some(remembered) = self.remembered(key)?
         {
@@ -80,14 +80,14 @@ impl<'a> Draft<'a> {
         {
             let opening = self.opening_record(own, reason.name())?;
             let app_id = AppId::parse("millpond").expect("plain ASCII");
-            self.push_own(own, EventKind::Opening, time, &app_id, &opening)?;
+            self.push_own(own, EventKind::Opening, time, &app_id, opening)?;
         }
         let first_offset = self.tip(&own).end.count;
         let first_lamport = self.lamport.plus(1)?;
-        for event in &request.events {
+        let count = request.events.len() as u64;
+        for event in request.events {
             self.push_own(own, EventKind::Application, time, &request.app_id, event)?;
         }
-        let count = request.events.len() as u64;
         if let Some((key, digest)) = request.idempotency {
             let stream_number = own.number;
             let remembered =
@@ -168,11 +168,11 @@ impl<'a> Draft<'a> {
         kind: EventKind,
         time: crate::event::WallTime,
         app_id: &AppId,
-        event: &NewEvent,
+        event: NewEvent,
     ) -> Result<()> {
         let mut tip = self.tip(&own);
         self.lamport = self.lamport.plus(1)?;
-        let (lamport, app_id, tags) = (self.lamport, app_id.clone(), event.tags.clone());
+        let (lamport, app_id, tags) = (self.lamport, app_id.clone(), event.tags);
         let record = Record::encode(&Header { kind, lamport, time, app_id, tags }, &event.payload);
         let chain = tip.end.chain.extend(&record.leaf());
         tip.end = StreamEnd { count: tip.end.count + 1, chain, lamport };
