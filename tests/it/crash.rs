@@ -57,6 +57,7 @@ fn nothing_acknowledged_is_lost_when_the_process_dies_in_any_system_call() {
         "fdatasync",
         "fsync",
         "ftruncate",
+        "fallocate",
         "mkdir",
         "unlink",
     ] {

@@ -312,6 +312,13 @@ impl Reader {
             "lseek" => {
                 self.positions.insert(key, returned);
             }
+            "fallocate" => {
+                // Space that reads as zeros until it is written.
+                let bytes = vec![0; last_number()?];
+                let before = arguments.rsplit(',').nth(1).unwrap_or("").trim();
+                let at = before.parse().map_err(|_| format!("{name}: what is {before:?}?"))?;
+                self.steps.push(Step::Wrote { file, at, bytes });
+            }
             "ftruncate" => self.steps.push(Step::Resized { file, size: last_number()? }),
             "fdatasync" | "fsync" if path == self.root => {
                 self.steps.push(Step::SyncedDirectory { directory: file });

@@ -77,15 +77,40 @@ impl DiskFile {
             .map_err(|error| failed("write", &self.path, &error))
     }
 
+    /// Reserves space for `count` bytes at `position`, so that writing them later finds room.
+    ///
+    /// A file size limit of the process is reported as a full disk instead of a signal.
+    pub(crate) fn reserve(&self, position: u64, count: u64) -> Result<()> {
+        self.check_limit(position + count)?;
+        #[cfg(target_os = "linux")]
+        {
+            let flags = rustix::fs::FallocateFlags::empty();
+            let reserved = self
+                .attempt(Operation::Write)
+                .and_then(|()| Ok(rustix::fs::fallocate(&self.file, flags, position, count)?));
+            match reserved.as_ref().map_err(Errno::from_io_error) {
+                // A file system that cannot reserve finds out while writing.
+                Err(Some(Errno::OPNOTSUPP | Errno::NOSYS)) => {}
+                _ => return reserved.map_err(|error| failed("write", &self.path, &error)),
+            }
+        }
+        self.write_zeros(position, count)
+    }
+
+    fn check_limit(&self, end: u64) -> Result<()> {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
+        if limit.is_some_and(|limit| end > limit) {
+            let message = format!("{} would exceed the file size limit", self.path.display());
+            return Err(Error::new(ErrorKind::StorageFull, message));
+        }
+        Ok(())
+    }
+
     /// Writes `count` zeros at `position`, so that later writes there move no metadata.
     ///
     /// A file size limit of the process is reported as a full disk instead of a signal.
     pub(crate) fn write_zeros(&self, position: u64, count: u64) -> Result<()> {
-        let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
-        if limit.is_some_and(|limit| position + count > limit) {
-            let message = format!("{} would exceed the file size limit", self.path.display());
-            return Err(Error::new(ErrorKind::StorageFull, message));
-        }
+        self.check_limit(position + count)?;
         static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
         let mut done = 0;
         while done < count {

@@ -15,6 +15,9 @@ use std::path::Path;
 const STEP_BYTES_MIN: u64 = 1 << 20;
 /// And by at most this many.
 const STEP_BYTES_MAX: u64 = 8 << 20;
+/// A record from this size on extends its segment itself: moving the metadata costs little beside
+/// its own bytes, and writing them twice would cost more.
+const EXTENDING_RECORD_BYTES_MIN: u64 = 128 << 10;
 /// Their names in the directory of the store.
 pub(crate) const SEGMENT_NAMES: [&str; 2] = ["journal-a", "journal-b"];
 
@@ -119,7 +122,13 @@ impl Journal {
             self.take_into_use(other)?;
         }
         let end = self.written.end + needed;
-        let (zeroed, allocated) = self.segments[self.active].allocate(end, self.segment_bytes);
+        let segment = &mut self.segments[self.active];
+        if needed >= EXTENDING_RECORD_BYTES_MIN && end > segment.allocated {
+            let from = segment.allocated;
+            segment.file.reserve(from, end - from)?;
+            return Ok(true);
+        }
+        let (zeroed, allocated) = segment.allocate(end, self.segment_bytes);
         // A failed sync may have dropped what was written before it.
         self.suspect |= zeroed.is_err() && allocated;
         zeroed.map(|()| true)
@@ -149,6 +158,7 @@ impl Journal {
             return Err(error);
         }
         let end = self.written.end + record.len() as u64;
+        segment.allocated = segment.allocated.max(end);
         self.written = Position { index: header.index, end, crc };
         segment.last_index = header.index;
         Ok(header.index)

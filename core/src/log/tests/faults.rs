@@ -43,6 +43,27 @@ fn a_failed_write_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_large_append_that_finds_no_room_leaves_nothing_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(directory.path());
+    append(&log, events(0..1));
+    // Space is reserved first, then written.
+    for (step, after) in [(1, 0), (2, 1), (3, 0), (4, 1)] {
+        fault::plant(directory.path(), Operation::Write, after, 1, Errno::NOSPC);
+        let failed = log.append(events(0..60_000), as_app()).wait().unwrap_err();
+        assert_eq!(failed.kind(), ErrorKind::StorageFull);
+        fault::clear(directory.path());
+        assert_eq!(append(&log, events(0..1)).first_offset.value(), step);
+    }
+    append(&log, events(0..60_000));
+    log.check().unwrap();
+    abandon(log);
+    let log = open(directory.path());
+    log.check().unwrap();
+    assert_eq!(log.durable_map().unwrap().total(), 60_005);
+}
+
+#[test]
 fn process_durable_events_survive_a_failed_sync_of_others() {
     let directory = tempfile::tempdir().unwrap();
     let log = open(directory.path());
