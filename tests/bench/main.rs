@@ -1,7 +1,8 @@
 //! The figures of docs/performance.md: us beside what people would use instead, in one process run.
 //!
-//! `bench [--quick | --small] [--folder DIR] [--results FILE]`. Subjects take turns within each
-//! run, so a slow minute of the machine hits all of them; a figure is the median of the runs.
+//! `bench [--quick | --small] [--case NAME] [--subject NAME] [--folder DIR] [--results FILE]`. Subjects take turns
+//! within each run, and begin with another one in the next, so a slow minute of the machine hits
+//! all of them; a figure is the median of the runs, a ratio the median of the ratios in one run.
 //! Not here: claims. `tests/it/bench.rs` runs the small size, so that this cannot rot.
 //! Begin with `measure`.
 
@@ -61,6 +62,19 @@ const SMALL: Size = Size {
     latency_events: 10,
 };
 
+/// What is asked for; nothing means everything.
+#[derive(Default)]
+struct Only {
+    case: Option<String>,
+    subject: Option<String>,
+}
+
+impl Only {
+    fn takes(wish: &Option<String>, name: &str) -> bool {
+        wish.as_ref().is_none_or(|wish| wish == name)
+    }
+}
+
 const BATCH: usize = 1_000;
 const CALLERS: usize = 16;
 
@@ -68,21 +82,27 @@ fn main() {
     let mut size = &FULL;
     let mut folder = PathBuf::from("target/bench");
     let mut results = None;
+    let mut only = Only::default();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--quick" => size = &QUICK,
             "--small" => size = &SMALL,
+            "--case" => only.case = arguments.next(),
+            "--subject" => only.subject = arguments.next(),
             "--folder" => folder = arguments.next().expect("--folder takes a path").into(),
             "--results" => results = arguments.next().map(PathBuf::from),
             other => {
-                eprintln!("bench [--quick | --small] [--folder DIR] [--results FILE]: not {other}");
+                eprintln!(
+                    "bench [--quick | --small] [--case NAME] [--subject NAME] [--folder DIR] [--results FILE]: not \
+                     {other}"
+                );
                 std::process::exit(2);
             }
         }
     }
     std::fs::create_dir_all(&folder).expect("the bench's folder can be made");
-    let figures = measure(size, &folder);
+    let figures = measure(size, &only, &folder);
     report::print(&figures, size.name, &folder);
     let results = results.unwrap_or_else(|| folder.join("results.ndjson"));
     report::write(&figures, &results);
@@ -108,14 +128,18 @@ fn cases(size: &Size) -> Vec<Case> {
     ]
 }
 
-fn measure(size: &Size, folder: &Path) -> Vec<Figure> {
+fn measure(size: &Size, only: &Only, folder: &Path) -> Vec<Figure> {
     let subjects: [&dyn Subject; 4] =
         [&millpond::Millpond, &sqlite::Sqlite, &file::BareFile, &tcp::Tcp];
     let mut results = Results::default();
     for run in 0..size.runs {
-        for case in cases(size) {
+        for case in cases(size).iter().filter(|case| Only::takes(&only.case, case.name)) {
             let workload = Arc::new(workload::events(run, case.events));
-            for subject in subjects {
+            for turn in 0..subjects.len() {
+                let subject = subjects[(turn + run as usize) % subjects.len()];
+                if !Only::takes(&only.subject, subject.name()) {
+                    continue;
+                }
                 let place = folder.join(format!("run-{}-{}", std::process::id(), subject.name()));
                 std::fs::create_dir_all(&place).expect("a run's folder can be made");
                 if let Some(value) = (case.run)(subject, &place, &workload) {

@@ -10,6 +10,7 @@ use ::millpond::{
 };
 use std::ops::Range;
 use std::path::Path;
+use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 /// Longest wait for anything that must come.
@@ -33,33 +34,50 @@ impl Subject for Millpond {
             full.publish(start..workload.len().min(start + BATCH));
         }
         let empty = node(folder, "empty", true);
-        let everything = full.node.offsets().expect("an open node says what it holds");
-        let mut arrivals = empty.subscribe(&Query::all(), OffsetMap::default()).expect("it opens");
+        let everything = offsets(&full.node);
         let started = Instant::now();
         link(&empty, &full.node);
-        while !empty.offsets().expect("an open node says what it holds").covers(&everything) {
-            await_something(&arrivals);
-            arrivals.next_batch(usize::MAX).expect("the subscription goes on");
+        loop {
+            let held = offsets(&empty);
+            if held.covers(&everything) {
+                return Some(started.elapsed());
+            }
+            // From what is held on: it only wakes us, and reads nothing.
+            let growth = empty.subscribe(&Query::all(), held).expect("it opens");
+            await_something(&growth);
         }
-        Some(started.elapsed())
     }
 
     fn deliver(&self, folder: &Path, workload: &Workload) -> Option<Vec<Duration>> {
         let here = Publisher::new(node(folder, "here", true), workload);
         let there = node(folder, "there", true);
         link(&there, &here.node);
-        let mut arrivals = there.subscribe(&Query::all(), OffsetMap::default()).expect("it opens");
+        let delivered = there.subscribe(&Query::all(), OffsetMap::default()).expect("it opens");
+        let (tell, arrivals) = channel();
+        let count = workload.len();
+        let reader = std::thread::spawn(move || receive(delivered, count, &tell));
         let mut latencies = Vec::new();
-        for at in 0..workload.len() {
+        for at in 0..count {
             let started = Instant::now();
-            let pending = here.start(at..at + 1);
-            while arrivals.next_batch(16).expect("the subscription goes on").events.is_empty() {
-                await_something(&arrivals);
-            }
-            latencies.push(started.elapsed());
-            pending.wait().expect("it is published");
+            here.publish(at..at + 1);
+            let arrived = arrivals.recv().expect("the reader reads");
+            latencies.push(arrived.duration_since(started));
         }
+        reader.join().expect("the reader ends with the last event");
         Some(latencies)
+    }
+}
+
+/// Tells the instant at which each of `count` events was pulled.
+fn receive(mut delivered: Subscription, count: usize, tell: &Sender<Instant>) {
+    let mut told = 0;
+    while told < count {
+        await_something(&delivered);
+        let events = delivered.next_batch(16).expect("the subscription goes on").events;
+        told += events.len();
+        if events.iter().any(|_| tell.send(Instant::now()).is_err()) {
+            return;
+        }
     }
 }
 
@@ -115,6 +133,10 @@ fn link(from: &Node, to: &Node) {
     let address = PeerAddress::from(&to.ticket().expect("a listening node has a ticket"));
     let linked = from.connect(address).wait_timeout(PATIENCE).expect("an answer comes");
     linked.expect("the peer is admitted");
+}
+
+fn offsets(node: &Node) -> OffsetMap {
+    node.offsets().expect("an open node says what it holds")
 }
 
 fn await_something(arrivals: &Subscription) {
