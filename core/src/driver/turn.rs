@@ -253,7 +253,8 @@ impl Turn {
 
     fn store(&self, range: EventRange) {
         let (stream, inbox) = (range.stream(), self.inbox.clone());
-        self.log.append_range(range).on_done(move |stored| {
+        // The swarm gives out no range whose head it has not verified.
+        self.log.append_signed_range(range).on_done(move |stored| {
             if let Err(error) = stored {
                 // A loop that has ended needs no news.
                 let _ = inbox.send(Message::StoreFailed { stream, error });

@@ -1,7 +1,9 @@
 //! The handle that applications and the driver hold.
 
 use super::cursor::Cursor;
-use super::disk::{AppendRequest, Helper, KeyHash, OpeningReason, Request, Shared, lock};
+use super::disk::{
+    AppendRequest, Helper, KeyHash, OpeningReason, Request, Shared, StoreRequest, lock,
+};
 use super::follow::Follower;
 use super::options::{
     AppendOptions, Appended, CursorOptions, Durability, GrowthHook, LogOptions, RangeStored,
@@ -91,10 +93,13 @@ impl Log {
     /// own stream has grown elsewhere, reason `grown_elsewhere` (see [`Log::begin_stream`]).
     /// Storage errors as for [`Log::append`].
     pub fn append_range(&self, range: EventRange) -> Pending<RangeStored> {
-        match self.shared().check_open() {
-            Ok(()) => self.submit(|completer| Request::Store(range, completer)),
-            Err(error) => Pending::ready(Err(error)),
-        }
+        self.store(range, false)
+    }
+
+    /// As [`Log::append_range`], for a range whose head's signature the caller has verified. That
+    /// its events are the ones the head vouches for is verified here all the same.
+    pub(crate) fn append_signed_range(&self, range: EventRange) -> Pending<RangeStored> {
+        self.store(range, true)
     }
 
     /// Goes on in the next own stream, with a number of at least `at_least`; the old one can then
@@ -257,6 +262,16 @@ impl Log {
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.handle.shared
+    }
+
+    fn store(&self, range: EventRange, signature_verified: bool) -> Pending<RangeStored> {
+        match self.shared().check_open() {
+            Ok(()) => {
+                let request = StoreRequest { range, signature_verified };
+                self.submit(|completer| Request::Store(request, completer))
+            }
+            Err(error) => Pending::ready(Err(error)),
+        }
     }
 
     fn submit<T>(

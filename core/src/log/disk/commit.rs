@@ -29,7 +29,7 @@ const UNSYNCED_BYTES_MAX: usize = 4 << 20;
 /// What is asked of the committer.
 pub(crate) enum Request {
     Append(AppendRequest, Completer<Appended>),
-    Store(EventRange, Completer<RangeStored>),
+    Store(StoreRequest, Completer<RangeStored>),
     /// Go on in the next own stream, whose number is at least this.
     NewStream(OpeningReason, u64, Completer<StreamId>),
 }
@@ -43,6 +43,13 @@ pub(crate) struct AppendRequest {
     pub(crate) idempotency: Option<(KeyHash, [u8; 32])>,
     pub(crate) expected: Option<u64>,
     pub(crate) bytes: usize,
+}
+
+/// A range of another node's events.
+pub(crate) struct StoreRequest {
+    pub(crate) range: EventRange,
+    /// The signature of its head was verified; the chain up to it was not.
+    pub(crate) signature_verified: bool,
 }
 
 /// The one writer.
@@ -179,7 +186,7 @@ impl Request {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Request::Append(request, _) => request.bytes,
-            Request::Store(range, _) => super::state::range_bytes(range),
+            Request::Store(request, _) => super::state::range_bytes(&request.range),
             Request::NewStream(..) => 0,
         }
     }
@@ -218,9 +225,9 @@ impl Committer {
                     let drafted = refused.map_or_else(|| draft.append(append), Err);
                     Answer::Append(completer, drafted)
                 }
-                Request::Store(range, completer) => {
+                Request::Store(store, completer) => {
                     power = true;
-                    let drafted = refused.map_or_else(|| draft.store(&range), Err);
+                    let drafted = refused.map_or_else(|| draft.store(store), Err);
                     Answer::Store(completer, drafted)
                 }
                 Request::NewStream(_, _, completer) => {

@@ -4,7 +4,7 @@
 //! nothing until it is adopted, so a failed write forgets it. Begin with `Draft::append`.
 
 use super::body::{Body, KeyHash, Remembered};
-use super::commit::{AppendRequest, Committer};
+use super::commit::{AppendRequest, Committer, StoreRequest};
 use super::shared::Shared;
 use super::state::range_bytes;
 use crate::error::{Error, ErrorKind, Result};
@@ -110,7 +110,8 @@ impl<'a> Draft<'a> {
     /// # Errors
     /// `peer_misbehaved`: it does not continue what we hold, or is not what its author signed.
     /// `forked`: its author signed something else than what we hold.
-    pub(crate) fn store(&mut self, range: &EventRange) -> Result<RangeStored> {
+    pub(crate) fn store(&mut self, request: StoreRequest) -> Result<RangeStored> {
+        let StoreRequest { mut range, signature_verified } = request;
         let stream = range.stream();
         let own = self.committer.own_stream(self.shared);
         let tip = self.tip(&stream);
@@ -127,11 +128,13 @@ impl<'a> Draft<'a> {
             range.head.verify(&self.shared.swarm)?;
             return Err(forked(&stream, held, "grown_elsewhere"));
         }
-        let mut range = range.clone();
         let skip = held.saturating_sub(range.first) as usize;
         range.records.drain(..skip.min(range.records.len()));
         range.first += skip as u64;
-        if let Err(error) = range.verify(&self.shared.swarm, &tip.end) {
+        let verified = range.verify_chain(&tip.end).and_then(|()| {
+            if signature_verified { Ok(()) } else { range.head.verify(&self.shared.swarm) }
+        });
+        if let Err(error) = verified {
             let signed = range.head.verify(&self.shared.swarm).is_ok();
             let differs = error.reason() == Some("forged") && signed && skip > 0;
             return Err(if differs { forked(&stream, held, "forked") } else { error });

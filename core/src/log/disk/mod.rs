@@ -27,7 +27,7 @@ mod store_row;
 mod tables;
 
 pub(crate) use body::KeyHash;
-pub(crate) use commit::{AppendRequest, Helper, Request};
+pub(crate) use commit::{AppendRequest, Helper, Request, StoreRequest};
 pub(crate) use filter::Filter;
 pub(crate) use lock::{Identity, StoreLock, identify};
 pub(crate) use open::prepare_directory;
