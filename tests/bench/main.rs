@@ -1,8 +1,9 @@
 //! The figures of docs/performance.md: us beside what people would use instead, in one process run.
 //!
-//! `bench [--quick | --small] [--case NAME] [--subject NAME] [--folder DIR] [--results FILE]`. Subjects take turns
-//! within each run, and begin with another one in the next, so a slow minute of the machine hits
-//! all of them; a figure is the median of the runs, a ratio the median of the ratios in one run.
+//! `bench [--quick | --small] [--case NAME] [--subject NAME] [--folder DIR] [--results FILE]`.
+//! Subjects take turns within each run, and begin with another one in the next, so a slow minute of
+//! the machine hits all of them; a figure is the median of the runs, a ratio the median of the
+//! ratios within a run.
 //! Not here: claims. `tests/it/bench.rs` runs the small size, so that this cannot rot.
 //! Begin with `measure`.
 
@@ -94,8 +95,8 @@ fn main() {
             "--results" => results = arguments.next().map(PathBuf::from),
             other => {
                 eprintln!(
-                    "bench [--quick | --small] [--case NAME] [--subject NAME] [--folder DIR] [--results FILE]: not \
-                     {other}"
+                    "bench [--quick | --small] [--case NAME] [--subject NAME] [--folder DIR] \
+                     [--results FILE]: not {other}"
                 );
                 std::process::exit(2);
             }
