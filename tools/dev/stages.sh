@@ -1,8 +1,8 @@
 # What `./dev test` runs, in order. Each stage is one function; its kind says how its runners close.
 
 # "name kind function [needs]"; kinds: see count.awk. A `build` that fails ends the run; a `check`
-# has no tests of its own, and its exit status is its result; a `claim` is about the whole run and is
-# always checked. A stage whose needed path is not there is named as absent.
+# has no tests of its own, and its exit status is its result; a `claim` is about the whole run and
+# is always checked. A stage whose needed path is not there is named as absent.
 STAGES=(
     "format check stage_format"
     "build build build_dev"
