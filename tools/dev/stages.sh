@@ -32,7 +32,7 @@ stage_reference() { python3 tests/reference/check.py; }
 
 stage_python() {
     place_python
-    "$VENV/bin/python" -m pytest -q --color=no -p no:cacheprovider python/tests
+    "$VENV/bin/python" -m pytest --color=no -p no:cacheprovider python/tests
 }
 
 # The stubs say what the native module has, and the package is typed throughout.
