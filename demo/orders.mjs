@@ -4,6 +4,7 @@
 
 import { createInterface } from 'node:readline'
 import { createWriteStream } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { open } from 'millpond'
 
 const ORDER_EVERY_MS = 60
@@ -23,12 +24,11 @@ async function takeOrders() {
   const held = await node.query("FROM 'kind:order' & isLocal").toArray()
   for (let number = held.length; !stopping.signal.aborted; number++) {
     const order = `O-${String(number).padStart(5, '0')}`
-    await node.publish({ order, pieces: STROKES_PER_ORDER, article: `A-${number % 7}` },
-      { tags: ['kind:order', `order:${order}`] })
-    await new Promise((resolve) => {
-      const timer = setTimeout(resolve, ORDER_EVERY_MS)
-      stopping.signal.addEventListener('abort', () => { clearTimeout(timer); resolve() })
+    await node.publish({
+      tags: ['kind:order', `order:${order}`],
+      payload: { order, pieces: STROKES_PER_ORDER, article: `A-${number % 7}` },
     })
+    await sleep(ORDER_EVERY_MS, undefined, { signal: stopping.signal }).catch(() => {})
   }
 }
 
@@ -37,8 +37,10 @@ async function watchPress() {
   const events = node.subscribe("FROM 'kind:fault'", { signal: stopping.signal })
   try {
     for await (const event of events) {
-      await node.publish({ because: event.key, machine: event.payload.machine ?? null },
-        { tags: ['kind:rework'] })
+      await node.publish({
+        tags: ['kind:rework'],
+        payload: { because: event.key, machine: event.payload.machine ?? null },
+      })
     }
   } catch (error) {
     if (error.name !== 'AbortError') throw error

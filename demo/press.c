@@ -1,4 +1,4 @@
-/* The press: a PLC gateway's stand-in that publishes a machine's telemetry. One of three in the demo.
+/* The press: a PLC gateway's stand-in, publishes a machine's telemetry. One of the demo's three.
  *
  * `press FOLDER SECRET CSV` opens a node, publishes a row of the table every 20 ms, and obeys lines
  * on standard input; see run.py. After a crash it goes on with the row after the last one that its
@@ -165,7 +165,8 @@ static void publish_row(millpond_node_t node, const struct table *table, size_t 
     draft.payload = (const uint8_t *)json.data;
     draft.payload_len = json.len;
     millpond_error_t *error = NULL;
-    must(millpond_node_publish(node, &draft, 1, NULL, PATIENCE_MS, MILLPOND_NO_CANCEL, NULL, &error),
+    must(millpond_node_publish(node, &draft, 1, NULL, PATIENCE_MS, MILLPOND_NO_CANCEL, NULL,
+                               &error),
          "publish", error);
     free(json.data);
 }
@@ -288,7 +289,8 @@ static millpond_node_t open_node(const char *folder, const char *secret) {
     options.bind = &loopback;
     options.bind_count = 1;
     options.discovery = 2; /* no: the demo tells every node where the others are */
-    must(millpond_node_open(&options, PATIENCE_MS, MILLPOND_NO_CANCEL, &node, &error), "open", error);
+    must(millpond_node_open(&options, PATIENCE_MS, MILLPOND_NO_CANCEL, &node, &error), "open",
+         error);
     return node;
 }
 

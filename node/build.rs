@@ -1,7 +1,7 @@
 //! Linker flags of the addon.
 //!
-//! Rule: the image stays mapped. A worker that loaded the addon alone unloads it when it ends, while
-//! destructors of thread-locals that live in the image may still have to run.
+//! Rule: the image stays mapped. A worker that loaded the addon alone unloads it when it ends,
+//! while destructors of thread-locals that live in the image may still have to run.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

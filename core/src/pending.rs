@@ -3,7 +3,8 @@
 //! Not here: who does the work. Rule: a `Completer` answers exactly once; dropped without an answer
 //! it answers `closed`, so that nobody waits for ever. Executor-agnostic: nothing here needs a
 //! runtime. Begin with `Pending::wait`.
-#![allow(clippy::disallowed_methods)] // A deadline for a blocking wait is read where the thread blocks.
+// A deadline for a blocking wait is read where the thread blocks.
+#![allow(clippy::disallowed_methods)]
 
 use crate::error::{Error, ErrorKind, Result};
 use std::future::Future;

@@ -1,9 +1,11 @@
 #!/bin/sh
 # Builds libmillpond and installs it with its header, pkg-config and CMake files.
 #
-#   ffi/c/install.sh PREFIX [PROFILE] [cargo options …]
+#   ffi/c/install.sh PREFIX [PROFILE] [--built | cargo options …]
 #
-# PROFILE is `release` (the default) or `dev`. Nothing outside PREFIX and the build folder is written.
+# --built: installs what a build of the workspace left, without building.
+# PROFILE is `release` (the default) or `dev`. Nothing outside PREFIX and the build folder is
+# written.
 set -eu
 
 if [ $# -lt 1 ]; then
@@ -20,11 +22,14 @@ root=$(cd "$here/../.." && pwd)
 cd "$root"
 
 # The libraries that a static libmillpond needs are told by the compiler, not guessed.
-native=$(cargo rustc --quiet -p millpond-c --profile "$profile" --crate-type staticlib "$@" -- \
-    --print native-static-libs 2>&1 | sed -n 's/^note: native-static-libs: //p' | tail -n 1)
-cargo build --quiet -p millpond-c --profile "$profile" "$@"
+native=
+if [ "${1:-}" != --built ]; then
+    native=$(cargo rustc --quiet -p millpond-c --profile "$profile" --crate-type staticlib "$@" -- \
+        --print native-static-libs 2>&1 | sed -n 's/^note: native-static-libs: //p' | tail -n 1)
+    cargo build --quiet -p millpond-c --profile "$profile" "$@"
+fi
 if [ -z "$native" ]; then
-    # A build that was fresh prints nothing; these are the libraries of every Linux target.
+    # A build that was fresh, or none, prints nothing; these are the libraries of every Linux target.
     native="-lgcc_s -lutil -lrt -lpthread -lm -ldl -lc"
 fi
 

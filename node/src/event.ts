@@ -18,8 +18,8 @@ export class Event<P = Payload> {
   readonly offset: number;
   /** The author's wall clock, µs since 1970 UTC. A recorded claim; it never orders events. */
   readonly timeMicros: number;
-  /** The app id that the author's node was opened with. */
-  readonly appId: string;
+  /** The name of the application that its author opened the node with. */
+  readonly app: string;
   /** Its tags, sorted and distinct. */
   readonly tags: readonly string[];
   readonly #payloads: Uint8Array;
@@ -33,7 +33,7 @@ export class Event<P = Payload> {
     stream: string,
     offset: number,
     timeMicros: number,
-    appId: string,
+    app: string,
     tags: readonly string[],
     payloads: Uint8Array,
     start: number,
@@ -43,7 +43,7 @@ export class Event<P = Payload> {
     this.stream = stream;
     this.offset = offset;
     this.timeMicros = timeMicros;
-    this.appId = appId;
+    this.app = app;
     this.tags = tags;
     this.#payloads = payloads;
     this.#start = start;
@@ -75,7 +75,7 @@ export class Event<P = Payload> {
 
   /** @internal For `console.log`: what it holds, its payload decoded. */
   [inspect.custom](): object {
-    const { key, offset, time, appId, tags, payload } = this;
-    return { key, offset, time, appId, tags, payload };
+    const { key, offset, time, app, tags, payload } = this;
+    return { key, offset, time, app, tags, payload };
   }
 }

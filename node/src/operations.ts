@@ -8,6 +8,7 @@ import { CancelledError } from './error-kinds';
 import { AbortError, caught, guard, toError } from './failures';
 import { native, type NativeBridge, type NativeCompletion, type NativeLimit } from './native';
 import { abortSignal, given, number, type CallOptions } from './options';
+import { onAbort } from './signals';
 
 const waiting = new Map<number, (completion: NativeCompletion) => void>();
 let lastTicket = 0;
@@ -62,11 +63,10 @@ export function operate(
 function cancelOn(signal: AbortSignal | undefined, limit: NativeLimit): () => void {
   if (signal === undefined) return () => {};
   const cancel = guard(() => native.cancelNew());
-  const onAbort = (): void => guard(() => native.cancelNow(cancel));
   limit.cancel = cancel;
-  signal.addEventListener('abort', onAbort, { once: true });
+  const stopListening = onAbort(signal, () => guard(() => native.cancelNow(cancel)));
   return () => {
-    signal.removeEventListener('abort', onAbort);
+    stopListening();
     guard(() => native.cancelFree(cancel));
   };
 }

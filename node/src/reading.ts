@@ -4,6 +4,7 @@ import { AbortError, guard } from './failures';
 import type { NativeCompletion, NativeLimit } from './native';
 import { operate } from './operations';
 import { callOptions, checkOptions, given, whole, type CallOptions } from './options';
+import { onAbort } from './signals';
 
 /** The options of {@link Reading.nextBatch}. */
 export interface BatchOptions extends CallOptions {
@@ -59,15 +60,13 @@ export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, Asy
       (handle) => {
         this.#handle = handle;
         if (this.#ended) return this.#release();
-        unreachable.register(this, () => source.close(handle), this);
+        unreachable.register(this, closing(source, handle, this.#stopListening), this);
       },
       () => {},
     );
-    const { signal } = options;
     const self = new WeakRef(this);
-    const onAbort = (): void => self.deref()?.fail(new AbortError(signal?.reason));
-    signal?.addEventListener('abort', onAbort, { once: true });
-    this.#stopListening = () => signal?.removeEventListener('abort', onAbort);
+    const { signal } = options;
+    this.#stopListening = signal === undefined ? () => {} : onAbort(signal, failing(self));
   }
 
   /** The next event, or the end. Calls that overlap are answered in their order. */
@@ -128,7 +127,7 @@ export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, Asy
   protected arrived(_batch: EventBatch<P>, _before: EventBatch<P> | undefined): void {}
 
   /** @internal Ends with an error for whoever asks next. */
-  protected fail(error: Error): void {
+  fail(error: Error): void {
     if (this.#ended) return;
     this.#failure = error;
     this.#end();
@@ -228,4 +227,18 @@ export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, Asy
       // Its node was closed before, and that closed it.
     }
   }
+}
+
+// These are functions of their own, so that what they return cannot reach the reading: a closure
+// made inside the constructor would keep it alive.
+
+function closing(source: Source, handle: bigint, stopListening: () => void): () => void {
+  return () => {
+    stopListening();
+    source.close(handle);
+  };
+}
+
+function failing(reading: WeakRef<Reading<unknown>>): (reason: unknown) => void {
+  return (reason) => reading.deref()?.fail(new AbortError(reason));
 }

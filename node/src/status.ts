@@ -38,8 +38,8 @@ export interface PeerStatus {
   /** Its public key. */
   readonly nodeId: string;
   /**
-   * `connected`, `greeting` (not admitted yet), `dialing`, `waiting` (for the next dial) or `idle` (it
-   * may connect to us).
+   * `connected`, `greeting` (not admitted yet), `dialing`, `waiting` (for the next dial) or `idle`
+   * (it may connect to us).
    */
   readonly state: string;
   /** Where it is dialled: `<ip>:<port>`. */

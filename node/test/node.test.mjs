@@ -38,7 +38,7 @@ test('what is published is queried, in the order of keys', async (t) => {
   const [event] = events;
   assert.deepEqual(event.payload, { job: 42, weight: 71.5, note: 'Mühle' });
   assert.deepEqual(event.tags, ['job:started', 'press:7']);
-  assert.equal(event.appId, 'test');
+  assert.equal(event.app, 'test');
   assert.equal(event.offset, first.offset);
   assert.equal(event.timeMicros, published.timeMicros);
   assert.ok(Math.abs(event.time.getTime() - Date.now()) < 60_000);

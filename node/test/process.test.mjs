@@ -97,6 +97,31 @@ test('an exception nobody catches ends the process as always', limit, async (t) 
   assert.match(ended.stderr, /of the application/);
 });
 
+test('queries and subscriptions that nobody holds are collected', limit, async (t) => {
+  const args = place(t);
+  const code = `${opening} opened.then(async (node) => {
+    await node.publish([{ payload: 1 }, { payload: 2 }]);
+    const { signal } = new AbortController();
+    const left = new Set();
+    const read = async (reading) => {
+      await reading.next();
+      left.add(new WeakRef(reading));
+    };
+    for (let at = 0; at < 50; at++) {
+      await read(node.query('FROM allEvents', { signal }));
+      await read(node.subscribe('FROM allEvents', { signal }));
+    }
+    while (left.size > 0) {
+      await new Promise(setImmediate);
+      gc();
+      for (const reading of left) if (reading.deref() === undefined) left.delete(reading);
+    }
+    await node.close();
+    console.log('collected');
+  });`;
+  assert.equal(await runClean(code, { args, flags: ['--expose-gc'] }), 'collected\n');
+});
+
 const working = `
   const { parentPort, workerData } = require('node:worker_threads');
   const { open } = require(workerData.entry);

@@ -185,3 +185,21 @@ test('many subscriptions to one node each see everything', async (t) => {
   for (let at = 0; at < 5; at++) await node.publish(numbered(10));
   for (const events of await all) assert.equal(events.length, 50);
 });
+
+test('one signal ends as many subscriptions and calls as share it', async (t) => {
+  const node = await alone(t);
+  const warned = [];
+  const warn = (warning) => warned.push(warning);
+  process.on('warning', warn);
+  t.after(() => process.off('warning', warn));
+  const controller = new AbortController();
+  const { signal } = controller;
+  const readings = Array.from({ length: 20 }, () => node.subscribe("FROM 'grain'", { signal }));
+  await Promise.all(readings.map((reading) => reading.nextBatch()));
+  const waiting = readings.map((reading) => assert.rejects(reading.next(), AbortError));
+  await Promise.all(Array.from({ length: 20 }, () => node.publish({ payload: 1 }, { signal })));
+  controller.abort();
+  await Promise.all(waiting);
+  await new Promise(setImmediate);
+  assert.deepEqual(warned, []);
+});

@@ -56,8 +56,8 @@ export function numbered(count, tag = 'grain') {
 }
 
 /** Runs `code` (CommonJS) in a process of its own; what it printed and how it ended. */
-export function run(code, { args = [], env = {} } = {}) {
-  const child = spawn(process.execPath, ['-e', code, ...args], {
+export function run(code, { args = [], env = {}, flags = [] } = {}) {
+  const child = spawn(process.execPath, [...flags, '-e', code, ...args], {
     env: { ...process.env, MILLPOND_ENTRY: entry, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: STUCK_MS,

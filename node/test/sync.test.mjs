@@ -16,7 +16,7 @@ test('two nodes exchange their events by ticket, in one order', limit, async (t)
   const returning = take(press.subscribe("FROM 'orders'"), 500);
   const payloads = (await arriving).map((event) => event.payload);
   assert.deepEqual(payloads, Array.from({ length: 500 }, (_, index) => index));
-  assert.equal((await returning)[0].appId, 'orders');
+  assert.equal((await returning)[0].app, 'orders');
 
   const keys = async (node) => (await node.query('FROM allEvents').toArray()).map((e) => e.key);
   const [left, right] = [await keys(press), await keys(orders)];

@@ -33,7 +33,8 @@ impl Batch {
 
     /// How many events of the facade's batch come after these.
     fn left_count(&self) -> usize {
-        self.held.as_ref().map_or(0, |held| held.batch.len() - self.end)
+        let Some(held) = &self.held else { return 0 };
+        held.batch.len() - self.end
     }
 }
 
@@ -77,7 +78,8 @@ impl Batch {
     /// How many events of the log come after this batch, matching or not; 0 for queries.
     #[getter]
     fn lag(&self) -> u64 {
-        self.held.as_ref().map_or(0, |held| held.batch.lag()) + self.left_count() as u64
+        let Some(held) = &self.held else { return 0 };
+        held.batch.lag() + self.left_count() as u64
     }
 
     /// The offset map after the last event of this batch: pass it as `start` to go on from here.

@@ -37,9 +37,10 @@ impl Held {
         let seen = self.batch.iter().take(count).map(|event| (event.stream(), event.offset() + 1));
         // A stream's events come in order, so its last one counts; the ids came from the facade.
         let entries: BTreeMap<&str, u64> = seen.collect();
-        let seen = facade::Offsets::from_entries(entries).unwrap_or_default();
         let mut position = before.clone();
-        position.join(&seen);
+        if let Ok(seen) = facade::Offsets::from_entries(entries) {
+            position.join(&seen);
+        }
         position
     }
 }

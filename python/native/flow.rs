@@ -146,7 +146,8 @@ impl Flow {
     /// How many events have arrived and were not handed out.
     pub(crate) fn unread_count(&self) -> u64 {
         let state = self.state();
-        state.held.as_ref().map_or(0, |held| (held.batch.len() - state.next) as u64)
+        let Some(held) = &state.held else { return 0 };
+        (held.batch.len() - state.next) as u64
     }
 
     /// Waits for one batch and holds it; `None` when it was closed as an end meanwhile.

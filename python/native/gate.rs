@@ -3,12 +3,12 @@
 //! While a thread waits it has let go of the interpreter. A thread that comes back during
 //! interpreter exit would be ended inside our frames, which aborts the process. So at exit
 //! (`close_all`, registered with `atexit`) the gate closes first: threads that come back later
-//! sleep until the process is gone, and exit goes on when none is between the two states.
+//! sleep until the process is gone, and exit goes on when nobody is on the way back any more.
 //! Only daemon threads can be met there: Python has joined all others.
 
 use crate::errors::raise;
 use crate::node::OpenNode;
-use millpond_facade::{self as facade, FacadeError, Limit, NodeHandle, Wait};
+use millpond_facade::{self as facade, Closed, Limit, NodeHandle, Wait};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use std::cell::Cell;
@@ -16,15 +16,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
-
-/// How long exit waits for threads between the two states, and for nodes that are closing.
-const EXIT_PATIENCE: Duration = Duration::from_secs(2);
-const EXIT_POLL: Duration = Duration::from_millis(1);
+use std::time::Duration;
 
 static EXITING: AtomicBool = AtomicBool::new(false);
-/// Threads that are between letting go of the interpreter and having it again.
-static INSIDE: AtomicUsize = AtomicUsize::new(0);
+/// Threads whose wait is over and that ask for the interpreter.
+static COMING_BACK: AtomicUsize = AtomicUsize::new(0);
 static MAIN_THREAD: AtomicU64 = AtomicU64::new(0);
 static THREAD_IDENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 /// Nodes of this process that are not closed yet. Only locked by threads that hold the GIL or are
@@ -60,9 +56,10 @@ pub(crate) fn blocking<T: Send>(
     call: impl FnOnce(&Wait<'_>) -> facade::Result<T> + Send,
 ) -> Waited<T> {
     let hears_signals = is_main_thread(py);
-    let inside = Inside::enter();
     let waited = py.detach(|| {
-        sleep_forever_when_exiting();
+        if is_too_late() {
+            sleep_forever();
+        }
         let interrupt = Cell::new(None);
         let heard = || {
             let raised = Python::attach(|py| py.check_signals().err());
@@ -73,33 +70,28 @@ pub(crate) fn blocking<T: Send>(
         let limit = Limit { timeout, cancel: None };
         let wait = Wait { limit, interrupted: hears_signals.then_some(&heard) };
         let result = call(&wait);
-        sleep_forever_when_exiting();
+        come_back();
         Waited { result, interrupt: interrupt.into_inner() }
     });
-    drop(inside);
+    COMING_BACK.fetch_sub(1, Ordering::SeqCst);
     waited
 }
 
-struct Inside;
-
-impl Inside {
-    fn enter() -> Inside {
-        INSIDE.fetch_add(1, Ordering::SeqCst);
-        Inside
+/// Announces that this thread asks for the interpreter next, unless it is too late for that.
+fn come_back() {
+    // First announce, then look: exit first forbids, then waits for those who announced.
+    COMING_BACK.fetch_add(1, Ordering::SeqCst);
+    if is_too_late() {
+        COMING_BACK.fetch_sub(1, Ordering::SeqCst);
+        sleep_forever();
     }
 }
 
-impl Drop for Inside {
-    fn drop(&mut self) {
-        INSIDE.fetch_sub(1, Ordering::SeqCst);
-    }
+fn is_too_late() -> bool {
+    EXITING.load(Ordering::SeqCst) && !ENDS_THE_PROCESS.get()
 }
 
-fn sleep_forever_when_exiting() {
-    if !EXITING.load(Ordering::SeqCst) || ENDS_THE_PROCESS.get() {
-        return;
-    }
-    INSIDE.fetch_sub(1, Ordering::SeqCst);
+fn sleep_forever() {
     loop {
         thread::park();
     }
@@ -138,11 +130,11 @@ pub(crate) fn forget(handle: NodeHandle) {
 /// Closes a node that nobody closed, without waiting.
 pub(crate) fn abandon(node: &OpenNode) {
     let handle = node.handle();
-    handle.close_start(Limit::default(), move |_closed: Result<_, FacadeError>| forget(handle));
+    handle.close_start(Limit::default(), move |_closed: facade::Result<Closed>| forget(handle));
 }
 
-/// Called once, at interpreter exit: closes every node that is still open, then waits until no
-/// thread of Python is on its way back from a wait.
+/// Called once, at interpreter exit: closes every node that is still open, within the default
+/// deadline each, then waits until no thread of Python is on its way back from a wait.
 #[pyfunction]
 pub(crate) fn close_all(py: Python<'_>) {
     ENDS_THE_PROCESS.set(true);
@@ -151,11 +143,11 @@ pub(crate) fn close_all(py: Python<'_>) {
     py.detach(|| {
         for handle in open {
             // Nobody is left to read an error; the log is as durable as its receipts said.
-            let _ = handle.close(&Wait::timeout(EXIT_PATIENCE));
+            let _ = handle.close(&Wait::forever());
         }
-        let deadline = Instant::now() + EXIT_PATIENCE;
-        while INSIDE.load(Ordering::SeqCst) > 0 && Instant::now() < deadline {
-            thread::sleep(EXIT_POLL);
+        // Each of them only needs the interpreter, which nobody holds now.
+        while COMING_BACK.load(Ordering::SeqCst) > 0 {
+            thread::yield_now();
         }
     });
 }
@@ -163,6 +155,6 @@ pub(crate) fn close_all(py: Python<'_>) {
 /// Called in a forked child: its one thread is the forking one, and no node is its own.
 #[pyfunction]
 pub(crate) fn after_fork_in_child() {
-    INSIDE.store(0, Ordering::SeqCst);
+    COMING_BACK.store(0, Ordering::SeqCst);
     nodes().clear();
 }

@@ -307,7 +307,7 @@ impl Node {
         let open = self.open.clone();
         let subscribed = blocking(py, limit(timeout), move |wait| {
             let handle = open.handle.subscribe(&text, options, wait)?;
-            Ok(Subscription::new(handle, Some(open)))
+            Subscription::new(handle, Some(open))
         });
         subscribed.into_result(py)
     }

@@ -47,7 +47,7 @@ impl Refusal {
         Refusal::new(error.into())
     }
 
-    fn into_error(self: Box<Self>) -> FacadeError {
+    fn into_error(self) -> FacadeError {
         let mut place = String::from("payload");
         for step in self.path.iter().rev() {
             // Writing to a string cannot fail.

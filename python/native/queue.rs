@@ -53,13 +53,13 @@ impl Queue {
     }
 
     /// What has finished since the last call: `(number, value, exception or None)` each.
-    fn drain(&self, py: Python<'_>) -> PyResult<Vec<Collected>> {
+    fn drain(&self, py: Python<'_>) -> Vec<Collected> {
         let finished = self.inner.drain();
-        let collect = |completion: facade::Completion| match completion.outcome {
-            Ok(outcome) => Ok((completion.ticket, to_python(py, outcome)?, None)),
-            Err(error) => {
-                let exception = raise(py, error).into_value(py).into_any();
-                Ok((completion.ticket, py.None(), Some(exception)))
+        let collect = |completion: facade::Completion| {
+            let value = completion.outcome.map_err(|error| raise(py, error));
+            match value.and_then(|outcome| to_python(py, outcome)) {
+                Ok(value) => (completion.ticket, value, None),
+                Err(error) => (completion.ticket, py.None(), Some(error.into_value(py).into_any())),
             }
         };
         finished.into_iter().map(collect).collect()
@@ -76,7 +76,10 @@ fn to_python(py: Python<'_>, outcome: Outcome) -> PyResult<Py<PyAny>> {
         Outcome::Unit | Outcome::Closed(_) => Ok(py.None()),
         Outcome::Node(handle) => Node::new(handle).into_py_any(py),
         Outcome::Cursor(handle) => Cursor::new(handle, None).into_py_any(py),
-        Outcome::Subscription(handle) => Subscription::new(handle, None).into_py_any(py),
+        Outcome::Subscription(handle) => {
+            let subscription = Subscription::new(handle, None).map_err(|error| raise(py, error))?;
+            subscription.into_py_any(py)
+        }
         Outcome::Published(published) => published_tuple(published).into_py_any(py),
         Outcome::Batch(batch) => {
             let held = Arc::new(Held::new(py, batch));

@@ -27,9 +27,12 @@ pub(crate) struct Subscription {
 }
 
 impl Subscription {
-    pub(crate) fn new(handle: SubscriptionHandle, node: Option<Arc<OpenNode>>) -> Subscription {
-        let before = handle.position().unwrap_or_default();
-        Subscription { handle, flow: Flow::new(before), _node: node }
+    pub(crate) fn new(
+        handle: SubscriptionHandle,
+        node: Option<Arc<OpenNode>>,
+    ) -> facade::Result<Subscription> {
+        let before = handle.position().inspect_err(|_| drop(handle.close()))?;
+        Ok(Subscription { handle, flow: Flow::new(before), _node: node })
     }
 }
 

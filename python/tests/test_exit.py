@@ -13,7 +13,8 @@ ROUNDS = 40
 AT_ONCE = 3
 
 STYLES = {
-    "everything left open": """
+    "everything left open, with a network": """
+        options |= dict(network=True, bind=["127.0.0.1:0"], discovery=False)
         node = millpond.open(path, **options)
         node.publish_all([(number, ()) for number in range(100)])
         events, cursor = node.subscribe(ALL), node.query(ALL)

@@ -102,3 +102,30 @@ def test_a_signal_handler_that_raises_nothing_does_not_end_the_wait(
         assert events.next().payload == "now" and heard == [1]
     """
     assert finish(start(code, tmp_path / "log", secret)) == (0, "", "")
+
+
+def test_no_event_is_lost_or_doubled_by_forty_interrupts(tmp_path: Path, secret: str) -> None:
+    code = """
+    import signal
+    interrupts = threading.Semaphore(0)
+    def disturb():
+        for number in range(40):
+            node.publish_all([(number * 10 + i, ()) for i in range(10)], durability="process")
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            interrupts.acquire()
+        node.publish("end")
+    with millpond.open(path, **options) as node, node.subscribe(ALL) as events:
+        disturber, seen = threading.Thread(target=disturb), []
+        disturber.start()
+        while "end" not in seen:
+            try:
+                for event in events:
+                    seen.append(event.payload)
+                    if event.payload == "end":
+                        break
+            except KeyboardInterrupt:
+                interrupts.release()
+        disturber.join()
+        assert seen == [*range(400), "end"], seen
+    """
+    assert finish(start(code, tmp_path / "log", secret)) == (0, "", "")

@@ -54,6 +54,7 @@ struct follower {
     millpond_cancel_t cancel;
     int32_t status;
     int is_end;
+    int batches; /* where a byte goes for each batch that was taken; 0: nowhere */
 };
 
 /* Follows until something ends it. */
@@ -67,28 +68,38 @@ static void *follow(void *argument) {
         self->is_end = millpond_batch_is_end(batch);
         millpond_batch_free(batch);
         if (self->is_end) return NULL;
+        if (self->batches) CHECK(write(self->batches, "b", 1) == 1);
     }
 }
 
 static void closing_a_subscription_ends_a_blocked_next(void) {
     for (int round = 0; round < 20; round++) {
         millpond_node_t node = open_node();
-        struct follower follower = {{0}, {0}, -1, 0};
+        struct follower follower = {{0}, {0}, -1, 0, 0};
         pthread_t thread;
+        int batches[2];
+        char byte;
+        CHECK(pipe(batches) == 0);
+        follower.batches = batches[1];
         follower.subscription = subscribe(node);
         pthread_create(&thread, NULL, follow, &follower);
-        if (round % 2) usleep(1000);
+        if (round % 2) {
+            OK(publish(node, "grain", "1"));
+            CHECK(read(batches[0], &byte, 1) == 1);
+        }
         OK(millpond_subscription_close(follower.subscription, NULL));
         pthread_join(thread, NULL);
         CHECK((follower.status == MILLPOND_OK && follower.is_end) ||
               follower.status == MILLPOND_ERROR_CLOSED);
+        close(batches[0]);
+        close(batches[1]);
         OK(millpond_node_close(node, NEVER, NULL));
     }
 }
 
 static void closing_a_node_ends_a_blocked_next_normally(void) {
     millpond_node_t node = open_node();
-    struct follower follower = {{0}, {0}, -1, 0};
+    struct follower follower = {{0}, {0}, -1, 0, 0};
     pthread_t thread;
     follower.subscription = subscribe(node);
     pthread_create(&thread, NULL, follow, &follower);
@@ -102,7 +113,7 @@ static void closing_a_node_ends_a_blocked_next_normally(void) {
 
 static void a_cancel_token_ends_a_blocked_next_and_every_later_call(void) {
     millpond_node_t node = open_node();
-    struct follower follower = {{0}, {0}, -1, 0};
+    struct follower follower = {{0}, {0}, -1, 0, 0};
     pthread_t thread;
     millpond_cursor_t cursor = {0};
     OK(millpond_cancel_new(&follower.cancel, NULL));
@@ -129,7 +140,8 @@ struct listener {
     int event_count, end_count, destroy_count, close_from_inside;
 };
 
-static void on_batch(void *user_data, const millpond_batch_t *batch, const millpond_error_t *error) {
+static void on_batch(void *user_data, const millpond_batch_t *batch,
+                     const millpond_error_t *error) {
     struct listener *self = (struct listener *)user_data;
     pthread_mutex_lock(&self->mutex);
     CHECK(self->destroy_count == 0 && self->end_count == 0);
@@ -180,7 +192,8 @@ static void a_callback_may_close_its_subscription(void) { listen_and_close(1); }
 static void a_callback_may_close_its_node(void) { listen_and_close(2); }
 
 static void user_data_is_freed_once_also_when_subscribing_fails(void) {
-    struct listener self = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, {0}, {0}, 0, 0, 0, 0};
+    struct listener self = {
+        PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, {0}, {0}, 0, 0, 0, 0};
     millpond_node_t none = {0}, node = open_node();
     STATUS(MILLPOND_ERROR_INVALID_ARGUMENT,
            millpond_node_subscribe_callback(none, TEXT("FROM allEvents"), NULL, on_batch, &self,

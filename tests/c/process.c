@@ -116,6 +116,7 @@ static void no_thread_is_left_after_the_last_close(void) {
     OK(millpond_node_query(node, TEXT("FROM allEvents"), NULL, SOON, MILLPOND_NO_CANCEL, &cursor,
                            NULL));
     OK(millpond_node_close(node, NEVER, NULL));
+    /* Polls until the deadline: the kernel tells nobody that a thread has left its list. */
     for (int i = 0; i < SOON && thread_count() > before; i++) usleep(1000);
     CHECK(thread_count() == before);
 }
@@ -144,7 +145,8 @@ int main(void) {
     use_all();
     run("a forked child is told so, and the parent goes on",
         a_forked_child_is_told_so_and_the_parent_goes_on);
-    run("a child forked after the last close may open", a_child_forked_after_the_last_close_may_open);
+    run("a child forked after the last close may open",
+        a_child_forked_after_the_last_close_may_open);
     if (getenv("MILLPOND_TEST_NO_FAULTS"))
         puts("skipped: injected panics need a build with debug assertions");
     else

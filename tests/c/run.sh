@@ -1,10 +1,10 @@
 #!/bin/sh
 # Builds libmillpond, installs it into a fresh folder, and tests it as C programs see it.
 #
-#   tests/c/run.sh [cargo options …]
+#   tests/c/run.sh [--built | cargo options …]
 #
-# Ends with one line of totals. Compilers by CC and CXX. What is not installed is skipped with a line
-# that says so.
+# Ends with one line of totals. Compilers by CC and CXX. What is not installed is skipped with a
+# line that says so.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -14,7 +14,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT INT TERM
 passed=0
 failed=0
+skipped=0
 pass() { passed=$((passed + 1)); echo "ok $1"; }
+skip() { skipped=$((skipped + 1)); echo "skipped: $1"; }
 fail() { failed=$((failed + 1)); echo "FAILED $1"; }
 claim() { # NAME COMMAND…: one claim that a command's success proves
     name=$1
@@ -29,7 +31,8 @@ run_all() { # KIND PROGRAM-PREFIX COMMAND…
     for program in $programs; do
         echo "-- $program, $kind"
         mkdir -p "$work/stores"
-        if MILLPOND_TEST_FOLDER="$work/stores" "$@" "$build-$program" >"$work/out" 2>"$work/err"; then
+        if MILLPOND_TEST_FOLDER="$work/stores" \
+            "$@" "$build-$program" >"$work/out" 2>"$work/err"; then
             status=0
         else
             status=$?
@@ -55,24 +58,33 @@ libs="-L$prefix/lib -lmillpond -lpthread"
 
 # The header alone, in every language version that it promises.
 printf '#include <millpond.h>\nint main(void) { return 0; }\n' >"$work/header.c"
-printf '#include <millpond.h>\n#include <millpond.h>\nint main() { millpond_event_t e = MILLPOND_EVENT_INIT; return (int)e.reserved + (int)MILLPOND_NO_CANCEL.id; }\n' >"$work/header.cpp"
+cat >"$work/header.cpp" <<'TEXT'
+#include <millpond.h>
+#include <millpond.h>
+int main() {
+    millpond_event_t e = MILLPOND_EVENT_INIT;
+    return (int)e.reserved + (int)MILLPOND_NO_CANCEL.id;
+}
+TEXT
 for std in c99 c11 c17; do
     claim "the header is $std" $cc -std=$std $strict $flags -c "$work/header.c" -o "$work/header.o"
 done
 if command -v "$cxx" >/dev/null; then
-    claim "the header is C++17" $cxx -std=c++17 $strict $flags -c "$work/header.cpp" -o "$work/header.o"
+    claim "the header is C++17" \
+        $cxx -std=c++17 $strict $flags -c "$work/header.cpp" -o "$work/header.o"
 else
-    echo "skipped: the header in C++17: no C++ compiler"
+    skip "the header in C++17: no C++ compiler"
 fi
 
 # Exported names: ours, all of them known, all of them in the header and in the argument test.
 if command -v nm >/dev/null; then
-    nm -D --defined-only "$prefix/lib/libmillpond.so" | awk '{ print $3 }' | LC_ALL=C sort >"$work/exports"
+    nm -D --defined-only "$prefix/lib/libmillpond.so" | awk '{ print $3 }' |
+        LC_ALL=C sort >"$work/exports"
     claim "the exported names are the known ones" diff "$here/exports.txt" "$work/exports"
     claim "the library is named libmillpond.so.0" sh -c \
         "readelf -d '$prefix/lib/libmillpond.so' | grep -q 'SONAME.*libmillpond.so.0'"
 else
-    echo "skipped: exported names: no nm"
+    skip "exported names: no nm"
 fi
 for name in $(cat "$here/exports.txt"); do
     grep -q "$name(" "$here/arguments.c" || echo "$name"
@@ -80,50 +92,62 @@ done >"$work/untested"
 claim "every function is called with bad arguments" sh -c "! grep . '$work/untested'"
 
 for program in $programs; do
-    $cc -std=c99 -D_DEFAULT_SOURCE $strict -g $flags "$here/$program.c" $libs -o "$work/plain-$program"
+    $cc -std=c99 -D_DEFAULT_SOURCE $strict -g $flags "$here/$program.c" $libs \
+        -o "$work/plain-$program"
 done
 run_all plain "$work/plain"
 
 # The sanitizers look at the C side and at every byte that crosses.
-if $cc -fsanitize=address,undefined -o "$work/probe" "$work/header.c" $flags 2>/dev/null && "$work/probe"; then
+if $cc -fsanitize=address,undefined -o "$work/probe" "$work/header.c" $flags 2>/dev/null &&
+    "$work/probe"; then
     for program in $programs; do
         $cc -std=c99 -D_DEFAULT_SOURCE $strict -g -fsanitize=address,undefined \
             -fno-sanitize-recover=all $flags "$here/$program.c" $libs -o "$work/asan-$program"
     done
     run_all "address and undefined-behaviour sanitizers" "$work/asan"
 else
-    echo "skipped: sanitizers: this compiler has none"
+    skip "sanitizers: this compiler has none"
 fi
 if command -v valgrind >/dev/null; then
     run_all valgrind "$work/plain" valgrind --quiet --error-exitcode=97 --leak-check=full \
         --errors-for-leak-kinds=definite --child-silent-after-fork=yes
 else
-    echo "skipped: valgrind is not installed"
+    skip "valgrind is not installed"
 fi
 
 # Programs of others, by pkg-config and by CMake, shared and static.
 export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
 if command -v pkg-config >/dev/null; then
-    $cc -std=c99 $strict "$here/consumer/consumer.c" $(pkg-config --cflags --libs millpond) -o "$work/shared"
+    $cc -std=c99 $strict "$here/consumer/consumer.c" $(pkg-config --cflags --libs millpond) \
+        -o "$work/shared"
     claim "a program finds the shared library by pkg-config" "$work/shared" "$work/store-1"
     $cc -std=c99 $strict "$here/consumer/consumer.c" $(pkg-config --cflags millpond) \
         -Wl,-Bstatic -lmillpond -L"$prefix/lib" -Wl,-Bdynamic \
         $(sed -n 's/^Libs.private: //p' "$PKG_CONFIG_PATH/millpond.pc") -o "$work/static"
-    claim "a program finds the static library by pkg-config" env LD_LIBRARY_PATH= "$work/static" "$work/store-2"
+    claim "a program finds the static library by pkg-config" \
+        env LD_LIBRARY_PATH= "$work/static" "$work/store-2"
 else
-    echo "skipped: pkg-config is not installed"
+    skip "pkg-config is not installed"
 fi
 if command -v cmake >/dev/null; then
     claim "a program is built with the CMake package" sh -c \
-        "cmake -S '$here/consumer' -B '$work/cmake' -DCMAKE_PREFIX_PATH='$prefix' && cmake --build '$work/cmake'"
+        "cmake -S '$here/consumer' -B '$work/cmake' -DCMAKE_PREFIX_PATH='$prefix' &&
+        cmake --build '$work/cmake'"
     claim "a program runs with millpond::millpond" "$work/cmake/consumer-shared" "$work/store-3"
-    claim "a program runs with millpond::static" env LD_LIBRARY_PATH= "$work/cmake/consumer-static" "$work/store-4"
-    printf 'cmake_minimum_required(VERSION 3.16)\nproject(x C)\nfind_package(millpond 9.0 REQUIRED CONFIG)\n' >"$work/CMakeLists.txt"
+    claim "a program runs with millpond::static" \
+        env LD_LIBRARY_PATH= "$work/cmake/consumer-static" "$work/store-4"
+    {
+        echo 'cmake_minimum_required(VERSION 3.16)'
+        echo 'project(x C)'
+        echo 'find_package(millpond 9.0 REQUIRED CONFIG)'
+    } >"$work/CMakeLists.txt"
     claim "CMake refuses another version" sh -c \
         "! cmake -S '$work' -B '$work/cmake2' -DCMAKE_PREFIX_PATH='$prefix'"
 else
-    echo "skipped: cmake is not installed"
+    skip "cmake is not installed"
 fi
 
-echo "C: $passed passed, $failed failed"
+totals="$passed passed, $failed failed"
+[ "$skipped" -eq 0 ] || totals="$totals, $skipped skipped"
+echo "C: $totals"
 [ "$failed" -eq 0 ]

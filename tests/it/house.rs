@@ -36,6 +36,8 @@ fn the_closing_lines_of_each_runner_are_added_up() {
         count("plain", "ok a\n6 passed, 0 failed\n2 passed, 1 failed, 4 skipped\n"),
         "8 1 4 0"
     );
+    assert_eq!(count("plain", "C: 6 passed, 0 failed\n"), "6 0 0 0");
+    assert_eq!(count("claim", "1 passed, 0 failed\n"), "1 0 0 0");
 }
 
 #[test]

@@ -79,7 +79,8 @@ impl Trace {
     pub fn crash_state(&self, cut: usize, seed: u64) -> CrashState {
         let steps = &self.steps[..cut];
         let mut dice = Dice { seed, rolled: 0 };
-        // Seeds differ in how much of what was not synced reaches the disk, nothing and all included.
+        // Seeds differ in how much of what was not synced reaches the disk, nothing and all
+        // included.
         let keep_percent = [0, 10, 50, 90, 100][dice.roll(5) as usize];
         let mut state = CrashState::default();
         for step in steps {
@@ -89,7 +90,8 @@ impl Trace {
         }
         for file in self.files(steps) {
             let entry_synced = steps.iter().rposition(|step| {
-                matches!(step, Step::SyncedDirectory { directory } if file.parent() == Some(directory))
+                let Step::SyncedDirectory { directory } = step else { return false };
+                file.parent() == Some(directory)
             });
             let created = steps.iter().position(
                 |step| matches!(step, Step::Created { file: created } if *created == file),

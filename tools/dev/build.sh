@@ -40,6 +40,13 @@ place_press() {
         -Ltarget/debug -lmillpond -Wl,-rpath,"$ROOT/target/debug"
 }
 
+# The C half of tests/conformance, linked in the same way.
+place_conformance() {
+    mkdir -p .dev/bin
+    gcc -std=c11 -O1 -g -Wall -Wextra -Werror -Iinclude tests/conformance/adapter.c \
+        -o .dev/bin/conformance-c -Ltarget/debug -lmillpond -Wl,-rpath,"$ROOT/target/debug"
+}
+
 # put FROM TO: copies and renames, so that a process that has the old file mapped keeps it.
 put() {
     cp "$1" "$2.new"

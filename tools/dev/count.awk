@@ -1,7 +1,8 @@
 # Adds up the closing lines of one stage's runners. Usage: awk -v kind=KIND -f count.awk LOG
 #
 # Prints "passed failed skipped empty"; `empty` counts the runners that closed on no test at all.
-# Kinds: cargo, pytest, node, plain ("N passed, N failed[, N skipped]"); build and check count none.
+# Kinds: cargo, pytest, node, plain and claim ("[NAME: ]N passed, N failed[, N skipped]"); build and
+# check count none.
 
 BEGIN { passed = failed = skipped = closings = empty = 0 }
 
@@ -26,7 +27,8 @@ kind == "node" && /^(#|ℹ) duration_ms / {
     split("", node)
 }
 
-kind == "plain" && /^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$/ {
+(kind == "plain" || kind == "claim") && \
+    /^([A-Za-z]+: )?[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$/ {
     close_runner(number_before("passed"), number_before("failed"), number_before("skipped"))
 }
 

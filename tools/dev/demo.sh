@@ -1,4 +1,4 @@
-# The commands that show, measure and check quickly: demo, bench, fuzz, lint.
+# The commands that show, measure and check quickly: demo, bench, lint.
 
 # Three processes in three languages; the story is in demo/run.py.
 demo_main() {
@@ -37,16 +37,6 @@ bench_main() {
     mkdir -p target/bench
     printf 'command: ./dev bench%s\n' "${1:+ $1}"
     target/release/bench "$@"
-}
-
-# The random campaigns with fresh seeds and more cases than in `./dev test`.
-fuzz_main() {
-    local cases=${1:-20000}
-    setup_system
-    setup_rust
-    export PROPTEST_CASES="$cases" MILLPOND_LONG=1
-    say "dev: every property with $cases cases, and the long campaigns"
-    cargo test --workspace --no-fail-fast
 }
 
 # What to run before a commit: formatting, warnings, and the house rules.

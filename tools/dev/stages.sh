@@ -1,8 +1,8 @@
 # What `./dev test` runs, in order. Each stage is one function; its kind says how its runners close.
 
 # "name kind function [needs]"; kinds: see count.awk. A `build` that fails ends the run; a `check`
-# has no tests of its own, and its exit status is its result. A stage whose needed path is not there
-# is named as absent.
+# has no tests of its own, and its exit status is its result; a `claim` is about the whole run and is
+# always checked. A stage whose needed path is not there is named as absent.
 STAGES=(
     "format check stage_format"
     "build build build_dev"
@@ -13,6 +13,9 @@ STAGES=(
     "python pytest stage_python python/src/millpond/__init__.py"
     "types check stage_types python/src/millpond/__init__.py"
     "node node stage_node node/package.json"
+    "c plain stage_c"
+    "conformance plain stage_conformance tests/conformance/run.py"
+    "wall claim stage_wall"
 )
 
 stage_format() { cargo fmt --all --check; }
@@ -35,10 +38,24 @@ stage_python() {
 # The stubs say what the native module has, and the package is typed throughout.
 stage_types() {
     place_python
-    "$VENV/bin/python" -m mypy --strict --cache-dir .dev/mypy python/src/millpond
+    (cd python && "$VENV/bin/python" -m mypy --cache-dir "$ROOT/.dev/mypy")
 }
 
 stage_node() {
     place_node
     (cd node && npm run --silent typecheck && npm test --silent)
 }
+
+# The library as C programs see it: installed, under the sanitizers and under valgrind.
+stage_c() { tests/c/run.sh --built; }
+
+# The same scenarios in every language, answer for answer.
+stage_conformance() {
+    place_python
+    place_node
+    place_conformance
+    "$VENV/bin/python" tests/conformance/run.py
+}
+
+# Only with --long: every fuzz target, from its seeds.
+stage_fuzz() { fuzz_targets 60; }

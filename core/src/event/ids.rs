@@ -48,7 +48,8 @@ macro_rules! bytes32 {
 
             fn from_str(text: &str) -> Result<$name> {
                 unhex32(text).map($name).ok_or_else(|| {
-                    let message = format!("{} is 64 lower-case hex digits, not {:?}", $what, shortened(text));
+                    let shown = shortened(text);
+                    let message = format!("{} is 64 lower-case hex digits, not {shown:?}", $what);
                     Error::new(ErrorKind::InvalidArgument, message)
                 })
             }

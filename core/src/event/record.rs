@@ -5,9 +5,9 @@
 //! header  = version 0 ‖ kind ‖ varint lamport ‖ varint zigzag(time) ‖ counted app_id
 //!           ‖ varint tag_count ‖ counted tag …      (tags rise strictly)
 //! ```
-//! Rule: a record that decodes is in its one form, so equal events are equal bytes. Whether its tags
-//! are in NFC is not asked: the answer changes with Unicode's version, and a stream must read the
-//! same on all nodes. Publishing normalises; afterwards tags are bytes.
+//! Rule: a record that decodes is in its one form, so equal events are equal bytes. Whether its
+//! tags are in NFC is not asked: the answer changes with Unicode's version, and a stream must read
+//! the same on all nodes. Publishing normalises; afterwards tags are bytes.
 //! Begin with [`Record`]. Source: docs/format.md, "Events".
 
 use crate::error::{Error, ErrorKind, Result};

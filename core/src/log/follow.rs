@@ -2,7 +2,8 @@
 //!
 //! It is a position in the log, not a queue: a slow one lags and costs nothing. Rule: `position` is
 //! exact, so that a new follower from there goes on without gap or duplicate.
-#![allow(clippy::disallowed_methods)] // A deadline for a blocking wait is read where the thread blocks.
+// A deadline for a blocking wait is read where the thread blocks.
+#![allow(clippy::disallowed_methods)]
 
 use super::cursor::Cursor;
 use super::disk::Filter;

@@ -97,8 +97,8 @@ impl Log {
         }
     }
 
-    /// Goes on in the next own stream, with a number of at least `at_least`; the old one can then be
-    /// fetched back from peers. It begins with an opening record, written with the next append.
+    /// Goes on in the next own stream, with a number of at least `at_least`; the old one can then
+    /// be fetched back from peers. It begins with an opening record, written with the next append.
     ///
     /// # Errors
     /// In the answer: as for [`Log::append`].

@@ -47,7 +47,8 @@ impl millpond_batch_t {
         let (mut tags, mut tag_starts) = (Vec::new(), Vec::with_capacity(batch.len() + 1));
         tag_starts.push(0);
         for event in batch.iter() {
-            // The texts lie behind shared pointers of the batch, which is kept unchanged beside them.
+            // The texts lie behind shared pointers of the batch, which is kept unchanged beside
+            // them.
             tags.extend(event.tags().map(millpond_text_t::borrowed));
             tag_starts.push(tags.len());
         }
@@ -65,7 +66,7 @@ impl millpond_batch_t {
 /// `batch` is NULL or was given by millpond and not freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn millpond_batch_len(batch: *const millpond_batch_t) -> usize {
-    // SAFETY: NULL or valid by contract.
+    // SAFETY: NULL or valid by contract. Not a default: the header says what NULL answers.
     unsafe { batch.as_ref() }.map_or(0, |batch| batch.batch.len())
 }
 
@@ -76,7 +77,7 @@ pub unsafe extern "C" fn millpond_batch_len(batch: *const millpond_batch_t) -> u
 /// As millpond_batch_len.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn millpond_batch_is_end(batch: *const millpond_batch_t) -> i32 {
-    // SAFETY: NULL or valid by contract.
+    // SAFETY: NULL or valid by contract. Not a default: the header says what NULL answers.
     unsafe { batch.as_ref() }.map_or(0, |batch| i32::from(batch.batch.is_end()))
 }
 
@@ -86,7 +87,7 @@ pub unsafe extern "C" fn millpond_batch_is_end(batch: *const millpond_batch_t) -
 /// As millpond_batch_len.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn millpond_batch_caught_up(batch: *const millpond_batch_t) -> i32 {
-    // SAFETY: NULL or valid by contract.
+    // SAFETY: NULL or valid by contract. Not a default: the header says what NULL answers.
     unsafe { batch.as_ref() }.map_or(0, |batch| i32::from(batch.batch.caught_up()))
 }
 

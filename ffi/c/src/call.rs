@@ -77,8 +77,8 @@ pub(crate) unsafe fn text_option<'a>(
 /// `len` elements at `data`.
 ///
 /// # Safety
-/// `data` is NULL, or `len` initialised elements can be read there and nobody writes them during the
-/// call.
+/// `data` is NULL, or `len` initialised elements can be read there and nobody writes them during
+/// the call.
 pub(crate) unsafe fn array<'a, T>(data: *const T, len: usize, name: &str) -> Result<&'a [T]> {
     if len == 0 {
         return Ok(&[]);

@@ -9,8 +9,8 @@ use crate::value::{millpond_cancel_t, millpond_cursor_t, millpond_node_t, option
 use millpond_facade::{CursorHandle, NodeHandle, QueryOptions};
 use std::ffi::c_char;
 
-/// Asks `query`, over the log as it is now. `query_options` may be NULL. On MILLPOND_OK, `*cursor` is
-/// a new handle; close it with millpond_cursor_close. MILLPOND_ERROR_QUERY_INVALID: see
+/// Asks `query`, over the log as it is now. `query_options` may be NULL. On MILLPOND_OK, `*cursor`
+/// is a new handle; close it with millpond_cursor_close. MILLPOND_ERROR_QUERY_INVALID: see
 /// millpond_error_position. Thread-safe.
 ///
 /// # Safety
@@ -45,9 +45,9 @@ pub unsafe extern "C" fn millpond_node_query(
     }
 }
 
-/// The next events, at most `count_max` (0: 256; at most 4,096). On MILLPOND_OK, `*batch` is owned by
-/// the caller; free it with millpond_batch_free. After the last event millpond_batch_is_end says 1,
-/// again and again. Timeout and cancel lose no event. One call at a time.
+/// The next events, at most `count_max` (0: 256; at most 4,096). On MILLPOND_OK, `*batch` is owned
+/// by the caller; free it with millpond_batch_free. After the last event millpond_batch_is_end says
+/// 1, again and again. Timeout and cancel lose no event. One call at a time.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.

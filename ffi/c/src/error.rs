@@ -21,6 +21,7 @@ impl millpond_error_t {
     pub(crate) fn new(error: FacadeError) -> millpond_error_t {
         let name = c_text(error.name);
         let message = c_text(&error.message);
+        // Not a default: in C a text that is not there is empty.
         let reason = c_text(error.reason.unwrap_or_default());
         millpond_error_t { error, name, message, reason }
     }
@@ -28,6 +29,7 @@ impl millpond_error_t {
 
 /// As a C string; what follows a NUL inside is left out.
 pub(crate) fn c_text(text: &str) -> CString {
+    // Not a default: splitting always gives a first part, and that has no NUL.
     let before_nul = text.split('\0').next().unwrap_or_default();
     CString::new(before_nul).unwrap_or_default()
 }
@@ -38,7 +40,7 @@ pub(crate) fn c_text(text: &str) -> CString {
 /// `error` is NULL or was given by a millpond function and not freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn millpond_error_number(error: *const millpond_error_t) -> i32 {
-    // SAFETY: NULL or valid by contract.
+    // SAFETY: NULL or valid by contract. Not a default: the header says what NULL answers.
     unsafe { error.as_ref() }.map_or(0, |error| error.error.number)
 }
 
@@ -80,7 +82,7 @@ pub unsafe extern "C" fn millpond_error_reason(error: *const millpond_error_t) -
 /// As millpond_error_number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn millpond_error_position(error: *const millpond_error_t) -> i64 {
-    // SAFETY: NULL or valid by contract.
+    // SAFETY: NULL or valid by contract. Not a default: the header says what NULL answers.
     let position = unsafe { error.as_ref() }.and_then(|error| error.error.position);
     position.and_then(|position| i64::try_from(position).ok()).unwrap_or(-1)
 }
@@ -91,7 +93,7 @@ pub unsafe extern "C" fn millpond_error_position(error: *const millpond_error_t)
 /// As millpond_error_number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn millpond_error_is_retryable(error: *const millpond_error_t) -> i32 {
-    // SAFETY: NULL or valid by contract.
+    // SAFETY: NULL or valid by contract. Not a default: the header says what NULL answers.
     unsafe { error.as_ref() }.map_or(0, |error| i32::from(error.error.retryable))
 }
 
@@ -123,6 +125,7 @@ pub extern "C" fn millpond_status_name(status: i32) -> millpond_text_t {
     let names =
         NAMES.get_or_init(|| errors::table().iter().map(|row| (row.number, row.name)).collect());
     let found = names.iter().find(|(number, _)| *number == status).map(|(_, name)| *name);
+    // Not a default: a status of nobody has a name too.
     let name = if status == 0 { "ok" } else { found.unwrap_or("unknown") };
     millpond_text_t::borrowed(name)
 }

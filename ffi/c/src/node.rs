@@ -7,8 +7,9 @@ use crate::value::{millpond_bytes_t, millpond_cancel_t, millpond_node_t, options
 use millpond_facade::{Closed, NodeHandle, Result, closed_error, host_error};
 use std::ffi::c_char;
 
-/// Opens a node. On MILLPOND_OK, `*node` is a new handle; close it with millpond_node_close. A store
-/// that is open in this process already is shared and closes with its last handle. Thread-safe.
+/// Opens a node. On MILLPOND_OK, `*node` is a new handle; close it with millpond_node_close. A
+/// store that is open in this process already is shared and closes with its last handle.
+/// Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -33,10 +34,10 @@ pub unsafe extern "C" fn millpond_node_open(
     }
 }
 
-/// Closes a node: its cursors end, its subscriptions come to a normal end (close them too), what was
-/// published is on disk, its callbacks have returned. Legal from any thread and callback; from
-/// inside a callback of this node it does not wait for that callback. A negative `timeout_ms` is the
-/// default deadline of 10 s. A second close answers MILLPOND_ERROR_CLOSED and does nothing.
+/// Closes a node: its cursors end, its subscriptions come to a normal end (close them too), what
+/// was published is on disk, its callbacks have returned. Legal from any thread and callback; from
+/// inside a callback of this node it does not wait for that callback. A negative `timeout_ms` is
+/// the default deadline of 10 s. A second close answers MILLPOND_ERROR_CLOSED and does nothing.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -157,8 +158,8 @@ pub unsafe extern "C" fn millpond_node_disconnect(
     }
 }
 
-/// `enabled` 0: ends all sessions and talks to nobody; 1: to everybody again. The log goes on either
-/// way. Thread-safe.
+/// `enabled` 0: ends all sessions and talks to nobody; 1: to everybody again. The log goes on
+/// either way. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.

@@ -61,7 +61,8 @@ pub struct millpond_publish_options_t {
     pub struct_size: u32,
     /// 1 when `expected` is said, else 0.
     pub has_expected: i32,
-    /// Publish only if this node's stream has exactly this many events, else MILLPOND_ERROR_CONFLICT.
+    /// Publish only if this node's stream has exactly this many events, else
+    /// MILLPOND_ERROR_CONFLICT.
     pub expected: u64,
     /// "power" (unsaid: this; on disk before the answer) or "process" (survives the process only).
     pub durability: millpond_text_t,
@@ -129,6 +130,7 @@ impl millpond_node_options_t {
         // SAFETY: the same contract, for each field.
         unsafe {
             Ok(OpenOptions {
+                // Not a default: the facade refuses what is empty.
                 path: PathBuf::from(self.path.read_option("path")?.unwrap_or_default()),
                 app_id: self.app_id.read_option("app_id")?.unwrap_or_default().to_owned(),
                 swarm: self.swarm.read_option("swarm")?.map(str::to_owned),

@@ -49,8 +49,8 @@ pub unsafe extern "C" fn millpond_payload_to_json(
     }
 }
 
-/// A new swarm secret from the system's randomness: 64 hex digits, to be kept secret. Free `*secret`
-/// with millpond_bytes_free. Thread-safe.
+/// A new swarm secret from the system's randomness: 64 hex digits, to be kept secret. Free
+/// `*secret` with millpond_bytes_free. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.

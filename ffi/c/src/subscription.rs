@@ -53,10 +53,10 @@ pub unsafe extern "C" fn millpond_node_subscribe(
     }
 }
 
-/// As millpond_node_subscribe, but batches go to `callback`, one after the other, on a thread of this
-/// subscription alone. The callback may call every function, also close its own subscription or node.
-/// `destroy` (may be NULL) is called exactly once: after the last callback, or before this returns if
-/// it fails. `user_data` may be NULL.
+/// As millpond_node_subscribe, but batches go to `callback`, one after the other, on a thread of
+/// this subscription alone. The callback may call every function, also close its own subscription
+/// or node. `destroy` (may be NULL) is called exactly once: after the last callback, or before this
+/// returns if it fails. `user_data` may be NULL.
 ///
 /// # Safety
 /// The laws at the top of millpond.h; `callback` and `destroy` may use `user_data` on any thread.
@@ -111,8 +111,8 @@ pub unsafe extern "C" fn millpond_node_subscribe_callback(
 /// The next events, at most `count_max` (0: 256; at most 4,096). Waits for an event, for the first
 /// moment at which the subscription has caught up (the batch may then be empty), or for the end
 /// (millpond_batch_is_end). MILLPOND_ERROR_TIMEOUT: there was nothing in time; nothing is lost. On
-/// MILLPOND_OK, free `*batch` with millpond_batch_free. One call at a time; others, such as a close,
-/// may come from any thread.
+/// MILLPOND_OK, free `*batch` with millpond_batch_free. One call at a time; others, such as a
+/// close, may come from any thread.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -138,9 +138,9 @@ pub unsafe extern "C" fn millpond_subscription_next(
     }
 }
 
-/// A descriptor for poll, select or epoll: readable while millpond_subscription_next would not wait.
-/// It may rarely be readable although nothing is there, never the other way round. It belongs to the
-/// subscription and is valid until its close; never read, write or close it. Thread-safe.
+/// A descriptor for poll, select or epoll: readable while millpond_subscription_next would not
+/// wait. It may rarely be readable although nothing is there, never the other way round. It belongs
+/// to the subscription and is valid until its close; never read, write or close it. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -180,10 +180,10 @@ pub unsafe extern "C" fn millpond_subscription_lag(
     }
 }
 
-/// Closes a subscription; a call that waits for it gets the end. With a callback: when this returns,
-/// the callback is not running and never will again, and `destroy` was called (unless this is called
-/// inside the callback). A second close answers MILLPOND_ERROR_CLOSED and does nothing. Legal from
-/// any thread and callback.
+/// Closes a subscription; a call that waits for it gets the end. With a callback: when this
+/// returns, the callback is not running and never will again, and `destroy` was called (unless this
+/// is called inside the callback). A second close answers MILLPOND_ERROR_CLOSED and does nothing.
+/// Legal from any thread and callback.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.

@@ -111,8 +111,8 @@ pub unsafe extern "C" fn millpond_bytes_free(bytes: *mut millpond_bytes_t) {
 
 /// The options at `options`, for a struct that begins with `struct_size`.
 ///
-/// A caller compiled against an older header gives a shorter struct: what it lacks was not said. One
-/// compiled against a newer header gives a longer one: what we do not know must be zero.
+/// A caller compiled against an older header gives a shorter struct: what it lacks was not said.
+/// One compiled against a newer header gives a longer one: what we do not know must be zero.
 ///
 /// # Safety
 /// `options` is NULL, or at least 4 bytes can be read there and as many as `struct_size` says.
@@ -133,8 +133,8 @@ pub(crate) unsafe fn options<T: Copy>(options: *const T, init: T, name: &str) ->
     }
     let mut known = init;
     let count = size.min(size_of::<T>());
-    // SAFETY: both have `count` bytes, and every bit pattern is a valid options struct: they are made
-    // of numbers, raw pointers and such structs only.
+    // SAFETY: both have `count` bytes, and every bit pattern is a valid options struct: they are
+    // made of numbers, raw pointers and such structs only.
     unsafe {
         std::ptr::copy_nonoverlapping(given.as_ptr(), (&raw mut known).cast::<u8>(), count);
     }

@@ -41,9 +41,9 @@ impl NodeHandle {
     /// From inside a callback of this node it does not wait for that callback.
     ///
     /// # Errors
-    /// `timeout`: something did not end within the deadline (default 10 s); the handle is closed all
-    /// the same and the rest ends by itself. `cancelled`: the closing goes on without this call.
-    /// `invalid_argument`: it never was a node. `storage_failed`: the last writes.
+    /// `timeout`: something did not end within the deadline (default 10 s); the handle is closed
+    /// all the same and the rest ends by itself. `cancelled`: the closing goes on without this
+    /// call. `invalid_argument`: it never was a node. `storage_failed`: the last writes.
     pub fn close(self, wait: &Wait<'_>) -> Result<Closed> {
         entry("node_close", self.id(), || {
             let limit = time_of(wait.limit);

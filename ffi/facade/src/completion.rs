@@ -89,7 +89,8 @@ impl CompletionQueue {
         Ok(CompletionQueue { inner: Arc::new(Mutex::new(inner)), fd })
     }
 
-    /// The descriptor to watch for reading. It lives as long as a clone of the queue. Never read it.
+    /// The descriptor to watch for reading. It lives as long as a clone of the queue. Never read
+    /// it.
     pub fn fd(&self) -> i32 {
         self.fd
     }

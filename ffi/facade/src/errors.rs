@@ -124,6 +124,7 @@ pub fn table_json() -> String {
     text + "\n"
 }
 
+/// What a kind means and what to do: `(summary, advice)`.
 fn words(kind: ErrorKind) -> (&'static str, &'static str) {
     use ErrorKind as K;
     match kind {
@@ -157,6 +158,14 @@ fn words(kind: ErrorKind) -> (&'static str, &'static str) {
             "The node, cursor or token is closed.",
             "Open it again; do not use a handle after closing it.",
         ),
+        _ => words_of_the_machine(kind),
+    }
+}
+
+/// Kinds whose cause is the disk, a peer, the process or code.
+fn words_of_the_machine(kind: ErrorKind) -> (&'static str, &'static str) {
+    use ErrorKind as K;
+    match kind {
         K::StoreLocked => {
             ("Another process owns the store.", "Close it there; the message names the process.")
         }

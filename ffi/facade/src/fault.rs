@@ -2,8 +2,8 @@
 //!
 //! Only in builds with debug assertions or with `--cfg millpond_fault`; in every other build the
 //! functions here do nothing. The environment variable `MILLPOND_PANIC_AT=<entry>` works in every
-//! language: the entry of that name (`node_publish`, `cursor_next_batch`, …: handle noun and method)
-//! panics whenever it is called.
+//! language: the entry of that name (`node_publish`, `cursor_next_batch`, …: handle noun and
+//! method) panics whenever it is called.
 
 /// Whether this build listens to `MILLPOND_PANIC_AT`.
 pub const fn is_compiled_in() -> bool {

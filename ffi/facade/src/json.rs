@@ -18,8 +18,8 @@ const BYTES_KEY: &str = "$bytes";
 /// JSON text as deterministic CBOR.
 ///
 /// # Errors
-/// `invalid_argument`: it is not JSON, or a key stands twice. `limit_exceeded`: an integer beyond 64
-/// bits, or too large or too deep.
+/// `invalid_argument`: it is not JSON, or a key stands twice. `limit_exceeded`: an integer beyond
+/// 64 bits, or too large or too deep.
 pub fn to_cbor(text: &str) -> Result<Vec<u8>> {
     entry("json_to_cbor", 0, || Ok(write(text)?.finish()?))
 }

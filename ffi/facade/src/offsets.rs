@@ -129,7 +129,8 @@ mod tests {
             at in any::<prop::sample::Index>(),
             letter in prop::sample::select(b"ABCxyz019-_".to_vec()),
         ) {
-            let entries = entries.into_iter().map(|(node, number, count)| (stream(node, number), count));
+            let entry = |(node, number, count)| (stream(node, number), count);
+            let entries = entries.into_iter().map(entry);
             let offsets = Offsets::from_entries(entries).unwrap();
             let token = offsets.token();
             prop_assert_eq!(&Offsets::parse(&token).unwrap(), &offsets);

@@ -1,7 +1,7 @@
 //! One call under way: it ends once, by its result, its deadline or its cancel token.
 //!
-//! Invariant: `done` is called exactly once, under no lock of ours; when `stop` has returned, it has
-//! been called and has returned (except for a stop from inside `done` itself).
+//! Invariant: `done` is called exactly once, under no lock of ours; when `stop` has returned, it
+//! has been called and has returned (except for a stop from inside `done` itself).
 
 use crate::cancel::CancelState;
 use crate::entry::lock;

@@ -24,7 +24,8 @@ pub struct OpenOptions {
     pub ticket: Option<String>,
     /// Whether to have a network at all; default true.
     pub network: Option<bool>,
-    /// Addresses to listen on, `<ip>:<port>`; default every interface, a port of the system's choice.
+    /// Addresses to listen on, `<ip>:<port>`; default every interface, a port of the system's
+    /// choice.
     pub bind: Option<Vec<String>>,
     /// Whether to look for peers by mDNS; default true.
     pub discovery: Option<bool>,

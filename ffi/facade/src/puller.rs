@@ -1,8 +1,8 @@
 //! Takes batches from a source for whoever waits: a blocked thread, a closure, or a poll loop.
 //!
-//! Invariants: the source is asked by one thread at a time, under no lock; a batch that was taken for
-//! a call that ended first is kept for the next call; after `end` every call is answered with the
-//! end. Begin with `Puller::next` and `Puller::pump`.
+//! Invariants: the source is asked by one thread at a time, under no lock; a batch that was taken
+//! for a call that ended first is kept for the next call; after `end` every call is answered with
+//! the end. Begin with `Puller::next` and `Puller::pump`.
 
 use crate::batch::EventBatch;
 use crate::defaults::{BATCH_COUNT_DEFAULT, BATCH_COUNT_MAX};

@@ -1,7 +1,7 @@
 //! Handles without pointers: a number that is checked before anything is touched.
 //!
-//! Rule: a handle is generation (32 bits) ‖ index (24) ‖ kind (8). A slot's generation rises when its
-//! entry is removed, so a stale handle never reaches what came after it. 0 is never a handle.
+//! Rule: a handle is generation (32 bits) ‖ index (24) ‖ kind (8). A slot's generation rises when
+//! its entry is removed, so a stale handle never reaches what came after it. 0 is never a handle.
 
 /// Which type of thing a handle stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,7 +163,8 @@ mod tests {
                     }
                     Step::Forge(handle) => {
                         let known = model.get(&handle).is_some_and(|entry| entry.2);
-                        let found = [1, 2, 3, 4].iter().any(|k| table.get(handle, kind(k - 1)).is_ok());
+                        let is_found = |k: &u8| table.get(handle, kind(k - 1)).is_ok();
+                        let found = [1, 2, 3, 4].iter().any(is_found);
                         prop_assert_eq!(found, known);
                     }
                 }

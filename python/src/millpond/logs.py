@@ -6,6 +6,7 @@ waits for Python. What does not fit is dropped, and the number of dropped traces
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 from types import TracebackType
@@ -24,6 +25,7 @@ _LEVELS = {
     "trace": 5,
 }
 _AT_ONCE = 256
+_INTERVAL = 0.2
 
 
 def set_level(level: Level) -> None:
@@ -62,15 +64,16 @@ class Bridge:
     """Hands traces to `logging` from a thread of its own until it is stopped or the program ends.
 
     `Bridge("info")`, or as a `with` block. level: which traces are kept. interval: seconds between
-    two looks.
+    two looks, None for five a second.
     """
 
-    def __init__(self, level: Level, *, interval: float = 0.2) -> None:
+    def __init__(self, level: Level, *, interval: float | None = None) -> None:
         set_level(level)
-        self._interval = interval
+        self._interval = _INTERVAL if interval is None else interval
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="millpond-logs", daemon=True)
         self._thread.start()
+        atexit.register(self.stop)
 
     def _run(self) -> None:
         while not self._stopped.wait(self._interval):
@@ -78,6 +81,7 @@ class Bridge:
 
     def stop(self) -> None:
         """Hands over what is left and stops. May be repeated."""
+        atexit.unregister(self.stop)
         self._stopped.set()
         self._thread.join()
         drain()

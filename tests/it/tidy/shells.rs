@@ -3,7 +3,8 @@
 //! A default value is a decision that the other languages would not share; it belongs in
 //! `ffi/facade`. What counts as one is written down below, pattern by pattern: a number, a text, a
 //! truth value or a duration that stands in for what the caller did not say. `None`, `null` and
-//! `undefined` are how a shell passes that on.
+//! `undefined` are how a shell passes that on. A value that only looks like one says so in
+//! its line or in one of the two above: `Not a default:` and why.
 
 use super::Finding;
 use super::source::{Language, Source};
@@ -14,7 +15,10 @@ const SHELLS: &[&str] = &["python", "node", "bindings", "ffi/c"];
 fn is_shell_code(source: &Source) -> bool {
     SHELLS.iter().any(|shell| source.is_below(shell))
         && !source.is_test()
-        && !source.path.split('/').any(|part| matches!(part, "examples" | "bench" | "scripts"))
+        && !source
+            .path
+            .split('/')
+            .any(|part| matches!(part, "examples" | "bench" | "scripts" | "build.rs"))
 }
 
 /// A shell reaches the core through `ffi/facade` only.
@@ -43,12 +47,22 @@ pub(super) fn decisions_in_shells(source: &Source) -> Vec<Finding> {
     if !is_shell_code(source) {
         return Vec::new();
     }
-    match source.language {
+    let mut findings = match source.language {
         Language::Rust => decisions_in_rust(source),
         Language::Script => decisions_in_script(source),
         Language::Python => decisions_in_python(source),
         _ => Vec::new(),
-    }
+    };
+    let lines: Vec<&str> = source.text.lines().collect();
+    findings.retain(|finding| !says_why(source, finding, &lines));
+    findings
+}
+
+/// True where the found line or one of the two above says that it is no default, and why.
+fn says_why(source: &Source, finding: &str, lines: &[&str]) -> bool {
+    let place = finding.strip_prefix(&source.path).and_then(|rest| rest.split(':').nth(1));
+    let Some(line) = place.and_then(|line| line.parse::<usize>().ok()) else { return false };
+    lines[line.saturating_sub(3)..line].iter().any(|line| line.contains("Not a default: "))
 }
 
 /// `unwrap_or(5)`, `unwrap_or(true)`, `unwrap_or_default()`, `Duration::from_secs(5)`, and
@@ -209,6 +223,8 @@ mod tests {
         ] {
             bites(decisions_in_shells, "node/src/lib.rs", planted, mended);
         }
+        let said = "// Not a default: no batch, no events.\na.map_or(0, f)\n";
+        bites(decisions_in_shells, "ffi/c/src/a.rs", "// Why\na.map_or(0, f)\n", said);
         let none = "#[pyo3(signature = (path, *, limit=None))]\nDuration::from_millis(ms)\n";
         bites(decisions_in_shells, "python/src/a.rs", "a.unwrap_or(1.5)", none);
     }

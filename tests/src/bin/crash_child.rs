@@ -2,8 +2,9 @@
 //!
 //! `crash_child PATH SEED COMMITS power|process`: opens the store at PATH, verifies what is there,
 //! publishes COMMITS batches, and closes. Says on standard output, each line in one write:
-//! `O <count>` after opening (events held), `A <count>` after each acknowledgement, `C` after close.
-//! Rule: a line is written only after what it says is true, so the last line is a lower bound.
+//! `O <count>` after opening (events held), `A <count>` after each acknowledgement, `C` after
+//! close. Rule: a line is written only after what it says is true, so the last line is a lower
+//! bound.
 
 use millpond_tests::crash::{self, Acknowledged};
 use std::io::Write;

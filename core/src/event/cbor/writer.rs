@@ -177,8 +177,8 @@ impl Writer {
     /// The finished value.
     ///
     /// # Errors
-    /// `internal`: an array or map is still open, nothing was written, or there was an error before.
-    /// `limit_exceeded`: it is larger than `PAYLOAD_BYTES_MAX`.
+    /// `internal`: an array or map is still open, nothing was written, or there was an error
+    /// before. `limit_exceeded`: it is larger than `PAYLOAD_BYTES_MAX`.
     pub fn finish(self) -> Result<Vec<u8>> {
         if self.failed || !self.open.is_empty() || self.out.is_empty() {
             return Err(out_of_order("the value is not complete"));

@@ -3,8 +3,8 @@
 //! ```text
 //! block row = crc32c ‖ summary ‖ zstd(record …)         key = stream id ‖ u64_be first offset
 //! index row = crc32c ‖ summary ‖ index                  same key
-//! summary   = u32 flags (1: sealed) ‖ u32 count ‖ u32 raw_bytes ‖ u64 lamport_min ‖ u64 lamport_max
-//!             ‖ i64 time_min ‖ i64 time_max             (44 bytes)
+//! summary   = u32 flags (1: sealed) ‖ u32 count ‖ u32 raw_bytes ‖ u64 lamport_min
+//!             ‖ u64 lamport_max ‖ i64 time_min ‖ i64 time_max             (44 bytes)
 //! ```
 //! The checksum covers key and value, so that a row under a wrong key is found out. No I/O.
 //! Source: docs/format.md, "Blocks".

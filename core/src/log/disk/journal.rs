@@ -297,7 +297,8 @@ fn open_segment(directory: &Path, which: usize) -> Result<Segment> {
 fn damaged(path: &Path, position: usize, synced: u64) -> Error {
     let message = format!(
         "{} is damaged at byte {position}: records up to {synced} were durable once and are not \
-         readable; restore the file, or move the store away and let the peers send the events again",
+         readable; restore the file, or move the store away and let the peers send the events \
+         again",
         path.display()
     );
     Error::new(ErrorKind::Corrupt, message).with_reason("journal_damaged").with_position(position)

@@ -1,8 +1,8 @@
 //! The bytes of a journal segment: records one after the other, each with its checksum.
 //!
-//! Not here: files (`journal`), what a body says (`body`). No I/O. Rule: a record counts only if its
-//! checksum fits *and* it continues the record before it: same chain of checksums, next index, no
-//! smaller generation. So bytes left over from an earlier round are never taken for new ones.
+//! Not here: files (`journal`), what a body says (`body`). No I/O. Rule: a record counts only if
+//! its checksum fits *and* it continues the record before it: same chain of checksums, next index,
+//! no smaller generation. So bytes left over from an earlier round are never taken for new ones.
 //! Begin with `scan`. Source: docs/format.md, "Journal".
 
 use std::ops::Range;

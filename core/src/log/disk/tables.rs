@@ -1,8 +1,8 @@
 //! LMDB behind short transactions: the tables of a store and the growth of their map.
 //!
 //! Not here: what the values mean (`block`, `store_row`, `checkpoint`). Rule: plain synchronous
-//! LMDB, none of its fast flags; no transaction leaves this file, so none crosses user code; the map
-//! grows only while no transaction lives. Source: docs/format.md, "Tables".
+//! LMDB, none of its fast flags; no transaction leaves this file, so none crosses user code; the
+//! map grows only while no transaction lives. Source: docs/format.md, "Tables".
 
 use super::file::failed;
 use crate::error::{Error, ErrorKind, Result};

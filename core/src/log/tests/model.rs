@@ -56,7 +56,9 @@ proptest! {
         for step in steps {
             match step {
                 Step::Append(count, tag) => note(&mut kept, &append(&log, tagged(count, tag)), tag),
-                Step::Other(count, tag) => note(&mut unsent, &append(&peer, tagged(count, tag)), tag),
+                Step::Other(count, tag) => {
+                    note(&mut unsent, &append(&peer, tagged(count, tag)), tag);
+                }
                 Step::Sync => {
                     send_all(&peer, &log);
                     send_all(&log, &peer);
