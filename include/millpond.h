@@ -637,7 +637,7 @@ int32_t millpond_error_is_retryable(const millpond_error_t *error);
 void millpond_error_free(millpond_error_t *error);
 
 /**
- * 1 when a call that answered `status` may succeed later without any change, else 0; 0 for a
+ * 1 when a call that answered `status` may succeed later without any change, else 0, also for a
  * number that is no status. Thread-safe.
  */
 int32_t millpond_status_is_retryable(int32_t status);

@@ -8,7 +8,7 @@
 
 #define SOON 20000
 #define SHORT 100
-#define EVENTS_MAX 65536
+#define EVENTS_MAX 65600
 static const char SECRET[] = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 static const char *folder;

@@ -109,13 +109,12 @@ pub unsafe extern "C" fn millpond_error_free(error: *mut millpond_error_t) {
     }
 }
 
-/// 1 when a call that answered `status` may succeed later without any change, else 0; 0 for a
+/// 1 when a call that answered `status` may succeed later without any change, else 0, also for a
 /// number that is no status. Thread-safe.
 #[unsafe(no_mangle)]
 pub extern "C" fn millpond_status_is_retryable(status: i32) -> i32 {
     let found = errors::table().into_iter().find(|row| row.number == status);
-    // Not a default: a number of nobody's is not retryable.
-    found.map_or(0, |row| i32::from(row.retryable))
+    i32::from(found.is_some_and(|row| row.retryable))
 }
 
 /// The stable name of a status: "ok", "query_invalid", …; "unknown" for any other number. Static.
