@@ -35,13 +35,20 @@ def inspect(node, readings):
                  tags=["kind:inspection", f"verdict:{verdict}"])
 
 
+def next_batch(events):
+    """What has come, or nothing after a moment without events."""
+    try:
+        return events.next_batch(timeout=0.1)
+    except millpond.Timeout:
+        return ()
+
+
 def follow(node, stopping):
     """Inspects every few telemetry events until told to stop."""
     readings, seen = [], 0
     with node.subscribe("FROM 'kind:telemetry'") as events:
         while not stopping.is_set():
-            batch = events.next_batch(timeout=0.1)
-            for event in batch or ():
+            for event in next_batch(events):
                 readings = [*readings, event.payload][-WINDOW:]
                 seen += 1
                 if seen % INSPECT_EVERY == 0:
@@ -67,11 +74,20 @@ def dump(node, file):
     say("dumped", count)
 
 
+def connect(node, ticket):
+    """Connects, and says so where that was refused; the node goes on trying by itself."""
+    try:
+        node.connect(ticket)
+    except millpond.Error as error:
+        if error.reason != "network_off":
+            say("note", str(error))
+
+
 def obey(node, line, stopping):
     """Does what one line of standard input says."""
     word, _, rest = line.strip().partition(" ")
     if word == "peer":
-        threading.Thread(target=node.connect, args=(rest,), daemon=True).start()
+        threading.Thread(target=connect, args=(node, rest), daemon=True).start()
     elif word in ("cut", "heal"):
         node.set_network(word == "heal")
     elif word == "stop":

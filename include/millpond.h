@@ -403,7 +403,8 @@ typedef struct {
      */
     int32_t has_expected;
     /**
-     * Publish only if this node's stream has exactly this many events, else MILLPOND_ERROR_CONFLICT.
+     * Publish only if this node's stream has exactly this many events, else
+     * MILLPOND_ERROR_CONFLICT.
      */
     uint64_t expected;
     /**
@@ -567,8 +568,8 @@ int32_t millpond_cancel_trigger(millpond_cancel_t cancel, millpond_error_t **err
 int32_t millpond_cancel_free(millpond_cancel_t cancel, millpond_error_t **error);
 
 /**
- * Asks `query`, over the log as it is now. `query_options` may be NULL. On MILLPOND_OK, `*cursor` is
- * a new handle; close it with millpond_cursor_close. MILLPOND_ERROR_QUERY_INVALID: see
+ * Asks `query`, over the log as it is now. `query_options` may be NULL. On MILLPOND_OK, `*cursor`
+ * is a new handle; close it with millpond_cursor_close. MILLPOND_ERROR_QUERY_INVALID: see
  * millpond_error_position. Thread-safe.
  */
 int32_t millpond_node_query(millpond_node_t node,
@@ -581,9 +582,9 @@ int32_t millpond_node_query(millpond_node_t node,
                             millpond_error_t **error);
 
 /**
- * The next events, at most `count_max` (0: 256; at most 4,096). On MILLPOND_OK, `*batch` is owned by
- * the caller; free it with millpond_batch_free. After the last event millpond_batch_is_end says 1,
- * again and again. Timeout and cancel lose no event. One call at a time.
+ * The next events, at most `count_max` (0: 256; at most 4,096). On MILLPOND_OK, `*batch` is owned
+ * by the caller; free it with millpond_batch_free. After the last event millpond_batch_is_end says
+ * 1, again and again. Timeout and cancel lose no event. One call at a time.
  */
 int32_t millpond_cursor_next(millpond_cursor_t cursor,
                              uintptr_t count_max,
@@ -636,15 +637,21 @@ int32_t millpond_error_is_retryable(const millpond_error_t *error);
 void millpond_error_free(millpond_error_t *error);
 
 /**
+ * 1 when a call that answered `status` may succeed later without any change, else 0, also for a
+ * number that is no status. Thread-safe.
+ */
+int32_t millpond_status_is_retryable(int32_t status);
+
+/**
  * The stable name of a status: "ok", "query_invalid", …; "unknown" for any other number. Static.
  * Thread-safe.
  */
 millpond_text_t millpond_status_name(int32_t status);
 
 /**
- * Sends traces up to `level` to `callback` from now on, in the whole process; NULL: to nobody. When
- * this returns, the callback before is not called again and its `destroy` was called (unless this is
- * called inside it). `destroy` (may be NULL) is called exactly once, also if this fails.
+ * Sends traces up to `level` to `callback` from now on, in the whole process; NULL: to nobody.
+ * When this returns, the callback before is not called again and its `destroy` was called (unless
+ * this is called inside it). `destroy` (may be NULL) is called exactly once, also if this fails.
  */
 int32_t millpond_log_set(int32_t level,
                          millpond_log_callback_t callback,
@@ -653,8 +660,9 @@ int32_t millpond_log_set(int32_t level,
                          millpond_error_t **error);
 
 /**
- * Opens a node. On MILLPOND_OK, `*node` is a new handle; close it with millpond_node_close. A store
- * that is open in this process already is shared and closes with its last handle. Thread-safe.
+ * Opens a node. On MILLPOND_OK, `*node` is a new handle; close it with millpond_node_close. A
+ * store that is open in this process already is shared and closes with its last handle.
+ * Thread-safe.
  */
 int32_t millpond_node_open(const millpond_node_options_t *node_options,
                            int64_t timeout_ms,
@@ -663,10 +671,10 @@ int32_t millpond_node_open(const millpond_node_options_t *node_options,
                            millpond_error_t **error);
 
 /**
- * Closes a node: its cursors end, its subscriptions come to a normal end (close them too), what was
- * published is on disk, its callbacks have returned. Legal from any thread and callback; from
- * inside a callback of this node it does not wait for that callback. A negative `timeout_ms` is the
- * default deadline of 10 s. A second close answers MILLPOND_ERROR_CLOSED and does nothing.
+ * Closes a node: its cursors end, its subscriptions come to a normal end (close them too), what
+ * was published is on disk, its callbacks have returned. Legal from any thread and callback; from
+ * inside a callback of this node it does not wait for that callback. A negative `timeout_ms` is
+ * the default deadline of 10 s. A second close answers MILLPOND_ERROR_CLOSED and does nothing.
  */
 int32_t millpond_node_close(millpond_node_t node, int64_t timeout_ms, millpond_error_t **error);
 
@@ -718,8 +726,8 @@ int32_t millpond_node_disconnect(millpond_node_t node,
                                  millpond_error_t **error);
 
 /**
- * `enabled` 0: ends all sessions and talks to nobody; 1: to everybody again. The log goes on either
- * way. Thread-safe.
+ * `enabled` 0: ends all sessions and talks to nobody; 1: to everybody again. The log goes on
+ * either way. Thread-safe.
  */
 int32_t millpond_node_set_network(millpond_node_t node, int32_t enabled, millpond_error_t **error);
 
@@ -741,8 +749,8 @@ int32_t millpond_payload_to_json(const uint8_t *payload,
                                  millpond_error_t **error);
 
 /**
- * A new swarm secret from the system's randomness: 64 hex digits, to be kept secret. Free `*secret`
- * with millpond_bytes_free. Thread-safe.
+ * A new swarm secret from the system's randomness: 64 hex digits, to be kept secret. Free
+ * `*secret` with millpond_bytes_free. Thread-safe.
  */
 int32_t millpond_swarm_secret_new(millpond_bytes_t *secret, millpond_error_t **error);
 
@@ -786,10 +794,10 @@ int32_t millpond_node_subscribe(millpond_node_t node,
                                 millpond_error_t **error);
 
 /**
- * As millpond_node_subscribe, but batches go to `callback`, one after the other, on a thread of this
- * subscription alone. The callback may call every function, also close its own subscription or node.
- * `destroy` (may be NULL) is called exactly once: after the last callback, or before this returns if
- * it fails. `user_data` may be NULL.
+ * As millpond_node_subscribe, but batches go to `callback`, one after the other, on a thread of
+ * this subscription alone. The callback may call every function, also close its own subscription
+ * or node. `destroy` (may be NULL) is called exactly once: after the last callback, or before this
+ * returns if it fails. `user_data` may be NULL.
  */
 int32_t millpond_node_subscribe_callback(millpond_node_t node,
                                          const char *query,
@@ -805,8 +813,8 @@ int32_t millpond_node_subscribe_callback(millpond_node_t node,
  * The next events, at most `count_max` (0: 256; at most 4,096). Waits for an event, for the first
  * moment at which the subscription has caught up (the batch may then be empty), or for the end
  * (millpond_batch_is_end). MILLPOND_ERROR_TIMEOUT: there was nothing in time; nothing is lost. On
- * MILLPOND_OK, free `*batch` with millpond_batch_free. One call at a time; others, such as a close,
- * may come from any thread.
+ * MILLPOND_OK, free `*batch` with millpond_batch_free. One call at a time; others, such as a
+ * close, may come from any thread.
  */
 int32_t millpond_subscription_next(millpond_subscription_t subscription,
                                    uintptr_t count_max,
@@ -816,9 +824,9 @@ int32_t millpond_subscription_next(millpond_subscription_t subscription,
                                    millpond_error_t **error);
 
 /**
- * A descriptor for poll, select or epoll: readable while millpond_subscription_next would not wait.
- * It may rarely be readable although nothing is there, never the other way round. It belongs to the
- * subscription and is valid until its close; never read, write or close it. Thread-safe.
+ * A descriptor for poll, select or epoll: readable while millpond_subscription_next would not
+ * wait. It may rarely be readable although nothing is there, never the other way round. It belongs
+ * to the subscription and is valid until its close; never read, write or close it. Thread-safe.
  */
 int32_t millpond_subscription_fd(millpond_subscription_t subscription,
                                  int32_t *fd,
@@ -832,10 +840,10 @@ int32_t millpond_subscription_lag(millpond_subscription_t subscription,
                                   millpond_error_t **error);
 
 /**
- * Closes a subscription; a call that waits for it gets the end. With a callback: when this returns,
- * the callback is not running and never will again, and `destroy` was called (unless this is called
- * inside the callback). A second close answers MILLPOND_ERROR_CLOSED and does nothing. Legal from
- * any thread and callback.
+ * Closes a subscription; a call that waits for it gets the end. With a callback: when this
+ * returns, the callback is not running and never will again, and `destroy` was called (unless this
+ * is called inside the callback). A second close answers MILLPOND_ERROR_CLOSED and does nothing.
+ * Legal from any thread and callback.
  */
 int32_t millpond_subscription_close(millpond_subscription_t subscription, millpond_error_t **error);
 

@@ -29,7 +29,7 @@ if [ "${1:-}" != --built ]; then
     cargo build --quiet -p millpond-c --profile "$profile" "$@"
 fi
 if [ -z "$native" ]; then
-    # A build that was fresh, or none, prints nothing; these are the libraries of every Linux target.
+    # No build, or one that was fresh, prints nothing; these are every Linux target's libraries.
     native="-lgcc_s -lutil -lrt -lpthread -lm -ldl -lc"
 fi
 

@@ -71,6 +71,8 @@ static void null_is_an_error_for_every_pointer(void) {
     CHECK(strcmp(millpond_error_reason(NULL), "") == 0);
     CHECK(millpond_error_position(NULL) == -1 && millpond_error_is_retryable(NULL) == 0);
     CHECK(millpond_version() != NULL && millpond_status_name(12345).len == 7);
+    CHECK(!millpond_status_is_retryable(12345) && !millpond_status_is_retryable(-1));
+    CHECK(millpond_status_is_retryable(MILLPOND_ERROR_TIMEOUT) == 1);
     CHECK(bytes.data == NULL);
 }
 

@@ -7,7 +7,7 @@
 //! Begin with [`Trace::record`] and [`Trace::crash_state`].
 
 use crate::crash::mix;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -22,8 +22,9 @@ const CALLS: &str = "openat,pwrite64,pwritev,pwritev2,write,writev,lseek,fdatasy
 pub enum Step {
     /// A file below the store's folder was created or found empty.
     Created { file: PathBuf },
-    /// Bytes went to a file.
-    Wrote { file: PathBuf, at: usize, bytes: Vec<u8> },
+    /// Bytes went to a file; `synced` when the file was opened so that a write returns on the disk
+    /// (LMDB writes its meta pages that way).
+    Wrote { file: PathBuf, at: usize, bytes: Vec<u8>, synced: bool },
     /// A file was cut or grown to a size.
     Resized { file: PathBuf, size: usize },
     /// Everything written to a file before step `since` is on the disk.
@@ -151,8 +152,8 @@ fn content(steps: &[Step], file: &Path, keep_percent: u64, dice: &mut Dice) -> V
             {
                 content.resize(*size, 0);
             }
-            Step::Wrote { file: written, at, bytes } if written == file => {
-                if sure {
+            Step::Wrote { file: written, at, bytes, synced } if written == file => {
+                if sure || *synced {
                     put(&mut content, *at, bytes);
                 } else {
                     put_some(&mut content, *at, bytes, keep_percent, dice);
@@ -210,6 +211,8 @@ impl Dice {
 struct Reader {
     root: PathBuf,
     positions: BTreeMap<String, usize>,
+    /// Descriptors whose writes return on the disk.
+    synchronous: BTreeSet<String>,
     /// By thread: the first half of a call, and how many steps were complete when it began.
     halves: BTreeMap<String, (String, usize)>,
     steps: Vec<Step>,
@@ -217,8 +220,13 @@ struct Reader {
 
 impl Reader {
     fn new(root: &Path) -> Reader {
-        let (positions, halves) = (BTreeMap::new(), BTreeMap::new());
-        Reader { root: root.to_owned(), positions, halves, steps: Vec::new() }
+        Reader {
+            root: root.to_owned(),
+            positions: BTreeMap::new(),
+            synchronous: BTreeSet::new(),
+            halves: BTreeMap::new(),
+            steps: Vec::new(),
+        }
     }
 
     fn read(mut self, text: &str) -> Result<Vec<Step>, String> {
@@ -265,7 +273,12 @@ impl Reader {
     }
 
     fn opened(&mut self, arguments: &str, result: &str) -> Result<(), String> {
-        let (_, path) = descriptor_of(result)?;
+        let (number, path) = descriptor_of(result)?;
+        let synchronous = ["O_DSYNC", "O_SYNC"].iter().any(|flag| arguments.contains(flag));
+        match synchronous {
+            true => self.synchronous.insert(number.to_string()),
+            false => self.synchronous.remove(&number.to_string()),
+        };
         let creates = arguments.contains("O_CREAT");
         let known = |step: &Step| matches!(step, Step::Created { file } if *file == path);
         if creates && path.starts_with(&self.root) && !self.steps.iter().any(known) {
@@ -300,14 +313,16 @@ impl Reader {
         match name {
             "pwrite64" | "pwritev" => {
                 let bytes = written(arguments, returned)?;
-                self.steps.push(Step::Wrote { file, at: last_number()?, bytes });
+                let (at, synced) = (last_number()?, self.synchronous.contains(&key));
+                self.steps.push(Step::Wrote { file, at, bytes, synced });
             }
             "write" | "writev" => {
+                let synced = self.synchronous.contains(&key);
                 let at = self.positions.entry(key).or_default();
                 let bytes = written(arguments, returned)?;
                 *at += bytes.len();
                 let at = *at - bytes.len();
-                self.steps.push(Step::Wrote { file, at, bytes });
+                self.steps.push(Step::Wrote { file, at, bytes, synced });
             }
             "lseek" => {
                 self.positions.insert(key, returned);

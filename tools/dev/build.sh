@@ -34,17 +34,17 @@ place_node() {
 }
 
 # The press of the demo, linked as any C program would be.
-place_press() {
-    mkdir -p .dev/bin
-    gcc -std=c11 -O1 -g -Wall -Wextra -Werror -Iinclude demo/press.c -o .dev/bin/press \
-        -Ltarget/debug -lmillpond -Wl,-rpath,"$ROOT/target/debug"
-}
+place_press() { link_c demo/press.c .dev/bin/press; }
 
 # The C half of tests/conformance, linked in the same way.
-place_conformance() {
+place_conformance() { link_c tests/conformance/adapter.c .dev/bin/conformance-c; }
+
+# link_c SOURCE PROGRAM: the library goes beside the program, under the name it is asked for by.
+link_c() {
     mkdir -p .dev/bin
-    gcc -std=c11 -O1 -g -Wall -Wextra -Werror -Iinclude tests/conformance/adapter.c \
-        -o .dev/bin/conformance-c -Ltarget/debug -lmillpond -Wl,-rpath,"$ROOT/target/debug"
+    put target/debug/libmillpond.so .dev/bin/libmillpond.so.0
+    gcc -std=c11 -O1 -g -Wall -Wextra -Werror -Iinclude "$1" -o "$2" \
+        -Ltarget/debug -lmillpond -lpthread -Wl,-rpath,'$ORIGIN'
 }
 
 # put FROM TO: copies and renames, so that a process that has the old file mapped keeps it.

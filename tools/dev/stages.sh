@@ -1,8 +1,8 @@
 # What `./dev test` runs, in order. Each stage is one function; its kind says how its runners close.
 
 # "name kind function [needs]"; kinds: see count.awk. A `build` that fails ends the run; a `check`
-# has no tests of its own, and its exit status is its result; a `claim` is about the whole run and is
-# always checked. A stage whose needed path is not there is named as absent.
+# has no tests of its own, and its exit status is its result; a `claim` is about the whole run and
+# is always checked. A stage whose needed path is not there is named as absent.
 STAGES=(
     "format check stage_format"
     "build build build_dev"
@@ -32,7 +32,7 @@ stage_reference() { python3 tests/reference/check.py; }
 
 stage_python() {
     place_python
-    "$VENV/bin/python" -m pytest -q --color=no -p no:cacheprovider python/tests
+    "$VENV/bin/python" -m pytest --color=no -p no:cacheprovider python/tests
 }
 
 # The stubs say what the native module has, and the package is typed throughout.

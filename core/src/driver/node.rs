@@ -121,7 +121,7 @@ impl Node {
     /// Reads the events that `query` selects, over one consistent view of the log.
     ///
     /// # Errors
-    /// `invalid_argument`: `upper` reaches beyond what is held. `closed`, `forked_process`.
+    /// `not_yet_visible`: `upper` reaches beyond what is held. `closed`, `forked_process`.
     pub fn query(&self, query: &Query, options: QueryOptions) -> Result<Cursor> {
         let QueryOptions { order, lower, upper } = options;
         self.log()?.cursor(query, CursorOptions { order, lower, upper })

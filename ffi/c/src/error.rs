@@ -109,6 +109,14 @@ pub unsafe extern "C" fn millpond_error_free(error: *mut millpond_error_t) {
     }
 }
 
+/// 1 when a call that answered `status` may succeed later without any change, else 0, also for a
+/// number that is no status. Thread-safe.
+#[unsafe(no_mangle)]
+pub extern "C" fn millpond_status_is_retryable(status: i32) -> i32 {
+    let found = errors::table().into_iter().find(|row| row.number == status);
+    i32::from(found.is_some_and(|row| row.retryable))
+}
+
 /// The stable name of a status: "ok", "query_invalid", …; "unknown" for any other number. Static.
 /// Thread-safe.
 #[unsafe(no_mangle)]

@@ -1,5 +1,4 @@
 //! The committed header is the one that the code makes.
-#![allow(clippy::unwrap_used)] // A test may unwrap: its panic is the report.
 #![allow(clippy::unwrap_used)] // A panic of a test is its report.
 
 mod support;

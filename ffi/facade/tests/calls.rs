@@ -1,5 +1,4 @@
 //! Calls through the facade: waiting, starting, calling off, closing, as shells do them.
-#![allow(clippy::unwrap_used)] // A test may unwrap: its panic is the report.
 #![allow(clippy::unwrap_used)] // A panic of a test is its report.
 
 use millpond_facade::{

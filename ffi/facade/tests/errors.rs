@@ -1,5 +1,4 @@
 //! The committed error table for languages is the one of the code.
-#![allow(clippy::unwrap_used)] // A test may unwrap: its panic is the report.
 #![allow(clippy::unwrap_used)] // A panic of a test is its report.
 
 use millpond_facade::errors;

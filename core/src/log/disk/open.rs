@@ -10,7 +10,7 @@ use super::checkpoint::{read_store_row, read_stream_row};
 use super::commit::Committer;
 use super::draft::Tip;
 use super::file::{DiskFile, create_directory, refuse_network_file_system, sync_directory};
-use super::journal::{Journal, Replay};
+use super::journal::{Journal, Replay, SEGMENT_NAMES};
 use super::lock::StoreLock;
 use super::queue::Queue;
 use super::shared::{Checkpoints, Shared, lock};
@@ -28,6 +28,29 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 const SEGMENT_BYTES_MIN: u64 = 64 << 10;
+/// The tables of a store that holds nothing yet are smaller than this.
+const UNFINISHED_TABLES_BYTES_MAX: u64 = 64 << 10;
+
+/// Opens the tables, made anew where a power cut tore the creation of the store.
+///
+/// Before the first append can be acknowledged both journal segments are there for good. Without
+/// them, tables as small as those of an empty store have never held anything.
+fn open_tables(path: &Path) -> Result<Tables> {
+    let opened = Tables::open(path);
+    let Err(error) = &opened else { return opened };
+    let journaled = SEGMENT_NAMES.iter().any(|name| path.join(name).exists());
+    let data = path.join(DATA_NAME);
+    let bytes = std::fs::metadata(&data).map_or(u64::MAX, |metadata| metadata.len());
+    if error.kind() != ErrorKind::Corrupt || journaled || bytes > UNFINISHED_TABLES_BYTES_MAX {
+        return opened;
+    }
+    tracing::warn!(path = %path.display(), "a store was cut off at its creation; it begins anew");
+    std::fs::remove_file(&data).map_err(|error| {
+        let message = format!("cannot remove the unfinished {}: {error}", data.display());
+        Error::new(ErrorKind::StorageFailed, message)
+    })?;
+    Tables::open(path)
+}
 
 /// Makes the directory and refuses what cannot carry a store.
 pub(crate) fn prepare_directory(options: &LogOptions) -> Result<()> {
@@ -46,7 +69,7 @@ impl Shared {
     /// `storage_failed`.
     pub(crate) fn open(options: LogOptions, store_lock: StoreLock) -> Result<Arc<Shared>> {
         let path = options.path.clone();
-        let tables = Tables::open(&path)?;
+        let tables = open_tables(&path)?;
         let fingerprint = read_fingerprint(&path)?;
         let before = load_store_row(&tables)?;
         let is_new = before.is_none();

@@ -1,0 +1,318 @@
+/* What the conformance scenarios say, done in C.
+ *
+ * Commands and answers: README.md. Run as `adapter FOLDER`, commands on standard input. A payload
+ * is JSON text here: the notation is millpond's own JSON but for {"$integer":"…"}. */
+#include "notation.h"
+#include <poll.h>
+#include <pthread.h>
+
+#define SOON 20000
+#define SHORT 100
+#define EVENTS_MAX 65600
+static const char SECRET[] = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+static const char *folder;
+/* What the last call went wrong with. */
+static millpond_error_t *error;
+
+static millpond_node_t node_of(const char *name) { return named(names, name)->node; }
+static millpond_text_t token_of(const char *name) {
+    millpond_bytes_t held = named(names, name)->text;
+    return text((const char *)held.data, held.len);
+}
+
+static int32_t open_node(const char *name, const said_t *said) {
+    static const millpond_text_t loopback = {"127.0.0.1:0", 11};
+    millpond_node_options_t options = MILLPOND_NODE_OPTIONS_INIT;
+    millpond_bytes_t ticket = {NULL, 0};
+    const char *stored = said->folder ? said->folder : name;
+    char path[4096];
+    options.path = text(path, (size_t)snprintf(path, sizeof path, "%s/%s", folder, stored));
+    options.app_id = text("conformance", 11);
+    if (said->ticket) {
+        int32_t status = millpond_node_ticket(node_of(said->ticket), &ticket, &error);
+        if (status) return status;
+        options.ticket = text((char *)ticket.data, ticket.len);
+    } else {
+        options.swarm = text(said->swarm ? said->swarm : SECRET, 0);
+        options.swarm.len = strlen(options.swarm.data);
+    }
+    options.network = said->net ? MILLPOND_YES : MILLPOND_NO;
+    options.discovery = MILLPOND_NO;
+    options.bind = &loopback;
+    options.bind_count = 1;
+    millpond_node_t node = {0};
+    int32_t status = millpond_node_open(&options, SOON, MILLPOND_NO_CANCEL, &node, &error);
+    millpond_bytes_free(&ticket);
+    if (status) return status;
+    named(names, name)->node = node;
+    millpond_bytes_free(&named(ids, stored)->text);
+    return millpond_node_id(node, &named(ids, stored)->text, &error);
+}
+
+/* Publishes, says where, and keeps the token. */
+static int32_t publish(const char *name, const said_t *said, const millpond_draft_t *drafts,
+                       size_t count) {
+    millpond_publish_options_t options = MILLPOND_PUBLISH_OPTIONS_INIT;
+    millpond_published_t done = MILLPOND_PUBLISHED_INIT;
+    if (said->expected) {
+        options.has_expected = 1;
+        options.expected = strtoull(said->expected, NULL, 10);
+    }
+    options.idempotency_key = (const uint8_t *)said->key;
+    options.idempotency_key_len = said->key ? strlen(said->key) : 0;
+    int32_t status = millpond_node_publish(node_of(name), drafts, count, &options, SOON,
+                                           MILLPOND_NO_CANCEL, &done, &error);
+    if (status) return status;
+    print_stream((char *)done.stream.data, done.stream.len);
+    printf(" offset=%llu lamport=%llu count=%llu replayed=%s\n",
+           (unsigned long long)done.first_offset, (unsigned long long)done.first_lamport,
+           (unsigned long long)done.count, done.replayed ? "true" : "false");
+    millpond_bytes_free(&done.stream);
+    if (!said->token) millpond_bytes_free(&done.token);
+    else named(names, said->token)->text = done.token;
+    return MILLPOND_OK;
+}
+
+static int32_t publish_words(const char *name, const said_t *said, char *rest) {
+    static millpond_draft_t drafts[EVENTS_MAX];
+    static millpond_bytes_t held[EVENTS_MAX];
+    size_t count = 0;
+    for (; *rest; count++) {
+        millpond_draft_t draft = MILLPOND_DRAFT_INIT;
+        must(count < EVENTS_MAX, "the batch is small");
+        held[count].data = NULL;
+        draft.tags = texts(word(&rest), &draft.tag_count, &held[count]);
+        char *payload = word(&rest);
+        plain_integers(payload);
+        draft.payload_form = MILLPOND_PAYLOAD_JSON;
+        draft.payload = (const uint8_t *)payload;
+        draft.payload_len = strlen(payload);
+        drafts[count] = draft;
+    }
+    int32_t status = publish(name, said, drafts, count);
+    for (size_t i = 0; i < count; i++) {
+        free((void *)drafts[i].tags);
+        millpond_bytes_free(&held[i]);
+    }
+    return status;
+}
+
+/* Reads a query: prints its events, or publishes their values again, by way of JSON. */
+static int32_t query(const char *name, const said_t *said, const char *rest, int again) {
+    millpond_query_options_t options = MILLPOND_QUERY_OPTIONS_INIT;
+    millpond_cursor_t cursor = {0};
+    millpond_batch_t *batch = NULL;
+    if (said->order) options.order = text(said->order, strlen(said->order));
+    if (said->lower) options.lower = token_of(said->lower);
+    if (said->upper) options.upper = token_of(said->upper);
+    int32_t status = millpond_node_query(node_of(name), rest, strlen(rest), &options, SOON,
+                                         MILLPOND_NO_CANCEL, &cursor, &error);
+    int is_end = 0;
+    while (!status && !is_end) {
+        status = millpond_cursor_next(cursor, 1000, SOON, MILLPOND_NO_CANCEL, &batch, &error);
+        if (status) break;
+        size_t count = millpond_batch_len(batch);
+        is_end = millpond_batch_is_end(batch);
+        if (again && count) {
+            millpond_draft_t *drafts = calloc(count, sizeof *drafts);
+            millpond_bytes_t *json = calloc(count, sizeof *json);
+            for (size_t i = 0; i < count && !status; i++) {
+                millpond_event_t event = event_of(batch, i);
+                millpond_draft_t draft = MILLPOND_DRAFT_INIT;
+                status = millpond_payload_to_json(event.payload, event.payload_len, &json[i],
+                                                  &error);
+                draft.payload_form = MILLPOND_PAYLOAD_JSON;
+                draft.payload = json[i].data;
+                draft.payload_len = json[i].len;
+                draft.tags = event.tags;
+                draft.tag_count = event.tag_count;
+                drafts[i] = draft;
+            }
+            if (!status) status = publish(name, said, drafts, count);
+            for (size_t i = 0; i < count; i++) millpond_bytes_free(&json[i]);
+            free(drafts);
+            free(json);
+        }
+        for (size_t i = 0; i < count && !again; i++) {
+            millpond_event_t event = event_of(batch, i);
+            print_event(&event);
+        }
+        millpond_batch_free(batch);
+    }
+    if (!status && !again) printf("end\n");
+    millpond_cursor_close(cursor, NULL);
+    return status;
+}
+
+static int32_t subscribe(const char *name, const said_t *said, char *rest) {
+    millpond_subscribe_options_t options = MILLPOND_SUBSCRIBE_OPTIONS_INIT;
+    const char *node = word(&rest);
+    if (said->from) {
+        options.from = token_of(said->from);
+        if (!options.from.data) options.from = text(said->from, strlen(said->from));
+    }
+    return millpond_node_subscribe(node_of(node), rest, strlen(rest), &options, SOON,
+                                   MILLPOND_NO_CANCEL, &named(names, name)->subscription, &error);
+}
+
+/* One batch (`next`), or as many as hold `count` events (`take`). */
+static int32_t next(const char *name, size_t count, int take) {
+    millpond_subscription_t from = named(names, name)->subscription;
+    millpond_batch_t *batch = NULL;
+    millpond_bytes_t *position = &named(names, name)->text;
+    size_t seen = 0;
+    int is_end = 0;
+    do {
+        int32_t status = millpond_subscription_next(from, count - seen, take ? SOON : SHORT,
+                                                    MILLPOND_NO_CANCEL, &batch, &error);
+        if (status) return status;
+        for (size_t i = 0; i < millpond_batch_len(batch); i++, seen++) {
+            millpond_event_t event = event_of(batch, i);
+            print_event(&event);
+        }
+        is_end = millpond_batch_is_end(batch);
+        if (!take && is_end) printf("end\n");
+        if (!take && !is_end) {
+            uint64_t lag = 0;
+            must(!millpond_subscription_lag(from, &lag, NULL), "an open subscription has a lag");
+            printf("caught_up=%s lag=%llu\n", millpond_batch_caught_up(batch) ? "true" : "false",
+                   (unsigned long long)lag);
+        }
+        millpond_bytes_free(position);
+        must(!millpond_batch_position(batch, position, NULL), "a batch has a position");
+        millpond_batch_free(batch);
+    } while (take && !is_end && seen < count);
+    if (take) printf("taken\n");
+    return MILLPOND_OK;
+}
+
+static void *trigger(void *cancel) {
+    poll(NULL, 0, SHORT); /* So that the call has begun to wait; cancelled earlier is the same. */
+    millpond_cancel_trigger(*(millpond_cancel_t *)cancel, NULL);
+    return NULL;
+}
+
+/* A call that waits, called off by another thread. */
+static int32_t interrupt(const char *name) {
+    millpond_cancel_t cancel = {0};
+    millpond_batch_t *batch = NULL;
+    pthread_t thread;
+    must(!millpond_cancel_new(&cancel, NULL), "there is a token");
+    must(!pthread_create(&thread, NULL, trigger, &cancel), "there is a thread");
+    int32_t status = millpond_subscription_next(named(names, name)->subscription, 1, SOON, cancel,
+                                                &batch, NULL);
+    millpond_batch_free(batch);
+    pthread_join(thread, NULL);
+    millpond_cancel_free(cancel, NULL);
+    printf(status == MILLPOND_ERROR_CANCELLED ? "cancelled\n" : "ready\n");
+    return MILLPOND_OK;
+}
+
+/* By a ticket, or by the id and address in it. */
+static int32_t connect_to(const char *name, const char *other, int by_address) {
+    millpond_bytes_t ticket = {NULL, 0}, parts = {NULL, 0};
+    char target[256], *from = target;
+    int32_t status = millpond_node_ticket(node_of(other), &ticket, &error);
+    if (status) return status;
+    from = (char *)ticket.data;
+    if (by_address) {
+        must(!millpond_ticket_parse(from, ticket.len, &parts, NULL), "a ticket has parts");
+        const char *id = strstr((char *)parts.data, "\"node_id\":\"");
+        const char *address = strstr((char *)parts.data, "127.0.0.1:");
+        must(id && address, "a ticket has a node id and an address");
+        snprintf(target, sizeof target, "%.64s@%.*s", id + 11, (int)strcspn(address, "\""),
+                 address);
+        from = target;
+    }
+    status = millpond_node_connect(node_of(name), from, strlen(from), SOON, MILLPOND_NO_CANCEL,
+                                   &error);
+    millpond_bytes_free(&ticket);
+    millpond_bytes_free(&parts);
+    return status;
+}
+
+/* Whether the status of a node tells of a refusal for this reason. */
+static int32_t refusal(const char *name, const char *reason) {
+    millpond_bytes_t json = {NULL, 0};
+    char wanted[128];
+    int32_t status = millpond_node_status(node_of(name), &json, &error);
+    if (status) return status;
+    snprintf(wanted, sizeof wanted, "\"reason\":\"%s\"", reason);
+    printf(strstr((char *)json.data, wanted) ? "true\n" : "false\n");
+    millpond_bytes_free(&json);
+    return MILLPOND_OK;
+}
+
+/* A second close of a handle answers `closed` in C and does nothing. */
+static int32_t closed(int32_t status) {
+    return status == MILLPOND_ERROR_CLOSED ? MILLPOND_OK : status;
+}
+
+#define IS(verb_name) (strcmp(verb, verb_name) == 0)
+/* Does what a line says; -1 when it has printed its answer. */
+static int32_t command(char *rest) {
+    const char *verb = word(&rest), *name = word(&rest);
+    said_t said;
+    uint64_t lag;
+    int32_t status;
+    rest = options(rest, &said);
+    if (IS("open")) return open_node(name, &said);
+    if (IS("close")) return closed(millpond_node_close(node_of(name), SOON, &error));
+    if (IS("network"))
+        return millpond_node_set_network(node_of(name), strcmp(rest, "on") == 0, &error);
+    if (IS("connect")) return connect_to(name, rest, 0);
+    if (IS("connect_address")) return connect_to(name, rest, 1);
+    if (IS("subscribe")) return subscribe(name, &said, rest);
+    if (IS("unsubscribe"))
+        return closed(millpond_subscription_close(named(names, name)->subscription, &error));
+    if (IS("offsets"))
+        return millpond_node_offsets(node_of(name), &named(names, rest)->text, &error);
+    if (IS("position")) {
+        millpond_bytes_t *held = &named(names, rest)->text, from = named(names, name)->text;
+        held->data = malloc(from.len + 1); /* Stays until the end, as all tokens do. */
+        memcpy(held->data, from.data, held->len = from.len);
+        return MILLPOND_OK;
+    }
+    if (IS("token")) { /* A token is read where it is used. */
+        millpond_query_options_t reading = MILLPOND_QUERY_OPTIONS_INIT;
+        millpond_cursor_t cursor = {0};
+        reading.lower = text(rest, strlen(rest));
+        return millpond_node_query(named(names, "a")->node, "FROM allEvents", 14, &reading, SOON,
+                                   MILLPOND_NO_CANCEL, &cursor, &error);
+    }
+    if (IS("publish") || IS("publish_all")) status = publish_words(name, &said, rest);
+    else if (IS("query") || IS("republish")) status = query(name, &said, rest, IS("republish"));
+    else if (IS("next") || IS("take"))
+        status = next(name, strtoul(rest, NULL, 10), IS("take"));
+    else if (IS("interrupt")) status = interrupt(name);
+    else if (IS("refusal")) status = refusal(name, rest);
+    else if (IS("lag")) {
+        status = millpond_subscription_lag(named(names, name)->subscription, &lag, &error);
+        if (!status) printf("%llu\n", (unsigned long long)lag);
+    } else if (IS("same")) {
+        millpond_text_t one = token_of(name), other = token_of(rest);
+        int same = one.len == other.len && memcmp(one.data, other.data, one.len) == 0;
+        status = printf(same ? "true\n" : "false\n") < 0;
+    } else if (IS("errors")) print_table(), status = 0;
+    else status = printf("absent\n") < 0;
+    return status ? status : -1;
+}
+
+int main(int argc, char **argv) {
+    static char line[4 << 20];
+    must(argc == 2, "usage: adapter FOLDER");
+    must(!millpond_abi_check(MILLPOND_ABI_VERSION, NULL), "header and library fit");
+    folder = argv[1];
+    while (fgets(line, sizeof line, stdin)) {
+        line[strcspn(line, "\n")] = 0;
+        int32_t status = command(line);
+        if (status == MILLPOND_OK) printf("ok\n");
+        else if (status > 0) print_error(error, strncmp(line, "publish", 7) != 0);
+        millpond_error_free(error);
+        error = NULL;
+        printf(".\n");
+        fflush(stdout);
+    }
+    return 0;
+}

@@ -1,0 +1,225 @@
+// What the conformance scenarios say, done in JavaScript.
+//
+// Commands and answers: README.md. Run as `node adapter.mjs FOLDER`, commands on standard input.
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import * as millpond from '../../node/dist/index.mjs';
+
+const [SOON, SHORT] = [20_000, 100];
+const SECRET = Buffer.from(Array.from({ length: 32 }, (_, index) => index)).toString('hex');
+
+const folder = process.argv[2];
+/** Node id to name: answers hold no ids. */
+const names = new Map();
+const [nodes, tokens, follows] = [new Map(), new Map(), new Map()];
+
+/** Leading `key=value` words, and what follows them. */
+function options(rest) {
+  const said = {};
+  for (let match; (match = /^([a-z]+)=(\S*)(?: |$)/.exec(rest)); ) {
+    said[match[1]] = match[2];
+    rest = rest.slice(match[0].length);
+  }
+  return [said, rest];
+}
+
+/** `TAGS PAYLOAD TAGS PAYLOAD …` as natural values. */
+function drafts(rest) {
+  const values = rest
+    .split(' ')
+    .filter((word) => word !== '')
+    .map((word) => JSON.parse(word, natural));
+  return Array.from({ length: values.length / 2 }, (_, index) => ({
+    tags: values[2 * index],
+    payload: values[2 * index + 1],
+  }));
+}
+
+/** What a JSON value of the notation stands for. */
+function natural(_key, value) {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  const keys = Object.keys(value);
+  if (keys.length !== 1) return value;
+  const [key] = keys;
+  if (key === '$integer') {
+    const integer = BigInt(value[key]);
+    const number = Number(integer);
+    return Number.isSafeInteger(number) ? number : integer;
+  }
+  if (key === '$bytes') return Uint8Array.from(Buffer.from(value[key], 'base64'));
+  return key.startsWith('$$') ? { [key.slice(1)]: value[key] } : value;
+}
+
+function errorLines(error, text) {
+  const words = ['error', error.number, error.code];
+  if (error.retryable) words.push('retryable');
+  if (error.reason !== undefined) words.push(`reason=${error.reason}`);
+  if (error.position !== undefined) {
+    // An index into the string, as JavaScript counts; answers count bytes of UTF-8.
+    words.push(`position=${Buffer.byteLength(text.slice(0, error.position))}`);
+  }
+  const lines = [words.join(' ')];
+  if (error instanceof millpond.QueryInvalidError) {
+    lines.push(...error.message.split('\n').map((line) => `| ${line}`));
+  }
+  return lines;
+}
+
+function streamName(stream) {
+  const at = stream.lastIndexOf('-');
+  const id = stream.slice(0, at);
+  return `${names.get(id) ?? id}${stream.slice(at)}`;
+}
+
+function eventLine(event) {
+  const bytes = Buffer.from(event.payloadBytes);
+  const shown = bytes.length <= 128 ? bytes.toString('hex') : `${bytes.length} bytes`;
+  const { offset, lamport, app, tags } = event;
+  return (
+    `${streamName(event.stream)} offset=${offset} lamport=${lamport} app=${app} ` +
+    `tags=${tags.join('|')} cbor=${shown}`
+  );
+}
+
+async function publish(name, said, events) {
+  const done = await nodes.get(name).publish(events, {
+    timeoutMs: SOON,
+    ...('key' in said ? { idempotencyKey: said.key } : {}),
+    ...('expected' in said ? { expected: Number(said.expected) } : {}),
+  });
+  if ('token' in said) tokens.set(said.token, done.token);
+  const { firstOffset, firstLamport, count, replayed } = done;
+  return [
+    `${streamName(done.stream)} offset=${firstOffset} lamport=${firstLamport} ` +
+      `count=${count} replayed=${replayed}`,
+  ];
+}
+
+const acts = {
+  async open(name, said) {
+    const ticket = 'ticket' in said ? nodes.get(said.ticket).ticket() : undefined;
+    const stored = said.folder ?? name;
+    const node = await millpond.open({
+      path: join(folder, stored),
+      app: 'conformance',
+      ...(ticket === undefined ? { swarm: said.swarm ?? SECRET } : { ticket }),
+      network: 'net' in said,
+      bind: ['127.0.0.1:0'],
+      discovery: false,
+    });
+    names.set(node.id, stored);
+    nodes.set(name, node);
+  },
+  async close(name) {
+    await nodes.get(name).close();
+  },
+  publish: (name, said, rest) => publish(name, said, drafts(rest)[0]),
+  publish_all: (name, said, rest) => publish(name, said, drafts(rest)),
+  async query(name, said, rest) {
+    const events = await nodes
+      .get(name)
+      .query(rest, {
+        ...('order' in said ? { order: said.order } : {}),
+        ...('lower' in said ? { lower: tokens.get(said.lower) } : {}),
+        ...('upper' in said ? { upper: tokens.get(said.upper) } : {}),
+      })
+      .toArray();
+    return [...events.map(eventLine), 'end'];
+  },
+  async republish(name, said, rest) {
+    const events = await nodes.get(name).query(rest).toArray();
+    const again = events.map(({ tags, payload }) => ({ tags, payload }));
+    return publish(name, said, again);
+  },
+  async token(name, _said, rest) {
+    tokens.set(name, millpond.Offsets.parse(rest));
+  },
+  async offsets(name, _said, rest) {
+    tokens.set(rest, nodes.get(name).offsets());
+  },
+  async same(name, _said, rest) {
+    const again = millpond.Offsets.parse(tokens.get(rest).token);
+    return [String(tokens.get(name).equals(again))];
+  },
+  async subscribe(name, said, rest) {
+    const at = rest.indexOf(' ');
+    const from = tokens.get(said.from) ?? said.from;
+    const subscription = nodes
+      .get(rest.slice(0, at))
+      .subscribe(rest.slice(at + 1), from === undefined ? {} : { from });
+    follows.set(name, subscription);
+    // It is opened in the background; the first step says what is wrong with it. This one takes no
+    // event, because it is aborted already.
+    await subscription.nextBatch({ signal: AbortSignal.abort() }).catch((error) => {
+      if (!(error instanceof millpond.AbortError)) throw error;
+    });
+  },
+  async next(name, _said, rest) {
+    const batch = await follows.get(name).nextBatch({ max: Number(rest), timeoutMs: SHORT });
+    if (batch === undefined) return ['end'];
+    return [...batch.events.map(eventLine), `caught_up=${batch.caughtUp} lag=${batch.lag}`];
+  },
+  async take(name, _said, rest) {
+    const lines = [];
+    while (lines.length < Number(rest)) {
+      const max = Number(rest) - lines.length;
+      const batch = await follows.get(name).nextBatch({ max, timeoutMs: SOON });
+      if (batch === undefined) break;
+      lines.push(...batch.events.map(eventLine));
+    }
+    return [...lines, 'taken'];
+  },
+  async lag(name) {
+    return [String(follows.get(name).lag)];
+  },
+  async position(name, _said, rest) {
+    tokens.set(rest, follows.get(name).position);
+  },
+  async interrupt(name) {
+    const signal = AbortSignal.timeout(SHORT);
+    try {
+      await follows.get(name).nextBatch({ max: 1, signal, timeoutMs: SOON });
+    } catch (error) {
+      if (error instanceof millpond.AbortError) return ['cancelled'];
+      throw error;
+    }
+    return ['ready'];
+  },
+  async unsubscribe(name) {
+    await follows.get(name).close();
+  },
+  async connect(name, _said, rest) {
+    await nodes.get(name).connect(nodes.get(rest).ticket(), { timeoutMs: SOON });
+  },
+  async connect_address(name, _said, rest) {
+    const { nodeId, addresses } = millpond.parseTicket(nodes.get(rest).ticket());
+    await nodes.get(name).connect(`${nodeId}@${addresses.join(',')}`, { timeoutMs: SOON });
+  },
+  async network(name, _said, rest) {
+    nodes.get(name).setNetwork(rest === 'on');
+  },
+  async refusal(name, _said, rest) {
+    return [String(nodes.get(name).status().refusals.some(({ reason }) => reason === rest))];
+  },
+  async errors() {
+    return Object.values(millpond)
+      .filter((kind) => kind?.kind !== undefined && kind !== millpond.AbortError)
+      .map(({ kind }) => kind)
+      .sort((one, other) => one.number - other.number)
+      .map(({ number, code, retryable }) => `${number} ${code} ${retryable}`);
+  },
+};
+
+for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
+  const [, verb, name, after] = /^(\S+) ?(\S*) ?(.*)$/u.exec(line);
+  const [said, rest] = options(after);
+  let answer;
+  try {
+    answer = verb in acts ? ((await acts[verb](name, said, rest)) ?? ['ok']) : ['absent'];
+  } catch (error) {
+    if (!(error instanceof millpond.MillpondError)) throw error;
+    const text = verb === 'subscribe' ? rest.slice(rest.indexOf(' ') + 1) : rest;
+    answer = errorLines(error, text);
+  }
+  process.stdout.write([...answer, '.', ''].join('\n'));
+}

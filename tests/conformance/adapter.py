@@ -1,0 +1,163 @@
+"""What the conformance scenarios say, done in Python with the blocking `millpond`.
+
+Commands and answers: README.md. Run as `adapter.py FOLDER`, commands on standard input. What is
+common with `adapter_aio.py` is in `notation.py`.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import millpond
+from notation import Names, drafts, error_lines, error_table, options, published_line
+
+SOON, SHORT = 20.0, 0.1
+SECRET = bytes(range(32)).hex()
+
+
+class Adapter:
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.names = folder, Names()
+        self.nodes: dict[str, millpond.Node] = {}
+        self.tokens: dict[str, millpond.Offsets] = {}
+        self.follows: dict[str, millpond.Subscription] = {}
+
+    def command(self, line: str) -> list[str]:
+        verb, _, rest = line.partition(" ")
+        name, _, rest = rest.partition(" ")
+        said, rest = options(rest)
+        try:
+            act = getattr(self, f"do_{verb}", None)
+            return ["absent"] if act is None else act(name, said, rest) or ["ok"]
+        except millpond.Error as error:
+            return error_lines(error)
+
+    def do_open(self, name: str, said: dict[str, str], _rest: str) -> None:
+        ticket = self.nodes[said["ticket"]].ticket() if "ticket" in said else None
+        folder = said.get("folder", name)
+        node = millpond.open(
+            self.folder / folder,
+            app="conformance",
+            swarm=None if ticket else said.get("swarm", SECRET),
+            ticket=ticket,
+            network="net" in said,
+            bind=["127.0.0.1:0"],
+            discovery=False,
+        )
+        self.names.add(node.id, folder)
+        self.nodes[name] = node
+
+    def do_close(self, name: str, _said: dict[str, str], _rest: str) -> None:
+        self.nodes[name].close()
+
+    def do_publish(self, name: str, said: dict[str, str], rest: str) -> list[str]:
+        [(payload, tags)] = drafts(rest)
+        done = self.nodes[name].publish(payload, tags, **self.publishing(said))
+        return self.published(done, said)
+
+    def do_publish_all(self, name: str, said: dict[str, str], rest: str) -> list[str]:
+        done = self.nodes[name].publish_all(drafts(rest), **self.publishing(said))
+        return self.published(done, said)
+
+    def publishing(self, said: dict[str, str]) -> dict[str, Any]:
+        expected = said.get("expected")
+        return {
+            "idempotency_key": said.get("key"),
+            "expected": None if expected is None else int(expected),
+            "timeout": SOON,
+        }
+
+    def published(self, done: millpond.Published, said: dict[str, str]) -> list[str]:
+        if "token" in said:
+            self.tokens[said["token"]] = done.token
+        return [published_line(self.names, done)]
+
+    def do_query(self, name: str, said: dict[str, str], rest: str) -> list[str]:
+        bounds: Any = {key: self.tokens[said[key]] for key in ("lower", "upper") if key in said}
+        bounds["order"] = said.get("order")
+        cursor = self.nodes[name].query(rest, **bounds)
+        return [self.names.event(event) for event in cursor] + ["end"]
+
+    def do_republish(self, name: str, said: dict[str, str], rest: str) -> list[str]:
+        events = self.nodes[name].query(rest).to_list()
+        again = [(event.payload, event.tags) for event in events]
+        return self.published(self.nodes[name].publish_all(again), said)
+
+    def do_token(self, name: str, _said: dict[str, str], rest: str) -> None:
+        self.tokens[name] = millpond.Offsets(rest)
+
+    def do_offsets(self, name: str, _said: dict[str, str], rest: str) -> None:
+        self.tokens[rest] = self.nodes[name].offsets()
+
+    def do_same(self, name: str, _said: dict[str, str], rest: str) -> list[str]:
+        same = self.tokens[name] == millpond.Offsets(self.tokens[rest].token)
+        return [str(same).lower()]
+
+    def do_subscribe(self, name: str, said: dict[str, str], rest: str) -> None:
+        node, _, text = rest.partition(" ")
+        start = said.get("from")
+        token = self.tokens.get(start or "", start)
+        self.follows[name] = self.nodes[node].subscribe(text, start=token)  # type: ignore[arg-type]
+
+    def do_next(self, name: str, _said: dict[str, str], rest: str) -> list[str]:
+        batch = self.follows[name].next_batch(int(rest), timeout=SHORT)
+        return self.names.batch(batch)
+
+    def do_take(self, name: str, _said: dict[str, str], rest: str) -> list[str]:
+        lines: list[str] = []
+        while len(lines) < int(rest):
+            batch = self.follows[name].next_batch(int(rest) - len(lines), timeout=SOON)
+            if batch.is_end:
+                break
+            lines += [self.names.event(event) for event in batch]
+        return [*lines, "taken"]
+
+    def do_lag(self, name: str, _said: dict[str, str], _rest: str) -> list[str]:
+        return [str(self.follows[name].lag)]
+
+    def do_position(self, name: str, _said: dict[str, str], rest: str) -> None:
+        self.tokens[rest] = self.follows[name].position
+
+    def do_interrupt(self, name: str, _said: dict[str, str], _rest: str) -> list[str]:
+        """As Ctrl-C does: a signal whose handler raises."""
+        signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.setitimer(signal.ITIMER_REAL, SHORT)
+        try:
+            self.follows[name].next_batch(1, timeout=SOON)
+        except KeyboardInterrupt:
+            return ["cancelled"]
+        return ["ready"]
+
+    def do_unsubscribe(self, name: str, _said: dict[str, str], _rest: str) -> None:
+        self.follows[name].close()
+
+    def do_connect(self, name: str, _said: dict[str, str], rest: str) -> None:
+        self.nodes[name].connect(self.nodes[rest].ticket(), timeout=SOON)
+
+    def do_connect_address(self, name: str, _said: dict[str, str], rest: str) -> None:
+        ticket = millpond.parse_ticket(self.nodes[rest].ticket())
+        target = f"{ticket.node_id}@{','.join(ticket.addresses)}"
+        self.nodes[name].connect(target, timeout=SOON)
+
+    def do_network(self, name: str, _said: dict[str, str], rest: str) -> None:
+        self.nodes[name].set_network(rest == "on")
+
+    def do_refusal(self, name: str, _said: dict[str, str], rest: str) -> list[str]:
+        refusals = self.nodes[name].status()["refusals"]
+        return [str(any(one["reason"] == rest for one in refusals)).lower()]
+
+    def do_errors(self, *_: object) -> list[str]:
+        return error_table()
+
+
+def main() -> None:
+    adapter = Adapter(Path(sys.argv[1]))
+    for line in sys.stdin:
+        print(*adapter.command(line.rstrip("\n")), ".", sep="\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,296 @@
+//! What the conformance scenarios say, done through the front door of the core.
+//!
+//! Commands and answers: tests/conformance/README.md. Not here: what is right (the scenarios), and
+//! running them (`run.py`). The adapters of the other languages have the same functions in the same
+//! order.
+
+mod notation;
+
+use millpond::event::{AppId, Event, NewEvent, OffsetMap, Payload, StreamId, SwarmSecret, Ticket};
+use millpond::query::{Order, Query};
+use millpond::{
+    Batch, Error, ErrorKind, NetworkOptions, Node, NodeOptions, PeerAddress, Pending,
+    PublishOptions, QueryOptions, Result, StorageOptions, Subscription,
+};
+use notation::{Options, draft, error_text, errors, options};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::future::Future;
+use std::io::{BufRead, Write as _};
+use std::path::PathBuf;
+use std::pin::pin;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+/// Longer than any answer takes.
+const SOON: Duration = Duration::from_secs(20);
+const SHORT: Duration = Duration::from_millis(100);
+const SECRET: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+struct Follow {
+    subscription: Subscription,
+    told_caught_up: bool,
+}
+
+struct Adapter {
+    folder: PathBuf,
+    nodes: BTreeMap<String, Node>,
+    /// Node id to name: answers hold no ids.
+    names: BTreeMap<String, String>,
+    tokens: BTreeMap<String, OffsetMap>,
+    follows: BTreeMap<String, Follow>,
+}
+
+fn main() {
+    let folder = std::env::args_os().nth(1).expect("usage: conformance FOLDER").into();
+    let mut adapter = Adapter {
+        folder,
+        nodes: BTreeMap::new(),
+        names: BTreeMap::new(),
+        tokens: BTreeMap::new(),
+        follows: BTreeMap::new(),
+    };
+    let mut out = std::io::stdout();
+    for line in std::io::stdin().lock().lines() {
+        let line = line.expect("commands are UTF-8");
+        let answer = adapter.command(&line).unwrap_or_else(|error| error_text(&error));
+        writeln!(out, "{answer}.").and_then(|()| out.flush()).expect("somebody reads");
+    }
+}
+
+fn wait<T: Send + 'static>(mut pending: Pending<T>) -> Result<T> {
+    let late = || Err(Error::new(ErrorKind::Timeout, "no answer in time"));
+    pending.wait_timeout(SOON).unwrap_or_else(late)
+}
+
+impl Adapter {
+    fn command(&mut self, line: &str) -> Result<String> {
+        let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let (name, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+        let (options, rest) = options(rest);
+        match verb {
+            // The text form of a secret is the facade's.
+            "open" if options.get("swarm").is_some_and(|hex| hex.len() != SECRET.len()) => {
+                return Ok("absent\n".into());
+            }
+            "open" => self.open(name, &options)?,
+            "close" => self.node(name).close(SOON)?,
+            "publish" | "publish_all" => return self.publish(name, &options, rest),
+            "query" => return self.query(name, &options, rest),
+            "republish" => return self.republish(name, rest),
+            "offsets" => {
+                let offsets = self.node(name).offsets()?;
+                self.tokens.insert(rest.into(), offsets);
+            }
+            "same" => return Ok(format!("{}\n", self.token(name) == self.token(rest))),
+            "subscribe" => self.subscribe(name, &options, rest)?,
+            "next" => return self.next(name, rest),
+            "take" => return self.take(name, rest),
+            "lag" => return self.lag(name),
+            "position" => {
+                let position = self.follows[name].subscription.position();
+                self.tokens.insert(rest.into(), position);
+            }
+            "interrupt" => {
+                let ready = pin!(self.follows[name].subscription.ready());
+                let waits = ready.poll(&mut Context::from_waker(Waker::noop())).is_pending();
+                return Ok(format!("{}\n", if waits { "cancelled" } else { "ready" }));
+            }
+            "unsubscribe" => drop(self.follows.remove(name)),
+            // Tickets as a target of `connect`, and their check, are the facade's.
+            "connect" if self.node(name).swarm_id() != self.node(rest).swarm_id() => {
+                return Ok("absent\n".into());
+            }
+            "connect" | "connect_address" => self.connect(name, rest)?,
+            "network" => self.node(name).set_network(rest == "on")?,
+            "refusal" => return self.refusal(name, rest),
+            "errors" => return Ok(errors()),
+            _ => return Ok("absent\n".into()),
+        }
+        Ok("ok\n".into())
+    }
+
+    fn node(&self, name: &str) -> &Node {
+        &self.nodes[name]
+    }
+
+    fn token(&self, name: &str) -> OffsetMap {
+        self.tokens[name].clone()
+    }
+
+    fn open(&mut self, name: &str, options: &Options) -> Result<()> {
+        let folder = options.get("folder").map_or(name, String::as_str);
+        let ticket: Option<Ticket> = match options.get("ticket") {
+            Some(of) => Some(self.node(of).ticket()?),
+            None => None,
+        };
+        let hex = options.get("swarm").map_or(SECRET, String::as_str);
+        let byte = |at: usize| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).expect("hex");
+        let secret = || SwarmSecret::from_bytes(std::array::from_fn(byte));
+        let network = options.contains_key("net").then(|| NetworkOptions {
+            bind: vec!["127.0.0.1:0".parse().expect("an address")],
+            discovery: false,
+            allow: None::<BTreeSet<_>>,
+            peers: ticket.iter().map(PeerAddress::from).collect(),
+        });
+        let node = Node::open(NodeOptions {
+            path: self.folder.join(folder),
+            app_id: AppId::parse("conformance")?,
+            swarm: ticket.as_ref().map_or_else(secret, |ticket| ticket.secret().clone()),
+            network,
+            storage: StorageOptions::default(),
+        })?;
+        self.names.insert(node.node_id().to_string(), folder.into());
+        self.nodes.insert(name.into(), node);
+        Ok(())
+    }
+
+    fn publish(&mut self, name: &str, options: &Options, rest: &str) -> Result<String> {
+        let fields: Vec<&str> = rest.split(' ').filter(|field| !field.is_empty()).collect();
+        let drafts = fields.chunks(2).map(|pair| draft(pair[0], pair[1])).collect::<Result<_>>()?;
+        self.publish_drafts(name, options, drafts)
+    }
+
+    fn publish_drafts(
+        &mut self,
+        name: &str,
+        options: &Options,
+        drafts: Vec<NewEvent>,
+    ) -> Result<String> {
+        let publishing = PublishOptions {
+            idempotency_key: options.get("key").map(|key| key.clone().into_bytes()),
+            expected: options.get("expected").map(|count| count.parse().expect("a number")),
+            ..PublishOptions::default()
+        };
+        let done = wait(self.node(name).publish(drafts, publishing))?;
+        if let Some(token) = options.get("token") {
+            self.tokens.insert(token.clone(), done.token());
+        }
+        let (offset, lamport) = (done.first_offset.value(), done.first_lamport.value());
+        let (count, replayed) = (done.count, done.replayed);
+        let stream = self.stream(&done.stream);
+        Ok(format!(
+            "{stream} offset={offset} lamport={lamport} count={count} replayed={replayed}\n"
+        ))
+    }
+
+    fn query(&mut self, name: &str, options: &Options, text: &str) -> Result<String> {
+        let reading = QueryOptions {
+            order: match options.get("order").map(String::as_str) {
+                Some("descending") => Order::Descending,
+                Some("stream") => Order::Stream,
+                _ => Order::Ascending,
+            },
+            lower: options.get("lower").map(|name| self.token(name)).unwrap_or_default(),
+            upper: options.get("upper").map(|name| self.token(name)),
+        };
+        let mut cursor = self.node(name).query(&Query::parse(text)?, reading)?;
+        let mut answer = String::new();
+        loop {
+            let events = cursor.next_batch(100)?;
+            if events.is_empty() {
+                return Ok(answer + "end\n");
+            }
+            events.iter().for_each(|event| answer += &self.event(event));
+        }
+    }
+
+    fn republish(&mut self, name: &str, text: &str) -> Result<String> {
+        let mut cursor = self.node(name).query(&Query::parse(text)?, QueryOptions::default())?;
+        let again = |event: Event| {
+            let payload = Payload::from_value(&event.payload.to_value()?)?;
+            Ok(NewEvent { tags: event.tags, payload })
+        };
+        let drafts = cursor.next_batch(1000)?.into_iter().map(again).collect::<Result<_>>()?;
+        self.publish_drafts(name, &Options::new(), drafts)
+    }
+}
+
+impl Adapter {
+    fn subscribe(&mut self, name: &str, options: &Options, rest: &str) -> Result<()> {
+        let (node, text) = rest.split_once(' ').unwrap_or((rest, ""));
+        let from = match options.get("from").map_or("beginning", String::as_str) {
+            "beginning" => OffsetMap::new(),
+            "now" => self.node(node).offsets()?,
+            token => self.token(token),
+        };
+        let subscription = self.node(node).subscribe(&Query::parse(text)?, from)?;
+        self.follows.insert(name.into(), Follow { subscription, told_caught_up: false });
+        Ok(())
+    }
+
+    fn pull(&mut self, name: &str, count_max: usize, limit: Duration) -> Result<Option<Batch>> {
+        let follow = self.follows.get_mut(name).expect("subscribed");
+        loop {
+            let batch = match follow.subscription.next_batch(count_max) {
+                Err(error) if error.kind() == ErrorKind::Closed => return Ok(None),
+                other => other?,
+            };
+            let first = batch.caught_up && !follow.told_caught_up;
+            follow.told_caught_up |= batch.caught_up;
+            if first || !batch.events.is_empty() {
+                return Ok(Some(batch));
+            }
+            if !follow.subscription.wait(Some(limit))? {
+                return Err(Error::new(ErrorKind::Timeout, "there was no event in time"));
+            }
+        }
+    }
+
+    fn next(&mut self, name: &str, count_max: &str) -> Result<String> {
+        let count_max = count_max.parse().expect("a number");
+        let Some(batch) = self.pull(name, count_max, SHORT)? else { return Ok("end\n".into()) };
+        let mut answer: String = batch.events.iter().map(|event| self.event(event)).collect();
+        writeln!(answer, "caught_up={} lag={}", batch.caught_up, batch.lag).expect("it grows");
+        Ok(answer)
+    }
+
+    fn take(&mut self, name: &str, count: &str) -> Result<String> {
+        let (count, mut answer) = (count.parse().expect("a number"), Vec::new());
+        while answer.len() < count {
+            let Some(batch) = self.pull(name, count - answer.len(), SOON)? else { break };
+            answer.extend(batch.events.iter().map(|event| self.event(event)));
+        }
+        Ok(answer.concat() + "taken\n")
+    }
+
+    fn lag(&self, name: &str) -> Result<String> {
+        // The core tells the lag with each batch; between batches it follows from the offsets.
+        let held = self.follows[name].subscription.position();
+        let node = self.nodes.values().next().expect("a node");
+        let missing = |(_, gap): (_, std::ops::Range<u64>)| gap.end - gap.start;
+        Ok(format!("{}\n", node.offsets()?.beyond(&held).map(missing).sum::<u64>()))
+    }
+
+    fn connect(&self, name: &str, other: &str) -> Result<()> {
+        let ticket = self.node(other).ticket()?;
+        wait(self.node(name).connect(PeerAddress::from(&ticket)))
+    }
+
+    fn refusal(&self, name: &str, reason: &str) -> Result<String> {
+        let refusals = self.node(name).status()?.refusals;
+        Ok(format!("{}\n", refusals.iter().any(|refusal| refusal.reason == reason)))
+    }
+
+    fn stream(&self, stream: &StreamId) -> String {
+        let id = stream.node.to_string();
+        format!("{}-{}", self.names.get(&id).unwrap_or(&id), stream.number)
+    }
+
+    fn event(&self, event: &Event) -> String {
+        let tags: Vec<&str> = event.tags.iter().map(|tag| tag.as_str()).collect();
+        let bytes = event.payload.as_bytes();
+        let mut payload = format!("{} bytes", bytes.len());
+        if bytes.len() <= 128 {
+            payload = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        }
+        format!(
+            "{} offset={} lamport={} app={} tags={} cbor={payload}\n",
+            self.stream(&event.key.stream),
+            event.offset.value(),
+            event.key.lamport.value(),
+            event.app_id,
+            tags.join("|"),
+        )
+    }
+}

@@ -1,0 +1,93 @@
+"""The notation of commands and answers, for both Python adapters."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from typing import Any
+
+import millpond
+
+
+def options(rest: str) -> tuple[dict[str, str], str]:
+    """Leading `key=value` words, and what follows them."""
+    found: dict[str, str] = {}
+    while match := re.match(r"([a-z]+)=(\S*)(?: |$)", rest):
+        found[match[1]] = match[2]
+        rest = rest[match.end() :]
+    return found, rest
+
+
+def drafts(rest: str) -> list[tuple[Any, Any]]:
+    """`TAGS PAYLOAD TAGS PAYLOAD …` as natural values."""
+    values = [json.loads(word, object_hook=natural) for word in rest.split()]
+    return list(zip(values[1::2], values[::2], strict=True))
+
+
+def natural(pairs: dict[str, Any]) -> Any:
+    """What a JSON object of the notation stands for."""
+    if len(pairs) == 1:
+        [(key, value)] = pairs.items()
+        if key == "$integer":
+            return int(value)
+        if key == "$bytes":
+            return base64.b64decode(value)
+        if key.startswith("$$"):
+            return {key[1:]: value}
+    return pairs
+
+
+def error_lines(error: millpond.Error) -> list[str]:
+    """An error as an answer."""
+    words = ["error", str(error.code), error.name]
+    words += ["retryable"] if error.retryable else []
+    words += [f"reason={error.reason}"] if error.reason is not None else []
+    words += [f"position={error.position}"] if error.position is not None else []
+    lines = [" ".join(words)]
+    if isinstance(error, millpond.QueryInvalid):
+        lines += [f"| {line}" for line in str(error).splitlines()]
+    return lines
+
+
+def error_table() -> list[str]:
+    """Every class of this language, by number."""
+    kinds = sorted(millpond.Error.__subclasses__(), key=lambda kind: kind.code)
+    return [f"{kind.code} {kind.name} {str(kind.retryable).lower()}" for kind in kinds]
+
+
+def published_line(names: Names, done: millpond.Published) -> str:
+    """What a publish answers."""
+    first = done[0]
+    return (
+        f"{names.stream(done.stream)} offset={first.offset} lamport={first.key.lamport} "
+        f"count={len(done)} replayed={str(done.replayed).lower()}"
+    )
+
+
+class Names:
+    """Node ids have names, because answers hold no ids."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, str] = {}
+
+    def add(self, node_id: str, name: str) -> None:
+        self.by_id[node_id] = name
+
+    def stream(self, stream: str) -> str:
+        node_id, _, number = stream.rpartition("-")
+        return f"{self.by_id.get(node_id, node_id)}-{number}"
+
+    def event(self, event: millpond.Event) -> str:
+        payload = event.payload_bytes
+        shown = payload.hex() if len(payload) <= 128 else f"{len(payload)} bytes"
+        return (
+            f"{self.stream(event.stream)} offset={event.offset} lamport={event.lamport} "
+            f"app={event.app} tags={'|'.join(event.tags)} cbor={shown}"
+        )
+
+    def batch(self, batch: millpond.Batch) -> list[str]:
+        if batch.is_end:
+            return ["end"]
+        closing = f"caught_up={str(batch.caught_up).lower()} lag={batch.lag}"
+        return [self.event(event) for event in batch] + [closing]
