@@ -332,7 +332,7 @@ impl Reader {
                 let bytes = vec![0; last_number()?];
                 let before = arguments.rsplit(',').nth(1).unwrap_or("").trim();
                 let at = before.parse().map_err(|_| format!("{name}: what is {before:?}?"))?;
-                self.steps.push(Step::Wrote { file, at, bytes });
+                self.steps.push(Step::Wrote { file, at, bytes, synced: false });
             }
             "ftruncate" => self.steps.push(Step::Resized { file, size: last_number()? }),
             "fdatasync" | "fsync" if path == self.root => {
