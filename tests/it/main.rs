@@ -4,6 +4,7 @@
 
 mod bench;
 mod crash;
+mod disk;
 mod house;
 mod model_based;
 mod nodes;

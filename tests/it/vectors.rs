@@ -8,7 +8,7 @@ use crate::support::repository;
 use millpond::event::cbor::{Integer, Value};
 use millpond::event::{
     AppId, Chain, EventKey, EventKind, EventRange, Header, Lamport, NodeId, NodeKey, Payload,
-    Record, StreamEnd, StreamId, SwarmSecret, TagSet, WallTime, hex,
+    Record, StreamEnd, StreamId, SwarmSecret, TagSet, Ticket, WallTime, hex,
 };
 use serde_json::{Value as Json, json};
 
@@ -129,6 +129,29 @@ fn event_keys_sort_as_in_the_vectors() {
     keys.sort();
     let texts: Vec<String> = keys.iter().map(EventKey::to_string).collect();
     hold("order.json", &json!(texts));
+}
+
+#[test]
+fn tickets_have_the_texts_of_the_vectors() {
+    let secret = SwarmSecret::from_bytes([0x5a; 32]);
+    let node = NodeKey::from_seed(&[0x11; 32]).node_id();
+    let lists: [&[&str]; 3] =
+        [&[], &["10.0.0.12:4100"], &["192.168.1.7:1", "10.0.0.12:4100", "[fd00::1]:65535"]];
+    let list: Vec<Json> = lists
+        .iter()
+        .map(|addresses| {
+            let parsed = addresses.iter().map(|address| address.parse().unwrap());
+            let ticket = Ticket::new(secret.clone(), node, parsed).unwrap();
+            let kept: Vec<String> = ticket.addresses().iter().map(ToString::to_string).collect();
+            json!({
+                "secret": hex(secret.as_bytes()),
+                "node_id": node.to_string(),
+                "addresses": kept,
+                "text": ticket.to_string(),
+            })
+        })
+        .collect();
+    hold("tickets.json", &Json::Array(list));
 }
 
 /// Events that differ in everything a header can say.
