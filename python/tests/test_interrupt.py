@@ -25,7 +25,9 @@ WAITS = {
             def follow():
                 for event in events:
                     seen.append(event.payload)
-            wait(follow)
+                    if len(seen) == 10:
+                        waiting.set()
+            wait(follow, tell_now=False)
             node.publish(10)
             seen.append(events.next(timeout=10).payload)
             assert seen == list(range(11)), seen
