@@ -6,6 +6,8 @@
 
 mod clock;
 #[cfg(feature = "net")]
+mod inbox;
+#[cfg(feature = "net")]
 mod network;
 #[cfg(not(feature = "net"))]
 mod no_network;

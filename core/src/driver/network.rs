@@ -7,6 +7,7 @@
 // The rim: the loop has a thread of its own.
 #![allow(clippy::disallowed_methods)]
 
+use crate::driver::inbox::Inbox;
 use crate::driver::options::{NetworkOptions, PeerAddress};
 use crate::driver::turn::Turn;
 use crate::error::{Error, ErrorKind, Result};
@@ -17,14 +18,13 @@ use crate::pending::{Completer, Pending, pending};
 use crate::sync::SwarmStatus;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// A node's side of the network: a thread with the swarm, and the transport while it is on.
 pub(crate) struct Network {
-    inbox: Sender<Message>,
+    inbox: Arc<Inbox<Turn>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -68,7 +68,7 @@ impl Network {
     /// # Errors
     /// As `IrohTransport::start`.
     pub(crate) fn start(options: NetworkOptions, log: Log, secret: SwarmSecret) -> Result<Network> {
-        let (inbox, messages) = mpsc::channel();
+        let inbox = Arc::new(Inbox::new());
         let fresh = Arc::new(Fresh::default());
         let mut turn = Turn::new(options, log.clone(), secret, inbox.clone(), fresh.clone())?;
         turn.switch_on()?;
@@ -78,13 +78,13 @@ impl Network {
             let was_empty = held.is_empty();
             held.extend(heads.iter().map(|head| (head.stream, head.clone())));
             if was_empty {
-                // The loop is gone only when the node is closing; nobody needs to know then.
-                let _ = wake.send(Message::Durable);
+                wake.push(Message::Durable);
             }
         }));
+        let theirs = inbox.clone();
         let thread = std::thread::Builder::new()
             .name("millpond-sync".into())
-            .spawn(move || turn.run(&messages))
+            .spawn(move || theirs.run(Box::new(turn)))
             .map_err(|error| {
                 Error::new(ErrorKind::Internal, format!("cannot start the sync thread: {error}"))
             })?;
@@ -113,8 +113,7 @@ impl Network {
 
     /// Ends all sessions, the transport and the loop.
     pub(crate) fn close(&self, deadline: Duration) {
-        // The loop may have ended by itself; joining it is then all there is to do.
-        let _ = self.inbox.send(Message::Close { deadline });
+        self.inbox.push(Message::Close { deadline });
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread
             && thread.join().is_err()
@@ -126,7 +125,7 @@ impl Network {
     fn ask<T: Send + 'static>(&self, message: impl FnOnce(Completer<T>) -> Message) -> Pending<T> {
         let (completer, answer) = pending(None);
         // A loop that is gone drops the completer, which answers `closed`.
-        let _ = self.inbox.send(message(completer));
+        self.inbox.push(message(completer));
         answer
     }
 }

@@ -1,6 +1,7 @@
 //! One turn of the loop: an input, then every output until the swarm waits. Decides nothing.
 
 use crate::driver::clock;
+use crate::driver::inbox::{Inbox, Loop};
 use crate::driver::network::{Fresh, Message, NetworkStatus};
 use crate::driver::options::{NetworkOptions, PeerAddress};
 use crate::error::{Error, ErrorKind, Result};
@@ -12,13 +13,12 @@ use crate::net::{
 };
 use crate::pending::Completer;
 use crate::sync::{
-    ConnectionId, Input, LinkState, LogRead, Output, PEERS_MAX_DEFAULT, RefusalReason, Swarm,
+    self, ConnectionId, Input, LinkState, LogRead, Output, PEERS_MAX_DEFAULT, RefusalReason, Swarm,
     SwarmEvent, SwarmOptions,
 };
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 /// What peers are served from: the log as it is durable.
@@ -32,12 +32,15 @@ impl LogRead for Log {
     }
 }
 
+/// Most bytes of a frame that a network thread deals with itself.
+const SHORT_FRAME_BYTES_MAX: usize = 16 << 10;
+
 /// The swarm, the transport while the network is on, and who waits for what.
 pub(crate) struct Turn {
     options: NetworkOptions,
     log: Log,
     secret: SwarmSecret,
-    inbox: Sender<Message>,
+    inbox: Arc<Inbox<Turn>>,
     fresh: Arc<Fresh>,
     swarm: Swarm,
     wire: Option<Wire>,
@@ -46,6 +49,8 @@ pub(crate) struct Turn {
     /// Every peer the user named and still wants, for when the network comes back.
     peers: BTreeMap<NodeId, PeerAddress>,
     connecting: BTreeMap<NodeId, Vec<Completer<()>>>,
+    /// Ranges went to the log's queue since the loop last waited.
+    has_stored: bool,
 }
 
 /// What is there only while the network is on.
@@ -59,7 +64,7 @@ impl Turn {
         options: NetworkOptions,
         log: Log,
         secret: SwarmSecret,
-        inbox: Sender<Message>,
+        inbox: Arc<Inbox<Turn>>,
         fresh: Arc<Fresh>,
     ) -> Result<Turn> {
         let peers = options.peers.iter().map(|peer| (peer.node, peer.clone())).collect();
@@ -76,6 +81,7 @@ impl Turn {
             generation: 0,
             peers,
             connecting,
+            has_stored: false,
         })
     }
 
@@ -87,8 +93,7 @@ impl Turn {
         self.generation += 1;
         let (generation, inbox) = (self.generation, self.inbox.clone());
         let sink: EventSink = Arc::new(move |event| {
-            // A loop that has ended needs no news.
-            let _ = inbox.send(Message::Net { generation, event });
+            inbox.push_or_take(Message::Net { generation, event });
         });
         let mut options = TransportOptions::new(self.log.node_key().clone());
         if !self.options.bind.is_empty() {
@@ -122,31 +127,13 @@ impl Turn {
         tracing::info!(node = %self.log.node_id().short(), "the network is off");
     }
 
-    /// Runs until the node closes.
-    pub(crate) fn run(mut self, messages: &Receiver<Message>) {
-        loop {
-            let deadline = self.drain();
-            let wait = deadline.map(|at| at.saturating_duration_since(clock::now()));
-            let message = match wait {
-                Some(wait) => messages.recv_timeout(wait),
-                None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            };
-            match message {
-                Ok(Message::Close { deadline }) => return self.close(deadline),
-                Ok(message) => self.take(message),
-                Err(RecvTimeoutError::Timeout) => self.swarm.handle(Input::Tick, clock::now()),
-                Err(RecvTimeoutError::Disconnected) => return,
-            }
-        }
-    }
-
     fn close(mut self, deadline: Duration) {
         self.swarm.handle(Input::Shutdown, clock::now());
-        self.drain();
+        self.rest(false);
         self.switch_off(deadline);
     }
 
-    fn take(&mut self, message: Message) {
+    fn perform(&mut self, message: Message) {
         match message {
             Message::Net { generation, event } if generation == self.generation => {
                 self.take_net(event);
@@ -251,13 +238,13 @@ impl Turn {
         }
     }
 
-    fn store(&self, range: EventRange) {
+    fn store(&mut self, range: EventRange) {
+        self.has_stored = true;
         let (stream, inbox) = (range.stream(), self.inbox.clone());
         // The swarm gives out no range whose head it has not verified.
-        self.log.append_signed_range(range).on_done(move |stored| {
+        self.log.queue_signed_range(range).on_done(move |stored| {
             if let Err(error) = stored {
-                // A loop that has ended needs no news.
-                let _ = inbox.send(Message::StoreFailed { stream, error });
+                inbox.push(Message::StoreFailed { stream, error });
             }
         });
     }
@@ -309,8 +296,7 @@ impl Turn {
                 );
                 let (inbox, reason) = (self.inbox.clone(), OpeningReason::GrownElsewhere);
                 self.log.begin_stream(reason, number + 1).on_done(move |begun| {
-                    // A loop that has ended needs no news.
-                    let _ = inbox.send(Message::OwnStream(begun));
+                    inbox.push(Message::OwnStream(begun));
                 });
             }
             SwarmEvent::Forked(fork) => {
@@ -343,6 +329,45 @@ impl Turn {
                 .map_or_else(Vec::new, |wire| wire.transport.local_addresses()),
             enabled: self.wire.is_some(),
         }
+    }
+}
+
+impl Loop for Turn {
+    type Message = Message;
+
+    /// A few live events, and what became durable: both wait for no thread, and others wait for
+    /// them.
+    fn is_short(message: &Message) -> bool {
+        match message {
+            Message::Net { event: NetEvent::Frame { bytes, .. }, .. } => {
+                bytes.len() <= SHORT_FRAME_BYTES_MAX && sync::carries_events(bytes)
+            }
+            Message::Durable | Message::StoreFailed { .. } => true,
+            _ => false,
+        }
+    }
+
+    fn take(mut self: Box<Turn>, message: Message) -> Option<Box<Turn>> {
+        if let Message::Close { deadline } = message {
+            self.close(deadline);
+            return None;
+        }
+        self.perform(message);
+        self.drain();
+        Some(self)
+    }
+
+    fn tick(&mut self) {
+        self.swarm.handle(Input::Tick, clock::now());
+    }
+
+    /// What was received is on its way to the disk before we wait.
+    fn rest(&mut self, idle: bool) -> Option<Instant> {
+        let deadline = self.drain();
+        if std::mem::take(&mut self.has_stored) {
+            self.log.commit_soon(idle);
+        }
+        deadline
     }
 }
 

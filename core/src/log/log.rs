@@ -98,9 +98,24 @@ impl Log {
 
     /// As [`Log::append_range`], for a range whose head's signature the caller has verified. That
     /// its events are the ones the head vouches for is verified here all the same.
+    ///
+    /// Nothing may begin before `commit_soon` is called: a caller with several ranges, or nothing
+    /// else to do, saves changes of thread.
     #[cfg(feature = "net")] // Only the driver has verified anything before.
-    pub(crate) fn append_signed_range(&self, range: EventRange) -> Pending<RangeStored> {
-        self.store(range, true)
+    pub(crate) fn queue_signed_range(&self, range: EventRange) -> Pending<RangeStored> {
+        let (completer, answer) = pending(None);
+        let request = Request::Store(StoreRequest { range, signature_verified: true }, completer);
+        match self.shared().check_open().and_then(|()| self.shared().queue_up(request)) {
+            Ok(()) => answer,
+            Err(error) => Pending::ready(Err(error)),
+        }
+    }
+
+    /// Has the queued ranges committed: by this thread if it is `idle` and that will probably be
+    /// short, else by the committer's.
+    #[cfg(feature = "net")]
+    pub(crate) fn commit_soon(&self, idle: bool) {
+        self.shared().commit_soon(idle);
     }
 
     /// Goes on in the next own stream, with a number of at least `at_least`; the old one can then

@@ -48,7 +48,7 @@ impl IrohTransport {
     /// the system gives no thread.
     pub fn start(options: TransportOptions, sink: EventSink) -> Result<IrohTransport> {
         let runtime = Builder::new_multi_thread()
-            .worker_threads(2)
+            .worker_threads(1)
             .thread_name("millpond-net")
             .enable_all()
             .build()

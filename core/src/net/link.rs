@@ -27,6 +27,9 @@ pub(crate) const STRANGER_FRAME_BYTES_MAX: usize = 4 << 10;
 /// Bytes of frames that the driver may hold before the connection is not read: admitted, stranger.
 const READ_AHEAD_BYTES: usize = 1 << 20;
 const STRANGER_READ_AHEAD_BYTES: usize = 16 << 10;
+/// The driver is told what left in steps of at least this: it counts much larger amounts, and to
+/// be told of every small frame costs a change of thread each.
+pub(crate) const SENT_BYTES_MIN: usize = 32 << 10;
 /// How long a close waits for queued frames to leave.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(1);
 /// How long a peer may take to close after it ended its channel.
@@ -159,11 +162,15 @@ async fn write(shared: Arc<Shared>, link: Arc<Link>, send: SendStream) -> Option
 }
 
 async fn write_frames(shared: &Shared, link: &Link, writer: &mut FrameWriter) -> Option<Closing> {
+    let mut bytes = 0;
     loop {
         match link.outbox.next().await {
             Next::Frames(frames) => {
-                let bytes = writer.write(frames).await.ok()?;
-                shared.emit(NetEvent::Sent { connection: link.id, bytes });
+                bytes += writer.write(frames).await.ok()?;
+                if bytes >= SENT_BYTES_MIN {
+                    shared.emit(NetEvent::Sent { connection: link.id, bytes });
+                    bytes = 0;
+                }
             }
             Next::Close(closing) => {
                 writer.finish().await;

@@ -52,11 +52,13 @@ pub enum NetEvent {
         /// is not read.
         credit: Credit,
     },
-    /// Frames left the send queue, in the order in which they were sent.
+    /// Frames left the send queue, in the order in which they were sent. Told in steps of some
+    /// ten thousand bytes, so the last few frames of a quiet connection may stay untold.
     Sent {
         /// The connection they left by.
         connection: ConnectionId,
-        /// The sum of the lengths of these frames, as given to [`Transport::send`].
+        /// The sum of the lengths of the frames since the last time, as given to
+        /// [`Transport::send`].
         bytes: usize,
     },
     /// The connection is gone. Nothing about it follows.
@@ -105,7 +107,7 @@ pub trait Transport: Send + Sync {
     /// A connection that is not admitted within the admission deadline is closed.
     fn admit(&self, connection: ConnectionId);
 
-    /// Queues a frame of at most `FRAME_BYTES_MAX` bytes. `Sent` follows when it has left.
+    /// Queues a frame of at most `FRAME_BYTES_MAX` bytes. `Sent` tells that it has left.
     ///
     /// The caller keeps at most 1 MiB and one frame in the queue; beyond that the connection is
     /// closed with [`code::INTERNAL`](crate::net::code::INTERNAL), because a bound that is not

@@ -86,6 +86,11 @@ mod kind {
     pub(super) const PEERS: u8 = 0x09;
 }
 
+/// Whether a frame claims to be a range of events, the kind of which a live one is.
+pub(crate) fn carries_events(frame: &[u8]) -> bool {
+    frame.first() == Some(&kind::RANGE)
+}
+
 /// The stream, first offset and count of the range in `frame`, without decoding its records; none
 /// when the frame is not a range. So that duplicates cost next to nothing.
 pub(crate) fn peek_range(frame: &[u8]) -> Option<(SignedHead, u64)> {

@@ -347,11 +347,12 @@ impl Committer {
             }
         }
         drop(state);
+        // Who waits on this node comes before other nodes.
+        shared.signal.raise();
         let grown: Vec<SignedHead> = grown.into_values().collect();
         hooks.iter().for_each(|hook| hook(&grown));
         shared.queue().sync_at = None;
         *lock(&shared.trouble) = None;
-        shared.signal.raise();
         Ok(())
     }
 

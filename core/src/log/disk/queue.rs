@@ -20,6 +20,12 @@ const GROUP_BYTES_MAX: usize = 8 << 20;
 const COMPANY_SYNC_PART: u32 = 4;
 /// And never longer than this.
 const COMPANY_WAIT_MAX: Duration = Duration::from_micros(200);
+/// A thread that has other duties commits by itself only where the last sync took less than this
+#[cfg(feature = "net")]
+const SHORT_SYNC_MAX: Duration = Duration::from_millis(2);
+/// and fewer bytes wait than this.
+#[cfg(feature = "net")]
+const SHORT_COMMIT_BYTES_MAX: usize = 16 << 10;
 
 /// What waits for the committer.
 #[derive(Default)]
@@ -83,6 +89,13 @@ impl Queue {
 impl Shared {
     /// Queues a request; blocks only while more than `tail_bytes_max` bytes are queued.
     pub(crate) fn submit(self: &Arc<Self>, request: Request) -> Result<()> {
+        self.queue_up(request)?;
+        self.wake_committer();
+        Ok(())
+    }
+
+    /// As `submit`, but nobody is woken: the caller sees to it with `commit_soon`.
+    pub(crate) fn queue_up(self: &Arc<Self>, request: Request) -> Result<()> {
         let bytes = request.bytes();
         loop {
             let mut queue = self.queue();
@@ -92,15 +105,35 @@ impl Shared {
             if queue.bytes == 0 || queue.bytes + bytes <= self.options.tail_bytes_max {
                 queue.bytes += bytes;
                 queue.requests.push_back(request);
-                let wake = queue.wake();
-                drop(queue);
-                if wake {
-                    self.queued.notify_one();
-                }
                 return Ok(());
             }
             drop(queue);
             self.commit_waiting(self.committer()?);
+        }
+    }
+
+    /// Has what waits committed: by this thread if it has nothing else to do and the commit will
+    /// probably be short, else by the committer's.
+    #[cfg(feature = "net")] // Only the sync thread has other things to do.
+    pub(crate) fn commit_soon(self: &Arc<Self>, idle: bool) {
+        if idle && let Ok(committer) = self.committer.try_lock() {
+            let tail = self.state().tail_bytes + self.queue().bytes;
+            let is_short = committer.sync_time < SHORT_SYNC_MAX
+                && self.queue().bytes < SHORT_COMMIT_BYTES_MAX
+                && tail < self.options.tail_bytes_max / 2;
+            if is_short {
+                return self.commit_waiting(committer);
+            }
+        }
+        self.wake_committer();
+    }
+
+    fn wake_committer(&self) {
+        let mut queue = self.queue();
+        let wake = !queue.is_empty() && queue.wake();
+        drop(queue);
+        if wake {
+            self.queued.notify_one();
         }
     }
 
@@ -144,12 +177,7 @@ impl Lead<'_> {
 
 impl Drop for Lead<'_> {
     fn drop(&mut self) {
-        let mut queue = self.0.queue();
-        queue.leading = false;
-        let wake = !queue.requests.is_empty() && queue.wake();
-        drop(queue);
-        if wake {
-            self.0.queued.notify_one();
-        }
+        self.0.queue().leading = false;
+        self.0.wake_committer();
     }
 }

@@ -260,7 +260,7 @@ fn whoever_waits_for_more_is_woken_by_growth_and_by_the_end() {
     log.on_durable(Arc::new(move |heads| growth.send(heads[0].count).unwrap()));
     follower.on_ready(Arc::new(move || send.send(0).unwrap()));
     append(&log, events(0..4));
-    assert_eq!((receive.recv().unwrap(), receive.recv().unwrap()), (4, 0));
+    assert_eq!((receive.recv().unwrap(), receive.recv().unwrap()), (0, 4));
     assert!(follower.wait(None).unwrap());
     assert_eq!(follower.next_batch(100).unwrap().events.len(), 4);
     std::thread::scope(|scope| {

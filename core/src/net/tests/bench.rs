@@ -1,4 +1,5 @@
 use super::*;
+use crate::net::link::SENT_BYTES_MIN;
 
 /// Bytes of a status line of this process, in KiB.
 #[cfg(target_os = "linux")]
@@ -18,16 +19,17 @@ fn pour(a: &mut Peer, b: &Peer, link: ConnectionId, length: usize, count: usize)
             for _ in 0..count {
                 while queued > 0 && queued + length > 1 << 20 {
                     match a.inbox.recv_timeout(PATIENCE).unwrap() {
-                        NetEvent::Sent { bytes, .. } => queued -= bytes,
+                        // Also what an earlier pour left untold.
+                        NetEvent::Sent { bytes, .. } => queued = queued.saturating_sub(bytes),
                         other => panic!("{other:?}"),
                     }
                 }
                 a.net.send(link, frame.clone());
                 queued += length;
             }
-            while queued > 0 {
+            while queued >= SENT_BYTES_MIN {
                 if let NetEvent::Sent { bytes, .. } = a.inbox.recv_timeout(PATIENCE).unwrap() {
-                    queued -= bytes;
+                    queued = queued.saturating_sub(bytes);
                 }
             }
         });

@@ -1,0 +1,369 @@
+//! Messages to the loop, and who has its turn.
+//!
+//! The sync thread has the turns. A network thread that brings a short message while nobody has one
+//! takes it: between a packet and the disk that saves a change of thread, which costs as much as
+//! checking a signature.
+//! Rule: one thread at a time has the turn; who gives it back looks once more at what came.
+//! Begin with [`Inbox::run`] and [`Inbox::push`].
+
+// The rim: the loop has a thread of its own, which sleeps here.
+#![allow(clippy::disallowed_methods)]
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// What is done in a turn.
+pub(crate) trait Loop {
+    /// What it is told.
+    type Message;
+
+    /// Whether a network thread may take this message: its work is done in less than a millisecond
+    /// and waits for no thread.
+    fn is_short(message: &Self::Message) -> bool;
+
+    /// Takes a message; `None` when it was the last one of all.
+    fn take(self: Box<Self>, message: Self::Message) -> Option<Box<Self>>;
+
+    /// The deadline has come for which it waited.
+    fn tick(&mut self);
+
+    /// Called before a turn ends, `idle` when no message waits: until when to wait for one.
+    fn rest(&mut self, idle: bool) -> Option<Instant>;
+}
+
+/// A queue of messages, and the loop they are for.
+pub(crate) struct Inbox<L: Loop> {
+    state: Mutex<State<L>>,
+    moved: Condvar,
+}
+
+struct State<L: Loop> {
+    messages: VecDeque<L::Message>,
+    /// Here while nobody has the turn.
+    resting: Option<Box<L>>,
+    /// When the loop wants its next turn at the latest.
+    deadline: Option<Instant>,
+    sync_thread: SyncThread,
+    /// The loop has ended: messages are dropped.
+    ended: bool,
+}
+
+#[derive(Clone, Copy)]
+enum SyncThread {
+    Awake,
+    /// Until a moment, or until it is woken.
+    Asleep(Option<Instant>),
+}
+
+/// The turn of one thread. A panic in it ends the loop.
+struct Turn<'a, L: Loop> {
+    inbox: &'a Inbox<L>,
+    work: Option<Box<L>>,
+    given_back: bool,
+}
+
+enum Next<M> {
+    Message(M),
+    Tick,
+    Rest { idle: bool },
+}
+
+impl<L: Loop> Inbox<L> {
+    /// An inbox that keeps messages until its loop begins.
+    pub(crate) fn new() -> Inbox<L> {
+        let state = State {
+            messages: VecDeque::new(),
+            resting: None,
+            deadline: None,
+            sync_thread: SyncThread::Awake,
+            ended: false,
+        };
+        Inbox { state: Mutex::new(state), moved: Condvar::new() }
+    }
+
+    /// Queues a message; dropped when the loop has ended.
+    pub(crate) fn push(&self, message: L::Message) {
+        let mut state = self.lock();
+        if !state.ended {
+            state.messages.push_back(message);
+            self.wake_if_needed(&state);
+        }
+    }
+
+    /// As `push`, from a network thread, which takes the turn itself if that is short.
+    pub(crate) fn push_or_take(&self, message: L::Message) {
+        let mut state = self.lock();
+        let is_free = state.resting.is_some() && state.messages.is_empty();
+        if !is_free || !L::is_short(&message) {
+            drop(state);
+            return self.push(message);
+        }
+        let work = state.resting.take();
+        state.messages.push_back(message);
+        drop(state);
+        Turn::new(self, work).run(L::is_short);
+    }
+
+    /// Gives the sync thread's turns to `work` until its last message.
+    pub(crate) fn run(&self, work: Box<L>) {
+        let mut work = Some(work);
+        while work.is_some() {
+            Turn::new(self, work).run(|_| true);
+            work = self.await_turn();
+        }
+    }
+
+    /// Sleeps until there is something to do that nobody is at; `None` when the loop has ended.
+    fn await_turn(&self) -> Option<Box<L>> {
+        let mut state = self.lock();
+        loop {
+            let is_due = state.deadline.is_some_and(|deadline| deadline <= Instant::now());
+            if is_due || !state.messages.is_empty() || state.ended {
+                if let Some(work) = state.resting.take() {
+                    return Some(work);
+                }
+                if state.ended {
+                    return None;
+                }
+            }
+            // Who has the turn looks at the deadline when giving it back.
+            let until = state.deadline.filter(|_| state.resting.is_some());
+            state.sync_thread = SyncThread::Asleep(until);
+            state = match until.map(|until| until.saturating_duration_since(Instant::now())) {
+                Some(left) => {
+                    let woken = self.moved.wait_timeout(state, left);
+                    woken.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.moved.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
+            state.sync_thread = SyncThread::Awake;
+        }
+    }
+
+    /// Wakes the sync thread if there is something to do that nobody is at.
+    fn wake_if_needed(&self, state: &State<L>) {
+        let SyncThread::Asleep(until) = state.sync_thread else { return };
+        let is_sooner = match (state.deadline, until) {
+            (Some(deadline), Some(until)) => deadline < until,
+            (deadline, _) => deadline.is_some(),
+        };
+        let is_free = state.resting.is_some();
+        if state.ended || (is_free && (is_sooner || !state.messages.is_empty())) {
+            self.moved.notify_one();
+        }
+    }
+
+    fn end(&self) {
+        let mut state = self.lock();
+        state.ended = true;
+        self.wake_if_needed(&state);
+        let dropped = std::mem::take(&mut state.messages);
+        drop(state);
+        // Who asked is answered by this; not under our lock.
+        drop(dropped);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<L>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<'a, L: Loop> Turn<'a, L> {
+    fn new(inbox: &'a Inbox<L>, work: Option<Box<L>>) -> Turn<'a, L> {
+        Turn { inbox, work, given_back: false }
+    }
+
+    /// Does everything that is there to do and `mine`, then gives the turn back.
+    fn run(mut self, mine: fn(&L::Message) -> bool) {
+        while let Some(mut work) = self.work.take() {
+            match self.next(mine) {
+                Next::Message(message) => self.work = work.take(message),
+                Next::Tick => {
+                    work.tick();
+                    self.work = Some(work);
+                }
+                Next::Rest { idle } => {
+                    let deadline = work.rest(idle);
+                    let mut state = self.inbox.lock();
+                    state.deadline = deadline;
+                    if state.messages.front().is_some_and(mine) {
+                        self.work = Some(work);
+                        continue;
+                    }
+                    state.resting = Some(work);
+                    self.inbox.wake_if_needed(&state);
+                    self.given_back = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn next(&self, mine: fn(&L::Message) -> bool) -> Next<L::Message> {
+        let mut state = self.inbox.lock();
+        if state.messages.front().is_some_and(mine) {
+            return Next::Message(state.messages.pop_front().expect("seen at the front"));
+        }
+        if state.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            state.deadline = None;
+            return Next::Tick;
+        }
+        Next::Rest { idle: state.messages.is_empty() }
+    }
+}
+
+impl<L: Loop> Drop for Turn<'_, L> {
+    fn drop(&mut self) {
+        // The loop took its last message, or panicked.
+        if !self.given_back {
+            self.inbox.end();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::thread::{self, ThreadId};
+    use std::time::Duration;
+
+    enum Message {
+        Short(u32),
+        Long(u32),
+        Defect,
+        Last,
+    }
+
+    struct Taken {
+        number: u32,
+        by: ThreadId,
+    }
+
+    struct Recorder(Sender<Taken>, Option<Instant>);
+
+    impl Loop for Recorder {
+        type Message = Message;
+
+        fn is_short(message: &Message) -> bool {
+            !matches!(message, Message::Long(_) | Message::Last)
+        }
+
+        fn take(self: Box<Self>, message: Message) -> Option<Box<Self>> {
+            match message {
+                Message::Short(number) | Message::Long(number) => {
+                    self.0.send(Taken { number, by: thread::current().id() }).unwrap();
+                    Some(self)
+                }
+                Message::Defect => panic!("a defect"),
+                Message::Last => None,
+            }
+        }
+
+        fn tick(&mut self) {
+            let by = thread::current().id();
+            self.0.send(Taken { number: u32::MAX, by }).unwrap();
+            self.1 = None;
+        }
+
+        fn rest(&mut self, _idle: bool) -> Option<Instant> {
+            self.1
+        }
+    }
+
+    struct Running {
+        inbox: Arc<Inbox<Recorder>>,
+        thread: thread::JoinHandle<()>,
+        taken: Receiver<Taken>,
+    }
+
+    impl Running {
+        fn start(deadline: Option<Instant>) -> Running {
+            let (told, taken) = channel();
+            let inbox = Arc::new(Inbox::new());
+            let theirs = inbox.clone();
+            let thread = thread::spawn(move || theirs.run(Box::new(Recorder(told, deadline))));
+            Running { inbox, thread, taken }
+        }
+
+        fn next(&self) -> Taken {
+            self.taken.recv_timeout(Duration::from_secs(60)).expect("it is taken")
+        }
+
+        fn await_rest(&self) {
+            while self.inbox.lock().resting.is_none() {
+                thread::yield_now();
+            }
+        }
+
+        fn close(self) {
+            self.inbox.push(Message::Last);
+            self.thread.join().expect("the loop ends in order");
+        }
+    }
+
+    #[test]
+    fn a_short_message_is_taken_by_who_brings_it_and_a_long_one_is_not() {
+        let running = Running::start(None);
+        running.await_rest();
+        running.inbox.push_or_take(Message::Short(1));
+        assert_eq!(running.next().by, thread::current().id());
+        running.inbox.push_or_take(Message::Long(2));
+        assert_eq!(running.next().by, running.thread.thread().id());
+        running.await_rest();
+        running.inbox.push(Message::Short(3));
+        assert_eq!(running.next().by, running.thread.thread().id());
+        running.close();
+    }
+
+    #[test]
+    fn every_message_of_many_threads_is_taken_once_and_in_their_order() {
+        let running = Running::start(None);
+        thread::scope(|scope| {
+            for sender in 0..4 {
+                let inbox = &running.inbox;
+                scope.spawn(move || {
+                    for number in (sender..4_000).step_by(4) {
+                        match number % 3 {
+                            0 => inbox.push(Message::Short(number)),
+                            1 => inbox.push_or_take(Message::Short(number)),
+                            _ => inbox.push_or_take(Message::Long(number)),
+                        }
+                    }
+                });
+            }
+        });
+        let mut last = [None; 4];
+        for _ in 0..4_000 {
+            let number = running.next().number;
+            let before = last[number as usize % 4].replace(number);
+            assert!(before.is_none_or(|before| before + 4 == number), "{before:?} {number}");
+        }
+        running.close();
+    }
+
+    #[test]
+    fn a_deadline_is_kept_whoever_set_it() {
+        let running = Running::start(Some(Instant::now() + Duration::from_millis(20)));
+        running.await_rest();
+        running.inbox.push_or_take(Message::Short(1));
+        let taken = [running.next().number, running.next().number];
+        assert!(taken.contains(&1) && taken.contains(&u32::MAX), "{taken:?}");
+        running.close();
+    }
+
+    #[test]
+    fn after_the_last_message_and_after_a_panic_messages_are_dropped() {
+        let running = Running::start(None);
+        running.await_rest();
+        let inbox = running.inbox.clone();
+        let brought = thread::spawn(move || inbox.push_or_take(Message::Defect)).join();
+        assert!(brought.is_err(), "the panic stays with who had the turn");
+        running.thread.join().expect("the loop ends in order");
+        running.inbox.push(Message::Short(1));
+        running.inbox.push_or_take(Message::Short(2));
+        assert!(running.taken.recv().is_err(), "nothing is taken, and the loop is gone");
+    }
+}
