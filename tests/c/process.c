@@ -109,9 +109,8 @@ static int thread_count(void) {
     return count;
 }
 
-/* Awaits that the calling thread is the only one. A pause between two looks, because the kernel
- * tells nobody that a thread has left its list; a thread of a closed node leaves it a moment after
- * the close has returned. */
+/* Awaits that the calling thread is the only one; one of a closed node leaves a moment after the
+ * close has returned. Polls until the deadline: the kernel tells nobody that a thread has left. */
 static int is_alone_soon(void) {
     for (int i = 0; i < SOON && thread_count() > 1; i++) usleep(1000);
     return thread_count() == 1;
