@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ WAITS = {
         with millpond.open(path, **options) as node, node.subscribe(ALL, start="now") as events:
             wait(lambda: events.next())
             node.publish("after")
-            assert events.next(timeout=10).payload == "after"
+            assert events.next().payload == "after"
     """,
     "iteration": """
         with millpond.open(path, **options) as node, node.subscribe(ALL) as events:
@@ -29,7 +30,7 @@ WAITS = {
                         waiting.set()
             wait(follow, tell_now=False)
             node.publish(10)
-            seen.append(events.next(timeout=10).payload)
+            seen.append(events.next().payload)
             assert seen == list(range(11)), seen
     """,
     "next_batch": """
@@ -47,6 +48,12 @@ WAITS = {
         wait(lambda: asyncio.run(follow()), tell_now=False)
     """,
 }
+
+# A shell that runs the tests in the background has its children ignore Ctrl-C.
+HEAR = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""
 
 SCRIPT = """
 waiting = threading.Event()
@@ -70,7 +77,7 @@ def wait(call, tell_now=True):
 def test_ctrl_c_ends_a_wait_that_nothing_else_would_end(
     name: str, tmp_path: Path, secret: str
 ) -> None:
-    code = SCRIPT + "\n".join(line[8:] for line in WAITS[name].splitlines())
+    code = HEAR + SCRIPT + textwrap.dedent(WAITS[name])
     process = start(code, tmp_path / "log", secret)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n", finish(process)
@@ -99,7 +106,6 @@ def test_a_signal_handler_that_raises_nothing_does_not_end_the_wait(
 
 def test_no_event_is_lost_or_doubled_by_forty_interrupts(tmp_path: Path, secret: str) -> None:
     code = """
-    import signal
     catching = threading.Semaphore(0)
     def disturb():
         for number in range(40):
@@ -122,4 +128,5 @@ def test_no_event_is_lost_or_doubled_by_forty_interrupts(tmp_path: Path, secret:
         disturber.join()
         assert seen == [*range(400), "end"], seen
     """
+    code = HEAR + textwrap.dedent(code)
     assert finish(start(code, tmp_path / "log", secret)) == (0, "", "")
