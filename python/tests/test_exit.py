@@ -61,7 +61,7 @@ STYLES = {
                 started.set()
         threading.Thread(target=asyncio.run, args=[follow()], daemon=True).start()
         node.publish(1)
-        started.wait(20)
+        started.wait()
         for event in node.subscribe(ALL):
             sys.exit(0)
     """,

@@ -159,6 +159,6 @@ int main(void) {
     run("the _INIT macros say nothing", the_init_macros_say_nothing);
     OK(millpond_cursor_close(cursor, NULL));
     OK(millpond_subscription_close(subscription, NULL));
-    OK(millpond_node_close(node, NEVER, NULL));
+    OK(millpond_node_close(node, SOON, NULL));
     return summary();
 }

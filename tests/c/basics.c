@@ -43,7 +43,7 @@ static void what_is_published_is_found(void) {
         millpond_batch_free(batch);
     }
     OK(millpond_cursor_close(cursor, NULL));
-    OK(millpond_node_close(node, NEVER, NULL));
+    OK(millpond_node_close(node, SOON, NULL));
     millpond_bytes_free(&json);
     millpond_bytes_free(&json);
     millpond_bytes_free(&id);
@@ -81,7 +81,7 @@ static void a_receipt_says_where_and_a_retry_says_it_again(void) {
     millpond_bytes_free(&first.token);
     millpond_bytes_free(&again.stream);
     millpond_bytes_free(&again.token);
-    OK(millpond_node_close(node, NEVER, NULL));
+    OK(millpond_node_close(node, SOON, NULL));
 }
 
 static void a_wrong_query_is_shown_where_it_is_wrong(void) {
@@ -94,7 +94,7 @@ static void a_wrong_query_is_shown_where_it_is_wrong(void) {
     CHECK(millpond_error_position(error) > 0 && cursor.id == 42);
     CHECK(strchr(millpond_error_message(error), '^') != NULL);
     millpond_error_free(error);
-    OK(millpond_node_close(node, NEVER, NULL));
+    OK(millpond_node_close(node, SOON, NULL));
 }
 
 static int is_readable(int fd, int timeout_ms) {
@@ -140,7 +140,7 @@ static void a_descriptor_tells_when_there_is_something(void) {
     CHECK(pull_all(subscription) == 3);
     STATUS(MILLPOND_ERROR_TIMEOUT, millpond_subscription_next(subscription, 0, 1,
                                                               MILLPOND_NO_CANCEL, &batch, NULL));
-    OK(millpond_node_close(node, NEVER, NULL));
+    OK(millpond_node_close(node, SOON, NULL));
     CHECK(is_readable(fd, 0));
     OK(millpond_subscription_next(subscription, 0, SOON, MILLPOND_NO_CANCEL, &batch, NULL));
     CHECK(millpond_batch_is_end(batch));
@@ -174,7 +174,7 @@ static void a_subscription_goes_on_where_a_token_says(void) {
     CHECK(event.offset == 2);
     millpond_batch_free(batch);
     OK(millpond_subscription_close(next, NULL));
-    OK(millpond_node_close(node, NEVER, NULL));
+    OK(millpond_node_close(node, SOON, NULL));
     millpond_bytes_free(&token);
 }
 
@@ -191,7 +191,7 @@ static void a_node_tells_its_state_as_json(void) {
     millpond_bytes_free(&status);
     millpond_bytes_free(&token);
     millpond_bytes_free(&secret);
-    OK(millpond_node_close(node, NEVER, NULL));
+    OK(millpond_node_close(node, SOON, NULL));
 }
 
 static void payloads_keep_every_bit(void) {

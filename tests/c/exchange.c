@@ -75,8 +75,8 @@ static void events_of_two_nodes_end_in_one_order_on_both(void) {
     CHECK(at_a == at_b);
     millpond_bytes_free(&ticket);
     millpond_bytes_free(&parts);
-    OK(millpond_node_close(a, NEVER, NULL));
-    OK(millpond_node_close(b, NEVER, NULL));
+    OK(millpond_node_close(a, SOON, NULL));
+    OK(millpond_node_close(b, SOON, NULL));
 }
 
 static void a_ticket_of_another_swarm_is_refused(void) {
@@ -91,8 +91,8 @@ static void a_ticket_of_another_swarm_is_refused(void) {
     CHECK(strcmp(millpond_error_reason(error), "other_swarm") == 0);
     millpond_error_free(error);
     millpond_bytes_free(&ticket);
-    OK(millpond_node_close(a, NEVER, NULL));
-    OK(millpond_node_close(b, NEVER, NULL));
+    OK(millpond_node_close(a, SOON, NULL));
+    OK(millpond_node_close(b, SOON, NULL));
 }
 
 int main(void) {

@@ -24,8 +24,8 @@ static void closed_handles_answer_closed(void) {
     other_type.id = node.id;
     STATUS(MILLPOND_ERROR_INVALID_ARGUMENT, millpond_cursor_close(other_type, NULL));
     STATUS(MILLPOND_ERROR_INVALID_ARGUMENT, millpond_cursor_close(none, NULL));
-    OK(millpond_node_close(node, NEVER, NULL));
-    STATUS(MILLPOND_ERROR_CLOSED, millpond_node_close(node, NEVER, NULL));
+    OK(millpond_node_close(node, SOON, NULL));
+    STATUS(MILLPOND_ERROR_CLOSED, millpond_node_close(node, SOON, NULL));
     STATUS(MILLPOND_ERROR_CLOSED, millpond_node_id(node, &id, NULL));
     STATUS(MILLPOND_ERROR_CLOSED, publish(node, "grain", "1"));
     CHECK(id.data == NULL && batch == NULL);
@@ -93,7 +93,7 @@ static void closing_a_subscription_ends_a_blocked_next(void) {
               follower.status == MILLPOND_ERROR_CLOSED);
         close(batches[0]);
         close(batches[1]);
-        OK(millpond_node_close(node, NEVER, NULL));
+        OK(millpond_node_close(node, SOON, NULL));
     }
 }
 
@@ -104,7 +104,7 @@ static void closing_a_node_ends_a_blocked_next_normally(void) {
     follower.subscription = subscribe(node);
     pthread_create(&thread, NULL, follow, &follower);
     OK(publish(node, "grain", "1"));
-    OK(millpond_node_close(node, NEVER, NULL));
+    OK(millpond_node_close(node, SOON, NULL));
     pthread_join(thread, NULL);
     STATUS(MILLPOND_OK, follower.status);
     CHECK(follower.is_end);
@@ -129,7 +129,7 @@ static void a_cancel_token_ends_a_blocked_next_and_every_later_call(void) {
                                NULL));
     OK(millpond_cancel_free(follower.cancel, NULL));
     OK(millpond_subscription_close(follower.subscription, NULL));
-    OK(millpond_node_close(node, NEVER, NULL));
+    OK(millpond_node_close(node, SOON, NULL));
 }
 
 struct listener {
@@ -154,7 +154,7 @@ static void on_batch(void *user_data, const millpond_batch_t *batch,
     pthread_cond_broadcast(&self->changed);
     pthread_mutex_unlock(&self->mutex);
     if (do_close == 1) OK(millpond_subscription_close(subscription, NULL));
-    if (do_close == 2) OK(millpond_node_close(node, NEVER, NULL));
+    if (do_close == 2) OK(millpond_node_close(node, SOON, NULL));
 }
 
 static void on_destroy(void *user_data) {
@@ -183,7 +183,7 @@ static void listen_and_close(int close_from_inside) {
     pthread_mutex_lock(&self.mutex);
     CHECK(self.destroy_count == 1 && self.event_count == 1 && self.end_count == 1);
     pthread_mutex_unlock(&self.mutex);
-    if (close_from_inside != 2) OK(millpond_node_close(self.node, NEVER, NULL));
+    if (close_from_inside != 2) OK(millpond_node_close(self.node, SOON, NULL));
     CHECK(self.destroy_count == 1);
 }
 
@@ -203,7 +203,7 @@ static void user_data_is_freed_once_also_when_subscribing_fails(void) {
            millpond_node_subscribe_callback(node, TEXT("FROM ("), NULL, on_batch, &self, on_destroy,
                                             &self.subscription, NULL));
     CHECK(self.destroy_count == 2);
-    OK(millpond_node_close(node, NEVER, NULL));
+    OK(millpond_node_close(node, SOON, NULL));
 }
 
 static void two_handles_of_one_store_close_one_by_one(void) {
@@ -215,7 +215,7 @@ static void two_handles_of_one_store_close_one_by_one(void) {
     OK(millpond_node_open(&options, SOON, MILLPOND_NO_CANCEL, &second, NULL));
     CHECK(first.id != second.id);
     millpond_subscription_t subscription = subscribe(first);
-    OK(millpond_node_close(first, NEVER, NULL));
+    OK(millpond_node_close(first, SOON, NULL));
     OK(publish(second, "grain", "1"));
     STATUS(MILLPOND_ERROR_CLOSED, publish(first, "grain", "1"));
     OK(millpond_subscription_close(subscription, NULL));
@@ -223,7 +223,7 @@ static void two_handles_of_one_store_close_one_by_one(void) {
 }
 
 static void *close_it(void *argument) {
-    int32_t status = millpond_node_close(*(millpond_node_t *)argument, NEVER, NULL);
+    int32_t status = millpond_node_close(*(millpond_node_t *)argument, SOON, NULL);
     CHECK(status == MILLPOND_OK || status == MILLPOND_ERROR_CLOSED);
     return NULL;
 }
