@@ -142,6 +142,20 @@ impl<T> Future for Pending<T> {
     }
 }
 
+impl<T> Drop for Pending<T> {
+    /// Lets go of the task that waited: it must not live until the answer comes.
+    fn drop(&mut self) {
+        let mut state = self.slot.lock();
+        let waker = match &mut *state {
+            State::Waiting { waker, .. } => waker.take(),
+            State::Done(_) | State::Taken => None,
+        };
+        // Dropping a waker may drop a task, and that may drop anything.
+        drop(state);
+        drop(waker);
+    }
+}
+
 impl<T> Completer<T> {
     /// Gives the answer, wakes who waits for it, and runs the callback.
     #[cfg(any(feature = "net", test))] // The log itself answers while it holds a lock.
