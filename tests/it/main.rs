@@ -5,6 +5,7 @@
 mod bench;
 mod crash;
 mod disk;
+mod executors;
 mod house;
 mod model_based;
 mod nodes;
