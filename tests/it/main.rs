@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // A panic of a test is its report.
 
 mod bench;
+mod catch_up;
 mod crash;
 mod disk;
 mod executors;
