@@ -102,8 +102,9 @@ impl Node {
     /// does not take the events back.
     ///
     /// # Errors
-    /// `limit_exceeded`, `conflict`, `storage_full`, `storage_failed`, `closed`, `forked_process`:
-    /// nothing was stored.
+    /// `limit_exceeded` (with the reason `streams_per_node`: the store was copied or cut too often,
+    /// go on in a new folder), `conflict`, `storage_full`, `storage_failed`, `closed`,
+    /// `forked_process`: nothing was stored.
     pub fn publish(&self, events: Vec<NewEvent>, options: PublishOptions) -> Pending<Appended> {
         let log = match self.log() {
             Ok(log) => log,

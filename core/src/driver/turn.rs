@@ -4,6 +4,7 @@ use crate::driver::clock;
 use crate::driver::network::{Fresh, Message, NetworkStatus};
 use crate::driver::options::{NetworkOptions, PeerAddress};
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::limits::STREAMS_PER_NODE_MAX;
 use crate::event::{Chain, EventRange, NodeId, StreamId, SwarmSecret};
 use crate::log::{Log, OpeningReason};
 use crate::net::{
@@ -166,6 +167,10 @@ impl Turn {
             }
             Message::OwnStream(Err(error)) => {
                 tracing::error!(%error, "the next stream could not be opened");
+                let own = self.log.own_stream();
+                if own.number >= STREAMS_PER_NODE_MAX {
+                    self.swarm.handle(Input::OwnStream(own), clock::now());
+                }
             }
             Message::Connect { peer, done } => self.connect(peer, done),
             Message::Disconnect { peer, done } => {
