@@ -4,6 +4,7 @@
 
 mod bench;
 mod catch_up;
+mod closing;
 mod crash;
 mod disk;
 mod executors;

@@ -140,6 +140,7 @@ impl Shared {
         drop(committer);
         let result = if good { self.checkpoint(Some(generation)) } else { Ok(()) };
         self.tables.close();
+        lock(&self.committer).journal.close();
         held.take();
         lock(&self.hooks).clear();
         self.signal.raise();
