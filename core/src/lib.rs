@@ -11,8 +11,8 @@ pub mod query;
 pub mod sync;
 
 pub use driver::{
-    NetworkOptions, Node, NodeOptions, PeerAddress, PeerStatus, PublishOptions, QueryOptions,
-    Refusal, Status, StorageOptions, Subscription,
+    Batches, NetworkOptions, Node, NodeOptions, PeerAddress, PeerStatus, PublishOptions,
+    QueryOptions, Refusal, Status, StorageOptions, Subscription,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use log::{Appended, Batch, Cursor, Durability, LogStatus, Receipt};

@@ -142,6 +142,20 @@ impl<T> Future for Pending<T> {
     }
 }
 
+impl<T> Drop for Pending<T> {
+    /// Lets go of the task that waited: it must not live until the answer comes.
+    fn drop(&mut self) {
+        let mut state = self.slot.lock();
+        let waker = match &mut *state {
+            State::Waiting { waker, .. } => waker.take(),
+            State::Done(_) | State::Taken => None,
+        };
+        // Dropping a waker may drop a task, and that may drop anything.
+        drop(state);
+        drop(waker);
+    }
+}
+
 impl<T> Completer<T> {
     /// Gives the answer, wakes who waits for it, and runs the callback.
     #[cfg(any(feature = "net", test))] // The log itself answers while it holds a lock.
@@ -150,6 +164,14 @@ impl<T> Completer<T> {
         if let Some(callback) = slot.complete(result) {
             slot.call(callback);
         }
+    }
+
+    /// Whether anybody still looks at the answer.
+    #[cfg(any(feature = "net", test))] // The log answers everybody soon.
+    pub(crate) fn is_awaited(&self) -> bool {
+        let Some(slot) = &self.slot else { return false };
+        let has_callback = matches!(&*slot.lock(), State::Waiting { callback: Some(_), .. });
+        has_callback || Arc::strong_count(slot) > 1
     }
 
     /// As `complete`, for a caller that holds a lock: the callback is returned instead of run.
@@ -245,6 +267,17 @@ mod tests {
         waiting.on_done(move |result| send.send(result).unwrap());
         completer.complete_later(Ok(9)).unwrap()();
         assert_eq!(receive.recv().unwrap().unwrap(), 9);
+    }
+
+    #[test]
+    fn an_answer_is_awaited_until_its_pending_is_dropped_or_by_its_callback() {
+        let (completer, waiting) = pending::<u32>(None);
+        assert!(completer.is_awaited());
+        drop(waiting);
+        assert!(!completer.is_awaited());
+        let (completer, waiting) = pending::<u32>(None);
+        waiting.on_done(drop);
+        assert!(completer.is_awaited());
     }
 
     #[test]

@@ -3,9 +3,14 @@
 #![allow(clippy::unwrap_used)] // A panic of a test is its report.
 
 mod bench;
+mod catch_up;
+mod closing;
 mod crash;
 mod disk;
+mod executors;
+mod hostile;
 mod house;
+mod liar;
 mod model_based;
 mod nodes;
 mod support;

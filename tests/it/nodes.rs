@@ -31,12 +31,26 @@ pub(crate) fn open_with(
     secret: &SwarmSecret,
     allow: Option<BTreeSet<NodeId>>,
 ) -> Node {
-    let network = NetworkOptions {
-        bind: vec!["127.0.0.1:0".parse().expect("an address")],
-        discovery: false,
-        allow,
-        peers: Vec::new(),
-    };
+    let network = NetworkOptions { allow, ..loopback() };
+    try_open(scratch, name, secret, network).expect("a node opens")
+}
+
+/// As [`open`], with a peer from the start.
+pub(crate) fn open_to(
+    scratch: &Scratch,
+    name: &str,
+    secret: &SwarmSecret,
+    peer: PeerAddress,
+) -> Result<Node, Error> {
+    try_open(scratch, name, secret, NetworkOptions { peers: vec![peer], ..loopback() })
+}
+
+fn try_open(
+    scratch: &Scratch,
+    name: &str,
+    secret: &SwarmSecret,
+    network: NetworkOptions,
+) -> Result<Node, Error> {
     Node::open(NodeOptions {
         path: scratch.path().join(name),
         app_id: AppId::parse(&format!("com.example.{name}")).expect("a short name"),
@@ -44,7 +58,11 @@ pub(crate) fn open_with(
         network: Some(network),
         storage: StorageOptions::default(),
     })
-    .expect("a node opens")
+}
+
+fn loopback() -> NetworkOptions {
+    let bind = vec!["127.0.0.1:0".parse().expect("an address")];
+    NetworkOptions { bind, ..NetworkOptions::default() }
 }
 
 /// Where a node can be reached.

@@ -19,6 +19,12 @@ impl Scratch {
         Scratch { folder: folder.expect("a scratch folder can be made") }
     }
 
+    /// A fresh folder on a disk, for what must not lie in memory.
+    pub(crate) fn on_disk(name: &str) -> Scratch {
+        let folder = tempfile::Builder::new().prefix(name).tempdir();
+        Scratch { folder: folder.expect("a scratch folder can be made") }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -28,6 +34,15 @@ impl Scratch {
 pub(crate) fn repository() -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     tests.parent().expect("tests/ lies in the repository").to_owned()
+}
+
+/// True in a run of `./dev test --long`; without it, says that the test does nothing.
+pub(crate) fn is_long() -> bool {
+    let is_long = std::env::var_os("MILLPOND_LONG").is_some();
+    if !is_long {
+        println!("only with `./dev test --long`");
+    }
+    is_long
 }
 
 /// True, and said loudly, when `program` is missing. Under CI that is a failure.

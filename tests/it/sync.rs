@@ -1,10 +1,11 @@
 //! What peers do for each other, and what they refuse, between real nodes on loopback.
 
 use crate::nodes::{
-    address, converge, event, everything, held, link, open, open_with, publish, secret, until,
+    PATIENCE, address, converge, event, everything, held, link, open, open_to, open_with, publish,
+    secret, until,
 };
 use crate::support::Scratch;
-use millpond::{ErrorKind, PublishOptions};
+use millpond::{ErrorKind, PeerAddress, PublishOptions};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -87,6 +88,32 @@ fn a_node_that_is_not_on_the_allow_list_is_refused() {
 }
 
 #[test]
+fn a_peer_that_cannot_be_dialled_is_refused_at_once_and_a_disconnect_ends_the_wait() {
+    let scratch = Scratch::new("nowhere");
+    let [a, b] = ["a", "b"].map(|name| open(&scratch, name, &secret(1)));
+    let reachable = address(&b);
+    b.set_network(false).unwrap();
+    // A ticket that was made off the network names no address, and nobody here looks for it.
+    let off = PeerAddress::from(&b.ticket().unwrap());
+    assert!(off.addresses.is_empty());
+    let error = a.connect(off.clone()).wait_timeout(PATIENCE).unwrap().unwrap_err();
+    let found = (error.kind(), error.reason());
+    assert_eq!(found, (ErrorKind::InvalidArgument, Some("no_address")), "{error}");
+    let nowhere = PeerAddress { addresses: vec!["0.0.0.0:0".parse().unwrap()], ..off.clone() };
+    let error = a.connect(nowhere).wait_timeout(PATIENCE).unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+    assert!(a.status().unwrap().peers.is_empty(), "nothing is kept of it");
+    let error = open_to(&scratch, "c", &secret(1), off).err().unwrap();
+    assert_eq!(error.reason(), Some("no_address"), "{error}");
+    drop(open(&scratch, "c", &secret(1)));
+
+    let mut waiting = a.connect(reachable);
+    a.disconnect(b.node_id()).unwrap();
+    let error = waiting.wait_timeout(PATIENCE).unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+}
+
+#[test]
 fn two_swarms_that_meet_do_not_mix() {
     let scratch = Scratch::new("swarms");
     let [a1, a2] = ["a1", "a2"].map(|name| open(&scratch, name, &secret(1)));
@@ -129,7 +156,7 @@ fn an_event_reaches_a_subscriber_on_another_node_live() {
     for number in 0..100 {
         let events = vec![event("grain", number), event("chaff", number)];
         a.publish(events, PublishOptions::default()).wait().unwrap();
-        let deadline = Instant::now() + crate::nodes::PATIENCE;
+        let deadline = Instant::now() + PATIENCE;
         let found = loop {
             let batch = subscription.next_batch(10).unwrap();
             if !batch.events.is_empty() {

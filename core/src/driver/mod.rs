@@ -4,6 +4,7 @@
 //! Rule: an input goes in, outputs are performed, nothing is kept that a room keeps already.
 //! Begin with [`Node`]; `turn.rs` is the loop.
 
+mod batches;
 mod clock;
 #[cfg(feature = "net")]
 mod inbox;
@@ -19,6 +20,7 @@ mod subscription;
 #[cfg(feature = "net")]
 mod turn;
 
+pub use batches::Batches;
 pub use node::{Node, PublishOptions, QueryOptions};
 pub use options::{NetworkOptions, NodeOptions, PeerAddress, StorageOptions};
 pub use status::{PeerStatus, Refusal, Status};

@@ -66,7 +66,7 @@ impl Network {
     /// Binds the sockets and starts the loop.
     ///
     /// # Errors
-    /// As `IrohTransport::start`.
+    /// As `IrohTransport::start`, and `invalid_argument` for a peer that cannot be dialled.
     pub(crate) fn start(options: NetworkOptions, log: Log, secret: SwarmSecret) -> Result<Network> {
         let inbox = Arc::new(Inbox::new());
         let fresh = Arc::new(Fresh::default());

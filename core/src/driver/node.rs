@@ -102,8 +102,9 @@ impl Node {
     /// does not take the events back.
     ///
     /// # Errors
-    /// `limit_exceeded`, `conflict`, `storage_full`, `storage_failed`, `closed`, `forked_process`:
-    /// nothing was stored.
+    /// `limit_exceeded` (with the reason `streams_per_node`: the store was copied or cut too often,
+    /// go on in a new folder), `conflict`, `storage_full`, `storage_failed`, `closed`,
+    /// `forked_process`: nothing was stored.
     pub fn publish(&self, events: Vec<NewEvent>, options: PublishOptions) -> Pending<Appended> {
         let log = match self.log() {
             Ok(log) => log,
@@ -146,11 +147,13 @@ impl Node {
     /// Connects to a peer and stays connected while both can reach each other.
     ///
     /// The answer comes when a session was admitted or refused; while nobody answers at the
-    /// addresses it stays pending and the node goes on trying.
+    /// addresses it stays pending and the node goes on trying, also when the answer is dropped. A
+    /// peer without an address is waited for until discovery finds it.
     ///
     /// # Errors
-    /// `peer_refused` with a reason such as `wrong_secret`; `invalid_argument`: it is ourselves, or
-    /// this node was opened without a network.
+    /// `peer_refused` with a reason such as `wrong_secret`; `invalid_argument`: it is ourselves, it
+    /// has no address and discovery is off (reason `no_address`), an address names no host or port,
+    /// or this node was opened without a network. `cancelled`: see [`Node::disconnect`].
     pub fn connect(&self, peer: PeerAddress) -> Pending<()> {
         match self.network() {
             Ok(network) => network.connect(peer),
@@ -158,7 +161,8 @@ impl Node {
         }
     }
 
-    /// Forgets the addresses of a peer and ends its session. It may still connect to us.
+    /// Forgets the addresses of a peer and ends its session, or the attempts to get one. It may
+    /// still connect to us.
     ///
     /// # Errors
     /// `closed`, `forked_process`; `invalid_argument`: the node has no network.

@@ -67,12 +67,36 @@ pub struct NetworkOptions {
 pub struct PeerAddress {
     /// Who must answer there.
     pub node: NodeId,
-    /// 1 to 16 addresses.
+    /// Up to 16 addresses; without one, discovery must find it.
     pub addresses: Vec<SocketAddr>,
 }
 
 /// Most addresses of one peer.
 const ADDRESSES_MAX: usize = 16;
+
+impl PeerAddress {
+    /// Checks that somebody may answer there; without an address only discovery can find the peer.
+    ///
+    /// # Errors
+    /// `invalid_argument`, reason `no_address`: there is none, and no discovery. Without a reason:
+    /// one of them names no host or no port.
+    pub(crate) fn check(&self, discovery: bool) -> Result<()> {
+        let lacking = |address: &&SocketAddr| address.port() == 0 || address.ip().is_unspecified();
+        if let Some(address) = self.addresses.iter().find(lacking) {
+            let message = format!("peer {}: {address} names no host or port", self.node.short());
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        if self.addresses.is_empty() && !discovery {
+            let message = format!(
+                "peer {} comes without an address, and this node was opened without discovery; \
+                 give an address, or a ticket that was made while its node was on the network",
+                self.node.short()
+            );
+            return Err(Error::new(ErrorKind::InvalidArgument, message).with_reason("no_address"));
+        }
+        Ok(())
+    }
+}
 
 impl FromStr for PeerAddress {
     type Err = Error;
@@ -111,6 +135,21 @@ impl From<&Ticket> for PeerAddress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_peer_without_an_address_needs_discovery_and_one_without_a_port_is_nowhere() {
+        let peer = |addresses: &[&str]| PeerAddress {
+            node: NodeId::from_bytes([9; 32]),
+            addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+        };
+        assert!(peer(&[]).check(true).is_ok());
+        assert_eq!(peer(&[]).check(false).unwrap_err().reason(), Some("no_address"));
+        assert!(peer(&["10.0.0.12:4100"]).check(false).is_ok());
+        for nowhere in ["10.0.0.12:0", "0.0.0.0:4100", "[::]:4100"] {
+            let error = peer(&["10.0.0.12:4100", nowhere]).check(true).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        }
+    }
 
     #[test]
     fn a_peer_has_one_text_form() {

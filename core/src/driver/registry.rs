@@ -1,15 +1,25 @@
 //! Which nodes this process has open: the same folder opened twice is one node.
 //!
-//! Rule: the node ends with the last of its handles.
+//! Rule: the node ends with the last of its handles. The lock is held for moments: a folder that
+//! opens or closes is marked, and only who wants that folder waits.
 
+// The rim: a close that outlasts its deadline is finished by a thread.
+#![allow(clippy::disallowed_methods)]
+
+use crate::driver::clock;
 use crate::driver::network::Network;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::SwarmSecret;
 use crate::log::Log;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+/// How long an opener waits for the same folder to finish opening or closing in this process.
+const TURN_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long a close that outlasted its deadline is waited for at a time.
+const CLOSING_STEP: Duration = Duration::from_secs(60);
 
 /// What the handles of one open node share.
 pub(crate) struct Shared {
@@ -19,74 +29,152 @@ pub(crate) struct Shared {
     pub(crate) path: PathBuf,
 }
 
-struct Entry {
-    shared: Arc<Shared>,
-    handles: usize,
+enum Entry {
+    /// Being opened or closed.
+    Busy,
+    Open {
+        shared: Arc<Shared>,
+        handles: usize,
+    },
 }
 
-static OPEN: Mutex<BTreeMap<PathBuf, Entry>> = Mutex::new(BTreeMap::new());
+static FOLDERS: Mutex<BTreeMap<PathBuf, Entry>> = Mutex::new(BTreeMap::new());
+static CHANGED: Condvar = Condvar::new();
 
 /// The node at `path`: the one that is open, or what `start` makes.
 ///
-/// The lock is held while a node starts, so that two threads that open one folder get one node.
-///
 /// # Errors
-/// Those of `start`; `invalid_argument` when the node is open with another swarm.
+/// Those of `start`; `invalid_argument` when the node is open with another swarm; `store_locked`
+/// when the same folder takes more than ten seconds to open or close elsewhere in this process.
 pub(crate) fn open(
     path: &Path,
     secret: &SwarmSecret,
     start: impl FnOnce() -> Result<Shared>,
 ) -> Result<Arc<Shared>> {
-    let mut nodes = lock();
-    if let Some(entry) = nodes.get_mut(&key(path)) {
-        if entry.shared.secret != *secret {
-            let message = format!(
-                "{} is open in this process for swarm {}, not {}",
-                path.display(),
-                entry.shared.secret.swarm_id().short(),
-                secret.swarm_id().short()
-            );
-            return Err(Error::new(ErrorKind::InvalidArgument, message));
-        }
-        entry.handles += 1;
-        return Ok(entry.shared.clone());
+    let place = key(path);
+    if let Some(shared) = find(&place, path, secret)? {
+        return Ok(shared);
     }
+    let _busy = Busy { place };
     let shared = Arc::new(start()?);
-    nodes.insert(key(path), Entry { shared: shared.clone(), handles: 1 });
+    // By its name now that it exists.
+    lock().insert(key(path), Entry::Open { shared: shared.clone(), handles: 1 });
     Ok(shared)
+}
+
+/// The open node, with one handle more, or `None` when the caller is the one to open now.
+fn find(place: &Path, path: &Path, secret: &SwarmSecret) -> Result<Option<Arc<Shared>>> {
+    let deadline = clock::now() + TURN_WAIT_MAX;
+    let mut folders = lock();
+    loop {
+        match folders.get_mut(place) {
+            None => {
+                folders.insert(place.to_owned(), Entry::Busy);
+                return Ok(None);
+            }
+            Some(Entry::Open { shared, .. }) if shared.secret != *secret => {
+                let message = format!(
+                    "{} is open in this process for swarm {}, not {}",
+                    path.display(),
+                    shared.secret.swarm_id().short(),
+                    secret.swarm_id().short()
+                );
+                return Err(Error::new(ErrorKind::InvalidArgument, message));
+            }
+            Some(Entry::Open { shared, handles }) => {
+                *handles += 1;
+                return Ok(Some(shared.clone()));
+            }
+            Some(Entry::Busy) => {}
+        }
+        let left = deadline.saturating_duration_since(clock::now());
+        if left.is_zero() {
+            let message = format!(
+                "{} is still opening or closing in this process, {}",
+                path.display(),
+                std::process::id()
+            );
+            return Err(Error::new(ErrorKind::StoreLocked, message));
+        }
+        let woken = CHANGED.wait_timeout(folders, left);
+        folders = woken.unwrap_or_else(PoisonError::into_inner).0;
+    }
 }
 
 /// Gives back one handle; the last one closes the node, within about `deadline`.
 ///
 /// # Errors
-/// Those of closing the log.
+/// Those of closing the log. After `timeout` it goes on closing by itself.
 pub(crate) fn close(shared: &Arc<Shared>, deadline: Duration) -> Result<()> {
-    let mut nodes = lock();
-    let place = key(&shared.path);
-    let Some(entry) = nodes.get_mut(&place) else { return Ok(()) };
-    entry.handles -= 1;
-    if entry.handles > 0 {
-        return Ok(());
-    }
-    nodes.remove(&place);
-    // Still under the lock: who opens the folder now must find it closed.
+    // Not by its path: what a path means may have changed since.
+    let Some(busy) = take_last(shared) else { return Ok(()) };
     if let Some(network) = &shared.network {
         network.close(deadline);
     }
-    shared.log.close(deadline)
+    let closed = shared.log.close(deadline);
+    if closed.as_ref().is_err_and(|error| error.kind() == ErrorKind::Timeout) {
+        close_later(shared.log.clone(), busy);
+    }
+    closed
+}
+
+/// Takes one handle away. With the last one the folder is busy, and the caller closes the node.
+fn take_last(node: &Arc<Shared>) -> Option<Busy> {
+    let mut folders = lock();
+    let (place, entry) = folders.iter_mut().find(
+        |(_, entry)| matches!(entry, Entry::Open { shared, .. } if Arc::ptr_eq(shared, node)),
+    )?;
+    if let Entry::Open { handles, .. } = entry
+        && *handles > 1
+    {
+        *handles -= 1;
+        return None;
+    }
+    *entry = Entry::Busy;
+    Some(Busy { place: place.clone() })
+}
+
+/// Goes on closing; the files are not to wait for somebody to drop the node.
+fn close_later(log: Log, busy: Busy) {
+    let closing = move || {
+        let late = |error: Error| error.kind() == ErrorKind::Timeout;
+        while log.close(CLOSING_STEP).is_err_and(late) {}
+        drop(busy);
+    };
+    let thread = std::thread::Builder::new().name("millpond-close".into()).spawn(closing);
+    if let Err(error) = thread {
+        tracing::warn!(%error, "a node closes when it is dropped: the system gives no thread");
+    }
+}
+
+/// The right to open or close a folder, for others a reason to wait. Ends when dropped, also by a
+/// panic.
+struct Busy {
+    place: PathBuf,
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let mut folders = lock();
+        if matches!(folders.get(&self.place), Some(Entry::Busy)) {
+            folders.remove(&self.place);
+        }
+        CHANGED.notify_all();
+    }
 }
 
 fn lock() -> MutexGuard<'static, BTreeMap<PathBuf, Entry>> {
-    OPEN.lock().unwrap_or_else(PoisonError::into_inner)
+    FOLDERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The folder whatever way it was written; a folder that is not there yet has its parent's.
+/// The folder whatever way it was written; what is not there yet is named from what is.
 fn key(path: &Path) -> PathBuf {
-    if let Ok(real) = path.canonicalize() {
-        return real;
-    }
-    match (path.parent().map(Path::canonicalize), path.file_name()) {
-        (Some(Ok(parent)), Some(name)) => parent.join(name),
-        _ => path.to_owned(),
+    let existing = path.ancestors().find_map(|folder| {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        Some((folder.canonicalize().ok()?, folder))
+    });
+    match existing {
+        Some((real, folder)) => real.join(path.strip_prefix(folder).unwrap_or(path)),
+        None => path.to_owned(),
     }
 }

@@ -1,5 +1,6 @@
 //! A subscription: a cursor over the log that can be waited for.
 
+use crate::driver::batches::Batches;
 use crate::error::Result;
 use crate::event::OffsetMap;
 use crate::log::{Batch, Follower};
@@ -46,6 +47,11 @@ impl Subscription {
     /// thread of millpond's, and once now if so; it must not block. Replaces an earlier one.
     pub fn on_ready(&self, callback: Arc<dyn Fn() + Send + Sync>) {
         self.follower.on_ready(callback);
+    }
+
+    /// The same as a stream of batches of 1 to `count_max` events, which ends when the node closes.
+    pub fn into_batches(self, count_max: usize) -> Batches {
+        Batches::new(self, count_max)
     }
 
     /// How far this subscription has come: subscribing from here continues without gap or

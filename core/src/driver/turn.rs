@@ -5,6 +5,7 @@ use crate::driver::inbox::{Inbox, Loop};
 use crate::driver::network::{Fresh, Message, NetworkStatus};
 use crate::driver::options::{NetworkOptions, PeerAddress};
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::limits::STREAMS_PER_NODE_MAX;
 use crate::event::{Chain, EventRange, NodeId, StreamId, SwarmSecret};
 use crate::log::{Log, OpeningReason};
 use crate::net::{
@@ -67,6 +68,7 @@ impl Turn {
         inbox: Arc<Inbox<Turn>>,
         fresh: Arc<Fresh>,
     ) -> Result<Turn> {
+        options.peers.iter().try_for_each(|peer| peer.check(options.discovery))?;
         let peers = options.peers.iter().map(|peer| (peer.node, peer.clone())).collect();
         let swarm = new_swarm(&options, &log, &secret)?;
         let connecting = BTreeMap::new();
@@ -153,11 +155,17 @@ impl Turn {
             }
             Message::OwnStream(Err(error)) => {
                 tracing::error!(%error, "the next stream could not be opened");
+                let own = self.log.own_stream();
+                if own.number >= STREAMS_PER_NODE_MAX {
+                    self.swarm.handle(Input::OwnStream(own), clock::now());
+                }
             }
             Message::Connect { peer, done } => self.connect(peer, done),
             Message::Disconnect { peer, done } => {
                 self.peers.remove(&peer);
                 self.swarm.handle(Input::RemovePeer { peer }, clock::now());
+                let message = "the node was told to disconnect from this peer";
+                self.answer(peer, &Err(Error::new(ErrorKind::Cancelled, message)));
                 done.complete(Ok(()));
             }
             Message::SetNetwork { enabled: true, done } => done.complete(self.switch_on()),
@@ -260,11 +268,16 @@ impl Turn {
             let message = "a node cannot connect to itself: this is its own node id";
             return done.complete(Err(Error::new(ErrorKind::InvalidArgument, message)));
         }
+        if let Err(error) = peer.check(self.options.discovery) {
+            return done.complete(Err(error));
+        }
         let (node, addresses) = (peer.node, peer.addresses.clone());
         if self.is_connected(&node) {
             done.complete(Ok(()));
         } else {
-            self.connecting.entry(node).or_default().push(done);
+            let waiting = self.connecting.entry(node).or_default();
+            waiting.retain(Completer::is_awaited);
+            waiting.push(done);
         }
         self.peers.insert(node, peer);
         self.swarm.handle(Input::AddPeer { peer: node, addresses }, clock::now());

@@ -122,7 +122,9 @@ impl Log {
     /// be fetched back from peers. It begins with an opening record, written with the next append.
     ///
     /// # Errors
-    /// In the answer: as for [`Log::append`].
+    /// In the answer: as for [`Log::append`]; after a storage error the own stream is still the old
+    /// one. `limit_exceeded`, reason `streams_per_node`: no number is left, appends are refused
+    /// from now on.
     pub fn begin_stream(&self, reason: OpeningReason, at_least: u64) -> Pending<StreamId> {
         match self.shared().check_open() {
             Ok(()) => self.submit(|completer| Request::NewStream(reason, at_least, completer)),

@@ -7,16 +7,17 @@
 #![allow(clippy::disallowed_methods)] // The rim: the committer thread and the deadline of a sync.
 
 use super::body::{Body, KeyHash, Remembered};
-use super::draft::{Draft, Tip};
+use super::draft::{Draft, Tip, refuse_beyond_last};
 use super::journal::Journal;
 use super::segment::RECORD_HEADER_BYTES;
 use super::shared::{Shared, lock};
 use super::store_row::OpeningReason;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::limits::STREAMS_PER_NODE_MAX;
 use crate::event::{AppId, EventRange, Lamport, NewEvent, OffsetMap, SignedHead, StreamId};
 use crate::log::options::{Appended, RangeStored};
 use crate::pending::{Completer, Deferred, Help};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -57,6 +58,7 @@ pub(crate) struct Committer {
     pub(crate) journal: Journal,
     pub(crate) tips: BTreeMap<StreamId, Tip>,
     pub(crate) lamport: Lamport,
+    /// `STREAMS_PER_NODE_MAX` when every number is used up: nothing is appended any more.
     pub(crate) own_number: u64,
     pub(crate) opening: Option<OpeningReason>,
     /// Written, not synced, not visible.
@@ -212,8 +214,9 @@ impl Committer {
     fn commit(&mut self, shared: &Arc<Shared>, requests: Vec<Request>) -> Ended {
         let mut answers = Vec::with_capacity(requests.len());
         let mut result = self.verify(shared);
+        let mut begun = VecDeque::new();
         if result.is_ok() {
-            self.begin_streams(shared, &requests);
+            begun = self.begin_streams(shared, &requests);
         }
         let mut power = false;
         let mut draft = Draft::new(shared, self);
@@ -231,8 +234,8 @@ impl Committer {
                     Answer::Store(completer, drafted)
                 }
                 Request::NewStream(_, _, completer) => {
-                    let own = draft.own_stream();
-                    Answer::NewStream(completer, refused.map_or(Ok(own), Err))
+                    let one = || begun.pop_front().expect("each request began one");
+                    Answer::NewStream(completer, refused.map_or_else(one, Err))
                 }
             });
         }
@@ -377,27 +380,38 @@ impl Committer {
         Ok(())
     }
 
-    /// Moves to a new own stream before anything of the group is drafted; on failure the request
-    /// is answered with the stream as it is.
-    fn begin_streams(&mut self, shared: &Arc<Shared>, requests: &[Request]) {
-        for request in requests {
-            let Request::NewStream(reason, at_least, _) = request else { continue };
-            let known = self.tips.keys().filter(|stream| stream.node == shared.node);
-            let next = known.map(|stream| stream.number + 1).max().unwrap_or(0);
-            let number = next.max(self.own_number + 1).max(*at_least);
-            let stored = shared.update_store_row(|row| {
-                row.own_number = number;
-                row.opening = Some(*reason);
-            });
-            match stored {
-                Ok(()) => {
-                    self.own_number = number;
-                    shared.own_number.store(number, Ordering::Release);
-                    self.opening = Some(*reason);
-                }
-                Err(error) => shared.note_trouble(&error),
-            }
-        }
+    /// Moves to new own streams before anything of the group is drafted, one for each request.
+    fn begin_streams(
+        &mut self,
+        shared: &Arc<Shared>,
+        requests: &[Request],
+    ) -> VecDeque<Result<StreamId>> {
+        let asked = requests.iter().filter_map(|request| match request {
+            Request::NewStream(reason, at_least, _) => Some((*reason, *at_least)),
+            Request::Append(..) | Request::Store(..) => None,
+        });
+        asked.map(|(reason, at_least)| self.begin_stream(shared, reason, at_least)).collect()
+    }
+
+    fn begin_stream(
+        &mut self,
+        shared: &Arc<Shared>,
+        reason: OpeningReason,
+        at_least: u64,
+    ) -> Result<StreamId> {
+        let known = self.tips.keys().filter(|stream| stream.node == shared.node);
+        let next = known.map(|stream| stream.number + 1).max().unwrap_or(0);
+        let number = next.max(self.own_number + 1).max(at_least).min(STREAMS_PER_NODE_MAX);
+        let stored = shared.update_store_row(|row| {
+            row.own_number = number;
+            row.opening = Some(reason);
+        });
+        stored.inspect_err(|error| shared.note_trouble(error))?;
+        self.own_number = number;
+        shared.own_number.store(number, Ordering::Release);
+        self.opening = Some(reason);
+        let own = self.own_stream(shared);
+        refuse_beyond_last(&own).map(|()| own)
     }
 }
 

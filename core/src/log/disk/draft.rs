@@ -9,6 +9,7 @@ use super::shared::Shared;
 use super::state::range_bytes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::cbor::Value;
+use crate::event::limits::STREAMS_PER_NODE_MAX;
 use crate::event::{
     AppId, EventKind, EventRange, Header, Lamport, NewEvent, Offset, Payload, Record, SealRule,
     StreamEnd, StreamId, TagSet,
@@ -57,7 +58,7 @@ impl<'a> Draft<'a> {
     ///
     /// # Errors
     /// `conflict`: the key stands for other contents, or the stream has another number of events.
-    /// `limit_exceeded`: the lamports are used up.
+    /// `limit_exceeded`: the lamports or the numbers of our streams are used up.
     pub(crate) fn append(&mut self, request: AppendRequest) -> Result<Appended> {
         if let Some((key, digest)) = &request.idempotency
             && let Some(remembered) = self.remembered(key)?
@@ -65,6 +66,7 @@ impl<'a> Draft<'a> {
             return self.first_answer(&remembered, digest);
         }
         let own = self.committer.own_stream(self.shared);
+        refuse_beyond_last(&own)?;
         let held = self.tip(&own).end.count;
         if let Some(expected) = request.expected
             && expected != held
@@ -153,11 +155,6 @@ impl<'a> Draft<'a> {
         self.tail_bytes += range_bytes(&range);
         self.body.ranges.push(range);
         Ok(RangeStored { stream, count })
-    }
-
-    /// The stream that appends go to.
-    pub(crate) fn own_stream(&self) -> StreamId {
-        self.committer.own_stream(self.shared)
     }
 
     /// Signs what is not signed yet; the body is then whole.
@@ -254,6 +251,19 @@ impl<'a> Draft<'a> {
             seen: Default::default(),
         })
     }
+}
+
+/// Refuses to write a stream whose number no peer would take.
+pub(crate) fn refuse_beyond_last(own: &StreamId) -> Result<()> {
+    if own.number < STREAMS_PER_NODE_MAX {
+        return Ok(());
+    }
+    let message = format!(
+        "this node has used up the {STREAMS_PER_NODE_MAX} streams it may write, one for each time \
+         that its store was copied, restored or cut; it goes on reading and syncing. Publish from \
+         a new folder, which becomes a new node and fetches everything"
+    );
+    Err(Error::new(ErrorKind::LimitExceeded, message).with_reason("streams_per_node"))
 }
 
 fn forked(stream: &StreamId, held: u64, reason: &'static str) -> Error {

@@ -23,7 +23,8 @@ pub(crate) const SEGMENT_NAMES: [&str; 2] = ["journal-a", "journal-b"];
 
 /// The writing end of the journal.
 pub(crate) struct Journal {
-    segments: [Segment; 2],
+    /// Two; none once it is closed.
+    segments: Vec<Segment>,
     active: usize,
     generation: u64,
     /// The last record written, and behind it; `synced` is the part of it that is durable.
@@ -73,7 +74,7 @@ impl Journal {
         clean: bool,
         segment_bytes: u64,
     ) -> Result<(Journal, Replay)> {
-        let segments = [open_segment(directory, 0)?, open_segment(directory, 1)?];
+        let segments = vec![open_segment(directory, 0)?, open_segment(directory, 1)?];
         let mut journal = Journal {
             segments,
             active: 0,
@@ -101,6 +102,11 @@ impl Journal {
         let (zeroed, _) = self.segments[self.active].allocate(1, self.segment_bytes);
         zeroed?;
         self.segments.iter().try_for_each(|segment| segment.file.sync())
+    }
+
+    /// Lets the files go. Nothing else may be called after it but `generation` and `is_suspect`.
+    pub(crate) fn close(&mut self) {
+        self.segments.clear();
     }
 
     /// The generation in use.

@@ -18,6 +18,7 @@ use super::state::State;
 use super::store_row::{Fingerprint, OpeningReason, STORE_ROW_KEY, StoreRow};
 use super::tables::{DATA_NAME, Tables};
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::limits::STREAMS_PER_NODE_MAX;
 use crate::event::{NodeKey, StreamId};
 use crate::log::options::{LogOptions, invalid};
 use std::collections::BTreeMap;
@@ -139,6 +140,7 @@ impl Shared {
         drop(committer);
         let result = if good { self.checkpoint(Some(generation)) } else { Ok(()) };
         self.tables.close();
+        lock(&self.committer).journal.close();
         held.take();
         lock(&self.hooks).clear();
         self.signal.raise();
@@ -341,7 +343,8 @@ fn move_own_stream(row: &mut StoreRow, state: &State, key: &NodeKey, copied: boo
     // A stream that never began needs no successor: nobody can hold an event of it. A cut journal
     // is different: the cut record may have been its first.
     if held(row.own_number) || reason == OpeningReason::JournalCut || row.own_number == 0 {
-        row.own_number += 1;
+        // At the limit there is no further number, and appends are refused.
+        row.own_number = (row.own_number + 1).min(STREAMS_PER_NODE_MAX);
         row.opening = Some(reason);
     }
 }

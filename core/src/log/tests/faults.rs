@@ -96,3 +96,21 @@ fn a_full_disk_refuses_appends_serves_reads_and_recovers_by_itself() {
     assert_eq!(append(&log, events(10..12)).first_offset.value(), 10);
     log.check().unwrap();
 }
+
+#[test]
+fn a_new_stream_whose_row_cannot_be_stored_is_an_error_and_the_old_one_goes_on() {
+    use crate::log::OpeningReason::GrownElsewhere;
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(directory.path());
+    append(&log, events(0..1));
+    // The tables refuse every write from here on; the journal does not.
+    log.shared().tables.close();
+    assert!(log.begin_stream(GrownElsewhere, 5).wait().is_err());
+    assert_eq!(log.own_stream().number, 0);
+    let appended = append(&log, events(1..2));
+    assert_eq!((appended.stream.number, appended.first_offset.value()), (0, 1));
+    close(log);
+    let log = open(directory.path());
+    assert_eq!((log.own_stream().number, log.durable_map().unwrap().total()), (0, 2));
+    assert_eq!(log.begin_stream(GrownElsewhere, 5).wait().unwrap().number, 5);
+}

@@ -267,3 +267,51 @@ fn a_truncated_or_missing_table_file_is_corruption_and_not_a_dead_process() {
     }
     assert_eq!(open(directory.path()).durable_map().unwrap().total(), 5005);
 }
+
+#[test]
+fn a_node_that_has_used_up_its_stream_numbers_refuses_appends_and_loses_nothing() {
+    use crate::event::limits::STREAMS_PER_NODE_MAX;
+    use crate::log::OpeningReason::GrownElsewhere;
+    let directory = tempfile::tempdir().unwrap();
+    let (original, copy) = (directory.path().join("original"), directory.path().join("copy"));
+    let mut log = open(&original);
+    let keyed = AppendOptions { idempotency_key: Some(vec![1]), ..as_app() };
+    log.append(events(0..3), keyed.clone()).wait().unwrap();
+    let last = log.begin_stream(GrownElsewhere, STREAMS_PER_NODE_MAX - 1).wait().unwrap();
+    assert_eq!(append(&log, events(3..5)).stream, last);
+    let used_up = |result: crate::Result<Appended>| {
+        let error = result.unwrap_err();
+        let found = (error.kind(), error.reason());
+        assert_eq!(found, (ErrorKind::LimitExceeded, Some("streams_per_node")), "{error}");
+    };
+    close(log);
+    fs::create_dir(&copy).unwrap();
+    for name in ["data.mdb", "journal-a", "journal-b"] {
+        fs::copy(original.join(name), copy.join(name)).unwrap();
+    }
+    // The copy may not go on in stream 63, and there is no 64.
+    let copied = open(&copy);
+    used_up(copied.append(events(5..6), as_app()).wait());
+    assert_eq!(texts(&query_all(&copied, "FROM allEvents", Order::Ascending)).len(), 5);
+
+    log = open(&original);
+    let error = log.begin_stream(GrownElsewhere, 7).wait().unwrap_err();
+    assert_eq!(error.reason(), Some("streams_per_node"), "{error}");
+    for _ in 0..2 {
+        used_up(log.append(events(5..6), as_app()).wait());
+        assert!(log.append(events(0..3), keyed.clone()).wait().unwrap().replayed);
+        assert_eq!(texts(&query_all(&log, "FROM allEvents", Order::Ascending)).len(), 5);
+        abandon(log);
+        log = open(&original);
+    }
+    let other = Log::open(options(&directory.path().join("other"), 2)).unwrap();
+    append(&other, events(0..4));
+    send_all(&other, &log);
+    send_all(&log, &other);
+    // 9 events and the opening record of stream 63.
+    assert_eq!(
+        (log.durable_map().unwrap().total(), other.durable_map().unwrap().total()),
+        (10, 10)
+    );
+    log.check().unwrap();
+}

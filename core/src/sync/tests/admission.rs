@@ -8,6 +8,7 @@ use crate::sync::message::Message;
 use crate::sync::{Input, RefusalReason, SwarmEvent};
 use bytes::Bytes;
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 const OTHER_SECRET: SwarmSecret = SwarmSecret::from_bytes([43; 32]);
@@ -204,4 +205,17 @@ fn a_peer_that_the_user_removed_is_not_dialled_again() {
     world.pass(Duration::from_secs(60));
     assert!(!world.are_connected(0, 1) && !world.are_connected(1, 0));
     assert!(world.nodes[1].swarm.status().refusals.is_empty());
+}
+
+#[test]
+fn a_peer_named_without_an_address_is_dialled_once_discovery_finds_it() {
+    let mut world = World::with_nodes(5, 2);
+    let peer = world.id(1);
+    world.give(0, Input::AddPeer { peer, addresses: Vec::new() });
+    world.pass(Duration::from_secs(60));
+    assert!(!world.are_connected(0, 1));
+    let addresses = vec![SocketAddr::from(([10, 0, 0, 1], 1))];
+    world.give(0, Input::Discovered { peer, addresses });
+    world.pass(Duration::from_secs(2));
+    assert!(world.are_connected(0, 1));
 }
