@@ -41,6 +41,7 @@ pub use constants::{
     VERSION_MIN,
 };
 pub use io::{ConnectionId, Fork, Input, LogRead, Output, Refused, SwarmEvent};
+pub use message::{Decoded, Hello, Message};
 pub use options::{PEERS_MAX_DEFAULT, SwarmOptions};
 pub use refusal::RefusalReason;
 pub use status::{LinkState, PeerStatus, QuarantineStatus, SwarmStatus};
