@@ -8,6 +8,7 @@ mod disk;
 mod house;
 mod model_based;
 mod nodes;
+mod second_reader;
 mod support;
 mod sync;
 mod tidy;
