@@ -13,6 +13,7 @@ mod house;
 mod liar;
 mod model_based;
 mod nodes;
+mod second_reader;
 mod support;
 mod sync;
 mod tidy;

@@ -4,6 +4,9 @@
 //! the documents alone, must read them the same way. `UPDATE=1 cargo test` writes them anew; review
 //! the difference as a change of format.
 
+mod broken;
+mod frames;
+
 use crate::support::repository;
 use millpond::event::cbor::{Integer, Value};
 use millpond::event::{

@@ -5,26 +5,19 @@ Exit status 0 when every vector reads as it says; the last line is `N passed, N 
 
 import base64
 import ipaddress
-import json
-import pathlib
 import re
 import sys
 import traceback
 
 import cbor
+import check_frames
 import events
 from hashes import blake3_derive_key, crc32c, ed25519_verify
+from vectors import document, load
 
-VECTORS = pathlib.Path(__file__).resolve().parent.parent / "vectors"
-DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / "docs" / "format.md"
 REFUSED = ["1817", "f97c00", "f97e00", "fa3f800000", "fb3ff0000000000000", "f7", "c000", "9fff",
            "a10102", "a2616200616100", "a2616100616100", "61ff", "0000", "",
            "5bffffffffffffffff", "3b8000000000000000"]
-
-
-def load(name):
-    """The vector file `name`, parsed."""
-    return json.loads((VECTORS / name).read_text(encoding="utf-8"))
 
 
 def value_of(described):
@@ -82,7 +75,7 @@ def events_chains_and_heads_read_and_verify():
 
 def the_examples_of_the_document_are_the_first_range_of_the_vectors():
     told = load("events.json")["ranges"][0]
-    blocks = DOCUMENT.read_text(encoding="utf-8").split("```")[1::2]
+    blocks = document("format.md").split("```")[1::2]
     hexes = ["".join(re.findall(r"^ *([0-9a-f]{2}[0-9a-f ]*?)(?:   .*)?$", block, re.MULTILINE))
              for block in blocks]
     hexes = [text.replace(" ", "") for text in hexes]
@@ -158,6 +151,7 @@ CLAIMS = [
     event_keys_sort_by_lamport_then_node_then_number,
     tickets_read_as_the_vectors_say,
     the_checksum_is_crc32c,
+    *check_frames.CLAIMS,
 ]
 
 

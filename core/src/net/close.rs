@@ -6,7 +6,7 @@ use iroh::endpoint::ConnectionError;
 pub(crate) const REASON_BYTES_MAX: usize = 512;
 
 /// Close codes that the transport uses by itself: those of `sync::RefusalReason` that say the same,
-/// so that a peer reads one table. Source: docs/protocol.md, "Close codes".
+/// so that a peer reads one table. Source: docs/protocol.md, "Refusals".
 pub mod code {
     /// `oversized`: a frame was longer than allowed; it was not read.
     pub const OVERSIZED: u32 = 5;

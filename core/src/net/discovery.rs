@@ -183,3 +183,16 @@ fn swarm_tag(swarm: &SwarmId) -> String {
 fn failed(error: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::Internal, format!("discovery on the local network: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::SwarmSecret;
+
+    #[test]
+    fn the_tag_of_a_swarm_is_the_one_of_the_page() {
+        let page = include_str!("../../../docs/protocol.md");
+        let tag = swarm_tag(&SwarmSecret::from_bytes([0x2a; 32]).swarm_id());
+        assert!(page.contains(&format!("is `{tag}`")), "the page lacks {tag}");
+    }
+}

@@ -1,6 +1,6 @@
 //! The QUIC endpoint: air-gapped, with windows that bound what a peer can make us hold.
 //!
-//! Source: docs/protocol.md, "Transport"; every call here removes a way to leave the local network
+//! Source: docs/protocol.md, "Carrier"; every call here removes a way to leave the local network
 //! or bounds memory.
 
 use crate::error::{Error, ErrorKind, Result};

@@ -6,7 +6,7 @@
 //! Begin with [`Transport`] and [`NetEvent`]; [`IrohTransport`] is the real one, and [`Discovery`]
 //! finds addresses to dial by multicast.
 //!
-//! Source: docs/protocol.md, "Transport".
+//! Source: docs/protocol.md, "Carrier".
 
 // The rim: sockets, clocks and threads are allowed in this room and below it.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]

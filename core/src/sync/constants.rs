@@ -1,4 +1,4 @@
-//! Every timer and bound of the protocol, once. Source: docs/protocol.md, "Timers and limits".
+//! Every timer and bound of the protocol, once. Source: docs/protocol.md.
 
 use crate::event::limits::{
     FRAME_BYTES_MAX, NESTING_MAX, PAYLOAD_BYTES_MAX, RECORD_BYTES_MAX, TAG_BYTES_MAX,

@@ -20,57 +20,54 @@ const EXTENSION_BYTES_MAX: usize = 1024;
 
 /// The first message of both sides: what the sender speaks, and its proof of the swarm secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Hello {
-    pub(crate) version_min: u8,
-    pub(crate) version_max: u8,
+pub struct Hello {
+    /// The oldest version that the sender speaks.
+    pub version_min: u8,
+    /// The newest one.
+    pub version_max: u8,
     /// Changes whenever the sender's process starts anew.
-    pub(crate) instance: [u8; 8],
+    pub instance: [u8; 8],
     /// See `admission`.
-    pub(crate) proof: [u8; 32],
-    /// What the sender can receive, in the order of `constants::LIMITS`.
-    pub(crate) limits: Vec<u64>,
+    pub proof: [u8; 32],
+    /// What the sender can receive, in the order of docs/protocol.md.
+    pub limits: Vec<u64>,
 }
 
 /// What one side says to the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Message {
+#[allow(missing_docs)] // The fields say what the variants' sentences name.
+pub enum Message {
+    /// Who the sender is and what it speaks.
     Hello(Hello),
     /// Only the version range of a hello, when it has none in common with us: the rest may be of
     /// another form.
     ForeignHello,
+    /// The sender ends the session, and why.
     Goodbye(RefusalReason),
+    /// Are you there?
     Ping(u64),
+    /// The answer to the ping with this number.
     Pong(u64),
     /// Heads of streams that the sender holds; `is_last` ends the first full account of them.
-    Summary {
-        is_last: bool,
-        heads: Vec<SignedHead>,
-    },
+    Summary { is_last: bool, heads: Vec<SignedHead> },
     /// Further bytes of events the receiver may send, and streams as far as the sender holds them.
-    Progress {
-        credit: u64,
-        held: Vec<(StreamId, u64)>,
-    },
+    Progress { credit: u64, held: Vec<(StreamId, u64)> },
     /// Please send events `from..to` of the stream; an empty range takes the request back.
-    Want {
-        stream: StreamId,
-        from: u64,
-        to: u64,
-    },
+    Want { stream: StreamId, from: u64, to: u64 },
     /// Events, and the chain that the sender has before the first of them.
-    Range {
-        before: Chain,
-        range: EventRange,
-    },
+    Range { before: Chain, range: EventRange },
     /// The nodes that the sender has sessions with, rising.
     Peers(Vec<NodeId>),
 }
 
 /// A message or the reason to skip or refuse it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Decoded {
+pub enum Decoded {
+    /// One that we know.
     Message(Box<Message>),
+    /// One that we do not know and need not know.
     Skip,
+    /// One of this type that we would have to know.
     Unsupported(u8),
 }
 
@@ -106,7 +103,10 @@ pub(crate) fn peek_range(frame: &[u8]) -> Option<(SignedHead, u64)> {
 
 impl Message {
     /// The frame.
-    pub(crate) fn encode(&self) -> Bytes {
+    ///
+    /// # Panics
+    /// For a `ForeignHello`, which is only read.
+    pub fn encode(&self) -> Bytes {
         let mut out = Vec::new();
         match self {
             Message::Hello(hello) => encode_hello(hello, &mut out),
@@ -155,7 +155,7 @@ impl Message {
     ///
     /// # Errors
     /// `corrupt`, `limit_exceeded` or `invalid_argument`: it is not a message.
-    pub(crate) fn decode(frame: &Bytes) -> Result<Decoded> {
+    pub fn decode(frame: &Bytes) -> Result<Decoded> {
         let mut reader = Reader::new(frame);
         let message = match reader.u8()? {
             kind::HELLO => {

@@ -42,6 +42,7 @@ pub use constants::{
 };
 pub use io::{ConnectionId, Fork, Input, LogRead, Output, Refused, SwarmEvent};
 pub(crate) use message::carries_events;
+pub use message::{Decoded, Hello, Message};
 pub use options::{PEERS_MAX_DEFAULT, SwarmOptions};
 pub use refusal::RefusalReason;
 pub use status::{LinkState, PeerStatus, QuarantineStatus, SwarmStatus};

@@ -14,7 +14,7 @@ const ENTRY_IDEMPOTENCY: u8 = 2;
 /// What an idempotency key stood for: enough to give the first answer again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Remembered {
-    /// BLAKE3 over the number of the stream and the contents of the append.
+    /// BLAKE3 over the contents of the append.
     pub(crate) digest: [u8; 32],
     /// The own stream it went to.
     pub(crate) stream_number: u64,

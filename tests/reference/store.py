@@ -1,0 +1,277 @@
+"""Reads a store on disk and verifies all of it: written from docs/format.md alone.
+
+    python3 tests/reference/store.py FOLDER
+
+prints a line for each event in key order, `<event key> <offset> <kind> <record in hex>`. Ends with
+status 1 and a sentence when something does not hold. No process may write to the store meanwhile.
+Begin with `read_store`.
+"""
+
+import pathlib
+import struct
+import sys
+from dataclasses import dataclass, field
+
+import events
+import journal
+import lmdb
+import zstd
+from cbor import Malformed
+from hashes import crc32c
+
+DATABASES = {"blocks", "index", "heads", "streams", "idempotency", "idempotency_order", "settings"}
+SUMMARY = struct.Struct("<IIIQQqq")
+BLOCK_EVENTS, BLOCK_BYTES = 1024, 1 << 20
+RECORD_BYTES_MAX = 1065136
+
+
+@dataclass
+class Stream:
+    """What is held of one stream: its records, and heads by their counts."""
+
+    records: list = field(default_factory=list)
+    heads: dict = field(default_factory=dict)
+    latest: events.Head = None
+
+
+@dataclass
+class Store:
+    """A store: who and which swarm, and its streams by their 40 bytes."""
+
+    swarm: bytes
+    seed: bytes
+    row: dict
+    streams: dict
+    torn: bool
+
+    def events(self):
+        """(lamport, stream id, offset, record) of every event, in key order."""
+        rows = [(record.lamport, stream, offset, record)
+                for stream, held in self.streams.items()
+                for offset, record in enumerate(held.records)]
+        return sorted(rows, key=lambda row: row[:3])
+
+
+def _checked(key, value):
+    """What follows the checksum of a row."""
+    if len(value) < 4 or crc32c(value[4:], crc32c(key)) != int.from_bytes(value[:4], "little"):
+        raise Malformed("a row has a wrong checksum")
+    return value[4:]
+
+
+def _little(source, count=8):
+    return int.from_bytes(source.take(count), "little")
+
+
+def _read_store_row(settings):
+    if set(settings) != {b"store"}:
+        raise Malformed("another number of settings than one")
+    source = events.Bytes(_checked(b"store", settings[b"store"]))
+    if source.take(8) != b"millpond":
+        raise Malformed("the store row does not begin with its magic")
+    row = {"format": _little(source, 4), "readable_by": _little(source, 4)}
+    if row["readable_by"] > 0:
+        raise Malformed("the store is of a later format")
+    row["swarm"], row["seed"] = source.take(32), source.take(32)
+    row["own_number"] = _little(source)
+    row["opening"], row["clean"] = source.take(2)
+    for name in ("checkpointed", "generation", "open_count", "idempotency_next", "inode", "born"):
+        row[name] = _little(source)
+    row["machine"] = source.counted(64).decode()
+    source.finish()
+    if row["opening"] > 3:
+        raise Malformed("an unknown reason for an opening")
+    return row
+
+
+def _varint(value):
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes(out) + bytes([value])
+
+
+def _index_of(records):
+    """The index of these records, as it stands in the table."""
+    terms = {}
+    for position, record in enumerate(records):
+        tags = [b"\0" + tag.encode() for tag in record.tags]
+        for term in [b"\1" + record.app_id.encode(), *tags]:
+            terms.setdefault(term, []).append(position)
+    starts, entries = [], b""
+    for term, positions in sorted(terms.items()):
+        starts.append(len(entries))
+        entries += _varint(len(term)) + term + _varint(len(positions))
+        steps = [b - a for a, b in zip([0] + positions, positions)]
+        entries += b"".join(_varint(step) for step in steps)
+    starts.append(len(entries))
+    return struct.pack(f"<{len(starts) + 2}I", len(records), len(terms), *starts) + entries
+
+
+def _summary_of(records, full):
+    times = [record.time for record in records]
+    length = sum(len(record.bytes) for record in records)
+    return SUMMARY.pack(full, len(records), length, records[0].lamport, records[-1].lamport,
+                        min(times), max(times))
+
+
+def _read_block(key, blocks, index):
+    """The records of one block, and whether it is full; its index must be theirs."""
+    content = _checked(key, blocks[key])
+    summary, frame = content[:SUMMARY.size], content[SUMMARY.size:]
+    flags, _, length = SUMMARY.unpack(summary)[:3]
+    if length > BLOCK_BYTES + RECORD_BYTES_MAX:
+        raise Malformed("a block claims more bytes than a block has")
+    source = events.Bytes(zstd.decompress(frame, length))
+    records = []
+    while source.rest():
+        records.append(events.read_record(source))
+    if not records or summary != _summary_of(records, flags):
+        raise Malformed("a block is not what its summary says")
+    if _checked(key, index[key]) != summary + _index_of(records):
+        raise Malformed("the index of a block is not that of its events")
+    return records, flags == 1
+
+
+def _read_tables(tables):
+    """The streams as the tables hold them."""
+    if set(tables) != DATABASES or set(tables["blocks"]) != set(tables["index"]):
+        raise Malformed("a table is missing, or a block has no index")
+    streams = {}
+    for key in sorted(tables["blocks"]):
+        stream, first = streams.setdefault(key[:40], Stream()), int.from_bytes(key[40:], "big")
+        if first != len(stream.records):
+            raise Malformed("a block is missing")
+        stream.records += _read_block(key, tables["blocks"], tables["index"])[0]
+    for key, value in tables["heads"].items():
+        source = events.Bytes(_checked(key, value))
+        head = events.read_head(source)
+        source.finish()
+        if key != head.stream + head.count.to_bytes(8, "big"):
+            raise Malformed("a head stands under another key")
+        streams[head.stream].heads[head.count] = head
+    if set(tables["streams"]) != set(streams):
+        raise Malformed("a stream has no row, or no block")
+    for key, value in tables["streams"].items():
+        _read_stream_row(key, _checked(key, value), streams[key])
+    return streams
+
+
+def _read_stream_row(key, content, stream):
+    source = events.Bytes(content)
+    stream.latest = events.read_head(source)
+    open_events, open_bytes = _little(source), _little(source)
+    source.finish()
+    last = stream.records[len(stream.records) - open_events:] if open_events else []
+    ends = block_ends(stream.records)
+    if (key != stream.latest.stream or stream.latest.count != len(stream.records)
+            or open_events != len(stream.records) - (ends[-1] if ends else 0)
+            or open_bytes != sum(len(record.bytes) for record in last)):
+        raise Malformed("the row of a stream does not fit its blocks")
+
+
+def block_ends(records):
+    """The counts at which blocks of these records end."""
+    ends, held, length = [], 0, 0
+    for count, record in enumerate(records, 1):
+        held, length = held + 1, length + len(record.bytes)
+        if held == BLOCK_EVENTS or length >= BLOCK_BYTES:
+            ends.append(count)
+            held = length = 0
+    return ends
+
+
+def _check_blocks(streams, blocks):
+    """Blocks begin where the rule says, and only the last of a stream is not full."""
+    for name, stream in streams.items():
+        ends = block_ends(stream.records)
+        if not set(stream.heads) <= set(ends):
+            raise Malformed("a head is kept where no block ends")
+        firsts = [first for first in [0] + ends if first < len(stream.records)]
+        for first in firsts:
+            key = name + first.to_bytes(8, "big")
+            full = any(end > first for end in ends)
+            if key not in blocks or _checked(key, blocks[key])[:4] != struct.pack("<I", full):
+                raise Malformed("a block begins or ends where it should not")
+        if sum(key[:40] == name for key in blocks) != len(firsts):
+            raise Malformed("there are more blocks than there should be")
+
+
+def _add_journal(streams, recovered):
+    for head, records in recovered.ranges:
+        stream = streams.setdefault(head.stream, Stream())
+        if head.count - len(records) != len(stream.records):
+            raise Malformed("a range of the journal does not go on where its stream ends")
+        stream.records += records
+        stream.heads[head.count] = stream.latest = head
+
+
+def _check_idempotency(tables, recovered, row):
+    order, values = tables["idempotency_order"], tables["idempotency"]
+    for key, value in values.items():
+        if len(_checked(key, value)) != 72:
+            raise Malformed("a remembered answer has another length")
+    if any(len(entry.value) != 72 for entry in recovered.remembered):
+        raise Malformed("a remembered answer has another length")
+    numbers = [int.from_bytes(key, "big") for key in sorted(order)]
+    expected = list(range(row["idempotency_next"] - len(order), row["idempotency_next"]))
+    if set(order.values()) != set(values) or numbers != expected:
+        raise Malformed("the order of idempotency keys does not fit them")
+
+
+def _verify(name, stream, swarm):
+    """Every leaf up to every head, and every head's signature."""
+    chain, lamport = events.chain_start(swarm, name), 0
+    ends = set(block_ends(stream.records))
+    for count, record in enumerate(stream.records, 1):
+        if record.lamport <= lamport:
+            raise Malformed("lamports do not rise")
+        chain, lamport = events.extend(chain, record.leaf), record.lamport
+        head = stream.heads.get(count)
+        if head is not None:
+            if (head.chain, head.lamport) != (chain, lamport):
+                raise Malformed("a head does not fit the events")
+            if not events.head_verifies(head, swarm):
+                raise Malformed("a head is not signed by its node")
+        elif count in ends:
+            raise Malformed("the head at the end of a block is missing")
+
+
+def read_store(folder):
+    """The store in `folder`, verified. Raises `Malformed` when something does not hold."""
+    folder = pathlib.Path(folder)
+    tables = lmdb.read_databases((folder / "data.mdb").read_bytes())
+    row = _read_store_row(tables["settings"])
+    streams = _read_tables(tables)
+    _check_blocks(streams, tables["blocks"])
+    recovered = journal.Recovered()
+    if not row["clean"]:
+        segments = [(folder / name).read_bytes() for name in ("journal-a", "journal-b")]
+        recovered = journal.recover(segments, row["checkpointed"])
+    _add_journal(streams, recovered)
+    _check_idempotency(tables, recovered, row)
+    for name, stream in streams.items():
+        if stream.latest.count != len(stream.records):
+            raise Malformed("the latest head is not that of the last event")
+        stream.heads[stream.latest.count] = stream.latest
+        _verify(name, stream, row["swarm"])
+    return Store(row["swarm"], row["seed"], row, streams, recovered.torn)
+
+
+def main(folder):
+    """Prints the events of the store in `folder`; returns the exit status."""
+    try:
+        store = read_store(folder)
+    except (Malformed, KeyError, struct.error, UnicodeDecodeError) as error:
+        print(f"{folder}: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    for lamport, stream, offset, record in store.events():
+        number = int.from_bytes(stream[32:], "big")
+        key = f"{lamport}/{stream[:32].hex()}-{number}"
+        print(key, offset, record.kind, record.bytes.hex())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
