@@ -8,6 +8,7 @@ mod disk;
 mod house;
 mod model_based;
 mod nodes;
+mod slow;
 mod support;
 mod sync;
 mod tidy;
