@@ -14,6 +14,7 @@ mod liar;
 mod model_based;
 mod nodes;
 mod second_reader;
+mod slow;
 mod support;
 mod sync;
 mod tidy;

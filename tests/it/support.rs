@@ -61,6 +61,42 @@ pub(crate) fn skip(why: &str) {
     eprintln!("SKIPPED: {why}");
 }
 
+/// Set for the process that runs one test in a network of its own; its value is that test's name.
+const ALONE: &str = "MILLPOND_TEST_ALONE";
+
+/// True in the process that is to do the work of the test `name`. Elsewhere runs that test again in
+/// a network of its own, where its shell commands `setup` have been run, and passes on what it says.
+///
+/// A machine that cannot do that skips the test loudly.
+pub(crate) fn in_own_network(name: &str, setup: &str) -> bool {
+    if std::env::var(ALONE).is_ok_and(|running| running == name) {
+        return true;
+    }
+    let shell = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--net", "sh", "-ec", script, "sh"]);
+        command
+    };
+    let tried = shell(setup).output();
+    if !tried.as_ref().is_ok_and(|output| output.status.success()) {
+        skip(&format!("{name}: no network of its own with {setup:?} can be had here: {tried:?}"));
+        return false;
+    }
+    let program = std::env::current_exe().expect("this program has a path");
+    let output = shell(&format!("{setup}\nexec \"$@\""))
+        .arg(program)
+        .args(["--exact", name, "--nocapture"])
+        .env(ALONE, name)
+        .output()
+        .expect("it has just run");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name}: {}\n{said}\n{complained}", output.status);
+    assert!(said.contains("1 passed"), "{name} did not run:\n{said}");
+    print!("{said}");
+    false
+}
+
 /// The crash child built with the planted bug: it acknowledges before the sync.
 pub(crate) fn planted_crash_child() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();

@@ -192,6 +192,10 @@ impl Turn {
                 self.drain();
                 drop(credit);
             }
+            NetEvent::Heard { connection, bytes } => {
+                let connection = ConnectionId::new(connection.0);
+                self.swarm.handle(Input::Heard { connection, bytes }, now);
+            }
             NetEvent::Sent { connection, bytes } => {
                 let connection = ConnectionId::new(connection.0);
                 self.swarm.handle(Input::Sent { connection, bytes }, now);

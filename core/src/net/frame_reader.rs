@@ -2,6 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use std::io;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Bytes of the length before each frame.
@@ -9,6 +10,8 @@ const LENGTH_BYTES: usize = 4;
 /// What one read may take, for an admitted peer and for a stranger.
 const READ_BYTES: usize = 64 << 10;
 const STRANGER_READ_BYTES: usize = 4 << 10;
+/// Shortest time between two reports of a frame that is arriving.
+const REPORT_EVERY: Duration = Duration::from_millis(250);
 
 /// Reads frames from one channel.
 ///
@@ -47,11 +50,16 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Ok(Some(length as usize))
     }
 
-    /// The body of a frame whose `length` was read and found acceptable.
+    /// The body of a frame whose `length` was read and found acceptable. `arrived` is told how many
+    /// bytes came, read by read, while the frame is not whole.
     ///
     /// # Errors
     /// The channel broke or ended within the frame.
-    pub(crate) async fn body(&mut self, length: usize) -> io::Result<Bytes> {
+    pub(crate) async fn body(
+        &mut self,
+        length: usize,
+        mut arrived: impl FnMut(usize),
+    ) -> io::Result<Bytes> {
         let here = (self.end - self.start).min(length);
         if here == length {
             let body = Bytes::copy_from_slice(&self.buffer[self.start..self.start + length]);
@@ -62,11 +70,14 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         reserve(&mut body, length);
         body.extend_from_slice(&self.buffer[self.start..self.start + here]);
         self.start += here;
+        arrived(here);
         while body.len() < length {
             reserve(&mut body, length);
             let room = length.min(body.capacity()) - body.len();
-            if self.stream.read_buf(&mut (&mut body).limit(room)).await? == 0 {
-                return Err(cut());
+            match self.stream.read_buf(&mut (&mut body).limit(room)).await? {
+                0 => return Err(cut()),
+                count if body.len() < length => arrived(count),
+                _ => {}
             }
         }
         Ok(body.freeze())
@@ -80,6 +91,31 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         let count = self.stream.read(&mut self.buffer[self.end..]).await?;
         self.end += count;
         Ok(count > 0)
+    }
+}
+
+/// How a frame gets on, told now and then: a slow link must not look like a dead one, and a fast
+/// one must not keep its driver busy.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    told_at: Instant,
+    bytes: usize,
+}
+
+impl Progress {
+    /// A frame begins to arrive at `now`.
+    pub(crate) fn new(now: Instant) -> Progress {
+        Progress { told_at: now, bytes: 0 }
+    }
+
+    /// `bytes` came at `now`; what is to be told of them and of those before, if it is time.
+    pub(crate) fn arrived(&mut self, bytes: usize, now: Instant) -> Option<usize> {
+        self.bytes += bytes;
+        if now < self.told_at + REPORT_EVERY {
+            return None;
+        }
+        self.told_at = now;
+        Some(std::mem::take(&mut self.bytes))
     }
 }
 
@@ -107,7 +143,7 @@ mod tests {
         let mut reader = FrameReader::new(bytes);
         let mut frames = Vec::new();
         while let Some(length) = reader.length().await? {
-            frames.push(reader.body(length).await?);
+            frames.push(reader.body(length, |_| ()).await?);
         }
         Ok(frames)
     }
@@ -128,6 +164,35 @@ mod tests {
                 prop_assert!(frame.iter().all(|byte| usize::from(*byte) == index));
             }
         }
+    }
+
+    #[test]
+    fn a_frame_that_takes_long_is_told_of_and_one_that_is_there_is_not() {
+        let mut bytes = 5u32.to_le_bytes().to_vec();
+        bytes.extend(b"small");
+        bytes.extend(200_000u32.to_le_bytes());
+        bytes.resize(bytes.len() + 200_000, 7);
+        let mut told = Vec::new();
+        run(async {
+            let mut reader = FrameReader::new(&bytes[..]);
+            for length in [5, 200_000] {
+                assert_eq!(reader.length().await.unwrap(), Some(length));
+                let mut arrived = Vec::new();
+                reader.body(length, |count| arrived.push(count)).await.unwrap();
+                told.push(arrived);
+            }
+        });
+        assert_eq!(told[0], [], "it was there as a whole");
+        let before_the_last_read: usize = told[1].iter().sum();
+        assert!((1..200_000).contains(&before_the_last_read), "{told:?}");
+
+        let begin = Instant::now();
+        let mut progress = Progress::new(begin);
+        let at = |millis| begin + Duration::from_millis(millis);
+        assert_eq!(progress.arrived(100, at(249)), None);
+        assert_eq!(progress.arrived(10, at(250)), Some(110));
+        let drip = (251..2250).map(|millis| progress.arrived(1, at(millis)));
+        assert_eq!(drip.flatten().collect::<Vec<_>>(), [250; 7]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::event::limits::FRAME_BYTES_MAX;
 use crate::net::close::{Closing, Ended, code};
 use crate::net::credit::ReadBudget;
 use crate::net::endpoint::WINDOW_BYTES;
-use crate::net::frame_reader::FrameReader;
+use crate::net::frame_reader::{FrameReader, Progress};
 use crate::net::frame_writer::FrameWriter;
 use crate::net::gate::Slot;
 use crate::net::iroh_transport::Shared;
@@ -18,7 +18,7 @@ use iroh::endpoint::{Connection, RecvStream, SendStream, VarInt};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -221,7 +221,13 @@ async fn read(shared: &Shared, link: &Link, recv: RecvStream) -> ReadEnd {
             reader.widen();
         }
         let credit = link.budget.take(length, limits.1).await;
-        match reader.body(length).await {
+        let mut progress = Progress::new(Instant::now());
+        let arrived = |bytes| {
+            if let Some(bytes) = progress.arrived(bytes, Instant::now()) {
+                shared.emit(NetEvent::Heard { connection: link.id, bytes });
+            }
+        };
+        match reader.body(length, arrived).await {
             Ok(bytes) => {
                 shared.emit(NetEvent::Frame { connection: link.id, bytes, credit });
             }

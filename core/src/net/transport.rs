@@ -24,7 +24,8 @@ pub type EventSink = Arc<dyn Fn(NetEvent) + Send + Sync>;
 
 /// Something the network has to tell.
 ///
-/// Per connection: one `Connected`, then `Frame` and `Sent` in order, then one `Disconnected`.
+/// Per connection: one `Connected`, then `Frame`, `Heard` and `Sent` in order, then one
+/// `Disconnected`.
 #[derive(Debug)]
 pub enum NetEvent {
     /// A connection is up; the peer has proved that it holds the key `peer`, and nothing more.
@@ -51,6 +52,14 @@ pub enum NetEvent {
         /// Keep it as long as the frame occupies you. While too much of it is kept, the connection
         /// is not read.
         credit: Credit,
+    },
+    /// A frame is arriving and is not whole yet. Told at most four times a second, and not of
+    /// frames that arrive faster than that.
+    Heard {
+        /// The connection it comes from.
+        connection: ConnectionId,
+        /// Bytes that came since the last of these events, or since the frame began.
+        bytes: usize,
     },
     /// Frames left the send queue, in the order in which they were sent. Told in steps of some
     /// ten thousand bytes, so the last few frames of a quiet connection may stay untold.

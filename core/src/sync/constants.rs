@@ -36,6 +36,9 @@ pub(crate) const ADMISSION_DEADLINE: Duration = Duration::from_secs(5);
 pub(crate) const PING_AFTER: Duration = Duration::from_secs(1);
 /// Silence after which the session is closed and dialled again.
 pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(3);
+/// Bytes of an unfinished frame that count as a sign of life; fewer are a drip. So a link of
+/// 10 kbit/s will do, and after an hour the largest frame is there or the session has ended.
+pub(crate) const PART_BYTES_MIN: usize = 2 << 10;
 /// How long acknowledgements, deltas of the summary and lists of peers wait for company.
 pub(crate) const FLUSH_DELAY: Duration = Duration::from_millis(50);
 /// How long a relay leaves it to a better placed one. Longer than `FLUSH_DELAY` and a slow disk's
@@ -111,4 +114,6 @@ pub(crate) const GOOD_CONDUCT: Duration = Duration::from_secs(60);
 pub(crate) const REFUSALS_KEPT_MAX: usize = 64;
 
 const _: () = assert!(CREDIT_BYTES_LIVE * 2 < CREDIT_BYTES_INITIAL);
+const _: () =
+    assert!(FRAME_BYTES_MAX as u64 / PART_BYTES_MIN as u64 * SILENCE_MAX.as_secs() < 60 * 60);
 const _: () = assert!(FLUSH_DELAY.as_millis() * 2 < RELAY_DELAY.as_millis());

@@ -58,6 +58,8 @@ pub enum Input {
     Heard {
         /// On which connection.
         connection: ConnectionId,
+        /// Bytes of the frame that came since it was last told.
+        bytes: usize,
     },
     /// This many bytes of frames have left the transport's queue.
     Sent {

@@ -1,12 +1,18 @@
 //! Is the peer still there, and how far away is it?
 
-use crate::sync::constants::{PING_AFTER, SILENCE_MAX};
+use crate::sync::constants::{PART_BYTES_MIN, PING_AFTER, SILENCE_MAX};
 use std::time::{Duration, Instant};
 
 /// Pings, pongs and silence of one session.
 #[derive(Debug)]
 pub(crate) struct Liveness {
+    /// When a frame, or enough of one, last came.
     heard_at: Instant,
+    /// When a whole frame last came. While a large one arrives we ask as in a silence, because
+    /// whoever sends it hears nothing else from us.
+    frame_at: Instant,
+    /// Bytes of an unfinished frame that came since and are too few to count.
+    part_bytes: usize,
     /// The ping that was sent last and is not answered yet.
     asked: Option<(u64, Instant)>,
     /// When the last ping was sent.
@@ -21,6 +27,8 @@ impl Liveness {
     pub(crate) fn new(now: Instant) -> Liveness {
         Liveness {
             heard_at: now,
+            frame_at: now,
+            part_bytes: 0,
             asked: None,
             asked_at: now,
             ping_count: 0,
@@ -29,8 +37,22 @@ impl Liveness {
         }
     }
 
+    /// A whole frame came.
     pub(crate) fn heard(&mut self, now: Instant) {
         self.heard_at = now;
+        self.frame_at = now;
+        self.part_bytes = 0;
+    }
+
+    /// `bytes` of a frame came; true when there are enough of them to count.
+    pub(crate) fn heard_part(&mut self, bytes: usize, now: Instant) -> bool {
+        self.part_bytes = self.part_bytes.saturating_add(bytes);
+        let counts = self.part_bytes >= PART_BYTES_MIN;
+        if counts {
+            self.heard_at = now;
+            self.part_bytes = 0;
+        }
+        counts
     }
 
     pub(crate) fn on_ping(&mut self, number: u64) {
@@ -81,11 +103,11 @@ impl Liveness {
         self.round_trip
     }
 
-    /// A while after the peer was last heard or asked; the first round trip is wanted at once.
+    /// A while after the last frame or question; the first round trip is wanted at once.
     fn ping_at(&self) -> Instant {
         if self.ping_count == 0 {
             return self.asked_at;
         }
-        self.heard_at.max(self.asked_at) + PING_AFTER
+        self.frame_at.max(self.asked_at) + PING_AFTER
     }
 }

@@ -60,7 +60,7 @@ pub(crate) struct Session {
     pub(crate) wanted: Wanted,
     pub(crate) ranges_received: u64,
     pub(crate) range_at: Instant,
-    /// When a part of a large frame was last reported.
+    /// When enough of a large frame last came to count.
     pub(crate) part_at: Option<Instant>,
 }
 
@@ -234,6 +234,13 @@ impl Session {
             return Some(frame);
         }
         self.make_answer(self.unsent, shared, log)
+    }
+
+    /// `bytes` of a frame came that is not whole yet.
+    pub(crate) fn on_part(&mut self, bytes: usize, now: Instant) {
+        if self.is_admitted() && self.liveness.heard_part(bytes, now) {
+            self.part_at = Some(now);
+        }
     }
 
     /// The transport sent `bytes` of our frames.

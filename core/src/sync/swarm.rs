@@ -101,12 +101,9 @@ impl Swarm {
                 self.on_connected(connection, peer, binding, dialed);
             }
             Input::Frame { connection, bytes } => self.on_frame(connection, &bytes),
-            Input::Heard { connection } => {
-                if let Some(session) = self.sessions.get_mut(&connection)
-                    && session.is_admitted()
-                {
-                    session.liveness.heard(now);
-                    session.part_at = Some(now);
+            Input::Heard { connection, bytes } => {
+                if let Some(session) = self.sessions.get_mut(&connection) {
+                    session.on_part(bytes, now);
                 }
             }
             Input::Sent { connection, bytes } => {

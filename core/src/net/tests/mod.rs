@@ -63,11 +63,11 @@ impl Peer {
         bound.iter().find(|address| address.is_ipv4()).expect("IPv4").port()
     }
 
-    /// The next event that is not `Sent`.
+    /// The next event that is neither `Sent` nor `Heard`.
     fn next(&self) -> NetEvent {
         loop {
             match self.inbox.recv_timeout(PATIENCE).expect("an event in time") {
-                NetEvent::Sent { .. } => {}
+                NetEvent::Sent { .. } | NetEvent::Heard { .. } => {}
                 event => return event,
             }
         }

@@ -176,6 +176,36 @@ fn a_peer_cannot_fill_our_memory_before_it_is_admitted() {
 }
 
 #[test]
+fn a_frame_that_takes_long_is_told_of_while_it_arrives() {
+    let (peer, stranger) = (Peer::start(49), Stranger::start(50));
+    let connection = stranger.dial(&peer, ALPN).unwrap();
+    let mut send = stranger.write(&connection, &[0; 4]);
+    let (link, ..) = peer.connected();
+    peer.net.admit(link);
+    let piece = [7; 1000];
+    let length = u32::try_from(FRAME_BYTES_MAX).unwrap();
+    let mut written = 0;
+    let mut write = |bytes: &[u8]| stranger.runtime.block_on(send.write_all(bytes)).unwrap();
+    write(&length.to_le_bytes());
+    let heard = loop {
+        write(&piece);
+        written += piece.len();
+        match peer.inbox.recv_timeout(Duration::from_millis(20)) {
+            Ok(NetEvent::Heard { connection, bytes }) if connection == link => break bytes,
+            Ok(other) => panic!("{other:?}"),
+            Err(_) => assert!(written < FRAME_BYTES_MAX, "the frame was there and not told of"),
+        }
+    };
+    assert!((1..=written).contains(&heard), "{heard} of {written}");
+    while written < FRAME_BYTES_MAX {
+        let more = piece.len().min(FRAME_BYTES_MAX - written);
+        write(&piece[..more]);
+        written += more;
+    }
+    assert_eq!(peer.frame().0.len(), FRAME_BYTES_MAX);
+}
+
+#[test]
 fn another_protocol_version_is_refused_in_the_handshake() {
     let (peer, stranger) = (Peer::start(43), Stranger::start(44));
     assert!(stranger.dial(&peer, b"millpond/999").is_err());

@@ -4,9 +4,9 @@ use super::log::MemoryLog;
 use super::puppet::{Author, Puppet};
 use super::world::{SECRET, World};
 use crate::event::limits::FRAME_BYTES_MAX;
-use crate::sync::constants::CREDIT_BYTES_INITIAL;
+use crate::sync::constants::{CREDIT_BYTES_INITIAL, PART_BYTES_MIN};
 use crate::sync::message::Message;
-use crate::sync::{Input, RefusalReason, SEND_QUEUE_BYTES_MAX};
+use crate::sync::{Input, RefusalReason, SEND_QUEUE_BYTES_MAX, SwarmEvent};
 use std::time::Duration;
 
 /// A log with one stream of about `megabytes` MB in blocks of 1 MiB.
@@ -122,11 +122,62 @@ fn a_large_frame_on_a_slow_link_is_not_silence() {
     for _ in 0..20 {
         puppet.pass(Duration::from_secs(1));
         let connection = puppet.connection;
-        puppet.give(Input::Heard { connection });
+        puppet.give(Input::Heard { connection, bytes: PART_BYTES_MIN });
     }
     assert_eq!(puppet.closed, None);
     puppet.pass(Duration::from_secs(3));
     assert_eq!(puppet.closed, Some(RefusalReason::Silent));
+}
+
+#[test]
+fn a_peer_that_drips_is_ended_as_silent() {
+    let mut puppet = Puppet::admitted();
+    for _ in 0..12 {
+        assert_eq!(puppet.closed, None);
+        puppet.pass(Duration::from_millis(250));
+        let connection = puppet.connection;
+        puppet.give(Input::Heard { connection, bytes: PART_BYTES_MIN / 16 });
+    }
+    assert_eq!(puppet.closed, Some(RefusalReason::Silent));
+    assert!(puppet.swarm.sessions.is_empty());
+}
+
+/// Two in a session, of which the first has 1 MB for the second and a link of so many bytes a
+/// second towards it.
+fn one_megabyte_over(bytes_a_second: u64) -> World {
+    let mut world = World::with_nodes(4, 2);
+    world.link(0, 1);
+    world.pass(Duration::from_secs(1));
+    assert!(world.are_connected(0, 1));
+    world.bandwidth.insert((0, 1), bytes_a_second);
+    world.publish_texts(0, &vec!["x".repeat(8000); 125]);
+    world
+}
+
+fn was_ended(world: &World) -> bool {
+    let told = world.nodes.iter().flat_map(|node| &node.told);
+    told.into_iter().any(|event| matches!(event, SwarmEvent::PeerDown { .. }))
+}
+
+#[test]
+fn a_frame_that_takes_longer_than_the_silence_arrives_in_one_session() {
+    for kilobits in [10, 100, 1000, 3000] {
+        let mut world = one_megabyte_over(kilobits * 125);
+        world.assert_converges(Duration::from_secs(1000));
+        assert!(!was_ended(&world), "{kilobits} kbit/s");
+        assert_eq!(world.nodes[1].events_received, 125);
+        println!("{kilobits} kbit/s: {:?}", world.elapsed());
+    }
+}
+
+#[test]
+fn a_link_that_drips_is_given_up_and_another_attempt_is_made_when_it_is_better() {
+    let mut world = one_megabyte_over(100);
+    let given_up = world.drive(Duration::from_secs(5), |world| !world.are_connected(1, 0));
+    assert!(given_up, "100 bytes a second are no sign of life");
+    assert_eq!(world.nodes[1].log.event_count(), 0);
+    world.bandwidth.clear();
+    world.assert_converges(Duration::from_secs(30));
 }
 
 #[test]

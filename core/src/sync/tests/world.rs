@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+/// How often a transport tells of a frame that is arriving.
+const PART_EVERY: Duration = Duration::from_millis(250);
 pub(super) const SECRET: SwarmSecret = SwarmSecret::from_bytes([42; 32]);
 
 pub(super) struct World {
@@ -26,6 +28,8 @@ pub(super) struct World {
     /// Pairs whose connections die without a word.
     pub(super) muted: BTreeSet<(usize, usize)>,
     pub(super) latency: Duration,
+    /// Bytes a second from one node to another, where it is so little that it matters.
+    pub(super) bandwidth: BTreeMap<(usize, usize), u64>,
     pub(super) store_delay: Duration,
     /// One of so many stores fails; 0 means none.
     pub(super) store_failure_one_in: u64,
@@ -63,11 +67,33 @@ struct Pipe {
 }
 
 enum Event {
-    Timer { node: usize },
-    Frame { pipe: u64, to: usize, bytes: Bytes },
-    Stored { node: usize, range: EventRange },
-    Connect { from: usize, to: usize },
-    DialFailed { node: usize, peer: NodeId },
+    Timer {
+        node: usize,
+    },
+    Frame {
+        pipe: u64,
+        to: usize,
+        bytes: Bytes,
+    },
+    /// A part of a frame that will be whole at `until`.
+    Part {
+        pipe: u64,
+        to: usize,
+        bytes: usize,
+        until: Instant,
+    },
+    Stored {
+        node: usize,
+        range: EventRange,
+    },
+    Connect {
+        from: usize,
+        to: usize,
+    },
+    DialFailed {
+        node: usize,
+        peer: NodeId,
+    },
 }
 
 impl World {
@@ -86,6 +112,7 @@ impl World {
             cut: BTreeSet::new(),
             muted: BTreeSet::new(),
             latency: Duration::from_millis(1),
+            bandwidth: BTreeMap::new(),
             store_delay: Duration::from_millis(1),
             store_failure_one_in: 0,
             tamper: None,
@@ -307,8 +334,15 @@ impl World {
         let jitter = Duration::from_micros(self.draw(500));
         let Some(pipe) = self.pipes.get_mut(&number) else { return };
         let to = 1 - end;
-        let arrival = (self.now + self.latency + jitter).max(pipe.last[to]);
+        let begin = (self.now + self.latency + jitter).max(pipe.last[to]);
+        let rate = self.bandwidth.get(&(node, pipe.ends[to])).copied();
+        let nanos = rate.map_or(0, |rate| bytes.len() as u64 * 1_000_000_000 / rate);
+        let arrival = begin + Duration::from_nanos(nanos);
         pipe.last[to] = arrival;
+        if let Some(bytes) = rate.map(|rate| rate as usize / 4).filter(|_| nanos > 250_000_000) {
+            let part = Event::Part { pipe: number, to, bytes, until: arrival };
+            self.schedule(begin + PART_EVERY, part);
+        }
         self.schedule(arrival, Event::Frame { pipe: number, to, bytes });
     }
 
@@ -349,17 +383,20 @@ impl World {
                 }
             }
             Event::Frame { pipe, to, bytes } => {
-                let Some(state) = self.pipes.get_mut(&pipe) else { return };
-                let ends = state.ends;
-                state.is_dead |= self.muted.contains(&pair(ends[0], ends[1]));
-                if state.is_dead || self.slow.contains(&ends[to]) {
-                    return;
-                }
+                let Some(ends) = self.ends_in_touch(pipe, to) else { return };
                 let (from, connection) = (ends[1 - to], connection_of(pipe, 1 - to));
                 *self.nodes[from].unsent.entry(connection).or_default() -= bytes.len();
                 let sent = bytes.len();
                 self.arrive(pipe, ends, to, bytes);
                 self.give(from, Input::Sent { connection, bytes: sent });
+            }
+            Event::Part { pipe, to, bytes, until } => {
+                let Some(ends) = self.ends_in_touch(pipe, to) else { return };
+                let connection = connection_of(pipe, to);
+                self.give(ends[to], Input::Heard { connection, bytes });
+                if self.now + PART_EVERY < until {
+                    self.schedule(self.now + PART_EVERY, Event::Part { pipe, to, bytes, until });
+                }
             }
             Event::Stored { node, range } => {
                 let (stream, fails) = (range.stream(), self.store_failure_one_in);
@@ -375,6 +412,14 @@ impl World {
             Event::Connect { from, to } => self.connect(from, to),
             Event::DialFailed { node, peer } => self.give(node, Input::DialFailed { peer }),
         }
+    }
+
+    /// The ends of a pipe, if what is on its way to the end `to` gets there.
+    fn ends_in_touch(&mut self, pipe: u64, to: usize) -> Option<[usize; 2]> {
+        let state = self.pipes.get_mut(&pipe)?;
+        let ends = state.ends;
+        state.is_dead |= self.muted.contains(&pair(ends[0], ends[1]));
+        (!state.is_dead && !self.slow.contains(&ends[to])).then_some(ends)
     }
 
     fn arrive(&mut self, pipe: u64, ends: [usize; 2], to: usize, bytes: Bytes) {
