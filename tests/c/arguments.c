@@ -1,5 +1,5 @@
 /* Every function with every pointer NULL, with bad UTF-8, with huge lengths: an error, never more.
- * run.sh fails when a function of the header is not named here. */
+ * ffi/c/tests/functions.rs fails when a pointer of the header is not given as NULL here. */
 #include "check.h"
 
 static millpond_node_t node;
@@ -83,6 +83,7 @@ static void bad_utf8_and_impossible_lengths_are_errors(void) {
     millpond_bytes_t bytes = {NULL, 0};
     millpond_node_options_t options = options_at("/nowhere");
     millpond_draft_t draft = MILLPOND_DRAFT_INIT;
+    millpond_draft_t two[2] = {MILLPOND_DRAFT_INIT, MILLPOND_DRAFT_INIT};
     millpond_text_t tag = {bad, sizeof bad - 1};
     millpond_node_t opened;
     REFUSED(millpond_node_query(node, bad, sizeof bad - 1, NULL, SOON, NC, &none, &error));
@@ -106,6 +107,10 @@ static void bad_utf8_and_impossible_lengths_are_errors(void) {
     draft.tag_count = 0;
     draft.payload_form = 7;
     REFUSED(millpond_node_publish(node, &draft, 1, NULL, SOON, NC, NULL, NULL));
+    two[0].payload = two[1].payload = (const uint8_t *)"\1";
+    two[0].payload_len = two[1].payload_len = 1;
+    two[1].struct_size = UINT32_MAX;
+    REFUSED(millpond_node_publish(node, two, 2, NULL, SOON, NC, NULL, NULL));
     REFUSED(millpond_node_set_network(node, 7, NULL));
     REFUSED(millpond_log_set(7, NULL, NULL, NULL, NULL));
     REFUSED(millpond_subscription_next(subscription, 1 << 20, SOON, NC, (millpond_batch_t **)&error,

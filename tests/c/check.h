@@ -2,6 +2,7 @@
 #ifndef CHECK_H
 #define CHECK_H
 
+#include <dirent.h>
 #include <millpond.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,9 +103,26 @@ static millpond_subscription_t subscribe(millpond_node_t node) {
     return subscription;
 }
 
+static int thread_count(void) {
+    int count = 0;
+    DIR *folder = opendir("/proc/self/task");
+    if (!folder) return -1;
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) count += entry->d_name[0] != '.';
+    closedir(folder);
+    return count;
+}
+
+/* Awaits that the calling thread is the only one; one of a closed node leaves a moment after the
+ * close has returned. Polls until the deadline: the kernel tells nobody that a thread has left. */
+static int is_alone_soon(void) {
+    for (int i = 0; i < SOON && thread_count() > 1; i++) usleep(1000);
+    return thread_count() == 1;
+}
+
 /* Some tests need only some of these. */
 static void use_all(void) {
-    (void)run, (void)summary, (void)open_node, (void)publish, (void)subscribe, (void)use_all;
+    (void)run, (void)summary, (void)open_node, (void)publish, (void)subscribe, (void)is_alone_soon;
+    (void)use_all;
 }
 
 #endif

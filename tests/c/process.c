@@ -1,6 +1,5 @@
 /* What happens to the process: fork, an injected panic, threads that end, traces. */
 #include "check.h"
-#include <dirent.h>
 #include <sys/wait.h>
 
 /* Forks; true when the child's `work` gives 0. By pipe, not by exit status: a memory checker may
@@ -98,22 +97,6 @@ static void a_panic_becomes_internal_and_the_node_refuses_further_work(void) {
         OK(millpond_node_close(node, SOON, NULL));
         OK(millpond_node_close(other, SOON, NULL));
     }
-}
-
-static int thread_count(void) {
-    int count = 0;
-    DIR *folder = opendir("/proc/self/task");
-    if (!folder) return -1;
-    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) count += entry->d_name[0] != '.';
-    closedir(folder);
-    return count;
-}
-
-/* Awaits that the calling thread is the only one; one of a closed node leaves a moment after the
- * close has returned. Polls until the deadline: the kernel tells nobody that a thread has left. */
-static int is_alone_soon(void) {
-    for (int i = 0; i < SOON && thread_count() > 1; i++) usleep(1000);
-    return thread_count() == 1;
 }
 
 static void no_thread_is_left_after_the_last_close(void) {

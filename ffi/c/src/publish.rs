@@ -149,11 +149,14 @@ unsafe fn read_drafts(drafts: *const millpond_draft_t, count: usize) -> Result<V
     let all = unsafe { bytes(drafts.cast(), size.saturating_mul(count), "drafts") }?;
     all.chunks_exact(size)
         .map(|one| {
-            // SAFETY: each chunk is one struct of `size` bytes, aligned as the first one.
-            let draft = unsafe { options(one.as_ptr().cast(), DRAFT, "drafts") }?;
-            if draft.struct_size as usize != size {
+            // SAFETY: each chunk has at least the 4 bytes of its size, aligned as the first one.
+            let own = *unsafe { crate::call::borrow(one.as_ptr().cast::<u32>(), "drafts") }?;
+            // Before anything is read that it claims to have.
+            if own as usize != size {
                 return Err(host_error("the drafts do not all have the same `struct_size`"));
             }
+            // SAFETY: each chunk is one struct of `size` bytes.
+            let draft = unsafe { options(one.as_ptr().cast(), DRAFT, "drafts") }?;
             // SAFETY: its pointers are valid by the laws of the header.
             unsafe { read_draft(&draft) }
         })

@@ -1,0 +1,231 @@
+//! The tests in C reach every function of the header, and every pointer that it takes.
+#![allow(clippy::unwrap_used)] // A panic of a test is its report.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs::read_to_string;
+use support::{check_or_bless, root};
+
+/// A function as the header declares it.
+struct Function {
+    name: String,
+    returns: String,
+    parameters: Vec<Parameter>,
+}
+
+struct Parameter {
+    kind: String,
+    name: String,
+}
+
+impl Function {
+    /// Whether it answers a status: exactly then its last parameter is a place for an error.
+    fn is_fallible(&self) -> bool {
+        self.parameters.last().is_some_and(|last| last.kind == "millpond_error_t **")
+    }
+}
+
+/// The functions of the header, in its order.
+fn functions() -> Vec<Function> {
+    let header = read_to_string(root().join("include/millpond.h")).unwrap();
+    let (_, body) = header.split_once("extern \"C\" {").unwrap();
+    let (body, _) = body.split_once("#ifdef __cplusplus\n}").unwrap();
+    let code = body.split("/**").map(|part| part.rsplit("*/").next().unwrap());
+    let code: String = code.collect::<String>().replace("#endif // __cplusplus", "");
+    let one_line = code.split_whitespace().collect::<Vec<_>>().join(" ");
+    one_line.split_terminator(");").map(function).collect()
+}
+
+fn function(declaration: &str) -> Function {
+    let (head, list) = declaration.split_once('(').unwrap();
+    let (returns, name) = split_name(head);
+    let parameters = list.split(", ").filter(|parameter| *parameter != "void");
+    let parameters = parameters.map(|parameter| {
+        let (kind, name) = split_name(parameter);
+        Parameter { kind, name }
+    });
+    Function { name, returns, parameters: parameters.collect() }
+}
+
+/// `const char *query` is of the kind `const char *` and named `query`.
+fn split_name(declared: &str) -> (String, String) {
+    let end = declared.trim_end();
+    let name = end.rfind([' ', '*']).unwrap() + 1;
+    (end[..name].trim().to_owned(), end[name..].to_owned())
+}
+
+#[test]
+fn the_functions_of_the_header_are_the_exported_ones() {
+    let known = read_to_string(root().join("tests/c/exports.txt")).unwrap();
+    let declared: BTreeSet<String> = functions().into_iter().map(|one| one.name).collect();
+    assert_eq!(declared, known.lines().map(str::to_owned).collect());
+}
+
+/// Looks for a call with NULL in the place of each pointer, function by function.
+#[test]
+fn every_pointer_of_every_function_is_tried_with_null() {
+    let tests = read_to_string(root().join("tests/c/arguments.c")).unwrap();
+    let mut missing = Vec::new();
+    for function in functions() {
+        let calls = calls(&tests, &function.name);
+        for (index, parameter) in function.parameters.iter().enumerate() {
+            let is_tried = || calls.iter().any(|call| call.get(index).is_some_and(|a| a == "NULL"));
+            if is_pointer(&parameter.kind) && !is_tried() {
+                missing.push(format!("{}: {}", function.name, parameter.name));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "tests/c/arguments.c never gives NULL to\n{}", missing.join("\n"));
+}
+
+/// Functions are pointers too.
+fn is_pointer(kind: &str) -> bool {
+    kind.ends_with('*') || kind.ends_with("_callback_t") || kind == "millpond_destroy_t"
+}
+
+/// The arguments of each call of `name` in `code`.
+fn calls(code: &str, name: &str) -> Vec<Vec<String>> {
+    let open = format!("{name}(");
+    let found = code.match_indices(&open).map(|(at, _)| &code[at + open.len()..]);
+    found.map(arguments).collect()
+}
+
+/// The arguments up to the bracket that closes the call.
+fn arguments(code: &str) -> Vec<String> {
+    let mut all = vec![String::new()];
+    let (mut depth, mut is_text) = (0, false);
+    for letter in code.chars() {
+        is_text ^= letter == '"';
+        match letter {
+            ')' if !is_text && depth == 0 => break,
+            ',' if !is_text && depth == 0 => {
+                all.push(String::new());
+                continue;
+            }
+            '(' | '{' if !is_text => depth += 1,
+            ')' | '}' if !is_text => depth -= 1,
+            _ => {}
+        }
+        all.last_mut().unwrap().push(letter);
+    }
+    // TEXT("…") stands for two arguments: the text and its length.
+    let all = all.into_iter().flat_map(|argument| {
+        let argument = argument.trim().to_owned();
+        let len = argument.starts_with("TEXT(").then(|| "its length".to_owned());
+        [Some(argument), len].into_iter().flatten()
+    });
+    all.collect()
+}
+
+#[test]
+fn the_calls_of_the_misuse_test_are_made_from_the_header() {
+    let all = functions();
+    let mut text = String::from(
+        "/* One call of every function of millpond.h, with what pick.h picks.\n *\n \
+         * Made from the header by ffi/c/tests/functions.rs; not to be edited. */\n",
+    );
+    for function in &all {
+        text += &attempt(function);
+    }
+    text += "\nstatic const struct attempt attempts[] = {\n";
+    for function in &all {
+        let name = &function.name;
+        writeln!(text, "    {{\"{name}\", try_{}}},", short(name)).unwrap();
+    }
+    text += "};\n";
+    check_or_bless(&root().join("tests/c/calls.h"), &text);
+}
+
+fn short(name: &str) -> &str {
+    name.strip_prefix("millpond_").unwrap()
+}
+
+/// The function that calls `function` once and hands on what it answered.
+fn attempt(function: &Function) -> String {
+    let mut text = format!("\nstatic void try_{}(struct caller *self) {{\n", short(&function.name));
+    if function.parameters.is_empty() {
+        text += "    (void)self;\n";
+    }
+    for parameter in &function.parameters {
+        let space = if parameter.kind.ends_with('*') { "" } else { " " };
+        let pick = pick(function, parameter);
+        let Parameter { kind, name } = parameter;
+        writeln!(text, "    {kind}{space}{name} = {pick}(self);").unwrap();
+    }
+    let call = call_of(function);
+    let line = match function.returns.as_str() {
+        "void" => call,
+        "int32_t" if function.is_fallible() => format!("settle(self, {call})"),
+        "int32_t" | "int64_t" | "uintptr_t" => format!("(void){call}"),
+        "const char *" => format!("look_at_text({call})"),
+        "millpond_text_t" => format!("look_at_bytes({call})"),
+        other => panic!("misuse.c cannot look at what {} answers: `{other}`", function.name),
+    };
+    text + "    " + &line + ";\n}\n"
+}
+
+/// The call with the picked arguments, on two lines if it is long.
+fn call_of(function: &Function) -> String {
+    let mut call = format!("{}(", function.name);
+    let mut width = call.len();
+    for (index, parameter) in function.parameters.iter().enumerate() {
+        let name = &parameter.name;
+        let space = if index == 0 { "" } else { ", " };
+        width += space.len() + name.len();
+        if width > 70 {
+            call += ",\n        ";
+            width = 8;
+        } else {
+            call += space;
+        }
+        call += name;
+    }
+    call + ")"
+}
+
+/// What pick.h has to pick an argument.
+fn pick(function: &Function, parameter: &Parameter) -> &'static str {
+    let is_taken = !function.is_fallible();
+    match (parameter.kind.as_str(), parameter.name.as_str()) {
+        ("millpond_node_t", _) => "a_node",
+        ("millpond_cursor_t", _) => "a_cursor",
+        ("millpond_subscription_t", _) => "a_subscription",
+        ("millpond_cancel_t", _) => "a_cancel",
+        ("const char *", "query") => "a_query",
+        ("const char *", "target" | "ticket") => "a_target",
+        ("const char *", _) => "a_text",
+        ("const uint8_t *", _) => "some_bytes",
+        ("const millpond_draft_t *", _) => "some_drafts",
+        ("uintptr_t", name) if name.ends_with("_len") || name == "draft_count" => "their_count",
+        ("uintptr_t", "index" | "count_max") => "a_count",
+        ("int64_t", "timeout_ms") => "a_timeout",
+        ("int32_t", _) | ("uint32_t", "abi_version") => "a_number",
+        ("const millpond_node_options_t *", _) => "some_node_options",
+        ("const millpond_publish_options_t *", _) => "some_publish_options",
+        ("const millpond_query_options_t *", _) => "some_query_options",
+        ("const millpond_subscribe_options_t *", _) => "some_subscribe_options",
+        ("millpond_batch_callback_t", _) => "a_batch_callback",
+        ("millpond_log_callback_t", _) => "a_log_callback",
+        ("millpond_destroy_t", _) => "a_destroy",
+        ("void *", "user_data") => "some_user_data",
+        ("const millpond_batch_t *", _) => "a_batch",
+        ("const millpond_error_t *", _) => "an_error",
+        ("millpond_batch_t *", _) => "own_batch",
+        ("millpond_error_t *", _) => "own_error",
+        ("millpond_bytes_t *", _) if is_taken => "own_bytes",
+        ("millpond_bytes_t *", _) => "place_for_bytes",
+        ("millpond_node_t *", _) => "place_for_node",
+        ("millpond_cursor_t *", _) => "place_for_cursor",
+        ("millpond_subscription_t *", _) => "place_for_subscription",
+        ("millpond_cancel_t *", _) => "place_for_cancel",
+        ("millpond_batch_t **", _) => "place_for_batch",
+        ("millpond_error_t **", _) => "place_for_error",
+        ("millpond_published_t *", _) => "place_for_published",
+        ("millpond_event_t *", _) => "place_for_event",
+        ("int32_t *", _) => "place_for_fd",
+        ("uint64_t *", _) => "place_for_number",
+        (kind, name) => panic!("pick.h cannot pick `{name}` of {}: `{kind}`", function.name),
+    }
+}

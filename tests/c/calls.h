@@ -1,0 +1,375 @@
+/* One call of every function of millpond.h, with what pick.h picks.
+ *
+ * Made from the header by ffi/c/tests/functions.rs; not to be edited. */
+
+static void try_version(struct caller *self) {
+    (void)self;
+    look_at_text(millpond_version());
+}
+
+static void try_abi_check(struct caller *self) {
+    uint32_t abi_version = a_number(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_abi_check(abi_version, error));
+}
+
+static void try_batch_len(struct caller *self) {
+    const millpond_batch_t *batch = a_batch(self);
+    (void)millpond_batch_len(batch);
+}
+
+static void try_batch_is_end(struct caller *self) {
+    const millpond_batch_t *batch = a_batch(self);
+    (void)millpond_batch_is_end(batch);
+}
+
+static void try_batch_caught_up(struct caller *self) {
+    const millpond_batch_t *batch = a_batch(self);
+    (void)millpond_batch_caught_up(batch);
+}
+
+static void try_batch_position(struct caller *self) {
+    const millpond_batch_t *batch = a_batch(self);
+    millpond_bytes_t *token = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_batch_position(batch, token, error));
+}
+
+static void try_batch_get(struct caller *self) {
+    const millpond_batch_t *batch = a_batch(self);
+    uintptr_t index = a_count(self);
+    millpond_event_t *event = place_for_event(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_batch_get(batch, index, event, error));
+}
+
+static void try_batch_free(struct caller *self) {
+    millpond_batch_t *batch = own_batch(self);
+    millpond_batch_free(batch);
+}
+
+static void try_cancel_new(struct caller *self) {
+    millpond_cancel_t *cancel = place_for_cancel(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_cancel_new(cancel, error));
+}
+
+static void try_cancel_trigger(struct caller *self) {
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_cancel_trigger(cancel, error));
+}
+
+static void try_cancel_free(struct caller *self) {
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_cancel_free(cancel, error));
+}
+
+static void try_node_query(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const char *query = a_query(self);
+    uintptr_t query_len = their_count(self);
+    const millpond_query_options_t *query_options = some_query_options(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_cursor_t *cursor = place_for_cursor(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_query(node, query, query_len, query_options, timeout_ms,
+        cancel, cursor, error));
+}
+
+static void try_cursor_next(struct caller *self) {
+    millpond_cursor_t cursor = a_cursor(self);
+    uintptr_t count_max = a_count(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_batch_t **batch = place_for_batch(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_cursor_next(cursor, count_max, timeout_ms, cancel, batch,
+        error));
+}
+
+static void try_cursor_close(struct caller *self) {
+    millpond_cursor_t cursor = a_cursor(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_cursor_close(cursor, error));
+}
+
+static void try_error_number(struct caller *self) {
+    const millpond_error_t *error = an_error(self);
+    (void)millpond_error_number(error);
+}
+
+static void try_error_name(struct caller *self) {
+    const millpond_error_t *error = an_error(self);
+    look_at_text(millpond_error_name(error));
+}
+
+static void try_error_message(struct caller *self) {
+    const millpond_error_t *error = an_error(self);
+    look_at_text(millpond_error_message(error));
+}
+
+static void try_error_reason(struct caller *self) {
+    const millpond_error_t *error = an_error(self);
+    look_at_text(millpond_error_reason(error));
+}
+
+static void try_error_position(struct caller *self) {
+    const millpond_error_t *error = an_error(self);
+    (void)millpond_error_position(error);
+}
+
+static void try_error_is_retryable(struct caller *self) {
+    const millpond_error_t *error = an_error(self);
+    (void)millpond_error_is_retryable(error);
+}
+
+static void try_error_free(struct caller *self) {
+    millpond_error_t *error = own_error(self);
+    millpond_error_free(error);
+}
+
+static void try_status_is_retryable(struct caller *self) {
+    int32_t status = a_number(self);
+    (void)millpond_status_is_retryable(status);
+}
+
+static void try_status_name(struct caller *self) {
+    int32_t status = a_number(self);
+    look_at_bytes(millpond_status_name(status));
+}
+
+static void try_log_set(struct caller *self) {
+    int32_t level = a_number(self);
+    millpond_log_callback_t callback = a_log_callback(self);
+    void *user_data = some_user_data(self);
+    millpond_destroy_t destroy = a_destroy(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_log_set(level, callback, user_data, destroy, error));
+}
+
+static void try_node_open(struct caller *self) {
+    const millpond_node_options_t *node_options = some_node_options(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_node_t *node = place_for_node(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_open(node_options, timeout_ms, cancel, node, error));
+}
+
+static void try_node_close(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_close(node, timeout_ms, error));
+}
+
+static void try_node_id(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    millpond_bytes_t *node_id = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_id(node, node_id, error));
+}
+
+static void try_node_ticket(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    millpond_bytes_t *ticket = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_ticket(node, ticket, error));
+}
+
+static void try_node_status(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    millpond_bytes_t *json = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_status(node, json, error));
+}
+
+static void try_node_offsets(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    millpond_bytes_t *token = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_offsets(node, token, error));
+}
+
+static void try_node_connect(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const char *target = a_target(self);
+    uintptr_t target_len = their_count(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_connect(node, target, target_len, timeout_ms, cancel,
+        error));
+}
+
+static void try_node_disconnect(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const char *node_id = a_text(self);
+    uintptr_t node_id_len = their_count(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_disconnect(node, node_id, node_id_len, error));
+}
+
+static void try_node_set_network(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    int32_t enabled = a_number(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_set_network(node, enabled, error));
+}
+
+static void try_payload_from_json(struct caller *self) {
+    const char *json_text = a_text(self);
+    uintptr_t json_text_len = their_count(self);
+    millpond_bytes_t *payload = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_payload_from_json(json_text, json_text_len, payload, error));
+}
+
+static void try_payload_to_json(struct caller *self) {
+    const uint8_t *payload = some_bytes(self);
+    uintptr_t payload_len = their_count(self);
+    millpond_bytes_t *json_text = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_payload_to_json(payload, payload_len, json_text, error));
+}
+
+static void try_swarm_secret_new(struct caller *self) {
+    millpond_bytes_t *secret = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_swarm_secret_new(secret, error));
+}
+
+static void try_ticket_parse(struct caller *self) {
+    const char *ticket = a_target(self);
+    uintptr_t ticket_len = their_count(self);
+    millpond_bytes_t *json = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_ticket_parse(ticket, ticket_len, json, error));
+}
+
+static void try_node_publish(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const millpond_draft_t *drafts = some_drafts(self);
+    uintptr_t draft_count = their_count(self);
+    const millpond_publish_options_t *publish_options = some_publish_options(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_published_t *published = place_for_published(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_publish(node, drafts, draft_count, publish_options,
+        timeout_ms, cancel, published, error));
+}
+
+static void try_node_subscribe(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const char *query = a_query(self);
+    uintptr_t query_len = their_count(self);
+    const millpond_subscribe_options_t *subscribe_options = some_subscribe_options(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_subscription_t *subscription = place_for_subscription(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_subscribe(node, query, query_len, subscribe_options,
+        timeout_ms, cancel, subscription, error));
+}
+
+static void try_node_subscribe_callback(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const char *query = a_query(self);
+    uintptr_t query_len = their_count(self);
+    const millpond_subscribe_options_t *subscribe_options = some_subscribe_options(self);
+    millpond_batch_callback_t callback = a_batch_callback(self);
+    void *user_data = some_user_data(self);
+    millpond_destroy_t destroy = a_destroy(self);
+    millpond_subscription_t *subscription = place_for_subscription(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_subscribe_callback(node, query, query_len,
+        subscribe_options, callback, user_data, destroy, subscription, error));
+}
+
+static void try_subscription_next(struct caller *self) {
+    millpond_subscription_t subscription = a_subscription(self);
+    uintptr_t count_max = a_count(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_batch_t **batch = place_for_batch(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_subscription_next(subscription, count_max, timeout_ms, cancel,
+        batch, error));
+}
+
+static void try_subscription_fd(struct caller *self) {
+    millpond_subscription_t subscription = a_subscription(self);
+    int32_t *fd = place_for_fd(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_subscription_fd(subscription, fd, error));
+}
+
+static void try_subscription_lag(struct caller *self) {
+    millpond_subscription_t subscription = a_subscription(self);
+    uint64_t *lag = place_for_number(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_subscription_lag(subscription, lag, error));
+}
+
+static void try_subscription_close(struct caller *self) {
+    millpond_subscription_t subscription = a_subscription(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_subscription_close(subscription, error));
+}
+
+static void try_bytes_free(struct caller *self) {
+    millpond_bytes_t *bytes = own_bytes(self);
+    millpond_bytes_free(bytes);
+}
+
+static const struct attempt attempts[] = {
+    {"millpond_version", try_version},
+    {"millpond_abi_check", try_abi_check},
+    {"millpond_batch_len", try_batch_len},
+    {"millpond_batch_is_end", try_batch_is_end},
+    {"millpond_batch_caught_up", try_batch_caught_up},
+    {"millpond_batch_position", try_batch_position},
+    {"millpond_batch_get", try_batch_get},
+    {"millpond_batch_free", try_batch_free},
+    {"millpond_cancel_new", try_cancel_new},
+    {"millpond_cancel_trigger", try_cancel_trigger},
+    {"millpond_cancel_free", try_cancel_free},
+    {"millpond_node_query", try_node_query},
+    {"millpond_cursor_next", try_cursor_next},
+    {"millpond_cursor_close", try_cursor_close},
+    {"millpond_error_number", try_error_number},
+    {"millpond_error_name", try_error_name},
+    {"millpond_error_message", try_error_message},
+    {"millpond_error_reason", try_error_reason},
+    {"millpond_error_position", try_error_position},
+    {"millpond_error_is_retryable", try_error_is_retryable},
+    {"millpond_error_free", try_error_free},
+    {"millpond_status_is_retryable", try_status_is_retryable},
+    {"millpond_status_name", try_status_name},
+    {"millpond_log_set", try_log_set},
+    {"millpond_node_open", try_node_open},
+    {"millpond_node_close", try_node_close},
+    {"millpond_node_id", try_node_id},
+    {"millpond_node_ticket", try_node_ticket},
+    {"millpond_node_status", try_node_status},
+    {"millpond_node_offsets", try_node_offsets},
+    {"millpond_node_connect", try_node_connect},
+    {"millpond_node_disconnect", try_node_disconnect},
+    {"millpond_node_set_network", try_node_set_network},
+    {"millpond_payload_from_json", try_payload_from_json},
+    {"millpond_payload_to_json", try_payload_to_json},
+    {"millpond_swarm_secret_new", try_swarm_secret_new},
+    {"millpond_ticket_parse", try_ticket_parse},
+    {"millpond_node_publish", try_node_publish},
+    {"millpond_node_subscribe", try_node_subscribe},
+    {"millpond_node_subscribe_callback", try_node_subscribe_callback},
+    {"millpond_subscription_next", try_subscription_next},
+    {"millpond_subscription_fd", try_subscription_fd},
+    {"millpond_subscription_lag", try_subscription_lag},
+    {"millpond_subscription_close", try_subscription_close},
+    {"millpond_bytes_free", try_bytes_free},
+};

@@ -1,0 +1,421 @@
+/* What a call of the misuse test is given, by chance: handles that are live, closed, made up or of
+ * another kind, NULL, bad UTF-8, lengths that no object has, waits of no and of any length, structs
+ * older and newer than the library. Begin with misuse.c. */
+#ifndef PICK_H
+#define PICK_H
+
+#include "check.h"
+#include <pthread.h>
+#include <time.h>
+
+#define CALLERS 4
+#define SLOTS 4 /* handles of each kind that are there at a time */
+#define KEPT 6  /* batches, errors and bytes of a caller */
+#define STORES 3
+#define POISON 0xa5
+#define BEYOND 16 /* bytes that a struct of a newer header has more */
+#define NEWER(type) struct { type known; unsigned char beyond[BEYOND]; }
+
+enum kind { NODE, CURSOR, SUBSCRIPTION, CANCEL, KINDS };
+
+/* What a call may write, as the call finds it. */
+struct outputs {
+    millpond_node_t node;
+    millpond_cursor_t cursor;
+    millpond_subscription_t subscription;
+    millpond_cancel_t cancel;
+    millpond_bytes_t bytes;
+    millpond_batch_t *batch;
+    millpond_error_t *error;
+    NEWER(millpond_published_t) published;
+    NEWER(millpond_event_t) event;
+    uint64_t number;
+    int32_t fd;
+};
+
+enum output {
+    A_NODE = 1, A_CURSOR = 2, A_SUBSCRIPTION = 4, A_CANCEL = 8, BYTES = 16, A_BATCH = 32,
+    AN_ERROR = 64, PUBLISHED = 128, AN_EVENT = 256, A_NUMBER = 512, AN_FD = 1024
+};
+
+struct caller {
+    uint64_t random;
+    int is_callback; /* then it waits for nobody else */
+    const char *function;
+    unsigned long call_count, ok_count;
+    millpond_batch_t *batches[KEPT];
+    millpond_error_t *errors[KEPT];
+    millpond_bytes_t bytes[KEPT];
+    /* Of the call under way. */
+    int is_careless;
+    unsigned asked; /* the outputs that it has a place for */
+    struct outputs outputs, before;
+    uintptr_t count; /* of the text, bytes or drafts that were picked */
+    millpond_text_t tags[3];
+    NEWER(millpond_node_options_t) node;
+    NEWER(millpond_publish_options_t) publish;
+    NEWER(millpond_query_options_t) query;
+    NEWER(millpond_subscribe_options_t) subscribe;
+    void *copies[8];
+    size_t copy_count;
+};
+
+struct attempt {
+    const char *name;
+    void (*run)(struct caller *self);
+};
+
+static struct {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    uint64_t handles[KINDS][SLOTS]; /* a closed one stays until another comes in its place */
+    millpond_bytes_t ticket;        /* of a node that is there all the time */
+    uint64_t seed;
+    int running, destroys_due, destroys;
+    unsigned long calls_due;
+    char stores[STORES][4096];
+} world = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, {{0}}, {NULL, 0},
+           0, 0, 0, 0, 0, {{0}}};
+
+#define CLAIM(claim)                                                                               \
+    do {                                                                                           \
+        if (!(claim)) {                                                                            \
+            printf("  %s:%d: seed %llu, call %lu, %s: not so: %s\n", __FILE__, __LINE__,           \
+                   (unsigned long long)world.seed, self->call_count, self->function, #claim);      \
+            failures_here++;                                                                       \
+        }                                                                                          \
+    } while (0)
+
+static uint64_t next(struct caller *self) {
+    self->random ^= self->random << 13, self->random ^= self->random >> 7;
+    return self->random ^= self->random << 17;
+}
+static size_t below(struct caller *self, size_t end) { return (size_t)(next(self) >> 11) % end; }
+static int one_in(struct caller *self, size_t many) { return below(self, many) == 0; }
+
+/* Every other call is careful, so that many succeed; the rest make a mistake one time in many. */
+static int slips(struct caller *self, size_t many) {
+    return self->is_careless && one_in(self, many);
+}
+
+static uint64_t handle(struct caller *self, enum kind kind) {
+    if (slips(self, 4)) {
+        switch (below(self, 4)) {
+        case 0: return next(self);
+        case 1: return next(self) & 0x3000003ffu;
+        case 2: return 0;
+        default: kind = (enum kind)below(self, KINDS);
+        }
+    }
+    pthread_mutex_lock(&world.mutex);
+    uint64_t id = world.handles[kind][below(self, SLOTS)];
+    pthread_mutex_unlock(&world.mutex);
+    return id;
+}
+
+static millpond_node_t a_node(struct caller *self) {
+    millpond_node_t picked = {handle(self, NODE)};
+    return picked;
+}
+static millpond_cursor_t a_cursor(struct caller *self) {
+    millpond_cursor_t picked = {handle(self, CURSOR)};
+    return picked;
+}
+static millpond_subscription_t a_subscription(struct caller *self) {
+    millpond_subscription_t picked = {handle(self, SUBSCRIPTION)};
+    return picked;
+}
+static millpond_cancel_t a_cancel(struct caller *self) {
+    millpond_cancel_t picked = {slips(self, 2) ? handle(self, CANCEL) : 0};
+    return picked;
+}
+
+static int32_t close_handle(enum kind kind, uint64_t id) {
+    millpond_node_t node = {id};
+    millpond_cursor_t cursor = {id};
+    millpond_subscription_t subscription = {id};
+    millpond_cancel_t cancel = {id};
+    switch (kind) {
+    case NODE: return millpond_node_close(node, SOON, NULL);
+    case CURSOR: return millpond_cursor_close(cursor, NULL);
+    case SUBSCRIPTION: return millpond_subscription_close(subscription, NULL);
+    default: return millpond_cancel_free(cancel, NULL);
+    }
+}
+
+/* Puts a new handle in the place of another, which is closed. */
+static void keep_handle(struct caller *self, enum kind kind, uint64_t id) {
+    size_t slot = below(self, SLOTS);
+    CLAIM(id != 0);
+    pthread_mutex_lock(&world.mutex);
+    uint64_t other = world.handles[kind][slot];
+    world.handles[kind][slot] = id;
+    pthread_mutex_unlock(&world.mutex);
+    if (!other) return;
+    int32_t status = close_handle(kind, other);
+    CLAIM(status == MILLPOND_OK || status == MILLPOND_ERROR_CLOSED);
+}
+
+static const struct {
+    const char *data;
+    size_t len;
+} texts[] = {
+    {TEXT("FROM allEvents")}, {TEXT("FROM 'grain' & 'x' | isLocal")}, {TEXT("FROM ('grain'")},
+    {TEXT("FROM '\xff'")}, {TEXT("\xe2\x82")}, {TEXT("")}, {TEXT("grain")}, {TEXT("ascending")},
+    {TEXT("descending")}, {TEXT("stream")}, {TEXT("now")}, {TEXT("beginning")}, {TEXT("power")},
+    {TEXT("process")}, {TEXT("127.0.0.1:0")}, {TEXT("{\"a\":[1,-2.5,null,\"\\u00e4\"]}")},
+    {TEXT("[1")}, {TEXT("\x01")}, {TEXT("\xa1\x61""a\x83\x01\x02\x03")}, {TEXT("\x9f\x01")},
+    {TEXT("ff0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f")},
+};
+
+/* Text, or what an earlier call gave, or nothing; `self->count` is its length. */
+static const char *a_text(struct caller *self) {
+    size_t index = below(self, sizeof texts / sizeof *texts), kept = below(self, KEPT);
+    if (one_in(self, 2) && self->bytes[kept].data) {
+        self->count = self->bytes[kept].len;
+        return (const char *)self->bytes[kept].data;
+    }
+    self->count = texts[index].len;
+    if (slips(self, 4)) {
+        switch (below(self, 3)) {
+        case 0: self->count = below(self, 3); return NULL;
+        case 1: self->count = SIZE_MAX - below(self, SIZE_MAX / 2); break;
+        default: self->count = below(self, self->count + 1);
+        }
+    }
+    return texts[index].data;
+}
+
+static const millpond_text_t grain = {TEXT("grain")};
+
+static const char *a_query(struct caller *self) {
+    if (self->is_careless) return a_text(self);
+    self->count = texts[0].len;
+    return texts[0].data;
+}
+
+/* Where a node is, or what is no such place. */
+static const char *a_target(struct caller *self) {
+    if (self->is_careless) return a_text(self);
+    self->count = world.ticket.len;
+    return (const char *)world.ticket.data;
+}
+
+static const uint8_t *some_bytes(struct caller *self) { return (const uint8_t *)a_text(self); }
+static uintptr_t their_count(struct caller *self) { return self->count; }
+
+static millpond_text_t text(struct caller *self) {
+    millpond_text_t picked;
+    picked.data = a_text(self);
+    picked.len = self->count;
+    return picked;
+}
+
+static uintptr_t a_count(struct caller *self) {
+    static const uintptr_t counts[] = {0, 1, 2, 256, 4096, 4097, SIZE_MAX};
+    return counts[below(self, sizeof counts / sizeof *counts)];
+}
+
+static int32_t a_number(struct caller *self) {
+    static const int32_t numbers[] = {0, 1, 1, 2, 5, 6, 21, -1, INT32_MIN, INT32_MAX};
+    return numbers[below(self, sizeof numbers / sizeof *numbers)];
+}
+
+/* A wait without end is ended by whoever closes the node meanwhile. */
+static int64_t a_timeout(struct caller *self) {
+    static const int64_t timeouts[] = {0, 1, 10, 100, INT64_MAX, -1, INT64_MIN};
+    size_t short_ones = 3, all = sizeof timeouts / sizeof *timeouts;
+    return timeouts[below(self, self->is_callback ? short_ones : all)];
+}
+
+/* A copy that ends where it says to end, so that a memory checker sees who reads further. It lives
+ * until the next call. */
+static void *copied(struct caller *self, const void *from, size_t size) {
+    void *copy = malloc(size);
+    if (!copy) abort();
+    memcpy(copy, from, size);
+    self->copies[self->copy_count++] = copy;
+    return copy;
+}
+
+static void free_copies(struct caller *self) {
+    while (self->copy_count > 0) free(self->copies[--self->copy_count]);
+}
+
+/* The size that a struct says: its own, that of an older or newer one, or of no version at all. */
+static uint32_t a_size(struct caller *self, unsigned char *beyond, size_t known) {
+    uint32_t size = (uint32_t)known;
+    memset(beyond, 0, BEYOND);
+    if (!slips(self, 4)) return size;
+    switch (below(self, 4)) {
+    case 0: return (uint32_t)below(self, known + BEYOND);
+    case 1: return (uint32_t)below(self, 9);
+    case 2: beyond[below(self, BEYOND)] = 1;
+    }
+    return size + BEYOND;
+}
+
+/* The options as a program of some version gives them, or NULL. */
+#define GIVEN(self, options, is_null)                                                              \
+    (is_null ? NULL                                                                                \
+             : copied(self, &(options),                                                            \
+                      (options).known.struct_size < 4 ? 4 : (options).known.struct_size))
+
+static void put_on_loopback(millpond_node_options_t *options) {
+    static const millpond_text_t loopback = {"127.0.0.1:0", 11};
+    options->network = MILLPOND_YES;
+    options->bind = &loopback;
+    options->bind_count = 1;
+}
+
+static const millpond_node_options_t *some_node_options(struct caller *self) {
+    millpond_node_options_t *options = &self->node.known;
+    *options = options_at(world.stores[below(self, STORES)]);
+    options->segment_bytes = 65536;
+    options->struct_size = a_size(self, self->node.beyond, sizeof *options);
+    /* A network only together with the address to listen on, so that nothing leaves loopback. */
+    if (one_in(self, 2) && options->struct_size >= sizeof *options) put_on_loopback(options);
+    if (slips(self, 12)) options->network = 7;
+    if (slips(self, 12)) options->allow_network_file_system = -1;
+    if (slips(self, 12)) options->path.len = 0;
+    if (slips(self, 12)) options->path.data = NULL;
+    if (slips(self, 12)) options->app_id = text(self);
+    if (slips(self, 12)) options->swarm = text(self);
+    if (slips(self, 12)) options->ticket = text(self);
+    if (slips(self, 12)) options->bind_count = SIZE_MAX / 2;
+    if (slips(self, 12)) options->peer_count = 1 + below(self, 2);
+    if (slips(self, 12)) options->segment_bytes = one_in(self, 2) ? 1 : UINT64_MAX;
+    if (slips(self, 12)) options->tail_bytes_max = one_in(self, 2) ? 1 : UINT64_MAX;
+    if (slips(self, 12)) options->cache_bytes = one_in(self, 2) ? 1 : UINT64_MAX;
+    self->tags[0] = text(self);
+    if (slips(self, 12)) options->allow = self->tags, options->allow_count = 1;
+    return GIVEN(self, self->node, slips(self, 12));
+}
+
+static const millpond_publish_options_t *some_publish_options(struct caller *self) {
+    millpond_publish_options_t init = MILLPOND_PUBLISH_OPTIONS_INIT;
+    self->publish.known = init;
+    if (slips(self, 3)) self->publish.known.durability = text(self);
+    if (slips(self, 4)) self->publish.known.expected = next(self) % 64;
+    if (slips(self, 4)) self->publish.known.has_expected = a_number(self);
+    if (slips(self, 4)) {
+        self->publish.known.idempotency_key = some_bytes(self);
+        self->publish.known.idempotency_key_len = self->count;
+    }
+    self->publish.known.struct_size = a_size(self, self->publish.beyond, sizeof init);
+    return GIVEN(self, self->publish, one_in(self, 4));
+}
+
+static const millpond_query_options_t *some_query_options(struct caller *self) {
+    millpond_query_options_t init = MILLPOND_QUERY_OPTIONS_INIT;
+    self->query.known = init;
+    if (slips(self, 12)) self->query.known.reserved = 1;
+    if (slips(self, 3)) self->query.known.order = text(self);
+    if (slips(self, 4)) self->query.known.lower = text(self);
+    if (slips(self, 4)) self->query.known.upper = text(self);
+    self->query.known.struct_size = a_size(self, self->query.beyond, sizeof init);
+    return GIVEN(self, self->query, one_in(self, 4));
+}
+
+static const millpond_subscribe_options_t *some_subscribe_options(struct caller *self) {
+    millpond_subscribe_options_t init = MILLPOND_SUBSCRIBE_OPTIONS_INIT;
+    self->subscribe.known = init;
+    if (slips(self, 3)) self->subscribe.known.from = text(self);
+    if (slips(self, 3)) self->subscribe.known.batch_count_max = (uint32_t)a_count(self);
+    self->subscribe.known.struct_size = a_size(self, self->subscribe.beyond, sizeof init);
+    return GIVEN(self, self->subscribe, one_in(self, 4));
+}
+
+/* One to four drafts of one size, or of sizes that do not agree. */
+static const millpond_draft_t *some_drafts(struct caller *self) {
+    static const uint32_t sizes[] = {8, 16, 24, 32, 48, 56, 0, 3, 41};
+    const uint32_t known = sizeof(millpond_draft_t);
+    uint32_t size = slips(self, 4) ? sizes[below(self, sizeof sizes / sizeof *sizes)] : known;
+    size_t tag_count = below(self, 4), draft_count = 1 + below(self, 4);
+    char drafts[4 * (sizeof(millpond_draft_t) + BEYOND)] = {0};
+    for (size_t i = 0; i < 3; i++) self->tags[i] = text(self);
+    if (!self->is_careless) self->tags[0] = grain, tag_count = 1;
+    for (size_t i = 0; i < draft_count; i++) {
+        millpond_draft_t draft = MILLPOND_DRAFT_INIT;
+        /* The first one says how much memory there is. */
+        draft.struct_size = i > 0 && slips(self, 8) ? (uint32_t)next(self) : size;
+        draft.payload_form = MILLPOND_PAYLOAD_JSON;
+        draft.payload = (const uint8_t *)"[1,2]";
+        draft.payload_len = 5;
+        draft.tags = slips(self, 12) ? NULL : self->tags;
+        draft.tag_count = slips(self, 24) ? SIZE_MAX / 8 : tag_count;
+        if (slips(self, 2)) {
+            draft.payload_form = (int32_t)below(self, 3);
+            draft.payload = some_bytes(self);
+            draft.payload_len = self->count;
+        }
+        memcpy(drafts + i * size, &draft, size < known ? size : known);
+    }
+    self->count = slips(self, 8) ? 0 : draft_count;
+    if (slips(self, 8)) self->count = one_in(self, 2) ? SIZE_MAX : 65537;
+    if (slips(self, 12)) return NULL;
+    return (const millpond_draft_t *)copied(self, drafts, size < 4 ? 4 : draft_count * size);
+}
+
+/* What a call that fails has to leave as it is. */
+static void remember(struct caller *self) {
+    memcpy(&self->before, &self->outputs, sizeof self->outputs);
+}
+
+#define PLACE(type, name, output, field)                                                           \
+    static type *place_for_##name(struct caller *self) {                                           \
+        if (slips(self, 12)) return NULL;                                                          \
+        self->asked |= output;                                                                     \
+        return &self->outputs.field;                                                               \
+    }
+PLACE(millpond_node_t, node, A_NODE, node)
+PLACE(millpond_cursor_t, cursor, A_CURSOR, cursor)
+PLACE(millpond_subscription_t, subscription, A_SUBSCRIPTION, subscription)
+PLACE(millpond_cancel_t, cancel, A_CANCEL, cancel)
+PLACE(millpond_bytes_t, bytes, BYTES, bytes)
+PLACE(millpond_batch_t *, batch, A_BATCH, batch)
+PLACE(millpond_error_t *, error, AN_ERROR, error)
+PLACE(uint64_t, number, A_NUMBER, number)
+PLACE(int32_t, fd, AN_FD, fd)
+
+static millpond_published_t *place_for_published(struct caller *self) {
+    if (one_in(self, 3)) return NULL;
+    self->asked |= PUBLISHED;
+    self->outputs.published.known.struct_size =
+        a_size(self, self->outputs.published.beyond, sizeof(millpond_published_t));
+    remember(self);
+    return &self->outputs.published.known;
+}
+
+static millpond_event_t *place_for_event(struct caller *self) {
+    if (slips(self, 12)) return NULL;
+    self->asked |= AN_EVENT;
+    self->outputs.event.known.struct_size =
+        a_size(self, self->outputs.event.beyond, sizeof(millpond_event_t));
+    remember(self);
+    return &self->outputs.event.known;
+}
+
+static const millpond_batch_t *a_batch(struct caller *self) {
+    return self->batches[below(self, KEPT)];
+}
+static const millpond_error_t *an_error(struct caller *self) {
+    return self->errors[below(self, KEPT)];
+}
+
+/* What is given back is not held any more. */
+static millpond_batch_t *own_batch(struct caller *self) {
+    millpond_batch_t **kept = &self->batches[below(self, KEPT)], *batch = *kept;
+    *kept = NULL;
+    return batch;
+}
+static millpond_error_t *own_error(struct caller *self) {
+    millpond_error_t **kept = &self->errors[below(self, KEPT)], *error = *kept;
+    *kept = NULL;
+    return error;
+}
+static millpond_bytes_t *own_bytes(struct caller *self) {
+    return slips(self, 12) ? NULL : &self->bytes[below(self, KEPT)];
+}
+
+#endif
