@@ -132,6 +132,9 @@ impl Act {
                 self.drain();
                 drop(credit);
             }
+            NetEvent::Heard { connection, bytes } => {
+                self.give(Input::Heard { connection: own(connection), bytes });
+            }
             NetEvent::Sent { connection, bytes } => {
                 self.give(Input::Sent { connection: own(connection), bytes });
             }

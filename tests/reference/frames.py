@@ -13,7 +13,7 @@ VERSION = 1
 STRANGER_FRAME_BYTES_MAX = 4096
 FRAME_BYTES_MAX = 2117808
 IGNORABLE = 0x80
-STREAMS_PER_NODE_MAX = 64
+STREAMS_PER_NODE_MAX = 4096
 LIMITS = [1048576, 64, 255, 32, 1065136, FRAME_BYTES_MAX]
 REASONS = {
     1: "wrong_secret", 2: "not_allowed", 3: "version_unsupported", 4: "limits_unsupported",

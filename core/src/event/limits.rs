@@ -33,8 +33,9 @@ pub const LAMPORT_MAX: u64 = (1 << 53) - 1;
 pub const LAMPORT_SLACK: u64 = 1 << 16;
 /// Longest idempotency key, in bytes.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
-/// Most streams one node may have written.
-pub const STREAMS_PER_NODE_MAX: u64 = 64;
+/// Most streams one node may have written. A journal whose end a power cut tore costs one: enough
+/// for a device that loses power in the middle of a write every night for eleven years.
+pub const STREAMS_PER_NODE_MAX: u64 = 4096;
 
 const _: () = assert!(BATCH_BYTES_MAX >= RECORD_BYTES_MAX);
 const _: () = assert!(FRAME_BYTES_MAX < 4 << 20);

@@ -4,7 +4,9 @@ use super::frames::{
     Broken, SECRET, State, hello, range, range_message, receiver, record, sender, true_hello,
 };
 use millpond::event::codec::{put_counted, put_varint};
-use millpond::event::limits::{FRAME_BYTES_MAX, HEADER_BYTES_MAX, PAYLOAD_BYTES_MAX};
+use millpond::event::limits::{
+    FRAME_BYTES_MAX, HEADER_BYTES_MAX, PAYLOAD_BYTES_MAX, STREAMS_PER_NODE_MAX,
+};
 use millpond::event::{
     Chain, EventRange, NodeId, NodeKey, SignedHead, StreamEnd, StreamId, SwarmSecret,
 };
@@ -188,8 +190,8 @@ impl Collection {
         for (why, bytes) in cases {
             self.malformed(why, bytes);
         }
-        let crowd = range(&sender(), 64, 0, &[1]).head;
-        self.malformed("a head of stream number 64", summary(1, &[1], &[&crowd.to_bytes()]));
+        let crowd = range(&sender(), STREAMS_PER_NODE_MAX, 0, &[1]).head;
+        self.malformed("a head of stream number 4096", summary(1, &[1], &[&crowd.to_bytes()]));
         for (why, head) in false_heads(&head) {
             let bytes = summary(0, &[1], &[&head.to_bytes()]);
             self.add(State::Admitted, why, bytes, RefusalReason::Forged);
@@ -306,8 +308,8 @@ impl Collection {
             let forged = EventRange { head, ..one.clone() };
             self.forged(&format!("an event under {why}"), &range_message(forged));
         }
-        let crowd = range(&sender(), 64, 0, &[1]);
-        self.malformed("an event of stream number 64", range_message(crowd).encode());
+        let crowd = range(&sender(), STREAMS_PER_NODE_MAX, 0, &[1]);
+        self.malformed("an event of stream number 4096", range_message(crowd).encode());
         let other = EventRange { records: vec![record(1, "chaff")], ..one.clone() };
         self.forged("another event than was signed", &range_message(other));
         let falling = range(&sender(), 0, 0, &[5, 5]);

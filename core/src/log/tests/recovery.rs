@@ -289,7 +289,7 @@ fn a_node_that_has_used_up_its_stream_numbers_refuses_appends_and_loses_nothing(
     for name in ["data.mdb", "journal-a", "journal-b"] {
         fs::copy(original.join(name), copy.join(name)).unwrap();
     }
-    // The copy may not go on in stream 63, and there is no 64.
+    // The copy may not go on in the last stream, and there is none after it.
     let copied = open(&copy);
     used_up(copied.append(events(5..6), as_app()).wait());
     assert_eq!(texts(&query_all(&copied, "FROM allEvents", Order::Ascending)).len(), 5);
@@ -308,7 +308,7 @@ fn a_node_that_has_used_up_its_stream_numbers_refuses_appends_and_loses_nothing(
     append(&other, events(0..4));
     send_all(&other, &log);
     send_all(&log, &other);
-    // 9 events and the opening record of stream 63.
+    // 9 events and the opening record of the last stream.
     assert_eq!(
         (log.durable_map().unwrap().total(), other.durable_map().unwrap().total()),
         (10, 10)
