@@ -7,4 +7,5 @@ mod flow;
 mod hostile;
 mod log;
 mod puppet;
+mod scenario;
 mod world;

@@ -44,6 +44,7 @@ pub(super) type Tamper = Box<dyn FnMut(usize, usize, &Bytes) -> Bytes>;
 
 pub(super) struct Node {
     pub(super) key: NodeKey,
+    secret: SwarmSecret,
     pub(super) number: u64,
     pub(super) swarm: Swarm,
     pub(super) log: MemoryLog,
@@ -144,18 +145,10 @@ impl World {
         number: u64,
     ) -> usize {
         let index = self.nodes.len();
-        let node = key.node_id();
-        let options = SwarmOptions {
-            node,
-            own_stream: StreamId { node, number },
-            secret: secret.clone(),
-            instance: (index as u64).to_le_bytes(),
-            allowed: None,
-            peers_max: 64,
-        };
-        let swarm = Swarm::new(options, log.heads(), self.now);
+        let swarm = Swarm::new(options(secret, &key, number, index as u64), log.heads(), self.now);
         self.nodes.push(Node {
             key,
+            secret: secret.clone(),
             number,
             swarm,
             log,
@@ -168,6 +161,21 @@ impl World {
             keeps_frames: false,
         });
         index
+    }
+
+    /// The process of `node` ends, and begins anew with `log`, which may be older.
+    pub(super) fn restart(&mut self, node: usize, log: MemoryLog) {
+        let lost = self.pipes.iter().filter(|(_, pipe)| pipe.ends.contains(&node));
+        for number in lost.map(|(number, _)| *number).collect::<Vec<_>>() {
+            self.close(number, None, None);
+        }
+        self.queue
+            .retain(|_, event| !matches!(event, Event::Stored { node: of, .. } if *of == node));
+        let instance = self.draw(u64::MAX);
+        let at = &mut self.nodes[node];
+        at.swarm =
+            Swarm::new(options(&at.secret, &at.key, at.number, instance), log.heads(), self.now);
+        (at.log, at.deadline) = (log, None);
     }
 
     pub(super) fn keep_frames(&mut self, node: usize) {
@@ -457,6 +465,18 @@ impl World {
     fn schedule(&mut self, at: Instant, event: Event) {
         self.sequence += 1;
         self.queue.insert((at, self.sequence), event);
+    }
+}
+
+fn options(secret: &SwarmSecret, key: &NodeKey, number: u64, instance: u64) -> SwarmOptions {
+    let node = key.node_id();
+    SwarmOptions {
+        node,
+        own_stream: StreamId { node, number },
+        secret: secret.clone(),
+        instance: instance.to_le_bytes(),
+        allowed: None,
+        peers_max: 64,
     }
 }
 
