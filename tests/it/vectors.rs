@@ -6,6 +6,7 @@
 
 mod broken;
 mod frames;
+mod texts;
 
 use crate::support::repository;
 use millpond::event::cbor::{Integer, Value};

@@ -1,7 +1,7 @@
 //! A ticket: a text to paste, with which a new node finds a swarm and may join it.
 //!
 //! Rule: a ticket has exactly one text, and any change to that text is refused.
-//! Source: docs/protocol.md, "Tickets".
+//! Source: docs/format.md, "Text forms".
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::codec::Reader;

@@ -58,7 +58,7 @@ pub fn ticket_parse(text: &str) -> Result<TicketParts> {
 }
 
 pub(crate) fn ticket(text: &str) -> Result<Ticket> {
-    Ok(text.trim().parse::<Ticket>()?)
+    Ok(text.trim_ascii().parse::<Ticket>()?)
 }
 
 pub(crate) fn peer_of(ticket: &Ticket) -> PeerAddress {
@@ -67,7 +67,7 @@ pub(crate) fn peer_of(ticket: &Ticket) -> PeerAddress {
 
 /// 64 hex digits of either case; the error never repeats them.
 pub(crate) fn swarm_secret(text: &str) -> Result<SwarmSecret> {
-    let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes()).ok();
+    let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(text.trim_ascii().as_bytes()).ok();
     let bytes: Option<[u8; 32]> = bytes.and_then(|bytes| bytes.try_into().ok());
     let refused = || FacadeError::invalid("a swarm secret is 64 hex digits");
     bytes.map(SwarmSecret::from_bytes).ok_or_else(refused)
@@ -75,12 +75,12 @@ pub(crate) fn swarm_secret(text: &str) -> Result<SwarmSecret> {
 
 pub(crate) fn address(text: &str) -> Result<SocketAddr> {
     let refused = |_| FacadeError::invalid(format!("an address is `<ip>:<port>`, not {text:?}"));
-    text.trim().parse().map_err(refused)
+    text.trim_ascii().parse().map_err(refused)
 }
 
 /// `<node id>@<ip>:<port>[,<ip>:<port>…]`.
 pub(crate) fn peer(text: &str) -> Result<PeerAddress> {
-    Ok(text.trim().parse()?)
+    Ok(text.trim_ascii().parse()?)
 }
 
 /// A peer or a ticket; a ticket also tells which swarm it is for.

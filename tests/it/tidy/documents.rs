@@ -75,6 +75,38 @@ fn the_table_of_errors_has_the_kinds_that_the_code_knows() {
     }
 }
 
+/// Where a file names a page and a section as its source, the page has that heading.
+#[test]
+fn every_source_that_a_file_names_is_a_section_of_the_page() {
+    let missing: Vec<String> = source::all().iter().flat_map(missing_sections).collect();
+    assert!(missing.is_empty(), "sections that no page has:\n{}", missing.join("\n"));
+}
+
+fn missing_sections(source: &Source) -> Vec<String> {
+    let mut missing = Vec::new();
+    // Taken apart, so that this file does not find itself.
+    for (at, _) in source.text.match_indices(["Source: ", "docs/"].concat().as_str()) {
+        let rest = &source.text[at + "Source: ".len()..];
+        let line = rest.lines().next().unwrap_or_default();
+        let Some((page, title)) = line.split_once(", \"") else { continue };
+        let title = title.split('"').next().unwrap_or_default();
+        let text = read(page);
+        let is_it = |line: &str| line.trim_start_matches('#').trim() == title;
+        if !text.lines().any(|line| line.starts_with('#') && is_it(line)) {
+            missing.push(source.at(at, format!("{page} has no section {title:?}")));
+        }
+    }
+    missing
+}
+
+#[test]
+fn a_source_that_is_no_section_is_found() {
+    let comment = |title: &str| format!("//! {} docs/format.md, \"{title}\".\n", "Source:");
+    let found = |title| missing_sections(&Source::new("core/src/a.rs", &comment(title)));
+    assert!(found("Journal bodies").is_empty());
+    assert_eq!(found("Journals").len(), 1);
+}
+
 fn read(path: &str) -> String {
     std::fs::read_to_string(repository().join(path))
         .unwrap_or_else(|error| panic!("{path}: {error}"))

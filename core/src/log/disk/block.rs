@@ -7,7 +7,7 @@
 //!             ‖ u64 lamport_max ‖ i64 time_min ‖ i64 time_max             (44 bytes)
 //! ```
 //! The checksum covers key and value, so that a row under a wrong key is found out. No I/O.
-//! Source: docs/format.md, "Blocks".
+//! Source: docs/format.md, "Tables".
 
 use super::index::Index;
 use crate::error::{Error, ErrorKind, Result};
