@@ -22,7 +22,8 @@
  * THREADS. Every function may be called from any thread, several at once, also from a callback.
  *   There is no thread-local state. millpond changes no signal handler and no environment.
  * FORK. In a child that was forked while a node was open, every call answers
- *   MILLPOND_ERROR_FORKED_PROCESS; the parent is not affected.
+ *   MILLPOND_ERROR_FORKED_PROCESS, except millpond_abi_check and those that read or free a batch, an
+ *   error or bytes; the parent is not affected.
  * BUGS. A panic inside millpond becomes MILLPOND_ERROR_INTERNAL; the node then refuses further work
  *   and can still be closed.
  * VERSIONS. Call millpond_abi_check(MILLPOND_ABI_VERSION, &error) first. Until 1.0 the ABI may change

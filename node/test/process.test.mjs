@@ -187,7 +187,12 @@ test('a panic inside is an InternalError, and the node still closes', limit, asy
   for (const [at, call] of [
     ['node_publish', 'node.publish({ payload: 1 })'],
     ['node_query', "node.query('FROM allEvents').toArray()"],
+    ['read', "node.query('FROM allEvents').toArray()"],
     ['cursor_next_batch', "node.query('FROM allEvents').toArray()"],
+    ['node_connect', "node.connect('nobody')"],
+    ['node_disconnect', "(async () => node.disconnect('nobody'))()"],
+    ['node_offsets', '(async () => node.offsets())()'],
+    ['node_set_network', '(async () => node.setNetwork(true))()'],
     ['node_subscribe', "node.subscribe('FROM allEvents').next()"],
     ['subscription_next_batch', "node.subscribe('FROM allEvents').next()"],
     ['node_status_json', '(async () => node.status())()'],

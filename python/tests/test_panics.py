@@ -9,17 +9,35 @@ import pytest
 from support import run
 
 CALLS = {
+    "node_connect": "node.connect('nobody')",
+    "node_disconnect": "node.disconnect('nobody')",
+    "node_offsets": "node.offsets()",
+    "node_path": "node.path",
     "node_publish": "node.publish(2)",
     "node_query": "node.query(ALL)",
-    "node_subscribe": "node.subscribe(ALL)",
+    "node_query_work": "node.query(ALL)",
+    "node_set_network": "node.set_network(True)",
     "node_status_json": "node.status()",
+    "node_stream": "node.stream",
+    "node_subscribe": "node.subscribe(ALL)",
+    "node_subscribe_work": "node.subscribe(ALL)",
+    "node_swarm_id": "node.swarm_id",
+    "node_ticket": "node.ticket()",
     "cursor_next_batch": "node.query(ALL).next()",
+    "cursor_upper": "node.query(ALL).upper",
+    "read": "node.query(ALL).next()",
+    "subscription_fd": "node.subscribe(ALL).fileno()",
+    "subscription_lag": "node.subscribe(ALL).lag",
     "subscription_next_batch": "node.subscribe(ALL).next()",
+    "subscription_position": "node.subscribe(ALL)",
 }
 AWAITED = {
+    "node_connect": "node.connect('nobody')",
     "node_publish": "node.publish(2)",
     "node_query": "node.query(ALL).next()",
+    "node_subscribe": "node.subscribe(ALL).next()",
     "cursor_next_batch": "node.query(ALL).next()",
+    "read": "node.subscribe(ALL).next()",
     "subscription_next_batch": "node.subscribe(ALL).next()",
 }
 
@@ -64,6 +82,43 @@ def test_a_panic_in_an_awaited_call_is_raised_where_it_is_awaited(
             print("goes on")
         await node.close()
     asyncio.run(main())
+    """
+    status, out, _ = run(code, tmp_path / "log", secret)
+    assert (status, out) == (0, "goes on\n")
+
+
+@pytest.mark.parametrize("entry", ["node_close", "node_close_work", "node_close_core"])
+def test_a_node_whose_close_fails_is_closed_by_the_next_one(
+    entry: str, tmp_path: Path, secret: str
+) -> None:
+    code = f"""
+    node = millpond.open(path, **options)
+    node.publish(1)
+    os.environ["MILLPOND_PANIC_AT"] = {entry!r}
+    try:
+        node.close()
+    except millpond.InternalError:
+        del os.environ["MILLPOND_PANIC_AT"]
+    node.close()
+    with millpond.open(path, **options) as again:
+        assert [event.payload for event in again.query(ALL)] == [1]
+    print("goes on")
+    """
+    status, out, _ = run(code, tmp_path / "log", secret)
+    assert (status, out) == (0, "goes on\n")
+
+
+def test_a_node_that_cannot_be_asked_whether_it_is_open_is_not(tmp_path: Path, secret: str) -> None:
+    code = """
+    node = millpond.open(path, **options)
+    os.environ["MILLPOND_PANIC_AT"] = "node_is_open"
+    assert node.closed
+    del os.environ["MILLPOND_PANIC_AT"]
+    try:
+        node.publish(1)
+    except millpond.InternalError:
+        node.close()
+        print("goes on")
     """
     status, out, _ = run(code, tmp_path / "log", secret)
     assert (status, out) == (0, "goes on\n")

@@ -1,4 +1,4 @@
-/* What happens to the process: fork, an injected panic, threads that end, traces. */
+/* What happens to the process: fork, threads that end, traces. */
 #include "check.h"
 #include <sys/wait.h>
 
@@ -67,38 +67,6 @@ static void a_child_forked_after_the_last_close_may_open(void) {
     CHECK(child_succeeds(opens_and_publishes, NULL));
 }
 
-static void a_panic_becomes_internal_and_the_node_refuses_further_work(void) {
-    static const char *const entries[] = {"node_publish", "node_query", "node_node_id",
-                                          "node_status_json", "subscription_next_batch"};
-    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
-        millpond_node_t node = open_node(), other = open_node();
-        millpond_subscription_t subscription = subscribe(node);
-        millpond_cursor_t cursor = {0};
-        millpond_bytes_t text = {NULL, 0};
-        millpond_batch_t *batch = NULL;
-        int32_t results[5];
-        setenv("MILLPOND_PANIC_AT", entries[i], 1);
-        results[0] = publish(node, "grain", "1");
-        results[1] = millpond_node_query(node, TEXT("FROM allEvents"), NULL, SOON,
-                                         MILLPOND_NO_CANCEL, &cursor, NULL);
-        results[2] = millpond_node_id(node, &text, NULL);
-        millpond_bytes_free(&text);
-        results[3] = millpond_node_status(node, &text, NULL);
-        millpond_bytes_free(&text);
-        results[4] =
-            millpond_subscription_next(subscription, 0, SOON, MILLPOND_NO_CANCEL, &batch, NULL);
-        millpond_batch_free(batch);
-        unsetenv("MILLPOND_PANIC_AT");
-        STATUS(MILLPOND_ERROR_INTERNAL, results[i]);
-        STATUS(MILLPOND_ERROR_INTERNAL, publish(node, "grain", "1"));
-        OK(publish(other, "grain", "1"));
-        if (cursor.id && i > 1) (void)millpond_cursor_close(cursor, NULL);
-        OK(millpond_subscription_close(subscription, NULL));
-        OK(millpond_node_close(node, SOON, NULL));
-        OK(millpond_node_close(other, SOON, NULL));
-    }
-}
-
 static void no_thread_is_left_after_the_last_close(void) {
     CHECK(is_alone_soon());
     millpond_node_t node = open_node();
@@ -136,11 +104,6 @@ int main(void) {
         a_forked_child_is_told_so_and_the_parent_goes_on);
     run("a child forked after the last close may open",
         a_child_forked_after_the_last_close_may_open);
-    if (getenv("MILLPOND_TEST_NO_FAULTS"))
-        puts("skipped: injected panics need a build with debug assertions");
-    else
-        run("a panic becomes internal, and the node refuses further work",
-            a_panic_becomes_internal_and_the_node_refuses_further_work);
     run("no thread is left after the last close", no_thread_is_left_after_the_last_close);
     run("traces go to one callback that is freed once",
         traces_go_to_one_callback_that_is_freed_once);

@@ -80,6 +80,7 @@ impl PeerAddress {
     /// # Errors
     /// `invalid_argument`, reason `no_address`: there is none, and no discovery. Without a reason:
     /// one of them names no host or no port.
+    #[cfg(any(feature = "net", test))] // Without a network nobody is dialled.
     pub(crate) fn check(&self, discovery: bool) -> Result<()> {
         let lacking = |address: &&SocketAddr| address.port() == 0 || address.ip().is_unspecified();
         if let Some(address) = self.addresses.iter().find(lacking) {

@@ -84,6 +84,7 @@ mod kind {
 }
 
 /// Whether a frame claims to be a range of events, the kind of which a live one is.
+#[cfg(feature = "net")] // Only the driver of a network asks.
 pub(crate) fn carries_events(frame: &[u8]) -> bool {
     frame.first() == Some(&kind::RANGE)
 }

@@ -41,6 +41,7 @@ pub use constants::{
     VERSION_MIN,
 };
 pub use io::{ConnectionId, Fork, Input, LogRead, Output, Refused, SwarmEvent};
+#[cfg(feature = "net")] // Only the driver of a network asks.
 pub(crate) use message::carries_events;
 pub use message::{Decoded, Hello, Message};
 pub use options::{PEERS_MAX_DEFAULT, SwarmOptions};

@@ -32,7 +32,7 @@ pub unsafe extern "C" fn millpond_abi_check(
 ) -> i32 {
     // SAFETY: the same contract.
     unsafe {
-        call(error, || {
+        call("millpond_abi_check", error, || {
             if abi_version == MILLPOND_ABI_VERSION {
                 return Ok(());
             }

@@ -104,7 +104,9 @@ pub unsafe extern "C" fn millpond_batch_position(
 ) -> i32 {
     // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
     unsafe {
-        give_text(token, "token", error, || Ok(borrow(batch, "batch")?.batch.position().token()))
+        give_text("millpond_batch_position", token, "token", error, || {
+            Ok(borrow(batch, "batch")?.batch.position().token())
+        })
     }
 }
 
@@ -122,7 +124,7 @@ pub unsafe extern "C" fn millpond_batch_get(
 ) -> i32 {
     // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
     unsafe {
-        call(error, || {
+        call("millpond_batch_get", error, || {
             let batch = borrow(batch, "batch")?;
             let size = *borrow(event.cast::<u32>().cast_const(), "event")? as usize;
             if size < size_of::<millpond_event_t>() {

@@ -1,23 +1,21 @@
 //! What every exported function goes through: checked arguments in, a status and an error out.
 
 use crate::error::millpond_error_t;
-use millpond_facade::{FacadeError, Result, host_error};
+use millpond_facade::{FacadeError, Result, guard, host_error};
 use std::ffi::c_char;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
 
-/// Runs `body`; gives its status, and its error to `*error` if the caller asked for it.
+/// Runs `body`, all of the exported function `name`; gives its status, and its error to `*error` if
+/// the caller asked for it.
 ///
 /// # Safety
 /// `error` is NULL or points to a place for one pointer.
 pub(crate) unsafe fn call(
+    name: &'static str,
     error: *mut *mut millpond_error_t,
     body: impl FnOnce() -> Result<()>,
 ) -> i32 {
-    // Unwind safety: the facade keeps its own state whole; here there is none.
-    let result = catch_unwind(AssertUnwindSafe(body))
-        .unwrap_or_else(|_| Err(millpond_facade::internal_error("a panic in the C interface")));
-    let Err(failure) = result else { return 0 };
+    let Err(failure) = guard(name, 0, body) else { return 0 };
     let number = failure.number;
     if !error.is_null() {
         // SAFETY: by contract it points to a place for one pointer. A Box that fails to be made

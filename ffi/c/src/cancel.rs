@@ -17,7 +17,7 @@ pub unsafe extern "C" fn millpond_cancel_new(
 ) -> i32 {
     // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
     unsafe {
-        call(error, || {
+        call("millpond_cancel_new", error, || {
             let place = output(cancel, "cancel")?;
             place.put(millpond_cancel_t { id: CancelHandle::new()?.id() });
             Ok(())
@@ -36,7 +36,7 @@ pub unsafe extern "C" fn millpond_cancel_trigger(
     error: *mut *mut millpond_error_t,
 ) -> i32 {
     // SAFETY: `error` is valid by the laws of the header.
-    unsafe { call(error, || CancelHandle::from_id(cancel.id).cancel()) }
+    unsafe { call("millpond_cancel_trigger", error, || CancelHandle::from_id(cancel.id).cancel()) }
 }
 
 /// Frees a token; calls that name it go on and can no longer be cancelled. A second free answers
@@ -50,5 +50,9 @@ pub unsafe extern "C" fn millpond_cancel_free(
     error: *mut *mut millpond_error_t,
 ) -> i32 {
     // SAFETY: `error` is valid by the laws of the header.
-    unsafe { call(error, || once(CancelHandle::from_id(cancel.id).free(), "cancel token")) }
+    unsafe {
+        call("millpond_cancel_free", error, || {
+            once(CancelHandle::from_id(cancel.id).free(), "cancel token")
+        })
+    }
 }

@@ -28,7 +28,7 @@ pub unsafe extern "C" fn millpond_node_query(
 ) -> i32 {
     // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
     unsafe {
-        call(error, || {
+        call("millpond_node_query", error, || {
             let place = output(cursor, "cursor")?;
             let query = text(query, query_len, "query")?;
             let given = if query_options.is_null() {
@@ -62,7 +62,7 @@ pub unsafe extern "C" fn millpond_cursor_next(
 ) -> i32 {
     // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
     unsafe {
-        call(error, || {
+        call("millpond_cursor_next", error, || {
             let place = output(batch, "batch")?;
             let count_max = (count_max != 0).then_some(count_max);
             let handle = CursorHandle::from_id(cursor.id);
@@ -84,5 +84,9 @@ pub unsafe extern "C" fn millpond_cursor_close(
     error: *mut *mut millpond_error_t,
 ) -> i32 {
     // SAFETY: `error` is valid by the laws of the header.
-    unsafe { call(error, || once(CursorHandle::from_id(cursor.id).close(), "cursor")) }
+    unsafe {
+        call("millpond_cursor_close", error, || {
+            once(CursorHandle::from_id(cursor.id).close(), "cursor")
+        })
+    }
 }

@@ -4,7 +4,7 @@ use crate::call::call;
 use crate::error::millpond_error_t;
 use crate::subscription::{UserData, millpond_destroy_t};
 use crate::value::millpond_text_t;
-use millpond_facade::{host_error, internal_error, log};
+use millpond_facade::{host_error, log};
 use std::ffi::c_void;
 
 /// One line of trace, borrowed for the call.
@@ -58,7 +58,7 @@ pub unsafe extern "C" fn millpond_log_set(
     let user = UserData { user_data, destroy };
     // SAFETY: `error` is valid by the laws of the header.
     unsafe {
-        call(error, move || {
+        call("millpond_log_set", error, move || {
             let user = user;
             let level = log::Level::from_number(level)
                 .ok_or_else(|| host_error(format!("`level` is {level}, not 0 to 5")))?;
@@ -76,10 +76,7 @@ pub unsafe extern "C" fn millpond_log_set(
                 })
             });
             log::set_level(level);
-            if log::set_callback(take) {
-                return Ok(());
-            }
-            Err(internal_error("the system gives no thread for traces"))
+            log::set_callback(take)
         })
     }
 }

@@ -23,7 +23,7 @@ pub unsafe extern "C" fn millpond_node_open(
 ) -> i32 {
     // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
     unsafe {
-        call(error, || {
+        call("millpond_node_open", error, || {
             let place = output(node, "node")?;
             let init = millpond_node_options_t::INIT;
             let given = options(node_options, init, "node_options")?.resolve()?;
@@ -49,7 +49,7 @@ pub unsafe extern "C" fn millpond_node_close(
 ) -> i32 {
     // SAFETY: `error` is valid by the laws of the header.
     unsafe {
-        call(error, || {
+        call("millpond_node_close", error, || {
             let none = millpond_cancel_t { id: 0 };
             once(NodeHandle::from_id(node.id).close(&wait(timeout_ms, none)), "node")
         })
@@ -67,7 +67,11 @@ pub unsafe extern "C" fn millpond_node_id(
     error: *mut *mut millpond_error_t,
 ) -> i32 {
     // SAFETY: the same contract.
-    unsafe { give_text(node_id, "node_id", error, || NodeHandle::from_id(node.id).node_id()) }
+    unsafe {
+        give_text("millpond_node_id", node_id, "node_id", error, || {
+            NodeHandle::from_id(node.id).node_id()
+        })
+    }
 }
 
 /// A text with which other nodes find this one and join its swarm. It holds the secret. Free
@@ -82,7 +86,11 @@ pub unsafe extern "C" fn millpond_node_ticket(
     error: *mut *mut millpond_error_t,
 ) -> i32 {
     // SAFETY: the same contract.
-    unsafe { give_text(ticket, "ticket", error, || NodeHandle::from_id(node.id).ticket()) }
+    unsafe {
+        give_text("millpond_node_ticket", ticket, "ticket", error, || {
+            NodeHandle::from_id(node.id).ticket()
+        })
+    }
 }
 
 /// Everything there is to know about the node, as one JSON object. Free `*json` with
@@ -97,7 +105,11 @@ pub unsafe extern "C" fn millpond_node_status(
     error: *mut *mut millpond_error_t,
 ) -> i32 {
     // SAFETY: the same contract.
-    unsafe { give_text(json, "json", error, || NodeHandle::from_id(node.id).status_json()) }
+    unsafe {
+        give_text("millpond_node_status", json, "json", error, || {
+            NodeHandle::from_id(node.id).status_json()
+        })
+    }
 }
 
 /// What is durable here, as a token. Free `*token` with millpond_bytes_free. Thread-safe.
@@ -112,7 +124,7 @@ pub unsafe extern "C" fn millpond_node_offsets(
 ) -> i32 {
     let ask = || NodeHandle::from_id(node.id).offsets().map(|offsets| offsets.token());
     // SAFETY: the same contract.
-    unsafe { give_text(token, "token", error, ask) }
+    unsafe { give_text("millpond_node_offsets", token, "token", error, ask) }
 }
 
 /// Connects to a peer ("<node id>@<ip>:<port>[,<ip>:<port>...]") or along a ticket, and waits until
@@ -131,7 +143,7 @@ pub unsafe extern "C" fn millpond_node_connect(
 ) -> i32 {
     // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
     unsafe {
-        call(error, || {
+        call("millpond_node_connect", error, || {
             let target = text(target, target_len, "target")?;
             NodeHandle::from_id(node.id).connect(target, &wait(timeout_ms, cancel))
         })
@@ -151,7 +163,7 @@ pub unsafe extern "C" fn millpond_node_disconnect(
 ) -> i32 {
     // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
     unsafe {
-        call(error, || {
+        call("millpond_node_disconnect", error, || {
             let node_id = text(node_id, node_id_len, "node_id")?;
             NodeHandle::from_id(node.id).disconnect(node_id)
         })
@@ -171,7 +183,7 @@ pub unsafe extern "C" fn millpond_node_set_network(
 ) -> i32 {
     // SAFETY: `error` is valid by the laws of the header.
     unsafe {
-        call(error, || match enabled {
+        call("millpond_node_set_network", error, || match enabled {
             0 | 1 => NodeHandle::from_id(node.id).set_network(enabled == 1),
             other => Err(host_error(format!("`enabled` is {other}, not 0 or 1"))),
         })
@@ -183,6 +195,7 @@ pub unsafe extern "C" fn millpond_node_set_network(
 /// # Safety
 /// The laws at the top of millpond.h.
 pub(crate) unsafe fn give_text(
+    function: &'static str,
     place: *mut millpond_bytes_t,
     name: &str,
     error: *mut *mut millpond_error_t,
@@ -190,7 +203,7 @@ pub(crate) unsafe fn give_text(
 ) -> i32 {
     // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
     unsafe {
-        call(error, || {
+        call(function, error, || {
             let place = output(place, name)?;
             place.put(millpond_bytes_t::owned(question()?));
             Ok(())

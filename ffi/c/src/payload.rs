@@ -21,7 +21,7 @@ pub unsafe extern "C" fn millpond_payload_from_json(
 ) -> i32 {
     // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
     unsafe {
-        call(error, || {
+        call("millpond_payload_from_json", error, || {
             let place = output(payload, "payload")?;
             let cbor = json::to_cbor(text(json_text, json_text_len, "json_text")?)?;
             place.put(millpond_bytes_t::owned(cbor));
@@ -43,7 +43,7 @@ pub unsafe extern "C" fn millpond_payload_to_json(
 ) -> i32 {
     // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
     unsafe {
-        give_text(json_text, "json_text", error, || {
+        give_text("millpond_payload_to_json", json_text, "json_text", error, || {
             json::from_cbor(bytes(payload, payload_len, "payload")?)
         })
     }
@@ -60,7 +60,7 @@ pub unsafe extern "C" fn millpond_swarm_secret_new(
     error: *mut *mut millpond_error_t,
 ) -> i32 {
     // SAFETY: the same contract.
-    unsafe { give_text(secret, "secret", error, swarm_secret_new) }
+    unsafe { give_text("millpond_swarm_secret_new", secret, "secret", error, swarm_secret_new) }
 }
 
 /// What a ticket says, as JSON: swarm_id, node_id, addresses. The secret is left out. Free `*json`
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn millpond_ticket_parse(
 ) -> i32 {
     // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
     unsafe {
-        give_text(json, "json", error, || {
+        give_text("millpond_ticket_parse", json, "json", error, || {
             Ok(ticket_parse(text(ticket, ticket_len, "ticket")?)?.to_json())
         })
     }

@@ -84,7 +84,7 @@ pub unsafe extern "C" fn millpond_node_publish(
 ) -> i32 {
     // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
     unsafe {
-        call(error, || {
+        call("millpond_node_publish", error, || {
             check_published(published)?;
             let drafts = read_drafts(drafts, draft_count)?;
             let given = if publish_options.is_null() {

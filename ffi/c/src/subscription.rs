@@ -41,7 +41,7 @@ pub unsafe extern "C" fn millpond_node_subscribe(
 ) -> i32 {
     // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
     unsafe {
-        call(error, || {
+        call("millpond_node_subscribe", error, || {
             let place = output(subscription, "subscription")?;
             let query = text(query, query_len, "query")?;
             let given = read_options(subscribe_options)?.resolve()?;
@@ -76,7 +76,7 @@ pub unsafe extern "C" fn millpond_node_subscribe_callback(
     let user = UserData { user_data, destroy };
     // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
     unsafe {
-        call(error, move || {
+        call("millpond_node_subscribe_callback", error, move || {
             let user = user;
             let place = output(subscription, "subscription")?;
             let query = text(query, query_len, "query")?;
@@ -127,7 +127,7 @@ pub unsafe extern "C" fn millpond_subscription_next(
 ) -> i32 {
     // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
     unsafe {
-        call(error, || {
+        call("millpond_subscription_next", error, || {
             let place = output(batch, "batch")?;
             let count_max = (count_max != 0).then_some(count_max);
             let handle = SubscriptionHandle::from_id(subscription.id);
@@ -152,7 +152,7 @@ pub unsafe extern "C" fn millpond_subscription_fd(
 ) -> i32 {
     // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
     unsafe {
-        call(error, || {
+        call("millpond_subscription_fd", error, || {
             let place = output(fd, "fd")?;
             place.put(SubscriptionHandle::from_id(subscription.id).fd()?);
             Ok(())
@@ -172,7 +172,7 @@ pub unsafe extern "C" fn millpond_subscription_lag(
 ) -> i32 {
     // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
     unsafe {
-        call(error, || {
+        call("millpond_subscription_lag", error, || {
             let place = output(lag, "lag")?;
             place.put(SubscriptionHandle::from_id(subscription.id).lag()?);
             Ok(())
@@ -194,7 +194,7 @@ pub unsafe extern "C" fn millpond_subscription_close(
 ) -> i32 {
     let handle = SubscriptionHandle::from_id(subscription.id);
     // SAFETY: `error` is valid by the laws of the header.
-    unsafe { call(error, || once(handle.close(), "subscription")) }
+    unsafe { call("millpond_subscription_close", error, || once(handle.close(), "subscription")) }
 }
 
 /// # Safety

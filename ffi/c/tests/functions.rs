@@ -1,4 +1,5 @@
-//! The tests in C reach every function of the header, and every pointer that it takes.
+//! The tests in C reach every function of the header, every pointer that it takes, and every wall
+//! that stops a panic.
 #![allow(clippy::unwrap_used)] // A panic of a test is its report.
 
 mod support;
@@ -83,6 +84,43 @@ fn every_pointer_of_every_function_is_tried_with_null() {
 /// Functions are pointers too.
 fn is_pointer(kind: &str) -> bool {
     kind.ends_with('*') || kind.ends_with("_callback_t") || kind == "millpond_destroy_t"
+}
+
+/// What a test tries it names in quotes.
+fn is_named(tests: &str, name: &str) -> bool {
+    tests.contains(&format!("\"{name}\"")) || tests.contains(&format!("'{name}'"))
+}
+
+#[test]
+fn a_panic_is_tried_in_every_function_that_can_fail() {
+    let tests = read_to_string(root().join("tests/c/panics.c")).unwrap();
+    for function in functions() {
+        let name = function.name.as_str();
+        if function.is_fallible() {
+            assert!(is_named(&tests, name), "tests/c/panics.c does not try {name}");
+        } else {
+            let known = tests.contains(&format!("{name},")) || tests.contains(&format!("{name}:"));
+            assert!(known, "tests/c/panics.c does not say why {name} needs no wall");
+        }
+    }
+}
+
+#[test]
+fn a_panic_is_tried_at_every_wall_of_the_facade() {
+    let read = |path| read_to_string(root().join(path)).unwrap();
+    let tests = ["tests/c/panics.c", "python/tests/test_panics.py", "node/test/process.test.mjs"];
+    let tests = tests.map(read).concat();
+    let mut walls = BTreeSet::new();
+    for file in std::fs::read_dir(root().join("ffi/facade/src")).unwrap() {
+        let code = read_to_string(file.unwrap().path()).unwrap();
+        for call in ["entry(\"", "ask(\"", "guard(\"", "trip(\""] {
+            let found = code.match_indices(call).map(|(at, _)| &code[at + call.len()..]);
+            walls.extend(found.map(|rest| rest.split('"').next().unwrap().to_owned()));
+        }
+    }
+    assert!(walls.len() > 30, "only {walls:?}");
+    let missing: Vec<_> = walls.iter().filter(|wall| !is_named(&tests, wall)).collect();
+    assert!(missing.is_empty(), "no test has a panic at {missing:?}");
 }
 
 /// The arguments of each call of `name` in `code`.

@@ -52,16 +52,6 @@ impl CancelHandle {
         })
     }
 
-    /// Whether it was cancelled.
-    ///
-    /// # Errors
-    /// As [`CancelHandle::cancel`].
-    pub fn is_cancelled(self) -> Result<bool> {
-        entry("cancel_is_cancelled", 0, || {
-            Ok(lock(&registry::get::<CancelState>(self.id())?.inner).cancelled)
-        })
-    }
-
     /// Frees the token; calls that name it go on and can no longer be cancelled.
     ///
     /// # Errors
@@ -74,6 +64,11 @@ impl CancelHandle {
 }
 
 impl CancelState {
+    /// Whether it was cancelled.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        lock(&self.inner).cancelled
+    }
+
     /// Ends `operation` when the token is cancelled; at once if it was.
     pub(crate) fn watch(&self, operation: &Arc<dyn Stoppable>) {
         let mut inner = lock(&self.inner);

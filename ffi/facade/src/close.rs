@@ -53,7 +53,7 @@ impl NodeHandle {
             let (slot, operation) = Slot::begin(wait);
             let (ending, id) = (operation.clone(), self.id());
             workers::submit(move || {
-                ending.complete(guard("node_close", id, || self.close_within(limit)));
+                ending.complete(guard("node_close_work", id, || self.close_within(limit)));
             })?;
             slot.wait(&operation, wait, || {})
         })
@@ -78,7 +78,7 @@ impl NodeHandle {
             return Ok(Closed::Before);
         }
         let ended = state.end_readers(left());
-        let closed = guard("node_close", 0, || Ok(state.core().close(left())?));
+        let closed = guard("node_close_core", 0, || Ok(state.core().close(left())?));
         let removed = registry::remove::<NodeState>(self.id());
         drop(lock(&state.presence).take());
         *lock(&state.phase) = Phase::Closed;

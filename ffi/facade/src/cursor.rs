@@ -3,7 +3,7 @@
 use crate::batch::EventBatch;
 use crate::close::Closed;
 use crate::core;
-use crate::entry::{entry, lock};
+use crate::entry::{entry, guard, lock};
 use crate::errors::{FacadeError, Result};
 use crate::handles::handle;
 use crate::node::{NodeHandle, NodeState};
@@ -65,7 +65,8 @@ impl NodeHandle {
         entry("node_query", self.id(), || {
             refuse_cancelled(wait.limit)?;
             let text = text.to_owned();
-            workers::block(wait, move || self.ask_query(&text, options), close_quietly)
+            let ask = move || self.ask_query(&text, options);
+            workers::block(wait, move || guard("node_query_work", self.id(), ask), close_quietly)
         })
     }
 

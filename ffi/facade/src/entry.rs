@@ -14,32 +14,37 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// belongs to refuses further work.
 pub(crate) fn entry<T>(name: &'static str, id: u64, call: impl FnOnce() -> Result<T>) -> Result<T> {
     process::check()?;
-    guard(name, id, || {
-        fault::trip(name);
-        call()
-    })
+    guard(name, id, call)
 }
 
-/// The net alone, for work that an entry put on another thread.
-pub(crate) fn guard<T>(name: &'static str, id: u64, call: impl FnOnce() -> Result<T>) -> Result<T> {
+/// The net alone, for what is no entry: the own work of a shell (`id` 0), or what an entry put on
+/// another thread.
+///
+/// # Errors
+/// As [`entry`], without the look at the process.
+pub fn guard<T>(name: &'static str, id: u64, call: impl FnOnce() -> Result<T>) -> Result<T> {
+    let call = || {
+        fault::trip(name);
+        call()
+    };
     // Unwind safety: what a panic may have left half done is behind the node, which is poisoned.
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
-        registry::poison(id);
-        Err(caught(name, panic.as_ref()))
-    })
+    catch_unwind(AssertUnwindSafe(call))
+        .unwrap_or_else(|panic| Err(caught(name, panic.as_ref(), registry::poison(id))))
 }
 
 /// The error that a panic becomes.
-pub(crate) fn caught(name: &str, panic: &(dyn Any + Send)) -> FacadeError {
+pub(crate) fn caught(name: &str, panic: &(dyn Any + Send), is_poisoned: bool) -> FacadeError {
     let said = panic
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
-    let message = format!(
-        "a bug in millpond: panic in {name}: {said}. The node refuses further work; close it and \
-         open it again"
-    );
+    let rest = if is_poisoned {
+        ". The node refuses further work; close it and open it again"
+    } else {
+        ""
+    };
+    let message = format!("a bug in millpond: panic in {name}: {said}{rest}");
     FacadeError::new(ErrorKind::Internal, message).with_reason("panic")
 }
 

@@ -74,11 +74,6 @@ pub fn host_error(message: impl Into<String>) -> FacadeError {
     FacadeError::invalid(message)
 }
 
-/// `internal`, for a panic that a shell caught in its own Rust code.
-pub fn internal_error(message: impl Into<String>) -> FacadeError {
-    FacadeError::new(ErrorKind::Internal, message)
-}
-
 /// `closed`, for a shell in whose language a second close is a mistake.
 pub fn closed_error(message: impl Into<String>) -> FacadeError {
     FacadeError::new(ErrorKind::Closed, message)

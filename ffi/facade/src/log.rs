@@ -4,8 +4,10 @@
 //! here calls into a host, except a callback that was handed in, on a thread of its own.
 
 use crate::defaults::LOG_RECORDS_MAX;
-use crate::entry::lock;
+use crate::entry::{entry, lock};
+use crate::errors::{FacadeError, Result};
 use crate::process;
+use millpond::ErrorKind;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -135,11 +137,13 @@ pub fn drain(count_max: usize) -> Drained {
 /// Sends every record to `callback` from now on, or to nobody. The one before is not called again
 /// once this has returned, unless this is called from inside it; it is dropped by its own thread.
 ///
-/// False when the system gives no thread.
-pub fn set_callback(callback: Option<LogCallback>) -> bool {
-    if process::check().is_err() {
-        return false;
-    }
+/// # Errors
+/// `internal`: the system gives no thread. `forked_process`.
+pub fn set_callback(callback: Option<LogCallback>) -> Result<()> {
+    entry("log_set_callback", 0, || replace_callback(callback))
+}
+
+fn replace_callback(callback: Option<LogCallback>) -> Result<()> {
     install();
     let is_inside = std::thread::current().name() == Some(THREAD);
     let mut ring = lock(&RING);
@@ -149,10 +153,14 @@ pub fn set_callback(callback: Option<LogCallback>) -> bool {
     while ring.is_listening && !is_inside && ring.listener == number {
         ring = CHANGED.wait(ring).unwrap_or_else(PoisonError::into_inner);
     }
-    let Some(callback) = callback else { return true };
+    let Some(callback) = callback else { return Ok(()) };
     drop(ring);
     let job = move || listen(number, callback);
-    std::thread::Builder::new().name(THREAD.into()).spawn(job).is_ok()
+    let spawned = std::thread::Builder::new().name(THREAD.into()).spawn(job);
+    spawned.map(drop).map_err(|error| {
+        let message = format!("the system gives no thread for traces: {error}");
+        FacadeError::new(ErrorKind::Internal, message)
+    })
 }
 
 const THREAD: &str = "millpond-log";

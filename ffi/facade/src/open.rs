@@ -1,6 +1,6 @@
 //! Opening a node.
 
-use crate::entry::entry;
+use crate::entry::{entry, guard};
 use crate::errors::Result;
 use crate::lifecycle::Presence;
 use crate::node::{NodeHandle, NodeState};
@@ -21,7 +21,8 @@ impl NodeHandle {
     pub fn open(options: OpenOptions, wait: &Wait<'_>) -> Result<NodeHandle> {
         entry("node_open", 0, || {
             refuse_cancelled(wait.limit)?;
-            workers::block(wait, move || open(&options), close::quietly)
+            let job = move || guard("node_open_work", 0, || open(&options));
+            workers::block(wait, job, close::quietly)
         })
     }
 

@@ -1,5 +1,6 @@
 //! Publishing: the one call whose speed everybody measures.
 
+use crate::cancel::CancelState;
 use crate::core::Appended;
 use crate::draft::Draft;
 use crate::entry::entry;
@@ -138,6 +139,6 @@ pub fn too_many_events(count: usize) -> FacadeError {
 /// What was cancelled before it began does not begin.
 pub(crate) fn refuse_cancelled(limit: Limit) -> Result<()> {
     let Some(token) = limit.cancel else { return Ok(()) };
-    registry::get::<crate::cancel::CancelState>(token.id())?;
-    if token.is_cancelled()? { Err(cancelled()) } else { Ok(()) }
+    let token = registry::get::<CancelState>(token.id())?;
+    if token.is_cancelled() { Err(cancelled()) } else { Ok(()) }
 }

@@ -13,7 +13,7 @@ use crate::offsets::Offsets;
 use crate::operation::{Done, Operation, Slot};
 use crate::signal::Signal;
 use crate::wait::{Limit, Wait};
-use crate::workers;
+use crate::{fault, workers};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -198,10 +198,13 @@ impl Puller {
         inner.is_dirty = false;
         inner.signal.lower();
         drop(inner);
-        let pulled = catch_unwind(AssertUnwindSafe(|| source.pull(count_max)));
+        let pulled = catch_unwind(AssertUnwindSafe(|| {
+            fault::trip("read");
+            source.pull(count_max)
+        }));
         let pulled = pulled.unwrap_or_else(|panic| {
             self.node.poison();
-            Err(caught("a read", panic.as_ref()))
+            Err(caught("a read", panic.as_ref(), true))
         });
         let mut inner = self.lock();
         inner.is_pulling = false;

@@ -83,14 +83,15 @@ pub(crate) fn remove<S: Registered>(id: u64) -> Result<Option<Arc<S>>> {
     }
 }
 
-/// Poisons the node that the handle `id` belongs to, if it belongs to one.
-pub(crate) fn poison(id: u64) {
+/// Poisons the node that the handle `id` belongs to; false if it belongs to none.
+pub(crate) fn poison(id: u64) -> bool {
     let node = get::<NodeState>(id)
         .or_else(|_| get::<CursorState>(id).map(|cursor| cursor.node().clone()))
         .or_else(|_| get::<SubscriptionState>(id).map(|sub| sub.node().clone()));
-    if let Ok(node) = node {
+    node.is_ok_and(|node| {
         node.poison();
-    }
+        true
+    })
 }
 
 fn refused<S: Registered>(missing: Missing) -> FacadeError {

@@ -4,7 +4,7 @@ use crate::batch::EventBatch;
 use crate::callback::CallbackThread;
 use crate::close::Closed;
 use crate::core;
-use crate::entry::{entry, lock};
+use crate::entry::{entry, guard, lock};
 use crate::errors::{FacadeError, Result};
 use crate::handles::handle;
 use crate::node::{NodeHandle, NodeState};
@@ -87,7 +87,9 @@ impl NodeHandle {
         entry("node_subscribe", self.id(), || {
             refuse_cancelled(wait.limit)?;
             let text = text.to_owned();
-            workers::block(wait, move || self.follow(&text, options), close_quietly)
+            let job =
+                move || guard("node_subscribe_work", self.id(), || self.follow(&text, options));
+            workers::block(wait, job, close_quietly)
         })
     }
 

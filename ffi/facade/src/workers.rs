@@ -87,7 +87,7 @@ fn submit_operation<T: Send + 'static>(
             return;
         }
         let result = catch_unwind(AssertUnwindSafe(job))
-            .unwrap_or_else(|panic| Err(caught("a worker", panic.as_ref())));
+            .unwrap_or_else(|panic| Err(caught("a worker", panic.as_ref(), false)));
         if let Some(Ok(unwanted)) = operation.complete(result) {
             dispose(unwanted);
         }

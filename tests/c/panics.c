@@ -1,0 +1,335 @@
+/* A panic inside is MILLPOND_ERROR_INTERNAL: the node then refuses further work and closes cleanly,
+ * and no other node is concerned.
+ *
+ * Every function that can fail is tried: at its own wall, where no node is concerned yet, and at
+ * the walls of the facade that it passes (ffi/facade, `fault`). ffi/c/tests/functions.rs fails when
+ * a function or a wall is missing. These have none, because nothing in them can panic:
+ *   millpond_version, millpond_status_name, millpond_status_is_retryable: look at constants;
+ *   millpond_batch_len, millpond_batch_is_end, millpond_batch_caught_up, millpond_error_number,
+ *   millpond_error_name, millpond_error_message, millpond_error_reason, millpond_error_position,
+ *   millpond_error_is_retryable: read one field;
+ *   millpond_batch_free, millpond_bytes_free, millpond_error_free: give back memory. */
+#include "check.h"
+#include <pthread.h>
+
+#define NC MILLPOND_NO_CANCEL
+#define ALL TEXT("FROM allEvents")
+
+/* One node with everything on it; other nodes are nobody's business. */
+struct scene {
+    char path[4096];
+    millpond_node_t node, opened;
+    millpond_subscription_t subscription, followed;
+    millpond_cursor_t cursor, asked;
+    millpond_cancel_t cancel, token;
+    millpond_batch_t *batch; /* of one event */
+    millpond_bytes_t bytes;
+};
+
+static millpond_node_t other;
+
+typedef int32_t call_t(struct scene *on, millpond_error_t **error);
+
+static int32_t abi_check(struct scene *on, millpond_error_t **error) {
+    (void)on;
+    return millpond_abi_check(MILLPOND_ABI_VERSION, error);
+}
+static int32_t batch_position(struct scene *on, millpond_error_t **error) {
+    return millpond_batch_position(on->batch, &on->bytes, error);
+}
+static int32_t batch_get(struct scene *on, millpond_error_t **error) {
+    millpond_event_t event = MILLPOND_EVENT_INIT;
+    return millpond_batch_get(on->batch, 0, &event, error);
+}
+static int32_t cancel_new(struct scene *on, millpond_error_t **error) {
+    return millpond_cancel_new(&on->token, error);
+}
+static int32_t cancel_trigger(struct scene *on, millpond_error_t **error) {
+    return millpond_cancel_trigger(on->cancel, error);
+}
+static int32_t cancel_free(struct scene *on, millpond_error_t **error) {
+    return millpond_cancel_free(on->cancel, error);
+}
+static int32_t node_query(struct scene *on, millpond_error_t **error) {
+    return millpond_node_query(on->node, ALL, NULL, SOON, NC, &on->asked, error);
+}
+static int32_t cursor_next(struct scene *on, millpond_error_t **error) {
+    millpond_batch_t *batch = NULL;
+    int32_t status = millpond_cursor_next(on->cursor, 1, SOON, NC, &batch, error);
+    millpond_batch_free(batch);
+    return status;
+}
+static int32_t cursor_close(struct scene *on, millpond_error_t **error) {
+    return millpond_cursor_close(on->cursor, error);
+}
+static int32_t log_set(struct scene *on, millpond_error_t **error) {
+    (void)on;
+    return millpond_log_set(MILLPOND_LOG_WARN, NULL, NULL, NULL, error);
+}
+static int32_t node_open(struct scene *on, millpond_error_t **error) {
+    millpond_node_options_t options = options_at(fresh_folder());
+    return millpond_node_open(&options, SOON, NC, &on->opened, error);
+}
+static int32_t node_close(struct scene *on, millpond_error_t **error) {
+    return millpond_node_close(on->node, SOON, error);
+}
+static int32_t node_id(struct scene *on, millpond_error_t **error) {
+    return millpond_node_id(on->node, &on->bytes, error);
+}
+static int32_t node_ticket(struct scene *on, millpond_error_t **error) {
+    return millpond_node_ticket(on->node, &on->bytes, error);
+}
+static int32_t node_status(struct scene *on, millpond_error_t **error) {
+    return millpond_node_status(on->node, &on->bytes, error);
+}
+static int32_t node_offsets(struct scene *on, millpond_error_t **error) {
+    return millpond_node_offsets(on->node, &on->bytes, error);
+}
+static int32_t node_connect(struct scene *on, millpond_error_t **error) {
+    return millpond_node_connect(on->node, TEXT("nobody"), SOON, NC, error);
+}
+static int32_t node_disconnect(struct scene *on, millpond_error_t **error) {
+    return millpond_node_disconnect(on->node, TEXT("nobody"), error);
+}
+static int32_t node_set_network(struct scene *on, millpond_error_t **error) {
+    return millpond_node_set_network(on->node, 1, error);
+}
+static int32_t payload_from_json(struct scene *on, millpond_error_t **error) {
+    return millpond_payload_from_json(TEXT("1"), &on->bytes, error);
+}
+static int32_t payload_to_json(struct scene *on, millpond_error_t **error) {
+    return millpond_payload_to_json((const uint8_t *)"\1", 1, &on->bytes, error);
+}
+static int32_t swarm_secret_new(struct scene *on, millpond_error_t **error) {
+    return millpond_swarm_secret_new(&on->bytes, error);
+}
+static int32_t ticket_parse(struct scene *on, millpond_error_t **error) {
+    return millpond_ticket_parse(TEXT("nothing"), &on->bytes, error);
+}
+static int32_t node_publish(struct scene *on, millpond_error_t **error) {
+    millpond_draft_t draft = MILLPOND_DRAFT_INIT;
+    draft.payload = (const uint8_t *)"\1";
+    draft.payload_len = 1;
+    return millpond_node_publish(on->node, &draft, 1, NULL, SOON, NC, NULL, error);
+}
+static int32_t node_subscribe(struct scene *on, millpond_error_t **error) {
+    return millpond_node_subscribe(on->node, ALL, NULL, SOON, NC, &on->followed, error);
+}
+static void ignore(void *user_data, const millpond_batch_t *batch, const millpond_error_t *error) {
+    (void)user_data, (void)batch, (void)error;
+}
+static int32_t node_subscribe_callback(struct scene *on, millpond_error_t **error) {
+    return millpond_node_subscribe_callback(on->node, ALL, NULL, ignore, NULL, NULL, &on->followed,
+                                            error);
+}
+static int32_t subscription_next(struct scene *on, millpond_error_t **error) {
+    millpond_batch_t *batch = NULL;
+    int32_t status = millpond_subscription_next(on->subscription, 1, SOON, NC, &batch, error);
+    millpond_batch_free(batch);
+    return status;
+}
+static int32_t subscription_fd(struct scene *on, millpond_error_t **error) {
+    int32_t fd;
+    return millpond_subscription_fd(on->subscription, &fd, error);
+}
+static int32_t subscription_lag(struct scene *on, millpond_error_t **error) {
+    uint64_t lag;
+    return millpond_subscription_lag(on->subscription, &lag, error);
+}
+static int32_t subscription_close(struct scene *on, millpond_error_t **error) {
+    return millpond_subscription_close(on->subscription, error);
+}
+
+#define GOES_ON MILLPOND_OK
+#define REFUSES MILLPOND_ERROR_INTERNAL
+#define IS_CLOSED MILLPOND_ERROR_CLOSED
+
+/* A function, and the walls inside it with what the node does after a panic there. */
+static const struct {
+    const char *name;
+    call_t *call;
+    struct {
+        const char *name;
+        int32_t then;
+    } walls[2];
+} functions[] = {
+    {"millpond_abi_check", abi_check, {{NULL, 0}}},
+    {"millpond_batch_position", batch_position, {{NULL, 0}}},
+    {"millpond_batch_get", batch_get, {{NULL, 0}}},
+    {"millpond_cancel_new", cancel_new, {{"cancel_new", GOES_ON}}},
+    {"millpond_cancel_trigger", cancel_trigger, {{"cancel_cancel", GOES_ON}}},
+    {"millpond_cancel_free", cancel_free, {{"cancel_free", GOES_ON}}},
+    {"millpond_node_query", node_query, {{"node_query", REFUSES}, {"node_query_work", REFUSES}}},
+    {"millpond_cursor_next", cursor_next, {{"cursor_next_batch", REFUSES}, {"read", REFUSES}}},
+    {"millpond_cursor_close", cursor_close, {{"cursor_close", REFUSES}}},
+    {"millpond_log_set", log_set, {{"log_set_callback", GOES_ON}}},
+    {"millpond_node_open", node_open, {{"node_open", GOES_ON}, {"node_open_work", GOES_ON}}},
+    {"millpond_node_close", node_close, {{"node_close", REFUSES}, {"node_close_core", IS_CLOSED}}},
+    {"millpond_node_id", node_id, {{"node_node_id", REFUSES}}},
+    {"millpond_node_ticket", node_ticket, {{"node_ticket", REFUSES}}},
+    {"millpond_node_status", node_status, {{"node_status_json", REFUSES}}},
+    {"millpond_node_offsets", node_offsets, {{"node_offsets", REFUSES}}},
+    {"millpond_node_connect", node_connect, {{"node_connect", REFUSES}}},
+    {"millpond_node_disconnect", node_disconnect, {{"node_disconnect", REFUSES}}},
+    {"millpond_node_set_network", node_set_network, {{"node_set_network", REFUSES}}},
+    {"millpond_payload_from_json", payload_from_json, {{"json_to_cbor", GOES_ON}}},
+    {"millpond_payload_to_json", payload_to_json, {{"json_from_cbor", GOES_ON}}},
+    {"millpond_swarm_secret_new", swarm_secret_new, {{"swarm_secret_new", GOES_ON}}},
+    {"millpond_ticket_parse", ticket_parse, {{"ticket_parse", GOES_ON}}},
+    {"millpond_node_publish", node_publish, {{"node_publish", REFUSES}}},
+    {"millpond_node_subscribe", node_subscribe,
+     {{"node_subscribe", REFUSES}, {"node_subscribe_work", REFUSES}}},
+    {"millpond_node_subscribe_callback", node_subscribe_callback, {{"node_subscribe", REFUSES}}},
+    {"millpond_subscription_next", subscription_next,
+     {{"subscription_next_batch", REFUSES}, {"read", REFUSES}}},
+    {"millpond_subscription_fd", subscription_fd, {{"subscription_fd", REFUSES}}},
+    {"millpond_subscription_lag", subscription_lag, {{"subscription_lag", REFUSES}}},
+    {"millpond_subscription_close", subscription_close, {{"subscription_close", REFUSES}}},
+};
+
+static struct scene set(void) {
+    struct scene scene;
+    memset(&scene, 0, sizeof scene);
+    snprintf(scene.path, sizeof scene.path, "%s", fresh_folder());
+    millpond_node_options_t options = options_at(scene.path);
+    OK(millpond_node_open(&options, SOON, NC, &scene.node, NULL));
+    OK(publish(scene.node, "grain", "1"));
+    scene.subscription = subscribe(scene.node);
+    OK(millpond_cancel_new(&scene.cancel, NULL));
+    OK(millpond_node_query(scene.node, ALL, NULL, SOON, NC, &scene.cursor, NULL));
+    OK(millpond_cursor_next(scene.cursor, 1, SOON, NC, &scene.batch, NULL));
+    return scene;
+}
+
+static void is_over(int32_t status) {
+    CHECK(status == MILLPOND_OK || status == MILLPOND_ERROR_CLOSED);
+}
+
+/* Everything closes cleanly, whatever happened to it. */
+static void clear(struct scene *scene) {
+    millpond_batch_free(scene->batch);
+    millpond_bytes_free(&scene->bytes);
+    is_over(millpond_cancel_free(scene->cancel, NULL));
+    is_over(millpond_cursor_close(scene->cursor, NULL));
+    is_over(millpond_subscription_close(scene->subscription, NULL));
+    if (scene->token.id) OK(millpond_cancel_free(scene->token, NULL));
+    if (scene->asked.id) OK(millpond_cursor_close(scene->asked, NULL));
+    if (scene->followed.id) OK(millpond_subscription_close(scene->followed, NULL));
+    if (scene->opened.id) OK(millpond_node_close(scene->opened, SOON, NULL));
+    is_over(millpond_node_close(scene->node, SOON, NULL));
+    STATUS(MILLPOND_ERROR_CLOSED, millpond_node_close(scene->node, SOON, NULL));
+}
+
+/* What the store holds once it is opened again. */
+static size_t count_again(const char *path) {
+    millpond_node_options_t options = options_at(path);
+    millpond_node_t node = {0};
+    millpond_cursor_t cursor = {0};
+    millpond_batch_t *batch = NULL;
+    OK(millpond_node_open(&options, SOON, NC, &node, NULL));
+    OK(millpond_node_query(node, ALL, NULL, SOON, NC, &cursor, NULL));
+    OK(millpond_cursor_next(cursor, 0, SOON, NC, &batch, NULL));
+    size_t count = millpond_batch_len(batch);
+    millpond_batch_free(batch);
+    OK(millpond_cursor_close(cursor, NULL));
+    OK(millpond_node_close(node, SOON, NULL));
+    return count;
+}
+
+/* Calls `call` once with a panic at `wall`; the node then does `then`. */
+static void panic_at(const char *wall, call_t *call, int32_t then) {
+    struct scene scene = set();
+    millpond_error_t *error = NULL;
+    int failures_before = failures_here;
+    setenv("MILLPOND_PANIC_AT", wall, 1);
+    int32_t status = call(&scene, &error);
+    unsetenv("MILLPOND_PANIC_AT");
+    STATUS(MILLPOND_ERROR_INTERNAL, status);
+    CHECK(strcmp(millpond_error_reason(error), "panic") == 0);
+    CHECK(strstr(millpond_error_message(error), wall) != NULL);
+    millpond_error_free(error);
+    STATUS(then, publish(scene.node, "grain", "2"));
+    if (then == REFUSES) {
+        static call_t *const refused[] = {node_id, node_query, node_status, node_subscribe,
+                                          cursor_next, subscription_next, subscription_lag};
+        for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+            error = NULL;
+            int32_t answer = refused[i](&scene, &error);
+            /* What was closed says so first. */
+            CHECK(answer == REFUSES || (answer == IS_CLOSED && strstr(wall, "close")));
+            if (answer == REFUSES) CHECK(strcmp(millpond_error_reason(error), "poisoned") == 0);
+            millpond_error_free(error);
+        }
+    }
+    OK(publish(other, "grain", "1"));
+    clear(&scene);
+    CHECK(count_again(scene.path) == (then == GOES_ON ? 2 : 1));
+    if (failures_here > failures_before) printf("  after a panic at %s\n", wall);
+}
+
+static void a_panic_at_any_wall_is_internal_and_concerns_one_node_at_most(void) {
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+        panic_at(functions[i].name, functions[i].call, GOES_ON);
+        for (size_t wall = 0; wall < 2 && functions[i].walls[wall].name; wall++)
+            panic_at(functions[i].walls[wall].name, functions[i].call,
+                     functions[i].walls[wall].then);
+    }
+}
+
+struct listener {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    int call_count, destroy_count;
+    int32_t number;
+};
+
+static void on_batch(void *user_data, const millpond_batch_t *batch,
+                     const millpond_error_t *error) {
+    struct listener *self = (struct listener *)user_data;
+    pthread_mutex_lock(&self->mutex);
+    CHECK((batch == NULL) != (error == NULL));
+    self->call_count++;
+    self->number = millpond_error_number(error);
+    pthread_mutex_unlock(&self->mutex);
+}
+
+static void on_destroy(void *user_data) {
+    struct listener *self = (struct listener *)user_data;
+    pthread_mutex_lock(&self->mutex);
+    self->destroy_count++;
+    pthread_cond_signal(&self->changed);
+    pthread_mutex_unlock(&self->mutex);
+}
+
+static void a_callback_is_told_of_a_panic_once_and_freed(void) {
+    struct listener self = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0, 0};
+    struct scene scene = set();
+    setenv("MILLPOND_PANIC_AT", "read", 1);
+    OK(millpond_node_subscribe_callback(scene.node, ALL, NULL, on_batch, &self, on_destroy,
+                                        &scene.followed, NULL));
+    pthread_mutex_lock(&self.mutex);
+    while (self.destroy_count == 0) pthread_cond_wait(&self.changed, &self.mutex);
+    CHECK(self.call_count == 1 && self.number == MILLPOND_ERROR_INTERNAL);
+    pthread_mutex_unlock(&self.mutex);
+    unsetenv("MILLPOND_PANIC_AT");
+    STATUS(MILLPOND_ERROR_INTERNAL, publish(scene.node, "grain", "2"));
+    OK(publish(other, "grain", "1"));
+    clear(&scene);
+    CHECK(self.destroy_count == 1 && self.call_count == 1);
+}
+
+int main(void) {
+    use_all();
+    if (getenv("MILLPOND_TEST_NO_FAULTS")) {
+        puts("skipped: injected panics need a build with debug assertions");
+        return 0;
+    }
+    setenv("RUST_BACKTRACE", "0", 1); /* a backtrace each would take most of the time */
+    other = open_node();
+    run("a panic at any wall is internal, and concerns one node at most",
+        a_panic_at_any_wall_is_internal_and_concerns_one_node_at_most);
+    run("a callback is told of a panic once, and freed",
+        a_callback_is_told_of_a_panic_once_and_freed);
+    OK(millpond_node_close(other, SOON, NULL));
+    return summary();
+}
