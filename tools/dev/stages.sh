@@ -15,6 +15,7 @@ STAGES=(
     "node node stage_node node/package.json"
     "c plain stage_c"
     "conformance plain stage_conformance tests/conformance/run.py"
+    "readme plain stage_readme"
     "wall claim stage_wall"
 )
 
@@ -55,6 +56,13 @@ stage_conformance() {
     place_node
     place_conformance
     "$VENV/bin/python" tests/conformance/run.py
+}
+
+# The samples of README.md, run as they stand.
+stage_readme() {
+    place_python
+    place_node
+    "$VENV/bin/python" tests/readme/run.py
 }
 
 # Only with --long: every fuzz target, from its seeds.

@@ -12,7 +12,7 @@ pub const TAG_BYTES_MAX: usize = 255;
 pub const APP_ID_BYTES_MAX: usize = 64;
 /// Most events in one publish.
 pub const BATCH_EVENTS_MAX: usize = 65_536;
-/// Most record bytes (headers and payloads) in one publish.
+/// Most bytes of payloads and tags in one publish; each tag counts 2 more.
 pub const BATCH_BYTES_MAX: usize = 16 << 20;
 /// Deepest nesting of arrays and maps in a payload; a scalar has depth 0.
 pub const NESTING_MAX: usize = 32;
