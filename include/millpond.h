@@ -530,6 +530,13 @@ int32_t millpond_batch_is_end(const millpond_batch_t *batch);
 int32_t millpond_batch_caught_up(const millpond_batch_t *batch);
 
 /**
+ * Events of the log that the subscription had not passed yet when it gave this batch, matching or
+ * not; 0 for the batch of a query and for NULL. millpond_subscription_lag tells it as of now.
+ * Thread-safe.
+ */
+uint64_t millpond_batch_lag(const millpond_batch_t *batch);
+
+/**
  * Where a subscription stands after this batch, as a token to subscribe from. Free `*token` with
  * millpond_bytes_free. Thread-safe.
  */
@@ -839,6 +846,14 @@ int32_t millpond_subscription_fd(millpond_subscription_t subscription,
 int32_t millpond_subscription_lag(millpond_subscription_t subscription,
                                   uint64_t *lag,
                                   millpond_error_t **error);
+
+/**
+ * Where the subscription stands after the last batch that it gave, as a token to subscribe from;
+ * before the first batch, where it began. Free `*token` with millpond_bytes_free. Thread-safe.
+ */
+int32_t millpond_subscription_position(millpond_subscription_t subscription,
+                                       millpond_bytes_t *token,
+                                       millpond_error_t **error);
 
 /**
  * Closes a subscription; a call that waits for it gets the end. With a callback: when this

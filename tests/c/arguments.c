@@ -47,6 +47,7 @@ static void null_is_an_error_for_every_pointer(void) {
     REFUSED(millpond_subscription_next(subscription, 0, SOON, NC, NULL, NULL));
     REFUSED(millpond_subscription_fd(subscription, NULL, NULL));
     REFUSED(millpond_subscription_lag(subscription, NULL, NULL));
+    REFUSED(millpond_subscription_position(subscription, NULL, NULL));
     REFUSED(millpond_cancel_new(NULL, NULL));
     REFUSED(millpond_swarm_secret_new(NULL, NULL));
     REFUSED(millpond_ticket_parse(NULL, 0, &bytes, NULL));
@@ -58,7 +59,7 @@ static void null_is_an_error_for_every_pointer(void) {
     REFUSED(millpond_batch_get(NULL, 0, &event, NULL));
     REFUSED(millpond_batch_position(NULL, &bytes, NULL));
     CHECK(millpond_batch_len(NULL) == 0 && !millpond_batch_is_end(NULL));
-    CHECK(!millpond_batch_caught_up(NULL));
+    CHECK(!millpond_batch_caught_up(NULL) && millpond_batch_lag(NULL) == 0);
     OK(millpond_subscription_next(subscription, 0, SOON, NC, &batch, NULL));
     REFUSED(millpond_batch_get(batch, 0, NULL, NULL));
     REFUSED(millpond_batch_position(batch, NULL, NULL));

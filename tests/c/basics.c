@@ -154,14 +154,23 @@ static void a_subscription_goes_on_where_a_token_says(void) {
     millpond_subscribe_options_t options = MILLPOND_SUBSCRIBE_OPTIONS_INIT;
     millpond_batch_t *batch = NULL;
     millpond_event_t event = MILLPOND_EVENT_INIT;
-    millpond_bytes_t token = {NULL, 0};
+    millpond_bytes_t token = {NULL, 0}, same = {NULL, 0};
+    OK(millpond_subscription_position(subscription, &token, NULL));
+    size_t empty = token.len;
+    millpond_bytes_free(&token);
     for (int i = 0; i < 3; i++) OK(publish(node, "grain", "1"));
     do {
         millpond_batch_free(batch);
         OK(millpond_subscription_next(subscription, 2, SOON, MILLPOND_NO_CANCEL, &batch, NULL));
     } while (millpond_batch_len(batch) == 0);
-    CHECK(millpond_batch_len(batch) == 2);
+    CHECK(millpond_batch_len(batch) == 2 && millpond_batch_lag(batch) == 1);
+    OK(publish(node, "grain", "1"));
+    CHECK(millpond_batch_lag(batch) == 1);
     OK(millpond_batch_position(batch, &token, NULL));
+    OK(millpond_subscription_position(subscription, &same, NULL));
+    CHECK(token.len > empty && token.len == same.len);
+    CHECK(memcmp(token.data, same.data, token.len) == 0);
+    millpond_bytes_free(&same);
     millpond_batch_free(batch);
     OK(millpond_subscription_close(subscription, NULL));
     options.from.data = (char *)token.data;
@@ -169,9 +178,9 @@ static void a_subscription_goes_on_where_a_token_says(void) {
     OK(millpond_node_subscribe(node, TEXT("FROM allEvents"), &options, SOON, MILLPOND_NO_CANCEL,
                                &next, NULL));
     OK(millpond_subscription_next(next, 0, SOON, MILLPOND_NO_CANCEL, &batch, NULL));
-    CHECK(millpond_batch_len(batch) == 1 && millpond_batch_caught_up(batch));
+    CHECK(millpond_batch_len(batch) == 2 && millpond_batch_caught_up(batch));
     OK(millpond_batch_get(batch, 0, &event, NULL));
-    CHECK(event.offset == 2);
+    CHECK(event.offset == 2 && millpond_batch_lag(batch) == 0);
     millpond_batch_free(batch);
     OK(millpond_subscription_close(next, NULL));
     OK(millpond_node_close(node, SOON, NULL));

@@ -28,6 +28,11 @@ static void try_batch_caught_up(struct caller *self) {
     (void)millpond_batch_caught_up(batch);
 }
 
+static void try_batch_lag(struct caller *self) {
+    const millpond_batch_t *batch = a_batch(self);
+    (void)millpond_batch_lag(batch);
+}
+
 static void try_batch_position(struct caller *self) {
     const millpond_batch_t *batch = a_batch(self);
     millpond_bytes_t *token = place_for_bytes(self);
@@ -315,6 +320,13 @@ static void try_subscription_lag(struct caller *self) {
     settle(self, millpond_subscription_lag(subscription, lag, error));
 }
 
+static void try_subscription_position(struct caller *self) {
+    millpond_subscription_t subscription = a_subscription(self);
+    millpond_bytes_t *token = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_subscription_position(subscription, token, error));
+}
+
 static void try_subscription_close(struct caller *self) {
     millpond_subscription_t subscription = a_subscription(self);
     millpond_error_t **error = place_for_error(self);
@@ -332,6 +344,7 @@ static const struct attempt attempts[] = {
     {"millpond_batch_len", try_batch_len},
     {"millpond_batch_is_end", try_batch_is_end},
     {"millpond_batch_caught_up", try_batch_caught_up},
+    {"millpond_batch_lag", try_batch_lag},
     {"millpond_batch_position", try_batch_position},
     {"millpond_batch_get", try_batch_get},
     {"millpond_batch_free", try_batch_free},
@@ -370,6 +383,7 @@ static const struct attempt attempts[] = {
     {"millpond_subscription_next", try_subscription_next},
     {"millpond_subscription_fd", try_subscription_fd},
     {"millpond_subscription_lag", try_subscription_lag},
+    {"millpond_subscription_position", try_subscription_position},
     {"millpond_subscription_close", try_subscription_close},
     {"millpond_bytes_free", try_bytes_free},
 };

@@ -5,9 +5,9 @@
  * the walls of the facade that it passes (ffi/facade, `fault`). ffi/c/tests/functions.rs fails when
  * a function or a wall is missing. These have none, because nothing in them can panic:
  *   millpond_version, millpond_status_name, millpond_status_is_retryable: look at constants;
- *   millpond_batch_len, millpond_batch_is_end, millpond_batch_caught_up, millpond_error_number,
- *   millpond_error_name, millpond_error_message, millpond_error_reason, millpond_error_position,
- *   millpond_error_is_retryable: read one field;
+ *   millpond_batch_len, millpond_batch_is_end, millpond_batch_caught_up, millpond_batch_lag,
+ *   millpond_error_number, millpond_error_name, millpond_error_message, millpond_error_reason,
+ *   millpond_error_position, millpond_error_is_retryable: read one field;
  *   millpond_batch_free, millpond_bytes_free, millpond_error_free: give back memory. */
 #include "check.h"
 #include <pthread.h>
@@ -136,6 +136,9 @@ static int32_t subscription_lag(struct scene *on, millpond_error_t **error) {
     uint64_t lag;
     return millpond_subscription_lag(on->subscription, &lag, error);
 }
+static int32_t subscription_position(struct scene *on, millpond_error_t **error) {
+    return millpond_subscription_position(on->subscription, &on->bytes, error);
+}
 static int32_t subscription_close(struct scene *on, millpond_error_t **error) {
     return millpond_subscription_close(on->subscription, error);
 }
@@ -184,6 +187,7 @@ static const struct {
      {{"subscription_next_batch", REFUSES}, {"read", REFUSES}}},
     {"millpond_subscription_fd", subscription_fd, {{"subscription_fd", REFUSES}}},
     {"millpond_subscription_lag", subscription_lag, {{"subscription_lag", REFUSES}}},
+    {"millpond_subscription_position", subscription_position, {{"subscription_position", REFUSES}}},
     {"millpond_subscription_close", subscription_close, {{"subscription_close", REFUSES}}},
 };
 

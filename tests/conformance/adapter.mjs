@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import * as millpond from '../../node/dist/index.mjs';
 
-const [SOON, SHORT] = [20_000, 100];
+const [SOON, SHORT] = [60_000, 100];
 const SECRET = Buffer.from(Array.from({ length: 32 }, (_, index) => index)).toString('hex');
 
 const folder = process.argv[2];
@@ -63,6 +63,11 @@ function errorLines(error, text) {
     lines.push(...error.message.split('\n').map((line) => `| ${line}`));
   }
   return lines;
+}
+
+function batchLines(batch) {
+  if (batch === undefined) return ['end'];
+  return [...batch.events.map(eventLine), `caught_up=${batch.caughtUp} lag=${batch.lag}`];
 }
 
 function streamName(stream) {
@@ -155,9 +160,11 @@ const acts = {
     });
   },
   async next(name, _said, rest) {
-    const batch = await follows.get(name).nextBatch({ max: Number(rest), timeoutMs: SHORT });
-    if (batch === undefined) return ['end'];
-    return [...batch.events.map(eventLine), `caught_up=${batch.caughtUp} lag=${batch.lag}`];
+    const batch = await follows.get(name).nextBatch({ max: Number(rest), timeoutMs: SOON });
+    return batchLines(batch);
+  },
+  async idle(name) {
+    return batchLines(await follows.get(name).nextBatch({ max: 1, timeoutMs: SHORT }));
   },
   async take(name, _said, rest) {
     const lines = [];

@@ -14,7 +14,7 @@ from typing import Any
 import millpond
 from notation import Names, drafts, error_lines, error_table, options, published_line
 
-SOON, SHORT = 20.0, 0.1
+SOON, SHORT = 60.0, 0.1
 SECRET = bytes(range(32)).hex()
 
 
@@ -103,8 +103,11 @@ class Adapter:
         self.follows[name] = self.nodes[node].subscribe(text, start=token)  # type: ignore[arg-type]
 
     def do_next(self, name: str, _said: dict[str, str], rest: str) -> list[str]:
-        batch = self.follows[name].next_batch(int(rest), timeout=SHORT)
+        batch = self.follows[name].next_batch(int(rest), timeout=SOON)
         return self.names.batch(batch)
+
+    def do_idle(self, name: str, _said: dict[str, str], _rest: str) -> list[str]:
+        return self.names.batch(self.follows[name].next_batch(1, timeout=SHORT))
 
     def do_take(self, name: str, _said: dict[str, str], rest: str) -> list[str]:
         lines: list[str] = []

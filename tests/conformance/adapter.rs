@@ -23,7 +23,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 /// Longer than any answer takes.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(100);
 const SECRET: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
@@ -84,7 +84,8 @@ impl Adapter {
             }
             "same" => return Ok(format!("{}\n", self.token(name) == self.token(rest))),
             "subscribe" => self.subscribe(name, &options, rest)?,
-            "next" => return self.next(name, rest),
+            "next" => return self.next(name, rest.parse().expect("a number"), SOON),
+            "idle" => return self.next(name, 1, SHORT),
             "take" => return self.take(name, rest),
             "lag" => return self.lag(name),
             "position" => {
@@ -237,9 +238,8 @@ impl Adapter {
         }
     }
 
-    fn next(&mut self, name: &str, count_max: &str) -> Result<String> {
-        let count_max = count_max.parse().expect("a number");
-        let Some(batch) = self.pull(name, count_max, SHORT)? else { return Ok("end\n".into()) };
+    fn next(&mut self, name: &str, count_max: usize, limit: Duration) -> Result<String> {
+        let Some(batch) = self.pull(name, count_max, limit)? else { return Ok("end\n".into()) };
         let mut answer: String = batch.events.iter().map(|event| self.event(event)).collect();
         writeln!(answer, "caught_up={} lag={}", batch.caught_up, batch.lag).expect("it grows");
         Ok(answer)

@@ -14,7 +14,7 @@ import millpond
 from millpond import aio
 from notation import Names, drafts, error_lines, error_table, options, published_line
 
-SOON, SHORT = 20.0, 0.1
+SOON, SHORT = 60.0, 0.1
 SECRET = bytes(range(32)).hex()
 
 
@@ -104,8 +104,11 @@ class Adapter:
         self.follows[name] = await subscription.__aenter__()
 
     async def do_next(self, name: str, _said: dict[str, str], rest: str) -> list[str]:
-        batch = await self.follows[name].next_batch(int(rest), timeout=SHORT)
+        batch = await self.follows[name].next_batch(int(rest), timeout=SOON)
         return self.names.batch(batch)
+
+    async def do_idle(self, name: str, _said: dict[str, str], _rest: str) -> list[str]:
+        return self.names.batch(await self.follows[name].next_batch(1, timeout=SHORT))
 
     async def do_take(self, name: str, _said: dict[str, str], rest: str) -> list[str]:
         lines: list[str] = []

@@ -21,7 +21,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-WAIT = float(os.environ.get("MILLPOND_CONFORMANCE_WAIT", "60"))
+WAIT = float(os.environ.get("MILLPOND_CONFORMANCE_WAIT", "120"))
 """Seconds after which an answer will not come."""
 
 PYTHON = [sys.executable, "-X", "utf8"]

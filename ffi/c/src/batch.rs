@@ -91,6 +91,18 @@ pub unsafe extern "C" fn millpond_batch_caught_up(batch: *const millpond_batch_t
     unsafe { batch.as_ref() }.map_or(0, |batch| i32::from(batch.batch.caught_up()))
 }
 
+/// Events of the log that the subscription had not passed yet when it gave this batch, matching or
+/// not; 0 for the batch of a query and for NULL. millpond_subscription_lag tells it as of now.
+/// Thread-safe.
+///
+/// # Safety
+/// As millpond_batch_len.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_batch_lag(batch: *const millpond_batch_t) -> u64 {
+    // SAFETY: NULL or valid by contract. Not a default: the header says what NULL answers.
+    unsafe { batch.as_ref() }.map_or(0, |batch| batch.batch.lag())
+}
+
 /// Where a subscription stands after this batch, as a token to subscribe from. Free `*token` with
 /// millpond_bytes_free. Thread-safe.
 ///

@@ -3,9 +3,11 @@
 use crate::batch::millpond_batch_t;
 use crate::call::{call, null, output, text};
 use crate::error::millpond_error_t;
-use crate::node::once;
+use crate::node::{give_text, once};
 use crate::options::millpond_subscribe_options_t;
-use crate::value::{millpond_cancel_t, millpond_node_t, millpond_subscription_t, options, wait};
+use crate::value::{
+    millpond_bytes_t, millpond_cancel_t, millpond_node_t, millpond_subscription_t, options, wait,
+};
 use millpond_facade::{EventBatch, NodeHandle, Result, SubscriptionHandle};
 use std::ffi::{c_char, c_void};
 
@@ -178,6 +180,23 @@ pub unsafe extern "C" fn millpond_subscription_lag(
             Ok(())
         })
     }
+}
+
+/// Where the subscription stands after the last batch that it gave, as a token to subscribe from;
+/// before the first batch, where it began. Free `*token` with millpond_bytes_free. Thread-safe.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_subscription_position(
+    subscription: millpond_subscription_t,
+    token: *mut millpond_bytes_t,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    let handle = SubscriptionHandle::from_id(subscription.id);
+    let ask = || handle.position().map(|offsets| offsets.token());
+    // SAFETY: the same contract.
+    unsafe { give_text("millpond_subscription_position", token, "token", error, ask) }
 }
 
 /// Closes a subscription; a call that waits for it gets the end. With a callback: when this

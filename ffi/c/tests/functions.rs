@@ -196,7 +196,7 @@ fn attempt(function: &Function) -> String {
     let line = match function.returns.as_str() {
         "void" => call,
         "int32_t" if function.is_fallible() => format!("settle(self, {call})"),
-        "int32_t" | "int64_t" | "uintptr_t" => format!("(void){call}"),
+        "int32_t" | "int64_t" | "uint64_t" | "uintptr_t" => format!("(void){call}"),
         "const char *" => format!("look_at_text({call})"),
         "millpond_text_t" => format!("look_at_bytes({call})"),
         other => panic!("misuse.c cannot look at what {} answers: `{other}`", function.name),

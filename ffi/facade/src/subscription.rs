@@ -186,7 +186,8 @@ impl SubscriptionHandle {
         })
     }
 
-    /// Where it stands after the last batch that was given out.
+    /// Where it stands after the last batch that was given out; before the first one, where it
+    /// began.
     ///
     /// # Errors
     /// `closed`.
