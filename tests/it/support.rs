@@ -49,8 +49,9 @@ pub(crate) fn skip(why: &str) {
 /// Set for the process that runs one test in a network of its own; its value is that test's name.
 const ALONE: &str = "MILLPOND_TEST_ALONE";
 
-/// True in the process that is to do the work of the test `name`. Elsewhere runs that test again in
-/// a network of its own, where its shell commands `setup` have been run, and passes on what it says.
+/// True in the process that is to do the work of the test `name`. Elsewhere runs that test again,
+/// in a network of its own where the shell commands `setup` have been run, and passes on what it
+/// says.
 ///
 /// A machine that cannot do that skips the test loudly.
 pub(crate) fn in_own_network(name: &str, setup: &str) -> bool {
