@@ -164,7 +164,9 @@ impl Act {
                         }
                     });
                 }
-                Output::Dial { peer, addresses } => self.transport.dial(peer, addresses),
+                Output::Dial { peer, named, discovered } => {
+                    self.transport.dial(peer, named, discovered);
+                }
                 Output::Close { connection, reason } => {
                     let code = u32::try_from(reason.code()).expect("codes are small");
                     self.transport.close(wire(connection), code, reason.name());

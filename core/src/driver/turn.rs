@@ -227,8 +227,8 @@ impl Turn {
                     self.on_wire(|wire| wire.send(net::ConnectionId(connection.value()), bytes));
                 }
                 Output::Store { range, .. } => self.store(range),
-                Output::Dial { peer, addresses } => {
-                    self.on_wire(|wire| wire.dial(peer, addresses));
+                Output::Dial { peer, named, discovered } => {
+                    self.on_wire(|wire| wire.dial(peer, named, discovered));
                 }
                 Output::Close { connection, reason } => {
                     let code = u32::try_from(reason.code()).expect("codes are small");

@@ -3,14 +3,15 @@
 use crate::net::gate::{Entry, Slot};
 use crate::net::iroh_transport::Shared;
 use crate::net::link::{self, Opened};
+use iroh::Endpoint;
 use iroh::endpoint::{Incoming, IncomingAddr};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::time::timeout;
 
-/// Takes connections until the endpoint closes.
-pub(crate) async fn run(shared: Arc<Shared>) {
-    while let Some(incoming) = shared.endpoint.accept().await {
+/// Takes connections until `endpoint` closes.
+pub(crate) async fn run(shared: Arc<Shared>, endpoint: Endpoint) {
+    while let Some(incoming) = endpoint.accept().await {
         let IncomingAddr::Ip(remote) = incoming.remote_addr() else {
             incoming.refuse();
             continue;

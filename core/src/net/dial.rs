@@ -7,22 +7,31 @@ use crate::net::frame_writer::OPENING;
 use crate::net::iroh_transport::Shared;
 use crate::net::link::{self, Opened};
 use crate::net::transport::NetEvent;
-use iroh::endpoint::{ConnectOptions, Connection};
-use iroh::{EndpointAddr, PublicKey, TransportAddr};
+use iroh::endpoint::{ConnectOptions, Connection, QuicTransportConfig};
+use iroh::{Endpoint, EndpointAddr, PublicKey, TransportAddr};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// Most addresses of one dial.
 const ADDRESSES_MAX: usize = 32;
 
 /// Dials `peer`, and runs the connection if there is one.
-pub(crate) async fn run(shared: Arc<Shared>, peer: NodeId, addresses: Vec<SocketAddr>) {
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    peer: NodeId,
+    mut named: Vec<SocketAddr>,
+    mut discovered: Vec<SocketAddr>,
+) {
+    named.truncate(ADDRESSES_MAX);
+    discovered.truncate(ADDRESSES_MAX - named.len());
     let deadline = shared.options.dial_deadline;
-    let opened = match timeout(deadline, open(&shared, peer, &addresses)).await {
+    let opened = match timeout(deadline, open(&shared, peer, &named, &discovered)).await {
         Ok(Ok(opened)) => opened,
         Ok(Err(reason)) => return failed(&shared, peer, reason),
         Err(_) => {
+            let addresses: Vec<&SocketAddr> = named.iter().chain(&discovered).collect();
             let reason = format!("no answer from {addresses:?} within {deadline:?}");
             return failed(&shared, peer, reason);
         }
@@ -34,18 +43,48 @@ fn failed(shared: &Shared, peer: NodeId, reason: String) {
     shared.emit(NetEvent::DialFailed { peer, reason: printable(&reason) });
 }
 
-async fn open(shared: &Shared, peer: NodeId, addresses: &[SocketAddr]) -> Result<Opened, String> {
+/// Dials from every socket that leads to one of the addresses; the first answer counts.
+async fn open(
+    shared: &Arc<Shared>,
+    peer: NodeId,
+    named: &[SocketAddr],
+    discovered: &[SocketAddr],
+) -> Result<Opened, String> {
     let key = PublicKey::from_bytes(peer.as_bytes())
         .map_err(|_| "the node id is not an Ed25519 public key".to_owned())?;
-    let known = addresses.iter().take(ADDRESSES_MAX).copied().map(TransportAddr::Ip);
-    let target = EndpointAddr::from_parts(key, known);
-    if target.is_empty() {
+    if named.is_empty() && discovered.is_empty() {
         return Err("no address is known; add one or wait for discovery".to_owned());
     }
-    let channel = dialed_channel(&shared.options).map_err(|error| error.to_string())?;
+    shared.look().await;
+    let routes = shared.sockets.routes(named, discovered).await;
+    let mut reason = format!(
+        "none of {named:?} and {discovered:?} is on our networks; a peer behind a router must be \
+         named, and the node not be bound to loopback"
+    );
+    let mut attempts = JoinSet::new();
+    for (endpoint, addresses) in routes.map_err(|error| error.to_string())? {
+        let channel = dialed_channel(&shared.options).map_err(|error| error.to_string())?;
+        attempts.spawn(connect(endpoint, key, addresses, channel));
+    }
+    while let Some(attempt) = attempts.join_next().await {
+        match attempt {
+            Ok(Ok(opened)) => return Ok(opened),
+            Ok(Err(failure)) => reason = failure,
+            Err(_) => "the dial was given up".clone_into(&mut reason),
+        }
+    }
+    Err(reason)
+}
+
+async fn connect(
+    endpoint: Endpoint,
+    key: PublicKey,
+    addresses: Vec<SocketAddr>,
+    channel: QuicTransportConfig,
+) -> Result<Opened, String> {
+    let target = EndpointAddr::from_parts(key, addresses.iter().copied().map(TransportAddr::Ip));
     let options = ConnectOptions::new().with_transport_config(channel);
-    let connecting = shared
-        .endpoint
+    let connecting = endpoint
         .connect_with_opts(target, ALPN, options)
         .await
         .map_err(|error| format!("{error:#}"))?;

@@ -5,13 +5,15 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::TransportOptions;
+use crate::net::networks::Network;
 use iroh::dns::DnsResolver;
 use iroh::endpoint::{
     BindOpts, IdleTimeout, PortmapperConfig, QuicTransportConfig, QuicTransportConfigBuilder,
     VarInt, presets,
 };
 use iroh::{Endpoint, NetReportConfig, RelayMode, SecretKey};
-use std::net::{IpAddr, SocketAddr};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// The application protocol in the TLS handshake: another version is refused there.
@@ -34,11 +36,19 @@ const KEEP_ALIVE: Duration = Duration::from_secs(4);
 /// A path of a connection without packets for this long is left for another.
 const PATH_IDLE: Duration = Duration::from_secs(10);
 
+/// How far an endpoint goes by itself. Whoever it is answers, it answers.
+pub(crate) enum Reach {
+    /// Listens at these addresses of ours, each for the network it is in.
+    Networks(BTreeMap<Network, SocketAddr>),
+    /// Wherever the system's routes lead, from free ports.
+    Anywhere,
+}
+
 /// Binds an endpoint that talks to nobody by itself.
 ///
 /// # Errors
-/// `invalid_argument`: an address cannot be bound, or two of one family were given.
-pub(crate) async fn bind(options: &TransportOptions) -> Result<Endpoint> {
+/// `invalid_argument`: an address cannot be bound.
+pub(crate) async fn bind(options: &TransportOptions, reach: &Reach) -> Result<Endpoint> {
     let mut builder = Endpoint::builder(presets::Minimal)
         .secret_key(SecretKey::from_bytes(&options.node_key.to_seed()))
         .relay_mode(RelayMode::Disabled)
@@ -49,27 +59,34 @@ pub(crate) async fn bind(options: &TransportOptions) -> Result<Endpoint> {
         .transport_config(channel(options.idle_timeout, 1)?)
         .alpns(vec![ALPN.to_vec()])
         .clear_ip_transports();
-    for address in &options.bind {
+    for (address, how) in sockets(options, reach) {
         builder = builder
-            .bind_addr_with_opts(*address, how_to_bind(address, options))
+            .bind_addr_with_opts(address, how)
             .map_err(|error| cannot_bind(&options.bind, &error))?;
     }
     builder.bind().await.map_err(|error| cannot_bind(&options.bind, &error))
 }
 
-/// Confines what we begin to the network of `address`, where that network is known.
-fn how_to_bind(address: &SocketAddr, options: &TransportOptions) -> BindOpts {
-    let prefix = match address.ip() {
-        IpAddr::V4(ip) if ip.is_loopback() => Some(8),
-        IpAddr::V6(ip) if ip.is_loopback() => Some(128),
-        IpAddr::V4(_) => options.network_prefix_v4,
-        IpAddr::V6(_) => options.network_prefix_v6,
-    };
-    let optional = address.is_ipv6() && address.ip().is_unspecified();
-    let how = BindOpts::default().set_is_required(!optional);
-    match prefix {
-        Some(prefix) => how.set_prefix_len(prefix).set_is_default_route(false),
-        None => how,
+/// The sockets of an endpoint. IPv6 is tried unless it was named: not every system has it.
+fn sockets(options: &TransportOptions, reach: &Reach) -> Vec<(SocketAddr, BindOpts)> {
+    match reach {
+        Reach::Networks(addresses) => {
+            let confined = |(network, at): (&Network, &SocketAddr)| {
+                let is_required = at.is_ipv4() || options.bind.contains(at);
+                let how = BindOpts::default().set_is_required(is_required);
+                (*at, how.set_prefix_len(network.prefix).set_is_default_route(false))
+            };
+            addresses.iter().map(confined).collect()
+        }
+        Reach::Anywhere => {
+            let any_port = |at: &SocketAddr| {
+                let is_required = at.is_ipv4() || !at.ip().is_unspecified();
+                let how = BindOpts::default().set_is_required(is_required);
+                (SocketAddr::new(at.ip(), 0), how)
+            };
+            let outward = options.bind.iter().filter(|at| !at.ip().is_loopback());
+            outward.map(any_port).collect()
+        }
     }
 }
 

@@ -5,17 +5,18 @@ use crate::event::NodeId;
 use crate::net::close::{Closing, code};
 use crate::net::gate::Gate;
 use crate::net::link::Link;
+use crate::net::sockets::{LOOK_EVERY, Sockets};
 use crate::net::transport::{ConnectionId, EventSink, NetEvent, Transport};
-use crate::net::{TransportOptions, accept, dial, endpoint};
+use crate::net::{TransportOptions, accept, dial};
 use bytes::Bytes;
-use iroh::Endpoint;
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::time::sleep;
 
 /// How long dropping a transport that was not shut down may take.
 const DROP_DEADLINE: Duration = Duration::from_secs(2);
@@ -31,7 +32,7 @@ pub struct IrohTransport {
 
 /// What the tasks share.
 pub(crate) struct Shared {
-    pub(crate) endpoint: Endpoint,
+    pub(crate) sockets: Sockets,
     pub(crate) options: TransportOptions,
     pub(crate) gate: Arc<Gate>,
     sink: EventSink,
@@ -61,10 +62,10 @@ impl IrohTransport {
         let task_options = options.clone();
         handle.spawn(async move {
             // The receiver waits for this one answer.
-            let _ = bound.send(endpoint::bind(&task_options).await);
+            let _ = bound.send(Sockets::bind(task_options).await);
         });
-        let endpoint = match waiting.recv() {
-            Ok(Ok(endpoint)) => endpoint,
+        let sockets = match waiting.recv() {
+            Ok(Ok(sockets)) => sockets,
             Ok(Err(error)) => {
                 runtime.shutdown_background();
                 return Err(error);
@@ -75,7 +76,7 @@ impl IrohTransport {
             }
         };
         let shared = Arc::new(Shared {
-            endpoint,
+            sockets,
             options,
             gate: Arc::default(),
             sink,
@@ -83,24 +84,27 @@ impl IrohTransport {
             last_connection: AtomicU64::new(0),
             silent: AtomicBool::new(false),
         });
-        handle.spawn(accept::run(Arc::clone(&shared)));
+        for endpoint in shared.sockets.endpoints() {
+            handle.spawn(accept::run(Arc::clone(&shared), endpoint));
+        }
+        handle.spawn(watch(Arc::clone(&shared)));
         Ok(IrohTransport { shared, handle, runtime: Mutex::new(Some(runtime)) })
     }
 
     /// The node id under which peers know us.
     pub fn node_id(&self) -> NodeId {
-        NodeId::from_bytes(*self.shared.endpoint.id().as_bytes())
+        self.shared.options.node_key.node_id()
     }
 
     /// What the sockets are bound to: an unspecified address stays one, with the port it got.
     pub fn bound_addresses(&self) -> Vec<SocketAddr> {
-        self.shared.endpoint.bound_sockets()
+        self.shared.sockets.bound().to_vec()
     }
 }
 
 impl Transport for IrohTransport {
-    fn dial(&self, peer: NodeId, addresses: Vec<SocketAddr>) {
-        self.handle.spawn(dial::run(Arc::clone(&self.shared), peer, addresses));
+    fn dial(&self, peer: NodeId, named: Vec<SocketAddr>, discovered: Vec<SocketAddr>) {
+        self.handle.spawn(dial::run(Arc::clone(&self.shared), peer, named, discovered));
     }
 
     fn admit(&self, connection: ConnectionId) {
@@ -122,19 +126,7 @@ impl Transport for IrohTransport {
     }
 
     fn local_addresses(&self) -> Vec<SocketAddr> {
-        let mut addresses = BTreeSet::new();
-        let expanded = self.shared.endpoint.addr();
-        for bound in self.shared.endpoint.bound_sockets() {
-            if bound.ip().is_unspecified() {
-                let usable = |address: &&SocketAddr| {
-                    address.is_ipv4() == bound.is_ipv4() && !needs_interface(address)
-                };
-                addresses.extend(expanded.ip_addrs().filter(usable));
-            } else {
-                addresses.insert(bound);
-            }
-        }
-        addresses.into_iter().collect()
+        self.shared.sockets.listening()
     }
 
     fn shutdown(&self, deadline: Duration) {
@@ -152,7 +144,9 @@ impl Transport for IrohTransport {
         let (closed, waiting) = mpsc::sync_channel(1);
         runtime.spawn(async move {
             shared.flushed().await;
-            shared.endpoint.close().await;
+            for endpoint in shared.sockets.endpoints() {
+                endpoint.close().await;
+            }
             // Nobody waits any more when the deadline has passed.
             let _ = closed.send(());
         });
@@ -162,9 +156,12 @@ impl Transport for IrohTransport {
     }
 }
 
-/// True for link-local addresses of IPv6: they mean nothing without the name of an interface.
-fn needs_interface(address: &SocketAddr) -> bool {
-    matches!(address.ip(), IpAddr::V6(ip) if ip.is_unicast_link_local())
+/// Listens at addresses that the machine gets later, until the runtime ends.
+async fn watch(shared: Arc<Shared>) {
+    loop {
+        sleep(LOOK_EVERY).await;
+        shared.look().await;
+    }
 }
 
 /// Ends the threads of `runtime`, on a thread that is no task of another runtime.
@@ -190,6 +187,13 @@ impl Shared {
     pub(crate) fn emit(&self, event: NetEvent) {
         if !self.silent.load(Ordering::Acquire) {
             (self.sink)(event);
+        }
+    }
+
+    /// Looks at the interfaces, and listens at what is new.
+    pub(crate) async fn look(self: &Arc<Self>) {
+        if let Some(endpoint) = self.sockets.look().await {
+            tokio::spawn(accept::run(Arc::clone(self), endpoint));
         }
     }
 

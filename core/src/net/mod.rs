@@ -23,8 +23,10 @@ mod frame_writer;
 mod gate;
 mod iroh_transport;
 mod link;
+mod networks;
 mod options;
 mod outbox;
+mod sockets;
 mod transport;
 
 #[cfg(test)]

@@ -108,9 +108,10 @@ pub enum NetEvent {
 /// Every method returns at once except `shutdown`, and may be called from any thread. A connection
 /// that is gone is ignored: its `Disconnected` is on its way.
 pub trait Transport: Send + Sync {
-    /// Tries to connect to `peer` at any of `addresses` (the first 32 count). Answered by
-    /// `Connected` or `DialFailed` within the dial deadline.
-    fn dial(&self, peer: NodeId, addresses: Vec<SocketAddr>);
+    /// Tries to connect to `peer` at any address that a person `named`, or that was `discovered`
+    /// and is on a network of ours (the first 32 count). Answered by `Connected` or `DialFailed`
+    /// within the dial deadline.
+    fn dial(&self, peer: NodeId, named: Vec<SocketAddr>, discovered: Vec<SocketAddr>);
 
     /// Says that the peer has proved its membership: larger frames, more credit, no deadline.
     /// A connection that is not admitted within the admission deadline is closed.

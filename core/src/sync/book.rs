@@ -29,9 +29,9 @@ pub(crate) struct PeerBook {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Entry {
     /// Addresses that a person or a ticket gave.
-    named: Vec<SocketAddr>,
+    pub(crate) named: Vec<SocketAddr>,
     /// Addresses that discovery gave last.
-    discovered: Vec<SocketAddr>,
+    pub(crate) discovered: Vec<SocketAddr>,
     /// Dials since the last session.
     attempts: u32,
     /// Times it misbehaved since it last behaved well.
@@ -180,15 +180,15 @@ impl PeerBook {
         &mut self,
         now: Instant,
         is_taken: impl Fn(&NodeId) -> bool,
-    ) -> Option<(NodeId, Vec<SocketAddr>)> {
+    ) -> Option<NodeId> {
         while let Some(peer) = self.dialing.first_due(now) {
             self.failed(peer, now);
         }
         while let Some(peer) = self.dials.first_due(now) {
             self.dials.remove(&peer);
             let Some(entry) = self.entries.get_mut(&peer) else { continue };
-            let addresses = entry.addresses();
-            if is_taken(&peer) || addresses.is_empty() || self.dialing.get(&peer).is_some() {
+            let is_somewhere = !entry.named.is_empty() || !entry.discovered.is_empty();
+            if is_taken(&peer) || !is_somewhere || self.dialing.get(&peer).is_some() {
                 continue;
             }
             if let Some(until) = entry.blocked_until.filter(|until| *until > now) {
@@ -197,7 +197,7 @@ impl PeerBook {
             }
             entry.attempts = entry.attempts.saturating_add(1);
             self.dialing.set(peer, now + DIAL_TIMEOUT);
-            return Some((peer, addresses));
+            return Some(peer);
         }
         None
     }

@@ -140,8 +140,11 @@ pub enum Output {
     Dial {
         /// Who must answer.
         peer: NodeId,
-        /// Where it may be.
-        addresses: Vec<SocketAddr>,
+        /// Where a person or a ticket says it is.
+        named: Vec<SocketAddr>,
+        /// Where discovery says it is. Only for networks that we are on: anybody can announce
+        /// anything.
+        discovered: Vec<SocketAddr>,
     },
     /// The peer has proved that it belongs to the swarm: the transport may let it send frames of up
     /// to `FRAME_BYTES_MAX` bytes. Comes before anything but a hello is sent to it.

@@ -310,10 +310,10 @@ impl Swarm {
             return;
         }
         let taken: BTreeSet<NodeId> = self.sessions.values().map(|session| session.peer).collect();
-        while let Some((peer, addresses)) =
-            self.book.next_dial(self.shared.now, |peer| taken.contains(peer))
-        {
-            self.shared.outputs.push_back(Output::Dial { peer, addresses });
+        while let Some(peer) = self.book.next_dial(self.shared.now, |peer| taken.contains(peer)) {
+            let entry = self.book.get(&peer).expect("it is in the book");
+            let (named, discovered) = (entry.named.clone(), entry.discovered.clone());
+            self.shared.outputs.push_back(Output::Dial { peer, named, discovered });
         }
     }
 

@@ -29,7 +29,7 @@ fn both_ends_know_each_other_and_the_same_binding_which_no_other_session_has() {
     let (a, b) = (Peer::start(3), Peer::start(4));
     let mut bindings = Vec::new();
     for _ in 0..2 {
-        a.net.dial(b.id, b.addresses());
+        a.net.dial(b.id, b.addresses(), vec![]);
         let (_, peer_of_a, binding_a, a_dialed) = a.connected();
         let (_, peer_of_b, binding_b, b_dialed) = b.connected();
         assert_eq!((peer_of_a, peer_of_b), (b.id, a.id));
@@ -81,7 +81,7 @@ fn a_dial_to_a_dead_address_fails_within_its_deadline() {
     let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let nobody = NodeKey::from_seed(&[99; 32]).node_id();
     let begin = Instant::now();
-    a.net.dial(nobody, vec![free.local_addr().unwrap()]);
+    a.net.dial(nobody, vec![free.local_addr().unwrap()], vec![]);
     let NetEvent::DialFailed { peer, reason } = a.next() else { panic!("it cannot connect") };
     assert_eq!(peer, nobody);
     assert!(reason.contains("within 300ms"), "{reason}");
@@ -94,7 +94,7 @@ fn a_dial_without_an_address_or_to_ourselves_fails_at_once() {
     for (peer, addresses) in
         [(NodeKey::from_seed(&[98; 32]).node_id(), vec![]), (a.id, a.addresses())]
     {
-        a.net.dial(peer, addresses);
+        a.net.dial(peer, addresses, vec![]);
         assert!(matches!(a.next(), NetEvent::DialFailed { .. }));
     }
 }
@@ -102,7 +102,7 @@ fn a_dial_without_an_address_or_to_ourselves_fails_at_once() {
 #[test]
 fn another_key_at_the_address_is_not_the_peer_we_dialled() {
     let (a, b) = (Peer::start(11), Peer::start(12));
-    a.net.dial(NodeKey::from_seed(&[97; 32]).node_id(), b.addresses());
+    a.net.dial(NodeKey::from_seed(&[97; 32]).node_id(), b.addresses(), vec![]);
     assert!(matches!(a.next(), NetEvent::DialFailed { .. }));
     assert!(b.inbox.try_recv().is_err(), "nothing of it is visible");
 }

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 const NAMESPACE: &[&str] = &["unshare", "--net"];
 
-fn seek(
+pub(super) fn seek(
     node: NodeId,
     swarm: u8,
     port: u16,
@@ -80,7 +80,7 @@ fn two_machines_on_a_network_without_a_way_out_find_each_other_and_talk() {
     let NetEvent::Discovered { peer, addresses } = event else { panic!("{event:?}") };
     println!("found {addresses:?} after {:?}", begin.elapsed());
     assert!(addresses.iter().all(|address| address.ip() == IpAddr::from([10, 78, 0, 2])));
-    a.net.dial(peer, addresses);
+    a.net.dial(peer, vec![], addresses);
     let NetEvent::Connected { connection, .. } = a.next() else { panic!("connected") };
     a.net.send(connection, Bytes::from_static(b"hello over there"));
     assert_eq!(&a.frame().0[..], b"hello over there");
@@ -100,6 +100,6 @@ fn the_other_machine() {
     assert_eq!(b.disconnected().1, Some(256));
 }
 
-fn on_any_interface(seed: u8) -> Peer {
+pub(super) fn on_any_interface(seed: u8) -> Peer {
     Peer::start_with(TransportOptions::new(NodeKey::from_seed(&[seed; 32])))
 }

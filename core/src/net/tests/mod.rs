@@ -7,6 +7,8 @@ mod channel;
 #[cfg(target_os = "linux")]
 mod finding;
 #[cfg(target_os = "linux")]
+mod roaming;
+#[cfg(target_os = "linux")]
 mod silence;
 mod strangers;
 
@@ -100,7 +102,7 @@ impl Peer {
 
 /// Connects `a` to `b`; admitted on both sides.
 fn connect(a: &Peer, b: &Peer) -> (ConnectionId, ConnectionId) {
-    a.net.dial(b.id, b.addresses());
+    a.net.dial(b.id, b.addresses(), vec![]);
     let (here, ..) = a.connected();
     let (there, ..) = b.connected();
     a.net.admit(here);

@@ -39,7 +39,7 @@ fn a_working_day() {
         .map(|seed| Peer::start_with(TransportOptions::new(NodeKey::from_seed(&[seed; 32]))));
     let [a, b] = &peers;
     let port = b.port();
-    a.net.dial(b.id, vec![(Ipv4Addr::LOCALHOST, port).into()]);
+    a.net.dial(b.id, vec![(Ipv4Addr::LOCALHOST, port).into()], vec![]);
     let ((here, ..), (there, ..)) = (a.connected(), b.connected());
     a.net.admit(here);
     b.net.admit(there);
@@ -48,7 +48,7 @@ fn a_working_day() {
         b.net.send(there, b.frame().0);
         drop(a.frame());
     }
-    a.net.dial(NodeKey::from_seed(&[73; 32]).node_id(), vec![]);
+    a.net.dial(NodeKey::from_seed(&[73; 32]).node_id(), vec![], vec![]);
     assert!(matches!(a.next(), NetEvent::DialFailed { .. }));
     // Nothing is to happen now, for as long as nothing happens.
     let quiet = Duration::from_secs(3);
@@ -133,27 +133,40 @@ fn a_shutdown_leaves_no_thread_and_no_socket() {
 }
 
 #[test]
-fn a_peer_cannot_make_us_send_beyond_the_network_we_are_bound_to() {
-    let name = "silence::a_peer_cannot_make_us_send_beyond_the_network_we_are_bound_to";
+fn a_peer_cannot_make_us_send_beyond_the_networks_we_are_on() {
+    let name = "silence::a_peer_cannot_make_us_send_beyond_the_networks_we_are_on";
     if !alone(name, NAMESPACE) {
         return;
     }
     shell(OUTSIDE);
     let here = SocketAddr::from(([10, 77, 0, 1], 0));
-    let mut options = TransportOptions::new(NodeKey::from_seed(&[76; 32]));
-    options.bind = vec![here];
-    options.network_prefix_v4 = Some(24);
-    let peer = Peer::start_with(options);
-    let before = packets_sent("out");
-    // It says that it can also be reached at 192.0.2.55, and will be asked there.
-    let liar = Stranger::start_with(77, here, Some("192.0.2.55:9".parse().unwrap()));
-    peer.net.dial(liar.id(), liar.endpoint.bound_sockets());
-    let connection = liar.accept();
-    let (link, ..) = peer.connected();
-    peer.net.admit(link);
-    let dialled = liar.dial(&peer, ALPN).unwrap();
-    let quiet = Duration::from_secs(3);
-    while peer.inbox.recv_timeout(quiet).is_ok() {}
-    assert_eq!(packets_sent("out"), before, "packets left the network");
-    drop((connection, dialled));
+    let elsewhere = SocketAddr::from(([192, 0, 2, 55], 9));
+    for (seed, bind) in [(76, None), (78, Some(here))] {
+        let mut options = TransportOptions::new(NodeKey::from_seed(&[seed; 32]));
+        options.bind = bind.map_or(options.bind, |bind| vec![bind]);
+        let peer = Peer::start_with(options);
+        let before = packets_sent("out");
+        // It says that it can also be reached elsewhere, and will be asked there.
+        let liar = Stranger::start_with(seed + 1, here, Some(elsewhere));
+        peer.net.dial(liar.id(), liar.endpoint.bound_sockets(), vec![]);
+        let connection = liar.accept();
+        let (link, ..) = peer.connected();
+        peer.net.admit(link);
+        let dialled = liar.dial(&peer, ALPN).unwrap();
+        // Somebody announces that it is elsewhere.
+        peer.net.dial(NodeKey::from_seed(&[99; 32]).node_id(), vec![], vec![elsewhere]);
+        let next = || peer.inbox.recv_timeout(Duration::from_secs(3)).ok();
+        let events: Vec<NetEvent> = std::iter::from_fn(next).collect();
+        let refused = events.iter().filter_map(|event| match event {
+            NetEvent::DialFailed { reason, .. } => Some(reason),
+            _ => None,
+        });
+        let refused: Vec<&String> = refused.collect();
+        assert!(refused.len() == 1 && refused[0].contains("our networks"), "{events:?}");
+        assert_eq!(packets_sent("out"), before, "packets left the network");
+        // What a person names is dialled, wherever it is.
+        peer.net.dial(NodeKey::from_seed(&[99; 32]).node_id(), vec![elsewhere], vec![]);
+        wait_until("a packet to what was named", || packets_sent("out") > before);
+        drop((connection, dialled));
+    }
 }

@@ -120,7 +120,7 @@ fn a_stranger_gets_frames_of_4_kib_through_and_nothing_longer() {
 #[test]
 fn a_longer_frame_waits_for_the_admission_that_is_on_its_way() {
     let (a, b) = (Peer::start(35), Peer::start(36));
-    a.net.dial(b.id, b.addresses());
+    a.net.dial(b.id, b.addresses(), vec![]);
     let ((here, ..), (there, ..)) = (a.connected(), b.connected());
     a.net.send(here, Bytes::from_static(b"proof"));
     a.net.send(here, Bytes::from(vec![9; 100_000]));
