@@ -16,7 +16,9 @@ WAIT = 120.0
 """Seconds after which a wait hangs, also on a busy machine."""
 
 PREAMBLE = """
-import asyncio, os, sys, threading
+import asyncio, os, signal, sys, threading
+# Whoever starts the tests in the background has them ignore interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import millpond
 from millpond import aio
 ALL = "FROM allEvents"

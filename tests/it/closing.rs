@@ -5,7 +5,10 @@ use crate::support::Scratch;
 use millpond::event::OffsetMap;
 use millpond::query::Query;
 use millpond::{ErrorKind, Node, PublishOptions, QueryOptions};
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::current;
 use std::time::Duration;
@@ -100,6 +103,30 @@ fn a_closed_node_has_no_file_of_its_folder_open_whoever_still_refers_to_it() {
     assert_eq!(cursor.next_batch(10).unwrap_err().kind(), ErrorKind::Closed);
     assert_eq!(subscription.next_batch(10).unwrap_err().kind(), ErrorKind::Closed);
     assert_eq!(everything(&open(&scratch, "node", &secret(1))).len(), 2_000);
+}
+
+#[test]
+fn a_store_opens_again_at_once_while_its_process_starts_children() {
+    let scratch = Scratch::new("children");
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // Each child has a copy of the lock until it runs its own program.
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    let child = Command::new("true").status().expect("a child starts");
+                    assert!(child.success());
+                }
+            });
+        }
+        let opened = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            for _ in 0..100 {
+                open(&scratch, "node", &secret(1)).close(PATIENCE).unwrap();
+            }
+        }));
+        done.store(true, Ordering::Relaxed);
+        opened.expect("it opens every time");
+    });
 }
 
 /// How many descriptors of this process lead into `folder`.

@@ -11,7 +11,7 @@ use millpond::{ErrorKind, Node, PeerAddress, PublishOptions};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, mpsc};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
 /// Work that an executor may move between threads.
@@ -165,7 +165,7 @@ impl Wake for Sleeper {
 fn poll_once<F: Future>(task: &Arc<Sleeper>, future: F) {
     let waker = Waker::from(task.clone());
     let future = std::pin::pin!(future);
-    if let Poll::Pending = future.poll(&mut Context::from_waker(&waker)) {
+    if future.poll(&mut Context::from_waker(&waker)).is_pending() {
         assert!(Arc::strong_count(task) >= 2);
     }
 }

@@ -3,8 +3,9 @@
 //! Only in builds with debug assertions or with `--cfg millpond_fault`; in every other build the
 //! functions here do nothing. The environment variable `MILLPOND_PANIC_AT=<entry>` works in every
 //! language: the entry of that name (`node_publish`, `cursor_next_batch`, …: handle noun and
-//! method) panics whenever it is called. `node_query_work` and its like is what a worker does of an
-//! entry, `read` is taking a batch from the log, and a function of the C interface has its own name.
+//! method) panics whenever it is called. `node_query_work` and its like is what a worker does of
+//! an entry, `read` is taking a batch from the log, and a function of the C interface has its own
+//! name.
 
 /// Whether this build listens to `MILLPOND_PANIC_AT`.
 pub const fn is_compiled_in() -> bool {

@@ -4,12 +4,21 @@
 //! so two paths to it are one store. A forked child is another process here, and is refused like
 //! one. Begin with `StoreLock::take`.
 
+// The rim: a wait that the system tells nobody the end of.
+#![allow(clippy::disallowed_methods)]
+
 use super::file::DiskFile;
 use crate::error::{Error, ErrorKind, Result};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Name of the lock file in the directory of the store.
 pub(crate) const LOCK_NAME: &str = "store.lock";
+
+/// A child process has a copy of our lock from its fork to its exec: so long a store that we closed
+/// ourselves is waited for.
+const CHILD_WAIT_MAX: Duration = Duration::from_secs(2);
+const CHILD_WAIT_STEP: Duration = Duration::from_millis(2);
 
 /// Stores this process holds or is opening: process id, device, inode.
 pub(crate) type Identity = (u32, u64, u64);
@@ -33,9 +42,15 @@ impl StoreLock {
     /// # Errors
     /// `store_locked`: another process has it; the message names it.
     pub(crate) fn take(file: DiskFile) -> Result<StoreLock> {
-        if !file.try_lock()? {
+        let began = Instant::now();
+        while !file.try_lock()? {
             let owner = file.read_all().unwrap_or_default();
             let owner = String::from_utf8_lossy(&owner).trim().to_owned();
+            let was_ours = owner == std::process::id().to_string();
+            if was_ours && began.elapsed() < CHILD_WAIT_MAX {
+                std::thread::sleep(CHILD_WAIT_STEP);
+                continue;
+            }
             let owner = if owner.is_empty() { "that gave no number".to_owned() } else { owner };
             let message = format!(
                 "{} is in use by process {owner}; one process at a time can open a store",
