@@ -410,6 +410,8 @@ typedef struct {
     uint64_t expected;
     /**
      * "power" (unsaid: this; on disk before the answer) or "process" (survives the process only).
+     * With "process", queries, subscriptions and peers see the events once they are on disk: up to
+     * 50 ms after the answer, and the time of one sync.
      */
     millpond_text_t durability;
     /**

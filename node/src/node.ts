@@ -57,7 +57,8 @@ export interface OpenOptions extends CallOptions {
 export interface PublishOptions extends CallOptions {
   /**
    * `power` (the default): resolves when the events survive a power loss. `process`: resolves
-   * earlier, when they survive the end of this process.
+   * earlier, when they survive the end of this process; queries, subscriptions and peers see them
+   * once they are on disk, up to 50 ms later, and the time of one sync.
    */
   readonly durability?: 'power' | 'process' | undefined;
   /**

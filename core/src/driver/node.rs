@@ -39,7 +39,7 @@ struct Handle {
 /// How to publish.
 #[derive(Clone, Debug, Default)]
 pub struct PublishOptions {
-    /// When the publish is acknowledged.
+    /// When the publish is acknowledged; [`Durability::Process`] is so before anybody sees it.
     pub durability: Durability,
     /// 1 to 255 bytes that name this publish: a retry with the same key and the same events returns
     /// the first receipts and stores nothing.

@@ -63,8 +63,9 @@ pub enum Durability {
     /// When the events survive a power cut.
     #[default]
     Power,
-    /// When they survive the end of the process. They become visible and are announced only when
-    /// they survive a power cut too, about 50 ms later at the latest.
+    /// When they survive the end of the process. Queries, subscriptions and peers see them only once
+    /// they survive a power cut too: up to 50 ms later, and the time of one sync. Until then a read
+    /// up to their token answers `not_yet_visible`.
     Process,
 }
 

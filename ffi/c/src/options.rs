@@ -65,6 +65,8 @@ pub struct millpond_publish_options_t {
     /// MILLPOND_ERROR_CONFLICT.
     pub expected: u64,
     /// "power" (unsaid: this; on disk before the answer) or "process" (survives the process only).
+    /// With "process", queries, subscriptions and peers see the events once they are on disk: up to
+    /// 50 ms after the answer, and the time of one sync.
     pub durability: millpond_text_t,
     /// 1 to 255 bytes; a retry with the same key gets the first answer again. NULL is unsaid.
     pub idempotency_key: *const u8,

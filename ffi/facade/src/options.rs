@@ -104,7 +104,8 @@ impl OpenOptions {
 /// How to publish.
 #[derive(Clone, Debug, Default)]
 pub struct PublishOptions {
-    /// `power` (default: on disk before the answer) or `process` (survives the process only).
+    /// `power` (default: on disk before the answer) or `process` (survives the process only, and is
+    /// seen by queries, subscriptions and peers once it is on disk, up to 50 ms after the answer).
     pub durability: Option<String>,
     /// 1 to 255 bytes; a retry with the same key gets the first answer again.
     pub idempotency_key: Option<Vec<u8>>,

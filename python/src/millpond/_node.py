@@ -16,7 +16,11 @@ from ._native import Cursor, Offsets, Subscription
 Order: TypeAlias = Literal["ascending", "descending", "stream"]
 """By event key up or down, or stream by stream."""
 Durability: TypeAlias = Literal["power", "process"]
-"""What a published event survives: loss of power, or only the end of the process."""
+"""What a published event survives: loss of power, or only the end of the process.
+
+With "process" the call returns earlier, and the event is seen by queries, subscriptions and peers
+once it is on disk: up to 50 ms later, and the time of one sync.
+"""
 StartAt: TypeAlias = Literal["beginning", "now"] | Offsets | str
 """Where a subscription begins; any other text is a token."""
 
@@ -163,7 +167,8 @@ class Node(NodeFacts):
         payload: dict with str keys, list, tuple, str, int of 64 bits, finite float, bool, None,
             bytes; or `Cbor`. At most 1 MiB encoded.
         tags: up to 64 str.
-        durability: "power" (survives loss of power) or "process".
+        durability: "power" (survives loss of power; the default) or "process" (survives the end of
+            the process; queries, subscriptions and peers see it up to 50 ms after the return).
         idempotency_key: 1 to 255 bytes (a str is its UTF-8): a repeated call with the same key
             publishes nothing and returns the first receipt.
         expected: publish only if our stream has this many events.
