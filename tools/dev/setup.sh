@@ -61,16 +61,15 @@ setup_rust() {
         fail "cargo is $version; $RUST_VERSION_MIN or later is needed: rustup update stable"
     rust_components_present || once rust-components "$version" rust_components_present \
         rustup component add rustfmt clippy
-    once crates "$(hash_of Cargo.lock)" crates_present cargo fetch --quiet --target "$(host_triple)"
+    # For every platform: what reads the whole workspace, as the header's generator, wants all.
+    once crates "$(hash_of Cargo.lock)" crates_present cargo fetch --quiet
     # From here on cargo asks nobody: the run is the same with and without a network.
     export CARGO_NET_OFFLINE=true
 }
 
 rust_components_present() { cargo fmt --version && cargo clippy --version; }
 
-crates_present() { cargo fetch --quiet --offline --target "$(host_triple)"; }
-
-host_triple() { rustc --version --verbose | sed -n "s/^host: //p"; }
+crates_present() { cargo fetch --quiet --offline; }
 
 setup_python() {
     local requirements=python/requirements-dev.txt
