@@ -16,9 +16,7 @@ WAIT = 120.0
 """Seconds after which a wait hangs, also on a busy machine."""
 
 PREAMBLE = """
-import asyncio, os, signal, sys, threading
-# Whoever starts the tests in the background has them ignore interrupts.
-signal.signal(signal.SIGINT, signal.default_int_handler)
+import asyncio, os, sys, threading
 import millpond
 from millpond import aio
 ALL = "FROM allEvents"

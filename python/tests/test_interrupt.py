@@ -39,8 +39,13 @@ WAITS = {
                 events.next_batch()
             wait(lambda: events.next_batch())
     """,
+    # The interpreter may go to sleep in the selector of its loop just after a signal came, and then
+    # sees it when it next wakes, whoever waits for what: the ticks wake it.
     "an asyncio loop": """
+        def tick():
+            asyncio.get_running_loop().call_later(0.05, tick)
         async def follow():
+            tick()
             async with aio.open(path, **options) as node, node.subscribe(ALL) as events:
                 asyncio.get_running_loop().call_soon(waiting.set)
                 async for event in events:

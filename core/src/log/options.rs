@@ -63,9 +63,9 @@ pub enum Durability {
     /// When the events survive a power cut.
     #[default]
     Power,
-    /// When they survive the end of the process. Queries, subscriptions and peers see them only once
-    /// they survive a power cut too: up to 50 ms later, and the time of one sync. Until then a read
-    /// up to their token answers `not_yet_visible`.
+    /// When they survive the end of the process. Queries, subscriptions and peers see them only
+    /// once they survive a power cut too: up to 50 ms later, and the time of one sync. Until then a
+    /// read up to their token answers `not_yet_visible`.
     Process,
 }
 
