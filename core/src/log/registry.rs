@@ -18,7 +18,11 @@ static CHANGED: Condvar = Condvar::new();
 
 enum Entry {
     Opening,
-    Open(Weak<Handle>),
+    Open {
+        handle: Weak<Handle>,
+        /// Whether it closes is asked here: to drop the last handle takes the lock of `STORES`.
+        shared: Weak<Shared>,
+    },
 }
 
 /// Keeps a store open; dropped with the last `Log`, it closes the store.
@@ -40,15 +44,26 @@ pub(super) fn open(options: LogOptions) -> Result<Arc<Handle>> {
         }
         return Ok(handle);
     }
-    let opened = StoreLock::take(file).and_then(|held| Shared::open(options, held));
-    let mut stores = lock(&STORES);
-    let result = opened.map(|shared| Arc::new(Handle { shared, identity }));
-    match &result {
-        Ok(handle) => stores.insert(identity, Entry::Open(Arc::downgrade(handle))),
-        Err(_) => stores.remove(&identity),
-    };
-    CHANGED.notify_all();
-    result
+    let _opening = Opening(identity);
+    let shared = StoreLock::take(file).and_then(|held| Shared::open(options, held))?;
+    let handle = Arc::new(Handle { shared, identity });
+    let entry =
+        Entry::Open { handle: Arc::downgrade(&handle), shared: Arc::downgrade(&handle.shared) };
+    lock(&STORES).insert(identity, entry);
+    Ok(handle)
+}
+
+/// The right to open a store. Ends when dropped, also by an error or a panic.
+struct Opening(Identity);
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        let mut stores = lock(&STORES);
+        if matches!(stores.get(&self.0), Some(Entry::Opening)) {
+            stores.remove(&self.0);
+        }
+        CHANGED.notify_all();
+    }
 }
 
 /// The open handle, or `None` when the caller is the one to open now.
@@ -60,9 +75,9 @@ fn find(identity: Identity) -> Result<Option<Arc<Handle>>> {
                 stores.insert(identity, Entry::Opening);
                 return Ok(None);
             }
-            Some(Entry::Open(weak)) => {
-                let handle = weak.upgrade();
-                if let Some(handle) = handle.filter(|h| !h.shared.queue().closing) {
+            Some(Entry::Open { handle, shared }) => {
+                let is_open = shared.upgrade().is_some_and(|shared| !shared.queue().closing);
+                if is_open && let Some(handle) = handle.upgrade() {
                     return Ok(Some(handle));
                 }
             }
@@ -87,8 +102,10 @@ impl Handle {
         self.shared.check_process()?;
         self.shared.close(timeout)?;
         let mut stores = lock(&STORES);
-        let own =
-            |entry: &Entry| matches!(entry, Entry::Open(weak) if std::ptr::eq(weak.as_ptr(), self));
+        let own = |entry: &Entry| match entry {
+            Entry::Open { handle, .. } => std::ptr::eq(handle.as_ptr(), self),
+            Entry::Opening => false,
+        };
         if stores.get(&self.identity).is_some_and(own) {
             stores.remove(&self.identity);
         }

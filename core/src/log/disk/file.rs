@@ -148,6 +148,12 @@ impl DiskFile {
         }
     }
 
+    /// Lets the lock go, for all copies of this opening too, such as a fork's.
+    pub(crate) fn unlock(&self) {
+        // Without a lock there is nothing to let go.
+        let _ = self.file.unlock();
+    }
+
     #[cfg(not(test))]
     fn attempt(&self, _operation: Operation) -> io::Result<()> {
         Ok(())

@@ -4,29 +4,21 @@
 //! so two paths to it are one store. A forked child is another process here, and is refused like
 //! one. Begin with `StoreLock::take`.
 
-// The rim: a wait that the system tells nobody the end of.
-#![allow(clippy::disallowed_methods)]
-
 use super::file::DiskFile;
 use crate::error::{Error, ErrorKind, Result};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 /// Name of the lock file in the directory of the store.
 pub(crate) const LOCK_NAME: &str = "store.lock";
-
-/// A child process has a copy of our lock from its fork to its exec: so long a store that we closed
-/// ourselves is waited for.
-const CHILD_WAIT_MAX: Duration = Duration::from_secs(2);
-const CHILD_WAIT_STEP: Duration = Duration::from_millis(2);
 
 /// Stores this process holds or is opening: process id, device, inode.
 pub(crate) type Identity = (u32, u64, u64);
 
 /// The lock of a store, held until dropped.
 pub(crate) struct StoreLock {
-    /// Closing it lets the lock go.
-    _file: DiskFile,
+    file: DiskFile,
+    /// Who took it. A fork has a copy of the lock and may not let it go.
+    process: u32,
 }
 
 /// The lock file, open but not locked yet, and what names the store.
@@ -42,15 +34,9 @@ impl StoreLock {
     /// # Errors
     /// `store_locked`: another process has it; the message names it.
     pub(crate) fn take(file: DiskFile) -> Result<StoreLock> {
-        let began = Instant::now();
-        while !file.try_lock()? {
+        if !file.try_lock()? {
             let owner = file.read_all().unwrap_or_default();
             let owner = String::from_utf8_lossy(&owner).trim().to_owned();
-            let was_ours = owner == std::process::id().to_string();
-            if was_ours && began.elapsed() < CHILD_WAIT_MAX {
-                std::thread::sleep(CHILD_WAIT_STEP);
-                continue;
-            }
             let owner = if owner.is_empty() { "that gave no number".to_owned() } else { owner };
             let message = format!(
                 "{} is in use by process {owner}; one process at a time can open a store",
@@ -60,6 +46,15 @@ impl StoreLock {
         }
         file.set_len(0)?;
         file.write_at(format!("{}\n", std::process::id()).as_bytes(), 0)?;
-        Ok(StoreLock { _file: file })
+        Ok(StoreLock { file, process: std::process::id() })
+    }
+}
+
+impl Drop for StoreLock {
+    /// Closing the file would not do: a child has a copy of it from its fork to its exec.
+    fn drop(&mut self) {
+        if self.process == std::process::id() {
+            self.file.unlock();
+        }
     }
 }
