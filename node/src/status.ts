@@ -29,6 +29,8 @@ export interface Status {
   readonly forked: readonly string[];
   /** Streams whose newest events wait until signed heads account for their lamports. */
   readonly quarantined: readonly string[];
+  /** Streams written by a newer millpond, which stay as they are until this node is upgraded. */
+  readonly tooNew: readonly string[];
   /** The store on disk. */
   readonly store: StoreStatus;
 }

@@ -157,10 +157,15 @@ impl Act {
                     self.transport.send(wire(connection), bytes.into());
                 }
                 Output::Store { range, .. } => {
-                    let (stream, inbox) = (range.stream(), self.inbox.clone());
+                    let (stream, end, inbox) =
+                        (range.stream(), range.head.count, self.inbox.clone());
                     self.log.append_range(range).on_done(move |stored| {
                         if let Err(error) = stored {
-                            drop(inbox.send(Step::Swarm(Input::StoreFailed { stream, error })));
+                            drop(inbox.send(Step::Swarm(Input::StoreFailed {
+                                stream,
+                                end,
+                                error,
+                            })));
                         }
                     });
                 }

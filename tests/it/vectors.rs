@@ -10,6 +10,7 @@ mod texts;
 
 use crate::support::repository;
 use millpond::event::cbor::{Integer, Value};
+use millpond::event::codec::{put_counted, put_varint};
 use millpond::event::{
     AppId, Chain, EventKey, EventKind, EventRange, Header, Lamport, NodeId, NodeKey, Payload,
     Record, StreamEnd, StreamId, SwarmSecret, TagSet, Ticket, WallTime, hex,
@@ -115,6 +116,7 @@ fn events_chains_and_heads_have_the_bytes_of_the_vectors() {
             "stream_bytes": hex(&stream.to_bytes()),
             "chain_start": hex(start.as_bytes()),
             "ranges": ranges,
+            "later": later_events(),
         }),
     );
 }
@@ -179,6 +181,38 @@ fn record(lamport: u64) -> Record {
     };
     let value = Value::map([("lamport", Value::from(lamport)), ("kind", Value::from("flour"))]);
     Record::encode(&header, &Payload::from_value(&value).unwrap())
+}
+
+/// What versions to come may write: to be kept unread, or too new.
+fn later_events() -> Vec<Json> {
+    let firsts = [(0, 0x80), (0, 0xff), (1, 0x80), (0xff, 0xff), (0, 2), (0, 0x7f), (1, 0), (9, 1)];
+    firsts
+        .iter()
+        .map(|(version, kind)| {
+            let record = later(*version, *kind, 300);
+            json!({
+                "kind": if record.kind() == EventKind::Unread { "unread" } else { "too_new" },
+                "lamport": record.lamport().value(),
+                "time": record.time().micros(),
+                "leaf": hex(record.leaf().as_bytes()),
+                "bytes": hex(record.as_bytes()),
+            })
+        })
+        .collect()
+}
+
+/// An event whose header has only what every version has, then bytes without a meaning; its payload
+/// is none of ours.
+fn later(version: u8, kind: u8, lamport: u64) -> Record {
+    let (mut header, mut bytes) = (vec![version, kind], Vec::new());
+    put_varint(&mut header, lamport);
+    put_varint(&mut header, 7);
+    header.extend_from_slice(b"\xff from then");
+    put_counted(&mut bytes, &header);
+    put_counted(&mut bytes, b"\xff\xff");
+    let record = Record::take(&mut bytes.into()).unwrap();
+    assert!(!record.kind().is_readable());
+    record
 }
 
 fn describe(record: &Record) -> Json {

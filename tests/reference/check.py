@@ -72,6 +72,16 @@ def events_chains_and_heads_read_and_verify():
         assert chain.hex() == told["chain_after"]
 
 
+def of_later_events_only_what_every_version_has_is_read():
+    for told in load("events.json")["later"]:
+        source = events.Bytes(bytes.fromhex(told["bytes"]))
+        record = events.read_record(source)
+        source.finish()
+        for field in ("kind", "lamport", "time"):
+            assert getattr(record, field) == told[field], field
+        assert record.leaf.hex() == told["leaf"]
+
+
 def the_examples_of_the_document_are_the_first_range_of_the_vectors():
     told = load("events.json")["ranges"][0]
     blocks = document("format.md").split("```")[1::2]
@@ -111,6 +121,7 @@ CLAIMS = [
     payloads_encode_and_decode_as_the_vectors_say,
     every_other_payload_encoding_is_refused,
     events_chains_and_heads_read_and_verify,
+    of_later_events_only_what_every_version_has_is_read,
     the_examples_of_the_document_are_the_first_range_of_the_vectors,
     one_flipped_bit_in_a_range_is_noticed,
     a_key_for_which_anybody_can_sign_vouches_for_nothing,

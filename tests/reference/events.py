@@ -13,7 +13,7 @@ from hashes import blake3, blake3_derive_key, ed25519_verify
 LAMPORT_MAX = 2 ** 53 - 1
 HEADER_BYTES_MAX = 32 + 64 + 64 * 257
 PAYLOAD_BYTES_MAX = BLOCK_BYTES = 1 << 20
-KINDS = {0: "application", 1: "opening"}
+KINDS = {(0, 0): "application", (0, 1): "opening"}
 
 
 class Bytes:
@@ -59,12 +59,15 @@ class Bytes:
 
 @dataclass
 class Record:
-    """One event: its fields, and the leaf it adds to the chain."""
+    """One event: its fields, and the leaf it adds to the chain.
+
+    An event of a later version is `unread` or `too_new`, and has no app id, tags and payload.
+    """
 
     kind: str
     lamport: int
     time: int
-    app_id: str
+    app_id: str | None
     tags: list
     payload: object
     leaf: bytes
@@ -77,14 +80,23 @@ def read_record(source):
     header = source.counted(HEADER_BYTES_MAX)
     payload = source.counted(PAYLOAD_BYTES_MAX)
     fields = Bytes(header)
-    version, kind = fields.take(2)
-    if version != 0 or kind not in KINDS:
-        raise Malformed("an unknown header version or kind of event")
+    first = tuple(fields.take(2))
     lamport = fields.varint()
     if not 1 <= lamport <= LAMPORT_MAX:
         raise Malformed(f"lamport {lamport}")
     folded = fields.varint()
     time = folded >> 1 ^ -(folded & 1)
+    leaf = blake3(header + blake3(payload))
+    raw = source.data[start:source.at]
+    if first not in KINDS:
+        kind = "unread" if first[1] >= 0x80 else "too_new"
+        return Record(kind, lamport, time, None, [], None, leaf, raw)
+    app_id, tags = read_app_id_and_tags(fields)
+    return Record(KINDS[first], lamport, time, app_id, tags, decode(payload), leaf, raw)
+
+
+def read_app_id_and_tags(fields):
+    """What ends the header of an event of this version."""
     app_id = fields.counted(64).decode("ascii")
     tag_count = fields.varint()
     if tag_count > 64 or not re.fullmatch(r"[A-Za-z0-9._-]+", app_id):
@@ -96,9 +108,7 @@ def read_record(source):
     texts = [tag.decode() for tag in tags]
     if not all(texts):
         raise Malformed("a tag is empty")
-    leaf = blake3(header + blake3(payload))
-    raw = source.data[start:source.at]
-    return Record(KINDS[kind], lamport, time, app_id, texts, decode(payload), leaf, raw)
+    return app_id, texts
 
 
 def chain_start(swarm, stream):

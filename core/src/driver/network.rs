@@ -32,7 +32,7 @@ pub(crate) struct Network {
 pub(crate) enum Message {
     Net { generation: u64, event: NetEvent },
     Durable,
-    StoreFailed { stream: StreamId, error: Error },
+    StoreFailed { stream: StreamId, end: u64, error: Error },
     OwnStream(Result<StreamId>),
     Connect { peer: PeerAddress, done: Completer<()> },
     Disconnect { peer: NodeId, done: Completer<()> },

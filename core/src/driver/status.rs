@@ -40,6 +40,9 @@ pub struct Status {
     pub forked: Vec<StreamId>,
     /// Streams that are held back because their lamport runs ahead of what is accounted for.
     pub quarantined: Vec<StreamId>,
+    /// Streams in which a later millpond wrote what this one would have to understand. They stay as
+    /// they are until this node is upgraded; all else goes on.
+    pub too_new: Vec<StreamId>,
     /// How the store is.
     pub store: LogStatus,
 }
@@ -103,6 +106,7 @@ pub(crate) fn gather(
         refusals: Vec::new(),
         forked: Vec::new(),
         quarantined: Vec::new(),
+        too_new: Vec::new(),
         store: log.status()?,
     };
     let Some(NetworkStatus { swarm, local_addresses, enabled }) = network else {
@@ -120,6 +124,7 @@ pub(crate) fn gather(
     status.refusals = refusals.collect();
     status.forked = swarm.forks.iter().map(|fork| fork.held.stream).collect();
     status.quarantined = swarm.quarantined.iter().map(|held| held.stream).collect();
+    status.too_new = swarm.too_new;
     Ok(status)
 }
 

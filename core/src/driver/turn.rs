@@ -146,9 +146,9 @@ impl Turn {
                     self.swarm.handle(Input::Durable(head), clock::now());
                 }
             }
-            Message::StoreFailed { stream, error } => {
+            Message::StoreFailed { stream, end, error } => {
                 tracing::warn!(%stream, %error, "a received range could not be stored");
-                self.swarm.handle(Input::StoreFailed { stream, error }, clock::now());
+                self.swarm.handle(Input::StoreFailed { stream, end, error }, clock::now());
             }
             Message::OwnStream(Ok(stream)) => {
                 self.swarm.handle(Input::OwnStream(stream), clock::now());
@@ -252,11 +252,11 @@ impl Turn {
 
     fn store(&mut self, range: EventRange) {
         self.has_stored = true;
-        let (stream, inbox) = (range.stream(), self.inbox.clone());
+        let (stream, end, inbox) = (range.stream(), range.head.count, self.inbox.clone());
         // The swarm gives out no range whose head it has not verified.
         self.log.queue_signed_range(range).on_done(move |stored| {
             if let Err(error) = stored {
-                inbox.push(Message::StoreFailed { stream, error });
+                inbox.push(Message::StoreFailed { stream, end, error });
             }
         });
     }
@@ -321,6 +321,9 @@ impl Turn {
             }
             SwarmEvent::Quarantined { stream, required } => {
                 tracing::warn!(%stream, required, "a stream is held back: its lamport runs ahead");
+            }
+            SwarmEvent::TooNew(stream) => {
+                tracing::warn!(%stream, "a stream waits: a later millpond wrote it; upgrade this node");
             }
         }
     }

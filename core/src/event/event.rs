@@ -7,25 +7,53 @@ use crate::event::position::{EventKey, Offset, WallTime};
 use crate::event::tag::TagSet;
 use bytes::Bytes;
 
-/// What an event is for.
+/// The version of the header that this code writes and reads.
+pub(crate) const HEADER_VERSION: u8 = 0;
+
+/// What an event is for. Only those of kind `Application` are delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
+#[non_exhaustive]
 pub enum EventKind {
     /// Published by an application.
-    Application = 0,
+    Application,
     /// The first event of a stream that goes on where another could not: names that one. Written by
-    /// the node itself, never delivered by queries or subscriptions.
-    Opening = 1,
+    /// the node itself.
+    Opening,
+    /// A later millpond's, of a kind that need not be understood: kept and passed on unread.
+    Unread,
+    /// A later millpond's, which must be understood: never stored; its stream waits for an upgrade.
+    TooNew,
 }
 
 impl EventKind {
-    /// The kind that this byte of a header means.
-    pub fn from_byte(byte: u8) -> Option<EventKind> {
-        match byte {
-            0 => Some(EventKind::Application),
-            1 => Some(EventKind::Opening),
-            _ => None,
+    /// From this byte on a kind need not be understood, whatever the version of the header.
+    const UNREAD_MIN: u8 = 0x80;
+
+    /// The kind that these bytes of a header mean to this millpond.
+    pub(crate) fn of(version: u8, byte: u8) -> EventKind {
+        match (version, byte) {
+            (_, EventKind::UNREAD_MIN..) => EventKind::Unread,
+            (HEADER_VERSION, 0) => EventKind::Application,
+            (HEADER_VERSION, 1) => EventKind::Opening,
+            _ => EventKind::TooNew,
         }
+    }
+
+    /// The byte that we write.
+    ///
+    /// # Panics
+    /// For a kind of a later millpond: we do not write those.
+    pub(crate) fn byte(self) -> u8 {
+        match self {
+            EventKind::Application => 0,
+            EventKind::Opening => 1,
+            EventKind::Unread | EventKind::TooNew => panic!("{self:?} events are never written"),
+        }
+    }
+
+    /// True when we know what all of the header and the payload mean.
+    pub const fn is_readable(self) -> bool {
+        matches!(self, EventKind::Application | EventKind::Opening)
     }
 }
 

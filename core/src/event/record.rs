@@ -8,13 +8,15 @@
 //! Rule: a record that decodes is in its one form, so equal events are equal bytes. Whether its
 //! tags are in NFC is not asked: the answer changes with Unicode's version, and a stream must read
 //! the same on all nodes. Publishing normalises; afterwards tags are bytes.
+//! What stands up to the time is the same in every version; of a later millpond's events only that
+//! is read.
 //! Begin with [`Record`]. Source: docs/format.md, "Events".
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::event::cbor;
 use crate::event::chain::Leaf;
 use crate::event::codec::{Reader, bad, put_counted, put_varint, unzigzag, varint_bytes, zigzag};
-use crate::event::event::{Event, EventKind, Payload};
+use crate::event::event::{Event, EventKind, HEADER_VERSION, Payload};
 use crate::event::ids::{AppId, StreamId};
 use crate::event::limits::{
     APP_ID_BYTES_MAX, HEADER_BYTES_MAX, PAYLOAD_BYTES_MAX, TAG_BYTES_MAX, TAGS_PER_EVENT_MAX,
@@ -23,9 +25,6 @@ use crate::event::position::{EventKey, Lamport, Offset, WallTime};
 use crate::event::tag::{Tag, TagSet};
 use bytes::Bytes;
 use std::str;
-
-/// The version of the header this code writes and reads.
-const HEADER_VERSION: u8 = 0;
 
 /// What a record says about its event, beside the payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +67,8 @@ impl Record {
     /// The record of an event.
     ///
     /// # Panics
-    /// When `header.lamport` is zero: nothing happens before everything.
+    /// When `header.lamport` is zero: nothing happens before everything. When `header.kind` is a
+    /// later millpond's.
     pub fn encode(header: &Header, payload: &Payload) -> Record {
         assert!(header.lamport > Lamport::ZERO, "an event has a lamport of at least 1");
         let app_id = header.app_id.as_str().as_bytes();
@@ -83,7 +83,7 @@ impl Record {
         let mut bytes = Vec::with_capacity(counted(head_bytes) + counted(payload.len()));
         put_varint(&mut bytes, head_bytes as u64);
         let header_start = bytes.len();
-        bytes.extend_from_slice(&[HEADER_VERSION, header.kind as u8]);
+        bytes.extend_from_slice(&[HEADER_VERSION, header.kind.byte()]);
         put_varint(&mut bytes, lamport);
         put_varint(&mut bytes, time);
         put_counted(&mut bytes, app_id);
@@ -105,14 +105,17 @@ impl Record {
         Record { bytes: bytes.into(), places }
     }
 
-    /// Takes one record off the front of `bytes`, sharing them, and checks all of it.
+    /// Takes one record off the front of `bytes`, sharing them, and checks all of it that has a
+    /// meaning here: see [`EventKind`].
     ///
     /// # Errors
     /// `corrupt`, `limit_exceeded` or `invalid_argument`: the bytes are not a record in its one
-    /// form. `format_too_new`: its header is of a later version. `bytes` is then unchanged.
+    /// form. `bytes` is then unchanged.
     pub fn take(bytes: &mut Bytes) -> Result<Record> {
         let places = Places::find(bytes)?;
-        cbor::check(&bytes[places.payload_start as usize..places.end as usize])?;
+        if places.kind.is_readable() {
+            cbor::check(&bytes[places.payload_start as usize..places.end as usize])?;
+        }
         Ok(Record { bytes: bytes.split_to(places.end as usize), places })
     }
 
@@ -161,17 +164,23 @@ impl Record {
         self.places.kind
     }
 
-    /// The app id, without allocating.
+    /// The app id, without allocating; empty when the kind is not readable.
     pub fn app_id(&self) -> &str {
+        if !self.kind().is_readable() {
+            return "";
+        }
         let mut reader = self.fields();
         text(reader.counted(APP_ID_BYTES_MAX, "app id").expect(CHECKED)).expect(CHECKED)
     }
 
-    /// The tags, rising, without allocating.
+    /// The tags, rising, without allocating; none when the kind is not readable.
     pub fn tags(&self) -> impl Iterator<Item = &str> {
         let mut reader = self.fields();
-        reader.counted(APP_ID_BYTES_MAX, "app id").expect(CHECKED);
-        let count = reader.varint().expect(CHECKED);
+        let mut count = 0;
+        if self.kind().is_readable() {
+            reader.counted(APP_ID_BYTES_MAX, "app id").expect(CHECKED);
+            count = reader.varint().expect(CHECKED);
+        }
         (0..count).map(move |_| {
             text(reader.counted(TAG_BYTES_MAX, "tag").expect(CHECKED)).expect(CHECKED)
         })
@@ -183,6 +192,9 @@ impl Record {
     }
 
     /// The header as values.
+    ///
+    /// # Panics
+    /// When the kind is not readable.
     pub fn header(&self) -> Header {
         let tags = self.tags().map(|tag| Tag::verbatim(tag).expect(CHECKED)).collect();
         Header {
@@ -200,6 +212,9 @@ impl Record {
     }
 
     /// The event that stands at `offset` of `stream`.
+    ///
+    /// # Panics
+    /// When the kind is not readable.
     pub fn to_event(&self, stream: StreamId, offset: Offset) -> Event {
         let header = self.header();
         Event {
@@ -233,7 +248,9 @@ impl Places {
         let mut fields = Reader::new(header);
         let (kind, lamport, time) = read_fixed(&mut fields)?;
         let app_id_start = header_end - fields.rest().len();
-        check_app_id_and_tags(fields)?;
+        if kind.is_readable() {
+            check_app_id_and_tags(fields)?;
+        }
         Ok(Places {
             header_start: (header_end - header.len()) as u32,
             app_id_start: app_id_start as u32,
@@ -248,15 +265,7 @@ impl Places {
 }
 
 fn read_fixed(reader: &mut Reader<'_>) -> Result<(EventKind, Lamport, WallTime)> {
-    let version = reader.u8()?;
-    if version != HEADER_VERSION {
-        let message = format!("an event has header version {version}; this millpond reads 0");
-        return Err(Error::new(ErrorKind::FormatTooNew, message));
-    }
-    let kind = reader.u8()?;
-    let kind = EventKind::from_byte(kind).ok_or_else(|| {
-        Error::new(ErrorKind::FormatTooNew, format!("an event is of the unknown kind {kind}"))
-    })?;
+    let kind = EventKind::of(reader.u8()?, reader.u8()?);
     let lamport = Lamport::new(reader.varint()?)?;
     if lamport == Lamport::ZERO {
         return Err(bad("an event has lamport 0"));

@@ -87,7 +87,9 @@ pub enum Input {
     StoreFailed {
         /// Which stream.
         stream: StreamId,
-        /// Why.
+        /// The count of the range's head.
+        end: u64,
+        /// Why; of kind `peer_misbehaved` with reason `malformed` when its sender is to blame.
         error: Error,
     },
     /// Our node now writes this stream.
@@ -204,6 +206,8 @@ pub enum SwarmEvent {
         /// The lamport that the bound must reach.
         required: u64,
     },
+    /// A later millpond wrote in this stream what must be understood: it is not asked for again.
+    TooNew(StreamId),
 }
 
 /// A session that did not come about, or was ended with a reason.

@@ -1,6 +1,6 @@
 //! Taking events from a peer: duplicates cheaply, the rest only when it is what its author signed.
 
-use crate::event::SignedHead;
+use crate::event::{SignedHead, StreamId};
 use crate::sync::gap::{Place, place};
 use crate::sync::io::{Output, SwarmEvent};
 use crate::sync::message::{Decoded, Message};
@@ -24,7 +24,7 @@ impl Session {
         }
         self.ranges_received += 1;
         self.range_at = shared.now;
-        let is_kept = if self.is_plain_duplicate(head, first, shared) {
+        let is_kept = if self.is_nothing_new(head, first, shared) {
             false
         } else {
             self.take_range(frame, shared).map_err(|refusal| name_range(refusal, head, first))?
@@ -39,7 +39,10 @@ impl Session {
     }
 
     /// True when there is nothing to learn from a range, whether or not it is genuine.
-    fn is_plain_duplicate(&self, head: &SignedHead, first: u64, shared: &Shared) -> bool {
+    fn is_nothing_new(&self, head: &SignedHead, first: u64, shared: &Shared) -> bool {
+        if shared.streams.too_new.contains(&head.stream) {
+            return true;
+        }
         let Some(state) = shared.streams.get(&head.stream) else { return false };
         place(first, head.count, state.end_count()) == Place::Duplicate && !state.contradicts(head)
     }
@@ -75,18 +78,26 @@ impl Session {
                 self.requests.insert(stream, (0, 0));
                 shared.forked(*fork);
             }
+            RangeNews::TooNew => {
+                self.refuse_rest(stream, shared);
+                shared.tell(SwarmEvent::TooNew(stream));
+            }
             RangeNews::Quarantined { required, new } => {
-                // The rest of the answer could not be taken either.
-                if shared.fetches.source(&stream) == Some(self.connection) {
-                    shared.fetches.end(&stream);
-                    self.requests.insert(stream, (0, 0));
-                }
+                self.refuse_rest(stream, shared);
                 if new {
                     shared.tell(SwarmEvent::Quarantined { stream, required });
                 }
             }
         }
         Ok(false)
+    }
+
+    /// The rest of an answer could not be taken either.
+    fn refuse_rest(&mut self, stream: StreamId, shared: &mut Shared) {
+        if shared.fetches.source(&stream) == Some(self.connection) {
+            shared.fetches.end(&stream);
+            self.requests.insert(stream, (0, 0));
+        }
     }
 }
 

@@ -16,6 +16,8 @@ pub struct SwarmStatus {
     pub refusals: Vec<Refused>,
     /// Streams that are held back for their lamport, by rising id.
     pub quarantined: Vec<QuarantineStatus>,
+    /// Streams that wait for an upgrade of this node, by rising id.
+    pub too_new: Vec<StreamId>,
     /// Streams with two histories, by rising id.
     pub forks: Vec<Fork>,
     /// Streams that are signed for further than we hold them: stream and missing events.
@@ -102,6 +104,7 @@ impl Swarm {
             peers: self.peer_ids().iter().map(|peer| self.peer_status(peer)).collect(),
             refusals: self.refusals.iter().cloned().collect(),
             quarantined: quarantined.collect(),
+            too_new: streams.too_new.iter().copied().collect(),
             forks: streams.forks.values().cloned().collect(),
             missing: missing.collect(),
         }

@@ -5,13 +5,15 @@
 //! change.
 
 use crate::event::limits::STREAMS_PER_NODE_MAX;
-use crate::event::{Chain, EventRange, NodeId, SignedHead, StreamEnd, StreamId, SwarmId};
+use crate::event::{
+    Chain, EventKind, EventRange, NodeId, SignedHead, StreamEnd, StreamId, SwarmId,
+};
 use crate::sync::bound::Bound;
 use crate::sync::constants::{RECENT_ENDS_MAX, STREAMS_MAX, STREAMS_PER_PEER_MAX};
 use crate::sync::gap::{Place, place, trim};
 use crate::sync::io::{ConnectionId, Fork};
 use crate::sync::refusal::{Refusal, RefusalReason};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 /// The account of all streams.
@@ -27,6 +29,8 @@ pub(crate) struct Streams {
     own: StreamId,
     /// True when somebody else seems to write it too.
     own_elsewhere: bool,
+    /// Streams in which a later millpond wrote what this one would have to understand.
+    pub(crate) too_new: BTreeSet<StreamId>,
 }
 
 /// What we know of one stream.
@@ -83,6 +87,8 @@ pub(crate) enum RangeNews {
     Dropped,
     /// Somebody with our key wrote it.
     Own,
+    /// It holds what only a later millpond understands: its stream stays as it is.
+    TooNew,
     /// Its lamport is beyond the bound; `new` when the stream was not held back before.
     Quarantined { required: u64, new: bool },
     /// It is verified and goes on where the stream ended: to be stored.
@@ -148,6 +154,7 @@ impl Streams {
             forks: BTreeMap::new(),
             own,
             own_elsewhere: false,
+            too_new: BTreeSet::new(),
         };
         heads.into_iter().for_each(|head| drop(streams.made_durable(head)));
         streams
@@ -184,7 +191,10 @@ impl Streams {
 
     /// True when events of `stream` may be asked for.
     pub(crate) fn is_fetchable(&self, stream: &StreamId) -> bool {
-        *stream != self.own && !self.is_frozen(stream) && !self.bound.is_waiting(stream)
+        *stream != self.own
+            && !self.is_frozen(stream)
+            && !self.too_new.contains(stream)
+            && !self.bound.is_waiting(stream)
     }
 
     /// The chain after `count` events of `stream`, if it is one of the latest ends.
@@ -250,6 +260,11 @@ impl Streams {
         }
         if let Some(news) = self.check_chain(&range, before)? {
             return Ok(news);
+        }
+        if range.records.iter().any(|record| record.kind() == EventKind::TooNew) {
+            self.bound.release(&stream);
+            self.too_new.insert(stream);
+            return Ok(RangeNews::TooNew);
         }
         let required = range.head.lamport.value();
         if required > self.bound.limit(&stream, now) {

@@ -5,6 +5,7 @@
 //! Rule: after each `handle`, call `poll` until it returns `Wait`; equal inputs give equal outputs.
 //! Begin with [`Swarm::handle`].
 
+use crate::error::Error;
 use crate::event::{NodeId, SignedHead, StreamId};
 use crate::sync::book::{PeerBook, doubled};
 use crate::sync::constants::{REFUSALS_KEPT_MAX, STORE_RETRY, STORE_RETRY_MAX, STRANGERS_MAX};
@@ -121,7 +122,7 @@ impl Swarm {
             }
             Input::DialFailed { peer } => self.book.failed(peer, now),
             Input::Durable(head) => self.on_durable(head),
-            Input::StoreFailed { stream, error: _ } => self.on_store_failed(stream),
+            Input::StoreFailed { stream, end, error } => self.on_store_failed(stream, end, &error),
             Input::OwnStream(stream) => self.on_own_stream(stream),
             Input::AddPeer { peer, addresses } if !self.is_shut_down => {
                 self.book.name(peer, &addresses, now);
@@ -251,9 +252,15 @@ impl Swarm {
         Source { node: storing.node, peers }
     }
 
-    fn on_store_failed(&mut self, stream: StreamId) {
+    fn on_store_failed(&mut self, stream: StreamId, end: u64, error: &Error) {
         let lost = self.shared.streams.roll_back(&stream);
         self.release(&lost);
+        if error.reason() == Some(RefusalReason::Malformed.name())
+            && let Some(sent) = lost.iter().find(|storing| storing.end == end)
+        {
+            let refusal = Refusal::new(RefusalReason::Malformed, error.message());
+            self.end(sent.connection, End::ByUs(refusal));
+        }
         let failures = self.shared.streams.get(&stream).map_or(0, |state| state.store_failures);
         let pause = doubled(STORE_RETRY, failures.saturating_sub(1), STORE_RETRY_MAX);
         self.shared.fetches.ask_again_at(stream, self.shared.now + pause);

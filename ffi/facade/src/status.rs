@@ -53,6 +53,7 @@ pub(crate) fn json(status: &Status) -> String {
         "addresses": texts(&status.local_addresses),
         "peers": peers, "refusals": refusals,
         "forked": streams(&status.forked), "quarantined": streams(&status.quarantined),
+        "too_new": streams(&status.too_new),
         "store": {
             "table_bytes": status.store.table_bytes, "tail_bytes": status.store.tail_bytes,
             "trouble": status.store.trouble.as_ref().map(ToString::to_string),

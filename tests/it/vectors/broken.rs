@@ -3,6 +3,7 @@
 use super::frames::{
     Broken, SECRET, State, hello, range, range_message, receiver, record, sender, true_hello,
 };
+use super::later;
 use millpond::event::codec::{put_counted, put_varint};
 use millpond::event::limits::{
     FRAME_BYTES_MAX, HEADER_BYTES_MAX, PAYLOAD_BYTES_MAX, STREAMS_PER_NODE_MAX,
@@ -245,9 +246,9 @@ impl Collection {
         let large = varint(1 << 53);
         let many = vec![b'a'; 65];
         let cases = [
-            ("a header of version 1", header(&[&[1, 0], &lamport, &time, &app, &[0]])),
-            ("an event of kind 2", header(&[&[0, 2], &lamport, &time, &app, &[0]])),
-            ("an event of kind 255", header(&[&[0, 255], &lamport, &time, &app, &[0]])),
+            ("a header of version 1 with lamport 0", header(&[&[1, 0, 0], &time])),
+            ("an event of kind 2 with a lamport of 2^53", header(&[&[0, 2], &large, &time])),
+            ("an event of kind 255 without a time", header(&[&[0, 255], &lamport])),
             ("an event with lamport 0", header(&[&[0, 0, 0], &time, &app, &[0]])),
             ("an event with a lamport of 2^53", header(&[&[0, 0], &large, &time, &app, &[0]])),
             (
@@ -312,6 +313,12 @@ impl Collection {
         self.malformed("an event of stream number 4096", range_message(crowd).encode());
         let other = EventRange { records: vec![record(1, "chaff")], ..one.clone() };
         self.forged("another event than was signed", &range_message(other));
+        for (version, kind) in [(1, 0), (0, 2), (0, 255)] {
+            let later = later(version, kind, 1);
+            let why = format!("an event of version {version} and kind {kind} that was not signed");
+            let other = EventRange { records: vec![later], ..one.clone() };
+            self.forged(&why, &range_message(other));
+        }
         let falling = range(&sender(), 0, 0, &[5, 5]);
         self.forged("lamports that do not rise", &range_message(falling));
         let three = range(&sender(), 0, 0, &[1, 2, 3]);

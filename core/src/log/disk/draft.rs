@@ -111,7 +111,8 @@ impl<'a> Draft<'a> {
     ///
     /// # Errors
     /// `peer_misbehaved`: it does not continue what we hold, or is not what its author signed.
-    /// `forked`: its author signed something else than what we hold.
+    /// `forked`: its author signed something else than what we hold. `format_too_new`: it holds
+    /// what only a later millpond understands.
     pub(crate) fn store(&mut self, request: StoreRequest) -> Result<RangeStored> {
         let StoreRequest { mut range, signature_verified } = request;
         let stream = range.stream();
@@ -140,6 +141,10 @@ impl<'a> Draft<'a> {
             let signed = range.head.verify(&self.shared.swarm).is_ok();
             let differs = error.reason() == Some("forged") && signed && skip > 0;
             return Err(if differs { forked(&stream, held, "forked") } else { error });
+        }
+        if range.records.iter().any(|record| record.kind() == EventKind::TooNew) {
+            let message = format!("a later millpond wrote in stream {stream}; upgrade this node");
+            return Err(Error::new(ErrorKind::FormatTooNew, message));
         }
         let mut seal = tip.seal;
         for (record, left) in range.records.iter().zip((0..range.records.len()).rev()) {

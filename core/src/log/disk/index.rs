@@ -24,10 +24,12 @@ const KIND_APP_ID: u8 = 1;
 pub(crate) struct Index(Bytes);
 
 impl Index {
-    /// The index of these records; the first has position 0.
+    /// The index of these records; the first has position 0. What cannot be read is not found by
+    /// anything.
     pub(crate) fn of(records: &[Record]) -> Index {
         let mut terms: BTreeMap<(u8, &str), Vec<u32>> = BTreeMap::new();
-        for (record, position) in records.iter().zip(0u32..) {
+        let positioned = records.iter().zip(0u32..);
+        for (record, position) in positioned.filter(|(record, _)| record.kind().is_readable()) {
             terms.entry((KIND_APP_ID, record.app_id())).or_default().push(position);
             for tag in record.tags() {
                 terms.entry((KIND_TAG, tag)).or_default().push(position);

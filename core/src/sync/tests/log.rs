@@ -1,6 +1,7 @@
 //! A log in memory: everything in it is durable.
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::codec::{put_counted, put_varint};
 use crate::event::{
     AppId, Chain, EventKind, EventRange, Header, Lamport, NodeKey, Payload, Record, SealRule,
     SignedHead, StreamEnd, StreamId, SwarmId, TagSet, WallTime, cbor,
@@ -33,33 +34,54 @@ impl MemoryLog {
 
     /// Appends `texts` as one commit; heads at every seal and at the end. Returns the last head.
     pub(super) fn append(&mut self, key: &NodeKey, number: u64, texts: &[String]) -> SignedHead {
-        let stream = StreamId { node: key.node_id(), number };
         let mut last = None;
         for (index, text) in texts.iter().enumerate() {
             self.lamport += 1;
             let record = record(self.lamport, self.time, text);
-            let sealed = self.push(stream, record);
+            let sealed = self.push(StreamId { node: key.node_id(), number }, record);
             if sealed || index + 1 == texts.len() {
-                let end = self.end(&stream);
-                let lamport = Lamport::new(self.lamport).unwrap();
-                let head = key.sign_head(&self.swarm, number, end.count, lamport, end.chain);
-                self.stream(stream).heads.insert(end.count, head.clone());
-                last = Some(head);
+                last = Some(self.sign(key, number));
             }
         }
         last.expect("at least one text")
     }
 
+    /// Appends what a later millpond could write: a header that begins with these bytes.
+    pub(super) fn append_later(&mut self, key: &NodeKey, version: u8, kind: u8) -> SignedHead {
+        self.lamport += 1;
+        let record = later(self.lamport, version, kind);
+        self.push(StreamId { node: key.node_id(), number: 0 }, record);
+        self.sign(key, 0)
+    }
+
+    fn sign(&mut self, key: &NodeKey, number: u64) -> SignedHead {
+        let stream = StreamId { node: key.node_id(), number };
+        let end = self.end(&stream);
+        let head = key.sign_head(&self.swarm, number, end.count, end.lamport, end.chain);
+        self.stream(stream).heads.insert(end.count, head.clone());
+        head
+    }
+
     /// Stores a range that must go on where its stream ends.
-    pub(super) fn append_range(&mut self, range: &EventRange) -> SignedHead {
+    ///
+    /// # Errors
+    /// As the log on disk: it crosses the end of a block.
+    pub(super) fn append_range(&mut self, range: &EventRange) -> Result<SignedHead> {
         let stream = range.stream();
         range.verify(&self.swarm, &self.end(&stream)).expect("sync gives only what fits");
+        let mut rule = self.stream(stream).rule;
+        let sizes = range.records.iter().map(|record| record.as_bytes().len());
+        let ends = sizes.map(|bytes| rule.push(bytes)).collect::<Vec<_>>();
+        if ends[..ends.len() - 1].contains(&true) {
+            let error = Error::new(ErrorKind::PeerMisbehaved, "it crosses the end of a block");
+            return Err(error.with_reason("malformed"));
+        }
         for record in &range.records {
             self.lamport = self.lamport.max(record.lamport().value());
             self.push(stream, record.clone());
         }
         self.stream(stream).heads.insert(range.head.count, range.head.clone());
-        range.head.clone()
+        Ok(range.head.clone())
     }
 
     pub(super) fn end(&self, stream: &StreamId) -> StreamEnd {
@@ -136,6 +158,18 @@ impl LogRead for MemoryLog {
         let held = self.streams.get(stream);
         Ok(held.and_then(|held| held.chains.get(count as usize)).copied())
     }
+}
+
+/// An event whose header has only what all versions have, then bytes without a meaning, and a
+/// payload that is none of ours.
+fn later(lamport: u64, version: u8, kind: u8) -> Record {
+    let (mut header, mut bytes) = (vec![version, kind], Vec::new());
+    put_varint(&mut header, lamport);
+    put_varint(&mut header, 7);
+    header.extend_from_slice(b"\xff\xff from then");
+    put_counted(&mut bytes, &header);
+    put_counted(&mut bytes, b"\xff\xff");
+    Record::take(&mut bytes.into()).unwrap()
 }
 
 pub(super) fn record(lamport: u64, time: WallTime, text: &str) -> Record {

@@ -145,9 +145,15 @@ impl Puppet {
                     }
                 }
                 Output::Store { range, .. } => {
-                    let head = self.log.append_range(&range);
-                    self.stored.push(range);
-                    self.swarm.handle(Input::Durable(head), self.now);
+                    let (stream, end) = (range.stream(), range.head.count);
+                    let input = match self.log.append_range(&range) {
+                        Ok(head) => Input::Durable(head),
+                        Err(error) => Input::StoreFailed { stream, end, error },
+                    };
+                    if matches!(input, Input::Durable(_)) {
+                        self.stored.push(range);
+                    }
+                    self.swarm.handle(input, self.now);
                 }
                 Output::Close { connection, reason } => {
                     if connection == self.connection {

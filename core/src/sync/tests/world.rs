@@ -411,9 +411,9 @@ impl World {
                 let at = &mut self.nodes[node];
                 if at.log.count(&stream) != range.first || self.chance(fails) {
                     let error = Error::new(ErrorKind::StorageFailed, "injected");
-                    self.give(node, Input::StoreFailed { stream, error });
+                    self.give(node, Input::StoreFailed { stream, end: range.head.count, error });
                 } else {
-                    let head = self.nodes[node].log.append_range(&range);
+                    let head = self.nodes[node].log.append_range(&range).unwrap();
                     self.give(node, Input::Durable(head));
                 }
             }
