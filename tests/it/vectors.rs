@@ -207,9 +207,10 @@ fn later(version: u8, kind: u8, lamport: u64) -> Record {
     let (mut header, mut bytes) = (vec![version, kind], Vec::new());
     put_varint(&mut header, lamport);
     put_varint(&mut header, 7);
+    put_varint(&mut header, 2);
     header.extend_from_slice(b"\xff from then");
     put_counted(&mut bytes, &header);
-    put_counted(&mut bytes, b"\xff\xff");
+    bytes.extend_from_slice(b"\xff\xff");
     let record = Record::take(&mut bytes.into()).unwrap();
     assert!(!record.kind().is_readable());
     record

@@ -78,7 +78,6 @@ def read_record(source):
     """Takes one record off the front of `source` (a `Bytes`)."""
     start = source.at
     header = source.counted(HEADER_BYTES_MAX)
-    payload = source.counted(PAYLOAD_BYTES_MAX)
     fields = Bytes(header)
     first = tuple(fields.take(2))
     lamport = fields.varint()
@@ -86,6 +85,10 @@ def read_record(source):
         raise Malformed(f"lamport {lamport}")
     folded = fields.varint()
     time = folded >> 1 ^ -(folded & 1)
+    payload_bytes = fields.varint()
+    if payload_bytes > PAYLOAD_BYTES_MAX:
+        raise Malformed("a payload is too large")
+    payload = source.take(payload_bytes)
     leaf = blake3(header + blake3(payload))
     raw = source.data[start:source.at]
     if first not in KINDS:

@@ -13,7 +13,6 @@ VERSION = 1
 STRANGER_FRAME_BYTES_MAX = 4096
 FRAME_BYTES_MAX = 2117808
 IGNORABLE = 0x80
-STREAMS_PER_NODE_MAX = 4096
 LIMITS = [1048576, 64, 255, 32, 1065136, FRAME_BYTES_MAX]
 REASONS = {
     1: "wrong_secret", 2: "not_allowed", 3: "version_unsupported", 4: "limits_unsupported",
@@ -69,6 +68,10 @@ def _number(source, least, most):
     return number
 
 
+def _count(source):
+    return _number(source, 0, events.LAMPORT_MAX)
+
+
 def _hello(source):
     low, high = source.take(2)
     if low > high:
@@ -111,13 +114,13 @@ def _summary(source):
 
 def _progress(source):
     credit = source.varint()
-    held = [[stream_text(source.take(40)), source.varint()]
+    held = [[stream_text(source.take(40)), _count(source)]
             for _ in range(_number(source, 0, 512))]
     return {"credit": credit, "held": held}
 
 
 def _want(source):
-    stream, start, end = stream_text(source.take(40)), source.varint(), source.varint()
+    stream, start, end = stream_text(source.take(40)), _count(source), _count(source)
     if start > end:
         raise Malformed("a request that ends before it begins")
     return {"stream": stream, "from": start, "to": end}
@@ -184,8 +187,6 @@ class Receiver:
         self.admitted = True
 
     def _judge(self, head):
-        if int.from_bytes(head.stream[32:], "big") >= STREAMS_PER_NODE_MAX:
-            raise Refused("malformed")
         if not events.head_verifies(head, self.swarm):
             raise Refused("forged")
 

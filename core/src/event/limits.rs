@@ -19,7 +19,7 @@ pub const NESTING_MAX: usize = 32;
 /// Largest header of one event: its fixed fields, app id and tags.
 pub const HEADER_BYTES_MAX: usize =
     32 + APP_ID_BYTES_MAX + TAGS_PER_EVENT_MAX * (TAG_BYTES_MAX + 2);
-/// Largest record: header, payload and their two lengths.
+/// Largest record: header, its length and the payload.
 pub const RECORD_BYTES_MAX: usize = HEADER_BYTES_MAX + PAYLOAD_BYTES_MAX + 16;
 /// A block ends with this many events …
 pub const BLOCK_EVENTS_MAX: u64 = 1024;

@@ -31,4 +31,4 @@ pub use tag::{Tag, TagSet};
 pub use ticket::{TICKET_ADDRESSES_MAX, TICKET_CHARACTERS_MAX, Ticket};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

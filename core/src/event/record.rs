@@ -1,15 +1,16 @@
 //! One event as bytes: exactly what is hashed, stored and sent.
 //!
 //! ```text
-//! record  = varint header_len ‖ header ‖ varint payload_len ‖ payload
-//! header  = version 0 ‖ kind ‖ varint lamport ‖ varint zigzag(time) ‖ counted app_id
-//!           ‖ varint tag_count ‖ counted tag …      (tags rise strictly)
+//! record  = varint header_len ‖ header ‖ payload
+//! header  = version 0 ‖ kind ‖ varint lamport ‖ varint zigzag(time) ‖ varint payload_len
+//!           ‖ counted app_id ‖ varint tag_count ‖ counted tag …      (tags rise strictly)
 //! ```
 //! Rule: a record that decodes is in its one form, so equal events are equal bytes. Whether its
 //! tags are in NFC is not asked: the answer changes with Unicode's version, and a stream must read
 //! the same on all nodes. Publishing normalises; afterwards tags are bytes.
-//! What stands up to the time is the same in every version; of a later millpond's events only that
-//! is read.
+//! What stands up to the payload's length is the same in every version; of a later millpond's
+//! events only that is read. The length is part of what is hashed: where blocks end follows from
+//! headers alone, also when a payload is gone.
 //! Begin with [`Record`]. Source: docs/format.md, "Events".
 
 use crate::error::Result;
@@ -54,9 +55,8 @@ pub struct Record {
 struct Places {
     header_start: u32,
     app_id_start: u32,
+    /// The payload begins there, and ends with the record.
     header_end: u32,
-    /// The payload ends with the record.
-    payload_start: u32,
     end: u32,
     kind: EventKind,
     lamport: Lamport,
@@ -75,28 +75,27 @@ impl Record {
         let (lamport, time) = (header.lamport.value(), zigzag(header.time.micros()));
         let counted = |length: usize| varint_bytes(length as u64) + length;
         let tag_bytes: usize = header.tags.iter().map(|tag| counted(tag.as_str().len())).sum();
-        let app_id_at = 2 + varint_bytes(lamport) + varint_bytes(time);
+        let payload = payload.as_bytes();
+        let fixed = [lamport, time, payload.len() as u64];
+        let app_id_at = 2 + fixed.iter().map(|field| varint_bytes(*field)).sum::<usize>();
         let tag_count = header.tags.len() as u64;
         let head_bytes = app_id_at + counted(app_id.len()) + varint_bytes(tag_count) + tag_bytes;
 
-        let payload = payload.as_bytes();
-        let mut bytes = Vec::with_capacity(counted(head_bytes) + counted(payload.len()));
+        let mut bytes = Vec::with_capacity(counted(head_bytes) + payload.len());
         put_varint(&mut bytes, head_bytes as u64);
         let header_start = bytes.len();
         bytes.extend_from_slice(&[HEADER_VERSION, header.kind.byte()]);
-        put_varint(&mut bytes, lamport);
-        put_varint(&mut bytes, time);
+        fixed.iter().for_each(|field| put_varint(&mut bytes, *field));
         put_counted(&mut bytes, app_id);
         put_varint(&mut bytes, tag_count);
         header.tags.iter().for_each(|tag| put_counted(&mut bytes, tag.as_str().as_bytes()));
         let header_end = bytes.len();
         assert_eq!(header_end - header_start, head_bytes, "the length was written first");
-        put_counted(&mut bytes, payload);
+        bytes.extend_from_slice(payload);
         let places = Places {
             header_start: header_start as u32,
             app_id_start: (header_start + app_id_at) as u32,
             header_end: header_end as u32,
-            payload_start: (bytes.len() - payload.len()) as u32,
             end: bytes.len() as u32,
             kind: header.kind,
             lamport: header.lamport,
@@ -114,7 +113,7 @@ impl Record {
     pub fn take(bytes: &mut Bytes) -> Result<Record> {
         let places = Places::find(bytes)?;
         if places.kind.is_readable() {
-            cbor::check(&bytes[places.payload_start as usize..places.end as usize])?;
+            cbor::check(&bytes[places.header_end as usize..places.end as usize])?;
         }
         Ok(Record { bytes: bytes.split_to(places.end as usize), places })
     }
@@ -139,14 +138,14 @@ impl Record {
         &self.bytes[self.places.header_start as usize..self.places.header_end as usize]
     }
 
-    /// The payload's bytes, without their length.
+    /// The payload's bytes.
     pub fn payload_bytes(&self) -> &[u8] {
-        &self.bytes[self.places.payload_start as usize..]
+        &self.bytes[self.places.header_end as usize..]
     }
 
     /// The payload, sharing the bytes.
     pub fn payload(&self) -> Payload {
-        Payload::from_checked(self.bytes.slice(self.places.payload_start as usize..))
+        Payload::from_checked(self.bytes.slice(self.places.header_end as usize..))
     }
 
     /// Logical time; costs nothing.
@@ -243,11 +242,12 @@ impl Places {
         let mut reader = Reader::new(bytes);
         let header = reader.counted(HEADER_BYTES_MAX, "the length of an event header")?;
         let header_end = bytes.len() - reader.rest().len();
-        let payload = reader.counted(PAYLOAD_BYTES_MAX, "the length of a payload")?;
-        let end = bytes.len() - reader.rest().len();
         let mut fields = Reader::new(header);
         let (kind, lamport, time) = read_fixed(&mut fields)?;
+        let payload = fields.varint_max(PAYLOAD_BYTES_MAX as u64, "the length of a payload")?;
         let app_id_start = header_end - fields.rest().len();
+        reader.bytes(payload as usize)?;
+        let end = bytes.len() - reader.rest().len();
         if kind.is_readable() {
             check_app_id_and_tags(fields)?;
         }
@@ -255,7 +255,6 @@ impl Places {
             header_start: (header_end - header.len()) as u32,
             app_id_start: app_id_start as u32,
             header_end: header_end as u32,
-            payload_start: (end - payload.len()) as u32,
             end: end as u32,
             kind,
             lamport,

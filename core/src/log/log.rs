@@ -318,11 +318,15 @@ impl Log {
             return Err(Error::new(ErrorKind::LimitExceeded, message));
         }
         let idempotency = match &options.idempotency_key {
-            Some(key) if key.is_empty() || key.len() > IDEMPOTENCY_KEY_BYTES_MAX => {
-                return invalid(format!(
-                    "an idempotency key has 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes, not {}",
+            Some(key) if key.is_empty() => {
+                return invalid("an idempotency key is empty; leave it out instead");
+            }
+            Some(key) if key.len() > IDEMPOTENCY_KEY_BYTES_MAX => {
+                let message = format!(
+                    "an idempotency key has {} bytes; the limit is {IDEMPOTENCY_KEY_BYTES_MAX}",
                     key.len()
-                ));
+                );
+                return Err(Error::new(ErrorKind::LimitExceeded, message));
             }
             Some(key) => Some((*blake3::hash(key).as_bytes(), digest(&events, &options))),
             None => None,

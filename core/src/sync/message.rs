@@ -6,6 +6,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::codec::{Reader, put_varint};
+use crate::event::limits::LAMPORT_MAX;
 use crate::event::{Chain, EventRange, NodeId, SignedHead, StreamId};
 use crate::sync::constants::{
     LIMITS, LIMITS_COUNT_MAX, PEERS_LISTED_MAX, PROGRESS_STREAMS_MAX, SUMMARY_HEADS_MAX,
@@ -242,18 +243,22 @@ fn read_progress(reader: &mut Reader<'_>) -> Result<Message> {
         reader.varint_max(PROGRESS_STREAMS_MAX as u64, "the number of streams in a progress")?;
     let mut held = Vec::new();
     for _ in 0..count {
-        held.push((StreamId::read(reader)?, reader.varint()?));
+        held.push((StreamId::read(reader)?, read_count(reader)?));
     }
     Ok(Message::Progress { credit, held })
 }
 
 fn read_want(reader: &mut Reader<'_>) -> Result<Message> {
     let stream = StreamId::read(reader)?;
-    let (from, to) = (reader.varint()?, reader.varint()?);
+    let (from, to) = (read_count(reader)?, read_count(reader)?);
     if from > to {
         return Err(corrupt(format!("a request for events {from}..{to}")));
     }
     Ok(Message::Want { stream, from, to })
+}
+
+fn read_count(reader: &mut Reader<'_>) -> Result<u64> {
+    reader.varint_max(LAMPORT_MAX, "the count of a stream")
 }
 
 fn read_peers(reader: &mut Reader<'_>) -> Result<Message> {

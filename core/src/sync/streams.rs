@@ -212,14 +212,13 @@ impl Streams {
         if self.table.get(&stream).is_some_and(|state| state.knows(head)) {
             return Ok(HeadNews::Nothing);
         }
-        if stream.number >= STREAMS_PER_NODE_MAX {
-            let detail = format!("stream number {} is too large", stream.number);
-            return Err(Refusal::new(RefusalReason::Malformed, detail));
-        }
         if !self.has_room_for(&stream, from) {
             return Ok(HeadNews::Nothing);
         }
         head.verify(&self.swarm).map_err(|error| forged(error.message()))?;
+        if stream.number >= STREAMS_PER_NODE_MAX {
+            return Ok(HeadNews::Nothing);
+        }
         if stream.node == self.own.node && stream.number >= self.own.number {
             return Ok(HeadNews::Own);
         }

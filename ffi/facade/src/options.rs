@@ -123,13 +123,6 @@ impl PublishOptions {
                 return Err(FacadeError::invalid(message));
             }
         };
-        let key_max = millpond::event::limits::IDEMPOTENCY_KEY_BYTES_MAX;
-        if let Some(key) = &self.idempotency_key
-            && !(1..=key_max).contains(&key.len())
-        {
-            let message = format!("an idempotency key has 1 to {key_max} bytes, not {}", key.len());
-            return Err(FacadeError::invalid(message));
-        }
         let (idempotency_key, expected) = (self.idempotency_key, self.expected);
         Ok(core::PublishOptions { durability, idempotency_key, expected })
     }

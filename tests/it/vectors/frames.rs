@@ -8,6 +8,7 @@ use super::broken::broken_frames;
 use super::hold;
 use millpond::Result;
 use millpond::event::cbor::Value;
+use millpond::event::limits::LAMPORT_MAX;
 use millpond::event::{
     AppId, Chain, EventKind, EventRange, Header, Lamport, NodeKey, Payload, Record, SignedHead,
     StreamEnd, StreamId, SwarmSecret, TagSet, WallTime, hex,
@@ -245,7 +246,7 @@ fn true_frames() -> Vec<True> {
         Message::Progress { credit: 0, held: Vec::new() },
         Message::Progress { credit: u64::MAX, held: vec![(relayed, 300), (stream(0), 0)] },
         Message::Want { stream: stream(0), from: 0, to: 1 },
-        Message::Want { stream: relayed, from: 1024, to: u64::MAX },
+        Message::Want { stream: relayed, from: 1024, to: LAMPORT_MAX },
         Message::Want { stream: stream(0), from: 0, to: 0 },
         range_message(range(&sender(), 0, 0, &[1])),
         range_message(range(&author, 2, 0, &[7, 9, 1000])),

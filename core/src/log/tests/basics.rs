@@ -1,5 +1,7 @@
 use super::*;
 use crate::error::ErrorKind;
+use crate::event::tests::later;
+use crate::event::{Record, StreamEnd};
 use crate::log::Durability;
 use std::time::Instant;
 
@@ -202,6 +204,46 @@ fn a_range_with_a_gap_or_a_flipped_bit_is_refused_and_an_overlap_is_trimmed() {
     assert_eq!(to.append_range(whole).wait().unwrap().count, 9);
     assert_eq!(to.append_range(first).wait().unwrap().count, 9);
     to.check().unwrap();
+}
+
+/// A range whose last event is one of a millpond to come.
+fn ending_with(later: Record, before: &StreamEnd, key: &NodeKey) -> EventRange {
+    let chain = before.chain.extend(&later.leaf());
+    let head = key.sign_head(&swarm(), 0, before.count + 1, later.lamport(), chain);
+    EventRange { first: before.count, records: vec![later], head }
+}
+
+#[test]
+fn an_event_that_need_not_be_understood_is_kept_and_shown_to_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let (from, path) = (directory.path().join("a"), directory.path().join("b"));
+    let from = Log::open(options(&from, 1)).unwrap();
+    let to = Log::open(options(&path, 2)).unwrap();
+    append(&from, events(0..5));
+    send_all(&from, &to);
+    let (key, end) = (NodeKey::from_seed(&[1; 32]), StreamEnd::from(&from.heads()[0]));
+    let error = to.append_range(ending_with(later(0, 2, 9), &end, &key)).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::FormatTooNew, "{error}");
+    let range = ending_with(later(1, 0x80, 9), &end, &key);
+    assert_eq!(to.append_range(range.clone()).wait().unwrap().count, 6);
+    append(&to, events(6..7));
+    let check = |to: &Log| {
+        to.check().unwrap();
+        assert_eq!(to.durable_map().unwrap().total(), 7);
+        assert_eq!(to.read_range(&range.stream(), 5).unwrap(), Some(range.clone()));
+        let all = query_all(to, "FROM allEvents", Order::Ascending);
+        assert_eq!(all.len(), 6);
+        assert_eq!(all[5].key.lamport.value(), 10, "its lamport was seen");
+        assert_eq!(query_all(to, "FROM 'grain'", Order::Stream).len(), 6);
+        let query = Query::parse("FROM allEvents").unwrap();
+        let batch = to.subscribe(&query, everything()).unwrap().next_batch(100).unwrap();
+        assert_eq!((batch.events.len(), batch.position.total(), batch.caught_up), (6, 7, true));
+    };
+    check(&to);
+    to.checkpoint_now().unwrap();
+    check(&to);
+    close(to);
+    check(&Log::open(options(&path, 2)).unwrap());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::log::MemoryLog;
 use super::puppet::{Author, Puppet};
 use super::world::{SECRET, World};
-use crate::event::limits::FRAME_BYTES_MAX;
+use crate::event::limits::{FRAME_BYTES_MAX, LAMPORT_MAX};
 use crate::sync::constants::{CREDIT_BYTES_INITIAL, PART_BYTES_MIN};
 use crate::sync::message::Message;
 use crate::sync::{Input, RefusalReason, SEND_QUEUE_BYTES_MAX, SwarmEvent};
@@ -29,7 +29,7 @@ fn a_peer_that_does_not_read_costs_a_bounded_queue() {
     let mut puppet = Puppet::admitted_to(author.log.clone());
     puppet.takes_frames = false;
     puppet.say(&Message::Progress { credit: u64::MAX, held: Vec::new() });
-    puppet.say(&Message::Want { stream: author.stream(), from: 0, to: u64::MAX });
+    puppet.say(&Message::Want { stream: author.stream(), from: 0, to: LAMPORT_MAX });
     for number in 0..10_000 {
         puppet.say(&Message::Ping(number));
     }
@@ -41,7 +41,7 @@ fn a_peer_that_does_not_read_costs_a_bounded_queue() {
 fn no_more_is_sent_than_was_granted_and_one_frame() {
     let author = big_author(20);
     let mut puppet = Puppet::admitted_to(author.log.clone());
-    puppet.say(&Message::Want { stream: author.stream(), from: 0, to: u64::MAX });
+    puppet.say(&Message::Want { stream: author.stream(), from: 0, to: LAMPORT_MAX });
     let first = range_bytes(&puppet);
     assert!(first <= CREDIT_BYTES_INITIAL as usize + FRAME_BYTES_MAX, "{first}");
     puppet.say(&Message::Progress { credit: 3 << 20, held: Vec::new() });
@@ -55,7 +55,7 @@ fn a_live_event_overtakes_a_backlog() {
     let mut puppet = Puppet::admitted_to(author.log.clone());
     puppet.takes_frames = false;
     puppet.say(&Message::Progress { credit: 100 << 20, held: Vec::new() });
-    puppet.say(&Message::Want { stream: author.stream(), from: 0, to: u64::MAX });
+    puppet.say(&Message::Want { stream: author.stream(), from: 0, to: LAMPORT_MAX });
     let head = puppet.log.append(&puppet.key.clone(), 0, &["live".to_owned()]);
     let queued = puppet.heard.len();
     puppet.give(Input::Durable(head.clone()));
@@ -84,7 +84,7 @@ fn streams_are_served_in_turn() {
     puppet.takes_frames = false;
     for number in 0..3 {
         let stream = crate::event::StreamId { number, ..stream };
-        puppet.say(&Message::Want { stream, from: 0, to: u64::MAX });
+        puppet.say(&Message::Want { stream, from: 0, to: LAMPORT_MAX });
     }
     puppet.takes_frames = true;
     let connection = puppet.connection;

@@ -3,12 +3,13 @@
 use super::log::{MemoryLog, record};
 use super::puppet::{Author, Puppet};
 use super::world::SECRET;
+use crate::event::limits::STREAMS_PER_NODE_MAX;
 use crate::event::{
     Chain, EventRange, Lamport, NodeKey, SignedHead, StreamEnd, StreamId, WallTime,
 };
 use crate::sync::constants::CREDIT_BYTES_INITIAL;
 use crate::sync::message::Message;
-use crate::sync::{Input, RefusalReason, STREAMS_PER_PEER_MAX, SwarmEvent};
+use crate::sync::{Input, LogRead, RefusalReason, STREAMS_PER_PEER_MAX, SwarmEvent};
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -356,6 +357,22 @@ fn an_older_head_of_our_own_stream_is_nothing_special() {
     puppet.say(&Message::Summary { is_last: true, heads: other.log.heads() });
     assert!(puppet.told.iter().any(|event| matches!(event, SwarmEvent::OwnStreamElsewhere { .. })));
     assert_eq!(puppet.swarm.status().forks.len(), 1);
+}
+
+#[test]
+fn a_stream_with_a_number_that_we_keep_no_account_of_is_passed_over() {
+    let mut author = Author::new(7);
+    author.log.append(&author.key, STREAMS_PER_NODE_MAX, &["far".to_owned()]);
+    author.log.append(&author.key, STREAMS_PER_NODE_MAX - 1, &["last".to_owned()]);
+    let mut puppet = Puppet::admitted();
+    puppet.say(&Message::Summary { is_last: true, heads: author.log.heads() });
+    let last = StreamId { number: STREAMS_PER_NODE_MAX - 1, ..author.stream() };
+    assert_eq!(puppet.wants(), [(last, 0, 1)]);
+    let far = StreamId { number: STREAMS_PER_NODE_MAX, ..author.stream() };
+    let before = Chain::start(&SECRET.swarm_id(), &far);
+    let range = author.log.read_range(&far, 0).unwrap().unwrap();
+    puppet.say(&Message::Range { before, range });
+    assert_eq!((puppet.closed, puppet.stored.len()), (None, 0), "nobody is to blame");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A log in memory: everything in it is durable.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::codec::{put_counted, put_varint};
+use crate::event::tests::later;
 use crate::event::{
     AppId, Chain, EventKind, EventRange, Header, Lamport, NodeKey, Payload, Record, SealRule,
     SignedHead, StreamEnd, StreamId, SwarmId, TagSet, WallTime, cbor,
@@ -49,7 +49,7 @@ impl MemoryLog {
     /// Appends what a later millpond could write: a header that begins with these bytes.
     pub(super) fn append_later(&mut self, key: &NodeKey, version: u8, kind: u8) -> SignedHead {
         self.lamport += 1;
-        let record = later(self.lamport, version, kind);
+        let record = later(version, kind, self.lamport);
         self.push(StreamId { node: key.node_id(), number: 0 }, record);
         self.sign(key, 0)
     }
@@ -158,18 +158,6 @@ impl LogRead for MemoryLog {
         let held = self.streams.get(stream);
         Ok(held.and_then(|held| held.chains.get(count as usize)).copied())
     }
-}
-
-/// An event whose header has only what all versions have, then bytes without a meaning, and a
-/// payload that is none of ours.
-fn later(lamport: u64, version: u8, kind: u8) -> Record {
-    let (mut header, mut bytes) = (vec![version, kind], Vec::new());
-    put_varint(&mut header, lamport);
-    put_varint(&mut header, 7);
-    header.extend_from_slice(b"\xff\xff from then");
-    put_counted(&mut bytes, &header);
-    put_counted(&mut bytes, b"\xff\xff");
-    Record::take(&mut bytes.into()).unwrap()
 }
 
 pub(super) fn record(lamport: u64, time: WallTime, text: &str) -> Record {
