@@ -37,6 +37,8 @@ def main():
         write("range", f"range-{index}", bytes.fromhex(told["bytes"]))
         for event in told["events"]:
             write("record", f"record-{event['lamport']}", bytes.fromhex(event["bytes"]))
+    for index, later in enumerate(events["later"]):
+        write("record", f"later-{index}", bytes.fromhex(later["bytes"]))
     write("offset_map", "empty", b"\0")
     write("offset_map", "two", b"\x02" + stream + b"\x04" + stream[:39] + b"\1\xac\x02")
     for index, text in enumerate(QUERIES):

@@ -1,5 +1,5 @@
-//! Bytes that read as a record are exactly what writing its fields gives; a trusted record, whose
-//! payload may be anything, never panics.
+//! Bytes that read as a record are exactly what writing its fields gives, unless a later millpond
+//! wrote them; a trusted record, whose payload may be anything, never panics.
 #![no_main]
 
 use bytes::Bytes;
@@ -12,17 +12,22 @@ fuzz_target!(|bytes: &[u8]| {
     match Record::take(&mut rest) {
         Ok(record) => {
             assert_eq!(record.as_bytes().len() + rest.len(), bytes.len());
-            let again = Record::encode(&record.header(), &record.payload());
-            assert_eq!(again.as_bytes(), record.as_bytes());
-            assert_eq!(again, record);
+            if record.kind().is_readable() {
+                let again = Record::encode(&record.header(), &record.payload());
+                assert_eq!(again.as_bytes(), record.as_bytes());
+                assert_eq!(again, record);
+            }
         }
         Err(_) => assert_eq!(rest, whole, "what is refused stays"),
     }
     if let Ok(record) = Record::take_trusted(&mut whole.clone()) {
-        let stream = StreamId { node: NodeKey::from_seed(&[1; 32]).node_id(), number: 0 };
-        let event = record.to_event(stream, Offset::new(0));
-        assert_eq!(event.tags.len(), record.tags().count());
         assert!(record.tags().all(|tag| record.has_tag(tag)));
-        let _ = (event.payload.to_value(), record.app_id(), record.leaf());
+        let _ = (record.app_id(), record.leaf());
+        if record.kind().is_readable() {
+            let stream = StreamId { node: NodeKey::from_seed(&[1; 32]).node_id(), number: 0 };
+            let event = record.to_event(stream, Offset::new(0));
+            assert_eq!(event.tags.len(), record.tags().count());
+            let _ = event.payload.to_value();
+        }
     }
 });
