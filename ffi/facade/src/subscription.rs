@@ -9,7 +9,6 @@ use crate::errors::{FacadeError, Result};
 use crate::handles::handle;
 use crate::node::{NodeHandle, NodeState};
 use crate::offsets::Offsets;
-use crate::operation::Operation;
 use crate::options::{StartAt, SubscribeOptions};
 use crate::publish::refuse_cancelled;
 use crate::puller::{Pulled, Puller, Source};
@@ -155,12 +154,9 @@ impl SubscriptionHandle {
         limit: Limit,
         done: impl FnOnce(Result<EventBatch>) + Send + 'static,
     ) {
-        match entry("subscription_next_batch", self.id(), || self.state()) {
-            Ok(state) => state.puller.next_start(count_max, limit, Box::new(done)),
-            Err(error) => {
-                Operation::begin(limit, Box::new(done)).complete(Err(error));
-            }
-        }
+        let puller =
+            entry("subscription_next_batch", self.id(), || Ok(self.state()?.puller.clone()));
+        Puller::start(puller, count_max, limit, Box::new(done));
     }
 
     /// A descriptor for `poll`, `select` or an event loop: readable while `next_batch` would not

@@ -197,6 +197,15 @@ class Node(_node.NodeFacts):
         await self.close()
 
 
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _left(timeout: float | None, began: float) -> float | None:
+    """What later waits of one call have left of its timeout; the first one checks it."""
+    return None if timeout is None else max(0.0, timeout - (_now() - began))
+
+
 _Native = TypeVar("_Native", _native.Cursor, _native.Subscription)
 
 
@@ -216,7 +225,7 @@ class _Flow(Generic[_Native]):
 
     async def __anext__(self) -> Event:
         native = self._native
-        event = None if native is None else native._pop()
+        event = None if native is None else native._flow.pop()
         if event is None:
             event = await self.next()
             if event is None:
@@ -225,21 +234,23 @@ class _Flow(Generic[_Native]):
 
     async def next(self, timeout: float | None = None) -> Event | None:
         """As the method of the same name that blocks."""
-        native = await self._begun()
-        while (event := native._pop()) is None:
-            if native._ended or await self._fetch(native, None, timeout) is None:
+        flow = (await self._begun())._flow
+        began, left = _now(), timeout
+        while (event := flow.pop()) is None:
+            if flow.ended or await self._fetch(flow, None, left) is None:
                 return None
+            left = _left(timeout, began)
         return event
 
     async def next_batch(
         self, count_max: int | None = None, timeout: float | None = None
     ) -> Batch:
         """As the method of the same name that blocks."""
-        native = await self._begun()
-        batch = native._take(count_max)
+        flow = (await self._begun())._flow
+        batch = flow.take(count_max)
         if batch is None:
-            fetched = await self._fetch(native, count_max, timeout)
-            taken = native._take(None)
+            fetched = await self._fetch(flow, count_max, timeout)
+            taken = flow.take(None)
             batch = fetched if taken is None else taken
         assert batch is not None, "closed as an end, so taking gives an end"
         return batch
@@ -281,15 +292,15 @@ class _Flow(Generic[_Native]):
         return self._native
 
     async def _fetch(
-        self, native: _Native, count_max: int | None, timeout: float | None
+        self, flow: _native.Flow, count_max: int | None, timeout: float | None
     ) -> Batch | None:
         def start(queue: Queue, number: int) -> Operation:
-            return native._fetch(queue, number, count_max, timeout)
+            return flow.fetch(queue, number, count_max, timeout)
 
         try:
-            batch: Batch = await outcome(start, native._keep)
+            batch: Batch = await outcome(start, flow.keep)
         except Closed:
-            if native._ended:  # Closed by another task on the way here: a normal end.
+            if flow.ended:  # Closed by another task on the way here: a normal end.
                 return None
             raise
         return batch
@@ -302,15 +313,14 @@ class Cursor(_Flow[_native.Cursor]):
 
     async def to_list(self, timeout: float | None = None) -> list[Event]:
         """As `millpond.Cursor.to_list`."""
-        loop = asyncio.get_running_loop()
-        deadline = None if timeout is None else loop.time() + timeout
+        began, left = _now(), timeout
         events: list[Event] = []
         while True:
-            left = None if deadline is None else max(0.0, deadline - loop.time())
             batch = await self.next_batch(timeout=left)
             events.extend(batch)
             if batch.is_end:
                 return events
+            left = _left(timeout, began)
 
     @property
     def upper(self) -> Offsets:
