@@ -8,7 +8,9 @@ export interface CallOptions {
    * A call whose signal is aborted already does nothing.
    */
   readonly signal?: AbortSignal | undefined;
-  /** In milliseconds, 0 or more; the call rejects with {@link TimeoutError} then. */
+  /**
+   * Bounds the whole call, in milliseconds, 0 or more; it rejects with {@link TimeoutError} then.
+   */
   readonly timeoutMs?: number | undefined;
 }
 

@@ -8,7 +8,7 @@ import { onAbort } from './signals';
 
 /** The options of {@link Reading.nextBatch}. */
 export interface BatchOptions extends CallOptions {
-  /** At most this many events; the node decides when left out. */
+  /** At most this many events, 1 to 4,096. Default 256. */
   readonly max?: number | undefined;
 }
 
@@ -69,7 +69,10 @@ export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, Asy
     this.#stopListening = signal === undefined ? () => {} : onAbort(signal, failing(self));
   }
 
-  /** The next event, or the end. Calls that overlap are answered in their order. */
+  /**
+   * The next event, or the end. Calls that overlap are answered in their order.
+   * @throws what the query or subscription failed with, TimeoutError, AbortError.
+   */
   next(): Promise<IteratorResult<Event<P>, undefined>> {
     if (this.#queued === 0) {
       const event = this.#buffered();
