@@ -219,15 +219,14 @@ export class Node implements AsyncDisposable {
     checkOptions('subscribe', options, [...callOptions, 'from']);
     const checked = text('subscribe: query', query);
     const { from } = given('subscribe', 'from', options?.from, Offsets.tokenOf);
+    const said = guard(() => native.startPosition(from), from);
     // "Now" is the moment of this call, and that is also the position until an event comes.
-    const start = from === 'now' ? this.offsets().token : from;
-    const position =
-      start === undefined || start === 'beginning' ? Offsets.from([]) : Offsets.parse(start);
+    const position = said == null ? this.offsets() : Offsets.trusted(said);
     const limits = limitsOf('subscribe', options);
     const opened = operate(
       'subscribe',
       limits,
-      (ticket, limit) => bridge.subscribe(ticket, this.#handle, checked, start, limit),
+      (ticket, limit) => bridge.subscribe(ticket, this.#handle, checked, position.token, limit),
       checked,
     );
     const source: Source = {

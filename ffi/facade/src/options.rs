@@ -171,11 +171,21 @@ pub struct SubscribeOptions {
     pub from: Option<StartAt>,
 }
 
+impl SubscribeOptions {
+    /// The offset map that it begins after; `None` is what is durable when it begins.
+    pub fn position(&self) -> Option<Offsets> {
+        match &self.from {
+            None | Some(StartAt::Beginning) => Some(Offsets::default()),
+            Some(StartAt::Offsets(offsets)) => Some(offsets.clone()),
+            Some(StartAt::Now) => None,
+        }
+    }
+}
+
 /// Where a subscription begins.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StartAt {
     /// With the first event there is.
-    #[default]
     Beginning,
     /// With the next event that arrives.
     Now,

@@ -9,7 +9,7 @@ use crate::errors::{FacadeError, Result};
 use crate::handles::handle;
 use crate::node::{NodeHandle, NodeState};
 use crate::offsets::Offsets;
-use crate::options::{StartAt, SubscribeOptions};
+use crate::options::SubscribeOptions;
 use crate::publish::refuse_cancelled;
 use crate::puller::{Pulled, Puller, Source};
 use crate::wait::{Limit, Wait};
@@ -112,10 +112,9 @@ impl NodeHandle {
     ) -> Result<SubscriptionHandle> {
         let node = NodeState::usable(self.id())?;
         let query = Query::parse(text)?;
-        let from = match options.from.unwrap_or_default() {
-            StartAt::Beginning => OffsetMap::new(),
-            StartAt::Now => node.core().offsets()?,
-            StartAt::Offsets(offsets) => offsets.into_map(),
+        let from = match options.position() {
+            Some(offsets) => offsets.into_map(),
+            None => node.core().offsets()?,
         };
         let subscription = node.core().subscribe(&query, from.clone())?;
         let puller = Arc::new(Puller::new(node.clone(), from.clone().into()));
