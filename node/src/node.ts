@@ -4,12 +4,11 @@ import { native } from './native';
 import { Offsets } from './offsets';
 import { bridge, operate } from './operations';
 import {
-  abortSignal,
   callOptions,
   checkOptions,
   describe,
   given,
-  number,
+  limitsOf,
   text,
   texts,
   truth,
@@ -317,13 +316,6 @@ export class Node implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-}
-
-function limitsOf(call: string, options: CallOptions | undefined): CallOptions {
-  return {
-    ...given(call, 'signal', options?.signal, abortSignal),
-    ...given(call, 'timeoutMs', options?.timeoutMs, number),
-  };
 }
 
 function keyBytes(name: string, value: unknown): Uint8Array {

@@ -30,9 +30,10 @@ export class Query<P> extends Reading<P> {
    */
   async toArray(options?: CallOptions): Promise<Event<P>[]> {
     checkOptions('query.toArray', options, callOptions);
+    const left = this.bounds('query.toArray', options);
     const events: Event<P>[] = [];
     for (;;) {
-      const batch = await this.nextBatch(options);
+      const batch = await this.batch(undefined, left);
       if (batch === undefined) return events;
       for (const event of batch.events) events.push(event);
     }
