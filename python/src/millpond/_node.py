@@ -7,11 +7,12 @@ import os
 import warnings
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Literal, Self, TypeAlias
+from typing import Literal, Self, TypeAlias
 
 from . import _native
 from ._draft import Drafts, Payload, Published, Tags, key_bytes, pairs_of_all, pairs_of_one
 from ._native import Cursor, Offsets, Subscription
+from ._status import Status
 
 Order: TypeAlias = Literal["ascending", "descending", "stream"]
 """By event key up or down, or stream by stream."""
@@ -129,9 +130,9 @@ class NodeFacts:
         """What is durable here: for each stream how many events. Raises `Closed`."""
         return self._native.offsets()
 
-    def status(self) -> dict[str, Any]:
-        """Peers, links, lag and storage, as docs/guarantees.md lists them. Raises `Closed`."""
-        status: dict[str, Any] = json.loads(self._native.status_json())
+    def status(self) -> Status:
+        """Who the node is, its peers and their lag, refusals, the store. Raises `Closed`."""
+        status: Status = json.loads(self._native.status_json())
         return status
 
     def __del__(self) -> None:
