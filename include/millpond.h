@@ -7,12 +7,19 @@
  *   Numbers are never reused; new ones may appear. Its last parameter, `error`, may be NULL. If it is
  *   not, a failure stores an owned millpond_error_t there, to be freed with millpond_error_free;
  *   success leaves it alone. A failure leaves every other output alone too.
+ * ERRORS. Any call may answer MILLPOND_ERROR_INVALID_ARGUMENT, MILLPOND_ERROR_CLOSED for a closed
+ *   handle, MILLPOND_ERROR_LIMIT_EXCEEDED when no more handles or descriptors can be had, and those of
+ *   FORK and BUGS; one with `timeout_ms` or `cancel` also MILLPOND_ERROR_TIMEOUT or
+ *   MILLPOND_ERROR_CANCELLED. What else a call may answer stands at it. docs/errors.md says what to do.
  * OWNERSHIP. What a function gives belongs to the caller and is freed by the one function that its
  *   comment names. What a function takes is copied or used only until it returns. What a callback is
  *   given is borrowed until the callback returns.
  * HANDLES are numbers in structs, not pointers. A closed handle answers MILLPOND_ERROR_CLOSED, a made
  *   up one or one of another type MILLPOND_ERROR_INVALID_ARGUMENT; none is ever undefined behaviour.
  *   A batch, an error and bytes are memory: freeing them twice is a mistake that nobody catches.
+ * POINTERS name memory that is aligned for its type, as C makes it, and that stays valid and unchanged
+ *   until the call returns. One that is not aligned answers MILLPOND_ERROR_INVALID_ARGUMENT; `error`
+ *   alone is not looked at. Text, bytes and structs read by their `struct_size` are no exception.
  * TEXT is UTF-8 with a length; it need not end in NUL. A NULL pointer where something is needed, a
  *   length that no object can have, and bad UTF-8 answer MILLPOND_ERROR_INVALID_ARGUMENT.
  * OPTIONS begin with `struct_size`, set by the _INIT macro. Fields that are zero are not said. A newer
@@ -149,11 +156,11 @@ typedef struct {
      */
     uint32_t reserved;
     /**
-     * Logical time: orders first.
+     * Logical time, from 1 to 2^53 - 1: orders first.
      */
     uint64_t lamport;
     /**
-     * Position in its stream.
+     * Position in its stream: 0 for the first, no gaps.
      */
     uint64_t offset;
     /**
@@ -169,7 +176,7 @@ typedef struct {
      */
     millpond_text_t app_id;
     /**
-     * Its tags, rising.
+     * Its tags, rising and distinct: up to 64 of 1 to 255 bytes.
      */
     const millpond_text_t *tags;
     /**
@@ -177,7 +184,7 @@ typedef struct {
      */
     uintptr_t tag_count;
     /**
-     * Its payload: one CBOR value; see millpond_payload_to_json.
+     * Its payload: one CBOR value of at most 1 MiB; see millpond_payload_to_json.
      */
     const uint8_t *payload;
     /**
@@ -324,7 +331,8 @@ typedef struct {
      */
     millpond_text_t ticket;
     /**
-     * Addresses to listen on, "<ip>:<port>". NULL is unsaid: every interface, any port.
+     * Addresses to listen on, "<ip>:<port>", at most one of IPv4 and one of IPv6; port 0 is one of
+     * the system's choice. NULL is unsaid: every interface, any port.
      */
     const millpond_text_t *bind;
     /**
@@ -332,7 +340,8 @@ typedef struct {
      */
     uintptr_t bind_count;
     /**
-     * Peers to keep a session with, "<node id>@<ip>:<port>[,<ip>:<port>...]". NULL is none.
+     * Peers to keep a session with, "<node id>@<ip>:<port>[,<ip>:<port>...]": at most 1,024, each
+     * with 1 to 16 addresses. NULL is none.
      */
     const millpond_text_t *peers;
     /**
@@ -348,15 +357,15 @@ typedef struct {
      */
     uintptr_t allow_count;
     /**
-     * Size of a journal segment in bytes. 0 is unsaid.
+     * Size of each of the two journal segments in bytes, 64 KiB at least. 0 is unsaid: 32 MiB.
      */
     uint64_t segment_bytes;
     /**
-     * Most bytes of events in memory before a checkpoint. 0 is unsaid.
+     * Most bytes of events in memory before a checkpoint. 0 is unsaid: 64 MiB.
      */
     uint64_t tail_bytes_max;
     /**
-     * Bytes of decoded blocks kept in memory. 0 is unsaid.
+     * Most bytes of decoded blocks kept in memory. 0 is unsaid: 16 MiB.
      */
     uint64_t cache_bytes;
 } millpond_node_options_t;
@@ -374,7 +383,7 @@ typedef struct {
      */
     int32_t payload_form;
     /**
-     * What it is to be found by. NULL is no tag.
+     * What it is to be found by: up to 64 tags of 1 to 255 bytes. NULL is no tag.
      */
     const millpond_text_t *tags;
     /**
@@ -382,7 +391,7 @@ typedef struct {
      */
     uintptr_t tag_count;
     /**
-     * What it says: one value in deterministic CBOR, or JSON text.
+     * What it says: one value in deterministic CBOR, or JSON text; at most 1 MiB of CBOR.
      */
     const uint8_t *payload;
     /**
@@ -438,11 +447,11 @@ typedef struct {
      */
     int32_t replayed;
     /**
-     * Offset of the first.
+     * Offset of the first: its position in the stream, from 0.
      */
     uint64_t first_offset;
     /**
-     * Lamport of the first.
+     * Lamport of the first: its logical time, from 1 to 2^53 - 1.
      */
     uint64_t first_lamport;
     /**
@@ -472,7 +481,7 @@ typedef struct {
      */
     uint32_t struct_size;
     /**
-     * Most events per call of a callback. 0 is unsaid: 256.
+     * Most events per call of a callback, 1 to 4,096. 0 is unsaid: 256.
      */
     uint32_t batch_count_max;
     /**
@@ -527,7 +536,8 @@ uintptr_t millpond_batch_len(const millpond_batch_t *batch);
 int32_t millpond_batch_is_end(const millpond_batch_t *batch);
 
 /**
- * 1 when a subscription has passed everything that was there, else 0. Thread-safe.
+ * 1 when a subscription has passed everything that was there when it began, else 0, also for NULL.
+ * Thread-safe.
  */
 int32_t millpond_batch_caught_up(const millpond_batch_t *batch);
 
@@ -539,16 +549,16 @@ int32_t millpond_batch_caught_up(const millpond_batch_t *batch);
 uint64_t millpond_batch_lag(const millpond_batch_t *batch);
 
 /**
- * Where a subscription stands after this batch, as a token to subscribe from. Free `*token` with
- * millpond_bytes_free. Thread-safe.
+ * Where a subscription stands after this batch, as a token to subscribe from; for the batch of a
+ * query, what the query is answered at. Free `*token` with millpond_bytes_free. Thread-safe.
  */
 int32_t millpond_batch_position(const millpond_batch_t *batch,
                                 millpond_bytes_t *token,
                                 millpond_error_t **error);
 
 /**
- * Looks at event `index`, from 0. Begin `*event` with MILLPOND_EVENT_INIT. Costs no allocation.
- * Thread-safe.
+ * Looks at event `index`, from 0 to millpond_batch_len - 1. Begin `*event` with
+ * MILLPOND_EVENT_INIT. Costs no allocation. Thread-safe.
  */
 int32_t millpond_batch_get(const millpond_batch_t *batch,
                            uintptr_t index,
@@ -580,7 +590,8 @@ int32_t millpond_cancel_free(millpond_cancel_t cancel, millpond_error_t **error)
 /**
  * Asks `query`, over the log as it is now. `query_options` may be NULL. On MILLPOND_OK, `*cursor`
  * is a new handle; close it with millpond_cursor_close. MILLPOND_ERROR_QUERY_INVALID: see
- * millpond_error_position. Thread-safe.
+ * millpond_error_position. MILLPOND_ERROR_NOT_YET_VISIBLE: `upper` reaches beyond what is durable
+ * here. Thread-safe.
  */
 int32_t millpond_node_query(millpond_node_t node,
                             const char *query,
@@ -594,7 +605,9 @@ int32_t millpond_node_query(millpond_node_t node,
 /**
  * The next events, at most `count_max` (0: 256; at most 4,096). On MILLPOND_OK, `*batch` is owned
  * by the caller; free it with millpond_batch_free. After the last event millpond_batch_is_end says
- * 1, again and again. Timeout and cancel lose no event. One call at a time.
+ * 1, again and again. Timeout and cancel lose no event. One call at a time; a second one answers
+ * MILLPOND_ERROR_INVALID_ARGUMENT. MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED: a block
+ * cannot be read.
  */
 int32_t millpond_cursor_next(millpond_cursor_t cursor,
                              uintptr_t count_max,
@@ -659,9 +672,10 @@ int32_t millpond_status_is_retryable(int32_t status);
 millpond_text_t millpond_status_name(int32_t status);
 
 /**
- * Sends traces up to `level` to `callback` from now on, in the whole process; NULL: to nobody.
- * When this returns, the callback before is not called again and its `destroy` was called (unless
- * this is called inside it). `destroy` (may be NULL) is called exactly once, also if this fails.
+ * Sends traces up to `level`, a MILLPOND_LOG_ number, to `callback` from now on, in the whole
+ * process; NULL: to nobody. What does not fit 1,024 waiting lines is dropped. When this returns,
+ * the callback before is not called again and its `destroy` was called (unless this is called
+ * inside it). `destroy` (may be NULL) is called exactly once, also if this fails.
  */
 int32_t millpond_log_set(int32_t level,
                          millpond_log_callback_t callback,
@@ -672,7 +686,9 @@ int32_t millpond_log_set(int32_t level,
 /**
  * Opens a node. On MILLPOND_OK, `*node` is a new handle; close it with millpond_node_close. A
  * store that is open in this process already is shared and closes with its last handle.
- * Thread-safe.
+ * MILLPOND_ERROR_STORE_LOCKED: another process has the store. MILLPOND_ERROR_FORMAT_TOO_NEW,
+ * MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FULL, MILLPOND_ERROR_STORAGE_FAILED: the store
+ * cannot be used; the message says why. Thread-safe.
  */
 int32_t millpond_node_open(const millpond_node_options_t *node_options,
                            int64_t timeout_ms,
@@ -685,6 +701,8 @@ int32_t millpond_node_open(const millpond_node_options_t *node_options,
  * was published is on disk, its callbacks have returned. Legal from any thread and callback; from
  * inside a callback of this node it does not wait for that callback. A negative `timeout_ms` is
  * the default deadline of 10 s. A second close answers MILLPOND_ERROR_CLOSED and does nothing.
+ * MILLPOND_ERROR_TIMEOUT: the handle is closed all the same and the rest ends by itself.
+ * MILLPOND_ERROR_STORAGE_FAILED: the last writes failed.
  */
 int32_t millpond_node_close(millpond_node_t node, int64_t timeout_ms, millpond_error_t **error);
 
@@ -695,15 +713,16 @@ int32_t millpond_node_id(millpond_node_t node, millpond_bytes_t *node_id, millpo
 
 /**
  * A text with which other nodes find this one and join its swarm. It holds the secret. Free
- * `*ticket` with millpond_bytes_free. Thread-safe.
+ * `*ticket` with millpond_bytes_free. MILLPOND_ERROR_INVALID_ARGUMENT also when the node was
+ * opened without a network. Thread-safe.
  */
 int32_t millpond_node_ticket(millpond_node_t node,
                              millpond_bytes_t *ticket,
                              millpond_error_t **error);
 
 /**
- * Everything there is to know about the node, as one JSON object. Free `*json` with
- * millpond_bytes_free. Thread-safe.
+ * Everything there is to know about the node, as one JSON object: who it is, its peers and their
+ * lag, refusals, the store. Free `*json` with millpond_bytes_free. Thread-safe.
  */
 int32_t millpond_node_status(millpond_node_t node,
                              millpond_bytes_t *json,
@@ -717,8 +736,13 @@ int32_t millpond_node_offsets(millpond_node_t node,
                               millpond_error_t **error);
 
 /**
- * Connects to a peer ("<node id>@<ip>:<port>[,<ip>:<port>...]") or along a ticket, and waits until
- * it admits us. The address is kept and tried again, also after an error. Thread-safe.
+ * Connects to a peer ("<node id>@<ip>:<port>[,<ip>:<port>...]", 1 to 16 addresses) or along a
+ * ticket, and waits until it admits us. The address is kept and tried again, also after a refusal
+ * or a timeout. MILLPOND_ERROR_PEER_REFUSED: millpond_error_reason says why, such as
+ * "wrong_secret". MILLPOND_ERROR_INVALID_ARGUMENT also when the node has no network, or the ticket
+ * is for another swarm. MILLPOND_ERROR_LIMIT_EXCEEDED: it knows 1,024 other peers, connected or
+ * not; disconnect from one. MILLPOND_ERROR_CANCELLED also when it was told to disconnect from this
+ * one. Thread-safe.
  */
 int32_t millpond_node_connect(millpond_node_t node,
                               const char *target,
@@ -728,7 +752,9 @@ int32_t millpond_node_connect(millpond_node_t node,
                               millpond_error_t **error);
 
 /**
- * Forgets the addresses of the peer `node_id` and ends its session. Thread-safe.
+ * Forgets the addresses of the peer `node_id` (64 hex digits) and ends its session; it may still
+ * connect to us. Does nothing for a peer that is not known. MILLPOND_ERROR_INVALID_ARGUMENT also
+ * when the node has no network. Thread-safe.
  */
 int32_t millpond_node_disconnect(millpond_node_t node,
                                  const char *node_id,
@@ -737,13 +763,15 @@ int32_t millpond_node_disconnect(millpond_node_t node,
 
 /**
  * `enabled` 0: ends all sessions and talks to nobody; 1: to everybody again. The log goes on
- * either way. Thread-safe.
+ * either way. MILLPOND_ERROR_INVALID_ARGUMENT also when the node was opened without a network, or
+ * its addresses cannot be bound any more. Thread-safe.
  */
 int32_t millpond_node_set_network(millpond_node_t node, int32_t enabled, millpond_error_t **error);
 
 /**
  * JSON text as a payload in deterministic CBOR. Integers keep 64 bits; bytes are
- * {"$bytes":"<base64>"}. Free `*payload` with millpond_bytes_free. Thread-safe.
+ * {"$bytes":"<base64>"}. MILLPOND_ERROR_LIMIT_EXCEEDED: more than 1 MiB, nested more than 32 deep,
+ * or an integer beyond 64 bits. Free `*payload` with millpond_bytes_free. Thread-safe.
  */
 int32_t millpond_payload_from_json(const char *json_text,
                                    uintptr_t json_text_len,
@@ -751,7 +779,8 @@ int32_t millpond_payload_from_json(const char *json_text,
                                    millpond_error_t **error);
 
 /**
- * A payload as JSON text. Free `*json_text` with millpond_bytes_free. Thread-safe.
+ * A payload, which is one value in deterministic CBOR, as JSON text. Any other bytes answer
+ * MILLPOND_ERROR_INVALID_ARGUMENT. Free `*json_text` with millpond_bytes_free. Thread-safe.
  */
 int32_t millpond_payload_to_json(const uint8_t *payload,
                                  uintptr_t payload_len,
@@ -774,12 +803,16 @@ int32_t millpond_ticket_parse(const char *ticket,
                               millpond_error_t **error);
 
 /**
- * Publishes `draft_count` events together: all of them or none. `publish_options` may be NULL.
+ * Publishes `draft_count` events together, 1 to 65,536 of at most 16 MiB: all of them or none.
+ * They get consecutive offsets and lamports, in their order. `publish_options` may be NULL.
  * `published` may be NULL; else begin it with MILLPOND_PUBLISHED_INIT, and on MILLPOND_OK free its
  * two byte fields.
  *
  * MILLPOND_ERROR_CANCELLED and MILLPOND_ERROR_TIMEOUT: the events may be stored all the same; a
- * retry with an idempotency key is safe. After any other error nothing was stored. Thread-safe.
+ * retry with an idempotency key is safe. After any other error nothing was stored:
+ * MILLPOND_ERROR_CONFLICT (`expected` does not hold, or the key was used for other events),
+ * MILLPOND_ERROR_LIMIT_EXCEEDED, MILLPOND_ERROR_STORAGE_FULL, MILLPOND_ERROR_STORAGE_FAILED.
+ * Thread-safe.
  */
 int32_t millpond_node_publish(millpond_node_t node,
                               const millpond_draft_t *drafts,
@@ -792,7 +825,8 @@ int32_t millpond_node_publish(millpond_node_t node,
 
 /**
  * Subscribes to `query`. `subscribe_options` may be NULL. On MILLPOND_OK, `*subscription` is a new
- * handle; close it with millpond_subscription_close, also after its node was closed. Thread-safe.
+ * handle; close it with millpond_subscription_close, also after its node was closed.
+ * MILLPOND_ERROR_QUERY_INVALID: see millpond_error_position. Thread-safe.
  */
 int32_t millpond_node_subscribe(millpond_node_t node,
                                 const char *query,
@@ -807,7 +841,8 @@ int32_t millpond_node_subscribe(millpond_node_t node,
  * As millpond_node_subscribe, but batches go to `callback`, one after the other, on a thread of
  * this subscription alone. The callback may call every function, also close its own subscription
  * or node. `destroy` (may be NULL) is called exactly once: after the last callback, or before this
- * returns if it fails. `user_data` may be NULL.
+ * returns if it fails. `user_data` may be NULL. MILLPOND_ERROR_QUERY_INVALID: see
+ * millpond_error_position.
  */
 int32_t millpond_node_subscribe_callback(millpond_node_t node,
                                          const char *query,
@@ -823,8 +858,9 @@ int32_t millpond_node_subscribe_callback(millpond_node_t node,
  * The next events, at most `count_max` (0: 256; at most 4,096). Waits for an event, for the first
  * moment at which the subscription has caught up (the batch may then be empty), or for the end
  * (millpond_batch_is_end). MILLPOND_ERROR_TIMEOUT: there was nothing in time; nothing is lost. On
- * MILLPOND_OK, free `*batch` with millpond_batch_free. One call at a time; others, such as a
- * close, may come from any thread.
+ * MILLPOND_OK, free `*batch` with millpond_batch_free. One call at a time, a second one answers
+ * MILLPOND_ERROR_INVALID_ARGUMENT; other calls, such as a close, may come from any thread.
+ * MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED: a block cannot be read.
  */
 int32_t millpond_subscription_next(millpond_subscription_t subscription,
                                    uintptr_t count_max,
@@ -861,7 +897,8 @@ int32_t millpond_subscription_position(millpond_subscription_t subscription,
  * Closes a subscription; a call that waits for it gets the end. With a callback: when this
  * returns, the callback is not running and never will again, and `destroy` was called (unless this
  * is called inside the callback). A second close answers MILLPOND_ERROR_CLOSED and does nothing.
- * Legal from any thread and callback.
+ * MILLPOND_ERROR_TIMEOUT: the callback did not return within 10 s. Legal from any thread and
+ * callback.
  */
 int32_t millpond_subscription_close(millpond_subscription_t subscription, millpond_error_t **error);
 
@@ -881,7 +918,7 @@ void millpond_bytes_free(millpond_bytes_t *bytes);
 /** An argument is not of the form that the call takes. */
 #define MILLPOND_ERROR_INVALID_ARGUMENT 1
 
-/** Something is larger or more than a limit of docs/format.md; nothing was stored. */
+/** Something is larger or more than the limit that the message names; nothing was stored. */
 #define MILLPOND_ERROR_LIMIT_EXCEEDED 2
 
 /** A query text does not parse. */

@@ -42,7 +42,7 @@ macro_rules! kinds {
 kinds! {
     /// An argument is not of the form the call takes.
     InvalidArgument = 1, "invalid_argument", false;
-    /// Something is larger or more than a limit of docs/format.md allows; nothing was stored.
+    /// Something is larger or more than the limit that the message names; nothing was stored.
     LimitExceeded = 2, "limit_exceeded", false;
     /// A query text does not parse; `position` points into it.
     QueryInvalid = 3, "query_invalid", false;

@@ -2,10 +2,11 @@
 //!
 //! Rule: what was not said stays unsaid; the facade knows every default.
 
+use crate::failure::thrown;
 use crate::handles::id;
 use millpond_facade::{CancelHandle, Limit, Offsets, StartAt};
 use millpond_facade::{OpenOptions, PublishOptions, QueryOptions, Result, SubscribeOptions};
-use napi::bindgen_prelude::{BigInt, Uint8Array};
+use napi::bindgen_prelude::{BigInt, Env, Uint8Array};
 use napi_derive::napi;
 
 /// How long an operation may take, and what cancels it.
@@ -122,6 +123,13 @@ impl JsQueryOptions {
 /// The options of `subscribe`: `beginning`, `now` or a token text.
 pub(crate) fn subscribe_options(from: Option<&str>) -> Result<SubscribeOptions> {
     Ok(SubscribeOptions { from: from.map(StartAt::parse).transpose()? })
+}
+
+/// The token after which a subscription from there begins; null is now.
+#[napi(catch_unwind)]
+pub fn start_position(env: Env, from: Option<String>) -> napi::Result<Option<String>> {
+    let options = thrown(&env, subscribe_options(from.as_deref()))?;
+    Ok(options.position().map(|offsets| offsets.token()))
 }
 
 fn unsigned(name: &str, value: Option<i64>) -> Result<Option<u64>> {

@@ -41,7 +41,7 @@ export class InvalidArgumentError extends MillpondError {
 }
 
 /**
- * Something is larger or more than a limit of docs/format.md; nothing was stored.
+ * Something is larger or more than the limit that the message names; nothing was stored.
  *
  * What to do: Send less at once; what is larger than a payload is a blob.
  */

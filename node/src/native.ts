@@ -62,7 +62,7 @@ export interface NativeBridge {
     ticket: number,
     node: bigint,
     text: string,
-    from: string | undefined,
+    from: string,
     limit: NativeLimit,
   ): void;
   connect(ticket: number, node: bigint, target: string, limit: NativeLimit): void;
@@ -99,6 +99,7 @@ export interface Native {
   cancelNew(): bigint;
   cancelNow(handle: bigint): void;
   cancelFree(handle: bigint): void;
+  startPosition(from: string | undefined): string | null;
   offsetsParse(token: string): string;
   offsetsFromEntries(entries: { stream: string; count: number }[]): string;
   offsetsEntries(token: string): { stream: string; count: number }[];

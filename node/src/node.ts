@@ -4,12 +4,11 @@ import { native } from './native';
 import { Offsets } from './offsets';
 import { bridge, operate } from './operations';
 import {
-  abortSignal,
   callOptions,
   checkOptions,
   describe,
   given,
-  number,
+  limitsOf,
   text,
   texts,
   truth,
@@ -33,23 +32,31 @@ export interface OpenOptions extends CallOptions {
   readonly swarm?: string | undefined;
   /** A ticket of another node: names the swarm and a first peer. */
   readonly ticket?: string | undefined;
-  /** False: no sockets at all. */
+  /** False: no sockets at all. Default true. */
   readonly network?: boolean | undefined;
-  /** Addresses to listen on, `<ip>:<port>`; port 0 lets the system choose. */
+  /**
+   * Addresses to listen on, `<ip>:<port>`, at most one of IPv4 and one of IPv6; port 0 lets the
+   * system choose. Default: every interface, any port.
+   */
   readonly bind?: readonly string[] | undefined;
-  /** Whether to look for peers on the local network (mDNS). */
+  /** Whether to look for peers on the local network (mDNS). Default true. */
   readonly discovery?: boolean | undefined;
-  /** Peers to connect to: `<node id>@<ip>:<port>[,<ip>:<port>…]`. */
+  /**
+   * Peers to connect to: `<node id>@<ip>:<port>[,<ip>:<port>…]`. At most 1,024, each with 1 to 16
+   * addresses.
+   */
   readonly peers?: readonly string[] | undefined;
   /** When given, only these node ids are admitted. */
   readonly allow?: readonly string[] | undefined;
-  /** Size of a journal file, in bytes. */
+  /** Size of each of the two journal files, in bytes: 64 KiB at least. Default 32 MiB. */
   readonly segmentBytes?: number | undefined;
-  /** Most bytes of events held in memory until they are in blocks. */
+  /** Most bytes of events held in memory until they are in blocks. Default 64 MiB. */
   readonly tailBytesMax?: number | undefined;
-  /** Most bytes of blocks held in memory for reading. */
+  /** Most bytes of blocks held in memory for reading. Default 16 MiB. */
   readonly cacheBytes?: number | undefined;
-  /** Opens a store on a network file system, where no promise of durability holds. */
+  /**
+   * Opens a store on a network file system, where no promise of durability holds. Default false.
+   */
   readonly allowNetworkFileSystem?: boolean | undefined;
 }
 
@@ -76,8 +83,8 @@ export interface PublishOptions extends CallOptions {
  *
  * An open node keeps the process alive only while an operation is pending. When the process or the
  * worker ends, it is closed.
- * @throws InvalidArgumentError, StoreLockedError, StorageFailedError, CorruptError,
- * FormatTooNewError, TimeoutError, AbortError.
+ * @throws InvalidArgumentError, LimitExceededError, StoreLockedError, StorageFullError,
+ * StorageFailedError, CorruptError, FormatTooNewError, TimeoutError, AbortError.
  */
 export async function open(options: OpenOptions): Promise<Node> {
   const names = [...callOptions, 'path', 'app', 'swarm', 'ticket', 'network', 'bind', 'discovery'];
@@ -170,7 +177,8 @@ export class Node implements AsyncDisposable {
    * What is wrong with the query rejects the first step. `P` is what payloads are taken to be.
    * `timeoutMs` holds for each step, `signal` for all.
    * @throws InvalidArgumentError an option has the wrong type. Steps reject with QueryInvalidError,
-   * ClosedError, CorruptError, TimeoutError, AbortError.
+   * NotYetVisibleError (`upper` reaches beyond what is durable here), ClosedError, CorruptError,
+   * StorageFailedError, TimeoutError, AbortError.
    */
   query<P = Payload>(query: string, options?: QueryOptions): Query<P> {
     checkOptions('query', options, [...callOptions, 'order', 'lower', 'upper']);
@@ -201,24 +209,23 @@ export class Node implements AsyncDisposable {
    *
    * What is wrong with the query rejects the first step. `P` is what payloads are taken to be.
    * `timeoutMs` holds for each step, `signal` for all: when it aborts, the subscription ends with
-   * an
-   * {@link AbortError}.
+   * an {@link AbortError}.
    * @throws InvalidArgumentError an option has the wrong type; ClosedError, with `from: 'now'`.
-   * Steps reject with QueryInvalidError, ClosedError, CorruptError, TimeoutError, AbortError.
+   * Steps reject with QueryInvalidError, ClosedError, CorruptError, StorageFailedError,
+   * TimeoutError, AbortError.
    */
   subscribe<P = Payload>(query: string, options?: SubscribeOptions): Subscription<P> {
     checkOptions('subscribe', options, [...callOptions, 'from']);
     const checked = text('subscribe: query', query);
     const { from } = given('subscribe', 'from', options?.from, Offsets.tokenOf);
+    const said = guard(() => native.startPosition(from), from);
     // "Now" is the moment of this call, and that is also the position until an event comes.
-    const start = from === 'now' ? this.offsets().token : from;
-    const position =
-      start === undefined || start === 'beginning' ? Offsets.from([]) : Offsets.parse(start);
+    const position = said == null ? this.offsets() : Offsets.trusted(said);
     const limits = limitsOf('subscribe', options);
     const opened = operate(
       'subscribe',
       limits,
-      (ticket, limit) => bridge.subscribe(ticket, this.#handle, checked, start, limit),
+      (ticket, limit) => bridge.subscribe(ticket, this.#handle, checked, position.token, limit),
       checked,
     );
     const source: Source = {
@@ -231,10 +238,13 @@ export class Node implements AsyncDisposable {
   }
 
   /**
-   * Connects to a peer: a ticket, or `<node id>@<ip>:<port>[,<ip>:<port>…]`. Resolves when a
-   * session is admitted. The address is kept and dialled again until the node is closed.
-   * @throws InvalidArgumentError, PeerRefusedError with its `reason`, ClosedError, TimeoutError,
-   * AbortError.
+   * Connects to a peer: a ticket, or `<node id>@<ip>:<port>[,<ip>:<port>…]` with 1 to 16
+   * addresses. Resolves when a session is admitted. The address is kept and dialled again until
+   * the node is closed or told to disconnect, also after a refusal or a timeout.
+   * @throws InvalidArgumentError, also for a ticket of another swarm and without a network;
+   * PeerRefusedError with its `reason`; LimitExceededError: it knows 1,024 other peers, connected
+   * or not, so disconnect from one; CancelledError: it was told to disconnect from this one;
+   * ClosedError, TimeoutError, AbortError.
    */
   async connect(target: string, options?: CallOptions): Promise<void> {
     checkOptions('connect', options, callOptions);
@@ -248,8 +258,10 @@ export class Node implements AsyncDisposable {
   }
 
   /**
-   * Ends the session with a peer and forgets its addresses.
-   * @throws InvalidArgumentError, NotFoundError, ClosedError.
+   * Ends the session with a peer and forgets its addresses. It may still connect to us. Does
+   * nothing for a peer that is not known.
+   * @throws InvalidArgumentError: it is no node id, or the node was opened without a network;
+   * ClosedError.
    */
   disconnect(nodeId: string): void {
     const checked = text('disconnect: nodeId', nodeId);
@@ -267,7 +279,7 @@ export class Node implements AsyncDisposable {
 
   /**
    * A text to paste into another node's `open` or `connect`. It holds the swarm secret.
-   * @throws ClosedError.
+   * @throws ClosedError, and InvalidArgumentError when the node was opened without a network.
    */
   ticket(): string {
     return guard(() => native.nodeTicket(this.#handle));
@@ -291,8 +303,9 @@ export class Node implements AsyncDisposable {
 
   /**
    * Closes it: ends its queries and subscriptions with a normal end, its sessions, and the store.
-   * As often and from wherever you like. `timeoutMs` bounds it; left out, the node decides.
-   * @throws TimeoutError, AbortError.
+   * As often and from wherever you like. `timeoutMs` bounds it; left out, it is 10 s.
+   * @throws TimeoutError, and AbortError once it has begun: the rest ends by itself;
+   * StorageFailedError: the last writes failed.
    */
   async close(options?: CallOptions): Promise<void> {
     checkOptions('close', options, callOptions);
@@ -303,13 +316,6 @@ export class Node implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-}
-
-function limitsOf(call: string, options: CallOptions | undefined): CallOptions {
-  return {
-    ...given(call, 'signal', options?.signal, abortSignal),
-    ...given(call, 'timeoutMs', options?.timeoutMs, number),
-  };
 }
 
 function keyBytes(name: string, value: unknown): Uint8Array {

@@ -4,7 +4,7 @@
  * The native half wakes us once for everything that ended; a pending operation keeps the process
  * alive, an open node does not.
  */
-import { CancelledError } from './error-kinds';
+import { CancelledError, TimeoutError } from './error-kinds';
 import { AbortError, caught, guard, toError } from './failures';
 import { native, type NativeBridge, type NativeCompletion, type NativeLimit } from './native';
 import { abortSignal, given, number, type CallOptions } from './options';
@@ -12,6 +12,8 @@ import { onAbort } from './signals';
 
 const waiting = new Map<number, (completion: NativeCompletion) => void>();
 let lastTicket = 0;
+/** A timer that is set to more than this fires at once: about 25 days. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
 
 /** The operations of this environment. */
 export const bridge: NativeBridge = guard(
@@ -57,6 +59,28 @@ export function operate(
       reject(caught(thrown, text));
     }
   });
+}
+
+/**
+ * What `work` comes to, unless the signal or the timeout of `options` ends the wait before. The
+ * work itself goes on.
+ */
+export function within<T>(work: Promise<T>, options: CallOptions): Promise<T> {
+  const { signal, timeoutMs } = options;
+  if (signal === undefined && timeoutMs === undefined) return work;
+  let release = (): void => {};
+  const ended = new Promise<never>((_, reject) => {
+    const stopListening =
+      signal === undefined ? () => {} : onAbort(signal, (why) => reject(new AbortError(why)));
+    const late = (): void => reject(new TimeoutError('the call took longer than its timeout'));
+    const isBound = timeoutMs !== undefined && timeoutMs >= 0 && timeoutMs <= TIMER_MS_MAX;
+    const timer = isBound ? setTimeout(late, timeoutMs) : undefined;
+    release = () => {
+      stopListening();
+      clearTimeout(timer);
+    };
+  });
+  return Promise.race([work, ended]).finally(release);
 }
 
 /** Lets `signal` cancel what `limit` is given to; returns what ends that. */

@@ -8,12 +8,25 @@ export interface CallOptions {
    * A call whose signal is aborted already does nothing.
    */
   readonly signal?: AbortSignal | undefined;
-  /** In milliseconds, 0 or more; the call rejects with {@link TimeoutError} then. */
+  /**
+   * Bounds the whole call, in milliseconds, 0 or more; it rejects with {@link TimeoutError} then.
+   */
   readonly timeoutMs?: number | undefined;
 }
 
 /** The names that every call takes. */
 export const callOptions = ['signal', 'timeoutMs'] as const;
+
+/**
+ * The options of a call that begins now, for each of its waits: with what is left of its timeout.
+ * What no timeout can be stays as it is, to be refused.
+ */
+export function beginning<Options extends CallOptions>(options: Options): () => Options {
+  const { timeoutMs } = options;
+  if (typeof timeoutMs !== 'number' || !(timeoutMs > 0)) return () => options;
+  const end = performance.now() + timeoutMs;
+  return () => ({ ...options, timeoutMs: Math.max(0, end - performance.now()) });
+}
 
 /** Refuses options that are no object, or that hold a name which is not in `names`. */
 export function checkOptions(call: string, options: unknown, names: readonly string[]): void {
@@ -83,6 +96,14 @@ export function given<Name extends string, T>(
 ): { [N in Name]?: T } {
   if (value === undefined) return {};
   return { [name]: check(`${call}: ${name}`, value) } as { [N in Name]?: T };
+}
+
+/** The signal and the timeout of `options`, checked. */
+export function limitsOf(call: string, options: CallOptions | undefined): CallOptions {
+  return {
+    ...given(call, 'signal', options?.signal, abortSignal),
+    ...given(call, 'timeoutMs', options?.timeoutMs, number),
+  };
 }
 
 /** What a value is, in words for a message. */

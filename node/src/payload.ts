@@ -28,4 +28,12 @@ export type Payload =
  * - Dates, maps, sets, functions, symbols, class instances and other typed arrays are refused with
  *   a message that names their path. Symbol keys are left out, as in JSON.
  */
-export type PayloadInput = null | boolean | number | bigint | string | object;
+export type PayloadInput =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Uint8Array
+  | readonly PayloadInput[]
+  | { readonly [key: string]: PayloadInput | undefined };

@@ -8,13 +8,13 @@ import { Reading } from './reading';
 /** The options of {@link Node.query}. */
 export interface QueryOptions extends CallOptions {
   /**
-   * `ascending` (the order of keys), `descending`, or `stream` (each stream in its order, one after
-   * the other).
+   * `ascending` (the order of keys; the default), `descending`, or `stream` (each stream in its
+   * order, one after the other).
    */
   readonly order?: 'ascending' | 'descending' | 'stream' | undefined;
   /** Only events that these offsets, or their token, do not count. */
   readonly lower?: Offsets | string | undefined;
-  /** Only events that these offsets, or their token, count. */
+  /** Only events that these offsets, or their token, count. Default: what is durable here now. */
   readonly upper?: Offsets | string | undefined;
 }
 
@@ -25,13 +25,15 @@ export interface QueryOptions extends CallOptions {
 export class Query<P> extends Reading<P> {
   /**
    * All events that are left, in memory.
-   * @throws TimeoutError, AbortError; `timeoutMs` holds for each batch.
+   * @throws TimeoutError, AbortError, and what the query failed with; what it had read until then
+   * is lost.
    */
   async toArray(options?: CallOptions): Promise<Event<P>[]> {
     checkOptions('query.toArray', options, callOptions);
+    const left = this.bounds('query.toArray', options);
     const events: Event<P>[] = [];
     for (;;) {
-      const batch = await this.nextBatch(options);
+      const batch = await this.batch(undefined, left);
       if (batch === undefined) return events;
       for (const event of batch.events) events.push(event);
     }

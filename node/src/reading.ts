@@ -2,13 +2,21 @@ import { decodeBatch, type EventBatch } from './batch';
 import type { Event } from './event';
 import { AbortError, guard } from './failures';
 import type { NativeCompletion, NativeLimit } from './native';
-import { operate } from './operations';
-import { callOptions, checkOptions, given, whole, type CallOptions } from './options';
+import { operate, within } from './operations';
+import {
+  beginning,
+  callOptions,
+  checkOptions,
+  given,
+  limitsOf,
+  whole,
+  type CallOptions,
+} from './options';
 import { onAbort } from './signals';
 
 /** The options of {@link Reading.nextBatch}. */
 export interface BatchOptions extends CallOptions {
-  /** At most this many events; the node decides when left out. */
+  /** At most this many events, 1 to 4,096. Default 256. */
   readonly max?: number | undefined;
 }
 
@@ -69,13 +77,17 @@ export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, Asy
     this.#stopListening = signal === undefined ? () => {} : onAbort(signal, failing(self));
   }
 
-  /** The next event, or the end. Calls that overlap are answered in their order. */
+  /**
+   * The next event, or the end. Calls that overlap are answered in their order.
+   * @throws what the query or subscription failed with, TimeoutError, AbortError.
+   */
   next(): Promise<IteratorResult<Event<P>, undefined>> {
     if (this.#queued === 0) {
       const event = this.#buffered();
       if (event !== undefined) return Promise.resolve({ value: event, done: false });
     }
-    return this.#enqueue(() => this.#nextEvent());
+    const left = beginning(this.#options);
+    return this.#enqueue(left, () => this.#nextEvent(left));
   }
 
   /** Ends the loop: closes the reading. A call that waits ends with it. */
@@ -89,13 +101,11 @@ export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, Asy
    * timeout or an abort loses no event: the next call has them.
    * @throws TimeoutError, AbortError, and what the query or subscription failed with.
    */
-  nextBatch(options?: BatchOptions): Promise<EventBatch<P> | undefined> {
-    return this.#enqueue(() => {
-      const call = `${this.#source.call}.nextBatch`;
-      checkOptions(call, options, [...callOptions, 'max']);
-      const { max } = given(call, 'max', options?.max, whole);
-      return this.#nextBatch(max, { ...this.#options, ...options });
-    });
+  async nextBatch(options?: BatchOptions): Promise<EventBatch<P> | undefined> {
+    const call = `${this.#source.call}.nextBatch`;
+    checkOptions(call, options, [...callOptions, 'max']);
+    const { max } = given(call, 'max', options?.max, whole);
+    return this.batch(max, this.bounds(call, options));
   }
 
   /** Closes it, from anywhere and as often as you like. A call that waits ends with it. */
@@ -123,6 +133,19 @@ export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, Asy
     return { batch: this.#batch, delivered: this.#delivered };
   }
 
+  /** @internal The bounds of a call that begins now, for each of its waits. */
+  protected bounds(call: string, options: CallOptions | undefined): () => CallOptions {
+    return beginning({ ...this.#options, ...limitsOf(call, options) });
+  }
+
+  /** @internal As {@link Reading.nextBatch}. */
+  protected batch(
+    max: number | undefined,
+    left: () => CallOptions,
+  ): Promise<EventBatch<P> | undefined> {
+    return this.#enqueue(left, () => this.#nextBatch(max, left));
+  }
+
   /** @internal Called with each batch that arrives, after the one before was delivered. */
   protected arrived(_batch: EventBatch<P>, _before: EventBatch<P> | undefined): void {}
 
@@ -133,10 +156,16 @@ export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, Asy
     this.#end();
   }
 
-  #enqueue<T>(step: () => Promise<T>): Promise<T> {
+  /** Takes `step` when the calls before are answered, if this one is not over by then. */
+  #enqueue<T>(left: () => CallOptions, step: () => Promise<T>): Promise<T> {
     this.#queued++;
-    const result = this.#last.then(step).finally(() => this.#queued--);
-    this.#last = result.catch(() => {});
+    const before = this.#last;
+    const { signal, ...limits } = left();
+    // The reading's own signal ends the calls before, too.
+    const own = signal === this.#options.signal ? undefined : signal;
+    const turn = within(before, { ...limits, signal: own });
+    const result = turn.then(step).finally(() => this.#queued--);
+    this.#last = before.then(() => result).catch(() => {});
     return result;
   }
 
@@ -147,18 +176,18 @@ export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, Asy
     return event;
   }
 
-  async #nextEvent(): Promise<IteratorResult<Event<P>, undefined>> {
+  async #nextEvent(left: () => CallOptions): Promise<IteratorResult<Event<P>, undefined>> {
     for (;;) {
       const event = this.#buffered();
       if (event !== undefined) return { value: event, done: false };
-      const batch = await this.#fetch(undefined, this.#options);
+      const batch = await this.#fetch(undefined, left);
       if (batch === undefined) return { value: undefined, done: true };
     }
   }
 
   async #nextBatch(
     max: number | undefined,
-    options: CallOptions,
+    left: () => CallOptions,
   ): Promise<EventBatch<P> | undefined> {
     const batch = this.#batch;
     if (!this.#ended && batch !== undefined && this.#delivered < batch.events.length) {
@@ -166,25 +195,26 @@ export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, Asy
       this.#delivered = batch.events.length;
       return { ...batch, events };
     }
-    const fetched = await this.#fetch(max, options);
+    const fetched = await this.#fetch(max, left);
     if (fetched !== undefined) this.#delivered = fetched.events.length;
     return fetched;
   }
 
   async #fetch(
     max: number | undefined,
-    options: CallOptions,
+    left: () => CallOptions,
   ): Promise<EventBatch<P> | undefined> {
     if (this.#ended) return this.#over();
     const { call, opened, next } = this.#source;
     let completion: NativeCompletion;
     try {
-      const handle = await opened.catch((error: Error) => {
+      const opening = opened.catch((error: Error) => {
         this.fail(error);
         throw error;
       });
+      const handle = await within(opening, left());
       if (this.#ended) return this.#over();
-      completion = await operate(call, options, (ticket, limit) =>
+      completion = await operate(call, left(), (ticket, limit) =>
         next(ticket, handle, max, limit),
       );
     } catch (error) {

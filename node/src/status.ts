@@ -43,7 +43,7 @@ export interface PeerStatus {
    * `connected`, `greeting` (not admitted yet), `dialing`, `waiting` (for the next dial) or `idle`
    * (it may connect to us).
    */
-  readonly state: string;
+  readonly state: 'connected' | 'greeting' | 'dialing' | 'waiting' | 'idle';
   /** Where it is dialled: `<ip>:<port>`. */
   readonly addresses: readonly string[];
   /** Time for a small message there and back, in µs; null while there is no session. */

@@ -85,6 +85,30 @@ test('every public name stands in the sample, and the sample has the right types
   assert.equal(checked.status, 0);
 });
 
+test('every public name and member says what it is', () => {
+  const ts = require('typescript');
+  const entry = here('dist/index.d.ts');
+  const program = ts.createProgram([entry], { types: ['node'] });
+  const checker = program.getTypeChecker();
+  const isUnsaid = (symbol) => symbol.getDocumentationComment(checker).length === 0;
+  const { Alias, Constructor, Prototype, TypeParameter } = ts.SymbolFlags;
+  const unnamed = Constructor | Prototype | TypeParameter;
+  const silent = [];
+  let count = 0;
+  for (const shown of checker.getExportsOfModule(
+    checker.getSymbolAtLocation(program.getSourceFile(entry)),
+  )) {
+    const symbol = shown.flags & Alias ? checker.getAliasedSymbol(shown) : shown;
+    const own = [...(symbol.members?.values() ?? []), ...(symbol.exports?.values() ?? [])];
+    const isShown = ({ name, flags }) => name !== '#private' && !(flags & unnamed);
+    const said = [symbol, ...own.filter(isShown)];
+    count += said.length;
+    silent.push(...said.filter(isUnsaid).map(({ name }) => `${shown.name}.${name}`));
+  }
+  assert.ok(count > 150, `only ${count} were seen`);
+  assert.deepEqual(silent, []);
+});
+
 test('without a native half the error names the platform and what to do', async () => {
   const env = { MILLPOND_NATIVE_LIBRARY: here('package.json') + '.node' };
   const code = `try { require(process.env.MILLPOND_ENTRY) } catch (error) {

@@ -156,6 +156,33 @@ test('a step that times out or is aborted loses no event', async (t) => {
   assert.deepEqual((await take(subscription, 2)).map((event) => event.payload), [0, 1]);
 });
 
+test('a timeout and an abort end a call that stands behind another', async (t) => {
+  const node = await alone(t);
+  const subscription = node.subscribe("FROM 'grain'");
+  await subscription.nextBatch();
+  const first = subscription.nextBatch();
+  await assert.rejects(subscription.nextBatch({ timeoutMs: 5 }), TimeoutError);
+  const controller = new AbortController();
+  const aborted = subscription.nextBatch({ signal: controller.signal });
+  const last = subscription.nextBatch();
+  controller.abort();
+  await assert.rejects(aborted, AbortError);
+  for (const [payload, waiting] of [first, last].entries()) {
+    await node.publish({ tags: ['grain'], payload });
+    assert.deepEqual((await waiting).events.map((event) => event.payload), [payload]);
+  }
+});
+
+test('a timeout bounds the whole of a call, however many waits it has', async (t) => {
+  const node = await alone(t);
+  await node.publish(numbered(256 * 20));
+  const query = node.query("FROM 'grain'");
+  await query.nextBatch();
+  // Each batch comes in time, all together do not.
+  query.arrived = () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+  await assert.rejects(query.toArray({ timeoutMs: 200 }), TimeoutError);
+});
+
 test('a thousand aborts in a row leave nothing behind and lose nothing', async (t) => {
   const node = await alone(t);
   const subscription = node.subscribe("FROM 'grain'");

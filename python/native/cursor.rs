@@ -4,16 +4,14 @@ use crate::arguments::{Seconds, Whole, limit};
 use crate::batch::Batch;
 use crate::errors::raise;
 use crate::event::Event;
-use crate::flow::{Flow, Ready};
-use crate::gate::blocking;
+use crate::flow::{Deadline, Flow, Ready};
 use crate::node::OpenNode;
 use crate::offsets::Offsets;
-use crate::queue::{Operation, Queue};
+use crate::reader::Reader;
 use millpond_facade::{self as facade, CursorHandle};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// The answer to a query: an iterator over events, read in batches from one view of the log.
 ///
@@ -22,21 +20,23 @@ use std::time::Instant;
 #[pyclass(frozen, module = "millpond")]
 pub(crate) struct Cursor {
     handle: CursorHandle,
-    flow: Flow,
+    flow: Py<Flow>,
     /// The node stays open as long as its answer is read.
     _node: Option<Arc<OpenNode>>,
 }
 
-impl Cursor {
-    pub(crate) fn new(handle: CursorHandle, node: Option<Arc<OpenNode>>) -> Cursor {
-        Cursor { handle, flow: Flow::new(facade::Offsets::default()), _node: node }
-    }
+/// The flow of a new cursor; closes it when dropped.
+pub(crate) fn flow(handle: CursorHandle) -> (CursorHandle, Flow) {
+    (handle, Flow::new(Reader::Cursor(handle), facade::Offsets::default()))
 }
 
-impl Drop for Cursor {
-    fn drop(&mut self) {
-        // In a forked child this is refused, and there is nothing to free.
-        let _ = self.handle.close();
+impl Cursor {
+    pub(crate) fn new(
+        py: Python<'_>,
+        (handle, flow): (CursorHandle, Flow),
+        node: Option<Arc<OpenNode>>,
+    ) -> PyResult<Cursor> {
+        Ok(Cursor { handle, flow: Py::new(py, flow)?, _node: node })
     }
 }
 
@@ -52,17 +52,18 @@ impl Cursor {
 
     /// The next event, or None after the last one.
     ///
-    /// `timeout`: seconds, None for no limit. Raises `Timeout` (no event is lost), `Closed`.
+    /// `timeout`: seconds, None for no limit. Raises `Timeout` (no event is lost), `Closed`,
+    /// `Corrupt`, `StorageFailed`.
     #[pyo3(signature = (timeout=None))]
     fn next(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<Option<Event>> {
-        let handle = self.handle;
-        self.flow.next_event(py, limit(timeout), move |wait| handle.next_batch(None, wait))
+        self.flow.get().next_event(py, limit(timeout))
     }
 
     /// Up to `count_max` events at once; a batch whose `is_end` is true after the last one.
     ///
-    /// `count_max`: None for a good size. `timeout`: seconds, None for no limit.
-    /// Raises `Timeout` (no event is lost), `Closed`, `InvalidArgument`.
+    /// `count_max`: 1 to 4,096, None for 256. `timeout`: seconds, None for no limit.
+    /// Raises `Timeout` (no event is lost), `Closed`, `InvalidArgument`, `Corrupt`,
+    /// `StorageFailed`.
     #[pyo3(signature = (count_max=None, timeout=None))]
     fn next_batch(
         &self,
@@ -70,32 +71,26 @@ impl Cursor {
         count_max: Option<Whole>,
         timeout: Option<Seconds>,
     ) -> PyResult<Batch> {
-        let (handle, count_max) = (self.handle, count_max.map(Whole::count));
-        let next = move |wait: &facade::Wait<'_>| handle.next_batch(count_max, wait);
-        self.flow.next_batch(py, count_max, limit(timeout), next)
+        self.flow.get().next_batch(py, count_max.map(Whole::count), limit(timeout))
     }
 
     /// All remaining events.
     ///
-    /// `timeout`: seconds for the whole call, None for no limit. Raises `Timeout`, `Closed`.
+    /// `timeout`: seconds for the whole call, None for no limit. Raises `Timeout`, `Closed`,
+    /// `Corrupt`, `StorageFailed`; what it had read until then is lost.
     #[pyo3(signature = (timeout=None))]
     fn to_list<'py>(
         &self,
         py: Python<'py>,
         timeout: Option<Seconds>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let deadline = limit(timeout).and_then(|limit| Instant::now().checked_add(limit));
+        let (flow, deadline) = (self.flow.get(), Deadline::of(limit(timeout)));
         let events = PyList::empty(py);
         loop {
-            match self.flow.pop() {
+            match flow.pop() {
                 Ready::Event(event) => events.append(event)?,
                 Ready::End => return Ok(events),
-                Ready::Nothing => {
-                    let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-                    let handle = self.handle;
-                    let next = move |wait: &facade::Wait<'_>| handle.next_batch(None, wait);
-                    self.flow.wait_for_batch(py, left, next)?;
-                }
+                Ready::Nothing => drop(flow.wait_for_batch(py, None, deadline.left())?),
             }
         }
     }
@@ -110,10 +105,8 @@ impl Cursor {
 
     /// Frees what the cursor holds. Does nothing the second time.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let handle = self.handle;
         // What reads on is refused: a cut answer must not look like a whole one.
-        self.flow.discard(false);
-        blocking(py, None, move |_| handle.close()).into_result(py).map(drop)
+        self.flow.get().close(py, false)
     }
 
     fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -125,46 +118,9 @@ impl Cursor {
         self.close(py)
     }
 
-    /// For asyncio: the next event, if one is here.
-    fn _pop(&self) -> Option<Event> {
-        match self.flow.pop() {
-            Ready::Event(event) => Some(event),
-            Ready::Nothing | Ready::End => None,
-        }
-    }
-
-    /// For asyncio: true when nothing is left and nothing will come.
+    /// For asyncio.
     #[getter]
-    fn _ended(&self) -> bool {
-        self.flow.ended()
-    }
-
-    /// For asyncio: as `next_batch`, but never waits and gives None then.
-    #[pyo3(signature = (count_max))]
-    fn _take(&self, count_max: Option<Whole>) -> Option<Batch> {
-        self.flow.take(count_max.map(Whole::count))
-    }
-
-    /// For asyncio: starts to fetch a batch; `_keep` must get what it ends with.
-    #[pyo3(signature = (queue, number, count_max, timeout))]
-    fn _fetch(
-        &self,
-        py: Python<'_>,
-        queue: &Bound<'_, Queue>,
-        number: u64,
-        count_max: Option<Whole>,
-        timeout: Option<Seconds>,
-    ) -> PyResult<Operation> {
-        self.flow.begin_wait(py)?;
-        let (handle, count_max) = (self.handle, count_max.map(Whole::count));
-        let operation = Operation::new(py).inspect_err(|_| self.flow.end_wait())?;
-        let done = queue.get().done(number);
-        handle.next_batch_start(count_max, operation.limit(timeout), done);
-        Ok(operation)
-    }
-
-    /// For asyncio: keeps a batch that arrived, or only notes that the fetch is over.
-    fn _keep(&self, batch: Option<&Bound<'_, Batch>>) {
-        self.flow.keep(batch);
+    fn _flow(&self, py: Python<'_>) -> Py<Flow> {
+        self.flow.clone_ref(py)
     }
 }

@@ -1,21 +1,34 @@
-//! A stream of events out of batches: what cursors and subscriptions have in common.
+//! A stream of events out of batches: what cursors and subscriptions have in common, for threads
+//! and for asyncio.
 //!
 //! Rule: a batch that arrived is held here before anything else can happen, and an event leaves by
 //! being returned from native code. So neither an interrupt nor a cancelled task loses one.
 
+use crate::arguments::{Seconds, Whole};
 use crate::batch::Batch;
 use crate::errors::refuse;
 use crate::event::{Event, Held};
 use crate::gate::{Waited, blocking};
-use millpond_facade::{self as facade, EventBatch, Wait};
+use crate::queue::{Operation, Queue};
+use crate::reader::Reader;
+use millpond_facade as facade;
 use pyo3::prelude::*;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Batches that arrived and how far they have been consumed. Locked only for moments, never
-/// across a wait.
+/// Batches that arrived and how far they have been consumed. Dropped, it closes its reader.
+#[pyclass(frozen, module = "millpond._native")]
 pub(crate) struct Flow {
+    reader: Reader,
+    /// Locked only for moments, never across a wait.
     state: Mutex<State>,
+}
+
+impl Drop for Flow {
+    fn drop(&mut self) {
+        // In a forked child this is refused, and there is nothing to free.
+        let _ = self.reader.close();
+    }
 }
 
 struct State {
@@ -28,6 +41,56 @@ struct State {
     ended: bool,
 }
 
+/// For asyncio: what never waits, and a start of what does.
+#[pymethods]
+impl Flow {
+    /// The next event, if one is here.
+    #[pyo3(name = "pop")]
+    fn pop_event(&self) -> Option<Event> {
+        match self.pop() {
+            Ready::Event(event) => Some(event),
+            Ready::Nothing | Ready::End => None,
+        }
+    }
+
+    /// True when nothing is left and nothing will come.
+    #[getter(ended)]
+    fn has_ended(&self) -> bool {
+        self.ended()
+    }
+
+    /// As `next_batch`, but never waits and gives None then.
+    #[pyo3(name = "take", signature = (count_max))]
+    fn take_batch(&self, count_max: Option<Whole>) -> Option<Batch> {
+        self.take(count_max.map(Whole::count))
+    }
+
+    /// Starts to fetch a batch; `keep` must get what it ends with.
+    #[pyo3(signature = (queue, number, count_max, timeout))]
+    fn fetch(
+        &self,
+        py: Python<'_>,
+        queue: &Bound<'_, Queue>,
+        number: u64,
+        count_max: Option<Whole>,
+        timeout: Option<Seconds>,
+    ) -> PyResult<Operation> {
+        self.begin_wait(py)?;
+        let operation = Operation::new(py).inspect_err(|_| self.end_wait())?;
+        let (limit, done) = (operation.limit(timeout), queue.get().done(number));
+        self.reader.next_batch_start(count_max.map(Whole::count), limit, done);
+        Ok(operation)
+    }
+
+    /// Keeps a batch that arrived, or only notes that the fetch is over.
+    fn keep(&self, batch: Option<&Bound<'_, Batch>>) {
+        if let Some(held) = batch.and_then(|batch| batch.get().held.as_ref()) {
+            self.hold(held);
+        }
+        self.end_wait();
+    }
+}
+
 /// What can be had without waiting.
 pub(crate) enum Ready {
     Event(Event),
@@ -36,10 +99,11 @@ pub(crate) enum Ready {
 }
 
 impl Flow {
-    pub(crate) fn new(before: facade::Offsets) -> Flow {
+    /// What `reader` gives from `before` on.
+    pub(crate) fn new(reader: Reader, before: facade::Offsets) -> Flow {
         let state =
             State { held: None, next: 0, before, waiting: false, caught_up: false, ended: false };
-        Flow { state: Mutex::new(state) }
+        Flow { reader, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -61,7 +125,7 @@ impl Flow {
     }
 
     /// Up to `count_max` events at once, if some are here; at the end a batch that says so.
-    pub(crate) fn take(&self, count_max: Option<usize>) -> Option<Batch> {
+    fn take(&self, count_max: Option<usize>) -> Option<Batch> {
         if count_max == Some(0) {
             return None; // Asking on, it is refused as everywhere.
         }
@@ -80,7 +144,7 @@ impl Flow {
     }
 
     /// Keeps a batch that arrived; what was before it has been consumed.
-    pub(crate) fn hold(&self, held: &Arc<Held>) {
+    fn hold(&self, held: &Arc<Held>) {
         let mut state = self.state();
         state.ended |= held.batch.is_end();
         (state.held, state.next) = (Some(held.clone()), 0);
@@ -89,16 +153,8 @@ impl Flow {
         }
     }
 
-    /// What a fetch for asyncio ended with: a batch, or nothing.
-    pub(crate) fn keep(&self, batch: Option<&Bound<'_, Batch>>) {
-        if let Some(held) = batch.and_then(|batch| batch.get().held.as_ref()) {
-            self.hold(held);
-        }
-        self.end_wait();
-    }
-
     /// Marks that someone waits for the next batch; only one may.
-    pub(crate) fn begin_wait(&self, py: Python<'_>) -> PyResult<()> {
+    fn begin_wait(&self, py: Python<'_>) -> PyResult<()> {
         let mut state = self.state();
         if state.waiting {
             return Err(refuse(
@@ -110,7 +166,7 @@ impl Flow {
         Ok(())
     }
 
-    pub(crate) fn end_wait(&self) {
+    fn end_wait(&self) {
         self.state().waiting = false;
     }
 
@@ -129,18 +185,22 @@ impl Flow {
     }
 
     /// True when nothing is left and nothing will come.
-    pub(crate) fn ended(&self) -> bool {
+    fn ended(&self) -> bool {
         let state = self.state();
         state.ended && state.held.is_none()
     }
 
-    /// Lets go of what arrived and was not handed out. `as_end`: then this is a normal end.
-    pub(crate) fn discard(&self, as_end: bool) {
+    /// Closes the reader and lets go of what arrived and was not handed out. `as_end`: then this is
+    /// a normal end.
+    pub(crate) fn close(&self, py: Python<'_>, as_end: bool) -> PyResult<()> {
         let position = self.position();
         let mut state = self.state();
         state.before = position;
         state.held = None;
         state.ended = as_end;
+        drop(state);
+        let reader = self.reader;
+        blocking(py, None, move |_| reader.close()).into_result(py).map(drop)
     }
 
     /// How many events have arrived and were not handed out.
@@ -154,11 +214,13 @@ impl Flow {
     pub(crate) fn wait_for_batch(
         &self,
         py: Python<'_>,
+        count_max: Option<usize>,
         timeout: Option<Duration>,
-        next: impl FnOnce(&Wait<'_>) -> facade::Result<EventBatch> + Send,
     ) -> PyResult<Option<Arc<Held>>> {
         self.begin_wait(py)?;
-        let Waited { result, interrupt } = blocking(py, timeout, next);
+        let reader = self.reader;
+        let waited = blocking(py, timeout, move |wait| reader.next_batch(count_max, wait));
+        let Waited { result, interrupt } = waited;
         let held = match result {
             Ok(batch) => {
                 let held = Arc::new(Held::new(py, batch));
@@ -178,14 +240,14 @@ impl Flow {
         &self,
         py: Python<'_>,
         timeout: Option<Duration>,
-        next: impl Fn(&Wait<'_>) -> facade::Result<EventBatch> + Sync,
     ) -> PyResult<Option<Event>> {
+        let deadline = Deadline::of(timeout);
         loop {
             match self.pop() {
                 Ready::Event(event) => return Ok(Some(event)),
                 Ready::End => return Ok(None),
                 // An empty batch says that a subscription has caught up: wait for what follows.
-                Ready::Nothing => drop(self.wait_for_batch(py, timeout, &next)?),
+                Ready::Nothing => drop(self.wait_for_batch(py, None, deadline.left())?),
             }
         }
     }
@@ -196,13 +258,26 @@ impl Flow {
         py: Python<'_>,
         count_max: Option<usize>,
         timeout: Option<Duration>,
-        next: impl FnOnce(&Wait<'_>) -> facade::Result<EventBatch> + Send,
     ) -> PyResult<Batch> {
         if let Some(batch) = self.take(count_max) {
             return Ok(batch);
         }
-        let held = self.wait_for_batch(py, timeout, next)?;
+        let held = self.wait_for_batch(py, count_max, timeout)?;
         Ok(self.take(None).unwrap_or_else(|| Batch::empty(held, self.position())))
+    }
+}
+
+/// When a call of several waits is over.
+pub(crate) struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// `timeout` from now; none, also when it is too far away to be told.
+    pub(crate) fn of(timeout: Option<Duration>) -> Deadline {
+        Deadline(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
+    }
+
+    pub(crate) fn left(&self) -> Option<Duration> {
+        self.0.map(|at| at.saturating_duration_since(Instant::now()))
     }
 }
 

@@ -62,20 +62,10 @@ pub(crate) fn error_table() -> Vec<(i32, &'static str, bool, &'static str, &'sta
 /// Which traces are kept for `log_drain`: "off", "error", "warn", "info", "debug" or "trace".
 #[pyfunction]
 pub(crate) fn log_set_level(py: Python<'_>, level: &str) -> PyResult<()> {
-    let level = match level {
-        "off" => Level::Off,
-        "error" => Level::Error,
-        "warn" => Level::Warn,
-        "info" => Level::Info,
-        "debug" => Level::Debug,
-        "trace" => Level::Trace,
-        _ => {
-            let message =
-                format!("log level {level:?}: give off, error, warn, info, debug or trace");
-            return Err(refuse(py, message));
-        }
-    };
-    facade::log::set_level(level);
+    let found = Level::from_name(level).ok_or_else(|| {
+        refuse(py, format!("log level {level:?}: give off, error, warn, info, debug or trace"))
+    })?;
+    facade::log::set_level(found);
     Ok(())
 }
 

@@ -23,6 +23,7 @@ mod offsets;
 mod payload_in;
 mod payload_out;
 mod queue;
+mod reader;
 mod subscription;
 
 use pyo3::prelude::*;
@@ -40,6 +41,8 @@ mod _native {
     use super::event::Event;
     #[pymodule_export]
     use super::event_key::EventKey;
+    #[pymodule_export]
+    use super::flow::Flow;
     #[pymodule_export]
     use super::functions::{
         decode, encode, error_table, log_drain, log_set_level, new_swarm_secret, parse_ticket,

@@ -3,13 +3,13 @@
 //! The Python layer has the signatures that users see; here every argument is given.
 
 use crate::arguments::{Seconds, Whole, limit};
-use crate::cursor::Cursor;
+use crate::cursor::{self, Cursor};
 use crate::drafts::drafts;
 use crate::errors::raise;
 use crate::gate::{abandon, blocking, forget, remember};
 use crate::offsets::Offsets;
 use crate::queue::{Operation, Queue};
-use crate::subscription::Subscription;
+use crate::subscription::{self, Subscription};
 use millpond_facade::{
     self as facade, NodeHandle, OpenOptions, PublishOptions, QueryOptions, StartAt,
     SubscribeOptions,
@@ -270,12 +270,11 @@ impl Node {
         timeout: Option<Seconds>,
     ) -> PyResult<Cursor> {
         let options = query_options(order, lower, upper);
-        let open = self.open.clone();
+        let handle = self.open.handle;
         let asked = blocking(py, limit(timeout), move |wait| {
-            let handle = open.handle.query(&text, options, wait)?;
-            Ok(Cursor::new(handle, Some(open)))
+            handle.query(&text, options, wait).map(cursor::flow)
         });
-        asked.into_result(py)
+        Cursor::new(py, asked.into_result(py)?, Some(self.open.clone()))
     }
 
     #[expect(clippy::too_many_arguments, reason = "as query, and where to put the outcome")]
@@ -304,12 +303,11 @@ impl Node {
         timeout: Option<Seconds>,
     ) -> PyResult<Subscription> {
         let options = subscribe_options(py, start)?;
-        let open = self.open.clone();
+        let handle = self.open.handle;
         let subscribed = blocking(py, limit(timeout), move |wait| {
-            let handle = open.handle.subscribe(&text, options, wait)?;
-            Subscription::new(handle, Some(open))
+            handle.subscribe(&text, options, wait).and_then(subscription::flow)
         });
-        subscribed.into_result(py)
+        Subscription::new(py, subscribed.into_result(py)?, Some(self.open.clone()))
     }
 
     fn subscribe_start(

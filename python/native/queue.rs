@@ -5,11 +5,11 @@
 
 use crate::arguments::{Seconds, limit};
 use crate::batch::Batch;
-use crate::cursor::Cursor;
+use crate::cursor::{self, Cursor};
 use crate::errors::raise;
 use crate::event::Held;
 use crate::node::{Node, published_tuple};
-use crate::subscription::Subscription;
+use crate::subscription::{self, Subscription};
 use millpond_facade::{self as facade, CancelHandle, CompletionQueue, Limit, Outcome};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
@@ -75,10 +75,10 @@ fn to_python(py: Python<'_>, outcome: Outcome) -> PyResult<Py<PyAny>> {
     match outcome {
         Outcome::Unit | Outcome::Closed(_) => Ok(py.None()),
         Outcome::Node(handle) => Node::new(handle).into_py_any(py),
-        Outcome::Cursor(handle) => Cursor::new(handle, None).into_py_any(py),
+        Outcome::Cursor(handle) => Cursor::new(py, cursor::flow(handle), None)?.into_py_any(py),
         Outcome::Subscription(handle) => {
-            let subscription = Subscription::new(handle, None).map_err(|error| raise(py, error))?;
-            subscription.into_py_any(py)
+            let flow = subscription::flow(handle).map_err(|error| raise(py, error))?;
+            Subscription::new(py, flow, None)?.into_py_any(py)
         }
         Outcome::Published(published) => published_tuple(published).into_py_any(py),
         Outcome::Batch(batch) => {

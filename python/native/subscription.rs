@@ -4,16 +4,15 @@ use crate::arguments::{Seconds, Whole, limit};
 use crate::batch::Batch;
 use crate::errors::raise;
 use crate::event::Event;
-use crate::flow::{Flow, Ready};
-use crate::gate::blocking;
+use crate::flow::Flow;
 use crate::node::OpenNode;
 use crate::offsets::Offsets;
-use crate::queue::{Operation, Queue};
+use crate::reader::Reader;
 use millpond_facade::{self as facade, SubscriptionHandle};
 use pyo3::prelude::*;
 use std::sync::Arc;
 
-/// A query that stays open: first what the log holds, then what arrives, without gap or duplicate.
+/// A query that stays open: first what the log holds, then what arrives, without gap or double.
 ///
 /// Iterate over it: a cursor over the log, not a queue, so a slow reader lags and loses nothing.
 /// Iteration ends when the subscription or its node is closed. Usable from any thread, by one at a
@@ -21,25 +20,24 @@ use std::sync::Arc;
 #[pyclass(frozen, module = "millpond")]
 pub(crate) struct Subscription {
     handle: SubscriptionHandle,
-    flow: Flow,
+    flow: Py<Flow>,
     /// The node stays open as long as it is listened to.
     _node: Option<Arc<OpenNode>>,
 }
 
-impl Subscription {
-    pub(crate) fn new(
-        handle: SubscriptionHandle,
-        node: Option<Arc<OpenNode>>,
-    ) -> facade::Result<Subscription> {
-        let before = handle.position().inspect_err(|_| drop(handle.close()))?;
-        Ok(Subscription { handle, flow: Flow::new(before), _node: node })
-    }
+/// The flow of a new subscription; closes it when dropped.
+pub(crate) fn flow(handle: SubscriptionHandle) -> facade::Result<(SubscriptionHandle, Flow)> {
+    let before = handle.position().inspect_err(|_| drop(handle.close()))?;
+    Ok((handle, Flow::new(Reader::Subscription(handle), before)))
 }
 
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        // In a forked child this is refused, and there is nothing to free.
-        let _ = self.handle.close();
+impl Subscription {
+    pub(crate) fn new(
+        py: Python<'_>,
+        (handle, flow): (SubscriptionHandle, Flow),
+        node: Option<Arc<OpenNode>>,
+    ) -> PyResult<Subscription> {
+        Ok(Subscription { handle, flow: Py::new(py, flow)?, _node: node })
     }
 }
 
@@ -55,17 +53,17 @@ impl Subscription {
 
     /// Waits for the next event; None when the subscription has ended.
     ///
-    /// `timeout`: seconds, None for no limit. Raises `Timeout` (no event is lost).
+    /// `timeout`: seconds, None for no limit. Raises `Timeout` (no event is lost), `Corrupt`,
+    /// `StorageFailed`.
     #[pyo3(signature = (timeout=None))]
     fn next(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<Option<Event>> {
-        let handle = self.handle;
-        self.flow.next_event(py, limit(timeout), move |wait| handle.next_batch(None, wait))
+        self.flow.get().next_event(py, limit(timeout))
     }
 
     /// Waits for one to `count_max` events; empty when it has just caught up, or at the end.
     ///
-    /// `count_max`: None for a good size. `timeout`: seconds, None for no limit.
-    /// Raises `Timeout` (no event is lost), `InvalidArgument`.
+    /// `count_max`: 1 to 4,096, None for 256. `timeout`: seconds, None for no limit.
+    /// Raises `Timeout` (no event is lost), `InvalidArgument`, `Corrupt`, `StorageFailed`.
     #[pyo3(signature = (count_max=None, timeout=None))]
     fn next_batch(
         &self,
@@ -73,15 +71,13 @@ impl Subscription {
         count_max: Option<Whole>,
         timeout: Option<Seconds>,
     ) -> PyResult<Batch> {
-        let (handle, count_max) = (self.handle, count_max.map(Whole::count));
-        let next = move |wait: &facade::Wait<'_>| handle.next_batch(count_max, wait);
-        self.flow.next_batch(py, count_max, limit(timeout), next)
+        self.flow.get().next_batch(py, count_max.map(Whole::count), limit(timeout))
     }
 
     /// True when every event that the log held at the start has been handed out.
     #[getter]
     fn caught_up(&self) -> bool {
-        self.flow.caught_up()
+        self.flow.get().caught_up()
     }
 
     /// How many events of the log it has not handed out yet, matching or not: an upper bound.
@@ -90,13 +86,13 @@ impl Subscription {
     #[getter]
     fn lag(&self, py: Python<'_>) -> PyResult<u64> {
         let lag = self.handle.lag().map_err(|error| raise(py, error))?;
-        Ok(lag + self.flow.unread_count())
+        Ok(lag + self.flow.get().unread_count())
     }
 
     /// The offset map after the last event that was handed out: pass it as `start` to go on.
     #[getter]
     fn position(&self) -> Offsets {
-        Offsets::new(self.flow.position())
+        Offsets::new(self.flow.get().position())
     }
 
     /// A file descriptor for `select` and the like: readable while `next_batch` would not wait.
@@ -110,9 +106,7 @@ impl Subscription {
 
     /// Ends the subscription: whoever waits for its next event sees the end. May be repeated.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let handle = self.handle;
-        self.flow.discard(true);
-        blocking(py, None, move |_| handle.close()).into_result(py).map(drop)
+        self.flow.get().close(py, true)
     }
 
     fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -124,46 +118,9 @@ impl Subscription {
         self.close(py)
     }
 
-    /// For asyncio: the next event, if one is here.
-    fn _pop(&self) -> Option<Event> {
-        match self.flow.pop() {
-            Ready::Event(event) => Some(event),
-            Ready::Nothing | Ready::End => None,
-        }
-    }
-
-    /// For asyncio: true when nothing is left and nothing will come.
+    /// For asyncio.
     #[getter]
-    fn _ended(&self) -> bool {
-        self.flow.ended()
-    }
-
-    /// For asyncio: as `next_batch`, but never waits and gives None then.
-    #[pyo3(signature = (count_max))]
-    fn _take(&self, count_max: Option<Whole>) -> Option<Batch> {
-        self.flow.take(count_max.map(Whole::count))
-    }
-
-    /// For asyncio: starts to fetch a batch; `_keep` must get what it ends with.
-    #[pyo3(signature = (queue, number, count_max, timeout))]
-    fn _fetch(
-        &self,
-        py: Python<'_>,
-        queue: &Bound<'_, Queue>,
-        number: u64,
-        count_max: Option<Whole>,
-        timeout: Option<Seconds>,
-    ) -> PyResult<Operation> {
-        self.flow.begin_wait(py)?;
-        let (handle, count_max) = (self.handle, count_max.map(Whole::count));
-        let operation = Operation::new(py).inspect_err(|_| self.flow.end_wait())?;
-        let done = queue.get().done(number);
-        handle.next_batch_start(count_max, operation.limit(timeout), done);
-        Ok(operation)
-    }
-
-    /// For asyncio: keeps a batch that arrived, or only notes that the fetch is over.
-    fn _keep(&self, batch: Option<&Bound<'_, Batch>>) {
-        self.flow.keep(batch);
+    fn _flow(&self, py: Python<'_>) -> Py<Flow> {
+        self.flow.clone_ref(py)
     }
 }

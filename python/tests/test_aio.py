@@ -93,6 +93,22 @@ async def test_a_timeout_ends_a_wait_and_loses_nothing(opening: Opens) -> None:
 
 
 @awaited
+async def test_the_timeout_of_the_first_wait_bounds_the_beginning_too(opening: Opens) -> None:
+    async with opening() as node:
+        await node.publish(1)
+        events, cursor = node.subscribe(ALL), node.query(ALL)
+        for reading in (events, cursor):
+            with pytest.raises(millpond.Timeout):
+                await reading.next(timeout=0)
+        with pytest.raises(millpond.InvalidArgument):
+            _ = events.lag  # It has not begun.
+        for reading in (events, cursor):
+            event = await reading.next(timeout=WAIT)
+            assert event is not None and event.payload == 1
+            await reading.close()
+
+
+@awaited
 async def test_a_cancelled_wait_is_called_off_and_loses_nothing(opening: Opens) -> None:
     async with opening() as node, node.subscribe(ALL) as events:
         seen = []

@@ -180,4 +180,6 @@ def test_status_is_plain_data(node: millpond.Node) -> None:
     node.publish(1)
     status = node.status()
     assert status["node_id"] == node.id
+    assert status.keys() == millpond.Status.__annotations__.keys()
+    assert status["store"].keys() == millpond.StoreStatus.__annotations__.keys()
     assert len(node.swarm_id) == 64 and node.path

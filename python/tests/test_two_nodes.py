@@ -99,3 +99,16 @@ def test_asyncio_nodes_exchange_events_too(
             return seen
 
     assert asyncio.run(asyncio.wait_for(main(), WAIT)) == list(range(300))
+
+
+def test_a_peer_beyond_1024_is_refused_in_words(open_node: Opens, online: dict[str, Any]) -> None:
+    known = [f"{number:064x}@127.0.0.1:9" for number in range(1024)]
+    one, other = open_node(**online, peers=known), open_node(**online)
+    with pytest.raises(millpond.LimitExceeded, match="1024 peers.*disconnect"):
+        one.connect(other.ticket(), timeout=WAIT)
+    peers = one.status()["peers"]
+    assert len(peers) == 1024
+    assert peers[0].keys() == millpond.PeerStatus.__annotations__.keys()
+    one.disconnect(f"{0:064x}")
+    one.disconnect(f"{0:064x}")  # Nobody minds.
+    one.connect(other.ticket(), timeout=WAIT)

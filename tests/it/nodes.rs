@@ -35,14 +35,14 @@ pub(crate) fn open_with(
     try_open(scratch, name, secret, network).expect("a node opens")
 }
 
-/// As [`open`], with a peer from the start.
+/// As [`open`], with peers from the start.
 pub(crate) fn open_to(
     scratch: &Scratch,
     name: &str,
     secret: &SwarmSecret,
-    peer: PeerAddress,
+    peers: Vec<PeerAddress>,
 ) -> Result<Node, Error> {
-    try_open(scratch, name, secret, NetworkOptions { peers: vec![peer], ..loopback() })
+    try_open(scratch, name, secret, NetworkOptions { peers, ..loopback() })
 }
 
 fn try_open(

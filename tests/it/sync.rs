@@ -5,6 +5,7 @@ use crate::nodes::{
     secret, until,
 };
 use crate::support::Scratch;
+use millpond::event::NodeId;
 use millpond::{ErrorKind, PeerAddress, PublishOptions};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -103,7 +104,7 @@ fn a_peer_that_cannot_be_dialled_is_refused_at_once_and_a_disconnect_ends_the_wa
     let error = a.connect(nowhere).wait_timeout(PATIENCE).unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
     assert!(a.status().unwrap().peers.is_empty(), "nothing is kept of it");
-    let error = open_to(&scratch, "c", &secret(1), off).err().unwrap();
+    let error = open_to(&scratch, "c", &secret(1), vec![off]).err().unwrap();
     assert_eq!(error.reason(), Some("no_address"), "{error}");
     drop(open(&scratch, "c", &secret(1)));
 
@@ -111,6 +112,32 @@ fn a_peer_that_cannot_be_dialled_is_refused_at_once_and_a_disconnect_ends_the_wa
     a.disconnect(b.node_id()).unwrap();
     let error = waiting.wait_timeout(PATIENCE).unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+}
+
+#[test]
+fn a_peer_beyond_1024_is_refused_in_words_until_another_is_given_up() {
+    let scratch = Scratch::new("crowd");
+    let known = |count: u16| {
+        let peer = |number: u16| {
+            let mut id = [number.to_be_bytes()[0]; 32];
+            id[31] = number.to_be_bytes()[1];
+            // Nobody listens there.
+            PeerAddress {
+                node: NodeId::from_bytes(id),
+                addresses: vec![([127, 0, 0, 1], 9).into()],
+            }
+        };
+        (0..count).map(peer).collect::<Vec<PeerAddress>>()
+    };
+    let error = open_to(&scratch, "a", &secret(1), known(1_025)).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
+    let a = open_to(&scratch, "a", &secret(1), known(1_024)).unwrap();
+    let b = open(&scratch, "b", &secret(1));
+    let error = link(&a, &b).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
+    assert!(error.to_string().contains("1024") && error.to_string().contains("disconnect"));
+    a.disconnect(known(1)[0].node).unwrap();
+    link(&a, &b).unwrap();
 }
 
 #[test]

@@ -67,8 +67,9 @@ impl Node {
     ///
     /// # Errors
     /// `store_locked`: another process owns the store. `invalid_argument`: it belongs to another
-    /// swarm, or an address cannot be bound. `corrupt`, `format_too_new`, `storage_failed`,
-    /// `storage_full`: the store cannot be used; the message says why.
+    /// swarm, or an address cannot be bound. `limit_exceeded`: too many peers are named. `corrupt`,
+    /// `format_too_new`, `storage_failed`, `storage_full`: the store cannot be used; the message
+    /// says why.
     pub fn open(options: NodeOptions) -> Result<Node> {
         let shared = registry::open(&options.path.clone(), &options.swarm, || start(&options))?;
         let handle = Handle { shared, app_id: options.app_id, closed: AtomicBool::new(false) };
@@ -153,7 +154,8 @@ impl Node {
     /// # Errors
     /// `peer_refused` with a reason such as `wrong_secret`; `invalid_argument`: it is ourselves, it
     /// has no address and discovery is off (reason `no_address`), an address names no host or port,
-    /// or this node was opened without a network. `cancelled`: see [`Node::disconnect`].
+    /// or this node was opened without a network; `limit_exceeded`: it knows 1,024 other peers,
+    /// connected or not: see [`Node::disconnect`]. `cancelled`: by that call.
     pub fn connect(&self, peer: PeerAddress) -> Pending<()> {
         match self.network() {
             Ok(network) => network.connect(peer),
@@ -162,7 +164,7 @@ impl Node {
     }
 
     /// Forgets the addresses of a peer and ends its session, or the attempts to get one. It may
-    /// still connect to us.
+    /// still connect to us. Does nothing for a peer that is not known.
     ///
     /// # Errors
     /// `closed`, `forked_process`; `invalid_argument`: the node has no network.

@@ -58,7 +58,7 @@ pub struct NetworkOptions {
     pub discovery: bool,
     /// When given, only these nodes are admitted, whoever else holds the secret.
     pub allow: Option<BTreeSet<NodeId>>,
-    /// Peers to connect to, now and whenever the connection is lost.
+    /// Peers to connect to, now and whenever the connection is lost: at most 1,024.
     pub peers: Vec<PeerAddress>,
 }
 

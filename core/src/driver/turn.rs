@@ -14,8 +14,8 @@ use crate::net::{
 };
 use crate::pending::Completer;
 use crate::sync::{
-    self, ConnectionId, Input, LinkState, LogRead, Output, PEERS_MAX_DEFAULT, RefusalReason, Swarm,
-    SwarmEvent, SwarmOptions,
+    self, BOOK_PEERS_MAX, ConnectionId, Input, LinkState, LogRead, Output, PEERS_MAX_DEFAULT,
+    RefusalReason, Swarm, SwarmEvent, SwarmOptions,
 };
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -69,7 +69,15 @@ impl Turn {
         fresh: Arc<Fresh>,
     ) -> Result<Turn> {
         options.peers.iter().try_for_each(|peer| peer.check(options.discovery))?;
-        let peers = options.peers.iter().map(|peer| (peer.node, peer.clone())).collect();
+        let peers: BTreeMap<NodeId, PeerAddress> =
+            options.peers.iter().map(|peer| (peer.node, peer.clone())).collect();
+        if peers.len() > BOOK_PEERS_MAX {
+            let message = format!(
+                "the node is to connect to {} peers; the limit is {BOOK_PEERS_MAX}",
+                peers.len()
+            );
+            return Err(Error::new(ErrorKind::LimitExceeded, message));
+        }
         let swarm = new_swarm(&options, &log, &secret)?;
         let connecting = BTreeMap::new();
         Ok(Turn {
@@ -272,7 +280,8 @@ impl Turn {
             let message = "a node cannot connect to itself: this is its own node id";
             return done.complete(Err(Error::new(ErrorKind::InvalidArgument, message)));
         }
-        if let Err(error) = peer.check(self.options.discovery) {
+        let room = || self.swarm.check_room_for(&peer.node);
+        if let Err(error) = peer.check(self.options.discovery).and_then(|()| room()) {
             return done.complete(Err(error));
         }
         let (node, addresses) = (peer.node, peer.addresses.clone());

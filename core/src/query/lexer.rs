@@ -148,5 +148,6 @@ fn is_word(character: char) -> bool {
 }
 
 fn is_argument(character: char) -> bool {
-    !character.is_whitespace() && !matches!(character, '(' | ')' | '&' | '|' | '\'' | '"')
+    !character.is_whitespace()
+        && !matches!(character, '(' | ')' | '&' | '∧' | '|' | '∨' | '\'' | '"')
 }

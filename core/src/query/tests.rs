@@ -97,6 +97,18 @@ fn space_comments_and_needless_parentheses_mean_nothing() {
 }
 
 #[test]
+fn a_sign_ends_a_key_a_moment_and_an_app_id_in_either_of_its_forms() {
+    for (sign, plain) in [('∧', '&'), ('∨', '|')] {
+        for bound in ["KEY > 5", "TIME < 2026-11-22", "from(5)", "appId(mill)"] {
+            let close = format!("FROM {bound}{sign}'a'");
+            assert_eq!(canonical(&close), canonical(&format!("FROM {bound} {plain} 'a'")));
+        }
+        let error = Query::parse(&format!("FROM appId(mill{sign}x)")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::QueryInvalid);
+    }
+}
+
+#[test]
 fn a_quote_inside_a_tag_is_doubled() {
     assert_eq!(parse("FROM 'o''clock'"), parse("FROM \"o'clock\""));
     assert_eq!(canonical("FROM \"say \"\"o'clock\"\"\""), "FROM 'say \"o''clock\"'");

@@ -3,6 +3,7 @@
 //! Both sides may dial: the one whose address has changed is then found by the other. Addresses are
 //! hints; who a peer is shows in TLS and at admission.
 
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::NodeId;
 use crate::sync::constants::{
     ADDRESSES_PER_PEER_MAX, BOOK_PEERS_MAX, DIAL_COURTESY, DIAL_RETRY, DIAL_RETRY_MAX,
@@ -68,6 +69,22 @@ impl PeerBook {
 
     pub(crate) fn get(&self, peer: &NodeId) -> Option<&Entry> {
         self.entries.get(peer)
+    }
+
+    /// Whether the peer is in the book or can come in.
+    ///
+    /// # Errors
+    /// `limit_exceeded`: the book is full.
+    pub(crate) fn check_room_for(&self, peer: &NodeId) -> Result<()> {
+        if self.entries.len() < BOOK_PEERS_MAX || self.entries.contains_key(peer) {
+            return Ok(());
+        }
+        let message = format!(
+            "peer {} is new and this node knows {BOOK_PEERS_MAX} peers, which is the limit; \
+             disconnect from one that is needed no more, and connect again",
+            peer.short()
+        );
+        Err(Error::new(ErrorKind::LimitExceeded, message))
     }
 
     /// The user is done with the peer.
@@ -224,8 +241,7 @@ impl PeerBook {
     }
 
     fn entry(&mut self, peer: NodeId) -> Option<&mut Entry> {
-        let is_full = self.entries.len() >= BOOK_PEERS_MAX;
-        if peer == self.us || (is_full && !self.entries.contains_key(&peer)) {
+        if peer == self.us || self.check_room_for(&peer).is_err() {
             return None;
         }
         Some(self.entries.entry(peer).or_default())

@@ -36,12 +36,14 @@ mod swarm;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "net")] // Only the driver of a network asks.
+pub(crate) use constants::BOOK_PEERS_MAX;
 pub use constants::{
     SEND_QUEUE_BYTES_MAX, STRANGER_FRAME_BYTES_MAX, STREAMS_MAX, STREAMS_PER_PEER_MAX, VERSION_MAX,
     VERSION_MIN,
 };
 pub use io::{ConnectionId, Fork, Input, LogRead, Output, Refused, SwarmEvent};
-#[cfg(feature = "net")] // Only the driver of a network asks.
+#[cfg(feature = "net")] // Here as well.
 pub(crate) use message::carries_events;
 pub use message::{Decoded, Hello, Message};
 pub use options::{PEERS_MAX_DEFAULT, SwarmOptions};

@@ -5,7 +5,7 @@
 //! Rule: after each `handle`, call `poll` until it returns `Wait`; equal inputs give equal outputs.
 //! Begin with [`Swarm::handle`].
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::event::{NodeId, SignedHead, StreamId};
 use crate::sync::book::{PeerBook, doubled};
 use crate::sync::constants::{REFUSALS_KEPT_MAX, STORE_RETRY, STORE_RETRY_MAX, STRANGERS_MAX};
@@ -57,6 +57,14 @@ impl Swarm {
             ready: BTreeSet::new(),
             is_shut_down: false,
         }
+    }
+
+    /// Whether `Input::AddPeer` would be heard for this peer.
+    ///
+    /// # Errors
+    /// `limit_exceeded`: as many others are known as can be.
+    pub fn check_room_for(&self, peer: &NodeId) -> Result<()> {
+        self.book.check_room_for(peer)
     }
 
     /// Takes what happened at `now`. A `now` before that of the last input counts as the same time.

@@ -22,9 +22,9 @@ pub struct millpond_event_t {
     pub struct_size: u32,
     /// Always 0.
     pub reserved: u32,
-    /// Logical time: orders first.
+    /// Logical time, from 1 to 2^53 - 1: orders first.
     pub lamport: u64,
-    /// Position in its stream.
+    /// Position in its stream: 0 for the first, no gaps.
     pub offset: u64,
     /// The author's wall clock, microseconds since 1970 UTC: a claim, never orders.
     pub time_micros: i64,
@@ -32,11 +32,11 @@ pub struct millpond_event_t {
     pub stream: millpond_text_t,
     /// The application that published it.
     pub app_id: millpond_text_t,
-    /// Its tags, rising.
+    /// Its tags, rising and distinct: up to 64 of 1 to 255 bytes.
     pub tags: *const millpond_text_t,
     /// How many.
     pub tag_count: usize,
-    /// Its payload: one CBOR value; see millpond_payload_to_json.
+    /// Its payload: one CBOR value of at most 1 MiB; see millpond_payload_to_json.
     pub payload: *const u8,
     /// How many bytes.
     pub payload_len: usize,
@@ -81,7 +81,8 @@ pub unsafe extern "C" fn millpond_batch_is_end(batch: *const millpond_batch_t) -
     unsafe { batch.as_ref() }.map_or(0, |batch| i32::from(batch.batch.is_end()))
 }
 
-/// 1 when a subscription has passed everything that was there, else 0. Thread-safe.
+/// 1 when a subscription has passed everything that was there when it began, else 0, also for NULL.
+/// Thread-safe.
 ///
 /// # Safety
 /// As millpond_batch_len.
@@ -103,8 +104,8 @@ pub unsafe extern "C" fn millpond_batch_lag(batch: *const millpond_batch_t) -> u
     unsafe { batch.as_ref() }.map_or(0, |batch| batch.batch.lag())
 }
 
-/// Where a subscription stands after this batch, as a token to subscribe from. Free `*token` with
-/// millpond_bytes_free. Thread-safe.
+/// Where a subscription stands after this batch, as a token to subscribe from; for the batch of a
+/// query, what the query is answered at. Free `*token` with millpond_bytes_free. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -122,8 +123,8 @@ pub unsafe extern "C" fn millpond_batch_position(
     }
 }
 
-/// Looks at event `index`, from 0. Begin `*event` with MILLPOND_EVENT_INIT. Costs no allocation.
-/// Thread-safe.
+/// Looks at event `index`, from 0 to millpond_batch_len - 1. Begin `*event` with
+/// MILLPOND_EVENT_INIT. Costs no allocation. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.

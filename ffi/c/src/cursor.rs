@@ -11,7 +11,8 @@ use std::ffi::c_char;
 
 /// Asks `query`, over the log as it is now. `query_options` may be NULL. On MILLPOND_OK, `*cursor`
 /// is a new handle; close it with millpond_cursor_close. MILLPOND_ERROR_QUERY_INVALID: see
-/// millpond_error_position. Thread-safe.
+/// millpond_error_position. MILLPOND_ERROR_NOT_YET_VISIBLE: `upper` reaches beyond what is durable
+/// here. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -47,7 +48,9 @@ pub unsafe extern "C" fn millpond_node_query(
 
 /// The next events, at most `count_max` (0: 256; at most 4,096). On MILLPOND_OK, `*batch` is owned
 /// by the caller; free it with millpond_batch_free. After the last event millpond_batch_is_end says
-/// 1, again and again. Timeout and cancel lose no event. One call at a time.
+/// 1, again and again. Timeout and cancel lose no event. One call at a time; a second one answers
+/// MILLPOND_ERROR_INVALID_ARGUMENT. MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED: a block
+/// cannot be read.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.

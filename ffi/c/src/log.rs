@@ -41,9 +41,10 @@ pub const MILLPOND_LOG_DEBUG: i32 = 4;
 /// Everything.
 pub const MILLPOND_LOG_TRACE: i32 = 5;
 
-/// Sends traces up to `level` to `callback` from now on, in the whole process; NULL: to nobody.
-/// When this returns, the callback before is not called again and its `destroy` was called (unless
-/// this is called inside it). `destroy` (may be NULL) is called exactly once, also if this fails.
+/// Sends traces up to `level`, a MILLPOND_LOG_ number, to `callback` from now on, in the whole
+/// process; NULL: to nobody. What does not fit 1,024 waiting lines is dropped. When this returns,
+/// the callback before is not called again and its `destroy` was called (unless this is called
+/// inside it). `destroy` (may be NULL) is called exactly once, also if this fails.
 ///
 /// # Safety
 /// The laws at the top of millpond.h; `callback` and `destroy` may use `user_data` on any thread.

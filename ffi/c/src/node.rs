@@ -9,7 +9,9 @@ use std::ffi::c_char;
 
 /// Opens a node. On MILLPOND_OK, `*node` is a new handle; close it with millpond_node_close. A
 /// store that is open in this process already is shared and closes with its last handle.
-/// Thread-safe.
+/// MILLPOND_ERROR_STORE_LOCKED: another process has the store. MILLPOND_ERROR_FORMAT_TOO_NEW,
+/// MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FULL, MILLPOND_ERROR_STORAGE_FAILED: the store
+/// cannot be used; the message says why. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -38,6 +40,8 @@ pub unsafe extern "C" fn millpond_node_open(
 /// was published is on disk, its callbacks have returned. Legal from any thread and callback; from
 /// inside a callback of this node it does not wait for that callback. A negative `timeout_ms` is
 /// the default deadline of 10 s. A second close answers MILLPOND_ERROR_CLOSED and does nothing.
+/// MILLPOND_ERROR_TIMEOUT: the handle is closed all the same and the rest ends by itself.
+/// MILLPOND_ERROR_STORAGE_FAILED: the last writes failed.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -75,7 +79,8 @@ pub unsafe extern "C" fn millpond_node_id(
 }
 
 /// A text with which other nodes find this one and join its swarm. It holds the secret. Free
-/// `*ticket` with millpond_bytes_free. Thread-safe.
+/// `*ticket` with millpond_bytes_free. MILLPOND_ERROR_INVALID_ARGUMENT also when the node was
+/// opened without a network. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -93,8 +98,8 @@ pub unsafe extern "C" fn millpond_node_ticket(
     }
 }
 
-/// Everything there is to know about the node, as one JSON object. Free `*json` with
-/// millpond_bytes_free. Thread-safe.
+/// Everything there is to know about the node, as one JSON object: who it is, its peers and their
+/// lag, refusals, the store. Free `*json` with millpond_bytes_free. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -127,8 +132,13 @@ pub unsafe extern "C" fn millpond_node_offsets(
     unsafe { give_text("millpond_node_offsets", token, "token", error, ask) }
 }
 
-/// Connects to a peer ("<node id>@<ip>:<port>[,<ip>:<port>...]") or along a ticket, and waits until
-/// it admits us. The address is kept and tried again, also after an error. Thread-safe.
+/// Connects to a peer ("<node id>@<ip>:<port>[,<ip>:<port>...]", 1 to 16 addresses) or along a
+/// ticket, and waits until it admits us. The address is kept and tried again, also after a refusal
+/// or a timeout. MILLPOND_ERROR_PEER_REFUSED: millpond_error_reason says why, such as
+/// "wrong_secret". MILLPOND_ERROR_INVALID_ARGUMENT also when the node has no network, or the ticket
+/// is for another swarm. MILLPOND_ERROR_LIMIT_EXCEEDED: it knows 1,024 other peers, connected or
+/// not; disconnect from one. MILLPOND_ERROR_CANCELLED also when it was told to disconnect from this
+/// one. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -150,7 +160,9 @@ pub unsafe extern "C" fn millpond_node_connect(
     }
 }
 
-/// Forgets the addresses of the peer `node_id` and ends its session. Thread-safe.
+/// Forgets the addresses of the peer `node_id` (64 hex digits) and ends its session; it may still
+/// connect to us. Does nothing for a peer that is not known. MILLPOND_ERROR_INVALID_ARGUMENT also
+/// when the node has no network. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -171,7 +183,8 @@ pub unsafe extern "C" fn millpond_node_disconnect(
 }
 
 /// `enabled` 0: ends all sessions and talks to nobody; 1: to everybody again. The log goes on
-/// either way. Thread-safe.
+/// either way. MILLPOND_ERROR_INVALID_ARGUMENT also when the node was opened without a network, or
+/// its addresses cannot be bound any more. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.

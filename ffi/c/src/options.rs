@@ -33,11 +33,13 @@ pub struct millpond_node_options_t {
     pub swarm: millpond_text_t,
     /// A ticket: the swarm's secret, and a first peer.
     pub ticket: millpond_text_t,
-    /// Addresses to listen on, "<ip>:<port>". NULL is unsaid: every interface, any port.
+    /// Addresses to listen on, "<ip>:<port>", at most one of IPv4 and one of IPv6; port 0 is one of
+    /// the system's choice. NULL is unsaid: every interface, any port.
     pub bind: *const millpond_text_t,
     /// How many.
     pub bind_count: usize,
-    /// Peers to keep a session with, "<node id>@<ip>:<port>[,<ip>:<port>...]". NULL is none.
+    /// Peers to keep a session with, "<node id>@<ip>:<port>[,<ip>:<port>...]": at most 1,024, each
+    /// with 1 to 16 addresses. NULL is none.
     pub peers: *const millpond_text_t,
     /// How many.
     pub peer_count: usize,
@@ -45,11 +47,11 @@ pub struct millpond_node_options_t {
     pub allow: *const millpond_text_t,
     /// How many.
     pub allow_count: usize,
-    /// Size of a journal segment in bytes. 0 is unsaid.
+    /// Size of each of the two journal segments in bytes, 64 KiB at least. 0 is unsaid: 32 MiB.
     pub segment_bytes: u64,
-    /// Most bytes of events in memory before a checkpoint. 0 is unsaid.
+    /// Most bytes of events in memory before a checkpoint. 0 is unsaid: 64 MiB.
     pub tail_bytes_max: u64,
-    /// Bytes of decoded blocks kept in memory. 0 is unsaid.
+    /// Most bytes of decoded blocks kept in memory. 0 is unsaid: 16 MiB.
     pub cache_bytes: u64,
 }
 
@@ -96,7 +98,7 @@ pub struct millpond_query_options_t {
 pub struct millpond_subscribe_options_t {
     /// Set by MILLPOND_SUBSCRIBE_OPTIONS_INIT.
     pub struct_size: u32,
-    /// Most events per call of a callback. 0 is unsaid: 256.
+    /// Most events per call of a callback, 1 to 4,096. 0 is unsaid: 256.
     pub batch_count_max: u32,
     /// Where to begin: "beginning" (unsaid: this), "now", or a token.
     pub from: millpond_text_t,

@@ -8,7 +8,8 @@ use millpond_facade::{json, swarm_secret_new, ticket_parse};
 use std::ffi::c_char;
 
 /// JSON text as a payload in deterministic CBOR. Integers keep 64 bits; bytes are
-/// {"$bytes":"<base64>"}. Free `*payload` with millpond_bytes_free. Thread-safe.
+/// {"$bytes":"<base64>"}. MILLPOND_ERROR_LIMIT_EXCEEDED: more than 1 MiB, nested more than 32 deep,
+/// or an integer beyond 64 bits. Free `*payload` with millpond_bytes_free. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -30,7 +31,8 @@ pub unsafe extern "C" fn millpond_payload_from_json(
     }
 }
 
-/// A payload as JSON text. Free `*json_text` with millpond_bytes_free. Thread-safe.
+/// A payload, which is one value in deterministic CBOR, as JSON text. Any other bytes answer
+/// MILLPOND_ERROR_INVALID_ARGUMENT. Free `*json_text` with millpond_bytes_free. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.

@@ -16,11 +16,11 @@ pub struct millpond_draft_t {
     pub struct_size: u32,
     /// MILLPOND_PAYLOAD_CBOR or MILLPOND_PAYLOAD_JSON.
     pub payload_form: i32,
-    /// What it is to be found by. NULL is no tag.
+    /// What it is to be found by: up to 64 tags of 1 to 255 bytes. NULL is no tag.
     pub tags: *const millpond_text_t,
     /// How many.
     pub tag_count: usize,
-    /// What it says: one value in deterministic CBOR, or JSON text.
+    /// What it says: one value in deterministic CBOR, or JSON text; at most 1 MiB of CBOR.
     pub payload: *const u8,
     /// How many bytes.
     pub payload_len: usize,
@@ -39,9 +39,9 @@ pub struct millpond_published_t {
     pub struct_size: u32,
     /// 1 when an earlier call with this idempotency key published them, else 0.
     pub replayed: i32,
-    /// Offset of the first.
+    /// Offset of the first: its position in the stream, from 0.
     pub first_offset: u64,
-    /// Lamport of the first.
+    /// Lamport of the first: its logical time, from 1 to 2^53 - 1.
     pub first_lamport: u64,
     /// How many.
     pub count: u64,
@@ -62,12 +62,16 @@ const DRAFT: millpond_draft_t = millpond_draft_t {
     payload_len: 0,
 };
 
-/// Publishes `draft_count` events together: all of them or none. `publish_options` may be NULL.
+/// Publishes `draft_count` events together, 1 to 65,536 of at most 16 MiB: all of them or none.
+/// They get consecutive offsets and lamports, in their order. `publish_options` may be NULL.
 /// `published` may be NULL; else begin it with MILLPOND_PUBLISHED_INIT, and on MILLPOND_OK free its
 /// two byte fields.
 ///
 /// MILLPOND_ERROR_CANCELLED and MILLPOND_ERROR_TIMEOUT: the events may be stored all the same; a
-/// retry with an idempotency key is safe. After any other error nothing was stored. Thread-safe.
+/// retry with an idempotency key is safe. After any other error nothing was stored:
+/// MILLPOND_ERROR_CONFLICT (`expected` does not hold, or the key was used for other events),
+/// MILLPOND_ERROR_LIMIT_EXCEEDED, MILLPOND_ERROR_STORAGE_FULL, MILLPOND_ERROR_STORAGE_FAILED.
+/// Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.

@@ -26,7 +26,8 @@ pub type millpond_batch_callback_t = Option<
 pub type millpond_destroy_t = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
 /// Subscribes to `query`. `subscribe_options` may be NULL. On MILLPOND_OK, `*subscription` is a new
-/// handle; close it with millpond_subscription_close, also after its node was closed. Thread-safe.
+/// handle; close it with millpond_subscription_close, also after its node was closed.
+/// MILLPOND_ERROR_QUERY_INVALID: see millpond_error_position. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -58,7 +59,8 @@ pub unsafe extern "C" fn millpond_node_subscribe(
 /// As millpond_node_subscribe, but batches go to `callback`, one after the other, on a thread of
 /// this subscription alone. The callback may call every function, also close its own subscription
 /// or node. `destroy` (may be NULL) is called exactly once: after the last callback, or before this
-/// returns if it fails. `user_data` may be NULL.
+/// returns if it fails. `user_data` may be NULL. MILLPOND_ERROR_QUERY_INVALID: see
+/// millpond_error_position.
 ///
 /// # Safety
 /// The laws at the top of millpond.h; `callback` and `destroy` may use `user_data` on any thread.
@@ -113,8 +115,9 @@ pub unsafe extern "C" fn millpond_node_subscribe_callback(
 /// The next events, at most `count_max` (0: 256; at most 4,096). Waits for an event, for the first
 /// moment at which the subscription has caught up (the batch may then be empty), or for the end
 /// (millpond_batch_is_end). MILLPOND_ERROR_TIMEOUT: there was nothing in time; nothing is lost. On
-/// MILLPOND_OK, free `*batch` with millpond_batch_free. One call at a time; others, such as a
-/// close, may come from any thread.
+/// MILLPOND_OK, free `*batch` with millpond_batch_free. One call at a time, a second one answers
+/// MILLPOND_ERROR_INVALID_ARGUMENT; other calls, such as a close, may come from any thread.
+/// MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED: a block cannot be read.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -202,7 +205,8 @@ pub unsafe extern "C" fn millpond_subscription_position(
 /// Closes a subscription; a call that waits for it gets the end. With a callback: when this
 /// returns, the callback is not running and never will again, and `destroy` was called (unless this
 /// is called inside the callback). A second close answers MILLPOND_ERROR_CLOSED and does nothing.
-/// Legal from any thread and callback.
+/// MILLPOND_ERROR_TIMEOUT: the callback did not return within 10 s. Legal from any thread and
+/// callback.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.

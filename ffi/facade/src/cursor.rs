@@ -8,7 +8,6 @@ use crate::errors::{FacadeError, Result};
 use crate::handles::handle;
 use crate::node::{NodeHandle, NodeState};
 use crate::offsets::Offsets;
-use crate::operation::Operation;
 use crate::options::QueryOptions;
 use crate::publish::refuse_cancelled;
 use crate::puller::{Pulled, Puller, Source};
@@ -115,12 +114,8 @@ impl CursorHandle {
         limit: Limit,
         done: impl FnOnce(Result<EventBatch>) + Send + 'static,
     ) {
-        match entry("cursor_next_batch", self.id(), || self.state()) {
-            Ok(state) => state.puller.next_start(count_max, limit, Box::new(done)),
-            Err(error) => {
-                Operation::begin(limit, Box::new(done)).complete(Err(error));
-            }
-        }
+        let puller = entry("cursor_next_batch", self.id(), || Ok(self.state()?.puller.clone()));
+        Puller::start(puller, count_max, limit, Box::new(done));
     }
 
     /// The offset map that the query is answered at.

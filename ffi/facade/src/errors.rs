@@ -127,7 +127,8 @@ fn words(kind: ErrorKind) -> (&'static str, &'static str) {
             ("An argument is not of the form that the call takes.", "Correct the call.")
         }
         K::LimitExceeded => (
-            "Something is larger or more than a limit of docs/format.md; nothing was stored.",
+            "Something is larger or more than the limit that the message names; nothing was \
+             stored.",
             "Send less at once; what is larger than a payload is a blob.",
         ),
         K::QueryInvalid => (

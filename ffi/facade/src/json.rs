@@ -10,6 +10,7 @@ use crate::errors::{FacadeError, Result};
 use data_encoding::BASE64;
 use millpond::event::cbor::{Integer, Item, Reader, Writer};
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 
@@ -148,7 +149,7 @@ impl Seed<'_> {
         first: &str,
         mut pairs: A,
     ) -> std::result::Result<(), A::Error> {
-        let value: serde_json::Value = pairs.next_value()?;
+        let value = pairs.next_value_seed(Whole(self.0))?;
         let second = pairs.next_key::<String>()?;
         if second.is_none() && first == BYTES_KEY {
             let decoded = value.as_str().and_then(|text| BASE64.decode(text.as_bytes()).ok());
@@ -173,6 +174,72 @@ impl Seed<'_> {
             pairs.next_value_seed(self)?;
         }
         self.0.put(Writer::end_map)
+    }
+}
+
+/// Reads a value whole, for where its meaning shows only afterwards. A key that stands twice is
+/// refused: `serde_json::Value` alone would keep the last.
+#[derive(Clone, Copy)]
+struct Whole<'s>(&'s State);
+
+impl<'de> DeserializeSeed<'de> for Whole<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> std::result::Result<Value, D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Whole<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> std::result::Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> std::result::Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> std::result::Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> std::result::Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> std::result::Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> std::result::Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> std::result::Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(self)? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> std::result::Result<Value, A::Error> {
+        let mut map = serde_json::Map::new();
+        while let Some(key) = pairs.next_key::<String>()? {
+            if map.contains_key(&key) {
+                let message = format!("payload: the key {key:.80?} stands twice in a map");
+                return Err(self.0.refuse(FacadeError::invalid(message)));
+            }
+            let value = pairs.next_value_seed(self)?;
+            map.insert(key, value);
+        }
+        Ok(Value::Object(map))
     }
 }
 
@@ -236,7 +303,7 @@ fn read_value(reader: &mut Reader<'_>, item: Item<'_>, out: &mut String) -> Resu
         Item::Null => out.push_str("null"),
         Item::Bool(value) => out.push_str(if value { "true" } else { "false" }),
         Item::Integer(value) => out.push_str(&value.value().to_string()),
-        Item::Float(value) => out.push_str(&serde_json::Value::from(value).to_string()),
+        Item::Float(value) => out.push_str(&Value::from(value).to_string()),
         Item::Text(value) => push_text(out, value),
         Item::Bytes(value) => {
             out.push_str("{\"$bytes\":\"");
@@ -274,7 +341,7 @@ fn read_value(reader: &mut Reader<'_>, item: Item<'_>, out: &mut String) -> Resu
 }
 
 fn push_text(out: &mut String, text: &str) {
-    out.push_str(&serde_json::Value::from(text).to_string());
+    out.push_str(&Value::from(text).to_string());
 }
 
 #[cfg(test)]
@@ -351,6 +418,12 @@ mod tests {
         assert_eq!(from_cbor(&map).unwrap(), "{\"$$bytes\":\"AQI=\"}");
         for text in ["{\"$bytes\":1}", "{\"$bytes\":\"x\"}", "{\"a\":1,\"a\":2}", "", "1 2", "{"] {
             assert_eq!(to_cbor(text).unwrap_err().name, "invalid_argument", "{text}");
+        }
+        for map in ["{\"x\":1,\"x\":2}", "[{\"x\":1,\"x\":2}]", "{\"$bytes\":{\"x\":1,\"x\":2}}"] {
+            for rest in ["", ",\"b\":1"] {
+                let error = to_cbor(&format!("{{\"$$bytes\":{map}{rest}}}")).unwrap_err();
+                assert_eq!(error.message, "payload: the key \"x\" stands twice in a map");
+            }
         }
         assert_eq!(to_cbor(&"[".repeat(40)).unwrap_err().name, "limit_exceeded");
     }

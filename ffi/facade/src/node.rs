@@ -128,7 +128,7 @@ impl NodeHandle {
     /// A text with which other nodes find this one and join its swarm. It holds the secret.
     ///
     /// # Errors
-    /// As [`NodeHandle::node_id`].
+    /// As [`NodeHandle::node_id`]; `invalid_argument`: the node was opened without a network.
     pub fn ticket(self) -> Result<String> {
         self.ask("node_ticket", |core| Ok(core.ticket()?.to_string()))
     }
@@ -144,25 +144,29 @@ impl NodeHandle {
     /// Ends all sessions and talks to nobody (`false`), or to everybody again (`true`).
     ///
     /// # Errors
-    /// As [`NodeHandle::node_id`].
+    /// As [`NodeHandle::node_id`]; `invalid_argument`: the node was opened without a network, or
+    /// its addresses cannot be bound any more.
     pub fn set_network(self, enabled: bool) -> Result<()> {
         self.ask("node_set_network", |core| Ok(core.set_network(enabled)?))
     }
 
-    /// Forgets the addresses of a peer and ends its session.
+    /// Forgets the addresses of a peer (64 hex digits) and ends its session. It may still connect
+    /// to us. Nothing is done for a peer that is not known.
     ///
     /// # Errors
-    /// As [`NodeHandle::node_id`]; `invalid_argument`: the text is no node id.
+    /// As [`NodeHandle::node_id`]; `invalid_argument`: the text is no node id, or the node was
+    /// opened without a network.
     pub fn disconnect(self, node_id: &str) -> Result<()> {
         self.ask("node_disconnect", |core| Ok(core.disconnect(node_id.trim().parse::<NodeId>()?)?))
     }
 
     /// Connects to a peer (`<node id>@<ip>:<port>[,…]`) or along a ticket, and waits for admission.
-    /// The address is kept and tried again, also when this call ends with an error.
+    /// The address is kept and tried again, also after a refusal or a timeout.
     ///
     /// # Errors
-    /// `peer_refused`: with the reason. `timeout`, `cancelled`; `invalid_argument`: the text, or a
-    /// ticket for another swarm.
+    /// `peer_refused`: with the reason. `timeout`, `cancelled`; `invalid_argument`: the text, a
+    /// ticket for another swarm, or a node without a network. `limit_exceeded`: it knows 1,024
+    /// other peers, connected or not.
     pub fn connect(self, target: &str, wait: &Wait<'_>) -> Result<()> {
         entry("node_connect", self.id(), || {
             refuse_cancelled(wait.limit)?;

@@ -29,15 +29,16 @@ pub struct OpenOptions {
     pub bind: Option<Vec<String>>,
     /// Whether to look for peers by mDNS; default true.
     pub discovery: Option<bool>,
-    /// Peers to keep a session with, `<node id>@<ip>:<port>[,<ip>:<port>…]`.
+    /// Peers to keep a session with, `<node id>@<ip>:<port>[,<ip>:<port>…]`: at most 1,024, each
+    /// with 1 to 16 addresses.
     pub peers: Option<Vec<String>>,
     /// The only nodes to talk to; default every node that holds the secret.
     pub allow: Option<Vec<String>>,
-    /// Size of a journal segment in bytes.
+    /// Size of each of the two journal segments in bytes, 64 KiB at least; default 32 MiB.
     pub segment_bytes: Option<u64>,
-    /// Most bytes of events in memory before a checkpoint.
+    /// Most bytes of events in memory before a checkpoint; default 64 MiB.
     pub tail_bytes_max: Option<u64>,
-    /// Bytes of decoded blocks kept in memory.
+    /// Most bytes of decoded blocks kept in memory; default 16 MiB.
     pub cache_bytes: Option<u64>,
     /// Whether to open a store on a network file system all the same; default false.
     pub allow_network_file_system: Option<bool>,
@@ -163,11 +164,21 @@ pub struct SubscribeOptions {
     pub from: Option<StartAt>,
 }
 
+impl SubscribeOptions {
+    /// The offset map that it begins after; `None` is what is durable when it begins.
+    pub fn position(&self) -> Option<Offsets> {
+        match &self.from {
+            None | Some(StartAt::Beginning) => Some(Offsets::default()),
+            Some(StartAt::Offsets(offsets)) => Some(offsets.clone()),
+            Some(StartAt::Now) => None,
+        }
+    }
+}
+
 /// Where a subscription begins.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StartAt {
     /// With the first event there is.
-    #[default]
     Beginning,
     /// With the next event that arrives.
     Now,

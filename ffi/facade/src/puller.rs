@@ -95,18 +95,20 @@ impl Puller {
         slot.wait(&operation, wait, || self.pump())
     }
 
-    /// Ends with the next batch, without blocking.
-    pub(crate) fn next_start(
-        self: &Arc<Self>,
+    /// Ends with the next batch of a puller, or with the error that there is in its place; never
+    /// blocks.
+    pub(crate) fn start(
+        puller: Result<Arc<Puller>>,
         count_max: Option<usize>,
         limit: Limit,
         done: Done<EventBatch>,
     ) {
         let operation = Operation::begin(limit, done);
         let waiter = |count_max| Waiter { operation: operation.clone(), count_max, nudge: None };
-        let started = checked_count(count_max)
-            .and_then(|count_max| self.enqueue(waiter(count_max)))
-            .and_then(|()| self.pump_on_worker());
+        let started = puller.and_then(|puller| {
+            puller.enqueue(waiter(checked_count(count_max)?))?;
+            puller.pump_on_worker()
+        });
         if let Err(error) = started {
             operation.complete(Err(error));
         }

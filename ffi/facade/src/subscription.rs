@@ -9,8 +9,7 @@ use crate::errors::{FacadeError, Result};
 use crate::handles::handle;
 use crate::node::{NodeHandle, NodeState};
 use crate::offsets::Offsets;
-use crate::operation::Operation;
-use crate::options::{StartAt, SubscribeOptions};
+use crate::options::SubscribeOptions;
 use crate::publish::refuse_cancelled;
 use crate::puller::{Pulled, Puller, Source};
 use crate::wait::{Limit, Wait};
@@ -113,10 +112,9 @@ impl NodeHandle {
     ) -> Result<SubscriptionHandle> {
         let node = NodeState::usable(self.id())?;
         let query = Query::parse(text)?;
-        let from = match options.from.unwrap_or_default() {
-            StartAt::Beginning => OffsetMap::new(),
-            StartAt::Now => node.core().offsets()?,
-            StartAt::Offsets(offsets) => offsets.into_map(),
+        let from = match options.position() {
+            Some(offsets) => offsets.into_map(),
+            None => node.core().offsets()?,
         };
         let subscription = node.core().subscribe(&query, from.clone())?;
         let puller = Arc::new(Puller::new(node.clone(), from.clone().into()));
@@ -155,12 +153,9 @@ impl SubscriptionHandle {
         limit: Limit,
         done: impl FnOnce(Result<EventBatch>) + Send + 'static,
     ) {
-        match entry("subscription_next_batch", self.id(), || self.state()) {
-            Ok(state) => state.puller.next_start(count_max, limit, Box::new(done)),
-            Err(error) => {
-                Operation::begin(limit, Box::new(done)).complete(Err(error));
-            }
-        }
+        let puller =
+            entry("subscription_next_batch", self.id(), || Ok(self.state()?.puller.clone()));
+        Puller::start(puller, count_max, limit, Box::new(done));
     }
 
     /// A descriptor for `poll`, `select` or an event loop: readable while `next_batch` would not

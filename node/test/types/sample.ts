@@ -59,10 +59,10 @@ function same<A>(_left: A): (_right: A) => void {
   return () => {};
 }
 
-interface Job {
+type Job = {
   job: number;
   press?: string;
-}
+};
 
 export async function main(signal: AbortSignal): Promise<void> {
   const call: CallOptions = { signal, timeoutMs: 500 };
@@ -111,6 +111,9 @@ export async function main(signal: AbortSignal): Promise<void> {
   const peer: PeerStatus | undefined = status.peers[0];
   const refusal: Refusal | undefined = status.refusals[0];
   const store: StoreStatus = status.store;
+  same<boolean>(peer?.state === 'waiting')(peer?.state === 'idle');
+  // @ts-expect-error There are five states.
+  same<boolean>(peer?.state === 'asleep');
   same<number | null | undefined>(peer?.roundTripMicros)(peer?.connectedForMicros);
   same<string | undefined>(refusal?.reason)(peer?.nodeId);
   const damage: Damage | undefined = store.damages[0];
@@ -125,6 +128,8 @@ export async function main(signal: AbortSignal): Promise<void> {
   await node.publish({ tags: ['a'] });
   // @ts-expect-error An undefined payload is none.
   await node.publish({ payload: undefined });
+  // @ts-expect-error A date is no payload.
+  await node.publish({ payload: { at: new Date() } });
   // @ts-expect-error There are two durabilities.
   await node.publish({ payload: 1 }, { durability: 'maybe' });
   // @ts-expect-error A misspelt option.

@@ -45,6 +45,7 @@ from ._native import (
     version,
 )
 from ._node import Durability, Node, Order, StartAt, open  # noqa: A004
+from ._status import Damage, PeerStatus, Refusal, Status, StoreStatus
 from ._ticket import Ticket, parse_ticket
 
 __version__: str = version()
@@ -57,6 +58,7 @@ __all__ = [
     "Conflict",
     "Corrupt",
     "Cursor",
+    "Damage",
     "Draft",
     "Drafts",
     "Durability",
@@ -78,13 +80,17 @@ __all__ = [
     "Payload",
     "PeerMisbehaved",
     "PeerRefused",
+    "PeerStatus",
     "Published",
     "QueryInvalid",
     "Receipt",
+    "Refusal",
     "StartAt",
+    "Status",
     "StorageFailed",
     "StorageFull",
     "StoreLocked",
+    "StoreStatus",
     "Subscription",
     "Tags",
     "Ticket",

@@ -35,7 +35,7 @@ class InvalidArgument(Error, ValueError, TypeError):
 
 
 class LimitExceeded(Error, ValueError):
-    """Something is larger or more than a limit of docs/format.md; nothing was stored.
+    """Something is larger or more than the limit that the message names; nothing was stored.
 
     Send less at once; what is larger than a payload is a blob.
     """

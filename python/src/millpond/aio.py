@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Generator, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -150,10 +151,11 @@ class Node(_node.NodeFacts):
     ) -> Cursor:
         """As `millpond.Node.query`. Asked when the cursor is first awaited."""
 
-        def start(queue: Queue, number: int) -> Operation:
-            return self._native.query_start(queue, number, text, order, lower, upper, timeout)
+        def begin(queue: Queue, number: int, left: float | None) -> Operation:
+            within = _lesser(timeout, left)
+            return self._native.query_start(queue, number, text, order, lower, upper, within)
 
-        return Cursor(self, start)
+        return Cursor(self, begin)
 
     def subscribe(
         self,
@@ -164,8 +166,9 @@ class Node(_node.NodeFacts):
     ) -> Subscription:
         """As `millpond.Node.subscribe`. Begins when the subscription is first awaited."""
 
-        def begin(queue: Queue, number: int) -> Operation:
-            return self._native.subscribe_start(queue, number, text, start, timeout)
+        def begin(queue: Queue, number: int, left: float | None) -> Operation:
+            within = _lesser(timeout, left)
+            return self._native.subscribe_start(queue, number, text, start, within)
 
         return Subscription(self, begin)
 
@@ -197,6 +200,19 @@ class Node(_node.NodeFacts):
         await self.close()
 
 
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _left(timeout: float | None, began: float) -> float | None:
+    """What later waits of one call have left of its timeout; the first one checks it."""
+    return None if timeout is None else max(0.0, timeout - (_now() - began))
+
+
+def _lesser(timeout: float | None, other: float | None) -> float | None:
+    return timeout if other is None else other if timeout is None else min(timeout, other)
+
+
 _Native = TypeVar("_Native", _native.Cursor, _native.Subscription)
 
 
@@ -216,7 +232,7 @@ class _Flow(Generic[_Native]):
 
     async def __anext__(self) -> Event:
         native = self._native
-        event = None if native is None else native._pop()
+        event = None if native is None else native._flow.pop()
         if event is None:
             event = await self.next()
             if event is None:
@@ -225,21 +241,23 @@ class _Flow(Generic[_Native]):
 
     async def next(self, timeout: float | None = None) -> Event | None:
         """As the method of the same name that blocks."""
-        native = await self._begun()
-        while (event := native._pop()) is None:
-            if native._ended or await self._fetch(native, None, timeout) is None:
+        began = _now()
+        flow, left = await self._begun_flow(timeout)
+        while (event := flow.pop()) is None:
+            if flow.ended or await self._fetch(flow, None, left) is None:
                 return None
+            left = _left(timeout, began)
         return event
 
     async def next_batch(
         self, count_max: int | None = None, timeout: float | None = None
     ) -> Batch:
         """As the method of the same name that blocks."""
-        native = await self._begun()
-        batch = native._take(count_max)
+        flow, left = await self._begun_flow(timeout)
+        batch = flow.take(count_max)
         if batch is None:
-            fetched = await self._fetch(native, count_max, timeout)
-            taken = native._take(None)
+            fetched = await self._fetch(flow, count_max, left)
+            taken = flow.take(None)
             batch = fetched if taken is None else taken
         assert batch is not None, "closed as an end, so taking gives an end"
         return batch
@@ -262,13 +280,23 @@ class _Flow(Generic[_Native]):
     ) -> None:
         await self.close()
 
-    async def _begun(self) -> _Native:
+    async def _begun_flow(
+        self, timeout: float | None
+    ) -> tuple[_native.Flow, float | None]:
+        """What is fetched from, and what is left of the timeout of a call."""
+        if self._native is not None:
+            return self._native._flow, timeout
+        began = _now()
+        flow = (await self._begun(timeout))._flow
+        return flow, _left(timeout, began)
+
+    async def _begun(self, timeout: float | None = None) -> _Native:
         if self._native is None:
             if self._beginning:
                 raise InvalidArgument("another task is awaiting the beginning of this object")
             self._beginning = True
             try:
-                self._native = await outcome(self._begin)
+                self._native = await outcome(partial(self._begin, left=timeout))
             finally:
                 self._beginning = False
             if self._closed:
@@ -281,15 +309,15 @@ class _Flow(Generic[_Native]):
         return self._native
 
     async def _fetch(
-        self, native: _Native, count_max: int | None, timeout: float | None
+        self, flow: _native.Flow, count_max: int | None, timeout: float | None
     ) -> Batch | None:
         def start(queue: Queue, number: int) -> Operation:
-            return native._fetch(queue, number, count_max, timeout)
+            return flow.fetch(queue, number, count_max, timeout)
 
         try:
-            batch: Batch = await outcome(start, native._keep)
+            batch: Batch = await outcome(start, flow.keep)
         except Closed:
-            if native._ended:  # Closed by another task on the way here: a normal end.
+            if flow.ended:  # Closed by another task on the way here: a normal end.
                 return None
             raise
         return batch
@@ -302,15 +330,14 @@ class Cursor(_Flow[_native.Cursor]):
 
     async def to_list(self, timeout: float | None = None) -> list[Event]:
         """As `millpond.Cursor.to_list`."""
-        loop = asyncio.get_running_loop()
-        deadline = None if timeout is None else loop.time() + timeout
+        began, left = _now(), timeout
         events: list[Event] = []
         while True:
-            left = None if deadline is None else max(0.0, deadline - loop.time())
             batch = await self.next_batch(timeout=left)
             events.extend(batch)
             if batch.is_end:
                 return events
+            left = _left(timeout, began)
 
     @property
     def upper(self) -> Offsets:

@@ -3,7 +3,9 @@
 use super::log::MemoryLog;
 use super::puppet::Puppet;
 use super::world::{SECRET, World};
-use crate::event::{NodeKey, SwarmSecret};
+use crate::error::ErrorKind;
+use crate::event::{NodeId, NodeKey, SwarmSecret};
+use crate::sync::constants::BOOK_PEERS_MAX;
 use crate::sync::message::Message;
 use crate::sync::{Input, RefusalReason, SwarmEvent};
 use bytes::Bytes;
@@ -205,6 +207,25 @@ fn a_peer_that_the_user_removed_is_not_dialled_again() {
     world.pass(Duration::from_secs(60));
     assert!(!world.are_connected(0, 1) && !world.are_connected(1, 0));
     assert!(world.nodes[1].swarm.status().refusals.is_empty());
+}
+
+#[test]
+fn a_full_book_takes_no_new_peer_and_says_so() {
+    let mut world = World::with_nodes(5, 2);
+    let known = |number: u16| {
+        let mut id = [9; 32];
+        id[..2].copy_from_slice(&number.to_be_bytes());
+        NodeId::from_bytes(id)
+    };
+    for number in 0..BOOK_PEERS_MAX as u16 {
+        world.nodes[0].swarm.check_room_for(&known(number)).unwrap();
+        world.give(0, Input::AddPeer { peer: known(number), addresses: Vec::new() });
+    }
+    let (swarm, new) = (&world.nodes[0].swarm, world.id(1));
+    assert_eq!(swarm.check_room_for(&new).unwrap_err().kind(), ErrorKind::LimitExceeded);
+    swarm.check_room_for(&known(0)).unwrap();
+    world.give(0, Input::RemovePeer { peer: known(0) });
+    world.nodes[0].swarm.check_room_for(&new).unwrap();
 }
 
 #[test]
