@@ -121,6 +121,17 @@ impl<T> Pending<T> {
         }
     }
 
+    /// The answer with `change` applied to it: at once if it is there, else on the thread that
+    /// gives it. `change` should not block.
+    pub fn map<U: Send + 'static>(
+        self,
+        change: impl FnOnce(T) -> Result<U> + Send + 'static,
+    ) -> Pending<U> {
+        let (completer, changed) = pending(None);
+        self.on_done(move |result| completer.complete(result.and_then(change)));
+        changed
+    }
+
     /// Whether the answer is there.
     pub fn is_done(&self) -> bool {
         !matches!(*self.slot.lock(), State::Waiting { .. })

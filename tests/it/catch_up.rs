@@ -28,9 +28,9 @@ fn a_million_events_catch_up_and_interruptions_resume_where_durable_data_ended()
     let mut clock = CatchUp::default();
 
     clock.until_held(&mut b, &a, EVENTS * 2 / 10);
-    b.set_network(false).unwrap();
+    b.set_network(false).wait().unwrap();
     let first = held(&b);
-    b.set_network(true).unwrap();
+    b.set_network(true).wait().unwrap();
     clock.until_held(&mut b, &a, EVENTS * 4 / 10);
     b.close(Duration::from_secs(60)).unwrap();
     b = open(&scratch, "b", &secret(1));
@@ -65,7 +65,7 @@ impl CatchUp {
         until(to, &format!("{count} events"), |node| held(node) >= u128::from(count));
         self.time += began.elapsed();
         connecting.wait().unwrap();
-        let peers = to.status().unwrap().peers;
+        let peers = to.status().wait().unwrap().peers;
         self.bytes += peers.iter().map(|peer| peer.bytes_in).sum::<u64>();
     }
 }

@@ -1,6 +1,6 @@
 //! The Rust front door under executors: its futures and streams need no particular one.
 //!
-//! tokio, smol and a plain `block_on`. Not async-std: it is discontinued, and ran on smol's parts.
+//! tokio, async-std, smol and a plain `block_on`.
 
 use crate::nodes::{PATIENCE, address, event, everything, held, open, publish, secret, until};
 use crate::support::Scratch;
@@ -34,6 +34,12 @@ fn the_front_door_works_under_tokio() {
             Box::pin(async { joined.await.unwrap() })
         }));
     });
+}
+
+#[test]
+fn the_front_door_works_under_async_std() {
+    use async_std::task::{block_on, spawn};
+    in_time(|| block_on(two_nodes_talk(|task| Box::pin(spawn(task)))));
 }
 
 #[test]
@@ -124,18 +130,18 @@ fn a_connect_dropped_half_way_still_leads_to_a_session() {
     let scratch = Scratch::new("dropped-connect");
     let [a, b] = ["a", "b"].map(|name| open(&scratch, name, &secret(1)));
     let to_b: PeerAddress = address(&b);
-    b.set_network(false).unwrap();
+    b.set_network(false).wait().unwrap();
     let task = Arc::new(Sleeper);
     for _ in 0..100 {
         poll_once(&task, a.connect(to_b.clone()));
     }
     released(&task);
     let waiting = a.connect(to_b);
-    b.set_network(true).unwrap();
+    b.set_network(true).wait().unwrap();
     in_time(|| future::block_on(waiting).unwrap());
     publish(&b, "grain", 10, 10);
     until(&a, "the events", |a| held(a) == 10);
-    assert_eq!(a.status().unwrap().peers.len(), 1);
+    assert_eq!(a.status().wait().unwrap().peers.len(), 1);
 }
 
 #[test]

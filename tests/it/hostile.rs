@@ -44,7 +44,7 @@ fn a_relay_that_flips_one_bit_is_refused_and_named_by_a_real_node() {
         relay.until_held(20);
         relay.connect(address(&reader));
         until(&reader, &format!("the refusal of byte {place}"), |reader| {
-            let refusals = reader.status().unwrap().refusals;
+            let refusals = reader.status().wait().unwrap().refusals;
             let named = |reason| reason == "forged" || reason == "malformed";
             refusals.iter().any(|one| one.peer == relay.node && one.by_us && named(one.reason))
         });
@@ -64,7 +64,7 @@ fn a_relay_that_alters_nothing_is_believed() {
     relay.connect(address(&author));
     relay.connect(address(&reader));
     converge(&[&author, &reader], 20);
-    assert!(reader.status().unwrap().refusals.is_empty());
+    assert!(reader.status().wait().unwrap().refusals.is_empty());
 }
 
 /// 1 January 2100, in microseconds since 1970.
@@ -116,7 +116,7 @@ fn a_real_peer_with_a_poisoned_lamport_is_held_back_and_stops_nobody_else() {
     link(&poisoned, &a).unwrap();
     let streams = [stream, poisoned.own_stream()];
     until(&a, "both streams to be held back", |a| {
-        let quarantined = a.status().unwrap().quarantined;
+        let quarantined = a.status().wait().unwrap().quarantined;
         streams.iter().all(|stream| quarantined.contains(stream))
     });
     link(&a, &b).unwrap();
@@ -127,7 +127,7 @@ fn a_real_peer_with_a_poisoned_lamport_is_held_back_and_stops_nobody_else() {
     assert!(lamport(&a) <= 60, "no clock jumped: {}", lamport(&a));
     // It may be honest itself, so it is served as before.
     until(&poisoned, "what the others wrote", |poisoned| held(poisoned) == 62);
-    assert!(a.status().unwrap().refusals.is_empty());
+    assert!(a.status().wait().unwrap().refusals.is_empty());
 }
 
 /// A node that has taken in one event of somebody else at `lamport`, and that event's stream.

@@ -67,7 +67,7 @@ fn loopback() -> NetworkOptions {
 
 /// Where a node can be reached.
 pub(crate) fn address(node: &Node) -> PeerAddress {
-    PeerAddress::from(&node.ticket().expect("a node with a network has a ticket"))
+    PeerAddress::from(&node.ticket().wait().expect("a node with a network has a ticket"))
 }
 
 /// Connects `from` to `to` and waits for the session, or for the refusal.

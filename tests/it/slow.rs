@@ -25,7 +25,7 @@ fn a_frame_that_takes_longer_than_the_silence_arrives_in_one_session() {
     a.publish(vec![large()], PublishOptions::default()).wait().unwrap();
     until(&b, "the large event", |b| held(b) == 2);
     for node in [&a, &b] {
-        let status = node.status().unwrap();
+        let status = node.status().wait().unwrap();
         let peer = &status.peers[0];
         assert_eq!(peer.state, "connected");
         // The counts begin anew with each session.
@@ -37,7 +37,7 @@ fn a_frame_that_takes_longer_than_the_silence_arrives_in_one_session() {
 }
 
 fn session(node: &Node) -> std::time::Duration {
-    node.status().unwrap().peers[0].connected_for.expect("a session stands")
+    node.status().wait().unwrap().peers[0].connected_for.expect("a session stands")
 }
 
 /// An event of a megabyte that nothing can make smaller.

@@ -31,11 +31,11 @@ fn events_written_in_two_partitions_end_in_one_order_everywhere() {
     link(&b, &c).unwrap();
     publish(&b, "grain", 10, 1);
     converge(&[&a, &b, &c], 10);
-    c.set_network(false).unwrap();
+    c.set_network(false).wait().unwrap();
     publish(&a, "here", 300, 3);
     publish(&c, "there", 200, 3);
     assert_eq!(held(&c), 210, "the partition holds");
-    c.set_network(true).unwrap();
+    c.set_network(true).wait().unwrap();
     converge(&[&a, &b, &c], 510);
 }
 
@@ -46,10 +46,10 @@ fn a_hundred_thousand_events_catch_up_and_an_interruption_resumes() {
     publish(&a, "grain", 100_000, 1_000);
     link(&b, &a).unwrap();
     until(&b, "some of the events", |b| held(b) > 20_000);
-    b.set_network(false).unwrap();
+    b.set_network(false).wait().unwrap();
     let before = held(&b);
     let received_before = received(&b);
-    b.set_network(true).unwrap();
+    b.set_network(true).wait().unwrap();
     until(&b, "all events", |b| held(b) == 100_000);
     let again = received(&b).saturating_sub(received_before);
     println!("held {before} when cut; {again} bytes came after the cut");
@@ -67,7 +67,7 @@ fn a_stranger_is_refused_with_a_reason_on_both_sides_and_learns_nothing() {
     let error = link(&stranger, &member).unwrap_err();
     assert_eq!((error.kind(), error.reason()), (ErrorKind::PeerRefused, Some("wrong_secret")));
     until(&member, "the refusal in the status", |member| {
-        let refusals = member.status().unwrap().refusals;
+        let refusals = member.status().wait().unwrap().refusals;
         refusals.iter().any(|refusal| refusal.reason == "wrong_secret")
     });
     assert_eq!((held(&member), held(&stranger)), (50, 50));
@@ -93,9 +93,9 @@ fn a_peer_that_cannot_be_dialled_is_refused_at_once_and_a_disconnect_ends_the_wa
     let scratch = Scratch::new("nowhere");
     let [a, b] = ["a", "b"].map(|name| open(&scratch, name, &secret(1)));
     let reachable = address(&b);
-    b.set_network(false).unwrap();
+    b.set_network(false).wait().unwrap();
     // A ticket that was made off the network names no address, and nobody here looks for it.
-    let off = PeerAddress::from(&b.ticket().unwrap());
+    let off = PeerAddress::from(&b.ticket().wait().unwrap());
     assert!(off.addresses.is_empty());
     let error = a.connect(off.clone()).wait_timeout(PATIENCE).unwrap().unwrap_err();
     let found = (error.kind(), error.reason());
@@ -103,13 +103,13 @@ fn a_peer_that_cannot_be_dialled_is_refused_at_once_and_a_disconnect_ends_the_wa
     let nowhere = PeerAddress { addresses: vec!["0.0.0.0:0".parse().unwrap()], ..off.clone() };
     let error = a.connect(nowhere).wait_timeout(PATIENCE).unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
-    assert!(a.status().unwrap().peers.is_empty(), "nothing is kept of it");
+    assert!(a.status().wait().unwrap().peers.is_empty(), "nothing is kept of it");
     let error = open_to(&scratch, "c", &secret(1), vec![off]).err().unwrap();
     assert_eq!(error.reason(), Some("no_address"), "{error}");
     drop(open(&scratch, "c", &secret(1)));
 
     let mut waiting = a.connect(reachable);
-    a.disconnect(b.node_id()).unwrap();
+    a.disconnect(b.node_id()).wait().unwrap();
     let error = waiting.wait_timeout(PATIENCE).unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
 }
@@ -212,10 +212,10 @@ fn a_slow_subscriber_lags_and_slows_nobody() {
 }
 
 fn connected(node: &millpond::Node) -> usize {
-    let peers = node.status().unwrap().peers;
+    let peers = node.status().wait().unwrap().peers;
     peers.iter().filter(|peer| peer.state == "connected").count()
 }
 
 fn received(node: &millpond::Node) -> u64 {
-    node.status().unwrap().peers.iter().map(|peer| peer.bytes_in).sum()
+    node.status().wait().unwrap().peers.iter().map(|peer| peer.bytes_in).sum()
 }

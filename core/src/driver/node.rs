@@ -16,8 +16,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// How long a node may take to answer about its network.
-const NETWORK_ANSWER_MAX: Duration = Duration::from_secs(5);
 /// How long dropping the last handle of a node may take to close it.
 const DROP_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -157,10 +155,7 @@ impl Node {
     /// or this node was opened without a network; `limit_exceeded`: it knows 1,024 other peers,
     /// connected or not: see [`Node::disconnect`]. `cancelled`: by that call.
     pub fn connect(&self, peer: PeerAddress) -> Pending<()> {
-        match self.network() {
-            Ok(network) => network.connect(peer),
-            Err(error) => Pending::ready(Err(error)),
-        }
+        self.ask(|network| network.connect(peer))
     }
 
     /// Forgets the addresses of a peer and ends its session, or the attempts to get one. It may
@@ -168,8 +163,8 @@ impl Node {
     ///
     /// # Errors
     /// `closed`, `forked_process`; `invalid_argument`: the node has no network.
-    pub fn disconnect(&self, peer: NodeId) -> Result<()> {
-        answer(self.network()?.disconnect(peer))
+    pub fn disconnect(&self, peer: NodeId) -> Pending<()> {
+        self.ask(|network| network.disconnect(peer))
     }
 
     /// Takes the node off the network, as if its cable were pulled, or puts it back on. The log
@@ -177,31 +172,35 @@ impl Node {
     ///
     /// # Errors
     /// `invalid_argument`: the addresses cannot be bound any more, or the node has no network.
-    pub fn set_network(&self, enabled: bool) -> Result<()> {
-        answer(self.network()?.set_enabled(enabled))
+    pub fn set_network(&self, enabled: bool) -> Pending<()> {
+        self.ask(|network| network.set_enabled(enabled))
     }
 
     /// A text that lets another node join this swarm through us. It holds the swarm's secret.
     ///
     /// # Errors
     /// `invalid_argument`: the node has no network, so there is no address to tell.
-    pub fn ticket(&self) -> Result<Ticket> {
-        let status = answer(self.network()?.status())?;
-        Ticket::new(self.shared().secret.clone(), self.node_id(), status.local_addresses)
+    pub fn ticket(&self) -> Pending<Ticket> {
+        let (secret, node) = (self.shared().secret.clone(), self.node_id());
+        self.ask(Network::status)
+            .map(move |status| Ticket::new(secret, node, status.local_addresses))
     }
 
     /// Peers, lag, refusals, and the state of the store.
     ///
     /// # Errors
     /// `closed`, `forked_process`.
-    pub fn status(&self) -> Result<Status> {
-        let log = self.log()?;
-        log.check_process()?;
-        let network = match &self.shared().network {
-            Some(network) => Some(answer(network.status())?),
-            None => None,
-        };
-        status::gather(self, log, network, clock::now())
+    pub fn status(&self) -> Pending<Status> {
+        if let Err(error) = self.log().and_then(Log::check_process) {
+            return Pending::ready(Err(error));
+        }
+        // Not the node: were it dropped by the loop, that would wait for itself.
+        let (log, swarm, path) = (self.shared().log.clone(), self.swarm_id(), self.path().into());
+        let gather = move |network| status::gather(&log, swarm, path, network, clock::now());
+        match &self.shared().network {
+            Some(network) => network.status().map(|network| gather(Some(network))),
+            None => Pending::ready(gather(None)),
+        }
     }
 
     /// Reads and verifies the whole store: every checksum, chain and head, and the index against
@@ -232,6 +231,13 @@ impl Node {
             return Err(Error::new(ErrorKind::Closed, "the node is closed"));
         }
         Ok(&self.shared().log)
+    }
+
+    fn ask<T>(&self, question: impl FnOnce(&Network) -> Pending<T>) -> Pending<T> {
+        match self.network() {
+            Ok(network) => question(network),
+            Err(error) => Pending::ready(Err(error)),
+        }
     }
 
     fn network(&self) -> Result<&Network> {
@@ -289,11 +295,4 @@ fn start(options: &NodeOptions) -> Result<Shared> {
     };
     let path = options.path.clone();
     Ok(Shared { log, network, secret: options.swarm.clone(), path })
-}
-
-/// Waits for the loop, which answers at once unless it is gone.
-fn answer<T: Send + 'static>(mut pending: Pending<T>) -> Result<T> {
-    pending.wait_timeout(NETWORK_ANSWER_MAX).unwrap_or_else(|| {
-        Err(Error::new(ErrorKind::Timeout, "the sync thread did not answer; it may be busy"))
-    })
 }

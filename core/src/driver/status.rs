@@ -86,16 +86,17 @@ pub struct Refusal {
 
 /// Puts together what the log and the loop know.
 pub(crate) fn gather(
-    node: &Node,
     log: &Log,
+    swarm_id: SwarmId,
+    path: PathBuf,
     network: Option<NetworkStatus>,
     now: Instant,
 ) -> Result<Status> {
     let offsets = log.durable_map()?;
     let mut status = Status {
-        node_id: node.node_id(),
-        swarm_id: node.swarm_id(),
-        path: node.path().to_owned(),
+        node_id: log.node_id(),
+        swarm_id,
+        path,
         events: u64::try_from(offsets.total()).unwrap_or(u64::MAX),
         offsets: (*offsets).clone(),
         lag: 0,

@@ -129,16 +129,30 @@ impl NodeHandle {
     ///
     /// # Errors
     /// As [`NodeHandle::node_id`]; `invalid_argument`: the node was opened without a network.
-    pub fn ticket(self) -> Result<String> {
-        self.ask("node_ticket", |core| Ok(core.ticket()?.to_string()))
+    pub fn ticket(self, wait: &Wait<'_>) -> Result<String> {
+        self.wait_for("node_ticket", wait, |core| Ok(ticket(core)))
+    }
+
+    /// As [`NodeHandle::ticket`], without waiting.
+    pub fn ticket_start(self, limit: Limit, done: impl FnOnce(Result<String>) + Send + 'static) {
+        self.start("node_ticket", limit, done, |core| Ok(ticket(core)));
     }
 
     /// Everything there is to know about the node, as one JSON object.
     ///
     /// # Errors
     /// As [`NodeHandle::node_id`].
-    pub fn status_json(self) -> Result<String> {
-        self.ask("node_status_json", |core| Ok(status::json(&core.status()?)))
+    pub fn status_json(self, wait: &Wait<'_>) -> Result<String> {
+        self.wait_for("node_status_json", wait, |core| Ok(status_json(core)))
+    }
+
+    /// As [`NodeHandle::status_json`], without waiting.
+    pub fn status_json_start(
+        self,
+        limit: Limit,
+        done: impl FnOnce(Result<String>) + Send + 'static,
+    ) {
+        self.start("node_status_json", limit, done, |core| Ok(status_json(core)));
     }
 
     /// Ends all sessions and talks to nobody (`false`), or to everybody again (`true`).
@@ -146,8 +160,18 @@ impl NodeHandle {
     /// # Errors
     /// As [`NodeHandle::node_id`]; `invalid_argument`: the node was opened without a network, or
     /// its addresses cannot be bound any more.
-    pub fn set_network(self, enabled: bool) -> Result<()> {
-        self.ask("node_set_network", |core| Ok(core.set_network(enabled)?))
+    pub fn set_network(self, enabled: bool, wait: &Wait<'_>) -> Result<()> {
+        self.wait_for("node_set_network", wait, |core| Ok(core.set_network(enabled)))
+    }
+
+    /// As [`NodeHandle::set_network`], without waiting.
+    pub fn set_network_start(
+        self,
+        enabled: bool,
+        limit: Limit,
+        done: impl FnOnce(Result<()>) + Send + 'static,
+    ) {
+        self.start("node_set_network", limit, done, |core| Ok(core.set_network(enabled)));
     }
 
     /// Forgets the addresses of a peer (64 hex digits) and ends its session. It may still connect
@@ -156,8 +180,20 @@ impl NodeHandle {
     /// # Errors
     /// As [`NodeHandle::node_id`]; `invalid_argument`: the text is no node id, or the node was
     /// opened without a network.
-    pub fn disconnect(self, node_id: &str) -> Result<()> {
-        self.ask("node_disconnect", |core| Ok(core.disconnect(node_id.trim().parse::<NodeId>()?)?))
+    pub fn disconnect(self, node_id: &str, wait: &Wait<'_>) -> Result<()> {
+        self.wait_for("node_disconnect", wait, |core| Ok(core.disconnect(node_id.trim().parse()?)))
+    }
+
+    /// As [`NodeHandle::disconnect`], without waiting.
+    pub fn disconnect_start(
+        self,
+        node_id: &str,
+        limit: Limit,
+        done: impl FnOnce(Result<()>) + Send + 'static,
+    ) {
+        self.start("node_disconnect", limit, done, |core| {
+            Ok(core.disconnect(node_id.trim().parse()?))
+        });
     }
 
     /// Connects to a peer (`<node id>@<ip>:<port>[,…]`) or along a ticket, and waits for admission.
@@ -168,16 +204,7 @@ impl NodeHandle {
     /// ticket for another swarm, or a node without a network. `limit_exceeded`: it knows 1,024
     /// other peers, connected or not.
     pub fn connect(self, target: &str, wait: &Wait<'_>) -> Result<()> {
-        entry("node_connect", self.id(), || {
-            refuse_cancelled(wait.limit)?;
-            let pending = self.dial(target)?;
-            let (slot, operation) = Slot::begin(wait);
-            let ending = operation.clone();
-            pending.on_done(move |result| {
-                ending.complete(result.map_err(FacadeError::from));
-            });
-            slot.wait(&operation, wait, || {})
-        })
+        self.wait_for("node_connect", wait, |core| dial(core, target))
     }
 
     /// As [`NodeHandle::connect`], without waiting.
@@ -187,11 +214,42 @@ impl NodeHandle {
         limit: Limit,
         done: impl FnOnce(Result<()>) + Send + 'static,
     ) {
+        self.start("node_connect", limit, done, |core| dial(core, target));
+    }
+
+    /// Asks for what takes its time, and waits for it.
+    fn wait_for<T: Send + 'static>(
+        self,
+        name: &'static str,
+        wait: &Wait<'_>,
+        question: impl FnOnce(&core::Node) -> Result<Pending<T>>,
+    ) -> Result<T> {
+        entry(name, self.id(), || {
+            refuse_cancelled(wait.limit)?;
+            let pending = question(NodeState::usable(self.id())?.core())?;
+            let (slot, operation) = Slot::begin(wait);
+            let ending = operation.clone();
+            pending.on_done(move |result| {
+                ending.complete(result.map_err(FacadeError::from));
+            });
+            slot.wait(&operation, wait, || {})
+        })
+    }
+
+    /// As `wait_for`, without waiting.
+    fn start<T: Send + 'static>(
+        self,
+        name: &'static str,
+        limit: Limit,
+        done: impl FnOnce(Result<T>) + Send + 'static,
+        question: impl FnOnce(&core::Node) -> Result<Pending<T>>,
+    ) {
         let operation = Operation::begin(limit, Box::new(done));
         if !operation.is_waiting() {
             return;
         }
-        match entry("node_connect", self.id(), || self.dial(target)) {
+        let asked = entry(name, self.id(), || question(NodeState::usable(self.id())?.core()));
+        match asked {
             Ok(pending) => pending.on_done(move |result| {
                 operation.complete(result.map_err(FacadeError::from));
             }),
@@ -201,21 +259,6 @@ impl NodeHandle {
         }
     }
 
-    fn dial(self, target: &str) -> Result<Pending<()>> {
-        let node = NodeState::usable(self.id())?;
-        let peer = match text::target(target)? {
-            Target::Peer(peer) => peer,
-            Target::Ticket(ticket) => {
-                if ticket.secret().swarm_id() != node.core().swarm_id() {
-                    let error = FacadeError::invalid("the ticket is for another swarm");
-                    return Err(error.with_reason("other_swarm"));
-                }
-                text::peer_of(&ticket)
-            }
-        };
-        Ok(node.core().connect(peer))
-    }
-
     fn ask<T>(
         self,
         name: &'static str,
@@ -223,4 +266,26 @@ impl NodeHandle {
     ) -> Result<T> {
         entry(name, self.id(), || question(NodeState::usable(self.id())?.core()))
     }
+}
+
+fn ticket(core: &core::Node) -> Pending<String> {
+    core.ticket().map(|ticket| Ok(ticket.to_string()))
+}
+
+fn status_json(core: &core::Node) -> Pending<String> {
+    core.status().map(|status| Ok(status::json(&status)))
+}
+
+fn dial(core: &core::Node, target: &str) -> Result<Pending<()>> {
+    let peer = match text::target(target)? {
+        Target::Peer(peer) => peer,
+        Target::Ticket(ticket) => {
+            if ticket.secret().swarm_id() != core.swarm_id() {
+                let error = FacadeError::invalid("the ticket is for another swarm");
+                return Err(error.with_reason("other_swarm"));
+            }
+            text::peer_of(&ticket)
+        }
+    };
+    Ok(core.connect(peer))
 }
