@@ -249,7 +249,8 @@ fn assemble(
 
 fn load_store_row(tables: &Tables) -> Result<Option<StoreRow>> {
     tables.read(|opened, transaction| {
-        if opened.settings.get(transaction, STORE_ROW_KEY)?.is_none() {
+        // A table with rows and not this one is damaged, and the store is not a new one.
+        if opened.settings.is_empty(transaction)? {
             return Ok(None);
         }
         Ok(Some(read_store_row(opened, transaction)?))
