@@ -1,8 +1,8 @@
 //! From a directory to an open store, and back.
 //!
 //! Order at the start: lock, LMDB, store row, fingerprint, streams, journal, threads. At the end:
-//! queue, last sync, last checkpoint, LMDB, lock. Rule: the cost is that of the streams and the
-//! tail, never of the log. Begin with `Shared::open`.
+//! queue, last sync, last checkpoint, LMDB, lock. Rule: the cost is that of the streams, the tail
+//! and LMDB's own pages, never of the events. Begin with `Shared::open`.
 #![allow(clippy::disallowed_methods)] // The rim: the threads of a store begin here.
 
 use super::body::Body;
