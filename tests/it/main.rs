@@ -13,6 +13,7 @@ mod house;
 mod liar;
 mod model_based;
 mod nodes;
+mod rot;
 mod second_reader;
 mod slow;
 mod support;

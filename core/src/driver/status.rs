@@ -1,7 +1,6 @@
 //! The truth about a node, as far as it knows it: peers, lag, refusals, store.
 
 use crate::driver::network::NetworkStatus;
-use crate::driver::node::Node;
 use crate::error::Result;
 use crate::event::{NodeId, OffsetMap, StreamId, SwarmId};
 use crate::log::{Log, LogStatus};

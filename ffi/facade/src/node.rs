@@ -15,7 +15,6 @@ use crate::publish::refuse_cancelled;
 use crate::text::{self, Target};
 use crate::wait::{Limit, Wait};
 use crate::{registry, status};
-use millpond::event::NodeId;
 use millpond::{ErrorKind, Pending};
 use std::collections::BTreeSet;
 use std::path::PathBuf;

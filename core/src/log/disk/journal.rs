@@ -279,7 +279,7 @@ impl Journal {
             // Neither segment continues the checkpoint: both are free.
             self.segments.iter_mut().for_each(|segment| segment.last_index = 0);
         }
-        replay.torn = scans.iter().any(|scan| scan.torn == Some(self.written.index + 1));
+        replay.torn = scans.iter().any(|scan| scan.is_torn(self.written.index + 1));
         Ok(())
     }
 }

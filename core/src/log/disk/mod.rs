@@ -1,7 +1,7 @@
 //! The durable log: a journal in front of LMDB.
 //!
 //! This is the rim: files, threads and clocks are allowed here, each file says which. Pure and
-//! without I/O: `segment`, `body`, `block`, `index`, `filter`, `run`, `store_row`.
+//! without I/O: `segment`, `body`, `block`, `index`, `filter`, `run`, `store_row`, `page`.
 //! Begin with `open` for the life of a store, `commit` for a write, `read` for a read,
 //! `checkpoint` for what moves between journal and LMDB.
 
@@ -17,6 +17,8 @@ mod index;
 mod journal;
 mod lock;
 mod open;
+mod page;
+mod pages;
 mod queue;
 mod read;
 mod run;
@@ -25,6 +27,7 @@ mod shared;
 mod state;
 mod store_row;
 mod tables;
+mod trees;
 
 pub(crate) use body::KeyHash;
 pub(crate) use commit::{AppendRequest, Helper, Request, StoreRequest};

@@ -1,8 +1,8 @@
 //! From a directory to an open store, and back.
 //!
 //! Order at the start: lock, LMDB, store row, fingerprint, streams, journal, threads. At the end:
-//! queue, last sync, last checkpoint, LMDB, lock. Rule: the cost is that of the streams and the
-//! tail, never of the log. Begin with `Shared::open`.
+//! queue, last sync, last checkpoint, LMDB, lock. Rule: the cost is that of the streams, the tail
+//! and LMDB's own pages, never of the events. Begin with `Shared::open`.
 #![allow(clippy::disallowed_methods)] // The rim: the threads of a store begin here.
 
 use super::body::Body;
@@ -249,7 +249,8 @@ fn assemble(
 
 fn load_store_row(tables: &Tables) -> Result<Option<StoreRow>> {
     tables.read(|opened, transaction| {
-        if opened.settings.get(transaction, STORE_ROW_KEY)?.is_none() {
+        // A table with rows and not this one is damaged, and the store is not a new one.
+        if opened.settings.is_empty(transaction)? {
             return Ok(None);
         }
         Ok(Some(read_store_row(opened, transaction)?))

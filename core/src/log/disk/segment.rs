@@ -43,8 +43,8 @@ pub(crate) struct Scan {
     pub(crate) records: Vec<FoundRecord>,
     /// Byte position behind the last good record.
     pub(crate) end: usize,
-    /// Index of a record that begins here and would come next, but is not whole.
-    pub(crate) torn: Option<u64>,
+    /// What stands there and is no good record; `None` where a header has no place.
+    next: Option<[u8; RECORD_HEADER_BYTES]>,
 }
 
 /// Writes the header into the first bytes of `record`, whose body is in place, and pads the end.
@@ -76,8 +76,7 @@ pub(crate) fn scan(segment: &[u8]) -> Scan {
         scan.end = padded(found.body.end);
         scan.records.push(found);
     }
-    let next = header_at(segment, scan.end).filter(|header| scan.continues(header));
-    scan.torn = next.map(|header| header.index);
+    scan.next = segment.get(scan.end..).and_then(|rest| rest.first_chunk()).copied();
     scan
 }
 
@@ -105,6 +104,17 @@ pub(crate) const fn padded(bytes: usize) -> usize {
 }
 
 impl Scan {
+    /// Whether the record `index` begins behind the good ones and is not whole.
+    ///
+    /// One bit of what tells it from left-overs may have flipped.
+    pub(crate) fn is_torn(&self, index: u64) -> bool {
+        let Some(next) = &self.next else { return false };
+        let previous_crc = self.records.last().map_or(0, |last| last.crc).to_le_bytes();
+        let expected = RECORD_MAGIC.into_iter().chain(index.to_le_bytes()).chain(previous_crc);
+        let found = next[0..4].iter().chain(&next[16..24]).chain(&next[32..36]);
+        expected.zip(found).map(|(one, other)| (one ^ other).count_ones()).sum::<u32>() <= 1
+    }
+
     fn continues(&self, header: &RecordHeader) -> bool {
         match self.records.last() {
             None => header.previous_crc == 0,
@@ -184,7 +194,7 @@ mod tests {
         let scan = scan(&bytes);
         let bodies: Vec<&[u8]> = scan.records.iter().map(|r| &bytes[r.body.clone()]).collect();
         assert_eq!(bodies, [&b"one"[..], b"", b"three four five"]);
-        assert_eq!(scan.torn, None);
+        assert!(!scan.is_torn(13));
         assert_eq!(scan.records[2].header.index, 12);
     }
 
@@ -195,7 +205,8 @@ mod tests {
         for position in second..second + RECORD_HEADER_BYTES + 3 {
             let mut flipped = bytes.clone();
             flipped[position] ^= 0x10;
-            assert_eq!(scan(&flipped).records.len(), 1, "byte {position}");
+            let scan = scan(&flipped);
+            assert!(scan.records.len() == 1 && scan.is_torn(2), "byte {position}");
         }
     }
 
@@ -205,7 +216,7 @@ mod tests {
         let second = padded(RECORD_HEADER_BYTES + 3);
         bytes[second + RECORD_HEADER_BYTES] ^= 1;
         let scan = scan(&bytes);
-        assert_eq!((scan.records.len(), scan.end, scan.torn), (1, second, Some(2)));
+        assert_eq!((scan.records.len(), scan.end, scan.is_torn(2)), (1, second, true));
         assert_eq!(evidence(&bytes, scan.end), Some((2, 2 * second)));
     }
 
@@ -216,6 +227,6 @@ mod tests {
         bytes[..new.len()].copy_from_slice(&new);
         let scan = scan(&bytes);
         assert_eq!(scan.records.len(), 1);
-        assert_eq!(scan.torn, None, "a left-over record does not continue the new one");
+        assert!(!scan.is_torn(5), "a left-over record does not continue the new one");
     }
 }

@@ -5,6 +5,7 @@
 //! map grows only while no transaction lives. Source: docs/format.md, "Tables".
 
 use super::file::failed;
+use super::pages::check_pages;
 use crate::error::{Error, ErrorKind, Result};
 use heed::types::Bytes;
 use heed::{Env, EnvOpenOptions, MdbError, RoTxn, RwTxn, WithoutTls};
@@ -17,6 +18,11 @@ const MAP_BYTES_MIN: usize = 64 << 20;
 const READERS_MAX: u32 = 1024;
 /// Name of LMDB's file in the directory of the store.
 pub(crate) const DATA_NAME: &str = "data.mdb";
+/// The tables, in the order of `Opened`'s fields.
+pub(super) const TABLE_NAMES: [&str; 7] =
+    ["blocks", "index", "heads", "streams", IDEMPOTENCY_NAME, "idempotency_order", "settings"];
+/// The table in which a row that is not found is an answer.
+pub(super) const IDEMPOTENCY_NAME: &str = "idempotency";
 
 /// One table: byte strings by byte string.
 pub(crate) type Table = heed::Database<'static, Bytes, Bytes>;
@@ -64,9 +70,11 @@ impl Tables {
     /// Opens or creates the tables in `directory`, of which this process holds the lock.
     ///
     /// # Errors
-    /// `corrupt`: the file is not LMDB's. `storage_full`, `storage_failed`: as they say.
+    /// `corrupt`: its pages are not as LMDB leaves them. `storage_full`, `storage_failed`: as they
+    /// say.
     pub(crate) fn open(directory: &Path) -> Result<Tables> {
         let path = directory.join(DATA_NAME);
+        check_pages(&path)?;
         let file_bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len() as usize);
         let map_bytes = (file_bytes * 2).max(MAP_BYTES_MIN).next_multiple_of(MAP_BYTES_MIN);
         let mut options = EnvOpenOptions::new().read_txn_without_tls();
@@ -75,7 +83,6 @@ impl Tables {
         // store is held by us, and within the process the registry opens each directory once.
         let opened = unsafe { options.open(directory) }
             .map_err(TableError::from)
-            .and_then(|env| refuse_truncated(&path, &env).map(|()| env))
             .and_then(Opened::create)
             .map_err(|error| explain(&path, error))?;
         Ok(Tables { opened: RwLock::new(Some(opened)), path })
@@ -150,40 +157,25 @@ impl Opened {
     fn create(env: Env<WithoutTls>) -> TableResult<Opened> {
         let transaction = env.write_txn()?;
         let tables = env.create_databases_and_commit(transaction, |opener, transaction| {
-            let mut create = |name: &str| {
-                let mut options = opener.database_options().types::<Bytes, Bytes>();
-                options.name(name).create(transaction)
-            };
+            let [blocks, index, heads, streams, keys, keys_order, settings] =
+                TABLE_NAMES.map(|name| {
+                    let mut options = opener.database_options().types::<Bytes, Bytes>();
+                    options.name(name).create(transaction)
+                });
             Ok::<_, heed::Error>(heed::CommitOrAbort::<_, ()>::Commit([
-                create("blocks")?,
-                create("index")?,
-                create("heads")?,
-                create("streams")?,
-                create("idempotency")?,
-                create("idempotency_order")?,
-                create("settings")?,
+                blocks?,
+                index?,
+                heads?,
+                streams?,
+                keys?,
+                keys_order?,
+                settings?,
             ]))
         })?;
         let [blocks, index, heads, streams, idempotency, idempotency_order, settings] =
             tables.unwrap_commit();
         Ok(Opened { env, blocks, index, heads, streams, idempotency, idempotency_order, settings })
     }
-}
-
-/// A file that ends before its last page would kill the process when that page is touched.
-fn refuse_truncated(path: &Path, env: &Env<WithoutTls>) -> TableResult<()> {
-    let page_bytes = u64::from(env.unnamed_database_stat().page_size);
-    let pages = env.info().last_page_number as u64 + 1;
-    let file_bytes = env.real_disk_size()?;
-    if pages * page_bytes <= file_bytes || file_bytes == 0 {
-        return Ok(());
-    }
-    let message = format!(
-        "{} has {file_bytes} bytes and should have {} at least; it was cut off",
-        path.display(),
-        pages * page_bytes
-    );
-    Err(Error::new(ErrorKind::Corrupt, message).with_reason("truncated").into())
 }
 
 fn explain(path: &Path, error: TableError) -> Error {
