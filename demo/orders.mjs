@@ -48,7 +48,7 @@ async function watchPress() {
 }
 
 function report() {
-  const status = node.status()
+  const status = await node.status()
   const peers = status.peers.filter((peer) => peer.state === 'connected')
   say('status', status.events, peers.length, Math.max(0, ...peers.map((peer) => peer.lag)))
 }
@@ -66,14 +66,14 @@ async function dump(file) {
   say('dumped', count)
 }
 
-say('ticket', node.ticket())
+say('ticket', await node.ticket())
 const work = Promise.all([takeOrders(), watchPress()])
 const statusTimer = setInterval(report, STATUS_EVERY_MS)
 for await (const line of createInterface({ input: process.stdin })) {
   const [word, ...rest] = line.trim().split(' ')
   if (word === 'quit') break
   if (word === 'peer') node.connect(rest[0]).catch((error) => say('note', error.message))
-  if (word === 'cut' || word === 'heal') node.setNetwork(word === 'heal')
+  if (word === 'cut' || word === 'heal') await node.setNetwork(word === 'heal')
   if (word === 'stop') {
     stopping.abort()
     await work

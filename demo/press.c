@@ -224,7 +224,8 @@ static void report(millpond_node_t node) {
     millpond_bytes_t json = {NULL, 0};
     millpond_error_t *error = NULL;
     unsigned peers = 0;
-    must(millpond_node_status(node, &json, &error), "status", error);
+    must(millpond_node_status(node, PATIENCE_MS, MILLPOND_NO_CANCEL, &json, &error), "status",
+         error);
     const char *text = (const char *)json.data, *at = text;
     for (; (at = strstr(at, "\"state\":\"connected\"")); at++) peers++;
     printf("status %llu %u %llu\n", number_of(text, "\"events\":"), peers,
@@ -247,7 +248,9 @@ static int obey(millpond_node_t node, char *line, int *publishing) {
         millpond_node_connect(node, rest, strlen(rest), 0, MILLPOND_NO_CANCEL, NULL);
     } else if (!strcmp(line, "cut") || !strcmp(line, "heal")) {
         millpond_error_t *error = NULL;
-        must(millpond_node_set_network(node, line[0] == 'h', &error), line, error);
+        must(millpond_node_set_network(node, line[0] == 'h', PATIENCE_MS, MILLPOND_NO_CANCEL,
+                                       &error),
+             line, error);
     }
     fflush(stdout);
     return 1;
@@ -300,7 +303,8 @@ int main(int argc, char **argv) {
     millpond_node_t node = open_node(argv[1], argv[2]);
     millpond_error_t *error = NULL;
     millpond_bytes_t ticket = {NULL, 0};
-    must(millpond_node_ticket(node, &ticket, &error), "ticket", error);
+    must(millpond_node_ticket(node, PATIENCE_MS, MILLPOND_NO_CANCEL, &ticket, &error), "ticket",
+         error);
     printf("ticket %s\n", (const char *)ticket.data);
     millpond_bytes_free(&ticket);
     size_t row = walk(node, "FROM 'kind:telemetry' & isLocal", NULL, NULL);

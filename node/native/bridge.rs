@@ -148,6 +148,64 @@ impl Bridge {
         })
     }
 
+    /// Forgets a peer.
+    #[napi(catch_unwind)]
+    pub fn disconnect(
+        &self,
+        env: Env,
+        ticket: i64,
+        handle: BigInt,
+        peer: String,
+        limit: JsLimit,
+    ) -> napi::Result<()> {
+        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+            node(&handle).disconnect_start(&peer, limit, done)
+        })
+    }
+
+    /// Ends all sessions, or allows them again.
+    #[napi(catch_unwind)]
+    pub fn set_network(
+        &self,
+        env: Env,
+        ticket: i64,
+        handle: BigInt,
+        enabled: bool,
+        limit: JsLimit,
+    ) -> napi::Result<()> {
+        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+            node(&handle).set_network_start(enabled, limit, done)
+        })
+    }
+
+    /// A ticket to paste.
+    #[napi(catch_unwind)]
+    pub fn ticket(
+        &self,
+        env: Env,
+        ticket: i64,
+        handle: BigInt,
+        limit: JsLimit,
+    ) -> napi::Result<()> {
+        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+            node(&handle).ticket_start(limit, done)
+        })
+    }
+
+    /// The status as JSON text.
+    #[napi(catch_unwind)]
+    pub fn status(
+        &self,
+        env: Env,
+        ticket: i64,
+        handle: BigInt,
+        limit: JsLimit,
+    ) -> napi::Result<()> {
+        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+            node(&handle).status_json_start(limit, done)
+        })
+    }
+
     /// The next events of a cursor.
     #[napi(catch_unwind)]
     pub fn cursor_next(
@@ -195,13 +253,21 @@ pub struct JsCompletion<'a> {
     pub published: Option<JsPublished>,
     /// Events.
     pub batch: Option<JsBatch<'a>>,
+    /// What was asked for.
+    pub text: Option<String>,
 }
 
 impl<'a> JsCompletion<'a> {
     fn new(env: &'a Env, completion: Completion) -> napi::Result<JsCompletion<'a>> {
         let ticket = completion.ticket;
-        let mut js =
-            JsCompletion { ticket, failure: None, handle: None, published: None, batch: None };
+        let mut js = JsCompletion {
+            ticket,
+            failure: None,
+            handle: None,
+            published: None,
+            batch: None,
+            text: None,
+        };
         match completion.outcome {
             Err(failure) => js.failure = Some(failure),
             Ok(Outcome::Unit) => {}
@@ -209,6 +275,7 @@ impl<'a> JsCompletion<'a> {
             Ok(Outcome::Cursor(cursor)) => js.handle = Some(cursor.id().into()),
             Ok(Outcome::Subscription(subscription)) => js.handle = Some(subscription.id().into()),
             Ok(Outcome::Published(published)) => js.published = Some(JsPublished::from(*published)),
+            Ok(Outcome::Text(text)) => js.text = Some(text),
             Ok(Outcome::Batch(batch)) => js.batch = Some(JsBatch::new(env, *batch)?),
         }
         Ok(js)
@@ -305,34 +372,10 @@ pub fn node_is_open(handle: BigInt) -> bool {
     node(&handle).is_open()
 }
 
-/// A ticket to paste.
-#[napi(catch_unwind)]
-pub fn node_ticket(env: Env, handle: BigInt) -> napi::Result<String> {
-    thrown(&env, node(&handle).ticket())
-}
-
 /// Token text of what is durable.
 #[napi(catch_unwind)]
 pub fn node_offsets(env: Env, handle: BigInt) -> napi::Result<String> {
     thrown(&env, node(&handle).offsets().map(|offsets| offsets.token()))
-}
-
-/// The status as JSON text.
-#[napi(catch_unwind)]
-pub fn node_status(env: Env, handle: BigInt) -> napi::Result<String> {
-    thrown(&env, node(&handle).status_json())
-}
-
-/// Ends all sessions, or allows them again.
-#[napi(catch_unwind)]
-pub fn node_set_network(env: Env, handle: BigInt, enabled: bool) -> napi::Result<()> {
-    thrown(&env, node(&handle).set_network(enabled))
-}
-
-/// Forgets a peer.
-#[napi(catch_unwind)]
-pub fn node_disconnect(env: Env, handle: BigInt, peer: String) -> napi::Result<()> {
-    thrown(&env, node(&handle).disconnect(&peer))
 }
 
 /// Token text of the offset map that a query is answered at.

@@ -25,6 +25,7 @@ pub(crate) enum Outcome {
     Subscription(SubscriptionHandle),
     Published(Box<Published>),
     Batch(Box<PackedBatch>),
+    Text(String),
 }
 
 /// One operation that ended, under the ticket that JavaScript gave it.
@@ -179,6 +180,12 @@ pub(crate) trait IntoOutcome: Send + 'static {
 impl IntoOutcome for () {
     fn into_outcome(self) -> Outcome {
         Outcome::Unit
+    }
+}
+
+impl IntoOutcome for String {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Text(self)
     }
 }
 

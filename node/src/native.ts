@@ -43,6 +43,7 @@ export interface NativeCompletion {
   handle?: bigint;
   published?: NativePublished;
   batch?: NativeBatch;
+  text?: string;
 }
 
 /** The operations of one environment; each completes through `drain` under its ticket. */
@@ -66,6 +67,10 @@ export interface NativeBridge {
     limit: NativeLimit,
   ): void;
   connect(ticket: number, node: bigint, target: string, limit: NativeLimit): void;
+  disconnect(ticket: number, node: bigint, peer: string, limit: NativeLimit): void;
+  setNetwork(ticket: number, node: bigint, enabled: boolean, limit: NativeLimit): void;
+  ticket(ticket: number, node: bigint, limit: NativeLimit): void;
+  status(ticket: number, node: bigint, limit: NativeLimit): void;
   cursorNext(
     ticket: number,
     cursor: bigint,
@@ -87,11 +92,7 @@ export interface Native {
   nodeSwarmId(node: bigint): string;
   nodeStream(node: bigint): string;
   nodeIsOpen(node: bigint): boolean;
-  nodeTicket(node: bigint): string;
   nodeOffsets(node: bigint): string;
-  nodeStatus(node: bigint): string;
-  nodeSetNetwork(node: bigint, enabled: boolean): void;
-  nodeDisconnect(node: bigint, peer: string): void;
   cursorUpper(cursor: bigint): string;
   cursorClose(cursor: bigint): void;
   subscriptionLag(subscription: bigint): number;

@@ -261,28 +261,40 @@ export class Node implements AsyncDisposable {
    * Ends the session with a peer and forgets its addresses. It may still connect to us. Does
    * nothing for a peer that is not known.
    * @throws InvalidArgumentError: it is no node id, or the node was opened without a network;
-   * ClosedError.
+   * ClosedError, TimeoutError, AbortError.
    */
-  disconnect(nodeId: string): void {
+  async disconnect(nodeId: string, options?: CallOptions): Promise<void> {
+    checkOptions('disconnect', options, callOptions);
     const checked = text('disconnect: nodeId', nodeId);
-    guard(() => native.nodeDisconnect(this.#handle, checked));
+    await operate('disconnect', options, (ticket, limit) =>
+      bridge.disconnect(ticket, this.#handle, checked, limit),
+    );
   }
 
   /**
    * False ends all sessions, and dials and accepts nobody until true; the log goes on.
-   * @throws ClosedError, and InvalidArgumentError when the node was opened without a network.
+   * @throws InvalidArgumentError: the node was opened without a network, or its addresses cannot
+   * be bound any more; ClosedError, TimeoutError, AbortError.
    */
-  setNetwork(enabled: boolean): void {
+  async setNetwork(enabled: boolean, options?: CallOptions): Promise<void> {
+    checkOptions('setNetwork', options, callOptions);
     const checked = truth('setNetwork: enabled', enabled);
-    guard(() => native.nodeSetNetwork(this.#handle, checked));
+    await operate('setNetwork', options, (ticket, limit) =>
+      bridge.setNetwork(ticket, this.#handle, checked, limit),
+    );
   }
 
   /**
    * A text to paste into another node's `open` or `connect`. It holds the swarm secret.
-   * @throws ClosedError, and InvalidArgumentError when the node was opened without a network.
+   * @throws InvalidArgumentError: the node was opened without a network; ClosedError, TimeoutError,
+   * AbortError.
    */
-  ticket(): string {
-    return guard(() => native.nodeTicket(this.#handle));
+  async ticket(options?: CallOptions): Promise<string> {
+    checkOptions('ticket', options, callOptions);
+    const answer = await operate('ticket', options, (ticket, limit) =>
+      bridge.ticket(ticket, this.#handle, limit),
+    );
+    return answer.text as string;
   }
 
   /**
@@ -295,10 +307,14 @@ export class Node implements AsyncDisposable {
 
   /**
    * Peers, sessions, lag, store.
-   * @throws ClosedError.
+   * @throws ClosedError, TimeoutError, AbortError.
    */
-  status(): Status {
-    return parseStatus(guard(() => native.nodeStatus(this.#handle)));
+  async status(options?: CallOptions): Promise<Status> {
+    checkOptions('status', options, callOptions);
+    const answer = await operate('status', options, (ticket, limit) =>
+      bridge.status(ticket, this.#handle, limit),
+    );
+    return parseStatus(answer.text as string);
   }
 
   /**

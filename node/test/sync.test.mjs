@@ -15,7 +15,7 @@ const limit = { timeout: STUCK_MS };
 test('two nodes exchange their events by ticket, in one order', limit, async (t) => {
   const press = await onLoopback(t, { swarm: newSwarmSecret(), app: 'press' });
   await press.publish(numbered(500, 'press'));
-  const orders = await onLoopback(t, { ticket: press.ticket(), app: 'orders' });
+  const orders = await onLoopback(t, { ticket: await press.ticket(), app: 'orders' });
   assert.equal(orders.swarmId, press.swarmId);
   const arriving = take(orders.subscribe("FROM 'press'"), 500);
   await orders.publish(numbered(500, 'orders'));
@@ -33,16 +33,16 @@ test('two nodes exchange their events by ticket, in one order', limit, async (t)
 test('a ticket says where it leads and hides its secret', limit, async (t) => {
   const swarm = newSwarmSecret();
   const node = await onLoopback(t, { swarm });
-  const ticket = node.ticket();
+  const ticket = await node.ticket();
   const { swarmId, nodeId, addresses } = parseTicket(ticket);
   assert.deepEqual([swarmId, nodeId], [node.swarmId, node.id]);
-  assert.deepEqual(addresses, node.status().addresses);
+  assert.deepEqual(addresses, (await node.status()).addresses);
   assert.ok(addresses.every((address) => address.startsWith('127.0.0.1:')));
 });
 
 test('a token of one node is covered by the other once it has caught up', limit, async (t) => {
   const left = await onLoopback(t, { swarm: newSwarmSecret() });
-  const right = await onLoopback(t, { ticket: left.ticket() });
+  const right = await onLoopback(t, { ticket: await left.ticket() });
   const { token } = await left.publish(numbered(10));
   await take(right.subscribe("FROM 'grain'"), 10);
   assert.ok(right.offsets().covers(token));
@@ -51,17 +51,17 @@ test('a token of one node is covered by the other once it has caught up', limit,
 test('connecting resolves with a session that the status shows', limit, async (t) => {
   const swarm = newSwarmSecret();
   const [left, right] = [await onLoopback(t, { swarm }), await onLoopback(t, { swarm })];
-  await right.connect(`${left.id}@${left.status().addresses[0]}`);
-  const peer = right.status().peers.find(({ nodeId }) => nodeId === left.id);
+  await right.connect(`${left.id}@${(await left.status()).addresses[0]}`);
+  const peer = (await right.status()).peers.find(({ nodeId }) => nodeId === left.id);
   assert.notEqual(peer.connectedForMicros, null);
-  right.disconnect(left.id);
+  await right.disconnect(left.id);
 });
 
 test('a node of another swarm is refused with the reason', limit, async (t) => {
   const left = await onLoopback(t, { swarm: newSwarmSecret() });
   const stranger = await onLoopback(t, { swarm: newSwarmSecret() });
   await left.publish(numbered(10));
-  await assert.rejects(stranger.connect(`${left.id}@${left.status().addresses[0]}`), (error) => {
+  await assert.rejects(stranger.connect(`${left.id}@${(await left.status()).addresses[0]}`), (error) => {
     assert.ok(error instanceof PeerRefusedError, error.stack);
     assert.equal(error.reason, 'wrong_secret');
     return true;
@@ -71,14 +71,14 @@ test('a node of another swarm is refused with the reason', limit, async (t) => {
 
 test('with the network cut both go on, and they heal', limit, async (t) => {
   const left = await onLoopback(t, { swarm: newSwarmSecret() });
-  const right = await onLoopback(t, { ticket: left.ticket() });
+  const right = await onLoopback(t, { ticket: await left.ticket() });
   await left.publish(numbered(1, 'before'));
   await take(right.subscribe("FROM 'before'"), 1);
-  right.setNetwork(false);
+  await right.setNetwork(false);
   await left.publish(numbered(5, 'left'));
   await right.publish(numbered(5, 'right'));
   assert.deepEqual(await right.query("FROM 'left'").toArray(), []);
-  right.setNetwork(true);
+  await right.setNetwork(true);
   await Promise.all([
     take(left.subscribe("FROM 'right'"), 5),
     take(right.subscribe("FROM 'left'"), 5),
@@ -99,13 +99,13 @@ test('a peer beyond 1,024 is refused in words', limit, async (t) => {
   const id = (number) => number.toString(16).padStart(64, '0');
   const peers = Array.from({ length: 1024 }, (_, number) => `${id(number)}@127.0.0.1:9`);
   const [left, right] = [await onLoopback(t, { swarm, peers }), await onLoopback(t, { swarm })];
-  await assert.rejects(left.connect(right.ticket()), (error) => {
+  await assert.rejects(left.connect(await right.ticket()), (error) => {
     assert.ok(error instanceof LimitExceededError);
     assert.match(error.message, /1024 peers.*disconnect/);
     return true;
   });
-  assert.equal(left.status().peers.length, 1024);
-  left.disconnect(id(0));
-  left.disconnect(id(0)); // Nobody minds.
-  await left.connect(right.ticket());
+  assert.equal((await left.status()).peers.length, 1024);
+  await left.disconnect(id(0));
+  await left.disconnect(id(0)); // Nobody minds.
+  await left.connect(await right.ticket());
 });

@@ -200,9 +200,21 @@ impl Node {
         self.open.handle.stream().map_err(|error| raise(py, error))
     }
 
-    fn ticket(&self, py: Python<'_>) -> PyResult<String> {
+    fn ticket(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<String> {
         let handle = self.open.handle;
-        blocking(py, None, move |_| handle.ticket()).into_result(py)
+        blocking(py, limit(timeout), move |wait| handle.ticket(wait)).into_result(py)
+    }
+
+    fn ticket_start(
+        &self,
+        queue: &Bound<'_, Queue>,
+        number: u64,
+        timeout: Option<Seconds>,
+    ) -> PyResult<Operation> {
+        let operation = Operation::new(queue.py())?;
+        let (limit, done) = (operation.limit(timeout), queue.get().done(number));
+        self.open.handle.ticket_start(limit, done);
+        Ok(operation)
     }
 
     fn offsets(&self, py: Python<'_>) -> PyResult<Offsets> {
@@ -210,19 +222,62 @@ impl Node {
         blocking(py, None, move |_| handle.offsets()).into_result(py).map(Offsets::new)
     }
 
-    fn status_json(&self, py: Python<'_>) -> PyResult<String> {
+    fn status_json(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<String> {
         let handle = self.open.handle;
-        blocking(py, None, move |_| handle.status_json()).into_result(py)
+        blocking(py, limit(timeout), move |wait| handle.status_json(wait)).into_result(py)
     }
 
-    fn set_network(&self, py: Python<'_>, enabled: bool) -> PyResult<()> {
-        let handle = self.open.handle;
-        blocking(py, None, move |_| handle.set_network(enabled)).into_result(py)
+    fn status_json_start(
+        &self,
+        queue: &Bound<'_, Queue>,
+        number: u64,
+        timeout: Option<Seconds>,
+    ) -> PyResult<Operation> {
+        let operation = Operation::new(queue.py())?;
+        let (limit, done) = (operation.limit(timeout), queue.get().done(number));
+        self.open.handle.status_json_start(limit, done);
+        Ok(operation)
     }
 
-    fn disconnect(&self, py: Python<'_>, node_id: String) -> PyResult<()> {
+    fn set_network(&self, py: Python<'_>, enabled: bool, timeout: Option<Seconds>) -> PyResult<()> {
         let handle = self.open.handle;
-        blocking(py, None, move |_| handle.disconnect(&node_id)).into_result(py)
+        blocking(py, limit(timeout), move |wait| handle.set_network(enabled, wait)).into_result(py)
+    }
+
+    fn set_network_start(
+        &self,
+        queue: &Bound<'_, Queue>,
+        number: u64,
+        enabled: bool,
+        timeout: Option<Seconds>,
+    ) -> PyResult<Operation> {
+        let operation = Operation::new(queue.py())?;
+        let (limit, done) = (operation.limit(timeout), queue.get().done(number));
+        self.open.handle.set_network_start(enabled, limit, done);
+        Ok(operation)
+    }
+
+    fn disconnect(
+        &self,
+        py: Python<'_>,
+        node_id: String,
+        timeout: Option<Seconds>,
+    ) -> PyResult<()> {
+        let handle = self.open.handle;
+        blocking(py, limit(timeout), move |wait| handle.disconnect(&node_id, wait)).into_result(py)
+    }
+
+    fn disconnect_start(
+        &self,
+        queue: &Bound<'_, Queue>,
+        number: u64,
+        node_id: &str,
+        timeout: Option<Seconds>,
+    ) -> PyResult<Operation> {
+        let operation = Operation::new(queue.py())?;
+        let (limit, done) = (operation.limit(timeout), queue.get().done(number));
+        self.open.handle.disconnect_start(node_id, limit, done);
+        Ok(operation)
     }
 
     fn publish(

@@ -80,6 +80,7 @@ fn to_python(py: Python<'_>, outcome: Outcome) -> PyResult<Py<PyAny>> {
             let flow = subscription::flow(handle).map_err(|error| raise(py, error))?;
             Subscription::new(py, flow, None)?.into_py_any(py)
         }
+        Outcome::Text(text) => text.into_py_any(py),
         Outcome::Published(published) => published_tuple(published).into_py_any(py),
         Outcome::Batch(batch) => {
             let held = Arc::new(Held::new(py, batch));

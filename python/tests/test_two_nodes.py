@@ -89,7 +89,7 @@ def test_asyncio_nodes_exchange_events_too(
             aio.open(tmp_path / "2", **said) as other,
             other.subscribe("FROM 'a'") as events,
         ):
-            await other.connect(one.ticket(), timeout=WAIT)
+            await other.connect(await one.ticket(), timeout=WAIT)
             await one.publish_all([(number, ["a"]) for number in range(300)])
             seen = []
             async for event in events:

@@ -130,7 +130,7 @@ fn node(folder: &Path, name: &str, network: bool) -> Node {
 }
 
 fn link(from: &Node, to: &Node) {
-    let address = PeerAddress::from(&to.ticket().expect("a listening node has a ticket"));
+    let address = PeerAddress::from(&to.ticket().wait().expect("a listening node has a ticket"));
     let linked = from.connect(address).wait_timeout(PATIENCE).expect("an answer comes");
     linked.expect("the peer is admitted");
 }

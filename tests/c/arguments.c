@@ -25,11 +25,11 @@ static void null_is_an_error_for_every_pointer(void) {
     REFUSED(millpond_node_open(NULL, SOON, NC, &opened, NULL));
     REFUSED(millpond_node_open(&options, SOON, NC, NULL, NULL));
     REFUSED(millpond_node_id(node, NULL, NULL));
-    REFUSED(millpond_node_ticket(node, NULL, NULL));
-    REFUSED(millpond_node_status(node, NULL, NULL));
+    REFUSED(millpond_node_ticket(node, SOON, NC, NULL, NULL));
+    REFUSED(millpond_node_status(node, SOON, NC, NULL, NULL));
     REFUSED(millpond_node_offsets(node, NULL, NULL));
     REFUSED(millpond_node_connect(node, NULL, 0, SOON, NC, NULL));
-    REFUSED(millpond_node_disconnect(node, NULL, 0, NULL));
+    REFUSED(millpond_node_disconnect(node, NULL, 0, SOON, NC, NULL));
     REFUSED(millpond_node_publish(node, NULL, 1, NULL, SOON, NC, NULL, NULL));
     REFUSED(millpond_node_publish(node, NULL, 0, NULL, SOON, NC, NULL, NULL));
     REFUSED(millpond_node_publish(node, &draft, 1, NULL, SOON, NC, NULL, NULL));
@@ -112,7 +112,7 @@ static void bad_utf8_and_impossible_lengths_are_errors(void) {
     two[0].payload_len = two[1].payload_len = 1;
     two[1].struct_size = UINT32_MAX;
     REFUSED(millpond_node_publish(node, two, 2, NULL, SOON, NC, NULL, NULL));
-    REFUSED(millpond_node_set_network(node, 7, NULL));
+    REFUSED(millpond_node_set_network(node, 7, SOON, NC, NULL));
     REFUSED(millpond_log_set(7, NULL, NULL, NULL, NULL));
     REFUSED(millpond_subscription_next(subscription, 1 << 20, SOON, NC, (millpond_batch_t **)&error,
                                        NULL));

@@ -191,7 +191,7 @@ static void a_node_tells_its_state_as_json(void) {
     millpond_node_t node = open_node();
     millpond_bytes_t status = {NULL, 0}, token = {NULL, 0}, secret = {NULL, 0};
     OK(publish(node, "grain", "1"));
-    OK(millpond_node_status(node, &status, NULL));
+    OK(millpond_node_status(node, SOON, MILLPOND_NO_CANCEL, &status, NULL));
     CHECK(strstr((char *)status.data, "\"events\":1") != NULL);
     OK(millpond_node_offsets(node, &token, NULL));
     CHECK(token.len > 60);

@@ -57,7 +57,7 @@ static void events_of_two_nodes_end_in_one_order_on_both(void) {
         OK(publish(a, "from a", "1"));
         OK(publish(b, "from b", "2"));
     }
-    OK(millpond_node_ticket(a, &ticket, NULL));
+    OK(millpond_node_ticket(a, SOON, MILLPOND_NO_CANCEL, &ticket, NULL));
     OK(millpond_ticket_parse((char *)ticket.data, ticket.len, &parts, NULL));
     CHECK(strstr((char *)parts.data, "127.0.0.1") != NULL);
     OK(millpond_node_connect(b, (char *)ticket.data, ticket.len, SOON, MILLPOND_NO_CANCEL, &error));
@@ -65,12 +65,12 @@ static void events_of_two_nodes_end_in_one_order_on_both(void) {
     millpond_error_free(error);
     uint64_t at_a = take(a, 100), at_b = take(b, 100);
     CHECK(at_a == at_b);
-    OK(millpond_node_set_network(b, 0, NULL));
+    OK(millpond_node_set_network(b, 0, SOON, MILLPOND_NO_CANCEL, NULL));
     for (int i = 0; i < 50; i++) {
         OK(publish(a, "from a", "3"));
         OK(publish(b, "from b", "4"));
     }
-    OK(millpond_node_set_network(b, 1, NULL));
+    OK(millpond_node_set_network(b, 1, SOON, MILLPOND_NO_CANCEL, NULL));
     at_a = take(a, 200), at_b = take(b, 200);
     CHECK(at_a == at_b);
     millpond_bytes_free(&ticket);
@@ -84,7 +84,7 @@ static void a_ticket_of_another_swarm_is_refused(void) {
     millpond_node_t a = open_networked(SECRET), b = open_networked(OTHER);
     millpond_bytes_t ticket = {NULL, 0};
     millpond_error_t *error = NULL;
-    OK(millpond_node_ticket(a, &ticket, NULL));
+    OK(millpond_node_ticket(a, SOON, MILLPOND_NO_CANCEL, &ticket, NULL));
     STATUS(MILLPOND_ERROR_INVALID_ARGUMENT,
            millpond_node_connect(b, (char *)ticket.data, ticket.len, SOON, MILLPOND_NO_CANCEL,
                                  &error));

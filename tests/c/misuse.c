@@ -249,7 +249,7 @@ static millpond_node_t open_anchor(void) {
     millpond_node_options_t options = options_at(fresh_folder());
     put_on_loopback(&options);
     OK(millpond_node_open(&options, SOON, MILLPOND_NO_CANCEL, &node, NULL));
-    OK(millpond_node_ticket(node, &world.ticket, NULL));
+    OK(millpond_node_ticket(node, SOON, MILLPOND_NO_CANCEL, &world.ticket, NULL));
     return node;
 }
 

@@ -80,10 +80,10 @@ static int32_t node_id(struct scene *on, millpond_error_t **error) {
     return millpond_node_id(on->node, &on->bytes, error);
 }
 static int32_t node_ticket(struct scene *on, millpond_error_t **error) {
-    return millpond_node_ticket(on->node, &on->bytes, error);
+    return millpond_node_ticket(on->node, SOON, NC, &on->bytes, error);
 }
 static int32_t node_status(struct scene *on, millpond_error_t **error) {
-    return millpond_node_status(on->node, &on->bytes, error);
+    return millpond_node_status(on->node, SOON, NC, &on->bytes, error);
 }
 static int32_t node_offsets(struct scene *on, millpond_error_t **error) {
     return millpond_node_offsets(on->node, &on->bytes, error);
@@ -92,10 +92,10 @@ static int32_t node_connect(struct scene *on, millpond_error_t **error) {
     return millpond_node_connect(on->node, TEXT("nobody"), SOON, NC, error);
 }
 static int32_t node_disconnect(struct scene *on, millpond_error_t **error) {
-    return millpond_node_disconnect(on->node, TEXT("nobody"), error);
+    return millpond_node_disconnect(on->node, TEXT("nobody"), SOON, NC, error);
 }
 static int32_t node_set_network(struct scene *on, millpond_error_t **error) {
-    return millpond_node_set_network(on->node, 1, error);
+    return millpond_node_set_network(on->node, 1, SOON, NC, error);
 }
 static int32_t payload_from_json(struct scene *on, millpond_error_t **error) {
     return millpond_payload_from_json(TEXT("1"), &on->bytes, error);

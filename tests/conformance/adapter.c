@@ -30,7 +30,8 @@ static int32_t open_node(const char *name, const said_t *said) {
     options.path = text(path, (size_t)snprintf(path, sizeof path, "%s/%s", folder, stored));
     options.app_id = text("conformance", 11);
     if (said->ticket) {
-        int32_t status = millpond_node_ticket(node_of(said->ticket), &ticket, &error);
+        int32_t status = millpond_node_ticket(node_of(said->ticket), SOON, MILLPOND_NO_CANCEL,
+                                              &ticket, &error);
         if (status) return status;
         options.ticket = text((char *)ticket.data, ticket.len);
     } else {
@@ -207,7 +208,8 @@ static int32_t interrupt(const char *name) {
 static int32_t connect_to(const char *name, const char *other, int by_address) {
     millpond_bytes_t ticket = {NULL, 0}, parts = {NULL, 0};
     char target[256], *from = target;
-    int32_t status = millpond_node_ticket(node_of(other), &ticket, &error);
+    int32_t status =
+        millpond_node_ticket(node_of(other), SOON, MILLPOND_NO_CANCEL, &ticket, &error);
     if (status) return status;
     from = (char *)ticket.data;
     if (by_address) {
@@ -230,7 +232,8 @@ static int32_t connect_to(const char *name, const char *other, int by_address) {
 static int32_t refusal(const char *name, const char *reason) {
     millpond_bytes_t json = {NULL, 0};
     char wanted[128];
-    int32_t status = millpond_node_status(node_of(name), &json, &error);
+    int32_t status =
+        millpond_node_status(node_of(name), SOON, MILLPOND_NO_CANCEL, &json, &error);
     if (status) return status;
     snprintf(wanted, sizeof wanted, "\"reason\":\"%s\"", reason);
     printf(strstr((char *)json.data, wanted) ? "true\n" : "false\n");
@@ -254,7 +257,8 @@ static int32_t command(char *rest) {
     if (IS("open")) return open_node(name, &said);
     if (IS("close")) return closed(millpond_node_close(node_of(name), SOON, &error));
     if (IS("network"))
-        return millpond_node_set_network(node_of(name), strcmp(rest, "on") == 0, &error);
+        return millpond_node_set_network(node_of(name), strcmp(rest, "on") == 0, SOON,
+                                         MILLPOND_NO_CANCEL, &error);
     if (IS("connect")) return connect_to(name, rest, 0);
     if (IS("connect_address")) return connect_to(name, rest, 1);
     if (IS("subscribe")) return subscribe(name, &said, rest);

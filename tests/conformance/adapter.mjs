@@ -102,7 +102,7 @@ async function publish(name, said, events) {
 
 const acts = {
   async open(name, said) {
-    const ticket = 'ticket' in said ? nodes.get(said.ticket).ticket() : undefined;
+    const ticket = 'ticket' in said ? await nodes.get(said.ticket).ticket() : undefined;
     const stored = said.folder ?? name;
     const node = await millpond.open({
       path: join(folder, stored),
@@ -196,17 +196,17 @@ const acts = {
     await follows.get(name).close();
   },
   async connect(name, _said, rest) {
-    await nodes.get(name).connect(nodes.get(rest).ticket(), { timeoutMs: SOON });
+    await nodes.get(name).connect(await nodes.get(rest).ticket(), { timeoutMs: SOON });
   },
   async connect_address(name, _said, rest) {
-    const { nodeId, addresses } = millpond.parseTicket(nodes.get(rest).ticket());
+    const { nodeId, addresses } = millpond.parseTicket(await nodes.get(rest).ticket());
     await nodes.get(name).connect(`${nodeId}@${addresses.join(',')}`, { timeoutMs: SOON });
   },
   async network(name, _said, rest) {
-    nodes.get(name).setNetwork(rest === 'on');
+    await nodes.get(name).setNetwork(rest === 'on');
   },
   async refusal(name, _said, rest) {
-    return [String(nodes.get(name).status().refusals.some(({ reason }) => reason === rest))];
+    return [String((await nodes.get(name).status()).refusals.some(({ reason }) => reason === rest))];
   },
   async errors() {
     return Object.values(millpond)

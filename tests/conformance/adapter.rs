@@ -103,7 +103,7 @@ impl Adapter {
                 return Ok("absent\n".into());
             }
             "connect" | "connect_address" => self.connect(name, rest)?,
-            "network" => self.node(name).set_network(rest == "on")?,
+            "network" => self.node(name).set_network(rest == "on").wait()?,
             "refusal" => return self.refusal(name, rest),
             "errors" => return Ok(errors()),
             _ => return Ok("absent\n".into()),
@@ -122,7 +122,7 @@ impl Adapter {
     fn open(&mut self, name: &str, options: &Options) -> Result<()> {
         let folder = options.get("folder").map_or(name, String::as_str);
         let ticket: Option<Ticket> = match options.get("ticket") {
-            Some(of) => Some(self.node(of).ticket()?),
+            Some(of) => Some(self.node(of).ticket().wait()?),
             None => None,
         };
         let hex = options.get("swarm").map_or(SECRET, String::as_str);
@@ -263,12 +263,12 @@ impl Adapter {
     }
 
     fn connect(&self, name: &str, other: &str) -> Result<()> {
-        let ticket = self.node(other).ticket()?;
+        let ticket = self.node(other).ticket().wait()?;
         wait(self.node(name).connect(PeerAddress::from(&ticket)))
     }
 
     fn refusal(&self, name: &str, reason: &str) -> Result<String> {
-        let refusals = self.node(name).status()?.refusals;
+        let refusals = self.node(name).status().wait()?.refusals;
         Ok(format!("{}\n", refusals.iter().any(|refusal| refusal.reason == reason)))
     }
 

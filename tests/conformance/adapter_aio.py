@@ -36,7 +36,7 @@ class Adapter:
             return error_lines(error)
 
     async def do_open(self, name: str, said: dict[str, str], _rest: str) -> None:
-        ticket = self.nodes[said["ticket"]].ticket() if "ticket" in said else None
+        ticket = await self.nodes[said["ticket"]].ticket() if "ticket" in said else None
         folder = said.get("folder", name)
         node = await aio.open(
             self.folder / folder,
@@ -137,18 +137,18 @@ class Adapter:
         await self.follows[name].close()
 
     async def do_connect(self, name: str, _said: dict[str, str], rest: str) -> None:
-        await self.nodes[name].connect(self.nodes[rest].ticket(), timeout=SOON)
+        await self.nodes[name].connect(await self.nodes[rest].ticket(), timeout=SOON)
 
     async def do_connect_address(self, name: str, _said: dict[str, str], rest: str) -> None:
-        ticket = millpond.parse_ticket(self.nodes[rest].ticket())
+        ticket = millpond.parse_ticket(await self.nodes[rest].ticket())
         target = f"{ticket.node_id}@{','.join(ticket.addresses)}"
         await self.nodes[name].connect(target, timeout=SOON)
 
     async def do_network(self, name: str, _said: dict[str, str], rest: str) -> None:
-        self.nodes[name].set_network(rest == "on")
+        await self.nodes[name].set_network(rest == "on")
 
     async def do_refusal(self, name: str, _said: dict[str, str], rest: str) -> list[str]:
-        refusals = self.nodes[name].status()["refusals"]
+        refusals = (await self.nodes[name].status())["refusals"]
         return [str(any(one["reason"] == rest for one in refusals)).lower()]
 
     async def do_errors(self, *_: object) -> list[str]:

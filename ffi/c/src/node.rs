@@ -87,13 +87,15 @@ pub unsafe extern "C" fn millpond_node_id(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn millpond_node_ticket(
     node: millpond_node_t,
+    timeout_ms: i64,
+    cancel: millpond_cancel_t,
     ticket: *mut millpond_bytes_t,
     error: *mut *mut millpond_error_t,
 ) -> i32 {
     // SAFETY: the same contract.
     unsafe {
         give_text("millpond_node_ticket", ticket, "ticket", error, || {
-            NodeHandle::from_id(node.id).ticket()
+            NodeHandle::from_id(node.id).ticket(&wait(timeout_ms, cancel))
         })
     }
 }
@@ -106,13 +108,15 @@ pub unsafe extern "C" fn millpond_node_ticket(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn millpond_node_status(
     node: millpond_node_t,
+    timeout_ms: i64,
+    cancel: millpond_cancel_t,
     json: *mut millpond_bytes_t,
     error: *mut *mut millpond_error_t,
 ) -> i32 {
     // SAFETY: the same contract.
     unsafe {
         give_text("millpond_node_status", json, "json", error, || {
-            NodeHandle::from_id(node.id).status_json()
+            NodeHandle::from_id(node.id).status_json(&wait(timeout_ms, cancel))
         })
     }
 }
@@ -171,13 +175,15 @@ pub unsafe extern "C" fn millpond_node_disconnect(
     node: millpond_node_t,
     node_id: *const c_char,
     node_id_len: usize,
+    timeout_ms: i64,
+    cancel: millpond_cancel_t,
     error: *mut *mut millpond_error_t,
 ) -> i32 {
     // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
     unsafe {
         call("millpond_node_disconnect", error, || {
             let node_id = text(node_id, node_id_len, "node_id")?;
-            NodeHandle::from_id(node.id).disconnect(node_id)
+            NodeHandle::from_id(node.id).disconnect(node_id, &wait(timeout_ms, cancel))
         })
     }
 }
@@ -192,12 +198,17 @@ pub unsafe extern "C" fn millpond_node_disconnect(
 pub unsafe extern "C" fn millpond_node_set_network(
     node: millpond_node_t,
     enabled: i32,
+    timeout_ms: i64,
+    cancel: millpond_cancel_t,
     error: *mut *mut millpond_error_t,
 ) -> i32 {
     // SAFETY: `error` is valid by the laws of the header.
     unsafe {
         call("millpond_node_set_network", error, || match enabled {
-            0 | 1 => NodeHandle::from_id(node.id).set_network(enabled == 1),
+            0 | 1 => {
+                let wait = wait(timeout_ms, cancel);
+                NodeHandle::from_id(node.id).set_network(enabled == 1, &wait)
+            }
             other => Err(host_error(format!("`enabled` is {other}, not 0 or 1"))),
         })
     }

@@ -55,6 +55,8 @@ pub enum Outcome {
     Published(Published),
     /// From a next batch.
     Batch(EventBatch),
+    /// From a question to a node: a ticket, or a status as JSON.
+    Text(String),
 }
 
 macro_rules! outcome_from {
@@ -68,7 +70,7 @@ macro_rules! outcome_from {
 }
 
 outcome_from!(Closed => Closed, NodeHandle => Node, CursorHandle => Cursor,
-    SubscriptionHandle => Subscription, Published => Published, EventBatch => Batch);
+    SubscriptionHandle => Subscription, Published => Published, EventBatch => Batch, String => Text);
 
 impl From<()> for Outcome {
     fn from((): ()) -> Outcome {

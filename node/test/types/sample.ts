@@ -104,10 +104,10 @@ export async function main(signal: AbortSignal): Promise<void> {
   same<number | undefined>(jobsToCome.lag)(batch?.lag);
   for await (const event of jobsToCome) if (event.payload.job === 42) break;
 
-  await node.connect(node.ticket(), call);
-  node.disconnect(node.id);
-  node.setNetwork(false);
-  const status: Status = node.status();
+  await node.connect(await node.ticket(), call);
+  await node.disconnect(node.id);
+  await node.setNetwork(false);
+  const status: Status = await node.status();
   const peer: PeerStatus | undefined = status.peers[0];
   const refusal: Refusal | undefined = status.refusals[0];
   const store: StoreStatus = status.store;
@@ -118,7 +118,7 @@ export async function main(signal: AbortSignal): Promise<void> {
   same<string | undefined>(refusal?.reason)(peer?.nodeId);
   const damage: Damage | undefined = store.damages[0];
   same<number | undefined>(store.tailBytes)(damage?.offset);
-  const parts: TicketParts = parseTicket(node.ticket());
+  const parts: TicketParts = parseTicket(await node.ticket());
   same<string>(parts.nodeId)(version);
   await node.close({ timeoutMs: 1000 });
 

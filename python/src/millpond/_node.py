@@ -117,39 +117,9 @@ class NodeFacts:
         """True when the node is closed."""
         return not self._native.is_open()
 
-    def disconnect(self, node_id: str) -> None:
-        """Forgets a peer's addresses and ends the session with it. It may still connect to us.
-
-        Does nothing for a peer that is not known.
-
-        node_id: 64 hex digits. Raises `InvalidArgument`: it is none, or there is no network;
-        `Closed`.
-        """
-        self._native.disconnect(node_id)
-
-    def set_network(self, enabled: bool) -> None:
-        """False ends all sessions and admits nobody until True again; the log goes on.
-
-        Raises `InvalidArgument`: the node was opened without a network, or its addresses cannot be
-        bound any more; `Closed`.
-        """
-        self._native.set_network(enabled)
-
-    def ticket(self) -> str:
-        """A text to paste elsewhere: whoever has it can join the swarm through this node.
-
-        Raises `InvalidArgument`: the node was opened without a network; `Closed`.
-        """
-        return self._native.ticket()
-
     def offsets(self) -> Offsets:
         """What is durable here: for each stream how many events. Raises `Closed`."""
         return self._native.offsets()
-
-    def status(self) -> Status:
-        """Who the node is, its peers and their lag, refusals, the store. Raises `Closed`."""
-        status: Status = json.loads(self._native.status_json())
-        return status
 
     def __del__(self) -> None:
         native = getattr(self, "_native", None)
@@ -255,6 +225,39 @@ class Node(NodeFacts):
         Raises `QueryInvalid`, `InvalidArgument`, `Closed`, `Timeout`.
         """
         return self._native.subscribe(text, start, timeout)
+
+    def disconnect(self, node_id: str, *, timeout: float | None = None) -> None:
+        """Forgets a peer's addresses and ends the session with it. It may still connect to us.
+
+        Does nothing for a peer that is not known.
+
+        node_id: 64 hex digits. Raises `InvalidArgument`: it is none, or there is no network;
+        `Timeout`, `Closed`.
+        """
+        self._native.disconnect(node_id, timeout)
+
+    def set_network(self, enabled: bool, *, timeout: float | None = None) -> None:
+        """False ends all sessions and admits nobody until True again; the log goes on.
+
+        Raises `InvalidArgument`: the node was opened without a network, or its addresses cannot be
+        bound any more; `Timeout`, `Closed`.
+        """
+        self._native.set_network(enabled, timeout)
+
+    def ticket(self, *, timeout: float | None = None) -> str:
+        """A text to paste elsewhere: whoever has it can join the swarm through this node.
+
+        Raises `InvalidArgument`: the node was opened without a network; `Timeout`, `Closed`.
+        """
+        return self._native.ticket(timeout)
+
+    def status(self, *, timeout: float | None = None) -> Status:
+        """Who the node is, its peers and their lag, refusals, the store.
+
+        Raises `Timeout`, `Closed`.
+        """
+        status: Status = json.loads(self._native.status_json(timeout))
+        return status
 
     def connect(self, target: str, *, timeout: float | None = None) -> None:
         """Connects to a peer and waits until both have admitted each other.

@@ -98,5 +98,7 @@ class Status(TypedDict):
     """Streams that have two different histories."""
     quarantined: list[str]
     """Streams whose newest events wait until signed heads account for their lamports."""
+    too_new: list[str]
+    """Streams written by a newer millpond, which stay as they are until this node is upgraded."""
     store: StoreStatus
     """The store on disk."""

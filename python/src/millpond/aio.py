@@ -7,6 +7,7 @@ task calls off what it waits for; no event is lost by it.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import Generator, Sequence
 from functools import partial
@@ -19,6 +20,7 @@ from ._errors import Closed, InvalidArgument
 from ._loop import outcome
 from ._native import Batch, Event, Offsets, Operation, Queue
 from ._node import Durability, Order, StartAt
+from ._status import Status
 
 __all__ = ["Cursor", "Node", "Opening", "Subscription", "open"]
 
@@ -171,6 +173,40 @@ class Node(_node.NodeFacts):
             return self._native.subscribe_start(queue, number, text, start, within)
 
         return Subscription(self, begin)
+
+    async def disconnect(self, node_id: str, *, timeout: float | None = None) -> None:
+        """As `millpond.Node.disconnect`."""
+
+        def start(queue: Queue, number: int) -> Operation:
+            return self._native.disconnect_start(queue, number, node_id, timeout)
+
+        await outcome(start)
+
+    async def set_network(self, enabled: bool, *, timeout: float | None = None) -> None:
+        """As `millpond.Node.set_network`."""
+
+        def start(queue: Queue, number: int) -> Operation:
+            return self._native.set_network_start(queue, number, enabled, timeout)
+
+        await outcome(start)
+
+    async def ticket(self, *, timeout: float | None = None) -> str:
+        """As `millpond.Node.ticket`."""
+
+        def start(queue: Queue, number: int) -> Operation:
+            return self._native.ticket_start(queue, number, timeout)
+
+        ticket: str = await outcome(start)
+        return ticket
+
+    async def status(self, *, timeout: float | None = None) -> Status:
+        """As `millpond.Node.status`."""
+
+        def start(queue: Queue, number: int) -> Operation:
+            return self._native.status_json_start(queue, number, timeout)
+
+        status: Status = json.loads(await outcome(start))
+        return status
 
     async def connect(self, target: str, *, timeout: float | None = None) -> None:
         """As `millpond.Node.connect`."""
