@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Generator, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -150,10 +151,11 @@ class Node(_node.NodeFacts):
     ) -> Cursor:
         """As `millpond.Node.query`. Asked when the cursor is first awaited."""
 
-        def start(queue: Queue, number: int) -> Operation:
-            return self._native.query_start(queue, number, text, order, lower, upper, timeout)
+        def begin(queue: Queue, number: int, left: float | None) -> Operation:
+            within = _lesser(timeout, left)
+            return self._native.query_start(queue, number, text, order, lower, upper, within)
 
-        return Cursor(self, start)
+        return Cursor(self, begin)
 
     def subscribe(
         self,
@@ -164,8 +166,9 @@ class Node(_node.NodeFacts):
     ) -> Subscription:
         """As `millpond.Node.subscribe`. Begins when the subscription is first awaited."""
 
-        def begin(queue: Queue, number: int) -> Operation:
-            return self._native.subscribe_start(queue, number, text, start, timeout)
+        def begin(queue: Queue, number: int, left: float | None) -> Operation:
+            within = _lesser(timeout, left)
+            return self._native.subscribe_start(queue, number, text, start, within)
 
         return Subscription(self, begin)
 
@@ -206,6 +209,10 @@ def _left(timeout: float | None, began: float) -> float | None:
     return None if timeout is None else max(0.0, timeout - (_now() - began))
 
 
+def _lesser(timeout: float | None, other: float | None) -> float | None:
+    return timeout if other is None else other if timeout is None else min(timeout, other)
+
+
 _Native = TypeVar("_Native", _native.Cursor, _native.Subscription)
 
 
@@ -234,8 +241,8 @@ class _Flow(Generic[_Native]):
 
     async def next(self, timeout: float | None = None) -> Event | None:
         """As the method of the same name that blocks."""
-        flow = (await self._begun())._flow
-        began, left = _now(), timeout
+        began = _now()
+        flow, left = await self._begun_flow(timeout)
         while (event := flow.pop()) is None:
             if flow.ended or await self._fetch(flow, None, left) is None:
                 return None
@@ -246,10 +253,10 @@ class _Flow(Generic[_Native]):
         self, count_max: int | None = None, timeout: float | None = None
     ) -> Batch:
         """As the method of the same name that blocks."""
-        flow = (await self._begun())._flow
+        flow, left = await self._begun_flow(timeout)
         batch = flow.take(count_max)
         if batch is None:
-            fetched = await self._fetch(flow, count_max, timeout)
+            fetched = await self._fetch(flow, count_max, left)
             taken = flow.take(None)
             batch = fetched if taken is None else taken
         assert batch is not None, "closed as an end, so taking gives an end"
@@ -273,13 +280,23 @@ class _Flow(Generic[_Native]):
     ) -> None:
         await self.close()
 
-    async def _begun(self) -> _Native:
+    async def _begun_flow(
+        self, timeout: float | None
+    ) -> tuple[_native.Flow, float | None]:
+        """What is fetched from, and what is left of the timeout of a call."""
+        if self._native is not None:
+            return self._native._flow, timeout
+        began = _now()
+        flow = (await self._begun(timeout))._flow
+        return flow, _left(timeout, began)
+
+    async def _begun(self, timeout: float | None = None) -> _Native:
         if self._native is None:
             if self._beginning:
                 raise InvalidArgument("another task is awaiting the beginning of this object")
             self._beginning = True
             try:
-                self._native = await outcome(self._begin)
+                self._native = await outcome(partial(self._begin, left=timeout))
             finally:
                 self._beginning = False
             if self._closed:
