@@ -82,7 +82,7 @@ impl Batch {
         held.batch.lag() + self.left_count() as u64
     }
 
-    /// The offset map after the last event of this batch: pass it as `start` to go on from here.
+    /// The offset map after the last event of this batch: pass it as `start` to go on.
     #[getter]
     fn position(&self) -> Offsets {
         let position = match &self.held {

@@ -52,7 +52,8 @@ impl Cursor {
 
     /// The next event, or None after the last one.
     ///
-    /// `timeout`: seconds, None for no limit. Raises `Timeout` (no event is lost), `Closed`.
+    /// `timeout`: seconds, None for no limit. Raises `Timeout` (no event is lost), `Closed`,
+    /// `Corrupt`, `StorageFailed`.
     #[pyo3(signature = (timeout=None))]
     fn next(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<Option<Event>> {
         self.flow.get().next_event(py, limit(timeout))
@@ -60,8 +61,9 @@ impl Cursor {
 
     /// Up to `count_max` events at once; a batch whose `is_end` is true after the last one.
     ///
-    /// `count_max`: None for a good size. `timeout`: seconds, None for no limit.
-    /// Raises `Timeout` (no event is lost), `Closed`, `InvalidArgument`.
+    /// `count_max`: 1 to 4,096, None for 256. `timeout`: seconds, None for no limit.
+    /// Raises `Timeout` (no event is lost), `Closed`, `InvalidArgument`, `Corrupt`,
+    /// `StorageFailed`.
     #[pyo3(signature = (count_max=None, timeout=None))]
     fn next_batch(
         &self,
@@ -74,7 +76,8 @@ impl Cursor {
 
     /// All remaining events.
     ///
-    /// `timeout`: seconds for the whole call, None for no limit. Raises `Timeout`, `Closed`.
+    /// `timeout`: seconds for the whole call, None for no limit. Raises `Timeout`, `Closed`,
+    /// `Corrupt`, `StorageFailed`; what it had read until then is lost.
     #[pyo3(signature = (timeout=None))]
     fn to_list<'py>(
         &self,

@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use std::cmp::Ordering;
 
-/// An event's place in the one order: `lamport` first, then `stream`. `str()` is its text form.
+/// An event's place in the one order: `lamport` first, then `stream`. `str()` is its text.
 #[pyclass(frozen, eq, ord, hash, module = "millpond")]
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct EventKey {

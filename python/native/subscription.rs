@@ -12,7 +12,7 @@ use millpond_facade::{self as facade, SubscriptionHandle};
 use pyo3::prelude::*;
 use std::sync::Arc;
 
-/// A query that stays open: first what the log holds, then what arrives, without gap or duplicate.
+/// A query that stays open: first what the log holds, then what arrives, without gap or double.
 ///
 /// Iterate over it: a cursor over the log, not a queue, so a slow reader lags and loses nothing.
 /// Iteration ends when the subscription or its node is closed. Usable from any thread, by one at a
@@ -53,7 +53,8 @@ impl Subscription {
 
     /// Waits for the next event; None when the subscription has ended.
     ///
-    /// `timeout`: seconds, None for no limit. Raises `Timeout` (no event is lost).
+    /// `timeout`: seconds, None for no limit. Raises `Timeout` (no event is lost), `Corrupt`,
+    /// `StorageFailed`.
     #[pyo3(signature = (timeout=None))]
     fn next(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<Option<Event>> {
         self.flow.get().next_event(py, limit(timeout))
@@ -61,8 +62,8 @@ impl Subscription {
 
     /// Waits for one to `count_max` events; empty when it has just caught up, or at the end.
     ///
-    /// `count_max`: None for a good size. `timeout`: seconds, None for no limit.
-    /// Raises `Timeout` (no event is lost), `InvalidArgument`.
+    /// `count_max`: 1 to 4,096, None for 256. `timeout`: seconds, None for no limit.
+    /// Raises `Timeout` (no event is lost), `InvalidArgument`, `Corrupt`, `StorageFailed`.
     #[pyo3(signature = (count_max=None, timeout=None))]
     fn next_batch(
         &self,

@@ -27,7 +27,7 @@ Tags: TypeAlias = Iterable[str]
 """Up to 64 tags of 1 to 255 bytes of UTF-8 each; order and duplicates do not matter."""
 
 Drafts: TypeAlias = "Iterable[Draft | tuple[Payload, Tags]]"
-"""Up to 65,536 drafts, or pairs of payload and tags."""
+"""1 to 65,536 drafts, or pairs of payload and tags; at most 16 MiB encoded."""
 
 
 class Draft(NamedTuple):

@@ -40,13 +40,17 @@ class Batch:
     """Several events that came in one piece: a sequence of `Event`."""
 
     @property
-    def is_end(self) -> bool: ...
+    def is_end(self) -> bool:
+        """True when this is the end: the query is answered, or the subscription is closed."""
     @property
-    def caught_up(self) -> bool: ...
+    def caught_up(self) -> bool:
+        """True when the subscription has reached the end of the log as it was at the start."""
     @property
-    def lag(self) -> int: ...
+    def lag(self) -> int:
+        """How many events of the log come after this batch, matching or not; 0 for queries."""
     @property
-    def position(self) -> Offsets: ...
+    def position(self) -> Offsets:
+        """The offset map after the last event of this batch: pass it as `start` to go on."""
     def __len__(self) -> int: ...
     def __getitem__(self, index: int, /) -> Event: ...
     def __iter__(self) -> BatchIterator: ...
@@ -61,11 +65,16 @@ class BatchIterator:
 
 @final
 class Cbor:
-    """A payload that is encoded already: bytes of one CBOR value, taken as they are."""
+    """A payload that is encoded already: bytes of one CBOR value, taken as they are.
+
+    `Cbor(data)`; `data` are the bytes. They are checked when they are published: one value of the
+    payload subset. Not usable inside another payload.
+    """
 
     def __new__(cls, data: bytes | bytearray) -> Self: ...
     @property
-    def data(self) -> bytes: ...
+    def data(self) -> bytes:
+        """The bytes."""
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
@@ -73,14 +82,39 @@ class Cbor:
 
 @final
 class Cursor:
-    """The answer to a query: an iterator over events, read in batches from one view of the log."""
+    """The answer to a query: an iterator over events, read in batches from one view of the log.
+
+    What is published after the query was asked is not in it. Usable from any thread, by one at a
+    time. Close it, or leave its `with` block, or read it to the end, to free what it holds.
+    """
 
     @property
-    def upper(self) -> Offsets: ...
-    def next(self, timeout: float | None = None) -> Event | None: ...
-    def next_batch(self, count_max: int | None = None, timeout: float | None = None) -> Batch: ...
-    def to_list(self, timeout: float | None = None) -> list[Event]: ...
-    def close(self) -> None: ...
+    def upper(self) -> Offsets:
+        """The offset map that the query is answered at.
+
+        Raises `Closed`.
+        """
+    def next(self, timeout: float | None = None) -> Event | None:
+        """The next event, or None after the last one.
+
+        `timeout`: seconds, None for no limit. Raises `Timeout` (no event is lost), `Closed`,
+        `Corrupt`, `StorageFailed`.
+        """
+    def next_batch(self, count_max: int | None = None, timeout: float | None = None) -> Batch:
+        """Up to `count_max` events at once; a batch whose `is_end` is true after the last one.
+
+        `count_max`: 1 to 4,096, None for 256. `timeout`: seconds, None for no limit.
+        Raises `Timeout` (no event is lost), `Closed`, `InvalidArgument`, `Corrupt`,
+        `StorageFailed`.
+        """
+    def to_list(self, timeout: float | None = None) -> list[Event]:
+        """All remaining events.
+
+        `timeout`: seconds for the whole call, None for no limit. Raises `Timeout`, `Closed`,
+        `Corrupt`, `StorageFailed`; what it had read until then is lost.
+        """
+    def close(self) -> None:
+        """Frees what the cursor holds. Does nothing the second time."""
     def __iter__(self) -> Self: ...
     def __next__(self) -> Event: ...
     def __enter__(self) -> Self: ...
@@ -93,25 +127,42 @@ class Event:
     """One event: an immutable fact. Equal to another event with the same key."""
 
     @property
-    def key(self) -> EventKey: ...
+    def key(self) -> EventKey:
+        """The event key: sorting by it is the one order on all nodes."""
     @property
-    def lamport(self) -> int: ...
+    def lamport(self) -> int:
+        """Logical time, from 1 to 2**53 - 1: greater than everything its author had seen."""
     @property
-    def stream(self) -> str: ...
+    def stream(self) -> str:
+        """The stream id as text: `<node id>-<number>`."""
     @property
-    def offset(self) -> int: ...
+    def offset(self) -> int:
+        """Position in its stream; the first is 0."""
     @property
-    def time(self) -> datetime: ...
+    def time(self) -> datetime:
+        """The author's wall clock as an aware UTC `datetime`; a claim, never used to order.
+
+        Raises `OverflowError`: the author claims a year that `datetime` does not have;
+        `time_micros` always works.
+        """
     @property
-    def time_micros(self) -> int: ...
+    def time_micros(self) -> int:
+        """The author's wall clock in microseconds since 1970, UTC."""
     @property
-    def app(self) -> str: ...
+    def app(self) -> str:
+        """The app id of its author."""
     @property
-    def tags(self) -> tuple[str, ...]: ...
+    def tags(self) -> tuple[str, ...]:
+        """The tags, sorted and distinct."""
     @property
-    def payload(self) -> Any: ...
+    def payload(self) -> Any:
+        """The payload as dict, list, str, int, float, bool, None or bytes.
+
+        Decoded when first asked for, and the same object afterwards.
+        """
     @property
-    def payload_bytes(self) -> bytes: ...
+    def payload_bytes(self) -> bytes:
+        """The payload as bytes of CBOR, without any decoding."""
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
@@ -122,9 +173,11 @@ class EventKey:
 
     def __new__(cls, lamport: int, stream: str) -> Self: ...
     @property
-    def lamport(self) -> int: ...
+    def lamport(self) -> int:
+        """Logical time, from 1 to 2**53 - 1."""
     @property
-    def stream(self) -> str: ...
+    def stream(self) -> str:
+        """The stream id as text: `<node id>-<number>`."""
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __lt__(self, other: EventKey, /) -> bool: ...
@@ -212,16 +265,31 @@ class Node:
 
 @final
 class Offsets:
-    """An offset map: for each stream how many events of it are meant. A point in history."""
+    """An offset map: for each stream how many events of it are meant. A point in history.
+
+    `Offsets()` is the beginning, `Offsets({stream: count})` takes a dict (stream ids as text,
+    counts from 0 to 2**53 - 1), `Offsets(token)` reads the text that `str()` gives: compact, with
+    a checksum, meant to be stored or shown as a QR code. Values do not change.
+
+    Raises `InvalidArgument`: neither a token nor stream ids and counts.
+    """
 
     def __new__(cls, value: Offsets | str | dict[str, int] | None = None, /) -> Self: ...
     @property
-    def token(self) -> str: ...
+    def token(self) -> str:
+        """The compact text, the same as `str()`."""
     @property
-    def total(self) -> int: ...
-    def count(self, stream: str) -> int: ...
-    def covers(self, other: Offsets) -> bool: ...
-    def to_dict(self) -> dict[str, int]: ...
+    def total(self) -> int:
+        """Number of events over all streams."""
+    def count(self, stream: str) -> int:
+        """Number of events of `stream`; 0 for a stream that is not in the map.
+
+        Raises `InvalidArgument`: `stream` is no stream id.
+        """
+    def covers(self, other: Offsets) -> bool:
+        """True when every event that `other` means is also meant by this one."""
+    def to_dict(self) -> dict[str, int]:
+        """The counts by stream id, as a new dict in the order of the stream ids."""
     def __or__(self, other: Offsets, /) -> Offsets: ...
     def __ror__(self, other: Offsets, /) -> Offsets: ...
     def __eq__(self, other: object, /) -> bool: ...
@@ -268,18 +336,46 @@ class Queue:
 
 @final
 class Subscription:
-    """A query that stays open: first what the log holds, then what arrives."""
+    """A query that stays open: first what the log holds, then what arrives, without gap or double.
+
+    Iterate over it: a cursor over the log, not a queue, so a slow reader lags and loses nothing.
+    Iteration ends when the subscription or its node is closed. Usable from any thread, by one at a
+    time; `close` may be called while another thread waits.
+    """
 
     @property
-    def caught_up(self) -> bool: ...
+    def caught_up(self) -> bool:
+        """True when every event that the log held at the start has been handed out."""
     @property
-    def lag(self) -> int: ...
+    def lag(self) -> int:
+        """How many events of the log it has not handed out yet, matching or not: an upper bound.
+
+        Raises `Closed`.
+        """
     @property
-    def position(self) -> Offsets: ...
-    def fileno(self) -> int: ...
-    def next(self, timeout: float | None = None) -> Event | None: ...
-    def next_batch(self, count_max: int | None = None, timeout: float | None = None) -> Batch: ...
-    def close(self) -> None: ...
+    def position(self) -> Offsets:
+        """The offset map after the last event that was handed out: pass it as `start` to go on."""
+    def fileno(self) -> int:
+        """A file descriptor for `select` and the like: readable while `next_batch` would not wait.
+
+        It belongs to the subscription: never read, write or close it. Events that already arrived
+        in a batch do not make it readable: read until `next_batch(timeout=0)` raises `Timeout`.
+        Raises `Closed`.
+        """
+    def next(self, timeout: float | None = None) -> Event | None:
+        """Waits for the next event; None when the subscription has ended.
+
+        `timeout`: seconds, None for no limit. Raises `Timeout` (no event is lost), `Corrupt`,
+        `StorageFailed`.
+        """
+    def next_batch(self, count_max: int | None = None, timeout: float | None = None) -> Batch:
+        """Waits for one to `count_max` events; empty when it has just caught up, or at the end.
+
+        `count_max`: 1 to 4,096, None for 256. `timeout`: seconds, None for no limit.
+        Raises `Timeout` (no event is lost), `InvalidArgument`, `Corrupt`, `StorageFailed`.
+        """
+    def close(self) -> None:
+        """Ends the subscription: whoever waits for its next event sees the end. May be repeated."""
     def __iter__(self) -> Self: ...
     def __next__(self) -> Event: ...
     def __enter__(self) -> Self: ...
@@ -289,16 +385,32 @@ class Subscription:
 
 def after_fork_in_child() -> None: ...
 def close_all() -> None: ...
-def decode(data: bytes, /) -> Any: ...
-def encode(value: Any, /) -> bytes: ...
+def decode(data: bytes, /) -> Any:
+    """The value of payload bytes: what `encode` takes, with lists for tuples.
+
+    Raises `InvalidArgument`: not one value in its deterministic encoding.
+    """
+def encode(value: Any, /) -> bytes:
+    """The payload bytes of a value: deterministic CBOR.
+
+    `value`: dict with str keys, list, tuple, str, int from -2**63 to 2**64 - 1, finite float, bool,
+    None, bytes, bytearray or memoryview. Raises `InvalidArgument` or `LimitExceeded`, naming the
+    place inside the value.
+    """
 def error_table() -> list[tuple[int, str, bool, str, str]]: ...
 def log_drain(count_max: int) -> tuple[list[tuple[int, int, str, str, str]], int]: ...
 def log_set_level(level: str) -> None: ...
-def new_swarm_secret() -> str: ...
+def new_swarm_secret() -> str:
+    """Makes a swarm secret: 64 hex digits from the system's randomness. Keep it like a password:
+    whoever has it can join the swarm.
+
+    Raises `InternalError`: the system gives no randomness.
+    """
 def open_node(options: Options, timeout: float | None) -> Node: ...
 def open_start(
     queue: Queue, number: int, options: Options, timeout: float | None
 ) -> Operation: ...
 def parse_ticket(text: str) -> tuple[str, str, list[str]]: ...
 def set_main_thread(ident: int) -> None: ...
-def version() -> str: ...
+def version() -> str:
+    """The version of the native library."""

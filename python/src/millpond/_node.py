@@ -48,11 +48,14 @@ def open(  # noqa: A001
     app: 1 to 64 of `A-Z a-z 0-9 . _ -`, stamped on every event published.
     swarm: the swarm secret, 64 hex digits; or `ticket`: what another node's `ticket()` gave. One
         of the two is needed.
-    network: False opens no socket. bind: `ip:port` to listen on. discovery: find peers on the
-        local network. peers: `<node id>@<ip>:<port>` to connect to. allow: node ids, and nobody
-        else may connect.
-    segment_bytes, tail_bytes_max, cache_bytes: sizes in bytes, see docs/format.md.
-    allow_network_file_system: dare to keep the log there.
+    network: False opens no socket (default True). bind: `ip:port` to listen on, at most one of IPv4
+        and one of IPv6 (default every interface, any port). discovery: find peers on the local
+        network (default True). peers: `<node id>@<ip>:<port>[,<ip>:<port>…]` to connect to, at
+        most 1,024, each with 1 to 16 addresses. allow: node ids, and nobody else may connect.
+    segment_bytes: of each of the two journal files, 64 KiB at least (default 32 MiB).
+        tail_bytes_max: most bytes of events in memory before a checkpoint (default 64 MiB).
+        cache_bytes: most bytes of blocks in memory for reading (default 16 MiB).
+    allow_network_file_system: dare to keep the log there (default False).
     timeout: seconds, None for no limit.
 
     Opening the same folder twice in one process gives the same log. Use the node in a `with`
@@ -115,15 +118,28 @@ class NodeFacts:
         return not self._native.is_open()
 
     def disconnect(self, node_id: str) -> None:
-        """Forgets a peer's addresses and ends the session with it. Raises `InvalidArgument`."""
+        """Forgets a peer's addresses and ends the session with it. It may still connect to us.
+
+        Does nothing for a peer that is not known.
+
+        node_id: 64 hex digits. Raises `InvalidArgument`: it is none, or there is no network;
+        `Closed`.
+        """
         self._native.disconnect(node_id)
 
     def set_network(self, enabled: bool) -> None:
-        """False ends all sessions and admits nobody until True again; the log goes on."""
+        """False ends all sessions and admits nobody until True again; the log goes on.
+
+        Raises `InvalidArgument`: the node was opened without a network, or its addresses cannot be
+        bound any more; `Closed`.
+        """
         self._native.set_network(enabled)
 
     def ticket(self) -> str:
-        """A text to paste elsewhere: whoever has it can join the swarm through this node."""
+        """A text to paste elsewhere: whoever has it can join the swarm through this node.
+
+        Raises `InvalidArgument`: the node was opened without a network; `Closed`.
+        """
         return self._native.ticket()
 
     def offsets(self) -> Offsets:
@@ -167,7 +183,7 @@ class Node(NodeFacts):
 
         payload: dict with str keys, list, tuple, str, int of 64 bits, finite float, bool, None,
             bytes; or `Cbor`. At most 1 MiB encoded.
-        tags: up to 64 str.
+        tags: up to 64 str of 1 to 255 bytes of UTF-8.
         durability: "power" (survives loss of power; the default) or "process" (survives the end of
             the process; queries, subscriptions and peers see it up to 50 ms after the return).
         idempotency_key: 1 to 255 bytes (a str is its UTF-8): a repeated call with the same key
@@ -214,10 +230,12 @@ class Node(NodeFacts):
 
         text: such as `FROM 'machine:M-017' & 'kind:fault' | 'alarm'`, see docs/query.md.
         order: "ascending" or "descending" by event key, or "stream" by stream.
-        lower, upper: only events at or beyond `lower` and below `upper` in their streams.
+        lower, upper: only events at or beyond `lower` and below `upper` in their streams. Without
+            `upper`: what is durable here now.
         timeout: seconds for asking (not for reading), None for no limit.
 
-        Raises `QueryInvalid` (with `position` in the text), `Closed`, `Timeout`.
+        Raises `QueryInvalid` (with `position` in the text), `NotYetVisible` (`upper` reaches beyond
+        what is durable here), `Closed`, `Timeout`.
         """
         return self._native.query(text, order, lower, upper, timeout)
 
@@ -230,8 +248,8 @@ class Node(NodeFacts):
     ) -> Subscription:
         """Opens a query that stays open: what the log holds from `start` on, then what arrives.
 
-        start: "beginning", "now", an `Offsets` (such as another subscription's `position`) or its
-            token text.
+        start: "beginning" (the default), "now", an `Offsets` (such as another subscription's
+            `position`) or its token text.
         timeout: seconds for opening (not for waiting for events), None for no limit.
 
         Raises `QueryInvalid`, `InvalidArgument`, `Closed`, `Timeout`.
@@ -241,19 +259,23 @@ class Node(NodeFacts):
     def connect(self, target: str, *, timeout: float | None = None) -> None:
         """Connects to a peer and waits until both have admitted each other.
 
-        target: a ticket, or `<node id>@<ip>:<port>[,<ip>:<port>…]`. The address is remembered
-        until the node is closed, also when the peer cannot be reached now.
+        target: a ticket, or `<node id>@<ip>:<port>[,<ip>:<port>…]` with 1 to 16 addresses. The
+            address is remembered until the node is closed or told to disconnect, also when the
+            peer cannot be reached now.
         timeout: seconds, None for no limit.
 
-        Raises `PeerRefused` (`reason` says why, such as "wrong_secret"), `InvalidArgument`,
-        `Timeout`, `Closed`.
+        Raises `PeerRefused` (`reason` says why, such as "wrong_secret"), `InvalidArgument` (also
+        for a ticket of another swarm, and without a network), `LimitExceeded` (it knows 1,024 other
+        peers, connected or not: disconnect from one), `Cancelled` (it was told to disconnect from
+        this one), `Timeout`, `Closed`.
         """
         self._native.connect(target, timeout)
 
     def close(self, timeout: float | None = None) -> None:
         """Ends every subscription, sync and the log. May be repeated, and from any thread.
 
-        timeout: seconds, None for the default deadline. Raises `Timeout`: it goes on closing.
+        timeout: seconds, None for the default of 10 s. Raises `Timeout`: the node is closed all the
+        same and the rest ends by itself; `StorageFailed`: the last writes failed.
         """
         self._native.close(timeout)
 
