@@ -1,7 +1,13 @@
 // Two nodes and more, over loopback.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ClosedError, PeerRefusedError, newSwarmSecret, parseTicket } from 'millpond';
+import {
+  ClosedError,
+  LimitExceededError,
+  PeerRefusedError,
+  newSwarmSecret,
+  parseTicket,
+} from 'millpond';
 import { STUCK_MS, numbered, onLoopback, take } from './support.mjs';
 
 const limit = { timeout: STUCK_MS };
@@ -86,4 +92,20 @@ test('closing a node while it connects ends the call', limit, async (t) => {
   const rejected = assert.rejects(connecting, ClosedError);
   await left.close();
   await rejected;
+});
+
+test('a peer beyond 1,024 is refused in words', limit, async (t) => {
+  const swarm = newSwarmSecret();
+  const id = (number) => number.toString(16).padStart(64, '0');
+  const peers = Array.from({ length: 1024 }, (_, number) => `${id(number)}@127.0.0.1:9`);
+  const [left, right] = [await onLoopback(t, { swarm, peers }), await onLoopback(t, { swarm })];
+  await assert.rejects(left.connect(right.ticket()), (error) => {
+    assert.ok(error instanceof LimitExceededError);
+    assert.match(error.message, /1024 peers.*disconnect/);
+    return true;
+  });
+  assert.equal(left.status().peers.length, 1024);
+  left.disconnect(id(0));
+  left.disconnect(id(0)); // Nobody minds.
+  await left.connect(right.ticket());
 });
