@@ -63,7 +63,7 @@ test('a pending operation keeps the process alive until it ends', limit, async (
 
 test('process.exit in flight loses nothing acknowledged and crashes nothing', limit, async (t) => {
   for (let round = 0; round < 20; round++) {
-    const args = place(t);
+    const args = [...place(t), folder(t)];
     const code = `${opening} (async () => {
       const node = await opened;
       let acknowledged = 0;
@@ -73,7 +73,7 @@ test('process.exit in flight loses nothing acknowledged and crashes nothing', li
       for (let at = 0; ; at++) {
         const publishing = node.publish({ tags: ['a'], payload: at });
         if (at === ${round}) {
-          open({ path: path + '-second', swarm, app: 'child', network: false });
+          open({ path: process.argv[3], swarm, app: 'child', network: false });
           node.query('FROM allEvents').toArray();
           process.exit(0);
         }
