@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -41,14 +42,28 @@ AWAITED = {
     "subscription_next_batch": "node.subscribe(ALL).next()",
 }
 
+OPENED = """
+node = millpond.open(path, **options)
+node.publish(1)
+"""
+AGAIN = """
+with millpond.open(path, **options) as again:
+    assert [event.payload for event in again.query(ALL)] == [1]
+print("goes on")
+"""
+
+
+def goes_on(code: str, path: Path, secret: str) -> None:
+    """Runs `code`, whose last act is to print that it goes on."""
+    status, out, _ = run(code, path, secret)
+    assert (status, out) == (0, "goes on\n")
+
 
 @pytest.mark.parametrize("entry", CALLS)
 def test_a_panic_is_an_internal_error_and_poisons_the_node(
     entry: str, tmp_path: Path, secret: str
 ) -> None:
     code = f"""
-    node = millpond.open(path, **options)
-    node.publish(1)
     os.environ["MILLPOND_PANIC_AT"] = {entry!r}
     def fails():
         try:
@@ -59,12 +74,8 @@ def test_a_panic_is_an_internal_error_and_poisons_the_node(
     del os.environ["MILLPOND_PANIC_AT"]
     assert fails()
     node.close()
-    with millpond.open(path, **options) as again:
-        assert [event.payload for event in again.query(ALL)] == [1]
-    print("goes on")
     """
-    status, out, _ = run(code, tmp_path / "log", secret)
-    assert (status, out) == (0, "goes on\n")
+    goes_on(OPENED + dedent(code) + AGAIN, tmp_path / "log", secret)
 
 
 @pytest.mark.parametrize("entry", AWAITED)
@@ -83,8 +94,7 @@ def test_a_panic_in_an_awaited_call_is_raised_where_it_is_awaited(
         await node.close()
     asyncio.run(main())
     """
-    status, out, _ = run(code, tmp_path / "log", secret)
-    assert (status, out) == (0, "goes on\n")
+    goes_on(code, tmp_path / "log", secret)
 
 
 @pytest.mark.parametrize("entry", ["node_close", "node_close_work", "node_close_core"])
@@ -92,20 +102,14 @@ def test_a_node_whose_close_fails_is_closed_by_the_next_one(
     entry: str, tmp_path: Path, secret: str
 ) -> None:
     code = f"""
-    node = millpond.open(path, **options)
-    node.publish(1)
     os.environ["MILLPOND_PANIC_AT"] = {entry!r}
     try:
         node.close()
     except millpond.InternalError:
         del os.environ["MILLPOND_PANIC_AT"]
     node.close()
-    with millpond.open(path, **options) as again:
-        assert [event.payload for event in again.query(ALL)] == [1]
-    print("goes on")
     """
-    status, out, _ = run(code, tmp_path / "log", secret)
-    assert (status, out) == (0, "goes on\n")
+    goes_on(OPENED + dedent(code) + AGAIN, tmp_path / "log", secret)
 
 
 def test_a_node_that_cannot_be_asked_whether_it_is_open_is_not(tmp_path: Path, secret: str) -> None:
@@ -120,5 +124,4 @@ def test_a_node_that_cannot_be_asked_whether_it_is_open_is_not(tmp_path: Path, s
         node.close()
         print("goes on")
     """
-    status, out, _ = run(code, tmp_path / "log", secret)
-    assert (status, out) == (0, "goes on\n")
+    goes_on(code, tmp_path / "log", secret)

@@ -23,6 +23,7 @@ struct scene {
     millpond_cursor_t cursor, asked;
     millpond_cancel_t cancel, token;
     millpond_batch_t *batch; /* of one event */
+    millpond_batch_t *next;
     millpond_bytes_t bytes;
 };
 
@@ -53,11 +54,13 @@ static int32_t cancel_free(struct scene *on, millpond_error_t **error) {
 static int32_t node_query(struct scene *on, millpond_error_t **error) {
     return millpond_node_query(on->node, ALL, NULL, SOON, NC, &on->asked, error);
 }
+static millpond_batch_t **next_batch(struct scene *on) {
+    millpond_batch_free(on->next);
+    on->next = NULL;
+    return &on->next;
+}
 static int32_t cursor_next(struct scene *on, millpond_error_t **error) {
-    millpond_batch_t *batch = NULL;
-    int32_t status = millpond_cursor_next(on->cursor, 1, SOON, NC, &batch, error);
-    millpond_batch_free(batch);
-    return status;
+    return millpond_cursor_next(on->cursor, 1, SOON, NC, next_batch(on), error);
 }
 static int32_t cursor_close(struct scene *on, millpond_error_t **error) {
     return millpond_cursor_close(on->cursor, error);
@@ -123,10 +126,7 @@ static int32_t node_subscribe_callback(struct scene *on, millpond_error_t **erro
                                             error);
 }
 static int32_t subscription_next(struct scene *on, millpond_error_t **error) {
-    millpond_batch_t *batch = NULL;
-    int32_t status = millpond_subscription_next(on->subscription, 1, SOON, NC, &batch, error);
-    millpond_batch_free(batch);
-    return status;
+    return millpond_subscription_next(on->subscription, 1, SOON, NC, next_batch(on), error);
 }
 static int32_t subscription_fd(struct scene *on, millpond_error_t **error) {
     int32_t fd;
@@ -212,6 +212,7 @@ static void is_over(int32_t status) {
 /* Everything closes cleanly, whatever happened to it. */
 static void clear(struct scene *scene) {
     millpond_batch_free(scene->batch);
+    millpond_batch_free(scene->next);
     millpond_bytes_free(&scene->bytes);
     is_over(millpond_cancel_free(scene->cancel, NULL));
     is_over(millpond_cursor_close(scene->cursor, NULL));

@@ -378,23 +378,17 @@ PLACE(millpond_error_t *, error, AN_ERROR, error)
 PLACE(uint64_t, number, A_NUMBER, number)
 PLACE(int32_t, fd, AN_FD, fd)
 
-static millpond_published_t *place_for_published(struct caller *self) {
-    if (one_in(self, 3)) return NULL;
-    self->asked |= PUBLISHED;
-    self->outputs.published.known.struct_size =
-        a_size(self, self->outputs.published.beyond, sizeof(millpond_published_t));
-    remember(self);
-    return &self->outputs.published.known;
-}
-
-static millpond_event_t *place_for_event(struct caller *self) {
-    if (slips(self, 12)) return NULL;
-    self->asked |= AN_EVENT;
-    self->outputs.event.known.struct_size =
-        a_size(self, self->outputs.event.beyond, sizeof(millpond_event_t));
-    remember(self);
-    return &self->outputs.event.known;
-}
+#define SIZED_PLACE(type, name, output, is_left_out)                                               \
+    static type *place_for_##name(struct caller *self) {                                           \
+        if (is_left_out) return NULL;                                                              \
+        self->asked |= output;                                                                     \
+        self->outputs.name.known.struct_size =                                                     \
+            a_size(self, self->outputs.name.beyond, sizeof(type));                                 \
+        remember(self);                                                                            \
+        return &self->outputs.name.known;                                                          \
+    }
+SIZED_PLACE(millpond_published_t, published, PUBLISHED, one_in(self, 3))
+SIZED_PLACE(millpond_event_t, event, AN_EVENT, slips(self, 12))
 
 static const millpond_batch_t *a_batch(struct caller *self) {
     return self->batches[below(self, KEPT)];

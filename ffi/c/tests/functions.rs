@@ -6,7 +6,6 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::fs::read_to_string;
 use support::{check_or_bless, root};
 
 /// A function as the header declares it.
@@ -28,9 +27,13 @@ impl Function {
     }
 }
 
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap()
+}
+
 /// The functions of the header, in its order.
 fn functions() -> Vec<Function> {
-    let header = read_to_string(root().join("include/millpond.h")).unwrap();
+    let header = read("include/millpond.h");
     let (_, body) = header.split_once("extern \"C\" {").unwrap();
     let (body, _) = body.split_once("#ifdef __cplusplus\n}").unwrap();
     let code = body.split("/**").map(|part| part.rsplit("*/").next().unwrap());
@@ -59,7 +62,7 @@ fn split_name(declared: &str) -> (String, String) {
 
 #[test]
 fn the_functions_of_the_header_are_the_exported_ones() {
-    let known = read_to_string(root().join("tests/c/exports.txt")).unwrap();
+    let known = read("tests/c/exports.txt");
     let declared: BTreeSet<String> = functions().into_iter().map(|one| one.name).collect();
     assert_eq!(declared, known.lines().map(str::to_owned).collect());
 }
@@ -67,7 +70,7 @@ fn the_functions_of_the_header_are_the_exported_ones() {
 /// Looks for a call with NULL in the place of each pointer, function by function.
 #[test]
 fn every_pointer_of_every_function_is_tried_with_null() {
-    let tests = read_to_string(root().join("tests/c/arguments.c")).unwrap();
+    let tests = read("tests/c/arguments.c");
     let mut missing = Vec::new();
     for function in functions() {
         let calls = calls(&tests, &function.name);
@@ -93,7 +96,7 @@ fn is_named(tests: &str, name: &str) -> bool {
 
 #[test]
 fn a_panic_is_tried_in_every_function_that_can_fail() {
-    let tests = read_to_string(root().join("tests/c/panics.c")).unwrap();
+    let tests = read("tests/c/panics.c");
     for function in functions() {
         let name = function.name.as_str();
         if function.is_fallible() {
@@ -107,12 +110,11 @@ fn a_panic_is_tried_in_every_function_that_can_fail() {
 
 #[test]
 fn a_panic_is_tried_at_every_wall_of_the_facade() {
-    let read = |path| read_to_string(root().join(path)).unwrap();
     let tests = ["tests/c/panics.c", "python/tests/test_panics.py", "node/test/process.test.mjs"];
     let tests = tests.map(read).concat();
     let mut walls = BTreeSet::new();
     for file in std::fs::read_dir(root().join("ffi/facade/src")).unwrap() {
-        let code = read_to_string(file.unwrap().path()).unwrap();
+        let code = std::fs::read_to_string(file.unwrap().path()).unwrap();
         for call in ["entry(\"", "ask(\"", "guard(\"", "trip(\""] {
             let found = code.match_indices(call).map(|(at, _)| &code[at + call.len()..]);
             walls.extend(found.map(|rest| rest.split('"').next().unwrap().to_owned()));
