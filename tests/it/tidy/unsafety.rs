@@ -7,9 +7,6 @@ use super::text::whole_word;
 /// Folders in which `unsafe` may stand.
 const PLACES: &[&str] = &["ffi", "core/src/log/disk"];
 
-/// How many lines above an `unsafe` its reason may begin.
-const REASON_LINES: usize = 8;
-
 /// `unsafe` stands in `ffi/` and `core/src/log/disk/`, and nowhere else.
 pub(super) fn unsafe_in_the_wrong_place(source: &Source) -> Vec<Finding> {
     let allowed = PLACES.iter().any(|place| source.is_below(place));
@@ -23,7 +20,8 @@ pub(super) fn unsafe_in_the_wrong_place(source: &Source) -> Vec<Finding> {
         .collect()
 }
 
-/// Each `unsafe` block and impl has a `SAFETY:` sentence above it; each `unsafe fn` a `# Safety`.
+/// Each `unsafe` block and impl has a `SAFETY:` sentence right above it; each `unsafe fn` a
+/// `# Safety`.
 pub(super) fn unsafe_without_a_reason(source: &Source) -> Vec<Finding> {
     if source.language != Language::Rust {
         return Vec::new();
@@ -43,7 +41,10 @@ pub(super) fn unsafe_without_a_reason(source: &Source) -> Vec<Finding> {
         let documented =
             |line: &&&str| line.trim_start().starts_with(['/', '#']) || line.is_empty();
         let found = match wants {
-            "SAFETY:" => above.take(REASON_LINES + 1).any(|line| line.contains(wants)),
+            "SAFETY:" => above
+                .skip(1)
+                .take_while(|line| line.trim_start().starts_with("//"))
+                .any(|line| line.contains(wants)),
             _ => above.skip(1).take_while(documented).any(|line| line.contains(wants)),
         };
         if !found {
@@ -70,6 +71,8 @@ mod tests {
     fn unsafe_without_a_sentence_is_found() {
         let planted = "fn f() {\n    unsafe { g() }\n}\n";
         let mended = "fn f() {\n    // SAFETY: g has no conditions.\n    unsafe { g() }\n}\n";
+        bites(unsafe_without_a_reason, "ffi/c/src/a.rs", planted, mended);
+        let planted = "// SAFETY: of something else.\nfn f() {\n    unsafe { g() }\n}\n";
         bites(unsafe_without_a_reason, "ffi/c/src/a.rs", planted, mended);
         let planted = "/// Frees it.\npub unsafe fn f() {}\n";
         let mended = "/// Frees it.\n///\n/// # Safety\n/// Not twice.\npub unsafe fn f() {}\n";
