@@ -27,6 +27,9 @@ export type Payload =
  * - A property whose value is `undefined` is left out, as in JSON; anywhere else it is refused.
  * - Dates, maps, sets, functions, symbols, class instances and other typed arrays are refused with
  *   a message that names their path. Symbol keys are left out, as in JSON.
+ *
+ * Declare the shape of a payload as a `type`: an `interface` has no index signature, so it is not
+ * taken for a plain object.
  */
 export type PayloadInput =
   | null

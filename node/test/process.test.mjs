@@ -1,5 +1,7 @@
 // How a process or a worker ends: by itself, by force, with work in flight.
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { newSwarmSecret, open } from 'millpond';
@@ -83,6 +85,9 @@ test('process.exit in flight loses nothing acknowledged and crashes nothing', li
     })();`;
     const acknowledged = Number(await runClean(code, { args }));
     assert.ok((await held(t, args)) >= acknowledged);
+    const own = basename(args[0]);
+    const beside = readdirSync(dirname(args[0])).filter((name) => name.startsWith(own));
+    assert.deepEqual(beside, [own], 'it stays within its folders');
   }
 });
 

@@ -94,18 +94,20 @@ async def test_a_timeout_ends_a_wait_and_loses_nothing(opening: Opens) -> None:
 
 @awaited
 async def test_the_timeout_of_the_first_wait_bounds_the_beginning_too(opening: Opens) -> None:
+    asked = []
     async with opening() as node:
         await node.publish(1)
-        events, cursor = node.subscribe(ALL), node.query(ALL)
-        for reading in (events, cursor):
-            with pytest.raises(millpond.Timeout):
-                await reading.next(timeout=0)
+
+        def begin(queue: Any, number: int, left: float | None) -> Any:
+            asked.append(left)
+            return node._native.query_start(queue, number, ALL, None, None, None, left)
+
+        cursor = aio.Cursor(node, begin)
         with pytest.raises(millpond.InvalidArgument):
-            _ = events.lag  # It has not begun.
-        for reading in (events, cursor):
-            event = await reading.next(timeout=WAIT)
-            assert event is not None and event.payload == 1
-            await reading.close()
+            await cursor.next(timeout=-1)
+        assert [event.payload for event in await cursor.to_list(timeout=WAIT)] == [1]
+        assert asked == [-1, WAIT]
+        await cursor.close()
 
 
 @awaited

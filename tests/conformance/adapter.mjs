@@ -111,6 +111,10 @@ const acts = {
       network: 'net' in said,
       bind: ['127.0.0.1:0'],
       discovery: false,
+      peers: Array.from(
+        { length: Number(said.peers ?? 0) },
+        (_, number) => `${number.toString(16).padStart(64, '0')}@127.0.0.1:9`,
+      ),
     });
     names.set(node.id, stored);
     nodes.set(name, node);

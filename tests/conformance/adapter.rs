@@ -128,11 +128,16 @@ impl Adapter {
         let hex = options.get("swarm").map_or(SECRET, String::as_str);
         let byte = |at: usize| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).expect("hex");
         let secret = || SwarmSecret::from_bytes(std::array::from_fn(byte));
+        let crowd = options.get("peers").map_or(0, |count| count.parse().expect("a count"));
+        let made_up = (0..crowd).map(|number: usize| {
+            let peer: Result<PeerAddress> = format!("{number:064x}@127.0.0.1:9").parse();
+            peer.expect("an address")
+        });
         let network = options.contains_key("net").then(|| NetworkOptions {
             bind: vec!["127.0.0.1:0".parse().expect("an address")],
             discovery: false,
             allow: None::<BTreeSet<_>>,
-            peers: ticket.iter().map(PeerAddress::from).collect(),
+            peers: ticket.iter().map(PeerAddress::from).chain(made_up).collect(),
         });
         let node = Node::open(NodeOptions {
             path: self.folder.join(folder),

@@ -12,7 +12,15 @@ from typing import Any
 
 import millpond
 from millpond import aio
-from notation import Names, drafts, error_lines, error_table, options, published_line
+from notation import (
+    Names,
+    drafts,
+    error_lines,
+    error_table,
+    made_up,
+    options,
+    published_line,
+)
 
 SOON, SHORT = 60.0, 0.1
 SECRET = bytes(range(32)).hex()
@@ -46,6 +54,7 @@ class Adapter:
             network="net" in said,
             bind=["127.0.0.1:0"],
             discovery=False,
+            peers=made_up(said),
         )
         self.names.add(node.id, folder)
         self.nodes[name] = node

@@ -19,6 +19,11 @@ def options(rest: str) -> tuple[dict[str, str], str]:
     return found, rest
 
 
+def made_up(said: dict[str, str]) -> list[str]:
+    """So many peers that are not there."""
+    return [f"{number:064x}@127.0.0.1:9" for number in range(int(said.get("peers", "0")))]
+
+
 def drafts(rest: str) -> list[tuple[Any, Any]]:
     """`TAGS PAYLOAD TAGS PAYLOAD …` as natural values."""
     values = [json.loads(word, object_hook=natural) for word in rest.split()]

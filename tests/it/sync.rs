@@ -136,7 +136,7 @@ fn a_peer_beyond_1024_is_refused_in_words_until_another_is_given_up() {
     let error = link(&a, &b).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
     assert!(error.to_string().contains("1024") && error.to_string().contains("disconnect"));
-    a.disconnect(known(1)[0].node).unwrap();
+    a.disconnect(known(1)[0].node).wait().unwrap();
     link(&a, &b).unwrap();
 }
 
