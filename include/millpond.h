@@ -717,6 +717,8 @@ int32_t millpond_node_id(millpond_node_t node, millpond_bytes_t *node_id, millpo
  * opened without a network. Thread-safe.
  */
 int32_t millpond_node_ticket(millpond_node_t node,
+                             int64_t timeout_ms,
+                             millpond_cancel_t cancel,
                              millpond_bytes_t *ticket,
                              millpond_error_t **error);
 
@@ -725,6 +727,8 @@ int32_t millpond_node_ticket(millpond_node_t node,
  * lag, refusals, the store. Free `*json` with millpond_bytes_free. Thread-safe.
  */
 int32_t millpond_node_status(millpond_node_t node,
+                             int64_t timeout_ms,
+                             millpond_cancel_t cancel,
                              millpond_bytes_t *json,
                              millpond_error_t **error);
 
@@ -759,6 +763,8 @@ int32_t millpond_node_connect(millpond_node_t node,
 int32_t millpond_node_disconnect(millpond_node_t node,
                                  const char *node_id,
                                  uintptr_t node_id_len,
+                                 int64_t timeout_ms,
+                                 millpond_cancel_t cancel,
                                  millpond_error_t **error);
 
 /**
@@ -766,7 +772,11 @@ int32_t millpond_node_disconnect(millpond_node_t node,
  * either way. MILLPOND_ERROR_INVALID_ARGUMENT also when the node was opened without a network, or
  * its addresses cannot be bound any more. Thread-safe.
  */
-int32_t millpond_node_set_network(millpond_node_t node, int32_t enabled, millpond_error_t **error);
+int32_t millpond_node_set_network(millpond_node_t node,
+                                  int32_t enabled,
+                                  int64_t timeout_ms,
+                                  millpond_cancel_t cancel,
+                                  millpond_error_t **error);
 
 /**
  * JSON text as a payload in deterministic CBOR. Integers keep 64 bits; bytes are

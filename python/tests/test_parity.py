@@ -11,7 +11,10 @@ import millpond
 from millpond import aio
 
 WAITS = {
-    "Node": {"publish", "publish_all", "connect", "close"},
+    "Node": {
+        *("publish", "publish_all", "connect", "disconnect"),
+        *("set_network", "ticket", "status", "close"),
+    },
     "Cursor": {"next", "next_batch", "to_list", "close"},
     "Subscription": {"next", "next_batch", "close"},
 }

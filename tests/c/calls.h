@@ -180,16 +180,20 @@ static void try_node_id(struct caller *self) {
 
 static void try_node_ticket(struct caller *self) {
     millpond_node_t node = a_node(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
     millpond_bytes_t *ticket = place_for_bytes(self);
     millpond_error_t **error = place_for_error(self);
-    settle(self, millpond_node_ticket(node, ticket, error));
+    settle(self, millpond_node_ticket(node, timeout_ms, cancel, ticket, error));
 }
 
 static void try_node_status(struct caller *self) {
     millpond_node_t node = a_node(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
     millpond_bytes_t *json = place_for_bytes(self);
     millpond_error_t **error = place_for_error(self);
-    settle(self, millpond_node_status(node, json, error));
+    settle(self, millpond_node_status(node, timeout_ms, cancel, json, error));
 }
 
 static void try_node_offsets(struct caller *self) {
@@ -214,15 +218,20 @@ static void try_node_disconnect(struct caller *self) {
     millpond_node_t node = a_node(self);
     const char *node_id = a_text(self);
     uintptr_t node_id_len = their_count(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
     millpond_error_t **error = place_for_error(self);
-    settle(self, millpond_node_disconnect(node, node_id, node_id_len, error));
+    settle(self, millpond_node_disconnect(node, node_id, node_id_len, timeout_ms,
+        cancel, error));
 }
 
 static void try_node_set_network(struct caller *self) {
     millpond_node_t node = a_node(self);
     int32_t enabled = a_number(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
     millpond_error_t **error = place_for_error(self);
-    settle(self, millpond_node_set_network(node, enabled, error));
+    settle(self, millpond_node_set_network(node, enabled, timeout_ms, cancel, error));
 }
 
 static void try_payload_from_json(struct caller *self) {
