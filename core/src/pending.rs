@@ -169,7 +169,6 @@ impl<T> Drop for Pending<T> {
 
 impl<T> Completer<T> {
     /// Gives the answer, wakes who waits for it, and runs the callback.
-    #[cfg(any(feature = "net", test))] // The log itself answers while it holds a lock.
     pub(crate) fn complete(mut self, result: Result<T>) {
         let Some(slot) = self.slot.take() else { return };
         if let Some(callback) = slot.complete(result) {

@@ -210,7 +210,8 @@ const acts = {
     await nodes.get(name).setNetwork(rest === 'on');
   },
   async refusal(name, _said, rest) {
-    return [String((await nodes.get(name).status()).refusals.some(({ reason }) => reason === rest))];
+    const { refusals } = await nodes.get(name).status();
+    return [String(refusals.some(({ reason }) => reason === rest))];
   },
   async errors() {
     return Object.values(millpond)

@@ -332,7 +332,8 @@ impl Turn {
                 tracing::warn!(%stream, required, "a stream is held back: its lamport runs ahead");
             }
             SwarmEvent::TooNew(stream) => {
-                tracing::warn!(%stream, "a stream waits: a later millpond wrote it; upgrade this node");
+                let message = "a stream waits: a later millpond wrote it; upgrade this node";
+                tracing::warn!(%stream, message);
             }
         }
     }

@@ -70,7 +70,8 @@ macro_rules! outcome_from {
 }
 
 outcome_from!(Closed => Closed, NodeHandle => Node, CursorHandle => Cursor,
-    SubscriptionHandle => Subscription, Published => Published, EventBatch => Batch, String => Text);
+    SubscriptionHandle => Subscription, Published => Published, EventBatch => Batch,
+    String => Text);
 
 impl From<()> for Outcome {
     fn from((): ()) -> Outcome {
