@@ -10,6 +10,7 @@ mod disk;
 mod executors;
 mod hostile;
 mod house;
+mod injection;
 mod liar;
 mod model_based;
 mod nodes;
