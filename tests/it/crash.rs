@@ -9,13 +9,17 @@ use crate::support::{Scratch, planted_crash_child, skip_without};
 use millpond_tests::crash::{self, mix};
 use millpond_tests::trace::Trace;
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 pub(crate) const CHILD: &str = env!("CARGO_BIN_EXE_crash_child");
 const KILLS: u64 = 200;
+const KILLS_PER_STORE: u64 = 20;
+/// Several journal segments of them, so that every store has recycled and checkpointed.
+const ACKNOWLEDGED_PER_STORE_MIN: u64 = 1_000;
 const CRASH_STATES: u64 = 10_000;
 /// Enough to come back to a recycled journal segment, which is asserted.
 pub(crate) const COMMITS: u64 = 150;
@@ -23,10 +27,13 @@ pub(crate) const COMMITS: u64 = 150;
 #[test]
 fn nothing_acknowledged_is_lost_when_the_process_is_killed_at_random() {
     let scratch = Scratch::new("kill");
-    let mut acknowledged = 0;
-    for round in 0..KILLS {
-        let store = scratch.path().join(format!("store-{}", round / 20));
-        if round % 20 == 0 {
+    let (mut kills, mut acknowledged) = (0, 0);
+    for round in 0..2 * KILLS {
+        if kills == KILLS {
+            break;
+        }
+        let store = scratch.path().join(format!("store-{}", kills / KILLS_PER_STORE));
+        if !store.exists() {
             acknowledged = 0;
         }
         let mut child = spawn(CHILD, &store, 7, 100_000, "power");
@@ -38,11 +45,22 @@ fn nothing_acknowledged_is_lost_when_the_process_is_killed_at_random() {
             std::hint::spin_loop();
         }
         child.kill().expect("the child can be killed");
-        let said = drain(&mut child, said);
-        acknowledged = acknowledged.max(said);
+        let (said, status) = drain(&mut child, said);
+        assert!(said >= acknowledged, "round {round}: {said} after {acknowledged}");
+        acknowledged = said;
         let held = check(&store, 7).unwrap_or_else(|error| panic!("round {round}: {error}"));
         assert!(held >= acknowledged, "round {round}: {held} held, {acknowledged} acknowledged");
+        match status.signal() {
+            Some(9) => kills += 1,
+            _ => assert!(status.success(), "round {round}: the child ended with {status}"),
+        }
+        let last_of_store = kills % KILLS_PER_STORE == 0 && !status.success();
+        assert!(
+            !last_of_store || acknowledged >= ACKNOWLEDGED_PER_STORE_MIN,
+            "round {round}: only {acknowledged} events were acknowledged"
+        );
     }
+    assert_eq!(kills, KILLS, "too many children ended by themselves");
 }
 
 #[test]
@@ -154,12 +172,11 @@ fn read_until(child: &mut Child, lines: u64) -> Said {
     said
 }
 
-fn drain(child: &mut Child, mut said: Said) -> u64 {
+fn drain(child: &mut Child, mut said: Said) -> (u64, ExitStatus) {
     while let Some(count) = next_count(&mut said.lines) {
         said.count = said.count.max(count);
     }
-    child.wait().expect("the child has ended");
-    said.count
+    (said.count, child.wait().expect("the child has ended"))
 }
 
 pub(crate) fn next_count(lines: &mut impl BufRead) -> Option<u64> {
