@@ -36,15 +36,6 @@ pub(crate) fn repository() -> PathBuf {
     tests.parent().expect("tests/ lies in the repository").to_owned()
 }
 
-/// True in a run of `./dev test --long`; without it, says that the test does nothing.
-pub(crate) fn is_long() -> bool {
-    let is_long = std::env::var_os("MILLPOND_LONG").is_some();
-    if !is_long {
-        println!("only with `./dev test --long`");
-    }
-    is_long
-}
-
 /// True, and said loudly, when `program` is missing. Under CI that is a failure.
 pub(crate) fn skip_without(program: &str) -> bool {
     let present = Command::new(program).arg("-V").output().is_ok();
