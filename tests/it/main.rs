@@ -16,6 +16,7 @@ mod model_based;
 mod nodes;
 mod second_reader;
 mod slow;
+mod slow_subscriber;
 mod support;
 mod sync;
 mod tidy;

@@ -74,19 +74,36 @@ pub(crate) fn in_own_network(name: &str, setup: &str) -> bool {
         skip(&format!("{name}: no network of its own with {setup:?} can be had here: {tried:?}"));
         return false;
     }
-    let program = std::env::current_exe().expect("this program has a path");
-    let output = shell(&format!("{setup}\nexec \"$@\""))
-        .arg(program)
+    run_alone(name, shell(&format!("{setup}\nexec \"$@\"")).arg(this_program()));
+    false
+}
+
+/// True in the process that is to do the work of the test `name`, and of no other. Elsewhere runs
+/// that test again in such a process, and passes on what it says: what is measured of it there,
+/// such as its memory, is not that of other tests.
+pub(crate) fn in_own_process(name: &str) -> bool {
+    if std::env::var(ALONE).is_ok_and(|running| running == name) {
+        return true;
+    }
+    run_alone(name, &mut Command::new(this_program()));
+    false
+}
+
+fn this_program() -> PathBuf {
+    std::env::current_exe().expect("this program has a path")
+}
+
+fn run_alone(name: &str, command: &mut Command) {
+    let output = command
         .args(["--exact", name, "--nocapture"])
         .env(ALONE, name)
         .output()
-        .expect("it has just run");
+        .expect("this program can be run");
     let said = String::from_utf8_lossy(&output.stdout);
     let complained = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{name}: {}\n{said}\n{complained}", output.status);
     assert!(said.contains("1 passed"), "{name} did not run:\n{said}");
     print!("{said}");
-    false
 }
 
 /// The crash child built with the planted bug: it acknowledges before the sync.
