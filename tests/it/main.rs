@@ -8,6 +8,7 @@ mod closing;
 mod crash;
 mod disk;
 mod executors;
+mod growth;
 mod hostile;
 mod house;
 mod injection;
