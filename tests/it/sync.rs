@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 #[test]
-fn three_nodes_in_a_line_end_with_one_log() {
+fn three_real_nodes_in_a_line_end_with_one_log() {
     let scratch = Scratch::new("line");
     let [a, b, c] = ["a", "b", "c"].map(|name| open(&scratch, name, &secret(1)));
     publish(&a, "before", 700, 100);
