@@ -16,6 +16,7 @@ STAGES=(
     "c plain stage_c"
     "conformance plain stage_conformance tests/conformance/run.py"
     "readme plain stage_readme"
+    "demo plain stage_demo"
     "wall claim stage_wall"
 )
 
@@ -64,6 +65,9 @@ stage_readme() {
     place_node
     "$VENV/bin/python" tests/readme/run.py
 }
+
+# The main job, run as a user runs it, and how it ends when it cannot be done.
+stage_demo() { "$VENV/bin/python" tests/demo/run.py; }
 
 # Only with --long: every fuzz target, from its seeds.
 stage_fuzz() { fuzz_targets 60; }
