@@ -99,6 +99,8 @@ class Sample:
     """A pattern for each line."""
     stored: list[str]
     """A tag for each event of the store, in order."""
+    adapt: Callable[[str], str] = str
+    """What else is done to the block, which is run as it stands otherwise."""
 
 
 def run(command: list[str], folder: Path) -> str:
@@ -168,7 +170,8 @@ def apart() -> list[str] | None:
 def check(sample: Sample, apart_from_all: list[str], folder: Path) -> None:
     """Runs one sample and holds what it printed and stored against what must come of it."""
     program = folder / sample.program
-    program.write_text(sample.around.replace("README", block_of(sample.fence)), encoding="utf-8")
+    around, block = sample.around, block_of(sample.fence)
+    program.write_text(around.replace("README", sample.adapt(block)), encoding="utf-8")
     command = sample.prepare(folder)
     printed = run([*apart_from_all, *command], folder).splitlines()
     matches = [re.fullmatch(pattern, line) for pattern, line in zip(sample.printed, printed)]
