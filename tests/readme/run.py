@@ -47,41 +47,14 @@ console.log = (...words) => {
 README
 '''
 
-RUST = '''
-use millpond::event::cbor::Value;
-use millpond::event::{AppId, NewEvent, Payload, SwarmSecret, TagSet};
-use millpond::query::Query;
-use millpond::{Node, NodeOptions, PublishOptions, QueryOptions, StorageOptions};
-use std::time::Duration;
-
-fn main() -> millpond::Result<()> {
-    let options = NodeOptions {
-        path: "store".into(),
-        app_id: AppId::parse("press")?,
-        swarm: SwarmSecret::from_bytes([7; 32]),
-        network: Some(Default::default()),
-        storage: StorageOptions::default(),
-    };
-    let (publish_options, query_options) = (PublishOptions::default(), QueryOptions::default());
-    README
-    Ok(())
-}
-'''
+# Its loop has an end, and it is a whole program.
+RUST = "README"
 
 C = r'''
-#include <millpond.h>
-#include <stdio.h>
-
-static int report(millpond_error_t *error) {
-    fprintf(stderr, "%s\n", millpond_error_message(error));
-    millpond_error_free(error);
-    return 1;
-}
+README
 
 int main(void) {
-    const char *secret = "0707070707070707070707070707070707070707070707070707070707070707";
-    README
-    return 0;
+    return run("0707070707070707070707070707070707070707070707070707070707070707");
 }
 '''
 
