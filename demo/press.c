@@ -84,15 +84,33 @@ static int read_line(FILE *file, char *line) {
     return 1;
 }
 
+/* Whether a cell is a number as JSON writes numbers, short enough to be one exactly. */
+static int is_number(const char *cell) {
+    const char *at = cell + (*cell == '-');
+    size_t digits = strspn(at, "0123456789");
+    if (!digits || digits > 15 || (at[0] == '0' && digits > 1)) return 0;
+    at += digits;
+    if (*at == '.') {
+        digits = strspn(++at, "0123456789");
+        if (!digits) return 0;
+        at += digits;
+    }
+    return !*at;
+}
+
 static struct table read_table(const char *path) {
     struct table table = {{0}, 0, NULL, 0};
     char line[LINE_MAX_BYTES];
     FILE *file = fopen(path, "r");
     if (!file) fail(path, "the table cannot be opened");
-    if (!read_line(file, line) || !line[0]) fail(path, "the table has no header");
+    int is_empty = !read_line(file, line) || !line[0];
+    if (is_empty) fail(path, "the table is empty; its first line must name the columns");
     for (char *rest = line; rest;) {
         if (table.column_count == COLUMNS_MAX) fail(path, "the table has too many columns");
-        table.columns[table.column_count++] = copy(take_cell(&rest));
+        char *name = take_cell(&rest);
+        int is_name = name[0] && !is_number(name);
+        if (!is_name) fail(path, "the table has no header; its first line must name the columns");
+        table.columns[table.column_count++] = copy(name);
     }
     while (read_line(file, line)) {
         size_t bytes = (table.row_count + 1) * table.column_count * sizeof *table.cells;
@@ -106,20 +124,6 @@ static struct table read_table(const char *path) {
     fclose(file);
     if (!table.row_count) fail(path, "the table has no rows");
     return table;
-}
-
-/* Whether a cell is a number as JSON writes numbers, short enough to be one exactly. */
-static int is_number(const char *cell) {
-    const char *at = cell + (*cell == '-');
-    size_t digits = strspn(at, "0123456789");
-    if (!digits || digits > 15 || (at[0] == '0' && digits > 1)) return 0;
-    at += digits;
-    if (*at == '.') {
-        digits = strspn(++at, "0123456789");
-        if (!digits) return 0;
-        at += digits;
-    }
-    return !*at;
 }
 
 static void put_string(struct text *json, const char *value) {

@@ -269,7 +269,7 @@ def main():
         status = 1
     finally:
         floor.quit()
-    if arguments.keep:
+    if arguments.keep or status:
         print(f"the stores are in {os.path.relpath(folder)}")
     else:
         shutil.rmtree(folder, ignore_errors=True)

@@ -9,7 +9,8 @@ import pytest
 
 from support import run
 
-ROUNDS = 40
+ROUNDS = 50
+LIVE_EXITS_MIN = 200
 AT_ONCE = 3
 
 STYLES = {
@@ -22,14 +23,16 @@ STYLES = {
     """,
     "daemon threads that wait and publish": """
         node = millpond.open(path, **options)
+        started = threading.Event()
         def follow():
             for event in node.subscribe(ALL):
-                event.payload
+                started.set()
         def publish():
             while True:
                 node.publish({"k": 1}, durability="process")
         for target in (follow, follow, publish):
             threading.Thread(target=target, daemon=True).start()
+        started.wait()
         node.publish("last")
     """,
     "tasks left in a loop that ended": """
@@ -66,6 +69,17 @@ STYLES = {
             sys.exit(0)
     """,
 }
+
+
+WITHOUT_SUBSCRIPTION = "a clean asyncio program"
+"""Closes what it opened; all others end with a live subscription."""
+
+
+def test_at_least_200_exits_have_a_live_subscription() -> None:
+    live = [style for style in STYLES if style != WITHOUT_SUBSCRIPTION]
+    assert len(live) == len(STYLES) - 1
+    assert all("subscribe(ALL)" in STYLES[style] for style in live)
+    assert len(live) * ROUNDS >= LIVE_EXITS_MIN
 
 
 @pytest.mark.parametrize("style", STYLES)

@@ -1,7 +1,7 @@
-//! A million events between two real nodes, with two interruptions on the way. Only with `--long`.
+//! A million events between two real nodes, with two interruptions on the way.
 
 use crate::nodes::{address, held, open, publish, secret, until};
-use crate::support::{Scratch, is_long};
+use crate::support::Scratch;
 use millpond::event::OffsetMap;
 use millpond::log::{Log, LogOptions};
 use millpond::query::{Order, Query};
@@ -14,13 +14,10 @@ const EVENTS: u64 = 1_000_000;
 
 /// What an interruption may cost: the credit of a session, whose events were on their way, and as
 /// much again for what was read and not durable yet.
-const LOST_ON_THE_WAY_MAX: u64 = 8 << 20;
+pub(crate) const LOST_ON_THE_WAY_MAX: u64 = 8 << 20;
 
 #[test]
 fn a_million_events_catch_up_and_interruptions_resume_where_durable_data_ended() {
-    if !is_long() {
-        return;
-    }
     let scratch = Scratch::on_disk("million");
     let a = open(&scratch, "a", &secret(1));
     publish(&a, "grain", EVENTS, 1_000);
@@ -91,7 +88,7 @@ fn order_hash(node: &Node) -> u64 {
 }
 
 /// Bytes of all records of a node's own stream, and of the heads that vouch for them.
-fn stream_bytes(node: &Node, scratch: &Scratch) -> u64 {
+pub(crate) fn stream_bytes(node: &Node, scratch: &Scratch) -> u64 {
     let clock = Arc::new(|| unreachable!("nothing is appended"));
     let path = scratch.path().join("a");
     let log = Log::open(LogOptions::new(path, node.swarm_id(), [0; 32], clock)).unwrap();

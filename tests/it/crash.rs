@@ -1,4 +1,5 @@
-//! Crashes: SIGKILL at random moments and at every system call, and power cuts at every step.
+//! Crashes: SIGKILL at random moments, and power cuts at every step. At every system call:
+//! `injection`.
 //!
 //! After each, every acknowledged event is there, nothing is missing in between, the chain
 //! verifies, and the index equals a scan. A build with a planted bug must be caught by the same
@@ -8,22 +9,31 @@ use crate::support::{Scratch, planted_crash_child, skip_without};
 use millpond_tests::crash::{self, mix};
 use millpond_tests::trace::Trace;
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-const CHILD: &str = env!("CARGO_BIN_EXE_crash_child");
+pub(crate) const CHILD: &str = env!("CARGO_BIN_EXE_crash_child");
 const KILLS: u64 = 200;
+const KILLS_PER_STORE: u64 = 20;
+/// Several journal segments of them, so that every store has recycled and checkpointed.
+const ACKNOWLEDGED_PER_STORE_MIN: u64 = 1_000;
 const CRASH_STATES: u64 = 10_000;
+/// Enough to come back to a recycled journal segment, which is asserted.
+pub(crate) const COMMITS: u64 = 150;
 
 #[test]
 fn nothing_acknowledged_is_lost_when_the_process_is_killed_at_random() {
     let scratch = Scratch::new("kill");
-    let mut acknowledged = 0;
-    for round in 0..KILLS {
-        let store = scratch.path().join(format!("store-{}", round / 20));
-        if round % 20 == 0 {
+    let (mut kills, mut acknowledged) = (0, 0);
+    for round in 0..2 * KILLS {
+        if kills == KILLS {
+            break;
+        }
+        let store = scratch.path().join(format!("store-{}", kills / KILLS_PER_STORE));
+        if !store.exists() {
             acknowledged = 0;
         }
         let mut child = spawn(CHILD, &store, 7, 100_000, "power");
@@ -35,68 +45,22 @@ fn nothing_acknowledged_is_lost_when_the_process_is_killed_at_random() {
             std::hint::spin_loop();
         }
         child.kill().expect("the child can be killed");
-        let said = drain(&mut child, said);
-        acknowledged = acknowledged.max(said);
+        let (said, status) = drain(&mut child, said);
+        assert!(said >= acknowledged, "round {round}: {said} after {acknowledged}");
+        acknowledged = said;
         let held = check(&store, 7).unwrap_or_else(|error| panic!("round {round}: {error}"));
         assert!(held >= acknowledged, "round {round}: {held} held, {acknowledged} acknowledged");
-    }
-}
-
-#[test]
-fn nothing_acknowledged_is_lost_when_the_process_dies_in_any_system_call() {
-    if skip_without("strace") {
-        return;
-    }
-    let scratch = Scratch::new("inject");
-    let mut points = 0;
-    for call in [
-        "openat",
-        "pwrite64",
-        "write",
-        "writev",
-        "fdatasync",
-        "fsync",
-        "ftruncate",
-        "fallocate",
-        "mkdir",
-        "unlink",
-    ] {
-        for when in 1.. {
-            let store = scratch.path().join(format!("{call}-{when}"));
-            let inject = format!("inject={call}:signal=SIGKILL:when={when}");
-            let mut child = Command::new("strace")
-                .args([
-                    "-f",
-                    "-qq",
-                    "-o",
-                    "/dev/null",
-                    "-e",
-                    &format!("trace={call}"),
-                    "-e",
-                    &inject,
-                ])
-                .args(["--", CHILD])
-                .arg(&store)
-                .args(["7", "12", "power"])
-                .stdout(Stdio::piped())
-                .stderr(Stdio::null())
-                .spawn()
-                .expect("strace starts");
-            let (acknowledged, closed) = drain_all(&mut child);
-            if store.exists() {
-                let held = check(&store, 7).unwrap_or_else(|error| panic!("{inject}: {error}"));
-                assert!(held >= acknowledged, "{inject}: {held} held, {acknowledged} acknowledged");
-                std::fs::remove_dir_all(&store).expect("the store can be removed");
-            }
-            if closed {
-                break;
-            }
-            points += 1;
-            assert!(when < 2_000, "{call}: the run never gets past the injected calls");
+        match status.signal() {
+            Some(9) => kills += 1,
+            _ => assert!(status.success(), "round {round}: the child ended with {status}"),
         }
+        let last_of_store = kills % KILLS_PER_STORE == 0 && !status.success();
+        assert!(
+            !last_of_store || acknowledged >= ACKNOWLEDGED_PER_STORE_MIN,
+            "round {round}: only {acknowledged} events were acknowledged"
+        );
     }
-    println!("killed at {points} system calls");
-    assert!(points > 50, "only {points} points were reached");
+    assert_eq!(kills, KILLS, "too many children ended by themselves");
 }
 
 #[test]
@@ -168,13 +132,14 @@ fn campaign(child: &Path, scratch: &Scratch, states: u64, durability: &str) -> O
 fn record(child: &Path, scratch: &Scratch, durability: &str) -> Trace {
     let store = scratch.path().join("recorded");
     let store_text = store.to_str().expect("the scratch folder is UTF-8").to_owned();
-    let arguments = [store_text, "7".into(), "150".into(), durability.into()];
+    let arguments = [store_text, "7".into(), COMMITS.to_string(), durability.into()];
     let trace = Trace::record(&store, child, &arguments).expect("the run is recorded");
     println!("{} steps recorded", trace.steps.len());
+    assert!(trace.recycles(), "no segment was recycled after a checkpoint in the background");
     trace
 }
 
-fn check(store: &Path, seed: u64) -> Result<u64, String> {
+pub(crate) fn check(store: &Path, seed: u64) -> Result<u64, String> {
     let node = crash::open(store).map_err(|error| format!("open: {error}"))?;
     let held = crash::verify(&node, seed);
     node.close(Duration::from_secs(10)).map_err(|error| format!("close: {error}"))?;
@@ -185,6 +150,7 @@ fn spawn(child: &str, store: &Path, seed: u64, commits: u64, durability: &str) -
     Command::new(child)
         .arg(store)
         .args([&seed.to_string(), &commits.to_string(), durability])
+        .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .spawn()
@@ -206,28 +172,14 @@ fn read_until(child: &mut Child, lines: u64) -> Said {
     said
 }
 
-fn drain(child: &mut Child, mut said: Said) -> u64 {
+fn drain(child: &mut Child, mut said: Said) -> (u64, ExitStatus) {
     while let Some(count) = next_count(&mut said.lines) {
         said.count = said.count.max(count);
     }
-    child.wait().expect("the child has ended");
-    said.count
+    (said.count, child.wait().expect("the child has ended"))
 }
 
-/// Everything a child said until it ended: the largest count, and whether it closed.
-fn drain_all(child: &mut Child) -> (u64, bool) {
-    let out = child.stdout.take().expect("standard output is piped");
-    let (mut count, mut closed) = (0, false);
-    for line in BufReader::new(out).lines().map_while(Result::ok) {
-        closed |= line == "C";
-        let number = line.split_once(' ').and_then(|(_, number)| number.parse().ok());
-        count = count.max(number.unwrap_or(0));
-    }
-    child.wait().expect("the child has ended");
-    (count, closed)
-}
-
-fn next_count(lines: &mut impl BufRead) -> Option<u64> {
+pub(crate) fn next_count(lines: &mut impl BufRead) -> Option<u64> {
     let mut line = String::new();
     let read = lines.read_line(&mut line).unwrap_or(0);
     if read == 0 || !line.ends_with('\n') {

@@ -3,6 +3,9 @@
 use crate::support::{Scratch, repository};
 use std::process::{Command, Output};
 
+/// Set for a process in which a test is to skip itself.
+const SKIP_ON_PURPOSE: &str = "MILLPOND_TEST_SKIP";
+
 /// `passed failed skipped empty` of a log with these lines, as `./dev test` counts it.
 fn count(kind: &str, log: &str) -> String {
     let scratch = Scratch::new("count");
@@ -24,6 +27,9 @@ fn the_closing_lines_of_each_runner_are_added_up() {
         test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 2 filtered out; in 0s\n\
         test result: FAILED. 1 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out\n";
     assert_eq!(count("cargo", cargo), "4 2 1 0");
+    let skipping = "SKIPPED: strace is not installed\ntest a ... ok\nsays SKIPPED: nothing\n\
+        test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; in 0s\n";
+    assert_eq!(count("cargo", skipping), "2 0 2 0");
     let pytest = "tests/test_a.py ...\n4 passed, 1 skipped in 0.12s\n";
     assert_eq!(count("pytest", pytest), "4 0 1 0");
     let pytest = "==== 1 failed, 2 passed, 1 xfailed, 3 errors in 61.20s (0:01:01) ====\n";
@@ -67,6 +73,24 @@ fn a_command_that_does_not_exist_is_refused_with_help() {
     let said = String::from_utf8_lossy(&refused.stderr);
     assert!(said.contains("no command 'dance'") && said.contains("./dev test"), "{said}");
     assert!(dev(&["help"]).status.success());
+}
+
+/// Its standard error as `cargo test` leaves it when the test passes.
+#[test]
+fn a_test_that_skips_itself_is_counted_as_skipped() {
+    let name = "house::a_test_that_skips_itself_is_counted_as_skipped";
+    if std::env::var_os(SKIP_ON_PURPOSE).is_some() {
+        return crate::support::skip("on purpose");
+    }
+    let run = |ci: bool| {
+        let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
+        command.args(["--exact", name]).env(SKIP_ON_PURPOSE, "1").env_remove("CI");
+        let output = command.envs(ci.then_some(("CI", "true"))).output().expect("it can be run");
+        let said = [output.stderr, output.stdout].concat();
+        count("cargo", &String::from_utf8_lossy(&said))
+    };
+    assert_eq!(run(false), "0 0 1 0");
+    assert_eq!(run(true), "0 1 0 0", "under CI nothing may be skipped");
 }
 
 /// What a run of stages with these results ends with, and whether it counts as good.

@@ -8,6 +8,7 @@ use millpond::{
     Error, NetworkOptions, Node, NodeOptions, PeerAddress, PublishOptions, QueryOptions,
     StorageOptions,
 };
+use millpond_tests::crash::mix;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -32,7 +33,18 @@ pub(crate) fn open_with(
     allow: Option<BTreeSet<NodeId>>,
 ) -> Node {
     let network = NetworkOptions { allow, ..loopback() };
-    try_open(scratch, name, secret, network).expect("a node opens")
+    try_open(scratch, name, secret, network, StorageOptions::default()).expect("a node opens")
+}
+
+/// As [`open`], with small journals, tail and caches.
+pub(crate) fn open_small(scratch: &Scratch, name: &str, secret: &SwarmSecret) -> Node {
+    let storage = StorageOptions {
+        segment_bytes: 4 << 20,
+        tail_bytes_max: 8 << 20,
+        cache_bytes_max: 4 << 20,
+        ..StorageOptions::default()
+    };
+    try_open(scratch, name, secret, loopback(), storage).expect("a node opens")
 }
 
 /// As [`open`], with peers from the start.
@@ -42,7 +54,8 @@ pub(crate) fn open_to(
     secret: &SwarmSecret,
     peers: Vec<PeerAddress>,
 ) -> Result<Node, Error> {
-    try_open(scratch, name, secret, NetworkOptions { peers, ..loopback() })
+    let network = NetworkOptions { peers, ..loopback() };
+    try_open(scratch, name, secret, network, StorageOptions::default())
 }
 
 fn try_open(
@@ -50,13 +63,14 @@ fn try_open(
     name: &str,
     secret: &SwarmSecret,
     network: NetworkOptions,
+    storage: StorageOptions,
 ) -> Result<Node, Error> {
     Node::open(NodeOptions {
         path: scratch.path().join(name),
         app_id: AppId::parse(&format!("com.example.{name}")).expect("a short name"),
         swarm: secret.clone(),
         network: Some(network),
-        storage: StorageOptions::default(),
+        storage,
     })
 }
 
@@ -91,6 +105,25 @@ pub(crate) fn event(tag: &str, number: u64) -> NewEvent {
     NewEvent {
         tags: TagSet::new([tag]).expect("a short tag"),
         payload: Payload::from_value(&value).expect("a small payload"),
+    }
+}
+
+/// An event of about `bytes` bytes that nothing can make smaller; each number has its own.
+pub(crate) fn noise(tag: &str, number: u64, bytes: u64) -> NewEvent {
+    let words = (0..bytes / 8).flat_map(|word| mix(number, word).to_le_bytes());
+    let value = Value::map([("n", Value::from(number)), ("noise", Value::Bytes(words.collect()))]);
+    NewEvent {
+        tags: TagSet::new([tag]).expect("a short tag"),
+        payload: Payload::from_value(&value).expect("it fits"),
+    }
+}
+
+/// As [`publish`], with [`noise`] of `bytes` bytes each, and `count` events from `first` on.
+pub(crate) fn publish_noise(node: &Node, first: u64, count: u64, batch: u64, bytes: u64) {
+    for next in (first..first + count).step_by(batch as usize) {
+        let end = (first + count).min(next + batch);
+        let events = (next..end).map(|number| noise("noise", number, bytes)).collect();
+        node.publish(events, PublishOptions::default()).wait().expect("a publish succeeds");
     }
 }
 

@@ -1,9 +1,7 @@
 //! Links that carry little: loopback of a network of the test's own, throttled by the kernel.
 
-use crate::nodes::{held, link, open, publish, secret, until};
+use crate::nodes::{held, link, noise, open, publish, secret, until};
 use crate::support::{Scratch, in_own_network};
-use millpond::event::cbor::Value;
-use millpond::event::{NewEvent, Payload, TagSet};
 use millpond::{Node, PublishOptions};
 
 /// 1 Mbit/s in packets of Ethernet's size.
@@ -22,7 +20,7 @@ fn a_frame_that_takes_longer_than_the_silence_arrives_in_one_session() {
     link(&b, &a).unwrap();
     publish(&b, "before", 1, 1);
     until(&a, "the small event", |a| held(a) == 1);
-    a.publish(vec![large()], PublishOptions::default()).wait().unwrap();
+    a.publish(vec![noise("large", 1, 1_000_000)], PublishOptions::default()).wait().unwrap();
     until(&b, "the large event", |b| held(b) == 2);
     for node in [&a, &b] {
         let status = node.status().wait().unwrap();
@@ -38,16 +36,4 @@ fn a_frame_that_takes_longer_than_the_silence_arrives_in_one_session() {
 
 fn session(node: &Node) -> std::time::Duration {
     node.status().wait().unwrap().peers[0].connected_for.expect("a session stands")
-}
-
-/// An event of a megabyte that nothing can make smaller.
-fn large() -> NewEvent {
-    let mut state = 1u64;
-    let noise = (0..125_000).flat_map(|_| {
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state ^ (state >> 29)).to_le_bytes()
-    });
-    let payload = Payload::from_value(&Value::Bytes(noise.collect())).expect("it fits");
-    NewEvent { tags: TagSet::new(["large"]).expect("a tag"), payload }
 }

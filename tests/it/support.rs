@@ -1,5 +1,6 @@
 //! What tests share: scratch folders, the repository's root, and loud skips.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -36,15 +37,6 @@ pub(crate) fn repository() -> PathBuf {
     tests.parent().expect("tests/ lies in the repository").to_owned()
 }
 
-/// True in a run of `./dev test --long`; without it, says that the test does nothing.
-pub(crate) fn is_long() -> bool {
-    let is_long = std::env::var_os("MILLPOND_LONG").is_some();
-    if !is_long {
-        println!("only with `./dev test --long`");
-    }
-    is_long
-}
-
 /// True, and said loudly, when `program` is missing. Under CI that is a failure.
 pub(crate) fn skip_without(program: &str) -> bool {
     let present = Command::new(program).arg("-V").output().is_ok();
@@ -57,11 +49,17 @@ pub(crate) fn skip_without(program: &str) -> bool {
 /// Says that a test is skipped and why; fails it under CI, where everything must run.
 pub(crate) fn skip(why: &str) {
     assert!(std::env::var_os("CI").is_none(), "under CI nothing may be skipped: {why}");
-    println!("SKIPPED: {why}");
-    eprintln!("SKIPPED: {why}");
+    say_skipped(why);
 }
 
-/// Set for the process that runs one test in a network of its own; its value is that test's name.
+/// Past the test runner, which shows nothing that a passing test prints: `./dev test` counts these
+/// lines as skipped tests. One write, so that no other line comes between.
+fn say_skipped(why: &str) {
+    let line = format!("\nSKIPPED: {}\n", why.replace('\n', " "));
+    std::io::stderr().write_all(line.as_bytes()).expect("standard error takes a line");
+}
+
+/// Set for the process that runs one test apart; its value is that test's name.
 const ALONE: &str = "MILLPOND_TEST_ALONE";
 
 /// True in the process that is to do the work of the test `name`. Elsewhere runs that test again
@@ -83,19 +81,36 @@ pub(crate) fn in_own_network(name: &str, setup: &str) -> bool {
         skip(&format!("{name}: no network of its own with {setup:?} can be had here: {tried:?}"));
         return false;
     }
-    let program = std::env::current_exe().expect("this program has a path");
-    let output = shell(&format!("{setup}\nexec \"$@\""))
-        .arg(program)
+    run_alone(name, shell(&format!("{setup}\nexec \"$@\"")).arg(this_program()));
+    false
+}
+
+/// True in the process that is to do the work of the test `name`, and of no other. Elsewhere runs
+/// that test again in such a process, and passes on what it says: what is measured of it there,
+/// such as its memory, is not that of other tests.
+pub(crate) fn in_own_process(name: &str) -> bool {
+    if std::env::var(ALONE).is_ok_and(|running| running == name) {
+        return true;
+    }
+    run_alone(name, &mut Command::new(this_program()));
+    false
+}
+
+fn this_program() -> PathBuf {
+    std::env::current_exe().expect("this program has a path")
+}
+
+fn run_alone(name: &str, command: &mut Command) {
+    let output = command
         .args(["--exact", name, "--nocapture"])
         .env(ALONE, name)
         .output()
-        .expect("it has just run");
+        .expect("this program can be run");
     let said = String::from_utf8_lossy(&output.stdout);
     let complained = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{name}: {}\n{said}\n{complained}", output.status);
     assert!(said.contains("1 passed"), "{name} did not run:\n{said}");
     print!("{said}");
-    false
 }
 
 /// The crash child built with the planted bug: it acknowledges before the sync.

@@ -47,41 +47,14 @@ console.log = (...words) => {
 README
 '''
 
-RUST = '''
-use millpond::event::cbor::Value;
-use millpond::event::{AppId, NewEvent, Payload, SwarmSecret, TagSet};
-use millpond::query::Query;
-use millpond::{Node, NodeOptions, PublishOptions, QueryOptions, StorageOptions};
-use std::time::Duration;
-
-fn main() -> millpond::Result<()> {
-    let options = NodeOptions {
-        path: "store".into(),
-        app_id: AppId::parse("press")?,
-        swarm: SwarmSecret::from_bytes([7; 32]),
-        network: Some(Default::default()),
-        storage: StorageOptions::default(),
-    };
-    let (publish_options, query_options) = (PublishOptions::default(), QueryOptions::default());
-    README
-    Ok(())
-}
-'''
+# Its loop has an end, and it is a whole program.
+RUST = "README"
 
 C = r'''
-#include <millpond.h>
-#include <stdio.h>
-
-static int report(millpond_error_t *error) {
-    fprintf(stderr, "%s\n", millpond_error_message(error));
-    millpond_error_free(error);
-    return 1;
-}
+README
 
 int main(void) {
-    const char *secret = "0707070707070707070707070707070707070707070707070707070707070707";
-    README
-    return 0;
+    return run("0707070707070707070707070707070707070707070707070707070707070707");
 }
 '''
 
@@ -99,6 +72,8 @@ class Sample:
     """A pattern for each line."""
     stored: list[str]
     """A tag for each event of the store, in order."""
+    adapt: Callable[[str], str] = str
+    """What else is done to the block, which is run as it stands otherwise."""
 
 
 def run(command: list[str], folder: Path) -> str:
@@ -168,7 +143,8 @@ def apart() -> list[str] | None:
 def check(sample: Sample, apart_from_all: list[str], folder: Path) -> None:
     """Runs one sample and holds what it printed and stored against what must come of it."""
     program = folder / sample.program
-    program.write_text(sample.around.replace("README", block_of(sample.fence)), encoding="utf-8")
+    around, block = sample.around, block_of(sample.fence)
+    program.write_text(around.replace("README", sample.adapt(block)), encoding="utf-8")
     command = sample.prepare(folder)
     printed = run([*apart_from_all, *command], folder).splitlines()
     matches = [re.fullmatch(pattern, line) for pattern, line in zip(sample.printed, printed)]

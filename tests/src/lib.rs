@@ -2,6 +2,7 @@
 //!
 //! Not here: claims (`tests/it`).
 
+pub mod calls;
 pub mod crash;
 pub mod model;
 pub mod trace;

@@ -6,16 +6,13 @@
 //! directory was not synced may be missing.
 //! Begin with [`Trace::record`] and [`Trace::crash_state`].
 
+use crate::calls::changes_files;
 use crate::crash::mix;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const SECTOR: usize = 512;
-/// The calls that change files, or that say what was acknowledged.
-const CALLS: &str = "openat,pwrite64,pwritev,pwritev2,write,writev,lseek,fdatasync,fsync,ftruncate,\
-                     fallocate,rename,renameat2,unlink,unlinkat,msync,sync_file_range";
-
 /// One thing that a run did. Positions and sizes are in bytes.
 #[allow(missing_docs)] // The fields say what the variants' sentences name.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,15 +52,17 @@ impl Trace {
     /// Runs `program` with `arguments` under strace and reads what it did below `root`.
     ///
     /// # Errors
-    /// strace is missing, or a call was recorded that this reader does not know.
+    /// strace is missing, or a call was recorded that this reader does not know, or the store's
+    /// files were written through memory, where nobody sees it.
     pub fn record(root: &Path, program: &Path, arguments: &[String]) -> Result<Trace, String> {
         let out = root.with_extension("strace");
         let status = Command::new("strace")
             .args(["-f", "-qq", "-y", "-xx", "-s", "100000000", "-o"])
             .arg(&out)
-            .args(["-e", &format!("trace={CALLS}"), "--"])
+            .arg("--")
             .arg(program)
             .args(arguments)
+            .stdin(std::process::Stdio::null())
             .stdout(std::process::Stdio::null())
             .status()
             .map_err(|error| format!("strace does not start: {error}"))?;
@@ -106,6 +105,25 @@ impl Trace {
         state
     }
 
+    /// True when the run came back to a journal file that it had left for another, and tables were
+    /// written between two acknowledgements: segments were recycled after checkpoints in the
+    /// background.
+    pub fn recycles(&self) -> bool {
+        let journals = self.steps.iter().filter_map(|step| match step {
+            Step::Wrote { file, .. } => Some(file).filter(|file| is_named(file, "journal-")),
+            _ => None,
+        });
+        let mut turns: Vec<&PathBuf> = journals.collect();
+        turns.dedup();
+        let said = |step: &Step| matches!(step, Step::Acknowledged { .. });
+        let first = self.steps.iter().position(said).unwrap_or(0);
+        let last = self.steps.iter().rposition(said).unwrap_or(0);
+        let in_background = self.steps[first..last]
+            .iter()
+            .any(|step| matches!(step, Step::Wrote { file, .. } if is_named(file, "data.mdb")));
+        turns.len() >= 3 && in_background
+    }
+
     fn files(&self, steps: &[Step]) -> Vec<PathBuf> {
         let created = steps.iter().filter_map(|step| match step {
             Step::Created { file } => Some(file.clone()),
@@ -134,6 +152,10 @@ impl CrashState {
         }
         Ok(())
     }
+}
+
+fn is_named(file: &Path, start: &str) -> bool {
+    file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(start))
 }
 
 /// What of `file` is on the disk: all that was synced, and a draw of the rest.
@@ -255,8 +277,13 @@ impl Reader {
             Ok(number) if number >= 0 => number,
             _ => return Ok(()),
         };
-        if name == "openat" {
-            return self.opened(arguments, result);
+        match name {
+            "openat" => return self.opened(arguments, result),
+            "mkdir" => return Ok(()),
+            "mmap" => return self.mapped(arguments),
+            "lseek" => {}
+            _ if changes_files(name)? => {}
+            _ => return Ok(()),
         }
         let descriptor = arguments.split_once(',').map_or(arguments, |(first, _)| first).trim();
         let (number, path) = descriptor_of(descriptor)?;
@@ -283,6 +310,20 @@ impl Reader {
         let known = |step: &Step| matches!(step, Step::Created { file } if *file == path);
         if creates && path.starts_with(&self.root) && !self.steps.iter().any(known) {
             self.steps.push(Step::Created { file: path });
+        }
+        Ok(())
+    }
+
+    /// Only LMDB's lock file is written through memory, and a crash leaves nothing of it.
+    fn mapped(&self, arguments: &str) -> Result<(), String> {
+        let shared = arguments.contains("PROT_WRITE") && arguments.contains("MAP_SHARED");
+        let Some(file) = arguments.split(", ").nth(4).filter(|file| shared && file.contains('<'))
+        else {
+            return Ok(());
+        };
+        let (_, path) = descriptor_of(file)?;
+        if path.starts_with(&self.root) && !path.ends_with("lock.mdb") {
+            return Err(format!("{} is written through memory", path.display()));
         }
         Ok(())
     }

@@ -16,6 +16,8 @@ STAGES=(
     "c plain stage_c"
     "conformance plain stage_conformance tests/conformance/run.py"
     "readme plain stage_readme"
+    "packages plain stage_packages"
+    "demo plain stage_demo"
     "wall claim stage_wall"
 )
 
@@ -64,6 +66,16 @@ stage_readme() {
     place_node
     "$VENV/bin/python" tests/readme/run.py
 }
+
+# What a user gets: the wheel and the npm packages, installed where nothing else is.
+stage_packages() {
+    place_python
+    place_node
+    "$VENV/bin/python" tests/packages/run.py
+}
+
+# The main job, run as a user runs it, and how it ends when it cannot be done.
+stage_demo() { "$VENV/bin/python" tests/demo/run.py; }
 
 # Only with --long: every fuzz target, from its seeds.
 stage_fuzz() { fuzz_targets 60; }

@@ -1,6 +1,6 @@
 //! Documents against the code: what a page names exists, and what the code knows a page says.
 
-use super::source::{self, Source};
+use super::source::{self, Language, Source};
 use crate::support::repository;
 use millpond::ErrorKind;
 use std::collections::BTreeSet;
@@ -23,27 +23,74 @@ fn names_its_test(promise: &str, tests: &BTreeSet<String>) -> bool {
     names.peek().is_some() && names.all(|name| tests.contains(name))
 }
 
-/// The names of tests in every language: functions, and titles given to `test` and `it`.
+/// The names of what runs as a test: Rust functions under the test attribute, scenarios, Python's
+/// `test_…` in files that pytest reads, and the titles given to `run` in C, `test` and `it` in
+/// scripts.
 fn test_names(sources: &[Source]) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for source in sources {
-        for keyword in ["fn ", "def ", "TEST(", "void ", "int "] {
-            for (at, _) in source.code.match_indices(keyword) {
-                let rest = &source.text[at + keyword.len()..];
-                let word: String =
-                    rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-                names.insert(word);
-            }
-        }
-        for call in ["test(", "it("] {
-            for (at, _) in source.code.match_indices(call) {
-                let title = source.text[at + call.len()..].trim_start();
-                let quote = title.chars().next().filter(|c| "\"'`".contains(*c));
-                names.extend(quote.and_then(|q| title.split(q).nth(1)).map(str::to_owned));
-            }
+        match source.language {
+            Language::Rust => names.extend(rust_tests(source)),
+            Language::Python => names.extend(python_tests(source)),
+            Language::C => names.extend(titles(source, &["run("])),
+            Language::Script => names.extend(titles(source, &["test(", "it("])),
+            Language::Prose => names.extend(scenario(source)),
+            _ => {}
         }
     }
     names
+}
+
+/// A scenario is called what its file is called; that each is played is a test beside their reader.
+fn scenario(source: &Source) -> Option<String> {
+    let name = source.path.strip_prefix("tests/scenarios/")?.strip_suffix(".txt")?;
+    Some(name.to_owned())
+}
+
+/// A function is a test when only attributes and comments stand between it and `#[test]`.
+fn rust_tests(source: &Source) -> Vec<String> {
+    let attribute = ["#[", "test]"].concat();
+    let mut names = Vec::new();
+    for (at, _) in source.code.match_indices(&attribute) {
+        let rest = &source.code[at + attribute.len()..];
+        let next = rest.lines().map(str::trim).find(|l| !l.is_empty() && !l.starts_with("#["));
+        let name = next.and_then(|line| line.split_once("fn ")).map(|(_, rest)| word(rest));
+        names.extend(name);
+    }
+    names
+}
+
+/// What pytest reads, and the claims that the second reader lists, one a line.
+fn python_tests(source: &Source) -> Vec<String> {
+    let is_pytest = source.path.rsplit('/').next().unwrap_or_default().starts_with("test_");
+    let is_listed = |name: &str| {
+        let line = format!("    {name},");
+        source.is_below("tests/reference") && source.code.lines().any(|listed| listed == line)
+    };
+    let defined = source.code.lines().filter_map(|line| line.strip_prefix("def "));
+    let is_test = |name: &String| (is_pytest && name.starts_with("test_")) || is_listed(name);
+    defined.map(word).filter(is_test).collect()
+}
+
+/// First arguments of these calls, where they are strings.
+fn titles(source: &Source, calls: &[&str]) -> Vec<String> {
+    let mut titles = Vec::new();
+    for call in calls {
+        for (at, _) in source.code.match_indices(call) {
+            let before = source.code[..at].chars().next_back();
+            if before.is_some_and(|c| c.is_alphanumeric() || c == '_') {
+                continue;
+            }
+            let title = source.text[at + call.len()..].trim_start();
+            let quote = title.chars().next().filter(|c| "\"'`".contains(*c));
+            titles.extend(quote.and_then(|q| title.split(q).nth(1)).map(str::to_owned));
+        }
+    }
+    titles
+}
+
+fn word(text: &str) -> String {
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }
 
 #[test]
@@ -51,12 +98,25 @@ fn a_promise_without_a_test_is_found() {
     let sources = [
         Source::new("tests/it/a.rs", "#[test]\nfn nothing_is_lost() {}\n"),
         Source::new("node/a.test.ts", "test('a promise resolves', () => {})\n"),
+        Source::new("core/src/a.rs", "fn grind() {}\n/// #[test] in a comment.\nfn three() {}\n"),
+        Source::new("core/src/b.rs", "#[test]\n// Why.\n#[cfg(unix)]\nfn two_mills() {}\n"),
+        Source::new("python/tests/test_a.py", "def test_three():\n    pass\ndef helper(): ...\n"),
+        Source::new(
+            "tests/reference/a.py",
+            "def five(): ...\ndef six(): ...\nT = (\n    five,\n)\n",
+        ),
+        Source::new("python/tests/support.py", "def fixture():\n    pass\n"),
+        Source::new("tests/c/a.c", "void mill(void) { run(\"four turn\", turn); rerun(\"two\"); }"),
     ];
     let tests = test_names(&sources);
     let holds = |line: &str| names_its_test(line, &tests);
     assert!(holds("- Nothing is lost — shown by `nothing_is_lost`"));
     assert!(holds("- Both — shown by `nothing_is_lost` and `a promise resolves`."));
+    assert!(holds("- All — shown by `two_mills` and `test_three` and `four turn` and `five`"));
     assert!(!holds("- Something — shown by `something_else`"));
+    for helper in ["grind", "three", "helper", "fixture", "mill", "turn", "two", "six"] {
+        assert!(!holds(&format!("- Something — shown by `{helper}`")), "{helper} is no test");
+    }
     assert!(!holds("- Something — shown by `nothing_is_lost` and `something_else`"));
     assert!(!holds("- Nothing is lost"));
     assert!(!holds("- Nothing is lost — shown by all of them"));

@@ -1,6 +1,7 @@
 //! A process that publishes until it is killed, for the crash campaigns.
 //!
 //! `crash_child PATH SEED COMMITS power|process`: opens the store at PATH, verifies what is there,
+//! waits for a line or the end of standard input, so that a tracer can look at all threads,
 //! publishes COMMITS batches, and closes. Says on standard output, each line in one write:
 //! `O <count>` after opening (events held), `A <count>` after each acknowledgement, `C` after
 //! close. Rule: a line is written only after what it says is true, so the last line is a lower
@@ -21,6 +22,7 @@ fn main() {
     let node = crash::open(&PathBuf::from(path)).expect("the store opens");
     let mut held = crash::verify(&node, seed).expect("what is there is right");
     say(&format!("O {held}\n"));
+    std::io::stdin().read_line(&mut String::new()).expect("standard input can be read");
     for commit in 0..commits {
         let batch = crash::batch(seed, held, commit);
         held += batch.len() as u64;

@@ -35,7 +35,7 @@ fn a_live_event_crosses_a_line_without_waiting() {
 }
 
 #[test]
-fn an_interrupted_catch_up_goes_on_where_durable_data_ended() {
+fn a_catch_up_cut_four_times_fetches_what_was_stored_once_only() {
     let mut world = World::with_nodes(3, 2);
     world.publish(0, 50_000);
     let stream = world.stream(0);
@@ -47,8 +47,9 @@ fn an_interrupted_catch_up_goes_on_where_durable_data_ended() {
         world.heal();
     }
     world.assert_converges(SOON);
-    // Each cut may lose what was in flight or in the hands of the log, not what was stored.
-    let most = 50_000 + 4 * 25_000;
+    // Each cut may lose what was in flight or in the hands of the log, not what was stored; with
+    // this seed it loses nothing. To begin anew even once would cost 10,000 or more.
+    let most = 50_000 + 5_000;
     assert!(world.nodes[1].events_received <= most, "{}", world.nodes[1].events_received);
 }
 
