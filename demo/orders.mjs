@@ -47,7 +47,7 @@ async function watchPress() {
   }
 }
 
-function report() {
+async function report() {
   const status = await node.status()
   const peers = status.peers.filter((peer) => peer.state === 'connected')
   say('status', status.events, peers.length, Math.max(0, ...peers.map((peer) => peer.lag)))
@@ -68,7 +68,9 @@ async function dump(file) {
 
 say('ticket', await node.ticket())
 const work = Promise.all([takeOrders(), watchPress()])
-const statusTimer = setInterval(report, STATUS_EVERY_MS)
+const statusTimer = setInterval(() => {
+  report().catch((error) => say('note', error.message))
+}, STATUS_EVERY_MS)
 for await (const line of createInterface({ input: process.stdin })) {
   const [word, ...rest] = line.trim().split(' ')
   if (word === 'quit') break
