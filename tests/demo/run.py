@@ -36,7 +36,8 @@ def stores(said: str) -> Path | None:
 
 def check_end(done: subprocess.CompletedProcess[str]) -> None:
     """It ended well: three equal counts and hashes, after a cut and a kill."""
-    assert done.returncode == 0, f"it ended with {done.returncode}"
+    said = "\n".join([*done.stdout.splitlines()[-3:], *done.stderr.splitlines()[-12:]])
+    assert done.returncode == 0, f"it ended with {done.returncode}\n{said}"
     ends = re.findall(r"^(\w+) +(\d+) events, hash of the order ([0-9a-f]{32})$", done.stdout,
                       re.MULTILINE)
     assert [name for name, _, _ in ends] == NAMES, f"it closed on {ends}"
