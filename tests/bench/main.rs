@@ -4,9 +4,11 @@
 //! Subjects take turns within each run, and begin with another one in the next, so a slow minute of
 //! the machine hits all of them; a figure is the median of the runs, a ratio the median of the
 //! ratios within a run.
+//! The cases that read a loaded store go by the one name `read` (see `archive`).
 //! Not here: claims. `tests/it/bench.rs` runs the small size, so that this cannot rot.
 //! Begin with `measure`.
 
+mod archive;
 mod file;
 mod millpond;
 mod report;
@@ -31,6 +33,7 @@ struct Size {
     shared_events: usize,
     catch_up_events: usize,
     latency_events: usize,
+    read_events: usize,
 }
 
 const FULL: Size = Size {
@@ -41,6 +44,7 @@ const FULL: Size = Size {
     shared_events: 16_000,
     catch_up_events: 100_000,
     latency_events: 500,
+    read_events: 1_000_000,
 };
 
 const QUICK: Size = Size {
@@ -51,6 +55,7 @@ const QUICK: Size = Size {
     shared_events: 4_000,
     catch_up_events: 50_000,
     latency_events: 100,
+    read_events: 100_000,
 };
 
 const SMALL: Size = Size {
@@ -61,6 +66,7 @@ const SMALL: Size = Size {
     shared_events: 160,
     catch_up_events: 2_000,
     latency_events: 10,
+    read_events: 2_000,
 };
 
 /// What is asked for; nothing means everything.
@@ -92,6 +98,7 @@ fn main() {
             "--case" => only.case = arguments.next(),
             "--subject" => only.subject = arguments.next(),
             "--folder" => folder = arguments.next().expect("--folder takes a path").into(),
+            "--open" => return open(&arguments.collect::<Vec<_>>()),
             "--results" => results = arguments.next().map(PathBuf::from),
             other => {
                 eprintln!(
@@ -107,6 +114,13 @@ fn main() {
     report::print(&figures, size.name, &folder);
     let results = results.unwrap_or_else(|| folder.join("results.ndjson"));
     report::write(&figures, &results);
+}
+
+/// Opens one store and tells what that took; see `archive`.
+fn open(arguments: &[String]) {
+    let [name, place] = arguments else { panic!("--open takes a subject and its folder") };
+    let subject = SUBJECTS.iter().find(|subject| subject.name() == name);
+    archive::open_and_tell(*subject.expect("a subject that we measure"), Path::new(place));
 }
 
 /// One way to use a subject, and what it gives: a figure, or nothing where it does not apply.
@@ -125,13 +139,16 @@ fn cases(size: &Size) -> Vec<Case> {
         case("publish_1", rate, size.single_events, publish_singly),
         case("publish_16", rate, size.shared_events, publish_from_sixteen),
         case("catch_up", rate, size.catch_up_events, catch_up),
+        case("wire_per_event", "bytes", size.catch_up_events, wire_per_event),
         case("latency", "µs", size.latency_events, latency),
     ]
 }
 
+const SUBJECTS: [&dyn Subject; 4] =
+    [&millpond::Millpond, &sqlite::Sqlite, &file::BareFile, &tcp::Tcp];
+
 fn measure(size: &Size, only: &Only, folder: &Path) -> Vec<Figure> {
-    let subjects: [&dyn Subject; 4] =
-        [&millpond::Millpond, &sqlite::Sqlite, &file::BareFile, &tcp::Tcp];
+    let subjects = SUBJECTS;
     let mut results = Results::default();
     for run in 0..size.runs {
         for case in cases(size).iter().filter(|case| Only::takes(&only.case, case.name)) {
@@ -148,6 +165,10 @@ fn measure(size: &Size, only: &Only, folder: &Path) -> Vec<Figure> {
                 }
                 std::fs::remove_dir_all(&place).expect("a run's folder can be removed");
             }
+        }
+        if Only::takes(&only.case, "read") {
+            let workload = Arc::new(workload::events(run, size.read_events));
+            archive::measure(&subjects, run as usize, only, folder, &workload, &mut results);
         }
         eprintln!("bench: run {} of {}", run + 1, size.runs);
     }
@@ -194,8 +215,13 @@ fn publish_from_sixteen(subject: &dyn Subject, folder: &Path, workload: &Workloa
 }
 
 fn catch_up(subject: &dyn Subject, folder: &Path, workload: &Workload) -> Option<f64> {
-    let took = subject.catch_up(folder, workload)?;
+    let (took, _) = subject.catch_up(folder, workload)?;
     Some(rate(workload.len(), took))
+}
+
+fn wire_per_event(subject: &dyn Subject, folder: &Path, workload: &Workload) -> Option<f64> {
+    let (_, received) = subject.catch_up(folder, workload)?;
+    Some(received as f64 / workload.len() as f64)
 }
 
 fn latency(subject: &dyn Subject, folder: &Path, workload: &Workload) -> Option<f64> {

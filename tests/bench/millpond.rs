@@ -1,12 +1,13 @@
 //! Ourselves, through the front door that every application uses.
 
+use crate::archive::{Archive, Found};
 use crate::subject::{Store, Subject, Workload};
 use crate::workload::WorkEvent;
 use ::millpond::event::{AppId, NewEvent, OffsetMap, Payload, SwarmSecret, TagSet};
-use ::millpond::query::Query;
+use ::millpond::query::{Order, Query};
 use ::millpond::{
     Appended, Durability, NetworkOptions, Node, NodeOptions, PeerAddress, Pending, PublishOptions,
-    StorageOptions, Subscription,
+    QueryOptions, StorageOptions, Subscription,
 };
 use std::ops::Range;
 use std::path::Path;
@@ -28,7 +29,20 @@ impl Subject for Millpond {
         Some(Box::new(Publisher::new(node(folder, "alone", false), workload)))
     }
 
-    fn catch_up(&self, folder: &Path, workload: &Workload) -> Option<Duration> {
+    fn load(&self, folder: &Path, workload: &Workload) -> bool {
+        let full = Publisher::new(node(folder, "alone", false), workload);
+        for start in (0..workload.len()).step_by(BATCH) {
+            full.publish(start..workload.len().min(start + BATCH));
+        }
+        full.node.close(PATIENCE).expect("it closes");
+        true
+    }
+
+    fn archive(&self, folder: &Path) -> Option<Box<dyn Archive>> {
+        Some(Box::new(Reader { node: node(folder, "alone", false) }))
+    }
+
+    fn catch_up(&self, folder: &Path, workload: &Workload) -> Option<(Duration, u64)> {
         let full = Publisher::new(node(folder, "full", true), workload);
         for start in (0..workload.len()).step_by(BATCH) {
             full.publish(start..workload.len().min(start + BATCH));
@@ -40,7 +54,9 @@ impl Subject for Millpond {
         loop {
             let held = offsets(&empty);
             if held.covers(&everything) {
-                return Some(started.elapsed());
+                let took = started.elapsed();
+                let status = empty.status().wait().expect("an open node has a status");
+                return Some((took, status.peers.iter().map(|peer| peer.bytes_in).sum()));
             }
             // From what is held on: it only wakes us, and reads nothing.
             let growth = empty.subscribe(&Query::all(), held).expect("it opens");
@@ -102,6 +118,41 @@ impl Publisher {
 impl Store for Publisher {
     fn publish(&self, events: Range<usize>) {
         self.start(events).wait().expect("it is published");
+    }
+}
+
+/// A node that is read.
+struct Reader {
+    node: Node,
+}
+
+impl Reader {
+    fn read(&self, query: &Query, order: Order, most: usize) -> Found {
+        let options = QueryOptions { order, ..QueryOptions::default() };
+        let mut cursor = self.node.query(query, options).expect("it can be asked");
+        let mut found = Found::default();
+        while found.events < most {
+            let batch = cursor.next_batch(BATCH.min(most - found.events)).expect("it can be read");
+            if batch.is_empty() {
+                break;
+            }
+            batch.iter().for_each(|event| found.add(event.payload.as_bytes()));
+        }
+        found
+    }
+}
+
+impl Archive for Reader {
+    fn find(&self, tag: &str, newest: Option<usize>) -> Found {
+        let query = Query::parse(&format!("FROM '{tag}'")).expect("a tag without quotes");
+        match newest {
+            Some(most) => self.read(&query, Order::Descending, most),
+            None => self.read(&query, Order::Ascending, usize::MAX),
+        }
+    }
+
+    fn scan(&self) -> Found {
+        self.read(&Query::all(), Order::Ascending, usize::MAX)
     }
 }
 

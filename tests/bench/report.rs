@@ -22,11 +22,11 @@ impl Figure {
         median(self.values.iter().zip(&other.values).map(|(own, their)| own / their).collect())
     }
 
-    /// How far apart the slowest and the fastest run are, as a part of the median.
+    /// How far apart the slowest and the fastest run are, as a part of the median; 0 when equal.
     fn spread(&self) -> f64 {
         let least = self.values.iter().copied().fold(f64::INFINITY, f64::min);
         let most = self.values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        (most - least) / self.value()
+        if most > least { (most - least) / self.value() } else { 0.0 }
     }
 }
 
@@ -112,7 +112,7 @@ pub(crate) fn print(figures: &[Figure], size: &str, folder: &Path) {
         let first = figures.iter().find(|other| other.case == figure.case);
         let first = first.expect("the figure itself is of this case");
         println!(
-            "{:<20} {:<9} {:>8} {:>12.0} {:<9} {:>4} {:>6.0}% {:>8.2}x",
+            "{:<20} {:<9} {:>8} {:>12.1} {:<9} {:>4} {:>6.0}% {:>8.2}x",
             figure.case,
             figure.subject,
             figure.events,

@@ -1,6 +1,7 @@
 //! SQLite as an application would use it for this: WAL, synchronous=FULL, a table of events, an
 //! indexed table of tags, prepared statements, one transaction for everything that waits.
 
+use crate::archive::{Archive, Found};
 use crate::subject::{Group, Store, Subject, Workload, Writer};
 use rusqlite::{Connection, params};
 use std::ops::Range;
@@ -14,12 +15,67 @@ impl Subject for Sqlite {
     }
 
     fn open(&self, folder: &Path, workload: &Workload) -> Option<Box<dyn Store>> {
-        let connection = Connection::open(folder.join("events.sqlite")).expect("SQLite opens");
-        connection.execute_batch(SCHEMA).expect("the schema is right");
-        let writer = Tables { connection, workload: workload.clone(), next_id: 1 };
-        Some(Box::new(Group::new(writer)))
+        Some(Box::new(Group::new(Tables::new(folder, workload))))
+    }
+
+    fn load(&self, folder: &Path, workload: &Workload) -> bool {
+        let mut tables = Tables::new(folder, workload);
+        for start in (0..workload.len()).step_by(BATCH) {
+            let batch = start..workload.len().min(start + BATCH);
+            tables.commit(std::slice::from_ref(&batch));
+        }
+        tables.connection.close().expect("SQLite closes");
+        true
+    }
+
+    fn archive(&self, folder: &Path) -> Option<Box<dyn Archive>> {
+        let connection = Connection::open(folder.join(FILE)).expect("SQLite opens");
+        // Opening alone reads nothing.
+        let first = connection.query_row("SELECT min(id) FROM events", [], |row| row.get(0));
+        let _: i64 = first.expect("it holds events");
+        Some(Box::new(Reader { connection }))
     }
 }
+
+const FILE: &str = "events.sqlite";
+const BATCH: usize = 1_000;
+
+/// The same file, read.
+struct Reader {
+    connection: Connection,
+}
+
+impl Reader {
+    fn read(&self, query: &str, parameters: impl rusqlite::Params) -> rusqlite::Result<Found> {
+        let mut statement = self.connection.prepare_cached(query)?;
+        let mut rows = statement.query(parameters)?;
+        let mut found = Found::default();
+        while let Some(row) = rows.next()? {
+            // In place: neither copied nor decoded.
+            found.add(row.get_ref(0)?.as_blob().expect("payloads are blobs"));
+        }
+        Ok(found)
+    }
+}
+
+impl Archive for Reader {
+    fn find(&self, tag: &str, newest: Option<usize>) -> Found {
+        let found = match newest {
+            None => self.read(FIND, params![tag]),
+            Some(most) => self.read(FIND_NEWEST, params![tag, most as i64]),
+        };
+        found.expect("SQLite answers")
+    }
+
+    fn scan(&self) -> Found {
+        self.read("SELECT payload FROM events ORDER BY id", []).expect("SQLite answers")
+    }
+}
+
+const FIND: &str =
+    "SELECT payload FROM tags JOIN events ON id = event WHERE tag = ?1 ORDER BY event";
+const FIND_NEWEST: &str = "SELECT payload FROM tags JOIN events ON id = event WHERE tag = ?1
+    ORDER BY event DESC LIMIT ?2";
 
 const SCHEMA: &str = "
     PRAGMA journal_mode = WAL;
@@ -42,6 +98,12 @@ impl Writer for Tables {
 }
 
 impl Tables {
+    fn new(folder: &Path, workload: &Workload) -> Tables {
+        let connection = Connection::open(folder.join(FILE)).expect("SQLite opens");
+        connection.execute_batch(SCHEMA).expect("the schema is right");
+        Tables { connection, workload: workload.clone(), next_id: 1 }
+    }
+
     fn insert(&mut self, events: &[Range<usize>]) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction()?;
         {

@@ -1,5 +1,6 @@
 //! What is measured: stores that take events and acknowledge them when they are durable.
 
+use crate::archive::Archive;
 use crate::workload::WorkEvent;
 use std::ops::Range;
 use std::path::Path;
@@ -17,9 +18,20 @@ pub(crate) trait Subject {
     /// An empty store in `folder`, or nothing when this subject does not publish.
     fn open(&self, folder: &Path, workload: &Workload) -> Option<Box<dyn Store>>;
 
+    /// Fills a new store in `folder` with the whole workload and closes it. False when this subject
+    /// is not read.
+    fn load(&self, _folder: &Path, _workload: &Workload) -> bool {
+        false
+    }
+
+    /// Opens what `load` left, for reading.
+    fn archive(&self, _folder: &Path) -> Option<Box<dyn Archive>> {
+        None
+    }
+
     /// How long a second, empty instance takes until it holds and has verified the whole workload,
-    /// or nothing when this subject knows no second instance.
-    fn catch_up(&self, _folder: &Path, _workload: &Workload) -> Option<Duration> {
+    /// and how many bytes it received for it; or nothing when this subject knows no second one.
+    fn catch_up(&self, _folder: &Path, _workload: &Workload) -> Option<(Duration, u64)> {
         None
     }
 

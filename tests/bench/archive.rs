@@ -1,0 +1,189 @@
+//! Reading a store that holds the whole workload: single orders, machines, the newest, everything.
+//!
+//! Each subject is loaded, closed and opened anew; every question is put to all subjects, and they
+//! must find the same. Begin with `measure`.
+
+use crate::Only;
+use crate::report::{Results, median};
+use crate::subject::{Subject, Workload};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// How many orders, and how many machines, are asked for in a run.
+const ORDERS_ASKED: usize = 50;
+const MACHINES_ASKED: usize = 10;
+/// An order that is neither busy nor forgotten.
+const EVENTS_OF_AN_ORDER: usize = 20;
+const NEWEST: usize = 10;
+
+/// A store that holds the whole workload.
+pub(crate) trait Archive {
+    /// Reads the payloads of the events with `tag`: all, oldest first, or the `newest`, newest
+    /// first.
+    fn find(&self, tag: &str, newest: Option<usize>) -> Found;
+
+    /// Reads all payloads, oldest first.
+    fn scan(&self) -> Found;
+}
+
+/// What was read: how many payloads, and how many bytes they have together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) events: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Found {
+    pub(crate) fn add(&mut self, payload: &[u8]) {
+        self.events += 1;
+        self.bytes += payload.len();
+    }
+}
+
+/// The questions of a run, and what the first subject found.
+struct Questions {
+    orders: Vec<String>,
+    machines: Vec<String>,
+    answers: BTreeMap<(String, bool), Found>,
+}
+
+/// One run over all subjects, which begins with the one at `turn`.
+pub(crate) fn measure(
+    subjects: &[&dyn Subject],
+    turn: usize,
+    only: &Only,
+    folder: &Path,
+    workload: &Workload,
+    results: &mut Results,
+) {
+    let mut questions = Questions::of(workload);
+    for at in 0..subjects.len() {
+        let subject = subjects[(at + turn) % subjects.len()];
+        if !Only::takes(&only.subject, subject.name()) {
+            continue;
+        }
+        let place = folder.join(format!("read-{}-{}", std::process::id(), subject.name()));
+        std::fs::create_dir_all(&place).expect("a run's folder can be made");
+        run(subject, &place, workload, &mut questions, results);
+        std::fs::remove_dir_all(&place).expect("a run's folder can be removed");
+    }
+}
+
+fn run(
+    subject: &dyn Subject,
+    place: &Path,
+    workload: &Workload,
+    questions: &mut Questions,
+    results: &mut Results,
+) {
+    let written_before = bytes_written();
+    if !subject.load(place, workload) {
+        return;
+    }
+    let written = bytes_written() - written_before;
+    let count = workload.len();
+    let mut add = |case, unit, value| results.add(case, subject.name(), count, unit, value);
+    add("written_per_event", "bytes", written as f64 / count as f64);
+    add("bytes_per_event", "bytes", bytes_in(place) as f64 / count as f64);
+    if let Some((took, grown)) = opened_alone(subject, place) {
+        add("open", "µs", took);
+        add("rss", "KiB", grown);
+    }
+    let Some(archive) = subject.archive(place) else { return };
+    let archive = &*archive;
+    let (orders, machines) = (questions.orders.clone(), questions.machines.clone());
+    add("query_order", "µs", questions.ask(archive, &orders, None));
+    add("query_machine", "µs", questions.ask(archive, &machines, None));
+    add("query_newest_10", "µs", questions.ask(archive, &machines, Some(NEWEST)));
+    let (found, took) = timed(|| archive.scan());
+    let bytes = workload.iter().map(|event| event.payload.len()).sum();
+    assert_eq!(found, Found { events: count, bytes }, "{} lost something", subject.name());
+    add("scan", "events/s", count as f64 / took.as_secs_f64());
+}
+
+impl Questions {
+    fn of(workload: &Workload) -> Questions {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for event in workload.iter() {
+            *counts.entry(&event.tags[2]).or_default() += 1;
+        }
+        let mut orders: Vec<(&str, usize)> = counts.into_iter().collect();
+        orders.sort_by_key(|(tag, count)| (count.abs_diff(EVENTS_OF_AN_ORDER), *tag));
+        let orders = orders.iter().take(ORDERS_ASKED).map(|(tag, _)| (*tag).to_owned()).collect();
+        let mut machines: Vec<String> =
+            workload.iter().map(|event| event.tags[1].clone()).collect();
+        machines.sort();
+        machines.dedup();
+        machines.truncate(MACHINES_ASKED);
+        Questions { orders, machines, answers: BTreeMap::new() }
+    }
+
+    /// The median time of an answer, in µs.
+    fn ask(&mut self, archive: &dyn Archive, tags: &[String], newest: Option<usize>) -> f64 {
+        let times = tags.iter().map(|tag| {
+            let (found, took) = timed(|| archive.find(tag, newest));
+            let known = self.answers.entry((tag.clone(), newest.is_some())).or_insert(found);
+            assert_eq!(*known, found, "two subjects answer {tag} differently");
+            took.as_secs_f64() * 1e6
+        });
+        median(times.collect())
+    }
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let started = Instant::now();
+    let result = work();
+    (result, started.elapsed())
+}
+
+/// Opens the store in a process of its own: the time in µs and the memory that came with it in KiB.
+fn opened_alone(subject: &dyn Subject, place: &Path) -> Option<(f64, f64)> {
+    let this = std::env::current_exe().expect("this program has a path");
+    let output = Command::new(this).arg("--open").arg(subject.name()).arg(place).output();
+    let output = output.expect("this program starts again");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut numbers = said.split_whitespace().map(|word| word.parse::<f64>().ok());
+    Some((numbers.next()??, numbers.next()??))
+}
+
+/// What `opened_alone` starts.
+pub(crate) fn open_and_tell(subject: &dyn Subject, place: &Path) {
+    let before = memory_kib();
+    let (archive, took) = timed(|| subject.archive(place));
+    let grown = memory_kib().saturating_sub(before);
+    if archive.is_some() {
+        println!("{} {grown}", took.as_secs_f64() * 1e6);
+    }
+}
+
+/// Resident memory of this process.
+fn memory_kib() -> u64 {
+    field("/proc/self/status", "VmRSS:")
+}
+
+/// Bytes that this process has caused to be written to disks.
+fn bytes_written() -> u64 {
+    field("/proc/self/io", "write_bytes:")
+}
+
+fn field(file: &str, name: &str) -> u64 {
+    let text = std::fs::read_to_string(file).expect("the system tells of this process");
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let word = line.and_then(|rest| rest.split_whitespace().next());
+    word.and_then(|word| word.parse().ok()).expect("a number follows the name")
+}
+
+/// Bytes of all files below `folder`, as far as the disk has room taken for them.
+fn bytes_in(folder: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let entries = std::fs::read_dir(folder).expect("the folder can be listed");
+    let sizes = entries.map(|entry| {
+        let entry = entry.expect("the folder can be listed");
+        let facts = entry.metadata().expect("the file is there");
+        if facts.is_dir() { bytes_in(&entry.path()) } else { facts.blocks() * 512 }
+    });
+    sizes.sum()
+}
