@@ -24,8 +24,10 @@ OWN_TABLE = 'machine,"druck, bar",zustand\nM-1,12.5,"läuft, ""leise"""\nM-2,13,
 
 def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
     """One run; what it says comes back, and goes on where it fails."""
-    return subprocess.run([ROOT / "dev", "demo", *arguments], cwd=ROOT, capture_output=True,
-                          encoding="utf-8", timeout=SECONDS_MAX, check=False)
+    # Not where a user's run keeps its stores.
+    environment = {**os.environ, "MILLPOND_DEMO_FOLDER": ".dev/demo-test"}
+    return subprocess.run([ROOT / "dev", "demo", *arguments], cwd=ROOT, env=environment,
+                          capture_output=True, encoding="utf-8", timeout=SECONDS_MAX, check=False)
 
 
 def stores(said: str) -> Path | None:
@@ -101,7 +103,7 @@ def main() -> int:
         name = claim.__name__.replace("_", " ")
         try:
             done = claim()
-        except (AssertionError, OSError, subprocess.TimeoutExpired) as error:
+        except Exception as error:  # Whatever it is, the other claims are still made.
             failed += 1
             print(f"FAILED {name}: {error}", flush=True)
         else:

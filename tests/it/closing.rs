@@ -50,6 +50,20 @@ fn opened(scratch: &Arc<Scratch>, name: &'static str) -> mpsc::Receiver<Node> {
 }
 
 #[test]
+fn a_node_that_is_closed_by_a_callback_of_its_own_loop_waits_for_nobody() {
+    let scratch = Scratch::new("own-close");
+    for _ in 0..10 {
+        let node = open(&scratch, "node", &secret(1));
+        let (closed, told) = mpsc::channel();
+        let inner = node.clone();
+        let answer = node.set_network(false);
+        drop(node);
+        answer.on_done(move |_| closed.send(inner.close(PATIENCE)).unwrap());
+        told.recv_timeout(PATIENCE).expect("the close ends").unwrap();
+    }
+}
+
+#[test]
 fn a_close_that_misses_its_deadline_goes_on_by_itself() {
     let scratch = Scratch::new("late-close");
     let node = open(&scratch, "node", &secret(1));

@@ -127,7 +127,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             try:
                 claim(Path(folder))
-            except (AssertionError, OSError, subprocess.TimeoutExpired) as error:
+            except Exception as error:  # Whatever it is, the other claims are still made.
                 failed += 1
                 print(f"FAILED {name}: {error}", flush=True)
             else:

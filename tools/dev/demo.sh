@@ -21,7 +21,8 @@ demo_main() {
     place_python
     place_node
     place_press
-    "$VENV/bin/python" demo/run.py --csv "$csv" --folder .dev/demo "${keep[@]}" \
+    "$VENV/bin/python" demo/run.py --csv "$csv" "${keep[@]}" \
+        --folder "${MILLPOND_DEMO_FOLDER:-.dev/demo}" \
         --press "$ROOT/.dev/bin/press" \
         --orders "node $ROOT/demo/orders.mjs" \
         --quality "$VENV/bin/python $ROOT/demo/quality.py"

@@ -18,6 +18,7 @@ use crate::pending::{Completer, Pending, pending};
 use crate::sync::SwarmStatus;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -25,7 +26,8 @@ use std::time::Duration;
 /// A node's side of the network: a thread with the swarm, and the transport while it is on.
 pub(crate) struct Network {
     inbox: Arc<Inbox<Turn>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    /// And what is cut off when it ends.
+    thread: Mutex<Option<(JoinHandle<()>, Receiver<()>)>>,
 }
 
 /// What reaches the loop.
@@ -82,13 +84,17 @@ impl Network {
             }
         }));
         let theirs = inbox.clone();
+        let (running, ended) = channel::<()>();
         let thread = std::thread::Builder::new()
             .name("millpond-sync".into())
-            .spawn(move || theirs.run(Box::new(turn)))
+            .spawn(move || {
+                let _running = running;
+                theirs.run(Box::new(turn));
+            })
             .map_err(|error| {
                 Error::new(ErrorKind::Internal, format!("cannot start the sync thread: {error}"))
             })?;
-        Ok(Network { inbox, thread: Mutex::new(Some(thread)) })
+        Ok(Network { inbox, thread: Mutex::new(Some((thread, ended))) })
     }
 
     /// Done when a session with `peer` was admitted, or was refused.
@@ -111,13 +117,18 @@ impl Network {
         self.ask(|done| Message::Status { done })
     }
 
-    /// Ends all sessions, the transport and the loop.
+    /// Ends all sessions, the transport and the loop; waits for that until the deadline. Called by
+    /// the loop itself, from a callback, it ends after the callback.
     pub(crate) fn close(&self, deadline: Duration) {
         self.inbox.push(Message::Close { deadline });
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread
-            && thread.join().is_err()
-        {
+        let Some((thread, ended)) = thread else { return };
+        if thread.thread().id() == std::thread::current().id() {
+            return;
+        }
+        if ended.recv_timeout(deadline) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!("the sync thread did not end in time; it ends by itself");
+        } else if thread.join().is_err() {
             tracing::error!("the sync thread ended with a panic");
         }
     }

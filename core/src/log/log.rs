@@ -263,7 +263,8 @@ impl Log {
     ///
     /// # Errors
     /// `timeout`: it was not done in time; it goes on, and another call waits again.
-    /// `forked_process`.
+    /// `storage_full`, `storage_failed`: the last write or sync failed. The log is closed; what was
+    /// acknowledged with `process` since the sync before may be lost. `forked_process`.
     pub fn close(&self, timeout: Duration) -> Result<()> {
         self.handle.close(timeout)
     }

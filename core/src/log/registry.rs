@@ -75,6 +75,11 @@ fn find(identity: Identity) -> Result<Option<Arc<Handle>>> {
                 stores.insert(identity, Entry::Opening);
                 return Ok(None);
             }
+            // Dropped before it was closed: what held the files is gone.
+            Some(Entry::Open { shared, .. }) if shared.strong_count() == 0 => {
+                stores.insert(identity, Entry::Opening);
+                return Ok(None);
+            }
             Some(Entry::Open { handle, shared }) => {
                 let is_open = shared.upgrade().is_some_and(|shared| !shared.queue().closing);
                 if is_open && let Some(handle) = handle.upgrade() {
@@ -100,7 +105,10 @@ impl Handle {
     /// Closes the store and forgets it.
     pub(super) fn close(&self, timeout: Duration) -> Result<()> {
         self.shared.check_process()?;
-        self.shared.close(timeout)?;
+        let closed = self.shared.close(timeout);
+        if closed.as_ref().is_err_and(|error| error.kind() == ErrorKind::Timeout) {
+            return closed;
+        }
         let mut stores = lock(&STORES);
         let own = |entry: &Entry| match entry {
             Entry::Open { handle, .. } => std::ptr::eq(handle.as_ptr(), self),
@@ -110,7 +118,7 @@ impl Handle {
             stores.remove(&self.identity);
         }
         CHANGED.notify_all();
-        Ok(())
+        closed
     }
 }
 
@@ -124,7 +132,7 @@ impl Drop for Handle {
         if !self.shared.closed.load(Ordering::Acquire)
             && let Err(error) = self.close(DROP_WAIT_MAX)
         {
-            tracing::warn!(%error, "a log was dropped and did not close in time");
+            tracing::warn!(%error, "a log was dropped and did not close in order");
         }
     }
 }

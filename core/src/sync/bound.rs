@@ -3,7 +3,7 @@
 //! The bound for a lamport is
 //! ```text
 //! Σ over streams of min(count of the highest verified head, events held + 1,024)  +  65,536
-//!     +  1,000 × seconds that this stream has been held back
+//!     +  relief that was granted before  +  1,000 × seconds that this stream has been held back
 //! ```
 //! A range whose last lamport exceeds it is dropped, its stream is quarantined, and the stream is
 //! asked for again when the bound has grown enough.
@@ -20,10 +20,12 @@
 //! is at least ℓ and R is taken. Then the same holds again with fewer missing events, until none is
 //! missing.
 //!
-//! U may lack causes that only a lost node held. Slack covers 65,536 of them; for more, the last
-//! term lets time do it: events are delayed by a second per thousand lost causes, never for ever.
-//! It gives a hostile author nothing: at a thousand a second the hard cap of 2^53 is 285,000 years
-//! off.
+//! U may lack causes that only a lost node held, or that only a later millpond understands. Slack
+//! covers 65,536 of them; for more, the last term lets time do it: events are delayed by a second
+//! per thousand lost causes, never for ever. What one stream has waited for is granted to all, so
+//! each cause is waited for once; from then on all waiting begins anew, so that streams which wait
+//! side by side gain no more than one. It gives a hostile author nothing: at a thousand a second
+//! the hard cap of 2^53 is 285,000 years off.
 //!
 //! Differs from a cap of 10^5 events/s per claimed stream: blocks are what we can store, so one
 //! block beyond what is held is all that the argument needs, and a claim of 2^60 events counts
@@ -43,6 +45,10 @@ pub(crate) struct Bound {
     started: Instant,
     /// Sum of what every stream contributes.
     accounted: u128,
+    /// What streams were accepted with beyond what was accounted for, together.
+    granted: u128,
+    /// When the last of that was granted.
+    granted_at: Instant,
     held_back: BTreeMap<StreamId, HeldBack>,
     /// Streams in quarantine by `required + milliseconds since start`: the order in which they come
     /// free.
@@ -60,7 +66,14 @@ pub(crate) struct HeldBack {
 
 impl Bound {
     pub(crate) fn new(now: Instant) -> Bound {
-        Bound { started: now, accounted: 0, held_back: BTreeMap::new(), order: BTreeSet::new() }
+        Bound {
+            started: now,
+            accounted: 0,
+            granted: 0,
+            granted_at: now,
+            held_back: BTreeMap::new(),
+            order: BTreeSet::new(),
+        }
     }
 
     /// What a stream contributes of which `held` events are held and `claimed` are signed for.
@@ -76,9 +89,24 @@ impl Bound {
 
     /// The largest lamport that a range of `stream` may end with.
     pub(crate) fn limit(&self, stream: &StreamId, now: Instant) -> u64 {
-        let relief = self.held_back.get(stream).map_or(0, |held| self.millis(now, held.since));
-        let limit = self.accounted + u128::from(LAMPORT_SLACK) + relief;
-        u64::try_from(limit).unwrap_or(u64::MAX)
+        let since = |held: &HeldBack| self.millis(now, held.since.max(self.granted_at));
+        let relief = self.held_back.get(stream).map_or(0, since);
+        u64::try_from(self.base() + relief).unwrap_or(u64::MAX)
+    }
+
+    /// What every stream may reach without having waited.
+    fn base(&self) -> u128 {
+        self.accounted + self.granted + u128::from(LAMPORT_SLACK)
+    }
+
+    /// A range of `stream` that ends with the lamport `reached` was accepted.
+    pub(crate) fn accept(&mut self, stream: &StreamId, reached: u64, now: Instant) {
+        self.release(stream);
+        let beyond = u128::from(reached).saturating_sub(self.base());
+        if beyond > 0 {
+            self.granted += beyond;
+            self.granted_at = now;
+        }
     }
 
     /// Puts `stream` into quarantine until its limit reaches `required`. True when it was not held
@@ -92,7 +120,7 @@ impl Bound {
         before.is_none()
     }
 
-    /// A range of `stream` was accepted, or the stream is not to be synced any more.
+    /// The stream is not held back any more.
     pub(crate) fn release(&mut self, stream: &StreamId) {
         if let Some(held) = self.held_back.remove(stream) {
             self.order.remove(&(self.score(held.required, held.since), *stream));
@@ -102,20 +130,28 @@ impl Bound {
     /// The next stream whose limit is now high enough; it waits no more, but keeps its relief.
     pub(crate) fn next_free(&mut self, now: Instant) -> Option<StreamId> {
         let reached = self.reached(now);
-        let (score, stream) = self.order.first().copied()?;
-        if score > reached {
-            return None;
+        loop {
+            let (score, stream) = self.order.first().copied()?;
+            if score > reached {
+                return None;
+            }
+            self.order.pop_first();
+            let held = self.held_back.get_mut(&stream).expect("it was in the order");
+            if held.since >= self.granted_at {
+                held.waits = false;
+                return Some(stream);
+            }
+            // Its waiting began anew when relief was granted.
+            held.since = self.granted_at;
+            let (required, since) = (held.required, held.since);
+            self.order.insert((self.score(required, since), stream));
         }
-        self.order.pop_first();
-        self.held_back.get_mut(&stream).expect("it was in the order").waits = false;
-        Some(stream)
     }
 
     /// When the first stream comes free by time alone.
     pub(crate) fn next_free_at(&self) -> Option<Instant> {
         let (score, _) = self.order.first()?;
-        let base = self.accounted + u128::from(LAMPORT_SLACK);
-        let millis = u64::try_from(score.saturating_sub(base)).ok()?;
+        let millis = u64::try_from(score.saturating_sub(self.base())).ok()?;
         self.started.checked_add(Duration::from_millis(millis.saturating_add(1)))
     }
 
@@ -134,7 +170,7 @@ impl Bound {
     }
 
     fn reached(&self, now: Instant) -> u128 {
-        self.accounted + u128::from(LAMPORT_SLACK) + self.millis(now, self.started)
+        self.base() + self.millis(now, self.started)
     }
 
     fn millis(&self, later: Instant, earlier: Instant) -> u128 {

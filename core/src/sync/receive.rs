@@ -26,6 +26,9 @@ impl Session {
         self.range_at = shared.now;
         let is_kept = if self.is_nothing_new(head, first, shared) {
             false
+        } else if shared.streams.is_too_new(&head.stream) {
+            shared.learn_head(head, &self.peer)?;
+            false
         } else {
             self.take_range(frame, shared).map_err(|refusal| name_range(refusal, head, first))?
         };
@@ -40,9 +43,6 @@ impl Session {
 
     /// True when there is nothing to learn from a range, whether or not it is genuine.
     fn is_nothing_new(&self, head: &SignedHead, first: u64, shared: &Shared) -> bool {
-        if shared.streams.too_new.contains(&head.stream) {
-            return true;
-        }
         let Some(state) = shared.streams.get(&head.stream) else { return false };
         place(first, head.count, state.end_count()) == Place::Duplicate && !state.contradicts(head)
     }

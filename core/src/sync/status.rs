@@ -104,7 +104,7 @@ impl Swarm {
             peers: self.peer_ids().iter().map(|peer| self.peer_status(peer)).collect(),
             refusals: self.refusals.iter().cloned().collect(),
             quarantined: quarantined.collect(),
-            too_new: streams.too_new.iter().copied().collect(),
+            too_new: streams.too_new().collect(),
             forks: streams.forks.values().cloned().collect(),
             missing: missing.collect(),
         }

@@ -13,7 +13,7 @@ use crate::sync::constants::{RECENT_ENDS_MAX, STREAMS_MAX, STREAMS_PER_PEER_MAX}
 use crate::sync::gap::{Place, place, trim};
 use crate::sync::io::{ConnectionId, Fork};
 use crate::sync::refusal::{Refusal, RefusalReason};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 /// The account of all streams.
@@ -29,8 +29,6 @@ pub(crate) struct Streams {
     own: StreamId,
     /// True when somebody else seems to write it too.
     own_elsewhere: bool,
-    /// Streams in which a later millpond wrote what this one would have to understand.
-    pub(crate) too_new: BTreeSet<StreamId>,
 }
 
 /// What we know of one stream.
@@ -47,6 +45,8 @@ pub(crate) struct StreamState {
     /// Ranges given to the log, oldest first.
     storing: VecDeque<Storing>,
     introduced_by: Option<NodeId>,
+    /// A later millpond wrote in it what this one would have to understand.
+    is_too_new: bool,
     /// Failed stores since the last that worked.
     pub(crate) store_failures: u32,
 }
@@ -154,7 +154,6 @@ impl Streams {
             forks: BTreeMap::new(),
             own,
             own_elsewhere: false,
-            too_new: BTreeSet::new(),
         };
         heads.into_iter().for_each(|head| drop(streams.made_durable(head)));
         streams
@@ -189,11 +188,21 @@ impl Streams {
         self.forks.contains_key(stream) || (self.own_elsewhere && *stream == self.own)
     }
 
+    /// True when only a later millpond understands how `stream` goes on.
+    pub(crate) fn is_too_new(&self, stream: &StreamId) -> bool {
+        self.table.get(stream).is_some_and(|state| state.is_too_new)
+    }
+
+    /// The streams that wait for an upgrade, by rising id.
+    pub(crate) fn too_new(&self) -> impl Iterator<Item = StreamId> {
+        self.table.iter().filter(|(_, state)| state.is_too_new).map(|(stream, _)| *stream)
+    }
+
     /// True when events of `stream` may be asked for.
     pub(crate) fn is_fetchable(&self, stream: &StreamId) -> bool {
         *stream != self.own
             && !self.is_frozen(stream)
-            && !self.too_new.contains(stream)
+            && !self.is_too_new(stream)
             && !self.bound.is_waiting(stream)
     }
 
@@ -262,7 +271,7 @@ impl Streams {
         }
         if range.records.iter().any(|record| record.kind() == EventKind::TooNew) {
             self.bound.release(&stream);
-            self.too_new.insert(stream);
+            self.update(&stream, |state| state.is_too_new = true);
             return Ok(RangeNews::TooNew);
         }
         let required = range.head.lamport.value();
@@ -270,7 +279,7 @@ impl Streams {
             let new = self.bound.hold_back(stream, required, now);
             return Ok(RangeNews::Quarantined { required, new });
         }
-        self.bound.release(&stream);
+        self.bound.accept(&stream, required, now);
         self.settle(&stream);
         let range = trim(range, self.table[&stream].end_count());
         storing.end = range.head.count;
@@ -393,6 +402,7 @@ impl Streams {
                 let contribution = state.contribution();
                 self.bound.change(contribution, 0);
                 self.bound.release(&stream);
+                self.forks.remove(&stream);
                 self.table.remove(&stream);
             }
         }

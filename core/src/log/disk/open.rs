@@ -117,7 +117,9 @@ impl Shared {
     /// Ends everything in good order. Calling it again goes on waiting.
     ///
     /// # Errors
-    /// `timeout`: the deadline came first; the store goes on closing. The last sync's error.
+    /// `timeout`: the deadline came first; the store goes on closing. The error of the last write
+    /// or sync, if it failed: the store is closed, and without what only that would have made
+    /// durable.
     pub(crate) fn close(&self, timeout: Duration) -> Result<()> {
         let deadline = Instant::now() + timeout;
         self.queue().closing = true;
@@ -139,6 +141,7 @@ impl Shared {
         let generation = committer.journal.generation();
         drop(committer);
         let result = if good { self.checkpoint(Some(generation)) } else { Ok(()) };
+        let lost = if good { None } else { lock(&self.trouble).clone() };
         self.tables.close();
         lock(&self.committer).journal.close();
         held.take();
@@ -148,7 +151,7 @@ impl Shared {
             // The journal holds what the tables lack; the next opening reads it.
             tracing::warn!(%error, "the last checkpoint failed");
         }
-        Ok(())
+        lost.map_or(Ok(()), Err)
     }
 
     fn start(self: &Arc<Self>) -> Result<()> {

@@ -27,6 +27,23 @@ fn a_failed_sync_is_not_acknowledged_nor_visible_and_the_store_goes_on() {
 }
 
 #[test]
+fn a_close_whose_last_sync_fails_says_so_and_closes() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(directory.path());
+    append(&log, events(0..3));
+    fault::plant(directory.path(), Operation::Sync, 0, u32::MAX, Errno::IO);
+    let options = AppendOptions { durability: Durability::Process, ..as_app() };
+    log.append(events(3..4), options).wait().unwrap();
+    let error = log.close(Duration::from_secs(30)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::StorageFailed, "{error}");
+    log.close(Duration::from_secs(30)).unwrap();
+    fault::clear(directory.path());
+    let log = open(directory.path());
+    assert!(log.durable_map().unwrap().total() >= 3);
+    log.check().unwrap();
+}
+
+#[test]
 fn a_failed_write_leaves_nothing_behind() {
     let directory = tempfile::tempdir().unwrap();
     let log = open(directory.path());

@@ -57,7 +57,7 @@ fn a_peer_that_misbehaved_waits_longer_each_time() {
 }
 
 /// A range of one event of stream 0 of `seed` at this lamport.
-fn poisoned(seed: u8, lamport: u64) -> (Message, SignedHead) {
+pub(super) fn poisoned(seed: u8, lamport: u64) -> (Message, SignedHead) {
     let key = NodeKey::from_seed(&[seed; 32]);
     let stream = StreamId { node: key.node_id(), number: 0 };
     let start = StreamEnd::empty(&SECRET.swarm_id(), &stream);
@@ -181,68 +181,6 @@ fn a_range_across_the_end_of_a_block_names_its_sender_and_others_are_asked() {
     puppet.say(&author.range(1000));
     puppet.say(&author.range(1024));
     assert_eq!((puppet.closed, puppet.stored.len()), (None, 3));
-}
-
-#[test]
-fn a_stream_that_only_a_later_millpond_understands_waits_and_all_else_goes_on() {
-    for (version, kind) in [(0, 2), (0, 0x7f), (1, 0), (255, 1)] {
-        let mut later = Author::new(7);
-        later.write(&["one"]);
-        let mut puppet = Puppet::admitted();
-        puppet.say(&later.range(0));
-        later.log.append_later(&later.key, version, kind);
-        puppet.say(&later.range(1));
-        let told = |event: &&SwarmEvent| matches!(event, SwarmEvent::TooNew(_));
-        assert_eq!(puppet.told.iter().filter(told).count(), 1);
-        later.write(&["three"]);
-        puppet.say(&later.range(2));
-        puppet.pass_alive(60);
-        assert_eq!(puppet.told.iter().filter(told).count(), 1);
-        assert_eq!(puppet.swarm.status().too_new, [later.stream()]);
-        assert!(puppet.wants().is_empty(), "it is not asked for again");
-
-        let mut honest = Author::new(8);
-        honest.write(&["bread"]);
-        puppet.say(&honest.range(0));
-        assert_eq!((puppet.closed, puppet.stored.len()), (None, 2));
-    }
-}
-
-#[test]
-fn nobody_can_make_a_stream_wait_whose_author_wrote_nothing_new() {
-    let mut author = Author::new(7);
-    author.write(&["one"]);
-    let mut liar = Author::new(7);
-    liar.log.append_later(&liar.key, 9, 0);
-    let Message::Range { before, mut range } = liar.range(0) else { unreachable!() };
-    let Message::Range { range: genuine, .. } = author.range(0) else { unreachable!() };
-    range.head = genuine.head;
-    let mut puppet = Puppet::admitted();
-    puppet.say(&Message::Range { before, range });
-    assert_eq!(puppet.closed, Some(RefusalReason::Forged));
-    assert!(puppet.swarm.status().too_new.is_empty());
-}
-
-#[test]
-fn what_need_not_be_understood_is_stored_and_passed_on() {
-    for version in [0, 1, 255] {
-        let mut later = Author::new(7);
-        later.write(&["one"]);
-        later.log.append_later(&later.key, version, 0x80);
-        later.log.append_later(&later.key, version, 0xff);
-        later.write(&["four"]);
-        let mut puppet = Puppet::admitted();
-        puppet.say(&later.range(0));
-        assert_eq!((puppet.closed, puppet.stored.len()), (None, 1));
-        assert_eq!(puppet.log.count(&later.stream()), 4);
-
-        puppet.peer = NodeKey::from_seed(&[3; 32]).node_id();
-        puppet.connect(2);
-        puppet.admit();
-        puppet.say(&Message::Want { stream: later.stream(), from: 0, to: 4 });
-        let is_it = |message: &Message| *message == later.range(0);
-        assert!(puppet.messages().iter().any(is_it));
-    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod converge;
 mod example;
 mod flow;
 mod hostile;
+mod later;
 mod log;
 mod puppet;
 mod scenario;
