@@ -85,7 +85,8 @@ impl Shared {
             &path,
             row.checkpointed,
             row.generation,
-            row.clean,
+            // What a clean store lacks after all, the journal may still hold.
+            row.clean && !tables.is_doubtful,
             options.segment_bytes,
         )?;
         if is_new && !replay.records.is_empty() {

@@ -16,23 +16,24 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// Checks the file at `path`; one that is missing or empty has no pages.
+/// Checks the file at `path`; one that is missing or empty has no pages. True when a transaction
+/// may lie beyond the newest one: then the journal decides, see `check_older`.
 ///
 /// # Errors
 /// `corrupt`: names the page; with reason `truncated` when the file was cut off. `storage_failed`.
-pub(super) fn check_pages(path: &Path) -> Result<()> {
+pub(super) fn check_pages(path: &Path) -> Result<bool> {
     // Elsewhere LMDB writes other numbers than those of docs/format.md.
     if !cfg!(all(target_pointer_width = "64", target_endian = "little")) {
-        return Ok(());
+        return Ok(false);
     }
     let unread = |error: io::Error| failed("read", path, &error);
     let file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         opened => opened.map_err(unread)?,
     };
     let file_bytes = file.metadata().map_err(unread)?.len();
     if file_bytes == 0 {
-        return Ok(());
+        return Ok(false);
     }
     let read = |from: u64, bytes: &mut [u8]| file.read_exact_at(bytes, from).map_err(unread);
     check_metas(&read, file_bytes).map_err(|error| match error.kind() {
@@ -41,7 +42,7 @@ pub(super) fn check_pages(path: &Path) -> Result<()> {
     })
 }
 
-fn check_metas(read: Read<'_>, file_bytes: u64) -> Result<()> {
+fn check_metas(read: Read<'_>, file_bytes: u64) -> Result<bool> {
     if file_bytes < META_BYTES as u64 {
         return Err(truncated(file_bytes, 0));
     }
@@ -78,16 +79,21 @@ fn check_metas(read: Read<'_>, file_bytes: u64) -> Result<()> {
     check_older(read, &older, pages)
 }
 
-/// LMDB leaves the older one whole. If it leads to more than it says, it is in truth the newer.
-fn check_older(read: Read<'_>, older: &Meta, pages: u64) -> Result<()> {
+/// LMDB leaves the older one whole. If it leads to the next transaction, then either that one was
+/// taken back by a flipped bit, or writing it failed and LMDB put the old number beside the new
+/// trees: `true`.
+fn check_older(read: Read<'_>, older: &Meta, pages: u64) -> Result<bool> {
     if older.last >= pages {
-        return Ok(());
+        return Ok(false);
     }
     let mut walker = Walker::new(read, older);
     if walker.tree(&older.free, Kind::Free).is_err() {
-        return Ok(());
+        return Ok(false);
     }
-    check_transaction(&walker, older.transaction)
+    if older.transaction > 0 && walker.newest == older.transaction + 2 {
+        return Ok(true);
+    }
+    check_transaction(&walker, older.transaction).map(|()| false)
 }
 
 /// Every transaction after the first frees pages and lists them under its number.

@@ -43,6 +43,8 @@ pub(crate) struct Opened {
 pub(crate) struct Tables {
     opened: RwLock<Option<Opened>>,
     path: PathBuf,
+    /// They may be those before the last checkpoint.
+    pub(crate) is_doubtful: bool,
 }
 
 /// What goes wrong inside a transaction: LMDB's trouble or ours.
@@ -74,7 +76,7 @@ impl Tables {
     /// say.
     pub(crate) fn open(directory: &Path) -> Result<Tables> {
         let path = directory.join(DATA_NAME);
-        check_pages(&path)?;
+        let is_doubtful = check_pages(&path)?;
         let file_bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len() as usize);
         let map_bytes = (file_bytes * 2).max(MAP_BYTES_MIN).next_multiple_of(MAP_BYTES_MIN);
         let mut options = EnvOpenOptions::new().read_txn_without_tls();
@@ -85,7 +87,7 @@ impl Tables {
             .map_err(TableError::from)
             .and_then(Opened::create)
             .map_err(|error| explain(&path, error))?;
-        Ok(Tables { opened: RwLock::new(Some(opened)), path })
+        Ok(Tables { opened: RwLock::new(Some(opened)), path, is_doubtful })
     }
 
     /// Runs `work` in a read transaction. It must be short: no waiting, no user code.

@@ -86,6 +86,65 @@ fn an_append_larger_than_a_segment_fits() {
     assert_eq!(open(directory.path()).durable_map().unwrap().total(), 27009);
 }
 
+/// Puts the transaction before the last beside the trees of the last, as LMDB does when it cannot
+/// write a meta page.
+fn take_back_last_transaction(directory: &Path) {
+    change(&directory.join("data.mdb"), |bytes| {
+        let number = |page: usize| page * 4096 + 144..page * 4096 + 152;
+        let read = |bytes: &[u8], page| u64::from_le_bytes(bytes[number(page)].try_into().unwrap());
+        let newer = usize::from(read(bytes, 1) > read(bytes, 0));
+        let before = read(bytes, newer) - 2;
+        bytes[number(newer)].copy_from_slice(&before.to_le_bytes());
+    });
+}
+
+#[test]
+fn what_tables_lack_whose_last_checkpoint_failed_the_journal_holds() {
+    for is_closed in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let log = open(directory.path());
+        append(&log, events(0..100));
+        log.checkpoint_now().unwrap();
+        append(&log, events(100..200));
+        if is_closed {
+            close(log);
+        } else {
+            log.checkpoint_now().unwrap();
+            abandon(log);
+        }
+        for _ in 0..2 {
+            take_back_last_transaction(directory.path());
+            let log = open(directory.path());
+            log.check().unwrap();
+            assert_eq!(query_all(&log, "FROM allEvents", Order::Ascending).len(), 200);
+            close(log);
+        }
+    }
+}
+
+#[test]
+fn tables_that_lack_what_the_journal_lacks_too_are_corrupt() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut options = options(directory.path(), 1);
+    options.segment_bytes = 64 << 10;
+    let log = Log::open(options).unwrap();
+    for _ in 0..20 {
+        append(&log, events(0..1000));
+    }
+    log.checkpoint_now().unwrap();
+    // Both segments are used anew, so that nothing of this is left in them.
+    for _ in 0..20 {
+        append(&log, events(0..1000));
+    }
+    log.checkpoint_now().unwrap();
+    abandon(log);
+    take_back_last_transaction(directory.path());
+    match Log::open(self::options(directory.path(), 1)) {
+        Err(error) => assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}"),
+        Ok(log) => assert_eq!(log.durable_map().unwrap().total(), 40_000),
+    }
+}
+
 #[test]
 fn a_torn_tail_is_cut_and_the_own_stream_goes_on_under_the_next_number() {
     let directory = tempfile::tempdir().unwrap();
