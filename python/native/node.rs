@@ -8,7 +8,7 @@ use crate::drafts::drafts;
 use crate::errors::raise;
 use crate::gate::{abandon, blocking, forget, remember};
 use crate::offsets::Offsets;
-use crate::queue::{Operation, Queue};
+use crate::queue::{Operation, Queue, begin};
 use crate::subscription::{self, Subscription};
 use millpond_facade::{
     self as facade, NodeHandle, OpenOptions, PublishOptions, QueryOptions, StartAt,
@@ -131,17 +131,13 @@ pub(crate) fn open_node(
 /// Starts to open a node.
 #[pyfunction]
 pub(crate) fn open_start(
-    py: Python<'_>,
     queue: &Bound<'_, Queue>,
     number: u64,
     options: &Bound<'_, Options>,
     timeout: Option<Seconds>,
 ) -> PyResult<Operation> {
-    let operation = Operation::new(py)?;
     let options = options.get().inner.clone();
-    let done = queue.get().done::<NodeHandle>(number);
-    NodeHandle::open_start(options, operation.limit(timeout), done);
-    Ok(operation)
+    begin(queue, number, timeout, |limit, done| NodeHandle::open_start(options, limit, done))
 }
 
 fn publish_options(
@@ -211,10 +207,9 @@ impl Node {
         number: u64,
         timeout: Option<Seconds>,
     ) -> PyResult<Operation> {
-        let operation = Operation::new(queue.py())?;
-        let (limit, done) = (operation.limit(timeout), queue.get().done(number));
-        self.open.handle.ticket_start(limit, done);
-        Ok(operation)
+        begin(queue, number, timeout, |limit, done| {
+            self.open.handle.ticket_start(limit, done);
+        })
     }
 
     fn offsets(&self, py: Python<'_>) -> PyResult<Offsets> {
@@ -233,10 +228,9 @@ impl Node {
         number: u64,
         timeout: Option<Seconds>,
     ) -> PyResult<Operation> {
-        let operation = Operation::new(queue.py())?;
-        let (limit, done) = (operation.limit(timeout), queue.get().done(number));
-        self.open.handle.status_json_start(limit, done);
-        Ok(operation)
+        begin(queue, number, timeout, |limit, done| {
+            self.open.handle.status_json_start(limit, done);
+        })
     }
 
     fn set_network(&self, py: Python<'_>, enabled: bool, timeout: Option<Seconds>) -> PyResult<()> {
@@ -251,10 +245,9 @@ impl Node {
         enabled: bool,
         timeout: Option<Seconds>,
     ) -> PyResult<Operation> {
-        let operation = Operation::new(queue.py())?;
-        let (limit, done) = (operation.limit(timeout), queue.get().done(number));
-        self.open.handle.set_network_start(enabled, limit, done);
-        Ok(operation)
+        begin(queue, number, timeout, |limit, done| {
+            self.open.handle.set_network_start(enabled, limit, done);
+        })
     }
 
     fn disconnect(
@@ -274,10 +267,9 @@ impl Node {
         node_id: &str,
         timeout: Option<Seconds>,
     ) -> PyResult<Operation> {
-        let operation = Operation::new(queue.py())?;
-        let (limit, done) = (operation.limit(timeout), queue.get().done(number));
-        self.open.handle.disconnect_start(node_id, limit, done);
-        Ok(operation)
+        begin(queue, number, timeout, |limit, done| {
+            self.open.handle.disconnect_start(node_id, limit, done);
+        })
     }
 
     fn publish(
@@ -309,10 +301,9 @@ impl Node {
     ) -> PyResult<Operation> {
         let options = publish_options(durability, idempotency_key, expected);
         let drafts = drafts(pairs)?;
-        let operation = Operation::new(queue.py())?;
-        let (limit, done) = (operation.limit(timeout), queue.get().done(number));
-        self.open.handle.publish_start(drafts, options, limit, done);
-        Ok(operation)
+        begin(queue, number, timeout, |limit, done| {
+            self.open.handle.publish_start(drafts, options, limit, done);
+        })
     }
 
     fn query(
@@ -344,10 +335,9 @@ impl Node {
         timeout: Option<Seconds>,
     ) -> PyResult<Operation> {
         let options = query_options(order, lower, upper);
-        let operation = Operation::new(queue.py())?;
-        let (limit, done) = (operation.limit(timeout), queue.get().done(number));
-        self.open.handle.query_start(text, options, limit, done);
-        Ok(operation)
+        begin(queue, number, timeout, |limit, done| {
+            self.open.handle.query_start(text, options, limit, done);
+        })
     }
 
     fn subscribe(
@@ -374,10 +364,9 @@ impl Node {
         timeout: Option<Seconds>,
     ) -> PyResult<Operation> {
         let options = subscribe_options(queue.py(), start)?;
-        let operation = Operation::new(queue.py())?;
-        let (limit, done) = (operation.limit(timeout), queue.get().done(number));
-        self.open.handle.subscribe_start(text, options, limit, done);
-        Ok(operation)
+        begin(queue, number, timeout, |limit, done| {
+            self.open.handle.subscribe_start(text, options, limit, done);
+        })
     }
 
     fn connect(&self, py: Python<'_>, target: String, timeout: Option<Seconds>) -> PyResult<()> {
@@ -392,10 +381,9 @@ impl Node {
         target: &str,
         timeout: Option<Seconds>,
     ) -> PyResult<Operation> {
-        let operation = Operation::new(queue.py())?;
-        let (limit, done) = (operation.limit(timeout), queue.get().done(number));
-        self.open.handle.connect_start(target, limit, done);
-        Ok(operation)
+        begin(queue, number, timeout, |limit, done| {
+            self.open.handle.connect_start(target, limit, done);
+        })
     }
 
     fn close(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<()> {
@@ -415,9 +403,8 @@ impl Node {
         number: u64,
         timeout: Option<Seconds>,
     ) -> PyResult<Operation> {
-        let operation = Operation::new(queue.py())?;
-        let (limit, done) = (operation.limit(timeout), queue.get().done(number));
-        self.open.handle.close_start(limit, done);
-        Ok(operation)
+        begin(queue, number, timeout, |limit, done| {
+            self.open.handle.close_start(limit, done);
+        })
     }
 }

@@ -24,6 +24,21 @@ pub(crate) struct Queue {
     inner: CompletionQueue,
 }
 
+/// What is called with the outcome.
+type Done<T> = Box<dyn FnOnce(facade::Result<T>) + Send>;
+
+/// Starts an operation whose outcome goes to `queue` under `number`.
+pub(crate) fn begin<T: Into<Outcome> + 'static>(
+    queue: &Bound<'_, Queue>,
+    number: u64,
+    timeout: Option<Seconds>,
+    work: impl FnOnce(Limit, Done<T>),
+) -> PyResult<Operation> {
+    let operation = Operation::new(queue.py())?;
+    work(operation.limit(timeout), Box::new(queue.get().done(number)));
+    Ok(operation)
+}
+
 impl Queue {
     pub(crate) fn done<T: Into<Outcome>>(
         &self,
