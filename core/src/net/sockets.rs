@@ -22,7 +22,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 
-/// How often the interfaces are looked at.
+/// How often the interfaces are looked at. Not awaited: each system tells of a new address in its
+/// own way or not at all, and nobody needs it sooner.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long all addresses of an endpoint may be gone before it is closed: they may come back.
 const GONE_MAX: Duration = Duration::from_secs(60);
