@@ -6,6 +6,7 @@
 //! and no length they claim makes us allocate anything before as many bytes are there.
 //! Begin with [`Event`] and [`Record`]; [`SignedHead`] says why a receiver believes them.
 
+pub mod block;
 pub mod cbor;
 mod chain;
 pub mod codec;

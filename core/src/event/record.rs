@@ -227,10 +227,15 @@ impl Record {
         }
     }
 
+    /// The header's bytes from the app id on; of kinds that are not readable whatever stands there.
+    pub(crate) fn fields_bytes(&self) -> &[u8] {
+        let places = &self.places;
+        &self.bytes[places.app_id_start as usize..places.header_end as usize]
+    }
+
     /// A reader that stands before the app id.
     fn fields(&self) -> Reader<'_> {
-        let places = &self.places;
-        Reader::new(&self.bytes[places.app_id_start as usize..places.header_end as usize])
+        Reader::new(self.fields_bytes())
     }
 }
 

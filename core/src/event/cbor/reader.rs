@@ -238,7 +238,7 @@ pub fn check(bytes: &[u8]) -> Result<()> {
 }
 
 /// The value of a 16-bit float.
-pub(super) fn half_to_f64(bits: u16) -> f64 {
+pub(crate) fn half_to_f64(bits: u16) -> f64 {
     let exponent = i32::from(bits >> 10 & 31);
     let fraction = f64::from(bits & 1023);
     let magnitude = match exponent {
@@ -251,7 +251,7 @@ pub(super) fn half_to_f64(bits: u16) -> f64 {
 }
 
 /// The 16-bit float that equals `value` exactly, sign of zero included, if there is one.
-pub(super) fn f64_to_half(value: f64) -> Option<u16> {
+pub(crate) fn f64_to_half(value: f64) -> Option<u16> {
     let bits = value.to_bits();
     let sign = (bits >> 48) as u16 & 0x8000;
     let exponent = (bits >> 52 & 0x7ff) as i32 - 1023;
