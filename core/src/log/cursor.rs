@@ -1,42 +1,23 @@
 //! A walk over the events that a query selects, in bounded batches.
 //!
-//! Merges the streams by event key: the stream whose turn it is goes on until another one is next.
-//! Rule: no transaction and no lock lives between two calls; what is walked over is fixed at the
-//! start by two offset maps, since held events never change.
+//! Not here: how they are found (`disk::walk`). Rule: no transaction and no lock lives between two
+//! calls; what is walked over is fixed at the start by two offset maps, since held events never
+//! change.
 
-use super::disk::{Filter, Shared};
+use super::disk::{Filter, Walk};
 use super::options::CursorOptions;
 use super::registry::Handle;
-use super::source::Source;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Event, EventKey, OffsetMap};
+use crate::event::{Event, OffsetMap};
 use crate::query::{Order, Query};
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::sync::Arc;
-
-/// A batch ends with the event that brings it to this many bytes.
-const BATCH_BYTES_MAX: usize = 4 << 20;
-/// With more streams than this, runs are looked up again instead of kept through a batch.
-const RUNS_KEPT_MAX: usize = 64;
 
 /// A walk over selected events.
 pub struct Cursor {
     handle: Arc<Handle>,
     filter: Arc<Filter>,
-    order: Order,
     upper: OffsetMap,
-    sources: Vec<Source>,
-    turns: Turns,
-}
-
-/// Whose turn it is: sources by the key of their next match.
-enum Turns {
-    NotBegun,
-    Ascending(BinaryHeap<Reverse<(EventKey, usize)>>),
-    Descending(BinaryHeap<(EventKey, usize)>),
-    /// The sources from this one on are left.
-    Stream(usize),
+    walk: Walk,
 }
 
 impl Cursor {
@@ -69,12 +50,8 @@ impl Cursor {
         lower: &OffsetMap,
         upper: OffsetMap,
     ) -> Cursor {
-        let sources = upper
-            .beyond(lower)
-            .filter(|(stream, _)| filter.admits_stream(stream))
-            .map(|(stream, range)| Source::new(stream, range.start, range.end))
-            .collect();
-        Cursor { handle, filter, order, upper, sources, turns: Turns::NotBegun }
+        let walk = Walk::new(&handle.shared, &filter, order, lower, &upper);
+        Cursor { handle, filter, upper, walk }
     }
 
     /// The counts up to which this walks.
@@ -91,9 +68,8 @@ impl Cursor {
     pub fn next_batch(&mut self, count_max: usize) -> Result<Vec<Event>> {
         self.handle.shared.check_open()?;
         let mut batch = Vec::new();
-        let walked = self.walk(count_max.max(1), &mut batch);
-        self.sources.iter_mut().for_each(Source::rest);
-        match walked {
+        let count_max = count_max.max(1);
+        match self.walk.fill(&self.handle.shared, &self.filter, count_max, &mut batch) {
             Err(error) if batch.is_empty() => Err(error),
             // What was found is delivered first; the next call meets the error again.
             _ => Ok(batch),
@@ -102,105 +78,6 @@ impl Cursor {
 
     /// How far each stream was walked forwards: everything below was delivered or does not match.
     pub(super) fn position(&self) -> OffsetMap {
-        let mut position = self.upper.clone();
-        for source in &self.sources {
-            position.set(source.stream, source.position());
-        }
-        position
-    }
-
-    fn walk(&mut self, count_max: usize, batch: &mut Vec<Event>) -> Result<()> {
-        let mut bytes = 0;
-        if matches!(self.turns, Turns::NotBegun) {
-            self.begin()?;
-        }
-        while batch.len() < count_max && bytes < BATCH_BYTES_MAX {
-            let Some(turn) = self.next_turn()? else { return Ok(()) };
-            let shared = self.handle.shared.clone();
-            let (event, event_bytes) = self.sources[turn].take(&shared)?;
-            bytes += event_bytes;
-            batch.push(event);
-            self.end_turn(&shared, turn)?;
-        }
-        Ok(())
-    }
-
-    fn begin(&mut self) -> Result<()> {
-        let shared = self.handle.shared.clone();
-        let backwards = self.order == Order::Descending;
-        let mut keys = Vec::new();
-        if self.order != Order::Stream {
-            let keep = self.sources.len() <= RUNS_KEPT_MAX;
-            for (turn, source) in self.sources.iter_mut().enumerate() {
-                if let Some(key) = source.peek(&shared, &self.filter, backwards)? {
-                    keys.push((key, turn));
-                }
-                if !keep {
-                    source.rest();
-                }
-            }
-        }
-        self.turns = match self.order {
-            Order::Ascending => Turns::Ascending(keys.into_iter().map(Reverse).collect()),
-            Order::Descending => Turns::Descending(keys.into_iter().collect()),
-            Order::Stream => Turns::Stream(0),
-        };
-        Ok(())
-    }
-
-    /// The source whose match is next; it was peeked.
-    fn next_turn(&mut self) -> Result<Option<usize>> {
-        let shared = self.handle.shared.clone();
-        loop {
-            let turn = match &mut self.turns {
-                Turns::NotBegun => unreachable!("begun before"),
-                Turns::Ascending(heap) => heap.peek().map(|Reverse((_, turn))| *turn),
-                Turns::Descending(heap) => heap.peek().map(|(_, turn)| *turn),
-                Turns::Stream(turn) => {
-                    while let Some(source) = self.sources.get_mut(*turn) {
-                        if source.peek(&shared, &self.filter, false)?.is_some() {
-                            return Ok(Some(*turn));
-                        }
-                        source.rest();
-                        *turn += 1;
-                    }
-                    return Ok(None);
-                }
-            };
-            match turn {
-                // Its last turn ended with an error: it is not where it belongs yet.
-                Some(turn) if !self.sources[turn].is_peeked() => self.end_turn(&shared, turn)?,
-                turn => return Ok(turn),
-            }
-        }
-    }
-
-    /// Puts the source back where its next match belongs, or takes it out at its end.
-    fn end_turn(&mut self, shared: &Shared, turn: usize) -> Result<()> {
-        let keep = self.sources.len() <= RUNS_KEPT_MAX;
-        let source = &mut self.sources[turn];
-        match &mut self.turns {
-            Turns::NotBegun | Turns::Stream(_) => return Ok(()),
-            Turns::Ascending(heap) => {
-                let key = source.peek(shared, &self.filter, false)?;
-                let mut top = heap.peek_mut().expect("the turn came from the heap");
-                match key {
-                    Some(key) => *top = Reverse((key, turn)),
-                    None => drop(std::collections::binary_heap::PeekMut::pop(top)),
-                }
-            }
-            Turns::Descending(heap) => {
-                let key = source.peek(shared, &self.filter, true)?;
-                let mut top = heap.peek_mut().expect("the turn came from the heap");
-                match key {
-                    Some(key) => *top = (key, turn),
-                    None => drop(std::collections::binary_heap::PeekMut::pop(top)),
-                }
-            }
-        }
-        if !keep {
-            source.rest();
-        }
-        Ok(())
+        self.walk.position(&self.upper)
     }
 }

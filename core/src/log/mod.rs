@@ -13,7 +13,6 @@ mod follow;
 mod log;
 mod options;
 mod registry;
-mod source;
 mod status;
 mod watch;
 

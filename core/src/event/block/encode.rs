@@ -75,8 +75,6 @@ struct Groups<'a> {
 
 /// One shape, coded.
 struct Group {
-    /// What the shape's bytes begin with: a header's version and kind.
-    marks: Vec<u8>,
     encoded: Vec<u8>,
     rows: Vec<u32>,
     columns: Vec<(Column, Vec<Range<usize>>)>,
@@ -252,11 +250,12 @@ impl<'a> Groups<'a> {
             };
             columns.push((column, places));
         }
-        let mut encoded = marks.clone();
+        // A header's version and kind go first.
+        let mut encoded = marks;
         put_varint(&mut encoded, columns.len() as u64);
         encoded.extend_from_slice(&parts);
         put_counted(&mut encoded, &bytes[literal..]);
-        self.shapes.push(Group { marks, encoded, rows, columns });
+        self.shapes.push(Group { encoded, rows, columns });
     }
 
     fn points(&self) -> Vec<(u32, i64)> {

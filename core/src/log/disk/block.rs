@@ -1,24 +1,22 @@
-//! Blocks and index rows as LMDB values: summary, checksum, compressed records.
+//! Blocks as LMDB values: a checksum, a summary, the block.
 //!
 //! ```text
-//! block row = crc32c ‖ summary ‖ zstd(record …)         key = stream id ‖ u64_be first offset
-//! index row = crc32c ‖ summary ‖ index                  same key
-//! summary   = u32 flags (1: sealed) ‖ u32 count ‖ u32 raw_bytes ‖ u64 lamport_min
-//!             ‖ u64 lamport_max ‖ i64 time_min ‖ i64 time_max             (44 bytes)
+//! row     = u32 crc(key ‖ summary ‖ head of the block) ‖ summary ‖ block
+//! summary = u32 flags (1: full) ‖ u32 count ‖ u32 raw_bytes ‖ u64 lamport_min
+//!           ‖ u64 lamport_max ‖ i64 time_min ‖ i64 time_max             (44 bytes)
 //! ```
-//! The checksum covers key and value, so that a row under a wrong key is found out. No I/O.
+//! The checksum covers the key, so that a row under a wrong key is found out; the frames of the
+//! block have their own in its head, so that one event costs one frame. No I/O.
 //! Source: docs/format.md, "Tables".
 
-use super::index::Index;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::block::{self, BlockReader};
 use crate::event::codec::Reader;
-use crate::event::limits::{BLOCK_BYTES_SEAL, RECORD_BYTES_MAX};
 use crate::event::{Record, StreamId};
-use bytes::Bytes;
 
-/// zstd level; higher ones were slower and not smaller on machine data.
-const COMPRESSION_LEVEL: i32 = 1;
 const FLAG_SEALED: u32 = 1;
+/// Bytes of a summary.
+pub(crate) const SUMMARY_BYTES: usize = 44;
 
 /// What a row says about its events without decoding them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,65 +37,57 @@ pub(crate) fn block_key(stream: &StreamId, first: u64) -> [u8; 48] {
     key
 }
 
-/// The rows of a block: the compressed records and their index.
-///
-/// # Errors
-/// `internal`: the compressor failed.
-pub(crate) fn encode(
-    stream: &StreamId,
-    first: u64,
-    sealed: bool,
-    records: &[Record],
-    index: &Index,
-) -> Result<(Vec<u8>, Vec<u8>)> {
-    let summary = Summary::of(records, sealed);
-    let mut raw = Vec::with_capacity(summary.raw_bytes as usize);
-    records.iter().for_each(|record| raw.extend_from_slice(record.as_bytes()));
-    let compressed = zstd::bulk::compress(&raw, COMPRESSION_LEVEL).map_err(|error| {
-        Error::new(ErrorKind::Internal, format!("could not compress a block: {error}"))
-    })?;
-    let key = block_key(stream, first);
-    Ok((row(&key, &summary, &compressed), row(&key, &summary, index.as_bytes())))
+/// The first offset in a key that belongs to `stream`.
+pub(crate) fn first_in_key(key: &[u8], stream: &StreamId) -> Option<u64> {
+    let (own, first) = key.split_at_checked(40)?;
+    (own == stream.to_bytes()).then_some(u64::from_be_bytes(first.try_into().ok()?))
 }
 
-/// Splits a block or index row into its summary and content, after its checksum.
+/// The row of a block.
+pub(crate) fn encode_row(key: &[u8], summary: &Summary, records: &[Record]) -> Vec<u8> {
+    let block = block::encode(records);
+    let mut row = Vec::with_capacity(4 + SUMMARY_BYTES + block.len());
+    row.extend_from_slice(&[0; 4]);
+    summary.encode(&mut row);
+    row.extend_from_slice(&block);
+    let head = BlockReader::head_bytes(&block).expect("it was just encoded");
+    let crc = crc32c::crc32c_append(crc32c::crc32c(key), &row[4..4 + SUMMARY_BYTES + head.len()]);
+    row[..4].copy_from_slice(&crc.to_le_bytes());
+    row
+}
+
+/// Splits a row into its summary and its block, after the checksum of all but the frames.
 ///
 /// # Errors
 /// `corrupt`: the checksum does not fit.
-pub(crate) fn decode_row<'a>(key: &[u8], row: &'a [u8]) -> Result<(Summary, &'a [u8])> {
-    let content = checked(key, row)?;
-    let mut reader = Reader::new(content);
-    let sealed = reader.u32()? & FLAG_SEALED != 0;
-    let summary = Summary {
-        sealed,
-        count: reader.u32()?,
-        raw_bytes: reader.u32()?,
-        lamports: (reader.u64()?, reader.u64()?),
-        times: (reader.u64()? as i64, reader.u64()? as i64),
-    };
-    Ok((summary, reader.rest()))
+pub(crate) fn open_row<'a>(key: &[u8], row: &'a [u8]) -> Result<(Summary, BlockReader<'a>)> {
+    let mut reader = Reader::new(row);
+    let crc = reader.u32()?;
+    let summary = Summary::read(&mut reader)?;
+    let block = reader.rest();
+    let head = BlockReader::head_bytes(block)?;
+    let covered = &row[4..4 + SUMMARY_BYTES + head.len()];
+    if crc32c::crc32c_append(crc32c::crc32c(key), covered) != crc {
+        return Err(damaged("has a wrong checksum"));
+    }
+    let block = BlockReader::open(block)?;
+    if block.count() != summary.count as usize {
+        return Err(damaged("has another number of events than it says"));
+    }
+    Ok((summary, block))
 }
 
-/// The records of a block row.
+/// The records of a row, after all checksums.
 ///
 /// # Errors
 /// `corrupt`: the content is not what the summary says.
-pub(crate) fn decode_records(summary: &Summary, compressed: &[u8]) -> Result<Vec<Record>> {
-    let raw_bytes = summary.raw_bytes as usize;
-    if raw_bytes > BLOCK_BYTES_SEAL + RECORD_BYTES_MAX {
-        return Err(damaged("claims more bytes than a block has"));
+pub(crate) fn row_records(key: &[u8], row: &[u8]) -> Result<(Summary, Vec<Record>)> {
+    let (summary, block) = open_row(key, row)?;
+    let records = block.records(true)?;
+    if Summary::of(&records, summary.sealed) != summary {
+        return Err(damaged("has other events than it says"));
     }
-    let raw = zstd::bulk::decompress(compressed, raw_bytes)
-        .map_err(|error| damaged(&format!("does not decompress: {error}")))?;
-    let mut raw = Bytes::from(raw);
-    let mut records = Vec::new();
-    while !raw.is_empty() {
-        records.push(Record::take_trusted(&mut raw)?);
-    }
-    if records.len() != summary.count as usize {
-        return Err(damaged("has another number of events than it says"));
-    }
-    Ok(records)
+    Ok((summary, records))
 }
 
 /// A value with the checksum over key and value before it.
@@ -122,7 +112,8 @@ pub(crate) fn checked<'a>(key: &[u8], value: &'a [u8]) -> Result<&'a [u8]> {
 }
 
 impl Summary {
-    fn of(records: &[Record], sealed: bool) -> Summary {
+    /// What is said of 1 to 1,024 records.
+    pub(crate) fn of(records: &[Record], sealed: bool) -> Summary {
         assert!(!records.is_empty(), "a block has events");
         let lamports = (records[0].lamport(), records[records.len() - 1].lamport());
         let times = records.iter().map(|record| record.time().micros());
@@ -135,19 +126,28 @@ impl Summary {
                 .fold((i64::MAX, i64::MIN), |(low, high), time| (low.min(time), high.max(time))),
         }
     }
-}
 
-fn row(key: &[u8], summary: &Summary, content: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(44 + content.len());
-    bytes.extend_from_slice(&u32::from(summary.sealed).to_le_bytes());
-    bytes.extend_from_slice(&summary.count.to_le_bytes());
-    bytes.extend_from_slice(&summary.raw_bytes.to_le_bytes());
-    bytes.extend_from_slice(&summary.lamports.0.to_le_bytes());
-    bytes.extend_from_slice(&summary.lamports.1.to_le_bytes());
-    bytes.extend_from_slice(&summary.times.0.to_le_bytes());
-    bytes.extend_from_slice(&summary.times.1.to_le_bytes());
-    bytes.extend_from_slice(content);
-    with_checksum(key, &bytes)
+    /// Appends the byte form.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&u32::from(self.sealed).to_le_bytes());
+        out.extend_from_slice(&self.count.to_le_bytes());
+        out.extend_from_slice(&self.raw_bytes.to_le_bytes());
+        out.extend_from_slice(&self.lamports.0.to_le_bytes());
+        out.extend_from_slice(&self.lamports.1.to_le_bytes());
+        out.extend_from_slice(&self.times.0.to_le_bytes());
+        out.extend_from_slice(&self.times.1.to_le_bytes());
+    }
+
+    /// Takes one off the front.
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Summary> {
+        Ok(Summary {
+            sealed: reader.u32()? & FLAG_SEALED != 0,
+            count: reader.u32()?,
+            raw_bytes: reader.u32()?,
+            lamports: (reader.u64()?, reader.u64()?),
+            times: (reader.u64()? as i64, reader.u64()? as i64),
+        })
+    }
 }
 
 fn damaged(how: &str) -> Error {

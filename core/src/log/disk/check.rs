@@ -1,15 +1,17 @@
 //! Verifies everything that is held, against itself.
 //!
 //! Rule: what is checked is what readers would see, plus all that they rely on: each row's
-//! checksum, each chain from its start, each head, each index against the records it indexes.
+//! checksum, each chain from its start, each head, the postings against the events.
 
-use super::block::{block_key, checked, decode_records, decode_row};
-use super::index::Index;
+use super::block::{block_key, row_records};
+use super::postings::{SegmentBuilder, SegmentHead, segment_key};
+use super::read::stored_head;
 use super::shared::Shared;
 use super::state::StreamState;
+use super::terms::Terms;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::codec::Reader;
-use crate::event::{Record, SealRule, SignedHead, StreamEnd, StreamId};
+use crate::event::{Record, SealRule, StreamEnd, StreamId};
+use std::collections::BTreeMap;
 
 impl Shared {
     /// Verifies every stream.
@@ -19,6 +21,7 @@ impl Shared {
     pub(crate) fn check_all(&self) -> Result<()> {
         let streams: Vec<(StreamId, StreamState)> =
             self.state().streams.iter().map(|(id, stream)| (*id, stream.clone())).collect();
+        self.check_postings(&streams)?;
         for (id, stream) in streams {
             self.check_stream(&id, &stream).map_err(|error| {
                 let error = error.in_context(format_args!("stream {id}"));
@@ -26,6 +29,46 @@ impl Shared {
             })?;
         }
         Ok(())
+    }
+
+    /// Makes each segment of the postings again from its blocks: it must be what is stored, and all
+    /// full blocks must be in one.
+    fn check_postings(&self, streams: &[(StreamId, StreamState)]) -> Result<()> {
+        let mut indexed: BTreeMap<StreamId, u64> = BTreeMap::new();
+        for number in 0.. {
+            let key = segment_key(number);
+            let damaged = |error: Error| error.in_context(format_args!("segment {number}"));
+            let row = self.tables.read(|opened, transaction| {
+                Ok(opened.postings.get(transaction, &key)?.map(<[u8]>::to_vec))
+            })?;
+            let Some(row) = row else { break };
+            let head = SegmentHead::read(&key, &row).map_err(damaged)?;
+            let mut again = SegmentBuilder::default();
+            for block in &head.blocks {
+                let end = indexed.entry(block.stream).or_default();
+                if block.first != *end || !block.summary.sealed {
+                    return Err(damaged(wrong("a block is not where the postings have it")));
+                }
+                *end += u64::from(block.summary.count);
+                let key = block_key(&block.stream, block.first);
+                let records = self.tables.read(|opened, transaction| {
+                    let row = opened.events.get(transaction, &key)?;
+                    Ok(row_records(&key, row.ok_or_else(|| wrong("a block is missing"))?)?.1)
+                });
+                again.add(*block, &Terms::of(&records.map_err(damaged)?));
+            }
+            if again.finish(&key) != row {
+                return Err(damaged(wrong("the postings are not those of their events")));
+            }
+        }
+        // More than there were when we began to look is possible, less is not.
+        let lacks = |(id, stream): &&(StreamId, StreamState)| {
+            indexed.get(id).copied().unwrap_or_default() < stream.indexed.count
+        };
+        match streams.iter().find(lacks) {
+            Some((id, _)) => Err(wrong(&format!("stream {id} has blocks that no posting names"))),
+            None => Ok(()),
+        }
     }
 
     fn check_stream(&self, id: &StreamId, stream: &StreamState) -> Result<()> {
@@ -56,21 +99,13 @@ impl Shared {
     fn check_block(&self, id: &StreamId, walk: &mut Walk) -> Result<bool> {
         let first = walk.end.count;
         let key = block_key(id, first);
-        let (summary, records, index) = self.tables.read(|opened, transaction| {
-            let missing = || wrong(&format!("the block at {first} is missing"));
-            let block = opened.blocks.get(transaction, &key)?.ok_or_else(missing)?;
-            let (summary, compressed) = decode_row(&key, block)?;
-            let records = decode_records(&summary, compressed)?;
-            let index = opened.index.get(transaction, &key)?.ok_or_else(missing)?;
-            let (index_summary, index) = decode_row(&key, index)?;
-            if index_summary != summary {
-                return Err(wrong("a block and its index disagree").into());
-            }
-            Ok((summary, records, index.to_vec()))
+        let (summary, records) = self.tables.read(|opened, transaction| {
+            let row = opened.events.get(transaction, &key)?;
+            Ok(row_records(
+                &key,
+                row.ok_or_else(|| wrong(&format!("the block at {first} is missing")))?,
+            )?)
         })?;
-        if Index::of(&records).as_bytes()[..] != index[..] {
-            return Err(wrong(&format!("the index at {first} is not that of its events")));
-        }
         let mut sealed = false;
         for record in &records {
             if sealed {
@@ -85,12 +120,9 @@ impl Shared {
     }
 
     fn check_seal_head(&self, id: &StreamId, walk: &Walk) -> Result<()> {
-        let key = block_key(id, walk.end.count);
-        let head = self.tables.read(|opened, transaction| {
-            let value = opened.heads.get(transaction, &key)?;
-            let value = value.ok_or_else(|| wrong("the head of a full block is missing"))?;
-            Ok(SignedHead::read(&mut Reader::new(checked(&key, value)?))?)
-        })?;
+        let count = walk.end.count;
+        let head =
+            self.tables.read(|opened, transaction| stored_head(opened, transaction, id, count))?;
         if StreamEnd::from(&head) != walk.end {
             return Err(wrong("the head of a full block does not fit the events"));
         }

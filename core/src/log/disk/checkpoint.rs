@@ -5,13 +5,16 @@
 //! Full blocks are put without overwriting; only the open block of a stream is replaced.
 //! Begin with `Shared::run_checkpointer`.
 
-use super::block::{block_key, checked, decode_records, decode_row, encode, with_checksum};
+use super::block::{
+    Summary, block_key, checked, encode_row, first_in_key, row_records, with_checksum,
+};
 use super::body::{KeyHash, Remembered};
-use super::index::Index;
+use super::postings::{BlockEntry, SegmentBuilder, segment_key};
 use super::shared::{Shared, lock};
 use super::state::StreamState;
 use super::store_row::{STORE_ROW_KEY, StoreRow};
 use super::tables::{Opened, TableResult};
+use super::terms::Terms;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::codec::Reader;
 use crate::event::{Record, SealRule, SignedHead, StreamId};
@@ -22,20 +25,20 @@ use std::sync::atomic::Ordering;
 /// Idempotency keys that are kept.
 pub(crate) const IDEMPOTENCY_KEYS_MAX: u64 = 1 << 20;
 
-/// The rows of one block.
-struct BlockRows {
+/// The row of one block.
+struct BlockRow {
     key: [u8; 48],
-    sealed: bool,
-    /// True: the rows replace those of the same block when it was open.
+    /// True: the row replaces that of the same block when it was open.
     replaces: bool,
-    records: Vec<u8>,
-    index: Vec<u8>,
+    row: Vec<u8>,
+    /// Of a full block what the postings say about it.
+    posting: Option<(BlockEntry, Terms)>,
 }
 
 /// What one checkpoint writes.
 struct Work {
     index: u64,
-    blocks: Vec<BlockRows>,
+    blocks: Vec<BlockRow>,
     streams: Vec<(StreamId, StreamState)>,
     remembered: Vec<(KeyHash, Remembered)>,
     clean: bool,
@@ -74,7 +77,7 @@ impl Shared {
         self.tables.write(|opened, transaction| write(opened, transaction, &work))?;
         let mut state = self.state();
         for (stream, snapshot) in &work.streams {
-            state.release(stream, snapshot.head.count);
+            state.release(stream, snapshot.head.count, snapshot.indexed_then());
         }
         state.recent.retain(|_, (_, index)| *index > work.index);
         drop(state);
@@ -118,58 +121,55 @@ impl Shared {
         &self,
         id: &StreamId,
         stream: &StreamState,
-        blocks: &mut Vec<BlockRows>,
+        blocks: &mut Vec<BlockRow>,
     ) -> Result<()> {
         for (position, run) in stream.runs.iter().enumerate() {
             let mut first = run.first;
             let mut joined = Vec::new();
-            if position == 0 && self.joins_open_block(id, first)? {
-                (first, joined) = self.open_block(id, run.first)?;
+            // Only the first run may go on with a block that LMDB has begun.
+            if position == 0
+                && first > stream.indexed.count
+                && let Some(before) = self.open_block(id, first)?
+            {
+                (first, joined) = before;
             }
             let replaces = !joined.is_empty();
-            let (records, index): (&[Record], Index) = match (replaces, run.index()) {
-                (false, Some(index)) => (&run.records, index.clone()),
-                (false, None) => (&run.records, Index::of(&run.records)),
-                (true, _) => {
-                    joined.extend_from_slice(&run.records);
-                    let index = Index::of(&joined);
-                    (&joined, index)
-                }
+            let mut terms = run.terms().cloned();
+            let records: &[Record] = if replaces {
+                joined.extend_from_slice(&run.records);
+                terms = run.sealed.then(|| Terms::of(&joined));
+                &joined
+            } else {
+                &run.records
             };
             let key = block_key(id, first);
-            let (records, index) = encode(id, first, run.sealed, records, &index)?;
-            blocks.push(BlockRows { key, sealed: run.sealed, replaces, records, index });
+            let summary = Summary::of(records, run.sealed);
+            let row = encode_row(&key, &summary, records);
+            let entry = BlockEntry { stream: *id, first, summary };
+            blocks.push(BlockRow {
+                key,
+                replaces,
+                row,
+                posting: terms.map(|terms| (entry, terms)),
+            });
         }
         Ok(())
     }
 
-    /// Whether LMDB's last block of the stream is open and ends before `offset`.
-    fn joins_open_block(&self, id: &StreamId, offset: u64) -> Result<bool> {
+    /// First offset and records of the block of LMDB that is open and ends before `offset`.
+    fn open_block(&self, id: &StreamId, offset: u64) -> Result<Option<(u64, Vec<Record>)>> {
         if offset == 0 {
-            return Ok(false);
+            return Ok(None);
         }
         self.tables.read(|opened, transaction| {
-            let key = block_key(id, offset);
-            let found = opened.blocks.get_lower_than(transaction, &key)?;
-            let Some((found, value)) = found.filter(|(found, _)| found[..40] == key[..40]) else {
-                return Ok(false);
-            };
-            Ok(!decode_row(found, value)?.0.sealed)
-        })
-    }
-
-    /// First offset and records of the open block that ends before `offset`.
-    fn open_block(&self, id: &StreamId, offset: u64) -> Result<(u64, Vec<Record>)> {
-        self.tables.read(|opened, transaction| {
-            let key = block_key(id, offset);
-            let found = opened.blocks.get_lower_than(transaction, &key)?;
-            let (found, value) = found.ok_or_else(|| lost(id, offset))?;
-            let (summary, compressed) = decode_row(found, value)?;
-            let first = Reader::new(&found[40..]).u64_be()?;
+            let found = opened.events.get_lower_than(transaction, &block_key(id, offset))?;
+            let own = found.and_then(|(key, row)| Some((key, row, first_in_key(key, id)?)));
+            let (key, row, first) = own.ok_or_else(|| lost(id, offset))?;
+            let (summary, records) = row_records(key, row)?;
             if first + u64::from(summary.count) != offset {
                 return Err(lost(id, offset).into());
             }
-            Ok((first, decode_records(&summary, compressed)?))
+            Ok((!summary.sealed).then_some((first, records)))
         })
     }
 }
@@ -210,10 +210,13 @@ fn write(opened: &Opened, transaction: &mut RwTxn<'_>, work: &Work) -> TableResu
     for block in &work.blocks {
         // Without overwriting, a second writer that got past the lock is noticed here.
         let flags = if block.replaces { PutFlags::empty() } else { PutFlags::NO_OVERWRITE };
-        assert!(block.sealed || block.key.len() == 48, "open blocks are the last of their stream");
-        opened.blocks.put_with_flags(transaction, flags, &block.key, &block.records)?;
-        opened.index.put_with_flags(transaction, flags, &block.key, &block.index)?;
+        opened.events.put_with_flags(transaction, flags, &block.key, &block.row)?;
     }
+    write_postings(
+        opened,
+        transaction,
+        work.blocks.iter().filter_map(|block| block.posting.as_ref()),
+    )?;
     for (id, stream) in &work.streams {
         let row = stream_row(&stream.head, &stream.seal);
         opened.streams.put(transaction, &id.to_bytes(), &row)?;
@@ -240,6 +243,42 @@ fn write(opened: &Opened, transaction: &mut RwTxn<'_>, work: &Work) -> TableResu
     row.generation = row.generation.max(work.generation);
     opened.settings.put(transaction, STORE_ROW_KEY, &row.encode())?;
     Ok(())
+}
+
+/// Adds full blocks to the last segment of the postings and to new ones after it.
+pub(crate) fn write_postings<'a>(
+    opened: &Opened,
+    transaction: &mut RwTxn<'_>,
+    blocks: impl Iterator<Item = &'a (BlockEntry, Terms)>,
+) -> TableResult<()> {
+    let mut blocks = blocks.peekable();
+    if blocks.peek().is_none() {
+        return Ok(());
+    }
+    let mut number = 0;
+    let mut builder = SegmentBuilder::default();
+    if let Some((key, row)) = opened.postings.last(transaction)? {
+        number = Reader::new(key).u64_be()?;
+        builder = SegmentBuilder::resume(key, row)?;
+    }
+    for (entry, terms) in blocks {
+        if builder.is_full() {
+            put_segment(opened, transaction, number, std::mem::take(&mut builder))?;
+            number += 1;
+        }
+        builder.add(*entry, terms);
+    }
+    put_segment(opened, transaction, number, builder)
+}
+
+fn put_segment(
+    opened: &Opened,
+    transaction: &mut RwTxn<'_>,
+    number: u64,
+    builder: SegmentBuilder,
+) -> TableResult<()> {
+    let key = segment_key(number);
+    Ok(opened.postings.put(transaction, &key, &builder.finish(&key))?)
 }
 
 fn forget_key(opened: &Opened, transaction: &mut RwTxn<'_>, oldest: u64) -> TableResult<()> {

@@ -1,7 +1,8 @@
 //! The durable log: a journal in front of LMDB.
 //!
 //! This is the rim: files, threads and clocks are allowed here, each file says which. Pure and
-//! without I/O: `segment`, `body`, `block`, `index`, `filter`, `run`, `store_row`, `page`.
+//! without I/O: `segment`, `body`, `block`, `postings`, `terms`, `filter`, `run`, `store_row`,
+//! `page`.
 //! Begin with `open` for the life of a store, `commit` for a write, `read` for a read,
 //! `checkpoint` for what moves between journal and LMDB.
 
@@ -13,12 +14,12 @@ mod commit;
 mod draft;
 mod file;
 mod filter;
-mod index;
 mod journal;
 mod lock;
 mod open;
 mod page;
 mod pages;
+mod postings;
 mod queue;
 mod read;
 mod run;
@@ -27,16 +28,19 @@ mod shared;
 mod state;
 mod store_row;
 mod tables;
+mod terms;
 mod trees;
+mod view;
+mod walk;
 
 pub(crate) use body::KeyHash;
 pub(crate) use commit::{AppendRequest, Helper, Request, StoreRequest};
 pub(crate) use filter::Filter;
 pub(crate) use lock::{Identity, StoreLock, identify};
 pub(crate) use open::prepare_directory;
-pub(crate) use read::Step;
 pub(crate) use shared::{Shared, lock};
 pub use store_row::OpeningReason;
+pub(crate) use walk::Walk;
 
 #[cfg(test)]
 pub(crate) use file::{Operation, fault};

@@ -13,13 +13,14 @@ use super::file::{DiskFile, create_directory, refuse_network_file_system, sync_d
 use super::journal::{Journal, Replay, SEGMENT_NAMES};
 use super::lock::StoreLock;
 use super::queue::Queue;
+use super::read::stored_head;
 use super::shared::{Checkpoints, Shared, lock};
-use super::state::State;
+use super::state::{Indexed, State};
 use super::store_row::{Fingerprint, OpeningReason, STORE_ROW_KEY, StoreRow};
 use super::tables::{DATA_NAME, Tables};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::STREAMS_PER_NODE_MAX;
-use crate::event::{NodeKey, StreamId};
+use crate::event::{Lamport, NodeKey, StreamId};
 use crate::log::options::{LogOptions, invalid};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -302,7 +303,14 @@ fn load_streams(tables: &Tables, checkpointed: u64) -> Result<State> {
         for entry in opened.streams.iter(transaction)? {
             let (key, value) = entry?;
             let (head, seal) = read_stream_row(key, value)?;
-            state.load(head, seal);
+            let count = head.count.checked_sub(seal.events()).ok_or_else(|| {
+                Error::new(ErrorKind::Corrupt, "the row of a stream has a block before its start")
+            })?;
+            let lamport = match count {
+                0 => Lamport::ZERO,
+                _ => stored_head(opened, transaction, &head.stream, count)?.lamport,
+            };
+            state.load(head, seal, Indexed { count, lamport });
         }
         Ok(())
     })?;

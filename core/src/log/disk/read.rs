@@ -1,64 +1,51 @@
 //! Finding the run that holds an offset: in the tail, in the cache, or in LMDB.
 //!
-//! Rule: the tail is asked first; what it does not hold LMDB holds already. Every row is checked
-//! before use; a damaged one is put on the quarantine list and the rest stays readable.
+//! Not here: queries (`walk`). Rule: the tail is asked first; what it does not hold LMDB holds
+//! already. Every row is checked before use; a damaged one is put on the quarantine list and the
+//! rest stays readable.
 
-use super::block::{block_key, checked, decode_records, decode_row};
-use super::filter::Filter;
-use super::index::Index;
+use super::block::{block_key, checked, first_in_key, open_row, row_records};
+use super::postings::SegmentHead;
 use super::run::Run;
 use super::shared::{Shared, lock};
+use super::tables::{Opened, TableResult};
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::block::BlockReader;
 use crate::event::codec::Reader;
 use crate::event::{Chain, EventRange, SignedHead, StreamId};
-use bytes::Bytes;
+use heed::RoTxn;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A run and what to look at in it; `run` is absent when nothing is.
-#[derive(Clone)]
-pub(crate) struct Step {
+/// What the head of a segment costs in memory, roughly.
+const SEGMENT_HEAD_BYTES: usize = 10 << 10;
+
+/// A block of LMDB that is being read.
+pub(crate) struct StoredBlock<'t> {
+    /// Offset of the first event.
     pub(crate) first: u64,
-    pub(crate) end: u64,
-    pub(crate) run: Option<Arc<Run>>,
-    /// `None`: every position.
-    pub(crate) positions: Option<Vec<u32>>,
+    pub(crate) reader: BlockReader<'t>,
 }
 
 /// Decoded blocks, the least recently used go first.
 #[derive(Default)]
 pub(crate) struct Cache {
     runs: BTreeMap<(StreamId, u64, u32), (Arc<Run>, u64)>,
+    segments: BTreeMap<(Vec<u8>, usize), Arc<SegmentHead>>,
     bytes: usize,
     clock: u64,
 }
 
 impl Shared {
-    /// The run around `offset`, which is durable, with what `filter` wants of it.
-    ///
-    /// # Errors
-    /// `corrupt`, naming stream and offset: the stored block is damaged.
-    pub(crate) fn step_at(&self, stream: &StreamId, offset: u64, filter: &Filter) -> Result<Step> {
-        if let Some(run) = self.tail_run(stream, offset) {
-            let positions = filter.candidates(stream, None, run.index())?;
-            return Ok(Step { first: run.first, end: run.end(), run: Some(run), positions });
-        }
-        self.stored_step(stream, offset, Some(filter))
-            .map_err(|error| self.quarantine(stream, offset, error))
-    }
-
     /// The run around `offset`, which is durable.
     ///
     /// # Errors
-    /// As `step_at`.
+    /// `corrupt`, naming stream and offset: the stored block is damaged.
     pub(crate) fn run_at(&self, stream: &StreamId, offset: u64) -> Result<Arc<Run>> {
-        if let Some(run) = self.tail_run(stream, offset) {
+        if let Some(run) = self.tail_run_and_releases(stream, offset).0 {
             return Ok(run);
         }
-        let step = self
-            .stored_step(stream, offset, None)
-            .map_err(|error| self.quarantine(stream, offset, error))?;
-        Ok(step.run.expect("without a filter the run is loaded"))
+        self.stored_run(stream, offset).map_err(|error| self.quarantine(stream, offset, error))
     }
 
     /// Consecutive events from `from` on, up to the end of their block or the latest head.
@@ -145,58 +132,57 @@ impl Shared {
         {
             return Ok(head.clone());
         }
-        self.tables.read(|opened, transaction| {
-            let key = block_key(stream, count);
-            let value = opened.heads.get(transaction, &key)?.ok_or_else(|| {
-                let message = format!("the head of stream {stream} at {count} events is missing");
-                Error::new(ErrorKind::Corrupt, message)
-            })?;
-            Ok(SignedHead::read(&mut Reader::new(checked(&key, value)?))?)
-        })
+        self.tables.read(|opened, transaction| stored_head(opened, transaction, stream, count))
     }
 
-    fn tail_run(&self, stream: &StreamId, offset: u64) -> Option<Arc<Run>> {
-        self.state().streams.get(stream)?.run_at(offset).cloned()
+    /// The run of the tail that holds `offset`, and how often the tail has let go of events.
+    pub(crate) fn tail_run_and_releases(
+        &self,
+        stream: &StreamId,
+        offset: u64,
+    ) -> (Option<Arc<Run>>, u64) {
+        let state = self.state();
+        let run = state.streams.get(stream).and_then(|held| held.run_at(offset).cloned());
+        (run, state.releases)
     }
 
-    fn stored_step(&self, stream: &StreamId, offset: u64, filter: Option<&Filter>) -> Result<Step> {
-        let wanted = block_key(stream, offset);
+    /// The head of a segment of the postings.
+    pub(crate) fn segment_head(&self, key: &[u8], row: &[u8]) -> Result<Arc<SegmentHead>> {
+        // A segment only grows, so its number and its size name it.
+        let name = (key.to_vec(), row.len());
+        if let Some(head) = lock(&self.cache).segments.get(&name) {
+            return Ok(head.clone());
+        }
+        let head = Arc::new(SegmentHead::read(key, row)?);
+        let mut cache = lock(&self.cache);
+        if cache.segments.len() * SEGMENT_HEAD_BYTES > self.options.cache_bytes_max / 4 {
+            cache.segments.clear();
+        }
+        cache.segments.insert(name, head.clone());
+        Ok(head)
+    }
+
+    fn stored_run(&self, stream: &StreamId, offset: u64) -> Result<Arc<Run>> {
         self.tables.read(|opened, transaction| {
-            let found = opened.index.get_lower_than_or_equal_to(transaction, &wanted)?;
-            let found = found.filter(|(key, _)| key.len() == 48 && key[..40] == wanted[..40]);
-            let (key, value) = found.ok_or_else(missing)?;
-            let (summary, content) = decode_row(key, value)?;
-            let first = Reader::new(&key[40..]).u64_be()?;
-            let end = first + u64::from(summary.count);
-            if offset >= end {
-                return Err(missing().into());
+            let (key, row) = block_row(opened, transaction, stream, offset)?;
+            let first = first_in_key(key, stream).ok_or_else(missing)?;
+            let count = open_row(key, row)?.0.count;
+            let name = (*stream, first, count);
+            if let Some(run) = lock(&self.cache).get(&name) {
+                return Ok(run);
             }
-            let mut positions = None;
-            if let Some(filter) = filter {
-                let index = Index::from_checked(Bytes::copy_from_slice(content));
-                positions = filter.candidates(stream, Some(&summary), Some(&index))?;
-            }
-            if positions.as_ref().is_some_and(Vec::is_empty) {
-                return Ok(Step { first, end, run: None, positions });
-            }
-            let name = (*stream, first, summary.count);
-            let cached = lock(&self.cache).get(&name);
-            if let Some(run) = cached {
-                return Ok(Step { first, end, run: Some(run), positions });
-            }
-            let value = opened.blocks.get(transaction, key)?.ok_or_else(missing)?;
-            let (summary, compressed) = decode_row(key, value)?;
-            let records = decode_records(&summary, compressed)?;
-            if first + records.len() as u64 != end {
+            let (summary, records) = row_records(key, row)?;
+            if offset >= first + u64::from(count) {
                 return Err(missing().into());
             }
             let run = Arc::new(Run::new(first, records, summary.sealed));
             lock(&self.cache).put(name, run.clone(), self.options.cache_bytes_max);
-            Ok(Step { first, end, run: Some(run), positions })
+            Ok(run)
         })
     }
 
-    fn quarantine(&self, stream: &StreamId, offset: u64, error: Error) -> Error {
+    /// Notes where a block is damaged, and names the place in the error.
+    pub(crate) fn quarantine(&self, stream: &StreamId, offset: u64, error: Error) -> Error {
         if error.kind() == ErrorKind::Corrupt {
             let how = error.message().to_owned();
             lock(&self.quarantine).insert((*stream, offset), how);
@@ -229,6 +215,48 @@ impl Cache {
     }
 }
 
-fn missing() -> Error {
+/// The block of LMDB that holds `offset`.
+pub(crate) fn stored_block<'t>(
+    opened: &Opened,
+    transaction: &'t RoTxn<'_>,
+    stream: &StreamId,
+    offset: u64,
+) -> TableResult<StoredBlock<'t>> {
+    let (key, row) = block_row(opened, transaction, stream, offset)?;
+    let first = first_in_key(key, stream).ok_or_else(missing)?;
+    let (summary, reader) = open_row(key, row)?;
+    if offset >= first + u64::from(summary.count) {
+        return Err(missing().into());
+    }
+    Ok(StoredBlock { first, reader })
+}
+
+fn block_row<'t>(
+    opened: &Opened,
+    transaction: &'t RoTxn<'_>,
+    stream: &StreamId,
+    offset: u64,
+) -> TableResult<(&'t [u8], &'t [u8])> {
+    let wanted = block_key(stream, offset);
+    let found = opened.events.get_lower_than_or_equal_to(transaction, &wanted)?;
+    Ok(found.ok_or_else(missing)?)
+}
+
+/// The head at the end of a full block of LMDB.
+pub(crate) fn stored_head(
+    opened: &Opened,
+    transaction: &RoTxn<'_>,
+    stream: &StreamId,
+    count: u64,
+) -> TableResult<SignedHead> {
+    let key = block_key(stream, count);
+    let value = opened.heads.get(transaction, &key)?.ok_or_else(|| {
+        let message = format!("the head of stream {stream} at {count} events is missing");
+        Error::new(ErrorKind::Corrupt, message)
+    })?;
+    Ok(SignedHead::read(&mut Reader::new(checked(&key, value)?))?)
+}
+
+pub(crate) fn missing() -> Error {
     Error::new(ErrorKind::Corrupt, "its block is missing")
 }

@@ -3,7 +3,7 @@
 //! In memory a run is what the tail holds of a block; from LMDB it is a whole block. Not here:
 //! finding runs (`read`), growing them (`state`).
 
-use super::index::Index;
+use super::terms::Terms;
 use crate::event::Record;
 use std::sync::OnceLock;
 
@@ -17,14 +17,14 @@ pub(crate) struct Run {
     pub(crate) bytes: usize,
     /// True: the block ends with the last record, so nothing is added.
     pub(crate) sealed: bool,
-    index: OnceLock<Index>,
+    terms: OnceLock<Terms>,
 }
 
 impl Run {
     /// A run of these records.
     pub(crate) fn new(first: u64, records: Vec<Record>, sealed: bool) -> Run {
         let bytes = records.iter().map(|record| record.as_bytes().len()).sum();
-        Run { first, records, bytes, sealed, index: OnceLock::new() }
+        Run { first, records, bytes, sealed, terms: OnceLock::new() }
     }
 
     /// Offset behind the last record.
@@ -37,9 +37,9 @@ impl Run {
         &self.records[(offset - self.first) as usize]
     }
 
-    /// The index of a sealed run, made when first asked for; an open run is scanned instead.
-    pub(crate) fn index(&self) -> Option<&Index> {
-        self.sealed.then(|| self.index.get_or_init(|| Index::of(&self.records)))
+    /// The terms of a sealed run, made when first asked for; an open run is scanned instead.
+    pub(crate) fn terms(&self) -> Option<&Terms> {
+        self.sealed.then(|| self.terms.get_or_init(|| Terms::of(&self.records)))
     }
 
     /// Adds records at the end of an open run.
@@ -55,6 +55,6 @@ impl Run {
         self.records.drain(..(offset - self.first) as usize);
         self.first = offset;
         self.bytes = self.records.iter().map(|record| record.as_bytes().len()).sum();
-        self.index = OnceLock::new();
+        self.terms = OnceLock::new();
     }
 }

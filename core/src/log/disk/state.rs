@@ -22,8 +22,24 @@ pub(crate) struct State {
     /// The last journal record that is in here.
     pub(crate) index: u64,
     pub(crate) tail_bytes: usize,
+    /// How often the tail has let go of events.
+    pub(crate) releases: u64,
     /// Idempotency keys that LMDB lacks, each with its journal record.
     pub(crate) recent: BTreeMap<KeyHash, (Remembered, u64)>,
+}
+
+/// The full blocks of a stream in LMDB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Indexed {
+    /// Number of events.
+    pub(crate) count: u64,
+    /// The lamport of the last of them, zero when there is none.
+    pub(crate) lamport: Lamport,
+}
+
+impl Indexed {
+    /// None yet.
+    pub(crate) const NONE: Indexed = Indexed { count: 0, lamport: Lamport::ZERO };
 }
 
 /// One stream.
@@ -35,6 +51,8 @@ pub(crate) struct StreamState {
     pub(crate) seal: SealRule,
     /// What LMDB holds: number of events.
     pub(crate) stored: u64,
+    /// What of it is in full blocks, which the postings have.
+    pub(crate) indexed: Indexed,
     /// The events from `stored` on.
     pub(crate) runs: VecDeque<Arc<Run>>,
     /// Heads at ends of blocks that LMDB lacks, by count.
@@ -50,6 +68,7 @@ impl State {
             lamport: Lamport::ZERO,
             index,
             tail_bytes: 0,
+            releases: 0,
             recent: BTreeMap::new(),
         }
     }
@@ -76,21 +95,24 @@ impl State {
     }
 
     /// Adds a stream as LMDB holds it, while opening.
-    pub(crate) fn load(&mut self, head: SignedHead, seal: SealRule) {
+    pub(crate) fn load(&mut self, head: SignedHead, seal: SealRule, indexed: Indexed) {
         let stream = head.stream;
         self.lamport = self.lamport.max(head.lamport);
         Arc::make_mut(&mut self.durable).raise(stream, head.count);
         let stored = head.count;
         let runs = VecDeque::new();
-        let state = StreamState { head, seal, stored, runs, seals: BTreeMap::new() };
+        let state = StreamState { head, seal, stored, indexed, runs, seals: BTreeMap::new() };
         self.streams.insert(stream, state);
     }
 
-    /// Lets go of what LMDB now holds: of `stream` the first `count` events.
-    pub(crate) fn release(&mut self, stream: &StreamId, count: u64) {
+    /// Lets go of what LMDB now holds: of `stream` the first `count` events, and of these so many
+    /// in full blocks.
+    pub(crate) fn release(&mut self, stream: &StreamId, count: u64, indexed: Indexed) {
         let state = self.streams.get_mut(stream).expect("a stream is never forgotten");
         assert!(count >= state.stored && count <= state.head.count, "checkpoints move forward");
+        self.releases += 1;
         state.stored = count;
+        state.indexed = indexed;
         state.seals.retain(|sealed, _| *sealed > count);
         while let Some(run) = state.runs.front_mut() {
             let before = run.bytes + run.records.len() * RECORD_OVERHEAD_BYTES;
@@ -117,6 +139,7 @@ impl StreamState {
             head: range.head.clone(),
             seal: SealRule::new(),
             stored: 0,
+            indexed: Indexed::NONE,
             runs: VecDeque::new(),
             seals: BTreeMap::new(),
         };
@@ -146,6 +169,12 @@ impl StreamState {
                 self.runs.push_back(Arc::new(run));
             }
         }
+    }
+
+    /// What will be in full blocks once LMDB holds all of this.
+    pub(crate) fn indexed_then(&self) -> Indexed {
+        let last = self.seals.last_key_value();
+        last.map_or(self.indexed, |(count, head)| Indexed { count: *count, lamport: head.lamport })
     }
 
     /// Where the next event goes.

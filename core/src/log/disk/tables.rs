@@ -20,7 +20,7 @@ const READERS_MAX: u32 = 1024;
 pub(crate) const DATA_NAME: &str = "data.mdb";
 /// The tables, in the order of `Opened`'s fields.
 pub(super) const TABLE_NAMES: [&str; 7] =
-    ["blocks", "index", "heads", "streams", IDEMPOTENCY_NAME, "idempotency_order", "settings"];
+    ["events", "postings", "heads", "streams", IDEMPOTENCY_NAME, "idempotency_order", "settings"];
 /// The table in which a row that is not found is an answer.
 pub(super) const IDEMPOTENCY_NAME: &str = "idempotency";
 
@@ -30,8 +30,8 @@ pub(crate) type Table = heed::Database<'static, Bytes, Bytes>;
 /// The tables, open.
 pub(crate) struct Opened {
     env: Env<WithoutTls>,
-    pub(crate) blocks: Table,
-    pub(crate) index: Table,
+    pub(crate) events: Table,
+    pub(crate) postings: Table,
     pub(crate) heads: Table,
     pub(crate) streams: Table,
     pub(crate) idempotency: Table,
@@ -119,6 +119,11 @@ impl Tables {
         }
     }
 
+    /// The error as callers see it.
+    pub(crate) fn explain(&self, error: TableError) -> Error {
+        explain(&self.path, error)
+    }
+
     /// Waits for running transactions and lets the file go. Later calls answer `closed`.
     pub(crate) fn close(&self) {
         self.opened.write().unwrap_or_else(PoisonError::into_inner).take();
@@ -159,14 +164,14 @@ impl Opened {
     fn create(env: Env<WithoutTls>) -> TableResult<Opened> {
         let transaction = env.write_txn()?;
         let tables = env.create_databases_and_commit(transaction, |opener, transaction| {
-            let [blocks, index, heads, streams, keys, keys_order, settings] =
+            let [events, postings, heads, streams, keys, keys_order, settings] =
                 TABLE_NAMES.map(|name| {
                     let mut options = opener.database_options().types::<Bytes, Bytes>();
                     options.name(name).create(transaction)
                 });
             Ok::<_, heed::Error>(heed::CommitOrAbort::<_, ()>::Commit([
-                blocks?,
-                index?,
+                events?,
+                postings?,
                 heads?,
                 streams?,
                 keys?,
@@ -174,9 +179,18 @@ impl Opened {
                 settings?,
             ]))
         })?;
-        let [blocks, index, heads, streams, idempotency, idempotency_order, settings] =
+        let [events, postings, heads, streams, idempotency, idempotency_order, settings] =
             tables.unwrap_commit();
-        Ok(Opened { env, blocks, index, heads, streams, idempotency, idempotency_order, settings })
+        Ok(Opened {
+            env,
+            events,
+            postings,
+            heads,
+            streams,
+            idempotency,
+            idempotency_order,
+            settings,
+        })
     }
 }
 

@@ -1,0 +1,64 @@
+//! What events are found by, as numbers: which frames of a block have a tag or an app id.
+//!
+//! No I/O. Rule: two terms may share a number, so whoever finds events by it looks at their tags
+//! too; a term never has two numbers. Source: docs/format.md, "Postings".
+
+use crate::event::Record;
+use crate::event::block::FRAME_EVENTS;
+
+/// Which sort of term.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TermKind {
+    Tag,
+    AppId,
+}
+
+/// The number of a term.
+pub(crate) fn term_number(kind: TermKind, text: &str) -> u32 {
+    let kind = match kind {
+        TermKind::Tag => 0,
+        TermKind::AppId => 1,
+    };
+    crc32c::crc32c_append(crc32c::crc32c(&[kind]), text.as_bytes())
+}
+
+/// The terms of consecutive events: pairs of number and frame, rising, each once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Terms(Vec<(u32, u8)>);
+
+impl Terms {
+    /// The terms of up to 1,024 records; the first stands in frame 0. What cannot be read has none.
+    pub(crate) fn of(records: &[Record]) -> Terms {
+        let mut terms = Vec::with_capacity(records.len() * 4);
+        for (record, position) in records.iter().zip(0usize..) {
+            if record.kind().is_readable() {
+                let frame = (position / FRAME_EVENTS) as u8;
+                terms.push((term_number(TermKind::AppId, record.app_id()), frame));
+                terms.extend(record.tags().map(|tag| (term_number(TermKind::Tag, tag), frame)));
+            }
+        }
+        terms.sort_unstable();
+        terms.dedup();
+        Terms(terms)
+    }
+
+    /// The pairs.
+    pub(crate) fn pairs(&self) -> &[(u32, u8)] {
+        &self.0
+    }
+
+    /// The frames that have the term, as bits.
+    pub(crate) fn frames(&self, number: u32) -> u16 {
+        let start = self.0.partition_point(|(own, _)| *own < number);
+        let own = self.0[start..].iter().take_while(|(own, _)| *own == number);
+        own.fold(0, |frames, (_, frame)| frames | 1 << frame)
+    }
+}
+
+#[cfg(test)]
+impl Terms {
+    /// Terms from their pairs, which rise.
+    pub(crate) fn from_pairs(pairs: Vec<(u32, u8)>) -> Terms {
+        Terms(pairs)
+    }
+}

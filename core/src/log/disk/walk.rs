@@ -1,0 +1,606 @@
+//! Answers a query in key order, newest first, or stream after stream, as lazily as it is asked.
+//!
+//! What is left to look at is a heap of pieces, each with the first place at which it can have
+//! something: segments of the postings, full blocks that the postings named, ends of streams that
+//! they do not cover, and found rows. The piece whose turn it is is opened into smaller ones; a
+//! found row whose turn it is is delivered, and the rows after it as long as they come first.
+//! So the newest ten of a million cost the last blocks only, and rows of one block no heap.
+//! Rule: no transaction and no lock lives between two calls; held events never change, so what is
+//! walked over is fixed by two offset maps. Begin with `Walk::fill`.
+
+use super::filter::Filter;
+use super::postings::{BlockEntry, segment_key};
+use super::read::{StoredBlock, missing, stored_block};
+use super::shared::Shared;
+use super::state::Indexed;
+use super::tables::{Opened, TableResult};
+use super::view::View;
+use crate::error::{Error, Result};
+use crate::event::block::FRAME_EVENTS;
+use crate::event::{Event, Lamport, NodeId, OffsetMap, StreamId};
+use crate::query::Order;
+use heed::RoTxn;
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, VecDeque};
+
+/// A batch ends with the event that brings it to this many bytes.
+const BATCH_BYTES_MAX: usize = 4 << 20;
+/// So many pieces are opened in one transaction at most: it stays far below a second.
+const OPENED_MAX: usize = 1024;
+/// So many blocks are kept open within a transaction.
+const VIEWS_MAX: usize = 256;
+
+/// A walk over selected events.
+pub(crate) struct Walk {
+    order: Order,
+    /// By stream id, rising.
+    sources: Vec<Source>,
+    heap: BinaryHeap<Turn>,
+    /// Rises with each transaction; views of an earlier one are gone.
+    epoch: u64,
+}
+
+/// One stream of a walk.
+struct Source {
+    stream: StreamId,
+    /// What is walked over, half-open.
+    low: u64,
+    high: u64,
+    /// Full blocks up to here come from the postings.
+    indexed: u64,
+    /// Behind the last event that was delivered, in a walk forwards.
+    delivered: u64,
+}
+
+/// Where something can stand in the order: a lamport and a stream, or a stream and an offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    lamport: u64,
+    stream: StreamId,
+    offset: u64,
+}
+
+/// A piece and the first place at which it can have something.
+struct Turn {
+    place: Place,
+    backwards: bool,
+    piece: Piece,
+}
+
+#[derive(Clone, Copy)]
+enum Piece {
+    /// A segment of the postings.
+    Segment(u64),
+    /// A full block, and the frames that may hold a match.
+    Block { source: usize, first: u64, frames: u16 },
+    /// Events that the postings do not have.
+    Span { source: usize, low: u64, high: u64 },
+    /// Found rows.
+    Rows(Rows),
+}
+
+/// Found rows of a frame; the first of them in walking order stands at the place of the turn.
+#[derive(Clone, Copy)]
+struct Rows {
+    source: usize,
+    /// Offset of the first event of the block or run.
+    first: u64,
+    /// Offsets that count, half-open.
+    low: u64,
+    high: u64,
+    /// Frames that are left behind this one.
+    frames: u16,
+    frame: u8,
+    rows: u64,
+    is_tail: bool,
+    /// Which view, and of which epoch.
+    view: (usize, u64),
+}
+
+/// Blocks that are open within one transaction.
+struct Views<'t> {
+    /// How many pieces were opened.
+    opened: usize,
+    list: Vec<Option<View<'t>>>,
+    kept: VecDeque<usize>,
+}
+
+/// How far one transaction came.
+enum Progress {
+    Full,
+    AtEnd,
+    GoOn,
+}
+
+impl Walk {
+    /// A walk over the events from `lower` on and below `upper`, which are durable.
+    pub(crate) fn new(
+        shared: &Shared,
+        filter: &Filter,
+        order: Order,
+        lower: &OffsetMap,
+        upper: &OffsetMap,
+    ) -> Walk {
+        let mut walk = Walk { order, sources: Vec::new(), heap: BinaryHeap::new(), epoch: 0 };
+        let mut indexed_any = false;
+        let state = shared.state();
+        for (stream, range) in upper.beyond(lower).filter(|(id, _)| filter.admits_stream(id)) {
+            let indexed = state.streams.get(&stream).map_or(Indexed::NONE, |held| held.indexed);
+            let (low, high) = (range.start, range.end);
+            indexed_any |= low < indexed.count;
+            let delivered = low;
+            let source = walk.sources.len();
+            walk.sources.push(Source { stream, low, high, indexed: indexed.count, delivered });
+            let low = low.max(indexed.count);
+            if low < high {
+                let last =
+                    state.streams.get(&stream).map_or(u64::MAX, |held| held.head.lamport.value());
+                let lamports = (indexed.lamport.value() + 1, last);
+                walk.push_span(source, low, high, lamports);
+            }
+        }
+        drop(state);
+        if indexed_any {
+            // Whether there are segments, and how many, is found out with the first transaction.
+            walk.heap.push(Turn {
+                place: walk.first_place(),
+                backwards: walk.backwards(),
+                piece: Piece::Segment(u64::MAX),
+            });
+        }
+        walk
+    }
+
+    /// Behind what was delivered of each stream, for a walk forwards; with nothing left everything.
+    pub(crate) fn position(&self, upper: &OffsetMap) -> OffsetMap {
+        let mut position = upper.clone();
+        if !self.heap.is_empty() {
+            for source in &self.sources {
+                position.set(source.stream, source.delivered);
+            }
+        }
+        position
+    }
+
+    /// Appends the next events: up to `count_max` in all, fewer when they are large; none at the
+    /// end.
+    ///
+    /// # Errors
+    /// `corrupt`, naming stream and offset: the walk stands before the damaged block.
+    pub(crate) fn fill(
+        &mut self,
+        shared: &Shared,
+        filter: &Filter,
+        count_max: usize,
+        batch: &mut Vec<Event>,
+    ) -> Result<()> {
+        let mut bytes = 0;
+        loop {
+            self.epoch += 1;
+            // Asked before the transaction begins: what left the tail until then it can see.
+            let releases = shared.state().releases;
+            let progress = shared.tables.read(|opened, transaction| {
+                let views = Views::new();
+                let (walk, is_stale) = (&mut *self, false);
+                let mut step =
+                    Step { walk, shared, filter, opened, transaction, views, releases, is_stale };
+                step.work(count_max, batch, &mut bytes)
+            })?;
+            if !matches!(progress, Progress::GoOn) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn backwards(&self) -> bool {
+        self.order == Order::Descending
+    }
+
+    /// Before every place.
+    fn first_place(&self) -> Place {
+        let lamport = if self.backwards() { u64::MAX } else { 0 };
+        Place { lamport, stream: self.any_stream(), offset: 0 }
+    }
+
+    /// A stream id before all others in walking order.
+    fn any_stream(&self) -> StreamId {
+        let byte = if self.backwards() { 0xff } else { 0 };
+        let number = if self.backwards() { u64::MAX } else { 0 };
+        StreamId { node: NodeId::from_bytes([byte; 32]), number }
+    }
+
+    fn place(&self, lamport: u64, stream: StreamId, offset: u64) -> Place {
+        match self.order {
+            Order::Stream => Place { lamport: 0, stream, offset },
+            _ => Place { lamport, stream, offset: 0 },
+        }
+    }
+
+    fn push(&mut self, place: Place, piece: Piece) {
+        self.heap.push(Turn { place, backwards: self.backwards(), piece });
+    }
+
+    /// Whether nothing that is left can come before this place.
+    fn is_first(&self, place: &Place) -> bool {
+        self.heap.peek().is_none_or(|next| match self.backwards() {
+            false => *place < next.place,
+            true => *place > next.place,
+        })
+    }
+
+    /// Events from `low` to `high`, whose lamports are within these bounds.
+    fn push_span(&mut self, source: usize, low: u64, high: u64, lamports: (u64, u64)) {
+        let lamport = if self.backwards() { lamports.1 } else { lamports.0 };
+        let place = self.place(lamport, self.sources[source].stream, low);
+        self.push(place, Piece::Span { source, low, high });
+    }
+}
+
+/// The work within one transaction.
+struct Step<'w, 't, 'e> {
+    walk: &'w mut Walk,
+    shared: &'w Shared,
+    filter: &'w Filter,
+    opened: &'w Opened,
+    transaction: &'t RoTxn<'e>,
+    views: Views<'t>,
+    /// Checkpoints that this transaction can see.
+    releases: u64,
+    /// A later one moved something that is wanted.
+    is_stale: bool,
+}
+
+impl<'t> Step<'_, 't, '_> {
+    fn work(
+        &mut self,
+        count_max: usize,
+        batch: &mut Vec<Event>,
+        bytes: &mut usize,
+    ) -> TableResult<Progress> {
+        while self.views.opened < OPENED_MAX && !self.is_stale {
+            if batch.len() >= count_max || *bytes >= BATCH_BYTES_MAX {
+                return Ok(Progress::Full);
+            }
+            let Some(turn) = self.walk.heap.pop() else { return Ok(Progress::AtEnd) };
+            let done = match turn.piece {
+                Piece::Segment(number) => self.open_segment(number),
+                Piece::Block { source, first, frames } => self.open_block(source, first, frames),
+                Piece::Span { source, low, high } => self.open_span(source, low, high),
+                Piece::Rows(rows) => self.deliver(rows, count_max, batch, bytes),
+            };
+            if let Err(error) = done {
+                let named = self.name(&turn.piece, error);
+                // It is met again; until then nothing is lost.
+                self.walk.heap.push(turn);
+                return Err(named.into());
+            }
+        }
+        Ok(Progress::GoOn)
+    }
+
+    /// Notes damage, and says where it is.
+    fn name(&self, piece: &Piece, error: Error) -> Error {
+        let (source, offset) = match piece {
+            Piece::Segment(_) => return error,
+            Piece::Block { source, first, .. } => (*source, *first),
+            Piece::Span { source, low, .. } => (*source, *low),
+            Piece::Rows(rows) => (rows.source, rows.offset(self.walk.backwards())),
+        };
+        self.shared.quarantine(&self.walk.sources[source].stream, offset, error)
+    }
+
+    /// Opens a segment; with the number `u64::MAX` finds out which there are.
+    fn open_segment(&mut self, number: u64) -> Result<()> {
+        if number == u64::MAX {
+            return self.find_segments();
+        }
+        let key = segment_key(number);
+        let row = self.opened.postings.get(self.transaction, &key);
+        let row = self.lmdb(row)?.ok_or_else(missing)?;
+        let head = self.shared.segment_head(&key, row)?;
+        self.views.opened += 1;
+        for (at, frames) in self.filter.blocks_of(&head, &key, row)? {
+            let block = &head.blocks[at];
+            let found = self.walk.sources.binary_search_by(|own| own.stream.cmp(&block.stream));
+            let Ok(source) = found else { continue };
+            let own = &self.walk.sources[source];
+            let end = block.first + u64::from(block.summary.count);
+            // Newer ones belong to a span that was pushed at the start.
+            let wanted = block.first < own.indexed && end > own.low && block.first < own.high;
+            if wanted {
+                let lamports = block.summary.lamports;
+                let lamport = if self.walk.backwards() { lamports.1 } else { lamports.0 };
+                let place = self.walk.place(lamport, block.stream, block.first);
+                self.walk.push(place, Piece::Block { source, first: block.first, frames });
+            }
+        }
+        Ok(())
+    }
+
+    fn find_segments(&mut self) -> Result<()> {
+        let segments = self.opened.postings.iter(self.transaction);
+        for segment in self.lmdb(segments)? {
+            let (key, row) = self.lmdb(segment)?;
+            let number = key.try_into().map(u64::from_be_bytes).map_err(|_| missing())?;
+            let head = self.shared.segment_head(key, row)?;
+            if let Some(place) = self.bound_of(&head.blocks) {
+                self.walk.push(place, Piece::Segment(number));
+            }
+        }
+        Ok(())
+    }
+
+    /// The first place at which one of the blocks can have something.
+    fn bound_of(&self, blocks: &[BlockEntry]) -> Option<Place> {
+        let lamports = blocks.iter().map(|block| block.summary.lamports);
+        match self.walk.order {
+            Order::Ascending => {
+                let least = lamports.map(|lamports| lamports.0).min()?;
+                Some(Place { lamport: least, ..self.walk.first_place() })
+            }
+            Order::Descending => {
+                let greatest = lamports.map(|lamports| lamports.1).max()?;
+                Some(Place { lamport: greatest, ..self.walk.first_place() })
+            }
+            Order::Stream => {
+                let firsts = blocks.iter().map(|block| (block.stream, block.first));
+                firsts.min().map(|(stream, offset)| Place { lamport: 0, stream, offset })
+            }
+        }
+    }
+
+    fn open_block(&mut self, source: usize, first: u64, frames: u16) -> Result<()> {
+        let view = self.view_stored(source, first)?;
+        let own = &self.walk.sources[source];
+        let (low, high) = (own.low, own.high);
+        self.find(Rows::unfound(source, first, (low, high), frames, view))
+    }
+
+    /// Opens what holds the first event of a span in walking order; the rest is a span again.
+    fn open_span(&mut self, source: usize, low: u64, high: u64) -> Result<()> {
+        let stream = self.walk.sources[source].stream;
+        let at = if self.walk.backwards() { high - 1 } else { low };
+        let (run, releases) = self.shared.tail_run_and_releases(&stream, at);
+        let (mut view, first, mut frames, is_tail) = match run {
+            None if releases != self.releases => {
+                self.is_stale = true;
+                let here = self.walk.place(self.walk.first_place().lamport, stream, low);
+                self.walk.push(here, Piece::Span { source, low, high });
+                return Ok(());
+            }
+            Some(run) => {
+                let (first, frames) = (run.first, self.filter.frames_of_run(&run));
+                (View::tail(run), first, frames, true)
+            }
+            None => {
+                let block = self.stored(&stream, at)?;
+                (View::stored(block.reader), block.first, u16::MAX, false)
+            }
+        };
+        let (end, lamports) = (first + view.count() as u64, view.edges()?);
+        let own = (low.max(first), high.min(end));
+        frames &= view.all_frames();
+        let view = (self.views.add(view), self.walk.epoch);
+        self.find(Rows { is_tail, ..Rows::unfound(source, first, own, frames, view) })?;
+        match self.walk.backwards() {
+            true if first > low => self.walk.push_span(source, low, first, (0, lamports.0)),
+            false if end < high => self.walk.push_span(source, end, high, (lamports.1, u64::MAX)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Looks for the next frame with a match, and gives its rows their turn.
+    fn find(&mut self, mut rows: Rows) -> Result<()> {
+        let backwards = self.walk.backwards();
+        let stream = self.walk.sources[rows.source].stream;
+        rows.view = self.view_of(&rows)?;
+        let view = self.views.list[rows.view.0].as_mut().expect("it is open");
+        rows.frames &= view.all_frames();
+        while rows.frames != 0 {
+            let frame = match backwards {
+                false => rows.frames.trailing_zeros(),
+                true => 15 - rows.frames.leading_zeros(),
+            };
+            rows.frames &= !(1 << frame);
+            rows.frame = frame as u8;
+            let start = rows.first + u64::from(frame) * FRAME_EVENTS as u64;
+            let clip =
+                bits_between(rows.low.saturating_sub(start), rows.high.saturating_sub(start));
+            if clip == 0 {
+                continue;
+            }
+            view.load(frame as usize)?;
+            rows.rows = view.rows(self.filter, &stream)? & clip;
+            if rows.rows != 0 {
+                let lamport = view.lamport(rows.row(backwards))?;
+                self.push_found(rows, lamport);
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn push_found(&mut self, rows: Rows, lamport: Lamport) {
+        let stream = self.walk.sources[rows.source].stream;
+        let offset = rows.offset(self.walk.backwards());
+        let place = self.walk.place(lamport.value(), stream, offset);
+        self.walk.push(place, Piece::Rows(rows));
+    }
+
+    /// Delivers rows as long as it is their turn; without found ones looks for more.
+    fn deliver(
+        &mut self,
+        mut rows: Rows,
+        count_max: usize,
+        batch: &mut Vec<Event>,
+        bytes: &mut usize,
+    ) -> Result<()> {
+        let backwards = self.walk.backwards();
+        if rows.is_tail && rows.view.1 != self.walk.epoch {
+            // The tail may have moved since; what is left of these is looked up again.
+            let (low, high) = rows.left(backwards);
+            return if low < high { self.open_span(rows.source, low, high) } else { Ok(()) };
+        }
+        if rows.rows == 0 {
+            return self.find(rows);
+        }
+        rows.view = self.view_of(&rows)?;
+        let stream = self.walk.sources[rows.source].stream;
+        let view = self.views.list[rows.view.0].as_mut().expect("it is open");
+        view.load(usize::from(rows.frame))?;
+        let mut any = false;
+        loop {
+            let (row, offset) = (rows.row(backwards), rows.offset(backwards));
+            let lamport = match view.event(row, stream, offset) {
+                Ok(event) => {
+                    *bytes += event.payload.as_bytes().len();
+                    let lamport = event.key.lamport;
+                    batch.push(event);
+                    lamport
+                }
+                // What was delivered stays delivered; the next turn meets the error.
+                Err(_) if any => return self.again(rows),
+                Err(error) => return Err(error),
+            };
+            any = true;
+            if !backwards {
+                self.walk.sources[rows.source].delivered = offset + 1;
+            }
+            rows.rows &= !(1 << row);
+            if rows.rows == 0 {
+                // The next ones come after this one: a place that is early enough.
+                self.push_found(Rows { frame: rows.frame, ..rows }, lamport);
+                return Ok(());
+            }
+            let lamport = view.lamport(rows.row(backwards))?;
+            let is_full = batch.len() >= count_max || *bytes >= BATCH_BYTES_MAX;
+            let place = self.walk.place(lamport.value(), stream, rows.offset(backwards));
+            if is_full || !self.walk.is_first(&place) {
+                self.push_found(rows, lamport);
+                return Ok(());
+            }
+        }
+    }
+
+    fn again(&mut self, rows: Rows) -> Result<()> {
+        let view = self.views.list[rows.view.0].as_ref().expect("it is open");
+        let lamport = view.lamport(rows.row(self.walk.backwards()))?;
+        self.push_found(rows, lamport);
+        Ok(())
+    }
+
+    /// The view of these rows, opened again where it is gone.
+    fn view_of(&mut self, rows: &Rows) -> Result<(usize, u64)> {
+        let (at, epoch) = rows.view;
+        if epoch == self.walk.epoch && self.views.list[at].is_some() {
+            return Ok(rows.view);
+        }
+        self.view_stored(rows.source, rows.first)
+    }
+
+    fn view_stored(&mut self, source: usize, first: u64) -> Result<(usize, u64)> {
+        let stream = self.walk.sources[source].stream;
+        let block = self.stored(&stream, first)?;
+        if block.first != first {
+            return Err(missing());
+        }
+        Ok((self.views.add(View::stored(block.reader)), self.walk.epoch))
+    }
+
+    fn stored(&self, stream: &StreamId, offset: u64) -> Result<StoredBlock<'t>> {
+        stored_block(self.opened, self.transaction, stream, offset)
+            .map_err(|error| self.shared.tables.explain(error))
+    }
+
+    fn lmdb<T>(&self, result: std::result::Result<T, heed::Error>) -> Result<T> {
+        result.map_err(|error| self.shared.tables.explain(error.into()))
+    }
+}
+
+impl Rows {
+    /// Rows of a block before any were looked for.
+    fn unfound(
+        source: usize,
+        first: u64,
+        (low, high): (u64, u64),
+        frames: u16,
+        view: (usize, u64),
+    ) -> Rows {
+        Rows { source, first, low, high, frames, frame: 0, rows: 0, is_tail: false, view }
+    }
+
+    /// The first row in walking order.
+    fn row(&self, backwards: bool) -> usize {
+        match backwards {
+            false => self.rows.trailing_zeros() as usize & 63,
+            true => 63 - (self.rows.leading_zeros() as usize & 63),
+        }
+    }
+
+    /// The offset of that row.
+    fn offset(&self, backwards: bool) -> u64 {
+        self.first + u64::from(self.frame) * FRAME_EVENTS as u64 + self.row(backwards) as u64
+    }
+
+    /// Offsets that are left in walking order; without found rows those of the frames.
+    fn left(&self, backwards: bool) -> (u64, u64) {
+        let frame = self.first + u64::from(self.frame) * FRAME_EVENTS as u64;
+        match (backwards, self.rows) {
+            (false, 0) => (self.low.max(frame + FRAME_EVENTS as u64), self.high),
+            (true, 0) => (self.low, self.high.min(frame)),
+            (false, _) => (self.offset(backwards), self.high),
+            (true, _) => (self.low, self.offset(backwards) + 1),
+        }
+    }
+}
+
+impl<'t> Views<'t> {
+    fn new() -> Views<'t> {
+        Views { opened: 0, list: Vec::new(), kept: VecDeque::new() }
+    }
+
+    /// Keeps a view, instead of the oldest one of LMDB when there are many.
+    fn add(&mut self, view: View<'t>) -> usize {
+        let at = self.list.len();
+        self.opened += 1;
+        if matches!(view, View::Stored(_)) {
+            self.kept.push_back(at);
+            if self.kept.len() > VIEWS_MAX
+                && let Some(oldest) = self.kept.pop_front()
+            {
+                self.list[oldest] = None;
+            }
+        }
+        self.list.push(Some(view));
+        at
+    }
+}
+
+impl Ord for Turn {
+    /// Greatest is whose turn comes first.
+    fn cmp(&self, other: &Turn) -> Ordering {
+        let order = self.place.cmp(&other.place);
+        if self.backwards { order } else { order.reverse() }
+    }
+}
+
+impl PartialOrd for Turn {
+    fn partial_cmp(&self, other: &Turn) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Turn {
+    fn eq(&self, other: &Turn) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Turn {}
+
+/// A bit for each of 64 rows from `low` on and below `high`.
+fn bits_between(low: u64, high: u64) -> u64 {
+    let below = |bound: u64| if bound >= 64 { u64::MAX } else { (1 << bound) - 1 };
+    below(high) & !below(low)
+}
