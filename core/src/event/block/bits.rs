@@ -22,6 +22,25 @@ pub(super) fn get(bytes: &[u8], width: u32, index: usize) -> u64 {
     value & mask(width)
 }
 
+/// The places among the first `count`, at most 64, where `wanted` stands, as bits.
+pub(super) fn equal(bytes: &[u8], width: u32, wanted: u64, count: usize) -> u64 {
+    let mut found = 0;
+    for index in 0..count.min(64) {
+        found |= u64::from(get(bytes, width, index) == wanted) << index;
+    }
+    found
+}
+
+/// The places of the bits that are set, rising.
+pub(super) fn ones(bits: u64) -> impl Iterator<Item = usize> {
+    let mut left = bits;
+    std::iter::from_fn(move || {
+        let next = (left != 0).then(|| left.trailing_zeros() as usize);
+        left &= left.wrapping_sub(1);
+        next
+    })
+}
+
 #[cold]
 fn at_the_end(bytes: &[u8], start: usize) -> u64 {
     let mut word = [0; 8];

@@ -19,6 +19,8 @@
 mod bits;
 mod column;
 mod encode;
+mod frame;
+mod header;
 mod number;
 mod reader;
 mod shape;
@@ -26,7 +28,8 @@ mod split;
 mod text;
 
 pub use encode::encode;
-pub use reader::{BlockReader, Frame};
+pub use frame::Frame;
+pub use reader::BlockReader;
 
 /// Events of a frame; the last one of a block may have fewer.
 pub const FRAME_EVENTS: usize = 64;

@@ -71,6 +71,13 @@ impl Number {
         self.line(position).wrapping_add(packed as i64)
     }
 
+    /// What is packed for a value wherever it stands; nothing on a slope, or where the value has
+    /// no place.
+    pub(super) fn level(&self, value: i64) -> Option<u64> {
+        let packed = value.wrapping_sub(self.base) as u64;
+        (self.step == 0 && bits::width_of(packed) <= self.width).then_some(packed)
+    }
+
     #[inline]
     fn line(&self, position: u32) -> i64 {
         self.base.wrapping_add(self.step.wrapping_mul(i64::from(position)))

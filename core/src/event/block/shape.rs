@@ -154,9 +154,14 @@ impl<'a> Dictionary<'a> {
         Ok(Dictionary { count, width, starts, entries })
     }
 
-    /// Number of entries.
-    pub(super) fn len(&self) -> usize {
-        self.count
+    /// The number of the entry that `meets`, if there is one.
+    pub(super) fn position(&self, meets: impl Fn(&[u8]) -> bool) -> Result<Option<i64>> {
+        for index in 0..self.count as u64 {
+            if meets(self.entry(index)?) {
+                return Ok(Some(index as i64));
+            }
+        }
+        Ok(None)
     }
 
     /// The entry number `index`.
