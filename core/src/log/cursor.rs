@@ -4,18 +4,19 @@
 //! Rule: no transaction and no lock lives between two calls; what is walked over is fixed at the
 //! start by two offset maps, since held events never change.
 
+use super::batch::{BatchBuilder, EventBatch};
 use super::disk::{Filter, Shared};
 use super::options::CursorOptions;
 use super::registry::Handle;
 use super::source::Source;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Event, EventKey, OffsetMap};
+use crate::event::{EventKey, OffsetMap};
 use crate::query::{Order, Query};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-/// A batch ends with the event that brings it to this many bytes.
+/// A batch ends with the event that brings its tags and payloads to this many bytes.
 const BATCH_BYTES_MAX: usize = 4 << 20;
 /// With more streams than this, runs are looked up again instead of kept through a batch.
 const RUNS_KEPT_MAX: usize = 64;
@@ -28,6 +29,8 @@ pub struct Cursor {
     upper: OffsetMap,
     sources: Vec<Source>,
     turns: Turns,
+    /// Events and bytes of the last batch: the next one will be about as large.
+    last_size: (usize, usize),
 }
 
 /// Whose turn it is: sources by the key of their next match.
@@ -74,7 +77,8 @@ impl Cursor {
             .filter(|(stream, _)| filter.admits_stream(stream))
             .map(|(stream, range)| Source::new(stream, range.start, range.end))
             .collect();
-        Cursor { handle, filter, order, upper, sources, turns: Turns::NotBegun }
+        let (turns, last_size) = (Turns::NotBegun, (0, 0));
+        Cursor { handle, filter, order, upper, sources, turns, last_size }
     }
 
     /// The counts up to which this walks.
@@ -88,15 +92,17 @@ impl Cursor {
     ///
     /// # Errors
     /// `corrupt`, naming stream and offset. `storage_failed`, `closed`, `forked_process`.
-    pub fn next_batch(&mut self, count_max: usize) -> Result<Vec<Event>> {
+    pub fn next_batch(&mut self, count_max: usize) -> Result<EventBatch> {
         self.handle.shared.check_open()?;
-        let mut batch = Vec::new();
+        let (events, bytes) = self.last_size;
+        let mut batch = BatchBuilder::with_capacity(events.min(count_max), bytes);
         let walked = self.walk(count_max.max(1), &mut batch);
         self.sources.iter_mut().for_each(Source::rest);
+        self.last_size = (batch.len(), batch.bytes());
         match walked {
-            Err(error) if batch.is_empty() => Err(error),
+            Err(error) if batch.len() == 0 => Err(error),
             // What was found is delivered first; the next call meets the error again.
-            _ => Ok(batch),
+            _ => Ok(batch.finish()),
         }
     }
 
@@ -109,17 +115,14 @@ impl Cursor {
         position
     }
 
-    fn walk(&mut self, count_max: usize, batch: &mut Vec<Event>) -> Result<()> {
-        let mut bytes = 0;
+    fn walk(&mut self, count_max: usize, batch: &mut BatchBuilder) -> Result<()> {
         if matches!(self.turns, Turns::NotBegun) {
             self.begin()?;
         }
-        while batch.len() < count_max && bytes < BATCH_BYTES_MAX {
+        while batch.len() < count_max && batch.bytes() < BATCH_BYTES_MAX {
             let Some(turn) = self.next_turn()? else { return Ok(()) };
             let shared = self.handle.shared.clone();
-            let (event, event_bytes) = self.sources[turn].take(&shared)?;
-            bytes += event_bytes;
-            batch.push(event);
+            self.sources[turn].take(&shared, batch)?;
             self.end_turn(&shared, turn)?;
         }
         Ok(())

@@ -6,6 +6,7 @@
 //! Begin with [`Log::open`], [`Log::append`], [`Log::cursor`] and [`Log::subscribe`].
 //! Bytes on disk: docs/format.md.
 
+mod batch;
 mod cursor;
 mod disk;
 mod follow;
@@ -17,6 +18,7 @@ mod source;
 mod status;
 mod watch;
 
+pub use batch::{EventBatch, EventView};
 pub use cursor::Cursor;
 pub use disk::OpeningReason;
 pub use follow::{Batch, Follower};

@@ -2,9 +2,10 @@
 //!
 //! Holds a run only while a batch is made, so that an idle cursor costs nothing but itself.
 
+use super::batch::BatchBuilder;
 use super::disk::{Filter, Shared, Step};
 use crate::error::Result;
-use crate::event::{Event, EventKey, Lamport, Offset, StreamId};
+use crate::event::{EventKey, Lamport, StreamId};
 
 /// What is left of one stream.
 pub(super) struct Source {
@@ -41,8 +42,8 @@ impl Source {
         self.peeked.is_some()
     }
 
-    /// Takes the match that `peek` found, and its size in bytes.
-    pub(super) fn take(&mut self, shared: &Shared) -> Result<(Event, usize)> {
+    /// Puts the match that `peek` found into `batch`.
+    pub(super) fn take(&mut self, shared: &Shared, batch: &mut BatchBuilder) -> Result<()> {
         let (_, offset) = self.peeked.expect("peek goes before take");
         let held = self.step.as_ref().filter(|step| step.first <= offset && offset < step.end);
         let run = match held.and_then(|step| step.run.clone()) {
@@ -50,9 +51,8 @@ impl Source {
             None => shared.run_at(&self.stream, offset)?,
         };
         self.peeked = None;
-        let record = run.record(offset);
-        let event = record.to_event(self.stream, Offset::new(offset));
-        Ok((event, record.as_bytes().len()))
+        batch.push_record(&self.stream, offset, run.record(offset));
+        Ok(())
     }
 
     /// Everything before this offset was delivered or does not match; for a walk forwards.
