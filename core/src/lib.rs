@@ -15,5 +15,5 @@ pub use driver::{
     QueryOptions, Refusal, Status, StorageOptions, Subscription,
 };
 pub use error::{Error, ErrorKind, Result};
-pub use log::{Appended, Batch, Cursor, Durability, LogStatus, Receipt};
+pub use log::{Appended, Batch, Cursor, Durability, EventBatch, EventView, LogStatus, Receipt};
 pub use pending::Pending;

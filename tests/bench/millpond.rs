@@ -136,7 +136,7 @@ impl Reader {
             if batch.is_empty() {
                 break;
             }
-            batch.iter().for_each(|event| found.add(event.payload.as_bytes()));
+            batch.iter().for_each(|event| found.add(event.payload_bytes()));
         }
         found
     }

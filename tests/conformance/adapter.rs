@@ -6,10 +6,10 @@
 
 mod notation;
 
-use millpond::event::{AppId, Event, NewEvent, OffsetMap, Payload, StreamId, SwarmSecret, Ticket};
+use millpond::event::{AppId, NewEvent, OffsetMap, Payload, StreamId, SwarmSecret, TagSet, Ticket};
 use millpond::query::{Order, Query};
 use millpond::{
-    Batch, Error, ErrorKind, NetworkOptions, Node, NodeOptions, PeerAddress, Pending,
+    Batch, Error, ErrorKind, EventView, NetworkOptions, Node, NodeOptions, PeerAddress, Pending,
     PublishOptions, QueryOptions, Result, StorageOptions, Subscription,
 };
 use notation::{Options, draft, error_text, errors, options};
@@ -197,17 +197,17 @@ impl Adapter {
             if events.is_empty() {
                 return Ok(answer + "end\n");
             }
-            events.iter().for_each(|event| answer += &self.event(event));
+            events.iter().for_each(|event| answer += &self.event(&event));
         }
     }
 
     fn republish(&mut self, name: &str, text: &str) -> Result<String> {
         let mut cursor = self.node(name).query(&Query::parse(text)?, QueryOptions::default())?;
-        let again = |event: Event| {
-            let payload = Payload::from_value(&event.payload.to_value()?)?;
-            Ok(NewEvent { tags: event.tags, payload })
+        let again = |event: EventView<'_>| {
+            let payload = Payload::from_value(&event.payload().to_value()?)?;
+            Ok(NewEvent { tags: TagSet::new(event.tags())?, payload })
         };
-        let drafts = cursor.next_batch(1000)?.into_iter().map(again).collect::<Result<_>>()?;
+        let drafts = cursor.next_batch(1000)?.iter().map(again).collect::<Result<_>>()?;
         self.publish_drafts(name, &Options::new(), drafts)
     }
 }
@@ -245,7 +245,7 @@ impl Adapter {
 
     fn next(&mut self, name: &str, count_max: usize, limit: Duration) -> Result<String> {
         let Some(batch) = self.pull(name, count_max, limit)? else { return Ok("end\n".into()) };
-        let mut answer: String = batch.events.iter().map(|event| self.event(event)).collect();
+        let mut answer: String = batch.events.iter().map(|event| self.event(&event)).collect();
         writeln!(answer, "caught_up={} lag={}", batch.caught_up, batch.lag).expect("it grows");
         Ok(answer)
     }
@@ -254,7 +254,7 @@ impl Adapter {
         let (count, mut answer) = (count.parse().expect("a number"), Vec::new());
         while answer.len() < count {
             let Some(batch) = self.pull(name, count - answer.len(), SOON)? else { break };
-            answer.extend(batch.events.iter().map(|event| self.event(event)));
+            answer.extend(batch.events.iter().map(|event| self.event(&event)));
         }
         Ok(answer.concat() + "taken\n")
     }
@@ -282,19 +282,19 @@ impl Adapter {
         format!("{}-{}", self.names.get(&id).unwrap_or(&id), stream.number)
     }
 
-    fn event(&self, event: &Event) -> String {
-        let tags: Vec<&str> = event.tags.iter().map(|tag| tag.as_str()).collect();
-        let bytes = event.payload.as_bytes();
+    fn event(&self, event: &EventView<'_>) -> String {
+        let tags: Vec<&str> = event.tags().collect();
+        let bytes = event.payload_bytes();
         let mut payload = format!("{} bytes", bytes.len());
         if bytes.len() <= 128 {
             payload = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         }
         format!(
             "{} offset={} lamport={} app={} tags={} cbor={payload}\n",
-            self.stream(&event.key.stream),
-            event.offset.value(),
-            event.key.lamport.value(),
-            event.app_id,
+            self.stream(&event.stream()),
+            event.offset().value(),
+            event.lamport().value(),
+            event.app_id(),
             tags.join("|"),
         )
     }

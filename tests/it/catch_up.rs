@@ -78,11 +78,11 @@ fn order_hash(node: &Node) -> u64 {
         if batch.is_empty() {
             return hasher.finish();
         }
-        for event in batch {
-            assert!(last < Some(event.key), "the order is strict");
-            last = Some(event.key);
-            (event.key.lamport.value(), event.key.stream.to_bytes()).hash(&mut hasher);
-            event.payload.as_bytes().hash(&mut hasher);
+        for event in batch.iter() {
+            assert!(last < Some(event.key()), "the order is strict");
+            last = Some(event.key());
+            (event.key().lamport.value(), event.key().stream.to_bytes()).hash(&mut hasher);
+            event.payload_bytes().hash(&mut hasher);
         }
     }
 }

@@ -63,7 +63,7 @@ async fn two_nodes_talk(spawn: impl Fn(Task) -> Task) {
     let grain = Query::parse("FROM 'grain'").unwrap();
     let mut batches = b.subscribe(&grain, OffsetMap::new()).unwrap().into_batches(10);
     let first = batches.next().await.unwrap().unwrap();
-    assert_eq!(first.events[0].payload, event("grain", 0).payload);
+    assert_eq!(first.events.get(0).unwrap().payload(), event("grain", 0).payload);
 
     // Live: the stream waits, and eight tasks publish at the same time.
     let publishing: Vec<Task> = (1..9).map(|number| spawn(one_publish(&a, number))).collect();
@@ -118,7 +118,7 @@ fn a_future_dropped_half_way_loses_nothing_and_lets_its_task_go() {
     let mut seen = 0;
     while seen < 3 {
         let batch = future::block_on(batches.next()).unwrap().unwrap();
-        assert!(batch.events.iter().all(|event| event.tags.contains("bread")));
+        assert!(batch.events.iter().all(|event| event.has_tag("bread")));
         seen += batch.events.len();
     }
     drop(batches);

@@ -2,9 +2,9 @@
 
 use crate::nodes::{PATIENCE, noise, open, publish_noise, secret};
 use crate::support::Scratch;
-use millpond::event::{Event, OffsetMap};
+use millpond::event::OffsetMap;
 use millpond::query::{Order, Query};
-use millpond::{Cursor, Node, QueryOptions};
+use millpond::{Cursor, EventBatch, Node, QueryOptions};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -93,8 +93,8 @@ fn read_all(cursor: &mut Cursor) -> u64 {
     }
 }
 
-fn compare(events: &[Event], first: u64) {
-    for (number, event) in (first..).zip(events) {
-        assert!(event.payload == noise("noise", number, EVENT_BYTES).payload, "event {number}");
+fn compare(events: &EventBatch, first: u64) {
+    for (number, event) in (first..).zip(events.iter()) {
+        assert!(event.payload() == noise("noise", number, EVENT_BYTES).payload, "event {number}");
     }
 }

@@ -6,7 +6,8 @@ use millpond::event::cbor::Value;
 use millpond::event::{AppId, NewEvent, OffsetMap, Payload, SwarmSecret, TagSet};
 use millpond::query::{Order, Query};
 use millpond::{
-    Durability, ErrorKind, Node, NodeOptions, PublishOptions, QueryOptions, StorageOptions,
+    Durability, ErrorKind, EventView, Node, NodeOptions, PublishOptions, QueryOptions,
+    StorageOptions,
 };
 use millpond_tests::model::{Expression, Model};
 use proptest::prelude::*;
@@ -222,7 +223,7 @@ impl World {
             if batch.is_empty() {
                 break;
             }
-            found.extend(batch);
+            found.extend(batch.iter().map(EventView::to_event));
         }
         assert_eq!(found, expected, "{}", expression.query());
     }
@@ -237,7 +238,7 @@ impl World {
         let mut found = Vec::new();
         loop {
             let batch = subscription.next_batch(29).unwrap();
-            found.extend(batch.events);
+            found.extend(batch.events.iter().map(EventView::to_event));
             if batch.caught_up {
                 assert_eq!(batch.position, upper);
                 break;

@@ -5,7 +5,7 @@ use millpond::event::cbor::Value;
 use millpond::event::{AppId, Event, NewEvent, NodeId, OffsetMap, Payload, SwarmSecret, TagSet};
 use millpond::query::{Order, Query};
 use millpond::{
-    Error, NetworkOptions, Node, NodeOptions, PeerAddress, PublishOptions, QueryOptions,
+    Error, EventView, NetworkOptions, Node, NodeOptions, PeerAddress, PublishOptions, QueryOptions,
     StorageOptions,
 };
 use millpond_tests::crash::mix;
@@ -137,7 +137,7 @@ pub(crate) fn everything(node: &Node) -> Vec<Event> {
         if batch.is_empty() {
             return events;
         }
-        events.extend(batch);
+        events.extend(batch.iter().map(EventView::to_event));
     }
 }
 

@@ -9,7 +9,7 @@ use crate::support::Scratch;
 use millpond::event::{AppId, Event, NewEvent, OffsetMap, StreamId, WallTime};
 use millpond::log::{AppendOptions, CursorOptions, Log, LogOptions};
 use millpond::query::Query;
-use millpond::{ErrorKind, Result};
+use millpond::{ErrorKind, EventView, Result};
 use millpond_tests::crash::mix;
 use std::fs::File;
 use std::io::Write;
@@ -314,6 +314,6 @@ fn everything(log: &Log) -> Result<Vec<Event>> {
         if batch.is_empty() {
             return Ok(events);
         }
-        events.extend(batch);
+        events.extend(batch.iter().map(EventView::to_event));
     }
 }

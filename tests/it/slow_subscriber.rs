@@ -72,8 +72,8 @@ fn read_some(subscription: &mut Subscription, first: u64, count: u64) {
 /// Takes one batch, whose events must be those from `first` on; how many there were.
 fn read_up_to(subscription: &mut Subscription, first: u64, count: u64) -> u64 {
     let batch = subscription.next_batch(count as usize).unwrap();
-    for (number, event) in (first..).zip(&batch.events) {
-        let Value::Map(entries) = event.payload.to_value().unwrap() else {
+    for (number, event) in (first..).zip(batch.events.iter()) {
+        let Value::Map(entries) = event.payload().to_value().unwrap() else {
             panic!("a payload that nobody published");
         };
         let found = entries.iter().any(|(_, value)| *value == Value::from(number));

@@ -199,7 +199,7 @@ fn an_event_reaches_a_subscriber_on_another_node_live() {
             subscription.wait(Some(Duration::from_secs(1))).unwrap();
         };
         assert_eq!(found.len(), 1);
-        assert_eq!(found[0].payload, event("grain", number).payload);
+        assert_eq!(found.get(0).unwrap().payload(), event("grain", number).payload);
     }
 }
 

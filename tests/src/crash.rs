@@ -7,7 +7,8 @@ use millpond::event::cbor::Value;
 use millpond::event::{AppId, Event, NewEvent, OffsetMap, Payload, SwarmSecret, TagSet};
 use millpond::query::{Order, Query};
 use millpond::{
-    Durability, Error, Node, NodeOptions, PublishOptions, QueryOptions, Result, StorageOptions,
+    Durability, Error, EventView, Node, NodeOptions, PublishOptions, QueryOptions, Result,
+    StorageOptions,
 };
 use std::path::Path;
 
@@ -99,7 +100,7 @@ fn read(node: &Node, query: &Query, order: Order) -> std::result::Result<Vec<Eve
         if batch.is_empty() {
             return Ok(events);
         }
-        events.extend(batch);
+        events.extend(batch.iter().map(EventView::to_event));
     }
 }
 

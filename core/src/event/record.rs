@@ -174,15 +174,23 @@ impl Record {
 
     /// The tags, rising, without allocating; none when the kind is not readable.
     pub fn tags(&self) -> impl Iterator<Item = &str> {
-        let mut reader = self.fields();
-        let mut count = 0;
-        if self.kind().is_readable() {
-            reader.counted(APP_ID_BYTES_MAX, "app id").expect(CHECKED);
-            count = reader.varint().expect(CHECKED);
-        }
+        let (count, tags) = self.tags_bytes();
+        let mut reader = Reader::new(tags);
         (0..count).map(move |_| {
             text(reader.counted(TAG_BYTES_MAX, "tag").expect(CHECKED)).expect(CHECKED)
         })
+    }
+
+    /// The number of tags and their bytes, for each a varint length and text; none when the kind
+    /// is not readable.
+    pub(crate) fn tags_bytes(&self) -> (usize, &[u8]) {
+        if !self.kind().is_readable() {
+            return (0, &[]);
+        }
+        let mut reader = self.fields();
+        reader.counted(APP_ID_BYTES_MAX, "app id").expect(CHECKED);
+        let count = reader.varint().expect(CHECKED);
+        (count as usize, reader.rest())
     }
 
     /// True when `tag`, compared by bytes, is one of the tags.

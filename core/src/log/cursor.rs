@@ -4,11 +4,12 @@
 //! calls; what is walked over is fixed at the start by two offset maps, since held events never
 //! change.
 
+use super::batch::{BatchBuilder, EventBatch};
 use super::disk::{Filter, Walk};
 use super::options::CursorOptions;
 use super::registry::Handle;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Event, OffsetMap};
+use crate::event::OffsetMap;
 use crate::query::{Order, Query};
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ pub struct Cursor {
     filter: Arc<Filter>,
     upper: OffsetMap,
     walk: Walk,
+    /// Events and bytes of the last batch: the next one will be about as large.
+    last_size: (usize, usize),
 }
 
 impl Cursor {
@@ -51,7 +54,7 @@ impl Cursor {
         upper: OffsetMap,
     ) -> Cursor {
         let walk = Walk::new(&handle.shared, &filter, order, lower, &upper);
-        Cursor { handle, filter, upper, walk }
+        Cursor { handle, filter, upper, walk, last_size: (0, 0) }
     }
 
     /// The counts up to which this walks.
@@ -65,14 +68,17 @@ impl Cursor {
     ///
     /// # Errors
     /// `corrupt`, naming stream and offset. `storage_failed`, `closed`, `forked_process`.
-    pub fn next_batch(&mut self, count_max: usize) -> Result<Vec<Event>> {
+    pub fn next_batch(&mut self, count_max: usize) -> Result<EventBatch> {
         self.handle.shared.check_open()?;
-        let mut batch = Vec::new();
         let count_max = count_max.max(1);
-        match self.walk.fill(&self.handle.shared, &self.filter, count_max, &mut batch) {
-            Err(error) if batch.is_empty() => Err(error),
+        let (events, bytes) = self.last_size;
+        let mut batch = BatchBuilder::with_capacity(events.min(count_max), bytes);
+        let filled = self.walk.fill(&self.handle.shared, &self.filter, count_max, &mut batch);
+        self.last_size = (batch.len(), batch.bytes());
+        match filled {
+            Err(error) if batch.len() == 0 => Err(error),
             // What was found is delivered first; the next call meets the error again.
-            _ => Ok(batch),
+            _ => Ok(batch.finish()),
         }
     }
 

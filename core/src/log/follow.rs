@@ -5,12 +5,13 @@
 // A deadline for a blocking wait is read where the thread blocks.
 #![allow(clippy::disallowed_methods)]
 
+use super::batch::EventBatch;
 use super::cursor::Cursor;
 use super::disk::Filter;
 use super::registry::Handle;
 use super::watch::Watch;
 use crate::error::Result;
-use crate::event::{Event, OffsetMap};
+use crate::event::OffsetMap;
 use crate::query::{Order, Query};
 use std::future::Future;
 use std::sync::Arc;
@@ -35,7 +36,7 @@ pub struct Follower {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// Matching events; those of one stream come in order, and none twice.
-    pub events: Vec<Event>,
+    pub events: EventBatch,
     /// True once all of the log as it was at the start is delivered, and in every batch after.
     pub caught_up: bool,
     /// Durable events that are not looked at yet.
@@ -65,7 +66,7 @@ impl Follower {
             let durable = self.handle.shared.state().durable.clone();
             if self.window.is_none() {
                 if self.position.covers(&durable) {
-                    return Ok(self.batch(Vec::new(), &durable));
+                    return Ok(self.batch(EventBatch::default(), &durable));
                 }
                 let (handle, filter) = (self.handle.clone(), self.filter.clone());
                 let upper = (*durable).clone();
@@ -144,7 +145,7 @@ impl Follower {
         self.window.is_some() || !self.position.covers(&self.handle.shared.state().durable)
     }
 
-    fn batch(&mut self, events: Vec<Event>, durable: &OffsetMap) -> Batch {
+    fn batch(&mut self, events: EventBatch, durable: &OffsetMap) -> Batch {
         self.caught_up |= self.position.covers(&self.start);
         let behind = durable.beyond(&self.position).map(|(_, range)| range.end - range.start);
         Batch {

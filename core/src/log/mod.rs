@@ -6,6 +6,7 @@
 //! Begin with [`Log::open`], [`Log::append`], [`Log::cursor`] and [`Log::subscribe`].
 //! Bytes on disk: docs/format.md.
 
+mod batch;
 mod cursor;
 mod disk;
 mod follow;
@@ -16,6 +17,7 @@ mod registry;
 mod status;
 mod watch;
 
+pub use batch::{EventBatch, EventView};
 pub use cursor::Cursor;
 pub use disk::OpeningReason;
 pub use follow::{Batch, Follower};

@@ -47,8 +47,7 @@ impl millpond_batch_t {
         let (mut tags, mut tag_starts) = (Vec::new(), Vec::with_capacity(batch.len() + 1));
         tag_starts.push(0);
         for event in batch.iter() {
-            // The texts lie behind shared pointers of the batch, which is kept unchanged beside
-            // them.
+            // The texts lie in the one buffer of the batch, which is kept unchanged beside them.
             tags.extend(event.tags().map(millpond_text_t::borrowed));
             tag_starts.push(tags.len());
         }

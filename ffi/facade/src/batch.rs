@@ -1,14 +1,13 @@
 //! Events on their way out: one crossing per batch, then plain looks into it.
 
 use crate::offsets::Offsets;
-use millpond::event::{Event, StreamId, Tag, cbor};
+use millpond::event::{AppId, StreamId, cbor};
 
 /// Some events, in order, with where the reader stands after them.
 #[derive(Clone, Debug, Default)]
 pub struct EventBatch {
-    events: Vec<Event>,
-    /// Index into `streams`, per event.
-    stream_of: Vec<u32>,
+    events: millpond::EventBatch,
+    /// The ids of its streams as texts, by the same index.
     streams: Vec<String>,
     is_end: bool,
     caught_up: bool,
@@ -19,27 +18,19 @@ pub struct EventBatch {
 /// One event of a batch.
 #[derive(Clone, Copy, Debug)]
 pub struct EventView<'a> {
-    event: &'a Event,
+    event: millpond::EventView<'a>,
     stream: &'a str,
-    stream_index: usize,
 }
 
 impl EventBatch {
-    pub(crate) fn new(events: Vec<Event>, caught_up: bool, lag: u64, position: Offsets) -> Self {
-        let mut ids: Vec<StreamId> = Vec::new();
-        let mut stream_of = Vec::with_capacity(events.len());
-        for event in &events {
-            let stream = event.key.stream;
-            // Neighbours mostly share a stream, and a batch has few of them.
-            let found = ids.iter().rposition(|id| *id == stream);
-            let index = found.unwrap_or_else(|| {
-                ids.push(stream);
-                ids.len() - 1
-            });
-            stream_of.push(index as u32);
-        }
-        let streams = ids.iter().map(StreamId::to_string).collect();
-        EventBatch { events, stream_of, streams, is_end: false, caught_up, lag, position }
+    pub(crate) fn new(
+        events: millpond::EventBatch,
+        caught_up: bool,
+        lag: u64,
+        position: Offsets,
+    ) -> EventBatch {
+        let streams = events.streams().iter().map(StreamId::to_string).collect();
+        EventBatch { events, streams, is_end: false, caught_up, lag, position }
     }
 
     /// The batch that says that nothing will follow.
@@ -84,28 +75,40 @@ impl EventBatch {
         &self.streams
     }
 
+    /// The distinct app ids of its events.
+    pub fn app_ids(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.events.app_ids().iter().map(AppId::as_str)
+    }
+
+    /// Bytes of the tags and payloads of its events.
+    pub fn byte_count(&self) -> usize {
+        self.events.byte_count()
+    }
+
     /// One event; `None` past the last.
     pub fn get(&self, index: usize) -> Option<EventView<'_>> {
-        let stream_index = *self.stream_of.get(index)? as usize;
-        let (event, stream) = (&self.events[index], &self.streams[stream_index]);
-        Some(EventView { event, stream, stream_index })
+        self.events.get(index).map(|event| self.view(event))
     }
 
     /// The events, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = EventView<'_>> {
-        (0..self.len()).map(|index| self.get(index).expect("below the length"))
+        self.events.iter().map(|event| self.view(event))
+    }
+
+    fn view<'a>(&'a self, event: millpond::EventView<'a>) -> EventView<'a> {
+        EventView { event, stream: &self.streams[event.stream_index()] }
     }
 }
 
 impl<'a> EventView<'a> {
     /// Logical time: orders first.
     pub fn lamport(&self) -> u64 {
-        self.event.key.lamport.value()
+        self.event.lamport().value()
     }
 
     /// Index of its stream in [`EventBatch::streams`].
     pub fn stream_index(&self) -> usize {
-        self.stream_index
+        self.event.stream_index()
     }
 
     /// Its stream's id.
@@ -120,27 +123,37 @@ impl<'a> EventView<'a> {
 
     /// Its position in its stream.
     pub fn offset(&self) -> u64 {
-        self.event.offset.value()
+        self.event.offset().value()
     }
 
     /// The author's wall clock, µs since 1970 UTC: a claim.
     pub fn time_micros(&self) -> i64 {
-        self.event.time.micros()
+        self.event.time().micros()
+    }
+
+    /// Index of its app id in [`EventBatch::app_ids`].
+    pub fn app_id_index(&self) -> usize {
+        self.event.app_id_index()
     }
 
     /// The application that published it.
     pub fn app_id(&self) -> &'a str {
-        self.event.app_id.as_str()
+        self.event.app_id()
     }
 
     /// Its tags, rising.
     pub fn tags(&self) -> impl ExactSizeIterator<Item = &'a str> + use<'a> {
-        self.event.tags.iter().map(Tag::as_str)
+        self.event.tags()
+    }
+
+    /// The same tags as bytes: for each a varint length, then UTF-8.
+    pub fn tags_bytes(&self) -> &'a [u8] {
+        self.event.tags_bytes()
     }
 
     /// Its payload: one CBOR value.
     pub fn payload(&self) -> &'a [u8] {
-        self.event.payload.as_bytes()
+        self.event.payload_bytes()
     }
 
     /// A reader over its payload.

@@ -11,6 +11,7 @@ use super::text::Domain;
 use crate::error::Result;
 use crate::event::codec::{Reader, bad};
 use crate::event::event::EventKind;
+use crate::event::ids::AppId;
 use crate::event::limits::{APP_ID_BYTES_MAX, TAG_BYTES_MAX, TAGS_PER_EVENT_MAX};
 
 /// The header of many events, from the app id on.
@@ -56,11 +57,11 @@ impl<'a> HeaderShape<'a> {
 impl<'a> Outline<'a> {
     fn of(shape: &Shape<'a>) -> Result<Outline<'a>> {
         let literals = shape.parts.iter().map(|(literal, _)| *literal).chain([shape.tail]);
-        let (mut tags, mut app_id, mut tag_count, mut tags_at) = (Vec::new(), "", 0, 0);
+        let (mut tags, mut own, mut tag_count, mut tags_at) = (Vec::new(), "", 0, 0);
         for (index, literal) in literals.enumerate() {
             let mut reader = Reader::new(literal);
             if index == 0 {
-                app_id = text(reader.counted(APP_ID_BYTES_MAX, "an app id")?)?;
+                own = app_id(&mut reader)?;
                 tag_count = reader.varint_max(TAGS_PER_EVENT_MAX as u64, "the tags of an event")?;
                 tags_at = literal.len() - reader.rest().len();
             }
@@ -74,7 +75,7 @@ impl<'a> Outline<'a> {
         if tags.len() as u64 != tag_count {
             return Err(bad("a header has another number of tags than it says"));
         }
-        Ok(Outline { app_id, tag_count: tags.len(), tags_at, tags })
+        Ok(Outline { app_id: own, tag_count: tags.len(), tags_at, tags })
     }
 }
 
@@ -215,7 +216,10 @@ fn has_tag(fields: &[u8], tag: &str) -> bool {
         .any(|own| own == tag.as_bytes())
 }
 
-/// A text of a header.
-pub(super) fn text(bytes: &[u8]) -> Result<&str> {
-    std::str::from_utf8(bytes).map_err(|_| bad("a text in a header is not UTF-8"))
+/// Takes an app id off the front of a header's fields.
+pub(super) fn app_id<'a>(reader: &mut Reader<'a>) -> Result<&'a str> {
+    let text = std::str::from_utf8(reader.counted(APP_ID_BYTES_MAX, "an app id")?);
+    let text = text.map_err(|_| bad("an app id is not UTF-8"))?;
+    AppId::check(text)?;
+    Ok(text)
 }

@@ -4,7 +4,7 @@
 //! the block claims and a block may have. No I/O. Begin with [`BlockReader::open`].
 
 use super::frame::{Frame, Ids};
-use super::header::{HeaderShape, text};
+use super::header::{HeaderShape, app_id};
 use super::number::Number;
 use super::shape::Shape;
 use super::text::Domain;
@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::event::codec::{Reader, bad, put_varint, zigzag};
 use crate::event::event::EventKind;
 use crate::event::limits::{
-    APP_ID_BYTES_MAX, BLOCK_BYTES_SEAL, BLOCK_EVENTS_MAX, RECORD_BYTES_MAX, TAGS_PER_EVENT_MAX,
+    BLOCK_BYTES_SEAL, BLOCK_EVENTS_MAX, RECORD_BYTES_MAX, TAGS_PER_EVENT_MAX,
 };
 use crate::event::position::{Lamport, WallTime};
 use crate::event::record::Record;
@@ -266,36 +266,57 @@ impl<'a> BlockReader<'a> {
         frame.put(shape, at, (row, rank), Domain::Payload, 0, out)
     }
 
-    /// Appends the tags of the event at `row` of the frame, each counted, and returns the app id
-    /// and how many they are. For kinds that can be read.
+    /// The app id of the event at `row` of the frame, of a kind that can be read.
     ///
     /// # Errors
-    /// `corrupt`: its values cannot be.
+    /// `corrupt`: it cannot be one.
     #[inline]
-    pub fn put_tags<'o>(
+    pub fn app_id<'o>(
         &self,
         frame: &Frame<'_>,
         row: usize,
-        out: &mut Vec<u8>,
         scratch: &'o mut Vec<u8>,
-    ) -> Result<(&'o str, usize)>
+    ) -> Result<&'o str>
     where
         'a: 'o,
     {
         let (id, rank) = frame.headers.of(row);
         let header = &self.headers[id];
         if let Some(outline) = &header.outline {
+            return Ok(outline.app_id);
+        }
+        scratch.clear();
+        frame.put(&header.shape, id, (row, rank), Domain::Header, 0, scratch)?;
+        app_id(&mut Reader::new(scratch))
+    }
+
+    /// Appends the tags of the event at `row` of the frame, each counted, and returns how many they
+    /// are. For kinds that can be read.
+    ///
+    /// # Errors
+    /// `corrupt`: its values cannot be.
+    #[inline]
+    pub fn put_tags(
+        &self,
+        frame: &Frame<'_>,
+        row: usize,
+        out: &mut Vec<u8>,
+        scratch: &mut Vec<u8>,
+    ) -> Result<usize> {
+        let (id, rank) = frame.headers.of(row);
+        let header = &self.headers[id];
+        if let Some(outline) = &header.outline {
             let skip = outline.tags_at;
             frame.put(&header.shape, id, (row, rank), Domain::Header, skip, out)?;
-            return Ok((outline.app_id, outline.tag_count));
+            return Ok(outline.tag_count);
         }
         scratch.clear();
         frame.put(&header.shape, id, (row, rank), Domain::Header, 0, scratch)?;
         let mut reader = Reader::new(scratch);
-        let app_id = text(reader.counted(APP_ID_BYTES_MAX, "an app id")?)?;
+        app_id(&mut reader)?;
         let count = reader.varint_max(TAGS_PER_EVENT_MAX as u64, "the tags of an event")?;
         out.extend_from_slice(reader.rest());
-        Ok((app_id, count as usize))
+        Ok(count as usize)
     }
 
     /// Appends all records.

@@ -108,8 +108,8 @@ fn parts(reader: &BlockReader<'_>) -> Vec<(String, Vec<u8>, Vec<u8>)> {
                 continue;
             }
             let (mut tags, mut payload) = (Vec::new(), Vec::new());
-            let app_id = reader.put_tags(&frame, row, &mut tags, &mut scratch).unwrap().0;
-            let app_id = app_id.to_owned();
+            let app_id = reader.app_id(&frame, row, &mut scratch).unwrap().to_owned();
+            reader.put_tags(&frame, row, &mut tags, &mut scratch).unwrap();
             reader.put_payload(&frame, row, &mut payload).unwrap();
             found.push((app_id, tags, payload));
         }

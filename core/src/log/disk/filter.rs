@@ -118,7 +118,8 @@ impl Filter {
         let (mut tags, mut scratch) = (Vec::new(), Vec::new());
         retain(all, |row| {
             tags.clear();
-            let (app_id, _) = reader.put_tags(frame, row, &mut tags, &mut scratch)?;
+            reader.put_tags(frame, row, &mut tags, &mut scratch)?;
+            let app_id = reader.app_id(frame, row, &mut scratch)?;
             Ok(self.query.matches(&RowSubject {
                 key: EventKey { lamport: reader.lamport(frame, row)?, stream: *stream },
                 time: reader.time(frame, row),

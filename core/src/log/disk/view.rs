@@ -6,9 +6,8 @@ use super::filter::Filter;
 use super::run::Run;
 use crate::error::Result;
 use crate::event::block::{BlockReader, FRAME_EVENTS, Frame};
-use crate::event::codec::Reader;
-use crate::event::limits::TAG_BYTES_MAX;
-use crate::event::{AppId, Event, EventKey, Lamport, Offset, Payload, StreamId, Tag, TagSet};
+use crate::event::{Lamport, StreamId};
+use crate::log::batch::BatchBuilder;
 use std::sync::Arc;
 
 /// Events of one block.
@@ -94,37 +93,32 @@ impl<'t> View<'t> {
         }
     }
 
-    /// The event in a row of the loaded frame.
-    pub(crate) fn event(&mut self, row: usize, stream: StreamId, offset: u64) -> Result<Event> {
-        let offset = Offset::new(offset);
+    /// Adds the event in a row of the loaded frame to a batch.
+    ///
+    /// # Errors
+    /// `corrupt`: the frame is damaged; the batch is as it was.
+    pub(crate) fn deliver(
+        &mut self,
+        row: usize,
+        stream: &StreamId,
+        offset: u64,
+        batch: &mut BatchBuilder,
+    ) -> Result<()> {
         match self {
             View::Tail(run, frame) => {
-                Ok(run.records[*frame * FRAME_EVENTS + row].to_event(stream, offset))
+                batch.push_record(stream, offset, &run.records[*frame * FRAME_EVENTS + row]);
             }
             View::Stored(stored) => {
                 let StoredView { reader, frame, scratch, .. } = &mut **stored;
-                let mut tags = Vec::new();
-                let (app_id, _) = reader.put_tags(frame, row, &mut tags, scratch)?;
-                let app_id = AppId::parse(app_id)?;
-                let mut rest = Reader::new(&tags);
-                let mut set = Vec::new();
-                while !rest.is_empty() {
-                    let tag = rest.counted(TAG_BYTES_MAX, "a tag")?;
-                    set.push(Tag::verbatim(&String::from_utf8_lossy(tag))?);
-                }
-                let mut payload = Vec::new();
-                reader.put_payload(frame, row, &mut payload)?;
-                let lamport = reader.lamport(frame, row)?;
-                Ok(Event {
-                    key: EventKey { lamport, stream },
-                    offset,
-                    time: reader.time(frame, row),
-                    app_id,
-                    kind: reader.kind(frame, row),
-                    tags: TagSet::from_sorted(set),
-                    payload: Payload::from_checked(payload.into()),
-                })
+                let (lamport, time) = (reader.lamport(frame, row)?, reader.time(frame, row));
+                let app_id = reader.app_id(frame, row, scratch)?;
+                batch.begin(stream, offset, lamport, time, app_id);
+                let count = reader.put_tags(frame, row, batch.buffer(), scratch)?;
+                batch.end_tags(count);
+                reader.put_payload(frame, row, batch.buffer())?;
+                batch.end_payload();
             }
         }
+        Ok(())
     }
 }

@@ -17,13 +17,14 @@ use super::tables::{Opened, TableResult};
 use super::view::View;
 use crate::error::{Error, Result};
 use crate::event::block::FRAME_EVENTS;
-use crate::event::{Event, Lamport, NodeId, OffsetMap, StreamId};
+use crate::event::{Lamport, NodeId, OffsetMap, StreamId};
+use crate::log::batch::BatchBuilder;
 use crate::query::Order;
 use heed::RoTxn;
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
 
-/// A batch ends with the event that brings it to this many bytes.
+/// A batch ends with the event that brings its tags and payloads to this many bytes.
 const BATCH_BYTES_MAX: usize = 4 << 20;
 /// So many pieces are opened in one transaction at most: it stays far below a second.
 const OPENED_MAX: usize = 1024;
@@ -172,9 +173,8 @@ impl Walk {
         shared: &Shared,
         filter: &Filter,
         count_max: usize,
-        batch: &mut Vec<Event>,
+        batch: &mut BatchBuilder,
     ) -> Result<()> {
-        let mut bytes = 0;
         loop {
             self.epoch += 1;
             // Asked before the transaction begins: what left the tail until then it can see.
@@ -184,7 +184,7 @@ impl Walk {
                 let (walk, is_stale) = (&mut *self, false);
                 let mut step =
                     Step { walk, shared, filter, opened, transaction, views, releases, is_stale };
-                step.work(count_max, batch, &mut bytes)
+                step.work(count_max, batch)
             })?;
             if !matches!(progress, Progress::GoOn) {
                 return Ok(());
@@ -251,14 +251,9 @@ struct Step<'w, 't, 'e> {
 }
 
 impl<'t> Step<'_, 't, '_> {
-    fn work(
-        &mut self,
-        count_max: usize,
-        batch: &mut Vec<Event>,
-        bytes: &mut usize,
-    ) -> TableResult<Progress> {
+    fn work(&mut self, count_max: usize, batch: &mut BatchBuilder) -> TableResult<Progress> {
         while self.views.opened < OPENED_MAX && !self.is_stale {
-            if batch.len() >= count_max || *bytes >= BATCH_BYTES_MAX {
+            if batch.len() >= count_max || batch.bytes() >= BATCH_BYTES_MAX {
                 return Ok(Progress::Full);
             }
             let Some(turn) = self.walk.heap.pop() else { return Ok(Progress::AtEnd) };
@@ -266,7 +261,7 @@ impl<'t> Step<'_, 't, '_> {
                 Piece::Segment(number) => self.open_segment(number),
                 Piece::Block { source, first, frames } => self.open_block(source, first, frames),
                 Piece::Span { source, low, high } => self.open_span(source, low, high),
-                Piece::Rows(rows) => self.deliver(rows, count_max, batch, bytes),
+                Piece::Rows(rows) => self.deliver(rows, count_max, batch),
             };
             if let Err(error) = done {
                 let named = self.name(&turn.piece, error);
@@ -433,8 +428,7 @@ impl<'t> Step<'_, 't, '_> {
         &mut self,
         mut rows: Rows,
         count_max: usize,
-        batch: &mut Vec<Event>,
-        bytes: &mut usize,
+        batch: &mut BatchBuilder,
     ) -> Result<()> {
         let backwards = self.walk.backwards();
         if rows.is_tail && rows.view.1 != self.walk.epoch {
@@ -452,17 +446,12 @@ impl<'t> Step<'_, 't, '_> {
         let mut any = false;
         loop {
             let (row, offset) = (rows.row(backwards), rows.offset(backwards));
-            let lamport = match view.event(row, stream, offset) {
-                Ok(event) => {
-                    *bytes += event.payload.as_bytes().len();
-                    let lamport = event.key.lamport;
-                    batch.push(event);
-                    lamport
-                }
+            match view.deliver(row, &stream, offset, batch) {
+                Ok(()) => {}
                 // What was delivered stays delivered; the next turn meets the error.
                 Err(_) if any => return self.again(rows),
                 Err(error) => return Err(error),
-            };
+            }
             any = true;
             if !backwards {
                 self.walk.sources[rows.source].delivered = offset + 1;
@@ -470,11 +459,12 @@ impl<'t> Step<'_, 't, '_> {
             rows.rows &= !(1 << row);
             if rows.rows == 0 {
                 // The next ones come after this one: a place that is early enough.
-                self.push_found(Rows { frame: rows.frame, ..rows }, lamport);
+                let lamport = view.lamport(row)?;
+                self.push_found(rows, lamport);
                 return Ok(());
             }
             let lamport = view.lamport(rows.row(backwards))?;
-            let is_full = batch.len() >= count_max || *bytes >= BATCH_BYTES_MAX;
+            let is_full = batch.len() >= count_max || batch.bytes() >= BATCH_BYTES_MAX;
             let place = self.walk.place(lamport.value(), stream, rows.offset(backwards));
             if is_full || !self.walk.is_first(&place) {
                 self.push_found(rows, lamport);

@@ -257,7 +257,7 @@ fn a_follower_sees_everything_once_across_windows_restarts_and_checkpoints() {
     let mut caught_up = Vec::new();
     for round in 0..60 {
         let batch = follower.next_batch(7).unwrap();
-        seen.extend(texts(&batch.events));
+        seen.extend(texts(&owned(&batch.events)));
         caught_up.push(batch.caught_up);
         if round == 3 {
             append(&log, events(250..400));
@@ -283,7 +283,7 @@ fn a_cursor_stays_inside_its_bounds() {
     append(&log, events(20..30));
     let options = CursorOptions { lower: token, upper: Some(later), order: Order::Descending };
     let mut cursor = log.cursor(&Query::all(), options.clone()).unwrap();
-    let read = texts(&cursor.next_batch(100).unwrap());
+    let read = texts(&owned(&cursor.next_batch(100).unwrap()));
     assert_eq!((read.len(), read[0].as_str(), read[9].as_str()), (10, "grain 19", "grain 10"));
     let mut beyond = options;
     beyond.upper = Some([(log.own_stream(), 99)].into_iter().collect());

@@ -7,7 +7,7 @@ mod faults;
 mod model;
 mod recovery;
 
-use super::{AppendOptions, Appended, CursorOptions, Log, LogOptions};
+use super::{AppendOptions, Appended, CursorOptions, EventBatch, EventView, Log, LogOptions};
 use crate::event::cbor::Value;
 use crate::event::{
     AppId, Event, EventRange, NewEvent, NodeKey, OffsetMap, Payload, SwarmId, SwarmSecret, TagSet,
@@ -62,8 +62,12 @@ pub(super) fn query_all(log: &Log, query: &str, order: Order) -> Vec<Event> {
         if batch.is_empty() {
             return all;
         }
-        all.extend(batch);
+        all.extend(owned(&batch));
     }
+}
+
+pub(super) fn owned(batch: &EventBatch) -> Vec<Event> {
+    batch.iter().map(EventView::to_event).collect()
 }
 
 pub(super) fn texts(events: &[Event]) -> Vec<String> {

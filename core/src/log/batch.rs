@@ -1,0 +1,416 @@
+//! Events on their way out: one buffer for a whole batch, and views into it.
+//!
+//! Not here: which events (`cursor`). Rule: an event costs one place and its bytes, and no
+//! allocation of its own. Begin with [`EventBatch::iter`]; what is to be kept beyond the batch
+//! becomes an [`Event`] by [`EventView::to_event`].
+
+use crate::event::codec::Reader;
+use crate::event::limits::TAG_BYTES_MAX;
+use crate::event::{
+    AppId, Event, EventKey, EventKind, Lamport, Offset, Payload, Record, StreamId, Tag, TagSet,
+    WallTime,
+};
+use bytes::Bytes;
+use std::cmp::Ordering;
+use std::{fmt, str};
+
+/// Some events, in order, in one piece of memory.
+///
+/// Holds `Application` events only. Views borrow from it; payloads share its memory, so that one
+/// payload keeps all of it.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct EventBatch {
+    /// For each event its tags, each a varint length and text, and then its payload.
+    bytes: Bytes,
+    places: Vec<Place>,
+    streams: Vec<StreamId>,
+    app_ids: Vec<AppId>,
+}
+
+/// One event of a batch.
+#[derive(Clone, Copy)]
+pub struct EventView<'a> {
+    batch: &'a EventBatch,
+    place: &'a Place,
+}
+
+/// The fixed part of an event, and where the rest lies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Place {
+    lamport: Lamport,
+    offset: u64,
+    time: WallTime,
+    stream: u32,
+    app_id: u32,
+    tags_start: u32,
+    tag_count: u32,
+    /// The tags end there.
+    payload_start: u32,
+    payload_end: u32,
+}
+
+impl EventBatch {
+    /// Number of events.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// True when there is no event in it.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// One event, the first is 0; `None` past the last.
+    pub fn get(&self, index: usize) -> Option<EventView<'_>> {
+        self.places.get(index).map(|place| EventView { batch: self, place })
+    }
+
+    /// The events, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = EventView<'_>> + DoubleEndedIterator {
+        self.places.iter().map(|place| EventView { batch: self, place })
+    }
+
+    /// The distinct streams of its events, as they first appear.
+    pub fn streams(&self) -> &[StreamId] {
+        &self.streams
+    }
+
+    /// The distinct app ids of its events, as they first appear.
+    pub fn app_ids(&self) -> &[AppId] {
+        &self.app_ids
+    }
+
+    /// Bytes of the tags and payloads of all events.
+    pub fn byte_count(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+impl fmt::Debug for EventBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl<'a> EventView<'a> {
+    /// Where it stands in the one order.
+    pub fn key(&self) -> EventKey {
+        EventKey { lamport: self.place.lamport, stream: self.stream() }
+    }
+
+    /// Logical time: orders first.
+    pub fn lamport(&self) -> Lamport {
+        self.place.lamport
+    }
+
+    /// The stream that it is in.
+    pub fn stream(&self) -> StreamId {
+        self.batch.streams[self.stream_index()]
+    }
+
+    /// Index of its stream in [`EventBatch::streams`].
+    pub fn stream_index(&self) -> usize {
+        self.place.stream as usize
+    }
+
+    /// Its position in its stream.
+    pub fn offset(&self) -> Offset {
+        Offset::new(self.place.offset)
+    }
+
+    /// The author's wall clock; a claim.
+    pub fn time(&self) -> WallTime {
+        self.place.time
+    }
+
+    /// The application that published it.
+    pub fn app_id(&self) -> &'a str {
+        self.batch.app_ids[self.app_id_index()].as_str()
+    }
+
+    /// Index of its app id in [`EventBatch::app_ids`].
+    pub fn app_id_index(&self) -> usize {
+        self.place.app_id as usize
+    }
+
+    /// What it is found by, rising by bytes; up to `TAGS_PER_EVENT_MAX`.
+    pub fn tags(&self) -> impl ExactSizeIterator<Item = &'a str> + use<'a> {
+        let mut reader = Reader::new(self.tags_bytes());
+        (0..self.place.tag_count as usize).map(move |_| {
+            let tag = reader.counted(TAG_BYTES_MAX, "tag").expect(CHECKED);
+            str::from_utf8(tag).expect(CHECKED)
+        })
+    }
+
+    /// The same tags as bytes: for each a varint length, then UTF-8, as docs/format.md has it.
+    pub fn tags_bytes(&self) -> &'a [u8] {
+        &self.batch.bytes[self.place.tags_start as usize..self.place.payload_start as usize]
+    }
+
+    /// True when `tag`, compared by bytes, is one of the tags.
+    pub fn has_tag(&self, tag: &str) -> bool {
+        self.tags().any(|own| own == tag)
+    }
+
+    /// What it says: the bytes of one CBOR value.
+    pub fn payload_bytes(&self) -> &'a [u8] {
+        &self.batch.bytes[self.place.payload_start as usize..self.place.payload_end as usize]
+    }
+
+    /// What it says, sharing the memory of the batch.
+    pub fn payload(&self) -> Payload {
+        let (start, end) = (self.place.payload_start as usize, self.place.payload_end as usize);
+        Payload::from_checked(self.batch.bytes.slice(start..end))
+    }
+
+    /// All of it, to be kept; its payload shares the memory of the batch.
+    pub fn to_event(self) -> Event {
+        let tags = self.tags().map(|tag| Tag::verbatim(tag).expect(CHECKED)).collect();
+        Event {
+            key: self.key(),
+            offset: self.offset(),
+            time: self.time(),
+            app_id: self.batch.app_ids[self.app_id_index()].clone(),
+            kind: EventKind::Application,
+            tags: TagSet::from_sorted(tags),
+            payload: self.payload(),
+        }
+    }
+}
+
+impl fmt::Debug for EventView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_event().fmt(f)
+    }
+}
+
+const CHECKED: &str = "records are checked before they are put into a batch";
+
+/// Makes a batch, event by event: `begin`, tags into `buffer`, `end_tags`, the payload into
+/// `buffer`, `end_payload`. An event that another `begin` or `finish` cuts short is left out.
+#[derive(Default)]
+pub(crate) struct BatchBuilder {
+    bytes: Vec<u8>,
+    places: Vec<Place>,
+    streams: Distinct<StreamId>,
+    app_ids: Distinct<AppId>,
+    /// The event between `begin` and `end_payload`.
+    open: Option<Place>,
+}
+
+impl BatchBuilder {
+    /// A builder that takes `events` of `bytes` together before it has to grow.
+    pub(crate) fn with_capacity(events: usize, bytes: usize) -> BatchBuilder {
+        let (places, bytes) = (Vec::with_capacity(events), Vec::with_capacity(bytes));
+        BatchBuilder { bytes, places, ..BatchBuilder::default() }
+    }
+
+    /// Number of events that are complete.
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Bytes of their tags and payloads.
+    pub(crate) fn bytes(&self) -> usize {
+        self.places.last().map_or(0, |place| place.payload_end as usize)
+    }
+
+    /// Begins an event.
+    ///
+    /// # Panics
+    /// When `app_id` does not have the form of an app id.
+    pub(crate) fn begin(
+        &mut self,
+        stream: &StreamId,
+        offset: u64,
+        lamport: Lamport,
+        time: WallTime,
+        app_id: &str,
+    ) {
+        self.bytes.truncate(self.bytes());
+        let start = self.bytes.len() as u32;
+        let stream = self.streams.index(|own| own.cmp(stream), || *stream);
+        let made = || AppId::parse(app_id).expect(CHECKED);
+        let app_id = self.app_ids.index(|own| own.as_str().cmp(app_id), made);
+        self.open = Some(Place {
+            lamport,
+            offset,
+            time,
+            stream,
+            app_id,
+            tags_start: start,
+            tag_count: 0,
+            payload_start: start,
+            payload_end: start,
+        });
+    }
+
+    /// Where the tags of the event go, each a varint length and text, and then its payload.
+    pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Ends the tags, of which there are `count`.
+    ///
+    /// # Panics
+    /// Without a `begin` before.
+    pub(crate) fn end_tags(&mut self, count: usize) {
+        let place = self.open.as_mut().expect("begin goes before end_tags");
+        place.tag_count = count as u32;
+        place.payload_start = place_of(&self.bytes);
+    }
+
+    /// Ends the payload, and with it the event.
+    ///
+    /// # Panics
+    /// Without a `begin` before.
+    pub(crate) fn end_payload(&mut self) {
+        let mut place = self.open.take().expect("begin goes before end_payload");
+        place.payload_end = place_of(&self.bytes);
+        self.places.push(place);
+    }
+
+    /// Adds the event of a record, which must be readable.
+    pub(crate) fn push_record(&mut self, stream: &StreamId, offset: u64, record: &Record) {
+        assert_eq!(record.kind(), EventKind::Application, "no other event is delivered");
+        self.begin(stream, offset, record.lamport(), record.time(), record.app_id());
+        let (count, tags) = record.tags_bytes();
+        self.buffer().extend_from_slice(tags);
+        self.end_tags(count);
+        self.buffer().extend_from_slice(record.payload_bytes());
+        self.end_payload();
+    }
+
+    /// The batch of all events that are complete.
+    pub(crate) fn finish(mut self) -> EventBatch {
+        self.bytes.truncate(self.bytes());
+        EventBatch {
+            bytes: self.bytes.into(),
+            places: self.places,
+            streams: self.streams.items,
+            app_ids: self.app_ids.items,
+        }
+    }
+}
+
+fn place_of(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).expect("a batch ends long before 4 GiB")
+}
+
+/// Values by index, in the order in which they came, each once.
+struct Distinct<T> {
+    items: Vec<T>,
+    /// The indexes in the order of the values.
+    sorted: Vec<u32>,
+    /// The index that was asked for last: neighbours mostly share it.
+    last: usize,
+}
+
+impl<T> Default for Distinct<T> {
+    fn default() -> Distinct<T> {
+        Distinct { items: Vec::new(), sorted: Vec::new(), last: 0 }
+    }
+}
+
+impl<T> Distinct<T> {
+    /// The index of the value that `compare` finds equal; `make` makes it when it is new.
+    fn index(&mut self, compare: impl Fn(&T) -> Ordering, make: impl FnOnce() -> T) -> u32 {
+        let is_last = self.items.get(self.last).is_some_and(|last| compare(last).is_eq());
+        if !is_last {
+            let found = self.sorted.binary_search_by(|at| compare(&self.items[*at as usize]));
+            self.last = match found {
+                Ok(at) => self.sorted[at] as usize,
+                Err(at) => {
+                    self.sorted.insert(at, self.items.len() as u32);
+                    self.items.push(make());
+                    self.items.len() - 1
+                }
+            };
+        }
+        self.last as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Header, NodeId, cbor::Value};
+
+    fn stream(node: u8) -> StreamId {
+        StreamId { node: NodeId::from_bytes([node; 32]), number: 0 }
+    }
+
+    fn record(lamport: u64, app_id: &str, tags: &[&str], payload: &str) -> Record {
+        let header = Header {
+            kind: EventKind::Application,
+            lamport: Lamport::new(lamport).unwrap(),
+            time: WallTime::from_micros(-7),
+            app_id: AppId::parse(app_id).unwrap(),
+            tags: TagSet::new(tags).unwrap(),
+        };
+        Record::encode(&header, &Payload::from_value(&Value::from(payload)).unwrap())
+    }
+
+    #[test]
+    fn a_batch_gives_back_the_events_that_were_put_in() {
+        let long = "t".repeat(TAG_BYTES_MAX);
+        let records = [
+            (stream(9), record(4, "mill", &["grain", "caf\u{e9}"], "one")),
+            (stream(9), record(5, "mill", &[], "")),
+            (stream(1), record(5, "press", &["flour", &long], "three")),
+            (stream(9), record(6, "mill", &["grain"], "four")),
+        ];
+        let mut builder = BatchBuilder::with_capacity(4, 0);
+        for (offset, (stream, record)) in records.iter().enumerate() {
+            builder.push_record(stream, offset as u64, record);
+        }
+        assert_eq!(builder.len(), 4);
+        let batch = builder.finish();
+        assert_eq!(batch.streams(), [stream(9), stream(1)]);
+        assert_eq!(batch.app_ids().len(), 2);
+        for (offset, (stream, record)) in records.iter().enumerate() {
+            let view = batch.get(offset).unwrap();
+            let event = record.to_event(*stream, Offset::new(offset as u64));
+            assert_eq!(view.to_event(), event);
+            assert_eq!(batch.streams()[view.stream_index()], *stream);
+            assert_eq!(view.app_id(), record.app_id());
+            assert_eq!(view.payload_bytes(), record.payload_bytes());
+            assert!(view.tags().eq(record.tags()) && view.tags().len() == record.tags().count());
+            assert_eq!(view.has_tag("grain"), record.has_tag("grain"));
+        }
+        assert!(batch.get(4).is_none());
+    }
+
+    #[test]
+    fn an_event_that_was_cut_short_is_left_out() {
+        let (whole, mut builder) =
+            (record(1, "mill", &["grain"], "whole"), BatchBuilder::default());
+        builder.push_record(&stream(1), 0, &whole);
+        for _ in 0..2 {
+            builder.begin(&stream(2), 0, Lamport::ZERO, WallTime::from_micros(0), "mill");
+            builder.buffer().extend_from_slice(b"half");
+            builder.end_tags(1);
+        }
+        builder.push_record(&stream(1), 1, &whole);
+        builder.begin(&stream(1), 2, Lamport::ZERO, WallTime::from_micros(0), "mill");
+        builder.buffer().extend_from_slice(b"half");
+        let batch = builder.finish();
+        assert_eq!(batch.len(), 2);
+        assert_eq!(batch.byte_count(), 2 * ("?grain".len() + "?whole".len()));
+        assert!(batch.iter().all(|event| event.payload_bytes() == whole.payload_bytes()));
+    }
+
+    #[test]
+    fn many_streams_keep_their_order_of_appearance() {
+        let record = record(1, "mill", &[], "");
+        let mut builder = BatchBuilder::default();
+        let order: Vec<u8> = (0..=255).map(|at: u8| at.wrapping_mul(91)).collect();
+        for node in order.iter().chain(order.iter().rev()) {
+            builder.push_record(&stream(*node), 0, &record);
+        }
+        let batch = builder.finish();
+        assert!(batch.streams().iter().copied().eq(order.iter().map(|node| stream(*node))));
+        let named = order.iter().chain(order.iter().rev()).map(|node| stream(*node));
+        assert!(batch.iter().map(|event| event.stream()).eq(named));
+    }
+}
