@@ -5,6 +5,7 @@
 mod bench;
 mod catch_up;
 mod closing;
+mod conversion;
 mod crash;
 mod disk;
 mod executors;

@@ -12,17 +12,17 @@ import struct
 import sys
 from dataclasses import dataclass, field
 
+import blocks as columns
 import events
 import journal
 import lmdb
-import zstd
 from cbor import Malformed
 from hashes import crc32c
 
-DATABASES = {"blocks", "index", "heads", "streams", "idempotency", "idempotency_order", "settings"}
+DATABASES = {"events", "postings", "heads", "streams", "idempotency", "idempotency_order",
+             "settings"}
 SUMMARY = struct.Struct("<IIIQQqq")
 BLOCK_EVENTS, BLOCK_BYTES = 1024, 1 << 20
-RECORD_BYTES_MAX = 1065136
 
 
 @dataclass
@@ -70,7 +70,7 @@ def _read_store_row(settings):
     if source.take(8) != b"millpond":
         raise Malformed("the store row does not begin with its magic")
     row = {"format": _little(source, 4), "readable_by": _little(source, 4)}
-    if row["readable_by"] > 0:
+    if row["readable_by"] > 1:
         raise Malformed("the store is of a later format")
     row["swarm"], row["seed"] = source.take(32), source.take(32)
     row["own_number"] = _little(source)
@@ -84,31 +84,6 @@ def _read_store_row(settings):
     return row
 
 
-def _varint(value):
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes(out) + bytes([value])
-
-
-def _index_of(records):
-    """The index of these records, as it stands in the table."""
-    terms = {}
-    for position, record in enumerate(records):
-        tags = [b"\0" + tag.encode() for tag in record.tags]
-        for term in [b"\1" + record.app_id.encode(), *tags]:
-            terms.setdefault(term, []).append(position)
-    starts, entries = [], b""
-    for term, positions in sorted(terms.items()):
-        starts.append(len(entries))
-        entries += _varint(len(term)) + term + _varint(len(positions))
-        steps = [b - a for a, b in zip([0] + positions, positions)]
-        entries += b"".join(_varint(step) for step in steps)
-    starts.append(len(entries))
-    return struct.pack(f"<{len(starts) + 2}I", len(records), len(terms), *starts) + entries
-
-
 def _summary_of(records, full):
     times = [record.time for record in records]
     length = sum(len(record.bytes) for record in records)
@@ -116,34 +91,56 @@ def _summary_of(records, full):
                         min(times), max(times))
 
 
-def _read_block(key, blocks, index):
-    """The records of one block, and whether it is full; its index must be theirs."""
-    content = _checked(key, blocks[key])
-    summary, frame = content[:SUMMARY.size], content[SUMMARY.size:]
-    flags, _, length = SUMMARY.unpack(summary)[:3]
-    if length > BLOCK_BYTES + RECORD_BYTES_MAX:
-        raise Malformed("a block claims more bytes than a block has")
-    source = events.Bytes(zstd.decompress(frame, length))
+def _read_block(key, value):
+    """The summary and the records of one block."""
+    summary, block = value[4:4 + SUMMARY.size], value[4 + SUMMARY.size:]
+    covered = summary + columns.split_block(block)[0]
+    if crc32c(covered, crc32c(key)) != int.from_bytes(value[:4], "little"):
+        raise Malformed("a block has a wrong checksum")
+    source = events.Bytes(columns.read_block(block))
     records = []
     while source.rest():
         records.append(events.read_record(source))
-    if not records or summary != _summary_of(records, flags):
+    if summary != _summary_of(records, SUMMARY.unpack(summary)[0]):
         raise Malformed("a block is not what its summary says")
-    if _checked(key, index[key]) != summary + _index_of(records):
-        raise Malformed("the index of a block is not that of its events")
-    return records, flags == 1
+    return summary, records
+
+
+def _check_postings(postings, read):
+    """Each segment is that of the full blocks it names, and each full block is in one."""
+    if sorted(postings) != [number.to_bytes(8, "big") for number in range(len(postings))]:
+        raise Malformed("the segments of the postings are not numbered from 0 on")
+    named = []
+    for number, key in enumerate(sorted(postings)):
+        row = postings[key]
+        count = int.from_bytes(row[4:8], "little")
+        if not 1 <= count <= 64 or (count < 64 and number + 1 < len(postings)):
+            raise Malformed("a segment has another number of blocks than it should")
+        entries = [row[8 + at * 92:8 + at * 92 + 48] for at in range(count)]
+        keys = [entry[:40] + entry[40:][::-1] for entry in entries]
+        if row != columns.segment(key, [(block, *read[block]) for block in keys]):
+            raise Malformed("the postings are not those of their events")
+        named += keys
+    full = {key for key, (summary, _) in read.items() if summary[0] == 1}
+    if len(named) != len(full) or set(named) != full:
+        raise Malformed("a full block is not in the postings, or twice")
+    streams = {key[:40] for key in named}
+    if any(own != sorted(own) for own in ([k for k in named if k[:40] == s] for s in streams)):
+        raise Malformed("the blocks of a stream are not in order in the postings")
 
 
 def _read_tables(tables):
     """The streams as the tables hold them."""
-    if set(tables) != DATABASES or set(tables["blocks"]) != set(tables["index"]):
-        raise Malformed("a table is missing, or a block has no index")
-    streams = {}
-    for key in sorted(tables["blocks"]):
+    if not DATABASES <= set(tables) or any(tables.get(name) for name in ("blocks", "index")):
+        raise Malformed("a table is missing, or one of an earlier format is left")
+    streams, read = {}, {}
+    for key in sorted(tables["events"]):
         stream, first = streams.setdefault(key[:40], Stream()), int.from_bytes(key[40:], "big")
         if first != len(stream.records):
             raise Malformed("a block is missing")
-        stream.records += _read_block(key, tables["blocks"], tables["index"])[0]
+        read[key] = _read_block(key, tables["events"][key])
+        stream.records += read[key][1]
+    _check_postings(tables["postings"], read)
     for key, value in tables["heads"].items():
         source = events.Bytes(_checked(key, value))
         head = events.read_head(source)
@@ -192,7 +189,7 @@ def _check_blocks(streams, blocks):
         for first in firsts:
             key = name + first.to_bytes(8, "big")
             full = any(end > first for end in ends)
-            if key not in blocks or _checked(key, blocks[key])[:4] != struct.pack("<I", full):
+            if key not in blocks or blocks[key][4:8] != struct.pack("<I", full):
                 raise Malformed("a block begins or ends where it should not")
         if sum(key[:40] == name for key in blocks) != len(firsts):
             raise Malformed("there are more blocks than there should be")
@@ -244,7 +241,7 @@ def read_store(folder):
     tables = lmdb.read_databases((folder / "data.mdb").read_bytes())
     row = _read_store_row(tables["settings"])
     streams = _read_tables(tables)
-    _check_blocks(streams, tables["blocks"])
+    _check_blocks(streams, tables["events"])
     recovered = journal.Recovered()
     if not row["clean"]:
         segments = [(folder / name).read_bytes() for name in ("journal-a", "journal-b")]

@@ -93,7 +93,7 @@ mod tests {
             width in 0u32..=64,
             numbers in prop::collection::vec(any::<u64>(), 0..80),
         ) {
-            let numbers: Vec<u64> = numbers.into_iter().map(|number| number & mask(width)).collect();
+            let numbers: Vec<u64> = numbers.iter().map(|number| number & mask(width)).collect();
             let mut bytes = Vec::new();
             put(&mut bytes, width, numbers.iter().copied());
             prop_assert_eq!(bytes.len(), bytes_of(numbers.len(), width));

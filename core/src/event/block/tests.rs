@@ -150,7 +150,8 @@ proptest! {
         let mut frame = Frame::default();
         for (index, chunk) in records.chunks(FRAME_EVENTS).enumerate() {
             reader.load(index, &mut frame).unwrap();
-            let own: Vec<String> = chunk.iter().flat_map(|record| record.tags()).map(String::from).collect();
+            let own = chunk.iter().flat_map(|record| record.tags()).map(String::from);
+            let own: Vec<String> = own.collect();
             for tag in own.iter().chain([&tag]) {
                 let rows = rows(chunk, |record| record.has_tag(tag));
                 prop_assert_eq!(reader.rows_with_tag(&frame, tag).unwrap(), rows, "{}", tag);
@@ -191,7 +192,9 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_refused_or_read_and_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+    fn any_bytes_are_refused_or_read_and_never_panic(
+        bytes in prop::collection::vec(any::<u8>(), 0..400),
+    ) {
         if let Ok(reader) = BlockReader::open(&bytes) {
             let _ = reader.records(false);
         }

@@ -125,7 +125,8 @@ mod tests {
             put_integer(&mut out, integer);
             let value = Value::Integer(Integer::new(integer.into()).unwrap());
             prop_assert_eq!(out, value.encode().unwrap());
-            for float in [f64::from_bits(bits), f64::from(f32::from_bits(bits as u32)), integer as f64] {
+            let narrow = f64::from(f32::from_bits(bits as u32));
+            for float in [f64::from_bits(bits), narrow, integer as f64] {
                 let mut out = Vec::new();
                 match Value::Float(float).encode() {
                     Ok(encoded) => {
@@ -147,7 +148,10 @@ mod tests {
         }
 
         #[test]
-        fn digits_and_numbers_belong_together(value in 0u64..1_000_000_000_000_000_000, pad in 0u8..=18) {
+        fn digits_and_numbers_belong_together(
+            value in 0u64..1_000_000_000_000_000_000,
+            pad in 0u8..=18,
+        ) {
             let mut buffer = [0; 20];
             let digits = put_digits(&mut buffer, value, pad).to_vec();
             prop_assert_eq!(number_of(&digits, pad), Some(value as i64));

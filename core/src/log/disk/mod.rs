@@ -1,8 +1,8 @@
 //! The durable log: a journal in front of LMDB.
 //!
 //! This is the rim: files, threads and clocks are allowed here, each file says which. Pure and
-//! without I/O: `segment`, `body`, `block`, `postings`, `terms`, `filter`, `run`, `store_row`,
-//! `page`.
+//! without I/O: `segment`, `body`, `block`, `postings`, `terms`, `filter`, `run`, `turn`,
+//! `store_row`, `page`.
 //! Begin with `open` for the life of a store, `commit` for a write, `read` for a read,
 //! `checkpoint` for what moves between journal and LMDB.
 
@@ -11,6 +11,7 @@ mod body;
 mod check;
 mod checkpoint;
 mod commit;
+mod convert;
 mod draft;
 mod file;
 mod filter;
@@ -30,6 +31,7 @@ mod store_row;
 mod tables;
 mod terms;
 mod trees;
+mod turn;
 mod view;
 mod walk;
 

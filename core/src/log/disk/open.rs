@@ -8,6 +8,7 @@
 use super::body::Body;
 use super::checkpoint::{read_store_row, read_stream_row};
 use super::commit::Committer;
+use super::convert::convert;
 use super::draft::Tip;
 use super::file::{DiskFile, create_directory, refuse_network_file_system, sync_directory};
 use super::journal::{Journal, Replay, SEGMENT_NAMES};
@@ -16,7 +17,7 @@ use super::queue::Queue;
 use super::read::stored_head;
 use super::shared::{Checkpoints, Shared, lock};
 use super::state::{Indexed, State};
-use super::store_row::{Fingerprint, OpeningReason, STORE_ROW_KEY, StoreRow};
+use super::store_row::{FORMAT_VERSION, Fingerprint, OpeningReason, STORE_ROW_KEY, StoreRow};
 use super::tables::{DATA_NAME, Tables};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::STREAMS_PER_NODE_MAX;
@@ -80,6 +81,10 @@ impl Shared {
             None => first_store_row(&options, &fingerprint)?,
         };
         check_row(&options, &row)?;
+        if row.format < FORMAT_VERSION {
+            convert(&tables)?;
+            row.format = FORMAT_VERSION;
+        }
         let copied = row.fingerprint != fingerprint;
         let mut state = load_streams(&tables, row.checkpointed)?;
         let (mut journal, replay) = Journal::open(
@@ -268,6 +273,7 @@ fn first_store_row(options: &LogOptions, fingerprint: &Fingerprint) -> Result<St
         return invalid("a new store needs a node key or 32 random bytes");
     }
     Ok(StoreRow {
+        format: FORMAT_VERSION,
         swarm: options.swarm,
         node_seed,
         own_number: 0,

@@ -8,7 +8,7 @@
 
 use super::file::failed;
 use super::page::{META_BYTES, Meta, damage};
-use super::tables::TABLE_NAMES;
+use super::tables::is_complete;
 use super::trees::{Kind, Read, Walker};
 use crate::error::{Error, ErrorKind, Result};
 use std::fs::File;
@@ -73,7 +73,7 @@ fn check_metas(read: Read<'_>, file_bytes: u64) -> Result<bool> {
     check_transaction(&walker, newer.transaction)?;
     walker.tree(&newer.main, Kind::Main)?;
     // All are made in one transaction. A later format may have more.
-    if walker.tables != TABLE_NAMES.len() && newer.main.rows != 0 {
+    if newer.main.rows != 0 && !is_complete(walker.tables) {
         return Err(damage(newer.main.root, "begins a tree that lacks a table"));
     }
     check_older(read, &older, pages)

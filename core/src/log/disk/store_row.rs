@@ -10,7 +10,7 @@ use crate::event::codec::{Reader, bad, put_counted};
 /// Its key in the table `settings`.
 pub(crate) const STORE_ROW_KEY: &[u8] = b"store";
 /// The version of the format that this code writes.
-pub(crate) const FORMAT_VERSION: u32 = 0;
+pub(crate) const FORMAT_VERSION: u32 = 1;
 const MAGIC: &[u8; 8] = b"millpond";
 const MACHINE_ID_BYTES_MAX: usize = 64;
 
@@ -29,6 +29,8 @@ pub enum OpeningReason {
 /// What the store knows about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoreRow {
+    /// The version of the format that was read; the current one is written.
+    pub(crate) format: u32,
     pub(crate) swarm: SwarmId,
     /// Seed of the node key.
     pub(crate) node_seed: [u8; 32],
@@ -118,6 +120,7 @@ impl StoreRow {
         let machine = String::from_utf8(machine.to_vec()).map_err(|_| bad("the machine id"))?;
         let fingerprint = Fingerprint { inode, born, machine };
         Ok(StoreRow {
+            format: version,
             swarm,
             node_seed,
             own_number,

@@ -21,8 +21,18 @@ pub(crate) const DATA_NAME: &str = "data.mdb";
 /// The tables, in the order of `Opened`'s fields.
 pub(super) const TABLE_NAMES: [&str; 7] =
     ["events", "postings", "heads", "streams", IDEMPOTENCY_NAME, "idempotency_order", "settings"];
+/// What the first two of them are made from in a store of format 0.
+pub(super) const FORMER_NAMES: [&str; 2] = ["blocks", "index"];
 /// The table in which a row that is not found is an answer.
 pub(super) const IDEMPOTENCY_NAME: &str = "idempotency";
+
+/// Whether a store has all tables of its format, given a bit for each of `TABLE_NAMES` and then
+/// of `FORMER_NAMES`.
+pub(super) fn is_complete(tables: u32) -> bool {
+    let all = (1 << TABLE_NAMES.len()) - 1;
+    let former = (0b11 << TABLE_NAMES.len()) | (all & !0b11);
+    tables & all == all || tables & former == former
+}
 
 /// One table: byte strings by byte string.
 pub(crate) type Table = heed::Database<'static, Bytes, Bytes>;
@@ -30,6 +40,8 @@ pub(crate) type Table = heed::Database<'static, Bytes, Bytes>;
 /// The tables, open.
 pub(crate) struct Opened {
     env: Env<WithoutTls>,
+    /// Of a store that was of format 0: `FORMER_NAMES`.
+    pub(crate) former: Option<[Table; 2]>,
     pub(crate) events: Table,
     pub(crate) postings: Table,
     pub(crate) heads: Table,
@@ -164,25 +176,24 @@ impl Opened {
     fn create(env: Env<WithoutTls>) -> TableResult<Opened> {
         let transaction = env.write_txn()?;
         let tables = env.create_databases_and_commit(transaction, |opener, transaction| {
+            let [blocks, index] = FORMER_NAMES.map(|name| {
+                let mut options = opener.database_options().types::<Bytes, Bytes>();
+                options.name(name).open(transaction)
+            });
+            let former = blocks?.zip(index?).map(|(blocks, index)| [blocks, index]);
             let [events, postings, heads, streams, keys, keys_order, settings] =
                 TABLE_NAMES.map(|name| {
                     let mut options = opener.database_options().types::<Bytes, Bytes>();
                     options.name(name).create(transaction)
                 });
-            Ok::<_, heed::Error>(heed::CommitOrAbort::<_, ()>::Commit([
-                events?,
-                postings?,
-                heads?,
-                streams?,
-                keys?,
-                keys_order?,
-                settings?,
-            ]))
+            let tables = [events?, postings?, heads?, streams?, keys?, keys_order?, settings?];
+            Ok::<_, heed::Error>(heed::CommitOrAbort::<_, ()>::Commit((former, tables)))
         })?;
-        let [events, postings, heads, streams, idempotency, idempotency_order, settings] =
-            tables.unwrap_commit();
+        let (former, tables) = tables.unwrap_commit();
+        let [events, postings, heads, streams, idempotency, idempotency_order, settings] = tables;
         Ok(Opened {
             env,
+            former,
             events,
             postings,
             heads,

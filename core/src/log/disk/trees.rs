@@ -9,7 +9,7 @@ use super::block::checked;
 use super::page::{
     HEADER_BYTES, Meta, NOWHERE, Node, Tree, Value, damage, read_nodes, read_overflow, u64_at,
 };
-use super::tables::{IDEMPOTENCY_NAME, TABLE_NAMES};
+use super::tables::{FORMER_NAMES, IDEMPOTENCY_NAME, TABLE_NAMES};
 use crate::error::Result;
 use std::cmp::Ordering;
 
@@ -44,8 +44,8 @@ pub(super) struct Walker<'a> {
     used: Vec<u64>,
     /// The last transaction in the list of free pages.
     pub(super) newest: u64,
-    /// How many of our tables there are.
-    pub(super) tables: usize,
+    /// Which of our tables there are: a bit for each of `TABLE_NAMES`, then of `FORMER_NAMES`.
+    pub(super) tables: u32,
 }
 
 /// What has been met of one tree.
@@ -144,9 +144,12 @@ impl<'a> Walker<'a> {
                 self.free_pages(number, node.key, &list)
             }
             (Kind::Main, Value::Tree(tree)) => {
-                let name = TABLE_NAMES.iter().find(|name| name.as_bytes() == node.key);
-                self.tables += usize::from(name.is_some());
-                self.tree(tree, Kind::Table { checked: name == Some(&IDEMPOTENCY_NAME) })
+                let mut names = TABLE_NAMES.iter().chain(&FORMER_NAMES);
+                if let Some(at) = names.position(|name| name.as_bytes() == node.key) {
+                    self.tables |= 1 << at;
+                }
+                let checked = node.key == IDEMPOTENCY_NAME.as_bytes();
+                self.tree(tree, Kind::Table { checked })
             }
             (Kind::Table { checked: true }, Value::Inline(value)) => match checked(node.key, value)
             {

@@ -14,6 +14,7 @@ use super::read::{StoredBlock, missing, stored_block};
 use super::shared::Shared;
 use super::state::Indexed;
 use super::tables::{Opened, TableResult};
+use super::turn::{Piece, Place, Rows, Turn, bits_between};
 use super::view::View;
 use crate::error::{Error, Result};
 use crate::event::block::FRAME_EVENTS;
@@ -21,7 +22,6 @@ use crate::event::{Lamport, NodeId, OffsetMap, StreamId};
 use crate::log::batch::BatchBuilder;
 use crate::query::Order;
 use heed::RoTxn;
-use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
 
 /// A batch ends with the event that brings its tags and payloads to this many bytes.
@@ -51,51 +51,6 @@ struct Source {
     indexed: u64,
     /// Behind the last event that was delivered, in a walk forwards.
     delivered: u64,
-}
-
-/// Where something can stand in the order: a lamport and a stream, or a stream and an offset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    lamport: u64,
-    stream: StreamId,
-    offset: u64,
-}
-
-/// A piece and the first place at which it can have something.
-struct Turn {
-    place: Place,
-    backwards: bool,
-    piece: Piece,
-}
-
-#[derive(Clone, Copy)]
-enum Piece {
-    /// A segment of the postings.
-    Segment(u64),
-    /// A full block, and the frames that may hold a match.
-    Block { source: usize, first: u64, frames: u16 },
-    /// Events that the postings do not have.
-    Span { source: usize, low: u64, high: u64 },
-    /// Found rows.
-    Rows(Rows),
-}
-
-/// Found rows of a frame; the first of them in walking order stands at the place of the turn.
-#[derive(Clone, Copy)]
-struct Rows {
-    source: usize,
-    /// Offset of the first event of the block or run.
-    first: u64,
-    /// Offsets that count, half-open.
-    low: u64,
-    high: u64,
-    /// Frames that are left behind this one.
-    frames: u16,
-    frame: u8,
-    rows: u64,
-    is_tail: bool,
-    /// Which view, and of which epoch.
-    view: (usize, u64),
 }
 
 /// Blocks that are open within one transaction.
@@ -508,43 +463,6 @@ impl<'t> Step<'_, 't, '_> {
     }
 }
 
-impl Rows {
-    /// Rows of a block before any were looked for.
-    fn unfound(
-        source: usize,
-        first: u64,
-        (low, high): (u64, u64),
-        frames: u16,
-        view: (usize, u64),
-    ) -> Rows {
-        Rows { source, first, low, high, frames, frame: 0, rows: 0, is_tail: false, view }
-    }
-
-    /// The first row in walking order.
-    fn row(&self, backwards: bool) -> usize {
-        match backwards {
-            false => self.rows.trailing_zeros() as usize & 63,
-            true => 63 - (self.rows.leading_zeros() as usize & 63),
-        }
-    }
-
-    /// The offset of that row.
-    fn offset(&self, backwards: bool) -> u64 {
-        self.first + u64::from(self.frame) * FRAME_EVENTS as u64 + self.row(backwards) as u64
-    }
-
-    /// Offsets that are left in walking order; without found rows those of the frames.
-    fn left(&self, backwards: bool) -> (u64, u64) {
-        let frame = self.first + u64::from(self.frame) * FRAME_EVENTS as u64;
-        match (backwards, self.rows) {
-            (false, 0) => (self.low.max(frame + FRAME_EVENTS as u64), self.high),
-            (true, 0) => (self.low, self.high.min(frame)),
-            (false, _) => (self.offset(backwards), self.high),
-            (true, _) => (self.low, self.offset(backwards) + 1),
-        }
-    }
-}
-
 impl<'t> Views<'t> {
     fn new() -> Views<'t> {
         Views { opened: 0, list: Vec::new(), kept: VecDeque::new() }
@@ -565,32 +483,4 @@ impl<'t> Views<'t> {
         self.list.push(Some(view));
         at
     }
-}
-
-impl Ord for Turn {
-    /// Greatest is whose turn comes first.
-    fn cmp(&self, other: &Turn) -> Ordering {
-        let order = self.place.cmp(&other.place);
-        if self.backwards { order } else { order.reverse() }
-    }
-}
-
-impl PartialOrd for Turn {
-    fn partial_cmp(&self, other: &Turn) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Turn {
-    fn eq(&self, other: &Turn) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Turn {}
-
-/// A bit for each of 64 rows from `low` on and below `high`.
-fn bits_between(low: u64, high: u64) -> u64 {
-    let below = |bound: u64| if bound >= 64 { u64::MAX } else { (1 << bound) - 1 };
-    below(high) & !below(low)
 }
