@@ -61,25 +61,25 @@ impl Found {
 
 /// The workload of a run, in chunks. The first is kept, so most sizes are made only once.
 pub(crate) struct Source {
-    run: u64,
+    seed: u64,
     events: usize,
     first: Workload,
 }
 
 impl Source {
-    pub(crate) fn new(run: u64, events: usize) -> Source {
-        Source { run, events, first: chunk(run, 0, events) }
+    pub(crate) fn new(seed: u64, events: usize) -> Source {
+        Source { seed, events, first: chunk(seed, 0, events) }
     }
 
     fn chunks(&self) -> impl Iterator<Item = Workload> {
         let later = (CHUNK..self.events).step_by(CHUNK);
-        let later = later.map(|first| chunk(self.run, first, self.events));
+        let later = later.map(|first| chunk(self.seed, first, self.events));
         std::iter::once(self.first.clone()).chain(later)
     }
 }
 
-fn chunk(run: u64, first: usize, events: usize) -> Workload {
-    Arc::new(workload::events(run, first, CHUNK.min(events - first)))
+fn chunk(seed: u64, first: usize, events: usize) -> Workload {
+    Arc::new(workload::events(seed, first, CHUNK.min(events - first)))
 }
 
 /// The questions of a run, and what the first subject found.

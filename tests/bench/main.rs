@@ -47,7 +47,7 @@ fn main() {
     });
     std::fs::create_dir_all(&options.folder).expect("the bench's folder can be made");
     let figures = measure(&options);
-    report::print(&figures, options.size, &options.folder);
+    report::print(&figures, &options);
     floors::print(&figures);
     report::write(&figures, &options.results);
     chart::draw(&options);
@@ -87,7 +87,7 @@ const SUBJECTS: [&dyn Subject; 5] =
     [&millpond::Millpond, &sqlite::Sqlite, &lmdb::LmdbRows, &file::BareFile, &tcp::Tcp];
 
 fn measure(options: &Options) -> Vec<Figure> {
-    let Options { size, only, folder, .. } = options;
+    let Options { size, only, folder, seed, .. } = options;
     let takes_part = |name| size.subjects.is_none_or(|names| names.contains(&name));
     let subjects: Vec<&dyn Subject> = SUBJECTS
         .into_iter()
@@ -100,14 +100,14 @@ fn measure(options: &Options) -> Vec<Figure> {
         let subjects: Vec<&dyn Subject> = (0..subjects.len()).map(turns).collect();
         if archive::CASES.iter().any(|case| only.case(case)) {
             for events in size.stores {
-                let source = Source::new(run, *events);
+                let source = Source::new(seed + run, *events);
                 archive::measure(&subjects, folder, &source, &mut results);
             }
         }
         for case in cases(size).iter().filter(|case| only.case(case.name)) {
-            measure_case(case, run, &subjects, folder, &mut results);
+            measure_case(case, seed + run, &subjects, folder, &mut results);
         }
-        shells.measure(run, only, &mut results);
+        shells.measure(run, options, &mut results);
         eprintln!("bench: run {} of {}", run + 1, size.runs);
     }
     results.figures()
@@ -115,12 +115,12 @@ fn measure(options: &Options) -> Vec<Figure> {
 
 fn measure_case(
     case: &Case,
-    run: u64,
+    seed: u64,
     subjects: &[&dyn Subject],
     folder: &Path,
     results: &mut Results,
 ) {
-    let workload = Arc::new(workload::events(run, 0, case.events));
+    let workload = Arc::new(workload::events(seed, 0, case.events));
     for subject in subjects {
         let place = folder.join(format!("run-{}-{}", std::process::id(), subject.name()));
         std::fs::create_dir_all(&place).expect("a run's folder can be made");

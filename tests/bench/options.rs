@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 
 const USAGE: &str = "bench [--quick | --huge | --small] [--case NAME] [--subject NAME] \
-                     [--folder DIR] [--results FILE] [--python PROGRAM] [--node PROGRAM]";
+                     [--seed NUMBER] [--folder DIR] [--results FILE] [--python PROGRAM] \
+                     [--node PROGRAM]";
 
 /// The words of the command line.
 pub(crate) struct Options {
     pub(crate) size: &'static Size,
     pub(crate) only: Only,
+    /// Of the first run's workload; each later run has the next one.
+    pub(crate) seed: u64,
     /// Where stores, links and results go.
     pub(crate) folder: PathBuf,
     pub(crate) results: PathBuf,
@@ -104,6 +107,7 @@ impl Options {
         let mut options = Options {
             size: &FULL,
             only: Only::default(),
+            seed: 0,
             folder: PathBuf::from("target/bench"),
             results: PathBuf::new(),
             python: "python3".to_owned(),
@@ -117,6 +121,11 @@ impl Options {
                 "--small" => options.size = &SMALL,
                 "--case" => options.only.case = Some(value()?),
                 "--subject" => options.only.subject = Some(value()?),
+                "--seed" => {
+                    let number = value()?;
+                    let seed = number.parse();
+                    options.seed = seed.map_err(|_| format!("--seed: {number} is no number"))?;
+                }
                 "--folder" => options.folder = value()?.into(),
                 "--results" => options.results = value()?.into(),
                 "--python" => options.python = value()?,

@@ -1,6 +1,6 @@
 //! Figures: medians, one table for people, one line each for programs.
 
-use crate::options::Size;
+use crate::options::Options;
 use std::path::Path;
 use std::process::Command;
 
@@ -96,10 +96,11 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// The table: each subject beside us, or beside the first one where we do not take part.
-pub(crate) fn print(figures: &[Figure], size: &Size, folder: &Path) {
+pub(crate) fn print(figures: &[Figure], options: &Options) {
+    let Options { size, folder, seed, .. } = options;
     println!("{}", machine());
     println!(
-        "date: {}, size: {}, folder: {}, load averages: {}",
+        "date: {}, size: {}, seeds from {seed}, folder: {}, load averages: {}",
         said_by("date", &["-u", "+%F"]),
         size.name,
         folder.display(),

@@ -1,6 +1,6 @@
 //! What a shop floor publishes, made from a seed: the same events for every subject.
 //!
-//! An event has a payload of about 197 bytes and three tags: 1 of 20 kinds, 1 of 200 machines, and
+//! An event has a payload of about 185 bytes and three tags: 1 of 20 kinds, 1 of 200 machines, and
 //! 1 of 50,000 orders, a few of them busy and most of them rare. Eight producers take turns.
 
 use ::millpond::event::cbor::Value;

@@ -9,7 +9,7 @@
 
 mod rust;
 
-use crate::options::{Only, Options};
+use crate::options::Options;
 use crate::report::Results;
 use crate::subject::Workload;
 use crate::workload;
@@ -86,11 +86,12 @@ impl Shells {
     }
 
     /// One run, in which the workers take turns; later runs begin with another one.
-    pub(crate) fn measure(&self, run: u64, only: &Only, results: &mut Results) {
+    pub(crate) fn measure(&self, run: u64, options: &Options, results: &mut Results) {
         if self.shells.is_empty() {
             return;
         }
-        let workload = Arc::new(workload::events(run, 0, self.events));
+        let only = &options.only;
+        let workload = Arc::new(workload::events(options.seed + run, 0, self.events));
         let turn = |at| WORKERS[(at + run as usize) % WORKERS.len()];
         let workers: Vec<Worker> = (0..WORKERS.len()).map(turn).collect();
         let workers: Vec<Worker> =

@@ -1,7 +1,7 @@
 // What `./dev bench` measures of Node; started by tests/bench/shells/mod.rs.
 //
-// `node.mjs PACKAGE publish values STORE EVENTS`, `… iterate values|bytes STORE`, or `… check`. Says
-// how many seconds the work took, the events, and the bytes or members of their payloads.
+// `node.mjs PACKAGE publish values STORE EVENTS`, `… iterate values|bytes STORE`, or `… check`.
+// Says how many seconds the work took, the events, and the bytes or members of their payloads.
 import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 
