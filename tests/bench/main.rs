@@ -59,26 +59,28 @@ fn open(name: &str, place: &Path) {
     archive::open_and_tell(*subject.expect("a subject that we measure"), place);
 }
 
-/// One way to use a subject, and the figures it gives; none where it does not apply.
+/// One way to use a subject, and the cases that it gives figures for.
 struct Case {
-    name: &'static str,
+    gives: &'static [&'static str],
     events: usize,
     run: Measure,
 }
 
+/// No figures where it does not apply to the subject.
 type Measure = fn(&dyn Subject, &Path, &Workload) -> Vec<Given>;
 
 /// A figure's case, unit and value.
 type Given = (&'static str, &'static str, f64);
 
 fn cases(size: &Size) -> Vec<Case> {
-    let case = |name, events, run: Measure| Case { name, events, run };
+    let case = |gives, events, run: Measure| Case { gives, events, run };
     let mut cases = vec![
-        case("publish_1", size.single_events, publish_singly),
-        case("publish_16", size.shared_events, publish_from_sixteen),
-        case("latency", size.latency_events, latency),
+        case(&["publish_1"], size.single_events, publish_singly),
+        case(&["publish_16"], size.shared_events, publish_from_sixteen),
+        case(&["latency"], size.latency_events, latency),
     ];
-    cases.extend(size.catch_ups.iter().map(|events| case("catch_up", *events, catch_up)));
+    let catch_ups = size.catch_ups.iter();
+    cases.extend(catch_ups.map(|events| case(&["catch_up", "wire_per_event"], *events, catch_up)));
     cases.retain(|case| case.events > 0);
     cases
 }
@@ -98,13 +100,13 @@ fn measure(options: &Options) -> Vec<Figure> {
     for run in 0..size.runs {
         let turns = |at| subjects[(at + run as usize) % subjects.len()];
         let subjects: Vec<&dyn Subject> = (0..subjects.len()).map(turns).collect();
-        if archive::CASES.iter().any(|case| only.case(case)) {
+        if only.any(&archive::CASES) {
             for events in size.stores {
                 let source = Source::new(seed + run, *events);
                 archive::measure(&subjects, folder, &source, &mut results);
             }
         }
-        for case in cases(size).iter().filter(|case| only.case(case.name)) {
+        for case in cases(size).iter().filter(|case| only.any(case.gives)) {
             measure_case(case, seed + run, &subjects, folder, &mut results);
         }
         shells.measure(run, options, &mut results);

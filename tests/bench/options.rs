@@ -1,5 +1,6 @@
 //! What a run of the benches is asked for.
 
+use crate::report::CASES;
 use std::path::PathBuf;
 
 const USAGE: &str = "bench [--quick | --huge | --small] [--case NAME] [--subject NAME] \
@@ -96,6 +97,10 @@ impl Only {
         self.case.as_ref().is_none_or(|wish| wish == name)
     }
 
+    pub(crate) fn any(&self, cases: &[&str]) -> bool {
+        cases.iter().any(|case| self.case(case))
+    }
+
     pub(crate) fn subject(&self, name: &str) -> bool {
         self.subject.as_ref().is_none_or(|wish| wish == name)
     }
@@ -119,7 +124,13 @@ impl Options {
                 "--quick" => options.size = &QUICK,
                 "--huge" => options.size = &HUGE,
                 "--small" => options.size = &SMALL,
-                "--case" => options.only.case = Some(value()?),
+                "--case" => {
+                    let case = value()?;
+                    if !CASES.contains(&case.as_str()) {
+                        return Err(format!("--case is one of {}, not {case}", CASES.join(", ")));
+                    }
+                    options.only.case = Some(case);
+                }
                 "--subject" => options.only.subject = Some(value()?),
                 "--seed" => {
                     let number = value()?;

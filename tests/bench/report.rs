@@ -67,7 +67,7 @@ impl Results {
 }
 
 /// All cases, in the order of the table.
-const CASES: [&str; 18] = [
+pub(crate) const CASES: [&str; 18] = [
     "publish_batch_1000",
     "publish_1",
     "publish_16",

@@ -44,6 +44,14 @@ fn every_bench_runs_and_every_subject_gives_its_figures() {
         expected.retain(|(case, _, _)| !skipped.contains(case));
     }
     assert_eq!(figures, expected);
+    // Each floor whose figures are there is judged, at the largest size.
+    let of_ours = |line: &&str| line.ends_with("missed") || line.contains("  holds");
+    let judged: Vec<&str> = said.lines().filter(of_ours).collect();
+    for case in expected.iter().map(|(case, _, _)| case) {
+        assert!(judged.iter().any(|line| line.starts_with(case.as_str())), "{case}: {said}");
+    }
+    let scan = judged.iter().find(|line| line.starts_with("scan ")).expect("it is judged");
+    assert_eq!(scan.split_whitespace().nth(1), Some("2000"), "{scan}");
     let chart = std::fs::read(scratch.path().join("chart.png"));
     if let Ok(chart) = &chart {
         assert!(chart.starts_with(b"\x89PNG") && chart.len() > 10_000, "{} bytes", chart.len());

@@ -70,9 +70,8 @@ impl Shells {
         let here = fs::canonicalize(&options.folder).expect("the bench's folder is there");
         let folder = here.join(format!("shells-{}", std::process::id()));
         let mut shells = Vec::new();
-        let wanted = |case: &&str| options.only.case(case);
         let mut add = |cases: [&'static str; 2], find: &dyn Fn() -> Result<Shell, String>| {
-            if options.size.shell_events == 0 || !cases.iter().any(|case| wanted(&case)) {
+            if options.size.shell_events == 0 || !options.only.any(&cases) {
                 return;
             }
             match find() {
