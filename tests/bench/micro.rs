@@ -1,6 +1,7 @@
 //! What single steps of an event cost, without a disk: `./dev bench --micro`.
 //!
 //! The steps that each published, stored or received event takes, on events of the workload.
+//! With `--bench` it measures; otherwise each step runs once, as a test.
 //! Not here: anything with a store; see `main`.
 
 // Only its generator: what the subjects do with events is in the other program.

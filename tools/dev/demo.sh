@@ -42,7 +42,7 @@ bench_main() {
     mkdir -p target/bench
     printf 'command: ./dev bench%s\n' "${1:+ $1}"
     if [ "$*" = --micro ]; then
-        target/release/micro
+        target/release/micro --bench
         return
     fi
     # What cannot be had here is skipped by the bench, which says so in its figures.
