@@ -25,9 +25,6 @@ pub(crate) const CASES: [&str; 9] = [
     "rss",
 ];
 
-/// How many events of a workload are in memory at once.
-const CHUNK: usize = 1_000_000;
-
 /// How many orders, and how many machines, are asked for in a run.
 const ORDERS_ASKED: usize = 50;
 const MACHINES_ASKED: usize = 10;
@@ -63,23 +60,24 @@ impl Found {
 pub(crate) struct Source {
     seed: u64,
     events: usize,
+    chunk_events: usize,
     first: Workload,
 }
 
 impl Source {
-    pub(crate) fn new(seed: u64, events: usize) -> Source {
-        Source { seed, events, first: chunk(seed, 0, events) }
+    /// `chunk_events` are in memory at once.
+    pub(crate) fn new(seed: u64, events: usize, chunk_events: usize) -> Source {
+        let first = workload::events(seed, 0, chunk_events.min(events));
+        Source { seed, events, chunk_events, first: Arc::new(first) }
     }
 
     fn chunks(&self) -> impl Iterator<Item = Workload> {
-        let later = (CHUNK..self.events).step_by(CHUNK);
-        let later = later.map(|first| chunk(self.seed, first, self.events));
+        let later = (self.chunk_events..self.events).step_by(self.chunk_events).map(|first| {
+            let count = self.chunk_events.min(self.events - first);
+            Arc::new(workload::events(self.seed, first, count))
+        });
         std::iter::once(self.first.clone()).chain(later)
     }
-}
-
-fn chunk(seed: u64, first: usize, events: usize) -> Workload {
-    Arc::new(workload::events(seed, first, CHUNK.min(events - first)))
 }
 
 /// The questions of a run, and what the first subject found.

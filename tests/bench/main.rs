@@ -102,7 +102,7 @@ fn measure(options: &Options) -> Vec<Figure> {
         let subjects: Vec<&dyn Subject> = (0..subjects.len()).map(turns).collect();
         if only.any(&archive::CASES) {
             for events in size.stores {
-                let source = Source::new(seed + run, *events);
+                let source = Source::new(seed + run, *events, size.chunk_events);
                 archive::measure(&subjects, folder, &source, &mut results);
             }
         }

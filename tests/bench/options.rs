@@ -27,6 +27,8 @@ pub(crate) struct Size {
     pub(crate) runs: u64,
     /// What is loaded in batches and read, smallest first: there one sees how costs grow.
     pub(crate) stores: &'static [usize],
+    /// How many events of a workload are in memory at once.
+    pub(crate) chunk_events: usize,
     /// What a second node catches up with; may be none.
     pub(crate) catch_ups: &'static [usize],
     /// What the other cases take; none of them at a size that is about large stores alone.
@@ -42,6 +44,7 @@ const FULL: Size = Size {
     name: "full",
     runs: 5,
     stores: &[10_000, 100_000, 1_000_000],
+    chunk_events: 1_000_000,
     catch_ups: &[10_000, 100_000, 1_000_000],
     single_events: 2_000,
     shared_events: 16_000,
@@ -65,6 +68,7 @@ const HUGE: Size = Size {
     name: "huge",
     runs: 1,
     stores: &[10_000_000],
+    chunk_events: 1_000_000,
     catch_ups: &[],
     single_events: 0,
     shared_events: 0,
@@ -77,6 +81,7 @@ const SMALL: Size = Size {
     name: "small",
     runs: 1,
     stores: &[200, 2_000],
+    chunk_events: 1_500,
     catch_ups: &[2_000],
     single_events: 20,
     shared_events: 160,
