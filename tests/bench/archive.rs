@@ -1,20 +1,34 @@
-//! Reading a store that holds the whole workload: single orders, machines, the newest, everything.
+//! One store that takes a whole workload in batches, and is read: what that costs as it grows.
 //!
 //! Each subject is loaded, closed and opened anew; every question is put to all subjects, and they
 //! must find the same. Begin with `measure`.
 
-use crate::Only;
 use crate::report::{Results, median};
-use crate::subject::{Subject, Workload};
-use std::collections::BTreeMap;
+use crate::subject::{Subject, Workload, publish_in_batches};
+use crate::workload;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// What is measured here, always together.
+pub(crate) const CASES: [&str; 9] = [
+    "publish_batch_1000",
+    "written_per_event",
+    "bytes_per_event",
+    "query_order",
+    "query_machine",
+    "query_newest_10",
+    "scan",
+    "open",
+    "rss",
+];
 
 /// How many orders, and how many machines, are asked for in a run.
 const ORDERS_ASKED: usize = 50;
 const MACHINES_ASKED: usize = 10;
-/// An order that is neither busy nor forgotten.
+/// An order that is neither busy nor forgotten: 20 events of it, or as near as there is.
 const EVENTS_OF_AN_ORDER: usize = 20;
 const NEWEST: usize = 10;
 
@@ -42,31 +56,51 @@ impl Found {
     }
 }
 
+/// The workload of a run, in chunks. The first is kept, so most sizes are made only once.
+pub(crate) struct Source {
+    seed: u64,
+    events: usize,
+    chunk_events: usize,
+    first: Workload,
+}
+
+impl Source {
+    /// `chunk_events` are in memory at once.
+    pub(crate) fn new(seed: u64, events: usize, chunk_events: usize) -> Source {
+        let first = workload::events(seed, 0, chunk_events.min(events));
+        Source { seed, events, chunk_events, first: Arc::new(first) }
+    }
+
+    fn chunks(&self) -> impl Iterator<Item = Workload> {
+        let later = (self.chunk_events..self.events).step_by(self.chunk_events).map(|first| {
+            let count = self.chunk_events.min(self.events - first);
+            Arc::new(workload::events(self.seed, first, count))
+        });
+        std::iter::once(self.first.clone()).chain(later)
+    }
+}
+
 /// The questions of a run, and what the first subject found.
 struct Questions {
     orders: Vec<String>,
     machines: Vec<String>,
     answers: BTreeMap<(String, bool), Found>,
+    /// All payloads.
+    whole: Found,
 }
 
-/// One run over all subjects, which begins with the one at `turn`.
+/// One run over all subjects, in their order.
 pub(crate) fn measure(
     subjects: &[&dyn Subject],
-    turn: usize,
-    only: &Only,
     folder: &Path,
-    workload: &Workload,
+    source: &Source,
     results: &mut Results,
 ) {
-    let mut questions = Questions::of(workload);
-    for at in 0..subjects.len() {
-        let subject = subjects[(at + turn) % subjects.len()];
-        if !Only::takes(&only.subject, subject.name()) {
-            continue;
-        }
+    let mut questions = Questions::of(source);
+    for subject in subjects {
         let place = folder.join(format!("read-{}-{}", std::process::id(), subject.name()));
         std::fs::create_dir_all(&place).expect("a run's folder can be made");
-        run(subject, &place, workload, &mut questions, results);
+        run(*subject, &place, source, &mut questions, results);
         std::fs::remove_dir_all(&place).expect("a run's folder can be removed");
     }
 }
@@ -74,17 +108,16 @@ pub(crate) fn measure(
 fn run(
     subject: &dyn Subject,
     place: &Path,
-    workload: &Workload,
+    source: &Source,
     questions: &mut Questions,
     results: &mut Results,
 ) {
-    let written_before = bytes_written();
-    if !subject.load(place, workload) {
-        return;
-    }
-    let written = bytes_written() - written_before;
-    let count = workload.len();
+    let count = source.events;
     let mut add = |case, unit, value| results.add(case, subject.name(), count, unit, value);
+    let written_before = bytes_written();
+    let Some(took) = load(subject, place, source) else { return };
+    let written = bytes_written() - written_before;
+    add("publish_batch_1000", "events/s", count as f64 / took.as_secs_f64());
     add("written_per_event", "bytes", written as f64 / count as f64);
     add("bytes_per_event", "bytes", bytes_in(place) as f64 / count as f64);
     if let Some((took, grown)) = opened_alone(subject, place) {
@@ -98,26 +131,44 @@ fn run(
     add("query_machine", "µs", questions.ask(archive, &machines, None));
     add("query_newest_10", "µs", questions.ask(archive, &machines, Some(NEWEST)));
     let (found, took) = timed(|| archive.scan());
-    let bytes = workload.iter().map(|event| event.payload.len()).sum();
-    assert_eq!(found, Found { events: count, bytes }, "{} lost something", subject.name());
+    assert_eq!(found, questions.whole, "{} lost something", subject.name());
     add("scan", "events/s", count as f64 / took.as_secs_f64());
 }
 
+/// Fills a new store with the workload, batch after batch, and closes it. The time that the batches
+/// took, or nothing when this subject takes none.
+fn load(subject: &dyn Subject, place: &Path, source: &Source) -> Option<Duration> {
+    let mut store = subject.open(place, &source.first)?;
+    let mut took = Duration::ZERO;
+    for chunk in source.chunks() {
+        store.turn_to(&chunk);
+        took += timed(|| publish_in_batches(&*store, chunk.len())).1;
+    }
+    store.close();
+    Some(took)
+}
+
 impl Questions {
-    fn of(workload: &Workload) -> Questions {
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for event in workload.iter() {
-            *counts.entry(&event.tags[2]).or_default() += 1;
+    fn of(source: &Source) -> Questions {
+        let mut orders: BTreeMap<String, usize> = BTreeMap::new();
+        let mut machines = BTreeSet::new();
+        let mut whole = Found::default();
+        for chunk in source.chunks() {
+            for event in chunk.iter() {
+                let [_, machine, order] = event.tags.clone();
+                machines.insert(machine);
+                *orders.entry(order).or_default() += 1;
+                whole.add(&event.payload);
+            }
         }
-        let mut orders: Vec<(&str, usize)> = counts.into_iter().collect();
-        orders.sort_by_key(|(tag, count)| (count.abs_diff(EVENTS_OF_AN_ORDER), *tag));
-        let orders = orders.iter().take(ORDERS_ASKED).map(|(tag, _)| (*tag).to_owned()).collect();
-        let mut machines: Vec<String> =
-            workload.iter().map(|event| event.tags[1].clone()).collect();
-        machines.sort();
-        machines.dedup();
-        machines.truncate(MACHINES_ASKED);
-        Questions { orders, machines, answers: BTreeMap::new() }
+        let mut orders: Vec<(String, usize)> = orders.into_iter().collect();
+        orders.sort_by_key(|(_, count)| count.abs_diff(EVENTS_OF_AN_ORDER));
+        Questions {
+            orders: orders.into_iter().take(ORDERS_ASKED).map(|(tag, _)| tag).collect(),
+            machines: machines.into_iter().take(MACHINES_ASKED).collect(),
+            answers: BTreeMap::new(),
+            whole,
+        }
     }
 
     /// The median time of an answer, in µs.
@@ -132,7 +183,7 @@ impl Questions {
     }
 }
 
-fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let started = Instant::now();
     let result = work();
     (result, started.elapsed())

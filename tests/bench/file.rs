@@ -34,6 +34,10 @@ struct Appender {
 }
 
 impl Writer for Appender {
+    fn turn_to(&mut self, workload: &Workload) {
+        self.workload = workload.clone();
+    }
+
     fn commit(&mut self, events: &[Range<usize>]) {
         self.buffer.clear();
         for event in events.iter().cloned().flat_map(|range| &self.workload[range]) {

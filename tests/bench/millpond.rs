@@ -1,7 +1,7 @@
 //! Ourselves, through the front door that every application uses.
 
 use crate::archive::{Archive, Found};
-use crate::subject::{Store, Subject, Workload};
+use crate::subject::{Store, Subject, Workload, publish_in_batches};
 use crate::workload::WorkEvent;
 use ::millpond::event::{AppId, NewEvent, OffsetMap, Payload, SwarmSecret, TagSet};
 use ::millpond::query::{Order, Query};
@@ -15,7 +15,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 /// Longest wait for anything that must come.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 const BATCH: usize = 1_000;
 
 pub(crate) struct Millpond;
@@ -29,24 +29,13 @@ impl Subject for Millpond {
         Some(Box::new(Publisher::new(node(folder, "alone", false), workload)))
     }
 
-    fn load(&self, folder: &Path, workload: &Workload) -> bool {
-        let full = Publisher::new(node(folder, "alone", false), workload);
-        for start in (0..workload.len()).step_by(BATCH) {
-            full.publish(start..workload.len().min(start + BATCH));
-        }
-        full.node.close(PATIENCE).expect("it closes");
-        true
-    }
-
     fn archive(&self, folder: &Path) -> Option<Box<dyn Archive>> {
         Some(Box::new(Reader { node: node(folder, "alone", false) }))
     }
 
     fn catch_up(&self, folder: &Path, workload: &Workload) -> Option<(Duration, u64)> {
         let full = Publisher::new(node(folder, "full", true), workload);
-        for start in (0..workload.len()).step_by(BATCH) {
-            full.publish(start..workload.len().min(start + BATCH));
-        }
+        publish_in_batches(&full, workload.len());
         let empty = node(folder, "empty", true);
         let everything = offsets(&full.node);
         let started = Instant::now();
@@ -109,15 +98,21 @@ impl Publisher {
     }
 
     fn start(&self, events: Range<usize>) -> Pending<Appended> {
-        let options =
-            PublishOptions { durability: Durability::Power, idempotency_key: None, expected: None };
-        self.node.publish(self.events[events].to_vec(), options)
+        self.node.publish(self.events[events].to_vec(), publish_options())
     }
 }
 
 impl Store for Publisher {
     fn publish(&self, events: Range<usize>) {
         self.start(events).wait().expect("it is published");
+    }
+
+    fn turn_to(&mut self, workload: &Workload) {
+        self.events = workload.iter().map(new_event).collect();
+    }
+
+    fn close(&self) {
+        self.node.close(PATIENCE).expect("it closes");
     }
 }
 
@@ -162,8 +157,13 @@ fn new_event(event: &WorkEvent) -> NewEvent {
     NewEvent { tags, payload }
 }
 
+/// On disk when it returns, and nothing else is asked.
+pub(crate) fn publish_options() -> PublishOptions {
+    PublishOptions { durability: Durability::Power, idempotency_key: None, expected: None }
+}
+
 /// A node in a folder of its own; with a network it listens on loopback and looks for nobody.
-fn node(folder: &Path, name: &str, network: bool) -> Node {
+pub(crate) fn node(folder: &Path, name: &str, network: bool) -> Node {
     let network = network.then(|| NetworkOptions {
         bind: vec!["127.0.0.1:0".parse().expect("an address")],
         discovery: false,

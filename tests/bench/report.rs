@@ -1,24 +1,25 @@
 //! Figures: medians, one table for people, one line each for programs.
 
+use crate::options::Options;
 use std::path::Path;
 use std::process::Command;
 
-/// One subject in one case, over all runs.
+/// One subject in one case at one size, over all runs.
 pub(crate) struct Figure {
-    case: &'static str,
-    subject: &'static str,
-    events: usize,
+    pub(crate) case: &'static str,
+    pub(crate) subject: &'static str,
+    pub(crate) events: usize,
     unit: &'static str,
     values: Vec<f64>,
 }
 
 impl Figure {
-    fn value(&self) -> f64 {
+    pub(crate) fn value(&self) -> f64 {
         median(self.values.clone())
     }
 
     /// This figure divided by `other`, run by run: what the machine did in a run cancels out.
-    fn ratio_to(&self, other: &Figure) -> f64 {
+    pub(crate) fn ratio_to(&self, other: &Figure) -> f64 {
         median(self.values.iter().zip(&other.values).map(|(own, their)| own / their).collect())
     }
 
@@ -28,33 +29,6 @@ impl Figure {
         let most = self.values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         if most > least { (most - least) / self.value() } else { 0.0 }
     }
-}
-
-/// A promise about two subjects of a case, or about ours alone.
-struct Floor {
-    case: &'static str,
-    /// Divided by this one's value; none: the value itself.
-    beside: Option<&'static str>,
-    holds: fn(f64) -> bool,
-    says: &'static str,
-}
-
-/// What issue 2 asks for. Figures, not tests: a busy machine may miss them.
-const FLOORS: [Floor; 5] = [
-    floor("publish_batch_1000", Some("sqlite"), |ratio| ratio >= 6.0, "at least 6x SQLite"),
-    floor("publish_1", Some("file"), |ratio| ratio >= 0.7, "at least 0.7x the bare file"),
-    floor("publish_16", Some("file"), |ratio| ratio >= 0.7, "at least 0.7x the bare file"),
-    floor("catch_up", None, |rate| rate >= 200_000.0, "at least 200,000 events/s"),
-    floor("latency", Some("tcp"), |ratio| ratio <= 3.0, "at most 3x TCP behind one fdatasync"),
-];
-
-const fn floor(
-    case: &'static str,
-    beside: Option<&'static str>,
-    holds: fn(f64) -> bool,
-    says: &'static str,
-) -> Floor {
-    Floor { case, beside, holds, says }
 }
 
 /// What has been measured so far.
@@ -72,8 +46,9 @@ impl Results {
         unit: &'static str,
         value: f64,
     ) {
-        let known = self.figures.iter_mut().find(|f| f.case == case && f.subject == subject);
-        match known {
+        let mut figures = self.figures.iter_mut();
+        let same = |f: &&mut Figure| (f.case, f.subject, f.events) == (case, subject, events);
+        match figures.find(same) {
             Some(figure) => figure.values.push(value),
             None => {
                 let values = vec![value];
@@ -82,10 +57,36 @@ impl Results {
         }
     }
 
-    pub(crate) fn figures(self) -> Vec<Figure> {
+    /// Case by case, and in it from small to large.
+    pub(crate) fn figures(mut self) -> Vec<Figure> {
+        let place = |case| CASES.iter().position(|known| *known == case).unwrap_or(CASES.len());
+        // What is equal stays in the order of the first run.
+        self.figures.sort_by_key(|figure| (place(figure.case), figure.events));
         self.figures
     }
 }
+
+/// All cases, in the order of the table.
+pub(crate) const CASES: [&str; 18] = [
+    "publish_batch_1000",
+    "publish_1",
+    "publish_16",
+    "written_per_event",
+    "bytes_per_event",
+    "query_order",
+    "query_machine",
+    "query_newest_10",
+    "scan",
+    "open",
+    "rss",
+    "catch_up",
+    "wire_per_event",
+    "latency",
+    "python_publish",
+    "python_iterate",
+    "node_publish",
+    "node_iterate",
+];
 
 /// The middle value; of an even number the mean of the two in the middle. `values` is not empty.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
@@ -95,24 +96,29 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// The table: each subject beside us, or beside the first one where we do not take part.
-pub(crate) fn print(figures: &[Figure], size: &str, folder: &Path) {
+pub(crate) fn print(figures: &[Figure], options: &Options) {
+    let Options { size, folder, seed, .. } = options;
     println!("{}", machine());
     println!(
-        "date: {}, size: {size}, folder: {}, load averages: {}",
+        "date: {}, size: {}, seeds from {seed}, folder: {}, load averages: {}",
         said_by("date", &["-u", "+%F"]),
+        size.name,
         folder.display(),
         load()
     );
+    if let Some(subjects) = size.subjects {
+        println!("runs: {}; only {}", size.runs, subjects.join(" and "));
+    }
     println!();
     println!(
-        "{:<20} {:<9} {:>8} {:>12} {:<9} {:>4} {:>7} {:>9}",
+        "{:<20} {:<14} {:>9} {:>12} {:<9} {:>4} {:>7} {:>9}",
         "case", "subject", "events", "median", "unit", "runs", "spread", "ratio"
     );
     for figure in figures {
-        let first = figures.iter().find(|other| other.case == figure.case);
-        let first = first.expect("the figure itself is of this case");
+        let beside = |other: &&Figure| (other.case, other.events) == (figure.case, figure.events);
+        let first = figures.iter().find(beside).expect("the figure itself is of this case");
         println!(
-            "{:<20} {:<9} {:>8} {:>12.1} {:<9} {:>4} {:>6.0}% {:>8.2}x",
+            "{:<20} {:<14} {:>9} {:>12.1} {:<9} {:>4} {:>6.0}% {:>8.2}x",
             figure.case,
             figure.subject,
             figure.events,
@@ -125,20 +131,6 @@ pub(crate) fn print(figures: &[Figure], size: &str, folder: &Path) {
     }
     println!();
     println!("ratio: the first subject of the case divided by this one, median of the runs.");
-    println!();
-    FLOORS.iter().for_each(|floor| print_floor(floor, figures));
-}
-
-fn print_floor(floor: &Floor, figures: &[Figure]) {
-    let find = |subject| figures.iter().find(|f| f.case == floor.case && f.subject == subject);
-    let Some(ours) = find("millpond") else { return };
-    let reached = match floor.beside.map(find) {
-        None => ours.value(),
-        Some(Some(other)) => ours.ratio_to(other),
-        Some(None) => return,
-    };
-    let verdict = if (floor.holds)(reached) { "holds" } else { "missed" };
-    println!("floor {}: {}: {reached:.2}, {verdict}", floor.case, floor.says);
 }
 
 /// One JSON object for each figure, in a file of its own.

@@ -18,16 +18,6 @@ impl Subject for Sqlite {
         Some(Box::new(Group::new(Tables::new(folder, workload))))
     }
 
-    fn load(&self, folder: &Path, workload: &Workload) -> bool {
-        let mut tables = Tables::new(folder, workload);
-        for start in (0..workload.len()).step_by(BATCH) {
-            let batch = start..workload.len().min(start + BATCH);
-            tables.commit(std::slice::from_ref(&batch));
-        }
-        tables.connection.close().expect("SQLite closes");
-        true
-    }
-
     fn archive(&self, folder: &Path) -> Option<Box<dyn Archive>> {
         let connection = Connection::open(folder.join(FILE)).expect("SQLite opens");
         // Opening alone reads nothing.
@@ -38,7 +28,6 @@ impl Subject for Sqlite {
 }
 
 const FILE: &str = "events.sqlite";
-const BATCH: usize = 1_000;
 
 /// The same file, read.
 struct Reader {
@@ -92,6 +81,10 @@ struct Tables {
 }
 
 impl Writer for Tables {
+    fn turn_to(&mut self, workload: &Workload) {
+        self.workload = workload.clone();
+    }
+
     fn commit(&mut self, events: &[Range<usize>]) {
         self.insert(events).expect("SQLite commits");
     }

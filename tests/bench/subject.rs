@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-/// The events of one run; a store is told by positions in it what to publish.
+/// Events of one run; a store is told by positions in them what to publish.
 pub(crate) type Workload = Arc<Vec<WorkEvent>>;
 
 /// Something that publishes durably, catches up, or delivers. Each run opens it in a fresh folder.
@@ -18,13 +18,7 @@ pub(crate) trait Subject {
     /// An empty store in `folder`, or nothing when this subject does not publish.
     fn open(&self, folder: &Path, workload: &Workload) -> Option<Box<dyn Store>>;
 
-    /// Fills a new store in `folder` with the whole workload and closes it. False when this subject
-    /// is not read.
-    fn load(&self, _folder: &Path, _workload: &Workload) -> bool {
-        false
-    }
-
-    /// Opens what `load` left, for reading.
+    /// Opens what a closed store left, for reading; or nothing when this subject is not read.
     fn archive(&self, _folder: &Path) -> Option<Box<dyn Archive>> {
         None
     }
@@ -46,12 +40,31 @@ pub(crate) trait Subject {
 pub(crate) trait Store: Send + Sync {
     /// Publishes these events of the workload; they are on disk when this returns.
     fn publish(&self, events: Range<usize>);
+
+    /// From now on positions are those of `workload`.
+    fn turn_to(&mut self, workload: &Workload);
+
+    /// Ends all work, so that dropping it leaves nothing to do.
+    fn close(&self) {}
+}
+
+/// Events that are published together where batches are measured.
+const BATCH: usize = 1_000;
+
+/// Publishes the first `count` events of the store's workload, batch after batch.
+pub(crate) fn publish_in_batches(store: &dyn Store, count: usize) {
+    for start in (0..count).step_by(BATCH) {
+        store.publish(start..count.min(start + BATCH));
+    }
 }
 
 /// A writer with one caller; [`Group`] makes a store of it.
 pub(crate) trait Writer: Send {
     /// Writes these events and returns when they are on disk.
     fn commit(&mut self, events: &[Range<usize>]);
+
+    /// As [`Store::turn_to`].
+    fn turn_to(&mut self, workload: &Workload);
 }
 
 /// Group commit: what waits while one commit runs is written by the next one, together.
@@ -98,5 +111,9 @@ impl<W: Writer> Store for Group<W> {
             queue.writing = false;
             self.committed.notify_all();
         }
+    }
+
+    fn turn_to(&mut self, workload: &Workload) {
+        self.writer.get_mut().expect("no caller panicked").turn_to(workload);
     }
 }

@@ -1,7 +1,7 @@
 # Builds, and puts the built libraries where Python and Node look for them.
 #
 # Each profile is built once, with one command line, into one target directory.
-# Invariant: always `--workspace --all-targets`. A narrower choice resolves other features for the
+# Invariant: one choice of packages for each profile. Another one resolves other features for the
 # shared dependencies, and then cargo builds iroh and its two hundred crates a second time.
 # `dev` (optimised, without link-time optimisation, with debug assertions) is what tests and the
 # demo use; `release` (fat link-time optimisation) ships, and only `./dev bench` waits for it.
@@ -14,6 +14,12 @@ fi
 
 build_dev() {
     cargo build --workspace --all-targets "${LOCKED[@]}"
+}
+
+# What `./dev bench` runs: its programs, and the halves of the packages that it measures.
+build_release() {
+    cargo build --release -p millpond-tests -p millpond-python -p millpond-node \
+        --lib --bin bench --bin micro "${LOCKED[@]}"
 }
 
 # What `import millpond` needs: the native module beside its Python code, and that code on the path

@@ -28,16 +28,27 @@ demo_main() {
         --quality "$VENV/bin/python $ROOT/demo/quality.py"
 }
 
-# The figures, with what ships: the release profile. `--quick` for a first look.
+# The figures, with what ships: the release profile. `--quick` for a first look, `--huge` for ten
+# million events, `--micro` for single steps without a disk.
 bench_main() {
-    [ $# = 0 ] || [ "$*" = --quick ] || fail "bench takes --quick, not '$*'"
+    case "$*" in
+    "" | --quick | --huge | --micro) ;;
+    *) fail "bench takes --quick, --huge or --micro, not '$*'" ;;
+    esac
     setup_system
     setup_rust
     say "dev: building with fat link-time optimisation (takes minutes)"
-    cargo build --release -p millpond-tests --bin bench "${LOCKED[@]}" >&2
+    build_release >&2
     mkdir -p target/bench
     printf 'command: ./dev bench%s\n' "${1:+ $1}"
-    target/release/bench "$@"
+    if [ "$*" = --micro ]; then
+        target/release/micro --bench
+        return
+    fi
+    # What cannot be had here is skipped by the bench, which says so in its figures.
+    (setup_python && setup_node && npm --prefix node run --silent build:ts >&2) ||
+        say "dev: SKIPPED: the package for Node could not be built"
+    PATH="$VENV/bin:$PATH" target/release/bench "$@"
 }
 
 # What to run before a commit: formatting, warnings, and the house rules.

@@ -28,7 +28,11 @@ stage_clippy() { cargo clippy --workspace --all-targets "${LOCKED[@]}" -- -D war
 # The first wall: the core stands without the network, and without a warning.
 stage_no_net() { cargo clippy -p millpond --no-default-features "${LOCKED[@]}" -- -D warnings; }
 
-stage_rust() { cargo test --workspace --no-fail-fast "${LOCKED[@]}"; }
+# The benches are tests in their small size, and measure the package for Node, too.
+stage_rust() {
+    place_node
+    cargo test --workspace --no-fail-fast "${LOCKED[@]}"
+}
 
 # The vectors, read by a second implementation written from the documents alone.
 stage_reference() { python3 tests/reference/check.py; }

@@ -1,0 +1,53 @@
+// What `./dev bench` measures of Node; started by tests/bench/shells/mod.rs.
+//
+// `node.mjs PACKAGE publish values STORE EVENTS`, `… iterate values|bytes STORE`, or `… check`.
+// Says how many seconds the work took, the events, and the bytes or members of their payloads.
+import { readFileSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
+
+const BATCH = 1000;
+const [packagePath, work, form, store, path] = process.argv.slice(2);
+const { open } = await import(pathToFileURL(packagePath));
+
+const seconds = (started) => (performance.now() - started) / 1000;
+
+async function publish(node) {
+  const lines = readFileSync(path, 'utf8').trimEnd().split('\n');
+  const events = lines.map((line) => {
+    const { tags, payload } = JSON.parse(line);
+    return { tags, payload };
+  });
+  const started = performance.now();
+  for (let start = 0; start < events.length; start += BATCH) {
+    await node.publish(events.slice(start, start + BATCH));
+  }
+  return [seconds(started), events.length, 0];
+}
+
+async function iterate(node) {
+  let events = 0;
+  let parts = 0;
+  const started = performance.now();
+  if (form === 'bytes') {
+    for await (const event of node.query('FROM allEvents')) {
+      events++;
+      parts += event.payloadBytes.length;
+    }
+  } else {
+    for await (const event of node.query('FROM allEvents')) {
+      events++;
+      // What is read of it is there already: this only counts, without a list of the names.
+      for (const _ in event.payload) parts++;
+    }
+  }
+  return [seconds(started), events, parts];
+}
+
+if (work !== 'check') {
+  const swarm = '33'.repeat(32);
+  const place = `${store}/shell`;
+  const node = await open({ path: place, app: 'com.example.bench', swarm, network: false });
+  const seen = await (work === 'publish' ? publish(node) : iterate(node));
+  await node.close();
+  console.log(seen.join(' '));
+}

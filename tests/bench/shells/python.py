@@ -1,0 +1,62 @@
+"""What `./dev bench` measures of Python; started by tests/bench/shells/mod.rs.
+
+`python.py publish values|bytes STORE EVENTS`, `python.py iterate values|bytes STORE`, or
+`python.py check`. Says how many seconds the work took, the events, and the bytes or members of
+their payloads.
+"""
+
+import gc
+import json
+import sys
+import time
+
+import millpond
+
+BATCH = 1000
+SWARM = "33" * 32
+
+
+def publish(node: millpond.Node, form: str, path: str) -> tuple[float, int, int]:
+    drafts = [draft(json.loads(line), form) for line in open(path, encoding="utf-8")]
+    gc.collect()
+    started = time.perf_counter()
+    for start in range(0, len(drafts), BATCH):
+        batch = drafts[start : start + BATCH]
+        if form == "bytes":
+            batch = [(millpond.Cbor(data), tags) for data, tags in batch]
+        node.publish_all(batch)
+    took = time.perf_counter() - started
+    return took, len(drafts), 0
+
+
+def draft(event: dict, form: str) -> tuple[object, list[str]]:
+    payload = event["payload"] if form == "values" else bytes.fromhex(event["cbor"])
+    return payload, event["tags"]
+
+
+def iterate(node: millpond.Node, form: str) -> tuple[float, int, int]:
+    events = parts = 0
+    started = time.perf_counter()
+    if form == "bytes":
+        for event in node.query("FROM allEvents"):
+            events += 1
+            parts += len(event.payload_bytes)
+    else:
+        for event in node.query("FROM allEvents"):
+            events += 1
+            parts += len(event.payload)
+    return time.perf_counter() - started, events, parts
+
+
+def main() -> None:
+    work, *rest = sys.argv[1:]
+    if work == "check":
+        return
+    form, store, *path = rest
+    where = f"{store}/shell"
+    with millpond.open(where, app="com.example.bench", swarm=SWARM, network=False) as node:
+        took, events, parts = {"publish": publish, "iterate": iterate}[work](node, form, *path)
+    print(f"{took:.9f} {events} {parts}")
+
+
+main()
