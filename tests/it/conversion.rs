@@ -5,9 +5,9 @@
 
 use crate::nodes::{everything, publish};
 use crate::support::{Scratch, repository, skip_without};
-use millpond::event::{AppId, Event, EventView, SwarmSecret};
+use millpond::event::{AppId, Event, SwarmSecret};
 use millpond::query::{Order, Query};
-use millpond::{Node, NodeOptions, QueryOptions, StorageOptions};
+use millpond::{EventView, Node, NodeOptions, QueryOptions, StorageOptions};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;

@@ -51,11 +51,11 @@ pub(super) fn iterate(place: &Path, form: Form) -> Seen {
             if batch.is_empty() {
                 return;
             }
-            for event in &batch {
+            for event in batch.iter() {
                 seen.events += 1;
                 seen.parts += match form {
-                    Form::Bytes => event.payload.as_bytes().len(),
-                    Form::Values => members(event.payload.as_bytes()),
+                    Form::Bytes => event.payload_bytes().len(),
+                    Form::Values => members(event.payload_bytes()),
                 };
             }
         }
