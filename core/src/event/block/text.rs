@@ -81,21 +81,34 @@ pub(super) fn put_float(out: &mut Vec<u8>, value: f64) -> Result<()> {
     Ok(())
 }
 
+/// Two digits for each number below 100.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        pairs[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        number += 1;
+    }
+    pairs
+};
+
 /// The digits of `value`, with zeros in front up to `pad` of them.
 #[inline]
 pub(super) fn put_digits(buffer: &mut [u8; 20], mut value: u64, pad: u8) -> &[u8] {
+    *buffer = [b'0'; 20];
     let mut start = buffer.len();
     while value >= 10 {
-        start -= 1;
-        buffer[start] = b'0' + (value % 10) as u8;
-        value /= 10;
+        start -= 2;
+        buffer[start..start + 2].copy_from_slice(&PAIRS[(value % 100) as usize]);
+        value /= 100;
     }
-    start -= 1;
-    buffer[start] = b'0' + value as u8;
-    while buffer.len() - start < usize::from(pad) {
+    if value > 0 {
         start -= 1;
-        buffer[start] = b'0';
+        buffer[start] = b'0' + value as u8;
+    } else if buffer.get(start) == Some(&b'0') {
+        start += 1;
     }
+    start = start.min(buffer.len() - usize::from(pad.max(1)));
     &buffer[start..]
 }
 
