@@ -481,7 +481,7 @@ typedef struct {
      */
     uint32_t struct_size;
     /**
-     * Most events per call of a callback, 1 to 4,096. 0 is unsaid: 256.
+     * Most events per call of a callback, 1 to 4,096. 0 is unsaid: 1,024.
      */
     uint32_t batch_count_max;
     /**
@@ -603,9 +603,9 @@ int32_t millpond_node_query(millpond_node_t node,
                             millpond_error_t **error);
 
 /**
- * The next events, at most `count_max` (0: 256; at most 4,096). On MILLPOND_OK, `*batch` is owned
- * by the caller; free it with millpond_batch_free. After the last event millpond_batch_is_end says
- * 1, again and again. Timeout and cancel lose no event. One call at a time; a second one answers
+ * The next events, at most `count_max` (0: 1,024; at most 4,096). On MILLPOND_OK, free `*batch`
+ * with millpond_batch_free. After the last event millpond_batch_is_end says 1, again and again.
+ * Timeout and cancel lose no event. One call at a time; a second one answers
  * MILLPOND_ERROR_INVALID_ARGUMENT. MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED: a block
  * cannot be read.
  */
@@ -865,10 +865,10 @@ int32_t millpond_node_subscribe_callback(millpond_node_t node,
                                          millpond_error_t **error);
 
 /**
- * The next events, at most `count_max` (0: 256; at most 4,096). Waits for an event, for the first
- * moment at which the subscription has caught up (the batch may then be empty), or for the end
- * (millpond_batch_is_end). MILLPOND_ERROR_TIMEOUT: there was nothing in time; nothing is lost. On
- * MILLPOND_OK, free `*batch` with millpond_batch_free. One call at a time, a second one answers
+ * The next events, at most `count_max` (0: 1,024; at most 4,096). Waits for an event, for the
+ * first moment at which the subscription has caught up (the batch may then be empty), or for the
+ * end (millpond_batch_is_end). MILLPOND_ERROR_TIMEOUT: there was nothing in time; nothing is lost.
+ * On MILLPOND_OK, free `*batch` with millpond_batch_free. One call at a time, a second one answers
  * MILLPOND_ERROR_INVALID_ARGUMENT; other calls, such as a close, may come from any thread.
  * MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED: a block cannot be read.
  */

@@ -2,20 +2,19 @@
 //!
 //! To JavaScript, in the machine's own byte order, `n` events:
 //! `[lamport, offset, time in µs] × n` as f64, then
-//! `[stream text, app id text, end of its tags, end of its payload] × n` as u32, then
-//! the tags of all events as u32 indexes into the texts, then the payloads.
+//! `[stream text, app id text, number of tags, end of its tags, end of its payload] × n` as u32,
+//! then for each event its tags, each a varint length and UTF-8, and its payload.
 //! From JavaScript, little endian, for each event:
 //! `tag count u32, (length u32, tag) × count, length u32, payload`.
 //! The other side of both is `node/src/batch.ts`.
 
 use millpond_facade::{Draft, EventBatch, FacadeError, Result, host_error};
 use napi::bindgen_prelude::{ArrayBuffer, Env};
-use std::collections::BTreeMap;
 
 /// A batch made ready on a millpond thread, so that the event loop only copies.
 pub(crate) struct PackedBatch {
     pub(crate) bytes: Vec<u8>,
-    /// Each distinct stream id, app id and tag of the batch, once.
+    /// The distinct stream ids of the batch, then its distinct app ids.
     pub(crate) texts: Vec<String>,
     pub(crate) count: usize,
     pub(crate) is_end: bool,
@@ -31,65 +30,43 @@ impl PackedBatch {
     }
 }
 
+/// Bytes of an event before its tags.
+const ROW_BYTES: usize = 3 * 8 + 5 * 4;
+
 impl From<EventBatch> for PackedBatch {
     fn from(batch: EventBatch) -> PackedBatch {
-        let mut texts = Texts::starting_with(batch.streams());
-        let mut words = Vec::with_capacity(batch.len() * 6);
-        let mut tags: Vec<u32> = Vec::new();
-        let mut payload_end = 0;
-        let mut bytes = Vec::with_capacity(batch.len() * 64);
+        let mut bytes = Vec::with_capacity(batch.len() * ROW_BYTES + batch.byte_count());
         for event in batch.iter() {
             for number in
                 [event.lamport() as f64, event.offset() as f64, event.time_micros() as f64]
             {
                 bytes.extend_from_slice(&number.to_ne_bytes());
             }
-            let app_id = texts.index(event.app_id());
-            tags.extend(event.tags().map(|tag| texts.index(tag)));
-            payload_end += event.payload().len();
-            let stream = event.stream_index() as u32;
-            words.extend([stream, app_id, tags.len() as u32, payload_end as u32]);
         }
-        words.extend(tags);
-        bytes.reserve_exact(words.len() * 4 + payload_end);
-        words.iter().for_each(|word| bytes.extend_from_slice(&word.to_ne_bytes()));
-        batch.iter().for_each(|event| bytes.extend_from_slice(event.payload()));
-        let texts = texts.into_vec(batch.streams());
+        let streams = batch.streams().len();
+        let mut end = 0;
+        for event in batch.iter() {
+            let tags_end = end + event.tags_bytes().len();
+            end = tags_end + event.payload().len();
+            let texts = [event.stream_index(), streams + event.app_id_index()];
+            for word in texts.into_iter().chain([event.tags().len(), tags_end, end]) {
+                bytes.extend_from_slice(&(word as u32).to_ne_bytes());
+            }
+        }
+        for event in batch.iter() {
+            bytes.extend_from_slice(event.tags_bytes());
+            bytes.extend_from_slice(event.payload());
+        }
+        let app_ids = batch.app_ids().map(str::to_owned);
         PackedBatch {
             bytes,
-            texts,
+            texts: batch.streams().iter().cloned().chain(app_ids).collect(),
             count: batch.len(),
             is_end: batch.is_end(),
             caught_up: batch.caught_up(),
             lag: batch.lag(),
             position: batch.position().token(),
         }
-    }
-}
-
-/// Texts by index: the streams first, as the batch numbers them, then the others as they appear.
-struct Texts<'a> {
-    streams: usize,
-    others: Vec<&'a str>,
-    indexes: BTreeMap<&'a str, u32>,
-}
-
-impl<'a> Texts<'a> {
-    fn starting_with(streams: &[String]) -> Texts<'a> {
-        Texts { streams: streams.len(), others: Vec::new(), indexes: BTreeMap::new() }
-    }
-
-    fn index(&mut self, text: &'a str) -> u32 {
-        let next = (self.streams + self.others.len()) as u32;
-        let index = *self.indexes.entry(text).or_insert(next);
-        if index == next {
-            self.others.push(text);
-        }
-        index
-    }
-
-    fn into_vec(self, streams: &[String]) -> Vec<String> {
-        streams.iter().cloned().chain(self.others.iter().map(|&text| text.to_owned())).collect()
     }
 }
 

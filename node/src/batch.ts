@@ -2,6 +2,7 @@
  * Batches of events as one block of bytes each way. The other side is `native/batch.rs`, which
  * describes both forms.
  */
+import { BatchBytes } from './decode';
 import { Writer } from './encode';
 import { Event } from './event';
 import { refuse } from './failures';
@@ -69,28 +70,20 @@ function encode(writer: Writer, event: NewEvent, name: string): void {
 }
 
 const ROW_NUMBERS = 3;
-const ROW_WORDS = 4;
+const ROW_WORDS = 5;
 
-/** The events of a batch. Payloads are decoded when they are asked for. */
+/** The events of a batch. Tags and payloads are decoded when they are asked for. */
 export function decodeBatch<P>(batch: NativeBatch): EventBatch<P> {
-  const { bytes, texts, count } = batch;
-  const numbers = new Float64Array(bytes, 0, count * ROW_NUMBERS);
-  const rows = new Uint32Array(bytes, numbers.byteLength, count * ROW_WORDS);
-  const tagCount = count === 0 ? 0 : (rows[rows.length - 2] as number);
-  const tagsStart = numbers.byteLength + rows.byteLength;
-  const tagIndexes = new Uint32Array(bytes, tagsStart, tagCount);
-  const payloads = new Uint8Array(bytes, tagsStart + tagIndexes.byteLength);
+  const { texts, count } = batch;
+  const numbers = new Float64Array(batch.bytes, 0, count * ROW_NUMBERS);
+  const rows = new Uint32Array(batch.bytes, numbers.byteLength, count * ROW_WORDS);
+  const bytes = new BatchBytes(batch.bytes, numbers.byteLength + rows.byteLength);
   const events: Event<P>[] = [];
-  let tagEnd = 0;
-  let payloadEnd = 0;
+  let start = 0;
   for (let index = 0; index < count; index++) {
     const row = index * ROW_WORDS;
     const number = index * ROW_NUMBERS;
-    const tags: string[] = [];
-    const tagsEnd = rows[row + 2] as number;
-    while (tagEnd < tagsEnd) tags.push(texts[tagIndexes[tagEnd++] as number] as string);
-    const payloadStart = payloadEnd;
-    payloadEnd = rows[row + 3] as number;
+    const end = rows[row + 4] as number;
     events.push(
       new Event<P>(
         numbers[number] as number,
@@ -98,12 +91,14 @@ export function decodeBatch<P>(batch: NativeBatch): EventBatch<P> {
         numbers[number + 1] as number,
         numbers[number + 2] as number,
         texts[rows[row + 1] as number] as string,
-        tags,
-        payloads,
-        payloadStart,
-        payloadEnd,
+        bytes,
+        start,
+        rows[row + 2] as number,
+        rows[row + 3] as number,
+        end,
       ),
     );
+    start = end;
   }
   const position = Offsets.trusted(batch.position);
   return { events, caughtUp: batch.caughtUp, lag: batch.lag, position };

@@ -4,34 +4,66 @@
  * The bytes were checked when they were published or received, so only what would run past their
  * end is refused here.
  */
+import { markAsUntransferable } from 'node:worker_threads';
 import { InternalError } from './error-kinds';
 import type { Payload } from './payload';
 
 const SAFE_HIGH = 0x20_0000;
 
-/** The value that `bytes` encode. */
-export function decode(bytes: Uint8Array): Payload {
-  const reader = new Reader(bytes);
-  const value = reader.value();
-  if (reader.left !== 0) throw damaged();
-  return value;
-}
-
-class Reader {
+/** The tags and payloads of a batch. */
+export class BatchBytes {
   private readonly bytes: Buffer;
   private readonly view: DataView;
   private at = 0;
+  private end = 0;
+  /** Where first copies lie; made when one is asked for. */
+  private copied: ArrayBuffer | undefined;
 
-  constructor(bytes: Uint8Array) {
-    this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  /** What `bytes` hold from `start` on. */
+  constructor(bytes: ArrayBuffer, start: number) {
+    this.bytes = Buffer.from(bytes, start);
+    this.view = new DataView(bytes, start);
   }
 
-  get left(): number {
-    return this.bytes.length - this.at;
+  /** The value that the bytes from `start` to `end` encode. */
+  payload(start: number, end: number): Payload {
+    this.at = start;
+    this.end = end;
+    const value = this.value();
+    if (this.at !== end) throw damaged();
+    return value;
   }
 
-  value(): Payload {
+  /** The `count` tags from `start` on. */
+  tags(start: number, count: number): string[] {
+    const { bytes } = this;
+    const tags: string[] = [];
+    let at = start;
+    for (let index = 0; index < count; index++) {
+      // A varint: a tag has at most 255 bytes.
+      let length = bytes[at++] as number;
+      if (length > 0x7f) length = (length & 0x7f) | ((bytes[at++] as number) << 7);
+      tags.push(text(bytes, at, length));
+      at += length;
+    }
+    return tags;
+  }
+
+  /**
+   * A copy of the bytes from `start` to `end`. The first one of each event, `isFirst`, lies in one
+   * copy of them all: memory for each costs twenty times as much.
+   */
+  copy(start: number, end: number, isFirst: boolean): Uint8Array {
+    if (!isFirst) return this.ownBytes(start, end);
+    if (this.copied === undefined) {
+      const { buffer, byteOffset } = this.bytes;
+      this.copied = (buffer as ArrayBuffer).slice(byteOffset);
+      markAsUntransferable(this.copied);
+    }
+    return new Uint8Array(this.copied, start, end - start);
+  }
+
+  private value(): Payload {
     const first = this.take();
     switch (first >> 5) {
       case 0:
@@ -120,17 +152,18 @@ class Reader {
     }
   }
 
+  /** A copy, so that nobody holds or detaches the bytes of the whole batch through it. */
+  private ownBytes(start: number, end: number): Uint8Array {
+    return new Uint8Array(this.bytes.subarray(start, end));
+  }
+
   private byteString(length: number): Uint8Array {
     const start = this.skip(length);
-    // A copy, so that nobody holds or detaches the bytes of the whole batch through it.
-    return new Uint8Array(this.bytes.subarray(start, start + length));
+    return this.ownBytes(start, start + length);
   }
 
   private text(length: number): string {
-    const start = this.skip(length);
-    return length <= SHORT_TEXT
-      ? shortText(this.bytes, start, length)
-      : this.bytes.toString('utf8', start, start + length);
+    return text(this.bytes, this.skip(length), length);
   }
 
   private take(): number {
@@ -141,27 +174,51 @@ class Reader {
   private skip(count: number): number {
     const start = this.at;
     this.at += count;
-    if (this.at > this.bytes.length) throw damaged();
+    if (this.at > this.end) throw damaged();
     return start;
   }
 }
 
-const SHORT_TEXT = 24;
+/** Longer texts are not looked for among the last ones. */
+const KNOWN_TEXT_MAX = 64;
+/** Of a longer text as many bytes at either end make the hash. */
+const HASHED_MAX = 16;
 
-/** Texts that were read lately: keys and short values repeat from event to event. */
-const lately: (string | undefined)[] = new Array<string | undefined>(512).fill(undefined);
+/** Texts that were read lately: keys, tags and short values repeat from event to event. */
+const lately: (string | undefined)[] = new Array<string | undefined>(1024).fill(undefined);
 
-function shortText(bytes: Buffer, start: number, length: number): string {
+/** The UTF-8 of `length` bytes from `start` on. */
+function text(bytes: Buffer, start: number, length: number): string {
+  if (length > KNOWN_TEXT_MAX) return bytes.toString('utf8', start, start + length);
   let hash = length;
-  for (let at = start; at < start + length; at++) {
+  const middle = start + (length > HASHED_MAX ? HASHED_MAX / 2 : length);
+  for (let at = start; at < middle; at++) {
     hash = (Math.imul(hash, 31) + (bytes[at] as number)) | 0;
   }
-  const slot = hash & 511;
+  for (let at = Math.max(middle, start + length - HASHED_MAX / 2); at < start + length; at++) {
+    hash = (Math.imul(hash, 31) + (bytes[at] as number)) | 0;
+  }
+  const slot = (hash ^ (hash >>> 10)) & 1023;
   const known = lately[slot];
   if (known !== undefined && equals(known, bytes, start, length)) return known;
-  const text = bytes.toString('utf8', start, start + length);
-  if (text.length === length) lately[slot] = text;
-  return text;
+  const made = shortAscii(bytes, start, length) ?? bytes.toString('utf8', start, start + length);
+  if (made.length === length) lately[slot] = made;
+  return made;
+}
+
+/** Arrays to make texts from, by the length of the text: faster than a call out of JavaScript. */
+const units: number[][] = Array.from({ length: 17 }, (_, length) => new Array(length).fill(0));
+
+/** The text of up to 16 bytes, if it is ASCII. */
+function shortAscii(bytes: Buffer, start: number, length: number): string | undefined {
+  const array = units[length];
+  if (array === undefined) return undefined;
+  for (let index = 0; index < length; index++) {
+    const unit = bytes[start + index] as number;
+    if (unit > 0x7f) return undefined;
+    array[index] = unit;
+  }
+  return String.fromCharCode.apply(null, array);
 }
 
 /** Whether the ASCII text `known` is these bytes. */

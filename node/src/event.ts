@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { decode } from './decode';
+import type { BatchBytes } from './decode';
 import type { Payload } from './payload';
 
 /**
@@ -20,12 +20,14 @@ export class Event<P = Payload> {
   readonly timeMicros: number;
   /** The name of the application that its author opened the node with. */
   readonly app: string;
-  /** Its tags, sorted and distinct. */
-  readonly tags: readonly string[];
-  readonly #payloads: Uint8Array;
+  readonly #bytes: BatchBytes;
   readonly #start: number;
+  readonly #tagCount: number;
+  readonly #tagsEnd: number;
   readonly #end: number;
+  #tags: readonly string[] | undefined;
   #payload: Payload | undefined;
+  #isCopied = false;
 
   /** @internal */
   constructor(
@@ -34,9 +36,10 @@ export class Event<P = Payload> {
     offset: number,
     timeMicros: number,
     app: string,
-    tags: readonly string[],
-    payloads: Uint8Array,
+    bytes: BatchBytes,
     start: number,
+    tagCount: number,
+    tagsEnd: number,
     end: number,
   ) {
     this.lamport = lamport;
@@ -44,9 +47,10 @@ export class Event<P = Payload> {
     this.offset = offset;
     this.timeMicros = timeMicros;
     this.app = app;
-    this.tags = tags;
-    this.#payloads = payloads;
+    this.#bytes = bytes;
     this.#start = start;
+    this.#tagCount = tagCount;
+    this.#tagsEnd = tagsEnd;
     this.#end = end;
   }
 
@@ -60,17 +64,28 @@ export class Event<P = Payload> {
     return new Date(this.timeMicros / 1000);
   }
 
+  /** Its tags, sorted and distinct; always the same array. */
+  get tags(): readonly string[] {
+    this.#tags ??= this.#bytes.tags(this.#start, this.#tagCount);
+    return this.#tags;
+  }
+
   /** The payload as a natural value, decoded when it is first asked for, then the same object. */
   get payload(): P {
     if (this.#payload === undefined) {
-      this.#payload = decode(this.#payloads.subarray(this.#start, this.#end));
+      this.#payload = this.#bytes.payload(this.#tagsEnd, this.#end);
     }
     return this.#payload as P;
   }
 
-  /** A copy of the payload's bytes: one CBOR value in its deterministic encoding. */
+  /**
+   * A copy of the payload's bytes: one CBOR value in its deterministic encoding. Its `buffer` may
+   * hold other things beside them and cannot be transferred.
+   */
   get payloadBytes(): Uint8Array {
-    return this.#payloads.slice(this.#start, this.#end);
+    const isFirst = !this.#isCopied;
+    this.#isCopied = true;
+    return this.#bytes.copy(this.#tagsEnd, this.#end, isFirst);
   }
 
   /** @internal For `console.log`: what it holds, its payload decoded. */

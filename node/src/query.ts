@@ -1,3 +1,4 @@
+import { TimeoutError } from './error-kinds';
 import type { Event } from './event';
 import { guard } from './failures';
 import { native } from './native';
@@ -36,6 +37,10 @@ export class Query<P> extends Reading<P> {
       const batch = await this.batch(undefined, left);
       if (batch === undefined) return events;
       for (const event of batch.events) events.push(event);
+      // A batch that was read ahead is given out at once, also when the time is over.
+      if (left().timeoutMs === 0) {
+        throw new TimeoutError('the call took longer than its timeout');
+      }
     }
   }
 

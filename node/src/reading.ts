@@ -16,7 +16,7 @@ import { onAbort } from './signals';
 
 /** The options of {@link Reading.nextBatch}. */
 export interface BatchOptions extends CallOptions {
-  /** At most this many events, 1 to 4,096. Default 256. */
+  /** At most this many events, 1 to 4,096. Default 1,024. */
   readonly max?: number | undefined;
 }
 

@@ -8,7 +8,7 @@ import { alone } from './support.mjs';
 
 const require = createRequire(import.meta.url);
 const { Writer } = require('../dist/encode.js');
-const { decode } = require('../dist/decode.js');
+const { BatchBytes } = require('../dist/decode.js');
 
 const vectors = JSON.parse(
   readFileSync(new URL('../../tests/vectors/payloads.json', import.meta.url), 'utf8'),
@@ -31,6 +31,10 @@ function valueOf(vector) {
 /** A float that JavaScript cannot tell from an integer. */
 const isWholeFloat = ({ value }) =>
   Number.isSafeInteger(Number(value?.float)) && !Object.is(Number(value.float), -0);
+
+function decode(bytes) {
+  return new BatchBytes(Uint8Array.from(bytes).buffer, 0).payload(0, bytes.length);
+}
 
 function encode(value) {
   const writer = new Writer();
@@ -208,11 +212,22 @@ test('a getter that publishes does not disturb the publish that called it', asyn
   assert.equal((await node.query("FROM 'inner'").toArray())[0].payload, 'inner');
 });
 
+test('tags of every length and alphabet come back', async (t) => {
+  const node = await alone(t);
+  const tags = ['a', 'grüße', 't'.repeat(127), 't'.repeat(128), 'x'.repeat(255), '磨粉机'];
+  await node.publish([{ tags, payload: 1 }, { payload: 2 }, { tags: ['a'], payload: 3 }]);
+  const events = await node.query('FROM allEvents').toArray();
+  const sorted = [...tags].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  assert.deepEqual(events.map((event) => event.tags), [sorted, [], ['a']]);
+  assert.equal(events[0].tags, events[0].tags);
+});
+
 test('a payload is decoded once, and its bytes are a copy', async (t) => {
   const node = await alone(t);
   await node.publish({ tags: ['t'], payload: { a: [1], b: new Uint8Array([1, 2]) } });
   const [event] = await node.query("FROM 't'").toArray();
   assert.equal(event.payload, event.payload);
+  event.payloadBytes.fill(0);
   event.payloadBytes.fill(0);
   event.payload.b.buffer.transfer?.();
   assert.deepEqual(decode(event.payloadBytes), { a: [1], b: new Uint8Array([1, 2]) });

@@ -175,11 +175,11 @@ test('a timeout and an abort end a call that stands behind another', async (t) =
 
 test('a timeout bounds the whole of a call, however many waits it has', async (t) => {
   const node = await alone(t);
-  await node.publish(numbered(256 * 20));
+  await node.publish(numbered(1024 * 5));
   const query = node.query("FROM 'grain'");
   await query.nextBatch();
   // Each batch comes in time, all together do not.
-  query.arrived = () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+  query.arrived = () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
   await assert.rejects(query.toArray({ timeoutMs: 200 }), TimeoutError);
 });
 

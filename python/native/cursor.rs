@@ -61,7 +61,7 @@ impl Cursor {
 
     /// Up to `count_max` events at once; a batch whose `is_end` is true after the last one.
     ///
-    /// `count_max`: 1 to 4,096, None for 256. `timeout`: seconds, None for no limit.
+    /// `count_max`: 1 to 4,096, None for 1,024. `timeout`: seconds, None for no limit.
     /// Raises `Timeout` (no event is lost), `Closed`, `InvalidArgument`, `Corrupt`,
     /// `StorageFailed`.
     #[pyo3(signature = (count_max=None, timeout=None))]

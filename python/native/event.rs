@@ -4,25 +4,39 @@
 
 use crate::event_key::EventKey;
 use crate::payload_out::read_payload;
+use crate::texts::Texts;
 use millpond_facade::{self as facade, EventBatch, EventView};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// One batch of the facade, with one Python string for each of its streams.
+/// One batch of the facade, with one Python string for each of its streams and app ids.
 pub(crate) struct Held {
     pub(crate) batch: EventBatch,
     streams: Vec<Py<PyString>>,
+    app_ids: Vec<Py<PyString>>,
+    /// Empty while in use: making objects may run Python code, and that may come back here.
+    texts: Mutex<Texts>,
 }
 
 impl Held {
     pub(crate) fn new(py: Python<'_>, batch: EventBatch) -> Held {
-        let text = |stream: &String| PyString::new(py, stream).unbind();
-        let streams = batch.streams().iter().map(text).collect();
-        Held { batch, streams }
+        let text = |text: &str| PyString::new(py, text).unbind();
+        let streams = batch.streams().iter().map(|stream| text(stream)).collect();
+        let app_ids = batch.app_ids().map(text).collect();
+        Held { batch, streams, app_ids, texts: Mutex::new(Texts::default()) }
+    }
+
+    /// Runs `make` with the strings that were made before.
+    fn with_texts<T>(&self, make: impl FnOnce(&mut Texts) -> T) -> T {
+        let lock = || self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut texts = std::mem::take(&mut *lock());
+        let made = make(&mut texts);
+        *lock() = texts;
+        made
     }
 
     fn view(&self, index: usize) -> EventView<'_> {
@@ -122,13 +136,14 @@ impl Event {
     /// The app id of its author.
     #[getter]
     fn app<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
-        PyString::new(py, self.view().app_id())
+        self.held.app_ids[self.view().app_id_index()].bind(py).clone()
     }
 
     /// The tags, sorted and distinct.
     #[getter]
     fn tags<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, self.view().tags())
+        self.held
+            .with_texts(|texts| PyTuple::new(py, self.view().tags().map(|tag| texts.get(py, tag))))
     }
 
     /// The payload as dict, list, str, int, float, bool, None or bytes.
@@ -139,7 +154,8 @@ impl Event {
         if let Some(payload) = self.payload.get() {
             return Ok(payload.clone_ref(py));
         }
-        let decoded = read_payload(py, self.view().payload_reader())?.unbind();
+        let reader = self.view().payload_reader();
+        let decoded = self.held.with_texts(|texts| read_payload(py, reader, texts))?.unbind();
         Ok(self.payload.get_or_init(|| decoded).clone_ref(py))
     }
 

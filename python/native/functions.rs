@@ -3,6 +3,7 @@
 use crate::errors::{raise, refuse};
 use crate::payload_in::write_payload;
 use crate::payload_out::read_payload;
+use crate::texts::Texts;
 use millpond_facade::{self as facade, FacadeError, cbor, log::Level};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -43,7 +44,7 @@ pub(crate) fn encode<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBy
 #[pyfunction]
 #[pyo3(signature = (data, /))]
 pub(crate) fn decode<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-    read_payload(py, cbor::Reader::new(data))
+    read_payload(py, cbor::Reader::new(data), &mut Texts::default())
 }
 
 /// The version of the native library.

@@ -25,6 +25,7 @@ mod payload_out;
 mod queue;
 mod reader;
 mod subscription;
+mod texts;
 
 use pyo3::prelude::*;
 

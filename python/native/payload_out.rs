@@ -1,6 +1,8 @@
-//! Payload bytes in, Python values out, in one pass without a tree between.
+//! Payload bytes in, Python values out, in one pass without a tree between. Keys that repeat are
+//! the same string.
 
 use crate::errors::{raise, refuse};
+use crate::texts::Texts;
 use millpond_facade::{FacadeError, cbor};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
@@ -10,8 +12,9 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyList, PyString};
 pub(crate) fn read_payload<'py>(
     py: Python<'py>,
     mut reader: cbor::Reader<'_>,
+    keys: &mut Texts,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let value = read(py, &mut reader)?;
+    let value = read(py, &mut reader, keys)?;
     match reader.next_item() {
         Ok(None) => Ok(value),
         Ok(Some(_)) => Err(refuse(py, "payload: bytes are left over after the value")),
@@ -20,7 +23,11 @@ pub(crate) fn read_payload<'py>(
 }
 
 /// Recursion is bounded: the reader refuses nesting beyond its limit.
-fn read<'py>(py: Python<'py>, reader: &mut cbor::Reader<'_>) -> PyResult<Bound<'py, PyAny>> {
+fn read<'py>(
+    py: Python<'py>,
+    reader: &mut cbor::Reader<'_>,
+    keys: &mut Texts,
+) -> PyResult<Bound<'py, PyAny>> {
     let item = item(py, reader)?;
     match item {
         cbor::Item::Null => Ok(py.None().into_bound(py)),
@@ -32,7 +39,7 @@ fn read<'py>(py: Python<'py>, reader: &mut cbor::Reader<'_>) -> PyResult<Bound<'
         cbor::Item::Array(count) => {
             let list = PyList::empty(py);
             for _ in 0..count {
-                list.append(read(py, reader)?)?;
+                list.append(read(py, reader, keys)?)?;
             }
             Ok(list.into_any())
         }
@@ -42,7 +49,8 @@ fn read<'py>(py: Python<'py>, reader: &mut cbor::Reader<'_>) -> PyResult<Bound<'
                 let cbor::Item::Text(key) = self::item(py, reader)? else {
                     return Err(refuse(py, "payload: a map key is not text"));
                 };
-                map.set_item(PyString::new(py, key), read(py, reader)?)?;
+                let key = keys.get(py, key);
+                map.set_item(key, read(py, reader, keys)?)?;
             }
             Ok(map.into_any())
         }

@@ -62,7 +62,7 @@ impl Subscription {
 
     /// Waits for one to `count_max` events; empty when it has just caught up, or at the end.
     ///
-    /// `count_max`: 1 to 4,096, None for 256. `timeout`: seconds, None for no limit.
+    /// `count_max`: 1 to 4,096, None for 1,024. `timeout`: seconds, None for no limit.
     /// Raises `Timeout` (no event is lost), `InvalidArgument`, `Corrupt`, `StorageFailed`.
     #[pyo3(signature = (count_max=None, timeout=None))]
     fn next_batch(

@@ -46,9 +46,9 @@ pub unsafe extern "C" fn millpond_node_query(
     }
 }
 
-/// The next events, at most `count_max` (0: 256; at most 4,096). On MILLPOND_OK, `*batch` is owned
-/// by the caller; free it with millpond_batch_free. After the last event millpond_batch_is_end says
-/// 1, again and again. Timeout and cancel lose no event. One call at a time; a second one answers
+/// The next events, at most `count_max` (0: 1,024; at most 4,096). On MILLPOND_OK, free `*batch`
+/// with millpond_batch_free. After the last event millpond_batch_is_end says 1, again and again.
+/// Timeout and cancel lose no event. One call at a time; a second one answers
 /// MILLPOND_ERROR_INVALID_ARGUMENT. MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED: a block
 /// cannot be read.
 ///

@@ -98,7 +98,7 @@ pub struct millpond_query_options_t {
 pub struct millpond_subscribe_options_t {
     /// Set by MILLPOND_SUBSCRIBE_OPTIONS_INIT.
     pub struct_size: u32,
-    /// Most events per call of a callback, 1 to 4,096. 0 is unsaid: 256.
+    /// Most events per call of a callback, 1 to 4,096. 0 is unsaid: 1,024.
     pub batch_count_max: u32,
     /// Where to begin: "beginning" (unsaid: this), "now", or a token.
     pub from: millpond_text_t,

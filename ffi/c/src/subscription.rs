@@ -112,10 +112,10 @@ pub unsafe extern "C" fn millpond_node_subscribe_callback(
     }
 }
 
-/// The next events, at most `count_max` (0: 256; at most 4,096). Waits for an event, for the first
-/// moment at which the subscription has caught up (the batch may then be empty), or for the end
-/// (millpond_batch_is_end). MILLPOND_ERROR_TIMEOUT: there was nothing in time; nothing is lost. On
-/// MILLPOND_OK, free `*batch` with millpond_batch_free. One call at a time, a second one answers
+/// The next events, at most `count_max` (0: 1,024; at most 4,096). Waits for an event, for the
+/// first moment at which the subscription has caught up (the batch may then be empty), or for the
+/// end (millpond_batch_is_end). MILLPOND_ERROR_TIMEOUT: there was nothing in time; nothing is lost.
+/// On MILLPOND_OK, free `*batch` with millpond_batch_free. One call at a time, a second one answers
 /// MILLPOND_ERROR_INVALID_ARGUMENT; other calls, such as a close, may come from any thread.
 /// MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED: a block cannot be read.
 ///

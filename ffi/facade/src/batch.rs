@@ -2,17 +2,26 @@
 
 use crate::offsets::Offsets;
 use millpond::event::{AppId, StreamId, cbor};
+use std::ops::Range;
+use std::sync::Arc;
 
-/// Some events, in order, with where the reader stands after them.
+/// Some events, in order, with where the reader stands after them. Clones share the events.
 #[derive(Clone, Debug, Default)]
 pub struct EventBatch {
-    events: millpond::EventBatch,
-    /// The ids of its streams as texts, by the same index.
-    streams: Vec<String>,
+    held: Arc<Held>,
+    /// Which of the events that are held.
+    range: Range<usize>,
     is_end: bool,
     caught_up: bool,
     lag: u64,
     position: Offsets,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    events: millpond::EventBatch,
+    /// The ids of the streams as texts, by the same index.
+    streams: Vec<String>,
 }
 
 /// One event of a batch.
@@ -30,7 +39,9 @@ impl EventBatch {
         position: Offsets,
     ) -> EventBatch {
         let streams = events.streams().iter().map(StreamId::to_string).collect();
-        EventBatch { events, streams, is_end: false, caught_up, lag, position }
+        let range = 0..events.len();
+        let held = Arc::new(Held { events, streams });
+        EventBatch { held, range, is_end: false, caught_up, lag, position }
     }
 
     /// The batch that says that nothing will follow.
@@ -38,14 +49,23 @@ impl EventBatch {
         EventBatch { is_end: true, position, ..EventBatch::default() }
     }
 
+    /// Keeps the first `count` events and returns the others. Only for a query's answer, whose
+    /// position is the same after each of them.
+    pub(crate) fn split_off(&mut self, count: usize) -> EventBatch {
+        let at = (self.range.start + count).min(self.range.end);
+        let rest = EventBatch { range: at..self.range.end, ..self.clone() };
+        self.range.end = at;
+        rest
+    }
+
     /// Number of events.
     pub fn len(&self) -> usize {
-        self.events.len()
+        self.range.len()
     }
 
     /// True when there is no event in it.
     pub fn is_empty(&self) -> bool {
-        self.events.is_empty()
+        self.range.is_empty()
     }
 
     /// True when nothing will follow, and no event is in it: the query is answered, or the
@@ -70,33 +90,35 @@ impl EventBatch {
         &self.position
     }
 
-    /// The distinct stream ids of its events.
+    /// The distinct stream ids of its events; there may be others beside them.
     pub fn streams(&self) -> &[String] {
-        &self.streams
+        &self.held.streams
     }
 
-    /// The distinct app ids of its events.
+    /// The distinct app ids of its events; there may be others beside them.
     pub fn app_ids(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.events.app_ids().iter().map(AppId::as_str)
+        self.held.events.app_ids().iter().map(AppId::as_str)
     }
 
-    /// Bytes of the tags and payloads of its events.
+    /// Bytes that it holds in memory for tags and payloads.
     pub fn byte_count(&self) -> usize {
-        self.events.byte_count()
+        self.held.events.byte_count()
     }
 
     /// One event; `None` past the last.
     pub fn get(&self, index: usize) -> Option<EventView<'_>> {
-        self.events.get(index).map(|event| self.view(event))
+        let index = self.range.clone().nth(index)?;
+        self.held.events.get(index).map(|event| self.view(event))
     }
 
     /// The events, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = EventView<'_>> {
-        self.events.iter().map(|event| self.view(event))
+        let (first, count) = (self.range.start, self.range.len());
+        self.held.events.iter().skip(first).take(count).map(|event| self.view(event))
     }
 
     fn view<'a>(&'a self, event: millpond::EventView<'a>) -> EventView<'a> {
-        EventView { event, stream: &self.streams[event.stream_index()] }
+        EventView { event, stream: &self.held.streams[event.stream_index()] }
     }
 }
 

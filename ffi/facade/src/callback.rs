@@ -102,7 +102,7 @@ fn start(
 }
 
 fn run(
-    puller: &Puller,
+    puller: &Arc<Puller>,
     thread: &CallbackThread,
     count_max: Option<usize>,
     mut callback: BatchCallback,

@@ -87,7 +87,7 @@ impl NodeHandle {
         let query = Query::parse(text)?;
         let cursor = node.core().query(&query, options.resolve()?)?;
         let upper = Offsets::from(cursor.upper().clone());
-        let puller = Arc::new(Puller::new(node.clone(), upper.clone()));
+        let puller = Arc::new(Puller::new(node.clone(), upper.clone(), true));
         puller.set_source(Box::new(Answer { cursor, upper: upper.clone() }));
         let id = node.keep_reader(CursorState { puller, upper })?;
         Ok(CursorHandle::from_id(id))
@@ -95,11 +95,11 @@ impl NodeHandle {
 }
 
 impl CursorHandle {
-    /// The next events, at most `count_max` (default 256, at most 4,096). After the last one the
+    /// The next events, at most `count_max` (default 1,024, at most 4,096). After the last one the
     /// batch says `is_end`, again and again.
     ///
     /// A call that ended with `timeout` or `cancelled` loses nothing: what was read for it is given
-    /// to the next call as it is.
+    /// to the next calls. From the second full batch on, the next one is read ahead.
     ///
     /// # Errors
     /// `closed`: the cursor or its node. `corrupt`, `storage_failed`: a block could not be read.

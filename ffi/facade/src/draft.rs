@@ -29,7 +29,6 @@ impl Draft {
         tags: impl IntoIterator<Item = T>,
         payload: &[u8],
     ) -> Result<Draft> {
-        cbor::check(payload)?;
         let payload = Payload::from_cbor(payload.to_vec())?;
         Ok(Draft(NewEvent { tags: TagSet::new(tags)?, payload }))
     }

@@ -1,11 +1,11 @@
 //! Takes batches from a source for whoever waits: a blocked thread, a closure, or a poll loop.
 //!
 //! Invariants: the source is asked by one thread at a time, under no lock; a batch that was taken
-//! for a call that ended first is kept for the next call; after `end` every call is answered with
-//! the end. Begin with `Puller::next` and `Puller::pump`.
+//! for a call that ended first, or ahead, is kept for the next call; after `end` every call is
+//! answered with the end. Begin with `Puller::next` and `Puller::pump`.
 
 use crate::batch::EventBatch;
-use crate::defaults::{BATCH_COUNT_DEFAULT, BATCH_COUNT_MAX};
+use crate::defaults::{BATCH_COUNT_DEFAULT, BATCH_COUNT_MAX, READ_AHEAD_BYTES_MAX};
 use crate::entry::{caught, lock};
 use crate::errors::{FacadeError, Result};
 use crate::node::NodeState;
@@ -34,6 +34,8 @@ pub(crate) struct Pulled {
 pub(crate) struct Puller {
     inner: Mutex<Inner>,
     node: Arc<NodeState>,
+    /// Its batches are those of a query: they may be read before they are asked for, and split.
+    is_query: bool,
 }
 
 struct Inner {
@@ -47,6 +49,8 @@ struct Inner {
     kept: Option<Result<EventBatch>>,
     signal: Signal,
     position: Offsets,
+    /// Full batches that were given out.
+    full_batches: usize,
 }
 
 struct Waiter {
@@ -58,7 +62,7 @@ struct Waiter {
 
 impl Puller {
     /// A puller that waits for nobody. Its descriptor is readable at first.
-    pub(crate) fn new(node: Arc<NodeState>, position: Offsets) -> Puller {
+    pub(crate) fn new(node: Arc<NodeState>, position: Offsets, is_query: bool) -> Puller {
         let mut signal = Signal::default();
         signal.raise();
         let inner = Inner {
@@ -70,8 +74,9 @@ impl Puller {
             kept: None,
             signal,
             position,
+            full_batches: 0,
         };
-        Puller { inner: Mutex::new(inner), node }
+        Puller { inner: Mutex::new(inner), node, is_query }
     }
 
     /// Gives it its source.
@@ -85,7 +90,11 @@ impl Puller {
     }
 
     /// Blocks for the next batch.
-    pub(crate) fn next(&self, count_max: Option<usize>, wait: &Wait<'_>) -> Result<EventBatch> {
+    pub(crate) fn next(
+        self: &Arc<Self>,
+        count_max: Option<usize>,
+        wait: &Wait<'_>,
+    ) -> Result<EventBatch> {
         let count_max = checked_count(count_max)?;
         let (slot, operation) = Slot::begin(wait);
         let nudged = slot.clone();
@@ -107,6 +116,10 @@ impl Puller {
         let waiter = |count_max| Waiter { operation: operation.clone(), count_max, nudge: None };
         let started = puller.and_then(|puller| {
             puller.enqueue(waiter(checked_count(count_max)?))?;
+            if puller.lock().kept.is_some() {
+                puller.pump();
+                return Ok(());
+            }
             puller.pump_on_worker()
         });
         if let Err(error) = started {
@@ -136,7 +149,7 @@ impl Puller {
     }
 
     /// From now on every call is answered with the end; a waiting one is so at once.
-    pub(crate) fn end(&self) {
+    pub(crate) fn end(self: &Arc<Self>) {
         let source = {
             let mut inner = self.lock();
             inner.is_ended = true;
@@ -159,7 +172,7 @@ impl Puller {
     }
 
     /// Serves the waiter, if there is one and there is something for it.
-    pub(crate) fn pump(&self) {
+    pub(crate) fn pump(self: &Arc<Self>) {
         let mut inner = self.lock();
         loop {
             let Some(count_max) = inner.count_wanted() else { return };
@@ -180,13 +193,31 @@ impl Puller {
             }
             let waiter = inner.waiter.take().expect("it wants a count");
             let Some(claim) = waiter.operation.claim() else { continue };
-            let result = inner.kept.take().expect("just seen or made");
-            if let Ok(batch) = &result {
-                inner.position = batch.position().clone();
-            }
+            let result = inner.give(count_max, self.is_query);
+            let reads_ahead = self.is_query && inner.reads_ahead(&result, count_max);
             drop(inner);
+            if reads_ahead {
+                self.read_ahead_on_worker(count_max);
+            }
             return claim.finish(result);
         }
+    }
+
+    /// Has the next batch taken while the caller looks at the last one.
+    fn read_ahead_on_worker(self: &Arc<Self>, count_max: usize) {
+        let this = self.clone();
+        let job = move || {
+            let inner = this.lock();
+            if inner.kept.is_none() && !inner.is_pulling && !inner.is_ended {
+                drop(this.pull(inner, count_max));
+            } else {
+                drop(inner);
+            }
+            // Someone may wait for it by now.
+            this.pump();
+        };
+        // Without a thread for it, the batch is taken when it is asked for.
+        let _ = workers::submit(job);
     }
 
     /// Asks the source, under no lock, and keeps what it gives; true when that is something.
@@ -265,6 +296,26 @@ impl Inner {
             self.signal.raise();
         }
         None
+    }
+
+    /// What is kept, or its first `count_max` events when it may be split.
+    fn give(&mut self, count_max: usize, may_split: bool) -> Result<EventBatch> {
+        let mut result = self.kept.take().expect("just seen or made");
+        if let Ok(batch) = &mut result {
+            self.position = batch.position().clone();
+            if may_split && batch.len() > count_max {
+                self.kept = Some(Ok(batch.split_off(count_max)));
+            }
+            self.full_batches += usize::from(batch.len() == count_max);
+        }
+        result
+    }
+
+    /// Whether who got `given` will want more: they came back once, and there is more to get.
+    fn reads_ahead(&self, given: &Result<EventBatch>, count_max: usize) -> bool {
+        let Ok(batch) = given else { return false };
+        let is_full = batch.len() == count_max && self.full_batches > 1;
+        is_full && self.kept.is_none() && batch.byte_count() <= READ_AHEAD_BYTES_MAX
     }
 
     /// What was taken for a call that has ended meanwhile can be had by the next without waiting.

@@ -117,7 +117,7 @@ impl NodeHandle {
             None => node.core().offsets()?,
         };
         let subscription = node.core().subscribe(&query, from.clone())?;
-        let puller = Arc::new(Puller::new(node.clone(), from.clone().into()));
+        let puller = Arc::new(Puller::new(node.clone(), from.clone().into(), false));
         // Weak, because the core keeps the closure and the puller keeps the subscription.
         let woken = Arc::downgrade(&puller);
         subscription.on_ready(Arc::new(move || {
@@ -133,7 +133,7 @@ impl NodeHandle {
 }
 
 impl SubscriptionHandle {
-    /// The next events, at most `count_max` (default 256, at most 4,096).
+    /// The next events, at most `count_max` (default 1,024, at most 4,096).
     ///
     /// Waits for an event, for the first moment at which it has caught up (the batch may then be
     /// empty), or for the end (`is_end`: it or its node was closed). A call that ended with

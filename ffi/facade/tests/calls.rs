@@ -188,6 +188,30 @@ fn a_cursor_gives_every_event_once_in_bounded_batches() {
 }
 
 #[test]
+fn what_was_read_ahead_is_never_more_than_was_asked_for_and_never_lost() {
+    let mill = Mill::open();
+    mill.publish(40);
+    let cursor = mill.query();
+    let mut seen = Vec::new();
+    // After two full batches the third is read ahead, with as many events as the second.
+    for (count_max, most) in [(4, 4), (4, 4), (3, 3), (1, 1), (9, 9), (9, 9), (100, 100)] {
+        let batch = cursor.next_batch(Some(count_max), &Wait::timeout(SOON)).unwrap();
+        assert!(!batch.is_empty() && batch.len() <= most);
+        seen.extend(batch.iter().map(|event| event.offset()));
+    }
+    loop {
+        let batch = cursor.next_batch(None, &Wait::timeout(SOON)).unwrap();
+        if batch.is_end() {
+            break;
+        }
+        seen.extend(batch.iter().map(|event| event.offset()));
+    }
+    assert_eq!(seen, (0..40).collect::<Vec<u64>>());
+    cursor.close().unwrap();
+    mill.close();
+}
+
+#[test]
 fn a_queue_hands_over_results_and_closes_what_nobody_fetches() {
     let mill = Mill::open();
     let queue = CompletionQueue::new().unwrap();

@@ -103,7 +103,7 @@ class Cursor:
     def next_batch(self, count_max: int | None = None, timeout: float | None = None) -> Batch:
         """Up to `count_max` events at once; a batch whose `is_end` is true after the last one.
 
-        `count_max`: 1 to 4,096, None for 256. `timeout`: seconds, None for no limit.
+        `count_max`: 1 to 4,096, None for 1,024. `timeout`: seconds, None for no limit.
         Raises `Timeout` (no event is lost), `Closed`, `InvalidArgument`, `Corrupt`,
         `StorageFailed`.
         """
@@ -379,7 +379,7 @@ class Subscription:
     def next_batch(self, count_max: int | None = None, timeout: float | None = None) -> Batch:
         """Waits for one to `count_max` events; empty when it has just caught up, or at the end.
 
-        `count_max`: 1 to 4,096, None for 256. `timeout`: seconds, None for no limit.
+        `count_max`: 1 to 4,096, None for 1,024. `timeout`: seconds, None for no limit.
         Raises `Timeout` (no event is lost), `InvalidArgument`, `Corrupt`, `StorageFailed`.
         """
     def close(self) -> None:
