@@ -105,8 +105,6 @@ pub(super) fn put_digits(buffer: &mut [u8; 20], mut value: u64, pad: u8) -> &[u8
     if value > 0 {
         start -= 1;
         buffer[start] = b'0' + value as u8;
-    } else if buffer.get(start) == Some(&b'0') {
-        start += 1;
     }
     start = start.min(buffer.len() - usize::from(pad.max(1)));
     &buffer[start..]
