@@ -41,8 +41,6 @@ struct Work {
     blocks: Vec<BlockRow>,
     streams: Vec<(StreamId, StreamState)>,
     remembered: Vec<(KeyHash, Remembered)>,
-    clean: bool,
-    generation: u64,
 }
 
 impl Shared {
@@ -60,7 +58,7 @@ impl Shared {
             }
             let number = checkpoints.requested;
             drop(checkpoints);
-            let result = self.checkpoint(None);
+            let result = self.checkpoint();
             if let Err(error) = &result {
                 tracing::warn!(%error, "a checkpoint failed; the journal keeps the events");
             }
@@ -71,9 +69,9 @@ impl Shared {
         }
     }
 
-    /// Moves everything durable into LMDB. `clean` marks a good end with this generation.
-    pub(crate) fn checkpoint(&self, clean: Option<u64>) -> Result<()> {
-        let work = self.gather(clean)?;
+    /// Moves everything durable into LMDB.
+    pub(crate) fn checkpoint(&self) -> Result<()> {
+        let work = self.gather()?;
         self.tables.write(|opened, transaction| write(opened, transaction, &work))?;
         let mut state = self.state();
         for (stream, snapshot) in &work.streams {
@@ -102,7 +100,7 @@ impl Shared {
         })
     }
 
-    fn gather(&self, clean: Option<u64>) -> Result<Work> {
+    fn gather(&self) -> Result<Work> {
         let state = self.state();
         let moved = state.streams.iter().filter(|(_, stream)| stream.head.count > stream.stored);
         let streams: Vec<_> = moved.map(|(id, stream)| (*id, stream.clone())).collect();
@@ -113,8 +111,7 @@ impl Shared {
         for (id, stream) in &streams {
             self.encode_blocks(id, stream, &mut blocks)?;
         }
-        let (generation, clean) = (clean.unwrap_or(0), clean.is_some());
-        Ok(Work { index, blocks, streams, remembered, clean, generation })
+        Ok(Work { index, blocks, streams, remembered })
     }
 
     fn encode_blocks(
@@ -239,8 +236,6 @@ fn write(opened: &Opened, transaction: &mut RwTxn<'_>, work: &Work) -> TableResu
         row.idempotency_next += 1;
     }
     row.checkpointed = work.index;
-    row.clean = work.clean;
-    row.generation = row.generation.max(work.generation);
     opened.settings.put(transaction, STORE_ROW_KEY, &row.encode())?;
     Ok(())
 }

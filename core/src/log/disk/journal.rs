@@ -104,6 +104,22 @@ impl Journal {
         self.segments.iter().try_for_each(|segment| segment.file.sync())
     }
 
+    /// Gives the space back once LMDB holds everything. What stays is an empty record that names
+    /// the last durable one, so that tables which lack something do not pass for whole.
+    ///
+    /// # Errors
+    /// `storage_full`, `storage_failed`: the space stays taken.
+    pub(crate) fn shrink(&mut self) -> Result<()> {
+        assert_eq!(self.written.index, self.synced.index, "what is durable can be let go");
+        for segment in &mut self.segments {
+            segment.file.set_len(0)?;
+            (segment.allocated, segment.last_index) = (0, 0);
+        }
+        self.take_into_use(0)?;
+        self.append(&mut vec![0; RECORD_HEADER_BYTES])?;
+        self.segments.iter().try_for_each(|segment| segment.file.sync())
+    }
+
     /// Lets the files go. Nothing else may be called after it but `generation` and `is_suspect`.
     pub(crate) fn close(&mut self) {
         self.segments.clear();

@@ -145,9 +145,8 @@ impl Shared {
         self.closed.store(true, Ordering::Release);
         let committer = lock(&self.committer);
         let good = !committer.has_unsynced() && !committer.journal.is_suspect();
-        let generation = committer.journal.generation();
         drop(committer);
-        let result = if good { self.checkpoint(Some(generation)) } else { Ok(()) };
+        let result = if good { self.leave_clean() } else { Ok(()) };
         let lost = if good { None } else { lock(&self.trouble).clone() };
         self.tables.close();
         lock(&self.committer).journal.close();
@@ -159,6 +158,20 @@ impl Shared {
             tracing::warn!(%error, "the last checkpoint failed");
         }
         lost.map_or(Ok(()), Err)
+    }
+
+    /// Moves everything to the tables, gives the journal's space back, and says so in a transaction
+    /// of its own: then the one before it has everything, too, and either may be lost.
+    fn leave_clean(&self) -> Result<()> {
+        self.checkpoint()?;
+        let mut committer = lock(&self.committer);
+        committer.journal.shrink()?;
+        let generation = committer.journal.generation();
+        drop(committer);
+        self.update_store_row(|row| {
+            row.clean = true;
+            row.generation = row.generation.max(generation);
+        })
     }
 
     fn start(self: &Arc<Self>) -> Result<()> {

@@ -263,6 +263,25 @@ fn a_flipped_bit_in_a_stored_block_is_reported_and_the_rest_stays_readable() {
 }
 
 #[test]
+fn a_closed_store_keeps_no_journal_and_opens_as_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(directory.path());
+    append(&log, events(0..2_000));
+    close(log);
+    for name in ["journal-a", "journal-b"] {
+        let bytes = fs::metadata(directory.path().join(name)).unwrap().len();
+        assert!(bytes < 64, "{name} has {bytes} bytes");
+    }
+    let log = open(directory.path());
+    assert_eq!(query_all(&log, "FROM allEvents", Order::Ascending).len(), 2_000);
+    append(&log, events(2_000..2_010));
+    abandon(log);
+    let log = open(directory.path());
+    assert_eq!(query_all(&log, "FROM allEvents", Order::Ascending).len(), 2_010);
+    log.check().unwrap();
+}
+
+#[test]
 fn a_later_format_is_refused_and_says_so() {
     use crate::log::disk::raise_format_version;
     let directory = tempfile::tempdir().unwrap();
