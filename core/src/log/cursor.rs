@@ -6,6 +6,7 @@
 
 use super::batch::{BatchBuilder, EventBatch};
 use super::disk::{Filter, Walk};
+use super::explanation::Explanation;
 use super::options::CursorOptions;
 use super::registry::Handle;
 use crate::error::{Error, ErrorKind, Result};
@@ -17,6 +18,7 @@ use std::sync::Arc;
 pub struct Cursor {
     handle: Arc<Handle>,
     filter: Arc<Filter>,
+    lower: OffsetMap,
     upper: OffsetMap,
     walk: Walk,
     /// Events and bytes of the last batch: the next one will be about as large.
@@ -54,7 +56,7 @@ impl Cursor {
         upper: OffsetMap,
     ) -> Cursor {
         let walk = Walk::new(&handle.shared, &filter, order, lower, &upper);
-        Cursor { handle, filter, upper, walk, last_size: (0, 0) }
+        Cursor { handle, filter, lower: lower.clone(), upper, walk, last_size: (0, 0) }
     }
 
     /// The counts up to which this walks.
@@ -80,6 +82,25 @@ impl Cursor {
             // What was found is delivered first; the next call meets the error again.
             _ => Ok(batch.finish()),
         }
+    }
+
+    /// How the query is answered: what the index expects, and what was looked at so far. Costs a
+    /// look into each segment of the postings.
+    ///
+    /// # Errors
+    /// `corrupt`: a segment is damaged. `storage_failed`, `closed`, `forked_process`.
+    pub fn explain(&self) -> Result<Explanation> {
+        let shared = &self.handle.shared;
+        shared.check_open()?;
+        let (query, plan) = self.filter.query_and_plan();
+        Ok(Explanation {
+            query: query.clone(),
+            order: self.walk.order,
+            alternatives: plan.alternatives(),
+            is_exact: plan.is_exact,
+            expected: Walk::estimate(shared, &self.filter, &self.lower, &self.upper)?,
+            actual: self.walk.looks,
+        })
     }
 
     /// How far each stream was walked forwards: everything below was delivered or does not match.

@@ -9,6 +9,7 @@
 mod batch;
 mod cursor;
 mod disk;
+mod explanation;
 mod follow;
 #[allow(clippy::module_inception)] // One public type per file, named after it.
 mod log;
@@ -20,6 +21,7 @@ mod watch;
 pub use batch::{EventBatch, EventView};
 pub use cursor::Cursor;
 pub use disk::OpeningReason;
+pub use explanation::{Explanation, Looks};
 pub use follow::{Batch, Follower};
 pub use log::Log;
 pub use options::{

@@ -7,6 +7,7 @@
 use super::PLAN_CONJUNCTIONS_MAX;
 use super::conjunction::Conjunction;
 use super::node::Node;
+use super::statement::Query;
 
 /// Most steps spent on one plan, each about one comparison of tags: well under 0.1 s. Only texts
 /// made for the purpose need more.
@@ -25,6 +26,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Each alternative as a query of its own.
+    pub fn alternatives(&self) -> Vec<Query> {
+        self.conjunctions.iter().map(|own| Query::from_node(own.to_node())).collect()
+    }
+
     /// The plan of a tree.
     pub(super) fn of(node: &Node) -> Plan {
         match (Planner { steps: 0 }).alternatives(node) {

@@ -42,6 +42,11 @@ impl Query {
         Ok(Query { events: expression.into_node()? })
     }
 
+    /// The query of a tree that is within the bounds.
+    pub(super) fn from_node(events: Node) -> Query {
+        Query { events }
+    }
+
     /// `FROM allEvents`.
     pub fn all() -> Query {
         Query { events: Node::All }

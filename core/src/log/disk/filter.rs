@@ -30,6 +30,11 @@ impl Filter {
         Filter { query: query.clone(), plan, terms, own_node }
     }
 
+    /// What is asked, and how it is looked up.
+    pub(crate) fn query_and_plan(&self) -> (&Query, &Plan) {
+        (&self.query, &self.plan)
+    }
+
     /// Whether any event of the stream can match.
     pub(crate) fn admits_stream(&self, stream: &StreamId) -> bool {
         self.plan.conjunctions.iter().any(|conjunction| self.is_near(conjunction, stream))

@@ -13,6 +13,7 @@ mod checkpoint;
 mod commit;
 mod convert;
 mod draft;
+mod estimate;
 mod file;
 mod filter;
 mod journal;

@@ -115,3 +115,8 @@ pub(crate) fn bits_between(low: u64, high: u64) -> u64 {
     let below = |bound: u64| if bound >= 64 { u64::MAX } else { (1 << bound) - 1 };
     below(high) & !below(low)
 }
+
+/// A bit for each frame of `count` events, at least one.
+pub(crate) fn frames_of(count: u64) -> u16 {
+    u16::MAX >> (16 - count.div_ceil(FRAME_EVENTS as u64).clamp(1, 16))
+}

@@ -4,6 +4,7 @@
 
 use super::filter::Filter;
 use super::run::Run;
+use super::turn::frames_of;
 use crate::error::Result;
 use crate::event::block::{BlockReader, FRAME_EVENTS, Frame};
 use crate::event::{Lamport, StreamId};
@@ -48,7 +49,7 @@ impl<'t> View<'t> {
 
     /// A bit for each frame.
     pub(crate) fn all_frames(&self) -> u16 {
-        u16::MAX >> (16 - self.count().div_ceil(FRAME_EVENTS).clamp(1, 16))
+        frames_of(self.count() as u64)
     }
 
     /// The lamports of the first and the last event.

@@ -20,30 +20,33 @@ use crate::error::{Error, Result};
 use crate::event::block::FRAME_EVENTS;
 use crate::event::{Lamport, NodeId, OffsetMap, StreamId};
 use crate::log::batch::BatchBuilder;
+use crate::log::explanation::Looks;
 use crate::query::Order;
 use heed::RoTxn;
 use std::collections::{BinaryHeap, VecDeque};
 
 /// A batch ends with the event that brings its tags and payloads to this many bytes.
 const BATCH_BYTES_MAX: usize = 4 << 20;
-/// So many pieces are opened in one transaction at most: it stays far below a second.
+/// So many pieces are opened in one transaction at most, which stays far below a second.
 const OPENED_MAX: usize = 1024;
 /// So many blocks are kept open within a transaction.
 const VIEWS_MAX: usize = 256;
 
 /// A walk over selected events.
 pub(crate) struct Walk {
-    order: Order,
+    pub(crate) order: Order,
     /// By stream id, rising.
-    sources: Vec<Source>,
-    heap: BinaryHeap<Turn>,
+    pub(super) sources: Vec<Source>,
+    pub(super) heap: BinaryHeap<Turn>,
     /// Rises with each transaction; views of an earlier one are gone.
     epoch: u64,
+    /// What was looked at so far.
+    pub(crate) looks: Looks,
 }
 
 /// One stream of a walk.
-struct Source {
-    stream: StreamId,
+pub(super) struct Source {
+    pub(super) stream: StreamId,
     /// What is walked over, half-open.
     low: u64,
     high: u64,
@@ -77,7 +80,8 @@ impl Walk {
         lower: &OffsetMap,
         upper: &OffsetMap,
     ) -> Walk {
-        let mut walk = Walk { order, sources: Vec::new(), heap: BinaryHeap::new(), epoch: 0 };
+        let (sources, heap, looks) = (Vec::new(), BinaryHeap::new(), Looks::default());
+        let mut walk = Walk { order, sources, heap, epoch: 0, looks };
         let mut indexed_any = false;
         let state = shared.state();
         for (stream, range) in upper.beyond(lower).filter(|(id, _)| filter.admits_stream(id)) {
@@ -145,6 +149,16 @@ impl Walk {
                 return Ok(());
             }
         }
+    }
+
+    /// The source that a block of the postings belongs to, if it is walked over.
+    pub(super) fn wants(&self, block: &BlockEntry) -> Option<usize> {
+        let source = self.sources.binary_search_by(|own| own.stream.cmp(&block.stream)).ok()?;
+        let own = &self.sources[source];
+        let end = block.first + u64::from(block.summary.count);
+        // Newer ones belong to a span that was pushed at the start.
+        let wanted = block.first < own.indexed && end > own.low && block.first < own.high;
+        wanted.then_some(source)
     }
 
     fn backwards(&self) -> bool {
@@ -249,15 +263,10 @@ impl<'t> Step<'_, 't, '_> {
         let row = self.lmdb(row)?.ok_or_else(missing)?;
         let head = self.shared.segment_head(&key, row)?;
         self.views.opened += 1;
+        self.walk.looks.segments += 1;
         for (at, frames) in self.filter.blocks_of(&head, &key, row)? {
             let block = &head.blocks[at];
-            let found = self.walk.sources.binary_search_by(|own| own.stream.cmp(&block.stream));
-            let Ok(source) = found else { continue };
-            let own = &self.walk.sources[source];
-            let end = block.first + u64::from(block.summary.count);
-            // Newer ones belong to a span that was pushed at the start.
-            let wanted = block.first < own.indexed && end > own.low && block.first < own.high;
-            if wanted {
+            if let Some(source) = self.walk.wants(block) {
                 let lamports = block.summary.lamports;
                 let lamport = if self.walk.backwards() { lamports.1 } else { lamports.0 };
                 let place = self.walk.place(lamport, block.stream, block.first);
@@ -301,6 +310,7 @@ impl<'t> Step<'_, 't, '_> {
 
     fn open_block(&mut self, source: usize, first: u64, frames: u16) -> Result<()> {
         let view = self.view_stored(source, first)?;
+        self.walk.looks.blocks += 1;
         let own = &self.walk.sources[source];
         let (low, high) = (own.low, own.high);
         self.find(Rows::unfound(source, first, (low, high), frames, view))
@@ -331,6 +341,7 @@ impl<'t> Step<'_, 't, '_> {
         let own = (low.max(first), high.min(end));
         frames &= view.all_frames();
         let view = (self.views.add(view), self.walk.epoch);
+        self.walk.looks.blocks += 1;
         self.find(Rows { is_tail, ..Rows::unfound(source, first, own, frames, view) })?;
         match self.walk.backwards() {
             true if first > low => self.walk.push_span(source, low, first, (0, lamports.0)),
@@ -361,6 +372,7 @@ impl<'t> Step<'_, 't, '_> {
                 continue;
             }
             view.load(frame as usize)?;
+            self.walk.looks.frames += 1;
             rows.rows = view.rows(self.filter, &stream)? & clip;
             if rows.rows != 0 {
                 let lamport = view.lamport(rows.row(backwards))?;
@@ -408,6 +420,7 @@ impl<'t> Step<'_, 't, '_> {
                 Err(error) => return Err(error),
             }
             any = true;
+            self.walk.looks.events += 1;
             if !backwards {
                 self.walk.sources[rows.source].delivered = offset + 1;
             }

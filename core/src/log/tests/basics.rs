@@ -311,3 +311,37 @@ fn whoever_waits_for_more_is_woken_by_growth_and_by_the_end() {
         assert_eq!(waiting.join().unwrap().unwrap_err().kind(), ErrorKind::Closed);
     });
 }
+
+#[test]
+fn an_answer_costs_what_it_finds_and_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(directory.path());
+    let rare = |n: u64| if n % 4_000 == 17 { vec!["grain", "rare"] } else { vec!["grain"] };
+    for start in (0..12_000).step_by(1_000) {
+        let events = (start..start + 1_000).map(|n| event(&n.to_string(), &rare(n)));
+        append(&log, events.collect());
+    }
+    log.checkpoint_now().unwrap();
+    let explain = |text: &str, order, count| {
+        let options = CursorOptions { order, ..CursorOptions::default() };
+        let mut cursor = log.cursor(&Query::parse(text).unwrap(), options).unwrap();
+        let found = cursor.next_batch(count).unwrap().len();
+        let explanation = cursor.explain().unwrap();
+        assert_eq!(explanation.actual.events, found as u64);
+        explanation
+    };
+    let all = explain("FROM 'rare'", Order::Ascending, 100);
+    // Three frames, and all of the open block, which the postings do not have.
+    assert_eq!((all.actual.events, all.expected.blocks), (3, 4));
+    assert!(all.expected.frames <= 3 + 16, "{all}");
+    assert!(all.actual.blocks <= 4 && all.actual.frames < 20, "one open block is looked at: {all}");
+    let newest = explain("FROM 'grain'", Order::Descending, 10);
+    assert!(newest.actual.blocks <= 2 && newest.actual.frames <= 2, "{newest}");
+    assert_eq!((newest.expected.events, newest.is_exact), (12_000, true));
+    let first = explain("FROM 'grain'", Order::Ascending, 10);
+    assert!(first.actual.blocks == 1 && first.actual.frames == 1, "{first}");
+    let none = explain("FROM 'absent' | 'rare' & 'absent'", Order::Ascending, 10);
+    assert_eq!((none.alternatives.len(), none.actual.events), (1, 0));
+    assert!(none.actual.blocks <= 1, "{none}");
+    assert!(all.to_string().starts_with("FROM 'rare', Ascending"), "{all}");
+}
