@@ -103,6 +103,14 @@ impl Cursor {
         })
     }
 
+    /// Looks for the next match, so that `position` knows it.
+    ///
+    /// # Errors
+    /// As [`Cursor::next_batch`].
+    pub(super) fn settle(&mut self) -> Result<()> {
+        self.walk.settle(&self.handle.shared, &self.filter)
+    }
+
     /// How far each stream was walked forwards: everything below was delivered or does not match.
     pub(super) fn position(&self) -> OffsetMap {
         self.walk.position(&self.upper)

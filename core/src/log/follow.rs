@@ -76,6 +76,8 @@ impl Follower {
             }
             let window = self.window.as_mut().expect("set above");
             let events = window.next_batch(count_max)?;
+            // What was found is delivered whatever comes next; the next call meets an error again.
+            let _ = window.settle();
             self.position.join(&window.position());
             if events.is_empty() {
                 self.window = None;

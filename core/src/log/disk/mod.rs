@@ -21,6 +21,7 @@ mod lock;
 mod open;
 mod page;
 mod pages;
+mod position;
 mod postings;
 mod queue;
 mod read;

@@ -4,7 +4,7 @@
 //! something: segments of the postings, full blocks that the postings named, ends of streams that
 //! they do not cover, and found rows. The piece whose turn it is is opened into smaller ones; a
 //! found row whose turn it is is delivered, and the rows after it as long as they come first.
-//! So the newest ten of a million cost the last blocks only, and rows of one block no heap.
+//! So the newest ten of a million cost the last blocks only.
 //! Rule: no transaction and no lock lives between two calls; held events never change, so what is
 //! walked over is fixed by two offset maps. Begin with `Walk::fill`.
 
@@ -25,7 +25,7 @@ use crate::query::Order;
 use heed::RoTxn;
 use std::collections::{BinaryHeap, VecDeque};
 
-/// A batch ends with the event that brings its tags and payloads to this many bytes.
+/// A batch ends with the event that brings it to this many bytes.
 const BATCH_BYTES_MAX: usize = 4 << 20;
 /// So many pieces are opened in one transaction at most, which stays far below a second.
 const OPENED_MAX: usize = 1024;
@@ -49,11 +49,11 @@ pub(super) struct Source {
     pub(super) stream: StreamId,
     /// What is walked over, half-open.
     low: u64,
-    high: u64,
+    pub(super) high: u64,
     /// Full blocks up to here come from the postings.
     indexed: u64,
     /// Behind the last event that was delivered, in a walk forwards.
-    delivered: u64,
+    pub(super) delivered: u64,
 }
 
 /// Blocks that are open within one transaction.
@@ -86,9 +86,8 @@ impl Walk {
         let state = shared.state();
         for (stream, range) in upper.beyond(lower).filter(|(id, _)| filter.admits_stream(id)) {
             let indexed = state.streams.get(&stream).map_or(Indexed::NONE, |held| held.indexed);
-            let (low, high) = (range.start, range.end);
+            let (low, high, delivered) = (range.start, range.end, range.start);
             indexed_any |= low < indexed.count;
-            let delivered = low;
             let source = walk.sources.len();
             walk.sources.push(Source { stream, low, high, indexed: indexed.count, delivered });
             let low = low.max(indexed.count);
@@ -111,17 +110,6 @@ impl Walk {
         walk
     }
 
-    /// Behind what was delivered of each stream, for a walk forwards; with nothing left everything.
-    pub(crate) fn position(&self, upper: &OffsetMap) -> OffsetMap {
-        let mut position = upper.clone();
-        if !self.heap.is_empty() {
-            for source in &self.sources {
-                position.set(source.stream, source.delivered);
-            }
-        }
-        position
-    }
-
     /// Appends the next events: up to `count_max` in all, fewer when they are large; none at the
     /// end.
     ///
@@ -132,6 +120,17 @@ impl Walk {
         shared: &Shared,
         filter: &Filter,
         count_max: usize,
+        batch: &mut BatchBuilder,
+    ) -> Result<()> {
+        self.run(shared, filter, Some(count_max), batch)
+    }
+
+    /// As `fill`; without a number it ends when the next match is found.
+    pub(super) fn run(
+        &mut self,
+        shared: &Shared,
+        filter: &Filter,
+        count_max: Option<usize>,
         batch: &mut BatchBuilder,
     ) -> Result<()> {
         loop {
@@ -167,15 +166,9 @@ impl Walk {
 
     /// Before every place.
     fn first_place(&self) -> Place {
-        let lamport = if self.backwards() { u64::MAX } else { 0 };
-        Place { lamport, stream: self.any_stream(), offset: 0 }
-    }
-
-    /// A stream id before all others in walking order.
-    fn any_stream(&self) -> StreamId {
-        let byte = if self.backwards() { 0xff } else { 0 };
-        let number = if self.backwards() { u64::MAX } else { 0 };
-        StreamId { node: NodeId::from_bytes([byte; 32]), number }
+        let (lamport, byte) = if self.backwards() { (u64::MAX, 0xff) } else { (0, 0) };
+        let stream = StreamId { node: NodeId::from_bytes([byte; 32]), number: lamport };
+        Place { lamport, stream, offset: 0 }
     }
 
     fn place(&self, lamport: u64, stream: StreamId, offset: u64) -> Place {
@@ -220,9 +213,18 @@ struct Step<'w, 't, 'e> {
 }
 
 impl<'t> Step<'_, 't, '_> {
-    fn work(&mut self, count_max: usize, batch: &mut BatchBuilder) -> TableResult<Progress> {
+    /// Delivers up to `count_max` events; without a number looks for the next match only.
+    fn work(
+        &mut self,
+        count_max: Option<usize>,
+        batch: &mut BatchBuilder,
+    ) -> TableResult<Progress> {
         while self.views.opened < OPENED_MAX && !self.is_stale {
-            if batch.len() >= count_max || batch.bytes() >= BATCH_BYTES_MAX {
+            let is_full = match count_max {
+                Some(count_max) => batch.len() >= count_max || batch.bytes() >= BATCH_BYTES_MAX,
+                None => self.walk.is_settled(),
+            };
+            if is_full {
                 return Ok(Progress::Full);
             }
             let Some(turn) = self.walk.heap.pop() else { return Ok(Progress::AtEnd) };
@@ -230,7 +232,7 @@ impl<'t> Step<'_, 't, '_> {
                 Piece::Segment(number) => self.open_segment(number),
                 Piece::Block { source, first, frames } => self.open_block(source, first, frames),
                 Piece::Span { source, low, high } => self.open_span(source, low, high),
-                Piece::Rows(rows) => self.deliver(rows, count_max, batch),
+                Piece::Rows(rows) => self.deliver(rows, count_max.unwrap_or(0), batch),
             };
             if let Err(error) = done {
                 let named = self.name(&turn.piece, error);
