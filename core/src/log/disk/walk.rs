@@ -27,9 +27,8 @@ use std::collections::{BinaryHeap, VecDeque};
 
 /// A batch ends with the event that brings it to this many bytes.
 const BATCH_BYTES_MAX: usize = 4 << 20;
-/// So many pieces are opened in one transaction at most, which stays far below a second.
+/// So many pieces are opened in one transaction at most, and so many kept open.
 const OPENED_MAX: usize = 1024;
-/// So many blocks are kept open within a transaction.
 const VIEWS_MAX: usize = 256;
 
 /// A walk over selected events.
