@@ -48,6 +48,10 @@ def main():
     ping, want = b"\x03" + bytes(8), b"\x07" + stream + b"\x00\x03"
     first = bytes.fromhex(events["ranges"][0]["bytes"])
     frames = [ping, want, b"\x05\x01\x01" + first[:152], b"\x08" + bytes(32) + first, b"\x09\0"]
+    taken = json.loads((VECTORS / "frames.json").read_text())["taken"]
+    packed = next(bytes.fromhex(told["bytes"]) for told in taken if told["message"] == "block")
+    write("packed", "block", packed[33:])
+    frames.append(packed)
     sent = [bytes([0]) + len(frame).to_bytes(2, "little") + frame for frame in frames]
     write("session", "frames", b"".join(sent))
     write("session", "truth", b"\x03\x01\x00\x20" + b"\x04\x00\x00\x07\x00\x00" * 4)
@@ -55,6 +59,8 @@ def main():
     write("journal", "empty", b"\0")
     write("journal", "flip", b"\1\0\0\1")
     write("journal", "body", b"\2\1" + bytes([0x80 | len(first) & 0x7F, len(first) >> 7]) + first)
+    whole = b"\3" + bytes([0x80 | len(packed[33:]) & 0x7F, len(packed[33:]) >> 7]) + packed[33:]
+    write("journal", "block", b"\2" + whole)
     write("session", "altered", b"\x05\x03\x00\x20\x00\x01" + b"\x02\x02\x00\x01\x01")
 
 

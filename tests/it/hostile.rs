@@ -147,7 +147,7 @@ fn poisoned_node(scratch: &Scratch, lamport: u64) -> (Node, StreamId) {
     let record = Record::encode(&header, &Payload::from_value(&Value::Null).unwrap());
     let chain = StreamEnd::empty(&swarm, &stream).chain.extend(&record.leaf());
     let head = key.sign_head(&swarm, 0, 1, lamport, chain);
-    log.append_range(EventRange { first: 0, records: vec![record], head }).wait().unwrap();
+    log.append_range(EventRange::new(0, vec![record], head)).wait().unwrap();
     (open(scratch, "poisoned", &secret(1)), stream)
 }
 

@@ -91,7 +91,7 @@ fn events_chains_and_heads_have_the_bytes_of_the_vectors() {
             end.lamport = record.lamport();
         }
         let head = key.sign_head(&swarm, 0, end.count, end.lamport, end.chain);
-        let range = EventRange { first: before.count, records, head };
+        let range = EventRange::new(before.count, records, head);
         range.verify(&swarm, &before).unwrap();
         let mut bytes = Vec::new();
         range.encode(&mut bytes);
@@ -100,7 +100,7 @@ fn events_chains_and_heads_have_the_bytes_of_the_vectors() {
             "chain_before": hex(before.chain.as_bytes()),
             "chain_after": hex(end.chain.as_bytes()),
             "leaves": leaves,
-            "events": range.records.iter().map(describe).collect::<Vec<_>>(),
+            "events": range.records().iter().map(describe).collect::<Vec<_>>(),
             "bytes": hex(&bytes),
         }));
     }

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import zstd
 from cbor import Malformed, encode
-from events import Bytes
+from events import BLOCK_BYTES, Bytes, read_record
+from events import read_head as read_head_of_stream
 from hashes import crc32c
 
 FRAME_EVENTS, BLOCK_EVENTS, BUCKETS, SEGMENT_BLOCKS = 64, 1024, 512, 64
@@ -186,8 +187,8 @@ def _rows_of(shapes, ids):
     return [[row for row, shape in enumerate(ids) if shape == own] for own in range(len(shapes))]
 
 
-def _read_frame(head, data, positions):
-    """The records of a frame."""
+def _read_frame(head, data, positions, all_heaps):
+    """The records of a frame; adds the heap's bytes of its columns to `all_heaps`."""
     source = Bytes(data)
     lamports, times, header_ids, payload_ids = [
         number.read(source, positions) for number in head.numbers]
@@ -199,6 +200,7 @@ def _read_frame(head, data, positions):
     heaps = [shape.read_heap(own, heap) for (shape, _), own in zip(groups, columns)]
     heap.finish()
     source.finish()
+    all_heaps.append(heaps)
     made = [[shape.write(own, heap, at) for at in range(len(rows))]
             for (shape, rows), own, heap in zip(groups, columns, heaps)]
     fields, payloads = [None] * len(positions), [None] * len(positions)
@@ -224,8 +226,8 @@ def split_block(block):
     return block[:4 + size], source.rest()
 
 
-def read_block(block):
-    """The records of a block, one after the other."""
+def read_block(block, heaps=None):
+    """The records of a block, one after the other; `heaps` gets what each frame has on its heap."""
     covered, frames = split_block(block)
     head = read_head(covered[4:])
     records, start = b"", 0
@@ -235,11 +237,69 @@ def read_block(block):
             raise Malformed("a frame has a wrong checksum")
         first = index * FRAME_EVENTS
         positions = list(range(first, min(first + FRAME_EVENTS, head.count)))
-        records += _read_frame(head, data, positions)
+        records += _read_frame(head, data, positions, [] if heaps is None else heaps)
         start = end
     if start != len(frames) or len(records) != head.length:
         raise Malformed("a block has another length than it says")
     return records
+
+
+def _block_ends(sizes):
+    """True when a block with records of these sizes ends with the last and not before."""
+    before = sum(sizes[:-1])
+    full = len(sizes) == BLOCK_EVENTS or before + sizes[-1] >= BLOCK_BYTES
+    return full and before < BLOCK_BYTES
+
+
+def _tags_are_whole(head, frames):
+    """True when each slot between tags is one tag with its length, and no entry stands twice."""
+    outlined = [(at, shape) for at, (marks, shape) in enumerate(zip(head.marks, head.headers))
+                if _is_readable(marks) and not (shape.parts and not shape.parts[0][0])]
+    for at, shape in outlined:
+        for index, (_, slot) in enumerate(shape.parts):
+            if slot.coding == DICTIONARY:
+                values = slot.entries
+                if len(set(values)) < len(values):
+                    return False
+            elif slot.coding == HEAP:
+                values = [value for heaps in frames for value in heaps[at][index]]
+            elif slot.coding == DIGITS:
+                continue
+            else:
+                return False
+            if not all(_is_one_tag(value) for value in values):
+                return False
+    return True
+
+
+def _is_readable(marks):
+    return marks[0] == 0 and marks[1] < 2
+
+
+def _is_one_tag(value):
+    source = Bytes(value)
+    try:
+        source.counted(255)
+    except Malformed:
+        return False
+    return not source.rest()
+
+
+def read_packed_range(data):
+    """The head and the records of a packed range."""
+    source = Bytes(data)
+    signed, block = read_head_of_stream(source), source.rest()
+    covered, _ = split_block(block)
+    head = read_head(covered[4:])
+    if head.count > signed.count or len(block) > head.length:
+        raise Malformed("a block claims more than its head or is longer than its records")
+    heaps = []
+    source = Bytes(read_block(block, heaps))
+    records = [read_record(source) for _ in range(head.count)]
+    source.finish()
+    if not _tags_are_whole(head, heaps) or not _block_ends([len(one.bytes) for one in records]):
+        raise Malformed("a block is not one that may be shipped")
+    return signed, records
 
 
 def _number_of(term):

@@ -5,6 +5,7 @@ Begin with `read_frame` and `Receiver`. Not here: what a session sends, and when
 
 import hmac
 
+import blocks
 import events
 from cbor import Malformed
 from hashes import blake3_derive_key, blake3_keyed
@@ -133,6 +134,13 @@ def _range(source):
             "records": [record.bytes.hex() for record in records], "raw": (head, records)}
 
 
+def _block(source):
+    chain = source.take(32)
+    head, records = blocks.read_packed_range(source.take(len(source.rest())))
+    return {"chain_before": chain.hex(), "head": _head(head), "first": head.count - len(records),
+            "record_bytes": sum(len(record.bytes) for record in records), "raw": (head, records)}
+
+
 def _peers(source):
     nodes = [source.take(32) for _ in range(_number(source, 0, 1024))]
     if any(a >= b for a, b in zip(nodes, nodes[1:])):
@@ -142,7 +150,8 @@ def _peers(source):
 
 MESSAGES = {1: ("hello", _hello), 2: ("goodbye", _goodbye), 3: ("ping", _echo), 4: ("pong", _echo),
             5: ("summary", _summary), 6: ("progress", _progress), 7: ("want", _want),
-            8: ("range", _range), 9: ("peers", _peers)}
+            8: ("range", _range), 9: ("peers", _peers),
+            10: ("block", _block)}
 
 
 class Receiver:
@@ -174,7 +183,7 @@ class Receiver:
         elif name == "summary":
             for head in fields["raw"]:
                 self._judge(head)
-        elif name == "range":
+        elif name in ("range", "block"):
             self._receive(fields)
 
     def _greet(self, hello):

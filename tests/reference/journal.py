@@ -5,6 +5,7 @@ Written from docs/format.md, "Journal". Begin with `recover`.
 
 from dataclasses import dataclass, field
 
+import blocks
 import events
 from cbor import Malformed
 from hashes import crc32c
@@ -115,6 +116,8 @@ def _read_body(body, recovered):
         kind = source.take(1)[0]
         if kind == 1:
             recovered.ranges.append(events.read_range(source.counted(len(body))))
+        elif kind == 3:
+            recovered.ranges.append(blocks.read_packed_range(source.counted(len(body))))
         elif kind == 2:
             recovered.remembered.append(Remembered(source.take(32), source.take(72)))
         else:

@@ -6,7 +6,7 @@ use crate::driver::network::{Fresh, Message, NetworkStatus};
 use crate::driver::options::{NetworkOptions, PeerAddress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::STREAMS_PER_NODE_MAX;
-use crate::event::{Chain, EventRange, NodeId, StreamId, SwarmSecret};
+use crate::event::{Chain, EventRange, NodeId, PackedRange, StreamEnd, StreamId, SwarmSecret};
 use crate::log::{Log, OpeningReason};
 use crate::net::{
     self, ClosedBy, Discovery, DiscoveryOptions, EventSink, IrohTransport, NetEvent, Transport,
@@ -26,6 +26,10 @@ use std::time::{Duration, Instant};
 impl LogRead for Log {
     fn read_range(&self, stream: &StreamId, from: u64) -> Result<Option<EventRange>> {
         Log::read_range(self, stream, from)
+    }
+
+    fn read_block(&self, stream: &StreamId, from: u64) -> Result<Option<PackedRange>> {
+        Log::read_block(self, stream, from)
     }
 
     fn chain_at(&self, stream: &StreamId, count: u64) -> Result<Option<Chain>> {
@@ -234,7 +238,7 @@ impl Turn {
                 Output::Send { connection, bytes } => {
                     self.on_wire(|wire| wire.send(net::ConnectionId(connection.value()), bytes));
                 }
-                Output::Store { range, .. } => self.store(range),
+                Output::Store { range, before, .. } => self.store(range, before),
                 Output::Dial { peer, named, discovered } => {
                     self.on_wire(|wire| wire.dial(peer, named, discovered));
                 }
@@ -258,11 +262,11 @@ impl Turn {
         }
     }
 
-    fn store(&mut self, range: EventRange) {
+    fn store(&mut self, range: EventRange, before: StreamEnd) {
         self.has_stored = true;
         let (stream, end, inbox) = (range.stream(), range.head.count, self.inbox.clone());
-        // The swarm gives out no range whose head it has not verified.
-        self.log.queue_signed_range(range).on_done(move |stored| {
+        // The swarm gives out no range that it has not verified.
+        self.log.queue_verified_range(range, before).on_done(move |stored| {
             if let Err(error) = stored {
                 inbox.push(Message::StoreFailed { stream, end, error });
             }

@@ -5,6 +5,7 @@ use crate::event::chain::{Chain, SignedHead};
 use crate::event::codec::{Reader, put_varint};
 use crate::event::ids::{StreamId, SwarmId};
 use crate::event::limits::{BLOCK_BYTES_SEAL, BLOCK_EVENTS_MAX};
+use crate::event::packed::PackedRange;
 use crate::event::position::Lamport;
 use crate::event::record::Record;
 use bytes::Bytes;
@@ -88,23 +89,80 @@ impl From<&SignedHead> for StreamEnd {
 pub struct EventRange {
     /// Offset of the first record.
     pub first: u64,
-    /// 1 to `BLOCK_EVENTS_MAX` records.
-    pub records: Vec<Record>,
+    /// 1 to `BLOCK_EVENTS_MAX`.
+    records: Vec<Record>,
     /// The author's word for everything up to the end of this range.
     pub head: SignedHead,
+    /// The block that these records, all of them, were unpacked from.
+    block: Option<Bytes>,
 }
 
 impl EventRange {
+    /// The range of these 1 to `BLOCK_EVENTS_MAX` records, of which the first stands at offset
+    /// `first`. Nothing is checked: see [`EventRange::verify`].
+    pub fn new(first: u64, records: Vec<Record>, head: SignedHead) -> EventRange {
+        EventRange { first, records, head, block: None }
+    }
+
+    /// The range of the records that `block` was unpacked to.
+    pub(super) fn with_block(
+        first: u64,
+        records: Vec<Record>,
+        head: SignedHead,
+        block: Bytes,
+    ) -> EventRange {
+        EventRange { first, records, head, block: Some(block) }
+    }
+
+    /// The records.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// The records, taken out.
+    pub fn into_records(self) -> Vec<Record> {
+        self.records
+    }
+
+    /// Bytes of the records together.
+    pub fn record_bytes(&self) -> usize {
+        self.records.iter().map(|record| record.as_bytes().len()).sum()
+    }
+
+    /// The block that the records were unpacked from, if they still are all of it.
+    pub fn block(&self) -> Option<&Bytes> {
+        self.block.as_ref()
+    }
+
+    /// The same as one block, if it was unpacked from one.
+    pub fn packed(&self) -> Option<PackedRange> {
+        let block = self.block.clone()?;
+        Some(PackedRange::new(self.head.clone(), block).expect("it was unpacked from this"))
+    }
+
+    /// Forgets the block that the records were unpacked from.
+    pub fn forget_block(&mut self) {
+        self.block = None;
+    }
+
+    /// Takes off the first `count` records.
+    pub fn drop_front(&mut self, count: usize) {
+        if count > 0 {
+            self.block = None;
+            self.records.drain(..count.min(self.records.len()));
+            self.first += count as u64;
+        }
+    }
+
     /// Whose events.
     pub fn stream(&self) -> StreamId {
         self.head.stream
     }
 
     /// Appends the byte form: the head, the number of records, the records. `first` follows from
-    /// the head's count.
+    /// the head's count. The other form is that of [`PackedRange`].
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let bytes: usize = self.records.iter().map(|record| record.as_bytes().len()).sum();
-        out.reserve(SignedHead::BYTES + 2 + bytes);
+        out.reserve(SignedHead::BYTES + 2 + self.record_bytes());
         out.extend_from_slice(&self.head.to_bytes());
         put_varint(out, self.records.len() as u64);
         self.records.iter().for_each(|record| out.extend_from_slice(record.as_bytes()));
@@ -135,7 +193,7 @@ impl EventRange {
             records.push(Record::take(&mut rest)?);
         }
         Reader::new(&rest).finish()?;
-        Ok(EventRange { first: head.count - count, records, head })
+        Ok(EventRange::new(head.count - count, records, head))
     }
 
     /// Checks that this range goes on exactly where `before` ends: offsets, rising lamports, the

@@ -5,15 +5,15 @@ use crate::error::ErrorKind;
 use bytes::Bytes;
 use proptest::prelude::*;
 
-fn secret() -> SwarmSecret {
+pub(super) fn secret() -> SwarmSecret {
     SwarmSecret::from_bytes([7; 32])
 }
 
-fn key() -> NodeKey {
+pub(super) fn key() -> NodeKey {
     NodeKey::from_seed(&[1; 32])
 }
 
-fn record(lamport: u64, tags: &[&str], value: cbor::Value) -> Record {
+pub(super) fn record(lamport: u64, tags: &[&str], value: cbor::Value) -> Record {
     let header = Header {
         kind: EventKind::Application,
         lamport: Lamport::new(lamport).unwrap(),
@@ -24,17 +24,17 @@ fn record(lamport: u64, tags: &[&str], value: cbor::Value) -> Record {
     Record::encode(&header, &Payload::from_value(&value).unwrap())
 }
 
-fn range(first_lamport: u64, before: &StreamEnd, count: u64) -> EventRange {
+pub(super) fn range(first_lamport: u64, before: &StreamEnd, count: u64) -> EventRange {
     let records: Vec<Record> = (0..count)
         .map(|i| record(first_lamport + i, &["grain", "mill:3"], cbor::Value::from(i)))
         .collect();
     let chain = records.iter().fold(before.chain, |chain, record| chain.extend(&record.leaf()));
     let lamport = Lamport::new(first_lamport + count - 1).unwrap();
     let head = key().sign_head(&secret().swarm_id(), 0, before.count + count, lamport, chain);
-    EventRange { first: before.count, records, head }
+    EventRange::new(before.count, records, head)
 }
 
-fn empty() -> StreamEnd {
+pub(super) fn empty() -> StreamEnd {
     StreamEnd::empty(&secret().swarm_id(), &StreamId { node: key().node_id(), number: 0 })
 }
 
@@ -88,12 +88,17 @@ fn one_flipped_bit_anywhere_in_a_range_is_refused() {
 
 #[test]
 fn an_erased_payload_leaves_the_chain_verifiable() {
-    let record = record(1, &["grain"], cbor::Value::from("rye"));
-    let payload_hash = blake3::hash(record.payload_bytes());
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(record.header_bytes());
-    hasher.update(payload_hash.as_bytes());
-    assert_eq!(record.leaf().as_bytes(), hasher.finalize().as_bytes());
+    // Lengths of headers below and above those that are hashed in one piece.
+    for tag_bytes in 1..255 {
+        let tags = ["grain".to_owned(), "m".repeat(tag_bytes), "n".repeat(255)];
+        let tags: Vec<&str> = tags[..1 + tag_bytes % 3].iter().map(String::as_str).collect();
+        let record = record(1, &tags, cbor::Value::from("rye"));
+        let payload_hash = blake3::hash(record.payload_bytes());
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(record.header_bytes());
+        hasher.update(payload_hash.as_bytes());
+        assert_eq!(record.leaf().as_bytes(), hasher.finalize().as_bytes());
+    }
 }
 
 #[test]
@@ -118,8 +123,8 @@ fn a_range_that_alone_shows_the_end_of_a_block_inside_is_refused() {
         let count = records.len() as u64;
         let head = key().sign_head(&secret().swarm_id(), 0, count, lamport, empty().chain);
         let mut bytes = Vec::new();
-        EventRange { first: 0, records, head }.encode(&mut bytes);
-        EventRange::decode(&bytes.into()).map(|range| range.records.len())
+        EventRange::new(0, records, head).encode(&mut bytes);
+        EventRange::decode(&bytes.into()).map(|range| range.records().len())
     };
     let half = limits::BLOCK_BYTES_SEAL / 2;
     assert_eq!(of(&[half - 100, half - 100, 2 * half - 100]).unwrap(), 3);
@@ -327,8 +332,8 @@ fn a_range_cut_short_or_drawn_out_is_refused() {
     }
     bytes.push(0);
     assert!(EventRange::decode(&bytes.into()).is_err());
-    let mut fewer = range(1, &empty(), 3);
-    fewer.records.pop();
+    let three = range(1, &empty(), 3);
+    let mut fewer = EventRange::new(0, three.records()[..2].to_vec(), three.head);
     let error = fewer.verify(&secret().swarm_id(), &empty()).unwrap_err();
     assert_eq!(error.reason(), Some("gap"));
     fewer.head.count = 2;

@@ -15,7 +15,8 @@ use super::watch::Watch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, IDEMPOTENCY_KEY_BYTES_MAX};
 use crate::event::{
-    Chain, EventRange, NewEvent, NodeId, NodeKey, OffsetMap, SignedHead, StreamId, SwarmId,
+    Chain, EventRange, NewEvent, NodeId, NodeKey, OffsetMap, PackedRange, SignedHead, StreamId,
+    SwarmId,
 };
 use crate::pending::{Pending, pending};
 use crate::query::Query;
@@ -93,18 +94,30 @@ impl Log {
     /// own stream has grown elsewhere, reason `grown_elsewhere` (see [`Log::begin_stream`]).
     /// Storage errors as for [`Log::append`].
     pub fn append_range(&self, range: EventRange) -> Pending<RangeStored> {
-        self.store(range, false)
+        match self.shared().check_open() {
+            Ok(()) => {
+                let request = StoreRequest { range, verified_after: None };
+                self.submit(|completer| Request::Store(request, completer))
+            }
+            Err(error) => Pending::ready(Err(error)),
+        }
     }
 
-    /// As [`Log::append_range`], for a range whose head's signature the caller has verified. That
-    /// its events are the ones the head vouches for is verified here all the same.
+    /// As [`Log::append_range`], for a range that the caller has verified to go on from `before`:
+    /// its chain, and the signature of its head. Where the stream ends otherwise by now, the chain
+    /// is verified here.
     ///
     /// Nothing may begin before `commit_soon` is called: a caller with several ranges, or nothing
     /// else to do, saves changes of thread.
     #[cfg(feature = "net")] // Only the driver has verified anything before.
-    pub(crate) fn queue_signed_range(&self, range: EventRange) -> Pending<RangeStored> {
+    pub(crate) fn queue_verified_range(
+        &self,
+        range: EventRange,
+        before: crate::event::StreamEnd,
+    ) -> Pending<RangeStored> {
         let (completer, answer) = pending(None);
-        let request = Request::Store(StoreRequest { range, signature_verified: true }, completer);
+        let request = StoreRequest { range, verified_after: Some(before) };
+        let request = Request::Store(request, completer);
         match self.shared().check_open().and_then(|()| self.shared().queue_up(request)) {
             Ok(()) => answer,
             Err(error) => Pending::ready(Err(error)),
@@ -198,6 +211,16 @@ impl Log {
         self.shared().read_range(stream, from)
     }
 
+    /// The full block of `stream` that begins at offset `from`, as it is stored. `None` when none
+    /// does, or when it is longer than its records.
+    ///
+    /// # Errors
+    /// As for [`Log::read_range`].
+    pub fn read_block(&self, stream: &StreamId, from: u64) -> Result<Option<PackedRange>> {
+        self.shared().check_open()?;
+        self.shared().read_block(stream, from)
+    }
+
     /// Walks over the events that `query` selects.
     ///
     /// # Errors
@@ -281,16 +304,6 @@ impl Log {
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.handle.shared
-    }
-
-    fn store(&self, range: EventRange, signature_verified: bool) -> Pending<RangeStored> {
-        match self.shared().check_open() {
-            Ok(()) => {
-                let request = StoreRequest { range, signature_verified };
-                self.submit(|completer| Request::Store(request, completer))
-            }
-            Err(error) => Pending::ready(Err(error)),
-        }
     }
 
     fn submit<T>(

@@ -27,8 +27,7 @@ pub(crate) fn place(first: u64, end: u64, held: u64) -> Place {
 /// Takes off the front of `range` what is held. The range must follow `held`.
 pub(crate) fn trim(mut range: EventRange, held: u64) -> EventRange {
     assert_eq!(place(range.first, range.head.count, held), Place::Follows);
-    range.records.drain(..(held - range.first) as usize);
-    range.first = held;
+    range.drop_front((held - range.first) as usize);
     range
 }
 

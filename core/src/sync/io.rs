@@ -3,7 +3,7 @@
 //! Rule: after each `handle`, call `poll` until it returns `Wait`.
 
 use crate::error::{Error, Result};
-use crate::event::{Chain, EventRange, NodeId, SignedHead, StreamId};
+use crate::event::{Chain, EventRange, NodeId, PackedRange, SignedHead, StreamEnd, StreamId};
 use crate::sync::refusal::RefusalReason;
 use bytes::Bytes;
 use std::fmt;
@@ -135,6 +135,8 @@ pub enum Output {
     Store {
         /// What to store; it goes on exactly where the last one of its stream ended.
         range: EventRange,
+        /// That end: what the range was verified to go on from.
+        before: StreamEnd,
         /// Who sent it.
         from: ConnectionId,
     },
@@ -240,6 +242,13 @@ pub trait LogRead {
     /// # Errors
     /// Those of the log; the peer that asked is then left waiting and asks another.
     fn read_range(&self, stream: &StreamId, from: u64) -> Result<Option<EventRange>>;
+
+    /// The full block of `stream` that begins at offset `from`, as it is stored; none when none
+    /// does, or when it is longer than its records. Cheap, unlike [`LogRead::read_range`].
+    ///
+    /// # Errors
+    /// As for [`LogRead::read_range`].
+    fn read_block(&self, stream: &StreamId, from: u64) -> Result<Option<PackedRange>>;
 
     /// The chain after the first `count` events of `stream`; none when fewer are held.
     ///

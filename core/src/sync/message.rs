@@ -7,7 +7,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::codec::{Reader, put_varint};
 use crate::event::limits::LAMPORT_MAX;
-use crate::event::{Chain, EventRange, NodeId, SignedHead, StreamId};
+use crate::event::{Chain, EventRange, NodeId, PackedRange, SignedHead, StreamId};
 use crate::sync::constants::{
     LIMITS, LIMITS_COUNT_MAX, PEERS_LISTED_MAX, PROGRESS_STREAMS_MAX, SUMMARY_HEADS_MAX,
 };
@@ -55,7 +55,8 @@ pub enum Message {
     Progress { credit: u64, held: Vec<(StreamId, u64)> },
     /// Please send events `from..to` of the stream; an empty range takes the request back.
     Want { stream: StreamId, from: u64, to: u64 },
-    /// Events, and the chain that the sender has before the first of them.
+    /// Events, and the chain that the sender has before the first of them. A range that was
+    /// unpacked from a block travels as that block.
     Range { before: Chain, range: EventRange },
     /// The nodes that the sender has sessions with, rising.
     Peers(Vec<NodeId>),
@@ -82,25 +83,50 @@ mod kind {
     pub(super) const WANT: u8 = 0x07;
     pub(super) const RANGE: u8 = 0x08;
     pub(super) const PEERS: u8 = 0x09;
+    pub(super) const BLOCK: u8 = 0x0a;
 }
 
-/// Whether a frame claims to be a range of events, the kind of which a live one is.
+/// What a frame with events claims.
+#[derive(Clone, Debug)]
+pub(crate) struct RangeClaims {
+    pub(crate) head: SignedHead,
+    /// Offset of the first event.
+    pub(crate) first: u64,
+    /// What it costs of the credit: the frame, with the records of a block in place of the block.
+    pub(crate) cost: usize,
+}
+
+/// Whether a frame claims to be a range of events as records, which live ones are.
 #[cfg(feature = "net")] // Only the driver of a network asks.
 pub(crate) fn carries_events(frame: &[u8]) -> bool {
     frame.first() == Some(&kind::RANGE)
 }
 
-/// The stream, first offset and count of the range in `frame`, without decoding its records; none
-/// when the frame is not a range. So that duplicates cost next to nothing.
-pub(crate) fn peek_range(frame: &[u8]) -> Option<(SignedHead, u64)> {
+/// What the range or block in `frame` claims, without decoding its records; none when the frame is
+/// neither, or its claims cannot be. So that duplicates cost next to nothing.
+pub(crate) fn peek_range(frame: &Bytes) -> Option<RangeClaims> {
     let mut reader = Reader::new(frame);
-    if reader.u8().ok()? != kind::RANGE {
+    let kind = reader.u8().ok()?;
+    if kind != kind::RANGE && kind != kind::BLOCK {
         return None;
     }
     reader.bytes(32).ok()?;
+    if kind == kind::BLOCK {
+        let packed = PackedRange::decode(&frame.slice(33..)).ok()?;
+        let cost = frame.len() + packed.bytes_saved();
+        return Some(RangeClaims { head: packed.head().clone(), first: packed.first(), cost });
+    }
     let head = SignedHead::read(&mut reader).ok()?;
     let first = head.count.checked_sub(reader.varint().ok()?)?;
-    Some((head, first))
+    Some(RangeClaims { head, first, cost: frame.len() })
+}
+
+/// The frame of a whole block.
+pub(crate) fn encode_block(before: &Chain, packed: &PackedRange) -> Bytes {
+    let mut out = vec![kind::BLOCK];
+    out.extend_from_slice(before.as_bytes());
+    packed.encode(&mut out);
+    out.into()
 }
 
 impl Message {
@@ -140,6 +166,9 @@ impl Message {
                 put_varint(&mut out, *to);
             }
             Message::Range { before, range } => {
+                if let Some(packed) = range.packed() {
+                    return encode_block(before, &packed);
+                }
                 out.push(kind::RANGE);
                 out.extend_from_slice(before.as_bytes());
                 range.encode(&mut out);
@@ -175,6 +204,12 @@ impl Message {
                 return Ok(Decoded::Message(Box::new(Message::Range { before, range })));
             }
             kind::PEERS => read_peers(&mut reader)?,
+            kind::BLOCK => {
+                let before = Chain::from_bytes(reader.array()?);
+                let packed = PackedRange::decode(&frame.slice(frame.len() - reader.rest().len()..));
+                let range = packed?.unpack()?;
+                return Ok(Decoded::Message(Box::new(Message::Range { before, range })));
+            }
             other if other >= IGNORABLE => return Ok(Decoded::Skip),
             other => return Ok(Decoded::Unsupported(other)),
         };

@@ -5,7 +5,7 @@
 
 use crate::event::{Chain, EventRange, StreamId};
 use crate::sync::io::LogRead;
-use crate::sync::message::Message;
+use crate::sync::message::{Message, encode_block};
 use crate::sync::schedule::Schedule;
 use crate::sync::session::Session;
 use crate::sync::shared::Shared;
@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 /// A range as it goes out.
 pub(crate) struct Outgoing {
     pub(crate) frame: Bytes,
+    /// What it costs of the credit.
+    pub(crate) cost: usize,
     /// Events of the stream that its receiver then has.
     pub(crate) end: u64,
     pub(crate) chain: Chain,
@@ -120,7 +122,7 @@ impl Session {
                 self.pushes.plan(stream, Plan { goal: held, ..plan }, shared.now);
                 continue;
             }
-            let Some(outgoing) = read(&stream, known, None, shared, log) else { continue };
+            let Some(outgoing) = read_live(&stream, known, None, shared, log) else { continue };
             self.known.raise(stream, outgoing.end);
             if outgoing.end < held {
                 // The rest waits its turn behind the live events of other streams.
@@ -128,28 +130,58 @@ impl Session {
             }
             self.announcements.heads.remove(&stream);
             self.announcements.held.remove(&stream);
-            self.credit.spend(outgoing.frame.len());
+            self.credit.spend(outgoing.cost);
             return Some(outgoing.frame);
         }
         None
     }
 }
 
-/// Reads events of `stream` from `from` on as a frame; none when the log has none or fails.
-pub(crate) fn read(
+/// Reads events of `stream` from `from` on as a frame; none when the log has none or fails. As
+/// records, for which nothing need be unpacked: they are live.
+pub(crate) fn read_live(
     stream: &StreamId,
     from: u64,
     before: Option<Chain>,
     shared: &Shared,
     log: &dyn LogRead,
 ) -> Option<Outgoing> {
-    let known = before.or_else(|| shared.streams.recent_chain(stream, from));
-    let before = match known {
-        Some(chain) => chain,
-        None => log.chain_at(stream, from).ok()??,
-    };
+    let before = chain_before(stream, from, before, shared, log)?;
     let range: EventRange = log.read_range(stream, from).ok()??;
     assert!(range.first == from && range.stream() == *stream, "the log gives what was asked for");
     let (end, chain) = (range.head.count, range.head.chain);
-    Some(Outgoing { frame: Message::Range { before, range }.encode(), end, chain })
+    let frame = Message::Range { before, range }.encode();
+    Some(Outgoing { cost: frame.len(), frame, end, chain })
+}
+
+/// As `read_live`, but a whole block goes as it is stored.
+pub(crate) fn read_backlog(
+    stream: &StreamId,
+    from: u64,
+    before: Option<Chain>,
+    shared: &Shared,
+    log: &dyn LogRead,
+) -> Option<Outgoing> {
+    let before = chain_before(stream, from, before, shared, log)?;
+    let Some(packed) = log.read_block(stream, from).ok()? else {
+        return read_live(stream, from, Some(before), shared, log);
+    };
+    let head = packed.head();
+    assert!(packed.first() == from && head.stream == *stream, "the log gives what was asked for");
+    let (end, chain) = (head.count, head.chain);
+    let frame = encode_block(&before, &packed);
+    Some(Outgoing { cost: frame.len() + packed.bytes_saved(), frame, end, chain })
+}
+
+fn chain_before(
+    stream: &StreamId,
+    from: u64,
+    before: Option<Chain>,
+    shared: &Shared,
+    log: &dyn LogRead,
+) -> Option<Chain> {
+    match before.or_else(|| shared.streams.recent_chain(stream, from)) {
+        Some(chain) => Some(chain),
+        None => log.chain_at(stream, from).ok()?,
+    }
 }

@@ -3,7 +3,7 @@
 use crate::event::{SignedHead, StreamId};
 use crate::sync::gap::{Place, place};
 use crate::sync::io::{Output, SwarmEvent};
-use crate::sync::message::{Decoded, Message};
+use crate::sync::message::{Decoded, Message, RangeClaims};
 use crate::sync::refusal::{Refusal, RefusalReason};
 use crate::sync::session::{Effect, Session};
 use crate::sync::shared::Shared;
@@ -11,15 +11,16 @@ use crate::sync::streams::{RangeNews, Storing};
 use bytes::Bytes;
 
 impl Session {
-    /// Takes a frame with events from offset `first` up to `head`, none of it checked yet.
+    /// Takes a frame with events, none of it checked yet.
     pub(crate) fn on_range(
         &mut self,
         frame: &Bytes,
-        head: &SignedHead,
-        first: u64,
+        claims: &RangeClaims,
         shared: &mut Shared,
     ) -> Result<Effect, Refusal> {
-        if !self.credit.receive(frame.len()) {
+        let RangeClaims { head, first, cost } = claims;
+        let (first, cost) = (*first, *cost);
+        if !self.credit.receive(cost) {
             return Err(RefusalReason::CreditExceeded.into());
         }
         self.ranges_received += 1;
@@ -30,10 +31,11 @@ impl Session {
             shared.learn_head(head, &self.peer)?;
             false
         } else {
-            self.take_range(frame, shared).map_err(|refusal| name_range(refusal, head, first))?
+            self.take_range(frame, cost, shared)
+                .map_err(|refusal| name_range(refusal, head, first))?
         };
         if !is_kept {
-            self.credit.processed(frame.len());
+            self.credit.processed(cost);
         }
         if shared.streams.get(&head.stream).is_some() {
             self.known.raise(head.stream, head.count);
@@ -48,7 +50,12 @@ impl Session {
     }
 
     /// True when the range went to the log, so that its bytes still count.
-    fn take_range(&mut self, frame: &Bytes, shared: &mut Shared) -> Result<bool, Refusal> {
+    fn take_range(
+        &mut self,
+        frame: &Bytes,
+        cost: usize,
+        shared: &mut Shared,
+    ) -> Result<bool, Refusal> {
         let decoded = Message::decode(frame).map_err(Refusal::malformed)?;
         let Decoded::Message(message) = decoded else {
             return Err(RefusalReason::Malformed.into());
@@ -57,18 +64,14 @@ impl Session {
             return Err(RefusalReason::Malformed.into());
         };
         let (stream, head) = (range.stream(), range.head.clone());
-        let storing = Storing {
-            end: head.count,
-            connection: self.connection,
-            node: self.peer,
-            frame_bytes: frame.len(),
-        };
+        let storing =
+            Storing { end: head.count, connection: self.connection, node: self.peer, cost };
         let news = shared.streams.receive(range, before, storing, shared.now)?;
         match news {
-            RangeNews::Store(range) => {
+            RangeNews::Store { range, before } => {
                 shared.fetches.progressed(&stream, head.count, shared.now);
                 let (range, from) = (*range, self.connection);
-                shared.outputs.push_back(Output::Store { range, from });
+                shared.outputs.push_back(Output::Store { range, before, from });
                 return Ok(true);
             }
             RangeNews::Duplicate | RangeNews::Dropped => {}

@@ -3,7 +3,7 @@
 use crate::event::{Chain, StreamId};
 use crate::sync::constants::{SEND_QUEUE_BYTES_BACKLOG, STREAMS_MAX};
 use crate::sync::io::LogRead;
-use crate::sync::push::read;
+use crate::sync::push::read_backlog;
 use crate::sync::session::Session;
 use crate::sync::shared::Shared;
 use bytes::Bytes;
@@ -76,7 +76,7 @@ impl Session {
             if shared.streams.is_frozen(&stream) {
                 continue;
             }
-            let outgoing = read(&stream, request.next, request.chain, shared, log);
+            let outgoing = read_backlog(&stream, request.next, request.chain, shared, log);
             let Some(outgoing) = outgoing else { continue };
             self.known.raise(stream, outgoing.end);
             let (next, chain) = (outgoing.end, Some(outgoing.chain));
@@ -84,7 +84,7 @@ impl Session {
                 self.wanted.requests.insert(stream, Request { next, chain, ..request });
             }
             self.after_answer(stream, next, shared);
-            self.credit.spend(outgoing.frame.len());
+            self.credit.spend(outgoing.cost);
             return Some(outgoing.frame);
         }
         None

@@ -138,8 +138,8 @@ impl Session {
             return Err(RefusalReason::Oversized.into());
         }
         self.liveness.heard(shared.now);
-        if let Some((head, first)) = peek_range(frame) {
-            return self.on_range(frame, &head, first, shared);
+        if let Some(claims) = peek_range(frame) {
+            return self.on_range(frame, &claims, shared);
         }
         match Message::decode(frame).map_err(Refusal::malformed)? {
             Decoded::Skip => Ok(Effect::Nothing),

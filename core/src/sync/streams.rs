@@ -59,8 +59,8 @@ pub(crate) struct Storing {
     /// Who sent it.
     pub(crate) connection: ConnectionId,
     pub(crate) node: NodeId,
-    /// Size of the frame it came in, for the credit.
-    pub(crate) frame_bytes: usize,
+    /// What it cost of the credit.
+    pub(crate) cost: usize,
 }
 
 /// What a head told us.
@@ -91,8 +91,8 @@ pub(crate) enum RangeNews {
     TooNew,
     /// Its lamport is beyond the bound; `new` when the stream was not held back before.
     Quarantined { required: u64, new: bool },
-    /// It is verified and goes on where the stream ended: to be stored.
-    Store(Box<EventRange>),
+    /// It is verified and goes on where the stream ended, at `before`: to be stored.
+    Store { range: Box<EventRange>, before: StreamEnd },
     /// The stream has two histories.
     Forked(Box<Fork>),
 }
@@ -266,10 +266,14 @@ impl Streams {
             Place::Gap => return Ok(RangeNews::Gap),
             Place::Follows => {}
         }
-        if let Some(news) = self.check_chain(&range, before)? {
+        let end = state
+            .end
+            .as_ref()
+            .map_or_else(|| StreamEnd::empty(&self.swarm, &stream), StreamEnd::from);
+        if let Some(news) = self.check_chain(&range, before, &end)? {
             return Ok(news);
         }
-        if range.records.iter().any(|record| record.kind() == EventKind::TooNew) {
+        if range.records().iter().any(|record| record.kind() == EventKind::TooNew) {
             self.bound.release(&stream);
             self.update(&stream, |state| state.is_too_new = true);
             return Ok(RangeNews::TooNew);
@@ -281,28 +285,28 @@ impl Streams {
         }
         self.bound.accept(&stream, required, now);
         self.settle(&stream);
-        let range = trim(range, self.table[&stream].end_count());
+        let range = trim(range, end.count);
         storing.end = range.head.count;
         self.update(&stream, |state| {
             state.end = Some(range.head.clone());
             state.storing.push_back(storing);
         });
-        Ok(RangeNews::Store(Box::new(range)))
+        Ok(RangeNews::Store { range: Box::new(range), before: end })
     }
 
-    /// Checks that a range whose head is verified goes on where the stream ends here; a fork when
-    /// it is genuine and goes on from something else.
-    fn check_chain(&self, range: &EventRange, before: Chain) -> Result<Option<RangeNews>, Refusal> {
-        let stream = range.stream();
-        let state = &self.table[&stream];
-        let end = state
-            .end
-            .as_ref()
-            .map_or_else(|| StreamEnd::empty(&self.swarm, &stream), StreamEnd::from);
+    /// Checks that a range whose head is verified goes on from `end`, where the stream ends here; a
+    /// fork when it is genuine and goes on from something else.
+    fn check_chain(
+        &self,
+        range: &EventRange,
+        before: Chain,
+        end: &StreamEnd,
+    ) -> Result<Option<RangeNews>, Refusal> {
+        let state = &self.table[&range.stream()];
         let trimmed = if range.first == end.count {
-            range.verify_chain(&end)
+            range.verify_chain(end)
         } else {
-            trim(range.clone(), end.count).verify_chain(&end)
+            trim(range.clone(), end.count).verify_chain(end)
         };
         let lies = range.first == end.count && before != end.chain;
         let error = match trimmed {

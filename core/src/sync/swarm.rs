@@ -278,7 +278,7 @@ impl Swarm {
     fn release(&mut self, done: &[Storing]) {
         for storing in done {
             if let Some(session) = self.sessions.get_mut(&storing.connection) {
-                session.credit.processed(storing.frame_bytes);
+                session.credit.processed(storing.cost);
                 self.ready.insert(storing.connection);
             }
         }

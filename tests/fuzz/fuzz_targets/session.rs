@@ -8,8 +8,8 @@ use millpond::Result;
 use millpond::event::cbor::Value;
 use millpond::event::limits::FRAME_BYTES_MAX;
 use millpond::event::{
-    AppId, Chain, EventKind, EventRange, Header, Lamport, NodeKey, Payload, Record, SignedHead,
-    StreamEnd, StreamId, SwarmSecret, TagSet, WallTime,
+    AppId, Chain, EventKind, EventRange, Header, Lamport, NodeKey, PackedRange, Payload, Record,
+    SignedHead, StreamEnd, StreamId, SwarmSecret, TagSet, WallTime,
 };
 use millpond::sync::{ConnectionId, Input, LinkState, LogRead, Output, Swarm, SwarmOptions};
 use std::collections::BTreeMap;
@@ -227,7 +227,7 @@ impl MemoryLog {
         let chain = records.iter().fold(start.chain, |chain, record| chain.extend(&record.leaf()));
         let head = key(node).sign_head(&swarm, 0, 3, records[2].lamport(), chain);
         let mut log = MemoryLog { ranges: BTreeMap::new() };
-        log.store(EventRange { first: 0, records, head });
+        log.store(EventRange::new(0, records, head));
         log
     }
 
@@ -253,14 +253,20 @@ impl LogRead for MemoryLog {
         let found = held.into_iter().find(|range| range.first <= from && from < range.head.count);
         Ok(found.map(|range| {
             let skipped = (from - range.first) as usize;
-            let records = range.records[skipped..].to_vec();
-            EventRange { first: from, records, head: range.head.clone() }
+            let records = range.records()[skipped..].to_vec();
+            EventRange::new(from, records, range.head.clone())
         }))
+    }
+
+    fn read_block(&self, stream: &StreamId, from: u64) -> Result<Option<PackedRange>> {
+        let held = self.ranges.get(stream).into_iter().flatten();
+        let found = held.into_iter().find(|range| range.first == from);
+        Ok(found.and_then(EventRange::packed))
     }
 
     fn chain_at(&self, stream: &StreamId, count: u64) -> Result<Option<Chain>> {
         let mut chain = Chain::start(&secret().swarm_id(), stream);
-        let mut records = self.ranges.get(stream).into_iter().flatten().flat_map(|r| &r.records);
+        let mut records = self.ranges.get(stream).into_iter().flatten().flat_map(|r| r.records());
         for _ in 0..count {
             match records.next() {
                 Some(record) => chain = chain.extend(&record.leaf()),

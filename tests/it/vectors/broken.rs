@@ -2,12 +2,13 @@
 
 use super::frames::{
     Broken, SECRET, State, hello, range, range_message, receiver, record, sender, true_hello,
+    whole_block,
 };
 use super::later;
 use millpond::event::codec::{put_counted, put_varint};
 use millpond::event::limits::{FRAME_BYTES_MAX, HEADER_BYTES_MAX, LAMPORT_MAX, PAYLOAD_BYTES_MAX};
 use millpond::event::{
-    Chain, EventRange, NodeId, NodeKey, SignedHead, StreamEnd, StreamId, SwarmSecret,
+    Chain, EventRange, NodeId, NodeKey, Record, SignedHead, StreamEnd, StreamId, SwarmSecret, block,
 };
 use millpond::sync::{Hello, Message, RefusalReason, STRANGER_FRAME_BYTES_MAX};
 
@@ -24,6 +25,7 @@ pub(super) fn broken_frames() -> Vec<Broken> {
     all.small_messages();
     all.heads();
     all.ranges_of_another_form();
+    all.blocks_of_another_form();
     all.headers_of_another_form();
     all.payloads_of_another_form();
     all.forgeries();
@@ -44,7 +46,7 @@ impl Collection {
     fn of_any_type(&mut self) {
         use RefusalReason::{MessageUnsupported, Oversized, Unexpected};
         self.malformed("an empty frame", []);
-        for unknown in [0x00, 0x0a, 0x7f] {
+        for unknown in [0x00, 0x0b, 0x7f] {
             let why = format!("the unknown type {unknown:02x}");
             self.add(State::Admitted, &why, [unknown], MessageUnsupported);
             self.add(State::Greeting, &why, [unknown], MessageUnsupported);
@@ -201,7 +203,7 @@ impl Collection {
     fn ranges_of_another_form(&mut self) {
         let one = range(&sender(), 0, 0, &[1]);
         let (before, head) = (Chain::start(&SECRET.swarm_id(), &one.stream()), one.head.to_bytes());
-        let record = one.records[0].as_bytes();
+        let record = one.records()[0].as_bytes();
         let with = |count: &[u8], records: &[&[u8]]| {
             [&[8][..], before.as_bytes(), &head, count, &records.concat()].concat()
         };
@@ -227,6 +229,53 @@ impl Collection {
         let before = Chain::start(&SECRET.swarm_id(), &one.stream());
         let head = one.head.to_bytes();
         self.malformed(why, [&[8][..], before.as_bytes(), &head, &[1], record].concat());
+    }
+
+    fn blocks_of_another_form(&mut self) {
+        use RefusalReason::Forged;
+        let author = NodeKey::from_seed(&[3; 32]);
+        let whole = whole_block(&author);
+        let (block, head) = (whole.block().expect("it came as one").clone(), whole.head.clone());
+        let before = Chain::start(&SECRET.swarm_id(), &whole.stream());
+        let with = |head: &SignedHead, block: &[u8]| {
+            [&[0x0a][..], before.as_bytes(), &head.to_bytes(), block].concat()
+        };
+        let fewer = range(&author, 2, 0, &(1..=1023).collect::<Vec<_>>());
+        let changed = |at: usize, byte: u8| {
+            let mut block = block.to_vec();
+            block[at] = byte;
+            block
+        };
+        let cases = [
+            ("a block of no bytes", with(&head, &[])),
+            ("a block whose last byte is missing", with(&head, &block[..block.len() - 1])),
+            ("a byte after a block", with(&head, &[&block[..], &[0]].concat())),
+            ("a block with more events than the head counts", with(&fewer.head, &block)),
+            ("a block that is not full", with(&head, &block::encode(fewer.records()))),
+            ("a block of no events", with(&head, &[&block[..4], &[0], &block[6..]].concat())),
+            (
+                "a block that claims one byte of records",
+                with(&head, &[&block[..6], &[1], &block[9..]].concat()),
+            ),
+            ("a block whose frame is damaged", with(&head, &changed(block.len() - 1, 0xff))),
+            (
+                "a longer block than its records",
+                with(&range(&author, 2, 0, &[1]).head, &{
+                    block::encode(range(&author, 2, 0, &[1]).records())
+                }),
+            ),
+        ];
+        for (why, bytes) in cases {
+            self.malformed(why, bytes);
+        }
+        for (why, head) in false_heads(&whole.head).into_iter().take(1) {
+            let bytes = with(&head, &block);
+            self.add(State::Admitted, &format!("a block under {why}"), bytes, Forged);
+        }
+        let mut others: Vec<Record> = whole.records().to_vec();
+        others[500] = record(501, "chaff");
+        let bytes = with(&head, &block::encode(&others));
+        self.add(State::Admitted, "a block with another event than was signed", bytes, Forged);
     }
 
     fn headers_of_another_form(&mut self) {
@@ -307,36 +356,41 @@ impl Collection {
     fn forgeries(&mut self) {
         let one = range(&sender(), 0, 0, &[1]);
         for (why, head) in false_heads(&one.head) {
-            let forged = EventRange { head, ..one.clone() };
+            let forged = with_head(&one, head);
             self.forged(&format!("an event under {why}"), &range_message(forged));
         }
-        let other = EventRange { records: vec![record(1, "chaff")], ..one.clone() };
+        let other = EventRange::new(0, vec![record(1, "chaff")], one.head.clone());
         self.forged("another event than was signed", &range_message(other));
         for (version, kind) in [(1, 0), (0, 2), (0, 255)] {
             let later = later(version, kind, 1);
             let why = format!("an event of version {version} and kind {kind} that was not signed");
-            let other = EventRange { records: vec![later], ..one.clone() };
+            let other = EventRange::new(0, vec![later], one.head.clone());
             self.forged(&why, &range_message(other));
         }
         let falling = range(&sender(), 0, 0, &[5, 5]);
         self.forged("lamports that do not rise", &range_message(falling));
         let three = range(&sender(), 0, 0, &[1, 2, 3]);
-        let first = EventRange { first: 2, records: three.records[..1].to_vec(), ..three.clone() };
+        let first = EventRange::new(2, three.records()[..1].to_vec(), three.head.clone());
         let start = StreamEnd::empty(&SECRET.swarm_id(), &three.stream()).chain;
         let lie = Message::Range { before: Chain::from_bytes([7; 32]), range: three.clone() };
         self.forged("a false chain before the first event", &lie);
-        let mut swapped = three;
-        swapped.records.swap(0, 1);
+        let mut records = three.records().to_vec();
+        records.swap(0, 1);
+        let swapped = EventRange::new(0, records, three.head);
         self.forged("events that changed places", &range_message(swapped));
         // Offset 2 of a stream of which nothing is held: only its head is looked at.
         let head = false_heads(&first.head).remove(0).1;
-        let gap = Message::Range { before: start, range: EventRange { head, ..first } };
+        let gap = Message::Range { before: start, range: with_head(&first, head) };
         self.forged("a head that nobody signed, beyond a gap", &gap);
     }
 
     fn forged(&mut self, why: &str, message: &Message) {
         self.add(State::Admitted, why, message.encode(), RefusalReason::Forged);
     }
+}
+
+fn with_head(range: &EventRange, head: SignedHead) -> EventRange {
+    EventRange::new(range.first, range.records().to_vec(), head)
 }
 
 /// Heads that are not what the stream's node signed for this swarm.

@@ -10,8 +10,8 @@ use millpond::Result;
 use millpond::event::cbor::Value;
 use millpond::event::limits::LAMPORT_MAX;
 use millpond::event::{
-    AppId, Chain, EventKind, EventRange, Header, Lamport, NodeKey, Payload, Record, SignedHead,
-    StreamEnd, StreamId, SwarmSecret, TagSet, WallTime, hex,
+    AppId, Chain, EventKind, EventRange, Header, Lamport, NodeKey, PackedRange, Payload, Record,
+    SignedHead, StreamEnd, StreamId, SwarmSecret, TagSet, WallTime, block, hex,
 };
 use millpond::sync::{
     ConnectionId, Decoded, Hello, Input, LogRead, Message, Output, RefusalReason, Swarm,
@@ -163,6 +163,10 @@ impl LogRead for NothingHeld {
         Ok(None)
     }
 
+    fn read_block(&self, _: &StreamId, _: u64) -> Result<Option<PackedRange>> {
+        Ok(None)
+    }
+
     fn chain_at(&self, _: &StreamId, _: u64) -> Result<Option<Chain>> {
         Ok(None)
     }
@@ -252,6 +256,7 @@ fn true_frames() -> Vec<True> {
         range_message(range(&author, 2, 0, &[7, 9, 1000])),
         range_message(range(&author, 2, 3, &[1001, 1002])),
         range_message(range(&author, 2, 0, &[(1 << 53) - 1])),
+        range_message(whole_block(&author)),
         Message::Peers(Vec::new()),
         Message::Peers(vec![receiver().node_id()]),
         Message::Peers(vec![receiver().node_id(), sender().node_id()]),
@@ -299,7 +304,14 @@ pub(super) fn range(author: &NodeKey, number: u64, first: u64, lamports: &[u64])
     let count = first + records.len() as u64;
     let lamport = records[records.len() - 1].lamport();
     let head = author.sign_head(&SECRET.swarm_id(), number, count, lamport, chain);
-    EventRange { first, records, head }
+    EventRange::new(first, records, head)
+}
+
+/// The first 1,024 events of stream 2 of `author`, unpacked from their block.
+pub(super) fn whole_block(author: &NodeKey) -> EventRange {
+    let range = range(author, 2, 0, &(1..=1024).collect::<Vec<_>>());
+    let block = block::encode(range.records());
+    PackedRange::new(range.head, block.into()).unwrap().unpack().unwrap()
 }
 
 /// The range with the chain before it, as an honest node sends it.
@@ -353,13 +365,23 @@ fn describe(message: &Message) -> (&'static str, Json) {
         Message::Want { stream, from, to } => {
             ("want", json!({ "stream": stream.to_string(), "from": from, "to": to }))
         }
+        // The chain in its head vouches for what the records are.
+        Message::Range { before, range } if range.block().is_some() => (
+            "block",
+            json!({
+                "chain_before": hex(before.as_bytes()),
+                "head": describe_head(&range.head),
+                "first": range.first,
+                "record_bytes": range.record_bytes(),
+            }),
+        ),
         Message::Range { before, range } => (
             "range",
             json!({
                 "chain_before": hex(before.as_bytes()),
                 "head": describe_head(&range.head),
                 "first": range.first,
-                "records": range.records.iter().map(|r| hex(r.as_bytes())).collect::<Vec<_>>(),
+                "records": range.records().iter().map(|r| hex(r.as_bytes())).collect::<Vec<_>>(),
             }),
         ),
         Message::Peers(nodes) => {

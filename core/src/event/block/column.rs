@@ -127,8 +127,9 @@ impl Column {
             let value = values[row].1;
             match last {
                 Some((other, text)) if other == hash && text == value => {}
-                // Two texts of one hash could stand in turns, each many times; so unlikely that
-                // they may as well.
+                // Two texts of one hash could stand in turns, each many times, and a search finds
+                // an entry once. So unlikely that the heap will do.
+                Some((other, _)) if other == hash => return None,
                 _ => {
                     entries.extend_from_slice(value);
                     starts.push(entries.len() as u64);

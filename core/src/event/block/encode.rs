@@ -39,6 +39,12 @@ pub fn encode(records: &[Record]) -> Vec<u8> {
     block
 }
 
+/// A block that is not as short as it could be, as another writer may make it.
+#[cfg(test)]
+pub(crate) fn encode_whole(records: &[Record]) -> Vec<u8> {
+    Encoder::new(records, false).block()
+}
+
 fn reads_back(block: &[u8], records: &[Record]) -> bool {
     let compare = || {
         let reader = BlockReader::open(block)?;

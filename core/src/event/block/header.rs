@@ -6,7 +6,7 @@
 use super::bits;
 use super::frame::Frame;
 use super::reader::BlockReader;
-use super::shape::{Coding, Shape, Slot};
+use super::shape::{Coding, Shape, Slot, is_one_tag};
 use super::text::Domain;
 use crate::error::Result;
 use crate::event::codec::{Reader, bad};
@@ -80,6 +80,40 @@ impl<'a> Outline<'a> {
 }
 
 impl BlockReader<'_> {
+    /// Checks that a slot between tags is always one tag, each with one number: else a search by
+    /// numbers would pass over events that have it. What is on the heap is left out.
+    pub(super) fn check_tag_slots(&self) -> Result<()> {
+        let outlined = self.headers.iter().filter(|header| header.outline.is_some());
+        for (_, slot) in outlined.flat_map(|header| &header.shape.parts) {
+            let is_good = match &slot.coding {
+                Coding::Dictionary(dictionary) => dictionary.has_distinct_tags()?,
+                Coding::Digits(_) | Coding::Heap => true,
+                Coding::Integer | Coding::Float | Coding::Decimal(_) => false,
+            };
+            if !is_good {
+                return Err(bad("a slot of a header is not one tag"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for what the frame has on the heap.
+    pub(super) fn check_tags_on_heap(&self, frame: &Frame<'_>) -> Result<()> {
+        for (id, header) in self.headers.iter().enumerate() {
+            for (index, (_, slot)) in header.shape.parts.iter().enumerate() {
+                if !slot.is_heap() || header.outline.is_none() {
+                    continue;
+                }
+                let column = frame.shape_starts[id] as usize + index;
+                let rows = frame.headers.rows(id, frame.count).count_ones() as usize;
+                if !(0..rows).all(|rank| is_one_tag(frame.on_heap(column, rank))) {
+                    return Err(bad("a slot of a header is not one tag"));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The rows of the frame whose events carry this tag, as bits; rows of kinds that cannot be
     /// read are left out.
     ///

@@ -28,11 +28,15 @@ mod split;
 mod text;
 
 pub use encode::encode;
+#[cfg(test)]
+pub(crate) use encode::encode_whole;
 pub use frame::Frame;
 pub use reader::BlockReader;
 
 /// Events of a frame; the last one of a block may have fewer.
 pub const FRAME_EVENTS: usize = 64;
 
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod tests;

@@ -50,11 +50,8 @@ impl<'a> BlockReader<'a> {
         let head_bytes = reader.u32()? as usize;
         let mut head = Reader::new(reader.bytes(head_bytes)?);
         let frames = reader.rest();
-        let count = head.varint_max(BLOCK_EVENTS_MAX, "the events of a block")? as usize;
-        let raw_bytes = head.varint_max(RAW_BYTES_MAX as u64, "the bytes of a block")? as usize;
-        if count == 0 {
-            return Err(bad("a block has no events"));
-        }
+        let (count, raw_bytes) = read_claims(&mut head)?;
+        let count = count as usize;
         let [lamports, times, header_ids, payload_ids] = [
             Number::read(&mut head)?,
             Number::read(&mut head)?,
@@ -69,6 +66,10 @@ impl<'a> BlockReader<'a> {
             (0..shapes).map(|_| Shape::read(&mut head)).collect::<Result<_>>()?;
         let table = head.bytes(count.div_ceil(FRAME_EVENTS) * FRAME_ENTRY_BYTES)?;
         head.finish()?;
+        let end = Reader::new(&table[table.len() - FRAME_ENTRY_BYTES..]).u32()? as usize;
+        if end != frames.len() {
+            return Err(bad("a block has another length than its frames"));
+        }
         let slots = headers.iter().map(|header| &header.shape).chain(&payloads);
         let has_heap = slots.flat_map(|shape| &shape.parts).any(|(_, slot)| slot.is_heap());
         Ok(BlockReader {
@@ -84,6 +85,16 @@ impl<'a> BlockReader<'a> {
             table,
             frames,
         })
+    }
+
+    /// Events and bytes of the records that a block claims to have.
+    ///
+    /// # Errors
+    /// `corrupt`, `limit_exceeded`: no block has so many, or there are fewer bytes than its head.
+    pub fn claims(block: &[u8]) -> Result<(u64, usize)> {
+        let mut reader = Reader::new(block);
+        let head_bytes = reader.u32()? as usize;
+        read_claims(&mut Reader::new(reader.bytes(head_bytes)?))
     }
 
     /// Bytes of a block up to the frames: what their checksums stand in.
@@ -117,6 +128,23 @@ impl<'a> BlockReader<'a> {
     /// # Errors
     /// `corrupt`: it is damaged, or there is none.
     pub fn load(&self, index: usize, frame: &mut Frame<'a>) -> Result<()> {
+        let bytes = self.frame_bytes(index)?;
+        frame.first = index * FRAME_EVENTS;
+        frame.count = FRAME_EVENTS.min(self.count - frame.first);
+        frame.bytes = bytes;
+        self.place(frame)
+    }
+
+    /// Looks at the checksums of all frames, and at nothing else of them.
+    ///
+    /// # Errors
+    /// `corrupt`: one is damaged.
+    pub fn check_frames(&self) -> Result<()> {
+        (0..self.frame_count()).try_for_each(|index| self.frame_bytes(index).map(drop))
+    }
+
+    /// The bytes of a frame, after its checksum.
+    fn frame_bytes(&self, index: usize) -> Result<&'a [u8]> {
         let entry = |index: usize| self.table.get(index * FRAME_ENTRY_BYTES..);
         let start = match index.checked_sub(1) {
             Some(before) => Reader::new(entry(before).unwrap_or_default()).u32()? as usize,
@@ -128,10 +156,7 @@ impl<'a> BlockReader<'a> {
         if crc32c::crc32c(bytes) != crc {
             return Err(bad("a frame has a wrong checksum"));
         }
-        frame.first = index * FRAME_EVENTS;
-        frame.count = FRAME_EVENTS.min(self.count - frame.first);
-        frame.bytes = bytes;
-        self.place(frame)
+        Ok(bytes)
     }
 
     /// Computes where the columns of a frame begin.
@@ -324,11 +349,21 @@ impl<'a> BlockReader<'a> {
     /// # Errors
     /// `corrupt`: the block is damaged, or its records have another length than it says.
     pub fn put_records(&self, out: &mut Vec<u8>) -> Result<()> {
+        self.put_checked(out, |_| Ok(()))
+    }
+
+    /// As `put_records`, with a look at each frame before its records.
+    fn put_checked(
+        &self,
+        out: &mut Vec<u8>,
+        check: impl Fn(&Frame<'_>) -> Result<()>,
+    ) -> Result<()> {
         let start = out.len();
         let (mut header, mut payload) = (Vec::new(), Vec::new());
         let mut frame = Frame::default();
         for index in 0..self.frame_count() {
             self.load(index, &mut frame)?;
+            check(&frame)?;
             for row in 0..frame.count {
                 payload.clear();
                 self.put_payload(&frame, row, &mut payload)?;
@@ -348,13 +383,21 @@ impl<'a> BlockReader<'a> {
         Ok(())
     }
 
-    /// All records; they share one buffer.
+    /// All records; they share one buffer. Unless the block is `trusted`, it is also checked that
+    /// whoever looks for a tag in it finds the events that have it.
     ///
     /// # Errors
-    /// As [`BlockReader::put_records`] and, unless `trusted`, [`Record::take`].
+    /// As [`BlockReader::put_records`] and, unless `trusted`, [`Record::take`]; `corrupt`: a slot
+    /// of a header is not one tag.
     pub fn records(&self, trusted: bool) -> Result<Vec<Record>> {
-        let mut bytes = Vec::new();
-        self.put_records(&mut bytes)?;
+        // A false claim costs no more than this.
+        let mut bytes = Vec::with_capacity(self.raw_bytes.min(32 * self.frames.len()));
+        if trusted {
+            self.put_records(&mut bytes)?;
+        } else {
+            self.check_tag_slots()?;
+            self.put_checked(&mut bytes, |frame| self.check_tags_on_heap(frame))?;
+        }
         let mut rest = bytes::Bytes::from(bytes);
         let take = if trusted { Record::take_trusted } else { Record::take };
         let records: Vec<Record> =
@@ -378,4 +421,14 @@ impl<'a> BlockReader<'a> {
         put_varint(out, payload_bytes as u64);
         frame.put(&header.shape, id, (row, rank), Domain::Header, 0, out)
     }
+}
+
+/// Takes the number of events and the bytes of the records off the front of a head.
+fn read_claims(head: &mut Reader<'_>) -> Result<(u64, usize)> {
+    let count = head.varint_max(BLOCK_EVENTS_MAX, "the events of a block")?;
+    let raw_bytes = head.varint_max(RAW_BYTES_MAX as u64, "the bytes of a block")? as usize;
+    if count == 0 {
+        return Err(bad("a block has no events"));
+    }
+    Ok((count, raw_bytes))
 }

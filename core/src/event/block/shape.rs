@@ -14,6 +14,7 @@ use super::number::Number;
 use super::text::{Domain, put_digits, put_float, put_integer, put_text_head};
 use crate::error::Result;
 use crate::event::codec::{Reader, bad};
+use crate::event::limits::TAG_BYTES_MAX;
 
 /// Most slots of a shape; what has more is kept whole.
 pub(super) const SLOTS_MAX: usize = 64;
@@ -164,6 +165,20 @@ impl<'a> Dictionary<'a> {
         Ok(None)
     }
 
+    /// True when each entry is one tag with its length before it, and none stands twice.
+    pub(super) fn has_distinct_tags(&self) -> Result<bool> {
+        let mut entries = Vec::with_capacity(self.count);
+        for index in 0..self.count as u64 {
+            let entry = self.entry(index)?;
+            if !is_one_tag(entry) {
+                return Ok(false);
+            }
+            entries.push((crc32c::crc32c(entry), entry));
+        }
+        entries.sort_unstable();
+        Ok(entries.windows(2).all(|pair| pair[0] != pair[1]))
+    }
+
     /// The entry number `index`.
     #[inline]
     pub(super) fn entry(&self, index: u64) -> Result<&'a [u8]> {
@@ -198,6 +213,12 @@ impl Digits<'_> {
         let digits = text.strip_prefix(self.prefix)?.strip_suffix(self.suffix)?;
         super::text::number_of(digits, self.pad)
     }
+}
+
+/// True when the bytes are one tag with its length before it.
+pub(super) fn is_one_tag(bytes: &[u8]) -> bool {
+    let mut reader = Reader::new(bytes);
+    reader.counted(TAG_BYTES_MAX, "a tag").is_ok() && reader.is_empty()
 }
 
 fn at_most(value: u8, max: u8) -> Result<u8> {

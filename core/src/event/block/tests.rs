@@ -180,7 +180,9 @@ proptest! {
             heal(&mut block);
         }
         if let Ok(reader) = BlockReader::open(&block) {
-            let _ = reader.records(false);
+            if let Ok(records) = reader.records(false) {
+                searches_find_what_is_there(&reader, &records);
+            }
             let (mut frame, mut out) = (Frame::default(), Vec::new());
             for index in 0..reader.frame_count() + 1 {
                 if reader.load(index, &mut frame).is_ok() {
@@ -197,6 +199,22 @@ proptest! {
     ) {
         if let Ok(reader) = BlockReader::open(&bytes) {
             let _ = reader.records(false);
+        }
+    }
+}
+
+/// What another writer made is read by the same means.
+fn searches_find_what_is_there(reader: &BlockReader<'_>, records: &[Record]) {
+    let mut frame = Frame::default();
+    for (index, chunk) in records.chunks(FRAME_EVENTS).enumerate() {
+        reader.load(index, &mut frame).unwrap();
+        for tag in chunk.iter().flat_map(|record| record.tags()) {
+            let rows = rows(chunk, |record| record.has_tag(tag));
+            assert_eq!(reader.rows_with_tag(&frame, tag).unwrap(), rows, "{tag}");
+        }
+        for app_id in chunk.iter().map(Record::app_id).filter(|app_id| !app_id.is_empty()) {
+            let rows = rows(chunk, |record| record.app_id() == app_id);
+            assert_eq!(reader.rows_with_app_id(&frame, app_id).unwrap(), rows, "{app_id}");
         }
     }
 }

@@ -43,14 +43,18 @@ pub(crate) fn first_in_key(key: &[u8], stream: &StreamId) -> Option<u64> {
     (own == stream.to_bytes()).then_some(u64::from_be_bytes(first.try_into().ok()?))
 }
 
-/// The row of a block.
+/// The row of these records.
 pub(crate) fn encode_row(key: &[u8], summary: &Summary, records: &[Record]) -> Vec<u8> {
-    let block = block::encode(records);
+    row_of_block(key, summary, &block::encode(records))
+}
+
+/// The row of a block that can be read.
+pub(crate) fn row_of_block(key: &[u8], summary: &Summary, block: &[u8]) -> Vec<u8> {
     let mut row = Vec::with_capacity(4 + SUMMARY_BYTES + block.len());
     row.extend_from_slice(&[0; 4]);
     summary.encode(&mut row);
-    row.extend_from_slice(&block);
-    let head = BlockReader::head_bytes(&block).expect("it was just encoded");
+    row.extend_from_slice(block);
+    let head = BlockReader::head_bytes(block).expect("it can be read");
     let crc = crc32c::crc32c_append(crc32c::crc32c(key), &row[4..4 + SUMMARY_BYTES + head.len()]);
     row[..4].copy_from_slice(&crc.to_le_bytes());
     row
@@ -75,6 +79,19 @@ pub(crate) fn open_row<'a>(key: &[u8], row: &'a [u8]) -> Result<(Summary, BlockR
         return Err(damaged("has another number of events than it says"));
     }
     Ok((summary, block))
+}
+
+/// The block of a row as it is, when it is full and after all checksums.
+///
+/// # Errors
+/// `corrupt`: a checksum does not fit.
+pub(crate) fn full_block<'a>(key: &[u8], row: &'a [u8]) -> Result<Option<&'a [u8]>> {
+    let (summary, block) = open_row(key, row)?;
+    if !summary.sealed {
+        return Ok(None);
+    }
+    block.check_frames()?;
+    Ok(Some(&row[4 + SUMMARY_BYTES..]))
 }
 
 /// The records of a row, after all checksums.

@@ -5,11 +5,12 @@
 
 use crate::error::Result;
 use crate::event::codec::{Reader, bad, put_varint};
-use crate::event::{EventRange, Lamport, WallTime};
+use crate::event::{EventRange, Lamport, PackedRange, WallTime};
 use bytes::Bytes;
 
 const ENTRY_RANGE: u8 = 1;
 const ENTRY_IDEMPOTENCY: u8 = 2;
+const ENTRY_PACKED: u8 = 3;
 
 /// What an idempotency key stood for: enough to give the first answer again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +41,16 @@ impl Body {
         let mut scratch = Vec::new();
         for range in &self.ranges {
             scratch.clear();
-            range.encode(&mut scratch);
-            out.push(ENTRY_RANGE);
+            match range.packed() {
+                Some(packed) => {
+                    packed.encode(&mut scratch);
+                    out.push(ENTRY_PACKED);
+                }
+                None => {
+                    range.encode(&mut scratch);
+                    out.push(ENTRY_RANGE);
+                }
+            }
             put_varint(out, scratch.len() as u64);
             out.extend_from_slice(&scratch);
         }
@@ -55,7 +64,8 @@ impl Body {
     /// Reads what `encode` wrote, sharing `bytes`.
     ///
     /// # Errors
-    /// `corrupt` and the errors of `EventRange::decode`: it did not write this.
+    /// `corrupt` and the errors of `EventRange::decode` and `PackedRange::unpack`: it did not write
+    /// this.
     pub(crate) fn decode(bytes: &Bytes) -> Result<Body> {
         let mut body = Body::default();
         let mut reader = Reader::new(bytes);
@@ -64,6 +74,11 @@ impl Body {
                 ENTRY_RANGE => {
                     let range_bytes = reader.counted(usize::MAX, "a range")?;
                     body.ranges.push(EventRange::decode(&bytes.slice_ref(range_bytes))?);
+                }
+                ENTRY_PACKED => {
+                    let range_bytes = reader.counted(usize::MAX, "a packed range")?;
+                    let packed = PackedRange::decode(&bytes.slice_ref(range_bytes))?;
+                    body.ranges.push(packed.unpack()?);
                 }
                 ENTRY_IDEMPOTENCY => {
                     let key = reader.array()?;

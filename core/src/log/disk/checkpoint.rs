@@ -6,7 +6,7 @@
 //! Begin with `Shared::run_checkpointer`.
 
 use super::block::{
-    Summary, block_key, checked, encode_row, first_in_key, row_records, with_checksum,
+    Summary, block_key, checked, encode_row, first_in_key, row_of_block, row_records, with_checksum,
 };
 use super::body::{KeyHash, Remembered};
 use super::postings::{BlockEntry, SegmentBuilder, segment_key};
@@ -141,7 +141,11 @@ impl Shared {
             };
             let key = block_key(id, first);
             let summary = Summary::of(records, run.sealed);
-            let row = encode_row(&key, &summary, records);
+            let row = match run.block() {
+                // Nothing is encoded twice.
+                Some(block) if !replaces => row_of_block(&key, &summary, block),
+                _ => encode_row(&key, &summary, records),
+            };
             let entry = BlockEntry { stream: *id, first, summary };
             blocks.push(BlockRow {
                 key,

@@ -14,7 +14,9 @@ use super::shared::{Shared, lock};
 use super::store_row::OpeningReason;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::STREAMS_PER_NODE_MAX;
-use crate::event::{AppId, EventRange, Lamport, NewEvent, OffsetMap, SignedHead, StreamId};
+use crate::event::{
+    AppId, EventRange, Lamport, NewEvent, OffsetMap, SignedHead, StreamEnd, StreamId,
+};
 use crate::log::options::{Appended, RangeStored};
 use crate::pending::{Completer, Deferred, Help};
 use std::collections::{BTreeMap, VecDeque};
@@ -49,8 +51,9 @@ pub(crate) struct AppendRequest {
 /// A range of another node's events.
 pub(crate) struct StoreRequest {
     pub(crate) range: EventRange,
-    /// The signature of its head was verified; the chain up to it was not.
-    pub(crate) signature_verified: bool,
+    /// The end that it was verified to go on from, with its head's signature; none when nothing
+    /// was verified.
+    pub(crate) verified_after: Option<StreamEnd>,
 }
 
 /// The one writer.
@@ -188,7 +191,7 @@ impl Request {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Request::Append(request, _) => request.bytes,
-            Request::Store(request, _) => super::state::range_bytes(&request.range),
+            Request::Store(request, _) => super::run::range_bytes(&request.range),
             Request::NewStream(..) => 0,
         }
     }
@@ -343,11 +346,11 @@ impl Committer {
         let mut grown = BTreeMap::new();
         let mut state = shared.state();
         for group in self.unsynced.drain(..) {
-            state.apply(group.index, &group.body);
             if !hooks.is_empty() {
-                let heads = group.body.ranges.into_iter().map(|range| range.head);
+                let heads = group.body.ranges.iter().map(|range| range.head.clone());
                 grown.extend(heads.map(|head| (head.stream, head)));
             }
+            state.apply(group.index, group.body);
         }
         drop(state);
         // Who waits on this node comes before other nodes.

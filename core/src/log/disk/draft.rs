@@ -5,8 +5,8 @@
 
 use super::body::{Body, KeyHash, Remembered};
 use super::commit::{AppendRequest, Committer, StoreRequest};
+use super::run::range_bytes;
 use super::shared::Shared;
-use super::state::range_bytes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::cbor::Value;
 use crate::event::limits::STREAMS_PER_NODE_MAX;
@@ -114,7 +114,7 @@ impl<'a> Draft<'a> {
     /// `forked`: its author signed something else than what we hold. `format_too_new`: it holds
     /// what only a later millpond understands.
     pub(crate) fn store(&mut self, request: StoreRequest) -> Result<RangeStored> {
-        let StoreRequest { mut range, signature_verified } = request;
+        let StoreRequest { mut range, verified_after } = request;
         let stream = range.stream();
         let own = self.committer.own_stream(self.shared);
         let tip = self.tip(&stream);
@@ -132,22 +132,27 @@ impl<'a> Draft<'a> {
             return Err(forked(&stream, held, "grown_elsewhere"));
         }
         let skip = held.saturating_sub(range.first) as usize;
-        range.records.drain(..skip.min(range.records.len()));
-        range.first += skip as u64;
-        let verified = range.verify_chain(&tip.end).and_then(|()| {
-            if signature_verified { Ok(()) } else { range.head.verify(&self.shared.swarm) }
-        });
+        range.drop_front(skip);
+        let verified = match verified_after {
+            Some(end) if end == tip.end => Ok(()),
+            Some(_) => range.verify_chain(&tip.end),
+            None => range.verify(&self.shared.swarm, &tip.end),
+        };
         if let Err(error) = verified {
             let signed = range.head.verify(&self.shared.swarm).is_ok();
             let differs = error.reason() == Some("forged") && signed && skip > 0;
             return Err(if differs { forked(&stream, held, "forked") } else { error });
         }
-        if range.records.iter().any(|record| record.kind() == EventKind::TooNew) {
+        if range.records().iter().any(|record| record.kind() == EventKind::TooNew) {
             let message = format!("a later millpond wrote in stream {stream}; upgrade this node");
             return Err(Error::new(ErrorKind::FormatTooNew, message));
         }
+        if tip.seal.events() > 0 {
+            // Whatever block these records came as, it is not the one that they are part of.
+            range.forget_block();
+        }
         let mut seal = tip.seal;
-        for (record, left) in range.records.iter().zip((0..range.records.len()).rev()) {
+        for (record, left) in range.records().iter().zip((0..range.records().len()).rev()) {
             if seal.push(record.as_bytes().len()) && left > 0 {
                 let message = format!("a range of stream {stream} crosses the end of a block");
                 let error = Error::new(ErrorKind::PeerMisbehaved, message);
@@ -199,7 +204,7 @@ impl<'a> Draft<'a> {
         let key = &self.shared.node_key;
         let head = key.sign_head(&self.shared.swarm, own.number, end.count, end.lamport, end.chain);
         let records = std::mem::take(&mut self.own);
-        let range = EventRange { first: end.count - records.len() as u64, records, head };
+        let range = EventRange::new(end.count - records.len() as u64, records, head);
         self.tail_bytes += range_bytes(&range);
         self.body.ranges.push(range);
     }

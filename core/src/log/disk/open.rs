@@ -355,7 +355,7 @@ fn apply_replay(state: &mut State, replay: Replay) -> Result<()> {
                 return Err(Error::new(ErrorKind::Corrupt, message));
             }
         }
-        state.apply(index, &body);
+        state.apply(index, body);
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! already. Every row is checked before use; a damaged one is put on the quarantine list and the
 //! rest stays readable.
 
-use super::block::{block_key, checked, first_in_key, open_row, row_records};
+use super::block::{block_key, checked, first_in_key, full_block, open_row, row_records};
 use super::postings::SegmentHead;
 use super::run::Run;
 use super::shared::{Shared, lock};
@@ -12,7 +12,8 @@ use super::tables::{Opened, TableResult};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::block::BlockReader;
 use crate::event::codec::Reader;
-use crate::event::{Chain, EventRange, SignedHead, StreamId};
+use crate::event::{Chain, EventRange, PackedRange, SignedHead, StreamId};
+use bytes::Bytes;
 use heed::RoTxn;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -71,7 +72,30 @@ impl Shared {
             }
         }
         let head = if next == head.count { head } else { self.seal_head(stream, next)? };
-        Ok(Some(EventRange { first: from, records, head }))
+        Ok(Some(EventRange::new(from, records, head)))
+    }
+
+    /// The full block that begins at offset `from`, as it is stored; `None` when none does that is
+    /// durable, or when its records are shorter.
+    pub(crate) fn read_block(&self, stream: &StreamId, from: u64) -> Result<Option<PackedRange>> {
+        let run = {
+            let state = self.state();
+            let Some(held) = state.streams.get(stream).filter(|held| held.head.count > from) else {
+                return Ok(None);
+            };
+            held.run_at(from).cloned()
+        };
+        let found = match run {
+            Some(run) if run.first != from => return Ok(None),
+            Some(run) => match run.block() {
+                Some(block) => Some((self.seal_head(stream, run.end())?, block.clone())),
+                None => None,
+            },
+            None => self
+                .stored_full_block(stream, from)
+                .map_err(|error| self.quarantine(stream, from, error))?,
+        };
+        Ok(found.and_then(|(head, block)| PackedRange::new(head, block).ok()))
     }
 
     /// The chain after the first `count` events; `None` when fewer are held.
@@ -175,9 +199,25 @@ impl Shared {
             if offset >= first + u64::from(count) {
                 return Err(missing().into());
             }
-            let run = Arc::new(Run::new(first, records, summary.sealed));
+            let run = Arc::new(Run::new(first, records, true, summary.sealed));
             lock(&self.cache).put(name, run.clone(), self.options.cache_bytes_max);
             Ok(run)
+        })
+    }
+
+    /// The full block of LMDB that begins at `from` with the head at its end.
+    fn stored_full_block(
+        &self,
+        stream: &StreamId,
+        from: u64,
+    ) -> Result<Option<(SignedHead, Bytes)>> {
+        let key = block_key(stream, from);
+        self.tables.read(|opened, transaction| {
+            let Some(row) = opened.events.get(transaction, &key)? else { return Ok(None) };
+            let Some(block) = full_block(&key, row)? else { return Ok(None) };
+            let end = from + BlockReader::claims(block)?.0;
+            let head = stored_head(opened, transaction, stream, end)?;
+            Ok(Some((head, Bytes::copy_from_slice(block))))
         })
     }
 

@@ -5,13 +5,10 @@
 //! Begin with `State::apply`.
 
 use super::body::{Body, KeyHash, Remembered};
-use super::run::Run;
+use super::run::{Run, range_bytes};
 use crate::event::{EventRange, Lamport, OffsetMap, SealRule, SignedHead, StreamEnd, StreamId};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-
-/// Memory that a record costs beside its bytes, roughly.
-const RECORD_OVERHEAD_BYTES: usize = 96;
 
 /// Everything durable.
 pub(crate) struct State {
@@ -74,12 +71,12 @@ impl State {
     }
 
     /// Adds what one journal record says, now that it is durable.
-    pub(crate) fn apply(&mut self, index: u64, body: &Body) {
+    pub(crate) fn apply(&mut self, index: u64, body: Body) {
         assert!(index > self.index, "journal records are applied in order");
         self.index = index;
-        for range in &body.ranges {
+        for range in body.ranges {
             self.lamport = self.lamport.max(range.head.lamport);
-            self.tail_bytes += range_bytes(range);
+            self.tail_bytes += range_bytes(&range);
             let stream = range.stream();
             Arc::make_mut(&mut self.durable).raise(stream, range.head.count);
             match self.streams.get_mut(&stream) {
@@ -89,8 +86,8 @@ impl State {
                 }
             }
         }
-        for (key, remembered) in &body.remembered {
-            self.recent.insert(*key, (*remembered, index));
+        for (key, remembered) in body.remembered {
+            self.recent.insert(key, (remembered, index));
         }
     }
 
@@ -115,7 +112,7 @@ impl State {
         state.indexed = indexed;
         state.seals.retain(|sealed, _| *sealed > count);
         while let Some(run) = state.runs.front_mut() {
-            let before = run.bytes + run.records.len() * RECORD_OVERHEAD_BYTES;
+            let before = run.cost();
             if run.end() <= count {
                 state.runs.pop_front();
                 self.tail_bytes -= before;
@@ -124,8 +121,7 @@ impl State {
             if run.first < count {
                 let run = Arc::make_mut(run);
                 run.drop_before(count);
-                let after = run.bytes + run.records.len() * RECORD_OVERHEAD_BYTES;
-                self.tail_bytes -= before - after;
+                self.tail_bytes -= before - run.cost();
             }
             break;
         }
@@ -133,7 +129,7 @@ impl State {
 }
 
 impl StreamState {
-    fn begin(range: &EventRange) -> StreamState {
+    fn begin(range: EventRange) -> StreamState {
         assert_eq!(range.first, 0, "a new stream begins at its first event");
         let mut state = StreamState {
             head: range.head.clone(),
@@ -147,25 +143,34 @@ impl StreamState {
         state
     }
 
-    fn extend(&mut self, range: &EventRange) {
+    fn extend(&mut self, range: EventRange) {
         assert_eq!(range.first, self.head.count, "a stream has no gaps");
         self.head = range.head.clone();
         self.push(range);
     }
 
-    fn push(&mut self, range: &EventRange) {
+    fn push(&mut self, range: EventRange) {
+        let begins = self.seal.events() == 0;
         let mut sealed = false;
-        for record in &range.records {
+        for record in range.records() {
             assert!(!sealed, "a range ends where a block ends");
             sealed = self.seal.push(record.as_bytes().len());
         }
         if sealed {
             self.seals.insert(range.head.count, range.head.clone());
         }
+        let (first, block) = (range.first, range.block().cloned());
+        let records = range.into_records();
         match self.runs.back_mut().filter(|run| !run.sealed) {
-            Some(run) => Arc::make_mut(run).extend(&range.records, sealed),
+            Some(run) => Arc::make_mut(run).extend(records, sealed),
             None => {
-                let run = Run::new(range.first, range.records.clone(), sealed);
+                let run = match block {
+                    Some(block) => {
+                        assert!(begins && sealed, "only a whole block came as one");
+                        Run::of_block(first, records, block)
+                    }
+                    None => Run::new(first, records, begins, sealed),
+                };
                 self.runs.push_back(Arc::new(run));
             }
         }
@@ -187,10 +192,4 @@ impl StreamState {
         let index = self.runs.partition_point(|run| run.end() <= offset);
         self.runs.get(index).filter(|run| run.first <= offset)
     }
-}
-
-/// What a range costs in memory.
-pub(crate) fn range_bytes(range: &EventRange) -> usize {
-    let bytes: usize = range.records.iter().map(|record| record.as_bytes().len()).sum();
-    bytes + range.records.len() * RECORD_OVERHEAD_BYTES
 }

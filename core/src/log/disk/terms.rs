@@ -6,6 +6,9 @@
 use crate::event::Record;
 use crate::event::block::FRAME_EVENTS;
 
+/// Terms that are remembered while those of a block are gathered.
+const SEEN_TERMS: usize = 256;
+
 /// Which sort of term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TermKind {
@@ -29,12 +32,21 @@ pub(crate) struct Terms(Vec<(u32, u8)>);
 impl Terms {
     /// The terms of up to 1,024 records; the first stands in frame 0. What cannot be read has none.
     pub(crate) fn of(records: &[Record]) -> Terms {
-        let mut terms = Vec::with_capacity(records.len() * 4);
+        let mut terms = Vec::with_capacity(records.len());
+        // Most terms of a frame stand in many of its events: one that was just seen is left out.
+        let mut seen = [(0, u8::MAX); SEEN_TERMS];
+        let mut add = |term: (u32, u8)| {
+            let last = &mut seen[term.0 as usize % SEEN_TERMS];
+            if *last != term {
+                *last = term;
+                terms.push(term);
+            }
+        };
         for (record, position) in records.iter().zip(0usize..) {
             if record.kind().is_readable() {
                 let frame = (position / FRAME_EVENTS) as u8;
-                terms.push((term_number(TermKind::AppId, record.app_id()), frame));
-                terms.extend(record.tags().map(|tag| (term_number(TermKind::Tag, tag), frame)));
+                add((term_number(TermKind::AppId, record.app_id()), frame));
+                record.tags().for_each(|tag| add((term_number(TermKind::Tag, tag), frame)));
             }
         }
         terms.sort_unstable();

@@ -210,7 +210,7 @@ fn a_range_with_a_gap_or_a_flipped_bit_is_refused_and_an_overlap_is_trimmed() {
 fn ending_with(later: Record, before: &StreamEnd, key: &NodeKey) -> EventRange {
     let chain = before.chain.extend(&later.leaf());
     let head = key.sign_head(&swarm(), 0, before.count + 1, later.lamport(), chain);
-    EventRange { first: before.count, records: vec![later], head }
+    EventRange::new(before.count, vec![later], head)
 }
 
 #[test]

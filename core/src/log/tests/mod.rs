@@ -5,6 +5,7 @@
 mod basics;
 mod faults;
 mod model;
+mod packed;
 mod recovery;
 
 use super::{AppendOptions, Appended, CursorOptions, EventBatch, EventView, Log, LogOptions};

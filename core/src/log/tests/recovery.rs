@@ -164,8 +164,8 @@ fn a_torn_tail_is_cut_and_the_own_stream_goes_on_under_the_next_number() {
     assert_eq!(appended.stream.number, 1);
     assert_eq!(appended.first_offset.value(), 1, "the opening record comes first");
     let opening = log.read_range(&appended.stream, 0).unwrap().unwrap();
-    assert_eq!(opening.records[0].kind(), EventKind::Opening);
-    let payload = opening.records[0].payload().to_value().unwrap();
+    assert_eq!(opening.records()[0].kind(), EventKind::Opening);
+    let payload = opening.records()[0].payload().to_value().unwrap();
     let Value::Map(payload) = payload else { panic!("a map") };
     assert_eq!(payload["reason"], Value::Text("journal_cut".into()));
     assert_eq!(payload["count"], Value::Integer(4u64.into()));

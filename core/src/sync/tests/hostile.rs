@@ -65,7 +65,7 @@ pub(super) fn poisoned(seed: u8, lamport: u64) -> (Message, SignedHead) {
     let chain = start.chain.extend(&record.leaf());
     let lamport = Lamport::new(lamport).unwrap();
     let head = key.sign_head(&SECRET.swarm_id(), 0, 1, lamport, chain);
-    let range = EventRange { first: 0, records: vec![record], head: head.clone() };
+    let range = EventRange::new(0, vec![record], head.clone());
     (Message::Range { before: start.chain, range }, head)
 }
 
@@ -154,7 +154,7 @@ fn an_overlapping_range_is_trimmed_to_what_is_new() {
     puppet.say(&author.range(0));
     author.write(&["three"]);
     puppet.say(&author.range(0));
-    assert_eq!((puppet.stored[1].first, puppet.stored[1].records.len()), (2, 1));
+    assert_eq!((puppet.stored[1].first, puppet.stored[1].records().len()), (2, 1));
 }
 
 #[test]
@@ -165,11 +165,11 @@ fn a_range_across_the_end_of_a_block_names_its_sender_and_others_are_asked() {
     let mut puppet = Puppet::admitted();
     puppet.say(&author.range(0));
     author.log.append(&author.key, 0, &texts[1000..]);
-    let Message::Range { before, mut range } = author.range(1000) else { unreachable!() };
+    let Message::Range { before, range } = author.range(1000) else { unreachable!() };
     let Message::Range { range: next, .. } = author.range(1024) else { unreachable!() };
     assert_eq!((range.head.count, next.head.count), (1024, 1100));
-    range.records.extend(next.records);
-    range.head = next.head;
+    let records = [range.records(), next.records()].concat();
+    let range = EventRange::new(range.first, records, next.head);
     puppet.say(&Message::Range { before, range });
     assert_eq!((puppet.closed, puppet.stored.len()), (Some(RefusalReason::Malformed), 1));
     let misbehaved = |event: &SwarmEvent| matches!(event, SwarmEvent::Misbehaved { .. });

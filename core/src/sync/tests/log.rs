@@ -3,8 +3,8 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::tests::later;
 use crate::event::{
-    AppId, Chain, EventKind, EventRange, Header, Lamport, NodeKey, Payload, Record, SealRule,
-    SignedHead, StreamEnd, StreamId, SwarmId, TagSet, WallTime, cbor,
+    AppId, Chain, EventKind, EventRange, Header, Lamport, NodeKey, PackedRange, Payload, Record,
+    SealRule, SignedHead, StreamEnd, StreamId, SwarmId, TagSet, WallTime, block, cbor,
 };
 use crate::sync::LogRead;
 use std::collections::BTreeMap;
@@ -70,13 +70,13 @@ impl MemoryLog {
         let stream = range.stream();
         range.verify(&self.swarm, &self.end(&stream)).expect("sync gives only what fits");
         let mut rule = self.stream(stream).rule;
-        let sizes = range.records.iter().map(|record| record.as_bytes().len());
+        let sizes = range.records().iter().map(|record| record.as_bytes().len());
         let ends = sizes.map(|bytes| rule.push(bytes)).collect::<Vec<_>>();
         if ends[..ends.len() - 1].contains(&true) {
             let error = Error::new(ErrorKind::PeerMisbehaved, "it crosses the end of a block");
             return Err(error.with_reason("malformed"));
         }
-        for record in &range.records {
+        for record in range.records() {
             self.lamport = self.lamport.max(record.lamport().value());
             self.push(stream, record.clone());
         }
@@ -151,7 +151,18 @@ impl LogRead for MemoryLog {
         }
         let end = held.seals.iter().copied().find(|seal| *seal > from).unwrap_or(count);
         let records = held.records[from as usize..end as usize].to_vec();
-        Ok(Some(EventRange { first: from, records, head: held.heads[&end].clone() }))
+        Ok(Some(EventRange::new(from, records, held.heads[&end].clone())))
+    }
+
+    fn read_block(&self, stream: &StreamId, from: u64) -> Result<Option<PackedRange>> {
+        let seals = self.streams.get(stream).map_or(&[][..], |held| &held.seals);
+        let begins = from == 0 || seals.contains(&from);
+        if !begins || !seals.iter().any(|seal| *seal > from) {
+            return Ok(None);
+        }
+        let range = self.read_range(stream, from)?.expect("its end is known");
+        let block = block::encode(range.records());
+        Ok(PackedRange::new(range.head, block.into()).ok())
     }
 
     fn chain_at(&self, stream: &StreamId, count: u64) -> Result<Option<Chain>> {

@@ -7,6 +7,7 @@ mod flow;
 mod hostile;
 mod later;
 mod log;
+mod packed;
 mod puppet;
 mod scenario;
 mod world;

@@ -173,7 +173,9 @@ impl Stage {
             ["flips", "a", "bit", "of", "what", "it", "relays"] => {
                 let own = self.world.id(node);
                 self.world.tamper = Some(Box::new(move |from, _, frame| match peek_range(frame) {
-                    Some((head, _)) if from == node && head.stream.node != own => flipped(frame),
+                    Some(claims) if from == node && claims.head.stream.node != own => {
+                        flipped(frame)
+                    }
                     _ => frame.clone(),
                 }));
                 Ok(())

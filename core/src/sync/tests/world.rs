@@ -2,7 +2,7 @@
 
 use super::log::MemoryLog;
 use crate::event::{EventRange, NodeId, NodeKey, SignedHead, StreamId, SwarmSecret};
-use crate::sync::message::peek_range;
+use crate::sync::message::{RangeClaims, peek_range};
 use crate::sync::{ConnectionId, Input, Output, Swarm, SwarmEvent, SwarmOptions};
 use crate::{Error, ErrorKind};
 use bytes::Bytes;
@@ -437,7 +437,7 @@ impl World {
             None => bytes,
         };
         let node = &mut self.nodes[receiver];
-        if let Some((head, first)) = peek_range(&bytes) {
+        if let Some(RangeClaims { head, first, .. }) = peek_range(&bytes) {
             node.events_received += head.count - first;
         }
         if node.keeps_frames {

@@ -1,0 +1,138 @@
+//! Whole blocks on the wire: what they cost, and what a peer can do with them.
+
+use super::puppet::{Author, Puppet};
+use super::world::{SECRET, World};
+use crate::event::{Chain, EventRange, StreamEnd};
+use crate::sync::constants::CREDIT_BYTES_INITIAL;
+use crate::sync::message::{Message, encode_block, peek_range};
+use crate::sync::{LogRead, RefusalReason, SwarmEvent};
+use bytes::Bytes;
+use std::time::Duration;
+
+const BLOCK: u8 = 0x0a;
+
+/// The frame of the block of `author` that begins at `from`.
+fn block(author: &Author, from: u64) -> Bytes {
+    let before = author.log.chain_at(&author.stream(), from).unwrap().unwrap();
+    encode_block(&before, &author.log.read_block(&author.stream(), from).unwrap().unwrap())
+}
+
+fn texts(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("grain {number}")).collect()
+}
+
+#[test]
+fn a_backlog_travels_as_blocks_and_what_is_live_as_records() {
+    let mut world = World::with_nodes(1, 2);
+    world.keep_frames(1);
+    world.publish(0, 2500);
+    world.link(1, 0);
+    world.assert_converges(Duration::from_secs(10));
+    world.publish(0, 3);
+    world.assert_converges(Duration::from_secs(10));
+    let frames = &world.nodes[1].frames_received;
+    let firsts = |kind: u8| -> Vec<u64> {
+        let own = frames.iter().filter(|frame| frame[0] == kind);
+        own.map(|frame| peek_range(frame).unwrap().first).collect()
+    };
+    assert_eq!(firsts(BLOCK), [0, 1024]);
+    assert_eq!(firsts(0x08), [2048, 2500]);
+    // And is passed on likewise.
+    let third = world.add(&SECRET);
+    world.keep_frames(third);
+    world.cut(0, third);
+    world.link(third, 1);
+    world.assert_converges(Duration::from_secs(10));
+    let blocks = world.nodes[third].frames_received.iter().filter(|frame| frame[0] == BLOCK);
+    assert_eq!(blocks.count(), 2);
+}
+
+#[test]
+fn a_block_costs_as_much_credit_as_its_records() {
+    let mut author = Author::new(7);
+    author.log.append(&author.key, 0, &["x".repeat(1_000_000), "y".repeat(100_000)]);
+    let frame = block(&author, 0);
+    assert!(frame.len() < 1_000, "{} bytes", frame.len());
+    let Message::Range { range, .. } = author.range(0) else { unreachable!() };
+    let cost = peek_range(&frame).unwrap().cost;
+    assert!(cost >= range.record_bytes() && cost < range.record_bytes() + 300, "{cost}");
+    let mut puppet = Puppet::admitted();
+    let credit = |puppet: &Puppet| -> u64 {
+        let messages = puppet.messages().into_iter();
+        let granted = messages.map(|message| match message {
+            Message::Progress { credit, .. } => credit,
+            _ => 0,
+        });
+        granted.sum()
+    };
+    assert_eq!(credit(&puppet), 0);
+    puppet.say_bytes(frame);
+    assert_eq!((puppet.closed, puppet.stored.len()), (None, 1));
+    assert_eq!(credit(&puppet), cost as u64, "it is granted again once it is stored");
+    // The other side keeps the same account.
+    let mut giver = Puppet::admitted_to(author.log.clone());
+    let initial = CREDIT_BYTES_INITIAL;
+    giver.say(&Message::Want { stream: author.stream(), from: 0, to: 2 });
+    let session = giver.swarm.sessions.values().next().unwrap();
+    assert!(!session.credit.has_for_live(), "{cost} of {initial} bytes were spent");
+    assert_eq!(giver.heard.iter().filter(|frame| frame[0] == BLOCK).count(), 1);
+}
+
+#[test]
+fn a_flipped_bit_in_a_block_is_refused_or_changes_no_event() {
+    let mut author = Author::new(7);
+    let large = ["a".repeat(400_000), "b".repeat(400_000), "c".repeat(300_000)];
+    author.log.append(&author.key, 0, &large);
+    let frame = block(&author, 0);
+    let Message::Range { range, .. } = author.range(0) else { unreachable!() };
+    let mut refused = 0;
+    // The first byte says what it is. A seventh of all bits reaches every byte's neighbours.
+    for bit in (8..frame.len() * 8).step_by(7) {
+        let mut flipped = frame.to_vec();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let mut puppet = Puppet::admitted();
+        puppet.say_bytes(flipped.into());
+        if let [stored] = &puppet.stored[..] {
+            assert_eq!(stored.records(), range.records(), "bit {bit}");
+            continue;
+        }
+        refused += 1;
+        assert!(puppet.closed.is_some_and(RefusalReason::is_misbehaviour), "bit {bit}");
+        let misbehaved = |event: &SwarmEvent| matches!(event, SwarmEvent::Misbehaved { .. });
+        assert!(puppet.told.iter().any(misbehaved), "bit {bit}");
+    }
+    assert!(refused > frame.len() * 8 / 7 * 9 / 10, "{refused} of {} bytes", frame.len());
+}
+
+#[test]
+fn a_block_with_another_event_in_it_is_forged_and_one_that_is_cut_malformed() {
+    let (mut author, mut other) = (Author::new(7), Author::new(7));
+    author.log.append(&author.key, 0, &texts(1024));
+    let mut altered = texts(1024);
+    altered[500].push('!');
+    other.log.append(&other.key, 0, &altered);
+    let (true_frame, head) = (block(&author, 0), author.log.heads().remove(0));
+    let packed = other.log.read_block(&other.stream(), 0).unwrap().unwrap().unpack().unwrap();
+    let mixed = crate::event::PackedRange::new(head, packed.block().unwrap().clone()).unwrap();
+    let start = Chain::start(&SECRET.swarm_id(), &author.stream());
+    let cases = [
+        (encode_block(&start, &mixed), RefusalReason::Forged),
+        (encode_block(&Chain::from_bytes([3; 32]), &mixed), RefusalReason::Forged),
+        (true_frame.slice(..true_frame.len() - 1), RefusalReason::Malformed),
+        ([&true_frame[..], &[0]].concat().into(), RefusalReason::Malformed),
+        (true_frame.slice(..200), RefusalReason::Malformed),
+        (true_frame.slice(..33 + 152), RefusalReason::Malformed),
+    ];
+    for (frame, reason) in cases {
+        let mut puppet = Puppet::admitted();
+        puppet.say_bytes(frame);
+        assert_eq!((puppet.closed, puppet.stored.len()), (Some(reason), 0));
+    }
+    // What is verified says from where.
+    let mut puppet = Puppet::admitted();
+    puppet.say_bytes(true_frame);
+    let stored: &EventRange = &puppet.stored[0];
+    let empty = StreamEnd::empty(&SECRET.swarm_id(), &author.stream());
+    stored.verify(&SECRET.swarm_id(), &empty).unwrap();
+    assert!(stored.block().is_some());
+}
