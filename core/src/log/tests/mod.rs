@@ -6,6 +6,7 @@ mod basics;
 mod faults;
 mod model;
 mod recovery;
+mod upkeep;
 
 use super::{AppendOptions, Appended, CursorOptions, EventBatch, EventView, Log, LogOptions};
 use crate::event::cbor::Value;
