@@ -20,6 +20,7 @@ use crate::pending::Completer;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 /// Name of the copy in the directory of the store until it takes the place of the tables.
 pub(crate) const COPY_NAME: &str = "compacted.mdb";
@@ -59,7 +60,10 @@ impl Shared {
 
     fn compact(&self, wanted: &(dyn Fn() -> bool + Sync)) -> Result<Compacted> {
         // The journal begins empty, and so can take most.
-        self.checkpoint(None)?;
+        let index = self.state().index;
+        if index > self.checkpointed.load(Ordering::Acquire) {
+            self.checkpoint(None)?;
+        }
         let _writes = self.tables.hold_writes();
         let bytes_before = self.tables.file_bytes();
         let path = self.options.path.join(COPY_NAME);
