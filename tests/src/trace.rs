@@ -4,7 +4,8 @@
 //! state is what a disk may hold when power fails after some step: every write that a later sync
 //! covered, and of the others any choice of 512-byte sectors, kept, dropped or torn. What was done
 //! to names since their directory was last synced may be undone. A run may begin with a store.
-//! Not here: reading what strace wrote (`strace`). Begin with [`Trace::record`] and [`Trace::crash_state`].
+//! Not here: reading what strace wrote (`strace`). Begin with [`Trace::record`] and
+//! [`Trace::crash_state`].
 
 use crate::crash::mix;
 use crate::strace::Reader;
@@ -13,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const SECTOR: usize = 512;
-/// One thing that a run did. Positions and sizes are in bytes. A `file` is named as it was first, or
-/// with a number behind if that name was in use before; a `name` is what it is called then.
+/// One thing that a run did. Positions and sizes are in bytes. A `file` is named as it was first,
+/// or with a number behind if that name was in use before; a `name` is what it is called then.
 #[allow(missing_docs)] // The fields say what the variants' sentences name.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {

@@ -1,12 +1,12 @@
 //! A process that publishes until it is killed, for the crash campaigns.
 //!
-//! `crash_child PATH SEED COMMITS power|process|compacting`: opens the store at PATH, verifies what
-//! is there, waits for a line or the end of standard input, so that a tracer can look at all
-//! threads, publishes COMMITS batches, with `compacting` beside compactions, and closes. `crash_child
-//! PATH SEED COMMITS converting` opens a store of format 0 and closes it. Says on standard output, each line in one write:
-//! `O <count>` after opening (events held), `A <count>` after each acknowledgement, `C` after
-//! close. Rule: a line is written only after what it says is true, so the last line is a lower
-//! bound.
+//! `crash_child PATH SEED COMMITS power|process|compacting`: opens the store at PATH, verifies
+//! what is there, waits for a line or the end of standard input, so that a tracer can look at all
+//! threads, publishes COMMITS batches, with `compacting` beside compactions, and closes.
+//! `crash_child PATH SEED COMMITS converting`: opens a store of format 0 and closes it.
+//! Says on standard output, each line in one write: `O <count>` after opening (events held),
+//! `A <count>` after each acknowledgement, `C` after close. Rule: a line is written only after what
+//! it says is true, so the last line is a lower bound.
 
 use millpond_tests::crash::{self, Acknowledged};
 use std::io::Write;

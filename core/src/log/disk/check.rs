@@ -1,9 +1,9 @@
 //! Verifies one block, and what of a stream comes after its full blocks.
 //!
 //! Not here: going through the store (`verify`). Rule: what is checked is what readers would see,
-//! plus all that they rely on: the checksums of a row, the chain from the signed head before it, and
-//! the signed head at its end. So a block is checked without the ones before it, and one that is
-//! damaged keeps nobody from looking at the next.
+//! plus all that they rely on: the checksums of a row, the chain from the signed head before it,
+//! and the signed head at its end. So a block is checked without the ones before it, and one that
+//! is damaged keeps nobody from looking at the next.
 
 use super::block::{Summary, block_key, row_records};
 use super::read::stored_head;

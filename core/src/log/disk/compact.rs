@@ -18,7 +18,8 @@ use crate::log::options::closed;
 use crate::log::upkeep::Compacted;
 use crate::pending::Completer;
 use std::fs::File;
-use std::io::Read;
+use std::io::{PipeReader, Read};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -27,7 +28,7 @@ pub(crate) const COPY_NAME: &str = "compacted.mdb";
 /// Room that is left to the journal, and to what LMDB adds.
 const SPARE_BYTES: u64 = 4 << 20;
 /// Between two looks at whether to go on.
-const STEP_BYTES: usize = 1 << 20;
+const STEP_BYTES: u64 = 1 << 20;
 
 /// A compaction that was asked for.
 pub(crate) struct Compaction {
@@ -97,9 +98,9 @@ impl Shared {
     fn copy_tables(&self, path: &Path, wanted: &(dyn Fn() -> bool + Sync)) -> Result<()> {
         remove_if_there(path)?;
         let file = DiskFile::open(path)?;
-        let (reader, writer) = rustix::pipe::pipe()
-            .map_err(|errno| failed("open a pipe for", path, &std::io::Error::from(errno)))?;
-        let (reader, mut writer) = (File::from(reader), File::from(writer));
+        let (reader, writer) =
+            std::io::pipe().map_err(|error| failed("open a pipe for", path, &error))?;
+        let mut writer = File::from(OwnedFd::from(writer));
         std::thread::scope(|scope| {
             let copying = scope.spawn(move || self.tables.copy_to(&mut writer));
             let drained = self.drain(&reader, &file, wanted);
@@ -128,11 +129,11 @@ impl Shared {
     /// Moves what comes out of the pipe to the file.
     fn drain(
         &self,
-        mut pipe: &File,
+        pipe: &PipeReader,
         file: &DiskFile,
         wanted: &(dyn Fn() -> bool + Sync),
     ) -> Result<()> {
-        let mut buffer = vec![0; STEP_BYTES];
+        let mut buffer = Vec::new();
         let mut position = 0;
         loop {
             if lock(&self.checkpoints).stop {
@@ -141,19 +142,14 @@ impl Shared {
             if !wanted() {
                 return Err(Error::new(ErrorKind::Cancelled, "the compaction was called off"));
             }
-            let mut filled = 0;
-            while filled < buffer.len() {
-                let read = pipe.read(&mut buffer[filled..]);
-                match read.map_err(|error| failed("copy", &self.options.path, &error))? {
-                    0 => break,
-                    count => filled += count,
-                }
-            }
-            file.write_at(&buffer[..filled], position)?;
-            position += filled as u64;
-            if filled < buffer.len() {
+            buffer.clear();
+            let read = pipe.take(STEP_BYTES).read_to_end(&mut buffer);
+            read.map_err(|error| failed("copy", &self.options.path, &error))?;
+            if buffer.is_empty() {
                 return Ok(());
             }
+            file.write_at(&buffer, position)?;
+            position += buffer.len() as u64;
         }
     }
 }
