@@ -735,8 +735,8 @@ int32_t millpond_node_status(millpond_node_t node,
 /**
  * Reads the whole store once and says what is damaged, as one JSON object: how much was read and a
  * list of damages, each with its table, stream, `first`, `end` and how it shows. Damage is no
- * error. The node goes on meanwhile; costs about what receiving all events costs. Free `*json` with
- * millpond_bytes_free. MILLPOND_ERROR_TIMEOUT, MILLPOND_ERROR_CANCELLED: it ends soon after.
+ * error. The node goes on meanwhile; costs about what receiving all events costs. Free `*json`
+ * with millpond_bytes_free. MILLPOND_ERROR_TIMEOUT, MILLPOND_ERROR_CANCELLED: it ends soon after.
  * MILLPOND_ERROR_STORAGE_FAILED: the disk does not answer. Thread-safe.
  */
 int32_t millpond_node_verify(millpond_node_t node,
