@@ -733,6 +733,42 @@ int32_t millpond_node_status(millpond_node_t node,
                              millpond_error_t **error);
 
 /**
+ * Reads the whole store once and says what is damaged, as one JSON object: how much was read and a
+ * list of damages, each with its table, stream, `first`, `end` and how it shows. Damage is no
+ * error. The node goes on meanwhile; costs about what receiving all events costs. Free `*json`
+ * with millpond_bytes_free. MILLPOND_ERROR_TIMEOUT, MILLPOND_ERROR_CANCELLED: it ends soon after.
+ * MILLPOND_ERROR_STORAGE_FAILED: the disk does not answer. Thread-safe.
+ */
+int32_t millpond_node_verify(millpond_node_t node,
+                             int64_t timeout_ms,
+                             millpond_cancel_t cancel,
+                             millpond_bytes_t *json,
+                             millpond_error_t **error);
+
+/**
+ * Writes the store's file of tables anew without its free pages, which is all that makes it
+ * smaller. The node goes on meanwhile; publishes wait when the journal is full before the copy is
+ * done. `*json` is one JSON object, `bytes_before` and `bytes_after` of the file; free it with
+ * millpond_bytes_free. MILLPOND_ERROR_STORAGE_FULL: there is not room for both files.
+ * MILLPOND_ERROR_TIMEOUT, MILLPOND_ERROR_CANCELLED: it is called off, unless the new file was
+ * about to take its place. MILLPOND_ERROR_STORAGE_FAILED, MILLPOND_ERROR_CORRUPT: the file stays
+ * as it was. Thread-safe.
+ */
+int32_t millpond_node_compact(millpond_node_t node,
+                              int64_t timeout_ms,
+                              millpond_cancel_t cancel,
+                              millpond_bytes_t *json,
+                              millpond_error_t **error);
+
+/**
+ * How large everything in the store is, as one JSON object: events, blocks, tables, free pages,
+ * journal, cache. Reads no block. Free `*json` with millpond_bytes_free. MILLPOND_ERROR_CORRUPT: a
+ * segment of the postings is damaged. MILLPOND_ERROR_STORAGE_FAILED: the disk does not answer.
+ * Thread-safe.
+ */
+int32_t millpond_node_stats(millpond_node_t node, millpond_bytes_t *json, millpond_error_t **error);
+
+/**
  * What is durable here, as a token. Free `*token` with millpond_bytes_free. Thread-safe.
  */
 int32_t millpond_node_offsets(millpond_node_t node,

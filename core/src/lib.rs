@@ -15,5 +15,8 @@ pub use driver::{
     QueryOptions, Refusal, Status, StorageOptions, Subscription,
 };
 pub use error::{Error, ErrorKind, Result};
-pub use log::{Appended, Batch, Cursor, Durability, EventBatch, EventView, LogStatus, Receipt};
+pub use log::{
+    Appended, Batch, Compacted, Cursor, Damage, Durability, EventBatch, EventView, LogStats,
+    LogStatus, Receipt, TableStats, VerifyReport,
+};
 pub use pending::Pending;

@@ -206,6 +206,34 @@ impl Bridge {
         })
     }
 
+    /// What a verification found, as JSON text.
+    #[napi(catch_unwind)]
+    pub fn verify(
+        &self,
+        env: Env,
+        ticket: i64,
+        handle: BigInt,
+        limit: JsLimit,
+    ) -> napi::Result<()> {
+        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+            node(&handle).verify_json_start(limit, done)
+        })
+    }
+
+    /// What a compaction did, as JSON text.
+    #[napi(catch_unwind)]
+    pub fn compact(
+        &self,
+        env: Env,
+        ticket: i64,
+        handle: BigInt,
+        limit: JsLimit,
+    ) -> napi::Result<()> {
+        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+            node(&handle).compact_json_start(limit, done)
+        })
+    }
+
     /// The next events of a cursor.
     #[napi(catch_unwind)]
     pub fn cursor_next(
@@ -376,6 +404,12 @@ pub fn node_is_open(handle: BigInt) -> bool {
 #[napi(catch_unwind)]
 pub fn node_offsets(env: Env, handle: BigInt) -> napi::Result<String> {
     thrown(&env, node(&handle).offsets().map(|offsets| offsets.token()))
+}
+
+/// The sizes of a store, as JSON text.
+#[napi(catch_unwind)]
+pub fn node_stats(env: Env, handle: BigInt) -> napi::Result<String> {
+    thrown(&env, node(&handle).stats_json())
 }
 
 /// Token text of the offset map that a query is answered at.

@@ -18,5 +18,15 @@ export type { Published, Receipt } from './published';
 export type { Query, QueryOptions } from './query';
 export type { BatchOptions } from './reading';
 export { newSwarmSecret, parseTicket, version, type TicketParts } from './secret';
-export type { Damage, PeerStatus, Refusal, Status, StoreStatus } from './status';
+export type {
+  Compacted,
+  Damage,
+  PeerStatus,
+  Refusal,
+  Stats,
+  Status,
+  StoreStatus,
+  TableStats,
+  Verified,
+} from './status';
 export type { SubscribeOptions, Subscription } from './subscription';

@@ -71,6 +71,8 @@ export interface NativeBridge {
   setNetwork(ticket: number, node: bigint, enabled: boolean, limit: NativeLimit): void;
   ticket(ticket: number, node: bigint, limit: NativeLimit): void;
   status(ticket: number, node: bigint, limit: NativeLimit): void;
+  verify(ticket: number, node: bigint, limit: NativeLimit): void;
+  compact(ticket: number, node: bigint, limit: NativeLimit): void;
   cursorNext(
     ticket: number,
     cursor: bigint,
@@ -93,6 +95,7 @@ export interface Native {
   nodeStream(node: bigint): string;
   nodeIsOpen(node: bigint): boolean;
   nodeOffsets(node: bigint): string;
+  nodeStats(node: bigint): string;
   cursorUpper(cursor: bigint): string;
   cursorClose(cursor: bigint): void;
   subscriptionLag(subscription: bigint): number;

@@ -19,7 +19,7 @@ import type { Payload } from './payload';
 import { Published } from './published';
 import { Query, type QueryOptions } from './query';
 import type { Source } from './reading';
-import { parseStatus, type Status } from './status';
+import { parse, type Compacted, type Stats, type Status, type Verified } from './status';
 import { Subscription, type SubscribeOptions } from './subscription';
 
 /** The options of {@link open}. */
@@ -314,7 +314,44 @@ export class Node implements AsyncDisposable {
     const answer = await operate('status', options, (ticket, limit) =>
       bridge.status(ticket, this.#handle, limit),
     );
-    return parseStatus(answer.text as string);
+    return parse<Status>(answer.text as string);
+  }
+
+  /**
+   * Reads the whole store once and says what is damaged: every checksum, chain and head, and the
+   * postings against the events. Damage is no error; the status shows it from then on. The node
+   * goes on meanwhile. After a timeout or an abort the verification ends soon.
+   * @throws StorageFailedError, ClosedError, TimeoutError, AbortError.
+   */
+  async verify(options?: CallOptions): Promise<Verified> {
+    checkOptions('verify', options, callOptions);
+    const answer = await operate('verify', options, (ticket, limit) =>
+      bridge.verify(ticket, this.#handle, limit),
+    );
+    return parse<Verified>(answer.text as string);
+  }
+
+  /**
+   * Makes the store's file of tables as small as it can be. The node goes on meanwhile; publishes
+   * wait when the journal is full before the copy is done. After a timeout or an abort it is called
+   * off, unless the new file was about to take its place.
+   * @throws StorageFullError: there is not room for the old file and the new one;
+   * StorageFailedError, CorruptError, ClosedError, TimeoutError, AbortError.
+   */
+  async compact(options?: CallOptions): Promise<Compacted> {
+    checkOptions('compact', options, callOptions);
+    const answer = await operate('compact', options, (ticket, limit) =>
+      bridge.compact(ticket, this.#handle, limit),
+    );
+    return parse<Compacted>(answer.text as string);
+  }
+
+  /**
+   * How large everything in the store is. Reads no block.
+   * @throws CorruptError: a segment of the postings is damaged; StorageFailedError, ClosedError.
+   */
+  stats(): Stats {
+    return parse<Stats>(guard(() => native.nodeStats(this.#handle)));
   }
 
   /**

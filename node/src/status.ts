@@ -84,19 +84,96 @@ export interface StoreStatus {
   readonly damages: readonly Damage[];
 }
 
-/** A place in the log that cannot be read. */
+/** A place in the store that does not hold what was written there. */
 export interface Damage {
-  /** The stream. */
-  readonly stream: string;
-  /** The offset of an event that could not be read. */
-  readonly offset: number;
+  /** The table it is in, as docs/format.md names it, or `journal`. */
+  readonly table: string;
+  /** The stream; null where the place belongs to no single one. */
+  readonly stream: string | null;
+  /**
+   * Where what is lost begins: in `events` an offset, in `heads` and `streams` a number of events,
+   * in `postings` the number of a segment, in `journal` the index of a record.
+   */
+  readonly first: number;
+  /** Where it ends, counted like `first` and not included. */
+  readonly end: number;
   /** How it shows. */
   readonly message: string;
 }
 
-/** The status from its JSON text, whose names are in snake case. */
-export function parseStatus(json: string): Status {
-  return camelCase(JSON.parse(json)) as Status;
+/** What a verification went through, and what it found. */
+export interface Verified {
+  /** Number of streams. */
+  readonly streams: number;
+  /** Number of blocks in the tables, open ones included. */
+  readonly blocks: number;
+  /** Number of events read. */
+  readonly events: number;
+  /** Bytes of their records. */
+  readonly recordBytes: number;
+  /** Bytes read from tables and journal. */
+  readonly storedBytes: number;
+  /** Number of damaged places. */
+  readonly damageCount: number;
+  /** The first 1,024 of them. */
+  readonly damages: readonly Damage[];
+}
+
+/** What a compaction did to the file of tables. */
+export interface Compacted {
+  /** Its bytes before. */
+  readonly bytesBefore: number;
+  /** Its bytes after. */
+  readonly bytesAfter: number;
+}
+
+/** How large everything in the store is. */
+export interface Stats {
+  /** Number of streams. */
+  readonly streams: number;
+  /** Number of events, durable. */
+  readonly events: number;
+  /** Bytes of their records. */
+  readonly recordBytes: number;
+  /** Number of full blocks. */
+  readonly fullBlocks: number;
+  /** Number of open blocks in the tables. */
+  readonly openBlocks: number;
+  /** Number of segments of the postings. */
+  readonly segments: number;
+  /** Number of idempotency keys that are remembered. */
+  readonly idempotencyKeys: number;
+  /** The tables. */
+  readonly tables: readonly TableStats[];
+  /** Bytes of the file of tables. */
+  readonly fileBytes: number;
+  /** Bytes of it that hold nothing now; a compaction gives them back. */
+  readonly freeBytes: number;
+  /** Bytes of one of its pages. */
+  readonly pageBytes: number;
+  /** Bytes of the files of the journal. */
+  readonly journalBytes: number;
+  /** Bytes of memory of events that are only in the journal. */
+  readonly tailBytes: number;
+  /** Bytes of memory of what is kept for readers, about. */
+  readonly cacheBytes: number;
+  /** Most bytes of decoded blocks that are kept. */
+  readonly cacheBytesMax: number;
+}
+
+/** The size of one table. */
+export interface TableStats {
+  /** Its name in docs/format.md. */
+  readonly name: string;
+  /** Number of rows. */
+  readonly rows: number;
+  /** Bytes of its pages. */
+  readonly bytes: number;
+}
+
+/** What a node says of itself, from its JSON text, whose names are in snake case. */
+export function parse<T>(json: string): T {
+  return camelCase(JSON.parse(json)) as T;
 }
 
 function camelCase(value: unknown): unknown {

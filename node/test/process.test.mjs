@@ -201,6 +201,9 @@ test('a panic inside is an InternalError, and the node still closes', limit, asy
     ['node_subscribe', "node.subscribe('FROM allEvents').next()"],
     ['subscription_next_batch', "node.subscribe('FROM allEvents').next()"],
     ['node_status_json', '(async () => node.status())()'],
+    ['node_verify_json', '(async () => node.verify())()'],
+    ['node_compact_json', '(async () => node.compact())()'],
+    ['node_stats_json', '(async () => node.stats())()'],
     ['node_ticket', '(async () => node.ticket())()'],
   ]) {
     const args = place(t);

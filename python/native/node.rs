@@ -233,6 +233,43 @@ impl Node {
         })
     }
 
+    fn verify_json(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<String> {
+        let handle = self.open.handle;
+        blocking(py, limit(timeout), move |wait| handle.verify_json(wait)).into_result(py)
+    }
+
+    fn verify_json_start(
+        &self,
+        queue: &Bound<'_, Queue>,
+        number: u64,
+        timeout: Option<Seconds>,
+    ) -> PyResult<Operation> {
+        begin(queue, number, timeout, |limit, done| {
+            self.open.handle.verify_json_start(limit, done);
+        })
+    }
+
+    fn compact_json(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<String> {
+        let handle = self.open.handle;
+        blocking(py, limit(timeout), move |wait| handle.compact_json(wait)).into_result(py)
+    }
+
+    fn compact_json_start(
+        &self,
+        queue: &Bound<'_, Queue>,
+        number: u64,
+        timeout: Option<Seconds>,
+    ) -> PyResult<Operation> {
+        begin(queue, number, timeout, |limit, done| {
+            self.open.handle.compact_json_start(limit, done);
+        })
+    }
+
+    fn stats_json(&self, py: Python<'_>) -> PyResult<String> {
+        let handle = self.open.handle;
+        blocking(py, None, move |_| handle.stats_json()).into_result(py)
+    }
+
     fn set_network(&self, py: Python<'_>, enabled: bool, timeout: Option<Seconds>) -> PyResult<()> {
         let handle = self.open.handle;
         blocking(py, limit(timeout), move |wait| handle.set_network(enabled, wait)).into_result(py)

@@ -193,6 +193,15 @@ static void a_node_tells_its_state_as_json(void) {
     OK(publish(node, "grain", "1"));
     OK(millpond_node_status(node, SOON, MILLPOND_NO_CANCEL, &status, NULL));
     CHECK(strstr((char *)status.data, "\"events\":1") != NULL);
+    millpond_bytes_free(&status);
+    OK(millpond_node_verify(node, SOON, MILLPOND_NO_CANCEL, &status, NULL));
+    CHECK(strstr((char *)status.data, "\"damages\":[]") != NULL);
+    millpond_bytes_free(&status);
+    OK(millpond_node_compact(node, SOON, MILLPOND_NO_CANCEL, &status, NULL));
+    CHECK(strstr((char *)status.data, "\"bytes_after\":") != NULL);
+    millpond_bytes_free(&status);
+    OK(millpond_node_stats(node, &status, NULL));
+    CHECK(strstr((char *)status.data, "\"events\":1") != NULL);
     OK(millpond_node_offsets(node, &token, NULL));
     CHECK(token.len > 60);
     OK(millpond_swarm_secret_new(&secret, NULL));

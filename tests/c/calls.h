@@ -196,6 +196,31 @@ static void try_node_status(struct caller *self) {
     settle(self, millpond_node_status(node, timeout_ms, cancel, json, error));
 }
 
+static void try_node_verify(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_bytes_t *json = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_verify(node, timeout_ms, cancel, json, error));
+}
+
+static void try_node_compact(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_bytes_t *json = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_compact(node, timeout_ms, cancel, json, error));
+}
+
+static void try_node_stats(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    millpond_bytes_t *json = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_stats(node, json, error));
+}
+
 static void try_node_offsets(struct caller *self) {
     millpond_node_t node = a_node(self);
     millpond_bytes_t *token = place_for_bytes(self);
@@ -378,6 +403,9 @@ static const struct attempt attempts[] = {
     {"millpond_node_id", try_node_id},
     {"millpond_node_ticket", try_node_ticket},
     {"millpond_node_status", try_node_status},
+    {"millpond_node_verify", try_node_verify},
+    {"millpond_node_compact", try_node_compact},
+    {"millpond_node_stats", try_node_stats},
     {"millpond_node_offsets", try_node_offsets},
     {"millpond_node_connect", try_node_connect},
     {"millpond_node_disconnect", try_node_disconnect},

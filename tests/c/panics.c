@@ -94,6 +94,18 @@ static int32_t node_connect(struct scene *on, millpond_error_t **error) {
 static int32_t node_disconnect(struct scene *on, millpond_error_t **error) {
     return millpond_node_disconnect(on->node, TEXT("nobody"), SOON, NC, error);
 }
+static int32_t node_verify(struct scene *on, millpond_error_t **error) {
+    return millpond_node_verify(on->node, SOON, NC, &on->bytes, error);
+}
+
+static int32_t node_compact(struct scene *on, millpond_error_t **error) {
+    return millpond_node_compact(on->node, SOON, NC, &on->bytes, error);
+}
+
+static int32_t node_stats(struct scene *on, millpond_error_t **error) {
+    return millpond_node_stats(on->node, &on->bytes, error);
+}
+
 static int32_t node_set_network(struct scene *on, millpond_error_t **error) {
     return millpond_node_set_network(on->node, 1, SOON, NC, error);
 }
@@ -171,6 +183,9 @@ static const struct {
     {"millpond_node_id", node_id, {{"node_node_id", REFUSES}}},
     {"millpond_node_ticket", node_ticket, {{"node_ticket", REFUSES}}},
     {"millpond_node_status", node_status, {{"node_status_json", REFUSES}}},
+    {"millpond_node_verify", node_verify, {{"node_verify_json", REFUSES}}},
+    {"millpond_node_compact", node_compact, {{"node_compact_json", REFUSES}}},
+    {"millpond_node_stats", node_stats, {{"node_stats_json", REFUSES}}},
     {"millpond_node_offsets", node_offsets, {{"node_offsets", REFUSES}}},
     {"millpond_node_connect", node_connect, {{"node_connect", REFUSES}}},
     {"millpond_node_disconnect", node_disconnect, {{"node_disconnect", REFUSES}}},

@@ -254,6 +254,48 @@ static int32_t refusal(const char *name, const char *reason) {
     return MILLPOND_OK;
 }
 
+/* The number behind a name in JSON. */
+static unsigned long long number_in(const millpond_bytes_t *json, const char *name) {
+    char wanted[64];
+    snprintf(wanted, sizeof wanted, "\"%s\":", name);
+    const char *found = strstr((const char *)json->data, wanted);
+    must(found != NULL, name);
+    return strtoull(found + strlen(wanted), NULL, 10);
+}
+
+static int32_t verify(const char *name) {
+    millpond_bytes_t json = {NULL, 0};
+    int32_t status =
+        millpond_node_verify(node_of(name), SOON, MILLPOND_NO_CANCEL, &json, &error);
+    if (status) return status;
+    printf("streams=%llu events=%llu damages=%llu\n", number_in(&json, "streams"),
+           number_in(&json, "events"), number_in(&json, "damage_count"));
+    millpond_bytes_free(&json);
+    return MILLPOND_OK;
+}
+
+static int32_t compact(const char *name) {
+    millpond_bytes_t json = {NULL, 0};
+    int32_t status =
+        millpond_node_compact(node_of(name), SOON, MILLPOND_NO_CANCEL, &json, &error);
+    if (status) return status;
+    int some = number_in(&json, "bytes_before") > 0 && number_in(&json, "bytes_after") > 0;
+    printf(some ? "true\n" : "false\n");
+    millpond_bytes_free(&json);
+    return MILLPOND_OK;
+}
+
+static int32_t stats(const char *name) {
+    millpond_bytes_t json = {NULL, 0};
+    int32_t status = millpond_node_stats(node_of(name), &json, &error);
+    if (status) return status;
+    printf("streams=%llu events=%llu record_bytes=%llu idempotency_keys=%llu\n",
+           number_in(&json, "streams"), number_in(&json, "events"),
+           number_in(&json, "record_bytes"), number_in(&json, "idempotency_keys"));
+    millpond_bytes_free(&json);
+    return MILLPOND_OK;
+}
+
 /* A second close of a handle answers `closed` in C and does nothing. */
 static int32_t closed(int32_t status) {
     return status == MILLPOND_ERROR_CLOSED ? MILLPOND_OK : status;
@@ -295,6 +337,9 @@ static int32_t command(char *rest) {
         status = next(name, strtoul(rest, NULL, 10), SOON, IS("take"));
     else if (IS("idle")) status = next(name, 1, SHORT, 0);
     else if (IS("interrupt")) status = interrupt(name);
+    else if (IS("verify")) status = verify(name);
+    else if (IS("compact")) status = compact(name);
+    else if (IS("stats")) status = stats(name);
     else if (IS("refusal")) status = refusal(name, rest);
     else if (IS("lag")) {
         status = millpond_subscription_lag(named(names, name)->subscription, &lag, &error);

@@ -213,6 +213,19 @@ const acts = {
     const { refusals } = await nodes.get(name).status();
     return [String(refusals.some(({ reason }) => reason === rest))];
   },
+  async verify(name) {
+    const { streams, events, damageCount } = await nodes.get(name).verify();
+    return [`streams=${streams} events=${events} damages=${damageCount}`];
+  },
+  async compact(name) {
+    const { bytesBefore, bytesAfter } = await nodes.get(name).compact();
+    return [String(bytesBefore > 0 && bytesAfter > 0)];
+  },
+  async stats(name) {
+    const { streams, events, recordBytes, idempotencyKeys } = nodes.get(name).stats();
+    const sizes = `record_bytes=${recordBytes} idempotency_keys=${idempotencyKeys}`;
+    return [`streams=${streams} events=${events} ${sizes}`];
+  },
   async errors() {
     return Object.values(millpond)
       .filter((kind) => kind?.kind !== undefined && kind !== millpond.AbortError)

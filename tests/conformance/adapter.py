@@ -161,6 +161,20 @@ class Adapter:
         refusals = self.nodes[name].status()["refusals"]
         return [str(any(one["reason"] == rest for one in refusals)).lower()]
 
+    def do_verify(self, name: str, _said: dict[str, str], _rest: str) -> list[str]:
+        report = self.nodes[name].verify(timeout=SOON)
+        streams, events, damages = report["streams"], report["events"], report["damage_count"]
+        return [f"streams={streams} events={events} damages={damages}"]
+
+    def do_compact(self, name: str, _said: dict[str, str], _rest: str) -> list[str]:
+        compacted = self.nodes[name].compact(timeout=SOON)
+        return [str(compacted["bytes_before"] > 0 and compacted["bytes_after"] > 0).lower()]
+
+    def do_stats(self, name: str, _said: dict[str, str], _rest: str) -> list[str]:
+        said: Any = self.nodes[name].stats()
+        names = ("streams", "events", "record_bytes", "idempotency_keys")
+        return [" ".join(f"{name}={said[name]}" for name in names)]
+
     def do_errors(self, *_: object) -> list[str]:
         return error_table()
 

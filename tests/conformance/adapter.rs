@@ -104,6 +104,9 @@ impl Adapter {
             }
             "connect" | "connect_address" => self.connect(name, rest)?,
             "network" => self.node(name).set_network(rest == "on").wait()?,
+            "verify" => return self.verify(name),
+            "compact" => return self.compact(name),
+            "stats" => return self.stats(name),
             "refusal" => return self.refusal(name, rest),
             "errors" => return Ok(errors()),
             _ => return Ok("absent\n".into()),
@@ -270,6 +273,25 @@ impl Adapter {
     fn connect(&self, name: &str, other: &str) -> Result<()> {
         let ticket = self.node(other).ticket().wait()?;
         wait(self.node(name).connect(PeerAddress::from(&ticket)))
+    }
+
+    fn verify(&self, name: &str) -> Result<String> {
+        let report = self.node(name).verify(|| true).wait()?;
+        let (streams, events) = (report.streams, report.events);
+        Ok(format!("streams={streams} events={events} damages={}\n", report.damage_count))
+    }
+
+    fn compact(&self, name: &str) -> Result<String> {
+        let compacted = self.node(name).compact(|| true).wait()?;
+        Ok(format!("{}\n", compacted.bytes_before > 0 && compacted.bytes_after > 0))
+    }
+
+    fn stats(&self, name: &str) -> Result<String> {
+        let stats = self.node(name).stats()?;
+        Ok(format!(
+            "streams={} events={} record_bytes={} idempotency_keys={}\n",
+            stats.streams, stats.events, stats.record_bytes, stats.idempotency_keys
+        ))
     }
 
     fn refusal(&self, name: &str, reason: &str) -> Result<String> {

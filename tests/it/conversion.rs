@@ -3,11 +3,15 @@
 //! `tests/stores/format-0.tar.gz` is a node's store in the middle of its work: 3,430 events of two
 //! streams in tables and journal; the text beside it says which event should be where.
 
+use crate::compaction::states;
+use crate::crash::CHILD;
 use crate::nodes::{everything, publish};
 use crate::support::{Scratch, repository, skip_without};
-use millpond::event::{AppId, Event, SwarmSecret};
+use millpond::event::Event;
 use millpond::query::{Order, Query};
-use millpond::{EventView, Node, NodeOptions, QueryOptions, StorageOptions};
+use millpond::{EventView, Node, QueryOptions};
+use millpond_tests::crash::{self, mix};
+use millpond_tests::trace::Trace;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -55,19 +59,36 @@ pub(crate) fn expected() -> Vec<String> {
     text.expect("it is in the repository").lines().map(String::from).collect()
 }
 
+/// A run that converts, and what a power cut leaves of it at any step.
+#[test]
+fn any_power_cut_while_a_store_is_converted_leaves_every_event() {
+    if skip_without("tar") || skip_without("strace") {
+        return;
+    }
+    let scratch = Scratch::new("conversion-trace");
+    let store = unpack(scratch.path());
+    let text = store.to_str().expect("the scratch folder is UTF-8").to_owned();
+    let arguments = [text, "0".into(), "0".into(), "converting".into()];
+    let trace = Trace::record(&store, CHILD.as_ref(), &arguments).expect("the run is recorded");
+    let (expected, folder) = (expected(), scratch.path().join("state"));
+    println!("{} steps recorded", trace.steps.len());
+    for seed in 0..states(60) {
+        let cut = 1 + mix(seed, 77) as usize % trace.steps.len();
+        trace.crash_state(cut, seed).write(&folder).expect("a crash state can be written");
+        let node = crash::open_former(&folder)
+            .unwrap_or_else(|error| panic!("cut {cut}, seed {seed}: {error}"));
+        assert_eq!(lines(&everything(&node)), expected, "cut {cut}, seed {seed}");
+        node.check().unwrap_or_else(|error| panic!("cut {cut}, seed {seed}: {error}"));
+        node.close(DEADLINE).unwrap();
+    }
+}
+
 fn lines(events: &[Event]) -> Vec<String> {
     events.iter().map(|event| format!("{} {}", event.key, event.offset)).collect()
 }
 
 fn open(path: &Path) -> Node {
-    Node::open(NodeOptions {
-        path: path.to_owned(),
-        app_id: AppId::parse("com.example.mill").unwrap(),
-        swarm: SwarmSecret::from_bytes([0x5a; 32]),
-        network: None,
-        storage: StorageOptions::default(),
-    })
-    .unwrap()
+    crash::open_former(path).unwrap()
 }
 
 fn find(node: &Node, tag: &str) -> Vec<Event> {

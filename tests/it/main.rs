@@ -5,6 +5,7 @@
 mod bench;
 mod catch_up;
 mod closing;
+mod compaction;
 mod conversion;
 mod crash;
 mod disk;

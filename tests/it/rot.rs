@@ -73,6 +73,12 @@ fn opening_a_store_of_a_million_events_does_not_read_them() {
     let (began, before) = (Instant::now(), bytes_read());
     let log = open(scratch.path()).unwrap();
     let (took, read) = (began.elapsed(), bytes_read() - before);
+    let began = Instant::now();
+    let report = log.verify(|| true).wait().unwrap();
+    let rate = |bytes: u64| bytes as f64 / began.elapsed().as_secs_f64() / 1e6;
+    let (records, stored) = (rate(report.record_bytes), rate(report.stored_bytes));
+    println!("verifying: {records:.0} MB/s of records, {stored:.0} MB/s of what is stored");
+    assert_eq!((report.events, report.damage_count), (1_000_000, 0));
     log.close(DEADLINE).unwrap();
     let bytes = std::fs::metadata(scratch.path().join("data.mdb")).unwrap().len();
     println!("opening: {took:?}, {read} bytes read of {bytes}");

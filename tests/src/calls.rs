@@ -14,6 +14,8 @@ const CHANGES: &[&str] = &[
     "ftruncate",
     "fallocate",
     "mkdir",
+    "rename",
+    "unlink",
 ];
 
 /// Calls that do not; `mmap` does not where what is mapped cannot be written through it.

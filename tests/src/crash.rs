@@ -37,6 +37,20 @@ pub fn open(path: &Path) -> Result<Node> {
     })
 }
 
+/// Opens the store of format 0 that is kept in tests/stores, which makes it one of today's.
+///
+/// # Errors
+/// As `Node::open`.
+pub fn open_former(path: &Path) -> Result<Node> {
+    Node::open(NodeOptions {
+        path: path.to_owned(),
+        app_id: AppId::parse("com.example.mill")?,
+        swarm: SwarmSecret::from_bytes([0x5a; 32]),
+        network: None,
+        storage: StorageOptions::default(),
+    })
+}
+
 /// The events that stand at offsets `held..` of a campaign's stream: 1 to 7 of them, some large.
 pub fn batch(seed: u64, held: u64, commit: u64) -> Vec<NewEvent> {
     let count = 1 + mix(seed, held ^ commit << 32) % 7;

@@ -5,4 +5,5 @@
 pub mod calls;
 pub mod crash;
 pub mod model;
+mod strace;
 pub mod trace;

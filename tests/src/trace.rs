@@ -2,23 +2,29 @@
 //!
 //! A run is recorded with strace: no file system and no library of ours is in between. A crash
 //! state is what a disk may hold when power fails after some step: every write that a later sync
-//! covered, and of the others any choice of 512-byte sectors, kept, dropped or torn. Files whose
-//! directory was not synced may be missing.
-//! Begin with [`Trace::record`] and [`Trace::crash_state`].
+//! covered, and of the others any choice of 512-byte sectors, kept, dropped or torn. What was done
+//! to names since their directory was last synced may be undone. A run may begin with a store.
+//! Not here: reading what strace wrote (`strace`). Begin with [`Trace::record`] and
+//! [`Trace::crash_state`].
 
-use crate::calls::changes_files;
 use crate::crash::mix;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::strace::Reader;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const SECTOR: usize = 512;
-/// One thing that a run did. Positions and sizes are in bytes.
+/// One thing that a run did. Positions and sizes are in bytes. A `file` is named as it was first,
+/// or with a number behind if that name was in use before; a `name` is what it is called then.
 #[allow(missing_docs)] // The fields say what the variants' sentences name.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
-    /// A file below the store's folder was created or found empty.
-    Created { file: PathBuf },
+    /// A file below the store's folder was created.
+    Created { file: PathBuf, name: PathBuf },
+    /// A file got another name, and what had that name none.
+    Renamed { file: PathBuf, from: PathBuf, to: PathBuf },
+    /// A name went away.
+    Removed { name: PathBuf },
     /// Bytes went to a file; `synced` when the file was opened so that a write returns on the disk
     /// (LMDB writes its meta pages that way).
     Wrote { file: PathBuf, at: usize, bytes: Vec<u8>, synced: bool },
@@ -37,6 +43,8 @@ pub enum Step {
 pub struct Trace {
     /// In the order in which they were complete.
     pub steps: Vec<Step>,
+    /// The store as it was before the run, all of it on the disk.
+    base: BTreeMap<PathBuf, Vec<u8>>,
     root: PathBuf,
 }
 
@@ -49,12 +57,14 @@ pub struct CrashState {
 }
 
 impl Trace {
-    /// Runs `program` with `arguments` under strace and reads what it did below `root`.
+    /// Runs `program` with `arguments` under strace and reads what it did below `root`, where a
+    /// store may be.
     ///
     /// # Errors
     /// strace is missing, or a call was recorded that this reader does not know, or the store's
     /// files were written through memory, where nobody sees it.
     pub fn record(root: &Path, program: &Path, arguments: &[String]) -> Result<Trace, String> {
+        let base = files_in(root).map_err(|error| error.to_string())?;
         let out = root.with_extension("strace");
         let status = Command::new("strace")
             .args(["-f", "-qq", "-y", "-xx", "-s", "100000000", "-o"])
@@ -71,8 +81,8 @@ impl Trace {
         }
         let text = std::fs::read_to_string(&out).map_err(|error| error.to_string())?;
         std::fs::remove_file(&out).map_err(|error| error.to_string())?;
-        let steps = Reader::new(root).read(&text)?;
-        Ok(Trace { steps, root: root.to_owned() })
+        let steps = Reader::new(root, base.keys()).read(&text)?;
+        Ok(Trace { steps, base, root: root.to_owned() })
     }
 
     /// One disk that a power cut after `cut` steps can leave, drawn by `seed`.
@@ -88,19 +98,10 @@ impl Trace {
                 state.acknowledged = *count;
             }
         }
-        for file in self.files(steps) {
-            let entry_synced = steps.iter().rposition(|step| {
-                let Step::SyncedDirectory { directory } = step else { return false };
-                file.parent() == Some(directory)
-            });
-            let created = steps.iter().position(
-                |step| matches!(step, Step::Created { file: created } if *created == file),
-            );
-            let sure = entry_synced.is_some_and(|synced| created.is_none_or(|at| at < synced));
-            if sure || dice.roll(100) < keep_percent {
-                let content = content(steps, &file, keep_percent, &mut dice);
-                state.files.insert(file, content);
-            }
+        for (name, file) in self.names(steps, keep_percent, &mut dice) {
+            let before = self.base.get(&file).cloned().unwrap_or_default();
+            let content = content(before, steps, &file, keep_percent, &mut dice);
+            state.files.insert(name, content);
         }
         state
     }
@@ -124,15 +125,36 @@ impl Trace {
         turns.len() >= 3 && in_background
     }
 
-    fn files(&self, steps: &[Step]) -> Vec<PathBuf> {
-        let created = steps.iter().filter_map(|step| match step {
-            Step::Created { file } => Some(file.clone()),
-            _ => None,
-        });
-        let mut files: Vec<PathBuf> = created.filter(|file| file.starts_with(&self.root)).collect();
-        files.sort();
-        files.dedup();
-        files
+    /// Which file each name leads to, after a choice of what was done to names and not synced.
+    fn names(
+        &self,
+        steps: &[Step],
+        keep_percent: u64,
+        dice: &mut Dice,
+    ) -> BTreeMap<PathBuf, PathBuf> {
+        let synced = steps.iter().rposition(
+            |step| matches!(step, Step::SyncedDirectory { directory } if *directory == self.root),
+        );
+        let mut names: BTreeMap<PathBuf, PathBuf> =
+            self.base.keys().map(|name| (name.clone(), name.clone())).collect();
+        for (index, step) in steps.iter().enumerate() {
+            let mut is_kept =
+                || synced.is_some_and(|synced| index < synced) || dice.roll(100) < keep_percent;
+            match step {
+                Step::Created { file, name } if is_kept() => {
+                    names.insert(name.clone(), file.clone());
+                }
+                Step::Renamed { file, from, to } if is_kept() => {
+                    names.remove(from);
+                    names.insert(to.clone(), file.clone());
+                }
+                Step::Removed { name } if is_kept() => {
+                    names.remove(name);
+                }
+                _ => {}
+            }
+        }
+        names
     }
 }
 
@@ -158,14 +180,29 @@ fn is_named(file: &Path, start: &str) -> bool {
     file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(start))
 }
 
-/// What of `file` is on the disk: all that was synced, and a draw of the rest.
-fn content(steps: &[Step], file: &Path, keep_percent: u64, dice: &mut Dice) -> Vec<u8> {
+/// The files of a folder, if it is there.
+fn files_in(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, Vec<u8>>> {
+    if !folder.exists() {
+        return Ok(BTreeMap::new());
+    }
+    let paths = std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path()));
+    paths.map(|path| path.and_then(|path| Ok((path.clone(), std::fs::read(path)?)))).collect()
+}
+
+/// What of `file` is on the disk: what it held before, all that was synced, and a draw of the rest.
+fn content(
+    before: Vec<u8>,
+    steps: &[Step],
+    file: &Path,
+    keep_percent: u64,
+    dice: &mut Dice,
+) -> Vec<u8> {
     let synced_to = steps.iter().rev().find_map(|step| match step {
         Step::Synced { file: synced, since } if synced == file => Some(*since),
         _ => None,
     });
     let synced_to = synced_to.unwrap_or(0);
-    let mut content: Vec<u8> = Vec::new();
+    let mut content = before;
     for (index, step) in steps.iter().enumerate() {
         let sure = index < synced_to;
         match step {
@@ -227,201 +264,4 @@ impl Dice {
         self.rolled += 1;
         mix(self.seed, self.rolled) % sides
     }
-}
-
-/// Reads strace's output, one line a call; a call that another thread interrupted stands in two.
-struct Reader {
-    root: PathBuf,
-    positions: BTreeMap<String, usize>,
-    /// Descriptors whose writes return on the disk.
-    synchronous: BTreeSet<String>,
-    /// By thread: the first half of a call, and how many steps were complete when it began.
-    halves: BTreeMap<String, (String, usize)>,
-    steps: Vec<Step>,
-}
-
-impl Reader {
-    fn new(root: &Path) -> Reader {
-        Reader {
-            root: root.to_owned(),
-            positions: BTreeMap::new(),
-            synchronous: BTreeSet::new(),
-            halves: BTreeMap::new(),
-            steps: Vec::new(),
-        }
-    }
-
-    fn read(mut self, text: &str) -> Result<Vec<Step>, String> {
-        for line in text.lines() {
-            let Some((thread, rest)) = line.trim_start().split_once(' ') else { continue };
-            let rest = rest.trim_start();
-            let began = self.steps.len();
-            if let Some(first) = rest.strip_suffix(" <unfinished ...>") {
-                self.halves.insert(thread.to_owned(), (first.to_owned(), began));
-            } else if let Some((_, second)) = rest.split_once(" resumed>") {
-                let half = self.halves.remove(thread);
-                let (first, began) = half.ok_or("a call resumed that never began")?;
-                self.call(&format!("{first}{second}"), began)?;
-            } else {
-                self.call(rest, began)?;
-            }
-        }
-        Ok(self.steps)
-    }
-
-    fn call(&mut self, line: &str, began: usize) -> Result<(), String> {
-        let Some((call, result)) = line.rsplit_once(" = ") else { return Ok(()) };
-        let Some((name, arguments)) = call.trim_end().split_once('(') else { return Ok(()) };
-        let arguments = arguments.strip_suffix(')').unwrap_or(arguments);
-        let returned: i64 = match result.split(['<', ' ']).next().unwrap_or("").parse() {
-            Ok(number) if number >= 0 => number,
-            _ => return Ok(()),
-        };
-        match name {
-            "openat" => return self.opened(arguments, result),
-            "mkdir" => return Ok(()),
-            "mmap" => return self.mapped(arguments),
-            "lseek" => {}
-            _ if changes_files(name)? => {}
-            _ => return Ok(()),
-        }
-        let descriptor = arguments.split_once(',').map_or(arguments, |(first, _)| first).trim();
-        let (number, path) = descriptor_of(descriptor)?;
-        if number == 1 {
-            return self.said(arguments);
-        }
-        if path.starts_with(&self.root) {
-            return self.changed(name, arguments, returned as usize, &path, began);
-        }
-        if name == "fsync" && self.root.parent() == Some(&path) {
-            self.steps.push(Step::SyncedDirectory { directory: path });
-        }
-        Ok(())
-    }
-
-    fn opened(&mut self, arguments: &str, result: &str) -> Result<(), String> {
-        let (number, path) = descriptor_of(result)?;
-        let synchronous = ["O_DSYNC", "O_SYNC"].iter().any(|flag| arguments.contains(flag));
-        match synchronous {
-            true => self.synchronous.insert(number.to_string()),
-            false => self.synchronous.remove(&number.to_string()),
-        };
-        let creates = arguments.contains("O_CREAT");
-        let known = |step: &Step| matches!(step, Step::Created { file } if *file == path);
-        if creates && path.starts_with(&self.root) && !self.steps.iter().any(known) {
-            self.steps.push(Step::Created { file: path });
-        }
-        Ok(())
-    }
-
-    /// Only LMDB's lock file is written through memory, and a crash leaves nothing of it.
-    fn mapped(&self, arguments: &str) -> Result<(), String> {
-        let shared = arguments.contains("PROT_WRITE") && arguments.contains("MAP_SHARED");
-        let Some(file) = arguments.split(", ").nth(4).filter(|file| shared && file.contains('<'))
-        else {
-            return Ok(());
-        };
-        let (_, path) = descriptor_of(file)?;
-        if path.starts_with(&self.root) && !path.ends_with("lock.mdb") {
-            return Err(format!("{} is written through memory", path.display()));
-        }
-        Ok(())
-    }
-
-    fn said(&mut self, arguments: &str) -> Result<(), String> {
-        let line = String::from_utf8_lossy(&strings(arguments)?.concat()).into_owned();
-        if let Some(count) = line.strip_prefix("A ") {
-            let count = count.trim().parse().map_err(|_| format!("the child said {line:?}"))?;
-            self.steps.push(Step::Acknowledged { count });
-        }
-        Ok(())
-    }
-
-    fn changed(
-        &mut self,
-        name: &str,
-        arguments: &str,
-        returned: usize,
-        path: &Path,
-        began: usize,
-    ) -> Result<(), String> {
-        let file = path.to_owned();
-        let key = arguments.split('<').next().unwrap_or("").to_owned();
-        let last_number = || {
-            let last = arguments.rsplit(',').next().unwrap_or("").trim();
-            last.parse::<usize>().map_err(|_| format!("{name}: what is {last:?}?"))
-        };
-        match name {
-            "pwrite64" | "pwritev" => {
-                let bytes = written(arguments, returned)?;
-                let (at, synced) = (last_number()?, self.synchronous.contains(&key));
-                self.steps.push(Step::Wrote { file, at, bytes, synced });
-            }
-            "write" | "writev" => {
-                let synced = self.synchronous.contains(&key);
-                let at = self.positions.entry(key).or_default();
-                let bytes = written(arguments, returned)?;
-                *at += bytes.len();
-                let at = *at - bytes.len();
-                self.steps.push(Step::Wrote { file, at, bytes, synced });
-            }
-            "lseek" => {
-                self.positions.insert(key, returned);
-            }
-            "fallocate" => {
-                // Space that reads as zeros until it is written.
-                let bytes = vec![0; last_number()?];
-                let before = arguments.rsplit(',').nth(1).unwrap_or("").trim();
-                let at = before.parse().map_err(|_| format!("{name}: what is {before:?}?"))?;
-                self.steps.push(Step::Wrote { file, at, bytes, synced: false });
-            }
-            "ftruncate" => self.steps.push(Step::Resized { file, size: last_number()? }),
-            "fdatasync" | "fsync" if path == self.root => {
-                self.steps.push(Step::SyncedDirectory { directory: file });
-            }
-            "fdatasync" | "fsync" => self.steps.push(Step::Synced { file, since: began }),
-            _ => return Err(format!("a store's file was changed by {name}, unknown here")),
-        }
-        Ok(())
-    }
-}
-
-/// `7</path>` as its number and path; the path may be written in hex.
-fn descriptor_of(text: &str) -> Result<(i64, PathBuf), String> {
-    let (number, rest) = text.split_once('<').unwrap_or((text, ""));
-    let number = number.trim().parse().map_err(|_| format!("no descriptor: {text:?}"))?;
-    let path = rest.rsplit_once('>').map_or("", |(path, _)| path);
-    let path = String::from_utf8_lossy(&unescape(path)?).into_owned();
-    Ok((number, PathBuf::from(path)))
-}
-
-/// Every quoted string among the arguments.
-fn strings(arguments: &str) -> Result<Vec<Vec<u8>>, String> {
-    arguments.split('"').skip(1).step_by(2).map(unescape).collect()
-}
-
-fn written(arguments: &str, count: usize) -> Result<Vec<u8>, String> {
-    let mut bytes = strings(arguments)?.concat();
-    if bytes.len() < count {
-        return Err(format!("{count} bytes were written, {} were recorded", bytes.len()));
-    }
-    bytes.truncate(count);
-    Ok(bytes)
-}
-
-fn unescape(text: &str) -> Result<Vec<u8>, String> {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len() / 4);
-    let mut at = 0;
-    while at < bytes.len() {
-        if bytes[at..].starts_with(b"\\x") {
-            let digits = text.get(at + 2..at + 4).ok_or("half an escape")?;
-            out.push(u8::from_str_radix(digits, 16).map_err(|error| error.to_string())?);
-            at += 4;
-        } else {
-            out.push(bytes[at]);
-            at += 1;
-        }
-    }
-    Ok(out)
 }

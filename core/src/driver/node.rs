@@ -8,7 +8,10 @@ use crate::driver::subscription::Subscription;
 use crate::driver::{clock, status};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{AppId, NewEvent, NodeId, OffsetMap, StreamId, SwarmId, Ticket};
-use crate::log::{AppendOptions, Appended, Cursor, CursorOptions, Durability, Log, LogOptions};
+use crate::log::{
+    AppendOptions, Appended, Compacted, Cursor, CursorOptions, Durability, Log, LogOptions,
+    LogStats, VerifyReport,
+};
 use crate::pending::Pending;
 use crate::query::{Order, Query};
 use std::path::Path;
@@ -207,9 +210,51 @@ impl Node {
     /// the events. Takes as long as reading it takes.
     ///
     /// # Errors
-    /// `corrupt`: names the first stream and offset that do not hold.
+    /// `corrupt`: names the first place that does not hold.
     pub fn check(&self) -> Result<()> {
         self.log()?.check()
+    }
+
+    /// Goes through the whole store once and says what is damaged; see [`Log::verify`]. The node
+    /// goes on meanwhile.
+    ///
+    /// `wanted` is asked now and then; once it says `false`, the answer comes soon.
+    ///
+    /// # Errors
+    /// `cancelled`: it was not wanted any more. `closed`, `forked_process`, `storage_failed`.
+    /// Damage is no error.
+    pub fn verify(
+        &self,
+        wanted: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Pending<VerifyReport> {
+        match self.log() {
+            Ok(log) => log.verify(wanted),
+            Err(error) => Pending::ready(Err(error)),
+        }
+    }
+
+    /// Makes the store's file of tables as small as it can be; see [`Log::compact`]. The node goes
+    /// on meanwhile.
+    ///
+    /// `wanted` is asked now and then; once it says `false`, the answer comes soon.
+    ///
+    /// # Errors
+    /// `storage_full`: there is not room for the old file and the new one. `cancelled`: it was not
+    /// wanted any more. `closed`, `forked_process`, `storage_failed`, `corrupt`: the file stays as
+    /// it was.
+    pub fn compact(&self, wanted: impl Fn() -> bool + Send + Sync + 'static) -> Pending<Compacted> {
+        match self.log() {
+            Ok(log) => log.compact(wanted),
+            Err(error) => Pending::ready(Err(error)),
+        }
+    }
+
+    /// How large everything in the store is; see [`Log::stats`].
+    ///
+    /// # Errors
+    /// `closed`, `forked_process`, `corrupt`, `storage_failed`.
+    pub fn stats(&self) -> Result<LogStats> {
+        self.log()?.stats()
     }
 
     /// Closes this handle; the last one of a node ends its sessions and closes the store.

@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 use super::disk::{
-    AppendRequest, Helper, KeyHash, OpeningReason, Request, Shared, StoreRequest, lock,
+    AppendRequest, Compaction, Helper, KeyHash, OpeningReason, Request, Shared, StoreRequest, lock,
 };
 use super::follow::Follower;
 use super::options::{
@@ -11,6 +11,7 @@ use super::options::{
 };
 use super::registry::{self, Handle};
 use super::status::LogStatus;
+use super::upkeep::{Compacted, LogStats, VerifyReport};
 use super::watch::Watch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, IDEMPOTENCY_KEY_BYTES_MAX};
@@ -254,15 +255,76 @@ impl Log {
         Ok(LogStatus::of(self.shared()))
     }
 
-    /// Verifies everything: checksums, chains, heads, blocks and their indexes.
+    /// Verifies everything: checksums, chains, heads, blocks, their postings and the journal.
     ///
-    /// Reads the whole log. Costs about what receiving it costs.
+    /// Reads the whole log, on all processors. Costs about what receiving it costs.
     ///
     /// # Errors
     /// `corrupt`: the first thing that does not hold. `closed`, `forked_process`.
     pub fn check(&self) -> Result<()> {
         self.shared().check_open()?;
-        self.shared().check_all()
+        let report = self.shared().verify(&|| true)?;
+        match report.damages.first() {
+            Some(damage) => Err(Error::new(ErrorKind::Corrupt, damage.to_string())),
+            None => Ok(()),
+        }
+    }
+
+    /// Goes through everything once, as [`Log::check`], and says what is damaged instead of ending
+    /// there. What it finds [`Log::status`] shows from then on; what it finds good again is no
+    /// longer shown. Reading and writing go on meanwhile, with less of the processors.
+    ///
+    /// `wanted` is asked between blocks, from several threads; once it says `false`, the answer
+    /// comes soon.
+    ///
+    /// # Errors
+    /// In the answer. `cancelled`: it was not wanted any more. `closed`, `forked_process`,
+    /// `storage_failed`. Damage is no error.
+    pub fn verify(
+        &self,
+        wanted: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Pending<VerifyReport> {
+        if let Err(error) = self.shared().check_open() {
+            return Pending::ready(Err(error));
+        }
+        let (completer, answer) = pending(None);
+        match self.shared().start_verification(Box::new(wanted), completer) {
+            Ok(()) => answer,
+            Err(error) => Pending::ready(Err(error)),
+        }
+    }
+
+    /// Writes LMDB's file anew without its free pages, which is all that makes it smaller.
+    ///
+    /// Reading and writing go on: for as long as the copy takes, appends go into the journal, and
+    /// wait when that is full, as for any checkpoint; at the end all wait for some milliseconds.
+    /// Needs as many bytes on the disk as the tables use. A crash leaves the old file or the new
+    /// one, and nothing is lost.
+    ///
+    /// `wanted` is asked between pieces of 1 MiB; once it says `false`, the answer comes soon and
+    /// the file stays as it was.
+    ///
+    /// # Errors
+    /// In the answer. `storage_full`: there is not room for both. `cancelled`: it was not wanted
+    /// any more. `storage_failed`, `corrupt`: the file stays as it was. `closed`, `forked_process`.
+    pub fn compact(&self, wanted: impl Fn() -> bool + Send + Sync + 'static) -> Pending<Compacted> {
+        if let Err(error) = self.shared().check_open() {
+            return Pending::ready(Err(error));
+        }
+        let (completer, answer) = pending(None);
+        self.shared().request_compaction(Compaction { wanted: Box::new(wanted), completer });
+        answer
+    }
+
+    /// How large everything is. Reads no block: LMDB counts its rows and pages, and bytes of
+    /// records are added up from the streams and from the heads of posting segments, one for 64
+    /// full blocks.
+    ///
+    /// # Errors
+    /// `corrupt`: a segment is damaged. `closed`, `forked_process`, `storage_failed`.
+    pub fn stats(&self) -> Result<LogStats> {
+        self.shared().check_open()?;
+        self.shared().stats()
     }
 
     /// Moves everything durable from the journal to the tables now.

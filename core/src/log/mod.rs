@@ -16,6 +16,7 @@ mod log;
 mod options;
 mod registry;
 mod status;
+mod upkeep;
 mod watch;
 
 pub use batch::{EventBatch, EventView};
@@ -28,7 +29,8 @@ pub use options::{
     AppendOptions, Appended, CursorOptions, Durability, GrowthHook, LogOptions, RangeStored,
     Receipt,
 };
-pub use status::{Damage, LogStatus};
+pub use status::{DAMAGES_MAX, Damage, LogStatus};
+pub use upkeep::{Compacted, LogStats, TableStats, VerifyReport};
 pub use watch::Watch;
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::disk::{Shared, lock};
 use crate::error::Error;
 use crate::event::StreamId;
+use std::fmt;
 
 /// Sizes and troubles of a log.
 #[derive(Clone, Debug)]
@@ -17,31 +18,33 @@ pub struct LogStatus {
     pub table_bytes: u64,
     /// The last failure of the storage, if no commit has succeeded since.
     pub trouble: Option<Error>,
-    /// What was found damaged.
+    /// What was found damaged, by reading or by verifying, at most `DAMAGES_MAX` places.
     pub damages: Vec<Damage>,
 }
 
-/// A place in the log that cannot be read.
+/// Most damages that are kept and named.
+pub const DAMAGES_MAX: usize = 1024;
+
+/// A place in the store that does not hold what was written there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
-    /// The stream.
-    pub stream: StreamId,
-    /// An offset that could not be read.
-    pub offset: u64,
+    /// The table it is in, as docs/format.md names it, or `journal`.
+    pub table: &'static str,
+    /// The stream; none where the place belongs to no single one.
+    pub stream: Option<StreamId>,
+    /// What is lost begins here: in `events` the offset of the first event of the block, in
+    /// `heads` and `streams` the number of events before the head, in `postings` the number of the
+    /// segment, in `journal` the index of the record. 0 in other tables.
+    pub first: u64,
+    /// And ends before this, counted like `first`; equal to it where nothing can be counted.
+    pub end: u64,
     /// How it shows.
     pub message: String,
 }
 
 impl LogStatus {
     pub(super) fn of(shared: &Shared) -> LogStatus {
-        let damages = lock(&shared.quarantine)
-            .iter()
-            .map(|((stream, offset), message)| Damage {
-                stream: *stream,
-                offset: *offset,
-                message: message.clone(),
-            })
-            .collect();
+        let damages = shared.damages();
         let trouble = lock(&shared.trouble).clone();
         let table_bytes = shared.tables.file_bytes();
         let state = shared.state();
@@ -53,5 +56,16 @@ impl LogStatus {
             trouble,
             damages,
         }
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Damage { table, stream, first, end, message } = self;
+        write!(formatter, "{table} {first} to {end}")?;
+        if let Some(stream) = stream {
+            write!(formatter, " of stream {stream}")?;
+        }
+        write!(formatter, ": {message}")
     }
 }

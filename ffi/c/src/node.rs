@@ -121,6 +121,74 @@ pub unsafe extern "C" fn millpond_node_status(
     }
 }
 
+/// Reads the whole store once and says what is damaged, as one JSON object: how much was read and a
+/// list of damages, each with its table, stream, `first`, `end` and how it shows. Damage is no
+/// error. The node goes on meanwhile; costs about what receiving all events costs. Free `*json`
+/// with millpond_bytes_free. MILLPOND_ERROR_TIMEOUT, MILLPOND_ERROR_CANCELLED: it ends soon after.
+/// MILLPOND_ERROR_STORAGE_FAILED: the disk does not answer. Thread-safe.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_node_verify(
+    node: millpond_node_t,
+    timeout_ms: i64,
+    cancel: millpond_cancel_t,
+    json: *mut millpond_bytes_t,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    // SAFETY: the same contract.
+    unsafe {
+        give_text("millpond_node_verify", json, "json", error, || {
+            NodeHandle::from_id(node.id).verify_json(&wait(timeout_ms, cancel))
+        })
+    }
+}
+
+/// Writes the store's file of tables anew without its free pages, which is all that makes it
+/// smaller. The node goes on meanwhile; publishes wait when the journal is full before the copy is
+/// done. `*json` is one JSON object, `bytes_before` and `bytes_after` of the file; free it with
+/// millpond_bytes_free. MILLPOND_ERROR_STORAGE_FULL: there is not room for both files.
+/// MILLPOND_ERROR_TIMEOUT, MILLPOND_ERROR_CANCELLED: it is called off, unless the new file was
+/// about to take its place. MILLPOND_ERROR_STORAGE_FAILED, MILLPOND_ERROR_CORRUPT: the file stays
+/// as it was. Thread-safe.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_node_compact(
+    node: millpond_node_t,
+    timeout_ms: i64,
+    cancel: millpond_cancel_t,
+    json: *mut millpond_bytes_t,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    // SAFETY: the same contract.
+    unsafe {
+        give_text("millpond_node_compact", json, "json", error, || {
+            NodeHandle::from_id(node.id).compact_json(&wait(timeout_ms, cancel))
+        })
+    }
+}
+
+/// How large everything in the store is, as one JSON object: events, blocks, tables, free pages,
+/// journal, cache. Reads no block. Free `*json` with millpond_bytes_free. MILLPOND_ERROR_CORRUPT: a
+/// segment of the postings is damaged. MILLPOND_ERROR_STORAGE_FAILED: the disk does not answer.
+/// Thread-safe.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_node_stats(
+    node: millpond_node_t,
+    json: *mut millpond_bytes_t,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    let ask = || NodeHandle::from_id(node.id).stats_json();
+    // SAFETY: the same contract.
+    unsafe { give_text("millpond_node_stats", json, "json", error, ask) }
+}
+
 /// What is durable here, as a token. Free `*token` with millpond_bytes_free. Thread-safe.
 ///
 /// # Safety

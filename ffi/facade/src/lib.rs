@@ -39,6 +39,7 @@ mod status;
 mod subscription;
 mod table;
 mod text;
+mod upkeep;
 mod wait;
 mod workers;
 

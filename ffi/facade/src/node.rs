@@ -26,6 +26,9 @@ handle! {
     NodeHandle
 }
 
+/// Says whether an answer is still wanted: neither cancelled nor too late.
+pub(crate) type Wanted = Box<dyn Fn() -> bool + Send + Sync>;
+
 /// What a node handle stands for.
 pub(crate) struct NodeState {
     core: core::Node,
@@ -223,10 +226,22 @@ impl NodeHandle {
         wait: &Wait<'_>,
         question: impl FnOnce(&core::Node) -> Result<Pending<T>>,
     ) -> Result<T> {
+        self.wait_while(name, wait, |core, _| question(core))
+    }
+
+    /// As `wait_for`; the question is told how to find out whether the answer is still wanted.
+    pub(crate) fn wait_while<T: Send + 'static>(
+        self,
+        name: &'static str,
+        wait: &Wait<'_>,
+        question: impl FnOnce(&core::Node, Wanted) -> Result<Pending<T>>,
+    ) -> Result<T> {
         entry(name, self.id(), || {
             refuse_cancelled(wait.limit)?;
-            let pending = question(NodeState::usable(self.id())?.core())?;
+            let node = NodeState::usable(self.id())?;
             let (slot, operation) = Slot::begin(wait);
+            let asking = operation.clone();
+            let pending = question(node.core(), Box::new(move || asking.is_waiting()))?;
             let ending = operation.clone();
             pending.on_done(move |result| {
                 ending.complete(result.map_err(FacadeError::from));
@@ -243,11 +258,25 @@ impl NodeHandle {
         done: impl FnOnce(Result<T>) + Send + 'static,
         question: impl FnOnce(&core::Node) -> Result<Pending<T>>,
     ) {
+        self.start_while(name, limit, done, |core, _| question(core));
+    }
+
+    /// As `wait_while`, without waiting.
+    pub(crate) fn start_while<T: Send + 'static>(
+        self,
+        name: &'static str,
+        limit: Limit,
+        done: impl FnOnce(Result<T>) + Send + 'static,
+        question: impl FnOnce(&core::Node, Wanted) -> Result<Pending<T>>,
+    ) {
         let operation = Operation::begin(limit, Box::new(done));
         if !operation.is_waiting() {
             return;
         }
-        let asked = entry(name, self.id(), || question(NodeState::usable(self.id())?.core()));
+        let asking = operation.clone();
+        let wanted: Wanted = Box::new(move || asking.is_waiting());
+        let asked =
+            entry(name, self.id(), || question(NodeState::usable(self.id())?.core(), wanted));
         match asked {
             Ok(pending) => pending.on_done(move |result| {
                 operation.complete(result.map_err(FacadeError::from));
@@ -258,7 +287,7 @@ impl NodeHandle {
         }
     }
 
-    fn ask<T>(
+    pub(crate) fn ask<T>(
         self,
         name: &'static str,
         question: impl FnOnce(&core::Node) -> Result<T>,

@@ -1,6 +1,7 @@
 //! A node's status as one JSON object with stable names.
 
 use crate::core::Status;
+use millpond::Damage;
 use millpond::event::StreamId;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -36,15 +37,7 @@ pub(crate) fn json(status: &Status) -> String {
             json!({ "node_id": peer, "reason": refusal.reason, "by_us": refusal.by_us })
         })
         .collect();
-    let damages: Vec<Value> = status
-        .store
-        .damages
-        .iter()
-        .map(|damage| {
-            let stream = damage.stream.to_string();
-            json!({ "stream": stream, "offset": damage.offset, "message": damage.message })
-        })
-        .collect();
+    let damages: Vec<Value> = status.store.damages.iter().map(damage).collect();
     json!({
         "node_id": status.node_id.to_string(), "swarm_id": status.swarm_id.to_string(),
         "path": status.path.to_string_lossy(), "stream": status.own_stream.to_string(),
@@ -61,4 +54,13 @@ pub(crate) fn json(status: &Status) -> String {
         },
     })
     .to_string()
+}
+
+/// One damage, as the status and a verification show it.
+pub(crate) fn damage(damage: &Damage) -> Value {
+    let stream = damage.stream.as_ref().map(StreamId::to_string);
+    json!({
+        "table": damage.table, "stream": stream, "first": damage.first, "end": damage.end,
+        "message": damage.message,
+    })
 }

@@ -30,6 +30,7 @@ import {
   version,
   type BatchOptions,
   type CallOptions,
+  type Compacted,
   type Damage,
   type ErrorCode,
   type ErrorDetails,
@@ -47,11 +48,14 @@ import {
   type QueryOptions,
   type Receipt,
   type Refusal,
+  type Stats,
   type Status,
   type StoreStatus,
   type SubscribeOptions,
   type Subscription,
+  type TableStats,
   type TicketParts,
+  type Verified,
 } from 'millpond';
 
 /** Fails to compile when both are not an `A`. */
@@ -117,7 +121,13 @@ export async function main(signal: AbortSignal): Promise<void> {
   same<number | null | undefined>(peer?.roundTripMicros)(peer?.connectedForMicros);
   same<string | undefined>(refusal?.reason)(peer?.nodeId);
   const damage: Damage | undefined = store.damages[0];
-  same<number | undefined>(store.tailBytes)(damage?.offset);
+  same<number | undefined>(store.tailBytes)(damage?.first);
+  const verified: Verified = await node.verify(call);
+  const compacted: Compacted = await node.compact(call);
+  const stats: Stats = node.stats();
+  const table: TableStats | undefined = stats.tables[0];
+  same<number | undefined>(verified.damageCount)(compacted.bytesAfter);
+  same<number | undefined>(stats.freeBytes)(table?.rows);
   const parts: TicketParts = parseTicket(await node.ticket());
   same<string>(parts.nodeId)(version);
   await node.close({ timeoutMs: 1000 });

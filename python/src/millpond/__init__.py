@@ -45,7 +45,17 @@ from ._native import (
     version,
 )
 from ._node import Durability, Node, Order, StartAt, open  # noqa: A004
-from ._status import Damage, PeerStatus, Refusal, Status, StoreStatus
+from ._status import (
+    Compacted,
+    Damage,
+    PeerStatus,
+    Refusal,
+    Stats,
+    Status,
+    StoreStatus,
+    TableStats,
+    Verified,
+)
 from ._ticket import Ticket, parse_ticket
 
 __version__: str = version()
@@ -55,6 +65,7 @@ __all__ = [
     "Cancelled",
     "Cbor",
     "Closed",
+    "Compacted",
     "Conflict",
     "Corrupt",
     "Cursor",
@@ -86,16 +97,19 @@ __all__ = [
     "Receipt",
     "Refusal",
     "StartAt",
+    "Stats",
     "Status",
     "StorageFailed",
     "StorageFull",
     "StoreLocked",
     "StoreStatus",
     "Subscription",
+    "TableStats",
     "Tags",
     "Ticket",
     "Timeout",
     "UserCode",
+    "Verified",
     "decode",
     "encode",
     "logs",

@@ -12,7 +12,7 @@ from typing import Literal, Self, TypeAlias
 from . import _native
 from ._draft import Drafts, Payload, Published, Tags, key_bytes, pairs_of_all, pairs_of_one
 from ._native import Cursor, Offsets, Subscription
-from ._status import Status
+from ._status import Compacted, Stats, Status, Verified
 
 Order: TypeAlias = Literal["ascending", "descending", "stream"]
 """By event key up or down, or stream by stream."""
@@ -258,6 +258,37 @@ class Node(NodeFacts):
         """
         status: Status = json.loads(self._native.status_json(timeout))
         return status
+
+    def verify(self, *, timeout: float | None = None) -> Verified:
+        """Reads the whole store once and says what is damaged, while the node goes on.
+
+        Every checksum, chain and head, and the postings against the events. Damage is no error;
+        `status()` shows it from then on. After a timeout the verification ends soon.
+
+        Raises `Timeout`, `StorageFailed`, `Closed`.
+        """
+        verified: Verified = json.loads(self._native.verify_json(timeout))
+        return verified
+
+    def compact(self, *, timeout: float | None = None) -> Compacted:
+        """Makes the store's file of tables as small as it can be, while the node goes on.
+
+        Publishes wait when the journal is full before the copy is done. After a timeout it is
+        called off, unless the new file was about to take its place.
+
+        Raises `StorageFull`: there is not room for the old file and the new one; `StorageFailed`,
+        `Corrupt`, `Timeout`, `Closed`.
+        """
+        compacted: Compacted = json.loads(self._native.compact_json(timeout))
+        return compacted
+
+    def stats(self) -> Stats:
+        """How large everything in the store is. Reads no block.
+
+        Raises `Corrupt`: a segment of the postings is damaged; `StorageFailed`, `Closed`.
+        """
+        stats: Stats = json.loads(self._native.stats_json())
+        return stats
 
     def connect(self, target: str, *, timeout: float | None = None) -> None:
         """Connects to a peer and waits until both have admitted each other.

@@ -45,12 +45,17 @@ class Refusal(TypedDict):
 
 
 class Damage(TypedDict):
-    """A place in the log that cannot be read."""
+    """A place in the store that does not hold what was written there."""
 
-    stream: str
-    """The stream."""
-    offset: int
-    """The offset of an event that could not be read."""
+    table: str
+    """The table it is in, as docs/format.md names it, or "journal"."""
+    stream: str | None
+    """The stream; None where the place belongs to no single one."""
+    first: int
+    """Where what is lost begins: in "events" an offset, in "heads" and "streams" a number of
+    events, in "postings" the number of a segment, in "journal" the index of a record."""
+    end: int
+    """Where it ends, counted like `first` and not included."""
     message: str
     """How it shows."""
 
@@ -102,3 +107,77 @@ class Status(TypedDict):
     """Streams written by a newer millpond, which stay as they are until this node is upgraded."""
     store: StoreStatus
     """The store on disk."""
+
+
+class Verified(TypedDict):
+    """What a verification went through, and what it found."""
+
+    streams: int
+    """Number of streams."""
+    blocks: int
+    """Number of blocks in the tables, open ones included."""
+    events: int
+    """Number of events read."""
+    record_bytes: int
+    """Bytes of their records."""
+    stored_bytes: int
+    """Bytes read from tables and journal."""
+    damage_count: int
+    """Number of damaged places."""
+    damages: list[Damage]
+    """The first 1,024 of them."""
+
+
+class Compacted(TypedDict):
+    """What a compaction did to the file of tables."""
+
+    bytes_before: int
+    """Its bytes before."""
+    bytes_after: int
+    """Its bytes after."""
+
+
+class TableStats(TypedDict):
+    """The size of one table."""
+
+    name: str
+    """Its name in docs/format.md."""
+    rows: int
+    """Number of rows."""
+    bytes: int
+    """Bytes of its pages."""
+
+
+class Stats(TypedDict):
+    """How large everything in the store is."""
+
+    streams: int
+    """Number of streams."""
+    events: int
+    """Number of events, durable."""
+    record_bytes: int
+    """Bytes of their records."""
+    full_blocks: int
+    """Number of full blocks."""
+    open_blocks: int
+    """Number of open blocks in the tables."""
+    segments: int
+    """Number of segments of the postings."""
+    idempotency_keys: int
+    """Number of idempotency keys that are remembered."""
+    tables: list[TableStats]
+    """The tables."""
+    file_bytes: int
+    """Bytes of the file of tables."""
+    free_bytes: int
+    """Bytes of it that hold nothing now; a compaction gives them back."""
+    page_bytes: int
+    """Bytes of one of its pages."""
+    journal_bytes: int
+    """Bytes of the files of the journal."""
+    tail_bytes: int
+    """Bytes of memory of events that are only in the journal."""
+    cache_bytes: int
+    """Bytes of memory of what is kept for readers, about."""
+    cache_bytes_max: int
+    """Most bytes of decoded blocks that are kept."""

@@ -20,7 +20,7 @@ from ._errors import Closed, InvalidArgument
 from ._loop import outcome
 from ._native import Batch, Event, Offsets, Operation, Queue
 from ._node import Durability, Order, StartAt
-from ._status import Status
+from ._status import Compacted, Stats, Status, Verified
 
 __all__ = ["Cursor", "Node", "Opening", "Subscription", "open"]
 
@@ -207,6 +207,29 @@ class Node(_node.NodeFacts):
 
         status: Status = json.loads(await outcome(start))
         return status
+
+    async def verify(self, *, timeout: float | None = None) -> Verified:
+        """As `millpond.Node.verify`."""
+
+        def start(queue: Queue, number: int) -> Operation:
+            return self._native.verify_json_start(queue, number, timeout)
+
+        verified: Verified = json.loads(await outcome(start))
+        return verified
+
+    async def compact(self, *, timeout: float | None = None) -> Compacted:
+        """As `millpond.Node.compact`."""
+
+        def start(queue: Queue, number: int) -> Operation:
+            return self._native.compact_json_start(queue, number, timeout)
+
+        compacted: Compacted = json.loads(await outcome(start))
+        return compacted
+
+    def stats(self) -> Stats:
+        """As `millpond.Node.stats`."""
+        stats: Stats = json.loads(self._native.stats_json())
+        return stats
 
     async def connect(self, target: str, *, timeout: float | None = None) -> None:
         """As `millpond.Node.connect`."""

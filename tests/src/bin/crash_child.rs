@@ -1,40 +1,58 @@
 //! A process that publishes until it is killed, for the crash campaigns.
 //!
-//! `crash_child PATH SEED COMMITS power|process`: opens the store at PATH, verifies what is there,
-//! waits for a line or the end of standard input, so that a tracer can look at all threads,
-//! publishes COMMITS batches, and closes. Says on standard output, each line in one write:
-//! `O <count>` after opening (events held), `A <count>` after each acknowledgement, `C` after
-//! close. Rule: a line is written only after what it says is true, so the last line is a lower
-//! bound.
+//! `crash_child PATH SEED COMMITS power|process|compacting`: opens the store at PATH, verifies
+//! what is there, waits for a line or the end of standard input, so that a tracer can look at all
+//! threads, publishes COMMITS batches, with `compacting` beside compactions, and closes.
+//! `crash_child PATH SEED COMMITS converting`: opens a store of format 0 and closes it.
+//! Says on standard output, each line in one write: `O <count>` after opening (events held),
+//! `A <count>` after each acknowledgement, `C` after close. Rule: a line is written only after what
+//! it says is true, so the last line is a lower bound.
 
 use millpond_tests::crash::{self, Acknowledged};
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
+
+const DEADLINE: Duration = Duration::from_secs(10);
+const COMMITS_PER_COMPACTION: u64 = 30;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, path, seed, commits, durability] = &arguments[..] else {
-        eprintln!("usage: crash_child PATH SEED COMMITS power|process");
+        eprintln!("usage: crash_child PATH SEED COMMITS power|process|compacting|converting");
         std::process::exit(2);
     };
     let seed: u64 = seed.parse().expect("SEED is a number");
     let commits: u64 = commits.parse().expect("COMMITS is a number");
-    let node = crash::open(&PathBuf::from(path)).expect("the store opens");
+    let path = PathBuf::from(path);
+    if durability == "converting" {
+        let node = crash::open_former(&path).expect("the store opens");
+        return node.close(DEADLINE).expect("the node closes");
+    }
+    let node = crash::open(&path).expect("the store opens");
     let mut held = crash::verify(&node, seed).expect("what is there is right");
     say(&format!("O {held}\n"));
     std::io::stdin().read_line(&mut String::new()).expect("standard input can be read");
+    let mut compaction = None;
     for commit in 0..commits {
+        if durability == "compacting" && commit % COMMITS_PER_COMPACTION == 5 {
+            compaction = Some(node.compact(|| true));
+        }
         let batch = crash::batch(seed, held, commit);
         held += batch.len() as u64;
-        match crash::publish(&node, batch, commit, durability == "power") {
+        match crash::publish(&node, batch, commit, durability != "process") {
             Acknowledged::Yes => say(&format!("A {held}\n")),
             Acknowledged::No(error) => {
                 eprintln!("not acknowledged: {error}");
                 std::process::exit(3);
             }
         }
+        let is_last = commit % COMMITS_PER_COMPACTION == COMMITS_PER_COMPACTION - 1;
+        if let Some(compaction) = compaction.take_if(|_| is_last) {
+            compaction.wait().expect("the tables are compacted");
+        }
     }
-    node.close(std::time::Duration::from_secs(10)).expect("the node closes");
+    node.close(DEADLINE).expect("the node closes");
     say("C\n");
 }
 

@@ -1,156 +1,200 @@
-//! Verifies everything that is held, against itself.
+//! Verifies one block, and what of a stream comes after its full blocks.
 //!
-//! Rule: what is checked is what readers would see, plus all that they rely on: each row's
-//! checksum, each chain from its start, each head, the postings against the events.
+//! Not here: going through the store (`verify`). Rule: what is checked is what readers would see,
+//! plus all that they rely on: the checksums of a row, the chain from the signed head before it,
+//! and the signed head at its end. So a block is checked without the ones before it, and one that
+//! is damaged keeps nobody from looking at the next.
 
-use super::block::{block_key, row_records};
-use super::postings::{SegmentBuilder, SegmentHead, segment_key};
+use super::block::{Summary, block_key, row_records};
 use super::read::stored_head;
 use super::shared::Shared;
 use super::state::StreamState;
 use super::terms::Terms;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Record, SealRule, StreamEnd, StreamId};
-use std::collections::BTreeMap;
+use crate::event::{Record, SealRule, SignedHead, StreamEnd, StreamId};
+
+/// A block that is as it was written.
+pub(super) struct CheckedBlock {
+    pub(super) summary: Summary,
+    pub(super) terms: Terms,
+    /// Bytes of its row.
+    pub(super) stored_bytes: u64,
+    /// Where it ends; `None` when the head before it is damaged, so that nothing leads here.
+    pub(super) end: Option<StreamEnd>,
+    /// What is wrong with the head at its end.
+    pub(super) head: Result<()>,
+}
 
 impl Shared {
-    /// Verifies every stream.
+    /// Checks the stored block of `stream` that begins at `first`, where a block begins; its end
+    /// against the stored head when it is full, and all of it against the heads of `state`.
     ///
     /// # Errors
-    /// `corrupt`: the first thing that does not hold.
-    pub(crate) fn check_all(&self) -> Result<()> {
-        let streams: Vec<(StreamId, StreamState)> =
-            self.state().streams.iter().map(|(id, stream)| (*id, stream.clone())).collect();
-        self.check_postings(&streams)?;
-        for (id, stream) in streams {
-            self.check_stream(&id, &stream).map_err(|error| {
-                let error = error.in_context(format_args!("stream {id}"));
-                Error::new(ErrorKind::Corrupt, error.message())
-            })?;
-        }
-        Ok(())
-    }
-
-    /// Makes each segment of the postings again from its blocks: it must be what is stored, and all
-    /// full blocks must be in one.
-    fn check_postings(&self, streams: &[(StreamId, StreamState)]) -> Result<()> {
-        let mut indexed: BTreeMap<StreamId, u64> = BTreeMap::new();
-        for number in 0.. {
-            let key = segment_key(number);
-            let damaged = |error: Error| error.in_context(format_args!("segment {number}"));
-            let row = self.tables.read(|opened, transaction| {
-                Ok(opened.postings.get(transaction, &key)?.map(<[u8]>::to_vec))
-            })?;
-            let Some(row) = row else { break };
-            let head = SegmentHead::read(&key, &row).map_err(damaged)?;
-            let mut again = SegmentBuilder::default();
-            for block in &head.blocks {
-                let end = indexed.entry(block.stream).or_default();
-                if block.first != *end || !block.summary.sealed {
-                    return Err(damaged(wrong("a block is not where the postings have it")));
-                }
-                *end += u64::from(block.summary.count);
-                let key = block_key(&block.stream, block.first);
-                let records = self.tables.read(|opened, transaction| {
-                    let row = opened.events.get(transaction, &key)?;
-                    Ok(row_records(&key, row.ok_or_else(|| wrong("a block is missing"))?)?.1)
-                });
-                again.add(*block, &Terms::of(&records.map_err(damaged)?));
-            }
-            if again.finish(&key) != row {
-                return Err(damaged(wrong("the postings are not those of their events")));
-            }
-        }
-        // More than there were when we began to look is possible, less is not.
-        let lacks = |(id, stream): &&(StreamId, StreamState)| {
-            indexed.get(id).copied().unwrap_or_default() < stream.indexed.count
-        };
-        match streams.iter().find(lacks) {
-            Some((id, _)) => Err(wrong(&format!("stream {id} has blocks that no posting names"))),
-            None => Ok(()),
-        }
-    }
-
-    fn check_stream(&self, id: &StreamId, stream: &StreamState) -> Result<()> {
-        let mut walk = Walk { end: StreamEnd::empty(&self.swarm, id), seal: SealRule::new() };
-        while walk.end.count < stream.stored {
-            let sealed = self.check_block(id, &mut walk)?;
-            if sealed {
-                self.check_seal_head(id, &walk)?;
-            }
-        }
-        // A checkpoint may have gone on while we looked: then LMDB gave a part of the tail already.
-        let tail = stream.runs.iter().flat_map(|run| run.records.iter().zip(run.first..));
-        for (record, offset) in tail {
-            if offset >= walk.end.count {
-                walk.push(record)?;
-            }
-        }
-        if walk.end.count >= stream.head.count {
-            if walk.end.count == stream.head.count && walk.end != StreamEnd::from(&stream.head) {
-                return Err(wrong("the latest head does not fit the events"));
-            }
-            return stream.head.verify(&self.swarm);
-        }
-        Err(wrong("events are missing at the end"))
-    }
-
-    /// Checks the stored block that begins where the walk is; true when it is sealed.
-    fn check_block(&self, id: &StreamId, walk: &mut Walk) -> Result<bool> {
-        let first = walk.end.count;
-        let key = block_key(id, first);
-        let (summary, records) = self.tables.read(|opened, transaction| {
-            let row = opened.events.get(transaction, &key)?;
-            Ok(row_records(
-                &key,
-                row.ok_or_else(|| wrong(&format!("the block at {first} is missing")))?,
-            )?)
+    /// What is wrong with it; those of reading.
+    pub(super) fn check_block(
+        &self,
+        stream: &StreamId,
+        first: u64,
+        state: Option<&StreamState>,
+    ) -> Result<CheckedBlock> {
+        let key = block_key(stream, first);
+        // A copy: the transaction ends before the long part begins.
+        let row = self.tables.read(|opened, transaction| {
+            Ok(opened.events.get(transaction, &key)?.map(<[u8]>::to_vec))
         })?;
-        let mut sealed = false;
-        for record in &records {
-            if sealed {
-                return Err(wrong("a block goes on after its end"));
-            }
-            sealed = walk.push(record)?;
+        let row = row.ok_or_else(|| wrong("the block is missing"))?;
+        let (summary, records) = row_records(&key, &row)?;
+        let start = match first {
+            0 => Some(StreamEnd::empty(&self.swarm, stream)),
+            _ => self.own_head(stream, first)?.ok().map(|head| StreamEnd::from(&head)),
+        };
+        let end = match start {
+            Some(start) => Some(check_chain(start, &records, summary.sealed, state)?),
+            None => None,
+        };
+        let end_count = first + u64::from(summary.count);
+        let head = match summary.sealed {
+            true => self.own_head(stream, end_count)?.and_then(|head| {
+                head.verify(&self.swarm)?;
+                Ok(head)
+            }),
+            false => return Ok(CheckedBlock::of(summary, &records, row.len(), end, Ok(()))),
+        };
+        if let (Ok(head), Some(end)) = (&head, end)
+            && StreamEnd::from(head) != end
+        {
+            return Err(wrong("its events are not those of the signed head at its end"));
         }
-        if sealed != summary.sealed {
+        Ok(CheckedBlock::of(summary, &records, row.len(), end, head.map(drop)))
+    }
+
+    /// Checks what of a stream comes after the stored events, which end at `end`: the tail, and
+    /// that it leads to the latest head. Returns number and record bytes of the events it read.
+    ///
+    /// # Errors
+    /// What is wrong; those of reading.
+    pub(super) fn check_tail(
+        &self,
+        stream: &StreamId,
+        state: &StreamState,
+        end: Option<StreamEnd>,
+    ) -> Result<(u64, u64)> {
+        let mut walk = Walk { end, state: Some(state), read: (0, 0) };
+        for run in &state.runs {
+            for (record, offset) in run.records.iter().zip(run.first..) {
+                // A checkpoint may have gone on while we looked: LMDB gave a part of it already.
+                if walk.end.is_some_and(|end| offset >= end.count) {
+                    walk.push(record)?;
+                }
+            }
+        }
+        match walk.end {
+            Some(end) if end.count < state.head.count => {
+                return Err(wrong(&format!("events are missing from {} on", end.count)));
+            }
+            Some(end) if end.count == state.head.count => check_end(&end, &state.head)?,
+            _ => {}
+        }
+        if state.head.stream != *stream {
+            return Err(wrong("the latest head is of another stream"));
+        }
+        state.head.verify(&self.swarm)?;
+        Ok(walk.read)
+    }
+
+    /// The head of a stream after `count` events: the inner error is what is wrong with it.
+    pub(super) fn own_head(&self, stream: &StreamId, count: u64) -> Result<Result<SignedHead>> {
+        let head =
+            self.tables.read(|opened, transaction| stored_head(opened, transaction, stream, count));
+        match head {
+            Ok(head) if head.stream == *stream && head.count == count => Ok(Ok(head)),
+            Ok(_) => Ok(Err(wrong("it is the head of another place"))),
+            Err(error) if is_damage(&error) => Ok(Err(error)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl CheckedBlock {
+    fn of(
+        summary: Summary,
+        records: &[Record],
+        row_bytes: usize,
+        end: Option<StreamEnd>,
+        head: Result<()>,
+    ) -> CheckedBlock {
+        // Only full blocks have postings.
+        let terms = if summary.sealed { Terms::of(records) } else { Terms::default() };
+        CheckedBlock { summary, terms, stored_bytes: row_bytes as u64, end, head }
+    }
+}
+
+/// True when an error says that something stored is not as it was written.
+pub(super) fn is_damage(error: &Error) -> bool {
+    !matches!(
+        error.kind(),
+        ErrorKind::Closed
+            | ErrorKind::Cancelled
+            | ErrorKind::ForkedProcess
+            | ErrorKind::StorageFailed
+            | ErrorKind::StorageFull
+    )
+}
+
+fn check_chain(
+    start: StreamEnd,
+    records: &[Record],
+    sealed: bool,
+    state: Option<&StreamState>,
+) -> Result<StreamEnd> {
+    let mut walk = Walk { end: Some(start), state, read: (0, 0) };
+    let mut seal = SealRule::new();
+    for (record, left) in records.iter().zip((0..records.len()).rev()) {
+        walk.push(record)?;
+        let ends = seal.push(record.as_bytes().len());
+        if ends != (sealed && left == 0) {
             return Err(wrong("a block ends where it should not"));
         }
-        Ok(sealed)
     }
+    Ok(walk.end.expect("it had a start"))
+}
 
-    fn check_seal_head(&self, id: &StreamId, walk: &Walk) -> Result<()> {
-        let count = walk.end.count;
-        let head =
-            self.tables.read(|opened, transaction| stored_head(opened, transaction, id, count))?;
-        if StreamEnd::from(&head) != walk.end {
-            return Err(wrong("the head of a full block does not fit the events"));
-        }
-        head.verify(&self.swarm)
+fn check_end(end: &StreamEnd, head: &SignedHead) -> Result<()> {
+    if *end == StreamEnd::from(head) {
+        return Ok(());
     }
+    Err(wrong("the latest head does not fit the events"))
 }
 
 /// A walk along a stream that computes its chain.
-struct Walk {
-    end: StreamEnd,
-    seal: SealRule,
+struct Walk<'a> {
+    end: Option<StreamEnd>,
+    /// Its heads are met on the way.
+    state: Option<&'a StreamState>,
+    /// Number and bytes of the records.
+    read: (u64, u64),
 }
 
-impl Walk {
-    /// Takes one more record; true when a block ends with it.
-    fn push(&mut self, record: &Record) -> Result<bool> {
-        if record.lamport() <= self.end.lamport {
-            return Err(wrong(&format!("lamports do not rise at {}", self.end.count)));
+impl Walk<'_> {
+    /// Takes one more record.
+    fn push(&mut self, record: &Record) -> Result<()> {
+        let Some(end) = &mut self.end else { return Ok(()) };
+        if record.lamport() <= end.lamport {
+            return Err(wrong(&format!("lamports do not rise at {}", end.count)));
         }
-        self.end = StreamEnd {
-            count: self.end.count + 1,
-            chain: self.end.chain.extend(&record.leaf()),
+        *end = StreamEnd {
+            count: end.count + 1,
+            chain: end.chain.extend(&record.leaf()),
             lamport: record.lamport(),
         };
-        Ok(self.seal.push(record.as_bytes().len()))
+        self.read = (self.read.0 + 1, self.read.1 + record.as_bytes().len() as u64);
+        let Some(state) = self.state else { return Ok(()) };
+        let seal = state.seals.get(&end.count);
+        let latest = Some(&state.head).filter(|head| head.count == end.count);
+        seal.into_iter().chain(latest).try_for_each(|head| check_end(end, head))
     }
 }
 
-fn wrong(what: &str) -> Error {
+pub(super) fn wrong(what: &str) -> Error {
     Error::new(ErrorKind::Corrupt, what)
 }

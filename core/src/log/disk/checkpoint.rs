@@ -48,25 +48,40 @@ impl Shared {
     pub(crate) fn run_checkpointer(&self) {
         loop {
             let mut checkpoints = lock(&self.checkpoints);
-            while checkpoints.requested <= checkpoints.done && !checkpoints.stop {
+            while checkpoints.requested <= checkpoints.done
+                && checkpoints.compactions.is_empty()
+                && !checkpoints.stop
+            {
                 let moved = self.checkpoint_moved.wait(checkpoints);
                 checkpoints = moved.unwrap_or_else(PoisonError::into_inner);
             }
             if checkpoints.stop {
+                // Who asked for them is told that the log was closed.
+                checkpoints.compactions.clear();
                 self.checkpoint_moved.notify_all();
                 return;
             }
+            let compactions = std::mem::take(&mut checkpoints.compactions);
             let number = checkpoints.requested;
+            let is_due = number > checkpoints.done;
             drop(checkpoints);
-            let result = self.checkpoint();
-            if let Err(error) = &result {
-                tracing::warn!(%error, "a checkpoint failed; the journal keeps the events");
+            if is_due {
+                self.checkpoint_as(number);
             }
-            let mut checkpoints = lock(&self.checkpoints);
-            checkpoints.done = number;
-            checkpoints.failed = result.err();
-            self.checkpoint_moved.notify_all();
+            compactions.into_iter().for_each(|compaction| compaction.run(self));
         }
+    }
+
+    /// The checkpoint that was asked for under this number.
+    fn checkpoint_as(&self, number: u64) {
+        let result = self.checkpoint();
+        if let Err(error) = &result {
+            tracing::warn!(%error, "a checkpoint failed; the journal keeps the events");
+        }
+        let mut checkpoints = lock(&self.checkpoints);
+        checkpoints.done = number;
+        checkpoints.failed = result.err();
+        self.checkpoint_moved.notify_all();
     }
 
     /// Moves everything durable into LMDB.
@@ -78,7 +93,7 @@ impl Shared {
             state.release(stream, snapshot.head.count, snapshot.indexed_then());
         }
         state.recent.retain(|_, (_, index)| *index > work.index);
-        drop(state);
+        // Under the lock: who holds it sees whether state and tables are of one moment.
         self.checkpointed.store(work.index, Ordering::Release);
         Ok(())
     }

@@ -225,9 +225,14 @@ fn network_name(magic: u32) -> Option<&'static str> {
     }
 }
 
+/// Bytes that the file system which holds `path` has left for us; `None` when it does not say.
+pub(crate) fn free_bytes(path: &Path) -> Option<u64> {
+    rustix::fs::statvfs(path).ok().map(|status| status.f_bavail * status.f_frsize)
+}
+
 /// Whether the file system that holds `path` has no room left for us.
 pub(crate) fn is_full(path: &Path) -> bool {
-    rustix::fs::statvfs(path).is_ok_and(|status| status.f_bavail * status.f_frsize < 64 << 10)
+    free_bytes(path).is_some_and(|free| free < 64 << 10)
 }
 
 /// Turns an error of the operating system into ours: a full disk is told from a broken one.

@@ -9,6 +9,7 @@ use super::file::DiskFile;
 use super::segment::{RECORD_HEADER_BYTES, RecordHeader, evidence, padded, scan, seal_record};
 use crate::error::{Error, ErrorKind, Result};
 use bytes::Bytes;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Segments are extended by at least this many zeros at a time.
@@ -318,6 +319,29 @@ impl Segment {
         }
         (synced, true)
     }
+}
+
+/// Reads both segments from the side, while records may be written: their bytes, and the indexes
+/// of the good records.
+///
+/// # Errors
+/// `storage_failed`.
+pub(crate) fn read_indexes(directory: &Path) -> Result<(u64, BTreeSet<u64>)> {
+    let mut bytes = 0;
+    let mut indexes = BTreeSet::new();
+    for name in SEGMENT_NAMES {
+        let content = DiskFile::open(&directory.join(name))?.read_all()?;
+        let scan = scan(&content);
+        bytes += scan.end as u64;
+        indexes.extend(scan.records.iter().map(|found| found.header.index));
+    }
+    Ok((bytes, indexes))
+}
+
+/// Bytes of the files of both segments.
+pub(crate) fn journal_bytes(directory: &Path) -> u64 {
+    let bytes = |name| std::fs::metadata(directory.join(name)).map_or(0, |found| found.len());
+    SEGMENT_NAMES.into_iter().map(bytes).sum()
 }
 
 fn open_segment(directory: &Path, which: usize) -> Result<Segment> {

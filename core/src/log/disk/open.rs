@@ -8,6 +8,7 @@
 use super::body::Body;
 use super::checkpoint::{read_store_row, read_stream_row};
 use super::commit::Committer;
+use super::compact::COPY_NAME;
 use super::convert::convert;
 use super::draft::Tip;
 use super::file::{DiskFile, create_directory, refuse_network_file_system, sync_directory};
@@ -18,7 +19,7 @@ use super::read::stored_head;
 use super::shared::{Checkpoints, Shared, lock};
 use super::state::{Indexed, State};
 use super::store_row::{FORMAT_VERSION, Fingerprint, OpeningReason, STORE_ROW_KEY, StoreRow};
-use super::tables::{DATA_NAME, Tables};
+use super::tables::{DATA_NAME, Tables, remove_if_there};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::STREAMS_PER_NODE_MAX;
 use crate::event::{Lamport, NodeKey, StreamId};
@@ -72,8 +73,10 @@ impl Shared {
     /// `storage_failed`.
     pub(crate) fn open(options: LogOptions, store_lock: StoreLock) -> Result<Arc<Shared>> {
         let path = options.path.clone();
+        // A compaction that was cut short leaves its copy.
+        remove_if_there(&path.join(COPY_NAME))?;
         let tables = open_tables(&path)?;
-        let fingerprint = read_fingerprint(&path)?;
+        let fingerprint = read_fingerprint(&path.join(DATA_NAME))?;
         let before = load_store_row(&tables)?;
         let is_new = before.is_none();
         let mut row = match before {
@@ -216,7 +219,8 @@ impl Shared {
     }
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
+/// Begins a thread.
+pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
     let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
     thread.map(drop).map_err(|error| {
         Error::new(ErrorKind::StorageFailed, format!("could not start the thread {name}: {error}"))
@@ -381,8 +385,9 @@ fn move_own_stream(row: &mut StoreRow, state: &State, key: &NodeKey, copied: boo
     }
 }
 
-fn read_fingerprint(path: &Path) -> Result<Fingerprint> {
-    let (inode, born) = DiskFile::open(&path.join(DATA_NAME))?.birth()?;
+/// What a store row says of the file of tables at `path`, which is there.
+pub(crate) fn read_fingerprint(path: &Path) -> Result<Fingerprint> {
+    let (inode, born) = DiskFile::open(path)?.birth()?;
     let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
     let machine = machine.trim();
     let machine = if machine.len() <= 64 { machine.to_owned() } else { String::new() };

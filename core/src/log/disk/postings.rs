@@ -188,6 +188,25 @@ impl SegmentBuilder {
         self.blocks.push(block);
     }
 
+    /// Compares with what is stored, but for the places of the blocks in `damaged`, a bit for each.
+    ///
+    /// # Errors
+    /// `corrupt`: it is not the segment of these blocks.
+    pub(crate) fn check(mut self, key: &[u8], row: &[u8], damaged: u64) -> Result<()> {
+        let fits = if damaged == 0 {
+            self.finish(key) == row
+        } else {
+            let mut stored = SegmentBuilder::resume(key, row)?;
+            for places in [&mut self.places, &mut stored.places] {
+                places.retain(|place| damaged >> (place >> 4 & 63) & 1 == 0);
+                places.sort_unstable();
+                places.dedup();
+            }
+            self.places == stored.places
+        };
+        if fits { Ok(()) } else { Err(self::damaged("is not that of its events")) }
+    }
+
     /// The row of the segment.
     pub(crate) fn finish(mut self, key: &[u8]) -> Vec<u8> {
         self.places.sort_unstable();

@@ -220,18 +220,14 @@ impl Shared {
             Ok(Some((head, Bytes::copy_from_slice(block))))
         })
     }
-
-    /// Notes where a block is damaged, and names the place in the error.
-    pub(crate) fn quarantine(&self, stream: &StreamId, offset: u64, error: Error) -> Error {
-        if error.kind() == ErrorKind::Corrupt {
-            let how = error.message().to_owned();
-            lock(&self.quarantine).insert((*stream, offset), how);
-        }
-        error.in_context(format_args!("event {offset} of stream {stream}"))
-    }
 }
 
 impl Cache {
+    /// Bytes in memory, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes + self.segments.len() * SEGMENT_HEAD_BYTES
+    }
+
     fn get(&mut self, name: &(StreamId, u64, u32)) -> Option<Arc<Run>> {
         self.clock += 1;
         let (run, used) = self.runs.get_mut(name)?;

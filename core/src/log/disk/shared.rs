@@ -4,16 +4,17 @@
 //! checkpoint's. None is held across user code; `state` and `queue` are held for moments.
 
 use super::commit::Committer;
+use super::compact::Compaction;
 use super::lock::StoreLock;
+use super::quarantine::Quarantine;
 use super::queue::Queue;
 use super::read::Cache;
 use super::state::State;
 use super::tables::Tables;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{NodeId, NodeKey, StreamId, SwarmId};
+use crate::event::{NodeId, NodeKey, SwarmId};
 use crate::log::options::{GrowthHook, LogOptions, closed};
 use crate::log::watch::Signal;
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -41,8 +42,8 @@ pub(crate) struct Shared {
     /// Told of each growth, with the new heads, before the appends are answered.
     pub(crate) hooks: Mutex<Vec<GrowthHook>>,
     pub(crate) closed: AtomicBool,
-    /// What was found damaged: stream, first offset of the block, how.
-    pub(crate) quarantine: Mutex<BTreeMap<(StreamId, u64), String>>,
+    /// What was found damaged.
+    pub(crate) quarantine: Mutex<Quarantine>,
     /// The last failure of the storage, until a commit succeeds again.
     pub(crate) trouble: Mutex<Option<Error>>,
     pub(crate) lock: Mutex<Option<StoreLock>>,
@@ -56,6 +57,8 @@ pub(crate) struct Checkpoints {
     /// How the last one ended.
     pub(crate) failed: Option<Error>,
     pub(crate) stop: bool,
+    /// Compactions that are asked for.
+    pub(crate) compactions: Vec<Compaction>,
 }
 
 impl Shared {

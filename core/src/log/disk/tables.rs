@@ -4,13 +4,16 @@
 //! LMDB, none of its fast flags; no transaction leaves this file, so none crosses user code; the
 //! map grows only while no transaction lives. Source: docs/format.md, "Tables".
 
-use super::file::failed;
+#![allow(clippy::disallowed_types)] // The rim: a copy goes into a file that others opened.
+
+use super::file::{failed, sync_directory};
 use super::pages::check_pages;
 use crate::error::{Error, ErrorKind, Result};
 use heed::types::Bytes;
-use heed::{Env, EnvOpenOptions, MdbError, RoTxn, RwTxn, WithoutTls};
+use heed::{CompactionOption, Env, EnvFlags, EnvOpenOptions, MdbError, RoTxn, RwTxn, WithoutTls};
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 /// Smallest map; it doubles whenever it is full.
 const MAP_BYTES_MIN: usize = 64 << 20;
@@ -18,6 +21,8 @@ const MAP_BYTES_MIN: usize = 64 << 20;
 const READERS_MAX: u32 = 1024;
 /// Name of LMDB's file in the directory of the store.
 pub(crate) const DATA_NAME: &str = "data.mdb";
+/// Name of the file beside it that LMDB makes and that says who reads.
+const LOCK_NAME: &str = "lock.mdb";
 /// The tables, in the order of `Opened`'s fields.
 pub(super) const TABLE_NAMES: [&str; 7] =
     ["events", "postings", "heads", "streams", IDEMPOTENCY_NAME, "idempotency_order", "settings"];
@@ -53,7 +58,10 @@ pub(crate) struct Opened {
 
 /// LMDB with its lock: readers share it, growing and closing need it alone.
 pub(crate) struct Tables {
-    opened: RwLock<Option<Opened>>,
+    /// Or why they are not open.
+    opened: RwLock<Result<Opened>>,
+    /// Held by who writes, and while a copy is made that must have everything.
+    writes: Mutex<()>,
     path: PathBuf,
     /// They may be those before the last checkpoint.
     pub(crate) is_doubtful: bool,
@@ -89,17 +97,20 @@ impl Tables {
     pub(crate) fn open(directory: &Path) -> Result<Tables> {
         let path = directory.join(DATA_NAME);
         let is_doubtful = check_pages(&path)?;
-        let file_bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len() as usize);
-        let map_bytes = (file_bytes * 2).max(MAP_BYTES_MIN).next_multiple_of(MAP_BYTES_MIN);
-        let mut options = EnvOpenOptions::new().read_txn_without_tls();
-        options.map_size(map_bytes).max_readers(READERS_MAX).max_dbs(16);
-        // SAFETY: LMDB maps the file; it must not be changed behind its back. The lock file of the
-        // store is held by us, and within the process the registry opens each directory once.
-        let opened = unsafe { options.open(directory) }
-            .map_err(TableError::from)
-            .and_then(Opened::create)
-            .map_err(|error| explain(&path, error))?;
-        Ok(Tables { opened: RwLock::new(Some(opened)), path, is_doubtful })
+        let opened = Opened::open(directory, &path, EnvFlags::empty())?;
+        let (opened, writes) = (RwLock::new(Ok(opened)), Mutex::new(()));
+        Ok(Tables { opened, writes, path, is_doubtful })
+    }
+
+    /// Opens a copy that nobody else knows of, a file outside of the place of the tables.
+    ///
+    /// # Errors
+    /// As [`Tables::open`].
+    pub(crate) fn open_copy(path: &Path) -> Result<Tables> {
+        let is_doubtful = check_pages(path)?;
+        let opened = Opened::open(path, path, EnvFlags::NO_SUB_DIR | EnvFlags::NO_LOCK)?;
+        let (opened, writes) = (RwLock::new(Ok(opened)), Mutex::new(()));
+        Ok(Tables { opened, writes, path: path.to_owned(), is_doubtful })
     }
 
     /// Runs `work` in a read transaction. It must be short: no waiting, no user code.
@@ -108,7 +119,7 @@ impl Tables {
         work: impl FnOnce(&Opened, &RoTxn<'_>) -> TableResult<T>,
     ) -> Result<T> {
         let guard = self.opened.read().unwrap_or_else(PoisonError::into_inner);
-        let opened = guard.as_ref().ok_or_else(closed)?;
+        let opened = guard.as_ref().map_err(Error::clone)?;
         let run = || -> TableResult<T> {
             let transaction = opened.env.read_txn()?;
             work(opened, &transaction)
@@ -122,6 +133,7 @@ impl Tables {
         &self,
         mut work: impl FnMut(&Opened, &mut RwTxn<'_>) -> TableResult<T>,
     ) -> Result<T> {
+        let _writing = self.hold_writes();
         loop {
             match self.try_write(&mut work)? {
                 Ok(value) => return Ok(value),
@@ -136,9 +148,52 @@ impl Tables {
         explain(&self.path, error)
     }
 
+    /// Keeps everybody from writing until it is dropped; reading goes on.
+    pub(crate) fn hold_writes(&self) -> MutexGuard<'_, ()> {
+        self.writes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the tables without their free pages to `out`, a file or a pipe.
+    ///
+    /// Reads as one transaction all the time, which keeps pages from being used again: so the
+    /// caller holds the writes.
+    pub(crate) fn copy_to(&self, out: &mut File) -> Result<()> {
+        let guard = self.opened.read().unwrap_or_else(PoisonError::into_inner);
+        let opened = guard.as_ref().map_err(Error::clone)?;
+        let copied = opened.env.copy_to_file(out, CompactionOption::Enabled);
+        copied.map_err(|error| explain(&self.path, TableError::Lmdb(error)))
+    }
+
+    /// Puts the file at `copy`, which is on the disk and holds the same, in the place of the
+    /// tables. The caller holds the writes. Readers wait for it a few milliseconds.
+    ///
+    /// # Errors
+    /// `storage_full`, `storage_failed`: the tables are as they were; or nobody can say which file
+    /// a power cut would leave: then they are closed, and answer this error.
+    pub(crate) fn replace(&self, copy: &Path) -> Result<()> {
+        let directory = self.path.parent().unwrap_or(Path::new("."));
+        let mut guard = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        let opened = std::mem::replace(&mut *guard, Err(closed()));
+        opened?.close();
+        // Its table of readers and its count of transactions are those of the old file. LMDB makes
+        // it anew.
+        let moved = remove_if_there(&directory.join(LOCK_NAME)).and_then(|()| {
+            std::fs::rename(copy, &self.path).map_err(|error| failed("replace", &self.path, &error))
+        });
+        let synced = match &moved {
+            Ok(()) => sync_directory(directory),
+            Err(_) => Ok(()),
+        };
+        *guard = synced.and_then(|()| Opened::open(directory, &self.path, EnvFlags::empty()));
+        guard.as_ref().map_err(Error::clone).map(drop).and(moved)
+    }
+
     /// Waits for running transactions and lets the file go. Later calls answer `closed`.
     pub(crate) fn close(&self) {
-        self.opened.write().unwrap_or_else(PoisonError::into_inner).take();
+        let mut guard = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(opened) = std::mem::replace(&mut *guard, Err(closed())) {
+            opened.close();
+        }
     }
 
     /// Bytes of the file.
@@ -151,7 +206,7 @@ impl Tables {
         work: &mut impl FnMut(&Opened, &mut RwTxn<'_>) -> TableResult<T>,
     ) -> Result<TableResult<T>> {
         let guard = self.opened.read().unwrap_or_else(PoisonError::into_inner);
-        let opened = guard.as_ref().ok_or_else(closed)?;
+        let opened = guard.as_ref().map_err(Error::clone)?;
         let mut run = || -> TableResult<T> {
             let mut transaction = opened.env.write_txn()?;
             let value = work(opened, &mut transaction)?;
@@ -163,7 +218,7 @@ impl Tables {
 
     fn grow(&self) -> Result<()> {
         let guard = self.opened.write().unwrap_or_else(PoisonError::into_inner);
-        let opened = guard.as_ref().ok_or_else(closed)?;
+        let opened = guard.as_ref().map_err(Error::clone)?;
         let map_bytes = opened.env.info().map_size;
         // SAFETY: transactions live only inside `read` and `try_write`, which hold the lock shared;
         // we hold it alone, so none is active.
@@ -173,6 +228,37 @@ impl Tables {
 }
 
 impl Opened {
+    fn open(place: &Path, file: &Path, flags: EnvFlags) -> Result<Opened> {
+        let file_bytes = std::fs::metadata(file).map_or(0, |metadata| metadata.len() as usize);
+        let map_bytes = (file_bytes * 2).max(MAP_BYTES_MIN).next_multiple_of(MAP_BYTES_MIN);
+        let mut options = EnvOpenOptions::new().read_txn_without_tls();
+        options.map_size(map_bytes).max_readers(READERS_MAX).max_dbs(16);
+        // SAFETY: none of LMDB's fast flags is among them. Without its lock only a copy is opened,
+        // by the one thread that made it, so no two transactions of it live at a time.
+        unsafe { options.flags(flags) };
+        // SAFETY: LMDB maps the file; it must not be changed behind its back. The lock file of the
+        // store is held by us, within the process the registry opens each directory once, and a
+        // file is put in the place of another only when no map of that one is left. The lock file
+        // of LMDB is that of this map alone: where the file was replaced it was removed.
+        unsafe { options.open(place) }
+            .map_err(TableError::from)
+            .and_then(Opened::create)
+            .map_err(|error| explain(file, error))
+    }
+
+    /// Returns when LMDB has let go of the file, its map and its lock file.
+    fn close(self) {
+        self.env.prepare_for_closing().wait();
+    }
+
+    /// Pages of the table of tables, number of all pages in use or free, and bytes of a page.
+    pub(crate) fn pages(&self) -> (u64, u64, u64) {
+        let stat = self.env.unnamed_database_stat();
+        let own = stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
+        let all = self.env.info().last_page_number + 1;
+        (own as u64, all as u64, u64::from(stat.page_size))
+    }
+
     fn create(env: Env<WithoutTls>) -> TableResult<Opened> {
         let transaction = env.write_txn()?;
         let tables = env.create_databases_and_commit(transaction, |opener, transaction| {
@@ -203,6 +289,14 @@ impl Opened {
             settings,
         })
     }
+}
+
+/// Removes a file that may not be there.
+pub(crate) fn remove_if_there(path: &Path) -> Result<()> {
+    if !path.exists() {
+        return Ok(());
+    }
+    std::fs::remove_file(path).map_err(|error| failed("remove", path, &error))
 }
 
 fn explain(path: &Path, error: TableError) -> Error {

@@ -7,6 +7,7 @@ mod faults;
 mod model;
 mod packed;
 mod recovery;
+mod upkeep;
 
 use super::{AppendOptions, Appended, CursorOptions, EventBatch, EventView, Log, LogOptions};
 use crate::event::cbor::Value;

@@ -1,0 +1,84 @@
+//! What was found damaged: named once each, while all else stays readable.
+//!
+//! Rule: nobody looks here before reading. Each read finds out for itself, and notes what it found.
+
+use super::block::{block_key, first_in_key};
+use super::shared::{Shared, lock};
+use crate::error::{Error, ErrorKind};
+use crate::event::StreamId;
+use crate::log::status::{DAMAGES_MAX, Damage};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+/// Table, stream and where in it.
+pub(crate) type Place = (&'static str, Option<StreamId>, u64);
+
+/// The damaged places: where what is lost ends, and how it shows. Of `events` a reader notes the
+/// offset it asked for, with no end; see `Shared::damages`.
+#[derive(Default)]
+pub(crate) struct Quarantine(BTreeMap<Place, (Option<u64>, String)>);
+
+impl Quarantine {
+    fn note(&mut self, place: Place, end: Option<u64>, message: String) {
+        if self.0.len() < DAMAGES_MAX || self.0.contains_key(&place) {
+            self.0.insert(place, (end, message));
+        }
+    }
+
+    /// The places, to compare with later.
+    pub(crate) fn places(&self) -> BTreeSet<Place> {
+        self.0.keys().copied().collect()
+    }
+
+    /// Takes over what going through everything found; of the places `before` it no others stay.
+    pub(crate) fn replace(&mut self, before: &BTreeSet<Place>, found: &[Damage]) {
+        self.0.retain(|place, _| !before.contains(place));
+        for damage in found {
+            let place = (damage.table, damage.stream, damage.first);
+            self.note(place, Some(damage.end), damage.message.clone());
+        }
+    }
+}
+
+impl Shared {
+    /// Notes that the block around an event is damaged, and names the event in the error.
+    pub(crate) fn quarantine(&self, stream: &StreamId, offset: u64, error: Error) -> Error {
+        if error.kind() == ErrorKind::Corrupt {
+            let how = error.message().to_owned();
+            lock(&self.quarantine).note(("events", Some(*stream), offset), None, how);
+        }
+        error.in_context(format_args!("event {offset} of stream {stream}"))
+    }
+
+    /// What was found damaged, each block once, by table, stream and place.
+    pub(crate) fn damages(&self) -> Vec<Damage> {
+        let noted = lock(&self.quarantine).0.clone();
+        let mut damages: BTreeMap<Place, Damage> = BTreeMap::new();
+        for ((table, stream, at), (end, message)) in noted {
+            let (first, end) = match (end, stream) {
+                (Some(end), _) => (at, end),
+                // Where the tables do not answer, the event is what can be named.
+                (None, Some(stream)) => self.block_around(&stream, at).unwrap_or((at, at + 1)),
+                (None, None) => (at, at),
+            };
+            let damage = Damage { table, stream, first, end, message };
+            damages.entry((table, stream, first)).or_insert(damage);
+        }
+        damages.into_values().collect()
+    }
+
+    /// Where the stored block around an event begins and ends, as the keys of the blocks say.
+    pub(crate) fn block_around(&self, stream: &StreamId, offset: u64) -> Option<(u64, u64)> {
+        let stored = self.state().streams.get(stream)?.stored;
+        let wanted = block_key(stream, offset);
+        let keys = self.tables.read(|opened, transaction| {
+            let own = opened.events.get_lower_than_or_equal_to(transaction, &wanted)?;
+            let behind = (Bound::Excluded(&wanted[..]), Bound::Unbounded);
+            let next = opened.events.range(transaction, &behind)?.next().transpose()?;
+            let first = own.and_then(|(key, _)| first_in_key(key, stream));
+            Ok((first, next.and_then(|(key, _)| first_in_key(key, stream))))
+        });
+        let (first, next) = keys.ok()?;
+        Some((first?, next.unwrap_or(stored).max(offset + 1)))
+    }
+}

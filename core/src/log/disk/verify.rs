@@ -1,0 +1,327 @@
+//! Goes through everything that is held, once, while the log is used.
+//!
+//! Blocks are taken segment by segment, in the order in which they became full, each read and
+//! decoded once for its checksums, its chain and its postings; then what no segment names, the open
+//! blocks and the tail; then the other tables and the journal. Several threads share the segments.
+//! Rule: damage is noted and the rest goes on; no read transaction lives longer than one row or a
+//! few small ones, and no lock is held while something is computed.
+
+use super::block::checked;
+use super::body::Remembered;
+use super::check::{CheckedBlock, is_damage, wrong};
+use super::checkpoint::{read_store_row, read_stream_row};
+use super::journal::read_indexes;
+use super::open::spawn;
+use super::postings::{SegmentBuilder, SegmentHead, segment_key};
+use super::shared::{Shared, lock};
+use super::state::StreamState;
+use super::terms::Terms;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::codec::Reader;
+use crate::event::{StreamEnd, StreamId};
+use crate::log::status::{DAMAGES_MAX, Damage};
+use crate::log::upkeep::VerifyReport;
+use crate::pending::Completer;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// More threads gain nothing: the disk is read by then as fast as it reads.
+const THREADS_MAX: usize = 8;
+/// Small rows that are looked at in one transaction.
+const ROWS_AT_ONCE: usize = 1024;
+
+/// Whether to go on; asked between blocks, by all threads.
+pub(crate) type Wanted<'a> = &'a (dyn Fn() -> bool + Sync);
+
+/// One verification.
+struct Scrub<'a> {
+    shared: &'a Shared,
+    wanted: Wanted<'a>,
+    streams: BTreeMap<StreamId, StreamState>,
+    found: Mutex<Found>,
+}
+
+#[derive(Default)]
+struct Found {
+    report: VerifyReport,
+    damages: BTreeMap<(&'static str, Option<StreamId>, u64), Damage>,
+    /// Of each stream the offsets that segments name, as ranges.
+    named: BTreeMap<StreamId, Vec<(u64, u64)>>,
+}
+
+impl Shared {
+    /// Verifies everything on a thread of its own, as long as it is `wanted`.
+    ///
+    /// # Errors
+    /// `storage_failed`: there is no thread.
+    pub(crate) fn start_verification(
+        self: &Arc<Self>,
+        wanted: Box<dyn Fn() -> bool + Send + Sync>,
+        completer: Completer<VerifyReport>,
+    ) -> Result<()> {
+        let shared = self.clone();
+        spawn("millpond-verify", move || completer.complete(shared.verify(&*wanted)))
+    }
+
+    /// Verifies everything, as long as it is `wanted`.
+    ///
+    /// # Errors
+    /// `cancelled`: it was not wanted any more. `closed`, `storage_failed`. Damage is no error.
+    pub(crate) fn verify(&self, wanted: Wanted<'_>) -> Result<VerifyReport> {
+        let streams = self.state().streams.clone();
+        let before = lock(&self.quarantine).places();
+        let scrub = Scrub { shared: self, wanted, streams, found: Mutex::default() };
+        scrub.journal()?;
+        scrub.segments()?;
+        for (id, stream) in &scrub.streams {
+            scrub.stream(id, stream)?;
+        }
+        scrub.small_rows()?;
+        let found = scrub.found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut report = found.report;
+        report.streams = scrub.streams.len() as u64;
+        report.damage_count = found.damages.len() as u64;
+        report.damages = found.damages.into_values().take(DAMAGES_MAX).collect();
+        lock(&self.quarantine).replace(&before, &report.damages);
+        Ok(report)
+    }
+}
+
+impl Scrub<'_> {
+    fn go_on(&self) -> Result<()> {
+        if (self.wanted)() {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Cancelled, "the verification was called off"))
+    }
+
+    /// Notes damage; other errors end the verification.
+    fn keep<T>(
+        &self,
+        result: Result<T>,
+        table: &'static str,
+        stream: Option<StreamId>,
+        (first, end): (u64, u64),
+    ) -> Result<Option<T>> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if is_damage(&error) => {
+                let message = error.message().to_owned();
+                let damage = Damage { table, stream, first, end, message };
+                lock(&self.found).damages.entry((table, stream, first)).or_insert(damage);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All segments that there were when we began, shared among threads.
+    fn segments(&self) -> Result<()> {
+        let count = self.shared.tables.read(|opened, transaction| {
+            let last = opened.postings.last(transaction)?;
+            last.map_or(Ok(0), |(key, _)| Ok(Reader::new(key).u64_be()? + 1))
+        });
+        let Some(count) = self.keep(count, "postings", None, (0, 0))? else { return Ok(()) };
+        let next = AtomicU64::new(0);
+        let work = || {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= count {
+                    return Ok(());
+                }
+                // The other threads end, too.
+                self.segment(number).inspect_err(|_| next.store(count, Ordering::Relaxed))?;
+            }
+        };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = threads.min(THREADS_MAX).min(count as usize);
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let own = work();
+            let ended = others.into_iter().map(|other| match other.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            ended.fold(own, Result::and)
+        })
+    }
+
+    /// One segment and the blocks that it names.
+    fn segment(&self, number: u64) -> Result<()> {
+        let key = segment_key(number);
+        let row = self.shared.tables.read(|opened, transaction| {
+            let row = opened.postings.get(transaction, &key)?.map(<[u8]>::to_vec);
+            Ok(row.ok_or_else(|| wrong("the segment is missing"))?)
+        });
+        let place = (number, number + 1);
+        let Some(row) = self.keep(row, "postings", None, place)? else { return Ok(()) };
+        let head = SegmentHead::read(&key, &row);
+        let Some(head) = self.keep(head, "postings", None, place)? else { return Ok(()) };
+        let mut again = SegmentBuilder::default();
+        let mut damaged = 0u64;
+        let mut fits = Ok(());
+        for (entry, bit) in head.blocks.iter().zip(0..) {
+            self.go_on()?;
+            let end = entry.first + u64::from(entry.summary.count);
+            let block = self.block(&entry.stream, (entry.first, end), None)?;
+            match block {
+                Some(block) if block.summary == entry.summary && entry.summary.sealed => {
+                    again.add(*entry, &block.terms);
+                }
+                unlike => {
+                    damaged |= 1 << bit;
+                    again.add(*entry, &Terms::default());
+                    if unlike.is_some() {
+                        fits = Err(wrong("it says something else of a block than the block"));
+                    }
+                }
+            }
+            let mut found = lock(&self.found);
+            found.named.entry(entry.stream).or_default().push((entry.first, end));
+        }
+        lock(&self.found).report.stored_bytes += row.len() as u64;
+        let fits = fits.and_then(|()| again.check(&key, &row, damaged));
+        self.keep(fits, "postings", None, place).map(drop)
+    }
+
+    /// One block of LMDB, and what is told of it.
+    fn block(
+        &self,
+        stream: &StreamId,
+        (first, end): (u64, u64),
+        state: Option<&StreamState>,
+    ) -> Result<Option<CheckedBlock>> {
+        let block = self.shared.check_block(stream, first, state);
+        let Some(mut block) = self.keep(block, "events", Some(*stream), (first, end))? else {
+            return Ok(None);
+        };
+        let count = first + u64::from(block.summary.count);
+        let head = std::mem::replace(&mut block.head, Ok(()));
+        self.keep(head, "heads", Some(*stream), (count, count))?;
+        let report = &mut lock(&self.found).report;
+        report.blocks += 1;
+        report.events += u64::from(block.summary.count);
+        report.record_bytes += u64::from(block.summary.raw_bytes);
+        report.stored_bytes += block.stored_bytes;
+        Ok(Some(block))
+    }
+
+    /// What of a stream no segment names: open blocks, and all of it where a segment is damaged.
+    fn stream(&self, id: &StreamId, stream: &StreamState) -> Result<()> {
+        let mut named = lock(&self.found).named.remove(id).unwrap_or_default();
+        named.sort_unstable();
+        let mut named = named.into_iter().peekable();
+        let mut at = 0;
+        let mut end = Some(StreamEnd::empty(&self.shared.swarm, id));
+        loop {
+            // A place that is named twice is an error of the postings; the block is good or not.
+            while named.next_if(|(_, end)| *end <= at).is_some() {}
+            if let Some((_, behind)) = named.next_if(|(first, _)| *first <= at) {
+                (at, end) = (behind, None);
+                continue;
+            }
+            if at >= stream.stored {
+                break;
+            }
+            self.go_on()?;
+            if at < stream.indexed.count && !self.lacks_segments() {
+                let unnamed = Err::<(), _>(wrong("no segment of the postings names the block"));
+                let behind = self.shared.block_around(id, at).map_or(at, |(_, behind)| behind);
+                self.keep(unnamed, "postings", Some(*id), (at, behind))?;
+            }
+            let behind = self.shared.block_around(id, at).map_or(stream.stored, |found| found.1);
+            match self.block(id, (at, behind), Some(stream))? {
+                Some(block) => {
+                    at += u64::from(block.summary.count);
+                    end = block.end;
+                }
+                None => (at, end) = (behind.max(at + 1), None),
+            }
+        }
+        if end.is_none() && at > 0 {
+            let head = self.shared.own_head(id, at)?;
+            end = head.ok().map(|head| StreamEnd::from(&head));
+        }
+        let tail = self.shared.check_tail(id, stream, end);
+        let place = (stream.head.count, stream.head.count);
+        if let Some((events, bytes)) = self.keep(tail, "streams", Some(*id), place)? {
+            let report = &mut lock(&self.found).report;
+            report.events += events;
+            report.record_bytes += bytes;
+        }
+        if stream.stored > 0 {
+            let row = self.shared.tables.read(|opened, transaction| {
+                let key = id.to_bytes();
+                let row = opened.streams.get(transaction, &key)?;
+                let row = row.ok_or_else(|| wrong("the row of the stream is missing"))?;
+                Ok(read_stream_row(&key, row).map(drop)?)
+            });
+            self.keep(row, "streams", Some(*id), place)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a segment is damaged: then it is known why blocks are not named.
+    fn lacks_segments(&self) -> bool {
+        let found = lock(&self.found);
+        found.damages.keys().any(|(table, stream, _)| *table == "postings" && stream.is_none())
+    }
+
+    /// The rows that are not about events.
+    fn small_rows(&self) -> Result<()> {
+        let row = self
+            .shared
+            .tables
+            .read(|opened, transaction| Ok(read_store_row(opened, transaction)?.checkpointed));
+        self.keep(row, "settings", None, (0, 0))?;
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            self.go_on()?;
+            let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            let (last, bytes, wrong_rows) = self.shared.tables.read(|opened, transaction| {
+                let (mut last, mut bytes, mut wrong_rows) = (None, 0, Vec::new());
+                let rows = opened.idempotency.range(transaction, &(from, Bound::Unbounded))?;
+                for row in rows.take(ROWS_AT_ONCE) {
+                    let (key, value) = row?;
+                    let content = checked(key, value);
+                    let read = content.and_then(|own| Remembered::read(&mut Reader::new(own)));
+                    wrong_rows.extend(read.err());
+                    bytes += (key.len() + value.len()) as u64;
+                    last = Some(key.to_vec());
+                }
+                Ok((last, bytes, wrong_rows))
+            })?;
+            lock(&self.found).report.stored_bytes += bytes;
+            for error in wrong_rows {
+                self.keep::<()>(Err(error), "idempotency", None, (0, 0))?;
+            }
+            match last {
+                Some(last) => after = Some(last),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// The journal: it must hold all that the tables lack.
+    fn journal(&self) -> Result<()> {
+        let durable = self.shared.state().index;
+        let path = &self.shared.options.path;
+        // A segment that is cut to its usual size while it is read is read again.
+        let (bytes, indexes) = read_indexes(path).or_else(|_| read_indexes(path))?;
+        // Records up to here may have been written over while we read, and the tables hold them.
+        let checkpointed = self.shared.checkpointed.load(Ordering::Acquire);
+        lock(&self.found).report.stored_bytes += bytes;
+        for index in checkpointed + 1..=durable {
+            if !indexes.contains(&index) {
+                let lost = Err::<(), _>(wrong("the record is damaged or missing"));
+                self.keep(lost, "journal", None, (index, durable + 1))?;
+                // Memory still has its events: the tables shall have them, too.
+                self.shared.request_checkpoint();
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}

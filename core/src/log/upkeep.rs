@@ -1,0 +1,79 @@
+//! What looking after a store gives back: a verification, a compaction, its sizes.
+
+use super::status::Damage;
+
+/// What a verification went through, and what it found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// Number of streams.
+    pub streams: u64,
+    /// Number of blocks in the tables, open ones included.
+    pub blocks: u64,
+    /// Number of events read, in the tables and in the journal.
+    pub events: u64,
+    /// Bytes of their records.
+    pub record_bytes: u64,
+    /// Bytes read from tables and journal.
+    pub stored_bytes: u64,
+    /// Number of damaged places.
+    pub damage_count: u64,
+    /// The first `DAMAGES_MAX` of them, in order of table, stream and place. What rests on a
+    /// damaged place is not named again.
+    pub damages: Vec<Damage>,
+}
+
+/// What a compaction did to LMDB's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compacted {
+    /// Its bytes before.
+    pub bytes_before: u64,
+    /// Its bytes after.
+    pub bytes_after: u64,
+}
+
+/// The sizes of a log, at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogStats {
+    /// Number of streams.
+    pub streams: u64,
+    /// Number of events, durable.
+    pub events: u64,
+    /// Bytes of the records of these events, as peers exchange and hash them.
+    pub record_bytes: u64,
+    /// Number of full blocks in the tables.
+    pub full_blocks: u64,
+    /// Number of open blocks in the tables: the last ones of streams.
+    pub open_blocks: u64,
+    /// Number of segments of the postings.
+    pub segments: u64,
+    /// Number of idempotency keys that are remembered.
+    pub idempotency_keys: u64,
+    /// The tables, in the order of docs/format.md.
+    pub tables: Vec<TableStats>,
+    /// Bytes of LMDB's file.
+    pub file_bytes: u64,
+    /// Bytes of it in pages that hold nothing now, the list of these pages included. A compaction
+    /// gives them back.
+    pub free_bytes: u64,
+    /// Bytes of a page of LMDB's file.
+    pub page_bytes: u64,
+    /// Bytes of the files of the journal.
+    pub journal_bytes: u64,
+    /// Bytes of memory that events take which are only in the journal.
+    pub tail_bytes: u64,
+    /// Bytes of memory that decoded blocks and heads of segments take, about.
+    pub cache_bytes: u64,
+    /// Most bytes of decoded blocks that are kept.
+    pub cache_bytes_max: u64,
+}
+
+/// The size of one table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableStats {
+    /// Its name in docs/format.md.
+    pub name: &'static str,
+    /// Number of rows.
+    pub rows: u64,
+    /// Bytes of its pages.
+    pub bytes: u64,
+}
