@@ -245,7 +245,7 @@ impl Journal {
 
     fn take_into_use(&mut self, other: usize) -> Result<()> {
         let segment = &mut self.segments[other];
-        let normal = self.segment_bytes + STEP_BYTES_MAX;
+        let normal = self.segment_bytes.saturating_add(STEP_BYTES_MAX);
         if segment.allocated > normal {
             segment.file.set_len(normal)?;
             segment.allocated = normal;
