@@ -17,7 +17,7 @@ use std::cmp::Ordering;
 const INTEGER_KEYS: u16 = 8;
 /// As deep as LMDB's own cursors go.
 const DEPTH_MAX: u16 = 32;
-/// The keys of `blocks` and `index` begin with a stream id.
+/// The keys of `events` begin with a stream id.
 const STREAM_BYTES: usize = 40;
 
 /// Reads the bytes from a position of the file on.
