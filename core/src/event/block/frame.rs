@@ -65,6 +65,39 @@ impl<'a> Frame<'a> {
         number.unpack((self.first + row) as u32, packed)
     }
 
+    /// The values of a column for the events at `rows`, one after the other.
+    #[inline]
+    pub(super) fn unpack(
+        &self,
+        number: &Number,
+        column: usize,
+        rows: &[u8],
+        values: &mut [i64; FRAME_EVENTS],
+    ) {
+        let packed = self.column(column);
+        if number.width == 0 {
+            for (row, value) in rows.iter().zip(values) {
+                *value = number.unpack((self.first + usize::from(*row)) as u32, 0);
+            }
+            return;
+        }
+        for (rank, (row, value)) in rows.iter().zip(values).enumerate() {
+            let position = (self.first + usize::from(*row)) as u32;
+            *value = number.unpack(position, bits::get(packed, number.width, rank));
+        }
+    }
+
+    /// Most bytes that an event of this shape has on the heap.
+    pub(super) fn heap_most(&self, shape: usize) -> usize {
+        if self.heap_places.is_empty() {
+            return 0;
+        }
+        let first = self.shape_starts[shape] as usize;
+        let end = self.shape_starts.get(shape + 1).map_or(self.starts.len(), |end| *end as usize);
+        let longest = |places: &Vec<u32>| places.windows(2).map(|pair| pair[1] - pair[0]).max();
+        self.heap_places[first - 4..end - 4].iter().filter_map(longest).sum::<u32>() as usize
+    }
+
     /// Appends one header or payload, without the first `skip` bytes of its first literal.
     #[inline]
     pub(super) fn put(

@@ -250,6 +250,14 @@ fn has_tag(fields: &[u8], tag: &str) -> bool {
         .any(|own| own == tag.as_bytes())
 }
 
+/// The tags of a header that is kept whole, each counted, and how many they are.
+pub(super) fn tags_of_whole(fields: &[u8]) -> Result<(usize, &[u8])> {
+    let mut reader = Reader::new(fields);
+    app_id(&mut reader)?;
+    let count = reader.varint_max(TAGS_PER_EVENT_MAX as u64, "the tags of an event")?;
+    Ok((count as usize, reader.rest()))
+}
+
 /// Takes an app id off the front of a header's fields.
 pub(super) fn app_id<'a>(reader: &mut Reader<'a>) -> Result<&'a str> {
     let text = std::str::from_utf8(reader.counted(APP_ID_BYTES_MAX, "an app id")?);

@@ -23,6 +23,8 @@ mod frame;
 mod header;
 mod number;
 mod reader;
+mod rows;
+mod script;
 mod shape;
 mod split;
 mod text;
@@ -32,6 +34,7 @@ pub use encode::encode;
 pub(crate) use encode::encode_whole;
 pub use frame::Frame;
 pub use reader::BlockReader;
+pub use rows::FrameRows;
 
 /// Events of a frame; the last one of a block may have fewer.
 pub const FRAME_EVENTS: usize = 64;

@@ -4,17 +4,16 @@
 //! the block claims and a block may have. No I/O. Begin with [`BlockReader::open`].
 
 use super::frame::{Frame, Ids};
-use super::header::{HeaderShape, app_id};
+use super::header::{HeaderShape, app_id, tags_of_whole};
 use super::number::Number;
+use super::rows::{FrameRows, Part};
 use super::shape::Shape;
 use super::text::Domain;
 use super::{FRAME_EVENTS, bits};
 use crate::error::Result;
 use crate::event::codec::{Reader, bad, put_varint, zigzag};
 use crate::event::event::EventKind;
-use crate::event::limits::{
-    BLOCK_BYTES_SEAL, BLOCK_EVENTS_MAX, RECORD_BYTES_MAX, TAGS_PER_EVENT_MAX,
-};
+use crate::event::limits::{BLOCK_BYTES_SEAL, BLOCK_EVENTS_MAX, RECORD_BYTES_MAX};
 use crate::event::position::{Lamport, WallTime};
 use crate::event::record::Record;
 use std::borrow::Cow;
@@ -176,7 +175,7 @@ impl<'a> BlockReader<'a> {
         frame.payloads = payloads;
         frame.shape_starts.clear();
         for (at_shape, shape) in self.shapes().enumerate() {
-            let rows = self.rows_with_shape(frame, at_shape);
+            let rows = self.rows_with_shape(frame, at_shape).count_ones() as usize;
             frame.shape_starts.push(frame.starts.len() as u32);
             for (_, slot) in &shape.parts {
                 frame.starts.push(at as u32);
@@ -194,7 +193,7 @@ impl<'a> BlockReader<'a> {
     }
 
     /// The shapes of headers, then those of payloads.
-    fn shapes(&self) -> impl Iterator<Item = &Shape<'a>> {
+    pub(super) fn shapes(&self) -> impl Iterator<Item = &Shape<'a>> {
         self.headers.iter().map(|header| &header.shape).chain(&self.payloads)
     }
 
@@ -206,9 +205,16 @@ impl<'a> BlockReader<'a> {
         }
     }
 
-    fn rows_with_shape(&self, frame: &Frame<'_>, shape: usize) -> usize {
+    /// The rows of a frame with this shape, as bits; counted over headers and payloads.
+    pub(super) fn rows_with_shape(&self, frame: &Frame<'_>, shape: usize) -> u64 {
         let (ids, id) = self.ids_of(frame, shape);
-        ids.rows(id, frame.count).count_ones() as usize
+        ids.rows(id, frame.count)
+    }
+
+    /// The header shape of a row.
+    #[inline]
+    pub(super) fn header(&self, frame: &Frame<'_>, row: usize) -> &HeaderShape<'a> {
+        &self.headers[frame.headers.of(row).0]
     }
 
     /// Finds where on the heap each value is.
@@ -217,8 +223,7 @@ impl<'a> BlockReader<'a> {
         let mut heap_places = std::mem::take(&mut frame.heap_places);
         heap_places.clear();
         for (at_shape, shape) in self.shapes().enumerate() {
-            let (ids, id) = self.ids_of(frame, at_shape);
-            let rows = ids.rows(id, frame.count);
+            let rows = self.rows_with_shape(frame, at_shape);
             let first_column = frame.shape_starts[at_shape] as usize;
             for (index, (_, slot)) in shape.parts.iter().enumerate() {
                 let mut places = Vec::new();
@@ -277,7 +282,7 @@ impl<'a> BlockReader<'a> {
 
     /// What kind of event stands at `row` of the frame.
     pub fn kind(&self, frame: &Frame<'_>, row: usize) -> EventKind {
-        self.headers[frame.headers.of(row).0].kind
+        self.header(frame, row).kind
     }
 
     /// Appends the payload of the event at `row` of the frame.
@@ -337,11 +342,9 @@ impl<'a> BlockReader<'a> {
         }
         scratch.clear();
         frame.put(&header.shape, id, (row, rank), Domain::Header, 0, scratch)?;
-        let mut reader = Reader::new(scratch);
-        app_id(&mut reader)?;
-        let count = reader.varint_max(TAGS_PER_EVENT_MAX as u64, "the tags of an event")?;
-        out.extend_from_slice(reader.rest());
-        Ok(count as usize)
+        let (count, tags) = tags_of_whole(scratch)?;
+        out.extend_from_slice(tags);
+        Ok(count)
     }
 
     /// Appends all records.
@@ -359,19 +362,16 @@ impl<'a> BlockReader<'a> {
         check: impl Fn(&Frame<'_>) -> Result<()>,
     ) -> Result<()> {
         let start = out.len();
-        let (mut header, mut payload) = (Vec::new(), Vec::new());
-        let mut frame = Frame::default();
+        let (mut frame, mut rows) = (Frame::default(), FrameRows::new(self)?);
         for index in 0..self.frame_count() {
             self.load(index, &mut frame)?;
             check(&frame)?;
+            let is_written = rows.write(self, &frame, Part::Record)?;
             for row in 0..frame.count {
-                payload.clear();
-                self.put_payload(&frame, row, &mut payload)?;
-                header.clear();
-                self.put_header(&frame, row, payload.len(), &mut header)?;
-                put_varint(out, header.len() as u64);
-                out.extend_from_slice(&header);
-                out.extend_from_slice(&payload);
+                match is_written {
+                    true => out.extend_from_slice(rows.record(row)),
+                    false => self.put_record(&frame, row, out)?,
+                }
                 if out.len() - start > self.raw_bytes {
                     return Err(bad("the records of a block are longer than it says"));
                 }
@@ -406,20 +406,25 @@ impl<'a> BlockReader<'a> {
         Ok(records)
     }
 
-    fn put_header(
+    /// Appends a record, with the length of its header before it.
+    pub(super) fn put_record(
         &self,
         frame: &Frame<'_>,
         row: usize,
-        payload_bytes: usize,
         out: &mut Vec<u8>,
     ) -> Result<()> {
+        let (mut header, mut payload) = (Vec::new(), Vec::new());
+        self.put_payload(frame, row, &mut payload)?;
         let (id, rank) = frame.headers.of(row);
-        let header = &self.headers[id];
-        out.extend_from_slice(&header.marks);
-        put_varint(out, self.lamport(frame, row)?.value());
-        put_varint(out, zigzag(self.time(frame, row).micros()));
-        put_varint(out, payload_bytes as u64);
-        frame.put(&header.shape, id, (row, rank), Domain::Header, 0, out)
+        header.extend_from_slice(&self.headers[id].marks);
+        put_varint(&mut header, self.lamport(frame, row)?.value());
+        put_varint(&mut header, zigzag(self.time(frame, row).micros()));
+        put_varint(&mut header, payload.len() as u64);
+        frame.put(&self.headers[id].shape, id, (row, rank), Domain::Header, 0, &mut header)?;
+        put_varint(out, header.len() as u64);
+        out.extend_from_slice(&header);
+        out.extend_from_slice(&payload);
+        Ok(())
     }
 }
 

@@ -11,7 +11,7 @@
 
 use super::bits;
 use super::number::Number;
-use super::text::{Domain, put_digits, put_float, put_integer, put_text_head};
+use super::text::{self, Domain};
 use crate::error::Result;
 use crate::event::codec::{Reader, bad};
 use crate::event::limits::TAG_BYTES_MAX;
@@ -129,9 +129,9 @@ impl<'a> Slot<'a> {
             Coding::Dictionary(dictionary) => {
                 out.extend_from_slice(dictionary.entry(value as u64)?);
             }
-            Coding::Integer => put_integer(out, value),
-            Coding::Float => put_float(out, f64::from_bits(value as u64))?,
-            Coding::Decimal(places) => put_float(out, decimal(value, *places))?,
+            Coding::Integer => text::integer(value).put(out),
+            Coding::Float => text::float(f64::from_bits(value as u64))?.put(out),
+            Coding::Decimal(places) => text::float(decimal(value, *places))?.put(out),
             Coding::Digits(digits) => digits.put(out, domain, value)?,
             Coding::Heap => {}
         }
@@ -179,6 +179,25 @@ impl<'a> Dictionary<'a> {
         Ok(entries.windows(2).all(|pair| pair[0] != pair[1]))
     }
 
+    /// Appends all entries to `texts`, and to `starts` where each begins there and the last ends.
+    ///
+    /// # Errors
+    /// `corrupt`: an entry is outside of the dictionary.
+    pub(super) fn spread(&self, texts: &mut Vec<u8>, starts: &mut Vec<u32>) -> Result<()> {
+        let base = texts.len();
+        let places = (0..=self.count).map(|at| bits::get(self.starts, self.width, at) as usize);
+        let mut before = 0;
+        for place in places {
+            if place < before || place > self.entries.len() {
+                return Err(bad("a dictionary's entry is outside of it"));
+            }
+            before = place;
+            starts.push((base + place) as u32);
+        }
+        texts.extend_from_slice(self.entries);
+        Ok(())
+    }
+
     /// The entry number `index`.
     #[inline]
     pub(super) fn entry(&self, index: u64) -> Result<&'a [u8]> {
@@ -195,17 +214,28 @@ impl<'a> Dictionary<'a> {
 impl Digits<'_> {
     #[inline]
     fn put(&self, out: &mut Vec<u8>, domain: Domain, value: i64) -> Result<()> {
-        let mut digits = [0; 20];
-        let digits = put_digits(&mut digits, value as u64, self.pad);
-        if value < 0 || digits.len() > usize::from(DIGITS_MAX) {
-            return Err(bad("a number in a text has too many digits"));
-        }
-        let length = self.prefix.len() + digits.len() + self.suffix.len();
-        put_text_head(out, domain, length);
+        let digits = self.digits_of(value)?;
+        text::text_head(domain, self.prefix.len() + digits + self.suffix.len()).put(out);
         out.extend_from_slice(self.prefix);
-        out.extend_from_slice(digits);
+        let start = out.len();
+        out.resize(start + text::DIGITS_ROOM, 0);
+        let end = text::write_digits(out, start, value as u64, digits);
+        out.truncate(end);
         out.extend_from_slice(self.suffix);
         Ok(())
+    }
+
+    /// How many digits a number has here.
+    ///
+    /// # Errors
+    /// `corrupt`: no text of ours has so many.
+    #[inline]
+    pub(super) fn digits_of(&self, value: i64) -> Result<usize> {
+        let digits = text::digits_of(value as u64, self.pad);
+        if value < 0 || digits > usize::from(DIGITS_MAX) {
+            return Err(bad("a number in a text has too many digits"));
+        }
+        Ok(digits)
     }
 
     /// The number that makes this text, if one does.

@@ -20,6 +20,9 @@ fn scalar() -> impl Strategy<Value = Value> {
         any::<f64>().prop_filter("finite", |float| float.is_finite()).prop_map(Value::Float),
         Just(Value::Float(-0.0)),
         (0u32..2000).prop_map(|number| Value::from(format!("M-{number:03}").as_str())),
+        (any::<u64>(), 4u32..64).prop_map(|(number, bits)| {
+            Value::from(format!("batch {:06} of today", number >> bits).as_str())
+        }),
         "[a-c]{0,3}".prop_map(|text| Value::from(text.as_str())),
         "\\PC{0,40}".prop_map(|text| Value::from(text.as_str())),
         prop::collection::vec(any::<u8>(), 0..300).prop_map(Value::Bytes),
@@ -117,7 +120,48 @@ fn parts(reader: &BlockReader<'_>) -> Vec<(String, Vec<u8>, Vec<u8>)> {
     found
 }
 
+/// The same, each frame written out at once, where that is done.
+fn parts_at_once(reader: &BlockReader<'_>) -> Vec<(String, Vec<u8>, Vec<u8>)> {
+    let (mut found, mut frame, mut scratch) = (Vec::new(), Frame::default(), Vec::new());
+    let mut rows = FrameRows::new(reader).unwrap();
+    for index in 0..reader.frame_count() {
+        reader.load(index, &mut frame).unwrap();
+        assert!(rows.fill(reader, &frame).unwrap(), "the rows are short");
+        for row in 0..frame.count() {
+            let (tag_count, tags) = rows.tags(row);
+            if !reader.kind(&frame, row).is_readable() {
+                assert_eq!((tag_count, tags), (0, &[][..]));
+                continue;
+            }
+            let (mut own, payload) = (Vec::new(), rows.payload(row).to_vec());
+            let count = reader.put_tags(&frame, row, &mut own, &mut scratch).unwrap();
+            assert_eq!(tag_count, count);
+            let app_id = reader.app_id(&frame, row, &mut scratch).unwrap().to_owned();
+            found.push((app_id, tags.to_vec(), payload));
+        }
+    }
+    found
+}
+
 proptest! {
+    #[test]
+    fn a_frame_written_out_at_once_has_the_events_that_are_read_one_by_one(
+        records in records(200),
+    ) {
+        let block = encode(&records);
+        let reader = BlockReader::open(&block).unwrap();
+        prop_assert_eq!(parts_at_once(&reader), parts(&reader));
+        let (mut one_by_one, mut frame) = (Vec::new(), Frame::default());
+        for index in 0..reader.frame_count() {
+            reader.load(index, &mut frame).unwrap();
+            (0..frame.count())
+                .for_each(|row| reader.put_record(&frame, row, &mut one_by_one).unwrap());
+        }
+        let mut at_once = Vec::new();
+        reader.put_records(&mut at_once).unwrap();
+        prop_assert_eq!(at_once, one_by_one);
+    }
+
     #[test]
     fn the_records_of_a_block_come_back_to_the_byte(records in records(200)) {
         let block = encode(&records);
@@ -188,6 +232,7 @@ proptest! {
                 if reader.load(index, &mut frame).is_ok() {
                     let _ = reader.rows_with_tag(&frame, "machine:M-007");
                     let _ = reader.put_tags(&frame, 0, &mut out, &mut Vec::new());
+                    let _ = FrameRows::new(&reader).and_then(|mut rows| rows.fill(&reader, &frame));
                 }
             }
         }
@@ -293,4 +338,26 @@ fn large_payloads_are_compressed_and_come_back() {
     assert!(block.len() < 10_000, "{} bytes", block.len());
     assert_eq!(BlockReader::open(&block).unwrap().records(false).unwrap(), made);
     assert_eq!(bits::width_of(0), 0);
+}
+
+#[test]
+fn rows_that_are_too_long_to_be_written_at_once_are_read_one_by_one() {
+    let records: Vec<Record> = (1..=100)
+        .map(|lamport| {
+            let header = Header {
+                kind: EventKind::Application,
+                lamport: Lamport::new(lamport).unwrap(),
+                time: WallTime::from_micros(0),
+                app_id: AppId::parse("b").unwrap(),
+                tags: TagSet::new(["machine:M-007"]).unwrap(),
+            };
+            let bytes = Value::Bytes(vec![lamport as u8; 8_000]);
+            Record::encode(&header, &Payload::from_value(&bytes).unwrap())
+        })
+        .collect();
+    let block = encode(&records);
+    let (reader, mut frame) = (BlockReader::open(&block).unwrap(), Frame::default());
+    reader.load(0, &mut frame).unwrap();
+    assert!(!FrameRows::new(&reader).unwrap().fill(&reader, &frame).unwrap());
+    assert_eq!(reader.records(false).unwrap(), records);
 }

@@ -6,7 +6,7 @@ use super::filter::Filter;
 use super::run::Run;
 use super::turn::frames_of;
 use crate::error::Result;
-use crate::event::block::{BlockReader, FRAME_EVENTS, Frame};
+use crate::event::block::{BlockReader, FRAME_EVENTS, Frame, FrameRows};
 use crate::event::{Lamport, StreamId};
 use crate::log::batch::BatchBuilder;
 use std::sync::Arc;
@@ -25,13 +25,28 @@ pub(crate) struct StoredView<'t> {
     frame: Frame<'t>,
     loaded: Option<usize>,
     scratch: Vec<u8>,
+    /// Events of the loaded frame that were delivered one by one.
+    singles: usize,
+    /// All of them written out, once it is clear that most are wanted.
+    rows: Option<FrameRows<'t>>,
+    are_rows_filled: bool,
 }
+
+/// After so many events of a frame one by one, the others are written out at once.
+const SINGLES_MAX: usize = 2;
 
 impl<'t> View<'t> {
     /// A view of a block of LMDB.
     pub(crate) fn stored(reader: BlockReader<'t>) -> View<'t> {
-        let (frame, scratch) = (Frame::default(), Vec::new());
-        View::Stored(Box::new(StoredView { reader, frame, loaded: None, scratch }))
+        View::Stored(Box::new(StoredView {
+            reader,
+            frame: Frame::default(),
+            loaded: None,
+            scratch: Vec::new(),
+            singles: 0,
+            rows: None,
+            are_rows_filled: false,
+        }))
     }
 
     /// A view of a run in memory.
@@ -70,7 +85,7 @@ impl<'t> View<'t> {
             View::Tail(_, loaded) => *loaded = frame,
             View::Stored(stored) if stored.loaded == Some(frame) => {}
             View::Stored(stored) => {
-                stored.loaded = None;
+                (stored.loaded, stored.singles, stored.are_rows_filled) = (None, 0, false);
                 stored.reader.load(frame, &mut stored.frame)?;
                 stored.loaded = Some(frame);
             }
@@ -94,13 +109,15 @@ impl<'t> View<'t> {
         }
     }
 
-    /// Adds the event in a row of the loaded frame to a batch.
+    /// Adds the event in a row of the loaded frame to a batch; so many of the frame, this one
+    /// included, are wanted.
     ///
     /// # Errors
     /// `corrupt`: the frame is damaged; the batch is as it was.
     pub(crate) fn deliver(
         &mut self,
         row: usize,
+        wanted: usize,
         stream: &StreamId,
         offset: u64,
         batch: &mut BatchBuilder,
@@ -108,18 +125,54 @@ impl<'t> View<'t> {
         match self {
             View::Tail(run, frame) => {
                 batch.push_record(stream, offset, &run.records[*frame * FRAME_EVENTS + row]);
+                Ok(())
             }
-            View::Stored(stored) => {
-                let StoredView { reader, frame, scratch, .. } = &mut **stored;
-                let (lamport, time) = (reader.lamport(frame, row)?, reader.time(frame, row));
-                let app_id = reader.app_id(frame, row, scratch)?;
-                batch.begin(stream, offset, lamport, time, app_id);
+            View::Stored(stored) => stored.deliver(row, wanted, stream, offset, batch),
+        }
+    }
+}
+
+impl StoredView<'_> {
+    fn deliver(
+        &mut self,
+        row: usize,
+        wanted: usize,
+        stream: &StreamId,
+        offset: u64,
+        batch: &mut BatchBuilder,
+    ) -> Result<()> {
+        let is_filled = self.fill_for(wanted)?;
+        let StoredView { reader, frame, scratch, rows, .. } = self;
+        let (lamport, time) = (reader.lamport(frame, row)?, reader.time(frame, row));
+        let app_id = reader.app_id(frame, row, scratch)?;
+        batch.begin(stream, offset, lamport, time, app_id);
+        match rows {
+            Some(rows) if is_filled => {
+                let (count, tags) = rows.tags(row);
+                batch.buffer().extend_from_slice(tags);
+                batch.end_tags(count);
+                batch.buffer().extend_from_slice(rows.payload(row));
+            }
+            _ => {
                 let count = reader.put_tags(frame, row, batch.buffer(), scratch)?;
                 batch.end_tags(count);
                 reader.put_payload(frame, row, batch.buffer())?;
-                batch.end_payload();
             }
         }
+        batch.end_payload();
         Ok(())
+    }
+
+    /// Whether the loaded frame is written out, which is done when it pays.
+    fn fill_for(&mut self, wanted: usize) -> Result<bool> {
+        self.singles += 1;
+        if !self.are_rows_filled && self.singles > SINGLES_MAX && 2 * wanted > FRAME_EVENTS {
+            let rows = match &mut self.rows {
+                Some(rows) => rows,
+                None => self.rows.insert(FrameRows::new(&self.reader)?),
+            };
+            self.are_rows_filled = rows.fill(&self.reader, &self.frame)?;
+        }
+        Ok(self.are_rows_filled)
     }
 }

@@ -414,7 +414,9 @@ impl<'t> Step<'_, 't, '_> {
         let mut any = false;
         loop {
             let (row, offset) = (rows.row(backwards), rows.offset(backwards));
-            match view.deliver(row, &stream, offset, batch) {
+            let wanted =
+                (rows.rows.count_ones() as usize).min(count_max.saturating_sub(batch.len()));
+            match view.deliver(row, wanted, &stream, offset, batch) {
                 Ok(()) => {}
                 // What was delivered stays delivered; the next turn meets the error.
                 Err(_) if any => return self.again(rows),
