@@ -144,6 +144,9 @@ impl Puppet {
                         self.swarm.handle(Input::Sent { connection, bytes: sent }, self.now);
                     }
                 }
+                Output::Open(block) => {
+                    self.swarm.handle(Input::Opened(block.open()), self.now);
+                }
                 Output::Store { range, .. } => {
                     let (stream, end) = (range.stream(), range.head.count);
                     let input = match self.log.append_range(&range) {
