@@ -2,8 +2,8 @@
 //!
 //! First the journal and the pages of LMDB. Then blocks, segment by segment, in the order in which
 //! they became full, each read and decoded once for its checksums, its chain and its postings; then
-//! what no segment names, the open blocks and the tail; then the other tables. Several threads share
-//! the blocks.
+//! what no segment names, the open blocks and the tail; then the other tables. Several threads
+//! share the blocks.
 //! Rule: damage is noted and the rest goes on; no read transaction lives longer than one row or a
 //! few small ones, and no lock is held while something is computed.
 
