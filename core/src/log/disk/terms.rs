@@ -71,6 +71,14 @@ impl Terms {
 }
 
 #[cfg(test)]
+impl Terms {
+    /// Terms from their pairs, which rise.
+    pub(crate) fn from_pairs(pairs: Vec<(u32, u8)>) -> Terms {
+        Terms(pairs)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -80,13 +88,5 @@ mod tests {
             let both = crc32c::crc32c(&[&[byte], "mill:3".as_bytes()].concat());
             assert_eq!(term_number(kind, "mill:3"), both);
         }
-    }
-}
-
-#[cfg(test)]
-impl Terms {
-    /// Terms from their pairs, which rise.
-    pub(crate) fn from_pairs(pairs: Vec<(u32, u8)>) -> Terms {
-        Terms(pairs)
     }
 }
