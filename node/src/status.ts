@@ -86,7 +86,7 @@ export interface StoreStatus {
 
 /** A place in the store that does not hold what was written there. */
 export interface Damage {
-  /** The table it is in, as docs/format.md names it, or `journal`. */
+  /** The table it is in, as docs/format.md names it, or `journal` or `pages`. */
   readonly table: string;
   /** The stream; null where the place belongs to no single one. */
   readonly stream: string | null;

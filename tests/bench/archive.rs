@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What is measured here, always together.
-pub(crate) const CASES: [&str; 9] = [
+pub(crate) const CASES: [&str; 10] = [
     "publish_batch_1000",
     "written_per_event",
     "bytes_per_event",
@@ -21,6 +21,7 @@ pub(crate) const CASES: [&str; 9] = [
     "query_machine",
     "query_newest_10",
     "scan",
+    "verify",
     "open",
     "rss",
 ];
@@ -40,6 +41,12 @@ pub(crate) trait Archive {
 
     /// Reads all payloads, oldest first.
     fn scan(&self) -> Found;
+
+    /// Goes through everything that is held, as a scrub does, and finds no damage: the bytes of
+    /// what was published that were verified, or nothing where a subject has nothing like it.
+    fn verify(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// What was read: how many payloads, and how many bytes they have together.
@@ -133,6 +140,9 @@ fn run(
     let (found, took) = timed(|| archive.scan());
     assert_eq!(found, questions.whole, "{} lost something", subject.name());
     add("scan", "events/s", count as f64 / took.as_secs_f64());
+    if let (Some(bytes), took) = timed(|| archive.verify()) {
+        add("verify", "MB/s", bytes as f64 / 1e6 / took.as_secs_f64());
+    }
 }
 
 /// Fills a new store with the workload, batch after batch, and closes it. The time that the batches

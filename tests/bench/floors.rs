@@ -36,7 +36,7 @@ enum Better {
 use Beside::{Figure as Times, Nobody, Time};
 use Better::{Less, More};
 
-const FLOORS: [Floor; 22] = [
+const FLOORS: [Floor; 23] = [
     ours("publish_batch_1000", Times("sqlite"), More, 15.0, 30.0),
     ours("publish_1", Times("file"), More, 0.85, 1.0),
     ours("publish_16", Times("file"), More, 0.85, 0.95),
@@ -46,6 +46,8 @@ const FLOORS: [Floor; 22] = [
     ours("query_machine", Times("sqlite"), Less, 1.2, 0.5),
     ours("query_newest_10", Times("sqlite"), Less, 1.0, 0.5),
     ours("scan", Times("sqlite"), More, 0.6, 1.1),
+    // Of records, on all processors together.
+    ours("verify", Nobody("MB/s"), More, 300.0, 300.0),
     ours("open", Nobody("µs"), Less, 20_000.0, 2_000.0),
     ours("rss", Nobody("KiB"), Less, 11_718.0, 4_882.0),
     ours("catch_up", Nobody("events/s"), More, 600_000.0, 1_500_000.0),

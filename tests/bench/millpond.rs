@@ -149,6 +149,12 @@ impl Archive for Reader {
     fn scan(&self) -> Found {
         self.read(&Query::all(), Order::Ascending, usize::MAX)
     }
+
+    fn verify(&self) -> Option<u64> {
+        let report = self.node.verify(|| true).wait().expect("it runs to its end");
+        assert_eq!(report.damage_count, 0, "{:?}", report.damages);
+        Some(report.record_bytes)
+    }
 }
 
 fn new_event(event: &WorkEvent) -> NewEvent {

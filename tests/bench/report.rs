@@ -67,7 +67,7 @@ impl Results {
 }
 
 /// All cases, in the order of the table.
-pub(crate) const CASES: [&str; 18] = [
+pub(crate) const CASES: [&str; 19] = [
     "publish_batch_1000",
     "publish_1",
     "publish_16",
@@ -77,6 +77,7 @@ pub(crate) const CASES: [&str; 18] = [
     "query_machine",
     "query_newest_10",
     "scan",
+    "verify",
     "open",
     "rss",
     "catch_up",

@@ -51,6 +51,12 @@ def main():
     taken = json.loads((VECTORS / "frames.json").read_text())["taken"]
     packed = next(bytes.fromhex(told["bytes"]) for told in taken if told["message"] == "block")
     write("packed", "block", packed[33:])
+    # Behind the head that vouches for it.
+    write("block", "block", packed[33 + 152 :])
+    # The tables target: postings or a block, then changes.
+    for name, mode in (("segment", b"\0"), ("row", b"\1")):
+        write("tables", name, mode)
+        write("tables", f"{name}-flip", mode + b"\x08\0\1" + b"\xc0\x08\3" + b"\xff\x09\x10")
     frames.append(packed)
     sent = [bytes([0]) + len(frame).to_bytes(2, "little") + frame for frame in frames]
     write("session", "frames", b"".join(sent))

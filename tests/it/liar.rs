@@ -156,6 +156,7 @@ impl Act {
                     (self.hand)(&mut bytes);
                     self.transport.send(wire(connection), bytes.into());
                 }
+                Output::Open(block) => self.give(Input::Opened(block.open())),
                 Output::Store { range, .. } => {
                     let (stream, end, inbox) =
                         (range.stream(), range.head.count, self.inbox.clone());

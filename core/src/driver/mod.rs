@@ -13,6 +13,8 @@ mod network;
 #[cfg(not(feature = "net"))]
 mod no_network;
 mod node;
+#[cfg(feature = "net")]
+mod opener;
 mod options;
 mod registry;
 mod status;

@@ -8,6 +8,7 @@
 #![allow(clippy::disallowed_methods)]
 
 use crate::driver::inbox::Inbox;
+use crate::driver::opener::Opened;
 use crate::driver::options::{NetworkOptions, PeerAddress};
 use crate::driver::turn::Turn;
 use crate::error::{Error, ErrorKind, Result};
@@ -33,6 +34,7 @@ pub(crate) struct Network {
 /// What reaches the loop.
 pub(crate) enum Message {
     Net { generation: u64, event: NetEvent },
+    Opened { generation: u64, block: Opened },
     Durable,
     StoreFailed { stream: StreamId, end: u64, error: Error },
     OwnStream(Result<StreamId>),

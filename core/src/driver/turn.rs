@@ -3,6 +3,7 @@
 use crate::driver::clock;
 use crate::driver::inbox::{Inbox, Loop};
 use crate::driver::network::{Fresh, Message, NetworkStatus};
+use crate::driver::opener::Opener;
 use crate::driver::options::{NetworkOptions, PeerAddress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::STREAMS_PER_NODE_MAX;
@@ -48,6 +49,7 @@ pub(crate) struct Turn {
     inbox: Arc<Inbox<Turn>>,
     fresh: Arc<Fresh>,
     swarm: Swarm,
+    opener: Opener,
     wire: Option<Wire>,
     /// Counts how often the network was switched on: what an earlier wire still says is dropped.
     generation: u64,
@@ -83,7 +85,10 @@ impl Turn {
             return Err(Error::new(ErrorKind::LimitExceeded, message));
         }
         let swarm = new_swarm(&options, &log, &secret)?;
-        let connecting = BTreeMap::new();
+        let (connecting, to) = (BTreeMap::new(), inbox.clone());
+        let opener = Opener::new(move |generation, block| {
+            to.push_or_take(Message::Opened { generation, block });
+        });
         Ok(Turn {
             options,
             log,
@@ -91,6 +96,7 @@ impl Turn {
             inbox,
             fresh,
             swarm,
+            opener,
             wire: None,
             generation: 0,
             peers,
@@ -151,6 +157,12 @@ impl Turn {
         match message {
             Message::Net { generation, event } if generation == self.generation => {
                 self.take_net(event);
+            }
+            Message::Opened { generation, block } => {
+                let block = block.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                if generation == self.generation {
+                    self.swarm.handle(Input::Opened(block), clock::now());
+                }
             }
             Message::Net { .. } | Message::Close { .. } => {}
             Message::Durable => {
@@ -238,6 +250,7 @@ impl Turn {
                 Output::Send { connection, bytes } => {
                     self.on_wire(|wire| wire.send(net::ConnectionId(connection.value()), bytes));
                 }
+                Output::Open(block) => self.opener.open(self.generation, block),
                 Output::Store { range, before, .. } => self.store(range, before),
                 Output::Dial { peer, named, discovered } => {
                     self.on_wire(|wire| wire.dial(peer, named, discovered));
@@ -369,14 +382,14 @@ impl Turn {
 impl Loop for Turn {
     type Message = Message;
 
-    /// A few live events, and what became durable: both wait for no thread, and others wait for
-    /// them.
+    /// A few live events, what was opened, and what became durable: none waits for a thread, and
+    /// others wait for them.
     fn is_short(message: &Message) -> bool {
         match message {
             Message::Net { event: NetEvent::Frame { bytes, .. }, .. } => {
                 bytes.len() <= SHORT_FRAME_BYTES_MAX && sync::carries_events(bytes)
             }
-            Message::Durable | Message::StoreFailed { .. } => true,
+            Message::Opened { .. } | Message::Durable | Message::StoreFailed { .. } => true,
             _ => false,
         }
     }

@@ -28,7 +28,7 @@ pub const DAMAGES_MAX: usize = 1024;
 /// A place in the store that does not hold what was written there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
-    /// The table it is in, as docs/format.md names it, or `journal`.
+    /// The table it is in, as docs/format.md names it, or `journal` or `pages`.
     pub table: &'static str,
     /// The stream; none where the place belongs to no single one.
     pub stream: Option<StreamId>,

@@ -4,6 +4,7 @@
 
 use crate::error::{Error, Result};
 use crate::event::{Chain, EventRange, NodeId, PackedRange, SignedHead, StreamEnd, StreamId};
+use crate::sync::opening::{ClosedBlock, OpenedBlock};
 use crate::sync::refusal::RefusalReason;
 use bytes::Bytes;
 use std::fmt;
@@ -80,6 +81,8 @@ pub enum Input {
         /// Whom we dialled.
         peer: NodeId,
     },
+    /// What came of a block; see `Output::Open`.
+    Opened(OpenedBlock),
     /// Our log durably holds the stream up to this head; own events and received ones alike.
     /// Several steps may be told as one.
     Durable(SignedHead),
@@ -130,6 +133,9 @@ pub enum Output {
         /// The frame, without a length prefix.
         bytes: Bytes,
     },
+    /// Open a block, on any thread, and answer with `Opened`. Several may be opened at a time and
+    /// answered in any order. What its session does meanwhile is no different for it.
+    Open(ClosedBlock),
     /// Store a verified range; answer with `Durable` or `StoreFailed`. Ranges of one stream come in
     /// order and may be given while earlier ones are still being stored.
     Store {

@@ -94,6 +94,7 @@ pub(crate) struct RangeClaims {
     pub(crate) first: u64,
     /// What it costs of the credit: the frame, with the records of a block in place of the block.
     pub(crate) cost: usize,
+    pub(crate) is_block: bool,
 }
 
 /// Whether a frame claims to be a range of events as records, which live ones are.
@@ -114,11 +115,12 @@ pub(crate) fn peek_range(frame: &Bytes) -> Option<RangeClaims> {
     if kind == kind::BLOCK {
         let packed = PackedRange::decode(&frame.slice(33..)).ok()?;
         let cost = frame.len() + packed.bytes_saved();
-        return Some(RangeClaims { head: packed.head().clone(), first: packed.first(), cost });
+        let (head, first) = (packed.head().clone(), packed.first());
+        return Some(RangeClaims { head, first, cost, is_block: true });
     }
     let head = SignedHead::read(&mut reader).ok()?;
     let first = head.count.checked_sub(reader.varint().ok()?)?;
-    Some(RangeClaims { head, first, cost: frame.len() })
+    Some(RangeClaims { head, first, cost: frame.len(), is_block: false })
 }
 
 /// The frame of a whole block.

@@ -20,6 +20,7 @@ mod gap;
 mod io;
 mod liveness;
 mod message;
+mod opening;
 mod options;
 mod push;
 mod receive;
@@ -46,6 +47,7 @@ pub use io::{ConnectionId, Fork, Input, LogRead, Output, Refused, SwarmEvent};
 #[cfg(feature = "net")] // Here as well.
 pub(crate) use message::carries_events;
 pub use message::{Decoded, Hello, Message};
+pub use opening::{ClosedBlock, OpenedBlock};
 pub use options::{PEERS_MAX_DEFAULT, SwarmOptions};
 pub use refusal::RefusalReason;
 pub use status::{LinkState, PeerStatus, QuarantineStatus, SwarmStatus};

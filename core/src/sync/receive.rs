@@ -3,9 +3,10 @@
 use crate::event::{SignedHead, StreamId};
 use crate::sync::gap::{Place, place};
 use crate::sync::io::{Output, SwarmEvent};
-use crate::sync::message::{Decoded, Message, RangeClaims};
+use crate::sync::message::RangeClaims;
+use crate::sync::opening::{Arrival, OpenedBlock};
 use crate::sync::refusal::{Refusal, RefusalReason};
-use crate::sync::session::{Effect, Session};
+use crate::sync::session::Session;
 use crate::sync::shared::Shared;
 use crate::sync::streams::{RangeNews, Storing};
 use bytes::Bytes;
@@ -15,58 +16,88 @@ impl Session {
     pub(crate) fn on_range(
         &mut self,
         frame: &Bytes,
-        claims: &RangeClaims,
+        claims: RangeClaims,
         shared: &mut Shared,
-    ) -> Result<Effect, Refusal> {
-        let RangeClaims { head, first, cost } = claims;
-        let (first, cost) = (*first, *cost);
-        if !self.credit.receive(cost) {
+    ) -> Result<(), Refusal> {
+        if !self.credit.receive(claims.cost) {
             return Err(RefusalReason::CreditExceeded.into());
         }
         self.ranges_received += 1;
         self.range_at = shared.now;
-        let is_kept = if self.is_nothing_new(head, first, shared) {
-            false
-        } else if shared.streams.is_too_new(&head.stream) {
-            shared.learn_head(head, &self.peer)?;
-            false
-        } else {
-            self.take_range(frame, cost, shared)
-                .map_err(|refusal| name_range(refusal, head, first))?
-        };
-        if !is_kept {
-            self.credit.processed(cost);
+        if self.is_nothing_new(&claims, shared) {
+            self.credit.processed(claims.cost);
+            if shared.streams.get(&claims.head.stream).is_some() {
+                self.known.raise(claims.head.stream, claims.head.count);
+            }
+            return Ok(());
         }
-        if shared.streams.get(&head.stream).is_some() {
-            self.known.raise(head.stream, head.count);
+        let swarm = shared.streams.swarm();
+        let closed = self.arrivals.push(frame, claims, self.connection, swarm);
+        shared.outputs.extend(closed.map(Output::Open));
+        self.settle(shared)
+    }
+
+    /// Takes what came of a block.
+    pub(crate) fn on_opened(
+        &mut self,
+        block: OpenedBlock,
+        shared: &mut Shared,
+    ) -> Result<(), Refusal> {
+        self.arrivals.opened(block);
+        self.settle(shared)
+    }
+
+    /// Takes all that came, at the end of the session, which must not be for misbehaviour.
+    pub(crate) fn settle_rest(&mut self, shared: &mut Shared) -> Result<(), Refusal> {
+        while !self.arrivals.is_empty() {
+            self.arrivals.open_next();
+            self.settle(shared)?;
         }
-        Ok(Effect::Nothing)
+        Ok(())
+    }
+
+    /// Lets ranges take effect as far as they are open.
+    fn settle(&mut self, shared: &mut Shared) -> Result<(), Refusal> {
+        while let Some(arrival) = self.arrivals.pop() {
+            let RangeClaims { head, first, cost, .. } = arrival.claims.clone();
+            let is_kept = if self.is_nothing_new(&arrival.claims, shared) {
+                false
+            } else if shared.streams.is_too_new(&head.stream) {
+                shared.learn_head(&head, &self.peer)?;
+                false
+            } else {
+                let taken = self.take_range(arrival, cost, shared);
+                taken.map_err(|refusal| name_range(refusal, &head, first))?
+            };
+            if !is_kept {
+                self.credit.processed(cost);
+            }
+            if shared.streams.get(&head.stream).is_some() {
+                self.known.raise(head.stream, head.count);
+            }
+        }
+        Ok(())
     }
 
     /// True when there is nothing to learn from a range, whether or not it is genuine.
-    fn is_nothing_new(&self, head: &SignedHead, first: u64, shared: &Shared) -> bool {
+    fn is_nothing_new(&self, claims: &RangeClaims, shared: &Shared) -> bool {
+        let RangeClaims { head, first, .. } = claims;
         let Some(state) = shared.streams.get(&head.stream) else { return false };
-        place(first, head.count, state.end_count()) == Place::Duplicate && !state.contradicts(head)
+        place(*first, head.count, state.end_count()) == Place::Duplicate && !state.contradicts(head)
     }
 
     /// True when the range went to the log, so that its bytes still count.
     fn take_range(
         &mut self,
-        frame: &Bytes,
+        arrival: Arrival,
         cost: usize,
         shared: &mut Shared,
     ) -> Result<bool, Refusal> {
-        let decoded = Message::decode(frame).map_err(Refusal::malformed)?;
-        let Decoded::Message(message) = decoded else {
-            return Err(RefusalReason::Malformed.into());
-        };
-        let Message::Range { before, range } = *message else {
-            return Err(RefusalReason::Malformed.into());
-        };
-        let (stream, head) = (range.stream(), range.head.clone());
+        let content = arrival.content().map_err(Refusal::malformed)?;
+        let (stream, head) = (content.range.stream(), content.range.head.clone());
         let storing =
             Storing { end: head.count, connection: self.connection, node: self.peer, cost };
-        let news = shared.streams.receive(range, before, storing, shared.now)?;
+        let news = shared.streams.receive(content, storing, shared.now)?;
         match news {
             RangeNews::Store { range, before } => {
                 shared.fetches.progressed(&stream, head.count, shared.now);

@@ -21,6 +21,7 @@ use crate::sync::credit::Credit;
 use crate::sync::io::{ConnectionId, LogRead};
 use crate::sync::liveness::Liveness;
 use crate::sync::message::{Decoded, Hello, Message, peek_range};
+use crate::sync::opening::Arrivals;
 use crate::sync::push::Pushes;
 use crate::sync::refusal::{Refusal, RefusalReason};
 use crate::sync::serve::Wanted;
@@ -58,6 +59,7 @@ pub(crate) struct Session {
     pub(crate) peers: Vec<NodeId>,
     pub(crate) pushes: Pushes,
     pub(crate) wanted: Wanted,
+    pub(crate) arrivals: Arrivals,
     pub(crate) ranges_received: u64,
     pub(crate) range_at: Instant,
     /// When enough of a large frame last came to count.
@@ -103,6 +105,7 @@ impl Session {
             peers: Vec::new(),
             pushes: Pushes::default(),
             wanted: Wanted::default(),
+            arrivals: Arrivals::default(),
             ranges_received: 0,
             range_at: now,
             part_at: None,
@@ -139,7 +142,7 @@ impl Session {
         }
         self.liveness.heard(shared.now);
         if let Some(claims) = peek_range(frame) {
-            return self.on_range(frame, &claims, shared);
+            return self.on_range(frame, claims, shared).map(|()| Effect::Nothing);
         }
         match Message::decode(frame).map_err(Refusal::malformed)? {
             Decoded::Skip => Ok(Effect::Nothing),

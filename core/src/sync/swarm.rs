@@ -12,6 +12,7 @@ use crate::sync::constants::{REFUSALS_KEPT_MAX, STORE_RETRY, STORE_RETRY_MAX, ST
 use crate::sync::fetch;
 use crate::sync::io::{ConnectionId, Input, LogRead, Output, Refused, SwarmEvent};
 use crate::sync::message::{Hello, Message};
+use crate::sync::opening::OpenedBlock;
 use crate::sync::options::SwarmOptions;
 use crate::sync::push::Growth;
 use crate::sync::refusal::{Refusal, RefusalReason};
@@ -129,6 +130,7 @@ impl Swarm {
                 self.end(connection, end);
             }
             Input::DialFailed { peer } => self.book.failed(peer, now),
+            Input::Opened(block) => self.on_opened(block),
             Input::Durable(head) => self.on_durable(head),
             Input::StoreFailed { stream, end, error } => self.on_store_failed(stream, end, &error),
             Input::OwnStream(stream) => self.on_own_stream(stream),
@@ -187,6 +189,16 @@ impl Swarm {
             Ok(Effect::Greeted(hello)) => self.on_greeted(connection, &hello),
             Ok(Effect::Goodbye(reason)) => self.end(connection, End::ByThem(reason)),
             Err(refusal) => self.end(connection, End::ByUs(refusal)),
+        }
+    }
+
+    fn on_opened(&mut self, block: OpenedBlock) {
+        let connection = block.connection;
+        // Without its session nobody knows what it was to go on from: it is asked for again.
+        let Some(session) = self.sessions.get_mut(&connection) else { return };
+        self.ready.insert(connection);
+        if let Err(refusal) = session.on_opened(block, &mut self.shared) {
+            self.end(connection, End::ByUs(refusal));
         }
     }
 
@@ -350,8 +362,12 @@ impl Swarm {
         self.book.stop();
     }
 
-    fn end(&mut self, connection: ConnectionId, end: End) {
-        let Some(session) = self.sessions.remove(&connection) else { return };
+    fn end(&mut self, connection: ConnectionId, mut end: End) {
+        let Some(mut session) = self.sessions.remove(&connection) else { return };
+        let is_honest = !matches!(&end, End::ByUs(refusal) if refusal.reason.is_misbehaviour());
+        if is_honest && let Err(refusal) = session.settle_rest(&mut self.shared) {
+            end = End::ByUs(refusal);
+        }
         self.ready.remove(&connection);
         let (by_us, reason, detail) = match end {
             End::ByUs(refusal) => (true, Some(refusal.reason), refusal.detail),

@@ -168,7 +168,13 @@ impl World {
                     self.log.store(range);
                     self.swarm.handle(Input::Durable(head), self.now);
                 }
-                Output::Dial { .. } | Output::Close { .. } | Output::Tell(_) => {}
+                Output::Open(block) => {
+                    self.swarm.handle(Input::Opened(block.open()), self.now);
+                }
+                Output::Admitted { .. }
+                | Output::Dial { .. }
+                | Output::Close { .. }
+                | Output::Tell(_) => {}
             }
         }
         loop {
@@ -184,7 +190,11 @@ impl World {
                     self.peer_log.store(range);
                     self.peer.handle(Input::Durable(head), self.now);
                 }
-                Output::Dial { .. } | Output::Close { .. } | Output::Tell(_) => {}
+                Output::Open(block) => self.peer.handle(Input::Opened(block.open()), self.now),
+                Output::Admitted { .. }
+                | Output::Dial { .. }
+                | Output::Close { .. }
+                | Output::Tell(_) => {}
             }
         }
     }

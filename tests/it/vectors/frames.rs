@@ -150,6 +150,7 @@ fn end_of(state: State, frame: Vec<u8>) -> Option<RefusalReason> {
             Output::Close { reason: closed, .. } => {
                 assert!(reason.is_none_or(|told| told == closed), "one reason, told and closed");
             }
+            Output::Open(block) => swarm.handle(Input::Opened(block.open()), now),
             Output::Wait(_) => return reason,
             _ => {}
         }

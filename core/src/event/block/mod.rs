@@ -22,6 +22,7 @@ mod encode;
 mod frame;
 mod header;
 mod number;
+mod payloads;
 mod reader;
 mod rows;
 mod script;

@@ -17,6 +17,7 @@ use crate::event::limits::{BLOCK_BYTES_SEAL, BLOCK_EVENTS_MAX, RECORD_BYTES_MAX}
 use crate::event::position::{Lamport, WallTime};
 use crate::event::record::Record;
 use std::borrow::Cow;
+use std::cell::Cell;
 
 /// Most bytes of the records of a block.
 const RAW_BYTES_MAX: usize = BLOCK_BYTES_SEAL + RECORD_BYTES_MAX;
@@ -33,7 +34,7 @@ pub struct BlockReader<'a> {
     header_ids: Number,
     payload_ids: Number,
     pub(super) headers: Vec<HeaderShape<'a>>,
-    payloads: Vec<Shape<'a>>,
+    pub(super) payloads: Vec<Shape<'a>>,
     has_heap: bool,
     table: &'a [u8],
     frames: &'a [u8],
@@ -392,14 +393,19 @@ impl<'a> BlockReader<'a> {
     pub fn records(&self, trusted: bool) -> Result<Vec<Record>> {
         // A false claim costs no more than this.
         let mut bytes = Vec::with_capacity(self.raw_bytes.min(32 * self.frames.len()));
+        let are_sound = Cell::new(trusted);
         if trusted {
             self.put_records(&mut bytes)?;
         } else {
             self.check_tag_slots()?;
-            self.put_checked(&mut bytes, |frame| self.check_tags_on_heap(frame))?;
+            are_sound.set(self.are_payloads_sound());
+            self.put_checked(&mut bytes, |frame| {
+                are_sound.set(are_sound.get() && self.are_payloads_on_heap_sound(frame));
+                self.check_tags_on_heap(frame)
+            })?;
         }
         let mut rest = bytes::Bytes::from(bytes);
-        let take = if trusted { Record::take_trusted } else { Record::take };
+        let take = if are_sound.get() { Record::take_trusted } else { Record::take };
         let records: Vec<Record> =
             (0..self.count).map(|_| take(&mut rest)).collect::<Result<_>>()?;
         Reader::new(&rest).finish()?;

@@ -14,7 +14,7 @@ mod value;
 mod writer;
 
 pub use reader::{Item, Reader, check};
-pub(crate) use reader::{f64_to_half, half_to_f64};
+pub(crate) use reader::{check_with_items_at, f64_to_half, half_to_f64};
 pub use value::{Integer, Value};
 pub use writer::Writer;
 pub(crate) use writer::check_size;

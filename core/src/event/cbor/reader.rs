@@ -237,6 +237,26 @@ pub fn check(bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// As [`check`], and that an item begins at each of `places`, which rise.
+///
+/// # Errors
+/// As [`check`]; `invalid_argument`: at one of them none does.
+pub(crate) fn check_with_items_at(bytes: &[u8], places: &[usize]) -> Result<()> {
+    let mut reader = Reader::new(bytes);
+    let mut places = places.iter().peekable();
+    loop {
+        let start = reader.position;
+        if reader.next_item()?.is_none() {
+            break;
+        }
+        places.next_if(|place| **place == start);
+    }
+    match places.next() {
+        Some(_) => Err(reader.bad("an item begins elsewhere")),
+        None => Ok(()),
+    }
+}
+
 /// The value of a 16-bit float.
 pub(crate) fn half_to_f64(bits: u16) -> f64 {
     let exponent = i32::from(bits >> 10 & 31);

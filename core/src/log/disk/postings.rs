@@ -132,19 +132,27 @@ enum Places<'a> {
     Frames(&'a [u8]),
 }
 
-impl Places<'_> {
+impl<'a> Places<'a> {
     fn add_to(&self, frames: &mut Frames) {
-        let numbers = |bytes: &'_ [u8]| -> Vec<u16> {
-            bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect()
+        self.each(|place| {
+            frames[usize::from(place >> 4) % SEGMENT_BLOCKS] |= 1 << (place & 15);
+        });
+    }
+
+    /// Gives each place, block × 16 + frame.
+    fn each(&self, mut give: impl FnMut(u16)) {
+        let numbers = |bytes: &'a [u8]| {
+            bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
         };
         match self {
-            Places::List(bytes) => {
-                for place in numbers(bytes) {
-                    frames[usize::from(place >> 4) % SEGMENT_BLOCKS] |= 1 << (place & 15);
-                }
-            }
+            Places::List(bytes) => numbers(bytes).for_each(give),
             Places::Frames(bytes) => {
-                frames.iter_mut().zip(numbers(bytes)).for_each(|(own, more)| *own |= more);
+                for (block, mut frames) in (0..).zip(numbers(bytes)) {
+                    while frames != 0 {
+                        give(block << 4 | frames.trailing_zeros() as u16);
+                        frames &= frames - 1;
+                    }
+                }
             }
         }
     }
@@ -160,13 +168,8 @@ impl SegmentBuilder {
         let mut places = Vec::new();
         for bucket in 0..BUCKETS {
             head.each_posting(key, row, bucket, |mark, found| {
-                let mut frames = [0; SEGMENT_BLOCKS];
-                found.add_to(&mut frames);
                 let term = (bucket as u64) << 16 | u64::from(mark);
-                for (block, frames) in frames.iter().enumerate() {
-                    let set = (0..16u64).filter(|frame| frames >> frame & 1 == 1);
-                    places.extend(set.map(|frame| term << 10 | (block as u64) << 4 | frame));
-                }
+                found.each(|place| places.push(term << 10 | u64::from(place & 1023)));
             })?;
         }
         Ok(SegmentBuilder { blocks: head.blocks, places })
@@ -209,7 +212,8 @@ impl SegmentBuilder {
 
     /// The row of the segment.
     pub(crate) fn finish(mut self, key: &[u8]) -> Vec<u8> {
-        self.places.sort_unstable();
+        // The places of a block rise already, and this sort goes by what is in order.
+        self.places.sort();
         self.places.dedup();
         let mut buckets = Vec::with_capacity(self.places.len() * 3);
         let mut ends = Vec::with_capacity(BUCKETS * 4);

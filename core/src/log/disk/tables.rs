@@ -153,6 +153,15 @@ impl Tables {
         self.writes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Walks through the pages of all trees, as opening does. Writes wait meanwhile.
+    ///
+    /// # Errors
+    /// `corrupt`: they are not as LMDB leaves them. `storage_failed`.
+    pub(crate) fn check_pages(&self) -> Result<()> {
+        let _writing = self.hold_writes();
+        check_pages(&self.path).map(drop)
+    }
+
     /// Writes the tables without their free pages to `out`, a file or a pipe.
     ///
     /// Reads as one transaction all the time, which keeps pages from being used again: so the

@@ -1,8 +1,9 @@
 //! Goes through everything that is held, once, while the log is used.
 //!
-//! Blocks are taken segment by segment, in the order in which they became full, each read and
-//! decoded once for its checksums, its chain and its postings; then what no segment names, the open
-//! blocks and the tail; then the other tables and the journal. Several threads share the segments.
+//! First the journal and the pages of LMDB. Then blocks, segment by segment, in the order in which
+//! they became full, each read and decoded once for its checksums, its chain and its postings; then
+//! what no segment names, the open blocks and the tail; then the other tables. Several threads
+//! share the blocks.
 //! Rule: damage is noted and the rest goes on; no read transaction lives longer than one row or a
 //! few small ones, and no lock is held while something is computed.
 
@@ -23,8 +24,8 @@ use crate::log::status::{DAMAGES_MAX, Damage};
 use crate::log::upkeep::VerifyReport;
 use crate::pending::Completer;
 use std::collections::BTreeMap;
-use std::ops::Bound;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::ops::{Bound, Range};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 /// More threads gain nothing: the disk is read by then as fast as it reads.
@@ -51,6 +52,47 @@ struct Found {
     named: BTreeMap<StreamId, Vec<(u64, u64)>>,
 }
 
+/// What the threads take their blocks from.
+#[derive(Default)]
+struct Queue {
+    /// Segments that were not begun.
+    segments: Range<u64>,
+    /// The last that was, and which of its blocks is the next.
+    begun: Option<(Arc<Segment>, usize)>,
+}
+
+/// A segment whose blocks are being checked.
+struct Segment {
+    number: u64,
+    row: Vec<u8>,
+    head: SegmentHead,
+    blocks: Mutex<SegmentBlocks>,
+}
+
+struct SegmentBlocks {
+    /// How many are not checked yet.
+    left: usize,
+    /// Of each block what it is found by; none of a damaged one.
+    terms: Vec<Option<Terms>>,
+    /// A block is another than the segment says.
+    unlike: bool,
+}
+
+impl Segment {
+    /// Compares it with the terms of its blocks.
+    fn check(&self, terms: Vec<Option<Terms>>, unlike: bool) -> Result<()> {
+        let (mut again, mut damaged) = (SegmentBuilder::default(), 0);
+        for ((entry, terms), bit) in self.head.blocks.iter().zip(terms).zip(0..) {
+            damaged |= u64::from(terms.is_none()) << bit;
+            again.add(*entry, &terms.unwrap_or_default());
+        }
+        if unlike {
+            return Err(wrong("it says something else of a block than the block"));
+        }
+        again.check(&segment_key(self.number), &self.row, damaged)
+    }
+}
+
 impl Shared {
     /// Verifies everything on a thread of its own, as long as it is `wanted`.
     ///
@@ -74,6 +116,7 @@ impl Shared {
         let before = lock(&self.quarantine).places();
         let scrub = Scrub { shared: self, wanted, streams, found: Mutex::default() };
         scrub.journal()?;
+        scrub.keep(self.tables.check_pages(), "pages", None, (0, 0))?;
         scrub.segments()?;
         for (id, stream) in &scrub.streams {
             scrub.stream(id, stream)?;
@@ -117,26 +160,23 @@ impl Scrub<'_> {
         }
     }
 
-    /// All segments that there were when we began, shared among threads.
+    /// All segments that there were when we began, their blocks shared among threads.
     fn segments(&self) -> Result<()> {
         let count = self.shared.tables.read(|opened, transaction| {
             let last = opened.postings.last(transaction)?;
             last.map_or(Ok(0), |(key, _)| Ok(Reader::new(key).u64_be()? + 1))
         });
         let Some(count) = self.keep(count, "postings", None, (0, 0))? else { return Ok(()) };
-        let next = AtomicU64::new(0);
+        let queue = Mutex::new(Queue { segments: 0..count, begun: None });
         let work = || {
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= count {
-                    return Ok(());
-                }
+            while let Some((segment, at)) = self.next_block(&queue)? {
                 // The other threads end, too.
-                self.segment(number).inspect_err(|_| next.store(count, Ordering::Relaxed))?;
+                let checked = self.block_of(&segment, at);
+                checked.inspect_err(|_| *lock(&queue) = Queue::default())?;
             }
+            Ok(())
         };
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = threads.min(THREADS_MAX).min(count as usize);
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
         std::thread::scope(|scope| {
             let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
             let own = work();
@@ -148,42 +188,60 @@ impl Scrub<'_> {
         })
     }
 
-    /// One segment and the blocks that it names.
-    fn segment(&self, number: u64) -> Result<()> {
+    /// The next block that a segment names, for one thread.
+    fn next_block(&self, queue: &Mutex<Queue>) -> Result<Option<(Arc<Segment>, usize)>> {
+        let mut queue = lock(queue);
+        loop {
+            if let Some((segment, at)) = &mut queue.begun
+                && *at < segment.head.blocks.len()
+            {
+                *at += 1;
+                return Ok(Some((segment.clone(), *at - 1)));
+            }
+            let Some(number) = queue.segments.next() else { return Ok(None) };
+            queue.begun = self.segment(number)?.map(|segment| (Arc::new(segment), 0));
+        }
+    }
+
+    /// Reads a segment; none when it is damaged.
+    fn segment(&self, number: u64) -> Result<Option<Segment>> {
         let key = segment_key(number);
         let row = self.shared.tables.read(|opened, transaction| {
             let row = opened.postings.get(transaction, &key)?.map(<[u8]>::to_vec);
             Ok(row.ok_or_else(|| wrong("the segment is missing"))?)
         });
         let place = (number, number + 1);
-        let Some(row) = self.keep(row, "postings", None, place)? else { return Ok(()) };
+        let Some(row) = self.keep(row, "postings", None, place)? else { return Ok(None) };
         let head = SegmentHead::read(&key, &row);
-        let Some(head) = self.keep(head, "postings", None, place)? else { return Ok(()) };
-        let mut again = SegmentBuilder::default();
-        let mut damaged = 0u64;
-        let mut fits = Ok(());
-        for (entry, bit) in head.blocks.iter().zip(0..) {
-            self.go_on()?;
-            let end = entry.first + u64::from(entry.summary.count);
-            let block = self.block(&entry.stream, (entry.first, end), None)?;
-            match block {
-                Some(block) if block.summary == entry.summary && entry.summary.sealed => {
-                    again.add(*entry, &block.terms);
-                }
-                unlike => {
-                    damaged |= 1 << bit;
-                    again.add(*entry, &Terms::default());
-                    if unlike.is_some() {
-                        fits = Err(wrong("it says something else of a block than the block"));
-                    }
-                }
-            }
-            let mut found = lock(&self.found);
-            found.named.entry(entry.stream).or_default().push((entry.first, end));
-        }
+        let Some(head) = self.keep(head, "postings", None, place)? else { return Ok(None) };
         lock(&self.found).report.stored_bytes += row.len() as u64;
-        let fits = fits.and_then(|()| again.check(&key, &row, damaged));
-        self.keep(fits, "postings", None, place).map(drop)
+        let terms = head.blocks.iter().map(|_| None).collect();
+        let blocks = Mutex::new(SegmentBlocks { left: head.blocks.len(), terms, unlike: false });
+        Ok(Some(Segment { number, row, head, blocks }))
+    }
+
+    /// One of the blocks that a segment names; with the last of them the segment itself.
+    fn block_of(&self, segment: &Segment, at: usize) -> Result<()> {
+        self.go_on()?;
+        let entry = &segment.head.blocks[at];
+        let end = entry.first + u64::from(entry.summary.count);
+        let block = self.block(&entry.stream, (entry.first, end), None)?;
+        let mut found = lock(&self.found);
+        found.named.entry(entry.stream).or_default().push((entry.first, end));
+        drop(found);
+        let mut blocks = lock(&segment.blocks);
+        let is_there = block.is_some();
+        let like = block.filter(|block| block.summary == entry.summary && entry.summary.sealed);
+        blocks.unlike |= is_there && like.is_none();
+        blocks.terms[at] = like.map(|block| block.terms);
+        blocks.left -= 1;
+        if blocks.left > 0 {
+            return Ok(());
+        }
+        let (terms, unlike) = (std::mem::take(&mut blocks.terms), blocks.unlike);
+        drop(blocks);
+        let place = (segment.number, segment.number + 1);
+        self.keep(segment.check(terms, unlike), "postings", None, place).map(drop)
     }
 
     /// One block of LMDB, and what is told of it.

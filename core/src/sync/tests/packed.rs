@@ -5,7 +5,7 @@ use super::world::{SECRET, World};
 use crate::event::{Chain, EventRange, StreamEnd};
 use crate::sync::constants::CREDIT_BYTES_INITIAL;
 use crate::sync::message::{Message, encode_block, peek_range};
-use crate::sync::{LogRead, RefusalReason, SwarmEvent};
+use crate::sync::{Input, LogRead, OpenedBlock, RefusalReason, SwarmEvent};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -135,4 +135,65 @@ fn a_block_with_another_event_in_it_is_forged_and_one_that_is_cut_malformed() {
     let empty = StreamEnd::empty(&SECRET.swarm_id(), &author.stream());
     stored.verify(&SECRET.swarm_id(), &empty).unwrap();
     assert!(stored.block().is_some());
+}
+
+/// A puppet whose swarm was sent three blocks and the records behind them, and opened none yet.
+fn sent_three_blocks() -> (Author, Puppet, Vec<OpenedBlock>) {
+    let mut author = Author::new(7);
+    author.log.append(&author.key, 0, &texts(3074));
+    let mut puppet = Puppet::admitted();
+    puppet.keeps_blocks = true;
+    [0, 1024, 2048].into_iter().for_each(|from| puppet.say_bytes(block(&author, from)));
+    puppet.say(&author.range(3072));
+    assert_eq!((puppet.closed, puppet.stored.len(), puppet.kept.len()), (None, 0, 3));
+    let opened = std::mem::take(&mut puppet.kept).into_iter().map(|block| block.open()).collect();
+    (author, puppet, opened)
+}
+
+fn firsts(puppet: &Puppet) -> Vec<u64> {
+    puppet.stored.iter().map(|range| range.first).collect()
+}
+
+#[test]
+fn blocks_take_effect_in_the_order_in_which_they_came_whichever_is_opened_first() {
+    let (_, mut puppet, opened) = sent_three_blocks();
+    let mut stored = Vec::new();
+    for at in [2, 0, 0, 1, 2] {
+        puppet.give(Input::Opened(opened[at].clone()));
+        stored.push(firsts(&puppet).len());
+    }
+    assert_eq!((puppet.closed, stored), (None, vec![0, 1, 1, 4, 4]));
+    assert_eq!(firsts(&puppet), [0, 1024, 2048, 3072]);
+    let session = puppet.swarm.sessions.values().next().unwrap();
+    assert!(!session.credit.is_processing(), "nothing waits any more");
+}
+
+#[test]
+fn what_came_before_a_session_ended_is_kept_and_belongs_to_no_later_one() {
+    let (_, mut puppet, opened) = sent_three_blocks();
+    puppet.give(Input::Opened(opened[1].clone()));
+    puppet.say(&Message::Goodbye(RefusalReason::ShuttingDown));
+    assert_eq!(firsts(&puppet), [0, 1024, 2048, 3072]);
+    puppet.connect(2);
+    puppet.admit();
+    opened.into_iter().for_each(|block| puppet.give(Input::Opened(block)));
+    assert_eq!((puppet.closed, puppet.stored.len()), (None, 4));
+}
+
+#[test]
+fn nothing_behind_a_forged_block_is_taken() {
+    let (author, _, _) = sent_three_blocks();
+    let mut forged = block(&author, 0).to_vec();
+    // The chain that it claims to go on from.
+    forged[1] ^= 1;
+    let mut puppet = Puppet::admitted();
+    puppet.keeps_blocks = true;
+    puppet.say_bytes(forged.into());
+    puppet.say_bytes(block(&author, 0));
+    let blocks = std::mem::take(&mut puppet.kept);
+    let (bad, good) = (blocks[0].clone().open(), blocks[1].clone().open());
+    puppet.give(Input::Opened(good));
+    assert_eq!((puppet.closed, puppet.stored.len()), (None, 0));
+    puppet.give(Input::Opened(bad));
+    assert_eq!((puppet.closed, puppet.stored.len()), (Some(RefusalReason::Forged), 0));
 }

@@ -6,7 +6,8 @@ use crate::event::{EventRange, NodeId, NodeKey, SignedHead, StreamId};
 use crate::sync::admission::Side;
 use crate::sync::message::{Decoded, Hello, Message};
 use crate::sync::{
-    ConnectionId, Input, LogRead, Output, RefusalReason, Swarm, SwarmEvent, SwarmOptions,
+    ClosedBlock, ConnectionId, Input, LogRead, Output, RefusalReason, Swarm, SwarmEvent,
+    SwarmOptions,
 };
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -28,6 +29,9 @@ pub(super) struct Puppet {
     pub(super) deadline: Option<Instant>,
     /// When false, `Sent` is never reported: the transport is stuck.
     pub(super) takes_frames: bool,
+    /// When true, blocks are not opened but kept here.
+    pub(super) keeps_blocks: bool,
+    pub(super) kept: Vec<ClosedBlock>,
 }
 
 impl Puppet {
@@ -58,6 +62,8 @@ impl Puppet {
             closed: None,
             deadline: None,
             takes_frames: true,
+            keeps_blocks: false,
+            kept: Vec::new(),
         };
         puppet.connect(1);
         puppet
@@ -143,6 +149,10 @@ impl Puppet {
                     if self.takes_frames {
                         self.swarm.handle(Input::Sent { connection, bytes: sent }, self.now);
                     }
+                }
+                Output::Open(block) if self.keeps_blocks => self.kept.push(block),
+                Output::Open(block) => {
+                    self.swarm.handle(Input::Opened(block.open()), self.now);
                 }
                 Output::Store { range, .. } => {
                     let (stream, end) = (range.stream(), range.head.count);

@@ -324,6 +324,7 @@ impl World {
                 let (number, _) = pipe_end(connection);
                 self.close(number, Some(node), Some(reason.code()));
             }
+            Output::Open(block) => self.give(node, Input::Opened(block.open())),
             Output::Admitted { .. } => {}
             Output::Tell(event) => self.nodes[node].told.push(event),
             Output::Wait(_) => unreachable!("handled by the caller"),
