@@ -46,11 +46,14 @@ struct Work {
 impl Shared {
     /// The checkpointer's thread, until it is told to stop.
     pub(crate) fn run_checkpointer(&self) {
+        // What an earlier process left to do is done now.
+        let (mut may_merge, mut merge) = (true, None);
         loop {
             let mut checkpoints = lock(&self.checkpoints);
             while checkpoints.requested <= checkpoints.done
                 && checkpoints.compactions.is_empty()
                 && !checkpoints.stop
+                && !may_merge
             {
                 let moved = self.checkpoint_moved.wait(checkpoints);
                 checkpoints = moved.unwrap_or_else(PoisonError::into_inner);
@@ -67,6 +70,12 @@ impl Shared {
             drop(checkpoints);
             if is_due {
                 self.checkpoint_as(number);
+                may_merge = true;
+            } else if compactions.is_empty() {
+                may_merge = self.merge_step(&mut merge).unwrap_or_else(|error| {
+                    tracing::warn!(%error, "no group of segments was made; each is asked");
+                    false
+                });
             }
             compactions.into_iter().for_each(|compaction| compaction.run(self));
         }

@@ -35,6 +35,11 @@ impl Filter {
         (&self.query, &self.plan)
     }
 
+    /// The numbers of the terms of each conjunction.
+    pub(crate) fn terms(&self) -> &[Vec<u32>] {
+        &self.terms
+    }
+
     /// Whether any event of the stream can match.
     pub(crate) fn admits_stream(&self, stream: &StreamId) -> bool {
         self.plan.conjunctions.iter().any(|conjunction| self.is_near(conjunction, stream))

@@ -12,9 +12,10 @@ use super::check::{CheckedBlock, is_damage, wrong};
 use super::checkpoint::{read_store_row, read_stream_row};
 use super::journal::read_indexes;
 use super::open::spawn;
-use super::postings::{SegmentBuilder, SegmentHead, segment_key};
+use super::postings::{BUCKETS, SegmentBuilder, SegmentHead, segment_key};
 use super::shared::{Shared, lock};
 use super::state::StreamState;
+use super::tables::GROUPS_NAME;
 use super::terms::Terms;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::codec::Reader;
@@ -75,6 +76,7 @@ impl Shared {
         let scrub = Scrub { shared: self, wanted, streams, found: Mutex::default() };
         scrub.journal()?;
         scrub.segments()?;
+        scrub.groups()?;
         for (id, stream) in &scrub.streams {
             scrub.stream(id, stream)?;
         }
@@ -119,10 +121,8 @@ impl Scrub<'_> {
 
     /// All segments that there were when we began, shared among threads.
     fn segments(&self) -> Result<()> {
-        let count = self.shared.tables.read(|opened, transaction| {
-            let last = opened.postings.last(transaction)?;
-            last.map_or(Ok(0), |(key, _)| Ok(Reader::new(key).u64_be()? + 1))
-        });
+        let count =
+            self.shared.tables.read(|opened, transaction| opened.segment_count(transaction));
         let Some(count) = self.keep(count, "postings", None, (0, 0))? else { return Ok(()) };
         let next = AtomicU64::new(0);
         let work = || {
@@ -146,6 +146,24 @@ impl Scrub<'_> {
             });
             ended.fold(own, Result::and)
         })
+    }
+
+    /// All groups that there were when we began, against their segments.
+    fn groups(&self) -> Result<()> {
+        let groups = self.keep(self.shared.groups(), GROUPS_NAME, None, (0, 0))?;
+        for group in groups.into_iter().flatten() {
+            let (mut part, segments) = (0, group.segments());
+            while part <= BUCKETS {
+                self.go_on()?;
+                let checked = self.shared.check_group(group, part);
+                let place = (segments.start, segments.end);
+                let checked = self.keep(checked, GROUPS_NAME, None, place)?;
+                let (next, bytes) = checked.unwrap_or((BUCKETS + 1, 0));
+                lock(&self.found).report.stored_bytes += bytes;
+                part = next;
+            }
+        }
+        Ok(())
     }
 
     /// One segment and the blocks that it names.
