@@ -14,8 +14,8 @@ use std::time::Duration;
 /// A group is made when the ninth segment of 64 blocks begins.
 const EVENTS: u64 = 8 * 64 * 1024;
 const BATCH: u64 = 1024;
-/// With these, of 500 events each, it begins.
-const COMMITS: u64 = 5;
+/// With the first of these, of 500 events each, it begins; with the rest the journal is full.
+const COMMITS: u64 = 16;
 
 /// A store that lacks one block for a group.
 fn almost(store: &Path) {
@@ -89,7 +89,11 @@ fn a_second_reader_makes_the_same_groups_of_the_same_segments() {
     let scratch = Scratch::new("group-reader");
     let store = scratch.path().join("store");
     almost(&store);
-    let run = Command::new(CHILD).arg(&store).args(["7", "5", "merging"]).output().unwrap();
+    let run = Command::new(CHILD)
+        .arg(&store)
+        .args(["7", &COMMITS.to_string(), "merging"])
+        .output()
+        .unwrap();
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     let reader = repository().join("tests/reference/groups.py");
     let read = Command::new("python3").arg(reader).arg(&store).output().unwrap();

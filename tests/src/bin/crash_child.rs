@@ -23,7 +23,9 @@ const SMALL_BATCH: u64 = 500;
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, path, seed, commits, durability] = &arguments[..] else {
-        eprintln!("usage: crash_child PATH SEED COMMITS power|process|compacting|converting|merging");
+        eprintln!(
+            "usage: crash_child PATH SEED COMMITS power|process|compacting|converting|merging"
+        );
         std::process::exit(2);
     };
     let seed: u64 = seed.parse().expect("SEED is a number");

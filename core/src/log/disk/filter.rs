@@ -3,6 +3,7 @@
 //! No I/O. Rule: skipping may keep too much and never drops a match; what is delivered was judged.
 
 use super::block::Summary;
+use super::open_terms::OpenTerms;
 use super::postings::{Frames, SEGMENT_BLOCKS, SegmentHead};
 use super::run::Run;
 use super::terms::{TermKind, term_number};
@@ -38,6 +39,11 @@ impl Filter {
     /// The numbers of the terms of each conjunction.
     pub(crate) fn terms(&self) -> &[Vec<u32>] {
         &self.terms
+    }
+
+    /// Whether an open block with these terms can hold a match.
+    pub(crate) fn admits_open(&self, open: &OpenTerms) -> bool {
+        self.terms.iter().any(|terms| terms.iter().all(|number| open.may_have(*number)))
     }
 
     /// Whether any event of the stream can match.

@@ -5,10 +5,13 @@
 use super::directory::{Directory, Root};
 use super::filter::Filter;
 use super::groups::{Bounds, Group};
+use super::open_terms::OpenTerms;
 use super::postings::{SegmentHead, bucket_and_mark, segment_key};
-use super::read::missing;
+use super::read::{StoredBlock, missing};
 use super::shared::Shared;
+use super::state::{State, StreamState};
 use super::tables::{Opened, TableResult};
+use crate::event::StreamId;
 use heed::RoTxn;
 use std::sync::Arc;
 
@@ -45,7 +48,44 @@ impl Root {
     }
 }
 
+impl StreamState {
+    /// Behind the full blocks, or behind the open block of LMDB when that has no match.
+    pub(super) fn first_to_look_at(&self, filter: &Filter) -> u64 {
+        match &self.open_terms {
+            Some(terms) if !filter.admits_open(terms) => self.stored,
+            _ => self.indexed.count,
+        }
+    }
+}
+
 impl Shared {
+    /// Most bytes of the terms of open blocks.
+    pub(crate) fn open_terms_bytes_max(&self) -> usize {
+        self.options.cache_bytes_max / 8
+    }
+
+    /// Remembers the terms of a stored block when it is the open one of its stream and they are
+    /// not known: the next query need not look at it.
+    pub(crate) fn learn_open_terms(&self, stream: &StreamId, block: &StoredBlock<'_>) {
+        let is_wanted = |state: &State| {
+            let end = block.first + block.reader.count() as u64;
+            state.open_terms_bytes < self.open_terms_bytes_max()
+                && state.streams.get(stream).is_some_and(|held| {
+                    let open = (held.indexed.count, held.stored);
+                    held.open_terms.is_none() && open == (block.first, end)
+                })
+        };
+        if !is_wanted(&self.state()) {
+            return;
+        }
+        // Whoever delivers from it says what is wrong with it.
+        let Ok(terms) = OpenTerms::of_block(&block.reader) else { return };
+        let mut state = self.state();
+        if is_wanted(&state) {
+            state.keep_open_terms(stream, Arc::new(terms), self.open_terms_bytes_max());
+        }
+    }
+
     /// A segment, and its blocks that may hold a match: their index, and which of their frames.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The durable log: a journal in front of LMDB.
 //!
 //! This is the rim: files, threads and clocks are allowed here, each file says which. Pure and
-//! without I/O: `segment`, `body`, `block`, `postings`, `groups`, `terms`, `filter`, `run`, `turn`,
+//! without I/O: `segment`, `body`, `block`, `postings`, `groups`, `terms`, `open_terms`, `filter`, `run`, `turn`,
 //! `store_row`, `page`.
 //! Begin with `open` for the life of a store, `commit` for a write, `read` for a read,
 //! `checkpoint` for what moves between journal and LMDB.
@@ -24,6 +24,7 @@ mod lock;
 mod lookup;
 mod merge;
 mod open;
+mod open_terms;
 mod page;
 mod pages;
 mod position;

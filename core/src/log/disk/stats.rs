@@ -74,7 +74,7 @@ impl Shared {
             page_bytes: used.page_bytes,
             journal_bytes: 0,
             tail_bytes: state.tail_bytes as u64,
-            cache_bytes: lock(&self.cache).bytes() as u64,
+            cache_bytes: (lock(&self.cache).bytes() + state.open_terms_bytes) as u64,
             cache_bytes_max: self.options.cache_bytes_max as u64,
         }
     }

@@ -90,17 +90,16 @@ impl Walk {
         let mut indexed_any = false;
         let state = shared.state();
         for (stream, range) in upper.beyond(lower).filter(|(id, _)| filter.admits_stream(id)) {
-            let indexed = state.streams.get(&stream).map_or(Indexed::NONE, |held| held.indexed);
+            let held = state.streams.get(&stream);
+            let indexed = held.map_or(Indexed::NONE, |held| held.indexed);
             let (low, high, delivered) = (range.start, range.end, range.start);
             indexed_any |= low < indexed.count;
             let source = walk.sources.len();
             walk.sources.push(Source { stream, low, high, indexed: indexed.count, delivered });
-            let low = low.max(indexed.count);
+            let low = low.max(held.map_or(0, |held| held.first_to_look_at(filter)));
             if low < high {
-                let last =
-                    state.streams.get(&stream).map_or(u64::MAX, |held| held.head.lamport.value());
-                let lamports = (indexed.lamport.value() + 1, last);
-                walk.push_span(source, low, high, lamports);
+                let last = held.map_or(u64::MAX, |held| held.head.lamport.value());
+                walk.push_span(source, low, high, (indexed.lamport.value() + 1, last));
             }
         }
         drop(state);
@@ -333,6 +332,7 @@ impl<'t> Step<'_, 't, '_> {
             }
             None => {
                 let block = self.stored(&stream, at)?;
+                self.shared.learn_open_terms(&stream, &block);
                 (View::stored(block.reader), block.first, u16::MAX, false)
             }
         };

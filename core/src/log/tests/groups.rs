@@ -1,8 +1,10 @@
-//! Groups of posting segments: what they save, and that nothing depends on them.
+//! Groups of posting segments, and filters of open blocks: what they save, and that nothing depends
+//! on them.
 
 use super::upkeep::{damage_row, places};
 use super::*;
 use crate::log::disk::{GROUP_HEAD_PART, Merge};
+use crate::log::explanation::Looks;
 
 const BATCH: u64 = 1000;
 /// Eight full segments of 64 blocks of 1,024 events, and the first block of the ninth.
@@ -41,15 +43,15 @@ fn merge(log: &Log) {
     while log.shared().merge_step(&mut under_way).unwrap() {}
 }
 
-/// Offsets of the answer, and how many segments were asked.
-fn ask(log: &Log, query: &str, order: Order) -> (Vec<u64>, u64) {
+/// Offsets of the answer, and what was looked at.
+fn ask(log: &Log, query: &str, order: Order) -> (Vec<u64>, Looks) {
     let options = CursorOptions { order, ..CursorOptions::default() };
     let mut cursor = log.cursor(&Query::parse(query).unwrap(), options).unwrap();
     let mut offsets = Vec::new();
     loop {
         let batch = cursor.next_batch(1000).unwrap();
         if batch.is_empty() {
-            return (offsets, cursor.explain().unwrap().actual.segments);
+            return (offsets, cursor.explain().unwrap().actual);
         }
         offsets.extend(batch.iter().map(|event| event.offset().value()));
     }
@@ -74,9 +76,9 @@ fn a_group_answers_for_its_segments_and_nothing_depends_on_it() {
         });
         ask(log, "FROM 'nowhere'", Order::Ascending)
     };
-    let (none, segments) = right(&log);
+    let (none, looks) = right(&log);
     assert_eq!(none, [0; 0]);
-    assert_eq!(segments, 1, "the last one, which is in no group");
+    assert_eq!(looks.segments, 1, "the last one, which is in no group");
     assert_eq!(log.verify(|| true).wait().unwrap().damage_count, 0);
 
     // Damage of a group is named, and costs nothing but time.
@@ -87,8 +89,8 @@ fn a_group_answers_for_its_segments_and_nothing_depends_on_it() {
         });
         read.unwrap()
     });
-    let parts: Vec<u16> = buckets.chain([GROUP_HEAD_PART]).collect();
-    for part in parts {
+    let buckets: Vec<u16> = buckets.collect();
+    for part in [buckets[0], buckets[buckets.len() - 1], GROUP_HEAD_PART] {
         damage_row(&log, "groups", &group_key(part), |row| *row.last_mut().unwrap() ^= 1);
         right(&log);
         let damages = log.verify(|| true).wait().unwrap().damages;
@@ -97,15 +99,57 @@ fn a_group_answers_for_its_segments_and_nothing_depends_on_it() {
     }
     assert_eq!(log.verify(|| true).wait().unwrap().damage_count, 0);
     log.compact(|| true).wait().unwrap();
-    assert_eq!(right(&log).1, 1);
+    assert_eq!(right(&log).1.segments, 1);
     close(log);
 
     let log = open(directory.path());
     // Known from the row of the group now, not from its segments.
-    assert_eq!(right(&log).1, 1);
+    assert_eq!(right(&log).1.segments, 1);
     damage_row(&log, "groups", &group_key(GROUP_HEAD_PART), |row| row[30] ^= 1);
     close(log);
     let log = open(directory.path());
-    assert_eq!(right(&log).1, 9, "each segment is asked");
+    assert_eq!(right(&log).1.segments, 9, "each segment is asked");
     assert_eq!(places(&log.status().unwrap().damages), [("groups", 0, 8)]);
+}
+
+#[test]
+fn an_open_block_is_looked_at_only_for_what_it_may_have() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(directory.path());
+    append(&log, events(0..100));
+    log.checkpoint_now().unwrap();
+    let lots = |count: u64| (0..count).filter(|n| n % 7 == 3).collect::<Vec<_>>();
+    let right = |log: &Log, count, blocks_for_none| {
+        let (found, looks) = ask(log, "FROM 'lot:3'", Order::Ascending);
+        assert_eq!(found, lots(count));
+        assert!(looks.blocks >= 1);
+        let (found, looks) = ask(log, "FROM 'lot:3' & 'lot:8'", Order::Ascending);
+        assert_eq!((found.len(), looks.blocks), (0, blocks_for_none));
+    };
+    right(&log, 100, 0);
+    // The tail is looked at, and the block of the tables is not.
+    append(&log, events(100..150));
+    right(&log, 150, 1);
+    log.checkpoint_now().unwrap();
+    right(&log, 150, 0);
+    assert!(log.stats().unwrap().cache_bytes > 0);
+    close(log);
+    let log = open(directory.path());
+    let none = "FROM 'nowhere'";
+    let blocks = |log: &Log| ask(log, none, Order::Descending).1.blocks;
+    assert_eq!((blocks(&log), blocks(&log)), (1, 0), "the first look learns what it has");
+    right(&log, 150, 0);
+    // It becomes full, and another one begins.
+    append(&log, events(150..1000));
+    append(&log, events(1000..1100));
+    log.checkpoint_now().unwrap();
+    right(&log, 1100, 0);
+    close(log);
+
+    // Without room for it every look is a look at the block.
+    let mut options = options(directory.path(), 1);
+    options.cache_bytes_max = 0;
+    let log = Log::open(options).unwrap();
+    assert_eq!((blocks(&log), blocks(&log)), (1, 1));
+    right(&log, 1100, 1);
 }
