@@ -1,9 +1,9 @@
 //! Where the segments of the postings lie, in memory: what a walk begins with.
 //!
-//! Costs 64 bytes for a segment, that is for 65,536 events or less. Made when it is first asked for:
-//! from one row for each group, and from the heads of the segments that are in none. Rule: it says
-//! what the transaction sees that it was asked for in; of an earlier one it takes over what cannot
-//! have changed.
+//! Costs 64 bytes for a segment, that is for 65,536 events or less. Made when it is first asked
+//! for: from one row for each group, and from the heads of the segments that are in none. Rule: it
+//! says what the transaction sees that it was asked for in; of an earlier one it takes over what
+//! cannot have changed.
 
 use super::groups::{Bounds, Group};
 use super::postings::{BUCKETS, segment_key};

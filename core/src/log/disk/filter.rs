@@ -15,6 +15,9 @@ use crate::event::{EventKey, EventKind, Lamport, NodeId, Record, StreamId, WallT
 use crate::query::{Conjunction, Interval, Plan, Query, RecordSubject, Subject};
 use std::ops::Bound;
 
+/// Blocks of a segment by their index, and of each the frames that may hold a match, as bits.
+pub(crate) type BlockFrames = Vec<(usize, u16)>;
+
 /// A query and its plan, for one answering node.
 pub(crate) struct Filter {
     query: Query,
@@ -60,7 +63,7 @@ impl Filter {
         head: &SegmentHead,
         key: &[u8],
         row: &[u8],
-    ) -> Result<Vec<(usize, u16)>> {
+    ) -> Result<BlockFrames> {
         let mut all: Frames = [0; SEGMENT_BLOCKS];
         for (conjunction, terms) in self.plan.conjunctions.iter().zip(&self.terms) {
             let mut met: Frames = [u16::MAX; SEGMENT_BLOCKS];

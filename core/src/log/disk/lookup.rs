@@ -3,7 +3,7 @@
 //! Not here: which blocks of a segment (`filter`), what is done with them (`walk`).
 
 use super::directory::{Directory, Root};
-use super::filter::Filter;
+use super::filter::{BlockFrames, Filter};
 use super::groups::{Bounds, Group};
 use super::open_terms::OpenTerms;
 use super::postings::{SegmentHead, bucket_and_mark, segment_key};
@@ -86,7 +86,7 @@ impl Shared {
         }
     }
 
-    /// A segment, and its blocks that may hold a match: their index, and which of their frames.
+    /// A segment, and its blocks that may hold a match.
     ///
     /// # Errors
     /// `corrupt`: the segment is damaged. Those of reading.
@@ -95,7 +95,7 @@ impl Shared {
         filter: &Filter,
         (opened, transaction): (&Opened, &RoTxn<'_>),
         number: u64,
-    ) -> TableResult<(Arc<SegmentHead>, Vec<(usize, u16)>)> {
+    ) -> TableResult<(Arc<SegmentHead>, BlockFrames)> {
         let key = segment_key(number);
         let row = opened.postings.get(transaction, &key)?.ok_or_else(missing)?;
         let head = self.segment_head(number, row)?;

@@ -1,8 +1,8 @@
 //! The durable log: a journal in front of LMDB.
 //!
 //! This is the rim: files, threads and clocks are allowed here, each file says which. Pure and
-//! without I/O: `segment`, `body`, `block`, `postings`, `groups`, `terms`, `open_terms`, `filter`, `run`, `turn`,
-//! `store_row`, `page`.
+//! without I/O: `segment`, `body`, `block`, `postings`, `groups`, `terms`, `open_terms`, `filter`,
+//! `run`, `turn`, `store_row`, `page`.
 //! Begin with `open` for the life of a store, `commit` for a write, `read` for a read,
 //! `checkpoint` for what moves between journal and LMDB.
 

@@ -1,8 +1,8 @@
 //! Which terms the open block of a stream may have: what the postings would say of it.
 //!
 //! The postings name full blocks only, and of thousands of streams each has one that is not full.
-//! A term is three bits of one word, chosen by its number; a block has a word for each 8 terms, so of
-//! terms that it lacks about 1 in 25 seems to be there. No I/O. Rule: a term that is there is found.
+//! A term is three bits of one word, chosen by its number; a block has a word for each 8 terms. So
+//! few of the terms that it lacks seem to be there. No I/O. Rule: a term that is there is found.
 
 use super::terms::{TermKind, term_number};
 use crate::error::Result;

@@ -1,9 +1,10 @@
 //! Answers a query in key order, newest first, or stream after stream, as lazily as it is asked.
 //!
 //! What is left to look at is a heap of pieces, each with the first place at which it can have
-//! something: groups and segments of the postings, full blocks that the postings named, ends of streams that
-//! they do not cover, and found rows. The piece whose turn it is is opened into smaller ones; a
-//! found row whose turn it is is delivered, and the rows after it as long as they come first.
+//! something: groups and segments of the postings, full blocks that the postings named, ends of
+//! streams that they do not cover, and found rows. The piece whose turn it is is opened into
+//! smaller ones; a found row whose turn it is is delivered, and the rows after it as long as they
+//! come first.
 //! So the newest ten of a million cost the last blocks only.
 //! Rule: no transaction and no lock lives between two calls; held events never change, so what is
 //! walked over is fixed by two offset maps. Begin with `Walk::fill`.
