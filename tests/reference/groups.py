@@ -15,7 +15,7 @@ from cbor import Malformed
 from hashes import crc32c
 
 BUCKETS, ENTRY_BYTES, SUMMARY_START = 512, 92, 48
-HEAD_PART = BUCKETS
+HEAD_PART, PART_BUCKETS = 16, 32
 
 
 def _row(key, content):
@@ -46,26 +46,36 @@ def _bounds(row):
     return struct.pack("<QQ", least, greatest) + stream + struct.pack("<Q", offset)
 
 
+def _postings(segments, bucket):
+    masks = {}
+    for at, segment in enumerate(segments):
+        for mark in _marks(segment, bucket):
+            masks[mark] = masks.get(mark, 0) | 1 << at
+    postings = b""
+    for mark, mask in sorted(masks.items()):
+        own = mask.to_bytes(8, "little")
+        some = [at for at in range(8) if own[at]]
+        postings += struct.pack("<HB", mark, sum(1 << at for at in some))
+        postings += bytes(own[at] for at in some)
+    return postings
+
+
 def group_rows(level, number, postings):
     """The rows of a group by their keys, made from the segments in the table `postings`."""
     count = 8 ** level
     segments = [postings[(number * count + at).to_bytes(8, "big")] for at in range(count)]
     start = struct.pack(">BQ", level, number)
     rows = {}
-    for bucket in range(BUCKETS):
-        masks = {}
-        for at, segment in enumerate(segments):
-            for mark in _marks(segment, bucket):
-                masks[mark] = masks.get(mark, 0) | 1 << at
-        content = b""
-        for mark, mask in sorted(masks.items()):
-            own = mask.to_bytes(8, "little")
-            some = [at for at in range(8) if own[at]]
-            content += struct.pack("<HB", mark, sum(1 << at for at in some))
-            content += bytes(own[at] for at in some)
-        if content:
-            key = start + struct.pack(">H", bucket)
-            rows[key] = _row(key, content)
+    for part in range(HEAD_PART):
+        key = start + struct.pack(">H", part)
+        ends, body = [], b""
+        for bucket in range(part * PART_BUCKETS, (part + 1) * PART_BUCKETS):
+            postings = _postings(segments, bucket)
+            if postings:
+                checksum = crc32c(postings, crc32c(struct.pack("<I", bucket), crc32c(key)))
+                body += struct.pack("<I", checksum) + postings
+            ends.append(len(body))
+        rows[key] = _row(key, struct.pack(f"<{PART_BUCKETS}I", *ends)) + body
     key = start + struct.pack(">H", HEAD_PART)
     rows[key] = _row(key, b"".join(map(_bounds, segments)))
     return rows

@@ -5,8 +5,8 @@
 //! says what the transaction sees that it was asked for in; of an earlier one it takes over what
 //! cannot have changed.
 
-use super::groups::{Bounds, Group};
-use super::postings::{BUCKETS, segment_key};
+use super::groups::{Bounds, Group, HEAD_PART};
+use super::postings::segment_key;
 use super::read::missing;
 use super::shared::{Shared, lock};
 use super::tables::{Opened, TableResult};
@@ -52,11 +52,6 @@ impl Opened {
     pub(crate) fn segment_count(&self, transaction: &RoTxn<'_>) -> TableResult<u64> {
         let last = self.postings.last(transaction)?;
         last.map_or(Ok(0), |(key, _)| Ok(Reader::new(key).u64_be()? + 1))
-    }
-
-    /// Whether the group is complete.
-    pub(crate) fn has_group(&self, transaction: &RoTxn<'_>, group: Group) -> TableResult<bool> {
-        Ok(self.groups.get(transaction, &group.key(BUCKETS))?.is_some())
     }
 
     fn version(&self, transaction: &RoTxn<'_>) -> TableResult<Version> {
@@ -118,7 +113,8 @@ impl Shared {
             if segments.start != segment || segments.end > made.version.segments {
                 continue;
             }
-            let Some(row) = opened.groups.get(transaction, &group.key(BUCKETS))? else { continue };
+            let row = opened.groups.get(transaction, &group.key(HEAD_PART))?;
+            let Some(row) = row else { continue };
             if (made.bounds.len() as u64) < segments.end {
                 let Some(bounds) = self.group_or_none(group, group.read_head(row))? else {
                     continue;

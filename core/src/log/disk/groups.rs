@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! key     = u8 level (1: 8 segments, 2: 64) ‖ u64be number ‖ u16be part
-//! part    = CRC ‖ posting …           0 to 511: those of a bucket, by mark
-//!         | CRC ‖ bounds × segments   512: written last, with it the group is complete
+//! part    = CRC over key ‖ ends ‖ u32 bucket_end × 32 ‖ bucket …    0 to 15: of 32 buckets each
+//!         | CRC ‖ bounds × segments          16: written last, with it the group is complete
+//! bucket  = CRC over key ‖ u32 number of the bucket ‖ posting … ‖ posting …        or nothing
 //! posting = u16 mark ‖ u8 bytes ‖ the bytes of the mask that are not zero
 //! bounds  = u64 least lamport ‖ u64 greatest lamport ‖ stream id (40) ‖ u64 first offset
 //! ```
@@ -12,13 +13,17 @@
 //! No I/O. Source: docs/format.md, "Groups of segments".
 
 use super::block::{checked, with_checksum};
-use super::postings::{BUCKETS, BlockEntry, SegmentHead, bucket_and_mark, segment_key};
+use super::postings::{BUCKETS, BlockEntry, SegmentHead, bucket_and_mark, bucket_crc, segment_key};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::StreamId;
 use crate::event::codec::Reader;
 
-/// Part of the key that completes a group.
-pub(crate) const HEAD_PART: u16 = BUCKETS as u16;
+/// Parts of a group: few rows, so that whoever walks through all keys has little to read.
+const PARTS: usize = 16;
+const PART_BUCKETS: usize = BUCKETS / PARTS;
+const ENDS_BYTES: usize = 4 * PART_BUCKETS;
+/// The part that completes a group.
+pub(crate) const HEAD_PART: usize = PARTS;
 const KEY_BYTES: usize = 11;
 
 /// Which group: `1 << 3 * level` consecutive segments.
@@ -57,7 +62,7 @@ impl Group {
         u64::MAX >> (64 - (1 << (3 * self.level)))
     }
 
-    /// The key of a bucket; of what completes it, with the number of buckets.
+    /// The key of a part.
     pub(crate) fn key(self, part: usize) -> [u8; KEY_BYTES] {
         let mut key = [0; KEY_BYTES];
         key[0] = self.level;
@@ -75,40 +80,52 @@ impl Group {
         let group = Group { level: reader.u8()?, number: reader.u64_be()? };
         let part = u16::from_be_bytes(reader.array()?);
         reader.finish()?;
-        if !Group::LEVELS.contains(&group.level) || part > HEAD_PART {
+        if !Group::LEVELS.contains(&group.level) || usize::from(part) > HEAD_PART {
             return Err(damaged("has an impossible key"));
         }
-        Ok((group, part == HEAD_PART))
+        Ok((group, usize::from(part) == HEAD_PART))
     }
 
-    /// The row of a bucket, given the segments, each with its head; `None` when it has no posting.
+    /// The row of a part, given the segments, each with its head.
     ///
     /// # Errors
     /// `corrupt`: a segment is damaged.
-    pub(crate) fn bucket_row(
+    pub(crate) fn part_row(
         self,
-        bucket: usize,
+        part: usize,
         segments: &[(SegmentHead, &[u8])],
-    ) -> Result<Option<Vec<u8>>> {
+    ) -> Result<Vec<u8>> {
+        let (key, mut ends, mut buckets) = (self.key(part), Vec::new(), Vec::new());
+        for bucket in part * PART_BUCKETS..(part + 1) * PART_BUCKETS {
+            let postings = self.postings(bucket, segments)?;
+            if !postings.is_empty() {
+                buckets.extend_from_slice(&bucket_crc(&key, bucket, &postings).to_le_bytes());
+                buckets.extend_from_slice(&postings);
+            }
+            ends.extend_from_slice(&(buckets.len() as u32).to_le_bytes());
+        }
+        let mut row = with_checksum(&key, &ends);
+        row.extend_from_slice(&buckets);
+        Ok(row)
+    }
+
+    fn postings(self, bucket: usize, segments: &[(SegmentHead, &[u8])]) -> Result<Vec<u8>> {
         let mut pairs: Vec<(u16, u8)> = Vec::new();
-        for ((head, row), number) in segments.iter().zip(self.segments()) {
-            let own = (number - self.segments().start) as u8;
-            head.each_posting(&segment_key(number), row, bucket, |mark, _| {
-                pairs.push((mark, own))
-            })?;
+        for (((head, row), number), own) in segments.iter().zip(self.segments()).zip(0..) {
+            let key = segment_key(number);
+            head.each_posting(&key, row, bucket, |mark, _| pairs.push((mark, own)))?;
         }
         pairs.sort_unstable();
-        let mut content = Vec::new();
+        let mut postings = Vec::new();
         for own in pairs.chunk_by(|one, other| one.0 == other.0) {
-            let mask =
-                own.iter().fold(0u64, |mask, (_, segment)| mask | 1 << segment).to_le_bytes();
+            let mask = own.iter().fold(0u64, |mask, (_, segment)| mask | 1 << segment);
+            let mask = mask.to_le_bytes();
             let some = (0..8).filter(|at| mask[*at] != 0);
-            content.extend_from_slice(&own[0].0.to_le_bytes());
-            content.push(some.clone().fold(0, |bytes, at| bytes | 1 << at));
-            content.extend(some.map(|at| mask[at]));
+            postings.extend_from_slice(&own[0].0.to_le_bytes());
+            postings.push(some.clone().fold(0, |bytes, at| bytes | 1 << at));
+            postings.extend(some.map(|at| mask[at]));
         }
-        let row = with_checksum(&self.key(bucket), &content);
-        Ok((!content.is_empty()).then_some(row))
+        Ok(postings)
     }
 
     /// The row that completes it, given the bounds of its segments.
@@ -120,7 +137,7 @@ impl Group {
             content.extend_from_slice(&own.first.0.to_bytes());
             content.extend_from_slice(&own.first.1.to_le_bytes());
         }
-        with_checksum(&self.key(BUCKETS), &content)
+        with_checksum(&self.key(HEAD_PART), &content)
     }
 
     /// The bounds of its segments.
@@ -128,22 +145,39 @@ impl Group {
     /// # Errors
     /// `corrupt`: the row is damaged.
     pub(crate) fn read_head(self, row: &[u8]) -> Result<Vec<Bounds>> {
-        let content = checked(&self.key(BUCKETS), row).map_err(|_| wrong_checksum())?;
+        let content = checked(&self.key(HEAD_PART), row).map_err(|_| wrong_checksum())?;
         let mut reader = Reader::new(content);
         let bounds = self.segments().map(|_| Bounds::read(&mut reader)).collect::<Result<_>>()?;
         reader.finish()?;
         Ok(bounds)
     }
 
-    /// The segments that have the term with this number, as bits, given the row of its bucket;
+    /// The key of the part that has the bucket of a term.
+    pub(crate) fn key_for(self, number: u32) -> [u8; KEY_BYTES] {
+        self.key(bucket_and_mark(number).0 / PART_BUCKETS)
+    }
+
+    /// The segments that have the term with this number, as bits, given the row of its part;
     /// others may be among them.
     ///
     /// # Errors
     /// `corrupt`: the row is damaged.
     pub(crate) fn find(self, row: &[u8], number: u32) -> Result<u64> {
         let (bucket, wanted) = bucket_and_mark(number);
-        let content = checked(&self.key(bucket), row).map_err(|_| wrong_checksum())?;
-        let mut reader = Reader::new(content);
+        let key = self.key_for(number);
+        let (head, buckets) = row.split_at_checked(ENDS_BYTES + 4).ok_or_else(wrong_checksum)?;
+        let ends = checked(&key, head).map_err(|_| wrong_checksum())?;
+        let end = |at: usize| Reader::new(&ends[4 * at..]).u32().map(|end| end as usize);
+        let at = bucket % PART_BUCKETS;
+        let start = if at == 0 { 0 } else { end(at - 1)? };
+        let own = buckets.get(start..end(at)?).ok_or_else(|| damaged("lacks a bucket"))?;
+        if own.is_empty() {
+            return Ok(0);
+        }
+        let mut reader = Reader::new(own);
+        if reader.u32()? != bucket_crc(&key, bucket, reader.rest()) {
+            return Err(wrong_checksum());
+        }
         while !reader.is_empty() {
             let mark = u16::from_le_bytes(reader.array()?);
             let some = reader.u8()?;
@@ -223,15 +257,15 @@ mod tests {
         builder.finish(&segment_key(number))
     }
 
-    /// All rows of a group.
-    fn rows(group: Group, segments: &[Vec<u8>]) -> BTreeMap<usize, Vec<u8>> {
+    /// All parts of a group but the last.
+    fn rows(group: Group, segments: &[Vec<u8>]) -> BTreeMap<[u8; KEY_BYTES], Vec<u8>> {
         let open = |(number, row): (u64, &'_ Vec<u8>)| {
             SegmentHead::read(&segment_key(number), row).unwrap()
         };
         let heads = group.segments().zip(segments).map(open);
         let opened: Vec<_> = heads.zip(segments.iter().map(Vec::as_slice)).collect();
-        let row = |bucket| Some((bucket, group.bucket_row(bucket, &opened).unwrap()?));
-        (0..BUCKETS).filter_map(row).collect()
+        let row = |part| (group.key(part), group.part_row(part, &opened).unwrap());
+        (0..PARTS).map(row).collect()
     }
 
     proptest! {
@@ -250,8 +284,7 @@ mod tests {
                 let has = |own: &Vec<u32>| own.iter().any(|other| other >> 7 == number >> 7);
                 let expected = (0..).zip(&terms[..segments.len()]).filter(|(_, own)| has(own));
                 let expected = expected.fold(0u64, |mask, (at, _)| mask | 1 << at);
-                let row = rows.get(&bucket_and_mark(number).0);
-                let found = row.map_or(0, |row| group.find(row, number).unwrap());
+                let found = group.find(&rows[&group.key_for(number)], number).unwrap();
                 prop_assert_eq!(found, expected);
             }
         }
@@ -262,19 +295,21 @@ mod tests {
         let group = Group { level: 1, number: 0 };
         let segments: Vec<Vec<u8>> = (0..8).map(|number| segment(number, &[5, 90 << 7])).collect();
         let bounds: Vec<Bounds> = (0..8).map(|at| Bounds::of(&[entry(at)]).unwrap()).collect();
-        let (bucket, head) = (rows(group, &segments).remove(&0).unwrap(), group.head_row(&bounds));
+        let (part, head) = (rows(group, &segments)[&group.key(0)].clone(), group.head_row(&bounds));
         assert_eq!(group.read_head(&head).unwrap(), bounds);
-        assert_eq!(group.find(&bucket, 5).unwrap(), 0xff);
+        assert_eq!(group.find(&part, 5).unwrap(), 0xff);
+        let flip = |row: &[u8], bit: usize| {
+            let mut row = row.to_vec();
+            row[bit / 8] ^= 1 << (bit % 8);
+            row
+        };
         for bit in 0..head.len() * 8 {
-            let flip = |row: &[u8]| {
-                let mut row = row.to_vec();
-                let bit = bit % (row.len() * 8);
-                row[bit / 8] ^= 1 << (bit % 8);
-                row
-            };
-            let read = group.read_head(&flip(&head));
+            let read = group.read_head(&flip(&head, bit));
             assert_eq!(read.unwrap_err().kind(), ErrorKind::Corrupt, "bit {bit}");
-            assert!(group.find(&flip(&bucket), 5).is_err(), "bit {bit}");
+        }
+        // All its postings are in the bucket of this term.
+        for bit in 0..part.len() * 8 {
+            assert!(group.find(&flip(&part, bit), 5).is_err(), "bit {bit}");
         }
     }
 
@@ -284,8 +319,8 @@ mod tests {
         assert_eq!((group.number, group.segments(), group.all()), (3, 192..256, u64::MAX));
         assert_eq!((Group::of(1, 15).segments(), Group::of(1, 15).all()), (8..16, 0xff));
         assert_eq!(Group::of_key(&group.key(7)).unwrap(), (group, false));
-        assert_eq!(Group::of_key(&group.key(BUCKETS)).unwrap(), (group, true));
-        for wrong in [&[][..], &[3; 11], &group.key(BUCKETS + 1), &[1; 12]] {
+        assert_eq!(Group::of_key(&group.key(HEAD_PART)).unwrap(), (group, true));
+        for wrong in [&[][..], &[3; 11], &group.key(HEAD_PART + 1), &[1; 12]] {
             assert!(Group::of_key(wrong).is_err(), "{wrong:?}");
         }
     }

@@ -6,7 +6,7 @@ use super::directory::{Directory, Root};
 use super::filter::{BlockFrames, Filter};
 use super::groups::{Bounds, Group};
 use super::open_terms::OpenTerms;
-use super::postings::{SegmentHead, bucket_and_mark, segment_key};
+use super::postings::{SegmentHead, segment_key};
 use super::read::{StoredBlock, missing};
 use super::shared::Shared;
 use super::state::{State, StreamState};
@@ -111,12 +111,9 @@ fn mask_of(
     opened: &Opened,
     transaction: &RoTxn<'_>,
 ) -> TableResult<u64> {
-    let row = opened.groups.get(transaction, &group.key(bucket_and_mark(number).0))?;
-    let found = match row {
+    let found = match opened.groups.get(transaction, &group.key_for(number))? {
         Some(row) => shared.group_or_none(group, group.find(row, number))?,
-        // Without a row no term of the bucket is in it, if the group is still there: a larger one
-        // may have taken its place since.
-        None if opened.has_group(transaction, group)? => Some(0),
+        // A larger group has taken its place since.
         None => None,
     };
     Ok(found.unwrap_or(group.all()))

@@ -6,24 +6,21 @@
 //! transaction. Nothing waits for a group: without it each segment is asked.
 
 use super::check::wrong;
-use super::groups::{Bounds, Group};
-use super::postings::{BUCKETS, SegmentHead, segment_key};
+use super::groups::{Bounds, Group, HEAD_PART};
+use super::postings::{SegmentHead, segment_key};
 use super::read::missing;
 use super::shared::Shared;
 use super::tables::{Opened, TableResult};
 use crate::error::Result;
 use heed::{RoTxn, RwTxn};
-use std::ops::{Bound, Range};
+use std::ops::{Bound, RangeInclusive};
 
 /// A step ends with the row that brings it to this many bytes.
 const STEP_BYTES: usize = 1 << 20;
-/// Buckets that are checked in one transaction.
-const CHECKED_BUCKETS: usize = 32;
-
-/// A group that is being made, and the bucket that comes next.
+/// A group that is being made, and the part that comes next.
 pub(crate) struct Merge {
     group: Group,
-    bucket: usize,
+    part: usize,
 }
 
 /// Rows of a group: part and value.
@@ -38,20 +35,20 @@ impl Shared {
     pub(crate) fn merge_step(&self, under_way: &mut Option<Merge>) -> Result<bool> {
         if under_way.is_none() {
             let group = self.tables.read(|opened, transaction| opened.next_group(transaction))?;
-            *under_way = group.map(|group| Merge { group, bucket: 0 });
+            *under_way = group.map(|group| Merge { group, part: 0 });
         }
-        let Some(Merge { group, bucket }) = under_way.take() else { return Ok(false) };
+        let Some(Merge { group, part }) = under_way.take() else { return Ok(false) };
         let (rows, next) = self.tables.read(|opened, transaction| {
-            opened.make_rows(transaction, group, bucket..BUCKETS, STEP_BYTES)
+            opened.make_rows(transaction, group, part..=HEAD_PART, STEP_BYTES)
         })?;
         self.tables.write(|opened, transaction| {
             for (part, row) in &rows {
                 opened.groups.put(transaction, &group.key(*part), row)?;
             }
-            if next > BUCKETS { opened.forget_parts(transaction, group) } else { Ok(()) }
+            if next > HEAD_PART { opened.forget_parts(transaction, group) } else { Ok(()) }
         })?;
-        if next <= BUCKETS {
-            *under_way = Some(Merge { group, bucket: next });
+        if next <= HEAD_PART {
+            *under_way = Some(Merge { group, part: next });
         }
         Ok(true)
     }
@@ -69,29 +66,24 @@ impl Shared {
         })
     }
 
-    /// Compares some parts of a group, from one on, with what its segments say: where to go on,
-    /// and bytes of the rows. What a damaged segment says cannot be compared.
+    /// Compares a part of a group with what its segments say; returns the bytes of the row. What a
+    /// damaged segment says cannot be compared.
     ///
     /// # Errors
-    /// `corrupt`: a row is not that of its segments. `closed`, `storage_failed`.
-    pub(super) fn check_group(&self, group: Group, part: usize) -> Result<(usize, u64)> {
+    /// `corrupt`: it is not that of its segments. `closed`, `storage_failed`.
+    pub(super) fn check_group(&self, group: Group, part: usize) -> Result<u64> {
         self.tables.read(|opened, transaction| {
-            let buckets = part..BUCKETS.min(part + CHECKED_BUCKETS);
-            let behind = if buckets.end == BUCKETS { BUCKETS + 1 } else { buckets.end };
-            let Ok((made, _)) = opened.make_rows(transaction, group, buckets, usize::MAX) else {
-                return Ok((behind, 0));
-            };
-            let mut made = made.into_iter().peekable();
-            let mut bytes = 0;
-            for part in part..behind {
-                let expected = made.next_if(|(own, _)| *own == part).map(|(_, row)| row);
-                let stored = opened.groups.get(transaction, &group.key(part))?;
-                if stored != expected.as_deref() {
-                    return Err(wrong("a row of a group is not that of its segments").into());
-                }
-                bytes += stored.map_or(0, <[u8]>::len) as u64;
+            if opened.groups.get(transaction, &group.key(HEAD_PART))?.is_none() {
+                // A larger group has taken its place meanwhile.
+                return Ok(0);
             }
-            Ok((behind, bytes))
+            let made = opened.make_rows(transaction, group, part..=part, 0);
+            let Ok((made, _)) = made else { return Ok(0) };
+            let stored = opened.groups.get(transaction, &group.key(part))?;
+            if stored != made.first().map(|(_, row)| &row[..]) {
+                return Err(wrong("a part of a group is not that of its segments").into());
+            }
+            Ok(stored.map_or(0, <[u8]>::len) as u64)
         })
     }
 }
@@ -131,13 +123,12 @@ impl Opened {
         Ok(if group.level == level { group.number + u64::from(is_complete) } else { 0 })
     }
 
-    /// The rows of these buckets, until they have `bytes_max`, and behind the last bucket the row
-    /// that completes the group; and the part that comes next.
+    /// The rows of these parts, until they have `bytes_max`, and the part that comes next.
     fn make_rows(
         &self,
         transaction: &RoTxn<'_>,
         group: Group,
-        buckets: Range<usize>,
+        parts: RangeInclusive<usize>,
         bytes_max: usize,
     ) -> TableResult<(Rows, usize)> {
         let mut segments = Vec::new();
@@ -146,23 +137,23 @@ impl Opened {
             let row = self.postings.get(transaction, &key)?.ok_or_else(missing)?;
             segments.push((SegmentHead::read(&key, row)?, row));
         }
-        let (mut rows, mut bytes) = (Vec::new(), 0);
-        for bucket in buckets.clone() {
-            if let Some(row) = group.bucket_row(bucket, &segments)? {
-                bytes += row.len();
-                rows.push((bucket, row));
-            }
-            if bytes >= bytes_max && bucket + 1 < BUCKETS {
-                return Ok((rows, bucket + 1));
+        let (mut rows, mut bytes, mut next) = (Vec::new(), 0, *parts.start());
+        for part in parts {
+            let row = match part {
+                HEAD_PART => {
+                    let bounds = segments.iter().map(|(head, _)| Bounds::of(&head.blocks));
+                    group.head_row(&bounds.collect::<Option<Vec<_>>>().ok_or_else(missing)?)
+                }
+                _ => group.part_row(part, &segments)?,
+            };
+            bytes += row.len();
+            rows.push((part, row));
+            next = part + 1;
+            if bytes >= bytes_max {
+                break;
             }
         }
-        if buckets.end < BUCKETS {
-            return Ok((rows, buckets.end));
-        }
-        let bounds = segments.iter().map(|(head, _)| Bounds::of(&head.blocks));
-        let bounds: Option<Vec<Bounds>> = bounds.collect();
-        rows.push((BUCKETS, group.head_row(&bounds.ok_or_else(missing)?)));
-        Ok((rows, BUCKETS + 1))
+        Ok((rows, next))
     }
 
     /// Removes the smaller groups whose segments this one has.
@@ -170,7 +161,7 @@ impl Opened {
         for level in Group::LEVELS.into_iter().filter(|level| *level < group.level) {
             let segments = group.segments();
             let first = Group::of(level, segments.start).key(0);
-            let last = Group::of(level, segments.end - 1).key(BUCKETS);
+            let last = Group::of(level, segments.end - 1).key(HEAD_PART);
             let parts = (Bound::Included(&first[..]), Bound::Included(&last[..]));
             self.groups.delete_range(transaction, &parts)?;
         }

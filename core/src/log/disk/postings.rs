@@ -262,7 +262,8 @@ fn put_posting(out: &mut Vec<u8>, places: &[u64]) {
     frames.iter().for_each(|frames| out.extend_from_slice(&frames.to_le_bytes()));
 }
 
-fn bucket_crc(key: &[u8], bucket: usize, postings: &[u8]) -> u32 {
+/// The checksum of a bucket.
+pub(crate) fn bucket_crc(key: &[u8], bucket: usize, postings: &[u8]) -> u32 {
     let crc = crc32c::crc32c_append(crc32c::crc32c(key), &(bucket as u32).to_le_bytes());
     crc32c::crc32c_append(crc, postings)
 }

@@ -10,9 +10,10 @@ use super::block::checked;
 use super::body::Remembered;
 use super::check::{CheckedBlock, is_damage, wrong};
 use super::checkpoint::{read_store_row, read_stream_row};
+use super::groups::HEAD_PART;
 use super::journal::read_indexes;
 use super::open::spawn;
-use super::postings::{BUCKETS, SegmentBuilder, SegmentHead, segment_key};
+use super::postings::{SegmentBuilder, SegmentHead, segment_key};
 use super::shared::{Shared, lock};
 use super::state::StreamState;
 use super::tables::GROUPS_NAME;
@@ -152,15 +153,13 @@ impl Scrub<'_> {
     fn groups(&self) -> Result<()> {
         let groups = self.keep(self.shared.groups(), GROUPS_NAME, None, (0, 0))?;
         for group in groups.into_iter().flatten() {
-            let (mut part, segments) = (0, group.segments());
-            while part <= BUCKETS {
+            let segments = group.segments();
+            for part in 0..=HEAD_PART {
                 self.go_on()?;
                 let checked = self.shared.check_group(group, part);
                 let place = (segments.start, segments.end);
-                let checked = self.keep(checked, GROUPS_NAME, None, place)?;
-                let (next, bytes) = checked.unwrap_or((BUCKETS + 1, 0));
-                lock(&self.found).report.stored_bytes += bytes;
-                part = next;
+                let bytes = self.keep(checked, GROUPS_NAME, None, place)?;
+                lock(&self.found).report.stored_bytes += bytes.unwrap_or(0);
             }
         }
         Ok(())

@@ -82,15 +82,9 @@ fn a_group_answers_for_its_segments_and_nothing_depends_on_it() {
     assert_eq!(log.verify(|| true).wait().unwrap().damage_count, 0);
 
     // Damage of a group is named, and costs nothing but time.
-    let group_key = |part: u16| [&[1u8][..], &0u64.to_be_bytes(), &part.to_be_bytes()].concat();
-    let buckets = (0..GROUP_HEAD_PART).filter(|part| {
-        let read = log.shared().tables.read(|opened, transaction| {
-            Ok(opened.groups.get(transaction, &group_key(*part))?.is_some())
-        });
-        read.unwrap()
-    });
-    let buckets: Vec<u16> = buckets.collect();
-    for part in [buckets[0], buckets[buckets.len() - 1], GROUP_HEAD_PART] {
+    let group_key =
+        |part: usize| [&[1u8][..], &0u64.to_be_bytes(), &(part as u16).to_be_bytes()].concat();
+    for part in [0, GROUP_HEAD_PART - 1, GROUP_HEAD_PART] {
         damage_row(&log, "groups", &group_key(part), |row| *row.last_mut().unwrap() ^= 1);
         right(&log);
         let damages = log.verify(|| true).wait().unwrap().damages;
