@@ -2,7 +2,7 @@
 
 // The generator of the benches, so that what it promises is tested.
 #[path = "../bench/workload.rs"]
-mod workload;
+pub(crate) mod workload;
 
 use crate::support::{Scratch, skip};
 use serde_json::Value as Json;

@@ -96,6 +96,63 @@ pub(crate) fn in_own_process(name: &str) -> bool {
     false
 }
 
+/// True in the process that is to do the work of the test `name`, of which the kernel keeps no more
+/// than `bytes` in memory and swaps nothing. Elsewhere runs that test again in such a process, and
+/// passes on what it says.
+///
+/// A machine that cannot do that skips the test loudly.
+pub(crate) fn in_own_memory(name: &str, bytes: u64) -> bool {
+    if std::env::var(ALONE).is_ok_and(|running| running == name) {
+        return true;
+    }
+    let Some(group) = MemoryGroup::new(bytes) else {
+        skip(&format!(
+            "{name}: no control group of {bytes} bytes of memory can be made; run as root"
+        ));
+        return false;
+    };
+    let mut command = Command::new("sh");
+    command.args(["-ec", "echo $$ > \"$0\"; exec \"$@\""]);
+    run_alone(name, command.arg(group.folder.join("cgroup.procs")).arg(this_program()));
+    false
+}
+
+/// A control group that limits memory, removed at the end.
+struct MemoryGroup {
+    folder: PathBuf,
+}
+
+impl MemoryGroup {
+    fn new(bytes: u64) -> Option<MemoryGroup> {
+        let root = Path::new("/sys/fs/cgroup");
+        // Version 2 hands a controller down only when asked; where it does already, that is fine.
+        let _ = std::fs::write(root.join("cgroup.subtree_control"), "+memory");
+        let versions = [
+            (root.to_owned(), "memory.max", "memory.swap.max", 0),
+            (root.join("memory"), "memory.limit_in_bytes", "memory.memsw.limit_in_bytes", bytes),
+        ];
+        versions.into_iter().find_map(|(parent, limit, swap_limit, swap)| {
+            let folder = parent.join(format!("millpond-test-{}", std::process::id()));
+            std::fs::create_dir(&folder).ok()?;
+            let group = MemoryGroup { folder };
+            // A folder that is no control group has no such file.
+            let limit = group.folder.join(limit);
+            if !limit.is_file() || std::fs::write(limit, bytes.to_string()).is_err() {
+                return None;
+            }
+            // Not there where the kernel does not count swap.
+            let _ = std::fs::write(group.folder.join(swap_limit), swap.to_string());
+            Some(group)
+        })
+    }
+}
+
+impl Drop for MemoryGroup {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.folder);
+    }
+}
+
 fn this_program() -> PathBuf {
     std::env::current_exe().expect("this program has a path")
 }

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import blocks as columns
 import events
+import groups
 import journal
 import lmdb
 from cbor import Malformed
@@ -141,6 +142,8 @@ def _read_tables(tables):
         read[key] = _read_block(key, tables["events"][key])
         stream.records += read[key][1]
     _check_postings(tables["postings"], read)
+    # A store that was last written before there were groups lacks the table.
+    groups.check_groups(tables.get("groups", {}), tables["postings"])
     for key, value in tables["heads"].items():
         source = events.Bytes(_checked(key, value))
         head = events.read_head(source)

@@ -10,10 +10,15 @@ use millpond::{
     Durability, Error, EventView, Node, NodeOptions, PublishOptions, QueryOptions, Result,
     StorageOptions,
 };
+use std::ops::Range;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Journal segments this small make every campaign pass through recycling and checkpoints.
 pub const SEGMENT_BYTES: u64 = 64 << 10;
+
+/// Different tags of small events.
+const SMALL_TAGS: u64 = 5000;
 
 /// What became of one publish.
 pub enum Acknowledged {
@@ -103,6 +108,56 @@ pub fn verify(node: &Node, seed: u64) -> std::result::Result<u64, String> {
         return Err("the index does not equal a scan".into());
     }
     Ok(found.len() as u64)
+}
+
+/// Events of the campaign about groups of segments that stand at these offsets: each has one tag.
+pub fn small_events(offsets: Range<u64>) -> Vec<NewEvent> {
+    let payload = Payload::from_value(&Value::Null).expect("a small payload");
+    let tags = |offset| TagSet::new([small_tag(offset)]).expect("a short tag");
+    offsets.map(|offset| NewEvent { tags: tags(offset), payload: payload.clone() }).collect()
+}
+
+/// The tag of the small event at an offset.
+pub fn small_tag(offset: u64) -> String {
+    format!("lot:{}", mix(5, offset) % SMALL_TAGS)
+}
+
+/// Checks a store of small events: its own checks, and what a few tags are answered with. Returns
+/// the number of events.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn verify_small(node: &Node) -> std::result::Result<u64, String> {
+    let report = node.verify(|| true).wait().map_err(|error| format!("verify: {error}"))?;
+    if report.damage_count > 0 {
+        return Err(format!("damaged: {:?}", report.damages));
+    }
+    for lot in [0, 1, SMALL_TAGS - 1, SMALL_TAGS] {
+        let query = Query::parse(&format!("FROM 'lot:{lot}'")).expect("it is one");
+        let found = read(node, &query, Order::Ascending)?;
+        let offsets = found.iter().map(|event| event.offset.value());
+        let expected = (0..report.events).filter(|offset| mix(5, *offset) % SMALL_TAGS == lot);
+        if offsets.ne(expected) {
+            return Err(format!("another answer for lot {lot}: {} events", found.len()));
+        }
+    }
+    Ok(report.events)
+}
+
+/// Waits until groups of segments have been made.
+///
+/// # Panics
+/// When that takes a minute.
+pub fn await_group(node: &Node) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let rows = || {
+        let tables = node.stats().expect("an open node has its sizes").tables;
+        tables.iter().find(|table| table.name == "groups").map_or(0, |table| table.rows)
+    };
+    while rows() == 0 {
+        assert!(Instant::now() < deadline, "no group of segments is made");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 fn read(node: &Node, query: &Query, order: Order) -> std::result::Result<Vec<Event>, String> {

@@ -4,10 +4,13 @@
 //! what is there, waits for a line or the end of standard input, so that a tracer can look at all
 //! threads, publishes COMMITS batches, with `compacting` beside compactions, and closes.
 //! `crash_child PATH SEED COMMITS converting`: opens a store of format 0 and closes it.
+//! `crash_child PATH SEED COMMITS merging`: opens a store of small events, publishes COMMITS
+//! batches of them, waits until a group of segments is made, publishes one more, and closes.
 //! Says on standard output, each line in one write: `O <count>` after opening (events held),
 //! `A <count>` after each acknowledgement, `C` after close. Rule: a line is written only after what
 //! it says is true, so the last line is a lower bound.
 
+use millpond::Node;
 use millpond_tests::crash::{self, Acknowledged};
 use std::io::Write;
 use std::path::PathBuf;
@@ -15,11 +18,14 @@ use std::time::Duration;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 const COMMITS_PER_COMPACTION: u64 = 30;
+const SMALL_BATCH: u64 = 500;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, path, seed, commits, durability] = &arguments[..] else {
-        eprintln!("usage: crash_child PATH SEED COMMITS power|process|compacting|converting");
+        eprintln!(
+            "usage: crash_child PATH SEED COMMITS power|process|compacting|converting|merging"
+        );
         std::process::exit(2);
     };
     let seed: u64 = seed.parse().expect("SEED is a number");
@@ -30,6 +36,9 @@ fn main() {
         return node.close(DEADLINE).expect("the node closes");
     }
     let node = crash::open(&path).expect("the store opens");
+    if durability == "merging" {
+        return merge(&node, commits);
+    }
     let mut held = crash::verify(&node, seed).expect("what is there is right");
     say(&format!("O {held}\n"));
     std::io::stdin().read_line(&mut String::new()).expect("standard input can be read");
@@ -54,6 +63,22 @@ fn main() {
     }
     node.close(DEADLINE).expect("the node closes");
     say("C\n");
+}
+
+fn merge(node: &Node, commits: u64) {
+    let mut held = crash::verify_small(node).expect("what is there is right");
+    for commit in 0..=commits {
+        if commit == commits {
+            crash::await_group(node);
+        }
+        let end = held + SMALL_BATCH;
+        match crash::publish(node, crash::small_events(held..end), 1, true) {
+            Acknowledged::Yes => say(&format!("A {end}\n")),
+            Acknowledged::No(error) => panic!("not acknowledged: {error}"),
+        }
+        held = end;
+    }
+    node.close(DEADLINE).expect("the node closes");
 }
 
 /// One write, so that a kill never leaves half a line that says too much.

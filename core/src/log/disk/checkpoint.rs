@@ -9,6 +9,7 @@ use super::block::{
     Summary, block_key, checked, encode_row, first_in_key, row_of_block, row_records, with_checksum,
 };
 use super::body::{KeyHash, Remembered};
+use super::open_terms::OpenTerms;
 use super::postings::{BlockEntry, SegmentBuilder, segment_key};
 use super::shared::{Shared, lock};
 use super::state::StreamState;
@@ -19,8 +20,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::codec::Reader;
 use crate::event::{Record, SealRule, SignedHead, StreamId};
 use heed::{PutFlags, RwTxn};
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 /// Idempotency keys that are kept.
 pub(crate) const IDEMPOTENCY_KEYS_MAX: u64 = 1 << 20;
@@ -46,11 +47,14 @@ struct Work {
 impl Shared {
     /// The checkpointer's thread, until it is told to stop.
     pub(crate) fn run_checkpointer(&self) {
+        // What an earlier process left to do is done now.
+        let (mut may_merge, mut merge) = (true, None);
         loop {
             let mut checkpoints = lock(&self.checkpoints);
             while checkpoints.requested <= checkpoints.done
                 && checkpoints.compactions.is_empty()
                 && !checkpoints.stop
+                && !may_merge
             {
                 let moved = self.checkpoint_moved.wait(checkpoints);
                 checkpoints = moved.unwrap_or_else(PoisonError::into_inner);
@@ -67,6 +71,12 @@ impl Shared {
             drop(checkpoints);
             if is_due {
                 self.checkpoint_as(number);
+                may_merge = true;
+            } else if compactions.is_empty() {
+                may_merge = self.merge_step(&mut merge).unwrap_or_else(|error| {
+                    tracing::warn!(%error, "no group of segments was made; each is asked");
+                    false
+                });
             }
             compactions.into_iter().for_each(|compaction| compaction.run(self));
         }
@@ -91,6 +101,9 @@ impl Shared {
         let mut state = self.state();
         for (stream, snapshot) in &work.streams {
             state.release(stream, snapshot.head.count, snapshot.indexed_then());
+            if let Some(terms) = &snapshot.open_terms {
+                state.keep_open_terms(stream, terms.clone(), self.open_terms_bytes_max());
+            }
         }
         state.recent.retain(|_, (_, index)| *index > work.index);
         // Under the lock: who holds it sees whether state and tables are of one moment.
@@ -118,23 +131,26 @@ impl Shared {
     fn gather(&self) -> Result<Work> {
         let state = self.state();
         let moved = state.streams.iter().filter(|(_, stream)| stream.head.count > stream.stored);
-        let streams: Vec<_> = moved.map(|(id, stream)| (*id, stream.clone())).collect();
+        let mut streams: Vec<_> = moved.map(|(id, stream)| (*id, stream.clone())).collect();
         let remembered = state.recent.iter().map(|(key, (value, _))| (*key, *value)).collect();
         let index = state.index;
         drop(state);
         let mut blocks = Vec::new();
-        for (id, stream) in &streams {
-            self.encode_blocks(id, stream, &mut blocks)?;
+        for (id, stream) in &mut streams {
+            stream.open_terms = self.encode_blocks(id, stream, &mut blocks)?.map(Arc::new);
         }
         Ok(Work { index, blocks, streams, remembered })
     }
 
+    /// Adds the rows of what LMDB lacks of a stream; returns the terms of the block at its end
+    /// when that is not full.
     fn encode_blocks(
         &self,
         id: &StreamId,
         stream: &StreamState,
         blocks: &mut Vec<BlockRow>,
-    ) -> Result<()> {
+    ) -> Result<Option<OpenTerms>> {
+        let mut open_terms = None;
         for (position, run) in stream.runs.iter().enumerate() {
             let mut first = run.first;
             let mut joined = Vec::new();
@@ -162,6 +178,7 @@ impl Shared {
                 _ => encode_row(&key, &summary, records),
             };
             let entry = BlockEntry { stream: *id, first, summary };
+            open_terms = (!run.sealed).then(|| OpenTerms::of_records(records));
             blocks.push(BlockRow {
                 key,
                 replaces,
@@ -169,7 +186,7 @@ impl Shared {
                 posting: terms.map(|terms| (entry, terms)),
             });
         }
-        Ok(())
+        Ok(open_terms)
     }
 
     /// First offset and records of the block of LMDB that is open and ends before `offset`.

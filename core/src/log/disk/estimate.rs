@@ -46,13 +46,16 @@ impl Walk {
         }
         let mut segments = 0;
         shared.tables.read(|opened, transaction| {
-            for segment in opened.postings.iter(transaction)? {
-                let (key, row) = segment?;
-                let head = shared.segment_head(key, row)?;
-                segments += 1;
-                for (at, frames) in filter.blocks_of(&head, key, row)? {
-                    if whole.wants(&head.blocks[at]).is_some() {
-                        add(frames, u64::from(head.blocks[at].summary.count));
+            let directory = shared.directory(opened, transaction)?;
+            for (root, _) in &directory.roots {
+                let place = (opened, transaction);
+                for (number, _) in root.segments(shared, filter, place, &directory)? {
+                    let (head, blocks) = shared.blocks_in(filter, place, number)?;
+                    segments += 1;
+                    for (at, frames) in blocks {
+                        if whole.wants(&head.blocks[at]).is_some() {
+                            add(frames, u64::from(head.blocks[at].summary.count));
+                        }
                     }
                 }
             }

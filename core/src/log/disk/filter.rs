@@ -3,6 +3,7 @@
 //! No I/O. Rule: skipping may keep too much and never drops a match; what is delivered was judged.
 
 use super::block::Summary;
+use super::open_terms::OpenTerms;
 use super::postings::{Frames, SEGMENT_BLOCKS, SegmentHead};
 use super::run::Run;
 use super::terms::{TermKind, term_number};
@@ -13,6 +14,9 @@ use crate::event::limits::TAG_BYTES_MAX;
 use crate::event::{EventKey, EventKind, Lamport, NodeId, Record, StreamId, WallTime};
 use crate::query::{Conjunction, Interval, Plan, Query, RecordSubject, Subject};
 use std::ops::Bound;
+
+/// Blocks of a segment by their index, and of each the frames that may hold a match, as bits.
+pub(crate) type BlockFrames = Vec<(usize, u16)>;
 
 /// A query and its plan, for one answering node.
 pub(crate) struct Filter {
@@ -35,6 +39,16 @@ impl Filter {
         (&self.query, &self.plan)
     }
 
+    /// The numbers of the terms of each conjunction.
+    pub(crate) fn terms(&self) -> &[Vec<u32>] {
+        &self.terms
+    }
+
+    /// Whether an open block with these terms can hold a match.
+    pub(crate) fn admits_open(&self, open: &OpenTerms) -> bool {
+        self.terms.iter().any(|terms| terms.iter().all(|number| open.may_have(*number)))
+    }
+
     /// Whether any event of the stream can match.
     pub(crate) fn admits_stream(&self, stream: &StreamId) -> bool {
         self.plan.conjunctions.iter().any(|conjunction| self.is_near(conjunction, stream))
@@ -49,7 +63,7 @@ impl Filter {
         head: &SegmentHead,
         key: &[u8],
         row: &[u8],
-    ) -> Result<Vec<(usize, u16)>> {
+    ) -> Result<BlockFrames> {
         let mut all: Frames = [0; SEGMENT_BLOCKS];
         for (conjunction, terms) in self.plan.conjunctions.iter().zip(&self.terms) {
             let mut met: Frames = [u16::MAX; SEGMENT_BLOCKS];

@@ -1,8 +1,8 @@
 //! The durable log: a journal in front of LMDB.
 //!
 //! This is the rim: files, threads and clocks are allowed here, each file says which. Pure and
-//! without I/O: `segment`, `body`, `block`, `postings`, `terms`, `filter`, `run`, `turn`,
-//! `store_row`, `page`.
+//! without I/O: `segment`, `body`, `block`, `postings`, `groups`, `terms`, `open_terms`, `filter`,
+//! `run`, `turn`, `store_row`, `page`.
 //! Begin with `open` for the life of a store, `commit` for a write, `read` for a read,
 //! `checkpoint` for what moves between journal and LMDB.
 
@@ -13,13 +13,18 @@ mod checkpoint;
 mod commit;
 mod compact;
 mod convert;
+mod directory;
 mod draft;
 mod estimate;
 mod file;
 mod filter;
+mod groups;
 mod journal;
 mod lock;
+mod lookup;
+mod merge;
 mod open;
+mod open_terms;
 mod page;
 mod pages;
 mod position;
@@ -53,5 +58,9 @@ pub(crate) use walk::Walk;
 
 #[cfg(test)]
 pub(crate) use file::{Operation, fault};
+#[cfg(test)]
+pub(crate) use groups::HEAD_PART as GROUP_HEAD_PART;
+#[cfg(test)]
+pub(crate) use merge::Merge;
 #[cfg(test)]
 pub(crate) use store_row::raise_format_version;

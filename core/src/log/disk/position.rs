@@ -16,7 +16,7 @@ impl Walk {
         let mut next: Vec<u64> = self.sources.iter().map(|source| source.high).collect();
         for turn in &self.heap {
             let (source, low) = match turn.piece {
-                Piece::Segment(_) => {
+                Piece::Postings | Piece::Root(_) => {
                     // Any full block that was not delivered may be in it.
                     let ahead = self.sources.iter().map(|own| own.delivered);
                     next.iter_mut().zip(ahead).for_each(|(next, ahead)| *next = ahead.min(*next));

@@ -20,7 +20,8 @@ use crate::event::codec::Reader;
 
 /// Most blocks of a segment.
 pub(crate) const SEGMENT_BLOCKS: usize = 64;
-const BUCKETS: usize = 512;
+/// Parts of a segment, by the number of a term.
+pub(crate) const BUCKETS: usize = 512;
 const ENTRY_BYTES: usize = 48 + SUMMARY_BYTES;
 /// A term at more places than this has a bit for each frame instead.
 const PLACES_MAX: usize = 64;
@@ -58,6 +59,11 @@ pub(crate) fn segment_key(number: u64) -> [u8; 8] {
     number.to_be_bytes()
 }
 
+/// The bucket of a term and its mark there.
+pub(crate) fn bucket_and_mark(number: u32) -> (usize, u16) {
+    ((number >> 23) as usize, (number >> 7) as u16)
+}
+
 impl SegmentHead {
     /// Reads the head of a segment, after its checksum.
     ///
@@ -86,8 +92,7 @@ impl SegmentHead {
     /// `corrupt`: the bucket is damaged.
     pub(crate) fn find(&self, key: &[u8], row: &[u8], number: u32) -> Result<Frames> {
         let mut found = [0; SEGMENT_BLOCKS];
-        let bucket = (number >> 23) as usize;
-        let mark = (number >> 7) as u16;
+        let (bucket, mark) = bucket_and_mark(number);
         self.each_posting(key, row, bucket, |own, places| {
             if own == mark {
                 places.add_to(&mut found);
@@ -96,7 +101,11 @@ impl SegmentHead {
         Ok(found)
     }
 
-    fn each_posting(
+    /// Calls `each` with each mark of a bucket, rising, and where its terms are.
+    ///
+    /// # Errors
+    /// `corrupt`: the bucket is damaged.
+    pub(crate) fn each_posting(
         &self,
         key: &[u8],
         row: &[u8],
@@ -127,7 +136,7 @@ impl SegmentHead {
 }
 
 /// Where a term is, as it lies in a bucket.
-enum Places<'a> {
+pub(crate) enum Places<'a> {
     List(&'a [u8]),
     Frames(&'a [u8]),
 }
@@ -257,7 +266,8 @@ fn put_posting(out: &mut Vec<u8>, places: &[u64]) {
     frames.iter().for_each(|frames| out.extend_from_slice(&frames.to_le_bytes()));
 }
 
-fn bucket_crc(key: &[u8], bucket: usize, postings: &[u8]) -> u32 {
+/// The checksum of a bucket.
+pub(crate) fn bucket_crc(key: &[u8], bucket: usize, postings: &[u8]) -> u32 {
     let crc = crc32c::crc32c_append(crc32c::crc32c(key), &(bucket as u32).to_le_bytes());
     crc32c::crc32c_append(crc, postings)
 }

@@ -3,7 +3,9 @@
 //! Rule: nobody looks here before reading. Each read finds out for itself, and notes what it found.
 
 use super::block::{block_key, first_in_key};
+use super::groups::Group;
 use super::shared::{Shared, lock};
+use super::tables::GROUPS_NAME;
 use crate::error::{Error, ErrorKind};
 use crate::event::StreamId;
 use crate::log::status::{DAMAGES_MAX, Damage};
@@ -48,6 +50,14 @@ impl Shared {
             lock(&self.quarantine).note(("events", Some(*stream), offset), None, how);
         }
         error.in_context(format_args!("event {offset} of stream {stream}"))
+    }
+
+    /// Notes that a group of segments is damaged.
+    pub(crate) fn note_group(&self, group: Group, error: &Error) {
+        let segments = group.segments();
+        let message = error.message().to_owned();
+        let place = (GROUPS_NAME, None, segments.start);
+        lock(&self.quarantine).note(place, Some(segments.end), message);
     }
 
     /// What was found damaged, each block once, by table, stream and place.

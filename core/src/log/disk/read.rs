@@ -5,7 +5,8 @@
 //! rest stays readable.
 
 use super::block::{block_key, checked, first_in_key, full_block, open_row, row_records};
-use super::postings::SegmentHead;
+use super::directory::Directory;
+use super::postings::{SegmentHead, segment_key};
 use super::run::Run;
 use super::shared::{Shared, lock};
 use super::tables::{Opened, TableResult};
@@ -32,7 +33,8 @@ pub(crate) struct StoredBlock<'t> {
 #[derive(Default)]
 pub(crate) struct Cache {
     runs: BTreeMap<(StreamId, u64, u32), (Arc<Run>, u64)>,
-    segments: BTreeMap<(Vec<u8>, usize), Arc<SegmentHead>>,
+    segments: BTreeMap<(u64, usize), Arc<SegmentHead>>,
+    pub(super) directory: Arc<Directory>,
     bytes: usize,
     clock: u64,
 }
@@ -171,13 +173,13 @@ impl Shared {
     }
 
     /// The head of a segment of the postings.
-    pub(crate) fn segment_head(&self, key: &[u8], row: &[u8]) -> Result<Arc<SegmentHead>> {
+    pub(crate) fn segment_head(&self, number: u64, row: &[u8]) -> Result<Arc<SegmentHead>> {
         // A segment only grows, so its number and its size name it.
-        let name = (key.to_vec(), row.len());
+        let name = (number, row.len());
         if let Some(head) = lock(&self.cache).segments.get(&name) {
             return Ok(head.clone());
         }
-        let head = Arc::new(SegmentHead::read(key, row)?);
+        let head = Arc::new(SegmentHead::read(&segment_key(number), row)?);
         let mut cache = lock(&self.cache);
         if cache.segments.len() * SEGMENT_HEAD_BYTES > self.options.cache_bytes_max / 4 {
             cache.segments.clear();
@@ -225,7 +227,7 @@ impl Shared {
 impl Cache {
     /// Bytes in memory, about.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes + self.segments.len() * SEGMENT_HEAD_BYTES
+        self.bytes + self.segments.len() * SEGMENT_HEAD_BYTES + self.directory.bytes()
     }
 
     fn get(&mut self, name: &(StreamId, u64, u32)) -> Option<Arc<Run>> {

@@ -5,6 +5,7 @@
 //! Begin with `State::apply`.
 
 use super::body::{Body, KeyHash, Remembered};
+use super::open_terms::OpenTerms;
 use super::run::{Run, range_bytes};
 use crate::event::{EventRange, Lamport, OffsetMap, SealRule, SignedHead, StreamEnd, StreamId};
 use std::collections::{BTreeMap, VecDeque};
@@ -19,6 +20,8 @@ pub(crate) struct State {
     /// The last journal record that is in here.
     pub(crate) index: u64,
     pub(crate) tail_bytes: usize,
+    /// What all `open_terms` take.
+    pub(crate) open_terms_bytes: usize,
     /// How often the tail has let go of events.
     pub(crate) releases: u64,
     /// Idempotency keys that LMDB lacks, each with its journal record.
@@ -50,6 +53,8 @@ pub(crate) struct StreamState {
     pub(crate) stored: u64,
     /// What of it is in full blocks, which the postings have.
     pub(crate) indexed: Indexed,
+    /// The terms of the rest of it, when they are known and there is room for them.
+    pub(crate) open_terms: Option<Arc<OpenTerms>>,
     /// The events from `stored` on.
     pub(crate) runs: VecDeque<Arc<Run>>,
     /// Heads at ends of blocks that LMDB lacks, by count.
@@ -65,6 +70,7 @@ impl State {
             lamport: Lamport::ZERO,
             index,
             tail_bytes: 0,
+            open_terms_bytes: 0,
             releases: 0,
             recent: BTreeMap::new(),
         }
@@ -97,8 +103,8 @@ impl State {
         self.lamport = self.lamport.max(head.lamport);
         Arc::make_mut(&mut self.durable).raise(stream, head.count);
         let stored = head.count;
-        let runs = VecDeque::new();
-        let state = StreamState { head, seal, stored, indexed, runs, seals: BTreeMap::new() };
+        let (runs, seals) = (VecDeque::new(), BTreeMap::new());
+        let state = StreamState { head, seal, stored, indexed, open_terms: None, runs, seals };
         self.streams.insert(stream, state);
     }
 
@@ -110,6 +116,8 @@ impl State {
         self.releases += 1;
         state.stored = count;
         state.indexed = indexed;
+        let forgotten = state.open_terms.take();
+        self.open_terms_bytes -= forgotten.map_or(0, |terms| terms.bytes());
         state.seals.retain(|sealed, _| *sealed > count);
         while let Some(run) = state.runs.front_mut() {
             let before = run.cost();
@@ -126,6 +134,22 @@ impl State {
             break;
         }
     }
+
+    /// Keeps the terms of the events of `stream` that are stored and in no full block, while all
+    /// such take no more than `bytes_max`.
+    pub(crate) fn keep_open_terms(
+        &mut self,
+        stream: &StreamId,
+        terms: Arc<OpenTerms>,
+        bytes_max: usize,
+    ) {
+        let state = self.streams.get_mut(stream).expect("a stream is never forgotten");
+        let bytes = self.open_terms_bytes + terms.bytes();
+        if state.open_terms.is_none() && bytes <= bytes_max {
+            self.open_terms_bytes = bytes;
+            state.open_terms = Some(terms);
+        }
+    }
 }
 
 impl StreamState {
@@ -136,6 +160,7 @@ impl StreamState {
             seal: SealRule::new(),
             stored: 0,
             indexed: Indexed::NONE,
+            open_terms: None,
             runs: VecDeque::new(),
             seals: BTreeMap::new(),
         };

@@ -74,7 +74,7 @@ impl Shared {
             page_bytes: used.page_bytes,
             journal_bytes: 0,
             tail_bytes: state.tail_bytes as u64,
-            cache_bytes: lock(&self.cache).bytes() as u64,
+            cache_bytes: (lock(&self.cache).bytes() + state.open_terms_bytes) as u64,
             cache_bytes_max: self.options.cache_bytes_max as u64,
         }
     }
@@ -84,7 +84,7 @@ impl Shared {
         let mut bytes = 0;
         for row in opened.postings.iter(transaction)? {
             let (key, row) = row?;
-            let head = self.segment_head(key, row)?;
+            let head = self.segment_head(Reader::new(key).u64_be()?, row)?;
             bytes += head.blocks.iter().map(|own| u64::from(own.summary.raw_bytes)).sum::<u64>();
         }
         Ok(bytes)
@@ -102,6 +102,7 @@ impl Opened {
             &self.idempotency,
             &self.idempotency_order,
             &self.settings,
+            &self.groups,
         ];
         let own = TABLE_NAMES.into_iter().zip(own);
         let former = self.former.iter().flat_map(|tables| FORMER_NAMES.into_iter().zip(tables));

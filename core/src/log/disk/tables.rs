@@ -24,8 +24,18 @@ pub(crate) const DATA_NAME: &str = "data.mdb";
 /// Name of the file beside it that LMDB makes and that says who reads.
 const LOCK_NAME: &str = "lock.mdb";
 /// The tables, in the order of `Opened`'s fields.
-pub(super) const TABLE_NAMES: [&str; 7] =
-    ["events", "postings", "heads", "streams", IDEMPOTENCY_NAME, "idempotency_order", "settings"];
+pub(super) const TABLE_NAMES: [&str; 8] = [
+    "events",
+    "postings",
+    "heads",
+    "streams",
+    IDEMPOTENCY_NAME,
+    "idempotency_order",
+    "settings",
+    GROUPS_NAME,
+];
+/// The table that a store may lack: it is made from `postings`.
+pub(super) const GROUPS_NAME: &str = "groups";
 /// What the first two of them are made from in a store of format 0.
 pub(super) const FORMER_NAMES: [&str; 2] = ["blocks", "index"];
 /// The table in which a row that is not found is an answer.
@@ -34,9 +44,10 @@ pub(super) const IDEMPOTENCY_NAME: &str = "idempotency";
 /// Whether a store has all tables of its format, given a bit for each of `TABLE_NAMES` and then
 /// of `FORMER_NAMES`.
 pub(super) fn is_complete(tables: u32) -> bool {
-    let all = (1 << TABLE_NAMES.len()) - 1;
-    let former = (0b11 << TABLE_NAMES.len()) | (all & !0b11);
-    tables & all == all || tables & former == former
+    // The last one is that of the groups.
+    let needed = (1 << (TABLE_NAMES.len() - 1)) - 1;
+    let former = (0b11 << TABLE_NAMES.len()) | (needed & !0b11);
+    tables & needed == needed || tables & former == former
 }
 
 /// One table: byte strings by byte string.
@@ -54,6 +65,7 @@ pub(crate) struct Opened {
     pub(crate) idempotency: Table,
     pub(crate) idempotency_order: Table,
     pub(crate) settings: Table,
+    pub(crate) groups: Table,
 }
 
 /// LMDB with its lock: readers share it, growing and closing need it alone.
@@ -276,16 +288,19 @@ impl Opened {
                 options.name(name).open(transaction)
             });
             let former = blocks?.zip(index?).map(|(blocks, index)| [blocks, index]);
-            let [events, postings, heads, streams, keys, keys_order, settings] =
-                TABLE_NAMES.map(|name| {
-                    let mut options = opener.database_options().types::<Bytes, Bytes>();
-                    options.name(name).create(transaction)
-                });
-            let tables = [events?, postings?, heads?, streams?, keys?, keys_order?, settings?];
+            let mut create = |name| {
+                let mut options = opener.database_options().types::<Bytes, Bytes>();
+                options.name(name).create(transaction)
+            };
+            let mut tables = [create(TABLE_NAMES[0])?; TABLE_NAMES.len()];
+            for (table, name) in tables.iter_mut().zip(TABLE_NAMES).skip(1) {
+                *table = create(name)?;
+            }
             Ok::<_, heed::Error>(heed::CommitOrAbort::<_, ()>::Commit((former, tables)))
         })?;
         let (former, tables) = tables.unwrap_commit();
-        let [events, postings, heads, streams, idempotency, idempotency_order, settings] = tables;
+        let [events, postings, heads, streams, idempotency, idempotency_order, settings, groups] =
+            tables;
         Ok(Opened {
             env,
             former,
@@ -296,6 +311,7 @@ impl Opened {
             idempotency,
             idempotency_order,
             settings,
+            groups,
         })
     }
 }

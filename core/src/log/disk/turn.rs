@@ -2,6 +2,7 @@
 //!
 //! No I/O. Not here: opening pieces (`walk`).
 
+use super::directory::Root;
 use crate::event::StreamId;
 use crate::event::block::FRAME_EVENTS;
 use std::cmp::Ordering;
@@ -23,8 +24,10 @@ pub(crate) struct Turn {
 
 #[derive(Clone, Copy)]
 pub(crate) enum Piece {
-    /// A segment of the postings.
-    Segment(u64),
+    /// All that the postings have.
+    Postings,
+    /// A segment of the postings, or a group of them.
+    Root(Root),
     /// A full block, and the frames that may hold a match.
     Block { source: usize, first: u64, frames: u16 },
     /// Events that the postings do not have.

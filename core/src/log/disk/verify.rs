@@ -11,11 +11,13 @@ use super::block::checked;
 use super::body::Remembered;
 use super::check::{CheckedBlock, is_damage, wrong};
 use super::checkpoint::{read_store_row, read_stream_row};
+use super::groups::HEAD_PART;
 use super::journal::read_indexes;
 use super::open::spawn;
 use super::postings::{SegmentBuilder, SegmentHead, segment_key};
 use super::shared::{Shared, lock};
 use super::state::StreamState;
+use super::tables::GROUPS_NAME;
 use super::terms::Terms;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::codec::Reader;
@@ -118,6 +120,7 @@ impl Shared {
         scrub.journal()?;
         scrub.keep(self.tables.check_pages(), "pages", None, (0, 0))?;
         scrub.segments()?;
+        scrub.groups()?;
         for (id, stream) in &scrub.streams {
             scrub.stream(id, stream)?;
         }
@@ -162,10 +165,8 @@ impl Scrub<'_> {
 
     /// All segments that there were when we began, their blocks shared among threads.
     fn segments(&self) -> Result<()> {
-        let count = self.shared.tables.read(|opened, transaction| {
-            let last = opened.postings.last(transaction)?;
-            last.map_or(Ok(0), |(key, _)| Ok(Reader::new(key).u64_be()? + 1))
-        });
+        let count =
+            self.shared.tables.read(|opened, transaction| opened.segment_count(transaction));
         let Some(count) = self.keep(count, "postings", None, (0, 0))? else { return Ok(()) };
         let queue = Mutex::new(Queue { segments: 0..count, begun: None });
         let work = || {
@@ -186,6 +187,22 @@ impl Scrub<'_> {
             });
             ended.fold(own, Result::and)
         })
+    }
+
+    /// All groups that there were when we began, against their segments.
+    fn groups(&self) -> Result<()> {
+        let groups = self.keep(self.shared.groups(), GROUPS_NAME, None, (0, 0))?;
+        for group in groups.into_iter().flatten() {
+            let segments = group.segments();
+            for part in 0..=HEAD_PART {
+                self.go_on()?;
+                let checked = self.shared.check_group(group, part);
+                let place = (segments.start, segments.end);
+                let bytes = self.keep(checked, GROUPS_NAME, None, place)?;
+                lock(&self.found).report.stored_bytes += bytes.unwrap_or(0);
+            }
+        }
+        Ok(())
     }
 
     /// The next block that a segment names, for one thread.

@@ -1,15 +1,18 @@
 //! Answers a query in key order, newest first, or stream after stream, as lazily as it is asked.
 //!
 //! What is left to look at is a heap of pieces, each with the first place at which it can have
-//! something: segments of the postings, full blocks that the postings named, ends of streams that
-//! they do not cover, and found rows. The piece whose turn it is is opened into smaller ones; a
-//! found row whose turn it is is delivered, and the rows after it as long as they come first.
+//! something: groups and segments of the postings, full blocks that the postings named, ends of
+//! streams that they do not cover, and found rows. The piece whose turn it is is opened into
+//! smaller ones; a found row whose turn it is is delivered, and the rows after it as long as they
+//! come first.
 //! So the newest ten of a million cost the last blocks only.
 //! Rule: no transaction and no lock lives between two calls; held events never change, so what is
 //! walked over is fixed by two offset maps. Begin with `Walk::fill`.
 
+use super::directory::{Directory, Root};
 use super::filter::Filter;
-use super::postings::{BlockEntry, segment_key};
+use super::groups::Bounds;
+use super::postings::BlockEntry;
 use super::read::{StoredBlock, missing, stored_block};
 use super::shared::Shared;
 use super::state::Indexed;
@@ -24,6 +27,7 @@ use crate::log::explanation::Looks;
 use crate::query::Order;
 use heed::RoTxn;
 use std::collections::{BinaryHeap, VecDeque};
+use std::sync::Arc;
 
 /// A batch ends with the event that brings it to this many bytes.
 const BATCH_BYTES_MAX: usize = 4 << 20;
@@ -39,6 +43,8 @@ pub(crate) struct Walk {
     pub(super) heap: BinaryHeap<Turn>,
     /// Rises with each transaction; views of an earlier one are gone.
     epoch: u64,
+    /// Of the postings, once the walk has begun.
+    directory: Arc<Directory>,
     /// What was looked at so far.
     pub(crate) looks: Looks,
 }
@@ -80,31 +86,27 @@ impl Walk {
         upper: &OffsetMap,
     ) -> Walk {
         let (sources, heap, looks) = (Vec::new(), BinaryHeap::new(), Looks::default());
-        let mut walk = Walk { order, sources, heap, epoch: 0, looks };
+        let directory = Arc::default();
+        let mut walk = Walk { order, sources, heap, epoch: 0, directory, looks };
         let mut indexed_any = false;
         let state = shared.state();
         for (stream, range) in upper.beyond(lower).filter(|(id, _)| filter.admits_stream(id)) {
-            let indexed = state.streams.get(&stream).map_or(Indexed::NONE, |held| held.indexed);
+            let held = state.streams.get(&stream);
+            let indexed = held.map_or(Indexed::NONE, |held| held.indexed);
             let (low, high, delivered) = (range.start, range.end, range.start);
             indexed_any |= low < indexed.count;
             let source = walk.sources.len();
             walk.sources.push(Source { stream, low, high, indexed: indexed.count, delivered });
-            let low = low.max(indexed.count);
+            let low = low.max(held.map_or(0, |held| held.first_to_look_at(filter)));
             if low < high {
-                let last =
-                    state.streams.get(&stream).map_or(u64::MAX, |held| held.head.lamport.value());
-                let lamports = (indexed.lamport.value() + 1, last);
-                walk.push_span(source, low, high, lamports);
+                let last = held.map_or(u64::MAX, |held| held.head.lamport.value());
+                walk.push_span(source, low, high, (indexed.lamport.value() + 1, last));
             }
         }
         drop(state);
         if indexed_any {
-            // Whether there are segments, and how many, is found out with the first transaction.
-            walk.heap.push(Turn {
-                place: walk.first_place(),
-                backwards: walk.backwards(),
-                piece: Piece::Segment(u64::MAX),
-            });
+            // Which segments there are is found out with the first transaction.
+            walk.push(walk.first_place(), Piece::Postings);
         }
         walk
     }
@@ -228,7 +230,8 @@ impl<'t> Step<'_, 't, '_> {
             }
             let Some(turn) = self.walk.heap.pop() else { return Ok(Progress::AtEnd) };
             let done = match turn.piece {
-                Piece::Segment(number) => self.open_segment(number),
+                Piece::Postings => self.open_postings(),
+                Piece::Root(root) => self.open_root(root),
                 Piece::Block { source, first, frames } => self.open_block(source, first, frames),
                 Piece::Span { source, low, high } => self.open_span(source, low, high),
                 Piece::Rows(rows) => self.deliver(rows, count_max.unwrap_or(0), batch),
@@ -246,7 +249,7 @@ impl<'t> Step<'_, 't, '_> {
     /// Notes damage, and says where it is.
     fn name(&self, piece: &Piece, error: Error) -> Error {
         let (source, offset) = match piece {
-            Piece::Segment(_) => return error,
+            Piece::Postings | Piece::Root(_) => return error,
             Piece::Block { source, first, .. } => (*source, *first),
             Piece::Span { source, low, .. } => (*source, *low),
             Piece::Rows(rows) => (rows.source, rows.offset(self.walk.backwards())),
@@ -254,18 +257,45 @@ impl<'t> Step<'_, 't, '_> {
         self.shared.quarantine(&self.walk.sources[source].stream, offset, error)
     }
 
-    /// Opens a segment; with the number `u64::MAX` finds out which there are.
-    fn open_segment(&mut self, number: u64) -> Result<()> {
-        if number == u64::MAX {
-            return self.find_segments();
+    /// Takes down what to ask of the postings.
+    fn open_postings(&mut self) -> Result<()> {
+        let directory = self.shared.directory(self.opened, self.transaction);
+        self.walk.directory = directory.map_err(|error| self.shared.tables.explain(error))?;
+        for (root, bounds) in &self.walk.directory.clone().roots {
+            self.push_root(*root, bounds);
         }
-        let key = segment_key(number);
-        let row = self.opened.postings.get(self.transaction, &key);
-        let row = self.lmdb(row)?.ok_or_else(missing)?;
-        let head = self.shared.segment_head(&key, row)?;
+        Ok(())
+    }
+
+    fn push_root(&mut self, root: Root, bounds: &Bounds) {
+        let place = match self.walk.order {
+            Order::Ascending => Place { lamport: bounds.lamports.0, ..self.walk.first_place() },
+            Order::Descending => Place { lamport: bounds.lamports.1, ..self.walk.first_place() },
+            Order::Stream => {
+                let (stream, offset) = bounds.first;
+                Place { lamport: 0, stream, offset }
+            }
+        };
+        self.walk.push(place, Piece::Root(root));
+    }
+
+    /// Opens a group into those of its segments that may have something, a segment into blocks.
+    fn open_root(&mut self, root: Root) -> Result<()> {
         self.views.opened += 1;
+        let explain = |error| self.shared.tables.explain(error);
+        let place = (self.opened, self.transaction);
+        let Root::Segment(number) = root else {
+            let directory = &self.walk.directory;
+            let segments = root.segments(self.shared, self.filter, place, directory);
+            for (number, bounds) in segments.map_err(explain)? {
+                self.push_root(Root::Segment(number), &bounds);
+            }
+            return Ok(());
+        };
+        let found = self.shared.blocks_in(self.filter, place, number);
+        let (head, blocks) = found.map_err(explain)?;
         self.walk.looks.segments += 1;
-        for (at, frames) in self.filter.blocks_of(&head, &key, row)? {
+        for (at, frames) in blocks {
             let block = &head.blocks[at];
             if let Some(source) = self.walk.wants(block) {
                 let lamports = block.summary.lamports;
@@ -275,38 +305,6 @@ impl<'t> Step<'_, 't, '_> {
             }
         }
         Ok(())
-    }
-
-    fn find_segments(&mut self) -> Result<()> {
-        let segments = self.opened.postings.iter(self.transaction);
-        for segment in self.lmdb(segments)? {
-            let (key, row) = self.lmdb(segment)?;
-            let number = key.try_into().map(u64::from_be_bytes).map_err(|_| missing())?;
-            let head = self.shared.segment_head(key, row)?;
-            if let Some(place) = self.bound_of(&head.blocks) {
-                self.walk.push(place, Piece::Segment(number));
-            }
-        }
-        Ok(())
-    }
-
-    /// The first place at which one of the blocks can have something.
-    fn bound_of(&self, blocks: &[BlockEntry]) -> Option<Place> {
-        let lamports = blocks.iter().map(|block| block.summary.lamports);
-        match self.walk.order {
-            Order::Ascending => {
-                let least = lamports.map(|lamports| lamports.0).min()?;
-                Some(Place { lamport: least, ..self.walk.first_place() })
-            }
-            Order::Descending => {
-                let greatest = lamports.map(|lamports| lamports.1).max()?;
-                Some(Place { lamport: greatest, ..self.walk.first_place() })
-            }
-            Order::Stream => {
-                let firsts = blocks.iter().map(|block| (block.stream, block.first));
-                firsts.min().map(|(stream, offset)| Place { lamport: 0, stream, offset })
-            }
-        }
     }
 
     fn open_block(&mut self, source: usize, first: u64, frames: u16) -> Result<()> {
@@ -335,6 +333,7 @@ impl<'t> Step<'_, 't, '_> {
             }
             None => {
                 let block = self.stored(&stream, at)?;
+                self.shared.learn_open_terms(&stream, &block);
                 (View::stored(block.reader), block.first, u16::MAX, false)
             }
         };
@@ -472,10 +471,6 @@ impl<'t> Step<'_, 't, '_> {
     fn stored(&self, stream: &StreamId, offset: u64) -> Result<StoredBlock<'t>> {
         stored_block(self.opened, self.transaction, stream, offset)
             .map_err(|error| self.shared.tables.explain(error))
-    }
-
-    fn lmdb<T>(&self, result: std::result::Result<T, heed::Error>) -> Result<T> {
-        result.map_err(|error| self.shared.tables.explain(error.into()))
     }
 }
 

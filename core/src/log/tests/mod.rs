@@ -4,6 +4,7 @@
 
 mod basics;
 mod faults;
+mod groups;
 mod model;
 mod packed;
 mod recovery;

@@ -24,7 +24,7 @@ fn stored(path: &Path) -> Log {
 }
 
 /// Changes a row of a table behind the log's back.
-fn damage_row(log: &Log, table: &str, key: &[u8], change: impl Fn(&mut Vec<u8>)) {
+pub(super) fn damage_row(log: &Log, table: &str, key: &[u8], change: impl Fn(&mut Vec<u8>)) {
     log.shared()
         .tables
         .write(|opened, transaction| {
@@ -32,6 +32,7 @@ fn damage_row(log: &Log, table: &str, key: &[u8], change: impl Fn(&mut Vec<u8>))
                 "events" => &opened.events,
                 "heads" => &opened.heads,
                 "postings" => &opened.postings,
+                "groups" => &opened.groups,
                 _ => &opened.streams,
             };
             let mut row = table.get(transaction, key)?.expect("the row is there").to_vec();
@@ -45,7 +46,7 @@ fn key(stream: &StreamId, at: u64) -> Vec<u8> {
     [&stream.to_bytes()[..], &at.to_be_bytes()].concat()
 }
 
-fn places(damages: &[Damage]) -> Vec<(&'static str, u64, u64)> {
+pub(super) fn places(damages: &[Damage]) -> Vec<(&'static str, u64, u64)> {
     damages.iter().map(|damage| (damage.table, damage.first, damage.end)).collect()
 }
 

@@ -1,0 +1,170 @@
+//! Makes groups of full segments of the postings, and checks them.
+//!
+//! The thread of the checkpoints does it when it has nothing else to do, in steps of bounded size.
+//! Rule: a group counts from the row on that completes it, which is written last; what a crash left
+//! of one is written anew, to the same bytes. A group of 64 takes the place of its 8 of 8 in that
+//! transaction. Nothing waits for a group: without it each segment is asked.
+
+use super::check::wrong;
+use super::groups::{Bounds, Group, HEAD_PART};
+use super::postings::{SegmentHead, segment_key};
+use super::read::missing;
+use super::shared::Shared;
+use super::tables::{Opened, TableResult};
+use crate::error::Result;
+use heed::{RoTxn, RwTxn};
+use std::ops::{Bound, RangeInclusive};
+
+/// A step ends with the row that brings it to this many bytes.
+const STEP_BYTES: usize = 1 << 20;
+/// A group that is being made, and the part that comes next.
+pub(crate) struct Merge {
+    group: Group,
+    part: usize,
+}
+
+/// Rows of a group: part and value.
+type Rows = Vec<(usize, Vec<u8>)>;
+
+impl Shared {
+    /// Goes on with the group that is under way, or begins one that can be made. False when there
+    /// is none.
+    ///
+    /// # Errors
+    /// `corrupt`: a segment is damaged. `closed`, `storage_full`, `storage_failed`.
+    pub(crate) fn merge_step(&self, under_way: &mut Option<Merge>) -> Result<bool> {
+        if under_way.is_none() {
+            let group = self.tables.read(|opened, transaction| opened.next_group(transaction))?;
+            *under_way = group.map(|group| Merge { group, part: 0 });
+        }
+        let Some(Merge { group, part }) = under_way.take() else { return Ok(false) };
+        let (rows, next) = self.tables.read(|opened, transaction| {
+            opened.make_rows(transaction, group, part..=HEAD_PART, STEP_BYTES)
+        })?;
+        self.tables.write(|opened, transaction| {
+            for (part, row) in &rows {
+                opened.groups.put(transaction, &group.key(*part), row)?;
+            }
+            if next > HEAD_PART { opened.forget_parts(transaction, group) } else { Ok(()) }
+        })?;
+        if next <= HEAD_PART {
+            *under_way = Some(Merge { group, part: next });
+        }
+        Ok(true)
+    }
+
+    /// The complete groups.
+    pub(super) fn groups(&self) -> Result<Vec<Group>> {
+        self.tables.read(|opened, transaction| {
+            let mut groups = Vec::new();
+            for level in Group::LEVELS {
+                let first = opened.first_number(transaction, level)?;
+                let numbers = first..opened.next_number(transaction, level)?;
+                groups.extend(numbers.map(|number| Group { level, number }));
+            }
+            Ok(groups)
+        })
+    }
+
+    /// Compares a part of a group with what its segments say; returns the bytes of the row. What a
+    /// damaged segment says cannot be compared.
+    ///
+    /// # Errors
+    /// `corrupt`: it is not that of its segments. `closed`, `storage_failed`.
+    pub(super) fn check_group(&self, group: Group, part: usize) -> Result<u64> {
+        self.tables.read(|opened, transaction| {
+            if opened.groups.get(transaction, &group.key(HEAD_PART))?.is_none() {
+                // A larger group has taken its place meanwhile.
+                return Ok(0);
+            }
+            let made = opened.make_rows(transaction, group, part..=part, 0);
+            let Ok((made, _)) = made else { return Ok(0) };
+            let stored = opened.groups.get(transaction, &group.key(part))?;
+            if stored != made.first().map(|(_, row)| &row[..]) {
+                return Err(wrong("a part of a group is not that of its segments").into());
+            }
+            Ok(stored.map_or(0, <[u8]>::len) as u64)
+        })
+    }
+}
+
+impl Opened {
+    /// The next group that can be made.
+    fn next_group(&self, transaction: &RoTxn<'_>) -> TableResult<Option<Group>> {
+        // All but the last are full.
+        let full = self.segment_count(transaction)?.saturating_sub(1);
+        for level in Group::LEVELS {
+            let first = self.first_number(transaction, level)?;
+            let group = Group { level, number: self.next_number(transaction, level)?.max(first) };
+            if group.segments().end <= full {
+                return Ok(Some(group));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first number of a level that no larger group has the segments of.
+    fn first_number(&self, transaction: &RoTxn<'_>, level: u8) -> TableResult<u64> {
+        match Group::LEVELS.iter().find(|larger| **larger > level) {
+            Some(larger) => {
+                let behind = self.next_number(transaction, *larger)?;
+                Ok(Group { level: *larger, number: behind }.segments().start >> (3 * level))
+            }
+            None => Ok(0),
+        }
+    }
+
+    /// The number behind the last complete group of a level: they are made one after the other.
+    fn next_number(&self, transaction: &RoTxn<'_>, level: u8) -> TableResult<u64> {
+        let Some((key, _)) = self.groups.get_lower_than(transaction, &[level + 1])? else {
+            return Ok(0);
+        };
+        let (group, is_complete) = Group::of_key(key)?;
+        Ok(if group.level == level { group.number + u64::from(is_complete) } else { 0 })
+    }
+
+    /// The rows of these parts, until they have `bytes_max`, and the part that comes next.
+    fn make_rows(
+        &self,
+        transaction: &RoTxn<'_>,
+        group: Group,
+        parts: RangeInclusive<usize>,
+        bytes_max: usize,
+    ) -> TableResult<(Rows, usize)> {
+        let mut segments = Vec::new();
+        for number in group.segments() {
+            let key = segment_key(number);
+            let row = self.postings.get(transaction, &key)?.ok_or_else(missing)?;
+            segments.push((SegmentHead::read(&key, row)?, row));
+        }
+        let (mut rows, mut bytes, mut next) = (Vec::new(), 0, *parts.start());
+        for part in parts {
+            let row = match part {
+                HEAD_PART => {
+                    let bounds = segments.iter().map(|(head, _)| Bounds::of(&head.blocks));
+                    group.head_row(&bounds.collect::<Option<Vec<_>>>().ok_or_else(missing)?)
+                }
+                _ => group.part_row(part, &segments)?,
+            };
+            bytes += row.len();
+            rows.push((part, row));
+            next = part + 1;
+            if bytes >= bytes_max {
+                break;
+            }
+        }
+        Ok((rows, next))
+    }
+
+    /// Removes the smaller groups whose segments this one has.
+    fn forget_parts(&self, transaction: &mut RwTxn<'_>, group: Group) -> TableResult<()> {
+        for level in Group::LEVELS.into_iter().filter(|level| *level < group.level) {
+            let segments = group.segments();
+            let first = Group::of(level, segments.start).key(0);
+            let last = Group::of(level, segments.end - 1).key(HEAD_PART);
+            let parts = (Bound::Included(&first[..]), Bound::Included(&last[..]));
+            self.groups.delete_range(transaction, &parts)?;
+        }
+        Ok(())
+    }
+}
