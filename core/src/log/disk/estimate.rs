@@ -30,7 +30,7 @@ impl Walk {
             looks.blocks += 1;
             looks.events += count.min(frames * FRAME_EVENTS as u64);
         };
-        for turn in &whole.heap {
+        for turn in whole.turns.iter() {
             let Piece::Span { source, low, high } = turn.piece else { continue };
             let stream = whole.sources[source].stream;
             let mut at = low;

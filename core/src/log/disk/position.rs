@@ -14,7 +14,7 @@ impl Walk {
     /// How far each stream was walked forwards: what lies below was delivered or does not match.
     pub(crate) fn position(&self, upper: &OffsetMap) -> OffsetMap {
         let mut next: Vec<u64> = self.sources.iter().map(|source| source.high).collect();
-        for turn in &self.heap {
+        for turn in self.turns.iter() {
             let (source, low) = match turn.piece {
                 Piece::Postings | Piece::Root(_) => {
                     // Any full block that was not delivered may be in it.
@@ -45,7 +45,7 @@ impl Walk {
 
     /// Whether what comes next is a match.
     pub(super) fn is_settled(&self) -> bool {
-        let next = self.heap.peek().map(|turn| &turn.piece);
+        let next = self.turns.peek().map(|turn| &turn.piece);
         matches!(next, Some(Piece::Rows(rows)) if rows.rows != 0)
     }
 }

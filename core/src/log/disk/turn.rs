@@ -6,6 +6,8 @@ use super::directory::Root;
 use crate::event::StreamId;
 use crate::event::block::FRAME_EVENTS;
 use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::mem;
 
 /// Where something can stand in the order: a lamport and a stream, or a stream and an offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +22,14 @@ pub(crate) struct Turn {
     pub(crate) place: Place,
     pub(crate) backwards: bool,
     pub(crate) piece: Piece,
+}
+
+/// All pieces of a walk. The one that was added last after another was taken is kept in hand: of
+/// streams that alternate, one changes place with the first of the heap.
+#[derive(Default)]
+pub(crate) struct Turns {
+    hand: Option<Turn>,
+    heap: BinaryHeap<Turn>,
 }
 
 #[derive(Clone, Copy)]
@@ -52,6 +62,37 @@ pub(crate) struct Rows {
     pub(crate) is_tail: bool,
     /// Which view, and of which epoch.
     pub(crate) view: (usize, u64),
+}
+
+impl Turns {
+    /// Adds a piece.
+    pub(crate) fn push(&mut self, turn: Turn) {
+        match self.hand {
+            None => self.hand = Some(turn),
+            Some(_) => self.heap.push(turn),
+        }
+    }
+
+    /// Takes the piece whose turn it is.
+    pub(crate) fn pop(&mut self) -> Option<Turn> {
+        let Some(mut turn) = self.hand.take() else { return self.heap.pop() };
+        if let Some(mut first) = self.heap.peek_mut()
+            && *first > turn
+        {
+            mem::swap(&mut *first, &mut turn);
+        }
+        Some(turn)
+    }
+
+    /// The piece whose turn it is.
+    pub(crate) fn peek(&self) -> Option<&Turn> {
+        self.hand.as_ref().max(self.heap.peek())
+    }
+
+    /// All pieces, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Turn> {
+        self.hand.iter().chain(&self.heap)
+    }
 }
 
 impl Rows {
@@ -122,4 +163,40 @@ pub(crate) fn bits_between(low: u64, high: u64) -> u64 {
 /// A bit for each frame of `count` events, at least one.
 pub(crate) fn frames_of(count: u64) -> u16 {
     u16::MAX >> (16 - count.div_ceil(FRAME_EVENTS as u64).clamp(1, 16))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::NodeId;
+    use proptest::prelude::*;
+
+    fn turn(lamport: u64, backwards: bool) -> Turn {
+        let stream = StreamId { node: NodeId::from_bytes([0; 32]), number: 0 };
+        let place = Place { lamport, stream, offset: 0 };
+        Turn { place, backwards, piece: Piece::Postings }
+    }
+
+    proptest! {
+        #[test]
+        fn the_piece_whose_turn_it_is_is_always_the_first(
+            steps in prop::collection::vec(prop::option::of(0u64..20), 1..100),
+            backwards: bool,
+        ) {
+            let (mut turns, mut left) = (Turns::default(), Vec::new());
+            for step in steps {
+                let first = if backwards { left.iter().max() } else { left.iter().min() };
+                let first = first.copied();
+                prop_assert_eq!(turns.peek().map(|turn| turn.place.lamport), first);
+                prop_assert_eq!(turns.iter().count(), left.len());
+                if let Some(lamport) = step {
+                    turns.push(turn(lamport, backwards));
+                    left.push(lamport);
+                } else {
+                    prop_assert_eq!(turns.pop().map(|turn| turn.place.lamport), first);
+                    left.iter().position(|own| Some(*own) == first).map(|at| left.swap_remove(at));
+                }
+            }
+        }
+    }
 }

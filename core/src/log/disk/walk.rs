@@ -17,7 +17,7 @@ use super::read::{StoredBlock, missing, stored_block};
 use super::shared::Shared;
 use super::state::Indexed;
 use super::tables::{Opened, TableResult};
-use super::turn::{Piece, Place, Rows, Turn, bits_between};
+use super::turn::{Piece, Place, Rows, Turn, Turns, bits_between};
 use super::view::View;
 use crate::error::{Error, Result};
 use crate::event::block::FRAME_EVENTS;
@@ -26,7 +26,7 @@ use crate::log::batch::BatchBuilder;
 use crate::log::explanation::Looks;
 use crate::query::Order;
 use heed::RoTxn;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// A batch ends with the event that brings it to this many bytes.
@@ -40,7 +40,7 @@ pub(crate) struct Walk {
     pub(crate) order: Order,
     /// By stream id, rising.
     pub(super) sources: Vec<Source>,
-    pub(super) heap: BinaryHeap<Turn>,
+    pub(super) turns: Turns,
     /// Rises with each transaction; views of an earlier one are gone.
     epoch: u64,
     /// Of the postings, once the walk has begun.
@@ -85,9 +85,9 @@ impl Walk {
         lower: &OffsetMap,
         upper: &OffsetMap,
     ) -> Walk {
-        let (sources, heap, looks) = (Vec::new(), BinaryHeap::new(), Looks::default());
+        let (sources, turns, looks) = (Vec::new(), Turns::default(), Looks::default());
         let directory = Arc::default();
-        let mut walk = Walk { order, sources, heap, epoch: 0, directory, looks };
+        let mut walk = Walk { order, sources, turns, epoch: 0, directory, looks };
         let mut indexed_any = false;
         let state = shared.state();
         for (stream, range) in upper.beyond(lower).filter(|(id, _)| filter.admits_stream(id)) {
@@ -180,12 +180,12 @@ impl Walk {
     }
 
     fn push(&mut self, place: Place, piece: Piece) {
-        self.heap.push(Turn { place, backwards: self.backwards(), piece });
+        self.turns.push(Turn { place, backwards: self.backwards(), piece });
     }
 
     /// Whether nothing that is left can come before this place.
     fn is_first(&self, place: &Place) -> bool {
-        self.heap.peek().is_none_or(|next| match self.backwards() {
+        self.turns.peek().is_none_or(|next| match self.backwards() {
             false => *place < next.place,
             true => *place > next.place,
         })
@@ -228,7 +228,7 @@ impl<'t> Step<'_, 't, '_> {
             if is_full {
                 return Ok(Progress::Full);
             }
-            let Some(turn) = self.walk.heap.pop() else { return Ok(Progress::AtEnd) };
+            let Some(turn) = self.walk.turns.pop() else { return Ok(Progress::AtEnd) };
             let done = match turn.piece {
                 Piece::Postings => self.open_postings(),
                 Piece::Root(root) => self.open_root(root),
@@ -239,7 +239,7 @@ impl<'t> Step<'_, 't, '_> {
             if let Err(error) = done {
                 let named = self.name(&turn.piece, error);
                 // It is met again; until then nothing is lost.
-                self.walk.heap.push(turn);
+                self.walk.turns.push(turn);
                 return Err(named.into());
             }
         }
