@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::event::block::{BlockReader, FRAME_EVENTS, Frame};
 use crate::event::{Lamport, StreamId};
 use crate::log::batch::BatchBuilder;
+use crate::log::columns::Columns;
 use std::sync::Arc;
 
 /// Events of one block.
@@ -94,7 +95,7 @@ impl<'t> View<'t> {
         }
     }
 
-    /// Adds the event in a row of the loaded frame to a batch.
+    /// Adds the event in a row of the loaded frame to a batch, as far as its columns go.
     ///
     /// # Errors
     /// `corrupt`: the frame is damaged; the batch is as it was.
@@ -114,9 +115,14 @@ impl<'t> View<'t> {
                 let (lamport, time) = (reader.lamport(frame, row)?, reader.time(frame, row));
                 let app_id = reader.app_id(frame, row, scratch)?;
                 batch.begin(stream, offset, lamport, time, app_id);
-                let count = reader.put_tags(frame, row, batch.buffer(), scratch)?;
-                batch.end_tags(count);
-                reader.put_payload(frame, row, batch.buffer())?;
+                let Columns { tags, payload } = batch.columns();
+                if tags {
+                    let count = reader.put_tags(frame, row, batch.buffer(), scratch)?;
+                    batch.end_tags(count);
+                }
+                if payload {
+                    reader.put_payload(frame, row, batch.buffer())?;
+                }
                 batch.end_payload();
             }
         }
