@@ -65,6 +65,21 @@
 #define MILLPOND_VERSION_PATCH 0
 
 /**
+ * Column: what every event has: key, stream, offset, time, app id. Alone: no tags, no payload.
+ */
+#define MILLPOND_COLUMN_KEY 1
+
+/**
+ * Column: the tags.
+ */
+#define MILLPOND_COLUMN_TAGS 2
+
+/**
+ * Column: the payload.
+ */
+#define MILLPOND_COLUMN_PAYLOAD 4
+
+/**
  * Nothing.
  */
 #define MILLPOND_LOG_OFF 0
@@ -176,7 +191,8 @@ typedef struct {
      */
     millpond_text_t app_id;
     /**
-     * Its tags, rising and distinct: up to 64 of 1 to 255 bytes.
+     * Its tags, rising and distinct: up to 64 of 1 to 255 bytes. NULL when the query's `columns`
+     * leave them out, and only then.
      */
     const millpond_text_t *tags;
     /**
@@ -184,7 +200,8 @@ typedef struct {
      */
     uintptr_t tag_count;
     /**
-     * Its payload: one CBOR value of at most 1 MiB; see millpond_payload_to_json.
+     * Its payload: one CBOR value of 1 byte to 1 MiB; see millpond_payload_to_json. NULL when the
+     * query's `columns` leave it out, and only then.
      */
     const uint8_t *payload;
     /**
@@ -222,9 +239,10 @@ typedef struct {
      */
     uint32_t struct_size;
     /**
-     * Always 0.
+     * What is decoded of the events: MILLPOND_COLUMN_ numbers, joined by |. 0 is unsaid: all. What
+     * is left out costs nothing.
      */
-    uint32_t reserved;
+    uint32_t columns;
     /**
      * "ascending" (unsaid: this) or "descending" by event key, or "stream" after stream.
      */
@@ -549,6 +567,11 @@ int32_t millpond_batch_caught_up(const millpond_batch_t *batch);
 uint64_t millpond_batch_lag(const millpond_batch_t *batch);
 
 /**
+ * Which columns its events have: MILLPOND_COLUMN_ numbers, joined by |; 0 for NULL. Thread-safe.
+ */
+int32_t millpond_batch_columns(const millpond_batch_t *batch);
+
+/**
  * Where a subscription stands after this batch, as a token to subscribe from; for the batch of a
  * query, what the query is answered at. Free `*token` with millpond_bytes_free. Thread-safe.
  */
@@ -589,7 +612,8 @@ int32_t millpond_cancel_free(millpond_cancel_t cancel, millpond_error_t **error)
 
 /**
  * Asks `query`, over the log as it is now. `query_options` may be NULL. On MILLPOND_OK, `*cursor`
- * is a new handle; close it with millpond_cursor_close. MILLPOND_ERROR_QUERY_INVALID: see
+ * is a new handle; close it with millpond_cursor_close. To learn how it would be answered, call
+ * millpond_cursor_explain before anything is read. MILLPOND_ERROR_QUERY_INVALID: see
  * millpond_error_position. MILLPOND_ERROR_NOT_YET_VISIBLE: `upper` reaches beyond what is durable
  * here. Thread-safe.
  */
@@ -615,6 +639,21 @@ int32_t millpond_cursor_next(millpond_cursor_t cursor,
                              millpond_cancel_t cancel,
                              millpond_batch_t **batch,
                              millpond_error_t **error);
+
+/**
+ * How the cursor's query is answered, as one JSON object: `query`, `order`, `alternatives` (what
+ * is looked up), `is_exact` (false: each event found is judged by the query), `expected` (for the
+ * whole answer, by the index) and `actual` (so far; nothing before the first batch), each a number
+ * of `segments`, `blocks`, `frames` and `events`, and `text`, all of it as lines for people. A
+ * batch that is read ahead counts when it is read. Costs a look into each segment of the postings.
+ * Free `*json` with millpond_bytes_free. MILLPOND_ERROR_CORRUPT: a segment is damaged.
+ * MILLPOND_ERROR_STORAGE_FAILED: the disk does not answer. Thread-safe.
+ */
+int32_t millpond_cursor_explain(millpond_cursor_t cursor,
+                                int64_t timeout_ms,
+                                millpond_cancel_t cancel,
+                                millpond_bytes_t *json,
+                                millpond_error_t **error);
 
 /**
  * Closes a cursor; a call that waits for it gets the end. A second close answers

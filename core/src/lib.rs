@@ -16,7 +16,7 @@ pub use driver::{
 };
 pub use error::{Error, ErrorKind, Result};
 pub use log::{
-    Appended, Batch, Compacted, Cursor, Damage, Durability, EventBatch, EventView, LogStats,
-    LogStatus, Receipt, TableStats, VerifyReport,
+    Appended, Batch, Columns, Compacted, Cursor, Damage, Durability, EventBatch, EventView,
+    Explanation, LogStats, LogStatus, Looks, Receipt, TableStats, VerifyReport,
 };
 pub use pending::Pending;

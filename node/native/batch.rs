@@ -1,72 +1,104 @@
 //! Batches of events as one block of bytes each way, so that a batch costs one crossing.
 //!
-//! To JavaScript, in the machine's own byte order, `n` events:
+//! To JavaScript, in the machine's own byte order, rows of `n` events:
 //! `[lamport, offset, time in µs] × n` as f64, then
-//! `[stream text, app id text, number of tags, end of its tags, end of its payload] × n` as u32,
-//! then for each event its tags, each a varint length and UTF-8, and its payload.
+//! `[stream text, app id text, number of tags, end of its tags, end of its payload] × n` as u32;
+//! and beside them, as they lie in the core's buffer, for each event its tags, each a varint length
+//! and UTF-8, and its payload. What the query's columns leave out has no bytes.
 //! From JavaScript, little endian, for each event:
 //! `tag count u32, (length u32, tag) × count, length u32, payload`.
 //! The other side of both is `node/src/batch.ts`.
 
+use crate::options::JsLooks;
 use millpond_facade::{Draft, EventBatch, FacadeError, Result, host_error};
 use napi::bindgen_prelude::{ArrayBuffer, Env};
+use napi_derive::napi;
 
-/// A batch made ready on a millpond thread, so that the event loop only copies.
+/// A batch made ready where its operation completes, which is the event loop for a batch that was
+/// read ahead: so its bytes are not touched but by the copy into JavaScript's memory.
 pub(crate) struct PackedBatch {
-    pub(crate) bytes: Vec<u8>,
+    batch: EventBatch,
+    rows: Vec<u8>,
     /// The distinct stream ids of the batch, then its distinct app ids.
-    pub(crate) texts: Vec<String>,
-    pub(crate) count: usize,
-    pub(crate) is_end: bool,
-    pub(crate) caught_up: bool,
-    pub(crate) lag: u64,
+    texts: Vec<String>,
     /// Token text of the offset map after this batch.
-    pub(crate) position: String,
+    position: String,
 }
 
-impl PackedBatch {
-    pub(crate) fn bytes_to_js<'a>(&self, env: &'a Env) -> napi::Result<ArrayBuffer<'a>> {
-        ArrayBuffer::copy_from(env, &self.bytes)
+/// A batch of events as JavaScript sees it.
+#[napi(object, object_from_js = false)]
+pub struct JsBatch<'a> {
+    /// Numbers of each event.
+    pub rows: ArrayBuffer<'a>,
+    /// Tags and payloads.
+    pub bytes: ArrayBuffer<'a>,
+    /// Streams and app ids.
+    pub texts: Vec<String>,
+    /// Whether the tags are there.
+    pub has_tags: bool,
+    /// Whether the payloads are there.
+    pub has_payload: bool,
+    /// How many events.
+    pub count: u32,
+    /// There will be no more.
+    pub is_end: bool,
+    /// Caught up with the log as it was at the start.
+    pub caught_up: bool,
+    /// Events left to pass.
+    pub lag: i64,
+    /// Token text of where this batch ends.
+    pub position: String,
+    /// What the query had looked at.
+    pub looks: JsLooks,
+}
+
+impl<'a> JsBatch<'a> {
+    pub(crate) fn new(env: &'a Env, packed: PackedBatch) -> napi::Result<JsBatch<'a>> {
+        let PackedBatch { batch, rows, texts, position } = packed;
+        let rows = ArrayBuffer::copy_from(env, &rows)?;
+        let bytes = ArrayBuffer::copy_from(env, batch.bytes())?;
+        let columns = batch.columns();
+        Ok(JsBatch {
+            rows,
+            bytes,
+            texts,
+            has_tags: columns.tags,
+            has_payload: columns.payload,
+            count: batch.len() as u32,
+            is_end: batch.is_end(),
+            caught_up: batch.caught_up(),
+            lag: batch.lag() as i64,
+            position,
+            looks: batch.looks().into(),
+        })
     }
 }
 
-/// Bytes of an event before its tags.
+/// Bytes of an event beside its tags and payload.
 const ROW_BYTES: usize = 3 * 8 + 5 * 4;
 
 impl From<EventBatch> for PackedBatch {
     fn from(batch: EventBatch) -> PackedBatch {
-        let mut bytes = Vec::with_capacity(batch.len() * ROW_BYTES + batch.byte_count());
+        let mut rows = Vec::with_capacity(batch.len() * ROW_BYTES);
         for event in batch.iter() {
-            for number in
-                [event.lamport() as f64, event.offset() as f64, event.time_micros() as f64]
-            {
-                bytes.extend_from_slice(&number.to_ne_bytes());
-            }
+            let numbers =
+                [event.lamport() as f64, event.offset() as f64, event.time_micros() as f64];
+            rows.extend_from_slice(numbers.map(f64::to_ne_bytes).as_flattened());
         }
         let streams = batch.streams().len();
         let mut end = 0;
         for event in batch.iter() {
-            let tags_end = end + event.tags_bytes().len();
-            end = tags_end + event.payload().len();
-            let texts = [event.stream_index(), streams + event.app_id_index()];
-            for word in texts.into_iter().chain([event.tags().len(), tags_end, end]) {
-                bytes.extend_from_slice(&(word as u32).to_ne_bytes());
-            }
-        }
-        for event in batch.iter() {
-            bytes.extend_from_slice(event.tags_bytes());
-            bytes.extend_from_slice(event.payload());
+            let sizes = event.sizes();
+            let tags_end = end + sizes.tags_bytes;
+            end = tags_end + sizes.payload_bytes;
+            let (stream, app_id) = (event.stream_index(), streams + event.app_id_index());
+            let words = [stream, app_id, sizes.tags, tags_end, end];
+            rows.extend_from_slice(words.map(|word| (word as u32).to_ne_bytes()).as_flattened());
         }
         let app_ids = batch.app_ids().map(str::to_owned);
-        PackedBatch {
-            bytes,
-            texts: batch.streams().iter().cloned().chain(app_ids).collect(),
-            count: batch.len(),
-            is_end: batch.is_end(),
-            caught_up: batch.caught_up(),
-            lag: batch.lag(),
-            position: batch.position().token(),
-        }
+        let texts = batch.streams().iter().cloned().chain(app_ids).collect();
+        let position = batch.position().token();
+        PackedBatch { batch, rows, texts, position }
     }
 }
 

@@ -3,13 +3,15 @@
 //! Every operation takes a ticket of JavaScript's choosing, starts, and comes back through `drain`
 //! under that ticket; also errors of arguments come back there. What is quick answers at once.
 
-use crate::batch::{PackedBatch, drafts};
+use crate::batch::{JsBatch, drafts};
 use crate::completion::{Completion, Completions, Outcome};
 use crate::failure::{Failure, thrown};
 use crate::handles::{cancel, cursor, node, subscription};
-use crate::options::{JsLimit, JsOpenOptions, JsPublishOptions, JsQueryOptions, subscribe_options};
+use crate::options::{
+    JsLimit, JsOpenOptions, JsPastQuery, JsPublishOptions, JsQueryOptions, subscribe_options,
+};
 use millpond_facade::{CancelHandle, Closed, NodeHandle, Published, Result};
-use napi::bindgen_prelude::{ArrayBuffer, BigInt, Env, Function};
+use napi::bindgen_prelude::{BigInt, Env, Function};
 use napi_derive::napi;
 use std::sync::Arc;
 
@@ -250,6 +252,37 @@ impl Bridge {
         })
     }
 
+    /// How a cursor answers its query, as JSON text.
+    #[napi(catch_unwind)]
+    pub fn cursor_explain(
+        &self,
+        env: Env,
+        ticket: i64,
+        handle: BigInt,
+        limit: JsLimit,
+    ) -> napi::Result<()> {
+        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+            cursor(&handle).explain_start(limit, done)
+        })
+    }
+
+    /// The same for a query that is over; `handle` is its node's.
+    #[napi(catch_unwind)]
+    pub fn query_explain(
+        &self,
+        env: Env,
+        ticket: i64,
+        handle: BigInt,
+        query: JsPastQuery,
+        limit: JsLimit,
+    ) -> napi::Result<()> {
+        let JsPastQuery { text, options, actual } = query;
+        let prepared = options.to_options().and_then(|options| Ok((options, limit.to_limit()?)));
+        start!(self, env, ticket, prepared, |(options, limit), done| {
+            node(&handle).explain_start(&text, options, actual.into(), limit, done)
+        })
+    }
+
     /// The next events of a subscription.
     #[napi(catch_unwind)]
     pub fn subscription_next(
@@ -340,39 +373,6 @@ impl From<Published> for JsPublished {
             replayed: published.replayed,
             stream: published.stream,
         }
-    }
-}
-
-/// A batch of events; see the module `batch`.
-#[napi(object, object_from_js = false)]
-pub struct JsBatch<'a> {
-    /// Rows, tag indexes and payloads.
-    pub bytes: ArrayBuffer<'a>,
-    /// Streams, app ids and tags.
-    pub texts: Vec<String>,
-    /// How many events.
-    pub count: u32,
-    /// There will be no more.
-    pub is_end: bool,
-    /// Caught up with the log as it was at the start.
-    pub caught_up: bool,
-    /// Events left to pass.
-    pub lag: i64,
-    /// Token text of where this batch ends.
-    pub position: String,
-}
-
-impl<'a> JsBatch<'a> {
-    fn new(env: &'a Env, batch: PackedBatch) -> napi::Result<JsBatch<'a>> {
-        Ok(JsBatch {
-            bytes: batch.bytes_to_js(env)?,
-            texts: batch.texts,
-            count: batch.count as u32,
-            is_end: batch.is_end,
-            caught_up: batch.caught_up,
-            lag: batch.lag as i64,
-            position: batch.position,
-        })
     }
 }
 

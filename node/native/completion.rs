@@ -7,7 +7,8 @@
 use crate::batch::PackedBatch;
 use crate::failure::Failure;
 use millpond_facade::{
-    Closed, CursorHandle, EventBatch, NodeHandle, Published, Result, SubscriptionHandle, Wait,
+    Closed, CursorHandle, EventBatch, Explanation, NodeHandle, Published, Result,
+    SubscriptionHandle, Wait,
 };
 use napi::bindgen_prelude::{Env, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
@@ -186,6 +187,12 @@ impl IntoOutcome for () {
 impl IntoOutcome for String {
     fn into_outcome(self) -> Outcome {
         Outcome::Text(self)
+    }
+}
+
+impl IntoOutcome for Explanation {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Text(self.json())
     }
 }
 

@@ -4,7 +4,7 @@
 
 use crate::failure::thrown;
 use crate::handles::id;
-use millpond_facade::{CancelHandle, Limit, Offsets, StartAt};
+use millpond_facade::{CancelHandle, Limit, Looks, Offsets, StartAt};
 use millpond_facade::{OpenOptions, PublishOptions, QueryOptions, Result, SubscribeOptions};
 use napi::bindgen_prelude::{BigInt, Env, Uint8Array};
 use napi_derive::napi;
@@ -108,6 +108,8 @@ pub struct JsQueryOptions {
     pub lower: Option<String>,
     /// Upper bound.
     pub upper: Option<String>,
+    /// What is decoded: `tags`, `payload`.
+    pub columns: Option<Vec<String>>,
 }
 
 impl JsQueryOptions {
@@ -116,7 +118,55 @@ impl JsQueryOptions {
             order: self.order.clone(),
             lower: self.lower.as_deref().map(Offsets::parse).transpose()?,
             upper: self.upper.as_deref().map(Offsets::parse).transpose()?,
+            columns: self.columns.clone(),
         })
+    }
+}
+
+/// A query that is over.
+#[napi(object, object_to_js = false)]
+pub struct JsPastQuery {
+    /// Its text.
+    pub text: String,
+    /// How it was asked.
+    pub options: JsQueryOptions,
+    /// What it had looked at.
+    pub actual: JsLooks,
+}
+
+/// What a query looked at.
+#[napi(object)]
+pub struct JsLooks {
+    /// Segments of the postings.
+    pub segments: i64,
+    /// Blocks.
+    pub blocks: i64,
+    /// Frames.
+    pub frames: i64,
+    /// Events.
+    pub events: i64,
+}
+
+impl From<Looks> for JsLooks {
+    fn from(looks: Looks) -> JsLooks {
+        JsLooks {
+            segments: looks.segments as i64,
+            blocks: looks.blocks as i64,
+            frames: looks.frames as i64,
+            events: looks.events as i64,
+        }
+    }
+}
+
+impl From<JsLooks> for Looks {
+    fn from(looks: JsLooks) -> Looks {
+        // Numbers that we gave.
+        Looks {
+            segments: looks.segments as u64,
+            blocks: looks.blocks as u64,
+            frames: looks.frames as u64,
+            events: looks.events as u64,
+        }
     }
 }
 

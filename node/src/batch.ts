@@ -2,7 +2,8 @@
  * Batches of events as one block of bytes each way. The other side is `native/batch.rs`, which
  * describes both forms.
  */
-import { BatchBytes } from './decode';
+import { Cbor } from './cbor';
+import { BatchBytes, ROW_WORDS } from './decode';
 import { Writer } from './encode';
 import { Event } from './event';
 import { refuse } from './failures';
@@ -18,8 +19,8 @@ export interface NewEvent {
    * Left out: no tags.
    */
   readonly tags?: readonly string[] | undefined;
-  /** At most 1 MiB encoded, nested at most 32 deep. */
-  readonly payload: PayloadInput;
+  /** At most 1 MiB encoded, nested at most 32 deep; or what is encoded already. */
+  readonly payload: PayloadInput | Cbor;
 }
 
 /** Several events that arrived together. */
@@ -66,24 +67,25 @@ function encode(writer: Writer, event: NewEvent, name: string): void {
     }
     writer.sized(() => writer.rawText(tag));
   }
-  writer.sized(() => writer.payload(event.payload, `${name}: payload`));
+  const { payload } = event;
+  writer.sized(() => {
+    if (payload instanceof Cbor) writer.raw(payload.data);
+    else writer.payload(payload, `${name}: payload`);
+  });
 }
 
 const ROW_NUMBERS = 3;
-const ROW_WORDS = 5;
 
 /** The events of a batch. Tags and payloads are decoded when they are asked for. */
 export function decodeBatch<P>(batch: NativeBatch): EventBatch<P> {
   const { texts, count } = batch;
-  const numbers = new Float64Array(batch.bytes, 0, count * ROW_NUMBERS);
-  const rows = new Uint32Array(batch.bytes, numbers.byteLength, count * ROW_WORDS);
-  const bytes = new BatchBytes(batch.bytes, numbers.byteLength + rows.byteLength);
+  const numbers = new Float64Array(batch.rows, 0, count * ROW_NUMBERS);
+  const rows = new Uint32Array(batch.rows, numbers.byteLength, count * ROW_WORDS);
+  const bytes = new BatchBytes(batch, rows);
   const events: Event<P>[] = [];
-  let start = 0;
   for (let index = 0; index < count; index++) {
     const row = index * ROW_WORDS;
     const number = index * ROW_NUMBERS;
-    const end = rows[row + 4] as number;
     events.push(
       new Event<P>(
         numbers[number] as number,
@@ -92,13 +94,9 @@ export function decodeBatch<P>(batch: NativeBatch): EventBatch<P> {
         numbers[number + 2] as number,
         texts[rows[row + 1] as number] as string,
         bytes,
-        start,
-        rows[row + 2] as number,
-        rows[row + 3] as number,
-        end,
+        index,
       ),
     );
-    start = end;
   }
   const position = Offsets.trusted(batch.position);
   return { events, caughtUp: batch.caughtUp, lag: batch.lag, position };

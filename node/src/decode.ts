@@ -5,41 +5,55 @@
  * end is refused here.
  */
 import { markAsUntransferable } from 'node:worker_threads';
-import { InternalError } from './error-kinds';
+import { InternalError, type InvalidArgumentError } from './error-kinds';
+import { refuse } from './failures';
+import type { NativeBatch } from './native';
 import type { Payload } from './payload';
 
 const SAFE_HIGH = 0x20_0000;
+
+/** Words of an event in the rows of a batch; `native/batch.rs` says which. */
+export const ROW_WORDS = 5;
 
 /** The tags and payloads of a batch. */
 export class BatchBytes {
   private readonly bytes: Buffer;
   private readonly view: DataView;
+  private readonly rows: Uint32Array;
+  /** False: the query left them out, and reading them is refused. */
+  readonly hasTags: boolean;
+  readonly hasPayload: boolean;
   private at = 0;
   private end = 0;
-  /** Where first copies lie; made when one is asked for. */
+  /** Where first copies lie, and of which events they were given out. */
   private copied: ArrayBuffer | undefined;
+  private isCopied: Uint8Array | undefined;
 
-  /** What `bytes` hold from `start` on. */
-  constructor(bytes: ArrayBuffer, start: number) {
-    this.bytes = Buffer.from(bytes, start);
-    this.view = new DataView(bytes, start);
+  /** What `batch` holds, whose events have their words in `rows`. */
+  constructor(batch: NativeBatch, rows: Uint32Array) {
+    this.bytes = Buffer.from(batch.bytes);
+    this.view = new DataView(batch.bytes);
+    this.rows = rows;
+    this.hasTags = batch.hasTags;
+    this.hasPayload = batch.hasPayload;
   }
 
-  /** The value that the bytes from `start` to `end` encode. */
-  payload(start: number, end: number): Payload {
-    this.at = start;
-    this.end = end;
+  /** The payload of an event. */
+  payload(index: number): Payload {
+    this.at = this.tagsEnd(index);
+    this.end = this.payloadEnd(index);
     const value = this.value();
-    if (this.at !== end) throw damaged();
+    if (this.at !== this.end) throw damaged();
     return value;
   }
 
-  /** The `count` tags from `start` on. */
-  tags(start: number, count: number): string[] {
+  /** The tags of an event. */
+  tags(index: number): string[] {
+    if (!this.hasTags) throw leftOut('tags');
     const { bytes } = this;
     const tags: string[] = [];
-    let at = start;
-    for (let index = 0; index < count; index++) {
+    let at = index === 0 ? 0 : this.word(index - 1, 4);
+    for (let left = this.word(index, 2); left > 0; left--) {
       // A varint: a tag has at most 255 bytes.
       let length = bytes[at++] as number;
       if (length > 0x7f) length = (length & 0x7f) | ((bytes[at++] as number) << 7);
@@ -50,17 +64,34 @@ export class BatchBytes {
   }
 
   /**
-   * A copy of the bytes from `start` to `end`. The first one of each event, `isFirst`, lies in one
-   * copy of them all: memory for each costs twenty times as much.
+   * A copy of the bytes of an event's payload. The first one of each event lies in one copy of
+   * them all: memory for each costs twenty times as much.
    */
-  copy(start: number, end: number, isFirst: boolean): Uint8Array {
-    if (!isFirst) return this.ownBytes(start, end);
-    if (this.copied === undefined) {
-      const { buffer, byteOffset } = this.bytes;
-      this.copied = (buffer as ArrayBuffer).slice(byteOffset);
+  copy(index: number): Uint8Array {
+    const start = this.tagsEnd(index);
+    const end = this.payloadEnd(index);
+    if (this.copied === undefined || this.isCopied === undefined) {
+      this.copied = (this.bytes.buffer as ArrayBuffer).slice(0);
       markAsUntransferable(this.copied);
+      this.isCopied = new Uint8Array(this.rows.length / ROW_WORDS);
     }
+    if (this.isCopied[index] === 1) return this.ownBytes(start, end);
+    this.isCopied[index] = 1;
     return new Uint8Array(this.copied, start, end - start);
+  }
+
+  private tagsEnd(index: number): number {
+    return this.word(index, 3);
+  }
+
+  /** Where the payload ends, if payloads are there. */
+  private payloadEnd(index: number): number {
+    if (!this.hasPayload) throw leftOut('payload');
+    return this.word(index, 4);
+  }
+
+  private word(index: number, word: number): number {
+    return this.rows[index * ROW_WORDS + word] as number;
   }
 
   private value(): Payload {
@@ -236,6 +267,13 @@ function fromHalf(bits: number): number {
   const magnitude =
     exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15);
   return bits & 0x8000 ? -magnitude : magnitude;
+}
+
+/** An absent column must not be taken for an empty one. */
+function leftOut(column: string): InvalidArgumentError {
+  return refuse(
+    `the query's option columns leaves ${column} out; name '${column}' in it, or leave it out`,
+  );
 }
 
 function damaged(): InternalError {

@@ -69,6 +69,13 @@ export class Writer {
     this.length += this.bytes.write(text, this.length, 'utf8');
   }
 
+  /** These bytes. */
+  raw(bytes: Uint8Array): void {
+    this.reserve(bytes.length);
+    this.bytes.set(bytes, this.length);
+    this.length += bytes.length;
+  }
+
   /**
    * One payload; `root` names it in messages.
    * @throws InvalidArgumentError, LimitExceededError: something in it has no place in a payload.
@@ -176,9 +183,7 @@ export class Writer {
 
   private byteString(value: Uint8Array): void {
     this.head(2, value.length);
-    this.reserve(value.length);
-    this.bytes.set(value, this.length);
-    this.length += value.length;
+    this.raw(value);
   }
 
   private text(text: string): void {
@@ -276,7 +281,7 @@ function viewOf(bytes: Buffer): DataView {
 }
 
 /** Also for objects of other realms, such as a test runner's. */
-function isBytes(value: object): value is Uint8Array {
+export function isBytes(value: object): value is Uint8Array {
   return ArrayBuffer.isView(value) && Object.prototype.toString.call(value) === UINT8_ARRAY;
 }
 

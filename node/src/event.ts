@@ -21,13 +21,9 @@ export class Event<P = Payload> {
   /** The name of the application that its author opened the node with. */
   readonly app: string;
   readonly #bytes: BatchBytes;
-  readonly #start: number;
-  readonly #tagCount: number;
-  readonly #tagsEnd: number;
-  readonly #end: number;
+  readonly #index: number;
   #tags: readonly string[] | undefined;
   #payload: Payload | undefined;
-  #isCopied = false;
 
   /** @internal */
   constructor(
@@ -37,10 +33,7 @@ export class Event<P = Payload> {
     timeMicros: number,
     app: string,
     bytes: BatchBytes,
-    start: number,
-    tagCount: number,
-    tagsEnd: number,
-    end: number,
+    index: number,
   ) {
     this.lamport = lamport;
     this.stream = stream;
@@ -48,10 +41,7 @@ export class Event<P = Payload> {
     this.timeMicros = timeMicros;
     this.app = app;
     this.#bytes = bytes;
-    this.#start = start;
-    this.#tagCount = tagCount;
-    this.#tagsEnd = tagsEnd;
-    this.#end = end;
+    this.#index = index;
   }
 
   /** `<lamport>/<stream>`: unique, and understood by `from(…)` and `to(…)` in queries. */
@@ -64,33 +54,41 @@ export class Event<P = Payload> {
     return new Date(this.timeMicros / 1000);
   }
 
-  /** Its tags, sorted and distinct; always the same array. */
+  /**
+   * Its tags, sorted and distinct; always the same array.
+   * @throws InvalidArgumentError: the query's `columns` leave them out.
+   */
   get tags(): readonly string[] {
-    this.#tags ??= this.#bytes.tags(this.#start, this.#tagCount);
+    this.#tags ??= this.#bytes.tags(this.#index);
     return this.#tags;
   }
 
-  /** The payload as a natural value, decoded when it is first asked for, then the same object. */
+  /**
+   * The payload as a natural value, decoded when it is first asked for, then the same object.
+   * @throws InvalidArgumentError: the query's `columns` leave it out.
+   */
   get payload(): P {
-    if (this.#payload === undefined) {
-      this.#payload = this.#bytes.payload(this.#tagsEnd, this.#end);
-    }
+    if (this.#payload === undefined) this.#payload = this.#bytes.payload(this.#index);
     return this.#payload as P;
   }
 
   /**
    * A copy of the payload's bytes: one CBOR value in its deterministic encoding. Its `buffer` may
    * hold other things beside them and cannot be transferred.
+   * @throws InvalidArgumentError: the query's `columns` leave it out.
    */
   get payloadBytes(): Uint8Array {
-    const isFirst = !this.#isCopied;
-    this.#isCopied = true;
-    return this.#bytes.copy(this.#tagsEnd, this.#end, isFirst);
+    return this.#bytes.copy(this.#index);
   }
 
   /** @internal For `console.log`: what it holds, its payload decoded. */
   [inspect.custom](): object {
-    const { key, offset, time, app, tags, payload } = this;
-    return { key, offset, time, app, tags, payload };
+    const { key, offset, time, app } = this;
+    const { hasTags, hasPayload } = this.#bytes;
+    return {
+      ...{ key, offset, time, app },
+      ...(hasTags ? { tags: this.tags } : {}),
+      ...(hasPayload ? { payload: this.payload } : {}),
+    };
   }
 }

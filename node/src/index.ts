@@ -6,9 +6,11 @@
  * @packageDocumentation
  */
 export type { EventBatch, NewEvent } from './batch';
+export { Cbor } from './cbor';
 export { MillpondError, type ErrorDetails } from './error';
 export * from './error-kinds';
 export type { Event } from './event';
+export type { Explanation, Looks } from './explanation';
 export { AbortError } from './failures';
 export { open, type Node, type OpenOptions, type PublishOptions } from './node';
 export { Offsets } from './offsets';

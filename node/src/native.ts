@@ -6,6 +6,7 @@
  */
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import type { Looks } from './explanation';
 import type { Failure } from './failures';
 
 /** How long an operation may take, and what cancels it. */
@@ -16,13 +17,17 @@ export interface NativeLimit {
 
 /** A batch of events; its form is in `batch.ts`. */
 export interface NativeBatch {
+  rows: ArrayBuffer;
   bytes: ArrayBuffer;
   texts: string[];
+  hasTags: boolean;
+  hasPayload: boolean;
   count: number;
   isEnd: boolean;
   caughtUp: boolean;
   lag: number;
   position: string;
+  looks: Looks;
 }
 
 /** What was published. */
@@ -77,6 +82,13 @@ export interface NativeBridge {
     ticket: number,
     cursor: bigint,
     countMax: number | undefined,
+    limit: NativeLimit,
+  ): void;
+  cursorExplain(ticket: number, cursor: bigint, limit: NativeLimit): void;
+  queryExplain(
+    ticket: number,
+    node: bigint,
+    query: { text: string; options: object; actual: Looks },
     limit: NativeLimit,
   ): void;
   subscriptionNext(

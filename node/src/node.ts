@@ -175,18 +175,21 @@ export class Node implements AsyncDisposable {
    * The events that match `query`, in the log as it is when this starts; see docs/query.md.
    *
    * What is wrong with the query rejects the first step. `P` is what payloads are taken to be.
-   * `timeoutMs` holds for each step, `signal` for all.
+   * `timeoutMs` holds for each step, `signal` for all. {@link Query.explain} says how it is
+   * answered, before anything is read or later.
    * @throws InvalidArgumentError an option has the wrong type. Steps reject with QueryInvalidError,
-   * NotYetVisibleError (`upper` reaches beyond what is durable here), ClosedError, CorruptError,
-   * StorageFailedError, TimeoutError, AbortError.
+   * InvalidArgumentError (there is no such order or column), NotYetVisibleError (`upper` reaches
+   * beyond what is durable here), ClosedError, CorruptError, StorageFailedError, TimeoutError,
+   * AbortError.
    */
   query<P = Payload>(query: string, options?: QueryOptions): Query<P> {
-    checkOptions('query', options, [...callOptions, 'order', 'lower', 'upper']);
+    checkOptions('query', options, [...callOptions, 'order', 'lower', 'upper', 'columns']);
     const checked = text('query: query', query);
     const querying = {
       ...given('query', 'order', options?.order, text),
       ...given('query', 'lower', options?.lower, Offsets.tokenOf),
       ...given('query', 'upper', options?.upper, Offsets.tokenOf),
+      ...given('query', 'columns', options?.columns, texts),
     };
     const limits = limitsOf('query', options);
     const opened = operate(
@@ -201,7 +204,11 @@ export class Node implements AsyncDisposable {
       next: (ticket, handle, max, limit) => bridge.cursorNext(ticket, handle, max, limit),
       close: (handle) => native.cursorClose(handle),
     };
-    return new Query<P>(source, limits);
+    return new Query<P>(source, limits, (ticket, upper, actual, limit) => {
+      const again = upper === undefined ? querying : { ...querying, upper: upper.token };
+      const past = { text: checked, options: again, actual };
+      bridge.queryExplain(ticket, this.#handle, past, limit);
+    });
   }
 
   /**

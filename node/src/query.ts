@@ -1,10 +1,13 @@
-import { TimeoutError } from './error-kinds';
+import { ClosedError, TimeoutError } from './error-kinds';
 import type { Event } from './event';
+import type { Explanation, Looks } from './explanation';
 import { guard } from './failures';
-import { native } from './native';
+import { native, type NativeBatch, type NativeLimit } from './native';
 import { Offsets } from './offsets';
+import { bridge, operate } from './operations';
 import { callOptions, checkOptions, type CallOptions } from './options';
-import { Reading } from './reading';
+import { Reading, type Source } from './reading';
+import { parse } from './status';
 
 /** The options of {@link Node.query}. */
 export interface QueryOptions extends CallOptions {
@@ -17,13 +20,62 @@ export interface QueryOptions extends CallOptions {
   readonly lower?: Offsets | string | undefined;
   /** Only events that these offsets, or their token, count. Default: what is durable here now. */
   readonly upper?: Offsets | string | undefined;
+  /**
+   * What is decoded of the events: `tags`, `payload`, or neither. Default both. Key, stream,
+   * offset, time and app always are. What is left out costs nothing, and reading it throws
+   * {@link InvalidArgumentError}.
+   */
+  readonly columns?: readonly ('tags' | 'payload')[] | undefined;
 }
+
+/** @internal Asks anew how a query was answered that had looked at `actual`, up to `upper`. */
+export type Explainer = (
+  ticket: number,
+  upper: Offsets | undefined,
+  actual: Looks,
+  limit: NativeLimit,
+) => void;
 
 /**
  * The answer to a query over one state of the log ({@link Query.upper}), streamed in batches. It
  * ends by itself.
  */
 export class Query<P> extends Reading<P> {
+  readonly #explainer: Explainer;
+  #looks: Looks = { segments: 0, blocks: 0, frames: 0, events: 0 };
+
+  /** @internal */
+  constructor(source: Source, options: CallOptions, explainer: Explainer) {
+    super(source, options);
+    this.#explainer = explainer;
+  }
+
+  /**
+   * How the query is answered: what is looked up, what the index expects that this takes, and what
+   * it took so far; nothing before the first batch, so that explaining costs no reading. Events
+   * that were read ahead count as delivered. It can be asked after the end, too.
+   * @throws QueryInvalidError, ClosedError: its node was closed; CorruptError, StorageFailedError,
+   * TimeoutError, AbortError.
+   */
+  async explain(options?: CallOptions): Promise<Explanation> {
+    const call = 'query.explain';
+    checkOptions(call, options, callOptions);
+    const left = this.bounds(call, options);
+    try {
+      const answer = await this.ask(left, (ticket, handle, limit) =>
+        bridge.cursorExplain(ticket, handle, limit),
+      );
+      if (answer !== undefined) return parse<Explanation>(answer.text as string);
+    } catch (error) {
+      // It may have come to its end meanwhile.
+      if (!(error instanceof ClosedError) || this.handle !== undefined) throw error;
+    }
+    const answer = await operate(call, left(), (ticket, limit) =>
+      this.#explainer(ticket, this.#upper, this.#looks, limit),
+    );
+    return parse<Explanation>(answer.text as string);
+  }
+
   /**
    * All events that are left, in memory.
    * @throws TimeoutError, AbortError, and what the query failed with; what it had read until then
@@ -56,7 +108,8 @@ export class Query<P> extends Reading<P> {
   #upper: Offsets | undefined;
 
   /** @internal */
-  protected override arrived(): void {
-    void this.upper;
+  protected override received(batch: NativeBatch): void {
+    this.#upper ??= Offsets.trusted(batch.position);
+    this.#looks = batch.looks;
   }
 }

@@ -1,7 +1,7 @@
 import { decodeBatch, type EventBatch } from './batch';
 import type { Event } from './event';
 import { AbortError, guard } from './failures';
-import type { NativeCompletion, NativeLimit } from './native';
+import type { NativeBatch, NativeCompletion, NativeLimit } from './native';
 import { operate, within } from './operations';
 import {
   beginning,
@@ -42,9 +42,9 @@ const unreachable = new FinalizationRegistry<() => void>((close) => {
 /**
  * Events as they are asked for: what queries and subscriptions have in common.
  *
- * Iterate it with `for await`, or take batches with {@link Reading.nextBatch}. There is one
- * position: two loops over one reading share the events. Leaving a loop with `break`, `return` or
- * an exception closes it; so does its end.
+ * Iterate it with `for await`, event by event, or batch by batch with {@link Reading.batches} and
+ * {@link Reading.nextBatch}. There is one position: two loops over one reading share the events.
+ * Leaving a loop with `break`, `return` or an exception closes it; so does its end.
  */
 export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, AsyncDisposable {
   readonly #source: Source;
@@ -108,6 +108,27 @@ export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, Asy
     return this.batch(max, this.bounds(call, options));
   }
 
+  /**
+   * The batches as {@link Reading.nextBatch} gives them, for a `for await` loop with a plain loop
+   * over the events of each inside: the fastest way to read, because it awaits once for each batch
+   * and not for each event. Leaving the loop closes the reading; a timeout loses no event.
+   */
+  batches(options?: BatchOptions): AsyncIterableIterator<EventBatch<P>> {
+    return {
+      next: async () => {
+        const value = await this.nextBatch(options);
+        return value === undefined ? { value, done: true } : { value, done: false };
+      },
+      return: async () => {
+        await this.close();
+        return { value: undefined, done: true };
+      },
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    };
+  }
+
   /** Closes it, from anywhere and as often as you like. A call that waits ends with it. */
   async close(): Promise<void> {
     this.#end();
@@ -145,6 +166,20 @@ export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, Asy
   ): Promise<EventBatch<P> | undefined> {
     return this.#enqueue(left, () => this.#nextBatch(max, left));
   }
+
+  /** @internal What a question about it comes to, or undefined when it is over. */
+  protected async ask(
+    left: () => CallOptions,
+    begin: (ticket: number, handle: bigint, limit: NativeLimit) => void,
+  ): Promise<NativeCompletion | undefined> {
+    if (this.#ended) return undefined;
+    const handle = await within(this.#source.opened, left());
+    if (this.#ended) return undefined;
+    return operate(this.#source.call, left(), (ticket, limit) => begin(ticket, handle, limit));
+  }
+
+  /** @internal Called with everything that comes, the end too. */
+  protected received(_native: NativeBatch): void {}
 
   /** @internal Called with each batch that arrives, after the one before was delivered. */
   protected arrived(_batch: EventBatch<P>, _before: EventBatch<P> | undefined): void {}
@@ -222,6 +257,7 @@ export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, Asy
       throw error;
     }
     const native = completion.batch;
+    if (native !== undefined) this.received(native);
     if (this.#ended || native === undefined || native.isEnd) {
       this.#end();
       return this.#over();

@@ -33,7 +33,9 @@ const isWholeFloat = ({ value }) =>
   Number.isSafeInteger(Number(value?.float)) && !Object.is(Number(value.float), -0);
 
 function decode(bytes) {
-  return new BatchBytes(Uint8Array.from(bytes).buffer, 0).payload(0, bytes.length);
+  const batch = { bytes: Uint8Array.from(bytes).buffer, hasTags: true, hasPayload: true };
+  // One event without tags.
+  return new BatchBytes(batch, Uint32Array.of(0, 0, 0, 0, bytes.length)).payload(0);
 }
 
 function encode(value) {

@@ -194,6 +194,8 @@ test('a panic inside is an InternalError, and the node still closes', limit, asy
     ['node_query', "node.query('FROM allEvents').toArray()"],
     ['read', "node.query('FROM allEvents').toArray()"],
     ['cursor_next_batch', "node.query('FROM allEvents').toArray()"],
+    ['cursor_explain', "node.query('FROM allEvents').explain()"],
+    ['node_explain', '(async (all) => (await all.close(), all.explain()))(node.query(ALL))'],
     ['node_connect', "node.connect('nobody')"],
     ['node_disconnect', "(async () => node.disconnect('nobody'))()"],
     ['node_offsets', '(async () => node.offsets())()'],
@@ -207,7 +209,7 @@ test('a panic inside is an InternalError, and the node still closes', limit, asy
     ['node_ticket', '(async () => node.ticket())()'],
   ]) {
     const args = place(t);
-    const code = `${opening} opened.then(async (node) => {
+    const code = `${opening} const ALL = 'FROM allEvents'; opened.then(async (node) => {
       process.env.MILLPOND_PANIC_AT = ${JSON.stringify(at)};
       await ${call}.then(() => console.log('no error'), (error) => console.log(error.name));
       delete process.env.MILLPOND_PANIC_AT;

@@ -4,9 +4,12 @@ use crate::arguments::{Seconds, Whole, limit};
 use crate::batch::Batch;
 use crate::errors::raise;
 use crate::event::Event;
+use crate::explanation::Explanation;
 use crate::flow::{Deadline, Flow, Ready};
+use crate::gate::blocking;
 use crate::node::OpenNode;
 use crate::offsets::Offsets;
+use crate::queue::{Operation, Queue, begin};
 use crate::reader::Reader;
 use millpond_facade::{self as facade, CursorHandle};
 use pyo3::prelude::*;
@@ -103,6 +106,18 @@ impl Cursor {
         self.handle.upper().map(Offsets::new).map_err(|error| raise(py, error))
     }
 
+    /// How the query is answered: what is looked up, what the index expects that this takes, and
+    /// what it took so far; nothing before the first event, so that explaining costs no reading.
+    ///
+    /// Events that were read ahead count as delivered. `timeout`: seconds, None for no limit.
+    /// Raises `Timeout`, `Closed`, `Corrupt`, `StorageFailed`.
+    #[pyo3(signature = (timeout=None))]
+    fn explain(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<Explanation> {
+        let handle = self.handle;
+        let explained = blocking(py, limit(timeout), move |wait| handle.explain(wait));
+        explained.into_result(py).map(Explanation::from)
+    }
+
     /// Frees what the cursor holds. Does nothing the second time.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         // What reads on is refused: a cut answer must not look like a whole one.
@@ -116,6 +131,16 @@ impl Cursor {
     #[pyo3(signature = (*_error))]
     fn __exit__(&self, py: Python<'_>, _error: &Bound<'_, PyAny>) -> PyResult<()> {
         self.close(py)
+    }
+
+    /// For asyncio.
+    fn _explain_start(
+        &self,
+        queue: &Bound<'_, Queue>,
+        number: u64,
+        timeout: Option<Seconds>,
+    ) -> PyResult<Operation> {
+        begin(queue, number, timeout, |limit, done| self.handle.explain_start(limit, done))
     }
 
     /// For asyncio.

@@ -2,6 +2,7 @@
 //!
 //! Nothing is copied or decoded until it is asked for; an event keeps its batch in memory.
 
+use crate::errors::raise;
 use crate::event_key::EventKey;
 use crate::payload_out::read_payload;
 use crate::texts::Texts;
@@ -140,29 +141,35 @@ impl Event {
     }
 
     /// The tags, sorted and distinct.
+    ///
+    /// Raises `InvalidArgument`: the query's `columns` leave them out.
     #[getter]
     fn tags<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        self.held
-            .with_texts(|texts| PyTuple::new(py, self.view().tags().map(|tag| texts.get(py, tag))))
+        let tags = self.view().tags().map_err(|error| raise(py, error))?;
+        self.held.with_texts(|texts| PyTuple::new(py, tags.map(|tag| texts.get(py, tag))))
     }
 
     /// The payload as dict, list, str, int, float, bool, None or bytes.
     ///
-    /// Decoded when first asked for, and the same object afterwards.
+    /// Decoded when first asked for, and the same object afterwards. Raises `InvalidArgument`: the
+    /// query's `columns` leave it out.
     #[getter]
     fn payload(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         if let Some(payload) = self.payload.get() {
             return Ok(payload.clone_ref(py));
         }
-        let reader = self.view().payload_reader();
+        let reader = self.view().payload_reader().map_err(|error| raise(py, error))?;
         let decoded = self.held.with_texts(|texts| read_payload(py, reader, texts))?.unbind();
         Ok(self.payload.get_or_init(|| decoded).clone_ref(py))
     }
 
     /// The payload as bytes of CBOR, without any decoding.
+    ///
+    /// Raises `InvalidArgument`: the query's `columns` leave it out.
     #[getter]
-    fn payload_bytes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.view().payload())
+    fn payload_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let payload = self.view().payload().map_err(|error| raise(py, error))?;
+        Ok(PyBytes::new(py, payload))
     }
 
     fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
@@ -178,7 +185,10 @@ impl Event {
     }
 
     fn __repr__(&self) -> String {
-        let tags: Vec<&str> = self.view().tags().collect();
-        format!("<Event {} tags={tags:?}>", self.view().key())
+        let key = self.view().key();
+        match self.view().tags() {
+            Ok(tags) => format!("<Event {key} tags={:?}>", tags.collect::<Vec<_>>()),
+            Err(_) => format!("<Event {key}>"),
+        }
     }
 }

@@ -15,6 +15,7 @@ mod drafts;
 mod errors;
 mod event;
 mod event_key;
+mod explanation;
 mod flow;
 mod functions;
 mod gate;
@@ -42,6 +43,8 @@ mod _native {
     use super::event::Event;
     #[pymodule_export]
     use super::event_key::EventKey;
+    #[pymodule_export]
+    use super::explanation::{Explanation, Looks};
     #[pymodule_export]
     use super::flow::Flow;
     #[pymodule_export]

@@ -153,9 +153,10 @@ fn query_options(
     order: Option<String>,
     lower: Option<&Bound<'_, Offsets>>,
     upper: Option<&Bound<'_, Offsets>>,
+    columns: Option<Vec<String>>,
 ) -> QueryOptions {
     let offsets = |map: &Bound<'_, Offsets>| map.get().inner.clone();
-    QueryOptions { order, lower: lower.map(offsets), upper: upper.map(offsets) }
+    QueryOptions { order, lower: lower.map(offsets), upper: upper.map(offsets), columns }
 }
 
 /// Where a subscription begins: a text for the facade, or an offset map.
@@ -343,6 +344,7 @@ impl Node {
         })
     }
 
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call in Python")]
     fn query(
         &self,
         py: Python<'_>,
@@ -350,9 +352,10 @@ impl Node {
         order: Option<String>,
         lower: Option<&Bound<'_, Offsets>>,
         upper: Option<&Bound<'_, Offsets>>,
+        columns: Option<Vec<String>>,
         timeout: Option<Seconds>,
     ) -> PyResult<Cursor> {
-        let options = query_options(order, lower, upper);
+        let options = query_options(order, lower, upper, columns);
         let handle = self.open.handle;
         let asked = blocking(py, limit(timeout), move |wait| {
             handle.query(&text, options, wait).map(cursor::flow)
@@ -369,9 +372,10 @@ impl Node {
         order: Option<String>,
         lower: Option<&Bound<'_, Offsets>>,
         upper: Option<&Bound<'_, Offsets>>,
+        columns: Option<Vec<String>>,
         timeout: Option<Seconds>,
     ) -> PyResult<Operation> {
-        let options = query_options(order, lower, upper);
+        let options = query_options(order, lower, upper, columns);
         begin(queue, number, timeout, |limit, done| {
             self.open.handle.query_start(text, options, limit, done);
         })

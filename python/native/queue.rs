@@ -8,6 +8,7 @@ use crate::batch::Batch;
 use crate::cursor::{self, Cursor};
 use crate::errors::raise;
 use crate::event::Held;
+use crate::explanation::Explanation;
 use crate::node::{Node, published_tuple};
 use crate::subscription::{self, Subscription};
 use millpond_facade::{self as facade, CancelHandle, CompletionQueue, Limit, Outcome};
@@ -96,6 +97,7 @@ fn to_python(py: Python<'_>, outcome: Outcome) -> PyResult<Py<PyAny>> {
             Subscription::new(py, flow, None)?.into_py_any(py)
         }
         Outcome::Text(text) => text.into_py_any(py),
+        Outcome::Explanation(explanation) => Explanation::from(explanation).into_py_any(py),
         Outcome::Published(published) => published_tuple(published).into_py_any(py),
         Outcome::Batch(batch) => {
             let held = Arc::new(Held::new(py, batch));

@@ -100,7 +100,7 @@ async def test_the_timeout_of_the_first_wait_bounds_the_beginning_too(opening: O
 
         def begin(queue: Any, number: int, left: float | None) -> Any:
             asked.append(left)
-            return node._native.query_start(queue, number, ALL, None, None, None, left)
+            return node._native.query_start(queue, number, ALL, None, None, None, None, left)
 
         cursor = aio.Cursor(node, begin)
         with pytest.raises(millpond.InvalidArgument):

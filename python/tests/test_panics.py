@@ -28,6 +28,8 @@ CALLS = {
     "node_swarm_id": "node.swarm_id",
     "node_ticket": "node.ticket()",
     "cursor_next_batch": "node.query(ALL).next()",
+    "cursor_explain": "node.query(ALL).explain()",
+    "cursor_explain_work": "node.query(ALL).explain()",
     "cursor_upper": "node.query(ALL).upper",
     "read": "node.query(ALL).next()",
     "subscription_fd": "node.subscribe(ALL).fileno()",
@@ -41,6 +43,7 @@ AWAITED = {
     "node_query": "node.query(ALL).next()",
     "node_subscribe": "node.subscribe(ALL).next()",
     "cursor_next_batch": "node.query(ALL).next()",
+    "cursor_explain": "node.query(ALL).explain()",
     "read": "node.subscribe(ALL).next()",
     "subscription_next_batch": "node.subscribe(ALL).next()",
 }

@@ -15,7 +15,7 @@ WAITS = {
         *("publish", "publish_all", "connect", "disconnect"),
         *("set_network", "ticket", "status", "verify", "compact", "close"),
     },
-    "Cursor": {"next", "next_batch", "to_list", "close"},
+    "Cursor": {"next", "next_batch", "to_list", "explain", "close"},
     "Subscription": {"next", "next_batch", "close"},
 }
 CLASSES = sorted(WAITS)

@@ -16,12 +16,16 @@ def blocking() -> None:
         node.publish_all([millpond.Draft(1, ["a"]), ({"k": (1, 2)}, {"b"})], durability="process")
         answer = node.query("FROM allEvents", order="descending")
         assert_type(answer.to_list(), list[millpond.Event])
+        assert_type(answer.explain(), millpond.Explanation)
+        assert_type(answer.explain().actual, millpond.Looks)
+        node.query("FROM allEvents", columns=["tags"])
         for event in node.subscribe("FROM allEvents", start=published.token):
             assert_type(event, millpond.Event)
             assert_type(event.payload, Any)
             assert_type(event.tags, tuple[str, ...])
             assert_type(event.key < event.key, bool)
         node.query("FROM allEvents", order="up")  # type: ignore[arg-type]
+        node.query("FROM allEvents", columns=["colour"])  # type: ignore[list-item]
         node.publish(object())  # type: ignore[arg-type]
 
 

@@ -39,6 +39,7 @@ static void null_is_an_error_for_every_pointer(void) {
     REFUSED(millpond_node_query(node, NULL, 0, NULL, SOON, NC, &cursor, NULL));
     REFUSED(millpond_node_query(node, TEXT("FROM allEvents"), NULL, SOON, NC, NULL, NULL));
     REFUSED(millpond_cursor_next(cursor, 0, SOON, NC, NULL, NULL));
+    REFUSED(millpond_cursor_explain(cursor, SOON, NC, NULL, NULL));
     REFUSED(millpond_node_subscribe(node, NULL, 0, NULL, SOON, NC, &followed, NULL));
     REFUSED(millpond_node_subscribe(node, TEXT("FROM allEvents"), NULL, SOON, NC, NULL, NULL));
     REFUSED(millpond_node_subscribe_callback(node, NULL, 0, NULL, ignore_batch, NULL, NULL,
@@ -63,6 +64,7 @@ static void null_is_an_error_for_every_pointer(void) {
     REFUSED(millpond_batch_position(NULL, &bytes, NULL));
     CHECK(millpond_batch_len(NULL) == 0 && !millpond_batch_is_end(NULL));
     CHECK(!millpond_batch_caught_up(NULL) && millpond_batch_lag(NULL) == 0);
+    CHECK(millpond_batch_columns(NULL) == 0);
     OK(millpond_subscription_next(subscription, 0, SOON, NC, &batch, NULL));
     REFUSED(millpond_batch_get(batch, 0, NULL, NULL));
     REFUSED(millpond_batch_position(batch, NULL, NULL));

@@ -97,6 +97,69 @@ static void a_wrong_query_is_shown_where_it_is_wrong(void) {
     OK(millpond_node_close(node, SOON, NULL));
 }
 
+static void what_columns_leave_out_is_null(void) {
+    static const int ALL = MILLPOND_COLUMN_KEY | MILLPOND_COLUMN_TAGS | MILLPOND_COLUMN_PAYLOAD;
+    millpond_node_t node = open_node();
+    millpond_draft_t untagged = MILLPOND_DRAFT_INIT;
+    untagged.payload = (const uint8_t *)"\xf6";
+    untagged.payload_len = 1;
+    OK(millpond_node_publish(node, &untagged, 1, NULL, SOON, MILLPOND_NO_CANCEL, NULL, NULL));
+    for (int columns = 0; columns <= ALL; columns++) {
+        millpond_query_options_t options = MILLPOND_QUERY_OPTIONS_INIT;
+        millpond_cursor_t cursor = {0};
+        millpond_batch_t *batch = NULL;
+        millpond_event_t event = MILLPOND_EVENT_INIT;
+        int expected = columns ? columns | MILLPOND_COLUMN_KEY : ALL;
+        options.columns = (uint32_t)columns;
+        OK(millpond_node_query(node, TEXT("FROM allEvents"), &options, SOON, MILLPOND_NO_CANCEL,
+                               &cursor, NULL));
+        OK(millpond_cursor_next(cursor, 0, SOON, MILLPOND_NO_CANCEL, &batch, NULL));
+        CHECK(millpond_batch_columns(batch) == expected);
+        OK(millpond_batch_get(batch, 0, &event, NULL));
+        CHECK(event.lamport == 1 && event.app_id.len == 6 && event.tag_count == 0);
+        CHECK((event.tags != NULL) == ((expected & MILLPOND_COLUMN_TAGS) != 0));
+        CHECK((event.payload != NULL) == ((expected & MILLPOND_COLUMN_PAYLOAD) != 0));
+        CHECK(event.payload_len == (event.payload ? 1u : 0u));
+        millpond_batch_free(batch);
+        OK(millpond_cursor_close(cursor, NULL));
+    }
+    millpond_query_options_t options = MILLPOND_QUERY_OPTIONS_INIT;
+    millpond_cursor_t cursor = {0};
+    millpond_error_t *error = NULL;
+    options.columns = 8;
+    STATUS(MILLPOND_ERROR_INVALID_ARGUMENT,
+           millpond_node_query(node, TEXT("FROM allEvents"), &options, SOON, MILLPOND_NO_CANCEL,
+                               &cursor, &error));
+    CHECK(strstr(millpond_error_message(error), "MILLPOND_COLUMN_PAYLOAD") != NULL);
+    millpond_error_free(error);
+    OK(millpond_node_close(node, SOON, NULL));
+}
+
+static void a_cursor_tells_how_its_query_is_answered(void) {
+    millpond_node_t node = open_node();
+    millpond_cursor_t cursor = {0};
+    millpond_batch_t *batch = NULL;
+    millpond_bytes_t json = {NULL, 0};
+    OK(publish(node, "grain", "1"));
+    OK(millpond_node_query(node, TEXT("FROM 'grain'"), NULL, SOON, MILLPOND_NO_CANCEL, &cursor,
+                           NULL));
+    OK(millpond_cursor_explain(cursor, SOON, MILLPOND_NO_CANCEL, &json, NULL));
+    CHECK(strstr((char *)json.data, "\"actual\":{\"blocks\":0,\"events\":0") != NULL);
+    CHECK(strstr((char *)json.data, "\"alternatives\":[\"FROM 'grain'\"]") != NULL);
+    CHECK(strstr((char *)json.data, "\"text\":\"FROM 'grain', Ascending\\n") != NULL);
+    millpond_bytes_free(&json);
+    OK(millpond_cursor_next(cursor, 0, SOON, MILLPOND_NO_CANCEL, &batch, NULL));
+    millpond_batch_free(batch);
+    OK(millpond_cursor_explain(cursor, SOON, MILLPOND_NO_CANCEL, &json, NULL));
+    CHECK(strstr((char *)json.data, "\"actual\":{\"blocks\":1,\"events\":1") != NULL);
+    millpond_bytes_free(&json);
+    OK(millpond_cursor_close(cursor, NULL));
+    STATUS(MILLPOND_ERROR_CLOSED,
+           millpond_cursor_explain(cursor, SOON, MILLPOND_NO_CANCEL, &json, NULL));
+    CHECK(json.data == NULL);
+    OK(millpond_node_close(node, SOON, NULL));
+}
+
 static int is_readable(int fd, int timeout_ms) {
     struct pollfd entry = {fd, POLLIN, 0};
     return poll(&entry, 1, timeout_ms) == 1;
@@ -233,6 +296,8 @@ int main(void) {
     run("a receipt says where, and a retry says it again",
         a_receipt_says_where_and_a_retry_says_it_again);
     run("a wrong query is shown where it is wrong", a_wrong_query_is_shown_where_it_is_wrong);
+    run("what columns leave out is NULL", what_columns_leave_out_is_null);
+    run("a cursor tells how its query is answered", a_cursor_tells_how_its_query_is_answered);
     run("a descriptor tells when there is something", a_descriptor_tells_when_there_is_something);
     run("a subscription goes on where a token says", a_subscription_goes_on_where_a_token_says);
     run("a node tells its state as JSON", a_node_tells_its_state_as_json);

@@ -33,6 +33,11 @@ static void try_batch_lag(struct caller *self) {
     (void)millpond_batch_lag(batch);
 }
 
+static void try_batch_columns(struct caller *self) {
+    const millpond_batch_t *batch = a_batch(self);
+    (void)millpond_batch_columns(batch);
+}
+
 static void try_batch_position(struct caller *self) {
     const millpond_batch_t *batch = a_batch(self);
     millpond_bytes_t *token = place_for_bytes(self);
@@ -93,6 +98,15 @@ static void try_cursor_next(struct caller *self) {
     millpond_error_t **error = place_for_error(self);
     settle(self, millpond_cursor_next(cursor, count_max, timeout_ms, cancel, batch,
         error));
+}
+
+static void try_cursor_explain(struct caller *self) {
+    millpond_cursor_t cursor = a_cursor(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_bytes_t *json = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_cursor_explain(cursor, timeout_ms, cancel, json, error));
 }
 
 static void try_cursor_close(struct caller *self) {
@@ -379,6 +393,7 @@ static const struct attempt attempts[] = {
     {"millpond_batch_is_end", try_batch_is_end},
     {"millpond_batch_caught_up", try_batch_caught_up},
     {"millpond_batch_lag", try_batch_lag},
+    {"millpond_batch_columns", try_batch_columns},
     {"millpond_batch_position", try_batch_position},
     {"millpond_batch_get", try_batch_get},
     {"millpond_batch_free", try_batch_free},
@@ -387,6 +402,7 @@ static const struct attempt attempts[] = {
     {"millpond_cancel_free", try_cancel_free},
     {"millpond_node_query", try_node_query},
     {"millpond_cursor_next", try_cursor_next},
+    {"millpond_cursor_explain", try_cursor_explain},
     {"millpond_cursor_close", try_cursor_close},
     {"millpond_error_number", try_error_number},
     {"millpond_error_name", try_error_name},

@@ -6,6 +6,7 @@
  * a function or a wall is missing. These have none, because nothing in them can panic:
  *   millpond_version, millpond_status_name, millpond_status_is_retryable: look at constants;
  *   millpond_batch_len, millpond_batch_is_end, millpond_batch_caught_up, millpond_batch_lag,
+ *   millpond_batch_columns,
  *   millpond_error_number, millpond_error_name, millpond_error_message, millpond_error_reason,
  *   millpond_error_position, millpond_error_is_retryable: read one field;
  *   millpond_batch_free, millpond_bytes_free, millpond_error_free: give back memory. */
@@ -61,6 +62,9 @@ static millpond_batch_t **next_batch(struct scene *on) {
 }
 static int32_t cursor_next(struct scene *on, millpond_error_t **error) {
     return millpond_cursor_next(on->cursor, 1, SOON, NC, next_batch(on), error);
+}
+static int32_t cursor_explain(struct scene *on, millpond_error_t **error) {
+    return millpond_cursor_explain(on->cursor, SOON, NC, &on->bytes, error);
 }
 static int32_t cursor_close(struct scene *on, millpond_error_t **error) {
     return millpond_cursor_close(on->cursor, error);
@@ -176,6 +180,8 @@ static const struct {
     {"millpond_cancel_free", cancel_free, {{"cancel_free", GOES_ON}}},
     {"millpond_node_query", node_query, {{"node_query", REFUSES}, {"node_query_work", REFUSES}}},
     {"millpond_cursor_next", cursor_next, {{"cursor_next_batch", REFUSES}, {"read", REFUSES}}},
+    {"millpond_cursor_explain", cursor_explain,
+     {{"cursor_explain", REFUSES}, {"cursor_explain_work", REFUSES}}},
     {"millpond_cursor_close", cursor_close, {{"cursor_close", REFUSES}}},
     {"millpond_log_set", log_set, {{"log_set_callback", GOES_ON}}},
     {"millpond_node_open", node_open, {{"node_open", GOES_ON}, {"node_open_work", GOES_ON}}},

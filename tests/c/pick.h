@@ -309,7 +309,7 @@ static const millpond_publish_options_t *some_publish_options(struct caller *sel
 static const millpond_query_options_t *some_query_options(struct caller *self) {
     millpond_query_options_t init = MILLPOND_QUERY_OPTIONS_INIT;
     self->query.known = init;
-    if (slips(self, 12)) self->query.known.reserved = 1;
+    if (slips(self, 3)) self->query.known.columns = 1 + (uint32_t)below(self, 8);
     if (slips(self, 3)) self->query.known.order = text(self);
     if (slips(self, 4)) self->query.known.lower = text(self);
     if (slips(self, 4)) self->query.known.upper = text(self);

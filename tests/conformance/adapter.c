@@ -112,16 +112,22 @@ static int32_t publish_words(const char *name, const said_t *said, char *rest) {
     return status;
 }
 
-/* Reads a query: prints its events, or publishes their values again, by way of JSON. */
-static int32_t query(const char *name, const said_t *said, const char *rest, int again) {
+static int32_t ask(const char *name, const said_t *said, const char *rest,
+                   millpond_cursor_t *cursor) {
     millpond_query_options_t options = MILLPOND_QUERY_OPTIONS_INIT;
-    millpond_cursor_t cursor = {0};
-    millpond_batch_t *batch = NULL;
     if (said->order) options.order = text(said->order, strlen(said->order));
     if (said->lower) options.lower = token_of(said->lower);
     if (said->upper) options.upper = token_of(said->upper);
-    int32_t status = millpond_node_query(node_of(name), rest, strlen(rest), &options, SOON,
-                                         MILLPOND_NO_CANCEL, &cursor, &error);
+    options.columns = columns_of(said->columns);
+    return millpond_node_query(node_of(name), rest, strlen(rest), &options, SOON,
+                               MILLPOND_NO_CANCEL, cursor, &error);
+}
+
+/* Reads a query: prints its events, or publishes their values again, by way of JSON. */
+static int32_t query(const char *name, const said_t *said, const char *rest, int again) {
+    millpond_cursor_t cursor = {0};
+    millpond_batch_t *batch = NULL;
+    int32_t status = ask(name, said, rest, &cursor);
     int is_end = 0;
     while (!status && !is_end) {
         status = millpond_cursor_next(cursor, 1000, SOON, MILLPOND_NO_CANCEL, &batch, &error);
@@ -263,6 +269,44 @@ static unsigned long long number_in(const millpond_bytes_t *json, const char *na
     return strtoull(found + strlen(wanted), NULL, 10);
 }
 
+static void print_looks(const millpond_bytes_t *json, const char *name) {
+    char wanted[32];
+    snprintf(wanted, sizeof wanted, "\"%s\":{", name);
+    millpond_bytes_t part = {(uint8_t *)strstr((const char *)json->data, wanted), 0};
+    must(part.data != NULL, name);
+    printf(" %s=%llu/%llu/%llu/%llu", name, number_in(&part, "segments"),
+           number_in(&part, "blocks"), number_in(&part, "frames"), number_in(&part, "events"));
+}
+
+/* Asks, reads as much as is said, and prints how that is answered. */
+static int32_t explain(const char *name, const said_t *said, const char *rest) {
+    millpond_cursor_t cursor = {0};
+    millpond_batch_t *batch = NULL;
+    millpond_bytes_t json = {NULL, 0};
+    int32_t status = ask(name, said, rest, &cursor);
+    int all = said->read && strcmp(said->read, "all") == 0, more = said->read != NULL;
+    while (!status && more) {
+        size_t count = all ? 0 : strtoul(said->read, NULL, 10);
+        status = millpond_cursor_next(cursor, count, SOON, MILLPOND_NO_CANCEL, &batch, &error);
+        more = !status && all && !millpond_batch_is_end(batch);
+        if (!status) millpond_batch_free(batch);
+    }
+    if (!status)
+        status = millpond_cursor_explain(cursor, SOON, MILLPOND_NO_CANCEL, &json, &error);
+    if (!status) {
+        const char *order = strstr((char *)json.data, "\"order\":\"") + 9;
+        print_lines(strstr((char *)json.data, "\"text\":\"") + 8);
+        printf("%.*s exact=%s", (int)strcspn(order, "\""), order,
+               strstr((char *)json.data, "\"is_exact\":true") ? "true" : "false");
+        print_looks(&json, "expected");
+        print_looks(&json, "actual");
+        printf("\n");
+    }
+    millpond_bytes_free(&json);
+    millpond_cursor_close(cursor, NULL);
+    return status;
+}
+
 static int32_t verify(const char *name) {
     millpond_bytes_t json = {NULL, 0};
     int32_t status =
@@ -337,6 +381,7 @@ static int32_t command(char *rest) {
         status = next(name, strtoul(rest, NULL, 10), SOON, IS("take"));
     else if (IS("idle")) status = next(name, 1, SHORT, 0);
     else if (IS("interrupt")) status = interrupt(name);
+    else if (IS("explain")) status = explain(name, &said, rest);
     else if (IS("verify")) status = verify(name);
     else if (IS("compact")) status = compact(name);
     else if (IS("stats")) status = stats(name);

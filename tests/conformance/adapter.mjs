@@ -77,13 +77,40 @@ function streamName(stream) {
 }
 
 function eventLine(event) {
-  const bytes = Buffer.from(event.payloadBytes);
-  const shown = bytes.length <= 128 ? bytes.toString('hex') : `${bytes.length} bytes`;
-  const { offset, lamport, app, tags } = event;
+  const { offset, lamport, app } = event;
+  const tags = ifThere(() => event.tags.join('|'));
+  const cbor = ifThere(() => {
+    const bytes = Buffer.from(event.payloadBytes);
+    return bytes.length <= 128 ? bytes.toString('hex') : `${bytes.length} bytes`;
+  });
+  const said = cbor === '-' ? ifThere(() => String(event.payload)) : cbor;
   return (
     `${streamName(event.stream)} offset=${offset} lamport=${lamport} app=${app} ` +
-    `tags=${tags.join('|')} cbor=${shown}`
+    `tags=${tags} cbor=${said}`
   );
+}
+
+/** What `read` reads, or `-` when the query left it out, so that it is refused. */
+function ifThere(read) {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof millpond.InvalidArgumentError) return '-';
+    throw error;
+  }
+}
+
+function ask(name, said, rest) {
+  return nodes.get(name).query(rest, {
+    ...('order' in said ? { order: said.order } : {}),
+    ...('lower' in said ? { lower: tokens.get(said.lower) } : {}),
+    ...('upper' in said ? { upper: tokens.get(said.upper) } : {}),
+    ...('columns' in said ? { columns: said.columns.split(',').filter((one) => one !== '-') } : {}),
+  });
+}
+
+function looks({ segments, blocks, frames, events }) {
+  return `${segments}/${blocks}/${frames}/${events}`;
 }
 
 async function publish(name, said, events) {
@@ -125,15 +152,18 @@ const acts = {
   publish: (name, said, rest) => publish(name, said, drafts(rest)[0]),
   publish_all: (name, said, rest) => publish(name, said, drafts(rest)),
   async query(name, said, rest) {
-    const events = await nodes
-      .get(name)
-      .query(rest, {
-        ...('order' in said ? { order: said.order } : {}),
-        ...('lower' in said ? { lower: tokens.get(said.lower) } : {}),
-        ...('upper' in said ? { upper: tokens.get(said.upper) } : {}),
-      })
-      .toArray();
-    return [...events.map(eventLine), 'end'];
+    return [...(await ask(name, said, rest).toArray()).map(eventLine), 'end'];
+  },
+  async explain(name, said, rest) {
+    const query = ask(name, said, rest);
+    if (said.read === 'all') await query.toArray();
+    else if ('read' in said) await query.nextBatch({ max: Number(said.read) });
+    const explanation = await query.explain({ timeoutMs: SOON });
+    await query.close();
+    const { order, isExact, expected, actual, text } = explanation;
+    const lines = text.trimEnd().split('\n').map((line) => `| ${line}`);
+    const counts = `expected=${looks(expected)} actual=${looks(actual)}`;
+    return [...lines, `${order} exact=${isExact} ${counts}`];
   },
   async republish(name, said, rest) {
     const events = await nodes.get(name).query(rest).toArray();

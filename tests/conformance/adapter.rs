@@ -9,8 +9,8 @@ mod notation;
 use millpond::event::{AppId, NewEvent, OffsetMap, Payload, StreamId, SwarmSecret, TagSet, Ticket};
 use millpond::query::{Order, Query};
 use millpond::{
-    Batch, Error, ErrorKind, EventView, NetworkOptions, Node, NodeOptions, PeerAddress, Pending,
-    PublishOptions, QueryOptions, Result, StorageOptions, Subscription,
+    Batch, Columns, Cursor, Error, ErrorKind, EventView, NetworkOptions, Node, NodeOptions,
+    PeerAddress, Pending, PublishOptions, QueryOptions, Result, StorageOptions, Subscription,
 };
 use notation::{Options, draft, error_text, errors, options};
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,6 +77,7 @@ impl Adapter {
             "close" => self.node(name).close(SOON)?,
             "publish" | "publish_all" => return self.publish(name, &options, rest),
             "query" => return self.query(name, &options, rest),
+            "explain" => return self.explain(name, &options, rest),
             "republish" => return self.republish(name, rest),
             "offsets" => {
                 let offsets = self.node(name).offsets()?;
@@ -183,7 +184,9 @@ impl Adapter {
         ))
     }
 
-    fn query(&mut self, name: &str, options: &Options, text: &str) -> Result<String> {
+    fn cursor(&mut self, name: &str, options: &Options, text: &str) -> Result<Cursor> {
+        let names =
+            options.get("columns").map(|names| names.split(',').filter(|name| *name != "-"));
         let reading = QueryOptions {
             order: match options.get("order").map(String::as_str) {
                 Some("descending") => Order::Descending,
@@ -192,16 +195,43 @@ impl Adapter {
             },
             lower: options.get("lower").map(|name| self.token(name)).unwrap_or_default(),
             upper: options.get("upper").map(|name| self.token(name)),
+            columns: names.map_or_else(|| Ok(Columns::default()), Columns::from_names)?,
         };
-        let mut cursor = self.node(name).query(&Query::parse(text)?, reading)?;
+        self.node(name).query(&Query::parse(text)?, reading)
+    }
+
+    fn query(&mut self, name: &str, options: &Options, text: &str) -> Result<String> {
+        let mut cursor = self.cursor(name, options, text)?;
         let mut answer = String::new();
         loop {
             let events = cursor.next_batch(100)?;
             if events.is_empty() {
                 return Ok(answer + "end\n");
             }
-            events.iter().for_each(|event| answer += &self.event(&event));
+            let columns = events.columns();
+            events.iter().for_each(|event| answer += &self.event(&event, columns));
         }
+    }
+
+    fn explain(&mut self, name: &str, options: &Options, text: &str) -> Result<String> {
+        let mut cursor = self.cursor(name, options, text)?;
+        match options.get("read").map(String::as_str) {
+            None => {}
+            Some("all") => while !cursor.next_batch(100)?.is_empty() {},
+            Some(count) => drop(cursor.next_batch(count.parse().expect("a number"))?),
+        }
+        let said = cursor.explain()?;
+        let mut answer: String =
+            said.to_string().lines().map(|line| format!("| {line}\n")).collect();
+        let order = format!("{:?}", said.order).to_lowercase();
+        let numbers = [said.expected, said.actual]
+            .map(|looks| [looks.segments, looks.blocks, looks.frames, looks.events])
+            .map(|looks| looks.map(|number| number.to_string()).join("/"));
+        let [expected, actual] = numbers;
+        let is_exact = said.is_exact;
+        writeln!(answer, "{order} exact={is_exact} expected={expected} actual={actual}")
+            .expect("it grows");
+        Ok(answer)
     }
 
     fn republish(&mut self, name: &str, text: &str) -> Result<String> {
@@ -248,7 +278,8 @@ impl Adapter {
 
     fn next(&mut self, name: &str, count_max: usize, limit: Duration) -> Result<String> {
         let Some(batch) = self.pull(name, count_max, limit)? else { return Ok("end\n".into()) };
-        let mut answer: String = batch.events.iter().map(|event| self.event(&event)).collect();
+        let mut answer: String =
+            batch.events.iter().map(|event| self.event(&event, Columns::default())).collect();
         writeln!(answer, "caught_up={} lag={}", batch.caught_up, batch.lag).expect("it grows");
         Ok(answer)
     }
@@ -257,7 +288,8 @@ impl Adapter {
         let (count, mut answer) = (count.parse().expect("a number"), Vec::new());
         while answer.len() < count {
             let Some(batch) = self.pull(name, count - answer.len(), SOON)? else { break };
-            answer.extend(batch.events.iter().map(|event| self.event(&event)));
+            let events = batch.events.iter();
+            answer.extend(events.map(|event| self.event(&event, Columns::default())));
         }
         Ok(answer.concat() + "taken\n")
     }
@@ -304,20 +336,25 @@ impl Adapter {
         format!("{}-{}", self.names.get(&id).unwrap_or(&id), stream.number)
     }
 
-    fn event(&self, event: &EventView<'_>) -> String {
-        let tags: Vec<&str> = event.tags().collect();
-        let bytes = event.payload_bytes();
-        let mut payload = format!("{} bytes", bytes.len());
-        if bytes.len() <= 128 {
-            payload = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    fn event(&self, event: &EventView<'_>, columns: Columns) -> String {
+        let mut tags = "-".to_owned();
+        if columns.tags {
+            tags = event.tags().collect::<Vec<_>>().join("|");
         }
+        let payload = if columns.payload { shown(event.payload_bytes()) } else { "-".into() };
         format!(
-            "{} offset={} lamport={} app={} tags={} cbor={payload}\n",
+            "{} offset={} lamport={} app={} tags={tags} cbor={payload}\n",
             self.stream(&event.stream()),
             event.offset().value(),
             event.lamport().value(),
             event.app_id(),
-            tags.join("|"),
         )
     }
+}
+
+fn shown(payload: &[u8]) -> String {
+    if payload.len() > 128 {
+        return format!("{} bytes", payload.len());
+    }
+    payload.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -14,9 +14,11 @@ import millpond
 from millpond import aio
 from notation import (
     Names,
+    columns,
     drafts,
     error_lines,
     error_table,
+    explanation_lines,
     made_up,
     options,
     published_line,
@@ -84,11 +86,23 @@ class Adapter:
             self.tokens[said["token"]] = done.token
         return [published_line(self.names, done)]
 
+    def cursor(self, name: str, said: dict[str, str], rest: str) -> aio.Cursor:
+        reading: Any = {key: self.tokens[said[key]] for key in ("lower", "upper") if key in said}
+        reading["order"] = said.get("order")
+        reading["columns"] = columns(said)
+        return self.nodes[name].query(rest, **reading)
+
     async def do_query(self, name: str, said: dict[str, str], rest: str) -> list[str]:
-        bounds: Any = {key: self.tokens[said[key]] for key in ("lower", "upper") if key in said}
-        bounds["order"] = said.get("order")
-        cursor = self.nodes[name].query(rest, **bounds)
+        cursor = self.cursor(name, said, rest)
         return [self.names.event(event) async for event in cursor] + ["end"]
+
+    async def do_explain(self, name: str, said: dict[str, str], rest: str) -> list[str]:
+        cursor = self.cursor(name, said, rest)
+        if said.get("read") == "all":
+            await cursor.to_list()
+        elif "read" in said:
+            await cursor.next_batch(int(said["read"]))
+        return explanation_lines(await cursor.explain(timeout=SOON))
 
     async def do_republish(self, name: str, said: dict[str, str], rest: str) -> list[str]:
         events = await self.nodes[name].query(rest).to_list()

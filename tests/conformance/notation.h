@@ -43,12 +43,14 @@ static named_t *named(named_t *table, const char *name) {
 typedef struct {
     const char *key, *expected, *token, *order, *lower, *upper;
     const char *from, *folder, *swarm, *ticket, *net, *peers;
+    const char *columns, *read;
 } said_t;
 
 static char *options(char *rest, said_t *said) {
     static const char *const keys[] = {"key=",   "expected=", "token=",  "order=",
                                        "lower=", "upper=",    "from=",   "folder=",
-                                       "swarm=", "ticket=",   "net=",    "peers="};
+                                       "swarm=", "ticket=",   "net=",    "peers=",
+                                       "columns=", "read="};
     const char **values = (const char **)said;
     memset(said, 0, sizeof *said);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
@@ -84,9 +86,10 @@ static void print_event(const millpond_event_t *event) {
     print_stream(event->stream.data, event->stream.len);
     printf(" offset=%llu lamport=%llu app=%.*s tags=", (unsigned long long)event->offset,
            (unsigned long long)event->lamport, (int)event->app_id.len, event->app_id.data);
+    if (!event->tags) printf("-");
     for (size_t i = 0; i < event->tag_count; i++)
         printf("%s%.*s", i ? "|" : "", (int)event->tags[i].len, event->tags[i].data);
-    printf(" cbor=");
+    printf(event->payload ? " cbor=" : " cbor=-");
     if (event->payload_len > 128) printf("%lu bytes", (unsigned long)event->payload_len);
     else
         for (size_t i = 0; i < event->payload_len; i++) printf("%02x", event->payload[i]);
@@ -128,6 +131,30 @@ static void plain_integers(char *json) {
         json += 2;
     }
     *to = 0;
+}
+
+/* The columns that a command names; one that there is not is a number that there is not. */
+static uint32_t columns_of(const char *names) {
+    static const struct {
+        const char *name;
+        uint32_t number;
+    } known[] = {{"-", MILLPOND_COLUMN_KEY},
+                 {"tags", MILLPOND_COLUMN_TAGS},
+                 {"payload", MILLPOND_COLUMN_PAYLOAD},
+                 {"tags,payload", MILLPOND_COLUMN_TAGS | MILLPOND_COLUMN_PAYLOAD}};
+    for (size_t i = 0; names && i < sizeof known / sizeof *known; i++)
+        if (strcmp(names, known[i].name) == 0) return known[i].number;
+    return names ? 64 : 0;
+}
+
+/* The lines of a JSON string, each behind a bar. */
+static void print_lines(const char *json) {
+    for (int is_new = 1; *json != '"'; json++) {
+        if (is_new) printf("| ");
+        is_new = json[0] == '\\' && json[1] == 'n';
+        if (*json == '\\') json++;
+        putchar(is_new ? '\n' : *json);
+    }
 }
 
 /* A head of CBOR, of which this needs small lengths only. */

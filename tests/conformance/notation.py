@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import re
 from typing import Any
@@ -84,11 +85,9 @@ class Names:
         return f"{self.by_id.get(node_id, node_id)}-{number}"
 
     def event(self, event: millpond.Event) -> str:
-        payload = event.payload_bytes
-        shown = payload.hex() if len(payload) <= 128 else f"{len(payload)} bytes"
         return (
             f"{self.stream(event.stream)} offset={event.offset} lamport={event.lamport} "
-            f"app={event.app} tags={'|'.join(event.tags)} cbor={shown}"
+            f"app={event.app} tags={tags_of(event)} cbor={payload_of(event)}"
         )
 
     def batch(self, batch: millpond.Batch) -> list[str]:
@@ -96,3 +95,39 @@ class Names:
             return ["end"]
         closing = f"caught_up={str(batch.caught_up).lower()} lag={batch.lag}"
         return [self.event(event) for event in batch] + [closing]
+
+
+def tags_of(event: millpond.Event) -> str:
+    """The tags as answers show them; what the query left out is refused."""
+    try:
+        return "|".join(event.tags)
+    except millpond.InvalidArgument:
+        return "-"
+
+
+def payload_of(event: millpond.Event) -> str:
+    """As `tags_of`; however it is asked for."""
+    try:
+        payload = event.payload_bytes
+    except millpond.InvalidArgument:
+        with contextlib.suppress(millpond.InvalidArgument):
+            return str(event.payload)
+        return "-"
+    return payload.hex() if len(payload) <= 128 else f"{len(payload)} bytes"
+
+
+def columns(said: dict[str, str]) -> list[str] | None:
+    """The columns that a command names; `-` are none."""
+    names = said.get("columns")
+    return None if names is None else [name for name in names.split(",") if name != "-"]
+
+
+def explanation_lines(said: millpond.Explanation) -> list[str]:
+    """Its text, then its counts."""
+    expected, actual = (
+        f"{looks.segments}/{looks.blocks}/{looks.frames}/{looks.events}"
+        for looks in (said.expected, said.actual)
+    )
+    exact = str(said.is_exact).lower()
+    lines = [f"| {line}" for line in str(said).splitlines()]
+    return [*lines, f"{said.order} exact={exact} expected={expected} actual={actual}"]

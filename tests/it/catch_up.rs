@@ -2,9 +2,8 @@
 
 use crate::nodes::{address, held, open, publish, secret, until};
 use crate::support::Scratch;
-use millpond::event::OffsetMap;
 use millpond::log::{Log, LogOptions};
-use millpond::query::{Order, Query};
+use millpond::query::Query;
 use millpond::{Node, QueryOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -69,7 +68,7 @@ impl CatchUp {
 
 /// A digest of keys and payloads in the order in which a node reads them.
 fn order_hash(node: &Node) -> u64 {
-    let options = QueryOptions { order: Order::Ascending, lower: OffsetMap::new(), upper: None };
+    let options = QueryOptions::default();
     let mut cursor = node.query(&Query::all(), options).unwrap();
     let mut hasher = DefaultHasher::new();
     let mut last = None;

@@ -73,7 +73,7 @@ fn follow(node: &Node) {
 }
 
 fn cursor(node: &Node) -> Cursor {
-    let options = QueryOptions { order: Order::Stream, lower: OffsetMap::new(), upper: None };
+    let options = QueryOptions { order: Order::Stream, ..QueryOptions::default() };
     node.query(&Query::all(), options).unwrap()
 }
 

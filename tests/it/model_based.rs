@@ -214,7 +214,7 @@ impl World {
         let (lower, upper) = (self.part(lower), self.part(upper));
         let expected = self.model.query(expression, order, &lower, &upper);
         let query = Query::parse(&expression.query()).unwrap();
-        let options = QueryOptions { order, lower, upper: Some(upper) };
+        let options = QueryOptions { order, lower, upper: Some(upper), ..QueryOptions::default() };
         let mut cursor = self.node.query(&query, options).unwrap();
         let mut found = Vec::new();
         loop {

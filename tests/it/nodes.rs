@@ -3,7 +3,7 @@
 use crate::support::Scratch;
 use millpond::event::cbor::Value;
 use millpond::event::{AppId, Event, NewEvent, NodeId, OffsetMap, Payload, SwarmSecret, TagSet};
-use millpond::query::{Order, Query};
+use millpond::query::Query;
 use millpond::{
     Error, EventView, NetworkOptions, Node, NodeOptions, PeerAddress, PublishOptions, QueryOptions,
     StorageOptions,
@@ -129,7 +129,7 @@ pub(crate) fn publish_noise(node: &Node, first: u64, count: u64, batch: u64, byt
 
 /// Every event of a node, in key order.
 pub(crate) fn everything(node: &Node) -> Vec<Event> {
-    let options = QueryOptions { order: Order::Ascending, lower: OffsetMap::new(), upper: None };
+    let options = QueryOptions::default();
     let mut cursor = node.query(&Query::all(), options).expect("the log can be read");
     let mut events = Vec::new();
     loop {

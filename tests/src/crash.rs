@@ -4,7 +4,7 @@
 //! without a second copy of what was published. Begin with [`publish`] and [`verify`].
 
 use millpond::event::cbor::Value;
-use millpond::event::{AppId, Event, NewEvent, OffsetMap, Payload, SwarmSecret, TagSet};
+use millpond::event::{AppId, Event, NewEvent, Payload, SwarmSecret, TagSet};
 use millpond::query::{Order, Query};
 use millpond::{
     Durability, Error, EventView, Node, NodeOptions, PublishOptions, QueryOptions, Result,
@@ -161,7 +161,7 @@ pub fn await_group(node: &Node) {
 }
 
 fn read(node: &Node, query: &Query, order: Order) -> std::result::Result<Vec<Event>, String> {
-    let options = QueryOptions { order, lower: OffsetMap::new(), upper: None };
+    let options = QueryOptions { order, ..QueryOptions::default() };
     let mut cursor = node.query(query, options).map_err(|error| error.to_string())?;
     let mut events = Vec::new();
     loop {

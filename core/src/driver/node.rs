@@ -9,8 +9,8 @@ use crate::driver::{clock, status};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{AppId, NewEvent, NodeId, OffsetMap, StreamId, SwarmId, Ticket};
 use crate::log::{
-    AppendOptions, Appended, Compacted, Cursor, CursorOptions, Durability, Log, LogOptions,
-    LogStats, VerifyReport,
+    AppendOptions, Appended, Columns, Compacted, Cursor, CursorOptions, Durability, Log,
+    LogOptions, LogStats, VerifyReport,
 };
 use crate::pending::Pending;
 use crate::query::{Order, Query};
@@ -58,6 +58,8 @@ pub struct QueryOptions {
     pub lower: OffsetMap,
     /// Only events up to this point; none means what is durable now.
     pub upper: Option<OffsetMap>,
+    /// What is decoded of the events; a column that is left out costs nothing.
+    pub columns: Columns,
 }
 
 impl Node {
@@ -126,8 +128,8 @@ impl Node {
     /// # Errors
     /// `not_yet_visible`: `upper` reaches beyond what is held. `closed`, `forked_process`.
     pub fn query(&self, query: &Query, options: QueryOptions) -> Result<Cursor> {
-        let QueryOptions { order, lower, upper } = options;
-        self.log()?.cursor(query, CursorOptions { order, lower, upper })
+        let QueryOptions { order, lower, upper, columns } = options;
+        self.log()?.cursor(query, CursorOptions { order, lower, upper, columns })
     }
 
     /// Delivers the events that `query` selects, everything after `from`, then live.

@@ -4,6 +4,7 @@
 //! allocation of its own. Begin with [`EventBatch::iter`]; what is to be kept beyond the batch
 //! becomes an [`Event`] by [`EventView::to_event`].
 
+use super::columns::Columns;
 use crate::event::codec::Reader;
 use crate::event::limits::TAG_BYTES_MAX;
 use crate::event::{
@@ -12,7 +13,11 @@ use crate::event::{
 };
 use bytes::Bytes;
 use std::cmp::Ordering;
+use std::ops::Range;
 use std::{fmt, str};
+
+/// A batch ends with the event that brings it to this many bytes.
+const BATCH_BYTES_MAX: usize = 4 << 20;
 
 /// Some events, in order, in one piece of memory.
 ///
@@ -20,8 +25,10 @@ use std::{fmt, str};
 /// payload keeps all of it.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct EventBatch {
-    /// For each event its tags, each a varint length and text, and then its payload.
+    /// For each event its tags, each a varint length and text, and then its payload, as far as
+    /// `columns` says.
     bytes: Bytes,
+    columns: Columns,
     places: Vec<Place>,
     streams: Vec<StreamId>,
     app_ids: Vec<AppId>,
@@ -70,6 +77,11 @@ impl EventBatch {
         self.places.iter().map(|place| EventView { batch: self, place })
     }
 
+    /// What was decoded of the events: what reads another part of one panics.
+    pub fn columns(&self) -> Columns {
+        self.columns
+    }
+
     /// The distinct streams of its events, as they first appear.
     pub fn streams(&self) -> &[StreamId] {
         &self.streams
@@ -78,6 +90,19 @@ impl EventBatch {
     /// The distinct app ids of its events, as they first appear.
     pub fn app_ids(&self) -> &[AppId] {
         &self.app_ids
+    }
+
+    /// The tags and payloads of these events, one after the other: of each first what
+    /// [`EventView::tags_bytes`] gives, then its payload, as far as they were decoded.
+    ///
+    /// # Panics
+    /// There are not so many events.
+    pub fn bytes_of(&self, events: Range<usize>) -> &[u8] {
+        match self.places[events] {
+            [] => &[],
+            [first, .., last] => &self.bytes[first.tags_start as usize..last.payload_end as usize],
+            [only] => &self.bytes[only.tags_start as usize..only.payload_end as usize],
+        }
     }
 
     /// Bytes of the tags and payloads of all events.
@@ -134,6 +159,9 @@ impl<'a> EventView<'a> {
     }
 
     /// What it is found by, rising by bytes; up to `TAGS_PER_EVENT_MAX`.
+    ///
+    /// # Panics
+    /// The batch was read without tags; see [`EventBatch::columns`].
     pub fn tags(&self) -> impl ExactSizeIterator<Item = &'a str> + use<'a> {
         let mut reader = Reader::new(self.tags_bytes());
         (0..self.place.tag_count as usize).map(move |_| {
@@ -143,27 +171,42 @@ impl<'a> EventView<'a> {
     }
 
     /// The same tags as bytes: for each a varint length, then UTF-8, as docs/format.md has it.
+    ///
+    /// # Panics
+    /// As [`EventView::tags`].
     pub fn tags_bytes(&self) -> &'a [u8] {
+        assert!(self.batch.columns.tags, "`columns` of this query leave the tags out");
         &self.batch.bytes[self.place.tags_start as usize..self.place.payload_start as usize]
     }
 
     /// True when `tag`, compared by bytes, is one of the tags.
+    ///
+    /// # Panics
+    /// As [`EventView::tags`].
     pub fn has_tag(&self, tag: &str) -> bool {
         self.tags().any(|own| own == tag)
     }
 
     /// What it says: the bytes of one CBOR value.
+    ///
+    /// # Panics
+    /// The batch was read without payloads; see [`EventBatch::columns`].
     pub fn payload_bytes(&self) -> &'a [u8] {
-        &self.batch.bytes[self.place.payload_start as usize..self.place.payload_end as usize]
+        &self.batch.bytes[self.payload_range()]
     }
 
     /// What it says, sharing the memory of the batch.
+    ///
+    /// # Panics
+    /// As [`EventView::payload_bytes`].
     pub fn payload(&self) -> Payload {
-        let (start, end) = (self.place.payload_start as usize, self.place.payload_end as usize);
-        Payload::from_checked(self.batch.bytes.slice(start..end))
+        Payload::from_checked(self.batch.bytes.slice(self.payload_range()))
     }
 
     /// All of it, to be kept; its payload shares the memory of the batch.
+    ///
+    /// # Panics
+    /// The batch was read without tags or payloads; see [`EventBatch::columns`].
     pub fn to_event(self) -> Event {
         let tags = self.tags().map(|tag| Tag::verbatim(tag).expect(CHECKED)).collect();
         Event {
@@ -176,20 +219,30 @@ impl<'a> EventView<'a> {
             payload: self.payload(),
         }
     }
+
+    fn payload_range(&self) -> Range<usize> {
+        assert!(self.batch.columns.payload, "`columns` of this query leave the payload out");
+        self.place.payload_start as usize..self.place.payload_end as usize
+    }
 }
 
 impl fmt::Debug for EventView<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.to_event().fmt(f)
+        if self.batch.columns == Columns::default() {
+            return self.to_event().fmt(f);
+        }
+        f.debug_struct("EventView").field("key", &self.key()).finish_non_exhaustive()
     }
 }
 
 const CHECKED: &str = "records are checked before they are put into a batch";
 
 /// Makes a batch, event by event: `begin`, tags into `buffer`, `end_tags`, the payload into
-/// `buffer`, `end_payload`. An event that another `begin` or `finish` cuts short is left out.
+/// `buffer`, `end_payload`; of columns that are left out nothing. An event that another `begin` or
+/// `finish` cuts short is left out.
 #[derive(Default)]
 pub(crate) struct BatchBuilder {
+    columns: Columns,
     bytes: Vec<u8>,
     places: Vec<Place>,
     streams: Distinct<StreamId>,
@@ -200,9 +253,14 @@ pub(crate) struct BatchBuilder {
 
 impl BatchBuilder {
     /// A builder that takes `events` of `bytes` together before it has to grow.
-    pub(crate) fn with_capacity(events: usize, bytes: usize) -> BatchBuilder {
+    pub(crate) fn new(columns: Columns, events: usize, bytes: usize) -> BatchBuilder {
         let (places, bytes) = (Vec::with_capacity(events), Vec::with_capacity(bytes));
-        BatchBuilder { bytes, places, ..BatchBuilder::default() }
+        BatchBuilder { columns, bytes, places, ..BatchBuilder::default() }
+    }
+
+    /// What it takes of each event.
+    pub(crate) fn columns(&self) -> Columns {
+        self.columns
     }
 
     /// Number of events that are complete.
@@ -213,6 +271,12 @@ impl BatchBuilder {
     /// Bytes of their tags and payloads.
     pub(crate) fn bytes(&self) -> usize {
         self.places.last().map_or(0, |place| place.payload_end as usize)
+    }
+
+    /// Whether it has as much as a batch may have: so many events, or bytes with what each event
+    /// costs beside its tags and payload.
+    pub(crate) fn is_full(&self, count_max: usize) -> bool {
+        self.len() >= count_max || self.bytes() + self.len() * size_of::<Place>() >= BATCH_BYTES_MAX
     }
 
     /// Begins an event.
@@ -270,14 +334,18 @@ impl BatchBuilder {
         self.places.push(place);
     }
 
-    /// Adds the event of a record, which must be readable.
+    /// Adds the event of a record, which must be readable, as far as the columns go.
     pub(crate) fn push_record(&mut self, stream: &StreamId, offset: u64, record: &Record) {
         assert_eq!(record.kind(), EventKind::Application, "no other event is delivered");
         self.begin(stream, offset, record.lamport(), record.time(), record.app_id());
-        let (count, tags) = record.tags_bytes();
-        self.buffer().extend_from_slice(tags);
-        self.end_tags(count);
-        self.buffer().extend_from_slice(record.payload_bytes());
+        if self.columns.tags {
+            let (count, tags) = record.tags_bytes();
+            self.buffer().extend_from_slice(tags);
+            self.end_tags(count);
+        }
+        if self.columns.payload {
+            self.buffer().extend_from_slice(record.payload_bytes());
+        }
         self.end_payload();
     }
 
@@ -286,6 +354,7 @@ impl BatchBuilder {
         self.bytes.truncate(self.bytes());
         EventBatch {
             bytes: self.bytes.into(),
+            columns: self.columns,
             places: self.places,
             streams: self.streams.items,
             app_ids: self.app_ids.items,
@@ -360,7 +429,7 @@ mod tests {
             (stream(1), record(5, "press", &["flour", &long], "three")),
             (stream(9), record(6, "mill", &["grain"], "four")),
         ];
-        let mut builder = BatchBuilder::with_capacity(4, 0);
+        let mut builder = BatchBuilder::new(Columns::default(), 4, 0);
         for (offset, (stream, record)) in records.iter().enumerate() {
             builder.push_record(stream, offset as u64, record);
         }
@@ -379,6 +448,17 @@ mod tests {
             assert_eq!(view.has_tag("grain"), record.has_tag("grain"));
         }
         assert!(batch.get(4).is_none());
+    }
+
+    #[test]
+    fn a_batch_of_empty_events_is_full_at_some_time() {
+        let (empty, mut builder) = (record(1, "mill", &[], ""), BatchBuilder::default());
+        let most = BATCH_BYTES_MAX / size_of::<Place>();
+        let end = (0..=most).find(|offset| {
+            builder.push_record(&stream(1), *offset as u64, &empty);
+            builder.is_full(usize::MAX)
+        });
+        assert!(end.is_some_and(|end| end > most / 2), "{end:?}");
     }
 
     #[test]

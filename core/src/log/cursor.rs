@@ -5,8 +5,9 @@
 //! change.
 
 use super::batch::{BatchBuilder, EventBatch};
+use super::columns::Columns;
 use super::disk::{Filter, Walk};
-use super::explanation::Explanation;
+use super::explanation::{Explanation, Looks};
 use super::options::CursorOptions;
 use super::registry::Handle;
 use crate::error::{Error, ErrorKind, Result};
@@ -21,6 +22,7 @@ pub struct Cursor {
     lower: OffsetMap,
     upper: OffsetMap,
     walk: Walk,
+    columns: Columns,
     /// Events and bytes of the last batch: the next one will be about as large.
     last_size: (usize, usize),
 }
@@ -45,9 +47,12 @@ impl Cursor {
         }
         let upper = options.upper.unwrap_or_else(|| (*durable).clone());
         let filter = Arc::new(Filter::new(query, handle.shared.node));
-        Ok(Cursor::within(handle, filter, options.order, &options.lower, upper))
+        let mut cursor = Cursor::within(handle, filter, options.order, &options.lower, upper);
+        cursor.columns = options.columns;
+        Ok(cursor)
     }
 
+    /// A cursor for all columns.
     pub(super) fn within(
         handle: Arc<Handle>,
         filter: Arc<Filter>,
@@ -56,7 +61,8 @@ impl Cursor {
         upper: OffsetMap,
     ) -> Cursor {
         let walk = Walk::new(&handle.shared, &filter, order, lower, &upper);
-        Cursor { handle, filter, lower: lower.clone(), upper, walk, last_size: (0, 0) }
+        let (lower, columns) = (lower.clone(), Columns::default());
+        Cursor { handle, filter, lower, upper, walk, columns, last_size: (0, 0) }
     }
 
     /// The counts up to which this walks.
@@ -74,7 +80,7 @@ impl Cursor {
         self.handle.shared.check_open()?;
         let count_max = count_max.max(1);
         let (events, bytes) = self.last_size;
-        let mut batch = BatchBuilder::with_capacity(events.min(count_max), bytes);
+        let mut batch = BatchBuilder::new(self.columns, events.min(count_max), bytes);
         let filled = self.walk.fill(&self.handle.shared, &self.filter, count_max, &mut batch);
         self.last_size = (batch.len(), batch.bytes());
         match filled {
@@ -84,8 +90,13 @@ impl Cursor {
         }
     }
 
-    /// How the query is answered: what the index expects, and what was looked at so far. Costs a
-    /// look into each segment of the postings.
+    /// What was looked at so far.
+    pub fn looks(&self) -> Looks {
+        self.walk.looks
+    }
+
+    /// How the query is answered: what the index expects, and what was looked at so far, which is
+    /// nothing before the first batch. Costs a look into each segment of the postings.
     ///
     /// # Errors
     /// `corrupt`: a segment is damaged. `storage_failed`, `closed`, `forked_process`.

@@ -7,6 +7,7 @@
 //! Bytes on disk: docs/format.md.
 
 mod batch;
+mod columns;
 mod cursor;
 mod disk;
 mod explanation;
@@ -20,6 +21,7 @@ mod upkeep;
 mod watch;
 
 pub use batch::{EventBatch, EventView};
+pub use columns::Columns;
 pub use cursor::Cursor;
 pub use disk::OpeningReason;
 pub use explanation::{Explanation, Looks};

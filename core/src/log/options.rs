@@ -1,5 +1,6 @@
 //! What callers choose, and what they get back.
 
+use super::columns::Columns;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{
     AppId, EventKey, Lamport, NodeKey, Offset, OffsetMap, SignedHead, StreamId, SwarmId, WallTime,
@@ -167,6 +168,8 @@ pub struct CursorOptions {
     pub lower: OffsetMap,
     /// Events from these counts on are left out; `None`: what is durable now. Must be held.
     pub upper: Option<OffsetMap>,
+    /// What is decoded of the events; a column that is left out costs nothing.
+    pub columns: Columns,
 }
 
 pub(super) fn closed() -> Error {

@@ -5,6 +5,14 @@ use crate::error::millpond_error_t;
 use crate::node::give_text;
 use crate::value::{millpond_bytes_t, millpond_text_t};
 use millpond_facade::{EventBatch, host_error};
+use std::ptr;
+
+/// Column: what every event has: key, stream, offset, time, app id. Alone: no tags, no payload.
+pub const MILLPOND_COLUMN_KEY: u32 = 1;
+/// Column: the tags.
+pub const MILLPOND_COLUMN_TAGS: u32 = 2;
+/// Column: the payload.
+pub const MILLPOND_COLUMN_PAYLOAD: u32 = 4;
 
 /// Some events, in order. Owned by the caller, unless it came to a callback.
 pub struct millpond_batch_t {
@@ -32,11 +40,13 @@ pub struct millpond_event_t {
     pub stream: millpond_text_t,
     /// The application that published it.
     pub app_id: millpond_text_t,
-    /// Its tags, rising and distinct: up to 64 of 1 to 255 bytes.
+    /// Its tags, rising and distinct: up to 64 of 1 to 255 bytes. NULL when the query's `columns`
+    /// leave them out, and only then.
     pub tags: *const millpond_text_t,
     /// How many.
     pub tag_count: usize,
-    /// Its payload: one CBOR value of at most 1 MiB; see millpond_payload_to_json.
+    /// Its payload: one CBOR value of 1 byte to 1 MiB; see millpond_payload_to_json. NULL when the
+    /// query's `columns` leave it out, and only then.
     pub payload: *const u8,
     /// How many bytes.
     pub payload_len: usize,
@@ -48,7 +58,9 @@ impl millpond_batch_t {
         tag_starts.push(0);
         for event in batch.iter() {
             // The texts lie in the one buffer of the batch, which is kept unchanged beside them.
-            tags.extend(event.tags().map(millpond_text_t::borrowed));
+            if batch.columns().tags {
+                tags.extend(event.tags().into_iter().flatten().map(millpond_text_t::borrowed));
+            }
             tag_starts.push(tags.len());
         }
         millpond_batch_t { batch, tags, tag_starts }
@@ -103,6 +115,20 @@ pub unsafe extern "C" fn millpond_batch_lag(batch: *const millpond_batch_t) -> u
     unsafe { batch.as_ref() }.map_or(0, |batch| batch.batch.lag())
 }
 
+/// Which columns its events have: MILLPOND_COLUMN_ numbers, joined by |; 0 for NULL. Thread-safe.
+///
+/// # Safety
+/// As millpond_batch_len.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_batch_columns(batch: *const millpond_batch_t) -> i32 {
+    // SAFETY: NULL or valid by contract. Not a default: the header says what NULL answers.
+    let Some(batch) = (unsafe { batch.as_ref() }) else { return 0 };
+    let columns = batch.batch.columns();
+    let tags = if columns.tags { MILLPOND_COLUMN_TAGS } else { 0 };
+    let payload = if columns.payload { MILLPOND_COLUMN_PAYLOAD } else { 0 };
+    (MILLPOND_COLUMN_KEY | tags | payload) as i32
+}
+
 /// Where a subscription stands after this batch, as a token to subscribe from; for the batch of a
 /// query, what the query is answered at. Free `*token` with millpond_bytes_free. Thread-safe.
 ///
@@ -150,6 +176,12 @@ pub unsafe extern "C" fn millpond_batch_get(
                 host_error(format!("event {index} of a batch with {len} events"))
             })?;
             let tags = &batch.tags[batch.tag_starts[index]..batch.tag_starts[index + 1]];
+            let columns = batch.batch.columns();
+            let tags_data = if columns.tags { tags.as_ptr() } else { ptr::null() };
+            let (payload, payload_len) = match columns.payload {
+                true => (view.payload()?.as_ptr(), view.payload()?.len()),
+                false => (ptr::null(), 0),
+            };
             place.put(millpond_event_t {
                 struct_size: size_of::<millpond_event_t>() as u32,
                 reserved: 0,
@@ -158,10 +190,10 @@ pub unsafe extern "C" fn millpond_batch_get(
                 time_micros: view.time_micros(),
                 stream: millpond_text_t::borrowed(view.stream()),
                 app_id: millpond_text_t::borrowed(view.app_id()),
-                tags: tags.as_ptr(),
+                tags: tags_data,
                 tag_count: tags.len(),
-                payload: view.payload().as_ptr(),
-                payload_len: view.payload().len(),
+                payload,
+                payload_len,
             });
             Ok(())
         })

@@ -3,14 +3,17 @@
 use crate::batch::millpond_batch_t;
 use crate::call::{call, output, text};
 use crate::error::millpond_error_t;
-use crate::node::once;
+use crate::node::{give_text, once};
 use crate::options::millpond_query_options_t;
-use crate::value::{millpond_cancel_t, millpond_cursor_t, millpond_node_t, options, wait};
+use crate::value::{
+    millpond_bytes_t, millpond_cancel_t, millpond_cursor_t, millpond_node_t, options, wait,
+};
 use millpond_facade::{CursorHandle, NodeHandle, QueryOptions};
 use std::ffi::c_char;
 
 /// Asks `query`, over the log as it is now. `query_options` may be NULL. On MILLPOND_OK, `*cursor`
-/// is a new handle; close it with millpond_cursor_close. MILLPOND_ERROR_QUERY_INVALID: see
+/// is a new handle; close it with millpond_cursor_close. To learn how it would be answered, call
+/// millpond_cursor_explain before anything is read. MILLPOND_ERROR_QUERY_INVALID: see
 /// millpond_error_position. MILLPOND_ERROR_NOT_YET_VISIBLE: `upper` reaches beyond what is durable
 /// here. Thread-safe.
 ///
@@ -74,6 +77,32 @@ pub unsafe extern "C" fn millpond_cursor_next(
             Ok(())
         })
     }
+}
+
+/// How the cursor's query is answered, as one JSON object: `query`, `order`, `alternatives` (what
+/// is looked up), `is_exact` (false: each event found is judged by the query), `expected` (for the
+/// whole answer, by the index) and `actual` (so far; nothing before the first batch), each a number
+/// of `segments`, `blocks`, `frames` and `events`, and `text`, all of it as lines for people. A
+/// batch that is read ahead counts when it is read. Costs a look into each segment of the postings.
+/// Free `*json` with millpond_bytes_free. MILLPOND_ERROR_CORRUPT: a segment is damaged.
+/// MILLPOND_ERROR_STORAGE_FAILED: the disk does not answer. Thread-safe.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_cursor_explain(
+    cursor: millpond_cursor_t,
+    timeout_ms: i64,
+    cancel: millpond_cancel_t,
+    json: *mut millpond_bytes_t,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    let ask = || {
+        let handle = CursorHandle::from_id(cursor.id);
+        Ok(handle.explain(&wait(timeout_ms, cancel))?.json())
+    };
+    // SAFETY: the same contract.
+    unsafe { give_text("millpond_cursor_explain", json, "json", error, ask) }
 }
 
 /// Closes a cursor; a call that waits for it gets the end. A second close answers

@@ -2,6 +2,7 @@
 //!
 //! Growth: new fields are appended; `value::options` reads shorter and longer ones.
 
+use crate::batch::{MILLPOND_COLUMN_KEY, MILLPOND_COLUMN_PAYLOAD, MILLPOND_COLUMN_TAGS};
 use crate::call::{array, bytes};
 use crate::value::millpond_text_t;
 use millpond_facade::{
@@ -82,8 +83,9 @@ pub struct millpond_publish_options_t {
 pub struct millpond_query_options_t {
     /// Set by MILLPOND_QUERY_OPTIONS_INIT.
     pub struct_size: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// What is decoded of the events: MILLPOND_COLUMN_ numbers, joined by |. 0 is unsaid: all. What
+    /// is left out costs nothing.
+    pub columns: u32,
     /// "ascending" (unsaid: this) or "descending" by event key, or "stream" after stream.
     pub order: millpond_text_t,
     /// Only what lies beyond this token. Unsaid: everything.
@@ -187,7 +189,7 @@ impl millpond_publish_options_t {
 impl millpond_query_options_t {
     pub(crate) const INIT: Self = Self {
         struct_size: size_of::<Self>() as u32,
-        reserved: 0,
+        columns: 0,
         order: UNSAID,
         lower: UNSAID,
         upper: UNSAID,
@@ -196,15 +198,14 @@ impl millpond_query_options_t {
     /// # Safety
     /// As [`millpond_node_options_t::resolve`].
     pub(crate) unsafe fn resolve(&self) -> Result<QueryOptions> {
-        if self.reserved != 0 {
-            return Err(host_error("`reserved` is not 0; begin with the _INIT macro"));
-        }
+        let columns = column_names(self.columns)?;
         // SAFETY: the same contract, for each field.
         unsafe {
             Ok(QueryOptions {
                 order: self.order.read_option("order")?.map(str::to_owned),
                 lower: self.lower.read_option("lower")?.map(Offsets::parse).transpose()?,
                 upper: self.upper.read_option("upper")?.map(Offsets::parse).transpose()?,
+                columns,
             })
         }
     }
@@ -221,6 +222,20 @@ impl millpond_subscribe_options_t {
         let from = unsafe { self.from.read_option("from") }?;
         Ok(SubscribeOptions { from: from.map(StartAt::parse).transpose()? })
     }
+}
+
+/// The names of the columns with these numbers; `None` when nothing was said.
+fn column_names(columns: u32) -> Result<Option<Vec<String>>> {
+    let known = MILLPOND_COLUMN_KEY | MILLPOND_COLUMN_TAGS | MILLPOND_COLUMN_PAYLOAD;
+    if columns & !known != 0 {
+        return Err(host_error(format!(
+            "`columns` is {columns:#x}; there are MILLPOND_COLUMN_KEY, MILLPOND_COLUMN_TAGS, \
+             MILLPOND_COLUMN_PAYLOAD"
+        )));
+    }
+    let named = [(MILLPOND_COLUMN_TAGS, "tags"), (MILLPOND_COLUMN_PAYLOAD, "payload")];
+    let said = named.into_iter().filter(|(number, _)| columns & number != 0);
+    Ok((columns != 0).then(|| said.map(|(_, name)| name.to_owned()).collect()))
 }
 
 fn choice(choice: millpond_choice_t, name: &str) -> Result<Option<bool>> {

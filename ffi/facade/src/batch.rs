@@ -1,7 +1,9 @@
 //! Events on their way out: one crossing per batch, then plain looks into it.
 
+use crate::errors::{FacadeError, Result};
 use crate::offsets::Offsets;
 use millpond::event::{AppId, StreamId, cbor};
+use millpond::{Columns, Looks};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,6 +17,7 @@ pub struct EventBatch {
     caught_up: bool,
     lag: u64,
     position: Offsets,
+    looks: Looks,
 }
 
 #[derive(Debug, Default)]
@@ -29,6 +32,18 @@ struct Held {
 pub struct EventView<'a> {
     event: millpond::EventView<'a>,
     stream: &'a str,
+    columns: Columns,
+}
+
+/// How much of an event lies in [`EventBatch::bytes`]; nothing of columns that were left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EventSizes {
+    /// Number of its tags.
+    pub tags: usize,
+    /// Bytes of its tags, each with its varint length.
+    pub tags_bytes: usize,
+    /// Bytes of its payload.
+    pub payload_bytes: usize,
 }
 
 impl EventBatch {
@@ -41,7 +56,13 @@ impl EventBatch {
         let streams = events.streams().iter().map(StreamId::to_string).collect();
         let range = 0..events.len();
         let held = Arc::new(Held { events, streams });
-        EventBatch { held, range, is_end: false, caught_up, lag, position }
+        let looks = Looks::default();
+        EventBatch { held, range, is_end: false, caught_up, lag, position, looks }
+    }
+
+    /// The same, read by a query that had looked at this much then.
+    pub(crate) fn with_looks(self, looks: Looks) -> EventBatch {
+        EventBatch { looks, ..self }
     }
 
     /// The batch that says that nothing will follow.
@@ -90,6 +111,17 @@ impl EventBatch {
         &self.position
     }
 
+    /// What its query had looked at when it was read, for [`crate::NodeHandle::explain_start`].
+    /// Nothing for a subscription.
+    pub fn looks(&self) -> Looks {
+        self.looks
+    }
+
+    /// What was decoded of its events; reading another part of one is refused.
+    pub fn columns(&self) -> Columns {
+        self.held.events.columns()
+    }
+
     /// The distinct stream ids of its events; there may be others beside them.
     pub fn streams(&self) -> &[String] {
         &self.held.streams
@@ -105,6 +137,12 @@ impl EventBatch {
         self.held.events.byte_count()
     }
 
+    /// The tags and payloads of its events, one after the other: of each first what
+    /// [`EventView::tags_bytes`] gives, then its payload, as far as its columns go.
+    pub fn bytes(&self) -> &[u8] {
+        self.held.events.bytes_of(self.range.clone())
+    }
+
     /// One event; `None` past the last.
     pub fn get(&self, index: usize) -> Option<EventView<'_>> {
         let index = self.range.clone().nth(index)?;
@@ -118,7 +156,8 @@ impl EventBatch {
     }
 
     fn view<'a>(&'a self, event: millpond::EventView<'a>) -> EventView<'a> {
-        EventView { event, stream: &self.held.streams[event.stream_index()] }
+        let (stream, columns) = (&self.held.streams[event.stream_index()], self.columns());
+        EventView { event, stream, columns }
     }
 }
 
@@ -163,23 +202,63 @@ impl<'a> EventView<'a> {
         self.event.app_id()
     }
 
+    /// How much of it lies in [`EventBatch::bytes`].
+    pub fn sizes(&self) -> EventSizes {
+        let mut sizes = EventSizes::default();
+        if self.columns.tags {
+            sizes.tags = self.event.tags().len();
+            sizes.tags_bytes = self.event.tags_bytes().len();
+        }
+        if self.columns.payload {
+            sizes.payload_bytes = self.event.payload_bytes().len();
+        }
+        sizes
+    }
+
     /// Its tags, rising.
-    pub fn tags(&self) -> impl ExactSizeIterator<Item = &'a str> + use<'a> {
-        self.event.tags()
+    ///
+    /// # Errors
+    /// `invalid_argument`: the query left them out.
+    pub fn tags(&self) -> Result<impl ExactSizeIterator<Item = &'a str> + use<'a>> {
+        check(self.columns.tags, "tags")?;
+        Ok(self.event.tags())
     }
 
     /// The same tags as bytes: for each a varint length, then UTF-8.
-    pub fn tags_bytes(&self) -> &'a [u8] {
-        self.event.tags_bytes()
+    ///
+    /// # Errors
+    /// As [`EventView::tags`].
+    pub fn tags_bytes(&self) -> Result<&'a [u8]> {
+        check(self.columns.tags, "tags")?;
+        Ok(self.event.tags_bytes())
     }
 
     /// Its payload: one CBOR value.
-    pub fn payload(&self) -> &'a [u8] {
-        self.event.payload_bytes()
+    ///
+    /// # Errors
+    /// `invalid_argument`: the query left it out.
+    pub fn payload(&self) -> Result<&'a [u8]> {
+        check(self.columns.payload, "payload")?;
+        Ok(self.event.payload_bytes())
     }
 
     /// A reader over its payload.
-    pub fn payload_reader(&self) -> cbor::Reader<'a> {
-        cbor::Reader::new(self.payload())
+    ///
+    /// # Errors
+    /// As [`EventView::payload`].
+    pub fn payload_reader(&self) -> Result<cbor::Reader<'a>> {
+        self.payload().map(cbor::Reader::new)
     }
+}
+
+/// That a column can be read, so that an absent one is never taken for an empty one.
+fn check(is_there: bool, column: &str) -> Result<()> {
+    if is_there {
+        return Ok(());
+    }
+    let message = format!(
+        "the query's option `columns` leaves {column} out; name {column:?} in it, or leave the \
+         option out"
+    );
+    Err(FacadeError::invalid(message).with_reason("column_left_out"))
 }

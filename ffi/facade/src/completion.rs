@@ -7,6 +7,7 @@ use crate::close::{self, Closed};
 use crate::cursor::CursorHandle;
 use crate::entry::lock;
 use crate::errors::Result;
+use crate::explanation::Explanation;
 use crate::node::NodeHandle;
 use crate::process;
 use crate::publish::Published;
@@ -57,6 +58,8 @@ pub enum Outcome {
     Batch(EventBatch),
     /// From a question to a node: a ticket, or a status as JSON.
     Text(String),
+    /// From an explain.
+    Explanation(Explanation),
 }
 
 macro_rules! outcome_from {
@@ -71,7 +74,7 @@ macro_rules! outcome_from {
 
 outcome_from!(Closed => Closed, NodeHandle => Node, CursorHandle => Cursor,
     SubscriptionHandle => Subscription, Published => Published, EventBatch => Batch,
-    String => Text);
+    String => Text, Explanation => Explanation);
 
 impl From<()> for Outcome {
     fn from((): ()) -> Outcome {

@@ -5,6 +5,7 @@ use crate::close::Closed;
 use crate::core;
 use crate::entry::{entry, guard, lock};
 use crate::errors::{FacadeError, Result};
+use crate::explanation::Explanation;
 use crate::handles::handle;
 use crate::node::{NodeHandle, NodeState};
 use crate::offsets::Offsets;
@@ -13,8 +14,9 @@ use crate::publish::refuse_cancelled;
 use crate::puller::{Pulled, Puller, Source};
 use crate::wait::{Limit, Wait};
 use crate::{registry, workers};
+use millpond::Looks;
 use millpond::query::Query;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 handle! {
     /// The answer to one query, over the log as it was when the query was asked.
@@ -25,22 +27,27 @@ handle! {
 pub(crate) struct CursorState {
     puller: Arc<Puller>,
     upper: Offsets,
+    cursor: Shared,
 }
 
+/// Locked while a batch is read, and while it is explained.
+type Shared = Arc<Mutex<core::Cursor>>;
+
 struct Answer {
-    cursor: core::Cursor,
+    cursor: Shared,
     upper: Offsets,
 }
 
 impl Source for Answer {
     fn pull(&mut self, count_max: usize) -> Result<Pulled> {
-        let events = self.cursor.next_batch(count_max)?;
+        let mut cursor = lock(&self.cursor);
+        let events = cursor.next_batch(count_max)?;
         let batch = if events.is_empty() {
             EventBatch::end(self.upper.clone())
         } else {
             EventBatch::new(events, false, 0, self.upper.clone())
         };
-        Ok(Pulled { batch: Some(batch), more: true })
+        Ok(Pulled { batch: Some(batch.with_looks(cursor.looks())), more: true })
     }
 }
 
@@ -87,10 +94,31 @@ impl NodeHandle {
         let query = Query::parse(text)?;
         let cursor = node.core().query(&query, options.resolve()?)?;
         let upper = Offsets::from(cursor.upper().clone());
+        let cursor = Arc::new(Mutex::new(cursor));
         let puller = Arc::new(Puller::new(node.clone(), upper.clone(), true));
-        puller.set_source(Box::new(Answer { cursor, upper: upper.clone() }));
-        let id = node.keep_reader(CursorState { puller, upper })?;
+        puller.set_source(Box::new(Answer { cursor: cursor.clone(), upper: upper.clone() }));
+        let id = node.keep_reader(CursorState { puller, upper, cursor })?;
         Ok(CursorHandle::from_id(id))
+    }
+
+    /// As [`CursorHandle::explain_start`], for a cursor of this query that was closed when it had
+    /// looked at `actual`.
+    pub fn explain_start(
+        self,
+        text: &str,
+        options: QueryOptions,
+        actual: Looks,
+        limit: Limit,
+        done: impl FnOnce(Result<Explanation>) + Send + 'static,
+    ) {
+        let text = text.to_owned();
+        let explain = move || {
+            let node = NodeState::usable(self.id())?;
+            let cursor = node.core().query(&Query::parse(&text)?, options.resolve()?)?;
+            Ok(millpond::Explanation { actual, ..cursor.explain()? }.into())
+        };
+        let job = move || entry("node_explain", self.id(), explain);
+        workers::start(limit, Box::new(done), job, drop);
     }
 }
 
@@ -124,6 +152,35 @@ impl CursorHandle {
     /// `closed`, `invalid_argument`.
     pub fn upper(self) -> Result<Offsets> {
         entry("cursor_upper", self.id(), || Ok(self.state()?.upper.clone()))
+    }
+
+    /// How the query is answered: what the index expects, and what was looked at so far, which is
+    /// nothing before the first batch. A batch that is read ahead counts when it is read. Costs a
+    /// look into each segment of the postings.
+    ///
+    /// # Errors
+    /// `closed`: the cursor or its node. `corrupt`: a segment is damaged. `storage_failed`,
+    /// `timeout`, `cancelled`.
+    pub fn explain(self, wait: &Wait<'_>) -> Result<Explanation> {
+        entry("cursor_explain", self.id(), || {
+            refuse_cancelled(wait.limit)?;
+            let job = move || guard("cursor_explain_work", self.id(), || self.explained());
+            workers::block(wait, job, drop)
+        })
+    }
+
+    /// As [`CursorHandle::explain`], without waiting.
+    pub fn explain_start(
+        self,
+        limit: Limit,
+        done: impl FnOnce(Result<Explanation>) + Send + 'static,
+    ) {
+        let job = move || entry("cursor_explain", self.id(), || self.explained());
+        workers::start(limit, Box::new(done), job, drop);
+    }
+
+    fn explained(self) -> Result<Explanation> {
+        Ok(lock(&self.state()?.cursor).explain()?.into())
     }
 
     /// Ends the cursor. Calls that wait for it get the end.

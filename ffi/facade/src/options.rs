@@ -6,6 +6,7 @@ use crate::core::{self, Durability, NetworkOptions, NodeOptions, PeerAddress, St
 use crate::errors::{FacadeError, Result};
 use crate::offsets::Offsets;
 use crate::{defaults, text};
+use millpond::Columns;
 use millpond::event::{AppId, NodeId, OffsetMap, SwarmSecret};
 use millpond::query::Order;
 use std::fmt;
@@ -138,22 +139,36 @@ pub struct QueryOptions {
     pub lower: Option<Offsets>,
     /// Only what lies within this offset map; default everything that is durable here now.
     pub upper: Option<Offsets>,
+    /// What is decoded of the events: `tags`, `payload`; default both. Key, stream, offset, time
+    /// and app id always are. What is left out costs nothing, and reading it is refused.
+    pub columns: Option<Vec<String>>,
+}
+
+const ORDERS: [(&str, Order); 3] =
+    [("ascending", Order::Ascending), ("descending", Order::Descending), ("stream", Order::Stream)];
+
+/// What an order is called in every language.
+pub(crate) fn order_name(order: Order) -> &'static str {
+    ORDERS.iter().find(|(_, own)| *own == order).expect("every order has a name").0
 }
 
 impl QueryOptions {
     pub(crate) fn resolve(self) -> Result<core::QueryOptions> {
-        let order = match self.order.as_deref() {
-            None | Some("ascending") => Order::Ascending,
-            Some("descending") => Order::Descending,
-            Some("stream") => Order::Stream,
-            Some(other) => {
+        let named = |name: String| {
+            ORDERS.iter().find(|(own, _)| *own == name).map(|(_, order)| *order).ok_or_else(|| {
                 let message =
-                    format!("order is `ascending`, `descending` or `stream`, not {other:?}");
-                return Err(FacadeError::invalid(message));
-            }
+                    format!("order is `ascending`, `descending` or `stream`, not {name:?}");
+                FacadeError::invalid(message)
+            })
+        };
+        let order = self.order.map(named).transpose()?.unwrap_or_default();
+        let columns = match &self.columns {
+            None => Columns::default(),
+            Some(names) => Columns::from_names(names.iter().map(String::as_str))?,
         };
         let lower = self.lower.map_or_else(OffsetMap::new, Offsets::into_map);
-        Ok(core::QueryOptions { order, lower, upper: self.upper.map(Offsets::into_map) })
+        let upper = self.upper.map(Offsets::into_map);
+        Ok(core::QueryOptions { order, lower, upper, columns })
     }
 }
 

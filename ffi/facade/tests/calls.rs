@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used)] // A panic of a test is its report.
 
 use millpond_facade::{
-    CancelHandle, Closed, CompletionQueue, CursorHandle, Draft, EventBatch, Limit, NodeHandle,
-    OpenOptions, Outcome, PublishOptions, QueryOptions, Result, StartAt, SubscribeOptions, Wait,
+    CancelHandle, Closed, CompletionQueue, CursorHandle, Draft, EventBatch, EventSizes, Limit,
+    NodeHandle, OpenOptions, Outcome, PublishOptions, QueryOptions, Result, StartAt,
+    SubscribeOptions, Wait,
 };
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -65,7 +66,7 @@ fn started_calls_end_like_blocking_ones() {
     let (done, result) = receiver::<EventBatch>();
     cursor.next_batch_start(None, Limit::default(), done);
     let batch = result.recv_timeout(SOON).unwrap().unwrap();
-    assert_eq!(batch.get(0).unwrap().tags().collect::<Vec<_>>(), ["grain"]);
+    assert_eq!(batch.get(0).unwrap().tags().unwrap().collect::<Vec<_>>(), ["grain"]);
     assert_eq!(batch.streams().len(), 1);
     let (done, result) = receiver();
     mill.node.query_start("FROM (", QueryOptions::default(), Limit::default(), done);
@@ -292,4 +293,73 @@ fn poll(fd: i32, millis: i64) -> bool {
     let mut entries = [PollFd::from_borrowed_fd(borrowed, PollFlags::IN)];
     let timeout = rustix::event::Timespec { tv_sec: millis / 1000, tv_nsec: 0 };
     rustix::event::poll(&mut entries, Some(&timeout)).unwrap() == 1
+}
+
+#[test]
+fn an_answer_is_explained_before_it_is_read_meanwhile_and_at_its_end() {
+    let mill = Mill::open();
+    mill.publish(5_000);
+    let cursor = mill.query();
+    let fresh = cursor.explain(&Wait::forever()).unwrap();
+    assert_eq!((fresh.query.as_str(), fresh.order), ("FROM 'grain'", "ascending"));
+    assert_eq!(
+        (fresh.alternatives.as_slice(), fresh.is_exact),
+        (&["FROM 'grain'".into()][..], true)
+    );
+    assert_eq!((fresh.actual.blocks, fresh.actual.events), (0, 0));
+    assert_eq!(fresh.expected.events, 5_000);
+    let mut last = cursor.next_batch(Some(1_000), &Wait::forever()).unwrap();
+    // A batch that is read ahead, on another thread, is waited for.
+    while !last.is_end() {
+        let said = cursor.explain(&Wait::timeout(SOON)).unwrap();
+        assert!(said.actual.events >= 1_000 && said.actual.events <= 5_000);
+        last = cursor.next_batch(Some(1_000), &Wait::timeout(SOON)).unwrap();
+    }
+    let (done, result) = receiver();
+    cursor.explain_start(Limit::default(), done);
+    let ended = result.recv_timeout(SOON).unwrap().unwrap();
+    assert_eq!((ended.actual.events, ended.actual), (5_000, last.looks()));
+    assert!(ended.text.contains("5000 events") && ended.json().contains("\"is_exact\":true"));
+    cursor.close().unwrap();
+    assert_eq!(cursor.explain(&Wait::forever()).unwrap_err().name, "closed");
+    // Whoever kept what it looked at can still have it explained.
+    let (done, result) = receiver();
+    let options = QueryOptions { order: Some("stream".into()), ..QueryOptions::default() };
+    mill.node.explain_start("FROM 'grain'", options, last.looks(), Limit::default(), done);
+    let again = result.recv_timeout(SOON).unwrap().unwrap();
+    assert_eq!(
+        (again.order, again.actual, again.expected),
+        ("stream", ended.actual, ended.expected)
+    );
+    mill.close();
+}
+
+#[test]
+fn a_column_that_was_left_out_is_refused_and_the_refusal_names_the_option() {
+    let mill = Mill::open();
+    mill.publish(3);
+    let ask = |columns: &[&str]| {
+        let columns = Some(columns.iter().map(ToString::to_string).collect());
+        let options = QueryOptions { columns, ..QueryOptions::default() };
+        mill.node.query("FROM 'grain'", options, &Wait::forever())
+    };
+    let keys = ask(&[]).unwrap().next_batch(None, &Wait::forever()).unwrap();
+    let event = keys.get(2).unwrap();
+    assert_eq!((keys.len(), event.offset(), event.app_id()), (3, 2, "facade-test"));
+    assert!(keys.bytes().is_empty() && event.sizes() == EventSizes::default());
+    let refusals = [event.payload().unwrap_err(), event.tags().err().unwrap()];
+    for (error, column) in refusals.into_iter().zip(["payload", "tags"]) {
+        assert_eq!(error.name, "invalid_argument");
+        assert!(error.message.contains("`columns`") && error.message.contains(column));
+    }
+    let tags = ask(&["tags"]).unwrap().next_batch(None, &Wait::forever()).unwrap();
+    assert_eq!(tags.get(0).unwrap().tags().unwrap().collect::<Vec<_>>(), ["grain"]);
+    assert_eq!(
+        tags.get(0).unwrap().sizes(),
+        EventSizes { tags: 1, tags_bytes: 6, payload_bytes: 0 }
+    );
+    let error = ask(&["tags", "colour"]).unwrap_err();
+    assert_eq!(error.name, "invalid_argument");
+    assert!(error.message.contains("\"colour\"") && error.message.contains("tags, payload"));
+    mill.close();
 }

@@ -2,6 +2,7 @@
 import {
   AbortError,
   CancelledError,
+  Cbor,
   ClosedError,
   ConflictError,
   CorruptError,
@@ -36,6 +37,8 @@ import {
   type ErrorDetails,
   type Event,
   type EventBatch,
+  type Explanation,
+  type Looks,
   type NewEvent,
   type Node,
   type OpenOptions,
@@ -80,6 +83,7 @@ export async function main(signal: AbortSignal): Promise<void> {
   const how: PublishOptions = { durability: 'power', idempotencyKey: 'k', expected: 0, ...call };
   const published: Published = await node.publish(drafts, how);
   await node.publish({ payload: 1 });
+  await node.publish([{ payload: new Cbor(new Uint8Array(1)) }]);
   const receipts: readonly Receipt[] = published.receipts;
   same<number | undefined>(receipts[0]?.lamport)(receipts[1]?.offset);
   const token: Offsets = published.token;
@@ -90,6 +94,11 @@ export async function main(signal: AbortSignal): Promise<void> {
   const jobs: Query<Job> = node.query<Job>("FROM 'job:started'", query);
   const all: Event<Job>[] = await jobs.toArray(call);
   same<Job | undefined>(all[0]?.payload)(all[1]?.payload);
+  const explanation: Explanation = await jobs.explain(call);
+  const looks: Looks = explanation.actual;
+  same<number>(looks.blocks)(explanation.expected.frames);
+  same<string>(explanation.text)(explanation.order);
+  node.query('FROM allEvents', { columns: ['tags'] as const });
   for await (const event of node.query('FROM allEvents')) {
     same<Payload>(event.payload)(event.payload);
     same<Uint8Array>(event.payloadBytes)(event.payloadBytes);
@@ -106,6 +115,7 @@ export async function main(signal: AbortSignal): Promise<void> {
   same<boolean | undefined>(batch?.caughtUp)(batch?.caughtUp);
   same<Offsets>(jobsToCome.position)(token);
   same<number | undefined>(jobsToCome.lag)(batch?.lag);
+  for await (const some of jobs.batches(bounded)) same<EventBatch<Job>>(some)(some);
   for await (const event of jobsToCome) if (event.payload.job === 42) break;
 
   await node.connect(await node.ticket(), call);
@@ -140,6 +150,10 @@ export async function main(signal: AbortSignal): Promise<void> {
   await node.publish({ payload: undefined });
   // @ts-expect-error A date is no payload.
   await node.publish({ payload: { at: new Date() } });
+  // @ts-expect-error There are two columns.
+  node.query('FROM allEvents', { columns: ['colour'] });
+  // @ts-expect-error What is encoded is a payload of its own, and part of none.
+  await node.publish({ payload: [new Cbor(new Uint8Array(1))] });
   // @ts-expect-error There are two durabilities.
   await node.publish({ payload: 1 }, { durability: 'maybe' });
   // @ts-expect-error A misspelt option.

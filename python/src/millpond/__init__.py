@@ -37,6 +37,8 @@ from ._native import (
     Cursor,
     Event,
     EventKey,
+    Explanation,
+    Looks,
     Offsets,
     Subscription,
     decode,
@@ -44,7 +46,7 @@ from ._native import (
     new_swarm_secret,
     version,
 )
-from ._node import Durability, Node, Order, StartAt, open  # noqa: A004
+from ._node import Column, Durability, Node, Order, StartAt, open  # noqa: A004
 from ._status import (
     Compacted,
     Damage,
@@ -65,6 +67,7 @@ __all__ = [
     "Cancelled",
     "Cbor",
     "Closed",
+    "Column",
     "Compacted",
     "Conflict",
     "Corrupt",
@@ -76,12 +79,14 @@ __all__ = [
     "Error",
     "Event",
     "EventKey",
+    "Explanation",
     "Forked",
     "ForkedProcess",
     "FormatTooNew",
     "InternalError",
     "InvalidArgument",
     "LimitExceeded",
+    "Looks",
     "Node",
     "NotFound",
     "NotYetVisible",

@@ -1,8 +1,9 @@
 """The native half. Private, except for the classes and functions that `millpond` shows."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self, final
+from typing import Any, Literal, Self, final
 
 from ._node import StartAt
 
@@ -13,7 +14,9 @@ __all__ = [
     "Cursor",
     "Event",
     "EventKey",
+    "Explanation",
     "Flow",
+    "Looks",
     "Node",
     "Offsets",
     "Operation",
@@ -113,12 +116,22 @@ class Cursor:
         `timeout`: seconds for the whole call, None for no limit. Raises `Timeout`, `Closed`,
         `Corrupt`, `StorageFailed`; what it had read until then is lost.
         """
+    def explain(self, timeout: float | None = None) -> Explanation:
+        """How the query is answered: what is looked up, what the index expects that this takes, and
+        what it took so far; nothing before the first event, so that explaining costs no reading.
+
+        Events that were read ahead count as delivered. `timeout`: seconds, None for no limit.
+        Raises `Timeout`, `Closed`, `Corrupt`, `StorageFailed`.
+        """
     def close(self) -> None:
         """Frees what the cursor holds. Does nothing the second time."""
     def __iter__(self) -> Self: ...
     def __next__(self) -> Event: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, *_error: object) -> None: ...
+    def _explain_start(
+        self, queue: Queue, number: int, timeout: float | None
+    ) -> Operation: ...
     @property
     def _flow(self) -> Flow: ...
 
@@ -153,16 +166,23 @@ class Event:
         """The app id of its author."""
     @property
     def tags(self) -> tuple[str, ...]:
-        """The tags, sorted and distinct."""
+        """The tags, sorted and distinct.
+
+        Raises `InvalidArgument`: the query's `columns` leave them out.
+        """
     @property
     def payload(self) -> Any:
         """The payload as dict, list, str, int, float, bool, None or bytes.
 
-        Decoded when first asked for, and the same object afterwards.
+        Decoded when first asked for, and the same object afterwards. Raises `InvalidArgument`: the
+        query's `columns` leave it out.
         """
     @property
     def payload_bytes(self) -> bytes:
-        """The payload as bytes of CBOR, without any decoding."""
+        """The payload as bytes of CBOR, without any decoding.
+
+        Raises `InvalidArgument`: the query's `columns` leave it out.
+        """
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
@@ -188,6 +208,34 @@ class EventKey:
     def __getnewargs__(self) -> tuple[int, str]: ...
 
 @final
+class Explanation:
+    """How a cursor answers its query. `str()` is all of it, as lines for people."""
+
+    @property
+    def query(self) -> str:
+        """The query, as its canonical text."""
+    @property
+    def order(self) -> Literal["ascending", "descending", "stream"]:
+        """"ascending", "descending" or "stream"."""
+    @property
+    def alternatives(self) -> tuple[str, ...]:
+        """What is looked up, as queries: each event of the answer is selected by one of these. None
+        when nothing can be.
+        """
+    @property
+    def is_exact(self) -> bool:
+        """False: the alternatives select more, and each event found is judged by the query."""
+    @property
+    def expected(self) -> Looks:
+        """For the whole answer, by the index; `events` is a bound."""
+    @property
+    def actual(self) -> Looks:
+        """So far: what was opened, and the events delivered."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
 class Flow:
     """What a cursor or a subscription has fetched: for asyncio."""
 
@@ -199,6 +247,26 @@ class Flow:
         self, queue: Queue, number: int, count_max: int | None, timeout: float | None
     ) -> Operation: ...
     def keep(self, batch: Batch | None) -> None: ...
+
+@final
+class Looks:
+    """What a cursor looks at."""
+
+    @property
+    def segments(self) -> int:
+        """Segments of the postings, each of up to 64 full blocks."""
+    @property
+    def blocks(self) -> int:
+        """Blocks, of up to 1,024 events."""
+    @property
+    def frames(self) -> int:
+        """Frames of blocks, of up to 64 events."""
+    @property
+    def events(self) -> int:
+        """Events."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
 
 @final
 class Node:
@@ -251,6 +319,7 @@ class Node:
         order: str | None,
         lower: Offsets | None,
         upper: Offsets | None,
+        columns: Sequence[str] | None,
         timeout: float | None,
     ) -> Cursor: ...
     def query_start(
@@ -261,6 +330,7 @@ class Node:
         order: str | None,
         lower: Offsets | None,
         upper: Offsets | None,
+        columns: Sequence[str] | None,
         timeout: float | None,
     ) -> Operation: ...
     def subscribe(

@@ -16,6 +16,8 @@ from ._status import Compacted, Stats, Status, Verified
 
 Order: TypeAlias = Literal["ascending", "descending", "stream"]
 """By event key up or down, or stream by stream."""
+Column: TypeAlias = Literal["tags", "payload"]
+"""A part of events that need not be decoded."""
 Durability: TypeAlias = Literal["power", "process"]
 """What a published event survives: loss of power, or only the end of the process.
 
@@ -194,6 +196,7 @@ class Node(NodeFacts):
         order: Order | None = None,
         lower: Offsets | None = None,
         upper: Offsets | None = None,
+        columns: Sequence[Column] | None = None,
         timeout: float | None = None,
     ) -> Cursor:
         """Asks one view of the log; iterate over the answer, or call its `to_list`.
@@ -202,12 +205,19 @@ class Node(NodeFacts):
         order: "ascending" or "descending" by event key, or "stream" by stream.
         lower, upper: only events at or beyond `lower` and below `upper` in their streams. Without
             `upper`: what is durable here now.
+        columns: what is decoded of the events, "tags", "payload" or neither; without it both. Key,
+            stream, offset, time and app always are. What is left out costs nothing, and reading it
+            raises `InvalidArgument`.
         timeout: seconds for asking (not for reading), None for no limit.
 
-        Raises `QueryInvalid` (with `position` in the text), `NotYetVisible` (`upper` reaches beyond
-        what is durable here), `Closed`, `Timeout`.
+        The cursor's `explain` says how the query is answered, without reading anything when it
+        is called first.
+
+        Raises `QueryInvalid` (with `position` in the text), `InvalidArgument` (there is no such
+        order or column), `NotYetVisible` (`upper` reaches beyond what is durable here), `Closed`,
+        `Timeout`.
         """
-        return self._native.query(text, order, lower, upper, timeout)
+        return self._native.query(text, order, lower, upper, columns, timeout)
 
     def subscribe(
         self,

@@ -18,8 +18,8 @@ from . import _native, _node
 from ._draft import Drafts, Payload, Published, Tags, key_bytes, pairs_of_all, pairs_of_one
 from ._errors import Closed, InvalidArgument
 from ._loop import outcome
-from ._native import Batch, Event, Offsets, Operation, Queue
-from ._node import Durability, Order, StartAt
+from ._native import Batch, Event, Explanation, Offsets, Operation, Queue
+from ._node import Column, Durability, Order, StartAt
 from ._status import Compacted, Stats, Status, Verified
 
 __all__ = ["Cursor", "Node", "Opening", "Subscription", "open"]
@@ -149,13 +149,14 @@ class Node(_node.NodeFacts):
         order: Order | None = None,
         lower: Offsets | None = None,
         upper: Offsets | None = None,
+        columns: Sequence[Column] | None = None,
         timeout: float | None = None,
     ) -> Cursor:
         """As `millpond.Node.query`. Asked when the cursor is first awaited."""
 
         def begin(queue: Queue, number: int, left: float | None) -> Operation:
-            within = _lesser(timeout, left)
-            return self._native.query_start(queue, number, text, order, lower, upper, within)
+            within, ask = _lesser(timeout, left), self._native.query_start
+            return ask(queue, number, text, order, lower, upper, columns, within)
 
         return Cursor(self, begin)
 
@@ -397,6 +398,18 @@ class Cursor(_Flow[_native.Cursor]):
             if batch.is_end:
                 return events
             left = _left(timeout, began)
+
+    async def explain(self, timeout: float | None = None) -> Explanation:
+        """As `millpond.Cursor.explain`."""
+        began = _now()
+        native = await self._begun(timeout)
+        left = _left(timeout, began)
+
+        def start(queue: Queue, number: int) -> Operation:
+            return native._explain_start(queue, number, left)
+
+        explanation: Explanation = await outcome(start)
+        return explanation
 
     @property
     def upper(self) -> Offsets:

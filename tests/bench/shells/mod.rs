@@ -1,5 +1,5 @@
 //! Python and Node beside Rust: the same events published and read, with payloads as the language's
-//! own objects, and as bytes where the package takes them.
+//! own objects, and as bytes.
 //!
 //! Each figure of a shell is a process of its own; it tells how long the work took, without its
 //! start, and what it counted. The native halves are the ones that were built beside this program,
@@ -30,7 +30,7 @@ pub(crate) struct Shells {
     events: usize,
 }
 
-/// How a program in the shell's language is started, and what it can do.
+/// How a program in the shell's language is started.
 struct Shell {
     publish: &'static str,
     iterate: &'static str,
@@ -38,7 +38,6 @@ struct Shell {
     arguments: Vec<PathBuf>,
     /// Where it finds the native half.
     variable: (&'static str, PathBuf),
-    publishes_bytes: bool,
 }
 
 /// What a payload is to the program.
@@ -115,9 +114,6 @@ impl Shells {
         let lines = self.folder.join("events");
         fs::write(&lines, lines_of(workload)).expect("the workload can be written");
         for (name, form) in workers {
-            if *form == Form::Bytes && !shell.publishes_bytes {
-                continue;
-            }
             let place = self.fresh_place();
             let seen = match *name {
                 "rust" | "rust_bytes" => rust::publish(&place, *form, workload),
@@ -238,7 +234,6 @@ fn python(program: &str, folder: &Path) -> Result<Shell, String> {
         program: program.to_owned(),
         arguments: vec![repository().join("tests/bench/shells/python.py")],
         variable: ("PYTHONPATH", folder.join("python")),
-        publishes_bytes: true,
     };
     shell.checked()
 }
@@ -259,7 +254,6 @@ fn node(program: &str, folder: &Path) -> Result<Shell, String> {
         program: program.to_owned(),
         arguments: vec![repository().join("tests/bench/shells/node.mjs"), package],
         variable: ("MILLPOND_NATIVE_LIBRARY", native),
-        publishes_bytes: false,
     };
     shell.checked()
 }

@@ -30,10 +30,20 @@ const ROWS_BYTES_MAX: usize = 1 << 17;
 /// What is written of each event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// The tags, each counted, and the payload.
-    Event,
+    /// The tags, each counted, or the payload, or both.
+    Event { tags: bool, payload: bool },
     /// The record, counted by the bytes of its header.
     Record,
+}
+
+impl Part {
+    fn has_header(self) -> bool {
+        !matches!(self, Part::Event { tags: false, .. })
+    }
+
+    fn has_payload(self) -> bool {
+        !matches!(self, Part::Event { payload: false, .. })
+    }
 }
 
 /// The events of a frame, written out. Reused from frame to frame of a block.
@@ -78,13 +88,18 @@ impl<'a> FrameRows<'a> {
         Ok(FrameRows { script, bytes: Vec::new(), places })
     }
 
-    /// Writes out tags and payloads of all events of a loaded frame. False: they are so long that
+    /// Writes out tags, payloads or both of all events of a loaded frame. False: they are so long that
     /// it would not be quicker; nothing is written.
     ///
     /// # Errors
     /// `corrupt`: values cannot be.
-    pub fn fill(&mut self, reader: &BlockReader<'a>, frame: &Frame<'a>) -> Result<bool> {
-        self.write(reader, frame, Part::Event)
+    pub fn fill(
+        &mut self,
+        reader: &BlockReader<'a>,
+        frame: &Frame<'a>,
+        (tags, payload): (bool, bool),
+    ) -> Result<bool> {
+        self.write(reader, frame, Part::Event { tags, payload })
     }
 
     /// The tags of the event at `row`, each counted, and how many they are. Nothing for kinds that
@@ -131,21 +146,23 @@ impl<'a> FrameRows<'a> {
         }
         let mut ends = array::from_fn(|row| row * pitch + FRONT_BYTES);
         let mut pen = Pen { script: &self.script, frame, bytes: &mut self.bytes, ends: &mut ends };
-        for (at, header) in reader.headers.iter().enumerate() {
+        for (at, header) in reader.headers.iter().enumerate().filter(|_| part.has_header()) {
             let tags_at = header.outline.as_ref().map_or(0, |outline| outline.tags_at);
-            let skip = if part == Part::Event { tags_at } else { 0 };
+            let skip = if part == Part::Record { 0 } else { tags_at };
             pen.shape(at, reader.rows_with_shape(frame, at), skip)?;
         }
         for (row, place) in self.places[..frame.count].iter_mut().enumerate() {
-            (place.start, place.header_end) = (row * pitch + FRONT_BYTES, pen.ends[row]);
+            let (start, header_end) = (row * pitch + FRONT_BYTES, pen.ends[row]);
+            *place = Place { start, header_end, end: header_end, tag_count: 0 };
         }
-        for at in headers..self.script.lines.len() {
+        for at in (headers..self.script.lines.len()).filter(|_| part.has_payload()) {
             pen.shape(at, reader.rows_with_shape(frame, at), 0)?;
         }
         for (row, end) in ends[..frame.count].iter().enumerate() {
             self.places[row].end = *end;
             match part {
-                Part::Event => self.find_tags(reader, frame, row)?,
+                Part::Event { tags: true, .. } => self.find_tags(reader, frame, row)?,
+                Part::Event { tags: false, .. } => {}
                 Part::Record => self.put_front(reader, frame, row)?,
             }
         }

@@ -121,12 +121,16 @@ fn parts(reader: &BlockReader<'_>) -> Vec<(String, Vec<u8>, Vec<u8>)> {
 }
 
 /// The same, each frame written out at once, where that is done.
-fn parts_at_once(reader: &BlockReader<'_>) -> Vec<(String, Vec<u8>, Vec<u8>)> {
+fn parts_at_once(
+    reader: &BlockReader<'_>,
+    (with_tags, with_payload): (bool, bool),
+) -> Vec<(String, Vec<u8>, Vec<u8>)> {
     let (mut found, mut frame, mut scratch) = (Vec::new(), Frame::default(), Vec::new());
     let mut rows = FrameRows::new(reader).unwrap();
     for index in 0..reader.frame_count() {
         reader.load(index, &mut frame).unwrap();
-        assert!(rows.fill(reader, &frame).unwrap(), "the rows are short");
+        let is_filled = rows.fill(reader, &frame, (with_tags, with_payload)).unwrap();
+        assert!(is_filled, "the rows are short");
         for row in 0..frame.count() {
             let (tag_count, tags) = rows.tags(row);
             if !reader.kind(&frame, row).is_readable() {
@@ -135,7 +139,7 @@ fn parts_at_once(reader: &BlockReader<'_>) -> Vec<(String, Vec<u8>, Vec<u8>)> {
             }
             let (mut own, payload) = (Vec::new(), rows.payload(row).to_vec());
             let count = reader.put_tags(&frame, row, &mut own, &mut scratch).unwrap();
-            assert_eq!(tag_count, count);
+            assert_eq!(tag_count, if with_tags { count } else { 0 });
             let app_id = reader.app_id(&frame, row, &mut scratch).unwrap().to_owned();
             found.push((app_id, tags.to_vec(), payload));
         }
@@ -150,7 +154,14 @@ proptest! {
     ) {
         let block = encode(&records);
         let reader = BlockReader::open(&block).unwrap();
-        prop_assert_eq!(parts_at_once(&reader), parts(&reader));
+        let one_by_one = parts(&reader);
+        prop_assert_eq!(&parts_at_once(&reader, (true, true)), &one_by_one);
+        let tags = parts_at_once(&reader, (true, false));
+        let payloads = parts_at_once(&reader, (false, true));
+        for ((tags, payload), own) in tags.iter().zip(&payloads).zip(&one_by_one) {
+            prop_assert_eq!((&tags.1, &tags.2), (&own.1, &vec![]));
+            prop_assert_eq!((&payload.1, &payload.2), (&vec![], &own.2));
+        }
         let (mut one_by_one, mut frame) = (Vec::new(), Frame::default());
         for index in 0..reader.frame_count() {
             reader.load(index, &mut frame).unwrap();
@@ -232,7 +243,7 @@ proptest! {
                 if reader.load(index, &mut frame).is_ok() {
                     let _ = reader.rows_with_tag(&frame, "machine:M-007");
                     let _ = reader.put_tags(&frame, 0, &mut out, &mut Vec::new());
-                    let _ = FrameRows::new(&reader).and_then(|mut rows| rows.fill(&reader, &frame));
+                    let _ = FrameRows::new(&reader).and_then(|mut rows| rows.fill(&reader, &frame, (true, true)));
                 }
             }
         }
@@ -358,6 +369,6 @@ fn rows_that_are_too_long_to_be_written_at_once_are_read_one_by_one() {
     let block = encode(&records);
     let (reader, mut frame) = (BlockReader::open(&block).unwrap(), Frame::default());
     reader.load(0, &mut frame).unwrap();
-    assert!(!FrameRows::new(&reader).unwrap().fill(&reader, &frame).unwrap());
+    assert!(!FrameRows::new(&reader).unwrap().fill(&reader, &frame, (true, true)).unwrap());
     assert_eq!(reader.records(false).unwrap(), records);
 }

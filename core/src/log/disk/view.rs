@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::event::block::{BlockReader, FRAME_EVENTS, Frame, FrameRows};
 use crate::event::{Lamport, StreamId};
 use crate::log::batch::BatchBuilder;
+use crate::log::columns::Columns;
 use std::sync::Arc;
 
 /// Events of one block.
@@ -109,8 +110,8 @@ impl<'t> View<'t> {
         }
     }
 
-    /// Adds the event in a row of the loaded frame to a batch; so many of the frame, this one
-    /// included, are wanted.
+    /// Adds the event in a row of the loaded frame to a batch, as far as its columns go; so many of
+    /// the frame, this one included, are wanted.
     ///
     /// # Errors
     /// `corrupt`: the frame is damaged; the batch is as it was.
@@ -141,22 +142,27 @@ impl StoredView<'_> {
         offset: u64,
         batch: &mut BatchBuilder,
     ) -> Result<()> {
-        let is_filled = self.fill_for(wanted)?;
+        let Columns { tags, payload } = batch.columns();
+        let is_filled = self.fill_for(wanted, batch.columns())?;
         let StoredView { reader, frame, scratch, rows, .. } = self;
         let (lamport, time) = (reader.lamport(frame, row)?, reader.time(frame, row));
         let app_id = reader.app_id(frame, row, scratch)?;
         batch.begin(stream, offset, lamport, time, app_id);
         match rows {
             Some(rows) if is_filled => {
-                let (count, tags) = rows.tags(row);
-                batch.buffer().extend_from_slice(tags);
+                let (count, bytes) = rows.tags(row);
+                batch.buffer().extend_from_slice(bytes);
                 batch.end_tags(count);
                 batch.buffer().extend_from_slice(rows.payload(row));
             }
             _ => {
-                let count = reader.put_tags(frame, row, batch.buffer(), scratch)?;
-                batch.end_tags(count);
-                reader.put_payload(frame, row, batch.buffer())?;
+                if tags {
+                    let count = reader.put_tags(frame, row, batch.buffer(), scratch)?;
+                    batch.end_tags(count);
+                }
+                if payload {
+                    reader.put_payload(frame, row, batch.buffer())?;
+                }
             }
         }
         batch.end_payload();
@@ -164,14 +170,16 @@ impl StoredView<'_> {
     }
 
     /// Whether the loaded frame is written out, which is done when it pays.
-    fn fill_for(&mut self, wanted: usize) -> Result<bool> {
+    fn fill_for(&mut self, wanted: usize, columns: Columns) -> Result<bool> {
+        let Columns { tags, payload } = columns;
         self.singles += 1;
-        if !self.are_rows_filled && self.singles > SINGLES_MAX && 2 * wanted > FRAME_EVENTS {
+        let pays = self.singles > SINGLES_MAX && 2 * wanted > FRAME_EVENTS && (tags || payload);
+        if !self.are_rows_filled && pays {
             let rows = match &mut self.rows {
                 Some(rows) => rows,
                 None => self.rows.insert(FrameRows::new(&self.reader)?),
             };
-            self.are_rows_filled = rows.fill(&self.reader, &self.frame)?;
+            self.are_rows_filled = rows.fill(&self.reader, &self.frame, (tags, payload))?;
         }
         Ok(self.are_rows_filled)
     }

@@ -29,8 +29,6 @@ use heed::RoTxn;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// A batch ends with the event that brings it to this many bytes.
-const BATCH_BYTES_MAX: usize = 4 << 20;
 /// So many pieces are opened in one transaction at most, and so many kept open.
 const OPENED_MAX: usize = 1024;
 const VIEWS_MAX: usize = 256;
@@ -222,7 +220,7 @@ impl<'t> Step<'_, 't, '_> {
     ) -> TableResult<Progress> {
         while self.views.opened < OPENED_MAX && !self.is_stale {
             let is_full = match count_max {
-                Some(count_max) => batch.len() >= count_max || batch.bytes() >= BATCH_BYTES_MAX,
+                Some(count_max) => batch.is_full(count_max),
                 None => self.walk.is_settled(),
             };
             if is_full {
@@ -434,7 +432,7 @@ impl<'t> Step<'_, 't, '_> {
                 return Ok(());
             }
             let lamport = view.lamport(rows.row(backwards))?;
-            let is_full = batch.len() >= count_max || batch.bytes() >= BATCH_BYTES_MAX;
+            let is_full = batch.is_full(count_max);
             let place = self.walk.place(lamport.value(), stream, rows.offset(backwards));
             if is_full || !self.walk.is_first(&place) {
                 self.push_found(rows, lamport);

@@ -281,7 +281,8 @@ fn a_cursor_stays_inside_its_bounds() {
     let token = append(&log, events(0..10)).token();
     let later = append(&log, events(10..20)).token();
     append(&log, events(20..30));
-    let options = CursorOptions { lower: token, upper: Some(later), order: Order::Descending };
+    let (order, upper) = (Order::Descending, Some(later));
+    let options = CursorOptions { lower: token, upper, order, ..CursorOptions::default() };
     let mut cursor = log.cursor(&Query::all(), options.clone()).unwrap();
     let read = texts(&owned(&cursor.next_batch(100).unwrap()));
     assert_eq!((read.len(), read[0].as_str(), read[9].as_str()), (10, "grain 19", "grain 10"));

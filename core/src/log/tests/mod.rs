@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod basics;
+mod columns;
 mod faults;
 mod groups;
 mod model;

@@ -1,0 +1,144 @@
+// What a query tells of itself, and what it leaves out.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { inspect } from 'node:util';
+import {
+  AbortError,
+  Cbor,
+  ClosedError,
+  InvalidArgumentError,
+  QueryInvalidError,
+  TimeoutError,
+} from 'millpond';
+import { alone } from './support.mjs';
+
+const many = Array.from({ length: 3000 }, (_, at) => ({ tags: ['grain', `n:${at}`], payload: at }));
+
+test('a query is explained before it is read, meanwhile and after its end', async (t) => {
+  const node = await alone(t);
+  await node.publish(many);
+  const query = node.query("FROM 'grain'", { order: 'descending' });
+  const fresh = await query.explain();
+  const { text, expected, ...rest } = fresh;
+  assert.deepEqual(rest, {
+    query: "FROM 'grain'",
+    order: 'descending',
+    alternatives: ["FROM 'grain'"],
+    isExact: true,
+    actual: { segments: 0, blocks: 0, frames: 0, events: 0 },
+  });
+  assert.equal(expected.events, 3000);
+  assert.match(text, /^FROM 'grain', Descending\n {2}look up FROM 'grain'\n/);
+  await query.nextBatch({ max: 10 });
+  assert.equal((await query.explain()).actual.events, 10);
+  let seen = 10;
+  for await (const event of query) seen += event.lamport > 0;
+  const ended = await query.explain({ timeoutMs: 60_000 });
+  assert.deepEqual([seen, ended.actual.events, ended.order], [3000, 3000, 'descending']);
+  assert.match(ended.text, /actual: .* 3000 events/);
+  await node.close();
+  await assert.rejects(query.explain(), ClosedError);
+});
+
+test('batches come one after the other, and leaving their loop closes the query', async (t) => {
+  const node = await alone(t);
+  await node.publish(many);
+  const counts = [];
+  for await (const { events } of node.query('FROM allEvents').batches()) counts.push(events.length);
+  assert.deepEqual(counts, [1024, 1024, 952]);
+  const query = node.query('FROM allEvents');
+  const first = await query.next();
+  for await (const { events } of query.batches({ max: 10 })) {
+    assert.deepEqual([first.value.offset, events[0].offset, events.length], [0, 1, 1023]);
+    break;
+  }
+  assert.deepEqual(await query.next(), { value: undefined, done: true });
+  const odd = node.query('FROM allEvents').batches({ most: 10 });
+  await assert.rejects(odd.next(), InvalidArgumentError);
+});
+
+test('a timeout of batches loses no event', async (t) => {
+  const node = await alone(t);
+  const batches = node.subscribe('FROM allEvents').batches({ timeoutMs: 20 });
+  assert.deepEqual((await batches.next()).value.events, []);
+  await assert.rejects(batches.next(), TimeoutError);
+  await node.publish(many.slice(0, 3));
+  let seen = 0;
+  while (seen < 3) {
+    const step = await batches.next().catch(() => undefined);
+    if (step !== undefined) seen += step.value.events.length;
+  }
+  assert.deepEqual(await batches.return(), { value: undefined, done: true });
+  assert.deepEqual(await batches.next(), { value: undefined, done: true });
+});
+
+test('a loop that was left tells what it took', async (t) => {
+  const node = await alone(t);
+  await node.publish(many);
+  const query = node.query('FROM allEvents');
+  for await (const event of query) if (event.offset === 3) break;
+  const { actual, expected } = await query.explain();
+  assert.deepEqual([actual.events, expected.events], [1024, 3000]);
+  const empty = node.query("FROM 'absent'");
+  assert.deepEqual(await empty.toArray(), []);
+  assert.equal((await empty.explain()).actual.events, 0);
+});
+
+test('what is wrong with a query is wrong with its explanation', async (t) => {
+  const node = await alone(t);
+  await assert.rejects(node.query('FROM').explain(), QueryInvalidError);
+  const signal = AbortSignal.abort();
+  await assert.rejects(node.query('FROM allEvents').explain({ signal }), AbortError);
+  const odd = node.query('FROM allEvents').explain({ verbose: true });
+  await assert.rejects(odd, InvalidArgumentError);
+});
+
+test('a column that was left out throws when it is read', async (t) => {
+  const node = await alone(t);
+  await node.publish([...many.slice(0, 2), { payload: null }]);
+  const read = (columns) => node.query('FROM allEvents', { columns }).toArray();
+  for (const columns of [['tags'], ['payload'], ['tags', 'payload'], [], undefined]) {
+    const events = await read(columns);
+    assert.deepEqual(events.map(({ offset }) => offset), [0, 1, 2]);
+    const [first, , last] = events;
+    const refusal = { name: 'InvalidArgumentError', message: /columns leaves (tags|payload) out/ };
+    if (columns?.includes('tags') ?? true) {
+      assert.deepEqual([first.tags, last.tags], [['grain', 'n:0'], []]);
+    } else {
+      assert.throws(() => first.tags, refusal);
+      assert.throws(() => last.tags, refusal);
+    }
+    if (columns?.includes('payload') ?? true) {
+      assert.deepEqual([first.payload, last.payload, [...first.payloadBytes]], [0, null, [0]]);
+    } else {
+      assert.throws(() => first.payload, refusal);
+      assert.throws(() => last.payloadBytes, refusal);
+    }
+    assert.ok(inspect(first).includes('key'));
+  }
+});
+
+test('there are two columns, and they are named in an array', async (t) => {
+  const node = await alone(t);
+  const odd = node.query('FROM allEvents', { columns: ['tags', 'colour'] }).toArray();
+  await assert.rejects(odd, { code: 'invalid_argument', message: /"colour".*tags, payload/ });
+  assert.throws(() => node.query('FROM allEvents', { columns: 'tags' }), InvalidArgumentError);
+});
+
+test('what is encoded already is published as it is, and checked', async (t) => {
+  const node = await alone(t);
+  const data = Uint8Array.of(0xa1, 0x61, 0x61, 0x01);
+  await node.publish([{ payload: new Cbor(data) }, { tags: ['b'], payload: { a: 1 } }]);
+  const [one, other] = await node.query('FROM allEvents').toArray();
+  assert.deepEqual(one.payload, { a: 1 });
+  assert.deepEqual(one.payloadBytes, data);
+  assert.deepEqual(one.payloadBytes, other.payloadBytes);
+  assert.equal(new Cbor(data).data, data);
+  for (const wrong of [Uint8Array.of(), Uint8Array.of(0x18, 0x01), Uint8Array.of(1, 1)]) {
+    const refused = node.publish({ payload: new Cbor(wrong) });
+    await assert.rejects(refused, { code: 'invalid_argument', message: /event 0/ });
+  }
+  await assert.rejects(node.publish({ payload: [new Cbor(data)] }), InvalidArgumentError);
+  assert.throws(() => new Cbor([1]), InvalidArgumentError);
+  assert.throws(() => new Cbor(undefined), InvalidArgumentError);
+});
