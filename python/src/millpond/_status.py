@@ -53,7 +53,8 @@ class Damage(TypedDict):
     """The stream; None where the place belongs to no single one."""
     first: int
     """Where what is lost begins: in "events" an offset, in "heads" and "streams" a number of
-    events, in "postings" and "groups" the number of a segment, in "journal" the index of a record."""
+    events, in "postings" and "groups" the number of a segment, in "journal" the index of a
+    record."""
     end: int
     """Where it ends, counted like `first` and not included."""
     message: str

@@ -168,3 +168,83 @@ impl Opened {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{NodeId, StreamId};
+    use crate::log::disk::block::Summary;
+    use crate::log::disk::postings::{BlockEntry, SegmentBuilder};
+    use crate::log::disk::terms::Terms;
+    use crate::log::tests::open;
+
+    /// Segments of one block each; the last one is taken for one that is not full.
+    fn put_segments(shared: &Shared, numbers: std::ops::Range<u64>) {
+        let stream = StreamId { node: NodeId::from_bytes([7; 32]), number: 3 };
+        let rows = numbers.map(|number| {
+            let lamports = (number + 1, number + 9);
+            let (times, count, raw_bytes) = ((-1, 4), 1024, 5);
+            let summary = Summary { sealed: true, count, raw_bytes, lamports, times };
+            let mut builder = SegmentBuilder::default();
+            let terms = Terms::from_pairs(vec![(9, 0), ((number as u32) << 20 | 1 << 31, 3)]);
+            builder.add(BlockEntry { stream, first: number, summary }, &terms);
+            (segment_key(number), builder.finish(&segment_key(number)))
+        });
+        let rows: Vec<_> = rows.collect();
+        let put = shared.tables.write(|opened, transaction| {
+            for (key, row) in &rows {
+                opened.postings.put(transaction, key, row)?;
+            }
+            Ok(())
+        });
+        put.unwrap();
+    }
+
+    fn merge(shared: &Shared) -> Vec<(u8, u64)> {
+        let mut under_way = None;
+        while shared.merge_step(&mut under_way).unwrap() {}
+        let groups = shared.groups().unwrap();
+        for group in &groups {
+            for part in 0..=HEAD_PART {
+                assert!(shared.check_group(*group, part).unwrap() > 0, "{group:?}, {part}");
+            }
+        }
+        groups.iter().map(|group| (group.level, group.number)).collect()
+    }
+
+    fn rows(shared: &Shared) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let rows = shared.tables.read(|opened, transaction| {
+            let rows = opened.groups.iter(transaction)?;
+            rows.map(|row| Ok(row.map(|(key, row)| (key.to_vec(), row.to_vec()))?)).collect()
+        });
+        rows.unwrap()
+    }
+
+    #[test]
+    fn eight_groups_become_one_and_what_a_crash_left_is_written_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = open(directory.path());
+        let shared = log.shared();
+        put_segments(shared, 0..8);
+        assert_eq!(merge(shared), [], "the last segment may not be full");
+        put_segments(shared, 8..64);
+        assert_eq!(merge(shared), (0..7).map(|number| (1, number)).collect::<Vec<_>>());
+        put_segments(shared, 64..65);
+        // A part of the group from which on all is lost, and one of a group that comes too late.
+        for left in [Group { level: 2, number: 0 }, Group { level: 1, number: 7 }] {
+            let put = shared.tables.write(|opened, transaction| {
+                Ok(opened.groups.put(transaction, &left.key(3), b"half")?)
+            });
+            put.unwrap();
+        }
+        assert_eq!(merge(shared), [(2, 0)]);
+        let whole = rows(shared);
+        assert_eq!(whole.len(), HEAD_PART + 1, "nothing else is left");
+        put_segments(shared, 65..81);
+        assert_eq!(merge(shared), [(2, 0), (1, 8), (1, 9)]);
+        let again = rows(shared);
+        assert_eq!(again.len(), 3 * (HEAD_PART + 1));
+        assert!(whole.iter().all(|row| again.contains(row)), "it never changes");
+        crate::log::tests::close(log);
+    }
+}
