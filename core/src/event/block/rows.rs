@@ -88,8 +88,8 @@ impl<'a> FrameRows<'a> {
         Ok(FrameRows { script, bytes: Vec::new(), places })
     }
 
-    /// Writes out tags, payloads or both of all events of a loaded frame. False: they are so long that
-    /// it would not be quicker; nothing is written.
+    /// Writes out tags, payloads or both of all events of a loaded frame. False: they are so long
+    /// that it would not be quicker; nothing is written.
     ///
     /// # Errors
     /// `corrupt`: values cannot be.

@@ -243,7 +243,8 @@ proptest! {
                 if reader.load(index, &mut frame).is_ok() {
                     let _ = reader.rows_with_tag(&frame, "machine:M-007");
                     let _ = reader.put_tags(&frame, 0, &mut out, &mut Vec::new());
-                    let _ = FrameRows::new(&reader).and_then(|mut rows| rows.fill(&reader, &frame, (true, true)));
+                    let rows = FrameRows::new(&reader);
+                    let _ = rows.and_then(|mut rows| rows.fill(&reader, &frame, (true, true)));
                 }
             }
         }

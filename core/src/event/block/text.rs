@@ -124,11 +124,11 @@ pub(super) const EIGHT_DIGITS: u64 = 100_000_000;
 pub(super) fn eight_digits(value: u64) -> u64 {
     // Halves, then quarters, then digits: each step divides all parts at once. The digit in front
     // is the lowest byte.
-    let halves = value / 10_000 | (value % 10_000) << 32;
-    let hundreds = (halves * 10_486) >> 20 & 0x7f_0000_007f;
-    let quarters = hundreds | (halves - 100 * hundreds) << 16;
-    let tens = (quarters * 103) >> 10 & 0x000f_000f_000f_000f;
-    tens | (quarters - 10 * tens) << 8 | EIGHT_ZEROS
+    let halves = (value / 10_000) | ((value % 10_000) << 32);
+    let hundreds = ((halves * 10_486) >> 20) & 0x7f_0000_007f;
+    let quarters = hundreds | ((halves - 100 * hundreds) << 16);
+    let tens = ((quarters * 103) >> 10) & 0x000f_000f_000f_000f;
+    tens | ((quarters - 10 * tens) << 8) | EIGHT_ZEROS
 }
 
 /// Below this, four digits are enough.
@@ -139,9 +139,9 @@ pub(super) const FOUR_DIGITS: u64 = 10_000;
 pub(super) fn four_digits(value: u64) -> u64 {
     let value = value as u32;
     let hundreds = (value * 5_243) >> 19;
-    let halves = hundreds | (value - 100 * hundreds) << 16;
-    let tens = (halves * 103) >> 10 & 0x000f_000f;
-    u64::from(tens | (halves - 10 * tens) << 8) << 32 | EIGHT_ZEROS
+    let halves = hundreds | ((value - 100 * hundreds) << 16);
+    let tens = ((halves * 103) >> 10) & 0x000f_000f;
+    (u64::from(tens | ((halves - 10 * tens) << 8)) << 32) | EIGHT_ZEROS
 }
 
 const EIGHT_ZEROS: u64 = 0x3030_3030_3030_3030;
