@@ -60,7 +60,8 @@ impl Opener {
     }
 
     fn start(&mut self) {
-        let count = thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+        // One may have the loop's turn for as long as something comes in.
+        let count = thread::available_parallelism().map_or(1, usize::from).clamp(2, THREADS_MAX);
         for _ in 0..count {
             let shared = self.shared.clone();
             let thread = thread::Builder::new().name("millpond-open".into());

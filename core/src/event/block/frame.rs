@@ -42,6 +42,13 @@ impl<'a> Frame<'a> {
         self.count
     }
 
+    /// Bytes that this holds; about.
+    pub fn bytes(&self) -> usize {
+        let places: usize = self.heap_places.iter().map(Vec::capacity).sum();
+        let heap = if let Cow::Owned(heap) = &self.heap { heap.capacity() } else { 0 };
+        heap + (self.starts.capacity() + places) * size_of::<u32>()
+    }
+
     /// Position of the first event in the block.
     pub fn first(&self) -> usize {
         self.first

@@ -119,3 +119,37 @@ fn a_block_that_claims_too_much_or_has_bytes_behind_it_is_refused() {
     assert_eq!(BlockReader::claims(&beyond).unwrap_err().kind(), ErrorKind::LimitExceeded);
     assert_eq!(BlockReader::open(&beyond).unwrap_err().kind(), ErrorKind::LimitExceeded);
 }
+
+#[test]
+fn shapes_that_would_take_more_memory_than_their_block_are_refused() {
+    let narrow = Number::default();
+    let bomb = |shapes: u64, slots: u8, entries: u64| {
+        let mut head = Vec::new();
+        put_varint(&mut head, 1);
+        put_varint(&mut head, 100);
+        (0..4).for_each(|_| narrow.encode(&mut head));
+        head.extend_from_slice(&[1, 0, 0, 0]);
+        put_counted(&mut head, &[1, b'a', 0]);
+        put_varint(&mut head, shapes);
+        for _ in 0..shapes {
+            head.push(slots);
+            for _ in 0..slots {
+                put_counted(&mut head, &[]);
+                narrow.encode(&mut head);
+                head.push(DICTIONARY);
+                put_varint(&mut head, entries);
+                put_varint(&mut head, 0);
+            }
+            put_counted(&mut head, &[0xf6]);
+        }
+        head.extend_from_slice(&[0; 4]);
+        head.extend_from_slice(&crc32c::crc32c(&[]).to_le_bytes());
+        [&(head.len() as u32).to_le_bytes()[..], &head].concat()
+    };
+    let refused = |block: &[u8]| BlockReader::open(block).unwrap_err().message().to_owned();
+    assert_eq!(refused(&bomb(1, 1, 1024)), "a dictionary has more entries than bytes");
+    assert_eq!(refused(&bomb(1, 1, 2)), "a dictionary has more entries than bytes");
+    let slots = refused(&bomb(1024, 9, 1));
+    assert_eq!(slots, "a block has more slots than its events can use");
+    BlockReader::open(&bomb(128, 64, 1)).unwrap();
+}

@@ -7,7 +7,7 @@ use super::frame::{Frame, Ids};
 use super::header::{HeaderShape, app_id, tags_of_whole};
 use super::number::Number;
 use super::rows::{FrameRows, Part};
-use super::shape::Shape;
+use super::shape::{SLOTS_OF_BLOCK_MAX, Shape, Slot};
 use super::text::Domain;
 use super::{FRAME_EVENTS, bits};
 use crate::error::Result;
@@ -36,6 +36,7 @@ pub struct BlockReader<'a> {
     pub(super) headers: Vec<HeaderShape<'a>>,
     pub(super) payloads: Vec<Shape<'a>>,
     has_heap: bool,
+    slots: usize,
     table: &'a [u8],
     frames: &'a [u8],
 }
@@ -70,8 +71,12 @@ impl<'a> BlockReader<'a> {
         if end != frames.len() {
             return Err(bad("a block has another length than its frames"));
         }
-        let slots = headers.iter().map(|header| &header.shape).chain(&payloads);
-        let has_heap = slots.flat_map(|shape| &shape.parts).any(|(_, slot)| slot.is_heap());
+        let shapes_of = || headers.iter().map(|header| &header.shape).chain(&payloads);
+        let slot_count = shapes_of().map(|shape| shape.parts.len()).sum();
+        if slot_count > SLOTS_OF_BLOCK_MAX {
+            return Err(bad("a block has more slots than its events can use"));
+        }
+        let has_heap = shapes_of().flat_map(|shape| &shape.parts).any(|(_, slot)| slot.is_heap());
         Ok(BlockReader {
             count,
             raw_bytes,
@@ -82,6 +87,7 @@ impl<'a> BlockReader<'a> {
             headers,
             payloads,
             has_heap,
+            slots: slot_count,
             table,
             frames,
         })
@@ -116,6 +122,12 @@ impl<'a> BlockReader<'a> {
     /// Bytes of the records.
     pub fn raw_bytes(&self) -> usize {
         self.raw_bytes
+    }
+
+    /// Bytes that this holds beside the block, with a loaded frame; about.
+    pub fn bytes(&self) -> usize {
+        let shapes = self.headers.len() + self.payloads.len();
+        size_of::<Self>() + (self.slots + shapes) * (size_of::<(&[u8], Slot<'_>)>() + 64)
     }
 
     /// Number of frames.

@@ -88,6 +88,11 @@ impl<'a> FrameRows<'a> {
         Ok(FrameRows { script, bytes: Vec::new(), places })
     }
 
+    /// Bytes that this holds; about.
+    pub fn bytes(&self) -> usize {
+        self.script.bytes() + self.bytes.capacity()
+    }
+
     /// Writes out tags, payloads or both of all events of a loaded frame. False: they are so long
     /// that it would not be quicker; nothing is written.
     ///

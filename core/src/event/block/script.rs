@@ -102,6 +102,14 @@ impl<'a> Script<'a> {
         Ok(script)
     }
 
+    /// Bytes that this holds.
+    pub(super) fn bytes(&self) -> usize {
+        self.texts.capacity()
+            + self.starts.capacity() * size_of::<u32>()
+            + self.steps.capacity() * size_of::<Step<'_>>()
+            + self.lines.capacity() * size_of::<Line>()
+    }
+
     fn add(&mut self, shape: &Shape<'a>, domain: Domain) -> Result<()> {
         let (first, mut most) = (self.steps.len(), shape.tail.len());
         for (literal, slot) in &shape.parts {

@@ -18,6 +18,9 @@ use crate::event::limits::TAG_BYTES_MAX;
 
 /// Most slots of a shape; what has more is kept whole.
 pub(super) const SLOTS_MAX: usize = 64;
+/// Most slots of all shapes of a block: twice 32 shapes with all theirs, and one for each event
+/// and domain that is kept whole, are fewer.
+pub(super) const SLOTS_OF_BLOCK_MAX: usize = 8192;
 
 pub(super) const DICTIONARY: u8 = 0;
 pub(super) const INTEGER: u8 = 1;
@@ -149,6 +152,10 @@ impl<'a> Dictionary<'a> {
     fn read(reader: &mut Reader<'a>) -> Result<Dictionary<'a>> {
         let count = reader.varint_max(1024, "the entries of a dictionary")? as usize;
         let bytes = reader.varint()?;
+        // All entries differ, so at most one is empty: few bytes cannot claim many entries.
+        if count as u64 > bytes.saturating_add(1) {
+            return Err(bad("a dictionary has more entries than bytes"));
+        }
         let width = bits::width_of(bytes);
         let starts = reader.bytes(bits::bytes_of(count + 1, width))?;
         let entries = reader.bytes(usize::try_from(bytes).unwrap_or(usize::MAX))?;

@@ -9,6 +9,7 @@ use super::block::{
     Summary, block_key, checked, encode_row, first_in_key, row_of_block, row_records, with_checksum,
 };
 use super::body::{KeyHash, Remembered};
+use super::merge::Merging;
 use super::open_terms::OpenTerms;
 use super::postings::{BlockEntry, SegmentBuilder, segment_key};
 use super::shared::{Shared, lock};
@@ -48,7 +49,7 @@ impl Shared {
     /// The checkpointer's thread, until it is told to stop.
     pub(crate) fn run_checkpointer(&self) {
         // What an earlier process left to do is done now.
-        let (mut may_merge, mut merge) = (true, None);
+        let (mut may_merge, mut merging) = (true, Merging::default());
         loop {
             let mut checkpoints = lock(&self.checkpoints);
             while checkpoints.requested <= checkpoints.done
@@ -73,7 +74,7 @@ impl Shared {
                 self.checkpoint_as(number);
                 may_merge = true;
             } else if compactions.is_empty() {
-                may_merge = self.merge_step(&mut merge).unwrap_or_else(|error| {
+                may_merge = self.merge_step(&mut merging).unwrap_or_else(|error| {
                     tracing::warn!(%error, "no group of segments was made; each is asked");
                     false
                 });

@@ -11,16 +11,20 @@ use super::postings::{SegmentHead, segment_key};
 use super::read::missing;
 use super::shared::Shared;
 use super::tables::{Opened, TableResult};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use heed::{RoTxn, RwTxn};
 use std::ops::{Bound, RangeInclusive};
 
 /// A step ends with the row that brings it to this many bytes.
 const STEP_BYTES: usize = 1 << 20;
-/// A group that is being made, and the part that comes next.
-pub(crate) struct Merge {
-    group: Group,
-    part: usize,
+/// What is being merged.
+#[derive(Default)]
+pub(crate) struct Merging {
+    /// The group that is being made, and the part that comes next.
+    under_way: Option<(Group, usize)>,
+    /// Groups of these levels met damage. The next one would be the same again, so the levels are
+    /// passed over until the store is opened anew: looks then ask more, and find the same.
+    damaged: Vec<u8>,
 }
 
 /// Rows of a group: part and value.
@@ -32,14 +36,24 @@ impl Shared {
     ///
     /// # Errors
     /// `corrupt`: a segment is damaged. `closed`, `storage_full`, `storage_failed`.
-    pub(crate) fn merge_step(&self, under_way: &mut Option<Merge>) -> Result<bool> {
-        if under_way.is_none() {
-            let group = self.tables.read(|opened, transaction| opened.next_group(transaction))?;
-            *under_way = group.map(|group| Merge { group, part: 0 });
-        }
-        let Some(Merge { group, part }) = under_way.take() else { return Ok(false) };
-        let (rows, next) = self.tables.read(|opened, transaction| {
+    pub(crate) fn merge_step(&self, merging: &mut Merging) -> Result<bool> {
+        let next = match merging.under_way.take() {
+            Some(next) => Some(next),
+            None => {
+                let found = self
+                    .tables
+                    .read(|opened, transaction| opened.next_group(transaction, &merging.damaged));
+                found?.map(|group| (group, 0))
+            }
+        };
+        let Some((group, part)) = next else { return Ok(false) };
+        let made = self.tables.read(|opened, transaction| {
             opened.make_rows(transaction, group, part..=HEAD_PART, STEP_BYTES)
+        });
+        let (rows, next) = made.inspect_err(|error| {
+            if error.kind() == ErrorKind::Corrupt {
+                merging.damaged.push(group.level);
+            }
         })?;
         self.tables.write(|opened, transaction| {
             for (part, row) in &rows {
@@ -48,7 +62,7 @@ impl Shared {
             if next > HEAD_PART { opened.forget_parts(transaction, group) } else { Ok(()) }
         })?;
         if next <= HEAD_PART {
-            *under_way = Some(Merge { group, part: next });
+            merging.under_way = Some((group, next));
         }
         Ok(true)
     }
@@ -89,11 +103,11 @@ impl Shared {
 }
 
 impl Opened {
-    /// The next group that can be made.
-    fn next_group(&self, transaction: &RoTxn<'_>) -> TableResult<Option<Group>> {
+    /// The next group that can be made, but of these levels.
+    fn next_group(&self, transaction: &RoTxn<'_>, damaged: &[u8]) -> TableResult<Option<Group>> {
         // All but the last are full.
         let full = self.segment_count(transaction)?.saturating_sub(1);
-        for level in Group::LEVELS {
+        for level in Group::LEVELS.into_iter().filter(|level| !damaged.contains(level)) {
             let first = self.first_number(transaction, level)?;
             let group = Group { level, number: self.next_number(transaction, level)?.max(first) };
             if group.segments().end <= full {
@@ -201,8 +215,8 @@ mod tests {
     }
 
     fn merge(shared: &Shared) -> Vec<(u8, u64)> {
-        let mut under_way = None;
-        while shared.merge_step(&mut under_way).unwrap() {}
+        let mut merging = Merging::default();
+        while shared.merge_step(&mut merging).unwrap() {}
         let groups = shared.groups().unwrap();
         for group in &groups {
             for part in 0..=HEAD_PART {
@@ -245,6 +259,28 @@ mod tests {
         let again = rows(shared);
         assert_eq!(again.len(), 3 * (HEAD_PART + 1));
         assert!(whole.iter().all(|row| again.contains(row)), "it never changes");
+        crate::log::tests::close(log);
+    }
+
+    #[test]
+    fn a_damaged_segment_keeps_only_the_groups_of_its_level_from_being_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = open(directory.path());
+        let shared = log.shared();
+        put_segments(shared, 0..64);
+        merge(shared);
+        let put = shared.tables.write(|opened, transaction| {
+            Ok(opened.postings.put(transaction, &segment_key(40), b"damaged")?)
+        });
+        put.unwrap();
+        put_segments(shared, 64..73);
+        let mut merging = Merging::default();
+        let error = shared.merge_step(&mut merging).expect_err("a group of 64 needs segment 40");
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        while shared.merge_step(&mut merging).unwrap() {}
+        let groups = shared.groups().unwrap();
+        let made: Vec<(u8, u64)> = groups.iter().map(|group| (group.level, group.number)).collect();
+        assert_eq!(made, (0..9).map(|number| (1, number)).collect::<Vec<_>>());
         crate::log::tests::close(log);
     }
 }

@@ -44,6 +44,7 @@ mod trees;
 mod turn;
 mod verify;
 mod view;
+mod views;
 mod walk;
 
 pub(crate) use body::KeyHash;
@@ -61,6 +62,6 @@ pub(crate) use file::{Operation, fault};
 #[cfg(test)]
 pub(crate) use groups::HEAD_PART as GROUP_HEAD_PART;
 #[cfg(test)]
-pub(crate) use merge::Merge;
+pub(crate) use merge::Merging;
 #[cfg(test)]
 pub(crate) use store_row::raise_format_version;

@@ -55,6 +55,18 @@ impl<'t> View<'t> {
         View::Tail(run, 0)
     }
 
+    /// Bytes that it holds, beside those of the block itself; about.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            View::Tail(..) => 0,
+            View::Stored(stored) => {
+                stored.reader.bytes()
+                    + stored.frame.bytes()
+                    + stored.rows.as_ref().map_or(0, FrameRows::bytes)
+            }
+        }
+    }
+
     /// Number of events.
     pub(crate) fn count(&self) -> usize {
         match self {

@@ -19,6 +19,7 @@ use super::state::Indexed;
 use super::tables::{Opened, TableResult};
 use super::turn::{Piece, Place, Rows, Turn, Turns, bits_between};
 use super::view::View;
+use super::views::Views;
 use crate::error::{Error, Result};
 use crate::event::block::FRAME_EVENTS;
 use crate::event::{Lamport, NodeId, OffsetMap, StreamId};
@@ -26,12 +27,10 @@ use crate::log::batch::BatchBuilder;
 use crate::log::explanation::Looks;
 use crate::query::Order;
 use heed::RoTxn;
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// So many pieces are opened in one transaction at most, and so many kept open.
+/// So many pieces are opened in one transaction at most.
 const OPENED_MAX: usize = 1024;
-const VIEWS_MAX: usize = 256;
 
 /// A walk over selected events.
 pub(crate) struct Walk {
@@ -57,14 +56,6 @@ pub(super) struct Source {
     indexed: u64,
     /// Behind the last event that was delivered, in a walk forwards.
     pub(super) delivered: u64,
-}
-
-/// Blocks that are open within one transaction.
-struct Views<'t> {
-    /// How many pieces were opened.
-    opened: usize,
-    list: Vec<Option<View<'t>>>,
-    kept: VecDeque<usize>,
 }
 
 /// How far one transaction came.
@@ -354,7 +345,7 @@ impl<'t> Step<'_, 't, '_> {
         let backwards = self.walk.backwards();
         let stream = self.walk.sources[rows.source].stream;
         rows.view = self.view_of(&rows)?;
-        let view = self.views.list[rows.view.0].as_mut().expect("it is open");
+        let view = self.views.get_mut(rows.view.0);
         rows.frames &= view.all_frames();
         while rows.frames != 0 {
             let frame = match backwards {
@@ -405,14 +396,28 @@ impl<'t> Step<'_, 't, '_> {
             return self.find(rows);
         }
         rows.view = self.view_of(&rows)?;
+        let done = self.deliver_found(rows, count_max, batch);
+        self.views.weigh(rows.view.0);
+        done
+    }
+
+    /// Delivers found rows of an open view as long as it is their turn.
+    fn deliver_found(
+        &mut self,
+        mut rows: Rows,
+        count_max: usize,
+        batch: &mut BatchBuilder,
+    ) -> Result<()> {
+        let backwards = self.walk.backwards();
         let stream = self.walk.sources[rows.source].stream;
-        let view = self.views.list[rows.view.0].as_mut().expect("it is open");
+        let most = if self.views.may_grow() { FRAME_EVENTS } else { 0 };
+        let view = self.views.get_mut(rows.view.0);
         view.load(usize::from(rows.frame))?;
         let mut any = false;
         loop {
             let (row, offset) = (rows.row(backwards), rows.offset(backwards));
-            let wanted =
-                (rows.rows.count_ones() as usize).min(count_max.saturating_sub(batch.len()));
+            let wanted = (rows.rows.count_ones() as usize).min(most);
+            let wanted = wanted.min(count_max.saturating_sub(batch.len()));
             match view.deliver(row, wanted, &stream, offset, batch) {
                 Ok(()) => {}
                 // What was delivered stays delivered; the next turn meets the error.
@@ -442,7 +447,7 @@ impl<'t> Step<'_, 't, '_> {
     }
 
     fn again(&mut self, rows: Rows) -> Result<()> {
-        let view = self.views.list[rows.view.0].as_ref().expect("it is open");
+        let view = self.views.get(rows.view.0);
         let lamport = view.lamport(rows.row(self.walk.backwards()))?;
         self.push_found(rows, lamport);
         Ok(())
@@ -451,7 +456,7 @@ impl<'t> Step<'_, 't, '_> {
     /// The view of these rows, opened again where it is gone.
     fn view_of(&mut self, rows: &Rows) -> Result<(usize, u64)> {
         let (at, epoch) = rows.view;
-        if epoch == self.walk.epoch && self.views.list[at].is_some() {
+        if epoch == self.walk.epoch && self.views.is_open(at) {
             return Ok(rows.view);
         }
         self.view_stored(rows.source, rows.first)
@@ -469,27 +474,5 @@ impl<'t> Step<'_, 't, '_> {
     fn stored(&self, stream: &StreamId, offset: u64) -> Result<StoredBlock<'t>> {
         stored_block(self.opened, self.transaction, stream, offset)
             .map_err(|error| self.shared.tables.explain(error))
-    }
-}
-
-impl<'t> Views<'t> {
-    fn new() -> Views<'t> {
-        Views { opened: 0, list: Vec::new(), kept: VecDeque::new() }
-    }
-
-    /// Keeps a view, instead of the oldest one of LMDB when there are many.
-    fn add(&mut self, view: View<'t>) -> usize {
-        let at = self.list.len();
-        self.opened += 1;
-        if matches!(view, View::Stored(_)) {
-            self.kept.push_back(at);
-            if self.kept.len() > VIEWS_MAX
-                && let Some(oldest) = self.kept.pop_front()
-            {
-                self.list[oldest] = None;
-            }
-        }
-        self.list.push(Some(view));
-        at
     }
 }

@@ -3,7 +3,7 @@
 
 use super::upkeep::{damage_row, places};
 use super::*;
-use crate::log::disk::{GROUP_HEAD_PART, Merge};
+use crate::log::disk::{GROUP_HEAD_PART, Merging};
 use crate::log::explanation::Looks;
 
 const BATCH: u64 = 1000;
@@ -39,8 +39,8 @@ fn group_rows(log: &Log) -> u64 {
 
 /// Makes what can be made, as the thread of the checkpoints does.
 fn merge(log: &Log) {
-    let mut under_way: Option<Merge> = None;
-    while log.shared().merge_step(&mut under_way).unwrap() {}
+    let mut merging = Merging::default();
+    while log.shared().merge_step(&mut merging).unwrap() {}
 }
 
 /// Offsets of the answer, and what was looked at.
