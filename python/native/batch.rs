@@ -1,10 +1,12 @@
 //! Several events at once, as a sequence.
 
+use crate::errors::raise;
 use crate::event::{Event, Held};
 use crate::offsets::Offsets;
 use millpond_facade as facade;
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -90,6 +92,18 @@ impl Batch {
             None => self.before.clone(),
         };
         Offsets::new(position)
+    }
+
+    /// The payloads of all its events as bytes of CBOR, in order, without any decoding.
+    ///
+    /// What `payload_bytes` of each event gives, in one call. Raises `InvalidArgument`: the
+    /// query's `columns` leave it out, and there is an event.
+    fn payload_bytes_list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let Some(held) = &self.held else { return Ok(PyList::empty(py)) };
+        let payloads = (self.first..self.end).map(|index| held.view(index).payload());
+        let payloads: Vec<&[u8]> =
+            payloads.collect::<facade::Result<_>>().map_err(|error| raise(py, error))?;
+        PyList::new(py, payloads.into_iter().map(|payload| PyBytes::new(py, payload)))
     }
 
     fn __repr__(&self) -> String {

@@ -40,7 +40,7 @@ impl Held {
         made
     }
 
-    fn view(&self, index: usize) -> EventView<'_> {
+    pub(crate) fn view(&self, index: usize) -> EventView<'_> {
         self.batch.get(index).expect("events are only made for what is in the batch")
     }
 
@@ -61,7 +61,8 @@ impl Held {
 }
 
 /// One event: an immutable fact. Equal to another event with the same key.
-#[pyclass(frozen, module = "millpond")]
+// A loop over events lets go of one after the other: each is made where the last one was.
+#[pyclass(frozen, freelist = 256, module = "millpond")]
 pub(crate) struct Event {
     held: Arc<Held>,
     index: usize,

@@ -38,7 +38,7 @@ mod _native {
     #[pymodule_export]
     use super::cursor::Cursor;
     #[pymodule_export]
-    use super::drafts::Cbor;
+    use super::drafts::{Cbor, are_plain};
     #[pymodule_export]
     use super::event::Event;
     #[pymodule_export]

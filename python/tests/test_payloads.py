@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import enum
 import json
 import math
@@ -134,3 +135,17 @@ def test_encoded_payloads_pass_through_untouched(node: millpond.Node) -> None:
     assert first.payload is first.payload
     with pytest.raises(millpond.InvalidArgument):
         node.publish(millpond.Cbor(b"\xff"))
+
+
+def test_an_encoded_payload_is_a_value_and_keeps_its_bytes() -> None:
+    given = bytearray(b"\x61a")
+    first, second = millpond.Cbor(given), millpond.Cbor(b"\x61a")
+    given[1] = 0
+    assert first.data == second.data == b"\x61a" and type(first.data) is bytes
+    assert first == second and hash(first) == hash(second)
+    assert first != millpond.Cbor(b"\x61b") and first != b"\x61a"
+    assert repr(first) == "<Cbor of 2 bytes>" and copy.deepcopy(first) == first
+    made = [millpond.Cbor(bytes([number % 24])) for number in range(3000)]
+    assert [each.data[0] for each in made] == [number % 24 for number in range(3000)]
+    with pytest.raises(TypeError, match="data"):
+        millpond.Cbor("text")  # type: ignore[arg-type]

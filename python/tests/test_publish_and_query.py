@@ -82,6 +82,19 @@ def test_batches_are_sequences_of_the_size_asked_for(node: millpond.Node) -> Non
     assert seen == [] and list(batch) == [] and cursor.next() is None
 
 
+def test_a_batch_gives_the_bytes_of_all_its_payloads(node: millpond.Node) -> None:
+    node.publish_all([(number, ()) for number in range(10)])
+    encoded = [millpond.encode(number) for number in range(10)]
+    cursor = node.query(ALL)
+    assert cursor.next_batch(count_max=4).payload_bytes_list() == encoded[:4]
+    event = cursor.next()
+    assert event is not None and event.payload_bytes == encoded[4]
+    assert cursor.next_batch().payload_bytes_list() == encoded[5:]
+    assert cursor.next_batch().payload_bytes_list() == []
+    with node.subscribe(ALL) as events:
+        assert events.next_batch().payload_bytes_list() == encoded
+
+
 def test_an_idempotency_key_makes_a_retry_safe(node: millpond.Node) -> None:
     first = node.publish("once", idempotency_key="order-7")
     again = node.publish("once", idempotency_key=b"order-7")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias, overload
 
 from ._errors import InvalidArgument
-from ._native import Cbor, EventKey, Offsets
+from ._native import Cbor, EventKey, Offsets, are_plain
 
 Payload: TypeAlias = (
     Mapping[str, Any]
@@ -104,8 +104,11 @@ def pairs_of_one(payload: Payload, tags: Tags) -> list[tuple[Payload, Any]]:
 
 def pairs_of_all(drafts: Drafts) -> list[Any]:
     """The pairs that `publish_all` hands to the native half, which runs no Python code."""
+    given = list(drafts)
+    if are_plain(given):
+        return given
     pairs = []
-    for draft in drafts:
+    for draft in given:
         if isinstance(draft, tuple) and len(draft) == 2:
             payload, tags = draft
             pairs.append((payload, plain_tags(tags)) if type(tags) not in _PLAIN else draft)

@@ -1,4 +1,7 @@
-"""The native half. Private, except for the classes and functions that `millpond` shows."""
+"""The native half. Private, except for the classes and functions that `millpond` shows.
+
+Longer than 500 lines because one module has one file of stubs.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -54,6 +57,12 @@ class Batch:
     @property
     def position(self) -> Offsets:
         """The offset map after the last event of this batch: pass it as `start` to go on."""
+    def payload_bytes_list(self) -> list[bytes]:
+        """The payloads of all its events as bytes of CBOR, in order, without any decoding.
+
+        What `payload_bytes` of each event gives, in one call. Raises `InvalidArgument`: the
+        query's `columns` leave it out, and there is an event.
+        """
     def __len__(self) -> int: ...
     def __getitem__(self, index: int, /) -> Event: ...
     def __iter__(self) -> BatchIterator: ...
@@ -467,6 +476,7 @@ class Subscription:
     def _flow(self) -> Flow: ...
 
 def after_fork_in_child() -> None: ...
+def are_plain(pairs: list[Any]) -> bool: ...
 def close_all() -> None: ...
 def decode(data: bytes, /) -> Any:
     """The value of payload bytes: what `encode` takes, with lists for tuples.
