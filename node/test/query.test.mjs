@@ -81,7 +81,14 @@ test('who writes into the bytes of a batch damages what is read of it, and no mo
   const batch = await node.query('FROM allEvents').nextBatch();
   const [first, second] = batch.payloadBytes;
   const [copy] = batch.events.map((event) => event.payloadBytes);
-  assert.throws(() => structuredClone(first, { transfer: [first.buffer] }));
+  const { port1 } = new MessageChannel();
+  try {
+    port1.postMessage(first, [first.buffer]);
+  } catch {
+    // Refused, or sent as a copy: that depends on the version of Node.
+  }
+  port1.close();
+  assert.equal(first.length, 6);
   first.fill(0x9b);
   assert.throws(() => batch.events[0].payload, { code: 'internal' });
   assert.equal(batch.events[1].payload, 'flour');

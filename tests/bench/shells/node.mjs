@@ -4,9 +4,9 @@
 // Says how many seconds the work took, the events, and the bytes or members of their payloads.
 //
 // The work is done five times, and the last time is measured: V8 compiles during the first three or
-// four, some 300 batches, which a service that runs for years pays once. Each time has a node of its
-// own, opened anew, so that the last one finds nothing in millpond's memory; one that publishes has
-// a folder of its own.
+// four, some 300 batches, which a service that runs for years pays once. Each time has a node of
+// its own, opened anew, so that the last one finds nothing in millpond's memory; one that publishes
+// has a folder of its own.
 import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 
