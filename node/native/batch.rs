@@ -11,7 +11,7 @@
 
 use crate::options::JsLooks;
 use millpond_facade::{Draft, EventBatch, FacadeError, Result, host_error};
-use napi::bindgen_prelude::{ArrayBuffer, Env};
+use napi::bindgen_prelude::{ArrayBuffer, BufferSlice, Env};
 use napi_derive::napi;
 
 /// A batch made ready where its operation completes, which is the event loop for a batch that was
@@ -31,7 +31,7 @@ pub struct JsBatch<'a> {
     /// Numbers of each event.
     pub rows: ArrayBuffer<'a>,
     /// Tags and payloads.
-    pub bytes: ArrayBuffer<'a>,
+    pub bytes: BufferSlice<'a>,
     /// Streams and app ids.
     pub texts: Vec<String>,
     /// Whether the tags are there.
@@ -56,7 +56,8 @@ impl<'a> JsBatch<'a> {
     pub(crate) fn new(env: &'a Env, packed: PackedBatch) -> napi::Result<JsBatch<'a>> {
         let PackedBatch { batch, rows, texts, position } = packed;
         let rows = ArrayBuffer::copy_from(env, &rows)?;
-        let bytes = ArrayBuffer::copy_from(env, batch.bytes())?;
+        // A buffer, because an `ArrayBuffer` would be filled with zeros before.
+        let bytes = BufferSlice::copy_from(env, batch.bytes())?;
         let columns = batch.columns();
         Ok(JsBatch {
             rows,

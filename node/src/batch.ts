@@ -2,6 +2,7 @@
  * Batches of events as one block of bytes each way. The other side is `native/batch.rs`, which
  * describes both forms.
  */
+import { inspect } from 'node:util';
 import { Cbor } from './cbor';
 import { BatchBytes, ROW_WORDS } from './decode';
 import { Writer } from './encode';
@@ -9,7 +10,7 @@ import { Event } from './event';
 import { refuse } from './failures';
 import type { NativeBatch } from './native';
 import { Offsets } from './offsets';
-import { checkOptions, describe, isWellFormed } from './options';
+import { checkOptions, describe, hasOnly } from './options';
 import type { PayloadInput } from './payload';
 
 /** An event to publish. */
@@ -23,67 +24,102 @@ export interface NewEvent {
   readonly payload: PayloadInput | Cbor;
 }
 
-/** Several events that arrived together. */
-export interface EventBatch<P> {
-  /** In the order of the query, or in that of arrival. May be empty when it says caught up. */
-  readonly events: readonly Event<P>[];
+const ROW_NUMBERS = 3;
+
+/** Several events that arrived together. What is asked of it is made then, and kept. */
+export class EventBatch<P> {
+  /** How many events: 0 to 4,096. May be 0 when it says caught up. */
+  readonly length: number;
   /** True from the batch on that completes the log as it was at the start. */
   readonly caughtUp: boolean;
   /** How many events of the log this had not passed yet: an upper bound on what was left. */
   readonly lag: number;
   /** After this batch. Hand it to `from` of a later subscription to go on there. */
   readonly position: Offsets;
-}
+  readonly #packed: Packed;
+  /** The first of its events in what was packed. */
+  readonly #first: number;
+  #events: readonly Event<P>[] | undefined;
+  #payloadBytes: readonly Uint8Array[] | undefined;
 
-let spare: Writer | undefined;
-
-/**
- * Encodes `events` and hands the bytes to `use`, which must be done with them when it returns.
- * @throws InvalidArgumentError, LimitExceededError: an event that cannot be encoded.
- */
-export function withEncoded<T>(events: readonly NewEvent[], use: (bytes: Uint8Array) => T): T {
-  const writer = spare ?? new Writer();
-  // Reading a payload may run the caller's getters, and those may publish, too.
-  spare = undefined;
-  writer.clear();
-  events.forEach((event, index) => encode(writer, event, `event ${index}`));
-  const result = use(writer.written());
-  if (writer.isSmall) spare = writer;
-  return result;
-}
-
-function encode(writer: Writer, event: NewEvent, name: string): void {
-  if (event === undefined) throw refuse(`${name} must be an object, not undefined`);
-  checkOptions(name, event, ['tags', 'payload']);
-  const tags: unknown = event.tags ?? [];
-  if (!Array.isArray(tags)) {
-    throw refuse(`${name}: tags must be an array of strings, not ${describe(tags)}`);
+  /** @internal Everything that is packed. */
+  static from<P>(native: NativeBatch): EventBatch<P> {
+    const { caughtUp, lag, count } = native;
+    const rest = { caughtUp, lag, position: Offsets.trusted(native.position) };
+    return new EventBatch<P>(rest, packed(native), 0, count);
   }
-  writer.u32(tags.length);
-  for (let index = 0; index < tags.length; index++) {
-    const tag: unknown = tags[index];
-    if (typeof tag !== 'string' || !isWellFormed(tag)) {
-      throw refuse(`${name}: tags[${index}] must be well-formed text, not ${describe(tag)}`);
-    }
-    writer.sized(() => writer.rawText(tag));
+
+  private constructor(
+    rest: { caughtUp: boolean; lag: number; position: Offsets },
+    packed: Packed,
+    first: number,
+    length: number,
+  ) {
+    this.length = length;
+    this.caughtUp = rest.caughtUp;
+    this.lag = rest.lag;
+    this.position = rest.position;
+    this.#packed = packed;
+    this.#first = first;
   }
-  const { payload } = event;
-  writer.sized(() => {
-    if (payload instanceof Cbor) writer.raw(payload.data);
-    else writer.payload(payload, `${name}: payload`);
-  });
+
+  /** In the order of the query, or in that of arrival. */
+  get events(): readonly Event<P>[] {
+    this.#events ??= events<P>(this.#packed, this.#first, this.length);
+    return this.#events;
+  }
+
+  /**
+   * The payloads' bytes, one array for each event: one CBOR value each, in its deterministic
+   * encoding. The fastest way to them, because no event is made and nothing is copied.
+   *
+   * They are parts of the memory that the events of this batch are read from: what is written into
+   * them is what {@link Event.payload} and {@link Event.payloadBytes} read from then on, and
+   * nothing else sees it. Each keeps the memory of the whole batch alive. Their `buffer` holds
+   * other things beside them and cannot be transferred; to send one away or to keep a few for
+   * long, copy it: `bytes.slice()`.
+   * @throws InvalidArgumentError: the query's `columns` leave the payload out.
+   */
+  get payloadBytes(): readonly Uint8Array[] {
+    this.#payloadBytes ??= this.#packed.bytes.payloads(this.#first, this.length);
+    return this.#payloadBytes;
+  }
+
+  /** @internal For `console.log`. */
+  [inspect.custom](): object {
+    const { events, caughtUp, lag, position } = this;
+    return { events, caughtUp, lag, position };
+  }
+
+  /** @internal The same without its first `count` events; those that are left are the same. */
+  without(count: number): EventBatch<P> {
+    const rest = new EventBatch<P>(this, this.#packed, this.#first + count, this.length - count);
+    rest.#events = this.#events?.slice(count);
+    rest.#payloadBytes = this.#payloadBytes?.slice(count);
+    return rest;
+  }
 }
 
-const ROW_NUMBERS = 3;
+/** What the native half gave, with views of it. */
+interface Packed {
+  readonly texts: readonly string[];
+  readonly numbers: Float64Array;
+  readonly rows: Uint32Array;
+  readonly bytes: BatchBytes;
+}
 
-/** The events of a batch. Tags and payloads are decoded when they are asked for. */
-export function decodeBatch<P>(batch: NativeBatch): EventBatch<P> {
+function packed(batch: NativeBatch): Packed {
   const { texts, count } = batch;
   const numbers = new Float64Array(batch.rows, 0, count * ROW_NUMBERS);
   const rows = new Uint32Array(batch.rows, numbers.byteLength, count * ROW_WORDS);
-  const bytes = new BatchBytes(batch, rows);
+  return { texts, numbers, rows, bytes: new BatchBytes(batch, rows) };
+}
+
+/** `count` events. Their tags and payloads are decoded when they are asked for. */
+function events<P>(packed: Packed, first: number, count: number): Event<P>[] {
+  const { texts, numbers, rows, bytes } = packed;
   const events: Event<P>[] = [];
-  for (let index = 0; index < count; index++) {
+  for (let index = first; index < first + count; index++) {
     const row = index * ROW_WORDS;
     const number = index * ROW_NUMBERS;
     events.push(
@@ -98,6 +134,50 @@ export function decodeBatch<P>(batch: NativeBatch): EventBatch<P> {
       ),
     );
   }
-  const position = Offsets.trusted(batch.position);
-  return { events, caughtUp: batch.caughtUp, lag: batch.lag, position };
+  return events;
+}
+
+let spare: Writer | undefined;
+
+/**
+ * Encodes `events` and hands the bytes to `use`, which must be done with them when it returns.
+ * @throws InvalidArgumentError, LimitExceededError: an event that cannot be encoded.
+ */
+export function withEncoded<T>(events: readonly NewEvent[], use: (bytes: Uint8Array) => T): T {
+  const writer = spare ?? new Writer();
+  // Reading a payload may run the caller's getters, and those may publish, too.
+  spare = undefined;
+  writer.clear();
+  events.forEach((event, index) => encode(writer, event, index));
+  const result = use(writer.written());
+  if (writer.isSmall) spare = writer;
+  return result;
+}
+
+const EVENT_NAMES = ['tags', 'payload'];
+
+function encode(writer: Writer, event: NewEvent, index: number): void {
+  // The name that messages have is made for them only.
+  if (!hasOnly(event, EVENT_NAMES)) refuseEvent(event, `event ${index}`);
+  const tags: unknown = event.tags ?? [];
+  if (!Array.isArray(tags)) {
+    throw refuse(`event ${index}: tags must be an array of strings, not ${describe(tags)}`);
+  }
+  writer.u32(tags.length);
+  for (let at = 0; at < tags.length; at++) {
+    const tag: unknown = tags[at];
+    if (typeof tag !== 'string' || !writer.sizedText(tag)) {
+      throw refuse(`event ${index}: tags[${at}] must be well-formed text, not ${describe(tag)}`);
+    }
+  }
+  const { payload } = event;
+  const start = writer.beginSized();
+  if (payload instanceof Cbor) writer.raw(payload.data);
+  else writer.payload(payload, index);
+  writer.endSized(start);
+}
+
+function refuseEvent(event: unknown, name: string): void {
+  if (event === undefined) throw refuse(`${name} must be an object, not undefined`);
+  checkOptions(name, event, EVENT_NAMES);
 }

@@ -31,8 +31,8 @@ export class BatchBytes {
 
   /** What `batch` holds, whose events have their words in `rows`. */
   constructor(batch: NativeBatch, rows: Uint32Array) {
-    this.bytes = Buffer.from(batch.bytes);
-    this.view = new DataView(batch.bytes);
+    this.bytes = batch.bytes;
+    this.view = new DataView(batch.bytes.buffer, batch.bytes.byteOffset, batch.bytes.length);
     this.rows = rows;
     this.hasTags = batch.hasTags;
     this.hasPayload = batch.hasPayload;
@@ -71,13 +71,30 @@ export class BatchBytes {
     const start = this.tagsEnd(index);
     const end = this.payloadEnd(index);
     if (this.copied === undefined || this.isCopied === undefined) {
-      this.copied = (this.bytes.buffer as ArrayBuffer).slice(0);
+      const { buffer, byteOffset, length } = this.bytes;
+      this.copied = (buffer as ArrayBuffer).slice(byteOffset, byteOffset + length);
       markAsUntransferable(this.copied);
       this.isCopied = new Uint8Array(this.rows.length / ROW_WORDS);
     }
     if (this.isCopied[index] === 1) return this.ownBytes(start, end);
     this.isCopied[index] = 1;
     return new Uint8Array(this.copied, start, end - start);
+  }
+
+  /** The bytes of the payloads of `count` events from `first` on, not copied. */
+  payloads(first: number, count: number): Uint8Array[] {
+    if (!this.hasPayload) throw leftOut('payload');
+    const { rows } = this;
+    const { buffer, byteOffset } = this.bytes;
+    markAsUntransferable(buffer);
+    const payloads: Uint8Array[] = [];
+    const end = (first + count) * ROW_WORDS;
+    for (let row = first * ROW_WORDS; row < end; row += ROW_WORDS) {
+      const start = rows[row + 3] as number;
+      const length = (rows[row + 4] as number) - start;
+      payloads.push(new Uint8Array(buffer, byteOffset + start, length));
+    }
+    return payloads;
   }
 
   private tagsEnd(index: number): number {

@@ -29,8 +29,8 @@ export class Writer {
   private length = 0;
   /** Where in the value we are: keys and indexes from the top. */
   private readonly path: (string | number)[] = [];
-  /** What the path begins with in messages. */
-  private root = '';
+  /** Which event of the batch it is in. */
+  private event = 0;
 
   /** What was written, valid until the next write. */
   written(): Uint8Array {
@@ -55,18 +55,29 @@ export class Writer {
     this.length += 4;
   }
 
-  /** A length, then what `write` writes. */
-  sized(write: () => void): void {
-    const start = this.length;
+  /** Leaves room for the length of what is written until {@link Writer.endSized}. */
+  beginSized(): number {
     this.u32(0);
-    write();
-    this.view.setUint32(start, this.length - start - 4, true);
+    return this.length;
   }
 
-  /** UTF-8 of a well-formed text, without a length. */
-  rawText(text: string): void {
+  /** What was written since `start`, as {@link Writer.beginSized} returned it, is all. */
+  endSized(start: number): void {
+    this.view.setUint32(start - 4, this.length - start, true);
+  }
+
+  /** The length of a text's UTF-8, then that. False: it is not well-formed. */
+  sizedText(text: string): boolean {
+    const start = this.beginSized();
     this.reserve(text.length * 3);
-    this.length += this.bytes.write(text, this.length, 'utf8');
+    if (text.length <= SHORT_TEXT && this.asciiAt(start, text)) {
+      this.length += text.length;
+    } else {
+      if (!isWellFormed(text)) return false;
+      this.length += this.bytes.write(text, start, 'utf8');
+    }
+    this.endSized(start);
+    return true;
   }
 
   /** These bytes. */
@@ -77,11 +88,11 @@ export class Writer {
   }
 
   /**
-   * One payload; `root` names it in messages.
+   * The payload of event `event` of the batch.
    * @throws InvalidArgumentError, LimitExceededError: something in it has no place in a payload.
    */
-  payload(value: unknown, root: string): void {
-    this.root = root;
+  payload(value: unknown, event: number): void {
+    this.event = event;
     this.value(value, 0);
   }
 
@@ -202,20 +213,26 @@ export class Writer {
   private shortAscii(text: string): boolean {
     this.reserve(SHORT_TEXT + 2);
     const start = this.length;
+    const at = start + (text.length < 24 ? 1 : 2);
+    if (!this.asciiAt(at, text)) return false;
+    if (text.length < 24) {
+      this.bytes[start] = 0x60 | text.length;
+    } else {
+      this.bytes[start] = 0x78;
+      this.bytes[start + 1] = text.length;
+    }
+    this.length = at + text.length;
+    return true;
+  }
+
+  /** Puts `text` at `start`, where there is room for it. False: it is not ASCII. */
+  private asciiAt(start: number, text: string): boolean {
     const { bytes } = this;
-    let at = start + (text.length < 24 ? 1 : 2);
     for (let index = 0; index < text.length; index++) {
       const unit = text.charCodeAt(index);
       if (unit > 0x7f) return false;
-      bytes[at++] = unit;
+      bytes[start + index] = unit;
     }
-    if (text.length < 24) {
-      bytes[start] = 0x60 | text.length;
-    } else {
-      bytes[start] = 0x78;
-      bytes[start + 1] = text.length;
-    }
-    this.length = at;
     return true;
   }
 
@@ -272,7 +289,7 @@ export class Writer {
       if (typeof step === 'number') return `[${step}]`;
       return /^[A-Za-z_$][\w$]*$/.test(step) ? `.${step}` : `[${JSON.stringify(step)}]`;
     });
-    return this.root + steps.join('');
+    return `event ${this.event}: payload${steps.join('')}`;
   }
 }
 
@@ -282,7 +299,8 @@ function viewOf(bytes: Buffer): DataView {
 
 /** Also for objects of other realms, such as a test runner's. */
 export function isBytes(value: object): value is Uint8Array {
-  return ArrayBuffer.isView(value) && Object.prototype.toString.call(value) === UINT8_ARRAY;
+  if (!ArrayBuffer.isView(value)) return false;
+  return value instanceof Uint8Array || Object.prototype.toString.call(value) === UINT8_ARRAY;
 }
 
 const UINT8_ARRAY = '[object Uint8Array]';

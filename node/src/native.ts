@@ -18,7 +18,7 @@ export interface NativeLimit {
 /** A batch of events; its form is in `batch.ts`. */
 export interface NativeBatch {
   rows: ArrayBuffer;
-  bytes: ArrayBuffer;
+  bytes: Buffer;
   texts: string[];
   hasTags: boolean;
   hasPayload: boolean;

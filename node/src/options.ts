@@ -28,16 +28,21 @@ export function beginning<Options extends CallOptions>(options: Options): () => 
   return () => ({ ...options, timeoutMs: Math.max(0, end - performance.now()) });
 }
 
+/** Whether `options` are an object without a name that is not in `names`. */
+export function hasOnly(options: unknown, names: readonly string[]): boolean {
+  if (typeof options !== 'object' || options === null) return false;
+  for (const name of Object.keys(options)) if (!names.includes(name)) return false;
+  return true;
+}
+
 /** Refuses options that are no object, or that hold a name which is not in `names`. */
 export function checkOptions(call: string, options: unknown, names: readonly string[]): void {
-  if (options === undefined) return;
+  if (options === undefined || hasOnly(options, names)) return;
   if (typeof options !== 'object' || options === null) {
     throw refuse(`${call}: the options must be an object, not ${describe(options)}`);
   }
   const unknown = Object.keys(options).find((name) => !names.includes(name));
-  if (unknown !== undefined) {
-    throw refuse(`${call}: there is no option '${unknown}'; there are ${names.join(', ')}`);
-  }
+  throw refuse(`${call}: there is no option '${unknown}'; there are ${names.join(', ')}`);
 }
 
 /** The value, which must be well-formed text. */

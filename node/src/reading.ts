@@ -1,4 +1,4 @@
-import { decodeBatch, type EventBatch } from './batch';
+import { EventBatch } from './batch';
 import type { Event } from './event';
 import { AbortError, guard } from './failures';
 import type { NativeBatch, NativeCompletion, NativeLimit } from './native';
@@ -225,13 +225,13 @@ export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, Asy
     left: () => CallOptions,
   ): Promise<EventBatch<P> | undefined> {
     const batch = this.#batch;
-    if (!this.#ended && batch !== undefined && this.#delivered < batch.events.length) {
-      const events = batch.events.slice(this.#delivered);
-      this.#delivered = batch.events.length;
-      return { ...batch, events };
+    if (!this.#ended && batch !== undefined && this.#delivered < batch.length) {
+      const left = batch.without(this.#delivered);
+      this.#delivered = batch.length;
+      return left;
     }
     const fetched = await this.#fetch(max, left);
-    if (fetched !== undefined) this.#delivered = fetched.events.length;
+    if (fetched !== undefined) this.#delivered = fetched.length;
     return fetched;
   }
 
@@ -262,7 +262,7 @@ export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, Asy
       this.#end();
       return this.#over();
     }
-    const batch = decodeBatch<P>(native);
+    const batch = EventBatch.from<P>(native);
     this.arrived(batch, this.#batch);
     this.#batch = batch;
     this.#delivered = 0;

@@ -38,7 +38,7 @@ export class Subscription<P> extends Reading<P> {
    */
   get caughtUp(): boolean {
     const { batch, delivered } = this.delivery;
-    return this.#caughtUp || (batch?.caughtUp === true && delivered === batch.events.length);
+    return this.#caughtUp || (batch?.caughtUp === true && delivered === batch.length);
   }
 
   /**
@@ -47,7 +47,7 @@ export class Subscription<P> extends Reading<P> {
    */
   get lag(): number | undefined {
     const { batch, delivered } = this.delivery;
-    const held = batch === undefined ? 0 : batch.events.length - delivered;
+    const held = batch === undefined ? 0 : batch.length - delivered;
     const { handle } = this;
     if (handle !== undefined) {
       try {
@@ -66,7 +66,7 @@ export class Subscription<P> extends Reading<P> {
   get position(): Offsets {
     const { batch, delivered } = this.delivery;
     if (batch === undefined) return this.#before;
-    if (delivered === batch.events.length) return batch.position;
+    if (delivered === batch.length) return batch.position;
     const counts = new Map<string, number>();
     for (const { stream, offset } of batch.events.slice(0, delivered)) {
       counts.set(stream, offset + 1);

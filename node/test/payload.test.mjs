@@ -33,14 +33,14 @@ const isWholeFloat = ({ value }) =>
   Number.isSafeInteger(Number(value?.float)) && !Object.is(Number(value.float), -0);
 
 function decode(bytes) {
-  const batch = { bytes: Uint8Array.from(bytes).buffer, hasTags: true, hasPayload: true };
+  const batch = { bytes: Buffer.from(bytes), hasTags: true, hasPayload: true };
   // One event without tags.
   return new BatchBytes(batch, Uint32Array.of(0, 0, 0, 0, bytes.length)).payload(0);
 }
 
 function encode(value) {
   const writer = new Writer();
-  writer.payload(value, 'payload');
+  writer.payload(value, 0);
   return new Uint8Array(writer.written());
 }
 

@@ -112,6 +112,7 @@ export async function main(signal: AbortSignal): Promise<void> {
   await using jobsToCome: Subscription<Job> = node.subscribe<Job>("FROM 'job:started'", where);
   const bounded: BatchOptions = { max: 100, ...call };
   const batch: EventBatch<Job> | undefined = await jobsToCome.nextBatch(bounded);
+  same<readonly Uint8Array[] | undefined>(batch?.payloadBytes)(batch?.payloadBytes);
   same<boolean | undefined>(batch?.caughtUp)(batch?.caughtUp);
   same<Offsets>(jobsToCome.position)(token);
   same<number | undefined>(jobsToCome.lag)(batch?.lag);

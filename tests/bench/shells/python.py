@@ -13,11 +13,12 @@ import time
 import millpond
 
 BATCH = 1000
+# Bytes are read in batches as large as they may be.
+READ_BATCH = 4096
 SWARM = "33" * 32
 
 
-def publish(node: millpond.Node, form: str, path: str) -> tuple[float, int, int]:
-    drafts = [draft(json.loads(line), form) for line in open(path, encoding="utf-8")]
+def publish(node: millpond.Node, form: str, drafts: list) -> tuple[float, int, int]:
     gc.collect()
     started = time.perf_counter()
     for start in range(0, len(drafts), BATCH):
@@ -25,8 +26,7 @@ def publish(node: millpond.Node, form: str, path: str) -> tuple[float, int, int]
         if form == "bytes":
             batch = [(millpond.Cbor(data), tags) for data, tags in batch]
         node.publish_all(batch)
-    took = time.perf_counter() - started
-    return took, len(drafts), 0
+    return time.perf_counter() - started, len(drafts), 0
 
 
 def draft(event: dict, form: str) -> tuple[object, list[str]]:
@@ -40,7 +40,7 @@ def iterate(node: millpond.Node, form: str) -> tuple[float, int, int]:
     if form == "bytes":
         # A batch at a time: the loop over events is measured with values.
         cursor = node.query("FROM allEvents")
-        while batch := cursor.next_batch():
+        while batch := cursor.next_batch(READ_BATCH):
             for payload in batch.payload_bytes_list():
                 events += 1
                 parts += len(payload)
@@ -56,9 +56,13 @@ def main() -> None:
     if work == "check":
         return
     form, store, *path = rest
-    where = f"{store}/shell"
-    with millpond.open(where, app="com.example.bench", swarm=SWARM, network=False) as node:
-        took, events, parts = {"publish": publish, "iterate": iterate}[work](node, form, *path)
+    lines = open(path[0], encoding="utf-8") if path else []
+    drafts = [draft(json.loads(line), form) for line in lines]
+    # The first time is not measured.
+    for place in ["warm-up" if path else "shell", "shell"]:
+        options = {"app": "com.example.bench", "swarm": SWARM, "network": False}
+        with millpond.open(f"{store}/{place}", **options) as node:
+            took, events, parts = publish(node, form, drafts) if path else iterate(node, form)
     print(f"{took:.9f} {events} {parts}")
 
 

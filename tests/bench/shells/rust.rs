@@ -11,6 +11,8 @@ use ::millpond::query::Query;
 use std::path::Path;
 
 const BATCH: usize = 1_000;
+/// Bytes are read in batches as large as the programs may ask for.
+const BYTES_BATCH: usize = 4_096;
 
 /// From texts and values, or texts and encoded payloads, to durable events.
 pub(super) fn publish(place: &Path, form: Form, workload: &Workload) -> Seen {
@@ -44,10 +46,11 @@ pub(super) fn publish(place: &Path, form: Form, workload: &Workload) -> Seen {
 pub(super) fn iterate(place: &Path, form: Form) -> Seen {
     let node = node(place, "shell", false);
     let mut seen = Seen { took: Default::default(), events: 0, parts: 0 };
+    let count_max = if form == Form::Bytes { BYTES_BATCH } else { BATCH };
     let ((), took) = timed(|| {
         let mut cursor = node.query(&Query::all(), QueryOptions::default()).expect("it is asked");
         loop {
-            let batch = cursor.next_batch(BATCH).expect("it can be read");
+            let batch = cursor.next_batch(count_max).expect("it can be read");
             if batch.is_empty() {
                 return;
             }
