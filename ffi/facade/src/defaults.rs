@@ -9,8 +9,12 @@ use std::time::Duration;
 pub const BATCH_COUNT_DEFAULT: usize = 1024;
 /// Most events per batch that a caller may ask for.
 pub const BATCH_COUNT_MAX: usize = 4096;
-/// A query's next batch is read ahead while its last one has at most this many bytes.
+/// A query's next batches are read ahead while its last one, and what was read ahead, have at most
+/// this many bytes.
 pub(crate) const READ_AHEAD_BYTES_MAX: usize = 1 << 20;
+/// So many batches are read ahead at most. With one, whoever reads it stands still while the next
+/// caller wakes up.
+pub(crate) const READ_AHEAD_MAX: usize = 2;
 /// How long a close may take when the caller does not say.
 pub(crate) const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
 /// How often a blocking call asks its caller whether it was interrupted.

@@ -5,7 +5,7 @@
 //! answered with the end. Begin with `Puller::next` and `Puller::pump`.
 
 use crate::batch::EventBatch;
-use crate::defaults::{BATCH_COUNT_DEFAULT, BATCH_COUNT_MAX, READ_AHEAD_BYTES_MAX};
+use crate::defaults::{BATCH_COUNT_DEFAULT, BATCH_COUNT_MAX, READ_AHEAD_BYTES_MAX, READ_AHEAD_MAX};
 use crate::entry::{caught, lock};
 use crate::errors::{FacadeError, Result};
 use crate::node::NodeState;
@@ -14,6 +14,7 @@ use crate::operation::{Done, Operation, Slot};
 use crate::signal::Signal;
 use crate::wait::{Limit, Wait};
 use crate::{fault, workers};
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -46,7 +47,10 @@ struct Inner {
     is_dirty: bool,
     is_ended: bool,
     waiter: Option<Waiter>,
-    kept: Option<Result<EventBatch>>,
+    /// In order; the next call gets the first.
+    kept: VecDeque<Result<EventBatch>>,
+    /// A worker reads ahead, and goes on until enough is kept.
+    is_reading_ahead: bool,
     signal: Signal,
     position: Offsets,
     /// Full batches that were given out.
@@ -71,7 +75,8 @@ impl Puller {
             is_dirty: false,
             is_ended: false,
             waiter: None,
-            kept: None,
+            kept: VecDeque::new(),
+            is_reading_ahead: false,
             signal,
             position,
             full_batches: 0,
@@ -116,7 +121,7 @@ impl Puller {
         let waiter = |count_max| Waiter { operation: operation.clone(), count_max, nudge: None };
         let started = puller.and_then(|puller| {
             puller.enqueue(waiter(checked_count(count_max)?))?;
-            if puller.lock().kept.is_some() {
+            if !puller.lock().kept.is_empty() {
                 puller.pump();
                 return Ok(());
             }
@@ -153,7 +158,7 @@ impl Puller {
         let source = {
             let mut inner = self.lock();
             inner.is_ended = true;
-            inner.kept = None;
+            inner.kept.clear();
             inner.signal.raise();
             inner.source.take()
         };
@@ -176,9 +181,10 @@ impl Puller {
         let mut inner = self.lock();
         loop {
             let Some(count_max) = inner.count_wanted() else { return };
-            if inner.kept.is_none() {
+            if inner.kept.is_empty() {
                 if inner.is_ended {
-                    inner.kept = Some(Ok(EventBatch::end(inner.position.clone())));
+                    let end = EventBatch::end(inner.position.clone());
+                    inner.kept.push_back(Ok(end));
                 } else if inner.is_pulling {
                     inner.is_dirty = true;
                     return;
@@ -195,29 +201,46 @@ impl Puller {
             let Some(claim) = waiter.operation.claim() else { continue };
             let result = inner.give(count_max, self.is_query);
             let reads_ahead = self.is_query && inner.reads_ahead(&result, count_max);
+            let begins = reads_ahead && !inner.is_reading_ahead;
+            inner.is_reading_ahead |= begins;
             drop(inner);
-            if reads_ahead {
+            if begins {
                 self.read_ahead_on_worker(count_max);
             }
             return claim.finish(result);
         }
     }
 
-    /// Has the next batch taken while the caller looks at the last one.
+    /// Has the next batches taken while the caller looks at the last one.
     fn read_ahead_on_worker(self: &Arc<Self>, count_max: usize) {
         let this = self.clone();
-        let job = move || {
-            let inner = this.lock();
-            if inner.kept.is_none() && !inner.is_pulling && !inner.is_ended {
-                drop(this.pull(inner, count_max));
-            } else {
-                drop(inner);
+        if workers::submit(move || this.read_ahead(count_max)).is_err() {
+            // Without a thread for it, the batch is taken when it is asked for.
+            self.lock().is_reading_ahead = false;
+        }
+    }
+
+    /// Reads until enough is kept. A thread that waits is told and takes its batch itself; for a
+    /// closure this thread calls it, and another one reads on meanwhile.
+    fn read_ahead(self: &Arc<Self>, count_max: usize) {
+        loop {
+            let inner = self.lock();
+            let (mut inner, found) = match inner.may_read_ahead() {
+                true => self.pull(inner, count_max),
+                false => (inner, false),
+            };
+            let is_wanted = inner.count_wanted().is_some();
+            match &inner.waiter {
+                Some(Waiter { nudge: Some(nudge), .. }) => nudge(),
+                Some(_) if is_wanted => inner.is_reading_ahead = false,
+                _ => {}
             }
-            // Someone may wait for it by now.
-            this.pump();
-        };
-        // Without a thread for it, the batch is taken when it is asked for.
-        let _ = workers::submit(job);
+            inner.is_reading_ahead &= found;
+            if !inner.is_reading_ahead {
+                drop(inner);
+                return self.pump();
+            }
+        }
     }
 
     /// Asks the source, under no lock, and keeps what it gives; true when that is something.
@@ -259,7 +282,7 @@ impl Puller {
             inner.signal_if_unwanted();
         }
         let found = kept.is_some();
-        inner.kept = kept;
+        inner.kept.extend(kept);
         (inner, found)
     }
 
@@ -292,7 +315,7 @@ impl Inner {
             return Some(waiter.count_max);
         }
         self.waiter = None;
-        if self.kept.is_some() {
+        if !self.kept.is_empty() {
             self.signal.raise();
         }
         None
@@ -300,11 +323,11 @@ impl Inner {
 
     /// What is kept, or its first `count_max` events when it may be split.
     fn give(&mut self, count_max: usize, may_split: bool) -> Result<EventBatch> {
-        let mut result = self.kept.take().expect("just seen or made");
+        let mut result = self.kept.pop_front().expect("just seen or made");
         if let Ok(batch) = &mut result {
             self.position = batch.position().clone();
             if may_split && batch.len() > count_max {
-                self.kept = Some(Ok(batch.split_off(count_max)));
+                self.kept.push_front(Ok(batch.split_off(count_max)));
             }
             self.full_batches += usize::from(batch.len() == count_max);
         }
@@ -315,7 +338,16 @@ impl Inner {
     fn reads_ahead(&self, given: &Result<EventBatch>, count_max: usize) -> bool {
         let Ok(batch) = given else { return false };
         let is_full = batch.len() == count_max && self.full_batches > 1;
-        is_full && self.kept.is_none() && batch.byte_count() <= READ_AHEAD_BYTES_MAX
+        is_full && batch.byte_count() <= READ_AHEAD_BYTES_MAX && self.may_read_ahead()
+    }
+
+    /// Whether there is more to get, and less kept than is worth while.
+    fn may_read_ahead(&self) -> bool {
+        let bytes = self.kept.iter().map(|kept| kept.as_ref().map_or(0, EventBatch::byte_count));
+        let is_enough = self.kept.len() >= READ_AHEAD_MAX
+            || bytes.sum::<usize>() > READ_AHEAD_BYTES_MAX
+            || matches!(self.kept.back(), Some(Err(_)));
+        !is_enough && !self.is_pulling && !self.is_ended
     }
 
     /// What was taken for a call that has ended meanwhile can be had by the next without waiting.
