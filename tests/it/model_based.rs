@@ -3,7 +3,7 @@
 use crate::nodes::until;
 use crate::support::Scratch;
 use millpond::event::cbor::Value;
-use millpond::event::{AppId, NewEvent, OffsetMap, Payload, SwarmSecret, TagSet};
+use millpond::event::{AppId, Event, NewEvent, OffsetMap, Payload, SwarmSecret, TagSet};
 use millpond::query::{Order, Query};
 use millpond::{
     Durability, ErrorKind, EventView, Node, NodeOptions, PublishOptions, QueryOptions,
@@ -225,7 +225,7 @@ impl World {
             }
             found.extend(batch.iter().map(EventView::to_event));
         }
-        assert_eq!(found, expected, "{}", expression.query());
+        assert_same(&found, &expected, &expression.query());
     }
 
     fn follow(&self, expression: &Expression, from_percent: u64) {
@@ -244,7 +244,17 @@ impl World {
                 break;
             }
         }
-        assert_eq!(found, expected, "{}", expression.query());
+        assert_same(&found, &expected, &expression.query());
+    }
+}
+
+/// Says only where two answers differ first: all of them are too much to read.
+fn assert_same(found: &[Event], expected: &[Event], query: &str) {
+    if let Some(at) =
+        (0..found.len().max(expected.len())).find(|at| found.get(*at) != expected.get(*at))
+    {
+        let counts = format!("{} events of {}", found.len(), expected.len());
+        assert_eq!(found.get(at), expected.get(at), "{query}, at {at}; {counts}");
     }
 }
 
