@@ -58,11 +58,12 @@ impl Leaf {
 pub struct Chain([u8; 32]);
 
 impl Chain {
-    /// The chain of an empty stream: different for each swarm and each stream.
+    /// The chain of an empty stream: different for each swarm and each stream, the same for a stream
+    /// and its branches.
     pub fn start(swarm: &SwarmId, stream: &StreamId) -> Chain {
         let mut hasher = blake3::Hasher::new_derive_key(CHAIN_CONTEXT);
         hasher.update(swarm.as_bytes());
-        hasher.update(&stream.to_bytes());
+        hasher.update(&stream.trunk().to_bytes());
         Chain(*hasher.finalize().as_bytes())
     }
 
@@ -138,7 +139,18 @@ impl SignedHead {
         Ok(SignedHead { stream, count, lamport, chain, signature })
     }
 
-    /// Checks that the stream's node signed this head for `swarm`.
+    /// The same head as that of another stream of its trunk. What is signed does not say which.
+    ///
+    /// # Panics
+    /// `stream` has another trunk.
+    #[must_use]
+    pub fn on(&self, stream: StreamId) -> SignedHead {
+        assert!(stream.trunk() == self.stream.trunk(), "heads are signed for one trunk");
+        SignedHead { stream, ..self.clone() }
+    }
+
+    /// Checks that the stream's node signed this head for `swarm`. Which branch of its trunk it
+    /// belongs to is not signed: that shows in its chain.
     ///
     /// # Errors
     /// `peer_misbehaved`, reason `forged`: it did not.
@@ -241,7 +253,7 @@ fn head_message(
     let mut message = Vec::with_capacity(HEAD_DOMAIN.len() + 32 + 40 + 8 + 8 + 32);
     message.extend_from_slice(HEAD_DOMAIN);
     message.extend_from_slice(swarm.as_bytes());
-    message.extend_from_slice(&stream.to_bytes());
+    message.extend_from_slice(&stream.trunk().to_bytes());
     message.extend_from_slice(&count.to_be_bytes());
     message.extend_from_slice(&lamport.value().to_be_bytes());
     message.extend_from_slice(chain.as_bytes());

@@ -3,8 +3,9 @@
 //! Rule: an id's text form is lower-case hex and sorts like its bytes.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::chain::Chain;
 use crate::event::codec::Reader;
-use crate::event::limits::APP_ID_BYTES_MAX;
+use crate::event::limits::{APP_ID_BYTES_MAX, STREAMS_PER_NODE_MAX};
 use std::fmt;
 use std::str::FromStr;
 
@@ -69,18 +70,44 @@ bytes32! {
 
 /// One writer's gapless sequence of events: the node that writes it, and which of its streams.
 ///
+/// When a stream turns out to have two histories, each of them from the fork on is a *branch*: a
+/// stream of its own that nobody writes, whose number names the first event that differs.
+///
 /// Sorts by node id, then number. Text form: `<node id>-<number>`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId {
     /// The only node that writes it.
     pub node: NodeId,
-    /// 0 for a node's first stream; a higher number follows when it could not continue the last.
+    /// 0 for a node's first stream; a higher number, below `STREAMS_PER_NODE_MAX`, follows when it
+    /// could not continue the last. From `STREAMS_PER_NODE_MAX` on it is a branch.
     pub number: u64,
 }
 
 impl StreamId {
     /// Bytes of [`StreamId::to_bytes`].
     pub const BYTES: usize = 40;
+
+    /// The stream that the node writes or wrote: this one, or the one that this is a branch of.
+    /// Heads are signed for it, and chains begin with it.
+    pub const fn trunk(&self) -> StreamId {
+        StreamId { node: self.node, number: self.number % STREAMS_PER_NODE_MAX }
+    }
+
+    /// The branch of the trunk whose first own event has this chain after it: the number is the
+    /// chain's first eight bytes (big end first) with the trunk's number in place of the lowest
+    /// twelve bits. All nodes come to the same.
+    pub fn branch(&self, first: &Chain) -> StreamId {
+        let (head, _) = first.as_bytes().split_first_chunk().expect("32 bytes hold 8");
+        let name = u64::from_be_bytes(*head) / STREAMS_PER_NODE_MAX;
+        // Nobody will see a chain that begins with 51 zeros. 4,096 itself means that all are used.
+        let number = name.max(2) * STREAMS_PER_NODE_MAX + self.number % STREAMS_PER_NODE_MAX;
+        StreamId { node: self.node, number }
+    }
+
+    /// True when this is a branch.
+    pub const fn is_branch(&self) -> bool {
+        self.number >= STREAMS_PER_NODE_MAX
+    }
 
     /// Node id, then the number with its big end first: sorts like the id.
     pub fn to_bytes(&self) -> [u8; Self::BYTES] {

@@ -36,6 +36,8 @@ pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 /// Most streams one node may have written. A journal whose end a power cut tore costs one: enough
 /// for a device that loses power in the middle of a write every night for eleven years.
 pub const STREAMS_PER_NODE_MAX: u64 = 4096;
+/// Most branches of one trunk. Only a node whose key is used in many places comes near it.
+pub const BRANCHES_PER_TRUNK_MAX: usize = 16;
 
 const _: () = assert!(BATCH_BYTES_MAX >= RECORD_BYTES_MAX);
 const _: () = assert!(FRAME_BYTES_MAX < 4 << 20);

@@ -294,6 +294,26 @@ fn a_head_cannot_be_moved_to_another_swarm_stream_or_count() {
 }
 
 #[test]
+fn a_branch_is_named_by_its_first_event_and_verifies_as_its_trunk() {
+    let key = NodeKey::from_seed(&[3; 32]);
+    let (swarm, trunk) =
+        (SwarmId::from_bytes([7; 32]), StreamId { node: key.node_id(), number: 5 });
+    let mut first = [0x11; 32];
+    first[..8].copy_from_slice(&[0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef]);
+    let branch = trunk.branch(&Chain::from_bytes(first));
+    assert_eq!(branch.number, 0x0123_4567_89ab_c005);
+    assert!(branch.is_branch() && !trunk.is_branch());
+    assert_eq!((branch.trunk(), trunk.trunk()), (trunk, trunk));
+    assert_eq!(branch.branch(&Chain::from_bytes(first)), branch, "also from a branch of it");
+    assert_ne!(trunk.branch(&Chain::from_bytes([0; 32])), trunk);
+    assert_eq!(Chain::start(&swarm, &branch), Chain::start(&swarm, &trunk));
+    let head = key.sign_head(&swarm, 5, 1, Lamport::new(1).unwrap(), Chain::from_bytes([9; 32]));
+    head.on(branch).verify(&swarm).unwrap();
+    let stranger = StreamId { number: branch.number + 1, ..branch };
+    assert!(SignedHead { stream: stranger, ..head }.verify(&swarm).is_err());
+}
+
+#[test]
 fn a_node_id_for_which_anybody_can_sign_vouches_for_nothing() {
     // The neutral element as public key, and as commitment with the scalar 0: without strictness
     // this is a valid signature of everything.
