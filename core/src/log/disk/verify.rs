@@ -11,7 +11,7 @@ use super::block::checked;
 use super::body::Remembered;
 use super::check::{CheckedBlock, is_damage, wrong};
 use super::checkpoint::{read_store_row, read_stream_row};
-use super::groups::HEAD_PART;
+use super::groups::{Group, HEAD_PART};
 use super::journal::read_indexes;
 use super::open::spawn;
 use super::postings::{SegmentBuilder, SegmentHead, segment_key};
@@ -50,6 +50,7 @@ struct Scrub<'a> {
 struct Found {
     report: VerifyReport,
     damages: BTreeMap<(&'static str, Option<StreamId>, u64), Damage>,
+    damaged_groups: Vec<Group>,
     /// Of each stream the offsets that segments name, as ranges.
     named: BTreeMap<StreamId, Vec<(u64, u64)>>,
 }
@@ -131,6 +132,8 @@ impl Shared {
         report.damage_count = found.damages.len() as u64;
         report.damages = found.damages.into_values().take(DAMAGES_MAX).collect();
         lock(&self.quarantine).replace(&before, &report.damages);
+        // Now: what is mended meanwhile would be noted after that.
+        found.damaged_groups.into_iter().for_each(|group| self.request_mending(group));
         Ok(report)
     }
 }
@@ -193,13 +196,17 @@ impl Scrub<'_> {
     fn groups(&self) -> Result<()> {
         let groups = self.keep(self.shared.groups(), GROUPS_NAME, None, (0, 0))?;
         for group in groups.into_iter().flatten() {
-            let segments = group.segments();
+            let place = (group.segments().start, group.segments().end);
+            let mut is_sound = true;
             for part in 0..=HEAD_PART {
                 self.go_on()?;
                 let checked = self.shared.check_group(group, part);
-                let place = (segments.start, segments.end);
                 let bytes = self.keep(checked, GROUPS_NAME, None, place)?;
+                is_sound &= bytes.is_some();
                 lock(&self.found).report.stored_bytes += bytes.unwrap_or(0);
+            }
+            if !is_sound {
+                lock(&self.found).damaged_groups.push(group);
             }
         }
         Ok(())
