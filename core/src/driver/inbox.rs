@@ -1,8 +1,8 @@
 //! Messages to the loop, and who has its turn.
 //!
-//! The sync thread has the turns. Another thread that brings a message while nobody has one takes it
-//! if it may: between a packet and the disk that saves a change of thread, which costs as much as
-//! checking a signature.
+//! The sync thread has the turns. Another thread that brings a message while nobody has one takes
+//! it if it may: between a packet and the disk that saves a change of thread, which costs as much
+//! as checking a signature.
 //! Rule: one thread at a time has the turn; who gives it back looks once more at what came.
 //! Begin with [`Inbox::run`] and [`Inbox::push`].
 
@@ -90,8 +90,8 @@ impl<L: Loop> Inbox<L> {
         }
     }
 
-    /// As `push`, from a thread that takes the turn itself when it `may` take the message; then also
-    /// those that come meanwhile, up to the first that it may not.
+    /// As `push`, from a thread that takes the turn itself when it `may` take the message; then
+    /// also those that come meanwhile, up to the first that it may not.
     pub(crate) fn push_or_take(&self, message: L::Message, may: MayTake<L>) {
         let mut state = self.lock();
         let may_begin = state.resting.as_ref().is_some_and(|work| may(work, &message));

@@ -3,8 +3,8 @@
 //! The thread of the checkpoints does it when it has nothing else to do, in steps of bounded size.
 //! Rule: a group counts from the row on that completes it, which is written last; what a crash left
 //! of one is written anew, to the same bytes. A group of 64 takes the place of its 8 of 8 in that
-//! transaction. Nothing waits for a group: without it each segment is asked. A damaged one is written
-//! anew row by row, as each row is a function of the segments.
+//! transaction. Nothing waits for a group: without it each segment is asked. A damaged one is
+//! written anew row by row, as each row is a function of the segments.
 
 use super::check::wrong;
 use super::groups::{Bounds, Group, HEAD_PART};

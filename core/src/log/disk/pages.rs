@@ -71,9 +71,9 @@ impl Pages {
     /// # Errors
     /// As for [`check_pages`], and those of `go_on`.
     pub(super) fn walk(&self, go_on: &dyn Fn() -> Result<()>) -> Result<bool> {
-        let reads = Cell::new(0);
+        let reads = Cell::new(0u32);
         let read = |from: u64, bytes: &mut [u8]| {
-            if reads.replace(reads.get() + 1) % READS_AT_ONCE == 0 {
+            if reads.replace(reads.get() + 1).is_multiple_of(READS_AT_ONCE) {
                 go_on()?;
             }
             let read = self.file.read_exact_at(bytes, from);
