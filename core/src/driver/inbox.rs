@@ -1,8 +1,8 @@
 //! Messages to the loop, and who has its turn.
 //!
-//! The sync thread has the turns. A network thread that brings a short message while nobody has one
-//! takes it: between a packet and the disk that saves a change of thread, which costs as much as
-//! checking a signature.
+//! The sync thread has the turns. Another thread that brings a message while nobody has one takes
+//! it if it may: between a packet and the disk that saves a change of thread, which costs as much
+//! as checking a signature.
 //! Rule: one thread at a time has the turn; who gives it back looks once more at what came.
 //! Begin with [`Inbox::run`] and [`Inbox::push`].
 
@@ -18,10 +18,6 @@ pub(crate) trait Loop {
     /// What it is told.
     type Message;
 
-    /// Whether a network thread may take this message: its work is done in less than a millisecond
-    /// and waits for no thread.
-    fn is_short(message: &Self::Message) -> bool;
-
     /// Takes a message; `None` when it was the last one of all.
     fn take(self: Box<Self>, message: Self::Message) -> Option<Box<Self>>;
 
@@ -31,6 +27,9 @@ pub(crate) trait Loop {
     /// Called before a turn ends, `idle` when no message waits: until when to wait for one.
     fn rest(&mut self, idle: bool) -> Option<Instant>;
 }
+
+/// Which messages a thread may take in its turn.
+pub(crate) type MayTake<L> = fn(&L, &<L as Loop>::Message) -> bool;
 
 /// A queue of messages, and the loop they are for.
 pub(crate) struct Inbox<L: Loop> {
@@ -91,25 +90,26 @@ impl<L: Loop> Inbox<L> {
         }
     }
 
-    /// As `push`, from a network thread, which takes the turn itself if that is short.
-    pub(crate) fn push_or_take(&self, message: L::Message) {
+    /// As `push`, from a thread that takes the turn itself when it `may` take the message; then
+    /// also those that come meanwhile, up to the first that it may not.
+    pub(crate) fn push_or_take(&self, message: L::Message, may: MayTake<L>) {
         let mut state = self.lock();
-        let is_free = state.resting.is_some() && state.messages.is_empty();
-        if !is_free || !L::is_short(&message) {
+        let may_begin = state.resting.as_ref().is_some_and(|work| may(work, &message));
+        if !may_begin || !state.messages.is_empty() {
             drop(state);
             return self.push(message);
         }
         let work = state.resting.take();
         state.messages.push_back(message);
         drop(state);
-        Turn::new(self, work).run(L::is_short);
+        Turn::new(self, work).run(may);
     }
 
     /// Gives the sync thread's turns to `work` until its last message.
     pub(crate) fn run(&self, work: Box<L>) {
         let mut work = Some(work);
         while work.is_some() {
-            Turn::new(self, work).run(|_| true);
+            Turn::new(self, work).run(|_, _| true);
             work = self.await_turn();
         }
     }
@@ -174,10 +174,10 @@ impl<'a, L: Loop> Turn<'a, L> {
         Turn { inbox, work, given_back: false }
     }
 
-    /// Does everything that is there to do and `mine`, then gives the turn back.
-    fn run(mut self, mine: fn(&L::Message) -> bool) {
+    /// Does everything that is there to do and that it `may`, then gives the turn back.
+    fn run(mut self, may: MayTake<L>) {
         while let Some(mut work) = self.work.take() {
-            match self.next(mine) {
+            match self.next(&work, may) {
                 Next::Message(message) => self.work = work.take(message),
                 Next::Tick => {
                     work.tick();
@@ -187,7 +187,7 @@ impl<'a, L: Loop> Turn<'a, L> {
                     let deadline = work.rest(idle);
                     let mut state = self.inbox.lock();
                     state.deadline = deadline;
-                    if state.messages.front().is_some_and(mine) {
+                    if state.messages.front().is_some_and(|next| may(&work, next)) {
                         self.work = Some(work);
                         continue;
                     }
@@ -200,9 +200,9 @@ impl<'a, L: Loop> Turn<'a, L> {
         }
     }
 
-    fn next(&self, mine: fn(&L::Message) -> bool) -> Next<L::Message> {
+    fn next(&self, work: &L, may: MayTake<L>) -> Next<L::Message> {
         let mut state = self.inbox.lock();
-        if state.messages.front().is_some_and(mine) {
+        if state.messages.front().is_some_and(|next| may(work, next)) {
             return Next::Message(state.messages.pop_front().expect("seen at the front"));
         }
         if state.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
@@ -244,12 +244,16 @@ mod tests {
 
     struct Recorder(Sender<Taken>, Option<Instant>);
 
+    fn is_short(_: &Recorder, message: &Message) -> bool {
+        !matches!(message, Message::Long(_) | Message::Last)
+    }
+
+    fn is_not_last(_: &Recorder, message: &Message) -> bool {
+        !matches!(message, Message::Last)
+    }
+
     impl Loop for Recorder {
         type Message = Message;
-
-        fn is_short(message: &Message) -> bool {
-            !matches!(message, Message::Long(_) | Message::Last)
-        }
 
         fn take(self: Box<Self>, message: Message) -> Option<Box<Self>> {
             match message {
@@ -305,16 +309,19 @@ mod tests {
     }
 
     #[test]
-    fn a_short_message_is_taken_by_who_brings_it_and_a_long_one_is_not() {
+    fn a_message_is_taken_by_who_brings_it_if_it_may() {
         let running = Running::start(None);
         running.await_rest();
-        running.inbox.push_or_take(Message::Short(1));
+        running.inbox.push_or_take(Message::Short(1), is_short);
         assert_eq!(running.next().by, thread::current().id());
-        running.inbox.push_or_take(Message::Long(2));
+        running.inbox.push_or_take(Message::Long(2), is_short);
         assert_eq!(running.next().by, running.thread.thread().id());
         running.await_rest();
         running.inbox.push(Message::Short(3));
         assert_eq!(running.next().by, running.thread.thread().id());
+        running.await_rest();
+        running.inbox.push_or_take(Message::Long(4), is_not_last);
+        assert_eq!(running.next().by, thread::current().id());
         running.close();
     }
 
@@ -328,8 +335,11 @@ mod tests {
                     for number in (sender..4_000).step_by(4) {
                         match number % 3 {
                             0 => inbox.push(Message::Short(number)),
-                            1 => inbox.push_or_take(Message::Short(number)),
-                            _ => inbox.push_or_take(Message::Long(number)),
+                            1 => inbox.push_or_take(Message::Short(number), is_short),
+                            _ if sender == 0 => {
+                                inbox.push_or_take(Message::Long(number), is_not_last);
+                            }
+                            _ => inbox.push_or_take(Message::Long(number), is_short),
                         }
                     }
                 });
@@ -348,7 +358,7 @@ mod tests {
     fn a_deadline_is_kept_whoever_set_it() {
         let running = Running::start(Some(Instant::now() + Duration::from_millis(20)));
         running.await_rest();
-        running.inbox.push_or_take(Message::Short(1));
+        running.inbox.push_or_take(Message::Short(1), is_short);
         let taken = [running.next().number, running.next().number];
         assert!(taken.contains(&1) && taken.contains(&u32::MAX), "{taken:?}");
         running.close();
@@ -359,11 +369,11 @@ mod tests {
         let running = Running::start(None);
         running.await_rest();
         let inbox = running.inbox.clone();
-        let brought = thread::spawn(move || inbox.push_or_take(Message::Defect)).join();
+        let brought = thread::spawn(move || inbox.push_or_take(Message::Defect, is_short)).join();
         assert!(brought.is_err(), "the panic stays with who had the turn");
         running.thread.join().expect("the loop ends in order");
         running.inbox.push(Message::Short(1));
-        running.inbox.push_or_take(Message::Short(2));
+        running.inbox.push_or_take(Message::Short(2), is_short);
         assert!(running.taken.recv().is_err(), "nothing is taken, and the loop is gone");
     }
 }

@@ -1,7 +1,8 @@
 //! Threads that open blocks, so that a catch-up uses all processors.
 //!
 //! Not here: which blocks, and how many at a time; credit bounds them. They start with the first
-//! block. A panic is passed on to the loop, which ends with it.
+//! block. A panic is passed on to the loop, which ends with it. What nobody wants any more when its
+//! turn comes is dropped unopened, and nothing is answered.
 //! Begin with [`Opener::open`].
 
 // The rim: threads that compute.
@@ -96,9 +97,11 @@ impl Shared {
                 queue = self.filled.wait(queue).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
-            drop(queue);
-            self.open(number, block);
-            queue = self.lock();
+            if block.is_wanted() {
+                drop(queue);
+                self.open(number, block);
+                queue = self.lock();
+            }
         }
     }
 
@@ -108,5 +111,48 @@ impl Shared {
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::{RecvTimeoutError, channel};
+    use std::time::Duration;
+
+    const DEADLINE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn blocks_of_an_ended_session_are_dropped_unopened() {
+        let (told, answers) = channel();
+        let (release, released) = channel::<()>();
+        let released = Mutex::new(released);
+        let mut opener = Opener::new(move |number, _| {
+            told.send(number).unwrap();
+            if number == 0 {
+                let _ = released.lock().unwrap().recv();
+            }
+        });
+        let (ended, going_on) = (Arc::new(()), Arc::new(()));
+        // Keeps each thread at one block.
+        opener.open(0, ClosedBlock::empty(&going_on));
+        for _ in 1..opener.threads.len() {
+            opener.open(0, ClosedBlock::empty(&going_on));
+        }
+        for _ in 0..opener.threads.len() {
+            assert_eq!(answers.recv_timeout(DEADLINE), Ok(0));
+        }
+        for _ in 0..8 {
+            opener.open(1, ClosedBlock::empty(&ended));
+            opener.open(2, ClosedBlock::empty(&going_on));
+        }
+        drop(ended);
+        drop(release);
+        for _ in 0..8 {
+            assert_eq!(answers.recv_timeout(DEADLINE), Ok(2));
+        }
+        assert!(opener.shared.lock().blocks.is_empty());
+        drop(opener);
+        assert_eq!(answers.recv_timeout(DEADLINE), Err(RecvTimeoutError::Disconnected));
     }
 }

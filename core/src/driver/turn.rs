@@ -87,7 +87,7 @@ impl Turn {
         let swarm = new_swarm(&options, &log, &secret)?;
         let (connecting, to) = (BTreeMap::new(), inbox.clone());
         let opener = Opener::new(move |generation, block| {
-            to.push_or_take(Message::Opened { generation, block });
+            to.push_or_take(Message::Opened { generation, block }, Turn::is_for_openers);
         });
         Ok(Turn {
             options,
@@ -105,6 +105,26 @@ impl Turn {
         })
     }
 
+    /// A network thread takes a few live events, and what became durable: that takes less than a
+    /// millisecond and waits for no thread, and others wait for it. All of the network waits while
+    /// it does.
+    fn is_for_the_network(&self, message: &Message) -> bool {
+        match message {
+            Message::Net { event: NetEvent::Frame { bytes, .. }, .. } => {
+                let is_short = bytes.len() <= SHORT_FRAME_BYTES_MAX && sync::carries_events(bytes);
+                is_short && self.log.has_queue_room()
+            }
+            Message::Durable | Message::StoreFailed { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// A thread that opens blocks also takes what comes of them: whole ranges, for which it may
+    /// wait until the log has room.
+    fn is_for_openers(&self, message: &Message) -> bool {
+        matches!(message, Message::Opened { .. }) || self.is_for_the_network(message)
+    }
+
     /// Binds the sockets, begins to look for peers, and dials those that the user named.
     pub(crate) fn switch_on(&mut self) -> Result<()> {
         if self.wire.is_some() {
@@ -113,7 +133,7 @@ impl Turn {
         self.generation += 1;
         let (generation, inbox) = (self.generation, self.inbox.clone());
         let sink: EventSink = Arc::new(move |event| {
-            inbox.push_or_take(Message::Net { generation, event });
+            inbox.push_or_take(Message::Net { generation, event }, Turn::is_for_the_network);
         });
         let mut options = TransportOptions::new(self.log.node_key().clone());
         if !self.options.bind.is_empty() {
@@ -381,18 +401,6 @@ impl Turn {
 
 impl Loop for Turn {
     type Message = Message;
-
-    /// A few live events, what was opened, and what became durable: none waits for a thread, and
-    /// others wait for them.
-    fn is_short(message: &Message) -> bool {
-        match message {
-            Message::Net { event: NetEvent::Frame { bytes, .. }, .. } => {
-                bytes.len() <= SHORT_FRAME_BYTES_MAX && sync::carries_events(bytes)
-            }
-            Message::Opened { .. } | Message::Durable | Message::StoreFailed { .. } => true,
-            _ => false,
-        }
-    }
 
     fn take(mut self: Box<Turn>, message: Message) -> Option<Box<Turn>> {
         if let Message::Close { deadline } = message {

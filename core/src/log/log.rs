@@ -125,6 +125,12 @@ impl Log {
         }
     }
 
+    /// Whether a range that is queued now will hardly wait for room in the queue.
+    #[cfg(feature = "net")]
+    pub(crate) fn has_queue_room(&self) -> bool {
+        self.shared().has_queue_room()
+    }
+
     /// Has the queued ranges committed: by this thread if it is `idle` and that will probably be
     /// short, else by the committer's.
     #[cfg(feature = "net")]

@@ -20,6 +20,10 @@ use tokio::time::sleep;
 
 /// How long dropping a transport that was not shut down may take.
 const DROP_DEADLINE: Duration = Duration::from_secs(2);
+/// How long the threads have for their last step at least. They take moments, unless others have
+/// the processors; until then the sockets are open, and their ports taken when the network is
+/// switched on again.
+const THREADS_END: Duration = Duration::from_secs(2);
 
 /// QUIC connections on the local network, behind [`Transport`].
 ///
@@ -166,7 +170,7 @@ async fn watch(shared: Arc<Shared>) {
 
 /// Ends the threads of `runtime`, on a thread that is no task of another runtime.
 fn end(runtime: Runtime, until: Instant) {
-    let left = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
+    let left = until.saturating_duration_since(Instant::now()).max(THREADS_END);
     let ending = std::thread::Builder::new()
         .name("millpond-net-end".to_owned())
         .spawn(move || runtime.shutdown_timeout(left));

@@ -134,7 +134,8 @@ pub enum Output {
         bytes: Bytes,
     },
     /// Open a block, on any thread, and answer with `Opened`. Several may be opened at a time and
-    /// answered in any order. What its session does meanwhile is no different for it.
+    /// answered in any order. What its session does meanwhile is no different for it; one whose
+    /// session has ended is not wanted any more, see `ClosedBlock::is_wanted`.
     Open(ClosedBlock),
     /// Store a verified range; answer with `Durable` or `StoreFailed`. Ranges of one stream come in
     /// order and may be given while earlier ones are still being stored.

@@ -12,6 +12,7 @@ use crate::sync::io::ConnectionId;
 use crate::sync::message::{Decoded, Message, RangeClaims};
 use bytes::Bytes;
 use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
 
 /// A block as it came.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub struct ClosedBlock {
     number: u64,
     swarm: SwarmId,
     frame: Bytes,
+    /// Gone with the session.
+    session: Weak<()>,
 }
 
 /// What came of a block, for `Input::Opened`.
@@ -41,16 +44,36 @@ pub(crate) struct Content {
 }
 
 impl ClosedBlock {
+    /// False once the session it came in has ended: then nothing can come of it any more, and it
+    /// need not be opened nor answered.
+    pub fn is_wanted(&self) -> bool {
+        self.session.strong_count() > 0
+    }
+
     /// Opens it. Takes about a millisecond and keeps no more than was paid for with credit: up to
     /// 2 MiB.
     pub fn open(self) -> OpenedBlock {
-        let ClosedBlock { connection, number, swarm, frame } = self;
+        let ClosedBlock { connection, number, swarm, frame, .. } = self;
         let content = decode(&frame).map(|(before, range)| {
             let end = StreamEnd { count: range.first, chain: before, lamport: Lamport::ZERO };
             let is_genuine = range.verify(&swarm, &end).is_ok();
             Content { before, range, is_genuine }
         });
         OpenedBlock { connection, number, content }
+    }
+}
+
+#[cfg(all(test, feature = "net"))] // For the tests of who opens them.
+impl ClosedBlock {
+    /// A block that is none, wanted as long as `session`.
+    pub(crate) fn empty(session: &Arc<()>) -> ClosedBlock {
+        ClosedBlock {
+            connection: ConnectionId::new(1),
+            number: 0,
+            swarm: SwarmId::from_bytes([9; 32]),
+            frame: Bytes::new(),
+            session: Arc::downgrade(session),
+        }
     }
 }
 
@@ -69,6 +92,8 @@ pub(crate) struct Arrivals {
     waiting: VecDeque<Arrival>,
     /// Number of the first.
     first: u64,
+    /// Its blocks are wanted as long as this is here.
+    session: Arc<()>,
 }
 
 /// One of them.
@@ -103,7 +128,8 @@ impl Arrivals {
             self.waiting.push_back(Arrival { claims, state: State::Records(frame) });
             return None;
         }
-        let block = ClosedBlock { connection, number, swarm, frame };
+        let session = Arc::downgrade(&self.session);
+        let block = ClosedBlock { connection, number, swarm, frame, session };
         self.waiting.push_back(Arrival { claims, state: State::Closed(block.clone()) });
         Some(block)
     }

@@ -2,15 +2,17 @@
 //! is refused; what opens reads, checks and takes another event.
 #![no_main]
 
+mod store;
+
 use libfuzzer_sys::fuzz_target;
 use millpond::event::cbor::Value;
-use millpond::event::{AppId, NewEvent, NodeKey, Payload, SwarmSecret, TagSet, WallTime};
-use millpond::log::{AppendOptions, CursorOptions, Log, LogOptions};
+use millpond::event::{NewEvent, Payload, TagSet};
+use millpond::log::{CursorOptions, Log};
 use millpond::query::Query;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
+use store::{app, change, options, work_directory};
 
 const JOURNAL: &str = "journal-a";
 const HEADER_BYTES: usize = 40;
@@ -44,14 +46,6 @@ fn use_it(log: &Log) {
         while cursor.next_batch(100).is_ok_and(|batch| !batch.is_empty()) {}
     }
     let _ = log.append(vec![event(9)], app()).wait();
-}
-
-/// Flips bits: two bytes of position, little end first, and a mask, again and again.
-fn change(journal: &mut [u8], changes: &[u8]) {
-    for change in changes.chunks_exact(3) {
-        let position = usize::from(u16::from_le_bytes([change[0], change[1]])) % journal.len();
-        journal[position] ^= change[2];
-    }
 }
 
 /// Puts a record with this body, whole and in its place, behind the true ones.
@@ -99,25 +93,7 @@ fn template() -> &'static Template {
     })
 }
 
-fn work_directory(name: &str) -> PathBuf {
-    let path = std::env::temp_dir().join(format!("millpond-fuzz-{}-{name}", std::process::id()));
-    fs::create_dir_all(&path).expect("room on the disk");
-    path
-}
-
-fn options(path: &Path) -> LogOptions {
-    let swarm = SwarmSecret::from_bytes([9; 32]).swarm_id();
-    let clock = Arc::new(|| WallTime::from_micros(1_000));
-    let mut options = LogOptions::new(path, swarm, [1; 32], clock);
-    options.node_key = Some(NodeKey::from_seed(&[1; 32]));
-    options
-}
-
 fn event(number: u64) -> NewEvent {
     let payload = Payload::from_value(&Value::from(number)).expect("small");
     NewEvent { tags: TagSet::new(["grain"]).expect("short"), payload }
-}
-
-fn app() -> AppendOptions {
-    AppendOptions::new(AppId::parse("fuzz").expect("plain"))
 }

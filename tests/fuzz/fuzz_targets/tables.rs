@@ -3,17 +3,18 @@
 #![no_main]
 
 mod checksums;
+mod store;
 
 use libfuzzer_sys::fuzz_target;
 use millpond::event::cbor::Value;
-use millpond::event::{AppId, NewEvent, NodeKey, Payload, SwarmSecret, TagSet, WallTime};
-use millpond::log::{AppendOptions, CursorOptions, Log, LogOptions};
+use millpond::event::{NewEvent, Payload, TagSet};
+use millpond::log::{CursorOptions, Log};
 use millpond::query::{Order, Query};
 use std::fs;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
+use store::{app, change, options, work_directory};
 
 const DATA: &str = "data.mdb";
 const SUMMARY_BYTES: usize = 44;
@@ -64,14 +65,6 @@ fn use_it(log: &Log) {
     }
     log.verify(|| true).wait().expect("damage is no error");
     let _ = log.append(vec![event(9)], app()).wait();
-}
-
-/// Flips bits: two bytes of position, little end first, and a mask, again and again.
-fn change(row: &mut [u8], changes: &[u8]) {
-    for change in changes.chunks_exact(3) {
-        let position = usize::from(u16::from_le_bytes([change[0], change[1]])) % row.len();
-        row[position] ^= change[2];
-    }
 }
 
 fn mend_segment(row: &mut [u8]) {
@@ -158,27 +151,8 @@ fn find(data: &[u8], part: &[u8], before: usize) -> usize {
     data.windows(part.len()).position(|own| own == part).expect("it is stored") - before
 }
 
-fn work_directory(name: &str) -> PathBuf {
-    let name = format!("millpond-fuzz-tables-{}-{name}", std::process::id());
-    let path = std::env::temp_dir().join(name);
-    fs::create_dir_all(&path).expect("room on the disk");
-    path
-}
-
-fn options(path: &Path) -> LogOptions {
-    let swarm = SwarmSecret::from_bytes([9; 32]).swarm_id();
-    let clock = Arc::new(|| WallTime::from_micros(1_000));
-    let mut options = LogOptions::new(path, swarm, [1; 32], clock);
-    options.node_key = Some(NodeKey::from_seed(&[1; 32]));
-    options
-}
-
 fn event(number: u64) -> NewEvent {
     let payload = Payload::from_value(&Value::from(number)).expect("small");
     let tags = TagSet::new(["grain".to_owned(), format!("number:{number}")]).expect("short");
     NewEvent { tags, payload }
-}
-
-fn app() -> AppendOptions {
-    AppendOptions::new(AppId::parse("fuzz").expect("plain"))
 }

@@ -54,6 +54,7 @@ impl Shared {
             let mut checkpoints = lock(&self.checkpoints);
             while checkpoints.requested <= checkpoints.done
                 && checkpoints.compactions.is_empty()
+                && checkpoints.damaged_groups.is_empty()
                 && !checkpoints.stop
                 && !may_merge
             {
@@ -67,6 +68,7 @@ impl Shared {
                 return;
             }
             let compactions = std::mem::take(&mut checkpoints.compactions);
+            may_merge |= merging.mend(std::mem::take(&mut checkpoints.damaged_groups));
             let number = checkpoints.requested;
             let is_due = number > checkpoints.done;
             drop(checkpoints);

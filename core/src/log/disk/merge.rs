@@ -1,27 +1,38 @@
-//! Makes groups of full segments of the postings, and checks them.
+//! Makes groups of full segments of the postings, checks them, and makes damaged ones anew.
 //!
 //! The thread of the checkpoints does it when it has nothing else to do, in steps of bounded size.
 //! Rule: a group counts from the row on that completes it, which is written last; what a crash left
 //! of one is written anew, to the same bytes. A group of 64 takes the place of its 8 of 8 in that
-//! transaction. Nothing waits for a group: without it each segment is asked.
+//! transaction. Nothing waits for a group: without it each segment is asked. A damaged one is
+//! written anew row by row, as each row is a function of the segments.
 
 use super::check::wrong;
 use super::groups::{Bounds, Group, HEAD_PART};
 use super::postings::{SegmentHead, segment_key};
 use super::read::missing;
-use super::shared::Shared;
+use super::shared::{Shared, lock};
 use super::tables::{Opened, TableResult};
 use crate::error::{ErrorKind, Result};
 use heed::{RoTxn, RwTxn};
 use std::ops::{Bound, RangeInclusive};
+use std::sync::Arc;
 
 /// A step ends with the row that brings it to this many bytes.
 const STEP_BYTES: usize = 1 << 20;
+/// Groups that are made anew in one opening: a disk that damages them again must not keep us busy.
+const MENDS_MAX: u32 = 64;
+
 /// What is being merged.
 #[derive(Default)]
 pub(crate) struct Merging {
     /// The group that is being made, and the part that comes next.
     under_way: Option<(Group, usize)>,
+    /// Groups that are to be made anew.
+    to_mend: Vec<Group>,
+    /// The one under way is one of them.
+    mends: bool,
+    /// How many there have been.
+    mended: u32,
     /// Groups of these levels met damage. The next one would be the same again, so the levels are
     /// passed over until the store is opened anew: looks then ask more, and find the same.
     damaged: Vec<u8>,
@@ -30,31 +41,49 @@ pub(crate) struct Merging {
 /// Rows of a group: part and value.
 type Rows = Vec<(usize, Vec<u8>)>;
 
+impl Merging {
+    /// Has these groups made anew, if there were not too many yet; true when there is one.
+    pub(crate) fn mend(&mut self, groups: Vec<Group>) -> bool {
+        let left = MENDS_MAX.saturating_sub(self.mended) as usize;
+        let before = self.to_mend.len();
+        self.to_mend.extend(groups.into_iter().take(left));
+        self.mended += (self.to_mend.len() - before) as u32;
+        self.to_mend.len() > before
+    }
+}
+
 impl Shared {
+    /// Has the thread of the checkpoints make this group anew.
+    pub(crate) fn request_mending(&self, group: Group) {
+        let mut checkpoints = lock(&self.checkpoints);
+        if !checkpoints.damaged_groups.contains(&group) {
+            checkpoints.damaged_groups.push(group);
+            self.checkpoint_moved.notify_all();
+        }
+    }
+
     /// Goes on with the group that is under way, or begins one that can be made. False when there
     /// is none.
     ///
     /// # Errors
     /// `corrupt`: a segment is damaged. `closed`, `storage_full`, `storage_failed`.
     pub(crate) fn merge_step(&self, merging: &mut Merging) -> Result<bool> {
-        let next = match merging.under_way.take() {
-            Some(next) => Some(next),
-            None => {
-                let found = self
-                    .tables
-                    .read(|opened, transaction| opened.next_group(transaction, &merging.damaged));
-                found?.map(|group| (group, 0))
-            }
-        };
-        let Some((group, part)) = next else { return Ok(false) };
+        let Some((group, part)) = self.next_step(merging)? else { return Ok(false) };
         let made = self.tables.read(|opened, transaction| {
             opened.make_rows(transaction, group, part..=HEAD_PART, STEP_BYTES)
         });
-        let (rows, next) = made.inspect_err(|error| {
-            if error.kind() == ErrorKind::Corrupt {
-                merging.damaged.push(group.level);
+        let (rows, next) = match made {
+            // Nothing but a damaged segment can be said of this one.
+            Err(error) if error.kind() == ErrorKind::Corrupt && merging.mends => {
+                tracing::warn!(%error, "a damaged group of segments cannot be made anew");
+                return Ok(true);
             }
-        })?;
+            made => made.inspect_err(|error| {
+                if error.kind() == ErrorKind::Corrupt {
+                    merging.damaged.push(group.level);
+                }
+            })?,
+        };
         self.tables.write(|opened, transaction| {
             for (part, row) in &rows {
                 opened.groups.put(transaction, &group.key(*part), row)?;
@@ -63,8 +92,37 @@ impl Shared {
         })?;
         if next <= HEAD_PART {
             merging.under_way = Some((group, next));
+        } else if merging.mends {
+            tracing::info!(?group, "a damaged group of segments was made anew");
+            self.forget_group(group);
+            // It may have been made without the group.
+            lock(&self.cache).directory = Arc::default();
         }
         Ok(true)
+    }
+
+    /// The group and the part that come next.
+    fn next_step(&self, merging: &mut Merging) -> Result<Option<(Group, usize)>> {
+        if let Some(next) = merging.under_way.take() {
+            return Ok(Some(next));
+        }
+        while let Some(group) = merging.to_mend.pop() {
+            // A larger group may have taken its place meanwhile.
+            let head = group.key(HEAD_PART);
+            let is_there = self
+                .tables
+                .read(|opened, transaction| Ok(opened.groups.get(transaction, &head)?.is_some()));
+            if is_there? {
+                merging.mends = true;
+                return Ok(Some((group, 0)));
+            }
+            self.forget_group(group);
+        }
+        merging.mends = false;
+        let found = self
+            .tables
+            .read(|opened, transaction| opened.next_group(transaction, &merging.damaged));
+        Ok(found?.map(|group| (group, 0)))
     }
 
     /// The complete groups.

@@ -20,6 +20,7 @@ mod file;
 mod filter;
 mod groups;
 mod journal;
+mod keys;
 mod lock;
 mod lookup;
 mod merge;

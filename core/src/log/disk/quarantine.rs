@@ -52,12 +52,19 @@ impl Shared {
         error.in_context(format_args!("event {offset} of stream {stream}"))
     }
 
-    /// Notes that a group of segments is damaged.
+    /// Notes that a group of segments is damaged, and has it made anew.
     pub(crate) fn note_group(&self, group: Group, error: &Error) {
         let segments = group.segments();
         let message = error.message().to_owned();
         let place = (GROUPS_NAME, None, segments.start);
         lock(&self.quarantine).note(place, Some(segments.end), message);
+        self.request_mending(group);
+    }
+
+    /// A group of segments was written: what was wrong with it is gone.
+    pub(crate) fn forget_group(&self, group: Group) {
+        let place = (GROUPS_NAME, None, group.segments().start);
+        lock(&self.quarantine).0.remove(&place);
     }
 
     /// What was found damaged, each block once, by table, stream and place.

@@ -112,6 +112,12 @@ impl Shared {
         }
     }
 
+    /// Whether `queue_up` of something short will hardly block.
+    #[cfg(feature = "net")]
+    pub(crate) fn has_queue_room(&self) -> bool {
+        self.queue().bytes < self.options.tail_bytes_max / 2
+    }
+
     /// Has what waits committed: by this thread if it has nothing else to do and the commit will
     /// probably be short, else by the committer's.
     #[cfg(feature = "net")] // Only the sync thread has other things to do.

@@ -5,6 +5,7 @@
 
 use super::commit::Committer;
 use super::compact::Compaction;
+use super::groups::Group;
 use super::lock::StoreLock;
 use super::quarantine::Quarantine;
 use super::queue::Queue;
@@ -59,6 +60,8 @@ pub(crate) struct Checkpoints {
     pub(crate) stop: bool,
     /// Compactions that are asked for.
     pub(crate) compactions: Vec<Compaction>,
+    /// Groups of segments that were found damaged, each once.
+    pub(crate) damaged_groups: Vec<Group>,
 }
 
 impl Shared {

@@ -5,18 +5,22 @@
 //! map grows only while no transaction lives. Source: docs/format.md, "Tables".
 
 #![allow(clippy::disallowed_types)] // The rim: a copy goes into a file that others opened.
+#![allow(clippy::disallowed_methods)] // The rim: no transaction lives long.
 
 use super::file::{failed, sync_directory};
-use super::pages::check_pages;
+use super::pages::{Pages, check_pages};
 use crate::error::{Error, ErrorKind, Result};
 use heed::types::Bytes;
 use heed::{CompactionOption, Env, EnvFlags, EnvOpenOptions, MdbError, RoTxn, RwTxn, WithoutTls};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 /// Smallest map; it doubles whenever it is full.
 const MAP_BYTES_MIN: usize = 64 << 20;
+/// A walk through all pages reads as one transaction for as long as this.
+const PAGES_TIME_MAX: Duration = Duration::from_millis(250);
 /// Most read transactions at once, of all threads.
 const READERS_MAX: u32 = 1024;
 /// Name of LMDB's file in the directory of the store.
@@ -30,7 +34,7 @@ pub(super) const TABLE_NAMES: [&str; 8] = [
     "heads",
     "streams",
     IDEMPOTENCY_NAME,
-    "idempotency_order",
+    ORDER_NAME,
     "settings",
     GROUPS_NAME,
 ];
@@ -40,6 +44,8 @@ pub(super) const GROUPS_NAME: &str = "groups";
 pub(super) const FORMER_NAMES: [&str; 2] = ["blocks", "index"];
 /// The table in which a row that is not found is an answer.
 pub(super) const IDEMPOTENCY_NAME: &str = "idempotency";
+/// The table with its keys in the order in which they are forgotten.
+pub(super) const ORDER_NAME: &str = "idempotency_order";
 
 /// Whether a store has all tables of its format, given a bit for each of `TABLE_NAMES` and then
 /// of `FORMER_NAMES`.
@@ -165,13 +171,49 @@ impl Tables {
         self.writes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Walks through the pages of all trees, as opening does. Writes wait meanwhile.
+    /// Walks through the pages of all trees, as opening does, as long as it is `wanted`.
+    ///
+    /// Reads as one transaction, which keeps its pages from being used again while others write.
+    /// What takes longer than a moment (a file that is not in memory, or a very large one) is
+    /// begun anew without a transaction, and writes wait for it.
     ///
     /// # Errors
-    /// `corrupt`: they are not as LMDB leaves them. `storage_failed`.
-    pub(crate) fn check_pages(&self) -> Result<()> {
+    /// `corrupt`: they are not as LMDB leaves them. `cancelled`: it was not wanted any more.
+    /// `closed`, `storage_failed`.
+    pub(crate) fn check_pages(&self, wanted: &dyn Fn() -> bool) -> Result<()> {
+        if self.check_pages_within(PAGES_TIME_MAX, wanted)? {
+            return Ok(());
+        }
         let _writing = self.hold_writes();
-        check_pages(&self.path).map(drop)
+        match Pages::look(&self.path)? {
+            Some(pages) => pages.walk(&|| still(wanted)).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// The first part of `check_pages`; false when that was not enough time.
+    pub(crate) fn check_pages_within(
+        &self,
+        time: Duration,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<bool> {
+        let writing = self.hold_writes();
+        let guard = self.opened.read().unwrap_or_else(PoisonError::into_inner);
+        let opened = guard.as_ref().map_err(Error::clone)?;
+        let transaction = opened.env.read_txn();
+        let transaction = transaction.map_err(|error| explain(&self.path, error.into()))?;
+        let began = Instant::now();
+        // Nobody writes, so the newer meta is that of our transaction.
+        let Some(pages) = Pages::look(&self.path)? else { return Ok(true) };
+        drop(writing);
+        let is_late = || began.elapsed() > time;
+        let go_on = || if is_late() { Err(called_off()) } else { still(wanted) };
+        let walked = pages.walk(&go_on);
+        drop(transaction);
+        match walked {
+            Err(error) if error.kind() == ErrorKind::Cancelled && is_late() => Ok(false),
+            walked => walked.map(|_| true),
+        }
     }
 
     /// Writes the tables without their free pages to `out`, a file or a pipe.
@@ -344,6 +386,14 @@ fn explain(path: &Path, error: TableError) -> Error {
             Error::new(ErrorKind::StorageFailed, format!("{}: {error}", path.display()))
         }
     }
+}
+
+fn still(wanted: &dyn Fn() -> bool) -> Result<()> {
+    if wanted() { Ok(()) } else { Err(called_off()) }
+}
+
+fn called_off() -> Error {
+    Error::new(ErrorKind::Cancelled, "the walk through the pages was called off")
 }
 
 fn closed() -> Error {

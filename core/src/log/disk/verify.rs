@@ -7,33 +7,29 @@
 //! Rule: damage is noted and the rest goes on; no read transaction lives longer than one row or a
 //! few small ones, and no lock is held while something is computed.
 
-use super::block::checked;
-use super::body::Remembered;
 use super::check::{CheckedBlock, is_damage, wrong};
-use super::checkpoint::{read_store_row, read_stream_row};
-use super::groups::HEAD_PART;
+use super::checkpoint::read_stream_row;
+use super::groups::{Group, HEAD_PART};
 use super::journal::read_indexes;
+use super::keys::{Rows, Tally};
 use super::open::spawn;
 use super::postings::{SegmentBuilder, SegmentHead, segment_key};
 use super::shared::{Shared, lock};
 use super::state::StreamState;
-use super::tables::GROUPS_NAME;
+use super::tables::{GROUPS_NAME, IDEMPOTENCY_NAME, ORDER_NAME};
 use super::terms::Terms;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::codec::Reader;
 use crate::event::{StreamEnd, StreamId};
 use crate::log::status::{DAMAGES_MAX, Damage};
 use crate::log::upkeep::VerifyReport;
 use crate::pending::Completer;
 use std::collections::BTreeMap;
-use std::ops::{Bound, Range};
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 /// More threads gain nothing: the disk is read by then as fast as it reads.
 const THREADS_MAX: usize = 8;
-/// Small rows that are looked at in one transaction.
-const ROWS_AT_ONCE: usize = 1024;
 
 /// Whether to go on; asked between blocks, by all threads.
 pub(crate) type Wanted<'a> = &'a (dyn Fn() -> bool + Sync);
@@ -50,6 +46,7 @@ struct Scrub<'a> {
 struct Found {
     report: VerifyReport,
     damages: BTreeMap<(&'static str, Option<StreamId>, u64), Damage>,
+    damaged_groups: Vec<Group>,
     /// Of each stream the offsets that segments name, as ranges.
     named: BTreeMap<StreamId, Vec<(u64, u64)>>,
 }
@@ -118,7 +115,7 @@ impl Shared {
         let before = lock(&self.quarantine).places();
         let scrub = Scrub { shared: self, wanted, streams, found: Mutex::default() };
         scrub.journal()?;
-        scrub.keep(self.tables.check_pages(), "pages", None, (0, 0))?;
+        scrub.keep(self.tables.check_pages(&wanted), "pages", None, (0, 0))?;
         scrub.segments()?;
         scrub.groups()?;
         for (id, stream) in &scrub.streams {
@@ -131,6 +128,8 @@ impl Shared {
         report.damage_count = found.damages.len() as u64;
         report.damages = found.damages.into_values().take(DAMAGES_MAX).collect();
         lock(&self.quarantine).replace(&before, &report.damages);
+        // Now: what is mended meanwhile would be noted after that.
+        found.damaged_groups.into_iter().for_each(|group| self.request_mending(group));
         Ok(report)
     }
 }
@@ -193,13 +192,17 @@ impl Scrub<'_> {
     fn groups(&self) -> Result<()> {
         let groups = self.keep(self.shared.groups(), GROUPS_NAME, None, (0, 0))?;
         for group in groups.into_iter().flatten() {
-            let segments = group.segments();
+            let place = (group.segments().start, group.segments().end);
+            let mut is_sound = true;
             for part in 0..=HEAD_PART {
                 self.go_on()?;
                 let checked = self.shared.check_group(group, part);
-                let place = (segments.start, segments.end);
                 let bytes = self.keep(checked, GROUPS_NAME, None, place)?;
+                is_sound &= bytes.is_some();
                 lock(&self.found).report.stored_bytes += bytes.unwrap_or(0);
+            }
+            if !is_sound {
+                lock(&self.found).damaged_groups.push(group);
             }
         }
         Ok(())
@@ -346,35 +349,40 @@ impl Scrub<'_> {
 
     /// The rows that are not about events.
     fn small_rows(&self) -> Result<()> {
-        let row = self
-            .shared
-            .tables
-            .read(|opened, transaction| Ok(read_store_row(opened, transaction)?.checkpointed));
-        self.keep(row, "settings", None, (0, 0))?;
-        let mut after: Option<Vec<u8>> = None;
+        let before = self.keep(self.shared.key_counts(), "settings", None, (0, 0))?;
+        let read = |after: Option<&[u8]>, tally: &mut _| self.shared.check_keys(after, tally);
+        let keys = self.rows(IDEMPOTENCY_NAME, read)?;
+        // What is damaged there is not named again for lacking here.
+        let (Some((next, _)), Some(keys)) = (before, keys) else { return Ok(()) };
+        let read = |after: Option<&[u8]>, tally: &mut _| self.shared.check_key_order(after, tally);
+        let Some(order) = self.rows(ORDER_NAME, read)? else { return Ok(()) };
+        let after = self.keep(self.shared.key_counts(), "settings", None, (0, 0))?;
+        let Some((next_then, [key_count, order_count])) = after else { return Ok(()) };
+        // Keys that came meanwhile may be in one of the two walks only.
+        let is_same = key_count == order_count && (next_then != next || keys == order);
+        let other = || wrong("it has other keys than `idempotency`");
+        self.keep(is_same.then_some(()).ok_or_else(other), ORDER_NAME, None, (0, 0)).map(drop)
+    }
+
+    /// Goes through a small table; `None` when something in it is wrong.
+    fn rows(
+        &self,
+        table: &'static str,
+        read: impl Fn(Option<&[u8]>, &mut Tally) -> Result<Rows>,
+    ) -> Result<Option<Tally>> {
+        let (mut tally, mut after, mut is_sound) = (Tally::default(), None::<Vec<u8>>, true);
         loop {
             self.go_on()?;
-            let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-            let (last, bytes, wrong_rows) = self.shared.tables.read(|opened, transaction| {
-                let (mut last, mut bytes, mut wrong_rows) = (None, 0, Vec::new());
-                let rows = opened.idempotency.range(transaction, &(from, Bound::Unbounded))?;
-                for row in rows.take(ROWS_AT_ONCE) {
-                    let (key, value) = row?;
-                    let content = checked(key, value);
-                    let read = content.and_then(|own| Remembered::read(&mut Reader::new(own)));
-                    wrong_rows.extend(read.err());
-                    bytes += (key.len() + value.len()) as u64;
-                    last = Some(key.to_vec());
-                }
-                Ok((last, bytes, wrong_rows))
-            })?;
-            lock(&self.found).report.stored_bytes += bytes;
-            for error in wrong_rows {
-                self.keep::<()>(Err(error), "idempotency", None, (0, 0))?;
+            let rows = read(after.as_deref(), &mut tally);
+            let Some(rows) = self.keep(rows, "settings", None, (0, 0))? else { return Ok(None) };
+            lock(&self.found).report.stored_bytes += rows.bytes;
+            is_sound &= rows.wrong.is_empty();
+            for error in rows.wrong {
+                self.keep::<()>(Err(error), table, None, (0, 0))?;
             }
-            match last {
+            match rows.last {
                 Some(last) => after = Some(last),
-                None => return Ok(()),
+                None => return Ok(is_sound.then_some(tally)),
             }
         }
     }

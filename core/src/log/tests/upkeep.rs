@@ -4,9 +4,9 @@ use super::*;
 use crate::error::ErrorKind;
 use crate::event::StreamId;
 use crate::log::disk::{Operation, fault};
-use crate::log::{Compacted, Damage};
+use crate::log::{Compacted, Damage, Durability};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 /// Each has a tag of its own.
 fn numbered(range: std::ops::Range<u64>) -> Vec<NewEvent> {
@@ -33,6 +33,8 @@ pub(super) fn damage_row(log: &Log, table: &str, key: &[u8], change: impl Fn(&mu
                 "heads" => &opened.heads,
                 "postings" => &opened.postings,
                 "groups" => &opened.groups,
+                "idempotency" => &opened.idempotency,
+                "idempotency_order" => &opened.idempotency_order,
                 _ => &opened.streams,
             };
             let mut row = table.get(transaction, key)?.expect("the row is there").to_vec();
@@ -140,6 +142,99 @@ fn a_page_of_a_tree_that_changed_since_the_store_was_opened_is_found() {
     }
     assert!(found >= 5, "each table has a leaf: {found} of {pages} pages");
     assert_eq!(log.verify(|| true).wait().unwrap().damage_count, 0);
+}
+
+#[test]
+fn the_pages_are_walked_through_while_others_write() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = stored(directory.path());
+    let tables = &log.shared().tables;
+    // Each commit frees the pages of the one before, and uses them again where it may.
+    let write = |count: u64| {
+        for number in 0..count {
+            let put = tables.write(|opened, transaction| {
+                Ok(opened.settings.put(transaction, b"test", &vec![number as u8; 40_000])?)
+            });
+            put.unwrap();
+        }
+    };
+    let asked = AtomicU64::new(0);
+    let and_write = || {
+        asked.fetch_add(1, Ordering::Relaxed);
+        write(8);
+        true
+    };
+    // So many pages that it asks again on the way.
+    (0..40).for_each(|first| drop(append(&log, numbered(4000 + first * 500..4500 + first * 500))));
+    log.checkpoint_now().unwrap();
+    for _ in 0..8 {
+        let in_time = tables.check_pages_within(Duration::from_secs(60), &and_write);
+        assert!(in_time.unwrap());
+    }
+    assert!(asked.load(Ordering::Relaxed) >= 8, "{asked:?}");
+    // What takes too long is begun anew, and can be called off before and after.
+    assert!(!tables.check_pages_within(Duration::ZERO, &|| true).unwrap());
+    tables.check_pages(&|| true).unwrap();
+    let error = tables.check_pages(&|| false).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
+}
+
+#[test]
+fn the_tables_of_idempotency_keys_are_compared() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(directory.path());
+    for number in 0..3000u64 {
+        let key = Some(number.to_be_bytes().to_vec());
+        let keyed =
+            AppendOptions { idempotency_key: key, durability: Durability::Process, ..as_app() };
+        drop(log.append(numbered(number..number + 1), keyed));
+    }
+    append(&log, numbered(3000..3001));
+    log.checkpoint_now().unwrap();
+    let found = || places(&log.verify(|| true).wait().unwrap().damages);
+    assert_eq!(found(), []);
+    let table = |name: &str| match name {
+        "idempotency" => log.shared().tables.read(|opened, _| Ok(opened.idempotency)).unwrap(),
+        _ => log.shared().tables.read(|opened, _| Ok(opened.idempotency_order)).unwrap(),
+    };
+    let row = |name: &str, key: &[u8]| {
+        let (tables, table) = (&log.shared().tables, table(name));
+        let read =
+            tables.read(|_, transaction| Ok(table.get(transaction, key)?.map(<[u8]>::to_vec)));
+        read.unwrap().expect("it is there")
+    };
+    // What is found while a row is another one, or none.
+    let with = |name: &'static str, key: &[u8], value: Option<&[u8]>| {
+        let before = row(name, key);
+        let table = table(name);
+        let set = |value: Option<&[u8]>| {
+            let set = log.shared().tables.write(|_, transaction| match value {
+                Some(value) => Ok(table.put(transaction, key, value)?),
+                None => Ok(table.delete(transaction, key).map(drop)?),
+            });
+            set.unwrap();
+        };
+        set(value);
+        let found = found();
+        set(Some(&before));
+        found
+    };
+    let order = [("idempotency_order", 0, 0)];
+    for number in [0u64, 1500, 2999] {
+        let sequence = number.to_be_bytes();
+        let key = row("idempotency_order", &sequence);
+        let remembered = row("idempotency", &key);
+        let flipped = |bytes: &[u8]| bytes.iter().map(|byte| byte ^ 1).collect::<Vec<_>>();
+        assert_eq!(with("idempotency_order", &sequence, None), order, "{number}");
+        assert_eq!(with("idempotency_order", &sequence, Some(&flipped(&key))), order);
+        let another = row("idempotency_order", &700u64.to_be_bytes());
+        assert_eq!(with("idempotency_order", &sequence, Some(&another)), order);
+        assert_eq!(with("idempotency", &key, None), order);
+        let damaged = with("idempotency", &key, Some(&flipped(&remembered)));
+        // The walk through the pages looks at these checksums, too.
+        assert_eq!(damaged, [("idempotency", 0, 0), ("pages", 0, 0)], "and not the order");
+    }
+    assert_eq!(found(), []);
 }
 
 #[test]

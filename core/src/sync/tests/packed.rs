@@ -5,7 +5,7 @@ use super::world::{SECRET, World};
 use crate::event::{Chain, EventRange, StreamEnd};
 use crate::sync::constants::CREDIT_BYTES_INITIAL;
 use crate::sync::message::{Message, encode_block, peek_range};
-use crate::sync::{Input, LogRead, OpenedBlock, RefusalReason, SwarmEvent};
+use crate::sync::{ClosedBlock, Input, LogRead, OpenedBlock, RefusalReason, SwarmEvent};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -148,6 +148,19 @@ fn sent_three_blocks() -> (Author, Puppet, Vec<OpenedBlock>) {
     assert_eq!((puppet.closed, puppet.stored.len(), puppet.kept.len()), (None, 0, 3));
     let opened = std::mem::take(&mut puppet.kept).into_iter().map(|block| block.open()).collect();
     (author, puppet, opened)
+}
+
+#[test]
+fn blocks_are_wanted_until_their_session_ends() {
+    let mut author = Author::new(7);
+    author.log.append(&author.key, 0, &texts(2048));
+    let mut puppet = Puppet::admitted();
+    puppet.keeps_blocks = true;
+    [0, 1024].into_iter().for_each(|from| puppet.say_bytes(block(&author, from)));
+    assert!(puppet.kept.iter().all(ClosedBlock::is_wanted));
+    let connection = puppet.connection;
+    puppet.give(Input::Disconnected { connection, code: None });
+    assert!(!puppet.kept.iter().any(ClosedBlock::is_wanted));
 }
 
 fn firsts(puppet: &Puppet) -> Vec<u64> {
