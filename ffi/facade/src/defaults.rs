@@ -15,6 +15,9 @@ pub(crate) const READ_AHEAD_BYTES_MAX: usize = 1 << 20;
 /// So many batches are read ahead at most. With one, whoever reads it stands still while the next
 /// caller wakes up.
 pub(crate) const READ_AHEAD_MAX: usize = 2;
+/// So many batches that were looked at give their memory to the next ones of their query, each at
+/// most twice what a batch may have.
+pub(crate) const SPARE_BATCHES_MAX: usize = 2;
 /// How long a close may take when the caller does not say.
 pub(crate) const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
 /// How often a blocking call asks its caller whether it was interrupted.
