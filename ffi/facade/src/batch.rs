@@ -1,6 +1,6 @@
 //! Events on their way out: one crossing per batch, then plain looks into it.
 
-use crate::defaults::SPARE_BATCHES_MAX;
+use crate::defaults::{READ_AHEAD_BYTES_MAX, SPARE_BATCHES_MAX};
 use crate::entry::lock;
 use crate::errors::{FacadeError, Result};
 use crate::offsets::Offsets;
@@ -46,7 +46,7 @@ impl Spares {
 
     fn keep(&self, events: millpond::EventBatch) {
         let mut spares = lock(&self.0);
-        if spares.len() < SPARE_BATCHES_MAX {
+        if spares.len() < SPARE_BATCHES_MAX && events.byte_count() <= READ_AHEAD_BYTES_MAX {
             spares.push(events);
         }
     }

@@ -131,7 +131,8 @@ impl CursorHandle {
     /// batch says `is_end`, again and again.
     ///
     /// A call that ended with `timeout` or `cancelled` loses nothing: what was read for it is given
-    /// to the next calls. From the second full batch on, the next two are read ahead.
+    /// to the next calls. From the second full batch on, or the first of 1,024 events or more, the
+    /// next two are read ahead.
     ///
     /// # Errors
     /// `closed`: the cursor or its node. `corrupt`, `storage_failed`: a block could not be read.

@@ -227,8 +227,8 @@ impl Puller {
         }
     }
 
-    /// Reads until enough is kept. A thread that waits is told and takes its batch itself; a closure
-    /// is called by another worker, so that this one reads on.
+    /// Reads until enough is kept. A thread that waits is told and takes its batch itself; another
+    /// worker calls a closure, so that this one reads on.
     fn read_ahead(self: &Arc<Self>, count_max: usize) {
         loop {
             let inner = self.lock();
@@ -345,11 +345,13 @@ impl Inner {
         result
     }
 
-    /// Whether who got `given` will want more: they came back once, and there is more to get.
+    /// Whether who got `given` will want more: they came back once, or take many at a time; and
+    /// there is more to get.
     fn reads_ahead(&self, given: &Result<EventBatch>, count_max: usize) -> bool {
         let Ok(batch) = given else { return false };
-        let is_full = batch.len() == count_max && self.full_batches > 1;
-        is_full && batch.byte_count() <= READ_AHEAD_BYTES_MAX && self.may_read_ahead()
+        let goes_on = self.full_batches > 1 || count_max >= BATCH_COUNT_DEFAULT;
+        let is_full = batch.len() == count_max;
+        goes_on && is_full && batch.byte_count() <= READ_AHEAD_BYTES_MAX && self.may_read_ahead()
     }
 
     /// Whether there is more to get, and less kept than is worth while.
