@@ -10,6 +10,7 @@ mod batch;
 mod columns;
 mod cursor;
 mod disk;
+mod distinct;
 mod explanation;
 mod follow;
 #[allow(clippy::module_inception)] // One public type per file, named after it.
