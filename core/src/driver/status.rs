@@ -122,7 +122,7 @@ pub(crate) fn gather(
         by_us: refused.by_us,
     });
     status.refusals = refusals.collect();
-    status.forked = swarm.forks.iter().map(|fork| fork.held.stream).collect();
+    status.forked = swarm.forks.iter().map(|fork| fork.of).collect();
     status.quarantined = swarm.quarantined.iter().map(|held| held.stream).collect();
     status.too_new = swarm.too_new;
     Ok(status)

@@ -36,6 +36,10 @@ impl LogRead for Log {
     fn chain_at(&self, stream: &StreamId, count: u64) -> Result<Option<Chain>> {
         Log::chain_at(self, stream, count)
     }
+
+    fn block_start(&self, _: &StreamId, _: u64) -> Result<Option<u64>> {
+        Ok(None)
+    }
 }
 
 /// Most bytes of a frame that a network thread deals with itself.
@@ -252,6 +256,11 @@ impl Turn {
                 }
                 Output::Open(block) => self.opener.open(self.generation, block),
                 Output::Store { range, before, .. } => self.store(range, before),
+                Output::Fork { branch, .. } => {
+                    let error = Error::new(ErrorKind::StorageFailed, "forks are not stored yet");
+                    let branch = branch.stream;
+                    self.swarm.handle(Input::ForkFailed { branch, error }, clock::now());
+                }
                 Output::Dial { peer, named, discovered } => {
                     self.on_wire(|wire| wire.dial(peer, named, discovered));
                 }
@@ -343,7 +352,7 @@ impl Turn {
                 });
             }
             SwarmEvent::Forked(fork) => {
-                tracing::error!(stream = %fork.held.stream, "a stream has two histories");
+                tracing::error!(stream = %fork.of, "a stream has several histories");
             }
             SwarmEvent::Quarantined { stream, required } => {
                 tracing::warn!(%stream, required, "a stream is held back: its lamport runs ahead");
@@ -429,7 +438,7 @@ fn new_swarm(options: &NetworkOptions, log: &Log, secret: &SwarmSecret) -> Resul
         allowed: options.allow.clone(),
         peers_max: PEERS_MAX_DEFAULT,
     };
-    Ok(Swarm::new(options, log.heads(), clock::now()))
+    Ok(Swarm::new(options, log.heads(), Vec::new(), clock::now()))
 }
 
 fn discover(log: &Log, bound: &[SocketAddr], sink: EventSink) -> Result<Discovery> {

@@ -1,7 +1,7 @@
 //! Nodes, links and time in one thread: equal seeds give equal runs.
 
 use super::log::MemoryLog;
-use crate::event::{EventRange, NodeId, NodeKey, SignedHead, StreamId, SwarmSecret};
+use crate::event::{Branch, EventRange, NodeId, NodeKey, SignedHead, StreamId, SwarmSecret};
 use crate::sync::message::{RangeClaims, peek_range};
 use crate::sync::{ConnectionId, Input, Output, Swarm, SwarmEvent, SwarmOptions};
 use crate::{Error, ErrorKind};
@@ -87,6 +87,16 @@ enum Event {
         node: usize,
         range: EventRange,
     },
+    Forked {
+        node: usize,
+        branch: Branch,
+        range: EventRange,
+    },
+    /// A node goes on in another stream.
+    Moved {
+        node: usize,
+        number: u64,
+    },
     Connect {
         from: usize,
         to: usize,
@@ -145,7 +155,7 @@ impl World {
         number: u64,
     ) -> usize {
         let index = self.nodes.len();
-        let swarm = Swarm::new(options(secret, &key, number, index as u64), log.heads(), self.now);
+        let swarm = new_swarm(options(secret, &key, number, index as u64), &log, self.now);
         self.nodes.push(Node {
             key,
             secret: secret.clone(),
@@ -169,12 +179,16 @@ impl World {
         for number in lost.map(|(number, _)| *number).collect::<Vec<_>>() {
             self.close(number, None, None);
         }
-        self.queue
-            .retain(|_, event| !matches!(event, Event::Stored { node: of, .. } if *of == node));
+        self.queue.retain(|_, event| match event {
+            Event::Stored { node: of, .. }
+            | Event::Forked { node: of, .. }
+            | Event::Moved { node: of, .. } => *of != node,
+            _ => true,
+        });
         let instance = self.draw(u64::MAX);
         let at = &mut self.nodes[node];
         at.swarm =
-            Swarm::new(options(&at.secret, &at.key, at.number, instance), log.heads(), self.now);
+            new_swarm(options(&at.secret, &at.key, at.number, instance), &log, self.now);
         (at.log, at.deadline) = (log, None);
     }
 
@@ -311,9 +325,13 @@ impl World {
                 let at = self.now + self.store_delay;
                 self.schedule(at, Event::Stored { node, range });
             }
-            Output::Dial { peer, .. } => {
+            Output::Fork { branch, range, .. } => {
+                let at = self.now + self.store_delay;
+                self.schedule(at, Event::Forked { node, branch, range });
+            }
+            Output::Dial { peer, named, .. } => {
                 let at = self.now + self.latency;
-                let to = self.nodes.iter().position(|other| other.key.node_id() == peer);
+                let to = named.first().map(|address| usize::from(address.port()) - 1);
                 match to.filter(|to| !self.cut.contains(&pair(node, *to))) {
                     Some(to) => self.schedule(at, Event::Connect { from: node, to }),
                     None => self.schedule(at, Event::DialFailed { node, peer }),
@@ -326,7 +344,13 @@ impl World {
             }
             Output::Open(block) => self.give(node, Input::Opened(block.open())),
             Output::Admitted { .. } => {}
-            Output::Tell(event) => self.nodes[node].told.push(event),
+            Output::Tell(event) => {
+                if let SwarmEvent::OwnStreamElsewhere { number, .. } = event {
+                    let number = number + 1 + self.draw(8);
+                    self.schedule(self.now + self.store_delay, Event::Moved { node, number });
+                }
+                self.nodes[node].told.push(event);
+            }
             Output::Wait(_) => unreachable!("handled by the caller"),
         }
     }
@@ -418,8 +442,29 @@ impl World {
                     self.give(node, Input::Durable(head));
                 }
             }
+            Event::Forked { node, branch, range } => self.store_fork(node, &branch, &range),
+            Event::Moved { node, number } => {
+                self.nodes[node].number = number;
+                let own = self.stream(node);
+                self.give(node, Input::OwnStream(own));
+            }
             Event::Connect { from, to } => self.connect(from, to),
             Event::DialFailed { node, peer } => self.give(node, Input::DialFailed { peer }),
+        }
+    }
+
+    fn store_fork(&mut self, node: usize, branch: &Branch, range: &EventRange) {
+        if self.chance(self.store_failure_one_in) {
+            let error = Error::new(ErrorKind::StorageFailed, "injected");
+            return self.give(node, Input::ForkFailed { branch: branch.stream, error });
+        }
+        let log = &mut self.nodes[node].log;
+        let branches = log.fork(branch, range).unwrap();
+        let streams = branches.iter().map(|branch| branch.stream);
+        let heads: Vec<SignedHead> = streams.filter_map(|stream| log.head(&stream)).collect();
+        self.give(node, Input::Forked { of: branch.of, at: branch.floor, branches });
+        for head in heads {
+            self.give(node, Input::Durable(head));
         }
     }
 
@@ -479,6 +524,10 @@ fn options(secret: &SwarmSecret, key: &NodeKey, number: u64, instance: u64) -> S
         allowed: None,
         peers_max: 64,
     }
+}
+
+fn new_swarm(options: SwarmOptions, log: &MemoryLog, now: Instant) -> Swarm {
+    Swarm::new(options, log.heads(), log.forks(), now)
 }
 
 fn pair(a: usize, b: usize) -> (usize, usize) {
