@@ -114,9 +114,14 @@ def read_app_id_and_tags(fields):
     return app_id, texts
 
 
+def trunk(stream):
+    """The stream that a branch belongs to, and a trunk itself: 40 bytes."""
+    return stream[:32] + (int.from_bytes(stream[32:], "big") % 4096).to_bytes(8, "big")
+
+
 def chain_start(swarm, stream):
     """The chain of an empty stream; `swarm` has 32 bytes, `stream` 40."""
-    return blake3_derive_key("millpond 2026 chain v0", swarm + stream)
+    return blake3_derive_key("millpond 2026 chain v0", swarm + trunk(stream))
 
 
 def extend(chain, leaf):
@@ -146,7 +151,7 @@ def read_head(source):
 
 def head_verifies(head, swarm):
     """True when the stream's node signed this head for `swarm`."""
-    message = (b"millpond signed head v0" + swarm + head.stream
+    message = (b"millpond signed head v0" + swarm + trunk(head.stream)
                + head.count.to_bytes(8, "big") + head.lamport.to_bytes(8, "big") + head.chain)
     return ed25519_verify(head.stream[:32], message, head.signature)
 

@@ -44,17 +44,23 @@ impl Disputes {
     /// The peer holds `head`, and we nothing that it vouches for; both hold what comes before `low`.
     pub(crate) fn open(&mut self, head: SignedHead, low: (u64, Chain), at: Instant) {
         let stream = head.stream;
-        if let Some(known) = self.open.get_mut(&stream) {
-            if head.count > known.head.count {
-                known.head = head;
-            }
-            return;
+        if self.open.contains_key(&stream) {
+            return self.see(&head);
         }
         if self.open.len() < DISPUTES_PER_SESSION_MAX {
             let (high, pause) = (head.count, PROBE_RETRY);
             let dispute = Dispute { head, low, high, back: 0, probe: None, pause };
             self.open.insert(stream, dispute);
             self.due.set(stream, at);
+        }
+    }
+
+    /// The peer has shown events up to `head`.
+    pub(crate) fn see(&mut self, head: &SignedHead) {
+        if let Some(known) = self.open.get_mut(&head.stream)
+            && head.count > known.head.count
+        {
+            known.head = head.clone();
         }
     }
 

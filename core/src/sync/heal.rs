@@ -97,6 +97,10 @@ impl Swarm {
             Ok(spot) if !is_storing => Some(spot),
             Ok(_) | Err(_) => None,
         };
+        #[cfg(test)]
+        if std::env::var("DBG").is_ok() {
+            eprintln!("stray {stream:?} {}..{} {spot:?}", stray.range.first, stray.range.head.count);
+        }
         let is_kept = if shared.streams.is_held(&stream) {
             session.judge(stray, spot, shared, log)?
         } else {
@@ -122,6 +126,11 @@ impl Swarm {
         }
         if shared.streams.families.storing(&stream.trunk()).is_some() {
             return session.disputes.look_at(stream, now + RELAY_DELAY);
+        }
+        #[cfg(test)]
+        if std::env::var("DBG").is_ok() {
+            let d = session.disputes.get(&stream);
+            eprintln!("pursue {stream:?} low {:?} high {:?} head {:?}", d.map(|d| d.low.0), d.map(|d| d.high), d.map(|d| d.head.count));
         }
         match session.next_probe(&stream, shared, log) {
             Ok(Some(Probe::At(first))) => session.probe(stream, first, shared),
@@ -222,7 +231,10 @@ impl Session {
         let Some(dispute) = self.disputes.get(stream) else { return Ok(None) };
         let streams = &shared.streams;
         if history::holds(streams, log, &dispute.head)? {
-            return Ok(None);
+            // Who knows of no branches has told of the rest under the name of the trunk.
+            let is_sealed = streams.get(stream).is_some_and(|state| state.is_sealed());
+            let has_more = self.known.count(stream) > dispute.head.count;
+            return Ok((is_sealed && has_more).then_some(Probe::At(dispute.head.count)));
         }
         let is_arriving = streams.get(stream).is_some_and(|state| {
             state.durable_count() < dispute.head.count.min(state.end_count())
@@ -260,7 +272,10 @@ impl Session {
                 self.dispute(head, shared);
                 self.disputes.differs(stream, stray.range.first, now);
             }
-            Some(Spot::Held) => self.disputes.agrees(stream, head.count, head.chain, now),
+            Some(Spot::Held) => {
+                self.disputes.see(&head);
+                self.disputes.agrees(stream, head.count, head.chain, now);
+            }
             Some(Spot::Extends { on, .. }) => {
                 self.dispute(head, shared);
                 self.disputes.look_at(stream, now + RELAY_DELAY);

@@ -47,7 +47,8 @@ fn one_run(seed: u64) -> blake3::Hash {
     floor.world.heal();
     floor.world.store_failure_one_in = 0;
     for from in 0..floor.world.nodes.len() {
-        (0..from).for_each(|to| floor.world.link(from, to));
+        let others = (0..floor.world.nodes.len()).filter(|to| *to != from);
+        others.for_each(|to| floor.world.link(from, to));
     }
     floor.heal();
     floor.world.trace.finalize()
@@ -55,7 +56,9 @@ fn one_run(seed: u64) -> blake3::Hash {
 
 #[test]
 fn random_restores_copies_cuts_and_restarts_end_in_one_order_with_each_event_once() {
-    for seed in 0..300 {
+    let only = std::env::var("SEED").ok().map(|seed| seed.parse().unwrap());
+    for seed in only.map_or(0..300, |seed: u64| seed..seed + 1) {
+        if std::env::var("DBG").is_ok() {eprintln!("SEED {seed}");}
         let trace = one_run(seed);
         if seed % 20 == 0 {
             assert_eq!(trace, one_run(seed), "seed {seed} ran differently the second time");

@@ -329,9 +329,14 @@ impl World {
                 let at = self.now + self.store_delay;
                 self.schedule(at, Event::Forked { node, branch, range });
             }
-            Output::Dial { peer, named, .. } => {
+            Output::Dial { peer, named, discovered } => {
                 let at = self.now + self.latency;
-                let to = named.first().map(|address| usize::from(address.port()) - 1);
+                // Copies of a store have the same id, at other addresses.
+                let addresses = named.iter().chain(&discovered);
+                let at_address = addresses.map(|at| usize::from(at.port()).wrapping_sub(1));
+                let is_it = |to: &usize| self.nodes.get(*to).is_some_and(|at| at.key.node_id() == peer);
+                let to = at_address.filter(is_it).next();
+                let to = to.or_else(|| self.nodes.iter().position(|at| at.key.node_id() == peer));
                 match to.filter(|to| !self.cut.contains(&pair(node, *to))) {
                     Some(to) => self.schedule(at, Event::Connect { from: node, to }),
                     None => self.schedule(at, Event::DialFailed { node, peer }),
