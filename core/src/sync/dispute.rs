@@ -34,6 +34,8 @@ pub(crate) struct Dispute {
     pub(crate) high: u64,
     /// How many events before `high` to ask next.
     pub(crate) back: u64,
+    /// True while it may be that the head belongs to what is on its way to our disk.
+    pub(crate) is_doubt: bool,
     /// The offset from which on we asked for events, and when.
     probe: Option<(u64, Instant)>,
     /// The next pause after a question that led nowhere.
@@ -44,14 +46,22 @@ impl Disputes {
     /// The peer holds `head`, and we nothing that it vouches for; both hold what comes before `low`.
     pub(crate) fn open(&mut self, head: SignedHead, low: (u64, Chain), at: Instant) {
         let stream = head.stream;
-        if self.open.contains_key(&stream) {
+        if let Some(known) = self.open.get_mut(&stream) {
+            known.is_doubt = false;
             return self.see(&head);
         }
         if self.open.len() < DISPUTES_PER_SESSION_MAX {
             let (high, pause) = (head.count, PROBE_RETRY);
-            let dispute = Dispute { head, low, high, back: 0, probe: None, pause };
+            let dispute = Dispute { head, low, high, back: 0, is_doubt: false, probe: None, pause };
             self.open.insert(stream, dispute);
             self.due.set(stream, at);
+        }
+    }
+
+    /// What was told may be on its way to our disk.
+    pub(crate) fn doubt(&mut self, stream: &StreamId) {
+        if let Some(dispute) = self.open.get_mut(stream) {
+            dispute.is_doubt = true;
         }
     }
 
@@ -146,9 +156,10 @@ impl Disputes {
 
     /// The family of `trunk` has changed: whatever waits is looked at now.
     pub(crate) fn wake(&mut self, trunk: StreamId, now: Instant) {
-        let waiting = self.open.iter().filter(|(stream, dispute)| {
-            stream.trunk() == trunk && dispute.probe.is_none()
-        });
+        let waiting = self
+            .open
+            .iter()
+            .filter(|(stream, dispute)| stream.trunk() == trunk && dispute.probe.is_none());
         for stream in waiting.map(|(stream, _)| *stream).collect::<Vec<_>>() {
             self.due.set_earliest(stream, now);
         }

@@ -140,9 +140,8 @@ impl Families {
         }
         let last = StreamId { number: u64::MAX, ..trunk };
         let of_trunk = self.undecided.range(trunk..=last);
-        let is_due = |needs: u64| {
-            growth.is_none_or(|(before, count)| (before..count).contains(&needs))
-        };
+        let is_due =
+            |needs: u64| growth.is_none_or(|(before, count)| (before..count).contains(&needs));
         let due = of_trunk.filter(|(stream, needs)| stream.trunk() == trunk && is_due(**needs));
         let due: Vec<StreamId> = due.map(|(stream, _)| *stream).collect();
         due.iter().for_each(|stream| self.forget(stream));

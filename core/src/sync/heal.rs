@@ -83,7 +83,14 @@ impl Swarm {
             let verified = head.verify(&shared.streams.swarm());
             verified.map_err(|error| forged(error.message()))?;
         }
+        let is_arriving = shared.streams.get(&head.stream).is_some_and(|state| {
+            state.durable_count() < head.count && head.count <= state.end_count()
+        });
+        let (stream, is_new) = (head.stream, !session.disputes.contains(&head.stream));
         session.dispute(head, shared);
+        if is_new && is_arriving {
+            session.disputes.doubt(&stream);
+        }
         Ok(())
     }
 
@@ -97,10 +104,6 @@ impl Swarm {
             Ok(spot) if !is_storing => Some(spot),
             Ok(_) | Err(_) => None,
         };
-        #[cfg(test)]
-        if std::env::var("DBG").is_ok() {
-            eprintln!("stray {stream:?} {}..{} {spot:?}", stray.range.first, stray.range.head.count);
-        }
         let is_kept = if shared.streams.is_held(&stream) {
             session.judge(stray, spot, shared, log)?
         } else {
@@ -126,11 +129,6 @@ impl Swarm {
         }
         if shared.streams.families.storing(&stream.trunk()).is_some() {
             return session.disputes.look_at(stream, now + RELAY_DELAY);
-        }
-        #[cfg(test)]
-        if std::env::var("DBG").is_ok() {
-            let d = session.disputes.get(&stream);
-            eprintln!("pursue {stream:?} low {:?} high {:?} head {:?}", d.map(|d| d.low.0), d.map(|d| d.high), d.map(|d| d.head.count));
         }
         match session.next_probe(&stream, shared, log) {
             Ok(Some(Probe::At(first))) => session.probe(stream, first, shared),
@@ -236,11 +234,18 @@ impl Session {
             let has_more = self.known.count(stream) > dispute.head.count;
             return Ok((is_sealed && has_more).then_some(Probe::At(dispute.head.count)));
         }
-        let is_arriving = streams.get(stream).is_some_and(|state| {
-            state.durable_count() < dispute.head.count.min(state.end_count())
-        });
+        let is_arriving = streams
+            .get(stream)
+            .is_some_and(|state| state.durable_count() < dispute.head.count.min(state.end_count()));
         if is_arriving || !streams.is_held(stream) {
             return Ok(Some(Probe::Later));
+        }
+        let is_open = streams
+            .get(stream)
+            .is_some_and(|state| !state.is_sealed() && state.end_count() < dispute.head.count);
+        if dispute.is_doubt && is_open {
+            // What was arriving did not: it is asked for as usual.
+            return Ok(None);
         }
         let (low, chain) = dispute.low;
         let held = history::holder(streams, log, &stream.trunk(), low, &chain)?;

@@ -145,6 +145,7 @@ pub enum Input {
 
 /// What to do.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // There is one at a time, and it is taken apart at once.
 pub enum Output {
     /// Send a frame, in order.
     Send {

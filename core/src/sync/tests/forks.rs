@@ -64,17 +64,10 @@ impl Floor {
         if !self.world.drive(SOON, is_healed) {
             let at = |node: &usize| &self.world.nodes[*node];
             let counts: Vec<_> = nodes.iter().map(|node| at(node).log.event_count()).collect();
-            let forks: Vec<_> = nodes.iter().map(|node| at(node).swarm.status().forks).collect();
-            let shape = |fork: &ForkStatus| (fork.of, fork.at, fork.branches.clone());
-            let shapes: Vec<Vec<_>> = forks.iter().map(|all| all.iter().map(shape).collect()).collect();
-            for node in nodes {
-                let at = at(node);
-                let links: Vec<usize> = nodes.iter().copied().filter(|o| self.world.are_connected(*node, *o)).collect();
-                let st = at.swarm.status();
-                let ends: Vec<_> = at.log.heads().iter().map(|h| (h.stream, h.count)).collect();
-                eprintln!("node {node} {} number {} links {links:?} own {:?} ends {ends:?} missing {:?} crowded {:?} quar {:?} refusals {:?}", at.key.node_id().short(), at.number, at.swarm.shared.streams.own(), st.missing, st.crowded, st.quarantined, st.refusals.iter().map(|r| (r.peer.short(), r.reason, r.by_us)).collect::<Vec<_>>());
-            }
-            panic!("{counts:?} of {} events\n{shapes:#?}", all.len());
+            let shape = |fork: ForkStatus| (fork.of, fork.at, fork.branches);
+            let forks = |node| at(node).swarm.status().forks.into_iter().map(shape);
+            let forks: Vec<Vec<_>> = nodes.iter().map(|node| forks(node).collect()).collect();
+            panic!("{counts:?} of {} events\n{forks:#?}", all.len());
         }
         let order = self.world.nodes[nodes[0]].log.total_order();
         let once: BTreeSet<Vec<u8>> = order.into_iter().map(|(_, _, record)| record).collect();
@@ -161,7 +154,8 @@ fn partitioned_copies(seed: u64) -> Floor {
     floor.heal();
     let log = floor.world.nodes[0].log.clone();
     let copy = floor.copy(0, log);
-    (floor.world.cut(0, 2), floor.world.cut(1, 2));
+    floor.world.cut(0, 2);
+    floor.world.cut(1, 2);
     floor.world.link(copy, 2);
     floor
 }
@@ -171,13 +165,15 @@ fn two_live_copies_in_two_partitions_heal_and_go_on_apart() {
     for seed in 0..10 {
         let mut floor = partitioned_copies(seed);
         for _ in 0..3 {
-            (floor.publish(0, 4), floor.publish(3, 6));
+            floor.publish(0, 4);
+            floor.publish(3, 6);
             floor.world.pass(Duration::from_secs(1));
         }
         floor.world.heal();
         floor.heal();
         for _ in 0..20 {
-            (floor.publish(0, 1), floor.publish(3, 1));
+            floor.publish(0, 1);
+            floor.publish(3, 1);
             floor.world.pass(Duration::from_millis(700));
         }
         floor.heal();
@@ -236,8 +232,12 @@ fn forks_that_were_found_apart_and_in_another_order_are_the_same() {
     for seed in 0..10 {
         let (mut floor, backups) = Floor::grown(seed, 5, &[5, 5, 10]);
         floor.world.cut(1, 2);
-        (floor.cut_off(0), floor.world.cut(1, 3), floor.world.cut(1, 4));
-        (floor.world.cut(2, 3), floor.world.cut(2, 4), floor.world.cut(3, 4));
+        floor.cut_off(0);
+        floor.world.cut(1, 3);
+        floor.world.cut(1, 4);
+        floor.world.cut(2, 3);
+        floor.world.cut(2, 4);
+        floor.world.cut(3, 4);
         let copies = [floor.copy(0, backups[0].clone()), floor.copy(0, backups[1].clone())];
         for (copy, friend) in copies.into_iter().zip([1, 2]) {
             floor.publish(copy, 4);
@@ -263,14 +263,18 @@ fn a_fork_whose_author_is_gone_heals_among_the_others() {
     let (friend, copy) = (floor.world.add(&SECRET), floor.copy(0, backups[0].clone()));
     floor.publish(copy, 9);
     floor.world.heal();
-    (floor.cut_off(0), floor.world.cut(friend, 1), floor.world.cut(friend, 2));
-    (floor.world.cut(copy, 1), floor.world.cut(copy, 2));
+    floor.cut_off(0);
+    floor.world.cut(friend, 1);
+    floor.world.cut(friend, 2);
+    floor.world.cut(copy, 1);
+    floor.world.cut(copy, 2);
     floor.world.link(friend, copy);
     floor.world.pass(Duration::from_secs(5));
     assert_eq!(floor.world.nodes[friend].log.event_count(), 14);
     // Then neither of the two stores is seen again.
     floor.world.heal();
-    (floor.cut_off(0), floor.cut_off(copy));
+    floor.cut_off(0);
+    floor.cut_off(copy);
     floor.world.link(friend, 2);
     floor.heal_among(&[1, 2, friend]);
     assert_eq!(floor.world.nodes[1].log.event_count(), 2014);

@@ -3,8 +3,9 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::tests::later;
 use crate::event::{
-    AppId, Branch, Chain, EventKind, EventRange, Header, HeldFork, Lamport, NodeKey, PackedRange, Payload, Record,
-    SealRule, SignedHead, StreamEnd, StreamId, SwarmId, TagSet, WallTime, block, cbor,
+    AppId, Branch, Chain, EventKind, EventRange, Header, HeldFork, Lamport, NodeKey, PackedRange,
+    Payload, Record, SealRule, SignedHead, StreamEnd, StreamId, SwarmId, TagSet, WallTime, block,
+    cbor,
 };
 use crate::sync::LogRead;
 use std::collections::BTreeMap;
@@ -249,7 +250,8 @@ impl LogRead for MemoryLog {
             return Ok(None);
         }
         let end = held.block_ends.iter().copied().find(|end| *end > from).unwrap_or(held.count());
-        let records = held.records[(from - held.base) as usize..(end - held.base) as usize].to_vec();
+        let records =
+            held.records[(from - held.base) as usize..(end - held.base) as usize].to_vec();
         Ok(Some(EventRange::new(from, records, held.heads[&end].on(*stream))))
     }
 

@@ -6,8 +6,8 @@
 use super::log::MemoryLog;
 use super::world::{SECRET, World};
 use crate::event::{StreamId, SwarmSecret, WallTime};
-use crate::sync::message::peek_range;
 use crate::sync::SwarmEvent;
+use crate::sync::message::peek_range;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
