@@ -57,7 +57,7 @@ fn one_run(seed: u64) -> blake3::Hash {
 
 #[test]
 fn random_restores_copies_cuts_and_restarts_end_in_one_order_with_each_event_once() {
-    for seed in 980..992 {
+    for seed in (0..300).chain([989]) {
         let trace = one_run(seed);
         if seed % 20 == 0 {
             assert_eq!(trace, one_run(seed), "seed {seed} ran differently the second time");

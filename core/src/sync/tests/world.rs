@@ -263,8 +263,7 @@ impl World {
         while !done(self) {
             let Some(((at, _), event)) = self.queue.pop_first() else { return done(self) };
             if at > end {
-                self.queue.insert((at, self.sequence), event);
-                self.sequence += 1;
+                self.schedule(at, event);
                 self.now = end;
                 return done(self);
             }
