@@ -139,7 +139,7 @@ impl World {
                 }
                 return;
             }
-            Answer::Failed(key, ..) => key,
+            Answer::NotAppended(key) => key,
             Answer::Refused(Request::Append(publish), _) => publish.key,
             _ => return,
         };

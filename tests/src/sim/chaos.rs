@@ -73,6 +73,7 @@ impl World {
             personality,
             links: Vec::new(),
             seen: Seen::default(),
+            number_min: 0,
             is_clone: self.plan.has_spare && index + 1 == self.plan.machines(),
         }
     }
@@ -203,7 +204,7 @@ impl World {
         let lost: Vec<u64> = at.publisher.outstanding.keys().copied().collect();
         at.log = at.backups[choice].clone();
         at.log.read_failure_one_in = 0;
-        at.last = None;
+        (at.last, at.number_min) = (None, 0);
         if notices {
             at.log.move_on(false);
         }

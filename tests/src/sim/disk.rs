@@ -5,6 +5,7 @@
 //! Not here: what a group holds (`log`). Begin with `World::request`.
 
 use crate::sim::log::{Answer, Group, Request};
+use crate::sim::node::Node;
 use crate::sim::world::{Event, World};
 use millpond::event::{SignedHead, WallTime};
 use millpond::sync::Input;
@@ -82,7 +83,12 @@ impl World {
                 self.answer(node, answer);
             }
             let Some(live) = &mut self.nodes[node].live else { return };
-            live.fresh.extend(heads.into_iter().map(|head| (head.stream, head)));
+            for head in heads {
+                if !planted!("older_head_told_in_place_of_the_latest") {
+                    live.fresh.remove(&head.stream);
+                }
+                live.fresh.entry(head.stream).or_insert(head);
+            }
             self.announce(node);
         }
         self.commit(node);
@@ -109,7 +115,7 @@ impl World {
                 // The next number is in the tables, which were written before.
                 Answer::Moved(stream) => Answer::Moved(stream),
                 Answer::Refused(request, error) => Answer::Refused(request, error),
-                Answer::Appended(key, receipt) => Answer::Failed(key, receipt, error),
+                Answer::Appended(key, _) => Answer::NotAppended(key),
                 Answer::Stored(stream, end) => Answer::NotStored(stream, end, error),
                 failed => failed,
             };
@@ -121,6 +127,7 @@ impl World {
         match answer {
             Answer::Moved(stream) => self.give(node, Input::OwnStream(stream)),
             Answer::Stored(..) => {}
+            Answer::NotStored(..) if planted!("failed_store_not_told") => {}
             Answer::NotStored(stream, end, error) => {
                 self.give(node, Input::StoreFailed { stream, end, error });
             }
@@ -186,6 +193,8 @@ impl World {
             at.log.move_on(true);
         }
         self.oracle.may_repeat.extend(receipts.iter().map(|(key, _)| *key));
+        let id = self.nodes[node].id;
+        self.oracle.went_back.insert(id);
         self.disk_went_back(node);
     }
 
@@ -194,9 +203,16 @@ impl World {
         let at = &mut self.nodes[node];
         at.seen.restart(&at.log);
         at.subscriber.go_back(&at.log);
-        let disks: Vec<_> =
-            self.nodes.iter().filter(|node| node.is_honest()).map(|node| &node.log).collect();
-        self.oracle.excuse_lost(&disks);
+        self.excuse_lost();
+    }
+
+    /// Notes what is on no disk that stays.
+    pub(super) fn excuse_lost(&mut self) {
+        let stays = |node: &&Node| node.is_honest() && !node.is_clone;
+        let disks: Vec<_> = self.nodes.iter().filter(stays).map(|node| &node.log).collect();
+        let all = self.nodes.iter().filter(|node| node.is_honest() && node.has_disk());
+        let all: Vec<_> = all.map(|node| &node.log).collect();
+        self.oracle.excuse_lost(&disks, &all);
     }
 
     /// What the wall clock of `node` says.

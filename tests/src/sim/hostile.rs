@@ -162,7 +162,8 @@ impl World {
             Trait::Babbles => {
                 let length = random.between(0, 300);
                 let first = [random.below(0x0c) as u8].into_iter();
-                let noise: Vec<u8> = first.chain((0..length).map(|_| random.next() as u8)).collect();
+                let noise: Vec<u8> =
+                    first.chain((0..length).map(|_| random.next() as u8)).collect();
                 vec![noise.into()]
             }
             Trait::Claims => {

@@ -187,8 +187,7 @@ impl Link {
             return [None; 2];
         }
         let first = self.arrival(leaves);
-        let second =
-            self.random.chance(self.profile.duplicate).then(|| self.arrival(leaves));
+        let second = self.random.chance(self.profile.duplicate).then(|| self.arrival(leaves));
         [Some(first), second]
     }
 

@@ -48,8 +48,8 @@ pub(super) enum Answer {
     Appended(u64, Receipt),
     Stored(StreamId, u64),
     Refused(Request, Error),
-    /// The sync failed: what would have been appended, or stored.
-    Failed(u64, Receipt, Error),
+    /// The sync failed, and this publish or range with it.
+    NotAppended(u64),
     NotStored(StreamId, u64, Error),
     Moved(StreamId),
 }
@@ -273,7 +273,7 @@ impl ModelLog {
                 held.durable_rule.push(record.as_bytes().len());
             }
         }
-        receipts.iter().for_each(|(key, _)| drop(self.receipts.remove(key)));
+        self.receipts.retain(|key, _| !receipts.iter().any(|(torn, _)| torn == key));
         self.take_back();
         let last = |held: &Stream| held.records.last().map_or(0, |last| last.lamport().value());
         self.lamport = self.streams.values().map(last).max().unwrap_or(0);

@@ -8,6 +8,7 @@
 //! Begin with [`run`]; the program is tests/src/bin/sim.rs.
 
 mod app;
+pub mod campaign;
 mod carrier;
 mod chaos;
 mod check;

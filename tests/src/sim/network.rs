@@ -157,12 +157,8 @@ impl World {
         let to = usize::from(self.random.pick(addresses).port()) - 1;
         let number = self.net.pipe_count;
         self.net.pipe_count += 1;
-        let end = |node: usize, run| End {
-            node,
-            run,
-            state: EndState::Opening,
-            heard_at: self.now,
-        };
+        let end =
+            |node: usize, run| End { node, run, state: EndState::Opening, heard_at: self.now };
         let ends = [end(from, self.nodes[from].run), end(to, self.nodes[to].run)];
         let flows = [Flow::new(self.now), Flow::new(self.now)];
         let pipe = Pipe { ends, flows, timers: [None; 2], peer, began: self.now };
@@ -245,7 +241,10 @@ impl World {
             self.net.pipes.remove(&number);
         }
         if was_open {
-            self.give(node, Input::Disconnected { connection: connection(number, end), code: None });
+            self.give(
+                node,
+                Input::Disconnected { connection: connection(number, end), code: None },
+            );
         }
     }
 

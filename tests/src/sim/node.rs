@@ -45,6 +45,8 @@ pub(super) struct Node {
     /// Whom it was told to connect to.
     pub(super) links: Vec<usize>,
     pub(super) seen: Seen,
+    /// The least number that its own stream must have.
+    pub(super) number_min: u64,
     /// A copy of another node that must not run in the quiet phase.
     pub(super) is_clone: bool,
 }
@@ -65,12 +67,16 @@ pub(super) struct Live {
     held: Vec<Input>,
     /// Ticks without time between them.
     ticks: (Duration, u32),
-    pub(super) started: Duration,
 }
 
 impl Node {
     pub(super) fn is_honest(&self) -> bool {
         self.personality.is_none()
+    }
+
+    /// A copy's disk is gone with its process.
+    pub(super) fn has_disk(&self) -> bool {
+        !self.is_clone || self.live.is_some()
     }
 
     /// Until when the process is frozen, if it is.
@@ -110,7 +116,6 @@ impl World {
             unsent: BTreeMap::new(),
             held: Vec::new(),
             ticks: (Duration::ZERO, 0),
-            started: self.now,
         });
         at.seen.restart(&at.log);
         at.subscriber.restart();
@@ -136,6 +141,10 @@ impl World {
         self.nodes[node].frozen_until = Duration::ZERO;
         self.drop_ends(node);
         self.check_disk(node);
+        if self.nodes[node].is_clone {
+            // The machine is gone, with its disk.
+            self.excuse_lost();
+        }
     }
 
     /// Tells the swarm of `node` what happened, and does what it says.
@@ -314,10 +323,11 @@ impl World {
             self.note(node, format_args!("tells {event:?}"));
         }
         self.check_told(node, &event);
-        if let SwarmEvent::OwnStreamElsewhere { number, .. } = event
-            && !planted!("own_stream_elsewhere_ignored")
-        {
-            self.request(node, Request::NewStream { at_least: number + 1 });
+        if let SwarmEvent::OwnStreamElsewhere { number, .. } = event {
+            self.nodes[node].number_min = number + 1;
+            if !planted!("own_stream_elsewhere_ignored") {
+                self.request(node, Request::NewStream { at_least: number + 1 });
+            }
         }
     }
 }

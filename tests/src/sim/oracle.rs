@@ -27,6 +27,8 @@ pub(super) struct Oracle {
     pub(super) forked: BTreeSet<StreamId>,
     /// Nodes whose disk went back or was copied unnoticed: their streams may fork.
     pub(super) may_fork: BTreeSet<NodeId>,
+    /// Nodes whose disk lost what it had said was synced, which they noticed.
+    pub(super) went_back: BTreeSet<NodeId>,
     pub(super) hostile: BTreeSet<NodeId>,
     pub(super) acknowledged: BTreeMap<u64, Receipt>,
     /// Publishes that were acknowledged and lost with every disk that held them.
@@ -77,14 +79,16 @@ impl Oracle {
             return Ok(());
         }
         // What was on its way when a disk went back may come back.
-        let adds = by_author || self.may_fork.contains(&stream.node);
+        let adds = by_author || self.may_lose(&stream.node);
         let history = self.history.entry(*stream).or_default();
         for (record, offset) in log.events(stream, before).iter().zip(before as usize..) {
             let leaf = *record.leaf().as_bytes();
             match history.get(offset) {
                 None if adds && offset == history.len() => history.push(leaf),
                 None => {
-                    return Err(format!("event {offset} of {stream} was not durable at its author"));
+                    return Err(format!(
+                        "event {offset} of {stream} was not durable at its author"
+                    ));
                 }
                 Some(held) if *held == leaf => {}
                 Some(_) if self.may_fork.contains(&stream.node) => {
@@ -94,6 +98,11 @@ impl Oracle {
             }
         }
         Ok(())
+    }
+
+    /// True when events of the node may be gone for good.
+    pub(super) fn may_lose(&self, node: &NodeId) -> bool {
+        self.may_fork.contains(node) || self.went_back.contains(node)
     }
 
     /// A publish was acknowledged.
@@ -110,8 +119,9 @@ impl Oracle {
         }
     }
 
-    /// A disk went back in time: what no other disk holds is lost, and nobody is to blame.
-    pub(super) fn excuse_lost(&mut self, disks: &[&ModelLog]) {
+    /// A disk went back in time: what none of `disks` holds is lost, and nobody is to blame. `all`
+    /// are those and the ones that do not stay.
+    pub(super) fn excuse_lost(&mut self, disks: &[&ModelLog], all: &[&ModelLog]) {
         for (key, receipt) in &self.acknowledged {
             let end = receipt.first + receipt.count;
             if !disks.iter().any(|log| log.count(&receipt.stream) >= end) {
@@ -120,28 +130,44 @@ impl Oracle {
         }
         // What is on no disk any more never was.
         for (stream, history) in &mut self.history {
-            let held = disks.iter().map(|log| log.count(stream)).max().unwrap_or(0);
+            let held = all.iter().map(|log| log.count(stream)).max().unwrap_or(0);
             history.truncate(held as usize);
         }
     }
 
-    /// Publishes that `log` must hold: those of `author`, or of everybody.
+    /// True when what was acknowledged need not be there: its disk is gone, it lies in a fork, or
+    /// its author is hostile.
+    fn is_out(&self, key: u64, receipt: &Receipt) -> bool {
+        self.excused.contains(&key)
+            || self.hostile.contains(&receipt.stream.node)
+            || (self.forked.contains(&receipt.stream) && !FORKS_HEAL)
+    }
+
+    /// What `author` acknowledged is in its own log.
     ///
     /// # Errors
-    /// A sentence: one that was acknowledged is missing.
-    pub(super) fn check_held(&self, log: &ModelLog, author: Option<NodeId>) -> Result<(), String> {
-        for (key, receipt) in &self.acknowledged {
-            let is_asked = author.is_none_or(|author| receipt.stream.node == author);
-            let is_out = self.excused.contains(key)
-                || self.hostile.contains(&receipt.stream.node)
-                || (self.forked.contains(&receipt.stream) && !FORKS_HEAL);
-            if !is_asked || is_out {
-                continue;
-            }
+    /// A sentence: something is missing.
+    pub(super) fn check_held(&self, log: &ModelLog, author: NodeId) -> Result<(), String> {
+        let own = self.acknowledged.iter().filter(|(_, to)| to.stream.node == author);
+        for (key, receipt) in own.filter(|(key, receipt)| !self.is_out(**key, receipt)) {
             let held = log.count(&receipt.stream);
             if held < receipt.first + receipt.count {
                 let stream = receipt.stream;
                 return Err(format!("publish {key} was acknowledged; {stream} has {held} events"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that was acknowledged is in one of these logs.
+    ///
+    /// # Errors
+    /// A sentence: something is in none.
+    pub(super) fn check_not_lost(&self, logs: &[&ModelLog]) -> Result<(), String> {
+        for (key, receipt) in self.acknowledged.iter().filter(|(key, to)| !self.is_out(**key, to)) {
+            let (stream, end) = (receipt.stream, receipt.first + receipt.count);
+            if !logs.iter().any(|log| log.count(&stream) >= end) {
+                return Err(format!("publish {key} was acknowledged and is lost from {stream}"));
             }
         }
         Ok(())
@@ -153,28 +179,24 @@ impl Oracle {
     /// A sentence: one is missing or there twice.
     pub(super) fn check_once(&self, log: &ModelLog) -> Result<(), String> {
         let mut found: BTreeMap<EventName, u32> = BTreeMap::new();
-        for (stream, _) in log.counts() {
-            let counts = !self.hostile.contains(&stream.node) && !self.forked.contains(&stream);
+        for (stream, _) in log.counts().filter(|(stream, _)| !self.hostile.contains(&stream.node)) {
             for name in log.events(&stream, 0).iter().filter_map(EventName::of) {
-                *found.entry(name).or_default() += u32::from(counts);
+                *found.entry(name).or_default() += 1;
             }
         }
-        for (name, times) in &found {
-            if *times > 1 && !self.may_repeat.contains(&name.key) {
-                return Err(format!("event {name} is there {times} times"));
-            }
+        let twice = found.iter().find(|(name, times)| {
+            **times > 1 && !self.may_repeat.contains(&name.key) && self.forked.is_empty()
+        });
+        if let Some((name, times)) = twice {
+            return Err(format!("event {name} is there {times} times"));
         }
-        for (key, receipt) in &self.acknowledged {
-            let in_fork = self.forked.contains(&receipt.stream) && !FORKS_HEAL;
-            if in_fork
-                || self.excused.contains(key)
-                || self.hostile.contains(&receipt.stream.node)
-            {
-                continue;
-            }
+        let asked = self.acknowledged.iter().filter(|(key, to)| {
+            !self.is_out(**key, to) && (FORKS_HEAL || !self.may_fork.contains(&to.stream.node))
+        });
+        for (key, receipt) in asked {
             for index in 0..receipt.count as u32 {
                 let name = EventName { key: *key, index };
-                if found.get(&name).copied().unwrap_or(0) == 0 {
+                if !found.contains_key(&name) {
                     return Err(format!("event {name} was acknowledged and is not there"));
                 }
             }

@@ -74,4 +74,3 @@ impl Random {
         &choices[self.below(choices.len() as u64) as usize]
     }
 }
-

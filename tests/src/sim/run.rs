@@ -18,6 +18,8 @@ const QUIET_MAX: Duration = Duration::from_secs(200);
 const QUIET_STEP: Duration = Duration::from_millis(500);
 /// What is left to do once they do: acknowledgements, subscribers, connections.
 const SETTLE: Duration = Duration::from_secs(20);
+/// Within it nothing that stands may fall any more.
+const STAND: Duration = Duration::from_secs(4);
 
 /// What became of a seed.
 #[derive(Clone, Debug)]
@@ -52,7 +54,7 @@ pub fn run(seed: u64, options: RunOptions) -> Outcome {
     let mut random = Random::new(seed);
     let plan = Plan::draw(&mut random, seed);
     if options.is_shown {
-        eprintln!("{plan:#?}");
+        eprintln!("{plan:?}");
     }
     let mut world = World::new(plan, random, options.is_shown);
     let played = catch_unwind(AssertUnwindSafe(|| play(&mut world, options.until)));
@@ -82,6 +84,10 @@ fn play(world: &mut World, until: u64) {
         }
     }
     let end = (world.now + SETTLE).max(RUN_MIN);
+    if !world.run_until(end - STAND, until) {
+        return;
+    }
+    world.is_settled_for_good = true;
     if world.run_until(end, until) {
         world.check_end();
     }

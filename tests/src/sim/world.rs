@@ -32,6 +32,8 @@ pub(super) struct World {
     pub(super) trace: Trace,
     pub(super) violation: Option<Violation>,
     pub(super) is_quiet: bool,
+    /// All nodes hold the same, and what stands now must go on standing.
+    pub(super) is_settled_for_good: bool,
     pub(super) next_key: u64,
     /// Paths that partitions cut, by their number.
     pub(super) cuts: Vec<Vec<(usize, usize)>>,
@@ -41,31 +43,86 @@ pub(super) struct World {
 #[derive(Debug)]
 pub(super) enum Event {
     /// A packet arrives at an end of a connection.
-    Packet { pipe: u64, to: usize, what: What },
+    Packet {
+        pipe: u64,
+        to: usize,
+        what: What,
+    },
     /// Frames have left the transport's queue.
-    Sent { node: usize, connection: ConnectionId, bytes: usize },
-    Probe { pipe: u64, end: usize },
-    Idle { pipe: u64, end: usize },
-    DialAgain { pipe: u64 },
-    Farewell { pipe: u64, end: usize },
+    Sent {
+        node: usize,
+        connection: ConnectionId,
+        bytes: usize,
+    },
+    Probe {
+        pipe: u64,
+        end: usize,
+    },
+    Idle {
+        pipe: u64,
+        end: usize,
+    },
+    DialAgain {
+        pipe: u64,
+    },
+    Farewell {
+        pipe: u64,
+        end: usize,
+    },
     /// The swarm asked for this time.
-    Timer { node: usize, run: u64 },
+    Timer {
+        node: usize,
+        run: u64,
+    },
     /// A block was opened.
-    Opened { node: usize, run: u64, block: u64 },
+    Opened {
+        node: usize,
+        run: u64,
+        block: u64,
+    },
     /// A sync ends.
-    Synced { node: usize, run: u64 },
+    Synced {
+        node: usize,
+        run: u64,
+    },
     /// The loop hears of what became durable.
-    Durable { node: usize, run: u64 },
-    Publish { node: usize, run: u64 },
-    Retry { node: usize, run: u64, key: u64 },
-    Deliver { node: usize, run: u64 },
-    Start { node: usize },
-    Thaw { node: usize, run: u64 },
+    Durable {
+        node: usize,
+        run: u64,
+    },
+    Publish {
+        node: usize,
+        run: u64,
+    },
+    Retry {
+        node: usize,
+        run: u64,
+        key: u64,
+    },
+    Deliver {
+        node: usize,
+        run: u64,
+    },
+    Start {
+        node: usize,
+    },
+    Thaw {
+        node: usize,
+        run: u64,
+    },
     /// A fault of the plan begins, by its place in the plan.
-    Fault { fault: usize },
+    Fault {
+        fault: usize,
+    },
     /// It ends, with the number it was begun with.
-    Relief { fault: usize, of: u64 },
-    Mischief { node: usize, run: u64 },
+    Relief {
+        fault: usize,
+        of: u64,
+    },
+    Mischief {
+        node: usize,
+        run: u64,
+    },
 }
 
 #[derive(Debug)]
@@ -134,6 +191,7 @@ impl World {
             trace: Trace { is_shown, ..Trace::default() },
             violation: None,
             is_quiet: false,
+            is_settled_for_good: false,
             next_key: 1,
             cuts: Vec::new(),
         }
@@ -231,7 +289,11 @@ impl World {
     /// Notes what happened, and shows it when that was asked for.
     pub(super) fn note(&mut self, node: usize, what: fmt::Arguments<'_>) {
         if self.trace.is_shown {
-            eprintln!("{:>8} {:>12.6} {node:>3} {what}", self.figures.steps, self.now.as_secs_f64());
+            eprintln!(
+                "{:>8} {:>12.6} {node:>3} {what}",
+                self.figures.steps,
+                self.now.as_secs_f64()
+            );
         }
     }
 
