@@ -17,6 +17,15 @@ const BEGIN_MICROS: i64 = 1_767_225_600_000_000;
 /// Longest time from a sync's end to the loop's hearing of it.
 const HEARD_MAX: Duration = Duration::from_millis(2);
 
+impl Node {
+    /// The group is on the disk; it may yet turn out to be torn.
+    fn settle(&mut self, group: &Group) -> Vec<SignedHead> {
+        let counts = group.streams.iter().map(|stream| (*stream, self.log.count(stream)));
+        self.last = Some((counts.collect(), group.receipts.clone()));
+        self.log.synced(group)
+    }
+}
+
 impl World {
     /// Something for the log of `node` to do.
     pub(super) fn request(&mut self, node: usize, request: Request) {
@@ -35,24 +44,25 @@ impl World {
             return;
         }
         let requests = std::mem::take(&mut live.waiting);
-        if at.is_full {
-            let refuse = |request| {
-                let error = Error::new(ErrorKind::StorageFull, "injected: the disk is full");
-                Answer::Refused(request, error)
-            };
-            let answers = requests.into_iter().map(refuse).collect();
-            live.writing = Some(Group { answers, ..Group::default() });
-        } else {
-            at.ghost = None;
-            live.writing = Some(at.log.draft(requests, &at.key, time));
-        }
-        if planted!("told_before_durable") && !at.is_full {
+        // The next number goes to the tables, where there is room for it.
+        let (begun, rest): (Vec<_>, Vec<_>) = requests
+            .into_iter()
+            .partition(|request| !at.is_full || matches!(request, Request::NewStream { .. }));
+        let refuse = |request| {
+            let error = Error::new(ErrorKind::StorageFull, "injected: the disk is full");
+            Answer::Refused(request, error)
+        };
+        at.ghost = None;
+        let mut group = at.log.draft(begun, &at.key, time);
+        group.answers.extend(rest.into_iter().map(refuse));
+        live.writing = Some(group);
+        if planted!("told_before_durable") {
             let group = live.writing.clone().expect("it was just written");
             let heads = at.log.synced(&group);
             live.fresh.extend(heads.into_iter().map(|head| (head.stream, head)));
             self.announce(node);
         }
-        if planted!("acknowledged_before_durable") && !self.nodes[node].is_full {
+        if planted!("acknowledged_before_durable") {
             let live = self.nodes[node].live.as_ref().expect("it is running");
             let answers = live.writing.as_ref().map(|group| group.answers.clone());
             let appended = |answer: &Answer| matches!(answer, Answer::Appended(..));
@@ -75,9 +85,7 @@ impl World {
             self.figures.faults += 1;
             self.fail(node, group);
         } else {
-            let counts = group.streams.iter().map(|stream| (*stream, at.log.count(stream)));
-            at.last = Some((counts.collect(), group.receipts.clone()));
-            let heads = at.log.synced(&group);
+            let heads = at.settle(&group);
             self.grew(node, &heads);
             for answer in group.answers {
                 self.answer(node, answer);
@@ -159,7 +167,7 @@ impl World {
         let writing = at.live.as_mut().and_then(|live| live.writing.take());
         match writing.filter(|group| !group.streams.is_empty()) {
             Some(group) if kept => {
-                let heads = at.log.synced(&group);
+                let heads = at.settle(&group);
                 self.grew(node, &heads);
             }
             Some(_) => {
@@ -172,7 +180,7 @@ impl World {
             None => {
                 at.log.take_back();
                 if let Some(ghost) = at.ghost.take().filter(|_| kept) {
-                    at.log = *ghost;
+                    (at.log, at.last) = (*ghost, None);
                     let heads = at.log.heads();
                     self.grew(node, &heads);
                 }
