@@ -1,8 +1,8 @@
 //! Bugs on purpose: the simulator and the crash campaigns must find each of them.
 //!
 //! Only a build with `--cfg millpond_planted` has them, all of them, and one at most is chosen: for
-//! a thread by `choose`, else for all of them by `choose_everywhere`. In every other build `planted!`
-//! is the constant `false`.
+//! a thread by `choose`, else for all of them by `choose_everywhere`. In every other build
+//! `planted!` is the constant `false`.
 
 #[cfg(millpond_planted)]
 mod chosen {
@@ -39,22 +39,17 @@ mod chosen {
 #[cfg(millpond_planted)]
 pub use chosen::{choose, choose_everywhere, is_on};
 
+/// False: this build has no bug on purpose.
+#[cfg(not(millpond_planted))]
+pub const fn is_on(_: &str) -> bool {
+    false
+}
+
 /// True when the bug of this name is chosen.
 #[doc(hidden)]
 #[macro_export]
-#[cfg(millpond_planted)]
 macro_rules! planted {
     ($name:literal) => {
         $crate::planted::is_on($name)
-    };
-}
-
-/// False: this build has no bug on purpose.
-#[doc(hidden)]
-#[macro_export]
-#[cfg(not(millpond_planted))]
-macro_rules! planted {
-    ($name:literal) => {
-        cfg!(millpond_planted)
     };
 }

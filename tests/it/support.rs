@@ -170,8 +170,8 @@ fn run_alone(name: &str, command: &mut Command) {
     print!("{said}");
 }
 
-/// The crash child built with the planted bug: it acknowledges before the sync. The build is that of
-/// tools/dev/sim.sh, word for word, so that it is made once.
+/// The crash child built with the planted bug: it acknowledges before the sync. The build is that
+/// of tools/dev/sim.sh, so that it is made once.
 pub(crate) fn planted_crash_child() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let build = || {

@@ -9,7 +9,8 @@ SIM_SEEDS=2000
 SIM_TWICE=100
 
 build_sim() {
-    cargo build -p millpond-tests --bin sim "${SIM_PROFILE[@]}" --target-dir target/sim "${LOCKED[@]}"
+    cargo build -p millpond-tests --bin sim "${SIM_PROFILE[@]}" --target-dir target/sim \
+        "${LOCKED[@]}"
 }
 
 build_planted() {

@@ -193,6 +193,11 @@ impl Result {
 
     fn close(&self) -> ExitCode {
         let Figures { time, events, crashes, faults, restores, frames, .. } = self.all.figures;
+        let (simulated, real) = self.all.of_five;
+        if real > Duration::ZERO {
+            let times = simulated.as_secs_f64() / real.as_secs_f64();
+            println!("five nodes: {times:.0} times real time on one processor");
+        }
         println!("{} passed, {} failed", self.passed, self.failed);
         println!(
             "simulated hours {:.1}, frames {frames}, events {events}, crashes {crashes}, \

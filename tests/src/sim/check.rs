@@ -1,6 +1,6 @@
 //! What one node must keep to, checked at each step it takes, and all of them at the end.
 //!
-//! Numbers are those of the list in docs/testing.md. Not here: what the world knows (`oracle`).
+//! Not here: what the world knows (`oracle`).
 
 use crate::sim::log::ModelLog;
 use crate::sim::oracle::FORKS_HEAL;
