@@ -135,7 +135,11 @@ fn run_hours(count: f64, result: &mut Result) {
 }
 
 fn hunt_all(result: &mut Result) {
-    assert!(HAS_PLANTED, "this build has no planted bugs; build with --cfg millpond_planted");
+    if !HAS_PLANTED {
+        println!("this build has no planted bugs; build it with --cfg millpond_planted");
+        result.failed += 1;
+        return;
+    }
     for name in PLANTED {
         let start = Instant::now();
         let found = hunt(name);

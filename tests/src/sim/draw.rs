@@ -215,9 +215,9 @@ fn profiles(random: &mut Random, nodes: usize, is_large: bool) -> Vec<[LinkProfi
     let flips = random.chance(0.15);
     let pairs = nodes * (nodes + 1) / 2;
     let draw = |random: &mut Random| match style {
-        0 => named(*random.pick(&good)),
+        0 => named(random.pick::<&str>(&good)),
         1 => named(one),
-        _ => named(*random.pick(&all)),
+        _ => named(random.pick::<&str>(&all)),
     };
     let mut profiles: Vec<[LinkProfile; 2]> = (0..pairs).map(|_| draw(random)).collect();
     if flips {

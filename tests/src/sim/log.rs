@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 
 /// What is asked of the log.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // Few wait at a time.
 pub(super) enum Request {
     Append(Publish),
     Store { range: EventRange, before: StreamEnd },
@@ -44,6 +45,7 @@ pub(super) struct Receipt {
 
 /// What a group commit answers once it is durable.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // As for requests.
 pub(super) enum Answer {
     Appended(u64, Receipt),
     Stored(StreamId, u64),

@@ -29,7 +29,7 @@ pub(super) struct Node {
     /// What the last failed sync may have left on the disk after all.
     pub(super) ghost: Option<Box<ModelLog>>,
     /// The last group that was synced, and how long its streams were before.
-    pub(super) last: Option<(Vec<(StreamId, u64)>, Vec<(u64, Receipt)>)>,
+    pub(super) last: Option<LastGroup>,
     /// Earlier states of the disk.
     pub(super) backups: Vec<ModelLog>,
     /// Counts processes; what concerned an earlier one is dropped.
@@ -50,6 +50,9 @@ pub(super) struct Node {
     /// A copy of another node that must not run in the quiet phase.
     pub(super) is_clone: bool,
 }
+
+/// Streams with their counts before a group, and the receipts in it.
+type LastGroup = (Vec<(StreamId, u64)>, Vec<(u64, Receipt)>);
 
 /// A running process.
 pub(super) struct Live {
