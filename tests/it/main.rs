@@ -22,6 +22,7 @@ mod nodes;
 mod readers;
 mod rot;
 mod second_reader;
+mod simulator;
 mod slow;
 mod slow_subscriber;
 mod support;

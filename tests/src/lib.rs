@@ -5,5 +5,6 @@
 pub mod calls;
 pub mod crash;
 pub mod model;
+pub mod sim;
 mod strace;
 pub mod trace;

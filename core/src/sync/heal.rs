@@ -8,6 +8,7 @@
 
 use crate::error::{self, Error};
 use crate::event::{Branch, Chain, EventKind, HeldFork, SignedHead, StreamId};
+use crate::planted;
 use crate::sync::book::doubled;
 use crate::sync::constants::{
     FETCH_GRACE, FETCH_PENALTY_MAX, FETCH_TIMEOUT, FLUSH_DELAY, PROBE_GRACE, RELAY_DELAY,
@@ -199,6 +200,9 @@ impl Session {
     /// The peer holds `head`, and we hold nothing that it vouches for.
     pub(crate) fn dispute(&mut self, head: SignedHead, shared: &mut Shared) {
         let (stream, now) = (head.stream, shared.now);
+        if planted!("fork_ignored") {
+            return;
+        }
         let Some(state) = shared.streams.get(&stream) else { return };
         let wait = if state.is_sealed() { PROBE_GRACE } else { FLUSH_DELAY };
         let branch = shared.streams.families.branch(&stream);

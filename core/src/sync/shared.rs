@@ -1,6 +1,7 @@
 //! What all sessions of a swarm share.
 
 use crate::event::{Chain, EventRange, HeldFork, NodeId, SignedHead, StreamId};
+use crate::planted;
 use crate::sync::fetch::Fetches;
 use crate::sync::io::{ConnectionId, LogRead, Output, SwarmEvent};
 use crate::sync::options::SwarmOptions;
@@ -88,8 +89,16 @@ impl Shared {
             return true;
         }
         let held = self.streams.get(&own).map_or(0, |state| state.durable_count());
-        let is_ours = head.count <= held
-            && log.chain_at(&own, head.count).is_ok_and(|chain| chain == Some(head.chain));
+        let is_ours = match log.chain_at(&own, head.count) {
+            _ if head.count > held => false,
+            Ok(chain) => chain == Some(head.chain),
+            Err(_) if planted!("failed_read_taken_for_a_fork") => false,
+            Err(_) => {
+                // No proof of anything; looked at again in the next poll.
+                self.check_own(head);
+                return false;
+            }
+        };
         if !is_ours && self.streams.set_own_elsewhere() {
             let number = self.streams.highest_own_number();
             self.tell(SwarmEvent::OwnStreamElsewhere { number, head });

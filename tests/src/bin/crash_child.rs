@@ -21,6 +21,8 @@ const COMMITS_PER_COMPACTION: u64 = 30;
 const SMALL_BATCH: u64 = 500;
 
 fn main() {
+    #[cfg(millpond_planted)]
+    millpond::planted::choose_everywhere("acknowledged_before_sync");
     let arguments: Vec<String> = std::env::args().collect();
     let [_, path, seed, commits, durability] = &arguments[..] else {
         eprintln!(

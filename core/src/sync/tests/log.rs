@@ -17,6 +17,8 @@ pub(super) struct MemoryLog {
     forks: Vec<HeldFork>,
     pub(super) lamport: u64,
     pub(super) time: WallTime,
+    /// Every read fails.
+    pub(super) is_broken: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -98,7 +100,8 @@ impl MemoryStream {
 impl MemoryLog {
     pub(super) fn new(swarm: SwarmId) -> MemoryLog {
         let time = WallTime::from_micros(1_700_000_000_000_000);
-        MemoryLog { swarm, streams: BTreeMap::new(), forks: Vec::new(), lamport: 0, time }
+        let (streams, forks) = (BTreeMap::new(), Vec::new());
+        MemoryLog { swarm, streams, forks, lamport: 0, time, is_broken: false }
     }
 
     /// Appends `texts` as one commit; heads at every seal and at the end. Returns the last head.
@@ -237,6 +240,13 @@ impl MemoryLog {
         held.push(record)
     }
 
+    fn check_read(&self) -> Result<()> {
+        match self.is_broken {
+            true => Err(Error::new(ErrorKind::StorageFailed, "injected")),
+            false => Ok(()),
+        }
+    }
+
     fn stream(&mut self, stream: StreamId) -> &mut MemoryStream {
         let start = Chain::start(&self.swarm, &stream);
         self.streams.entry(stream).or_insert_with(|| MemoryStream::new(0, start, 0))
@@ -245,6 +255,7 @@ impl MemoryLog {
 
 impl LogRead for MemoryLog {
     fn read_range(&self, stream: &StreamId, from: u64) -> Result<Option<EventRange>> {
+        self.check_read()?;
         let Some(held) = self.streams.get(stream) else { return Ok(None) };
         if !(held.base..held.count()).contains(&from) {
             return Ok(None);
@@ -267,6 +278,7 @@ impl LogRead for MemoryLog {
     }
 
     fn chain_at(&self, stream: &StreamId, count: u64) -> Result<Option<Chain>> {
+        self.check_read()?;
         let Some(held) = self.streams.get(stream) else { return Ok(None) };
         let at = count.checked_sub(held.base);
         Ok(at.and_then(|at| held.chains.get(at as usize)).copied())
