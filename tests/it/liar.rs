@@ -57,7 +57,7 @@ impl Liar {
             allowed: None,
             peers_max: PEERS_MAX_DEFAULT,
         };
-        let swarm = Swarm::new(options, log.heads(), Instant::now());
+        let swarm = Swarm::new(options, log.heads(), Vec::new(), Instant::now());
         let act = Act { swarm, transport, log: log.clone(), hand, inbox: inbox.clone() };
         let thread = Some(std::thread::spawn(move || act.run(&steps)));
         Liar { node: key.node_id(), log, inbox, thread }
@@ -178,7 +178,7 @@ impl Act {
                     self.transport.close(wire(connection), code, reason.name());
                 }
                 Output::Admitted { connection } => self.transport.admit(wire(connection)),
-                Output::Tell(_) => {}
+                Output::Tell(_) | Output::Fork { .. } => {}
                 Output::Wait(deadline) => return deadline,
             }
         }

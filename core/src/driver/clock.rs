@@ -21,7 +21,7 @@ pub(crate) fn wall() -> WallTime {
     WallTime::from_micros(micros)
 }
 
-/// 32 bytes from the system's source of randomness, for keys and nothing else.
+/// 32 bytes from the system's source of randomness.
 ///
 /// # Errors
 /// `internal`: the system gives none.
@@ -31,4 +31,12 @@ pub(crate) fn random() -> Result<[u8; 32]> {
         Error::new(ErrorKind::Internal, format!("the system gives no randomness: {error}"))
     })?;
     Ok(bytes)
+}
+
+/// A number below `bound`, which is a power of two up to 256.
+///
+/// # Errors
+/// As [`random`].
+pub(crate) fn step_below(bound: u64) -> Result<u64> {
+    Ok(u64::from(random()?[0]) % bound)
 }

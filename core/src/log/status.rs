@@ -49,8 +49,8 @@ impl LogStatus {
         let table_bytes = shared.tables.file_bytes();
         let state = shared.state();
         LogStatus {
-            stream_count: state.streams.len(),
-            event_count: state.durable.total(),
+            stream_count: state.durable.stream_count(),
+            event_count: state.event_count(),
             tail_bytes: state.tail_bytes,
             table_bytes,
             trouble,

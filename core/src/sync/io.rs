@@ -3,7 +3,9 @@
 //! Rule: after each `handle`, call `poll` until it returns `Wait`.
 
 use crate::error::{Error, Result};
-use crate::event::{Chain, EventRange, NodeId, PackedRange, SignedHead, StreamEnd, StreamId};
+use crate::event::{
+    Branch, Chain, EventRange, NodeId, PackedRange, SignedHead, StreamEnd, StreamId,
+};
 use crate::sync::opening::{ClosedBlock, OpenedBlock};
 use crate::sync::refusal::RefusalReason;
 use bytes::Bytes;
@@ -95,6 +97,22 @@ pub enum Input {
         /// Why; of kind `peer_misbehaved` with reason `malformed` when its sender is to blame.
         error: Error,
     },
+    /// The log holds a fork now: see `Output::Fork`. `Durable` follows for each branch.
+    Forked {
+        /// In which stream.
+        of: StreamId,
+        /// Offset of the first event that differs.
+        at: u64,
+        /// The branches that are held, first the one in which goes on what was held.
+        branches: Vec<Branch>,
+    },
+    /// The log could not take in a fork.
+    ForkFailed {
+        /// The branch that was to be stored.
+        branch: StreamId,
+        /// Why.
+        error: Error,
+    },
     /// Our node now writes this stream.
     OwnStream(StreamId),
     /// The user named a peer, or a ticket did: dial it and go on trying.
@@ -143,6 +161,15 @@ pub enum Output {
         range: EventRange,
         /// That end: what the range was verified to go on from.
         before: StreamEnd,
+        /// Who sent it.
+        from: ConnectionId,
+    },
+    /// Take in the other history of a stream; answer with `Forked` or `ForkFailed`.
+    Fork {
+        /// Where it forked.
+        branch: Branch,
+        /// Its events from the base to beyond the fork, labelled with the branch.
+        range: EventRange,
         /// Who sent it.
         from: ConnectionId,
     },
@@ -261,4 +288,11 @@ pub trait LogRead {
     /// # Errors
     /// Those of the log.
     fn chain_at(&self, stream: &StreamId, count: u64) -> Result<Option<Chain>>;
+
+    /// Where the block of `stream` begins that holds the event at `offset`; none when that is not
+    /// held.
+    ///
+    /// # Errors
+    /// Those of the log.
+    fn block_start(&self, stream: &StreamId, offset: u64) -> Result<Option<u64>>;
 }

@@ -6,7 +6,7 @@
 //! Begin with [`Swarm::handle`].
 
 use crate::error::{Error, Result};
-use crate::event::{NodeId, SignedHead, StreamId};
+use crate::event::{HeldFork, NodeId, SignedHead, StreamId};
 use crate::sync::book::{PeerBook, doubled};
 use crate::sync::constants::{REFUSALS_KEPT_MAX, STORE_RETRY, STORE_RETRY_MAX, STRANGERS_MAX};
 use crate::sync::fetch;
@@ -47,8 +47,13 @@ enum End {
 }
 
 impl Swarm {
-    /// A swarm of one, whose log durably holds the streams of `heads` up to them.
-    pub fn new(options: SwarmOptions, heads: Vec<SignedHead>, now: Instant) -> Swarm {
+    /// A swarm of one, whose log durably holds the streams of `heads` up to them, and `forks`.
+    pub fn new(
+        options: SwarmOptions,
+        heads: Vec<SignedHead>,
+        _forks: Vec<HeldFork>,
+        now: Instant,
+    ) -> Swarm {
         assert!(options.own_stream.node == options.node, "a node writes its own stream");
         Swarm {
             book: PeerBook::new(options.node),
@@ -134,6 +139,7 @@ impl Swarm {
             Input::Durable(head) => self.on_durable(head),
             Input::StoreFailed { stream, end, error } => self.on_store_failed(stream, end, &error),
             Input::OwnStream(stream) => self.on_own_stream(stream),
+            Input::Forked { .. } | Input::ForkFailed { .. } => {}
             Input::AddPeer { peer, addresses } if !self.is_shut_down => {
                 self.book.name(peer, &addresses, now);
             }

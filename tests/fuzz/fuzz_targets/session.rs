@@ -61,8 +61,8 @@ impl World {
         let logs = LOGS.get_or_init(|| [MemoryLog::of(1), MemoryLog::of(2)]);
         let [log, peer_log] = logs.clone();
         World {
-            swarm: Swarm::new(options(1), log.heads(), now),
-            peer: Swarm::new(options(2), peer_log.heads(), now),
+            swarm: Swarm::new(options(1), log.heads(), Vec::new(), now),
+            peer: Swarm::new(options(2), peer_log.heads(), Vec::new(), now),
             log,
             peer_log,
             now,
@@ -173,6 +173,7 @@ impl World {
                 }
                 Output::Admitted { .. }
                 | Output::Dial { .. }
+                | Output::Fork { .. }
                 | Output::Close { .. }
                 | Output::Tell(_) => {}
             }
@@ -193,6 +194,7 @@ impl World {
                 Output::Open(block) => self.peer.handle(Input::Opened(block.open()), self.now),
                 Output::Admitted { .. }
                 | Output::Dial { .. }
+                | Output::Fork { .. }
                 | Output::Close { .. }
                 | Output::Tell(_) => {}
             }

@@ -65,6 +65,14 @@ impl Queue {
         std::mem::take(&mut self.requests)
     }
 
+    /// Puts a request that is not done yet behind the others. After the end it is dropped.
+    pub(crate) fn put_back(&mut self, request: Request) {
+        if !self.closing {
+            self.bytes += request.bytes();
+            self.requests.push_back(request);
+        }
+    }
+
     /// True when the committer's thread is to be woken.
     fn wake(&mut self) -> bool {
         !self.leading && !std::mem::replace(&mut self.woken, true)

@@ -5,6 +5,7 @@
 mod basics;
 mod columns;
 mod faults;
+mod forks;
 mod groups;
 mod model;
 mod packed;

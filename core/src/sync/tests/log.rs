@@ -169,6 +169,12 @@ impl LogRead for MemoryLog {
         let held = self.streams.get(stream);
         Ok(held.and_then(|held| held.chains.get(count as usize)).copied())
     }
+
+    fn block_start(&self, stream: &StreamId, offset: u64) -> Result<Option<u64>> {
+        let held = self.streams.get(stream).filter(|held| offset < held.records.len() as u64);
+        let seals = held.map(|held| held.seals.iter().copied().take_while(|seal| *seal <= offset));
+        Ok(seals.map(|seals| seals.last().unwrap_or(0)))
+    }
 }
 
 pub(super) fn record(lamport: u64, time: WallTime, text: &str) -> Record {

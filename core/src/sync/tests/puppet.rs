@@ -50,7 +50,7 @@ impl Puppet {
             peers_max: 2,
         };
         let mut puppet = Puppet {
-            swarm: Swarm::new(options, log.heads(), now),
+            swarm: Swarm::new(options, log.heads(), Vec::new(), now),
             log,
             key,
             peer: NodeKey::from_seed(&[2; 32]).node_id(),
@@ -171,7 +171,7 @@ impl Puppet {
                     }
                 }
                 Output::Tell(event) => self.told.push(event),
-                Output::Dial { .. } | Output::Admitted { .. } => {}
+                Output::Dial { .. } | Output::Admitted { .. } | Output::Fork { .. } => {}
                 Output::Wait(deadline) => {
                     self.deadline = deadline;
                     return;

@@ -145,7 +145,12 @@ impl World {
         number: u64,
     ) -> usize {
         let index = self.nodes.len();
-        let swarm = Swarm::new(options(secret, &key, number, index as u64), log.heads(), self.now);
+        let swarm = Swarm::new(
+            options(secret, &key, number, index as u64),
+            log.heads(),
+            Vec::new(),
+            self.now,
+        );
         self.nodes.push(Node {
             key,
             secret: secret.clone(),
@@ -173,8 +178,12 @@ impl World {
             .retain(|_, event| !matches!(event, Event::Stored { node: of, .. } if *of == node));
         let instance = self.draw(u64::MAX);
         let at = &mut self.nodes[node];
-        at.swarm =
-            Swarm::new(options(&at.secret, &at.key, at.number, instance), log.heads(), self.now);
+        at.swarm = Swarm::new(
+            options(&at.secret, &at.key, at.number, instance),
+            log.heads(),
+            Vec::new(),
+            self.now,
+        );
         (at.log, at.deadline) = (log, None);
     }
 
@@ -325,7 +334,7 @@ impl World {
                 self.close(number, Some(node), Some(reason.code()));
             }
             Output::Open(block) => self.give(node, Input::Opened(block.open())),
-            Output::Admitted { .. } => {}
+            Output::Admitted { .. } | Output::Fork { .. } => {}
             Output::Tell(event) => self.nodes[node].told.push(event),
             Output::Wait(_) => unreachable!("handled by the caller"),
         }
