@@ -4,6 +4,7 @@
 
 pub mod calls;
 pub mod crash;
+pub mod forks;
 pub mod model;
 mod strace;
 pub mod trace;

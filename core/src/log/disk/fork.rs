@@ -24,7 +24,7 @@ use std::sync::Arc;
 /// appends has, so that the copy catches up with a stream that is being written.
 const STEP_BYTES: usize = 32 << 20;
 /// A record of copied events ends with the range that brings it to this many bytes.
-const RECORD_BYTES: usize = 4 << 20;
+const RECORD_BYTES: usize = 1 << 20;
 
 /// A fork that was found.
 pub(crate) struct ForkRequest {
@@ -176,12 +176,13 @@ impl Committer {
         Ok(ours)
     }
 
-    /// Copies what `ours` lacks of the stream that it continues, up to the offset `until` or to the
+    /// Copies what `ours` lacks of the stream that it continues, up to the event `until` or to the
     /// end; `false` when a step is done and there is more.
     fn copy(&mut self, shared: &Arc<Shared>, ours: &Branch, until: Option<u64>) -> Result<bool> {
         self.write_format(shared)?;
         let end = self.tips[&ours.of].end.count;
-        let end = until.map_or(end, |until| until.min(end));
+        // With the event at an earlier seal, by which its branch is told.
+        let end = until.map_or(end, |until| (until + 1).min(end));
         let tip = self.tips.get(&ours.stream);
         let mut at = tip.map_or(ours.base.count, |tip| tip.end.count);
         let mut copied = 0;

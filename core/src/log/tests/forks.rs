@@ -460,7 +460,7 @@ fn what_is_no_fork_is_refused_and_a_known_one_is_answered() {
 
 #[test]
 fn a_fork_whose_copy_fails_is_hidden_and_goes_on_where_it_was() {
-    for failing in 0..12 {
+    for failing in 0..12u32 {
         let directory = tempfile::tempdir().unwrap();
         let log = small(directory.path(), 2);
         let mut held = History::new(9);
@@ -469,8 +469,8 @@ fn a_fork_whose_copy_fails_is_hidden_and_goes_on_where_it_was() {
         held.send(&log, trunk);
         let other = held.forked(300, "wheat", 100);
         let (branch, range) = other.branch(trunk, &held);
-        let operation = [Operation::Sync, Operation::Write][failing % 2];
-        fault::plant(directory.path(), operation, failing as u64 / 2, 1, Errno::IO);
+        let operation = [Operation::Sync, Operation::Write][failing as usize % 2];
+        fault::plant(directory.path(), operation, failing / 2, 1, Errno::IO);
         let forked = log.fork(branch, range, 0).wait();
         fault::clear(directory.path());
         let shown = match forked {
