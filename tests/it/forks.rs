@@ -29,8 +29,8 @@ fn any_power_cut_around_a_fork_leaves_every_acknowledged_event_once() {
     let trace = Trace::record(&store, CHILD.as_ref(), &arguments).expect("the run is recorded");
     // Between the acknowledgements around a fork lies all that it writes.
     let said: Vec<(usize, u64)> = trace.steps.iter().enumerate().filter_map(said).collect();
-    let forks = said.windows(2).filter(|pair| pair[1].1 - pair[0].1 != 40);
-    let within: Vec<usize> = forks.flat_map(|pair| pair[0].0..=pair[1].0 + 1).collect();
+    let around = said.windows(2).filter(|pair| pair[1].1 - pair[0].1 != forks::BATCH);
+    let within: Vec<usize> = around.flat_map(|pair| pair[0].0..=pair[1].0 + 1).collect();
     println!("{} steps recorded, {} around forks", trace.steps.len(), within.len());
     for seed in 0..states(300) {
         let any = match seed % 4 {
@@ -52,9 +52,17 @@ fn a_store_with_forks_reads_the_same_for_a_second_reader() {
     let scratch = Scratch::new("fork-reader");
     let path = scratch.path().join("store");
     let log = forks::open(&path).unwrap();
-    forks::run(&log, 3, |_| {}).unwrap();
+    forks::run(&log, 30, 20, |_| {}).unwrap();
+    let own = forks::publish(&log, 0..2_100, 20).unwrap().stream;
     log.checkpoint_now().unwrap();
-    forks::run(&log, 5, |_| {}).unwrap();
+    // Its base is the end of a full block; what it hides is in tables and journal.
+    forks::publish(&log, 2_100..2_150, 20).unwrap();
+    let (branch, range) = forks::other_history(&log, own, 1_060, "late", 25).unwrap();
+    assert!(branch.base.count > 0);
+    log.fork(branch, range, 0).wait().unwrap();
+    assert_eq!(read(&path), keys(&log), "a journal that seals what is in tables");
+    log.checkpoint_now().unwrap();
+    forks::run(&log, 5, 20, |_| {}).unwrap();
     let expected = keys(&log);
     assert_eq!(read(&path), expected, "tables and journal");
     log.close(DEADLINE).unwrap();

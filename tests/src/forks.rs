@@ -9,16 +9,18 @@ use millpond::event::{
     AppId, Branch, Chain, EventKind, EventRange, Header, Lamport, NewEvent, NodeKey, Payload,
     Record, SealRule, StreamEnd, StreamId, SwarmId, SwarmSecret, TagSet, WallTime,
 };
-use millpond::log::{AppendOptions, CursorOptions, EventView, Log, LogOptions};
+use millpond::log::{AppendOptions, Appended, CursorOptions, EventView, Log, LogOptions};
 use millpond::query::Query;
 use millpond::{Error, Result};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Events of each append: enough that what a fork copies fills several records of the journal.
-const BATCH: u64 = 40;
-const FILL_BYTES: usize = 9_000;
+/// Events of each append.
+pub const BATCH: u64 = 40;
+/// Bytes of our events with which what a fork copies fills several records of the journal.
+pub const FILL_BYTES: usize = 9_000;
 /// Events that another holder of the key wrote, in each fork.
 const OTHERS: u64 = 25;
 /// Writes our events.
@@ -37,16 +39,14 @@ pub fn open(path: &Path) -> Result<Log> {
 }
 
 /// Appends, and after every third of `commits` appends meets another history of the own stream;
-/// `say` is told how many events are acknowledged.
+/// `say` is told how many events are acknowledged. Each event of ours has so many `bytes`, about.
 ///
 /// # Errors
 /// Those of the log.
-pub fn run(log: &Log, commits: u64, mut say: impl FnMut(u64)) -> Result<()> {
+pub fn run(log: &Log, commits: u64, bytes: usize, mut say: impl FnMut(u64)) -> Result<()> {
     let (mut ours, mut all, mut first) = (0, 0, None);
     for commit in 0..commits {
-        let events = (ours..ours + BATCH).map(|number| new_event(OURS, number)).collect();
-        let options = AppendOptions::new(AppId::parse("com.example.crash")?);
-        let appended = log.append(events, options).wait()?;
+        let appended = publish(log, ours..ours + BATCH, bytes)?;
         let stream = *first.get_or_insert(appended.stream);
         (ours, all) = (ours + BATCH, all + BATCH);
         say(all);
@@ -65,6 +65,15 @@ pub fn run(log: &Log, commits: u64, mut say: impl FnMut(u64)) -> Result<()> {
         say(all);
     }
     Ok(())
+}
+
+/// Appends these events of ours, each of so many `bytes`, about.
+///
+/// # Errors
+/// Those of the log.
+pub fn publish(log: &Log, numbers: Range<u64>, bytes: usize) -> Result<Appended> {
+    let events = numbers.map(|number| new_event(OURS, number, bytes)).collect();
+    log.append(events, AppendOptions::new(AppId::parse("com.example.crash")?)).wait()
 }
 
 /// Checks the whole store: its own checks, and of each writer all events up to some number, each
@@ -132,7 +141,7 @@ pub fn other_history(
     for number in 0..records.len() as u64 + count {
         if let Some(new) = number.checked_sub(at - start) {
             let lamport = records.last().map_or(end.lamport, Record::lamport);
-            records.push(record(lamport.plus(1)?, &new_event(name, new))?);
+            records.push(record(lamport.plus(1)?, &new_event(name, new, 30))?);
         }
         let own = &records[number as usize];
         let is_full = seal.push(own.as_bytes().len());
@@ -161,9 +170,8 @@ fn swarm() -> SwarmId {
     SwarmSecret::from_bytes([0x33; 32]).swarm_id()
 }
 
-fn new_event(name: &str, number: u64) -> NewEvent {
-    let size = if name == OURS { FILL_BYTES } else { 30 };
-    let fill = Value::Bytes((0..size).map(|at| (at as u64 * 31 ^ number) as u8).collect());
+fn new_event(name: &str, number: u64, bytes: usize) -> NewEvent {
+    let fill = Value::Bytes((0..bytes).map(|at| (at as u64 * 31 ^ number) as u8).collect());
     let value = Value::map([("n", Value::from(number)), ("fill", fill)]);
     NewEvent {
         tags: TagSet::new([name]).expect("a short tag"),

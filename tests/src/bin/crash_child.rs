@@ -41,7 +41,8 @@ fn main() {
     }
     if durability == "forking" {
         let log = forks::open(&path).expect("the store opens");
-        forks::run(&log, commits, |count| say(&format!("A {count}\n"))).expect("all is kept");
+        forks::run(&log, commits, forks::FILL_BYTES, |count| say(&format!("A {count}\n")))
+            .expect("all is kept");
         return log.close(DEADLINE).expect("the log closes");
     }
     let node = crash::open(&path).expect("the store opens");

@@ -188,7 +188,8 @@ fn check_all(log: &Log, expected: &Places) {
     assert_eq!(all(Order::Stream), rows);
     let names: BTreeSet<&str> = rows.iter().filter_map(|row| row.3.split(' ').next()).collect();
     for name in names {
-        let mut own: Vec<_> = rows.iter().filter(|row| row.3.starts_with(name)).cloned().collect();
+        let is_own = |row: &&(u64, StreamId, u64, String)| row.3.split(' ').next() == Some(name);
+        let mut own: Vec<_> = rows.iter().filter(is_own).cloned().collect();
         own.sort();
         let query = format!("FROM '{name}'");
         assert_eq!(seen(&query_all(log, &query, Order::Ascending)), own, "{name}");
