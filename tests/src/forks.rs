@@ -115,8 +115,8 @@ pub fn verify(log: &Log) -> std::result::Result<u64, String> {
     }
 }
 
-/// What somebody else with our key wrote in our trunk `of` from the event `at` on: where that forks,
-/// and its events, at most `count` that differ and none beyond the end of the block.
+/// What somebody else with our key wrote in our trunk `of` from the event `at` on: where that
+/// forks, and its events, at most `count` that differ and none beyond the end of the block.
 ///
 /// # Errors
 /// Those of the log.

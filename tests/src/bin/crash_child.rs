@@ -6,8 +6,8 @@
 //! `crash_child PATH SEED COMMITS converting`: opens a store of format 0 and closes it.
 //! `crash_child PATH SEED COMMITS merging`: opens a store of small events, publishes COMMITS
 //! batches of them, waits until a group of segments is made, publishes one more, and closes.
-//! `crash_child PATH SEED COMMITS forking`: opens a store whose key is used twice, publishes COMMITS
-//! batches and meets other histories of its streams, and closes.
+//! `crash_child PATH SEED COMMITS forking`: opens a store whose key is used twice, publishes
+//! COMMITS batches and meets other histories of its streams, and closes.
 //! Says on standard output, each line in one write: `O <count>` after opening (events held),
 //! `A <count>` after each acknowledgement, `C` after close. Rule: a line is written only after what
 //! it says is true, so the last line is a lower bound.

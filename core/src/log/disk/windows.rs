@@ -68,7 +68,9 @@ impl ForkRow {
         let flags = reader.u8()?;
         let has = |flag| flags & flag != 0;
         let known = FLAG_SEALED | FLAG_BRANCH | FLAG_HIDDEN;
-        let is_possible = has(FLAG_BRANCH) == stream.is_branch() && has(FLAG_SEALED | FLAG_BRANCH);
+        let is_possible = has(FLAG_BRANCH) == stream.is_branch()
+            && has(FLAG_SEALED | FLAG_BRANCH)
+            && (has(FLAG_BRANCH) || !has(FLAG_HIDDEN));
         if flags & !known != 0 || !is_possible || (has(FLAG_HIDDEN) && has(FLAG_SEALED)) {
             return Err(bad(format!("the fork of a stream has flags {flags}")));
         }
@@ -229,5 +231,60 @@ impl Windows {
             stream.is_branch() && stream.trunk() == *trunk && !row.hidden
         };
         self.rows.iter().filter(own).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{NodeKey, SwarmId};
+    use proptest::prelude::*;
+
+    fn row(flags: u8, base: u64, floor: u64, seal: u64) -> (StreamId, ForkRow) {
+        let key = NodeKey::from_seed(&[5; 32]);
+        let (trunk, chain) =
+            (StreamId { node: key.node_id(), number: 3 }, Chain::from_bytes([9; 32]));
+        let lamport = Lamport::new(floor + 7).unwrap();
+        let head = key.sign_head(&SwarmId::from_bytes([7; 32]), 3, floor + 1, lamport, chain);
+        let is_branch = flags & FLAG_BRANCH != 0;
+        let stream = if is_branch { trunk.branch(&chain) } else { trunk };
+        let base = StreamEnd { count: base, chain, lamport };
+        let proof = [head.clone(), head.on(trunk.branch(&chain))];
+        let branch = is_branch.then_some(Branch { stream, of: trunk, base, floor, proof });
+        let sealed = (flags & FLAG_SEALED != 0).then(|| (seal, trunk.branch(&chain)));
+        (stream, ForkRow { sealed, branch, hidden: flags & FLAG_HIDDEN != 0 })
+    }
+
+    proptest! {
+        #[test]
+        fn the_byte_form_comes_back_and_what_cannot_be_is_refused(
+            flags in 0u8..8,
+            (base, floor, seal) in (0u64..9, 0u64..9, 0u64..9),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let (stream, row) = row(flags, base, floor, seal);
+            let mut bytes = Vec::new();
+            row.encode(&mut bytes);
+            let fits = flags & (FLAG_SEALED | FLAG_BRANCH) != 0
+                && flags & (FLAG_HIDDEN | FLAG_BRANCH) != FLAG_HIDDEN
+                && flags & (FLAG_HIDDEN | FLAG_SEALED) != FLAG_HIDDEN | FLAG_SEALED
+                && (row.branch.is_none() || base <= floor)
+                && (row.branch.is_none() || row.sealed.is_none() || floor <= seal);
+            let read = ForkRow::decode(&stream, &bytes);
+            prop_assert!(bytes.len() <= ForkRow::BYTES_MAX);
+            prop_assert_eq!(read.ok(), fits.then_some(row));
+            bytes.truncate(cut.index(bytes.len()));
+            prop_assert!(ForkRow::decode(&stream, &bytes).is_err());
+        }
+
+        #[test]
+        fn any_bytes_are_a_row_in_its_one_form_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..500)) {
+            let (stream, _) = row(FLAG_BRANCH, 0, 0, 0);
+            if let Ok(row) = ForkRow::decode(&stream, &bytes) {
+                let mut again = Vec::new();
+                row.encode(&mut again);
+                prop_assert_eq!(again, bytes);
+            }
+        }
     }
 }
