@@ -2,7 +2,7 @@
 //!
 //! Not here: what a fork means to readers (`windows`). Rule: copies are hidden until one journal
 //! record seals the stream and shows the branches; what was copied before a crash is not copied
-//! again. Copying goes in steps, between which others commit. Begin with `Committer::take_forks`.
+//! again. Copying goes in rounds, between which others commit. Begin with `Committer::take_forks`.
 //! Source: docs/format.md, "Forks".
 
 use super::body::Body;
@@ -20,9 +20,6 @@ use crate::event::{
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A step of copying ends with the record that brings it to this many bytes: more than a group of
-/// appends has, so that the copy catches up with a stream that is being written.
-const STEP_BYTES: usize = 32 << 20;
 /// A record of copied events ends with the range that brings it to this many bytes.
 const RECORD_BYTES: usize = 1 << 20;
 
@@ -34,6 +31,16 @@ pub(crate) struct ForkRequest {
     pub(crate) range: EventRange,
     /// Added to the number of the next own stream, should the current one be sealed.
     pub(crate) step: u64,
+    /// How often a part of it was done.
+    pub(crate) rounds: u32,
+}
+
+impl ForkRequest {
+    /// A round of copying ends with the record that brings it to this many bytes. Each has twice
+    /// those of the one before, so that it catches up with a stream that is being written.
+    fn round_bytes(&self, tail_bytes_max: usize) -> usize {
+        (tail_bytes_max / 2).saturating_mul(1 << self.rounds.min(16))
+    }
 }
 
 /// A fork whose branches are held and visible.
@@ -56,7 +63,7 @@ impl Request {
 }
 
 impl Committer {
-    /// Takes the forks out of a group, and does each or a step of it.
+    /// Takes the forks out of a group, and does each or a round of it.
     pub(super) fn take_forks(
         &mut self,
         shared: &Arc<Shared>,
@@ -65,11 +72,14 @@ impl Committer {
         answers: &mut Vec<Answer>,
     ) -> Vec<Request> {
         for taken in requests.extract_if(.., |request| request.is_fork()) {
-            let Request::Fork(request, completer) = taken else { continue };
+            let Request::Fork(mut request, completer) = taken else { continue };
             match ready.clone().and_then(|()| self.fork(shared, &request)) {
                 Ok(Some(forked)) => answers.push(Answer::Fork(completer, Ok(forked))),
                 Err(error) => answers.push(Answer::Fork(completer, Err(error))),
-                Ok(None) => shared.queue().put_back(Request::Fork(request, completer)),
+                Ok(None) => {
+                    request.rounds += 1;
+                    shared.queue().put_back(Request::Fork(request, completer));
+                }
             }
         }
         requests
@@ -77,7 +87,7 @@ impl Committer {
 
     /// Does a fork; `None` when there is more to copy.
     fn fork(&mut self, shared: &Arc<Shared>, request: &ForkRequest) -> Result<Option<Forked>> {
-        let ForkRequest { branch, range, step } = request;
+        let ForkRequest { branch, range, step, .. } = request;
         // What is copied is read as readers see it.
         self.sync(shared)?;
         let held = self.windows.get(&branch.stream).filter(|row| !row.hidden);
@@ -90,7 +100,8 @@ impl Committer {
         let mut own = None;
         if sealed.is_none_or(|(at, _)| branch.floor < at) {
             let ours = Branch { stream: ours, ..branch.clone() };
-            if !self.copy(shared, &ours, sealed.map(|(at, _)| at))? {
+            let round_bytes = request.round_bytes(shared.options.tail_bytes_max);
+            if !self.copy(shared, &ours, sealed.map(|(at, _)| at), round_bytes)? {
                 return Ok(None);
             }
             if branch.of == self.own_stream(shared) {
@@ -177,8 +188,14 @@ impl Committer {
     }
 
     /// Copies what `ours` lacks of the stream that it continues, up to the event `until` or to the
-    /// end; `false` when a step is done and there is more.
-    fn copy(&mut self, shared: &Arc<Shared>, ours: &Branch, until: Option<u64>) -> Result<bool> {
+    /// end; `false` when the round is done and there is more.
+    fn copy(
+        &mut self,
+        shared: &Arc<Shared>,
+        ours: &Branch,
+        until: Option<u64>,
+        round_bytes: usize,
+    ) -> Result<bool> {
         self.write_format(shared)?;
         let end = self.tips[&ours.of].end.count;
         // With the event at an earlier seal, by which its branch is told.
@@ -187,7 +204,7 @@ impl Committer {
         let mut at = tip.map_or(ours.base.count, |tip| tip.end.count);
         let mut copied = 0;
         while at < end {
-            if copied >= STEP_BYTES {
+            if copied >= round_bytes {
                 return Ok(false);
             }
             let (mut body, mut ranges, mut bytes) = (Body::default(), Vec::new(), 0);

@@ -3,6 +3,7 @@ use super::*;
 use crate::error::ErrorKind;
 use crate::event::limits::BRANCHES_PER_TRUNK_MAX;
 use crate::event::{Branch, Lamport, StreamId};
+use crate::log::Durability;
 use crate::log::disk::{Operation, fault};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
@@ -273,4 +274,55 @@ fn a_fork_whose_copy_fails_is_hidden_and_goes_on_where_it_was() {
         other.fork(&log, trunk, &held);
         check_all(&log, &places(&[held, other]));
     }
+}
+
+#[test]
+fn others_append_while_a_long_stream_forks_and_nothing_is_lost_of_one_that_is_being_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = || {
+        let mut options = options(directory.path(), 1);
+        (options.segment_bytes, options.tail_bytes_max) = (64 << 10, 128 << 10);
+        Log::open(options).unwrap()
+    };
+    let log = open();
+    for _ in 0..20 {
+        append(&log, events(0..1_000));
+    }
+    let trunk = log.own_stream();
+    let held = History::of(&log, &trunk, 1);
+    let other = held.forked(100, "clone", 400);
+    let (branch, range) = other.branch(trunk, &held);
+    let ours = trunk.branch(&held.chains[101]);
+    let writer = log.clone();
+    let (begun, begins) = std::sync::mpsc::channel();
+    let writing = std::thread::spawn(move || {
+        let mut streams = BTreeSet::new();
+        let mut written = 0u64;
+        let options = AppendOptions { durability: Durability::Process, ..as_app() };
+        while streams.len() < 2 || written < 200 {
+            let appended = writer.append(events(0..5), options.clone()).wait().unwrap();
+            streams.insert(appended.stream);
+            written += 5;
+            let _ = begun.send(());
+        }
+        written
+    });
+    begins.recv().unwrap();
+    let forked = log.fork(branch, range, 0).wait().unwrap();
+    let written = writing.join().unwrap();
+    assert_eq!(forked.own, Some(log.own_stream()));
+    let check = |log: &Log, more: u64| {
+        append(log, events(0..1));
+        let all = query_all(log, "FROM allEvents", Order::Stream);
+        let of =
+            |stream: StreamId| all.iter().filter(|event| event.key.stream == stream).count() as u64;
+        let (next, theirs) = (log.own_stream(), trunk.branch(&other.chains[101]));
+        assert_eq!((of(trunk), of(theirs)), (100, 400));
+        assert!(of(ours) >= 20_000 - 100 && of(next) > 0);
+        assert_eq!(of(trunk) + of(ours) + of(next), 20_000 + written + more);
+        log.check().unwrap();
+    };
+    check(&log, 1);
+    abandon(log);
+    check(&open(), 2);
 }
