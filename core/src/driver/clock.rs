@@ -33,10 +33,11 @@ pub(crate) fn random() -> Result<[u8; 32]> {
     Ok(bytes)
 }
 
-/// A number below `bound`, which is a power of two up to 256.
+/// By how much the next own stream's number is above the first that is free, 0 to 7: two clones
+/// that move at the same time part ways.
 ///
 /// # Errors
 /// As [`random`].
-pub(crate) fn step_below(bound: u64) -> Result<u64> {
-    Ok(u64::from(random()?[0]) % bound)
+pub(crate) fn number_step() -> Result<u64> {
+    Ok(u64::from(random()?[0]) % 8)
 }

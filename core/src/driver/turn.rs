@@ -44,9 +44,6 @@ impl LogRead for Log {
     }
 }
 
-/// The next own stream has a number so far, less one, above the first that is free: two clones that
-/// move at the same time part ways.
-const NUMBER_STEPS: u64 = 8;
 /// Most bytes of a frame that a network thread deals with itself.
 const SHORT_FRAME_BYTES_MAX: usize = 16 << 10;
 
@@ -58,6 +55,8 @@ pub(crate) struct Turn {
     inbox: Arc<Inbox<Turn>>,
     fresh: Arc<Fresh>,
     swarm: Swarm,
+    /// Our stream as far as the swarm was told.
+    own: StreamId,
     opener: Opener,
     wire: Option<Wire>,
     /// Counts how often the network was switched on: what an earlier wire still says is dropped.
@@ -93,6 +92,7 @@ impl Turn {
             );
             return Err(Error::new(ErrorKind::LimitExceeded, message));
         }
+        let own = log.own_stream();
         let swarm = new_swarm(&options, &log, &secret)?;
         let (connecting, to) = (BTreeMap::new(), inbox.clone());
         let opener = Opener::new(move |generation, block| {
@@ -105,6 +105,7 @@ impl Turn {
             inbox,
             fresh,
             swarm,
+            own,
             opener,
             wire: None,
             generation: 0,
@@ -185,6 +186,7 @@ impl Turn {
             }
             Message::Forked { branch, forked } => self.take_forked(branch, forked),
             Message::OwnStream(Ok(stream)) => {
+                self.own = stream;
                 self.swarm.handle(Input::OwnStream(stream), clock::now());
             }
             Message::OwnStream(Err(error)) => {
@@ -213,10 +215,14 @@ impl Turn {
         }
     }
 
-    /// The swarm hears of the branches first, then how far each is held.
+    /// The swarm hears of our new stream first, then of the branches, then how far each is held.
     fn take_forked(&mut self, branch: StreamId, forked: Result<Forked>) {
-        let now = clock::now();
-        let Forked { of, at, branches, own } = match forked {
+        let (now, own) = (clock::now(), self.log.own_stream());
+        if own != self.own {
+            self.own = own;
+            self.swarm.handle(Input::OwnStream(own), now);
+        }
+        let Forked { of, at, branches, .. } = match forked {
             Ok(forked) => forked,
             Err(error) => {
                 tracing::warn!(stream = %branch, %error, "a branch could not be stored");
@@ -224,9 +230,6 @@ impl Turn {
             }
         };
         tracing::error!(stream = %of, offset = at, "a stream has two histories; both are kept");
-        if let Some(own) = own {
-            self.swarm.handle(Input::OwnStream(own), now);
-        }
         let heads: Vec<_> =
             branches.iter().filter_map(|branch| self.log.head(&branch.stream)).collect();
         self.swarm.handle(Input::Forked { of, at, branches }, now);
@@ -319,7 +322,7 @@ impl Turn {
 
     fn fork(&self, branch: Branch, range: EventRange) {
         let (stream, inbox) = (branch.stream, self.inbox.clone());
-        let forked = match clock::step_below(NUMBER_STEPS) {
+        let forked = match clock::number_step() {
             Ok(step) => self.log.fork(branch, range, step),
             Err(error) => Pending::ready(Err(error)),
         };
@@ -378,7 +381,7 @@ impl Turn {
                     "our own stream has grown elsewhere: this store is a copy or was restored"
                 );
                 let (inbox, reason) = (self.inbox.clone(), OpeningReason::GrownElsewhere);
-                let begun = match clock::step_below(NUMBER_STEPS) {
+                let begun = match clock::number_step() {
                     Ok(step) => self.log.begin_stream(reason, number + 1, step),
                     Err(error) => Pending::ready(Err(error)),
                 };
