@@ -73,8 +73,8 @@ def check_forks(rows, chain_at, swarm):
         if events.branch(stream, chain_at(stream, row.floor + 1)) != stream:
             raise Malformed("a branch has the name of another")
         of = rows.get(row.of)
-        if of is None or of.sealed is None or of.sealed > row.floor:
-            raise Malformed("a stream that forked is not sealed")
+        if of is None or of.sealed != row.floor:
+            raise Malformed("a stream that forked is not sealed there")
         if chain_at(row.of, row.floor) != chain_at(stream, row.floor):
             raise Malformed("a branch begins in another history")
         if any(head.count <= row.floor or not events.head_verifies(head, swarm)

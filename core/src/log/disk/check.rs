@@ -131,7 +131,10 @@ impl Shared {
         };
         branch.proof.iter().try_for_each(|head| head.verify(&self.swarm))?;
         let first = self.chain_at(stream, branch.floor + 1)?;
-        let is_named = first.is_some_and(|first| branch.of.branch(&first) == *stream);
+        let windows = self.state().windows.clone();
+        let sealed = windows.get(&branch.of).and_then(|of| of.sealed);
+        let is_named = first.is_some_and(|first| branch.of.branch(&first) == *stream)
+            && sealed.is_some_and(|(at, _)| at == branch.floor);
         if is_named && held.is_some() { Ok(bytes) } else { Err(wrong("it names another branch")) }
     }
 

@@ -88,6 +88,9 @@ impl Committer {
     /// Does a fork; `None` when there is more to copy.
     fn fork(&mut self, shared: &Arc<Shared>, request: &ForkRequest) -> Result<Option<Forked>> {
         let ForkRequest { branch, range, step, .. } = request;
+        // By now it may have forked there, or below.
+        let of = self.windows.home(branch.of, branch.floor);
+        let branch = &Branch { of, ..branch.clone() };
         // What is copied is read as readers see it.
         self.sync(shared)?;
         let held = self.windows.get(&branch.stream).filter(|row| !row.hidden);
@@ -110,6 +113,14 @@ impl Committer {
             let row = self.windows.get(&branch.of).cloned().unwrap_or_default();
             let seal = Some((branch.floor, ours.stream));
             body.forks.push((branch.of, ForkRow { sealed: seal, ..row }));
+            // Where it forked until now belongs to the branch in which it goes on.
+            for (stream, row) in self.windows.iter().filter(|(_, row)| !row.hidden) {
+                let mut row = row.clone();
+                if let Some(own) = row.branch.as_mut().filter(|own| own.of == branch.of) {
+                    own.of = ours.stream;
+                    body.forks.push((*stream, row));
+                }
+            }
             let row = ForkRow { sealed, branch: Some(ours.clone()), hidden: false };
             body.forks.push((ours.stream, row));
         } else {

@@ -2,7 +2,8 @@
 //!
 //! A stream is visible from its floor on, which is 0 but in a branch, and below its seal. What lies
 //! outside is kept, and served to peers. No I/O. Rule: seals only go down, floors never move, and
-//! each event of all histories is visible in exactly one stream.
+//! each event of all histories is visible in exactly one stream. A stream forks at its seal and
+//! nowhere else: so branches make a tree, the same on all nodes, in whatever order they came.
 //! Begin with [`Windows::visible`]. Source: docs/format.md, "Forks".
 
 use crate::error::Result;
@@ -212,6 +213,26 @@ impl Windows {
             }
         }
         parts
+    }
+
+    /// The stream that has the event at `offset` of this path: it is visible there, or the stream is
+    /// sealed there. A path that forks at the floor of its branch forks in what that branched from.
+    pub(crate) fn home(&self, stream: StreamId, offset: u64) -> StreamId {
+        let mut own = stream;
+        // Neither up nor down is a way longer than there are rows.
+        for _ in 0..self.rows.len() {
+            match self.rows.get(&own).and_then(|row| row.branch.as_ref()) {
+                Some(branch) if offset <= branch.floor => own = branch.of,
+                _ => break,
+            }
+        }
+        for _ in 0..self.rows.len() {
+            match self.rows.get(&own).and_then(|row| row.sealed) {
+                Some((at, heir)) if at < offset => own = heir,
+                _ => break,
+            }
+        }
+        own
     }
 
     /// All forks with their visible branches, by stream and offset.

@@ -197,9 +197,15 @@ fn seals_go_down_and_branches_fork_again() {
     log.compact(|| true).wait().unwrap();
     check_all(&log, &places(&all));
     assert_eq!(log.durable_map().unwrap().count(&trunk), 0, "all of it is in branches");
-    let stale = held.forked(500, "late", 3);
-    let (branch, range) = stale.branch(trunk, &held);
-    assert_eq!(log.fork(branch, range, 0).wait().unwrap_err().kind(), ErrorKind::Conflict);
+    // Whoever does not know how far it has come is understood.
+    let late = held.forked(500, "late", 3);
+    late.fork(&log, trunk, &held);
+    let later = held.forked(2_400, "later", 3);
+    later.fork(&log, wheat, &held);
+    all.extend([late, later]);
+    check_all(&log, &places(&all));
+    let sealed: BTreeSet<StreamId> = log.forks().iter().map(|fork| fork.of).collect();
+    assert_eq!(sealed.len(), log.forks().len(), "a stream forks at its seal only");
 }
 
 #[test]
