@@ -123,8 +123,6 @@ impl Committer {
             }
             let row = ForkRow { sealed, branch: Some(ours.clone()), hidden: false };
             body.forks.push((ours.stream, row));
-        } else {
-            self.write_format(shared)?;
         }
         let row = ForkRow { sealed: None, branch: Some(branch.clone()), hidden: false };
         body.forks.push((branch.stream, row));
