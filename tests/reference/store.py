@@ -3,8 +3,8 @@
     python3 tests/reference/store.py FOLDER
 
 prints a line for each visible event in key order, `<event key> <offset> <kind> <record in hex>`.
-Ends with status 1 and a sentence when something does not hold. No process may write to the store meanwhile.
-Begin with `read_store`.
+Ends with status 1 and a sentence when something does not hold. No process may write to the store
+meanwhile. Begin with `read_store`.
 """
 
 import pathlib

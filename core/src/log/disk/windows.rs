@@ -215,8 +215,9 @@ impl Windows {
         parts
     }
 
-    /// The stream that has the event at `offset` of this path: it is visible there, or the stream is
-    /// sealed there. A path that forks at the floor of its branch forks in what that branched from.
+    /// The stream that has the event at `offset` of this path: it is visible there, or the stream
+    /// is sealed there. A path that forks at the floor of its branch forks in what that branched
+    /// from.
     pub(crate) fn home(&self, stream: StreamId, offset: u64) -> StreamId {
         let mut own = stream;
         // Neither up nor down is a way longer than there are rows.
@@ -299,7 +300,9 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_a_row_in_its_one_form_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..500)) {
+        fn any_bytes_are_a_row_in_its_one_form_or_refused(
+            bytes in prop::collection::vec(any::<u8>(), 0..500),
+        ) {
             let (stream, _) = row(FLAG_BRANCH, 0, 0, 0);
             if let Ok(row) = ForkRow::decode(&stream, &bytes) {
                 let mut again = Vec::new();

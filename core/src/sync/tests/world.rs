@@ -145,12 +145,8 @@ impl World {
         number: u64,
     ) -> usize {
         let index = self.nodes.len();
-        let swarm = Swarm::new(
-            options(secret, &key, number, index as u64),
-            log.heads(),
-            Vec::new(),
-            self.now,
-        );
+        let options = options(secret, &key, number, index as u64);
+        let swarm = Swarm::new(options, log.heads(), Vec::new(), self.now);
         self.nodes.push(Node {
             key,
             secret: secret.clone(),
@@ -178,12 +174,8 @@ impl World {
             .retain(|_, event| !matches!(event, Event::Stored { node: of, .. } if *of == node));
         let instance = self.draw(u64::MAX);
         let at = &mut self.nodes[node];
-        at.swarm = Swarm::new(
-            options(&at.secret, &at.key, at.number, instance),
-            log.heads(),
-            Vec::new(),
-            self.now,
-        );
+        let options = options(&at.secret, &at.key, at.number, instance);
+        at.swarm = Swarm::new(options, log.heads(), Vec::new(), self.now);
         (at.log, at.deadline) = (log, None);
     }
 
