@@ -1,4 +1,6 @@
-//! What a fork leaves: branches, by which one stream with two histories becomes several.
+//! What is known of a fork: where one stream became several, and their names.
+//!
+//! Source: docs/format.md, "Branches", and docs/protocol.md, "Forks, and one's own stream".
 
 use crate::event::chain::SignedHead;
 use crate::event::ids::StreamId;
@@ -9,23 +11,23 @@ use crate::event::range::StreamEnd;
 pub struct Branch {
     /// Its name.
     pub stream: StreamId,
-    /// The stream in which it forked: a trunk or a branch.
+    /// In which stream it forked: a trunk or a branch.
     pub of: StreamId,
-    /// Where it begins: the end of the last full block before the fork.
+    /// Where its stored events begin: the start of the block that contains `floor`.
     pub base: StreamEnd,
-    /// Offset of the first event that differs. The events before it are those of `of`.
+    /// Offset of its first own event; those before it are shared with `of`.
     pub floor: u64,
-    /// Heads of both histories beyond the fork, each labelled as it was told.
+    /// Heads of both histories beyond `floor`, each labelled as it was told.
     pub proof: [SignedHead; 2],
 }
 
-/// A fork with the branches that are held.
+/// A fork that a log holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldFork {
-    /// The stream with two histories: a trunk or a branch. It is sealed at the lowest fork in it.
+    /// In which stream: a trunk or a branch. It is sealed at `at` or before.
     pub of: StreamId,
-    /// Offset of the first event that differs.
+    /// Offset of the first events that differ.
     pub at: u64,
-    /// The branches of it, by rising stream id.
+    /// The branches that begin there; the one that goes on with the events that `of` held is first.
     pub branches: Vec<Branch>,
 }

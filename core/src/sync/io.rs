@@ -142,6 +142,7 @@ pub enum Input {
 }
 
 /// What to do.
+#[allow(clippy::large_enum_variant)] // A fork is rare, and moved once.
 #[derive(Clone, Debug)]
 pub enum Output {
     /// Send a frame, in order.

@@ -140,12 +140,9 @@ impl Committer {
     }
 
     fn forked(&self, of: &StreamId, at: u64, own: Option<StreamId>) -> Forked {
-        let sealed = self.windows.get(of).and_then(|row| row.sealed);
-        let heir = sealed.filter(|(seal, _)| *seal == at).map(|(_, heir)| heir);
-        let forks = self.windows.forks();
-        let fork = forks.into_iter().find(|fork| fork.of == *of && fork.at == at);
-        let mut branches = fork.map_or_else(Vec::new, |fork| fork.branches);
-        branches.sort_by_key(|branch| (Some(branch.stream) != heir, branch.stream));
+        let mut forks = self.windows.forks().into_iter();
+        let fork = forks.find(|fork| fork.of == *of && fork.at == at);
+        let branches = fork.map_or_else(Vec::new, |fork| fork.branches);
         Forked { of: *of, at, branches, own }
     }
 

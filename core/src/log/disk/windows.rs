@@ -236,14 +236,18 @@ impl Windows {
         own
     }
 
-    /// All forks with their visible branches, by stream and offset.
+    /// All forks with their visible branches, the heir first, by stream and offset.
     pub(crate) fn forks(&self) -> Vec<HeldFork> {
         let mut forks: BTreeMap<(StreamId, u64), Vec<Branch>> = BTreeMap::new();
         for row in self.rows.values().filter(|row| !row.hidden) {
             let Some(branch) = &row.branch else { continue };
             forks.entry((branch.of, branch.floor)).or_default().push(branch.clone());
         }
-        let held = |((of, at), branches)| HeldFork { of, at, branches };
+        let held = |((of, at), mut branches): ((StreamId, u64), Vec<Branch>)| {
+            let heir = self.rows.get(&of).and_then(|row| row.sealed).map(|(_, heir)| heir);
+            branches.sort_by_key(|branch| Some(branch.stream) != heir);
+            HeldFork { of, at, branches }
+        };
         forks.into_iter().map(held).collect()
     }
 
