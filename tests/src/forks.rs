@@ -171,7 +171,7 @@ fn swarm() -> SwarmId {
 }
 
 fn new_event(name: &str, number: u64, bytes: usize) -> NewEvent {
-    let fill = Value::Bytes((0..bytes).map(|at| (at as u64 * 31 ^ number) as u8).collect());
+    let fill = Value::Bytes((0..bytes).map(|at| ((at as u64 * 31) ^ number) as u8).collect());
     let value = Value::map([("n", Value::from(number)), ("fill", fill)]);
     NewEvent {
         tags: TagSet::new([name]).expect("a short tag"),
