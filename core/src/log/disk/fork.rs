@@ -57,13 +57,13 @@ pub struct Forked {
 }
 
 impl Request {
-    fn is_fork(&self) -> bool {
+    pub(super) fn is_fork(&self) -> bool {
         matches!(self, Request::Fork(..))
     }
 }
 
 impl Committer {
-    /// Takes the forks out of a group, and does each or a round of it.
+    /// Takes the fork out of a group, and does it or a round of it.
     pub(super) fn take_forks(
         &mut self,
         shared: &Arc<Shared>,

@@ -83,12 +83,17 @@ impl Queue {
         let mut bytes = 0;
         while let Some(request) = self.requests.front() {
             bytes += request.bytes();
-            if !group.is_empty() && bytes > GROUP_BYTES_MAX {
+            // A fork comes alone: what was asked before it is done before it.
+            let is_fork = request.is_fork();
+            if !group.is_empty() && (bytes > GROUP_BYTES_MAX || is_fork) {
                 break;
             }
             let request = self.requests.pop_front().expect("seen at the front");
             self.bytes -= request.bytes();
             group.push(request);
+            if is_fork {
+                break;
+            }
         }
         group
     }

@@ -332,3 +332,28 @@ fn others_append_while_a_long_stream_forks_and_nothing_is_lost_of_one_that_is_be
     abandon(log);
     check(&open(), 2);
 }
+
+#[test]
+fn a_fork_finds_what_was_sent_to_the_log_before_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = small(directory.path(), 2);
+    let mut held = History::new(9);
+    held.write("rye", 100);
+    let trunk = held.trunk();
+    held.send(&log, trunk);
+    let mut others = Vec::new();
+    for round in 0..4u64 {
+        let path = log.forks().last().map_or(trunk, |fork| fork.branches[0].stream);
+        let from = held.len();
+        held.write(&format!("oat{round}"), 40);
+        let other = held.forked(from + 20, &format!("wheat{round}"), 10);
+        let (branch, range) = other.branch(path, &held);
+        let stored = log.append_range(held.range(path, from));
+        let forked = log.fork(branch, range, 0);
+        assert_eq!(stored.wait().unwrap().count, from + 40);
+        assert_eq!(forked.wait().unwrap().at, from + 20);
+        others.push(other);
+    }
+    others.push(held);
+    check_all(&log, &places(&others));
+}
