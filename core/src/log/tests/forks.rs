@@ -341,9 +341,8 @@ fn a_fork_finds_what_was_sent_to_the_log_before_it() {
     held.write("rye", 100);
     let trunk = held.trunk();
     held.send(&log, trunk);
-    let mut others = Vec::new();
-    for round in 0..4u64 {
-        let path = log.forks().last().map_or(trunk, |fork| fork.branches[0].stream);
+    let (mut others, mut path) = (Vec::new(), trunk);
+    for round in 0..4 {
         let from = held.len();
         held.write(&format!("oat{round}"), 40);
         let other = held.forked(from + 20, &format!("wheat{round}"), 10);
@@ -351,7 +350,9 @@ fn a_fork_finds_what_was_sent_to_the_log_before_it() {
         let stored = log.append_range(held.range(path, from));
         let forked = log.fork(branch, range, 0);
         assert_eq!(stored.wait().unwrap().count, from + 40);
-        assert_eq!(forked.wait().unwrap().at, from + 20);
+        let forked = forked.wait().unwrap();
+        assert_eq!(forked.at, from + 20);
+        path = forked.branches[0].stream;
         others.push(other);
     }
     others.push(held);
