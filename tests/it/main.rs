@@ -10,6 +10,7 @@ mod conversion;
 mod crash;
 mod disk;
 mod executors;
+mod forks;
 mod groups;
 mod growth;
 mod hostile;

@@ -13,6 +13,7 @@ from hashes import blake3, blake3_derive_key, ed25519_verify
 LAMPORT_MAX = 2 ** 53 - 1
 HEADER_BYTES_MAX = 32 + 64 + 64 * 257
 PAYLOAD_BYTES_MAX = BLOCK_BYTES = 1 << 20
+STREAMS_MAX = 4096
 KINDS = {(0, 0): "application", (0, 1): "opening"}
 
 
@@ -115,8 +116,15 @@ def read_app_id_and_tags(fields):
 
 
 def trunk(stream):
-    """The stream that a branch belongs to, and a trunk itself: 40 bytes."""
-    return stream[:32] + (int.from_bytes(stream[32:], "big") % 4096).to_bytes(8, "big")
+    """The stream that this one, of 40 bytes, is a branch of, or itself."""
+    return stream[:32] + (int.from_bytes(stream[32:], "big") % STREAMS_MAX).to_bytes(8, "big")
+
+
+def branch(stream, chain):
+    """The branch of the trunk of `stream` whose first own event has this chain after it."""
+    own = int.from_bytes(stream[32:], "big") % STREAMS_MAX
+    number = max(int.from_bytes(chain[:8], "big") // STREAMS_MAX, 2) * STREAMS_MAX + own
+    return stream[:32] + number.to_bytes(8, "big")
 
 
 def chain_start(swarm, stream):

@@ -174,6 +174,7 @@ impl World {
                 Output::Fork { .. }
                 | Output::Admitted { .. }
                 | Output::Dial { .. }
+                | Output::Fork { .. }
                 | Output::Close { .. }
                 | Output::Tell(_) => {}
             }
@@ -195,6 +196,7 @@ impl World {
                 Output::Fork { .. }
                 | Output::Admitted { .. }
                 | Output::Dial { .. }
+                | Output::Fork { .. }
                 | Output::Close { .. }
                 | Output::Tell(_) => {}
             }

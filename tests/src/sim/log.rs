@@ -415,6 +415,13 @@ impl LogRead for ModelLog {
         self.check_read()?;
         Ok(self.chain(stream, count))
     }
+
+    fn block_start(&self, stream: &StreamId, offset: u64) -> Result<Option<u64>> {
+        self.check_read()?;
+        let held = self.streams.get(stream).filter(|held| offset < held.durable);
+        let seals = held.map(|held| held.seals.iter().copied().take_while(|seal| *seal <= offset));
+        Ok(seals.map(|seals| seals.last().unwrap_or(0)))
+    }
 }
 
 /// A record whose payload names the event, so that it is known wherever it turns up.

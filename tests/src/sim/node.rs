@@ -13,10 +13,10 @@ use crate::sim::network::address;
 use crate::sim::world::{Event, World};
 use bytes::Bytes;
 use millpond::event::{NodeId, NodeKey, SignedHead, StreamId, SwarmSecret};
-use millpond::planted;
 use millpond::sync::{
     ClosedBlock, ConnectionId, Input, Output, PEERS_MAX_DEFAULT, Swarm, SwarmEvent, SwarmOptions,
 };
+use millpond::{Error, ErrorKind, planted};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -109,7 +109,7 @@ impl World {
         };
         let run = at.run;
         at.live = Some(Live {
-            swarm: Swarm::new(options, at.log.heads(), now),
+            swarm: Swarm::new(options, at.log.heads(), Vec::new(), now),
             deadline: None,
             blocks: BTreeMap::new(),
             block_count: 0,
@@ -224,6 +224,11 @@ impl World {
             Output::Store { range, before, .. } => {
                 self.check_store(node, &range, &before);
                 self.request(node, Request::Store { range, before });
+            }
+            Output::Fork { branch, .. } => {
+                let error = Error::new(ErrorKind::StorageFailed, "not simulated yet");
+                let branch = branch.stream;
+                self.give(node, Input::ForkFailed { branch, error });
             }
             Output::Dial { peer, named, discovered } => {
                 self.observe(node, 2, peer.as_bytes());

@@ -17,7 +17,7 @@ use super::open::spawn;
 use super::postings::{SegmentBuilder, SegmentHead, segment_key};
 use super::shared::{Shared, lock};
 use super::state::StreamState;
-use super::tables::GROUPS_NAME;
+use super::tables::{FORKS_NAME, GROUPS_NAME};
 use super::terms::Terms;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::codec::Reader;
@@ -124,6 +124,7 @@ impl Shared {
         for (id, stream) in &scrub.streams {
             scrub.stream(id, stream)?;
         }
+        scrub.forks()?;
         scrub.small_rows()?;
         let found = scrub.found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut report = found.report;
@@ -201,6 +202,18 @@ impl Scrub<'_> {
                 let bytes = self.keep(checked, GROUPS_NAME, None, place)?;
                 lock(&self.found).report.stored_bytes += bytes.unwrap_or(0);
             }
+        }
+        Ok(())
+    }
+
+    /// What is known of forks, against the branches.
+    fn forks(&self) -> Result<()> {
+        let windows = self.shared.state().windows.clone();
+        for (stream, _) in windows.iter() {
+            self.go_on()?;
+            let checked = self.shared.check_fork(stream);
+            let bytes = self.keep(checked, FORKS_NAME, Some(*stream), (0, 0))?;
+            lock(&self.found).report.stored_bytes += bytes.unwrap_or(0);
         }
         Ok(())
     }
@@ -288,8 +301,9 @@ impl Scrub<'_> {
         let mut named = lock(&self.found).named.remove(id).unwrap_or_default();
         named.sort_unstable();
         let mut named = named.into_iter().peekable();
-        let mut at = 0;
-        let mut end = Some(StreamEnd::empty(&self.shared.swarm, id));
+        let start = self.shared.start_of(id);
+        let first = start.count;
+        let (mut at, mut end) = (first, Some(start));
         loop {
             // A place that is named twice is an error of the postings; the block is good or not.
             while named.next_if(|(_, end)| *end <= at).is_some() {}
@@ -315,7 +329,7 @@ impl Scrub<'_> {
                 None => (at, end) = (behind.max(at + 1), None),
             }
         }
-        if end.is_none() && at > 0 {
+        if end.is_none() && at > first {
             let head = self.shared.own_head(id, at)?;
             end = head.ok().map(|head| StreamEnd::from(&head));
         }
@@ -326,7 +340,7 @@ impl Scrub<'_> {
             report.events += events;
             report.record_bytes += bytes;
         }
-        if stream.stored > 0 {
+        if stream.stored > first {
             let row = self.shared.tables.read(|opened, transaction| {
                 let key = id.to_bytes();
                 let row = opened.streams.get(transaction, &key)?;
