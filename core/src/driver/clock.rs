@@ -38,6 +38,7 @@ pub(crate) fn random() -> Result<[u8; 32]> {
 ///
 /// # Errors
 /// As [`random`].
+#[cfg(feature = "net")] // Without a network nobody meets a clone.
 pub(crate) fn number_step() -> Result<u64> {
     Ok(u64::from(random()?[0]) % 8)
 }
