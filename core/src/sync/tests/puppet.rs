@@ -184,7 +184,7 @@ impl Puppet {
                     }
                 }
                 Output::Tell(event) => self.told.push(event),
-                Output::Dial { .. } | Output::Admitted { .. } | Output::Fork { .. } => {}
+                Output::Dial { .. } | Output::Admitted { .. } => {}
                 Output::Wait(deadline) => {
                     self.deadline = deadline;
                     return;
