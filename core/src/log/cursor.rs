@@ -34,8 +34,13 @@ impl Cursor {
         query: &Query,
         options: CursorOptions,
     ) -> Result<Cursor> {
-        let durable = handle.shared.state().durable.clone();
-        if let Some(upper) = &options.upper
+        let (durable, windows) = handle.shared.state().visible();
+        let CursorOptions { mut lower, mut upper, .. } = options;
+        if !windows.is_empty() {
+            windows.clamp(&mut lower);
+            upper.iter_mut().for_each(|upper| windows.translate(upper, &durable));
+        }
+        if let Some(upper) = &upper
             && !durable.covers(upper)
         {
             let missing: Vec<String> = upper
@@ -46,9 +51,9 @@ impl Cursor {
             let message = format!("events are not held yet: {}", missing.join(", "));
             return Err(Error::new(ErrorKind::NotYetVisible, message));
         }
-        let upper = options.upper.unwrap_or_else(|| (*durable).clone());
+        let upper = upper.unwrap_or_else(|| (*durable).clone());
         let filter = Arc::new(Filter::new(query, handle.shared.node));
-        let mut cursor = Cursor::within(handle, filter, options.order, &options.lower, upper);
+        let mut cursor = Cursor::within(handle, filter, options.order, &lower, upper);
         cursor.columns = options.columns;
         Ok(cursor)
     }

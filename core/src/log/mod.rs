@@ -13,6 +13,7 @@ mod disk;
 mod distinct;
 mod explanation;
 mod follow;
+mod fork;
 #[allow(clippy::module_inception)] // One public type per file, named after it.
 mod log;
 mod options;
@@ -24,7 +25,7 @@ mod watch;
 pub use batch::{EventBatch, EventView};
 pub use columns::Columns;
 pub use cursor::Cursor;
-pub use disk::OpeningReason;
+pub use disk::{Forked, OpeningReason};
 pub use explanation::{Explanation, Looks};
 pub use follow::{Batch, Follower};
 pub use log::Log;

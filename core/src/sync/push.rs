@@ -4,6 +4,7 @@
 //! has come and there is room. Who relays, and when, is decided in `relay`.
 
 use crate::event::{Chain, EventRange, StreamId};
+use crate::planted;
 use crate::sync::io::LogRead;
 use crate::sync::message::{Message, encode_block};
 use crate::sync::schedule::Schedule;
@@ -83,11 +84,16 @@ impl Session {
     /// is told of them when it has to ask, or that we have what it has.
     pub(crate) fn stream_grew(&mut self, growth: Growth, wait: Duration, now: Instant) {
         let Growth { stream, before, count, is_received } = growth;
+        if is_received && planted!("received_events_not_passed_on") {
+            return;
+        }
         if self.wanted.contains(&stream) || self.pushes.flows(&stream) {
             return;
         }
         let known = self.known.count(&stream);
-        if known >= before && known < count && self.summary_is_complete {
+        // What a branch begins with is held by most, under another name.
+        let is_new_branch = stream.is_branch() && before == 0;
+        if !is_new_branch && known >= before && known < count && self.summary_is_complete {
             self.pushes.plan(stream, Plan { wait, goal: count }, now);
         } else if known < count && !self.pushes.plans.contains_key(&stream) {
             self.announcements.heads.insert(stream);
@@ -122,7 +128,15 @@ impl Session {
                 self.pushes.plan(stream, Plan { goal: held, ..plan }, shared.now);
                 continue;
             }
-            let Some(outgoing) = read_live(&stream, known, None, shared, log) else { continue };
+            let from = known.max(shared.streams.base(&stream));
+            let Some(outgoing) = read_live(&stream, from, None, shared, log) else {
+                // It could not be read now: the peer learns that it is there, and asks for it.
+                if !planted!("push_lost_with_a_failed_read") {
+                    self.announcements.heads.insert(stream);
+                    self.flush_soon(shared.now);
+                }
+                continue;
+            };
             self.known.raise(stream, outgoing.end);
             if outgoing.end < held {
                 // The rest waits its turn behind the live events of other streams.
