@@ -43,7 +43,7 @@ pub(crate) struct Dispute {
 }
 
 impl Disputes {
-    /// The peer holds `head`, and we nothing that it vouches for; both hold what comes before `low`.
+    /// The peer holds `head`, and we nothing that it vouches for. Both hold what is before `low`.
     pub(crate) fn open(&mut self, head: SignedHead, low: (u64, Chain), at: Instant) {
         let stream = head.stream;
         if let Some(known) = self.open.get_mut(&stream) {

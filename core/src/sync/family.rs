@@ -2,7 +2,8 @@
 //!
 //! Two histories that a node signed for one stream are shown side by side: the stream is sealed
 //! where they part, and each goes on as a branch. Which events each name shows is a function of the
-//! histories that are held, so all nodes come to the same. Source: docs/protocol.md, "Forks".
+//! histories that are held, so all nodes come to the same.
+//! Source: docs/protocol.md, "Forks, and one's own stream".
 //! Not here: finding forks (`dispute`, `history`), windows (`stream`).
 
 use crate::event::limits::BRANCHES_PER_TRUNK_MAX;

@@ -1,6 +1,7 @@
 //! Healing forks: finding out what a peer's history is, and having the log keep it.
 //!
-//! All of it reads the log, so it happens in `poll`. Source: docs/protocol.md, "Forks".
+//! All of it reads the log, so it happens in `poll`.
+//! Source: docs/protocol.md, "Forks, and one's own stream".
 //! Not here: the state of a dispute (`dispute`), where a range lies (`history`), names and windows
 //! (`family`).
 //! Rule: every range here is genuine: its head is signed and its chain is whole.

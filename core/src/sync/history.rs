@@ -1,7 +1,8 @@
 //! Where a history that a peer showed us lies among those that we hold.
 //!
 //! Names do not matter here: a chain vouches for everything before it, so a range belongs wherever
-//! its chain is found. Only what is durable is looked at. Source: docs/protocol.md, "Forks".
+//! its chain is found. Only what is durable is looked at.
+//! Source: docs/protocol.md, "Forks, and one's own stream".
 
 use crate::error::Result;
 use crate::event::{Chain, EventRange, Lamport, SignedHead, StreamEnd, StreamId};
@@ -36,8 +37,8 @@ pub(crate) fn holds(streams: &Streams, log: &dyn LogRead, head: &SignedHead) -> 
     Ok(holder(streams, log, &head.stream.trunk(), head.count, &head.chain)?.is_some())
 }
 
-/// The stream of the family of `trunk` that has `chain` after `count` events, and how many it has in
-/// all; of several the longest.
+/// The stream of the family of `trunk` that has `chain` after `count` events, and how many it has
+/// in all; of several the longest.
 pub(crate) fn holder(
     streams: &Streams,
     log: &dyn LogRead,

@@ -232,7 +232,7 @@ pub enum SwarmEvent {
     },
     /// A peer holds more of the stream that we write than we do, or something else: our store is a
     /// copy or was restored. Nothing may be appended to our stream any more: move to the number
-    /// `number + 1 + chance`, where chance is from 0 to 7 so that two copies of one store part ways,
+    /// `number + 1 + chance`, chance being from 0 to 7, so that two copies of one store part ways,
     /// and say so with `OwnStream`.
     OwnStreamElsewhere {
         /// The highest number of a stream of ours that anybody is known to have written.
@@ -283,8 +283,8 @@ pub trait LogRead {
     /// As for [`LogRead::read_range`].
     fn read_block(&self, stream: &StreamId, from: u64) -> Result<Option<PackedRange>>;
 
-    /// The chain after the first `count` events of `stream`; none when fewer are held, or when it is
-    /// a branch that begins later.
+    /// The chain after the first `count` events of `stream`; none when fewer are held, or when
+    /// it is a branch that begins later.
     ///
     /// # Errors
     /// Those of the log.

@@ -1,6 +1,7 @@
 //! What we know of every stream: what is held, what is on its way to the log, what was signed for.
 //!
-//! Not here: one stream (`stream`), forks (`family`), who has it (`session`), whom to ask (`fetch`).
+//! Not here: one stream (`stream`), forks (`family`), who has it (`session`), whom to ask
+//! (`fetch`).
 //! Rule: nothing goes on from what it was not verified to go on from. What does not fit what we
 //! hold is for `dispute`, where the log can be read.
 

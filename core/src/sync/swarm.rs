@@ -50,8 +50,8 @@ pub(crate) enum End {
 }
 
 impl Swarm {
-    /// A swarm of one, whose log durably holds the streams of `heads` up to them, and `forks` in any
-    /// order.
+    /// A swarm of one, whose log durably holds the streams of `heads` up to them, and `forks`, in
+    /// any order.
     pub fn new(
         options: SwarmOptions,
         heads: Vec<SignedHead>,
