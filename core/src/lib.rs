@@ -11,8 +11,9 @@ pub mod query;
 pub mod sync;
 
 pub use driver::{
-    Batches, NetworkOptions, Node, NodeOptions, PeerAddress, PeerStatus, PublishOptions,
-    QueryOptions, Refusal, Status, StorageOptions, Subscription,
+    Batches, NetworkOptions, Node, NodeOptions, PeerAddress, PeerRefusal, PeerStatus,
+    PublishOptions, QueryOptions, Refusal, Status, StorageOptions, StreamStatus, Subscription,
+    UnheardNode,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use log::{

@@ -23,12 +23,15 @@ export { newSwarmSecret, parseTicket, version, type TicketParts } from './secret
 export type {
   Compacted,
   Damage,
+  PeerRefusal,
   PeerStatus,
   Refusal,
   Stats,
   Status,
   StoreStatus,
+  StreamStatus,
   TableStats,
+  UnheardNode,
   Verified,
 } from './status';
 export type { SubscribeOptions, Subscription } from './subscription';

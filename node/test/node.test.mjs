@@ -333,6 +333,9 @@ test('a status says who and how much, in camel case', async (t) => {
   assert.deepEqual([status.lag, status.network], [0, false]);
   assert.deepEqual([status.store.trouble, status.store.damages], [null, []]);
   assert.equal(typeof status.store.tailBytes, 'number');
+  assert.deepEqual([status.store.full, typeof status.store.freeBytes], [false, 'number']);
+  const { held, known, lag, ahead } = status.streams[0];
+  assert.deepEqual([known, lag, ahead, status.unheard], [held, 0, [], []]);
 });
 
 test('a swarm secret is 64 hex digits and never the same', () => {

@@ -195,4 +195,9 @@ def test_status_is_plain_data(node: millpond.Node) -> None:
     assert status["node_id"] == node.id
     assert status.keys() == millpond.Status.__annotations__.keys()
     assert status["store"].keys() == millpond.StoreStatus.__annotations__.keys()
+    assert status["store"]["journal_bytes"] > 0 and not status["store"]["full"]
+    (stream,) = status["streams"]
+    assert stream.keys() == millpond.StreamStatus.__annotations__.keys()
+    assert stream == {"stream": node.stream, "held": 1, "known": 1, "lag": 0, "ahead": []}
+    assert status["unheard"] == []
     assert len(node.swarm_id) == 64 and node.path

@@ -58,9 +58,13 @@ fn a_disk_that_is_really_full_refuses_publishes_and_recovers_when_space_returns(
     };
     assert_eq!(refused.kind(), ErrorKind::StorageFull, "{refused}");
     assert_eq!(held(&node), u128::from(published), "what was refused is not there");
+    let store = node.status().wait().unwrap().store;
+    assert!(store.full && store.free_bytes.is_some_and(|free| free < 1 << 20), "{store:?}");
     assert_eq!(everything(&node).len() as u64, published, "reading goes on");
     std::fs::remove_file(&ballast).unwrap();
     node.publish(vec![event("flour", 1)], PublishOptions::default()).wait().unwrap();
+    let store = node.status().wait().unwrap().store;
+    assert!(!store.full && store.trouble.is_none(), "{store:?}");
     node.check().unwrap();
     node.close(Duration::from_secs(10)).unwrap();
     let node = open(disk.path()).unwrap();

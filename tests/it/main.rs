@@ -24,6 +24,7 @@ mod rot;
 mod second_reader;
 mod slow;
 mod slow_subscriber;
+mod status;
 mod support;
 mod sync;
 mod tidy;

@@ -6,8 +6,11 @@
 
 mod batches;
 mod clock;
+mod contact;
 #[cfg(feature = "net")]
 mod inbox;
+#[cfg(feature = "net")]
+mod ledger;
 #[cfg(feature = "net")]
 mod network;
 #[cfg(not(feature = "net"))]
@@ -25,7 +28,7 @@ mod turn;
 pub use batches::Batches;
 pub use node::{Node, PublishOptions, QueryOptions};
 pub use options::{NetworkOptions, NodeOptions, PeerAddress, StorageOptions};
-pub use status::{PeerStatus, Refusal, Status};
+pub use status::{PeerRefusal, PeerStatus, Refusal, Status, StreamStatus, UnheardNode};
 pub use subscription::Subscription;
 
 #[cfg(not(feature = "net"))]

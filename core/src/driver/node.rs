@@ -201,7 +201,9 @@ impl Node {
         }
         // Not the node: were it dropped by the loop, that would wait for itself.
         let (log, swarm, path) = (self.shared().log.clone(), self.swarm_id(), self.path().into());
-        let gather = move |network| status::gather(&log, swarm, path, network, clock::now());
+        let gather = move |network| {
+            status::gather(&log, swarm, path, network, (clock::now(), clock::wall()))
+        };
         match &self.shared().network {
             Some(network) => network.status().map(|network| gather(Some(network))),
             None => Pending::ready(gather(None)),

@@ -16,6 +16,7 @@ mod follow;
 #[allow(clippy::module_inception)] // One public type per file, named after it.
 mod log;
 mod options;
+mod outlook;
 mod registry;
 mod status;
 mod upkeep;
@@ -32,6 +33,7 @@ pub use options::{
     AppendOptions, Appended, CursorOptions, Durability, GrowthHook, LogOptions, RangeStored,
     Receipt,
 };
+pub use outlook::{Behind, Outlook, Unheard};
 pub use status::{DAMAGES_MAX, Damage, LogStatus};
 pub use upkeep::{Compacted, LogStats, TableStats, VerifyReport};
 pub use watch::Watch;

@@ -44,6 +44,7 @@ import {
   type OpenOptions,
   type Payload,
   type PayloadInput,
+  type PeerRefusal,
   type PeerStatus,
   type PublishOptions,
   type Published,
@@ -54,10 +55,12 @@ import {
   type Stats,
   type Status,
   type StoreStatus,
+  type StreamStatus,
   type SubscribeOptions,
   type Subscription,
   type TableStats,
   type TicketParts,
+  type UnheardNode,
   type Verified,
 } from 'millpond';
 
@@ -124,6 +127,11 @@ export async function main(signal: AbortSignal): Promise<void> {
   await node.setNetwork(false);
   const status: Status = await node.status();
   const peer: PeerStatus | undefined = status.peers[0];
+  const refused: PeerRefusal | null | undefined = peer?.refused;
+  const stream: StreamStatus | undefined = status.streams[0];
+  const unheard: UnheardNode | undefined = status.unheard[0];
+  same<number | undefined>(stream?.lag)(unheard?.since);
+  same<string | undefined>(refused?.message)(stream?.ahead[0]);
   const refusal: Refusal | undefined = status.refusals[0];
   const store: StoreStatus = status.store;
   same<boolean>(peer?.state === 'waiting')(peer?.state === 'idle');

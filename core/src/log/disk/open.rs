@@ -24,6 +24,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::STREAMS_PER_NODE_MAX;
 use crate::event::{Lamport, NodeKey, StreamId};
 use crate::log::options::{LogOptions, invalid};
+use crate::log::outlook::Outlook;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -249,6 +250,7 @@ fn assemble(
         callers: 0,
         sync_time: Duration::ZERO,
     };
+    let outlook = Outlook::new((options.clock)());
     Shared {
         swarm: options.swarm,
         node: node_key.node_id(),
@@ -269,6 +271,7 @@ fn assemble(
         hooks: Mutex::default(),
         closed: AtomicBool::new(false),
         quarantine: Mutex::default(),
+        outlook: Mutex::new(Arc::new(outlook)),
         trouble: Mutex::new(None),
         lock: Mutex::new(Some(store_lock)),
     }

@@ -1,0 +1,40 @@
+//! Whom we reach, and how far streams are known to go: what is cheap to look at often.
+//!
+//! Not here: what each peer has and lacks (`status`).
+
+use crate::event::{NodeId, StreamId};
+use crate::sync::swarm::Swarm;
+use std::collections::BTreeSet;
+
+/// The swarm as one node sees it, in short.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Peers with a session, and the nodes that they say they have sessions with.
+    pub reachable: BTreeSet<NodeId>,
+    /// Peers that discovery sees now.
+    pub discovered: BTreeSet<NodeId>,
+    /// Streams that are signed for further than we hold them durably, by rising id, and how many
+    /// events of each are signed for.
+    pub known: Vec<(StreamId, u64)>,
+}
+
+impl Swarm {
+    /// Whom we reach and what we know of. Costs time in proportion to peers and to streams, not to
+    /// their product.
+    pub fn reach(&self) -> Reach {
+        let admitted = self.sessions.values().filter(|session| session.is_admitted());
+        let listed = admitted.flat_map(|session| session.peers.iter().copied());
+        let us = self.shared.options.node;
+        let reachable = self.shared.admitted.keys().copied().chain(listed);
+        let discovered = self.book.iter().filter(|(_, entry)| !entry.discovered.is_empty());
+        let known = self.shared.streams.iter().filter_map(|(stream, state)| {
+            let known = state.claimed_count();
+            (known > state.durable_count()).then_some((*stream, known))
+        });
+        Reach {
+            reachable: reachable.filter(|node| *node != us).collect(),
+            discovered: discovered.map(|(peer, _)| *peer).collect(),
+            known: known.collect(),
+        }
+    }
+}
