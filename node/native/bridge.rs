@@ -208,6 +208,20 @@ impl Bridge {
         })
     }
 
+    /// The figures for Prometheus.
+    #[napi(catch_unwind)]
+    pub fn metrics(
+        &self,
+        env: Env,
+        ticket: i64,
+        handle: BigInt,
+        limit: JsLimit,
+    ) -> napi::Result<()> {
+        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+            node(&handle).metrics_start(limit, done)
+        })
+    }
+
     /// What a verification found, as JSON text.
     #[napi(catch_unwind)]
     pub fn verify(

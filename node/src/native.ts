@@ -76,6 +76,7 @@ export interface NativeBridge {
   setNetwork(ticket: number, node: bigint, enabled: boolean, limit: NativeLimit): void;
   ticket(ticket: number, node: bigint, limit: NativeLimit): void;
   status(ticket: number, node: bigint, limit: NativeLimit): void;
+  metrics(ticket: number, node: bigint, limit: NativeLimit): void;
   verify(ticket: number, node: bigint, limit: NativeLimit): void;
   compact(ticket: number, node: bigint, limit: NativeLimit): void;
   cursorNext(

@@ -325,6 +325,21 @@ export class Node implements AsyncDisposable {
   }
 
   /**
+   * The node's figures for Prometheus, as text in its exposition format, version 0.0.4: serve it
+   * with the content type `text/plain; version=0.0.4`. Names begin with `millpond_` and have their
+   * units; what only grows ends in `_total` and begins anew when the node opens. At most 64 peers
+   * have series of their own.
+   * @throws ClosedError, TimeoutError, AbortError.
+   */
+  async metrics(options?: CallOptions): Promise<string> {
+    checkOptions('metrics', options, callOptions);
+    const answer = await operate('metrics', options, (ticket, limit) =>
+      bridge.metrics(ticket, this.#handle, limit),
+    );
+    return answer.text as string;
+  }
+
+  /**
    * Reads the whole store once and says what is damaged: every checksum, chain and head, and the
    * postings against the events. Damage is no error; the status shows it from then on. The node
    * goes on meanwhile. After a timeout or an abort the verification ends soon.

@@ -321,6 +321,14 @@ test('offsets say what they hold, as text and as numbers', async (t) => {
   assert.ok(Offsets.from(now.entries()).equals(now));
 });
 
+test('metrics are text for Prometheus', async (t) => {
+  const node = await alone(t);
+  await node.publish(1);
+  const lines = (await node.metrics()).split('\n');
+  assert.ok(lines.includes('# TYPE millpond_events_published_total counter'));
+  assert.ok(lines.includes('millpond_events_published_total 1'));
+});
+
 test('a status says who and how much, in camel case', async (t) => {
   const node = await alone(t);
   await node.publish(numbered(3));

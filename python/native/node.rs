@@ -234,6 +234,22 @@ impl Node {
         })
     }
 
+    fn metrics(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<String> {
+        let handle = self.open.handle;
+        blocking(py, limit(timeout), move |wait| handle.metrics(wait)).into_result(py)
+    }
+
+    fn metrics_start(
+        &self,
+        queue: &Bound<'_, Queue>,
+        number: u64,
+        timeout: Option<Seconds>,
+    ) -> PyResult<Operation> {
+        begin(queue, number, timeout, |limit, done| {
+            self.open.handle.metrics_start(limit, done);
+        })
+    }
+
     fn verify_json(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<String> {
         let handle = self.open.handle;
         blocking(py, limit(timeout), move |wait| handle.verify_json(wait)).into_result(py)

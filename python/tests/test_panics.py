@@ -19,6 +19,7 @@ CALLS = {
     "node_query_work": "node.query(ALL)",
     "node_set_network": "node.set_network(True)",
     "node_status_json": "node.status()",
+    "node_metrics": "node.metrics()",
     "node_verify_json": "node.verify()",
     "node_compact_json": "node.compact()",
     "node_stats_json": "node.stats()",

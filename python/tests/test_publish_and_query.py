@@ -201,3 +201,10 @@ def test_status_is_plain_data(node: millpond.Node) -> None:
     assert stream == {"stream": node.stream, "held": 1, "known": 1, "lag": 0, "ahead": []}
     assert status["unheard"] == []
     assert len(node.swarm_id) == 64 and node.path
+
+
+def test_metrics_are_text_for_prometheus(node: millpond.Node) -> None:
+    node.publish(1)
+    lines = node.metrics().splitlines()
+    assert "# TYPE millpond_events_published_total counter" in lines
+    assert "millpond_events_published_total 1" in lines

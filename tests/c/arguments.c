@@ -27,6 +27,7 @@ static void null_is_an_error_for_every_pointer(void) {
     REFUSED(millpond_node_id(node, NULL, NULL));
     REFUSED(millpond_node_ticket(node, SOON, NC, NULL, NULL));
     REFUSED(millpond_node_status(node, SOON, NC, NULL, NULL));
+    REFUSED(millpond_node_metrics(node, SOON, NC, NULL, NULL));
     REFUSED(millpond_node_verify(node, SOON, NC, NULL, NULL));
     REFUSED(millpond_node_compact(node, SOON, NC, NULL, NULL));
     REFUSED(millpond_node_stats(node, NULL, NULL));

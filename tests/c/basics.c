@@ -257,6 +257,9 @@ static void a_node_tells_its_state_as_json(void) {
     OK(millpond_node_status(node, SOON, MILLPOND_NO_CANCEL, &status, NULL));
     CHECK(strstr((char *)status.data, "\"events\":1") != NULL);
     millpond_bytes_free(&status);
+    OK(millpond_node_metrics(node, SOON, MILLPOND_NO_CANCEL, &status, NULL));
+    CHECK(strstr((char *)status.data, "\nmillpond_events_held 1\n") != NULL);
+    millpond_bytes_free(&status);
     OK(millpond_node_verify(node, SOON, MILLPOND_NO_CANCEL, &status, NULL));
     CHECK(strstr((char *)status.data, "\"damages\":[]") != NULL);
     millpond_bytes_free(&status);

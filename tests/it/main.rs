@@ -17,6 +17,7 @@ mod house;
 mod injection;
 mod liar;
 mod memory;
+mod metrics;
 mod model_based;
 mod nodes;
 mod readers;

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::sync::RefusalReason;
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// One peer, since the node opened.
@@ -26,4 +27,18 @@ pub(crate) struct Refused {
     pub(crate) by_us: bool,
     pub(crate) error: Error,
     pub(crate) at: Instant,
+}
+
+/// What went over the network since the node opened.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
+    /// Bytes of frames received and sent, also from and to those who were refused.
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    pub(crate) dials: u64,
+    pub(crate) sessions: u64,
+    /// Sessions refused, by reason and whether by us.
+    pub(crate) refused: BTreeMap<(RefusalReason, bool), u64>,
+    /// Events that came and were held already.
+    pub(crate) duplicates: u64,
 }

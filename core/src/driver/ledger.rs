@@ -4,7 +4,7 @@
 //! peers can make it remember is bounded.
 
 use crate::driver::clock;
-use crate::driver::contact::{Contact, Refused};
+use crate::driver::contact::{Contact, Refused, Tally};
 use crate::event::{NodeId, SignedHead, StreamId, WallTime};
 use crate::log::{Log, Outlook};
 use crate::sync::{self, ConnectionId, Reach};
@@ -27,6 +27,9 @@ pub(crate) struct Ledger {
     heard: BTreeMap<NodeId, Instant>,
     /// How far streams are signed for that are not held so far.
     known: BTreeMap<StreamId, u64>,
+    tally: Tally,
+    /// Duplicates that the swarms before this one counted.
+    duplicates_before: u64,
 }
 
 /// One connection.
@@ -47,6 +50,7 @@ impl Ledger {
 
     /// A frame of so many bytes came.
     pub(crate) fn received(&mut self, connection: ConnectionId, bytes: usize, now: Instant) {
+        self.tally.bytes_in += bytes as u64;
         if let Some(line) = self.connections.get_mut(&connection) {
             line.bytes_in += bytes as u64;
             line.heard_at = now;
@@ -55,6 +59,7 @@ impl Ledger {
 
     /// A frame of so many bytes was given to the transport.
     pub(crate) fn sent(&mut self, connection: ConnectionId, bytes: usize) {
+        self.tally.bytes_out += bytes as u64;
         if let Some(line) = self.connections.get_mut(&connection) {
             line.bytes_out += bytes as u64;
         }
@@ -64,6 +69,7 @@ impl Ledger {
     pub(crate) fn admitted(&mut self, connection: ConnectionId) {
         let Some(line) = self.connections.get_mut(&connection) else { return };
         line.is_admitted = true;
+        self.tally.sessions += 1;
         let peer = line.peer;
         let contact = self.contact(peer);
         contact.trying_since = None;
@@ -79,12 +85,14 @@ impl Ledger {
 
     /// The peer is dialled.
     pub(crate) fn dialed(&mut self, peer: NodeId, now: Instant) {
+        self.tally.dials += 1;
         self.contact(peer).trying_since.get_or_insert(now);
     }
 
     /// A session did not come about, or was ended with a reason.
     pub(crate) fn refused(&mut self, refused: &sync::Refused, now: Instant) {
         let sync::Refused { peer, by_us, reason, error } = refused.clone();
+        *self.tally.refused.entry((reason, by_us)).or_default() += 1;
         self.contact(peer).refused = Some(Refused { reason, by_us, error, at: now });
     }
 
@@ -102,11 +110,9 @@ impl Ledger {
             self.settle(line);
         }
         self.contacts.values_mut().for_each(|contact| contact.trying_since = None);
-        self.reach(reach.reachable, clock::now());
-        self.look(
-            Reach { reachable: BTreeSet::new(), known: reach.known, ..Reach::default() },
-            log,
-        );
+        self.reach(reach.reachable.clone(), clock::now());
+        self.look(Reach { reachable: BTreeSet::new(), ..reach }, log);
+        self.duplicates_before = self.tally.duplicates;
     }
 
     /// Events of another node came here.
@@ -118,6 +124,7 @@ impl Ledger {
     pub(crate) fn look(&mut self, reach: Reach, log: &Log) {
         // A log that is closed has no readers.
         let Ok(held) = log.durable_map() else { return };
+        self.tally.duplicates = self.duplicates_before + reach.duplicates;
         for (stream, known) in reach.known {
             let most = self.known.entry(stream).or_default();
             *most = known.max(*most);
@@ -136,6 +143,11 @@ impl Ledger {
             heard: heard.collect(),
             known: self.known.clone(),
         }
+    }
+
+    /// What went over the network.
+    pub(crate) fn tally(&self) -> Tally {
+        self.tally.clone()
     }
 
     /// What is remembered of each peer, with the sessions that stand.

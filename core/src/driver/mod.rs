@@ -11,6 +11,7 @@ mod contact;
 mod inbox;
 #[cfg(feature = "net")]
 mod ledger;
+mod metrics;
 #[cfg(feature = "net")]
 mod network;
 #[cfg(not(feature = "net"))]

@@ -7,7 +7,7 @@
 // The rim: the loop has a thread of its own.
 #![allow(clippy::disallowed_methods)]
 
-use crate::driver::contact::Contact;
+use crate::driver::contact::{Contact, Tally};
 use crate::driver::inbox::Inbox;
 use crate::driver::opener::Opened;
 use crate::driver::options::{NetworkOptions, PeerAddress};
@@ -56,6 +56,7 @@ pub(crate) struct NetworkStatus {
     /// Peers that discovery sees now.
     pub(crate) discovered: BTreeSet<NodeId>,
     pub(crate) contacts: BTreeMap<NodeId, Contact>,
+    pub(crate) tally: Tally,
 }
 
 /// Heads that became durable since the loop last looked: one a stream, however many commits.

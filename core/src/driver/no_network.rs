@@ -1,6 +1,6 @@
 //! What stands in for the network in a build without it: a node that asks for one is refused.
 
-use crate::driver::contact::Contact;
+use crate::driver::contact::{Contact, Tally};
 use crate::driver::options::{NetworkOptions, PeerAddress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{NodeId, SwarmSecret};
@@ -24,6 +24,7 @@ pub(crate) struct NetworkStatus {
     /// Peers that discovery sees now.
     pub(crate) discovered: BTreeSet<NodeId>,
     pub(crate) contacts: BTreeMap<NodeId, Contact>,
+    pub(crate) tally: Tally,
 }
 
 impl Network {

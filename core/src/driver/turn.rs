@@ -409,6 +409,7 @@ impl Turn {
             named: self.peers.keys().copied().collect(),
             discovered,
             contacts: self.ledger.contacts(),
+            tally: self.ledger.tally(),
             local_addresses: self
                 .wire
                 .as_ref()

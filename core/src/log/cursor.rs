@@ -6,6 +6,7 @@
 
 use super::batch::{BatchBuilder, EventBatch};
 use super::columns::Columns;
+use super::counters::{Counted, Reader};
 use super::disk::{Filter, Walk};
 use super::explanation::{Explanation, Looks};
 use super::options::CursorOptions;
@@ -26,6 +27,8 @@ pub struct Cursor {
     columns: Columns,
     /// Events and bytes of the last batch: the next one will be about as large.
     last_size: (usize, usize),
+    /// None for the cursor of a subscription.
+    counted: Option<Counted>,
 }
 
 impl Cursor {
@@ -50,6 +53,7 @@ impl Cursor {
         let filter = Arc::new(Filter::new(query, handle.shared.node));
         let mut cursor = Cursor::within(handle, filter, options.order, &options.lower, upper);
         cursor.columns = options.columns;
+        cursor.counted = Some(Counted::new(&cursor.handle, Reader::Cursor));
         Ok(cursor)
     }
 
@@ -63,7 +67,8 @@ impl Cursor {
     ) -> Cursor {
         let walk = Walk::new(&handle.shared, &filter, order, lower, &upper);
         let (lower, columns) = (lower.clone(), Columns::default());
-        Cursor { handle, filter, lower, upper, walk, columns, last_size: (0, 0) }
+        let (last_size, counted) = ((0, 0), None);
+        Cursor { handle, filter, lower, upper, walk, columns, last_size, counted }
     }
 
     /// The counts up to which this walks.

@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods)]
 
 use super::batch::EventBatch;
+use super::counters::{Counted, Reader};
 use super::cursor::Cursor;
 use super::disk::Filter;
 use super::registry::Handle;
@@ -30,6 +31,7 @@ pub struct Follower {
     caught_up: bool,
     /// Names the callback.
     number: u64,
+    _counted: Counted,
 }
 
 /// What a follower found.
@@ -51,7 +53,8 @@ impl Follower {
         let filter = Arc::new(Filter::new(query, handle.shared.node));
         let number = handle.shared.signal.number();
         let position = from;
-        Follower { handle, filter, position, window: None, start, caught_up: false, number }
+        let (window, _counted) = (None, Counted::new(&handle, Reader::Subscription));
+        Follower { handle, filter, position, window, start, caught_up: false, number, _counted }
     }
 
     /// What is there now: up to `count_max` events (at least 1); never waits. Without events there

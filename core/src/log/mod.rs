@@ -8,6 +8,7 @@
 
 mod batch;
 mod columns;
+mod counters;
 mod cursor;
 mod disk;
 mod distinct;
@@ -24,6 +25,7 @@ mod watch;
 
 pub use batch::{EventBatch, EventView};
 pub use columns::Columns;
+pub use counters::LogCounts;
 pub use cursor::Cursor;
 pub use disk::OpeningReason;
 pub use explanation::{Explanation, Looks};

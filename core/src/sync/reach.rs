@@ -16,6 +16,8 @@ pub struct Reach {
     /// Streams that are signed for further than we hold them durably, by rising id, and how many
     /// events of each are signed for.
     pub known: Vec<(StreamId, u64)>,
+    /// Events that came and were held already.
+    pub duplicates: u64,
 }
 
 impl Swarm {
@@ -35,6 +37,7 @@ impl Swarm {
             reachable: reachable.filter(|node| *node != us).collect(),
             discovered: discovered.map(|(peer, _)| *peer).collect(),
             known: known.collect(),
+            duplicates: self.shared.duplicates,
         }
     }
 }

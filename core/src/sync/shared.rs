@@ -19,6 +19,8 @@ pub(crate) struct Shared {
     pub(crate) streams: Streams,
     pub(crate) fetches: Fetches,
     pub(crate) outputs: VecDeque<Output>,
+    /// Events that came and were held already.
+    pub(crate) duplicates: u64,
     /// Peers that were admitted, and the connection that is kept for each.
     pub(crate) admitted: BTreeMap<NodeId, ConnectionId>,
     /// Heads signed with our key, to be compared with our log.
@@ -36,6 +38,7 @@ impl Shared {
             streams: Streams::new(swarm, options.own_stream, heads, now),
             fetches: Fetches::default(),
             outputs: VecDeque::new(),
+            duplicates: 0,
             admitted: BTreeMap::new(),
             own_checks: BTreeMap::new(),
             own_highest: None,

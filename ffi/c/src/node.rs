@@ -121,6 +121,29 @@ pub unsafe extern "C" fn millpond_node_status(
     }
 }
 
+/// The node's figures for Prometheus, as text in its exposition format, version 0.0.4: serve it with
+/// the content type `text/plain; version=0.0.4`. Names begin with `millpond_` and have their units;
+/// what only grows ends in `_total` and begins anew when the node opens. At most 64 peers have
+/// series of their own. Free `*text` with millpond_bytes_free. Thread-safe.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_node_metrics(
+    node: millpond_node_t,
+    timeout_ms: i64,
+    cancel: millpond_cancel_t,
+    text: *mut millpond_bytes_t,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    // SAFETY: the same contract.
+    unsafe {
+        give_text("millpond_node_metrics", text, "text", error, || {
+            NodeHandle::from_id(node.id).metrics(&wait(timeout_ms, cancel))
+        })
+    }
+}
+
 /// Reads the whole store once and says what is damaged, as one JSON object: how much was read and a
 /// list of damages, each with its table, stream, `first`, `end` and how it shows. Damage is no
 /// error. The node goes on meanwhile; costs about what receiving all events costs. Free `*json`

@@ -157,6 +157,19 @@ impl NodeHandle {
         self.start("node_status_json", limit, done, |core| Ok(status_json(core)));
     }
 
+    /// The node's figures for Prometheus, as text in its exposition format, version 0.0.4.
+    ///
+    /// # Errors
+    /// As [`NodeHandle::node_id`].
+    pub fn metrics(self, wait: &Wait<'_>) -> Result<String> {
+        self.wait_for("node_metrics", wait, |core| Ok(core.metrics()))
+    }
+
+    /// As [`NodeHandle::metrics`], without waiting.
+    pub fn metrics_start(self, limit: Limit, done: impl FnOnce(Result<String>) + Send + 'static) {
+        self.start("node_metrics", limit, done, |core| Ok(core.metrics()));
+    }
+
     /// Ends all sessions and talks to nobody (`false`), or to everybody again (`true`).
     ///
     /// # Errors

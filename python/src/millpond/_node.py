@@ -269,6 +269,16 @@ class Node(NodeFacts):
         status: Status = json.loads(self._native.status_json(timeout))
         return status
 
+    def metrics(self, *, timeout: float | None = None) -> str:
+        """The node's figures for Prometheus, as text in its exposition format, version 0.0.4.
+
+        Names begin with `millpond_` and have their units; what only grows ends in `_total` and
+        begins anew when the node opens. At most 64 peers have series of their own.
+
+        Raises `Timeout`, `Closed`.
+        """
+        return self._native.metrics(timeout)
+
     def verify(self, *, timeout: float | None = None) -> Verified:
         """Reads the whole store once and says what is damaged, while the node goes on.
 

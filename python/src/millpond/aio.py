@@ -209,6 +209,15 @@ class Node(_node.NodeFacts):
         status: Status = json.loads(await outcome(start))
         return status
 
+    async def metrics(self, *, timeout: float | None = None) -> str:
+        """As `millpond.Node.metrics`."""
+
+        def start(queue: Queue, number: int) -> Operation:
+            return self._native.metrics_start(queue, number, timeout)
+
+        metrics: str = await outcome(start)
+        return metrics
+
     async def verify(self, *, timeout: float | None = None) -> Verified:
         """As `millpond.Node.verify`."""
 

@@ -268,6 +268,7 @@ impl Committer {
         if body != Body::default() {
             self.wait_for_room(shared, &body, tail_bytes)?;
             let index = self.journal.append(&mut self.record)?;
+            shared.counters.committed();
             let before: Vec<(StreamId, Option<Tip>)> =
                 tips.keys().map(|stream| (*stream, self.tips.get(stream).copied())).collect();
             let lamport_before = std::mem::replace(&mut self.lamport, lamport);
@@ -342,6 +343,8 @@ impl Committer {
         let began = Instant::now();
         self.journal.sync()?;
         self.sync_time = began.elapsed();
+        shared.counters.synced(self.sync_time);
+        let own = self.own_stream(shared);
         let hooks = lock(&shared.hooks).clone();
         let mut grown = BTreeMap::new();
         let mut state = shared.state();
@@ -350,6 +353,7 @@ impl Committer {
                 let heads = group.body.ranges.iter().map(|range| range.head.clone());
                 grown.extend(heads.map(|head| (head.stream, head)));
             }
+            group.body.ranges.iter().for_each(|range| shared.counters.stored(range, &own));
             state.apply(group.index, group.body);
         }
         drop(state);

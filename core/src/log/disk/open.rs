@@ -270,6 +270,7 @@ fn assemble(
         signal: Default::default(),
         hooks: Mutex::default(),
         closed: AtomicBool::new(false),
+        counters: Default::default(),
         quarantine: Mutex::default(),
         outlook: Mutex::new(Arc::new(outlook)),
         trouble: Mutex::new(None),

@@ -14,6 +14,7 @@ use super::state::State;
 use super::tables::Tables;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{NodeId, NodeKey, SwarmId};
+use crate::log::counters::Counters;
 use crate::log::options::{GrowthHook, LogOptions, closed};
 use crate::log::outlook::Outlook;
 use crate::log::watch::Signal;
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     /// Told of each growth, with the new heads, before the appends are answered.
     pub(crate) hooks: Mutex<Vec<GrowthHook>>,
     pub(crate) closed: AtomicBool,
+    pub(crate) counters: Counters,
     /// What is known of other nodes.
     pub(crate) outlook: Mutex<Arc<Outlook>>,
     /// What was found damaged.
