@@ -772,6 +772,18 @@ int32_t millpond_node_status(millpond_node_t node,
                              millpond_error_t **error);
 
 /**
+ * The node's figures for Prometheus, as text in its exposition format, version 0.0.4: serve it
+ * with the content type `text/plain; version=0.0.4`. Names begin with `millpond_` and have their units;
+ * what only grows ends in `_total` and begins anew when the node opens. At most 64 peers have
+ * series of their own. Free `*text` with millpond_bytes_free. Thread-safe.
+ */
+int32_t millpond_node_metrics(millpond_node_t node,
+                              int64_t timeout_ms,
+                              millpond_cancel_t cancel,
+                              millpond_bytes_t *text,
+                              millpond_error_t **error);
+
+/**
  * Reads the whole store once and says what is damaged, as one JSON object: how much was read and a
  * list of damages, each with its table, stream, `first`, `end` and how it shows. Damage is no
  * error. The node goes on meanwhile; costs about what receiving all events costs. Free `*json`

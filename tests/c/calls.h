@@ -210,6 +210,15 @@ static void try_node_status(struct caller *self) {
     settle(self, millpond_node_status(node, timeout_ms, cancel, json, error));
 }
 
+static void try_node_metrics(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_bytes_t *text = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_metrics(node, timeout_ms, cancel, text, error));
+}
+
 static void try_node_verify(struct caller *self) {
     millpond_node_t node = a_node(self);
     int64_t timeout_ms = a_timeout(self);
@@ -419,6 +428,7 @@ static const struct attempt attempts[] = {
     {"millpond_node_id", try_node_id},
     {"millpond_node_ticket", try_node_ticket},
     {"millpond_node_status", try_node_status},
+    {"millpond_node_metrics", try_node_metrics},
     {"millpond_node_verify", try_node_verify},
     {"millpond_node_compact", try_node_compact},
     {"millpond_node_stats", try_node_stats},

@@ -1,7 +1,7 @@
 //! What the loop remembers of peers beyond their sessions, so that the status can say it.
 //!
-//! Not here: what a session knows while it stands (`sync`). Rule: nothing is decided by it, and what
-//! peers can make it remember is bounded.
+//! Not here: what a session knows while it stands (`sync`). Rule: nothing is decided by it, and
+//! what peers can make it remember is bounded.
 
 use crate::driver::clock;
 use crate::driver::contact::{Contact, Refused, Tally};

@@ -121,8 +121,8 @@ pub unsafe extern "C" fn millpond_node_status(
     }
 }
 
-/// The node's figures for Prometheus, as text in its exposition format, version 0.0.4: serve it with
-/// the content type `text/plain; version=0.0.4`. Names begin with `millpond_` and have their units;
+/// The node's figures for Prometheus, as text in its exposition format, version 0.0.4: serve it
+/// with the content type `text/plain; version=0.0.4`. Names begin with `millpond_` and have their units;
 /// what only grows ends in `_total` and begins anew when the node opens. At most 64 peers have
 /// series of their own. Free `*text` with millpond_bytes_free. Thread-safe.
 ///
