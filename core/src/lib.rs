@@ -12,12 +12,13 @@ pub mod sync;
 
 pub use driver::{
     Batches, NetworkOptions, Node, NodeOptions, PeerAddress, PeerRefusal, PeerStatus,
-    PublishOptions, QueryOptions, Refusal, Status, StorageOptions, StreamStatus, Subscription,
-    UnheardNode,
+    PublishOptions, QueryOptions, Refusal, Status, StatusSubscription, StorageOptions,
+    StreamStatus, Subscription, UnheardNode,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use log::{
-    Appended, Batch, Columns, Compacted, Cursor, Damage, Durability, EventBatch, EventView,
-    Explanation, LogStats, LogStatus, Looks, Receipt, TableStats, VerifyReport,
+    Appended, Batch, Behind, Columns, Compacted, Completeness, Cursor, Damage, Durability,
+    EventBatch, EventView, Explanation, LogStats, LogStatus, Looks, Receipt, TableStats, Unheard,
+    VerifyReport,
 };
 pub use pending::Pending;

@@ -22,6 +22,7 @@ export type { BatchOptions } from './reading';
 export { newSwarmSecret, parseTicket, version, type TicketParts } from './secret';
 export type {
   Compacted,
+  Completeness,
   Damage,
   PeerRefusal,
   PeerStatus,
@@ -34,4 +35,5 @@ export type {
   UnheardNode,
   Verified,
 } from './status';
+export type { StatusSubscription } from './status-subscription';
 export type { SubscribeOptions, Subscription } from './subscription';

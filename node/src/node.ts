@@ -20,6 +20,7 @@ import { Published } from './published';
 import { Query, type QueryOptions } from './query';
 import type { Source } from './reading';
 import { parse, type Compacted, type Stats, type Status, type Verified } from './status';
+import { StatusSubscription } from './status-subscription';
 import { Subscription, type SubscribeOptions } from './subscription';
 
 /** The options of {@link open}. */
@@ -322,6 +323,12 @@ export class Node implements AsyncDisposable {
       bridge.status(ticket, this.#handle, limit),
     );
     return parse<Status>(answer.text as string);
+  }
+
+  /** A status at once, then one whenever something in it changed that matters. */
+  subscribeStatus(options?: CallOptions): StatusSubscription {
+    checkOptions('subscribeStatus', options, callOptions);
+    return new StatusSubscription(this.#handle, options ?? {});
   }
 
   /**

@@ -1,5 +1,9 @@
+import type { Offsets } from './offsets';
+
 /** What a node says about itself, now. */
 export interface Status {
+  /** Another one after each change of what a status subscription tells. */
+  readonly version: number;
   /** The node's public key. */
   readonly nodeId: string;
   /** The swarm that it belongs to. */
@@ -171,6 +175,22 @@ export interface Damage {
   readonly end: number;
   /** How it shows. */
   readonly message: string;
+}
+
+/**
+ * What an answer holds and lacks, as known when it was asked for. What no signed head accounts for
+ * and no missing node is known to have written cannot be named.
+ */
+export interface Completeness {
+  /** How many events of each stream it is read over. */
+  readonly offsets: Offsets;
+  /** Streams of which more is signed for than that, and how many events are missing. */
+  readonly behind: readonly { readonly stream: string; readonly missing: number }[];
+  /**
+   * Nodes that were heard of and not in reach, and since when, in µs since 1970 UTC: what they
+   * wrote since then may be missing.
+   */
+  readonly unheard: readonly { readonly nodeId: string; readonly since: number }[];
 }
 
 /** What a verification went through, and what it found. */

@@ -321,6 +321,31 @@ test('offsets say what they hold, as text and as numbers', async (t) => {
   assert.ok(Offsets.from(now.entries()).equals(now));
 });
 
+test('a status subscription gives one at once and ends with its node', async (t) => {
+  const node = await alone(t);
+  const statuses = node.subscribeStatus();
+  const first = await statuses.next();
+  assert.equal(first.nodeId, node.id);
+  await assert.rejects(statuses.next({ timeoutMs: 10 }), TimeoutError);
+  const rest = (async () => {
+    const seen = [];
+    for await (const status of statuses) seen.push(status);
+    return seen;
+  })();
+  await node.close();
+  assert.deepEqual(await rest, []);
+});
+
+test('an answer says what it is complete as of, also after its end', async (t) => {
+  const node = await alone(t);
+  await node.publish(1);
+  const query = node.query('FROM allEvents');
+  assert.equal((await query.toArray()).length, 1);
+  const { offsets, behind, unheard } = query.completeness;
+  assert.ok(offsets.equals(node.offsets()));
+  assert.deepEqual([behind, unheard], [[], []]);
+});
+
 test('metrics are text for Prometheus', async (t) => {
   const node = await alone(t);
   await node.publish(1);

@@ -5,6 +5,7 @@
 
 use crate::driver::clock;
 use crate::driver::contact::{Contact, Refused, Tally};
+use crate::driver::lookout::Lookout;
 use crate::event::{NodeId, SignedHead, StreamId, WallTime};
 use crate::log::{Log, Outlook};
 use crate::sync::{self, ConnectionId, Reach};
@@ -28,6 +29,8 @@ pub(crate) struct Ledger {
     /// How far streams are signed for that are not held so far.
     known: BTreeMap<StreamId, u64>,
     tally: Tally,
+    /// When to look around.
+    pub(crate) lookout: Lookout,
     /// Duplicates that the swarms before this one counted.
     duplicates_before: u64,
 }
@@ -132,6 +135,16 @@ impl Ledger {
         self.known.retain(|stream, known| *known > held.count(stream));
         self.reach(reach.reachable, clock::now());
         log.set_outlook(self.outlook(log.outlook().opened));
+    }
+
+    /// As `look`, and tells who waits for news if there are any.
+    pub(crate) fn look_around(&mut self, reach: Reach, log: &Log) {
+        let now = clock::now();
+        self.look(reach.clone(), log);
+        let held = log.durable_map().unwrap_or_default();
+        if self.lookout.look(&reach, &self.known, &held, now) {
+            log.tell_news();
+        }
     }
 
     fn outlook(&self, opened: WallTime) -> Outlook {

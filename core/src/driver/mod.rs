@@ -11,6 +11,8 @@ mod contact;
 mod inbox;
 #[cfg(feature = "net")]
 mod ledger;
+#[cfg(feature = "net")]
+mod lookout;
 mod metrics;
 #[cfg(feature = "net")]
 mod network;
@@ -22,6 +24,7 @@ mod opener;
 mod options;
 mod registry;
 mod status;
+mod status_subscription;
 mod subscription;
 #[cfg(feature = "net")]
 mod turn;
@@ -30,6 +33,7 @@ pub use batches::Batches;
 pub use node::{Node, PublishOptions, QueryOptions};
 pub use options::{NetworkOptions, NodeOptions, PeerAddress, StorageOptions};
 pub use status::{PeerRefusal, PeerStatus, Refusal, Status, StreamStatus, UnheardNode};
+pub use status_subscription::StatusSubscription;
 pub use subscription::Subscription;
 
 #[cfg(not(feature = "net"))]

@@ -57,6 +57,8 @@ pub(crate) struct NetworkStatus {
     pub(crate) discovered: BTreeSet<NodeId>,
     pub(crate) contacts: BTreeMap<NodeId, Contact>,
     pub(crate) tally: Tally,
+    /// The version of what there is to know that this was of.
+    pub(crate) version: u64,
 }
 
 /// Heads that became durable since the loop last looked: one a stream, however many commits.

@@ -25,6 +25,8 @@ pub(crate) struct NetworkStatus {
     pub(crate) discovered: BTreeSet<NodeId>,
     pub(crate) contacts: BTreeMap<NodeId, Contact>,
     pub(crate) tally: Tally,
+    /// The version of what there is to know that this was of.
+    pub(crate) version: u64,
 }
 
 impl Network {

@@ -14,6 +14,10 @@ use std::time::{Duration, Instant};
 /// How a node stands at a moment.
 #[derive(Clone, Debug)]
 pub struct Status {
+    /// The version of what there is to know that this is of; see [`StatusSubscription`].
+    ///
+    /// [`StatusSubscription`]: crate::StatusSubscription
+    pub version: u64,
     /// Who we are.
     pub node_id: NodeId,
     /// Which swarm we belong to.
@@ -153,16 +157,17 @@ pub(crate) fn gather(
     swarm_id: SwarmId,
     path: PathBuf,
     network: Option<NetworkStatus>,
-    now: (Instant, WallTime),
+    (now, wall, version): (Instant, WallTime, u64),
 ) -> Result<Status> {
     let offsets = log.durable_map()?;
     let outlook = log.outlook();
     let unheard = outlook.unheard(log.node_id(), &offsets).into_iter().map(|gone| {
-        let ago = now.1.micros().saturating_sub(gone.since.micros());
+        let ago = wall.micros().saturating_sub(gone.since.micros());
         let ago = Duration::from_micros(u64::try_from(ago).unwrap_or(0));
         UnheardNode { node: gone.node, since: gone.since, ago }
     });
     let mut status = Status {
+        version: network.as_ref().map_or(version, |own| own.version),
         node_id: log.node_id(),
         swarm_id,
         path,
@@ -186,7 +191,7 @@ pub(crate) fn gather(
     let none = Contact::default();
     let peers = network.swarm.peers.iter().map(|peer| {
         let contact = network.contacts.get(&peer.peer).unwrap_or(&none);
-        let mut status = peer_status(peer, contact, now.0);
+        let mut status = peer_status(peer, contact, now);
         status.named = network.named.contains(&peer.peer);
         status.discovered = network.discovered.contains(&peer.peer);
         status

@@ -178,6 +178,7 @@ impl Turn {
     }
 
     fn perform(&mut self, message: Message) {
+        self.ledger.lookout.note(&message, clock::now());
         match message {
             Message::Net { generation, event } if generation == self.generation => {
                 self.take_net(event);
@@ -404,12 +405,14 @@ impl Turn {
         let reach = self.swarm.reach();
         let discovered = reach.discovered.clone();
         self.ledger.look(reach, &self.log);
+        let version = self.log.news_version();
         NetworkStatus {
             swarm: self.swarm.status(),
             named: self.peers.keys().copied().collect(),
             discovered,
             contacts: self.ledger.contacts(),
             tally: self.ledger.tally(),
+            version,
             local_addresses: self
                 .wire
                 .as_ref()
@@ -433,6 +436,7 @@ impl Loop for Turn {
     }
 
     fn tick(&mut self) {
+        self.ledger.lookout.note_time(clock::now());
         self.swarm.handle(Input::Tick, clock::now());
     }
 
@@ -442,7 +446,10 @@ impl Loop for Turn {
         if std::mem::take(&mut self.has_stored) {
             self.log.commit_soon(idle);
         }
-        deadline
+        if self.ledger.lookout.is_due(clock::now()) {
+            self.ledger.look_around(self.swarm.reach(), &self.log);
+        }
+        [deadline, self.ledger.lookout.next()].into_iter().flatten().min()
     }
 }
 

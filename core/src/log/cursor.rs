@@ -7,12 +7,13 @@
 use super::batch::{BatchBuilder, EventBatch};
 use super::columns::Columns;
 use super::counters::{Counted, Reader};
-use super::disk::{Filter, Walk};
+use super::disk::{Filter, Walk, lock};
 use super::explanation::{Explanation, Looks};
 use super::options::CursorOptions;
+use super::outlook::Outlook;
 use super::registry::Handle;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::OffsetMap;
+use crate::event::{NodeId, OffsetMap};
 use crate::query::{Order, Query};
 use std::mem;
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub struct Cursor {
     last_size: (usize, usize),
     /// None for the cursor of a subscription.
     counted: Option<Counted>,
+    /// What was known of other nodes at the start.
+    outlook: Arc<Outlook>,
 }
 
 impl Cursor {
@@ -68,7 +71,8 @@ impl Cursor {
         let walk = Walk::new(&handle.shared, &filter, order, lower, &upper);
         let (lower, columns) = (lower.clone(), Columns::default());
         let (last_size, counted) = ((0, 0), None);
-        Cursor { handle, filter, lower, upper, walk, columns, last_size, counted }
+        let outlook = lock(&handle.shared.outlook).clone();
+        Cursor { handle, filter, lower, upper, walk, columns, last_size, counted, outlook }
     }
 
     /// The counts up to which this walks.
@@ -134,6 +138,16 @@ impl Cursor {
             expected: Walk::estimate(shared, &self.filter, &self.lower, &self.upper)?,
             actual: self.walk.looks,
         })
+    }
+
+    /// What was known of other nodes when this was opened.
+    pub fn outlook(&self) -> &Arc<Outlook> {
+        &self.outlook
+    }
+
+    /// Who reads.
+    pub(super) fn node(&self) -> NodeId {
+        self.handle.shared.node
     }
 
     /// Looks for the next match, so that `position` knows it.

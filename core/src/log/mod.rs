@@ -8,6 +8,7 @@
 
 mod batch;
 mod columns;
+mod completeness;
 mod counters;
 mod cursor;
 mod disk;
@@ -16,6 +17,7 @@ mod explanation;
 mod follow;
 #[allow(clippy::module_inception)] // One public type per file, named after it.
 mod log;
+mod news;
 mod options;
 mod outlook;
 mod registry;
@@ -25,6 +27,7 @@ mod watch;
 
 pub use batch::{EventBatch, EventView};
 pub use columns::Columns;
+pub use completeness::Completeness;
 pub use counters::LogCounts;
 pub use cursor::Cursor;
 pub use disk::OpeningReason;

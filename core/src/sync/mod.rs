@@ -50,7 +50,7 @@ pub(crate) use message::carries_events;
 pub use message::{Decoded, Hello, Message};
 pub use opening::{ClosedBlock, OpenedBlock};
 pub use options::{PEERS_MAX_DEFAULT, SwarmOptions};
-pub use reach::Reach;
+pub use reach::{Link, Reach};
 pub use refusal::RefusalReason;
 pub use status::{LinkState, PeerStatus, QuarantineStatus, SwarmStatus};
 pub use swarm::Swarm;

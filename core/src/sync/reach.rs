@@ -3,8 +3,9 @@
 //! Not here: what each peer has and lacks (`status`).
 
 use crate::event::{NodeId, StreamId};
+use crate::sync::refusal::RefusalReason;
 use crate::sync::swarm::Swarm;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The swarm as one node sees it, in short.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +19,19 @@ pub struct Reach {
     pub known: Vec<(StreamId, u64)>,
     /// Events that came and were held already.
     pub duplicates: u64,
+    /// How we stand with each peer, in short.
+    pub links: BTreeMap<NodeId, Link>,
+    /// Streams that do not go on: forked, held back for their lamport, or too new.
+    pub troubled: BTreeSet<StreamId>,
+}
+
+/// How we stand with a peer, without what changes with every attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// There is a session.
+    pub is_connected: bool,
+    /// Why the last session was refused, if none came about since.
+    pub refusal: Option<RefusalReason>,
 }
 
 impl Swarm {
@@ -38,6 +52,24 @@ impl Swarm {
             discovered: discovered.map(|(peer, _)| *peer).collect(),
             known: known.collect(),
             duplicates: self.shared.duplicates,
+            links: self.links(),
+            troubled: self.troubled(),
         }
+    }
+
+    fn links(&self) -> BTreeMap<NodeId, Link> {
+        let link = |peer: &NodeId, refusal| Link {
+            is_connected: self.shared.admitted.contains_key(peer),
+            refusal,
+        };
+        let known = self.book.iter().map(|(peer, entry)| (*peer, link(peer, entry.last_refusal)));
+        let admitted = self.shared.admitted.keys().map(|peer| (*peer, link(peer, None)));
+        admitted.chain(known).collect()
+    }
+
+    fn troubled(&self) -> BTreeSet<StreamId> {
+        let streams = &self.shared.streams;
+        let held_back = streams.bound.waiting().map(|(stream, _)| *stream);
+        streams.forks.keys().copied().chain(held_back).chain(streams.too_new()).collect()
     }
 }

@@ -1,15 +1,14 @@
 //! A node's status as one JSON object with stable names.
 
 use crate::core::Status;
-use millpond::event::StreamId;
-use millpond::{Damage, LogStatus, PeerStatus, StreamStatus, UnheardNode};
+use crate::offsets::Offsets;
+use millpond::event::{OffsetMap, StreamId};
+use millpond::{Completeness, Damage, LogStatus, PeerStatus, StreamStatus, UnheardNode};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 /// The status as JSON text.
 pub(crate) fn json(status: &Status) -> String {
-    let offsets: serde_json::Map<String, Value> =
-        status.offsets.iter().map(|(stream, count)| (stream.to_string(), count.into())).collect();
     let refusals: Vec<Value> = status
         .refusals
         .iter()
@@ -19,9 +18,10 @@ pub(crate) fn json(status: &Status) -> String {
         })
         .collect();
     json!({
+        "version": status.version,
         "node_id": status.node_id.to_string(), "swarm_id": status.swarm_id.to_string(),
         "path": status.path.to_string_lossy(), "stream": status.own_stream.to_string(),
-        "events": status.events, "offsets": offsets, "lag": status.lag,
+        "events": status.events, "offsets": offsets(&status.offsets), "lag": status.lag,
         "streams": status.streams.iter().map(stream).collect::<Vec<Value>>(),
         "network": status.network,
         "addresses": texts(&status.local_addresses),
@@ -32,6 +32,28 @@ pub(crate) fn json(status: &Status) -> String {
         "store": store(&status.store),
     })
     .to_string()
+}
+
+/// How complete an answer is, as JSON text; `offsets` as a token.
+pub(crate) fn completeness(completeness: &Completeness) -> String {
+    let behind = completeness
+        .behind
+        .iter()
+        .map(|behind| json!({ "stream": behind.stream.to_string(), "missing": behind.missing }));
+    let unheard = completeness
+        .unheard
+        .iter()
+        .map(|gone| json!({ "node_id": gone.node.to_string(), "since": gone.since.micros() }));
+    json!({
+        "offsets": Offsets::from(completeness.offsets.clone()).token(),
+        "behind": behind.collect::<Vec<Value>>(), "unheard": unheard.collect::<Vec<Value>>(),
+    })
+    .to_string()
+}
+
+fn offsets(offsets: &OffsetMap) -> Value {
+    let counts = offsets.iter().map(|(stream, count)| (stream.to_string(), count.into()));
+    Value::Object(counts.collect())
 }
 
 fn peer(peer: &PeerStatus) -> Value {

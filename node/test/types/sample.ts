@@ -32,6 +32,7 @@ import {
   type BatchOptions,
   type CallOptions,
   type Compacted,
+  type Completeness,
   type Damage,
   type ErrorCode,
   type ErrorDetails,
@@ -128,6 +129,9 @@ export async function main(signal: AbortSignal): Promise<void> {
   const status: Status = await node.status();
   const peer: PeerStatus | undefined = status.peers[0];
   const refused: PeerRefusal | null | undefined = peer?.refused;
+  for await (const next of node.subscribeStatus(call)) same<Status>(next)(status);
+  const complete: Completeness | undefined = node.query('FROM allEvents').completeness;
+  same<number | undefined>(complete?.behind[0]?.missing)(complete?.unheard[0]?.since);
   const stream: StreamStatus | undefined = status.streams[0];
   const unheard: UnheardNode | undefined = status.unheard[0];
   same<number | undefined>(stream?.lag)(unheard?.since);

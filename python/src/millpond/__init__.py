@@ -48,8 +48,11 @@ from ._native import (
 )
 from ._node import Column, Durability, Node, Order, StartAt, open  # noqa: A004
 from ._status import (
+    Behind,
     Compacted,
+    Completeness,
     Damage,
+    Missed,
     PeerRefusal,
     PeerStatus,
     Refusal,
@@ -61,17 +64,20 @@ from ._status import (
     UnheardNode,
     Verified,
 )
+from ._subscribed import StatusSubscription
 from ._ticket import Ticket, parse_ticket
 
 __version__: str = version()
 
 __all__ = [
     "Batch",
+    "Behind",
     "Cancelled",
     "Cbor",
     "Closed",
     "Column",
     "Compacted",
+    "Completeness",
     "Conflict",
     "Corrupt",
     "Cursor",
@@ -90,6 +96,7 @@ __all__ = [
     "InvalidArgument",
     "LimitExceeded",
     "Looks",
+    "Missed",
     "Node",
     "NotFound",
     "NotYetVisible",
@@ -108,6 +115,7 @@ __all__ = [
     "StartAt",
     "Stats",
     "Status",
+    "StatusSubscription",
     "StorageFailed",
     "StorageFull",
     "StoreLocked",

@@ -13,6 +13,7 @@ from . import _native
 from ._draft import Drafts, Payload, Published, Tags, key_bytes, pairs_of_all, pairs_of_one
 from ._native import Cursor, Offsets, Subscription
 from ._status import Compacted, Stats, Status, Verified
+from ._subscribed import StatusSubscription
 
 Order: TypeAlias = Literal["ascending", "descending", "stream"]
 """By event key up or down, or stream by stream."""
@@ -268,6 +269,10 @@ class Node(NodeFacts):
         """
         status: Status = json.loads(self._native.status_json(timeout))
         return status
+
+    def subscribe_status(self) -> StatusSubscription:
+        """A status at once, then one whenever something in it changed that matters."""
+        return StatusSubscription(self._native)
 
     def metrics(self, *, timeout: float | None = None) -> str:
         """The node's figures for Prometheus, as text in its exposition format, version 0.0.4.

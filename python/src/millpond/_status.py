@@ -5,7 +5,10 @@ These are plain dicts at run time. The names are those of every language.
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
+
+if TYPE_CHECKING:
+    from ._native import Offsets
 
 
 class PeerRefusal(TypedDict):
@@ -141,6 +144,8 @@ class StoreStatus(TypedDict):
 class Status(TypedDict):
     """What a node says about itself, now."""
 
+    version: int
+    """Another one after each change of what a status subscription tells."""
     node_id: str
     """The node's public key: 64 hex digits."""
     swarm_id: str
@@ -176,6 +181,36 @@ class Status(TypedDict):
     """Streams written by a newer millpond, which stay as they are until this node is upgraded."""
     store: StoreStatus
     """The store on disk."""
+
+
+class Behind(TypedDict):
+    """A stream of which events are known that are not held."""
+
+    stream: str
+    """Which: `<node id>-<number>`."""
+    missing: int
+    """How many events of it are missing."""
+
+
+class Missed(TypedDict):
+    """A node that was heard of and not in reach: what it wrote since then may be missing."""
+
+    node_id: str
+    """Which: 64 hex digits."""
+    since: int
+    """Since when, in µs since 1970 UTC."""
+
+
+class Completeness(TypedDict):
+    """What an answer holds and lacks, as known when it was asked for. What no signed head accounts
+    for and no missing node is known to have written cannot be named."""
+
+    offsets: Offsets
+    """How many events of each stream it is read over."""
+    behind: list[Behind]
+    """Streams of which more is signed for than that."""
+    unheard: list[Missed]
+    """Nodes that were heard of and not in reach."""
 
 
 class Verified(TypedDict):

@@ -99,7 +99,7 @@ impl Shared {
     pub(crate) fn run_committer(self: &Arc<Self>) {
         loop {
             let mut queue = self.queue();
-            while !queue.needs_leader() && !queue.closing {
+            while !queue.needs_leader() && !queue.closing && !self.news.is_noted() {
                 let left = queue.sync_at.map(|at| at.saturating_duration_since(Instant::now()));
                 if left.is_some_and(|left| left.is_zero()) {
                     break;
@@ -127,6 +127,7 @@ impl Shared {
                     self.queue().sync_at = Some(Instant::now() + SYNC_DELAY_MAX);
                 }
             }
+            self.tell_news();
         }
     }
 
@@ -145,6 +146,7 @@ impl Shared {
         drop(lead);
         drop(committer);
         callbacks.into_iter().for_each(|callback| callback());
+        self.tell_news();
     }
 
     /// The committer, unless a panic left it half done.
@@ -163,11 +165,17 @@ impl Shared {
         drop(queue);
         drop(waiting);
         self.signal.raise();
+        self.news.end();
     }
 
     fn note_trouble(&self, error: &Error) {
         tracing::warn!(%error, "a commit failed");
-        *lock(&self.trouble) = Some(error.clone());
+        if lock(&self.trouble)
+            .replace(error.clone())
+            .is_none_or(|before| before.kind() != error.kind())
+        {
+            self.news.note();
+        }
     }
 }
 
@@ -362,7 +370,9 @@ impl Committer {
         let grown: Vec<SignedHead> = grown.into_values().collect();
         hooks.iter().for_each(|hook| hook(&grown));
         shared.queue().sync_at = None;
-        *lock(&shared.trouble) = None;
+        if lock(&shared.trouble).take().is_some() {
+            shared.news.note();
+        }
         Ok(())
     }
 

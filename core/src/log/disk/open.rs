@@ -23,6 +23,7 @@ use super::tables::{DATA_NAME, Tables, remove_if_there};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::STREAMS_PER_NODE_MAX;
 use crate::event::{Lamport, NodeKey, StreamId};
+use crate::log::news::News;
 use crate::log::options::{LogOptions, invalid};
 use crate::log::outlook::Outlook;
 use std::collections::BTreeMap;
@@ -157,6 +158,7 @@ impl Shared {
         held.take();
         lock(&self.hooks).clear();
         self.signal.raise();
+        self.news.end();
         if let Err(error) = result {
             // The journal holds what the tables lack; the next opening reads it.
             tracing::warn!(%error, "the last checkpoint failed");
@@ -271,6 +273,7 @@ fn assemble(
         hooks: Mutex::default(),
         closed: AtomicBool::new(false),
         counters: Default::default(),
+        news: News::new(),
         quarantine: Mutex::default(),
         outlook: Mutex::new(Arc::new(outlook)),
         trouble: Mutex::new(None),

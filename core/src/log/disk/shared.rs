@@ -15,6 +15,7 @@ use super::tables::Tables;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{NodeId, NodeKey, SwarmId};
 use crate::log::counters::Counters;
+use crate::log::news::News;
 use crate::log::options::{GrowthHook, LogOptions, closed};
 use crate::log::outlook::Outlook;
 use crate::log::watch::Signal;
@@ -46,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) hooks: Mutex<Vec<GrowthHook>>,
     pub(crate) closed: AtomicBool,
     pub(crate) counters: Counters,
+    pub(crate) news: News,
     /// What is known of other nodes.
     pub(crate) outlook: Mutex<Arc<Outlook>>,
     /// What was found damaged.
