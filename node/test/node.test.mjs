@@ -338,7 +338,7 @@ test('a status subscription gives one at once and ends with its node', async (t)
 
 test('an answer says what it is complete as of, also after its end', async (t) => {
   const node = await alone(t);
-  await node.publish(1);
+  await node.publish(numbered(1));
   const query = node.query('FROM allEvents');
   assert.equal((await query.toArray()).length, 1);
   const { offsets, behind, unheard } = query.completeness;
@@ -348,7 +348,7 @@ test('an answer says what it is complete as of, also after its end', async (t) =
 
 test('metrics are text for Prometheus', async (t) => {
   const node = await alone(t);
-  await node.publish(1);
+  await node.publish(numbered(1));
   const lines = (await node.metrics()).split('\n');
   assert.ok(lines.includes('# TYPE millpond_events_published_total counter'));
   assert.ok(lines.includes('millpond_events_published_total 1'));

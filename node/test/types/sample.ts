@@ -55,6 +55,7 @@ import {
   type Refusal,
   type Stats,
   type Status,
+  type StatusSubscription,
   type StoreStatus,
   type StreamStatus,
   type SubscribeOptions,
@@ -129,7 +130,8 @@ export async function main(signal: AbortSignal): Promise<void> {
   const status: Status = await node.status();
   const peer: PeerStatus | undefined = status.peers[0];
   const refused: PeerRefusal | null | undefined = peer?.refused;
-  for await (const next of node.subscribeStatus(call)) same<Status>(next)(status);
+  const statuses: StatusSubscription = node.subscribeStatus(call);
+  for await (const next of statuses) same<Status>(next)(status);
   const complete: Completeness | undefined = node.query('FROM allEvents').completeness;
   same<number | undefined>(complete?.behind[0]?.missing)(complete?.unheard[0]?.since);
   const stream: StreamStatus | undefined = status.streams[0];
