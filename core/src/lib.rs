@@ -13,12 +13,14 @@ pub mod query;
 pub mod sync;
 
 pub use driver::{
-    Batches, NetworkOptions, Node, NodeOptions, PeerAddress, PeerStatus, PublishOptions,
-    QueryOptions, Refusal, Status, StorageOptions, Subscription,
+    Batches, NetworkOptions, Node, NodeOptions, PeerAddress, PeerRefusal, PeerStatus,
+    PublishOptions, QueryOptions, Refusal, Status, StatusSubscription, StorageOptions,
+    StreamStatus, Subscription, UnheardNode,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use log::{
-    Appended, Batch, Columns, Compacted, Cursor, Damage, Durability, EventBatch, EventView,
-    Explanation, LogStats, LogStatus, Looks, Receipt, TableStats, VerifyReport,
+    Appended, Batch, Behind, Columns, Compacted, Completeness, Cursor, Damage, Durability,
+    EventBatch, EventView, Explanation, LogStats, LogStatus, Looks, Receipt, TableStats, Unheard,
+    VerifyReport,
 };
 pub use pending::Pending;

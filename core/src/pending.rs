@@ -177,7 +177,6 @@ impl<T> Completer<T> {
     }
 
     /// Whether anybody still looks at the answer.
-    #[cfg(any(feature = "net", test))] // The log answers everybody soon.
     pub(crate) fn is_awaited(&self) -> bool {
         let Some(slot) = &self.slot else { return false };
         let has_callback = matches!(&*slot.lock(), State::Waiting { callback: Some(_), .. });

@@ -208,6 +208,35 @@ impl Bridge {
         })
     }
 
+    /// The status as JSON text, once its version is not this one any more.
+    #[napi(catch_unwind)]
+    pub fn next_status(
+        &self,
+        env: Env,
+        ticket: i64,
+        handle: BigInt,
+        version: f64,
+        limit: JsLimit,
+    ) -> napi::Result<()> {
+        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+            node(&handle).next_status_start(version as u64, limit, done)
+        })
+    }
+
+    /// The figures for Prometheus.
+    #[napi(catch_unwind)]
+    pub fn metrics(
+        &self,
+        env: Env,
+        ticket: i64,
+        handle: BigInt,
+        limit: JsLimit,
+    ) -> napi::Result<()> {
+        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+            node(&handle).metrics_start(limit, done)
+        })
+    }
+
     /// What a verification found, as JSON text.
     #[napi(catch_unwind)]
     pub fn verify(
@@ -416,6 +445,12 @@ pub fn node_stats(env: Env, handle: BigInt) -> napi::Result<String> {
 #[napi(catch_unwind)]
 pub fn cursor_upper(env: Env, handle: BigInt) -> napi::Result<String> {
     thrown(&env, cursor(&handle).upper().map(|offsets| offsets.token()))
+}
+
+/// How complete an answer is, as JSON text.
+#[napi(catch_unwind)]
+pub fn cursor_completeness(env: Env, handle: BigInt) -> napi::Result<String> {
+    thrown(&env, cursor(&handle).completeness_json())
 }
 
 /// Closes a cursor.

@@ -22,13 +22,18 @@ export type { BatchOptions } from './reading';
 export { newSwarmSecret, parseTicket, version, type TicketParts } from './secret';
 export type {
   Compacted,
+  Completeness,
   Damage,
+  PeerRefusal,
   PeerStatus,
   Refusal,
   Stats,
   Status,
   StoreStatus,
+  StreamStatus,
   TableStats,
+  UnheardNode,
   Verified,
 } from './status';
+export type { StatusSubscription } from './status-subscription';
 export type { SubscribeOptions, Subscription } from './subscription';

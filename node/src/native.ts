@@ -76,6 +76,8 @@ export interface NativeBridge {
   setNetwork(ticket: number, node: bigint, enabled: boolean, limit: NativeLimit): void;
   ticket(ticket: number, node: bigint, limit: NativeLimit): void;
   status(ticket: number, node: bigint, limit: NativeLimit): void;
+  nextStatus(ticket: number, node: bigint, version: number, limit: NativeLimit): void;
+  metrics(ticket: number, node: bigint, limit: NativeLimit): void;
   verify(ticket: number, node: bigint, limit: NativeLimit): void;
   compact(ticket: number, node: bigint, limit: NativeLimit): void;
   cursorNext(
@@ -109,6 +111,7 @@ export interface Native {
   nodeOffsets(node: bigint): string;
   nodeStats(node: bigint): string;
   cursorUpper(cursor: bigint): string;
+  cursorCompleteness(cursor: bigint): string;
   cursorClose(cursor: bigint): void;
   subscriptionLag(subscription: bigint): number;
   subscriptionClose(subscription: bigint): void;

@@ -20,6 +20,7 @@ import { Published } from './published';
 import { Query, type QueryOptions } from './query';
 import type { Source } from './reading';
 import { parse, type Compacted, type Stats, type Status, type Verified } from './status';
+import { StatusSubscription } from './status-subscription';
 import { Subscription, type SubscribeOptions } from './subscription';
 
 /** The options of {@link open}. */
@@ -322,6 +323,27 @@ export class Node implements AsyncDisposable {
       bridge.status(ticket, this.#handle, limit),
     );
     return parse<Status>(answer.text as string);
+  }
+
+  /** A status at once, then one whenever something in it changed that matters. */
+  subscribeStatus(options?: CallOptions): StatusSubscription {
+    checkOptions('subscribeStatus', options, callOptions);
+    return new StatusSubscription(this.#handle, options ?? {});
+  }
+
+  /**
+   * The node's figures for Prometheus, as text in its exposition format, version 0.0.4: serve it
+   * with the content type `text/plain; version=0.0.4`. Names begin with `millpond_` and have their
+   * units; what only grows ends in `_total` and begins anew when the node opens. At most 64 peers
+   * have series of their own.
+   * @throws ClosedError, TimeoutError, AbortError.
+   */
+  async metrics(options?: CallOptions): Promise<string> {
+    checkOptions('metrics', options, callOptions);
+    const answer = await operate('metrics', options, (ticket, limit) =>
+      bridge.metrics(ticket, this.#handle, limit),
+    );
+    return answer.text as string;
   }
 
   /**

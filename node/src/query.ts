@@ -7,7 +7,7 @@ import { Offsets } from './offsets';
 import { bridge, operate } from './operations';
 import { callOptions, checkOptions, type CallOptions } from './options';
 import { Reading, type Source } from './reading';
-import { parse } from './status';
+import { parse, type Completeness } from './status';
 
 /** The options of {@link Node.query}. */
 export interface QueryOptions extends CallOptions {
@@ -105,11 +105,34 @@ export class Query<P> extends Reading<P> {
     return this.#upper;
   }
 
+  /**
+   * How complete the answer is: the offset map that it is read at, streams that were known to be
+   * behind, and nodes that were not in reach, as of when it was asked. Undefined until the first
+   * batch has arrived; it can be asked after the end, but not after an earlier close.
+   */
+  get completeness(): Completeness | undefined {
+    const { handle } = this;
+    if (handle !== undefined) {
+      this.#completeness ??= guard(() => native.cursorCompleteness(handle));
+    }
+    if (this.#completeness === undefined) return undefined;
+    const { offsets, ...rest } = parse<{ offsets: string }>(this.#completeness);
+    return { ...(rest as Omit<Completeness, 'offsets'>), offsets: Offsets.trusted(offsets) };
+  }
+
+  /** As JSON text. */
+  #completeness: string | undefined;
+
   #upper: Offsets | undefined;
 
   /** @internal */
   protected override received(batch: NativeBatch): void {
     this.#upper ??= Offsets.trusted(batch.position);
     this.#looks = batch.looks;
+    const { handle } = this;
+    // It is closed at its end.
+    if (batch.isEnd && handle !== undefined) {
+      this.#completeness ??= guard(() => native.cursorCompleteness(handle));
+    }
   }
 }

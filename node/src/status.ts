@@ -1,5 +1,9 @@
+import type { Offsets } from './offsets';
+
 /** What a node says about itself, now. */
 export interface Status {
+  /** Another one after each change of what a status subscription tells. */
+  readonly version: number;
   /** The node's public key. */
   readonly nodeId: string;
   /** The swarm that it belongs to. */
@@ -17,6 +21,8 @@ export interface Status {
    * 0: what it does not know of is not counted.
    */
   readonly lag: number;
+  /** Every stream that is held or known of. */
+  readonly streams: readonly StreamStatus[];
   /** False while it is off the network, or was opened without one. */
   readonly network: boolean;
   /** Where it listens: `<ip>:<port>`. */
@@ -25,6 +31,8 @@ export interface Status {
   readonly peers: readonly PeerStatus[];
   /** The last 64 refusals, by us or by them, oldest first. */
   readonly refusals: readonly Refusal[];
+  /** Nodes that were heard of and are not in reach now: suspected partitions. */
+  readonly unheard: readonly UnheardNode[];
   /** Streams that have two different histories. */
   readonly forked: readonly string[];
   /** Streams whose newest events wait until signed heads account for their lamports. */
@@ -46,12 +54,20 @@ export interface PeerStatus {
   readonly state: 'connected' | 'greeting' | 'dialing' | 'waiting' | 'idle';
   /** Where it is dialled: `<ip>:<port>`. */
   readonly addresses: readonly string[];
+  /** True when a person, a ticket or the options named it. */
+  readonly named: boolean;
+  /** True when discovery sees it now. */
+  readonly discovered: boolean;
   /** Time for a small message there and back, in µs; null while there is no session. */
   readonly roundTripMicros: number | null;
   /** Bytes received in this session. */
   readonly bytesIn: number;
   /** Bytes sent in this session. */
   readonly bytesOut: number;
+  /** Bytes received in all its sessions since the node opened. */
+  readonly totalBytesIn: number;
+  /** Bytes sent in all its sessions since the node opened. */
+  readonly totalBytesOut: number;
   /** Events that it has and this node lacks. */
   readonly lag: number;
   /** Events that this node has and it lacks. */
@@ -60,6 +76,57 @@ export interface PeerStatus {
   readonly connectedForMicros: number | null;
   /** How long it has been out of reach after it was in reach, in µs: a suspected partition. */
   readonly goneForMicros: number | null;
+  /**
+   * How long it has been dialled in vain, in µs; null while there is a session or nothing to dial.
+   */
+  readonly tryingForMicros: number | null;
+  /** How long ago it was last heard in a session, in µs; null when there was none. */
+  readonly lastContactMicros: number | null;
+  /** Why the last attempt was refused, until a session comes about. */
+  readonly refused: PeerRefusal | null;
+}
+
+/** Why the last attempt at a session was refused. */
+export interface PeerRefusal {
+  /** The typed reason, such as `wrong_secret`. */
+  readonly reason: string;
+  /** The same as a sentence. */
+  readonly message: string;
+  /** True when this node refused, false when the peer did. */
+  readonly byUs: boolean;
+  /** How long ago, in µs. */
+  readonly agoMicros: number;
+}
+
+/** One stream. */
+export interface StreamStatus {
+  /** Which. */
+  readonly stream: string;
+  /** How many events of it are durable here. */
+  readonly held: number;
+  /** How many are signed for, as far as is known. */
+  readonly known: number;
+  /** The difference. */
+  readonly lag: number;
+  /** Connected peers that say they have more of it than is held here. */
+  readonly ahead: readonly string[];
+}
+
+/**
+ * A node that was heard of and is not in reach: neither connected nor in the list of a connected
+ * peer. It was heard of as a peer, in such a list, or as the author of events, which count when
+ * they come here, by whatever way and however old they are.
+ */
+export interface UnheardNode {
+  /** Which. */
+  readonly nodeId: string;
+  /**
+   * Since when, in µs since 1970 UTC, by this node's clock; when its store was opened, if nothing
+   * was heard since then.
+   */
+  readonly since: number;
+  /** How long ago that is, in µs. */
+  readonly agoMicros: number;
 }
 
 /** One refusal. */
@@ -78,6 +145,15 @@ export interface StoreStatus {
   readonly tableBytes: number;
   /** Of events that are not in blocks yet, in bytes. */
   readonly tailBytes: number;
+  /** Of the files of the journal, in bytes. */
+  readonly journalBytes: number;
+  /** What the file system has left, in bytes; null when it does not say. */
+  readonly freeBytes: number | null;
+  /**
+   * True when the last commit found no room on the disk, so that publishes are refused until one
+   * succeeds.
+   */
+  readonly full: boolean;
   /** Why it takes no events at present, such as a full disk; null when all is well. */
   readonly trouble: string | null;
   /** What was found damaged. */
@@ -99,6 +175,22 @@ export interface Damage {
   readonly end: number;
   /** How it shows. */
   readonly message: string;
+}
+
+/**
+ * What an answer holds and lacks, as known when it was asked for. What no signed head accounts for
+ * and no missing node is known to have written cannot be named.
+ */
+export interface Completeness {
+  /** How many events of each stream it is read over. */
+  readonly offsets: Offsets;
+  /** Streams of which more is signed for than that, and how many events are missing. */
+  readonly behind: readonly { readonly stream: string; readonly missing: number }[];
+  /**
+   * Nodes that were heard of and not in reach, and since when, in µs since 1970 UTC: what they
+   * wrote since then may be missing.
+   */
+  readonly unheard: readonly { readonly nodeId: string; readonly since: number }[];
 }
 
 /** What a verification went through, and what it found. */

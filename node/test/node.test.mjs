@@ -321,6 +321,39 @@ test('offsets say what they hold, as text and as numbers', async (t) => {
   assert.ok(Offsets.from(now.entries()).equals(now));
 });
 
+test('a status subscription gives one at once and ends with its node', async (t) => {
+  const node = await alone(t);
+  const statuses = node.subscribeStatus();
+  const first = await statuses.next();
+  assert.equal(first.nodeId, node.id);
+  await assert.rejects(statuses.next({ timeoutMs: 10 }), TimeoutError);
+  const rest = (async () => {
+    const seen = [];
+    for await (const status of statuses) seen.push(status);
+    return seen;
+  })();
+  await node.close();
+  assert.deepEqual(await rest, []);
+});
+
+test('an answer says what it is complete as of, also after its end', async (t) => {
+  const node = await alone(t);
+  await node.publish(numbered(1));
+  const query = node.query('FROM allEvents');
+  assert.equal((await query.toArray()).length, 1);
+  const { offsets, behind, unheard } = query.completeness;
+  assert.ok(offsets.equals(node.offsets()));
+  assert.deepEqual([behind, unheard], [[], []]);
+});
+
+test('metrics are text for Prometheus', async (t) => {
+  const node = await alone(t);
+  await node.publish(numbered(1));
+  const lines = (await node.metrics()).split('\n');
+  assert.ok(lines.includes('# TYPE millpond_events_published_total counter'));
+  assert.ok(lines.includes('millpond_events_published_total 1'));
+});
+
 test('a status says who and how much, in camel case', async (t) => {
   const node = await alone(t);
   await node.publish(numbered(3));
@@ -333,6 +366,9 @@ test('a status says who and how much, in camel case', async (t) => {
   assert.deepEqual([status.lag, status.network], [0, false]);
   assert.deepEqual([status.store.trouble, status.store.damages], [null, []]);
   assert.equal(typeof status.store.tailBytes, 'number');
+  assert.deepEqual([status.store.full, typeof status.store.freeBytes], [false, 'number']);
+  const { held, known, lag, ahead } = status.streams[0];
+  assert.deepEqual([known, lag, ahead, status.unheard], [held, 0, [], []]);
 });
 
 test('a swarm secret is 64 hex digits and never the same', () => {

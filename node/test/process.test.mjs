@@ -205,6 +205,8 @@ test('a panic inside is an InternalError, and the node still closes', limit, asy
     ['node_status_json', '(async () => node.status())()'],
     ['node_verify_json', '(async () => node.verify())()'],
     ['node_compact_json', '(async () => node.compact())()'],
+    ['node_next_status', '(async () => node.subscribeStatus().next())()'],
+    ['node_metrics', '(async () => node.metrics())()'],
     ['node_stats_json', '(async () => node.stats())()'],
     ['node_ticket', '(async () => node.ticket())()'],
   ]) {

@@ -106,6 +106,18 @@ impl Cursor {
         self.handle.upper().map(Offsets::new).map_err(|error| raise(py, error))
     }
 
+    /// How complete the answer is: the `offsets` that it is read at, streams that were known to
+    /// be `behind`, and nodes that were `unheard`, all as of when the query was asked.
+    ///
+    /// Raises `Closed`.
+    #[getter]
+    fn completeness<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let json = self.handle.completeness_json().map_err(|error| raise(py, error))?;
+        let completeness = py.import("json")?.call_method1("loads", (json,))?;
+        completeness.set_item("offsets", self.upper(py)?)?;
+        Ok(completeness)
+    }
+
     /// How the query is answered: what is looked up, what the index expects that this takes, and
     /// what it took so far; nothing before the first event, so that explaining costs no reading.
     ///

@@ -235,3 +235,21 @@ def test_a_loop_closed_without_cancelling_is_harmless(opening: Opens) -> None:
     task._log_destroy_pending = False  # type: ignore[attr-defined]
     del task, events, node
     gc.collect()
+
+
+def test_a_status_subscription_is_awaited_and_ends_with_its_node(opening: Opens) -> None:
+    async def main() -> None:
+        async with opening() as node:
+            statuses = node.subscribe_status()
+            assert (await statuses.next())["node_id"] == node.id
+            waiting = asyncio.create_task(statuses.next())
+            await asyncio.sleep(0)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            cursor = node.query(ALL)
+            await cursor.to_list()
+            assert cursor.completeness["behind"] == []
+        assert [status async for status in statuses] == []
+
+    asyncio.run(asyncio.wait_for(main(), WAIT))

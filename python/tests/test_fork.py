@@ -23,6 +23,7 @@ def test_every_call_in_a_forked_child_says_so_and_the_parent_goes_on(
         "ticket": node.ticket,
         "offsets": node.offsets,
         "status": node.status,
+        "metrics": node.metrics,
         "verify": node.verify,
         "compact": node.compact,
         "stats": node.stats,

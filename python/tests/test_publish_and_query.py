@@ -195,4 +195,38 @@ def test_status_is_plain_data(node: millpond.Node) -> None:
     assert status["node_id"] == node.id
     assert status.keys() == millpond.Status.__annotations__.keys()
     assert status["store"].keys() == millpond.StoreStatus.__annotations__.keys()
+    assert status["store"]["journal_bytes"] > 0 and not status["store"]["full"]
+    (stream,) = status["streams"]
+    assert stream.keys() == millpond.StreamStatus.__annotations__.keys()
+    assert stream == {"stream": node.stream, "held": 1, "known": 1, "lag": 0, "ahead": []}
+    assert status["unheard"] == []
     assert len(node.swarm_id) == 64 and node.path
+
+
+def test_metrics_are_text_for_prometheus(node: millpond.Node) -> None:
+    node.publish(1)
+    lines = node.metrics().splitlines()
+    assert "# TYPE millpond_events_published_total counter" in lines
+    assert "millpond_events_published_total 1" in lines
+
+
+def test_a_status_subscription_gives_one_at_once_and_ends_with_its_node(
+    node: millpond.Node,
+) -> None:
+    statuses = node.subscribe_status()
+    assert next(statuses)["node_id"] == node.id
+    with pytest.raises(millpond.Timeout):
+        statuses.next(timeout=0.01)
+    node.close()
+    assert list(statuses) == []
+
+
+def test_an_answer_says_what_it_is_complete_as_of(node: millpond.Node) -> None:
+    node.publish(1)
+    cursor = node.query("FROM allEvents")
+    node.publish(2)
+    assert len(cursor.to_list()) == 1
+    complete = cursor.completeness
+    assert complete.keys() == millpond.Completeness.__annotations__.keys()
+    assert complete["offsets"].count(node.stream) == 1
+    assert (complete["behind"], complete["unheard"]) == ([], [])

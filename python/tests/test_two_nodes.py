@@ -107,7 +107,7 @@ def test_a_peer_beyond_1024_is_refused_in_words(open_node: Opens, online: dict[s
     with pytest.raises(millpond.LimitExceeded, match="1024 peers.*disconnect"):
         one.connect(other.ticket(), timeout=WAIT)
     peers = one.status()["peers"]
-    assert len(peers) == 1024
+    assert len(peers) == 1024 and peers[0]["named"]
     assert peers[0].keys() == millpond.PeerStatus.__annotations__.keys()
     one.disconnect(f"{0:064x}")
     one.disconnect(f"{0:064x}")  # Nobody minds.

@@ -27,6 +27,8 @@ static void null_is_an_error_for_every_pointer(void) {
     REFUSED(millpond_node_id(node, NULL, NULL));
     REFUSED(millpond_node_ticket(node, SOON, NC, NULL, NULL));
     REFUSED(millpond_node_status(node, SOON, NC, NULL, NULL));
+    REFUSED(millpond_node_metrics(node, SOON, NC, NULL, NULL));
+    REFUSED(millpond_node_next_status(node, NULL, SOON, NC, NULL, NULL));
     REFUSED(millpond_node_verify(node, SOON, NC, NULL, NULL));
     REFUSED(millpond_node_compact(node, SOON, NC, NULL, NULL));
     REFUSED(millpond_node_stats(node, NULL, NULL));
@@ -40,6 +42,7 @@ static void null_is_an_error_for_every_pointer(void) {
     REFUSED(millpond_node_query(node, TEXT("FROM allEvents"), NULL, SOON, NC, NULL, NULL));
     REFUSED(millpond_cursor_next(cursor, 0, SOON, NC, NULL, NULL));
     REFUSED(millpond_cursor_explain(cursor, SOON, NC, NULL, NULL));
+    REFUSED(millpond_cursor_completeness(cursor, NULL, NULL));
     REFUSED(millpond_node_subscribe(node, NULL, 0, NULL, SOON, NC, &followed, NULL));
     REFUSED(millpond_node_subscribe(node, TEXT("FROM allEvents"), NULL, SOON, NC, NULL, NULL));
     REFUSED(millpond_node_subscribe_callback(node, NULL, 0, NULL, ignore_batch, NULL, NULL,

@@ -143,6 +143,9 @@ static void a_cursor_tells_how_its_query_is_answered(void) {
     OK(publish(node, "grain", "1"));
     OK(millpond_node_query(node, TEXT("FROM 'grain'"), NULL, SOON, MILLPOND_NO_CANCEL, &cursor,
                            NULL));
+    OK(millpond_cursor_completeness(cursor, &json, NULL));
+    CHECK(strstr((char *)json.data, "\"behind\":[]") != NULL);
+    millpond_bytes_free(&json);
     OK(millpond_cursor_explain(cursor, SOON, MILLPOND_NO_CANCEL, &json, NULL));
     CHECK(strstr((char *)json.data, "\"actual\":{\"blocks\":0,\"events\":0") != NULL);
     CHECK(strstr((char *)json.data, "\"alternatives\":[\"FROM 'grain'\"]") != NULL);
@@ -253,9 +256,18 @@ static void a_subscription_goes_on_where_a_token_says(void) {
 static void a_node_tells_its_state_as_json(void) {
     millpond_node_t node = open_node();
     millpond_bytes_t status = {NULL, 0}, token = {NULL, 0}, secret = {NULL, 0};
+    uint64_t version = 0;
     OK(publish(node, "grain", "1"));
     OK(millpond_node_status(node, SOON, MILLPOND_NO_CANCEL, &status, NULL));
     CHECK(strstr((char *)status.data, "\"events\":1") != NULL);
+    millpond_bytes_free(&status);
+    OK(millpond_node_next_status(node, &version, SOON, MILLPOND_NO_CANCEL, &status, NULL));
+    CHECK(version > 0 && strstr((char *)status.data, "\"unheard\":[]") != NULL);
+    millpond_bytes_free(&status);
+    STATUS(MILLPOND_ERROR_TIMEOUT,
+           millpond_node_next_status(node, &version, 1, MILLPOND_NO_CANCEL, &status, NULL));
+    OK(millpond_node_metrics(node, SOON, MILLPOND_NO_CANCEL, &status, NULL));
+    CHECK(strstr((char *)status.data, "\nmillpond_events_held 1\n") != NULL);
     millpond_bytes_free(&status);
     OK(millpond_node_verify(node, SOON, MILLPOND_NO_CANCEL, &status, NULL));
     CHECK(strstr((char *)status.data, "\"damages\":[]") != NULL);

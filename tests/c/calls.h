@@ -109,6 +109,13 @@ static void try_cursor_explain(struct caller *self) {
     settle(self, millpond_cursor_explain(cursor, timeout_ms, cancel, json, error));
 }
 
+static void try_cursor_completeness(struct caller *self) {
+    millpond_cursor_t cursor = a_cursor(self);
+    millpond_bytes_t *json = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_cursor_completeness(cursor, json, error));
+}
+
 static void try_cursor_close(struct caller *self) {
     millpond_cursor_t cursor = a_cursor(self);
     millpond_error_t **error = place_for_error(self);
@@ -208,6 +215,26 @@ static void try_node_status(struct caller *self) {
     millpond_bytes_t *json = place_for_bytes(self);
     millpond_error_t **error = place_for_error(self);
     settle(self, millpond_node_status(node, timeout_ms, cancel, json, error));
+}
+
+static void try_node_next_status(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    uint64_t *version = place_for_number(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_bytes_t *json = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_next_status(node, version, timeout_ms, cancel, json,
+        error));
+}
+
+static void try_node_metrics(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_bytes_t *text = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_metrics(node, timeout_ms, cancel, text, error));
 }
 
 static void try_node_verify(struct caller *self) {
@@ -403,6 +430,7 @@ static const struct attempt attempts[] = {
     {"millpond_node_query", try_node_query},
     {"millpond_cursor_next", try_cursor_next},
     {"millpond_cursor_explain", try_cursor_explain},
+    {"millpond_cursor_completeness", try_cursor_completeness},
     {"millpond_cursor_close", try_cursor_close},
     {"millpond_error_number", try_error_number},
     {"millpond_error_name", try_error_name},
@@ -419,6 +447,8 @@ static const struct attempt attempts[] = {
     {"millpond_node_id", try_node_id},
     {"millpond_node_ticket", try_node_ticket},
     {"millpond_node_status", try_node_status},
+    {"millpond_node_next_status", try_node_next_status},
+    {"millpond_node_metrics", try_node_metrics},
     {"millpond_node_verify", try_node_verify},
     {"millpond_node_compact", try_node_compact},
     {"millpond_node_stats", try_node_stats},

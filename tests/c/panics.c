@@ -89,6 +89,16 @@ static int32_t node_ticket(struct scene *on, millpond_error_t **error) {
 static int32_t node_status(struct scene *on, millpond_error_t **error) {
     return millpond_node_status(on->node, SOON, NC, &on->bytes, error);
 }
+static int32_t node_next_status(struct scene *on, millpond_error_t **error) {
+    uint64_t version = 0;
+    return millpond_node_next_status(on->node, &version, SOON, NC, &on->bytes, error);
+}
+static int32_t cursor_completeness(struct scene *on, millpond_error_t **error) {
+    return millpond_cursor_completeness(on->cursor, &on->bytes, error);
+}
+static int32_t node_metrics(struct scene *on, millpond_error_t **error) {
+    return millpond_node_metrics(on->node, SOON, NC, &on->bytes, error);
+}
 static int32_t node_offsets(struct scene *on, millpond_error_t **error) {
     return millpond_node_offsets(on->node, &on->bytes, error);
 }
@@ -189,6 +199,9 @@ static const struct {
     {"millpond_node_id", node_id, {{"node_node_id", REFUSES}}},
     {"millpond_node_ticket", node_ticket, {{"node_ticket", REFUSES}}},
     {"millpond_node_status", node_status, {{"node_status_json", REFUSES}}},
+    {"millpond_node_next_status", node_next_status, {{"node_next_status", REFUSES}}},
+    {"millpond_cursor_completeness", cursor_completeness, {{"cursor_completeness", REFUSES}}},
+    {"millpond_node_metrics", node_metrics, {{"node_metrics", REFUSES}}},
     {"millpond_node_verify", node_verify, {{"node_verify_json", REFUSES}}},
     {"millpond_node_compact", node_compact, {{"node_compact_json", REFUSES}}},
     {"millpond_node_stats", node_stats, {{"node_stats_json", REFUSES}}},

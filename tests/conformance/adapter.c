@@ -340,6 +340,50 @@ static int32_t stats(const char *name) {
     return MILLPOND_OK;
 }
 
+static int32_t metric(const char *name, const char *figure) {
+    millpond_bytes_t text = {NULL, 0};
+    int32_t status = millpond_node_metrics(node_of(name), SOON, MILLPOND_NO_CANCEL, &text, &error);
+    if (status) return status;
+    size_t len = strlen(figure);
+    for (char *line = strtok((char *)text.data, "\n"); line; line = strtok(NULL, "\n"))
+        if (strncmp(line, figure, len) == 0 && line[len] == ' ') printf("%s\n", line + len + 1);
+    millpond_bytes_free(&text);
+    return MILLPOND_OK;
+}
+
+static int occurrences(const char *text, const char *part) {
+    int count = 0;
+    while ((text = strstr(text, part))) count++, text++;
+    return count;
+}
+
+static int32_t complete(const char *name, const said_t *said, const char *rest) {
+    millpond_cursor_t cursor = {0};
+    millpond_bytes_t json = {NULL, 0};
+    int32_t status = ask(name, said, rest, &cursor);
+    if (!status) status = millpond_cursor_completeness(cursor, &json, &error);
+    if (!status)
+        printf("behind=%d unheard=%d\n", occurrences((char *)json.data, "\"missing\":"),
+               occurrences((char *)json.data, "\"since\":"));
+    millpond_bytes_free(&json);
+    millpond_cursor_close(cursor, NULL);
+    return status;
+}
+
+static int32_t told(const char *name) {
+    millpond_bytes_t json = {NULL, 0};
+    uint64_t version = 0;
+    int32_t status = millpond_node_next_status(node_of(name), &version, SOON, MILLPOND_NO_CANCEL,
+                                               &json, &error);
+    if (status) return status;
+    millpond_bytes_free(&json);
+    status = millpond_node_next_status(node_of(name), &version, 100, MILLPOND_NO_CANCEL, &json,
+                                       NULL);
+    printf(status == MILLPOND_ERROR_TIMEOUT ? "true\n" : "false\n");
+    if (!status) millpond_bytes_free(&json);
+    return MILLPOND_OK;
+}
+
 /* A second close of a handle answers `closed` in C and does nothing. */
 static int32_t closed(int32_t status) {
     return status == MILLPOND_ERROR_CLOSED ? MILLPOND_OK : status;
@@ -385,6 +429,9 @@ static int32_t command(char *rest) {
     else if (IS("verify")) status = verify(name);
     else if (IS("compact")) status = compact(name);
     else if (IS("stats")) status = stats(name);
+    else if (IS("metric")) status = metric(name, rest);
+    else if (IS("complete")) status = complete(name, &said, rest);
+    else if (IS("told")) status = told(name);
     else if (IS("refusal")) status = refusal(name, rest);
     else if (IS("lag")) {
         status = millpond_subscription_lag(named(names, name)->subscription, &lag, &error);

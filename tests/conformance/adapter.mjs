@@ -256,6 +256,24 @@ const acts = {
     const sizes = `record_bytes=${recordBytes} idempotency_keys=${idempotencyKeys}`;
     return [`streams=${streams} events=${events} ${sizes}`];
   },
+  async metric(name, _said, rest) {
+    const lines = (await nodes.get(name).metrics({ timeoutMs: SOON })).split('\n');
+    const line = lines.find((one) => one.startsWith(`${rest} `));
+    return [line.slice(rest.length + 1)];
+  },
+  async complete(name, _said, rest) {
+    const query = nodes.get(name).query(rest);
+    await query.toArray();
+    const { behind, unheard } = query.completeness;
+    return [`behind=${behind.length} unheard=${unheard.length}`];
+  },
+  async told(name) {
+    const statuses = nodes.get(name).subscribeStatus();
+    const first = await statuses.next({ timeoutMs: SOON });
+    const isLate = (error) => error instanceof millpond.TimeoutError;
+    const isQuiet = await statuses.next({ timeoutMs: 100 }).then(() => false, isLate);
+    return [String(isQuiet && first.nodeId === nodes.get(name).id)];
+  },
   async errors() {
     return Object.values(millpond)
       .filter((kind) => kind?.kind !== undefined && kind !== millpond.AbortError)

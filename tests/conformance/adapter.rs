@@ -108,6 +108,9 @@ impl Adapter {
             "verify" => return self.verify(name),
             "compact" => return self.compact(name),
             "stats" => return self.stats(name),
+            "metric" => return self.metric(name, rest),
+            "complete" => return self.complete(name, rest),
+            "told" => return self.told(name),
             "refusal" => return self.refusal(name, rest),
             "errors" => return Ok(errors()),
             _ => return Ok("absent\n".into()),
@@ -324,6 +327,25 @@ impl Adapter {
             "streams={} events={} record_bytes={} idempotency_keys={}\n",
             stats.streams, stats.events, stats.record_bytes, stats.idempotency_keys
         ))
+    }
+
+    fn metric(&self, name: &str, figure: &str) -> Result<String> {
+        let text = self.node(name).metrics().wait()?;
+        let value = text.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(' '));
+        Ok(format!("{}\n", value.expect("there is such a figure")))
+    }
+
+    fn complete(&self, name: &str, text: &str) -> Result<String> {
+        let cursor = self.node(name).query(&Query::parse(text)?, QueryOptions::default())?;
+        let complete = cursor.completeness();
+        Ok(format!("behind={} unheard={}\n", complete.behind.len(), complete.unheard.len()))
+    }
+
+    fn told(&self, name: &str) -> Result<String> {
+        let mut statuses = self.node(name).subscribe_status();
+        let first = statuses.next().wait()?;
+        let is_quiet = statuses.next().wait_timeout(Duration::from_millis(100)).is_none();
+        Ok(format!("{}\n", first.node_id == self.node(name).node_id() && is_quiet))
     }
 
     fn refusal(&self, name: &str, reason: &str) -> Result<String> {

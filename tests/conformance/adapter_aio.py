@@ -188,6 +188,25 @@ class Adapter:
         names = ("streams", "events", "record_bytes", "idempotency_keys")
         return [" ".join(f"{name}={said[name]}" for name in names)]
 
+    async def do_metric(self, name: str, _said: dict[str, str], rest: str) -> list[str]:
+        lines = (await self.nodes[name].metrics(timeout=SOON)).splitlines()
+        return [line.removeprefix(rest + " ") for line in lines if line.startswith(rest + " ")]
+
+    async def do_complete(self, name: str, _said: dict[str, str], rest: str) -> list[str]:
+        cursor = self.nodes[name].query(rest)
+        await cursor.to_list()
+        complete = cursor.completeness
+        return [f"behind={len(complete['behind'])} unheard={len(complete['unheard'])}"]
+
+    async def do_told(self, name: str, _said: dict[str, str], _rest: str) -> list[str]:
+        statuses = self.nodes[name].subscribe_status()
+        is_ours = (await statuses.next(timeout=SOON))["node_id"] == self.nodes[name].id
+        try:
+            await statuses.next(timeout=0.1)
+        except millpond.Timeout:
+            return [str(is_ours).lower()]
+        return ["false"]
+
     async def do_errors(self, *_: object) -> list[str]:
         return error_table()
 

@@ -47,6 +47,9 @@ fn a_disk_that_is_really_full_refuses_publishes_and_recovers_when_space_returns(
     let ballast = disk.path().join("ballast");
     std::fs::write(&ballast, vec![7; 3 << 20]).unwrap();
     let node = open(disk.path()).unwrap();
+    let mut statuses = node.subscribe_status();
+    assert!(!statuses.next().wait().unwrap().store.full);
+    let mut told = statuses.next();
     let mut published = 0;
     let refused = loop {
         let batch = (published..published + 100).map(|number| event("grain", number)).collect();
@@ -58,9 +61,18 @@ fn a_disk_that_is_really_full_refuses_publishes_and_recovers_when_space_returns(
     };
     assert_eq!(refused.kind(), ErrorKind::StorageFull, "{refused}");
     assert_eq!(held(&node), u128::from(published), "what was refused is not there");
+    let store = node.status().wait().unwrap().store;
+    assert!(store.full && store.free_bytes.is_some_and(|free| free < 1 << 20), "{store:?}");
     assert_eq!(everything(&node).len() as u64, published, "reading goes on");
+    let next = told.wait_timeout(Duration::from_secs(60)).expect("the trouble is told");
+    assert!(next.unwrap().store.full);
+    let mut told = statuses.next();
     std::fs::remove_file(&ballast).unwrap();
     node.publish(vec![event("flour", 1)], PublishOptions::default()).wait().unwrap();
+    let next = told.wait_timeout(Duration::from_secs(60)).expect("the recovery is told");
+    assert!(!next.unwrap().store.full);
+    let store = node.status().wait().unwrap().store;
+    assert!(!store.full && store.trouble.is_none(), "{store:?}");
     node.check().unwrap();
     node.close(Duration::from_secs(10)).unwrap();
     let node = open(disk.path()).unwrap();

@@ -6,8 +6,14 @@
 
 mod batches;
 mod clock;
+mod contact;
 #[cfg(feature = "net")]
 mod inbox;
+#[cfg(feature = "net")]
+mod ledger;
+#[cfg(feature = "net")]
+mod lookout;
+mod metrics;
 #[cfg(feature = "net")]
 mod network;
 #[cfg(not(feature = "net"))]
@@ -18,6 +24,7 @@ mod opener;
 mod options;
 mod registry;
 mod status;
+mod status_subscription;
 mod subscription;
 #[cfg(feature = "net")]
 mod turn;
@@ -25,7 +32,8 @@ mod turn;
 pub use batches::Batches;
 pub use node::{Node, PublishOptions, QueryOptions};
 pub use options::{NetworkOptions, NodeOptions, PeerAddress, StorageOptions};
-pub use status::{PeerStatus, Refusal, Status};
+pub use status::{PeerRefusal, PeerStatus, Refusal, Status, StreamStatus, UnheardNode};
+pub use status_subscription::StatusSubscription;
 pub use subscription::Subscription;
 
 #[cfg(not(feature = "net"))]

@@ -7,6 +7,7 @@
 // The rim: the loop has a thread of its own.
 #![allow(clippy::disallowed_methods)]
 
+use crate::driver::contact::{Contact, Tally};
 use crate::driver::inbox::Inbox;
 use crate::driver::opener::Opened;
 use crate::driver::options::{NetworkOptions, PeerAddress};
@@ -17,7 +18,7 @@ use crate::log::{Forked, Log};
 use crate::net::NetEvent;
 use crate::pending::{Completer, Pending, pending};
 use crate::sync::SwarmStatus;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -51,6 +52,14 @@ pub(crate) struct NetworkStatus {
     pub(crate) swarm: SwarmStatus,
     pub(crate) local_addresses: Vec<SocketAddr>,
     pub(crate) enabled: bool,
+    /// Peers that the user named and still wants.
+    pub(crate) named: BTreeSet<NodeId>,
+    /// Peers that discovery sees now.
+    pub(crate) discovered: BTreeSet<NodeId>,
+    pub(crate) contacts: BTreeMap<NodeId, Contact>,
+    pub(crate) tally: Tally,
+    /// The version of what there is to know that this was of.
+    pub(crate) version: u64,
 }
 
 /// Heads that became durable since the loop last looked: one a stream, however many commits.

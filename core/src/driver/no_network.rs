@@ -1,11 +1,13 @@
 //! What stands in for the network in a build without it: a node that asks for one is refused.
 
+use crate::driver::contact::{Contact, Tally};
 use crate::driver::options::{NetworkOptions, PeerAddress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{NodeId, SwarmSecret};
 use crate::log::Log;
 use crate::pending::Pending;
 use crate::sync::SwarmStatus;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -17,6 +19,14 @@ pub(crate) struct NetworkStatus {
     pub(crate) swarm: SwarmStatus,
     pub(crate) local_addresses: Vec<SocketAddr>,
     pub(crate) enabled: bool,
+    /// Peers that the user named and still wants.
+    pub(crate) named: BTreeSet<NodeId>,
+    /// Peers that discovery sees now.
+    pub(crate) discovered: BTreeSet<NodeId>,
+    pub(crate) contacts: BTreeMap<NodeId, Contact>,
+    pub(crate) tally: Tally,
+    /// The version of what there is to know that this was of.
+    pub(crate) version: u64,
 }
 
 impl Network {

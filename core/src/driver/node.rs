@@ -1,18 +1,20 @@
 //! The front door: open, publish, query, subscribe, connect, close.
 
-use crate::driver::network::Network;
+use crate::driver::contact::Tally;
+use crate::driver::network::{Network, NetworkStatus};
 use crate::driver::options::{NodeOptions, PeerAddress};
 use crate::driver::registry::{self, Shared};
 use crate::driver::status::Status;
+use crate::driver::status_subscription::StatusSubscription;
 use crate::driver::subscription::Subscription;
-use crate::driver::{clock, status};
+use crate::driver::{clock, metrics, status};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{AppId, NewEvent, NodeId, OffsetMap, StreamId, SwarmId, Ticket};
 use crate::log::{
     AppendOptions, Appended, Columns, Compacted, Cursor, CursorOptions, Durability, Log,
     LogOptions, LogStats, VerifyReport,
 };
-use crate::pending::Pending;
+use crate::pending::{Pending, pending};
 use crate::query::{Order, Query};
 use std::path::Path;
 use std::sync::Arc;
@@ -31,10 +33,10 @@ pub struct Node {
     handle: Arc<Handle>,
 }
 
-struct Handle {
+pub(crate) struct Handle {
     shared: Arc<Shared>,
     app_id: AppId,
-    closed: AtomicBool,
+    closed: Arc<AtomicBool>,
 }
 
 /// How to publish.
@@ -75,7 +77,7 @@ impl Node {
     /// says why.
     pub fn open(options: NodeOptions) -> Result<Node> {
         let shared = registry::open(&options.path.clone(), &options.swarm, || start(&options))?;
-        let handle = Handle { shared, app_id: options.app_id, closed: AtomicBool::new(false) };
+        let handle = Handle { shared, app_id: options.app_id, closed: Arc::default() };
         Ok(Node { handle: Arc::new(handle) })
     }
 
@@ -196,15 +198,62 @@ impl Node {
     /// # Errors
     /// `closed`, `forked_process`.
     pub fn status(&self) -> Pending<Status> {
-        if let Err(error) = self.log().and_then(Log::check_process) {
-            return Pending::ready(Err(error));
-        }
-        // Not the node: were it dropped by the loop, that would wait for itself.
-        let (log, swarm, path) = (self.shared().log.clone(), self.swarm_id(), self.path().into());
-        let gather = move |network| status::gather(&log, swarm, path, network, clock::now());
-        match &self.shared().network {
-            Some(network) => network.status().map(|network| gather(Some(network))),
-            None => Pending::ready(gather(None)),
+        self.gather(|_, status, _| status)
+    }
+
+    /// A status that stays open: the first at once, then one each time something in it changed.
+    /// Ends when this handle is closed.
+    pub fn subscribe_status(&self) -> StatusSubscription {
+        StatusSubscription::new(Arc::downgrade(&self.handle))
+    }
+
+    /// The status once its version is not `version` any more: at once for 0. What
+    /// [`Node::subscribe_status`] is made of.
+    ///
+    /// `wanted` is asked now and then; once it says `false`, nobody is answered.
+    ///
+    /// # Errors
+    /// `closed`, `forked_process`.
+    pub fn next_status(
+        &self,
+        version: u64,
+        wanted: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Pending<Status> {
+        let log = match self.log() {
+            Ok(log) => log,
+            Err(error) => return Pending::ready(Err(error)),
+        };
+        let (completer, answer) = pending(None);
+        // Not the handle: were it dropped by the loop, that would wait for itself.
+        let (shared, closed) = (self.handle.shared.clone(), self.handle.closed.clone());
+        log.news_after(version, Box::new(wanted)).on_done(move |told| match told {
+            Ok(()) if closed.load(Ordering::Acquire) => completer.complete(Err(closed_node())),
+            Ok(()) => shared
+                .gather(|_, status, _| status)
+                .on_done(move |status| completer.complete(status)),
+            Err(error) => completer.complete(Err(error)),
+        });
+        answer
+    }
+
+    /// The figures of this node for Prometheus: text in its exposition format, version 0.0.4.
+    ///
+    /// Names begin with `millpond_` and have their units; what only grows ends in `_total` and
+    /// begins anew when the node opens. At most 64 peers have series of their own.
+    ///
+    /// # Errors
+    /// `closed`, `forked_process`.
+    pub fn metrics(&self) -> Pending<String> {
+        self.gather(|log, status, tally| metrics::text(&status, &tally, &log.counts()))
+    }
+
+    fn gather<T: Send + 'static>(
+        &self,
+        finish: impl FnOnce(&Log, Status, Tally) -> T + Send + 'static,
+    ) -> Pending<T> {
+        match self.log().and_then(Log::check_process) {
+            Ok(()) => self.shared().gather(finish),
+            Err(error) => Pending::ready(Err(error)),
         }
     }
 
@@ -269,13 +318,18 @@ impl Node {
         self.handle.close(deadline)
     }
 
+    /// The node of a handle that is still there.
+    pub(crate) fn of(handle: Arc<Handle>) -> Node {
+        Node { handle }
+    }
+
     fn shared(&self) -> &Shared {
         &self.handle.shared
     }
 
     fn log(&self) -> Result<&Log> {
         if self.handle.closed.load(Ordering::Acquire) {
-            return Err(Error::new(ErrorKind::Closed, "the node is closed"));
+            return Err(closed_node());
         }
         Ok(&self.shared().log)
     }
@@ -296,12 +350,36 @@ impl Node {
     }
 }
 
+impl Shared {
+    /// Asks the loop, and puts together what it and the log know.
+    fn gather<T: Send + 'static>(
+        &self,
+        finish: impl FnOnce(&Log, Status, Tally) -> T + Send + 'static,
+    ) -> Pending<T> {
+        // Not the node: were it dropped by the loop, that would wait for itself.
+        let (log, path) = (self.log.clone(), self.path.clone());
+        let version = log.news_version();
+        let gather = move |mut network: Option<NetworkStatus>| {
+            let tally = network.as_mut().map(|own| std::mem::take(&mut own.tally));
+            let now = (clock::now(), clock::wall(), version);
+            let status = status::gather(&log, log.swarm_id(), path, network, now)?;
+            Ok(finish(&log, status, tally.unwrap_or_default()))
+        };
+        match &self.network {
+            Some(network) => network.status().map(|network| gather(Some(network))),
+            None => Pending::ready(gather(None)),
+        }
+    }
+}
+
 impl Handle {
     fn close(&self, deadline: Duration) -> Result<()> {
         self.shared.log.check_process()?;
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
+        // Who waits through this handle is told that it is closed.
+        self.shared.log.tell_news();
         registry::close(&self.shared, deadline)
     }
 }
@@ -313,6 +391,10 @@ impl Drop for Handle {
             tracing::warn!(%error, "a node was dropped and did not close cleanly");
         }
     }
+}
+
+pub(crate) fn closed_node() -> Error {
+    Error::new(ErrorKind::Closed, "the node is closed")
 }
 
 fn start(options: &NodeOptions) -> Result<Shared> {

@@ -2,6 +2,7 @@
 
 use crate::driver::clock;
 use crate::driver::inbox::{Inbox, Loop};
+use crate::driver::ledger::Ledger;
 use crate::driver::network::{Fresh, Message, NetworkStatus};
 use crate::driver::opener::Opener;
 use crate::driver::options::{NetworkOptions, PeerAddress};
@@ -66,6 +67,7 @@ pub(crate) struct Turn {
     connecting: BTreeMap<NodeId, Vec<Completer<()>>>,
     /// Ranges went to the log's queue since the loop last waited.
     has_stored: bool,
+    ledger: Ledger,
 }
 
 /// What is there only while the network is on.
@@ -112,6 +114,7 @@ impl Turn {
             peers,
             connecting,
             has_stored: false,
+            ledger: Ledger::default(),
         })
     }
 
@@ -174,6 +177,7 @@ impl Turn {
             discovery.shutdown(deadline);
         }
         wire.transport.shutdown(deadline);
+        self.ledger.switched_off(self.swarm.reach(), &self.log);
         tracing::info!(node = %self.log.node_id().short(), "the network is off");
     }
 
@@ -184,6 +188,7 @@ impl Turn {
     }
 
     fn perform(&mut self, message: Message) {
+        self.ledger.lookout.note(&message, clock::now());
         match message {
             Message::Net { generation, event } if generation == self.generation => {
                 self.take_net(event);
@@ -197,6 +202,7 @@ impl Turn {
             Message::Net { .. } | Message::Close { .. } => {}
             Message::Durable => {
                 for head in self.fresh.take() {
+                    self.ledger.grew(&head, clock::now());
                     self.swarm.handle(Input::Durable(head), clock::now());
                 }
             }
@@ -219,6 +225,7 @@ impl Turn {
             Message::Connect { peer, done } => self.connect(peer, done),
             Message::Disconnect { peer, done } => {
                 self.peers.remove(&peer);
+                self.ledger.given_up(&peer);
                 self.swarm.handle(Input::RemovePeer { peer }, clock::now());
                 let message = "the node was told to disconnect from this peer";
                 self.answer(peer, &Err(Error::new(ErrorKind::Cancelled, message)));
@@ -261,10 +268,12 @@ impl Turn {
         match event {
             NetEvent::Connected { connection, peer, binding, dialed, .. } => {
                 let connection = ConnectionId::new(connection.0);
+                self.ledger.connected(connection, peer, now);
                 self.swarm.handle(Input::Connected { connection, peer, binding, dialed }, now);
             }
             NetEvent::Frame { connection, bytes, credit } => {
                 let connection = ConnectionId::new(connection.0);
+                self.ledger.received(connection, bytes.len(), now);
                 self.swarm.handle(Input::Frame { connection, bytes }, now);
                 self.drain();
                 drop(credit);
@@ -281,6 +290,7 @@ impl Turn {
                 let connection = ConnectionId::new(connection.0);
                 let code = code.filter(|_| by == ClosedBy::Peer).map(u64::from);
                 self.swarm.handle(Input::Disconnected { connection, code }, now);
+                self.ledger.disconnected(connection);
             }
             NetEvent::DialFailed { peer, reason } => {
                 tracing::debug!(peer = %peer.short(), reason, "a dial failed");
@@ -301,12 +311,14 @@ impl Turn {
         loop {
             match self.swarm.poll(&self.log) {
                 Output::Send { connection, bytes } => {
+                    self.ledger.sent(connection, bytes.len());
                     self.on_wire(|wire| wire.send(net::ConnectionId(connection.value()), bytes));
                 }
                 Output::Open(block) => self.opener.open(self.generation, block),
                 Output::Store { range, before, .. } => self.store(range, before),
                 Output::Fork { branch, range, .. } => self.fork(branch, range),
                 Output::Dial { peer, named, discovered } => {
+                    self.ledger.dialed(peer, clock::now());
                     self.on_wire(|wire| wire.dial(peer, named, discovered));
                 }
                 Output::Close { connection, reason } => {
@@ -315,6 +327,7 @@ impl Turn {
                     self.on_wire(|wire| wire.close(connection, code, reason.name()));
                 }
                 Output::Admitted { connection } => {
+                    self.ledger.admitted(connection);
                     self.on_wire(|wire| wire.admit(net::ConnectionId(connection.value())));
                 }
                 Output::Tell(event) => self.tell(event),
@@ -386,6 +399,7 @@ impl Turn {
                 tracing::info!(peer = %peer.short(), ?reason, "a session ended");
             }
             SwarmEvent::Refused(refused) => {
+                self.ledger.refused(&refused, clock::now());
                 let expected = [RefusalReason::DuplicateConnection];
                 if !expected.contains(&refused.reason) {
                     tracing::warn!(error = %refused.error, "a session was refused");
@@ -434,9 +448,18 @@ impl Turn {
         }
     }
 
-    fn status(&self) -> NetworkStatus {
+    fn status(&mut self) -> NetworkStatus {
+        let reach = self.swarm.reach();
+        let discovered = reach.discovered.clone();
+        self.ledger.look(reach, &self.log);
+        let version = self.log.news_version();
         NetworkStatus {
             swarm: self.swarm.status(),
+            named: self.peers.keys().copied().collect(),
+            discovered,
+            contacts: self.ledger.contacts(),
+            tally: self.ledger.tally(),
+            version,
             local_addresses: self
                 .wire
                 .as_ref()
@@ -460,6 +483,7 @@ impl Loop for Turn {
     }
 
     fn tick(&mut self) {
+        self.ledger.lookout.note_time(clock::now());
         self.swarm.handle(Input::Tick, clock::now());
     }
 
@@ -469,7 +493,10 @@ impl Loop for Turn {
         if std::mem::take(&mut self.has_stored) {
             self.log.commit_soon(idle);
         }
-        deadline
+        if self.ledger.lookout.is_due(clock::now()) {
+            self.ledger.look_around(self.swarm.reach(), &self.log);
+        }
+        [deadline, self.ledger.lookout.next()].into_iter().flatten().min()
     }
 }
 

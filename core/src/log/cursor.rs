@@ -6,12 +6,14 @@
 
 use super::batch::{BatchBuilder, EventBatch};
 use super::columns::Columns;
-use super::disk::{Filter, Walk};
+use super::counters::{Counted, Reader};
+use super::disk::{Filter, Walk, lock};
 use super::explanation::{Explanation, Looks};
 use super::options::CursorOptions;
+use super::outlook::Outlook;
 use super::registry::Handle;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::OffsetMap;
+use crate::event::{NodeId, OffsetMap};
 use crate::query::{Order, Query};
 use std::mem;
 use std::sync::Arc;
@@ -26,6 +28,10 @@ pub struct Cursor {
     columns: Columns,
     /// Events and bytes of the last batch: the next one will be about as large.
     last_size: (usize, usize),
+    /// None for the cursor of a subscription.
+    counted: Option<Counted>,
+    /// What was known of other nodes at the start.
+    outlook: Arc<Outlook>,
 }
 
 impl Cursor {
@@ -55,6 +61,7 @@ impl Cursor {
         let filter = Arc::new(Filter::new(query, handle.shared.node));
         let mut cursor = Cursor::within(handle, filter, options.order, &lower, upper);
         cursor.columns = options.columns;
+        cursor.counted = Some(Counted::new(&cursor.handle, Reader::Cursor));
         Ok(cursor)
     }
 
@@ -68,7 +75,9 @@ impl Cursor {
     ) -> Cursor {
         let walk = Walk::new(&handle.shared, &filter, order, lower, &upper);
         let (lower, columns) = (lower.clone(), Columns::default());
-        Cursor { handle, filter, lower, upper, walk, columns, last_size: (0, 0) }
+        let (last_size, counted) = ((0, 0), None);
+        let outlook = lock(&handle.shared.outlook).clone();
+        Cursor { handle, filter, lower, upper, walk, columns, last_size, counted, outlook }
     }
 
     /// The counts up to which this walks.
@@ -134,6 +143,16 @@ impl Cursor {
             expected: Walk::estimate(shared, &self.filter, &self.lower, &self.upper)?,
             actual: self.walk.looks,
         })
+    }
+
+    /// What was known of other nodes when this was opened.
+    pub fn outlook(&self) -> &Arc<Outlook> {
+        &self.outlook
+    }
+
+    /// Who reads.
+    pub(super) fn node(&self) -> NodeId {
+        self.handle.shared.node
     }
 
     /// Looks for the next match, so that `position` knows it.

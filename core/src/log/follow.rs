@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods)]
 
 use super::batch::EventBatch;
+use super::counters::{Counted, Reader};
 use super::cursor::Cursor;
 use super::disk::{Filter, Windows};
 use super::registry::Handle;
@@ -32,6 +33,7 @@ pub struct Follower {
     version: u64,
     /// Names the callback.
     number: u64,
+    _counted: Counted,
 }
 
 /// What a follower found.
@@ -50,12 +52,13 @@ pub struct Batch {
 impl Follower {
     pub(super) fn open(handle: Arc<Handle>, query: &Query, from: OffsetMap) -> Follower {
         let start = (*handle.shared.state().durable).clone();
-        let version = 0;
         let filter = Arc::new(Filter::new(query, handle.shared.node));
         let number = handle.shared.signal.number();
         let position = from;
         let (window, caught_up) = (None, false);
-        Follower { handle, filter, position, window, start, caught_up, version, number }
+        let _counted = Counted::new(&handle, Reader::Subscription);
+        let version = 0;
+        Follower { handle, filter, position, window, start, caught_up, version, number, _counted }
     }
 
     /// What is there now: up to `count_max` events (at least 1); never waits. Without events there

@@ -8,6 +8,8 @@
 
 mod batch;
 mod columns;
+mod completeness;
+mod counters;
 mod cursor;
 mod disk;
 mod distinct;
@@ -16,7 +18,9 @@ mod follow;
 mod fork;
 #[allow(clippy::module_inception)] // One public type per file, named after it.
 mod log;
+mod news;
 mod options;
+mod outlook;
 mod registry;
 mod status;
 mod upkeep;
@@ -24,6 +28,8 @@ mod watch;
 
 pub use batch::{EventBatch, EventView};
 pub use columns::Columns;
+pub use completeness::Completeness;
+pub use counters::LogCounts;
 pub use cursor::Cursor;
 pub use disk::{Forked, OpeningReason};
 pub use explanation::{Explanation, Looks};
@@ -33,6 +39,7 @@ pub use options::{
     AppendOptions, Appended, CursorOptions, Durability, GrowthHook, LogOptions, RangeStored,
     Receipt,
 };
+pub use outlook::{Behind, Outlook, Unheard};
 pub use status::{DAMAGES_MAX, Damage, LogStatus};
 pub use upkeep::{Compacted, LogStats, TableStats, VerifyReport};
 pub use watch::Watch;

@@ -1,7 +1,7 @@
 //! What can be said about a log without reading it.
 
-use super::disk::{Shared, lock};
-use crate::error::Error;
+use super::disk::{Shared, free_bytes, journal_bytes, lock};
+use crate::error::{Error, ErrorKind};
 use crate::event::StreamId;
 use std::fmt;
 
@@ -16,6 +16,13 @@ pub struct LogStatus {
     pub tail_bytes: usize,
     /// Bytes of LMDB's file.
     pub table_bytes: u64,
+    /// Bytes of the files of the journal.
+    pub journal_bytes: u64,
+    /// Bytes that the file system has left for us; none when it does not say.
+    pub free_bytes: Option<u64>,
+    /// True when the last commit found no room on the disk, so that publishes are refused until
+    /// one succeeds.
+    pub full: bool,
     /// The last failure of the storage, if no commit has succeeded since.
     pub trouble: Option<Error>,
     /// What was found damaged, by reading or by verifying, at most `DAMAGES_MAX` places.
@@ -47,12 +54,18 @@ impl LogStatus {
         let damages = shared.damages();
         let trouble = lock(&shared.trouble).clone();
         let table_bytes = shared.tables.file_bytes();
+        let path = &shared.options.path;
+        let (journal_bytes, free_bytes) = (journal_bytes(path), free_bytes(path));
+        let is_full = |error: &Error| error.kind() == ErrorKind::StorageFull;
         let state = shared.state();
         LogStatus {
             stream_count: state.durable.stream_count(),
             event_count: state.event_count(),
             tail_bytes: state.tail_bytes,
             table_bytes,
+            journal_bytes,
+            free_bytes,
+            full: trouble.as_ref().is_some_and(is_full),
             trouble,
             damages,
         }

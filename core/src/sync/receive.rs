@@ -26,6 +26,7 @@ impl Session {
         self.ranges_received += 1;
         self.range_at = shared.now;
         if self.is_nothing_new(&claims, shared) {
+            shared.duplicates += claims.head.count - claims.first;
             self.credit.processed(claims.cost);
             if shared.streams.get(&claims.head.stream).is_some() {
                 self.known.raise(claims.head.stream, claims.head.count);
@@ -62,6 +63,7 @@ impl Session {
         while let Some(arrival) = self.arrivals.pop() {
             let RangeClaims { head, first, cost, .. } = arrival.claims.clone();
             let is_kept = if self.is_nothing_new(&arrival.claims, shared) {
+                shared.duplicates += head.count - first;
                 false
             } else if shared.streams.is_too_new(&head.stream) {
                 self.learn_head(&head, shared)?;

@@ -19,6 +19,8 @@ pub(crate) struct Shared {
     pub(crate) streams: Streams,
     pub(crate) fetches: Fetches,
     pub(crate) outputs: VecDeque<Output>,
+    /// Events that came and were held already.
+    pub(crate) duplicates: u64,
     /// Peers that were admitted, and the connection that is kept for each.
     pub(crate) admitted: BTreeMap<NodeId, ConnectionId>,
     /// Heads of the stream that we write, to be compared with our log.
@@ -64,6 +66,7 @@ impl Shared {
             streams: Streams::new(swarm, options.own_stream, heads, forks, now),
             fetches: Fetches::default(),
             outputs: VecDeque::new(),
+            duplicates: 0,
             admitted: BTreeMap::new(),
             own_checks: Vec::new(),
             comparisons: Vec::new(),

@@ -105,6 +105,25 @@ pub unsafe extern "C" fn millpond_cursor_explain(
     unsafe { give_text("millpond_cursor_explain", json, "json", error, ask) }
 }
 
+/// How complete the cursor's answer is, as one JSON object: `offsets` (a token of how many events
+/// of each stream it is read over), `behind` (streams of which more is signed for, each with
+/// `stream` and `missing` events) and `unheard` (nodes that were heard of and not in reach, each
+/// with `node_id` and `since`, µs since 1970 UTC), all as of when it was asked. Reads nothing. Free
+/// `*json` with millpond_bytes_free. Thread-safe.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_cursor_completeness(
+    cursor: millpond_cursor_t,
+    json: *mut millpond_bytes_t,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    let ask = || CursorHandle::from_id(cursor.id).completeness_json();
+    // SAFETY: the same contract.
+    unsafe { give_text("millpond_cursor_completeness", json, "json", error, ask) }
+}
+
 /// Closes a cursor; a call that waits for it gets the end. A second close answers
 /// MILLPOND_ERROR_CLOSED and does nothing. Thread-safe.
 ///

@@ -121,6 +121,60 @@ pub unsafe extern "C" fn millpond_node_status(
     }
 }
 
+/// The status as one JSON object, once something in it changed: waits until its version is another
+/// than `*version`, and sets `*version` to that of the status. Begin with 0, which gives one at
+/// once, and call it again with what it set: so no change is missed, and changes that come between
+/// two calls are one. What the network does is told at most four times a second. Free `*json` with
+/// millpond_bytes_free. MILLPOND_ERROR_CLOSED: the node was closed, also while this waited. On any
+/// error `*version` stays, and no change is lost. Thread-safe.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_node_next_status(
+    node: millpond_node_t,
+    version: *mut u64,
+    timeout_ms: i64,
+    cancel: millpond_cancel_t,
+    json: *mut millpond_bytes_t,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
+    unsafe {
+        call("millpond_node_next_status", error, || {
+            let (next, place) = (output(version, "version")?, output(json, "json")?);
+            let node = NodeHandle::from_id(node.id);
+            let (version, text) = node.next_status(version.read(), &wait(timeout_ms, cancel))?;
+            place.put(millpond_bytes_t::owned(text));
+            next.put(version);
+            Ok(())
+        })
+    }
+}
+
+/// The node's figures for Prometheus, as text in its exposition format, version 0.0.4: serve it
+/// with the content type `text/plain; version=0.0.4`. Names begin with `millpond_` and have their
+/// units; what only grows ends in `_total` and begins anew when the node opens. At most 64 peers
+/// have series of their own. Free `*text` with millpond_bytes_free. Thread-safe.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_node_metrics(
+    node: millpond_node_t,
+    timeout_ms: i64,
+    cancel: millpond_cancel_t,
+    text: *mut millpond_bytes_t,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    // SAFETY: the same contract.
+    unsafe {
+        give_text("millpond_node_metrics", text, "text", error, || {
+            NodeHandle::from_id(node.id).metrics(&wait(timeout_ms, cancel))
+        })
+    }
+}
+
 /// Reads the whole store once and says what is damaged, as one JSON object: how much was read and a
 /// list of damages, each with its table, stream, `first`, `end` and how it shows. Damage is no
 /// error. The node goes on meanwhile; costs about what receiving all events costs. Free `*json`

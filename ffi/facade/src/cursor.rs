@@ -13,9 +13,10 @@ use crate::options::QueryOptions;
 use crate::publish::refuse_cancelled;
 use crate::puller::{Pulled, Puller, Source};
 use crate::wait::{Limit, Wait};
-use crate::{registry, workers};
-use millpond::Looks;
+use crate::{registry, status, workers};
+use millpond::log::Outlook;
 use millpond::query::Query;
+use millpond::{Completeness, Looks};
 use std::sync::{Arc, Mutex};
 
 handle! {
@@ -28,6 +29,8 @@ pub(crate) struct CursorState {
     puller: Arc<Puller>,
     upper: Offsets,
     cursor: Shared,
+    /// What was known of other nodes when it was asked.
+    outlook: Arc<Outlook>,
 }
 
 /// Locked while a batch is read, and while it is explained.
@@ -97,11 +100,12 @@ impl NodeHandle {
         let query = Query::parse(text)?;
         let cursor = node.core().query(&query, options.resolve()?)?;
         let upper = Offsets::from(cursor.upper().clone());
+        let outlook = cursor.outlook().clone();
         let cursor = Arc::new(Mutex::new(cursor));
         let puller = Arc::new(Puller::new(node.clone(), upper.clone(), true));
         let (spares, answered) = (Arc::default(), upper.clone());
         puller.set_source(Box::new(Answer { cursor: cursor.clone(), upper: answered, spares }));
-        let id = node.keep_reader(CursorState { puller, upper, cursor })?;
+        let id = node.keep_reader(CursorState { puller, upper, cursor, outlook })?;
         Ok(CursorHandle::from_id(id))
     }
 
@@ -157,6 +161,20 @@ impl CursorHandle {
     /// `closed`, `invalid_argument`.
     pub fn upper(self) -> Result<Offsets> {
         entry("cursor_upper", self.id(), || Ok(self.state()?.upper.clone()))
+    }
+
+    /// How complete the answer is, as one JSON object: the offset map that it is read at, streams
+    /// that were known to be behind, nodes that were not in reach; as of when it was asked.
+    ///
+    /// # Errors
+    /// `closed`, `invalid_argument`.
+    pub fn completeness_json(self) -> Result<String> {
+        entry("cursor_completeness", self.id(), || {
+            let state = self.state()?;
+            let us = state.node().core().node_id();
+            let offsets = state.upper.map();
+            Ok(status::completeness(&Completeness::new(us, offsets.clone(), &state.outlook)))
+        })
     }
 
     /// How the query is answered: what the index expects, and what was looked at so far, which is

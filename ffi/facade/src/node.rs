@@ -157,6 +157,42 @@ impl NodeHandle {
         self.start("node_status_json", limit, done, |core| Ok(status_json(core)));
     }
 
+    /// The status, as one JSON object, once its version is not `version` any more: at once for 0,
+    /// then each time something in it changed. It comes with its version.
+    ///
+    /// # Errors
+    /// As [`NodeHandle::node_id`]; `timeout`, `cancelled`: no change is lost.
+    pub fn next_status(self, version: u64, wait: &Wait<'_>) -> Result<(u64, String)> {
+        self.wait_while("node_next_status", wait, |core, wanted| {
+            Ok(next_status(core, version, wanted))
+        })
+    }
+
+    /// As [`NodeHandle::next_status`], without waiting; the version is in the text, too.
+    pub fn next_status_start(
+        self,
+        version: u64,
+        limit: Limit,
+        done: impl FnOnce(Result<String>) + Send + 'static,
+    ) {
+        self.start_while("node_next_status", limit, done, |core, wanted| {
+            Ok(next_status(core, version, wanted).map(|(_, json)| Ok(json)))
+        });
+    }
+
+    /// The node's figures for Prometheus, as text in its exposition format, version 0.0.4.
+    ///
+    /// # Errors
+    /// As [`NodeHandle::node_id`].
+    pub fn metrics(self, wait: &Wait<'_>) -> Result<String> {
+        self.wait_for("node_metrics", wait, |core| Ok(core.metrics()))
+    }
+
+    /// As [`NodeHandle::metrics`], without waiting.
+    pub fn metrics_start(self, limit: Limit, done: impl FnOnce(Result<String>) + Send + 'static) {
+        self.start("node_metrics", limit, done, |core| Ok(core.metrics()));
+    }
+
     /// Ends all sessions and talks to nobody (`false`), or to everybody again (`true`).
     ///
     /// # Errors
@@ -302,6 +338,10 @@ fn ticket(core: &core::Node) -> Pending<String> {
 
 fn status_json(core: &core::Node) -> Pending<String> {
     core.status().map(|status| Ok(status::json(&status)))
+}
+
+fn next_status(core: &core::Node, version: u64, wanted: Wanted) -> Pending<(u64, String)> {
+    core.next_status(version, wanted).map(|status| Ok((status.version, status::json(&status))))
 }
 
 fn dial(core: &core::Node, target: &str) -> Result<Pending<()>> {

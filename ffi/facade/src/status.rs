@@ -1,34 +1,14 @@
 //! A node's status as one JSON object with stable names.
 
 use crate::core::Status;
-use millpond::Damage;
-use millpond::event::StreamId;
+use crate::offsets::Offsets;
+use millpond::event::{OffsetMap, StreamId};
+use millpond::{Completeness, Damage, LogStatus, PeerStatus, StreamStatus, UnheardNode};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 /// The status as JSON text.
 pub(crate) fn json(status: &Status) -> String {
-    let streams = |ids: &[StreamId]| ids.iter().map(StreamId::to_string).collect::<Vec<String>>();
-    let texts = |list: &[std::net::SocketAddr]| {
-        list.iter().map(std::net::SocketAddr::to_string).collect::<Vec<String>>()
-    };
-    let micros = |time: Option<Duration>| time.map(|time| time.as_micros() as u64);
-    let offsets: serde_json::Map<String, Value> =
-        status.offsets.iter().map(|(stream, count)| (stream.to_string(), count.into())).collect();
-    let peers: Vec<Value> = status
-        .peers
-        .iter()
-        .map(|peer| {
-            json!({
-                "node_id": peer.node.to_string(), "state": peer.state,
-                "addresses": texts(&peer.addresses), "round_trip_micros": micros(peer.round_trip),
-                "bytes_in": peer.bytes_in, "bytes_out": peer.bytes_out,
-                "lag": peer.lag, "behind": peer.behind,
-                "connected_for_micros": micros(peer.connected_for),
-                "gone_for_micros": micros(peer.gone_for),
-            })
-        })
-        .collect();
     let refusals: Vec<Value> = status
         .refusals
         .iter()
@@ -37,23 +17,98 @@ pub(crate) fn json(status: &Status) -> String {
             json!({ "node_id": peer, "reason": refusal.reason, "by_us": refusal.by_us })
         })
         .collect();
-    let damages: Vec<Value> = status.store.damages.iter().map(damage).collect();
     json!({
+        "version": status.version,
         "node_id": status.node_id.to_string(), "swarm_id": status.swarm_id.to_string(),
         "path": status.path.to_string_lossy(), "stream": status.own_stream.to_string(),
-        "events": status.events, "offsets": offsets, "lag": status.lag,
+        "events": status.events, "offsets": offsets(&status.offsets), "lag": status.lag,
+        "streams": status.streams.iter().map(stream).collect::<Vec<Value>>(),
         "network": status.network,
         "addresses": texts(&status.local_addresses),
-        "peers": peers, "refusals": refusals,
-        "forked": streams(&status.forked), "quarantined": streams(&status.quarantined),
-        "too_new": streams(&status.too_new),
-        "store": {
-            "table_bytes": status.store.table_bytes, "tail_bytes": status.store.tail_bytes,
-            "trouble": status.store.trouble.as_ref().map(ToString::to_string),
-            "damages": damages,
-        },
+        "peers": status.peers.iter().map(peer).collect::<Vec<Value>>(), "refusals": refusals,
+        "unheard": status.unheard.iter().map(unheard).collect::<Vec<Value>>(),
+        "forked": texts(&status.forked), "quarantined": texts(&status.quarantined),
+        "too_new": texts(&status.too_new),
+        "store": store(&status.store),
     })
     .to_string()
+}
+
+/// How complete an answer is, as JSON text; `offsets` as a token.
+pub(crate) fn completeness(completeness: &Completeness) -> String {
+    let behind = completeness
+        .behind
+        .iter()
+        .map(|behind| json!({ "stream": behind.stream.to_string(), "missing": behind.missing }));
+    let unheard = completeness
+        .unheard
+        .iter()
+        .map(|gone| json!({ "node_id": gone.node.to_string(), "since": gone.since.micros() }));
+    json!({
+        "offsets": Offsets::from(completeness.offsets.clone()).token(),
+        "behind": behind.collect::<Vec<Value>>(), "unheard": unheard.collect::<Vec<Value>>(),
+    })
+    .to_string()
+}
+
+fn offsets(offsets: &OffsetMap) -> Value {
+    let counts = offsets.iter().map(|(stream, count)| (stream.to_string(), count.into()));
+    Value::Object(counts.collect())
+}
+
+fn peer(peer: &PeerStatus) -> Value {
+    let refused = peer.refused.as_ref().map(|refused| {
+        json!({
+            "reason": refused.reason, "message": refused.message, "by_us": refused.by_us,
+            "ago_micros": micros(refused.ago),
+        })
+    });
+    json!({
+        "node_id": peer.node.to_string(), "state": peer.state,
+        "addresses": texts(&peer.addresses),
+        "named": peer.named, "discovered": peer.discovered,
+        "round_trip_micros": peer.round_trip.map(micros),
+        "bytes_in": peer.bytes_in, "bytes_out": peer.bytes_out,
+        "total_bytes_in": peer.total_bytes_in, "total_bytes_out": peer.total_bytes_out,
+        "lag": peer.lag, "behind": peer.behind,
+        "connected_for_micros": peer.connected_for.map(micros),
+        "gone_for_micros": peer.gone_for.map(micros),
+        "trying_for_micros": peer.trying_for.map(micros),
+        "last_contact_micros": peer.last_contact.map(micros),
+        "refused": refused,
+    })
+}
+
+fn stream(stream: &StreamStatus) -> Value {
+    json!({
+        "stream": stream.stream.to_string(), "held": stream.held, "known": stream.known,
+        "lag": stream.lag, "ahead": texts(&stream.ahead),
+    })
+}
+
+fn unheard(gone: &UnheardNode) -> Value {
+    json!({
+        "node_id": gone.node.to_string(), "since": gone.since.micros(),
+        "ago_micros": micros(gone.ago),
+    })
+}
+
+fn store(store: &LogStatus) -> Value {
+    json!({
+        "table_bytes": store.table_bytes, "tail_bytes": store.tail_bytes,
+        "journal_bytes": store.journal_bytes, "free_bytes": store.free_bytes,
+        "full": store.full,
+        "trouble": store.trouble.as_ref().map(ToString::to_string),
+        "damages": store.damages.iter().map(damage).collect::<Vec<Value>>(),
+    })
+}
+
+fn texts<T: ToString>(list: &[T]) -> Vec<String> {
+    list.iter().map(ToString::to_string).collect()
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// One damage, as the status and a verification show it.

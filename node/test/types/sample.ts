@@ -32,6 +32,7 @@ import {
   type BatchOptions,
   type CallOptions,
   type Compacted,
+  type Completeness,
   type Damage,
   type ErrorCode,
   type ErrorDetails,
@@ -44,6 +45,7 @@ import {
   type OpenOptions,
   type Payload,
   type PayloadInput,
+  type PeerRefusal,
   type PeerStatus,
   type PublishOptions,
   type Published,
@@ -53,11 +55,14 @@ import {
   type Refusal,
   type Stats,
   type Status,
+  type StatusSubscription,
   type StoreStatus,
+  type StreamStatus,
   type SubscribeOptions,
   type Subscription,
   type TableStats,
   type TicketParts,
+  type UnheardNode,
   type Verified,
 } from 'millpond';
 
@@ -124,6 +129,15 @@ export async function main(signal: AbortSignal): Promise<void> {
   await node.setNetwork(false);
   const status: Status = await node.status();
   const peer: PeerStatus | undefined = status.peers[0];
+  const refused: PeerRefusal | null | undefined = peer?.refused;
+  const statuses: StatusSubscription = node.subscribeStatus(call);
+  for await (const next of statuses) same<Status>(next)(status);
+  const complete: Completeness | undefined = node.query('FROM allEvents').completeness;
+  same<number | undefined>(complete?.behind[0]?.missing)(complete?.unheard[0]?.since);
+  const stream: StreamStatus | undefined = status.streams[0];
+  const unheard: UnheardNode | undefined = status.unheard[0];
+  same<number | undefined>(stream?.lag)(unheard?.since);
+  same<string | undefined>(refused?.message)(stream?.ahead[0]);
   const refusal: Refusal | undefined = status.refusals[0];
   const store: StoreStatus = status.store;
   same<boolean>(peer?.state === 'waiting')(peer?.state === 'idle');

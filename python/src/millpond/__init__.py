@@ -48,27 +48,36 @@ from ._native import (
 )
 from ._node import Column, Durability, Node, Order, StartAt, open  # noqa: A004
 from ._status import (
+    Behind,
     Compacted,
+    Completeness,
     Damage,
+    Missed,
+    PeerRefusal,
     PeerStatus,
     Refusal,
     Stats,
     Status,
     StoreStatus,
+    StreamStatus,
     TableStats,
+    UnheardNode,
     Verified,
 )
+from ._subscribed import StatusSubscription
 from ._ticket import Ticket, parse_ticket
 
 __version__: str = version()
 
 __all__ = [
     "Batch",
+    "Behind",
     "Cancelled",
     "Cbor",
     "Closed",
     "Column",
     "Compacted",
+    "Completeness",
     "Conflict",
     "Corrupt",
     "Cursor",
@@ -87,6 +96,7 @@ __all__ = [
     "InvalidArgument",
     "LimitExceeded",
     "Looks",
+    "Missed",
     "Node",
     "NotFound",
     "NotYetVisible",
@@ -95,6 +105,7 @@ __all__ = [
     "Overdraft",
     "Payload",
     "PeerMisbehaved",
+    "PeerRefusal",
     "PeerRefused",
     "PeerStatus",
     "Published",
@@ -104,15 +115,18 @@ __all__ = [
     "StartAt",
     "Stats",
     "Status",
+    "StatusSubscription",
     "StorageFailed",
     "StorageFull",
     "StoreLocked",
     "StoreStatus",
+    "StreamStatus",
     "Subscription",
     "TableStats",
     "Tags",
     "Ticket",
     "Timeout",
+    "UnheardNode",
     "UserCode",
     "Verified",
     "decode",

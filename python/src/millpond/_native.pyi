@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, final
 
 from ._node import StartAt
+from ._status import Completeness
 
 __all__ = [
     "Batch",
@@ -104,6 +105,13 @@ class Cursor:
     @property
     def upper(self) -> Offsets:
         """The offset map that the query is answered at.
+
+        Raises `Closed`.
+        """
+    @property
+    def completeness(self) -> Completeness:
+        """How complete the answer is: the `offsets` that it is read at, streams that were known to
+        be `behind`, and nodes that were `unheard`, all as of when the query was asked.
 
         Raises `Closed`.
         """
@@ -292,6 +300,12 @@ class Node:
     def offsets(self) -> Offsets: ...
     def status_json(self, timeout: float | None) -> str: ...
     def status_json_start(self, queue: Queue, number: int, timeout: float | None) -> Operation: ...
+    def next_status_json(self, version: int, timeout: float | None) -> str: ...
+    def next_status_json_start(
+        self, queue: Queue, number: int, version: int, timeout: float | None
+    ) -> Operation: ...
+    def metrics(self, timeout: float | None) -> str: ...
+    def metrics_start(self, queue: Queue, number: int, timeout: float | None) -> Operation: ...
     def verify_json(self, timeout: float | None) -> str: ...
     def verify_json_start(self, queue: Queue, number: int, timeout: float | None) -> Operation: ...
     def compact_json(self, timeout: float | None) -> str: ...

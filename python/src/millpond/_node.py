@@ -13,6 +13,7 @@ from . import _native
 from ._draft import Drafts, Payload, Published, Tags, key_bytes, pairs_of_all, pairs_of_one
 from ._native import Cursor, Offsets, Subscription
 from ._status import Compacted, Stats, Status, Verified
+from ._subscribed import StatusSubscription
 
 Order: TypeAlias = Literal["ascending", "descending", "stream"]
 """By event key up or down, or stream by stream."""
@@ -268,6 +269,20 @@ class Node(NodeFacts):
         """
         status: Status = json.loads(self._native.status_json(timeout))
         return status
+
+    def subscribe_status(self) -> StatusSubscription:
+        """A status at once, then one whenever something in it changed that matters."""
+        return StatusSubscription(self._native)
+
+    def metrics(self, *, timeout: float | None = None) -> str:
+        """The node's figures for Prometheus, as text in its exposition format, version 0.0.4.
+
+        Names begin with `millpond_` and have their units; what only grows ends in `_total` and
+        begins anew when the node opens. At most 64 peers have series of their own.
+
+        Raises `Timeout`, `Closed`.
+        """
+        return self._native.metrics(timeout)
 
     def verify(self, *, timeout: float | None = None) -> Verified:
         """Reads the whole store once and says what is damaged, while the node goes on.

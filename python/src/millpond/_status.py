@@ -5,7 +5,23 @@ These are plain dicts at run time. The names are those of every language.
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
+
+if TYPE_CHECKING:
+    from ._native import Offsets
+
+
+class PeerRefusal(TypedDict):
+    """Why the last attempt at a session was refused."""
+
+    reason: str
+    """The typed reason, such as "wrong_secret"."""
+    message: str
+    """The same as a sentence."""
+    by_us: bool
+    """True when this node refused, False when the peer did."""
+    ago_micros: int
+    """How long ago, in µs."""
 
 
 class PeerStatus(TypedDict):
@@ -17,12 +33,20 @@ class PeerStatus(TypedDict):
     """`greeting`: not admitted yet; `waiting`: for the next dial; `idle`: it may connect to us."""
     addresses: list[str]
     """Where it is dialled: `ip:port` each."""
+    named: bool
+    """True when a person, a ticket or the options named it."""
+    discovered: bool
+    """True when discovery sees it now."""
     round_trip_micros: int | None
     """Time for a small message there and back, in µs; None while there is no session."""
     bytes_in: int
     """Bytes received in this session."""
     bytes_out: int
     """Bytes sent in this session."""
+    total_bytes_in: int
+    """Bytes received in all its sessions since the node opened."""
+    total_bytes_out: int
+    """Bytes sent in all its sessions since the node opened."""
     lag: int
     """Events that it has and this node lacks."""
     behind: int
@@ -31,6 +55,42 @@ class PeerStatus(TypedDict):
     """How long the session stands, in µs; None while there is none."""
     gone_for_micros: int | None
     """How long it has been out of reach after it was in reach, in µs: a suspected partition."""
+    trying_for_micros: int | None
+    """How long it has been dialled in vain, in µs; None while there is a session or nothing to
+    dial."""
+    last_contact_micros: int | None
+    """How long ago it was last heard in a session, in µs; None when there was none."""
+    refused: PeerRefusal | None
+    """Why the last attempt was refused, until a session comes about."""
+
+
+class StreamStatus(TypedDict):
+    """One stream."""
+
+    stream: str
+    """Which: `<node id>-<number>`."""
+    held: int
+    """How many events of it are durable here."""
+    known: int
+    """How many are signed for, as far as is known."""
+    lag: int
+    """The difference."""
+    ahead: list[str]
+    """Connected peers that say they have more of it than is held here."""
+
+
+class UnheardNode(TypedDict):
+    """A node that was heard of and is not in reach: neither connected nor in the list of a
+    connected peer. It was heard of as a peer, in such a list, or as the author of events, which
+    count when they come here, by whatever way and however old they are."""
+
+    node_id: str
+    """Which: 64 hex digits."""
+    since: int
+    """Since when, in µs since 1970 UTC, by this node's clock; when its store was opened, if
+    nothing was heard since then."""
+    ago_micros: int
+    """How long ago that is, in µs."""
 
 
 class Refusal(TypedDict):
@@ -68,6 +128,13 @@ class StoreStatus(TypedDict):
     """Of blocks and indexes, in bytes."""
     tail_bytes: int
     """Of events that are not in blocks yet, in bytes."""
+    journal_bytes: int
+    """Of the files of the journal, in bytes."""
+    free_bytes: int | None
+    """What the file system has left, in bytes; None when it does not say."""
+    full: bool
+    """True when the last commit found no room on the disk, so that publishes are refused until one
+    succeeds."""
     trouble: str | None
     """Why it takes no events at present, such as a full disk; None when all is well."""
     damages: list[Damage]
@@ -77,6 +144,8 @@ class StoreStatus(TypedDict):
 class Status(TypedDict):
     """What a node says about itself, now."""
 
+    version: int
+    """Another one after each change of what a status subscription tells."""
     node_id: str
     """The node's public key: 64 hex digits."""
     swarm_id: str
@@ -92,6 +161,8 @@ class Status(TypedDict):
     lag: int
     """Events that signed heads account for and that are not here yet. A node that is cut off can
     show 0: what it does not know of is not counted."""
+    streams: list[StreamStatus]
+    """Every stream that is held or known of."""
     network: bool
     """False while it is off the network, or was opened without one."""
     addresses: list[str]
@@ -100,6 +171,8 @@ class Status(TypedDict):
     """The peers that it knows, connected or not."""
     refusals: list[Refusal]
     """The last 64 refusals, by us or by them, oldest first."""
+    unheard: list[UnheardNode]
+    """Nodes that were heard of and are not in reach now: suspected partitions."""
     forked: list[str]
     """Streams that have two different histories."""
     quarantined: list[str]
@@ -108,6 +181,36 @@ class Status(TypedDict):
     """Streams written by a newer millpond, which stay as they are until this node is upgraded."""
     store: StoreStatus
     """The store on disk."""
+
+
+class Behind(TypedDict):
+    """A stream of which events are known that are not held."""
+
+    stream: str
+    """Which: `<node id>-<number>`."""
+    missing: int
+    """How many events of it are missing."""
+
+
+class Missed(TypedDict):
+    """A node that was heard of and not in reach: what it wrote since then may be missing."""
+
+    node_id: str
+    """Which: 64 hex digits."""
+    since: int
+    """Since when, in µs since 1970 UTC."""
+
+
+class Completeness(TypedDict):
+    """What an answer holds and lacks, as known when it was asked for. What no signed head accounts
+    for and no missing node is known to have written cannot be named."""
+
+    offsets: Offsets
+    """How many events of each stream it is read over."""
+    behind: list[Behind]
+    """Streams of which more is signed for than that."""
+    unheard: list[Missed]
+    """Nodes that were heard of and not in reach."""
 
 
 class Verified(TypedDict):

@@ -20,9 +20,9 @@ from ._errors import Closed, InvalidArgument
 from ._loop import outcome
 from ._native import Batch, Event, Explanation, Offsets, Operation, Queue
 from ._node import Column, Durability, Order, StartAt
-from ._status import Compacted, Stats, Status, Verified
+from ._status import Compacted, Completeness, Stats, Status, Verified
 
-__all__ = ["Cursor", "Node", "Opening", "Subscription", "open"]
+__all__ = ["Cursor", "Node", "Opening", "StatusSubscription", "Subscription", "open"]
 
 
 def open(  # noqa: A001
@@ -208,6 +208,19 @@ class Node(_node.NodeFacts):
 
         status: Status = json.loads(await outcome(start))
         return status
+
+    def subscribe_status(self) -> StatusSubscription:
+        """As `millpond.Node.subscribe_status`."""
+        return StatusSubscription(self._native)
+
+    async def metrics(self, *, timeout: float | None = None) -> str:
+        """As `millpond.Node.metrics`."""
+
+        def start(queue: Queue, number: int) -> Operation:
+            return self._native.metrics_start(queue, number, timeout)
+
+        metrics: str = await outcome(start)
+        return metrics
 
     async def verify(self, *, timeout: float | None = None) -> Verified:
         """As `millpond.Node.verify`."""
@@ -416,6 +429,11 @@ class Cursor(_Flow[_native.Cursor]):
         """As `millpond.Cursor.upper`. Raises `InvalidArgument`: nothing was awaited yet."""
         return self._known().upper
 
+    @property
+    def completeness(self) -> Completeness:
+        """As `millpond.Cursor.completeness`. Raises `InvalidArgument`: nothing was awaited yet."""
+        return self._known().completeness
+
 
 class Subscription(_Flow[_native.Subscription]):
     """As `millpond.Subscription`: iterate with `async for`."""
@@ -440,3 +458,32 @@ class Subscription(_Flow[_native.Subscription]):
     def fileno(self) -> int:
         """As `millpond.Subscription.fileno`. Raises `InvalidArgument`: not begun."""
         return self._known().fileno()
+
+
+class StatusSubscription:
+    """As `millpond.StatusSubscription`: iterate with `async for`."""
+
+    __slots__ = ("_native", "_seen")
+
+    def __init__(self, native: _native.Node) -> None:
+        self._native = native
+        self._seen = 0
+
+    async def next(self, timeout: float | None = None) -> Status:
+        """As `millpond.StatusSubscription.next`."""
+
+        def start(queue: Queue, number: int) -> Operation:
+            return self._native.next_status_json_start(queue, number, self._seen, timeout)
+
+        status: Status = json.loads(await outcome(start))
+        self._seen = status["version"]
+        return status
+
+    def __aiter__(self) -> StatusSubscription:
+        return self
+
+    async def __anext__(self) -> Status:
+        try:
+            return await self.next()
+        except Closed:
+            raise StopAsyncIteration from None

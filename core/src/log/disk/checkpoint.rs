@@ -90,6 +90,9 @@ impl Shared {
     /// The checkpoint that was asked for under this number.
     fn checkpoint_as(&self, number: u64) {
         let result = self.checkpoint();
+        if result.is_ok() {
+            self.counters.checkpointed();
+        }
         if let Err(error) = &result {
             tracing::warn!(%error, "a checkpoint failed; the journal keeps the events");
         }

@@ -117,7 +117,7 @@ impl Shared {
     pub(crate) fn run_committer(self: &Arc<Self>) {
         loop {
             let mut queue = self.queue();
-            while !queue.needs_leader() && !queue.closing {
+            while !queue.needs_leader() && !queue.closing && !self.news.is_noted() {
                 let left = queue.sync_at.map(|at| at.saturating_duration_since(Instant::now()));
                 if left.is_some_and(|left| left.is_zero()) {
                     break;
@@ -145,6 +145,7 @@ impl Shared {
                     self.queue().sync_at = Some(Instant::now() + SYNC_DELAY_MAX);
                 }
             }
+            self.tell_news();
         }
     }
 
@@ -163,6 +164,7 @@ impl Shared {
         drop(lead);
         drop(committer);
         callbacks.into_iter().for_each(|callback| callback());
+        self.tell_news();
     }
 
     /// The committer, unless a panic left it half done.
@@ -181,11 +183,17 @@ impl Shared {
         drop(queue);
         drop(waiting);
         self.signal.raise();
+        self.news.end();
     }
 
     fn note_trouble(&self, error: &Error) {
         tracing::warn!(%error, "a commit failed");
-        *lock(&self.trouble) = Some(error.clone());
+        if lock(&self.trouble)
+            .replace(error.clone())
+            .is_none_or(|before| before.kind() != error.kind())
+        {
+            self.news.note();
+        }
     }
 }
 
@@ -289,6 +297,7 @@ impl Committer {
         if body != Body::default() {
             self.wait_for_room(shared, &body, tail_bytes)?;
             let index = self.journal.append(&mut self.record)?;
+            shared.counters.committed();
             let before: Vec<(StreamId, Option<Tip>)> =
                 tips.keys().map(|stream| (*stream, self.tips.get(stream).copied())).collect();
             let lamport_before = std::mem::replace(&mut self.lamport, lamport);
@@ -363,6 +372,8 @@ impl Committer {
         let began = Instant::now();
         self.journal.sync()?;
         self.sync_time = began.elapsed();
+        shared.counters.synced(self.sync_time);
+        let own = self.own_stream(shared);
         let hooks = lock(&shared.hooks).clone();
         let mut grown = BTreeMap::new();
         let mut state = shared.state();
@@ -375,6 +386,7 @@ impl Committer {
                     ranges.filter(|range| forks.iter().all(|(own, _)| *own != range.stream()));
                 grown.extend(old.map(|range| (range.stream(), range.head.clone())));
             }
+            group.body.ranges.iter().for_each(|range| shared.counters.stored(range, &own));
             state.apply(group.index, group.body);
         }
         if !state.windows.is_empty() {
@@ -387,7 +399,9 @@ impl Committer {
         let grown: Vec<SignedHead> = grown.into_values().collect();
         hooks.iter().for_each(|hook| hook(&grown));
         shared.queue().sync_at = None;
-        *lock(&shared.trouble) = None;
+        if lock(&shared.trouble).take().is_some() {
+            shared.news.note();
+        }
         Ok(())
     }
 

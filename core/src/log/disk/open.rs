@@ -23,7 +23,9 @@ use super::tables::{DATA_NAME, Tables, remove_if_there};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::STREAMS_PER_NODE_MAX;
 use crate::event::{NodeKey, StreamId};
+use crate::log::news::News;
 use crate::log::options::{LogOptions, invalid};
+use crate::log::outlook::Outlook;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -156,6 +158,7 @@ impl Shared {
         held.take();
         lock(&self.hooks).clear();
         self.signal.raise();
+        self.news.end();
         if let Err(error) = result {
             // The journal holds what the tables lack; the next opening reads it.
             tracing::warn!(%error, "the last checkpoint failed");
@@ -250,6 +253,7 @@ fn assemble(
         callers: 0,
         sync_time: Duration::ZERO,
     };
+    let outlook = Outlook::new((options.clock)());
     Shared {
         swarm: options.swarm,
         node: node_key.node_id(),
@@ -269,7 +273,10 @@ fn assemble(
         signal: Default::default(),
         hooks: Mutex::default(),
         closed: AtomicBool::new(false),
+        counters: Default::default(),
+        news: News::new(),
         quarantine: Mutex::default(),
+        outlook: Mutex::new(Arc::new(outlook)),
         trouble: Mutex::new(None),
         lock: Mutex::new(Some(store_lock)),
     }

@@ -21,10 +21,13 @@ pub(crate) type Place = (&'static str, Option<StreamId>, u64);
 pub(crate) struct Quarantine(BTreeMap<Place, (Option<u64>, String)>);
 
 impl Quarantine {
-    fn note(&mut self, place: Place, end: Option<u64>, message: String) {
-        if self.0.len() < DAMAGES_MAX || self.0.contains_key(&place) {
+    /// True when it was not known.
+    fn note(&mut self, place: Place, end: Option<u64>, message: String) -> bool {
+        let is_known = self.0.contains_key(&place);
+        if self.0.len() < DAMAGES_MAX || is_known {
             self.0.insert(place, (end, message));
         }
+        !is_known
     }
 
     /// The places, to compare with later.
@@ -47,7 +50,10 @@ impl Shared {
     pub(crate) fn quarantine(&self, stream: &StreamId, offset: u64, error: Error) -> Error {
         if error.kind() == ErrorKind::Corrupt {
             let how = error.message().to_owned();
-            lock(&self.quarantine).note(("events", Some(*stream), offset), None, how);
+            let is_new = lock(&self.quarantine).note(("events", Some(*stream), offset), None, how);
+            if is_new {
+                self.note_news();
+            }
         }
         error.in_context(format_args!("event {offset} of stream {stream}"))
     }

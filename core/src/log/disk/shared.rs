@@ -14,10 +14,13 @@ use super::state::State;
 use super::tables::Tables;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{NodeId, NodeKey, SwarmId};
+use crate::log::counters::Counters;
+use crate::log::news::News;
 use crate::log::options::{GrowthHook, LogOptions, closed};
+use crate::log::outlook::Outlook;
 use crate::log::watch::Signal;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// An open store.
 pub(crate) struct Shared {
@@ -43,6 +46,10 @@ pub(crate) struct Shared {
     /// Told of each growth, with the new heads, before the appends are answered.
     pub(crate) hooks: Mutex<Vec<GrowthHook>>,
     pub(crate) closed: AtomicBool,
+    pub(crate) counters: Counters,
+    pub(crate) news: News,
+    /// What is known of other nodes.
+    pub(crate) outlook: Mutex<Arc<Outlook>>,
     /// What was found damaged.
     pub(crate) quarantine: Mutex<Quarantine>,
     /// The last failure of the storage, until a commit succeeds again.

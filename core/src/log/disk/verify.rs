@@ -129,6 +129,9 @@ impl Shared {
         report.damage_count = found.damages.len() as u64;
         report.damages = found.damages.into_values().take(DAMAGES_MAX).collect();
         lock(&self.quarantine).replace(&before, &report.damages);
+        if !report.damages.is_empty() || !before.is_empty() {
+            self.note_news();
+        }
         // Now: what is mended meanwhile would be noted after that.
         found.damaged_groups.into_iter().for_each(|group| self.request_mending(group));
         Ok(report)

@@ -1,0 +1,214 @@
+//! What the loop remembers of peers beyond their sessions, so that the status can say it.
+//!
+//! Not here: what a session knows while it stands (`sync`). Rule: nothing is decided by it, and
+//! what peers can make it remember is bounded.
+
+use crate::driver::clock;
+use crate::driver::contact::{Contact, Refused, Tally};
+use crate::driver::lookout::Lookout;
+use crate::event::{NodeId, SignedHead, StreamId, WallTime};
+use crate::log::{Log, Outlook};
+use crate::sync::{self, ConnectionId, Reach};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+/// Most peers of which anything is remembered; beyond it the one that was heard longest ago goes.
+const CONTACTS_MAX: usize = 2 * sync::BOOK_PEERS_MAX;
+/// Most nodes of which is remembered when they were heard of. Further ones that write no stream are
+/// not taken in.
+const HEARD_MAX: usize = 8_192;
+
+/// Peers, connections, and who was heard of when.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    connections: BTreeMap<ConnectionId, Line>,
+    contacts: BTreeMap<NodeId, Contact>,
+    reachable: BTreeSet<NodeId>,
+    /// When those that are not reachable were last heard of.
+    heard: BTreeMap<NodeId, Instant>,
+    /// How far streams are signed for that are not held so far.
+    known: BTreeMap<StreamId, u64>,
+    tally: Tally,
+    /// When to look around.
+    pub(crate) lookout: Lookout,
+    /// Duplicates that the swarms before this one counted.
+    duplicates_before: u64,
+}
+
+/// One connection.
+struct Line {
+    peer: NodeId,
+    is_admitted: bool,
+    bytes_in: u64,
+    bytes_out: u64,
+    heard_at: Instant,
+}
+
+impl Ledger {
+    /// A connection stands.
+    pub(crate) fn connected(&mut self, connection: ConnectionId, peer: NodeId, now: Instant) {
+        let line = Line { peer, is_admitted: false, bytes_in: 0, bytes_out: 0, heard_at: now };
+        self.connections.insert(connection, line);
+    }
+
+    /// A frame of so many bytes came.
+    pub(crate) fn received(&mut self, connection: ConnectionId, bytes: usize, now: Instant) {
+        self.tally.bytes_in += bytes as u64;
+        if let Some(line) = self.connections.get_mut(&connection) {
+            line.bytes_in += bytes as u64;
+            line.heard_at = now;
+        }
+    }
+
+    /// A frame of so many bytes was given to the transport.
+    pub(crate) fn sent(&mut self, connection: ConnectionId, bytes: usize) {
+        self.tally.bytes_out += bytes as u64;
+        if let Some(line) = self.connections.get_mut(&connection) {
+            line.bytes_out += bytes as u64;
+        }
+    }
+
+    /// A session began.
+    pub(crate) fn admitted(&mut self, connection: ConnectionId) {
+        let Some(line) = self.connections.get_mut(&connection) else { return };
+        line.is_admitted = true;
+        self.tally.sessions += 1;
+        let peer = line.peer;
+        let contact = self.contact(peer);
+        contact.trying_since = None;
+        contact.refused = None;
+    }
+
+    /// A connection is gone.
+    pub(crate) fn disconnected(&mut self, connection: ConnectionId) {
+        if let Some(line) = self.connections.remove(&connection) {
+            self.settle(&line);
+        }
+    }
+
+    /// The peer is dialled.
+    pub(crate) fn dialed(&mut self, peer: NodeId, now: Instant) {
+        self.tally.dials += 1;
+        self.contact(peer).trying_since.get_or_insert(now);
+    }
+
+    /// A session did not come about, or was ended with a reason.
+    pub(crate) fn refused(&mut self, refused: &sync::Refused, now: Instant) {
+        let sync::Refused { peer, by_us, reason, error } = refused.clone();
+        *self.tally.refused.entry((reason, by_us)).or_default() += 1;
+        self.contact(peer).refused = Some(Refused { reason, by_us, error, at: now });
+    }
+
+    /// The user is done with the peer.
+    pub(crate) fn given_up(&mut self, peer: &NodeId) {
+        if let Some(contact) = self.contacts.get_mut(peer) {
+            contact.trying_since = None;
+            contact.refused = None;
+        }
+    }
+
+    /// The network is switched off: whom we reach now we do not reach any more.
+    pub(crate) fn switched_off(&mut self, reach: Reach, log: &Log) {
+        for line in std::mem::take(&mut self.connections).values() {
+            self.settle(line);
+        }
+        self.contacts.values_mut().for_each(|contact| contact.trying_since = None);
+        self.reach(reach.reachable.clone(), clock::now());
+        self.look(Reach { reachable: BTreeSet::new(), ..reach }, log);
+        self.duplicates_before = self.tally.duplicates;
+    }
+
+    /// Events of another node came here.
+    pub(crate) fn grew(&mut self, head: &SignedHead, now: Instant) {
+        self.heard.insert(head.stream.node, now);
+    }
+
+    /// Takes how things stand now, and lets the log's readers know.
+    pub(crate) fn look(&mut self, reach: Reach, log: &Log) {
+        // A log that is closed has no readers.
+        let Ok(held) = log.durable_map() else { return };
+        self.tally.duplicates = self.duplicates_before + reach.duplicates;
+        for (stream, known) in reach.known {
+            let most = self.known.entry(stream).or_default();
+            *most = known.max(*most);
+        }
+        let sealed = reach.sealed;
+        self.known.retain(|stream, known| *known > held.count(stream) && !sealed.contains(stream));
+        self.reach(reach.reachable, clock::now());
+        log.set_outlook(self.outlook(log.outlook().opened));
+    }
+
+    /// As `look`, and tells who waits for news if there are any.
+    pub(crate) fn look_around(&mut self, reach: Reach, log: &Log) {
+        let now = clock::now();
+        self.look(reach.clone(), log);
+        let held = log.durable_map().unwrap_or_default();
+        if self.lookout.look(&reach, &self.known, &held, now) {
+            log.tell_news();
+        }
+    }
+
+    fn outlook(&self, opened: WallTime) -> Outlook {
+        let (now, wall) = (clock::now(), clock::wall());
+        let heard = self.heard.iter().map(|(node, at)| (*node, before(wall, now, *at)));
+        Outlook {
+            opened,
+            reachable: self.reachable.clone(),
+            heard: heard.collect(),
+            known: self.known.clone(),
+        }
+    }
+
+    /// What went over the network.
+    pub(crate) fn tally(&self) -> Tally {
+        self.tally.clone()
+    }
+
+    /// What is remembered of each peer, with the sessions that stand.
+    pub(crate) fn contacts(&self) -> BTreeMap<NodeId, Contact> {
+        let mut contacts = self.contacts.clone();
+        for line in self.connections.values().filter(|line| line.is_admitted) {
+            line.add_to(contacts.entry(line.peer).or_default());
+        }
+        contacts
+    }
+
+    fn reach(&mut self, reachable: BTreeSet<NodeId>, now: Instant) {
+        for node in self.reachable.difference(&reachable) {
+            if self.heard.len() < HEARD_MAX || self.heard.contains_key(node) {
+                self.heard.insert(*node, now);
+            }
+        }
+        self.reachable = reachable;
+    }
+
+    fn settle(&mut self, line: &Line) {
+        if line.is_admitted {
+            line.add_to(self.contact(line.peer));
+        }
+    }
+
+    fn contact(&mut self, peer: NodeId) -> &mut Contact {
+        if self.contacts.len() >= CONTACTS_MAX && !self.contacts.contains_key(&peer) {
+            let oldest = self.contacts.iter().min_by_key(|(_, contact)| contact.heard_at);
+            if let Some(oldest) = oldest.map(|(peer, _)| *peer) {
+                self.contacts.remove(&oldest);
+            }
+        }
+        self.contacts.entry(peer).or_default()
+    }
+}
+
+impl Line {
+    fn add_to(&self, contact: &mut Contact) {
+        contact.bytes_in += self.bytes_in;
+        contact.bytes_out += self.bytes_out;
+        contact.heard_at = contact.heard_at.max(Some(self.heard_at));
+    }
+}
+
+/// The wall clock's time at `at`, as it would say now.
+fn before(wall: WallTime, now: Instant, at: Instant) -> WallTime {
+    let ago = now.saturating_duration_since(at).as_micros();
+    WallTime::from_micros(wall.micros().saturating_sub(i64::try_from(ago).unwrap_or(i64::MAX)))
+}
