@@ -18,6 +18,8 @@ mod injection;
 mod liar;
 mod memory;
 mod model_based;
+#[cfg(target_os = "linux")]
+mod networks;
 mod nodes;
 mod readers;
 mod rot;
