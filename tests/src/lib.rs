@@ -1,11 +1,13 @@
-//! Instruments that tests and benches share: the model, crash campaigns, traces, networks.
+//! Instruments that tests and benches share: the model, crash campaigns, traces.
 //!
 //! Not here: claims (`tests/it`).
 
 pub mod calls;
 pub mod crash;
 pub mod model;
-#[cfg(target_os = "linux")]
-pub mod netlab;
 mod strace;
 pub mod trace;
+
+// Real networks; what they need is Linux's.
+#[cfg(target_os = "linux")]
+pub mod netlab;
