@@ -7,6 +7,8 @@ pub mod log;
 #[cfg(feature = "net")]
 pub mod net;
 mod pending;
+#[doc(hidden)]
+pub mod planted;
 pub mod query;
 pub mod sync;
 

@@ -5,6 +5,7 @@
 pub mod calls;
 pub mod crash;
 pub mod model;
+pub mod sim;
 mod strace;
 pub mod trace;
 

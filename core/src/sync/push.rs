@@ -4,6 +4,7 @@
 //! has come and there is room. Who relays, and when, is decided in `relay`.
 
 use crate::event::{Chain, EventRange, StreamId};
+use crate::planted;
 use crate::sync::io::LogRead;
 use crate::sync::message::{Message, encode_block};
 use crate::sync::schedule::Schedule;
@@ -83,6 +84,9 @@ impl Session {
     /// is told of them when it has to ask, or that we have what it has.
     pub(crate) fn stream_grew(&mut self, growth: Growth, wait: Duration, now: Instant) {
         let Growth { stream, before, count, is_received } = growth;
+        if is_received && planted!("received_events_not_passed_on") {
+            return;
+        }
         if self.wanted.contains(&stream) || self.pushes.flows(&stream) {
             return;
         }
@@ -122,7 +126,14 @@ impl Session {
                 self.pushes.plan(stream, Plan { goal: held, ..plan }, shared.now);
                 continue;
             }
-            let Some(outgoing) = read_live(&stream, known, None, shared, log) else { continue };
+            let Some(outgoing) = read_live(&stream, known, None, shared, log) else {
+                // It could not be read now: the peer learns that it is there, and asks for it.
+                if !planted!("push_lost_with_a_failed_read") {
+                    self.announcements.heads.insert(stream);
+                    self.flush_soon(shared.now);
+                }
+                continue;
+            };
             self.known.raise(stream, outgoing.end);
             if outgoing.end < held {
                 // The rest waits its turn behind the live events of other streams.

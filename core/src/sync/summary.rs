@@ -1,6 +1,7 @@
 //! Telling a peer what we hold, and hearing what it holds.
 
 use crate::event::{SignedHead, StreamId};
+use crate::planted;
 use crate::sync::constants::{
     FETCH_GRACE, PEERS_LISTED_MAX, PROGRESS_STREAMS_MAX, SUMMARY_HEADS_MAX,
 };
@@ -21,7 +22,12 @@ impl Session {
         let mut held = Vec::new();
         while held.len() < PROGRESS_STREAMS_MAX {
             let Some(stream) = self.announcements.held.pop_first() else { break };
-            let count = shared.streams.get(&stream).map_or(0, |state| state.durable_count());
+            let count = shared.streams.get(&stream).map_or(0, |state| {
+                match planted!("progress_told_before_durable") {
+                    true => state.end_count(),
+                    false => state.durable_count(),
+                }
+            });
             if !shared.streams.is_frozen(&stream) {
                 held.push((stream, count));
             }

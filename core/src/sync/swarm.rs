@@ -7,6 +7,7 @@
 
 use crate::error::{Error, Result};
 use crate::event::{NodeId, SignedHead, StreamId};
+use crate::planted;
 use crate::sync::book::{PeerBook, doubled};
 use crate::sync::constants::{REFUSALS_KEPT_MAX, STORE_RETRY, STORE_RETRY_MAX, STRANGERS_MAX};
 use crate::sync::fetch;
@@ -273,6 +274,9 @@ impl Swarm {
     }
 
     fn on_store_failed(&mut self, stream: StreamId, end: u64, error: &Error) {
+        if planted!("failed_store_not_rolled_back") {
+            return;
+        }
         let lost = self.shared.streams.roll_back(&stream);
         self.release(&lost);
         if error.reason() == Some(RefusalReason::Malformed.name())

@@ -19,6 +19,7 @@ use crate::event::{
 };
 use crate::log::options::{Appended, RangeStored};
 use crate::pending::{Completer, Deferred, Help};
+use crate::planted;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -273,7 +274,7 @@ impl Committer {
             let lamport_before = std::mem::replace(&mut self.lamport, lamport);
             self.tips.extend(tips);
             self.unsynced.push(Group { index, body, tail_bytes });
-            if power && !cfg!(millpond_planted_ack_before_sync) {
+            if power && !planted!("acknowledged_before_sync") {
                 if let Err(error) = self.sync(shared) {
                     self.unsynced.pop();
                     self.journal.take_back();

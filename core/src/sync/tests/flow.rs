@@ -218,3 +218,36 @@ fn many_streams_are_caught_up_without_asking_for_all_at_once() {
     world.assert_converges(Duration::from_secs(30));
     assert_eq!(world.nodes[1].events_received, 600);
 }
+
+#[test]
+fn a_live_event_that_could_not_be_read_is_fetched_once_it_can_be() {
+    let mut world = World::with_nodes(12, 2);
+    world.link(0, 1);
+    world.pass(Duration::from_secs(1));
+    world.nodes[0].log.is_broken = true;
+    world.publish(0, 1);
+    world.pass(Duration::from_millis(20));
+    world.nodes[0].log.is_broken = false;
+    world.assert_converges(Duration::from_secs(30));
+}
+
+#[test]
+fn a_read_that_failed_is_no_proof_that_our_stream_was_written_elsewhere() {
+    let mut world = World::with_nodes(13, 2);
+    world.link(0, 1);
+    world.publish(0, 1);
+    world.assert_converges(Duration::from_secs(1));
+    world.cut(0, 1);
+    world.publish(0, 1);
+    world.publish(0, 1);
+    world.nodes[0].log.is_broken = true;
+    world.heal();
+    assert!(world.drive(Duration::from_secs(10), |world| world.are_connected(0, 1)));
+    world.pass(Duration::from_millis(500));
+    world.nodes[0].log.is_broken = false;
+    world.assert_converges(Duration::from_secs(30));
+    let is_wrong = |event: &SwarmEvent| {
+        matches!(event, SwarmEvent::Forked(_) | SwarmEvent::OwnStreamElsewhere { .. })
+    };
+    assert!(!world.nodes[0].told.iter().any(is_wrong), "{:?}", world.nodes[0].told);
+}

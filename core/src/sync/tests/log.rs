@@ -15,6 +15,8 @@ pub(super) struct MemoryLog {
     streams: BTreeMap<StreamId, MemoryStream>,
     pub(super) lamport: u64,
     pub(super) time: WallTime,
+    /// Every read fails.
+    pub(super) is_broken: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -29,7 +31,7 @@ struct MemoryStream {
 impl MemoryLog {
     pub(super) fn new(swarm: SwarmId) -> MemoryLog {
         let time = WallTime::from_micros(1_700_000_000_000_000);
-        MemoryLog { swarm, streams: BTreeMap::new(), lamport: 0, time }
+        MemoryLog { swarm, streams: BTreeMap::new(), lamport: 0, time, is_broken: false }
     }
 
     /// Appends `texts` as one commit; heads at every seal and at the end. Returns the last head.
@@ -130,6 +132,13 @@ impl MemoryLog {
         sealed
     }
 
+    fn check_read(&self) -> Result<()> {
+        match self.is_broken {
+            true => Err(Error::new(ErrorKind::StorageFailed, "injected")),
+            false => Ok(()),
+        }
+    }
+
     fn stream(&mut self, stream: StreamId) -> &mut MemoryStream {
         let start = Chain::start(&self.swarm, &stream);
         self.streams.entry(stream).or_insert_with(|| MemoryStream {
@@ -144,6 +153,7 @@ impl MemoryLog {
 
 impl LogRead for MemoryLog {
     fn read_range(&self, stream: &StreamId, from: u64) -> Result<Option<EventRange>> {
+        self.check_read()?;
         let Some(held) = self.streams.get(stream) else { return Ok(None) };
         let count = held.records.len() as u64;
         if from >= count {
@@ -166,6 +176,7 @@ impl LogRead for MemoryLog {
     }
 
     fn chain_at(&self, stream: &StreamId, count: u64) -> Result<Option<Chain>> {
+        self.check_read()?;
         let held = self.streams.get(stream);
         Ok(held.and_then(|held| held.chains.get(count as usize)).copied())
     }

@@ -1,0 +1,222 @@
+//! `sim`: runs seeds of the simulator. `./dev sim` is how people call it.
+//!
+//! Exit status 0: everything held. 1: something did not. 2: the words make no sense.
+
+use millpond_tests::sim::campaign::{Campaign, HAS_PLANTED, PLANTED, hours, hunt, twins};
+use millpond_tests::sim::{Figures, Outcome, RunOptions, run};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+const HELP: &str = "\
+sim [--seeds A..B] [--kept FILE] [--twice N] [--hours N] [--planted | --planted-by PROGRAM]
+sim --seed S [--until STEP] [--log]
+  --seeds A..B         runs these seeds
+  --kept FILE          runs the seeds that a file names, one at the start of each line
+  --twice N            runs seeds 0..N twice and compares their traces
+  --hours N            runs new seeds for N hours
+  --planted            looks for every planted bug; only in the build that has them
+  --planted-by PROGRAM has that build look for them
+  --seed S             runs one seed; --until stops it after a step, --log shows what happens";
+
+/// What was asked for.
+#[derive(Default)]
+struct Task {
+    seeds: Option<Range<u64>>,
+    kept: Option<PathBuf>,
+    twice: u64,
+    hours: f64,
+    planted: bool,
+    planted_by: Option<PathBuf>,
+    seed: Option<u64>,
+    until: Option<u64>,
+    log: bool,
+}
+
+/// What came of it.
+#[derive(Default)]
+struct Result {
+    all: Campaign,
+    passed: u64,
+    failed: u64,
+    found: usize,
+    planted: usize,
+}
+
+fn main() -> ExitCode {
+    let Some(task) = Task::read(std::env::args().skip(1)) else {
+        eprintln!("{HELP}");
+        return ExitCode::from(2);
+    };
+    // A panic is a violation, which says what the panic said.
+    std::panic::set_hook(Box::new(|_| {}));
+    match task.seed {
+        Some(seed) => run_one(seed, &task),
+        None => run_all(&task),
+    }
+}
+
+impl Task {
+    fn read(mut words: impl Iterator<Item = String>) -> Option<Task> {
+        let mut task = Task::default();
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--seeds" => {
+                    let text = words.next()?;
+                    let (from, to) = text.split_once("..")?;
+                    task.seeds = Some(from.parse().ok()?..to.parse().ok()?);
+                }
+                "--kept" => task.kept = Some(words.next()?.into()),
+                "--twice" => task.twice = words.next()?.parse().ok()?,
+                "--hours" => task.hours = words.next()?.parse().ok()?,
+                "--planted" => task.planted = true,
+                "--planted-by" => task.planted_by = Some(words.next()?.into()),
+                "--seed" => task.seed = Some(words.next()?.parse().ok()?),
+                "--until" => task.until = Some(words.next()?.parse().ok()?),
+                "--log" => task.log = true,
+                _ => return None,
+            }
+        }
+        Some(task)
+    }
+}
+
+fn run_one(seed: u64, task: &Task) -> ExitCode {
+    let until = task.until.unwrap_or(u64::MAX);
+    let outcome = run(seed, RunOptions { until, is_shown: task.log });
+    if outcome.violation.is_some() {
+        tell(&outcome);
+        return ExitCode::FAILURE;
+    }
+    println!("seed {seed}: {} steps, trace {:016x}", outcome.figures.steps, outcome.trace);
+    ExitCode::SUCCESS
+}
+
+fn run_all(task: &Task) -> ExitCode {
+    let mut result = Result::default();
+    if let Some(path) = &task.kept {
+        let text = std::fs::read_to_string(path).expect("the file of kept seeds can be read");
+        let number = |line: &str| line.split_whitespace().next()?.parse::<u64>().ok();
+        let kept: Vec<u64> = text.lines().filter_map(number).collect();
+        result.add(&format!("{} kept seeds", kept.len()), &kept);
+    }
+    if let Some(seeds) = task.seeds.clone() {
+        let name = format!("seeds {}..{}", seeds.start, seeds.end);
+        result.add(&name, &seeds.collect::<Vec<_>>());
+    }
+    if task.hours > 0.0 {
+        run_hours(task.hours, &mut result);
+    }
+    if task.twice > 0 {
+        let differ = twins(0..task.twice);
+        println!("{} seeds run twice: {} traces differ {differ:?}", task.twice, differ.len());
+        result.failed += differ.len() as u64;
+        result.passed += task.twice - differ.len() as u64;
+    }
+    if task.planted {
+        hunt_all(&mut result);
+    }
+    if let Some(program) = &task.planted_by {
+        ask(program, &mut result);
+    }
+    result.close()
+}
+
+fn run_hours(count: f64, result: &mut Result) {
+    let end = Instant::now() + Duration::from_secs_f64(count * 3600.0);
+    // Seeds that no other run takes: the time is the only chance there is.
+    let since = std::time::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs());
+    let mut from = since << 20;
+    while Instant::now() < end {
+        result.add(&format!("seeds {from}.."), &(from..from + 500).collect::<Vec<_>>());
+        from += 500;
+    }
+}
+
+fn hunt_all(result: &mut Result) {
+    assert!(HAS_PLANTED, "this build has no planted bugs; build with --cfg millpond_planted");
+    for name in PLANTED {
+        let start = Instant::now();
+        let found = hunt(name);
+        let time = start.elapsed().as_secs_f64();
+        result.planted += 1;
+        match found.and_then(|outcome| outcome.violation.map(|what| (outcome.seed, what))) {
+            Some((seed, violation)) => {
+                println!("planted {name}: found with seed {seed}, {time:.2} s: {violation}");
+                result.found += 1;
+                result.passed += 1;
+            }
+            None => {
+                println!("planted {name}: NOT FOUND in {time:.2} s");
+                result.failed += 1;
+            }
+        }
+    }
+}
+
+/// Has the planted build look for its bugs, and takes over its numbers.
+fn ask(program: &PathBuf, result: &mut Result) {
+    let output = Command::new(program).arg("--planted").output().expect("the program starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    for line in text.lines() {
+        if line.starts_with("planted ") {
+            println!("{line}");
+            result.planted += 1;
+            let is_found = !line.contains("NOT FOUND");
+            result.found += usize::from(is_found);
+            result.passed += u64::from(is_found);
+            result.failed += u64::from(!is_found);
+        }
+    }
+    if result.planted == 0 {
+        println!("the planted build did not run: {}", String::from_utf8_lossy(&output.stderr));
+        result.failed += 1;
+    }
+}
+
+impl Result {
+    fn add(&mut self, name: &str, seeds: &[u64]) {
+        let start = Instant::now();
+        let part = Campaign::seeds(seeds, tell);
+        let (time, simulated) = (start.elapsed(), part.figures.time);
+        println!(
+            "{name}: {:.1} simulated hours in {:.1} s, {:.0} times real time",
+            hours(simulated),
+            time.as_secs_f64(),
+            simulated.as_secs_f64() / time.as_secs_f64()
+        );
+        self.passed += part.passed;
+        self.failed += part.failed.len() as u64;
+        self.all.join(part);
+    }
+
+    fn close(&self) -> ExitCode {
+        let Figures { time, events, crashes, faults, restores, frames, .. } = self.all.figures;
+        println!("{} passed, {} failed", self.passed, self.failed);
+        println!(
+            "simulated hours {:.1}, frames {frames}, events {events}, crashes {crashes}, \
+             restores and clones {restores}, faults injected {faults}, violations {}, \
+             planted bugs found {} of {}",
+            hours(time),
+            self.all.failed.len(),
+            self.found,
+            self.planted
+        );
+        match self.failed {
+            0 => ExitCode::SUCCESS,
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+fn tell(outcome: &Outcome) {
+    let Outcome { seed, violation: Some(violation), .. } = outcome else { return };
+    let commit = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
+    let commit = commit.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    println!(
+        "seed {seed}, commit {}, {violation}\n  ./dev sim --seed {seed} --until {} --log",
+        commit.unwrap_or_default(),
+        violation.step
+    );
+}

@@ -1,0 +1,171 @@
+//! Many seeds, on all processors: the ordinary run, twins, and the hunt for planted bugs.
+//!
+//! Not here: one run (`run`). Begin with [`Campaign::seeds`].
+
+use crate::sim::run::{Outcome, RunOptions, run};
+use crate::sim::world::Figures;
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+/// Seeds within which a planted bug is found.
+const BUDGET: u64 = 2000;
+
+/// Every planted bug, and where it sits. Each must be found within `BUDGET` seeds.
+pub const PLANTED: &[&str] = &[
+    "acknowledged_before_durable",
+    "chain_not_checked",
+    "clock_not_raised_on_receipt",
+    "credit_never_granted_again",
+    "dial_not_repeated",
+    "failed_read_taken_for_a_fork",
+    "failed_store_not_rolled_back",
+    "failed_store_not_told",
+    "failed_sync_is_acknowledged",
+    "fork_ignored",
+    "gap_accepted",
+    "lamport_bound_not_applied",
+    "older_head_told_in_place_of_the_latest",
+    "one_peer_asked_for_ever",
+    "own_stream_elsewhere_ignored",
+    "penalty_never_ends",
+    "ping_not_answered",
+    "progress_told_before_durable",
+    "push_lost_with_a_failed_read",
+    "quarantine_never_released",
+    "received_events_not_passed_on",
+    "request_not_repeated_after_a_lost_session",
+    "retry_is_stored_again",
+    "secret_not_checked",
+    "signature_not_checked",
+    "subscriber_skips_at_the_seam",
+    "summary_incomplete",
+    "told_before_durable",
+    "torn_tail_goes_on_under_the_same_number",
+];
+
+/// What several runs amounted to.
+#[derive(Clone, Debug, Default)]
+pub struct Campaign {
+    /// All runs together.
+    pub figures: Figures,
+    /// Runs without a violation.
+    pub passed: u64,
+    /// Those with one, by seed.
+    pub failed: Vec<Outcome>,
+}
+
+impl Campaign {
+    /// Runs `seeds` on all processors; `told` hears of each violation as it is found.
+    pub fn seeds(seeds: &[u64], told: impl Fn(&Outcome) + Sync) -> Campaign {
+        let (next, all) = (AtomicU64::new(0), Mutex::new(Campaign::default()));
+        let work = || {
+            while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
+                let outcome = run(*seed, RunOptions::default());
+                if outcome.violation.is_some() {
+                    told(&outcome);
+                }
+                all.lock().expect("no run panics here").add(outcome);
+            }
+        };
+        on_all_processors(work);
+        let mut all = all.into_inner().expect("no run panics here");
+        all.failed.sort_by_key(|outcome| outcome.seed);
+        all
+    }
+
+    fn add(&mut self, outcome: Outcome) {
+        self.figures.add(&outcome.figures);
+        match outcome.violation {
+            None => self.passed += 1,
+            Some(_) => self.failed.push(outcome),
+        }
+    }
+
+    /// Adds what another campaign amounted to.
+    pub fn join(&mut self, other: Campaign) {
+        self.figures.add(&other.figures);
+        self.passed += other.passed;
+        self.failed.extend(other.failed);
+    }
+}
+
+impl Figures {
+    fn add(&mut self, other: &Figures) {
+        self.time += other.time;
+        self.steps += other.steps;
+        self.events += other.events;
+        self.crashes += other.crashes;
+        self.faults += other.faults;
+        self.restores += other.restores;
+        self.frames += other.frames;
+    }
+}
+
+/// Runs each of `seeds` twice; those whose traces differ.
+pub fn twins(seeds: Range<u64>) -> Vec<u64> {
+    let (next, differ) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
+    on_all_processors(|| {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return;
+            }
+            let trace = || run(seed, RunOptions::default()).trace;
+            if trace() != trace() {
+                differ.lock().expect("no run panics here").push(seed);
+            }
+        }
+    });
+    differ.into_inner().expect("no run panics here")
+}
+
+/// The first violation that a planted bug causes, in the order of seeds per processor.
+pub fn hunt(name: &str) -> Option<Outcome> {
+    let (next, is_found) = (AtomicU64::new(0), AtomicBool::new(false));
+    let found = Mutex::new(None::<Outcome>);
+    on_all_processors(|| {
+        choose(Some(name));
+        while !is_found.load(Ordering::Relaxed) {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= BUDGET {
+                break;
+            }
+            let outcome = run(seed, RunOptions::default());
+            if outcome.violation.is_some() {
+                is_found.store(true, Ordering::Relaxed);
+                let mut first = found.lock().expect("no run panics here");
+                if first.as_ref().is_none_or(|first| seed < first.seed) {
+                    *first = Some(outcome);
+                }
+            }
+        }
+        choose(None);
+    });
+    found.into_inner().expect("no run panics here")
+}
+
+/// True in a build that has the planted bugs.
+pub const HAS_PLANTED: bool = cfg!(millpond_planted);
+
+#[cfg(millpond_planted)]
+fn choose(name: Option<&str>) {
+    millpond::planted::choose(name);
+}
+
+#[cfg(not(millpond_planted))]
+fn choose(_: Option<&str>) {}
+
+/// Simulated hours.
+pub fn hours(time: Duration) -> f64 {
+    time.as_secs_f64() / 3600.0
+}
+
+fn on_all_processors(work: impl Fn() + Sync) {
+    let count = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        (0..count).for_each(|_| drop(scope.spawn(&work)));
+    });
+}

@@ -1,0 +1,302 @@
+//! What one node must keep to, checked at each step it takes, and all of them at the end.
+//!
+//! Numbers are those of the list in docs/testing.md. Not here: what the world knows (`oracle`).
+
+use crate::sim::log::ModelLog;
+use crate::sim::oracle::FORKS_HEAL;
+use crate::sim::world::World;
+use bytes::Bytes;
+use millpond::event::limits::FRAME_BYTES_MAX;
+use millpond::event::{EventRange, NodeId, SignedHead, StreamEnd, StreamId};
+use millpond::sync::{Decoded, LinkState, Message, SEND_QUEUE_BYTES_MAX, SwarmEvent, SwarmStatus};
+use std::collections::BTreeMap;
+
+/// Type bytes of messages that carry events: docs/protocol.md, "Messages".
+pub(super) const RANGE: u8 = 0x08;
+pub(super) const BLOCK: u8 = 0x0a;
+/// More events than any run publishes, with the slack and the relief of core/src/sync/bound.rs.
+const LAMPORT_LIKELY_MAX: u64 = 1 << 22;
+const SUMMARY: u8 = 0x05;
+const PROGRESS: u8 = 0x06;
+
+/// How far a node's log was checked.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen {
+    counts: BTreeMap<StreamId, u64>,
+}
+
+impl Seen {
+    /// Everything on the disk counts as checked.
+    pub(super) fn restart(&mut self, log: &ModelLog) {
+        self.counts = log.counts().collect();
+    }
+}
+
+impl World {
+    /// What is told is durable.
+    pub(super) fn check_frame(&mut self, node: usize, frame: &Bytes) {
+        let at = &self.nodes[node];
+        let kind = frame.first().copied().unwrap_or(0);
+        if !at.is_honest() || ![RANGE, BLOCK, SUMMARY, PROGRESS].contains(&kind) {
+            return;
+        }
+        let mut told: Vec<(StreamId, u64)> = Vec::new();
+        if kind == RANGE || kind == BLOCK {
+            let mut reader = millpond::event::codec::Reader::new(&frame[33..]);
+            told.extend(SignedHead::read(&mut reader).map(|head| (head.stream, head.count)));
+        } else if let Ok(Decoded::Message(message)) = Message::decode(frame) {
+            match *message {
+                Message::Summary { heads, .. } => {
+                    told.extend(heads.iter().map(|head| (head.stream, head.count)));
+                }
+                Message::Progress { held, .. } => told = held,
+                _ => {}
+            }
+        }
+        for (stream, count) in told {
+            let held = self.nodes[node].log.count(&stream);
+            if count > held {
+                let what = format!("told a peer of {count} events of {stream}; {held} are durable");
+                return self.violated(Some(node), what);
+            }
+        }
+    }
+
+    /// What the swarm gives to the log is what its author signed.
+    pub(super) fn check_store(&mut self, node: usize, range: &EventRange, before: &StreamEnd) {
+        if !self.nodes[node].is_honest() {
+            return;
+        }
+        let stream = range.stream();
+        let author = self.nodes.iter().find(|node| node.id == stream.node);
+        let known = author.and_then(|author| author.log.head_at(&stream, range.head.count));
+        let genuine =
+            known == Some(&range.head) || range.head.verify(&self.nodes[node].log.swarm).is_ok();
+        if !genuine || range.verify_chain(before).is_err() {
+            let what = format!("was given events of {stream} that their author did not sign");
+            return self.violated(Some(node), what);
+        }
+        if stream == self.nodes[node].log.own_stream() {
+            self.violated(Some(node), "was given events of its own stream");
+        }
+    }
+
+    /// A stream grew on a disk: no gap, a chain that fits, lamports that rise, a clock beyond them.
+    pub(super) fn check_growth(&mut self, node: usize, head: &SignedHead) {
+        let at = &mut self.nodes[node];
+        let stream = head.stream;
+        let before = at.seen.counts.insert(stream, head.count).unwrap_or(0);
+        if !at.is_honest() {
+            return;
+        }
+        let by_author = stream.node == at.id;
+        let mut last = before
+            .checked_sub(1)
+            .and_then(|at_before| at.log.events(&stream, at_before).first())
+            .map_or(0, |record| record.lamport().value());
+        let mut wrong = None;
+        for record in at.log.events(&stream, before) {
+            let lamport = record.lamport().value();
+            if lamport <= last {
+                wrong = Some(format!("{stream} has lamport {lamport} after {last}"));
+            }
+            last = lamport;
+        }
+        if at.log.lamport > LAMPORT_LIKELY_MAX {
+            wrong = Some(format!("its clock was poisoned: {}", at.log.lamport));
+        }
+        if at.log.lamport < last {
+            wrong = Some(format!("its clock is {} and {stream} has {last}", at.log.lamport));
+        }
+        if at.log.chain(&stream, head.count) != Some(head.chain) || head.lamport.value() != last {
+            wrong = Some(format!("the head of {stream} at {} does not fit", head.count));
+        }
+        let told = self.oracle.grew(&self.nodes[node].log, &stream, before, by_author);
+        if let Some(what) = wrong.or(told.err()) {
+            self.violated(Some(node), what);
+        }
+    }
+
+    pub(super) fn check_unsent(&mut self, node: usize, unsent: usize) {
+        if unsent > SEND_QUEUE_BYTES_MAX + FRAME_BYTES_MAX {
+            self.violated(Some(node), format!("{unsent} bytes wait for one peer"));
+        }
+    }
+
+    /// What the swarm tells its application is true.
+    pub(super) fn check_told(&mut self, node: usize, event: &SwarmEvent) {
+        if !self.nodes[node].is_honest() {
+            return;
+        }
+        let is_poisoned = self.plan.is_poisoned();
+        let oracle = &self.oracle;
+        let may_fork = |stream: &StreamId| {
+            oracle.may_fork.contains(&stream.node) || oracle.hostile.contains(&stream.node)
+        };
+        let what = match event {
+            SwarmEvent::Misbehaved { peer, error } if !oracle.hostile.contains(peer) => {
+                format!("blames an honest peer: {error}")
+            }
+            SwarmEvent::Forked(fork) if !may_fork(&fork.held.stream) => {
+                format!("sees a fork of {}, which has one history", fork.held.stream)
+            }
+            SwarmEvent::Quarantined { stream, required }
+                if !oracle.hostile.contains(&stream.node) && !is_poisoned =>
+            {
+                format!("holds back {stream} for lamport {required}")
+            }
+            SwarmEvent::PeerUp(peer) if self.is_stranger(peer) => "lets a stranger in".to_owned(),
+            SwarmEvent::PeerDown { peer, reason }
+                if self.is_settled_for_good && !oracle.hostile.contains(peer) =>
+            {
+                format!("loses an honest peer when all is quiet: {reason:?}")
+            }
+            SwarmEvent::TooNew(stream) if !oracle.hostile.contains(&stream.node) => {
+                format!("takes {stream} for a later version's")
+            }
+            SwarmEvent::OwnStreamElsewhere { head, .. }
+                if !oracle.may_fork.contains(&head.stream.node) =>
+            {
+                format!("believes that {} was written elsewhere", head.stream)
+            }
+            _ => return,
+        };
+        self.violated(Some(node), what);
+    }
+
+    fn is_stranger(&self, peer: &NodeId) -> bool {
+        let swarm = self.nodes[0].log.swarm;
+        self.nodes.iter().any(|node| node.id == *peer && node.log.swarm != swarm)
+    }
+
+    /// After a crash, what the node acknowledged is on its disk.
+    pub(super) fn check_disk(&mut self, node: usize) {
+        let at = &self.nodes[node];
+        let is_asked = at.is_honest() && !self.oracle.may_lose(&at.id);
+        if is_asked && let Err(what) = self.oracle.check_held(&at.log, at.id) {
+            self.violated(Some(node), what);
+        }
+    }
+
+    /// Honest nodes whose processes run to the end.
+    pub(super) fn members(&self) -> impl Iterator<Item = (usize, &ModelLog)> {
+        let nodes = self.nodes.iter().enumerate();
+        let honest = nodes.filter(|(_, node)| node.is_honest() && !node.is_clone);
+        honest.map(|(index, node)| (index, &node.log))
+    }
+
+    /// True when all honest nodes hold the same, and nothing is under way.
+    pub(super) fn is_settled(&self) -> bool {
+        let mut members = self.members();
+        let Some((_, first)) = members.next() else { return true };
+        let held = self.comparable(first);
+        members.all(|(_, log)| self.comparable(log) == held)
+            && self.members().all(|(index, _)| {
+                let node = &self.nodes[index];
+                node.publisher.outstanding.is_empty()
+                    && node.live.as_ref().is_some_and(|live| live.writing.is_none())
+            })
+    }
+
+    /// What two nodes must agree on. A node whose disk went back does not ask for all of its own
+    /// past until forks heal, and then cannot pass it on.
+    fn comparable(&self, log: &ModelLog) -> Vec<(StreamId, u64)> {
+        let agreed = |(stream, _): &(StreamId, u64)| {
+            !self.oracle.hostile.contains(&stream.node)
+                && (FORKS_HEAL || !self.oracle.may_fork.contains(&stream.node))
+        };
+        log.counts().filter(agreed).collect()
+    }
+
+    /// In what two nodes differ, or what keeps them from being settled.
+    pub(super) fn difference(&self) -> String {
+        let mut text = "the nodes do not come to the same:".to_owned();
+        for (index, log) in self.members() {
+            let node = &self.nodes[index];
+            let held: u64 = self.comparable(log).iter().map(|(_, count)| count).sum();
+            let waiting = node.publisher.outstanding.len();
+            let is_writing = node.live.as_ref().is_none_or(|live| live.writing.is_some());
+            let rest = if is_writing { ", writing" } else { "" };
+            text.push_str(&format!(" node {index} holds {held}, {waiting} unanswered{rest};"));
+        }
+        text
+    }
+
+    /// Everything that must hold when all is quiet and the nodes hold the same.
+    pub(super) fn check_end(&mut self) {
+        let members: Vec<usize> = self.members().map(|(index, _)| index).collect();
+        let logs: Vec<&ModelLog> = self.members().map(|(_, log)| log).collect();
+        if let Err(what) = self.oracle.check_not_lost(&logs) {
+            return self.violated(None, what);
+        }
+        for node in members {
+            let at = &self.nodes[node];
+            let log = &at.log;
+            let all = self.oracle.check_once(log);
+            let all = match at.log.own_number >= at.number_min {
+                true => all,
+                false => Err("goes on in a stream that was written elsewhere".to_owned()),
+            };
+            let all = all.and_then(|()| at.subscriber.check(log));
+            let status = at.live.as_ref().map(|live| live.swarm.status());
+            let all = all.and_then(|()| self.check_status(node, &status.expect("it is running")));
+            if let Err(what) = all {
+                return self.violated(Some(node), what);
+            }
+        }
+    }
+
+    fn check_status(&self, node: usize, status: &SwarmStatus) -> Result<(), String> {
+        let counts = |stream: &StreamId| {
+            !self.oracle.hostile.contains(&stream.node)
+                && (FORKS_HEAL || !self.oracle.may_fork.contains(&stream.node))
+        };
+        let held_back = status.quarantined.iter().find(|held| counts(&held.stream));
+        if let Some(held) = held_back {
+            return Err(format!("still holds back {}", held.stream));
+        }
+        let may_lose = |stream: &StreamId| self.oracle.may_lose(&stream.node);
+        let mut missing = status.missing.iter();
+        let missing = missing.find(|(stream, _)| counts(stream) && !may_lose(stream));
+        if let Some((stream, count)) = missing {
+            return Err(format!("says that {count} events of {stream} are missing"));
+        }
+        if let Some(fork) = status.forks.iter().find(|fork| counts(&fork.held.stream)) {
+            return Err(format!("shows a fork of {}", fork.held.stream));
+        }
+        for to in &self.nodes[node].links {
+            let id = self.nodes[*to].id;
+            let is_asked = self.nodes[*to].is_honest() && !self.nodes[*to].is_clone;
+            let peer = status.peers.iter().find(|peer| peer.peer == id);
+            let state = peer.map(|peer| peer.state);
+            if is_asked && id != self.nodes[node].id && state != Some(LinkState::Connected) {
+                return Err(format!("is not connected with node {to}: {state:?}"));
+            }
+        }
+        self.check_forks_shown(node, status)
+    }
+
+    /// Whoever is connected with a node that holds another history of a stream shows the fork.
+    fn check_forks_shown(&self, node: usize, status: &SwarmStatus) -> Result<(), String> {
+        let log = &self.nodes[node].log;
+        for stream in &self.oracle.forked {
+            let shows = |node: usize| {
+                let live = self.nodes[node].live.as_ref();
+                let forks = live.map(|live| live.swarm.status().forks).unwrap_or_default();
+                forks.iter().any(|fork| fork.held.stream == *stream)
+            };
+            let is_shown = status.forks.iter().any(|fork| fork.held.stream == *stream);
+            for to in &self.nodes[node].links {
+                let other = &self.nodes[*to].log;
+                let shared = log.count(stream).min(other.count(stream));
+                let differs = log.chain(stream, shared) != other.chain(stream, shared);
+                let is_asked = self.nodes[*to].is_honest() && !self.nodes[*to].is_clone;
+                let is_known = is_shown || (!FORKS_HEAL && shows(*to));
+                if differs && is_asked && !is_known {
+                    return Err(format!("does not show the fork of {stream} that node {to} holds"));
+                }
+            }
+        }
+        Ok(())
+    }
+}

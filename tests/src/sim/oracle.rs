@@ -1,0 +1,206 @@
+//! What must be true of the whole world, noted as it happens: who signed what, what was
+//! acknowledged, and which events may be missing because their only disk is gone.
+//!
+//! Not here: what one node must keep to at each step (`check`).
+//! Begin with [`Oracle::grew`].
+
+use crate::sim::log::{ModelLog, Receipt};
+use millpond::event::{EventKind, NodeId, Record, StreamId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// An event wherever it turns up: which publish, and which of its events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct EventName {
+    pub(super) key: u64,
+    pub(super) index: u32,
+}
+
+/// Until the healing of forks is merged, what lies in a forked stream is not asked for again.
+pub(super) const FORKS_HEAL: bool = false;
+
+#[derive(Debug, Default)]
+pub(super) struct Oracle {
+    /// Leaves of what was ever durable in a stream of an honest node, by its author.
+    history: BTreeMap<StreamId, Vec<[u8; 32]>>,
+    /// Streams with two histories.
+    pub(super) forked: BTreeSet<StreamId>,
+    /// Nodes whose disk went back or was copied unnoticed: their streams may fork.
+    pub(super) may_fork: BTreeSet<NodeId>,
+    /// Nodes whose disk lost what it had said was synced, which they noticed.
+    pub(super) went_back: BTreeSet<NodeId>,
+    pub(super) hostile: BTreeSet<NodeId>,
+    pub(super) acknowledged: BTreeMap<u64, Receipt>,
+    /// Publishes that were acknowledged and lost with every disk that held them.
+    excused: BTreeSet<u64>,
+    /// Publishes that may be there twice: what remembered them went back in time.
+    pub(super) may_repeat: BTreeSet<u64>,
+}
+
+impl fmt::Display for EventName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.key, self.index)
+    }
+}
+
+impl EventName {
+    /// The name in an event that the simulator wrote.
+    pub(super) fn of(record: &Record) -> Option<EventName> {
+        if record.kind() != EventKind::Application {
+            return None;
+        }
+        let payload = record.payload_bytes();
+        let head = match payload.first()? {
+            0x60..=0x77 => 1,
+            0x78 => 2,
+            0x79 => 3,
+            _ => 5,
+        };
+        let text = payload.get(head..)?;
+        let end = text.iter().position(|byte| *byte == b' ')?;
+        let (key, index) = std::str::from_utf8(&text[..end]).ok()?.split_once(':')?;
+        Some(EventName { key: key.parse().ok()?, index: index.parse().ok()? })
+    }
+}
+
+impl Oracle {
+    /// The stream is durable at an honest node up to `count`, from `before` on.
+    ///
+    /// # Errors
+    /// A sentence: it holds what its author never had, or the author wrote an offset twice.
+    pub(super) fn grew(
+        &mut self,
+        log: &ModelLog,
+        stream: &StreamId,
+        before: u64,
+        by_author: bool,
+    ) -> Result<(), String> {
+        if self.hostile.contains(&stream.node) || self.forked.contains(stream) {
+            return Ok(());
+        }
+        // What was on its way when a disk went back may come back.
+        let adds = by_author || self.may_lose(&stream.node);
+        let history = self.history.entry(*stream).or_default();
+        for (record, offset) in log.events(stream, before).iter().zip(before as usize..) {
+            let leaf = *record.leaf().as_bytes();
+            match history.get(offset) {
+                None if adds && offset == history.len() => history.push(leaf),
+                None => {
+                    return Err(format!(
+                        "event {offset} of {stream} was not durable at its author"
+                    ));
+                }
+                Some(held) if *held == leaf => {}
+                Some(_) if self.may_fork.contains(&stream.node) => {
+                    self.forked.insert(*stream);
+                }
+                Some(_) => return Err(format!("{stream} has two events at offset {offset}")),
+            }
+        }
+        Ok(())
+    }
+
+    /// True when events of the node may be gone for good.
+    pub(super) fn may_lose(&self, node: &NodeId) -> bool {
+        self.may_fork.contains(node) || self.went_back.contains(node)
+    }
+
+    /// A publish was acknowledged.
+    ///
+    /// # Errors
+    /// A sentence: it was acknowledged before, as something else.
+    pub(super) fn acknowledge(&mut self, key: u64, receipt: Receipt) -> Result<(), String> {
+        let former = self.acknowledged.insert(key, receipt);
+        match former {
+            Some(former) if former != receipt && !self.may_repeat.contains(&key) => {
+                Err(format!("publish {key} has the receipts {former:?} and {receipt:?}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A disk went back in time: what none of `disks` holds is lost, and nobody is to blame. `all`
+    /// are those and the ones that do not stay.
+    pub(super) fn excuse_lost(&mut self, disks: &[&ModelLog], all: &[&ModelLog]) {
+        for (key, receipt) in &self.acknowledged {
+            let end = receipt.first + receipt.count;
+            if !disks.iter().any(|log| log.count(&receipt.stream) >= end) {
+                self.excused.insert(*key);
+            }
+        }
+        // What is on no disk any more never was.
+        for (stream, history) in &mut self.history {
+            let held = all.iter().map(|log| log.count(stream)).max().unwrap_or(0);
+            history.truncate(held as usize);
+        }
+    }
+
+    /// True when what was acknowledged need not be there: its disk is gone, it lies in a fork, or
+    /// its author is hostile.
+    fn is_out(&self, key: u64, receipt: &Receipt) -> bool {
+        self.excused.contains(&key)
+            || self.hostile.contains(&receipt.stream.node)
+            || (self.forked.contains(&receipt.stream) && !FORKS_HEAL)
+    }
+
+    /// What `author` acknowledged is in its own log.
+    ///
+    /// # Errors
+    /// A sentence: something is missing.
+    pub(super) fn check_held(&self, log: &ModelLog, author: NodeId) -> Result<(), String> {
+        let own = self.acknowledged.iter().filter(|(_, to)| to.stream.node == author);
+        for (key, receipt) in own.filter(|(key, receipt)| !self.is_out(**key, receipt)) {
+            let held = log.count(&receipt.stream);
+            if held < receipt.first + receipt.count {
+                let stream = receipt.stream;
+                return Err(format!("publish {key} was acknowledged; {stream} has {held} events"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that was acknowledged is in one of these logs.
+    ///
+    /// # Errors
+    /// A sentence: something is in none.
+    pub(super) fn check_not_lost(&self, logs: &[&ModelLog]) -> Result<(), String> {
+        for (key, receipt) in self.acknowledged.iter().filter(|(key, to)| !self.is_out(**key, to)) {
+            let (stream, end) = (receipt.stream, receipt.first + receipt.count);
+            if !logs.iter().any(|log| log.count(&stream) >= end) {
+                return Err(format!("publish {key} was acknowledged and is lost from {stream}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Each acknowledged event is in `log` once, under its name.
+    ///
+    /// # Errors
+    /// A sentence: one is missing or there twice.
+    pub(super) fn check_once(&self, log: &ModelLog) -> Result<(), String> {
+        let mut found: BTreeMap<EventName, u32> = BTreeMap::new();
+        for (stream, _) in log.counts().filter(|(stream, _)| !self.hostile.contains(&stream.node)) {
+            for name in log.events(&stream, 0).iter().filter_map(EventName::of) {
+                *found.entry(name).or_default() += 1;
+            }
+        }
+        let twice = found.iter().find(|(name, times)| {
+            **times > 1 && !self.may_repeat.contains(&name.key) && self.forked.is_empty()
+        });
+        if let Some((name, times)) = twice {
+            return Err(format!("event {name} is there {times} times"));
+        }
+        let asked = self.acknowledged.iter().filter(|(key, to)| {
+            !self.is_out(**key, to) && (FORKS_HEAL || !self.may_fork.contains(&to.stream.node))
+        });
+        for (key, receipt) in asked {
+            for index in 0..receipt.count as u32 {
+                let name = EventName { key: *key, index };
+                if !found.contains_key(&name) {
+                    return Err(format!("event {name} was acknowledged and is not there"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
