@@ -1,15 +1,12 @@
 //! What one cable does: it is cut, comes and goes, is slow, carries one way only, or small packets.
 
-use super::{converge, lab, started, until, until_within};
+use super::{
+    DIALLED, NOTICED, are_apart, converge, lab, link_all, publish_all, started, until, until_within,
+};
 use crate::nodes::PATIENCE;
 use crate::support::Scratch;
 use millpond_tests::netlab::Host;
 use std::time::{Duration, Instant};
-
-/// Silence after which a session is given up (docs/protocol.md), and a margin.
-const NOTICED: Duration = Duration::from_secs(10);
-/// Longest pause between two dials, with its timeout.
-const DIALLED: Duration = Duration::from_secs(25);
 
 #[test]
 fn two_halves_that_were_cut_off_hold_the_same_after_healing() {
@@ -17,7 +14,7 @@ fn two_halves_that_were_cut_off_hold_the_same_after_healing() {
     let Some(mut lab) = lab(&scratch) else { return };
     let mut hosts: [Host; 4] = started(&mut lab);
     link_all(&mut hosts);
-    publish_all(&mut hosts, 20);
+    publish_all(&mut hosts, 20, 100);
     converge(&mut hosts, PATIENCE);
     let halves = "ip saddr { 10.77.0.3, 10.77.0.4 } drop";
     hosts[0].filter(halves, "");
@@ -26,7 +23,7 @@ fn two_halves_that_were_cut_off_hold_the_same_after_healing() {
         let (left, right) = hosts.split_at_mut(2);
         left.iter_mut().all(|host| right.iter().all(|other| !host.is_connected(other)))
     });
-    publish_all(&mut hosts, 1000);
+    publish_all(&mut hosts, 1000, 100);
     hosts[0].filter("", "");
     hosts[1].filter("", "");
     let took = converge(&mut hosts, DIALLED + NOTICED);
@@ -40,7 +37,7 @@ fn a_cable_that_comes_and_goes_delays_and_loses_nothing() {
     let mut hosts: [Host; 3] = started(&mut lab);
     link_all(&mut hosts);
     for round in 0..4 {
-        publish_all(&mut hosts, 100);
+        publish_all(&mut hosts, 100, 100);
         let [first, second, third] = &mut hosts;
         // Shorter and longer than the silence after which a session is given up.
         let gone = Duration::from_millis(if round % 2 == 0 { 500 } else { 4500 });
@@ -66,21 +63,17 @@ fn what_passes_one_way_only_is_no_session_and_heals() {
     let mut hosts: [Host; 2] = started(&mut lab);
     hosts[0].filter("ip saddr 10.77.0.2 drop", "");
     link_all(&mut hosts);
-    publish_all(&mut hosts, 200);
+    publish_all(&mut hosts, 200, 100);
     let begun = Instant::now();
-    let [first, second] = &mut hosts;
     until("nobody has taken it for a session", || {
-        assert!(!first.is_connected(second) && !second.is_connected(first), "a session one way");
+        assert!(are_apart(&mut hosts), "a session one way");
         begun.elapsed() > Duration::from_secs(6)
     });
     hosts[0].filter("", "");
     let took = converge(&mut hosts, DIALLED);
     println!("networks: equal {took:?} after a one-way link got its other way");
     hosts[1].filter("ip saddr 10.77.0.1 drop", "");
-    let [first, second] = &mut hosts;
-    let took = until_within(NOTICED, "both see that one way is gone", || {
-        !first.is_connected(second) && !second.is_connected(first)
-    });
+    let took = until_within(NOTICED, "both see that one way is gone", || are_apart(&mut hosts));
     println!("networks: a link that became one-way is given up after {took:?}");
 }
 
@@ -109,7 +102,7 @@ fn packets_of_1280_bytes_are_enough() {
     let Some(mut lab) = lab(&scratch) else { return };
     let mut hosts: [Host; 2] = started(&mut lab);
     hosts.iter().for_each(|host| drop(host.shell("ip link set eth0 mtu 1280")));
-    publish_all(&mut hosts, 500);
+    publish_all(&mut hosts, 500, 100);
     link_all(&mut hosts);
     let took = converge(&mut hosts, DIALLED);
     println!("networks: equal after {took:?} with packets of 1280 bytes");
@@ -123,28 +116,13 @@ fn an_interface_of_576_bytes_is_no_network_and_does_no_harm() {
     let mut hosts: [Host; 2] = started(&mut lab);
     hosts.iter().for_each(|host| drop(host.shell("ip link set eth0 mtu 576")));
     link_all(&mut hosts);
-    publish_all(&mut hosts, 500);
+    publish_all(&mut hosts, 500, 100);
     let begun = Instant::now();
-    let [first, second] = &mut hosts;
     until("nobody has taken it for a session", || {
-        assert!(!first.is_connected(second) && !second.is_connected(first), "a session");
+        assert!(are_apart(&mut hosts), "a session");
         begun.elapsed() > Duration::from_secs(6)
     });
     hosts.iter().for_each(|host| drop(host.shell("ip link set eth0 mtu 1500")));
     let took = converge(&mut hosts, DIALLED);
     println!("networks: equal {took:?} after an interface of 576 bytes got its 1500");
-}
-
-/// Each dials the one after it.
-fn link_all(hosts: &mut [Host]) {
-    for index in 1..hosts.len() {
-        let (before, after) = hosts.split_at_mut(index);
-        before[index - 1].connect(&after[0]);
-    }
-}
-
-fn publish_all(hosts: &mut [Host], count: u64) {
-    for host in hosts {
-        host.publish(count, 100);
-    }
 }

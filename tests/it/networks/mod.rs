@@ -4,6 +4,7 @@
 //! are skipped, loudly. Bounds are those of the link, not of this machine.
 
 mod links;
+mod profiles;
 
 use crate::nodes::PATIENCE;
 use crate::support::{Scratch, skip};
@@ -14,6 +15,11 @@ use std::time::{Duration, Instant};
 
 /// How often a condition is looked at that nothing tells of: it is another process's.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Silence after which a session is given up (docs/protocol.md), and a margin.
+const NOTICED: Duration = Duration::from_secs(10);
+/// Longest pause between two dials, with its timeout.
+const DIALLED: Duration = Duration::from_secs(25);
 
 /// A lab with stores in `scratch`; none, said loudly, where it cannot be built.
 fn lab(scratch: &Scratch) -> Option<Lab> {
@@ -62,4 +68,23 @@ fn converge(hosts: &mut [Host], limit: Duration) -> Duration {
     let digests: Vec<String> = hosts.iter_mut().map(Host::digest).collect();
     assert!(digests.iter().all(|digest| *digest == digests[0]), "two orders: {digests:?}");
     took
+}
+
+/// Each dials the one after it.
+fn link_all(hosts: &mut [Host]) {
+    for index in 1..hosts.len() {
+        let (before, after) = hosts.split_at_mut(index);
+        before[index - 1].connect(&after[0]);
+    }
+}
+
+fn publish_all(hosts: &mut [Host], count: u64, bytes: u64) {
+    for host in hosts {
+        host.publish(count, bytes);
+    }
+}
+
+/// True when no two of them have a session.
+fn are_apart(hosts: &mut [Host]) -> bool {
+    hosts.iter_mut().all(|host| host.peers().iter().all(|peer| peer.state != "connected"))
 }

@@ -5,9 +5,12 @@
 //! network. Needs root, iproute2, nftables, and util-linux.
 //! Not here: claims (tests/it/networks). Begin with [`Lab`]; a [`Host`] has the node.
 
+mod ether;
 mod host;
 mod lab;
 mod namespace;
+mod tun;
 
+pub use ether::{Carried, Ether};
 pub use host::{Held, Host, Peer};
 pub use lab::{Lab, MULTICAST, PORT};

@@ -1,6 +1,7 @@
 //! One network namespace, held by a process that ends with us.
 
-use std::io::{BufRead, BufReader};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 /// A network namespace of its own, with loopback up.
@@ -32,6 +33,11 @@ impl Namespace {
     /// The process by which `ip` knows it.
     pub(crate) fn id(&self) -> u32 {
         self.holder.id()
+    }
+
+    /// The namespace, for a thread that moves into it.
+    pub(crate) fn open(&self) -> io::Result<File> {
+        File::open(self.path())
     }
 
     /// `program` inside of it, in the same process id that is spawned.
