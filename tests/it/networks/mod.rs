@@ -5,6 +5,8 @@
 
 mod links;
 mod profiles;
+mod reach;
+mod traffic;
 
 use crate::nodes::PATIENCE;
 use crate::support::{Scratch, skip};

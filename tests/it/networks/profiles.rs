@@ -83,9 +83,9 @@ fn meet(name: &str, load: &Load) {
     let order = format!("publish lab {} {}", load.events, load.bytes);
     hosts.iter_mut().for_each(|host| host.order(&order));
     hosts[last].kill();
+    hosts[..last].iter_mut().for_each(|host| assert_eq!(host.answer(), "A"));
     hosts[last].start();
     link_all(&mut hosts[last - 1..]);
-    hosts[..last].iter_mut().for_each(|host| assert_eq!(host.answer(), "A"));
     let ideal = ideal(name, load, 2);
     let took = converge(&mut hosts, ideal * FACTOR + NOTICED + DIALLED);
     let carried = ether.carried();
