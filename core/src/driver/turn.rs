@@ -226,9 +226,10 @@ impl Turn {
     fn take_net(&mut self, event: NetEvent) {
         let now = clock::now();
         match event {
-            NetEvent::Connected { connection, peer, binding, dialed, .. } => {
+            NetEvent::Connected { connection, peer, binding, dialed, remote } => {
                 let connection = ConnectionId::new(connection.0);
                 self.swarm.handle(Input::Connected { connection, peer, binding, dialed }, now);
+                self.swarm.handle(Input::Seen { connection, address: remote }, now);
             }
             NetEvent::Frame { connection, bytes, credit } => {
                 let connection = ConnectionId::new(connection.0);
