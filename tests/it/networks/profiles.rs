@@ -46,7 +46,7 @@ fn nodes_behind_a_satellite_meet() {
 
 #[test]
 fn nodes_on_an_absurd_path_meet() {
-    meet("absurd", &Load { hosts: 2, events: 60, bytes: 200 });
+    meet("absurd", &Load { hosts: 2, events: 20, bytes: 200 });
 }
 
 #[test]
