@@ -1,8 +1,8 @@
 //! Bugs on purpose: the simulator and the crash campaigns must find each of them.
 //!
 //! Only a build with `--cfg millpond_planted` has them, all of them, and one at most is chosen: for
-//! a thread by [`choose`], else for the process by the variable `MILLPOND_PLANTED`. In every other
-//! build `planted!` is the constant `false`.
+//! a thread by `choose`, else for all of them by `choose_everywhere`. In every other build
+//! `planted!` is the constant `false`.
 
 #[cfg(millpond_planted)]
 mod chosen {
@@ -18,36 +18,38 @@ mod chosen {
         CHOSEN.with_borrow_mut(|chosen| *chosen = Some(name.unwrap_or_default().to_owned()));
     }
 
+    static EVERYWHERE: OnceLock<&'static str> = OnceLock::new();
+
+    /// Every thread that chooses nothing has the bug of this name from now on. Only the first call
+    /// counts.
+    pub fn choose_everywhere(name: &'static str) {
+        // A second choice would make the first one's tests lie.
+        let _ = EVERYWHERE.set(name);
+    }
+
     /// True when this thread has the bug of this name.
     pub fn is_on(name: &str) -> bool {
-        static OF_PROCESS: OnceLock<Option<String>> = OnceLock::new();
-        let of_process = || OF_PROCESS.get_or_init(|| std::env::var("MILLPOND_PLANTED").ok());
         CHOSEN.with_borrow(|chosen| match chosen {
             Some(chosen) => chosen == name,
-            None => of_process().as_deref() == Some(name),
+            None => EVERYWHERE.get().is_some_and(|chosen| *chosen == name),
         })
     }
 }
 
 #[cfg(millpond_planted)]
-pub use chosen::{choose, is_on};
+pub use chosen::{choose, choose_everywhere, is_on};
+
+/// False: this build has no bug on purpose.
+#[cfg(not(millpond_planted))]
+pub const fn is_on(_: &str) -> bool {
+    false
+}
 
 /// True when the bug of this name is chosen.
 #[doc(hidden)]
 #[macro_export]
-#[cfg(millpond_planted)]
 macro_rules! planted {
     ($name:literal) => {
         $crate::planted::is_on($name)
-    };
-}
-
-/// False: this build has no bug on purpose.
-#[doc(hidden)]
-#[macro_export]
-#[cfg(not(millpond_planted))]
-macro_rules! planted {
-    ($name:literal) => {
-        cfg!(millpond_planted)
     };
 }

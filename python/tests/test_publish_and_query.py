@@ -86,13 +86,13 @@ def test_a_batch_gives_the_bytes_of_all_its_payloads(node: millpond.Node) -> Non
     node.publish_all([(number, ()) for number in range(10)])
     encoded = [millpond.encode(number) for number in range(10)]
     cursor = node.query(ALL)
-    assert cursor.next_batch(count_max=4).payload_bytes_list() == encoded[:4]
+    assert cursor.next_batch(count_max=4).payload_bytes == encoded[:4]
     event = cursor.next()
     assert event is not None and event.payload_bytes == encoded[4]
-    assert cursor.next_batch().payload_bytes_list() == encoded[5:]
-    assert cursor.next_batch().payload_bytes_list() == []
+    assert cursor.next_batch().payload_bytes == encoded[5:]
+    assert cursor.next_batch().payload_bytes == []
     with node.subscribe(ALL) as events:
-        assert events.next_batch().payload_bytes_list() == encoded
+        assert events.next_batch().payload_bytes == encoded
 
 
 def test_an_idempotency_key_makes_a_retry_safe(node: millpond.Node) -> None:

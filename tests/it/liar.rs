@@ -57,7 +57,7 @@ impl Liar {
             allowed: None,
             peers_max: PEERS_MAX_DEFAULT,
         };
-        let swarm = Swarm::new(options, log.heads(), Instant::now());
+        let swarm = Swarm::new(options, log.heads(), Vec::new(), Instant::now());
         let act = Act { swarm, transport, log: log.clone(), hand, inbox: inbox.clone() };
         let thread = Some(std::thread::spawn(move || act.run(&steps)));
         Liar { node: key.node_id(), log, inbox, thread }
@@ -170,6 +170,7 @@ impl Act {
                         }
                     });
                 }
+                Output::Fork { .. } => unreachable!("a liar's streams do not fork"),
                 Output::Dial { peer, named, discovered } => {
                     self.transport.dial(peer, named, discovered);
                 }

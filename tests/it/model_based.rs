@@ -3,14 +3,20 @@
 use crate::nodes::until;
 use crate::support::Scratch;
 use millpond::event::cbor::Value;
-use millpond::event::{AppId, Event, NewEvent, OffsetMap, Payload, SwarmSecret, TagSet};
+use millpond::event::{
+    AppId, Event, EventKey, EventKind, Lamport, NewEvent, Offset, OffsetMap, Payload, StreamId,
+    SwarmSecret, TagSet, WallTime,
+};
+use millpond::log::{Log, LogOptions};
 use millpond::query::{Order, Query};
 use millpond::{
     Durability, ErrorKind, EventView, Node, NodeOptions, PublishOptions, QueryOptions,
     StorageOptions,
 };
+use millpond_tests::forks::other_history;
 use millpond_tests::model::{Expression, Model};
 use proptest::prelude::*;
+use std::sync::Arc;
 use std::time::Duration;
 
 const WORDS: [&str; 5] = ["grain", "flour", "mill:1", "mill:2", "Mühle"];
@@ -33,6 +39,11 @@ enum Step {
     Follow {
         expression: Expression,
         from_percent: u64,
+    },
+    /// Somebody else wrote in our stream, too.
+    Fork {
+        at_percent: u64,
+        count: u64,
     },
     Reopen,
 }
@@ -84,6 +95,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => (any_expression(), 0u64..110).prop_map(|(expression, from_percent)| {
             Step::Follow { expression, from_percent }
         }),
+        1 => (0u64..100, 1u64..40).prop_map(|(at_percent, count)| Step::Fork { at_percent, count }),
         1 => Just(Step::Reopen),
     ]
 }
@@ -132,6 +144,7 @@ impl World {
                 self.query(&expression, order, lower_percent, upper_percent);
             }
             Step::Follow { expression, from_percent } => self.follow(&expression, from_percent),
+            Step::Fork { at_percent, count } => self.fork(at_percent, count),
             Step::Reopen => {
                 self.node.close(Duration::from_secs(10)).unwrap();
                 self.node = open(&self.path);
@@ -172,12 +185,54 @@ impl World {
             }
             (None, _) => {
                 let published = published.unwrap();
+                self.take_opening(stream);
+                let held = self.model.count(&stream);
                 assert_eq!(published.first_offset.value(), held);
                 assert_eq!(published.first_lamport.value(), self.model.lamport() + 1);
                 if let Some(key) = key {
                     self.keys.insert(key, (events.clone(), held));
                 }
                 self.take_in(&events, &published);
+            }
+        }
+    }
+
+    /// A stream after the first begins with a record that is shown to nobody.
+    fn take_opening(&mut self, stream: StreamId) {
+        if stream.number == 0 || self.model.count(&stream) > 0 {
+            return;
+        }
+        let lamport = Lamport::new(self.model.lamport() + 1).unwrap();
+        self.model.take(Event {
+            key: EventKey { lamport, stream },
+            offset: Offset::new(0),
+            time: WallTime::from_micros(0),
+            app_id: AppId::parse("millpond").unwrap(),
+            kind: EventKind::Opening,
+            tags: TagSet::default(),
+            payload: Payload::from_value(&Value::Null).unwrap(),
+        });
+    }
+
+    /// Of another history that our stream turns out to have, the log and the model take some.
+    fn fork(&mut self, at_percent: u64, count: u64) {
+        self.settle();
+        // The store is open: this is the same log again.
+        let clock = Arc::new(|| WallTime::from_micros(0));
+        let secret = SwarmSecret::from_bytes([4; 32]);
+        let options = LogOptions::new(&self.path, secret.swarm_id(), [1; 32], clock);
+        let log = Log::open(options).unwrap();
+        let of = self.node.own_stream();
+        let at = self.model.count(&of) * at_percent / 100;
+        if self.model.count(&of) == 0 || log.forks().len() == 8 {
+            return;
+        }
+        let (branch, range) = other_history(&log, of, at, WORDS[0], count).unwrap();
+        let forked = log.fork(branch.clone(), range.clone(), count % 8).wait().unwrap();
+        self.model.fork(of, at, forked.branches[0].stream);
+        for (record, offset) in range.records().iter().zip(range.first..) {
+            if offset >= at {
+                self.model.take(record.to_event(branch.stream, Offset::new(offset)));
             }
         }
     }

@@ -118,7 +118,7 @@ fn receive_foreign_events(path: &Path, elsewhere: &Path) {
         let range: EventRange = theirs.read_range(&stream, 0).unwrap().unwrap();
         assert_eq!(range.head.count, held);
         ours.append_range(range).wait().unwrap();
-        theirs.begin_stream(OpeningReason::GrownElsewhere, 5).wait().unwrap();
+        theirs.begin_stream(OpeningReason::GrownElsewhere, 5, 0).wait().unwrap();
     }
     theirs.close(DEADLINE).unwrap();
     ours.close(DEADLINE).unwrap();

@@ -170,7 +170,8 @@ fn run_alone(name: &str, command: &mut Command) {
     print!("{said}");
 }
 
-/// The crash child built with the planted bug: it acknowledges before the sync.
+/// The crash child built with the planted bug: it acknowledges before the sync. The build is that
+/// of tools/dev/sim.sh, so that it is made once.
 pub(crate) fn planted_crash_child() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let build = || {
@@ -183,14 +184,18 @@ pub(crate) fn planted_crash_child() -> PathBuf {
                 "millpond-tests",
                 "--bin",
                 "crash_child",
+                "--bin",
+                "sim",
                 "--no-default-features",
+                "--profile",
+                "sim",
             ])
             .env("CARGO_TARGET_DIR", &target)
-            .env("RUSTFLAGS", "--cfg millpond_planted_ack_before_sync")
+            .env("RUSTFLAGS", "--cfg millpond_planted")
             .status()
             .expect("cargo starts");
         assert!(status.success(), "the build with the planted bug failed");
-        target.join("debug/crash_child")
+        target.join("sim/crash_child")
     };
     BUILT.get_or_init(build).clone()
 }

@@ -13,7 +13,7 @@ use millpond::event::cbor::{Integer, Value};
 use millpond::event::codec::{put_counted, put_varint};
 use millpond::event::{
     AppId, Chain, EventKey, EventKind, EventRange, Header, Lamport, NodeId, NodeKey, Payload,
-    Record, StreamEnd, StreamId, SwarmSecret, TagSet, Ticket, WallTime, hex,
+    Record, StreamEnd, StreamId, SwarmId, SwarmSecret, TagSet, Ticket, WallTime, hex,
 };
 use serde_json::{Value as Json, json};
 
@@ -116,9 +116,27 @@ fn events_chains_and_heads_have_the_bytes_of_the_vectors() {
             "stream_bytes": hex(&stream.to_bytes()),
             "chain_start": hex(start.as_bytes()),
             "ranges": ranges,
+            "branches": branches(&stream, &key, &swarm),
             "later": later_events(),
         }),
     );
+}
+
+/// Branches by the chain after their first event, each with a head of it.
+fn branches(stream: &StreamId, key: &NodeKey, swarm: &SwarmId) -> Vec<Json> {
+    let chains = [[0; 32], [1; 32], [0xff; 32]].map(Chain::from_bytes);
+    let lamport = Lamport::new(9).unwrap();
+    let told = |chain: &Chain| {
+        let branch = stream.branch(chain);
+        let head = key.sign_head(swarm, stream.number, 5, lamport, *chain).on(branch);
+        json!({
+            "first_chain": hex(chain.as_bytes()),
+            "branch": branch.to_string(),
+            "branch_bytes": hex(&branch.to_bytes()),
+            "head": hex(&head.to_bytes()),
+        })
+    };
+    chains.iter().map(told).collect()
 }
 
 #[test]

@@ -72,6 +72,19 @@ def events_chains_and_heads_read_and_verify():
         assert chain.hex() == told["chain_after"]
 
 
+def branches_have_their_names_and_the_heads_of_their_trunk():
+    vector = load("events.json")
+    swarm, stream = bytes.fromhex(vector["swarm_id"]), bytes.fromhex(vector["stream_bytes"])
+    for told in vector["branches"]:
+        branch = events.branch(stream, bytes.fromhex(told["first_chain"]))
+        assert branch.hex() == told["branch_bytes"] and branch[32:] != stream[32:]
+        assert told["branch"] == f"{branch[:32].hex()}-{int.from_bytes(branch[32:], 'big')}"
+        assert events.branch(branch, bytes.fromhex(told["first_chain"])) == branch
+        assert events.chain_start(swarm, branch).hex() == vector["chain_start"]
+        head = events.read_head(events.Bytes(bytes.fromhex(told["head"])))
+        assert head.stream == branch and events.head_verifies(head, swarm)
+
+
 def of_later_events_only_what_every_version_has_is_read():
     for told in load("events.json")["later"]:
         source = events.Bytes(bytes.fromhex(told["bytes"]))
@@ -99,10 +112,15 @@ def one_flipped_bit_in_a_range_is_noticed():
     data, chain = bytes.fromhex(told["bytes"]), bytes.fromhex(told["chain_before"])
     assert events.range_verifies(data, swarm, chain)
     for bit in range(0, len(data) * 8, 5):
+        if 32 <= bit // 8 < 38 or (bit // 8 == 38 and bit % 8 >= 4):
+            continue  # The name of a branch is not signed: it follows from the events.
         flipped = bytearray(data)
         flipped[bit // 8] ^= 1 << bit % 8
+        # Which branch it is shows in the chain alone.
+        is_signed = events.trunk(bytes(flipped[:40])) != events.trunk(data[:40]) or bit >= 320
         try:
-            assert not events.range_verifies(bytes(flipped), swarm, chain), bit
+            verifies = events.range_verifies(bytes(flipped), swarm, chain)
+            assert verifies != is_signed, bit
         except (cbor.Malformed, UnicodeDecodeError):
             pass
 
@@ -121,6 +139,7 @@ CLAIMS = [
     payloads_encode_and_decode_as_the_vectors_say,
     every_other_payload_encoding_is_refused,
     events_chains_and_heads_read_and_verify,
+    branches_have_their_names_and_the_heads_of_their_trunk,
     of_later_events_only_what_every_version_has_is_read,
     the_examples_of_the_document_are_the_first_range_of_the_vectors,
     one_flipped_bit_in_a_range_is_noticed,

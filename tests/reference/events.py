@@ -13,6 +13,7 @@ from hashes import blake3, blake3_derive_key, ed25519_verify
 LAMPORT_MAX = 2 ** 53 - 1
 HEADER_BYTES_MAX = 32 + 64 + 64 * 257
 PAYLOAD_BYTES_MAX = BLOCK_BYTES = 1 << 20
+STREAMS_MAX = 4096
 KINDS = {(0, 0): "application", (0, 1): "opening"}
 
 
@@ -114,9 +115,21 @@ def read_app_id_and_tags(fields):
     return app_id, texts
 
 
+def trunk(stream):
+    """The stream that this one, of 40 bytes, is a branch of, or itself."""
+    return stream[:32] + (int.from_bytes(stream[32:], "big") % STREAMS_MAX).to_bytes(8, "big")
+
+
+def branch(stream, chain):
+    """The branch of the trunk of `stream` whose first own event has this chain after it."""
+    own = int.from_bytes(stream[32:], "big") % STREAMS_MAX
+    number = max(int.from_bytes(chain[:8], "big") // STREAMS_MAX, 2) * STREAMS_MAX + own
+    return stream[:32] + number.to_bytes(8, "big")
+
+
 def chain_start(swarm, stream):
     """The chain of an empty stream; `swarm` has 32 bytes, `stream` 40."""
-    return blake3_derive_key("millpond 2026 chain v0", swarm + stream)
+    return blake3_derive_key("millpond 2026 chain v0", swarm + trunk(stream))
 
 
 def extend(chain, leaf):
@@ -146,7 +159,7 @@ def read_head(source):
 
 def head_verifies(head, swarm):
     """True when the stream's node signed this head for `swarm`."""
-    message = (b"millpond signed head v0" + swarm + head.stream
+    message = (b"millpond signed head v0" + swarm + trunk(head.stream)
                + head.count.to_bytes(8, "big") + head.lamport.to_bytes(8, "big") + head.chain)
     return ed25519_verify(head.stream[:32], message, head.signature)
 

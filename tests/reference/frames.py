@@ -202,10 +202,11 @@ class Receiver:
     def _receive(self, fields):
         head, records = fields["raw"]
         self._judge(head)
-        if fields["first"] > 0:
+        number = int.from_bytes(head.stream[32:], "big")
+        if 4096 <= number < 8192 or (fields["first"] > 0 and number < 4096):
             return
-        chain, lamport = events.chain_start(self.swarm, head.stream), 0
-        if fields["chain_before"] != chain.hex():
+        chain, lamport = bytes.fromhex(fields["chain_before"]), 0
+        if fields["first"] == 0 and chain != events.chain_start(self.swarm, head.stream):
             raise Refused("forged")
         for record in records:
             if record.lamport <= lamport:

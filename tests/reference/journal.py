@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import blocks
 import events
+import forks
 from cbor import Malformed
 from hashes import crc32c
 
@@ -41,6 +42,7 @@ class Recovered:
 
     ranges: list = field(default_factory=list)
     remembered: list = field(default_factory=list)
+    forks: dict = field(default_factory=dict)
     last_index: int = 0
     torn: bool = False
 
@@ -120,5 +122,8 @@ def _read_body(body, recovered):
             recovered.ranges.append(blocks.read_packed_range(source.counted(len(body))))
         elif kind == 2:
             recovered.remembered.append(Remembered(source.take(32), source.take(72)))
+        elif kind == 4:
+            stream = source.take(40)
+            recovered.forks[stream] = forks.read_row(stream, source.counted(449))
         else:
             raise Malformed(f"a journal entry of kind {kind}")

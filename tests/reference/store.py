@@ -2,9 +2,9 @@
 
     python3 tests/reference/store.py FOLDER
 
-prints a line for each event in key order, `<event key> <offset> <kind> <record in hex>`. Ends with
-status 1 and a sentence when something does not hold. No process may write to the store meanwhile.
-Begin with `read_store`.
+prints a line for each visible event in key order, `<event key> <offset> <kind> <record in hex>`.
+Ends with status 1 and a sentence when something does not hold. No process may write to the store
+meanwhile. Begin with `read_store`.
 """
 
 import pathlib
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import blocks as columns
 import events
+import forks
 import groups
 import journal
 import lmdb
@@ -28,11 +29,21 @@ BLOCK_EVENTS, BLOCK_BYTES = 1024, 1 << 20
 
 @dataclass
 class Stream:
-    """What is held of one stream: its records, and heads by their counts."""
+    """What is held of one stream: its records from `base` on, and heads by their counts."""
 
+    base: int = 0
+    fork: forks.Row = None
     records: list = field(default_factory=list)
     heads: dict = field(default_factory=dict)
     latest: events.Head = None
+
+    def count(self):
+        """Behind the last event."""
+        return self.base + len(self.records)
+
+    def ends(self):
+        """The counts at which blocks end."""
+        return [self.base + end for end in block_ends(self.records)]
 
 
 @dataclass
@@ -46,10 +57,11 @@ class Store:
     torn: bool
 
     def events(self):
-        """(lamport, stream id, offset, record) of every event, in key order."""
+        """(lamport, stream id, offset, record) of every visible event, in key order."""
         rows = [(record.lamport, stream, offset, record)
                 for stream, held in self.streams.items()
-                for offset, record in enumerate(held.records)]
+                for offset, record in enumerate(held.records, held.base)
+                if held.fork is None or held.fork.shows(offset)]
         return sorted(rows, key=lambda row: row[:3])
 
 
@@ -71,7 +83,7 @@ def _read_store_row(settings):
     if source.take(8) != b"millpond":
         raise Malformed("the store row does not begin with its magic")
     row = {"format": _little(source, 4), "readable_by": _little(source, 4)}
-    if row["readable_by"] > 1:
+    if row["readable_by"] > 2:
         raise Malformed("the store is of a later format")
     row["swarm"], row["seed"] = source.take(32), source.take(32)
     row["own_number"] = _little(source)
@@ -130,14 +142,20 @@ def _check_postings(postings, read):
         raise Malformed("the blocks of a stream are not in order in the postings")
 
 
-def _read_tables(tables):
+def _stream(name, rows):
+    """A stream without events."""
+    row = rows.get(name)
+    return Stream(fork=row, base=row.base if row else 0)
+
+
+def _read_tables(tables, rows):
     """The streams as the tables hold them."""
     if not DATABASES <= set(tables) or any(tables.get(name) for name in ("blocks", "index")):
         raise Malformed("a table is missing, or one of an earlier format is left")
     streams, read = {}, {}
     for key in sorted(tables["events"]):
-        stream, first = streams.setdefault(key[:40], Stream()), int.from_bytes(key[40:], "big")
-        if first != len(stream.records):
+        stream = streams.setdefault(key[:40], _stream(key[:40], rows))
+        if int.from_bytes(key[40:], "big") != stream.count():
             raise Malformed("a block is missing")
         read[key] = _read_block(key, tables["events"][key])
         stream.records += read[key][1]
@@ -164,9 +182,9 @@ def _read_stream_row(key, content, stream):
     open_events, open_bytes = _little(source), _little(source)
     source.finish()
     last = stream.records[len(stream.records) - open_events:] if open_events else []
-    ends = block_ends(stream.records)
-    if (key != stream.latest.stream or stream.latest.count != len(stream.records)
-            or open_events != len(stream.records) - (ends[-1] if ends else 0)
+    ends = stream.ends()
+    if (key != stream.latest.stream or stream.latest.count != stream.count()
+            or open_events != stream.count() - (ends[-1] if ends else stream.base)
             or open_bytes != sum(len(record.bytes) for record in last)):
         raise Malformed("the row of a stream does not fit its blocks")
 
@@ -185,10 +203,10 @@ def block_ends(records):
 def _check_blocks(streams, blocks):
     """Blocks begin where the rule says, and only the last of a stream is not full."""
     for name, stream in streams.items():
-        ends = block_ends(stream.records)
+        ends = stream.ends()
         if not set(stream.heads) <= set(ends):
             raise Malformed("a head is kept where no block ends")
-        firsts = [first for first in [0] + ends if first < len(stream.records)]
+        firsts = [first for first in [stream.base] + ends if first < stream.count()]
         for first in firsts:
             key = name + first.to_bytes(8, "big")
             full = any(end > first for end in ends)
@@ -198,10 +216,10 @@ def _check_blocks(streams, blocks):
             raise Malformed("there are more blocks than there should be")
 
 
-def _add_journal(streams, recovered):
+def _add_journal(streams, recovered, rows):
     for head, records in recovered.ranges:
-        stream = streams.setdefault(head.stream, Stream())
-        if head.count - len(records) != len(stream.records):
+        stream = streams.setdefault(head.stream, _stream(head.stream, rows))
+        if head.count - len(records) != stream.count():
             raise Malformed("a range of the journal does not go on where its stream ends")
         stream.records += records
         stream.heads[head.count] = stream.latest = head
@@ -221,13 +239,16 @@ def _check_idempotency(tables, recovered, row):
 
 
 def _verify(name, stream, swarm):
-    """Every leaf up to every head, and every head's signature."""
+    """Every leaf up to every head, and every head's signature; the chains by their counts."""
     chain, lamport = events.chain_start(swarm, name), 0
-    ends = set(block_ends(stream.records))
-    for count, record in enumerate(stream.records, 1):
+    if stream.fork is not None and stream.fork.of is not None:
+        chain, lamport = stream.fork.base_chain, stream.fork.base_lamport
+    ends, chains = set(stream.ends()), {stream.base: chain}
+    for count, record in enumerate(stream.records, stream.base + 1):
         if record.lamport <= lamport:
             raise Malformed("lamports do not rise")
         chain, lamport = events.extend(chain, record.leaf), record.lamport
+        chains[count] = chain
         head = stream.heads.get(count)
         if head is not None:
             if (head.chain, head.lamport) != (chain, lamport):
@@ -236,6 +257,17 @@ def _verify(name, stream, swarm):
                 raise Malformed("a head is not signed by its node")
         elif count in ends:
             raise Malformed("the head at the end of a block is missing")
+    return chains
+
+
+def _read_forks(tables, recovered, row):
+    """The rows of forks by stream: those of the tables, and what the journal changed."""
+    rows = {key: forks.read_row(key, _checked(key, value))
+            for key, value in tables.get("forks", {}).items()}
+    rows.update(recovered.forks)
+    if rows and row["readable_by"] < 2:
+        raise Malformed("a store with forks says that format 1 can read it")
+    return rows
 
 
 def read_store(folder):
@@ -243,19 +275,22 @@ def read_store(folder):
     folder = pathlib.Path(folder)
     tables = lmdb.read_databases((folder / "data.mdb").read_bytes())
     row = _read_store_row(tables["settings"])
-    streams = _read_tables(tables)
-    _check_blocks(streams, tables["events"])
     recovered = journal.Recovered()
     if not row["clean"]:
         segments = [(folder / name).read_bytes() for name in ("journal-a", "journal-b")]
         recovered = journal.recover(segments, row["checkpointed"])
-    _add_journal(streams, recovered)
+    rows = _read_forks(tables, recovered, row)
+    streams = _read_tables(tables, rows)
+    _check_blocks(streams, tables["events"])
+    _add_journal(streams, recovered, rows)
     _check_idempotency(tables, recovered, row)
+    chains = {}
     for name, stream in streams.items():
-        if stream.latest.count != len(stream.records):
+        if stream.latest.count != stream.count():
             raise Malformed("the latest head is not that of the last event")
         stream.heads[stream.latest.count] = stream.latest
-        _verify(name, stream, row["swarm"])
+        chains[name] = _verify(name, stream, row["swarm"])
+    forks.check_forks(rows, lambda name, count: chains[name][count], row["swarm"])
     return Store(row["swarm"], row["seed"], row, streams, recovered.torn)
 
 

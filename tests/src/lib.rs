@@ -4,6 +4,7 @@
 
 pub mod calls;
 pub mod crash;
+pub mod forks;
 pub mod model;
 pub mod sim;
 mod strace;

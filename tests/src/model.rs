@@ -2,7 +2,7 @@
 //!
 //! Begin with [`Model::publish`] and [`Model::query`]. At most 200 lines, for ever.
 
-use millpond::event::{Event, NodeId, OffsetMap, StreamId, TagSet};
+use millpond::event::{Event, EventKind, NodeId, OffsetMap, StreamId, TagSet};
 use millpond::query::Order;
 
 /// A tag expression as a tree that answers by itself.
@@ -75,13 +75,23 @@ impl Model {
 
     /// Takes in an event that was published or received.
     pub fn take(&mut self, event: Event) {
-        assert_eq!(event.offset.value(), self.count(&event.key.stream), "streams have no gaps");
+        let (stream, offset) = (event.key.stream, event.offset.value());
+        let is_first = stream.is_branch() && self.count(&stream) == 0;
+        assert!(is_first || offset == self.count(&stream), "streams have no gaps");
         self.events.push(event);
     }
 
-    /// Number of events of a stream.
+    /// What a stream held from the event `at` on is in a branch now.
+    pub fn fork(&mut self, of: StreamId, at: u64, heir: StreamId) {
+        let own = self.events.iter_mut().filter(|event| event.key.stream == of);
+        let beyond = own.filter(|event| event.offset.value() >= at);
+        beyond.for_each(|event| event.key.stream = heir);
+    }
+
+    /// Number of events of a stream; those below the floor of a branch are counted.
     pub fn count(&self, stream: &StreamId) -> u64 {
-        self.events.iter().filter(|event| event.key.stream == *stream).count() as u64
+        let own = self.events.iter().filter(|event| event.key.stream == *stream);
+        own.map(|event| event.offset.value() + 1).max().unwrap_or(0)
     }
 
     /// The largest lamport of any event; 0 when there is none.
@@ -91,6 +101,7 @@ impl Model {
 
     /// How many events of each stream.
     pub fn offsets(&self) -> OffsetMap {
+        // Of each stream the largest.
         self.events.iter().map(|event| (event.key.stream, event.offset.value() + 1)).collect()
     }
 
@@ -107,7 +118,9 @@ impl Model {
             let stream = &event.key.stream;
             offset >= lower.count(stream) && offset < upper.count(stream)
         };
-        let selected = |event: &&Event| expression.selects(event, &self.own);
+        let selected = |event: &&Event| {
+            event.kind == EventKind::Application && expression.selects(event, &self.own)
+        };
         let mut found: Vec<Event> =
             self.events.iter().filter(within).filter(selected).cloned().collect();
         match order {

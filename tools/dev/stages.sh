@@ -9,6 +9,7 @@ STAGES=(
     "clippy check stage_clippy"
     "no-net check stage_no_net"
     "rust cargo stage_rust"
+    "sim plain stage_sim"
     "reference plain stage_reference"
     "python pytest stage_python python/src/millpond/__init__.py"
     "types check stage_types python/src/millpond/__init__.py"
@@ -32,6 +33,13 @@ stage_no_net() { cargo clippy -p millpond --no-default-features "${LOCKED[@]}" -
 stage_rust() {
     place_node
     cargo test --workspace --no-fail-fast "${LOCKED[@]}"
+}
+
+# Whole swarms in one thread: the kept seeds, two thousand others, and every planted bug.
+stage_sim() {
+    build_sim
+    build_planted
+    sim_ordinary
 }
 
 # The vectors, read by a second implementation written from the documents alone.

@@ -21,7 +21,7 @@ pub(crate) fn wall() -> WallTime {
     WallTime::from_micros(micros)
 }
 
-/// 32 bytes from the system's source of randomness, for keys and nothing else.
+/// 32 bytes from the system's source of randomness.
 ///
 /// # Errors
 /// `internal`: the system gives none.
@@ -31,4 +31,14 @@ pub(crate) fn random() -> Result<[u8; 32]> {
         Error::new(ErrorKind::Internal, format!("the system gives no randomness: {error}"))
     })?;
     Ok(bytes)
+}
+
+/// By how much the next own stream's number is above the first that is free, 0 to 7: two clones
+/// that move at the same time part ways.
+///
+/// # Errors
+/// As [`random`].
+#[cfg(feature = "net")] // Without a network nobody meets a clone.
+pub(crate) fn number_step() -> Result<u64> {
+    Ok(u64::from(random()?[0]) % 8)
 }

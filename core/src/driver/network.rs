@@ -13,7 +13,7 @@ use crate::driver::options::{NetworkOptions, PeerAddress};
 use crate::driver::turn::Turn;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{NodeId, SignedHead, StreamId, SwarmSecret};
-use crate::log::Log;
+use crate::log::{Forked, Log};
 use crate::net::NetEvent;
 use crate::pending::{Completer, Pending, pending};
 use crate::sync::SwarmStatus;
@@ -38,6 +38,7 @@ pub(crate) enum Message {
     Durable,
     StoreFailed { stream: StreamId, end: u64, error: Error },
     OwnStream(Result<StreamId>),
+    Forked { branch: StreamId, forked: Result<Forked> },
     Connect { peer: PeerAddress, done: Completer<()> },
     Disconnect { peer: NodeId, done: Completer<()> },
     SetNetwork { enabled: bool, done: Completer<()> },

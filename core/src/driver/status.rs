@@ -2,7 +2,7 @@
 
 use crate::driver::network::NetworkStatus;
 use crate::error::Result;
-use crate::event::{NodeId, OffsetMap, StreamId, SwarmId};
+use crate::event::{HeldFork, NodeId, OffsetMap, StreamId, SwarmId};
 use crate::log::{Log, LogStatus};
 use crate::sync::{LinkState, PeerStatus as SwarmPeer};
 use std::net::SocketAddr;
@@ -35,8 +35,11 @@ pub struct Status {
     pub peers: Vec<PeerStatus>,
     /// The last 64 refusals, oldest first.
     pub refusals: Vec<Refusal>,
-    /// Streams with two histories; they do not sync any more.
+    /// Streams with two histories, each once.
     pub forked: Vec<StreamId>,
+    /// Each fork that is kept: where, the branches in which all histories go on, and the proof: two
+    /// heads that one node signed. How far a branch is held says `offsets`.
+    pub forks: Vec<HeldFork>,
     /// Streams that are held back because their lamport runs ahead of what is accounted for.
     pub quarantined: Vec<StreamId>,
     /// Streams in which a later millpond wrote what this one would have to understand. They stay as
@@ -96,7 +99,7 @@ pub(crate) fn gather(
         node_id: log.node_id(),
         swarm_id,
         path,
-        events: u64::try_from(offsets.total()).unwrap_or(u64::MAX),
+        events: 0,
         offsets: (*offsets).clone(),
         lag: 0,
         own_stream: log.own_stream(),
@@ -105,10 +108,14 @@ pub(crate) fn gather(
         peers: Vec::new(),
         refusals: Vec::new(),
         forked: Vec::new(),
+        forks: log.forks(),
         quarantined: Vec::new(),
         too_new: Vec::new(),
         store: log.status()?,
     };
+    status.events = u64::try_from(status.store.event_count).unwrap_or(u64::MAX);
+    status.forked = status.forks.iter().map(|fork| fork.of).collect();
+    status.forked.dedup();
     let Some(NetworkStatus { swarm, local_addresses, enabled }) = network else {
         return Ok(status);
     };
@@ -122,7 +129,9 @@ pub(crate) fn gather(
         by_us: refused.by_us,
     });
     status.refusals = refusals.collect();
-    status.forked = swarm.forks.iter().map(|fork| fork.held.stream).collect();
+    status.forked.extend(swarm.forks.iter().map(|fork| fork.of));
+    status.forked.sort_unstable();
+    status.forked.dedup();
     status.quarantined = swarm.quarantined.iter().map(|held| held.stream).collect();
     status.too_new = swarm.too_new;
     Ok(status)

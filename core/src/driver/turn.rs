@@ -7,13 +7,15 @@ use crate::driver::opener::Opener;
 use crate::driver::options::{NetworkOptions, PeerAddress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::STREAMS_PER_NODE_MAX;
-use crate::event::{Chain, EventRange, NodeId, PackedRange, StreamEnd, StreamId, SwarmSecret};
-use crate::log::{Log, OpeningReason};
+use crate::event::{
+    Branch, Chain, EventRange, NodeId, PackedRange, StreamEnd, StreamId, SwarmSecret,
+};
+use crate::log::{Forked, Log, OpeningReason};
 use crate::net::{
     self, ClosedBy, Discovery, DiscoveryOptions, EventSink, IrohTransport, NetEvent, Transport,
     TransportOptions,
 };
-use crate::pending::Completer;
+use crate::pending::{Completer, Pending};
 use crate::sync::{
     self, BOOK_PEERS_MAX, ConnectionId, Input, LinkState, LogRead, Output, PEERS_MAX_DEFAULT,
     RefusalReason, Swarm, SwarmEvent, SwarmOptions,
@@ -36,6 +38,10 @@ impl LogRead for Log {
     fn chain_at(&self, stream: &StreamId, count: u64) -> Result<Option<Chain>> {
         Log::chain_at(self, stream, count)
     }
+
+    fn block_start(&self, stream: &StreamId, offset: u64) -> Result<Option<u64>> {
+        Log::block_start(self, stream, offset)
+    }
 }
 
 /// Most bytes of a frame that a network thread deals with itself.
@@ -49,6 +55,8 @@ pub(crate) struct Turn {
     inbox: Arc<Inbox<Turn>>,
     fresh: Arc<Fresh>,
     swarm: Swarm,
+    /// Our stream as far as the swarm was told.
+    own: StreamId,
     opener: Opener,
     wire: Option<Wire>,
     /// Counts how often the network was switched on: what an earlier wire still says is dropped.
@@ -84,6 +92,7 @@ impl Turn {
             );
             return Err(Error::new(ErrorKind::LimitExceeded, message));
         }
+        let own = log.own_stream();
         let swarm = new_swarm(&options, &log, &secret)?;
         let (connecting, to) = (BTreeMap::new(), inbox.clone());
         let opener = Opener::new(move |generation, block| {
@@ -96,6 +105,7 @@ impl Turn {
             inbox,
             fresh,
             swarm,
+            own,
             opener,
             wire: None,
             generation: 0,
@@ -194,7 +204,9 @@ impl Turn {
                 tracing::warn!(%stream, %error, "a received range could not be stored");
                 self.swarm.handle(Input::StoreFailed { stream, end, error }, clock::now());
             }
+            Message::Forked { branch, forked } => self.take_forked(branch, forked),
             Message::OwnStream(Ok(stream)) => {
+                self.own = stream;
                 self.swarm.handle(Input::OwnStream(stream), clock::now());
             }
             Message::OwnStream(Err(error)) => {
@@ -221,6 +233,27 @@ impl Turn {
             }
             Message::Status { done } => done.complete(Ok(self.status())),
         }
+    }
+
+    /// The swarm hears of our new stream first, then of the branches, then how far each is held.
+    fn take_forked(&mut self, branch: StreamId, forked: Result<Forked>) {
+        let (now, own) = (clock::now(), self.log.own_stream());
+        if own != self.own {
+            self.own = own;
+            self.swarm.handle(Input::OwnStream(own), now);
+        }
+        let Forked { of, at, branches, .. } = match forked {
+            Ok(forked) => forked,
+            Err(error) => {
+                tracing::warn!(stream = %branch, %error, "a branch could not be stored");
+                return self.swarm.handle(Input::ForkFailed { branch, error }, now);
+            }
+        };
+        tracing::error!(stream = %of, offset = at, "a stream has two histories; both are kept");
+        let heads: Vec<_> =
+            branches.iter().filter_map(|branch| self.log.head(&branch.stream)).collect();
+        self.swarm.handle(Input::Forked { of, at, branches }, now);
+        heads.into_iter().for_each(|head| self.swarm.handle(Input::Durable(head), now));
     }
 
     fn take_net(&mut self, event: NetEvent) {
@@ -273,6 +306,7 @@ impl Turn {
                 }
                 Output::Open(block) => self.opener.open(self.generation, block),
                 Output::Store { range, before, .. } => self.store(range, before),
+                Output::Fork { branch, range, .. } => self.fork(branch, range),
                 Output::Dial { peer, named, discovered } => {
                     self.on_wire(|wire| wire.dial(peer, named, discovered));
                 }
@@ -305,6 +339,15 @@ impl Turn {
                 inbox.push(Message::StoreFailed { stream, end, error });
             }
         });
+    }
+
+    fn fork(&self, branch: Branch, range: EventRange) {
+        let (stream, inbox) = (branch.stream, self.inbox.clone());
+        let forked = match clock::number_step() {
+            Ok(step) => self.log.fork(branch, range, step),
+            Err(error) => Pending::ready(Err(error)),
+        };
+        forked.on_done(move |forked| inbox.push(Message::Forked { branch: stream, forked }));
     }
 
     fn connect(&mut self, peer: PeerAddress, done: Completer<()>) {
@@ -359,12 +402,16 @@ impl Turn {
                     "our own stream has grown elsewhere: this store is a copy or was restored"
                 );
                 let (inbox, reason) = (self.inbox.clone(), OpeningReason::GrownElsewhere);
-                self.log.begin_stream(reason, number + 1).on_done(move |begun| {
+                let begun = match clock::number_step() {
+                    Ok(step) => self.log.begin_stream(reason, number + 1, step),
+                    Err(error) => Pending::ready(Err(error)),
+                };
+                begun.on_done(move |begun| {
                     inbox.push(Message::OwnStream(begun));
                 });
             }
             SwarmEvent::Forked(fork) => {
-                tracing::error!(stream = %fork.held.stream, "a stream has two histories");
+                tracing::error!(stream = %fork.of, "a stream has several histories");
             }
             SwarmEvent::Quarantined { stream, required } => {
                 tracing::warn!(%stream, required, "a stream is held back: its lamport runs ahead");
@@ -438,7 +485,7 @@ fn new_swarm(options: &NetworkOptions, log: &Log, secret: &SwarmSecret) -> Resul
         allowed: options.allow.clone(),
         peers_max: PEERS_MAX_DEFAULT,
     };
-    Ok(Swarm::new(options, log.heads(), clock::now()))
+    Ok(Swarm::new(options, log.heads(), log.forks(), clock::now()))
 }
 
 fn discover(log: &Log, bound: &[SocketAddr], sink: EventSink) -> Result<Discovery> {

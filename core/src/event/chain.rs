@@ -58,8 +58,8 @@ impl Leaf {
 pub struct Chain([u8; 32]);
 
 impl Chain {
-    /// The chain of an empty stream: different for each swarm and each stream, the same for a stream
-    /// and its branches.
+    /// The chain of an empty stream: different for each swarm and each trunk, so the same for a
+    /// stream and its branches.
     pub fn start(swarm: &SwarmId, stream: &StreamId) -> Chain {
         let mut hasher = blake3::Hasher::new_derive_key(CHAIN_CONTEXT);
         hasher.update(swarm.as_bytes());

@@ -12,6 +12,7 @@ mod chain;
 pub mod codec;
 #[allow(clippy::module_inception)] // One public type per file, named after it.
 mod event;
+mod fork;
 mod ids;
 pub mod limits;
 mod offset_map;
@@ -24,6 +25,7 @@ mod ticket;
 
 pub use chain::{Chain, Leaf, NodeKey, SignedHead, SwarmSecret};
 pub use event::{Event, EventKind, NewEvent, Payload};
+pub use fork::{Branch, HeldFork};
 pub use ids::{AppId, NodeId, StreamId, SwarmId, hex};
 pub use offset_map::OffsetMap;
 pub use packed::PackedRange;

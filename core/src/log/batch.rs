@@ -5,6 +5,7 @@
 //! becomes an [`Event`] by [`EventView::to_event`].
 
 use super::columns::Columns;
+use super::distinct::Distinct;
 use crate::event::codec::Reader;
 use crate::event::limits::TAG_BYTES_MAX;
 use crate::event::{
@@ -12,7 +13,6 @@ use crate::event::{
     WallTime,
 };
 use bytes::Bytes;
-use std::cmp::Ordering;
 use std::ops::Range;
 use std::{fmt, str};
 
@@ -252,10 +252,22 @@ pub(crate) struct BatchBuilder {
 }
 
 impl BatchBuilder {
-    /// A builder that takes `events` of `bytes` together before it has to grow.
-    pub(crate) fn new(columns: Columns, events: usize, bytes: usize) -> BatchBuilder {
-        let (places, bytes) = (Vec::with_capacity(events), Vec::with_capacity(bytes));
-        BatchBuilder { columns, bytes, places, ..BatchBuilder::default() }
+    /// A builder that takes `events` of `bytes` together before it has to grow, in the memory of
+    /// `spare` unless one of its payloads is kept.
+    pub(crate) fn within(
+        spare: EventBatch,
+        columns: Columns,
+        events: usize,
+        bytes: usize,
+    ) -> BatchBuilder {
+        let mut places = spare.places;
+        places.clear();
+        places.reserve(events);
+        let mut own = spare.bytes.try_into_mut().unwrap_or_default();
+        own.clear();
+        let mut own = Vec::from(own);
+        own.reserve(bytes);
+        BatchBuilder { columns, bytes: own, places, ..BatchBuilder::default() }
     }
 
     /// What it takes of each event.
@@ -366,40 +378,6 @@ fn place_of(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).expect("a batch ends long before 4 GiB")
 }
 
-/// Values by index, in the order in which they came, each once.
-struct Distinct<T> {
-    items: Vec<T>,
-    /// The indexes in the order of the values.
-    sorted: Vec<u32>,
-    /// The index that was asked for last: neighbours mostly share it.
-    last: usize,
-}
-
-impl<T> Default for Distinct<T> {
-    fn default() -> Distinct<T> {
-        Distinct { items: Vec::new(), sorted: Vec::new(), last: 0 }
-    }
-}
-
-impl<T> Distinct<T> {
-    /// The index of the value that `compare` finds equal; `make` makes it when it is new.
-    fn index(&mut self, compare: impl Fn(&T) -> Ordering, make: impl FnOnce() -> T) -> u32 {
-        let is_last = self.items.get(self.last).is_some_and(|last| compare(last).is_eq());
-        if !is_last {
-            let found = self.sorted.binary_search_by(|at| compare(&self.items[*at as usize]));
-            self.last = match found {
-                Ok(at) => self.sorted[at] as usize,
-                Err(at) => {
-                    self.sorted.insert(at, self.items.len() as u32);
-                    self.items.push(make());
-                    self.items.len() - 1
-                }
-            };
-        }
-        self.last as u32
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -429,7 +407,7 @@ mod tests {
             (stream(1), record(5, "press", &["flour", &long], "three")),
             (stream(9), record(6, "mill", &["grain"], "four")),
         ];
-        let mut builder = BatchBuilder::new(Columns::default(), 4, 0);
+        let mut builder = BatchBuilder::default();
         for (offset, (stream, record)) in records.iter().enumerate() {
             builder.push_record(stream, offset as u64, record);
         }
@@ -448,6 +426,28 @@ mod tests {
             assert_eq!(view.has_tag("grain"), record.has_tag("grain"));
         }
         assert!(batch.get(4).is_none());
+    }
+
+    #[test]
+    fn a_batch_takes_the_memory_of_another_unless_a_payload_of_it_is_kept() {
+        let record = record(1, "mill", &["grain"], "in one piece of memory");
+        let batch_in = |spare| {
+            let mut builder = BatchBuilder::within(spare, Columns::default(), 2, 0);
+            builder.push_record(&stream(1), 0, &record);
+            builder.push_record(&stream(1), 1, &record);
+            builder.finish()
+        };
+        let first = batch_in(EventBatch::default());
+        let (expected, place) = (first.clone(), first.bytes.as_ptr());
+        let second = batch_in(first);
+        assert_ne!(second.bytes.as_ptr(), place, "the clone is kept");
+        let (place, places) = (second.bytes.as_ptr(), second.places.as_ptr());
+        let third = batch_in(second);
+        assert_eq!((third.bytes.as_ptr(), third.places.as_ptr()), (place, places));
+        assert_eq!(third, expected);
+        let kept = third.get(1).unwrap().payload();
+        assert_eq!(batch_in(third), expected);
+        assert_eq!(kept.as_bytes()[..], *record.payload_bytes());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::registry::Handle;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::OffsetMap;
 use crate::query::{Order, Query};
+use std::mem;
 use std::sync::Arc;
 
 /// A walk over selected events.
@@ -33,8 +34,13 @@ impl Cursor {
         query: &Query,
         options: CursorOptions,
     ) -> Result<Cursor> {
-        let durable = handle.shared.state().durable.clone();
-        if let Some(upper) = &options.upper
+        let (durable, windows) = handle.shared.state().visible();
+        let CursorOptions { mut lower, mut upper, .. } = options;
+        if !windows.is_empty() {
+            windows.clamp(&mut lower);
+            upper.iter_mut().for_each(|upper| windows.translate(upper, &durable));
+        }
+        if let Some(upper) = &upper
             && !durable.covers(upper)
         {
             let missing: Vec<String> = upper
@@ -45,9 +51,9 @@ impl Cursor {
             let message = format!("events are not held yet: {}", missing.join(", "));
             return Err(Error::new(ErrorKind::NotYetVisible, message));
         }
-        let upper = options.upper.unwrap_or_else(|| (*durable).clone());
+        let upper = upper.unwrap_or_else(|| (*durable).clone());
         let filter = Arc::new(Filter::new(query, handle.shared.node));
-        let mut cursor = Cursor::within(handle, filter, options.order, &options.lower, upper);
+        let mut cursor = Cursor::within(handle, filter, options.order, &lower, upper);
         cursor.columns = options.columns;
         Ok(cursor)
     }
@@ -77,16 +83,32 @@ impl Cursor {
     /// # Errors
     /// `corrupt`, naming stream and offset. `storage_failed`, `closed`, `forked_process`.
     pub fn next_batch(&mut self, count_max: usize) -> Result<EventBatch> {
+        let mut batch = EventBatch::default();
+        self.next_batch_into(&mut batch, count_max)?;
+        Ok(batch)
+    }
+
+    /// As [`Cursor::next_batch`], in place of what is in `batch`, whose memory it takes unless a
+    /// payload of it is kept: for who reads on one thread and drops on another, where the system
+    /// would give new memory for each batch.
+    ///
+    /// # Errors
+    /// As [`Cursor::next_batch`]; then `batch` is empty.
+    pub fn next_batch_into(&mut self, batch: &mut EventBatch, count_max: usize) -> Result<()> {
+        let spare = mem::take(batch);
         self.handle.shared.check_open()?;
         let count_max = count_max.max(1);
         let (events, bytes) = self.last_size;
-        let mut batch = BatchBuilder::new(self.columns, events.min(count_max), bytes);
-        let filled = self.walk.fill(&self.handle.shared, &self.filter, count_max, &mut batch);
-        self.last_size = (batch.len(), batch.bytes());
+        // A little more than the last one: growing for the last few bytes would copy it all.
+        let bytes = bytes + bytes / 16;
+        let mut builder = BatchBuilder::within(spare, self.columns, events.min(count_max), bytes);
+        let filled = self.walk.fill(&self.handle.shared, &self.filter, count_max, &mut builder);
+        self.last_size = (builder.len(), builder.bytes());
+        *batch = builder.finish();
         match filled {
-            Err(error) if batch.len() == 0 => Err(error),
+            Err(error) if batch.is_empty() => Err(error),
             // What was found is delivered first; the next call meets the error again.
-            _ => Ok(batch.finish()),
+            _ => Ok(()),
         }
     }
 

@@ -7,7 +7,7 @@
 
 use super::batch::EventBatch;
 use super::cursor::Cursor;
-use super::disk::Filter;
+use super::disk::{Filter, Windows};
 use super::registry::Handle;
 use super::watch::Watch;
 use crate::error::Result;
@@ -28,6 +28,8 @@ pub struct Follower {
     /// What was durable at the start.
     start: OffsetMap,
     caught_up: bool,
+    /// Of the forks that position and start know of.
+    version: u64,
     /// Names the callback.
     number: u64,
 }
@@ -48,10 +50,12 @@ pub struct Batch {
 impl Follower {
     pub(super) fn open(handle: Arc<Handle>, query: &Query, from: OffsetMap) -> Follower {
         let start = (*handle.shared.state().durable).clone();
+        let version = 0;
         let filter = Arc::new(Filter::new(query, handle.shared.node));
         let number = handle.shared.signal.number();
         let position = from;
-        Follower { handle, filter, position, window: None, start, caught_up: false, number }
+        let (window, caught_up) = (None, false);
+        Follower { handle, filter, position, window, start, caught_up, version, number }
     }
 
     /// What is there now: up to `count_max` events (at least 1); never waits. Without events there
@@ -63,7 +67,10 @@ impl Follower {
     pub fn next_batch(&mut self, count_max: usize) -> Result<Batch> {
         self.handle.shared.check_open()?;
         loop {
-            let durable = self.handle.shared.state().durable.clone();
+            let (durable, windows) = self.handle.shared.state().visible();
+            if windows.version != self.version {
+                self.meet_forks(&windows, &durable);
+            }
             if self.window.is_none() {
                 if self.position.covers(&durable) {
                     return Ok(self.batch(EventBatch::default(), &durable));
@@ -88,6 +95,14 @@ impl Follower {
             }
             return Ok(self.batch(events, &durable));
         }
+    }
+
+    /// Goes on in the branches: what was delivered of a stream beyond its seal comes again there,
+    /// and nothing more of it here.
+    fn meet_forks(&mut self, windows: &Windows, durable: &OffsetMap) {
+        windows.clamp(&mut self.position);
+        windows.translate(&mut self.start, durable);
+        (self.window, self.version) = (None, windows.version);
     }
 
     /// Blocks until there may be more to pull, or for `timeout`; false when that passed first.

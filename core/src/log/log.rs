@@ -2,7 +2,8 @@
 
 use super::cursor::Cursor;
 use super::disk::{
-    AppendRequest, Compaction, Helper, KeyHash, OpeningReason, Request, Shared, StoreRequest, lock,
+    AppendRequest, Compaction, Helper, KeyHash, NextStream, OpeningReason, Request, Shared,
+    StoreRequest, lock,
 };
 use super::follow::Follower;
 use super::options::{
@@ -138,16 +139,23 @@ impl Log {
         self.shared().commit_soon(idle);
     }
 
-    /// Goes on in the next own stream, with a number of at least `at_least`; the old one can then
-    /// be fetched back from peers. It begins with an opening record, written with the next append.
+    /// Goes on in the next own stream; the old one can then be fetched back from peers. Its number
+    /// is `step` above the first that is free: above all that are held, and at least `at_least`. It
+    /// begins with an opening record, written with the next append.
     ///
     /// # Errors
     /// In the answer: as for [`Log::append`]; after a storage error the own stream is still the old
     /// one. `limit_exceeded`, reason `streams_per_node`: no number is left, appends are refused
     /// from now on.
-    pub fn begin_stream(&self, reason: OpeningReason, at_least: u64) -> Pending<StreamId> {
+    pub fn begin_stream(
+        &self,
+        reason: OpeningReason,
+        at_least: u64,
+        step: u64,
+    ) -> Pending<StreamId> {
+        let next = NextStream { reason, at_least, step };
         match self.shared().check_open() {
-            Ok(()) => self.submit(|completer| Request::NewStream(reason, at_least, completer)),
+            Ok(()) => self.submit(|completer| Request::NewStream(next, completer)),
             Err(error) => Pending::ready(Err(error)),
         }
     }
@@ -162,10 +170,11 @@ impl Log {
             return Ok(());
         }
         let next = number.saturating_add(1);
-        self.begin_stream(OpeningReason::GrownElsewhere, next).wait().map(drop)
+        self.begin_stream(OpeningReason::GrownElsewhere, next, 0).wait().map(drop)
     }
 
-    /// How far each stream is held durably.
+    /// How far each stream is held durably and visible: up to its seal where it has two histories.
+    /// Of a branch what lies below its floor is counted, and not visible.
     ///
     /// # Errors
     /// `closed`, `forked_process`.
@@ -189,7 +198,8 @@ impl Log {
         self.shared().check_process()
     }
 
-    /// The chain after the first `count` events of a stream; `None` when fewer are held.
+    /// The chain after the first `count` events of a stream; `None` when fewer are held, or when it
+    /// is a branch that begins later.
     ///
     /// # Errors
     /// `corrupt`: the block is damaged. `closed`, `forked_process`, `storage_failed`.
@@ -198,18 +208,21 @@ impl Log {
         self.shared().chain_at(stream, count)
     }
 
-    /// The latest head of a stream.
+    /// The latest head of a stream, also beyond its seal.
     pub fn head(&self, stream: &StreamId) -> Option<SignedHead> {
-        self.shared().state().streams.get(stream).map(|held| held.head.clone())
+        self.shared().state().shown(stream).map(|held| held.head.clone())
     }
 
     /// The latest head of each stream, by stream id.
     pub fn heads(&self) -> Vec<SignedHead> {
-        self.shared().state().streams.values().map(|held| held.head.clone()).collect()
+        let state = self.shared().state();
+        let shown = state.streams.iter().filter(|(id, _)| !state.windows.is_hidden(id));
+        shown.map(|(_, held)| held.head.clone()).collect()
     }
 
     /// Events of `stream` from `from` to the end of their block or the latest head, whichever comes
-    /// first; at most `BLOCK_EVENTS_MAX` of them. `None` when no such event is held.
+    /// first; at most `BLOCK_EVENTS_MAX` of them. Those beyond a seal, too; of a branch from below
+    /// its base those from its base on. `None` when no such event is held.
     ///
     /// # Errors
     /// `corrupt`: the block is damaged. `closed`, `forked_process`, `storage_failed`.
@@ -374,7 +387,7 @@ impl Log {
         &self.handle.shared
     }
 
-    fn submit<T>(
+    pub(super) fn submit<T>(
         &self,
         request: impl FnOnce(crate::pending::Completer<T>) -> Request,
     ) -> Pending<T> {

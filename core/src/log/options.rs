@@ -95,7 +95,7 @@ impl AppendOptions {
 /// Where events went that were appended together: consecutive offsets and lamports, one time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Appended {
-    /// The own stream.
+    /// The own stream; after a fork the branch in which the first event is now.
     pub stream: StreamId,
     /// Offset of the first event.
     pub first_offset: Offset,
@@ -108,6 +108,8 @@ pub struct Appended {
     /// True when the idempotency key was used before: nothing was stored now.
     pub replayed: bool,
     pub(super) seen: Arc<OffsetMap>,
+    /// Of a batch that a fork has divided since: from which event on they are in which stream.
+    pub(super) moved: Vec<(u64, StreamId)>,
 }
 
 /// Where one event went.
@@ -135,8 +137,10 @@ impl Appended {
     pub fn receipt(&self, step: u64) -> Receipt {
         assert!(step < self.count, "the batch has only {} events", self.count);
         let lamport = self.first_lamport.plus(step).expect("checked when it was appended");
+        let moved = self.moved.iter().rev().find(|(from, _)| step >= *from);
+        let stream = moved.map_or(self.stream, |(_, stream)| *stream);
         Receipt {
-            key: EventKey { lamport, stream: self.stream },
+            key: EventKey { lamport, stream },
             offset: Offset::new(self.first_offset.value() + step),
             time: self.time,
         }
@@ -145,7 +149,10 @@ impl Appended {
     /// The offset map of a log that holds these events and all that they could have seen.
     pub fn token(&self) -> OffsetMap {
         let mut token = (*self.seen).clone();
-        token.raise(self.stream, self.first_offset.value() + self.count);
+        let first = self.first_offset.value();
+        let ends = self.moved.iter().map(|(from, _)| *from).chain([self.count]);
+        let streams = [self.stream].into_iter().chain(self.moved.iter().map(|(_, own)| *own));
+        ends.zip(streams).for_each(|(end, stream)| token.raise(stream, first + end));
         token
     }
 }

@@ -8,9 +8,9 @@ use std::fmt;
 /// Sizes and troubles of a log.
 #[derive(Clone, Debug)]
 pub struct LogStatus {
-    /// Number of streams held.
+    /// Number of streams of which events are visible.
     pub stream_count: usize,
-    /// Number of events held, durable.
+    /// Number of events held, durable and visible.
     pub event_count: u128,
     /// Bytes of memory that events take which are only in the journal.
     pub tail_bytes: usize,
@@ -49,8 +49,8 @@ impl LogStatus {
         let table_bytes = shared.tables.file_bytes();
         let state = shared.state();
         LogStatus {
-            stream_count: state.streams.len(),
-            event_count: state.durable.total(),
+            stream_count: state.durable.stream_count(),
+            event_count: state.event_count(),
             tail_bytes: state.tail_bytes,
             table_bytes,
             trouble,

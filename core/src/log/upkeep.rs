@@ -9,7 +9,7 @@ pub struct VerifyReport {
     pub streams: u64,
     /// Number of blocks in the tables, open ones included.
     pub blocks: u64,
-    /// Number of events read, in the tables and in the journal.
+    /// Number of events read, in the tables and in the journal; what forks hide, too.
     pub events: u64,
     /// Bytes of their records.
     pub record_bytes: u64,
@@ -34,11 +34,12 @@ pub struct Compacted {
 /// The sizes of a log, at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogStats {
-    /// Number of streams.
+    /// Number of streams of which events are visible.
     pub streams: u64,
-    /// Number of events, durable.
+    /// Number of events, durable and visible.
     pub events: u64,
-    /// Bytes of the records of these events, as peers exchange and hash them.
+    /// Bytes of the records of these events, as peers exchange and hash them. Of a stream with two
+    /// histories what is held twice counts twice.
     pub record_bytes: u64,
     /// Number of full blocks in the tables.
     pub full_blocks: u64,

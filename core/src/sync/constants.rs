@@ -86,8 +86,20 @@ pub(crate) const CLAIM_EVENTS_MAX: u64 = crate::event::limits::BLOCK_EVENTS_MAX;
 /// Lamports per second by which the bound of a quarantined stream grows, so that events whose
 /// causes are lost are only delayed.
 pub(crate) const QUARANTINE_RELIEF_PER_SECOND: u64 = 1000;
-/// Heads of a stream's past that are kept to tell what a push goes on from.
-pub(crate) const RECENT_ENDS_MAX: usize = 8;
+/// Ends of a stream's past that are kept to tell what a push goes on from, and what is held.
+pub(crate) const RECENT_ENDS_MAX: usize = 16;
+
+/// Most streams of which one session examines the past at a time. What is beyond is told again in
+/// the next session, or healed from the other side.
+pub(crate) const DISPUTES_PER_SESSION_MAX: usize = 1024;
+/// Pause between two questions about the past of a stream.
+pub(crate) const PROBE_PAUSE: Duration = FLUSH_DELAY;
+/// How long a stream that is sealed here is left to branches, which may come by themselves.
+pub(crate) const PROBE_GRACE: Duration = FETCH_GRACE;
+/// First pause after a question about the past that led nowhere; doubles up to the next.
+pub(crate) const PROBE_RETRY: Duration = Duration::from_secs(1);
+/// Longest pause after such a question.
+pub(crate) const PROBE_RETRY_MAX: Duration = Duration::from_secs(60);
 
 /// Most connections that are not admitted yet.
 pub(crate) const STRANGERS_MAX: usize = 256;

@@ -200,7 +200,7 @@ fn assign(stream: StreamId, shared: &mut Shared, sessions: &mut Sessions) {
     let mut later: Option<Instant> = None;
     let mut best: Option<(usize, ConnectionId)> = None;
     for session in sessions.values().filter(|session| session.is_admitted()) {
-        if session.known.count(&stream) <= from {
+        if session.known.count(&stream) <= from || session.disputes.contains(&stream) {
             continue;
         }
         let load = shared.fetches.load(session.connection);
@@ -216,7 +216,9 @@ fn assign(stream: StreamId, shared: &mut Shared, sessions: &mut Sessions) {
     }
     if let Some((_, connection)) = best {
         let session = sessions.get_mut(&connection).expect("it was just found");
-        let to = session.known.count(&stream);
+        // Of a branch that is offered only the beginning: it shows whether it is one.
+        let is_offered = stream.is_branch() && from == 0;
+        let to = if is_offered { 1 } else { session.known.count(&stream) };
         session.requests.insert(stream, (from, to));
         shared.fetches.begin(stream, session, to, now);
     } else if let Some(at) = later {

@@ -3,7 +3,9 @@
 //! Rule: after each `handle`, call `poll` until it returns `Wait`.
 
 use crate::error::{Error, Result};
-use crate::event::{Chain, EventRange, NodeId, PackedRange, SignedHead, StreamEnd, StreamId};
+use crate::event::{
+    Branch, Chain, EventRange, HeldFork, NodeId, PackedRange, SignedHead, StreamEnd, StreamId,
+};
 use crate::sync::opening::{ClosedBlock, OpenedBlock};
 use crate::sync::refusal::RefusalReason;
 use bytes::Bytes;
@@ -103,6 +105,24 @@ pub enum Input {
         /// Why; of kind `peer_misbehaved` with reason `malformed` when its sender is to blame.
         error: Error,
     },
+    /// Our log holds a fork: the stream `of` is sealed at offset `at`, and shown as `branches` from
+    /// there on. How far each of them is durable comes as `Durable`, after this.
+    Forked {
+        /// Which stream.
+        of: StreamId,
+        /// Offset of the first events that differ.
+        at: u64,
+        /// The branches that begin there and that are now held; the one that goes on with the
+        /// events of `of` is first.
+        branches: Vec<Branch>,
+    },
+    /// The log could not store a fork: nothing has changed.
+    ForkFailed {
+        /// The branch that it was given.
+        branch: StreamId,
+        /// Why; of kind `peer_misbehaved` with reason `malformed` when the sender is to blame.
+        error: Error,
+    },
     /// Our node now writes this stream.
     OwnStream(StreamId),
     /// The user named a peer, or a ticket did: dial it and go on trying.
@@ -132,7 +152,9 @@ pub enum Input {
 }
 
 /// What to do.
+#[allow(clippy::large_enum_variant)] // A fork is rare, and moved once.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // There is one at a time, and it is taken apart at once.
 pub enum Output {
     /// Send a frame, in order.
     Send {
@@ -152,6 +174,17 @@ pub enum Output {
         range: EventRange,
         /// That end: what the range was verified to go on from.
         before: StreamEnd,
+        /// Who sent it.
+        from: ConnectionId,
+    },
+    /// Store a fork; answer with `Forked` and `Durable`, or with `ForkFailed`. It comes after every
+    /// `Store` of the stream in which it forks, and no other follows until it is answered.
+    Fork {
+        /// The branch that another history is. The events that we hold of `branch.of` from
+        /// `branch.floor` on become one as well, unless there is a fork at that offset already.
+        branch: Branch,
+        /// Its first events, verified, from `branch.base` on. They are labelled with its name.
+        range: EventRange,
         /// Who sent it.
         from: ConnectionId,
     },
@@ -205,17 +238,18 @@ pub enum SwarmEvent {
         /// What, as `peer_misbehaved`.
         error: Error,
     },
-    /// A peer holds more of our own stream than we do, or something else: our store is a copy or
-    /// was restored. Nothing may be appended to our stream any more: move to a number above
-    /// `number`, and say so with `OwnStream`.
+    /// A peer holds more of the stream that we write than we do, or something else: our store is a
+    /// copy or was restored. Nothing may be appended to our stream any more: move to the number
+    /// `number + 1 + chance`, where chance is from 0 to 7 so that two copies of one store part ways,
+    /// and say so with `OwnStream`.
     OwnStreamElsewhere {
         /// The highest number of a stream of ours that anybody is known to have written.
         number: u64,
         /// What was signed with our key.
         head: SignedHead,
     },
-    /// A stream has two histories. It does not sync any more.
-    Forked(Fork),
+    /// A stream has several histories. All of them are held, and go on as branches.
+    Forked(HeldFork),
     /// A stream is held back, because its lamport exceeds what signed heads account for.
     Quarantined {
         /// Which.
@@ -240,16 +274,8 @@ pub struct Refused {
     pub error: Error,
 }
 
-/// Two heads signed by one node that cannot both belong to one history of the stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fork {
-    /// The head of the history that we hold.
-    pub held: SignedHead,
-    /// The head of the other.
-    pub other: SignedHead,
-}
-
-/// What the swarm reads from the log while it is polled.
+/// What the swarm reads from the log while it is polled. Branches are read like other streams, from
+/// their base on; of a sealed stream also the events beyond its seal.
 pub trait LogRead {
     /// Events of `stream` from offset `from` to the end of their block, or to the latest head if
     /// that comes first; none when fewer than `from + 1` are held.
@@ -265,9 +291,17 @@ pub trait LogRead {
     /// As for [`LogRead::read_range`].
     fn read_block(&self, stream: &StreamId, from: u64) -> Result<Option<PackedRange>>;
 
-    /// The chain after the first `count` events of `stream`; none when fewer are held.
+    /// The chain after the first `count` events of `stream`; none when fewer are held, or when it is
+    /// a branch that begins later.
     ///
     /// # Errors
     /// Those of the log.
     fn chain_at(&self, stream: &StreamId, count: u64) -> Result<Option<Chain>>;
+
+    /// The start of the block of `stream` that contains `offset`; none when that event is not held
+    /// under this name.
+    ///
+    /// # Errors
+    /// Those of the log.
+    fn block_start(&self, stream: &StreamId, offset: u64) -> Result<Option<u64>>;
 }

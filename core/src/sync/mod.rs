@@ -15,8 +15,12 @@ mod book;
 mod bound;
 mod constants;
 mod credit;
+mod dispute;
+mod family;
 mod fetch;
 mod gap;
+mod heal;
+mod history;
 mod io;
 mod liveness;
 mod message;
@@ -31,6 +35,7 @@ mod serve;
 mod session;
 mod shared;
 mod status;
+mod stream;
 mod streams;
 mod summary;
 mod swarm;
@@ -43,12 +48,12 @@ pub use constants::{
     SEND_QUEUE_BYTES_MAX, STRANGER_FRAME_BYTES_MAX, STREAMS_MAX, STREAMS_PER_PEER_MAX, VERSION_MAX,
     VERSION_MIN,
 };
-pub use io::{ConnectionId, Fork, Input, LogRead, Output, Refused, SwarmEvent};
+pub use io::{ConnectionId, Input, LogRead, Output, Refused, SwarmEvent};
 #[cfg(feature = "net")] // Here as well.
 pub(crate) use message::carries_events;
 pub use message::{Decoded, Hello, Message};
 pub use opening::{ClosedBlock, OpenedBlock};
 pub use options::{PEERS_MAX_DEFAULT, SwarmOptions};
 pub use refusal::RefusalReason;
-pub use status::{LinkState, PeerStatus, QuarantineStatus, SwarmStatus};
+pub use status::{ForkStatus, LinkState, PeerStatus, QuarantineStatus, SwarmStatus};
 pub use swarm::Swarm;

@@ -91,7 +91,9 @@ impl Session {
             return;
         }
         let known = self.known.count(&stream);
-        if known >= before && known < count && self.summary_is_complete {
+        // What a branch begins with is held by most, under another name.
+        let is_new_branch = stream.is_branch() && before == 0;
+        if !is_new_branch && known >= before && known < count && self.summary_is_complete {
             self.pushes.plan(stream, Plan { wait, goal: count }, now);
         } else if known < count && !self.pushes.plans.contains_key(&stream) {
             self.announcements.heads.insert(stream);
@@ -126,7 +128,8 @@ impl Session {
                 self.pushes.plan(stream, Plan { goal: held, ..plan }, shared.now);
                 continue;
             }
-            let Some(outgoing) = read_live(&stream, known, None, shared, log) else {
+            let from = known.max(shared.streams.base(&stream));
+            let Some(outgoing) = read_live(&stream, from, None, shared, log) else {
                 // It could not be read now: the peer learns that it is there, and asks for it.
                 if !planted!("push_lost_with_a_failed_read") {
                     self.announcements.heads.insert(stream);

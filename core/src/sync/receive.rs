@@ -4,11 +4,12 @@ use crate::event::{SignedHead, StreamId};
 use crate::sync::gap::{Place, place};
 use crate::sync::io::{Output, SwarmEvent};
 use crate::sync::message::RangeClaims;
-use crate::sync::opening::{Arrival, OpenedBlock};
+use crate::sync::opening::{Content, OpenedBlock};
 use crate::sync::refusal::{Refusal, RefusalReason};
 use crate::sync::session::Session;
-use crate::sync::shared::Shared;
-use crate::sync::streams::{RangeNews, Storing};
+use crate::sync::shared::{Comparison, Shared, Stray};
+use crate::sync::stream::Storing;
+use crate::sync::streams::RangeNews;
 use bytes::Bytes;
 
 impl Session {
@@ -63,10 +64,11 @@ impl Session {
             let is_kept = if self.is_nothing_new(&arrival.claims, shared) {
                 false
             } else if shared.streams.is_too_new(&head.stream) {
-                shared.learn_head(&head, &self.peer)?;
+                self.learn_head(&head, shared)?;
                 false
             } else {
-                let taken = self.take_range(arrival, cost, shared);
+                let content = arrival.content().map_err(Refusal::malformed);
+                let taken = content.and_then(|content| self.take_content(content, cost, shared));
                 taken.map_err(|refusal| name_range(refusal, &head, first))?
             };
             if !is_kept {
@@ -79,25 +81,39 @@ impl Session {
         Ok(())
     }
 
-    /// True when there is nothing to learn from a range, whether or not it is genuine.
-    fn is_nothing_new(&self, claims: &RangeClaims, shared: &Shared) -> bool {
+    /// True when a range ends where we hold its stream already, whether or not it is genuine. That
+    /// it is what we hold is looked up, unless it is plain.
+    fn is_nothing_new(&self, claims: &RangeClaims, shared: &mut Shared) -> bool {
         let RangeClaims { head, first, .. } = claims;
         let Some(state) = shared.streams.get(&head.stream) else { return false };
-        place(*first, head.count, state.end_count()) == Place::Duplicate && !state.contradicts(head)
+        if place(*first, head.count, state.end_count()) != Place::Duplicate {
+            return false;
+        }
+        if state.recent_chain(head.count) == Some(head.chain) {
+            return !self.disputes.expects(&head.stream, *first);
+        }
+        if head.stream == shared.streams.own() || self.disputes.expects(&head.stream, *first) {
+            return false;
+        }
+        if self.agreed.count(&head.stream) < head.count {
+            let (connection, head) = (self.connection, head.clone());
+            shared.comparisons.push(Comparison { connection, head, is_verified: false });
+        }
+        true
     }
 
     /// True when the range went to the log, so that its bytes still count.
-    fn take_range(
+    pub(crate) fn take_content(
         &mut self,
-        arrival: Arrival,
+        content: Content,
         cost: usize,
         shared: &mut Shared,
     ) -> Result<bool, Refusal> {
-        let content = arrival.content().map_err(Refusal::malformed)?;
         let (stream, head) = (content.range.stream(), content.range.head.clone());
+        let is_probe = self.disputes.expects(&stream, content.range.first);
         let storing =
             Storing { end: head.count, connection: self.connection, node: self.peer, cost };
-        let news = shared.streams.receive(content, storing, shared.now)?;
+        let news = shared.streams.receive(content, storing, is_probe, shared.now)?;
         match news {
             RangeNews::Store { range, before } => {
                 shared.fetches.progressed(&stream, head.count, shared.now);
@@ -107,10 +123,17 @@ impl Session {
             }
             RangeNews::Duplicate | RangeNews::Dropped => {}
             RangeNews::Gap => shared.fetches.ask_from(stream, shared.now),
-            RangeNews::Own => shared.check_own(head),
-            RangeNews::Forked(fork) => {
-                self.requests.insert(stream, (0, 0));
-                shared.forked(*fork);
+            RangeNews::Own => self.keep_own(head, shared),
+            RangeNews::ToLocate(content) => {
+                let (connection, node) = (self.connection, self.peer);
+                let Content { before, range, .. } = *content;
+                shared.strays.push_back(Stray { connection, node, before, range, cost });
+                return Ok(true);
+            }
+            RangeNews::Disputed => {
+                self.dispute(head, shared);
+                self.refuse_rest(stream, shared);
+                shared.fetches.ask_from(stream, shared.now);
             }
             RangeNews::TooNew => {
                 self.refuse_rest(stream, shared);

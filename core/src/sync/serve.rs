@@ -1,5 +1,6 @@
 //! Answering a peer's requests, stream by stream in turn, as fast as it can take it.
 
+use crate::event::limits::BLOCK_EVENTS_MAX;
 use crate::event::{Chain, StreamId};
 use crate::sync::constants::{SEND_QUEUE_BYTES_BACKLOG, STREAMS_MAX};
 use crate::sync::io::LogRead;
@@ -50,6 +51,7 @@ impl Session {
         }
         self.pushes.remove(&stream);
         let held = shared.streams.get(&stream).map_or(0, |state| state.durable_count());
+        let next = from.max(shared.streams.base(&stream));
         let is_served = from < held && !shared.streams.is_frozen(&stream);
         if !is_served || self.wanted.requests.len() >= STREAMS_MAX {
             // Tell it what there is, so that it looks elsewhere.
@@ -59,7 +61,7 @@ impl Session {
             return;
         }
         self.known.set(stream, from);
-        self.wanted.requests.insert(stream, Request { next: from, to, chain: None });
+        self.wanted.requests.insert(stream, Request { next, to: to.max(next + 1), chain: None });
     }
 
     /// The next piece of what the peer asked for; `unsent` bytes are queued already.
@@ -90,11 +92,17 @@ impl Session {
         None
     }
 
-    /// Having been brought to the end of what it asked for, the peer is pushed what came since.
+    /// Having been brought to the end of what it asked for, the peer is pushed what came since; if
+    /// it asked for a piece of the past, it is told of the rest.
     fn after_answer(&mut self, stream: StreamId, end: u64, shared: &Shared) {
         let held = shared.streams.get(&stream).map_or(0, |state| state.durable_count());
-        if !self.wanted.contains(&stream) && end < held {
+        if self.wanted.contains(&stream) || end >= held {
+            return;
+        }
+        if held - end <= BLOCK_EVENTS_MAX {
             self.push_rest(stream, shared.now);
+        } else if self.announcements.heads.insert(stream) {
+            self.flush_soon(shared.now);
         }
     }
 }

@@ -11,13 +11,14 @@
 //! Begin with [`Session::on_frame`] and [`Session::next_frame`].
 
 use crate::event::limits::FRAME_BYTES_MAX;
-use crate::event::{NodeId, OffsetMap, StreamId};
+use crate::event::{NodeId, OffsetMap, SignedHead, StreamId};
 use crate::sync::admission::Side;
 use crate::sync::announce::Announcements;
 use crate::sync::constants::{
     ADMISSION_DEADLINE, FLUSH_DELAY, SEND_QUEUE_BYTES_MAX, STRANGER_FRAME_BYTES_MAX,
 };
 use crate::sync::credit::Credit;
+use crate::sync::dispute::Disputes;
 use crate::sync::io::{ConnectionId, LogRead};
 use crate::sync::liveness::Liveness;
 use crate::sync::message::{Decoded, Hello, Message, peek_range};
@@ -56,6 +57,12 @@ pub(crate) struct Session {
     pub(crate) requests: BTreeMap<StreamId, (u64, u64)>,
     /// Events of each stream that the peer has or was sent, as far as we know.
     pub(crate) known: OffsetMap,
+    /// Events of each stream of which the peer was seen to hold what we hold.
+    pub(crate) agreed: OffsetMap,
+    /// What the peer holds and we do not, under a name that we know.
+    pub(crate) disputes: Disputes,
+    /// What the peer holds of the stream that we write, and of branches of it.
+    pub(crate) own_heads: BTreeMap<StreamId, SignedHead>,
     /// True when the peer has told us all it holds.
     pub(crate) summary_is_complete: bool,
     /// Nodes that the peer has sessions with, rising.
@@ -105,6 +112,9 @@ impl Session {
             announcements: Announcements::default(),
             requests: BTreeMap::new(),
             known: OffsetMap::new(),
+            agreed: OffsetMap::new(),
+            disputes: Disputes::default(),
+            own_heads: BTreeMap::new(),
             summary_is_complete: false,
             peers: Vec::new(),
             pushes: Pushes::default(),
@@ -289,7 +299,8 @@ impl Session {
         let flush = self.announcements.flush_at().filter(later);
         let push = self.pushes.next_after(now);
         let silence = self.liveness.next_after(now);
-        [flush, push].into_iter().flatten().fold(silence, Instant::min)
+        let dispute = self.disputes.next();
+        [flush, push, dispute].into_iter().flatten().fold(silence, Instant::min)
     }
 
     /// Soon, but with whatever else comes up until then.

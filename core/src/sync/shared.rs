@@ -1,12 +1,11 @@
 //! What all sessions of a swarm share.
 
-use crate::event::{NodeId, SignedHead, StreamId};
+use crate::event::{Chain, EventRange, HeldFork, NodeId, SignedHead, StreamId};
 use crate::planted;
 use crate::sync::fetch::Fetches;
-use crate::sync::io::{ConnectionId, Fork, LogRead, Output, SwarmEvent};
+use crate::sync::io::{ConnectionId, LogRead, Output, SwarmEvent};
 use crate::sync::options::SwarmOptions;
-use crate::sync::refusal::Refusal;
-use crate::sync::streams::{HeadNews, Streams};
+use crate::sync::streams::Streams;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
@@ -22,24 +21,53 @@ pub(crate) struct Shared {
     pub(crate) outputs: VecDeque<Output>,
     /// Peers that were admitted, and the connection that is kept for each.
     pub(crate) admitted: BTreeMap<NodeId, ConnectionId>,
-    /// Heads signed with our key, to be compared with our log.
-    own_checks: BTreeMap<StreamId, SignedHead>,
-    /// The head with the highest stream number that was signed with our key elsewhere.
-    own_highest: Option<SignedHead>,
+    /// Heads of the stream that we write, to be compared with our log.
+    own_checks: Vec<SignedHead>,
+    /// Heads of other streams, to be compared with our log.
+    pub(crate) comparisons: Vec<Comparison>,
+    /// Ranges whose place in our log is to be found.
+    pub(crate) strays: VecDeque<Stray>,
+}
+
+/// A head that a peer has and that may not be what we hold.
+#[derive(Debug)]
+pub(crate) struct Comparison {
+    pub(crate) connection: ConnectionId,
+    pub(crate) head: SignedHead,
+    /// Its signature was checked.
+    pub(crate) is_verified: bool,
+}
+
+/// A genuine range that does not simply go on from what we hold under its name.
+#[derive(Debug)]
+pub(crate) struct Stray {
+    pub(crate) connection: ConnectionId,
+    pub(crate) node: NodeId,
+    /// The chain that its sender has before it.
+    pub(crate) before: Chain,
+    pub(crate) range: EventRange,
+    /// What it costs of the credit.
+    pub(crate) cost: usize,
 }
 
 impl Shared {
-    pub(crate) fn new(options: SwarmOptions, heads: Vec<SignedHead>, now: Instant) -> Shared {
+    pub(crate) fn new(
+        options: SwarmOptions,
+        heads: Vec<SignedHead>,
+        forks: Vec<HeldFork>,
+        now: Instant,
+    ) -> Shared {
         let swarm = options.secret.swarm_id();
         Shared {
             admission_key: options.secret.admission_key(),
             now,
-            streams: Streams::new(swarm, options.own_stream, heads, now),
+            streams: Streams::new(swarm, options.own_stream, heads, forks, now),
             fetches: Fetches::default(),
             outputs: VecDeque::new(),
             admitted: BTreeMap::new(),
-            own_checks: BTreeMap::new(),
-            own_highest: None,
+            own_checks: Vec::new(),
+            comparisons: Vec::new(),
+            strays: VecDeque::new(),
             options,
         }
     }
@@ -48,63 +76,31 @@ impl Shared {
         self.outputs.push_back(Output::Tell(event));
     }
 
-    /// Takes a head that a peer told us of.
-    pub(crate) fn learn_head(&mut self, head: &SignedHead, from: &NodeId) -> Result<(), Refusal> {
-        match self.streams.learn(head, from)? {
-            HeadNews::Nothing | HeadNews::Claimed => {}
-            HeadNews::Own => self.check_own(head.clone()),
-            HeadNews::Forked(fork) => self.forked(*fork),
-        }
-        Ok(())
-    }
-
-    /// A stream has two histories: it stops here.
-    pub(crate) fn forked(&mut self, fork: Fork) {
-        if planted!("fork_ignored") {
-            return;
-        }
-        self.fetches.end(&fork.held.stream);
-        if self.streams.freeze(fork.clone()) {
-            self.tell(SwarmEvent::Forked(fork));
-        }
-    }
-
-    /// Somebody has a head signed with our key that we do not know; compared in the next poll.
+    /// Somebody has a head of the stream that we write; compared in the next poll.
     pub(crate) fn check_own(&mut self, head: SignedHead) {
-        let known = self.own_checks.get(&head.stream);
-        if known.is_none_or(|known| known.count < head.count) {
-            self.own_checks.insert(head.stream, head);
-        }
+        self.own_checks.push(head);
     }
 
-    /// Compares one head signed with our key with our log. False when there is none to compare.
+    /// Compares one head of the stream that we write with our log. False when there is none.
     pub(crate) fn compare_own(&mut self, log: &dyn LogRead) -> bool {
-        let Some((stream, head)) = self.own_checks.pop_first() else { return false };
+        let Some(head) = self.own_checks.pop() else { return false };
         let own = self.streams.own();
-        let held = self.streams.get(&own).and_then(|state| state.durable.clone());
-        let is_ahead =
-            stream.number > own.number || held.as_ref().is_none_or(|held| held.count < head.count);
-        if !is_ahead {
-            match log.chain_at(&stream, head.count) {
-                Ok(chain) if chain == Some(head.chain) => return true,
-                Ok(_) => {}
-                Err(_) if planted!("failed_read_taken_for_a_fork") => {}
-                Err(_) => {
-                    // No proof of anything; looked at again in the next poll.
-                    self.check_own(head);
-                    return false;
-                }
+        if head.stream.trunk() != own {
+            return true;
+        }
+        let held = self.streams.get(&own).map_or(0, |state| state.durable_count());
+        let is_ours = match log.chain_at(&own, head.count) {
+            _ if head.count > held => false,
+            Ok(chain) => chain == Some(head.chain),
+            Err(_) if planted!("failed_read_taken_for_a_fork") => false,
+            Err(_) => {
+                // No proof of anything; looked at again in the next poll.
+                self.check_own(head);
+                return false;
             }
-        }
-        if let Some(held) = held.filter(|_| !is_ahead) {
-            self.forked(Fork { held, other: head.clone() });
-        }
-        let highest = self.own_highest.as_ref();
-        if highest.is_none_or(|highest| highest.stream.number < stream.number) {
-            self.own_highest = Some(head.clone());
-        }
-        if self.streams.set_own_elsewhere() {
-            let number = stream.number.max(own.number);
+        };
+        if !is_ours && self.streams.set_own_elsewhere() {
+            let number = self.streams.highest_own_number();
             self.tell(SwarmEvent::OwnStreamElsewhere { number, head });
         }
         true
@@ -113,7 +109,7 @@ impl Shared {
     /// Our node writes another stream now. Unless somebody else wrote that one too, all is well.
     pub(crate) fn set_own(&mut self, stream: StreamId) {
         self.streams.set_own(stream);
-        let taken = self.own_highest.clone().filter(|head| head.stream.number >= stream.number);
-        taken.into_iter().for_each(|head| self.check_own(head));
+        let claimed = self.streams.get(&stream).and_then(|state| state.claimed.clone());
+        self.own_checks.extend(claimed);
     }
 }

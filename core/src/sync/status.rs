@@ -1,8 +1,9 @@
 //! What can be said about the swarm at a moment.
 
-use crate::event::{NodeId, StreamId};
-use crate::sync::io::{ConnectionId, Fork, Refused};
+use crate::event::{NodeId, SignedHead, StreamId};
+use crate::sync::io::{ConnectionId, Refused};
 use crate::sync::refusal::RefusalReason;
+use crate::sync::stream::StreamState;
 use crate::sync::swarm::Swarm;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -18,8 +19,10 @@ pub struct SwarmStatus {
     pub quarantined: Vec<QuarantineStatus>,
     /// Streams that wait for an upgrade of this node, by rising id.
     pub too_new: Vec<StreamId>,
-    /// Streams with two histories, by rising id.
-    pub forks: Vec<Fork>,
+    /// Every fork that is held, by rising stream id and offset.
+    pub forks: Vec<ForkStatus>,
+    /// Streams with more branches than are kept, by rising id: what is beyond does not sync.
+    pub crowded: Vec<StreamId>,
     /// Streams that are signed for further than we hold them: stream and missing events.
     pub missing: Vec<(StreamId, u64)>,
 }
@@ -72,6 +75,19 @@ pub enum LinkState {
     Idle,
 }
 
+/// A stream that has several histories: a store was restored, or copied, and went on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForkStatus {
+    /// The stream that shows what comes before the fork: a trunk, or a branch of an earlier fork.
+    pub of: StreamId,
+    /// Offset of the first events that differ.
+    pub at: u64,
+    /// The branches that begin there, and how many events each shows.
+    pub branches: Vec<(StreamId, u64)>,
+    /// Two heads that the node signed and that cannot both belong to one history.
+    pub proof: [SignedHead; 2],
+}
+
 /// A stream that is held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuarantineStatus {
@@ -97,7 +113,7 @@ impl Swarm {
             since: held.since,
         });
         let missing = streams.iter().filter_map(|(stream, state)| {
-            let missing = state.claimed_count() - state.durable_count();
+            let missing = state.missing_count();
             (missing > 0).then_some((*stream, missing))
         });
         SwarmStatus {
@@ -105,9 +121,25 @@ impl Swarm {
             refusals: self.refusals.iter().cloned().collect(),
             quarantined: quarantined.collect(),
             too_new: streams.too_new().collect(),
-            forks: streams.forks.values().cloned().collect(),
+            forks: self.fork_statuses(),
+            crowded: streams.families.crowded().collect(),
             missing: missing.collect(),
         }
+    }
+
+    fn fork_statuses(&self) -> Vec<ForkStatus> {
+        let streams = &self.shared.streams;
+        let visible = |stream: &StreamId| {
+            let state = streams.get(stream);
+            (*stream, state.map_or(0, |state| state.window.visible(state.durable_count())))
+        };
+        let forks = streams.families.forks();
+        let status = |(of, at, branches): (StreamId, u64, &Vec<StreamId>)| {
+            let proofs = branches.iter().filter_map(|branch| streams.families.branch(branch));
+            let proof = proofs.map(|branch| branch.proof.clone()).next()?;
+            Some(ForkStatus { of, at, branches: branches.iter().map(visible).collect(), proof })
+        };
+        forks.filter_map(status).collect()
     }
 
     fn peer_ids(&self) -> std::collections::BTreeSet<NodeId> {
@@ -143,8 +175,10 @@ impl Swarm {
             we_lack: Vec::new(),
         };
         if let Some(session) = kept {
-            for (stream, state) in self.shared.streams.iter() {
-                let (ours, theirs) = (state.durable_count(), session.known.count(stream));
+            let unsealed = |entry: &(&StreamId, &StreamState)| !entry.1.is_sealed();
+            for (stream, state) in self.shared.streams.iter().filter(unsealed) {
+                let theirs = session.known.count(stream).max(state.window.floor);
+                let ours = state.durable_count().max(state.window.floor);
                 if theirs < ours {
                     status.they_lack.push((*stream, ours - theirs));
                 } else if ours < theirs {

@@ -1,21 +1,22 @@
 //! What we know of every stream: what is held, what is on its way to the log, what was signed for.
 //!
-//! Not here: who has it (`session`), whom to ask (`fetch`).
-//! Invariants: `durable <= end`, in events; a claimed head was verified; a frozen stream does not
-//! change.
+//! Not here: one stream (`stream`), forks (`family`), who has it (`session`), whom to ask (`fetch`).
+//! Rule: nothing goes on from what it was not verified to go on from. What does not fit what we
+//! hold is for `dispute`, where the log can be read.
 
-use crate::event::limits::STREAMS_PER_NODE_MAX;
+use crate::event::limits::{BRANCHES_PER_TRUNK_MAX, STREAMS_PER_NODE_MAX};
 use crate::event::{
-    Chain, EventKind, EventRange, NodeId, SignedHead, StreamEnd, StreamId, SwarmId,
+    Chain, EventKind, EventRange, HeldFork, NodeId, SignedHead, StreamEnd, StreamId, SwarmId,
 };
 use crate::planted;
 use crate::sync::bound::Bound;
-use crate::sync::constants::{RECENT_ENDS_MAX, STREAMS_MAX, STREAMS_PER_PEER_MAX};
+use crate::sync::constants::{STREAMS_MAX, STREAMS_PER_PEER_MAX};
+use crate::sync::family::{self, Families};
 use crate::sync::gap::{Place, place, trim};
-use crate::sync::io::{ConnectionId, Fork};
 use crate::sync::opening::Content;
 use crate::sync::refusal::{Refusal, RefusalReason};
-use std::collections::{BTreeMap, VecDeque};
+use crate::sync::stream::{Storing, StreamState, Window};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// The account of all streams.
@@ -26,56 +27,24 @@ pub(crate) struct Streams {
     /// Streams without a held event, by the peer that told us of them first.
     introduced: BTreeMap<NodeId, usize>,
     pub(crate) bound: Bound,
-    pub(crate) forks: BTreeMap<StreamId, Fork>,
+    pub(crate) families: Families,
     /// The stream that our node writes; only its own log extends it.
     own: StreamId,
     /// True when somebody else seems to write it too.
     own_elsewhere: bool,
 }
 
-/// What we know of one stream.
-#[derive(Debug, Default)]
-pub(crate) struct StreamState {
-    /// The head up to which our log holds it.
-    pub(crate) durable: Option<SignedHead>,
-    /// The head up to which ranges were verified and given to the log.
-    end: Option<SignedHead>,
-    /// The head with the largest count whose signature was verified.
-    claimed: Option<SignedHead>,
-    /// Ends that the durable one had lately, oldest first.
-    recent: VecDeque<(u64, Chain)>,
-    /// Ranges given to the log, oldest first.
-    storing: VecDeque<Storing>,
-    introduced_by: Option<NodeId>,
-    /// A later millpond wrote in it what this one would have to understand.
-    is_too_new: bool,
-    /// Failed stores since the last that worked.
-    pub(crate) store_failures: u32,
-}
-
-/// A range that the log is storing.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Storing {
-    /// Count after it.
-    pub(crate) end: u64,
-    /// Who sent it.
-    pub(crate) connection: ConnectionId,
-    pub(crate) node: NodeId,
-    /// What it cost of the credit.
-    pub(crate) cost: usize,
-}
-
 /// What a head told us.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeadNews {
     /// Nothing, or nothing that we keep account of.
     Nothing,
     /// The stream is signed for further than we knew.
     Claimed,
-    /// Somebody with our key wrote it: to be compared with our log.
+    /// It is of the stream that we write: to be compared with our log.
     Own,
-    /// The stream has two histories.
-    Forked(Box<Fork>),
+    /// It is of a stream that we hold as far or that is sealed: to be compared with our log.
+    Past,
 }
 
 /// What became of a range.
@@ -85,60 +54,20 @@ pub(crate) enum RangeNews {
     Duplicate,
     /// Events before it are missing.
     Gap,
-    /// The stream is frozen, or we keep no account of it.
+    /// The stream must not be taken, or we keep no account of it.
     Dropped,
-    /// Somebody with our key wrote it.
+    /// It is of the stream that we write: to be compared with our log.
     Own,
+    /// It is genuine, and what it goes on from is to be looked for in our log.
+    ToLocate(Box<Content>),
+    /// It is genuine, and not what we hold.
+    Disputed,
     /// It holds what only a later millpond understands: its stream stays as it is.
     TooNew,
     /// Its lamport is beyond the bound; `new` when the stream was not held back before.
     Quarantined { required: u64, new: bool },
     /// It is verified and goes on where the stream ended, at `before`: to be stored.
     Store { range: Box<EventRange>, before: StreamEnd },
-    /// The stream has two histories.
-    Forked(Box<Fork>),
-}
-
-impl StreamState {
-    /// Events verified and given to the log.
-    pub(crate) fn end_count(&self) -> u64 {
-        self.end.as_ref().map_or(0, |head| head.count)
-    }
-
-    /// Events that are durable here.
-    pub(crate) fn durable_count(&self) -> u64 {
-        self.durable.as_ref().map_or(0, |head| head.count)
-    }
-
-    /// Events that the stream's node signed for, as far as we know.
-    pub(crate) fn claimed_count(&self) -> u64 {
-        self.claimed.as_ref().map_or(0, |head| head.count).max(self.end_count())
-    }
-
-    fn contribution(&self) -> u64 {
-        Bound::contribution(self.end_count(), self.claimed_count())
-    }
-
-    /// True when `head` is one that we verified or made.
-    fn knows(&self, head: &SignedHead) -> bool {
-        [&self.durable, &self.end, &self.claimed]
-            .into_iter()
-            .any(|known| known.as_ref() == Some(head))
-    }
-
-    /// True when a head of ours has the same count and another chain.
-    pub(crate) fn contradicts(&self, head: &SignedHead) -> bool {
-        self.contradiction(head).is_some()
-    }
-
-    /// A head of ours at the same count with another chain.
-    fn contradiction(&self, head: &SignedHead) -> Option<Fork> {
-        let known = [&self.durable, &self.end, &self.claimed];
-        let other = known.into_iter().flatten();
-        let held =
-            other.into_iter().find(|own| own.count == head.count && own.chain != head.chain)?;
-        Some(Fork { held: held.clone(), other: head.clone() })
-    }
 }
 
 impl Streams {
@@ -146,6 +75,7 @@ impl Streams {
         swarm: SwarmId,
         own: StreamId,
         heads: Vec<SignedHead>,
+        forks: Vec<HeldFork>,
         now: Instant,
     ) -> Streams {
         let mut streams = Streams {
@@ -153,10 +83,13 @@ impl Streams {
             table: BTreeMap::new(),
             introduced: BTreeMap::new(),
             bound: Bound::new(now),
-            forks: BTreeMap::new(),
+            families: Families::default(),
             own,
             own_elsewhere: false,
         };
+        for fork in family::in_order(forks) {
+            streams.forked(&fork);
+        }
         heads.into_iter().for_each(|head| drop(streams.made_durable(head)));
         streams
     }
@@ -185,9 +118,38 @@ impl Streams {
         !std::mem::replace(&mut self.own_elsewhere, true)
     }
 
-    /// True when `stream` must neither be sent nor taken.
+    /// The highest number of a stream of ours that anybody is known to have written.
+    pub(crate) fn highest_own_number(&self) -> u64 {
+        let first = StreamId { number: 0, ..self.own };
+        let last = StreamId { number: u64::MAX, ..self.own };
+        let numbers = self.table.range(first..=last).map(|(stream, _)| stream.trunk().number);
+        numbers.fold(self.own.number, u64::max)
+    }
+
+    /// True when `stream` is not given to anybody, since we are about to leave it.
     pub(crate) fn is_frozen(&self, stream: &StreamId) -> bool {
-        self.forks.contains_key(stream) || (self.own_elsewhere && *stream == self.own)
+        self.own_elsewhere && *stream == self.own
+    }
+
+    /// Where the stored events of `stream` begin.
+    pub(crate) fn base(&self, stream: &StreamId) -> u64 {
+        self.table.get(stream).map_or(0, |state| state.window.base)
+    }
+
+    /// True when our log holds events of `stream`, or will in a moment.
+    pub(crate) fn is_held(&self, stream: &StreamId) -> bool {
+        self.table.get(stream).is_some_and(|state| state.end.is_some())
+    }
+
+    /// The streams of the family of `trunk` that are durable, and how far.
+    pub(crate) fn members(&self, trunk: &StreamId) -> Vec<(StreamId, Window, u64)> {
+        let branches = self.families.branches(trunk).map(|branch| branch.stream);
+        let held = |stream: StreamId| {
+            let state = self.table.get(&stream)?;
+            let count = state.durable.as_ref()?.count;
+            Some((stream, state.window, count))
+        };
+        std::iter::once(*trunk).chain(branches).filter_map(held).collect()
     }
 
     /// True when only a later millpond understands how `stream` goes on.
@@ -202,8 +164,10 @@ impl Streams {
 
     /// True when events of `stream` may be asked for.
     pub(crate) fn is_fetchable(&self, stream: &StreamId) -> bool {
-        *stream != self.own
-            && !self.is_frozen(stream)
+        stream.trunk() != self.own
+            && self.table.get(stream).is_some_and(|state| !state.is_sealed())
+            && !self.families.is_closing(stream)
+            && !self.families.is_undecided(stream)
             && !self.is_too_new(stream)
             && !self.bound.is_waiting(stream)
     }
@@ -213,8 +177,7 @@ impl Streams {
         if count == 0 {
             return Some(Chain::start(&self.swarm, stream));
         }
-        let recent = &self.table.get(stream)?.recent;
-        recent.iter().rev().find(|(at, _)| *at == count).map(|(_, chain)| *chain)
+        self.table.get(stream)?.recent_chain(count)
     }
 
     pub(crate) fn swarm(&self) -> SwarmId {
@@ -246,17 +209,18 @@ impl Streams {
                 verified.map_err(|error| forged(error.message()))?;
             }
         }
-        if stream.number >= STREAMS_PER_NODE_MAX {
+        if is_no_number(stream.number) {
             return Ok(HeadNews::Nothing);
         }
-        if stream.node == self.own.node && stream.number >= self.own.number {
+        if stream.trunk() == self.own {
             return Ok(HeadNews::Own);
         }
-        let state = self.table.get(&stream);
-        if let Some(fork) = state.and_then(|state| state.contradiction(head)) {
-            return Ok(HeadNews::Forked(Box::new(fork)));
+        if let Some(state) = self.table.get(&stream).filter(|state| state.end.is_some())
+            && (head.count <= state.end_count() || state.is_sealed())
+        {
+            return Ok(HeadNews::Past);
         }
-        if state.map_or(0, StreamState::claimed_count) >= head.count {
+        if self.table.get(&stream).map_or(0, StreamState::claimed_count) >= head.count {
             return Ok(HeadNews::Nothing);
         }
         self.introduce(stream, from);
@@ -264,22 +228,28 @@ impl Streams {
         Ok(HeadNews::Claimed)
     }
 
-    /// Takes a range that `storing.node` sent.
+    /// Takes a range that `storing.node` sent; `is_probe` when it answers a question about the
+    /// past.
     pub(crate) fn receive(
         &mut self,
         content: Content,
         mut storing: Storing,
+        is_probe: bool,
         now: Instant,
     ) -> Result<RangeNews, Refusal> {
         let stream = content.range.stream();
-        match self.learn_as(&content.range.head, &storing.node, content.is_genuine)? {
-            HeadNews::Own => return Ok(RangeNews::Own),
-            HeadNews::Forked(fork) => return Ok(RangeNews::Forked(fork)),
-            HeadNews::Nothing | HeadNews::Claimed => {}
+        let news = self.learn_as(&content.range.head, &storing.node, content.is_genuine)?;
+        if news == HeadNews::Own {
+            return Ok(RangeNews::Own);
         }
         let Some(state) = self.table.get(&stream) else { return Ok(RangeNews::Dropped) };
-        if self.is_frozen(&stream) || stream == self.own {
+        if stream.trunk() == self.own || self.families.is_closing(&stream) {
             return Ok(RangeNews::Dropped);
+        }
+        let is_offered = stream.is_branch() && state.end.is_none();
+        if is_probe || is_offered || state.is_sealed() {
+            self.check_whole(&content)?;
+            return Ok(RangeNews::ToLocate(Box::new(content)));
         }
         let range = &content.range;
         match place(range.first, range.head.count, state.end_count()) {
@@ -292,9 +262,9 @@ impl Streams {
             .end
             .as_ref()
             .map_or_else(|| StreamEnd::empty(&self.swarm, &stream), StreamEnd::from);
-        if !content.goes_on_from(&end)
-            && !planted!("chain_not_checked")
-            && !planted!("gap_accepted")
+        let is_believed = planted!("chain_not_checked") || planted!("gap_accepted");
+        if !is_believed
+            && !content.goes_on_from(&end)
             && let Some(news) = self.check_chain(range, content.before, &end)?
         {
             return Ok(news);
@@ -314,21 +284,21 @@ impl Streams {
         let range = trim(content.range, end.count);
         storing.end = range.head.count;
         self.update(&stream, |state| {
+            state.note_end(&range.head);
             state.end = Some(range.head.clone());
             state.storing.push_back(storing);
         });
         Ok(RangeNews::Store { range: Box::new(range), before: end })
     }
 
-    /// Checks that a range whose head is verified goes on from `end`, where the stream ends here; a
-    /// fork when it is genuine and goes on from something else.
+    /// Checks that a range whose head is verified goes on from `end`, where the stream ends here;
+    /// `Disputed` when it is genuine and goes on from something else.
     fn check_chain(
         &self,
         range: &EventRange,
         before: Chain,
         end: &StreamEnd,
     ) -> Result<Option<RangeNews>, Refusal> {
-        let state = &self.table[&range.stream()];
         let trimmed = if range.first == end.count {
             range.verify_chain(end)
         } else {
@@ -340,17 +310,50 @@ impl Streams {
             Ok(()) => return Ok(None),
             Err(error) => error,
         };
-        let lamport = crate::event::Lamport::ZERO;
-        let theirs = StreamEnd { count: range.first, chain: before, lamport };
-        let is_genuine = range.verify_chain(&theirs).is_ok();
         let is_other = range.first < end.count || before != end.chain;
-        match &state.end {
-            Some(held) if is_genuine && is_other => {
-                let fork = Fork { held: held.clone(), other: range.head.clone() };
-                Ok(Some(RangeNews::Forked(Box::new(fork))))
-            }
-            _ => Err(forged(error.message())),
+        if end.count > 0 && is_other && range.verify_chain(&told_end(range, before)).is_ok() {
+            return Ok(Some(RangeNews::Disputed));
         }
+        Err(forged(error.message()))
+    }
+
+    /// Checks that a range whose head is verified goes on from the chain that its sender told.
+    fn check_whole(&self, content: &Content) -> Result<(), Refusal> {
+        let Content { before, range, is_genuine } = content;
+        if range.first == 0 && *before != Chain::start(&self.swarm, &range.stream()) {
+            return Err(forged("the chain before them is not that of an empty stream"));
+        }
+        if !is_genuine {
+            let checked = range.verify_chain(&told_end(range, *before));
+            checked.map_err(|error| forged(error.message()))?;
+        }
+        Ok(())
+    }
+
+    /// Our log holds a fork: the stream is sealed there, and shown as the first branch from there
+    /// on. True when that is new.
+    pub(crate) fn forked(&mut self, fork: &HeldFork) -> bool {
+        let (of, at) = (fork.of, fork.at);
+        let Some(ours) = fork.branches.first().map(|branch| branch.stream) else { return false };
+        let mut is_new = false;
+        for branch in fork.branches.iter().filter(|branch| branch.stream.is_branch()) {
+            if self.families.insert(branch) {
+                is_new = true;
+                let window = Window { base: branch.base.count, floor: branch.floor, seal: None };
+                self.table.entry(branch.stream).or_default();
+                self.update(&branch.stream, |state| state.window = window);
+            }
+        }
+        self.table.entry(of).or_default();
+        let former = self.table[&of].window.seal;
+        if former.is_none_or(|former| at < former) {
+            self.update(&ours, |state| state.window.seal = former);
+            self.update(&of, |state| state.window.seal = Some(at));
+            self.families.move_forks(of, at, ours);
+            self.bound.release(&of);
+        }
+        self.families.note_fork(of, at, &fork.branches);
+        is_new
     }
 
     /// Our log holds `head.stream` up to `head`. Returns the durable count before, and what was
@@ -363,16 +366,14 @@ impl Streams {
             return (before, Vec::new());
         }
         self.settle(&stream);
+        self.families.forget(&stream);
         let mut stored = Vec::new();
         self.update(&stream, |state| {
             while state.storing.front().is_some_and(|first| first.end <= head.count) {
                 stored.extend(state.storing.pop_front());
             }
             state.store_failures = 0;
-            state.recent.push_back((head.count, head.chain));
-            if state.recent.len() > RECENT_ENDS_MAX {
-                state.recent.pop_front();
-            }
+            state.note_end(&head);
             if state.end_count() <= head.count {
                 state.end = Some(head.clone());
             }
@@ -391,26 +392,22 @@ impl Streams {
             return Vec::new();
         }
         let mut lost = Vec::new();
-        self.update(stream, |state| {
-            if state.claimed.as_ref().map_or(0, |head| head.count) < state.end_count() {
-                state.claimed = state.end.take();
-            }
-            state.end = state.durable.clone();
-            state.store_failures = state.store_failures.saturating_add(1);
-            lost = state.storing.drain(..).collect();
-        });
+        self.update(stream, |state| lost = state.roll_back());
         lost
     }
 
-    /// Keeps a fork and freezes its stream. True when it is new.
-    pub(crate) fn freeze(&mut self, fork: Fork) -> bool {
-        let stream = fork.held.stream;
-        self.bound.release(&stream);
-        if self.forks.contains_key(&stream) {
-            return false;
+    /// The log could not store a fork of `stream`. Failures since the last store that worked.
+    pub(crate) fn note_failure(&mut self, stream: &StreamId) -> u32 {
+        let Some(state) = self.table.get_mut(stream) else { return 0 };
+        state.store_failures = state.store_failures.saturating_add(1);
+        state.store_failures
+    }
+
+    /// A later millpond wrote what the offered branch `stream` begins with.
+    pub(crate) fn set_too_new(&mut self, stream: &StreamId) {
+        if self.table.contains_key(stream) {
+            self.update(stream, |state| state.is_too_new = true);
         }
-        self.forks.insert(stream, fork);
-        true
     }
 
     /// Forgets streams that only `node` told us of and of which we hold nothing.
@@ -432,7 +429,7 @@ impl Streams {
                 let contribution = state.contribution();
                 self.bound.change(contribution, 0);
                 self.bound.release(&stream);
-                self.forks.remove(&stream);
+                self.families.forget(&stream);
                 self.table.remove(&stream);
             }
         }
@@ -444,13 +441,27 @@ impl Streams {
             return true;
         }
         let introduced = self.introduced.get(from).copied().unwrap_or(0);
+        if stream.is_branch() && self.offered_count(stream, from) >= BRANCHES_PER_TRUNK_MAX {
+            return false;
+        }
         introduced < STREAMS_PER_PEER_MAX && self.table.len() < STREAMS_MAX
+    }
+
+    /// Branches of the trunk of `stream` that only `from` told us of.
+    fn offered_count(&self, stream: &StreamId, from: &NodeId) -> usize {
+        let first = StreamId { number: STREAMS_PER_NODE_MAX, ..*stream };
+        let last = StreamId { number: u64::MAX, ..*stream };
+        let of_node = self.table.range(first..=last);
+        let is_offered = |(other, state): &(&StreamId, &StreamState)| {
+            other.trunk() == stream.trunk() && state.introduced_by.as_ref() == Some(from)
+        };
+        of_node.filter(is_offered).count()
     }
 
     fn introduce(&mut self, stream: StreamId, from: &NodeId) {
         self.table.entry(stream).or_insert_with(|| {
             *self.introduced.entry(*from).or_default() += 1;
-            StreamState { introduced_by: Some(*from), ..StreamState::default() }
+            StreamState::introduced_by(*from)
         });
     }
 
@@ -472,6 +483,16 @@ impl Streams {
     }
 }
 
-fn forged(detail: &str) -> Refusal {
+/// What a range goes on from, as its sender told.
+fn told_end(range: &EventRange, before: Chain) -> StreamEnd {
+    StreamEnd { count: range.first, chain: before, lamport: crate::event::Lamport::ZERO }
+}
+
+/// True for numbers that neither a trunk nor a branch can have.
+fn is_no_number(number: u64) -> bool {
+    (STREAMS_PER_NODE_MAX..2 * STREAMS_PER_NODE_MAX).contains(&number)
+}
+
+pub(crate) fn forged(detail: &str) -> Refusal {
     Refusal::new(RefusalReason::Forged, detail)
 }

@@ -1,5 +1,6 @@
 //! Telling a peer what we hold, and hearing what it holds.
 
+use crate::event::limits::BRANCHES_PER_TRUNK_MAX;
 use crate::event::{SignedHead, StreamId};
 use crate::planted;
 use crate::sync::constants::{
@@ -8,7 +9,8 @@ use crate::sync::constants::{
 use crate::sync::message::Message;
 use crate::sync::refusal::Refusal;
 use crate::sync::session::{Effect, Session};
-use crate::sync::shared::Shared;
+use crate::sync::shared::{Comparison, Shared};
+use crate::sync::streams::HeadNews;
 use bytes::Bytes;
 
 impl Session {
@@ -69,17 +71,68 @@ impl Session {
         shared: &mut Shared,
     ) -> Result<Effect, Refusal> {
         for head in heads {
-            shared.learn_head(head, &self.peer)?;
-            if let Some(state) = shared.streams.get(&head.stream) {
-                let is_new = head.count > state.end_count();
-                self.known.raise(head.stream, head.count);
-                if is_new {
-                    shared.fetches.ask_from(head.stream, shared.now);
-                }
-            }
+            self.hear(head, shared)?;
         }
         self.summary_is_complete |= is_last;
         Ok(Effect::Nothing)
+    }
+
+    /// The peer holds a stream up to `head`.
+    fn hear(&mut self, head: &SignedHead, shared: &mut Shared) -> Result<(), Refusal> {
+        self.learn_head(head, shared)?;
+        if let Some(state) = shared.streams.get(&head.stream) {
+            let is_new = head.count > state.end_count();
+            self.known.raise(head.stream, head.count);
+            if is_new {
+                shared.fetches.ask_from(head.stream, shared.now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a head that the peer told.
+    pub(crate) fn learn_head(
+        &mut self,
+        head: &SignedHead,
+        shared: &mut Shared,
+    ) -> Result<(), Refusal> {
+        match shared.streams.learn(head, &self.peer)? {
+            HeadNews::Nothing | HeadNews::Claimed => {}
+            HeadNews::Own => self.keep_own(head.clone(), shared),
+            HeadNews::Past => {
+                let (connection, head) = (self.connection, head.clone());
+                if self.agreed.count(&head.stream) < head.count {
+                    shared.comparisons.push(Comparison { connection, head, is_verified: true });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The peer holds `head` of the stream that we write. Should we leave that stream, it is one
+    /// like others, and heard of again.
+    pub(crate) fn keep_own(&mut self, head: SignedHead, shared: &mut Shared) {
+        let kept = self.own_heads.get(&head.stream);
+        let is_further = kept.is_none_or(|kept| kept.count < head.count);
+        let has_room = kept.is_some() || self.own_heads.len() <= BRANCHES_PER_TRUNK_MAX;
+        if is_further && has_room {
+            self.own_heads.insert(head.stream, head.clone());
+        }
+        shared.check_own(head);
+    }
+
+    /// We write another stream now: what was our stream is one like others.
+    pub(crate) fn hear_own_again(
+        &mut self,
+        former: StreamId,
+        shared: &mut Shared,
+    ) -> Result<(), Refusal> {
+        self.announcements.heads.insert(former);
+        self.flush_soon(shared.now);
+        for head in std::mem::take(&mut self.own_heads).into_values() {
+            self.hear(&head, shared)?;
+        }
+        Ok(())
     }
 
     /// The peer grants credit, and holds the streams of `held` so far. Nothing of it is signed: it

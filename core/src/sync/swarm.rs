@@ -6,10 +6,12 @@
 //! Begin with [`Swarm::handle`].
 
 use crate::error::{Error, Result};
-use crate::event::{NodeId, SignedHead, StreamId};
+use crate::event::{HeldFork, NodeId, SignedHead, StreamId};
 use crate::planted;
 use crate::sync::book::{PeerBook, doubled};
-use crate::sync::constants::{REFUSALS_KEPT_MAX, STORE_RETRY, STORE_RETRY_MAX, STRANGERS_MAX};
+use crate::sync::constants::{
+    FLUSH_DELAY, REFUSALS_KEPT_MAX, STORE_RETRY, STORE_RETRY_MAX, STRANGERS_MAX,
+};
 use crate::sync::fetch;
 use crate::sync::io::{ConnectionId, Input, LogRead, Output, Refused, SwarmEvent};
 use crate::sync::message::{Hello, Message};
@@ -20,7 +22,7 @@ use crate::sync::refusal::{Refusal, RefusalReason};
 use crate::sync::relay::{self, Source};
 use crate::sync::session::{Effect, Session};
 use crate::sync::shared::Shared;
-use crate::sync::streams::Storing;
+use crate::sync::stream::Storing;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
@@ -38,7 +40,7 @@ pub struct Swarm {
 }
 
 /// Why and by whom a session ends.
-enum End {
+pub(crate) enum End {
     /// We refuse it.
     ByUs(Refusal),
     /// The peer said goodbye, or the transport reported its close code.
@@ -48,12 +50,18 @@ enum End {
 }
 
 impl Swarm {
-    /// A swarm of one, whose log durably holds the streams of `heads` up to them.
-    pub fn new(options: SwarmOptions, heads: Vec<SignedHead>, now: Instant) -> Swarm {
+    /// A swarm of one, whose log durably holds the streams of `heads` up to them, and `forks` in any
+    /// order.
+    pub fn new(
+        options: SwarmOptions,
+        heads: Vec<SignedHead>,
+        forks: Vec<HeldFork>,
+        now: Instant,
+    ) -> Swarm {
         assert!(options.own_stream.node == options.node, "a node writes its own stream");
         Swarm {
             book: PeerBook::new(options.node),
-            shared: Shared::new(options, heads, now),
+            shared: Shared::new(options, heads, forks, now),
             sessions: BTreeMap::new(),
             refusals: VecDeque::new(),
             ready: BTreeSet::new(),
@@ -77,11 +85,16 @@ impl Swarm {
         while let Some(stream) = self.shared.streams.bound.next_free(self.shared.now) {
             self.shared.fetches.ask_from(stream, self.shared.now);
         }
+        self.ask();
+        self.dial();
+    }
+
+    /// Asks for what is lacking.
+    fn ask(&mut self) {
         fetch::run(&mut self.shared, &mut self.sessions);
         let has_news = |session: &&Session| session.has_news();
         self.ready
             .extend(self.sessions.values().filter(has_news).map(|session| session.connection));
-        self.dial();
     }
 
     /// What to do next. `log` is read for events to send; what it has given to a peer must never be
@@ -92,6 +105,10 @@ impl Swarm {
                 return output;
             }
             if self.shared.compare_own(log) {
+                continue;
+            }
+            if self.heal(log) {
+                self.ask();
                 continue;
             }
             let Some(connection) = self.ready.first().copied() else {
@@ -139,6 +156,8 @@ impl Swarm {
             Input::Opened(block) => self.on_opened(block),
             Input::Durable(head) => self.on_durable(head),
             Input::StoreFailed { stream, end, error } => self.on_store_failed(stream, end, &error),
+            Input::Forked { of, at, branches } => self.on_forked(HeldFork { of, at, branches }),
+            Input::ForkFailed { branch, error } => self.on_fork_failed(branch, &error),
             Input::OwnStream(stream) => self.on_own_stream(stream),
             Input::AddPeer { peer, addresses } if !self.is_shut_down => {
                 self.book.name(peer, &addresses, now);
@@ -264,7 +283,12 @@ impl Swarm {
         let source = stored.last().map(|storing| self.source(storing));
         let us = self.shared.options.node;
         let now = self.shared.now;
-        let growth = Growth { stream, before, count, is_received: source.is_some() };
+        let growth = Some((before, count));
+        for offered in self.shared.streams.families.wake(stream.trunk(), growth) {
+            self.shared.fetches.ask_from(offered, now + FLUSH_DELAY);
+        }
+        let is_received = source.is_some() || stream.is_branch();
+        let growth = Growth { stream, before, count, is_received };
         for session in self.sessions.values_mut().filter(|session| session.is_admitted()) {
             let wait = relay::delay(us, stream.node, source.as_ref(), session.peer, &session.peers);
             session.stream_grew(growth, wait, now);
@@ -298,7 +322,7 @@ impl Swarm {
     }
 
     /// Received bytes are stored or lost: their senders may send as many again.
-    fn release(&mut self, done: &[Storing]) {
+    pub(crate) fn release(&mut self, done: &[Storing]) {
         for storing in done {
             if let Some(session) = self.sessions.get_mut(&storing.connection) {
                 session.credit.processed(storing.cost);
@@ -311,8 +335,20 @@ impl Swarm {
         assert!(stream.node == self.shared.options.node, "a node writes its own stream");
         let former = self.shared.streams.own();
         self.shared.set_own(stream);
+        if former == stream {
+            return;
+        }
         // What others hold of the stream we left may be had from them now.
         self.shared.fetches.ask_from(former, self.shared.now);
+        let mut refused = Vec::new();
+        for session in self.sessions.values_mut().filter(|session| session.is_admitted()) {
+            if let Err(refusal) = session.hear_own_again(former, &mut self.shared) {
+                refused.push((session.connection, refusal));
+            }
+        }
+        for (connection, refusal) in refused {
+            self.end(connection, End::ByUs(refusal));
+        }
     }
 
     fn peers_changed(&mut self) {
@@ -373,7 +409,7 @@ impl Swarm {
         self.book.stop();
     }
 
-    fn end(&mut self, connection: ConnectionId, mut end: End) {
+    pub(crate) fn end(&mut self, connection: ConnectionId, mut end: End) {
         let Some(mut session) = self.sessions.remove(&connection) else { return };
         let is_honest = !matches!(&end, End::ByUs(refusal) if refusal.reason.is_misbehaviour());
         if is_honest && let Err(refusal) = session.settle_rest(&mut self.shared) {

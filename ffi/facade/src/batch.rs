@@ -1,11 +1,14 @@
 //! Events on their way out: one crossing per batch, then plain looks into it.
 
+use crate::defaults::{READ_AHEAD_BYTES_MAX, SPARE_BATCHES_MAX};
+use crate::entry::lock;
 use crate::errors::{FacadeError, Result};
 use crate::offsets::Offsets;
 use millpond::event::{AppId, StreamId, cbor};
 use millpond::{Columns, Looks};
+use std::mem;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 
 /// Some events, in order, with where the reader stands after them. Clones share the events.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +28,36 @@ struct Held {
     events: millpond::EventBatch,
     /// The ids of the streams as texts, by the same index.
     streams: Vec<String>,
+    /// Where its memory goes in the end, if that is still there.
+    spares: Weak<Spares>,
+}
+
+/// Batches that nobody looks at any more, whose memory the next ones of their reader take: a worker
+/// fills them and another thread drops them, so the system would give new memory for each, page by
+/// page.
+#[derive(Debug, Default)]
+pub(crate) struct Spares(Mutex<Vec<millpond::EventBatch>>);
+
+impl Spares {
+    /// One of them, or an empty one.
+    pub(crate) fn take(&self) -> millpond::EventBatch {
+        lock(&self.0).pop().unwrap_or_default()
+    }
+
+    fn keep(&self, events: millpond::EventBatch) {
+        let mut spares = lock(&self.0);
+        if spares.len() < SPARE_BATCHES_MAX && events.byte_count() <= READ_AHEAD_BYTES_MAX {
+            spares.push(events);
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(spares) = self.spares.upgrade() {
+            spares.keep(mem::take(&mut self.events));
+        }
+    }
 }
 
 /// One event of a batch.
@@ -47,17 +80,27 @@ pub struct EventSizes {
 }
 
 impl EventBatch {
+    /// Some events of a subscription.
     pub(crate) fn new(
         events: millpond::EventBatch,
         caught_up: bool,
         lag: u64,
         position: Offsets,
     ) -> EventBatch {
+        let batch = EventBatch::of_query(events, position, &Arc::default());
+        EventBatch { caught_up, lag, ..batch }
+    }
+
+    /// Some events of a query; `spares` gets their memory in the end, if it is still there.
+    pub(crate) fn of_query(
+        events: millpond::EventBatch,
+        position: Offsets,
+        spares: &Arc<Spares>,
+    ) -> EventBatch {
         let streams = events.streams().iter().map(StreamId::to_string).collect();
         let range = 0..events.len();
-        let held = Arc::new(Held { events, streams });
-        let looks = Looks::default();
-        EventBatch { held, range, is_end: false, caught_up, lag, position, looks }
+        let held = Arc::new(Held { events, streams, spares: Arc::downgrade(spares) });
+        EventBatch { held, range, position, ..EventBatch::default() }
     }
 
     /// The same, read by a query that had looked at this much then.

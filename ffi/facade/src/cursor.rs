@@ -1,6 +1,6 @@
 //! A query's answer, batch by batch.
 
-use crate::batch::EventBatch;
+use crate::batch::{EventBatch, Spares};
 use crate::close::Closed;
 use crate::core;
 use crate::entry::{entry, guard, lock};
@@ -36,16 +36,19 @@ type Shared = Arc<Mutex<core::Cursor>>;
 struct Answer {
     cursor: Shared,
     upper: Offsets,
+    spares: Arc<Spares>,
 }
 
 impl Source for Answer {
     fn pull(&mut self, count_max: usize) -> Result<Pulled> {
         let mut cursor = lock(&self.cursor);
-        let events = cursor.next_batch(count_max)?;
+        let mut events = self.spares.take();
+        cursor.next_batch_into(&mut events, count_max)?;
         let batch = if events.is_empty() {
+            self.spares = Arc::default(); // What is there is freed, and what comes later.
             EventBatch::end(self.upper.clone())
         } else {
-            EventBatch::new(events, false, 0, self.upper.clone())
+            EventBatch::of_query(events, self.upper.clone(), &self.spares)
         };
         Ok(Pulled { batch: Some(batch.with_looks(cursor.looks())), more: true })
     }
@@ -96,7 +99,8 @@ impl NodeHandle {
         let upper = Offsets::from(cursor.upper().clone());
         let cursor = Arc::new(Mutex::new(cursor));
         let puller = Arc::new(Puller::new(node.clone(), upper.clone(), true));
-        puller.set_source(Box::new(Answer { cursor: cursor.clone(), upper: upper.clone() }));
+        let (spares, answered) = (Arc::default(), upper.clone());
+        puller.set_source(Box::new(Answer { cursor: cursor.clone(), upper: answered, spares }));
         let id = node.keep_reader(CursorState { puller, upper, cursor })?;
         Ok(CursorHandle::from_id(id))
     }
@@ -127,7 +131,8 @@ impl CursorHandle {
     /// batch says `is_end`, again and again.
     ///
     /// A call that ended with `timeout` or `cancelled` loses nothing: what was read for it is given
-    /// to the next calls. From the second full batch on, the next one is read ahead.
+    /// to the next calls. From the second full batch on, or the first of 1,024 events or more, the
+    /// next two are read ahead.
     ///
     /// # Errors
     /// `closed`: the cursor or its node. `corrupt`, `storage_failed`: a block could not be read.

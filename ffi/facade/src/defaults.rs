@@ -11,10 +11,13 @@ pub const BATCH_COUNT_DEFAULT: usize = 1024;
 pub const BATCH_COUNT_MAX: usize = 4096;
 /// A query's next batches are read ahead while its last one, and what was read ahead, have at most
 /// this many bytes.
-pub(crate) const READ_AHEAD_BYTES_MAX: usize = 1 << 20;
+pub(crate) const READ_AHEAD_BYTES_MAX: usize = 2 << 20;
 /// So many batches are read ahead at most. With one, whoever reads it stands still while the next
 /// caller wakes up.
 pub(crate) const READ_AHEAD_MAX: usize = 2;
+/// So many batches that were looked at give their memory to the next ones of their query, if each
+/// has at most `READ_AHEAD_BYTES_MAX` bytes.
+pub(crate) const SPARE_BATCHES_MAX: usize = 2;
 /// How long a close may take when the caller does not say.
 pub(crate) const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
 /// How often a blocking call asks its caller whether it was interrupted.

@@ -121,10 +121,17 @@ impl Puller {
         let waiter = |count_max| Waiter { operation: operation.clone(), count_max, nudge: None };
         let started = puller.and_then(|puller| {
             puller.enqueue(waiter(checked_count(count_max)?))?;
-            if !puller.lock().kept.is_empty() {
+            let mut inner = puller.lock();
+            if !inner.kept.is_empty() {
+                drop(inner);
                 puller.pump();
                 return Ok(());
             }
+            if inner.is_pulling {
+                inner.is_dirty = true; // Who asks the source serves this call next.
+                return Ok(());
+            }
+            drop(inner);
             puller.pump_on_worker()
         });
         if let Err(error) = started {
@@ -220,8 +227,8 @@ impl Puller {
         }
     }
 
-    /// Reads until enough is kept. A thread that waits is told and takes its batch itself; for a
-    /// closure this thread calls it, and another one reads on meanwhile.
+    /// Reads until enough is kept. A thread that waits is told and takes its batch itself; another
+    /// worker calls a closure, so that this one reads on.
     fn read_ahead(self: &Arc<Self>, count_max: usize) {
         loop {
             let inner = self.lock();
@@ -229,16 +236,20 @@ impl Puller {
                 true => self.pull(inner, count_max),
                 false => (inner, false),
             };
+            let reads_on = found && inner.may_read_ahead();
+            inner.is_reading_ahead = reads_on;
             let is_wanted = inner.count_wanted().is_some();
-            match &inner.waiter {
-                Some(Waiter { nudge: Some(nudge), .. }) => nudge(),
-                Some(_) if is_wanted => inner.is_reading_ahead = false,
-                _ => {}
+            let mut has_closure = is_wanted;
+            if let Some(Waiter { nudge: Some(nudge), .. }) = &inner.waiter {
+                nudge();
+                has_closure = false;
             }
-            inner.is_reading_ahead &= found;
-            if !inner.is_reading_ahead {
-                drop(inner);
+            drop(inner);
+            if !reads_on {
                 return self.pump();
+            }
+            if has_closure && self.pump_on_worker().is_err() {
+                self.pump();
             }
         }
     }
@@ -334,11 +345,13 @@ impl Inner {
         result
     }
 
-    /// Whether who got `given` will want more: they came back once, and there is more to get.
+    /// Whether who got `given` will want more: they came back once, or take many at a time; and
+    /// there is more to get.
     fn reads_ahead(&self, given: &Result<EventBatch>, count_max: usize) -> bool {
         let Ok(batch) = given else { return false };
-        let is_full = batch.len() == count_max && self.full_batches > 1;
-        is_full && batch.byte_count() <= READ_AHEAD_BYTES_MAX && self.may_read_ahead()
+        let goes_on = self.full_batches > 1 || count_max >= BATCH_COUNT_DEFAULT;
+        let is_full = batch.len() == count_max;
+        goes_on && is_full && batch.byte_count() <= READ_AHEAD_BYTES_MAX && self.may_read_ahead()
     }
 
     /// Whether there is more to get, and less kept than is worth while.

@@ -213,6 +213,34 @@ fn what_was_read_ahead_is_never_more_than_was_asked_for_and_never_lost() {
 }
 
 #[test]
+fn closures_get_every_batch_in_order_while_others_are_read_ahead() {
+    let mill = Mill::open();
+    mill.publish(5_000);
+    let cursor = mill.query();
+    let mut seen = Vec::new();
+    // Who keeps a batch keeps its events, whatever memory the next ones take.
+    let mut kept = Vec::new();
+    loop {
+        let (done, result) = receiver();
+        cursor.next_batch_start(Some(100), Limit::default(), done);
+        let batch = result.recv_timeout(SOON).unwrap().unwrap();
+        if batch.is_end() {
+            break;
+        }
+        seen.extend(batch.iter().map(|event| event.offset()));
+        let bytes = |batch: &EventBatch| batch.bytes().to_vec();
+        if seen.len() % 700 == 0 {
+            kept.push((bytes(&batch), batch));
+        }
+        assert!(kept.iter().all(|(before, batch)| *before == bytes(batch)));
+    }
+    assert_eq!(seen, (0..5_000).collect::<Vec<u64>>());
+    assert_eq!(kept.len(), 7);
+    cursor.close().unwrap();
+    mill.close();
+}
+
+#[test]
 fn a_queue_hands_over_results_and_closes_what_nobody_fetches() {
     let mill = Mill::open();
     let queue = CompletionQueue::new().unwrap();

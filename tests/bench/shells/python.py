@@ -41,7 +41,7 @@ def iterate(node: millpond.Node, form: str) -> tuple[float, int, int]:
         # A batch at a time: the loop over events is measured with values.
         cursor = node.query("FROM allEvents")
         while batch := cursor.next_batch(READ_BATCH):
-            for payload in batch.payload_bytes_list():
+            for payload in batch.payload_bytes:
                 events += 1
                 parts += len(payload)
     else:

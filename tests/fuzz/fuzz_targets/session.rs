@@ -61,8 +61,8 @@ impl World {
         let logs = LOGS.get_or_init(|| [MemoryLog::of(1), MemoryLog::of(2)]);
         let [log, peer_log] = logs.clone();
         World {
-            swarm: Swarm::new(options(1), log.heads(), now),
-            peer: Swarm::new(options(2), peer_log.heads(), now),
+            swarm: Swarm::new(options(1), log.heads(), Vec::new(), now),
+            peer: Swarm::new(options(2), peer_log.heads(), Vec::new(), now),
             log,
             peer_log,
             now,
@@ -171,8 +171,10 @@ impl World {
                 Output::Open(block) => {
                     self.swarm.handle(Input::Opened(block.open()), self.now);
                 }
-                Output::Admitted { .. }
+                Output::Fork { .. }
+                | Output::Admitted { .. }
                 | Output::Dial { .. }
+                | Output::Fork { .. }
                 | Output::Close { .. }
                 | Output::Tell(_) => {}
             }
@@ -191,8 +193,10 @@ impl World {
                     self.peer.handle(Input::Durable(head), self.now);
                 }
                 Output::Open(block) => self.peer.handle(Input::Opened(block.open()), self.now),
-                Output::Admitted { .. }
+                Output::Fork { .. }
+                | Output::Admitted { .. }
                 | Output::Dial { .. }
+                | Output::Fork { .. }
                 | Output::Close { .. }
                 | Output::Tell(_) => {}
             }
@@ -284,6 +288,11 @@ impl LogRead for MemoryLog {
             }
         }
         Ok(Some(chain))
+    }
+
+    fn block_start(&self, stream: &StreamId, offset: u64) -> Result<Option<u64>> {
+        let held = self.ranges.get(stream).and_then(|ranges| ranges.last());
+        Ok(held.filter(|last| offset < last.head.count).map(|_| 0))
     }
 }
 

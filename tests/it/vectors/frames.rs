@@ -171,6 +171,10 @@ impl LogRead for NothingHeld {
     fn chain_at(&self, _: &StreamId, _: u64) -> Result<Option<Chain>> {
         Ok(None)
     }
+
+    fn block_start(&self, _: &StreamId, _: u64) -> Result<Option<u64>> {
+        Ok(None)
+    }
 }
 
 fn new_swarm(key: &NodeKey, now: Instant) -> Swarm {
@@ -183,7 +187,7 @@ fn new_swarm(key: &NodeKey, now: Instant) -> Swarm {
         allowed: None,
         peers_max: 2,
     };
-    Swarm::new(options, Vec::new(), now)
+    Swarm::new(options, Vec::new(), Vec::new(), now)
 }
 
 /// What `prover` says first to `verifier`.

@@ -6,12 +6,15 @@
 //! `crash_child PATH SEED COMMITS converting`: opens a store of format 0 and closes it.
 //! `crash_child PATH SEED COMMITS merging`: opens a store of small events, publishes COMMITS
 //! batches of them, waits until a group of segments is made, publishes one more, and closes.
+//! `crash_child PATH SEED COMMITS forking`: opens a store whose key is used twice, publishes
+//! COMMITS batches and meets other histories of its streams, and closes.
 //! Says on standard output, each line in one write: `O <count>` after opening (events held),
 //! `A <count>` after each acknowledgement, `C` after close. Rule: a line is written only after what
 //! it says is true, so the last line is a lower bound.
 
 use millpond::Node;
 use millpond_tests::crash::{self, Acknowledged};
+use millpond_tests::forks;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,10 +24,13 @@ const COMMITS_PER_COMPACTION: u64 = 30;
 const SMALL_BATCH: u64 = 500;
 
 fn main() {
+    #[cfg(millpond_planted)]
+    millpond::planted::choose_everywhere("acknowledged_before_sync");
     let arguments: Vec<String> = std::env::args().collect();
     let [_, path, seed, commits, durability] = &arguments[..] else {
         eprintln!(
-            "usage: crash_child PATH SEED COMMITS power|process|compacting|converting|merging"
+            "usage: crash_child PATH SEED COMMITS \
+             power|process|compacting|converting|merging|forking"
         );
         std::process::exit(2);
     };
@@ -34,6 +40,12 @@ fn main() {
     if durability == "converting" {
         let node = crash::open_former(&path).expect("the store opens");
         return node.close(DEADLINE).expect("the node closes");
+    }
+    if durability == "forking" {
+        let log = forks::open(&path).expect("the store opens");
+        forks::run(&log, commits, forks::FILL_BYTES, |count| say(&format!("A {count}\n")))
+            .expect("all is kept");
+        return log.close(DEADLINE).expect("the log closes");
     }
     let node = crash::open(&path).expect("the store opens");
     if durability == "merging" {

@@ -108,7 +108,8 @@ impl World {
         let (events, padding) = (self.plan.events_max, self.plan.padding_max);
         let many = self.random.chance(0.1);
         let count = if many { self.random.between(1, events) } else { 1 } as u32;
-        let padding = if self.random.chance(0.2) { self.random.below(padding + 1) } else { 0 };
+        let padding =
+            if self.random.chance(self.plan.padded) { self.random.below(padding + 1) } else { 0 };
         let publish = Publish { key, count, padding: padding as u32 };
         if self.random.chance(self.plan.retries) {
             self.nodes[node].publisher.outstanding.insert(key, publish.clone());

@@ -51,6 +51,8 @@ pub const PLANTED: &[&str] = &[
 pub struct Campaign {
     /// All runs together.
     pub figures: Figures,
+    /// Simulated and real time of the runs with five nodes, one processor each.
+    pub of_five: (Duration, Duration),
     /// Runs without a violation.
     pub passed: u64,
     /// Those with one, by seed.
@@ -78,6 +80,10 @@ impl Campaign {
 
     fn add(&mut self, outcome: Outcome) {
         self.figures.add(&outcome.figures);
+        if outcome.nodes == 5 {
+            self.of_five.0 += outcome.figures.time;
+            self.of_five.1 += outcome.spent;
+        }
         match outcome.violation {
             None => self.passed += 1,
             Some(_) => self.failed.push(outcome),
@@ -87,6 +93,8 @@ impl Campaign {
     /// Adds what another campaign amounted to.
     pub fn join(&mut self, other: Campaign) {
         self.figures.add(&other.figures);
+        self.of_five.0 += other.of_five.0;
+        self.of_five.1 += other.of_five.1;
         self.passed += other.passed;
         self.failed.extend(other.failed);
     }

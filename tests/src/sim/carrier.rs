@@ -13,7 +13,7 @@ use std::time::Duration;
 /// Bytes of frames in one packet.
 const PACKET_BYTES: u64 = 1200;
 /// Bytes of a packet beside what it carries.
-pub(super) const PACKET_OVERHEAD: usize = 45;
+pub const PACKET_OVERHEAD: usize = 45;
 /// Bytes of the length before each frame.
 const LENGTH_BYTES: u64 = 4;
 const WINDOW_START: f64 = 10.0;
@@ -29,7 +29,7 @@ const PART_EVERY: Duration = Duration::from_millis(250);
 
 /// Both ends of one direction.
 #[derive(Debug)]
-pub(super) struct Flow {
+pub struct Flow {
     /// Frames that have not arrived whole: where each ends, and the frame.
     frames: VecDeque<(u64, Bytes)>,
     /// Position after the last byte of the last frame, and up to which bytes were sent.
@@ -64,21 +64,25 @@ struct Packet {
 
 /// What an acknowledgement says: all packets below `next` arrived, and this one.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ack {
-    pub(super) next: u64,
-    pub(super) number: u64,
+pub struct Ack {
+    /// All packets below it arrived.
+    pub next: u64,
+    /// The one that caused it.
+    pub number: u64,
 }
 
 /// What arrived with a packet.
 #[derive(Debug, Default)]
-pub(super) struct Received {
-    pub(super) frames: Vec<Bytes>,
+pub struct Received {
+    /// Frames that are whole now, in order.
+    pub frames: Vec<Bytes>,
     /// Bytes of a frame that is not whole, when it is time to tell.
-    pub(super) part: Option<usize>,
+    pub part: Option<usize>,
 }
 
 impl Flow {
-    pub(super) fn new(now: Duration) -> Flow {
+    /// A channel on which nothing was sent.
+    pub fn new(now: Duration) -> Flow {
         Flow {
             frames: VecDeque::new(),
             end: 0,
@@ -101,19 +105,19 @@ impl Flow {
     }
 
     /// Takes a frame to be sent.
-    pub(super) fn push(&mut self, frame: Bytes) {
+    pub fn push(&mut self, frame: Bytes) {
         self.end += LENGTH_BYTES + frame.len() as u64;
         self.unsent.push_back((self.end, frame.len()));
         self.frames.push_back((self.end, frame));
     }
 
     /// True when everything was sent and acknowledged.
-    pub(super) fn is_done(&self) -> bool {
+    pub fn is_done(&self) -> bool {
         self.sent == self.end && self.in_flight == 0
     }
 
     /// The next packet that may be sent: its number and size.
-    pub(super) fn next_packet(&mut self, now: Duration) -> Option<(u64, usize)> {
+    pub fn next_packet(&mut self, now: Duration) -> Option<(u64, usize)> {
         if self.sent == self.end || self.in_flight as f64 >= self.window {
             return None;
         }
@@ -127,13 +131,13 @@ impl Flow {
     }
 
     /// Bytes of the next frame whose last byte was sent since this was last asked.
-    pub(super) fn next_sent(&mut self) -> Option<usize> {
+    pub fn next_sent(&mut self) -> Option<usize> {
         self.unsent.front().filter(|(end, _)| *end <= self.sent)?;
         self.unsent.pop_front().map(|(_, bytes)| bytes)
     }
 
     /// A packet arrived at the other end.
-    pub(super) fn receive(&mut self, number: u64, now: Duration) -> (Ack, Received) {
+    pub fn receive(&mut self, number: u64, now: Duration) -> (Ack, Received) {
         let mut received = Received::default();
         if number >= self.next && self.beyond.insert(number) {
             while self.beyond.remove(&self.next) {
@@ -156,7 +160,7 @@ impl Flow {
     }
 
     /// An acknowledgement arrived; packets that count as lost by it are to be sent again.
-    pub(super) fn acknowledge(&mut self, ack: Ack, now: Duration) -> Vec<(u64, usize)> {
+    pub fn acknowledge(&mut self, ack: Ack, now: Duration) -> Vec<(u64, usize)> {
         let Some(at) = ack.number.checked_sub(self.first) else {
             self.confirm_below(ack.next);
             return Vec::new();
@@ -187,14 +191,14 @@ impl Flow {
     }
 
     /// When the first packet that is not acknowledged counts as lost.
-    pub(super) fn probe_at(&self) -> Option<Duration> {
+    pub fn probe_at(&self) -> Option<Duration> {
         let oldest = self.packets.front()?.sent_at;
         let usual = self.round_trip.map_or(PROBE_START, |time| (time * 2).max(PROBE_MIN));
         Some(oldest + (usual * (1 << self.probes.min(8))).min(PROBE_MAX))
     }
 
     /// The time of `probe_at` came: what is to be sent again.
-    pub(super) fn probe(&mut self, now: Duration) -> Option<(u64, usize)> {
+    pub fn probe(&mut self, now: Duration) -> Option<(u64, usize)> {
         if self.probe_at()? > now {
             return None;
         }

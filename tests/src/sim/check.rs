@@ -1,6 +1,6 @@
 //! What one node must keep to, checked at each step it takes, and all of them at the end.
 //!
-//! Numbers are those of the list in docs/testing.md. Not here: what the world knows (`oracle`).
+//! Not here: what the world knows (`oracle`).
 
 use crate::sim::log::ModelLog;
 use crate::sim::oracle::FORKS_HEAL;
@@ -137,8 +137,8 @@ impl World {
             SwarmEvent::Misbehaved { peer, error } if !oracle.hostile.contains(peer) => {
                 format!("blames an honest peer: {error}")
             }
-            SwarmEvent::Forked(fork) if !may_fork(&fork.held.stream) => {
-                format!("sees a fork of {}, which has one history", fork.held.stream)
+            SwarmEvent::Forked(fork) if !may_fork(&fork.of) => {
+                format!("sees a fork of {}, which has one history", fork.of)
             }
             SwarmEvent::Quarantined { stream, required }
                 if !oracle.hostile.contains(&stream.node) && !is_poisoned =>
@@ -261,8 +261,8 @@ impl World {
         if let Some((stream, count)) = missing {
             return Err(format!("says that {count} events of {stream} are missing"));
         }
-        if let Some(fork) = status.forks.iter().find(|fork| counts(&fork.held.stream)) {
-            return Err(format!("shows a fork of {}", fork.held.stream));
+        if let Some(fork) = status.forks.iter().find(|fork| counts(&fork.of)) {
+            return Err(format!("shows a fork of {}", fork.of));
         }
         for to in &self.nodes[node].links {
             let id = self.nodes[*to].id;
@@ -283,9 +283,9 @@ impl World {
             let shows = |node: usize| {
                 let live = self.nodes[node].live.as_ref();
                 let forks = live.map(|live| live.swarm.status().forks).unwrap_or_default();
-                forks.iter().any(|fork| fork.held.stream == *stream)
+                forks.iter().any(|fork| fork.of == *stream)
             };
-            let is_shown = status.forks.iter().any(|fork| fork.held.stream == *stream);
+            let is_shown = status.forks.iter().any(|fork| fork.of == *stream);
             for to in &self.nodes[node].links {
                 let other = &self.nodes[*to].log;
                 let shared = log.count(stream).min(other.count(stream));

@@ -72,6 +72,8 @@ pub(super) struct Plan {
     pub(super) publish_every: Duration,
     pub(super) events_max: u64,
     pub(super) padding_max: u64,
+    /// Share of publishes with padding.
+    pub(super) padded: f64,
     /// Share of publishes that are tried again until they are answered.
     pub(super) retries: f64,
     pub(super) sync_time: (Duration, Duration),
@@ -89,7 +91,7 @@ const KINDS: [(FaultKind, f64, u64, u64); 12] = [
     (FaultKind::Pause, 0.25, 20, 5),
     (FaultKind::Clock, 0.3, 15, 1),
     (FaultKind::Full, 0.2, 20, 6),
-    (FaultKind::ReadErrors, 0.15, 20, 5),
+    (FaultKind::ReadErrors, 0.25, 15, 5),
     (FaultKind::Tear, 0.15, 20, 2),
     (FaultKind::Restore, 0.12, 25, 2),
     (FaultKind::Clone, 0.06, 30, 10),
@@ -126,6 +128,7 @@ impl Plan {
             publish_every: millis(random.between(pace / 2, pace * 8)),
             events_max: if random.chance(0.05) && !is_large { 1500 } else { 20 },
             padding_max: *random.pick(&[0, 100, 2000, 60_000]),
+            padded: *random.pick(&[0.1, 0.2, 0.2, 1.0]),
             retries: *random.pick(&[0.5, 1.0, 1.0]),
             sync_time: if slow_disk { (millis(1), millis(900)) } else { (millis(1), millis(12)) },
             open_delay: millis(random.between(1, 40)),
@@ -212,9 +215,9 @@ fn profiles(random: &mut Random, nodes: usize, is_large: bool) -> Vec<[LinkProfi
     let flips = random.chance(0.15);
     let pairs = nodes * (nodes + 1) / 2;
     let draw = |random: &mut Random| match style {
-        0 => named(*random.pick(&good)),
+        0 => named(random.pick::<&str>(&good)),
         1 => named(one),
-        _ => named(*random.pick(&all)),
+        _ => named(random.pick::<&str>(&all)),
     };
     let mut profiles: Vec<[LinkProfile; 2]> = (0..pairs).map(|_| draw(random)).collect();
     if flips {

@@ -9,7 +9,7 @@ use crate::sim::oracle::EventName;
 use crate::sim::random::Random;
 use crate::sim::world::{Event, World};
 use bytes::Bytes;
-use millpond::event::limits::FRAME_BYTES_MAX;
+use millpond::event::limits::{FRAME_BYTES_MAX, LAMPORT_SLACK};
 use millpond::event::{Chain, EventKind, EventRange, Lamport, StreamId, WallTime};
 use millpond::sync::{ConnectionId, Message};
 use std::time::Duration;
@@ -176,9 +176,12 @@ impl World {
                 vec![Message::Summary { is_last: false, heads: vec![head] }.encode()]
             }
             Trait::Poisons => {
-                let by = *random.pick(&[1000, 60_000, 1 << 30, (1 << 52) + 1]);
-                let lamport = (at.log.lamport + by).min(1 << 52);
-                at.log.skip_lamports(lamport);
+                // What whoever holds as much would just accept, and whoever holds less would not.
+                let held: u64 = at.log.counts().map(|(_, count)| count).sum();
+                let edge = held + LAMPORT_SLACK - random.below(30);
+                let next = at.log.lamport + *random.pick(&[1000, 60_000, 1 << 30, 1 << 52]);
+                let lamport = if random.chance(0.5) { edge } else { next };
+                at.log.skip_lamports(lamport.min(1 << 52));
                 Vec::new()
             }
             _ => Vec::new(),

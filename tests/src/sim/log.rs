@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 
 /// What is asked of the log.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // Few wait at a time.
 pub(super) enum Request {
     Append(Publish),
     Store { range: EventRange, before: StreamEnd },
@@ -44,6 +45,7 @@ pub(super) struct Receipt {
 
 /// What a group commit answers once it is durable.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // As for requests.
 pub(super) enum Answer {
     Appended(u64, Receipt),
     Stored(StreamId, u64),
@@ -412,6 +414,13 @@ impl LogRead for ModelLog {
     fn chain_at(&self, stream: &StreamId, count: u64) -> Result<Option<Chain>> {
         self.check_read()?;
         Ok(self.chain(stream, count))
+    }
+
+    fn block_start(&self, stream: &StreamId, offset: u64) -> Result<Option<u64>> {
+        self.check_read()?;
+        let held = self.streams.get(stream).filter(|held| offset < held.durable);
+        let seals = held.map(|held| held.seals.iter().copied().take_while(|seal| *seal <= offset));
+        Ok(seals.map(|seals| seals.last().unwrap_or(0)))
     }
 }
 

@@ -9,7 +9,7 @@
 
 mod app;
 pub mod campaign;
-mod carrier;
+pub mod carrier;
 mod chaos;
 mod check;
 mod disk;

@@ -120,12 +120,6 @@ impl Network {
         let profile = LinkProfile::perfect(Duration::from_millis(2));
         self.links.iter_mut().for_each(|link| *link = Link::new(profile.clone(), random.next()));
     }
-
-    /// Connections that both ends hold.
-    pub(super) fn open_count(&self) -> usize {
-        let open = |pipe: &&Pipe| pipe.ends.iter().all(|end| end.state == EndState::Open);
-        self.pipes.values().filter(open).count()
-    }
 }
 
 impl Pipe {

@@ -13,10 +13,10 @@ use crate::sim::network::address;
 use crate::sim::world::{Event, World};
 use bytes::Bytes;
 use millpond::event::{NodeId, NodeKey, SignedHead, StreamId, SwarmSecret};
-use millpond::planted;
 use millpond::sync::{
     ClosedBlock, ConnectionId, Input, Output, PEERS_MAX_DEFAULT, Swarm, SwarmEvent, SwarmOptions,
 };
+use millpond::{Error, ErrorKind, planted};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub(super) struct Node {
     /// What the last failed sync may have left on the disk after all.
     pub(super) ghost: Option<Box<ModelLog>>,
     /// The last group that was synced, and how long its streams were before.
-    pub(super) last: Option<(Vec<(StreamId, u64)>, Vec<(u64, Receipt)>)>,
+    pub(super) last: Option<LastGroup>,
     /// Earlier states of the disk.
     pub(super) backups: Vec<ModelLog>,
     /// Counts processes; what concerned an earlier one is dropped.
@@ -50,6 +50,9 @@ pub(super) struct Node {
     /// A copy of another node that must not run in the quiet phase.
     pub(super) is_clone: bool,
 }
+
+/// Streams with their counts before a group, and the receipts in it.
+type LastGroup = (Vec<(StreamId, u64)>, Vec<(u64, Receipt)>);
 
 /// A running process.
 pub(super) struct Live {
@@ -106,7 +109,7 @@ impl World {
         };
         let run = at.run;
         at.live = Some(Live {
-            swarm: Swarm::new(options, at.log.heads(), now),
+            swarm: Swarm::new(options, at.log.heads(), Vec::new(), now),
             deadline: None,
             blocks: BTreeMap::new(),
             block_count: 0,
@@ -221,6 +224,11 @@ impl World {
             Output::Store { range, before, .. } => {
                 self.check_store(node, &range, &before);
                 self.request(node, Request::Store { range, before });
+            }
+            Output::Fork { branch, .. } => {
+                let error = Error::new(ErrorKind::StorageFailed, "not simulated yet");
+                let branch = branch.stream;
+                self.give(node, Input::ForkFailed { branch, error });
             }
             Output::Dial { peer, named, discovered } => {
                 self.observe(node, 2, peer.as_bytes());

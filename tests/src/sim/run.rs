@@ -7,7 +7,7 @@ use crate::sim::draw::Plan;
 use crate::sim::random::Random;
 use crate::sim::world::{Figures, Violation, World};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Simulated time that every run has at least.
 const RUN_MIN: Duration = Duration::from_secs(60);
@@ -30,6 +30,10 @@ pub struct Outcome {
     pub figures: Figures,
     /// A hash of everything that could be observed.
     pub trace: u64,
+    /// Honest and hostile nodes, without a copy's machine.
+    pub nodes: usize,
+    /// Real time that it took.
+    pub spent: Duration,
     /// What did not hold.
     pub violation: Option<Violation>,
 }
@@ -51,11 +55,14 @@ impl Default for RunOptions {
 
 /// Runs `seed`. A panic of millpond or of the simulator is a violation, too.
 pub fn run(seed: u64, options: RunOptions) -> Outcome {
+    #[allow(clippy::disallowed_methods)] // Only how long the run took.
+    let started = Instant::now();
     let mut random = Random::new(seed);
     let plan = Plan::draw(&mut random, seed);
     if options.is_shown {
         eprintln!("{plan:?}");
     }
+    let nodes = plan.honest + plan.hostile.len();
     let mut world = World::new(plan, random, options.is_shown);
     let played = catch_unwind(AssertUnwindSafe(|| play(&mut world, options.until)));
     if let Err(panic) = played {
@@ -65,7 +72,8 @@ pub fn run(seed: u64, options: RunOptions) -> Outcome {
     }
     world.figures.time = world.now;
     let (figures, trace) = (world.figures, world.fingerprint());
-    Outcome { seed, figures, trace, violation: world.violation }
+    let spent = started.elapsed();
+    Outcome { seed, figures, trace, nodes, spent, violation: world.violation }
 }
 
 fn play(world: &mut World, until: u64) {

@@ -1,16 +1,18 @@
-//! What one journal record says: ranges of events with their heads, and idempotency keys.
+//! What one journal record says: forks, ranges of events with their heads, idempotency keys.
 //!
 //! Not here: the record around it (`segment`). No I/O. Rule: the journal alone rebuilds everything
 //! that LMDB does not hold yet. Source: docs/format.md, "Journal bodies".
 
+use super::windows::ForkRow;
 use crate::error::Result;
 use crate::event::codec::{Reader, bad, put_varint};
-use crate::event::{EventRange, Lamport, PackedRange, WallTime};
+use crate::event::{EventRange, Lamport, PackedRange, StreamId, WallTime};
 use bytes::Bytes;
 
 const ENTRY_RANGE: u8 = 1;
 const ENTRY_IDEMPOTENCY: u8 = 2;
 const ENTRY_PACKED: u8 = 3;
+const ENTRY_FORK: u8 = 4;
 
 /// What an idempotency key stood for: enough to give the first answer again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub(crate) type KeyHash = [u8; 32];
 /// The content of one journal record.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Body {
+    /// Counts before the ranges, and at once with them.
+    pub(crate) forks: Vec<(StreamId, ForkRow)>,
     pub(crate) ranges: Vec<EventRange>,
     pub(crate) remembered: Vec<(KeyHash, Remembered)>,
 }
@@ -39,6 +43,14 @@ impl Body {
     /// Appends the byte form.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         let mut scratch = Vec::new();
+        for (stream, row) in &self.forks {
+            scratch.clear();
+            row.encode(&mut scratch);
+            out.push(ENTRY_FORK);
+            out.extend_from_slice(&stream.to_bytes());
+            put_varint(out, scratch.len() as u64);
+            out.extend_from_slice(&scratch);
+        }
         for range in &self.ranges {
             scratch.clear();
             match range.packed() {
@@ -83,6 +95,11 @@ impl Body {
                 ENTRY_IDEMPOTENCY => {
                     let key = reader.array()?;
                     body.remembered.push((key, Remembered::read(&mut reader)?));
+                }
+                ENTRY_FORK => {
+                    let stream = StreamId::read(&mut reader)?;
+                    let row = reader.counted(ForkRow::BYTES_MAX, "a fork")?;
+                    body.forks.push((stream, ForkRow::decode(&stream, row)?));
                 }
                 other => return Err(bad(format!("a journal record has an entry of kind {other}"))),
             }

@@ -5,11 +5,12 @@
 //! and the signed head at its end. So a block is checked without the ones before it, and one that
 //! is damaged keeps nobody from looking at the next.
 
-use super::block::{Summary, block_key, row_records};
+use super::block::{Summary, block_key, checked, row_records};
 use super::read::stored_head;
 use super::shared::Shared;
 use super::state::StreamState;
 use super::terms::Terms;
+use super::windows::ForkRow;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Record, SealRule, SignedHead, StreamEnd, StreamId};
 
@@ -44,8 +45,8 @@ impl Shared {
         })?;
         let row = row.ok_or_else(|| wrong("the block is missing"))?;
         let (summary, records) = row_records(&key, &row)?;
-        let start = match first {
-            0 => Some(StreamEnd::empty(&self.swarm, stream)),
+        let start = match self.start_of(stream) {
+            start if start.count == first => Some(start),
             _ => self.own_head(stream, first)?.ok().map(|head| StreamEnd::from(&head)),
         };
         let end = match start {
@@ -100,6 +101,41 @@ impl Shared {
         }
         state.head.verify(&self.swarm)?;
         Ok(walk.read)
+    }
+
+    /// Where a stream begins: before its first event, or at the base of a branch.
+    pub(super) fn start_of(&self, stream: &StreamId) -> StreamEnd {
+        let base = self.state().streams.get(stream).and_then(|held| held.base);
+        base.unwrap_or_else(|| StreamEnd::empty(&self.swarm, stream))
+    }
+
+    /// Checks what is known about the fork of a stream against what is held of it.
+    ///
+    /// # Errors
+    /// What is wrong with it; those of reading.
+    pub(super) fn check_fork(&self, stream: &StreamId) -> Result<u64> {
+        let (key, state) = (stream.to_bytes(), self.state());
+        let (row, index) = (state.windows.get(stream).cloned(), state.new_forks.get(stream));
+        let (is_new, held) = (index.is_some(), state.streams.get(stream).map(StreamState::end));
+        drop(state);
+        let stored = self.tables.read(|opened, transaction| {
+            Ok(opened.forks.get(transaction, &key)?.map(<[u8]>::to_vec))
+        })?;
+        let bytes = stored.as_ref().map_or(0, |value| (key.len() + value.len()) as u64);
+        match stored.map(|value| ForkRow::decode(stream, checked(&key, &value)?)).transpose()? {
+            stored if stored != row && !is_new => return Err(wrong("it is not what it was")),
+            _ => {}
+        }
+        let Some(branch) = row.filter(|row| !row.hidden).and_then(|row| row.branch) else {
+            return Ok(bytes);
+        };
+        branch.proof.iter().try_for_each(|head| head.verify(&self.swarm))?;
+        let first = self.chain_at(stream, branch.floor + 1)?;
+        let windows = self.state().windows.clone();
+        let sealed = windows.get(&branch.of).and_then(|of| of.sealed);
+        let is_named = first.is_some_and(|first| branch.of.branch(&first) == *stream)
+            && sealed.is_some_and(|(at, _)| at == branch.floor);
+        if is_named && held.is_some() { Ok(bytes) } else { Err(wrong("it names another branch")) }
     }
 
     /// The head of a stream after `count` events: the inner error is what is wrong with it.

@@ -17,6 +17,7 @@ use super::state::StreamState;
 use super::store_row::{STORE_ROW_KEY, StoreRow};
 use super::tables::{Opened, TableResult};
 use super::terms::Terms;
+use super::windows::ForkRow;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::codec::Reader;
 use crate::event::{Record, SealRule, SignedHead, StreamId};
@@ -43,6 +44,7 @@ struct Work {
     blocks: Vec<BlockRow>,
     streams: Vec<(StreamId, StreamState)>,
     remembered: Vec<(KeyHash, Remembered)>,
+    forks: Vec<(StreamId, ForkRow)>,
 }
 
 impl Shared {
@@ -109,6 +111,7 @@ impl Shared {
             }
         }
         state.recent.retain(|_, (_, index)| *index > work.index);
+        state.new_forks.retain(|_, index| *index > work.index);
         // Under the lock: who holds it sees whether state and tables are of one moment.
         self.checkpointed.store(work.index, Ordering::Release);
         Ok(())
@@ -136,13 +139,15 @@ impl Shared {
         let moved = state.streams.iter().filter(|(_, stream)| stream.head.count > stream.stored);
         let mut streams: Vec<_> = moved.map(|(id, stream)| (*id, stream.clone())).collect();
         let remembered = state.recent.iter().map(|(key, (value, _))| (*key, *value)).collect();
+        let row = |stream: &StreamId| Some((*stream, state.windows.get(stream)?.clone()));
+        let forks = state.new_forks.keys().filter_map(row).collect();
         let index = state.index;
         drop(state);
         let mut blocks = Vec::new();
         for (id, stream) in &mut streams {
             stream.open_terms = self.encode_blocks(id, stream, &mut blocks)?.map(Arc::new);
         }
-        Ok(Work { index, blocks, streams, remembered })
+        Ok(Work { index, blocks, streams, remembered, forks })
     }
 
     /// Adds the rows of what LMDB lacks of a stream; returns the terms of the block at its end
@@ -220,6 +225,21 @@ pub(crate) fn read_store_row(
     Ok(StoreRow::decode(value)?)
 }
 
+/// Reads all that is known of forks.
+pub(crate) fn read_forks(
+    opened: &Opened,
+    transaction: &heed::RoTxn<'_>,
+) -> TableResult<Vec<(StreamId, ForkRow)>> {
+    let read = |row: heed::Result<(&[u8], &[u8])>| {
+        let (key, value) = row?;
+        let mut reader = Reader::new(key);
+        let stream = StreamId::read(&mut reader)?;
+        reader.finish()?;
+        Ok((stream, ForkRow::decode(&stream, checked(key, value)?)?))
+    };
+    opened.forks.iter(transaction)?.map(read).collect()
+}
+
 /// The row of a stream: its latest head, and events and bytes of its open block.
 pub(crate) fn stream_row(head: &SignedHead, seal: &SealRule) -> Vec<u8> {
     let mut content = head.to_bytes().to_vec();
@@ -261,6 +281,11 @@ fn write(opened: &Opened, transaction: &mut RwTxn<'_>, work: &Work) -> TableResu
             let value = with_checksum(&key, &head.to_bytes());
             opened.heads.put(transaction, &key, &value)?;
         }
+    }
+    for (stream, row) in &work.forks {
+        let (key, mut content) = (stream.to_bytes(), Vec::new());
+        row.encode(&mut content);
+        opened.forks.put(transaction, &key, &with_checksum(&key, &content))?;
     }
     let mut row = read_store_row(opened, transaction)?;
     for (key, remembered) in &work.remembered {

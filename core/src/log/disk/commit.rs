@@ -8,10 +8,12 @@
 
 use super::body::{Body, KeyHash, Remembered};
 use super::draft::{Draft, Tip, refuse_beyond_last};
+use super::fork::{ForkRequest, Forked};
 use super::journal::Journal;
 use super::segment::RECORD_HEADER_BYTES;
 use super::shared::{Shared, lock};
 use super::store_row::OpeningReason;
+use super::windows::Windows;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::STREAMS_PER_NODE_MAX;
 use crate::event::{
@@ -34,8 +36,10 @@ const UNSYNCED_BYTES_MAX: usize = 4 << 20;
 pub(crate) enum Request {
     Append(AppendRequest, Completer<Appended>),
     Store(StoreRequest, Completer<RangeStored>),
-    /// Go on in the next own stream, whose number is at least this.
-    NewStream(OpeningReason, u64, Completer<StreamId>),
+    /// Go on in the next own stream.
+    NewStream(NextStream, Completer<StreamId>),
+    /// A stream has two histories.
+    Fork(Box<ForkRequest>, Completer<Forked>),
 }
 
 /// An append, checked.
@@ -57,6 +61,16 @@ pub(crate) struct StoreRequest {
     pub(crate) verified_after: Option<StreamEnd>,
 }
 
+/// Which own stream is to be the next.
+#[derive(Clone, Copy)]
+pub(crate) struct NextStream {
+    pub(crate) reason: OpeningReason,
+    /// Its number is at least this,
+    pub(crate) at_least: u64,
+    /// and so many above the first that is free.
+    pub(crate) step: u64,
+}
+
 /// The one writer.
 pub(crate) struct Committer {
     pub(crate) journal: Journal,
@@ -65,6 +79,8 @@ pub(crate) struct Committer {
     /// `STREAMS_PER_NODE_MAX` when every number is used up: nothing is appended any more.
     pub(crate) own_number: u64,
     pub(crate) opening: Option<OpeningReason>,
+    /// As in `State`.
+    pub(crate) windows: Arc<Windows>,
     /// Written, not synced, not visible.
     pub(crate) unsynced: Vec<Group>,
     pub(crate) record: Vec<u8>,
@@ -82,10 +98,11 @@ pub(crate) struct Group {
 }
 
 /// An answer that waits for the sync, unless it is an error already.
-enum Answer {
+pub(super) enum Answer {
     Append(Completer<Appended>, Result<Appended>),
     Store(Completer<RangeStored>, Result<RangeStored>),
     NewStream(Completer<StreamId>, Result<StreamId>),
+    Fork(Completer<Forked>, Result<Forked>),
 }
 
 /// A commit that ended.
@@ -194,6 +211,7 @@ impl Request {
             Request::Append(request, _) => request.bytes,
             Request::Store(request, _) => super::run::range_bytes(&request.range),
             Request::NewStream(..) => 0,
+            Request::Fork(request, _) => super::run::range_bytes(&request.range),
         }
     }
 }
@@ -218,6 +236,7 @@ impl Committer {
     fn commit(&mut self, shared: &Arc<Shared>, requests: Vec<Request>) -> Ended {
         let mut answers = Vec::with_capacity(requests.len());
         let mut result = self.verify(shared);
+        let requests = self.take_forks(shared, requests, &result, &mut answers);
         let mut begun = VecDeque::new();
         if result.is_ok() {
             begun = self.begin_streams(shared, &requests);
@@ -237,10 +256,11 @@ impl Committer {
                     let drafted = refused.map_or_else(|| draft.store(store), Err);
                     Answer::Store(completer, drafted)
                 }
-                Request::NewStream(_, _, completer) => {
+                Request::NewStream(_, completer) => {
                     let one = || begun.pop_front().expect("each request began one");
                     Answer::NewStream(completer, refused.map_or_else(one, Err))
                 }
+                Request::Fork(..) => unreachable!("they were taken out before"),
             });
         }
         draft.finish();
@@ -257,7 +277,7 @@ impl Committer {
         Ended { answers, result, seen }
     }
 
-    fn write_and_sync(
+    pub(super) fn write_and_sync(
         &mut self,
         shared: &Arc<Shared>,
         body: Body,
@@ -347,12 +367,20 @@ impl Committer {
         let mut grown = BTreeMap::new();
         let mut state = shared.state();
         for group in self.unsynced.drain(..) {
+            let forks = &group.body.forks;
             if !hooks.is_empty() {
-                let heads = group.body.ranges.iter().map(|range| range.head.clone());
-                grown.extend(heads.map(|head| (head.stream, head)));
+                // Who asked for a fork tells of it first.
+                let ranges = group.body.ranges.iter();
+                let old =
+                    ranges.filter(|range| forks.iter().all(|(own, _)| *own != range.stream()));
+                grown.extend(old.map(|range| (range.stream(), range.head.clone())));
             }
             state.apply(group.index, group.body);
         }
+        if !state.windows.is_empty() {
+            grown.retain(|stream, _| !state.windows.is_hidden(stream));
+        }
+        self.windows = state.windows.clone();
         drop(state);
         // Who waits on this node comes before other nodes.
         shared.signal.raise();
@@ -391,21 +419,21 @@ impl Committer {
         requests: &[Request],
     ) -> VecDeque<Result<StreamId>> {
         let asked = requests.iter().filter_map(|request| match request {
-            Request::NewStream(reason, at_least, _) => Some((*reason, *at_least)),
-            Request::Append(..) | Request::Store(..) => None,
+            Request::NewStream(next, _) => Some(*next),
+            Request::Append(..) | Request::Store(..) | Request::Fork(..) => None,
         });
-        asked.map(|(reason, at_least)| self.begin_stream(shared, reason, at_least)).collect()
+        asked.map(|next| self.begin_stream(shared, next)).collect()
     }
 
-    fn begin_stream(
+    pub(super) fn begin_stream(
         &mut self,
         shared: &Arc<Shared>,
-        reason: OpeningReason,
-        at_least: u64,
+        NextStream { reason, at_least, step }: NextStream,
     ) -> Result<StreamId> {
         let known = self.tips.keys().filter(|stream| stream.node == shared.node);
-        let next = known.map(|stream| stream.number + 1).max().unwrap_or(0);
-        let number = next.max(self.own_number + 1).max(at_least).min(STREAMS_PER_NODE_MAX);
+        let next = known.map(|stream| stream.trunk().number + 1).max().unwrap_or(0);
+        let free = next.max(self.own_number + 1).max(at_least);
+        let number = free.saturating_add(step).min(STREAMS_PER_NODE_MAX);
         let stored = shared.update_store_row(|row| {
             row.own_number = number;
             row.opening = Some(reason);
@@ -433,6 +461,7 @@ impl Answer {
                 completer.complete_later(drafted.and_then(|stored| result.clone().map(|()| stored)))
             }
             Answer::NewStream(completer, drafted) => completer.complete_later(drafted),
+            Answer::Fork(completer, forked) => completer.complete_later(forked),
         }
     }
 }

@@ -98,6 +98,7 @@ impl<'a> Draft<'a> {
         }
         Ok(Appended {
             stream: own,
+            moved: Vec::new(),
             first_offset: Offset::new(first_offset),
             first_lamport,
             count,
@@ -127,7 +128,8 @@ impl<'a> Draft<'a> {
             self.rests_on_unsynced |= self.committer.has_unsynced();
             return Ok(RangeStored { stream, count: held });
         }
-        if stream.node == own.node && stream.number >= own.number {
+        self.refuse_beyond_window(&stream, held)?;
+        if stream == own {
             range.head.verify(&self.shared.swarm)?;
             return Err(forked(&stream, held, "grown_elsewhere"));
         }
@@ -246,13 +248,36 @@ impl<'a> Draft<'a> {
         self.shared.stored_idempotency(key)
     }
 
+    /// Refuses what goes on from a sealed stream, and branches that came without their fork.
+    fn refuse_beyond_window(&self, stream: &StreamId, held: u64) -> Result<()> {
+        let windows = &self.committer.windows;
+        let is_unknown = stream.is_branch() && !self.committer.tips.contains_key(stream);
+        if is_unknown || windows.is_hidden(stream) {
+            let message = format!("the branch {stream} is not held: its fork comes first");
+            return Err(Error::new(ErrorKind::PeerMisbehaved, message).with_reason("gap"));
+        }
+        if windows.is_sealed(stream) {
+            return Err(forked(stream, held, "forked"));
+        }
+        Ok(())
+    }
+
     fn first_answer(&self, remembered: &Remembered, digest: &[u8; 32]) -> Result<Appended> {
         if remembered.digest != *digest {
             let message = "the idempotency key was used before, for other contents";
             return Err(Error::new(ErrorKind::Conflict, message).with_reason("idempotency_key"));
         }
+        let stream = StreamId { node: self.shared.node, number: remembered.stream_number };
+        let windows = &self.committer.windows;
+        let mut moved = match windows.is_empty() {
+            true => Vec::new(),
+            false => windows.parts(stream, remembered.first_offset, remembered.count),
+        };
+        let stream = moved.first().map_or(stream, |(_, stream)| *stream);
+        moved.drain(..moved.len().min(1));
         Ok(Appended {
-            stream: StreamId { node: self.shared.node, number: remembered.stream_number },
+            stream,
+            moved,
             first_offset: Offset::new(remembered.first_offset),
             first_lamport: remembered.first_lamport,
             count: remembered.count,

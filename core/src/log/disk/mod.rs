@@ -2,7 +2,7 @@
 //!
 //! This is the rim: files, threads and clocks are allowed here, each file says which. Pure and
 //! without I/O: `segment`, `body`, `block`, `postings`, `groups`, `terms`, `open_terms`, `filter`,
-//! `run`, `turn`, `store_row`, `page`.
+//! `run`, `turn`, `store_row`, `page`, `windows`.
 //! Begin with `open` for the life of a store, `commit` for a write, `read` for a read,
 //! `checkpoint` for what moves between journal and LMDB.
 
@@ -18,6 +18,7 @@ mod draft;
 mod estimate;
 mod file;
 mod filter;
+mod fork;
 mod groups;
 mod journal;
 mod keys;
@@ -47,16 +48,20 @@ mod verify;
 mod view;
 mod views;
 mod walk;
+mod windows;
 
 pub(crate) use body::KeyHash;
-pub(crate) use commit::{AppendRequest, Helper, Request, StoreRequest};
+pub(crate) use commit::{AppendRequest, Helper, NextStream, Request, StoreRequest};
 pub(crate) use compact::Compaction;
 pub(crate) use filter::Filter;
+pub(crate) use fork::ForkRequest;
+pub use fork::Forked;
 pub(crate) use lock::{Identity, StoreLock, identify};
 pub(crate) use open::prepare_directory;
 pub(crate) use shared::{Shared, lock};
 pub use store_row::OpeningReason;
 pub(crate) use walk::Walk;
+pub(crate) use windows::Windows;
 
 #[cfg(test)]
 pub(crate) use file::{Operation, fault};

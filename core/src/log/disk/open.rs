@@ -6,7 +6,7 @@
 #![allow(clippy::disallowed_methods)] // The rim: the threads of a store begin here.
 
 use super::body::Body;
-use super::checkpoint::{read_store_row, read_stream_row};
+use super::checkpoint::{read_forks, read_store_row, read_stream_row};
 use super::commit::Committer;
 use super::compact::COPY_NAME;
 use super::convert::convert;
@@ -22,7 +22,7 @@ use super::store_row::{FORMAT_VERSION, Fingerprint, OpeningReason, STORE_ROW_KEY
 use super::tables::{DATA_NAME, Tables, remove_if_there};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::STREAMS_PER_NODE_MAX;
-use crate::event::{Lamport, NodeKey, StreamId};
+use crate::event::{NodeKey, StreamId};
 use crate::log::options::{LogOptions, invalid};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -244,6 +244,7 @@ fn assemble(
         lamport: state.lamport,
         own_number: row.own_number,
         opening: row.opening,
+        windows: state.windows.clone(),
         unsynced: Vec::new(),
         record: Vec::new(),
         callers: 0,
@@ -323,17 +324,22 @@ fn check_row(options: &LogOptions, row: &StoreRow) -> Result<()> {
 fn load_streams(tables: &Tables, checkpointed: u64) -> Result<State> {
     let mut state = State::new(checkpointed);
     tables.read(|opened, transaction| {
+        state.load_forks(read_forks(opened, transaction)?.into_iter());
         for entry in opened.streams.iter(transaction)? {
             let (key, value) = entry?;
             let (head, seal) = read_stream_row(key, value)?;
             let count = head.count.checked_sub(seal.events()).ok_or_else(|| {
                 Error::new(ErrorKind::Corrupt, "the row of a stream has a block before its start")
             })?;
-            let lamport = match count {
-                0 => Lamport::ZERO,
-                _ => stored_head(opened, transaction, &head.stream, count)?.lamport,
+            let begins = Indexed::before(state.windows.base(&head.stream));
+            let indexed = match count == begins.count {
+                true => begins,
+                false => {
+                    let lamport = stored_head(opened, transaction, &head.stream, count)?.lamport;
+                    Indexed { count, lamport }
+                }
             };
-            state.load(head, seal, Indexed { count, lamport });
+            state.load(head, seal, indexed);
         }
         Ok(())
     })?;
@@ -348,7 +354,14 @@ fn apply_replay(state: &mut State, replay: Replay) -> Result<()> {
         })?;
         let mut ends = BTreeMap::new();
         for range in &body.ranges {
-            let before = state.durable.count(&range.stream());
+            let stream = range.stream();
+            let new = body.forks.iter().find(|(own, _)| *own == stream);
+            let base = match new.and_then(|(_, row)| row.branch.as_ref()) {
+                Some(branch) => Some(branch.base),
+                None => state.windows.base(&stream),
+            };
+            let before = state.streams.get(&stream).map(|held| held.head.count);
+            let before = before.unwrap_or(base.map_or(0, |base| base.count));
             let held = ends.insert(range.stream(), range.head.count).unwrap_or(before);
             if range.first != held {
                 let message = format!(
@@ -367,7 +380,7 @@ fn apply_replay(state: &mut State, replay: Replay) -> Result<()> {
 /// Decides under which number the own stream goes on.
 fn move_own_stream(row: &mut StoreRow, state: &State, key: &NodeKey, copied: bool, torn: bool) {
     let node = key.node_id();
-    let held = |number| state.durable.count(&StreamId { node, number }) > 0;
+    let held = |number| state.streams.contains_key(&StreamId { node, number });
     if row.opening.is_some() && held(row.own_number) {
         row.opening = None;
     }
@@ -380,7 +393,9 @@ fn move_own_stream(row: &mut StoreRow, state: &State, key: &NodeKey, copied: boo
     // is different: the cut record may have been its first.
     if held(row.own_number) || reason == OpeningReason::JournalCut || row.own_number == 0 {
         // At the limit there is no further number, and appends are refused.
-        row.own_number = (row.own_number + 1).min(STREAMS_PER_NODE_MAX);
+        let known = state.streams.keys().filter(|stream| stream.node == node);
+        let last = known.map(|stream| stream.trunk().number).max().unwrap_or(0);
+        row.own_number = (last.max(row.own_number) + 1).min(STREAMS_PER_NODE_MAX);
         row.opening = Some(reason);
     }
 }

@@ -65,6 +65,14 @@ impl Queue {
         std::mem::take(&mut self.requests)
     }
 
+    /// Puts a request that is not done yet behind the others. After the end it is dropped.
+    pub(crate) fn put_back(&mut self, request: Request) {
+        if !self.closing {
+            self.bytes += request.bytes();
+            self.requests.push_back(request);
+        }
+    }
+
     /// True when the committer's thread is to be woken.
     fn wake(&mut self) -> bool {
         !self.leading && !std::mem::replace(&mut self.woken, true)
@@ -75,12 +83,17 @@ impl Queue {
         let mut bytes = 0;
         while let Some(request) = self.requests.front() {
             bytes += request.bytes();
-            if !group.is_empty() && bytes > GROUP_BYTES_MAX {
+            // A fork comes alone: what was asked before it is done before it.
+            let is_fork = request.is_fork();
+            if !group.is_empty() && (bytes > GROUP_BYTES_MAX || is_fork) {
                 break;
             }
             let request = self.requests.pop_front().expect("seen at the front");
             self.bytes -= request.bytes();
             group.push(request);
+            if is_fork {
+                break;
+            }
         }
         group
     }

@@ -13,7 +13,7 @@ use super::tables::{Opened, TableResult};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::block::BlockReader;
 use crate::event::codec::Reader;
-use crate::event::{Chain, EventRange, PackedRange, SignedHead, StreamId};
+use crate::event::{Chain, EventRange, PackedRange, SignedHead, StreamEnd, StreamId};
 use bytes::Bytes;
 use heed::RoTxn;
 use std::collections::BTreeMap;
@@ -52,13 +52,14 @@ impl Shared {
     }
 
     /// Consecutive events from `from` on, up to the end of their block or the latest head.
+    /// Of a branch from below its base: from its base on.
     pub(crate) fn read_range(&self, stream: &StreamId, from: u64) -> Result<Option<EventRange>> {
-        let head = {
+        let (head, from) = {
             let state = self.state();
-            let Some(held) = state.streams.get(stream).filter(|held| held.head.count > from) else {
+            let Some(held) = state.shown(stream).filter(|held| held.head.count > from) else {
                 return Ok(None);
             };
-            held.head.clone()
+            (held.head.clone(), from.max(held.first()))
         };
         let mut records = Vec::new();
         let mut next = from;
@@ -82,7 +83,7 @@ impl Shared {
     pub(crate) fn read_block(&self, stream: &StreamId, from: u64) -> Result<Option<PackedRange>> {
         let run = {
             let state = self.state();
-            let Some(held) = state.streams.get(stream).filter(|held| held.head.count > from) else {
+            let Some(held) = state.shown(stream).filter(|held| held.head.count > from) else {
                 return Ok(None);
             };
             held.run_at(from).cloned()
@@ -100,9 +101,11 @@ impl Shared {
         Ok(found.and_then(|(head, block)| PackedRange::new(head, block).ok()))
     }
 
-    /// The chain after the first `count` events; `None` when fewer are held.
+    /// The chain after the first `count` events; `None` when fewer are held, or when a branch
+    /// begins later.
     pub(crate) fn chain_at(&self, stream: &StreamId, count: u64) -> Result<Option<Chain>> {
-        let head = match self.state().streams.get(stream) {
+        let head = match self.state().shown(stream) {
+            Some(held) if count < held.first() && count > 0 => return Ok(None),
             Some(held) if held.head.count > count => None,
             Some(held) if held.head.count == count => Some(held.head.chain),
             _ if count > 0 => return Ok(None),
@@ -111,11 +114,9 @@ impl Shared {
         if count == 0 || head.is_some() {
             return Ok(Some(head.unwrap_or_else(|| Chain::start(&self.swarm, stream))));
         }
-        let first = self.block_start(stream, count - 1)?;
-        let mut chain = match first {
-            0 => Chain::start(&self.swarm, stream),
-            _ => self.seal_head(stream, first)?.chain,
-        };
+        // A branch begins with a block.
+        let first = self.start_of_block(stream, count - 1)?;
+        let mut chain = self.end_at_block(stream, first)?.chain;
         let mut next = first;
         while next < count {
             let run = self.run_at(stream, next)?;
@@ -127,26 +128,46 @@ impl Shared {
         Ok(Some(chain))
     }
 
+    /// Where the block that holds `offset` begins; `None` when no such event is held.
+    pub(crate) fn block_start(&self, stream: &StreamId, offset: u64) -> Result<Option<u64>> {
+        let is_held = self
+            .state()
+            .shown(stream)
+            .is_some_and(|held| (held.first()..held.head.count).contains(&offset));
+        if is_held { self.start_of_block(stream, offset).map(Some) } else { Ok(None) }
+    }
+
+    /// Where a stream stands at `count` events, where a block of it begins.
+    ///
+    /// # Errors
+    /// `corrupt`: the head at the end of the block before is damaged.
+    pub(crate) fn end_at_block(&self, stream: &StreamId, count: u64) -> Result<StreamEnd> {
+        match self.start_of(stream) {
+            start if start.count == count => Ok(start),
+            _ => Ok(StreamEnd::from(&self.seal_head(stream, count)?)),
+        }
+    }
+
     /// Where the block that holds `offset` begins; both are durable.
-    fn block_start(&self, stream: &StreamId, offset: u64) -> Result<u64> {
-        let (tail_seal, stored) = {
+    fn start_of_block(&self, stream: &StreamId, offset: u64) -> Result<u64> {
+        let (tail_seal, stored, first) = {
             let state = self.state();
             let Some(held) = state.streams.get(stream) else { return Ok(0) };
             let sealed = held.seals.range(..=offset).next_back().map(|(count, _)| *count);
-            (sealed, held.stored)
+            (sealed, held.stored, held.first())
         };
         if let Some(sealed) = tail_seal {
             return Ok(sealed);
         }
-        if stored == 0 {
-            return Ok(0);
+        if stored == first {
+            return Ok(first);
         }
         let wanted = block_key(stream, offset.min(stored));
         self.tables.read(|opened, transaction| {
             let found = opened.heads.get_lower_than_or_equal_to(transaction, &wanted)?;
             match found.filter(|(key, _)| key.len() == 48 && key[..40] == wanted[..40]) {
                 Some((key, _)) => Ok(Reader::new(&key[40..]).u64_be()?),
-                None => Ok(0),
+                None => Ok(first),
             }
         })
     }

@@ -7,6 +7,7 @@
 use super::body::{Body, KeyHash, Remembered};
 use super::open_terms::OpenTerms;
 use super::run::{Run, range_bytes};
+use super::windows::{ForkRow, Windows};
 use crate::event::{EventRange, Lamport, OffsetMap, SealRule, SignedHead, StreamEnd, StreamId};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -14,7 +15,12 @@ use std::sync::Arc;
 /// Everything durable.
 pub(crate) struct State {
     pub(crate) streams: BTreeMap<StreamId, StreamState>,
+    /// How far each stream is visible. Of a branch the events below its floor are counted.
     pub(crate) durable: Arc<OffsetMap>,
+    /// What of each stream is visible where that is not all of it.
+    pub(crate) windows: Arc<Windows>,
+    /// Rows of it that LMDB lacks, each with its journal record.
+    pub(crate) new_forks: BTreeMap<StreamId, u64>,
     /// The largest lamport of all events.
     pub(crate) lamport: Lamport,
     /// The last journal record that is in here.
@@ -40,6 +46,11 @@ pub(crate) struct Indexed {
 impl Indexed {
     /// None yet.
     pub(crate) const NONE: Indexed = Indexed { count: 0, lamport: Lamport::ZERO };
+
+    /// Those of a stream that begins there and has none yet.
+    pub(crate) fn before(base: Option<StreamEnd>) -> Indexed {
+        base.map_or(Indexed::NONE, |base| Indexed { count: base.count, lamport: base.lamport })
+    }
 }
 
 /// One stream.
@@ -47,6 +58,8 @@ impl Indexed {
 pub(crate) struct StreamState {
     /// The latest head; its count is what is durable.
     pub(crate) head: SignedHead,
+    /// Where a branch begins; none of another stream, which begins with its first event.
+    pub(crate) base: Option<StreamEnd>,
     /// Where the open block stands at the end.
     pub(crate) seal: SealRule,
     /// What LMDB holds: number of events.
@@ -67,6 +80,8 @@ impl State {
         State {
             streams: BTreeMap::new(),
             durable: Arc::default(),
+            windows: Arc::default(),
+            new_forks: BTreeMap::new(),
             lamport: Lamport::ZERO,
             index,
             tail_bytes: 0,
@@ -80,17 +95,27 @@ impl State {
     pub(crate) fn apply(&mut self, index: u64, body: Body) {
         assert!(index > self.index, "journal records are applied in order");
         self.index = index;
+        // A branch must be known before its first events come.
+        for (stream, row) in &body.forks {
+            Arc::make_mut(&mut self.windows).set(*stream, row.clone());
+            self.new_forks.insert(*stream, index);
+        }
         for range in body.ranges {
             self.lamport = self.lamport.max(range.head.lamport);
             self.tail_bytes += range_bytes(&range);
-            let stream = range.stream();
-            Arc::make_mut(&mut self.durable).raise(stream, range.head.count);
+            let (stream, count) = (range.stream(), range.head.count);
             match self.streams.get_mut(&stream) {
                 Some(state) => state.extend(range),
                 None => {
-                    self.streams.insert(stream, StreamState::begin(range));
+                    let base = self.windows.base(&stream);
+                    self.streams.insert(stream, StreamState::begin(range, base));
                 }
             }
+            self.show(&stream, count);
+        }
+        for (stream, _) in &body.forks {
+            let held = self.streams.get(stream).map_or(0, |held| held.head.count);
+            self.show(stream, held);
         }
         for (key, remembered) in body.remembered {
             self.recent.insert(key, (remembered, index));
@@ -99,13 +124,44 @@ impl State {
 
     /// Adds a stream as LMDB holds it, while opening.
     pub(crate) fn load(&mut self, head: SignedHead, seal: SealRule, indexed: Indexed) {
-        let stream = head.stream;
+        let (stream, count) = (head.stream, head.count);
         self.lamport = self.lamport.max(head.lamport);
-        Arc::make_mut(&mut self.durable).raise(stream, head.count);
-        let stored = head.count;
+        let base = self.windows.base(&stream);
         let (runs, seals) = (VecDeque::new(), BTreeMap::new());
-        let state = StreamState { head, seal, stored, indexed, open_terms: None, runs, seals };
+        let (stored, open_terms) = (count, None);
+        let state = StreamState { head, base, seal, stored, indexed, open_terms, runs, seals };
         self.streams.insert(stream, state);
+        self.show(&stream, count);
+    }
+
+    /// Adds what LMDB holds about forks, before the streams.
+    pub(crate) fn load_forks(&mut self, rows: impl Iterator<Item = (StreamId, ForkRow)>) {
+        let windows = Arc::make_mut(&mut self.windows);
+        rows.for_each(|(stream, row)| windows.set(stream, row));
+    }
+
+    /// What readers see, at one moment.
+    pub(crate) fn visible(&self) -> (Arc<OffsetMap>, Arc<Windows>) {
+        (self.durable.clone(), self.windows.clone())
+    }
+
+    /// A stream that is not hidden altogether.
+    pub(crate) fn shown(&self, stream: &StreamId) -> Option<&StreamState> {
+        self.streams.get(stream).filter(|_| !self.windows.is_hidden(stream))
+    }
+
+    /// Number of visible events.
+    pub(crate) fn event_count(&self) -> u128 {
+        self.durable.total().saturating_sub(self.windows.hidden_events())
+    }
+
+    /// Tells readers how far a stream is visible that holds so many events.
+    fn show(&mut self, stream: &StreamId, held: u64) {
+        let durable = Arc::make_mut(&mut self.durable);
+        match self.windows.is_empty() {
+            true => durable.raise(*stream, held),
+            false => durable.set(*stream, self.windows.visible(stream, held)),
+        }
     }
 
     /// Lets go of what LMDB now holds: of `stream` the first `count` events, and of these so many
@@ -153,13 +209,15 @@ impl State {
 }
 
 impl StreamState {
-    fn begin(range: EventRange) -> StreamState {
-        assert_eq!(range.first, 0, "a new stream begins at its first event");
+    fn begin(range: EventRange, base: Option<StreamEnd>) -> StreamState {
+        let indexed = Indexed::before(base);
+        assert_eq!(range.first, indexed.count, "a new stream begins at its first event");
         let mut state = StreamState {
             head: range.head.clone(),
+            base,
             seal: SealRule::new(),
-            stored: 0,
-            indexed: Indexed::NONE,
+            stored: indexed.count,
+            indexed,
             open_terms: None,
             runs: VecDeque::new(),
             seals: BTreeMap::new(),
@@ -205,6 +263,11 @@ impl StreamState {
     pub(crate) fn indexed_then(&self) -> Indexed {
         let last = self.seals.last_key_value();
         last.map_or(self.indexed, |(count, head)| Indexed { count: *count, lamport: head.lamport })
+    }
+
+    /// The offset of the first event that is held.
+    pub(crate) fn first(&self) -> u64 {
+        self.base.map_or(0, |base| base.count)
     }
 
     /// Where the next event goes.

@@ -61,8 +61,8 @@ impl Shared {
         // Each full block has its head.
         let full_blocks = rows("heads");
         LogStats {
-            streams: state.streams.len() as u64,
-            events: u64::try_from(state.durable.total()).unwrap_or(u64::MAX),
+            streams: state.durable.stream_count() as u64,
+            events: u64::try_from(state.event_count()).unwrap_or(u64::MAX),
             record_bytes: 0,
             full_blocks,
             open_blocks: rows("events").saturating_sub(full_blocks),
@@ -103,6 +103,7 @@ impl Opened {
             &self.idempotency_order,
             &self.settings,
             &self.groups,
+            &self.forks,
         ];
         let own = TABLE_NAMES.into_iter().zip(own);
         let former = self.former.iter().flat_map(|tables| FORMER_NAMES.into_iter().zip(tables));

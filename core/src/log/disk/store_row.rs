@@ -9,8 +9,10 @@ use crate::event::codec::{Reader, bad, put_counted};
 
 /// Its key in the table `settings`.
 pub(crate) const STORE_ROW_KEY: &[u8] = b"store";
-/// The version of the format that this code writes.
+/// The version of the format of a store without forks.
 pub(crate) const FORMAT_VERSION: u32 = 1;
+/// And of one with forks, which who does not know of them must not read.
+pub(crate) const FORMAT_VERSION_FORKS: u32 = 2;
 const MAGIC: &[u8; 8] = b"millpond";
 const MACHINE_ID_BYTES_MAX: usize = 64;
 
@@ -29,7 +31,7 @@ pub enum OpeningReason {
 /// What the store knows about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoreRow {
-    /// The version of the format that was read; the current one is written.
+    /// The version of the format: what was read, or what is to be written.
     pub(crate) format: u32,
     pub(crate) swarm: SwarmId,
     /// Seed of the node key.
@@ -66,9 +68,10 @@ impl StoreRow {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(256);
         out.extend_from_slice(MAGIC);
-        out.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+        let format = self.format.clamp(FORMAT_VERSION, FORMAT_VERSION_FORKS).to_le_bytes();
+        out.extend_from_slice(&format);
         // The lowest version whose readers can read this.
-        out.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+        out.extend_from_slice(&format);
         out.extend_from_slice(self.swarm.as_bytes());
         out.extend_from_slice(&self.node_seed);
         out.extend_from_slice(&self.own_number.to_le_bytes());
@@ -95,9 +98,10 @@ impl StoreRow {
             return Err(bad("the store row does not begin with its magic"));
         }
         let (version, min_reader) = (reader.u32()?, reader.u32()?);
-        if min_reader > FORMAT_VERSION {
+        if min_reader > FORMAT_VERSION_FORKS {
             let message = format!(
-                "the store has format {version}; this millpond reads up to {FORMAT_VERSION}. \
+                "the store has format {version}; this millpond reads up to \
+                 {FORMAT_VERSION_FORKS}. \
                  Use the version that wrote it or a later one"
             );
             return Err(Error::new(ErrorKind::FormatTooNew, message));
@@ -152,8 +156,8 @@ pub(crate) fn raise_format_version(shared: &super::shared::Shared) {
     let raise = shared.tables.write(|opened, transaction| {
         let value = opened.settings.get(transaction, STORE_ROW_KEY)?.expect("written at open");
         let mut content = checked(STORE_ROW_KEY, value)?.to_vec();
-        content[8..12].copy_from_slice(&(FORMAT_VERSION + 1).to_le_bytes());
-        content[12..16].copy_from_slice(&(FORMAT_VERSION + 1).to_le_bytes());
+        content[8..12].copy_from_slice(&(FORMAT_VERSION_FORKS + 1).to_le_bytes());
+        content[12..16].copy_from_slice(&(FORMAT_VERSION_FORKS + 1).to_le_bytes());
         let value = with_checksum(STORE_ROW_KEY, &content);
         Ok(opened.settings.put(transaction, STORE_ROW_KEY, &value)?)
     });

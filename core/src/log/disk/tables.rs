@@ -28,7 +28,7 @@ pub(crate) const DATA_NAME: &str = "data.mdb";
 /// Name of the file beside it that LMDB makes and that says who reads.
 const LOCK_NAME: &str = "lock.mdb";
 /// The tables, in the order of `Opened`'s fields.
-pub(super) const TABLE_NAMES: [&str; 8] = [
+pub(super) const TABLE_NAMES: [&str; 9] = [
     "events",
     "postings",
     "heads",
@@ -37,9 +37,12 @@ pub(super) const TABLE_NAMES: [&str; 8] = [
     ORDER_NAME,
     "settings",
     GROUPS_NAME,
+    FORKS_NAME,
 ];
-/// The table that a store may lack: it is made from `postings`.
+/// A table that a store may lack: it is made from `postings`.
 pub(super) const GROUPS_NAME: &str = "groups";
+/// A table that a store may lack: it was made before there were forks.
+pub(super) const FORKS_NAME: &str = "forks";
 /// What the first two of them are made from in a store of format 0.
 pub(super) const FORMER_NAMES: [&str; 2] = ["blocks", "index"];
 /// The table in which a row that is not found is an answer.
@@ -50,8 +53,8 @@ pub(super) const ORDER_NAME: &str = "idempotency_order";
 /// Whether a store has all tables of its format, given a bit for each of `TABLE_NAMES` and then
 /// of `FORMER_NAMES`.
 pub(super) fn is_complete(tables: u32) -> bool {
-    // The last one is that of the groups.
-    let needed = (1 << (TABLE_NAMES.len() - 1)) - 1;
+    // The last ones are those of the groups and of the forks.
+    let needed = (1 << (TABLE_NAMES.len() - 2)) - 1;
     let former = (0b11 << TABLE_NAMES.len()) | (needed & !0b11);
     tables & needed == needed || tables & former == former
 }
@@ -72,6 +75,7 @@ pub(crate) struct Opened {
     pub(crate) idempotency_order: Table,
     pub(crate) settings: Table,
     pub(crate) groups: Table,
+    pub(crate) forks: Table,
 }
 
 /// LMDB with its lock: readers share it, growing and closing need it alone.
@@ -341,8 +345,17 @@ impl Opened {
             Ok::<_, heed::Error>(heed::CommitOrAbort::<_, ()>::Commit((former, tables)))
         })?;
         let (former, tables) = tables.unwrap_commit();
-        let [events, postings, heads, streams, idempotency, idempotency_order, settings, groups] =
-            tables;
+        let [
+            events,
+            postings,
+            heads,
+            streams,
+            idempotency,
+            idempotency_order,
+            settings,
+            groups,
+            forks,
+        ] = tables;
         Ok(Opened {
             env,
             former,
@@ -354,6 +367,7 @@ impl Opened {
             idempotency_order,
             settings,
             groups,
+            forks,
         })
     }
 }

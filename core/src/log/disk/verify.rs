@@ -16,7 +16,7 @@ use super::open::spawn;
 use super::postings::{SegmentBuilder, SegmentHead, segment_key};
 use super::shared::{Shared, lock};
 use super::state::StreamState;
-use super::tables::{GROUPS_NAME, IDEMPOTENCY_NAME, ORDER_NAME};
+use super::tables::{FORKS_NAME, GROUPS_NAME, IDEMPOTENCY_NAME, ORDER_NAME};
 use super::terms::Terms;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{StreamEnd, StreamId};
@@ -121,6 +121,7 @@ impl Shared {
         for (id, stream) in &scrub.streams {
             scrub.stream(id, stream)?;
         }
+        scrub.forks()?;
         scrub.small_rows()?;
         let found = scrub.found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut report = found.report;
@@ -208,6 +209,18 @@ impl Scrub<'_> {
         Ok(())
     }
 
+    /// What is known of forks, against the branches.
+    fn forks(&self) -> Result<()> {
+        let windows = self.shared.state().windows.clone();
+        for (stream, _) in windows.iter() {
+            self.go_on()?;
+            let checked = self.shared.check_fork(stream);
+            let bytes = self.keep(checked, FORKS_NAME, Some(*stream), (0, 0))?;
+            lock(&self.found).report.stored_bytes += bytes.unwrap_or(0);
+        }
+        Ok(())
+    }
+
     /// The next block that a segment names, for one thread.
     fn next_block(&self, queue: &Mutex<Queue>) -> Result<Option<(Arc<Segment>, usize)>> {
         let mut queue = lock(queue);
@@ -291,8 +304,9 @@ impl Scrub<'_> {
         let mut named = lock(&self.found).named.remove(id).unwrap_or_default();
         named.sort_unstable();
         let mut named = named.into_iter().peekable();
-        let mut at = 0;
-        let mut end = Some(StreamEnd::empty(&self.shared.swarm, id));
+        let start = self.shared.start_of(id);
+        let first = start.count;
+        let (mut at, mut end) = (first, Some(start));
         loop {
             // A place that is named twice is an error of the postings; the block is good or not.
             while named.next_if(|(_, end)| *end <= at).is_some() {}
@@ -318,7 +332,7 @@ impl Scrub<'_> {
                 None => (at, end) = (behind.max(at + 1), None),
             }
         }
-        if end.is_none() && at > 0 {
+        if end.is_none() && at > first {
             let head = self.shared.own_head(id, at)?;
             end = head.ok().map(|head| StreamEnd::from(&head));
         }
@@ -329,7 +343,7 @@ impl Scrub<'_> {
             report.events += events;
             report.record_bytes += bytes;
         }
-        if stream.stored > 0 {
+        if stream.stored > first {
             let row = self.shared.tables.read(|opened, transaction| {
                 let key = id.to_bytes();
                 let row = opened.streams.get(transaction, &key)?;

@@ -122,12 +122,12 @@ fn a_new_stream_whose_row_cannot_be_stored_is_an_error_and_the_old_one_goes_on()
     append(&log, events(0..1));
     // The tables refuse every write from here on; the journal does not.
     log.shared().tables.close();
-    assert!(log.begin_stream(GrownElsewhere, 5).wait().is_err());
+    assert!(log.begin_stream(GrownElsewhere, 5, 0).wait().is_err());
     assert_eq!(log.own_stream().number, 0);
     let appended = append(&log, events(1..2));
     assert_eq!((appended.stream.number, appended.first_offset.value()), (0, 1));
     close(log);
     let log = open(directory.path());
     assert_eq!((log.own_stream().number, log.durable_map().unwrap().total()), (0, 2));
-    assert_eq!(log.begin_stream(GrownElsewhere, 5).wait().unwrap().number, 5);
+    assert_eq!(log.begin_stream(GrownElsewhere, 5, 0).wait().unwrap().number, 5);
 }

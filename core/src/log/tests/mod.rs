@@ -5,7 +5,10 @@
 mod basics;
 mod columns;
 mod faults;
+mod fork_trees;
+mod forks;
 mod groups;
+mod histories;
 mod model;
 mod packed;
 mod recovery;

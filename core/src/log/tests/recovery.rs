@@ -216,13 +216,14 @@ fn a_copied_store_goes_on_under_the_next_number_and_the_original_does_not() {
     assert_eq!(texts(&query_all(&copied, "FROM allEvents", Order::Ascending)).len(), 4);
     let original = open(&original);
     assert_eq!(append(&original, events(3..4)).stream.number, 0);
-    // The copy's stream is ours too, and unknown here: the driver is told to go on above it.
+    // The copy's stream is ours too, and unknown here: it is kept, and ours goes on above it.
     let range = copied.read_range(&appended.stream, 0).unwrap().unwrap();
-    let error = original.append_range(range.clone()).wait().unwrap_err();
-    assert_eq!((error.kind(), error.reason()), (ErrorKind::Forked, Some("grown_elsewhere")));
-    let next = original.begin_stream(crate::log::OpeningReason::GrownElsewhere, 2);
+    original.append_range(range.clone()).wait().unwrap();
+    assert_eq!(append(&original, events(4..5)).stream.number, 0);
+    let next = original.begin_stream(crate::log::OpeningReason::GrownElsewhere, 0, 0);
     assert_eq!(next.wait().unwrap().number, 2);
-    original.append_range(range).wait().unwrap();
+    let own = EventRange::new(range.first, range.records().to_vec(), range.head.clone());
+    copied.append_range(own).wait().unwrap();
     assert_eq!(append(&original, events(4..5)).stream.number, 2);
     original.check().unwrap();
 }
@@ -356,7 +357,7 @@ fn a_node_that_has_used_up_its_stream_numbers_refuses_appends_and_loses_nothing(
     let mut log = open(&original);
     let keyed = AppendOptions { idempotency_key: Some(vec![1]), ..as_app() };
     log.append(events(0..3), keyed.clone()).wait().unwrap();
-    let last = log.begin_stream(GrownElsewhere, STREAMS_PER_NODE_MAX - 1).wait().unwrap();
+    let last = log.begin_stream(GrownElsewhere, STREAMS_PER_NODE_MAX - 1, 0).wait().unwrap();
     assert_eq!(append(&log, events(3..5)).stream, last);
     let used_up = |result: crate::Result<Appended>| {
         let error = result.unwrap_err();
@@ -374,7 +375,7 @@ fn a_node_that_has_used_up_its_stream_numbers_refuses_appends_and_loses_nothing(
     assert_eq!(texts(&query_all(&copied, "FROM allEvents", Order::Ascending)).len(), 5);
 
     log = open(&original);
-    let error = log.begin_stream(GrownElsewhere, 7).wait().unwrap_err();
+    let error = log.begin_stream(GrownElsewhere, 7, 0).wait().unwrap_err();
     assert_eq!(error.reason(), Some("streams_per_node"), "{error}");
     for _ in 0..2 {
         used_up(log.append(events(5..6), as_app()).wait());

@@ -26,6 +26,11 @@ fn one_flipped_bit_anywhere_in_a_relayed_range_is_refused_and_the_relayer_named(
         let mut puppet = Puppet::admitted();
         puppet.say_bytes(flipped.into());
         assert!(puppet.stored.is_empty(), "bit {bit} was stored");
+        // The name of a branch is not signed: it shows whether it is one.
+        let name = (1 + 32 + 32) * 8..(1 + 32 + 32) * 8 + 52;
+        if name.contains(&(bit / 8 * 8 + 7 - bit % 8)) {
+            continue;
+        }
         assert!(puppet.closed.is_some_and(RefusalReason::is_misbehaviour), "bit {bit}");
         let misbehaved = puppet.told.iter().find_map(|event| match event {
             SwarmEvent::Misbehaved { peer, error } => Some((*peer, error.clone())),
@@ -204,48 +209,6 @@ fn more_than_the_credit_is_refused() {
     panic!("the credit has no end");
 }
 
-#[test]
-fn two_histories_of_one_stream_freeze_it_and_blame_no_relayer() {
-    let (mut one, mut two) = (Author::new(7), Author::new(7));
-    one.write(&["common"]);
-    two.write(&["common"]);
-    one.write(&["left"]);
-    two.write(&["right"]);
-    let mut puppet = Puppet::admitted();
-    puppet.say(&one.range(0));
-    assert_eq!(puppet.stored.len(), 1);
-    // Once as the head at the same count, once as a continuation of what we do not hold.
-    let mut longer = Puppet::admitted_to(puppet.log.clone());
-    puppet.say(&Message::Summary { is_last: true, heads: two.log.heads() });
-    two.write(&["further"]);
-    longer.say(&two.range(2));
-    for puppet in [puppet, longer] {
-        let forks = puppet.swarm.status().forks;
-        assert_eq!(forks.len(), 1);
-        assert!(forks[0].held.verify(&SECRET.swarm_id()).is_ok());
-        assert!(forks[0].other.verify(&SECRET.swarm_id()).is_ok());
-        assert_eq!(puppet.closed, None);
-        assert!(puppet.told.iter().any(|event| matches!(event, SwarmEvent::Forked(_))));
-        assert!(puppet.stored.len() <= 1);
-    }
-}
-
-#[test]
-fn a_frozen_stream_is_neither_taken_nor_given() {
-    let (mut one, mut two) = (Author::new(7), Author::new(7));
-    one.write(&["left"]);
-    two.write(&["right"]);
-    let mut puppet = Puppet::admitted();
-    puppet.say(&one.range(0));
-    puppet.say(&Message::Summary { is_last: true, heads: two.log.heads() });
-    one.write(&["more"]);
-    puppet.say(&one.range(1));
-    puppet.say(&Message::Want { stream: one.stream(), from: 0, to: 1 });
-    assert_eq!(puppet.stored.len(), 1);
-    let is_range = |message: &Message| matches!(message, Message::Range { .. });
-    assert!(!puppet.messages().iter().any(is_range));
-}
-
 /// Node 1 as it was with one event, and what it has signed since.
 fn restored() -> (Puppet, Author) {
     let mut former = Author::new(1);
@@ -294,21 +257,22 @@ fn an_older_head_of_our_own_stream_is_nothing_special() {
     other.write(&["something else"]);
     puppet.say(&Message::Summary { is_last: true, heads: other.log.heads() });
     assert!(puppet.told.iter().any(|event| matches!(event, SwarmEvent::OwnStreamElsewhere { .. })));
-    assert_eq!(puppet.swarm.status().forks.len(), 1);
 }
 
 #[test]
-fn a_stream_with_a_number_that_we_keep_no_account_of_is_passed_over() {
+fn a_stream_with_a_number_that_nobody_can_write_is_passed_over() {
     let mut author = Author::new(7);
-    author.log.append(&author.key, STREAMS_PER_NODE_MAX, &["far".to_owned()]);
     author.log.append(&author.key, STREAMS_PER_NODE_MAX - 1, &["last".to_owned()]);
     let mut puppet = Puppet::admitted();
-    puppet.say(&Message::Summary { is_last: true, heads: author.log.heads() });
     let last = StreamId { number: STREAMS_PER_NODE_MAX - 1, ..author.stream() };
+    let far = StreamId { number: 2 * STREAMS_PER_NODE_MAX - 1, ..last };
+    let mut heads = author.log.heads();
+    heads.push(heads[0].on(far));
+    puppet.say(&Message::Summary { is_last: true, heads });
     assert_eq!(puppet.wants(), [(last, 0, 1)]);
-    let far = StreamId { number: STREAMS_PER_NODE_MAX, ..author.stream() };
     let before = Chain::start(&SECRET.swarm_id(), &far);
-    let range = author.log.read_range(&far, 0).unwrap().unwrap();
+    let mut range = author.log.read_range(&last, 0).unwrap().unwrap();
+    range.head = range.head.on(far);
     puppet.say(&Message::Range { before, range });
     assert_eq!((puppet.closed, puppet.stored.len()), (None, 0), "nobody is to blame");
 }

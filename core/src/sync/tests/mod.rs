@@ -2,8 +2,11 @@
 
 mod admission;
 mod converge;
+mod disputes;
 mod example;
 mod flow;
+mod forks;
+mod forks_random;
 mod hostile;
 mod later;
 mod log;

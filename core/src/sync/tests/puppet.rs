@@ -2,7 +2,7 @@
 
 use super::log::MemoryLog;
 use super::world::SECRET;
-use crate::event::{EventRange, NodeId, NodeKey, SignedHead, StreamId};
+use crate::event::{Branch, EventRange, NodeId, NodeKey, SignedHead, StreamId};
 use crate::sync::admission::Side;
 use crate::sync::message::{Decoded, Hello, Message};
 use crate::sync::{
@@ -24,6 +24,7 @@ pub(super) struct Puppet {
     pub(super) connection: ConnectionId,
     pub(super) heard: Vec<Bytes>,
     pub(super) stored: Vec<EventRange>,
+    pub(super) forked: Vec<Branch>,
     pub(super) told: Vec<SwarmEvent>,
     pub(super) closed: Option<RefusalReason>,
     pub(super) deadline: Option<Instant>,
@@ -50,7 +51,7 @@ impl Puppet {
             peers_max: 2,
         };
         let mut puppet = Puppet {
-            swarm: Swarm::new(options, log.heads(), now),
+            swarm: Swarm::new(options, log.heads(), log.forks(), now),
             log,
             key,
             peer: NodeKey::from_seed(&[2; 32]).node_id(),
@@ -58,6 +59,7 @@ impl Puppet {
             connection: ConnectionId::new(1),
             heard: Vec::new(),
             stored: Vec::new(),
+            forked: Vec::new(),
             told: Vec::new(),
             closed: None,
             deadline: None,
@@ -164,6 +166,17 @@ impl Puppet {
                         self.stored.push(range);
                     }
                     self.swarm.handle(input, self.now);
+                }
+                Output::Fork { branch, range, .. } => {
+                    let branches = self.log.fork(&branch, &range).expect("it fits");
+                    let streams: Vec<StreamId> = branches.iter().map(|it| it.stream).collect();
+                    let (of, at) = (branch.of, branch.floor);
+                    self.swarm.handle(Input::Forked { of, at, branches }, self.now);
+                    for stream in streams {
+                        let head = self.log.head(&stream).expect("it was just stored");
+                        self.swarm.handle(Input::Durable(head), self.now);
+                    }
+                    self.forked.push(branch);
                 }
                 Output::Close { connection, reason } => {
                     if connection == self.connection {

@@ -1,8 +1,7 @@
 //! Nodes, links and time in one thread: equal seeds give equal runs.
 
 use super::log::MemoryLog;
-use crate::event::{EventRange, NodeId, NodeKey, SignedHead, StreamId, SwarmSecret};
-use crate::sync::message::{RangeClaims, peek_range};
+use crate::event::{Branch, EventRange, NodeId, NodeKey, SignedHead, StreamId, SwarmSecret};
 use crate::sync::{ConnectionId, Input, Output, Swarm, SwarmEvent, SwarmOptions};
 use crate::{Error, ErrorKind};
 use bytes::Bytes;
@@ -13,6 +12,8 @@ use std::time::{Duration, Instant};
 /// How often a transport tells of a frame that is arriving.
 const PART_EVERY: Duration = Duration::from_millis(250);
 pub(super) const SECRET: SwarmSecret = SwarmSecret::from_bytes([42; 32]);
+
+mod wires;
 
 pub(super) struct World {
     pub(super) nodes: Vec<Node>,
@@ -67,6 +68,7 @@ struct Pipe {
     is_dead: bool,
 }
 
+#[allow(clippy::large_enum_variant)] // A few at a time.
 enum Event {
     Timer {
         node: usize,
@@ -86,6 +88,16 @@ enum Event {
     Stored {
         node: usize,
         range: EventRange,
+    },
+    Forked {
+        node: usize,
+        branch: Branch,
+        range: EventRange,
+    },
+    /// A node goes on in another stream.
+    Moved {
+        node: usize,
+        number: u64,
     },
     Connect {
         from: usize,
@@ -145,7 +157,7 @@ impl World {
         number: u64,
     ) -> usize {
         let index = self.nodes.len();
-        let swarm = Swarm::new(options(secret, &key, number, index as u64), log.heads(), self.now);
+        let swarm = new_swarm(options(secret, &key, number, index as u64), &log, self.now);
         self.nodes.push(Node {
             key,
             secret: secret.clone(),
@@ -169,12 +181,15 @@ impl World {
         for number in lost.map(|(number, _)| *number).collect::<Vec<_>>() {
             self.close(number, None, None);
         }
-        self.queue
-            .retain(|_, event| !matches!(event, Event::Stored { node: of, .. } if *of == node));
+        self.queue.retain(|_, event| match event {
+            Event::Stored { node: of, .. }
+            | Event::Forked { node: of, .. }
+            | Event::Moved { node: of, .. } => *of != node,
+            _ => true,
+        });
         let instance = self.draw(u64::MAX);
         let at = &mut self.nodes[node];
-        at.swarm =
-            Swarm::new(options(&at.secret, &at.key, at.number, instance), log.heads(), self.now);
+        at.swarm = new_swarm(options(&at.secret, &at.key, at.number, instance), &log, self.now);
         (at.log, at.deadline) = (log, None);
     }
 
@@ -248,8 +263,7 @@ impl World {
         while !done(self) {
             let Some(((at, _), event)) = self.queue.pop_first() else { return done(self) };
             if at > end {
-                self.queue.insert((at, self.sequence), event);
-                self.sequence += 1;
+                self.schedule(at, event);
                 self.now = end;
                 return done(self);
             }
@@ -311,9 +325,19 @@ impl World {
                 let at = self.now + self.store_delay;
                 self.schedule(at, Event::Stored { node, range });
             }
-            Output::Dial { peer, .. } => {
+            Output::Fork { branch, range, .. } => {
+                let at = self.now + self.store_delay;
+                self.schedule(at, Event::Forked { node, branch, range });
+            }
+            Output::Dial { peer, named, discovered } => {
                 let at = self.now + self.latency;
-                let to = self.nodes.iter().position(|other| other.key.node_id() == peer);
+                // Copies of a store have the same id, at other addresses.
+                let addresses = named.iter().chain(&discovered);
+                let mut at_address = addresses.map(|at| usize::from(at.port()).wrapping_sub(1));
+                let is_it =
+                    |to: &usize| self.nodes.get(*to).is_some_and(|at| at.key.node_id() == peer);
+                let to = at_address.find(is_it);
+                let to = to.or_else(|| self.nodes.iter().position(|at| at.key.node_id() == peer));
                 match to.filter(|to| !self.cut.contains(&pair(node, *to))) {
                     Some(to) => self.schedule(at, Event::Connect { from: node, to }),
                     None => self.schedule(at, Event::DialFailed { node, peer }),
@@ -326,60 +350,14 @@ impl World {
             }
             Output::Open(block) => self.give(node, Input::Opened(block.open())),
             Output::Admitted { .. } => {}
-            Output::Tell(event) => self.nodes[node].told.push(event),
-            Output::Wait(_) => unreachable!("handled by the caller"),
-        }
-    }
-
-    fn send(&mut self, node: usize, connection: ConnectionId, bytes: Bytes) {
-        let (number, end) = pipe_end(connection);
-        self.trace.update(&(self.elapsed().as_nanos() as u64).to_le_bytes());
-        self.trace.update(&(node as u64).to_le_bytes());
-        self.trace.update(&bytes);
-        let at = &mut self.nodes[node];
-        let unsent = at.unsent.entry(connection).or_default();
-        *unsent += bytes.len();
-        at.unsent_max = at.unsent_max.max(*unsent);
-        let jitter = Duration::from_micros(self.draw(500));
-        let Some(pipe) = self.pipes.get_mut(&number) else { return };
-        let to = 1 - end;
-        let begin = (self.now + self.latency + jitter).max(pipe.last[to]);
-        let rate = self.bandwidth.get(&(node, pipe.ends[to])).copied();
-        let nanos = rate.map_or(0, |rate| bytes.len() as u64 * 1_000_000_000 / rate);
-        let arrival = begin + Duration::from_nanos(nanos);
-        pipe.last[to] = arrival;
-        if let Some(bytes) = rate.map(|rate| rate as usize / 4).filter(|_| nanos > 250_000_000) {
-            let part = Event::Part { pipe: number, to, bytes, until: arrival };
-            self.schedule(begin + PART_EVERY, part);
-        }
-        self.schedule(arrival, Event::Frame { pipe: number, to, bytes });
-    }
-
-    /// Ends a connection. Frames on their way are lost, unless `by` ended it.
-    fn close(&mut self, number: u64, by: Option<usize>, code: Option<u64>) {
-        let in_flight =
-            |event: &Event| matches!(event, Event::Frame { pipe, .. } if *pipe == number);
-        let flying: Vec<_> =
-            self.queue.iter().filter(|(_, event)| in_flight(event)).map(|(at, _)| *at).collect();
-        let frames: Vec<Event> = flying.iter().filter_map(|at| self.queue.remove(at)).collect();
-        let Some(pipe) = self.pipes.get(&number) else { return };
-        let ends = pipe.ends;
-        if let Some(by) = by {
-            let to = usize::from(ends[0] == by);
-            for event in frames {
-                if let Event::Frame { to: end, bytes, .. } = event
-                    && end == to
-                {
-                    self.arrive(number, ends, end, bytes);
+            Output::Tell(event) => {
+                if let SwarmEvent::OwnStreamElsewhere { number, .. } = event {
+                    let number = number + 1 + self.draw(8);
+                    self.schedule(self.now + self.store_delay, Event::Moved { node, number });
                 }
+                self.nodes[node].told.push(event);
             }
-        }
-        self.pipes.remove(&number);
-        for (end, node) in ends.into_iter().enumerate() {
-            if Some(node) != by {
-                let connection = connection_of(number, end);
-                self.give(node, Input::Disconnected { connection, code });
-            }
+            Output::Wait(_) => unreachable!("handled by the caller"),
         }
     }
 
@@ -418,48 +396,29 @@ impl World {
                     self.give(node, Input::Durable(head));
                 }
             }
+            Event::Forked { node, branch, range } => self.store_fork(node, &branch, &range),
+            Event::Moved { node, number } => {
+                self.nodes[node].number = number;
+                let own = self.stream(node);
+                self.give(node, Input::OwnStream(own));
+            }
             Event::Connect { from, to } => self.connect(from, to),
             Event::DialFailed { node, peer } => self.give(node, Input::DialFailed { peer }),
         }
     }
 
-    /// The ends of a pipe, if what is on its way to the end `to` gets there.
-    fn ends_in_touch(&mut self, pipe: u64, to: usize) -> Option<[usize; 2]> {
-        let state = self.pipes.get_mut(&pipe)?;
-        let ends = state.ends;
-        state.is_dead |= self.muted.contains(&pair(ends[0], ends[1]));
-        (!state.is_dead && !self.slow.contains(&ends[to])).then_some(ends)
-    }
-
-    fn arrive(&mut self, pipe: u64, ends: [usize; 2], to: usize, bytes: Bytes) {
-        let (sender, receiver) = (ends[1 - to], ends[to]);
-        let bytes = match &mut self.tamper {
-            Some(tamper) => tamper(sender, receiver, &bytes),
-            None => bytes,
-        };
-        let node = &mut self.nodes[receiver];
-        if let Some(RangeClaims { head, first, .. }) = peek_range(&bytes) {
-            node.events_received += head.count - first;
+    fn store_fork(&mut self, node: usize, branch: &Branch, range: &EventRange) {
+        if self.chance(self.store_failure_one_in) {
+            let error = Error::new(ErrorKind::StorageFailed, "injected");
+            return self.give(node, Input::ForkFailed { branch: branch.stream, error });
         }
-        if node.keeps_frames {
-            node.frames_received.push(bytes.clone());
-        }
-        let connection = connection_of(pipe, to);
-        self.give(receiver, Input::Frame { connection, bytes });
-    }
-
-    pub(super) fn connect(&mut self, from: usize, to: usize) {
-        if self.cut.contains(&pair(from, to)) {
-            let peer = self.id(to);
-            return self.give(from, Input::DialFailed { peer });
-        }
-        let number = self.pipe_count;
-        self.pipe_count += 1;
-        self.pipes.insert(number, Pipe { ends: [from, to], last: [self.now; 2], is_dead: false });
-        let binding = *blake3::hash(&number.to_le_bytes()).as_bytes();
-        for (end, (node, other)) in [(from, to), (to, from)].into_iter().enumerate() {
-            let (connection, peer) = (connection_of(number, end), self.id(other));
-            self.give(node, Input::Connected { connection, peer, binding, dialed: end == 0 });
+        let log = &mut self.nodes[node].log;
+        let branches = log.fork(branch, range).unwrap();
+        let streams = branches.iter().map(|branch| branch.stream);
+        let heads: Vec<SignedHead> = streams.filter_map(|stream| log.head(&stream)).collect();
+        self.give(node, Input::Forked { of: branch.of, at: branch.floor, branches });
+        for head in heads {
+            self.give(node, Input::Durable(head));
         }
     }
 
@@ -479,6 +438,10 @@ fn options(secret: &SwarmSecret, key: &NodeKey, number: u64, instance: u64) -> S
         allowed: None,
         peers_max: 64,
     }
+}
+
+fn new_swarm(options: SwarmOptions, log: &MemoryLog, now: Instant) -> Swarm {
+    Swarm::new(options, log.heads(), log.forks(), now)
 }
 
 fn pair(a: usize, b: usize) -> (usize, usize) {

@@ -1,0 +1,126 @@
+//! Streams with two histories: kept whole through power cuts, and as docs/format.md says.
+
+use crate::compaction::states;
+use crate::crash::CHILD;
+use crate::support::{Scratch, repository, skip_without};
+use millpond::event::StreamId;
+use millpond::log::{CursorOptions, EventView, Log};
+use millpond::query::{Order, Query};
+use millpond_tests::crash::mix;
+use millpond_tests::forks;
+use millpond_tests::trace::{Step, Trace};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+const DEADLINE: Duration = Duration::from_secs(60);
+/// With four forks among them.
+const COMMITS: u64 = 12;
+
+#[test]
+fn any_power_cut_around_a_fork_leaves_every_acknowledged_event_once() {
+    if skip_without("strace") {
+        return;
+    }
+    let scratch = Scratch::new("fork-trace");
+    let (store, folder) = (scratch.path().join("recorded"), scratch.path().join("state"));
+    let text = store.to_str().expect("the scratch folder is UTF-8").to_owned();
+    let arguments = [text, "7".into(), COMMITS.to_string(), "forking".into()];
+    let trace = Trace::record(&store, CHILD.as_ref(), &arguments).expect("the run is recorded");
+    // Between the acknowledgements around a fork lies all that it writes.
+    let said: Vec<(usize, u64)> = trace.steps.iter().enumerate().filter_map(said).collect();
+    let around = said.windows(2).filter(|pair| pair[1].1 - pair[0].1 != forks::BATCH);
+    let within: Vec<usize> = around.flat_map(|pair| pair[0].0..=pair[1].0 + 1).collect();
+    println!("{} steps recorded, {} around forks", trace.steps.len(), within.len());
+    for seed in 0..states(300) {
+        let any = match seed % 4 {
+            0 => mix(seed, 77) as usize % trace.steps.len(),
+            _ => within[mix(seed, 77) as usize % within.len()],
+        };
+        let state = trace.crash_state((any + 1).min(trace.steps.len()), seed);
+        state.write(&folder).expect("a crash state can be written");
+        let held = check(&folder).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        assert!(held >= state.acknowledged, "seed {seed}: {held} of {}", state.acknowledged);
+    }
+}
+
+#[test]
+fn a_store_with_forks_reads_the_same_for_a_second_reader() {
+    if skip_without("python3") {
+        return;
+    }
+    let scratch = Scratch::new("fork-reader");
+    let path = scratch.path().join("store");
+    let log = forks::open(&path).unwrap();
+    forks::run(&log, 30, 20, |_| {}).unwrap();
+    let own = forks::publish(&log, 0..2_100, 20).unwrap().stream;
+    log.checkpoint_now().unwrap();
+    // Its base is the end of a full block; what it hides is in tables and journal.
+    forks::publish(&log, 2_100..2_150, 20).unwrap();
+    let (branch, range) = forks::other_history(&log, own, 1_060, "late", 25).unwrap();
+    assert!(branch.base.count > 0);
+    log.fork(branch, range, 0).wait().unwrap();
+    assert_eq!(read(&path), keys(&log), "a journal that seals what is in tables");
+    log.checkpoint_now().unwrap();
+    forks::run(&log, 5, 20, |_| {}).unwrap();
+    let expected = keys(&log);
+    assert_eq!(read(&path), expected, "tables and journal");
+    log.close(DEADLINE).unwrap();
+    assert_eq!(read(&path), expected, "tables alone");
+    let log = forks::open(&path).unwrap();
+    assert_eq!(keys(&log), expected);
+    assert!(log.forks().len() >= 2);
+    log.close(DEADLINE).unwrap();
+}
+
+fn said((at, step): (usize, &Step)) -> Option<(usize, u64)> {
+    match step {
+        Step::Acknowledged { count } => Some((at, *count)),
+        _ => None,
+    }
+}
+
+fn check(store: &Path) -> Result<u64, String> {
+    let log = forks::open(store).map_err(|error| format!("open: {error}"))?;
+    let held = forks::verify(&log)?;
+    // What was cut short can be done again.
+    let own: Vec<StreamId> = log.heads().iter().map(|head| head.stream).collect();
+    for stream in own.into_iter().filter(|stream| !stream.is_branch()) {
+        let count = log.durable_map().map_err(|error| error.to_string())?.count(&stream);
+        let Some(at) = count.checked_sub(1) else { continue };
+        let other = forks::other_history(&log, stream, at, "again", 25);
+        let (branch, range) = other.map_err(|error| error.to_string())?;
+        log.fork(branch, range, 0).wait().map_err(|error| format!("fork: {error}"))?;
+        break;
+    }
+    log.check().map_err(|error| format!("check after it: {error}"))?;
+    log.close(DEADLINE).map_err(|error| format!("close: {error}"))?;
+    Ok(held)
+}
+
+fn keys(log: &Log) -> Vec<String> {
+    let options = CursorOptions { order: Order::Ascending, ..CursorOptions::default() };
+    let mut cursor = log.cursor(&Query::all(), options).unwrap();
+    let mut keys = Vec::new();
+    loop {
+        let batch = cursor.next_batch(500).unwrap();
+        if batch.is_empty() {
+            return keys;
+        }
+        let key = |event: EventView<'_>| format!("{} {}", event.key(), event.offset());
+        keys.extend(batch.iter().map(key));
+    }
+}
+
+fn read(path: &Path) -> Vec<String> {
+    let output = Command::new("python3")
+        .arg(repository().join("tests/reference/store.py"))
+        .arg(path)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .expect("python3 starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("hex and ids are ASCII");
+    let shown = text.lines().filter(|line| !line.contains(" opening "));
+    shown.map(|line| line.splitn(3, ' ').take(2).collect::<Vec<_>>().join(" ")).collect()
+}

@@ -1,0 +1,196 @@
+//! The simulator's own parts, where they could be wrong, and a few of its seeds.
+//!
+//! The ordinary run of thousands of seeds, and the planted bugs, are the stage `sim` of
+//! `./dev test`.
+
+use millpond_tests::sim::carrier::{Ack, Flow};
+use millpond_tests::sim::link::{Link, LinkProfile, Loss};
+use millpond_tests::sim::random::Random;
+use millpond_tests::sim::{Figures, Outcome, RunOptions, run};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const PACKETS: u32 = 40_000;
+
+/// The share of packets that a profile loses, bursts and all.
+fn expected_loss(profile: &LinkProfile) -> f64 {
+    let Loss { alone, burst, burst_packets } = profile.loss;
+    let in_bursts = burst * burst_packets / (1.0 + burst * burst_packets);
+    let gone = profile.flap.map_or(0.0, |flap| flap.gone.as_secs_f64() / flap.every.as_secs_f64());
+    1.0 - (1.0 - in_bursts) * (1.0 - alone) * (1.0 - gone)
+}
+
+#[test]
+fn a_simulated_path_loses_delays_and_doubles_as_its_profile_says() {
+    for name in LinkProfile::NAMES {
+        for profile in LinkProfile::named(name).unwrap() {
+            let mut link = Link::new(profile.clone(), 7);
+            let (mut lost, mut twice, mut most) = (0, 0, Duration::ZERO);
+            for number in 0..PACKETS {
+                let now = Duration::from_millis(20) * number;
+                let [first, second] = link.pass(now, 500);
+                lost += u32::from(first.is_none());
+                twice += u32::from(second.is_some());
+                if let Some(first) = first {
+                    assert!(first.at >= now + profile.delay, "{name}: too early");
+                    most = most.max(first.at - now);
+                }
+            }
+            let share = f64::from(lost) / f64::from(PACKETS);
+            let expected = expected_loss(&profile);
+            let differs = (share - expected).abs() > 0.01 + expected / 4.0;
+            assert!(!differs, "{name}: lost {share}, expected {expected}");
+            let doubled = f64::from(twice) / f64::from(PACKETS);
+            assert!((doubled - profile.duplicate).abs() < 0.01, "{name}: doubled {doubled}");
+            // Also behind another packet, and held back so that others overtake it.
+            let bound = profile.delay + profile.jitter + profile.reorder_by;
+            assert!(most <= bound + Duration::from_millis(20), "{name}: took {most:?}");
+        }
+    }
+}
+
+#[test]
+fn losses_in_bursts_are_as_long_as_the_profile_says() {
+    let loss = Loss { alone: 0.0, burst: 0.01, burst_packets: 20.0 };
+    let profile = LinkProfile { loss, ..LinkProfile::perfect(Duration::from_millis(1)) };
+    let mut link = Link::new(profile, 3);
+    let (mut bursts, mut lost, mut before) = (0u32, 0u32, false);
+    for number in 0..200_000 {
+        let is_lost = link.pass(Duration::from_millis(1) * number, 100)[0].is_none();
+        bursts += u32::from(is_lost && !before);
+        lost += u32::from(is_lost);
+        before = is_lost;
+    }
+    let mean = f64::from(lost) / f64::from(bursts);
+    assert!((17.0..24.0).contains(&mean), "bursts of {mean} packets");
+}
+
+#[test]
+fn a_rate_spaces_packets_and_a_full_queue_drops_them() {
+    let profile = LinkProfile {
+        rate: Some(1_000_000),
+        queue_bytes: 100_000,
+        ..LinkProfile::perfect(Duration::ZERO)
+    };
+    let mut link = Link::new(profile, 1);
+    let arrivals: Vec<Duration> =
+        (0..1000).filter_map(|_| link.pass(Duration::ZERO, 1000)[0].map(|it| it.at)).collect();
+    assert_eq!(arrivals.len(), 100);
+    assert_eq!(arrivals.last(), Some(&Duration::from_millis(100)));
+    assert!(link.pass(Duration::from_millis(50), 1000)[0].is_some(), "room comes with time");
+}
+
+/// Both directions of a path, and what is on its way.
+struct Wire {
+    there: Link,
+    back: Link,
+    queue: BTreeMap<(Duration, u64), Parcel>,
+    sequence: u64,
+}
+
+#[derive(Clone, Copy)]
+enum Parcel {
+    Packet(u64),
+    Ack(Ack),
+}
+
+impl Wire {
+    fn pass(&mut self, now: Duration, parcel: Parcel, bytes: usize) {
+        let link = match parcel {
+            Parcel::Packet(_) => &mut self.there,
+            Parcel::Ack(_) => &mut self.back,
+        };
+        for arrival in link.pass(now, bytes).into_iter().flatten() {
+            if arrival.flip.is_none() {
+                self.sequence += 1;
+                self.queue.insert((arrival.at.max(now), self.sequence), parcel);
+            }
+        }
+    }
+}
+
+#[test]
+fn frames_arrive_whole_and_in_order_whatever_happens_to_packets() {
+    for seed in 0..20 {
+        let mut random = Random::new(seed);
+        let profile = LinkProfile {
+            loss: Loss { alone: 0.1, burst: 0.02, burst_packets: 5.0 },
+            duplicate: 0.1,
+            reorder: 0.2,
+            reorder_by: Duration::from_millis(80),
+            flip: 0.05,
+            rate: Some(2_000_000),
+            queue_bytes: 50_000,
+            ..LinkProfile::perfect(Duration::from_millis(15))
+        };
+        let there = Link::new(profile.clone(), random.next());
+        let back = Link::new(profile, random.next());
+        let mut wire = Wire { there, back, queue: BTreeMap::new(), sequence: 0 };
+        let sizes: Vec<usize> = (0..100).map(|_| random.below(30_000) as usize).collect();
+        let frames: Vec<bytes::Bytes> =
+            (0..).zip(&sizes).map(|(at, size)| vec![at as u8; *size].into()).collect();
+        let mut flow = Flow::new(Duration::ZERO);
+        frames.iter().for_each(|frame| flow.push(frame.clone()));
+        let (mut now, mut got, mut sent) = (Duration::ZERO, Vec::new(), Vec::new());
+        while !flow.is_done() {
+            while let Some((number, bytes)) = flow.next_packet(now) {
+                wire.pass(now, Parcel::Packet(number), bytes);
+            }
+            while let Some(bytes) = flow.next_sent() {
+                sent.push(bytes);
+            }
+            let probe = flow.probe_at().unwrap();
+            let next = wire.queue.first_key_value().map(|((at, _), _)| *at);
+            now = now.max(next.map_or(probe, |at| at.min(probe)));
+            assert!(now < Duration::from_secs(600), "seed {seed} comes to no end");
+            if next.is_none_or(|at| at > now) {
+                let lost = flow.probe(now);
+                lost.into_iter().for_each(|(at, size)| wire.pass(now, Parcel::Packet(at), size));
+                continue;
+            }
+            match wire.queue.pop_first().unwrap().1 {
+                Parcel::Packet(number) => {
+                    let (ack, received) = flow.receive(number, now);
+                    got.extend(received.frames);
+                    wire.pass(now, Parcel::Ack(ack), 45);
+                }
+                Parcel::Ack(ack) => {
+                    for (number, bytes) in flow.acknowledge(ack, now) {
+                        wire.pass(now, Parcel::Packet(number), bytes);
+                    }
+                }
+            }
+        }
+        assert!(got == frames, "seed {seed}: {} of {} frames", got.len(), frames.len());
+        assert_eq!(sent, sizes, "each frame is told to be sent once");
+    }
+}
+
+#[test]
+fn chaos_ends_in_one_log_and_nothing_acknowledged_is_lost() {
+    let outcomes: Vec<Outcome> = (0..25).map(|seed| run(seed, RunOptions::default())).collect();
+    let violations = outcomes.iter().filter_map(|outcome| outcome.violation.as_ref());
+    let violations: Vec<String> = violations.map(ToString::to_string).collect();
+    assert!(violations.is_empty(), "{violations:#?}");
+    let sum = |figure: fn(&Figures) -> u64| -> u64 {
+        outcomes.iter().map(|outcome| figure(&outcome.figures)).sum()
+    };
+    // Otherwise nothing was shown.
+    assert!(sum(|figures| figures.events) > 1000 && sum(|figures| figures.crashes) > 20);
+    assert!(sum(|figures| figures.faults) > 1000 && sum(|figures| figures.restores) > 0);
+}
+
+#[test]
+fn equal_seeds_of_the_simulator_give_equal_traces() {
+    let trace = |seed| run(seed, RunOptions::default()).trace;
+    for seed in [1, 2, 3] {
+        assert_eq!(trace(seed), trace(seed));
+    }
+    assert_ne!(trace(1), trace(2));
+}
+
+#[test]
+fn a_seed_can_be_stopped_at_a_step() {
+    let outcome = run(1, RunOptions { until: 100, is_shown: false });
+    assert_eq!(outcome.figures.steps, 100);
+}
