@@ -293,33 +293,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_was_lost_is_dialled_where_it_was_but_not_for_ever() {
-        let [us, peer] = [1, 2].map(|byte| NodeId::from_bytes([byte; 32]));
-        #[allow(clippy::disallowed_methods)] // Any start will do; all else is relative to it.
-        let begun = Instant::now();
-        let (mut book, mut now) = (PeerBook::new(us), begun);
-        let address = SocketAddr::from(([10, 0, 0, 2], 4100));
-        let mut dials = |book: &mut PeerBook| {
-            let mut count = 0;
-            while let Some(at) = book.next() {
-                now = now.max(at);
-                if let Some(dialled) = book.next_dial(now, |_| false) {
-                    assert_eq!(book.get(&dialled).unwrap().unnamed(), [address]);
-                    count += 1;
-                    book.failed(dialled, now);
-                }
-            }
-            count
-        };
-        book.up(peer);
-        book.down(peer, Duration::ZERO, Some(address), begun);
-        assert_eq!(dials(&mut book), SEEN_DIALS_MAX);
-        book.up(peer);
-        book.down(peer, Duration::ZERO, None, begun);
-        assert_eq!(dials(&mut book), 0, "it said goodbye");
-    }
-
-    #[test]
     fn pauses_double_up_to_a_bound_and_stay_within_a_quarter() {
         assert_eq!(doubled(DIAL_RETRY, 1, DIAL_RETRY_MAX), DIAL_RETRY * 2);
         assert_eq!(doubled(DIAL_RETRY, u32::MAX, DIAL_RETRY_MAX), DIAL_RETRY_MAX);

@@ -12,7 +12,7 @@ use crate::nodes::PATIENCE;
 use crate::support::{Scratch, skip};
 use millpond_tests::netlab::{Host, Lab};
 use std::path::Path;
-use std::thread::sleep;
+use std::thread::park_timeout;
 use std::time::{Duration, Instant};
 
 /// How often a condition is looked at that nothing tells of: it is another process's.
@@ -53,7 +53,7 @@ fn until_within(limit: Duration, what: &str, mut condition: impl FnMut() -> bool
     let begun = Instant::now();
     while !condition() {
         assert!(begun.elapsed() < limit, "waited in vain for {limit:?}: {what}");
-        sleep(LOOK_EVERY);
+        park_timeout(LOOK_EVERY);
     }
     begun.elapsed()
 }

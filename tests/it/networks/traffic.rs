@@ -6,8 +6,7 @@ use super::{until, until_within};
 use crate::nodes::PATIENCE;
 use crate::support::Scratch;
 use millpond_tests::netlab::Host;
-use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// For a reconnect, in frames.
 const RECONNECT_BYTES_MAX: u64 = 1024;
@@ -54,9 +53,15 @@ fn a_reconnect_with_nothing_new_costs_little() {
 fn settled(first: &mut Host, second: &mut Host) -> (u64, Duration) {
     let took = until("they hold the same", || first.held().map == second.held().map);
     // Acknowledgements wait for company, 50 ms (docs/protocol.md).
-    sleep(Duration::from_millis(200));
+    pass(Duration::from_millis(200));
     let peer = first.peer(second).expect("it is a peer");
     (peer.bytes_in + peer.bytes_out, took)
+}
+
+/// What is measured is a time, so there is nothing else to wait for.
+fn pass(time: Duration) {
+    let begun = Instant::now();
+    until("a time has passed", || begun.elapsed() >= time);
 }
 
 #[test]
@@ -72,7 +77,7 @@ fn a_link_on_which_nothing_happens_is_quiet() {
     let before = first.peer(second).expect("it is a peer");
     first.filter(INCOMING, OUTGOING);
     // What is measured is time in which nothing happens.
-    sleep(IDLE);
+    pass(IDLE);
     let after = first.peer(second).expect("it is a peer");
     let (packets, ip) = [first.counted("a"), first.counted("b")]
         .iter()

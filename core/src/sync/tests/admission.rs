@@ -6,7 +6,8 @@ use super::world::{SECRET, World};
 use crate::error::ErrorKind;
 use crate::event::{NodeId, NodeKey, SwarmSecret};
 use crate::sync::admission::Side;
-use crate::sync::constants::BOOK_PEERS_MAX;
+use crate::sync::book::PeerBook;
+use crate::sync::constants::{BOOK_PEERS_MAX, SEEN_DIALS_MAX};
 use crate::sync::message::Message;
 use crate::sync::{ConnectionId, Input, RefusalReason, SwarmEvent};
 use bytes::Bytes;
@@ -271,4 +272,30 @@ fn who_lost_its_connection_is_let_in_again_once_ours_has_gone_silent() {
         let expected = if silence < 1000 { 2 } else { 3 };
         assert_eq!(kept(&puppet), Some(ConnectionId::new(expected)), "after {silence} ms");
     }
+}
+
+#[test]
+fn who_was_lost_is_dialled_where_it_was_but_not_for_ever() {
+    let [us, peer] = [1, 2].map(|byte| NodeId::from_bytes([byte; 32]));
+    let begun = Puppet::stranger().now;
+    let (mut book, mut now) = (PeerBook::new(us), begun);
+    let address = SocketAddr::from(([10, 0, 0, 2], 4100));
+    let mut dials = |book: &mut PeerBook| {
+        let mut count = 0;
+        while let Some(at) = book.next() {
+            now = now.max(at);
+            if let Some(dialled) = book.next_dial(now, |_| false) {
+                assert_eq!(book.get(&dialled).unwrap().unnamed(), [address]);
+                count += 1;
+                book.failed(dialled, now);
+            }
+        }
+        count
+    };
+    book.up(peer);
+    book.down(peer, Duration::ZERO, Some(address), begun);
+    assert_eq!(dials(&mut book), SEEN_DIALS_MAX);
+    book.up(peer);
+    book.down(peer, Duration::ZERO, None, begun);
+    assert_eq!(dials(&mut book), 0, "it said goodbye");
 }
