@@ -20,6 +20,8 @@ mod liar;
 mod memory;
 mod metrics;
 mod model_based;
+#[cfg(target_os = "linux")]
+mod networks;
 mod nodes;
 mod readers;
 mod rot;

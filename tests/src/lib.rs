@@ -9,3 +9,7 @@ pub mod model;
 pub mod sim;
 mod strace;
 pub mod trace;
+
+// Real networks; what they need is Linux's.
+#[cfg(target_os = "linux")]
+pub mod netlab;

@@ -20,12 +20,15 @@ SYSTEM_TOOLS="
 gcc:gcc g++:g++ make:make cmake:cmake pkg-config:pkg-config valgrind:valgrind strace:strace
 ip:iproute2 python3:python3 git:git curl:curl sha256sum:coreutils awk:mawk
 "
+# What only root can use: the tests in network namespaces. They are skipped for everybody else.
+ROOT_TOOLS="nft:nftables tc:iproute2 nsenter:util-linux"
 
 setup_system() {
     [ "$(uname -s)" = Linux ] || fail "$(uname -s) is not supported yet: use Linux (Debian 12 is" \
         "what we test on), for example in a container"
-    local pair tool package missing=()
-    for pair in $SYSTEM_TOOLS; do
+    local pair tool package missing=() tools=$SYSTEM_TOOLS
+    [ "$(id -u)" != 0 ] || tools="$tools $ROOT_TOOLS"
+    for pair in $tools; do
         tool=${pair%%:*} package=${pair##*:}
         have "$tool" || missing+=("$package")
     done

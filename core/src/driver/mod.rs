@@ -22,6 +22,8 @@ mod node;
 #[cfg(feature = "net")]
 mod opener;
 mod options;
+#[cfg(feature = "net")]
+mod parts;
 mod registry;
 mod status;
 mod status_subscription;

@@ -6,44 +6,21 @@ use crate::driver::ledger::Ledger;
 use crate::driver::network::{Fresh, Message, NetworkStatus};
 use crate::driver::opener::Opener;
 use crate::driver::options::{NetworkOptions, PeerAddress};
+use crate::driver::parts::{discover, new_swarm};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::STREAMS_PER_NODE_MAX;
-use crate::event::{
-    Branch, Chain, EventRange, NodeId, PackedRange, StreamEnd, StreamId, SwarmSecret,
-};
+use crate::event::{Branch, EventRange, NodeId, StreamEnd, StreamId, SwarmSecret};
 use crate::log::{Forked, Log, OpeningReason};
 use crate::net::{
-    self, ClosedBy, Discovery, DiscoveryOptions, EventSink, IrohTransport, NetEvent, Transport,
-    TransportOptions,
+    self, ClosedBy, Discovery, EventSink, IrohTransport, NetEvent, Transport, TransportOptions,
 };
 use crate::pending::{Completer, Pending};
 use crate::sync::{
-    self, BOOK_PEERS_MAX, ConnectionId, Input, LinkState, LogRead, Output, PEERS_MAX_DEFAULT,
-    RefusalReason, Swarm, SwarmEvent, SwarmOptions,
+    self, BOOK_PEERS_MAX, ConnectionId, Input, LinkState, Output, RefusalReason, Swarm, SwarmEvent,
 };
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// What peers are served from: the log as it is durable.
-impl LogRead for Log {
-    fn read_range(&self, stream: &StreamId, from: u64) -> Result<Option<EventRange>> {
-        Log::read_range(self, stream, from)
-    }
-
-    fn read_block(&self, stream: &StreamId, from: u64) -> Result<Option<PackedRange>> {
-        Log::read_block(self, stream, from)
-    }
-
-    fn chain_at(&self, stream: &StreamId, count: u64) -> Result<Option<Chain>> {
-        Log::chain_at(self, stream, count)
-    }
-
-    fn block_start(&self, stream: &StreamId, offset: u64) -> Result<Option<u64>> {
-        Log::block_start(self, stream, offset)
-    }
-}
 
 /// Most bytes of a frame that a network thread deals with itself.
 const SHORT_FRAME_BYTES_MAX: usize = 16 << 10;
@@ -266,10 +243,11 @@ impl Turn {
     fn take_net(&mut self, event: NetEvent) {
         let now = clock::now();
         match event {
-            NetEvent::Connected { connection, peer, binding, dialed, .. } => {
+            NetEvent::Connected { connection, peer, binding, dialed, remote } => {
                 let connection = ConnectionId::new(connection.0);
                 self.ledger.connected(connection, peer, now);
                 self.swarm.handle(Input::Connected { connection, peer, binding, dialed }, now);
+                self.swarm.handle(Input::Seen { connection, address: remote }, now);
             }
             NetEvent::Frame { connection, bytes, credit } => {
                 let connection = ConnectionId::new(connection.0);
@@ -498,36 +476,4 @@ impl Loop for Turn {
         }
         [deadline, self.ledger.lookout.next()].into_iter().flatten().min()
     }
-}
-
-fn new_swarm(options: &NetworkOptions, log: &Log, secret: &SwarmSecret) -> Result<Swarm> {
-    let random = clock::random()?;
-    let instance = *random.first_chunk().expect("32 bytes hold 8");
-    let options = SwarmOptions {
-        node: log.node_id(),
-        secret: secret.clone(),
-        own_stream: log.own_stream(),
-        instance,
-        allowed: options.allow.clone(),
-        peers_max: PEERS_MAX_DEFAULT,
-    };
-    Ok(Swarm::new(options, log.heads(), log.forks(), clock::now()))
-}
-
-fn discover(log: &Log, bound: &[SocketAddr], sink: EventSink) -> Result<Discovery> {
-    let port_of = |v6: bool| bound.iter().find(|at| at.is_ipv6() == v6).map(SocketAddr::port);
-    let every = |at: &SocketAddr| at.ip().is_unspecified();
-    let interfaces = match bound.iter().any(every) {
-        true => Vec::new(),
-        false => bound.iter().map(SocketAddr::ip).collect(),
-    };
-    let options = DiscoveryOptions {
-        swarm: log.swarm_id(),
-        node: log.node_id(),
-        port: port_of(false).or(port_of(true)).expect("a transport is bound somewhere"),
-        port_v6: port_of(true),
-        interfaces,
-        any_address: false,
-    };
-    Discovery::start(&options, sink)
 }

@@ -194,10 +194,15 @@ impl Shared {
         }
     }
 
-    /// Looks at the interfaces, and listens at what is new.
+    /// Looks at the interfaces, and listens at what is new. Connections of an address that is gone
+    /// end when there is a new one: nothing can come there any more, and a dial is sooner than the
+    /// silence is noticed. Without a new one they stay, since a cable may be put in again.
     pub(crate) async fn look(self: &Arc<Self>) {
-        if let Some(endpoint) = self.sockets.look().await {
-            tokio::spawn(accept::run(Arc::clone(self), endpoint));
+        let Some(endpoint) = self.sockets.look().await else { return };
+        tokio::spawn(accept::run(Arc::clone(self), endpoint));
+        let links: Vec<Arc<Link>> = self.links().values().cloned().collect();
+        for link in links {
+            link.end_if(|address| self.sockets.is_gone(address));
         }
     }
 

@@ -14,8 +14,8 @@ use crate::net::gate::Slot;
 use crate::net::iroh_transport::Shared;
 use crate::net::outbox::{Next, Outbox};
 use crate::net::transport::{ConnectionId, NetEvent};
-use iroh::endpoint::{Connection, RecvStream, SendStream, VarInt};
-use std::net::SocketAddr;
+use iroh::endpoint::{Connection, LocalTransportAddr, RecvStream, SendStream, VarInt};
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -65,6 +65,18 @@ impl Link {
         if !self.admitted.send_replace(true) {
             self.connection.set_receive_window(VarInt::from_u32(WINDOW_BYTES));
             self.slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+    }
+
+    /// Ends the connection if our address of its path `is_gone`.
+    pub(crate) fn end_if(&self, is_gone: impl Fn(&IpAddr) -> bool) {
+        let paths = self.connection.paths();
+        let path = paths.iter().find(|path| path.is_selected()).or_else(|| paths.iter().next());
+        if let Some(LocalTransportAddr::Ip(Some(address))) =
+            path.map(|path| path.local_addr().clone())
+            && is_gone(&address.to_canonical())
+        {
+            self.connection.close(VarInt::from_u32(code::CLOSED), b"the address is gone");
         }
     }
 

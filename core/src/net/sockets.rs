@@ -23,8 +23,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 
 /// How often the interfaces are looked at. Not awaited: each system tells of a new address in its
-/// own way or not at all, and nobody needs it sooner.
-pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// own way or not at all. Who roams is to be back within 2 s.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long all addresses of an endpoint may be gone before it is closed: they may come back.
 const GONE_MAX: Duration = Duration::from_secs(60);
 /// Most endpoints at a time; addresses beyond that wait until one is closed.
@@ -170,6 +170,12 @@ impl Sockets {
             routes.push((self.beyond.get_or_try_init(bind).await?.clone(), far));
         }
         Ok(routes)
+    }
+
+    /// True when no interface had `address` at the last look.
+    pub(crate) fn is_gone(&self, address: &IpAddr) -> bool {
+        let state = self.lock();
+        !address.is_loopback() && state.own.iter().all(|own| own.address != *address)
     }
 
     /// Every endpoint there is.

@@ -8,7 +8,7 @@ use crate::event::NodeId;
 use crate::planted;
 use crate::sync::constants::{
     ADDRESSES_PER_PEER_MAX, BOOK_PEERS_MAX, DIAL_COURTESY, DIAL_RETRY, DIAL_RETRY_MAX,
-    DIAL_TIMEOUT, GOOD_CONDUCT, PENALTY, PENALTY_MAX,
+    DIAL_TIMEOUT, GOOD_CONDUCT, PENALTY, PENALTY_MAX, SEEN_DIALS_MAX,
 };
 use crate::sync::refusal::RefusalReason;
 use crate::sync::schedule::Schedule;
@@ -34,6 +34,8 @@ pub(crate) struct Entry {
     pub(crate) named: Vec<SocketAddr>,
     /// Addresses that discovery gave last.
     pub(crate) discovered: Vec<SocketAddr>,
+    /// Where it was when the last session with it was lost.
+    seen: Option<SocketAddr>,
     /// Dials since the last session.
     attempts: u32,
     /// Times it misbehaved since it last behaved well.
@@ -51,6 +53,14 @@ impl Entry {
         let mut addresses = self.discovered.clone();
         addresses.extend(self.named.iter().filter(|named| !self.discovered.contains(named)));
         addresses
+    }
+
+    /// Where to dial beside what was named.
+    pub(crate) fn unnamed(&self) -> Vec<SocketAddr> {
+        let is_new =
+            |seen: &SocketAddr| !self.named.contains(seen) && !self.discovered.contains(seen);
+        let seen = self.seen.filter(is_new);
+        self.discovered.iter().copied().chain(seen).collect()
     }
 }
 
@@ -146,15 +156,24 @@ impl PeerBook {
         self.dialing.remove(&peer);
         if let Some(entry) = self.entry(peer) {
             entry.attempts = 0;
+            entry.seen = None;
             entry.gone_since = None;
             entry.last_refusal = None;
         }
     }
 
-    /// A session ended after `lasted`, and none took its place.
-    pub(crate) fn down(&mut self, peer: NodeId, lasted: Duration, now: Instant) {
+    /// A session ended after `lasted`, and none took its place; `seen` says where the peer may
+    /// still be.
+    pub(crate) fn down(
+        &mut self,
+        peer: NodeId,
+        lasted: Duration,
+        seen: Option<SocketAddr>,
+        now: Instant,
+    ) {
         let Some(entry) = self.entry(peer) else { return };
         entry.gone_since = Some(now);
+        entry.seen = seen;
         if lasted >= GOOD_CONDUCT {
             entry.penalties = 0;
         }
@@ -205,7 +224,9 @@ impl PeerBook {
         while let Some(peer) = self.dials.first_due(now) {
             self.dials.remove(&peer);
             let Some(entry) = self.entries.get_mut(&peer) else { continue };
-            let is_somewhere = !entry.named.is_empty() || !entry.discovered.is_empty();
+            // Whoever has gone for good is not dialled for ever.
+            entry.seen = entry.seen.filter(|_| entry.attempts < SEEN_DIALS_MAX);
+            let is_somewhere = !entry.named.is_empty() || !entry.unnamed().is_empty();
             if is_taken(&peer) || !is_somewhere || self.dialing.get(&peer).is_some() {
                 continue;
             }

@@ -113,6 +113,8 @@ pub(crate) const DIAL_RETRY: Duration = Duration::from_millis(250);
 pub(crate) const DIAL_RETRY_MAX: Duration = Duration::from_secs(15);
 /// How long a dial may take before it counts as failed.
 pub(crate) const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Dials of a peer that we know only from a session that was lost.
+pub(crate) const SEEN_DIALS_MAX: u32 = 8;
 /// By how much the node with the larger id lets the other dial first when both were discovered.
 pub(crate) const DIAL_COURTESY: Duration = Duration::from_millis(250);
 /// First pause for a peer that misbehaved; doubles up to the next.

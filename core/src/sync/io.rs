@@ -49,6 +49,14 @@ pub enum Input {
         /// True when we dialled.
         dialed: bool,
     },
+    /// The other end of a connection is at this address. Once its session is lost, the peer may
+    /// still be there: it is dialled a few times, also if it had dialled us.
+    Seen {
+        /// Which connection.
+        connection: ConnectionId,
+        /// Where.
+        address: SocketAddr,
+    },
     /// A whole frame came, without its length prefix.
     Frame {
         /// On which connection.

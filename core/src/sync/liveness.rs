@@ -86,6 +86,12 @@ impl Liveness {
         now >= self.heard_at + SILENCE_MAX
     }
 
+    /// Nothing came for longer than questions and answers leave between them.
+    pub(crate) fn is_stalled(&self, now: Instant) -> bool {
+        let usual = |round_trip: Duration| PING_AFTER.max(round_trip * 2);
+        self.round_trip.is_some_and(|round_trip| now >= self.heard_at + usual(round_trip))
+    }
+
     pub(crate) fn ping_is_due(&self, now: Instant) -> bool {
         now >= self.ping_at()
     }

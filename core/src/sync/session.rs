@@ -29,6 +29,7 @@ use crate::sync::serve::Wanted;
 use crate::sync::shared::Shared;
 use bytes::Bytes;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 /// All we owe one peer while it is connected.
@@ -37,6 +38,8 @@ pub(crate) struct Session {
     pub(crate) connection: ConnectionId,
     pub(crate) peer: NodeId,
     pub(crate) dialed: bool,
+    /// Where the peer is.
+    pub(crate) remote: Option<SocketAddr>,
     binding: [u8; 32],
     pub(crate) opened_at: Instant,
     pub(crate) admitted_at: Option<Instant>,
@@ -95,6 +98,7 @@ impl Session {
             connection,
             peer,
             dialed,
+            remote: None,
             binding,
             opened_at: now,
             admitted_at: None,

@@ -128,6 +128,11 @@ impl Swarm {
             Input::Connected { connection, peer, binding, dialed } => {
                 self.on_connected(connection, peer, binding, dialed);
             }
+            Input::Seen { connection, address } => {
+                if let Some(session) = self.sessions.get_mut(&connection) {
+                    session.remote = Some(address);
+                }
+            }
             Input::Frame { connection, bytes } => self.on_frame(connection, &bytes),
             Input::Heard { connection, bytes } => {
                 if let Some(session) = self.sessions.get_mut(&connection) {
@@ -252,7 +257,8 @@ impl Swarm {
         }
     }
 
-    /// Which of two connections with one peer to keep; both sides come to the same result.
+    /// Which of two connections with one peer to keep. Both sides come to the same result, unless
+    /// the former is silent here: then the peer has lost it, since it came back.
     fn kept_of(
         &self,
         former: ConnectionId,
@@ -261,7 +267,8 @@ impl Swarm {
     ) -> ConnectionId {
         let (old, new) = (&self.sessions[&former], &self.sessions[&latter]);
         let is_restarted = old.instance != instance;
-        let newest_wins = is_restarted || old.dialed == new.dialed;
+        let newest_wins =
+            is_restarted || old.dialed == new.dialed || old.liveness.is_stalled(self.shared.now);
         let smaller_dialed = new.dialed == (self.shared.options.node < new.peer);
         if newest_wins || smaller_dialed { latter } else { former }
     }
@@ -379,7 +386,7 @@ impl Swarm {
         let taken: BTreeSet<NodeId> = self.sessions.values().map(|session| session.peer).collect();
         while let Some(peer) = self.book.next_dial(self.shared.now, |peer| taken.contains(peer)) {
             let entry = self.book.get(&peer).expect("it is in the book");
-            let (named, discovered) = (entry.named.clone(), entry.discovered.clone());
+            let (named, discovered) = (entry.named.clone(), entry.unnamed());
             self.shared.outputs.push_back(Output::Dial { peer, named, discovered });
         }
     }
@@ -434,7 +441,8 @@ impl Swarm {
         if self.shared.admitted.get(&peer) == Some(&session.connection) {
             self.shared.admitted.remove(&peer);
             let since = session.admitted_at.unwrap_or(now);
-            self.book.down(peer, now.saturating_duration_since(since), now);
+            let seen = session.remote.filter(|_| may_be_dialled_back(reason));
+            self.book.down(peer, now.saturating_duration_since(since), seen, now);
             let others = &self.sessions;
             self.shared.streams.forget_claims(&peer, |stream| {
                 others.values().any(|other| other.known.count(stream) > 0)
@@ -467,4 +475,10 @@ impl Swarm {
         let book = self.book.next().filter(|_| !self.is_full());
         [sessions, book, self.shared.fetches.next(), bound].into_iter().flatten().min()
     }
+}
+
+/// Who said goodbye wants to be left alone, or will come back by itself. A peer that takes us for a
+/// duplicate has a connection that we have lost, and will see that soon.
+fn may_be_dialled_back(reason: Option<RefusalReason>) -> bool {
+    matches!(reason, None | Some(RefusalReason::Silent | RefusalReason::DuplicateConnection))
 }

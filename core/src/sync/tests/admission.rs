@@ -1,13 +1,15 @@
 //! Who is let in, and what those learn who are not.
 
 use super::log::MemoryLog;
-use super::puppet::Puppet;
+use super::puppet::{BINDING, Puppet};
 use super::world::{SECRET, World};
 use crate::error::ErrorKind;
 use crate::event::{NodeId, NodeKey, SwarmSecret};
-use crate::sync::constants::BOOK_PEERS_MAX;
+use crate::sync::admission::Side;
+use crate::sync::book::PeerBook;
+use crate::sync::constants::{BOOK_PEERS_MAX, SEEN_DIALS_MAX};
 use crate::sync::message::Message;
-use crate::sync::{Input, RefusalReason, SwarmEvent};
+use crate::sync::{ConnectionId, Input, RefusalReason, SwarmEvent};
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -239,4 +241,61 @@ fn a_peer_named_without_an_address_is_dialled_once_discovery_finds_it() {
     world.give(0, Input::Discovered { peer, addresses });
     world.pass(Duration::from_secs(2));
     assert!(world.are_connected(0, 1));
+}
+
+/// A connection over which the swarm has dialled, or the puppet; the puppet proves itself.
+fn greet(puppet: &mut Puppet, number: u64, dialed: bool) {
+    puppet.connection = ConnectionId::new(number);
+    let (connection, peer) = (puppet.connection, puppet.peer);
+    puppet.give(Input::Connected { connection, peer, binding: BINDING, dialed });
+    let side =
+        Side { prover: peer, verifier: puppet.key.node_id(), dialed: !dialed, binding: BINDING };
+    puppet.say(&Message::Hello(side.hello(&SECRET.admission_key(), [2; 8])));
+}
+
+/// Which connection with the puppet the swarm has.
+fn kept(puppet: &Puppet) -> Option<ConnectionId> {
+    let status = puppet.swarm.status();
+    status.peers.iter().find(|peer| peer.peer == puppet.peer).and_then(|peer| peer.connection)
+}
+
+#[test]
+fn who_lost_its_connection_is_let_in_again_once_ours_has_gone_silent() {
+    for silence in [100, 1200] {
+        let mut puppet = Puppet::stranger();
+        // So that of two connections that live the former is the one to keep.
+        let smaller_is_us = puppet.key.node_id() < puppet.peer;
+        greet(&mut puppet, 2, smaller_is_us);
+        puppet.say(&Message::Pong(1));
+        puppet.pass(Duration::from_millis(silence));
+        greet(&mut puppet, 3, !smaller_is_us);
+        let expected = if silence < 1000 { 2 } else { 3 };
+        assert_eq!(kept(&puppet), Some(ConnectionId::new(expected)), "after {silence} ms");
+    }
+}
+
+#[test]
+fn who_was_lost_is_dialled_where_it_was_but_not_for_ever() {
+    let [us, peer] = [1, 2].map(|byte| NodeId::from_bytes([byte; 32]));
+    let begun = Puppet::stranger().now;
+    let (mut book, mut now) = (PeerBook::new(us), begun);
+    let address = SocketAddr::from(([10, 0, 0, 2], 4100));
+    let mut dials = |book: &mut PeerBook| {
+        let mut count = 0;
+        while let Some(at) = book.next() {
+            now = now.max(at);
+            if let Some(dialled) = book.next_dial(now, |_| false) {
+                assert_eq!(book.get(&dialled).unwrap().unnamed(), [address]);
+                count += 1;
+                book.failed(dialled, now);
+            }
+        }
+        count
+    };
+    book.up(peer);
+    book.down(peer, Duration::ZERO, Some(address), begun);
+    assert_eq!(dials(&mut book), SEEN_DIALS_MAX);
+    book.up(peer);
+    book.down(peer, Duration::ZERO, None, begun);
+    assert_eq!(dials(&mut book), 0, "it said goodbye");
 }

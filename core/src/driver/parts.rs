@@ -1,0 +1,67 @@
+//! What a turn is made of: the log as peers see it, the swarm, discovery.
+
+use crate::driver::clock;
+use crate::driver::options::NetworkOptions;
+use crate::error::Result;
+use crate::event::{Chain, EventRange, PackedRange, StreamId, SwarmSecret};
+use crate::log::Log;
+use crate::net::{Discovery, DiscoveryOptions, EventSink};
+use crate::sync::{LogRead, PEERS_MAX_DEFAULT, Swarm, SwarmOptions};
+use std::net::SocketAddr;
+
+/// What peers are served from: the log as it is durable.
+impl LogRead for Log {
+    fn read_range(&self, stream: &StreamId, from: u64) -> Result<Option<EventRange>> {
+        Log::read_range(self, stream, from)
+    }
+
+    fn read_block(&self, stream: &StreamId, from: u64) -> Result<Option<PackedRange>> {
+        Log::read_block(self, stream, from)
+    }
+
+    fn chain_at(&self, stream: &StreamId, count: u64) -> Result<Option<Chain>> {
+        Log::chain_at(self, stream, count)
+    }
+
+    fn block_start(&self, stream: &StreamId, offset: u64) -> Result<Option<u64>> {
+        Log::block_start(self, stream, offset)
+    }
+}
+
+/// A swarm that knows what the log holds.
+pub(crate) fn new_swarm(
+    options: &NetworkOptions,
+    log: &Log,
+    secret: &SwarmSecret,
+) -> Result<Swarm> {
+    let random = clock::random()?;
+    let instance = *random.first_chunk().expect("32 bytes hold 8");
+    let options = SwarmOptions {
+        node: log.node_id(),
+        secret: secret.clone(),
+        own_stream: log.own_stream(),
+        instance,
+        allowed: options.allow.clone(),
+        peers_max: PEERS_MAX_DEFAULT,
+    };
+    Ok(Swarm::new(options, log.heads(), log.forks(), clock::now()))
+}
+
+/// Looks for peers from the sockets that are bound at these addresses.
+pub(crate) fn discover(log: &Log, bound: &[SocketAddr], sink: EventSink) -> Result<Discovery> {
+    let port_of = |v6: bool| bound.iter().find(|at| at.is_ipv6() == v6).map(SocketAddr::port);
+    let every = |at: &SocketAddr| at.ip().is_unspecified();
+    let interfaces = match bound.iter().any(every) {
+        true => Vec::new(),
+        false => bound.iter().map(SocketAddr::ip).collect(),
+    };
+    let options = DiscoveryOptions {
+        swarm: log.swarm_id(),
+        node: log.node_id(),
+        port: port_of(false).or(port_of(true)).expect("a transport is bound somewhere"),
+        port_v6: port_of(true),
+        interfaces,
+        any_address: false,
+    };
+    Discovery::start(&options, sink)
+}
