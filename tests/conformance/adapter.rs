@@ -343,8 +343,8 @@ impl Adapter {
 
     fn told(&self, name: &str) -> Result<String> {
         let mut statuses = self.node(name).subscribe_status();
-        let first = statuses.next().wait()?;
-        let is_quiet = statuses.next().wait_timeout(Duration::from_millis(100)).is_none();
+        let first = statuses.next_status().wait()?;
+        let is_quiet = statuses.next_status().wait_timeout(Duration::from_millis(100)).is_none();
         Ok(format!("{}\n", first.node_id == self.node(name).node_id() && is_quiet))
     }
 

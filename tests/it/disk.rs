@@ -48,8 +48,8 @@ fn a_disk_that_is_really_full_refuses_publishes_and_recovers_when_space_returns(
     std::fs::write(&ballast, vec![7; 3 << 20]).unwrap();
     let node = open(disk.path()).unwrap();
     let mut statuses = node.subscribe_status();
-    assert!(!statuses.next().wait().unwrap().store.full);
-    let mut told = statuses.next();
+    assert!(!statuses.next_status().wait().unwrap().store.full);
+    let mut told = statuses.next_status();
     let mut published = 0;
     let refused = loop {
         let batch = (published..published + 100).map(|number| event("grain", number)).collect();
@@ -66,7 +66,7 @@ fn a_disk_that_is_really_full_refuses_publishes_and_recovers_when_space_returns(
     assert_eq!(everything(&node).len() as u64, published, "reading goes on");
     let next = told.wait_timeout(Duration::from_secs(60)).expect("the trouble is told");
     assert!(next.unwrap().store.full);
-    let mut told = statuses.next();
+    let mut told = statuses.next_status();
     std::fs::remove_file(&ballast).unwrap();
     node.publish(vec![event("flour", 1)], PublishOptions::default()).wait().unwrap();
     let next = told.wait_timeout(Duration::from_secs(60)).expect("the recovery is told");

@@ -92,7 +92,8 @@ fn a_status_subscription_tells_of_changes_and_ends_with_its_node() {
     let scratch = Scratch::new("told");
     let [a, b] = ["a", "b"].map(|name| open(&scratch, name, &secret(1)));
     let mut statuses = a.subscribe_status();
-    let first = statuses.next().wait_timeout(PATIENCE).expect("the first comes at once").unwrap();
+    let first =
+        statuses.next_status().wait_timeout(PATIENCE).expect("the first comes at once").unwrap();
     assert!(first.peers.is_empty());
     link(&b, &a).unwrap();
     let is_up = |status: &Status| status.peers.iter().any(|peer| peer.state == "connected");
@@ -102,18 +103,18 @@ fn a_status_subscription_tells_of_changes_and_ends_with_its_node() {
     assert_eq!(missed.unheard[0].node, b.node_id());
     b.set_network(true).wait().unwrap();
     told(&mut statuses, "its end", |status| status.unheard.is_empty() && is_up(status));
-    let mut next = statuses.next();
+    let mut next = statuses.next_status();
     if next.wait_timeout(Duration::from_millis(600)).is_none() {
         let stranger = open(&scratch, "stranger", &secret(2));
         link(&stranger, &a).unwrap_err();
         next.wait_timeout(PATIENCE).expect("a refusal is told").unwrap();
     }
-    let mut last = statuses.next();
+    let mut last = statuses.next_status();
     a.close(Duration::from_secs(10)).unwrap();
     while let Ok(_told) = last.wait_timeout(PATIENCE).expect("the close is told") {
-        last = statuses.next();
+        last = statuses.next_status();
     }
-    assert_eq!(statuses.next().wait().unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(statuses.next_status().wait().unwrap_err().kind(), ErrorKind::Closed);
 }
 
 #[test]
@@ -121,12 +122,12 @@ fn a_status_subscription_ends_with_its_handle_while_another_one_is_open() {
     let scratch = Scratch::new("handles");
     let [first, second] = [(), ()].map(|()| open(&scratch, "a", &secret(1)));
     let mut statuses = first.subscribe_status();
-    statuses.next().wait().unwrap();
-    let mut next = statuses.next();
+    statuses.next_status().wait().unwrap();
+    let mut next = statuses.next_status();
     first.close(Duration::from_secs(10)).unwrap();
     let ended = loop {
         match next.wait_timeout(PATIENCE).expect("the close is told") {
-            Ok(_) => next = statuses.next(),
+            Ok(_) => next = statuses.next_status(),
             Err(error) => break error,
         }
     };
@@ -167,7 +168,7 @@ fn told(
     condition: impl Fn(&Status) -> bool,
 ) -> Status {
     loop {
-        let next = statuses.next().wait_timeout(PATIENCE);
+        let next = statuses.next_status().wait_timeout(PATIENCE);
         let status = next.unwrap_or_else(|| panic!("{what} was not told")).unwrap();
         if condition(&status) {
             return status;

@@ -104,6 +104,7 @@ impl Lookout {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::driver::clock;
 
     fn looks(lookout: &mut Lookout, reach: &Reach, now: Instant) -> bool {
         lookout.look(reach, &BTreeMap::new(), &OffsetMap::new(), now)
@@ -111,7 +112,7 @@ mod tests {
 
     #[test]
     fn looks_are_a_quarter_of_a_second_apart_and_none_is_due_while_nothing_happens() {
-        let (mut lookout, start) = (Lookout::default(), Instant::now());
+        let (mut lookout, start) = (Lookout::default(), clock::now());
         assert_eq!(lookout.next(), None);
         let (done, _answer) = crate::pending::pending(None);
         lookout.note(&Message::SetNetwork { enabled: true, done }, start);
@@ -125,7 +126,7 @@ mod tests {
 
     #[test]
     fn what_was_known_a_look_ago_and_is_still_missing_is_behind() {
-        let (mut lookout, start) = (Lookout::default(), Instant::now());
+        let (mut lookout, start) = (Lookout::default(), clock::now());
         let stream = StreamId { node: NodeId::from_bytes([1; 32]), number: 0 };
         let (reach, known) = (Reach::default(), BTreeMap::from([(stream, 5)]));
         lookout.look(&reach, &BTreeMap::new(), &OffsetMap::new(), start);

@@ -28,7 +28,7 @@ impl StatusSubscription {
     ///
     /// # Errors
     /// `closed`: the node is closed. `forked_process`.
-    pub fn next(&mut self) -> Pending<Status> {
+    pub fn next_status(&mut self) -> Pending<Status> {
         let Some(handle) = self.node.upgrade() else {
             return Pending::ready(Err(closed_node()));
         };
