@@ -24,6 +24,7 @@ export type {
   Compacted,
   Completeness,
   Damage,
+  ForkStatus,
   PeerRefusal,
   PeerStatus,
   Refusal,

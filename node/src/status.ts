@@ -35,6 +35,8 @@ export interface Status {
   readonly unheard: readonly UnheardNode[];
   /** Streams that have two different histories. */
   readonly forked: readonly string[];
+  /** The same with the branches in which they go on. */
+  readonly forks: readonly ForkStatus[];
   /** Streams whose newest events wait until signed heads account for their lamports. */
   readonly quarantined: readonly string[];
   /** Streams written by a newer millpond, which stay as they are until this node is upgraded. */
@@ -96,6 +98,16 @@ export interface PeerRefusal {
   readonly byUs: boolean;
   /** How long ago, in µs. */
   readonly agoMicros: number;
+}
+
+/** A stream with two different histories, as after a restored backup or a cloned disk. */
+export interface ForkStatus {
+  /** Which: `<node id>-<number>`. It ends before `offset`. */
+  readonly stream: string;
+  /** The offset of the first event that differs. */
+  readonly offset: number;
+  /** The streams in which its histories go on from there, at the same offsets. */
+  readonly branches: readonly string[];
 }
 
 /** One stream. */

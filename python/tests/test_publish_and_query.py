@@ -200,6 +200,7 @@ def test_status_is_plain_data(node: millpond.Node) -> None:
     assert stream.keys() == millpond.StreamStatus.__annotations__.keys()
     assert stream == {"stream": node.stream, "held": 1, "known": 1, "lag": 0, "ahead": []}
     assert status["unheard"] == []
+    assert status["forks"] == [] and status["forked"] == []
     assert len(node.swarm_id) == 64 and node.path
 
 

@@ -2,7 +2,7 @@
 
 use crate::core::Status;
 use crate::offsets::Offsets;
-use millpond::event::{OffsetMap, StreamId};
+use millpond::event::{HeldFork, OffsetMap, StreamId};
 use millpond::{Completeness, Damage, LogStatus, PeerStatus, StreamStatus, UnheardNode};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -27,7 +27,9 @@ pub(crate) fn json(status: &Status) -> String {
         "addresses": texts(&status.local_addresses),
         "peers": status.peers.iter().map(peer).collect::<Vec<Value>>(), "refusals": refusals,
         "unheard": status.unheard.iter().map(unheard).collect::<Vec<Value>>(),
-        "forked": texts(&status.forked), "quarantined": texts(&status.quarantined),
+        "forked": texts(&status.forked),
+        "forks": status.forks.iter().map(fork).collect::<Vec<Value>>(),
+        "quarantined": texts(&status.quarantined),
         "too_new": texts(&status.too_new),
         "store": store(&status.store),
     })
@@ -49,6 +51,12 @@ pub(crate) fn completeness(completeness: &Completeness) -> String {
         "behind": behind.collect::<Vec<Value>>(), "unheard": unheard.collect::<Vec<Value>>(),
     })
     .to_string()
+}
+
+fn fork(fork: &HeldFork) -> Value {
+    let branches: Vec<String> =
+        fork.branches.iter().map(|branch| branch.stream.to_string()).collect();
+    json!({ "stream": fork.of.to_string(), "offset": fork.at, "branches": branches })
 }
 
 fn offsets(offsets: &OffsetMap) -> Value {

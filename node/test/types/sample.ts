@@ -39,6 +39,7 @@ import {
   type Event,
   type EventBatch,
   type Explanation,
+  type ForkStatus,
   type Looks,
   type NewEvent,
   type Node,
@@ -136,6 +137,9 @@ export async function main(signal: AbortSignal): Promise<void> {
   same<number | undefined>(complete?.behind[0]?.missing)(complete?.unheard[0]?.since);
   const stream: StreamStatus | undefined = status.streams[0];
   const unheard: UnheardNode | undefined = status.unheard[0];
+  const fork: ForkStatus | undefined = status.forks[0];
+  same<string | undefined>(fork?.branches[0])(fork?.stream);
+  same<number | undefined>(fork?.offset)(unheard?.since);
   same<number | undefined>(stream?.lag)(unheard?.since);
   same<string | undefined>(refused?.message)(stream?.ahead[0]);
   const refusal: Refusal | undefined = status.refusals[0];

@@ -121,6 +121,17 @@ class Damage(TypedDict):
     """How it shows."""
 
 
+class ForkStatus(TypedDict):
+    """A stream with two different histories, as after a restored backup or a cloned disk."""
+
+    stream: str
+    """Which: `<node id>-<number>`. It ends before `offset`."""
+    offset: int
+    """The offset of the first event that differs."""
+    branches: list[str]
+    """The streams in which its histories go on from there, at the same offsets."""
+
+
 class StoreStatus(TypedDict):
     """The store on disk."""
 
@@ -175,6 +186,8 @@ class Status(TypedDict):
     """Nodes that were heard of and are not in reach now: suspected partitions."""
     forked: list[str]
     """Streams that have two different histories."""
+    forks: list[ForkStatus]
+    """The same with the branches in which they go on."""
     quarantined: list[str]
     """Streams whose newest events wait until signed heads account for their lamports."""
     too_new: list[str]
