@@ -8,6 +8,7 @@
 
 use crate::event::limits::BLOCK_EVENTS_MAX;
 use crate::event::{Chain, SignedHead, StreamId};
+use crate::planted;
 use crate::sync::constants::{
     DISPUTES_PER_SESSION_MAX, FETCH_TIMEOUT, PROBE_PAUSE, PROBE_RETRY, PROBE_RETRY_MAX,
 };
@@ -122,6 +123,9 @@ impl Disputes {
     /// The question led nowhere.
     pub(crate) fn back_off(&mut self, stream: StreamId, now: Instant) {
         let Some(dispute) = self.open.get_mut(&stream) else { return };
+        if planted!("dispute_forgotten") {
+            return self.close(&stream);
+        }
         let pause = dispute.pause;
         dispute.pause = (pause * 2).min(PROBE_RETRY_MAX);
         (dispute.back, dispute.high) = (0, dispute.head.count);

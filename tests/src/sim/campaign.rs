@@ -16,16 +16,21 @@ const BUDGET: u64 = 2000;
 /// Every planted bug, and where it sits. Each must be found within `BUDGET` seeds.
 pub const PLANTED: &[&str] = &[
     "acknowledged_before_durable",
+    "branch_named_otherwise",
     "chain_not_checked",
     "clock_not_raised_on_receipt",
     "credit_never_granted_again",
     "dial_not_repeated",
+    "dispute_forgotten",
     "failed_read_taken_for_a_fork",
     "failed_store_not_rolled_back",
     "failed_store_not_told",
     "failed_sync_is_acknowledged",
     "fork_ignored",
+    "fork_not_told_to_peers",
+    "forks_forgotten_over_a_restart",
     "gap_accepted",
+    "higher_number_moves_us",
     "lamport_bound_not_applied",
     "older_head_told_in_place_of_the_latest",
     "one_peer_asked_for_ever",
@@ -38,9 +43,11 @@ pub const PLANTED: &[&str] = &[
     "received_events_not_passed_on",
     "request_not_repeated_after_a_lost_session",
     "retry_is_stored_again",
+    "seal_not_inherited",
     "secret_not_checked",
     "signature_not_checked",
     "subscriber_skips_at_the_seam",
+    "suffix_not_copied",
     "summary_incomplete",
     "told_before_durable",
     "torn_tail_goes_on_under_the_same_number",
@@ -108,6 +115,7 @@ impl Figures {
         self.crashes += other.crashes;
         self.faults += other.faults;
         self.restores += other.restores;
+        self.forks += other.forks;
         self.frames += other.frames;
     }
 }
