@@ -55,7 +55,9 @@ impl Disputes {
             let (high, pause) = (head.count, PROBE_RETRY);
             let dispute = Dispute { head, low, high, back: 0, is_doubt: false, probe: None, pause };
             self.open.insert(stream, dispute);
-            self.due.set(stream, at);
+            if !planted!("dispute_forgotten") {
+                self.due.set(stream, at);
+            }
         }
     }
 
@@ -123,9 +125,6 @@ impl Disputes {
     /// The question led nowhere.
     pub(crate) fn back_off(&mut self, stream: StreamId, now: Instant) {
         let Some(dispute) = self.open.get_mut(&stream) else { return };
-        if planted!("dispute_forgotten") {
-            return self.close(&stream);
-        }
         let pause = dispute.pause;
         dispute.pause = (pause * 2).min(PROBE_RETRY_MAX);
         (dispute.back, dispute.high) = (0, dispute.head.count);
