@@ -146,7 +146,6 @@ pub enum Input {
 /// What to do.
 #[allow(clippy::large_enum_variant)] // A fork is rare, and moved once.
 #[derive(Clone, Debug)]
-#[allow(clippy::large_enum_variant)] // There is one at a time, and it is taken apart at once.
 pub enum Output {
     /// Send a frame, in order.
     Send {
