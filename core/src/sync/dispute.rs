@@ -8,6 +8,7 @@
 
 use crate::event::limits::BLOCK_EVENTS_MAX;
 use crate::event::{Chain, SignedHead, StreamId};
+use crate::planted;
 use crate::sync::constants::{
     DISPUTES_PER_SESSION_MAX, FETCH_TIMEOUT, PROBE_PAUSE, PROBE_RETRY, PROBE_RETRY_MAX,
 };
@@ -54,7 +55,9 @@ impl Disputes {
             let (high, pause) = (head.count, PROBE_RETRY);
             let dispute = Dispute { head, low, high, back: 0, is_doubt: false, probe: None, pause };
             self.open.insert(stream, dispute);
-            self.due.set(stream, at);
+            if !planted!("dispute_forgotten") {
+                self.due.set(stream, at);
+            }
         }
     }
 

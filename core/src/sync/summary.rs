@@ -6,6 +6,7 @@ use crate::planted;
 use crate::sync::constants::{
     FETCH_GRACE, PEERS_LISTED_MAX, PROGRESS_STREAMS_MAX, SUMMARY_HEADS_MAX,
 };
+use crate::sync::io::SwarmEvent;
 use crate::sync::message::Message;
 use crate::sync::refusal::Refusal;
 use crate::sync::session::{Effect, Session};
@@ -97,6 +98,13 @@ impl Session {
         shared: &mut Shared,
     ) -> Result<(), Refusal> {
         match shared.streams.learn(head, &self.peer)? {
+            HeadNews::Claimed if planted!("higher_number_moves_us") => {
+                let (own, head) = (shared.streams.own(), head.clone());
+                if head.stream.node == own.node && head.stream.trunk().number > own.number {
+                    let number = shared.streams.highest_own_number();
+                    shared.tell(SwarmEvent::OwnStreamElsewhere { number, head });
+                }
+            }
             HeadNews::Nothing | HeadNews::Claimed => {}
             HeadNews::Own => self.keep_own(head.clone(), shared),
             HeadNews::Past => {

@@ -289,6 +289,9 @@ impl Swarm {
         }
         let is_received = source.is_some() || stream.is_branch();
         let growth = Growth { stream, before, count, is_received };
+        if stream.is_branch() && before == 0 && planted!("fork_not_told_to_peers") {
+            return;
+        }
         for session in self.sessions.values_mut().filter(|session| session.is_admitted()) {
             let wait = relay::delay(us, stream.node, source.as_ref(), session.peer, &session.peers);
             session.stream_grew(growth, wait, now);

@@ -196,7 +196,8 @@ impl Result {
     }
 
     fn close(&self) -> ExitCode {
-        let Figures { time, events, crashes, faults, restores, frames, .. } = self.all.figures;
+        let Figures { time, events, crashes, faults, restores, forks, frames, .. } =
+            self.all.figures;
         let (simulated, real) = self.all.of_five;
         if real > Duration::ZERO {
             let times = simulated.as_secs_f64() / real.as_secs_f64();
@@ -205,7 +206,7 @@ impl Result {
         println!("{} passed, {} failed", self.passed, self.failed);
         println!(
             "simulated hours {:.1}, frames {frames}, events {events}, crashes {crashes}, \
-             restores and clones {restores}, faults injected {faults}, violations {}, \
+             restores and clones {restores}, forks {forks}, faults injected {faults}, violations {}, \
              planted bugs found {} of {}",
             hours(time),
             self.all.failed.len(),

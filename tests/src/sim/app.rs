@@ -3,7 +3,8 @@
 //!
 //! Both keep what they need over a crash. Not here: the log. Begin with `World::publish`.
 
-use crate::sim::log::{Answer, ModelLog, Publish, Request};
+use crate::sim::group::{Answer, Publish, Request};
+use crate::sim::log::ModelLog;
 use crate::sim::world::{Event, World};
 use millpond::event::StreamId;
 use millpond::planted;
@@ -42,23 +43,25 @@ impl Subscriber {
     /// The disk holds less than it did.
     pub(super) fn go_back(&mut self, log: &ModelLog) {
         for (stream, count) in &mut self.saved {
-            *count = (*count).min(log.count(stream));
+            *count = (*count).min(log.visible_end(stream));
         }
         for (stream, times) in &mut self.delivered {
-            times.truncate(log.count(stream) as usize);
+            times.truncate(log.visible_end(stream) as usize);
         }
         self.position = self.saved.clone();
     }
 
-    fn take(&mut self, stream: StreamId, count: u64) {
+    /// Takes what a stream shows, from `floor` on. A place beyond what it shows is before a fork.
+    fn take(&mut self, stream: StreamId, floor: u64, count: u64) {
         let position = self.position.entry(stream).or_default();
+        *position = (*position).max(floor).min(count);
         let times = self.delivered.entry(stream).or_default();
         times.resize((count as usize).max(times.len()), 0);
         for offset in *position..count {
             times[offset as usize] = times[offset as usize].saturating_add(1);
             self.since_save += 1;
         }
-        *position = (*position).max(count);
+        *position = count;
     }
 
     /// Every event of `log` was delivered, and again only after a restart.
@@ -66,15 +69,17 @@ impl Subscriber {
     /// # Errors
     /// A sentence: one was not, or too often.
     pub(super) fn check(&self, log: &ModelLog) -> Result<(), String> {
-        for (stream, count) in log.counts() {
+        for (stream, floor, count) in log.visible() {
             let times = self.delivered.get(&stream).map_or(&[][..], |times| times);
-            if let Some(offset) = times.iter().position(|times| *times == 0) {
-                return Err(format!("event {offset} of {stream} was not delivered"));
-            }
-            if times.len() as u64 != count {
+            let shown = times.get(floor as usize..count as usize).unwrap_or(&[]);
+            if shown.len() as u64 != count - floor {
                 return Err(format!("{} of {count} events of {stream} delivered", times.len()));
             }
-            if times.iter().any(|times| *times > self.restarts) {
+            if let Some(offset) = shown.iter().position(|times| *times == 0) {
+                let offset = floor + offset as u64;
+                return Err(format!("event {offset} of {stream} was not delivered"));
+            }
+            if shown.iter().any(|times| *times > self.restarts) {
                 return Err(format!("an event of {stream} was delivered too often"));
             }
         }
@@ -134,7 +139,7 @@ impl World {
                 self.figures.events += receipt.count;
                 self.observe(node, 5, &key.to_le_bytes());
                 if self.nodes[node].is_honest()
-                    && let Err(what) = self.oracle.acknowledge(key, receipt)
+                    && let Err(what) = self.oracle.acknowledge(key, receipt, &self.nodes[node].log)
                 {
                     self.violated(Some(node), what);
                 }
@@ -153,9 +158,9 @@ impl World {
     pub(super) fn deliver(&mut self, node: usize) {
         let saves = self.random.chance(0.3);
         let at = &mut self.nodes[node];
-        let counts: Vec<(StreamId, u64)> = at.log.counts().collect();
-        for (stream, count) in counts {
-            at.subscriber.take(stream, count);
+        let shown: Vec<(StreamId, u64, u64)> = at.log.visible().collect();
+        for (stream, floor, count) in shown {
+            at.subscriber.take(stream, floor, count);
         }
         if saves && at.subscriber.since_save > 0 {
             at.subscriber.saved = at.subscriber.position.clone();

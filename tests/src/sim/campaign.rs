@@ -16,6 +16,7 @@ const BUDGET: u64 = 2000;
 /// Every planted bug, and where it sits. Each must be found within `BUDGET` seeds.
 pub const PLANTED: &[&str] = &[
     "acknowledged_before_durable",
+    "branch_named_otherwise",
     "chain_not_checked",
     "clock_not_raised_on_receipt",
     "credit_never_granted_again",
@@ -108,6 +109,7 @@ impl Figures {
         self.crashes += other.crashes;
         self.faults += other.faults;
         self.restores += other.restores;
+        self.forks += other.forks;
         self.frames += other.frames;
     }
 }

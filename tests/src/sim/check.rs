@@ -2,8 +2,8 @@
 //!
 //! Not here: what the world knows (`oracle`).
 
+use crate::sim::forks::outline;
 use crate::sim::log::ModelLog;
-use crate::sim::oracle::FORKS_HEAL;
 use crate::sim::world::World;
 use bytes::Bytes;
 use millpond::event::limits::FRAME_BYTES_MAX;
@@ -85,13 +85,15 @@ impl World {
     pub(super) fn check_growth(&mut self, node: usize, head: &SignedHead) {
         let at = &mut self.nodes[node];
         let stream = head.stream;
-        let before = at.seen.counts.insert(stream, head.count).unwrap_or(0);
+        let before = at.seen.counts.insert(stream, head.count);
+        let before = before.unwrap_or_else(|| at.log.base(&stream));
         if !at.is_honest() {
             return;
         }
         let by_author = stream.node == at.id;
         let mut last = before
             .checked_sub(1)
+            .filter(|at_before| *at_before >= at.log.base(&stream))
             .and_then(|at_before| at.log.events(&stream, at_before).first())
             .map_or(0, |record| record.lamport().value());
         let mut wrong = None;
@@ -159,6 +161,11 @@ impl World {
             {
                 format!("believes that {} was written elsewhere", head.stream)
             }
+            SwarmEvent::OwnStreamElsewhere { head, .. }
+                if head.stream.trunk().number > self.nodes[node].log.own_number =>
+            {
+                format!("would leave its stream because {} was written", head.stream)
+            }
             _ => return,
         };
         self.violated(Some(node), what);
@@ -198,14 +205,9 @@ impl World {
             })
     }
 
-    /// What two nodes must agree on. A node whose disk went back does not ask for all of its own
-    /// past until forks heal, and then cannot pass it on.
-    fn comparable(&self, log: &ModelLog) -> Vec<(StreamId, u64)> {
-        let agreed = |(stream, _): &(StreamId, u64)| {
-            !self.oracle.hostile.contains(&stream.node)
-                && (FORKS_HEAL || !self.oracle.may_fork.contains(&stream.node))
-        };
-        log.counts().filter(agreed).collect()
+    /// What two nodes must agree on: streams, and what they show.
+    fn comparable(&self, log: &ModelLog) -> Vec<(StreamId, u64, u64)> {
+        log.visible().filter(|shown| !self.oracle.hostile.contains(&shown.0.node)).collect()
     }
 
     /// In what two nodes differ, or what keeps them from being settled.
@@ -213,11 +215,18 @@ impl World {
         let mut text = "the nodes do not come to the same:".to_owned();
         for (index, log) in self.members() {
             let node = &self.nodes[index];
-            let held: u64 = self.comparable(log).iter().map(|(_, count)| count).sum();
+            let held: u64 = self.comparable(log).iter().map(|(_, floor, end)| end - floor).sum();
             let waiting = node.publisher.outstanding.len();
             let is_writing = node.live.as_ref().is_none_or(|live| live.writing.is_some());
             let rest = if is_writing { ", writing" } else { "" };
             text.push_str(&format!(" node {index} holds {held}, {waiting} unanswered{rest};"));
+            let first = self.members().next().map(|(_, log)| self.comparable(log));
+            let ours = self.comparable(log);
+            let mut other =
+                ours.iter().filter(|shown| !first.iter().flatten().any(|it| it == *shown));
+            if let Some((stream, floor, end)) = other.next() {
+                text.push_str(&format!(" {floor}..{end} of {stream};"));
+            }
         }
         text
     }
@@ -232,7 +241,7 @@ impl World {
         for node in members {
             let at = &self.nodes[node];
             let log = &at.log;
-            let all = self.oracle.check_once(log);
+            let all = self.oracle.check_once(log).and_then(|()| self.check_same(log));
             let all = match at.log.own_number >= at.number_min {
                 true => all,
                 false => Err("goes on in a stream that was written elsewhere".to_owned()),
@@ -247,10 +256,7 @@ impl World {
     }
 
     fn check_status(&self, node: usize, status: &SwarmStatus) -> Result<(), String> {
-        let counts = |stream: &StreamId| {
-            !self.oracle.hostile.contains(&stream.node)
-                && (FORKS_HEAL || !self.oracle.may_fork.contains(&stream.node))
-        };
+        let counts = |stream: &StreamId| !self.oracle.hostile.contains(&stream.node);
         let held_back = status.quarantined.iter().find(|held| counts(&held.stream));
         if let Some(held) = held_back {
             return Err(format!("still holds back {}", held.stream));
@@ -260,9 +266,6 @@ impl World {
         let missing = missing.find(|(stream, _)| counts(stream) && !may_lose(stream));
         if let Some((stream, count)) = missing {
             return Err(format!("says that {count} events of {stream} are missing"));
-        }
-        if let Some(fork) = status.forks.iter().find(|fork| counts(&fork.of)) {
-            return Err(format!("shows a fork of {}", fork.of));
         }
         for to in &self.nodes[node].links {
             let id = self.nodes[*to].id;
@@ -276,27 +279,44 @@ impl World {
         self.check_forks_shown(node, status)
     }
 
-    /// Whoever is connected with a node that holds another history of a stream shows the fork.
-    fn check_forks_shown(&self, node: usize, status: &SwarmStatus) -> Result<(), String> {
-        let log = &self.nodes[node].log;
-        for stream in &self.oracle.forked {
-            let shows = |node: usize| {
-                let live = self.nodes[node].live.as_ref();
-                let forks = live.map(|live| live.swarm.status().forks).unwrap_or_default();
-                forks.iter().any(|fork| fork.of == *stream)
-            };
-            let is_shown = status.forks.iter().any(|fork| fork.of == *stream);
-            for to in &self.nodes[node].links {
-                let other = &self.nodes[*to].log;
-                let shared = log.count(stream).min(other.count(stream));
-                let differs = log.chain(stream, shared) != other.chain(stream, shared);
-                let is_asked = self.nodes[*to].is_honest() && !self.nodes[*to].is_clone;
-                let is_known = is_shown || (!FORKS_HEAL && shows(*to));
-                if differs && is_asked && !is_known {
-                    return Err(format!("does not show the fork of {stream} that node {to} holds"));
-                }
+    /// Every node shows the same events in the same places, and so in the same total order.
+    fn check_same(&self, log: &ModelLog) -> Result<(), String> {
+        let Some((first, other)) = self.members().next() else { return Ok(()) };
+        for (stream, floor, end) in self.comparable(log) {
+            let (ours, theirs) = (log.events(&stream, floor), other.events(&stream, floor));
+            let shown = (end - floor) as usize;
+            if ours.get(..shown) != theirs.get(..shown) {
+                return Err(format!("shows other events of {stream} than node {first}"));
             }
         }
         Ok(())
+    }
+
+    /// All nodes know the same forks, and say so.
+    fn check_forks_shown(&self, node: usize, status: &SwarmStatus) -> Result<(), String> {
+        let honest = |of: &StreamId| !self.oracle.hostile.contains(&of.node);
+        let held = |log: &ModelLog| {
+            let mut forks = outline(&log.forks());
+            forks.retain(|(of, ..)| honest(of));
+            forks
+        };
+        let ours = held(&self.nodes[node].log);
+        let Some((first, other)) = self.members().next() else { return Ok(()) };
+        if ours != held(other) {
+            return Err(format!("knows other forks than node {first}"));
+        }
+        let shown = status.forks.iter().filter(|fork| honest(&fork.of));
+        let shown = shown.map(|fork| {
+            let mut branches: Vec<_> = fork.branches.iter().map(|branch| branch.0).collect();
+            branches.sort_unstable();
+            (fork.of, fork.at, branches)
+        });
+        if shown.collect::<Vec<_>>() != ours {
+            return Err("shows other forks than its log holds".to_owned());
+        }
+        match status.crowded.iter().find(|stream| honest(stream)) {
+            Some(stream) => Err(format!("has too many branches of {stream}")),
+            None => Ok(()),
+        }
     }
 }

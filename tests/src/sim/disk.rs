@@ -4,7 +4,8 @@
 //! Order as in core/src/log/disk/commit.rs: written, synced, visible, acknowledged, announced.
 //! Not here: what a group holds (`log`). Begin with `World::request`.
 
-use crate::sim::log::{Answer, Group, Request};
+use crate::sim::forks;
+use crate::sim::group::{Answer, Group, Request};
 use crate::sim::node::Node;
 use crate::sim::world::{Event, World};
 use millpond::event::{SignedHead, WallTime};
@@ -21,7 +22,10 @@ impl Node {
     /// The group is on the disk; it may yet turn out to be torn.
     fn settle(&mut self, group: &Group) -> Vec<SignedHead> {
         let counts = group.streams.iter().map(|stream| (*stream, self.log.count(stream)));
-        self.last = Some((counts.collect(), group.receipts.clone()));
+        let last = (counts.collect(), group.receipts.clone());
+        // A fork that was seen is not torn: what it copied was synced before.
+        let is_fork = group.answers.iter().any(|answer| matches!(answer, Answer::Forked(_)));
+        self.last = (!is_fork).then_some(last);
         self.log.synced(group)
     }
 }
@@ -43,7 +47,10 @@ impl World {
         if live.writing.is_some() || live.waiting.is_empty() {
             return;
         }
-        let requests = std::mem::take(&mut live.waiting);
+        // A fork is a group of its own, after all that was asked for before it.
+        let is_fork = |request: &Request| matches!(request, Request::Fork { .. });
+        let before = live.waiting.iter().position(is_fork).unwrap_or(live.waiting.len());
+        let requests: Vec<_> = live.waiting.drain(..before.max(1)).collect();
         // The next number goes to the tables, where there is room for it.
         let (begun, rest): (Vec<_>, Vec<_>) = requests
             .into_iter()
@@ -125,6 +132,7 @@ impl World {
                 Answer::Refused(request, error) => Answer::Refused(request, error),
                 Answer::Appended(key, _) => Answer::NotAppended(key),
                 Answer::Stored(stream, end) => Answer::NotStored(stream, end, error),
+                Answer::Forked(forked) => Answer::NotForked(forked, error),
                 failed => failed,
             };
             self.answer(node, answer);
@@ -143,8 +151,31 @@ impl World {
                 let (stream, end) = (range.stream(), range.head.count);
                 self.give(node, Input::StoreFailed { stream, end, error });
             }
+            Answer::Refused(Request::Fork { branch, .. }, error) => {
+                self.give(node, Input::ForkFailed { branch: branch.stream, error });
+            }
+            Answer::NotForked(forked, error) => {
+                if let Some(own) = forked.own {
+                    self.give(node, Input::OwnStream(own));
+                }
+                self.give(node, Input::ForkFailed { branch: forked.branch, error });
+            }
+            Answer::Forked(forked) => self.tell_forked(node, &forked),
             app => self.answer_app(node, app),
         }
+    }
+
+    /// As the driver: our new stream first, then the branches, then how far each is held.
+    fn tell_forked(&mut self, node: usize, forked: &forks::Forked) {
+        if let Some(own) = forked.own {
+            self.give(node, Input::OwnStream(own));
+        }
+        self.figures.forks += 1;
+        let (of, at) = (forked.of, forked.at);
+        let branches = self.nodes[node].log.branches(&of, at);
+        let heads = forks::heads(&self.nodes[node].log, &branches);
+        self.give(node, Input::Forked { of, at, branches });
+        heads.into_iter().for_each(|head| self.give(node, Input::Durable(head)));
     }
 
     fn announce(&mut self, node: usize) {

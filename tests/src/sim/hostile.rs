@@ -177,7 +177,7 @@ impl World {
             }
             Trait::Poisons => {
                 // What whoever holds as much would just accept, and whoever holds less would not.
-                let held: u64 = at.log.counts().map(|(_, count)| count).sum();
+                let held: u64 = at.log.visible().map(|(_, floor, end)| end - floor).sum();
                 let edge = held + LAMPORT_SLACK - random.below(30);
                 let next = at.log.lamport + *random.pick(&[1000, 60_000, 1 << 30, 1 << 52]);
                 let lamport = if random.chance(0.5) { edge } else { next };

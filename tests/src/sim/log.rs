@@ -6,64 +6,19 @@
 //! number. Not here: when a sync ends and how (`disk`), who asks (`node`).
 //! Begin with [`ModelLog::draft`].
 
+use crate::sim::forks::Windows;
+use crate::sim::group::{Answer, Group, Publish, Receipt, Request};
 use crate::sim::oracle::EventName;
+use millpond::event::limits::STREAMS_PER_NODE_MAX;
 use millpond::event::{
-    AppId, Chain, EventKind, EventRange, Header, Lamport, NodeId, NodeKey, PackedRange, Payload,
-    Record, SealRule, SignedHead, StreamEnd, StreamId, SwarmId, TagSet, WallTime, block, cbor,
+    AppId, Branch, Chain, EventKind, EventRange, Header, Lamport, NodeId, NodeKey, PackedRange,
+    Payload, Record, SealRule, SignedHead, StreamEnd, StreamId, SwarmId, TagSet, WallTime, block,
+    cbor,
 };
 use millpond::sync::LogRead;
 use millpond::{Error, ErrorKind, Result, planted};
 use std::cell::Cell;
 use std::collections::BTreeMap;
-
-/// What is asked of the log.
-#[derive(Clone, Debug)]
-#[allow(clippy::large_enum_variant)] // Few wait at a time.
-pub(super) enum Request {
-    Append(Publish),
-    Store { range: EventRange, before: StreamEnd },
-    NewStream { at_least: u64 },
-}
-
-/// Events that an application wants published at once.
-#[derive(Clone, Debug)]
-pub(super) struct Publish {
-    /// Its idempotency key; no other publish of the world has it.
-    pub(super) key: u64,
-    pub(super) count: u32,
-    /// Characters added to each event.
-    pub(super) padding: u32,
-}
-
-/// Where a publish went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Receipt {
-    pub(super) stream: StreamId,
-    pub(super) first: u64,
-    pub(super) count: u64,
-}
-
-/// What a group commit answers once it is durable.
-#[derive(Clone, Debug)]
-#[allow(clippy::large_enum_variant)] // As for requests.
-pub(super) enum Answer {
-    Appended(u64, Receipt),
-    Stored(StreamId, u64),
-    Refused(Request, Error),
-    /// The sync failed, and this publish or range with it.
-    NotAppended(u64),
-    NotStored(StreamId, u64, Error),
-    Moved(StreamId),
-}
-
-/// What was written and is not synced.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Group {
-    pub(super) answers: Vec<Answer>,
-    /// Streams that it extends.
-    pub(super) streams: Vec<StreamId>,
-    pub(super) receipts: Vec<(u64, Receipt)>,
-}
 
 /// What a node keeps on its disk.
 #[derive(Clone, Debug)]
@@ -71,6 +26,9 @@ pub(super) struct ModelLog {
     pub(super) swarm: SwarmId,
     node: NodeId,
     streams: BTreeMap<StreamId, Stream>,
+    /// With what is being written, and without.
+    pub(super) windows: Windows,
+    pub(super) durable_windows: Windows,
     receipts: BTreeMap<u64, Receipt>,
     /// The highest lamport that is durable, and that was given.
     pub(super) lamport: u64,
@@ -85,6 +43,10 @@ pub(super) struct ModelLog {
 
 #[derive(Clone, Debug)]
 struct Stream {
+    /// Where its records begin.
+    base: u64,
+    /// The lamport before them.
+    lamport: Lamport,
     records: Vec<Record>,
     chains: Vec<Chain>,
     rule: SealRule,
@@ -100,6 +62,8 @@ impl ModelLog {
             swarm,
             node,
             streams: BTreeMap::new(),
+            windows: Windows::default(),
+            durable_windows: Windows::default(),
             receipts: BTreeMap::new(),
             lamport: 0,
             drafted_lamport: 0,
@@ -118,8 +82,8 @@ impl ModelLog {
     pub(super) fn draft(&mut self, requests: Vec<Request>, key: &NodeKey, time: WallTime) -> Group {
         let mut group = Group::default();
         for request in &requests {
-            if let Request::NewStream { at_least } = request {
-                self.begin_stream(*at_least);
+            if let Request::NewStream { at_least, step } = request {
+                self.begin_stream(*at_least, *step);
                 group.answers.push(Answer::Moved(self.own_stream()));
             }
         }
@@ -132,6 +96,7 @@ impl ModelLog {
                     self.append(publish, key, time, &mut group)
                 }
                 Request::Store { range, before } => self.store(range, before, &mut group),
+                Request::Fork { branch, range, step } => self.fork(branch, range, step, &mut group),
             };
             group.answers.push(answer);
         }
@@ -142,11 +107,17 @@ impl ModelLog {
         group
     }
 
-    fn begin_stream(&mut self, at_least: u64) {
+    pub(super) fn begin_stream(&mut self, at_least: u64, step: u64) {
+        let free = self.next_number().max(at_least);
+        self.own_number = (free + step).min(STREAMS_PER_NODE_MAX - 1);
+        self.has_opening = true;
+    }
+
+    /// Above all that this log knows of.
+    fn next_number(&self) -> u64 {
         let known = self.streams.keys().filter(|stream| stream.node == self.node);
         let next = known.map(|stream| stream.trunk().number + 1).max().unwrap_or(0);
-        self.own_number = next.max(self.own_number + 1).max(at_least);
-        self.has_opening = true;
+        next.max(self.own_number + 1)
     }
 
     fn append(
@@ -211,8 +182,14 @@ impl ModelLog {
             let error = Error::new(ErrorKind::PeerMisbehaved, message).with_reason(reason);
             Answer::Refused(Request::Store { range, before }, error)
         };
-        if stream.node == self.node && stream.number >= self.own_number {
+        if stream == self.own_stream() {
             return refuse(original, "our own stream has grown elsewhere", "grown_elsewhere");
+        }
+        if self.windows.is_sealed(&stream) {
+            return refuse(original, "it forked, and takes nothing more", "forked");
+        }
+        if stream.is_branch() && self.windows.branch(&stream).is_none() {
+            return refuse(original, "its fork comes first", "gap");
         }
         range.drop_front(end.count.saturating_sub(range.first) as usize);
         if before != end && range.verify_chain(&end).is_err() {
@@ -224,28 +201,63 @@ impl ModelLog {
         if seals[..seals.len() - 1].contains(&true) {
             return refuse(original, "it crosses the end of a block", "malformed");
         }
+        let count = range.head.count;
+        self.push_range(range, group);
+        Answer::Stored(stream, count)
+    }
+
+    /// Writes a range that was found to fit.
+    pub(super) fn push_range(&mut self, range: EventRange, group: &mut Group) {
         let head = range.head.clone();
         for record in range.into_records() {
             if !planted!("clock_not_raised_on_receipt") {
                 self.drafted_lamport = self.drafted_lamport.max(record.lamport().value());
             }
-            self.push(stream, record);
+            self.push(head.stream, record);
         }
-        self.stream(stream).heads.insert(head.count, head.clone());
-        group.note(stream);
-        Answer::Stored(stream, head.count)
+        group.note(head.stream);
+        self.stream(head.stream).heads.insert(head.count, head);
+    }
+
+    /// A stream that begins in the midst of another.
+    pub(super) fn begin_branch(&mut self, branch: &Branch) {
+        let base = branch.base;
+        let stream = Stream::new(base.count, base.chain, base.lamport);
+        self.streams.insert(branch.stream, stream);
+    }
+
+    /// What is written of a stream from `from` on, up to the first head at `until` or beyond.
+    pub(super) fn written_ranges(
+        &self,
+        stream: &StreamId,
+        from: u64,
+        until: u64,
+    ) -> Vec<EventRange> {
+        let held = &self.streams[stream];
+        let (mut ranges, mut at) = (Vec::new(), from);
+        while at < until.min(held.count()) {
+            let seal = held.seals.iter().copied().find(|seal| *seal > at);
+            let end = seal.filter(|seal| *seal < until);
+            let end = end.or_else(|| held.heads.range(until..).next().map(|(count, _)| *count));
+            let end = end.expect("a written stream ends with a head");
+            let records = held.records[held.place(at)..held.place(end)].to_vec();
+            ranges.push(EventRange::new(at, records, held.heads[&end].clone()));
+            at = end;
+        }
+        ranges
     }
 
     /// The sync ended well: what was written is durable. Returns the head of each stream that grew.
     pub(super) fn synced(&mut self, group: &Group) -> Vec<SignedHead> {
         self.receipts.extend(group.receipts.iter().copied());
         self.lamport = self.drafted_lamport;
+        self.durable_windows = self.windows.clone();
         let mut heads = Vec::new();
         for stream in &group.streams {
             let held = self.streams.get_mut(stream).expect("the group extends it");
-            held.durable = held.records.len() as u64;
+            held.durable = held.count();
             held.durable_rule = held.rule;
-            heads.push(held.heads[&held.durable].clone());
+            heads.push(held.heads[&held.durable].on(*stream));
         }
         heads
     }
@@ -253,14 +265,16 @@ impl ModelLog {
     /// Everything that is not durable is forgotten.
     pub(super) fn take_back(&mut self) {
         self.drafted_lamport = self.lamport;
+        self.windows = self.durable_windows.clone();
         for held in self.streams.values_mut() {
-            held.records.truncate(held.durable as usize);
-            held.chains.truncate(held.durable as usize + 1);
+            let end = held.place(held.durable);
+            held.records.truncate(end);
+            held.chains.truncate(end + 1);
             held.seals.retain(|seal| *seal <= held.durable);
             held.heads.retain(|count, _| *count <= held.durable);
             held.rule = held.durable_rule;
         }
-        self.streams.retain(|_, held| held.durable > 0);
+        self.streams.retain(|_, held| held.durable > held.base);
     }
 
     /// The last group turns out to be torn although it was synced: the disk lied. `before` says how
@@ -269,9 +283,10 @@ impl ModelLog {
         for (stream, count) in before {
             let Some(held) = self.streams.get_mut(stream) else { continue };
             held.durable = *count;
-            let sealed = held.seals.iter().rev().find(|seal| *seal <= count).copied().unwrap_or(0);
+            let sealed = held.seals.iter().rev().find(|seal| *seal <= count).copied();
             held.durable_rule = SealRule::new();
-            for record in &held.records[sealed as usize..*count as usize] {
+            let from = held.place(sealed.unwrap_or(held.base));
+            for record in &held.records[from..held.place(*count)] {
                 held.durable_rule.push(record.as_bytes().len());
             }
         }
@@ -290,7 +305,7 @@ impl ModelLog {
     /// The node cannot prove that it goes on where its stream ended: the next number.
     pub(super) fn move_on(&mut self, even_if_empty: bool) {
         if even_if_empty || self.count(&self.own_stream()) > 0 || self.own_number == 0 {
-            self.own_number += 1;
+            self.own_number = self.next_number();
             self.has_opening = true;
         }
     }
@@ -305,42 +320,57 @@ impl ModelLog {
         self.streams.get(stream).map_or(0, |held| held.durable)
     }
 
-    fn count_written(&self, stream: &StreamId) -> u64 {
-        self.streams.get(stream).map_or(0, |held| held.records.len() as u64)
+    /// Where the records of `stream` begin.
+    pub(super) fn base(&self, stream: &StreamId) -> u64 {
+        self.streams.get(stream).map_or(0, |held| held.base)
+    }
+
+    pub(super) fn count_written(&self, stream: &StreamId) -> u64 {
+        self.streams.get(stream).map_or(0, Stream::count)
     }
 
     /// Streams and their durable counts, rising.
     pub(super) fn counts(&self) -> impl Iterator<Item = (StreamId, u64)> {
-        let held = self.streams.iter().filter(|(_, held)| held.durable > 0);
+        let held = self.streams.iter().filter(|(_, held)| held.durable > held.base);
         held.map(|(stream, held)| (*stream, held.durable))
     }
 
     /// Durable events of `stream` from `from` on.
     pub(super) fn events(&self, stream: &StreamId, from: u64) -> &[Record] {
         self.streams.get(stream).map_or(&[], |held| {
-            let end = held.durable as usize;
-            &held.records[(from as usize).min(end)..end]
+            let end = held.place(held.durable);
+            &held.records[held.place(from).min(end)..end]
         })
     }
 
     pub(super) fn chain(&self, stream: &StreamId, count: u64) -> Option<Chain> {
         let held = self.streams.get(stream).filter(|held| count <= held.durable)?;
-        held.chains.get(count as usize).copied()
+        held.chains.get(count.checked_sub(held.base)? as usize).copied()
+    }
+
+    pub(super) fn written_chain(&self, stream: &StreamId, count: u64) -> Option<Chain> {
+        let held = self.streams.get(stream)?;
+        held.chains.get(count.checked_sub(held.base)? as usize).copied()
     }
 
     /// The last durable head of each stream.
     pub(super) fn heads(&self) -> Vec<SignedHead> {
-        let durable = self.streams.values().filter(|held| held.durable > 0);
-        durable.map(|held| held.heads[&held.durable].clone()).collect()
+        self.counts().filter_map(|(stream, _)| self.head(&stream)).collect()
+    }
+
+    /// The last durable head of a stream.
+    pub(super) fn head(&self, stream: &StreamId) -> Option<SignedHead> {
+        let held = self.streams.get(stream).filter(|held| held.durable > held.base)?;
+        Some(held.heads[&held.durable].on(*stream))
     }
 
     fn written_end(&self, stream: &StreamId) -> StreamEnd {
-        let Some(held) = self.streams.get(stream).filter(|held| !held.records.is_empty()) else {
+        let Some(held) = self.streams.get(stream).filter(|held| held.count() > 0) else {
             return StreamEnd::empty(&self.swarm, stream);
         };
-        let last = held.records.last().expect("it has records");
+        let lamport = held.records.last().map_or(held.lamport, Record::lamport);
         let chain = *held.chains.last().expect("one more than records");
-        StreamEnd { count: held.records.len() as u64, chain, lamport: last.lamport() }
+        StreamEnd { count: held.count(), chain, lamport }
     }
 
     fn push(&mut self, stream: StreamId, record: Record) -> bool {
@@ -350,22 +380,14 @@ impl ModelLog {
         let sealed = held.rule.push(record.as_bytes().len());
         held.records.push(record);
         if sealed {
-            held.seals.push(held.records.len() as u64);
+            held.seals.push(held.count());
         }
         sealed
     }
 
     fn stream(&mut self, stream: StreamId) -> &mut Stream {
         let start = Chain::start(&self.swarm, &stream);
-        self.streams.entry(stream).or_insert_with(|| Stream {
-            records: Vec::new(),
-            chains: vec![start],
-            rule: SealRule::new(),
-            durable_rule: SealRule::new(),
-            seals: Vec::new(),
-            heads: BTreeMap::new(),
-            durable: 0,
-        })
+        self.streams.entry(stream).or_insert_with(|| Stream::new(0, start, Lamport::ZERO))
     }
 
     fn check_read(&self) -> Result<()> {
@@ -379,30 +401,48 @@ impl ModelLog {
     }
 }
 
-impl Group {
-    fn note(&mut self, stream: StreamId) {
-        if !self.streams.contains(&stream) {
-            self.streams.push(stream);
+impl Stream {
+    fn new(base: u64, chain: Chain, lamport: Lamport) -> Stream {
+        Stream {
+            base,
+            lamport,
+            records: Vec::new(),
+            chains: vec![chain],
+            rule: SealRule::new(),
+            durable_rule: SealRule::new(),
+            seals: Vec::new(),
+            heads: BTreeMap::new(),
+            durable: base,
         }
+    }
+
+    fn count(&self) -> u64 {
+        self.base + self.records.len() as u64
+    }
+
+    /// Where the record at `offset` lies; the first one for those before the base.
+    fn place(&self, offset: u64) -> usize {
+        offset.saturating_sub(self.base) as usize
     }
 }
 
 impl LogRead for ModelLog {
     fn read_range(&self, stream: &StreamId, from: u64) -> Result<Option<EventRange>> {
         self.check_read()?;
-        let Some(held) = self.streams.get(stream).filter(|held| from < held.durable) else {
+        let is_held = |held: &&Stream| (held.base..held.durable).contains(&from);
+        let Some(held) = self.streams.get(stream).filter(is_held) else {
             return Ok(None);
         };
         let seal = held.seals.iter().copied().find(|seal| *seal > from);
         let end = seal.filter(|seal| *seal <= held.durable).unwrap_or(held.durable);
-        let records = held.records[from as usize..end as usize].to_vec();
-        Ok(Some(EventRange::new(from, records, held.heads[&end].clone())))
+        let records = held.records[held.place(from)..held.place(end)].to_vec();
+        Ok(Some(EventRange::new(from, records, held.heads[&end].on(*stream))))
     }
 
     fn read_block(&self, stream: &StreamId, from: u64) -> Result<Option<PackedRange>> {
         self.check_read()?;
         let Some(held) = self.streams.get(stream) else { return Ok(None) };
-        let begins = from == 0 || held.seals.contains(&from);
+        let begins = from == held.base || held.seals.contains(&from);
         if !begins || !held.seals.iter().any(|seal| *seal > from && *seal <= held.durable) {
             return Ok(None);
         }
@@ -418,9 +458,10 @@ impl LogRead for ModelLog {
 
     fn block_start(&self, stream: &StreamId, offset: u64) -> Result<Option<u64>> {
         self.check_read()?;
-        let held = self.streams.get(stream).filter(|held| offset < held.durable);
-        let seals = held.map(|held| held.seals.iter().copied().take_while(|seal| *seal <= offset));
-        Ok(seals.map(|seals| seals.last().unwrap_or(0)))
+        let is_held = |held: &&Stream| (held.base..held.durable).contains(&offset);
+        let Some(held) = self.streams.get(stream).filter(is_held) else { return Ok(None) };
+        let seals = held.seals.iter().copied().take_while(|seal| *seal <= offset);
+        Ok(Some(seals.last().unwrap_or(held.base)))
     }
 }
 

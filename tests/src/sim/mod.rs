@@ -14,6 +14,8 @@ mod chaos;
 mod check;
 mod disk;
 mod draw;
+mod forks;
+mod group;
 mod hostile;
 pub mod link;
 mod log;

@@ -7,18 +7,22 @@
 
 use crate::sim::app::{Publisher, Subscriber};
 use crate::sim::check::Seen;
+use crate::sim::group::{Group, Receipt, Request};
 use crate::sim::hostile::Personality;
-use crate::sim::log::{Group, ModelLog, Receipt, Request};
+use crate::sim::log::ModelLog;
 use crate::sim::network::address;
 use crate::sim::world::{Event, World};
 use bytes::Bytes;
 use millpond::event::{NodeId, NodeKey, SignedHead, StreamId, SwarmSecret};
+use millpond::planted;
 use millpond::sync::{
     ClosedBlock, ConnectionId, Input, Output, PEERS_MAX_DEFAULT, Swarm, SwarmEvent, SwarmOptions,
 };
-use millpond::{Error, ErrorKind, planted};
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// One of so many is added to the number of the next own stream.
+const NUMBER_STEPS: u64 = 8;
 
 /// A machine with a disk, and a process that comes and goes.
 pub(super) struct Node {
@@ -108,8 +112,10 @@ impl World {
             peers_max: PEERS_MAX_DEFAULT,
         };
         let run = at.run;
+        let is_forgotten = planted!("forks_forgotten_over_a_restart");
+        let forks = if is_forgotten { Vec::new() } else { at.log.forks() };
         at.live = Some(Live {
-            swarm: Swarm::new(options, at.log.heads(), Vec::new(), now),
+            swarm: Swarm::new(options, at.log.heads(), forks, now),
             deadline: None,
             blocks: BTreeMap::new(),
             block_count: 0,
@@ -225,10 +231,10 @@ impl World {
                 self.check_store(node, &range, &before);
                 self.request(node, Request::Store { range, before });
             }
-            Output::Fork { branch, .. } => {
-                let error = Error::new(ErrorKind::StorageFailed, "not simulated yet");
-                let branch = branch.stream;
-                self.give(node, Input::ForkFailed { branch, error });
+            Output::Fork { branch, range, .. } => {
+                self.check_store(node, &range, &branch.base);
+                let step = self.random.below(NUMBER_STEPS);
+                self.request(node, Request::Fork { branch, range, step });
             }
             Output::Dial { peer, named, discovered } => {
                 self.observe(node, 2, peer.as_bytes());
@@ -334,7 +340,8 @@ impl World {
         if let SwarmEvent::OwnStreamElsewhere { number, .. } = event {
             self.nodes[node].number_min = number + 1;
             if !planted!("own_stream_elsewhere_ignored") {
-                self.request(node, Request::NewStream { at_least: number + 1 });
+                let step = self.random.below(NUMBER_STEPS);
+                self.request(node, Request::NewStream { at_least: number + 1, step });
             }
         }
     }

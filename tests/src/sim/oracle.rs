@@ -4,8 +4,9 @@
 //! Not here: what one node must keep to at each step (`check`).
 //! Begin with [`Oracle::grew`].
 
-use crate::sim::log::{ModelLog, Receipt};
-use millpond::event::{EventKind, NodeId, Record, StreamId};
+use crate::sim::group::Receipt;
+use crate::sim::log::ModelLog;
+use millpond::event::{Chain, EventKind, NodeId, Record, StreamId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -16,8 +17,12 @@ pub(super) struct EventName {
     pub(super) index: u32,
 }
 
-/// Until the healing of forks is merged, what lies in a forked stream is not asked for again.
-pub(super) const FORKS_HEAL: bool = false;
+/// What was acknowledged, and the chain after it: which history of the stream it is in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Acknowledged {
+    receipt: Receipt,
+    chain: Chain,
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Oracle {
@@ -30,7 +35,7 @@ pub(super) struct Oracle {
     /// Nodes whose disk lost what it had said was synced, which they noticed.
     pub(super) went_back: BTreeSet<NodeId>,
     pub(super) hostile: BTreeSet<NodeId>,
-    pub(super) acknowledged: BTreeMap<u64, Receipt>,
+    acknowledged: BTreeMap<u64, Acknowledged>,
     /// Publishes that were acknowledged and lost with every disk that held them.
     excused: BTreeSet<u64>,
     /// Publishes that may be there twice: what remembered them went back in time.
@@ -75,7 +80,9 @@ impl Oracle {
         before: u64,
         by_author: bool,
     ) -> Result<(), String> {
-        if self.hostile.contains(&stream.node) || self.forked.contains(stream) {
+        // Branches hold what was in trunks.
+        let has_one = !stream.is_branch() && !self.forked.contains(stream);
+        if self.hostile.contains(&stream.node) || !has_one {
             return Ok(());
         }
         // What was on its way when a disk went back may come back.
@@ -109,9 +116,18 @@ impl Oracle {
     ///
     /// # Errors
     /// A sentence: it was acknowledged before, as something else.
-    pub(super) fn acknowledge(&mut self, key: u64, receipt: Receipt) -> Result<(), String> {
-        let former = self.acknowledged.insert(key, receipt);
-        match former {
+    pub(super) fn acknowledge(
+        &mut self,
+        key: u64,
+        receipt: Receipt,
+        log: &ModelLog,
+    ) -> Result<(), String> {
+        let end = receipt.first + receipt.count;
+        let Some(chain) = log.chain(&receipt.stream, end) else {
+            return Err(format!("publish {key} has the receipt {receipt:?}, and is not durable"));
+        };
+        let former = self.acknowledged.insert(key, Acknowledged { receipt, chain });
+        match former.map(|former| former.receipt) {
             Some(former) if former != receipt && !self.may_repeat.contains(&key) => {
                 Err(format!("publish {key} has the receipts {former:?} and {receipt:?}"))
             }
@@ -122,9 +138,8 @@ impl Oracle {
     /// A disk went back in time: what none of `disks` holds is lost, and nobody is to blame. `all`
     /// are those and the ones that do not stay.
     pub(super) fn excuse_lost(&mut self, disks: &[&ModelLog], all: &[&ModelLog]) {
-        for (key, receipt) in &self.acknowledged {
-            let end = receipt.first + receipt.count;
-            if !disks.iter().any(|log| log.count(&receipt.stream) >= end) {
+        for (key, to) in &self.acknowledged {
+            if !disks.iter().any(|log| to.is_in(log)) {
                 self.excused.insert(*key);
             }
         }
@@ -135,12 +150,12 @@ impl Oracle {
         }
     }
 
-    /// True when what was acknowledged need not be there: its disk is gone, it lies in a fork, or
-    /// its author is hostile.
-    fn is_out(&self, key: u64, receipt: &Receipt) -> bool {
-        self.excused.contains(&key)
-            || self.hostile.contains(&receipt.stream.node)
-            || (self.forked.contains(&receipt.stream) && !FORKS_HEAL)
+    /// What was acknowledged and must be there: no disk of it is gone.
+    fn asked(&self) -> impl Iterator<Item = (u64, &Acknowledged)> {
+        let is_out =
+            |key: &u64, node: &NodeId| self.excused.contains(key) || self.hostile.contains(node);
+        let all = self.acknowledged.iter().map(|(key, to)| (*key, to));
+        all.filter(move |(key, to)| !is_out(key, &to.receipt.stream.node))
     }
 
     /// What `author` acknowledged is in its own log.
@@ -148,15 +163,15 @@ impl Oracle {
     /// # Errors
     /// A sentence: something is missing.
     pub(super) fn check_held(&self, log: &ModelLog, author: NodeId) -> Result<(), String> {
-        let own = self.acknowledged.iter().filter(|(_, to)| to.stream.node == author);
-        for (key, receipt) in own.filter(|(key, receipt)| !self.is_out(**key, receipt)) {
-            let held = log.count(&receipt.stream);
-            if held < receipt.first + receipt.count {
-                let stream = receipt.stream;
-                return Err(format!("publish {key} was acknowledged; {stream} has {held} events"));
+        let mut own = self.asked().filter(|(_, to)| to.receipt.stream.node == author);
+        match own.find(|(_, to)| !to.is_in(log)) {
+            None => Ok(()),
+            Some((key, to)) => {
+                let stream = to.receipt.stream;
+                let held = log.count(&stream);
+                Err(format!("publish {key} was acknowledged; {stream} has {held} events"))
             }
         }
-        Ok(())
     }
 
     /// Everything that was acknowledged is in one of these logs.
@@ -164,13 +179,13 @@ impl Oracle {
     /// # Errors
     /// A sentence: something is in none.
     pub(super) fn check_not_lost(&self, logs: &[&ModelLog]) -> Result<(), String> {
-        for (key, receipt) in self.acknowledged.iter().filter(|(key, to)| !self.is_out(**key, to)) {
-            let (stream, end) = (receipt.stream, receipt.first + receipt.count);
-            if !logs.iter().any(|log| log.count(&stream) >= end) {
-                return Err(format!("publish {key} was acknowledged and is lost from {stream}"));
+        match self.asked().find(|(_, to)| !logs.iter().any(|log| to.is_in(log))) {
+            None => Ok(()),
+            Some((key, to)) => {
+                let stream = to.receipt.stream;
+                Err(format!("publish {key} was acknowledged and is lost from {stream}"))
             }
         }
-        Ok(())
     }
 
     /// Each acknowledged event is in `log` once, under its name.
@@ -179,28 +194,35 @@ impl Oracle {
     /// A sentence: one is missing or there twice.
     pub(super) fn check_once(&self, log: &ModelLog) -> Result<(), String> {
         let mut found: BTreeMap<EventName, u32> = BTreeMap::new();
-        for (stream, _) in log.counts().filter(|(stream, _)| !self.hostile.contains(&stream.node)) {
-            for name in log.events(&stream, 0).iter().filter_map(EventName::of) {
+        let honest = log.visible().filter(|shown| !self.hostile.contains(&shown.0.node));
+        for (stream, floor, end) in honest {
+            let shown = log.events(&stream, floor).iter().take((end - floor) as usize);
+            for name in shown.filter_map(EventName::of) {
                 *found.entry(name).or_default() += 1;
             }
         }
-        let twice = found.iter().find(|(name, times)| {
-            **times > 1 && !self.may_repeat.contains(&name.key) && self.forked.is_empty()
-        });
-        if let Some((name, times)) = twice {
+        let is_wrong = |(name, times): &(&EventName, &u32)| {
+            **times > 1 && !self.may_repeat.contains(&name.key)
+        };
+        if let Some((name, times)) = found.iter().find(is_wrong) {
             return Err(format!("event {name} is there {times} times"));
         }
-        let asked = self.acknowledged.iter().filter(|(key, to)| {
-            !self.is_out(**key, to) && (FORKS_HEAL || !self.may_fork.contains(&to.stream.node))
-        });
-        for (key, receipt) in asked {
-            for index in 0..receipt.count as u32 {
-                let name = EventName { key: *key, index };
+        for (key, to) in self.asked() {
+            for index in 0..to.receipt.count as u32 {
+                let name = EventName { key, index };
                 if !found.contains_key(&name) {
                     return Err(format!("event {name} was acknowledged and is not there"));
                 }
             }
         }
         Ok(())
+    }
+}
+
+impl Acknowledged {
+    /// It is held, under whatever name.
+    fn is_in(&self, log: &ModelLog) -> bool {
+        let Receipt { stream, first, count } = self.receipt;
+        log.holds(&stream, first + count, &self.chain)
     }
 }

@@ -147,6 +147,8 @@ pub struct Figures {
     pub faults: u64,
     /// Disks that were restored or copied.
     pub restores: u64,
+    /// Forks that a disk stored.
+    pub forks: u64,
     /// Frames that were sent.
     pub frames: u64,
 }
