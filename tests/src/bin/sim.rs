@@ -206,8 +206,8 @@ impl Result {
         println!("{} passed, {} failed", self.passed, self.failed);
         println!(
             "simulated hours {:.1}, frames {frames}, events {events}, crashes {crashes}, \
-             restores and clones {restores}, forks {forks}, faults injected {faults}, violations {}, \
-             planted bugs found {} of {}",
+             restores and clones {restores}, forks {forks}, faults injected {faults}, \
+             violations {}, planted bugs found {} of {}",
             hours(time),
             self.all.failed.len(),
             self.found,
