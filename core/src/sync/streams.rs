@@ -348,8 +348,7 @@ impl Streams {
         self.table.entry(of).or_default();
         let former = self.table[&of].window.seal;
         if former.is_none_or(|former| at < former) {
-            let inherited = former.filter(|_| !planted!("seal_not_inherited"));
-            self.update(&ours, |state| state.window.seal = inherited);
+            self.update(&ours, |state| state.window.seal = former);
             self.update(&of, |state| state.window.seal = Some(at));
             self.families.move_forks(of, at, ours);
             self.bound.release(&of);

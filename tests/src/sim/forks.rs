@@ -155,7 +155,6 @@ impl ModelLog {
                 ours.stream = of.branch(&before);
             }
             let until = former.map_or(end, |(seal, _)| (seal + 1).min(end));
-            let until = if planted!("suffix_not_copied") { at + 1 } else { until };
             self.copy(&of, &ours, until, group);
             if of == self.own_stream() {
                 self.begin_stream(0, step);
