@@ -171,6 +171,7 @@ impl Act {
                     });
                 }
                 Output::Fork { .. } => unreachable!("a liar's streams do not fork"),
+                Output::Repair { .. } => unreachable!("a liar's log is sound"),
                 Output::Dial { peer, named, discovered } => {
                     self.transport.dial(peer, named, discovered);
                 }
