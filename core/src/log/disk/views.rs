@@ -28,7 +28,13 @@ pub(super) struct Views<'t> {
 
 impl<'t> Views<'t> {
     pub(super) fn new() -> Views<'t> {
-        Views { opened: 0, list: Vec::new(), kept: VecDeque::new(), bytes: 0, spare: Spare::default() }
+        Views {
+            opened: 0,
+            list: Vec::new(),
+            kept: VecDeque::new(),
+            bytes: 0,
+            spare: Spare::default(),
+        }
     }
 
     /// Keeps a view of a block of LMDB.
