@@ -263,7 +263,7 @@ class Node(NodeFacts):
         return self._native.ticket(timeout)
 
     def status(self, *, timeout: float | None = None) -> Status:
-        """Who the node is, its peers and their lag, refusals, the store.
+        """Who the node is, its peers and their lag, refusals, the store: see docs/status.md.
 
         Raises `Timeout`, `Closed`.
         """
@@ -271,14 +271,18 @@ class Node(NodeFacts):
         return status
 
     def subscribe_status(self) -> StatusSubscription:
-        """A status at once, then one whenever something in it changed that matters."""
+        """A status at once, then one whenever something in it changed that matters.
+
+        Its steps raise `Closed`; with a timeout, `Timeout`.
+        """
         return StatusSubscription(self._native)
 
     def metrics(self, *, timeout: float | None = None) -> str:
         """The node's figures for Prometheus, as text in its exposition format, version 0.0.4.
 
         Names begin with `millpond_` and have their units; what only grows ends in `_total` and
-        begins anew when the node opens. At most 64 peers have series of their own.
+        begins anew when the node opens. At most 64 peers have series of their own. docs/status.md
+        names every figure.
 
         Raises `Timeout`, `Closed`.
         """
