@@ -12,7 +12,7 @@ use crate::sync::constants::{
 };
 use crate::sync::refusal::RefusalReason;
 use crate::sync::schedule::Schedule;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -21,8 +21,10 @@ use std::time::{Duration, Instant};
 pub(crate) struct PeerBook {
     us: NodeId,
     entries: BTreeMap<NodeId, Entry>,
-    /// When to dial whom.
+    /// When to dial whom; of those that were only found, when they may be dialled.
     dials: Schedule<NodeId>,
+    /// Found peers that may be dialled, when peers are needed.
+    waiting: BTreeSet<NodeId>,
     /// Dials under way, and when they count as failed.
     dialing: Schedule<NodeId>,
 }
@@ -30,12 +32,18 @@ pub(crate) struct PeerBook {
 /// One peer we know of.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Entry {
+    /// A person or a ticket named it.
+    is_named: bool,
     /// Addresses that a person or a ticket gave.
     pub(crate) named: Vec<SocketAddr>,
     /// Addresses that discovery gave last.
     pub(crate) discovered: Vec<SocketAddr>,
     /// Where it was when the last session with it was lost.
     seen: Option<SocketAddr>,
+    /// When we last ended its session because we had enough, and whether it came back at once: then
+    /// somebody has named us there.
+    spared_at: Option<Instant>,
+    came_back: bool,
     /// Dials since the last session.
     attempts: u32,
     /// Times it misbehaved since it last behaved well.
@@ -55,6 +63,11 @@ impl Entry {
         addresses
     }
 
+    /// True when a person wants a session with it, here or there.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.is_named || self.came_back
+    }
+
     /// Where to dial beside what was named.
     pub(crate) fn unnamed(&self) -> Vec<SocketAddr> {
         let is_new =
@@ -70,6 +83,7 @@ impl PeerBook {
             us,
             entries: BTreeMap::new(),
             dials: Schedule::default(),
+            waiting: BTreeSet::new(),
             dialing: Schedule::default(),
         }
     }
@@ -102,6 +116,7 @@ impl PeerBook {
     pub(crate) fn remove(&mut self, peer: &NodeId) {
         self.entries.remove(peer);
         self.dials.remove(peer);
+        self.waiting.remove(peer);
         self.dialing.remove(peer);
     }
 
@@ -125,24 +140,33 @@ impl PeerBook {
         let surplus = entry.named.len().saturating_sub(ADDRESSES_PER_PEER_MAX);
         entry.named.drain(..surplus);
         entry.attempts = 0;
+        entry.is_named = true;
+        self.waiting.remove(&peer);
         self.dials.set(peer, now);
     }
 
     /// Discovery saw the peer at these addresses. A new one is dialled soon, by the smaller id
-    /// first, so that the two do not meet half-way.
-    pub(crate) fn discover(&mut self, peer: NodeId, addresses: &[SocketAddr], now: Instant) {
+    /// first, so that the two do not meet half-way. True when it was not seen before.
+    pub(crate) fn discover(
+        &mut self,
+        peer: NodeId,
+        addresses: &[SocketAddr],
+        now: Instant,
+    ) -> bool {
         let courtesy = if self.us < peer { Duration::ZERO } else { DIAL_COURTESY };
-        let Some(entry) = self.entry(peer) else { return };
+        let Some(entry) = self.entry(peer) else { return false };
         let kept = addresses.len().min(ADDRESSES_PER_PEER_MAX);
         if entry.discovered == addresses[..kept] {
-            return;
+            return false;
         }
+        let is_new = entry.discovered.is_empty();
         entry.discovered = addresses[..kept].to_vec();
         // A refusal that only people can mend is not undone by a new address.
         let is_refused = entry.last_refusal.is_some_and(RefusalReason::is_lasting);
         if kept > 0 && !is_refused {
             self.dials.set_earliest(peer, now + courtesy);
         }
+        is_new
     }
 
     /// A connection stands, or is about to.
@@ -150,15 +174,25 @@ impl PeerBook {
         self.dialing.remove(peer);
     }
 
-    /// A session began.
-    pub(crate) fn up(&mut self, peer: NodeId) {
+    /// A session began, and who dialled.
+    pub(crate) fn up(&mut self, peer: NodeId, dialed: bool, now: Instant) {
         self.dials.remove(&peer);
+        self.waiting.remove(&peer);
         self.dialing.remove(&peer);
         if let Some(entry) = self.entry(peer) {
+            let is_soon = entry.spared_at.is_some_and(|at| now < at + DIAL_RETRY_MAX);
+            entry.came_back |= !dialed && is_soon;
             entry.attempts = 0;
             entry.seen = None;
             entry.gone_since = None;
             entry.last_refusal = None;
+        }
+    }
+
+    /// Its session is about to be ended, because we have enough.
+    pub(crate) fn spared(&mut self, peer: &NodeId, now: Instant) {
+        if let Some(entry) = self.entries.get_mut(peer) {
+            entry.spared_at = Some(now);
         }
     }
 
@@ -212,7 +246,8 @@ impl PeerBook {
         blocked.is_some_and(|until| now < until)
     }
 
-    /// Whom to dial now, and where; `is_taken` says with whom there is a connection.
+    /// Which named peer to dial now; `is_taken` says with whom there is a connection. Found ones
+    /// whose time has come wait until they are needed.
     pub(crate) fn next_dial(
         &mut self,
         now: Instant,
@@ -223,22 +258,86 @@ impl PeerBook {
         }
         while let Some(peer) = self.dials.first_due(now) {
             self.dials.remove(&peer);
-            let Some(entry) = self.entries.get_mut(&peer) else { continue };
-            // Whoever has gone for good is not dialled for ever.
-            entry.seen = entry.seen.filter(|_| entry.attempts < SEEN_DIALS_MAX);
-            let is_somewhere = !entry.named.is_empty() || !entry.unnamed().is_empty();
-            if is_taken(&peer) || !is_somewhere || self.dialing.get(&peer).is_some() {
+            if !self.may_dial(&peer, now, is_taken(&peer)) {
                 continue;
             }
-            if let Some(until) = entry.blocked_until.filter(|until| *until > now) {
-                self.dials.set(peer, until);
-                continue;
+            if self.entries[&peer].is_named {
+                return Some(self.begin_dial(peer, now));
             }
-            entry.attempts = entry.attempts.saturating_add(1);
-            self.dialing.set(peer, now + DIAL_TIMEOUT);
-            return Some(peer);
+            self.waiting.insert(peer);
         }
         None
+    }
+
+    /// Which found peer to dial now that one is needed; `pick` chooses one of so many.
+    pub(crate) fn dial_waiting(
+        &mut self,
+        now: Instant,
+        is_taken: impl Fn(&NodeId) -> bool,
+        mut pick: impl FnMut(usize) -> usize,
+    ) -> Option<NodeId> {
+        while !self.waiting.is_empty() {
+            let peer = *self.waiting.iter().nth(pick(self.waiting.len()))?;
+            self.waiting.remove(&peer);
+            if self.may_dial(&peer, now, is_taken(&peer)) {
+                return Some(self.begin_dial(peer, now));
+            }
+        }
+        None
+    }
+
+    /// As `dial_waiting`, one of those that `is_wanted`.
+    pub(crate) fn dial_waiting_of(
+        &mut self,
+        now: Instant,
+        is_wanted: impl Fn(&NodeId) -> bool,
+        pick: impl FnOnce(usize) -> usize,
+    ) -> Option<NodeId> {
+        let wanted = self.waiting.iter().copied().filter(is_wanted);
+        let wanted: Vec<NodeId> = wanted.collect();
+        let peer = (!wanted.is_empty()).then(|| wanted[pick(wanted.len())])?;
+        self.waiting.remove(&peer);
+        self.may_dial(&peer, now, false).then(|| self.begin_dial(peer, now))
+    }
+
+    /// Found peers that wait until they are needed, rising.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &NodeId> {
+        self.waiting.iter()
+    }
+
+    /// True when there is one.
+    pub(crate) fn waits(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Whom we are dialling, rising.
+    pub(crate) fn dialing(&self) -> impl Iterator<Item = &NodeId> {
+        self.dialing.keys()
+    }
+
+    /// False when there is no use in dialling the peer, or when it has to wait: then its time is
+    /// set.
+    fn may_dial(&mut self, peer: &NodeId, now: Instant, is_taken: bool) -> bool {
+        let Some(entry) = self.entries.get_mut(peer) else { return false };
+        // Whoever has gone for good is not dialled for ever.
+        entry.seen = entry.seen.filter(|_| entry.attempts < SEEN_DIALS_MAX);
+        let is_somewhere = !entry.named.is_empty() || !entry.unnamed().is_empty();
+        if is_taken || !is_somewhere || self.dialing.get(peer).is_some() {
+            return false;
+        }
+        if let Some(until) = entry.blocked_until.filter(|until| *until > now) {
+            self.dials.set(*peer, until);
+            return false;
+        }
+        true
+    }
+
+    fn begin_dial(&mut self, peer: NodeId, now: Instant) -> NodeId {
+        if let Some(entry) = self.entries.get_mut(&peer) {
+            entry.attempts = entry.attempts.saturating_add(1);
+        }
+        self.dialing.set(peer, now + DIAL_TIMEOUT);
+        peer
     }
 
     /// When there is something to do.
@@ -250,6 +349,7 @@ impl PeerBook {
     pub(crate) fn stop(&mut self) {
         self.entries.clear();
         self.dials = Schedule::default();
+        self.waiting.clear();
         self.dialing = Schedule::default();
     }
 

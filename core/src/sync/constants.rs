@@ -27,6 +27,10 @@ pub(crate) const LIMITS_COUNT_MAX: u64 = 32;
 pub(crate) const SUMMARY_HEADS_MAX: usize = 256;
 /// Most streams in one progress message.
 pub(crate) const PROGRESS_STREAMS_MAX: usize = 512;
+/// Most streams in one `Prune`.
+pub(crate) const PRUNE_STREAMS_MAX: usize = 512;
+/// Most streams of which one session remembers who passes them on.
+pub(crate) const LEARNED_STREAMS_MAX: usize = 1024;
 /// Most node ids in one list of peers.
 pub(crate) const PEERS_LISTED_MAX: usize = 1024;
 
@@ -107,6 +111,18 @@ pub(crate) const STRANGERS_MAX: usize = 256;
 pub(crate) const BOOK_PEERS_MAX: usize = 1024;
 /// Most addresses of one kind kept for a peer; the newest stay.
 pub(crate) const ADDRESSES_PER_PEER_MAX: usize = 16;
+/// Sessions that a node has without anybody naming peers, as long as there are so many.
+pub(crate) const MESH_DEGREE: usize = 8;
+/// Sessions beyond which it ends some.
+pub(crate) const MESH_DEGREE_MAX: usize = 12;
+/// Dials of found peers at a time, where there are more of them than are needed.
+pub(crate) const MESH_DIALS_MAX: usize = 4;
+/// First pause, about, between two dials of nodes that no peer tells of; doubles up to the next.
+pub(crate) const MESH_PROBE: Duration = Duration::from_secs(60);
+/// Longest pause between two such dials.
+pub(crate) const MESH_PROBE_MAX: Duration = Duration::from_secs(960);
+/// Pause, about, between two ends of sessions that are too many.
+pub(crate) const MESH_TRIM: Duration = Duration::from_secs(1);
 /// First pause between two dials; doubles up to the next.
 pub(crate) const DIAL_RETRY: Duration = Duration::from_millis(250);
 /// Longest pause between two dials.

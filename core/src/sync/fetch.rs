@@ -220,6 +220,7 @@ fn assign(stream: StreamId, shared: &mut Shared, sessions: &mut Sessions) {
         let is_offered = stream.is_branch() && from == 0;
         let to = if is_offered { 1 } else { session.known.count(&stream) };
         session.requests.insert(stream, (from, to));
+        session.tree.asks_for(&stream);
         shared.fetches.begin(stream, session, to, now);
     } else if let Some(at) = later {
         shared.fetches.queue.set(stream, at);

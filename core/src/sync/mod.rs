@@ -23,6 +23,7 @@ mod heal;
 mod history;
 mod io;
 mod liveness;
+mod mesh;
 mod message;
 mod opening;
 mod options;
@@ -42,6 +43,7 @@ mod summary;
 mod swarm;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 #[cfg(feature = "net")] // Only the driver of a network asks.
 pub(crate) use constants::BOOK_PEERS_MAX;

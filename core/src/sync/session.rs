@@ -27,6 +27,7 @@ use crate::sync::push::Pushes;
 use crate::sync::refusal::{Refusal, RefusalReason};
 use crate::sync::serve::Wanted;
 use crate::sync::shared::Shared;
+use crate::sync::tree::Tree;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -68,6 +69,8 @@ pub(crate) struct Session {
     /// Nodes that the peer has sessions with, rising.
     pub(crate) peers: Vec<NodeId>,
     pub(crate) pushes: Pushes,
+    /// Who passes which stream on to whom.
+    pub(crate) tree: Tree,
     pub(crate) wanted: Wanted,
     pub(crate) arrivals: Arrivals,
     pub(crate) ranges_received: u64,
@@ -118,6 +121,7 @@ impl Session {
             summary_is_complete: false,
             peers: Vec::new(),
             pushes: Pushes::default(),
+            tree: Tree::default(),
             wanted: Wanted::default(),
             arrivals: Arrivals::default(),
             ranges_received: 0,
@@ -205,6 +209,10 @@ impl Session {
                 Ok(Effect::Nothing)
             }
             Message::Range { .. } => unreachable!("every range was peeked at"),
+            Message::Prune(streams) => {
+                self.on_prune(&streams, shared);
+                Ok(Effect::Nothing)
+            }
             Message::Peers(nodes) => {
                 self.peers = nodes;
                 Ok(Effect::Nothing)

@@ -71,7 +71,7 @@ pub enum LinkState {
     Dialing,
     /// The next dial is at this time.
     Waiting(Instant),
-    /// We cannot dial it; it may dial us.
+    /// We do not dial it, because we cannot or have peers enough; it may dial us.
     Idle,
 }
 

@@ -287,7 +287,7 @@ impl Streams {
         self.update(&stream, |state| {
             state.note_end(&range.head);
             state.end = Some(range.head.clone());
-            state.storing.push_back(storing);
+            state.store(storing);
         });
         Ok(RangeNews::Store { range: Box::new(range), before: end })
     }

@@ -14,6 +14,7 @@ use crate::sync::constants::{
 };
 use crate::sync::fetch;
 use crate::sync::io::{ConnectionId, Input, LogRead, Output, Refused, SwarmEvent};
+use crate::sync::mesh::Mesh;
 use crate::sync::message::{Hello, Message};
 use crate::sync::opening::OpenedBlock;
 use crate::sync::options::SwarmOptions;
@@ -33,6 +34,7 @@ pub struct Swarm {
     pub(crate) shared: Shared,
     pub(crate) sessions: BTreeMap<ConnectionId, Session>,
     pub(crate) book: PeerBook,
+    pub(crate) mesh: Mesh,
     pub(crate) refusals: VecDeque<Refused>,
     /// Sessions that may have something to send.
     ready: BTreeSet<ConnectionId>,
@@ -61,6 +63,7 @@ impl Swarm {
         assert!(options.own_stream.node == options.node, "a node writes its own stream");
         Swarm {
             book: PeerBook::new(options.node),
+            mesh: Mesh::new(&options.node, &options.instance),
             shared: Shared::new(options, heads, forks, now),
             sessions: BTreeMap::new(),
             refusals: VecDeque::new(),
@@ -163,7 +166,9 @@ impl Swarm {
                 self.book.name(peer, &addresses, now);
             }
             Input::Discovered { peer, addresses } if !self.is_shut_down => {
-                self.book.discover(peer, &addresses, now);
+                if self.book.discover(peer, &addresses, now) {
+                    self.mesh.unsettle(now);
+                }
             }
             Input::RemovePeer { peer } => self.remove_peer(peer),
             Input::Shutdown => self.shut_down(),
@@ -249,7 +254,8 @@ impl Swarm {
         self.shared.admitted.insert(peer, connection);
         let session = self.sessions.get_mut(&connection).expect("it has just greeted");
         session.admit(hello.instance, &self.shared);
-        self.book.up(peer);
+        self.book.up(peer, session.dialed, self.shared.now);
+        self.plan_trim();
         self.shared.outputs.push_back(Output::Admitted { connection });
         if former.is_none() {
             self.shared.tell(SwarmEvent::PeerUp(peer));
@@ -377,21 +383,8 @@ impl Swarm {
         }
     }
 
-    fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.shared.admitted.len() >= self.shared.options.peers_max
-    }
-
-    fn dial(&mut self) {
-        let is_due = self.book.next().is_some_and(|at| at <= self.shared.now);
-        if !is_due || self.is_full() {
-            return;
-        }
-        let taken: BTreeSet<NodeId> = self.sessions.values().map(|session| session.peer).collect();
-        while let Some(peer) = self.book.next_dial(self.shared.now, |peer| taken.contains(peer)) {
-            let entry = self.book.get(&peer).expect("it is in the book");
-            let (named, discovered) = (entry.named.clone(), entry.unnamed());
-            self.shared.outputs.push_back(Output::Dial { peer, named, discovered });
-        }
     }
 
     fn remove_peer(&mut self, peer: NodeId) {
@@ -451,6 +444,10 @@ impl Swarm {
                 others.values().any(|other| other.known.count(stream) > 0)
             });
             self.shared.tell(SwarmEvent::PeerDown { peer, reason });
+            self.ask_in_place_of(&peer);
+            if may_be_dialled_back(reason) {
+                self.mesh.unsettle(now);
+            }
             self.peers_changed();
         } else if !self.shared.admitted.contains_key(&peer) && self.book.get(&peer).is_some() {
             self.book.failed(peer, now);
@@ -476,7 +473,10 @@ impl Swarm {
         let sessions = self.sessions.values().map(|session| session.next_deadline(now)).min();
         let bound = self.shared.streams.bound.next_free_at();
         let book = self.book.next().filter(|_| !self.is_full());
-        [sessions, book, self.shared.fetches.next(), bound].into_iter().flatten().min()
+        [sessions, book, self.mesh.next(), self.shared.fetches.next(), bound]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }
 
