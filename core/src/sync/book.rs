@@ -38,6 +38,8 @@ pub(crate) struct Entry {
     pub(crate) named: Vec<SocketAddr>,
     /// Addresses that discovery gave last.
     pub(crate) discovered: Vec<SocketAddr>,
+    /// Addresses that other peers told, and who did; the newest last.
+    learned: Vec<(NodeId, SocketAddr)>,
     /// Where it was when the last session with it was lost.
     seen: Option<SocketAddr>,
     /// When we last ended its session because we had enough, and whether it came back at once: then
@@ -68,12 +70,29 @@ impl Entry {
         self.is_named || self.came_back
     }
 
+    /// True when other peers told where it is.
+    pub(crate) fn is_learned(&self) -> bool {
+        !self.learned.is_empty()
+    }
+
+    /// True when nothing is lost with it that others could not tell again.
+    fn is_hearsay(&self) -> bool {
+        let is_known = self.is_wanted() || !self.discovered.is_empty() || self.seen.is_some();
+        !is_known && self.penalties == 0 && self.gone_since.is_none() && self.is_learned()
+    }
+
     /// Where to dial beside what was named.
     pub(crate) fn unnamed(&self) -> Vec<SocketAddr> {
         let is_new =
             |seen: &SocketAddr| !self.named.contains(seen) && !self.discovered.contains(seen);
         let seen = self.seen.filter(is_new);
-        self.discovered.iter().copied().chain(seen).collect()
+        let mut unnamed: Vec<SocketAddr> = self.discovered.iter().copied().chain(seen).collect();
+        for (_, address) in self.learned.iter().rev() {
+            if is_new(address) && !unnamed.contains(address) {
+                unnamed.push(*address);
+            }
+        }
+        unnamed
     }
 }
 
@@ -101,7 +120,8 @@ impl PeerBook {
     /// # Errors
     /// `limit_exceeded`: the book is full.
     pub(crate) fn check_room_for(&self, peer: &NodeId) -> Result<()> {
-        if self.entries.len() < BOOK_PEERS_MAX || self.entries.contains_key(peer) {
+        let has_room = self.entries.len() < BOOK_PEERS_MAX || self.hearsay().is_some();
+        if has_room || self.entries.contains_key(peer) {
             return Ok(());
         }
         let message = format!(
@@ -167,6 +187,45 @@ impl PeerBook {
             self.dials.set_earliest(peer, now + courtesy);
         }
         is_new
+    }
+
+    /// Another peer says where `peer` is: that takes the place of what it said before. Nobody whom
+    /// we know otherwise has to go for it.
+    pub(crate) fn learn(
+        &mut self,
+        peer: NodeId,
+        teller: NodeId,
+        addresses: &[SocketAddr],
+        now: Instant,
+    ) {
+        let has_room = self.entries.len() < BOOK_PEERS_MAX || self.entries.contains_key(&peer);
+        if peer == self.us || !has_room || addresses.is_empty() {
+            return;
+        }
+        let entry = self.entries.entry(peer).or_default();
+        let is_new = |at: &SocketAddr| !entry.learned.iter().any(|(_, known)| known == at);
+        let is_news = addresses.iter().any(is_new);
+        entry.learned.retain(|(by, _)| *by != teller);
+        entry.learned.extend(addresses.iter().map(|address| (teller, *address)));
+        let surplus = entry.learned.len().saturating_sub(ADDRESSES_PER_PEER_MAX);
+        entry.learned.drain(..surplus);
+        let is_refused = entry.last_refusal.is_some_and(RefusalReason::is_lasting);
+        if is_news && !is_refused && !self.waiting.contains(&peer) {
+            let entry = self.entries.get_mut(&peer).expect("it was just there");
+            // A few more dials, at the pace of the last ones.
+            entry.attempts = entry.attempts.min(SEEN_DIALS_MAX / 2);
+            let courtesy = if self.us < peer { Duration::ZERO } else { DIAL_COURTESY };
+            let is_idle = self.dials.get(&peer).is_none();
+            if is_idle && self.dialing.get(&peer).is_none() {
+                self.dials.set(peer, now + courtesy);
+            }
+        }
+    }
+
+    /// Somebody of whom only other peers told and with whom we have no session.
+    fn hearsay(&self) -> Option<NodeId> {
+        let mut found = self.entries.iter().filter(|(_, entry)| entry.is_hearsay());
+        found.next().map(|(peer, _)| *peer)
     }
 
     /// A connection stands, or is about to.
@@ -300,14 +359,9 @@ impl PeerBook {
         self.may_dial(&peer, now, false).then(|| self.begin_dial(peer, now))
     }
 
-    /// Found peers that wait until they are needed, rising.
-    pub(crate) fn waiting(&self) -> impl Iterator<Item = &NodeId> {
-        self.waiting.iter()
-    }
-
-    /// True when there is one.
-    pub(crate) fn waits(&self) -> bool {
-        !self.waiting.is_empty()
+    /// How many found peers wait until they are needed.
+    pub(crate) fn waiting_count(&self) -> usize {
+        self.waiting.len()
     }
 
     /// Whom we are dialling, rising.
@@ -321,6 +375,9 @@ impl PeerBook {
         let Some(entry) = self.entries.get_mut(peer) else { return false };
         // Whoever has gone for good is not dialled for ever.
         entry.seen = entry.seen.filter(|_| entry.attempts < SEEN_DIALS_MAX);
+        if entry.attempts >= SEEN_DIALS_MAX {
+            entry.learned.clear();
+        }
         let is_somewhere = !entry.named.is_empty() || !entry.unnamed().is_empty();
         if is_taken || !is_somewhere || self.dialing.get(peer).is_some() {
             return false;
@@ -368,6 +425,10 @@ impl PeerBook {
     fn entry(&mut self, peer: NodeId) -> Option<&mut Entry> {
         if peer == self.us || self.check_room_for(&peer).is_err() {
             return None;
+        }
+        if self.entries.len() >= BOOK_PEERS_MAX && !self.entries.contains_key(&peer) {
+            let hearsay = self.hearsay().expect("there was room");
+            self.remove(&hearsay);
         }
         Some(self.entries.entry(peer).or_default())
     }

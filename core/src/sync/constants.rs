@@ -31,6 +31,12 @@ pub(crate) const PROGRESS_STREAMS_MAX: usize = 512;
 pub(crate) const PRUNE_STREAMS_MAX: usize = 512;
 /// Most streams of which one session remembers who passes them on.
 pub(crate) const LEARNED_STREAMS_MAX: usize = 1024;
+/// Most nodes of which one message says where they are.
+pub(crate) const ADDRESSES_LISTED_MAX: usize = 256;
+/// Most addresses of each.
+pub(crate) const ADDRESSES_TOLD_MAX: usize = 4;
+/// Least time between two such messages to one peer.
+pub(crate) const ADDRESSES_PAUSE: Duration = Duration::from_secs(10);
 /// Most node ids in one list of peers.
 pub(crate) const PEERS_LISTED_MAX: usize = 1024;
 
@@ -129,7 +135,7 @@ pub(crate) const DIAL_RETRY: Duration = Duration::from_millis(250);
 pub(crate) const DIAL_RETRY_MAX: Duration = Duration::from_secs(15);
 /// How long a dial may take before it counts as failed.
 pub(crate) const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
-/// Dials of a peer that we know only from a session that was lost.
+/// Dials of a peer that we know only from a session that was lost, or from other peers.
 pub(crate) const SEEN_DIALS_MAX: u32 = 8;
 /// By how much the node with the larger id lets the other dial first when both were discovered.
 pub(crate) const DIAL_COURTESY: Duration = Duration::from_millis(250);

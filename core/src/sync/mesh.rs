@@ -47,7 +47,7 @@ impl Mesh {
     /// Somebody was lost or found: parts of the swarm may have come apart, or together.
     pub(crate) fn unsettle(&mut self, now: Instant) {
         self.probe_pause = MESH_PROBE;
-        let soon = now + self.chance.around(MESH_PROBE);
+        let soon = now + self.chance.within(MESH_PROBE * 2);
         self.probe_at = self.probe_at.map(|at| at.min(soon));
     }
 
@@ -61,7 +61,7 @@ impl Swarm {
     pub(crate) fn dial(&mut self) {
         let now = self.shared.now;
         self.plan_probe();
-        let is_wanting = self.book.waits() && self.engaged_at_most() < MESH_DEGREE;
+        let is_wanting = self.book.waiting_count() > 0 && self.engaged_at_most() < MESH_DEGREE;
         let is_due = self.book.next().is_some_and(|at| at <= now);
         let may_dial = !self.is_full() && (is_due || is_wanting);
         if !may_dial && !self.mesh.is_due(now) {
@@ -113,7 +113,7 @@ impl Swarm {
     fn dial_found(&mut self, taken: &BTreeSet<NodeId>) {
         let engaged = self.engaged();
         let under_way = engaged - self.shared.admitted.len();
-        let is_crowd = self.book.waiting().count() > MESH_DEGREE;
+        let is_crowd = self.book.waiting_count() > MESH_DEGREE;
         let at_once = if is_crowd { MESH_DIALS_MAX } else { MESH_DEGREE };
         let room = MESH_DEGREE.saturating_sub(engaged).min(at_once.saturating_sub(under_way));
         for _ in 0..room {
@@ -130,10 +130,10 @@ impl Swarm {
     fn plan_probe(&mut self) {
         let is_settled = self.shared.admitted.len() >= MESH_DEGREE && !self.is_full();
         let mesh = &mut self.mesh;
-        if !is_settled || !self.book.waits() {
+        if !is_settled || self.book.waiting_count() == 0 {
             mesh.probe_at = None;
         } else if mesh.probe_at.is_none() && !planted!("islands_never_meet") {
-            mesh.probe_at = Some(self.shared.now + mesh.chance.around(mesh.probe_pause));
+            mesh.probe_at = Some(self.shared.now + mesh.chance.within(mesh.probe_pause * 2));
         }
     }
 
@@ -148,7 +148,7 @@ impl Swarm {
             |peer| !heard.contains(peer),
             |count| chance.below(count),
         );
-        self.mesh.probe_at = Some(now + self.mesh.chance.around(self.mesh.probe_pause));
+        self.mesh.probe_at = Some(now + self.mesh.chance.within(self.mesh.probe_pause * 2));
         self.mesh.probe_pause = (self.mesh.probe_pause * 2).min(MESH_PROBE_MAX);
         if let Some(peer) = found {
             self.put_dial(peer);
@@ -216,6 +216,11 @@ impl Chance {
     /// From 0 to `bound` − 1, which must be at least 1.
     fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
+    }
+
+    /// From nothing to `most`, so that nodes do not act in step.
+    fn within(&mut self, most: Duration) -> Duration {
+        most.mul_f64((self.next() % 1024) as f64 / 1024.0)
     }
 
     /// From three quarters of `mean` to five quarters.

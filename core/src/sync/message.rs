@@ -14,6 +14,9 @@ use crate::sync::constants::{
 };
 use crate::sync::refusal::RefusalReason;
 use bytes::Bytes;
+use std::net::SocketAddr;
+
+mod addresses;
 
 /// From this type on, a message may be skipped by those who do not know it.
 const IGNORABLE: u8 = 0x80;
@@ -61,6 +64,8 @@ pub enum Message {
     Range { before: Chain, range: EventRange },
     /// The nodes that the sender has sessions with, rising.
     Peers(Vec<NodeId>),
+    /// Where nodes are that the sender has sessions with, by rising id.
+    Addresses(Vec<(NodeId, Vec<SocketAddr>)>),
     /// Streams whose live events the receiver need not push: they came before its own did.
     Prune(Vec<StreamId>),
 }
@@ -88,6 +93,7 @@ mod kind {
     pub(super) const PEERS: u8 = 0x09;
     pub(super) const BLOCK: u8 = 0x0a;
     pub(super) const PRUNE: u8 = 0x81;
+    pub(super) const ADDRESSES: u8 = 0x82;
 }
 
 /// What a frame with events claims.
@@ -184,6 +190,10 @@ impl Message {
                 put_varint(&mut out, nodes.len() as u64);
                 nodes.iter().for_each(|node| out.extend_from_slice(node.as_bytes()));
             }
+            Message::Addresses(listed) => {
+                out.push(kind::ADDRESSES);
+                addresses::put(listed, &mut out);
+            }
             Message::Prune(streams) => {
                 out.push(kind::PRUNE);
                 put_varint(&mut out, streams.len() as u64);
@@ -216,6 +226,7 @@ impl Message {
             }
             kind::PEERS => read_peers(&mut reader)?,
             kind::PRUNE => read_prune(&mut reader)?,
+            kind::ADDRESSES => addresses::read(&mut reader)?,
             kind::BLOCK => {
                 let before = Chain::from_bytes(reader.array()?);
                 let packed = PackedRange::decode(&frame.slice(frame.len() - reader.rest().len()..));

@@ -4,6 +4,7 @@ use crate::event::{Chain, EventRange, HeldFork, NodeId, SignedHead, StreamId};
 use crate::planted;
 use crate::sync::fetch::Fetches;
 use crate::sync::io::{ConnectionId, LogRead, Output, SwarmEvent};
+use crate::sync::learned::Remotes;
 use crate::sync::options::SwarmOptions;
 use crate::sync::streams::Streams;
 use std::collections::{BTreeMap, VecDeque};
@@ -23,6 +24,8 @@ pub(crate) struct Shared {
     pub(crate) duplicates: u64,
     /// Peers that were admitted, and the connection that is kept for each.
     pub(crate) admitted: BTreeMap<NodeId, ConnectionId>,
+    /// Where they are, as far as the transport has told.
+    pub(crate) remotes: Remotes,
     /// Heads of the stream that we write, to be compared with our log.
     own_checks: Vec<SignedHead>,
     /// Heads of other streams, to be compared with our log.
@@ -68,6 +71,7 @@ impl Shared {
             outputs: VecDeque::new(),
             duplicates: 0,
             admitted: BTreeMap::new(),
+            remotes: Remotes::new(),
             own_checks: Vec::new(),
             comparisons: Vec::new(),
             strays: VecDeque::new(),

@@ -112,15 +112,16 @@ impl Swarm {
             bound: streams.bound.limit(stream, self.shared.now),
             since: held.since,
         });
-        let missing = streams.iter().filter_map(|(stream, state)| {
-            let missing = state.missing_count();
-            (missing > 0).then_some((*stream, missing))
+        let missing = streams.notable.missing.iter();
+        let missing = missing.filter_map(|stream| {
+            let state = streams.get(stream)?;
+            Some((*stream, state.missing_count()))
         });
         SwarmStatus {
             peers: self.peer_ids().iter().map(|peer| self.peer_status(peer)).collect(),
             refusals: self.refusals.iter().cloned().collect(),
             quarantined: quarantined.collect(),
-            too_new: streams.too_new().collect(),
+            too_new: streams.notable.too_new.iter().copied().collect(),
             forks: self.fork_statuses(),
             crowded: streams.families.crowded().collect(),
             missing: missing.collect(),

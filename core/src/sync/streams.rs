@@ -14,6 +14,7 @@ use crate::sync::bound::Bound;
 use crate::sync::constants::{STREAMS_MAX, STREAMS_PER_PEER_MAX};
 use crate::sync::family::{self, Families};
 use crate::sync::gap::{Place, place, trim};
+use crate::sync::notable::Notable;
 use crate::sync::opening::Content;
 use crate::sync::refusal::{Refusal, RefusalReason};
 use crate::sync::stream::{Storing, StreamState, Window};
@@ -29,6 +30,7 @@ pub(crate) struct Streams {
     introduced: BTreeMap<NodeId, usize>,
     pub(crate) bound: Bound,
     pub(crate) families: Families,
+    pub(crate) notable: Notable,
     /// The stream that our node writes; only its own log extends it.
     own: StreamId,
     /// True when somebody else seems to write it too.
@@ -85,6 +87,7 @@ impl Streams {
             introduced: BTreeMap::new(),
             bound: Bound::new(now),
             families: Families::default(),
+            notable: Notable::default(),
             own,
             own_elsewhere: false,
         };
@@ -156,11 +159,6 @@ impl Streams {
     /// True when only a later millpond understands how `stream` goes on.
     pub(crate) fn is_too_new(&self, stream: &StreamId) -> bool {
         self.table.get(stream).is_some_and(|state| state.is_too_new)
-    }
-
-    /// The streams that wait for an upgrade, by rising id.
-    pub(crate) fn too_new(&self) -> impl Iterator<Item = StreamId> {
-        self.table.iter().filter(|(_, state)| state.is_too_new).map(|(stream, _)| *stream)
     }
 
     /// True when events of `stream` may be asked for.
@@ -432,6 +430,7 @@ impl Streams {
                 self.bound.release(&stream);
                 self.families.forget(&stream);
                 self.table.remove(&stream);
+                self.notable.note(stream, None);
             }
         }
     }
@@ -481,6 +480,7 @@ impl Streams {
         change(state);
         assert!(state.durable_count() <= state.end_count(), "the log holds what we gave it");
         self.bound.change(before, state.contribution());
+        self.notable.note(*stream, Some(state));
     }
 }
 

@@ -38,7 +38,7 @@ pub struct Swarm {
     pub(crate) refusals: VecDeque<Refused>,
     /// Sessions that may have something to send.
     ready: BTreeSet<ConnectionId>,
-    is_shut_down: bool,
+    pub(crate) is_shut_down: bool,
 }
 
 /// Why and by whom a session ends.
@@ -131,11 +131,7 @@ impl Swarm {
             Input::Connected { connection, peer, binding, dialed } => {
                 self.on_connected(connection, peer, binding, dialed);
             }
-            Input::Seen { connection, address } => {
-                if let Some(session) = self.sessions.get_mut(&connection) {
-                    session.remote = Some(address);
-                }
-            }
+            Input::Seen { connection, address } => self.on_seen(connection, address),
             Input::Frame { connection, bytes } => self.on_frame(connection, &bytes),
             Input::Heard { connection, bytes } => {
                 if let Some(session) = self.sessions.get_mut(&connection) {
@@ -217,6 +213,7 @@ impl Swarm {
         match session.on_frame(bytes, &mut self.shared) {
             Ok(Effect::Nothing) => {}
             Ok(Effect::Greeted(hello)) => self.on_greeted(connection, &hello),
+            Ok(Effect::Addresses(listed)) => self.on_addresses(connection, &listed),
             Ok(Effect::Goodbye(reason)) => self.end(connection, End::ByThem(reason)),
             Err(refusal) => self.end(connection, End::ByUs(refusal)),
         }
@@ -256,6 +253,7 @@ impl Swarm {
         session.admit(hello.instance, &self.shared);
         self.book.up(peer, session.dialed, self.shared.now);
         self.plan_trim();
+        self.note_remote(connection);
         self.shared.outputs.push_back(Output::Admitted { connection });
         if former.is_none() {
             self.shared.tell(SwarmEvent::PeerUp(peer));
@@ -436,6 +434,7 @@ impl Swarm {
         let (peer, now) = (session.peer, self.shared.now);
         if self.shared.admitted.get(&peer) == Some(&session.connection) {
             self.shared.admitted.remove(&peer);
+            self.shared.remotes.remove(&peer);
             let since = session.admitted_at.unwrap_or(now);
             let seen = session.remote.filter(|_| may_be_dialled_back(reason));
             self.book.down(peer, now.saturating_duration_since(since), seen, now);

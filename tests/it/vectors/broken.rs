@@ -69,6 +69,7 @@ impl Collection {
             ("a want", Message::Want { stream, from: 0, to: 1 }),
             ("a range", range_message(range(&sender(), 0, 0, &[1]))),
             ("a list of peers", Message::Peers(Vec::new())),
+            ("a prune", Message::Prune(Vec::new())),
         ];
         for (what, message) in messages {
             let bytes = message.encode().to_vec();
@@ -164,6 +165,7 @@ impl Collection {
             ("peers that fall", peers(&[high, low])),
             ("a peer twice", peers(&[low, low])),
             ("1,025 peers", vec![9, 0x81, 0x08]),
+            ("a prune of 513 streams", vec![0x81, 0x81, 0x04]),
             ("a list that claims 1,024 peers", vec![9, 0x80, 0x08]),
         ];
         for (why, bytes) in cases {
@@ -450,6 +452,7 @@ fn one_of_each() -> Vec<(&'static str, Vec<u8>)> {
         ("want", Message::Want { stream, from: 0, to: 1 }),
         ("range", range_message(one)),
         ("list of peers", Message::Peers(vec![receiver().node_id()])),
+        ("prune", Message::Prune(vec![stream])),
     ];
     messages.map(|(name, message)| (name, message.encode().to_vec())).to_vec()
 }

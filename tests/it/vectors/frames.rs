@@ -265,6 +265,9 @@ fn true_frames() -> Vec<True> {
         Message::Peers(Vec::new()),
         Message::Peers(vec![receiver().node_id()]),
         Message::Peers(vec![receiver().node_id(), sender().node_id()]),
+        Message::Prune(Vec::new()),
+        Message::Prune(vec![relayed, stream(0), relayed]),
+        Message::Goodbye(RefusalReason::EnoughPeers),
     ]
     .iter()
     .map(True::of)
@@ -392,6 +395,10 @@ fn describe(message: &Message) -> (&'static str, Json) {
         Message::Peers(nodes) => {
             let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();
             ("peers", json!({ "nodes": nodes }))
+        }
+        Message::Prune(streams) => {
+            let streams: Vec<String> = streams.iter().map(ToString::to_string).collect();
+            ("prune", json!({ "streams": streams }))
         }
     }
 }
