@@ -96,6 +96,34 @@ fn when_a_peer_is_lost_another_one_takes_its_place() {
     assert_eq!(degrees(&world)[0], MESH_DEGREE);
 }
 
+#[test]
+fn a_newcomer_asks_several_peers_at_once_and_the_loss_of_one_costs_only_its_requests() {
+    let (mut world, newcomer, needed) = (World::with_nodes(6, 11), 10, 16_000);
+    for holder in [8, 9] {
+        (0..8).for_each(|author| world.link(holder, author));
+        world.keep_frames(holder);
+    }
+    (0..8).for_each(|author| drop(world.publish(author, 2000)));
+    let is_held = |world: &World| [8, 9].map(|at| world.nodes[at].log.event_count()) == [needed; 2];
+    assert!(world.drive(Duration::from_secs(30), is_held));
+    for holder in [8, 9] {
+        world.nodes[holder].frames_received.clear();
+        world.bandwidth.insert((holder, newcomer), 200_000);
+        world.link(newcomer, holder);
+    }
+    let half = |world: &World| world.nodes[newcomer].log.event_count() >= needed / 2;
+    assert!(world.drive(Duration::from_secs(30), half));
+    for holder in [8, 9] {
+        let is_want = |frame: &&bytes::Bytes| frame[0] == 7;
+        assert!(world.nodes[holder].frames_received.iter().filter(is_want).count() >= 4);
+    }
+    world.cut(newcomer, 9);
+    world.assert_converges(Duration::from_secs(30));
+    // What was on its way from the one that was lost: no more than its window of credit.
+    let again = world.nodes[newcomer].events_received - needed as u64;
+    assert!(again <= 4 * 1024, "{again} events came twice");
+}
+
 /// A swarm with two admitted peers, the second of which the puppet speaks for.
 fn with_two_peers() -> (Puppet, ConnectionId) {
     let mut puppet = Puppet::admitted();

@@ -14,6 +14,7 @@ use millpond::sync::LogRead;
 use std::collections::BTreeMap;
 
 /// All streams that a node holds.
+#[derive(Clone)]
 pub(super) struct Log {
     swarm: SwarmId,
     streams: BTreeMap<StreamId, Stream>,
@@ -22,6 +23,7 @@ pub(super) struct Log {
     pub(super) event_count: u64,
 }
 
+#[derive(Clone)]
 struct Stream {
     records: Vec<Record>,
     /// Before each record, and after the last.

@@ -33,6 +33,9 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "a thousand nodes that find each other", play: || crowd(1000, 999) },
     Scene { name: "a thousand nodes that find 64 each", play: || crowd(1000, 64) },
     Scene { name: "two parts that are full in themselves meet", play: islands },
+    Scene { name: "who knows one peer comes to the degree", play: late_comer },
+    Scene { name: "two that know the same peer go on without it", play: go_between },
+    Scene { name: "an idle node with 10,000 streams is as idle as with 10", play: idle },
 ];
 
 /// 50 nodes, of which 20 publish for a minute; with `churn` five of the others are killed and come
@@ -135,6 +138,65 @@ fn islands() -> Outcome {
     let took = (world.now - healed).as_secs_f64();
     check(is_same, || "the parts do not meet".to_owned())?;
     Ok(format!("{took:.1} s after they could"))
+}
+
+/// Into a mesh of 30 comes one that knows one of them, and that nobody discovers.
+fn late_comer() -> Outcome {
+    let mut world = World::new(4, 31);
+    for node in 0..30 {
+        come(&mut world, node, 30);
+    }
+    world.run(30 * SECOND);
+    world.start(30);
+    world.link(30, 0);
+    let begun = world.now;
+    let has_degree = world.run_until(begun + 60 * SECOND, |world| world.nodes[30].peers.len() >= 8);
+    let (peers, took) = (world.nodes[30].peers.len(), (world.now - begun).as_secs_f64());
+    check(has_degree, || format!("it has {peers} peers"))?;
+    Ok(format!("{peers} peers after {took:.1} s"))
+}
+
+/// A and C know only B; then B is gone.
+fn go_between() -> Outcome {
+    let mut world = World::new(5, 3);
+    (0..3).for_each(|node| world.start(node));
+    world.link(0, 1);
+    world.link(2, 1);
+    let met = world.run_until(30 * SECOND, |world| world.nodes[0].peers.contains(&2));
+    check(met, || "they do not find each other".to_owned())?;
+    let after = world.now.as_secs_f64();
+    world.kill(1);
+    world.publish(0);
+    let goes_on = world.run_until(world.now + SECOND, |world| world.nodes[2].log.event_count == 1);
+    check(goes_on, || "without it nothing goes on".to_owned())?;
+    Ok(format!("they met after {after:.1} s"))
+}
+
+/// Nine nodes with nothing to say, looked at four times a second as the driver does.
+fn idle() -> Outcome {
+    let cost = |streams: u64| {
+        let mut world = World::new(6, 9);
+        world.fill(streams);
+        let mut world = found(world, 8);
+        world.run(20 * SECOND);
+        #[allow(clippy::disallowed_methods)] // What is measured is real.
+        let begun = std::time::Instant::now();
+        for _ in 0..4 * 60 {
+            world.run(world.now + SECOND / 4);
+            for node in &world.nodes {
+                let reach = node.swarm.as_ref().map(millpond::sync::Swarm::reach);
+                assert!(reach.is_some_and(|reach| reach.known.is_empty()), "nothing is missing");
+            }
+        }
+        begun.elapsed()
+    };
+    // Others use the processor, too: the least of three counts.
+    let rounds: Vec<(Duration, Duration)> = (0..3).map(|_| (cost(10), cost(10_000))).collect();
+    let few = rounds.iter().map(|(few, _)| *few).min().expect("there are three");
+    let many = rounds.iter().map(|(_, many)| *many).min().expect("there are three");
+    let said = format!("nine nodes for a minute: {few:?} with 10 streams, {many:?} with 10,000");
+    check(many <= few * 3, || said.clone())?;
+    Ok(said)
 }
 
 /// All nodes start within five seconds, and each discovers `known` others.

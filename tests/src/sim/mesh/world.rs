@@ -153,6 +153,23 @@ impl World {
         self.pipes.retain(|_, ends| ends.iter().any(|(end, _)| *end != node));
     }
 
+    /// A person at `from` names `to`.
+    pub(super) fn link(&mut self, from: usize, to: usize) {
+        let (peer, addresses) = (self.nodes[to].id, vec![address(to)]);
+        self.give(from, Input::AddPeer { peer, addresses });
+    }
+
+    /// All nodes hold the same `count` streams of one event each, of authors that are not there.
+    pub(super) fn fill(&mut self, count: u64) {
+        let mut log = Log::new(SECRET.swarm_id());
+        for author in 0..count {
+            let mut seed = [9; 32];
+            seed[..8].copy_from_slice(&author.to_le_bytes());
+            log.append(&NodeKey::from_seed(&seed));
+        }
+        self.nodes.iter_mut().for_each(|node| node.log = log.clone());
+    }
+
     /// Discovery at `node` sees `other`.
     pub(super) fn discover(&mut self, node: usize, other: usize) {
         let (peer, addresses) = (self.nodes[other].id, vec![address(other)]);
@@ -258,6 +275,8 @@ impl World {
             let connection = connection(pipe, end);
             let dialed = end == 0;
             self.give_run(ends[end], Input::Connected { connection, peer, binding, dialed });
+            let address = address(ends[1 - end].0);
+            self.give_run(ends[end], Input::Seen { connection, address });
         }
     }
 
