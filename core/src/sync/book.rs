@@ -58,10 +58,16 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Where the peer may be: what discovery saw last first, at most twice the bound of each kind.
+    /// Where the peer may be: what discovery saw last first, then what was named, then what other
+    /// peers told; at most the bound of each kind.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         let mut addresses = self.discovered.clone();
-        addresses.extend(self.named.iter().filter(|named| !self.discovered.contains(named)));
+        let others = self.named.iter().chain(self.learned.iter().rev().map(|(_, address)| address));
+        for address in others {
+            if !addresses.contains(address) {
+                addresses.push(*address);
+            }
+        }
         addresses
     }
 

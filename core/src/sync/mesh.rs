@@ -11,7 +11,6 @@
 //! Begin with [`Swarm::dial`]. Source: docs/protocol.md, "Connections".
 
 use crate::event::NodeId;
-use crate::planted;
 use crate::sync::constants::{
     MESH_DEGREE, MESH_DEGREE_MAX, MESH_DIALS_MAX, MESH_PROBE, MESH_PROBE_MAX, MESH_TRIM,
 };
@@ -132,7 +131,7 @@ impl Swarm {
         let mesh = &mut self.mesh;
         if !is_settled || self.book.waiting_count() == 0 {
             mesh.probe_at = None;
-        } else if mesh.probe_at.is_none() && !planted!("islands_never_meet") {
+        } else if mesh.probe_at.is_none() {
             mesh.probe_at = Some(self.shared.now + mesh.chance.within(mesh.probe_pause * 2));
         }
     }

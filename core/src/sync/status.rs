@@ -40,6 +40,8 @@ pub struct PeerStatus {
     pub dialed: Option<bool>,
     /// Where it may be reached; what discovery saw last first.
     pub addresses: Vec<SocketAddr>,
+    /// True when other peers told where it is.
+    pub learned: bool,
     /// Time for a small message there and back.
     pub round_trip: Option<Duration>,
     /// Bytes of frames received in this session.
@@ -165,6 +167,7 @@ impl Swarm {
             connection: session.map(|session| session.connection),
             dialed: session.map(|session| session.dialed),
             addresses: entry.addresses(),
+            learned: entry.is_learned(),
             round_trip: session.and_then(|session| session.liveness.round_trip()),
             bytes_in: session.map_or(0, |session| session.bytes_in),
             bytes_out: session.map_or(0, |session| session.bytes_out),

@@ -9,7 +9,6 @@
 //! Begin with [`Session::note_duplicate`]. Source: docs/protocol.md, "Pushing and relaying".
 
 use crate::event::{NodeId, StreamId};
-use crate::planted;
 use crate::sync::constants::{FETCH_GRACE, LEARNED_STREAMS_MAX, PRUNE_STREAMS_MAX};
 use crate::sync::message::{Message, RangeClaims};
 use crate::sync::session::Session;
@@ -127,9 +126,6 @@ impl Swarm {
     /// The session with `peer` is gone: of the streams that it brought those are asked for of which
     /// lazy peers have told more.
     pub(crate) fn ask_in_place_of(&mut self, peer: &NodeId) {
-        if planted!("lazy_peers_not_asked") {
-            return;
-        }
         let shared = &mut self.shared;
         for session in self.sessions.values() {
             for stream in session.tree.pruned.keys() {

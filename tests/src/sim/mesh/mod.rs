@@ -9,4 +9,6 @@ mod log;
 mod scenes;
 mod world;
 
-pub use scenes::{SCENES, Scene};
+pub use scenes::{
+    Outcome, SCENES, Scene, crowd, go_between, idle, islands, late_comer, redundancy,
+};

@@ -22,7 +22,8 @@ pub struct Scene {
     pub play: fn() -> Outcome,
 }
 
-type Outcome = Result<String, String>;
+/// What was measured, or what did not hold.
+pub type Outcome = Result<String, String>;
 
 /// All of them.
 pub const SCENES: &[Scene] = &[
@@ -40,7 +41,7 @@ pub const SCENES: &[Scene] = &[
 
 /// 50 nodes, of which 20 publish for a minute; with `churn` five of the others are killed and come
 /// back.
-fn redundancy(churn: bool) -> Outcome {
+pub fn redundancy(churn: bool) -> Outcome {
     let mut world = found(World::new(1, 50), 49);
     world.run(20 * SECOND);
     (world.received, world.stored) = (0, 0);
@@ -77,7 +78,7 @@ fn redundancy(churn: bool) -> Outcome {
 }
 
 /// `count` nodes start within five seconds, each discovers `known` others, and come to one mesh.
-fn crowd(count: usize, known: usize) -> Outcome {
+pub fn crowd(count: usize, known: usize) -> Outcome {
     let mut world = found(World::new(count as u64, count), known);
     let is_one = world.run_until(60 * SECOND, |world| component(world, 0).len() == count);
     check(is_one, || format!("{} are connected", component(&world, 0).len()))?;
@@ -123,7 +124,7 @@ fn crowd(count: usize, known: usize) -> Outcome {
 }
 
 /// Two parts of 20 nodes, which know of each other and are apart for twenty minutes.
-fn islands() -> Outcome {
+pub fn islands() -> Outcome {
     let mut world = World::new(3, 40);
     for node in 0..40 {
         world.nodes[node].side = u8::from(node >= 20);
@@ -141,7 +142,7 @@ fn islands() -> Outcome {
 }
 
 /// Into a mesh of 30 comes one that knows one of them, and that nobody discovers.
-fn late_comer() -> Outcome {
+pub fn late_comer() -> Outcome {
     let mut world = World::new(4, 31);
     for node in 0..30 {
         come(&mut world, node, 30);
@@ -157,7 +158,7 @@ fn late_comer() -> Outcome {
 }
 
 /// A and C know only B; then B is gone.
-fn go_between() -> Outcome {
+pub fn go_between() -> Outcome {
     let mut world = World::new(5, 3);
     (0..3).for_each(|node| world.start(node));
     world.link(0, 1);
@@ -173,7 +174,7 @@ fn go_between() -> Outcome {
 }
 
 /// Nine nodes with nothing to say, looked at four times a second as the driver does.
-fn idle() -> Outcome {
+pub fn idle() -> Outcome {
     let cost = |streams: u64| {
         let mut world = World::new(6, 9);
         world.fill(streams);
