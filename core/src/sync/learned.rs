@@ -90,7 +90,7 @@ impl Swarm {
         connection: ConnectionId,
         listed: &[(NodeId, Vec<SocketAddr>)],
     ) {
-        if self.is_shut_down {
+        if self.is_shut_down || !self.shared.options.learns {
             return;
         }
         let Some(session) = self.sessions.get(&connection) else { return };

@@ -76,6 +76,9 @@ impl Session {
             self.hear(head, shared)?;
         }
         self.summary_is_complete |= is_last;
+        if is_last {
+            shared.fetches.may_share(self.connection);
+        }
         Ok(Effect::Nothing)
     }
 

@@ -170,12 +170,12 @@ impl Collection {
             ("addresses of 257 nodes", vec![0x82, 0x81, 0x02]),
             (
                 "addresses of nodes that fall",
-                [&[0x82, 2], &high[..], &[0], &low[..], &[0]].concat(),
+                [&[0x82, 2][..], high.as_bytes(), &[0], low.as_bytes(), &[0]].concat(),
             ),
-            ("five addresses of a node", [&[0x82, 1], &low[..], &[5]].concat()),
+            ("five addresses of a node", [&[0x82, 1][..], low.as_bytes(), &[5]].concat()),
             (
                 "an address of the family 5",
-                [&[0x82, 1], &low[..], &[1, 5, 10, 0, 0, 1, 0, 7]].concat(),
+                [&[0x82, 1][..], low.as_bytes(), &[1, 5, 10, 0, 0, 1, 0, 7]].concat(),
             ),
             ("a list that claims 1,024 peers", vec![9, 0x80, 0x08]),
         ];

@@ -187,6 +187,7 @@ fn new_swarm(key: &NodeKey, now: Instant) -> Swarm {
         instance: [1; 8],
         allowed: None,
         peers_max: 2,
+        learns: true,
     };
     Swarm::new(options, Vec::new(), Vec::new(), now)
 }

@@ -138,6 +138,7 @@ impl World {
             instance,
             allowed: None,
             peers_max: PEERS_MAX_DEFAULT,
+            learns: true,
         };
         at.swarm = Some(Swarm::new(options, at.log.heads(), Vec::new(), now));
         at.run += 1;
