@@ -4,7 +4,7 @@
 //! any announcement: who is there shows in TLS and at admission. A liar costs a few dials.
 //! Not here: the book that keeps them (`book`), whether anybody is dialled (`mesh`).
 //! Rule: nobody is told an address that means something else, or nothing, where it is.
-//! Begin with [`Session::make_addresses`]. Source: docs/protocol.md, "Addresses".
+//! Begin with [`Session::make_addresses`]. Source: docs/protocol.md, "Connections".
 
 use crate::event::NodeId;
 use crate::sync::constants::{ADDRESSES_LISTED_MAX, ADDRESSES_PAUSE, FLUSH_DELAY};
@@ -133,17 +133,5 @@ mod tests {
         for ip in ["127.0.0.1", "::1"] {
             assert!(!told(ip, false) && told(ip, true));
         }
-    }
-
-    #[test]
-    fn a_peer_is_told_soon_and_then_not_again_for_a_while() {
-        #[allow(clippy::disallowed_methods)] // Any start will do; all else is relative to it.
-        let now = Instant::now();
-        let mut telling = Telling::default();
-        telling.changed(now);
-        assert_eq!(telling.due(), Some(now + FLUSH_DELAY));
-        telling = Telling { told_at: Some(now), due: None };
-        telling.changed(now);
-        assert_eq!(telling.due(), Some(now + ADDRESSES_PAUSE));
     }
 }

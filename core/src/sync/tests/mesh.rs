@@ -3,10 +3,11 @@
 use super::log::MemoryLog;
 use super::puppet::{Author, Puppet};
 use super::world::{SECRET, World};
-use crate::event::{NodeKey, StreamId};
-use crate::sync::constants::{MESH_DEGREE, MESH_DEGREE_MAX};
+use crate::event::{NodeId, NodeKey, StreamId};
+use crate::sync::constants::{BOOK_PEERS_MAX, MESH_DEGREE, MESH_DEGREE_MAX};
 use crate::sync::message::Message;
 use crate::sync::{ConnectionId, Input, RefusalReason, SwarmEvent};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 const FLUSHED: Duration = Duration::from_millis(60);
@@ -132,6 +133,61 @@ fn with_two_peers() -> (Puppet, ConnectionId) {
     puppet.connect(2);
     puppet.admit();
     (puppet, first)
+}
+
+/// What the puppet was told of where nodes are.
+fn told(puppet: &mut Puppet) -> Vec<Vec<(NodeId, Vec<SocketAddr>)>> {
+    let addresses = |message| match message {
+        Message::Addresses(listed) => Some(listed),
+        _ => None,
+    };
+    let told = puppet.messages().into_iter().filter_map(addresses).collect();
+    puppet.heard.clear();
+    told
+}
+
+#[test]
+fn where_a_peer_is_is_told_to_others_soon_and_then_not_for_ten_seconds() {
+    let (mut puppet, first) = with_two_peers();
+    let at = |port: u16| SocketAddr::from(([10, 0, 0, 9], port));
+    let node = NodeKey::from_seed(&[2; 32]).node_id();
+    puppet.give(Input::Seen { connection: first, address: at(1) });
+    puppet.pass(FLUSHED);
+    assert_eq!(told(&mut puppet), [[(node, vec![at(1)])]]);
+    puppet.give(Input::Seen { connection: first, address: at(2) });
+    puppet.give(Input::Seen { connection: first, address: at(2) });
+    for _ in 0..9 {
+        puppet.pass_alive(1);
+        puppet.give(Input::Frame { connection: first, bytes: Message::Pong(9).encode() });
+    }
+    assert!(told(&mut puppet).is_empty());
+    puppet.pass(Duration::from_secs(1));
+    assert_eq!(told(&mut puppet), [[(node, vec![at(2)])]]);
+}
+
+#[test]
+fn what_a_liar_tells_costs_a_few_dials_and_no_room() {
+    let mut puppet = Puppet::admitted();
+    let node = |index: u32| NodeId::from_bytes(*blake3::hash(&index.to_le_bytes()).as_bytes());
+    let address = SocketAddr::from(([10, 0, 0, 9], 4100));
+    for part in 0..5 {
+        let mut listed: Vec<_> =
+            (0..256).map(|index| (node(part * 256 + index), vec![address])).collect();
+        listed.sort();
+        puppet.say(&Message::Addresses(listed));
+    }
+    assert_eq!(puppet.swarm.book.iter().count(), BOOK_PEERS_MAX);
+    assert!(puppet.swarm.book.dialing().count() <= MESH_DEGREE);
+    let friend = NodeKey::from_seed(&[77; 32]).node_id();
+    puppet.swarm.check_room_for(&friend).unwrap();
+    puppet.give(Input::AddPeer { peer: friend, addresses: vec![address] });
+    assert!(puppet.swarm.book.is_dialing(&friend));
+    // Nobody is there: one node at a time is given up after a few dials.
+    let mut puppet = Puppet::admitted();
+    puppet.say(&Message::Addresses(vec![(node(1), vec![address])]));
+    puppet.pass_alive(300);
+    assert!(!puppet.swarm.book.get(&node(1)).unwrap().is_learned());
+    assert!(!puppet.swarm.book.is_dialing(&node(1)));
 }
 
 fn prunes(puppet: &Puppet) -> Vec<Vec<StreamId>> {
