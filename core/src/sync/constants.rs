@@ -69,8 +69,8 @@ pub(crate) const STORE_RETRY: Duration = Duration::from_secs(1);
 /// Longest pause after the log could not store a range.
 pub(crate) const STORE_RETRY_MAX: Duration = Duration::from_secs(30);
 
-/// Events that must be left of a request that has begun, so that it is worth asking another peer.
-pub(crate) const FETCH_SHARED_MIN: u64 = 4096;
+/// Events asked of a peer beyond which another one takes over some: fewer may all be on their way.
+pub(crate) const FETCH_SHARED_MIN: u64 = 32_768;
 /// Streams asked of one peer at a time.
 pub(crate) const FETCHES_PER_SESSION_MAX: usize = 64;
 /// Bytes of events that a peer may have on their way to us, unless we fetch from it. Each session

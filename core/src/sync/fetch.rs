@@ -40,8 +40,6 @@ pub(crate) struct Fetches {
 struct Fetch {
     connection: ConnectionId,
     to: u64,
-    /// Something of it came.
-    has_begun: bool,
     progress_at: Instant,
     /// Ranges that had come from the peer at that time.
     ranges_before: u64,
@@ -76,7 +74,6 @@ impl Fetches {
     pub(crate) fn progressed(&mut self, stream: &StreamId, end: u64, now: Instant) {
         let Some(fetch) = self.active.get_mut(stream) else { return };
         fetch.progress_at = now;
-        fetch.has_begun = true;
         if end >= fetch.to {
             self.end(stream);
             // Somebody may have told of more meanwhile.
@@ -137,7 +134,6 @@ impl Fetches {
         let fetch = Fetch {
             connection: session.connection,
             to,
-            has_begun: false,
             progress_at: now,
             ranges_before: session.ranges_received,
         };
@@ -175,18 +171,19 @@ pub(crate) fn run(shared: &mut Shared, sessions: &mut Sessions) {
 }
 
 /// Takes back some of what others were asked for, so that `newcomer` is asked for it: it may have
-/// told what it holds a moment later.
+/// told what it holds a moment later. Not of a peer that may have sent all of it already.
 fn share(newcomer: ConnectionId, shared: &mut Shared, sessions: &mut Sessions) {
     let (fetches, now) = (&shared.fetches, shared.now);
     let Some(session) = sessions.get(&newcomer) else { return };
     let (mut own, mut loads) = (fetches.load(newcomer), fetches.loads.clone());
+    let mut outstanding: BTreeMap<ConnectionId, u64> = BTreeMap::new();
+    for (stream, fetch) in &fetches.active {
+        let held = shared.streams.get(stream).map_or(0, |state| state.end_count());
+        *outstanding.entry(fetch.connection).or_default() += fetch.to.saturating_sub(held);
+    }
     let mut moved = Vec::new();
     for (stream, fetch) in &fetches.active {
-        let rest = shared
-            .streams
-            .get(stream)
-            .map_or(0, |state| fetch.to.saturating_sub(state.end_count()));
-        let is_worth_it = !fetch.has_begun || rest > FETCH_SHARED_MIN;
+        let is_worth_it = outstanding[&fetch.connection] > FETCH_SHARED_MIN;
         let can_have = session.known.count(stream) >= fetch.to
             && !session.disputes.contains(stream)
             && fetches.penalty_end(session.peer, *stream, now).is_none();
