@@ -55,7 +55,10 @@ impl Session {
             return;
         }
         self.pushes.remove(&stream);
-        self.tree.is_asked_for(stream);
+        // Pieces of the past are asked for to examine them, or to mend a disk.
+        if from >= self.known.count(&stream) {
+            self.tree.is_asked_for(stream);
+        }
         let held = shared.streams.get(&stream).map_or(0, |state| state.durable_count());
         let next = from.max(shared.streams.base(&stream));
         let is_served = from < held && !shared.streams.is_frozen(&stream);

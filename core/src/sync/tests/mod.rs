@@ -13,5 +13,6 @@ mod log;
 mod mesh;
 mod packed;
 mod puppet;
+mod repair;
 mod scenario;
 mod world;

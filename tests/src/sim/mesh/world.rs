@@ -367,7 +367,9 @@ impl World {
                 panic!("node {node} is told {event:?}");
             }
             Output::Admitted { .. } | Output::Tell(_) => {}
-            Output::Fork { .. } => panic!("nobody forks here"),
+            Output::Fork { .. } | Output::Repair { .. } => {
+                panic!("nobody forks, no disk is damaged")
+            }
             Output::Send { .. } | Output::Open(_) | Output::Wait(_) => {
                 unreachable!("handled by the caller")
             }
