@@ -325,7 +325,7 @@ typedef struct {
      */
     millpond_choice_t network;
     /**
-     * Whether to look for peers by mDNS. Unsaid: yes.
+     * Whether to look for peers by mDNS, and where other peers say that they are. Unsaid: yes.
      */
     millpond_choice_t discovery;
     /**

@@ -40,7 +40,7 @@ export interface OpenOptions extends CallOptions {
    * system choose. Default: every interface, any port.
    */
   readonly bind?: readonly string[] | undefined;
-  /** Whether to look for peers on the local network (mDNS). Default true. */
+  /** Whether to look for peers by mDNS, and where other peers say that they are. Default true. */
   readonly discovery?: boolean | undefined;
   /**
    * Peers to connect to: `<node id>@<ip>:<port>[,<ip>:<port>…]`. At most 1,024, each with 1 to 16

@@ -22,8 +22,11 @@ mod gap;
 mod heal;
 mod history;
 mod io;
+mod learned;
 mod liveness;
+mod mesh;
 mod message;
+mod notable;
 mod offers;
 mod opening;
 mod options;
@@ -44,6 +47,7 @@ mod summary;
 mod swarm;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 #[cfg(feature = "net")] // Only the driver of a network asks.
 pub(crate) use constants::BOOK_PEERS_MAX;

@@ -57,6 +57,7 @@ impl Streams {
                 self.bound.release(&stream);
                 self.families.forget(&stream);
                 self.table.remove(&stream);
+                self.notable.note(stream, None);
             }
         }
     }

@@ -29,6 +29,7 @@ impl Session {
         if self.is_nothing_new(&claims, shared) {
             shared.duplicates += claims.head.count - claims.first;
             self.credit.processed(claims.cost);
+            self.note_duplicate(&claims, shared);
             if shared.streams.get(&claims.head.stream).is_some() {
                 self.known.raise(claims.head.stream, claims.head.count);
             }

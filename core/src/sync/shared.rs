@@ -5,6 +5,7 @@ use crate::planted;
 use crate::sync::constants::STORE_RETRY;
 use crate::sync::fetch::Fetches;
 use crate::sync::io::{ConnectionId, LogRead, Output, SwarmEvent};
+use crate::sync::learned::Remotes;
 use crate::sync::options::SwarmOptions;
 use crate::sync::repair::Repairs;
 use crate::sync::streams::Streams;
@@ -30,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) duplicates: u64,
     /// Peers that were admitted, and the connection that is kept for each.
     pub(crate) admitted: BTreeMap<NodeId, ConnectionId>,
+    /// Where they are, as far as the transport has told.
+    pub(crate) remotes: Remotes,
     /// Heads of the stream that we write, to be compared with our log.
     own_checks: Vec<SignedHead>,
     /// Those for which our log could not be read, and when they are looked at again.
@@ -78,6 +81,7 @@ impl Shared {
             outputs: VecDeque::new(),
             duplicates: 0,
             admitted: BTreeMap::new(),
+            remotes: Remotes::new(),
             own_checks: Vec::new(),
             own_unread: (Vec::new(), now),
             comparisons: Vec::new(),

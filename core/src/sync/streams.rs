@@ -13,6 +13,7 @@ use crate::planted;
 use crate::sync::bound::Bound;
 use crate::sync::family::{self, Families};
 use crate::sync::gap::{Place, place, trim};
+use crate::sync::notable::Notable;
 use crate::sync::offers::Offers;
 use crate::sync::opening::Content;
 use crate::sync::refusal::{Refusal, RefusalReason};
@@ -28,6 +29,7 @@ pub(crate) struct Streams {
     pub(super) offers: Offers,
     pub(crate) bound: Bound,
     pub(crate) families: Families,
+    pub(crate) notable: Notable,
     /// The stream that our node writes; only its own log extends it.
     own: StreamId,
     /// True when somebody else seems to write it too.
@@ -84,6 +86,7 @@ impl Streams {
             offers: Offers::default(),
             bound: Bound::new(now),
             families: Families::default(),
+            notable: Notable::default(),
             own,
             own_elsewhere: false,
         };
@@ -155,11 +158,6 @@ impl Streams {
     /// True when only a later millpond understands how `stream` goes on.
     pub(crate) fn is_too_new(&self, stream: &StreamId) -> bool {
         self.table.get(stream).is_some_and(|state| state.is_too_new)
-    }
-
-    /// The streams that wait for an upgrade, by rising id.
-    pub(crate) fn too_new(&self) -> impl Iterator<Item = StreamId> {
-        self.table.iter().filter(|(_, state)| state.is_too_new).map(|(stream, _)| *stream)
     }
 
     /// True when events of `stream` may be asked for.
@@ -285,7 +283,7 @@ impl Streams {
         self.update(&stream, |state| {
             state.note_end(&range.head);
             state.end = Some(range.head.clone());
-            state.storing.push_back(storing);
+            state.store(storing);
         });
         Ok(RangeNews::Store { range: Box::new(range), before: end })
     }
@@ -418,6 +416,7 @@ impl Streams {
         change(state);
         assert!(state.durable_count() <= state.end_count(), "the log holds what we gave it");
         self.bound.change(before, state.contribution());
+        self.notable.note(*stream, Some(state));
     }
 }
 

@@ -14,6 +14,7 @@ use crate::sync::constants::{
 };
 use crate::sync::fetch;
 use crate::sync::io::{ConnectionId, Input, LogRead, Output, Refused, SwarmEvent};
+use crate::sync::mesh::Mesh;
 use crate::sync::message::{Hello, Message};
 use crate::sync::opening::OpenedBlock;
 use crate::sync::options::SwarmOptions;
@@ -34,12 +35,13 @@ pub struct Swarm {
     pub(crate) shared: Shared,
     pub(crate) sessions: BTreeMap<ConnectionId, Session>,
     pub(crate) book: PeerBook,
+    pub(crate) mesh: Mesh,
     pub(crate) refusals: VecDeque<Refused>,
     /// Sessions that may have something to send.
     ready: BTreeSet<ConnectionId>,
     /// No dispute is due before the next input.
     pub(crate) disputes_are_seen: bool,
-    is_shut_down: bool,
+    pub(crate) is_shut_down: bool,
 }
 
 /// Why and by whom a session ends.
@@ -64,6 +66,7 @@ impl Swarm {
         assert!(options.own_stream.node == options.node, "a node writes its own stream");
         Swarm {
             book: PeerBook::new(options.node),
+            mesh: Mesh::new(&options.node, &options.instance),
             shared: Shared::new(options, heads, forks, now),
             sessions: BTreeMap::new(),
             refusals: VecDeque::new(),
@@ -134,11 +137,7 @@ impl Swarm {
             Input::Connected { connection, peer, binding, dialed } => {
                 self.on_connected(connection, peer, binding, dialed);
             }
-            Input::Seen { connection, address } => {
-                if let Some(session) = self.sessions.get_mut(&connection) {
-                    session.remote = Some(address);
-                }
-            }
+            Input::Seen { connection, address } => self.on_seen(connection, address),
             Input::Frame { connection, bytes } => self.on_frame(connection, &bytes),
             Input::Heard { connection, bytes } => {
                 if let Some(session) = self.sessions.get_mut(&connection) {
@@ -173,7 +172,9 @@ impl Swarm {
                 self.book.name(peer, &addresses, now);
             }
             Input::Discovered { peer, addresses } if !self.is_shut_down => {
-                self.book.discover(peer, &addresses, now);
+                if self.book.discover(peer, &addresses, now) {
+                    self.mesh.unsettle(now);
+                }
             }
             Input::RemovePeer { peer } => self.remove_peer(peer),
             Input::Shutdown => self.shut_down(),
@@ -222,6 +223,7 @@ impl Swarm {
         match session.on_frame(bytes, &mut self.shared) {
             Ok(Effect::Nothing) => {}
             Ok(Effect::Greeted(hello)) => self.on_greeted(connection, &hello),
+            Ok(Effect::Addresses(listed)) => self.on_addresses(connection, &listed),
             Ok(Effect::Goodbye(reason)) => self.end(connection, End::ByThem(reason)),
             Err(refusal) => self.end(connection, End::ByUs(refusal)),
         }
@@ -259,7 +261,9 @@ impl Swarm {
         self.shared.admitted.insert(peer, connection);
         let session = self.sessions.get_mut(&connection).expect("it has just greeted");
         session.admit(hello.instance, &self.shared);
-        self.book.up(peer);
+        self.book.up(peer, session.dialed, self.shared.now);
+        self.plan_trim();
+        self.note_remote(connection);
         self.shared.outputs.push_back(Output::Admitted { connection });
         if former.is_none() {
             self.shared.repairs.peer_came(self.shared.now + PROBE_GRACE);
@@ -388,21 +392,8 @@ impl Swarm {
         }
     }
 
-    fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.shared.admitted.len() >= self.shared.options.peers_max
-    }
-
-    fn dial(&mut self) {
-        let is_due = self.book.next().is_some_and(|at| at <= self.shared.now);
-        if !is_due || self.is_full() {
-            return;
-        }
-        let taken: BTreeSet<NodeId> = self.sessions.values().map(|session| session.peer).collect();
-        while let Some(peer) = self.book.next_dial(self.shared.now, |peer| taken.contains(peer)) {
-            let entry = self.book.get(&peer).expect("it is in the book");
-            let (named, discovered) = (entry.named.clone(), entry.unnamed());
-            self.shared.outputs.push_back(Output::Dial { peer, named, discovered });
-        }
     }
 
     fn remove_peer(&mut self, peer: NodeId) {
@@ -454,6 +445,7 @@ impl Swarm {
         let (peer, now) = (session.peer, self.shared.now);
         if self.shared.admitted.get(&peer) == Some(&session.connection) {
             self.shared.admitted.remove(&peer);
+            self.shared.remotes.remove(&peer);
             let since = session.admitted_at.unwrap_or(now);
             let seen = session.remote.filter(|_| may_be_dialled_back(reason));
             self.book.down(peer, now.saturating_duration_since(since), seen, now);
@@ -462,6 +454,10 @@ impl Swarm {
                 others.values().any(|other| other.known.count(stream) > 0)
             });
             self.shared.tell(SwarmEvent::PeerDown { peer, reason });
+            self.ask_in_place_of(&peer);
+            if may_be_dialled_back(reason) {
+                self.mesh.unsettle(now);
+            }
             self.peers_changed();
         } else if !self.shared.admitted.contains_key(&peer) && self.book.get(&peer).is_some() {
             self.book.failed(peer, now);
@@ -489,7 +485,8 @@ impl Swarm {
         let book = self.book.next().filter(|_| !self.is_full());
         let (own, repair) = (self.shared.next_own_check(), self.shared.repairs.next());
         let fetch = self.shared.fetches.next();
-        [sessions, book, fetch, bound, own, repair].into_iter().flatten().min()
+        let mesh = self.mesh.next();
+        [sessions, book, mesh, fetch, bound, own, repair].into_iter().flatten().min()
     }
 }
 

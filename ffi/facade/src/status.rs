@@ -74,7 +74,7 @@ fn peer(peer: &PeerStatus) -> Value {
     json!({
         "node_id": peer.node.to_string(), "state": peer.state,
         "addresses": texts(&peer.addresses),
-        "named": peer.named, "discovered": peer.discovered,
+        "named": peer.named, "discovered": peer.discovered, "learned": peer.learned,
         "round_trip_micros": peer.round_trip.map(micros),
         "bytes_in": peer.bytes_in, "bytes_out": peer.bytes_out,
         "total_bytes_in": peer.total_bytes_in, "total_bytes_out": peer.total_bytes_out,

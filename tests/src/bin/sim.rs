@@ -5,6 +5,7 @@
 use millpond_tests::sim::campaign::{
     Campaign, HAS_PLANTED, PLANTED, PLANTED_IN_STAND_INS, Planted, hours, hunt, twins,
 };
+use millpond_tests::sim::mesh::SCENES;
 use millpond_tests::sim::{Figures, Outcome, RunOptions, run};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -12,11 +13,13 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 const HELP: &str = "\
-sim [--seeds A..B] [--kept FILE] [--twice N] [--hours N] [--planted | --planted-by PROGRAM]
+sim [--seeds A..B] [--kept FILE] [--twice N] [--mesh] [--hours N]
+    [--planted | --planted-by PROGRAM]
 sim --seed S [--until STEP] [--log]
   --seeds A..B         runs these seeds, A to B - 1
   --kept FILE          runs the seeds that a file names, one at the start of each line
   --twice N            runs seeds 0..N twice and compares their traces
+  --mesh               plays the scenes of large swarms
   --hours N            runs new seeds for N hours
   --planted            looks for every planted bug; only in the build that has them
   --planted-by PROGRAM has that build look for them
@@ -28,6 +31,7 @@ struct Task {
     seeds: Option<Range<u64>>,
     kept: Option<PathBuf>,
     twice: u64,
+    mesh: bool,
     hours: f64,
     planted: bool,
     planted_by: Option<PathBuf>,
@@ -73,6 +77,7 @@ impl Task {
                 }
                 "--kept" => task.kept = Some(words.next()?.into()),
                 "--twice" => task.twice = words.next()?.parse().ok()?,
+                "--mesh" => task.mesh = true,
                 "--hours" => task.hours = words.next()?.parse().ok()?,
                 "--planted" => task.planted = true,
                 "--planted-by" => task.planted_by = Some(words.next()?.into()),
@@ -119,6 +124,9 @@ fn run_all(task: &Task) -> ExitCode {
         result.failed += differ.len() as u64;
         result.passed += task.twice - differ.len() as u64;
     }
+    if task.mesh {
+        play_scenes(&mut result);
+    }
     if task.planted {
         hunt_all(&mut result);
     }
@@ -136,6 +144,21 @@ fn run_hours(count: f64, result: &mut Result) {
     while Instant::now() < end {
         result.add(&format!("seeds {from}.."), &(from..from + 500).collect::<Vec<_>>());
         from += 500;
+    }
+}
+
+/// Plays the scenes of large swarms, and says what each measured.
+fn play_scenes(result: &mut Result) {
+    for scene in SCENES {
+        let start = Instant::now();
+        let outcome = std::panic::catch_unwind(scene.play);
+        let outcome = outcome.unwrap_or_else(|_| Err("a panic".to_owned()));
+        let time = start.elapsed().as_secs_f64();
+        let failed = if outcome.is_err() { "FAILED: " } else { "" };
+        result.passed += u64::from(outcome.is_ok());
+        result.failed += u64::from(outcome.is_err());
+        let said = outcome.unwrap_or_else(|said| said);
+        println!("mesh: {}: {failed}{said} ({time:.1} s)", scene.name);
     }
 }
 

@@ -110,6 +110,7 @@ impl World {
             instance,
             allowed: None,
             peers_max: PEERS_MAX_DEFAULT,
+            learns: false,
         };
         let run = at.run;
         let is_forgotten = planted!("forks_forgotten_over_a_restart");

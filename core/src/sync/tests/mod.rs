@@ -10,6 +10,7 @@ mod forks_random;
 mod hostile;
 mod later;
 mod log;
+mod mesh;
 mod packed;
 mod puppet;
 mod repair;

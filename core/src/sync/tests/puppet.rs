@@ -51,6 +51,7 @@ impl Puppet {
             instance: [1; 8],
             allowed,
             peers_max: 2,
+            learns: true,
         };
         let mut puppet = Puppet {
             swarm: Swarm::new(options, log.heads(), log.forks(), now),

@@ -438,6 +438,7 @@ fn options(secret: &SwarmSecret, key: &NodeKey, number: u64, instance: u64) -> S
         instance: instance.to_le_bytes(),
         allowed: None,
         peers_max: 64,
+        learns: true,
     }
 }
 
