@@ -180,6 +180,22 @@ impl Bridge {
         })
     }
 
+    /// Replaces the swarm's secret.
+    #[napi(catch_unwind)]
+    pub fn set_secrets(
+        &self,
+        env: Env,
+        ticket: i64,
+        handle: BigInt,
+        current: String,
+        former: Vec<String>,
+        limit: JsLimit,
+    ) -> napi::Result<()> {
+        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+            node(&handle).set_secrets_start(&current, &former, limit, done)
+        })
+    }
+
     /// A ticket to paste.
     #[napi(catch_unwind)]
     pub fn ticket(

@@ -76,6 +76,11 @@ export interface PeerStatus {
   readonly behind: number;
   /** How long the session stands, in µs; null while there is none. */
   readonly connectedForMicros: number | null;
+  /**
+   * Which of this node's secrets it has shown that it holds: the current one, or only a former one;
+   * null while there is no session.
+   */
+  readonly secret: 'current' | 'former' | null;
   /** How long it has been out of reach after it was in reach, in µs: a suspected partition. */
   readonly goneForMicros: number | null;
   /**

@@ -8,11 +8,11 @@ use crate::drafts::drafts;
 use crate::errors::raise;
 use crate::gate::{abandon, blocking, forget, remember};
 use crate::offsets::Offsets;
+use crate::options::Options;
 use crate::queue::{Operation, Queue, begin};
 use crate::subscription::{self, Subscription};
 use millpond_facade::{
-    self as facade, NodeHandle, OpenOptions, PublishOptions, QueryOptions, StartAt,
-    SubscribeOptions,
+    self as facade, NodeHandle, PublishOptions, QueryOptions, StartAt, SubscribeOptions,
 };
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -43,53 +43,6 @@ impl Drop for OpenNode {
         if !self.closed.load(Ordering::SeqCst) {
             abandon(self);
         }
-    }
-}
-
-/// What a node is opened with; None is "not said".
-#[pyclass(frozen, module = "millpond._native")]
-pub(crate) struct Options {
-    inner: OpenOptions,
-}
-
-#[pymethods]
-impl Options {
-    #[new]
-    #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call in Python")]
-    #[pyo3(signature = (path, *, app, swarm, ticket, network, bind, discovery, peers, allow,
-        segment_bytes, tail_bytes_max, cache_bytes, allow_network_file_system))]
-    fn new(
-        path: PathBuf,
-        app: String,
-        swarm: Option<String>,
-        ticket: Option<String>,
-        network: Option<bool>,
-        bind: Option<Vec<String>>,
-        discovery: Option<bool>,
-        peers: Option<Vec<String>>,
-        allow: Option<Vec<String>>,
-        segment_bytes: Option<Whole>,
-        tail_bytes_max: Option<Whole>,
-        cache_bytes: Option<Whole>,
-        allow_network_file_system: Option<bool>,
-    ) -> Options {
-        let bytes = |whole: Option<Whole>| whole.map(|whole| whole.0);
-        let inner = OpenOptions {
-            path,
-            app_id: app,
-            swarm,
-            ticket,
-            network,
-            bind,
-            discovery,
-            peers,
-            allow,
-            segment_bytes: bytes(segment_bytes),
-            tail_bytes_max: bytes(tail_bytes_max),
-            cache_bytes: bytes(cache_bytes),
-            allow_network_file_system,
-        };
-        Options { inner }
     }
 }
 
@@ -324,6 +277,32 @@ impl Node {
     ) -> PyResult<Operation> {
         begin(queue, number, timeout, |limit, done| {
             self.open.handle.set_network_start(enabled, limit, done);
+        })
+    }
+
+    fn set_secrets(
+        &self,
+        py: Python<'_>,
+        current: String,
+        former: Vec<String>,
+        timeout: Option<Seconds>,
+    ) -> PyResult<()> {
+        let handle = self.open.handle;
+        let set =
+            blocking(py, limit(timeout), move |wait| handle.set_secrets(&current, &former, wait));
+        set.into_result(py)
+    }
+
+    fn set_secrets_start(
+        &self,
+        queue: &Bound<'_, Queue>,
+        number: u64,
+        current: &str,
+        former: Vec<String>,
+        timeout: Option<Seconds>,
+    ) -> PyResult<Operation> {
+        begin(queue, number, timeout, |limit, done| {
+            self.open.handle.set_secrets_start(current, &former, limit, done);
         })
     }
 

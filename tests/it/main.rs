@@ -25,6 +25,7 @@ mod networks;
 mod nodes;
 mod readers;
 mod rot;
+mod rotation;
 mod second_reader;
 mod simulator;
 mod slow;

@@ -3,7 +3,7 @@
 use crate::driver::clock;
 use crate::driver::options::NetworkOptions;
 use crate::error::Result;
-use crate::event::{Chain, EventRange, PackedRange, StreamId, SwarmSecret};
+use crate::event::{Chain, EventRange, PackedRange, StreamId, SwarmSecrets};
 use crate::log::Log;
 use crate::net::{Discovery, DiscoveryOptions, EventSink};
 use crate::sync::{LogRead, PEERS_MAX_DEFAULT, Swarm, SwarmOptions};
@@ -32,13 +32,13 @@ impl LogRead for Log {
 pub(crate) fn new_swarm(
     options: &NetworkOptions,
     log: &Log,
-    secret: &SwarmSecret,
+    secrets: &SwarmSecrets,
 ) -> Result<Swarm> {
     let random = clock::random()?;
     let instance = *random.first_chunk().expect("32 bytes hold 8");
     let options = SwarmOptions {
         node: log.node_id(),
-        secret: secret.clone(),
+        secrets: secrets.clone(),
         own_stream: log.own_stream(),
         instance,
         allowed: options.allow.clone(),

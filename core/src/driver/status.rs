@@ -5,7 +5,7 @@ use crate::driver::network::NetworkStatus;
 use crate::error::Result;
 use crate::event::{HeldFork, NodeId, OffsetMap, StreamId, SwarmId, WallTime};
 use crate::log::{Log, LogStatus};
-use crate::sync::{LinkState, PeerStatus as SwarmPeer, SwarmStatus};
+use crate::sync::{LinkState, PeerStatus as SwarmPeer, Proved, SwarmStatus};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -95,6 +95,9 @@ pub struct PeerStatus {
     pub behind: u64,
     /// How long the session stands.
     pub connected_for: Option<Duration>,
+    /// Which of our secrets it has shown that it holds: `current`, or only a `former` one; none
+    /// without a session.
+    pub secret: Option<&'static str>,
     /// How long it has been out of reach after it was in reach: a suspected partition.
     pub gone_for: Option<Duration>,
 }
@@ -273,6 +276,10 @@ fn peer_status(peer: &SwarmPeer, contact: &Contact, now: Instant) -> PeerStatus 
         lag: sum(&peer.we_lack),
         behind: sum(&peer.they_lack),
         connected_for: peer.since.map(since),
+        secret: peer.proved.filter(|_| peer.since.is_some()).map(|proved| match proved {
+            Proved::Current => "current",
+            Proved::Former => "former",
+        }),
         gone_for: peer.gone_since.map(since),
     }
 }

@@ -9,7 +9,7 @@ use crate::driver::options::{NetworkOptions, PeerAddress};
 use crate::driver::parts::{discover, new_swarm};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::STREAMS_PER_NODE_MAX;
-use crate::event::{Branch, EventRange, NodeId, StreamEnd, StreamId, SwarmSecret};
+use crate::event::{Branch, EventRange, NodeId, StreamEnd, StreamId, SwarmSecrets};
 use crate::log::{Forked, Log, OpeningReason};
 use crate::net::{
     self, ClosedBy, Discovery, EventSink, IrohTransport, NetEvent, Transport, TransportOptions,
@@ -29,7 +29,7 @@ const SHORT_FRAME_BYTES_MAX: usize = 16 << 10;
 pub(crate) struct Turn {
     options: NetworkOptions,
     log: Log,
-    secret: SwarmSecret,
+    secrets: SwarmSecrets,
     inbox: Arc<Inbox<Turn>>,
     fresh: Arc<Fresh>,
     swarm: Swarm,
@@ -57,7 +57,7 @@ impl Turn {
     pub(crate) fn new(
         options: NetworkOptions,
         log: Log,
-        secret: SwarmSecret,
+        secrets: SwarmSecrets,
         inbox: Arc<Inbox<Turn>>,
         fresh: Arc<Fresh>,
     ) -> Result<Turn> {
@@ -72,7 +72,7 @@ impl Turn {
             return Err(Error::new(ErrorKind::LimitExceeded, message));
         }
         let own = log.own_stream();
-        let swarm = new_swarm(&options, &log, &secret)?;
+        let swarm = new_swarm(&options, &log, &secrets)?;
         let (connecting, to) = (BTreeMap::new(), inbox.clone());
         let opener = Opener::new(move |generation, block| {
             to.push_or_take(Message::Opened { generation, block }, Turn::is_for_openers);
@@ -80,7 +80,7 @@ impl Turn {
         Ok(Turn {
             options,
             log,
-            secret,
+            secrets,
             inbox,
             fresh,
             swarm,
@@ -139,7 +139,7 @@ impl Turn {
         };
         tracing::info!(node = %self.log.node_id().short(), ?addresses, "the network is on");
         self.wire = Some(Wire { transport, discovery });
-        self.swarm = new_swarm(&self.options, &self.log, &self.secret)?;
+        self.swarm = new_swarm(&self.options, &self.log, &self.secrets)?;
         for peer in self.peers.values() {
             let (peer, addresses) = (peer.node, peer.addresses.clone());
             self.swarm.handle(Input::AddPeer { peer, addresses }, clock::now());
@@ -212,8 +212,13 @@ impl Turn {
             Message::SetNetwork { enabled: false, done } => {
                 // No farewell: to the peers this is a cable that was pulled.
                 self.switch_off(Duration::ZERO);
-                let fresh = new_swarm(&self.options, &self.log, &self.secret);
+                let fresh = new_swarm(&self.options, &self.log, &self.secrets);
                 done.complete(fresh.map(|swarm| self.swarm = swarm));
+            }
+            Message::SetSecrets { secrets, done } => {
+                self.secrets = secrets.clone();
+                self.swarm.handle(Input::Secrets(secrets), clock::now());
+                done.complete(Ok(()));
             }
             Message::Status { done } => done.complete(Ok(self.status())),
         }

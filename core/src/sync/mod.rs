@@ -32,6 +32,7 @@ mod receive;
 mod refusal;
 mod relay;
 mod schedule;
+mod secrets;
 mod serve;
 mod session;
 mod shared;
@@ -43,6 +44,7 @@ mod swarm;
 #[cfg(test)]
 mod tests;
 
+pub use admission::Proved;
 #[cfg(feature = "net")] // Only the driver of a network asks.
 pub(crate) use constants::BOOK_PEERS_MAX;
 pub use constants::{

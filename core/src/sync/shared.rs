@@ -13,7 +13,8 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) options: SwarmOptions,
-    pub(crate) admission_key: [u8; 32],
+    /// Of the current secret first.
+    pub(crate) admission_keys: Vec<[u8; 32]>,
     /// The time of the last input; never goes back.
     pub(crate) now: Instant,
     pub(crate) streams: Streams,
@@ -59,9 +60,9 @@ impl Shared {
         forks: Vec<HeldFork>,
         now: Instant,
     ) -> Shared {
-        let swarm = options.secret.swarm_id();
+        let swarm = options.secrets.swarm_id();
         Shared {
-            admission_key: options.secret.admission_key(),
+            admission_keys: options.secrets.admission_keys(),
             now,
             streams: Streams::new(swarm, options.own_stream, heads, forks, now),
             fetches: Fetches::default(),

@@ -35,7 +35,7 @@ pub struct Swarm {
     pub(crate) book: PeerBook,
     pub(crate) refusals: VecDeque<Refused>,
     /// Sessions that may have something to send.
-    ready: BTreeSet<ConnectionId>,
+    pub(crate) ready: BTreeSet<ConnectionId>,
     is_shut_down: bool,
 }
 
@@ -159,6 +159,7 @@ impl Swarm {
             Input::Forked { of, at, branches } => self.on_forked(HeldFork { of, at, branches }),
             Input::ForkFailed { branch, error } => self.on_fork_failed(branch, &error),
             Input::OwnStream(stream) => self.on_own_stream(stream),
+            Input::Secrets(secrets) => self.on_secrets(secrets),
             Input::AddPeer { peer, addresses } if !self.is_shut_down => {
                 self.book.name(peer, &addresses, now);
             }

@@ -53,6 +53,9 @@ class PeerStatus(TypedDict):
     """Events that this node has and it lacks."""
     connected_for_micros: int | None
     """How long the session stands, in µs; None while there is none."""
+    secret: Literal["current", "former"] | None
+    """Which of this node's secrets it has shown that it holds: the current one, or only a former
+    one; None while there is no session."""
     gone_for_micros: int | None
     """How long it has been out of reach after it was in reach, in µs: a suspected partition."""
     trying_for_micros: int | None

@@ -13,4 +13,5 @@ mod log;
 mod packed;
 mod puppet;
 mod scenario;
+mod secrets;
 mod world;
