@@ -336,7 +336,8 @@ export class Node implements AsyncDisposable {
   }
 
   /**
-   * What is durable here, of every stream.
+   * What is durable here, of every stream. Of a branch, in which a stream with two histories goes
+   * on, what comes before it counts, too.
    * @throws ClosedError.
    */
   offsets(): Offsets {

@@ -119,7 +119,7 @@ export interface ForkStatus {
 export interface StreamStatus {
   /** Which. */
   readonly stream: string;
-  /** How many events of it are durable here. */
+  /** How many events of it are durable here; of a branch what comes before it counts, too. */
   readonly held: number;
   /** How many are signed for, as far as is known. */
   readonly known: number;
@@ -138,8 +138,8 @@ export interface UnheardNode {
   /** Which. */
   readonly nodeId: string;
   /**
-   * Since when, in µs since 1970 UTC, by this node's clock; when its store was opened, if nothing
-   * was heard since then.
+   * Since when, in µs since 1970 UTC, by this node's clock; when its store was opened, if that is
+   * not known.
    */
   readonly since: number;
   /** How long ago that is, in µs. */

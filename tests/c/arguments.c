@@ -57,6 +57,10 @@ static void null_is_an_error_for_every_pointer(void) {
     REFUSED(millpond_subscription_position(subscription, NULL, NULL));
     REFUSED(millpond_cancel_new(NULL, NULL));
     REFUSED(millpond_swarm_secret_new(NULL, NULL));
+    REFUSED(millpond_swarm_secret_next(NULL, 0, &bytes, NULL));
+    REFUSED(millpond_swarm_secret_next(TEXT("x"), NULL, NULL));
+    REFUSED(millpond_node_set_secrets(node, NULL, 0, NULL, 0, SOON, NC, NULL));
+    REFUSED(millpond_node_set_secrets(node, TEXT("x"), NULL, 2, SOON, NC, NULL));
     REFUSED(millpond_ticket_parse(NULL, 0, &bytes, NULL));
     REFUSED(millpond_ticket_parse(TEXT("x"), NULL, NULL));
     REFUSED(millpond_payload_from_json(NULL, 0, &bytes, NULL));

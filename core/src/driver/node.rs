@@ -70,7 +70,8 @@ impl Node {
     /// Opens the store at `options.path`, creating it when absent, and joins the network.
     ///
     /// A folder that this process has open already gives the same node; its secrets, network and
-    /// storage options stay what they were. Blocks for disk and sockets, typically a few milliseconds.
+    /// storage options stay what they were. Blocks for disk and sockets, typically a few
+    /// milliseconds.
     ///
     /// # Errors
     /// `store_locked`: another process owns the store. `invalid_argument`: it belongs to another
@@ -147,7 +148,8 @@ impl Node {
         Ok(Subscription::new(self.log()?.subscribe(query, from)?))
     }
 
-    /// What is durable here: how many events of each stream.
+    /// What is durable here: how many events of each stream. Of a branch, in which a stream with two
+    /// histories goes on, what comes before it counts, too.
     ///
     /// # Errors
     /// `closed`, `forked_process`.
@@ -188,10 +190,10 @@ impl Node {
         self.ask(|network| network.set_enabled(enabled))
     }
 
-    /// Replaces the swarm's secret: `current` for tickets, and peers that hold it or one of `former`
-    /// are admitted from now on, up to 4 and all of the same swarm. Sessions go on, but for those of
-    /// peers that have shown neither: they end with `wrong_secret`. Not kept in the store: the next
-    /// opening says its own.
+    /// Replaces the swarm's secret: `current` for tickets, and peers that hold it or one of
+    /// `former`, up to 4 of the same swarm, are admitted from now on. Sessions go on, but for those
+    /// of peers that have shown neither: they end with `wrong_secret`. Not kept in the store: the
+    /// next opening says its own.
     ///
     /// To replace the secret of a whole swarm without cutting anybody off: make the next one with
     /// [`SwarmSecret::next`](crate::event::SwarmSecret::next), give it to one node after the other

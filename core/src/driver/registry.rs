@@ -51,8 +51,9 @@ static CHANGED: Condvar = Condvar::new();
 /// The node at `path`: the one that is open, or what `start` makes.
 ///
 /// # Errors
-/// Those of `start`; `invalid_argument` when the node is open and takes no such secret; `store_locked`
-/// when the same folder takes more than ten seconds to open or close elsewhere in this process.
+/// Those of `start`; `invalid_argument` when the node is open and takes no such secret;
+/// `store_locked` when the same folder takes more than ten seconds to open or close elsewhere in
+/// this process.
 pub(crate) fn open(
     path: &Path,
     secret: &SwarmSecret,

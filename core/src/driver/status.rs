@@ -107,7 +107,7 @@ pub struct PeerStatus {
 pub struct StreamStatus {
     /// Which.
     pub stream: StreamId,
-    /// How many events of it are durable here.
+    /// How many events of it are durable here; of a branch what comes before it counts, too.
     pub held: u64,
     /// How many are signed for, as far as is known; never less than `held`.
     pub known: u64,
@@ -126,8 +126,8 @@ pub struct StreamStatus {
 pub struct UnheardNode {
     /// Which.
     pub node: NodeId,
-    /// Since when, by our wall clock: when it was last heard of; when the store was opened, if it
-    /// was not since then.
+    /// Since when, by our wall clock: when it was last heard of, also before this opening; when the
+    /// store was opened, if that is not known.
     pub since: WallTime,
     /// How long ago that is.
     pub ago: Duration,

@@ -74,6 +74,7 @@ impl Turn {
         let own = log.own_stream();
         let swarm = new_swarm(&options, &log, &secrets)?;
         let (connecting, to) = (BTreeMap::new(), inbox.clone());
+        let ledger = Ledger::new(&log);
         let opener = Opener::new(move |generation, block| {
             to.push_or_take(Message::Opened { generation, block }, Turn::is_for_openers);
         });
@@ -91,7 +92,7 @@ impl Turn {
             peers,
             connecting,
             has_stored: false,
-            ledger: Ledger::default(),
+            ledger,
         })
     }
 

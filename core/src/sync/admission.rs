@@ -4,8 +4,9 @@
 //! proof = BLAKE3-keyed(admission key, "millpond admission v1" ‖ binding ‖ role
 //!                      ‖ prover's node id ‖ verifier's node id)
 //! ```
-//! There is one for each secret that its sender takes, that of the current one first; one that holds
-//! under any secret of the receiver is enough. So a secret is replaced without cutting anybody off.
+//! There is one for each secret that its sender takes, that of the current one first. One that
+//! holds under any secret of the receiver is enough: so a secret is replaced without cutting
+//! anybody off.
 //!
 //! The binding comes out of the TLS session (exporter), so a proof is worthless in any other; role
 //! and ids make the two directions differ, so it cannot be sent back. Comparison takes the same

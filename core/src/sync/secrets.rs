@@ -2,7 +2,7 @@
 //!
 //! Rule: a session goes on as long as what its peer proved holds under one of our secrets; who
 //! proves nothing of that any more is refused at once. Nobody is asked twice: the proofs that came
-//! are kept, and each side tells its own anew. Source: docs/protocol.md, "Proofs".
+//! are kept, and each side tells its own anew. Source: docs/protocol.md, "Messages".
 
 use crate::event::SwarmSecrets;
 use crate::sync::io::ConnectionId;

@@ -245,7 +245,8 @@ pub unsafe extern "C" fn millpond_node_stats(
     unsafe { give_text("millpond_node_stats", json, "json", error, ask) }
 }
 
-/// What is durable here, as a token. Free `*token` with millpond_bytes_free. Thread-safe.
+/// What is durable here, as a token. Of a branch, in which a stream with two histories goes on,
+/// what comes before it counts, too. Free `*token` with millpond_bytes_free. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -340,10 +341,10 @@ pub unsafe extern "C" fn millpond_node_set_network(
 
 /// Replaces the swarm's secret without cutting anybody off: `current` for tickets, and peers that
 /// hold it or one of the `former` (at most 4; NULL is none) are admitted from now on. Sessions go
-/// on, but for those of peers that have shown neither: they end with "wrong_secret". Not kept in the
-/// store: say it when the node is opened again. To replace the secret of a whole swarm, give each
-/// node the one of millpond_swarm_secret_next with the old one as a former one; when each peer's
-/// "secret" in the status is "current", take the old one from each.
+/// on, but for those of peers that have shown neither: they end with "wrong_secret". Not kept in
+/// the store: say it when the node is opened again. To replace the secret of a whole swarm, give
+/// each node the one of millpond_swarm_secret_next with the old one as a former one; when each
+/// peer's "secret" in the status is "current", take the old one from each.
 /// MILLPOND_ERROR_INVALID_ARGUMENT also when one of them is of another swarm.
 /// MILLPOND_ERROR_LIMIT_EXCEEDED: more than 4 are former ones. Thread-safe.
 ///
@@ -364,6 +365,7 @@ pub unsafe extern "C" fn millpond_node_set_secrets(
     unsafe {
         call("millpond_node_set_secrets", error, || {
             let current = text(current, current_len, "current")?;
+            // Not a default: no former secret is said.
             let former = texts(former, former_count, "former")?.unwrap_or_default();
             NodeHandle::from_id(node.id).set_secrets(current, &former, &wait(timeout_ms, cancel))
         })

@@ -119,7 +119,8 @@ impl NodeHandle {
         self.ask("node_stream", |core| Ok(core.own_stream().to_string()))
     }
 
-    /// What is durable here.
+    /// What is durable here. Of a branch, in which a stream with two histories goes on, what comes
+    /// before it counts, too.
     ///
     /// # Errors
     /// As [`NodeHandle::node_id`].

@@ -124,7 +124,10 @@ class NodeFacts:
         return not self._native.is_open()
 
     def offsets(self) -> Offsets:
-        """What is durable here: for each stream how many events. Raises `Closed`."""
+        """What is durable here: for each stream how many events. Raises `Closed`.
+
+        Of a branch, in which a stream with two histories goes on, what comes before it counts, too.
+        """
         return self._native.offsets()
 
     def __del__(self) -> None:

@@ -73,7 +73,7 @@ class StreamStatus(TypedDict):
     stream: str
     """Which: `<node id>-<number>`."""
     held: int
-    """How many events of it are durable here."""
+    """How many events of it are durable here; of a branch what comes before it counts, too."""
     known: int
     """How many are signed for, as far as is known."""
     lag: int
@@ -90,8 +90,8 @@ class UnheardNode(TypedDict):
     node_id: str
     """Which: 64 hex digits."""
     since: int
-    """Since when, in µs since 1970 UTC, by this node's clock; when its store was opened, if
-    nothing was heard since then."""
+    """Since when, in µs since 1970 UTC, by this node's clock; when its store was opened, if that is
+    not known."""
     ago_micros: int
     """How long ago that is, in µs."""
 

@@ -105,7 +105,8 @@ fn secrets() -> Json {
         let node = open(&text).unwrap();
         assert_eq!(node.swarm_id().unwrap(), secret.swarm_id().to_string());
         node.close(&Wait::default()).unwrap();
-        json!({ "text": text, "bytes": hex(later.as_bytes()), "swarm_id": later.swarm_id().to_string() })
+        let (bytes, swarm_id) = (hex(later.as_bytes()), later.swarm_id().to_string());
+        json!({ "text": text, "bytes": bytes, "swarm_id": swarm_id })
     });
     let taken = [&taken[..], &named].concat();
     let refused = [
