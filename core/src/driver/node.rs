@@ -148,8 +148,8 @@ impl Node {
         Ok(Subscription::new(self.log()?.subscribe(query, from)?))
     }
 
-    /// What is durable here: how many events of each stream. Of a branch, in which a stream with two
-    /// histories goes on, what comes before it counts, too.
+    /// What is durable here: how many events of each stream. Of a branch, in which a stream with
+    /// two histories goes on, what comes before it counts, too.
     ///
     /// # Errors
     /// `closed`, `forked_process`.

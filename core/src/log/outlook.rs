@@ -16,9 +16,9 @@ pub struct Outlook {
     pub opened: WallTime,
     /// Nodes that are in reach: peers with a session, and the nodes that they have sessions with.
     pub reachable: BTreeSet<NodeId>,
-    /// When others were last heard of: a session with them or with a peer of theirs ended, or events
-    /// of theirs came here, by whatever way. The log keeps the latest 1,024 over openings; a power
-    /// loss may take back what was heard since the last checkpoint.
+    /// When others were last heard of: a session with them or with a peer of theirs ended, or
+    /// events of theirs came here, by whatever way. The log keeps the latest 1,024 over openings; a
+    /// power loss may take back what was heard since the last checkpoint.
     pub heard: BTreeMap<NodeId, WallTime>,
     /// How many events of a stream are signed for, where more are than were held at that moment.
     pub known: BTreeMap<StreamId, u64>,
