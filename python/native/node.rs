@@ -12,7 +12,7 @@ use crate::options::Options;
 use crate::queue::{Operation, Queue, begin};
 use crate::subscription::{self, Subscription};
 use millpond_facade::{
-    self as facade, NodeHandle, PublishOptions, QueryOptions, StartAt, SubscribeOptions,
+    self as facade, NodeHandle, PublishOptions, QueryOptions, StartAt, SubscribeOptions, Wait,
 };
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -55,6 +55,17 @@ pub(crate) struct Node {
 impl Node {
     pub(crate) fn new(handle: NodeHandle) -> Node {
         Node { open: Arc::new(OpenNode::new(handle)) }
+    }
+
+    /// What a call on this node gives; see `blocking`.
+    fn wait<T: Send>(
+        &self,
+        py: Python<'_>,
+        timeout: Option<Seconds>,
+        call: impl FnOnce(NodeHandle, &Wait<'_>) -> facade::Result<T> + Send,
+    ) -> PyResult<T> {
+        let handle = self.open.handle;
+        blocking(py, limit(timeout), move |wait| call(handle, wait)).into_result(py)
     }
 }
 
@@ -151,8 +162,7 @@ impl Node {
     }
 
     fn ticket(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<String> {
-        let handle = self.open.handle;
-        blocking(py, limit(timeout), move |wait| handle.ticket(wait)).into_result(py)
+        self.wait(py, timeout, NodeHandle::ticket)
     }
 
     fn ticket_start(
@@ -172,8 +182,7 @@ impl Node {
     }
 
     fn status_json(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<String> {
-        let handle = self.open.handle;
-        blocking(py, limit(timeout), move |wait| handle.status_json(wait)).into_result(py)
+        self.wait(py, timeout, NodeHandle::status_json)
     }
 
     fn status_json_start(
@@ -193,9 +202,8 @@ impl Node {
         version: u64,
         timeout: Option<Seconds>,
     ) -> PyResult<String> {
-        let handle = self.open.handle;
-        let next = blocking(py, limit(timeout), move |wait| handle.next_status(version, wait));
-        next.into_result(py).map(|(_, json)| json)
+        let next = self.wait(py, timeout, move |node, wait| node.next_status(version, wait));
+        next.map(|(_, json)| json)
     }
 
     fn next_status_json_start(
@@ -211,8 +219,7 @@ impl Node {
     }
 
     fn metrics(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<String> {
-        let handle = self.open.handle;
-        blocking(py, limit(timeout), move |wait| handle.metrics(wait)).into_result(py)
+        self.wait(py, timeout, NodeHandle::metrics)
     }
 
     fn metrics_start(
@@ -227,8 +234,7 @@ impl Node {
     }
 
     fn verify_json(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<String> {
-        let handle = self.open.handle;
-        blocking(py, limit(timeout), move |wait| handle.verify_json(wait)).into_result(py)
+        self.wait(py, timeout, NodeHandle::verify_json)
     }
 
     fn verify_json_start(
@@ -243,8 +249,7 @@ impl Node {
     }
 
     fn compact_json(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<String> {
-        let handle = self.open.handle;
-        blocking(py, limit(timeout), move |wait| handle.compact_json(wait)).into_result(py)
+        self.wait(py, timeout, NodeHandle::compact_json)
     }
 
     fn compact_json_start(
@@ -264,8 +269,7 @@ impl Node {
     }
 
     fn set_network(&self, py: Python<'_>, enabled: bool, timeout: Option<Seconds>) -> PyResult<()> {
-        let handle = self.open.handle;
-        blocking(py, limit(timeout), move |wait| handle.set_network(enabled, wait)).into_result(py)
+        self.wait(py, timeout, move |node, wait| node.set_network(enabled, wait))
     }
 
     fn set_network_start(
@@ -287,10 +291,7 @@ impl Node {
         former: Vec<String>,
         timeout: Option<Seconds>,
     ) -> PyResult<()> {
-        let handle = self.open.handle;
-        let set =
-            blocking(py, limit(timeout), move |wait| handle.set_secrets(&current, &former, wait));
-        set.into_result(py)
+        self.wait(py, timeout, move |node, wait| node.set_secrets(&current, &former, wait))
     }
 
     fn set_secrets_start(
@@ -312,8 +313,7 @@ impl Node {
         node_id: String,
         timeout: Option<Seconds>,
     ) -> PyResult<()> {
-        let handle = self.open.handle;
-        blocking(py, limit(timeout), move |wait| handle.disconnect(&node_id, wait)).into_result(py)
+        self.wait(py, timeout, move |node, wait| node.disconnect(&node_id, wait))
     }
 
     fn disconnect_start(
@@ -429,8 +429,7 @@ impl Node {
     }
 
     fn connect(&self, py: Python<'_>, target: String, timeout: Option<Seconds>) -> PyResult<()> {
-        let handle = self.open.handle;
-        blocking(py, limit(timeout), move |wait| handle.connect(&target, wait)).into_result(py)
+        self.wait(py, timeout, move |node, wait| node.connect(&target, wait))
     }
 
     fn connect_start(
