@@ -64,7 +64,9 @@ fn nodes_of_both_generations_find_each_other_anew_during_the_overlap() {
     set(&mut world, 0, both());
     set(&mut world, 1, SwarmSecrets::new(SECRET, [later()]).unwrap());
     world.mesh();
-    (0..3).for_each(|node| drop(world.publish(node, 4)));
+    for node in 0..3 {
+        world.publish(node, 4);
+    }
     world.pass(SECOND);
     world.assert_converges(SECOND);
     assert_eq!(proved(&world, 0), [Some(Proved::Current), Some(Proved::Former)]);
