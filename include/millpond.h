@@ -854,7 +854,8 @@ int32_t millpond_node_compact(millpond_node_t node,
 int32_t millpond_node_stats(millpond_node_t node, millpond_bytes_t *json, millpond_error_t **error);
 
 /**
- * What is durable here, as a token. Free `*token` with millpond_bytes_free. Thread-safe.
+ * What is durable here, as a token. Of a branch, in which a stream with two histories goes on,
+ * what comes before it counts, too. Free `*token` with millpond_bytes_free. Thread-safe.
  */
 int32_t millpond_node_offsets(millpond_node_t node,
                               millpond_bytes_t *token,
@@ -1151,7 +1152,7 @@ void millpond_bytes_free(millpond_bytes_t *bytes);
 #define MILLPOND_NODE_OPTIONS_INIT                                                                 \
     {                                                                                              \
         (uint32_t)sizeof(millpond_node_options_t), 0, 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0},       \
-            {NULL, 0}, NULL, 0, NULL, 0, NULL, 0, 0, 0, 0                                          \
+            {NULL, 0}, NULL, 0, NULL, 0, NULL, 0, 0, 0, 0, NULL, 0                                 \
     }
 #define MILLPOND_PUBLISH_OPTIONS_INIT                                                              \
     {                                                                                              \
