@@ -6,7 +6,7 @@ use crate::driver::ledger::Ledger;
 use crate::driver::network::{Fresh, Message, NetworkStatus};
 use crate::driver::opener::Opener;
 use crate::driver::options::{NetworkOptions, PeerAddress};
-use crate::driver::parts::{discover, new_swarm};
+use crate::driver::parts::{discover, named_peers, new_swarm};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::STREAMS_PER_NODE_MAX;
 use crate::event::{Branch, EventRange, NodeId, StreamEnd, StreamId, SwarmSecrets};
@@ -15,9 +15,7 @@ use crate::net::{
     self, ClosedBy, Discovery, EventSink, IrohTransport, NetEvent, Transport, TransportOptions,
 };
 use crate::pending::{Completer, Pending};
-use crate::sync::{
-    self, BOOK_PEERS_MAX, ConnectionId, Input, LinkState, Output, RefusalReason, Swarm, SwarmEvent,
-};
+use crate::sync::{self, ConnectionId, Input, LinkState, Output, RefusalReason, Swarm, SwarmEvent};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -61,16 +59,7 @@ impl Turn {
         inbox: Arc<Inbox<Turn>>,
         fresh: Arc<Fresh>,
     ) -> Result<Turn> {
-        options.peers.iter().try_for_each(|peer| peer.check(options.discovery))?;
-        let peers: BTreeMap<NodeId, PeerAddress> =
-            options.peers.iter().map(|peer| (peer.node, peer.clone())).collect();
-        if peers.len() > BOOK_PEERS_MAX {
-            let message = format!(
-                "the node is to connect to {} peers; the limit is {BOOK_PEERS_MAX}",
-                peers.len()
-            );
-            return Err(Error::new(ErrorKind::LimitExceeded, message));
-        }
+        let peers = named_peers(&options)?;
         let own = log.own_stream();
         let swarm = new_swarm(&options, &log, &secrets)?;
         let (connecting, to) = (BTreeMap::new(), inbox.clone());
@@ -141,6 +130,7 @@ impl Turn {
         tracing::info!(node = %self.log.node_id().short(), ?addresses, "the network is on");
         self.wire = Some(Wire { transport, discovery });
         self.swarm = new_swarm(&self.options, &self.log, &self.secrets)?;
+        self.look_at_damage();
         for peer in self.peers.values() {
             let (peer, addresses) = (peer.node, peer.addresses.clone());
             self.swarm.handle(Input::AddPeer { peer, addresses }, clock::now());
@@ -189,6 +179,10 @@ impl Turn {
                 self.swarm.handle(Input::StoreFailed { stream, end, error }, clock::now());
             }
             Message::Forked { branch, forked } => self.take_forked(branch, forked),
+            Message::Damaged => self.look_at_damage(),
+            Message::Repaired { stream, first, result } => {
+                self.swarm.handle(Input::Repaired { stream, first, result }, clock::now());
+            }
             Message::OwnStream(Ok(stream)) => {
                 self.own = stream;
                 self.swarm.handle(Input::OwnStream(stream), clock::now());
@@ -300,6 +294,7 @@ impl Turn {
                 Output::Open(block) => self.opener.open(self.generation, block),
                 Output::Store { range, before, .. } => self.store(range, before),
                 Output::Fork { branch, range, .. } => self.fork(branch, range),
+                Output::Repair { range } => self.repair(range),
                 Output::Dial { peer, named, discovered } => {
                     self.ledger.dialed(peer, clock::now());
                     self.on_wire(|wire| wire.dial(peer, named, discovered));
@@ -343,6 +338,20 @@ impl Turn {
             Err(error) => Pending::ready(Err(error)),
         };
         forked.on_done(move |forked| inbox.push(Message::Forked { branch: stream, forked }));
+    }
+
+    fn repair(&self, range: EventRange) {
+        let (stream, first, inbox) = (range.stream(), range.first, self.inbox.clone());
+        self.log
+            .repair_block(range)
+            .on_done(move |result| inbox.push(Message::Repaired { stream, first, result }));
+    }
+
+    /// Tells the swarm which blocks of the log are damaged.
+    fn look_at_damage(&mut self) {
+        let Ok(damaged) = self.log.damaged_blocks() else { return };
+        let blocks = damaged.into_iter().map(|block| (block.stream, block.first, block.end));
+        self.swarm.handle(Input::Damaged(blocks.collect()), clock::now());
     }
 
     fn connect(&mut self, peer: PeerAddress, done: Completer<()>) {

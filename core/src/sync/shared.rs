@@ -6,6 +6,7 @@ use crate::sync::constants::STORE_RETRY;
 use crate::sync::fetch::Fetches;
 use crate::sync::io::{ConnectionId, LogRead, Output, SwarmEvent};
 use crate::sync::options::SwarmOptions;
+use crate::sync::repair::Repairs;
 use crate::sync::streams::Streams;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
@@ -23,6 +24,8 @@ pub(crate) struct Shared {
     pub(crate) now: Instant,
     pub(crate) streams: Streams,
     pub(crate) fetches: Fetches,
+    /// Blocks of our log that are damaged.
+    pub(crate) repairs: Repairs,
     pub(crate) outputs: VecDeque<Output>,
     /// Events that came and were held already.
     pub(crate) duplicates: u64,
@@ -72,6 +75,7 @@ impl Shared {
             now,
             streams: Streams::new(swarm, options.own_stream, heads, forks, now),
             fetches: Fetches::default(),
+            repairs: Repairs::default(),
             outputs: VecDeque::new(),
             duplicates: 0,
             admitted: BTreeMap::new(),

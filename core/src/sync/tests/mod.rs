@@ -12,6 +12,7 @@ mod later;
 mod log;
 mod packed;
 mod puppet;
+mod repair;
 mod scenario;
 mod secrets;
 mod world;
