@@ -45,6 +45,7 @@ fn open(path: &Path, port: u16, discovery: bool) -> Node {
         path: path.to_owned(),
         app_id: AppId::parse("com.example.lab").expect("a short name"),
         swarm: SwarmSecret::from_bytes([0x1a; 32]),
+        former_secrets: Vec::new(),
         network: Some(NetworkOptions { bind, discovery, ..NetworkOptions::default() }),
         storage: StorageOptions::default(),
     })
