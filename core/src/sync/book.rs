@@ -8,7 +8,8 @@ use crate::event::NodeId;
 use crate::planted;
 use crate::sync::constants::{
     ADDRESSES_PER_PEER_MAX, BOOK_PEERS_MAX, DIAL_COURTESY, DIAL_RETRY, DIAL_RETRY_MAX,
-    DIAL_TIMEOUT, GOOD_CONDUCT, PENALTY, PENALTY_MAX, SEEN_DIALS_MAX,
+    DIAL_TIMEOUT, GOOD_CONDUCT, PENALTY, PENALTY_MAX, SEEN_DIALS_MAX, SESSION_OF_USE,
+    STRANGERS_KEPT_MAX,
 };
 use crate::sync::refusal::RefusalReason;
 use crate::sync::schedule::Schedule;
@@ -27,16 +28,31 @@ pub(crate) struct PeerBook {
     dialing: Schedule<NodeId>,
 }
 
+/// What a peer's place in the book is worth: when there is no other, a lesser one makes room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// It proved nothing.
+    #[default]
+    Stranger,
+    /// Somebody says that it is there.
+    Hint,
+    /// It had a session.
+    Member,
+    /// A person or a ticket named it.
+    Named,
+}
+
 /// One peer we know of.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Entry {
+    rank: Rank,
     /// Addresses that a person or a ticket gave.
     pub(crate) named: Vec<SocketAddr>,
     /// Addresses that discovery gave last.
     pub(crate) discovered: Vec<SocketAddr>,
     /// Where it was when the last session with it was lost.
     seen: Option<SocketAddr>,
-    /// Dials since the last session.
+    /// Dials since the last session that was of use.
     attempts: u32,
     /// Times it misbehaved since it last behaved well.
     penalties: u32,
@@ -87,11 +103,11 @@ impl PeerBook {
     /// # Errors
     /// `limit_exceeded`: the book is full.
     pub(crate) fn check_room_for(&self, peer: &NodeId) -> Result<()> {
-        if self.entries.len() < BOOK_PEERS_MAX || self.entries.contains_key(peer) {
+        if self.entries.contains_key(peer) || self.has_room_for(Rank::Named) {
             return Ok(());
         }
         let message = format!(
-            "peer {} is new and this node knows {BOOK_PEERS_MAX} peers, which is the limit; \
+            "peer {} is new and this node was told of {BOOK_PEERS_MAX} peers, which is the limit; \
              disconnect from one that is needed no more, and connect again",
             peer.short()
         );
@@ -117,7 +133,7 @@ impl PeerBook {
 
     /// A person or a ticket named the peer: dial it now, whatever happened before.
     pub(crate) fn name(&mut self, peer: NodeId, addresses: &[SocketAddr], now: Instant) {
-        let Some(entry) = self.entry(peer) else { return };
+        let Some(entry) = self.entry(peer, Rank::Named) else { return };
         for address in addresses {
             entry.named.retain(|known| known != address);
             entry.named.push(*address);
@@ -132,7 +148,7 @@ impl PeerBook {
     /// first, so that the two do not meet half-way.
     pub(crate) fn discover(&mut self, peer: NodeId, addresses: &[SocketAddr], now: Instant) {
         let courtesy = if self.us < peer { Duration::ZERO } else { DIAL_COURTESY };
-        let Some(entry) = self.entry(peer) else { return };
+        let Some(entry) = self.entry(peer, Rank::Hint) else { return };
         let kept = addresses.len().min(ADDRESSES_PER_PEER_MAX);
         if entry.discovered == addresses[..kept] {
             return;
@@ -154,8 +170,7 @@ impl PeerBook {
     pub(crate) fn up(&mut self, peer: NodeId) {
         self.dials.remove(&peer);
         self.dialing.remove(&peer);
-        if let Some(entry) = self.entry(peer) {
-            entry.attempts = 0;
+        if let Some(entry) = self.entry(peer, Rank::Member) {
             entry.seen = None;
             entry.gone_since = None;
             entry.last_refusal = None;
@@ -171,7 +186,10 @@ impl PeerBook {
         seen: Option<SocketAddr>,
         now: Instant,
     ) {
-        let Some(entry) = self.entry(peer) else { return };
+        let Some(entry) = self.entry(peer, Rank::Member) else { return };
+        if lasted >= SESSION_OF_USE {
+            entry.attempts = 0;
+        }
         entry.gone_since = Some(now);
         entry.seen = seen;
         if lasted >= GOOD_CONDUCT {
@@ -194,7 +212,7 @@ impl PeerBook {
         reason: RefusalReason,
         now: Instant,
     ) {
-        let Some(entry) = self.entry(peer) else { return };
+        let Some(entry) = self.entry(peer, Rank::Stranger) else { return };
         entry.last_refusal = Some(reason);
         if by_us && reason.is_misbehaviour() {
             let pause = doubled(PENALTY, entry.penalties, PENALTY_MAX);
@@ -265,11 +283,39 @@ impl PeerBook {
         self.dials.set_earliest(peer, now + pause);
     }
 
-    fn entry(&mut self, peer: NodeId) -> Option<&mut Entry> {
-        if peer == self.us || self.check_room_for(&peer).is_err() {
+    /// The place of a peer, of at least this rank; none when nobody gives one up for it.
+    fn entry(&mut self, peer: NodeId, rank: Rank) -> Option<&mut Entry> {
+        if peer == self.us {
             return None;
         }
-        Some(self.entries.entry(peer).or_default())
+        if !self.entries.contains_key(&peer) && !self.has_room_for(rank) {
+            return None;
+        }
+        if !self.entries.contains_key(&peer) && self.is_full_for(rank) {
+            let least = self.least().expect("it is full");
+            self.remove(&least);
+        }
+        let entry = self.entries.entry(peer).or_default();
+        entry.rank = entry.rank.max(rank);
+        Some(entry)
+    }
+
+    fn has_room_for(&self, rank: Rank) -> bool {
+        let is_above = |entry: &Entry| entry.rank < rank || entry.rank == Rank::Stranger;
+        !self.is_full_for(rank) || self.entries.values().any(is_above)
+    }
+
+    fn is_full_for(&self, rank: Rank) -> bool {
+        let is_stranger = |entry: &&Entry| entry.rank == Rank::Stranger;
+        let strangers = || self.entries.values().filter(is_stranger).count();
+        self.entries.len() >= BOOK_PEERS_MAX
+            || (rank == Rank::Stranger && strangers() >= STRANGERS_KEPT_MAX)
+    }
+
+    /// Who is worth least; of strangers the one whose penalty ends first.
+    fn least(&self) -> Option<NodeId> {
+        let worth = |entry: &Entry| (entry.rank, entry.blocked_until);
+        self.entries.iter().min_by_key(|(_, entry)| worth(entry)).map(|(peer, _)| *peer)
     }
 }
 

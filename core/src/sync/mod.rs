@@ -51,7 +51,7 @@ pub use constants::{
 };
 pub use io::{ConnectionId, Input, LogRead, Output, Refused, SwarmEvent};
 #[cfg(feature = "net")] // Here as well.
-pub(crate) use message::carries_events;
+pub(crate) use message::{carries_events, is_events};
 pub use message::{Decoded, Hello, Message};
 pub use opening::{ClosedBlock, OpenedBlock};
 pub use options::{PEERS_MAX_DEFAULT, SwarmOptions};

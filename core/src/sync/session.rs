@@ -16,6 +16,7 @@ use crate::sync::admission::Side;
 use crate::sync::announce::Announcements;
 use crate::sync::constants::{
     ADMISSION_DEADLINE, FLUSH_DELAY, SEND_QUEUE_BYTES_MAX, STRANGER_FRAME_BYTES_MAX,
+    STRANGER_SKIPS_MAX,
 };
 use crate::sync::credit::Credit;
 use crate::sync::dispute::Disputes;
@@ -46,6 +47,8 @@ pub(crate) struct Session {
     /// The peer's run, from its hello.
     pub(crate) instance: [u8; 8],
     hello_sent: bool,
+    /// Messages that were skipped while the peer was a stranger.
+    skipped: u32,
     pub(crate) liveness: Liveness,
     pub(crate) credit: Credit,
     /// Bytes given to the transport and not sent yet.
@@ -104,6 +107,7 @@ impl Session {
             admitted_at: None,
             instance: [0; 8],
             hello_sent: false,
+            skipped: 0,
             liveness: Liveness::new(now),
             credit: Credit::new(),
             unsent: 0,
@@ -166,13 +170,17 @@ impl Session {
     }
 
     /// Only a hello and a goodbye are read from those who have not proved anything.
-    fn on_stranger_frame(&self, frame: &Bytes, shared: &Shared) -> Result<Effect, Refusal> {
+    fn on_stranger_frame(&mut self, frame: &Bytes, shared: &Shared) -> Result<Effect, Refusal> {
         if frame.len() > STRANGER_FRAME_BYTES_MAX {
             return Err(RefusalReason::Oversized.into());
         }
         let message = match Message::decode(frame).map_err(Refusal::malformed)? {
             Decoded::Message(message) => *message,
-            Decoded::Skip => return Ok(Effect::Nothing),
+            Decoded::Skip if self.skipped < STRANGER_SKIPS_MAX => {
+                self.skipped += 1;
+                return Ok(Effect::Nothing);
+            }
+            Decoded::Skip => return Err(RefusalReason::Unexpected.into()),
             Decoded::Unsupported(_) => return Err(RefusalReason::MessageUnsupported.into()),
         };
         match message {

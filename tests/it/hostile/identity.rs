@@ -21,7 +21,7 @@ fn a_hello_is_worth_nothing_on_another_connection_or_sent_back_or_passed_on() {
     line.say(&reflected);
     assert_eq!(line.refused(), Ok(RefusalReason::WrongSecret), "sent back");
     // Passed on: what one node says to us, to another.
-    let mut line = Puppet::start().dial(&address(&siege.friend));
+    let mut line = outsider.dial(&address(&siege.friend));
     line.say(&reflected);
     assert_eq!(line.refused(), Ok(RefusalReason::WrongSecret), "passed on");
     // Said again by the one who said it, on another connection.

@@ -303,6 +303,12 @@ impl Line {
     }
 }
 
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.close(0);
+    }
+}
+
 /// A hello of version 1 with these extensions: ids and bytes.
 pub(super) fn hello_with(proof: &[u8; 32], limits: &[u64], extensions: &[(u64, &[u8])]) -> Vec<u8> {
     let instance = [0x9b; 8];

@@ -112,11 +112,13 @@ pub(super) fn the_secret() -> SwarmSecret {
 /// until `end`; how long each took from its acknowledgement on.
 fn exchange(pair: &[Node; 2], end: &Receiver<()>) -> Vec<Duration> {
     let mut delays = Vec::new();
-    while end.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
+    loop {
         delays.push(deliver(&pair[0], &pair[1]));
         delays.push(deliver(&pair[1], &pair[0]));
+        if end.recv_timeout(PAUSE) != Err(RecvTimeoutError::Timeout) {
+            return delays;
+        }
     }
-    delays
 }
 
 /// How long an event takes from one to the other.
