@@ -26,6 +26,7 @@ mod nodes;
 mod readers;
 mod rot;
 mod second_reader;
+mod seeds;
 mod simulator;
 mod slow;
 mod slow_subscriber;

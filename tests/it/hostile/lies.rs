@@ -12,8 +12,13 @@ use millpond::event::{
 use millpond::sync::{Message, STREAMS_PER_PEER_MAX};
 use millpond::{Node, Status};
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::thread;
 use std::time::Duration;
 
+/// The types of messages. Source: docs/protocol.md, "Messages".
+const SUMMARY: u8 = 0x05;
+const WANT: u8 = 0x07;
 /// 2^53 - 1: the largest count and lamport.
 const MOST: u64 = (1 << 53) - 1;
 
@@ -32,7 +37,7 @@ fn a_head_that_claims_a_billion_events_is_shown_as_a_lag_and_stops_nobody() {
     let mut wants = 0;
     for _ in 0..30 {
         line.breathe();
-        let asked = line.hear(Duration::from_millis(100)).is_some_and(|frame| frame[0] == 0x07);
+        let asked = line.hear(Duration::from_millis(100)).is_some_and(|frame| frame[0] == WANT);
         wants += u32::from(asked);
     }
     assert!((1..=8).contains(&wants), "{wants} requests in 3 s");
@@ -89,7 +94,7 @@ fn data_that_a_member_withholds_is_had_from_another() {
     let liar = Puppet::start();
     let mut line = liar.dial(&address(&author));
     line.greet(&the_secret());
-    let summary = line.hear_until(|frame| frame[0] == 0x05).expect("the author tells");
+    let summary = line.hear_until(|frame| frame[0] == SUMMARY).expect("the author tells");
     let (_liar, mut withholding) = siege.member();
     withholding.say(&summary);
     until(&siege.node, "the lag", |node| status(node).lag >= 40);
@@ -137,13 +142,21 @@ fn two_histories_of_one_stream_are_both_kept_and_shown_everywhere() {
     let [one, other] = ["one", "other"].map(|text| history(&key, text));
     let stream = one.stream();
     let before = Chain::start(&the_secret().swarm_id(), &stream);
-    let mut lines = Vec::new();
     for (target, range) in [(&siege.target, one), (&address(&siege.friend), other)] {
-        let puppet = Puppet::with(key.clone(), std::net::Ipv4Addr::LOCALHOST);
+        let puppet = Puppet::with(key.clone(), Ipv4Addr::LOCALHOST);
         let mut line = puppet.dial(target);
         line.greet(&the_secret());
-        line.tell(&Message::Range { before, range });
-        lines.push((puppet, line));
+        let history = Message::Range { before, range };
+        line.tell(&history);
+        // It answers what it is asked, until the node is gone.
+        thread::spawn(move || {
+            let _puppet = puppet;
+            while line.breathe() {
+                if line.hear(Duration::from_millis(200)).is_some_and(|frame| frame[0] == WANT) {
+                    line.tell(&history);
+                }
+            }
+        });
     }
     for node in [&siege.node, &siege.friend] {
         until(node, "both histories", |node| {
