@@ -80,7 +80,7 @@ mod tests {
     fn a_second_s_share_is_said_at_once_and_the_rest_in_its_time() {
         let (mut pacer, start) = (Pacer::default(), clock::now());
         let connection = ConnectionId::new(1);
-        let mut say = |pacer: &mut Pacer, now| {
+        let say = |pacer: &mut Pacer, now| {
             pacer.said(connection, BYTES, Credit::unbounded(), now);
             pacer.release(now)
         };

@@ -9,7 +9,7 @@ use crate::planted;
 use crate::sync::constants::{
     ADDRESSES_PER_PEER_MAX, BOOK_PEERS_MAX, DIAL_COURTESY, DIAL_RETRY, DIAL_RETRY_MAX,
     DIAL_TIMEOUT, GOOD_CONDUCT, PENALTY, PENALTY_MAX, SEEN_DIALS_MAX, SESSION_OF_USE,
-    STRANGERS_KEPT_MAX,
+    STRANGERS_KEPT_MAX, USELESS_DIALS_MAX,
 };
 use crate::sync::refusal::RefusalReason;
 use crate::sync::schedule::Schedule;
@@ -187,9 +187,8 @@ impl PeerBook {
         now: Instant,
     ) {
         let Some(entry) = self.entry(peer, Rank::Member) else { return };
-        if lasted >= SESSION_OF_USE {
-            entry.attempts = 0;
-        }
+        let is_of_use = lasted >= SESSION_OF_USE;
+        entry.attempts = if is_of_use { 0 } else { entry.attempts.min(USELESS_DIALS_MAX) };
         entry.gone_since = Some(now);
         entry.seen = seen;
         if lasted >= GOOD_CONDUCT {

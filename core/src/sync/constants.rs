@@ -107,6 +107,9 @@ pub(crate) const STRANGER_SKIPS_MAX: u32 = 16;
 pub(crate) const STRANGERS_KEPT_MAX: usize = 64;
 /// A session that lasted this long was of use: its peer is dialled again at once.
 pub(crate) const SESSION_OF_USE: Duration = Duration::from_secs(1);
+/// Dials that count of those whose session was not, so that a bad link is not given up for long:
+/// pauses of up to 2 s.
+pub(crate) const USELESS_DIALS_MAX: u32 = 3;
 /// Most connections that are not admitted yet.
 pub(crate) const STRANGERS_MAX: usize = 256;
 /// Most peers in the book; hints beyond it are dropped.
