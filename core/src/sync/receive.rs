@@ -1,6 +1,7 @@
 //! Taking events from a peer: duplicates cheaply, the rest only when it is what its author signed.
 
 use crate::event::{SignedHead, StreamId};
+use crate::sync::constants::FETCH_PENALTY_MAX;
 use crate::sync::gap::{Place, place};
 use crate::sync::io::{Output, SwarmEvent};
 use crate::sync::message::RangeClaims;
@@ -88,7 +89,9 @@ impl Session {
     fn is_nothing_new(&self, claims: &RangeClaims, shared: &mut Shared) -> bool {
         let RangeClaims { head, first, .. } = claims;
         let Some(state) = shared.streams.get(&head.stream) else { return false };
-        if place(*first, head.count, state.end_count()) != Place::Duplicate {
+        if place(*first, head.count, state.end_count()) != Place::Duplicate
+            || shared.repairs.expects(self.connection, &head.stream, *first)
+        {
             return false;
         }
         if state.recent_chain(head.count) == Some(head.chain) {
@@ -111,6 +114,9 @@ impl Session {
         cost: usize,
         shared: &mut Shared,
     ) -> Result<bool, Refusal> {
+        if self.take_repair(&content, shared) {
+            return Ok(false);
+        }
         let (stream, head) = (content.range.stream(), content.range.head.clone());
         let is_probe = self.disputes.expects(&stream, content.range.first);
         let storing =
@@ -135,7 +141,14 @@ impl Session {
             RangeNews::Disputed => {
                 self.dispute(head, shared);
                 self.refuse_rest(stream, shared);
-                shared.fetches.ask_from(stream, shared.now);
+                match self.disputes.contains(&stream) {
+                    true => shared.fetches.ask_from(stream, shared.now),
+                    // There are too many to examine.
+                    false => {
+                        let later = shared.now + FETCH_PENALTY_MAX;
+                        shared.fetches.ask_again_at(stream, later);
+                    }
+                }
             }
             RangeNews::TooNew => {
                 self.refuse_rest(stream, shared);

@@ -5,15 +5,15 @@
 //! Rule: nothing goes on from what it was not verified to go on from. What does not fit what we
 //! hold is for `dispute`, where the log can be read.
 
-use crate::event::limits::{BRANCHES_PER_TRUNK_MAX, STREAMS_PER_NODE_MAX};
+use crate::event::limits::STREAMS_PER_NODE_MAX;
 use crate::event::{
     Chain, EventKind, EventRange, HeldFork, NodeId, SignedHead, StreamEnd, StreamId, SwarmId,
 };
 use crate::planted;
 use crate::sync::bound::Bound;
-use crate::sync::constants::{STREAMS_MAX, STREAMS_PER_PEER_MAX};
 use crate::sync::family::{self, Families};
 use crate::sync::gap::{Place, place, trim};
+use crate::sync::offers::Offers;
 use crate::sync::opening::Content;
 use crate::sync::refusal::{Refusal, RefusalReason};
 use crate::sync::stream::{Storing, StreamState, Window};
@@ -24,9 +24,8 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(crate) struct Streams {
     swarm: SwarmId,
-    table: BTreeMap<StreamId, StreamState>,
-    /// Streams without a held event, by the peer that told us of them first.
-    introduced: BTreeMap<NodeId, usize>,
+    pub(super) table: BTreeMap<StreamId, StreamState>,
+    pub(super) offers: Offers,
     pub(crate) bound: Bound,
     pub(crate) families: Families,
     /// The stream that our node writes; only its own log extends it.
@@ -82,7 +81,7 @@ impl Streams {
         let mut streams = Streams {
             swarm,
             table: BTreeMap::new(),
-            introduced: BTreeMap::new(),
+            offers: Offers::default(),
             bound: Bound::new(now),
             families: Families::default(),
             own,
@@ -340,6 +339,8 @@ impl Streams {
         for branch in fork.branches.iter().filter(|branch| branch.stream.is_branch()) {
             if self.families.insert(branch) {
                 is_new = true;
+                // More than an offer now, whoever made it.
+                self.settle(&branch.stream);
                 let window = Window { base: branch.base.count, floor: branch.floor, seal: None };
                 self.table.entry(branch.stream).or_default();
                 self.update(&branch.stream, |state| state.window = window);
@@ -408,69 +409,6 @@ impl Streams {
     pub(crate) fn set_too_new(&mut self, stream: &StreamId) {
         if self.table.contains_key(stream) {
             self.update(stream, |state| state.is_too_new = true);
-        }
-    }
-
-    /// Forgets streams that only `node` told us of and of which we hold nothing.
-    pub(crate) fn forget_claims(
-        &mut self,
-        node: &NodeId,
-        told_by_others: impl Fn(&StreamId) -> bool,
-    ) {
-        if self.introduced.remove(node).is_none() {
-            return;
-        }
-        let theirs =
-            self.table.iter().filter(|(_, state)| state.introduced_by.as_ref() == Some(node));
-        let streams: Vec<StreamId> = theirs.map(|(stream, _)| *stream).collect();
-        for stream in streams {
-            let state = self.table.get_mut(&stream).expect("it was just listed");
-            state.introduced_by = None;
-            if state.end.is_none() && !told_by_others(&stream) {
-                let contribution = state.contribution();
-                self.bound.change(contribution, 0);
-                self.bound.release(&stream);
-                self.families.forget(&stream);
-                self.table.remove(&stream);
-            }
-        }
-    }
-
-    /// True when we keep account of `stream`, or may begin to on the word of `from`.
-    fn has_room_for(&self, stream: &StreamId, from: &NodeId) -> bool {
-        if self.table.contains_key(stream) {
-            return true;
-        }
-        let introduced = self.introduced.get(from).copied().unwrap_or(0);
-        if stream.is_branch() && self.offered_count(stream, from) >= BRANCHES_PER_TRUNK_MAX {
-            return false;
-        }
-        introduced < STREAMS_PER_PEER_MAX && self.table.len() < STREAMS_MAX
-    }
-
-    /// Branches of the trunk of `stream` that only `from` told us of.
-    fn offered_count(&self, stream: &StreamId, from: &NodeId) -> usize {
-        let first = StreamId { number: STREAMS_PER_NODE_MAX, ..*stream };
-        let last = StreamId { number: u64::MAX, ..*stream };
-        let of_node = self.table.range(first..=last);
-        let is_offered = |(other, state): &(&StreamId, &StreamState)| {
-            other.trunk() == stream.trunk() && state.introduced_by.as_ref() == Some(from)
-        };
-        of_node.filter(is_offered).count()
-    }
-
-    fn introduce(&mut self, stream: StreamId, from: &NodeId) {
-        self.table.entry(stream).or_insert_with(|| {
-            *self.introduced.entry(*from).or_default() += 1;
-            StreamState::introduced_by(*from)
-        });
-    }
-
-    /// The stream is more than a claim now.
-    fn settle(&mut self, stream: &StreamId) {
-        let introduced_by = self.table.get_mut(stream).and_then(|state| state.introduced_by.take());
-        if let Some(count) = introduced_by.and_then(|node| self.introduced.get_mut(&node)) {
-            *count = count.saturating_sub(1);
         }
     }
 

@@ -10,7 +10,7 @@ use crate::event::{HeldFork, NodeId, SignedHead, StreamId};
 use crate::planted;
 use crate::sync::book::{PeerBook, doubled};
 use crate::sync::constants::{
-    FLUSH_DELAY, REFUSALS_KEPT_MAX, STORE_RETRY, STORE_RETRY_MAX, STRANGERS_MAX,
+    FLUSH_DELAY, PROBE_GRACE, REFUSALS_KEPT_MAX, STORE_RETRY, STORE_RETRY_MAX, STRANGERS_MAX,
 };
 use crate::sync::fetch;
 use crate::sync::io::{ConnectionId, Input, LogRead, Output, Refused, SwarmEvent};
@@ -20,6 +20,7 @@ use crate::sync::options::SwarmOptions;
 use crate::sync::push::Growth;
 use crate::sync::refusal::{Refusal, RefusalReason};
 use crate::sync::relay::{self, Source};
+use crate::sync::repair;
 use crate::sync::session::{Effect, Session};
 use crate::sync::shared::Shared;
 use crate::sync::stream::Storing;
@@ -36,6 +37,8 @@ pub struct Swarm {
     pub(crate) refusals: VecDeque<Refused>,
     /// Sessions that may have something to send.
     ready: BTreeSet<ConnectionId>,
+    /// No dispute is due before the next input.
+    pub(crate) disputes_are_seen: bool,
     is_shut_down: bool,
 }
 
@@ -65,6 +68,7 @@ impl Swarm {
             sessions: BTreeMap::new(),
             refusals: VecDeque::new(),
             ready: BTreeSet::new(),
+            disputes_are_seen: false,
             is_shut_down: false,
         }
     }
@@ -80,6 +84,7 @@ impl Swarm {
     /// Takes what happened at `now`. A `now` before that of the last input counts as the same time.
     pub fn handle(&mut self, input: Input, now: Instant) {
         self.shared.now = self.shared.now.max(now);
+        self.disputes_are_seen = false;
         self.take(input);
         self.check_times();
         while let Some(stream) = self.shared.streams.bound.next_free(self.shared.now) {
@@ -92,6 +97,7 @@ impl Swarm {
     /// Asks for what is lacking.
     fn ask(&mut self) {
         fetch::run(&mut self.shared, &mut self.sessions);
+        repair::run(&mut self.shared, &mut self.sessions);
         let has_news = |session: &&Session| session.has_news();
         self.ready
             .extend(self.sessions.values().filter(has_news).map(|session| session.connection));
@@ -158,6 +164,10 @@ impl Swarm {
             Input::StoreFailed { stream, end, error } => self.on_store_failed(stream, end, &error),
             Input::Forked { of, at, branches } => self.on_forked(HeldFork { of, at, branches }),
             Input::ForkFailed { branch, error } => self.on_fork_failed(branch, &error),
+            Input::Damaged(blocks) => self.shared.repairs.set(&blocks, now),
+            Input::Repaired { stream, first, result } => {
+                self.shared.repairs.answered(stream, first, &result, now);
+            }
             Input::OwnStream(stream) => self.on_own_stream(stream),
             Input::AddPeer { peer, addresses } if !self.is_shut_down => {
                 self.book.name(peer, &addresses, now);
@@ -252,6 +262,7 @@ impl Swarm {
         self.book.up(peer);
         self.shared.outputs.push_back(Output::Admitted { connection });
         if former.is_none() {
+            self.shared.repairs.peer_came(self.shared.now + PROBE_GRACE);
             self.shared.tell(SwarmEvent::PeerUp(peer));
             self.peers_changed();
         }
@@ -476,7 +487,9 @@ impl Swarm {
         let sessions = self.sessions.values().map(|session| session.next_deadline(now)).min();
         let bound = self.shared.streams.bound.next_free_at();
         let book = self.book.next().filter(|_| !self.is_full());
-        [sessions, book, self.shared.fetches.next(), bound].into_iter().flatten().min()
+        let (own, repair) = (self.shared.next_own_check(), self.shared.repairs.next());
+        let fetch = self.shared.fetches.next();
+        [sessions, book, fetch, bound, own, repair].into_iter().flatten().min()
     }
 }
 

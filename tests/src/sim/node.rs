@@ -236,6 +236,7 @@ impl World {
                 let step = self.random.below(NUMBER_STEPS);
                 self.request(node, Request::Fork { branch, range, step });
             }
+            Output::Repair { .. } => unreachable!("no block of a model is damaged"),
             Output::Dial { peer, named, discovered } => {
                 self.observe(node, 2, peer.as_bytes());
                 let addresses = if named.is_empty() { discovered } else { named };

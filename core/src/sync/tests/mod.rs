@@ -13,5 +13,6 @@ mod later;
 mod log;
 mod packed;
 mod puppet;
+mod repair;
 mod scenario;
 mod world;

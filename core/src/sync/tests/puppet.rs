@@ -25,6 +25,8 @@ pub(super) struct Puppet {
     pub(super) heard: Vec<Bytes>,
     pub(super) stored: Vec<EventRange>,
     pub(super) forked: Vec<Branch>,
+    /// Answers for damaged blocks that the log was given.
+    pub(super) repairs: Vec<EventRange>,
     pub(super) told: Vec<SwarmEvent>,
     pub(super) closed: Option<RefusalReason>,
     pub(super) deadline: Option<Instant>,
@@ -60,6 +62,7 @@ impl Puppet {
             heard: Vec::new(),
             stored: Vec::new(),
             forked: Vec::new(),
+            repairs: Vec::new(),
             told: Vec::new(),
             closed: None,
             deadline: None,
@@ -184,6 +187,7 @@ impl Puppet {
                     }
                 }
                 Output::Tell(event) => self.told.push(event),
+                Output::Repair { range } => self.repairs.push(range),
                 Output::Dial { .. } | Output::Admitted { .. } => {}
                 Output::Wait(deadline) => {
                     self.deadline = deadline;

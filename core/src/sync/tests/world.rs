@@ -349,6 +349,7 @@ impl World {
                 self.close(number, Some(node), Some(reason.code()));
             }
             Output::Open(block) => self.give(node, Input::Opened(block.open())),
+            Output::Repair { .. } => unreachable!("no block is damaged"),
             Output::Admitted { .. } => {}
             Output::Tell(event) => {
                 if let SwarmEvent::OwnStreamElsewhere { number, .. } = event {
