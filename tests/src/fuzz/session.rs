@@ -171,6 +171,7 @@ impl World {
                     self.swarm.handle(Input::Opened(block.open()), self.now);
                 }
                 Output::Fork { .. }
+                | Output::Repair { .. }
                 | Output::Admitted { .. }
                 | Output::Dial { .. }
                 | Output::Close { .. }
@@ -192,6 +193,7 @@ impl World {
                 }
                 Output::Open(block) => self.peer.handle(Input::Opened(block.open()), self.now),
                 Output::Fork { .. }
+                | Output::Repair { .. }
                 | Output::Admitted { .. }
                 | Output::Dial { .. }
                 | Output::Close { .. }
