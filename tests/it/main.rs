@@ -28,6 +28,7 @@ mod readers;
 mod rot;
 mod rotation;
 mod second_reader;
+mod seeds;
 mod simulator;
 mod slow;
 mod slow_subscriber;

@@ -23,6 +23,8 @@ mod node;
 mod opener;
 mod options;
 #[cfg(feature = "net")]
+mod pacer;
+#[cfg(feature = "net")]
 mod parts;
 mod registry;
 mod status;

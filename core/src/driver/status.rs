@@ -251,7 +251,10 @@ fn streams(
 }
 
 fn peer_status(peer: &SwarmPeer, contact: &Contact, now: Instant) -> PeerStatus {
-    let sum = |streams: &[(StreamId, u64)]| streams.iter().map(|(_, events)| events).sum();
+    // Peers may claim more events than there are numbers for.
+    let sum = |streams: &[(StreamId, u64)]| {
+        streams.iter().map(|(_, events)| *events).fold(0, u64::saturating_add)
+    };
     let since = |at: Instant| now.saturating_duration_since(at);
     let is_tried =
         matches!(peer.state, LinkState::Dialing | LinkState::Waiting(_) | LinkState::Greeting);

@@ -6,6 +6,7 @@ use crate::driver::ledger::Ledger;
 use crate::driver::network::{Fresh, Message, NetworkStatus};
 use crate::driver::opener::Opener;
 use crate::driver::options::{NetworkOptions, PeerAddress};
+use crate::driver::pacer::Pacer;
 use crate::driver::parts::{discover, named_peers, new_swarm};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::STREAMS_PER_NODE_MAX;
@@ -43,6 +44,7 @@ pub(crate) struct Turn {
     /// Ranges went to the log's queue since the loop last waited.
     has_stored: bool,
     ledger: Ledger,
+    pacer: Pacer,
 }
 
 /// What is there only while the network is on.
@@ -82,6 +84,7 @@ impl Turn {
             connecting,
             has_stored: false,
             ledger,
+            pacer: Pacer::default(),
         })
     }
 
@@ -250,10 +253,13 @@ impl Turn {
             }
             NetEvent::Frame { connection, bytes, credit } => {
                 let connection = ConnectionId::new(connection.0);
-                self.ledger.received(connection, bytes.len(), now);
+                let (length, is_talk) = (bytes.len(), !sync::is_events(&bytes));
+                self.ledger.received(connection, length, now);
                 self.swarm.handle(Input::Frame { connection, bytes }, now);
                 self.drain();
-                drop(credit);
+                if is_talk {
+                    self.pacer.said(connection, length, credit, now);
+                }
             }
             NetEvent::Heard { connection, bytes } => {
                 let connection = ConnectionId::new(connection.0);
@@ -268,6 +274,7 @@ impl Turn {
                 let code = code.filter(|_| by == ClosedBy::Peer).map(u64::from);
                 self.swarm.handle(Input::Disconnected { connection, code }, now);
                 self.ledger.disconnected(connection);
+                self.pacer.ended(connection);
             }
             NetEvent::DialFailed { peer, reason } => {
                 tracing::debug!(peer = %peer.short(), reason, "a dial failed");
@@ -489,6 +496,7 @@ impl Loop for Turn {
         if self.ledger.lookout.is_due(clock::now()) {
             self.ledger.look_around(self.swarm.reach(), &self.log);
         }
-        [deadline, self.ledger.lookout.next()].into_iter().flatten().min()
+        let paced = self.pacer.release(clock::now());
+        [deadline, self.ledger.lookout.next(), paced].into_iter().flatten().min()
     }
 }

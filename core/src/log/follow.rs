@@ -182,7 +182,7 @@ impl Follower {
         Batch {
             events,
             caught_up: self.caught_up,
-            lag: behind.sum(),
+            lag: behind.fold(0, u64::saturating_add),
             position: self.position.clone(),
         }
     }

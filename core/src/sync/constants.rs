@@ -97,7 +97,7 @@ pub const STREAMS_MAX: usize = 50_000;
 pub(crate) const CLAIM_EVENTS_MAX: u64 = crate::event::limits::BLOCK_EVENTS_MAX;
 /// Lamports per second by which the bound of a quarantined stream grows, so that events whose
 /// causes are lost are only delayed.
-pub(crate) const QUARANTINE_RELIEF_PER_SECOND: u64 = 1000;
+pub(crate) const QUARANTINE_RELIEF_PER_SECOND: u64 = 100_000;
 /// Ends of a stream's past that are kept to tell what a push goes on from, and what is held.
 pub(crate) const RECENT_ENDS_MAX: usize = 16;
 
@@ -113,6 +113,15 @@ pub(crate) const PROBE_RETRY: Duration = Duration::from_secs(1);
 /// Longest pause after such a question.
 pub(crate) const PROBE_RETRY_MAX: Duration = Duration::from_secs(60);
 
+/// Messages that a stranger may send and that may be skipped.
+pub(crate) const STRANGER_SKIPS_MAX: u32 = 16;
+/// Most strangers in the book: those whose penalty ends last stay.
+pub(crate) const STRANGERS_KEPT_MAX: usize = 64;
+/// A session that lasted this long was of use: its peer is dialled again at once.
+pub(crate) const SESSION_OF_USE: Duration = Duration::from_secs(1);
+/// Dials that count of those whose session was not, so that a bad link is not given up for long:
+/// pauses of up to 2 s.
+pub(crate) const USELESS_DIALS_MAX: u32 = 3;
 /// Most connections that are not admitted yet.
 pub(crate) const STRANGERS_MAX: usize = 256;
 /// Most peers in the book; hints beyond it are dropped.

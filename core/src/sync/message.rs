@@ -120,6 +120,12 @@ pub(crate) fn carries_events(frame: &[u8]) -> bool {
     frame.first() == Some(&kind::RANGE)
 }
 
+/// Whether a frame claims to be events in any form.
+#[cfg(feature = "net")] // Here as well.
+pub(crate) fn is_events(frame: &[u8]) -> bool {
+    matches!(frame.first(), Some(&(kind::RANGE | kind::BLOCK)))
+}
+
 /// What the range or block in `frame` claims, without decoding its records; none when the frame is
 /// neither, or its claims cannot be. So that duplicates cost next to nothing.
 pub(crate) fn peek_range(frame: &Bytes) -> Option<RangeClaims> {

@@ -58,9 +58,9 @@ pub use constants::{
     VERSION_MIN,
 };
 pub use io::{ConnectionId, Input, LogRead, Output, Refused, SwarmEvent};
-#[cfg(feature = "net")] // Here as well.
-pub(crate) use message::carries_events;
 pub use message::{Decoded, Hello, Message};
+#[cfg(feature = "net")] // Here as well.
+pub(crate) use message::{carries_events, is_events};
 pub use opening::{ClosedBlock, OpenedBlock};
 pub use options::{PEERS_MAX_DEFAULT, SwarmOptions};
 pub use reach::{Link, Reach};

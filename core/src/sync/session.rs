@@ -16,6 +16,7 @@ use crate::sync::admission::{Proved, Side};
 use crate::sync::announce::Announcements;
 use crate::sync::constants::{
     ADMISSION_DEADLINE, FLUSH_DELAY, SEND_QUEUE_BYTES_MAX, STRANGER_FRAME_BYTES_MAX,
+    STRANGER_SKIPS_MAX,
 };
 use crate::sync::credit::Credit;
 use crate::sync::dispute::Disputes;
@@ -54,6 +55,8 @@ pub(crate) struct Session {
     proofs: Vec<[u8; 32]>,
     /// Which of our secrets they show.
     pub(crate) proved: Option<Proved>,
+    /// Messages that were skipped while the peer was a stranger.
+    skipped: u32,
     pub(crate) liveness: Liveness,
     pub(crate) credit: Credit,
     /// Bytes given to the transport and not sent yet.
@@ -121,6 +124,7 @@ impl Session {
             proofs_due: false,
             proofs: Vec::new(),
             proved: None,
+            skipped: 0,
             liveness: Liveness::new(now),
             credit: Credit::new(),
             unsent: 0,
@@ -191,7 +195,11 @@ impl Session {
         }
         let message = match Message::decode(frame).map_err(Refusal::malformed)? {
             Decoded::Message(message) => *message,
-            Decoded::Skip => return Ok(Effect::Nothing),
+            Decoded::Skip if self.skipped < STRANGER_SKIPS_MAX => {
+                self.skipped += 1;
+                return Ok(Effect::Nothing);
+            }
+            Decoded::Skip => return Err(RefusalReason::Unexpected.into()),
             Decoded::Unsupported(_) => return Err(RefusalReason::MessageUnsupported.into()),
         };
         match message {

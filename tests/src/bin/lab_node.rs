@@ -1,7 +1,7 @@
 //! A node that obeys lines, for the tests in network namespaces.
 //!
-//! `lab_node PATH PORT [discovery]`: opens the store at PATH, listens at PORT of every address,
-//! says `N <node id>`, and then obeys standard input until it ends. Each line is answered by one:
+//! `lab_node PATH PORT [discovery]`: opens the store at PATH, listens at PORT of every address (or
+//! at the one address that stands there instead, as IP:PORT), says `N <node id>`, and then obeys standard input until it ends. Each line is answered by one:
 //! `connect PEER` by `C` at once; `publish TAG COUNT BYTES` by `A` when all is durable, batch by
 //! batch; `held` by `H <our own events> <all events> <digest of the offset map>`; `digest` by
 //! `D <events> <digest of all in key order>`; `peers` by `P` and, for each peer,
@@ -16,7 +16,7 @@ use millpond::{
 use millpond_tests::crash::mix;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, Write};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 /// Events of one publish.
@@ -28,9 +28,12 @@ fn main() {
         eprintln!("usage: lab_node PATH PORT [discovery]");
         std::process::exit(2);
     };
-    let port = port.parse().expect("PORT is a number");
+    let bind = match port.parse() {
+        Ok(address) => vec![address],
+        Err(_) => every_address(port.parse().expect("PORT is a number")),
+    };
     let discovery = flags.iter().any(|flag| flag == "discovery");
-    let node = open(Path::new(path), port, discovery);
+    let node = open(Path::new(path), bind, discovery);
     say(&format!("N {}", node.node_id()));
     for line in std::io::stdin().lock().lines() {
         let line = line.expect("standard input can be read");
@@ -39,8 +42,11 @@ fn main() {
     }
 }
 
-fn open(path: &Path, port: u16, discovery: bool) -> Node {
-    let bind = vec![(Ipv4Addr::UNSPECIFIED, port).into(), (Ipv6Addr::UNSPECIFIED, port).into()];
+fn every_address(port: u16) -> Vec<SocketAddr> {
+    vec![(Ipv4Addr::UNSPECIFIED, port).into(), (Ipv6Addr::UNSPECIFIED, port).into()]
+}
+
+fn open(path: &Path, bind: Vec<SocketAddr>, discovery: bool) -> Node {
     Node::open(NodeOptions {
         path: path.to_owned(),
         app_id: AppId::parse("com.example.lab").expect("a short name"),

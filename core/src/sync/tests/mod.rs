@@ -2,6 +2,7 @@
 
 mod admission;
 mod converge;
+mod crowds;
 mod disputes;
 mod example;
 mod flow;
