@@ -127,16 +127,16 @@ impl Act {
                 let connection = own(connection);
                 self.give(Input::Connected { connection, peer, binding, dialed });
             }
-            NetEvent::Frame { connection, bytes, credit } => {
-                self.give(Input::Frame { connection: own(connection), bytes });
+            NetEvent::Frame { connection, lane, bytes, credit } => {
+                self.give(Input::Frame { connection: own(connection), lane, bytes });
                 self.drain();
                 drop(credit);
             }
             NetEvent::Heard { connection, bytes } => {
                 self.give(Input::Heard { connection: own(connection), bytes });
             }
-            NetEvent::Sent { connection, bytes } => {
-                self.give(Input::Sent { connection: own(connection), bytes });
+            NetEvent::Sent { connection, lane, bytes } => {
+                self.give(Input::Sent { connection: own(connection), lane, bytes });
             }
             NetEvent::Disconnected { connection, code, by, .. } => {
                 let code = code.filter(|_| by == ClosedBy::Peer).map(u64::from);
@@ -151,10 +151,10 @@ impl Act {
         let wire = |connection: ConnectionId| net::ConnectionId(connection.value());
         loop {
             match self.swarm.poll(&self.log) {
-                Output::Send { connection, bytes } => {
+                Output::Send { connection, lane, bytes } => {
                     let mut bytes = bytes.to_vec();
                     (self.hand)(&mut bytes);
-                    self.transport.send(wire(connection), bytes.into());
+                    self.transport.send(wire(connection), lane, bytes.into());
                 }
                 Output::Open(block) => self.give(Input::Opened(block.open())),
                 Output::Store { range, .. } => {

@@ -3,6 +3,7 @@
 //! The ordinary run of thousands of seeds, and the planted bugs, are the stage `sim` of
 //! `./dev test`.
 
+use millpond::sync::Lane;
 use millpond_tests::sim::carrier::{Ack, Flow};
 use millpond_tests::sim::link::{Link, LinkProfile, Loss};
 use millpond_tests::sim::random::Random;
@@ -130,14 +131,17 @@ fn frames_arrive_whole_and_in_order_whatever_happens_to_packets() {
         let frames: Vec<bytes::Bytes> =
             (0..).zip(&sizes).map(|(at, size)| vec![at as u8; *size].into()).collect();
         let mut flow = Flow::new(Duration::ZERO);
-        frames.iter().for_each(|frame| flow.push(frame.clone()));
+        let lane_of = |at: usize| Lane::ALL[at / 3 % 2];
+        frames.iter().enumerate().for_each(|(at, frame)| flow.push(lane_of(at), frame.clone()));
         let (mut now, mut got, mut sent) = (Duration::ZERO, Vec::new(), Vec::new());
         while !flow.is_done() {
             while let Some((number, bytes)) = flow.next_packet(now) {
                 wire.pass(now, Parcel::Packet(number), bytes);
             }
-            while let Some(bytes) = flow.next_sent() {
-                sent.push(bytes);
+            for lane in Lane::ALL {
+                while let Some(bytes) = flow.next_sent(lane) {
+                    sent.push((lane, bytes));
+                }
             }
             let probe = flow.probe_at().unwrap();
             let next = wire.queue.first_key_value().map(|((at, _), _)| *at);
@@ -161,8 +165,21 @@ fn frames_arrive_whole_and_in_order_whatever_happens_to_packets() {
                 }
             }
         }
-        assert!(got == frames, "seed {seed}: {} of {} frames", got.len(), frames.len());
-        assert_eq!(sent, sizes, "each frame is told to be sent once");
+        for lane in Lane::ALL {
+            let on_lane = |at: &usize| lane_of(*at) == lane;
+            let sizes: Vec<usize> =
+                (0..100).filter(on_lane).map(|at| frames[at].len()).collect();
+            let frames: Vec<_> = (0..100).filter(on_lane).map(|at| frames[at].clone()).collect();
+            let got: Vec<_> = got.iter().filter(|(of, _)| *of == lane).collect();
+            let is_whole = got.iter().map(|(_, frame)| frame).eq(&frames);
+            assert!(is_whole, "seed {seed}: {} of {} frames", got.len(), frames.len());
+            let sent = sent.iter().filter(|(of, _)| *of == lane).map(|(_, bytes)| *bytes);
+            assert!(sent.eq(sizes), "each frame is told to be sent once");
+        }
+        let is_live = |(lane, _): &(Lane, bytes::Bytes)| *lane == Lane::Live;
+        let (first, last) = got.split_at(got.len() / 2);
+        let live = |half: &[(Lane, bytes::Bytes)]| half.iter().filter(|it| is_live(it)).count();
+        assert!(live(first) > 4 * live(last), "the live lane goes first");
     }
 }
 

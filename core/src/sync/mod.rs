@@ -22,6 +22,7 @@ mod gap;
 mod heal;
 mod history;
 mod io;
+mod lane;
 mod liveness;
 mod message;
 mod opening;
@@ -50,6 +51,7 @@ pub use constants::{
     VERSION_MIN,
 };
 pub use io::{ConnectionId, Input, LogRead, Output, Refused, SwarmEvent};
+pub use lane::Lane;
 #[cfg(feature = "net")] // Here as well.
 pub(crate) use message::carries_events;
 pub use message::{Decoded, Hello, Message};

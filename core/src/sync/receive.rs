@@ -29,7 +29,7 @@ impl Session {
             shared.duplicates += claims.head.count - claims.first;
             self.credit.processed(claims.cost);
             if shared.streams.get(&claims.head.stream).is_some() {
-                self.known.raise(claims.head.stream, claims.head.count);
+                self.peer_holds(claims.head.stream, claims.head.count);
             }
             return Ok(());
         }
@@ -77,7 +77,7 @@ impl Session {
                 self.credit.processed(cost);
             }
             if shared.streams.get(&head.stream).is_some() {
-                self.known.raise(head.stream, head.count);
+                self.peer_holds(head.stream, head.count);
             }
         }
         Ok(())

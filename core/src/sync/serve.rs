@@ -2,7 +2,7 @@
 
 use crate::event::limits::BLOCK_EVENTS_MAX;
 use crate::event::{Chain, StreamId};
-use crate::sync::constants::{SEND_QUEUE_BYTES_BACKLOG, STREAMS_MAX};
+use crate::sync::constants::STREAMS_MAX;
 use crate::sync::io::LogRead;
 use crate::sync::push::read_backlog;
 use crate::sync::session::Session;
@@ -60,18 +60,14 @@ impl Session {
             }
             return;
         }
+        self.peer_holds(stream, from);
         self.known.set(stream, from);
         self.wanted.requests.insert(stream, Request { next, to: to.max(next + 1), chain: None });
     }
 
-    /// The next piece of what the peer asked for; `unsent` bytes are queued already.
-    pub(crate) fn make_answer(
-        &mut self,
-        unsent: usize,
-        shared: &Shared,
-        log: &dyn LogRead,
-    ) -> Option<Bytes> {
-        while unsent < SEND_QUEUE_BYTES_BACKLOG && self.credit.has_for_backlog() {
+    /// The next piece of what the peer asked for, or of what goes on from there.
+    pub(crate) fn make_answer(&mut self, shared: &Shared, log: &dyn LogRead) -> Option<Bytes> {
+        while self.credit.has_for_backlog() {
             let (stream, request) = self.wanted.turn()?;
             self.wanted.last = Some(stream);
             self.wanted.requests.remove(&stream);
@@ -81,6 +77,7 @@ impl Session {
             let outgoing = read_backlog(&stream, request.next, request.chain, shared, log);
             let Some(outgoing) = outgoing else { continue };
             self.known.raise(stream, outgoing.end);
+            self.trailing.raise(stream, outgoing.end);
             let (next, chain) = (outgoing.end, Some(outgoing.chain));
             if next < request.to {
                 self.wanted.requests.insert(stream, Request { next, chain, ..request });
@@ -90,6 +87,11 @@ impl Session {
             return Some(outgoing.frame);
         }
         None
+    }
+
+    /// Events of `stream` from `from` on follow those that are on the backlog lane.
+    pub(crate) fn trail(&mut self, stream: StreamId, from: u64, to: u64) {
+        self.wanted.requests.insert(stream, Request { next: from, to, chain: None });
     }
 
     /// Having been brought to the end of what it asked for, the peer is pushed what came since; if

@@ -15,11 +15,13 @@ use crate::event::{NodeId, OffsetMap, SignedHead, StreamId};
 use crate::sync::admission::Side;
 use crate::sync::announce::Announcements;
 use crate::sync::constants::{
-    ADMISSION_DEADLINE, FLUSH_DELAY, SEND_QUEUE_BYTES_MAX, STRANGER_FRAME_BYTES_MAX,
+    ADMISSION_DEADLINE, FLUSH_DELAY, SEND_QUEUE_BYTES_BACKLOG, SEND_QUEUE_BYTES_MAX,
+    STRANGER_FRAME_BYTES_MAX,
 };
 use crate::sync::credit::Credit;
 use crate::sync::dispute::Disputes;
 use crate::sync::io::{ConnectionId, LogRead};
+use crate::sync::lane::Lane;
 use crate::sync::liveness::Liveness;
 use crate::sync::message::{Decoded, Hello, Message, peek_range};
 use crate::sync::opening::Arrivals;
@@ -48,8 +50,8 @@ pub(crate) struct Session {
     hello_sent: bool,
     pub(crate) liveness: Liveness,
     pub(crate) credit: Credit,
-    /// Bytes given to the transport and not sent yet.
-    unsent: usize,
+    /// Bytes given to the transport and not sent yet, by lane.
+    unsent: [usize; 2],
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     pub(crate) announcements: Announcements,
@@ -57,6 +59,9 @@ pub(crate) struct Session {
     pub(crate) requests: BTreeMap<StreamId, (u64, u64)>,
     /// Events of each stream that the peer has or was sent, as far as we know.
     pub(crate) known: OffsetMap,
+    /// How far streams went out on the backlog lane that the peer has not acknowledged: what goes on
+    /// from there must not overtake it.
+    pub(crate) trailing: OffsetMap,
     /// Events of each stream of which the peer was seen to hold what we hold.
     pub(crate) agreed: OffsetMap,
     /// What the peer holds and we do not, under a name that we know.
@@ -106,12 +111,13 @@ impl Session {
             hello_sent: false,
             liveness: Liveness::new(now),
             credit: Credit::new(),
-            unsent: 0,
+            unsent: [0; 2],
             bytes_in: 0,
             bytes_out: 0,
             announcements: Announcements::default(),
             requests: BTreeMap::new(),
             known: OffsetMap::new(),
+            trailing: OffsetMap::new(),
             agreed: OffsetMap::new(),
             disputes: Disputes::default(),
             own_heads: BTreeMap::new(),
@@ -144,11 +150,15 @@ impl Session {
     /// The session is to be ended for this reason.
     pub(crate) fn on_frame(
         &mut self,
+        lane: Lane,
         frame: &Bytes,
         shared: &mut Shared,
     ) -> Result<Effect, Refusal> {
         self.bytes_in += frame.len() as u64;
         if !self.is_admitted() {
+            if lane == Lane::Backlog {
+                return Err(RefusalReason::Unexpected.into());
+            }
             return self.on_stranger_frame(frame, shared);
         }
         if frame.len() > FRAME_BYTES_MAX {
@@ -156,11 +166,13 @@ impl Session {
         }
         self.liveness.heard(shared.now);
         if let Some(claims) = peek_range(frame) {
+            self.liveness.heard_news(shared.now);
             return self.on_range(frame, claims, shared).map(|()| Effect::Nothing);
         }
         match Message::decode(frame).map_err(Refusal::malformed)? {
             Decoded::Skip => Ok(Effect::Nothing),
             Decoded::Unsupported(_) => Err(RefusalReason::MessageUnsupported.into()),
+            Decoded::Message(_) if lane == Lane::Backlog => Err(RefusalReason::Unexpected.into()),
             Decoded::Message(message) => self.on_message(*message, shared),
         }
     }
@@ -187,6 +199,9 @@ impl Session {
     }
 
     fn on_message(&mut self, message: Message, shared: &mut Shared) -> Result<Effect, Refusal> {
+        if !matches!(message, Message::Ping(_) | Message::Pong(_)) {
+            self.liveness.heard_news(shared.now);
+        }
         match message {
             Message::Hello(_) | Message::ForeignHello => Err(RefusalReason::Unexpected.into()),
             Message::Goodbye(reason) => Ok(Effect::Goodbye(reason)),
@@ -213,30 +228,59 @@ impl Session {
     }
 
     /// The next frame to send, if there is anything to say and room to say it.
-    pub(crate) fn next_frame(&mut self, shared: &Shared, log: &dyn LogRead) -> Option<Bytes> {
-        let frame = self.make_frame(shared, log)?;
+    pub(crate) fn next_frame(
+        &mut self,
+        shared: &Shared,
+        log: &dyn LogRead,
+    ) -> Option<(Lane, Bytes)> {
+        let (lane, frame) = match self.make_echo(shared) {
+            Some(frame) => (Lane::Live, frame),
+            None => self.make_news(shared, log)?,
+        };
         assert!(frame.len() <= FRAME_BYTES_MAX, "every message fits a frame");
-        self.unsent += frame.len();
+        self.unsent[lane.index()] += frame.len();
         self.bytes_out += frame.len() as u64;
-        Some(frame)
+        Some((lane, frame))
     }
 
-    /// The most urgent thing first: proof of life, credit, requests, live events, then the rest.
-    fn make_frame(&mut self, shared: &Shared, log: &dyn LogRead) -> Option<Bytes> {
+    /// Anything but proof of life.
+    fn make_news(&mut self, shared: &Shared, log: &dyn LogRead) -> Option<(Lane, Bytes)> {
+        let news = match self.make_live(shared, log) {
+            Some(frame) => (Lane::Live, frame),
+            None => (Lane::Backlog, self.make_backlog(shared, log)?),
+        };
+        self.liveness.said_news(shared.now);
+        Some(news)
+    }
+
+    /// Proof of life, which is the most urgent.
+    fn make_echo(&mut self, shared: &Shared) -> Option<Bytes> {
+        if !self.may_say() {
+            return None;
+        }
+        if let Some(number) = self.liveness.take_answer() {
+            return Some(Message::Pong(number).encode());
+        }
+        self.liveness.take_ping(shared.now).map(|number| Message::Ping(number).encode())
+    }
+
+    /// True when there is room on the live lane for more than a hello.
+    fn may_say(&self) -> bool {
+        let unsent = self.unsent[Lane::Live.index()];
+        self.hello_sent && self.is_admitted() && unsent < SEND_QUEUE_BYTES_MAX
+    }
+
+    /// What else goes on the live lane, the most urgent first: credit, requests, live events, then
+    /// the rest.
+    fn make_live(&mut self, shared: &Shared, log: &dyn LogRead) -> Option<Bytes> {
         if !self.hello_sent {
             self.hello_sent = true;
             let side = self.side(shared, true);
             let hello = side.hello(&shared.admission_key, shared.options.instance);
             return Some(Message::Hello(hello).encode());
         }
-        if !self.is_admitted() || self.unsent >= SEND_QUEUE_BYTES_MAX {
+        if !self.may_say() {
             return None;
-        }
-        if let Some(number) = self.liveness.take_answer() {
-            return Some(Message::Pong(number).encode());
-        }
-        if let Some(number) = self.liveness.take_ping(shared.now) {
-            return Some(Message::Ping(number).encode());
         }
         if let Some(frame) = self.make_progress(shared) {
             return Some(frame);
@@ -247,10 +291,24 @@ impl Session {
         if let Some(frame) = self.make_push(shared, log) {
             return Some(frame);
         }
-        if let Some(frame) = self.make_announcement(shared) {
-            return Some(frame);
+        self.make_announcement(shared)
+    }
+
+    /// What goes on the backlog lane.
+    fn make_backlog(&mut self, shared: &Shared, log: &dyn LogRead) -> Option<Bytes> {
+        let has_room = self.unsent[Lane::Backlog.index()] < SEND_QUEUE_BYTES_BACKLOG;
+        if !self.is_admitted() || !has_room {
+            return None;
         }
-        self.make_answer(self.unsent, shared, log)
+        self.make_answer(shared, log)
+    }
+
+    /// The peer said that it holds `count` events of `stream`.
+    pub(crate) fn peer_holds(&mut self, stream: StreamId, count: u64) {
+        self.known.raise(stream, count);
+        if count >= self.trailing.count(&stream) {
+            self.trailing.set(stream, 0);
+        }
     }
 
     /// `bytes` of a frame came that is not whole yet.
@@ -260,9 +318,10 @@ impl Session {
         }
     }
 
-    /// The transport sent `bytes` of our frames.
-    pub(crate) fn on_sent(&mut self, bytes: usize) {
-        self.unsent = self.unsent.saturating_sub(bytes);
+    /// The transport sent `bytes` of our frames on `lane`.
+    pub(crate) fn on_sent(&mut self, lane: Lane, bytes: usize) {
+        let unsent = &mut self.unsent[lane.index()];
+        *unsent = unsent.saturating_sub(bytes);
     }
 
     /// Ends the session when it is due.

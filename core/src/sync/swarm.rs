@@ -14,6 +14,7 @@ use crate::sync::constants::{
 };
 use crate::sync::fetch;
 use crate::sync::io::{ConnectionId, Input, LogRead, Output, Refused, SwarmEvent};
+use crate::sync::lane::Lane;
 use crate::sync::message::{Hello, Message};
 use crate::sync::opening::OpenedBlock;
 use crate::sync::options::SwarmOptions;
@@ -116,7 +117,7 @@ impl Swarm {
             };
             let session = self.sessions.get_mut(&connection);
             match session.and_then(|session| session.next_frame(&self.shared, log)) {
-                Some(bytes) => return Output::Send { connection, bytes },
+                Some((lane, bytes)) => return Output::Send { connection, lane, bytes },
                 None => self.ready.remove(&connection),
             };
         }
@@ -133,15 +134,15 @@ impl Swarm {
                     session.remote = Some(address);
                 }
             }
-            Input::Frame { connection, bytes } => self.on_frame(connection, &bytes),
+            Input::Frame { connection, lane, bytes } => self.on_frame(connection, lane, &bytes),
             Input::Heard { connection, bytes } => {
                 if let Some(session) = self.sessions.get_mut(&connection) {
                     session.on_part(bytes, now);
                 }
             }
-            Input::Sent { connection, bytes } => {
+            Input::Sent { connection, lane, bytes } => {
                 if let Some(session) = self.sessions.get_mut(&connection) {
-                    session.on_sent(bytes);
+                    session.on_sent(lane, bytes);
                     self.ready.insert(connection);
                 }
             }
@@ -185,6 +186,13 @@ impl Swarm {
         if dialed {
             self.book.connected(&peer);
         }
+        if let Some(former) = self.shared.admitted.get(&peer)
+            && let Some(session) = self.sessions.get_mut(former)
+        {
+            // Why would it come again?
+            session.liveness.doubt();
+            self.ready.insert(*former);
+        }
         let session = Session::new(connection, peer, binding, dialed, now);
         let strangers = self.sessions.len() - self.shared.admitted.len();
         self.sessions.insert(connection, session);
@@ -206,10 +214,10 @@ impl Swarm {
         self.end(connection, End::ByUs(reason.into()));
     }
 
-    fn on_frame(&mut self, connection: ConnectionId, bytes: &Bytes) {
+    fn on_frame(&mut self, connection: ConnectionId, lane: Lane, bytes: &Bytes) {
         let Some(session) = self.sessions.get_mut(&connection) else { return };
         self.ready.insert(connection);
-        match session.on_frame(bytes, &mut self.shared) {
+        match session.on_frame(lane, bytes, &mut self.shared) {
             Ok(Effect::Nothing) => {}
             Ok(Effect::Greeted(hello)) => self.on_greeted(connection, &hello),
             Ok(Effect::Goodbye(reason)) => self.end(connection, End::ByThem(reason)),
@@ -427,7 +435,8 @@ impl Swarm {
         if let Some(reason) = reason {
             if by_us {
                 let bytes = Message::Goodbye(reason).encode();
-                self.shared.outputs.push_back(Output::Send { connection, bytes });
+                let lane = Lane::Live;
+                self.shared.outputs.push_back(Output::Send { connection, lane, bytes });
             }
             self.shared.outputs.push_back(Output::Close { connection, reason });
         }

@@ -6,6 +6,7 @@
 mod links;
 mod profiles;
 mod reach;
+mod slow;
 mod traffic;
 
 use crate::nodes::PATIENCE;

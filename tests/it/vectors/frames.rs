@@ -14,7 +14,7 @@ use millpond::event::{
     SignedHead, StreamEnd, StreamId, SwarmSecret, TagSet, WallTime, block, hex,
 };
 use millpond::sync::{
-    ConnectionId, Decoded, Hello, Input, LogRead, Message, Output, RefusalReason, Swarm,
+    ConnectionId, Decoded, Hello, Input, Lane, LogRead, Message, Output, RefusalReason, Swarm,
     SwarmOptions,
 };
 use serde_json::{Value as Json, json};
@@ -134,9 +134,9 @@ fn end_of(state: State, frame: Vec<u8>) -> Option<RefusalReason> {
     swarm.handle(connected, now);
     if state == State::Admitted {
         let bytes = Message::Hello(hello(&sender(), &receiver(), true, BINDING)).encode();
-        swarm.handle(Input::Frame { connection, bytes }, now);
+        swarm.handle(Input::Frame { connection, lane: Lane::Live, bytes }, now);
     }
-    swarm.handle(Input::Frame { connection, bytes: frame.into() }, now);
+    swarm.handle(Input::Frame { connection, lane: Lane::Live, bytes: frame.into() }, now);
     let mut reason = None;
     loop {
         match swarm.poll(&NothingHeld) {

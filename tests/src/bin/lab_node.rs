@@ -4,7 +4,7 @@
 //! says `N <node id>`, and then obeys standard input until it ends. Each line is answered by one:
 //! `connect PEER` by `C` at once; `publish TAG COUNT BYTES` by `A` when all is durable, batch by
 //! batch; `held` by `H <our own events> <all events> <digest of the offset map>`; `digest` by
-//! `D <events> <digest of all in key order>`; `addresses` by `T` and where we listen; `peers` by
+//! `D <events> <digest of all in key order>`; `count TAG` by `Q <events with the tag>`; `addresses` by `T` and where we listen; `peers` by
 //! `P` and, for each peer, `<node id>:<state>:<bytes in>:<bytes out>:<connected for, ms>`;
 //! `refused` by `R` and the last refusals; `close` by `Z` when the node is closed.
 
@@ -66,6 +66,7 @@ fn obey(node: &Node, words: &[&str]) -> String {
         }
         ["held"] => held(node),
         ["digest"] => digest(node),
+        ["count", tag] => count(node, tag),
         ["addresses"] => {
             let status = node.status().wait().expect("the node is open");
             let texts = status.local_addresses.iter().map(ToString::to_string);
@@ -114,6 +115,18 @@ fn held(node: &Node) -> String {
     let own: u64 =
         offsets.iter().filter(|(stream, _)| stream.node == node.node_id()).map(|(_, n)| n).sum();
     format!("H {own} {} {:016x}", offsets.total(), hash(&map_bytes(&offsets)))
+}
+
+fn count(node: &Node, tag: &str) -> String {
+    let query = Query::parse(&format!("'{tag}'")).expect("TAG is a short tag");
+    let mut cursor = node.query(&query, QueryOptions::default()).expect("the log is read");
+    let mut count = 0;
+    loop {
+        match cursor.next_batch(1024).expect("the log is read").len() {
+            0 => return format!("Q {count}"),
+            more => count += more,
+        }
+    }
 }
 
 fn map_bytes(offsets: &OffsetMap) -> Vec<u8> {

@@ -194,8 +194,18 @@ RULES
 
     /// Publishes events that nothing can make smaller, and waits until they are durable.
     pub fn publish(&mut self, count: u64, bytes: u64) {
-        let order = format!("publish lab {count} {bytes}");
-        assert_eq!(self.ask(&order), "A");
+        self.publish_as("lab", count, bytes);
+    }
+
+    /// As [`Host::publish`], with another tag than `lab`.
+    pub fn publish_as(&mut self, tag: &str, count: u64, bytes: u64) {
+        assert_eq!(self.ask(&format!("publish {tag} {count} {bytes}")), "A");
+    }
+
+    /// Number of events that it holds with this tag.
+    pub fn count(&mut self, tag: &str) -> u64 {
+        let said = self.ask(&format!("count {tag}"));
+        said.strip_prefix("Q ").and_then(|number| number.parse().ok()).expect("a number")
     }
 
     /// Tells the node to stay connected to the one at `address` of `other`, which must run.

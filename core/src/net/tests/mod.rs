@@ -13,6 +13,7 @@ mod silence;
 mod strangers;
 
 use crate::event::{NodeId, NodeKey};
+use crate::sync::Lane;
 use crate::net::{ClosedBy, TransportOptions};
 use crate::net::{ConnectionId, Credit, EventSink, IrohTransport, NetEvent, Transport};
 use bytes::Bytes;

@@ -6,7 +6,7 @@ use super::world::{SECRET, World};
 use crate::event::limits::{FRAME_BYTES_MAX, LAMPORT_MAX};
 use crate::sync::constants::{CREDIT_BYTES_INITIAL, PART_BYTES_MIN};
 use crate::sync::message::{Message, peek_range};
-use crate::sync::{Input, RefusalReason, SEND_QUEUE_BYTES_MAX, SwarmEvent};
+use crate::sync::{Input, Lane, RefusalReason, SEND_QUEUE_BYTES_MAX, SwarmEvent};
 use std::time::Duration;
 
 /// A log with one stream of about `megabytes` MB in blocks of 1 MiB.
@@ -71,7 +71,7 @@ fn a_live_event_overtakes_a_backlog() {
     let queued = puppet.heard.len();
     puppet.give(Input::Durable(head.clone()));
     let connection = puppet.connection;
-    puppet.give(Input::Sent { connection, bytes: 4 << 20 });
+    puppet.give(Input::Sent { connection, lane: Lane::Backlog, bytes: 4 << 20 });
     let messages = puppet.messages();
     let mut later = messages[queued..].iter();
     let next = later.find(|message| matches!(message, Message::Range { .. }));
@@ -97,7 +97,7 @@ fn streams_are_served_in_turn() {
     }
     puppet.takes_frames = true;
     let connection = puppet.connection;
-    puppet.give(Input::Sent { connection, bytes: 4 << 20 });
+    puppet.give(Input::Sent { connection, lane: Lane::Backlog, bytes: 4 << 20 });
     let order: Vec<u64> = puppet
         .messages()
         .iter()

@@ -9,7 +9,7 @@ use crate::event::{
 };
 use crate::sync::constants::CREDIT_BYTES_INITIAL;
 use crate::sync::message::Message;
-use crate::sync::{Input, LogRead, RefusalReason, STREAMS_PER_PEER_MAX, SwarmEvent};
+use crate::sync::{Input, Lane, LogRead, RefusalReason, STREAMS_PER_PEER_MAX, SwarmEvent};
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -320,7 +320,7 @@ fn a_peer_that_withholds_is_left_for_one_that_delivers() {
         puppet.pass(Duration::from_secs(1));
         for connection in [liar, puppet.connection] {
             let bytes = Message::Pong(0).encode();
-            puppet.give(Input::Frame { connection, bytes });
+            puppet.give(Input::Frame { connection, lane: Lane::Live, bytes });
         }
     }
     assert_eq!(puppet.wants().len(), 1, "the other one is asked");

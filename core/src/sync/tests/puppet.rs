@@ -6,7 +6,7 @@ use crate::event::{Branch, EventRange, NodeId, NodeKey, SignedHead, StreamId};
 use crate::sync::admission::Side;
 use crate::sync::message::{Decoded, Hello, Message};
 use crate::sync::{
-    ClosedBlock, ConnectionId, Input, LogRead, Output, RefusalReason, Swarm, SwarmEvent,
+    ClosedBlock, ConnectionId, Input, Lane, LogRead, Output, RefusalReason, Swarm, SwarmEvent,
     SwarmOptions,
 };
 use bytes::Bytes;
@@ -23,6 +23,8 @@ pub(super) struct Puppet {
     pub(super) now: Instant,
     pub(super) connection: ConnectionId,
     pub(super) heard: Vec<Bytes>,
+    /// By which lane each of them came.
+    pub(super) lanes: Vec<Lane>,
     pub(super) stored: Vec<EventRange>,
     pub(super) forked: Vec<Branch>,
     pub(super) told: Vec<SwarmEvent>,
@@ -58,6 +60,7 @@ impl Puppet {
             now,
             connection: ConnectionId::new(1),
             heard: Vec::new(),
+            lanes: Vec::new(),
             stored: Vec::new(),
             forked: Vec::new(),
             told: Vec::new(),
@@ -115,7 +118,7 @@ impl Puppet {
 
     pub(super) fn say_bytes(&mut self, bytes: Bytes) {
         let connection = self.connection;
-        self.give(Input::Frame { connection, bytes });
+        self.give(Input::Frame { connection, lane: Lane::Live, bytes });
     }
 
     /// Lets time pass as the swarm asks for it, hearing nothing.
@@ -145,11 +148,13 @@ impl Puppet {
         self.swarm.handle(input, self.now);
         loop {
             match self.swarm.poll(&self.log) {
-                Output::Send { connection, bytes } => {
+                Output::Send { connection, lane, bytes } => {
                     let sent = bytes.len();
+                    self.lanes.push(lane);
                     self.heard.push(bytes);
                     if self.takes_frames {
-                        self.swarm.handle(Input::Sent { connection, bytes: sent }, self.now);
+                        let sent = Input::Sent { connection, lane, bytes: sent };
+                        self.swarm.handle(sent, self.now);
                     }
                 }
                 Output::Open(block) if self.keeps_blocks => self.kept.push(block),
