@@ -9,7 +9,9 @@ use millpond::PeerAddress;
 use millpond::event::{NodeId, NodeKey, SignedHead, SwarmSecret, WallTime};
 use millpond::log::{Log, LogOptions};
 use millpond::net::{self, ClosedBy, EventSink, IrohTransport, NetEvent, Transport};
-use millpond::sync::{ConnectionId, Input, Output, PEERS_MAX_DEFAULT, Swarm, SwarmOptions};
+use millpond::sync::{
+    ConnectionId, Input, Output, PEERS_MAX_DEFAULT, SendCaps, Swarm, SwarmOptions,
+};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
@@ -56,6 +58,7 @@ impl Liar {
             instance: [seed; 8],
             allowed: None,
             peers_max: PEERS_MAX_DEFAULT,
+            send_caps: SendCaps::default(),
         };
         let swarm = Swarm::new(options, log.heads(), Vec::new(), Instant::now());
         let act = Act { swarm, transport, log: log.clone(), hand, inbox: inbox.clone() };

@@ -5,15 +5,17 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::TransportOptions;
+use crate::net::congestion::DualConfig;
 use crate::net::networks::Network;
 use iroh::dns::DnsResolver;
 use iroh::endpoint::{
-    BindOpts, IdleTimeout, MtuDiscoveryConfig, PortmapperConfig, QuicTransportConfig, QuicTransportConfigBuilder,
-    VarInt, presets,
+    BindOpts, IdleTimeout, MtuDiscoveryConfig, PortmapperConfig, QuicTransportConfig,
+    QuicTransportConfigBuilder, VarInt, presets,
 };
 use iroh::{Endpoint, NetReportConfig, RelayMode, SecretKey};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The application protocol in the TLS handshake: another version is refused there.
@@ -117,15 +119,7 @@ fn channel(idle: Duration, streams: u32) -> Result<QuicTransportConfig> {
     })?;
     let mut mtu = MtuDiscoveryConfig::default();
     mtu.minimum_change(MTU_STEP);
-    let mut builder: QuicTransportConfigBuilder = QuicTransportConfig::builder();
-    if std::env::var("MILLPOND_CC").is_ok_and(|cc| cc == "bbr") {
-        let bbr = noq_proto::congestion::Bbr3Config::default();
-        builder = builder.congestion_controller_factory(std::sync::Arc::new(bbr));
-    }
-    if std::env::var("MILLPOND_CC").is_ok_and(|cc| cc == "reno") {
-        let bbr = noq_proto::congestion::NewRenoConfig::default();
-        builder = builder.congestion_controller_factory(std::sync::Arc::new(bbr));
-    }
+    let builder: QuicTransportConfigBuilder = QuicTransportConfig::builder();
     Ok(builder
         .max_concurrent_bidi_streams(VarInt::from_u32(streams))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
@@ -136,6 +130,7 @@ fn channel(idle: Duration, streams: u32) -> Result<QuicTransportConfig> {
         .max_idle_timeout(Some(idle))
         .keep_alive_interval(NO_KEEP_ALIVE)
         .mtu_discovery_config(Some(mtu))
+        .congestion_controller_factory(Arc::new(DualConfig))
         .default_path_keep_alive_interval(KEEP_ALIVE)
         .default_path_max_idle_timeout(PATH_IDLE)
         .build())

@@ -82,6 +82,13 @@ pub const SEND_QUEUE_BYTES_MAX: usize = 1 << 20;
 /// Unsent bytes at which a session makes no further frame of a backlog.
 pub(crate) const SEND_QUEUE_BYTES_BACKLOG: usize = 512 << 10;
 
+/// Events at most of an answer that goes on the live lane.
+pub(crate) const SHORT_ANSWER_EVENTS_MAX: u64 = 64;
+/// Bytes at most of the frame of such an answer.
+pub(crate) const SHORT_ANSWER_BYTES_MAX: usize = 4 << 10;
+/// Such answers at most that wait or are not acknowledged.
+pub(crate) const SHORT_ANSWERS_MAX: usize = 8;
+
 /// Most streams that one peer may tell us of before we hold any event of them.
 pub const STREAMS_PER_PEER_MAX: usize = 10_000;
 /// Most streams that we keep account of.

@@ -13,6 +13,7 @@ mod admission;
 mod announce;
 mod book;
 mod bound;
+mod cap;
 mod constants;
 mod credit;
 mod dispute;
@@ -43,7 +44,9 @@ mod summary;
 mod swarm;
 #[cfg(test)]
 mod tests;
+mod turns;
 
+pub use cap::SendCaps;
 #[cfg(feature = "net")] // Only the driver of a network asks.
 pub(crate) use constants::BOOK_PEERS_MAX;
 pub use constants::{

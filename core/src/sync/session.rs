@@ -14,6 +14,7 @@ use crate::event::limits::FRAME_BYTES_MAX;
 use crate::event::{NodeId, OffsetMap, SignedHead, StreamId};
 use crate::sync::admission::Side;
 use crate::sync::announce::Announcements;
+use crate::sync::cap::Cap;
 use crate::sync::constants::{
     ADMISSION_DEADLINE, FLUSH_DELAY, SEND_QUEUE_BYTES_BACKLOG, SEND_QUEUE_BYTES_MAX,
     STRANGER_FRAME_BYTES_MAX,
@@ -34,6 +35,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+/// Bytes of the length before each frame.
+pub(crate) const LENGTH_BYTES: usize = 4;
+
 /// All we owe one peer while it is connected.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -52,6 +56,9 @@ pub(crate) struct Session {
     pub(crate) credit: Credit,
     /// Bytes given to the transport and not sent yet, by lane.
     unsent: [usize; 2],
+    /// What may be sent to this peer, and whether something waits for it or for the cap of all.
+    pub(crate) cap: Cap,
+    is_held: bool,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     pub(crate) announcements: Announcements,
@@ -112,6 +119,8 @@ impl Session {
             liveness: Liveness::new(now),
             credit: Credit::new(),
             unsent: [0; 2],
+            cap: Cap::new(None, now),
+            is_held: false,
             bytes_in: 0,
             bytes_out: 0,
             announcements: Announcements::default(),
@@ -140,6 +149,7 @@ impl Session {
     pub(crate) fn admit(&mut self, instance: [u8; 8], shared: &Shared) {
         self.instance = instance;
         self.admitted_at = Some(shared.now);
+        self.cap = Cap::new(shared.options.send_caps.each_peer, shared.now);
         self.liveness = Liveness::new(shared.now);
         self.announcements.begin(shared.streams.iter().map(|(stream, _)| *stream));
     }
@@ -239,18 +249,38 @@ impl Session {
         };
         assert!(frame.len() <= FRAME_BYTES_MAX, "every message fits a frame");
         self.unsent[lane.index()] += frame.len();
+        self.cap.spend(lane, frame.len() + LENGTH_BYTES, shared.now);
         self.bytes_out += frame.len() as u64;
         Some((lane, frame))
     }
 
     /// Anything but proof of life.
     fn make_news(&mut self, shared: &Shared, log: &dyn LogRead) -> Option<(Lane, Bytes)> {
-        let news = match self.make_live(shared, log) {
+        let is_free = |lane: &Lane| self.free_at(*lane, shared) <= shared.now;
+        let [live, backlog] = Lane::ALL.map(|lane| is_free(&lane));
+        self.is_held = !live || !backlog;
+        let news = match live.then(|| self.make_live(shared, log)).flatten() {
             Some(frame) => (Lane::Live, frame),
-            None => (Lane::Backlog, self.make_backlog(shared, log)?),
+            None if backlog => (Lane::Backlog, self.make_backlog(shared, log)?),
+            None => return None,
         };
         self.liveness.said_news(shared.now);
         Some(news)
+    }
+
+    /// From when on the caps let something out on `lane`.
+    fn free_at(&self, lane: Lane, shared: &Shared) -> Instant {
+        if !self.is_admitted() {
+            return self.opened_at;
+        }
+        self.cap.free_at(lane).max(shared.cap.free_at(lane))
+    }
+
+    /// When the caps let more out, if something may wait for that.
+    fn let_out_at(&self, shared: &Shared) -> Option<Instant> {
+        let later = Lane::ALL.map(|lane| self.free_at(lane, shared)).into_iter();
+        let next = later.filter(|at| *at > shared.now).min();
+        next.filter(|_| self.is_held)
     }
 
     /// Proof of life, which is the most urgent.
@@ -291,7 +321,10 @@ impl Session {
         if let Some(frame) = self.make_push(shared, log) {
             return Some(frame);
         }
-        self.make_announcement(shared)
+        if let Some(frame) = self.make_announcement(shared) {
+            return Some(frame);
+        }
+        self.make_short_answer(shared, log)
     }
 
     /// What goes on the backlog lane.
@@ -309,6 +342,7 @@ impl Session {
         if count >= self.trailing.count(&stream) {
             self.trailing.set(stream, 0);
         }
+        self.wanted.acknowledge(&stream, count);
     }
 
     /// `bytes` of a frame came that is not whole yet.
@@ -343,14 +377,16 @@ impl Session {
     /// True when time alone gives the session something to send.
     pub(crate) fn has_due_work(&self, now: Instant) -> bool {
         self.is_admitted()
-            && (self.liveness.ping_is_due(now)
+            && (self.is_held
+                || self.liveness.ping_is_due(now)
                 || self.announcements.flush_at().is_some_and(|at| at <= now)
                 || self.pushes.is_due(now))
     }
 
     /// When time alone next changes something. What waits for room or credit does not wait for
     /// time.
-    pub(crate) fn next_deadline(&self, now: Instant) -> Instant {
+    pub(crate) fn next_deadline(&self, shared: &Shared) -> Instant {
+        let now = shared.now;
         if !self.is_admitted() {
             return self.opened_at + ADMISSION_DEADLINE;
         }
@@ -359,7 +395,8 @@ impl Session {
         let push = self.pushes.next_after(now);
         let silence = self.liveness.next_after(now);
         let dispute = self.disputes.next();
-        [flush, push, dispute].into_iter().flatten().fold(silence, Instant::min)
+        let cap = self.let_out_at(shared);
+        [flush, push, dispute, cap].into_iter().flatten().fold(silence, Instant::min)
     }
 
     /// Soon, but with whatever else comes up until then.

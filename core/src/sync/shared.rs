@@ -2,6 +2,7 @@
 
 use crate::event::{Chain, EventRange, HeldFork, NodeId, SignedHead, StreamId};
 use crate::planted;
+use crate::sync::cap::Cap;
 use crate::sync::fetch::Fetches;
 use crate::sync::io::{ConnectionId, LogRead, Output, SwarmEvent};
 use crate::sync::options::SwarmOptions;
@@ -16,6 +17,8 @@ pub(crate) struct Shared {
     pub(crate) admission_key: [u8; 32],
     /// The time of the last input; never goes back.
     pub(crate) now: Instant,
+    /// What may be sent to all peers together.
+    pub(crate) cap: Cap,
     pub(crate) streams: Streams,
     pub(crate) fetches: Fetches,
     pub(crate) outputs: VecDeque<Output>,
@@ -63,6 +66,7 @@ impl Shared {
         Shared {
             admission_key: options.secret.admission_key(),
             now,
+            cap: Cap::new(options.send_caps.all_peers, now),
             streams: Streams::new(swarm, options.own_stream, heads, forks, now),
             fetches: Fetches::default(),
             outputs: VecDeque::new(),

@@ -13,7 +13,7 @@ use crate::sync::constants::{
     FLUSH_DELAY, REFUSALS_KEPT_MAX, STORE_RETRY, STORE_RETRY_MAX, STRANGERS_MAX,
 };
 use crate::sync::fetch;
-use crate::sync::io::{ConnectionId, Input, LogRead, Output, Refused, SwarmEvent};
+use crate::sync::io::{ConnectionId, Input, Output, Refused, SwarmEvent};
 use crate::sync::lane::Lane;
 use crate::sync::message::{Hello, Message};
 use crate::sync::opening::OpenedBlock;
@@ -36,7 +36,9 @@ pub struct Swarm {
     pub(crate) book: PeerBook,
     pub(crate) refusals: VecDeque<Refused>,
     /// Sessions that may have something to send.
-    ready: BTreeSet<ConnectionId>,
+    pub(crate) ready: BTreeSet<ConnectionId>,
+    /// Whose turn it was last.
+    pub(crate) served: ConnectionId,
     is_shut_down: bool,
 }
 
@@ -66,6 +68,7 @@ impl Swarm {
             sessions: BTreeMap::new(),
             refusals: VecDeque::new(),
             ready: BTreeSet::new(),
+            served: ConnectionId::new(0),
             is_shut_down: false,
         }
     }
@@ -91,36 +94,11 @@ impl Swarm {
     }
 
     /// Asks for what is lacking.
-    fn ask(&mut self) {
+    pub(crate) fn ask(&mut self) {
         fetch::run(&mut self.shared, &mut self.sessions);
         let has_news = |session: &&Session| session.has_news();
         self.ready
             .extend(self.sessions.values().filter(has_news).map(|session| session.connection));
-    }
-
-    /// What to do next. `log` is read for events to send; what it has given to a peer must never be
-    /// lost, so it only gives what is durable.
-    pub fn poll(&mut self, log: &dyn LogRead) -> Output {
-        loop {
-            if let Some(output) = self.shared.outputs.pop_front() {
-                return output;
-            }
-            if self.shared.compare_own(log) {
-                continue;
-            }
-            if self.heal(log) {
-                self.ask();
-                continue;
-            }
-            let Some(connection) = self.ready.first().copied() else {
-                return Output::Wait(self.next_deadline());
-            };
-            let session = self.sessions.get_mut(&connection);
-            match session.and_then(|session| session.next_frame(&self.shared, log)) {
-                Some((lane, bytes)) => return Output::Send { connection, lane, bytes },
-                None => self.ready.remove(&connection),
-            };
-        }
     }
 
     fn take(&mut self, input: Input) {
@@ -370,22 +348,7 @@ impl Swarm {
         }
     }
 
-    fn check_times(&mut self) {
-        let now = self.shared.now;
-        let mut due = Vec::new();
-        for (connection, session) in &self.sessions {
-            match session.check_time(now) {
-                Err(refusal) => due.push((*connection, refusal)),
-                Ok(()) if session.has_due_work(now) => drop(self.ready.insert(*connection)),
-                Ok(()) => {}
-            }
-        }
-        for (connection, refusal) in due {
-            self.end(connection, End::ByUs(refusal));
-        }
-    }
-
-    fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.shared.admitted.len() >= self.shared.options.peers_max
     }
 
@@ -478,14 +441,6 @@ impl Swarm {
         if self.refusals.len() > REFUSALS_KEPT_MAX {
             self.refusals.pop_front();
         }
-    }
-
-    fn next_deadline(&self) -> Option<Instant> {
-        let now = self.shared.now;
-        let sessions = self.sessions.values().map(|session| session.next_deadline(now)).min();
-        let bound = self.shared.streams.bound.next_free_at();
-        let book = self.book.next().filter(|_| !self.is_full());
-        [sessions, book, self.shared.fetches.next(), bound].into_iter().flatten().min()
     }
 }
 

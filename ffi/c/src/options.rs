@@ -54,6 +54,11 @@ pub struct millpond_node_options_t {
     pub tail_bytes_max: u64,
     /// Most bytes of decoded blocks kept in memory. 0 is unsaid: 16 MiB.
     pub cache_bytes: u64,
+    /// Most bytes a second sent to all peers together, on average; at least 1,000. 0 is unsaid: no
+    /// cap.
+    pub send_bytes_per_second_max: u64,
+    /// The same for each peer.
+    pub send_bytes_per_second_per_peer_max: u64,
 }
 
 /// How to publish.
@@ -127,6 +132,8 @@ impl millpond_node_options_t {
         segment_bytes: 0,
         tail_bytes_max: 0,
         cache_bytes: 0,
+        send_bytes_per_second_max: 0,
+        send_bytes_per_second_per_peer_max: 0,
     };
 
     /// # Safety
@@ -149,6 +156,8 @@ impl millpond_node_options_t {
                 segment_bytes: said(self.segment_bytes),
                 tail_bytes_max: said(self.tail_bytes_max),
                 cache_bytes: said(self.cache_bytes),
+                send_bytes_per_second_max: said(self.send_bytes_per_second_max),
+                send_bytes_per_second_per_peer_max: said(self.send_bytes_per_second_per_peer_max),
                 allow_network_file_system: choice(
                     self.allow_network_file_system,
                     "allow_network_file_system",

@@ -426,6 +426,8 @@ class Options:
         discovery: bool | None,
         peers: Any,
         allow: Any,
+        send_bytes_per_second_max: int | None,
+        send_bytes_per_second_per_peer_max: int | None,
         segment_bytes: int | None,
         tail_bytes_max: int | None,
         cache_bytes: int | None,

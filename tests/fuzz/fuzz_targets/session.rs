@@ -11,7 +11,7 @@ use millpond::event::{
     AppId, Chain, EventKind, EventRange, Header, Lamport, NodeKey, PackedRange, Payload, Record,
     SignedHead, StreamEnd, StreamId, SwarmSecret, TagSet, WallTime,
 };
-use millpond::sync::{ConnectionId, Input, Lane, LinkState, LogRead, Output, Swarm, SwarmOptions};
+use millpond::sync::{ConnectionId, Input, Lane, LinkState, LogRead, Output, SendCaps, Swarm, SwarmOptions};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -226,6 +226,7 @@ fn options(node: u8) -> SwarmOptions {
         instance: [node; 8],
         allowed: None,
         peers_max: 4,
+        send_caps: SendCaps::default(),
     }
 }
 

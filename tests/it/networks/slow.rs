@@ -1,8 +1,9 @@
 //! A link that is full: what is live waits for no backlog.
 
 use super::profiles::on_path_of;
-use super::{DIALLED, NOTICED, converge, link_all, until, until_within};
+use super::{DIALLED, NOTICED, converge, lab, until, until_within};
 use crate::support::Scratch;
+use millpond_tests::netlab::Host;
 use millpond_tests::sim::link::LinkProfile;
 use std::time::{Duration, Instant};
 
@@ -66,4 +67,44 @@ fn a_live_event_waits_for_no_backlog_on_a_link_of_64_kbit() {
     assert!(drained >= Duration::from_secs(60), "there was a backlog to wait for");
     assert!(at(99) <= LIVE_MAX, "{times:?}");
     converge(&mut hosts[..2], NOTICED);
+}
+
+/// The first may send no more than this, on a cable that would carry it at once.
+#[test]
+fn a_cap_is_kept_and_holds_up_no_live_event() {
+    const CAP: u64 = 50_000;
+    let scratch = Scratch::new("cap");
+    let Some(mut lab) = lab(&scratch) else { return };
+    let mut hosts = [lab.host(&[0]).sends_at_most(CAP), lab.host(&[0]), lab.host(&[0])];
+    hosts.iter_mut().for_each(Host::start);
+    let [hub, remote, author] = &mut hosts;
+    hub.connect(author);
+    // Blocks end after 1,024 events, so there are several frames to hold back.
+    author.publish(8192, 40);
+    until("the hub has the backlog", || hub.held().total == 8192);
+    author.kill();
+    hub.connect(remote);
+    until_within(DIALLED, "they are connected", || hub.is_connected(remote));
+    let (begun, mut slowest) = (Instant::now(), Duration::ZERO);
+    for number in 1.. {
+        let published = Instant::now();
+        hub.publish_as("live", 1, 8);
+        until("it is there", || remote.count("live") == number);
+        slowest = slowest.max(published.elapsed());
+        if remote.held().total == 8192 + number {
+            break;
+        }
+        until("a while has passed", || published.elapsed() >= LIVE_EVERY);
+    }
+    let (took, sent) = (begun.elapsed(), hub.peer(remote).expect("it is a peer").bytes_out);
+    let rate = sent as f64 / took.as_secs_f64();
+    println!(
+        "networks: a cap of {CAP} bytes a second: {sent} bytes in {took:?}, {rate:.0} a second; the \
+         slowest live event took {slowest:?}"
+    );
+    // The last frame goes out before its time.
+    let frame = sent / 8;
+    assert!(sent - frame <= (CAP as f64 * (took.as_secs_f64() + 1.0)) as u64, "too fast");
+    assert!(took >= Duration::from_secs(3), "there was something to hold back");
+    assert!(slowest <= LIVE_MAX);
 }

@@ -14,8 +14,8 @@ use millpond::event::{
     SignedHead, StreamEnd, StreamId, SwarmSecret, TagSet, WallTime, block, hex,
 };
 use millpond::sync::{
-    ConnectionId, Decoded, Hello, Input, Lane, LogRead, Message, Output, RefusalReason, Swarm,
-    SwarmOptions,
+    ConnectionId, Decoded, Hello, Input, Lane, LogRead, Message, Output, RefusalReason, SendCaps,
+    Swarm, SwarmOptions,
 };
 use serde_json::{Value as Json, json};
 use std::time::Instant;
@@ -186,6 +186,7 @@ fn new_swarm(key: &NodeKey, now: Instant) -> Swarm {
         instance: [1; 8],
         allowed: None,
         peers_max: 2,
+        send_caps: SendCaps::default(),
     };
     Swarm::new(options, Vec::new(), Vec::new(), now)
 }

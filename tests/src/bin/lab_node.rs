@@ -1,6 +1,6 @@
 //! A node that obeys lines, for the tests in network namespaces.
 //!
-//! `lab_node PATH PORT [discovery]`: opens the store at PATH, listens at PORT of every address,
+//! `lab_node PATH PORT [discovery] [cap=BYTES]`: opens the store at PATH, listens at PORT of every address,
 //! says `N <node id>`, and then obeys standard input until it ends. Each line is answered by one:
 //! `connect PEER` by `C` at once; `publish TAG COUNT BYTES` by `A` when all is durable, batch by
 //! batch; `held` by `H <our own events> <all events> <digest of the offset map>`; `digest` by
@@ -28,12 +28,14 @@ const BATCH: u64 = 16;
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, path, port, flags @ ..] = &arguments[..] else {
-        eprintln!("usage: lab_node PATH PORT [discovery]");
+        eprintln!("usage: lab_node PATH PORT [discovery] [cap=BYTES]");
         std::process::exit(2);
     };
     let port = port.parse().expect("PORT is a number");
     let discovery = flags.iter().any(|flag| flag == "discovery");
-    let node = open(Path::new(path), port, discovery);
+    let cap = flags.iter().find_map(|flag| flag.strip_prefix("cap="));
+    let cap = cap.map_or(0, |bytes| bytes.parse().expect("BYTES is a number"));
+    let node = open(Path::new(path), port, discovery, cap);
     say(&format!("N {}", node.node_id()));
     for line in std::io::stdin().lock().lines() {
         let line = line.expect("standard input can be read");
@@ -42,13 +44,18 @@ fn main() {
     }
 }
 
-fn open(path: &Path, port: u16, discovery: bool) -> Node {
+fn open(path: &Path, port: u16, discovery: bool, cap: u64) -> Node {
     let bind = vec![(Ipv4Addr::UNSPECIFIED, port).into(), (Ipv6Addr::UNSPECIFIED, port).into()];
     Node::open(NodeOptions {
         path: path.to_owned(),
         app_id: AppId::parse("com.example.lab").expect("a short name"),
         swarm: SwarmSecret::from_bytes([0x1a; 32]),
-        network: Some(NetworkOptions { bind, discovery, ..NetworkOptions::default() }),
+        network: Some(NetworkOptions {
+            bind,
+            discovery,
+            send_bytes_per_second_per_peer_max: cap,
+            ..NetworkOptions::default()
+        }),
         storage: StorageOptions::default(),
     })
     .expect("the node opens")
@@ -118,7 +125,7 @@ fn held(node: &Node) -> String {
 }
 
 fn count(node: &Node, tag: &str) -> String {
-    let query = Query::parse(&format!("'{tag}'")).expect("TAG is a short tag");
+    let query = Query::parse(&format!("FROM '{tag}'")).expect("TAG is a short tag");
     let mut cursor = node.query(&query, QueryOptions::default()).expect("the log is read");
     let mut count = 0;
     loop {

@@ -202,7 +202,6 @@ fn take(
         path.passed_at = now;
         path.carried.packets += 1;
         path.carried.bytes += packet.len() as u64;
-        if std::env::var_os("ETHER_LOG").is_some() { eprintln!("E {:.3} {from}>{to} {} {:02x?}", now.as_secs_f64(), packet.len(), packet.get(28..30)); }
         let arrivals = path.link.pass(now, packet.len());
         path.carried.lost += u64::from(arrivals.iter().all(Option::is_none));
         for arrival in arrivals.into_iter().flatten() {

@@ -18,6 +18,7 @@ pub struct Host {
     program: PathBuf,
     store: PathBuf,
     discovery: bool,
+    cap: u64,
     node_id: String,
     process: Option<Process>,
 }
@@ -58,7 +59,7 @@ impl Host {
     pub(crate) fn new(namespace: Namespace, number: u8, program: &Path, folder: &Path) -> Host {
         let store = folder.join(format!("host-{number}"));
         let (program, node_id) = (program.to_owned(), String::new());
-        Host { namespace, number, program, store, discovery: false, node_id, process: None }
+        Host { namespace, number, program, store, discovery: false, cap: 0, node_id, process: None }
     }
 
     /// From 1 on; the last byte of its addresses.
@@ -68,6 +69,12 @@ impl Host {
 
     pub(crate) fn namespace(&self) -> &Namespace {
         &self.namespace
+    }
+
+    /// Its nodes will send each peer so many bytes a second at most.
+    pub fn sends_at_most(mut self, bytes_per_second: u64) -> Host {
+        self.cap = bytes_per_second;
+        self
     }
 
     /// Its nodes will look for others by multicast.
@@ -127,6 +134,9 @@ RULES
         command.arg(&self.store).arg(PORT.to_string());
         if self.discovery {
             command.arg("discovery");
+        }
+        if self.cap > 0 {
+            command.arg(format!("cap={}", self.cap));
         }
         let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = spawned.expect("the node starts");

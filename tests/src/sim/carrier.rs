@@ -2,7 +2,9 @@
 //! come. What QUIC does for millpond, as far as it can be noticed.
 //!
 //! Frames become packets of up to 1,200 bytes, those of the live lane first; each is repeated until
-//! it is acknowledged. A loss on one lane does not hold up the other. A window grows while nothing is lost and shrinks when something is. A damaged packet counts as lost.
+//! it is acknowledged. A loss on one lane does not hold up the other. A window grows while nothing
+//! is lost, and shrinks when something is or when a queue stands before a link. A damaged packet
+//! counts as lost.
 //! Not here: which packets arrive (`link`), connections (`network`), time and chance.
 //! Begin with [`Flow::push`].
 
@@ -21,6 +23,8 @@ const LENGTH_BYTES: u64 = 4;
 const WINDOW_START: f64 = 10.0;
 const WINDOW_MIN: f64 = 2.0;
 const WINDOW_MAX: f64 = 2000.0;
+/// A round trip that is longer than the shortest by this means that a queue stands somewhere.
+const QUEUE_MAX: Duration = Duration::from_millis(250);
 const PROBE_START: Duration = Duration::from_millis(500);
 const PROBE_MIN: Duration = Duration::from_millis(20);
 const PROBE_MAX: Duration = Duration::from_secs(3);
@@ -41,6 +45,7 @@ pub struct Flow {
     is_growing_fast: bool,
     shrunk_at: Duration,
     round_trip: Option<Duration>,
+    shortest: Option<Duration>,
     probes: u32,
     /// Packets that arrived: all below `next`, and those in the set.
     next: u64,
@@ -103,6 +108,7 @@ impl Flow {
             is_growing_fast: true,
             shrunk_at: now,
             round_trip: None,
+            shortest: None,
             probes: 0,
             next: 0,
             beyond: BTreeSet::new(),
@@ -179,8 +185,14 @@ impl Flow {
             self.round_trip =
                 Some(self.round_trip.map_or(sample, |before| (before * 7 + sample) / 8));
             self.probes = 0;
-            self.window += if self.is_growing_fast { 1.0 } else { 1.0 / self.window };
-            self.window = self.window.min(WINDOW_MAX);
+            let shortest = self.shortest.map_or(sample, |before| before.min(sample));
+            self.shortest = Some(shortest);
+            if sample > shortest + QUEUE_MAX {
+                self.shrink(now, 0.85);
+            } else {
+                self.window += if self.is_growing_fast { 1.0 } else { 1.0 / self.window };
+                self.window = self.window.min(WINDOW_MAX);
+            }
             self.confirm(at as usize);
         }
         self.confirm_below(ack.next);
@@ -193,7 +205,7 @@ impl Flow {
             }
         }
         if !lost.is_empty() {
-            self.shrink(now);
+            self.shrink(now, 0.5);
         }
         lost
     }
@@ -211,15 +223,15 @@ impl Flow {
             return None;
         }
         self.probes += 1;
-        self.shrink(now);
+        self.shrink(now, 0.5);
         let packet = self.packets.front_mut()?;
         packet.sent_at = now;
         Some((self.first, packet.size))
     }
 
-    fn shrink(&mut self, now: Duration) {
+    fn shrink(&mut self, now: Duration, to: f64) {
         if now > self.shrunk_at + self.round_trip.unwrap_or_default() {
-            self.window = (self.window / 2.0).max(WINDOW_MIN);
+            self.window = (self.window * to).max(WINDOW_MIN);
             self.is_growing_fast = false;
             self.shrunk_at = now;
         }

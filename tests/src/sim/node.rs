@@ -16,7 +16,8 @@ use bytes::Bytes;
 use millpond::event::{NodeId, NodeKey, SignedHead, StreamId, SwarmSecret};
 use millpond::planted;
 use millpond::sync::{
-    ClosedBlock, ConnectionId, Input, Lane, Output, PEERS_MAX_DEFAULT, Swarm, SwarmEvent, SwarmOptions,
+    ClosedBlock, ConnectionId, Input, Lane, Output, PEERS_MAX_DEFAULT, SendCaps, Swarm, SwarmEvent,
+    SwarmOptions,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -110,6 +111,7 @@ impl World {
             instance,
             allowed: None,
             peers_max: PEERS_MAX_DEFAULT,
+            send_caps: SendCaps::default(),
         };
         let run = at.run;
         let is_forgotten = planted!("forks_forgotten_over_a_restart");
@@ -289,13 +291,7 @@ impl World {
         self.send(connection, lane, bytes);
     }
 
-    pub(super) fn sent(
-        &mut self,
-        node: usize,
-        connection: ConnectionId,
-        lane: Lane,
-        bytes: usize,
-    ) {
+    pub(super) fn sent(&mut self, node: usize, connection: ConnectionId, lane: Lane, bytes: usize) {
         let Some(live) = &mut self.nodes[node].live else { return };
         // A hostile node puts more on the wire than its swarm knows of.
         let Some(unsent) = live.unsent.get_mut(&(connection, lane)) else { return };

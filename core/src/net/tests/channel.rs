@@ -160,3 +160,26 @@ fn a_pulled_cable_says_no_farewell() {
     let (reason, code, by) = a.disconnected();
     assert_eq!((code, by), (None, ClosedBy::Network), "{reason}");
 }
+
+#[test]
+fn a_backlog_that_nobody_takes_holds_up_no_live_frame() {
+    let (a, b) = (Peer::start(22), Peer::start(23));
+    let (here, _there) = connect(&a, &b);
+    let frame = Bytes::from(vec![7; 1 << 20]);
+    let mut kept = Vec::new();
+    for _ in 0..2 {
+        // Of the first the receiver keeps the credit, so the channel is not read any further.
+        a.net.send(here, Lane::Backlog, frame.clone());
+    }
+    kept.push(b.frame());
+    a.net.send(here, Lane::Backlog, frame);
+    for number in 0..100u8 {
+        a.net.send(here, Lane::Live, Bytes::from(vec![number; 1000]));
+        let (live, _) = b.frame();
+        assert_eq!((live.len(), live[0]), (1000, number));
+    }
+    drop(kept);
+    for _ in 0..2 {
+        assert_eq!(b.frame().0.len(), 1 << 20);
+    }
+}

@@ -51,7 +51,9 @@ fn ask(peer: &Peer, connection: ConnectionId) {
 fn echo(peer: &Peer) {
     loop {
         match peer.next() {
-            NetEvent::Frame { connection, bytes, .. } => peer.net.send(connection, Lane::Live, bytes),
+            NetEvent::Frame { connection, bytes, .. } => {
+                peer.net.send(connection, Lane::Live, bytes)
+            }
             NetEvent::Disconnected { code: Some(256), .. } => return,
             NetEvent::Connected { .. } | NetEvent::Disconnected { .. } => {}
             other => panic!("{other:?}"),

@@ -379,3 +379,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn only_events_travel_on_the_backlog_lane_and_only_once_admitted() {
+    let mut author = Author::new(7);
+    author.write(&["one"]);
+    let on_backlog = |puppet: &mut Puppet, message: &Message| {
+        let (connection, bytes) = (puppet.connection, message.encode());
+        puppet.give(Input::Frame { connection, lane: Lane::Backlog, bytes });
+    };
+    let mut puppet = Puppet::admitted();
+    on_backlog(&mut puppet, &author.range(0));
+    assert_eq!((puppet.stored.len(), puppet.closed), (1, None));
+    on_backlog(&mut puppet, &Message::Ping(1));
+    assert_eq!(puppet.closed, Some(RefusalReason::Unexpected));
+    let mut puppet = Puppet::stranger();
+    let hello = Message::Hello(puppet.hello());
+    on_backlog(&mut puppet, &hello);
+    assert_eq!(puppet.closed, Some(RefusalReason::Unexpected));
+}

@@ -6,8 +6,8 @@ use crate::event::{Branch, EventRange, NodeId, NodeKey, SignedHead, StreamId};
 use crate::sync::admission::Side;
 use crate::sync::message::{Decoded, Hello, Message};
 use crate::sync::{
-    ClosedBlock, ConnectionId, Input, Lane, LogRead, Output, RefusalReason, Swarm, SwarmEvent,
-    SwarmOptions,
+    ClosedBlock, ConnectionId, Input, Lane, LogRead, Output, RefusalReason, SendCaps, Swarm,
+    SwarmEvent, SwarmOptions,
 };
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -40,18 +40,25 @@ pub(super) struct Puppet {
 impl Puppet {
     /// A swarm of node 1 with `log`, and a connection that the puppet dialled. It said nothing yet.
     pub(super) fn with_log(log: MemoryLog, allowed: Option<BTreeSet<NodeId>>) -> Puppet {
+        Puppet::with_options(log, |options| options.allowed = allowed)
+    }
+
+    /// As `with_log`, with other options.
+    pub(super) fn with_options(log: MemoryLog, change: impl FnOnce(&mut SwarmOptions)) -> Puppet {
         let key = NodeKey::from_seed(&[1; 32]);
         let node = key.node_id();
         #[allow(clippy::disallowed_methods)] // Any start will do; all else is relative to it.
         let now = Instant::now();
-        let options = SwarmOptions {
+        let mut options = SwarmOptions {
             node,
             own_stream: StreamId { node, number: 0 },
             secret: SECRET,
             instance: [1; 8],
-            allowed,
+            allowed: None,
             peers_max: 2,
+            send_caps: SendCaps::default(),
         };
+        change(&mut options);
         let mut puppet = Puppet {
             swarm: Swarm::new(options, log.heads(), log.forks(), now),
             log,

@@ -2,7 +2,7 @@
 
 use super::log::MemoryLog;
 use crate::event::{Branch, EventRange, NodeId, NodeKey, SignedHead, StreamId, SwarmSecret};
-use crate::sync::{ConnectionId, Input, Lane, Output, Swarm, SwarmEvent, SwarmOptions};
+use crate::sync::{ConnectionId, Input, Lane, Output, SendCaps, Swarm, SwarmEvent, SwarmOptions};
 use crate::{Error, ErrorKind};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -438,6 +438,7 @@ fn options(secret: &SwarmSecret, key: &NodeKey, number: u64, instance: u64) -> S
         instance: instance.to_le_bytes(),
         allowed: None,
         peers_max: 64,
+        send_caps: SendCaps::default(),
     }
 }
 

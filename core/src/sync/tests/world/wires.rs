@@ -7,13 +7,7 @@ use bytes::Bytes;
 use std::time::Duration;
 
 impl World {
-    pub(super) fn send(
-        &mut self,
-        node: usize,
-        connection: ConnectionId,
-        lane: Lane,
-        bytes: Bytes,
-    ) {
+    pub(super) fn send(&mut self, node: usize, connection: ConnectionId, lane: Lane, bytes: Bytes) {
         let (number, end) = pipe_end(connection);
         self.trace.update(&(self.elapsed().as_nanos() as u64).to_le_bytes());
         self.trace.update(&(node as u64).to_le_bytes());
@@ -104,7 +98,8 @@ impl World {
         }
         let number = self.pipe_count;
         self.pipe_count += 1;
-        self.pipes.insert(number, Pipe { ends: [from, to], last: [[self.now; 2]; 2], is_dead: false });
+        self.pipes
+            .insert(number, Pipe { ends: [from, to], last: [[self.now; 2]; 2], is_dead: false });
         let binding = *blake3::hash(&number.to_le_bytes()).as_bytes();
         for (end, (node, other)) in [(from, to), (to, from)].into_iter().enumerate() {
             let (connection, peer) = (connection_of(number, end), self.id(other));
