@@ -39,7 +39,7 @@ pub(crate) const PING_AFTER_MAX: Duration = Duration::from_secs(8);
 /// How long a peer may owe a sign of life before the session is closed and dialled again …
 pub(crate) const SILENCE_MIN: Duration = Duration::from_secs(3);
 /// … or so many round trips, if that is longer …
-pub(crate) const SILENCE_ROUND_TRIPS: u32 = 3;
+pub(crate) const SILENCE_ROUND_TRIPS: u32 = 5;
 /// … but never longer than this.
 pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(12);
 /// Bytes of an unfinished frame that count as a sign of life; fewer are a drip. So a link of
