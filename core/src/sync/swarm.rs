@@ -39,6 +39,8 @@ pub struct Swarm {
     pub(crate) ready: BTreeSet<ConnectionId>,
     /// Whose turn it was last.
     pub(crate) served: ConnectionId,
+    /// No dispute is due before the next input.
+    pub(crate) disputes_are_seen: bool,
     is_shut_down: bool,
 }
 
@@ -69,6 +71,7 @@ impl Swarm {
             refusals: VecDeque::new(),
             ready: BTreeSet::new(),
             served: ConnectionId::new(0),
+            disputes_are_seen: false,
             is_shut_down: false,
         }
     }
@@ -84,6 +87,7 @@ impl Swarm {
     /// Takes what happened at `now`. A `now` before that of the last input counts as the same time.
     pub fn handle(&mut self, input: Input, now: Instant) {
         self.shared.now = self.shared.now.max(now);
+        self.disputes_are_seen = false;
         self.take(input);
         self.check_times();
         while let Some(stream) = self.shared.streams.bound.next_free(self.shared.now) {

@@ -63,6 +63,7 @@ impl Swarm {
         let sessions = deadlines.min();
         let bound = self.shared.streams.bound.next_free_at();
         let book = self.book.next().filter(|_| !self.is_full());
-        [sessions, book, self.shared.fetches.next(), bound].into_iter().flatten().min()
+        let own = self.shared.next_own_check();
+        [sessions, book, self.shared.fetches.next(), bound, own].into_iter().flatten().min()
     }
 }
