@@ -57,7 +57,8 @@ impl Options {
     #[new]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call in Python")]
     #[pyo3(signature = (path, *, app, swarm, ticket, network, bind, discovery, peers, allow,
-        send_bytes_per_second_max, send_bytes_per_second_per_peer_max, segment_bytes, tail_bytes_max, cache_bytes, allow_network_file_system))]
+        send_bytes_per_second_max, send_bytes_per_second_per_peer_max, segment_bytes,
+        tail_bytes_max, cache_bytes, allow_network_file_system))]
     fn new(
         path: PathBuf,
         app: String,

@@ -25,8 +25,8 @@ pub type EventSink = Arc<dyn Fn(NetEvent) + Send + Sync>;
 
 /// Something the network has to tell.
 ///
-/// Per connection: one `Connected`, then `Frame`, `Heard` and `Sent`, in order for each channel, then
-/// one `Disconnected`.
+/// Per connection: one `Connected`, then `Frame`, `Heard` and `Sent`, in order for each channel,
+/// then one `Disconnected`.
 #[derive(Debug)]
 pub enum NetEvent {
     /// A connection is up; the peer has proved that it holds the key `peer`, and nothing more.
@@ -125,13 +125,13 @@ pub trait Transport: Send + Sync {
     /// Queues a frame of at most `FRAME_BYTES_MAX` bytes. `Sent` tells that it has left. While the
     /// live lane has something, nothing of the backlog lane leaves.
     ///
-    /// The caller keeps at most 1 MiB and one frame in the queue of a lane; beyond that the connection is
-    /// closed with [`code::INTERNAL`](crate::net::code::INTERNAL), because a bound that is not
-    /// kept is a bug of ours.
+    /// The caller keeps at most 1 MiB and one frame in the queue of a lane; beyond that the
+    /// connection is closed with [`code::INTERNAL`](crate::net::code::INTERNAL), because a bound
+    /// that is not kept is a bug of ours.
     fn send(&self, connection: ConnectionId, lane: Lane, frame: Bytes);
 
-    /// Sends what is queued on the live lane, for at most a second, then closes. The peer learns `code` and
-    /// `reason` (at most 512 bytes of it).
+    /// Sends what is queued on the live lane, for at most a second, then closes. The peer learns
+    /// `code` and `reason` (at most 512 bytes of it).
     fn close(&self, connection: ConnectionId, code: u32, reason: &str);
 
     /// Addresses under which peers on the local network may reach us; unspecified binds are given

@@ -67,8 +67,8 @@ pub enum Input {
         /// At most `FRAME_BYTES_MAX` bytes; the transport must not gather more.
         bytes: Bytes,
     },
-    /// A part of a frame came, on either channel. Tell it about every 250 ms while a large frame arrives, so that a
-    /// slow link is not taken for a dead one.
+    /// A part of a frame came, on either channel. Tell it about every 250 ms while a large frame
+    /// arrives, so that a slow link is not taken for a dead one.
     Heard {
         /// On which connection.
         connection: ConnectionId,

@@ -66,8 +66,8 @@ pub(crate) struct Session {
     pub(crate) requests: BTreeMap<StreamId, (u64, u64)>,
     /// Events of each stream that the peer has or was sent, as far as we know.
     pub(crate) known: OffsetMap,
-    /// How far streams went out on the backlog lane that the peer has not acknowledged: what goes on
-    /// from there must not overtake it.
+    /// How far streams went out on the backlog lane that the peer has not acknowledged: what goes
+    /// on from there must not overtake it.
     pub(crate) trailing: OffsetMap,
     /// Events of each stream of which the peer was seen to hold what we hold.
     pub(crate) agreed: OffsetMap,

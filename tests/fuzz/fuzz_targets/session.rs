@@ -11,7 +11,9 @@ use millpond::event::{
     AppId, Chain, EventKind, EventRange, Header, Lamport, NodeKey, PackedRange, Payload, Record,
     SignedHead, StreamEnd, StreamId, SwarmSecret, TagSet, WallTime,
 };
-use millpond::sync::{ConnectionId, Input, Lane, LinkState, LogRead, Output, SendCaps, Swarm, SwarmOptions};
+use millpond::sync::{
+    ConnectionId, Input, Lane, LinkState, LogRead, Output, SendCaps, Swarm, SwarmOptions,
+};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};

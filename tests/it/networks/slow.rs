@@ -99,8 +99,8 @@ fn a_cap_is_kept_and_holds_up_no_live_event() {
     let (took, sent) = (begun.elapsed(), hub.peer(remote).expect("it is a peer").bytes_out);
     let rate = sent as f64 / took.as_secs_f64();
     println!(
-        "networks: a cap of {CAP} bytes a second: {sent} bytes in {took:?}, {rate:.0} a second; the \
-         slowest live event took {slowest:?}"
+        "networks: a cap of {CAP} bytes a second: {sent} bytes in {took:?}, {rate:.0} a second; \
+         the slowest live event took {slowest:?}"
     );
     // The last frame goes out before its time.
     let frame = sent / 8;

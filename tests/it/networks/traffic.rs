@@ -87,7 +87,8 @@ fn a_link_on_which_nothing_happens_is_quiet() {
     let frames = after.bytes_in + after.bytes_out - before.bytes_in - before.bytes_out;
     let seconds = IDLE.as_secs();
     println!(
-        "networks: a quiet link: {:.1} bytes of frames a second, of IP {} in and {} out, in {} packets",
+        "networks: a quiet link: {:.1} bytes of frames a second, of IP {} in and {} out, in {} \
+         packets",
         frames as f64 / seconds as f64,
         incoming.1 / seconds,
         outgoing.1 / seconds,

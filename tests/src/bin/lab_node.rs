@@ -1,10 +1,11 @@
 //! A node that obeys lines, for the tests in network namespaces.
 //!
-//! `lab_node PATH PORT [discovery] [cap=BYTES]`: opens the store at PATH, listens at PORT of every address,
-//! says `N <node id>`, and then obeys standard input until it ends. Each line is answered by one:
+//! `lab_node PATH PORT [discovery] [cap=BYTES]`: opens the store at PATH, listens at PORT of every
+//! address, says `N <node id>`, and then obeys standard input until it ends. Each line is answered by one:
 //! `connect PEER` by `C` at once; `publish TAG COUNT BYTES` by `A` when all is durable, batch by
 //! batch; `held` by `H <our own events> <all events> <digest of the offset map>`; `digest` by
-//! `D <events> <digest of all in key order>`; `count TAG` by `Q <events with the tag>`; `addresses` by `T` and where we listen; `peers` by
+//! `D <events> <digest of all in key order>`; `count TAG` by `Q <events with the tag>`;
+//! `addresses` by `T` and where we listen; `peers` by
 //! `P` and, for each peer, `<node id>:<state>:<bytes in>:<bytes out>:<connected for, ms>`;
 //! `refused` by `R` and the last refusals; `close` by `Z` when the node is closed.
 

@@ -1,5 +1,5 @@
-//! One direction of a connection: two ordered, reliable channels of frames over packets that may not
-//! come. What QUIC does for millpond, as far as it can be noticed.
+//! One direction of a connection: two ordered, reliable channels of frames over packets that may
+//! not come. What QUIC does for millpond, as far as it can be noticed.
 //!
 //! Frames become packets of up to 1,200 bytes, those of the live lane first; each is repeated until
 //! it is acknowledged. A loss on one lane does not hold up the other. A window grows while nothing
@@ -24,7 +24,7 @@ const WINDOW_START: f64 = 10.0;
 const WINDOW_MIN: f64 = 2.0;
 const WINDOW_MAX: f64 = 2000.0;
 /// A round trip that is longer than the shortest by this means that a queue stands somewhere.
-const QUEUE_MAX: Duration = Duration::from_millis(250);
+const QUEUE_MAX: Duration = Duration::from_millis(500);
 const PROBE_START: Duration = Duration::from_millis(500);
 const PROBE_MIN: Duration = Duration::from_millis(20);
 const PROBE_MAX: Duration = Duration::from_secs(3);
