@@ -2,7 +2,8 @@
 //!
 //! Two controllers of the QUIC library watch the same packets. BBR models the path, so that it goes
 //! on where a radio loses packets for no reason of ours, and leaves no standing queue in which live
-//! events would wait. Where a round trip takes next to nothing there is no queue worth speaking of,
+//! events would wait. It finds the rate of a path by filling its queue at first, which on a slow
+//! link takes seconds: there its start is cut short. Where a round trip takes next to nothing there is no queue worth speaking of,
 //! and Cubic, which does not pace, brings more through.
 
 use noq_proto::RttEstimator;
@@ -16,6 +17,11 @@ use std::time::{Duration, Instant};
 /// Round trips below this are near: also our own packets on a link of 10 Mbit/s, eight at a time.
 const NEAR: Duration = Duration::from_millis(8);
 
+/// A round trip that is longer than the shortest by this has waited in a queue.
+const QUEUE: Duration = Duration::from_millis(500);
+/// Packets on their way while such a queue drains at the start.
+const DRAIN_PACKETS: u64 = 4;
+
 /// Makes a [`Dual`] for each path.
 #[derive(Debug, Default)]
 pub(crate) struct DualConfig;
@@ -26,13 +32,28 @@ struct Dual {
     near: Box<dyn Controller>,
     far: Box<dyn Controller>,
     is_near: bool,
+    mtu: u64,
+    shortest: Duration,
+    start: Start,
+}
+
+/// How far the start of a path has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// Nothing has waited yet.
+    Growing,
+    /// A queue stands, and is to drain.
+    Draining,
+    /// It is over.
+    Over,
 }
 
 impl ControllerFactory for DualConfig {
     fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
         let near = Arc::new(CubicConfig::default()).build(now, current_mtu);
         let far = Arc::new(Bbr3Config::default()).build(now, current_mtu);
-        Box::new(Dual { near, far, is_near: false })
+        let (mtu, shortest) = (u64::from(current_mtu), Duration::MAX);
+        Box::new(Dual { near, far, is_near: false, mtu, shortest, start: Start::Growing })
     }
 }
 
@@ -40,6 +61,17 @@ impl Dual {
     fn both(&mut self, mut tell: impl FnMut(&mut dyn Controller)) {
         tell(&mut *self.near);
         tell(&mut *self.far);
+    }
+
+    /// A packet took `time` there and back.
+    fn note(&mut self, time: Duration) {
+        self.shortest = self.shortest.min(time);
+        let has_waited = time > self.shortest.saturating_add(QUEUE);
+        self.start = match self.start {
+            Start::Growing if has_waited => Start::Draining,
+            Start::Draining if !has_waited => Start::Over,
+            same => same,
+        };
     }
 
     fn chosen(&self) -> &dyn Controller {
@@ -70,6 +102,7 @@ impl Controller for Dual {
         rtt: &RttEstimator,
     ) {
         self.is_near = rtt.get() < NEAR;
+        self.note(now.saturating_duration_since(sent));
         self.both(|it| it.on_ack(now, sent, bytes, pn, app_limited, rtt));
     }
 
@@ -107,6 +140,7 @@ impl Controller for Dual {
     }
 
     fn on_mtu_update(&mut self, new_mtu: u16) {
+        self.mtu = u64::from(new_mtu);
         self.both(|it| it.on_mtu_update(new_mtu));
     }
 
@@ -115,16 +149,22 @@ impl Controller for Dual {
     }
 
     fn window(&self) -> u64 {
-        self.chosen().window()
+        let window = self.chosen().window();
+        match self.start {
+            Start::Draining => window.min(DRAIN_PACKETS * self.mtu),
+            Start::Growing | Start::Over => window,
+        }
     }
 
     fn metrics(&self) -> ControllerMetrics {
-        self.chosen().metrics()
+        let mut metrics = self.chosen().metrics();
+        metrics.congestion_window = self.window();
+        metrics
     }
 
     fn clone_box(&self) -> Box<dyn Controller> {
         let (near, far) = (self.near.clone_box(), self.far.clone_box());
-        Box::new(Dual { near, far, is_near: self.is_near })
+        Box::new(Dual { near, far, ..*self })
     }
 
     fn initial_window(&self) -> u64 {
@@ -133,5 +173,26 @@ impl Controller for Dual {
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_that_fills_a_queue_is_cut_short_until_that_has_drained() {
+        let built = Arc::new(DualConfig).build(Instant::now(), 1200);
+        let Ok(mut dual) = built.into_any().downcast::<Dual>() else { panic!("it is one") };
+        let millis = Duration::from_millis;
+        dual.note(millis(100));
+        let begun = dual.window();
+        assert!(begun > DRAIN_PACKETS * 1200);
+        dual.note(millis(700));
+        assert_eq!((dual.window(), dual.metrics().congestion_window), (4800, 4800));
+        dual.note(millis(300));
+        assert_eq!(dual.window(), begun);
+        dual.note(millis(700));
+        assert_eq!(dual.window(), begun, "later the model of the path decides");
     }
 }

@@ -1,7 +1,8 @@
 //! A node that obeys lines, for the tests in network namespaces.
 //!
 //! `lab_node PATH PORT [discovery] [cap=BYTES]`: opens the store at PATH, listens at PORT of every
-//! address, says `N <node id>`, and then obeys standard input until it ends. Each line is answered by one:
+//! address, says `N <node id>`, and then obeys standard input until it ends. Each line is answered
+//! by one:
 //! `connect PEER` by `C` at once; `publish TAG COUNT BYTES` by `A` when all is durable, batch by
 //! batch; `held` by `H <our own events> <all events> <digest of the offset map>`; `digest` by
 //! `D <events> <digest of all in key order>`; `count TAG` by `Q <events with the tag>`;
