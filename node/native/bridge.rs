@@ -441,12 +441,6 @@ pub fn node_stats(env: Env, handle: BigInt) -> napi::Result<String> {
     thrown(&env, node(&handle).stats_json())
 }
 
-/// Token text of the offset map that a query is answered at.
-#[napi(catch_unwind)]
-pub fn cursor_upper(env: Env, handle: BigInt) -> napi::Result<String> {
-    thrown(&env, cursor(&handle).upper().map(|offsets| offsets.token()))
-}
-
 /// How complete an answer is, as JSON text.
 #[napi(catch_unwind)]
 pub fn cursor_completeness(env: Env, handle: BigInt) -> napi::Result<String> {

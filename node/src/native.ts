@@ -110,7 +110,6 @@ export interface Native {
   nodeIsOpen(node: bigint): boolean;
   nodeOffsets(node: bigint): string;
   nodeStats(node: bigint): string;
-  cursorUpper(cursor: bigint): string;
   cursorCompleteness(cursor: bigint): string;
   cursorClose(cursor: bigint): void;
   subscriptionLag(subscription: bigint): number;

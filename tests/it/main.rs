@@ -18,6 +18,7 @@ mod house;
 mod injection;
 mod liar;
 mod memory;
+mod mesh;
 mod metrics;
 mod model_based;
 #[cfg(target_os = "linux")]

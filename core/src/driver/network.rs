@@ -34,17 +34,50 @@ pub(crate) struct Network {
 
 /// What reaches the loop.
 pub(crate) enum Message {
-    Net { generation: u64, event: NetEvent },
-    Opened { generation: u64, block: Opened },
+    Net {
+        generation: u64,
+        event: NetEvent,
+    },
+    Opened {
+        generation: u64,
+        block: Opened,
+    },
     Durable,
-    StoreFailed { stream: StreamId, end: u64, error: Error },
+    StoreFailed {
+        stream: StreamId,
+        end: u64,
+        error: Error,
+    },
+    /// The log has found damage.
+    Damaged,
+    Repaired {
+        stream: StreamId,
+        first: u64,
+        result: Result<()>,
+    },
     OwnStream(Result<StreamId>),
-    Forked { branch: StreamId, forked: Result<Forked> },
-    Connect { peer: PeerAddress, done: Completer<()> },
-    Disconnect { peer: NodeId, done: Completer<()> },
-    SetNetwork { enabled: bool, done: Completer<()> },
-    Status { done: Completer<NetworkStatus> },
-    Close { deadline: Duration },
+    Forked {
+        branch: StreamId,
+        forked: Result<Forked>,
+    },
+    Connect {
+        peer: PeerAddress,
+        done: Completer<()>,
+    },
+    Disconnect {
+        peer: NodeId,
+        done: Completer<()>,
+    },
+    SetNetwork {
+        enabled: bool,
+        done: Completer<()>,
+    },
+    Status {
+        done: Completer<NetworkStatus>,
+    },
+    Close {
+        deadline: Duration,
+    },
 }
 
 /// What the loop knows of the network.
@@ -95,6 +128,8 @@ impl Network {
                 wake.push(Message::Durable);
             }
         }));
+        let damaged = inbox.clone();
+        log.on_damage(Arc::new(move || damaged.push(Message::Damaged)));
         let theirs = inbox.clone();
         let (running, ended) = channel::<()>();
         let thread = std::thread::Builder::new()

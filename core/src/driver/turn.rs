@@ -140,6 +140,7 @@ impl Turn {
         tracing::info!(node = %self.log.node_id().short(), ?addresses, "the network is on");
         self.wire = Some(Wire { transport, discovery });
         self.swarm = new_swarm(&self.options, &self.log, &self.secret)?;
+        self.look_at_damage();
         for peer in self.peers.values() {
             let (peer, addresses) = (peer.node, peer.addresses.clone());
             self.swarm.handle(Input::AddPeer { peer, addresses }, clock::now());
@@ -188,6 +189,10 @@ impl Turn {
                 self.swarm.handle(Input::StoreFailed { stream, end, error }, clock::now());
             }
             Message::Forked { branch, forked } => self.take_forked(branch, forked),
+            Message::Damaged => self.look_at_damage(),
+            Message::Repaired { stream, first, result } => {
+                self.swarm.handle(Input::Repaired { stream, first, result }, clock::now());
+            }
             Message::OwnStream(Ok(stream)) => {
                 self.own = stream;
                 self.swarm.handle(Input::OwnStream(stream), clock::now());
@@ -295,6 +300,7 @@ impl Turn {
                 Output::Open(block) => self.opener.open(self.generation, block),
                 Output::Store { range, before, .. } => self.store(range, before),
                 Output::Fork { branch, range, .. } => self.fork(branch, range),
+                Output::Repair { range } => self.repair(range),
                 Output::Dial { peer, named, discovered } => {
                     self.ledger.dialed(peer, clock::now());
                     self.on_wire(|wire| wire.dial(peer, named, discovered));
@@ -338,6 +344,20 @@ impl Turn {
             Err(error) => Pending::ready(Err(error)),
         };
         forked.on_done(move |forked| inbox.push(Message::Forked { branch: stream, forked }));
+    }
+
+    fn repair(&self, range: EventRange) {
+        let (stream, first, inbox) = (range.stream(), range.first, self.inbox.clone());
+        self.log
+            .repair_block(range)
+            .on_done(move |result| inbox.push(Message::Repaired { stream, first, result }));
+    }
+
+    /// Tells the swarm which blocks of the log are damaged.
+    fn look_at_damage(&mut self) {
+        let Ok(damaged) = self.log.damaged_blocks() else { return };
+        let blocks = damaged.into_iter().map(|block| (block.stream, block.first, block.end));
+        self.swarm.handle(Input::Damaged(blocks.collect()), clock::now());
     }
 
     fn connect(&mut self, peer: PeerAddress, done: Completer<()>) {

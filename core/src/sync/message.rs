@@ -9,10 +9,14 @@ use crate::event::codec::{Reader, put_varint};
 use crate::event::limits::LAMPORT_MAX;
 use crate::event::{Chain, EventRange, NodeId, PackedRange, SignedHead, StreamId};
 use crate::sync::constants::{
-    LIMITS, LIMITS_COUNT_MAX, PEERS_LISTED_MAX, PROGRESS_STREAMS_MAX, SUMMARY_HEADS_MAX,
+    LIMITS, LIMITS_COUNT_MAX, PEERS_LISTED_MAX, PROGRESS_STREAMS_MAX, PRUNE_STREAMS_MAX,
+    SUMMARY_HEADS_MAX,
 };
 use crate::sync::refusal::RefusalReason;
 use bytes::Bytes;
+use std::net::SocketAddr;
+
+mod addresses;
 
 /// From this type on, a message may be skipped by those who do not know it.
 const IGNORABLE: u8 = 0x80;
@@ -60,6 +64,10 @@ pub enum Message {
     Range { before: Chain, range: EventRange },
     /// The nodes that the sender has sessions with, rising.
     Peers(Vec<NodeId>),
+    /// Where nodes are that the sender has sessions with, by rising id.
+    Addresses(Vec<(NodeId, Vec<SocketAddr>)>),
+    /// Streams whose live events the receiver need not push: they came before its own did.
+    Prune(Vec<StreamId>),
 }
 
 /// A message or the reason to skip or refuse it.
@@ -84,6 +92,8 @@ mod kind {
     pub(super) const RANGE: u8 = 0x08;
     pub(super) const PEERS: u8 = 0x09;
     pub(super) const BLOCK: u8 = 0x0a;
+    pub(super) const PRUNE: u8 = 0x81;
+    pub(super) const ADDRESSES: u8 = 0x82;
 }
 
 /// What a frame with events claims.
@@ -180,6 +190,15 @@ impl Message {
                 put_varint(&mut out, nodes.len() as u64);
                 nodes.iter().for_each(|node| out.extend_from_slice(node.as_bytes()));
             }
+            Message::Addresses(listed) => {
+                out.push(kind::ADDRESSES);
+                addresses::put(listed, &mut out);
+            }
+            Message::Prune(streams) => {
+                out.push(kind::PRUNE);
+                put_varint(&mut out, streams.len() as u64);
+                streams.iter().for_each(|stream| out.extend_from_slice(&stream.to_bytes()));
+            }
         }
         out.into()
     }
@@ -206,6 +225,8 @@ impl Message {
                 return Ok(Decoded::Message(Box::new(Message::Range { before, range })));
             }
             kind::PEERS => read_peers(&mut reader)?,
+            kind::PRUNE => read_prune(&mut reader)?,
+            kind::ADDRESSES => addresses::read(&mut reader)?,
             kind::BLOCK => {
                 let before = Chain::from_bytes(reader.array()?);
                 let packed = PackedRange::decode(&frame.slice(frame.len() - reader.rest().len()..));
@@ -309,6 +330,12 @@ fn read_peers(reader: &mut Reader<'_>) -> Result<Message> {
         nodes.push(node);
     }
     Ok(Message::Peers(nodes))
+}
+
+fn read_prune(reader: &mut Reader<'_>) -> Result<Message> {
+    let count = reader.varint_max(PRUNE_STREAMS_MAX as u64, "the number of streams in a prune")?;
+    let streams = (0..count).map(|_| StreamId::read(reader)).collect::<Result<_>>()?;
+    Ok(Message::Prune(streams))
 }
 
 fn corrupt(message: impl Into<String>) -> Error {

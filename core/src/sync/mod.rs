@@ -24,8 +24,12 @@ mod heal;
 mod history;
 mod io;
 mod lane;
+mod learned;
 mod liveness;
+mod mesh;
 mod message;
+mod notable;
+mod offers;
 mod opening;
 mod options;
 mod push;
@@ -33,6 +37,7 @@ mod reach;
 mod receive;
 mod refusal;
 mod relay;
+mod repair;
 mod schedule;
 mod serve;
 mod session;
@@ -44,6 +49,7 @@ mod summary;
 mod swarm;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod turns;
 
 pub use cap::SendCaps;

@@ -25,4 +25,6 @@ pub struct SwarmOptions {
     pub peers_max: usize,
     /// How fast we may send.
     pub send_caps: SendCaps,
+    /// Whether peers are also found where other peers say that they are.
+    pub learns: bool,
 }

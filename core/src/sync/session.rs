@@ -23,6 +23,7 @@ use crate::sync::credit::Credit;
 use crate::sync::dispute::Disputes;
 use crate::sync::io::{ConnectionId, LogRead};
 use crate::sync::lane::Lane;
+use crate::sync::learned::Telling;
 use crate::sync::liveness::Liveness;
 use crate::sync::message::{Decoded, Hello, Message, peek_range};
 use crate::sync::opening::Arrivals;
@@ -30,6 +31,7 @@ use crate::sync::push::Pushes;
 use crate::sync::refusal::{Refusal, RefusalReason};
 use crate::sync::serve::Wanted;
 use crate::sync::shared::Shared;
+use crate::sync::tree::Tree;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -80,6 +82,10 @@ pub(crate) struct Session {
     /// Nodes that the peer has sessions with, rising.
     pub(crate) peers: Vec<NodeId>,
     pub(crate) pushes: Pushes,
+    /// When to tell the peer where others are.
+    pub(crate) telling: Telling,
+    /// Who passes which stream on to whom.
+    pub(crate) tree: Tree,
     pub(crate) wanted: Wanted,
     pub(crate) arrivals: Arrivals,
     pub(crate) ranges_received: u64,
@@ -96,6 +102,8 @@ pub(crate) enum Effect {
     Greeted(Hello),
     /// The peer ends the session.
     Goodbye(RefusalReason),
+    /// The peer says where other nodes are.
+    Addresses(Vec<(NodeId, Vec<SocketAddr>)>),
 }
 
 impl Session {
@@ -133,6 +141,8 @@ impl Session {
             summary_is_complete: false,
             peers: Vec::new(),
             pushes: Pushes::default(),
+            telling: Telling::default(),
+            tree: Tree::default(),
             wanted: Wanted::default(),
             arrivals: Arrivals::default(),
             ranges_received: 0,
@@ -230,6 +240,11 @@ impl Session {
                 Ok(Effect::Nothing)
             }
             Message::Range { .. } => unreachable!("every range was peeked at"),
+            Message::Addresses(listed) => Ok(Effect::Addresses(listed)),
+            Message::Prune(streams) => {
+                self.on_prune(&streams, shared);
+                Ok(Effect::Nothing)
+            }
             Message::Peers(nodes) => {
                 self.peers = nodes;
                 Ok(Effect::Nothing)
@@ -324,6 +339,9 @@ impl Session {
         if let Some(frame) = self.make_announcement(shared) {
             return Some(frame);
         }
+        if let Some(frame) = self.make_addresses(shared) {
+            return Some(frame);
+        }
         self.make_short_answer(shared, log)
     }
 
@@ -380,6 +398,7 @@ impl Session {
             && (self.is_held
                 || self.liveness.ping_is_due(now)
                 || self.announcements.flush_at().is_some_and(|at| at <= now)
+                || self.telling.is_due(now)
                 || self.pushes.is_due(now))
     }
 
@@ -395,8 +414,9 @@ impl Session {
         let push = self.pushes.next_after(now);
         let silence = self.liveness.next_after(now);
         let dispute = self.disputes.next();
-        let cap = self.let_out_at(shared);
-        [flush, push, dispute, cap].into_iter().flatten().fold(silence, Instant::min)
+        let (cap, telling) = (self.let_out_at(shared), self.telling.due().filter(later));
+        let due = [flush, push, dispute, cap, telling];
+        due.into_iter().flatten().fold(silence, Instant::min)
     }
 
     /// Soon, but with whatever else comes up until then.

@@ -6,7 +6,9 @@ use crate::sync::cap::Cap;
 use crate::sync::constants::STORE_RETRY;
 use crate::sync::fetch::Fetches;
 use crate::sync::io::{ConnectionId, LogRead, Output, SwarmEvent};
+use crate::sync::learned::Remotes;
 use crate::sync::options::SwarmOptions;
+use crate::sync::repair::Repairs;
 use crate::sync::streams::Streams;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
@@ -25,11 +27,15 @@ pub(crate) struct Shared {
     pub(crate) cap: Cap,
     pub(crate) streams: Streams,
     pub(crate) fetches: Fetches,
+    /// Blocks of our log that are damaged.
+    pub(crate) repairs: Repairs,
     pub(crate) outputs: VecDeque<Output>,
     /// Events that came and were held already.
     pub(crate) duplicates: u64,
     /// Peers that were admitted, and the connection that is kept for each.
     pub(crate) admitted: BTreeMap<NodeId, ConnectionId>,
+    /// Where they are, as far as the transport has told.
+    pub(crate) remotes: Remotes,
     /// Heads of the stream that we write, to be compared with our log.
     own_checks: Vec<SignedHead>,
     /// Those for which our log could not be read, and when they are looked at again.
@@ -75,9 +81,11 @@ impl Shared {
             cap: Cap::new(options.send_caps.all_peers, now),
             streams: Streams::new(swarm, options.own_stream, heads, forks, now),
             fetches: Fetches::default(),
+            repairs: Repairs::default(),
             outputs: VecDeque::new(),
             duplicates: 0,
             admitted: BTreeMap::new(),
+            remotes: Remotes::new(),
             own_checks: Vec::new(),
             own_unread: (Vec::new(), now),
             comparisons: Vec::new(),

@@ -63,7 +63,8 @@ impl Swarm {
         let sessions = deadlines.min();
         let bound = self.shared.streams.bound.next_free_at();
         let book = self.book.next().filter(|_| !self.is_full());
-        let own = self.shared.next_own_check();
-        [sessions, book, self.shared.fetches.next(), bound, own].into_iter().flatten().min()
+        let (own, repair) = (self.shared.next_own_check(), self.shared.repairs.next());
+        let (fetch, mesh) = (self.shared.fetches.next(), self.mesh.next());
+        [sessions, book, mesh, fetch, bound, own, repair].into_iter().flatten().min()
     }
 }

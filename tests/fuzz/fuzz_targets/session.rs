@@ -229,6 +229,7 @@ fn options(node: u8) -> SwarmOptions {
         allowed: None,
         peers_max: 4,
         send_caps: SendCaps::default(),
+        learns: true,
     }
 }
 

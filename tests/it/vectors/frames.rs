@@ -10,14 +10,15 @@ use millpond::Result;
 use millpond::event::cbor::Value;
 use millpond::event::limits::LAMPORT_MAX;
 use millpond::event::{
-    AppId, Chain, EventKind, EventRange, Header, Lamport, NodeKey, PackedRange, Payload, Record,
-    SignedHead, StreamEnd, StreamId, SwarmSecret, TagSet, WallTime, block, hex,
+    AppId, Chain, EventKind, EventRange, Header, Lamport, NodeId, NodeKey, PackedRange, Payload,
+    Record, SignedHead, StreamEnd, StreamId, SwarmSecret, TagSet, WallTime, block, hex,
 };
 use millpond::sync::{
     ConnectionId, Decoded, Hello, Input, Lane, LogRead, Message, Output, RefusalReason, SendCaps,
     Swarm, SwarmOptions,
 };
 use serde_json::{Value as Json, json};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 pub(super) const SECRET: SwarmSecret = SwarmSecret::from_bytes([0x2a; 32]);
@@ -187,6 +188,7 @@ fn new_swarm(key: &NodeKey, now: Instant) -> Swarm {
         allowed: None,
         peers_max: 2,
         send_caps: SendCaps::default(),
+        learns: true,
     };
     Swarm::new(options, Vec::new(), Vec::new(), now)
 }
@@ -266,6 +268,20 @@ fn true_frames() -> Vec<True> {
         Message::Peers(Vec::new()),
         Message::Peers(vec![receiver().node_id()]),
         Message::Peers(vec![receiver().node_id(), sender().node_id()]),
+        Message::Prune(Vec::new()),
+        Message::Addresses(Vec::new()),
+        Message::Addresses(vec![
+            (receiver().node_id(), vec!["10.1.2.3:4100".parse().unwrap()]),
+            (sender().node_id(), Vec::new()),
+        ]),
+        Message::Addresses(vec![(
+            receiver().node_id(),
+            ["10.1.2.3:1", "[fd00::7]:65535", "[2001:db8::1]:4100", "192.168.1.9:258"]
+                .map(|text| text.parse().unwrap())
+                .to_vec(),
+        )]),
+        Message::Prune(vec![relayed, stream(0), relayed]),
+        Message::Goodbye(RefusalReason::EnoughPeers),
     ]
     .iter()
     .map(True::of)
@@ -393,6 +409,17 @@ fn describe(message: &Message) -> (&'static str, Json) {
         Message::Peers(nodes) => {
             let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();
             ("peers", json!({ "nodes": nodes }))
+        }
+        Message::Addresses(listed) => {
+            let one = |(node, addresses): &(NodeId, Vec<SocketAddr>)| {
+                let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+                json!([node.to_string(), texts])
+            };
+            ("addresses", json!({ "nodes": listed.iter().map(one).collect::<Vec<_>>() }))
+        }
+        Message::Prune(streams) => {
+            let streams: Vec<String> = streams.iter().map(ToString::to_string).collect();
+            ("prune", json!({ "streams": streams }))
         }
     }
 }

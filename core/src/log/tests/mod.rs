@@ -12,6 +12,7 @@ mod histories;
 mod model;
 mod packed;
 mod recovery;
+mod repair;
 mod upkeep;
 
 use super::{AppendOptions, Appended, CursorOptions, EventBatch, EventView, Log, LogOptions};

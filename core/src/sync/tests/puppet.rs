@@ -27,6 +27,8 @@ pub(super) struct Puppet {
     pub(super) lanes: Vec<Lane>,
     pub(super) stored: Vec<EventRange>,
     pub(super) forked: Vec<Branch>,
+    /// Answers for damaged blocks that the log was given.
+    pub(super) repairs: Vec<EventRange>,
     pub(super) told: Vec<SwarmEvent>,
     pub(super) closed: Option<RefusalReason>,
     pub(super) deadline: Option<Instant>,
@@ -57,6 +59,7 @@ impl Puppet {
             allowed: None,
             peers_max: 2,
             send_caps: SendCaps::default(),
+            learns: true,
         };
         change(&mut options);
         let mut puppet = Puppet {
@@ -70,6 +73,7 @@ impl Puppet {
             lanes: Vec::new(),
             stored: Vec::new(),
             forked: Vec::new(),
+            repairs: Vec::new(),
             told: Vec::new(),
             closed: None,
             deadline: None,
@@ -196,6 +200,7 @@ impl Puppet {
                     }
                 }
                 Output::Tell(event) => self.told.push(event),
+                Output::Repair { range } => self.repairs.push(range),
                 Output::Dial { .. } | Output::Admitted { .. } => {}
                 Output::Wait(deadline) => {
                     self.deadline = deadline;

@@ -350,6 +350,7 @@ impl World {
                 self.close(number, Some(node), Some(reason.code()));
             }
             Output::Open(block) => self.give(node, Input::Opened(block.open())),
+            Output::Repair { .. } => unreachable!("no block is damaged"),
             Output::Admitted { .. } => {}
             Output::Tell(event) => {
                 if let SwarmEvent::OwnStreamElsewhere { number, .. } = event {
@@ -439,6 +440,7 @@ fn options(secret: &SwarmSecret, key: &NodeKey, number: u64, instance: u64) -> S
         allowed: None,
         peers_max: 64,
         send_caps: SendCaps::default(),
+        learns: true,
     }
 }
 
