@@ -394,6 +394,14 @@ typedef struct {
      * How many.
      */
     uintptr_t former_secret_count;
+     * Most bytes a second sent to all peers together, on average; at least 1,000. 0 is unsaid: no
+     * cap.
+     */
+    uint64_t send_bytes_per_second_max;
+    /**
+     * The same for each peer.
+     */
+    uint64_t send_bytes_per_second_per_peer_max;
 } millpond_node_options_t;
 
 /**

@@ -172,9 +172,7 @@ pub(crate) fn publish_options() -> PublishOptions {
 pub(crate) fn node(folder: &Path, name: &str, network: bool) -> Node {
     let network = network.then(|| NetworkOptions {
         bind: vec!["127.0.0.1:0".parse().expect("an address")],
-        discovery: false,
-        allow: None,
-        peers: Vec::new(),
+        ..NetworkOptions::default()
     });
     let options = NodeOptions {
         path: folder.join(name),

@@ -139,6 +139,8 @@ const acts = {
       network: 'net' in said,
       bind: ['127.0.0.1:0'],
       discovery: false,
+      sendBytesPerSecondMax: Number(said.cap ?? 0),
+      sendBytesPerSecondPerPeerMax: Number(said.cap ?? 0),
       peers: Array.from(
         { length: Number(said.peers ?? 0) },
         (_, number) => `${number.toString(16).padStart(64, '0')}@127.0.0.1:9`,

@@ -58,6 +58,8 @@ class Adapter:
             bind=["127.0.0.1:0"],
             discovery=False,
             peers=made_up(said),
+            send_bytes_per_second_max=int(said.get("cap", "0")),
+            send_bytes_per_second_per_peer_max=int(said.get("cap", "0")),
         )
         self.names.add(node.id, folder)
         self.nodes[name] = node

@@ -157,11 +157,14 @@ impl Adapter {
             let peer: Result<PeerAddress> = format!("{number:064x}@127.0.0.1:9").parse();
             peer.expect("an address")
         });
+        let cap = options.get("cap").map_or(0, |bytes| bytes.parse().expect("a number"));
         let network = options.contains_key("net").then(|| NetworkOptions {
             bind: vec!["127.0.0.1:0".parse().expect("an address")],
             discovery: false,
             allow: None::<BTreeSet<_>>,
             peers: ticket.iter().map(PeerAddress::from).chain(made_up).collect(),
+            send_bytes_per_second_max: cap,
+            send_bytes_per_second_per_peer_max: cap,
         });
         let node = Node::open(NodeOptions {
             path: self.folder.join(folder),

@@ -62,6 +62,7 @@ pub(crate) fn new_swarm(
         instance,
         allowed: options.allow.clone(),
         peers_max: PEERS_MAX_DEFAULT,
+        send_caps: options.send_caps()?,
         learns: options.discovery,
     };
     Ok(Swarm::new(options, log.heads(), log.forks(), clock::now()))

@@ -251,11 +251,11 @@ impl Turn {
                 self.swarm.handle(Input::Connected { connection, peer, binding, dialed }, now);
                 self.swarm.handle(Input::Seen { connection, address: remote }, now);
             }
-            NetEvent::Frame { connection, bytes, credit } => {
+            NetEvent::Frame { connection, lane, bytes, credit } => {
                 let connection = ConnectionId::new(connection.0);
                 let (length, is_talk) = (bytes.len(), !sync::is_events(&bytes));
                 self.ledger.received(connection, length, now);
-                self.swarm.handle(Input::Frame { connection, bytes }, now);
+                self.swarm.handle(Input::Frame { connection, lane, bytes }, now);
                 self.drain();
                 if is_talk {
                     self.pacer.said(connection, length, credit, now);
@@ -265,9 +265,9 @@ impl Turn {
                 let connection = ConnectionId::new(connection.0);
                 self.swarm.handle(Input::Heard { connection, bytes }, now);
             }
-            NetEvent::Sent { connection, bytes } => {
+            NetEvent::Sent { connection, lane, bytes } => {
                 let connection = ConnectionId::new(connection.0);
-                self.swarm.handle(Input::Sent { connection, bytes }, now);
+                self.swarm.handle(Input::Sent { connection, lane, bytes }, now);
             }
             NetEvent::Disconnected { connection, code, by, .. } => {
                 let connection = ConnectionId::new(connection.0);
@@ -294,9 +294,10 @@ impl Turn {
     fn drain(&mut self) -> Option<Instant> {
         loop {
             match self.swarm.poll(&self.log) {
-                Output::Send { connection, bytes } => {
+                Output::Send { connection, lane, bytes } => {
                     self.ledger.sent(connection, bytes.len());
-                    self.on_wire(|wire| wire.send(net::ConnectionId(connection.value()), bytes));
+                    let to = net::ConnectionId(connection.value());
+                    self.on_wire(|wire| wire.send(to, lane, bytes));
                 }
                 Output::Open(block) => self.opener.open(self.generation, block),
                 Output::Store { range, before, .. } => self.store(range, before),

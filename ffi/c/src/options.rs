@@ -58,6 +58,11 @@ pub struct millpond_node_options_t {
     pub former_secrets: *const millpond_text_t,
     /// How many.
     pub former_secret_count: usize,
+    /// Most bytes a second sent to all peers together, on average; at least 1,000. 0 is unsaid: no
+    /// cap.
+    pub send_bytes_per_second_max: u64,
+    /// The same for each peer.
+    pub send_bytes_per_second_per_peer_max: u64,
 }
 
 /// How to publish.
@@ -133,6 +138,8 @@ impl millpond_node_options_t {
         cache_bytes: 0,
         former_secrets: std::ptr::null(),
         former_secret_count: 0,
+        send_bytes_per_second_max: 0,
+        send_bytes_per_second_per_peer_max: 0,
     };
 
     /// # Safety
@@ -160,6 +167,8 @@ impl millpond_node_options_t {
                 segment_bytes: said(self.segment_bytes),
                 tail_bytes_max: said(self.tail_bytes_max),
                 cache_bytes: said(self.cache_bytes),
+                send_bytes_per_second_max: said(self.send_bytes_per_second_max),
+                send_bytes_per_second_per_peer_max: said(self.send_bytes_per_second_per_peer_max),
                 allow_network_file_system: choice(
                     self.allow_network_file_system,
                     "allow_network_file_system",

@@ -37,6 +37,11 @@ pub struct OpenOptions {
     pub peers: Option<Vec<String>>,
     /// The only nodes to talk to; default every node that holds the secret.
     pub allow: Option<Vec<String>>,
+    /// Most bytes a second sent to all peers together, on average: 0, the default, is no cap, and
+    /// another is at least 1,000.
+    pub send_bytes_per_second_max: Option<u64>,
+    /// The same for each peer.
+    pub send_bytes_per_second_per_peer_max: Option<u64>,
     /// Size of each of the two journal segments in bytes, 64 KiB at least; default 32 MiB.
     pub segment_bytes: Option<u64>,
     /// Most bytes of events in memory before a checkpoint; default 64 MiB.
@@ -103,7 +108,17 @@ impl OpenOptions {
         };
         let discovery = self.discovery.unwrap_or(defaults::DISCOVERY);
         let is_wanted = self.network.unwrap_or(defaults::NETWORK);
-        Ok(is_wanted.then_some(NetworkOptions { bind, discovery, allow, peers }))
+        let options = NetworkOptions {
+            bind,
+            discovery,
+            allow,
+            peers,
+            send_bytes_per_second_max: self.send_bytes_per_second_max.unwrap_or(0),
+            send_bytes_per_second_per_peer_max: self
+                .send_bytes_per_second_per_peer_max
+                .unwrap_or(0),
+        };
+        Ok(is_wanted.then_some(options))
     }
 }
 

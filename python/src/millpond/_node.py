@@ -41,6 +41,8 @@ def open(  # noqa: A001
     peers: Sequence[str] | None = None,
     allow: Sequence[str] | None = None,
     former_secrets: Sequence[str] | None = None,
+    send_bytes_per_second_max: int | None = None,
+    send_bytes_per_second_per_peer_max: int | None = None,
     segment_bytes: int | None = None,
     tail_bytes_max: int | None = None,
     cache_bytes: int | None = None,
@@ -73,6 +75,8 @@ def open(  # noqa: A001
         and one of IPv6 (default every interface, any port). discovery: find peers by mDNS, and
         where other peers say that they are (default True). peers: `<node id>@<ip>:<port>[,<ip>:<port>…]` to connect to, at
         most 1,024, each with 1 to 16 addresses. allow: node ids, and nobody else may connect.
+    send_bytes_per_second_max: most bytes a second sent to all peers together, on average: at least
+        1,000 (default 0, no cap). send_bytes_per_second_per_peer_max: the same for each peer.
     segment_bytes: of each of the two journal files, 64 KiB at least (default 32 MiB).
         tail_bytes_max: most bytes of events in memory before a checkpoint (default 64 MiB).
         cache_bytes: most bytes of blocks in memory for reading (default 16 MiB).
@@ -96,6 +100,8 @@ def open(  # noqa: A001
         peers=peers,
         allow=allow,
         former_secrets=former_secrets,
+        send_bytes_per_second_max=send_bytes_per_second_max,
+        send_bytes_per_second_per_peer_max=send_bytes_per_second_per_peer_max,
         segment_bytes=segment_bytes,
         tail_bytes_max=tail_bytes_max,
         cache_bytes=cache_bytes,

@@ -15,8 +15,8 @@ use millpond::event::{
     hex,
 };
 use millpond::sync::{
-    ConnectionId, Decoded, Hello, Input, LogRead, Message, Output, RefusalReason, Swarm,
-    SwarmOptions,
+    ConnectionId, Decoded, Hello, Input, Lane, LogRead, Message, Output, RefusalReason, SendCaps,
+    Swarm, SwarmOptions,
 };
 use serde_json::{Value as Json, json};
 use std::net::SocketAddr;
@@ -143,9 +143,9 @@ fn end_of(state: State, frame: Vec<u8>) -> Option<RefusalReason> {
     swarm.handle(connected, now);
     if state == State::Admitted {
         let bytes = Message::Hello(hello(&sender(), &receiver(), true, BINDING)).encode();
-        swarm.handle(Input::Frame { connection, bytes }, now);
+        swarm.handle(Input::Frame { connection, lane: Lane::Live, bytes }, now);
     }
-    swarm.handle(Input::Frame { connection, bytes: frame.into() }, now);
+    swarm.handle(Input::Frame { connection, lane: Lane::Live, bytes: frame.into() }, now);
     let mut reason = None;
     loop {
         match swarm.poll(&NothingHeld) {
@@ -195,6 +195,7 @@ fn new_swarm(key: &NodeKey, secrets: SwarmSecrets, now: Instant) -> Swarm {
         instance: [1; 8],
         allowed: None,
         peers_max: 2,
+        send_caps: SendCaps::default(),
         learns: true,
     };
     Swarm::new(options, Vec::new(), Vec::new(), now)
