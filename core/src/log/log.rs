@@ -118,10 +118,21 @@ impl Log {
         before: crate::event::StreamEnd,
     ) -> Pending<RangeStored> {
         let (completer, answer) = pending(None);
+        let shared = self.shared();
+        // A block is a piece of a backlog, and nobody waits for it like that.
+        let is_early = shared.live.is_wanted() && range.block().is_none();
+        let early = is_early.then(|| (range.stream(), range.first, range.records().to_vec()));
         let request = StoreRequest { range, verified_after: Some(before) };
         let request = Request::Store(request, completer);
-        match self.shared().check_open().and_then(|()| self.shared().queue_up(request)) {
-            Ok(()) => answer,
+        match shared.check_open().and_then(|()| shared.queue_up(request)) {
+            Ok(()) => {
+                // Behind it in the queue: what is published in answer to it sorts after it.
+                if let Some((stream, first, records)) = early {
+                    let durable = shared.state().durable.count(&stream);
+                    shared.live.offer(stream, first, &records, durable);
+                }
+                answer
+            }
             Err(error) => Pending::ready(Err(error)),
         }
     }

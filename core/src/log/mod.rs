@@ -16,12 +16,14 @@ mod distinct;
 mod explanation;
 mod follow;
 mod fork;
+mod live;
 #[allow(clippy::module_inception)] // One public type per file, named after it.
 mod log;
 mod news;
 mod options;
 mod outlook;
 mod registry;
+mod shown;
 mod status;
 mod upkeep;
 mod watch;
@@ -36,7 +38,7 @@ pub use explanation::{Explanation, Looks};
 pub use follow::{Batch, Follower};
 pub use log::Log;
 pub use options::{
-    AppendOptions, Appended, CursorOptions, Durability, GrowthHook, LogOptions, RangeStored,
+    AppendOptions, Appended, CursorOptions, Delivery, Durability, GrowthHook, LogOptions, RangeStored,
     Receipt,
 };
 pub use outlook::{Behind, Outlook, Unheard};

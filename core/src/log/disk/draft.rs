@@ -47,7 +47,7 @@ impl<'a> Draft<'a> {
             committer,
             body: Body::default(),
             tips: BTreeMap::new(),
-            lamport: committer.lamport,
+            lamport: committer.lamport.max(shared.live.lamport()),
             tail_bytes: 0,
             rests_on_unsynced: false,
             own: Vec::new(),
@@ -167,6 +167,21 @@ impl<'a> Draft<'a> {
         self.tail_bytes += range_bytes(&range);
         self.body.ranges.push(range);
         Ok(RangeStored { stream, count })
+    }
+
+    /// Shows what was drafted of the own stream to those who want it before it is durable.
+    pub(crate) fn preview(&self) {
+        let live = &self.shared.live;
+        if !live.is_wanted() {
+            return;
+        }
+        let own = self.committer.own_stream(self.shared);
+        let durable = self.shared.state().durable.count(&own);
+        for range in self.body.ranges.iter().filter(|range| range.stream() == own) {
+            live.offer(own, range.first, range.records(), durable);
+        }
+        let first = self.tip(&own).end.count - self.own.len() as u64;
+        live.offer(own, first, &self.own, durable);
     }
 
     /// Signs what is not signed yet; the body is then whole.

@@ -158,6 +158,7 @@ impl Shared {
         held.take();
         lock(&self.hooks).clear();
         self.signal.raise();
+        self.live.close();
         self.news.end();
         if let Err(error) = result {
             // The journal holds what the tables lack; the next opening reads it.
@@ -271,6 +272,7 @@ fn assemble(
         checkpointed: AtomicU64::new(row.checkpointed),
         cache: Mutex::default(),
         signal: Default::default(),
+        live: Default::default(),
         hooks: Mutex::default(),
         closed: AtomicBool::new(false),
         counters: Default::default(),
