@@ -126,10 +126,11 @@ impl Bridge {
         handle: BigInt,
         text: String,
         from: Option<String>,
+        delivery: Option<String>,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        let prepared =
-            subscribe_options(from.as_deref()).and_then(|options| Ok((options, limit.to_limit()?)));
+        let prepared = subscribe_options(from.as_deref(), delivery)
+            .and_then(|options| Ok((options, limit.to_limit()?)));
         start!(self, env, ticket, prepared, |(options, limit), done| {
             node(&handle).subscribe_start(&text, options, limit, done)
         })

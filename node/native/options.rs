@@ -170,15 +170,18 @@ impl From<JsLooks> for Looks {
     }
 }
 
-/// The options of `subscribe`: `beginning`, `now` or a token text.
-pub(crate) fn subscribe_options(from: Option<&str>) -> Result<SubscribeOptions> {
-    Ok(SubscribeOptions { from: from.map(StartAt::parse).transpose()? })
+/// The options of `subscribe`: `beginning`, `now` or a token text, and when it delivers.
+pub(crate) fn subscribe_options(
+    from: Option<&str>,
+    delivery: Option<String>,
+) -> Result<SubscribeOptions> {
+    Ok(SubscribeOptions { from: from.map(StartAt::parse).transpose()?, delivery })
 }
 
 /// The token after which a subscription from there begins; null is now.
 #[napi(catch_unwind)]
 pub fn start_position(env: Env, from: Option<String>) -> napi::Result<Option<String>> {
-    let options = thrown(&env, subscribe_options(from.as_deref()))?;
+    let options = thrown(&env, subscribe_options(from.as_deref(), None))?;
     Ok(options.position().map(|offsets| offsets.token()))
 }
 

@@ -24,6 +24,7 @@ export interface NativeBatch {
   hasPayload: boolean;
   count: number;
   isEnd: boolean;
+  isDurable: boolean;
   caughtUp: boolean;
   lag: number;
   position: string;
@@ -69,6 +70,7 @@ export interface NativeBridge {
     node: bigint,
     text: string,
     from: string,
+    delivery: string | undefined,
     limit: NativeLimit,
   ): void;
   connect(ticket: number, node: bigint, target: string, limit: NativeLimit): void;

@@ -105,6 +105,24 @@ impl<L: Loop> Inbox<L> {
         Turn::new(self, work).run(may);
     }
 
+    /// Does something short with the loop if it rests and nothing waits; nothing else is done in
+    /// that turn, and no message is taken. False when it was not done.
+    pub(crate) fn try_with(&self, act: impl FnOnce(&mut L)) -> bool {
+        let mut state = self.lock();
+        if !state.messages.is_empty() {
+            return false;
+        }
+        let Some(work) = state.resting.take() else { return false };
+        drop(state);
+        let mut turn = Turn::new(self, Some(work));
+        act(turn.work.as_mut().expect("it was put in"));
+        let mut state = self.lock();
+        state.resting = turn.work.take();
+        self.wake_if_needed(&state);
+        turn.given_back = true;
+        true
+    }
+
     /// Gives the sync thread's turns to `work` until its last message.
     pub(crate) fn run(&self, work: Box<L>) {
         let mut work = Some(work);

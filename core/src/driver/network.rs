@@ -13,7 +13,7 @@ use crate::driver::opener::Opened;
 use crate::driver::options::{NetworkOptions, PeerAddress};
 use crate::driver::turn::Turn;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{NodeId, SignedHead, StreamId, SwarmSecret};
+use crate::event::{NodeId, Preview, SignedHead, StreamId, SwarmSecret};
 use crate::log::{Forked, Log};
 use crate::net::NetEvent;
 use crate::pending::{Completer, Pending, pending};
@@ -34,17 +34,47 @@ pub(crate) struct Network {
 
 /// What reaches the loop.
 pub(crate) enum Message {
-    Net { generation: u64, event: NetEvent },
-    Opened { generation: u64, block: Opened },
+    Net {
+        generation: u64,
+        event: NetEvent,
+    },
+    Opened {
+        generation: u64,
+        block: Opened,
+    },
     Durable,
-    StoreFailed { stream: StreamId, end: u64, error: Error },
+    /// Own events that are not written yet.
+    Preview(Preview),
+    /// Somebody here began to want events early, or nobody does any more.
+    Live,
+    StoreFailed {
+        stream: StreamId,
+        end: u64,
+        error: Error,
+    },
     OwnStream(Result<StreamId>),
-    Forked { branch: StreamId, forked: Result<Forked> },
-    Connect { peer: PeerAddress, done: Completer<()> },
-    Disconnect { peer: NodeId, done: Completer<()> },
-    SetNetwork { enabled: bool, done: Completer<()> },
-    Status { done: Completer<NetworkStatus> },
-    Close { deadline: Duration },
+    Forked {
+        branch: StreamId,
+        forked: Result<Forked>,
+    },
+    Connect {
+        peer: PeerAddress,
+        done: Completer<()>,
+    },
+    Disconnect {
+        peer: NodeId,
+        done: Completer<()>,
+    },
+    SetNetwork {
+        enabled: bool,
+        done: Completer<()>,
+    },
+    Status {
+        done: Completer<NetworkStatus>,
+    },
+    Close {
+        deadline: Duration,
+    },
 }
 
 /// What the loop knows of the network.
@@ -93,6 +123,16 @@ impl Network {
             held.extend(heads.iter().map(|head| (head.stream, head.clone())));
             if was_empty {
                 wake.push(Message::Durable);
+            }
+        }));
+        let to = inbox.clone();
+        log.live().on_interest(Arc::new(move || to.push(Message::Live)));
+        // A change of thread would cost more than all of it. The caller holds the log's writer, so
+        // nothing else may be done in its turn.
+        let to = inbox.clone();
+        log.live().on_preview(Arc::new(move |preview| {
+            if !to.try_with(|turn: &mut Turn| turn.preview(&preview)) {
+                to.push(Message::Preview(preview));
             }
         }));
         let theirs = inbox.clone();

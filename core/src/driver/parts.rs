@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::event::{Chain, EventRange, PackedRange, StreamId, SwarmSecret};
 use crate::log::Log;
 use crate::net::{Discovery, DiscoveryOptions, EventSink};
-use crate::sync::{LogRead, PEERS_MAX_DEFAULT, Swarm, SwarmOptions};
+use crate::sync::{Input, LogRead, PEERS_MAX_DEFAULT, Swarm, SwarmOptions};
 use std::net::SocketAddr;
 
 /// What peers are served from: the log as it is durable.
@@ -44,7 +44,9 @@ pub(crate) fn new_swarm(
         allowed: options.allow.clone(),
         peers_max: PEERS_MAX_DEFAULT,
     };
-    Ok(Swarm::new(options, log.heads(), log.forks(), clock::now()))
+    let mut swarm = Swarm::new(options, log.heads(), log.forks(), clock::now());
+    swarm.handle(Input::Live(log.live().is_wanted()), clock::now());
+    Ok(swarm)
 }
 
 /// Looks for peers from the sockets that are bound at these addresses.

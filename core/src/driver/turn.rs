@@ -9,7 +9,7 @@ use crate::driver::options::{NetworkOptions, PeerAddress};
 use crate::driver::parts::{discover, new_swarm};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::STREAMS_PER_NODE_MAX;
-use crate::event::{Branch, EventRange, NodeId, StreamEnd, StreamId, SwarmSecret};
+use crate::event::{Branch, EventRange, NodeId, Preview, StreamEnd, StreamId, SwarmSecret};
 use crate::log::{Forked, Log, OpeningReason};
 use crate::net::{
     self, ClosedBy, Discovery, EventSink, IrohTransport, NetEvent, Transport, TransportOptions,
@@ -183,6 +183,11 @@ impl Turn {
                     self.swarm.handle(Input::Durable(head), clock::now());
                 }
             }
+            Message::Preview(preview) => self.preview(&preview),
+            Message::Live => {
+                let wanted = self.log.live().is_wanted();
+                self.swarm.handle(Input::Live(wanted), clock::now());
+            }
             Message::StoreFailed { stream, end, error } => {
                 tracing::warn!(%stream, %error, "a received range could not be stored");
                 self.swarm.handle(Input::StoreFailed { stream, end, error }, clock::now());
@@ -294,6 +299,7 @@ impl Turn {
                 }
                 Output::Open(block) => self.opener.open(self.generation, block),
                 Output::Store { range, before, .. } => self.store(range, before),
+                Output::Preview(preview) => self.log.show(&preview),
                 Output::Fork { branch, range, .. } => self.fork(branch, range),
                 Output::Dial { peer, named, discovered } => {
                     self.ledger.dialed(peer, clock::now());
@@ -311,6 +317,14 @@ impl Turn {
                 Output::Tell(event) => self.tell(event),
                 Output::Wait(deadline) => return deadline,
             }
+        }
+    }
+
+    /// Shows own events to the peers that want them early. Calls no log.
+    pub(crate) fn preview(&mut self, preview: &Preview) {
+        for (connection, bytes) in self.swarm.preview(preview) {
+            self.ledger.sent(connection, bytes.len());
+            self.on_wire(|wire| wire.send(net::ConnectionId(connection.value()), bytes));
         }
     }
 
@@ -471,6 +485,7 @@ impl Loop for Turn {
         if std::mem::take(&mut self.has_stored) {
             self.log.commit_soon(idle);
         }
+        self.log.live().watch(self.swarm.wants_previews());
         if self.ledger.lookout.is_due(clock::now()) {
             self.ledger.look_around(self.swarm.reach(), &self.log);
         }

@@ -115,9 +115,10 @@ impl Follower {
             if self.window.is_none() {
                 if self.position.covers(&durable) {
                     let (live, count_max) = (&self.handle.shared.live, count_max.max(1));
-                    let shown = self.live.as_mut().map(|shown| {
-                        shown.take(live, &self.filter, &self.position, count_max)
-                    });
+                    let shown = self
+                        .live
+                        .as_mut()
+                        .map(|shown| shown.take(live, &self.filter, &self.position, count_max));
                     let events = shown.unwrap_or_default();
                     let is_durable = events.is_empty();
                     return Ok(self.batch(events, &durable, is_durable));

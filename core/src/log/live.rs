@@ -8,9 +8,9 @@
 
 use super::disk::lock;
 use super::watch::Signal;
-use crate::event::{Lamport, OffsetMap, Record, StreamId};
+use crate::event::{Lamport, OffsetMap, Preview, Record, StreamId};
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Most bytes of events that are kept here, roughly.
@@ -18,8 +18,12 @@ pub(crate) const LIVE_BYTES_MAX: usize = 4 << 20;
 /// What a record costs beside its bytes, roughly.
 const RECORD_OVERHEAD_BYTES: usize = 64;
 
-/// Told when the first live subscriber comes, and when the last one goes.
-pub(crate) type InterestHook = Arc<dyn Fn(bool) + Send + Sync>;
+/// Told when the first live subscriber came, and when the last one went: `is_wanted` says which.
+pub(crate) type InterestHook = Arc<dyn Fn() + Send + Sync>;
+
+/// Told of own events before they are signed and written. It must be quick, may send, and must not
+/// call the log.
+pub(crate) type PreviewHook = Arc<dyn Fn(Preview) + Send + Sync>;
 
 /// What is known beyond what is durable, while somebody wants it.
 #[derive(Default)]
@@ -31,6 +35,9 @@ pub(crate) struct Live {
     lamport: AtomicU64,
     held: Mutex<Held>,
     hooks: Mutex<Vec<InterestHook>>,
+    /// Peers want own events early.
+    is_watched: AtomicBool,
+    preview_hooks: Mutex<Vec<PreviewHook>>,
 }
 
 /// The events, by stream.
@@ -40,6 +47,8 @@ pub(crate) struct Held {
     bytes: usize,
     /// Counts replacements, and streams that are begun.
     revisions: u64,
+    /// Counts offers.
+    offers: u64,
 }
 
 /// Consecutive events of one stream.
@@ -49,6 +58,8 @@ pub(crate) struct Ahead {
     pub(crate) records: VecDeque<Record>,
     /// Another one when what was here is here no more.
     pub(crate) revision: u64,
+    /// When something last came, in offers.
+    touched: u64,
 }
 
 impl Ahead {
@@ -79,22 +90,50 @@ impl Live {
         }
     }
 
-    /// Calls `hook` now and when interest begins or ends, with whether there is some.
+    /// Calls `hook` now and when interest has begun or ended.
     #[cfg(feature = "net")]
     pub(crate) fn on_interest(&self, hook: InterestHook) {
         lock(&self.hooks).push(hook.clone());
-        hook(self.is_wanted());
+        hook();
+    }
+
+    /// Calls `hook` with own events while peers want them early; see `watch`.
+    #[cfg(feature = "net")]
+    pub(crate) fn on_preview(&self, hook: PreviewHook) {
+        lock(&self.preview_hooks).push(hook);
+    }
+
+    /// Whether peers want own events early.
+    #[cfg(feature = "net")]
+    pub(crate) fn watch(&self, is_watched: bool) {
+        self.is_watched.store(is_watched, Ordering::Release);
+    }
+
+    /// Whether anybody at all wants own events early.
+    pub(crate) fn takes_own(&self) -> bool {
+        self.is_wanted() || self.is_watched.load(Ordering::Acquire)
+    }
+
+    /// Shows own events to peers and to subscribers, before they are written.
+    pub(crate) fn preview(&self, preview: Preview, durable: u64) {
+        self.offer(preview.stream, preview.first, &preview.records, durable);
+        let bytes: usize = preview.records.iter().map(|record| record.as_bytes().len()).sum();
+        if self.is_watched.load(Ordering::Acquire) && bytes <= Preview::BYTES_MAX {
+            let hooks = lock(&self.preview_hooks).clone();
+            hooks.iter().for_each(|hook| hook(preview.clone()));
+        }
     }
 
     /// Lets go of who is told.
     pub(crate) fn close(&self) {
         lock(&self.hooks).clear();
+        lock(&self.preview_hooks).clear();
         self.signal.raise();
     }
 
     fn tell(&self) {
         let hooks = lock(&self.hooks).clone();
-        hooks.iter().for_each(|hook| hook(self.is_wanted()));
+        hooks.iter().for_each(|hook| hook());
     }
 
     /// What own events are to sort after, since a subscriber may have seen it.
@@ -138,25 +177,39 @@ impl Held {
         let records = &records[records.len().min(start.saturating_sub(first) as usize)..];
         let first = first.max(start);
         let bytes: usize = records.iter().map(cost).sum();
-        if records.is_empty() || first > end || self.bytes + bytes > LIVE_BYTES_MAX {
+        if records.is_empty() || first > end {
             return false;
         }
         let at = (first - start) as usize;
         let known = self.streams.get(&stream).into_iter().flat_map(|own| &own.records);
         let is_same = |(own, new): &(&Record, &Record)| own.as_bytes() == new.as_bytes();
         let same = known.skip(at).zip(records).take_while(is_same).count();
-        if same == records.len() {
+        if same == records.len() || !self.make_room(bytes, &stream) {
             return false;
         }
-        let begun = Ahead { first, records: VecDeque::new(), revision: 0 };
+        self.offers += 1;
+        let begun = Ahead { first, records: VecDeque::new(), revision: 0, touched: 0 };
         let ahead = self.streams.entry(stream).or_insert(begun);
         if ahead.revision == 0 || at + same < ahead.records.len() {
             self.revisions += 1;
             ahead.revision = self.revisions;
         }
+        ahead.touched = self.offers;
         self.bytes -= ahead.records.drain(at + same..).map(|record| cost(&record)).sum::<usize>();
         self.bytes += records[same..].iter().map(cost).sum::<usize>();
         ahead.records.extend(records[same..].iter().cloned());
+        true
+    }
+
+    /// Forgets other streams, first those that have not moved for longest: perhaps their authors
+    /// have lost what they showed. False when that is not enough.
+    fn make_room(&mut self, bytes: usize, stream: &StreamId) -> bool {
+        while self.bytes + bytes > LIVE_BYTES_MAX {
+            let others = self.streams.iter().filter(|(own, _)| *own != stream);
+            let oldest = others.min_by_key(|(_, ahead)| ahead.touched).map(|(own, _)| *own);
+            let Some(oldest) = oldest else { return false };
+            self.forget(&oldest);
+        }
         true
     }
 

@@ -38,8 +38,8 @@ pub use explanation::{Explanation, Looks};
 pub use follow::{Batch, Follower};
 pub use log::Log;
 pub use options::{
-    AppendOptions, Appended, CursorOptions, Delivery, Durability, GrowthHook, LogOptions, RangeStored,
-    Receipt,
+    AppendOptions, Appended, CursorOptions, Delivery, Durability, GrowthHook, LogOptions,
+    RangeStored, Receipt,
 };
 pub use outlook::{Behind, Outlook, Unheard};
 pub use status::{DAMAGES_MAX, Damage, LogStatus};

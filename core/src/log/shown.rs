@@ -95,9 +95,8 @@ impl Shown {
     ) -> EventBatch {
         let mut builder = BatchBuilder::default();
         let held = live.held();
-        self.streams.retain(|stream, seen| {
-            !seen.records.is_empty() || held.streams.contains_key(stream)
-        });
+        self.streams
+            .retain(|stream, seen| !seen.records.is_empty() || held.streams.contains_key(stream));
         for (stream, ahead) in &held.streams {
             let base = position.count(stream);
             if ahead.first > base {

@@ -101,6 +101,9 @@ pub(crate) const PROBE_RETRY: Duration = Duration::from_secs(1);
 /// Longest pause after such a question.
 pub(crate) const PROBE_RETRY_MAX: Duration = Duration::from_secs(60);
 
+/// Streams of one peer whose end with all previews is kept; when there are more, all are forgotten.
+pub(crate) const PREVIEWED_STREAMS_MAX: usize = 16;
+
 /// Most connections that are not admitted yet.
 pub(crate) const STRANGERS_MAX: usize = 256;
 /// Most peers in the book; hints beyond it are dropped.

@@ -4,7 +4,8 @@
 
 use crate::error::{Error, Result};
 use crate::event::{
-    Branch, Chain, EventRange, HeldFork, NodeId, PackedRange, SignedHead, StreamEnd, StreamId,
+    Branch, Chain, EventRange, HeldFork, NodeId, PackedRange, Preview, SignedHead, StreamEnd,
+    StreamId,
 };
 use crate::sync::opening::{ClosedBlock, OpenedBlock};
 use crate::sync::refusal::RefusalReason;
@@ -123,6 +124,8 @@ pub enum Input {
         /// Why; of kind `peer_misbehaved` with reason `malformed` when the sender is to blame.
         error: Error,
     },
+    /// Whether somebody here wants events before they are durable, ours or others'.
+    Live(bool),
     /// Our node now writes this stream.
     OwnStream(StreamId),
     /// The user named a peer, or a ticket did: dial it and go on trying.
@@ -176,6 +179,9 @@ pub enum Output {
         /// Who sent it.
         from: ConnectionId,
     },
+    /// Show events that are durable nowhere yet to those who want them; see `Input::Live`. They go on
+    /// from what was given out as `Store` or `Preview` before, and may never come again.
+    Preview(Preview),
     /// Store a fork; answer with `Forked` and `Durable`, or with `ForkFailed`. It comes after every
     /// `Store` of the stream in which it forks, and no other follows until it is answered.
     Fork {

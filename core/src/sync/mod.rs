@@ -26,6 +26,7 @@ mod liveness;
 mod message;
 mod opening;
 mod options;
+mod preview;
 mod push;
 mod reach;
 mod receive;

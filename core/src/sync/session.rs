@@ -23,6 +23,7 @@ use crate::sync::io::{ConnectionId, LogRead};
 use crate::sync::liveness::Liveness;
 use crate::sync::message::{Decoded, Hello, Message, peek_range};
 use crate::sync::opening::Arrivals;
+use crate::sync::preview::Previews;
 use crate::sync::push::Pushes;
 use crate::sync::refusal::{Refusal, RefusalReason};
 use crate::sync::serve::Wanted;
@@ -68,6 +69,7 @@ pub(crate) struct Session {
     /// Nodes that the peer has sessions with, rising.
     pub(crate) peers: Vec<NodeId>,
     pub(crate) pushes: Pushes,
+    pub(crate) previews: Previews,
     pub(crate) wanted: Wanted,
     pub(crate) arrivals: Arrivals,
     pub(crate) ranges_received: u64,
@@ -118,6 +120,7 @@ impl Session {
             summary_is_complete: false,
             peers: Vec::new(),
             pushes: Pushes::default(),
+            previews: Previews::default(),
             wanted: Wanted::default(),
             arrivals: Arrivals::default(),
             ranges_received: 0,
@@ -161,7 +164,12 @@ impl Session {
         match Message::decode(frame).map_err(Refusal::malformed)? {
             Decoded::Skip => Ok(Effect::Nothing),
             Decoded::Unsupported(_) => Err(RefusalReason::MessageUnsupported.into()),
-            Decoded::Message(message) => self.on_message(*message, shared),
+            Decoded::Message(message) => match *message {
+                Message::Preview(preview) => {
+                    self.on_preview(preview, frame.len(), shared).map(|()| Effect::Nothing)
+                }
+                message => self.on_message(message, shared),
+            },
         }
     }
 
@@ -204,7 +212,11 @@ impl Session {
                 self.on_want(stream, from, to, shared);
                 Ok(Effect::Nothing)
             }
-            Message::Range { .. } => unreachable!("every range was peeked at"),
+            Message::Range { .. } | Message::Preview(_) => unreachable!("they were taken before"),
+            Message::Live(wanted) => {
+                self.previews.is_wanted = wanted;
+                Ok(Effect::Nothing)
+            }
             Message::Peers(nodes) => {
                 self.peers = nodes;
                 Ok(Effect::Nothing)
@@ -216,9 +228,19 @@ impl Session {
     pub(crate) fn next_frame(&mut self, shared: &Shared, log: &dyn LogRead) -> Option<Bytes> {
         let frame = self.make_frame(shared, log)?;
         assert!(frame.len() <= FRAME_BYTES_MAX, "every message fits a frame");
-        self.unsent += frame.len();
-        self.bytes_out += frame.len() as u64;
+        self.note_sent(frame.len());
         Some(frame)
+    }
+
+    /// So many bytes of a frame were given to the transport.
+    pub(crate) fn note_sent(&mut self, bytes: usize) {
+        self.unsent += bytes;
+        self.bytes_out += bytes as u64;
+    }
+
+    /// Whether fewer than so many bytes wait to be sent.
+    pub(crate) fn has_room(&self, bytes_max: usize) -> bool {
+        self.unsent < bytes_max
     }
 
     /// The most urgent thing first: proof of life, credit, requests, live events, then the rest.
@@ -229,7 +251,7 @@ impl Session {
             let hello = side.hello(&shared.admission_key, shared.options.instance);
             return Some(Message::Hello(hello).encode());
         }
-        if !self.is_admitted() || self.unsent >= SEND_QUEUE_BYTES_MAX {
+        if !self.is_admitted() || !self.has_room(SEND_QUEUE_BYTES_MAX) {
             return None;
         }
         if let Some(number) = self.liveness.take_answer() {
@@ -239,6 +261,9 @@ impl Session {
             return Some(Message::Ping(number).encode());
         }
         if let Some(frame) = self.make_progress(shared) {
+            return Some(frame);
+        }
+        if let Some(frame) = self.make_interest(shared) {
             return Some(frame);
         }
         if let Some((stream, (from, to))) = self.requests.pop_first() {

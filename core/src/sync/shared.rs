@@ -21,6 +21,8 @@ pub(crate) struct Shared {
     pub(crate) outputs: VecDeque<Output>,
     /// Events that came and were held already.
     pub(crate) duplicates: u64,
+    /// Somebody here wants events before they are durable.
+    pub(crate) wants_previews: bool,
     /// Peers that were admitted, and the connection that is kept for each.
     pub(crate) admitted: BTreeMap<NodeId, ConnectionId>,
     /// Heads of the stream that we write, to be compared with our log.
@@ -67,6 +69,7 @@ impl Shared {
             fetches: Fetches::default(),
             outputs: VecDeque::new(),
             duplicates: 0,
+            wants_previews: false,
             admitted: BTreeMap::new(),
             own_checks: Vec::new(),
             comparisons: Vec::new(),

@@ -159,6 +159,10 @@ impl Swarm {
             Input::Forked { of, at, branches } => self.on_forked(HeldFork { of, at, branches }),
             Input::ForkFailed { branch, error } => self.on_fork_failed(branch, &error),
             Input::OwnStream(stream) => self.on_own_stream(stream),
+            Input::Live(wanted) => {
+                self.shared.wants_previews = wanted;
+                self.ready.extend(self.sessions.keys());
+            }
             Input::AddPeer { peer, addresses } if !self.is_shut_down => {
                 self.book.name(peer, &addresses, now);
             }

@@ -46,7 +46,7 @@ from ._native import (
     new_swarm_secret,
     version,
 )
-from ._node import Column, Durability, Node, Order, StartAt, open  # noqa: A004
+from ._node import Column, Delivery, Durability, Node, Order, StartAt, open  # noqa: A004
 from ._status import (
     Behind,
     Compacted,
@@ -83,6 +83,7 @@ __all__ = [
     "Corrupt",
     "Cursor",
     "Damage",
+    "Delivery",
     "Draft",
     "Drafts",
     "Durability",

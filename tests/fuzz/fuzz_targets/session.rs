@@ -176,6 +176,7 @@ impl World {
                 | Output::Dial { .. }
                 | Output::Fork { .. }
                 | Output::Close { .. }
+                | Output::Preview(_)
                 | Output::Tell(_) => {}
             }
         }
@@ -198,6 +199,7 @@ impl World {
                 | Output::Dial { .. }
                 | Output::Fork { .. }
                 | Output::Close { .. }
+                | Output::Preview(_)
                 | Output::Tell(_) => {}
             }
         }

@@ -11,6 +11,7 @@ mod hostile;
 mod later;
 mod log;
 mod packed;
+mod preview;
 mod puppet;
 mod scenario;
 mod world;

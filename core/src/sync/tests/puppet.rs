@@ -2,7 +2,7 @@
 
 use super::log::MemoryLog;
 use super::world::SECRET;
-use crate::event::{Branch, EventRange, NodeId, NodeKey, SignedHead, StreamId};
+use crate::event::{Branch, EventRange, NodeId, NodeKey, Preview, SignedHead, StreamId};
 use crate::sync::admission::Side;
 use crate::sync::message::{Decoded, Hello, Message};
 use crate::sync::{
@@ -26,6 +26,7 @@ pub(super) struct Puppet {
     pub(super) stored: Vec<EventRange>,
     pub(super) forked: Vec<Branch>,
     pub(super) told: Vec<SwarmEvent>,
+    pub(super) shown: Vec<Preview>,
     pub(super) closed: Option<RefusalReason>,
     pub(super) deadline: Option<Instant>,
     /// When false, `Sent` is never reported: the transport is stuck.
@@ -61,6 +62,7 @@ impl Puppet {
             stored: Vec::new(),
             forked: Vec::new(),
             told: Vec::new(),
+            shown: Vec::new(),
             closed: None,
             deadline: None,
             takes_frames: true,
@@ -184,6 +186,7 @@ impl Puppet {
                     }
                 }
                 Output::Tell(event) => self.told.push(event),
+                Output::Preview(preview) => self.shown.push(preview),
                 Output::Dial { .. } | Output::Admitted { .. } => {}
                 Output::Wait(deadline) => {
                     self.deadline = deadline;

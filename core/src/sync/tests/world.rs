@@ -349,7 +349,7 @@ impl World {
                 self.close(number, Some(node), Some(reason.code()));
             }
             Output::Open(block) => self.give(node, Input::Opened(block.open())),
-            Output::Admitted { .. } => {}
+            Output::Admitted { .. } | Output::Preview(_) => {}
             Output::Tell(event) => {
                 if let SwarmEvent::OwnStreamElsewhere { number, .. } = event {
                     let number = number + 1 + self.draw(8);
