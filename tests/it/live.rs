@@ -47,7 +47,9 @@ fn who_catches_up_live_gets_what_is_durable_first_and_goes_on_from_its_position(
     }
     link(&a, &b).unwrap();
     let mut live = subscribe(&b, Delivery::Live);
-    (0..EVENTS).for_each(|number| drop(take(&mut live, number)));
+    for number in 0..EVENTS {
+        take(&mut live, number);
+    }
     for number in EVENTS..EVENTS + 20 {
         a.publish(vec![event(number)], PublishOptions::default()).wait().unwrap();
         take(&mut live, number);

@@ -1,4 +1,4 @@
-//! Events that their author has not on its disk yet, as it shows them to peers that want them early.
+//! Events that their author has not on its disk yet, as it shows them to peers that want them.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::chain::Chain;
@@ -37,8 +37,8 @@ impl Preview {
         self.records.iter().for_each(|record| out.extend_from_slice(record.as_bytes()));
     }
 
-    /// Reads what [`Preview::encode`] wrote of a stream of `node`, sharing `bytes`, and checks every
-    /// record's form.
+    /// Reads what [`Preview::encode`] wrote of a stream of `node`, sharing `bytes`, and checks the
+    /// form of every record.
     ///
     /// # Errors
     /// `corrupt`, `limit_exceeded` or `invalid_argument`: it is not of this form.

@@ -188,7 +188,7 @@ impl Follower {
             };
             let waits = || {
                 let open = !at_once && handle.shared.check_open().is_ok();
-                open && position.covers(&handle.shared.state().durable) && is_shown()
+                open && is_shown() && position.covers(&handle.shared.state().durable)
             };
             while waits() {
                 watch.changed().await;
@@ -222,9 +222,8 @@ impl Follower {
     fn has_more(&self) -> bool {
         let shared = &self.handle.shared;
         let mark = self.live.as_ref().map(Shown::mark);
-        self.window.is_some()
-            || !self.position.covers(&shared.state().durable)
-            || mark.is_some_and(|mark| mark.is_behind(&shared.live, &self.position))
+        let is_early = mark.is_some_and(|mark| mark.is_behind(&shared.live, &self.position));
+        is_early || self.window.is_some() || !self.position.covers(&shared.state().durable)
     }
 
     fn batch(&mut self, events: EventBatch, durable: &OffsetMap, is_durable: bool) -> Batch {

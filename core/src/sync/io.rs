@@ -179,8 +179,8 @@ pub enum Output {
         /// Who sent it.
         from: ConnectionId,
     },
-    /// Show events that are durable nowhere yet to those who want them; see `Input::Live`. They go on
-    /// from what was given out as `Store` or `Preview` before, and may never come again.
+    /// Show events that are durable nowhere yet to those who want them; see `Input::Live`. They go
+    /// on from what was given out as `Store` or `Preview` before, and may never come again.
     Preview(Preview),
     /// Store a fork; answer with `Forked` and `Durable`, or with `ForkFailed`. It comes after every
     /// `Store` of the stream in which it forks, and no other follows until it is answered.

@@ -227,8 +227,9 @@ impl millpond_subscribe_options_t {
     /// As [`millpond_node_options_t::resolve`].
     pub(crate) unsafe fn resolve(&self) -> Result<SubscribeOptions> {
         // SAFETY: the same contract.
-        let (from, delivery) =
-            unsafe { (self.from.read_option("from")?, self.delivery.read_option("delivery")?) };
+        let from = unsafe { self.from.read_option("from") }?;
+        // SAFETY: the same contract.
+        let delivery = unsafe { self.delivery.read_option("delivery") }?;
         let from = from.map(StartAt::parse).transpose()?;
         Ok(SubscribeOptions { from, delivery: delivery.map(str::to_owned) })
     }

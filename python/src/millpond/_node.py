@@ -26,7 +26,7 @@ With "process" the call returns earlier, and the event is seen by queries, subsc
 once it is on disk: up to 50 ms later, and the time of one sync.
 """
 Delivery: TypeAlias = Literal["durable", "live"]
-"""When a subscription gets an event: once it is on this node's disk, or once it is verified here."""
+"""When a subscription gets an event: once it is on this node's disk, or once it is verified."""
 StartAt: TypeAlias = Literal["beginning", "now"] | Offsets | str
 """Where a subscription begins; any other text is a token."""
 

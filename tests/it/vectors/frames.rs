@@ -388,7 +388,7 @@ fn describe(message: &Message) -> (&'static str, Json) {
                 "number": preview.stream.number,
                 "first": preview.first,
                 "chain_before": hex(preview.before.as_bytes()),
-                "records": preview.records.iter().map(|own| hex(own.as_bytes())).collect::<Vec<_>>(),
+                "records": preview.records.iter().map(|r| hex(r.as_bytes())).collect::<Vec<_>>(),
             }),
         ),
         // The chain in its head vouches for what the records are.
