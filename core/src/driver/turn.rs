@@ -238,7 +238,6 @@ impl Turn {
                 return self.swarm.handle(Input::ForkFailed { branch, error }, now);
             }
         };
-        tracing::error!(stream = %of, offset = at, "a stream has two histories; both are kept");
         let heads: Vec<_> =
             branches.iter().filter_map(|branch| self.log.head(&branch.stream)).collect();
         self.swarm.handle(Input::Forked { of, at, branches }, now);
@@ -416,7 +415,8 @@ impl Turn {
                 });
             }
             SwarmEvent::Forked(fork) => {
-                tracing::error!(stream = %fork.of, "a stream has several histories");
+                let message = "a stream has several histories; all are kept";
+                tracing::error!(stream = %fork.of, offset = fork.at, message);
             }
             SwarmEvent::Quarantined { stream, required } => {
                 tracing::warn!(%stream, required, "a stream is held back: its lamport runs ahead");

@@ -27,7 +27,7 @@ impl Log {
         if let Err(error) = self.shared().check_open() {
             return Pending::ready(Err(error));
         }
-        let request = Box::new(ForkRequest { branch, range, step, rounds: 0 });
+        let request = Box::new(ForkRequest { branch, range, step, vain_rounds: 0, left: u64::MAX });
         self.submit(|completer| Request::Fork(request, completer))
     }
 

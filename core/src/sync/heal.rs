@@ -25,13 +25,17 @@ use crate::sync::shared::{Comparison, Shared, Stray};
 use crate::sync::stream::Storing;
 use crate::sync::streams::forged;
 use crate::sync::swarm::{End, Swarm};
+use std::time::Duration;
+
+/// Pause before our log is looked at again where it could not be read.
+const UNREADABLE_RETRY: Duration = FETCH_TIMEOUT;
 
 /// What came of an attempt to store a fork.
 enum Attempt {
     /// The log has it in hand.
     Begun,
-    /// The same again later.
-    Later,
+    /// The same again after this time.
+    Later(Duration),
     /// The events from here on are needed.
     Needs(u64),
     /// Not ever, as far as we can see.
@@ -47,11 +51,16 @@ impl Swarm {
         } else if let Some(stray) = self.shared.strays.pop_front() {
             let connection = stray.connection;
             self.end_if(connection, |swarm| swarm.find_home(stray, log));
-        } else if let Some((connection, stream)) = self.next_dispute() {
+        } else if !self.disputes_are_seen
+            && let Some((connection, stream)) = self.next_dispute()
+        {
             self.pursue(connection, stream, log);
         } else {
+            // No more come due before the next input.
+            self.disputes_are_seen = true;
             return false;
         }
+        self.disputes_are_seen = false;
         true
     }
 
@@ -102,14 +111,16 @@ impl Swarm {
         let Some(session) = self.sessions.get_mut(&stray.connection) else { return Ok(()) };
         let (stream, cost) = (stray.range.stream(), stray.cost);
         let is_storing = shared.streams.families.storing(&stream.trunk()).is_some();
-        let spot = match history::locate(&shared.streams, log, &stray.before, &stray.range) {
-            Ok(spot) if !is_storing => Some(spot),
-            Ok(_) | Err(_) => None,
-        };
-        let is_kept = if shared.streams.is_held(&stream) {
-            session.judge(stray, spot, shared, log)?
-        } else {
-            session.judge_offer(stray, spot, shared, log)?
+        let is_held = shared.streams.is_held(&stream);
+        let is_kept = match history::locate(&shared.streams, log, &stray.before, &stray.range) {
+            Err(_) => session.leave_unread(stray, is_held, shared),
+            Ok(spot) => {
+                let spot = (!is_storing).then_some(spot);
+                match is_held {
+                    true => session.judge(stray, spot, shared, log)?,
+                    false => session.judge_offer(stray, spot, shared, log)?,
+                }
+            }
         };
         if !is_kept {
             session.credit.processed(cost);
@@ -263,6 +274,18 @@ impl Session {
         Ok(Some(begin.map_or(Probe::At(low), Probe::At)))
     }
 
+    /// Our log could not be read: nothing can be said of the range until it can be.
+    fn leave_unread(&mut self, stray: Stray, is_held: bool, shared: &mut Shared) -> bool {
+        let (stream, now) = (stray.range.stream(), shared.now);
+        if is_held {
+            self.dispute(stray.range.head, shared);
+            self.disputes.back_off(stream, now);
+        } else {
+            shared.fetches.ask_again_at(stream, now + UNREADABLE_RETRY);
+        }
+        false
+    }
+
     /// Judges a range of a stream that is held or sealed. True when it went to the log.
     fn judge(
         &mut self,
@@ -298,7 +321,7 @@ impl Session {
                         self.disputes.look_at(stream, now + FETCH_TIMEOUT);
                         return Ok(true);
                     }
-                    Attempt::Later => self.disputes.look_at(stream, now + STORE_RETRY),
+                    Attempt::Later(pause) => self.disputes.look_at(stream, now + pause),
                     Attempt::Needs(begin) if !self.disputes.expects(&stream, begin) => {
                         self.probe(stream, begin, shared);
                     }
@@ -330,8 +353,8 @@ impl Session {
             Some(Spot::Forks { of, at, first }) => {
                 match self.attempt(stray, of, at, &first, shared, log)? {
                     Attempt::Begun => return Ok(true),
-                    Attempt::Later => {
-                        shared.fetches.ask_again_at(stream, now + STORE_RETRY);
+                    Attempt::Later(pause) => {
+                        shared.fetches.ask_again_at(stream, now + pause);
                         return Ok(false);
                     }
                     Attempt::Needs(_) | Attempt::Vain => u64::MAX,
@@ -374,30 +397,41 @@ impl Session {
         }
         if streams.families.branch(&name).is_some() {
             // How far it is durable we hear in a moment.
-            return Ok(Attempt::Later);
+            return Ok(Attempt::Later(STORE_RETRY));
         }
         if !streams.families.has_room_for(of.trunk(), if is_sealed { 1 } else { 2 }) {
             return Ok(Attempt::Vain);
         }
-        let Ok(Some(begin)) = log.block_start(&of, at) else { return Ok(Attempt::Later) };
+        let Ok(Some(begin)) = log.block_start(&of, at) else {
+            return Ok(Attempt::Later(UNREADABLE_RETRY));
+        };
         if begin != range.first {
             return Ok(Attempt::Needs(begin));
         }
         let ours = streams.get(&of).and_then(|state| state.durable.clone());
         let base = history::end_at(streams, log, &of, begin);
-        let (Some(ours), Ok(Some(base))) = (ours, base) else { return Ok(Attempt::Later) };
+        let (Some(ours), Ok(Some(base))) = (ours, base) else {
+            return Ok(Attempt::Later(UNREADABLE_RETRY));
+        };
         range.head = theirs.on(name);
         range.verify_chain(&base).map_err(|error| forged(error.message()))?;
         if range.records().iter().any(|record| record.kind() == EventKind::TooNew) {
-            streams.set_too_new(&theirs.stream);
+            // The history that we hold goes on: we understand that one.
+            if !streams.is_held(&theirs.stream) {
+                streams.set_too_new(&theirs.stream);
+            }
             return Ok(Attempt::Vain);
         }
         let required = range.head.lamport.value();
-        if required > streams.bound.limit(&name, shared.now) {
-            if streams.bound.hold_back(name, required, shared.now) {
-                shared.tell(SwarmEvent::Quarantined { stream: name, required });
+        let limit = streams.bound.limit(&name, shared.now);
+        if required > limit {
+            match streams.hold_back_offered(name, &node, required, shared.now) {
+                Some(true) => shared.tell(SwarmEvent::Quarantined { stream: name, required }),
+                Some(false) => {}
+                None => return Ok(Attempt::Vain),
             }
-            return Ok(Attempt::Later);
+            let relief = Duration::from_millis(required - limit);
+            return Ok(Attempt::Later(relief.clamp(STORE_RETRY, FETCH_PENALTY_MAX)));
         }
         streams.bound.accept(&name, required, shared.now);
         let storing = Storing { end: range.head.count, connection, node, cost };

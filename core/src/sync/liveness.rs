@@ -88,7 +88,7 @@ impl Liveness {
 
     /// Nothing came for longer than questions and answers leave between them.
     pub(crate) fn is_stalled(&self, now: Instant) -> bool {
-        let usual = |round_trip: Duration| PING_AFTER.max(round_trip * 2);
+        let usual = |round_trip: Duration| PING_AFTER + round_trip * 2;
         self.round_trip.is_some_and(|round_trip| now >= self.heard_at + usual(round_trip))
     }
 

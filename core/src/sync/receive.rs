@@ -1,6 +1,7 @@
 //! Taking events from a peer: duplicates cheaply, the rest only when it is what its author signed.
 
 use crate::event::{SignedHead, StreamId};
+use crate::sync::constants::FETCH_PENALTY_MAX;
 use crate::sync::gap::{Place, place};
 use crate::sync::io::{Output, SwarmEvent};
 use crate::sync::message::RangeClaims;
@@ -135,7 +136,14 @@ impl Session {
             RangeNews::Disputed => {
                 self.dispute(head, shared);
                 self.refuse_rest(stream, shared);
-                shared.fetches.ask_from(stream, shared.now);
+                match self.disputes.contains(&stream) {
+                    true => shared.fetches.ask_from(stream, shared.now),
+                    // There are too many to examine.
+                    false => {
+                        let later = shared.now + FETCH_PENALTY_MAX;
+                        shared.fetches.ask_again_at(stream, later);
+                    }
+                }
             }
             RangeNews::TooNew => {
                 self.refuse_rest(stream, shared);

@@ -2,12 +2,16 @@
 
 use crate::event::{Chain, EventRange, HeldFork, NodeId, SignedHead, StreamId};
 use crate::planted;
+use crate::sync::constants::STORE_RETRY;
 use crate::sync::fetch::Fetches;
 use crate::sync::io::{ConnectionId, LogRead, Output, SwarmEvent};
 use crate::sync::options::SwarmOptions;
 use crate::sync::streams::Streams;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
+
+/// Most heads of our own stream that wait to be compared; more are told again in other sessions.
+const OWN_CHECKS_MAX: usize = 1024;
 
 /// Streams, requests, time and outputs.
 #[derive(Debug)]
@@ -27,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) admitted: BTreeMap<NodeId, ConnectionId>,
     /// Heads of the stream that we write, to be compared with our log.
     own_checks: Vec<SignedHead>,
+    /// Those for which our log could not be read, and when they are looked at again.
+    own_unread: (Vec<SignedHead>, Instant),
     /// Heads of other streams, to be compared with our log.
     pub(crate) comparisons: Vec<Comparison>,
     /// Ranges whose place in our log is to be found.
@@ -72,6 +78,7 @@ impl Shared {
             wants_previews: false,
             admitted: BTreeMap::new(),
             own_checks: Vec::new(),
+            own_unread: (Vec::new(), now),
             comparisons: Vec::new(),
             strays: VecDeque::new(),
             options,
@@ -84,11 +91,23 @@ impl Shared {
 
     /// Somebody has a head of the stream that we write; compared in the next poll.
     pub(crate) fn check_own(&mut self, head: SignedHead) {
-        self.own_checks.push(head);
+        let is_known = self.own_checks.contains(&head) || self.own_unread.0.contains(&head);
+        if !is_known && self.own_checks.len() + self.own_unread.0.len() < OWN_CHECKS_MAX {
+            self.own_checks.push(head);
+        }
+    }
+
+    /// When heads that could not be compared are looked at again.
+    pub(crate) fn next_own_check(&self) -> Option<Instant> {
+        let (unread, at) = &self.own_unread;
+        (!unread.is_empty()).then_some(*at)
     }
 
     /// Compares one head of the stream that we write with our log. False when there is none.
     pub(crate) fn compare_own(&mut self, log: &dyn LogRead) -> bool {
+        if self.next_own_check().is_some_and(|at| at <= self.now) {
+            self.own_checks.append(&mut self.own_unread.0);
+        }
         let Some(head) = self.own_checks.pop() else { return false };
         let own = self.streams.own();
         if head.stream.trunk() != own {
@@ -100,9 +119,10 @@ impl Shared {
             Ok(chain) => chain == Some(head.chain),
             Err(_) if planted!("failed_read_taken_for_a_fork") => false,
             Err(_) => {
-                // No proof of anything; looked at again in the next poll.
-                self.check_own(head);
-                return false;
+                // No proof of anything.
+                self.own_unread.0.push(head);
+                self.own_unread.1 = self.now + STORE_RETRY;
+                return true;
             }
         };
         if !is_ours && self.streams.set_own_elsewhere() {

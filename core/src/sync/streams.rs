@@ -27,6 +27,8 @@ pub(crate) struct Streams {
     table: BTreeMap<StreamId, StreamState>,
     /// Streams without a held event, by the peer that told us of them first.
     introduced: BTreeMap<NodeId, usize>,
+    /// How many of them are branches, also by trunk.
+    offered: BTreeMap<(NodeId, StreamId), usize>,
     pub(crate) bound: Bound,
     pub(crate) families: Families,
     /// The stream that our node writes; only its own log extends it.
@@ -83,6 +85,7 @@ impl Streams {
             swarm,
             table: BTreeMap::new(),
             introduced: BTreeMap::new(),
+            offered: BTreeMap::new(),
             bound: Bound::new(now),
             families: Families::default(),
             own,
@@ -340,6 +343,8 @@ impl Streams {
         for branch in fork.branches.iter().filter(|branch| branch.stream.is_branch()) {
             if self.families.insert(branch) {
                 is_new = true;
+                // More than an offer now, whoever made it.
+                self.settle(&branch.stream);
                 let window = Window { base: branch.base.count, floor: branch.floor, seal: None };
                 self.table.entry(branch.stream).or_default();
                 self.update(&branch.stream, |state| state.window = window);
@@ -404,6 +409,22 @@ impl Streams {
         state.store_failures
     }
 
+    /// Keeps account of a branch that `from` offered and whose lamport is beyond the bound. True
+    /// when that is new; none when there is no room for it.
+    pub(crate) fn hold_back_offered(
+        &mut self,
+        branch: StreamId,
+        from: &NodeId,
+        required: u64,
+        now: Instant,
+    ) -> Option<bool> {
+        if !self.has_room_for(&branch, from) {
+            return None;
+        }
+        self.introduce(branch, from);
+        Some(self.bound.hold_back(branch, required, now))
+    }
+
     /// A later millpond wrote what the offered branch `stream` begins with.
     pub(crate) fn set_too_new(&mut self, stream: &StreamId) {
         if self.table.contains_key(stream) {
@@ -420,6 +441,7 @@ impl Streams {
         if self.introduced.remove(node).is_none() {
             return;
         }
+        self.offered.retain(|(from, _), _| from != node);
         let theirs =
             self.table.iter().filter(|(_, state)| state.introduced_by.as_ref() == Some(node));
         let streams: Vec<StreamId> = theirs.map(|(stream, _)| *stream).collect();
@@ -442,26 +464,19 @@ impl Streams {
             return true;
         }
         let introduced = self.introduced.get(from).copied().unwrap_or(0);
-        if stream.is_branch() && self.offered_count(stream, from) >= BRANCHES_PER_TRUNK_MAX {
+        let offered = self.offered.get(&(*from, stream.trunk())).copied().unwrap_or(0);
+        if stream.is_branch() && offered >= BRANCHES_PER_TRUNK_MAX {
             return false;
         }
         introduced < STREAMS_PER_PEER_MAX && self.table.len() < STREAMS_MAX
     }
 
-    /// Branches of the trunk of `stream` that only `from` told us of.
-    fn offered_count(&self, stream: &StreamId, from: &NodeId) -> usize {
-        let first = StreamId { number: STREAMS_PER_NODE_MAX, ..*stream };
-        let last = StreamId { number: u64::MAX, ..*stream };
-        let of_node = self.table.range(first..=last);
-        let is_offered = |(other, state): &(&StreamId, &StreamState)| {
-            other.trunk() == stream.trunk() && state.introduced_by.as_ref() == Some(from)
-        };
-        of_node.filter(is_offered).count()
-    }
-
     fn introduce(&mut self, stream: StreamId, from: &NodeId) {
         self.table.entry(stream).or_insert_with(|| {
             *self.introduced.entry(*from).or_default() += 1;
+            if stream.is_branch() {
+                *self.offered.entry((*from, stream.trunk())).or_default() += 1;
+            }
             StreamState::introduced_by(*from)
         });
     }
@@ -469,7 +484,13 @@ impl Streams {
     /// The stream is more than a claim now.
     fn settle(&mut self, stream: &StreamId) {
         let introduced_by = self.table.get_mut(stream).and_then(|state| state.introduced_by.take());
-        if let Some(count) = introduced_by.and_then(|node| self.introduced.get_mut(&node)) {
+        let Some(node) = introduced_by else { return };
+        if let Some(count) = self.introduced.get_mut(&node) {
+            *count = count.saturating_sub(1);
+        }
+        if stream.is_branch()
+            && let Some(count) = self.offered.get_mut(&(node, stream.trunk()))
+        {
             *count = count.saturating_sub(1);
         }
     }

@@ -36,6 +36,8 @@ pub struct Swarm {
     pub(crate) refusals: VecDeque<Refused>,
     /// Sessions that may have something to send.
     ready: BTreeSet<ConnectionId>,
+    /// No dispute is due before the next input.
+    pub(crate) disputes_are_seen: bool,
     is_shut_down: bool,
 }
 
@@ -65,6 +67,7 @@ impl Swarm {
             sessions: BTreeMap::new(),
             refusals: VecDeque::new(),
             ready: BTreeSet::new(),
+            disputes_are_seen: false,
             is_shut_down: false,
         }
     }
@@ -80,6 +83,7 @@ impl Swarm {
     /// Takes what happened at `now`. A `now` before that of the last input counts as the same time.
     pub fn handle(&mut self, input: Input, now: Instant) {
         self.shared.now = self.shared.now.max(now);
+        self.disputes_are_seen = false;
         self.take(input);
         self.check_times();
         while let Some(stream) = self.shared.streams.bound.next_free(self.shared.now) {
@@ -480,7 +484,8 @@ impl Swarm {
         let sessions = self.sessions.values().map(|session| session.next_deadline(now)).min();
         let bound = self.shared.streams.bound.next_free_at();
         let book = self.book.next().filter(|_| !self.is_full());
-        [sessions, book, self.shared.fetches.next(), bound].into_iter().flatten().min()
+        let own = self.shared.next_own_check();
+        [sessions, book, self.shared.fetches.next(), bound, own].into_iter().flatten().min()
     }
 }
 

@@ -49,6 +49,14 @@ impl<'a> Frame<'a> {
         heap + (self.starts.capacity() + places) * size_of::<u32>()
     }
 
+    /// Makes it fit for another block; its memory stays.
+    pub fn clear(&mut self) {
+        (self.heap, self.bytes, self.count) = (Cow::default(), &[], 0);
+        self.heap_places.clear();
+        self.starts.clear();
+        self.shape_starts.clear();
+    }
+
     /// Position of the first event in the block.
     pub fn first(&self) -> usize {
         self.first

@@ -390,7 +390,13 @@ impl Committer {
                     ranges.filter(|range| forks.iter().all(|(own, _)| *own != range.stream()));
                 grown.extend(old.map(|range| (range.stream(), range.head.clone())));
             }
-            group.body.ranges.iter().for_each(|range| shared.counters.stored(range, &own));
+            // What a fork copies was received before.
+            let is_copy = |stream: &StreamId| {
+                state.windows.is_hidden(stream)
+                    || forks.iter().any(|(own, row)| own == stream && row.hidden)
+            };
+            let received = group.body.ranges.iter().filter(|range| !is_copy(&range.stream()));
+            received.for_each(|range| shared.counters.stored(range, &own));
             state.apply(group.index, group.body);
         }
         if !state.windows.is_empty() {

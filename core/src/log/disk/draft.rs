@@ -145,22 +145,11 @@ impl<'a> Draft<'a> {
             let differs = error.reason() == Some("forged") && signed && skip > 0;
             return Err(if differs { forked(&stream, held, "forked") } else { error });
         }
-        if range.records().iter().any(|record| record.kind() == EventKind::TooNew) {
-            let message = format!("a later millpond wrote in stream {stream}; upgrade this node");
-            return Err(Error::new(ErrorKind::FormatTooNew, message));
-        }
         if tip.seal.events() > 0 {
             // Whatever block these records came as, it is not the one that they are part of.
             range.forget_block();
         }
-        let mut seal = tip.seal;
-        for (record, left) in range.records().iter().zip((0..range.records().len()).rev()) {
-            if seal.push(record.as_bytes().len()) && left > 0 {
-                let message = format!("a range of stream {stream} crosses the end of a block");
-                let error = Error::new(ErrorKind::PeerMisbehaved, message);
-                return Err(error.with_reason("malformed"));
-            }
-        }
+        let seal = check_form(&range, tip.seal)?;
         let count = range.head.count;
         self.lamport = self.lamport.max(range.head.lamport);
         self.tips.insert(stream, Tip { end: StreamEnd::from(&range.head), seal });
@@ -311,6 +300,22 @@ impl<'a> Draft<'a> {
             seen: Default::default(),
         })
     }
+}
+
+/// Refuses what no log keeps; how full the open block is behind the range.
+pub(super) fn check_form(range: &EventRange, mut seal: SealRule) -> Result<SealRule> {
+    let stream = range.stream();
+    if range.records().iter().any(|record| record.kind() == EventKind::TooNew) {
+        let message = format!("a later millpond wrote in stream {stream}; upgrade this node");
+        return Err(Error::new(ErrorKind::FormatTooNew, message));
+    }
+    for (record, left) in range.records().iter().zip((0..range.records().len()).rev()) {
+        if seal.push(record.as_bytes().len()) && left > 0 {
+            let message = format!("a range of stream {stream} crosses the end of a block");
+            return Err(Error::new(ErrorKind::PeerMisbehaved, message).with_reason("malformed"));
+        }
+    }
+    Ok(seal)
 }
 
 /// Refuses to write a stream whose number no peer would take.

@@ -7,16 +7,14 @@
 
 use super::body::Body;
 use super::commit::{Answer, Committer, NextStream, Request};
-use super::draft::Tip;
+use super::draft::{Tip, check_form};
 use super::run::range_bytes;
 use super::shared::Shared;
 use super::store_row::{FORMAT_VERSION_FORKS, OpeningReason};
 use super::windows::ForkRow;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::BRANCHES_PER_TRUNK_MAX;
-use crate::event::{
-    Branch, Chain, EventKind, EventRange, SealRule, SignedHead, StreamEnd, StreamId,
-};
+use crate::event::{Branch, Chain, EventRange, SealRule, SignedHead, StreamEnd, StreamId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -31,15 +29,21 @@ pub(crate) struct ForkRequest {
     pub(crate) range: EventRange,
     /// Added to the number of the next own stream, should the current one be sealed.
     pub(crate) step: u64,
-    /// How often a part of it was done.
-    pub(crate) rounds: u32,
+    /// How often a part of it was done, and what was left did not become less.
+    pub(crate) vain_rounds: u32,
+    /// Events that were left to copy after the last part.
+    pub(crate) left: u64,
 }
 
+/// A round of copying ends with the record that brings it to this many bytes, or to half of what
+/// the tail may have: others wait for as long as it takes.
+const ROUND_BYTES: usize = 4 << 20;
+
 impl ForkRequest {
-    /// A round of copying ends with the record that brings it to this many bytes. Each has twice
-    /// those of the one before, so that it catches up with a stream that is being written.
+    /// What a round may copy. More where the stream grows faster than it is copied, so that it is
+    /// caught up with.
     fn round_bytes(&self, tail_bytes_max: usize) -> usize {
-        (tail_bytes_max / 2).saturating_mul(1 << self.rounds.min(16))
+        ROUND_BYTES.min(tail_bytes_max / 2).saturating_mul(1 << self.vain_rounds.min(16))
     }
 }
 
@@ -77,7 +81,9 @@ impl Committer {
                 Ok(Some(forked)) => answers.push(Answer::Fork(completer, Ok(forked))),
                 Err(error) => answers.push(Answer::Fork(completer, Err(error))),
                 Ok(None) => {
-                    request.rounds += 1;
+                    let left = self.left_to_copy(&request.branch);
+                    request.vain_rounds += u32::from(left >= request.left);
+                    request.left = left;
                     shared.queue().put_back(Request::Fork(request, completer));
                 }
             }
@@ -139,6 +145,16 @@ impl Committer {
         }
     }
 
+    /// Events of the stream that `branch` forks which are not copied yet; about.
+    fn left_to_copy(&self, branch: &Branch) -> u64 {
+        let is_copy = |own: &Branch| own.floor == branch.floor && own.of == branch.of;
+        let hidden = self.windows.iter().filter(|(_, row)| row.hidden);
+        let copies = hidden.filter(|(_, row)| row.branch.as_ref().is_some_and(is_copy));
+        let copied = copies.filter_map(|(stream, _)| self.tips.get(stream));
+        let copied = copied.map(|tip| tip.end.count).max().unwrap_or(branch.base.count);
+        self.tips.get(&branch.of).map_or(0, |tip| tip.end.count).saturating_sub(copied)
+    }
+
     fn forked(&self, of: &StreamId, at: u64, own: Option<StreamId>) -> Forked {
         let mut forks = self.windows.forks().into_iter();
         let fork = forks.find(|fork| fork.of == *of && fork.at == at);
@@ -167,7 +183,7 @@ impl Committer {
             return Err(no_fork(of, *floor));
         }
         range.verify(&shared.swarm, base)?;
-        check_form(range)?;
+        check_form(range, SealRule::new())?;
         let is_proof = |head: &SignedHead| head.count > *floor;
         let (shared_chain, other) = chains_at(range, base, *floor);
         let differs = shared_chain == Some(before) && other.is_some_and(|other| other != after);
@@ -286,24 +302,6 @@ fn chains_at(range: &EventRange, base: &StreamEnd, offset: u64) -> (Option<Chain
         }
     }
     (None, None)
-}
-
-/// Refuses what no log keeps.
-fn check_form(range: &EventRange) -> Result<()> {
-    if range.records().iter().any(|record| record.kind() == EventKind::TooNew) {
-        let message =
-            format!("a later millpond wrote in stream {}; upgrade this node", range.stream());
-        return Err(Error::new(ErrorKind::FormatTooNew, message));
-    }
-    let mut seal = SealRule::new();
-    for (record, left) in range.records().iter().zip((0..range.records().len()).rev()) {
-        if seal.push(record.as_bytes().len()) && left > 0 {
-            let message =
-                format!("a range of stream {} crosses the end of a block", range.stream());
-            return Err(Error::new(ErrorKind::PeerMisbehaved, message).with_reason("malformed"));
-        }
-    }
-    Ok(())
 }
 
 fn moved(of: &StreamId, at: u64) -> Error {

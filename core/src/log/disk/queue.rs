@@ -53,6 +53,12 @@ impl Queue {
         self.requests.is_empty()
     }
 
+    /// True when a fork waits, which takes long.
+    #[cfg(feature = "net")]
+    fn has_fork(&self) -> bool {
+        self.requests.iter().any(Request::is_fork)
+    }
+
     /// True when something waits and nobody is at it. Only the committer's thread asks.
     pub(crate) fn needs_leader(&mut self) -> bool {
         self.woken = false;
@@ -139,8 +145,11 @@ impl Shared {
         let idle = idle && !self.live.is_wanted();
         if idle && let Ok(committer) = self.committer.try_lock() {
             let tail = self.state().tail_bytes + self.queue().bytes;
+            let queue = self.queue();
+            let is_little = queue.bytes < SHORT_COMMIT_BYTES_MAX && !queue.has_fork();
+            drop(queue);
             let is_short = committer.sync_time < SHORT_SYNC_MAX
-                && self.queue().bytes < SHORT_COMMIT_BYTES_MAX
+                && is_little
                 && tail < self.options.tail_bytes_max / 2;
             if is_short {
                 return self.commit_waiting(committer);

@@ -23,9 +23,8 @@ pub(crate) enum View<'t> {
 /// A block of LMDB, and the frame that is loaded.
 pub(crate) struct StoredView<'t> {
     reader: BlockReader<'t>,
-    frame: Frame<'t>,
+    spare: Spare<'t>,
     loaded: Option<usize>,
-    scratch: Vec<u8>,
     /// Events of the loaded frame that were delivered one by one.
     singles: usize,
     /// All of them written out, once it is clear that most are wanted.
@@ -33,17 +32,23 @@ pub(crate) struct StoredView<'t> {
     are_rows_filled: bool,
 }
 
+/// Memory that one view leaves to the next.
+#[derive(Default)]
+pub(crate) struct Spare<'t> {
+    frame: Frame<'t>,
+    scratch: Vec<u8>,
+}
+
 /// After so many events of a frame one by one, the others are written out at once.
 const SINGLES_MAX: usize = 2;
 
 impl<'t> View<'t> {
     /// A view of a block of LMDB.
-    pub(crate) fn stored(reader: BlockReader<'t>) -> View<'t> {
+    pub(crate) fn stored(reader: BlockReader<'t>, spare: Spare<'t>) -> View<'t> {
         View::Stored(Box::new(StoredView {
             reader,
-            frame: Frame::default(),
+            spare,
             loaded: None,
-            scratch: Vec::new(),
             singles: 0,
             rows: None,
             are_rows_filled: false,
@@ -55,13 +60,25 @@ impl<'t> View<'t> {
         View::Tail(run, 0)
     }
 
+    /// What the next view can use of one that is done with.
+    pub(crate) fn into_spare(self) -> Option<Spare<'t>> {
+        match self {
+            View::Stored(stored) => {
+                let mut spare = stored.spare;
+                spare.frame.clear();
+                Some(spare)
+            }
+            View::Tail(..) => None,
+        }
+    }
+
     /// Bytes that it holds, beside those of the block itself; about.
     pub(crate) fn bytes(&self) -> usize {
         match self {
             View::Tail(..) => 0,
             View::Stored(stored) => {
                 stored.reader.bytes()
-                    + stored.frame.bytes()
+                    + stored.spare.frame.bytes()
                     + stored.rows.as_ref().map_or(0, FrameRows::bytes)
             }
         }
@@ -99,7 +116,7 @@ impl<'t> View<'t> {
             View::Stored(stored) if stored.loaded == Some(frame) => {}
             View::Stored(stored) => {
                 (stored.loaded, stored.singles, stored.are_rows_filled) = (None, 0, false);
-                stored.reader.load(frame, &mut stored.frame)?;
+                stored.reader.load(frame, &mut stored.spare.frame)?;
                 stored.loaded = Some(frame);
             }
         }
@@ -109,7 +126,7 @@ impl<'t> View<'t> {
     /// The rows of the loaded frame that `filter` delivers, as bits.
     pub(crate) fn rows(&self, filter: &Filter, stream: &StreamId) -> Result<u64> {
         match self {
-            View::Stored(stored) => filter.rows(stream, &stored.reader, &stored.frame),
+            View::Stored(stored) => filter.rows(stream, &stored.reader, &stored.spare.frame),
             View::Tail(run, frame) => Ok(filter.rows_of_records(stream, run, frame * FRAME_EVENTS)),
         }
     }
@@ -117,7 +134,7 @@ impl<'t> View<'t> {
     /// Logical time of a row of the loaded frame.
     pub(crate) fn lamport(&self, row: usize) -> Result<Lamport> {
         match self {
-            View::Stored(stored) => stored.reader.lamport(&stored.frame, row),
+            View::Stored(stored) => stored.reader.lamport(&stored.spare.frame, row),
             View::Tail(run, frame) => Ok(run.records[frame * FRAME_EVENTS + row].lamport()),
         }
     }
@@ -156,7 +173,7 @@ impl StoredView<'_> {
     ) -> Result<()> {
         let Columns { tags, payload } = batch.columns();
         let is_filled = self.fill_for(wanted, batch.columns())?;
-        let StoredView { reader, frame, scratch, rows, .. } = self;
+        let StoredView { reader, spare: Spare { frame, scratch }, rows, .. } = self;
         let (lamport, time) = (reader.lamport(frame, row)?, reader.time(frame, row));
         let app_id = reader.app_id(frame, row, scratch)?;
         batch.begin(stream, offset, lamport, time, app_id);
@@ -191,7 +208,7 @@ impl StoredView<'_> {
                 Some(rows) => rows,
                 None => self.rows.insert(FrameRows::new(&self.reader)?),
             };
-            self.are_rows_filled = rows.fill(&self.reader, &self.frame, (tags, payload))?;
+            self.are_rows_filled = rows.fill(&self.reader, &self.spare.frame, (tags, payload))?;
         }
         Ok(self.are_rows_filled)
     }

@@ -3,7 +3,8 @@
 //! Rule: however many streams there are, and whatever their blocks hold, what is kept open stays
 //! within a bound; what was closed is opened again when its turn comes.
 
-use super::view::View;
+use super::view::{Spare, View};
+use crate::event::block::BlockReader;
 use std::collections::VecDeque;
 
 /// So many views of blocks in LMDB are kept open at most, and so many bytes of them.
@@ -21,11 +22,38 @@ pub(super) struct Views<'t> {
     /// Which can be closed, from the oldest on.
     kept: VecDeque<usize>,
     bytes: usize,
+    /// Of the view that was done with last.
+    spare: Spare<'t>,
 }
 
 impl<'t> Views<'t> {
     pub(super) fn new() -> Views<'t> {
-        Views { opened: 0, list: Vec::new(), kept: VecDeque::new(), bytes: 0 }
+        Views {
+            opened: 0,
+            list: Vec::new(),
+            kept: VecDeque::new(),
+            bytes: 0,
+            spare: Spare::default(),
+        }
+    }
+
+    /// Keeps a view of a block of LMDB.
+    pub(super) fn add_stored(&mut self, reader: BlockReader<'t>) -> usize {
+        let spare = std::mem::take(&mut self.spare);
+        self.add(View::stored(reader, spare))
+    }
+
+    /// A view is done with.
+    pub(super) fn close(&mut self, at: usize) {
+        let Some((view, bytes)) = self.list[at].take() else { return };
+        if let Some(spare) = view.into_spare() {
+            self.bytes -= bytes;
+            self.spare = spare;
+            // It is mostly one of the last.
+            if let Some(place) = self.kept.iter().rposition(|kept| *kept == at) {
+                self.kept.remove(place);
+            }
+        }
     }
 
     /// Keeps a view, instead of the oldest ones of LMDB when there are many.

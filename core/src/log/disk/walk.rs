@@ -18,7 +18,7 @@ use super::shared::Shared;
 use super::state::Indexed;
 use super::tables::{Opened, TableResult};
 use super::turn::{Piece, Place, Rows, Turn, Turns, bits_between};
-use super::view::View;
+use super::view::{Spare, View};
 use super::views::Views;
 use crate::error::{Error, Result};
 use crate::event::block::FRAME_EVENTS;
@@ -323,7 +323,7 @@ impl<'t> Step<'_, 't, '_> {
             None => {
                 let block = self.stored(&stream, at)?;
                 self.shared.learn_open_terms(&stream, &block);
-                (View::stored(block.reader), block.first, u16::MAX, false)
+                (View::stored(block.reader, Spare::default()), block.first, u16::MAX, false)
             }
         };
         let (end, lamports) = (first + view.count() as u64, view.edges()?);
@@ -369,6 +369,7 @@ impl<'t> Step<'_, 't, '_> {
                 return Ok(());
             }
         }
+        self.views.close(rows.view.0);
         Ok(())
     }
 
@@ -468,7 +469,7 @@ impl<'t> Step<'_, 't, '_> {
         if block.first != first {
             return Err(missing());
         }
-        Ok((self.views.add(View::stored(block.reader)), self.walk.epoch))
+        Ok((self.views.add_stored(block.reader), self.walk.epoch))
     }
 
     fn stored(&self, stream: &StreamId, offset: u64) -> Result<StoredBlock<'t>> {

@@ -6,7 +6,8 @@ use super::world::SECRET;
 use crate::event::limits::{BRANCHES_PER_TRUNK_MAX, LAMPORT_SLACK};
 use crate::event::{Chain, NodeKey, StreamId};
 use crate::sync::message::Message;
-use crate::sync::{LogRead, RefusalReason, SwarmEvent};
+use crate::sync::streams::Streams;
+use crate::sync::{Input, LogRead, RefusalReason, SwarmEvent};
 
 /// Two histories of one stream: `shared` events, then `ours` in one and `theirs` in the other.
 fn histories(shared: usize, ours: usize, theirs: usize) -> (Author, Author) {
@@ -207,4 +208,56 @@ fn one_peer_can_offer_sixteen_branches_of_a_trunk_and_no_more() {
     let named = |number: u8| head.on(one.stream().branch(&Chain::from_bytes([number; 32])));
     puppet.say(&Message::Summary { is_last: true, heads: (1..=100).map(named).collect() });
     assert_eq!(puppet.wants().len(), BRANCHES_PER_TRUNK_MAX);
+}
+
+#[test]
+fn offers_beyond_the_lamport_bound_cost_sixteen_names_and_only_while_their_peer_is_there() {
+    let (one, _) = histories(0, 1, 0);
+    let mut puppet = Puppet::admitted_to(one.log.clone());
+    let label = one.stream().branch(&Chain::from_bytes([9; 32]));
+    let told = one.log.head(&one.stream()).unwrap().on(label);
+    puppet.say(&Message::Summary { is_last: true, heads: vec![told] });
+    for number in 0..100 {
+        let mut other = Author::new(7);
+        other.log.lamport = (1 << 50) + number;
+        other.write(&["poison"]);
+        let Message::Range { before, mut range } = other.range(0) else { unreachable!() };
+        range.head = range.head.on(label);
+        puppet.say(&Message::Range { before, range });
+    }
+    let names = puppet.swarm.status().quarantined.len();
+    assert!((1..=BRANCHES_PER_TRUNK_MAX).contains(&names), "{names}");
+    let connection = puppet.connection;
+    puppet.give(Input::Disconnected { connection, code: None });
+    assert!(puppet.swarm.status().quarantined.is_empty());
+}
+
+#[test]
+fn a_branch_keeps_its_window_when_who_offered_it_goes_before_it_is_durable() {
+    let (one, two) = histories(700, 50, 60);
+    let mut puppet = disputed(&one, &two);
+    answer(&mut puppet, &two, 10);
+    let fork = puppet.log.forks().remove(0);
+    let theirs = fork.branches[1].clone();
+    let own = StreamId { node: NodeKey::from_seed(&[1; 32]).node_id(), number: 0 };
+    let (heads, swarm) = (one.log.heads(), SECRET.swarm_id());
+    let mut streams = Streams::new(swarm, own, heads, Vec::new(), puppet.now);
+    let offered = two.log.head(&two.stream()).unwrap().on(theirs.stream);
+    streams.learn(&offered, &puppet.peer).unwrap();
+    streams.forked(&fork);
+    streams.forget_claims(&puppet.peer, |_| false);
+    let window = streams.get(&theirs.stream).expect("it is held").window;
+    assert_eq!((window.base, window.floor), (theirs.base.count, 700));
+}
+
+#[test]
+fn a_history_that_only_a_later_version_understands_does_not_stop_the_other() {
+    let (mut one, mut two) = histories(5, 5, 0);
+    two.log.append_later(&two.key, 0, 0x41);
+    let mut puppet = disputed(&one, &two);
+    puppet.say(&two.range(5));
+    answer(&mut puppet, &two, 10);
+    one.write(&["goes on"]);
+    puppet.say(&one.range(10));
+    assert_eq!(puppet.log.count(&one.stream()), 11);
 }
