@@ -373,6 +373,26 @@ mod tests {
     }
 
     #[test]
+    fn something_short_is_done_only_while_the_loop_rests_and_takes_no_message() {
+        let running = Running::start(None);
+        running.await_rest();
+        let by_us = thread::current().id();
+        let tell = |work: &mut Recorder| work.0.send(Taken { number: 7, by: by_us }).unwrap();
+        assert!(running.inbox.try_with(|work| {
+            // What comes meanwhile is for the sync thread.
+            running.inbox.push_or_take(Message::Short(1), is_short);
+            assert!(!running.inbox.try_with(tell), "one thread at a time");
+            tell(work);
+        }));
+        assert_eq!(running.next().number, 7);
+        let taken = running.next();
+        assert_eq!((taken.number, taken.by), (1, running.thread.thread().id()));
+        let inbox = running.inbox.clone();
+        running.close();
+        assert!(!inbox.try_with(tell), "the loop has ended");
+    }
+
+    #[test]
     fn a_deadline_is_kept_whoever_set_it() {
         let running = Running::start(Some(Instant::now() + Duration::from_millis(20)));
         running.await_rest();

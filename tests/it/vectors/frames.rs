@@ -286,7 +286,7 @@ fn true_frames() -> Vec<True> {
 }
 
 /// Events that the sender shows before it signs them. Who it is the frame does not say.
-fn preview(lamports: &[u64]) -> Preview {
+pub(super) fn preview(lamports: &[u64]) -> Preview {
     let range = range(&sender(), 0, 0, lamports);
     let stream = StreamId { node: NodeId::from_bytes([0; 32]), number: 0 };
     let before = Chain::start(&SECRET.swarm_id(), &range.stream());
