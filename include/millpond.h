@@ -325,7 +325,7 @@ typedef struct {
      */
     millpond_choice_t network;
     /**
-     * Whether to look for peers by mDNS. Unsaid: yes.
+     * Whether to look for peers by mDNS, and where other peers say that they are. Unsaid: yes.
      */
     millpond_choice_t discovery;
     /**
@@ -669,10 +669,9 @@ int32_t millpond_cursor_explain(millpond_cursor_t cursor,
 
 /**
  * How complete the cursor's answer is, as one JSON object: `offsets` (a token of how many events
- * of each stream it is read over), `behind` (streams of which more is signed for, each with
- * `stream` and `missing` events) and `unheard` (nodes that were heard of and not in reach, each
- * with `node_id` and `since`, µs since 1970 UTC), all as of when it was asked. Reads nothing. Free
- * `*json` with millpond_bytes_free. Thread-safe.
+ * of each stream it is read over), `behind` (streams of which more is signed for) and `unheard`
+ * (nodes that were heard of and not in reach), all as of when it was asked; docs/status.md names
+ * every field. Reads nothing. Free `*json` with millpond_bytes_free. Thread-safe.
  */
 int32_t millpond_cursor_completeness(millpond_cursor_t cursor,
                                      millpond_bytes_t *json,
@@ -786,7 +785,8 @@ int32_t millpond_node_ticket(millpond_node_t node,
 
 /**
  * Everything there is to know about the node, as one JSON object: who it is, its peers and their
- * lag, refusals, the store. Free `*json` with millpond_bytes_free. Thread-safe.
+ * lag, refusals, the store. docs/status.md names every field. Free `*json` with
+ * millpond_bytes_free. Thread-safe.
  */
 int32_t millpond_node_status(millpond_node_t node,
                              int64_t timeout_ms,
@@ -795,12 +795,12 @@ int32_t millpond_node_status(millpond_node_t node,
                              millpond_error_t **error);
 
 /**
- * The status as one JSON object, once something in it changed: waits until its version is another
- * than `*version`, and sets `*version` to that of the status. Begin with 0, which gives one at
- * once, and call it again with what it set: so no change is missed, and changes that come between
- * two calls are one. What the network does is told at most four times a second. Free `*json` with
- * millpond_bytes_free. MILLPOND_ERROR_CLOSED: the node was closed, also while this waited. On any
- * error `*version` stays, and no change is lost. Thread-safe.
+ * The status as one JSON object (docs/status.md), once something in it changed: waits until its
+ * version is another than `*version`, and sets `*version` to that of the status. Begin with 0,
+ * which gives one at once, and call it again with what it set: so no change is missed, and changes
+ * that come between two calls are one. What the network does is told at most four times a second.
+ * Free `*json` with millpond_bytes_free. MILLPOND_ERROR_CLOSED: the node was closed, also while
+ * this waited. On any error `*version` stays, and no change is lost. Thread-safe.
  */
 int32_t millpond_node_next_status(millpond_node_t node,
                                   uint64_t *version,
@@ -813,7 +813,8 @@ int32_t millpond_node_next_status(millpond_node_t node,
  * The node's figures for Prometheus, as text in its exposition format, version 0.0.4: serve it
  * with the content type `text/plain; version=0.0.4`. Names begin with `millpond_` and have their
  * units; what only grows ends in `_total` and begins anew when the node opens. At most 64 peers
- * have series of their own. Free `*text` with millpond_bytes_free. Thread-safe.
+ * have series of their own. docs/status.md names every figure. Free `*text` with
+ * millpond_bytes_free. Thread-safe.
  */
 int32_t millpond_node_metrics(millpond_node_t node,
                               int64_t timeout_ms,

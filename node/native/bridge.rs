@@ -8,7 +8,7 @@ use crate::completion::{Completion, Completions, Outcome};
 use crate::failure::{Failure, thrown};
 use crate::handles::{cancel, cursor, node, subscription};
 use crate::options::{
-    JsLimit, JsOpenOptions, JsPastQuery, JsPublishOptions, JsQueryOptions, subscribe_options,
+    JsLimit, JsOpenOptions, JsPastQuery, JsPublishOptions, JsQueryOptions, JsSubscribeOptions,
 };
 use millpond_facade::{CancelHandle, Closed, NodeHandle, Published, Result};
 use napi::bindgen_prelude::{BigInt, Env, Function};
@@ -125,12 +125,10 @@ impl Bridge {
         ticket: i64,
         handle: BigInt,
         text: String,
-        from: Option<String>,
-        delivery: Option<String>,
+        options: JsSubscribeOptions,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        let prepared = subscribe_options(from.as_deref(), delivery)
-            .and_then(|options| Ok((options, limit.to_limit()?)));
+        let prepared = options.to_options().and_then(|options| Ok((options, limit.to_limit()?)));
         start!(self, env, ticket, prepared, |(options, limit), done| {
             node(&handle).subscribe_start(&text, options, limit, done)
         })
@@ -440,12 +438,6 @@ pub fn node_offsets(env: Env, handle: BigInt) -> napi::Result<String> {
 #[napi(catch_unwind)]
 pub fn node_stats(env: Env, handle: BigInt) -> napi::Result<String> {
     thrown(&env, node(&handle).stats_json())
-}
-
-/// Token text of the offset map that a query is answered at.
-#[napi(catch_unwind)]
-pub fn cursor_upper(env: Env, handle: BigInt) -> napi::Result<String> {
-    thrown(&env, cursor(&handle).upper().map(|offsets| offsets.token()))
 }
 
 /// How complete an answer is, as JSON text.

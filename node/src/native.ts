@@ -69,8 +69,7 @@ export interface NativeBridge {
     ticket: number,
     node: bigint,
     text: string,
-    from: string,
-    delivery: string | undefined,
+    options: object,
     limit: NativeLimit,
   ): void;
   connect(ticket: number, node: bigint, target: string, limit: NativeLimit): void;
@@ -112,7 +111,6 @@ export interface Native {
   nodeIsOpen(node: bigint): boolean;
   nodeOffsets(node: bigint): string;
   nodeStats(node: bigint): string;
-  cursorUpper(cursor: bigint): string;
   cursorCompleteness(cursor: bigint): string;
   cursorClose(cursor: bigint): void;
   subscriptionLag(subscription: bigint): number;

@@ -40,7 +40,7 @@ export interface OpenOptions extends CallOptions {
    * system choose. Default: every interface, any port.
    */
   readonly bind?: readonly string[] | undefined;
-  /** Whether to look for peers on the local network (mDNS). Default true. */
+  /** Whether to look for peers by mDNS, and where other peers say that they are. Default true. */
   readonly discovery?: boolean | undefined;
   /**
    * Peers to connect to: `<node id>@<ip>:<port>[,<ip>:<port>…]`. At most 1,024, each with 1 to 16
@@ -230,12 +230,12 @@ export class Node implements AsyncDisposable {
     const said = guard(() => native.startPosition(from), from);
     // "Now" is the moment of this call, and that is also the position until an event comes.
     const position = said == null ? this.offsets() : Offsets.trusted(said);
+    const wanted = { from: position.token, ...(delivery === undefined ? {} : { delivery }) };
     const limits = limitsOf('subscribe', options);
     const opened = operate(
       'subscribe',
       limits,
-      (ticket, limit) =>
-        bridge.subscribe(ticket, this.#handle, checked, position.token, delivery, limit),
+      (ticket, limit) => bridge.subscribe(ticket, this.#handle, checked, wanted, limit),
       checked,
     );
     const source: Source = {
@@ -316,7 +316,7 @@ export class Node implements AsyncDisposable {
   }
 
   /**
-   * Peers, sessions, lag, store.
+   * Peers, sessions, lag, store: see docs/status.md.
    * @throws ClosedError, TimeoutError, AbortError.
    */
   async status(options?: CallOptions): Promise<Status> {
@@ -327,17 +327,22 @@ export class Node implements AsyncDisposable {
     return parse<Status>(answer.text as string);
   }
 
-  /** A status at once, then one whenever something in it changed that matters. */
+  /**
+   * A status at once, then one whenever something in it changed that matters. `timeoutMs` holds for
+   * each step, `signal` for all.
+   * @throws InvalidArgumentError an option has the wrong type. Steps reject with ClosedError,
+   * TimeoutError, AbortError.
+   */
   subscribeStatus(options?: CallOptions): StatusSubscription {
     checkOptions('subscribeStatus', options, callOptions);
-    return new StatusSubscription(this.#handle, options ?? {});
+    return new StatusSubscription(this.#handle, limitsOf('subscribeStatus', options));
   }
 
   /**
    * The node's figures for Prometheus, as text in its exposition format, version 0.0.4: serve it
    * with the content type `text/plain; version=0.0.4`. Names begin with `millpond_` and have their
    * units; what only grows ends in `_total` and begins anew when the node opens. At most 64 peers
-   * have series of their own.
+   * have series of their own. docs/status.md names every figure.
    * @throws ClosedError, TimeoutError, AbortError.
    */
   async metrics(options?: CallOptions): Promise<string> {
@@ -386,7 +391,8 @@ export class Node implements AsyncDisposable {
   }
 
   /**
-   * Closes it: ends its queries and subscriptions with a normal end, its sessions, and the store.
+   * Closes it: its sessions, its store, and its queries and subscriptions, of which a step that
+   * waits comes to a normal end. A query that is asked for more later rejects with ClosedError.
    * As often and from wherever you like. `timeoutMs` bounds it; left out, it is 10 s.
    * @throws TimeoutError, and AbortError once it has begun: the rest ends by itself;
    * StorageFailedError: the last writes failed.

@@ -60,6 +60,8 @@ export interface PeerStatus {
   readonly named: boolean;
   /** True when discovery sees it now. */
   readonly discovered: boolean;
+  /** True when other peers told where it is. */
+  readonly learned: boolean;
   /** Time for a small message there and back, in µs; null while there is no session. */
   readonly roundTripMicros: number | null;
   /** Bytes received in this session. */

@@ -90,9 +90,18 @@ fn deliver(folder: &Path, workload: &Workload, delivery: Delivery) -> Vec<Durati
         here.publish(at..at + 1);
         let arrived = arrivals.recv().expect("the reader reads");
         latencies.push(arrived.duration_since(started));
+        settle(&here.node, &there);
     }
     reader.join().expect("the reader ends with the last event");
     latencies
+}
+
+/// Waits until nothing of this event is under way any more, which would be in the way of the next.
+fn settle(here: &Node, there: &Node) {
+    let all = offsets(here);
+    while !offsets(there).covers(&all) {
+        std::thread::yield_now();
+    }
 }
 
 /// Tells the instant at which each of `count` events was pulled.

@@ -279,19 +279,27 @@ static void print_looks(const millpond_bytes_t *json, const char *name) {
            number_in(&part, "blocks"), number_in(&part, "frames"), number_in(&part, "events"));
 }
 
-/* Asks, reads as much as is said, and prints how that is answered. */
-static int32_t explain(const char *name, const said_t *said, const char *rest) {
-    millpond_cursor_t cursor = {0};
+/* Reads a batch of `count` events, or everything. */
+static int32_t read_on(millpond_cursor_t cursor, size_t count, int all) {
     millpond_batch_t *batch = NULL;
-    millpond_bytes_t json = {NULL, 0};
-    int32_t status = ask(name, said, rest, &cursor);
-    int all = said->read && strcmp(said->read, "all") == 0, more = said->read != NULL;
+    int32_t status = MILLPOND_OK;
+    int more = 1;
     while (!status && more) {
-        size_t count = all ? 0 : strtoul(said->read, NULL, 10);
         status = millpond_cursor_next(cursor, count, SOON, MILLPOND_NO_CANCEL, &batch, &error);
         more = !status && all && !millpond_batch_is_end(batch);
         if (!status) millpond_batch_free(batch);
     }
+    return status;
+}
+
+/* Asks, reads as much as is said, and prints how that is answered. */
+static int32_t explain(const char *name, const said_t *said, const char *rest) {
+    millpond_cursor_t cursor = {0};
+    millpond_bytes_t json = {NULL, 0};
+    int32_t status = ask(name, said, rest, &cursor);
+    int all = said->read && strcmp(said->read, "all") == 0;
+    if (!status && said->read)
+        status = read_on(cursor, all ? 0 : strtoul(said->read, NULL, 10), all);
     if (!status)
         status = millpond_cursor_explain(cursor, SOON, MILLPOND_NO_CANCEL, &json, &error);
     if (!status) {
@@ -362,6 +370,7 @@ static int32_t complete(const char *name, const said_t *said, const char *rest) 
     millpond_cursor_t cursor = {0};
     millpond_bytes_t json = {NULL, 0};
     int32_t status = ask(name, said, rest, &cursor);
+    if (!status) status = read_on(cursor, 0, 1);
     if (!status) status = millpond_cursor_completeness(cursor, &json, &error);
     if (!status)
         printf("behind=%d unheard=%d\n", occurrences((char *)json.data, "\"missing\":"),
@@ -377,10 +386,17 @@ static int32_t told(const char *name) {
     int32_t status = millpond_node_next_status(node_of(name), &version, SOON, MILLPOND_NO_CANCEL,
                                                &json, &error);
     if (status) return status;
+    millpond_bytes_t own = {NULL, 0};
+    status = millpond_node_id(node_of(name), &own, &error);
+    if (status) return status;
+    // Its own id comes first: names are in order.
+    const char *id = strstr((char *)json.data, "\"node_id\":\"");
+    int is_ours = id && strncmp(id + 11, (char *)own.data, own.len) == 0;
+    millpond_bytes_free(&own);
     millpond_bytes_free(&json);
     status = millpond_node_next_status(node_of(name), &version, 100, MILLPOND_NO_CANCEL, &json,
                                        NULL);
-    printf(status == MILLPOND_ERROR_TIMEOUT ? "true\n" : "false\n");
+    printf(is_ours && status == MILLPOND_ERROR_TIMEOUT ? "true\n" : "false\n");
     if (!status) millpond_bytes_free(&json);
     return MILLPOND_OK;
 }

@@ -343,14 +343,15 @@ impl Adapter {
     }
 
     fn complete(&self, name: &str, text: &str) -> Result<String> {
-        let cursor = self.node(name).query(&Query::parse(text)?, QueryOptions::default())?;
+        let mut cursor = self.node(name).query(&Query::parse(text)?, QueryOptions::default())?;
+        while !cursor.next_batch(1000)?.is_empty() {}
         let complete = cursor.completeness();
         Ok(format!("behind={} unheard={}\n", complete.behind.len(), complete.unheard.len()))
     }
 
     fn told(&self, name: &str) -> Result<String> {
         let mut statuses = self.node(name).subscribe_status();
-        let first = statuses.next_status().wait()?;
+        let first = wait(statuses.next_status())?;
         let is_quiet = statuses.next_status().wait_timeout(Duration::from_millis(100)).is_none();
         Ok(format!("{}\n", first.node_id == self.node(name).node_id() && is_quiet))
     }

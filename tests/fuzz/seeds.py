@@ -48,6 +48,8 @@ def main():
     ping, want = b"\x03" + bytes(8), b"\x07" + stream + b"\x00\x03"
     first = bytes.fromhex(events["ranges"][0]["bytes"])
     frames = [ping, want, b"\x05\x01\x01" + first[:152], b"\x08" + bytes(32) + first, b"\x09\0"]
+    frames.append(b"\x81\1" + stream)
+    frames.append(b"\x82\1" + stream[:32] + b"\1\4\x0a\0\0\1\x10\4")
     taken = json.loads((VECTORS / "frames.json").read_text())["taken"]
     packed = next(bytes.fromhex(told["bytes"]) for told in taken if told["message"] == "block")
     write("packed", "block", packed[33:])

@@ -56,6 +56,7 @@ impl Liar {
             instance: [seed; 8],
             allowed: None,
             peers_max: PEERS_MAX_DEFAULT,
+            learns: false,
         };
         let swarm = Swarm::new(options, log.heads(), Vec::new(), Instant::now());
         let act = Act { swarm, transport, log: log.clone(), hand, inbox: inbox.clone() };
@@ -171,6 +172,7 @@ impl Act {
                     });
                 }
                 Output::Fork { .. } => unreachable!("a liar's streams do not fork"),
+                Output::Repair { .. } => unreachable!("a liar's log is sound"),
                 Output::Dial { peer, named, discovered } => {
                     self.transport.dial(peer, named, discovered);
                 }

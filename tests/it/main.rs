@@ -19,6 +19,7 @@ mod injection;
 mod liar;
 mod live;
 mod memory;
+mod mesh;
 mod metrics;
 mod model_based;
 #[cfg(target_os = "linux")]

@@ -211,3 +211,34 @@ fn connected(node: &millpond::Node) -> usize {
 fn received(node: &millpond::Node) -> u64 {
     node.status().wait().unwrap().peers.iter().map(|peer| peer.bytes_in).sum()
 }
+
+#[test]
+fn a_block_that_rotted_is_named_and_fetched_again_from_a_peer() {
+    const EVENTS: u64 = 4_000;
+    let scratch = Scratch::new("rot-heals");
+    let [a, b] = ["a", "b"].map(|name| open(&scratch, name, &secret(1)));
+    publish_noise(&a, 0, EVENTS, 1_000, 200);
+    link(&b, &a).unwrap();
+    converge(&[&a, &b], u128::from(EVENTS));
+    b.close(PATIENCE).unwrap();
+    let file = scratch.path().join("b").join("data.mdb");
+    let sound = std::fs::read(&file).unwrap();
+    let mut places = (0..sound.len()).step_by(32 << 10).map(|page| page + 2_000);
+    let b = loop {
+        let place = places.next().expect("most of the file is blocks");
+        let mut rotten = sound.clone();
+        rotten[place] ^= 4;
+        std::fs::write(&file, rotten).unwrap();
+        let Ok(b) = open_to(&scratch, "b", &secret(1), Vec::new()) else { continue };
+        let found = b.verify(|| true).wait().unwrap().damages;
+        if found.len() == 1 && found[0].table == "events" && found[0].end < EVENTS {
+            break b;
+        }
+        b.close(PATIENCE).unwrap();
+    };
+    assert_eq!(b.check().unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(b.status().wait().unwrap().store.damages.len(), 1, "nobody is there to give it");
+    link(&b, &a).unwrap();
+    until(&b, "the block", |b| b.status().wait().unwrap().store.damages.is_empty());
+    converge(&[&a, &b], u128::from(EVENTS));
+}

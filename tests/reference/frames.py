@@ -4,6 +4,7 @@ Begin with `read_frame` and `Receiver`. Not here: what a session sends, and when
 """
 
 import hmac
+import ipaddress
 
 import blocks
 import events
@@ -20,7 +21,7 @@ REASONS = {
     5: "oversized", 6: "malformed", 7: "unexpected", 8: "message_unsupported", 9: "forged",
     10: "credit_exceeded", 11: "too_many_peers", 12: "duplicate_connection",
     13: "admission_timeout", 14: "silent", 15: "backing_off", 16: "shutting_down",
-    17: "same_node", 18: "removed", 255: "unknown",
+    17: "same_node", 18: "removed", 19: "enough_peers", 255: "unknown",
 }
 
 
@@ -165,10 +166,34 @@ def _live(source):
     return {"is_wanted": flag == 1}
 
 
+def _prune(source):
+    return {"streams": [stream_text(source.take(40)) for _ in range(_number(source, 0, 512))]}
+
+
+def _addresses(source):
+    nodes = []
+    for _ in range(_number(source, 0, 256)):
+        node = source.take(32)
+        if nodes and nodes[-1][0] >= node.hex():
+            raise Malformed("nodes do not rise")
+        nodes.append([node.hex(), [_address(source) for _ in range(_number(source, 0, 4))]])
+    return {"nodes": nodes}
+
+
+def _address(source):
+    family = source.take(1)[0]
+    if family not in (4, 6):
+        raise Malformed(f"the family {family}")
+    ip = ipaddress.ip_address(bytes(source.take(4 if family == 4 else 16)))
+    port = int.from_bytes(source.take(2), "big")
+    return f"{ip}:{port}" if family == 4 else f"[{ip}]:{port}"
+
+
 MESSAGES = {1: ("hello", _hello), 2: ("goodbye", _goodbye), 3: ("ping", _echo), 4: ("pong", _echo),
             5: ("summary", _summary), 6: ("progress", _progress), 7: ("want", _want),
             8: ("range", _range), 9: ("peers", _peers),
-            10: ("block", _block), 0x83: ("preview", _preview), 0x84: ("live", _live)}
+            10: ("block", _block), 0x81: ("prune", _prune), 0x82: ("addresses", _addresses),
+            0x83: ("preview", _preview), 0x84: ("live", _live)}
 
 
 class Receiver:

@@ -20,7 +20,7 @@ build_planted() {
 
 sim_ordinary() {
     target/sim/sim/sim --kept tests/sim/seeds.txt --seeds "0..$SIM_SEEDS" --twice "$SIM_TWICE" \
-        --planted-by target/planted/sim/sim "$@"
+        --mesh --planted-by target/planted/sim/sim "$@"
 }
 
 sim_main() {

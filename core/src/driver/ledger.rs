@@ -28,6 +28,8 @@ pub(crate) struct Ledger {
     heard: BTreeMap<NodeId, Instant>,
     /// How far streams are signed for that are not held so far.
     known: BTreeMap<StreamId, u64>,
+    /// The log's readers know of all this as it is now.
+    is_told: bool,
     tally: Tally,
     /// When to look around.
     pub(crate) lookout: Lookout,
@@ -121,6 +123,7 @@ impl Ledger {
     /// Events of another node came here.
     pub(crate) fn grew(&mut self, head: &SignedHead, now: Instant) {
         self.heard.insert(head.stream.node, now);
+        self.is_told = false;
     }
 
     /// Takes how things stand now, and lets the log's readers know.
@@ -128,6 +131,7 @@ impl Ledger {
         // A log that is closed has no readers.
         let Ok(held) = log.durable_map() else { return };
         self.tally.duplicates = self.duplicates_before + reach.duplicates;
+        self.is_told &= self.known.is_empty() && reach.known.is_empty();
         for (stream, known) in reach.known {
             let most = self.known.entry(stream).or_default();
             *most = known.max(*most);
@@ -135,7 +139,11 @@ impl Ledger {
         let sealed = reach.sealed;
         self.known.retain(|stream, known| *known > held.count(stream) && !sealed.contains(stream));
         self.reach(reach.reachable, clock::now());
-        log.set_outlook(self.outlook(log.outlook().opened));
+        // With thousands of authors that takes a while, and mostly nothing has changed.
+        if !self.is_told {
+            log.set_outlook(self.outlook(log.outlook().opened));
+            self.is_told = true;
+        }
     }
 
     /// As `look`, and tells who waits for news if there are any.
@@ -179,6 +187,7 @@ impl Ledger {
                 self.heard.insert(*node, now);
             }
         }
+        self.is_told &= self.reachable == reachable;
         self.reachable = reachable;
     }
 

@@ -52,6 +52,13 @@ pub(crate) enum Message {
         end: u64,
         error: Error,
     },
+    /// The log has found damage.
+    Damaged,
+    Repaired {
+        stream: StreamId,
+        first: u64,
+        result: Result<()>,
+    },
     OwnStream(Result<StreamId>),
     Forked {
         branch: StreamId,
@@ -135,6 +142,8 @@ impl Network {
                 to.push(Message::Preview(preview));
             }
         }));
+        let damaged = inbox.clone();
+        log.on_damage(Arc::new(move || damaged.push(Message::Damaged)));
         let theirs = inbox.clone();
         let (running, ended) = channel::<()>();
         let thread = std::thread::Builder::new()

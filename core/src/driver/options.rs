@@ -54,7 +54,8 @@ pub struct NetworkOptions {
     /// Where to listen, at most one address for each of IPv4 and IPv6; empty listens on every
     /// interface at free ports.
     pub bind: Vec<SocketAddr>,
-    /// Find peers of the same swarm on the local network by multicast (mDNS).
+    /// Find peers of the same swarm on the local network by multicast (mDNS), and where other peers
+    /// say that they are.
     pub discovery: bool,
     /// When given, only these nodes are admitted, whoever else holds the secret.
     pub allow: Option<BTreeSet<NodeId>>,

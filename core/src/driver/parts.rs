@@ -43,6 +43,7 @@ pub(crate) fn new_swarm(
         instance,
         allowed: options.allow.clone(),
         peers_max: PEERS_MAX_DEFAULT,
+        learns: options.discovery,
     };
     let mut swarm = Swarm::new(options, log.heads(), log.forks(), clock::now());
     swarm.handle(Input::Live(log.live().is_wanted()), clock::now());

@@ -83,6 +83,8 @@ pub struct PeerStatus {
     pub named: bool,
     /// True when discovery sees it now.
     pub discovered: bool,
+    /// True when other peers told where it is.
+    pub learned: bool,
     /// How long it has been dialled in vain; none while there is a session or nothing to dial.
     pub trying_for: Option<Duration>,
     /// Why the last attempt was refused, until a session comes about.
@@ -267,6 +269,7 @@ fn peer_status(peer: &SwarmPeer, contact: &Contact, now: Instant) -> PeerStatus 
         total_bytes_out: contact.bytes_out,
         named: false,
         discovered: false,
+        learned: peer.learned,
         trying_for: contact.trying_since.filter(|_| is_tried).map(since),
         refused: contact.refused.as_ref().map(|refused| peer_refusal(refused, now)),
         last_contact: contact.heard_at.map(since),

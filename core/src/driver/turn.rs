@@ -9,8 +9,8 @@ use crate::driver::options::{NetworkOptions, PeerAddress};
 use crate::driver::parts::{discover, new_swarm};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::STREAMS_PER_NODE_MAX;
-use crate::event::{Branch, EventRange, NodeId, Preview, StreamEnd, StreamId, SwarmSecret};
-use crate::log::{Forked, Log, OpeningReason};
+use crate::event::{EventRange, NodeId, Preview, StreamEnd, StreamId, SwarmSecret};
+use crate::log::{Log, OpeningReason};
 use crate::net::{
     self, ClosedBy, Discovery, EventSink, IrohTransport, NetEvent, Transport, TransportOptions,
 };
@@ -28,13 +28,13 @@ const SHORT_FRAME_BYTES_MAX: usize = 16 << 10;
 /// The swarm, the transport while the network is on, and who waits for what.
 pub(crate) struct Turn {
     options: NetworkOptions,
-    log: Log,
+    pub(crate) log: Log,
     secret: SwarmSecret,
-    inbox: Arc<Inbox<Turn>>,
+    pub(crate) inbox: Arc<Inbox<Turn>>,
     fresh: Arc<Fresh>,
-    swarm: Swarm,
+    pub(crate) swarm: Swarm,
     /// Our stream as far as the swarm was told.
-    own: StreamId,
+    pub(crate) own: StreamId,
     opener: Opener,
     wire: Option<Wire>,
     /// Counts how often the network was switched on: what an earlier wire still says is dropped.
@@ -140,6 +140,7 @@ impl Turn {
         tracing::info!(node = %self.log.node_id().short(), ?addresses, "the network is on");
         self.wire = Some(Wire { transport, discovery });
         self.swarm = new_swarm(&self.options, &self.log, &self.secret)?;
+        self.look_at_damage();
         for peer in self.peers.values() {
             let (peer, addresses) = (peer.node, peer.addresses.clone());
             self.swarm.handle(Input::AddPeer { peer, addresses }, clock::now());
@@ -193,6 +194,10 @@ impl Turn {
                 self.swarm.handle(Input::StoreFailed { stream, end, error }, clock::now());
             }
             Message::Forked { branch, forked } => self.take_forked(branch, forked),
+            Message::Damaged => self.look_at_damage(),
+            Message::Repaired { stream, first, result } => {
+                self.swarm.handle(Input::Repaired { stream, first, result }, clock::now());
+            }
             Message::OwnStream(Ok(stream)) => {
                 self.own = stream;
                 self.swarm.handle(Input::OwnStream(stream), clock::now());
@@ -222,26 +227,6 @@ impl Turn {
             }
             Message::Status { done } => done.complete(Ok(self.status())),
         }
-    }
-
-    /// The swarm hears of our new stream first, then of the branches, then how far each is held.
-    fn take_forked(&mut self, branch: StreamId, forked: Result<Forked>) {
-        let (now, own) = (clock::now(), self.log.own_stream());
-        if own != self.own {
-            self.own = own;
-            self.swarm.handle(Input::OwnStream(own), now);
-        }
-        let Forked { of, at, branches, .. } = match forked {
-            Ok(forked) => forked,
-            Err(error) => {
-                tracing::warn!(stream = %branch, %error, "a branch could not be stored");
-                return self.swarm.handle(Input::ForkFailed { branch, error }, now);
-            }
-        };
-        let heads: Vec<_> =
-            branches.iter().filter_map(|branch| self.log.head(&branch.stream)).collect();
-        self.swarm.handle(Input::Forked { of, at, branches }, now);
-        heads.into_iter().for_each(|head| self.swarm.handle(Input::Durable(head), now));
     }
 
     fn take_net(&mut self, event: NetEvent) {
@@ -300,6 +285,7 @@ impl Turn {
                 Output::Store { range, before, .. } => self.store(range, before),
                 Output::Preview(preview) => self.log.show(&preview),
                 Output::Fork { branch, range, .. } => self.fork(branch, range),
+                Output::Repair { range } => self.repair(range),
                 Output::Dial { peer, named, discovered } => {
                     self.ledger.dialed(peer, clock::now());
                     self.on_wire(|wire| wire.dial(peer, named, discovered));
@@ -344,13 +330,18 @@ impl Turn {
         });
     }
 
-    fn fork(&self, branch: Branch, range: EventRange) {
-        let (stream, inbox) = (branch.stream, self.inbox.clone());
-        let forked = match clock::number_step() {
-            Ok(step) => self.log.fork(branch, range, step),
-            Err(error) => Pending::ready(Err(error)),
-        };
-        forked.on_done(move |forked| inbox.push(Message::Forked { branch: stream, forked }));
+    fn repair(&self, range: EventRange) {
+        let (stream, first, inbox) = (range.stream(), range.first, self.inbox.clone());
+        self.log
+            .repair_block(range)
+            .on_done(move |result| inbox.push(Message::Repaired { stream, first, result }));
+    }
+
+    /// Tells the swarm which blocks of the log are damaged.
+    fn look_at_damage(&mut self) {
+        let Ok(damaged) = self.log.damaged_blocks() else { return };
+        let blocks = damaged.into_iter().map(|block| (block.stream, block.first, block.end));
+        self.swarm.handle(Input::Damaged(blocks.collect()), clock::now());
     }
 
     fn connect(&mut self, peer: PeerAddress, done: Completer<()>) {

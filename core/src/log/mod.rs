@@ -38,11 +38,11 @@ pub use explanation::{Explanation, Looks};
 pub use follow::{Batch, Follower};
 pub use log::Log;
 pub use options::{
-    AppendOptions, Appended, CursorOptions, Delivery, Durability, GrowthHook, LogOptions,
-    RangeStored, Receipt,
+    AppendOptions, Appended, CursorOptions, DamageHook, Delivery, Durability, GrowthHook,
+    LogOptions, RangeStored, Receipt,
 };
 pub use outlook::{Behind, Outlook, Unheard};
-pub use status::{DAMAGES_MAX, Damage, LogStatus};
+pub use status::{DAMAGES_MAX, Damage, DamagedBlock, LogStatus};
 pub use upkeep::{Compacted, LogStats, TableStats, VerifyReport};
 pub use watch::Watch;
 

@@ -58,6 +58,9 @@ impl LogOptions {
 /// What is told of growth: the latest heads of the streams that grew.
 pub type GrowthHook = Arc<dyn Fn(&[SignedHead]) + Send + Sync>;
 
+/// What is told that something stored was found damaged. It must be quick, and must not read.
+pub type DamageHook = Arc<dyn Fn() + Send + Sync>;
+
 /// When an append is acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {

@@ -49,6 +49,17 @@ pub struct Damage {
     pub message: String,
 }
 
+/// A block of the tables that is known to be damaged, and can be put back with its events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DamagedBlock {
+    /// Its stream.
+    pub stream: StreamId,
+    /// Offset of its first event.
+    pub first: u64,
+    /// And one behind the last.
+    pub end: u64,
+}
+
 impl LogStatus {
     pub(super) fn of(shared: &Shared) -> LogStatus {
         let damages = shared.damages();

@@ -1,6 +1,46 @@
-//! What looking after a store gives back: a verification, a compaction, its sizes.
+//! Looking after a store: what a verification and a compaction give back, its sizes, and repairs.
 
-use super::status::Damage;
+use super::disk::{Repair, lock};
+use super::log::Log;
+use super::options::DamageHook;
+use super::status::{Damage, DamagedBlock};
+use crate::error::Result;
+use crate::event::EventRange;
+use crate::pending::{Pending, pending};
+
+impl Log {
+    /// The stored blocks that are known to be damaged: that a read met, or a verification.
+    ///
+    /// # Errors
+    /// `closed`, `forked_process`.
+    pub fn damaged_blocks(&self) -> Result<Vec<DamagedBlock>> {
+        self.shared().check_open()?;
+        Ok(self.shared().damaged_blocks())
+    }
+
+    /// Calls `hook` whenever there may be more damaged blocks. It is kept until the log closes.
+    pub fn on_damage(&self, hook: DamageHook) {
+        lock(&self.shared().damage_hooks).push(hook);
+    }
+
+    /// Puts a damaged block back. `range` has its events, from its first one on; whoever gave them
+    /// need not be trusted, since they must lead from the signed head before the block to the one
+    /// behind it. Nothing else changes, so what is good may be put back, too.
+    ///
+    /// # Errors
+    /// In the answer. `peer_misbehaved`, reason `gap`: they are too few; `forged`: they are not
+    /// those that were stored. `invalid_argument`: no stored block begins there. `corrupt`: a head that
+    /// would show whether they are the right ones is damaged, too. `closed`, `forked_process`,
+    /// `storage_full`, `storage_failed`.
+    pub fn repair_block(&self, range: EventRange) -> Pending<()> {
+        if let Err(error) = self.shared().check_open() {
+            return Pending::ready(Err(error));
+        }
+        let (completer, answer) = pending(None);
+        self.shared().request_repair(Repair { range, completer });
+        answer
+    }
+}
 
 /// What a verification went through, and what it found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

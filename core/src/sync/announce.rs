@@ -16,6 +16,8 @@ pub(crate) struct Announcements {
     pub(crate) all_told: bool,
     /// Streams of which the peer has enough and is to know that we have it too.
     pub(crate) held: BTreeSet<StreamId>,
+    /// Streams of which the peer need not push live events.
+    pub(crate) prunes: BTreeSet<StreamId>,
     /// True when our peers are others than the peer knows.
     pub(crate) peers_changed: bool,
     flush_at: Option<Instant>,
@@ -47,7 +49,8 @@ impl Announcements {
 
     /// Everything was said.
     pub(crate) fn flushed(&mut self) {
-        if self.heads.is_empty() && self.held.is_empty() && !self.peers_changed {
+        let is_told = self.heads.is_empty() && self.held.is_empty() && self.prunes.is_empty();
+        if is_told && !self.peers_changed {
             self.flush_at = None;
         }
     }

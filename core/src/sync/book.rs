@@ -12,7 +12,7 @@ use crate::sync::constants::{
 };
 use crate::sync::refusal::RefusalReason;
 use crate::sync::schedule::Schedule;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -21,8 +21,10 @@ use std::time::{Duration, Instant};
 pub(crate) struct PeerBook {
     us: NodeId,
     entries: BTreeMap<NodeId, Entry>,
-    /// When to dial whom.
+    /// When to dial whom; of those that were only found, when they may be dialled.
     dials: Schedule<NodeId>,
+    /// Found peers that may be dialled, when peers are needed.
+    waiting: BTreeSet<NodeId>,
     /// Dials under way, and when they count as failed.
     dialing: Schedule<NodeId>,
 }
@@ -30,12 +32,20 @@ pub(crate) struct PeerBook {
 /// One peer we know of.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Entry {
+    /// A person or a ticket named it.
+    is_named: bool,
     /// Addresses that a person or a ticket gave.
     pub(crate) named: Vec<SocketAddr>,
     /// Addresses that discovery gave last.
     pub(crate) discovered: Vec<SocketAddr>,
+    /// Addresses that other peers told, and who did; the newest last.
+    learned: Vec<(NodeId, SocketAddr)>,
     /// Where it was when the last session with it was lost.
     seen: Option<SocketAddr>,
+    /// When we last ended its session because we had enough, and whether it came back at once: then
+    /// somebody has named us there.
+    spared_at: Option<Instant>,
+    came_back: bool,
     /// Dials since the last session.
     attempts: u32,
     /// Times it misbehaved since it last behaved well.
@@ -48,11 +58,33 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Where the peer may be: what discovery saw last first, at most twice the bound of each kind.
+    /// Where the peer may be: what discovery saw last first, then what was named, then what other
+    /// peers told; at most the bound of each kind.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         let mut addresses = self.discovered.clone();
-        addresses.extend(self.named.iter().filter(|named| !self.discovered.contains(named)));
+        let others = self.named.iter().chain(self.learned.iter().rev().map(|(_, address)| address));
+        for address in others {
+            if !addresses.contains(address) {
+                addresses.push(*address);
+            }
+        }
         addresses
+    }
+
+    /// True when a person wants a session with it, here or there.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.is_named || self.came_back
+    }
+
+    /// True when other peers told where it is.
+    pub(crate) fn is_learned(&self) -> bool {
+        !self.learned.is_empty()
+    }
+
+    /// True when nothing is lost with it that others could not tell again.
+    fn is_hearsay(&self) -> bool {
+        let is_known = self.is_wanted() || !self.discovered.is_empty() || self.seen.is_some();
+        !is_known && self.penalties == 0 && self.gone_since.is_none() && self.is_learned()
     }
 
     /// Where to dial beside what was named.
@@ -60,7 +92,13 @@ impl Entry {
         let is_new =
             |seen: &SocketAddr| !self.named.contains(seen) && !self.discovered.contains(seen);
         let seen = self.seen.filter(is_new);
-        self.discovered.iter().copied().chain(seen).collect()
+        let mut unnamed: Vec<SocketAddr> = self.discovered.iter().copied().chain(seen).collect();
+        for (_, address) in self.learned.iter().rev() {
+            if is_new(address) && !unnamed.contains(address) {
+                unnamed.push(*address);
+            }
+        }
+        unnamed
     }
 }
 
@@ -70,6 +108,7 @@ impl PeerBook {
             us,
             entries: BTreeMap::new(),
             dials: Schedule::default(),
+            waiting: BTreeSet::new(),
             dialing: Schedule::default(),
         }
     }
@@ -87,7 +126,8 @@ impl PeerBook {
     /// # Errors
     /// `limit_exceeded`: the book is full.
     pub(crate) fn check_room_for(&self, peer: &NodeId) -> Result<()> {
-        if self.entries.len() < BOOK_PEERS_MAX || self.entries.contains_key(peer) {
+        let has_room = self.entries.len() < BOOK_PEERS_MAX || self.hearsay().is_some();
+        if has_room || self.entries.contains_key(peer) {
             return Ok(());
         }
         let message = format!(
@@ -102,6 +142,7 @@ impl PeerBook {
     pub(crate) fn remove(&mut self, peer: &NodeId) {
         self.entries.remove(peer);
         self.dials.remove(peer);
+        self.waiting.remove(peer);
         self.dialing.remove(peer);
     }
 
@@ -125,24 +166,72 @@ impl PeerBook {
         let surplus = entry.named.len().saturating_sub(ADDRESSES_PER_PEER_MAX);
         entry.named.drain(..surplus);
         entry.attempts = 0;
+        entry.is_named = true;
+        self.waiting.remove(&peer);
         self.dials.set(peer, now);
     }
 
     /// Discovery saw the peer at these addresses. A new one is dialled soon, by the smaller id
-    /// first, so that the two do not meet half-way.
-    pub(crate) fn discover(&mut self, peer: NodeId, addresses: &[SocketAddr], now: Instant) {
+    /// first, so that the two do not meet half-way. True when it was not seen before.
+    pub(crate) fn discover(
+        &mut self,
+        peer: NodeId,
+        addresses: &[SocketAddr],
+        now: Instant,
+    ) -> bool {
         let courtesy = if self.us < peer { Duration::ZERO } else { DIAL_COURTESY };
-        let Some(entry) = self.entry(peer) else { return };
+        let Some(entry) = self.entry(peer) else { return false };
         let kept = addresses.len().min(ADDRESSES_PER_PEER_MAX);
         if entry.discovered == addresses[..kept] {
-            return;
+            return false;
         }
+        let is_new = entry.discovered.is_empty();
         entry.discovered = addresses[..kept].to_vec();
         // A refusal that only people can mend is not undone by a new address.
         let is_refused = entry.last_refusal.is_some_and(RefusalReason::is_lasting);
         if kept > 0 && !is_refused {
             self.dials.set_earliest(peer, now + courtesy);
         }
+        is_new
+    }
+
+    /// Another peer says where `peer` is: that takes the place of what it said before. Nobody whom
+    /// we know otherwise has to go for it.
+    pub(crate) fn learn(
+        &mut self,
+        peer: NodeId,
+        teller: NodeId,
+        addresses: &[SocketAddr],
+        now: Instant,
+    ) {
+        let has_room = self.entries.len() < BOOK_PEERS_MAX || self.entries.contains_key(&peer);
+        if peer == self.us || !has_room || addresses.is_empty() {
+            return;
+        }
+        let entry = self.entries.entry(peer).or_default();
+        let is_new = |at: &SocketAddr| !entry.learned.iter().any(|(_, known)| known == at);
+        let is_news = addresses.iter().any(is_new);
+        entry.learned.retain(|(by, _)| *by != teller);
+        entry.learned.extend(addresses.iter().map(|address| (teller, *address)));
+        let surplus = entry.learned.len().saturating_sub(ADDRESSES_PER_PEER_MAX);
+        entry.learned.drain(..surplus);
+        let is_refused = entry.last_refusal.is_some_and(RefusalReason::is_lasting);
+        if is_news && !is_refused && !self.waiting.contains(&peer) {
+            let entry = self.entries.get_mut(&peer).expect("it was just there");
+            // A few more dials, at the pace of the last ones.
+            entry.attempts = entry.attempts.min(SEEN_DIALS_MAX / 2);
+            let courtesy = if self.us < peer { Duration::ZERO } else { DIAL_COURTESY };
+            let is_idle = self.dials.get(&peer).is_none();
+            if is_idle && self.dialing.get(&peer).is_none() {
+                self.dials.set(peer, now + courtesy);
+            }
+        }
+    }
+
+    /// Somebody of whom only other peers told and with whom we have no session.
+    fn hearsay(&self) -> Option<NodeId> {
+        let mut found = self.entries.iter().filter(|(_, entry)| entry.is_hearsay());
+        found.next().map(|(peer, _)| *peer)
     }
 
     /// A connection stands, or is about to.
@@ -150,15 +239,25 @@ impl PeerBook {
         self.dialing.remove(peer);
     }
 
-    /// A session began.
-    pub(crate) fn up(&mut self, peer: NodeId) {
+    /// A session began, and who dialled.
+    pub(crate) fn up(&mut self, peer: NodeId, dialed: bool, now: Instant) {
         self.dials.remove(&peer);
+        self.waiting.remove(&peer);
         self.dialing.remove(&peer);
         if let Some(entry) = self.entry(peer) {
+            let is_soon = entry.spared_at.is_some_and(|at| now < at + DIAL_RETRY_MAX);
+            entry.came_back |= !dialed && is_soon;
             entry.attempts = 0;
             entry.seen = None;
             entry.gone_since = None;
             entry.last_refusal = None;
+        }
+    }
+
+    /// Its session is about to be ended, because we have enough.
+    pub(crate) fn spared(&mut self, peer: &NodeId, now: Instant) {
+        if let Some(entry) = self.entries.get_mut(peer) {
+            entry.spared_at = Some(now);
         }
     }
 
@@ -212,7 +311,8 @@ impl PeerBook {
         blocked.is_some_and(|until| now < until)
     }
 
-    /// Whom to dial now, and where; `is_taken` says with whom there is a connection.
+    /// Which named peer to dial now; `is_taken` says with whom there is a connection. Found ones
+    /// whose time has come wait until they are needed.
     pub(crate) fn next_dial(
         &mut self,
         now: Instant,
@@ -223,22 +323,84 @@ impl PeerBook {
         }
         while let Some(peer) = self.dials.first_due(now) {
             self.dials.remove(&peer);
-            let Some(entry) = self.entries.get_mut(&peer) else { continue };
-            // Whoever has gone for good is not dialled for ever.
-            entry.seen = entry.seen.filter(|_| entry.attempts < SEEN_DIALS_MAX);
-            let is_somewhere = !entry.named.is_empty() || !entry.unnamed().is_empty();
-            if is_taken(&peer) || !is_somewhere || self.dialing.get(&peer).is_some() {
+            if !self.may_dial(&peer, now, is_taken(&peer)) {
                 continue;
             }
-            if let Some(until) = entry.blocked_until.filter(|until| *until > now) {
-                self.dials.set(peer, until);
-                continue;
+            if self.entries[&peer].is_named {
+                return Some(self.begin_dial(peer, now));
             }
-            entry.attempts = entry.attempts.saturating_add(1);
-            self.dialing.set(peer, now + DIAL_TIMEOUT);
-            return Some(peer);
+            self.waiting.insert(peer);
         }
         None
+    }
+
+    /// Which found peer to dial now that one is needed; `pick` chooses one of so many.
+    pub(crate) fn dial_waiting(
+        &mut self,
+        now: Instant,
+        is_taken: impl Fn(&NodeId) -> bool,
+        mut pick: impl FnMut(usize) -> usize,
+    ) -> Option<NodeId> {
+        while !self.waiting.is_empty() {
+            let peer = *self.waiting.iter().nth(pick(self.waiting.len()))?;
+            self.waiting.remove(&peer);
+            if self.may_dial(&peer, now, is_taken(&peer)) {
+                return Some(self.begin_dial(peer, now));
+            }
+        }
+        None
+    }
+
+    /// As `dial_waiting`, one of those that `is_wanted`.
+    pub(crate) fn dial_waiting_of(
+        &mut self,
+        now: Instant,
+        is_wanted: impl Fn(&NodeId) -> bool,
+        pick: impl FnOnce(usize) -> usize,
+    ) -> Option<NodeId> {
+        let wanted = self.waiting.iter().copied().filter(is_wanted);
+        let wanted: Vec<NodeId> = wanted.collect();
+        let peer = (!wanted.is_empty()).then(|| wanted[pick(wanted.len())])?;
+        self.waiting.remove(&peer);
+        self.may_dial(&peer, now, false).then(|| self.begin_dial(peer, now))
+    }
+
+    /// How many found peers wait until they are needed.
+    pub(crate) fn waiting_count(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whom we are dialling, rising.
+    pub(crate) fn dialing(&self) -> impl Iterator<Item = &NodeId> {
+        self.dialing.keys()
+    }
+
+    /// False when there is no use in dialling the peer, or when it has to wait: then its time is
+    /// set.
+    fn may_dial(&mut self, peer: &NodeId, now: Instant, is_taken: bool) -> bool {
+        let Some(entry) = self.entries.get_mut(peer) else { return false };
+        // Whoever has gone for good is not dialled for ever.
+        entry.seen = entry.seen.filter(|_| entry.attempts < SEEN_DIALS_MAX);
+        if entry.attempts >= SEEN_DIALS_MAX {
+            entry.learned.clear();
+        }
+        let is_somewhere = !entry.named.is_empty() || !entry.unnamed().is_empty();
+        if is_taken || !is_somewhere || self.dialing.get(peer).is_some() {
+            return false;
+        }
+        if let Some(until) = entry.blocked_until.filter(|until| *until > now) {
+            self.dials.set(*peer, until);
+            return false;
+        }
+        true
+    }
+
+    fn begin_dial(&mut self, peer: NodeId, now: Instant) -> NodeId {
+        if let Some(entry) = self.entries.get_mut(&peer) {
+            entry.attempts = entry.attempts.saturating_add(1);
+        }
+        self.dialing.set(peer, now + DIAL_TIMEOUT);
+        peer
     }
 
     /// When there is something to do.
@@ -250,6 +412,7 @@ impl PeerBook {
     pub(crate) fn stop(&mut self) {
         self.entries.clear();
         self.dials = Schedule::default();
+        self.waiting.clear();
         self.dialing = Schedule::default();
     }
 
@@ -268,6 +431,10 @@ impl PeerBook {
     fn entry(&mut self, peer: NodeId) -> Option<&mut Entry> {
         if peer == self.us || self.check_room_for(&peer).is_err() {
             return None;
+        }
+        if self.entries.len() >= BOOK_PEERS_MAX && !self.entries.contains_key(&peer) {
+            let hearsay = self.hearsay().expect("there was room");
+            self.remove(&hearsay);
         }
         Some(self.entries.entry(peer).or_default())
     }

@@ -27,6 +27,16 @@ pub(crate) const LIMITS_COUNT_MAX: u64 = 32;
 pub(crate) const SUMMARY_HEADS_MAX: usize = 256;
 /// Most streams in one progress message.
 pub(crate) const PROGRESS_STREAMS_MAX: usize = 512;
+/// Most streams in one `Prune`.
+pub(crate) const PRUNE_STREAMS_MAX: usize = 512;
+/// Most streams of which one session remembers who passes them on.
+pub(crate) const LEARNED_STREAMS_MAX: usize = 1024;
+/// Most nodes of which one message says where they are.
+pub(crate) const ADDRESSES_LISTED_MAX: usize = 256;
+/// Most addresses of each.
+pub(crate) const ADDRESSES_TOLD_MAX: usize = 4;
+/// Least time between two such messages to one peer.
+pub(crate) const ADDRESSES_PAUSE: Duration = Duration::from_secs(10);
 /// Most node ids in one list of peers.
 pub(crate) const PEERS_LISTED_MAX: usize = 1024;
 
@@ -59,6 +69,8 @@ pub(crate) const STORE_RETRY: Duration = Duration::from_secs(1);
 /// Longest pause after the log could not store a range.
 pub(crate) const STORE_RETRY_MAX: Duration = Duration::from_secs(30);
 
+/// Events asked of a peer beyond which another one takes over some: fewer may all be on their way.
+pub(crate) const FETCH_SHARED_MIN: u64 = 32_768;
 /// Streams asked of one peer at a time.
 pub(crate) const FETCHES_PER_SESSION_MAX: usize = 64;
 /// Bytes of events that a peer may have on their way to us, unless we fetch from it. Each session
@@ -110,13 +122,25 @@ pub(crate) const STRANGERS_MAX: usize = 256;
 pub(crate) const BOOK_PEERS_MAX: usize = 1024;
 /// Most addresses of one kind kept for a peer; the newest stay.
 pub(crate) const ADDRESSES_PER_PEER_MAX: usize = 16;
+/// Sessions that a node has without anybody naming peers, as long as there are so many.
+pub(crate) const MESH_DEGREE: usize = 8;
+/// Sessions beyond which it ends some.
+pub(crate) const MESH_DEGREE_MAX: usize = 12;
+/// Dials of found peers at a time, where there are more of them than are needed.
+pub(crate) const MESH_DIALS_MAX: usize = 4;
+/// First pause, about, between two dials of nodes that no peer tells of; doubles up to the next.
+pub(crate) const MESH_PROBE: Duration = Duration::from_secs(60);
+/// Longest pause between two such dials.
+pub(crate) const MESH_PROBE_MAX: Duration = Duration::from_secs(960);
+/// Pause, about, between two ends of sessions that are too many.
+pub(crate) const MESH_TRIM: Duration = Duration::from_secs(1);
 /// First pause between two dials; doubles up to the next.
 pub(crate) const DIAL_RETRY: Duration = Duration::from_millis(250);
 /// Longest pause between two dials.
 pub(crate) const DIAL_RETRY_MAX: Duration = Duration::from_secs(15);
 /// How long a dial may take before it counts as failed.
 pub(crate) const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
-/// Dials of a peer that we know only from a session that was lost.
+/// Dials of a peer that we know only from a session that was lost, or from other peers.
 pub(crate) const SEEN_DIALS_MAX: u32 = 8;
 /// By how much the node with the larger id lets the other dial first when both were discovered.
 pub(crate) const DIAL_COURTESY: Duration = Duration::from_millis(250);

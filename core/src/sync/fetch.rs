@@ -9,7 +9,7 @@ use crate::event::{NodeId, StreamId};
 use crate::planted;
 use crate::sync::constants::{
     CREDIT_BYTES_FETCHING, CREDIT_BYTES_INITIAL, FETCH_OVERTAKEN_MAX, FETCH_PENALTY_MAX,
-    FETCH_TIMEOUT, FETCHES_PER_SESSION_MAX, FETCHING_SESSIONS_MAX, FLUSH_DELAY,
+    FETCH_SHARED_MIN, FETCH_TIMEOUT, FETCHES_PER_SESSION_MAX, FETCHING_SESSIONS_MAX, FLUSH_DELAY,
 };
 use crate::sync::io::ConnectionId;
 use crate::sync::schedule::Schedule;
@@ -24,6 +24,8 @@ const FRAME_TIME_MAX: Duration = Duration::from_secs(300);
 /// Streams to be asked for, and the requests under way.
 #[derive(Debug, Default)]
 pub(crate) struct Fetches {
+    /// Peers that have just told all they hold.
+    newcomers: Vec<ConnectionId>,
     /// Streams of which some peer may have more, and from when on to ask.
     queue: Schedule<StreamId>,
     active: BTreeMap<StreamId, Fetch>,
@@ -50,6 +52,11 @@ struct Penalty {
 }
 
 impl Fetches {
+    /// The peer has told all it holds, so it may take over what others were asked for.
+    pub(crate) fn may_share(&mut self, connection: ConnectionId) {
+        self.newcomers.push(connection);
+    }
+
     /// From `at` on, `stream` may be asked for.
     pub(crate) fn ask_from(&mut self, stream: StreamId, at: Instant) {
         if !self.active.contains_key(&stream) {
@@ -148,6 +155,9 @@ pub(crate) fn run(shared: &mut Shared, sessions: &mut Sessions) {
     while let Some(stream) = shared.fetches.checks.first_due(shared.now) {
         check(stream, shared, sessions);
     }
+    while let Some(newcomer) = shared.fetches.newcomers.pop() {
+        share(newcomer, shared, sessions);
+    }
     while let Some(stream) = shared.fetches.queue.first_due(shared.now) {
         assign(stream, shared, sessions);
     }
@@ -157,6 +167,38 @@ pub(crate) fn run(shared: &mut Shared, sessions: &mut Sessions) {
         let is_large = place.is_some_and(|place| place < FETCHING_SESSIONS_MAX);
         let window = if is_large { CREDIT_BYTES_FETCHING } else { CREDIT_BYTES_INITIAL };
         session.credit.set_window(window);
+    }
+}
+
+/// Takes back some of what others were asked for, so that `newcomer` is asked for it: it may have
+/// told what it holds a moment later. Not of a peer that may have sent all of it already.
+fn share(newcomer: ConnectionId, shared: &mut Shared, sessions: &mut Sessions) {
+    let (fetches, now) = (&shared.fetches, shared.now);
+    let Some(session) = sessions.get(&newcomer) else { return };
+    let (mut own, mut loads) = (fetches.load(newcomer), fetches.loads.clone());
+    let mut outstanding: BTreeMap<ConnectionId, u64> = BTreeMap::new();
+    for (stream, fetch) in &fetches.active {
+        let held = shared.streams.get(stream).map_or(0, |state| state.end_count());
+        *outstanding.entry(fetch.connection).or_default() += fetch.to.saturating_sub(held);
+    }
+    let mut moved = Vec::new();
+    for (stream, fetch) in &fetches.active {
+        let is_worth_it = outstanding[&fetch.connection] > FETCH_SHARED_MIN;
+        let can_have = session.known.count(stream) >= fetch.to
+            && !session.disputes.contains(stream)
+            && fetches.penalty_end(session.peer, *stream, now).is_none();
+        let Some(load) = loads.get_mut(&fetch.connection) else { continue };
+        if is_worth_it && can_have && *load > own + 1 {
+            *load -= 1;
+            own += 1;
+            moved.push((*stream, fetch.connection));
+        }
+    }
+    for (stream, from) in moved {
+        if let Some(session) = sessions.get_mut(&from) {
+            session.requests.insert(stream, (0, 0));
+        }
+        shared.fetches.ask_again_at(stream, now);
     }
 }
 
@@ -220,6 +262,7 @@ fn assign(stream: StreamId, shared: &mut Shared, sessions: &mut Sessions) {
         let is_offered = stream.is_branch() && from == 0;
         let to = if is_offered { 1 } else { session.known.count(&stream) };
         session.requests.insert(stream, (from, to));
+        session.tree.asks_for(&stream);
         shared.fetches.begin(stream, session, to, now);
     } else if let Some(at) = later {
         shared.fetches.queue.set(stream, at);

@@ -126,6 +126,18 @@ pub enum Input {
     },
     /// Whether somebody here wants events before they are durable, ours or others'.
     Live(bool),
+    /// These blocks of our log are damaged, each with its stream, the offset at which it begins,
+    /// and the one behind it. All that are known: those of before that are not among them are good.
+    Damaged(Vec<(StreamId, u64, u64)>),
+    /// The log put a block back, or could not.
+    Repaired {
+        /// Its stream.
+        stream: StreamId,
+        /// The offset at which it begins.
+        first: u64,
+        /// Whether it is good now.
+        result: Result<()>,
+    },
     /// Our node now writes this stream.
     OwnStream(StreamId),
     /// The user named a peer, or a ticket did: dial it and go on trying.
@@ -192,6 +204,12 @@ pub enum Output {
         range: EventRange,
         /// Who sent it.
         from: ConnectionId,
+    },
+    /// Put a damaged block back that begins where this range does; answer with `Repaired`. A peer
+    /// says that these are its events, and nothing of it was verified.
+    Repair {
+        /// Events from the start of the block on, perhaps too few or too many.
+        range: EventRange,
     },
     /// Connect to a peer; answer with `Connected` or `DialFailed`.
     Dial {

@@ -9,10 +9,14 @@ use crate::event::codec::{Reader, put_varint};
 use crate::event::limits::LAMPORT_MAX;
 use crate::event::{Chain, EventRange, NodeId, PackedRange, Preview, SignedHead, StreamId};
 use crate::sync::constants::{
-    LIMITS, LIMITS_COUNT_MAX, PEERS_LISTED_MAX, PROGRESS_STREAMS_MAX, SUMMARY_HEADS_MAX,
+    LIMITS, LIMITS_COUNT_MAX, PEERS_LISTED_MAX, PROGRESS_STREAMS_MAX, PRUNE_STREAMS_MAX,
+    SUMMARY_HEADS_MAX,
 };
 use crate::sync::refusal::RefusalReason;
 use bytes::Bytes;
+use std::net::SocketAddr;
+
+mod addresses;
 
 /// From this type on, a message may be skipped by those who do not know it.
 const IGNORABLE: u8 = 0x80;
@@ -65,6 +69,10 @@ pub enum Message {
     Preview(Preview),
     /// Whether the sender wants previews.
     Live(bool),
+    /// Where nodes are that the sender has sessions with, by rising id.
+    Addresses(Vec<(NodeId, Vec<SocketAddr>)>),
+    /// Streams whose live events the receiver need not push: they came before its own did.
+    Prune(Vec<StreamId>),
 }
 
 /// A message or the reason to skip or refuse it.
@@ -91,6 +99,8 @@ mod kind {
     pub(super) const BLOCK: u8 = 0x0a;
     pub(super) const PREVIEW: u8 = 0x83;
     pub(super) const LIVE: u8 = 0x84;
+    pub(super) const PRUNE: u8 = 0x81;
+    pub(super) const ADDRESSES: u8 = 0x82;
 }
 
 /// What a frame with events claims.
@@ -192,6 +202,15 @@ impl Message {
                 preview.encode(&mut out);
             }
             Message::Live(wanted) => out.extend_from_slice(&[kind::LIVE, u8::from(*wanted)]),
+            Message::Addresses(listed) => {
+                out.push(kind::ADDRESSES);
+                addresses::put(listed, &mut out);
+            }
+            Message::Prune(streams) => {
+                out.push(kind::PRUNE);
+                put_varint(&mut out, streams.len() as u64);
+                streams.iter().for_each(|stream| out.extend_from_slice(&stream.to_bytes()));
+            }
         }
         out.into()
     }
@@ -218,6 +237,8 @@ impl Message {
                 return Ok(Decoded::Message(Box::new(Message::Range { before, range })));
             }
             kind::PEERS => read_peers(&mut reader)?,
+            kind::PRUNE => read_prune(&mut reader)?,
+            kind::ADDRESSES => addresses::read(&mut reader)?,
             kind::BLOCK => {
                 let before = Chain::from_bytes(reader.array()?);
                 let packed = PackedRange::decode(&frame.slice(frame.len() - reader.rest().len()..));
@@ -330,6 +351,12 @@ fn read_peers(reader: &mut Reader<'_>) -> Result<Message> {
         nodes.push(node);
     }
     Ok(Message::Peers(nodes))
+}
+
+fn read_prune(reader: &mut Reader<'_>) -> Result<Message> {
+    let count = reader.varint_max(PRUNE_STREAMS_MAX as u64, "the number of streams in a prune")?;
+    let streams = (0..count).map(|_| StreamId::read(reader)).collect::<Result<_>>()?;
+    Ok(Message::Prune(streams))
 }
 
 fn corrupt(message: impl Into<String>) -> Error {

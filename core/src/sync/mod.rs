@@ -22,8 +22,12 @@ mod gap;
 mod heal;
 mod history;
 mod io;
+mod learned;
 mod liveness;
+mod mesh;
 mod message;
+mod notable;
+mod offers;
 mod opening;
 mod options;
 mod preview;
@@ -32,6 +36,7 @@ mod reach;
 mod receive;
 mod refusal;
 mod relay;
+mod repair;
 mod schedule;
 mod serve;
 mod session;
@@ -43,6 +48,7 @@ mod summary;
 mod swarm;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 #[cfg(feature = "net")] // Only the driver of a network asks.
 pub(crate) use constants::BOOK_PEERS_MAX;

@@ -22,4 +22,6 @@ pub struct SwarmOptions {
     pub allowed: Option<BTreeSet<NodeId>>,
     /// Most peers at a time; `PEERS_MAX_DEFAULT` is a good value.
     pub peers_max: usize,
+    /// Whether peers are also found where other peers say that they are.
+    pub learns: bool,
 }

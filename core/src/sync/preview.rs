@@ -53,6 +53,12 @@ impl Swarm {
         frames
     }
 
+    /// Whether somebody here wants previews; each peer is told.
+    pub(crate) fn set_live(&mut self, wanted: bool) {
+        self.shared.wants_previews = wanted;
+        self.ready.extend(self.sessions.keys());
+    }
+
     /// Whether any peer wants previews now.
     pub fn wants_previews(&self) -> bool {
         self.sessions.values().any(|session| session.previews.is_wanted)

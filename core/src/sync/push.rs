@@ -10,6 +10,7 @@ use crate::sync::message::{Message, encode_block};
 use crate::sync::schedule::Schedule;
 use crate::sync::session::Session;
 use crate::sync::shared::Shared;
+use crate::sync::tree::Manner;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -93,6 +94,12 @@ impl Session {
         let known = self.known.count(&stream);
         // What a branch begins with is held by most, under another name.
         let is_new_branch = stream.is_branch() && before == 0;
+        let manner = self.tree.manner(&stream).filter(|_| !is_new_branch);
+        if manner == Some(Manner::Lazy) {
+            self.announcements.held.insert(stream);
+            return self.flush_soon(now);
+        }
+        let wait = if manner == Some(Manner::Eager) { Duration::ZERO } else { wait };
         if !is_new_branch && known >= before && known < count && self.summary_is_complete {
             self.pushes.plan(stream, Plan { wait, goal: count }, now);
         } else if known < count && !self.pushes.plans.contains_key(&stream) {
@@ -138,6 +145,9 @@ impl Session {
                 continue;
             };
             self.known.raise(stream, outgoing.end);
+            if !plan.wait.is_zero() {
+                self.tree.was_needed(stream);
+            }
             if outgoing.end < held {
                 // The rest waits its turn behind the live events of other streams.
                 self.push_rest(stream, shared.now);

@@ -37,23 +37,24 @@ pub struct Link {
 }
 
 impl Swarm {
-    /// Whom we reach and what we know of. Costs time in proportion to peers and to streams, not to
-    /// their product.
+    /// Whom we reach and what we know of. Costs time in proportion to peers, and to the streams
+    /// about which there is something to say.
     pub fn reach(&self) -> Reach {
         let admitted = self.sessions.values().filter(|session| session.is_admitted());
         let listed = admitted.flat_map(|session| session.peers.iter().copied());
         let us = self.shared.options.node;
         let reachable = self.shared.admitted.keys().copied().chain(listed);
         let discovered = self.book.iter().filter(|(_, entry)| !entry.discovered.is_empty());
-        let known = self.shared.streams.iter().filter_map(|(stream, state)| {
-            (state.missing_count() > 0).then_some((*stream, state.claimed_count()))
+        let notable = &self.shared.streams.notable;
+        let known = notable.missing.iter().filter_map(|stream| {
+            let state = self.shared.streams.get(stream)?;
+            Some((*stream, state.claimed_count()))
         });
-        let sealed = self.shared.streams.iter().filter(|(_, state)| state.is_sealed());
         Reach {
             reachable: reachable.filter(|node| *node != us).collect(),
             discovered: discovered.map(|(peer, _)| *peer).collect(),
             known: known.collect(),
-            sealed: sealed.map(|(stream, _)| *stream).collect(),
+            sealed: notable.sealed.clone(),
             duplicates: self.shared.duplicates,
             links: self.links(),
             troubled: self.troubled(),
@@ -74,6 +75,6 @@ impl Swarm {
         let streams = &self.shared.streams;
         let held_back = streams.bound.waiting().map(|(stream, _)| *stream);
         let forked = streams.families.forks().map(|(stream, _, _)| stream);
-        forked.chain(held_back).chain(streams.too_new()).collect()
+        forked.chain(held_back).chain(streams.notable.too_new.iter().copied()).collect()
     }
 }

@@ -29,6 +29,7 @@ impl Session {
         if self.is_nothing_new(&claims, shared) {
             shared.duplicates += claims.head.count - claims.first;
             self.credit.processed(claims.cost);
+            self.note_duplicate(&claims, shared);
             if shared.streams.get(&claims.head.stream).is_some() {
                 self.known.raise(claims.head.stream, claims.head.count);
             }
@@ -89,7 +90,9 @@ impl Session {
     fn is_nothing_new(&self, claims: &RangeClaims, shared: &mut Shared) -> bool {
         let RangeClaims { head, first, .. } = claims;
         let Some(state) = shared.streams.get(&head.stream) else { return false };
-        if place(*first, head.count, state.end_count()) != Place::Duplicate {
+        if place(*first, head.count, state.end_count()) != Place::Duplicate
+            || shared.repairs.expects(self.connection, &head.stream, *first)
+        {
             return false;
         }
         if state.recent_chain(head.count) == Some(head.chain) {
@@ -112,6 +115,9 @@ impl Session {
         cost: usize,
         shared: &mut Shared,
     ) -> Result<bool, Refusal> {
+        if self.take_repair(&content, shared) {
+            return Ok(false);
+        }
         let (stream, head) = (content.range.stream(), content.range.head.clone());
         let is_probe = self.disputes.expects(&stream, content.range.first);
         let storing =

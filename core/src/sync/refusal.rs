@@ -86,6 +86,8 @@ reasons! {
     SameNode = 17, "same_node", PeerRefused, "both ends have the same node key";
     /// The user of the other node is done with us. Not an error.
     Removed = 18, "removed", PeerRefused, "the other node's user ended the session";
+    /// The other side has peers enough, and so have we. Not an error.
+    EnoughPeers = 19, "enough_peers", PeerRefused, "the other node has enough peers";
     /// A code of a newer version.
     Unknown = 255, "unknown", PeerRefused, "for a reason that a newer version knows";
 }
@@ -110,6 +112,7 @@ impl RefusalReason {
                 | RefusalReason::ShuttingDown
                 | RefusalReason::Silent
                 | RefusalReason::Removed
+                | RefusalReason::EnoughPeers
         )
     }
 

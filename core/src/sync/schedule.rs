@@ -49,6 +49,11 @@ impl<K: Copy + Ord> Schedule<K> {
         self.times.get(key).copied()
     }
 
+    /// All keys, rising.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
+        self.times.keys()
+    }
+
     /// The key with the earliest time, if that is due.
     pub(crate) fn first_due(&self, now: Instant) -> Option<K> {
         let (at, keys) = self.order.first_key_value()?;

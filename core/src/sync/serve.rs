@@ -36,6 +36,11 @@ impl Wanted {
         found.map(|(stream, request)| (*stream, *request))
     }
 
+    /// True when the peer waits for nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
     /// True when the peer waits for events of `stream`.
     pub(crate) fn contains(&self, stream: &StreamId) -> bool {
         self.requests.contains_key(stream)
@@ -50,6 +55,10 @@ impl Session {
             return;
         }
         self.pushes.remove(&stream);
+        // Pieces of the past are asked for to examine them, or to mend a disk.
+        if from >= self.known.count(&stream) {
+            self.tree.is_asked_for(stream);
+        }
         let held = shared.streams.get(&stream).map_or(0, |state| state.durable_count());
         let next = from.max(shared.streams.base(&stream));
         let is_served = from < held && !shared.streams.is_frozen(&stream);

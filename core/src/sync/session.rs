@@ -20,6 +20,7 @@ use crate::sync::constants::{
 use crate::sync::credit::Credit;
 use crate::sync::dispute::Disputes;
 use crate::sync::io::{ConnectionId, LogRead};
+use crate::sync::learned::Telling;
 use crate::sync::liveness::Liveness;
 use crate::sync::message::{Decoded, Hello, Message, peek_range};
 use crate::sync::opening::Arrivals;
@@ -28,6 +29,7 @@ use crate::sync::push::Pushes;
 use crate::sync::refusal::{Refusal, RefusalReason};
 use crate::sync::serve::Wanted;
 use crate::sync::shared::Shared;
+use crate::sync::tree::Tree;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -70,6 +72,10 @@ pub(crate) struct Session {
     pub(crate) peers: Vec<NodeId>,
     pub(crate) pushes: Pushes,
     pub(crate) previews: Previews,
+    /// When to tell the peer where others are.
+    pub(crate) telling: Telling,
+    /// Who passes which stream on to whom.
+    pub(crate) tree: Tree,
     pub(crate) wanted: Wanted,
     pub(crate) arrivals: Arrivals,
     pub(crate) ranges_received: u64,
@@ -86,6 +92,8 @@ pub(crate) enum Effect {
     Greeted(Hello),
     /// The peer ends the session.
     Goodbye(RefusalReason),
+    /// The peer says where other nodes are.
+    Addresses(Vec<(NodeId, Vec<SocketAddr>)>),
 }
 
 impl Session {
@@ -121,6 +129,8 @@ impl Session {
             peers: Vec::new(),
             pushes: Pushes::default(),
             previews: Previews::default(),
+            telling: Telling::default(),
+            tree: Tree::default(),
             wanted: Wanted::default(),
             arrivals: Arrivals::default(),
             ranges_received: 0,
@@ -217,6 +227,11 @@ impl Session {
                 self.previews.is_wanted = wanted;
                 Ok(Effect::Nothing)
             }
+            Message::Addresses(listed) => Ok(Effect::Addresses(listed)),
+            Message::Prune(streams) => {
+                self.on_prune(&streams, shared);
+                Ok(Effect::Nothing)
+            }
             Message::Peers(nodes) => {
                 self.peers = nodes;
                 Ok(Effect::Nothing)
@@ -275,6 +290,9 @@ impl Session {
         if let Some(frame) = self.make_announcement(shared) {
             return Some(frame);
         }
+        if let Some(frame) = self.make_addresses(shared) {
+            return Some(frame);
+        }
         self.make_answer(self.unsent, shared, log)
     }
 
@@ -311,6 +329,7 @@ impl Session {
         self.is_admitted()
             && (self.liveness.ping_is_due(now)
                 || self.announcements.flush_at().is_some_and(|at| at <= now)
+                || self.telling.is_due(now)
                 || self.pushes.is_due(now))
     }
 
@@ -325,7 +344,8 @@ impl Session {
         let push = self.pushes.next_after(now);
         let silence = self.liveness.next_after(now);
         let dispute = self.disputes.next();
-        [flush, push, dispute].into_iter().flatten().fold(silence, Instant::min)
+        let telling = self.telling.due().filter(later);
+        [flush, push, dispute, telling].into_iter().flatten().fold(silence, Instant::min)
     }
 
     /// Soon, but with whatever else comes up until then.

@@ -5,7 +5,9 @@ use crate::planted;
 use crate::sync::constants::STORE_RETRY;
 use crate::sync::fetch::Fetches;
 use crate::sync::io::{ConnectionId, LogRead, Output, SwarmEvent};
+use crate::sync::learned::Remotes;
 use crate::sync::options::SwarmOptions;
+use crate::sync::repair::Repairs;
 use crate::sync::streams::Streams;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
@@ -22,6 +24,8 @@ pub(crate) struct Shared {
     pub(crate) now: Instant,
     pub(crate) streams: Streams,
     pub(crate) fetches: Fetches,
+    /// Blocks of our log that are damaged.
+    pub(crate) repairs: Repairs,
     pub(crate) outputs: VecDeque<Output>,
     /// Events that came and were held already.
     pub(crate) duplicates: u64,
@@ -29,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) wants_previews: bool,
     /// Peers that were admitted, and the connection that is kept for each.
     pub(crate) admitted: BTreeMap<NodeId, ConnectionId>,
+    /// Where they are, as far as the transport has told.
+    pub(crate) remotes: Remotes,
     /// Heads of the stream that we write, to be compared with our log.
     own_checks: Vec<SignedHead>,
     /// Those for which our log could not be read, and when they are looked at again.
@@ -73,10 +79,12 @@ impl Shared {
             now,
             streams: Streams::new(swarm, options.own_stream, heads, forks, now),
             fetches: Fetches::default(),
+            repairs: Repairs::default(),
             outputs: VecDeque::new(),
             duplicates: 0,
             wants_previews: false,
             admitted: BTreeMap::new(),
+            remotes: Remotes::new(),
             own_checks: Vec::new(),
             own_unread: (Vec::new(), now),
             comparisons: Vec::new(),

@@ -40,6 +40,8 @@ pub struct PeerStatus {
     pub dialed: Option<bool>,
     /// Where it may be reached; what discovery saw last first.
     pub addresses: Vec<SocketAddr>,
+    /// True when other peers told where it is.
+    pub learned: bool,
     /// Time for a small message there and back.
     pub round_trip: Option<Duration>,
     /// Bytes of frames received in this session.
@@ -71,7 +73,7 @@ pub enum LinkState {
     Dialing,
     /// The next dial is at this time.
     Waiting(Instant),
-    /// We cannot dial it; it may dial us.
+    /// We do not dial it, because we cannot or have peers enough; it may dial us.
     Idle,
 }
 
@@ -112,15 +114,16 @@ impl Swarm {
             bound: streams.bound.limit(stream, self.shared.now),
             since: held.since,
         });
-        let missing = streams.iter().filter_map(|(stream, state)| {
-            let missing = state.missing_count();
-            (missing > 0).then_some((*stream, missing))
+        let missing = streams.notable.missing.iter();
+        let missing = missing.filter_map(|stream| {
+            let state = streams.get(stream)?;
+            Some((*stream, state.missing_count()))
         });
         SwarmStatus {
             peers: self.peer_ids().iter().map(|peer| self.peer_status(peer)).collect(),
             refusals: self.refusals.iter().cloned().collect(),
             quarantined: quarantined.collect(),
-            too_new: streams.too_new().collect(),
+            too_new: streams.notable.too_new.iter().copied().collect(),
             forks: self.fork_statuses(),
             crowded: streams.families.crowded().collect(),
             missing: missing.collect(),
@@ -164,6 +167,7 @@ impl Swarm {
             connection: session.map(|session| session.connection),
             dialed: session.map(|session| session.dialed),
             addresses: entry.addresses(),
+            learned: entry.is_learned(),
             round_trip: session.and_then(|session| session.liveness.round_trip()),
             bytes_in: session.map_or(0, |session| session.bytes_in),
             bytes_out: session.map_or(0, |session| session.bytes_out),

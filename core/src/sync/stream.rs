@@ -22,6 +22,8 @@ pub(crate) struct StreamState {
     recent: VecDeque<(u64, Chain)>,
     /// Ranges given to the log, oldest first.
     pub(crate) storing: VecDeque<Storing>,
+    /// Who brought the latest of them.
+    pub(crate) feeder: Option<NodeId>,
     pub(crate) introduced_by: Option<NodeId>,
     /// A later millpond wrote in it what this one would have to understand.
     pub(crate) is_too_new: bool,
@@ -118,6 +120,12 @@ impl StreamState {
         if self.recent.len() > RECENT_ENDS_MAX {
             self.recent.pop_front();
         }
+    }
+
+    /// The log is given a range.
+    pub(crate) fn store(&mut self, storing: Storing) {
+        self.feeder = Some(storing.node);
+        self.storing.push_back(storing);
     }
 
     /// The ranges given to the log are lost.

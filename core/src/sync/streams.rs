@@ -5,15 +5,16 @@
 //! Rule: nothing goes on from what it was not verified to go on from. What does not fit what we
 //! hold is for `dispute`, where the log can be read.
 
-use crate::event::limits::{BRANCHES_PER_TRUNK_MAX, STREAMS_PER_NODE_MAX};
+use crate::event::limits::STREAMS_PER_NODE_MAX;
 use crate::event::{
     Chain, EventKind, EventRange, HeldFork, NodeId, SignedHead, StreamEnd, StreamId, SwarmId,
 };
 use crate::planted;
 use crate::sync::bound::Bound;
-use crate::sync::constants::{STREAMS_MAX, STREAMS_PER_PEER_MAX};
 use crate::sync::family::{self, Families};
 use crate::sync::gap::{Place, place, trim};
+use crate::sync::notable::Notable;
+use crate::sync::offers::Offers;
 use crate::sync::opening::Content;
 use crate::sync::refusal::{Refusal, RefusalReason};
 use crate::sync::stream::{Storing, StreamState, Window};
@@ -24,13 +25,11 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(crate) struct Streams {
     swarm: SwarmId,
-    table: BTreeMap<StreamId, StreamState>,
-    /// Streams without a held event, by the peer that told us of them first.
-    introduced: BTreeMap<NodeId, usize>,
-    /// How many of them are branches, also by trunk.
-    offered: BTreeMap<(NodeId, StreamId), usize>,
+    pub(super) table: BTreeMap<StreamId, StreamState>,
+    pub(super) offers: Offers,
     pub(crate) bound: Bound,
     pub(crate) families: Families,
+    pub(crate) notable: Notable,
     /// The stream that our node writes; only its own log extends it.
     own: StreamId,
     /// True when somebody else seems to write it too.
@@ -84,10 +83,10 @@ impl Streams {
         let mut streams = Streams {
             swarm,
             table: BTreeMap::new(),
-            introduced: BTreeMap::new(),
-            offered: BTreeMap::new(),
+            offers: Offers::default(),
             bound: Bound::new(now),
             families: Families::default(),
+            notable: Notable::default(),
             own,
             own_elsewhere: false,
         };
@@ -159,11 +158,6 @@ impl Streams {
     /// True when only a later millpond understands how `stream` goes on.
     pub(crate) fn is_too_new(&self, stream: &StreamId) -> bool {
         self.table.get(stream).is_some_and(|state| state.is_too_new)
-    }
-
-    /// The streams that wait for an upgrade, by rising id.
-    pub(crate) fn too_new(&self) -> impl Iterator<Item = StreamId> {
-        self.table.iter().filter(|(_, state)| state.is_too_new).map(|(stream, _)| *stream)
     }
 
     /// True when events of `stream` may be asked for.
@@ -256,17 +250,16 @@ impl Streams {
             return Ok(RangeNews::ToLocate(Box::new(content)));
         }
         let range = &content.range;
-        match place(range.first, range.head.count, state.end_count()) {
+        let is_believed = match place(range.first, range.head.count, state.end_count()) {
             Place::Duplicate => return Ok(RangeNews::Duplicate),
-            Place::Gap if planted!("gap_accepted") => {}
+            Place::Gap if planted!("gap_accepted") => true,
             Place::Gap => return Ok(RangeNews::Gap),
-            Place::Follows => {}
-        }
+            Place::Follows => planted!("chain_not_checked"),
+        };
         let end = state
             .end
             .as_ref()
             .map_or_else(|| StreamEnd::empty(&self.swarm, &stream), StreamEnd::from);
-        let is_believed = planted!("chain_not_checked") || planted!("gap_accepted");
         if !is_believed
             && !content.goes_on_from(&end)
             && let Some(news) = self.check_chain(range, content.before, &end)?
@@ -290,7 +283,7 @@ impl Streams {
         self.update(&stream, |state| {
             state.note_end(&range.head);
             state.end = Some(range.head.clone());
-            state.storing.push_back(storing);
+            state.store(storing);
         });
         Ok(RangeNews::Store { range: Box::new(range), before: end })
     }
@@ -409,89 +402,10 @@ impl Streams {
         state.store_failures
     }
 
-    /// Keeps account of a branch that `from` offered and whose lamport is beyond the bound. True
-    /// when that is new; none when there is no room for it.
-    pub(crate) fn hold_back_offered(
-        &mut self,
-        branch: StreamId,
-        from: &NodeId,
-        required: u64,
-        now: Instant,
-    ) -> Option<bool> {
-        if !self.has_room_for(&branch, from) {
-            return None;
-        }
-        self.introduce(branch, from);
-        Some(self.bound.hold_back(branch, required, now))
-    }
-
     /// A later millpond wrote what the offered branch `stream` begins with.
     pub(crate) fn set_too_new(&mut self, stream: &StreamId) {
         if self.table.contains_key(stream) {
             self.update(stream, |state| state.is_too_new = true);
-        }
-    }
-
-    /// Forgets streams that only `node` told us of and of which we hold nothing.
-    pub(crate) fn forget_claims(
-        &mut self,
-        node: &NodeId,
-        told_by_others: impl Fn(&StreamId) -> bool,
-    ) {
-        if self.introduced.remove(node).is_none() {
-            return;
-        }
-        self.offered.retain(|(from, _), _| from != node);
-        let theirs =
-            self.table.iter().filter(|(_, state)| state.introduced_by.as_ref() == Some(node));
-        let streams: Vec<StreamId> = theirs.map(|(stream, _)| *stream).collect();
-        for stream in streams {
-            let state = self.table.get_mut(&stream).expect("it was just listed");
-            state.introduced_by = None;
-            if state.end.is_none() && !told_by_others(&stream) {
-                let contribution = state.contribution();
-                self.bound.change(contribution, 0);
-                self.bound.release(&stream);
-                self.families.forget(&stream);
-                self.table.remove(&stream);
-            }
-        }
-    }
-
-    /// True when we keep account of `stream`, or may begin to on the word of `from`.
-    fn has_room_for(&self, stream: &StreamId, from: &NodeId) -> bool {
-        if self.table.contains_key(stream) {
-            return true;
-        }
-        let introduced = self.introduced.get(from).copied().unwrap_or(0);
-        let offered = self.offered.get(&(*from, stream.trunk())).copied().unwrap_or(0);
-        if stream.is_branch() && offered >= BRANCHES_PER_TRUNK_MAX {
-            return false;
-        }
-        introduced < STREAMS_PER_PEER_MAX && self.table.len() < STREAMS_MAX
-    }
-
-    fn introduce(&mut self, stream: StreamId, from: &NodeId) {
-        self.table.entry(stream).or_insert_with(|| {
-            *self.introduced.entry(*from).or_default() += 1;
-            if stream.is_branch() {
-                *self.offered.entry((*from, stream.trunk())).or_default() += 1;
-            }
-            StreamState::introduced_by(*from)
-        });
-    }
-
-    /// The stream is more than a claim now.
-    fn settle(&mut self, stream: &StreamId) {
-        let introduced_by = self.table.get_mut(stream).and_then(|state| state.introduced_by.take());
-        let Some(node) = introduced_by else { return };
-        if let Some(count) = self.introduced.get_mut(&node) {
-            *count = count.saturating_sub(1);
-        }
-        if stream.is_branch()
-            && let Some(count) = self.offered.get_mut(&(node, stream.trunk()))
-        {
-            *count = count.saturating_sub(1);
         }
     }
 
@@ -502,6 +416,7 @@ impl Streams {
         change(state);
         assert!(state.durable_count() <= state.end_count(), "the log holds what we gave it");
         self.bound.change(before, state.contribution());
+        self.notable.note(*stream, Some(state));
     }
 }
 

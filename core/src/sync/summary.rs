@@ -3,9 +3,7 @@
 use crate::event::limits::BRANCHES_PER_TRUNK_MAX;
 use crate::event::{SignedHead, StreamId};
 use crate::planted;
-use crate::sync::constants::{
-    FETCH_GRACE, PEERS_LISTED_MAX, PROGRESS_STREAMS_MAX, SUMMARY_HEADS_MAX,
-};
+use crate::sync::constants::{PEERS_LISTED_MAX, PROGRESS_STREAMS_MAX, SUMMARY_HEADS_MAX};
 use crate::sync::io::SwarmEvent;
 use crate::sync::message::Message;
 use crate::sync::refusal::Refusal;
@@ -44,6 +42,9 @@ impl Session {
         if !self.announcements.is_due(shared.now) {
             return None;
         }
+        if let Some(frame) = self.make_prune() {
+            return Some(frame);
+        }
         if std::mem::take(&mut self.announcements.peers_changed) {
             self.announcements.flushed();
             let nodes = shared.admitted.keys().copied().filter(|node| *node != self.peer);
@@ -75,6 +76,9 @@ impl Session {
             self.hear(head, shared)?;
         }
         self.summary_is_complete |= is_last;
+        if is_last {
+            shared.fetches.may_share(self.connection);
+        }
         Ok(Effect::Nothing)
     }
 
@@ -157,7 +161,8 @@ impl Session {
             let is_new = *count > state.end_count();
             self.known.raise(*stream, *count);
             if is_new {
-                shared.fetches.ask_from(*stream, shared.now + FETCH_GRACE);
+                let grace = self.grace(stream, shared);
+                shared.fetches.ask_from(*stream, shared.now + grace);
             }
         }
         Effect::Nothing

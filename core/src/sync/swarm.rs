@@ -10,16 +10,18 @@ use crate::event::{HeldFork, NodeId, SignedHead, StreamId};
 use crate::planted;
 use crate::sync::book::{PeerBook, doubled};
 use crate::sync::constants::{
-    FLUSH_DELAY, REFUSALS_KEPT_MAX, STORE_RETRY, STORE_RETRY_MAX, STRANGERS_MAX,
+    FLUSH_DELAY, PROBE_GRACE, REFUSALS_KEPT_MAX, STORE_RETRY, STORE_RETRY_MAX, STRANGERS_MAX,
 };
 use crate::sync::fetch;
 use crate::sync::io::{ConnectionId, Input, LogRead, Output, Refused, SwarmEvent};
+use crate::sync::mesh::Mesh;
 use crate::sync::message::{Hello, Message};
 use crate::sync::opening::OpenedBlock;
 use crate::sync::options::SwarmOptions;
 use crate::sync::push::Growth;
 use crate::sync::refusal::{Refusal, RefusalReason};
 use crate::sync::relay::{self, Source};
+use crate::sync::repair;
 use crate::sync::session::{Effect, Session};
 use crate::sync::shared::Shared;
 use crate::sync::stream::Storing;
@@ -33,12 +35,13 @@ pub struct Swarm {
     pub(crate) shared: Shared,
     pub(crate) sessions: BTreeMap<ConnectionId, Session>,
     pub(crate) book: PeerBook,
+    pub(crate) mesh: Mesh,
     pub(crate) refusals: VecDeque<Refused>,
     /// Sessions that may have something to send.
-    ready: BTreeSet<ConnectionId>,
+    pub(crate) ready: BTreeSet<ConnectionId>,
     /// No dispute is due before the next input.
     pub(crate) disputes_are_seen: bool,
-    is_shut_down: bool,
+    pub(crate) is_shut_down: bool,
 }
 
 /// Why and by whom a session ends.
@@ -63,6 +66,7 @@ impl Swarm {
         assert!(options.own_stream.node == options.node, "a node writes its own stream");
         Swarm {
             book: PeerBook::new(options.node),
+            mesh: Mesh::new(&options.node, &options.instance),
             shared: Shared::new(options, heads, forks, now),
             sessions: BTreeMap::new(),
             refusals: VecDeque::new(),
@@ -96,6 +100,7 @@ impl Swarm {
     /// Asks for what is lacking.
     fn ask(&mut self) {
         fetch::run(&mut self.shared, &mut self.sessions);
+        repair::run(&mut self.shared, &mut self.sessions);
         let has_news = |session: &&Session| session.has_news();
         self.ready
             .extend(self.sessions.values().filter(has_news).map(|session| session.connection));
@@ -132,11 +137,7 @@ impl Swarm {
             Input::Connected { connection, peer, binding, dialed } => {
                 self.on_connected(connection, peer, binding, dialed);
             }
-            Input::Seen { connection, address } => {
-                if let Some(session) = self.sessions.get_mut(&connection) {
-                    session.remote = Some(address);
-                }
-            }
+            Input::Seen { connection, address } => self.on_seen(connection, address),
             Input::Frame { connection, bytes } => self.on_frame(connection, &bytes),
             Input::Heard { connection, bytes } => {
                 if let Some(session) = self.sessions.get_mut(&connection) {
@@ -162,16 +163,19 @@ impl Swarm {
             Input::StoreFailed { stream, end, error } => self.on_store_failed(stream, end, &error),
             Input::Forked { of, at, branches } => self.on_forked(HeldFork { of, at, branches }),
             Input::ForkFailed { branch, error } => self.on_fork_failed(branch, &error),
-            Input::OwnStream(stream) => self.on_own_stream(stream),
-            Input::Live(wanted) => {
-                self.shared.wants_previews = wanted;
-                self.ready.extend(self.sessions.keys());
+            Input::Damaged(blocks) => self.shared.repairs.set(&blocks, now),
+            Input::Repaired { stream, first, result } => {
+                self.shared.repairs.answered(stream, first, &result, now);
             }
+            Input::OwnStream(stream) => self.on_own_stream(stream),
+            Input::Live(wanted) => self.set_live(wanted),
             Input::AddPeer { peer, addresses } if !self.is_shut_down => {
                 self.book.name(peer, &addresses, now);
             }
             Input::Discovered { peer, addresses } if !self.is_shut_down => {
-                self.book.discover(peer, &addresses, now);
+                if self.book.discover(peer, &addresses, now) {
+                    self.mesh.unsettle(now);
+                }
             }
             Input::RemovePeer { peer } => self.remove_peer(peer),
             Input::Shutdown => self.shut_down(),
@@ -220,6 +224,7 @@ impl Swarm {
         match session.on_frame(bytes, &mut self.shared) {
             Ok(Effect::Nothing) => {}
             Ok(Effect::Greeted(hello)) => self.on_greeted(connection, &hello),
+            Ok(Effect::Addresses(listed)) => self.on_addresses(connection, &listed),
             Ok(Effect::Goodbye(reason)) => self.end(connection, End::ByThem(reason)),
             Err(refusal) => self.end(connection, End::ByUs(refusal)),
         }
@@ -257,9 +262,12 @@ impl Swarm {
         self.shared.admitted.insert(peer, connection);
         let session = self.sessions.get_mut(&connection).expect("it has just greeted");
         session.admit(hello.instance, &self.shared);
-        self.book.up(peer);
+        self.book.up(peer, session.dialed, self.shared.now);
+        self.plan_trim();
+        self.note_remote(connection);
         self.shared.outputs.push_back(Output::Admitted { connection });
         if former.is_none() {
+            self.shared.repairs.peer_came(self.shared.now + PROBE_GRACE);
             self.shared.tell(SwarmEvent::PeerUp(peer));
             self.peers_changed();
         }
@@ -385,21 +393,8 @@ impl Swarm {
         }
     }
 
-    fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.shared.admitted.len() >= self.shared.options.peers_max
-    }
-
-    fn dial(&mut self) {
-        let is_due = self.book.next().is_some_and(|at| at <= self.shared.now);
-        if !is_due || self.is_full() {
-            return;
-        }
-        let taken: BTreeSet<NodeId> = self.sessions.values().map(|session| session.peer).collect();
-        while let Some(peer) = self.book.next_dial(self.shared.now, |peer| taken.contains(peer)) {
-            let entry = self.book.get(&peer).expect("it is in the book");
-            let (named, discovered) = (entry.named.clone(), entry.unnamed());
-            self.shared.outputs.push_back(Output::Dial { peer, named, discovered });
-        }
     }
 
     fn remove_peer(&mut self, peer: NodeId) {
@@ -451,6 +446,7 @@ impl Swarm {
         let (peer, now) = (session.peer, self.shared.now);
         if self.shared.admitted.get(&peer) == Some(&session.connection) {
             self.shared.admitted.remove(&peer);
+            self.shared.remotes.remove(&peer);
             let since = session.admitted_at.unwrap_or(now);
             let seen = session.remote.filter(|_| may_be_dialled_back(reason));
             self.book.down(peer, now.saturating_duration_since(since), seen, now);
@@ -459,6 +455,10 @@ impl Swarm {
                 others.values().any(|other| other.known.count(stream) > 0)
             });
             self.shared.tell(SwarmEvent::PeerDown { peer, reason });
+            self.ask_in_place_of(&peer);
+            if may_be_dialled_back(reason) {
+                self.mesh.unsettle(now);
+            }
             self.peers_changed();
         } else if !self.shared.admitted.contains_key(&peer) && self.book.get(&peer).is_some() {
             self.book.failed(peer, now);
@@ -484,8 +484,10 @@ impl Swarm {
         let sessions = self.sessions.values().map(|session| session.next_deadline(now)).min();
         let bound = self.shared.streams.bound.next_free_at();
         let book = self.book.next().filter(|_| !self.is_full());
-        let own = self.shared.next_own_check();
-        [sessions, book, self.shared.fetches.next(), bound, own].into_iter().flatten().min()
+        let (own, repair) = (self.shared.next_own_check(), self.shared.repairs.next());
+        let fetch = self.shared.fetches.next();
+        let mesh = self.mesh.next();
+        [sessions, book, mesh, fetch, bound, own, repair].into_iter().flatten().min()
     }
 }
 

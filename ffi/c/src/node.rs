@@ -101,7 +101,8 @@ pub unsafe extern "C" fn millpond_node_ticket(
 }
 
 /// Everything there is to know about the node, as one JSON object: who it is, its peers and their
-/// lag, refusals, the store. Free `*json` with millpond_bytes_free. Thread-safe.
+/// lag, refusals, the store. docs/status.md names every field. Free `*json` with
+/// millpond_bytes_free. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -121,12 +122,12 @@ pub unsafe extern "C" fn millpond_node_status(
     }
 }
 
-/// The status as one JSON object, once something in it changed: waits until its version is another
-/// than `*version`, and sets `*version` to that of the status. Begin with 0, which gives one at
-/// once, and call it again with what it set: so no change is missed, and changes that come between
-/// two calls are one. What the network does is told at most four times a second. Free `*json` with
-/// millpond_bytes_free. MILLPOND_ERROR_CLOSED: the node was closed, also while this waited. On any
-/// error `*version` stays, and no change is lost. Thread-safe.
+/// The status as one JSON object (docs/status.md), once something in it changed: waits until its
+/// version is another than `*version`, and sets `*version` to that of the status. Begin with 0,
+/// which gives one at once, and call it again with what it set: so no change is missed, and changes
+/// that come between two calls are one. What the network does is told at most four times a second.
+/// Free `*json` with millpond_bytes_free. MILLPOND_ERROR_CLOSED: the node was closed, also while
+/// this waited. On any error `*version` stays, and no change is lost. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -155,7 +156,8 @@ pub unsafe extern "C" fn millpond_node_next_status(
 /// The node's figures for Prometheus, as text in its exposition format, version 0.0.4: serve it
 /// with the content type `text/plain; version=0.0.4`. Names begin with `millpond_` and have their
 /// units; what only grows ends in `_total` and begins anew when the node opens. At most 64 peers
-/// have series of their own. Free `*text` with millpond_bytes_free. Thread-safe.
+/// have series of their own. docs/status.md names every figure. Free `*text` with
+/// millpond_bytes_free. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.

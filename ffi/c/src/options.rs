@@ -22,7 +22,7 @@ pub struct millpond_node_options_t {
     pub struct_size: u32,
     /// Whether to have a network at all. Unsaid: yes.
     pub network: millpond_choice_t,
-    /// Whether to look for peers by mDNS. Unsaid: yes.
+    /// Whether to look for peers by mDNS, and where other peers say that they are. Unsaid: yes.
     pub discovery: millpond_choice_t,
     /// Whether to open a store on a network file system all the same. Unsaid: no.
     pub allow_network_file_system: millpond_choice_t,

@@ -29,5 +29,5 @@ pub(crate) const LOG_RECORDS_MAX: usize = 1024;
 
 /// Whether a node has a network.
 pub(crate) const NETWORK: bool = true;
-/// Whether a node finds peers by mDNS.
+/// Whether a node finds peers by mDNS, and where other peers say that they are.
 pub(crate) const DISCOVERY: bool = true;

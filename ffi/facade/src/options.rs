@@ -30,7 +30,7 @@ pub struct OpenOptions {
     /// Addresses to listen on, `<ip>:<port>`; default every interface, a port of the system's
     /// choice.
     pub bind: Option<Vec<String>>,
-    /// Whether to look for peers by mDNS; default true.
+    /// Whether to look for peers by mDNS, and where other peers say that they are; default true.
     pub discovery: Option<bool>,
     /// Peers to keep a session with, `<node id>@<ip>:<port>[,<ip>:<port>…]`: at most 1,024, each
     /// with 1 to 16 addresses.

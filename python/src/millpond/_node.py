@@ -54,8 +54,24 @@ def open(  # noqa: A001
     swarm: the swarm secret, 64 hex digits; or `ticket`: what another node's `ticket()` gave. One
         of the two is needed.
     network: False opens no socket (default True). bind: `ip:port` to listen on, at most one of IPv4
-        and one of IPv6 (default every interface, any port). discovery: find peers on the local
-        network (default True). peers: `<node id>@<ip>:<port>[,<ip>:<port>…]` to connect to, at
+        and one of IPv6 (default every interface, any port). discovery: find peers by mDNS, and
+        where other peers say that they are (default True). peers:
+        `<node id>@<ip>:<port>[,<ip>:<port>…]` to connect to, at most 1,024, each with 1 to 16
+        addresses. allow: node ids, and nobody else may connect.
+    segment_bytes: int | None = None,
+    tail_bytes_max: int | None = None,
+    cache_bytes: int | None = None,
+    allow_network_file_system: bool | None = None,
+    timeout: float | None = None,
+) -> Node:
+    """Opens the node whose log is in the folder `path`; a new log is made when there is none.
+
+    app: 1 to 64 of `A-Z a-z 0-9 . _ -`, stamped on every event published.
+    swarm: the swarm secret, 64 hex digits; or `ticket`: what another node's `ticket()` gave. One
+        of the two is needed.
+    network: False opens no socket (default True). bind: `ip:port` to listen on, at most one of IPv4
+        and one of IPv6 (default every interface, any port). discovery: find peers by mDNS, and
+        where other peers say that they are (default True). peers: `<node id>@<ip>:<port>[,<ip>:<port>…]` to connect to, at
         most 1,024, each with 1 to 16 addresses. allow: node ids, and nobody else may connect.
     segment_bytes: of each of the two journal files, 64 KiB at least (default 32 MiB).
         tail_bytes_max: most bytes of events in memory before a checkpoint (default 64 MiB).
@@ -270,7 +286,7 @@ class Node(NodeFacts):
         return self._native.ticket(timeout)
 
     def status(self, *, timeout: float | None = None) -> Status:
-        """Who the node is, its peers and their lag, refusals, the store.
+        """Who the node is, its peers and their lag, refusals, the store: see docs/status.md.
 
         Raises `Timeout`, `Closed`.
         """
@@ -278,14 +294,18 @@ class Node(NodeFacts):
         return status
 
     def subscribe_status(self) -> StatusSubscription:
-        """A status at once, then one whenever something in it changed that matters."""
+        """A status at once, then one whenever something in it changed that matters.
+
+        Its steps raise `Closed`; with a timeout, `Timeout`.
+        """
         return StatusSubscription(self._native)
 
     def metrics(self, *, timeout: float | None = None) -> str:
         """The node's figures for Prometheus, as text in its exposition format, version 0.0.4.
 
         Names begin with `millpond_` and have their units; what only grows ends in `_total` and
-        begins anew when the node opens. At most 64 peers have series of their own.
+        begins anew when the node opens. At most 64 peers have series of their own. docs/status.md
+        names every figure.
 
         Raises `Timeout`, `Closed`.
         """

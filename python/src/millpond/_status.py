@@ -37,6 +37,8 @@ class PeerStatus(TypedDict):
     """True when a person, a ticket or the options named it."""
     discovered: bool
     """True when discovery sees it now."""
+    learned: bool
+    """True when other peers told where it is."""
     round_trip_micros: int | None
     """Time for a small message there and back, in µs; None while there is no session."""
     bytes_in: int

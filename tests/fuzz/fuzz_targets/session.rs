@@ -224,6 +224,7 @@ fn options(node: u8) -> SwarmOptions {
         instance: [node; 8],
         allowed: None,
         peers_max: 4,
+        learns: true,
     }
 }
 

@@ -71,6 +71,8 @@ impl Collection {
             ("a list of peers", Message::Peers(Vec::new())),
             ("a preview", Message::Preview(preview(&[1]))),
             ("an interest", Message::Live(true)),
+            ("a prune", Message::Prune(Vec::new())),
+            ("a list of addresses", Message::Addresses(Vec::new())),
         ];
         for (what, message) in messages {
             let bytes = message.encode().to_vec();
@@ -170,6 +172,17 @@ impl Collection {
             ("peers that fall", peers(&[high, low])),
             ("a peer twice", peers(&[low, low])),
             ("1,025 peers", vec![9, 0x81, 0x08]),
+            ("a prune of 513 streams", vec![0x81, 0x81, 0x04]),
+            ("addresses of 257 nodes", vec![0x82, 0x81, 0x02]),
+            (
+                "addresses of nodes that fall",
+                [&[0x82, 2][..], high.as_bytes(), &[0], low.as_bytes(), &[0]].concat(),
+            ),
+            ("five addresses of a node", [&[0x82, 1][..], low.as_bytes(), &[5]].concat()),
+            (
+                "an address of the family 5",
+                [&[0x82, 1][..], low.as_bytes(), &[1, 5, 10, 0, 0, 1, 0, 7]].concat(),
+            ),
             ("a list that claims 1,024 peers", vec![9, 0x80, 0x08]),
         ];
         for (why, bytes) in cases {
@@ -458,6 +471,14 @@ fn one_of_each() -> Vec<(&'static str, Vec<u8>)> {
         ("list of peers", Message::Peers(vec![receiver().node_id()])),
         ("preview", Message::Preview(preview(&[1]))),
         ("interest", Message::Live(true)),
+        ("prune", Message::Prune(vec![stream])),
+        (
+            "list of addresses",
+            Message::Addresses(vec![(
+                receiver().node_id(),
+                vec!["10.1.2.3:4100".parse().expect("an address")],
+            )]),
+        ),
     ];
     messages.map(|(name, message)| (name, message.encode().to_vec())).to_vec()
 }

@@ -18,6 +18,7 @@ use millpond::sync::{
     SwarmOptions,
 };
 use serde_json::{Value as Json, json};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 pub(super) const SECRET: SwarmSecret = SwarmSecret::from_bytes([0x2a; 32]);
@@ -186,6 +187,7 @@ fn new_swarm(key: &NodeKey, now: Instant) -> Swarm {
         instance: [1; 8],
         allowed: None,
         peers_max: 2,
+        learns: true,
     };
     Swarm::new(options, Vec::new(), Vec::new(), now)
 }
@@ -268,6 +270,20 @@ fn true_frames() -> Vec<True> {
         Message::Preview(preview(&[1, 5])),
         Message::Live(true),
         Message::Live(false),
+        Message::Prune(Vec::new()),
+        Message::Addresses(Vec::new()),
+        Message::Addresses(vec![
+            (receiver().node_id(), vec!["10.1.2.3:4100".parse().unwrap()]),
+            (sender().node_id(), Vec::new()),
+        ]),
+        Message::Addresses(vec![(
+            receiver().node_id(),
+            ["10.1.2.3:1", "[fd00::7]:65535", "[2001:db8::1]:4100", "192.168.1.9:258"]
+                .map(|text| text.parse().unwrap())
+                .to_vec(),
+        )]),
+        Message::Prune(vec![relayed, stream(0), relayed]),
+        Message::Goodbye(RefusalReason::EnoughPeers),
     ]
     .iter()
     .map(True::of)
@@ -413,6 +429,17 @@ fn describe(message: &Message) -> (&'static str, Json) {
         Message::Peers(nodes) => {
             let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();
             ("peers", json!({ "nodes": nodes }))
+        }
+        Message::Addresses(listed) => {
+            let one = |(node, addresses): &(NodeId, Vec<SocketAddr>)| {
+                let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+                json!([node.to_string(), texts])
+            };
+            ("addresses", json!({ "nodes": listed.iter().map(one).collect::<Vec<_>>() }))
+        }
+        Message::Prune(streams) => {
+            let streams: Vec<String> = streams.iter().map(ToString::to_string).collect();
+            ("prune", json!({ "streams": streams }))
         }
     }
 }

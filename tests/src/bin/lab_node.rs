@@ -4,9 +4,8 @@
 //! says `N <node id>`, and then obeys standard input until it ends. Each line is answered by one:
 //! `connect PEER` by `C` at once; `publish TAG COUNT BYTES` by `A` when all is durable, batch by
 //! batch; `held` by `H <our own events> <all events> <digest of the offset map>`; `digest` by
-//! `D <events> <digest of all in key order>`; `addresses` by `T` and where we listen; `peers` by
-//! `P` and, for each peer, `<node id>:<state>:<bytes in>:<bytes out>:<connected for, ms>`;
-//! `refused` by `R` and the last refusals; `close` by `Z` when the node is closed.
+//! `D <events> <digest of all in key order>`; `peers` by `P` and, for each peer,
+//! `<node id>:<state>:<bytes in>:<bytes out>:<connected for, ms>`.
 
 use millpond::event::cbor::Value;
 use millpond::event::{AppId, NewEvent, OffsetMap, Payload, SwarmSecret, TagSet};
@@ -19,9 +18,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
-use std::time::Duration;
 
-const DEADLINE: Duration = Duration::from_secs(10);
 /// Events of one publish.
 const BATCH: u64 = 16;
 
@@ -66,20 +63,7 @@ fn obey(node: &Node, words: &[&str]) -> String {
         }
         ["held"] => held(node),
         ["digest"] => digest(node),
-        ["addresses"] => {
-            let status = node.status().wait().expect("the node is open");
-            let texts = status.local_addresses.iter().map(ToString::to_string);
-            format!("T {}", texts.collect::<Vec<_>>().join(","))
-        }
         ["peers"] => peers(node),
-        ["refused"] => {
-            let status = node.status().wait().expect("the node is open");
-            format!("R {:?}", status.refusals)
-        }
-        ["close"] => {
-            node.close(DEADLINE).expect("the node closes");
-            "Z".to_owned()
-        }
         _ => panic!("{words:?} is no order"),
     }
 }

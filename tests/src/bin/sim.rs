@@ -2,7 +2,10 @@
 //!
 //! Exit status 0: everything held. 1: something did not. 2: the words make no sense.
 
-use millpond_tests::sim::campaign::{Campaign, HAS_PLANTED, PLANTED, hours, hunt, twins};
+use millpond_tests::sim::campaign::{
+    Campaign, HAS_PLANTED, PLANTED, PLANTED_IN_STAND_INS, Planted, hours, hunt, twins,
+};
+use millpond_tests::sim::mesh::SCENES;
 use millpond_tests::sim::{Figures, Outcome, RunOptions, run};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -10,11 +13,13 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 const HELP: &str = "\
-sim [--seeds A..B] [--kept FILE] [--twice N] [--hours N] [--planted | --planted-by PROGRAM]
+sim [--seeds A..B] [--kept FILE] [--twice N] [--mesh] [--hours N]
+    [--planted | --planted-by PROGRAM]
 sim --seed S [--until STEP] [--log]
-  --seeds A..B         runs these seeds
+  --seeds A..B         runs these seeds, A to B - 1
   --kept FILE          runs the seeds that a file names, one at the start of each line
   --twice N            runs seeds 0..N twice and compares their traces
+  --mesh               plays the scenes of large swarms
   --hours N            runs new seeds for N hours
   --planted            looks for every planted bug; only in the build that has them
   --planted-by PROGRAM has that build look for them
@@ -26,6 +31,7 @@ struct Task {
     seeds: Option<Range<u64>>,
     kept: Option<PathBuf>,
     twice: u64,
+    mesh: bool,
     hours: f64,
     planted: bool,
     planted_by: Option<PathBuf>,
@@ -65,10 +71,13 @@ impl Task {
                 "--seeds" => {
                     let text = words.next()?;
                     let (from, to) = text.split_once("..")?;
-                    task.seeds = Some(from.parse().ok()?..to.parse().ok()?);
+                    let seeds: Range<u64> = from.parse().ok()?..to.parse().ok()?;
+                    task.seeds = Some(seeds).filter(|seeds| !seeds.is_empty());
+                    task.seeds.as_ref()?;
                 }
                 "--kept" => task.kept = Some(words.next()?.into()),
                 "--twice" => task.twice = words.next()?.parse().ok()?,
+                "--mesh" => task.mesh = true,
                 "--hours" => task.hours = words.next()?.parse().ok()?,
                 "--planted" => task.planted = true,
                 "--planted-by" => task.planted_by = Some(words.next()?.into()),
@@ -100,6 +109,7 @@ fn run_all(task: &Task) -> ExitCode {
         let number = |line: &str| line.split_whitespace().next()?.parse::<u64>().ok();
         let kept: Vec<u64> = text.lines().filter_map(number).collect();
         result.add(&format!("{} kept seeds", kept.len()), &kept);
+        result.failed += u64::from(kept.is_empty());
     }
     if let Some(seeds) = task.seeds.clone() {
         let name = format!("seeds {}..{}", seeds.start, seeds.end);
@@ -113,6 +123,9 @@ fn run_all(task: &Task) -> ExitCode {
         println!("{} seeds run twice: {} traces differ {differ:?}", task.twice, differ.len());
         result.failed += differ.len() as u64;
         result.passed += task.twice - differ.len() as u64;
+    }
+    if task.mesh {
+        play_scenes(&mut result);
     }
     if task.planted {
         hunt_all(&mut result);
@@ -134,15 +147,30 @@ fn run_hours(count: f64, result: &mut Result) {
     }
 }
 
+/// Plays the scenes of large swarms, and says what each measured.
+fn play_scenes(result: &mut Result) {
+    for scene in SCENES {
+        let start = Instant::now();
+        let outcome = std::panic::catch_unwind(scene.play);
+        let outcome = outcome.unwrap_or_else(|_| Err("a panic".to_owned()));
+        let time = start.elapsed().as_secs_f64();
+        let failed = if outcome.is_err() { "FAILED: " } else { "" };
+        result.passed += u64::from(outcome.is_ok());
+        result.failed += u64::from(outcome.is_err());
+        let said = outcome.unwrap_or_else(|said| said);
+        println!("mesh: {}: {failed}{said} ({time:.1} s)", scene.name);
+    }
+}
+
 fn hunt_all(result: &mut Result) {
     if !HAS_PLANTED {
         println!("this build has no planted bugs; build it with --cfg millpond_planted");
         result.failed += 1;
         return;
     }
-    for name in PLANTED {
-        let start = Instant::now();
-        let found = hunt(name);
+    for bug in all_planted() {
+        let (start, name) = (Instant::now(), bug.name);
+        let found = hunt(bug);
         let time = start.elapsed().as_secs_f64();
         result.planted += 1;
         match found.and_then(|outcome| outcome.violation.map(|what| (outcome.seed, what))) {
@@ -159,10 +187,16 @@ fn hunt_all(result: &mut Result) {
     }
 }
 
-/// Has the planted build look for its bugs, and takes over its numbers.
+fn all_planted() -> impl Iterator<Item = &'static Planted> {
+    PLANTED.iter().chain(PLANTED_IN_STAND_INS)
+}
+
+/// Has the planted build look for its bugs, and takes over its numbers. It fails unless each bug
+/// of this build was looked for, to the end.
 fn ask(program: &PathBuf, result: &mut Result) {
     let output = Command::new(program).arg("--planted").output().expect("the program starts");
     let text = String::from_utf8_lossy(&output.stdout);
+    let before = result.failed;
     for line in text.lines() {
         if line.starts_with("planted ") {
             println!("{line}");
@@ -173,8 +207,11 @@ fn ask(program: &PathBuf, result: &mut Result) {
             result.failed += u64::from(!is_found);
         }
     }
-    if result.planted == 0 {
-        println!("the planted build did not run: {}", String::from_utf8_lossy(&output.stderr));
+    let (wanted, status) = (all_planted().count(), output.status);
+    if result.planted != wanted || (result.failed == before && !status.success()) {
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        println!("the planted build looked for {} of {wanted} bugs: {status}", result.planted);
+        println!("{complaint}");
         result.failed += 1;
     }
 }

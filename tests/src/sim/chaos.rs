@@ -33,6 +33,12 @@ impl World {
             let node = self.make(index, traits);
             if !node.is_honest() {
                 self.oracle.hostile.insert(node.id);
+                if self.plan.hostile[index - self.plan.honest]
+                    .iter()
+                    .any(|one| one.is_believed_by_some())
+                {
+                    self.oracle.incomparable.insert(node.id);
+                }
             }
             self.nodes.push(node);
         }

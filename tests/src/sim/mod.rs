@@ -19,6 +19,7 @@ mod group;
 mod hostile;
 pub mod link;
 mod log;
+pub mod mesh;
 mod network;
 mod node;
 mod oracle;

@@ -110,6 +110,7 @@ impl World {
             instance,
             allowed: None,
             peers_max: PEERS_MAX_DEFAULT,
+            learns: false,
         };
         let run = at.run;
         let is_forgotten = planted!("forks_forgotten_over_a_restart");
@@ -236,6 +237,7 @@ impl World {
                 let step = self.random.below(NUMBER_STEPS);
                 self.request(node, Request::Fork { branch, range, step });
             }
+            Output::Repair { .. } => unreachable!("no block of a model is damaged"),
             Output::Dial { peer, named, discovered } => {
                 self.observe(node, 2, peer.as_bytes());
                 let addresses = if named.is_empty() { discovered } else { named };

@@ -177,7 +177,7 @@ pub(super) fn is_damage(error: &Error) -> bool {
     )
 }
 
-fn check_chain(
+pub(super) fn check_chain(
     start: StreamEnd,
     records: &[Record],
     sealed: bool,

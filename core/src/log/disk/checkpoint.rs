@@ -57,6 +57,7 @@ impl Shared {
             while checkpoints.requested <= checkpoints.done
                 && checkpoints.compactions.is_empty()
                 && checkpoints.damaged_groups.is_empty()
+                && checkpoints.repairs.is_empty()
                 && !checkpoints.stop
                 && !may_merge
             {
@@ -66,14 +67,18 @@ impl Shared {
             if checkpoints.stop {
                 // Who asked for them is told that the log was closed.
                 checkpoints.compactions.clear();
+                checkpoints.repairs.clear();
                 self.checkpoint_moved.notify_all();
                 return;
             }
             let compactions = std::mem::take(&mut checkpoints.compactions);
+            let repairs = std::mem::take(&mut checkpoints.repairs);
             may_merge |= merging.mend(std::mem::take(&mut checkpoints.damaged_groups));
             let number = checkpoints.requested;
             let is_due = number > checkpoints.done;
             drop(checkpoints);
+            // A checkpoint may go on with a block that is put back.
+            repairs.into_iter().for_each(|repair| repair.run(self));
             if is_due {
                 self.checkpoint_as(number);
                 may_merge = true;
@@ -168,7 +173,9 @@ impl Shared {
             // Only the first run may go on with a block that LMDB has begun.
             if position == 0
                 && first > stream.indexed.count
-                && let Some(before) = self.open_block(id, first)?
+                && let Some(before) = self
+                    .open_block(id, first)
+                    .map_err(|error| self.quarantine(id, first - 1, error))?
             {
                 (first, joined) = before;
             }

@@ -157,6 +157,7 @@ impl Shared {
         lock(&self.committer).journal.close();
         held.take();
         lock(&self.hooks).clear();
+        lock(&self.damage_hooks).clear();
         self.signal.raise();
         self.live.close();
         self.news.end();
@@ -278,6 +279,7 @@ fn assemble(
         counters: Default::default(),
         news: News::new(),
         quarantine: Mutex::default(),
+        damage_hooks: Mutex::default(),
         outlook: Mutex::new(Arc::new(outlook)),
         trouble: Mutex::new(None),
         lock: Mutex::new(Some(store_lock)),

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::event::StreamId;
 use crate::log::status::{DAMAGES_MAX, Damage};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 
 /// Table, stream and where in it.
 pub(crate) type Place = (&'static str, Option<StreamId>, u64);
@@ -53,9 +53,24 @@ impl Shared {
             let is_new = lock(&self.quarantine).note(("events", Some(*stream), offset), None, how);
             if is_new {
                 self.note_news();
+                self.tell_damage();
             }
         }
         error.in_context(format_args!("event {offset} of stream {stream}"))
+    }
+
+    /// Tells who repairs that there is damage.
+    pub(crate) fn tell_damage(&self) {
+        let hooks = lock(&self.damage_hooks).clone();
+        hooks.iter().for_each(|hook| hook());
+    }
+
+    /// These events of a block were put back.
+    pub(crate) fn forget_block(&self, stream: &StreamId, events: Range<u64>) {
+        lock(&self.quarantine).0.retain(|(table, own, at), _| {
+            *table != "events" || own.as_ref() != Some(stream) || !events.contains(at)
+        });
+        self.note_news();
     }
 
     /// Notes that a group of segments is damaged, and has it made anew.

@@ -10,6 +10,7 @@ use super::lock::StoreLock;
 use super::quarantine::Quarantine;
 use super::queue::Queue;
 use super::read::Cache;
+use super::repair::Repair;
 use super::state::State;
 use super::tables::Tables;
 use crate::error::{Error, ErrorKind, Result};
@@ -17,7 +18,7 @@ use crate::event::{NodeId, NodeKey, SwarmId};
 use crate::log::counters::Counters;
 use crate::log::live::Live;
 use crate::log::news::News;
-use crate::log::options::{GrowthHook, LogOptions, closed};
+use crate::log::options::{DamageHook, GrowthHook, LogOptions, closed};
 use crate::log::outlook::Outlook;
 use crate::log::watch::Signal;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -55,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) outlook: Mutex<Arc<Outlook>>,
     /// What was found damaged.
     pub(crate) quarantine: Mutex<Quarantine>,
+    /// Told when there is more of that.
+    pub(crate) damage_hooks: Mutex<Vec<DamageHook>>,
     /// The last failure of the storage, until a commit succeeds again.
     pub(crate) trouble: Mutex<Option<Error>>,
     pub(crate) lock: Mutex<Option<StoreLock>>,
@@ -72,6 +75,8 @@ pub(crate) struct Checkpoints {
     pub(crate) compactions: Vec<Compaction>,
     /// Groups of segments that were found damaged, each once.
     pub(crate) damaged_groups: Vec<Group>,
+    /// Blocks that are to be put back.
+    pub(crate) repairs: Vec<Repair>,
 }
 
 impl Shared {

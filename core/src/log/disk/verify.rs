@@ -129,6 +129,7 @@ impl Shared {
         report.damage_count = found.damages.len() as u64;
         report.damages = found.damages.into_values().take(DAMAGES_MAX).collect();
         lock(&self.quarantine).replace(&before, &report.damages);
+        self.tell_damage();
         if !report.damages.is_empty() || !before.is_empty() {
             self.note_news();
         }

@@ -13,6 +13,7 @@ mod live;
 mod model;
 mod packed;
 mod recovery;
+mod repair;
 mod upkeep;
 
 use super::{AppendOptions, Appended, CursorOptions, EventBatch, EventView, Log, LogOptions};

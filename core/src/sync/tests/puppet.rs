@@ -25,6 +25,8 @@ pub(super) struct Puppet {
     pub(super) heard: Vec<Bytes>,
     pub(super) stored: Vec<EventRange>,
     pub(super) forked: Vec<Branch>,
+    /// Answers for damaged blocks that the log was given.
+    pub(super) repairs: Vec<EventRange>,
     pub(super) told: Vec<SwarmEvent>,
     pub(super) shown: Vec<Preview>,
     pub(super) closed: Option<RefusalReason>,
@@ -50,6 +52,7 @@ impl Puppet {
             instance: [1; 8],
             allowed,
             peers_max: 2,
+            learns: true,
         };
         let mut puppet = Puppet {
             swarm: Swarm::new(options, log.heads(), log.forks(), now),
@@ -61,6 +64,7 @@ impl Puppet {
             heard: Vec::new(),
             stored: Vec::new(),
             forked: Vec::new(),
+            repairs: Vec::new(),
             told: Vec::new(),
             shown: Vec::new(),
             closed: None,
@@ -187,6 +191,7 @@ impl Puppet {
                 }
                 Output::Tell(event) => self.told.push(event),
                 Output::Preview(preview) => self.shown.push(preview),
+                Output::Repair { range } => self.repairs.push(range),
                 Output::Dial { .. } | Output::Admitted { .. } => {}
                 Output::Wait(deadline) => {
                     self.deadline = deadline;

@@ -349,6 +349,7 @@ impl World {
                 self.close(number, Some(node), Some(reason.code()));
             }
             Output::Open(block) => self.give(node, Input::Opened(block.open())),
+            Output::Repair { .. } => unreachable!("no block is damaged"),
             Output::Admitted { .. } | Output::Preview(_) => {}
             Output::Tell(event) => {
                 if let SwarmEvent::OwnStreamElsewhere { number, .. } = event {
@@ -437,6 +438,7 @@ fn options(secret: &SwarmSecret, key: &NodeKey, number: u64, instance: u64) -> S
         instance: instance.to_le_bytes(),
         allowed: None,
         peers_max: 64,
+        learns: true,
     }
 }
 
