@@ -19,8 +19,8 @@ pub use driver::{
 };
 pub use error::{Error, ErrorKind, Result};
 pub use log::{
-    Appended, Batch, Behind, Columns, Compacted, Completeness, Cursor, Damage, Durability,
-    EventBatch, EventView, Explanation, LogStats, LogStatus, Looks, Receipt, TableStats, Unheard,
-    VerifyReport,
+    Appended, Batch, Behind, Columns, Compacted, Completeness, Cursor, Damage, Delivery,
+    Durability, EventBatch, EventView, Explanation, LogStats, LogStatus, Looks, Receipt,
+    TableStats, Unheard, VerifyReport,
 };
 pub use pending::Pending;

@@ -185,15 +185,27 @@ impl From<JsLooks> for Looks {
     }
 }
 
-/// The options of `subscribe`: `beginning`, `now` or a token text.
-pub(crate) fn subscribe_options(from: Option<&str>) -> Result<SubscribeOptions> {
-    Ok(SubscribeOptions { from: from.map(StartAt::parse).transpose()? })
+/// The options of `subscribe`.
+#[napi(object, object_to_js = false)]
+pub struct JsSubscribeOptions {
+    /// `beginning`, `now` or a token text.
+    pub from: Option<String>,
+    /// `durable` or `live`.
+    pub delivery: Option<String>,
+}
+
+impl JsSubscribeOptions {
+    pub(crate) fn to_options(&self) -> Result<SubscribeOptions> {
+        let from = self.from.as_deref().map(StartAt::parse).transpose()?;
+        Ok(SubscribeOptions { from, delivery: self.delivery.clone() })
+    }
 }
 
 /// The token after which a subscription from there begins; null is now.
 #[napi(catch_unwind)]
 pub fn start_position(env: Env, from: Option<String>) -> napi::Result<Option<String>> {
-    let options = thrown(&env, subscribe_options(from.as_deref()))?;
+    let options = JsSubscribeOptions { from, delivery: None };
+    let options = thrown(&env, options.to_options())?;
     Ok(options.position().map(|offsets| offsets.token()))
 }
 

@@ -243,17 +243,19 @@ export class Node implements AsyncDisposable {
    * TimeoutError, AbortError.
    */
   subscribe<P = Payload>(query: string, options?: SubscribeOptions): Subscription<P> {
-    checkOptions('subscribe', options, [...callOptions, 'from']);
+    checkOptions('subscribe', options, [...callOptions, 'from', 'delivery']);
     const checked = text('subscribe: query', query);
     const { from } = given('subscribe', 'from', options?.from, Offsets.tokenOf);
+    const { delivery } = given('subscribe', 'delivery', options?.delivery, text);
     const said = guard(() => native.startPosition(from), from);
     // "Now" is the moment of this call, and that is also the position until an event comes.
     const position = said == null ? this.offsets() : Offsets.trusted(said);
+    const wanted = { from: position.token, ...(delivery === undefined ? {} : { delivery }) };
     const limits = limitsOf('subscribe', options);
     const opened = operate(
       'subscribe',
       limits,
-      (ticket, limit) => bridge.subscribe(ticket, this.#handle, checked, position.token, limit),
+      (ticket, limit) => bridge.subscribe(ticket, this.#handle, checked, wanted, limit),
       checked,
     );
     const source: Source = {

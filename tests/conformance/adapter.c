@@ -177,6 +177,7 @@ static int32_t subscribe(const char *name, const said_t *said, char *rest) {
         options.from = token_of(said->from);
         if (!options.from.data) options.from = text(said->from, strlen(said->from));
     }
+    if (said->delivery) options.delivery = text(said->delivery, strlen(said->delivery));
     return millpond_node_subscribe(node_of(node), rest, strlen(rest), &options, SOON,
                                    MILLPOND_NO_CANCEL, &named(names, name)->subscription, &error);
 }

@@ -188,7 +188,10 @@ const acts = {
     const from = tokens.get(said.from) ?? said.from;
     const subscription = nodes
       .get(rest.slice(0, at))
-      .subscribe(rest.slice(at + 1), from === undefined ? {} : { from });
+      .subscribe(rest.slice(at + 1), {
+        ...(from === undefined ? {} : { from }),
+        ...(said.delivery === undefined ? {} : { delivery: said.delivery }),
+      });
     follows.set(name, subscription);
     // It is opened in the background; the first step says what is wrong with it. This one takes no
     // event, because it is aborted already.

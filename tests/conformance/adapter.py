@@ -126,7 +126,11 @@ class Adapter:
         node, _, text = rest.partition(" ")
         start = said.get("from")
         token = self.tokens.get(start or "", start)
-        self.follows[name] = self.nodes[node].subscribe(text, start=token)  # type: ignore[arg-type]
+        self.follows[name] = self.nodes[node].subscribe(  # type: ignore[arg-type]
+            text,
+            start=token,
+            delivery=said.get("delivery"),  # type: ignore[arg-type]
+        )
 
     def do_next(self, name: str, _said: dict[str, str], rest: str) -> list[str]:
         batch = self.follows[name].next_batch(int(rest), timeout=SOON)

@@ -11,8 +11,9 @@ use millpond::event::{
 };
 use millpond::query::{Order, Query};
 use millpond::{
-    Batch, Columns, Cursor, Error, ErrorKind, EventView, NetworkOptions, Node, NodeOptions,
-    PeerAddress, Pending, PublishOptions, QueryOptions, Result, StorageOptions, Subscription,
+    Batch, Columns, Cursor, Delivery, Error, ErrorKind, EventView, NetworkOptions, Node,
+    NodeOptions, PeerAddress, Pending, PublishOptions, QueryOptions, Result, StorageOptions,
+    Subscription,
 };
 use notation::{Options, draft, error_text, errors, options};
 use std::collections::{BTreeMap, BTreeSet};
@@ -277,7 +278,13 @@ impl Adapter {
             "now" => self.node(node).offsets()?,
             token => self.token(token),
         };
+        let delivery = match options.get("delivery").map_or("durable", String::as_str) {
+            "durable" => Delivery::Durable,
+            "live" => Delivery::Live,
+            _ => return Err(Error::new(ErrorKind::InvalidArgument, "there is no such delivery")),
+        };
         let subscription = self.node(node).subscribe(&Query::parse(text)?, from)?;
+        let subscription = subscription.deliver(delivery);
         self.follows.insert(name.into(), Follow { subscription, told_caught_up: false });
         Ok(())
     }

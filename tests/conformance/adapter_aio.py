@@ -126,7 +126,11 @@ class Adapter:
         node, _, text = rest.partition(" ")
         start = said.get("from")
         token = self.tokens.get(start or "", start)
-        subscription = self.nodes[node].subscribe(text, start=token)  # type: ignore[arg-type]
+        subscription = self.nodes[node].subscribe(  # type: ignore[arg-type]
+            text,
+            start=token,
+            delivery=said.get("delivery"),  # type: ignore[arg-type]
+        )
         self.follows[name] = await subscription.__aenter__()
 
     async def do_next(self, name: str, _said: dict[str, str], rest: str) -> list[str]:

@@ -184,7 +184,7 @@ impl Act {
                     self.transport.close(wire(connection), code, reason.name());
                 }
                 Output::Admitted { connection } => self.transport.admit(wire(connection)),
-                Output::Tell(_) => {}
+                Output::Tell(_) | Output::Preview(_) => {}
                 Output::Wait(deadline) => return deadline,
             }
         }

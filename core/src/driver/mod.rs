@@ -8,6 +8,8 @@ mod batches;
 mod clock;
 mod contact;
 #[cfg(feature = "net")]
+mod forked;
+#[cfg(feature = "net")]
 mod inbox;
 #[cfg(feature = "net")]
 mod ledger;

@@ -135,6 +135,9 @@ pub(crate) const SESSION_OF_USE: Duration = Duration::from_secs(1);
 /// Dials that count of those whose session was not, so that a bad link is not given up for long:
 /// pauses of up to 2 s.
 pub(crate) const USELESS_DIALS_MAX: u32 = 3;
+/// Streams of one peer whose end with all previews is kept; when there are more, all are forgotten.
+pub(crate) const PREVIEWED_STREAMS_MAX: usize = 16;
+
 /// Most connections that are not admitted yet.
 pub(crate) const STRANGERS_MAX: usize = 256;
 /// Most peers in the book; hints beyond it are dropped.

@@ -4,8 +4,8 @@
 
 use crate::error::{Error, Result};
 use crate::event::{
-    Branch, Chain, EventRange, HeldFork, NodeId, PackedRange, SignedHead, StreamEnd, StreamId,
-    SwarmSecrets,
+    Branch, Chain, EventRange, HeldFork, NodeId, PackedRange, Preview, SignedHead, StreamEnd,
+    StreamId, SwarmSecrets,
 };
 use crate::sync::lane::Lane;
 use crate::sync::opening::{ClosedBlock, OpenedBlock};
@@ -129,6 +129,8 @@ pub enum Input {
         /// Why; of kind `peer_misbehaved` with reason `malformed` when the sender is to blame.
         error: Error,
     },
+    /// Whether somebody here wants events before they are durable, ours or others'.
+    Live(bool),
     /// These blocks of our log are damaged, each with its stream, the offset at which it begins,
     /// and the one behind it. All that are known: those of before that are not among them are good.
     Damaged(Vec<(StreamId, u64, u64)>),
@@ -198,6 +200,9 @@ pub enum Output {
         /// Who sent it.
         from: ConnectionId,
     },
+    /// Show events that are durable nowhere yet to those who want them; see `Input::Live`. They go
+    /// on from what was given out as `Store` or `Preview` before, and may never come again.
+    Preview(Preview),
     /// Store a fork; answer with `Forked` and `Durable`, or with `ForkFailed`. It comes after every
     /// `Store` of the stream in which it forks, and no other follows until it is answered.
     Fork {

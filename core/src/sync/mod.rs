@@ -32,6 +32,7 @@ mod notable;
 mod offers;
 mod opening;
 mod options;
+mod preview;
 mod push;
 mod reach;
 mod receive;

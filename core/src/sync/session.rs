@@ -27,6 +27,7 @@ use crate::sync::learned::Telling;
 use crate::sync::liveness::Liveness;
 use crate::sync::message::{Decoded, Hello, Message, peek_range};
 use crate::sync::opening::Arrivals;
+use crate::sync::preview::Previews;
 use crate::sync::push::Pushes;
 use crate::sync::refusal::{Refusal, RefusalReason};
 use crate::sync::serve::Wanted;
@@ -90,6 +91,7 @@ pub(crate) struct Session {
     /// Nodes that the peer has sessions with, rising.
     pub(crate) peers: Vec<NodeId>,
     pub(crate) pushes: Pushes,
+    pub(crate) previews: Previews,
     /// When to tell the peer where others are.
     pub(crate) telling: Telling,
     /// Who passes which stream on to whom.
@@ -153,6 +155,7 @@ impl Session {
             summary_is_complete: false,
             peers: Vec::new(),
             pushes: Pushes::default(),
+            previews: Previews::default(),
             telling: Telling::default(),
             tree: Tree::default(),
             wanted: Wanted::default(),
@@ -205,7 +208,13 @@ impl Session {
             Decoded::Skip => Ok(Effect::Nothing),
             Decoded::Unsupported(_) => Err(RefusalReason::MessageUnsupported.into()),
             Decoded::Message(_) if lane == Lane::Backlog => Err(RefusalReason::Unexpected.into()),
-            Decoded::Message(message) => self.on_message(*message, shared),
+            Decoded::Message(message) => match *message {
+                Message::Preview(preview) => {
+                    self.liveness.heard_news(shared.now);
+                    self.on_preview(preview, frame.len(), shared).map(|()| Effect::Nothing)
+                }
+                message => self.on_message(message, shared),
+            },
         }
     }
 
@@ -257,7 +266,11 @@ impl Session {
                 self.on_want(stream, from, to, shared);
                 Ok(Effect::Nothing)
             }
-            Message::Range { .. } => unreachable!("every range was peeked at"),
+            Message::Range { .. } | Message::Preview(_) => unreachable!("they were taken before"),
+            Message::Live(wanted) => {
+                self.previews.is_wanted = wanted;
+                Ok(Effect::Nothing)
+            }
             Message::Addresses(listed) => Ok(Effect::Addresses(listed)),
             Message::Prune(streams) => {
                 self.on_prune(&streams, shared);
@@ -285,10 +298,26 @@ impl Session {
             None => self.make_news(shared, log)?,
         };
         assert!(frame.len() <= FRAME_BYTES_MAX, "every message fits a frame");
-        self.unsent[lane.index()] += frame.len();
-        self.cap.spend(lane, frame.len() + LENGTH_BYTES, shared.now);
-        self.bytes_out += frame.len() as u64;
+        self.note_sent(lane, frame.len(), shared.now);
         Some((lane, frame))
+    }
+
+    /// So many bytes of a frame were given to the transport.
+    fn note_sent(&mut self, lane: Lane, bytes: usize, now: Instant) {
+        self.unsent[lane.index()] += bytes;
+        self.cap.spend(lane, bytes + LENGTH_BYTES, now);
+        self.bytes_out += bytes as u64;
+    }
+
+    /// A live frame of so many bytes goes out beside the others; see `may_preview`.
+    pub(crate) fn note_preview(&mut self, bytes: usize, now: Instant) {
+        self.note_sent(Lane::Live, bytes, now);
+        self.liveness.said_news(now);
+    }
+
+    /// Whether a live frame may go out now.
+    pub(crate) fn may_preview(&self, shared: &Shared) -> bool {
+        self.may_say() && self.free_at(Lane::Live, shared) <= shared.now
     }
 
     /// Anything but proof of life.
@@ -354,6 +383,9 @@ impl Session {
             return Some(Message::Proofs(proofs).encode());
         }
         if let Some(frame) = self.make_progress(shared) {
+            return Some(frame);
+        }
+        if let Some(frame) = self.make_interest(shared) {
             return Some(frame);
         }
         if let Some((stream, (from, to))) = self.requests.pop_first() {

@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) outputs: VecDeque<Output>,
     /// Events that came and were held already.
     pub(crate) duplicates: u64,
+    /// Somebody here wants events before they are durable.
+    pub(crate) wants_previews: bool,
     /// Peers that were admitted, and the connection that is kept for each.
     pub(crate) admitted: BTreeMap<NodeId, ConnectionId>,
     /// Where they are, as far as the transport has told.
@@ -85,6 +87,7 @@ impl Shared {
             repairs: Repairs::default(),
             outputs: VecDeque::new(),
             duplicates: 0,
+            wants_previews: false,
             admitted: BTreeMap::new(),
             remotes: Remotes::new(),
             own_checks: Vec::new(),

@@ -148,6 +148,7 @@ impl Swarm {
             }
             Input::OwnStream(stream) => self.on_own_stream(stream),
             Input::Secrets(secrets) => self.on_secrets(secrets),
+            Input::Live(wanted) => self.set_live(wanted),
             Input::AddPeer { peer, addresses } if !self.is_shut_down => {
                 self.book.name(peer, &addresses, now);
             }

@@ -2,7 +2,9 @@
 //!
 //! Rule: a field that is `None` was not said; its value comes from `defaults`.
 
-use crate::core::{self, Durability, NetworkOptions, NodeOptions, PeerAddress, StorageOptions};
+use crate::core::{
+    self, Delivery, Durability, NetworkOptions, NodeOptions, PeerAddress, StorageOptions,
+};
 use crate::errors::{FacadeError, Result};
 use crate::offsets::Offsets;
 use crate::{defaults, text};
@@ -196,9 +198,28 @@ impl QueryOptions {
 pub struct SubscribeOptions {
     /// Where to begin; default `StartAt::Beginning`.
     pub from: Option<StartAt>,
+    /// `durable` (default: events that are on this node's disk) or `live` (as soon as they are
+    /// verified here; a power cut may take them back, and then what its stream has there comes
+    /// instead).
+    pub delivery: Option<String>,
 }
 
 impl SubscribeOptions {
+    /// When events are delivered.
+    ///
+    /// # Errors
+    /// `invalid_argument`: there is no such delivery.
+    pub(crate) fn delivery(&self) -> Result<Delivery> {
+        match self.delivery.as_deref() {
+            None | Some("durable") => Ok(Delivery::Durable),
+            Some("live") => Ok(Delivery::Live),
+            Some(other) => {
+                let message = format!("delivery is `durable` or `live`, not {other:?}");
+                Err(FacadeError::invalid(message))
+            }
+        }
+    }
+
     /// The offset map that it begins after; `None` is what is durable when it begins.
     pub fn position(&self) -> Option<Offsets> {
         match &self.from {

@@ -25,6 +25,8 @@ Durability: TypeAlias = Literal["power", "process"]
 With "process" the call returns earlier, and the event is seen by queries, subscriptions and peers
 once it is on disk: up to 50 ms later, and the time of one sync.
 """
+Delivery: TypeAlias = Literal["durable", "live"]
+"""When a subscription gets an event: once it is on this node's disk, or once it is verified."""
 StartAt: TypeAlias = Literal["beginning", "now"] | Offsets | str
 """Where a subscription begins; any other text is a token."""
 
@@ -253,17 +255,22 @@ class Node(NodeFacts):
         text: str,
         *,
         start: StartAt | None = None,
+        delivery: Delivery | None = None,
         timeout: float | None = None,
     ) -> Subscription:
         """Opens a query that stays open: what the log holds from `start` on, then what arrives.
 
         start: "beginning" (the default), "now", an `Offsets` (such as another subscription's
             `position`) or its token text.
+        delivery: "durable" (the default: events that are on this node's disk) or "live" (as soon as
+            they are verified here, before they are on any disk). A power cut may take a live event
+            back; then what its stream has there instead comes. `Batch.is_durable` says which they
+            are, and `position` counts only what is durable.
         timeout: seconds for opening (not for waiting for events), None for no limit.
 
         Raises `QueryInvalid`, `InvalidArgument`, `Closed`, `Timeout`.
         """
-        return self._native.subscribe(text, start, timeout)
+        return self._native.subscribe(text, start, delivery, timeout)
 
     def disconnect(self, node_id: str, *, timeout: float | None = None) -> None:
         """Forgets a peer's addresses and ends the session with it. It may still connect to us.

@@ -176,7 +176,8 @@ impl World {
                 Output::Open(block) => {
                     self.swarm.handle(Input::Opened(block.open()), self.now);
                 }
-                Output::Repair { .. }
+                Output::Preview(_)
+                | Output::Repair { .. }
                 | Output::Admitted { .. }
                 | Output::Dial { .. }
                 | Output::Fork { .. }
@@ -198,7 +199,8 @@ impl World {
                     self.peer.handle(Input::Durable(head), self.now);
                 }
                 Output::Open(block) => self.peer.handle(Input::Opened(block.open()), self.now),
-                Output::Repair { .. }
+                Output::Preview(_)
+                | Output::Repair { .. }
                 | Output::Admitted { .. }
                 | Output::Dial { .. }
                 | Output::Fork { .. }

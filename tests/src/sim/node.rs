@@ -264,6 +264,7 @@ impl World {
             Output::Admitted { connection } => {
                 self.admitted(node, connection);
             }
+            Output::Preview(_) => unreachable!("nobody wants previews here"),
             Output::Tell(event) => self.told(node, event),
             Output::Wait(_) => unreachable!("handled by the caller"),
         }

@@ -1,6 +1,7 @@
 //! A peer can be refused, and can be slow; it cannot make us store, forget, panic or wait for ever.
 
 use super::log::{MemoryLog, record};
+use super::preview::preview;
 use super::puppet::{Author, Puppet};
 use super::world::SECRET;
 use crate::event::limits::STREAMS_PER_NODE_MAX;
@@ -339,6 +340,8 @@ fn any_frame() -> impl Strategy<Value = Vec<u8>> {
         Message::Want { stream: author.stream(), from: 0, to: 5 }.encode(),
         Message::Peers(vec![author.key.node_id()]).encode(),
         Message::Goodbye(RefusalReason::Silent).encode(),
+        Message::Live(true).encode(),
+        Message::Preview(preview(&author, 0)).encode(),
     ];
     let mutated = (0..good.len(), any::<prop::sample::Index>(), any::<u8>(), any::<bool>())
         .prop_map(move |(which, at, byte, cuts)| {

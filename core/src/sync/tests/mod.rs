@@ -14,6 +14,7 @@ mod later;
 mod log;
 mod mesh;
 mod packed;
+mod preview;
 mod puppet;
 mod repair;
 mod scenario;

@@ -2,7 +2,7 @@
 
 use super::log::MemoryLog;
 use super::world::SECRET;
-use crate::event::{Branch, EventRange, NodeId, NodeKey, SignedHead, StreamId};
+use crate::event::{Branch, EventRange, NodeId, NodeKey, Preview, SignedHead, StreamId};
 use crate::sync::admission::Side;
 use crate::sync::message::{Decoded, Hello, Message};
 use crate::sync::{
@@ -30,6 +30,7 @@ pub(super) struct Puppet {
     /// Answers for damaged blocks that the log was given.
     pub(super) repairs: Vec<EventRange>,
     pub(super) told: Vec<SwarmEvent>,
+    pub(super) shown: Vec<Preview>,
     pub(super) closed: Option<RefusalReason>,
     pub(super) deadline: Option<Instant>,
     /// When false, `Sent` is never reported: the transport is stuck.
@@ -75,6 +76,7 @@ impl Puppet {
             forked: Vec::new(),
             repairs: Vec::new(),
             told: Vec::new(),
+            shown: Vec::new(),
             closed: None,
             deadline: None,
             takes_frames: true,
@@ -200,6 +202,7 @@ impl Puppet {
                     }
                 }
                 Output::Tell(event) => self.told.push(event),
+                Output::Preview(preview) => self.shown.push(preview),
                 Output::Repair { range } => self.repairs.push(range),
                 Output::Dial { .. } | Output::Admitted { .. } => {}
                 Output::Wait(deadline) => {

@@ -351,7 +351,7 @@ impl World {
             }
             Output::Open(block) => self.give(node, Input::Opened(block.open())),
             Output::Repair { .. } => unreachable!("no block is damaged"),
-            Output::Admitted { .. } => {}
+            Output::Admitted { .. } | Output::Preview(_) => {}
             Output::Tell(event) => {
                 if let SwarmEvent::OwnStreamElsewhere { number, .. } = event {
                     let number = number + 1 + self.draw(8);

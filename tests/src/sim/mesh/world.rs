@@ -367,7 +367,7 @@ impl World {
             Output::Tell(event @ (SwarmEvent::Misbehaved { .. } | SwarmEvent::Forked(_))) => {
                 panic!("node {node} is told {event:?}");
             }
-            Output::Admitted { .. } | Output::Tell(_) => {}
+            Output::Admitted { .. } | Output::Tell(_) | Output::Preview(_) => {}
             Output::Fork { .. } | Output::Repair { .. } => {
                 panic!("nobody forks, no disk is damaged")
             }
