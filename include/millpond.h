@@ -394,6 +394,7 @@ typedef struct {
      * How many.
      */
     uintptr_t former_secret_count;
+    /**
      * Most bytes a second sent to all peers together, on average; at least 1,000. 0 is unsaid: no
      * cap.
      */

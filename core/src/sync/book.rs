@@ -11,6 +11,7 @@ use crate::sync::constants::{
     DIAL_TIMEOUT, GOOD_CONDUCT, PENALTY, PENALTY_MAX, SEEN_DIALS_MAX, SESSION_OF_USE,
     STRANGERS_KEPT_MAX, USELESS_DIALS_MAX,
 };
+use crate::sync::entry::{Entry, Rank};
 use crate::sync::refusal::RefusalReason;
 use crate::sync::schedule::Schedule;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,88 +29,6 @@ pub(crate) struct PeerBook {
     waiting: BTreeSet<NodeId>,
     /// Dials under way, and when they count as failed.
     dialing: Schedule<NodeId>,
-}
-
-/// What a peer's place in the book is worth: when there is no other, a lesser one makes room.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
-    /// It proved nothing.
-    #[default]
-    Stranger,
-    /// Another peer says that it is there.
-    Hearsay,
-    /// Discovery says so.
-    Hint,
-    /// It had a session.
-    Member,
-    /// A person or a ticket named it.
-    Named,
-}
-
-/// One peer we know of.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Entry {
-    rank: Rank,
-    /// Addresses that a person or a ticket gave.
-    pub(crate) named: Vec<SocketAddr>,
-    /// Addresses that discovery gave last.
-    pub(crate) discovered: Vec<SocketAddr>,
-    /// Addresses that other peers told, and who did; the newest last.
-    learned: Vec<(NodeId, SocketAddr)>,
-    /// Where it was when the last session with it was lost.
-    seen: Option<SocketAddr>,
-    /// When we last ended its session because we had enough, and whether it came back at once: then
-    /// somebody has named us there.
-    spared_at: Option<Instant>,
-    came_back: bool,
-    /// Dials since the last session that was of use.
-    attempts: u32,
-    /// Times it misbehaved since it last behaved well.
-    penalties: u32,
-    /// Until then its connections are refused.
-    blocked_until: Option<Instant>,
-    /// Since when it is out of reach, after it was in reach.
-    pub(crate) gone_since: Option<Instant>,
-    pub(crate) last_refusal: Option<RefusalReason>,
-}
-
-impl Entry {
-    /// Where the peer may be: what discovery saw last first, then what was named, then what other
-    /// peers told; at most the bound of each kind.
-    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        let mut addresses = self.discovered.clone();
-        let others = self.named.iter().chain(self.learned.iter().rev().map(|(_, address)| address));
-        for address in others {
-            if !addresses.contains(address) {
-                addresses.push(*address);
-            }
-        }
-        addresses
-    }
-
-    /// True when a person wants a session with it, here or there.
-    pub(crate) fn is_wanted(&self) -> bool {
-        self.rank == Rank::Named || self.came_back
-    }
-
-    /// True when other peers told where it is.
-    pub(crate) fn is_learned(&self) -> bool {
-        !self.learned.is_empty()
-    }
-
-    /// Where to dial beside what was named.
-    pub(crate) fn unnamed(&self) -> Vec<SocketAddr> {
-        let is_new =
-            |seen: &SocketAddr| !self.named.contains(seen) && !self.discovered.contains(seen);
-        let seen = self.seen.filter(is_new);
-        let mut unnamed: Vec<SocketAddr> = self.discovered.iter().copied().chain(seen).collect();
-        for (_, address) in self.learned.iter().rev() {
-            if is_new(address) && !unnamed.contains(address) {
-                unnamed.push(*address);
-            }
-        }
-        unnamed
-    }
 }
 
 impl PeerBook {

@@ -16,8 +16,8 @@ use crate::sync::admission::{Proved, Side};
 use crate::sync::announce::Announcements;
 use crate::sync::cap::Cap;
 use crate::sync::constants::{
-    ADMISSION_DEADLINE, FLUSH_DELAY, SEND_QUEUE_BYTES_BACKLOG, SEND_QUEUE_BYTES_MAX,
-    STRANGER_FRAME_BYTES_MAX, STRANGER_SKIPS_MAX,
+    ADMISSION_DEADLINE, FLUSH_DELAY, SEND_QUEUE_BYTES_BACKLOG, STRANGER_FRAME_BYTES_MAX,
+    STRANGER_SKIPS_MAX,
 };
 use crate::sync::credit::Credit;
 use crate::sync::dispute::Disputes;
@@ -54,7 +54,7 @@ pub(crate) struct Session {
     pub(crate) admitted_at: Option<Instant>,
     /// The peer's run, from its hello.
     pub(crate) instance: [u8; 8],
-    hello_sent: bool,
+    pub(super) hello_sent: bool,
     /// Our secrets have changed since our proofs were sent.
     pub(crate) proofs_due: bool,
     /// The proofs that the peer sent last.
@@ -66,10 +66,10 @@ pub(crate) struct Session {
     pub(crate) liveness: Liveness,
     pub(crate) credit: Credit,
     /// Bytes given to the transport and not sent yet, by lane.
-    unsent: [usize; 2],
+    pub(super) unsent: [usize; 2],
     /// What may be sent to this peer, and whether something waits for it or for the cap of all.
     pub(crate) cap: Cap,
-    is_held: bool,
+    pub(super) is_held: bool,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     pub(crate) announcements: Announcements,
@@ -302,24 +302,6 @@ impl Session {
         Some((lane, frame))
     }
 
-    /// So many bytes of a frame were given to the transport.
-    fn note_sent(&mut self, lane: Lane, bytes: usize, now: Instant) {
-        self.unsent[lane.index()] += bytes;
-        self.cap.spend(lane, bytes + LENGTH_BYTES, now);
-        self.bytes_out += bytes as u64;
-    }
-
-    /// A live frame of so many bytes goes out beside the others; see `may_preview`.
-    pub(crate) fn note_preview(&mut self, bytes: usize, now: Instant) {
-        self.note_sent(Lane::Live, bytes, now);
-        self.liveness.said_news(now);
-    }
-
-    /// Whether a live frame may go out now.
-    pub(crate) fn may_preview(&self, shared: &Shared) -> bool {
-        self.may_say() && self.free_at(Lane::Live, shared) <= shared.now
-    }
-
     /// Anything but proof of life.
     fn make_news(&mut self, shared: &Shared, log: &dyn LogRead) -> Option<(Lane, Bytes)> {
         let is_free = |lane: &Lane| self.free_at(*lane, shared) <= shared.now;
@@ -334,21 +316,6 @@ impl Session {
         Some(news)
     }
 
-    /// From when on the caps let something out on `lane`.
-    fn free_at(&self, lane: Lane, shared: &Shared) -> Instant {
-        if !self.is_admitted() {
-            return self.opened_at;
-        }
-        self.cap.free_at(lane).max(shared.cap.free_at(lane))
-    }
-
-    /// When the caps let more out, if something may wait for that.
-    fn let_out_at(&self, shared: &Shared) -> Option<Instant> {
-        let later = Lane::ALL.map(|lane| self.free_at(lane, shared)).into_iter();
-        let next = later.filter(|at| *at > shared.now).min();
-        next.filter(|_| self.is_held)
-    }
-
     /// Proof of life, which is the most urgent.
     fn make_echo(&mut self, shared: &Shared) -> Option<Bytes> {
         if !self.may_say() {
@@ -358,12 +325,6 @@ impl Session {
             return Some(Message::Pong(number).encode());
         }
         self.liveness.take_ping(shared.now).map(|number| Message::Ping(number).encode())
-    }
-
-    /// True when there is room on the live lane for more than a hello.
-    fn may_say(&self) -> bool {
-        let unsent = self.unsent[Lane::Live.index()];
-        self.hello_sent && self.is_admitted() && unsent < SEND_QUEUE_BYTES_MAX
     }
 
     /// What else goes on the live lane, the most urgent first: credit, requests, live events, then
