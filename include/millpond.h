@@ -394,6 +394,14 @@ typedef struct {
      * How many.
      */
     uintptr_t former_secret_count;
+     * Most bytes a second sent to all peers together, on average; at least 1,000. 0 is unsaid: no
+     * cap.
+     */
+    uint64_t send_bytes_per_second_max;
+    /**
+     * The same for each peer.
+     */
+    uint64_t send_bytes_per_second_per_peer_max;
 } millpond_node_options_t;
 
 /**
@@ -514,6 +522,12 @@ typedef struct {
      * Where to begin: "beginning" (unsaid: this), "now", or a token.
      */
     millpond_text_t from;
+    /**
+     * "durable" (unsaid: this): events that are on this node's disk. "live": as soon as they are
+     * verified here; a power cut may take such events back, and then what their stream has there
+     * instead is delivered. millpond_batch_is_durable says which they are.
+     */
+    millpond_text_t delivery;
 } millpond_subscribe_options_t;
 
 /**
@@ -566,6 +580,12 @@ int32_t millpond_batch_is_end(const millpond_batch_t *batch);
  * Thread-safe.
  */
 int32_t millpond_batch_caught_up(const millpond_batch_t *batch);
+
+/**
+ * 0 when a live subscription was given these events before they were on this node's disk: then its
+ * position does not count them. Else 1, also for NULL. Thread-safe.
+ */
+int32_t millpond_batch_is_durable(const millpond_batch_t *batch);
 
 /**
  * Events of the log that the subscription had not passed yet when it gave this batch, matching or
@@ -1165,7 +1185,7 @@ void millpond_bytes_free(millpond_bytes_t *bytes);
     }
 #define MILLPOND_SUBSCRIBE_OPTIONS_INIT                                                            \
     {                                                                                              \
-        (uint32_t)sizeof(millpond_subscribe_options_t), 0, {NULL, 0}                               \
+        (uint32_t)sizeof(millpond_subscribe_options_t), 0, {NULL, 0}, {NULL, 0}                    \
     }
 #define MILLPOND_DRAFT_INIT                                                                        \
     {                                                                                              \

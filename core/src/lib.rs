@@ -14,13 +14,13 @@ pub mod sync;
 
 pub use driver::{
     Batches, NetworkOptions, Node, NodeOptions, PeerAddress, PeerRefusal, PeerStatus,
-    PublishOptions, QueryOptions, Refusal, Status, StatusSubscription, StorageOptions,
-    StreamStatus, Subscription, UnheardNode,
+    PublishOptions, QueryOptions, Refusal, SEND_BYTES_PER_SECOND_MIN, Status, StatusSubscription,
+    StorageOptions, StreamStatus, Subscription, UnheardNode,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use log::{
-    Appended, Batch, Behind, Columns, Compacted, Completeness, Cursor, Damage, Durability,
-    EventBatch, EventView, Explanation, LogStats, LogStatus, Looks, Receipt, TableStats, Unheard,
-    VerifyReport,
+    Appended, Batch, Behind, Columns, Compacted, Completeness, Cursor, Damage, Delivery,
+    Durability, EventBatch, EventView, Explanation, LogStats, LogStatus, Looks, Receipt,
+    TableStats, Unheard, VerifyReport,
 };
 pub use pending::Pending;

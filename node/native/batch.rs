@@ -42,6 +42,8 @@ pub struct JsBatch<'a> {
     pub count: u32,
     /// There will be no more.
     pub is_end: bool,
+    /// On this node's disk.
+    pub is_durable: bool,
     /// Caught up with the log as it was at the start.
     pub caught_up: bool,
     /// Events left to pass.
@@ -67,6 +69,7 @@ impl<'a> JsBatch<'a> {
             has_payload: columns.payload,
             count: batch.len() as u32,
             is_end: batch.is_end(),
+            is_durable: batch.is_durable(),
             caught_up: batch.caught_up(),
             lag: batch.lag() as i64,
             position,

@@ -9,7 +9,7 @@ use crate::completion::Completions;
 use crate::failure::thrown;
 use crate::handles::{cancel, cursor, node, subscription};
 use crate::options::{
-    JsLimit, JsOpenOptions, JsPastQuery, JsPublishOptions, JsQueryOptions, subscribe_options,
+    JsLimit, JsOpenOptions, JsPastQuery, JsPublishOptions, JsQueryOptions, JsSubscribeOptions,
 };
 use millpond_facade::{CancelHandle, Closed, NodeHandle, Result};
 use napi::bindgen_prelude::{BigInt, Env, Function};
@@ -126,11 +126,10 @@ impl Bridge {
         ticket: i64,
         handle: BigInt,
         text: String,
-        from: Option<String>,
+        options: JsSubscribeOptions,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        let prepared =
-            subscribe_options(from.as_deref()).and_then(|options| Ok((options, limit.to_limit()?)));
+        let prepared = options.to_options().and_then(|options| Ok((options, limit.to_limit()?)));
         start!(self, env, ticket, prepared, |(options, limit), done| {
             node(&handle).subscribe_start(&text, options, limit, done)
         })

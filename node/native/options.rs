@@ -50,6 +50,10 @@ pub struct JsOpenOptions {
     pub peers: Option<Vec<String>>,
     /// Node ids.
     pub allow: Option<Vec<String>>,
+    /// Cap on what is sent.
+    pub send_bytes_per_second_max: Option<i64>,
+    /// For each peer.
+    pub send_bytes_per_second_per_peer_max: Option<i64>,
     /// Journal segment.
     pub segment_bytes: Option<i64>,
     /// Tail.
@@ -73,6 +77,14 @@ impl JsOpenOptions {
             discovery: self.discovery,
             peers: self.peers.clone(),
             allow: self.allow.clone(),
+            send_bytes_per_second_max: unsigned(
+                "sendBytesPerSecondMax",
+                self.send_bytes_per_second_max,
+            )?,
+            send_bytes_per_second_per_peer_max: unsigned(
+                "sendBytesPerSecondPerPeerMax",
+                self.send_bytes_per_second_per_peer_max,
+            )?,
             segment_bytes: unsigned("segmentBytes", self.segment_bytes)?,
             tail_bytes_max: unsigned("tailBytesMax", self.tail_bytes_max)?,
             cache_bytes: unsigned("cacheBytes", self.cache_bytes)?,
@@ -173,15 +185,27 @@ impl From<JsLooks> for Looks {
     }
 }
 
-/// The options of `subscribe`: `beginning`, `now` or a token text.
-pub(crate) fn subscribe_options(from: Option<&str>) -> Result<SubscribeOptions> {
-    Ok(SubscribeOptions { from: from.map(StartAt::parse).transpose()? })
+/// The options of `subscribe`.
+#[napi(object, object_to_js = false)]
+pub struct JsSubscribeOptions {
+    /// `beginning`, `now` or a token text.
+    pub from: Option<String>,
+    /// `durable` or `live`.
+    pub delivery: Option<String>,
+}
+
+impl JsSubscribeOptions {
+    pub(crate) fn to_options(&self) -> Result<SubscribeOptions> {
+        let from = self.from.as_deref().map(StartAt::parse).transpose()?;
+        Ok(SubscribeOptions { from, delivery: self.delivery.clone() })
+    }
 }
 
 /// The token after which a subscription from there begins; null is now.
 #[napi(catch_unwind)]
 pub fn start_position(env: Env, from: Option<String>) -> napi::Result<Option<String>> {
-    let options = thrown(&env, subscribe_options(from.as_deref()))?;
+    let options = JsSubscribeOptions { from, delivery: None };
+    let options = thrown(&env, options.to_options())?;
     Ok(options.position().map(|offsets| offsets.token()))
 }
 

@@ -30,6 +30,11 @@ const ROW_NUMBERS = 3;
 export class EventBatch<P> {
   /** How many events: 0 to 4,096. May be 0 when it says caught up. */
   readonly length: number;
+  /**
+   * False when these events came before they were on this node's disk (`delivery: 'live'`): then
+   * {@link position} does not count them, and a power cut may take them back.
+   */
+  readonly isDurable: boolean;
   /** True from the batch on that completes the log as it was at the start. */
   readonly caughtUp: boolean;
   /** How many events of the log this had not passed yet: an upper bound on what was left. */
@@ -44,18 +49,19 @@ export class EventBatch<P> {
 
   /** @internal Everything that is packed. */
   static from<P>(native: NativeBatch): EventBatch<P> {
-    const { caughtUp, lag, count } = native;
-    const rest = { caughtUp, lag, position: Offsets.trusted(native.position) };
+    const { isDurable, caughtUp, lag, count } = native;
+    const rest = { isDurable, caughtUp, lag, position: Offsets.trusted(native.position) };
     return new EventBatch<P>(rest, packed(native), 0, count);
   }
 
   private constructor(
-    rest: { caughtUp: boolean; lag: number; position: Offsets },
+    rest: { isDurable: boolean; caughtUp: boolean; lag: number; position: Offsets },
     packed: Packed,
     first: number,
     length: number,
   ) {
     this.length = length;
+    this.isDurable = rest.isDurable;
     this.caughtUp = rest.caughtUp;
     this.lag = rest.lag;
     this.position = rest.position;
@@ -87,8 +93,8 @@ export class EventBatch<P> {
 
   /** @internal For `console.log`. */
   [inspect.custom](): object {
-    const { events, caughtUp, lag, position } = this;
-    return { events, caughtUp, lag, position };
+    const { events, isDurable, caughtUp, lag, position } = this;
+    return { events, isDurable, caughtUp, lag, position };
   }
 
   /** @internal The same without its first `count` events; those that are left are the same. */

@@ -24,6 +24,7 @@ export interface NativeBatch {
   hasPayload: boolean;
   count: number;
   isEnd: boolean;
+  isDurable: boolean;
   caughtUp: boolean;
   lag: number;
   position: string;
@@ -68,7 +69,7 @@ export interface NativeBridge {
     ticket: number,
     node: bigint,
     text: string,
-    from: string,
+    options: object,
     limit: NativeLimit,
   ): void;
   connect(ticket: number, node: bigint, target: string, limit: NativeLimit): void;

@@ -54,6 +54,12 @@ export interface OpenOptions extends CallOptions {
   readonly peers?: readonly string[] | undefined;
   /** When given, only these node ids are admitted. */
   readonly allow?: readonly string[] | undefined;
+  /**
+   * Most bytes a second sent to all peers together, on average: at least 1,000. Default 0, no cap.
+   */
+  readonly sendBytesPerSecondMax?: number | undefined;
+  /** The same for each peer. */
+  readonly sendBytesPerSecondPerPeerMax?: number | undefined;
   /** Size of each of the two journal files, in bytes: 64 KiB at least. Default 32 MiB. */
   readonly segmentBytes?: number | undefined;
   /** Most bytes of events held in memory until they are in blocks. Default 64 MiB. */
@@ -95,6 +101,7 @@ export interface PublishOptions extends CallOptions {
 export async function open(options: OpenOptions): Promise<Node> {
   const names = [...callOptions, 'path', 'app', 'swarm', 'ticket', 'network', 'bind', 'discovery'];
   names.push('formerSecrets', 'peers', 'allow', 'segmentBytes', 'tailBytesMax', 'cacheBytes');
+  names.push('sendBytesPerSecondMax', 'sendBytesPerSecondPerPeerMax');
   if (options === undefined) throw refuse('open: give the options, at least { path, app, swarm }');
   checkOptions('open', options, [...names, 'allowNetworkFileSystem']);
   const opening = {
@@ -108,6 +115,13 @@ export async function open(options: OpenOptions): Promise<Node> {
     ...given('open', 'peers', options.peers, texts),
     ...given('open', 'allow', options.allow, texts),
     ...given('open', 'formerSecrets', options.formerSecrets, texts),
+    ...given('open', 'sendBytesPerSecondMax', options.sendBytesPerSecondMax, whole),
+    ...given(
+      'open',
+      'sendBytesPerSecondPerPeerMax',
+      options.sendBytesPerSecondPerPeerMax,
+      whole,
+    ),
     ...given('open', 'segmentBytes', options.segmentBytes, whole),
     ...given('open', 'tailBytesMax', options.tailBytesMax, whole),
     ...given('open', 'cacheBytes', options.cacheBytes, whole),
@@ -229,17 +243,19 @@ export class Node implements AsyncDisposable {
    * TimeoutError, AbortError.
    */
   subscribe<P = Payload>(query: string, options?: SubscribeOptions): Subscription<P> {
-    checkOptions('subscribe', options, [...callOptions, 'from']);
+    checkOptions('subscribe', options, [...callOptions, 'from', 'delivery']);
     const checked = text('subscribe: query', query);
     const { from } = given('subscribe', 'from', options?.from, Offsets.tokenOf);
+    const { delivery } = given('subscribe', 'delivery', options?.delivery, text);
     const said = guard(() => native.startPosition(from), from);
     // "Now" is the moment of this call, and that is also the position until an event comes.
     const position = said == null ? this.offsets() : Offsets.trusted(said);
+    const wanted = { from: position.token, ...(delivery === undefined ? {} : { delivery }) };
     const limits = limitsOf('subscribe', options);
     const opened = operate(
       'subscribe',
       limits,
-      (ticket, limit) => bridge.subscribe(ticket, this.#handle, checked, position.token, limit),
+      (ticket, limit) => bridge.subscribe(ticket, this.#handle, checked, wanted, limit),
       checked,
     );
     const source: Source = {

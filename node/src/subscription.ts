@@ -11,6 +11,13 @@ export interface SubscribeOptions extends CallOptions {
    * received after the call (`now`), or after an offset map or its token.
    */
   readonly from?: 'beginning' | 'now' | Offsets | string | undefined;
+  /**
+   * `durable` (the default): events that are on this node's disk. `live`: as soon as they are
+   * verified here, before they are on any disk. A power cut may take a live event back; then what
+   * its stream has there instead is delivered. {@link EventBatch.isDurable} says which they are,
+   * and {@link Subscription.position} counts only what is durable.
+   */
+  readonly delivery?: 'durable' | 'live' | undefined;
 }
 
 /**
@@ -66,7 +73,8 @@ export class Subscription<P> extends Reading<P> {
   get position(): Offsets {
     const { batch, delivered } = this.delivery;
     if (batch === undefined) return this.#before;
-    if (delivered === batch.length) return batch.position;
+    // What is not durable does not count; the batch's own position knows.
+    if (delivered === batch.length || !batch.isDurable) return batch.position;
     const counts = new Map<string, number>();
     for (const { stream, offset } of batch.events.slice(0, delivered)) {
       counts.set(stream, offset + 1);

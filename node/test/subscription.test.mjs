@@ -43,6 +43,24 @@ test('from now on delivers only what comes after the call', async (t) => {
   assert.equal(event.payload, 'new');
 });
 
+test('live delivery shows what no disk has yet, and says so', async (t) => {
+  const node = await alone(t);
+  const live = node.subscribe("FROM 'grain'", { delivery: 'live' });
+  await live.nextBatch();
+  let early = 0;
+  for (let index = 0; index < 20; index++) {
+    await node.publish({ tags: ['grain'], payload: index }, { durability: 'process' });
+    const batch = await live.nextBatch();
+    assert.deepEqual(batch.events.map((event) => event.payload), [index]);
+    if (batch.isDurable) continue;
+    early += 1;
+    assert.ok(live.position.equals(batch.position), 'it counts only what is durable');
+  }
+  assert.ok(early > 0);
+  const wrong = node.subscribe("FROM 'grain'", { delivery: 'soon' });
+  await assert.rejects(wrong.nextBatch(), { code: 'invalid_argument' });
+});
+
 test('a position goes on after the event that was delivered last', async (t) => {
   const node = await alone(t);
   await node.publish(numbered(10));

@@ -71,6 +71,14 @@ impl Batch {
         self.held.as_ref().is_none_or(|held| held.batch.is_end())
     }
 
+    /// False when these events came before they were on this node's disk (`delivery="live"`).
+    ///
+    /// Then `position` does not count them, and a power cut may take them back.
+    #[getter]
+    fn is_durable(&self) -> bool {
+        self.held.as_ref().is_none_or(|held| held.batch.is_durable())
+    }
+
     /// True when the subscription has reached the end of the log as it was at the start.
     #[getter]
     fn caught_up(&self) -> bool {

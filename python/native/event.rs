@@ -46,7 +46,8 @@ impl Held {
 
     /// The offset map after the first `count` events, when `before` was the one before the batch.
     pub(crate) fn position(&self, before: &facade::Offsets, count: usize) -> facade::Offsets {
-        if count == self.batch.len() {
+        // What is not durable does not count; the batch's own position knows.
+        if count == self.batch.len() || !self.batch.is_durable() {
             return self.batch.position().clone();
         }
         let seen = self.batch.iter().take(count).map(|event| (event.stream(), event.offset() + 1));

@@ -123,19 +123,20 @@ fn query_options(
     QueryOptions { order, lower: lower.map(offsets), upper: upper.map(offsets), columns }
 }
 
-/// Where a subscription begins: a text for the facade, or an offset map.
+/// Where a subscription begins, a text for the facade or an offset map; and when it delivers.
 fn subscribe_options(
     py: Python<'_>,
     start: Option<&Bound<'_, PyAny>>,
+    delivery: Option<String>,
 ) -> PyResult<SubscribeOptions> {
-    let Some(start) = start else { return Ok(SubscribeOptions::default()) };
-    if let Ok(offsets) = start.cast::<Offsets>() {
-        let from = StartAt::Offsets(offsets.get().inner.clone());
-        return Ok(SubscribeOptions { from: Some(from) });
-    }
-    let text = start.cast::<PyString>()?.to_str()?;
-    let from = StartAt::parse(text).map_err(|error| raise(py, error))?;
-    Ok(SubscribeOptions { from: Some(from) })
+    let Some(start) = start else { return Ok(SubscribeOptions { from: None, delivery }) };
+    let from = if let Ok(offsets) = start.cast::<Offsets>() {
+        StartAt::Offsets(offsets.get().inner.clone())
+    } else {
+        let text = start.cast::<PyString>()?.to_str()?;
+        StartAt::parse(text).map_err(|error| raise(py, error))?
+    };
+    Ok(SubscribeOptions { from: Some(from), delivery })
 }
 
 #[pymethods]
@@ -404,9 +405,10 @@ impl Node {
         py: Python<'_>,
         text: String,
         start: Option<&Bound<'_, PyAny>>,
+        delivery: Option<String>,
         timeout: Option<Seconds>,
     ) -> PyResult<Subscription> {
-        let options = subscribe_options(py, start)?;
+        let options = subscribe_options(py, start, delivery)?;
         let handle = self.open.handle;
         let subscribed = blocking(py, limit(timeout), move |wait| {
             handle.subscribe(&text, options, wait).and_then(subscription::flow)
@@ -420,9 +422,10 @@ impl Node {
         number: u64,
         text: &str,
         start: Option<&Bound<'_, PyAny>>,
+        delivery: Option<String>,
         timeout: Option<Seconds>,
     ) -> PyResult<Operation> {
-        let options = subscribe_options(queue.py(), start)?;
+        let options = subscribe_options(queue.py(), start, delivery)?;
         begin(queue, number, timeout, |limit, done| {
             self.open.handle.subscribe_start(text, options, limit, done);
         })

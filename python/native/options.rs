@@ -18,7 +18,8 @@ impl Options {
     #[new]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call in Python")]
     #[pyo3(signature = (path, *, app, swarm, former_secrets, ticket, network, bind, discovery,
-        peers, allow, segment_bytes, tail_bytes_max, cache_bytes, allow_network_file_system))]
+        peers, allow, send_bytes_per_second_max, send_bytes_per_second_per_peer_max,
+        segment_bytes, tail_bytes_max, cache_bytes, allow_network_file_system))]
     fn new(
         path: PathBuf,
         app: String,
@@ -30,6 +31,8 @@ impl Options {
         discovery: Option<bool>,
         peers: Option<Vec<String>>,
         allow: Option<Vec<String>>,
+        send_bytes_per_second_max: Option<Whole>,
+        send_bytes_per_second_per_peer_max: Option<Whole>,
         segment_bytes: Option<Whole>,
         tail_bytes_max: Option<Whole>,
         cache_bytes: Option<Whole>,
@@ -47,6 +50,8 @@ impl Options {
             discovery,
             peers,
             allow,
+            send_bytes_per_second_max: bytes(send_bytes_per_second_max),
+            send_bytes_per_second_per_peer_max: bytes(send_bytes_per_second_per_peer_max),
             segment_bytes: bytes(segment_bytes),
             tail_bytes_max: bytes(tail_bytes_max),
             cache_bytes: bytes(cache_bytes),

@@ -39,6 +39,23 @@ def test_a_subscription_from_now_sees_only_what_follows(node: millpond.Node) -> 
         assert event is not None and event.payload == "new"
 
 
+def test_live_delivery_shows_what_no_disk_has_yet_and_says_so(node: millpond.Node) -> None:
+    with node.subscribe(ALL, delivery="live") as live:
+        live.next_batch(timeout=WAIT)
+        early = 0
+        for number in range(20):
+            node.publish(number, durability="process")
+            batch = live.next_batch(timeout=WAIT)
+            assert [event.payload for event in batch] == [number]
+            early += not batch.is_durable
+            assert batch.is_durable or batch.position.total <= number
+        assert early > 0
+        node.publish("end")
+        assert [event.payload for event in live.next_batch(timeout=WAIT)] == ["end"]
+    with pytest.raises(millpond.InvalidArgument, match="durable"):
+        node.subscribe(ALL, delivery="soon")  # type: ignore[arg-type]
+
+
 def test_it_goes_on_where_the_last_event_that_was_seen_left_off(node: millpond.Node) -> None:
     node.publish_all(numbers(0, 100))
     first, rest = node.subscribe(ALL), []

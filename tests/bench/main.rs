@@ -85,8 +85,15 @@ fn cases(size: &Size) -> Vec<Case> {
     cases
 }
 
-const SUBJECTS: [&dyn Subject; 5] =
-    [&millpond::Millpond, &sqlite::Sqlite, &lmdb::LmdbRows, &file::BareFile, &tcp::Tcp];
+const SUBJECTS: [&dyn Subject; 7] = [
+    &millpond::Millpond,
+    &millpond::Live,
+    &sqlite::Sqlite,
+    &lmdb::LmdbRows,
+    &file::BareFile,
+    &tcp::Tcp,
+    &tcp::Unsynced,
+];
 
 fn measure(options: &Options) -> Vec<Figure> {
     let Options { size, only, folder, seed, .. } = options;

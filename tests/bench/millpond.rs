@@ -6,8 +6,8 @@ use crate::workload::WorkEvent;
 use ::millpond::event::{AppId, NewEvent, OffsetMap, Payload, SwarmSecret, TagSet};
 use ::millpond::query::{Order, Query};
 use ::millpond::{
-    Appended, Durability, NetworkOptions, Node, NodeOptions, PeerAddress, Pending, PublishOptions,
-    QueryOptions, StorageOptions, Subscription,
+    Appended, Delivery, Durability, NetworkOptions, Node, NodeOptions, PeerAddress, Pending,
+    PublishOptions, QueryOptions, StorageOptions, Subscription,
 };
 use std::ops::Range;
 use std::path::Path;
@@ -19,6 +19,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 const BATCH: usize = 1_000;
 
 pub(crate) struct Millpond;
+
+/// The same, delivered before it is durable.
+pub(crate) struct Live;
 
 impl Subject for Millpond {
     fn name(&self) -> &'static str {
@@ -54,22 +57,50 @@ impl Subject for Millpond {
     }
 
     fn deliver(&self, folder: &Path, workload: &Workload) -> Option<Vec<Duration>> {
-        let here = Publisher::new(node(folder, "here", true), workload);
-        let there = node(folder, "there", true);
-        link(&there, &here.node);
-        let delivered = there.subscribe(&Query::all(), OffsetMap::default()).expect("it opens");
-        let (tell, arrivals) = channel();
-        let count = workload.len();
-        let reader = std::thread::spawn(move || receive(delivered, count, &tell));
-        let mut latencies = Vec::new();
-        for at in 0..count {
-            let started = Instant::now();
-            here.publish(at..at + 1);
-            let arrived = arrivals.recv().expect("the reader reads");
-            latencies.push(arrived.duration_since(started));
-        }
-        reader.join().expect("the reader ends with the last event");
-        Some(latencies)
+        Some(deliver(folder, workload, Delivery::Durable))
+    }
+}
+
+impl Subject for Live {
+    fn name(&self) -> &'static str {
+        "millpond_live"
+    }
+
+    fn open(&self, _folder: &Path, _workload: &Workload) -> Option<Box<dyn Store>> {
+        None
+    }
+
+    fn deliver(&self, folder: &Path, workload: &Workload) -> Option<Vec<Duration>> {
+        Some(deliver(folder, workload, Delivery::Live))
+    }
+}
+
+fn deliver(folder: &Path, workload: &Workload, delivery: Delivery) -> Vec<Duration> {
+    let here = Publisher::new(node(folder, "here", true), workload);
+    let there = node(folder, "there", true);
+    link(&there, &here.node);
+    let delivered = there.subscribe(&Query::all(), OffsetMap::default()).expect("it opens");
+    let delivered = delivered.deliver(delivery);
+    let (tell, arrivals) = channel();
+    let count = workload.len();
+    let reader = std::thread::spawn(move || receive(delivered, count, &tell));
+    let mut latencies = Vec::new();
+    for at in 0..count {
+        let started = Instant::now();
+        here.publish(at..at + 1);
+        let arrived = arrivals.recv().expect("the reader reads");
+        latencies.push(arrived.duration_since(started));
+        settle(&here.node, &there);
+    }
+    reader.join().expect("the reader ends with the last event");
+    latencies
+}
+
+/// Waits until nothing of this event is under way any more, which would be in the way of the next.
+fn settle(here: &Node, there: &Node) {
+    let all = offsets(here);
+    while !offsets(there).covers(&all) {
+        std::thread::yield_now();
     }
 }
 
@@ -172,9 +203,7 @@ pub(crate) fn publish_options() -> PublishOptions {
 pub(crate) fn node(folder: &Path, name: &str, network: bool) -> Node {
     let network = network.then(|| NetworkOptions {
         bind: vec!["127.0.0.1:0".parse().expect("an address")],
-        discovery: false,
-        allow: None,
-        peers: Vec::new(),
+        ..NetworkOptions::default()
     });
     let options = NodeOptions {
         path: folder.join(name),

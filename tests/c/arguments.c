@@ -60,6 +60,7 @@ static void null_is_an_error_for_every_pointer(void) {
     REFUSED(millpond_batch_position(NULL, &bytes, NULL));
     CHECK(millpond_batch_len(NULL) == 0 && !millpond_batch_is_end(NULL));
     CHECK(!millpond_batch_caught_up(NULL) && millpond_batch_lag(NULL) == 0);
+    CHECK(millpond_batch_is_durable(NULL));
     CHECK(millpond_batch_columns(NULL) == 0);
     OK(millpond_subscription_next(subscription, 0, SOON, NC, &batch, NULL));
     REFUSED(millpond_batch_get(batch, 0, NULL, NULL));

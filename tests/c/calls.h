@@ -28,6 +28,11 @@ static void try_batch_caught_up(struct caller *self) {
     (void)millpond_batch_caught_up(batch);
 }
 
+static void try_batch_is_durable(struct caller *self) {
+    const millpond_batch_t *batch = a_batch(self);
+    (void)millpond_batch_is_durable(batch);
+}
+
 static void try_batch_lag(struct caller *self) {
     const millpond_batch_t *batch = a_batch(self);
     (void)millpond_batch_lag(batch);
@@ -440,6 +445,7 @@ static const struct attempt attempts[] = {
     {"millpond_batch_len", try_batch_len},
     {"millpond_batch_is_end", try_batch_is_end},
     {"millpond_batch_caught_up", try_batch_caught_up},
+    {"millpond_batch_is_durable", try_batch_is_durable},
     {"millpond_batch_lag", try_batch_lag},
     {"millpond_batch_columns", try_batch_columns},
     {"millpond_batch_position", try_batch_position},

@@ -6,7 +6,7 @@
  * a function or a wall is missing. These have none, because nothing in them can panic:
  *   millpond_version, millpond_status_name, millpond_status_is_retryable: look at constants;
  *   millpond_batch_len, millpond_batch_is_end, millpond_batch_caught_up, millpond_batch_lag,
- *   millpond_batch_columns,
+ *   millpond_batch_columns, millpond_batch_is_durable,
  *   millpond_error_number, millpond_error_name, millpond_error_message, millpond_error_reason,
  *   millpond_error_position, millpond_error_is_retryable: read one field;
  *   millpond_batch_free, millpond_bytes_free, millpond_error_free: give back memory. */

@@ -58,6 +58,8 @@ static int32_t open_node(const char *name, const said_t *said) {
     options.bind_count = 1;
     options.peer_count = said->peers ? strtoull(said->peers, NULL, 10) : 0;
     options.peers = made_up(options.peer_count);
+    options.send_bytes_per_second_max = said->cap ? strtoull(said->cap, NULL, 10) : 0;
+    options.send_bytes_per_second_per_peer_max = options.send_bytes_per_second_max;
     millpond_node_t node = {0};
     int32_t status = millpond_node_open(&options, SOON, MILLPOND_NO_CANCEL, &node, &error);
     millpond_bytes_free(&ticket);
@@ -175,6 +177,7 @@ static int32_t subscribe(const char *name, const said_t *said, char *rest) {
         options.from = token_of(said->from);
         if (!options.from.data) options.from = text(said->from, strlen(said->from));
     }
+    if (said->delivery) options.delivery = text(said->delivery, strlen(said->delivery));
     return millpond_node_subscribe(node_of(node), rest, strlen(rest), &options, SOON,
                                    MILLPOND_NO_CANCEL, &named(names, name)->subscription, &error);
 }

@@ -139,6 +139,8 @@ const acts = {
       network: 'net' in said,
       bind: ['127.0.0.1:0'],
       discovery: false,
+      sendBytesPerSecondMax: Number(said.cap ?? 0),
+      sendBytesPerSecondPerPeerMax: Number(said.cap ?? 0),
       peers: Array.from(
         { length: Number(said.peers ?? 0) },
         (_, number) => `${number.toString(16).padStart(64, '0')}@127.0.0.1:9`,
@@ -186,7 +188,10 @@ const acts = {
     const from = tokens.get(said.from) ?? said.from;
     const subscription = nodes
       .get(rest.slice(0, at))
-      .subscribe(rest.slice(at + 1), from === undefined ? {} : { from });
+      .subscribe(rest.slice(at + 1), {
+        ...(from === undefined ? {} : { from }),
+        ...(said.delivery === undefined ? {} : { delivery: said.delivery }),
+      });
     follows.set(name, subscription);
     // It is opened in the background; the first step says what is wrong with it. This one takes no
     // event, because it is aborted already.

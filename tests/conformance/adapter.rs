@@ -11,8 +11,9 @@ use millpond::event::{
 };
 use millpond::query::{Order, Query};
 use millpond::{
-    Batch, Columns, Cursor, Error, ErrorKind, EventView, NetworkOptions, Node, NodeOptions,
-    PeerAddress, Pending, PublishOptions, QueryOptions, Result, StorageOptions, Subscription,
+    Batch, Columns, Cursor, Delivery, Error, ErrorKind, EventView, NetworkOptions, Node,
+    NodeOptions, PeerAddress, Pending, PublishOptions, QueryOptions, Result, StorageOptions,
+    Subscription,
 };
 use notation::{Options, draft, error_text, errors, options};
 use std::collections::{BTreeMap, BTreeSet};
@@ -157,11 +158,14 @@ impl Adapter {
             let peer: Result<PeerAddress> = format!("{number:064x}@127.0.0.1:9").parse();
             peer.expect("an address")
         });
+        let cap = options.get("cap").map_or(0, |bytes| bytes.parse().expect("a number"));
         let network = options.contains_key("net").then(|| NetworkOptions {
             bind: vec!["127.0.0.1:0".parse().expect("an address")],
             discovery: false,
             allow: None::<BTreeSet<_>>,
             peers: ticket.iter().map(PeerAddress::from).chain(made_up).collect(),
+            send_bytes_per_second_max: cap,
+            send_bytes_per_second_per_peer_max: cap,
         });
         let node = Node::open(NodeOptions {
             path: self.folder.join(folder),
@@ -274,7 +278,13 @@ impl Adapter {
             "now" => self.node(node).offsets()?,
             token => self.token(token),
         };
+        let delivery = match options.get("delivery").map_or("durable", String::as_str) {
+            "durable" => Delivery::Durable,
+            "live" => Delivery::Live,
+            _ => return Err(Error::new(ErrorKind::InvalidArgument, "there is no such delivery")),
+        };
         let subscription = self.node(node).subscribe(&Query::parse(text)?, from)?;
+        let subscription = subscription.deliver(delivery);
         self.follows.insert(name.into(), Follow { subscription, told_caught_up: false });
         Ok(())
     }

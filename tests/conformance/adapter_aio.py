@@ -58,6 +58,8 @@ class Adapter:
             bind=["127.0.0.1:0"],
             discovery=False,
             peers=made_up(said),
+            send_bytes_per_second_max=int(said.get("cap", "0")),
+            send_bytes_per_second_per_peer_max=int(said.get("cap", "0")),
         )
         self.names.add(node.id, folder)
         self.nodes[name] = node
@@ -124,7 +126,11 @@ class Adapter:
         node, _, text = rest.partition(" ")
         start = said.get("from")
         token = self.tokens.get(start or "", start)
-        subscription = self.nodes[node].subscribe(text, start=token)  # type: ignore[arg-type]
+        subscription = self.nodes[node].subscribe(  # type: ignore[arg-type]
+            text,
+            start=token,
+            delivery=said.get("delivery"),  # type: ignore[arg-type]
+        )
         self.follows[name] = await subscription.__aenter__()
 
     async def do_next(self, name: str, _said: dict[str, str], rest: str) -> list[str]:

@@ -17,6 +17,7 @@ mod hostile;
 mod house;
 mod injection;
 mod liar;
+mod live;
 mod memory;
 mod mesh;
 mod metrics;

@@ -162,6 +162,23 @@ def _peers(source):
     return {"nodes": [node.hex() for node in nodes]}
 
 
+def _preview(source):
+    number, first = source.varint(), _count(source)
+    chain, count = source.take(32), _number(source, 1, 1024)
+    if len(source.rest()) > 65536:
+        raise Malformed("a long preview")
+    records = [events.read_record(source) for _ in range(count)]
+    return {"number": number, "first": first, "chain_before": chain.hex(),
+            "records": [record.bytes.hex() for record in records]}
+
+
+def _live(source):
+    flag = source.take(1)[0]
+    if flag > 1:
+        raise Malformed(f"the flag {flag}")
+    return {"is_wanted": flag == 1}
+
+
 def _prune(source):
     return {"streams": [stream_text(source.take(40)) for _ in range(_number(source, 0, 512))]}
 
@@ -189,7 +206,7 @@ MESSAGES = {1: ("hello", _hello), 2: ("goodbye", _goodbye), 3: ("ping", _echo), 
             5: ("summary", _summary), 6: ("progress", _progress), 7: ("want", _want),
             8: ("range", _range), 9: ("peers", _peers),
             10: ("block", _block), 0x81: ("prune", _prune), 0x82: ("addresses", _addresses),
-            0x8b: ("proofs", _proofs)}
+            0x83: ("preview", _preview), 0x84: ("live", _live), 0x8b: ("proofs", _proofs)}
 
 
 class Receiver:

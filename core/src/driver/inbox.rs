@@ -105,6 +105,24 @@ impl<L: Loop> Inbox<L> {
         Turn::new(self, work).run(may);
     }
 
+    /// Does something short with the loop if it rests and nothing waits; nothing else is done in
+    /// that turn, and no message is taken. False when it was not done.
+    pub(crate) fn try_with(&self, act: impl FnOnce(&mut L)) -> bool {
+        let mut state = self.lock();
+        if !state.messages.is_empty() {
+            return false;
+        }
+        let Some(work) = state.resting.take() else { return false };
+        drop(state);
+        let mut turn = Turn::new(self, Some(work));
+        act(turn.work.as_mut().expect("it was put in"));
+        let mut state = self.lock();
+        state.resting = turn.work.take();
+        self.wake_if_needed(&state);
+        turn.given_back = true;
+        true
+    }
+
     /// Gives the sync thread's turns to `work` until its last message.
     pub(crate) fn run(&self, work: Box<L>) {
         let mut work = Some(work);
@@ -352,6 +370,26 @@ mod tests {
             assert!(before.is_none_or(|before| before + 4 == number), "{before:?} {number}");
         }
         running.close();
+    }
+
+    #[test]
+    fn something_short_is_done_only_while_the_loop_rests_and_takes_no_message() {
+        let running = Running::start(None);
+        running.await_rest();
+        let by_us = thread::current().id();
+        let tell = |work: &mut Recorder| work.0.send(Taken { number: 7, by: by_us }).unwrap();
+        assert!(running.inbox.try_with(|work| {
+            // What comes meanwhile is for the sync thread.
+            running.inbox.push_or_take(Message::Short(1), is_short);
+            assert!(!running.inbox.try_with(tell), "one thread at a time");
+            tell(work);
+        }));
+        assert_eq!(running.next().number, 7);
+        let taken = running.next();
+        assert_eq!((taken.number, taken.by), (1, running.thread.thread().id()));
+        let inbox = running.inbox.clone();
+        running.close();
+        assert!(!inbox.try_with(tell), "the loop has ended");
     }
 
     #[test]

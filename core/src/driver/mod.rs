@@ -8,6 +8,8 @@ mod batches;
 mod clock;
 mod contact;
 #[cfg(feature = "net")]
+mod forked;
+#[cfg(feature = "net")]
 mod inbox;
 #[cfg(feature = "net")]
 mod ledger;
@@ -35,7 +37,9 @@ mod turn;
 
 pub use batches::Batches;
 pub use node::{Node, PublishOptions, QueryOptions};
-pub use options::{NetworkOptions, NodeOptions, PeerAddress, StorageOptions};
+pub use options::{
+    NetworkOptions, NodeOptions, PeerAddress, SEND_BYTES_PER_SECOND_MIN, StorageOptions,
+};
 pub use status::{PeerRefusal, PeerStatus, Refusal, Status, StreamStatus, UnheardNode};
 pub use status_subscription::StatusSubscription;
 pub use subscription::Subscription;

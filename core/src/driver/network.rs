@@ -13,7 +13,7 @@ use crate::driver::opener::Opened;
 use crate::driver::options::{NetworkOptions, PeerAddress};
 use crate::driver::turn::Turn;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{NodeId, SignedHead, StreamId, SwarmSecrets};
+use crate::event::{NodeId, Preview, SignedHead, StreamId, SwarmSecrets};
 use crate::log::{Forked, Log};
 use crate::net::NetEvent;
 use crate::pending::{Completer, Pending, pending};
@@ -43,6 +43,10 @@ pub(crate) enum Message {
         block: Opened,
     },
     Durable,
+    /// Own events that are not written yet.
+    Preview(Preview),
+    /// Somebody here began to want events early, or nobody does any more.
+    Live,
     StoreFailed {
         stream: StreamId,
         end: u64,
@@ -134,6 +138,16 @@ impl Network {
             held.extend(heads.iter().map(|head| (head.stream, head.clone())));
             if was_empty {
                 wake.push(Message::Durable);
+            }
+        }));
+        let to = inbox.clone();
+        log.live().on_interest(Arc::new(move || to.push(Message::Live)));
+        // A change of thread would cost more than all of it. The caller holds the log's writer, so
+        // nothing else may be done in its turn.
+        let to = inbox.clone();
+        log.live().on_preview(Arc::new(move |preview| {
+            if !to.try_with(|turn: &mut Turn| turn.preview(&preview)) {
+                to.push(Message::Preview(preview));
             }
         }));
         let damaged = inbox.clone();

@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Chain, EventRange, NodeId, PackedRange, StreamId, SwarmSecrets};
 use crate::log::Log;
 use crate::net::{Discovery, DiscoveryOptions, EventSink};
-use crate::sync::{BOOK_PEERS_MAX, LogRead, PEERS_MAX_DEFAULT, Swarm, SwarmOptions};
+use crate::sync::{BOOK_PEERS_MAX, Input, LogRead, PEERS_MAX_DEFAULT, Swarm, SwarmOptions};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -62,9 +62,12 @@ pub(crate) fn new_swarm(
         instance,
         allowed: options.allow.clone(),
         peers_max: PEERS_MAX_DEFAULT,
+        send_caps: options.send_caps()?,
         learns: options.discovery,
     };
-    Ok(Swarm::new(options, log.heads(), log.forks(), clock::now()))
+    let mut swarm = Swarm::new(options, log.heads(), log.forks(), clock::now());
+    swarm.handle(Input::Live(log.live().is_wanted()), clock::now());
+    Ok(swarm)
 }
 
 /// Looks for peers from the sockets that are bound at these addresses.

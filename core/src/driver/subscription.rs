@@ -3,7 +3,7 @@
 use crate::driver::batches::Batches;
 use crate::error::Result;
 use crate::event::OffsetMap;
-use crate::log::{Batch, Follower};
+use crate::log::{Batch, Delivery, Follower};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +18,13 @@ pub struct Subscription {
 impl Subscription {
     pub(crate) fn new(follower: Follower) -> Subscription {
         Subscription { follower }
+    }
+
+    /// The same subscription, which gets events as `delivery` says; by default when they are
+    /// durable. See [`Follower::deliver`].
+    #[must_use]
+    pub fn deliver(self, delivery: Delivery) -> Subscription {
+        Subscription { follower: self.follower.deliver(delivery) }
     }
 
     /// Up to `count_max` further events; never waits, so there may be none.

@@ -10,13 +10,15 @@ use crate::driver::pacer::Pacer;
 use crate::driver::parts::{discover, named_peers, new_swarm};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::STREAMS_PER_NODE_MAX;
-use crate::event::{Branch, EventRange, NodeId, StreamEnd, StreamId, SwarmSecrets};
-use crate::log::{Forked, Log, OpeningReason};
+use crate::event::{EventRange, NodeId, Preview, StreamEnd, StreamId, SwarmSecrets};
+use crate::log::{Log, OpeningReason};
 use crate::net::{
     self, ClosedBy, Discovery, EventSink, IrohTransport, NetEvent, Transport, TransportOptions,
 };
 use crate::pending::{Completer, Pending};
-use crate::sync::{self, ConnectionId, Input, LinkState, Output, RefusalReason, Swarm, SwarmEvent};
+use crate::sync::{
+    self, ConnectionId, Input, Lane, LinkState, Output, RefusalReason, Swarm, SwarmEvent,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,13 +29,13 @@ const SHORT_FRAME_BYTES_MAX: usize = 16 << 10;
 /// The swarm, the transport while the network is on, and who waits for what.
 pub(crate) struct Turn {
     options: NetworkOptions,
-    log: Log,
+    pub(crate) log: Log,
     secrets: SwarmSecrets,
-    inbox: Arc<Inbox<Turn>>,
+    pub(crate) inbox: Arc<Inbox<Turn>>,
     fresh: Arc<Fresh>,
-    swarm: Swarm,
+    pub(crate) swarm: Swarm,
     /// Our stream as far as the swarm was told.
-    own: StreamId,
+    pub(crate) own: StreamId,
     opener: Opener,
     wire: Option<Wire>,
     /// Counts how often the network was switched on: what an earlier wire still says is dropped.
@@ -177,6 +179,11 @@ impl Turn {
                     self.swarm.handle(Input::Durable(head), clock::now());
                 }
             }
+            Message::Preview(preview) => self.preview(&preview),
+            Message::Live => {
+                let wanted = self.log.live().is_wanted();
+                self.swarm.handle(Input::Live(wanted), clock::now());
+            }
             Message::StoreFailed { stream, end, error } => {
                 tracing::warn!(%stream, %error, "a received range could not be stored");
                 self.swarm.handle(Input::StoreFailed { stream, end, error }, clock::now());
@@ -222,26 +229,6 @@ impl Turn {
         }
     }
 
-    /// The swarm hears of our new stream first, then of the branches, then how far each is held.
-    fn take_forked(&mut self, branch: StreamId, forked: Result<Forked>) {
-        let (now, own) = (clock::now(), self.log.own_stream());
-        if own != self.own {
-            self.own = own;
-            self.swarm.handle(Input::OwnStream(own), now);
-        }
-        let Forked { of, at, branches, .. } = match forked {
-            Ok(forked) => forked,
-            Err(error) => {
-                tracing::warn!(stream = %branch, %error, "a branch could not be stored");
-                return self.swarm.handle(Input::ForkFailed { branch, error }, now);
-            }
-        };
-        let heads: Vec<_> =
-            branches.iter().filter_map(|branch| self.log.head(&branch.stream)).collect();
-        self.swarm.handle(Input::Forked { of, at, branches }, now);
-        heads.into_iter().for_each(|head| self.swarm.handle(Input::Durable(head), now));
-    }
-
     fn take_net(&mut self, event: NetEvent) {
         let now = clock::now();
         match event {
@@ -251,11 +238,11 @@ impl Turn {
                 self.swarm.handle(Input::Connected { connection, peer, binding, dialed }, now);
                 self.swarm.handle(Input::Seen { connection, address: remote }, now);
             }
-            NetEvent::Frame { connection, bytes, credit } => {
+            NetEvent::Frame { connection, lane, bytes, credit } => {
                 let connection = ConnectionId::new(connection.0);
                 let (length, is_talk) = (bytes.len(), !sync::is_events(&bytes));
                 self.ledger.received(connection, length, now);
-                self.swarm.handle(Input::Frame { connection, bytes }, now);
+                self.swarm.handle(Input::Frame { connection, lane, bytes }, now);
                 self.drain();
                 if is_talk {
                     self.pacer.said(connection, length, credit, now);
@@ -265,9 +252,9 @@ impl Turn {
                 let connection = ConnectionId::new(connection.0);
                 self.swarm.handle(Input::Heard { connection, bytes }, now);
             }
-            NetEvent::Sent { connection, bytes } => {
+            NetEvent::Sent { connection, lane, bytes } => {
                 let connection = ConnectionId::new(connection.0);
-                self.swarm.handle(Input::Sent { connection, bytes }, now);
+                self.swarm.handle(Input::Sent { connection, lane, bytes }, now);
             }
             NetEvent::Disconnected { connection, code, by, .. } => {
                 let connection = ConnectionId::new(connection.0);
@@ -294,12 +281,14 @@ impl Turn {
     fn drain(&mut self) -> Option<Instant> {
         loop {
             match self.swarm.poll(&self.log) {
-                Output::Send { connection, bytes } => {
+                Output::Send { connection, lane, bytes } => {
                     self.ledger.sent(connection, bytes.len());
-                    self.on_wire(|wire| wire.send(net::ConnectionId(connection.value()), bytes));
+                    let to = net::ConnectionId(connection.value());
+                    self.on_wire(|wire| wire.send(to, lane, bytes));
                 }
                 Output::Open(block) => self.opener.open(self.generation, block),
                 Output::Store { range, before, .. } => self.store(range, before),
+                Output::Preview(preview) => self.log.show(&preview),
                 Output::Fork { branch, range, .. } => self.fork(branch, range),
                 Output::Repair { range } => self.repair(range),
                 Output::Dial { peer, named, discovered } => {
@@ -321,6 +310,15 @@ impl Turn {
         }
     }
 
+    /// Shows own events to the peers that want them early. Calls no log.
+    pub(crate) fn preview(&mut self, preview: &Preview) {
+        for (connection, bytes) in self.swarm.preview(preview) {
+            self.ledger.sent(connection, bytes.len());
+            let connection = net::ConnectionId(connection.value());
+            self.on_wire(|wire| wire.send(connection, Lane::Live, bytes));
+        }
+    }
+
     fn on_wire(&self, act: impl FnOnce(&IrohTransport)) {
         if let Some(wire) = &self.wire {
             act(&wire.transport);
@@ -336,15 +334,6 @@ impl Turn {
                 inbox.push(Message::StoreFailed { stream, end, error });
             }
         });
-    }
-
-    fn fork(&self, branch: Branch, range: EventRange) {
-        let (stream, inbox) = (branch.stream, self.inbox.clone());
-        let forked = match clock::number_step() {
-            Ok(step) => self.log.fork(branch, range, step),
-            Err(error) => Pending::ready(Err(error)),
-        };
-        forked.on_done(move |forked| inbox.push(Message::Forked { branch: stream, forked }));
     }
 
     fn repair(&self, range: EventRange) {
@@ -493,6 +482,7 @@ impl Loop for Turn {
         if std::mem::take(&mut self.has_stored) {
             self.log.commit_soon(idle);
         }
+        self.log.live().watch(self.swarm.wants_previews());
         if self.ledger.lookout.is_due(clock::now()) {
             self.ledger.look_around(self.swarm.reach(), &self.log);
         }

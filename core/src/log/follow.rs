@@ -9,8 +9,10 @@ use super::batch::EventBatch;
 use super::counters::{Counted, Reader};
 use super::cursor::Cursor;
 use super::disk::{Filter, Windows};
+use super::options::Delivery;
 use super::registry::Handle;
-use super::watch::Watch;
+use super::shown::Shown;
+use super::watch::{Signal, Watch};
 use crate::error::Result;
 use crate::event::OffsetMap;
 use crate::query::{Order, Query};
@@ -33,6 +35,8 @@ pub struct Follower {
     caught_up: bool,
     /// Of the forks that position and start know of.
     version: u64,
+    /// What was shown before it was durable; none when only durable events are delivered.
+    live: Option<Shown>,
     /// Names the callback.
     number: u64,
     _counted: Counted,
@@ -47,6 +51,9 @@ pub struct Batch {
     pub caught_up: bool,
     /// Durable events that are not looked at yet.
     pub lag: u64,
+    /// False when these events were delivered live: they are verified and not on our disk yet. Then
+    /// `position` does not count them.
+    pub is_durable: bool,
     /// Where a new follower goes on after these events.
     pub position: OffsetMap,
 }
@@ -66,9 +73,26 @@ impl Follower {
             start,
             caught_up: false,
             version: 0,
+            live: None,
             number,
             _counted,
         }
+    }
+
+    /// The same follower, which gets events as `delivery` says from now on.
+    ///
+    /// Live, it delivers each event once, and those of one stream in order; a batch says whether it
+    /// is durable. What was shown and then lost is followed by what its stream has there instead.
+    /// Everything durable comes first, and what comes faster than up to 4 MiB ahead of the disk
+    /// comes when it is durable. Set it before `on_ready`.
+    #[must_use]
+    pub fn deliver(mut self, delivery: Delivery) -> Follower {
+        if delivery == Delivery::Live && self.live.is_none() {
+            self.live = Some(Shown::default());
+            self.number = self.handle.shared.live.signal.number();
+            self.handle.shared.live.begin();
+        }
+        self
     }
 
     /// What is there now: up to `count_max` events (at least 1); never waits. Without events there
@@ -80,13 +104,23 @@ impl Follower {
     pub fn next_batch(&mut self, count_max: usize) -> Result<Batch> {
         self.handle.shared.check_open()?;
         loop {
-            let (durable, windows) = self.handle.shared.state().visible();
+            let (durable, windows) = match &mut self.live {
+                Some(shown) => shown.settle(&self.handle.shared, &mut self.position)?,
+                None => self.handle.shared.state().visible(),
+            };
             if windows.version != self.version {
                 self.meet_forks(&windows, &durable);
             }
             if self.window.is_none() {
                 if self.position.covers(&durable) {
-                    return Ok(self.batch(EventBatch::default(), &durable));
+                    let (live, count_max) = (&self.handle.shared.live, count_max.max(1));
+                    let shown = self
+                        .live
+                        .as_mut()
+                        .map(|shown| shown.take(live, &self.filter, &self.position, count_max));
+                    let events = shown.unwrap_or_default();
+                    let is_durable = events.is_empty();
+                    return Ok(self.batch(events, &durable, is_durable));
                 }
                 let (handle, filter) = (self.handle.clone(), self.filter.clone());
                 let upper = (*durable).clone();
@@ -106,7 +140,7 @@ impl Follower {
             if window.position().covers(window.upper()) {
                 self.window = None;
             }
-            return Ok(self.batch(events, &durable));
+            return Ok(self.batch(events, &durable, true));
         }
     }
 
@@ -116,6 +150,9 @@ impl Follower {
         windows.follow(&self.origin, &mut self.position);
         windows.clamp(&mut self.position);
         windows.translate(&mut self.start, durable);
+        if let Some(shown) = &mut self.live {
+            shown.meet_forks(windows);
+        }
         (self.window, self.version) = (None, windows.version);
     }
 
@@ -142,11 +179,16 @@ impl Follower {
     pub fn ready(&self) -> impl Future<Output = ()> + Send + use<> {
         let (handle, position) = (self.handle.clone(), self.position.clone());
         let at_once = self.window.is_some();
+        let mark = self.live.as_ref().map(Shown::mark);
         let mut watch = self.watch();
         async move {
+            let is_shown = || {
+                let live = &handle.shared.live;
+                mark.as_ref().is_none_or(|mark| !mark.is_behind(live, &position))
+            };
             let waits = || {
                 let open = !at_once && handle.shared.check_open().is_ok();
-                open && position.covers(&handle.shared.state().durable)
+                open && is_shown() && position.covers(&handle.shared.state().durable)
             };
             while waits() {
                 watch.changed().await;
@@ -157,7 +199,7 @@ impl Follower {
     /// Calls `callback` whenever there may be more to pull, or the log closed, and once now if so;
     /// from the thread that commits, so it must not block. Replaces an earlier one.
     pub fn on_ready(&self, callback: Arc<dyn Fn() + Send + Sync>) {
-        self.handle.shared.signal.set_callback(self.number, Some(callback.clone()));
+        self.signal().set_callback(self.number, Some(callback.clone()));
         if self.has_more() || self.handle.shared.check_open().is_err() {
             callback();
         }
@@ -169,20 +211,29 @@ impl Follower {
     }
 
     fn watch(&self) -> Watch {
-        Watch::new(self.handle.shared.signal.clone())
+        Watch::new(self.signal().clone())
+    }
+
+    fn signal(&self) -> &Signal {
+        let shared = &self.handle.shared;
+        if self.live.is_some() { &shared.live.signal } else { &shared.signal }
     }
 
     fn has_more(&self) -> bool {
-        self.window.is_some() || !self.position.covers(&self.handle.shared.state().durable)
+        let shared = &self.handle.shared;
+        let mark = self.live.as_ref().map(Shown::mark);
+        let is_early = mark.is_some_and(|mark| mark.is_behind(&shared.live, &self.position));
+        is_early || self.window.is_some() || !self.position.covers(&shared.state().durable)
     }
 
-    fn batch(&mut self, events: EventBatch, durable: &OffsetMap) -> Batch {
+    fn batch(&mut self, events: EventBatch, durable: &OffsetMap, is_durable: bool) -> Batch {
         self.caught_up |= self.position.covers(&self.start);
         let behind = durable.beyond(&self.position).map(|(_, range)| range.end - range.start);
         Batch {
             events,
             caught_up: self.caught_up,
             lag: behind.fold(0, u64::saturating_add),
+            is_durable,
             position: self.position.clone(),
         }
     }
@@ -191,7 +242,10 @@ impl Follower {
 impl Drop for Follower {
     fn drop(&mut self) {
         if !self.handle.shared.is_forked() {
-            self.handle.shared.signal.set_callback(self.number, None);
+            self.signal().set_callback(self.number, None);
+            if self.live.is_some() {
+                self.handle.shared.live.end();
+            }
         }
     }
 }

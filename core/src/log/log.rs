@@ -6,6 +6,8 @@ use super::disk::{
     StoreRequest, lock,
 };
 use super::follow::Follower;
+#[cfg(feature = "net")]
+use super::live::Live;
 use super::options::{
     AppendOptions, Appended, CursorOptions, Durability, GrowthHook, LogOptions, RangeStored,
     invalid,
@@ -15,6 +17,8 @@ use super::status::LogStatus;
 use super::upkeep::{Compacted, LogStats, VerifyReport};
 use super::watch::Watch;
 use crate::error::{Error, ErrorKind, Result};
+#[cfg(feature = "net")]
+use crate::event::Preview;
 use crate::event::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, IDEMPOTENCY_KEY_BYTES_MAX};
 use crate::event::{
     Chain, EventRange, NewEvent, NodeId, NodeKey, OffsetMap, PackedRange, SignedHead, StreamId,
@@ -25,6 +29,10 @@ use crate::query::Query;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+
+/// How far beyond the number of held events the lamport of a preview may be.
+#[cfg(feature = "net")]
+const PREVIEW_LAMPORTS_MAX: u64 = 1024;
 
 /// An open log. Clones are the same log; when the last one is dropped it closes.
 ///
@@ -118,12 +126,42 @@ impl Log {
         before: crate::event::StreamEnd,
     ) -> Pending<RangeStored> {
         let (completer, answer) = pending(None);
+        let shared = self.shared();
+        // A block is a piece of a backlog, and nobody waits for it like that.
+        let is_early = shared.live.is_wanted() && range.block().is_none();
+        let early = is_early.then(|| (range.stream(), range.first, range.records().to_vec()));
         let request = StoreRequest { range, verified_after: Some(before) };
         let request = Request::Store(request, completer);
-        match self.shared().check_open().and_then(|()| self.shared().queue_up(request)) {
-            Ok(()) => answer,
+        match shared.check_open().and_then(|()| shared.queue_up(request)) {
+            Ok(()) => {
+                // Behind it in the queue: what is published in answer to it sorts after it.
+                if let Some((stream, first, records)) = early {
+                    let durable = shared.state().durable.count(&stream);
+                    shared.live.offer(stream, first, &records, durable);
+                }
+                answer
+            }
             Err(error) => Pending::ready(Err(error)),
         }
+    }
+
+    /// Shows live subscribers what a peer has shown of its own stream; nothing is stored. What is
+    /// far beyond everything that is held is left out: the clock must not follow it there.
+    #[cfg(feature = "net")]
+    pub(crate) fn show(&self, preview: &Preview) {
+        let state = self.shared().state();
+        let (durable, events) = (state.durable.count(&preview.stream), state.event_count());
+        drop(state);
+        let lamport = preview.records.last().map_or(0, |record| record.lamport().value());
+        if u128::from(lamport) <= events + u128::from(PREVIEW_LAMPORTS_MAX) {
+            self.shared().live.offer(preview.stream, preview.first, &preview.records, durable);
+        }
+    }
+
+    /// What is verified and not durable yet.
+    #[cfg(feature = "net")]
+    pub(crate) fn live(&self) -> &Live {
+        &self.shared().live
     }
 
     /// Whether a range that is queued now will hardly wait for room in the queue.

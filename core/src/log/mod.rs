@@ -16,12 +16,14 @@ mod distinct;
 mod explanation;
 mod follow;
 mod fork;
+mod live;
 #[allow(clippy::module_inception)] // One public type per file, named after it.
 mod log;
 mod news;
 mod options;
 mod outlook;
 mod registry;
+mod shown;
 mod status;
 mod upkeep;
 mod watch;
@@ -36,8 +38,8 @@ pub use explanation::{Explanation, Looks};
 pub use follow::{Batch, Follower};
 pub use log::Log;
 pub use options::{
-    AppendOptions, Appended, CursorOptions, DamageHook, Durability, GrowthHook, LogOptions,
-    RangeStored, Receipt,
+    AppendOptions, Appended, CursorOptions, DamageHook, Delivery, Durability, GrowthHook,
+    LogOptions, RangeStored, Receipt,
 };
 pub use outlook::{Behind, Outlook, Unheard};
 pub use status::{DAMAGES_MAX, Damage, DamagedBlock, LogStatus};

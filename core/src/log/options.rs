@@ -73,6 +73,18 @@ pub enum Durability {
     Process,
 }
 
+/// When a subscription gets an event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// When it is on this node's disk.
+    #[default]
+    Durable,
+    /// As soon as it is verified here: before it is on this node's disk and, of an author that we
+    /// are connected with, before it is on the author's. A power cut may take such an event back:
+    /// then the subscription goes on with what its stream has at that offset instead.
+    Live,
+}
+
 /// How events are appended.
 #[derive(Clone, Debug)]
 pub struct AppendOptions {

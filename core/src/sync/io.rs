@@ -4,9 +4,10 @@
 
 use crate::error::{Error, Result};
 use crate::event::{
-    Branch, Chain, EventRange, HeldFork, NodeId, PackedRange, SignedHead, StreamEnd, StreamId,
-    SwarmSecrets,
+    Branch, Chain, EventRange, HeldFork, NodeId, PackedRange, Preview, SignedHead, StreamEnd,
+    StreamId, SwarmSecrets,
 };
+use crate::sync::lane::Lane;
 use crate::sync::opening::{ClosedBlock, OpenedBlock};
 use crate::sync::refusal::RefusalReason;
 use bytes::Bytes;
@@ -62,11 +63,13 @@ pub enum Input {
     Frame {
         /// On which connection.
         connection: ConnectionId,
+        /// On which of its channels.
+        lane: Lane,
         /// At most `FRAME_BYTES_MAX` bytes; the transport must not gather more.
         bytes: Bytes,
     },
-    /// A part of a frame came. Tell it about every 250 ms while a large frame arrives, so that a
-    /// slow link is not taken for a dead one.
+    /// A part of a frame came, on either channel. Tell it about every 250 ms while a large frame
+    /// arrives, so that a slow link is not taken for a dead one.
     Heard {
         /// On which connection.
         connection: ConnectionId,
@@ -77,6 +80,8 @@ pub enum Input {
     Sent {
         /// On which connection.
         connection: ConnectionId,
+        /// On which of its channels.
+        lane: Lane,
         /// Bytes of frames, without length prefixes; each `Send` is accounted for once in all.
         bytes: usize,
     },
@@ -124,6 +129,8 @@ pub enum Input {
         /// Why; of kind `peer_misbehaved` with reason `malformed` when the sender is to blame.
         error: Error,
     },
+    /// Whether somebody here wants events before they are durable, ours or others'.
+    Live(bool),
     /// These blocks of our log are damaged, each with its stream, the offset at which it begins,
     /// and the one behind it. All that are known: those of before that are not among them are good.
     Damaged(Vec<(StreamId, u64, u64)>),
@@ -170,10 +177,12 @@ pub enum Input {
 #[allow(clippy::large_enum_variant)] // A fork is rare, and moved once.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// Send a frame, in order.
+    /// Send a frame, after those that went before on the same channel.
     Send {
         /// On which connection.
         connection: ConnectionId,
+        /// On which of its channels. While both have something to send, the live one goes first.
+        lane: Lane,
         /// The frame, without a length prefix.
         bytes: Bytes,
     },
@@ -191,6 +200,9 @@ pub enum Output {
         /// Who sent it.
         from: ConnectionId,
     },
+    /// Show events that are durable nowhere yet to those who want them; see `Input::Live`. They go
+    /// on from what was given out as `Store` or `Preview` before, and may never come again.
+    Preview(Preview),
     /// Store a fork; answer with `Forked` and `Durable`, or with `ForkFailed`. It comes after every
     /// `Store` of the stream in which it forks, and no other follows until it is answered.
     Fork {

@@ -7,7 +7,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::codec::{Reader, put_varint};
 use crate::event::limits::{FORMER_SECRETS_MAX, LAMPORT_MAX};
-use crate::event::{Chain, EventRange, NodeId, PackedRange, SignedHead, StreamId};
+use crate::event::{Chain, EventRange, NodeId, PackedRange, Preview, SignedHead, StreamId};
 use crate::sync::constants::{
     LIMITS, LIMITS_COUNT_MAX, PEERS_LISTED_MAX, PROGRESS_STREAMS_MAX, PRUNE_STREAMS_MAX,
     SUMMARY_HEADS_MAX,
@@ -68,6 +68,11 @@ pub enum Message {
     Range { before: Chain, range: EventRange },
     /// The nodes that the sender has sessions with, rising.
     Peers(Vec<NodeId>),
+    /// Events of the sender that are not on its disk yet. Read, its stream's node is all zeros: who
+    /// the sender is the session knows.
+    Preview(Preview),
+    /// Whether the sender wants previews.
+    Live(bool),
     /// Where nodes are that the sender has sessions with, by rising id.
     Addresses(Vec<(NodeId, Vec<SocketAddr>)>),
     /// Streams whose live events the receiver need not push: they came before its own did.
@@ -98,6 +103,8 @@ mod kind {
     pub(super) const RANGE: u8 = 0x08;
     pub(super) const PEERS: u8 = 0x09;
     pub(super) const BLOCK: u8 = 0x0a;
+    pub(super) const PREVIEW: u8 = 0x83;
+    pub(super) const LIVE: u8 = 0x84;
     pub(super) const PRUNE: u8 = 0x81;
     pub(super) const ADDRESSES: u8 = 0x82;
     pub(super) const PROOFS: u8 = 0x8b;
@@ -114,10 +121,10 @@ pub(crate) struct RangeClaims {
     pub(crate) is_block: bool,
 }
 
-/// Whether a frame claims to be a range of events as records, which live ones are.
+/// Whether a frame claims to be events as records, which live ones are.
 #[cfg(feature = "net")] // Only the driver of a network asks.
 pub(crate) fn carries_events(frame: &[u8]) -> bool {
-    frame.first() == Some(&kind::RANGE)
+    matches!(frame.first(), Some(&kind::RANGE | &kind::PREVIEW))
 }
 
 /// Whether a frame claims to be events in any form.
@@ -203,6 +210,11 @@ impl Message {
                 put_varint(&mut out, nodes.len() as u64);
                 nodes.iter().for_each(|node| out.extend_from_slice(node.as_bytes()));
             }
+            Message::Preview(preview) => {
+                out.push(kind::PREVIEW);
+                preview.encode(&mut out);
+            }
+            Message::Live(wanted) => out.extend_from_slice(&[kind::LIVE, u8::from(*wanted)]),
             Message::Addresses(listed) => {
                 out.push(kind::ADDRESSES);
                 addresses::put(listed, &mut out);
@@ -252,6 +264,11 @@ impl Message {
                 return Ok(Decoded::Message(Box::new(Message::Range { before, range })));
             }
             kind::PROOFS => read_proofs(&mut reader)?,
+            kind::PREVIEW => {
+                let preview = Preview::decode(&frame.slice(1..), NodeId::from_bytes([0; 32]))?;
+                return Ok(Decoded::Message(Box::new(Message::Preview(preview))));
+            }
+            kind::LIVE => Message::Live(read_flag(&mut reader, "an interest")?),
             other if other >= IGNORABLE => return Ok(Decoded::Skip),
             other => return Ok(Decoded::Unsupported(other)),
         };
@@ -326,14 +343,18 @@ fn read_proofs(reader: &mut Reader<'_>) -> Result<Message> {
 }
 
 fn read_summary(reader: &mut Reader<'_>) -> Result<Message> {
-    let is_last = match reader.u8()? {
-        0 => false,
-        1 => true,
-        other => return Err(corrupt(format!("a summary has the flags {other}"))),
-    };
+    let is_last = read_flag(reader, "a summary")?;
     let count = reader.varint_max(SUMMARY_HEADS_MAX as u64, "the number of heads in a summary")?;
     let heads = (0..count).map(|_| SignedHead::read(reader)).collect::<Result<Vec<_>>>()?;
     Ok(Message::Summary { is_last, heads })
+}
+
+fn read_flag(reader: &mut Reader<'_>, what: &str) -> Result<bool> {
+    match reader.u8()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        other => Err(corrupt(format!("{what} has the flags {other}"))),
+    }
 }
 
 fn read_progress(reader: &mut Reader<'_>) -> Result<Message> {

@@ -1,6 +1,7 @@
 //! What a swarm needs to know before it starts.
 
 use crate::event::{NodeId, StreamId, SwarmSecrets};
+use crate::sync::cap::SendCaps;
 use std::collections::BTreeSet;
 
 /// Most peers at a time, unless told otherwise.
@@ -22,6 +23,8 @@ pub struct SwarmOptions {
     pub allowed: Option<BTreeSet<NodeId>>,
     /// Most peers at a time; `PEERS_MAX_DEFAULT` is a good value.
     pub peers_max: usize,
+    /// How fast we may send.
+    pub send_caps: SendCaps,
     /// Whether peers are also found where other peers say that they are.
     pub learns: bool,
 }

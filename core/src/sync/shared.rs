@@ -2,6 +2,7 @@
 
 use crate::event::{Chain, EventRange, HeldFork, NodeId, SignedHead, StreamId};
 use crate::planted;
+use crate::sync::cap::Cap;
 use crate::sync::constants::STORE_RETRY;
 use crate::sync::fetch::Fetches;
 use crate::sync::io::{ConnectionId, LogRead, Output, SwarmEvent};
@@ -23,6 +24,8 @@ pub(crate) struct Shared {
     pub(crate) admission_keys: Vec<[u8; 32]>,
     /// The time of the last input; never goes back.
     pub(crate) now: Instant,
+    /// What may be sent to all peers together.
+    pub(crate) cap: Cap,
     pub(crate) streams: Streams,
     pub(crate) fetches: Fetches,
     /// Blocks of our log that are damaged.
@@ -30,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) outputs: VecDeque<Output>,
     /// Events that came and were held already.
     pub(crate) duplicates: u64,
+    /// Somebody here wants events before they are durable.
+    pub(crate) wants_previews: bool,
     /// Peers that were admitted, and the connection that is kept for each.
     pub(crate) admitted: BTreeMap<NodeId, ConnectionId>,
     /// Where they are, as far as the transport has told.
@@ -76,11 +81,13 @@ impl Shared {
         Shared {
             admission_keys: options.secrets.admission_keys(),
             now,
+            cap: Cap::new(options.send_caps.all_peers, now),
             streams: Streams::new(swarm, options.own_stream, heads, forks, now),
             fetches: Fetches::default(),
             repairs: Repairs::default(),
             outputs: VecDeque::new(),
             duplicates: 0,
+            wants_previews: false,
             admitted: BTreeMap::new(),
             remotes: Remotes::new(),
             own_checks: Vec::new(),

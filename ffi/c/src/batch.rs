@@ -103,6 +103,17 @@ pub unsafe extern "C" fn millpond_batch_caught_up(batch: *const millpond_batch_t
     unsafe { batch.as_ref() }.map_or(0, |batch| i32::from(batch.batch.caught_up()))
 }
 
+/// 0 when a live subscription was given these events before they were on this node's disk: then its
+/// position does not count them. Else 1, also for NULL. Thread-safe.
+///
+/// # Safety
+/// As millpond_batch_len.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_batch_is_durable(batch: *const millpond_batch_t) -> i32 {
+    // SAFETY: NULL or valid by contract. Not a default: the header says what NULL answers.
+    unsafe { batch.as_ref() }.map_or(1, |batch| i32::from(batch.batch.is_durable()))
+}
+
 /// Events of the log that the subscription had not passed yet when it gave this batch, matching or
 /// not; 0 for the batch of a query and for NULL. millpond_subscription_lag tells it as of now.
 /// Thread-safe.

@@ -58,6 +58,11 @@ pub struct millpond_node_options_t {
     pub former_secrets: *const millpond_text_t,
     /// How many.
     pub former_secret_count: usize,
+    /// Most bytes a second sent to all peers together, on average; at least 1,000. 0 is unsaid: no
+    /// cap.
+    pub send_bytes_per_second_max: u64,
+    /// The same for each peer.
+    pub send_bytes_per_second_per_peer_max: u64,
 }
 
 /// How to publish.
@@ -108,6 +113,10 @@ pub struct millpond_subscribe_options_t {
     pub batch_count_max: u32,
     /// Where to begin: "beginning" (unsaid: this), "now", or a token.
     pub from: millpond_text_t,
+    /// "durable" (unsaid: this): events that are on this node's disk. "live": as soon as they are
+    /// verified here; a power cut may take such events back, and then what their stream has there
+    /// instead is delivered. millpond_batch_is_durable says which they are.
+    pub delivery: millpond_text_t,
 }
 
 const UNSAID: millpond_text_t = millpond_text_t { data: std::ptr::null(), len: 0 };
@@ -133,6 +142,8 @@ impl millpond_node_options_t {
         cache_bytes: 0,
         former_secrets: std::ptr::null(),
         former_secret_count: 0,
+        send_bytes_per_second_max: 0,
+        send_bytes_per_second_per_peer_max: 0,
     };
 
     /// # Safety
@@ -160,6 +171,8 @@ impl millpond_node_options_t {
                 segment_bytes: said(self.segment_bytes),
                 tail_bytes_max: said(self.tail_bytes_max),
                 cache_bytes: said(self.cache_bytes),
+                send_bytes_per_second_max: said(self.send_bytes_per_second_max),
+                send_bytes_per_second_per_peer_max: said(self.send_bytes_per_second_per_peer_max),
                 allow_network_file_system: choice(
                     self.allow_network_file_system,
                     "allow_network_file_system",
@@ -223,15 +236,22 @@ impl millpond_query_options_t {
 }
 
 impl millpond_subscribe_options_t {
-    pub(crate) const INIT: Self =
-        Self { struct_size: size_of::<Self>() as u32, batch_count_max: 0, from: UNSAID };
+    pub(crate) const INIT: Self = Self {
+        struct_size: size_of::<Self>() as u32,
+        batch_count_max: 0,
+        from: UNSAID,
+        delivery: UNSAID,
+    };
 
     /// # Safety
     /// As [`millpond_node_options_t::resolve`].
     pub(crate) unsafe fn resolve(&self) -> Result<SubscribeOptions> {
         // SAFETY: the same contract.
         let from = unsafe { self.from.read_option("from") }?;
-        Ok(SubscribeOptions { from: from.map(StartAt::parse).transpose()? })
+        // SAFETY: the same contract.
+        let delivery = unsafe { self.delivery.read_option("delivery") }?;
+        let from = from.map(StartAt::parse).transpose()?;
+        Ok(SubscribeOptions { from, delivery: delivery.map(str::to_owned) })
     }
 }
 

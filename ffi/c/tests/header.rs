@@ -44,7 +44,7 @@ const MACROS: &str = r#"
     }
 #define MILLPOND_SUBSCRIBE_OPTIONS_INIT                                                            \
     {                                                                                              \
-        (uint32_t)sizeof(millpond_subscribe_options_t), 0, {NULL, 0}                               \
+        (uint32_t)sizeof(millpond_subscribe_options_t), 0, {NULL, 0}, {NULL, 0}                    \
     }
 #define MILLPOND_DRAFT_INIT                                                                        \
     {                                                                                              \

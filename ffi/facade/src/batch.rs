@@ -17,6 +17,7 @@ pub struct EventBatch {
     /// Which of the events that are held.
     range: Range<usize>,
     is_end: bool,
+    is_early: bool,
     caught_up: bool,
     lag: u64,
     position: Offsets,
@@ -108,6 +109,11 @@ impl EventBatch {
         EventBatch { looks, ..self }
     }
 
+    /// The same, before it is on this node's disk.
+    pub(crate) fn not_durable(self) -> EventBatch {
+        EventBatch { is_early: true, ..self }
+    }
+
     /// The batch that says that nothing will follow.
     pub(crate) fn end(position: Offsets) -> EventBatch {
         EventBatch { is_end: true, position, ..EventBatch::default() }
@@ -136,6 +142,12 @@ impl EventBatch {
     /// subscription or its node was closed.
     pub fn is_end(&self) -> bool {
         self.is_end
+    }
+
+    /// False when a live subscription was given these events before they were on this node's disk:
+    /// then its position does not count them, and a power cut may take them back.
+    pub fn is_durable(&self) -> bool {
+        !self.is_early
     }
 
     /// True when a subscription has passed everything that was there. Always false for a query.

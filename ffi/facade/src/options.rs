@@ -2,7 +2,9 @@
 //!
 //! Rule: a field that is `None` was not said; its value comes from `defaults`.
 
-use crate::core::{self, Durability, NetworkOptions, NodeOptions, PeerAddress, StorageOptions};
+use crate::core::{
+    self, Delivery, Durability, NetworkOptions, NodeOptions, PeerAddress, StorageOptions,
+};
 use crate::errors::{FacadeError, Result};
 use crate::offsets::Offsets;
 use crate::{defaults, text};
@@ -37,6 +39,11 @@ pub struct OpenOptions {
     pub peers: Option<Vec<String>>,
     /// The only nodes to talk to; default every node that holds the secret.
     pub allow: Option<Vec<String>>,
+    /// Most bytes a second sent to all peers together, on average: 0, the default, is no cap, and
+    /// another is at least 1,000.
+    pub send_bytes_per_second_max: Option<u64>,
+    /// The same for each peer.
+    pub send_bytes_per_second_per_peer_max: Option<u64>,
     /// Size of each of the two journal segments in bytes, 64 KiB at least; default 32 MiB.
     pub segment_bytes: Option<u64>,
     /// Most bytes of events in memory before a checkpoint; default 64 MiB.
@@ -103,7 +110,17 @@ impl OpenOptions {
         };
         let discovery = self.discovery.unwrap_or(defaults::DISCOVERY);
         let is_wanted = self.network.unwrap_or(defaults::NETWORK);
-        Ok(is_wanted.then_some(NetworkOptions { bind, discovery, allow, peers }))
+        let options = NetworkOptions {
+            bind,
+            discovery,
+            allow,
+            peers,
+            send_bytes_per_second_max: self.send_bytes_per_second_max.unwrap_or(0),
+            send_bytes_per_second_per_peer_max: self
+                .send_bytes_per_second_per_peer_max
+                .unwrap_or(0),
+        };
+        Ok(is_wanted.then_some(options))
     }
 }
 
@@ -181,9 +198,28 @@ impl QueryOptions {
 pub struct SubscribeOptions {
     /// Where to begin; default `StartAt::Beginning`.
     pub from: Option<StartAt>,
+    /// `durable` (default: events that are on this node's disk) or `live` (as soon as they are
+    /// verified here; a power cut may take them back, and then what its stream has there comes
+    /// instead).
+    pub delivery: Option<String>,
 }
 
 impl SubscribeOptions {
+    /// When events are delivered.
+    ///
+    /// # Errors
+    /// `invalid_argument`: there is no such delivery.
+    pub(crate) fn delivery(&self) -> Result<Delivery> {
+        match self.delivery.as_deref() {
+            None | Some("durable") => Ok(Delivery::Durable),
+            Some("live") => Ok(Delivery::Live),
+            Some(other) => {
+                let message = format!("delivery is `durable` or `live`, not {other:?}");
+                Err(FacadeError::invalid(message))
+            }
+        }
+    }
+
     /// The offset map that it begins after; `None` is what is durable when it begins.
     pub fn position(&self) -> Option<Offsets> {
         match &self.from {

@@ -55,7 +55,9 @@ impl Source for Follow {
         }
         let more = batch.events.len() == count_max || (batch.lag > 0 && !batch.events.is_empty());
         let position = Offsets::from(batch.position);
+        let is_durable = batch.is_durable;
         let batch = EventBatch::new(batch.events, batch.caught_up, batch.lag, position);
+        let batch = if is_durable { batch } else { batch.not_durable() };
         Ok(Pulled { batch: Some(batch), more })
     }
 }
@@ -112,11 +114,12 @@ impl NodeHandle {
     ) -> Result<SubscriptionHandle> {
         let node = NodeState::usable(self.id())?;
         let query = Query::parse(text)?;
+        let delivery = options.delivery()?;
         let from = match options.position() {
             Some(offsets) => offsets.into_map(),
             None => node.core().offsets()?,
         };
-        let subscription = node.core().subscribe(&query, from.clone())?;
+        let subscription = node.core().subscribe(&query, from.clone())?.deliver(delivery);
         let puller = Arc::new(Puller::new(node.clone(), from.clone().into(), false));
         // Weak, because the core keeps the closure and the puller keeps the subscription.
         let woken = Arc::downgrade(&puller);

@@ -47,7 +47,7 @@ from ._native import (
     next_swarm_secret,
     version,
 )
-from ._node import Column, Durability, Node, Order, StartAt, open  # noqa: A004
+from ._node import Column, Delivery, Durability, Node, Order, StartAt, open  # noqa: A004
 from ._status import (
     Behind,
     Compacted,
@@ -84,6 +84,7 @@ __all__ = [
     "Corrupt",
     "Cursor",
     "Damage",
+    "Delivery",
     "Draft",
     "Drafts",
     "Durability",

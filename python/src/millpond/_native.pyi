@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Self, final
 
-from ._node import StartAt
+from ._node import Delivery, StartAt
 from ._status import Completeness
 
 __all__ = [
@@ -50,6 +50,12 @@ class Batch:
     @property
     def is_end(self) -> bool:
         """True when this is the end: the query is answered, or the subscription is closed."""
+    @property
+    def is_durable(self) -> bool:
+        """False when these events came before they were on this node's disk (`delivery="live"`).
+
+        Then `position` does not count them, and a power cut may take them back.
+        """
     @property
     def caught_up(self) -> bool:
         """True when the subscription has reached the end of the log as it was at the start."""
@@ -363,10 +369,20 @@ class Node:
         timeout: float | None,
     ) -> Operation: ...
     def subscribe(
-        self, text: str, start: StartAt | None, timeout: float | None
+        self,
+        text: str,
+        start: StartAt | None,
+        delivery: Delivery | None,
+        timeout: float | None,
     ) -> Subscription: ...
     def subscribe_start(
-        self, queue: Queue, number: int, text: str, start: StartAt | None, timeout: float | None
+        self,
+        queue: Queue,
+        number: int,
+        text: str,
+        start: StartAt | None,
+        delivery: Delivery | None,
+        timeout: float | None,
     ) -> Operation: ...
     def connect(self, target: str, timeout: float | None) -> None: ...
     def connect_start(
@@ -432,6 +448,8 @@ class Options:
         peers: Any,
         allow: Any,
         former_secrets: Any,
+        send_bytes_per_second_max: int | None,
+        send_bytes_per_second_per_peer_max: int | None,
         segment_bytes: int | None,
         tail_bytes_max: int | None,
         cache_bytes: int | None,

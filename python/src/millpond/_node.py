@@ -25,6 +25,8 @@ Durability: TypeAlias = Literal["power", "process"]
 With "process" the call returns earlier, and the event is seen by queries, subscriptions and peers
 once it is on disk: up to 50 ms later, and the time of one sync.
 """
+Delivery: TypeAlias = Literal["durable", "live"]
+"""When a subscription gets an event: once it is on this node's disk, or once it is verified."""
 StartAt: TypeAlias = Literal["beginning", "now"] | Offsets | str
 """Where a subscription begins; any other text is a token."""
 
@@ -41,6 +43,8 @@ def open(  # noqa: A001
     peers: Sequence[str] | None = None,
     allow: Sequence[str] | None = None,
     former_secrets: Sequence[str] | None = None,
+    send_bytes_per_second_max: int | None = None,
+    send_bytes_per_second_per_peer_max: int | None = None,
     segment_bytes: int | None = None,
     tail_bytes_max: int | None = None,
     cache_bytes: int | None = None,
@@ -73,6 +77,8 @@ def open(  # noqa: A001
         and one of IPv6 (default every interface, any port). discovery: find peers by mDNS, and
         where other peers say that they are (default True). peers: `<node id>@<ip>:<port>[,<ip>:<port>…]` to connect to, at
         most 1,024, each with 1 to 16 addresses. allow: node ids, and nobody else may connect.
+    send_bytes_per_second_max: most bytes a second sent to all peers together, on average: at least
+        1,000 (default 0, no cap). send_bytes_per_second_per_peer_max: the same for each peer.
     segment_bytes: of each of the two journal files, 64 KiB at least (default 32 MiB).
         tail_bytes_max: most bytes of events in memory before a checkpoint (default 64 MiB).
         cache_bytes: most bytes of blocks in memory for reading (default 16 MiB).
@@ -96,6 +102,8 @@ def open(  # noqa: A001
         peers=peers,
         allow=allow,
         former_secrets=former_secrets,
+        send_bytes_per_second_max=send_bytes_per_second_max,
+        send_bytes_per_second_per_peer_max=send_bytes_per_second_per_peer_max,
         segment_bytes=segment_bytes,
         tail_bytes_max=tail_bytes_max,
         cache_bytes=cache_bytes,
@@ -247,17 +255,22 @@ class Node(NodeFacts):
         text: str,
         *,
         start: StartAt | None = None,
+        delivery: Delivery | None = None,
         timeout: float | None = None,
     ) -> Subscription:
         """Opens a query that stays open: what the log holds from `start` on, then what arrives.
 
         start: "beginning" (the default), "now", an `Offsets` (such as another subscription's
             `position`) or its token text.
+        delivery: "durable" (the default: events that are on this node's disk) or "live" (as soon as
+            they are verified here, before they are on any disk). A power cut may take a live event
+            back; then what its stream has there instead comes. `Batch.is_durable` says which they
+            are, and `position` counts only what is durable.
         timeout: seconds for opening (not for waiting for events), None for no limit.
 
         Raises `QueryInvalid`, `InvalidArgument`, `Closed`, `Timeout`.
         """
-        return self._native.subscribe(text, start, timeout)
+        return self._native.subscribe(text, start, delivery, timeout)
 
     def disconnect(self, node_id: str, *, timeout: float | None = None) -> None:
         """Forgets a peer's addresses and ends the session with it. It may still connect to us.

@@ -19,7 +19,7 @@ from ._draft import Drafts, Payload, Published, Tags, key_bytes, pairs_of_all, p
 from ._errors import Closed, InvalidArgument
 from ._loop import outcome
 from ._native import Batch, Event, Explanation, Offsets, Operation, Queue
-from ._node import Column, Durability, Order, StartAt
+from ._node import Column, Delivery, Durability, Order, StartAt
 from ._status import Compacted, Completeness, Stats, Status, Verified
 
 __all__ = ["Cursor", "Node", "Opening", "StatusSubscription", "Subscription", "open"]
@@ -37,6 +37,8 @@ def open(  # noqa: A001
     peers: Sequence[str] | None = None,
     allow: Sequence[str] | None = None,
     former_secrets: Sequence[str] | None = None,
+    send_bytes_per_second_max: int | None = None,
+    send_bytes_per_second_per_peer_max: int | None = None,
     segment_bytes: int | None = None,
     tail_bytes_max: int | None = None,
     cache_bytes: int | None = None,
@@ -55,6 +57,8 @@ def open(  # noqa: A001
         peers=peers,
         allow=allow,
         former_secrets=former_secrets,
+        send_bytes_per_second_max=send_bytes_per_second_max,
+        send_bytes_per_second_per_peer_max=send_bytes_per_second_per_peer_max,
         segment_bytes=segment_bytes,
         tail_bytes_max=tail_bytes_max,
         cache_bytes=cache_bytes,
@@ -167,13 +171,15 @@ class Node(_node.NodeFacts):
         text: str,
         *,
         start: StartAt | None = None,
+        delivery: Delivery | None = None,
         timeout: float | None = None,
     ) -> Subscription:
         """As `millpond.Node.subscribe`. Begins when the subscription is first awaited."""
 
         def begin(queue: Queue, number: int, left: float | None) -> Operation:
             within = _lesser(timeout, left)
-            return self._native.subscribe_start(queue, number, text, start, within)
+            ask = self._native.subscribe_start
+            return ask(queue, number, text, start, delivery, within)
 
         return Subscription(self, begin)
 

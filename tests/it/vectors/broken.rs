@@ -1,8 +1,8 @@
 //! Frames that end a session: cut, too long, of another form than the one, or not what was signed.
 
 use super::frames::{
-    Broken, SECRET, State, hello, hello_of_both, range, range_message, receiver, record, sender,
-    true_hello, whole_block,
+    Broken, SECRET, State, hello, hello_of_both, preview, range, range_message, receiver, record,
+    sender, true_hello, whole_block,
 };
 use super::later;
 use millpond::event::codec::{put_counted, put_varint};
@@ -69,6 +69,8 @@ impl Collection {
             ("a want", Message::Want { stream, from: 0, to: 1 }),
             ("a range", range_message(range(&sender(), 0, 0, &[1]))),
             ("a list of peers", Message::Peers(Vec::new())),
+            ("a preview", Message::Preview(preview(&[1]))),
+            ("an interest", Message::Live(true)),
             ("a prune", Message::Prune(Vec::new())),
             ("a list of addresses", Message::Addresses(Vec::new())),
             ("a list of proofs", Message::Proofs(true_hello().proofs)),
@@ -79,6 +81,10 @@ impl Collection {
         }
         self.add(State::Admitted, "a second hello", bytes_of(&true_hello()), Unexpected);
         self.add(State::Admitted, "a hello of later versions", [1, 2, 9], Unexpected);
+        self.add(State::Admitted, "an interest of 2", [0x84, 2], RefusalReason::Malformed);
+        let mut none = Message::Preview(preview(&[1])).encode()[..36].to_vec();
+        none[35] = 0;
+        self.add(State::Admitted, "a preview of no event", none, RefusalReason::Malformed);
         self.add(State::Greeting, "a ping cut short", [3, 0], RefusalReason::Malformed);
         for (name, bytes) in one_of_each() {
             let state = if name == "hello" { State::Greeting } else { State::Admitted };
@@ -484,6 +490,8 @@ fn one_of_each() -> Vec<(&'static str, Vec<u8>)> {
         ("want", Message::Want { stream, from: 0, to: 1 }),
         ("range", range_message(one)),
         ("list of peers", Message::Peers(vec![receiver().node_id()])),
+        ("preview", Message::Preview(preview(&[1]))),
+        ("interest", Message::Live(true)),
         ("prune", Message::Prune(vec![stream])),
         (
             "list of addresses",

@@ -11,12 +11,12 @@ use millpond::event::cbor::Value;
 use millpond::event::limits::LAMPORT_MAX;
 use millpond::event::{
     AppId, Chain, EventKind, EventRange, Header, Lamport, NodeId, NodeKey, PackedRange, Payload,
-    Record, SignedHead, StreamEnd, StreamId, SwarmSecret, SwarmSecrets, TagSet, WallTime, block,
-    hex,
+    Preview, Record, SignedHead, StreamEnd, StreamId, SwarmSecret, SwarmSecrets, TagSet, WallTime,
+    block, hex,
 };
 use millpond::sync::{
-    ConnectionId, Decoded, Hello, Input, LogRead, Message, Output, RefusalReason, Swarm,
-    SwarmOptions,
+    ConnectionId, Decoded, Hello, Input, Lane, LogRead, Message, Output, RefusalReason, SendCaps,
+    Swarm, SwarmOptions,
 };
 use serde_json::{Value as Json, json};
 use std::net::SocketAddr;
@@ -143,9 +143,9 @@ fn end_of(state: State, frame: Vec<u8>) -> Option<RefusalReason> {
     swarm.handle(connected, now);
     if state == State::Admitted {
         let bytes = Message::Hello(hello(&sender(), &receiver(), true, BINDING)).encode();
-        swarm.handle(Input::Frame { connection, bytes }, now);
+        swarm.handle(Input::Frame { connection, lane: Lane::Live, bytes }, now);
     }
-    swarm.handle(Input::Frame { connection, bytes: frame.into() }, now);
+    swarm.handle(Input::Frame { connection, lane: Lane::Live, bytes: frame.into() }, now);
     let mut reason = None;
     loop {
         match swarm.poll(&NothingHeld) {
@@ -195,6 +195,7 @@ fn new_swarm(key: &NodeKey, secrets: SwarmSecrets, now: Instant) -> Swarm {
         instance: [1; 8],
         allowed: None,
         peers_max: 2,
+        send_caps: SendCaps::default(),
         learns: true,
     };
     Swarm::new(options, Vec::new(), Vec::new(), now)
@@ -291,6 +292,9 @@ fn true_frames() -> Vec<True> {
         Message::Peers(Vec::new()),
         Message::Peers(vec![receiver().node_id()]),
         Message::Peers(vec![receiver().node_id(), sender().node_id()]),
+        Message::Preview(preview(&[1, 5])),
+        Message::Live(true),
+        Message::Live(false),
         Message::Prune(Vec::new()),
         Message::Addresses(Vec::new()),
         Message::Addresses(vec![
@@ -323,6 +327,14 @@ fn true_frames() -> Vec<True> {
     frames.push(raw("ignorable", &[0x80], json!({ "type": 0x80 })));
     frames.push(raw("ignorable", &[0xff, 1, 2, 3], json!({ "type": 0xff })));
     frames
+}
+
+/// Events that the sender shows before it signs them. Who it is the frame does not say.
+pub(super) fn preview(lamports: &[u64]) -> Preview {
+    let range = range(&sender(), 0, 0, lamports);
+    let stream = StreamId { node: NodeId::from_bytes([0; 32]), number: 0 };
+    let before = Chain::start(&SECRET.swarm_id(), &range.stream());
+    Preview { stream, first: 0, before, records: range.into_records() }
 }
 
 /// The hello of a later version: more versions, one more limit, extensions that may be ignored.
@@ -416,6 +428,16 @@ fn describe(message: &Message) -> (&'static str, Json) {
         Message::Want { stream, from, to } => {
             ("want", json!({ "stream": stream.to_string(), "from": from, "to": to }))
         }
+        Message::Live(wanted) => ("live", json!({ "is_wanted": wanted })),
+        Message::Preview(preview) => (
+            "preview",
+            json!({
+                "number": preview.stream.number,
+                "first": preview.first,
+                "chain_before": hex(preview.before.as_bytes()),
+                "records": preview.records.iter().map(|r| hex(r.as_bytes())).collect::<Vec<_>>(),
+            }),
+        ),
         // The chain in its head vouches for what the records are.
         Message::Range { before, range } if range.block().is_some() => (
             "block",

@@ -9,7 +9,9 @@ use millpond::event::{
     AppId, Chain, EventKind, EventRange, Header, Lamport, NodeKey, PackedRange, Payload, Record,
     SignedHead, StreamEnd, StreamId, SwarmSecret, TagSet, WallTime,
 };
-use millpond::sync::{ConnectionId, Input, LinkState, LogRead, Output, Swarm, SwarmOptions};
+use millpond::sync::{
+    ConnectionId, Input, Lane, LinkState, LogRead, Output, SendCaps, Swarm, SwarmOptions,
+};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -50,7 +52,7 @@ struct World {
     now: Instant,
     next_connection: u64,
     strangers: Vec<ConnectionId>,
-    peer_frames: Vec<Bytes>,
+    peer_frames: Vec<(Lane, Bytes)>,
 }
 
 impl World {
@@ -89,7 +91,8 @@ impl World {
 
     fn step(&mut self, step: Step<'_>) {
         match step.action % 8 {
-            0 | 1 => self.frame(ADMITTED, Bytes::copy_from_slice(step.bytes)),
+            0 => self.frame(ADMITTED, Lane::Live, Bytes::copy_from_slice(step.bytes)),
+            1 => self.frame(ADMITTED, Lane::Backlog, Bytes::copy_from_slice(step.bytes)),
             2 => self.from_stranger(step.bytes),
             3 => {
                 let millis = step.bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>();
@@ -107,15 +110,18 @@ impl World {
                 self.drain();
             }
             _ => {
-                self.swarm.handle(Input::Sent { connection: ADMITTED, bytes: 100_000 }, self.now);
-                self.peer.handle(Input::Sent { connection: ADMITTED, bytes: 100_000 }, self.now);
+                for lane in Lane::ALL {
+                    let sent = Input::Sent { connection: ADMITTED, lane, bytes: 100_000 };
+                    self.swarm.handle(sent.clone(), self.now);
+                    self.peer.handle(sent, self.now);
+                }
                 self.drain();
             }
         }
     }
 
-    fn frame(&mut self, connection: ConnectionId, bytes: Bytes) {
-        self.swarm.handle(Input::Frame { connection, bytes }, self.now);
+    fn frame(&mut self, connection: ConnectionId, lane: Lane, bytes: Bytes) {
+        self.swarm.handle(Input::Frame { connection, lane, bytes }, self.now);
         self.drain();
     }
 
@@ -126,26 +132,26 @@ impl World {
         let peer = key(3 + bytes.first().copied().unwrap_or(0) % 4).node_id();
         let connected = Input::Connected { connection, peer, binding: BINDING, dialed: false };
         self.swarm.handle(connected, self.now);
-        self.frame(connection, Bytes::copy_from_slice(bytes));
+        self.frame(connection, Lane::Live, Bytes::copy_from_slice(bytes));
     }
 
     /// Passes on what the peer truly said.
     fn deliver(&mut self) {
-        for bytes in std::mem::take(&mut self.peer_frames) {
-            self.frame(ADMITTED, bytes);
+        for (lane, bytes) in std::mem::take(&mut self.peer_frames) {
+            self.frame(ADMITTED, lane, bytes);
         }
     }
 
     /// Passes on what the peer truly said, with one byte of each frame changed.
     fn altered(&mut self, change: &[u8]) {
         let [low, high, mask, ..] = change else { return };
-        for bytes in std::mem::take(&mut self.peer_frames) {
+        for (lane, bytes) in std::mem::take(&mut self.peer_frames) {
             let mut bytes = bytes.to_vec();
             let at = usize::from(u16::from_le_bytes([*low, *high])) % bytes.len().max(1);
             if let Some(byte) = bytes.get_mut(at) {
                 *byte ^= mask;
             }
-            self.frame(ADMITTED, bytes.into());
+            self.frame(ADMITTED, lane, bytes.into());
         }
     }
 
@@ -153,12 +159,12 @@ impl World {
         loop {
             match self.swarm.poll(&self.log) {
                 Output::Wait(_) => break,
-                Output::Send { connection, bytes } => {
+                Output::Send { connection, lane, bytes } => {
                     assert!(bytes.len() <= FRAME_BYTES_MAX);
-                    let sent = Input::Sent { connection, bytes: bytes.len() };
+                    let sent = Input::Sent { connection, lane, bytes: bytes.len() };
                     self.swarm.handle(sent, self.now);
                     if connection == ADMITTED {
-                        let frame = Input::Frame { connection, bytes };
+                        let frame = Input::Frame { connection, lane, bytes };
                         self.peer.handle(frame, self.now);
                     }
                 }
@@ -170,10 +176,11 @@ impl World {
                 Output::Open(block) => {
                     self.swarm.handle(Input::Opened(block.open()), self.now);
                 }
-                Output::Fork { .. }
+                Output::Preview(_)
                 | Output::Repair { .. }
                 | Output::Admitted { .. }
                 | Output::Dial { .. }
+                | Output::Fork { .. }
                 | Output::Close { .. }
                 | Output::Tell(_) => {}
             }
@@ -181,10 +188,10 @@ impl World {
         loop {
             match self.peer.poll(&self.peer_log) {
                 Output::Wait(_) => break,
-                Output::Send { connection, bytes } => {
-                    let sent = Input::Sent { connection, bytes: bytes.len() };
+                Output::Send { connection, lane, bytes } => {
+                    let sent = Input::Sent { connection, lane, bytes: bytes.len() };
                     self.peer.handle(sent, self.now);
-                    self.peer_frames.push(bytes);
+                    self.peer_frames.push((lane, bytes));
                 }
                 Output::Store { range, .. } => {
                     let head = range.head.clone();
@@ -192,10 +199,11 @@ impl World {
                     self.peer.handle(Input::Durable(head), self.now);
                 }
                 Output::Open(block) => self.peer.handle(Input::Opened(block.open()), self.now),
-                Output::Fork { .. }
+                Output::Preview(_)
                 | Output::Repair { .. }
                 | Output::Admitted { .. }
                 | Output::Dial { .. }
+                | Output::Fork { .. }
                 | Output::Close { .. }
                 | Output::Tell(_) => {}
             }
@@ -221,6 +229,7 @@ fn options(node: u8) -> SwarmOptions {
         instance: [node; 8],
         allowed: None,
         peers_max: 4,
+        send_caps: SendCaps::default(),
         learns: true,
     }
 }

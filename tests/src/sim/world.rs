@@ -10,7 +10,7 @@ use crate::sim::node::Node;
 use crate::sim::oracle::Oracle;
 use crate::sim::random::Random;
 use millpond::event::SwarmSecrets;
-use millpond::sync::ConnectionId;
+use millpond::sync::{ConnectionId, Lane};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::hash_map::DefaultHasher;
@@ -53,6 +53,7 @@ pub(super) enum Event {
     Sent {
         node: usize,
         connection: ConnectionId,
+        lane: Lane,
         bytes: usize,
     },
     Probe {
@@ -241,7 +242,9 @@ impl World {
     fn step(&mut self, event: Event) {
         match event {
             Event::Packet { pipe, to, what } => self.arrive(pipe, to, what),
-            Event::Sent { node, connection, bytes } => self.sent(node, connection, bytes),
+            Event::Sent { node, connection, lane, bytes } => {
+                self.sent(node, connection, lane, bytes);
+            }
             Event::Probe { pipe, end } => self.probe(pipe, end),
             Event::Idle { pipe, end } => self.check_idle(pipe, end),
             Event::DialAgain { pipe } => self.dial_again(pipe),

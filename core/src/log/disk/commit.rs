@@ -183,6 +183,7 @@ impl Shared {
         drop(queue);
         drop(waiting);
         self.signal.raise();
+        self.live.signal.raise();
         self.news.end();
     }
 
@@ -270,6 +271,9 @@ impl Committer {
                 }
                 Request::Fork(..) => unreachable!("they were taken out before"),
             });
+        }
+        if result.is_ok() {
+            draft.preview();
         }
         draft.finish();
         power |= draft.rests_on_unsynced;
@@ -399,9 +403,11 @@ impl Committer {
             grown.retain(|stream, _| !state.windows.is_hidden(stream));
         }
         self.windows = state.windows.clone();
+        let durable = state.durable.clone();
         drop(state);
         // Who waits on this node comes before other nodes.
         shared.signal.raise();
+        shared.live.release(&durable);
         let grown: Vec<SignedHead> = grown.into_values().collect();
         hooks.iter().for_each(|hook| hook(&grown));
         shared.queue().sync_at = None;

@@ -11,8 +11,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::cbor::Value;
 use crate::event::limits::STREAMS_PER_NODE_MAX;
 use crate::event::{
-    AppId, EventKind, EventRange, Header, Lamport, NewEvent, Offset, Payload, Record, SealRule,
-    StreamEnd, StreamId, TagSet,
+    AppId, EventKind, EventRange, Header, Lamport, NewEvent, Offset, Payload, Preview, Record,
+    SealRule, StreamEnd, StreamId, TagSet,
 };
 use crate::log::options::{Appended, RangeStored};
 use std::collections::BTreeMap;
@@ -47,7 +47,7 @@ impl<'a> Draft<'a> {
             committer,
             body: Body::default(),
             tips: BTreeMap::new(),
-            lamport: committer.lamport,
+            lamport: committer.lamport.max(shared.live.lamport()),
             tail_bytes: 0,
             rests_on_unsynced: false,
             own: Vec::new(),
@@ -156,6 +156,31 @@ impl<'a> Draft<'a> {
         self.tail_bytes += range_bytes(&range);
         self.body.ranges.push(range);
         Ok(RangeStored { stream, count })
+    }
+
+    /// Shows what was drafted of the own stream to those who want it before it is durable.
+    pub(crate) fn preview(&self) {
+        let live = &self.shared.live;
+        if !live.takes_own() {
+            return;
+        }
+        let own = self.committer.own_stream(self.shared);
+        let durable = self.shared.state().durable.count(&own);
+        let mut end = self
+            .committer
+            .tips
+            .get(&own)
+            .map_or_else(|| StreamEnd::empty(&self.shared.swarm, &own), |tip| tip.end);
+        let signed = self.body.ranges.iter().filter(|range| range.stream() == own);
+        let signed = signed.map(|range| (range.records(), StreamEnd::from(&range.head)));
+        for (records, after) in signed.chain([(&self.own[..], self.tip(&own).end)]) {
+            if !records.is_empty() {
+                let (first, before) = (end.count, end.chain);
+                let records = records.to_vec();
+                live.preview(Preview { stream: own, first, before, records }, durable);
+            }
+            end = after;
+        }
     }
 
     /// Signs what is not signed yet; the body is then whole.

@@ -159,7 +159,7 @@ impl Filter {
     }
 
     /// Whether the record is to be delivered.
-    fn judge(&self, stream: &StreamId, record: &Record) -> bool {
+    pub(crate) fn judge(&self, stream: &StreamId, record: &Record) -> bool {
         let subject = RecordSubject { record, stream, own_node: &self.own_node };
         record.kind() == EventKind::Application && self.query.matches(&subject)
     }

@@ -160,6 +160,7 @@ impl Shared {
         lock(&self.hooks).clear();
         lock(&self.damage_hooks).clear();
         self.signal.raise();
+        self.live.close();
         self.news.end();
         if let Err(error) = result {
             // The journal holds what the tables lack; the next opening reads it.
@@ -277,6 +278,7 @@ fn assemble(
         checkpointed: AtomicU64::new(row.checkpointed),
         cache: Mutex::default(),
         signal: Default::default(),
+        live: Default::default(),
         hooks: Mutex::default(),
         closed: AtomicBool::new(false),
         counters: Default::default(),

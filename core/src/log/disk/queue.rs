@@ -141,6 +141,8 @@ impl Shared {
     /// probably be short, else by the committer's.
     #[cfg(feature = "net")] // Only the sync thread has other things to do.
     pub(crate) fn commit_soon(self: &Arc<Self>, idle: bool) {
+        // While it syncs, nothing comes in that live subscribers wait for.
+        let idle = idle && !self.live.is_wanted();
         if idle && let Ok(committer) = self.committer.try_lock() {
             let tail = self.state().tail_bytes + self.queue().bytes;
             let queue = self.queue();

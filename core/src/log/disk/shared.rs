@@ -16,6 +16,7 @@ use super::tables::Tables;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{NodeId, NodeKey, SwarmId};
 use crate::log::counters::Counters;
+use crate::log::live::Live;
 use crate::log::news::News;
 use crate::log::options::{DamageHook, GrowthHook, LogOptions, closed};
 use crate::log::outlook::Outlook;
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) checkpointed: AtomicU64,
     pub(crate) cache: Mutex<Cache>,
     pub(crate) signal: Signal,
+    /// What is verified and not durable yet.
+    pub(crate) live: Live,
     /// Told of each growth, with the new heads, before the appends are answered.
     pub(crate) hooks: Mutex<Vec<GrowthHook>>,
     pub(crate) closed: AtomicBool,

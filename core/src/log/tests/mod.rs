@@ -9,6 +9,7 @@ mod fork_trees;
 mod forks;
 mod groups;
 mod histories;
+mod live;
 mod model;
 mod packed;
 mod recovery;

@@ -1,6 +1,7 @@
 //! A peer can be refused, and can be slow; it cannot make us store, forget, panic or wait for ever.
 
 use super::log::{MemoryLog, record};
+use super::preview::preview;
 use super::puppet::{Author, Puppet};
 use super::world::SECRET;
 use crate::event::limits::STREAMS_PER_NODE_MAX;
@@ -9,7 +10,7 @@ use crate::event::{
 };
 use crate::sync::constants::CREDIT_BYTES_INITIAL;
 use crate::sync::message::Message;
-use crate::sync::{Input, LogRead, RefusalReason, STREAMS_PER_PEER_MAX, SwarmEvent};
+use crate::sync::{Input, Lane, LogRead, RefusalReason, STREAMS_PER_PEER_MAX, SwarmEvent};
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -320,7 +321,7 @@ fn a_peer_that_withholds_is_left_for_one_that_delivers() {
         puppet.pass(Duration::from_secs(1));
         for connection in [liar, puppet.connection] {
             let bytes = Message::Pong(0).encode();
-            puppet.give(Input::Frame { connection, bytes });
+            puppet.give(Input::Frame { connection, lane: Lane::Live, bytes });
         }
     }
     assert_eq!(puppet.wants().len(), 1, "the other one is asked");
@@ -339,6 +340,8 @@ fn any_frame() -> impl Strategy<Value = Vec<u8>> {
         Message::Want { stream: author.stream(), from: 0, to: 5 }.encode(),
         Message::Peers(vec![author.key.node_id()]).encode(),
         Message::Goodbye(RefusalReason::Silent).encode(),
+        Message::Live(true).encode(),
+        Message::Preview(preview(&author, 0)).encode(),
     ];
     let mutated = (0..good.len(), any::<prop::sample::Index>(), any::<u8>(), any::<bool>())
         .prop_map(move |(which, at, byte, cuts)| {
@@ -378,4 +381,23 @@ proptest! {
             prop_assert!(range.head.verify(&SECRET.swarm_id()).is_ok());
         }
     }
+}
+
+#[test]
+fn only_events_travel_on_the_backlog_lane_and_only_once_admitted() {
+    let mut author = Author::new(7);
+    author.write(&["one"]);
+    let on_backlog = |puppet: &mut Puppet, message: &Message| {
+        let (connection, bytes) = (puppet.connection, message.encode());
+        puppet.give(Input::Frame { connection, lane: Lane::Backlog, bytes });
+    };
+    let mut puppet = Puppet::admitted();
+    on_backlog(&mut puppet, &author.range(0));
+    assert_eq!((puppet.stored.len(), puppet.closed), (1, None));
+    on_backlog(&mut puppet, &Message::Ping(1));
+    assert_eq!(puppet.closed, Some(RefusalReason::Unexpected));
+    let mut puppet = Puppet::stranger();
+    let hello = Message::Hello(puppet.hello());
+    on_backlog(&mut puppet, &hello);
+    assert_eq!(puppet.closed, Some(RefusalReason::Unexpected));
 }

@@ -1,6 +1,7 @@
 //! Claims about the protocol, held against a small world in memory with a clock of its own.
 
 mod admission;
+mod cap;
 mod converge;
 mod crowds;
 mod disputes;
@@ -13,6 +14,7 @@ mod later;
 mod log;
 mod mesh;
 mod packed;
+mod preview;
 mod puppet;
 mod repair;
 mod scenario;

@@ -2,12 +2,12 @@
 
 use super::log::MemoryLog;
 use super::world::SECRET;
-use crate::event::{Branch, EventRange, NodeId, NodeKey, SignedHead, StreamId};
+use crate::event::{Branch, EventRange, NodeId, NodeKey, Preview, SignedHead, StreamId};
 use crate::sync::admission::Side;
 use crate::sync::message::{Decoded, Hello, Message};
 use crate::sync::{
-    ClosedBlock, ConnectionId, Input, LogRead, Output, RefusalReason, Swarm, SwarmEvent,
-    SwarmOptions,
+    ClosedBlock, ConnectionId, Input, Lane, LogRead, Output, RefusalReason, SendCaps, Swarm,
+    SwarmEvent, SwarmOptions,
 };
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -23,11 +23,14 @@ pub(super) struct Puppet {
     pub(super) now: Instant,
     pub(super) connection: ConnectionId,
     pub(super) heard: Vec<Bytes>,
+    /// By which lane each of them came.
+    pub(super) lanes: Vec<Lane>,
     pub(super) stored: Vec<EventRange>,
     pub(super) forked: Vec<Branch>,
     /// Answers for damaged blocks that the log was given.
     pub(super) repairs: Vec<EventRange>,
     pub(super) told: Vec<SwarmEvent>,
+    pub(super) shown: Vec<Preview>,
     pub(super) closed: Option<RefusalReason>,
     pub(super) deadline: Option<Instant>,
     /// When false, `Sent` is never reported: the transport is stuck.
@@ -40,19 +43,26 @@ pub(super) struct Puppet {
 impl Puppet {
     /// A swarm of node 1 with `log`, and a connection that the puppet dialled. It said nothing yet.
     pub(super) fn with_log(log: MemoryLog, allowed: Option<BTreeSet<NodeId>>) -> Puppet {
+        Puppet::with_options(log, |options| options.allowed = allowed)
+    }
+
+    /// As `with_log`, with other options.
+    pub(super) fn with_options(log: MemoryLog, change: impl FnOnce(&mut SwarmOptions)) -> Puppet {
         let key = NodeKey::from_seed(&[1; 32]);
         let node = key.node_id();
         #[allow(clippy::disallowed_methods)] // Any start will do; all else is relative to it.
         let now = Instant::now();
-        let options = SwarmOptions {
+        let mut options = SwarmOptions {
             node,
             own_stream: StreamId { node, number: 0 },
             secrets: SECRET.into(),
             instance: [1; 8],
-            allowed,
+            allowed: None,
             peers_max: 2,
+            send_caps: SendCaps::default(),
             learns: true,
         };
+        change(&mut options);
         let mut puppet = Puppet {
             swarm: Swarm::new(options, log.heads(), log.forks(), now),
             log,
@@ -61,10 +71,12 @@ impl Puppet {
             now,
             connection: ConnectionId::new(1),
             heard: Vec::new(),
+            lanes: Vec::new(),
             stored: Vec::new(),
             forked: Vec::new(),
             repairs: Vec::new(),
             told: Vec::new(),
+            shown: Vec::new(),
             closed: None,
             deadline: None,
             takes_frames: true,
@@ -119,7 +131,7 @@ impl Puppet {
 
     pub(super) fn say_bytes(&mut self, bytes: Bytes) {
         let connection = self.connection;
-        self.give(Input::Frame { connection, bytes });
+        self.give(Input::Frame { connection, lane: Lane::Live, bytes });
     }
 
     /// Lets time pass as the swarm asks for it, hearing nothing.
@@ -149,11 +161,13 @@ impl Puppet {
         self.swarm.handle(input, self.now);
         loop {
             match self.swarm.poll(&self.log) {
-                Output::Send { connection, bytes } => {
+                Output::Send { connection, lane, bytes } => {
                     let sent = bytes.len();
+                    self.lanes.push(lane);
                     self.heard.push(bytes);
                     if self.takes_frames {
-                        self.swarm.handle(Input::Sent { connection, bytes: sent }, self.now);
+                        let sent = Input::Sent { connection, lane, bytes: sent };
+                        self.swarm.handle(sent, self.now);
                     }
                 }
                 Output::Open(block) if self.keeps_blocks => self.kept.push(block),
@@ -188,6 +202,7 @@ impl Puppet {
                     }
                 }
                 Output::Tell(event) => self.told.push(event),
+                Output::Preview(preview) => self.shown.push(preview),
                 Output::Repair { range } => self.repairs.push(range),
                 Output::Dial { .. } | Output::Admitted { .. } => {}
                 Output::Wait(deadline) => {
