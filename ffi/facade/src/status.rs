@@ -156,12 +156,14 @@ mod tests {
             total_bytes_out: 0,
             named: false,
             discovered: false,
+            learned: false,
             trying_for: None,
             refused: Some(refused),
             last_contact: None,
             lag: 0,
             behind: 0,
             connected_for: None,
+            secret: None,
             gone_for: None,
         };
         let message = String::new();

@@ -46,7 +46,7 @@ pub const PLANTED: &[Planted] = &[
     planted("failed_store_not_rolled_back", APART),
     planted("fork_ignored", GONE),
     planted("fork_not_told_to_peers", APART),
-    planted("gap_accepted", NOT_SIGNED),
+    planted("gap_accepted", "left: Gap"),
     planted("higher_number_moves_us", "would leave its stream because"),
     planted("lamport_bound_not_applied", "its clock was poisoned"),
     planted("one_peer_asked_for_ever", APART),
