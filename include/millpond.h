@@ -341,7 +341,7 @@ typedef struct {
      */
     millpond_text_t app_id;
     /**
-     * The swarm's secret: 64 hex digits.
+     * The swarm's secret: 64 hex digits, or 128 of one that took another's place.
      */
     millpond_text_t swarm;
     /**
@@ -386,6 +386,22 @@ typedef struct {
      * Most bytes of decoded blocks kept in memory. 0 is unsaid: 16 MiB.
      */
     uint64_t cache_bytes;
+    /**
+     * Secrets that `swarm` takes the place of and that still admit, too: at most 4. NULL is none.
+     */
+    const millpond_text_t *former_secrets;
+    /**
+     * How many.
+     */
+    uintptr_t former_secret_count;
+     * Most bytes a second sent to all peers together, on average; at least 1,000. 0 is unsaid: no
+     * cap.
+     */
+    uint64_t send_bytes_per_second_max;
+    /**
+     * The same for each peer.
+     */
+    uint64_t send_bytes_per_second_per_peer_max;
 } millpond_node_options_t;
 
 /**
@@ -859,7 +875,8 @@ int32_t millpond_node_compact(millpond_node_t node,
 int32_t millpond_node_stats(millpond_node_t node, millpond_bytes_t *json, millpond_error_t **error);
 
 /**
- * What is durable here, as a token. Free `*token` with millpond_bytes_free. Thread-safe.
+ * What is durable here, as a token. Of a branch, in which a stream with two histories goes on,
+ * what comes before it counts, too. Free `*token` with millpond_bytes_free. Thread-safe.
  */
 int32_t millpond_node_offsets(millpond_node_t node,
                               millpond_bytes_t *token,
@@ -905,6 +922,25 @@ int32_t millpond_node_set_network(millpond_node_t node,
                                   millpond_error_t **error);
 
 /**
+ * Replaces the swarm's secret without cutting anybody off: `current` for tickets, and peers that
+ * hold it or one of the `former` (at most 4; NULL is none) are admitted from now on. Sessions go
+ * on, but for those of peers that have shown neither: they end with "wrong_secret". Not kept in
+ * the store: say it when the node is opened again. To replace the secret of a whole swarm, give
+ * each node the one of millpond_swarm_secret_next with the old one as a former one; when each
+ * peer's "secret" in the status is "current", take the old one from each.
+ * MILLPOND_ERROR_INVALID_ARGUMENT also when one of them is of another swarm.
+ * MILLPOND_ERROR_LIMIT_EXCEEDED: more than 4 are former ones. Thread-safe.
+ */
+int32_t millpond_node_set_secrets(millpond_node_t node,
+                                  const char *current,
+                                  uintptr_t current_len,
+                                  const millpond_text_t *former,
+                                  uintptr_t former_count,
+                                  int64_t timeout_ms,
+                                  millpond_cancel_t cancel,
+                                  millpond_error_t **error);
+
+/**
  * JSON text as a payload in deterministic CBOR. Integers keep 64 bits; bytes are
  * {"$bytes":"<base64>"}. MILLPOND_ERROR_LIMIT_EXCEEDED: more than 1 MiB, nested more than 32 deep,
  * or an integer beyond 64 bits. Free `*payload` with millpond_bytes_free. Thread-safe.
@@ -928,6 +964,15 @@ int32_t millpond_payload_to_json(const uint8_t *payload,
  * `*secret` with millpond_bytes_free. Thread-safe.
  */
 int32_t millpond_swarm_secret_new(millpond_bytes_t *secret, millpond_error_t **error);
+
+/**
+ * A new secret to take the place of `secret` while the swarm stays the same: 128 hex digits, to be
+ * kept secret; see millpond_node_set_secrets. Free `*next` with millpond_bytes_free. Thread-safe.
+ */
+int32_t millpond_swarm_secret_next(const char *secret,
+                                   uintptr_t secret_len,
+                                   millpond_bytes_t *next,
+                                   millpond_error_t **error);
 
 /**
  * What a ticket says, as JSON: swarm_id, node_id, addresses. The secret is left out. Free `*json`
@@ -1128,7 +1173,7 @@ void millpond_bytes_free(millpond_bytes_t *bytes);
 #define MILLPOND_NODE_OPTIONS_INIT                                                                 \
     {                                                                                              \
         (uint32_t)sizeof(millpond_node_options_t), 0, 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0},       \
-            {NULL, 0}, NULL, 0, NULL, 0, NULL, 0, 0, 0, 0                                          \
+            {NULL, 0}, NULL, 0, NULL, 0, NULL, 0, 0, 0, 0, NULL, 0                                 \
     }
 #define MILLPOND_PUBLISH_OPTIONS_INIT                                                              \
     {                                                                                              \

@@ -14,8 +14,8 @@ pub mod sync;
 
 pub use driver::{
     Batches, NetworkOptions, Node, NodeOptions, PeerAddress, PeerRefusal, PeerStatus,
-    PublishOptions, QueryOptions, Refusal, Status, StatusSubscription, StorageOptions,
-    StreamStatus, Subscription, UnheardNode,
+    PublishOptions, QueryOptions, Refusal, SEND_BYTES_PER_SECOND_MIN, Status, StatusSubscription,
+    StorageOptions, StreamStatus, Subscription, UnheardNode,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use log::{

@@ -36,6 +36,8 @@ pub struct JsOpenOptions {
     pub app: String,
     /// Swarm secret.
     pub swarm: Option<String>,
+    /// Swarm secrets that it takes the place of.
+    pub former_secrets: Option<Vec<String>>,
     /// Ticket.
     pub ticket: Option<String>,
     /// False: no sockets.
@@ -48,6 +50,10 @@ pub struct JsOpenOptions {
     pub peers: Option<Vec<String>>,
     /// Node ids.
     pub allow: Option<Vec<String>>,
+    /// Cap on what is sent.
+    pub send_bytes_per_second_max: Option<i64>,
+    /// For each peer.
+    pub send_bytes_per_second_per_peer_max: Option<i64>,
     /// Journal segment.
     pub segment_bytes: Option<i64>,
     /// Tail.
@@ -64,12 +70,21 @@ impl JsOpenOptions {
             path: self.path.clone().into(),
             app_id: self.app.clone(),
             swarm: self.swarm.clone(),
+            former_secrets: self.former_secrets.clone(),
             ticket: self.ticket.clone(),
             network: self.network,
             bind: self.bind.clone(),
             discovery: self.discovery,
             peers: self.peers.clone(),
             allow: self.allow.clone(),
+            send_bytes_per_second_max: unsigned(
+                "sendBytesPerSecondMax",
+                self.send_bytes_per_second_max,
+            )?,
+            send_bytes_per_second_per_peer_max: unsigned(
+                "sendBytesPerSecondPerPeerMax",
+                self.send_bytes_per_second_per_peer_max,
+            )?,
             segment_bytes: unsigned("segmentBytes", self.segment_bytes)?,
             tail_bytes_max: unsigned("tailBytesMax", self.tail_bytes_max)?,
             cache_bytes: unsigned("cacheBytes", self.cache_bytes)?,

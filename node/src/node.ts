@@ -29,8 +29,13 @@ export interface OpenOptions extends CallOptions {
   readonly path: string;
   /** Name of the application, stamped on its events: 1 to 64 of `A–Z a–z 0–9 . _ -`. */
   readonly app: string;
-  /** The swarm secret, 64 hex digits; whoever holds it belongs. Give this or `ticket`. */
+  /**
+   * The swarm secret, 64 hex digits, or 128 of one that took another's place; whoever holds it
+   * belongs. Give this or `ticket`.
+   */
   readonly swarm?: string | undefined;
+  /** Secrets that it takes the place of and that still admit, too: at most 4. Default none. */
+  readonly formerSecrets?: readonly string[] | undefined;
   /** A ticket of another node: names the swarm and a first peer. */
   readonly ticket?: string | undefined;
   /** False: no sockets at all. Default true. */
@@ -49,6 +54,12 @@ export interface OpenOptions extends CallOptions {
   readonly peers?: readonly string[] | undefined;
   /** When given, only these node ids are admitted. */
   readonly allow?: readonly string[] | undefined;
+  /**
+   * Most bytes a second sent to all peers together, on average: at least 1,000. Default 0, no cap.
+   */
+  readonly sendBytesPerSecondMax?: number | undefined;
+  /** The same for each peer. */
+  readonly sendBytesPerSecondPerPeerMax?: number | undefined;
   /** Size of each of the two journal files, in bytes: 64 KiB at least. Default 32 MiB. */
   readonly segmentBytes?: number | undefined;
   /** Most bytes of events held in memory until they are in blocks. Default 64 MiB. */
@@ -89,7 +100,8 @@ export interface PublishOptions extends CallOptions {
  */
 export async function open(options: OpenOptions): Promise<Node> {
   const names = [...callOptions, 'path', 'app', 'swarm', 'ticket', 'network', 'bind', 'discovery'];
-  names.push('peers', 'allow', 'segmentBytes', 'tailBytesMax', 'cacheBytes');
+  names.push('formerSecrets', 'peers', 'allow', 'segmentBytes', 'tailBytesMax', 'cacheBytes');
+  names.push('sendBytesPerSecondMax', 'sendBytesPerSecondPerPeerMax');
   if (options === undefined) throw refuse('open: give the options, at least { path, app, swarm }');
   checkOptions('open', options, [...names, 'allowNetworkFileSystem']);
   const opening = {
@@ -102,6 +114,14 @@ export async function open(options: OpenOptions): Promise<Node> {
     ...given('open', 'discovery', options.discovery, truth),
     ...given('open', 'peers', options.peers, texts),
     ...given('open', 'allow', options.allow, texts),
+    ...given('open', 'formerSecrets', options.formerSecrets, texts),
+    ...given('open', 'sendBytesPerSecondMax', options.sendBytesPerSecondMax, whole),
+    ...given(
+      'open',
+      'sendBytesPerSecondPerPeerMax',
+      options.sendBytesPerSecondPerPeerMax,
+      whole,
+    ),
     ...given('open', 'segmentBytes', options.segmentBytes, whole),
     ...given('open', 'tailBytesMax', options.tailBytesMax, whole),
     ...given('open', 'cacheBytes', options.cacheBytes, whole),
@@ -295,6 +315,30 @@ export class Node implements AsyncDisposable {
   }
 
   /**
+   * Replaces the swarm's secret without cutting anybody off: `current` for tickets, and peers that
+   * hold it or one of `former` (at most 4) are admitted from now on. Sessions go on, but for those
+   * of peers that have shown neither: they end with `wrong_secret`. Not kept in the store: say it
+   * when the node is opened again.
+   *
+   * For a whole swarm: give each node what {@link nextSwarmSecret} makes, with the old secret as a
+   * former one; when every peer's `secret` in the status is `current`, take the old one from each.
+   * @throws InvalidArgumentError: a text is no secret, or one of another swarm; LimitExceededError:
+   * more than 4 are former ones; ClosedError, TimeoutError, AbortError.
+   */
+  async setSecrets(
+    current: string,
+    former: readonly string[] = [],
+    options?: CallOptions,
+  ): Promise<void> {
+    checkOptions('setSecrets', options, callOptions);
+    const checked = text('setSecrets: current', current);
+    const others = texts('setSecrets: former', former);
+    await operate('setSecrets', options, (ticket, limit) =>
+      bridge.setSecrets(ticket, this.#handle, checked, others, limit),
+    );
+  }
+
+  /**
    * A text to paste into another node's `open` or `connect`. It holds the swarm secret.
    * @throws InvalidArgumentError: the node was opened without a network; ClosedError, TimeoutError,
    * AbortError.
@@ -308,7 +352,8 @@ export class Node implements AsyncDisposable {
   }
 
   /**
-   * What is durable here, of every stream.
+   * What is durable here, of every stream. Of a branch, in which a stream with two histories goes
+   * on, what comes before it counts, too.
    * @throws ClosedError.
    */
   offsets(): Offsets {

@@ -29,6 +29,7 @@ def test_every_call_in_a_forked_child_says_so_and_the_parent_goes_on(
         "compact": node.compact,
         "stats": node.stats,
         "set_network": lambda: node.set_network(True),
+        "set_secrets": lambda: node.set_secrets(options["swarm"]),
         "next of a subscription": events.next,
         "next of a cursor": cursor.next,
         "completeness of a cursor": lambda: cursor.completeness,

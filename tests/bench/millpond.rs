@@ -203,14 +203,13 @@ pub(crate) fn publish_options() -> PublishOptions {
 pub(crate) fn node(folder: &Path, name: &str, network: bool) -> Node {
     let network = network.then(|| NetworkOptions {
         bind: vec!["127.0.0.1:0".parse().expect("an address")],
-        discovery: false,
-        allow: None,
-        peers: Vec::new(),
+        ..NetworkOptions::default()
     });
     let options = NodeOptions {
         path: folder.join(name),
         app_id: AppId::parse("com.example.bench").expect("a short name"),
         swarm: SwarmSecret::from_bytes([0x33; 32]),
+        former_secrets: Vec::new(),
         network,
         storage: StorageOptions::default(),
     };

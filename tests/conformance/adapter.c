@@ -49,12 +49,17 @@ static int32_t open_node(const char *name, const said_t *said) {
         options.swarm = text(said->swarm ? said->swarm : SECRET, 0);
         options.swarm.len = strlen(options.swarm.data);
     }
+    millpond_text_t former = text(said->former, said->former ? strlen(said->former) : 0);
+    options.former_secrets = &former;
+    options.former_secret_count = said->former != NULL;
     options.network = said->net ? MILLPOND_YES : MILLPOND_NO;
     options.discovery = MILLPOND_NO;
     options.bind = &loopback;
     options.bind_count = 1;
     options.peer_count = said->peers ? strtoull(said->peers, NULL, 10) : 0;
     options.peers = made_up(options.peer_count);
+    options.send_bytes_per_second_max = said->cap ? strtoull(said->cap, NULL, 10) : 0;
+    options.send_bytes_per_second_per_peer_max = options.send_bytes_per_second_max;
     millpond_node_t node = {0};
     int32_t status = millpond_node_open(&options, SOON, MILLPOND_NO_CANCEL, &node, &error);
     millpond_bytes_free(&ticket);
@@ -261,6 +266,37 @@ static int32_t refusal(const char *name, const char *reason) {
     return MILLPOND_OK;
 }
 
+/* Replaces the secret: the first word is the current one, the others are former ones. */
+static int32_t secrets(const char *name, char *rest) {
+    millpond_text_t former[8];
+    size_t count = 0;
+    const char *current = word(&rest);
+    for (const char *one; *rest && count < 8; former[count++] = text(one, strlen(one)))
+        one = word(&rest);
+    return millpond_node_set_secrets(node_of(name), current, strlen(current), former, count, SOON,
+                                     MILLPOND_NO_CANCEL, &error);
+}
+
+/* What the status says of a node: which secret it has shown, or (`missed`) whether it is missed. */
+static int32_t said_of(const char *name, const char *peer, int missed) {
+    millpond_bytes_t json = {NULL, 0}, id = {NULL, 0};
+    char wanted[96];
+    must(!millpond_node_id(node_of(peer), &id, NULL), "a node has an id");
+    int32_t status = millpond_node_status(node_of(name), SOON, MILLPOND_NO_CANCEL, &json, &error);
+    if (!status) {
+        const char *section = missed ? "\"unheard\":[" : "\"peers\":[";
+        snprintf(wanted, sizeof wanted, "\"node_id\":\"%s\"", (const char *)id.data);
+        const char *found = strstr(strstr((const char *)json.data, section), wanted);
+        const char *field = found ? strstr(found, missed ? "\"since\":" : "\"secret\":") : NULL;
+        if (missed) printf(field && strtoll(field + 8, NULL, 10) > 0 ? "true\n" : "false\n");
+        else if (!field || field[9] != '"') printf("-\n");
+        else printf("%.*s\n", (int)strcspn(field + 10, "\""), field + 10);
+    }
+    millpond_bytes_free(&id);
+    millpond_bytes_free(&json);
+    return status;
+}
+
 /* The number behind a name in JSON. */
 static unsigned long long number_in(const millpond_bytes_t *json, const char *name) {
     char wanted[64];
@@ -419,6 +455,7 @@ static int32_t command(char *rest) {
     if (IS("network"))
         return millpond_node_set_network(node_of(name), strcmp(rest, "on") == 0, SOON,
                                          MILLPOND_NO_CANCEL, &error);
+    if (IS("secrets")) return secrets(name, rest);
     if (IS("connect")) return connect_to(name, rest, 0);
     if (IS("connect_address")) return connect_to(name, rest, 1);
     if (IS("subscribe")) return subscribe(name, &said, rest);
@@ -450,6 +487,7 @@ static int32_t command(char *rest) {
     else if (IS("complete")) status = complete(name, &said, rest);
     else if (IS("told")) status = told(name);
     else if (IS("refusal")) status = refusal(name, rest);
+    else if (IS("proved") || IS("missed")) status = said_of(name, rest, IS("missed"));
     else if (IS("lag")) {
         status = millpond_subscription_lag(named(names, name)->subscription, &lag, &error);
         if (!status) printf("%llu\n", (unsigned long long)lag);

@@ -27,6 +27,22 @@ def write(target, name, data):
     (folder / name).write_bytes(data)
 
 
+def write_texts():
+    """Writes the seeds of the targets that read texts of several kinds."""
+    texts = json.loads((VECTORS / "texts.json").read_text())
+    payloads = texts.pop("payloads")
+    for index, told in enumerate(payloads["taken"]):
+        write("json", f"text-{index:02}", told["text"].encode())
+        write("json", f"payload-{index:02}", bytes.fromhex(told["payload"]))
+    for index, text in enumerate(payloads["refused"]):
+        write("json", f"refused-{index:02}", text.encode())
+    for kind in ("event_keys", "peers", "secrets", "stream_ids", "tokens"):
+        for fate in ("taken", "refused"):
+            for index, told in enumerate(texts[kind][fate]):
+                text = told if isinstance(told, str) else told["text"]
+                write("text", f"{kind}-{fate}-{index:02}", text.encode())
+
+
 def main():
     """Writes all seeds."""
     for index, vector in enumerate(json.loads((VECTORS / "payloads.json").read_text())):
@@ -50,7 +66,10 @@ def main():
     frames = [ping, want, b"\x05\x01\x01" + first[:152], b"\x08" + bytes(32) + first, b"\x09\0"]
     frames.append(b"\x81\1" + stream)
     frames.append(b"\x82\1" + stream[:32] + b"\1\4\x0a\0\0\1\x10\4")
-    taken = json.loads((VECTORS / "frames.json").read_text())["taken"]
+    told = json.loads((VECTORS / "frames.json").read_text())
+    taken = told["taken"]
+    for index, frame in enumerate(taken + told["refused"]):
+        write("frame", f"frame-{index:02}", bytes.fromhex(frame["bytes"]))
     packed = next(bytes.fromhex(told["bytes"]) for told in taken if told["message"] == "block")
     write("packed", "block", packed[33:])
     # Behind the head that vouches for it.
@@ -60,6 +79,7 @@ def main():
         write("tables", name, mode)
         write("tables", f"{name}-flip", mode + b"\x08\0\1" + b"\xc0\x08\3" + b"\xff\x09\x10")
     frames.append(packed)
+    write_texts()
     sent = [bytes([0]) + len(frame).to_bytes(2, "little") + frame for frame in frames]
     write("session", "frames", b"".join(sent))
     write("session", "truth", b"\x03\x01\x00\x20" + b"\x04\x00\x00\x07\x00\x00" * 4)

@@ -9,7 +9,9 @@ use millpond::PeerAddress;
 use millpond::event::{NodeId, NodeKey, SignedHead, SwarmSecret, WallTime};
 use millpond::log::{Log, LogOptions};
 use millpond::net::{self, ClosedBy, EventSink, IrohTransport, NetEvent, Transport};
-use millpond::sync::{ConnectionId, Input, Output, PEERS_MAX_DEFAULT, Swarm, SwarmOptions};
+use millpond::sync::{
+    ConnectionId, Input, Output, PEERS_MAX_DEFAULT, SendCaps, Swarm, SwarmOptions,
+};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
@@ -52,10 +54,11 @@ impl Liar {
         let options = SwarmOptions {
             node: key.node_id(),
             own_stream: log.own_stream(),
-            secret: secret.clone(),
+            secrets: secret.clone().into(),
             instance: [seed; 8],
             allowed: None,
             peers_max: PEERS_MAX_DEFAULT,
+            send_caps: SendCaps::default(),
             learns: false,
         };
         let swarm = Swarm::new(options, log.heads(), Vec::new(), Instant::now());
@@ -128,16 +131,16 @@ impl Act {
                 let connection = own(connection);
                 self.give(Input::Connected { connection, peer, binding, dialed });
             }
-            NetEvent::Frame { connection, bytes, credit } => {
-                self.give(Input::Frame { connection: own(connection), bytes });
+            NetEvent::Frame { connection, lane, bytes, credit } => {
+                self.give(Input::Frame { connection: own(connection), lane, bytes });
                 self.drain();
                 drop(credit);
             }
             NetEvent::Heard { connection, bytes } => {
                 self.give(Input::Heard { connection: own(connection), bytes });
             }
-            NetEvent::Sent { connection, bytes } => {
-                self.give(Input::Sent { connection: own(connection), bytes });
+            NetEvent::Sent { connection, lane, bytes } => {
+                self.give(Input::Sent { connection: own(connection), lane, bytes });
             }
             NetEvent::Disconnected { connection, code, by, .. } => {
                 let code = code.filter(|_| by == ClosedBy::Peer).map(u64::from);
@@ -152,10 +155,10 @@ impl Act {
         let wire = |connection: ConnectionId| net::ConnectionId(connection.value());
         loop {
             match self.swarm.poll(&self.log) {
-                Output::Send { connection, bytes } => {
+                Output::Send { connection, lane, bytes } => {
                     let mut bytes = bytes.to_vec();
                     (self.hand)(&mut bytes);
-                    self.transport.send(wire(connection), bytes.into());
+                    self.transport.send(wire(connection), lane, bytes.into());
                 }
                 Output::Open(block) => self.give(Input::Opened(block.open())),
                 Output::Store { range, .. } => {

@@ -4,6 +4,7 @@
 //! `./dev test`.
 
 use crate::support::Scratch;
+use millpond::sync::Lane;
 use millpond_tests::sim::campaign::{PLANTED, PLANTED_IN_STAND_INS};
 use millpond_tests::sim::carrier::{Ack, Flow};
 use millpond_tests::sim::link::{Link, LinkProfile, Loss};
@@ -134,14 +135,17 @@ fn frames_arrive_whole_and_in_order_whatever_happens_to_packets() {
         let frames: Vec<bytes::Bytes> =
             (0..).zip(&sizes).map(|(at, size)| vec![at as u8; *size].into()).collect();
         let mut flow = Flow::new(Duration::ZERO);
-        frames.iter().for_each(|frame| flow.push(frame.clone()));
+        let lane_of = |at: usize| Lane::ALL[at / 3 % 2];
+        frames.iter().enumerate().for_each(|(at, frame)| flow.push(lane_of(at), frame.clone()));
         let (mut now, mut got, mut sent) = (Duration::ZERO, Vec::new(), Vec::new());
-        while !flow.is_done() {
+        while got.len() < frames.len() || !flow.is_done() {
             while let Some((number, bytes)) = flow.next_packet(now) {
                 wire.pass(now, Parcel::Packet(number), bytes);
             }
-            while let Some(bytes) = flow.next_sent() {
-                sent.push(bytes);
+            for lane in Lane::ALL {
+                while let Some(bytes) = flow.next_sent(lane) {
+                    sent.push((lane, bytes));
+                }
             }
             let probe = flow.probe_at().unwrap();
             let next = wire.queue.first_key_value().map(|((at, _), _)| *at);
@@ -165,9 +169,79 @@ fn frames_arrive_whole_and_in_order_whatever_happens_to_packets() {
                 }
             }
         }
-        assert!(got == frames, "seed {seed}: {} of {} frames", got.len(), frames.len());
-        assert_eq!(sent, sizes, "each frame is told to be sent once");
+        for lane in Lane::ALL {
+            let on_lane = |at: &usize| lane_of(*at) == lane;
+            let sizes: Vec<usize> = (0..100).filter(on_lane).map(|at| frames[at].len()).collect();
+            let frames: Vec<_> = (0..100).filter(on_lane).map(|at| frames[at].clone()).collect();
+            let got: Vec<_> = got.iter().filter(|(of, _)| *of == lane).collect();
+            let is_whole = got.iter().map(|(_, frame)| frame).eq(&frames);
+            assert!(is_whole, "seed {seed}: {} of {} frames", got.len(), frames.len());
+            let sent = sent.iter().filter(|(of, _)| *of == lane).map(|(_, bytes)| *bytes);
+            assert!(sent.eq(sizes), "each frame is told to be sent once");
+        }
+        let is_live = |(lane, _): &(Lane, bytes::Bytes)| *lane == Lane::Live;
+        let (first, last) = got.split_at(got.len() / 2);
+        let live = |half: &[(Lane, bytes::Bytes)]| half.iter().filter(|it| is_live(it)).count();
+        assert!(live(first) > 4 * live(last), "the live lane goes first");
     }
+}
+
+/// 64 kbit/s with a queue of 64 KB, which is 8 s, and a backlog that takes a minute.
+#[test]
+fn a_live_frame_waits_for_no_backlog_on_a_simulated_link_of_64_kbit() {
+    const LIVE_EVERY: Duration = Duration::from_millis(500);
+    let profile = LinkProfile {
+        rate: Some(8000),
+        queue_bytes: 64 << 10,
+        ..LinkProfile::perfect(Duration::from_millis(50))
+    };
+    let (there, back) = (Link::new(profile.clone(), 1), Link::new(profile, 2));
+    let mut wire = Wire { there, back, queue: BTreeMap::new(), sequence: 0 };
+    let mut flow = Flow::new(Duration::ZERO);
+    flow.push(Lane::Backlog, vec![0; 480_000].into());
+    let (mut now, mut pushed, mut times, mut drained) =
+        (Duration::ZERO, Vec::new(), Vec::new(), None);
+    while drained.is_none() {
+        if now >= LIVE_EVERY * pushed.len() as u32 {
+            flow.push(Lane::Live, vec![1; 200].into());
+            pushed.push(now);
+        }
+        while let Some((number, bytes)) = flow.next_packet(now) {
+            wire.pass(now, Parcel::Packet(number), bytes);
+        }
+        let next = wire.queue.first_key_value().map(|((at, _), _)| *at);
+        let next_live = LIVE_EVERY * pushed.len() as u32;
+        let steps = [next, flow.probe_at(), Some(next_live)];
+        now = now.max(steps.into_iter().flatten().min().expect("there is always a next"));
+        while let Some(lost) = flow.probe(now) {
+            wire.pass(now, Parcel::Packet(lost.0), lost.1);
+        }
+        while wire.queue.first_key_value().is_some_and(|((at, _), _)| *at <= now) {
+            match wire.queue.pop_first().unwrap().1 {
+                Parcel::Packet(number) => {
+                    let (ack, received) = flow.receive(number, now);
+                    for (lane, _) in received.frames {
+                        match lane {
+                            Lane::Live => times.push(now - pushed[times.len()]),
+                            Lane::Backlog => drained = Some(now),
+                        }
+                    }
+                    wire.pass(now, Parcel::Ack(ack), 45);
+                }
+                Parcel::Ack(ack) => {
+                    for (number, bytes) in flow.acknowledge(ack, now) {
+                        wire.pass(now, Parcel::Packet(number), bytes);
+                    }
+                }
+            }
+        }
+    }
+    times.sort();
+    let slow = times[times.len() * 99 / 100];
+    let drained = drained.expect("the loop ends with it");
+    println!("simulated modem: 480 kB in {drained:?}; of {} live frames p99 {slow:?}", times.len());
+    assert!(slow <= Duration::from_secs(3), "{slow:?}");
+    assert!(drained <= Duration::from_secs(100), "the link is used: {drained:?}");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 pub mod calls;
 pub mod crash;
 pub mod forks;
+pub mod fuzz;
 pub mod model;
 pub mod sim;
 mod strace;

@@ -17,16 +17,25 @@ const CONTACTS_MAX: usize = 2 * sync::BOOK_PEERS_MAX;
 /// Most nodes of which is remembered when they were heard of. Further ones that write no stream are
 /// not taken in.
 const HEARD_MAX: usize = 8_192;
+/// Most of them that were only ever in a peer's list, which may say anything.
+const LISTED_MAX: usize = HEARD_MAX / 2;
 
 /// Peers, connections, and who was heard of when.
 #[derive(Default)]
 pub(crate) struct Ledger {
+    /// When nodes were heard of before this opening.
+    heard_before: BTreeMap<NodeId, WallTime>,
     connections: BTreeMap<ConnectionId, Line>,
     contacts: BTreeMap<NodeId, Contact>,
     reachable: BTreeSet<NodeId>,
     /// When those that are not reachable were last heard of.
     heard: BTreeMap<NodeId, Instant>,
-    /// How far streams are signed for that are not held so far.
+    /// Those of them that were only ever in the list of a peer.
+    listed: BTreeSet<NodeId>,
+    /// Whom we had a session with at the last look.
+    linked: BTreeSet<NodeId>,
+    /// How far streams are signed for that are not held so far: of those of which nothing is held
+    /// only what peers say now, once there are many.
     known: BTreeMap<StreamId, u64>,
     /// The log's readers know of all this as it is now.
     is_told: bool,
@@ -47,6 +56,11 @@ struct Line {
 }
 
 impl Ledger {
+    /// Nothing is known but what the log remembers.
+    pub(crate) fn new(log: &Log) -> Ledger {
+        Ledger { heard_before: log.outlook().heard.clone(), ..Ledger::default() }
+    }
+
     /// A connection stands.
     pub(crate) fn connected(&mut self, connection: ConnectionId, peer: NodeId, now: Instant) {
         let line = Line { peer, is_admitted: false, bytes_in: 0, bytes_out: 0, heard_at: now };
@@ -115,13 +129,14 @@ impl Ledger {
             self.settle(line);
         }
         self.contacts.values_mut().for_each(|contact| contact.trying_since = None);
-        self.reach(reach.reachable.clone(), clock::now());
+        self.reach(&reach, clock::now());
         self.look(Reach { reachable: BTreeSet::new(), ..reach }, log);
         self.duplicates_before = self.tally.duplicates;
     }
 
     /// Events of another node came here.
     pub(crate) fn grew(&mut self, head: &SignedHead, now: Instant) {
+        self.listed.remove(&head.stream.node);
         self.heard.insert(head.stream.node, now);
         self.is_told = false;
     }
@@ -132,13 +147,18 @@ impl Ledger {
         let Ok(held) = log.durable_map() else { return };
         self.tally.duplicates = self.duplicates_before + reach.duplicates;
         self.is_told &= self.known.is_empty() && reach.known.is_empty();
-        for (stream, known) in reach.known {
-            let most = self.known.entry(stream).or_default();
-            *most = known.max(*most);
+        for (stream, known) in &reach.known {
+            let most = self.known.entry(*stream).or_default();
+            *most = *known.max(most);
         }
-        let sealed = reach.sealed;
-        self.known.retain(|stream, known| *known > held.count(stream) && !sealed.contains(stream));
-        self.reach(reach.reachable, clock::now());
+        let is_claimed =
+            |stream: &StreamId| reach.known.binary_search_by_key(stream, |told| told.0).is_ok();
+        let are_many = self.known.len() > sync::STREAMS_MAX;
+        self.known.retain(|stream, known| {
+            let is_kept = !are_many || held.count(stream) > 0 || is_claimed(stream);
+            is_kept && *known > held.count(stream) && !reach.sealed.contains(stream)
+        });
+        self.reach(&reach, clock::now());
         // With thousands of authors that takes a while, and mostly nothing has changed.
         if !self.is_told {
             log.set_outlook(self.outlook(log.outlook().opened));
@@ -158,13 +178,9 @@ impl Ledger {
 
     fn outlook(&self, opened: WallTime) -> Outlook {
         let (now, wall) = (clock::now(), clock::wall());
-        let heard = self.heard.iter().map(|(node, at)| (*node, before(wall, now, *at)));
-        Outlook {
-            opened,
-            reachable: self.reachable.clone(),
-            heard: heard.collect(),
-            known: self.known.clone(),
-        }
+        let mut heard = self.heard_before.clone();
+        heard.extend(self.heard.iter().map(|(node, at)| (*node, before(wall, now, *at))));
+        Outlook { opened, reachable: self.reachable.clone(), heard, known: self.known.clone() }
     }
 
     /// What went over the network.
@@ -181,14 +197,22 @@ impl Ledger {
         contacts
     }
 
-    fn reach(&mut self, reachable: BTreeSet<NodeId>, now: Instant) {
-        for node in self.reachable.difference(&reachable) {
-            if self.heard.len() < HEARD_MAX || self.heard.contains_key(node) {
+    fn reach(&mut self, reach: &Reach, now: Instant) {
+        for node in self.reachable.difference(&reach.reachable) {
+            let is_listed = !self.linked.contains(node);
+            let has_room = !is_listed || self.listed.len() < LISTED_MAX;
+            if self.heard.contains_key(node) || (has_room && self.heard.len() < HEARD_MAX) {
+                if is_listed && !self.heard.contains_key(node) {
+                    self.listed.insert(*node);
+                }
                 self.heard.insert(*node, now);
             }
         }
-        self.is_told &= self.reachable == reachable;
-        self.reachable = reachable;
+        self.is_told &= self.reachable == reach.reachable;
+        let links = reach.links.iter().filter(|(_, link)| link.is_connected);
+        self.linked = links.map(|(peer, _)| *peer).collect();
+        self.listed.retain(|node| !self.linked.contains(node));
+        self.reachable.clone_from(&reach.reachable);
     }
 
     fn settle(&mut self, line: &Line) {
@@ -220,4 +244,33 @@ impl Line {
 fn before(wall: WallTime, now: Instant, at: Instant) -> WallTime {
     let ago = now.saturating_duration_since(at).as_micros();
     WallTime::from_micros(wall.micros().saturating_sub(i64::try_from(ago).unwrap_or(i64::MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::Link;
+
+    fn node(number: u64) -> NodeId {
+        NodeId::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes())
+    }
+
+    /// What is seen with a session with `peer`, who lists these.
+    fn seen(peer: NodeId, listed: impl Iterator<Item = u64>) -> Reach {
+        let reachable = listed.map(node).chain([peer]).collect();
+        let links = BTreeMap::from([(peer, Link { is_connected: true, refusal: None })]);
+        Reach { reachable, links, ..Reach::default() }
+    }
+
+    #[test]
+    fn lists_without_end_leave_room_for_those_who_were_peers() {
+        let (mut ledger, now) = (Ledger::default(), clock::now());
+        for list in 0..20 {
+            ledger.reach(&seen(node(1), list * 1024 + 10..(list + 1) * 1024 + 10), now);
+        }
+        assert_eq!(ledger.listed.len(), LISTED_MAX);
+        ledger.reach(&Reach::default(), now);
+        assert!(ledger.heard.contains_key(&node(1)), "a peer is missed");
+        assert!(ledger.heard.len() <= LISTED_MAX + 1);
+    }
 }

@@ -25,6 +25,8 @@ mod node;
 mod opener;
 mod options;
 #[cfg(feature = "net")]
+mod pacer;
+#[cfg(feature = "net")]
 mod parts;
 mod registry;
 mod status;
@@ -35,7 +37,9 @@ mod turn;
 
 pub use batches::Batches;
 pub use node::{Node, PublishOptions, QueryOptions};
-pub use options::{NetworkOptions, NodeOptions, PeerAddress, StorageOptions};
+pub use options::{
+    NetworkOptions, NodeOptions, PeerAddress, SEND_BYTES_PER_SECOND_MIN, StorageOptions,
+};
 pub use status::{PeerRefusal, PeerStatus, Refusal, Status, StreamStatus, UnheardNode};
 pub use status_subscription::StatusSubscription;
 pub use subscription::Subscription;

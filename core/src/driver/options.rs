@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{AppId, NodeId, SwarmSecret, Ticket};
+use crate::sync::SendCaps;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
@@ -15,8 +16,12 @@ pub struct NodeOptions {
     pub path: PathBuf,
     /// Stamped on every event that is published here.
     pub app_id: AppId,
-    /// What the nodes of the swarm share.
+    /// What the nodes of the swarm share. It is not kept in the store: say the current one at each
+    /// opening.
     pub swarm: SwarmSecret,
+    /// Secrets that `swarm` replaces and that still admit, too: up to 4 of the same swarm. None in
+    /// the ordinary course of things; see [`Node::set_secrets`](crate::Node::set_secrets).
+    pub former_secrets: Vec<SwarmSecret>,
     /// How to reach peers; `None` opens no socket at all.
     pub network: Option<NetworkOptions>,
     /// Sizes of the journal and of caches.
@@ -48,6 +53,9 @@ impl Default for StorageOptions {
     }
 }
 
+/// The least that a cap on what is sent may be, in bytes a second.
+pub const SEND_BYTES_PER_SECOND_MIN: u64 = 1000;
+
 /// How a node reaches its peers.
 #[derive(Clone, Debug, Default)]
 pub struct NetworkOptions {
@@ -61,6 +69,39 @@ pub struct NetworkOptions {
     pub allow: Option<BTreeSet<NodeId>>,
     /// Peers to connect to, now and whenever the connection is lost: at most 1,024.
     pub peers: Vec<PeerAddress>,
+    /// Most bytes of frames a second that are sent to all peers together, on average: 0 is no cap,
+    /// another is at least [`SEND_BYTES_PER_SECOND_MIN`]. Live events go before a backlog. A frame
+    /// goes out whole, so a block of up to 2 MiB may leave ahead of its time.
+    pub send_bytes_per_second_max: u64,
+    /// The same for each peer.
+    pub send_bytes_per_second_per_peer_max: u64,
+}
+
+impl NetworkOptions {
+    /// What the swarm keeps to.
+    ///
+    /// # Errors
+    /// `invalid_argument`: a cap is below [`SEND_BYTES_PER_SECOND_MIN`], and not 0.
+    pub(crate) fn send_caps(&self) -> Result<SendCaps> {
+        let cap = |bytes: u64, name: &str| match bytes {
+            0 => Ok(None),
+            SEND_BYTES_PER_SECOND_MIN.. => Ok(Some(bytes)),
+            _ => Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!(
+                    "{name} is {bytes}; it is at least {SEND_BYTES_PER_SECOND_MIN} bytes a second, \
+                     or 0 for no cap"
+                ),
+            )),
+        };
+        Ok(SendCaps {
+            all_peers: cap(self.send_bytes_per_second_max, "send_bytes_per_second_max")?,
+            each_peer: cap(
+                self.send_bytes_per_second_per_peer_max,
+                "send_bytes_per_second_per_peer_max",
+            )?,
+        })
+    }
 }
 
 /// A peer and where it may be reached. Text form: `<node id>@<ip>:<port>[,<ip>:<port>…]`.

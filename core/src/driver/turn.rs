@@ -6,18 +6,17 @@ use crate::driver::ledger::Ledger;
 use crate::driver::network::{Fresh, Message, NetworkStatus};
 use crate::driver::opener::Opener;
 use crate::driver::options::{NetworkOptions, PeerAddress};
-use crate::driver::parts::{discover, new_swarm};
+use crate::driver::pacer::Pacer;
+use crate::driver::parts::{discover, named_peers, new_swarm};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::STREAMS_PER_NODE_MAX;
-use crate::event::{EventRange, NodeId, Preview, StreamEnd, StreamId, SwarmSecret};
+use crate::event::{EventRange, NodeId, Preview, StreamEnd, StreamId, SwarmSecrets};
 use crate::log::{Log, OpeningReason};
 use crate::net::{
     self, ClosedBy, Discovery, EventSink, IrohTransport, NetEvent, Transport, TransportOptions,
 };
 use crate::pending::{Completer, Pending};
-use crate::sync::{
-    self, BOOK_PEERS_MAX, ConnectionId, Input, LinkState, Output, RefusalReason, Swarm, SwarmEvent,
-};
+use crate::sync::{self, ConnectionId, Input, LinkState, Output, RefusalReason, Swarm, SwarmEvent};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,7 +28,7 @@ const SHORT_FRAME_BYTES_MAX: usize = 16 << 10;
 pub(crate) struct Turn {
     options: NetworkOptions,
     pub(crate) log: Log,
-    secret: SwarmSecret,
+    secrets: SwarmSecrets,
     pub(crate) inbox: Arc<Inbox<Turn>>,
     fresh: Arc<Fresh>,
     pub(crate) swarm: Swarm,
@@ -45,6 +44,7 @@ pub(crate) struct Turn {
     /// Ranges went to the log's queue since the loop last waited.
     has_stored: bool,
     ledger: Ledger,
+    pacer: Pacer,
 }
 
 /// What is there only while the network is on.
@@ -57,30 +57,22 @@ impl Turn {
     pub(crate) fn new(
         options: NetworkOptions,
         log: Log,
-        secret: SwarmSecret,
+        secrets: SwarmSecrets,
         inbox: Arc<Inbox<Turn>>,
         fresh: Arc<Fresh>,
     ) -> Result<Turn> {
-        options.peers.iter().try_for_each(|peer| peer.check(options.discovery))?;
-        let peers: BTreeMap<NodeId, PeerAddress> =
-            options.peers.iter().map(|peer| (peer.node, peer.clone())).collect();
-        if peers.len() > BOOK_PEERS_MAX {
-            let message = format!(
-                "the node is to connect to {} peers; the limit is {BOOK_PEERS_MAX}",
-                peers.len()
-            );
-            return Err(Error::new(ErrorKind::LimitExceeded, message));
-        }
+        let peers = named_peers(&options)?;
         let own = log.own_stream();
-        let swarm = new_swarm(&options, &log, &secret)?;
+        let swarm = new_swarm(&options, &log, &secrets)?;
         let (connecting, to) = (BTreeMap::new(), inbox.clone());
+        let ledger = Ledger::new(&log);
         let opener = Opener::new(move |generation, block| {
             to.push_or_take(Message::Opened { generation, block }, Turn::is_for_openers);
         });
         Ok(Turn {
             options,
             log,
-            secret,
+            secrets,
             inbox,
             fresh,
             swarm,
@@ -91,7 +83,8 @@ impl Turn {
             peers,
             connecting,
             has_stored: false,
-            ledger: Ledger::default(),
+            ledger,
+            pacer: Pacer::default(),
         })
     }
 
@@ -139,7 +132,7 @@ impl Turn {
         };
         tracing::info!(node = %self.log.node_id().short(), ?addresses, "the network is on");
         self.wire = Some(Wire { transport, discovery });
-        self.swarm = new_swarm(&self.options, &self.log, &self.secret)?;
+        self.swarm = new_swarm(&self.options, &self.log, &self.secrets)?;
         self.look_at_damage();
         for peer in self.peers.values() {
             let (peer, addresses) = (peer.node, peer.addresses.clone());
@@ -222,8 +215,13 @@ impl Turn {
             Message::SetNetwork { enabled: false, done } => {
                 // No farewell: to the peers this is a cable that was pulled.
                 self.switch_off(Duration::ZERO);
-                let fresh = new_swarm(&self.options, &self.log, &self.secret);
+                let fresh = new_swarm(&self.options, &self.log, &self.secrets);
                 done.complete(fresh.map(|swarm| self.swarm = swarm));
+            }
+            Message::SetSecrets { secrets, done } => {
+                self.secrets = secrets.clone();
+                self.swarm.handle(Input::Secrets(secrets), clock::now());
+                done.complete(Ok(()));
             }
             Message::Status { done } => done.complete(Ok(self.status())),
         }
@@ -238,26 +236,30 @@ impl Turn {
                 self.swarm.handle(Input::Connected { connection, peer, binding, dialed }, now);
                 self.swarm.handle(Input::Seen { connection, address: remote }, now);
             }
-            NetEvent::Frame { connection, bytes, credit } => {
+            NetEvent::Frame { connection, lane, bytes, credit } => {
                 let connection = ConnectionId::new(connection.0);
-                self.ledger.received(connection, bytes.len(), now);
-                self.swarm.handle(Input::Frame { connection, bytes }, now);
+                let (length, is_talk) = (bytes.len(), !sync::is_events(&bytes));
+                self.ledger.received(connection, length, now);
+                self.swarm.handle(Input::Frame { connection, lane, bytes }, now);
                 self.drain();
-                drop(credit);
+                if is_talk {
+                    self.pacer.said(connection, length, credit, now);
+                }
             }
             NetEvent::Heard { connection, bytes } => {
                 let connection = ConnectionId::new(connection.0);
                 self.swarm.handle(Input::Heard { connection, bytes }, now);
             }
-            NetEvent::Sent { connection, bytes } => {
+            NetEvent::Sent { connection, lane, bytes } => {
                 let connection = ConnectionId::new(connection.0);
-                self.swarm.handle(Input::Sent { connection, bytes }, now);
+                self.swarm.handle(Input::Sent { connection, lane, bytes }, now);
             }
             NetEvent::Disconnected { connection, code, by, .. } => {
                 let connection = ConnectionId::new(connection.0);
                 let code = code.filter(|_| by == ClosedBy::Peer).map(u64::from);
                 self.swarm.handle(Input::Disconnected { connection, code }, now);
                 self.ledger.disconnected(connection);
+                self.pacer.ended(connection);
             }
             NetEvent::DialFailed { peer, reason } => {
                 tracing::debug!(peer = %peer.short(), reason, "a dial failed");
@@ -277,9 +279,10 @@ impl Turn {
     fn drain(&mut self) -> Option<Instant> {
         loop {
             match self.swarm.poll(&self.log) {
-                Output::Send { connection, bytes } => {
+                Output::Send { connection, lane, bytes } => {
                     self.ledger.sent(connection, bytes.len());
-                    self.on_wire(|wire| wire.send(net::ConnectionId(connection.value()), bytes));
+                    let to = net::ConnectionId(connection.value());
+                    self.on_wire(|wire| wire.send(to, lane, bytes));
                 }
                 Output::Open(block) => self.opener.open(self.generation, block),
                 Output::Store { range, before, .. } => self.store(range, before),
@@ -309,7 +312,8 @@ impl Turn {
     pub(crate) fn preview(&mut self, preview: &Preview) {
         for (connection, bytes) in self.swarm.preview(preview) {
             self.ledger.sent(connection, bytes.len());
-            self.on_wire(|wire| wire.send(net::ConnectionId(connection.value()), bytes));
+            let to = net::ConnectionId(connection.value());
+            self.on_wire(|wire| wire.send(to, sync::Lane::Live, bytes));
         }
     }
 
@@ -480,6 +484,7 @@ impl Loop for Turn {
         if self.ledger.lookout.is_due(clock::now()) {
             self.ledger.look_around(self.swarm.reach(), &self.log);
         }
-        [deadline, self.ledger.lookout.next()].into_iter().flatten().min()
+        let paced = self.pacer.release(clock::now());
+        [deadline, self.ledger.lookout.next(), paced].into_iter().flatten().min()
     }
 }

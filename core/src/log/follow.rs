@@ -26,6 +26,8 @@ pub struct Follower {
     filter: Arc<Filter>,
     /// Everything below was delivered or does not match, except what `window` walks over.
     position: OffsetMap,
+    /// Where it began: what lies between was read here, of the histories that are held here.
+    origin: OffsetMap,
     /// What was durable when the walk began, in key order.
     window: Option<Cursor>,
     /// What was durable at the start.
@@ -61,20 +63,17 @@ impl Follower {
         let start = (*handle.shared.state().durable).clone();
         let filter = Arc::new(Filter::new(query, handle.shared.node));
         let number = handle.shared.signal.number();
-        let position = from;
-        let (window, caught_up) = (None, false);
         let _counted = Counted::new(&handle, Reader::Subscription);
-        let version = 0;
-        let live = None;
         Follower {
             handle,
             filter,
-            position,
-            window,
+            position: from.clone(),
+            origin: from,
+            window: None,
             start,
-            caught_up,
-            version,
-            live,
+            caught_up: false,
+            version: 0,
+            live: None,
             number,
             _counted,
         }
@@ -145,9 +144,10 @@ impl Follower {
         }
     }
 
-    /// Goes on in the branches: what was delivered of a stream beyond its seal comes again there,
-    /// and nothing more of it here.
+    /// Goes on in the branches. What was delivered of a stream beyond its seal is in that branch
+    /// which has its history; of what was delivered elsewhere nobody can tell, and it comes again.
     fn meet_forks(&mut self, windows: &Windows, durable: &OffsetMap) {
+        windows.follow(&self.origin, &mut self.position);
         windows.clamp(&mut self.position);
         windows.translate(&mut self.start, durable);
         if let Some(shown) = &mut self.live {
@@ -232,7 +232,7 @@ impl Follower {
         Batch {
             events,
             caught_up: self.caught_up,
-            lag: behind.sum(),
+            lag: behind.fold(0, u64::saturating_add),
             is_durable,
             position: self.position.clone(),
         }

@@ -163,6 +163,9 @@ fn read_announcement(service: &ResolvedService, tag: &str) -> Option<Announcemen
         return None;
     }
     let node: NodeId = service.get_property_val_str(TXT_NODE)?.parse().ok()?;
+    if !is_named_after(&service.fullname, &node) {
+        return None;
+    }
     let port_v6: Option<u16> =
         service.get_property_val_str(TXT_PORT_V6).and_then(|text| text.parse().ok());
     let address = |ip: IpAddr| match ip {
@@ -173,6 +176,13 @@ fn read_announcement(service: &ResolvedService, tag: &str) -> Option<Announcemen
     let addresses =
         service.addresses.iter().filter_map(|scoped| address(scoped.to_ip_addr())).collect();
     Some(Announcement { name: service.fullname.clone(), node, addresses })
+}
+
+/// Whether an announcement's name is that of `node`, so that nobody takes the name of another. What
+/// follows is the service, perhaps after a number that a clash of names adds.
+fn is_named_after(full_name: &str, node: &NodeId) -> bool {
+    let label = &node.to_string()[..32];
+    full_name.get(..32).is_some_and(|start| start.eq_ignore_ascii_case(label))
 }
 
 /// What tells swarms apart on the network: 16 hex digits that give nothing away.
@@ -188,6 +198,16 @@ fn failed(error: impl std::fmt::Display) -> Error {
 mod tests {
     use super::*;
     use crate::event::SwarmSecret;
+
+    #[test]
+    fn nobody_announces_itself_under_the_name_of_another() {
+        let [own, other] = [1, 2].map(|byte| NodeId::from_bytes([byte; 32]));
+        let name = format!("{}._millpond._udp.local.", "01".repeat(16));
+        assert!(
+            is_named_after(&name, &own) && is_named_after(&name.replace("._m", " (2)._m"), &own)
+        );
+        assert!(!is_named_after(&name, &other) && !is_named_after("0101", &own));
+    }
 
     #[test]
     fn the_tag_of_a_swarm_is_the_one_of_the_page() {

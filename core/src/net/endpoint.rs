@@ -5,15 +5,17 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::TransportOptions;
+use crate::net::congestion::DualConfig;
 use crate::net::networks::Network;
 use iroh::dns::DnsResolver;
 use iroh::endpoint::{
-    BindOpts, IdleTimeout, PortmapperConfig, QuicTransportConfig, QuicTransportConfigBuilder,
-    VarInt, presets,
+    BindOpts, IdleTimeout, MtuDiscoveryConfig, PortmapperConfig, QuicTransportConfig,
+    QuicTransportConfigBuilder, VarInt, presets,
 };
 use iroh::{Endpoint, NetReportConfig, RelayMode, SecretKey};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The application protocol in the TLS handshake: another version is refused there.
@@ -24,14 +26,27 @@ pub(crate) const ALPN: &[u8] = b"millpond/0";
 pub(crate) const WINDOW_BYTES: u32 = 1_250_000;
 const _: () = assert!(WINDOW_BYTES <= 1_250_000);
 
+/// The same on one channel: so the backlog lane leaves some of the window to the live one, however
+/// late its reader is.
+const LANE_WINDOW_BYTES: u32 = 1_000_000;
+const _: () = assert!(LANE_WINDOW_BYTES < WINDOW_BYTES);
+
 /// Most bytes a stranger may send ahead of our reading.
 const STRANGER_WINDOW_BYTES: u32 = 64 << 10;
 
 /// Most bytes on their way to a peer, kept for sending again.
 const SEND_WINDOW_BYTES: u64 = 2 << 20;
 
-/// A packet at least this often keeps a quiet connection alive.
-const KEEP_ALIVE: Duration = Duration::from_secs(4);
+/// A packet at least this often keeps a quiet path open, through routers that forget. The QUIC
+/// library takes no longer time.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// The connection needs nothing beside that and the questions of its session.
+const NO_KEEP_ALIVE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Packets grow to what a path carries in steps of no less than this: each step is a packet that
+/// carries nothing.
+const MTU_STEP: u16 = 64;
 
 /// A path of a connection without packets for this long is left for another.
 const PATH_IDLE: Duration = Duration::from_secs(10);
@@ -90,7 +105,7 @@ fn sockets(options: &TransportOptions, reach: &Reach) -> Vec<(SocketAddr, BindOp
     }
 }
 
-/// The settings of a connection that we dial: the peer opens no stream at all.
+/// The settings of a connection that we dial: until it is admitted the peer opens no stream at all.
 ///
 /// # Errors
 /// `invalid_argument`: the idle timeout is out of range.
@@ -102,16 +117,20 @@ fn channel(idle: Duration, streams: u32) -> Result<QuicTransportConfig> {
     let idle = IdleTimeout::try_from(idle).map_err(|error| {
         Error::new(ErrorKind::InvalidArgument, format!("idle_timeout: {error}"))
     })?;
+    let mut mtu = MtuDiscoveryConfig::default();
+    mtu.minimum_change(MTU_STEP);
     let builder: QuicTransportConfigBuilder = QuicTransportConfig::builder();
     Ok(builder
         .max_concurrent_bidi_streams(VarInt::from_u32(streams))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
-        .stream_receive_window(VarInt::from_u32(WINDOW_BYTES))
+        .stream_receive_window(VarInt::from_u32(LANE_WINDOW_BYTES))
         .receive_window(VarInt::from_u32(STRANGER_WINDOW_BYTES))
         .send_window(SEND_WINDOW_BYTES)
         .datagram_receive_buffer_size(None)
         .max_idle_timeout(Some(idle))
-        .keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_interval(NO_KEEP_ALIVE)
+        .mtu_discovery_config(Some(mtu))
+        .congestion_controller_factory(Arc::new(DualConfig))
         .default_path_keep_alive_interval(KEEP_ALIVE)
         .default_path_max_idle_timeout(PATH_IDLE)
         .build())

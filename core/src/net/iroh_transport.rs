@@ -8,6 +8,7 @@ use crate::net::link::Link;
 use crate::net::sockets::{LOOK_EVERY, Sockets};
 use crate::net::transport::{ConnectionId, EventSink, NetEvent, Transport};
 use crate::net::{TransportOptions, accept, dial};
+use crate::sync::Lane;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -117,9 +118,9 @@ impl Transport for IrohTransport {
         }
     }
 
-    fn send(&self, connection: ConnectionId, frame: Bytes) {
+    fn send(&self, connection: ConnectionId, lane: Lane, frame: Bytes) {
         if let Some(link) = self.shared.link(connection) {
-            link.outbox.push(frame);
+            link.outbox.push(lane, frame);
         }
     }
 

@@ -1,6 +1,7 @@
 //! One connection from its first event to its last.
 //!
-//! Two tasks: this one reads and ends it, the other writes.
+//! Three tasks: this one reads both lanes and ends it, the others write one lane each. The backlog
+//! lane is a channel of its own in each direction, which is there once the peer is admitted.
 //! Invariant: `Connected` comes first, `Disconnected` comes last, both exactly once.
 
 use crate::event::NodeId;
@@ -14,7 +15,9 @@ use crate::net::gate::Slot;
 use crate::net::iroh_transport::Shared;
 use crate::net::outbox::{Next, Outbox};
 use crate::net::transport::{ConnectionId, NetEvent};
+use crate::sync::Lane;
 use iroh::endpoint::{Connection, LocalTransportAddr, RecvStream, SendStream, VarInt};
+use std::future::pending;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,12 +27,14 @@ use tokio::time::{sleep, timeout};
 
 /// Longest frame from a peer that is not admitted.
 pub(crate) const STRANGER_FRAME_BYTES_MAX: usize = 4 << 10;
-/// Bytes of frames that the driver may hold before the connection is not read: admitted, stranger.
+/// Bytes of frames that the driver may hold before a lane is not read: admitted, stranger.
 const READ_AHEAD_BYTES: usize = 1 << 20;
 const STRANGER_READ_AHEAD_BYTES: usize = 16 << 10;
 /// The driver is told what left in steps of at least this: it counts much larger amounts, and to
 /// be told of every small frame costs a change of thread each.
 pub(crate) const SENT_BYTES_MIN: usize = 32 << 10;
+/// Below that of the live lane, which is 0.
+const BACKLOG_PRIORITY: i32 = -1;
 /// How long a close waits for queued frames to leave.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(1);
 /// How long a peer may take to close after it ended its channel.
@@ -42,7 +47,7 @@ pub(crate) struct Link {
     id: ConnectionId,
     connection: Connection,
     pub(crate) outbox: Outbox,
-    budget: Arc<ReadBudget>,
+    budgets: [Arc<ReadBudget>; 2],
     admitted: watch::Sender<bool>,
     /// Counts as half open until admitted; `None` for connections that we dialled.
     slot: Mutex<Option<Slot>>,
@@ -64,6 +69,7 @@ impl Link {
     pub(crate) fn admit(&self) {
         if !self.admitted.send_replace(true) {
             self.connection.set_receive_window(VarInt::from_u32(WINDOW_BYTES));
+            self.connection.set_max_concurrent_uni_streams(VarInt::from_u32(1));
             self.slot.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
     }
@@ -101,14 +107,18 @@ pub(crate) async fn run(shared: Arc<Shared>, opened: Opened) {
         id: shared.next_connection_id(),
         connection,
         outbox: Outbox::default(),
-        budget: Arc::default(),
+        budgets: Default::default(),
         admitted: watch::Sender::new(false),
         slot: Mutex::new(slot),
         ended: watch::Sender::new(false),
     });
     shared.insert(link.id, Arc::clone(&link));
     shared.emit(NetEvent::Connected { connection: link.id, peer, binding, dialed, remote });
+    let backlog = tokio::spawn(write_backlog(Arc::clone(&shared), Arc::clone(&link)));
     let ended = drive(&shared, &link, send, recv).await;
+    backlog.abort();
+    // It was told to stop, and has nothing more to say.
+    let _ = backlog.await;
     shared.remove(link.id);
     link.ended.send_replace(true);
     shared.emit(NetEvent::Disconnected {
@@ -126,7 +136,7 @@ async fn drive(
     recv: RecvStream,
 ) -> Ended {
     let mut writer = tokio::spawn(write(Arc::clone(shared), Arc::clone(link), send));
-    let mut reader = pin!(read(shared, link, recv));
+    let mut reader = pin!(read_lanes(shared, link, recv));
     let mut late = pin!(not_admitted(link, shared.options.admission_deadline));
     let (mut reading, mut writing, mut waiting) = (true, true, true);
     loop {
@@ -168,26 +178,57 @@ async fn write(shared: Arc<Shared>, link: Arc<Link>, send: SendStream) -> Option
     let mut writer = FrameWriter::new(send);
     tokio::select! {
         biased;
-        closing = write_frames(&shared, &link, &mut writer) => closing,
+        closing = write_frames(&shared, &link, Lane::Live, &mut writer) => {
+            writer.finish().await;
+            closing
+        }
         closing = overdue => Some(closing),
     }
 }
 
-async fn write_frames(shared: &Shared, link: &Link, writer: &mut FrameWriter) -> Option<Closing> {
+/// Writes the backlog lane until the connection ends or is to end. The channel is opened with the
+/// first frame: before the peer admits us it grants none, and asks for nothing.
+async fn write_backlog(shared: Arc<Shared>, link: Arc<Link>) {
+    let write = async {
+        let Ok(send) = link.connection.open_uni().await else { return };
+        if send.set_priority(BACKLOG_PRIORITY).is_err() {
+            return;
+        }
+        let mut writer = FrameWriter::new(send);
+        let written = write_frames(&shared, &link, Lane::Backlog, &mut writer).await;
+        if written.is_none() && link.connection.close_reason().is_none() {
+            let reason = "the peer stopped the backlog channel";
+            link.outbox.close(Closing::new(code::PROTOCOL, reason));
+        }
+        // It ends with the connection: an end before that would be a breach of the rules.
+        link.connection.closed().await;
+    };
+    tokio::select! {
+        () = link.outbox.filled(Lane::Backlog) => {}
+        _ = link.outbox.closing() => return,
+        _ = link.connection.closed() => return,
+    }
+    write.await;
+}
+
+/// Writes the frames of a lane; gives the wish to close, or `None` when the channel is lost.
+async fn write_frames(
+    shared: &Shared,
+    link: &Link,
+    lane: Lane,
+    writer: &mut FrameWriter,
+) -> Option<Closing> {
     let mut bytes = 0;
     loop {
-        match link.outbox.next().await {
+        match link.outbox.next(lane).await {
             Next::Frames(frames) => {
                 bytes += writer.write(frames).await.ok()?;
                 if bytes >= SENT_BYTES_MIN {
-                    shared.emit(NetEvent::Sent { connection: link.id, bytes });
+                    shared.emit(NetEvent::Sent { connection: link.id, lane, bytes });
                     bytes = 0;
                 }
             }
-            Next::Close(closing) => {
-                writer.finish().await;
-                return Some(closing);
-            }
+            Next::Close(closing) => return Some(closing),
         }
     }
 }
@@ -206,7 +247,28 @@ enum ReadEnd {
     Refused(Closing),
 }
 
-async fn read(shared: &Shared, link: &Link, recv: RecvStream) -> ReadEnd {
+/// Reads both lanes until the first of them ends.
+async fn read_lanes(shared: &Shared, link: &Link, recv: RecvStream) -> ReadEnd {
+    let backlog = async {
+        let mut admitted = link.admitted.subscribe();
+        // The sender is ours, so the wait cannot fail.
+        let _ = admitted.wait_for(|admitted| *admitted).await;
+        match link.connection.accept_uni().await {
+            Ok(recv) => match read(shared, link, Lane::Backlog, recv).await {
+                ReadEnd::Refused(closing) => ReadEnd::Refused(closing),
+                ReadEnd::Lost(_) => pending().await,
+            },
+            // What had arrived on the live lane is still read.
+            Err(_) => pending().await,
+        }
+    };
+    tokio::select! {
+        end = read(shared, link, Lane::Live, recv) => end,
+        end = backlog => end,
+    }
+}
+
+async fn read(shared: &Shared, link: &Link, lane: Lane, recv: RecvStream) -> ReadEnd {
     let mut reader = FrameReader::new(recv);
     let mut admitted = link.admitted.subscribe();
     let mut limits = (STRANGER_FRAME_BYTES_MAX, STRANGER_READ_AHEAD_BYTES);
@@ -232,7 +294,7 @@ async fn read(shared: &Shared, link: &Link, recv: RecvStream) -> ReadEnd {
             limits = (FRAME_BYTES_MAX, READ_AHEAD_BYTES);
             reader.widen();
         }
-        let credit = link.budget.take(length, limits.1).await;
+        let credit = link.budgets[lane.index()].take(length, limits.1).await;
         let mut progress = Progress::new(Instant::now());
         let arrived = |bytes| {
             if let Some(bytes) = progress.arrived(bytes, Instant::now()) {
@@ -241,7 +303,7 @@ async fn read(shared: &Shared, link: &Link, recv: RecvStream) -> ReadEnd {
         };
         match reader.body(length, arrived).await {
             Ok(bytes) => {
-                shared.emit(NetEvent::Frame { connection: link.id, bytes, credit });
+                shared.emit(NetEvent::Frame { connection: link.id, lane, bytes, credit });
             }
             Err(error) => return broken(link, &error.to_string()),
         }

@@ -13,6 +13,7 @@
 
 mod accept;
 mod close;
+mod congestion;
 mod credit;
 mod dial;
 mod directory;

@@ -1,32 +1,38 @@
-//! Frames on their way out of one connection: a bounded queue, and the wish to close after it.
+//! Frames on their way out of one connection: a bounded queue for each lane, and the wish to close.
 
 use crate::event::limits::FRAME_BYTES_MAX;
 use crate::net::close::{Closing, code};
+use crate::sync::Lane;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
-/// Most queued bytes, beside the one frame that may cross the bound.
+/// Most queued bytes of a lane, beside the one frame that may cross the bound.
 const QUEUE_BYTES_MAX: usize = 1 << 20;
-/// Most queued frames.
+/// Most queued frames of a lane.
 const QUEUE_FRAMES_MAX: usize = 1 << 16;
 /// One write takes frames until it has this many bytes.
 const BATCH_BYTES: usize = 256 << 10;
 
-/// The send queue of one connection.
+/// The send queues of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    queue: Mutex<Queue>,
-    filled: Notify,
+    state: Mutex<State>,
+    filled: [Notify; 2],
     closing: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queues: [Queue; 2],
+    closing: Option<Closing>,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
     frames: VecDeque<Bytes>,
     bytes: usize,
-    closing: Option<Closing>,
 }
 
 /// What the writer does next.
@@ -34,32 +40,33 @@ struct Queue {
 pub(crate) enum Next {
     /// Write these frames.
     Frames(Vec<Bytes>),
-    /// Everything has been taken: close.
+    /// Everything has been taken, or is not worth the time: close.
     Close(Closing),
 }
 
 impl Outbox {
     /// Queues `frame`. Beyond the bound, or after [`Outbox::close`], nothing is queued; the first
     /// case closes the connection.
-    pub(crate) fn push(&self, frame: Bytes) {
-        let mut queue = self.lock();
-        if queue.closing.is_some() {
+    pub(crate) fn push(&self, lane: Lane, frame: Bytes) {
+        let mut state = self.lock();
+        if state.closing.is_some() {
             return;
         }
+        let queue = &mut state.queues[lane.index()];
         if frame.len() > FRAME_BYTES_MAX {
             let length = frame.len();
-            drop(queue);
+            drop(state);
             return self.overflow(format!("a frame of {length} bytes is above {FRAME_BYTES_MAX}"));
         }
         if queue.bytes > QUEUE_BYTES_MAX || queue.frames.len() >= QUEUE_FRAMES_MAX {
             let (bytes, frames) = (queue.bytes, queue.frames.len());
-            drop(queue);
+            drop(state);
             return self.overflow(format!("{bytes} bytes in {frames} frames wait to be sent"));
         }
         queue.bytes += frame.len();
         queue.frames.push_back(frame);
-        drop(queue);
-        self.filled.notify_one();
+        drop(state);
+        self.filled[lane.index()].notify_one();
     }
 
     fn overflow(&self, what: String) {
@@ -67,14 +74,15 @@ impl Outbox {
         self.close(Closing::new(code::INTERNAL, reason));
     }
 
-    /// Asks for the connection to be closed after what is queued. The first wish counts.
+    /// Asks for the connection to be closed after what is queued on the live lane. The first wish
+    /// counts.
     pub(crate) fn close(&self, closing: Closing) {
-        let mut queue = self.lock();
-        if queue.closing.is_none() {
-            queue.closing = Some(closing);
+        let mut state = self.lock();
+        if state.closing.is_none() {
+            state.closing = Some(closing);
         }
-        drop(queue);
-        self.filled.notify_one();
+        drop(state);
+        self.filled.iter().for_each(Notify::notify_one);
         self.closing.notify_waiters();
     }
 
@@ -89,21 +97,31 @@ impl Outbox {
         }
     }
 
-    /// Waits for frames, or for the end. Only the one writer calls it.
-    pub(crate) async fn next(&self) -> Next {
-        loop {
-            if let Some(next) = self.take() {
-                return next;
-            }
-            self.filled.notified().await;
+    /// Waits until there are frames of a lane, and leaves them there.
+    pub(crate) async fn filled(&self, lane: Lane) {
+        while self.lock().queues[lane.index()].frames.is_empty() {
+            self.filled[lane.index()].notified().await;
         }
     }
 
-    fn take(&self) -> Option<Next> {
-        let mut queue = self.lock();
-        if queue.frames.is_empty() {
-            return queue.closing.clone().map(Next::Close);
+    /// Waits for frames of a lane, or for the end. Only the one writer of the lane calls it.
+    pub(crate) async fn next(&self, lane: Lane) -> Next {
+        loop {
+            if let Some(next) = self.take(lane) {
+                return next;
+            }
+            self.filled[lane.index()].notified().await;
         }
+    }
+
+    fn take(&self, lane: Lane) -> Option<Next> {
+        let mut state = self.lock();
+        if state.queues[lane.index()].frames.is_empty() || lane == Lane::Backlog {
+            if let Some(closing) = state.closing.clone() {
+                return Some(Next::Close(closing));
+            }
+        }
+        let queue = &mut state.queues[lane.index()];
         let mut taken = Vec::new();
         let mut bytes = 0;
         while bytes < BATCH_BYTES {
@@ -112,11 +130,11 @@ impl Outbox {
             taken.push(frame);
         }
         queue.bytes -= bytes;
-        Some(Next::Frames(taken))
+        (!taken.is_empty()).then_some(Next::Frames(taken))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -128,13 +146,18 @@ mod tests {
     fn small_frames_leave_together_and_a_close_comes_last() {
         let outbox = Outbox::default();
         for number in 0..10u8 {
-            outbox.push(Bytes::from(vec![number; 100]));
+            outbox.push(Lane::Live, Bytes::from(vec![number; 100]));
+            outbox.push(Lane::Backlog, Bytes::from(vec![number; 200]));
         }
+        let Some(Next::Frames(frames)) = outbox.take(Lane::Backlog) else { panic!("frames first") };
+        assert!(frames.len() == 10 && frames.iter().all(|frame| frame.len() == 200));
+        outbox.push(Lane::Backlog, Bytes::from_static(b"not worth the time"));
         outbox.close(Closing::new(7, "enough"));
-        outbox.push(Bytes::from_static(b"too late"));
-        let Some(Next::Frames(frames)) = outbox.take() else { panic!("frames first") };
+        outbox.push(Lane::Live, Bytes::from_static(b"too late"));
+        assert!(matches!(outbox.take(Lane::Backlog), Some(Next::Close(_))));
+        let Some(Next::Frames(frames)) = outbox.take(Lane::Live) else { panic!("frames first") };
         assert_eq!(frames.len(), 10);
-        let Some(Next::Close(closing)) = outbox.take() else { panic!("then the close") };
+        let Some(Next::Close(closing)) = outbox.take(Lane::Live) else { panic!("then the close") };
         assert_eq!(closing, Closing::new(7, "enough"));
     }
 
@@ -143,10 +166,11 @@ mod tests {
         let outbox = Outbox::default();
         let frame = Bytes::from(vec![0; QUEUE_BYTES_MAX / 4]);
         for _ in 0..9 {
-            outbox.push(frame.clone());
+            outbox.push(Lane::Backlog, frame.clone());
         }
-        let queue = outbox.lock();
-        assert_eq!(queue.closing.as_ref().map(|closing| closing.code), Some(code::INTERNAL));
+        let state = outbox.lock();
+        assert_eq!(state.closing.as_ref().map(|closing| closing.code), Some(code::INTERNAL));
+        let queue = &state.queues[Lane::Backlog.index()];
         assert_eq!(queue.frames.len(), 5, "the bound, and one frame more");
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::event::NodeId;
 use crate::net::{ClosedBy, Credit};
+use crate::sync::Lane;
 use bytes::Bytes;
 use std::fmt;
 use std::net::SocketAddr;
@@ -24,8 +25,8 @@ pub type EventSink = Arc<dyn Fn(NetEvent) + Send + Sync>;
 
 /// Something the network has to tell.
 ///
-/// Per connection: one `Connected`, then `Frame`, `Heard` and `Sent` in order, then one
-/// `Disconnected`.
+/// Per connection: one `Connected`, then `Frame`, `Heard` and `Sent`, in order for each channel,
+/// then one `Disconnected`.
 #[derive(Debug)]
 pub enum NetEvent {
     /// A connection is up; the peer has proved that it holds the key `peer`, and nothing more.
@@ -46,6 +47,8 @@ pub enum NetEvent {
     Frame {
         /// The connection it came from.
         connection: ConnectionId,
+        /// The channel it came by.
+        lane: Lane,
         /// The frame without its length: at most `FRAME_BYTES_MAX` bytes, before
         /// [`Transport::admit`] at most 4 KiB.
         bytes: Bytes,
@@ -66,6 +69,8 @@ pub enum NetEvent {
     Sent {
         /// The connection they left by.
         connection: ConnectionId,
+        /// The channel.
+        lane: Lane,
         /// The sum of the lengths of the frames since the last time, as given to
         /// [`Transport::send`].
         bytes: usize,
@@ -117,15 +122,16 @@ pub trait Transport: Send + Sync {
     /// A connection that is not admitted within the admission deadline is closed.
     fn admit(&self, connection: ConnectionId);
 
-    /// Queues a frame of at most `FRAME_BYTES_MAX` bytes. `Sent` tells that it has left.
+    /// Queues a frame of at most `FRAME_BYTES_MAX` bytes. `Sent` tells that it has left. While the
+    /// live lane has something, nothing of the backlog lane leaves.
     ///
-    /// The caller keeps at most 1 MiB and one frame in the queue; beyond that the connection is
-    /// closed with [`code::INTERNAL`](crate::net::code::INTERNAL), because a bound that is not
-    /// kept is a bug of ours.
-    fn send(&self, connection: ConnectionId, frame: Bytes);
+    /// The caller keeps at most 1 MiB and one frame in the queue of a lane; beyond that the
+    /// connection is closed with [`code::INTERNAL`](crate::net::code::INTERNAL), because a bound
+    /// that is not kept is a bug of ours.
+    fn send(&self, connection: ConnectionId, lane: Lane, frame: Bytes);
 
-    /// Sends what is queued, for at most a second, then closes. The peer learns `code` and
-    /// `reason` (at most 512 bytes of it).
+    /// Sends what is queued on the live lane, for at most a second, then closes. The peer learns
+    /// `code` and `reason` (at most 512 bytes of it).
     fn close(&self, connection: ConnectionId, code: u32, reason: &str);
 
     /// Addresses under which peers on the local network may reach us; unspecified binds are given

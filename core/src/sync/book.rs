@@ -8,7 +8,8 @@ use crate::event::NodeId;
 use crate::planted;
 use crate::sync::constants::{
     ADDRESSES_PER_PEER_MAX, BOOK_PEERS_MAX, DIAL_COURTESY, DIAL_RETRY, DIAL_RETRY_MAX,
-    DIAL_TIMEOUT, GOOD_CONDUCT, PENALTY, PENALTY_MAX, SEEN_DIALS_MAX,
+    DIAL_TIMEOUT, GOOD_CONDUCT, PENALTY, PENALTY_MAX, SEEN_DIALS_MAX, SESSION_OF_USE,
+    STRANGERS_KEPT_MAX, USELESS_DIALS_MAX,
 };
 use crate::sync::refusal::RefusalReason;
 use crate::sync::schedule::Schedule;
@@ -29,11 +30,26 @@ pub(crate) struct PeerBook {
     dialing: Schedule<NodeId>,
 }
 
+/// What a peer's place in the book is worth: when there is no other, a lesser one makes room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// It proved nothing.
+    #[default]
+    Stranger,
+    /// Another peer says that it is there.
+    Hearsay,
+    /// Discovery says so.
+    Hint,
+    /// It had a session.
+    Member,
+    /// A person or a ticket named it.
+    Named,
+}
+
 /// One peer we know of.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Entry {
-    /// A person or a ticket named it.
-    is_named: bool,
+    rank: Rank,
     /// Addresses that a person or a ticket gave.
     pub(crate) named: Vec<SocketAddr>,
     /// Addresses that discovery gave last.
@@ -46,7 +62,7 @@ pub(crate) struct Entry {
     /// somebody has named us there.
     spared_at: Option<Instant>,
     came_back: bool,
-    /// Dials since the last session.
+    /// Dials since the last session that was of use.
     attempts: u32,
     /// Times it misbehaved since it last behaved well.
     penalties: u32,
@@ -73,18 +89,12 @@ impl Entry {
 
     /// True when a person wants a session with it, here or there.
     pub(crate) fn is_wanted(&self) -> bool {
-        self.is_named || self.came_back
+        self.rank == Rank::Named || self.came_back
     }
 
     /// True when other peers told where it is.
     pub(crate) fn is_learned(&self) -> bool {
         !self.learned.is_empty()
-    }
-
-    /// True when nothing is lost with it that others could not tell again.
-    fn is_hearsay(&self) -> bool {
-        let is_known = self.is_wanted() || !self.discovered.is_empty() || self.seen.is_some();
-        !is_known && self.penalties == 0 && self.gone_since.is_none() && self.is_learned()
     }
 
     /// Where to dial beside what was named.
@@ -126,12 +136,11 @@ impl PeerBook {
     /// # Errors
     /// `limit_exceeded`: the book is full.
     pub(crate) fn check_room_for(&self, peer: &NodeId) -> Result<()> {
-        let has_room = self.entries.len() < BOOK_PEERS_MAX || self.hearsay().is_some();
-        if has_room || self.entries.contains_key(peer) {
+        if self.entries.contains_key(peer) || self.has_room_for(Rank::Named) {
             return Ok(());
         }
         let message = format!(
-            "peer {} is new and this node knows {BOOK_PEERS_MAX} peers, which is the limit; \
+            "peer {} is new and this node was told of {BOOK_PEERS_MAX} peers, which is the limit; \
              disconnect from one that is needed no more, and connect again",
             peer.short()
         );
@@ -158,7 +167,7 @@ impl PeerBook {
 
     /// A person or a ticket named the peer: dial it now, whatever happened before.
     pub(crate) fn name(&mut self, peer: NodeId, addresses: &[SocketAddr], now: Instant) {
-        let Some(entry) = self.entry(peer) else { return };
+        let Some(entry) = self.entry(peer, Rank::Named) else { return };
         for address in addresses {
             entry.named.retain(|known| known != address);
             entry.named.push(*address);
@@ -166,7 +175,6 @@ impl PeerBook {
         let surplus = entry.named.len().saturating_sub(ADDRESSES_PER_PEER_MAX);
         entry.named.drain(..surplus);
         entry.attempts = 0;
-        entry.is_named = true;
         self.waiting.remove(&peer);
         self.dials.set(peer, now);
     }
@@ -180,7 +188,7 @@ impl PeerBook {
         now: Instant,
     ) -> bool {
         let courtesy = if self.us < peer { Duration::ZERO } else { DIAL_COURTESY };
-        let Some(entry) = self.entry(peer) else { return false };
+        let Some(entry) = self.entry(peer, Rank::Hint) else { return false };
         let kept = addresses.len().min(ADDRESSES_PER_PEER_MAX);
         if entry.discovered == addresses[..kept] {
             return false;
@@ -204,11 +212,10 @@ impl PeerBook {
         addresses: &[SocketAddr],
         now: Instant,
     ) {
-        let has_room = self.entries.len() < BOOK_PEERS_MAX || self.entries.contains_key(&peer);
-        if peer == self.us || !has_room || addresses.is_empty() {
+        if addresses.is_empty() {
             return;
         }
-        let entry = self.entries.entry(peer).or_default();
+        let Some(entry) = self.entry(peer, Rank::Hearsay) else { return };
         let is_new = |at: &SocketAddr| !entry.learned.iter().any(|(_, known)| known == at);
         let is_news = addresses.iter().any(is_new);
         entry.learned.retain(|(by, _)| *by != teller);
@@ -228,12 +235,6 @@ impl PeerBook {
         }
     }
 
-    /// Somebody of whom only other peers told and with whom we have no session.
-    fn hearsay(&self) -> Option<NodeId> {
-        let mut found = self.entries.iter().filter(|(_, entry)| entry.is_hearsay());
-        found.next().map(|(peer, _)| *peer)
-    }
-
     /// A connection stands, or is about to.
     pub(crate) fn connected(&mut self, peer: &NodeId) {
         self.dialing.remove(peer);
@@ -244,10 +245,9 @@ impl PeerBook {
         self.dials.remove(&peer);
         self.waiting.remove(&peer);
         self.dialing.remove(&peer);
-        if let Some(entry) = self.entry(peer) {
+        if let Some(entry) = self.entry(peer, Rank::Member) {
             let is_soon = entry.spared_at.is_some_and(|at| now < at + DIAL_RETRY_MAX);
             entry.came_back |= !dialed && is_soon;
-            entry.attempts = 0;
             entry.seen = None;
             entry.gone_since = None;
             entry.last_refusal = None;
@@ -270,7 +270,9 @@ impl PeerBook {
         seen: Option<SocketAddr>,
         now: Instant,
     ) {
-        let Some(entry) = self.entry(peer) else { return };
+        let Some(entry) = self.entry(peer, Rank::Member) else { return };
+        let is_of_use = lasted >= SESSION_OF_USE;
+        entry.attempts = if is_of_use { 0 } else { entry.attempts.min(USELESS_DIALS_MAX) };
         entry.gone_since = Some(now);
         entry.seen = seen;
         if lasted >= GOOD_CONDUCT {
@@ -293,7 +295,7 @@ impl PeerBook {
         reason: RefusalReason,
         now: Instant,
     ) {
-        let Some(entry) = self.entry(peer) else { return };
+        let Some(entry) = self.entry(peer, Rank::Stranger) else { return };
         entry.last_refusal = Some(reason);
         if by_us && reason.is_misbehaviour() {
             let pause = doubled(PENALTY, entry.penalties, PENALTY_MAX);
@@ -302,6 +304,19 @@ impl PeerBook {
         }
         if reason.is_lasting() && self.dials.get(&peer).is_some() {
             self.dials.set(peer, now + PENALTY_MAX);
+        }
+    }
+
+    /// Who was refused for its secret, or refused ours, may be of one mind with us now.
+    pub(crate) fn secrets_changed(&mut self, now: Instant) {
+        for (peer, entry) in &mut self.entries {
+            if entry.last_refusal == Some(RefusalReason::WrongSecret) {
+                entry.last_refusal = None;
+                entry.attempts = 0;
+                if self.dials.get(peer).is_some() {
+                    self.dials.set(*peer, now);
+                }
+            }
         }
     }
 
@@ -326,7 +341,7 @@ impl PeerBook {
             if !self.may_dial(&peer, now, is_taken(&peer)) {
                 continue;
             }
-            if self.entries[&peer].is_named {
+            if self.entries[&peer].rank == Rank::Named {
                 return Some(self.begin_dial(peer, now));
             }
             self.waiting.insert(peer);
@@ -428,15 +443,39 @@ impl PeerBook {
         self.dials.set_earliest(peer, now + pause);
     }
 
-    fn entry(&mut self, peer: NodeId) -> Option<&mut Entry> {
-        if peer == self.us || self.check_room_for(&peer).is_err() {
+    /// The place of a peer, of at least this rank; none when nobody gives one up for it.
+    fn entry(&mut self, peer: NodeId, rank: Rank) -> Option<&mut Entry> {
+        if peer == self.us {
             return None;
         }
-        if self.entries.len() >= BOOK_PEERS_MAX && !self.entries.contains_key(&peer) {
-            let hearsay = self.hearsay().expect("there was room");
-            self.remove(&hearsay);
+        if !self.entries.contains_key(&peer) && !self.has_room_for(rank) {
+            return None;
         }
-        Some(self.entries.entry(peer).or_default())
+        if !self.entries.contains_key(&peer) && self.is_full_for(rank) {
+            let least = self.least().expect("it is full");
+            self.remove(&least);
+        }
+        let entry = self.entries.entry(peer).or_default();
+        entry.rank = entry.rank.max(rank);
+        Some(entry)
+    }
+
+    fn has_room_for(&self, rank: Rank) -> bool {
+        let is_above = |entry: &Entry| entry.rank < rank || entry.rank == Rank::Stranger;
+        !self.is_full_for(rank) || self.entries.values().any(is_above)
+    }
+
+    fn is_full_for(&self, rank: Rank) -> bool {
+        let is_stranger = |entry: &&Entry| entry.rank == Rank::Stranger;
+        let strangers = || self.entries.values().filter(is_stranger).count();
+        self.entries.len() >= BOOK_PEERS_MAX
+            || (rank == Rank::Stranger && strangers() >= STRANGERS_KEPT_MAX)
+    }
+
+    /// Who is worth least; of strangers the one whose penalty ends first.
+    fn least(&self) -> Option<NodeId> {
+        let worth = |entry: &Entry| (entry.rank, entry.blocked_until);
+        self.entries.iter().min_by_key(|(_, entry)| worth(entry)).map(|(peer, _)| *peer)
     }
 }
 

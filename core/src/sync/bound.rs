@@ -3,7 +3,7 @@
 //! The bound for a lamport is
 //! ```text
 //! Σ over streams of min(count of the highest verified head, events held + 1,024)  +  65,536
-//!     +  relief that was granted before  +  1,000 × seconds that this stream has been held back
+//!     +  relief that was granted before  +  100,000 × seconds that this stream has been held back
 //! ```
 //! A range whose last lamport exceeds it is dropped, its stream is quarantined, and the stream is
 //! asked for again when the bound has grown enough.
@@ -22,10 +22,15 @@
 //!
 //! U may lack causes that only a lost node held, or that only a later millpond understands. Slack
 //! covers 65,536 of them; for more, the last term lets time do it: events are delayed by a second
-//! per thousand lost causes, never for ever. What one stream has waited for is granted to all, so
-//! each cause is waited for once; from then on all waiting begins anew, so that streams which wait
-//! side by side gain no more than one. It gives a hostile author nothing: at a thousand a second
-//! the hard cap of 2^53 is 285,000 years off.
+//! per hundred thousand lost causes, never for ever. What one stream has waited for is granted to
+//! all, so each cause is waited for once; from then on all waiting begins anew, so that streams
+//! which wait side by side gain no more than one. It gives a hostile author nothing: at a hundred
+//! thousand a second the hard cap of 2^53 is 2,800 years off.
+//!
+//! A hostile member can make U lack causes: it signs for events in thousands of streams that it
+//! never delivers, and then delivers one whose lamport only those claims account for. Who heard the
+//! claims takes it, and goes on from its lamport; who did not holds back what comes of that. Hence
+//! the pace: what 10,000 streams of one peer account for is waited for in less than two minutes.
 //!
 //! Differs from a cap of 10^5 events/s per claimed stream: blocks are what we can store, so one
 //! block beyond what is held is all that the argument needs, and a claim of 2^60 events counts
@@ -38,7 +43,9 @@ use crate::sync::constants::{CLAIM_EVENTS_MAX, QUARANTINE_RELIEF_PER_SECOND};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-const _: () = assert!(QUARANTINE_RELIEF_PER_SECOND == 1000, "relief is counted in milliseconds");
+/// Relief is counted in milliseconds.
+const RELIEF_PER_MILLI: u128 = QUARANTINE_RELIEF_PER_SECOND as u128 / 1000;
+const _: () = assert!(QUARANTINE_RELIEF_PER_SECOND.is_multiple_of(1000));
 
 /// What signed heads account for, and the streams that exceed it.
 #[derive(Debug)]
@@ -51,7 +58,7 @@ pub(crate) struct Bound {
     /// When the last of that was granted.
     granted_at: Instant,
     held_back: BTreeMap<StreamId, HeldBack>,
-    /// Streams in quarantine by `required + milliseconds since start`: the order in which they come
+    /// Streams in quarantine by `required + relief since start`: the order in which they come
     /// free.
     order: BTreeSet<(u128, StreamId)>,
 }
@@ -90,7 +97,7 @@ impl Bound {
 
     /// The largest lamport that a range of `stream` may end with.
     pub(crate) fn limit(&self, stream: &StreamId, now: Instant) -> u64 {
-        let since = |held: &HeldBack| self.millis(now, held.since.max(self.granted_at));
+        let since = |held: &HeldBack| relief(now, held.since.max(self.granted_at));
         let relief = self.held_back.get(stream).map_or(0, since);
         u64::try_from(self.base() + relief).unwrap_or(u64::MAX)
     }
@@ -155,7 +162,8 @@ impl Bound {
     /// When the first stream comes free by time alone.
     pub(crate) fn next_free_at(&self) -> Option<Instant> {
         let (score, _) = self.order.first()?;
-        let millis = u64::try_from(score.saturating_sub(self.base())).ok()?;
+        let millis = score.saturating_sub(self.base()) / RELIEF_PER_MILLI;
+        let millis = u64::try_from(millis).ok()?;
         self.started.checked_add(Duration::from_millis(millis.saturating_add(1)))
     }
 
@@ -170,14 +178,14 @@ impl Bound {
     }
 
     fn score(&self, required: u64, since: Instant) -> u128 {
-        u128::from(required) + self.millis(since, self.started)
+        u128::from(required) + relief(since, self.started)
     }
 
     fn reached(&self, now: Instant) -> u128 {
-        self.base() + self.millis(now, self.started)
+        self.base() + relief(now, self.started)
     }
+}
 
-    fn millis(&self, later: Instant, earlier: Instant) -> u128 {
-        later.saturating_duration_since(earlier).as_millis()
-    }
+fn relief(later: Instant, earlier: Instant) -> u128 {
+    later.saturating_duration_since(earlier).as_millis() * RELIEF_PER_MILLI
 }

@@ -44,8 +44,14 @@ pub(crate) const PEERS_LISTED_MAX: usize = 1024;
 pub(crate) const ADMISSION_DEADLINE: Duration = Duration::from_secs(5);
 /// Silence after which we ask whether the peer is there.
 pub(crate) const PING_AFTER: Duration = Duration::from_secs(1);
-/// Silence after which the session is closed and dialled again.
-pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(3);
+/// The same when nothing but such questions and their answers passed for at least as long.
+pub(crate) const PING_AFTER_MAX: Duration = Duration::from_secs(8);
+/// How long a peer may owe a sign of life before the session is closed and dialled again …
+pub(crate) const SILENCE_MIN: Duration = Duration::from_secs(3);
+/// … or so many round trips, if that is longer …
+pub(crate) const SILENCE_ROUND_TRIPS: u32 = 5;
+/// … but never longer than this.
+pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(12);
 /// Bytes of an unfinished frame that count as a sign of life; fewer are a drip. So a link of
 /// 10 kbit/s will do, and after an hour the largest frame is there or the session has ended.
 pub(crate) const PART_BYTES_MIN: usize = 2 << 10;
@@ -88,6 +94,13 @@ pub const SEND_QUEUE_BYTES_MAX: usize = 1 << 20;
 /// Unsent bytes at which a session makes no further frame of a backlog.
 pub(crate) const SEND_QUEUE_BYTES_BACKLOG: usize = 512 << 10;
 
+/// Events at most of an answer that goes on the live lane.
+pub(crate) const SHORT_ANSWER_EVENTS_MAX: u64 = 64;
+/// Bytes at most of the frame of such an answer.
+pub(crate) const SHORT_ANSWER_BYTES_MAX: usize = 4 << 10;
+/// Such answers at most that wait or are not acknowledged.
+pub(crate) const SHORT_ANSWERS_MAX: usize = 8;
+
 /// Most streams that one peer may tell us of before we hold any event of them.
 pub const STREAMS_PER_PEER_MAX: usize = 10_000;
 /// Most streams that we keep account of.
@@ -97,7 +110,7 @@ pub const STREAMS_MAX: usize = 50_000;
 pub(crate) const CLAIM_EVENTS_MAX: u64 = crate::event::limits::BLOCK_EVENTS_MAX;
 /// Lamports per second by which the bound of a quarantined stream grows, so that events whose
 /// causes are lost are only delayed.
-pub(crate) const QUARANTINE_RELIEF_PER_SECOND: u64 = 1000;
+pub(crate) const QUARANTINE_RELIEF_PER_SECOND: u64 = 100_000;
 /// Ends of a stream's past that are kept to tell what a push goes on from, and what is held.
 pub(crate) const RECENT_ENDS_MAX: usize = 16;
 
@@ -116,6 +129,15 @@ pub(crate) const PROBE_RETRY_MAX: Duration = Duration::from_secs(60);
 /// Streams of one peer whose end with all previews is kept; when there are more, all are forgotten.
 pub(crate) const PREVIEWED_STREAMS_MAX: usize = 16;
 
+/// Messages that a stranger may send and that may be skipped.
+pub(crate) const STRANGER_SKIPS_MAX: u32 = 16;
+/// Most strangers in the book: those whose penalty ends last stay.
+pub(crate) const STRANGERS_KEPT_MAX: usize = 64;
+/// A session that lasted this long was of use: its peer is dialled again at once.
+pub(crate) const SESSION_OF_USE: Duration = Duration::from_secs(1);
+/// Dials that count of those whose session was not, so that a bad link is not given up for long:
+/// pauses of up to 2 s.
+pub(crate) const USELESS_DIALS_MAX: u32 = 3;
 /// Most connections that are not admitted yet.
 pub(crate) const STRANGERS_MAX: usize = 256;
 /// Most peers in the book; hints beyond it are dropped.
@@ -156,5 +178,5 @@ pub(crate) const REFUSALS_KEPT_MAX: usize = 64;
 
 const _: () = assert!(CREDIT_BYTES_LIVE * 2 < CREDIT_BYTES_INITIAL);
 const _: () =
-    assert!(FRAME_BYTES_MAX as u64 / PART_BYTES_MIN as u64 * SILENCE_MAX.as_secs() < 60 * 60);
+    assert!(FRAME_BYTES_MAX as u64 / PART_BYTES_MIN as u64 * SILENCE_MIN.as_secs() < 60 * 60);
 const _: () = assert!(FLUSH_DELAY.as_millis() * 2 < RELAY_DELAY.as_millis());

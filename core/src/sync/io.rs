@@ -5,8 +5,9 @@
 use crate::error::{Error, Result};
 use crate::event::{
     Branch, Chain, EventRange, HeldFork, NodeId, PackedRange, Preview, SignedHead, StreamEnd,
-    StreamId,
+    StreamId, SwarmSecrets,
 };
+use crate::sync::lane::Lane;
 use crate::sync::opening::{ClosedBlock, OpenedBlock};
 use crate::sync::refusal::RefusalReason;
 use bytes::Bytes;
@@ -62,11 +63,13 @@ pub enum Input {
     Frame {
         /// On which connection.
         connection: ConnectionId,
+        /// On which of its channels.
+        lane: Lane,
         /// At most `FRAME_BYTES_MAX` bytes; the transport must not gather more.
         bytes: Bytes,
     },
-    /// A part of a frame came. Tell it about every 250 ms while a large frame arrives, so that a
-    /// slow link is not taken for a dead one.
+    /// A part of a frame came, on either channel. Tell it about every 250 ms while a large frame
+    /// arrives, so that a slow link is not taken for a dead one.
     Heard {
         /// On which connection.
         connection: ConnectionId,
@@ -77,6 +80,8 @@ pub enum Input {
     Sent {
         /// On which connection.
         connection: ConnectionId,
+        /// On which of its channels.
+        lane: Lane,
         /// Bytes of frames, without length prefixes; each `Send` is accounted for once in all.
         bytes: usize,
     },
@@ -140,6 +145,8 @@ pub enum Input {
     },
     /// Our node now writes this stream.
     OwnStream(StreamId),
+    /// Our node takes these secrets now, of the same swarm as before.
+    Secrets(SwarmSecrets),
     /// The user named a peer, or a ticket did: dial it and go on trying.
     AddPeer {
         /// Who.
@@ -170,10 +177,12 @@ pub enum Input {
 #[allow(clippy::large_enum_variant)] // A fork is rare, and moved once.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// Send a frame, in order.
+    /// Send a frame, after those that went before on the same channel.
     Send {
         /// On which connection.
         connection: ConnectionId,
+        /// On which of its channels. While both have something to send, the live one goes first.
+        lane: Lane,
         /// The frame, without a length prefix.
         bytes: Bytes,
     },

@@ -13,6 +13,7 @@ mod admission;
 mod announce;
 mod book;
 mod bound;
+mod cap;
 mod constants;
 mod credit;
 mod dispute;
@@ -22,6 +23,7 @@ mod gap;
 mod heal;
 mod history;
 mod io;
+mod lane;
 mod learned;
 mod liveness;
 mod mesh;
@@ -38,6 +40,7 @@ mod refusal;
 mod relay;
 mod repair;
 mod schedule;
+mod secrets;
 mod serve;
 mod session;
 mod shared;
@@ -49,7 +52,10 @@ mod swarm;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod turns;
 
+pub use admission::Proved;
+pub use cap::SendCaps;
 #[cfg(feature = "net")] // Only the driver of a network asks.
 pub(crate) use constants::BOOK_PEERS_MAX;
 pub use constants::{
@@ -57,9 +63,10 @@ pub use constants::{
     VERSION_MIN,
 };
 pub use io::{ConnectionId, Input, LogRead, Output, Refused, SwarmEvent};
-#[cfg(feature = "net")] // Here as well.
-pub(crate) use message::carries_events;
+pub use lane::Lane;
 pub use message::{Decoded, Hello, Message};
+#[cfg(feature = "net")] // Here as well.
+pub(crate) use message::{carries_events, is_events};
 pub use opening::{ClosedBlock, OpenedBlock};
 pub use options::{PEERS_MAX_DEFAULT, SwarmOptions};
 pub use reach::{Link, Reach};

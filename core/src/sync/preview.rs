@@ -7,11 +7,12 @@
 
 use crate::event::limits::STREAMS_PER_NODE_MAX;
 use crate::event::{EventKind, Preview, StreamEnd, StreamId};
-use crate::sync::constants::{PREVIEWED_STREAMS_MAX, SEND_QUEUE_BYTES_MAX};
+use crate::sync::constants::PREVIEWED_STREAMS_MAX;
 use crate::sync::io::{ConnectionId, Output};
+use crate::sync::lane::Lane;
 use crate::sync::message::Message;
 use crate::sync::refusal::{Refusal, RefusalReason};
-use crate::sync::session::Session;
+use crate::sync::session::{LENGTH_BYTES, Session};
 use crate::sync::shared::Shared;
 use crate::sync::streams::Streams;
 use crate::sync::swarm::Swarm;
@@ -42,11 +43,15 @@ impl Swarm {
         let mut frame: Option<Bytes> = None;
         let mut frames = Vec::new();
         for session in self.sessions.values_mut() {
-            if session.is_shown_previews() && session.known.count(&preview.stream) >= durable {
+            if session.is_shown_previews(&self.shared)
+                && session.known.count(&preview.stream) >= durable
+            {
                 let encoded = || Message::Preview(preview.clone()).encode();
                 let bytes = frame.get_or_insert_with(encoded).clone();
                 session.credit.spend(bytes.len());
-                session.note_sent(bytes.len());
+                session.note_sent(Lane::Live, bytes.len(), &self.shared);
+                let cost = bytes.len() + LENGTH_BYTES;
+                self.shared.cap.spend(Lane::Live, cost, self.shared.now);
                 frames.push((session.connection, bytes));
             }
         }
@@ -66,12 +71,12 @@ impl Swarm {
 }
 
 impl Session {
-    fn is_shown_previews(&self) -> bool {
-        self.is_admitted()
+    fn is_shown_previews(&self, shared: &Shared) -> bool {
+        self.may_say()
+            && self.free_at(Lane::Live, shared) <= shared.now
             && self.previews.is_wanted
             && self.summary_is_complete
             && self.credit.has_for_live()
-            && self.has_room(SEND_QUEUE_BYTES_MAX)
     }
 
     /// Tells the peer whether we want previews, if it does not know.

@@ -136,6 +136,10 @@ impl Session {
                 continue;
             }
             let from = known.max(shared.streams.base(&stream));
+            if self.trailing.count(&stream) > 0 {
+                self.trail(stream, from, held);
+                continue;
+            }
             let Some(outgoing) = read_live(&stream, from, None, shared, log) else {
                 // It could not be read now: the peer learns that it is there, and asks for it.
                 if !planted!("push_lost_with_a_failed_read") {

@@ -31,7 +31,7 @@ impl Session {
             self.credit.processed(claims.cost);
             self.note_duplicate(&claims, shared);
             if shared.streams.get(&claims.head.stream).is_some() {
-                self.known.raise(claims.head.stream, claims.head.count);
+                self.peer_holds(claims.head.stream, claims.head.count);
             }
             return Ok(());
         }
@@ -79,7 +79,7 @@ impl Session {
                 self.credit.processed(cost);
             }
             if shared.streams.get(&head.stream).is_some() {
-                self.known.raise(head.stream, head.count);
+                self.peer_holds(head.stream, head.count);
             }
         }
         Ok(())

@@ -2,13 +2,15 @@
 
 use crate::event::limits::BLOCK_EVENTS_MAX;
 use crate::event::{Chain, StreamId};
-use crate::sync::constants::{SEND_QUEUE_BYTES_BACKLOG, STREAMS_MAX};
+use crate::sync::constants::{
+    SHORT_ANSWER_BYTES_MAX, SHORT_ANSWER_EVENTS_MAX, SHORT_ANSWERS_MAX, STREAMS_MAX,
+};
 use crate::sync::io::LogRead;
-use crate::sync::push::read_backlog;
+use crate::sync::push::{Outgoing, read_backlog, read_live};
 use crate::sync::session::Session;
 use crate::sync::shared::Shared;
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 /// What a peer asked for and has not been sent.
@@ -17,6 +19,10 @@ pub(crate) struct Wanted {
     requests: BTreeMap<StreamId, Request>,
     /// Whose turn it was last.
     last: Option<StreamId>,
+    /// Requests for so little that they are answered as if it were live.
+    short: BTreeSet<StreamId>,
+    /// The ends of such answers that were not acknowledged.
+    short_sent: BTreeMap<StreamId, u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +42,13 @@ impl Wanted {
         found.map(|(stream, request)| (*stream, *request))
     }
 
+    /// The peer holds `count` events of `stream`.
+    pub(crate) fn acknowledge(&mut self, stream: &StreamId, count: u64) {
+        if self.short_sent.get(stream).is_some_and(|end| *end <= count) {
+            self.short_sent.remove(stream);
+        }
+    }
+
     /// True when the peer waits for nothing.
     pub(crate) fn is_empty(&self) -> bool {
         self.requests.is_empty()
@@ -51,6 +64,7 @@ impl Session {
     /// The peer lacks events `from..to` of `stream` and wants them from us.
     pub(crate) fn on_want(&mut self, stream: StreamId, from: u64, to: u64, shared: &Shared) {
         self.wanted.requests.remove(&stream);
+        self.wanted.short.remove(&stream);
         if from == to {
             return;
         }
@@ -69,18 +83,52 @@ impl Session {
             }
             return;
         }
+        self.peer_holds(stream, from);
         self.known.set(stream, from);
-        self.wanted.requests.insert(stream, Request { next, to: to.max(next + 1), chain: None });
+        let to = to.max(next + 1);
+        self.wanted.requests.insert(stream, Request { next, to, chain: None });
+        let is_short = to.min(held).saturating_sub(next) <= SHORT_ANSWER_EVENTS_MAX;
+        let short_count = self.wanted.short.len() + self.wanted.short_sent.len();
+        if is_short && self.trailing.count(&stream) == 0 && short_count < SHORT_ANSWERS_MAX {
+            self.wanted.short.insert(stream);
+        }
     }
 
-    /// The next piece of what the peer asked for; `unsent` bytes are queued already.
-    pub(crate) fn make_answer(
+    /// The answer to a request for very little, for the live lane: who lacks a few events of a
+    /// stream waits for no backlog of another one. A few at a time, so that what is live waits for
+    /// few of them.
+    pub(crate) fn make_short_answer(
         &mut self,
-        unsent: usize,
         shared: &Shared,
         log: &dyn LogRead,
     ) -> Option<Bytes> {
-        while unsent < SEND_QUEUE_BYTES_BACKLOG && self.credit.has_for_backlog() {
+        while self.credit.has_for_backlog() {
+            let stream = self.wanted.short.pop_first()?;
+            let Some(request) = self.wanted.requests.get(&stream).copied() else { continue };
+            if shared.streams.is_frozen(&stream) {
+                continue;
+            }
+            let outgoing = read_live(&stream, request.next, request.chain, shared, log);
+            let held = shared.streams.get(&stream).map_or(0, |state| state.durable_count());
+            // What is not so little, or cannot be read, is left to its turn.
+            let is_little = |outgoing: &Outgoing| {
+                outgoing.end >= request.to.min(held)
+                    && outgoing.frame.len() <= SHORT_ANSWER_BYTES_MAX
+            };
+            let Some(outgoing) = outgoing.filter(is_little) else { continue };
+            self.wanted.requests.remove(&stream);
+            self.wanted.short_sent.insert(stream, outgoing.end);
+            self.known.raise(stream, outgoing.end);
+            self.after_answer(stream, outgoing.end, shared);
+            self.credit.spend(outgoing.cost);
+            return Some(outgoing.frame);
+        }
+        None
+    }
+
+    /// The next piece of what the peer asked for, or of what goes on from there.
+    pub(crate) fn make_answer(&mut self, shared: &Shared, log: &dyn LogRead) -> Option<Bytes> {
+        while self.credit.has_for_backlog() {
             let (stream, request) = self.wanted.turn()?;
             self.wanted.last = Some(stream);
             self.wanted.requests.remove(&stream);
@@ -90,6 +138,7 @@ impl Session {
             let outgoing = read_backlog(&stream, request.next, request.chain, shared, log);
             let Some(outgoing) = outgoing else { continue };
             self.known.raise(stream, outgoing.end);
+            self.trailing.raise(stream, outgoing.end);
             let (next, chain) = (outgoing.end, Some(outgoing.chain));
             if next < request.to {
                 self.wanted.requests.insert(stream, Request { next, chain, ..request });
@@ -99,6 +148,11 @@ impl Session {
             return Some(outgoing.frame);
         }
         None
+    }
+
+    /// Events of `stream` from `from` on follow those that are on the backlog lane.
+    pub(crate) fn trail(&mut self, stream: StreamId, from: u64, to: u64) {
+        self.wanted.requests.insert(stream, Request { next: from, to, chain: None });
     }
 
     /// Having been brought to the end of what it asked for, the peer is pushed what came since; if

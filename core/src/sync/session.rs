@@ -12,14 +12,17 @@
 
 use crate::event::limits::FRAME_BYTES_MAX;
 use crate::event::{NodeId, OffsetMap, SignedHead, StreamId};
-use crate::sync::admission::Side;
+use crate::sync::admission::{Proved, Side};
 use crate::sync::announce::Announcements;
+use crate::sync::cap::Cap;
 use crate::sync::constants::{
-    ADMISSION_DEADLINE, FLUSH_DELAY, SEND_QUEUE_BYTES_MAX, STRANGER_FRAME_BYTES_MAX,
+    ADMISSION_DEADLINE, FLUSH_DELAY, SEND_QUEUE_BYTES_BACKLOG, SEND_QUEUE_BYTES_MAX,
+    STRANGER_FRAME_BYTES_MAX, STRANGER_SKIPS_MAX,
 };
 use crate::sync::credit::Credit;
 use crate::sync::dispute::Disputes;
 use crate::sync::io::{ConnectionId, LogRead};
+use crate::sync::lane::Lane;
 use crate::sync::learned::Telling;
 use crate::sync::liveness::Liveness;
 use crate::sync::message::{Decoded, Hello, Message, peek_range};
@@ -35,6 +38,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+/// Bytes of the length before each frame.
+pub(crate) const LENGTH_BYTES: usize = 4;
+
 /// All we owe one peer while it is connected.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -49,10 +55,21 @@ pub(crate) struct Session {
     /// The peer's run, from its hello.
     pub(crate) instance: [u8; 8],
     hello_sent: bool,
+    /// Our secrets have changed since our proofs were sent.
+    pub(crate) proofs_due: bool,
+    /// The proofs that the peer sent last.
+    proofs: Vec<[u8; 32]>,
+    /// Which of our secrets they show.
+    pub(crate) proved: Option<Proved>,
+    /// Messages that were skipped while the peer was a stranger.
+    skipped: u32,
     pub(crate) liveness: Liveness,
     pub(crate) credit: Credit,
-    /// Bytes given to the transport and not sent yet.
-    unsent: usize,
+    /// Bytes given to the transport and not sent yet, by lane.
+    unsent: [usize; 2],
+    /// What may be sent to this peer, and whether something waits for it or for the cap of all.
+    pub(crate) cap: Cap,
+    is_held: bool,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     pub(crate) announcements: Announcements,
@@ -60,6 +77,9 @@ pub(crate) struct Session {
     pub(crate) requests: BTreeMap<StreamId, (u64, u64)>,
     /// Events of each stream that the peer has or was sent, as far as we know.
     pub(crate) known: OffsetMap,
+    /// How far streams went out on the backlog lane that the peer has not acknowledged: what goes
+    /// on from there must not overtake it.
+    pub(crate) trailing: OffsetMap,
     /// Events of each stream of which the peer was seen to hold what we hold.
     pub(crate) agreed: OffsetMap,
     /// What the peer holds and we do not, under a name that we know.
@@ -114,14 +134,21 @@ impl Session {
             admitted_at: None,
             instance: [0; 8],
             hello_sent: false,
+            proofs_due: false,
+            proofs: Vec::new(),
+            proved: None,
+            skipped: 0,
             liveness: Liveness::new(now),
             credit: Credit::new(),
-            unsent: 0,
+            unsent: [0; 2],
+            cap: Cap::new(None, now),
+            is_held: false,
             bytes_in: 0,
             bytes_out: 0,
             announcements: Announcements::default(),
             requests: BTreeMap::new(),
             known: OffsetMap::new(),
+            trailing: OffsetMap::new(),
             agreed: OffsetMap::new(),
             disputes: Disputes::default(),
             own_heads: BTreeMap::new(),
@@ -147,6 +174,7 @@ impl Session {
     pub(crate) fn admit(&mut self, instance: [u8; 8], shared: &Shared) {
         self.instance = instance;
         self.admitted_at = Some(shared.now);
+        self.cap = Cap::new(shared.options.send_caps.each_peer, shared.now);
         self.liveness = Liveness::new(shared.now);
         self.announcements.begin(shared.streams.iter().map(|(stream, _)| *stream));
     }
@@ -157,11 +185,15 @@ impl Session {
     /// The session is to be ended for this reason.
     pub(crate) fn on_frame(
         &mut self,
+        lane: Lane,
         frame: &Bytes,
         shared: &mut Shared,
     ) -> Result<Effect, Refusal> {
         self.bytes_in += frame.len() as u64;
         if !self.is_admitted() {
+            if lane == Lane::Backlog {
+                return Err(RefusalReason::Unexpected.into());
+            }
             return self.on_stranger_frame(frame, shared);
         }
         if frame.len() > FRAME_BYTES_MAX {
@@ -169,11 +201,13 @@ impl Session {
         }
         self.liveness.heard(shared.now);
         if let Some(claims) = peek_range(frame) {
+            self.liveness.heard_news(shared.now);
             return self.on_range(frame, claims, shared).map(|()| Effect::Nothing);
         }
         match Message::decode(frame).map_err(Refusal::malformed)? {
             Decoded::Skip => Ok(Effect::Nothing),
             Decoded::Unsupported(_) => Err(RefusalReason::MessageUnsupported.into()),
+            Decoded::Message(_) if lane == Lane::Backlog => Err(RefusalReason::Unexpected.into()),
             Decoded::Message(message) => match *message {
                 Message::Preview(preview) => {
                     self.on_preview(preview, frame.len(), shared).map(|()| Effect::Nothing)
@@ -184,18 +218,24 @@ impl Session {
     }
 
     /// Only a hello and a goodbye are read from those who have not proved anything.
-    fn on_stranger_frame(&self, frame: &Bytes, shared: &Shared) -> Result<Effect, Refusal> {
+    fn on_stranger_frame(&mut self, frame: &Bytes, shared: &Shared) -> Result<Effect, Refusal> {
         if frame.len() > STRANGER_FRAME_BYTES_MAX {
             return Err(RefusalReason::Oversized.into());
         }
         let message = match Message::decode(frame).map_err(Refusal::malformed)? {
             Decoded::Message(message) => *message,
-            Decoded::Skip => return Ok(Effect::Nothing),
+            Decoded::Skip if self.skipped < STRANGER_SKIPS_MAX => {
+                self.skipped += 1;
+                return Ok(Effect::Nothing);
+            }
+            Decoded::Skip => return Err(RefusalReason::Unexpected.into()),
             Decoded::Unsupported(_) => return Err(RefusalReason::MessageUnsupported.into()),
         };
         match message {
             Message::Hello(hello) => {
-                self.side(shared, false).check(&shared.admission_key, &hello)?;
+                let proved = self.side(shared, false).check(&shared.admission_keys, &hello)?;
+                self.proved = Some(proved);
+                self.proofs.clone_from(&hello.proofs);
                 Ok(Effect::Greeted(hello))
             }
             Message::ForeignHello => Err(RefusalReason::VersionUnsupported.into()),
@@ -205,6 +245,9 @@ impl Session {
     }
 
     fn on_message(&mut self, message: Message, shared: &mut Shared) -> Result<Effect, Refusal> {
+        if !matches!(message, Message::Ping(_) | Message::Pong(_)) {
+            self.liveness.heard_news(shared.now);
+        }
         match message {
             Message::Hello(_) | Message::ForeignHello => Err(RefusalReason::Unexpected.into()),
             Message::Goodbye(reason) => Ok(Effect::Goodbye(reason)),
@@ -236,44 +279,96 @@ impl Session {
                 self.peers = nodes;
                 Ok(Effect::Nothing)
             }
+            Message::Proofs(proofs) => {
+                self.proofs = proofs;
+                self.check_proofs(shared).map(|()| Effect::Nothing)
+            }
         }
     }
 
     /// The next frame to send, if there is anything to say and room to say it.
-    pub(crate) fn next_frame(&mut self, shared: &Shared, log: &dyn LogRead) -> Option<Bytes> {
-        let frame = self.make_frame(shared, log)?;
+    pub(crate) fn next_frame(
+        &mut self,
+        shared: &Shared,
+        log: &dyn LogRead,
+    ) -> Option<(Lane, Bytes)> {
+        let (lane, frame) = match self.make_echo(shared) {
+            Some(frame) => (Lane::Live, frame),
+            None => self.make_news(shared, log)?,
+        };
         assert!(frame.len() <= FRAME_BYTES_MAX, "every message fits a frame");
-        self.note_sent(frame.len());
-        Some(frame)
+        self.note_sent(lane, frame.len(), shared);
+        Some((lane, frame))
     }
 
     /// So many bytes of a frame were given to the transport.
-    pub(crate) fn note_sent(&mut self, bytes: usize) {
-        self.unsent += bytes;
+    pub(crate) fn note_sent(&mut self, lane: Lane, bytes: usize, shared: &Shared) {
+        self.unsent[lane.index()] += bytes;
+        self.cap.spend(lane, bytes + LENGTH_BYTES, shared.now);
         self.bytes_out += bytes as u64;
     }
 
-    /// Whether fewer than so many bytes wait to be sent.
-    pub(crate) fn has_room(&self, bytes_max: usize) -> bool {
-        self.unsent < bytes_max
+    /// Anything but proof of life.
+    fn make_news(&mut self, shared: &Shared, log: &dyn LogRead) -> Option<(Lane, Bytes)> {
+        let is_free = |lane: &Lane| self.free_at(*lane, shared) <= shared.now;
+        let [live, backlog] = Lane::ALL.map(|lane| is_free(&lane));
+        self.is_held = !live || !backlog;
+        let news = match live.then(|| self.make_live(shared, log)).flatten() {
+            Some(frame) => (Lane::Live, frame),
+            None if backlog => (Lane::Backlog, self.make_backlog(shared, log)?),
+            None => return None,
+        };
+        self.liveness.said_news(shared.now);
+        Some(news)
     }
 
-    /// The most urgent thing first: proof of life, credit, requests, live events, then the rest.
-    fn make_frame(&mut self, shared: &Shared, log: &dyn LogRead) -> Option<Bytes> {
-        if !self.hello_sent {
-            self.hello_sent = true;
-            let side = self.side(shared, true);
-            let hello = side.hello(&shared.admission_key, shared.options.instance);
-            return Some(Message::Hello(hello).encode());
+    /// From when on the caps let something out on `lane`.
+    pub(crate) fn free_at(&self, lane: Lane, shared: &Shared) -> Instant {
+        if !self.is_admitted() {
+            return self.opened_at;
         }
-        if !self.is_admitted() || !self.has_room(SEND_QUEUE_BYTES_MAX) {
+        self.cap.free_at(lane).max(shared.cap.free_at(lane))
+    }
+
+    /// When the caps let more out, if something may wait for that.
+    fn let_out_at(&self, shared: &Shared) -> Option<Instant> {
+        let later = Lane::ALL.map(|lane| self.free_at(lane, shared)).into_iter();
+        let next = later.filter(|at| *at > shared.now).min();
+        next.filter(|_| self.is_held)
+    }
+
+    /// Proof of life, which is the most urgent.
+    fn make_echo(&mut self, shared: &Shared) -> Option<Bytes> {
+        if !self.may_say() {
             return None;
         }
         if let Some(number) = self.liveness.take_answer() {
             return Some(Message::Pong(number).encode());
         }
-        if let Some(number) = self.liveness.take_ping(shared.now) {
-            return Some(Message::Ping(number).encode());
+        self.liveness.take_ping(shared.now).map(|number| Message::Ping(number).encode())
+    }
+
+    /// True when there is room on the live lane for more than a hello.
+    pub(crate) fn may_say(&self) -> bool {
+        let unsent = self.unsent[Lane::Live.index()];
+        self.hello_sent && self.is_admitted() && unsent < SEND_QUEUE_BYTES_MAX
+    }
+
+    /// What else goes on the live lane, the most urgent first: credit, requests, live events, then
+    /// the rest.
+    fn make_live(&mut self, shared: &Shared, log: &dyn LogRead) -> Option<Bytes> {
+        if !self.hello_sent {
+            self.hello_sent = true;
+            let side = self.side(shared, true);
+            let hello = side.hello(&shared.admission_keys, shared.options.instance);
+            return Some(Message::Hello(hello).encode());
+        }
+        if !self.may_say() {
+            return None;
+        }
+        if std::mem::take(&mut self.proofs_due) {
+            let proofs = self.side(shared, true).proofs(&shared.admission_keys);
+            return Some(Message::Proofs(proofs).encode());
         }
         if let Some(frame) = self.make_progress(shared) {
             return Some(frame);
@@ -293,7 +388,25 @@ impl Session {
         if let Some(frame) = self.make_addresses(shared) {
             return Some(frame);
         }
-        self.make_answer(self.unsent, shared, log)
+        self.make_short_answer(shared, log)
+    }
+
+    /// What goes on the backlog lane.
+    fn make_backlog(&mut self, shared: &Shared, log: &dyn LogRead) -> Option<Bytes> {
+        let has_room = self.unsent[Lane::Backlog.index()] < SEND_QUEUE_BYTES_BACKLOG;
+        if !self.is_admitted() || !has_room {
+            return None;
+        }
+        self.make_answer(shared, log)
+    }
+
+    /// The peer said that it holds `count` events of `stream`.
+    pub(crate) fn peer_holds(&mut self, stream: StreamId, count: u64) {
+        self.known.raise(stream, count);
+        if count >= self.trailing.count(&stream) {
+            self.trailing.set(stream, 0);
+        }
+        self.wanted.acknowledge(&stream, count);
     }
 
     /// `bytes` of a frame came that is not whole yet.
@@ -303,9 +416,10 @@ impl Session {
         }
     }
 
-    /// The transport sent `bytes` of our frames.
-    pub(crate) fn on_sent(&mut self, bytes: usize) {
-        self.unsent = self.unsent.saturating_sub(bytes);
+    /// The transport sent `bytes` of our frames on `lane`.
+    pub(crate) fn on_sent(&mut self, lane: Lane, bytes: usize) {
+        let unsent = &mut self.unsent[lane.index()];
+        *unsent = unsent.saturating_sub(bytes);
     }
 
     /// Ends the session when it is due.
@@ -327,7 +441,8 @@ impl Session {
     /// True when time alone gives the session something to send.
     pub(crate) fn has_due_work(&self, now: Instant) -> bool {
         self.is_admitted()
-            && (self.liveness.ping_is_due(now)
+            && (self.is_held
+                || self.liveness.ping_is_due(now)
                 || self.announcements.flush_at().is_some_and(|at| at <= now)
                 || self.telling.is_due(now)
                 || self.pushes.is_due(now))
@@ -335,7 +450,8 @@ impl Session {
 
     /// When time alone next changes something. What waits for room or credit does not wait for
     /// time.
-    pub(crate) fn next_deadline(&self, now: Instant) -> Instant {
+    pub(crate) fn next_deadline(&self, shared: &Shared) -> Instant {
+        let now = shared.now;
         if !self.is_admitted() {
             return self.opened_at + ADMISSION_DEADLINE;
         }
@@ -344,13 +460,28 @@ impl Session {
         let push = self.pushes.next_after(now);
         let silence = self.liveness.next_after(now);
         let dispute = self.disputes.next();
-        let telling = self.telling.due().filter(later);
-        [flush, push, dispute, telling].into_iter().flatten().fold(silence, Instant::min)
+        let (cap, telling) = (self.let_out_at(shared), self.telling.due().filter(later));
+        let due = [flush, push, dispute, cap, telling];
+        due.into_iter().flatten().fold(silence, Instant::min)
     }
 
     /// Soon, but with whatever else comes up until then.
     pub(crate) fn flush_soon(&mut self, now: Instant) {
         self.announcements.flush_by(now + FLUSH_DELAY);
+    }
+
+    /// Our secrets have changed, or the peer's proofs: whether it still holds one of ours.
+    ///
+    /// # Errors
+    /// `wrong_secret`: it does not.
+    pub(crate) fn check_proofs(&mut self, shared: &Shared) -> Result<(), Refusal> {
+        self.proved = Some(self.side(shared, false).proved(&shared.admission_keys, &self.proofs)?);
+        Ok(())
+    }
+
+    /// True once the peer may know what we proved.
+    pub(crate) fn has_greeted(&self) -> bool {
+        self.hello_sent
     }
 
     /// This session as seen by the prover, who is us or the peer.

@@ -2,6 +2,7 @@
 
 use crate::event::{Chain, EventRange, HeldFork, NodeId, SignedHead, StreamId};
 use crate::planted;
+use crate::sync::cap::Cap;
 use crate::sync::constants::STORE_RETRY;
 use crate::sync::fetch::Fetches;
 use crate::sync::io::{ConnectionId, LogRead, Output, SwarmEvent};
@@ -19,9 +20,12 @@ const OWN_CHECKS_MAX: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) options: SwarmOptions,
-    pub(crate) admission_key: [u8; 32],
+    /// Of the current secret first.
+    pub(crate) admission_keys: Vec<[u8; 32]>,
     /// The time of the last input; never goes back.
     pub(crate) now: Instant,
+    /// What may be sent to all peers together.
+    pub(crate) cap: Cap,
     pub(crate) streams: Streams,
     pub(crate) fetches: Fetches,
     /// Blocks of our log that are damaged.
@@ -73,10 +77,11 @@ impl Shared {
         forks: Vec<HeldFork>,
         now: Instant,
     ) -> Shared {
-        let swarm = options.secret.swarm_id();
+        let swarm = options.secrets.swarm_id();
         Shared {
-            admission_key: options.secret.admission_key(),
+            admission_keys: options.secrets.admission_keys(),
             now,
+            cap: Cap::new(options.send_caps.all_peers, now),
             streams: Streams::new(swarm, options.own_stream, heads, forks, now),
             fetches: Fetches::default(),
             repairs: Repairs::default(),

@@ -87,7 +87,7 @@ impl Session {
         self.learn_head(head, shared)?;
         if let Some(state) = shared.streams.get(&head.stream) {
             let is_new = head.count > state.end_count();
-            self.known.raise(head.stream, head.count);
+            self.peer_holds(head.stream, head.count);
             if is_new {
                 shared.fetches.ask_from(head.stream, shared.now);
             }
@@ -159,7 +159,7 @@ impl Session {
         for (stream, count) in held {
             let Some(state) = shared.streams.get(stream) else { continue };
             let is_new = *count > state.end_count();
-            self.known.raise(*stream, *count);
+            self.peer_holds(*stream, *count);
             if is_new {
                 let grace = self.grace(stream, shared);
                 shared.fetches.ask_from(*stream, shared.now + grace);

@@ -13,7 +13,8 @@ use crate::sync::constants::{
     FLUSH_DELAY, PROBE_GRACE, REFUSALS_KEPT_MAX, STORE_RETRY, STORE_RETRY_MAX, STRANGERS_MAX,
 };
 use crate::sync::fetch;
-use crate::sync::io::{ConnectionId, Input, LogRead, Output, Refused, SwarmEvent};
+use crate::sync::io::{ConnectionId, Input, Output, Refused, SwarmEvent};
+use crate::sync::lane::Lane;
 use crate::sync::mesh::Mesh;
 use crate::sync::message::{Hello, Message};
 use crate::sync::opening::OpenedBlock;
@@ -39,6 +40,8 @@ pub struct Swarm {
     pub(crate) refusals: VecDeque<Refused>,
     /// Sessions that may have something to send.
     pub(crate) ready: BTreeSet<ConnectionId>,
+    /// Whose turn it was last.
+    pub(crate) served: ConnectionId,
     /// No dispute is due before the next input.
     pub(crate) disputes_are_seen: bool,
     pub(crate) is_shut_down: bool,
@@ -71,6 +74,7 @@ impl Swarm {
             sessions: BTreeMap::new(),
             refusals: VecDeque::new(),
             ready: BTreeSet::new(),
+            served: ConnectionId::new(0),
             disputes_are_seen: false,
             is_shut_down: false,
         }
@@ -98,37 +102,12 @@ impl Swarm {
     }
 
     /// Asks for what is lacking.
-    fn ask(&mut self) {
+    pub(crate) fn ask(&mut self) {
         fetch::run(&mut self.shared, &mut self.sessions);
         repair::run(&mut self.shared, &mut self.sessions);
         let has_news = |session: &&Session| session.has_news();
         self.ready
             .extend(self.sessions.values().filter(has_news).map(|session| session.connection));
-    }
-
-    /// What to do next. `log` is read for events to send; what it has given to a peer must never be
-    /// lost, so it only gives what is durable.
-    pub fn poll(&mut self, log: &dyn LogRead) -> Output {
-        loop {
-            if let Some(output) = self.shared.outputs.pop_front() {
-                return output;
-            }
-            if self.shared.compare_own(log) {
-                continue;
-            }
-            if self.heal(log) {
-                self.ask();
-                continue;
-            }
-            let Some(connection) = self.ready.first().copied() else {
-                return Output::Wait(self.next_deadline());
-            };
-            let session = self.sessions.get_mut(&connection);
-            match session.and_then(|session| session.next_frame(&self.shared, log)) {
-                Some(bytes) => return Output::Send { connection, bytes },
-                None => self.ready.remove(&connection),
-            };
-        }
     }
 
     fn take(&mut self, input: Input) {
@@ -138,15 +117,15 @@ impl Swarm {
                 self.on_connected(connection, peer, binding, dialed);
             }
             Input::Seen { connection, address } => self.on_seen(connection, address),
-            Input::Frame { connection, bytes } => self.on_frame(connection, &bytes),
+            Input::Frame { connection, lane, bytes } => self.on_frame(connection, lane, &bytes),
             Input::Heard { connection, bytes } => {
                 if let Some(session) = self.sessions.get_mut(&connection) {
                     session.on_part(bytes, now);
                 }
             }
-            Input::Sent { connection, bytes } => {
+            Input::Sent { connection, lane, bytes } => {
                 if let Some(session) = self.sessions.get_mut(&connection) {
-                    session.on_sent(bytes);
+                    session.on_sent(lane, bytes);
                     self.ready.insert(connection);
                 }
             }
@@ -169,6 +148,7 @@ impl Swarm {
             }
             Input::OwnStream(stream) => self.on_own_stream(stream),
             Input::Live(wanted) => self.set_live(wanted),
+            Input::Secrets(secrets) => self.on_secrets(secrets),
             Input::AddPeer { peer, addresses } if !self.is_shut_down => {
                 self.book.name(peer, &addresses, now);
             }
@@ -197,6 +177,13 @@ impl Swarm {
         if dialed {
             self.book.connected(&peer);
         }
+        if let Some(former) = self.shared.admitted.get(&peer)
+            && let Some(session) = self.sessions.get_mut(former)
+        {
+            // Why would it come again?
+            session.liveness.doubt();
+            self.ready.insert(*former);
+        }
         let session = Session::new(connection, peer, binding, dialed, now);
         let strangers = self.sessions.len() - self.shared.admitted.len();
         self.sessions.insert(connection, session);
@@ -218,10 +205,10 @@ impl Swarm {
         self.end(connection, End::ByUs(reason.into()));
     }
 
-    fn on_frame(&mut self, connection: ConnectionId, bytes: &Bytes) {
+    fn on_frame(&mut self, connection: ConnectionId, lane: Lane, bytes: &Bytes) {
         let Some(session) = self.sessions.get_mut(&connection) else { return };
         self.ready.insert(connection);
-        match session.on_frame(bytes, &mut self.shared) {
+        match session.on_frame(lane, bytes, &mut self.shared) {
             Ok(Effect::Nothing) => {}
             Ok(Effect::Greeted(hello)) => self.on_greeted(connection, &hello),
             Ok(Effect::Addresses(listed)) => self.on_addresses(connection, &listed),
@@ -378,21 +365,6 @@ impl Swarm {
         }
     }
 
-    fn check_times(&mut self) {
-        let now = self.shared.now;
-        let mut due = Vec::new();
-        for (connection, session) in &self.sessions {
-            match session.check_time(now) {
-                Err(refusal) => due.push((*connection, refusal)),
-                Ok(()) if session.has_due_work(now) => drop(self.ready.insert(*connection)),
-                Ok(()) => {}
-            }
-        }
-        for (connection, refusal) in due {
-            self.end(connection, End::ByUs(refusal));
-        }
-    }
-
     pub(crate) fn is_full(&self) -> bool {
         self.shared.admitted.len() >= self.shared.options.peers_max
     }
@@ -430,7 +402,8 @@ impl Swarm {
         if let Some(reason) = reason {
             if by_us {
                 let bytes = Message::Goodbye(reason).encode();
-                self.shared.outputs.push_back(Output::Send { connection, bytes });
+                let lane = Lane::Live;
+                self.shared.outputs.push_back(Output::Send { connection, lane, bytes });
             }
             self.shared.outputs.push_back(Output::Close { connection, reason });
         }
@@ -477,17 +450,6 @@ impl Swarm {
         if self.refusals.len() > REFUSALS_KEPT_MAX {
             self.refusals.pop_front();
         }
-    }
-
-    fn next_deadline(&self) -> Option<Instant> {
-        let now = self.shared.now;
-        let sessions = self.sessions.values().map(|session| session.next_deadline(now)).min();
-        let bound = self.shared.streams.bound.next_free_at();
-        let book = self.book.next().filter(|_| !self.is_full());
-        let (own, repair) = (self.shared.next_own_check(), self.shared.repairs.next());
-        let fetch = self.shared.fetches.next();
-        let mesh = self.mesh.next();
-        [sessions, book, mesh, fetch, bound, own, repair].into_iter().flatten().min()
     }
 }
 

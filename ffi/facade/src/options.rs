@@ -21,10 +21,12 @@ pub struct OpenOptions {
     pub path: PathBuf,
     /// The application, stamped on every event: 1 to 64 of ASCII letters, digits, `.`, `-`, `_`.
     pub app_id: String,
-    /// The swarm's secret: 64 hex digits.
+    /// The swarm's secret: 64 hex digits, or 128 of one that took another's place.
     pub swarm: Option<String>,
     /// A ticket: the swarm's secret, and a first peer.
     pub ticket: Option<String>,
+    /// Secrets that it takes the place of and that still admit, too: up to 4; default none.
+    pub former_secrets: Option<Vec<String>>,
     /// Whether to have a network at all; default true.
     pub network: Option<bool>,
     /// Addresses to listen on, `<ip>:<port>`; default every interface, a port of the system's
@@ -37,6 +39,11 @@ pub struct OpenOptions {
     pub peers: Option<Vec<String>>,
     /// The only nodes to talk to; default every node that holds the secret.
     pub allow: Option<Vec<String>>,
+    /// Most bytes a second sent to all peers together, on average: 0, the default, is no cap, and
+    /// another is at least 1,000.
+    pub send_bytes_per_second_max: Option<u64>,
+    /// The same for each peer.
+    pub send_bytes_per_second_per_peer_max: Option<u64>,
     /// Size of each of the two journal segments in bytes, 64 KiB at least; default 32 MiB.
     pub segment_bytes: Option<u64>,
     /// Most bytes of events in memory before a checkpoint; default 64 MiB.
@@ -87,7 +94,9 @@ impl OpenOptions {
             allow_network_fs: self.allow_network_file_system.unwrap_or(unsaid.allow_network_fs),
         };
         let network = self.network(peers)?;
-        Ok(NodeOptions { path: self.path.clone(), app_id, swarm, network, storage })
+        let former_secrets = text::each(self.former_secrets.as_deref(), text::swarm_secret)?;
+        let path = self.path.clone();
+        Ok(NodeOptions { path, app_id, swarm, former_secrets, network, storage })
     }
 
     fn network(&self, peers: Vec<PeerAddress>) -> Result<Option<NetworkOptions>> {
@@ -101,7 +110,17 @@ impl OpenOptions {
         };
         let discovery = self.discovery.unwrap_or(defaults::DISCOVERY);
         let is_wanted = self.network.unwrap_or(defaults::NETWORK);
-        Ok(is_wanted.then_some(NetworkOptions { bind, discovery, allow, peers }))
+        let options = NetworkOptions {
+            bind,
+            discovery,
+            allow,
+            peers,
+            send_bytes_per_second_max: self.send_bytes_per_second_max.unwrap_or(0),
+            send_bytes_per_second_per_peer_max: self
+                .send_bytes_per_second_per_peer_max
+                .unwrap_or(0),
+        };
+        Ok(is_wanted.then_some(options))
     }
 }
 

@@ -79,6 +79,7 @@ fn peer(peer: &PeerStatus) -> Value {
         "bytes_in": peer.bytes_in, "bytes_out": peer.bytes_out,
         "total_bytes_in": peer.total_bytes_in, "total_bytes_out": peer.total_bytes_out,
         "lag": peer.lag, "behind": peer.behind,
+        "secret": peer.secret,
         "connected_for_micros": peer.connected_for.map(micros),
         "gone_for_micros": peer.gone_for.map(micros),
         "trying_for_micros": peer.trying_for.map(micros),

@@ -44,6 +44,7 @@ from ._native import (
     decode,
     encode,
     new_swarm_secret,
+    next_swarm_secret,
     version,
 )
 from ._node import Column, Delivery, Durability, Node, Order, StartAt, open  # noqa: A004
@@ -136,6 +137,7 @@ __all__ = [
     "encode",
     "logs",
     "new_swarm_secret",
+    "next_swarm_secret",
     "open",
     "parse_ticket",
 ]

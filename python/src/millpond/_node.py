@@ -42,6 +42,9 @@ def open(  # noqa: A001
     discovery: bool | None = None,
     peers: Sequence[str] | None = None,
     allow: Sequence[str] | None = None,
+    former_secrets: Sequence[str] | None = None,
+    send_bytes_per_second_max: int | None = None,
+    send_bytes_per_second_per_peer_max: int | None = None,
     segment_bytes: int | None = None,
     tail_bytes_max: int | None = None,
     cache_bytes: int | None = None,
@@ -51,28 +54,16 @@ def open(  # noqa: A001
     """Opens the node whose log is in the folder `path`; a new log is made when there is none.
 
     app: 1 to 64 of `A-Z a-z 0-9 . _ -`, stamped on every event published.
-    swarm: the swarm secret, 64 hex digits; or `ticket`: what another node's `ticket()` gave. One
-        of the two is needed.
+    swarm: the swarm secret, 64 hex digits, or 128 of one that took another's place; or `ticket`:
+        what another node's `ticket()` gave. One of the two is needed. former_secrets: up to 4 that
+        it takes the place of and that still admit, too.
     network: False opens no socket (default True). bind: `ip:port` to listen on, at most one of IPv4
         and one of IPv6 (default every interface, any port). discovery: find peers by mDNS, and
         where other peers say that they are (default True). peers:
         `<node id>@<ip>:<port>[,<ip>:<port>…]` to connect to, at most 1,024, each with 1 to 16
         addresses. allow: node ids, and nobody else may connect.
-    segment_bytes: int | None = None,
-    tail_bytes_max: int | None = None,
-    cache_bytes: int | None = None,
-    allow_network_file_system: bool | None = None,
-    timeout: float | None = None,
-) -> Node:
-    """Opens the node whose log is in the folder `path`; a new log is made when there is none.
-
-    app: 1 to 64 of `A-Z a-z 0-9 . _ -`, stamped on every event published.
-    swarm: the swarm secret, 64 hex digits; or `ticket`: what another node's `ticket()` gave. One
-        of the two is needed.
-    network: False opens no socket (default True). bind: `ip:port` to listen on, at most one of IPv4
-        and one of IPv6 (default every interface, any port). discovery: find peers by mDNS, and
-        where other peers say that they are (default True). peers: `<node id>@<ip>:<port>[,<ip>:<port>…]` to connect to, at
-        most 1,024, each with 1 to 16 addresses. allow: node ids, and nobody else may connect.
+    send_bytes_per_second_max: most bytes a second sent to all peers together, on average: at least
+        1,000 (default 0, no cap). send_bytes_per_second_per_peer_max: the same for each peer.
     segment_bytes: of each of the two journal files, 64 KiB at least (default 32 MiB).
         tail_bytes_max: most bytes of events in memory before a checkpoint (default 64 MiB).
         cache_bytes: most bytes of blocks in memory for reading (default 16 MiB).
@@ -95,6 +86,9 @@ def open(  # noqa: A001
         discovery=discovery,
         peers=peers,
         allow=allow,
+        former_secrets=former_secrets,
+        send_bytes_per_second_max=send_bytes_per_second_max,
+        send_bytes_per_second_per_peer_max=send_bytes_per_second_per_peer_max,
         segment_bytes=segment_bytes,
         tail_bytes_max=tail_bytes_max,
         cache_bytes=cache_bytes,
@@ -139,7 +133,10 @@ class NodeFacts:
         return not self._native.is_open()
 
     def offsets(self) -> Offsets:
-        """What is durable here: for each stream how many events. Raises `Closed`."""
+        """What is durable here: for each stream how many events. Raises `Closed`.
+
+        Of a branch, in which a stream with two histories goes on, what comes before it counts, too.
+        """
         return self._native.offsets()
 
     def __del__(self) -> None:
@@ -277,6 +274,24 @@ class Node(NodeFacts):
         bound any more; `Timeout`, `Closed`.
         """
         self._native.set_network(enabled, timeout)
+
+    def set_secrets(
+        self, current: str, former: Sequence[str] = (), *, timeout: float | None = None
+    ) -> None:
+        """Replaces the swarm's secret without cutting anybody off.
+
+        From now on tickets have `current`, and peers that hold it or one of `former` (at most 4)
+        are admitted. Sessions go on, but for those of peers that have shown neither: they end with
+        the reason "wrong_secret". Not kept in the store: say it when the node is opened again.
+
+        For a whole swarm: give each node what `next_swarm_secret` makes, with the old secret as a
+        former one; when every peer's `secret` in the status is "current", take the old one from
+        each.
+
+        Raises `InvalidArgument`: a text is no secret, or one of another swarm; `LimitExceeded`:
+        more than 4 are former ones; `Timeout`, `Closed`.
+        """
+        self._native.set_secrets(current, former, timeout)
 
     def ticket(self, *, timeout: float | None = None) -> str:
         """A text to paste elsewhere: whoever has it can join the swarm through this node.

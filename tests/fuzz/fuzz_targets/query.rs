@@ -1,21 +1,4 @@
-//! A text that parses as a query prints as one that parses to the same; a complaint points into
-//! the text.
+//! See `millpond_tests::fuzz::query`.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use millpond::query::Query;
-
-fuzz_target!(|text: &str| {
-    match Query::parse(text) {
-        Ok(query) => {
-            let printed = query.to_string();
-            let again = Query::parse(&printed).expect("a printed query parses");
-            assert_eq!(again, query);
-            assert_eq!(again.to_string(), printed);
-        }
-        Err(error) => {
-            let position = error.position().unwrap_or(0);
-            assert!(position <= text.len() && text.is_char_boundary(position), "{error}");
-        }
-    }
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| millpond_tests::fuzz::query::run(bytes));

@@ -6,6 +6,7 @@
 mod links;
 mod profiles;
 mod reach;
+mod slow;
 mod traffic;
 
 use crate::nodes::PATIENCE;
@@ -18,8 +19,9 @@ use std::time::{Duration, Instant};
 /// How often a condition is looked at that nothing tells of: it is another process's.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Silence after which a session is given up (docs/protocol.md), and a margin.
-const NOTICED: Duration = Duration::from_secs(10);
+/// The longest pause between two questions, the longest silence after one (docs/protocol.md), and a
+/// margin.
+const NOTICED: Duration = Duration::from_secs(25);
 /// Longest pause between two dials, with its timeout.
 const DIALLED: Duration = Duration::from_secs(25);
 

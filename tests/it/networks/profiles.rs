@@ -149,9 +149,18 @@ fn attainable(way: &LinkProfile, round_trip: Duration) -> f64 {
 
 /// Running nodes that are not connected, and the path between them.
 fn on_path(scratch: &Scratch, name: &str, count: usize) -> Option<(Vec<Host>, Ether)> {
+    on_path_of(scratch, &named(name), count)
+}
+
+/// As `on_path`, with a path of this profile.
+pub(super) fn on_path_of(
+    scratch: &Scratch,
+    profile: &[LinkProfile; 2],
+    count: usize,
+) -> Option<(Vec<Host>, Ether)> {
     let mut lab = lab(scratch)?;
     let mut hosts: Vec<Host> = (0..count).map(|_| lab.bare_host()).collect();
-    let ether = match Ether::between(&hosts, &named(name), 1) {
+    let ether = match Ether::between(&hosts, profile, 1) {
         Ok(ether) => ether,
         Err(why) => {
             crate::support::skip(&format!("no path with faults can be built: {why}"));

@@ -1,11 +1,12 @@
 //! A node that obeys lines, for the tests in network namespaces.
 //!
-//! `lab_node PATH PORT [discovery]`: opens the store at PATH, listens at PORT of every address,
-//! says `N <node id>`, and then obeys standard input until it ends. Each line is answered by one:
+//! `lab_node PATH PORT [discovery] [cap=BYTES]`: opens the store at PATH, listens at PORT of every
+//! address (or at the one address that stands there instead, as IP:PORT), says `N <node id>`, and
+//! then obeys standard input until it ends. Each line is answered by one:
 //! `connect PEER` by `C` at once; `publish TAG COUNT BYTES` by `A` when all is durable, batch by
 //! batch; `held` by `H <our own events> <all events> <digest of the offset map>`; `digest` by
-//! `D <events> <digest of all in key order>`; `peers` by `P` and, for each peer,
-//! `<node id>:<state>:<bytes in>:<bytes out>:<connected for, ms>`.
+//! `D <events> <digest of all in key order>`; `count TAG` by `Q <events with the tag>`; `peers` by
+//! `P` and, for each peer, `<node id>:<state>:<bytes in>:<bytes out>:<connected for, ms>`.
 
 use millpond::event::cbor::Value;
 use millpond::event::{AppId, NewEvent, OffsetMap, Payload, SwarmSecret, TagSet};
@@ -16,7 +17,7 @@ use millpond::{
 use millpond_tests::crash::mix;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, Write};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 /// Events of one publish.
@@ -25,12 +26,17 @@ const BATCH: u64 = 16;
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, path, port, flags @ ..] = &arguments[..] else {
-        eprintln!("usage: lab_node PATH PORT [discovery]");
+        eprintln!("usage: lab_node PATH PORT [discovery] [cap=BYTES]");
         std::process::exit(2);
     };
-    let port = port.parse().expect("PORT is a number");
+    let bind = match port.parse() {
+        Ok(address) => vec![address],
+        Err(_) => every_address(port.parse().expect("PORT is a number")),
+    };
     let discovery = flags.iter().any(|flag| flag == "discovery");
-    let node = open(Path::new(path), port, discovery);
+    let cap = flags.iter().find_map(|flag| flag.strip_prefix("cap="));
+    let cap = cap.map_or(0, |bytes| bytes.parse().expect("BYTES is a number"));
+    let node = open(Path::new(path), bind, discovery, cap);
     say(&format!("N {}", node.node_id()));
     for line in std::io::stdin().lock().lines() {
         let line = line.expect("standard input can be read");
@@ -39,13 +45,22 @@ fn main() {
     }
 }
 
-fn open(path: &Path, port: u16, discovery: bool) -> Node {
-    let bind = vec![(Ipv4Addr::UNSPECIFIED, port).into(), (Ipv6Addr::UNSPECIFIED, port).into()];
+fn every_address(port: u16) -> Vec<SocketAddr> {
+    vec![(Ipv4Addr::UNSPECIFIED, port).into(), (Ipv6Addr::UNSPECIFIED, port).into()]
+}
+
+fn open(path: &Path, bind: Vec<SocketAddr>, discovery: bool, cap: u64) -> Node {
     Node::open(NodeOptions {
         path: path.to_owned(),
         app_id: AppId::parse("com.example.lab").expect("a short name"),
         swarm: SwarmSecret::from_bytes([0x1a; 32]),
-        network: Some(NetworkOptions { bind, discovery, ..NetworkOptions::default() }),
+        former_secrets: Vec::new(),
+        network: Some(NetworkOptions {
+            bind,
+            discovery,
+            send_bytes_per_second_per_peer_max: cap,
+            ..NetworkOptions::default()
+        }),
         storage: StorageOptions::default(),
     })
     .expect("the node opens")
@@ -63,6 +78,7 @@ fn obey(node: &Node, words: &[&str]) -> String {
         }
         ["held"] => held(node),
         ["digest"] => digest(node),
+        ["count", tag] => count(node, tag),
         ["peers"] => peers(node),
         _ => panic!("{words:?} is no order"),
     }
@@ -98,6 +114,18 @@ fn held(node: &Node) -> String {
     let own: u64 =
         offsets.iter().filter(|(stream, _)| stream.node == node.node_id()).map(|(_, n)| n).sum();
     format!("H {own} {} {:016x}", offsets.total(), hash(&map_bytes(&offsets)))
+}
+
+fn count(node: &Node, tag: &str) -> String {
+    let query = Query::parse(&format!("FROM '{tag}'")).expect("TAG is a short tag");
+    let mut cursor = node.query(&query, QueryOptions::default()).expect("the log is read");
+    let mut count = 0;
+    loop {
+        match cursor.next_batch(1024).expect("the log is read").len() {
+            0 => return format!("Q {count}"),
+            more => count += more,
+        }
+    }
 }
 
 fn map_bytes(offsets: &OffsetMap) -> Vec<u8> {

@@ -18,6 +18,7 @@ pub struct Host {
     program: PathBuf,
     store: PathBuf,
     discovery: bool,
+    cap: u64,
     node_id: String,
     process: Option<Process>,
 }
@@ -58,7 +59,7 @@ impl Host {
     pub(crate) fn new(namespace: Namespace, number: u8, program: &Path, folder: &Path) -> Host {
         let store = folder.join(format!("host-{number}"));
         let (program, node_id) = (program.to_owned(), String::new());
-        Host { namespace, number, program, store, discovery: false, node_id, process: None }
+        Host { namespace, number, program, store, discovery: false, cap: 0, node_id, process: None }
     }
 
     /// From 1 on; the last byte of its addresses.
@@ -68,6 +69,12 @@ impl Host {
 
     pub(crate) fn namespace(&self) -> &Namespace {
         &self.namespace
+    }
+
+    /// Its nodes will send each peer so many bytes a second at most.
+    pub fn sends_at_most(mut self, bytes_per_second: u64) -> Host {
+        self.cap = bytes_per_second;
+        self
     }
 
     /// Its nodes will look for others by multicast.
@@ -128,6 +135,9 @@ RULES
         if self.discovery {
             command.arg("discovery");
         }
+        if self.cap > 0 {
+            command.arg(format!("cap={}", self.cap));
+        }
         let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = spawned.expect("the node starts");
         let orders = child.stdin.take().expect("it is piped");
@@ -186,8 +196,18 @@ RULES
 
     /// Publishes events that nothing can make smaller, and waits until they are durable.
     pub fn publish(&mut self, count: u64, bytes: u64) {
-        let order = format!("publish lab {count} {bytes}");
-        assert_eq!(self.ask(&order), "A");
+        self.publish_as("lab", count, bytes);
+    }
+
+    /// As [`Host::publish`], with another tag than `lab`.
+    pub fn publish_as(&mut self, tag: &str, count: u64, bytes: u64) {
+        assert_eq!(self.ask(&format!("publish {tag} {count} {bytes}")), "A");
+    }
+
+    /// Number of events that it holds with this tag.
+    pub fn count(&mut self, tag: &str) -> u64 {
+        let said = self.ask(&format!("count {tag}"));
+        said.strip_prefix("Q ").and_then(|number| number.parse().ok()).expect("a number")
     }
 
     /// Tells the node to stay connected to the one at `address` of `other`, which must run.

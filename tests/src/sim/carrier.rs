@@ -1,13 +1,17 @@
-//! One direction of a connection: an ordered, reliable channel of frames over packets that may not
-//! come. What QUIC does for millpond, as far as it can be noticed.
+//! One direction of a connection: two ordered, reliable channels of frames over packets that may
+//! not come. What QUIC does for millpond, as far as it can be noticed.
 //!
-//! Frames become packets of up to 1,200 bytes; each is repeated until it is acknowledged. A window
-//! grows while nothing is lost and shrinks when something is. A damaged packet counts as lost.
+//! Frames become packets of up to 1,200 bytes, those of the live lane first; each is repeated until
+//! it is acknowledged. A loss on one lane does not hold up the other. A window grows while nothing
+//! is lost, and shrinks when something is or when a queue stands before a link. A damaged packet
+//! counts as lost.
 //! Not here: which packets arrive (`link`), connections (`network`), time and chance.
 //! Begin with [`Flow::push`].
 
 use bytes::Bytes;
-use std::collections::{BTreeSet, VecDeque};
+use millpond::sync::Lane;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 use std::time::Duration;
 
 /// Bytes of frames in one packet.
@@ -19,6 +23,8 @@ const LENGTH_BYTES: u64 = 4;
 const WINDOW_START: f64 = 10.0;
 const WINDOW_MIN: f64 = 2.0;
 const WINDOW_MAX: f64 = 2000.0;
+/// A round trip that is longer than the shortest by this means that a queue stands somewhere.
+const QUEUE_MAX: Duration = Duration::from_millis(500);
 const PROBE_START: Duration = Duration::from_millis(500);
 const PROBE_MIN: Duration = Duration::from_millis(20);
 const PROBE_MAX: Duration = Duration::from_secs(3);
@@ -30,13 +36,7 @@ const PART_EVERY: Duration = Duration::from_millis(250);
 /// Both ends of one direction.
 #[derive(Debug)]
 pub struct Flow {
-    /// Frames that have not arrived whole: where each ends, and the frame.
-    frames: VecDeque<(u64, Bytes)>,
-    /// Position after the last byte of the last frame, and up to which bytes were sent.
-    end: u64,
-    sent: u64,
-    /// Lengths of frames whose last byte was not sent yet, with their ends.
-    unsent: VecDeque<(u64, usize)>,
+    lanes: [Channel; 2],
     /// Packets from the first that is not acknowledged on, and its number.
     packets: VecDeque<Packet>,
     first: u64,
@@ -45,18 +45,34 @@ pub struct Flow {
     is_growing_fast: bool,
     shrunk_at: Duration,
     round_trip: Option<Duration>,
+    shortest: Option<Duration>,
     probes: u32,
     /// Packets that arrived: all below `next`, and those in the set.
     next: u64,
     beyond: BTreeSet<u64>,
+}
+
+/// One lane of a direction.
+#[derive(Debug)]
+struct Channel {
+    /// Frames that have not arrived whole: where each ends, and the frame.
+    frames: VecDeque<(u64, Bytes)>,
+    /// Position after the last byte of the last frame, and up to which bytes were sent.
+    end: u64,
+    sent: u64,
+    /// Lengths of frames whose last byte was not sent yet, with their ends.
+    unsent: VecDeque<(u64, usize)>,
+    /// Up to which all bytes arrived, and spans that arrived beyond: begin and end of each.
     arrived: u64,
+    beyond: BTreeMap<u64, u64>,
     part_told_at: Duration,
     part_told: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Packet {
-    end: u64,
+    /// What it carries of each lane.
+    spans: [Range<u64>; 2],
     size: usize,
     sent_at: Duration,
     is_acknowledged: bool,
@@ -74,8 +90,8 @@ pub struct Ack {
 /// What arrived with a packet.
 #[derive(Debug, Default)]
 pub struct Received {
-    /// Frames that are whole now, in order.
-    pub frames: Vec<Bytes>,
+    /// Frames that are whole now, in order, and their lanes.
+    pub frames: Vec<(Lane, Bytes)>,
     /// Bytes of a frame that is not whole, when it is time to tell.
     pub part: Option<usize>,
 }
@@ -84,10 +100,7 @@ impl Flow {
     /// A channel on which nothing was sent.
     pub fn new(now: Duration) -> Flow {
         Flow {
-            frames: VecDeque::new(),
-            end: 0,
-            sent: 0,
-            unsent: VecDeque::new(),
+            lanes: [Channel::new(now), Channel::new(now)],
             packets: VecDeque::new(),
             first: 0,
             in_flight: 0,
@@ -95,45 +108,53 @@ impl Flow {
             is_growing_fast: true,
             shrunk_at: now,
             round_trip: None,
+            shortest: None,
             probes: 0,
             next: 0,
             beyond: BTreeSet::new(),
-            arrived: 0,
-            part_told_at: now,
-            part_told: 0,
         }
     }
 
     /// Takes a frame to be sent.
-    pub fn push(&mut self, frame: Bytes) {
-        self.end += LENGTH_BYTES + frame.len() as u64;
-        self.unsent.push_back((self.end, frame.len()));
-        self.frames.push_back((self.end, frame));
+    pub fn push(&mut self, lane: Lane, frame: Bytes) {
+        self.lanes[lane.index()].push(frame);
     }
 
-    /// True when everything was sent and acknowledged.
+    /// True when everything of the live lane was sent, and all packets were acknowledged.
     pub fn is_done(&self) -> bool {
-        self.sent == self.end && self.in_flight == 0
+        self.lanes[Lane::Live.index()].left() == 0 && self.in_flight == 0
+    }
+
+    /// Sends nothing more of the backlog lane.
+    pub fn drop_backlog(&mut self) {
+        let backlog = &mut self.lanes[Lane::Backlog.index()];
+        backlog.end = backlog.sent;
     }
 
     /// The next packet that may be sent: its number and size.
     pub fn next_packet(&mut self, now: Duration) -> Option<(u64, usize)> {
-        if self.sent == self.end || self.in_flight as f64 >= self.window {
+        let is_empty = self.lanes.iter().all(|lane| lane.left() == 0);
+        if is_empty || self.in_flight as f64 >= self.window {
             return None;
         }
-        let bytes = (self.end - self.sent).min(PACKET_BYTES);
-        self.sent += bytes;
-        let size = bytes as usize + PACKET_OVERHEAD;
-        let packet = Packet { end: self.sent, size, sent_at: now, is_acknowledged: false };
+        let mut room = PACKET_BYTES;
+        let spans = Lane::ALL.map(|lane| {
+            let span = self.lanes[lane.index()].take(room);
+            room -= span.end - span.start;
+            span
+        });
+        let size = (PACKET_BYTES - room) as usize + PACKET_OVERHEAD;
+        let packet = Packet { spans, size, sent_at: now, is_acknowledged: false };
         self.packets.push_back(packet);
         self.in_flight += 1;
         Some((self.first + self.packets.len() as u64 - 1, size))
     }
 
-    /// Bytes of the next frame whose last byte was sent since this was last asked.
-    pub fn next_sent(&mut self) -> Option<usize> {
-        self.unsent.front().filter(|(end, _)| *end <= self.sent)?;
-        self.unsent.pop_front().map(|(_, bytes)| bytes)
+    /// Bytes of the next frame of a lane whose last byte was sent since this was last asked.
+    pub fn next_sent(&mut self, lane: Lane) -> Option<usize> {
+        let lane = &mut self.lanes[lane.index()];
+        lane.unsent.front().filter(|(end, _)| *end <= lane.sent)?;
+        lane.unsent.pop_front().map(|(_, bytes)| bytes)
     }
 
     /// A packet arrived at the other end.
@@ -141,19 +162,12 @@ impl Flow {
         let mut received = Received::default();
         if number >= self.next && self.beyond.insert(number) {
             while self.beyond.remove(&self.next) {
-                // The sender keeps what was not acknowledged, and nothing was before this.
-                self.arrived = self.packets[(self.next - self.first) as usize].end;
                 self.next += 1;
             }
-            while self.frames.front().is_some_and(|(end, _)| *end <= self.arrived) {
-                received.frames.extend(self.frames.pop_front().map(|(_, frame)| frame));
-                self.part_told = self.arrived;
-                self.part_told_at = now;
-            }
-            if now >= self.part_told_at + PART_EVERY && self.arrived > self.part_told {
-                received.part = Some((self.arrived - self.part_told) as usize);
-                self.part_told = self.arrived;
-                self.part_told_at = now;
+            // The sender keeps what was not acknowledged, and this was not.
+            let spans = self.packets[(number - self.first) as usize].spans.clone();
+            for (lane, span) in Lane::ALL.into_iter().zip(spans) {
+                self.lanes[lane.index()].receive(lane, span, now, &mut received);
             }
         }
         (Ack { next: self.next, number }, received)
@@ -165,14 +179,20 @@ impl Flow {
             self.confirm_below(ack.next);
             return Vec::new();
         };
-        let packet = self.packets[at as usize];
+        let packet = self.packets[at as usize].clone();
         if !packet.is_acknowledged {
             let sample = now.saturating_sub(packet.sent_at);
             self.round_trip =
                 Some(self.round_trip.map_or(sample, |before| (before * 7 + sample) / 8));
             self.probes = 0;
-            self.window += if self.is_growing_fast { 1.0 } else { 1.0 / self.window };
-            self.window = self.window.min(WINDOW_MAX);
+            let shortest = self.shortest.map_or(sample, |before| before.min(sample));
+            self.shortest = Some(shortest);
+            if sample > shortest + QUEUE_MAX {
+                self.shrink(now, 0.85);
+            } else {
+                self.window += if self.is_growing_fast { 1.0 } else { 1.0 / self.window };
+                self.window = self.window.min(WINDOW_MAX);
+            }
             self.confirm(at as usize);
         }
         self.confirm_below(ack.next);
@@ -185,7 +205,7 @@ impl Flow {
             }
         }
         if !lost.is_empty() {
-            self.shrink(now);
+            self.shrink(now, 0.5);
         }
         lost
     }
@@ -203,15 +223,15 @@ impl Flow {
             return None;
         }
         self.probes += 1;
-        self.shrink(now);
+        self.shrink(now, 0.5);
         let packet = self.packets.front_mut()?;
         packet.sent_at = now;
         Some((self.first, packet.size))
     }
 
-    fn shrink(&mut self, now: Duration) {
+    fn shrink(&mut self, now: Duration, to: f64) {
         if now > self.shrunk_at + self.round_trip.unwrap_or_default() {
-            self.window = (self.window / 2.0).max(WINDOW_MIN);
+            self.window = (self.window * to).max(WINDOW_MIN);
             self.is_growing_fast = false;
             self.shrunk_at = now;
         }
@@ -232,6 +252,61 @@ impl Flow {
         let packet = &mut self.packets[at];
         if !std::mem::replace(&mut packet.is_acknowledged, true) {
             self.in_flight -= 1;
+        }
+    }
+}
+
+impl Channel {
+    fn new(now: Duration) -> Channel {
+        Channel {
+            frames: VecDeque::new(),
+            end: 0,
+            sent: 0,
+            unsent: VecDeque::new(),
+            arrived: 0,
+            beyond: BTreeMap::new(),
+            part_told_at: now,
+            part_told: 0,
+        }
+    }
+
+    fn push(&mut self, frame: Bytes) {
+        self.end += LENGTH_BYTES + frame.len() as u64;
+        self.unsent.push_back((self.end, frame.len()));
+        self.frames.push_back((self.end, frame));
+    }
+
+    /// Bytes that were never sent.
+    fn left(&self) -> u64 {
+        self.end - self.sent
+    }
+
+    /// At most `room` of them, which are sent now.
+    fn take(&mut self, room: u64) -> Range<u64> {
+        let begin = self.sent;
+        self.sent += self.left().min(room);
+        begin..self.sent
+    }
+
+    /// A span arrived, for the first time.
+    fn receive(&mut self, lane: Lane, span: Range<u64>, now: Duration, received: &mut Received) {
+        if span.is_empty() {
+            return;
+        }
+        self.beyond.insert(span.start, span.end);
+        while let Some(end) = self.beyond.remove(&self.arrived) {
+            self.arrived = end;
+        }
+        while self.frames.front().is_some_and(|(end, _)| *end <= self.arrived) {
+            received.frames.extend(self.frames.pop_front().map(|(_, frame)| (lane, frame)));
+            self.part_told = self.arrived;
+            self.part_told_at = now;
+        }
+        if now >= self.part_told_at + PART_EVERY && self.arrived > self.part_told {
+            let part = received.part.unwrap_or(0) + (self.arrived - self.part_told) as usize;
+            received.part = Some(part);
+            self.part_told = self.arrived;
+            self.part_told_at = now;
         }
     }
 }

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 pub(super) const RANGE: u8 = 0x08;
 pub(super) const BLOCK: u8 = 0x0a;
 /// More events than any run publishes, with the slack and the relief of core/src/sync/bound.rs.
-const LAMPORT_LIKELY_MAX: u64 = 1 << 22;
+const LAMPORT_LIKELY_MAX: u64 = 1 << 26;
 const SUMMARY: u8 = 0x05;
 const PROGRESS: u8 = 0x06;
 /// Where the head begins in a message that carries events: after its type and the chain before.

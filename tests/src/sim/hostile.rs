@@ -11,7 +11,7 @@ use crate::sim::world::{Event, World};
 use bytes::Bytes;
 use millpond::event::limits::{FRAME_BYTES_MAX, LAMPORT_SLACK};
 use millpond::event::{Chain, EventKind, EventRange, Lamport, StreamId, WallTime};
-use millpond::sync::{ConnectionId, Message};
+use millpond::sync::{ConnectionId, Lane, Message};
 use std::time::Duration;
 
 /// Frames that are kept to be repeated.
@@ -97,7 +97,13 @@ impl Personality {
 
 impl World {
     /// The swarm of a hostile node sends a frame: perhaps it goes out as it is.
-    pub(super) fn send_hostile(&mut self, node: usize, connection: ConnectionId, bytes: Bytes) {
+    pub(super) fn send_hostile(
+        &mut self,
+        node: usize,
+        connection: ConnectionId,
+        lane: Lane,
+        bytes: Bytes,
+    ) {
         let own = self.nodes[node].log.own_stream();
         let Some(personality) = &mut self.nodes[node].personality else { return };
         let is_range = matches!(bytes.first(), Some(&RANGE | &BLOCK));
@@ -118,9 +124,9 @@ impl World {
             let bit = personality.random.below(altered.len() as u64 * 8 - 8) as usize + 8;
             altered[bit / 8] ^= 1 << (bit % 8);
             self.figures.faults += 1;
-            return self.put_on_wire(node, connection, altered.into());
+            return self.put_on_wire(node, connection, lane, altered.into());
         }
-        self.put_on_wire(node, connection, bytes);
+        self.put_on_wire(node, connection, lane, bytes);
     }
 
     pub(super) fn admitted(&mut self, node: usize, connection: ConnectionId) {
@@ -151,7 +157,7 @@ impl World {
         let wanted = *personality.random.pick(&personality.traits.clone());
         self.figures.faults += 1;
         for frame in self.frames_of(node, wanted) {
-            self.put_on_wire(node, connection, frame);
+            self.put_on_wire(node, connection, Lane::Live, frame);
         }
     }
 
@@ -210,6 +216,6 @@ impl World {
             (before, EventRange::new(0, vec![lie], head))
         });
         let frame = Message::Range { before: *before, range: range.clone() }.encode();
-        self.put_on_wire(node, connection, frame);
+        self.put_on_wire(node, connection, Lane::Live, frame);
     }
 }

@@ -11,7 +11,7 @@ use crate::sim::random::Random;
 use crate::sim::world::{Event, World};
 use bytes::Bytes;
 use millpond::event::NodeId;
-use millpond::sync::{ConnectionId, Input};
+use millpond::sync::{ConnectionId, Input, Lane};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -175,20 +175,21 @@ impl World {
     }
 
     /// `node` sends a frame; it knows that the connection stands.
-    pub(super) fn send(&mut self, connection: ConnectionId, frame: Bytes) {
+    pub(super) fn send(&mut self, connection: ConnectionId, lane: Lane, frame: Bytes) {
         let (number, end) = split(connection);
         let Some(pipe) = self.net.pipes.get_mut(&number) else { return };
         if pipe.ends[end].state == EndState::Open {
-            pipe.flows[end].push(frame);
+            pipe.flows[end].push(lane, frame);
             self.pump(number, end);
         }
     }
 
-    /// A node closes its end: what is queued goes out, then the code.
+    /// A node closes its end: what is queued on the live lane goes out, then the code.
     pub(super) fn close(&mut self, connection: ConnectionId, code: u64) {
         let (number, end) = split(connection);
         let Some(pipe) = self.net.pipes.get_mut(&number) else { return };
         pipe.ends[end].state = EndState::Closing(code);
+        pipe.flows[end].drop_backlog();
         self.schedule(self.now + FAREWELL_MAX, Event::Farewell { pipe: number, end });
         self.say_goodbye(number, end, false);
     }
@@ -344,8 +345,8 @@ impl World {
         self.transmit(number, to, What::Ack(ack), PACKET_OVERHEAD);
         let Received { frames, part } = received;
         let connection = connection(number, to);
-        for bytes in frames {
-            self.take_frame(node, connection, bytes);
+        for (lane, bytes) in frames {
+            self.take_frame(node, connection, lane, bytes);
         }
         if let Some(bytes) = part {
             self.give(node, Input::Heard { connection, bytes });
@@ -362,14 +363,17 @@ impl World {
         self.set_timer(number, end);
         let Some(pipe) = self.net.pipes.get_mut(&number) else { return };
         let is_open = pipe.ends[end].state == EndState::Open;
-        let mut sent = 0;
-        while let Some(bytes) = pipe.flows[end].next_sent() {
-            sent += bytes;
+        let (node, connection) = (pipe.ends[end].node, connection(number, end));
+        let mut sent = [0; 2];
+        for lane in Lane::ALL {
+            while let Some(bytes) = pipe.flows[end].next_sent(lane) {
+                sent[lane.index()] += bytes;
+            }
         }
-        if sent > 0 && is_open {
-            let node = pipe.ends[end].node;
-            let event = Event::Sent { node, connection: connection(number, end), bytes: sent };
-            self.schedule(self.now, event);
+        for (lane, bytes) in Lane::ALL.into_iter().zip(sent) {
+            if bytes > 0 && is_open {
+                self.schedule(self.now, Event::Sent { node, connection, lane, bytes });
+            }
         }
     }
 

@@ -13,10 +13,11 @@ use crate::sim::log::ModelLog;
 use crate::sim::network::address;
 use crate::sim::world::{Event, World};
 use bytes::Bytes;
-use millpond::event::{NodeId, NodeKey, SignedHead, StreamId, SwarmSecret};
+use millpond::event::{NodeId, NodeKey, SignedHead, StreamId, SwarmSecrets};
 use millpond::planted;
 use millpond::sync::{
-    ClosedBlock, ConnectionId, Input, Output, PEERS_MAX_DEFAULT, Swarm, SwarmEvent, SwarmOptions,
+    ClosedBlock, ConnectionId, Input, Lane, Output, PEERS_MAX_DEFAULT, SendCaps, Swarm, SwarmEvent,
+    SwarmOptions,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -28,7 +29,7 @@ const NUMBER_STEPS: u64 = 8;
 pub(super) struct Node {
     pub(super) key: NodeKey,
     pub(super) id: NodeId,
-    pub(super) secret: SwarmSecret,
+    pub(super) secrets: SwarmSecrets,
     pub(super) log: ModelLog,
     /// What the last failed sync may have left on the disk after all.
     pub(super) ghost: Option<Box<ModelLog>>,
@@ -69,7 +70,7 @@ pub(super) struct Live {
     pub(super) writing: Option<Group>,
     /// Heads that became durable and were not told.
     pub(super) fresh: BTreeMap<StreamId, SignedHead>,
-    pub(super) unsent: BTreeMap<ConnectionId, usize>,
+    pub(super) unsent: BTreeMap<(ConnectionId, Lane), usize>,
     /// What came while the process was frozen.
     held: Vec<Input>,
     /// Ticks without time between them.
@@ -106,10 +107,11 @@ impl World {
         let options = SwarmOptions {
             node: at.id,
             own_stream: at.log.own_stream(),
-            secret: at.secret.clone(),
+            secrets: at.secrets.clone(),
             instance,
             allowed: None,
             peers_max: PEERS_MAX_DEFAULT,
+            send_caps: SendCaps::default(),
             learns: false,
         };
         let run = at.run;
@@ -136,6 +138,13 @@ impl World {
             self.give(node, Input::AddPeer { peer, addresses });
         }
         self.after_start(node);
+    }
+
+    /// `node` takes these secrets from now on, and at each start.
+    pub(super) fn set_secrets(&mut self, node: usize, secrets: SwarmSecrets) {
+        self.note(node, format_args!("is given other secrets"));
+        self.nodes[node].secrets = secrets.clone();
+        self.give(node, Input::Secrets(secrets));
     }
 
     /// The process of `node` ends, between two instructions.
@@ -218,7 +227,9 @@ impl World {
 
     fn perform(&mut self, node: usize, output: Output) {
         match output {
-            Output::Send { connection, bytes } => self.send_frame(node, connection, bytes),
+            Output::Send { connection, lane, bytes } => {
+                self.send_frame(node, connection, lane, bytes);
+            }
             Output::Open(block) => {
                 let delay = self.random.time(Duration::from_micros(100), self.plan.open_delay);
                 let run = self.nodes[node].run;
@@ -247,7 +258,7 @@ impl World {
                 self.observe(node, 3, reason.name().as_bytes());
                 self.note(node, format_args!("closes {connection}: {reason}"));
                 let live = self.nodes[node].live.as_mut().expect("it has just been polled");
-                live.unsent.remove(&connection);
+                live.unsent.retain(|(of, _), _| *of != connection);
                 self.close(connection, reason.code());
             }
             Output::Admitted { connection } => {
@@ -260,42 +271,54 @@ impl World {
     }
 
     /// What leaves the swarm of `node`; a hostile one may change its mind.
-    fn send_frame(&mut self, node: usize, connection: ConnectionId, bytes: Bytes) {
+    fn send_frame(&mut self, node: usize, connection: ConnectionId, lane: Lane, bytes: Bytes) {
         self.check_frame(node, &bytes);
         let live = self.nodes[node].live.as_mut().expect("it has just been polled");
-        let unsent = live.unsent.entry(connection).or_default();
+        let unsent = live.unsent.entry((connection, lane)).or_default();
         *unsent += bytes.len();
         let unsent = *unsent;
         self.check_unsent(node, unsent);
         if self.nodes[node].personality.is_some() {
-            return self.send_hostile(node, connection, bytes);
+            return self.send_hostile(node, connection, lane, bytes);
         }
-        self.put_on_wire(node, connection, bytes);
+        self.put_on_wire(node, connection, lane, bytes);
     }
 
     /// Sends a frame as it is.
-    pub(super) fn put_on_wire(&mut self, node: usize, connection: ConnectionId, bytes: Bytes) {
+    pub(super) fn put_on_wire(
+        &mut self,
+        node: usize,
+        connection: ConnectionId,
+        lane: Lane,
+        bytes: Bytes,
+    ) {
         self.figures.frames += 1;
         self.observe(node, 1, &bytes);
         if self.trace.is_shown {
             let (kind, length) = (bytes.first().copied().unwrap_or(0), bytes.len());
             self.note(node, format_args!("-> {connection} type {kind:#04x}, {length} bytes"));
         }
-        self.send(connection, bytes);
+        self.send(connection, lane, bytes);
     }
 
-    pub(super) fn sent(&mut self, node: usize, connection: ConnectionId, bytes: usize) {
+    pub(super) fn sent(&mut self, node: usize, connection: ConnectionId, lane: Lane, bytes: usize) {
         let Some(live) = &mut self.nodes[node].live else { return };
         // A hostile node puts more on the wire than its swarm knows of.
-        let Some(unsent) = live.unsent.get_mut(&connection) else { return };
+        let Some(unsent) = live.unsent.get_mut(&(connection, lane)) else { return };
         let bytes = bytes.min(*unsent);
         *unsent -= bytes;
-        self.give(node, Input::Sent { connection, bytes });
+        self.give(node, Input::Sent { connection, lane, bytes });
     }
 
-    pub(super) fn take_frame(&mut self, node: usize, connection: ConnectionId, bytes: Bytes) {
+    pub(super) fn take_frame(
+        &mut self,
+        node: usize,
+        connection: ConnectionId,
+        lane: Lane,
+        bytes: Bytes,
+    ) {
         self.remember_frame(node, &bytes);
-        self.give(node, Input::Frame { connection, bytes });
+        self.give(node, Input::Frame { connection, lane, bytes });
     }
 
     pub(super) fn opened(&mut self, node: usize, block: u64) {
@@ -352,7 +375,7 @@ impl World {
 
 fn short(input: &Input) -> String {
     match input {
-        Input::Frame { connection, bytes } => {
+        Input::Frame { connection, bytes, .. } => {
             let kind = bytes.first().copied().unwrap_or(0);
             format!("frame of {connection}, type {kind:#04x}, {} bytes", bytes.len())
         }

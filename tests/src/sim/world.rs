@@ -9,7 +9,8 @@ use crate::sim::network::{Network, What};
 use crate::sim::node::Node;
 use crate::sim::oracle::Oracle;
 use crate::sim::random::Random;
-use millpond::sync::ConnectionId;
+use millpond::event::SwarmSecrets;
+use millpond::sync::{ConnectionId, Lane};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::hash_map::DefaultHasher;
@@ -52,6 +53,7 @@ pub(super) enum Event {
     Sent {
         node: usize,
         connection: ConnectionId,
+        lane: Lane,
         bytes: usize,
     },
     Probe {
@@ -122,6 +124,11 @@ pub(super) enum Event {
     Mischief {
         node: usize,
         run: u64,
+    },
+    /// A machine is given other secrets.
+    Secrets {
+        node: usize,
+        secrets: SwarmSecrets,
     },
 }
 
@@ -235,7 +242,9 @@ impl World {
     fn step(&mut self, event: Event) {
         match event {
             Event::Packet { pipe, to, what } => self.arrive(pipe, to, what),
-            Event::Sent { node, connection, bytes } => self.sent(node, connection, bytes),
+            Event::Sent { node, connection, lane, bytes } => {
+                self.sent(node, connection, lane, bytes);
+            }
             Event::Probe { pipe, end } => self.probe(pipe, end),
             Event::Idle { pipe, end } => self.check_idle(pipe, end),
             Event::DialAgain { pipe } => self.dial_again(pipe),
@@ -243,6 +252,7 @@ impl World {
             Event::Fault { fault } => self.strike(fault),
             Event::Relief { fault, of } => self.relieve(fault, of),
             Event::Start { node } => self.start(node),
+            Event::Secrets { node, secrets } => self.set_secrets(node, secrets),
             other => self.step_of_process(other),
         }
     }

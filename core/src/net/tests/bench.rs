@@ -24,7 +24,7 @@ fn pour(a: &mut Peer, b: &Peer, link: ConnectionId, length: usize, count: usize)
                         other => panic!("{other:?}"),
                     }
                 }
-                a.net.send(link, frame.clone());
+                a.net.send(link, Lane::Live, frame.clone());
                 queued += length;
             }
             while queued >= SENT_BYTES_MIN {
@@ -65,9 +65,9 @@ fn a_frame_goes_there_and_back_without_waiting_for_anything() {
     let mut times = Vec::new();
     for _ in 0..2000 {
         let begin = Instant::now();
-        a.net.send(here, Bytes::from_static(&[1; 64]));
+        a.net.send(here, Lane::Live, Bytes::from_static(&[1; 64]));
         let (frame, _) = b.frame();
-        b.net.send(there, frame);
+        b.net.send(there, Lane::Live, frame);
         drop(a.frame());
         times.push(begin.elapsed());
     }

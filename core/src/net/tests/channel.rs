@@ -9,15 +9,15 @@ fn frames_travel_both_ways_whole_and_in_order() {
     let (here, there) = connect(&a, &b);
     let lengths = [0, 1, 3, 4096, 65_535, 65_536, 70_000, FRAME_BYTES_MAX];
     for (number, length) in (0u8..).zip(lengths) {
-        a.net.send(here, Bytes::from(vec![number; length]));
+        a.net.send(here, Lane::Live, Bytes::from(vec![number; length]));
         let (frame, _) = b.frame();
         assert_eq!((frame.len(), frame.iter().all(|byte| *byte == number)), (length, true));
-        b.net.send(there, frame);
+        b.net.send(there, Lane::Live, frame);
         let (echo, _) = a.frame();
         assert_eq!(echo.len(), length);
     }
     for number in 0..1000u32 {
-        a.net.send(here, Bytes::copy_from_slice(&number.to_le_bytes()));
+        a.net.send(here, Lane::Live, Bytes::copy_from_slice(&number.to_le_bytes()));
     }
     for number in 0..1000u32 {
         assert_eq!(b.frame().0[..], number.to_le_bytes());
@@ -46,12 +46,12 @@ fn what_left_is_told_once_and_in_large_steps() {
     let (here, _there) = connect(&a, &b);
     let all: usize = (0..1_000).sum();
     for length in 0..1_000 {
-        a.net.send(here, Bytes::from(vec![0; length]));
+        a.net.send(here, Lane::Live, Bytes::from(vec![0; length]));
     }
     let (mut sent, mut told) = (0, 0);
     while sent + SENT_BYTES_MIN <= all {
         match a.inbox.recv_timeout(PATIENCE).unwrap() {
-            NetEvent::Sent { connection, bytes } if connection == here => sent += bytes,
+            NetEvent::Sent { connection, bytes, .. } if connection == here => sent += bytes,
             other => panic!("{other:?}"),
         }
         told += 1;
@@ -63,8 +63,8 @@ fn what_left_is_told_once_and_in_large_steps() {
 fn a_close_sends_what_is_queued_and_tells_the_other_side_why() {
     let (a, b) = (Peer::start(7), Peer::start(8));
     let (here, _there) = connect(&a, &b);
-    a.net.send(here, Bytes::from(vec![1; 900_000]));
-    a.net.send(here, Bytes::from_static(b"goodbye"));
+    a.net.send(here, Lane::Live, Bytes::from(vec![1; 900_000]));
+    a.net.send(here, Lane::Live, Bytes::from_static(b"goodbye"));
     a.net.close(here, 300, "the swarm is full; remove a peer");
     assert_eq!(b.frame().0.len(), 900_000);
     assert_eq!(&b.frame().0[..], b"goodbye");
@@ -114,7 +114,7 @@ fn a_queue_beyond_its_bound_closes_the_connection() {
     // `b` keeps what it gets, so at some point nothing leaves any more.
     let frame = Bytes::from(vec![0; 1 << 20]);
     for _ in 0..64 {
-        a.net.send(here, frame.clone());
+        a.net.send(here, Lane::Live, frame.clone());
     }
     let (reason, code, by) = a.disconnected();
     assert_eq!((code, by), (Some(code::INTERNAL), ClosedBy::Us), "{reason}");
@@ -159,4 +159,27 @@ fn a_pulled_cable_says_no_farewell() {
     b.net.shutdown(Duration::ZERO);
     let (reason, code, by) = a.disconnected();
     assert_eq!((code, by), (None, ClosedBy::Network), "{reason}");
+}
+
+#[test]
+fn a_backlog_that_nobody_takes_holds_up_no_live_frame() {
+    let (a, b) = (Peer::start(22), Peer::start(23));
+    let (here, _there) = connect(&a, &b);
+    let frame = Bytes::from(vec![7; 1 << 20]);
+    let mut kept = Vec::new();
+    for _ in 0..2 {
+        // Of the first the receiver keeps the credit, so the channel is not read any further.
+        a.net.send(here, Lane::Backlog, frame.clone());
+    }
+    kept.push(b.frame());
+    a.net.send(here, Lane::Backlog, frame);
+    for number in 0..100u8 {
+        a.net.send(here, Lane::Live, Bytes::from(vec![number; 1000]));
+        let (live, _) = b.frame();
+        assert_eq!((live.len(), live[0]), (1000, number));
+    }
+    drop(kept);
+    for _ in 0..2 {
+        assert_eq!(b.frame().0.len(), 1 << 20);
+    }
 }

@@ -82,7 +82,7 @@ fn two_machines_on_a_network_without_a_way_out_find_each_other_and_talk() {
     assert!(addresses.iter().all(|address| address.ip() == IpAddr::from([10, 78, 0, 2])));
     a.net.dial(peer, vec![], addresses);
     let NetEvent::Connected { connection, .. } = a.next() else { panic!("connected") };
-    a.net.send(connection, Bytes::from_static(b"hello over there"));
+    a.net.send(connection, Lane::Live, Bytes::from_static(b"hello over there"));
     assert_eq!(&a.frame().0[..], b"hello over there");
     a.net.close(connection, 256, "done");
     assert!(other.wait().unwrap().success());
@@ -96,7 +96,7 @@ fn the_other_machine() {
     let b = on_any_interface(85);
     let (_discovery, _heard) = seek(b.id, 1, b.port(), vec![]);
     let NetEvent::Connected { connection, .. } = b.next() else { panic!("connected") };
-    b.net.send(connection, b.frame().0);
+    b.net.send(connection, Lane::Live, b.frame().0);
     assert_eq!(b.disconnected().1, Some(256));
 }
 

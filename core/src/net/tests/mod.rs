@@ -15,6 +15,7 @@ mod strangers;
 use crate::event::{NodeId, NodeKey};
 use crate::net::{ClosedBy, TransportOptions};
 use crate::net::{ConnectionId, Credit, EventSink, IrohTransport, NetEvent, Transport};
+use crate::sync::Lane;
 use bytes::Bytes;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

@@ -37,7 +37,7 @@ fn next_connected(peer: &Peer) -> ConnectionId {
 
 /// Sends a frame and waits until it comes back.
 fn ask(peer: &Peer, connection: ConnectionId) {
-    peer.net.send(connection, Bytes::from_static(b"are you there?"));
+    peer.net.send(connection, Lane::Live, Bytes::from_static(b"are you there?"));
     loop {
         match peer.next() {
             NetEvent::Frame { bytes, .. } => return assert_eq!(&bytes[..], b"are you there?"),
@@ -51,7 +51,9 @@ fn ask(peer: &Peer, connection: ConnectionId) {
 fn echo(peer: &Peer) {
     loop {
         match peer.next() {
-            NetEvent::Frame { connection, bytes, .. } => peer.net.send(connection, bytes),
+            NetEvent::Frame { connection, bytes, .. } => {
+                peer.net.send(connection, Lane::Live, bytes)
+            }
             NetEvent::Disconnected { code: Some(256), .. } => return,
             NetEvent::Connected { .. } | NetEvent::Disconnected { .. } => {}
             other => panic!("{other:?}"),

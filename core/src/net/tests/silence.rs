@@ -44,8 +44,8 @@ fn a_working_day() {
     a.net.admit(here);
     b.net.admit(there);
     for _ in 0..100 {
-        a.net.send(here, Bytes::from_static(b"are you there?"));
-        b.net.send(there, b.frame().0);
+        a.net.send(here, Lane::Live, Bytes::from_static(b"are you there?"));
+        b.net.send(there, Lane::Live, b.frame().0);
         drop(a.frame());
     }
     a.net.dial(NodeKey::from_seed(&[73; 32]).node_id(), vec![], vec![]);

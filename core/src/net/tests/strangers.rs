@@ -122,8 +122,8 @@ fn a_longer_frame_waits_for_the_admission_that_is_on_its_way() {
     let (a, b) = (Peer::start(35), Peer::start(36));
     a.net.dial(b.id, b.addresses(), vec![]);
     let ((here, ..), (there, ..)) = (a.connected(), b.connected());
-    a.net.send(here, Bytes::from_static(b"proof"));
-    a.net.send(here, Bytes::from(vec![9; 100_000]));
+    a.net.send(here, Lane::Live, Bytes::from_static(b"proof"));
+    a.net.send(here, Lane::Live, Bytes::from(vec![9; 100_000]));
     assert_eq!(&b.frame().0[..], b"proof");
     b.net.admit(there);
     assert_eq!(b.frame().0.len(), 100_000);

@@ -3,10 +3,11 @@
 use super::log::MemoryLog;
 use super::puppet::{Author, Puppet};
 use super::world::{SECRET, World};
+use crate::event::StreamId;
 use crate::event::limits::{FRAME_BYTES_MAX, LAMPORT_MAX};
-use crate::sync::constants::{CREDIT_BYTES_INITIAL, PART_BYTES_MIN};
+use crate::sync::constants::{CREDIT_BYTES_INITIAL, PART_BYTES_MIN, SHORT_ANSWERS_MAX};
 use crate::sync::message::{Message, peek_range};
-use crate::sync::{Input, RefusalReason, SEND_QUEUE_BYTES_MAX, SwarmEvent};
+use crate::sync::{Input, Lane, RefusalReason, SEND_QUEUE_BYTES_MAX, SendCaps, SwarmEvent};
 use std::time::Duration;
 
 /// A log with one stream of about `megabytes` MB in blocks of 1 MiB.
@@ -71,7 +72,7 @@ fn a_live_event_overtakes_a_backlog() {
     let queued = puppet.heard.len();
     puppet.give(Input::Durable(head.clone()));
     let connection = puppet.connection;
-    puppet.give(Input::Sent { connection, bytes: 4 << 20 });
+    puppet.give(Input::Sent { connection, lane: Lane::Backlog, bytes: 4 << 20 });
     let messages = puppet.messages();
     let mut later = messages[queued..].iter();
     let next = later.find(|message| matches!(message, Message::Range { .. }));
@@ -97,7 +98,7 @@ fn streams_are_served_in_turn() {
     }
     puppet.takes_frames = true;
     let connection = puppet.connection;
-    puppet.give(Input::Sent { connection, bytes: 4 << 20 });
+    puppet.give(Input::Sent { connection, lane: Lane::Backlog, bytes: 4 << 20 });
     let order: Vec<u64> = puppet
         .messages()
         .iter()
@@ -134,20 +135,22 @@ fn a_large_frame_on_a_slow_link_is_not_silence() {
         puppet.give(Input::Heard { connection, bytes: PART_BYTES_MIN });
     }
     assert_eq!(puppet.closed, None);
-    puppet.pass(Duration::from_secs(3));
+    puppet.pass(Duration::from_secs(4));
     assert_eq!(puppet.closed, Some(RefusalReason::Silent));
 }
 
 #[test]
 fn a_peer_that_drips_is_ended_as_silent() {
     let mut puppet = Puppet::admitted();
-    for _ in 0..12 {
-        assert_eq!(puppet.closed, None);
+    let begun = puppet.now;
+    while puppet.closed.is_none() {
         puppet.pass(Duration::from_millis(250));
         let connection = puppet.connection;
-        puppet.give(Input::Heard { connection, bytes: PART_BYTES_MIN / 16 });
+        puppet.give(Input::Heard { connection, bytes: PART_BYTES_MIN / 32 });
+        assert!(puppet.now < begun + Duration::from_secs(5));
     }
     assert_eq!(puppet.closed, Some(RefusalReason::Silent));
+    assert!(puppet.now >= begun + Duration::from_secs(3));
     assert!(puppet.swarm.sessions.is_empty());
 }
 
@@ -190,7 +193,7 @@ fn a_link_that_drips_is_given_up_and_another_attempt_is_made_when_it_is_better()
 }
 
 #[test]
-fn an_idle_session_costs_a_small_frame_a_second() {
+fn a_quiet_session_costs_a_small_frame_now_and_then_and_is_still_known_to_stand() {
     let mut world = World::with_nodes(2, 2);
     world.link(0, 1);
     world.pass(Duration::from_secs(5));
@@ -201,7 +204,120 @@ fn an_idle_session_costs_a_small_frame_a_second() {
     let before = bytes(&world);
     world.pass(Duration::from_secs(100));
     let per_second = (bytes(&world) - before) / 100;
-    assert!(per_second <= 40, "{per_second} bytes a second");
+    assert!(per_second <= 4, "{per_second} bytes a second");
+    assert!(!was_ended(&world) && world.are_connected(0, 1));
+    let begun = world.elapsed();
+    world.muted.insert((0, 1));
+    assert!(world.drive(Duration::from_secs(12), |world| !world.are_connected(0, 1)));
+    println!("a cut of a quiet link is noticed after {:?}", world.elapsed() - begun);
+}
+
+#[test]
+fn a_cut_is_noticed_three_seconds_after_something_was_said() {
+    let mut world = World::with_nodes(2, 2);
+    world.link(0, 1);
+    world.pass(Duration::from_secs(60));
+    world.muted.insert((0, 1));
+    world.publish(0, 1);
+    assert!(world.drive(Duration::from_millis(3100), |world| !world.are_connected(0, 1)));
+}
+
+#[test]
+fn on_a_long_path_silence_takes_longer() {
+    let mut world = World::with_nodes(2, 2);
+    world.latency = Duration::from_millis(1900);
+    world.link(0, 1);
+    world.pass(Duration::from_secs(60));
+    world.publish(0, 10);
+    world.assert_converges(Duration::from_secs(20));
+    assert!(!was_ended(&world));
+}
+
+/// Which lane each frame with events of `stream` came by, and the offset after its last one.
+fn lanes_of(puppet: &Puppet, stream: StreamId) -> Vec<(Lane, u64)> {
+    let claims = puppet.heard.iter().zip(&puppet.lanes);
+    let claims = claims.filter_map(|(frame, lane)| Some((*lane, peek_range(frame)?.head)));
+    claims
+        .filter(|(_, head)| head.stream == stream)
+        .map(|(lane, head)| (lane, head.count))
+        .collect()
+}
+
+#[test]
+fn what_goes_on_from_a_backlog_follows_it_until_that_is_acknowledged() {
+    let mut author = Author::new(7);
+    author.write(&["one"; 100]);
+    let stream = author.stream();
+    let mut puppet = Puppet::admitted_to(author.log.clone());
+    puppet.say(&Message::Want { stream, from: 0, to: 100 });
+    let grow = |puppet: &mut Puppet| {
+        let head = puppet.log.append(&Author::new(7).key, 0, &["more".to_owned()]);
+        puppet.give(Input::Durable(head));
+    };
+    grow(&mut puppet);
+    puppet.say(&Message::Progress { credit: 0, held: vec![(stream, 100)] });
+    grow(&mut puppet);
+    puppet.say(&Message::Progress { credit: 0, held: vec![(stream, 102)] });
+    grow(&mut puppet);
+    let (backlog, live) = (Lane::Backlog, Lane::Live);
+    let expected = [(backlog, 100), (backlog, 101), (backlog, 102), (live, 103)];
+    assert_eq!(lanes_of(&puppet, stream), expected);
+}
+
+#[test]
+fn who_lacks_a_few_events_of_a_stream_waits_for_no_backlog_of_another() {
+    let mut log = big_author(20).log;
+    for number in 1..=20 {
+        log.append(&Author::new(7).key, number, &["little".to_owned()]);
+    }
+    let mut puppet = Puppet::admitted_to(log);
+    puppet.takes_frames = false;
+    puppet.say(&Message::Progress { credit: 100 << 20, held: Vec::new() });
+    let stream = |number| StreamId { number, ..Author::new(7).stream() };
+    for number in 0..=20 {
+        puppet.say(&Message::Want { stream: stream(number), from: 0, to: LAMPORT_MAX });
+    }
+    let lanes = |puppet: &Puppet, number| lanes_of(puppet, stream(number));
+    let live = (1..=20).filter(|number| lanes(&puppet, *number) == [(Lane::Live, 1)]);
+    let live: Vec<u64> = live.collect();
+    assert_eq!(live.len(), SHORT_ANSWERS_MAX, "no more at a time");
+    assert!(lanes(&puppet, 0).iter().all(|(lane, _)| *lane == Lane::Backlog));
+    let late = (1..=20).find(|number| lanes(&puppet, *number).is_empty()).unwrap();
+    let held = live.iter().map(|number| (stream(*number), 1)).collect();
+    puppet.say(&Message::Progress { credit: 0, held });
+    puppet.say(&Message::Want { stream: stream(late), from: 0, to: 1 });
+    assert_eq!(lanes(&puppet, late), [(Lane::Live, 1)]);
+}
+
+#[test]
+fn a_cap_is_kept_and_what_is_live_goes_first() {
+    const CAP: u64 = 20_000;
+    let mut log = MemoryLog::new(SECRET.swarm_id());
+    for number in 0..40 {
+        log.append(&Author::new(7).key, number, &noise(number as usize, 1));
+    }
+    let caps = SendCaps { all_peers: None, each_peer: Some(CAP) };
+    for caps in [caps, SendCaps { all_peers: Some(CAP), each_peer: None }] {
+        let mut puppet = Puppet::with_options(log.clone(), |options| options.send_caps = caps);
+        puppet.admit();
+        puppet.say(&Message::Progress { credit: 1 << 30, held: Vec::new() });
+        for number in 0..40 {
+            let stream = StreamId { number, ..Author::new(7).stream() };
+            puppet.say(&Message::Want { stream, from: 0, to: 1 });
+        }
+        for _ in 0..10 {
+            puppet.pass_alive(1);
+            let head = puppet.log.append(&puppet.key.clone(), 0, &["live".to_owned()]);
+            let stream = head.stream;
+            puppet.give(Input::Durable(head.clone()));
+            let last = lanes_of(&puppet, stream).last().copied();
+            assert_eq!(last, Some((Lane::Live, head.count)), "it went out at once");
+        }
+        let sent: usize = puppet.heard.iter().map(|frame| frame.len() + 4).sum();
+        let most = CAP as usize * 10 + CAP as usize / 4 + 10_000;
+        assert!(sent <= most && sent >= CAP as usize * 9, "{sent} bytes in 10 s");
+        assert_eq!(puppet.closed, None);
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::event::{
 };
 use crate::sync::constants::CREDIT_BYTES_INITIAL;
 use crate::sync::message::Message;
-use crate::sync::{Input, LogRead, RefusalReason, STREAMS_PER_PEER_MAX, SwarmEvent};
+use crate::sync::{Input, Lane, LogRead, RefusalReason, STREAMS_PER_PEER_MAX, SwarmEvent};
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -77,7 +77,7 @@ pub(super) fn poisoned(seed: u8, lamport: u64) -> (Message, SignedHead) {
 
 #[test]
 fn a_poisoned_lamport_is_not_stored_and_stops_nobody_else() {
-    for lamport in [(1 << 16) + 1025, 1_000_000_000, (1 << 53) - 1] {
+    for lamport in [(1 << 16) + 200_000, 1_000_000_000, (1 << 53) - 1] {
         let mut puppet = Puppet::admitted();
         let (range, head) = poisoned(7, lamport);
         puppet.say(&Message::Summary { is_last: false, heads: vec![head.clone()] });
@@ -100,7 +100,7 @@ fn a_poisoned_lamport_is_not_stored_and_stops_nobody_else() {
 #[test]
 fn events_whose_causes_are_lost_are_delayed_and_not_lost() {
     let mut puppet = Puppet::admitted();
-    let (range, _) = poisoned(7, (1 << 16) + 5000);
+    let (range, _) = poisoned(7, (1 << 16) + 500_000);
     puppet.say(&range);
     assert!(puppet.stored.is_empty());
     puppet.pass_alive(4);
@@ -321,7 +321,7 @@ fn a_peer_that_withholds_is_left_for_one_that_delivers() {
         puppet.pass(Duration::from_secs(1));
         for connection in [liar, puppet.connection] {
             let bytes = Message::Pong(0).encode();
-            puppet.give(Input::Frame { connection, bytes });
+            puppet.give(Input::Frame { connection, lane: Lane::Live, bytes });
         }
     }
     assert_eq!(puppet.wants().len(), 1, "the other one is asked");
@@ -381,4 +381,23 @@ proptest! {
             prop_assert!(range.head.verify(&SECRET.swarm_id()).is_ok());
         }
     }
+}
+
+#[test]
+fn only_events_travel_on_the_backlog_lane_and_only_once_admitted() {
+    let mut author = Author::new(7);
+    author.write(&["one"]);
+    let on_backlog = |puppet: &mut Puppet, message: &Message| {
+        let (connection, bytes) = (puppet.connection, message.encode());
+        puppet.give(Input::Frame { connection, lane: Lane::Backlog, bytes });
+    };
+    let mut puppet = Puppet::admitted();
+    on_backlog(&mut puppet, &author.range(0));
+    assert_eq!((puppet.stored.len(), puppet.closed), (1, None));
+    on_backlog(&mut puppet, &Message::Ping(1));
+    assert_eq!(puppet.closed, Some(RefusalReason::Unexpected));
+    let mut puppet = Puppet::stranger();
+    let hello = Message::Hello(puppet.hello());
+    on_backlog(&mut puppet, &hello);
+    assert_eq!(puppet.closed, Some(RefusalReason::Unexpected));
 }

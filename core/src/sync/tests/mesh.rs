@@ -6,7 +6,7 @@ use super::world::{SECRET, World};
 use crate::event::{NodeId, NodeKey, StreamId};
 use crate::sync::constants::{BOOK_PEERS_MAX, MESH_DEGREE, MESH_DEGREE_MAX};
 use crate::sync::message::Message;
-use crate::sync::{ConnectionId, Input, RefusalReason, SwarmEvent};
+use crate::sync::{ConnectionId, Input, Lane, RefusalReason, SwarmEvent};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -163,7 +163,11 @@ fn where_a_peer_is_is_told_to_others_soon_and_then_not_for_ten_seconds() {
     puppet.give(Input::Seen { connection: first, address: at(2) });
     for _ in 0..9 {
         puppet.pass_alive(1);
-        puppet.give(Input::Frame { connection: first, bytes: Message::Pong(9).encode() });
+        puppet.give(Input::Frame {
+            connection: first,
+            lane: Lane::Live,
+            bytes: Message::Pong(9).encode(),
+        });
     }
     assert!(told(&mut puppet).is_empty());
     puppet.pass(Duration::from_secs(1));
@@ -209,7 +213,7 @@ fn who_pushes_what_is_held_is_told_once_and_asked_when_the_other_is_gone() {
     let mut author = Author::new(7);
     author.write(&["one"]);
     let bytes = author.range(0).encode();
-    puppet.give(Input::Frame { connection: first, bytes });
+    puppet.give(Input::Frame { connection: first, lane: Lane::Live, bytes });
     puppet.say(&author.range(0));
     puppet.say(&author.range(0));
     puppet.pass(FLUSHED);

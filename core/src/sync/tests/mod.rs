@@ -1,7 +1,9 @@
 //! Claims about the protocol, held against a small world in memory with a clock of its own.
 
 mod admission;
+mod cap;
 mod converge;
+mod crowds;
 mod disputes;
 mod example;
 mod flow;
@@ -16,4 +18,5 @@ mod preview;
 mod puppet;
 mod repair;
 mod scenario;
+mod secrets;
 mod world;

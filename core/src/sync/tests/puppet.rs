@@ -6,8 +6,8 @@ use crate::event::{Branch, EventRange, NodeId, NodeKey, Preview, SignedHead, Str
 use crate::sync::admission::Side;
 use crate::sync::message::{Decoded, Hello, Message};
 use crate::sync::{
-    ClosedBlock, ConnectionId, Input, LogRead, Output, RefusalReason, Swarm, SwarmEvent,
-    SwarmOptions,
+    ClosedBlock, ConnectionId, Input, Lane, LogRead, Output, RefusalReason, SendCaps, Swarm,
+    SwarmEvent, SwarmOptions,
 };
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -23,6 +23,8 @@ pub(super) struct Puppet {
     pub(super) now: Instant,
     pub(super) connection: ConnectionId,
     pub(super) heard: Vec<Bytes>,
+    /// By which lane each of them came.
+    pub(super) lanes: Vec<Lane>,
     pub(super) stored: Vec<EventRange>,
     pub(super) forked: Vec<Branch>,
     /// Answers for damaged blocks that the log was given.
@@ -41,19 +43,26 @@ pub(super) struct Puppet {
 impl Puppet {
     /// A swarm of node 1 with `log`, and a connection that the puppet dialled. It said nothing yet.
     pub(super) fn with_log(log: MemoryLog, allowed: Option<BTreeSet<NodeId>>) -> Puppet {
+        Puppet::with_options(log, |options| options.allowed = allowed)
+    }
+
+    /// As `with_log`, with other options.
+    pub(super) fn with_options(log: MemoryLog, change: impl FnOnce(&mut SwarmOptions)) -> Puppet {
         let key = NodeKey::from_seed(&[1; 32]);
         let node = key.node_id();
         #[allow(clippy::disallowed_methods)] // Any start will do; all else is relative to it.
         let now = Instant::now();
-        let options = SwarmOptions {
+        let mut options = SwarmOptions {
             node,
             own_stream: StreamId { node, number: 0 },
-            secret: SECRET,
+            secrets: SECRET.into(),
             instance: [1; 8],
-            allowed,
+            allowed: None,
             peers_max: 2,
+            send_caps: SendCaps::default(),
             learns: true,
         };
+        change(&mut options);
         let mut puppet = Puppet {
             swarm: Swarm::new(options, log.heads(), log.forks(), now),
             log,
@@ -62,6 +71,7 @@ impl Puppet {
             now,
             connection: ConnectionId::new(1),
             heard: Vec::new(),
+            lanes: Vec::new(),
             stored: Vec::new(),
             forked: Vec::new(),
             repairs: Vec::new(),
@@ -106,13 +116,13 @@ impl Puppet {
     }
 
     pub(super) fn hello(&self) -> Hello {
-        let side = Side {
-            prover: self.peer,
-            verifier: self.key.node_id(),
-            dialed: true,
-            binding: BINDING,
-        };
-        side.hello(&SECRET.admission_key(), [2; 8])
+        self.side().hello(&[SECRET.admission_key()], [2; 8])
+    }
+
+    /// The puppet's side of its connection.
+    pub(super) fn side(&self) -> Side {
+        let (prover, verifier) = (self.peer, self.key.node_id());
+        Side { prover, verifier, dialed: true, binding: BINDING }
     }
 
     pub(super) fn say(&mut self, message: &Message) {
@@ -121,7 +131,7 @@ impl Puppet {
 
     pub(super) fn say_bytes(&mut self, bytes: Bytes) {
         let connection = self.connection;
-        self.give(Input::Frame { connection, bytes });
+        self.give(Input::Frame { connection, lane: Lane::Live, bytes });
     }
 
     /// Lets time pass as the swarm asks for it, hearing nothing.
@@ -151,11 +161,13 @@ impl Puppet {
         self.swarm.handle(input, self.now);
         loop {
             match self.swarm.poll(&self.log) {
-                Output::Send { connection, bytes } => {
+                Output::Send { connection, lane, bytes } => {
                     let sent = bytes.len();
+                    self.lanes.push(lane);
                     self.heard.push(bytes);
                     if self.takes_frames {
-                        self.swarm.handle(Input::Sent { connection, bytes: sent }, self.now);
+                        let sent = Input::Sent { connection, lane, bytes: sent };
+                        self.swarm.handle(sent, self.now);
                     }
                 }
                 Output::Open(block) if self.keeps_blocks => self.kept.push(block),

@@ -2,7 +2,7 @@
 
 use super::log::MemoryLog;
 use crate::event::{Branch, EventRange, NodeId, NodeKey, SignedHead, StreamId, SwarmSecret};
-use crate::sync::{ConnectionId, Input, Output, Swarm, SwarmEvent, SwarmOptions};
+use crate::sync::{ConnectionId, Input, Lane, Output, SendCaps, Swarm, SwarmEvent, SwarmOptions};
 use crate::{Error, ErrorKind};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,7 +54,7 @@ pub(super) struct Node {
     pub(super) events_received: u64,
     /// Frames this node was sent after it was refused, and all frames it was sent.
     pub(super) frames_received: Vec<Bytes>,
-    pub(super) unsent: BTreeMap<ConnectionId, usize>,
+    pub(super) unsent: BTreeMap<(ConnectionId, Lane), usize>,
     pub(super) unsent_max: usize,
     deadline: Option<Instant>,
     keeps_frames: bool,
@@ -62,8 +62,8 @@ pub(super) struct Node {
 
 struct Pipe {
     ends: [usize; 2],
-    /// When the last frame towards each end arrives.
-    last: [Instant; 2],
+    /// When the last frame towards each end arrives, by lane.
+    last: [[Instant; 2]; 2],
     /// True once a frame vanished: the transport promises order, so nothing arrives after it.
     is_dead: bool,
 }
@@ -76,6 +76,7 @@ enum Event {
     Frame {
         pipe: u64,
         to: usize,
+        lane: Lane,
         bytes: Bytes,
     },
     /// A part of a frame that will be whole at `until`.
@@ -320,7 +321,7 @@ impl World {
 
     fn perform(&mut self, node: usize, output: Output) {
         match output {
-            Output::Send { connection, bytes } => self.send(node, connection, bytes),
+            Output::Send { connection, lane, bytes } => self.send(node, connection, lane, bytes),
             Output::Store { range, .. } => {
                 let at = self.now + self.store_delay;
                 self.schedule(at, Event::Stored { node, range });
@@ -370,13 +371,13 @@ impl World {
                     self.give(node, Input::Tick);
                 }
             }
-            Event::Frame { pipe, to, bytes } => {
+            Event::Frame { pipe, to, lane, bytes } => {
                 let Some(ends) = self.ends_in_touch(pipe, to) else { return };
                 let (from, connection) = (ends[1 - to], connection_of(pipe, 1 - to));
-                *self.nodes[from].unsent.entry(connection).or_default() -= bytes.len();
+                *self.nodes[from].unsent.entry((connection, lane)).or_default() -= bytes.len();
                 let sent = bytes.len();
-                self.arrive(pipe, ends, to, bytes);
-                self.give(from, Input::Sent { connection, bytes: sent });
+                self.arrive(pipe, ends, to, lane, bytes);
+                self.give(from, Input::Sent { connection, lane, bytes: sent });
             }
             Event::Part { pipe, to, bytes, until } => {
                 let Some(ends) = self.ends_in_touch(pipe, to) else { return };
@@ -434,10 +435,11 @@ fn options(secret: &SwarmSecret, key: &NodeKey, number: u64, instance: u64) -> S
     SwarmOptions {
         node,
         own_stream: StreamId { node, number },
-        secret: secret.clone(),
+        secrets: secret.clone().into(),
         instance: instance.to_le_bytes(),
         allowed: None,
         peers_max: 64,
+        send_caps: SendCaps::default(),
         learns: true,
     }
 }

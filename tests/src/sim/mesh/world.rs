@@ -8,7 +8,7 @@ use crate::sim::random::Random;
 use millpond::event::codec::Reader;
 use millpond::event::{EventRange, NodeId, NodeKey, SignedHead, StreamId, SwarmSecret};
 use millpond::sync::{
-    ConnectionId, Input, Output, PEERS_MAX_DEFAULT, Swarm, SwarmEvent, SwarmOptions,
+    ConnectionId, Input, Lane, Output, PEERS_MAX_DEFAULT, SendCaps, Swarm, SwarmEvent, SwarmOptions,
 };
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -68,7 +68,7 @@ pub(super) struct Node {
 }
 
 enum Event {
-    Frame { pipe: u64, to: usize, bytes: bytes::Bytes },
+    Frame { pipe: u64, to: usize, lane: Lane, bytes: bytes::Bytes },
     Closed { pipe: u64, to: usize, code: u64 },
     Connect { from: usize, run: u32, to: usize },
     Stored { node: usize, run: u32, range: EventRange },
@@ -134,9 +134,10 @@ impl World {
         let options = SwarmOptions {
             node: at.id,
             own_stream: StreamId { node: at.id, number: 0 },
-            secret: SECRET,
+            secrets: SECRET.into(),
             instance,
             allowed: None,
+            send_caps: SendCaps::default(),
             peers_max: PEERS_MAX_DEFAULT,
             learns: true,
         };
@@ -207,7 +208,7 @@ impl World {
 
     fn step(&mut self, event: Event) {
         match event {
-            Event::Frame { pipe, to, bytes } => self.arrive(pipe, to, bytes),
+            Event::Frame { pipe, to, lane, bytes } => self.arrive(pipe, to, lane, bytes),
             Event::Closed { pipe, to, code } => {
                 let Some(ends) = self.pipes.remove(&pipe) else { return };
                 let connection = connection(pipe, to);
@@ -242,7 +243,7 @@ impl World {
         }
     }
 
-    fn arrive(&mut self, pipe: u64, to: usize, bytes: bytes::Bytes) {
+    fn arrive(&mut self, pipe: u64, to: usize, lane: Lane, bytes: bytes::Bytes) {
         let Some(ends) = self.pipes.get(&pipe).copied() else { return };
         if self.nodes[ends[0].0].side != self.nodes[ends[1].0].side {
             // Nothing passes any more, and both will notice.
@@ -253,7 +254,7 @@ impl World {
             self.received += event_count(&bytes);
         }
         let connection = connection(pipe, to);
-        self.give_run(ends[to], Input::Frame { connection, bytes });
+        self.give_run(ends[to], Input::Frame { connection, lane, bytes });
     }
 
     fn connect(&mut self, from: (usize, u32), to: usize) {
@@ -303,11 +304,11 @@ impl World {
                         break;
                     }
                     Output::Open(block) => next.push(Input::Opened(block.open())),
-                    Output::Send { connection, bytes } => {
+                    Output::Send { connection, lane, bytes } => {
                         done.outputs += 1;
                         done.frames += usize::from(event_count(&bytes) > 0);
-                        next.push(Input::Sent { connection, bytes: bytes.len() });
-                        self.send(node, connection, bytes);
+                        next.push(Input::Sent { connection, lane, bytes: bytes.len() });
+                        self.send(node, connection, lane, bytes);
                     }
                     output => {
                         done.outputs += 1;
@@ -330,11 +331,11 @@ impl World {
         self.nodes[node].deadline = keeps.or(deadline);
     }
 
-    fn send(&mut self, node: usize, connection: ConnectionId, bytes: bytes::Bytes) {
+    fn send(&mut self, node: usize, connection: ConnectionId, lane: Lane, bytes: bytes::Bytes) {
         let (pipe, end) = (connection.value() / 2, (connection.value() % 2) as usize);
         let Some(ends) = self.pipes.get(&pipe) else { return };
         let at = self.now + self.latency(node, ends[1 - end].0);
-        self.schedule(at, Event::Frame { pipe, to: 1 - end, bytes });
+        self.schedule(at, Event::Frame { pipe, to: 1 - end, lane, bytes });
     }
 
     fn perform(&mut self, node: usize, output: Output) {

@@ -2,33 +2,33 @@
 
 use super::{Event, PART_EVERY, Pipe, World, connection_of, pair, pipe_end};
 use crate::sync::message::{RangeClaims, peek_range};
-use crate::sync::{ConnectionId, Input};
+use crate::sync::{ConnectionId, Input, Lane};
 use bytes::Bytes;
 use std::time::Duration;
 
 impl World {
-    pub(super) fn send(&mut self, node: usize, connection: ConnectionId, bytes: Bytes) {
+    pub(super) fn send(&mut self, node: usize, connection: ConnectionId, lane: Lane, bytes: Bytes) {
         let (number, end) = pipe_end(connection);
         self.trace.update(&(self.elapsed().as_nanos() as u64).to_le_bytes());
         self.trace.update(&(node as u64).to_le_bytes());
         self.trace.update(&bytes);
         let at = &mut self.nodes[node];
-        let unsent = at.unsent.entry(connection).or_default();
+        let unsent = at.unsent.entry((connection, lane)).or_default();
         *unsent += bytes.len();
         at.unsent_max = at.unsent_max.max(*unsent);
         let jitter = Duration::from_micros(self.draw(500));
         let Some(pipe) = self.pipes.get_mut(&number) else { return };
         let to = 1 - end;
-        let begin = (self.now + self.latency + jitter).max(pipe.last[to]);
+        let begin = (self.now + self.latency + jitter).max(pipe.last[to][lane.index()]);
         let rate = self.bandwidth.get(&(node, pipe.ends[to])).copied();
         let nanos = rate.map_or(0, |rate| bytes.len() as u64 * 1_000_000_000 / rate);
         let arrival = begin + Duration::from_nanos(nanos);
-        pipe.last[to] = arrival;
+        pipe.last[to][lane.index()] = arrival;
         if let Some(bytes) = rate.map(|rate| rate as usize / 4).filter(|_| nanos > 250_000_000) {
             let part = Event::Part { pipe: number, to, bytes, until: arrival };
             self.schedule(begin + PART_EVERY, part);
         }
-        self.schedule(arrival, Event::Frame { pipe: number, to, bytes });
+        self.schedule(arrival, Event::Frame { pipe: number, to, lane, bytes });
     }
 
     /// Ends a connection. Frames on their way are lost, unless `by` ended it.
@@ -43,10 +43,10 @@ impl World {
         if let Some(by) = by {
             let to = usize::from(ends[0] == by);
             for event in frames {
-                if let Event::Frame { to: end, bytes, .. } = event
+                if let Event::Frame { to: end, lane, bytes, .. } = event
                     && end == to
                 {
-                    self.arrive(number, ends, end, bytes);
+                    self.arrive(number, ends, end, lane, bytes);
                 }
             }
         }
@@ -67,7 +67,14 @@ impl World {
         (!state.is_dead && !self.slow.contains(&ends[to])).then_some(ends)
     }
 
-    pub(super) fn arrive(&mut self, pipe: u64, ends: [usize; 2], to: usize, bytes: Bytes) {
+    pub(super) fn arrive(
+        &mut self,
+        pipe: u64,
+        ends: [usize; 2],
+        to: usize,
+        lane: Lane,
+        bytes: Bytes,
+    ) {
         let (sender, receiver) = (ends[1 - to], ends[to]);
         let bytes = match &mut self.tamper {
             Some(tamper) => tamper(sender, receiver, &bytes),
@@ -81,7 +88,7 @@ impl World {
             node.frames_received.push(bytes.clone());
         }
         let connection = connection_of(pipe, to);
-        self.give(receiver, Input::Frame { connection, bytes });
+        self.give(receiver, Input::Frame { connection, lane, bytes });
     }
 
     pub(in super::super) fn connect(&mut self, from: usize, to: usize) {
@@ -91,7 +98,8 @@ impl World {
         }
         let number = self.pipe_count;
         self.pipe_count += 1;
-        self.pipes.insert(number, Pipe { ends: [from, to], last: [self.now; 2], is_dead: false });
+        self.pipes
+            .insert(number, Pipe { ends: [from, to], last: [[self.now; 2]; 2], is_dead: false });
         let binding = *blake3::hash(&number.to_le_bytes()).as_bytes();
         for (end, (node, other)) in [(from, to), (to, from)].into_iter().enumerate() {
             let (connection, peer) = (connection_of(number, end), self.id(other));

@@ -1,7 +1,7 @@
 //! Makes the checksums of changed bytes right, so that what is behind them is reached.
 
 /// The checksums of a block's frames, in its head, as far as there are any.
-pub fn mend_block(block: &mut [u8]) {
+pub(super) fn mend_block(block: &mut [u8]) {
     let Some((head_bytes, rest)) = block.split_first_chunk::<4>() else { return };
     let head_bytes = u32::from_le_bytes(*head_bytes) as usize;
     if head_bytes > rest.len() {

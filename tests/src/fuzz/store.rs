@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A directory of this process.
-pub fn work_directory(name: &str) -> PathBuf {
+pub(super) fn work_directory(name: &str) -> PathBuf {
     let path = std::env::temp_dir().join(format!("millpond-fuzz-{}-{name}", std::process::id()));
     fs::create_dir_all(&path).expect("room on the disk");
     path
 }
 
 /// Always the same node at the same time.
-pub fn options(path: &Path) -> LogOptions {
+pub(super) fn options(path: &Path) -> LogOptions {
     let swarm = SwarmSecret::from_bytes([9; 32]).swarm_id();
     let clock = Arc::new(|| WallTime::from_micros(1_000));
     let mut options = LogOptions::new(path, swarm, [1; 32], clock);
@@ -22,12 +22,12 @@ pub fn options(path: &Path) -> LogOptions {
     options
 }
 
-pub fn app() -> AppendOptions {
+pub(super) fn app() -> AppendOptions {
     AppendOptions::new(AppId::parse("fuzz").expect("plain"))
 }
 
 /// Flips bits: two bytes of position, little end first, and a mask, again and again.
-pub fn change(bytes: &mut [u8], changes: &[u8]) {
+pub(super) fn change(bytes: &mut [u8], changes: &[u8]) {
     for change in changes.chunks_exact(3) {
         let position = usize::from(u16::from_le_bytes([change[0], change[1]])) % bytes.len();
         bytes[position] ^= change[2];

@@ -1,0 +1,218 @@
+//! Members that say what is not so: of events that nobody wrote, of peers that nobody has, of two
+//! histories. Nobody is stopped by it, and what a liar makes others remember is bounded.
+
+use super::puppet::{Line, Puppet, fresh_key};
+use super::siege::{Siege, the_secret};
+use crate::nodes::{address, held, link, open, publish, until};
+use millpond::event::cbor::Value;
+use millpond::event::{
+    AppId, Chain, EventKind, EventRange, Header, Lamport, NodeId, NodeKey, Payload, Record,
+    SignedHead, StreamEnd, StreamId, TagSet, WallTime,
+};
+use millpond::sync::{Message, STREAMS_PER_PEER_MAX};
+use millpond::{Node, Status};
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::thread;
+use std::time::Duration;
+
+/// The types of messages. Source: docs/protocol.md, "Messages".
+const SUMMARY: u8 = 0x05;
+const WANT: u8 = 0x07;
+/// 2^53 - 1: the largest count and lamport.
+const MOST: u64 = (1 << 53) - 1;
+
+#[test]
+fn a_head_that_claims_a_billion_events_is_shown_as_a_lag_and_stops_nobody() {
+    let siege = Siege::begin();
+    let (puppet, mut line) = siege.member();
+    let claims = [claim(puppet.key(), 1_000_000_000), claim(&fresh_key(), MOST)];
+    let streams = claims.each_ref().map(|head| head.stream);
+    line.tell(&Message::Summary { is_last: false, heads: claims.to_vec() });
+    until(&siege.node, "the lag", |node| {
+        let known = |stream| status(node).streams.iter().any(|one| one.stream == stream);
+        streams.iter().all(|stream| known(*stream))
+    });
+    // It is asked, says nothing, and is not asked all the time.
+    let mut wants = 0;
+    for _ in 0..30 {
+        line.breathe();
+        let asked = line.hear(Duration::from_millis(100)).is_some_and(|frame| frame[0] == WANT);
+        wants += u32::from(asked);
+    }
+    assert!((1..=8).contains(&wants), "{wants} requests in 3 s");
+    let calm = siege.lift();
+    assert!(streams.iter().all(|stream| calm.node.offsets().unwrap().count(stream) == 0));
+}
+
+#[test]
+fn ten_thousand_streams_of_the_largest_size_overflow_nothing_and_are_no_more_than_that() {
+    let siege = Siege::begin();
+    let (_puppet, mut line) = siege.member();
+    tell_of_streams(&mut line, STREAMS_PER_PEER_MAX + 300);
+    until(&siege.node, "10,000 streams", |node| status(node).streams.len() >= STREAMS_PER_PEER_MAX);
+    let told = status(&siege.node);
+    assert!(told.streams.len() <= STREAMS_PER_PEER_MAX + 8, "{}", told.streams.len());
+    assert_eq!(told.lag, u64::MAX, "it cannot be said how much");
+    assert!(siege.node.metrics().wait().is_ok());
+    line.close(0);
+    siege.lift();
+}
+
+#[test]
+fn what_a_liar_claims_lets_nobody_s_clock_run_where_others_cannot_follow() {
+    let siege = Siege::begin();
+    let (puppet, mut line) = siege.member();
+    tell_of_streams(&mut line, 2_000);
+    // An event whose lamport only those claims account for.
+    let range = poisoned(puppet.key(), 1_000_000);
+    let stream = range.stream();
+    let before = Chain::start(&the_secret().swarm_id(), &stream);
+    line.tell(&Message::Range { before, range });
+    until(&siege.node, "a verdict", |node| {
+        let is_taken = node.offsets().unwrap().count(&stream) == 1;
+        is_taken || status(node).quarantined.contains(&stream)
+    });
+    line.close(0);
+    publish(&siege.node, "after", 1, 1);
+    let own = siege.node.own_stream();
+    let count = siege.node.offsets().unwrap().count(&own);
+    until(&siege.friend, "what was written after that", |friend| {
+        friend.offsets().unwrap().count(&own) >= count
+    });
+    siege.lift();
+}
+
+#[test]
+fn data_that_a_member_withholds_is_had_from_another() {
+    let siege = Siege::begin();
+    let author = open(&siege.scratch, "author", &the_secret());
+    publish(&author, "grain", 40, 8);
+    // The liar has it, so it says, and says it first.
+    let liar = Puppet::start();
+    let mut line = liar.dial(&address(&author));
+    line.greet(&the_secret());
+    let summary = line.hear_until(|frame| frame[0] == SUMMARY).expect("the author tells");
+    let (_liar, mut withholding) = siege.member();
+    withholding.say(&summary);
+    until(&siege.node, "the lag", |node| status(node).lag >= 40);
+    link(&author, &siege.node).unwrap();
+    until(&siege.node, "the events", |node| {
+        node.offsets().unwrap().count(&author.own_stream()) == 40
+    });
+    siege.lift();
+}
+
+#[test]
+fn lists_of_peers_that_nobody_has_make_no_node_forget_a_real_one() {
+    let siege = Siege::begin();
+    let (_puppet, mut line) = siege.member();
+    let real = open(&siege.scratch, "real", &the_secret());
+    link(&real, &siege.node).unwrap();
+    for list in 0..20u64 {
+        let nodes: BTreeSet<NodeId> = (0..1024u64)
+            .map(|number| {
+                let name = [list.to_le_bytes(), number.to_le_bytes()].concat();
+                NodeId::from_bytes(*blake3::hash(&name).as_bytes())
+            })
+            .collect();
+        line.tell(&Message::Peers(nodes.into_iter().collect()));
+        let last = status(&siege.node).version;
+        // The node looks around a few times a second.
+        until(&siege.node, "a look around", |node| status(node).version >= last);
+        line.hear(Duration::from_millis(150));
+    }
+    line.close(0);
+    real.set_network(false).wait().unwrap();
+    until(&siege.node, "the real one to be missed", |node| {
+        status(node).unheard.iter().any(|gone| gone.node == real.node_id())
+    });
+    let unheard = status(&siege.node).unheard.len();
+    println!("{unheard} nodes are missed");
+    assert!(unheard <= 8_200, "{unheard}");
+    siege.lift();
+}
+
+#[test]
+fn two_histories_of_one_stream_are_both_kept_and_shown_everywhere() {
+    let siege = Siege::begin();
+    let key = fresh_key();
+    let [one, other] = ["one", "other"].map(|text| history(&key, text));
+    let stream = one.stream();
+    let before = Chain::start(&the_secret().swarm_id(), &stream);
+    for (target, range) in [(&siege.target, one), (&address(&siege.friend), other)] {
+        let puppet = Puppet::with(key.clone(), Ipv4Addr::LOCALHOST);
+        let mut line = puppet.dial(target);
+        line.greet(&the_secret());
+        let history = Message::Range { before, range };
+        line.tell(&history);
+        // It answers what it is asked, until the node is gone.
+        thread::spawn(move || {
+            let _puppet = puppet;
+            while line.breathe() {
+                if line.hear(Duration::from_millis(200)).is_some_and(|frame| frame[0] == WANT) {
+                    line.tell(&history);
+                }
+            }
+        });
+    }
+    for node in [&siege.node, &siege.friend] {
+        until(node, "both histories", |node| {
+            let forks = status(node).forks;
+            forks.iter().any(|fork| fork.of == stream && fork.branches.len() == 2)
+        });
+        assert!(status(node).forked.contains(&stream));
+    }
+    let calm = siege.lift();
+    assert_eq!(held(&calm.node), held(&calm.friend));
+}
+
+fn status(node: &Node) -> Status {
+    node.status().wait().expect("the node is open")
+}
+
+/// Tells of so many streams, each of the largest size.
+fn tell_of_streams(line: &mut Line, count: usize) {
+    for first in (0..count).step_by(250) {
+        let heads = (0..250.min(count - first)).map(|_| claim(&fresh_key(), MOST)).collect();
+        assert!(line.tell(&Message::Summary { is_last: false, heads }));
+    }
+}
+
+/// A head that its node signed, for events that there never were.
+fn claim(key: &NodeKey, count: u64) -> SignedHead {
+    let lamport = Lamport::new(MOST).expect("the largest");
+    key.sign_head(&the_secret().swarm_id(), 0, count, lamport, Chain::from_bytes([3; 32]))
+}
+
+/// A stream of one event, at this lamport.
+fn poisoned(key: &NodeKey, lamport: u64) -> EventRange {
+    let stream = StreamId { node: key.node_id(), number: 0 };
+    range(key, &stream, &[(lamport, "poison")])
+}
+
+/// A stream of three events, of which the first is always the same.
+fn history(key: &NodeKey, text: &str) -> EventRange {
+    let stream = StreamId { node: key.node_id(), number: 0 };
+    range(key, &stream, &[(1, "begin"), (2, text), (3, text)])
+}
+
+fn range(key: &NodeKey, stream: &StreamId, events: &[(u64, &str)]) -> EventRange {
+    let swarm = the_secret().swarm_id();
+    let records = events.iter().map(|(lamport, text)| {
+        let header = Header {
+            kind: EventKind::Application,
+            lamport: Lamport::new(*lamport).expect("within the bound"),
+            time: WallTime::from_micros(0),
+            app_id: AppId::parse("com.example.liar").expect("a short name"),
+            tags: TagSet::new(["lie"]).expect("a short tag"),
+        };
+        Record::encode(&header, &Payload::from_value(&Value::from(*text)).expect("it fits"))
+    });
+    let records: Vec<Record> = records.collect();
+    let start = StreamEnd::empty(&swarm, stream).chain;
+    let chain = records.iter().fold(start, |chain, record| chain.extend(&record.leaf()));
+    let last = records.last().expect("at least one").lamport();
+    let head = key.sign_head(&swarm, 0, records.len() as u64, last, chain);
+    EventRange::new(0, records, head)
+}
