@@ -16,7 +16,9 @@ use crate::net::{
     self, ClosedBy, Discovery, EventSink, IrohTransport, NetEvent, Transport, TransportOptions,
 };
 use crate::pending::{Completer, Pending};
-use crate::sync::{self, ConnectionId, Input, LinkState, Output, RefusalReason, Swarm, SwarmEvent};
+use crate::sync::{
+    self, ConnectionId, Input, Lane, LinkState, Output, RefusalReason, Swarm, SwarmEvent,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -312,8 +314,8 @@ impl Turn {
     pub(crate) fn preview(&mut self, preview: &Preview) {
         for (connection, bytes) in self.swarm.preview(preview) {
             self.ledger.sent(connection, bytes.len());
-            let to = net::ConnectionId(connection.value());
-            self.on_wire(|wire| wire.send(to, sync::Lane::Live, bytes));
+            let connection = net::ConnectionId(connection.value());
+            self.on_wire(|wire| wire.send(connection, Lane::Live, bytes));
         }
     }
 

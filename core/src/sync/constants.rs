@@ -126,9 +126,6 @@ pub(crate) const PROBE_RETRY: Duration = Duration::from_secs(1);
 /// Longest pause after such a question.
 pub(crate) const PROBE_RETRY_MAX: Duration = Duration::from_secs(60);
 
-/// Streams of one peer whose end with all previews is kept; when there are more, all are forgotten.
-pub(crate) const PREVIEWED_STREAMS_MAX: usize = 16;
-
 /// Messages that a stranger may send and that may be skipped.
 pub(crate) const STRANGER_SKIPS_MAX: u32 = 16;
 /// Most strangers in the book: those whose penalty ends last stay.
@@ -138,6 +135,9 @@ pub(crate) const SESSION_OF_USE: Duration = Duration::from_secs(1);
 /// Dials that count of those whose session was not, so that a bad link is not given up for long:
 /// pauses of up to 2 s.
 pub(crate) const USELESS_DIALS_MAX: u32 = 3;
+/// Streams of one peer whose end with all previews is kept; when there are more, all are forgotten.
+pub(crate) const PREVIEWED_STREAMS_MAX: usize = 16;
+
 /// Most connections that are not admitted yet.
 pub(crate) const STRANGERS_MAX: usize = 256;
 /// Most peers in the book; hints beyond it are dropped.

@@ -263,12 +263,12 @@ impl Message {
                 let range = packed?.unpack()?;
                 return Ok(Decoded::Message(Box::new(Message::Range { before, range })));
             }
+            kind::PROOFS => read_proofs(&mut reader)?,
             kind::PREVIEW => {
                 let preview = Preview::decode(&frame.slice(1..), NodeId::from_bytes([0; 32]))?;
                 return Ok(Decoded::Message(Box::new(Message::Preview(preview))));
             }
             kind::LIVE => Message::Live(read_flag(&mut reader, "an interest")?),
-            kind::PROOFS => read_proofs(&mut reader)?,
             other if other >= IGNORABLE => return Ok(Decoded::Skip),
             other => return Ok(Decoded::Unsupported(other)),
         };

@@ -49,7 +49,7 @@ impl Swarm {
                 let encoded = || Message::Preview(preview.clone()).encode();
                 let bytes = frame.get_or_insert_with(encoded).clone();
                 session.credit.spend(bytes.len());
-                session.note_sent(Lane::Live, bytes.len(), &self.shared);
+                session.note_preview(bytes.len(), self.shared.now);
                 let cost = bytes.len() + LENGTH_BYTES;
                 self.shared.cap.spend(Lane::Live, cost, self.shared.now);
                 frames.push((session.connection, bytes));
@@ -72,11 +72,11 @@ impl Swarm {
 
 impl Session {
     fn is_shown_previews(&self, shared: &Shared) -> bool {
-        self.may_say()
-            && self.free_at(Lane::Live, shared) <= shared.now
+        self.is_admitted()
             && self.previews.is_wanted
             && self.summary_is_complete
             && self.credit.has_for_live()
+            && self.may_preview(shared)
     }
 
     /// Tells the peer whether we want previews, if it does not know.

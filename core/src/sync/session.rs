@@ -210,6 +210,7 @@ impl Session {
             Decoded::Message(_) if lane == Lane::Backlog => Err(RefusalReason::Unexpected.into()),
             Decoded::Message(message) => match *message {
                 Message::Preview(preview) => {
+                    self.liveness.heard_news(shared.now);
                     self.on_preview(preview, frame.len(), shared).map(|()| Effect::Nothing)
                 }
                 message => self.on_message(message, shared),
@@ -297,15 +298,26 @@ impl Session {
             None => self.make_news(shared, log)?,
         };
         assert!(frame.len() <= FRAME_BYTES_MAX, "every message fits a frame");
-        self.note_sent(lane, frame.len(), shared);
+        self.note_sent(lane, frame.len(), shared.now);
         Some((lane, frame))
     }
 
     /// So many bytes of a frame were given to the transport.
-    pub(crate) fn note_sent(&mut self, lane: Lane, bytes: usize, shared: &Shared) {
+    fn note_sent(&mut self, lane: Lane, bytes: usize, now: Instant) {
         self.unsent[lane.index()] += bytes;
-        self.cap.spend(lane, bytes + LENGTH_BYTES, shared.now);
+        self.cap.spend(lane, bytes + LENGTH_BYTES, now);
         self.bytes_out += bytes as u64;
+    }
+
+    /// A live frame of so many bytes goes out beside the others; see `may_preview`.
+    pub(crate) fn note_preview(&mut self, bytes: usize, now: Instant) {
+        self.note_sent(Lane::Live, bytes, now);
+        self.liveness.said_news(now);
+    }
+
+    /// Whether a live frame may go out now.
+    pub(crate) fn may_preview(&self, shared: &Shared) -> bool {
+        self.may_say() && self.free_at(Lane::Live, shared) <= shared.now
     }
 
     /// Anything but proof of life.
@@ -323,7 +335,7 @@ impl Session {
     }
 
     /// From when on the caps let something out on `lane`.
-    pub(crate) fn free_at(&self, lane: Lane, shared: &Shared) -> Instant {
+    fn free_at(&self, lane: Lane, shared: &Shared) -> Instant {
         if !self.is_admitted() {
             return self.opened_at;
         }
@@ -349,7 +361,7 @@ impl Session {
     }
 
     /// True when there is room on the live lane for more than a hello.
-    pub(crate) fn may_say(&self) -> bool {
+    fn may_say(&self) -> bool {
         let unsent = self.unsent[Lane::Live.index()];
         self.hello_sent && self.is_admitted() && unsent < SEND_QUEUE_BYTES_MAX
     }

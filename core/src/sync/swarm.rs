@@ -147,8 +147,8 @@ impl Swarm {
                 self.shared.repairs.answered(stream, first, &result, now);
             }
             Input::OwnStream(stream) => self.on_own_stream(stream),
-            Input::Live(wanted) => self.set_live(wanted),
             Input::Secrets(secrets) => self.on_secrets(secrets),
+            Input::Live(wanted) => self.set_live(wanted),
             Input::AddPeer { peer, addresses } if !self.is_shut_down => {
                 self.book.name(peer, &addresses, now);
             }

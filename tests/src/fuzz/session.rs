@@ -176,12 +176,12 @@ impl World {
                 Output::Open(block) => {
                     self.swarm.handle(Input::Opened(block.open()), self.now);
                 }
-                Output::Repair { .. }
+                Output::Preview(_)
+                | Output::Repair { .. }
                 | Output::Admitted { .. }
                 | Output::Dial { .. }
                 | Output::Fork { .. }
                 | Output::Close { .. }
-                | Output::Preview(_)
                 | Output::Tell(_) => {}
             }
         }
@@ -199,12 +199,12 @@ impl World {
                     self.peer.handle(Input::Durable(head), self.now);
                 }
                 Output::Open(block) => self.peer.handle(Input::Opened(block.open()), self.now),
-                Output::Repair { .. }
+                Output::Preview(_)
+                | Output::Repair { .. }
                 | Output::Admitted { .. }
                 | Output::Dial { .. }
                 | Output::Fork { .. }
                 | Output::Close { .. }
-                | Output::Preview(_)
                 | Output::Tell(_) => {}
             }
         }
