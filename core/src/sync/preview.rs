@@ -9,9 +9,10 @@ use crate::event::limits::STREAMS_PER_NODE_MAX;
 use crate::event::{EventKind, Preview, StreamEnd, StreamId};
 use crate::sync::constants::PREVIEWED_STREAMS_MAX;
 use crate::sync::io::{ConnectionId, Output};
+use crate::sync::lane::Lane;
 use crate::sync::message::Message;
 use crate::sync::refusal::{Refusal, RefusalReason};
-use crate::sync::session::Session;
+use crate::sync::session::{LENGTH_BYTES, Session};
 use crate::sync::shared::Shared;
 use crate::sync::streams::Streams;
 use crate::sync::swarm::Swarm;
@@ -49,6 +50,8 @@ impl Swarm {
                 let bytes = frame.get_or_insert_with(encoded).clone();
                 session.credit.spend(bytes.len());
                 session.note_preview(bytes.len(), self.shared.now);
+                let cost = bytes.len() + LENGTH_BYTES;
+                self.shared.cap.spend(Lane::Live, cost, self.shared.now);
                 frames.push((session.connection, bytes));
             }
         }

@@ -62,21 +62,6 @@ def open(  # noqa: A001
         where other peers say that they are (default True). peers:
         `<node id>@<ip>:<port>[,<ip>:<port>…]` to connect to, at most 1,024, each with 1 to 16
         addresses. allow: node ids, and nobody else may connect.
-    segment_bytes: int | None = None,
-    tail_bytes_max: int | None = None,
-    cache_bytes: int | None = None,
-    allow_network_file_system: bool | None = None,
-    timeout: float | None = None,
-) -> Node:
-    """Opens the node whose log is in the folder `path`; a new log is made when there is none.
-
-    app: 1 to 64 of `A-Z a-z 0-9 . _ -`, stamped on every event published.
-    swarm: the swarm secret, 64 hex digits; or `ticket`: what another node's `ticket()` gave. One
-        of the two is needed.
-    network: False opens no socket (default True). bind: `ip:port` to listen on, at most one of IPv4
-        and one of IPv6 (default every interface, any port). discovery: find peers by mDNS, and
-        where other peers say that they are (default True). peers: `<node id>@<ip>:<port>[,<ip>:<port>…]` to connect to, at
-        most 1,024, each with 1 to 16 addresses. allow: node ids, and nobody else may connect.
     send_bytes_per_second_max: most bytes a second sent to all peers together, on average: at least
         1,000 (default 0, no cap). send_bytes_per_second_per_peer_max: the same for each peer.
     segment_bytes: of each of the two journal files, 64 KiB at least (default 32 MiB).
