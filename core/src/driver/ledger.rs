@@ -258,7 +258,8 @@ mod tests {
     /// What is seen with a session with `peer`, who lists these.
     fn seen(peer: NodeId, listed: impl Iterator<Item = u64>) -> Reach {
         let reachable = listed.map(node).chain([peer]).collect();
-        let links = BTreeMap::from([(peer, Link { is_connected: true, refusal: None })]);
+        let links =
+            BTreeMap::from([(peer, Link { is_connected: true, refusal: None, proved: None })]);
         Reach { reachable, links, ..Reach::default() }
     }
 

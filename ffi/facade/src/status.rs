@@ -154,6 +154,8 @@ mod tests {
             total_bytes_out: 0,
             named: false,
             discovered: false,
+            learned: false,
+            secret: None,
             trying_for: None,
             refused: Some(refused),
             last_contact: None,

@@ -78,7 +78,7 @@ fn sessions_that_end_at_once_are_sought_ever_more_rarely() {
     let mut pause_after = |lasted: Duration| {
         assert_eq!(book.next_dial(now, |_| false), Some(peer));
         book.connected(&peer);
-        book.up(peer);
+        book.up(peer, true, now);
         now += lasted;
         book.down(peer, lasted, None, now);
         let at = book.next().expect("it is dialled again");
