@@ -6,6 +6,8 @@
 //! for nothing.
 
 use crate::sync::lane::Lane;
+use crate::sync::session::Session;
+use crate::sync::shared::Shared;
 use std::time::{Duration, Instant};
 
 /// What an idle sender may send at once, as time at the full rate.
@@ -52,5 +54,22 @@ impl Cap {
             let earliest = now.checked_sub(BURST).unwrap_or(now);
             *free_at = (*free_at).max(earliest) + time;
         }
+    }
+}
+
+impl Session {
+    /// From when on the caps let something out on `lane`.
+    pub(crate) fn free_at(&self, lane: Lane, shared: &Shared) -> Instant {
+        if !self.is_admitted() {
+            return self.opened_at;
+        }
+        self.cap.free_at(lane).max(shared.cap.free_at(lane))
+    }
+
+    /// When the caps let more out, if something may wait for that.
+    pub(crate) fn let_out_at(&self, shared: &Shared) -> Option<Instant> {
+        let later = Lane::ALL.map(|lane| self.free_at(lane, shared)).into_iter();
+        let next = later.filter(|at| *at > shared.now).min();
+        next.filter(|_| self.is_held)
     }
 }

@@ -69,7 +69,7 @@ pub(crate) struct Session {
     unsent: [usize; 2],
     /// What may be sent to this peer, and whether something waits for it or for the cap of all.
     pub(crate) cap: Cap,
-    is_held: bool,
+    pub(crate) is_held: bool,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     pub(crate) announcements: Announcements,
@@ -332,21 +332,6 @@ impl Session {
         };
         self.liveness.said_news(shared.now);
         Some(news)
-    }
-
-    /// From when on the caps let something out on `lane`.
-    fn free_at(&self, lane: Lane, shared: &Shared) -> Instant {
-        if !self.is_admitted() {
-            return self.opened_at;
-        }
-        self.cap.free_at(lane).max(shared.cap.free_at(lane))
-    }
-
-    /// When the caps let more out, if something may wait for that.
-    fn let_out_at(&self, shared: &Shared) -> Option<Instant> {
-        let later = Lane::ALL.map(|lane| self.free_at(lane, shared)).into_iter();
-        let next = later.filter(|at| *at > shared.now).min();
-        next.filter(|_| self.is_held)
     }
 
     /// Proof of life, which is the most urgent.

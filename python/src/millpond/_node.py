@@ -75,8 +75,9 @@ def open(  # noqa: A001
         of the two is needed.
     network: False opens no socket (default True). bind: `ip:port` to listen on, at most one of IPv4
         and one of IPv6 (default every interface, any port). discovery: find peers by mDNS, and
-        where other peers say that they are (default True). peers: `<node id>@<ip>:<port>[,<ip>:<port>…]` to connect to, at
-        most 1,024, each with 1 to 16 addresses. allow: node ids, and nobody else may connect.
+        where other peers say that they are (default True). peers: to connect to,
+        `<node id>@<ip>:<port>[,<ip>:<port>…]`, at most 1,024, each with 1 to 16 addresses. allow:
+        node ids, and nobody else may connect.
     send_bytes_per_second_max: most bytes a second sent to all peers together, on average: at least
         1,000 (default 0, no cap). send_bytes_per_second_per_peer_max: the same for each peer.
     segment_bytes: of each of the two journal files, 64 KiB at least (default 32 MiB).
