@@ -3,8 +3,8 @@
 //! Two controllers of the QUIC library watch the same packets. BBR models the path, so that it goes
 //! on where a radio loses packets for no reason of ours, and leaves no standing queue in which live
 //! events would wait. It finds the rate of a path by filling its queue at first, which on a slow
-//! link takes seconds: there its start is cut short. Where a round trip takes next to nothing there is no queue worth speaking of,
-//! and Cubic, which does not pace, brings more through.
+//! link takes seconds: there its start is cut short. Where a round trip takes next to nothing there
+//! is no queue worth speaking of, and Cubic, which does not pace, brings more through.
 
 use noq_proto::RttEstimator;
 use noq_proto::congestion::{

@@ -116,10 +116,9 @@ impl Outbox {
 
     fn take(&self, lane: Lane) -> Option<Next> {
         let mut state = self.lock();
-        if state.queues[lane.index()].frames.is_empty() || lane == Lane::Backlog {
-            if let Some(closing) = state.closing.clone() {
-                return Some(Next::Close(closing));
-            }
+        let is_done = state.queues[lane.index()].frames.is_empty() || lane == Lane::Backlog;
+        if let Some(closing) = state.closing.clone().filter(|_| is_done) {
+            return Some(Next::Close(closing));
         }
         let queue = &mut state.queues[lane.index()];
         let mut taken = Vec::new();

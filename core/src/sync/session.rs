@@ -69,7 +69,7 @@ pub(crate) struct Session {
     pub(super) unsent: [usize; 2],
     /// What may be sent to this peer, and whether something waits for it or for the cap of all.
     pub(crate) cap: Cap,
-    pub(super) is_held: bool,
+    pub(crate) is_held: bool,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     pub(crate) announcements: Announcements,

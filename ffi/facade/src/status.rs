@@ -144,8 +144,6 @@ mod tests {
         let refused =
             PeerRefusal { reason: "r", message: "m".into(), by_us: true, ago: Duration::ZERO };
         let peer = PeerStatus {
-            learned: false,
-            secret: None,
             node: NODE,
             state: "idle",
             addresses: Vec::new(),

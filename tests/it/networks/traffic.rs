@@ -19,7 +19,8 @@ const IDLE_BYTES_PER_SECOND_MAX: u64 = 100;
 const IDLE: Duration = Duration::from_secs(20);
 const CALM: Duration = Duration::from_secs(8);
 
-/// Counts what a host and its peers say to each other over the cable: `a` what comes, `b` what goes.
+/// Counts what a host and its peers say to each other over the cable: `a` what comes, `b` what
+/// goes.
 fn count(host: &Host) {
     let rule = |way, counter| format!("{way} eth0 udp sport {PORT} counter name {counter}");
     host.filter(&rule("iif", "a"), &rule("oif", "b"));
