@@ -203,7 +203,9 @@ mod tests {
     fn nobody_announces_itself_under_the_name_of_another() {
         let [own, other] = [1, 2].map(|byte| NodeId::from_bytes([byte; 32]));
         let name = format!("{}._millpond._udp.local.", "01".repeat(16));
-        assert!(is_named_after(&name, &own) && is_named_after(&name.replace("._m", " (2)._m"), &own));
+        assert!(
+            is_named_after(&name, &own) && is_named_after(&name.replace("._m", " (2)._m"), &own)
+        );
         assert!(!is_named_after(&name, &other) && !is_named_after("0101", &own));
     }
 

@@ -52,9 +52,9 @@ pub use constants::{
     VERSION_MIN,
 };
 pub use io::{ConnectionId, Input, LogRead, Output, Refused, SwarmEvent};
+pub use message::{Decoded, Hello, Message};
 #[cfg(feature = "net")] // Here as well.
 pub(crate) use message::{carries_events, is_events};
-pub use message::{Decoded, Hello, Message};
 pub use opening::{ClosedBlock, OpenedBlock};
 pub use options::{PEERS_MAX_DEFAULT, SwarmOptions};
 pub use reach::{Link, Reach};

@@ -85,23 +85,27 @@ fn cases_of_strangers() -> Vec<Case> {
         ("smaller limits", Box::new(hello(small, vec![])), LimitsUnsupported),
         ("33 extensions", Box::new(hello(limits(), vec![(2, 0); 33])), Malformed),
         ("a long extension", Box::new(hello(limits(), vec![(2, 1025)])), Malformed),
-        ("2^62 extensions", Box::new(ended_by(varints(&[&six()[..], &[1 << 62]].concat()))), Malformed),
+        (
+            "2^62 extensions",
+            Box::new(ended_by(varints(&[&six()[..], &[1 << 62]].concat()))),
+            Malformed,
+        ),
         (
             "an extension of 2^62 bytes",
             Box::new(ended_by(varints(&[&six()[..], &[1, 2, 1 << 62]].concat()))),
             Malformed,
         ),
-        ("an extension that is a must", Box::new(hello(limits(), vec![(7, 9)])), VersionUnsupported),
+        (
+            "an extension that is a must",
+            Box::new(hello(limits(), vec![(7, 9)])),
+            VersionUnsupported,
+        ),
         (
             "bytes after the hello",
             Box::new(ended_by(varints(&[&six()[..], &[0, 9]].concat()))),
             Malformed,
         ),
-        (
-            "a proof of nothing",
-            Box::new(always(hello_with(&[0; 32], &limits(), &[]))),
-            WrongSecret,
-        ),
+        ("a proof of nothing", Box::new(always(hello_with(&[0; 32], &limits(), &[]))), WrongSecret),
     ]
 }
 
@@ -193,12 +197,12 @@ fn cases_of_members() -> Vec<Case> {
         ("2^62 heads", Box::new(always(counted(&[SUMMARY, 1], 1 << 62, &head, 3))), Malformed),
         ("257 heads", Box::new(always(counted(&[SUMMARY, 1], 257, &head, 257))), Malformed),
         ("a head nobody signed", Box::new(always(counted(&[SUMMARY, 0], 1, &unsigned, 1))), Forged),
+        ("2^62 streams", Box::new(always(counted(&[PROGRESS, 0], 1 << 62, &stream, 9))), Malformed),
         (
-            "2^62 streams",
-            Box::new(always(counted(&[PROGRESS, 0], 1 << 62, &stream, 9))),
+            "a request backwards",
+            Box::new(always([&[WANT], &stream[..], &[9, 8]].concat())),
             Malformed,
         ),
-        ("a request backwards", Box::new(always([&[WANT], &stream[..], &[9, 8]].concat())), Malformed),
         ("1,025 peers", Box::new(always(counted(&[PEERS], 1025, &[7; 32], 1025))), Malformed),
         ("one peer twice", Box::new(always(counted(&[PEERS], 2, &[7; 32], 2))), Malformed),
         ("2^60 records", Box::new(always(claims)), Malformed),
@@ -256,13 +260,23 @@ fn a_block_is_refused_whatever_length_in_it_is_a_lie() {
         frame[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
         // As another node's, so that the node looks at it.
         let (puppet, mut line) = siege.member();
-        let head = SignedHead { stream: StreamId { node: puppet.node(), number: 0 }, ..head_of(&block) };
-        let head = puppet.key().sign_head(&the_secret().swarm_id(), 0, head.count, head.lamport, head.chain);
+        let head =
+            SignedHead { stream: StreamId { node: puppet.node(), number: 0 }, ..head_of(&block) };
+        let head = puppet.key().sign_head(
+            &the_secret().swarm_id(),
+            0,
+            head.count,
+            head.lamport,
+            head.chain,
+        );
         frame[33..COUNT_AT].copy_from_slice(&head.to_bytes());
         line.say(&frame);
         let refused = line.refused();
         let is_named = |reason: &RefusalReason| {
-            matches!(reason, RefusalReason::Malformed | RefusalReason::Forged | RefusalReason::CreditExceeded)
+            matches!(
+                reason,
+                RefusalReason::Malformed | RefusalReason::Forged | RefusalReason::CreditExceeded
+            )
         };
         assert!(refused.as_ref().is_ok_and(is_named), "word {word}: {refused:?}");
     }

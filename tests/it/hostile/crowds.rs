@@ -27,9 +27,8 @@ fn let_in_another(calm: &Calm) {
 fn a_flood_of_strangers_is_counted_and_who_belongs_here_gets_in_after_it() {
     let siege = Siege::begin();
     // All addresses of 127.0.0.0/8 are this machine's, and to a node each is somebody else.
-    let strangers: Vec<Puppet> = (1..=12)
-        .map(|last| Puppet::with(fresh_key(), Ipv4Addr::new(127, 0, 7, last)))
-        .collect();
+    let strangers: Vec<Puppet> =
+        (1..=12).map(|last| Puppet::with(fresh_key(), Ipv4Addr::new(127, 0, 7, last))).collect();
     let crowd: Vec<Line> = thread::scope(|scope| {
         let dial = |stranger: &Puppet| -> Vec<Line> {
             (0..40).filter_map(|_| stranger.try_dial(&siege.target).ok()).collect()

@@ -50,9 +50,7 @@ fn ten_thousand_streams_of_the_largest_size_overflow_nothing_and_are_no_more_tha
     let siege = Siege::begin();
     let (_puppet, mut line) = siege.member();
     tell_of_streams(&mut line, STREAMS_PER_PEER_MAX + 300);
-    until(&siege.node, "10,000 streams", |node| {
-        status(node).streams.len() >= STREAMS_PER_PEER_MAX
-    });
+    until(&siege.node, "10,000 streams", |node| status(node).streams.len() >= STREAMS_PER_PEER_MAX);
     let told = status(&siege.node);
     assert!(told.streams.len() <= STREAMS_PER_PEER_MAX + 8, "{}", told.streams.len());
     assert_eq!(told.lag, u64::MAX, "it cannot be said how much");

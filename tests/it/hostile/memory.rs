@@ -4,8 +4,8 @@ use super::puppet::{Line, Puppet, fresh_key};
 use crate::nodes::PATIENCE;
 use crate::support::Scratch;
 use millpond::PeerAddress;
-use millpond::event::{NodeId, StreamId, SwarmSecret};
 use millpond::event::limits::FRAME_BYTES_MAX;
+use millpond::event::{NodeId, StreamId, SwarmSecret};
 use millpond::sync::Message;
 use std::io::{BufRead, BufReader, Write};
 use std::net::Ipv4Addr;
@@ -42,7 +42,8 @@ impl Apart {
         let mut node = Apart { child, orders, answers, address };
         let name = node.answer();
         let addresses = node.ask("addresses");
-        let text = format!("{}@{}", name.trim_start_matches("N "), addresses.trim_start_matches("T "));
+        let text =
+            format!("{}@{}", name.trim_start_matches("N "), addresses.trim_start_matches("T "));
         node.address = text.parse().expect("it says where it is");
         node
     }

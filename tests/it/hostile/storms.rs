@@ -87,7 +87,8 @@ fn a_storm_of_signatures_to_look_at_holds_nobody_up() {
             key.sign_head(&the_secret().swarm_id(), 0, count, lamport, chain)
         };
         let heads: Vec<SignedHead> = (1..=20_000).map(head).collect();
-        let summary = |heads: &[SignedHead]| Message::Summary { is_last: false, heads: heads.to_vec() };
+        let summary =
+            |heads: &[SignedHead]| Message::Summary { is_last: false, heads: heads.to_vec() };
         heads.chunks(200).map(|heads| summary(heads).encode().to_vec()).collect()
     });
     siege.lift();

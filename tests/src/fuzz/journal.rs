@@ -1,6 +1,7 @@
 //! A store whose journal holds arbitrary bytes, behind a true beginning or instead of it, opens or
 //! is refused; what opens reads, checks and takes another event.
 
+use crate::fuzz::store::{app, change, options, work_directory};
 use millpond::event::cbor::Value;
 use millpond::event::{NewEvent, Payload, TagSet};
 use millpond::log::{CursorOptions, Log};
@@ -8,7 +9,6 @@ use millpond::query::Query;
 use std::fs;
 use std::sync::OnceLock;
 use std::time::Duration;
-use crate::fuzz::store::{app, change, options, work_directory};
 
 const JOURNAL: &str = "journal-a";
 const HEADER_BYTES: usize = 40;

@@ -2,6 +2,7 @@
 //! checksums opens or is refused; what opens answers, verifies and takes another event.
 
 use crate::fuzz::checksums;
+use crate::fuzz::store::{app, change, options, work_directory};
 use millpond::event::cbor::Value;
 use millpond::event::{NewEvent, Payload, TagSet};
 use millpond::log::{CursorOptions, Log};
@@ -10,7 +11,6 @@ use std::fs;
 use std::ops::Range;
 use std::sync::OnceLock;
 use std::time::Duration;
-use crate::fuzz::store::{app, change, options, work_directory};
 
 const DATA: &str = "data.mdb";
 const SUMMARY_BYTES: usize = 44;
