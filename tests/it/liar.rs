@@ -170,6 +170,7 @@ impl Act {
                         }
                     });
                 }
+                Output::Repair { .. } => {}
                 Output::Fork { .. } => unreachable!("a liar's streams do not fork"),
                 Output::Dial { peer, named, discovered } => {
                     self.transport.dial(peer, named, discovered);
