@@ -1,12 +1,13 @@
 //! A node that obeys lines, for the tests in network namespaces.
 //!
 //! `lab_node PATH PORT [discovery]`: opens the store at PATH, listens at PORT of every address (or
-//! at the one address that stands there instead, as IP:PORT), says `N <node id>`, and then obeys standard input until it ends. Each line is answered by one:
-//! `connect PEER` by `C` at once; `publish TAG COUNT BYTES` by `A` when all is durable, batch by
-//! batch; `held` by `H <our own events> <all events> <digest of the offset map>`; `digest` by
-//! `D <events> <digest of all in key order>`; `addresses` by `T` and where we listen; `peers` by
-//! `P` and, for each peer, `<node id>:<state>:<bytes in>:<bytes out>:<connected for, ms>`;
-//! `refused` by `R` and the last refusals; `close` by `Z` when the node is closed.
+//! at the one address that stands there instead, as IP:PORT), says `N <node id>`, and then obeys
+//! standard input until it ends. Each line is answered by one: `connect PEER` by `C` at once;
+//! `publish TAG COUNT BYTES` by `A` when all is durable, batch by batch; `held` by `H <our own
+//! events> <all events> <digest of the offset map>`; `digest` by `D <events> <digest of all in key
+//! order>`; `addresses` by `T` and where we listen; `peers` by `P` and, for each peer, `<node
+//! id>:<state>:<bytes in>:<bytes out>:<connected for, ms>`; `refused` by `R` and the last refusals;
+//! `close` by `Z` when the node is closed.
 
 use millpond::event::cbor::Value;
 use millpond::event::{AppId, NewEvent, OffsetMap, Payload, SwarmSecret, TagSet};
