@@ -5,7 +5,7 @@
 //! Not here: events, which have a credit of their own (`sync`).
 
 use crate::net::Credit;
-use crate::sync::ConnectionId;
+use crate::sync::{self, ConnectionId};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -31,17 +31,20 @@ struct Talk {
 }
 
 impl Pacer {
-    /// A message of so many bytes without events was dealt with: its credit goes back now or later.
-    pub(crate) fn said(
+    /// A frame was dealt with: its credit goes back now or later.
+    pub(crate) fn dealt_with(
         &mut self,
         connection: ConnectionId,
-        bytes: usize,
+        frame: &[u8],
         credit: Credit,
         now: Instant,
     ) {
+        if sync::is_events(frame) {
+            return;
+        }
         let new = || Talk { until: now, waiting: VecDeque::new() };
         let talk = self.connections.entry(connection).or_insert_with(new);
-        let cost = Duration::from_secs(bytes as u64 + MESSAGE_COST);
+        let cost = Duration::from_secs(frame.len() as u64 + MESSAGE_COST);
         talk.until = talk.until.max(now) + cost / TALK_BYTES_PER_SECOND as u32;
         let at = talk.until.checked_sub(SAVED_MAX).unwrap_or(now);
         if at > now {
@@ -81,7 +84,7 @@ mod tests {
         let (mut pacer, start) = (Pacer::default(), clock::now());
         let connection = ConnectionId::new(1);
         let say = |pacer: &mut Pacer, now| {
-            pacer.said(connection, BYTES, Credit::unbounded(), now);
+            pacer.dealt_with(connection, &[0xff; BYTES], Credit::unbounded(), now);
             pacer.release(now)
         };
         for _ in 0..64 {

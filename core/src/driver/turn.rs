@@ -231,33 +231,30 @@ impl Turn {
 
     fn take_net(&mut self, event: NetEvent) {
         let now = clock::now();
+        let own = |connection: net::ConnectionId| ConnectionId::new(connection.0);
         match event {
             NetEvent::Connected { connection, peer, binding, dialed, remote } => {
-                let connection = ConnectionId::new(connection.0);
+                let connection = own(connection);
                 self.ledger.connected(connection, peer, now);
                 self.swarm.handle(Input::Connected { connection, peer, binding, dialed }, now);
                 self.swarm.handle(Input::Seen { connection, address: remote }, now);
             }
             NetEvent::Frame { connection, lane, bytes, credit } => {
-                let connection = ConnectionId::new(connection.0);
-                let (length, is_talk) = (bytes.len(), !sync::is_events(&bytes));
-                self.ledger.received(connection, length, now);
-                self.swarm.handle(Input::Frame { connection, lane, bytes }, now);
+                let connection = own(connection);
+                self.ledger.received(connection, bytes.len(), now);
+                self.swarm.handle(Input::Frame { connection, lane, bytes: bytes.clone() }, now);
                 self.drain();
-                if is_talk {
-                    self.pacer.said(connection, length, credit, now);
-                }
+                self.pacer.dealt_with(connection, &bytes, credit, now);
             }
             NetEvent::Heard { connection, bytes } => {
-                let connection = ConnectionId::new(connection.0);
-                self.swarm.handle(Input::Heard { connection, bytes }, now);
+                self.swarm.handle(Input::Heard { connection: own(connection), bytes }, now);
             }
             NetEvent::Sent { connection, lane, bytes } => {
-                let connection = ConnectionId::new(connection.0);
+                let connection = own(connection);
                 self.swarm.handle(Input::Sent { connection, lane, bytes }, now);
             }
             NetEvent::Disconnected { connection, code, by, .. } => {
-                let connection = ConnectionId::new(connection.0);
+                let connection = own(connection);
                 let code = code.filter(|_| by == ClosedBy::Peer).map(u64::from);
                 self.swarm.handle(Input::Disconnected { connection, code }, now);
                 self.ledger.disconnected(connection);
@@ -271,8 +268,7 @@ impl Turn {
                 self.swarm.handle(Input::Discovered { peer, addresses }, now);
             }
             NetEvent::Lost { peer } => {
-                let addresses = Vec::new();
-                self.swarm.handle(Input::Discovered { peer, addresses }, now);
+                self.swarm.handle(Input::Discovered { peer, addresses: Vec::new() }, now);
             }
         }
     }
@@ -388,8 +384,7 @@ impl Turn {
             }
             SwarmEvent::Refused(refused) => {
                 self.ledger.refused(&refused, clock::now());
-                let expected = [RefusalReason::DuplicateConnection];
-                if !expected.contains(&refused.reason) {
+                if refused.reason != RefusalReason::DuplicateConnection {
                     tracing::warn!(error = %refused.error, "a session was refused");
                     self.answer(refused.peer, &Err(refused.error));
                 }
@@ -419,8 +414,7 @@ impl Turn {
                 tracing::warn!(%stream, required, "a stream is held back: its lamport runs ahead");
             }
             SwarmEvent::TooNew(stream) => {
-                let message = "a stream waits: a later millpond wrote it; upgrade this node";
-                tracing::warn!(%stream, message);
+                tracing::warn!(%stream, "a later millpond wrote a stream; upgrade this node");
             }
         }
     }

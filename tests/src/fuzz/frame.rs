@@ -1,5 +1,5 @@
-//! Bytes that read as a message are exactly what writing it gives, unless they are a hello, which may
-//! carry what a later millpond knows, or a goodbye with a reason of one.
+//! Bytes that read as a message are exactly what writing it gives, unless they are a hello, which
+//! may carry what a later millpond knows, or a goodbye with a reason of one.
 
 use bytes::Bytes;
 use millpond::sync::{Decoded, Message, RefusalReason};

@@ -1,5 +1,5 @@
-//! A JSON text becomes a payload or is refused; what became one is written as a text that becomes the
-//! same, and every payload has a text.
+//! A JSON text becomes a payload or is refused; what became one is written as a text that becomes
+//! the same, and every payload has a text.
 
 use millpond::event::cbor;
 use millpond_facade::json;
