@@ -341,7 +341,7 @@ typedef struct {
      */
     millpond_text_t app_id;
     /**
-     * The swarm's secret: 64 hex digits.
+     * The swarm's secret: 64 hex digits, or 128 of one that took another's place.
      */
     millpond_text_t swarm;
     /**
@@ -386,6 +386,14 @@ typedef struct {
      * Most bytes of decoded blocks kept in memory. 0 is unsaid: 16 MiB.
      */
     uint64_t cache_bytes;
+    /**
+     * Secrets that `swarm` takes the place of and that still admit, too: at most 4. NULL is none.
+     */
+    const millpond_text_t *former_secrets;
+    /**
+     * How many.
+     */
+    uintptr_t former_secret_count;
 } millpond_node_options_t;
 
 /**
@@ -657,10 +665,9 @@ int32_t millpond_cursor_explain(millpond_cursor_t cursor,
 
 /**
  * How complete the cursor's answer is, as one JSON object: `offsets` (a token of how many events
- * of each stream it is read over), `behind` (streams of which more is signed for, each with
- * `stream` and `missing` events) and `unheard` (nodes that were heard of and not in reach, each
- * with `node_id` and `since`, µs since 1970 UTC), all as of when it was asked. Reads nothing. Free
- * `*json` with millpond_bytes_free. Thread-safe.
+ * of each stream it is read over), `behind` (streams of which more is signed for) and `unheard`
+ * (nodes that were heard of and not in reach), all as of when it was asked; docs/status.md names
+ * every field. Reads nothing. Free `*json` with millpond_bytes_free. Thread-safe.
  */
 int32_t millpond_cursor_completeness(millpond_cursor_t cursor,
                                      millpond_bytes_t *json,
@@ -774,7 +781,8 @@ int32_t millpond_node_ticket(millpond_node_t node,
 
 /**
  * Everything there is to know about the node, as one JSON object: who it is, its peers and their
- * lag, refusals, the store. Free `*json` with millpond_bytes_free. Thread-safe.
+ * lag, refusals, the store. docs/status.md names every field. Free `*json` with
+ * millpond_bytes_free. Thread-safe.
  */
 int32_t millpond_node_status(millpond_node_t node,
                              int64_t timeout_ms,
@@ -783,12 +791,12 @@ int32_t millpond_node_status(millpond_node_t node,
                              millpond_error_t **error);
 
 /**
- * The status as one JSON object, once something in it changed: waits until its version is another
- * than `*version`, and sets `*version` to that of the status. Begin with 0, which gives one at
- * once, and call it again with what it set: so no change is missed, and changes that come between
- * two calls are one. What the network does is told at most four times a second. Free `*json` with
- * millpond_bytes_free. MILLPOND_ERROR_CLOSED: the node was closed, also while this waited. On any
- * error `*version` stays, and no change is lost. Thread-safe.
+ * The status as one JSON object (docs/status.md), once something in it changed: waits until its
+ * version is another than `*version`, and sets `*version` to that of the status. Begin with 0,
+ * which gives one at once, and call it again with what it set: so no change is missed, and changes
+ * that come between two calls are one. What the network does is told at most four times a second.
+ * Free `*json` with millpond_bytes_free. MILLPOND_ERROR_CLOSED: the node was closed, also while
+ * this waited. On any error `*version` stays, and no change is lost. Thread-safe.
  */
 int32_t millpond_node_next_status(millpond_node_t node,
                                   uint64_t *version,
@@ -801,7 +809,8 @@ int32_t millpond_node_next_status(millpond_node_t node,
  * The node's figures for Prometheus, as text in its exposition format, version 0.0.4: serve it
  * with the content type `text/plain; version=0.0.4`. Names begin with `millpond_` and have their
  * units; what only grows ends in `_total` and begins anew when the node opens. At most 64 peers
- * have series of their own. Free `*text` with millpond_bytes_free. Thread-safe.
+ * have series of their own. docs/status.md names every figure. Free `*text` with
+ * millpond_bytes_free. Thread-safe.
  */
 int32_t millpond_node_metrics(millpond_node_t node,
                               int64_t timeout_ms,
@@ -846,7 +855,8 @@ int32_t millpond_node_compact(millpond_node_t node,
 int32_t millpond_node_stats(millpond_node_t node, millpond_bytes_t *json, millpond_error_t **error);
 
 /**
- * What is durable here, as a token. Free `*token` with millpond_bytes_free. Thread-safe.
+ * What is durable here, as a token. Of a branch, in which a stream with two histories goes on,
+ * what comes before it counts, too. Free `*token` with millpond_bytes_free. Thread-safe.
  */
 int32_t millpond_node_offsets(millpond_node_t node,
                               millpond_bytes_t *token,
@@ -892,6 +902,25 @@ int32_t millpond_node_set_network(millpond_node_t node,
                                   millpond_error_t **error);
 
 /**
+ * Replaces the swarm's secret without cutting anybody off: `current` for tickets, and peers that
+ * hold it or one of the `former` (at most 4; NULL is none) are admitted from now on. Sessions go
+ * on, but for those of peers that have shown neither: they end with "wrong_secret". Not kept in
+ * the store: say it when the node is opened again. To replace the secret of a whole swarm, give
+ * each node the one of millpond_swarm_secret_next with the old one as a former one; when each
+ * peer's "secret" in the status is "current", take the old one from each.
+ * MILLPOND_ERROR_INVALID_ARGUMENT also when one of them is of another swarm.
+ * MILLPOND_ERROR_LIMIT_EXCEEDED: more than 4 are former ones. Thread-safe.
+ */
+int32_t millpond_node_set_secrets(millpond_node_t node,
+                                  const char *current,
+                                  uintptr_t current_len,
+                                  const millpond_text_t *former,
+                                  uintptr_t former_count,
+                                  int64_t timeout_ms,
+                                  millpond_cancel_t cancel,
+                                  millpond_error_t **error);
+
+/**
  * JSON text as a payload in deterministic CBOR. Integers keep 64 bits; bytes are
  * {"$bytes":"<base64>"}. MILLPOND_ERROR_LIMIT_EXCEEDED: more than 1 MiB, nested more than 32 deep,
  * or an integer beyond 64 bits. Free `*payload` with millpond_bytes_free. Thread-safe.
@@ -915,6 +944,15 @@ int32_t millpond_payload_to_json(const uint8_t *payload,
  * `*secret` with millpond_bytes_free. Thread-safe.
  */
 int32_t millpond_swarm_secret_new(millpond_bytes_t *secret, millpond_error_t **error);
+
+/**
+ * A new secret to take the place of `secret` while the swarm stays the same: 128 hex digits, to be
+ * kept secret; see millpond_node_set_secrets. Free `*next` with millpond_bytes_free. Thread-safe.
+ */
+int32_t millpond_swarm_secret_next(const char *secret,
+                                   uintptr_t secret_len,
+                                   millpond_bytes_t *next,
+                                   millpond_error_t **error);
 
 /**
  * What a ticket says, as JSON: swarm_id, node_id, addresses. The secret is left out. Free `*json`
@@ -1115,7 +1153,7 @@ void millpond_bytes_free(millpond_bytes_t *bytes);
 #define MILLPOND_NODE_OPTIONS_INIT                                                                 \
     {                                                                                              \
         (uint32_t)sizeof(millpond_node_options_t), 0, 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0},       \
-            {NULL, 0}, NULL, 0, NULL, 0, NULL, 0, 0, 0, 0                                          \
+            {NULL, 0}, NULL, 0, NULL, 0, NULL, 0, 0, 0, 0, NULL, 0                                 \
     }
 #define MILLPOND_PUBLISH_OPTIONS_INIT                                                              \
     {                                                                                              \

@@ -3,14 +3,15 @@
 //! Every operation takes a ticket of JavaScript's choosing, starts, and comes back through `drain`
 //! under that ticket; also errors of arguments come back there. What is quick answers at once.
 
-use crate::batch::{JsBatch, drafts};
-use crate::completion::{Completion, Completions, Outcome};
-use crate::failure::{Failure, thrown};
+use crate::answer::JsCompletion;
+use crate::batch::drafts;
+use crate::completion::Completions;
+use crate::failure::thrown;
 use crate::handles::{cancel, cursor, node, subscription};
 use crate::options::{
     JsLimit, JsOpenOptions, JsPastQuery, JsPublishOptions, JsQueryOptions, subscribe_options,
 };
-use millpond_facade::{CancelHandle, Closed, NodeHandle, Published, Result};
+use millpond_facade::{CancelHandle, Closed, NodeHandle, Result};
 use napi::bindgen_prelude::{BigInt, Env, Function};
 use napi_derive::napi;
 use std::sync::Arc;
@@ -180,6 +181,22 @@ impl Bridge {
         })
     }
 
+    /// Replaces the swarm's secret.
+    #[napi(catch_unwind)]
+    pub fn set_secrets(
+        &self,
+        env: Env,
+        ticket: i64,
+        handle: BigInt,
+        current: String,
+        former: Vec<String>,
+        limit: JsLimit,
+    ) -> napi::Result<()> {
+        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+            node(&handle).set_secrets_start(&current, &former, limit, done)
+        })
+    }
+
     /// A ticket to paste.
     #[napi(catch_unwind)]
     pub fn ticket(
@@ -329,82 +346,6 @@ impl Bridge {
     }
 }
 
-/// An operation that ended, as JavaScript sees it: exactly one of the fields after the ticket is
-/// set, or none when there is nothing to say.
-#[napi(object, object_from_js = false)]
-pub struct JsCompletion<'a> {
-    /// As it was given at the start.
-    pub ticket: i64,
-    /// It failed.
-    pub failure: Option<Failure>,
-    /// A node, a cursor or a subscription.
-    pub handle: Option<BigInt>,
-    /// What was published.
-    pub published: Option<JsPublished>,
-    /// Events.
-    pub batch: Option<JsBatch<'a>>,
-    /// What was asked for.
-    pub text: Option<String>,
-}
-
-impl<'a> JsCompletion<'a> {
-    fn new(env: &'a Env, completion: Completion) -> napi::Result<JsCompletion<'a>> {
-        let ticket = completion.ticket;
-        let mut js = JsCompletion {
-            ticket,
-            failure: None,
-            handle: None,
-            published: None,
-            batch: None,
-            text: None,
-        };
-        match completion.outcome {
-            Err(failure) => js.failure = Some(failure),
-            Ok(Outcome::Unit) => {}
-            Ok(Outcome::Node(node)) => js.handle = Some(node.id().into()),
-            Ok(Outcome::Cursor(cursor)) => js.handle = Some(cursor.id().into()),
-            Ok(Outcome::Subscription(subscription)) => js.handle = Some(subscription.id().into()),
-            Ok(Outcome::Published(published)) => js.published = Some(JsPublished::from(*published)),
-            Ok(Outcome::Text(text)) => js.text = Some(text),
-            Ok(Outcome::Batch(batch)) => js.batch = Some(JsBatch::new(env, *batch)?),
-        }
-        Ok(js)
-    }
-}
-
-/// What was published.
-#[napi(object, object_from_js = false)]
-pub struct JsPublished {
-    /// Stream id.
-    pub stream: String,
-    /// Offset of the first event.
-    pub first_offset: i64,
-    /// Lamport of the first event.
-    pub first_lamport: i64,
-    /// How many events.
-    pub count: i64,
-    /// Wall clock.
-    pub time_micros: i64,
-    /// Token text.
-    pub token: String,
-    /// An earlier call with this idempotency key stored them.
-    pub replayed: bool,
-}
-
-impl From<Published> for JsPublished {
-    fn from(published: Published) -> JsPublished {
-        JsPublished {
-            first_offset: published.first_offset as i64,
-            first_lamport: published.first_lamport as i64,
-            count: published.count as i64,
-            time_micros: published.time_micros,
-            token: published.token.token(),
-            replayed: published.replayed,
-            stream: published.stream,
-        }
-    }
-}
-
 /// The node's id.
 #[napi(catch_unwind)]
 pub fn node_id(env: Env, handle: BigInt) -> napi::Result<String> {
@@ -439,12 +380,6 @@ pub fn node_offsets(env: Env, handle: BigInt) -> napi::Result<String> {
 #[napi(catch_unwind)]
 pub fn node_stats(env: Env, handle: BigInt) -> napi::Result<String> {
     thrown(&env, node(&handle).stats_json())
-}
-
-/// Token text of the offset map that a query is answered at.
-#[napi(catch_unwind)]
-pub fn cursor_upper(env: Env, handle: BigInt) -> napi::Result<String> {
-    thrown(&env, cursor(&handle).upper().map(|offsets| offsets.token()))
 }
 
 /// How complete an answer is, as JSON text.

@@ -11,6 +11,7 @@
 // That generated code hands raw pointers to the runtime.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
+mod answer;
 mod batch;
 mod bridge;
 mod completion;

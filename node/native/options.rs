@@ -36,6 +36,8 @@ pub struct JsOpenOptions {
     pub app: String,
     /// Swarm secret.
     pub swarm: Option<String>,
+    /// Swarm secrets that it takes the place of.
+    pub former_secrets: Option<Vec<String>>,
     /// Ticket.
     pub ticket: Option<String>,
     /// False: no sockets.
@@ -64,6 +66,7 @@ impl JsOpenOptions {
             path: self.path.clone().into(),
             app_id: self.app.clone(),
             swarm: self.swarm.clone(),
+            former_secrets: self.former_secrets.clone(),
             ticket: self.ticket.clone(),
             network: self.network,
             bind: self.bind.clone(),

@@ -11,6 +11,12 @@ pub fn swarm_secret_new(env: Env) -> napi::Result<String> {
     thrown(&env, millpond_facade::swarm_secret_new())
 }
 
+/// A swarm secret to take the place of this one.
+#[napi(catch_unwind)]
+pub fn swarm_secret_next(env: Env, secret: String) -> napi::Result<String> {
+    thrown(&env, millpond_facade::swarm_secret_next(&secret))
+}
+
 /// What a ticket says, without its secret.
 #[napi(object, object_from_js = false)]
 pub struct JsTicket {

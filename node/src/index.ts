@@ -19,7 +19,7 @@ export type { Payload, PayloadInput } from './payload';
 export type { Published, Receipt } from './published';
 export type { Query, QueryOptions } from './query';
 export type { BatchOptions } from './reading';
-export { newSwarmSecret, parseTicket, version, type TicketParts } from './secret';
+export { newSwarmSecret, nextSwarmSecret, parseTicket, version, type TicketParts } from './secret';
 export type {
   Compacted,
   Completeness,

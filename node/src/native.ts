@@ -74,6 +74,13 @@ export interface NativeBridge {
   connect(ticket: number, node: bigint, target: string, limit: NativeLimit): void;
   disconnect(ticket: number, node: bigint, peer: string, limit: NativeLimit): void;
   setNetwork(ticket: number, node: bigint, enabled: boolean, limit: NativeLimit): void;
+  setSecrets(
+    ticket: number,
+    node: bigint,
+    current: string,
+    former: string[],
+    limit: NativeLimit,
+  ): void;
   ticket(ticket: number, node: bigint, limit: NativeLimit): void;
   status(ticket: number, node: bigint, limit: NativeLimit): void;
   nextStatus(ticket: number, node: bigint, version: number, limit: NativeLimit): void;
@@ -110,7 +117,6 @@ export interface Native {
   nodeIsOpen(node: bigint): boolean;
   nodeOffsets(node: bigint): string;
   nodeStats(node: bigint): string;
-  cursorUpper(cursor: bigint): string;
   cursorCompleteness(cursor: bigint): string;
   cursorClose(cursor: bigint): void;
   subscriptionLag(subscription: bigint): number;
@@ -127,6 +133,7 @@ export interface Native {
   offsetsCovers(token: string, other: string): boolean;
   offsetsJoin(token: string, other: string): string;
   swarmSecretNew(): string;
+  swarmSecretNext(secret: string): string;
   ticketParse(text: string): { swarmId: string; nodeId: string; addresses: string[] };
   limits(): {
     nestingMax: number;

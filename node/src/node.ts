@@ -29,8 +29,13 @@ export interface OpenOptions extends CallOptions {
   readonly path: string;
   /** Name of the application, stamped on its events: 1 to 64 of `A–Z a–z 0–9 . _ -`. */
   readonly app: string;
-  /** The swarm secret, 64 hex digits; whoever holds it belongs. Give this or `ticket`. */
+  /**
+   * The swarm secret, 64 hex digits, or 128 of one that took another's place; whoever holds it
+   * belongs. Give this or `ticket`.
+   */
   readonly swarm?: string | undefined;
+  /** Secrets that it takes the place of and that still admit, too: at most 4. Default none. */
+  readonly formerSecrets?: readonly string[] | undefined;
   /** A ticket of another node: names the swarm and a first peer. */
   readonly ticket?: string | undefined;
   /** False: no sockets at all. Default true. */
@@ -89,7 +94,7 @@ export interface PublishOptions extends CallOptions {
  */
 export async function open(options: OpenOptions): Promise<Node> {
   const names = [...callOptions, 'path', 'app', 'swarm', 'ticket', 'network', 'bind', 'discovery'];
-  names.push('peers', 'allow', 'segmentBytes', 'tailBytesMax', 'cacheBytes');
+  names.push('formerSecrets', 'peers', 'allow', 'segmentBytes', 'tailBytesMax', 'cacheBytes');
   if (options === undefined) throw refuse('open: give the options, at least { path, app, swarm }');
   checkOptions('open', options, [...names, 'allowNetworkFileSystem']);
   const opening = {
@@ -102,6 +107,7 @@ export async function open(options: OpenOptions): Promise<Node> {
     ...given('open', 'discovery', options.discovery, truth),
     ...given('open', 'peers', options.peers, texts),
     ...given('open', 'allow', options.allow, texts),
+    ...given('open', 'formerSecrets', options.formerSecrets, texts),
     ...given('open', 'segmentBytes', options.segmentBytes, whole),
     ...given('open', 'tailBytesMax', options.tailBytesMax, whole),
     ...given('open', 'cacheBytes', options.cacheBytes, whole),
@@ -293,6 +299,30 @@ export class Node implements AsyncDisposable {
   }
 
   /**
+   * Replaces the swarm's secret without cutting anybody off: `current` for tickets, and peers that
+   * hold it or one of `former` (at most 4) are admitted from now on. Sessions go on, but for those
+   * of peers that have shown neither: they end with `wrong_secret`. Not kept in the store: say it
+   * when the node is opened again.
+   *
+   * For a whole swarm: give each node what {@link nextSwarmSecret} makes, with the old secret as a
+   * former one; when every peer's `secret` in the status is `current`, take the old one from each.
+   * @throws InvalidArgumentError: a text is no secret, or one of another swarm; LimitExceededError:
+   * more than 4 are former ones; ClosedError, TimeoutError, AbortError.
+   */
+  async setSecrets(
+    current: string,
+    former: readonly string[] = [],
+    options?: CallOptions,
+  ): Promise<void> {
+    checkOptions('setSecrets', options, callOptions);
+    const checked = text('setSecrets: current', current);
+    const others = texts('setSecrets: former', former);
+    await operate('setSecrets', options, (ticket, limit) =>
+      bridge.setSecrets(ticket, this.#handle, checked, others, limit),
+    );
+  }
+
+  /**
    * A text to paste into another node's `open` or `connect`. It holds the swarm secret.
    * @throws InvalidArgumentError: the node was opened without a network; ClosedError, TimeoutError,
    * AbortError.
@@ -306,7 +336,8 @@ export class Node implements AsyncDisposable {
   }
 
   /**
-   * What is durable here, of every stream.
+   * What is durable here, of every stream. Of a branch, in which a stream with two histories goes
+   * on, what comes before it counts, too.
    * @throws ClosedError.
    */
   offsets(): Offsets {
@@ -314,7 +345,7 @@ export class Node implements AsyncDisposable {
   }
 
   /**
-   * Peers, sessions, lag, store.
+   * Peers, sessions, lag, store: see docs/status.md.
    * @throws ClosedError, TimeoutError, AbortError.
    */
   async status(options?: CallOptions): Promise<Status> {
@@ -325,17 +356,22 @@ export class Node implements AsyncDisposable {
     return parse<Status>(answer.text as string);
   }
 
-  /** A status at once, then one whenever something in it changed that matters. */
+  /**
+   * A status at once, then one whenever something in it changed that matters. `timeoutMs` holds for
+   * each step, `signal` for all.
+   * @throws InvalidArgumentError an option has the wrong type. Steps reject with ClosedError,
+   * TimeoutError, AbortError.
+   */
   subscribeStatus(options?: CallOptions): StatusSubscription {
     checkOptions('subscribeStatus', options, callOptions);
-    return new StatusSubscription(this.#handle, options ?? {});
+    return new StatusSubscription(this.#handle, limitsOf('subscribeStatus', options));
   }
 
   /**
    * The node's figures for Prometheus, as text in its exposition format, version 0.0.4: serve it
    * with the content type `text/plain; version=0.0.4`. Names begin with `millpond_` and have their
    * units; what only grows ends in `_total` and begins anew when the node opens. At most 64 peers
-   * have series of their own.
+   * have series of their own. docs/status.md names every figure.
    * @throws ClosedError, TimeoutError, AbortError.
    */
   async metrics(options?: CallOptions): Promise<string> {
@@ -384,7 +420,8 @@ export class Node implements AsyncDisposable {
   }
 
   /**
-   * Closes it: ends its queries and subscriptions with a normal end, its sessions, and the store.
+   * Closes it: its sessions, its store, and its queries and subscriptions, of which a step that
+   * waits comes to a normal end. A query that is asked for more later rejects with ClosedError.
    * As often and from wherever you like. `timeoutMs` bounds it; left out, it is 10 s.
    * @throws TimeoutError, and AbortError once it has begun: the rest ends by itself;
    * StorageFailedError: the last writes failed.

@@ -1,7 +1,6 @@
 import { ClosedError, TimeoutError } from './error-kinds';
 import type { Event } from './event';
 import type { Explanation, Looks } from './explanation';
-import { guard } from './failures';
 import { native, type NativeBatch, type NativeLimit } from './native';
 import { Offsets } from './offsets';
 import { bridge, operate } from './operations';
@@ -98,41 +97,38 @@ export class Query<P> extends Reading<P> {
 
   /** The offset map that the answer is read at; undefined until the first batch has arrived. */
   get upper(): Offsets | undefined {
-    const { handle } = this;
-    if (handle !== undefined) {
-      this.#upper ??= Offsets.trusted(guard(() => native.cursorUpper(handle)));
-    }
     return this.#upper;
   }
 
   /**
    * How complete the answer is: the offset map that it is read at, streams that were known to be
    * behind, and nodes that were not in reach, as of when it was asked. Undefined until the first
-   * batch has arrived; it can be asked after the end, but not after an earlier close.
+   * batch has arrived; it stays when the query has ended, or it or its node is closed.
    */
   get completeness(): Completeness | undefined {
-    const { handle } = this;
-    if (handle !== undefined) {
-      this.#completeness ??= guard(() => native.cursorCompleteness(handle));
-    }
-    if (this.#completeness === undefined) return undefined;
+    if (this.#upper === undefined || this.#completeness === undefined) return undefined;
     const { offsets, ...rest } = parse<{ offsets: string }>(this.#completeness);
     return { ...(rest as Omit<Completeness, 'offsets'>), offsets: Offsets.trusted(offsets) };
   }
 
-  /** As JSON text. */
+  /** As JSON text; known since it is open. */
   #completeness: string | undefined;
 
+  /** Known since something arrived. */
   #upper: Offsets | undefined;
+
+  /** @internal */
+  protected override began(handle: bigint): void {
+    try {
+      this.#completeness = native.cursorCompleteness(handle);
+    } catch {
+      // Its node was closed meanwhile: whoever asks for a batch hears of it.
+    }
+  }
 
   /** @internal */
   protected override received(batch: NativeBatch): void {
     this.#upper ??= Offsets.trusted(batch.position);
     this.#looks = batch.looks;
-    const { handle } = this;
-    // It is closed at its end.
-    if (batch.isEnd && handle !== undefined) {
-      this.#completeness ??= guard(() => native.cursorCompleteness(handle));
-    }
   }
 }

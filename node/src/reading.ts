@@ -68,6 +68,7 @@ export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, Asy
       (handle) => {
         this.#handle = handle;
         if (this.#ended) return this.#release();
+        this.began(handle);
         unreachable.register(this, closing(source, handle, this.#stopListening), this);
       },
       () => {},
@@ -177,6 +178,9 @@ export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, Asy
     if (this.#ended) return undefined;
     return operate(this.#source.call, left(), (ticket, limit) => begin(ticket, handle, limit));
   }
+
+  /** @internal Called once it is open. */
+  protected began(_handle: bigint): void {}
 
   /** @internal Called with everything that comes, the end too. */
   protected received(_native: NativeBatch): void {}

@@ -18,6 +18,16 @@ export function newSwarmSecret(): string {
 }
 
 /**
+ * A new secret, 128 hex digits, to take the place of `secret` while the swarm stays the same: see
+ * {@link Node.setSecrets}.
+ * @throws InvalidArgumentError it is no secret.
+ */
+export function nextSwarmSecret(secret: string): string {
+  const checked = text('nextSwarmSecret: secret', secret);
+  return guard(() => native.swarmSecretNext(checked));
+}
+
+/**
  * What a ticket says.
  * @throws InvalidArgumentError it is no ticket, or damaged.
  */

@@ -1,6 +1,7 @@
 import { ClosedError } from './error-kinds';
 import { bridge, operate } from './operations';
-import { callOptions, checkOptions, type CallOptions } from './options';
+import { callOptions, checkOptions, limitsOf, type CallOptions } from './options';
+import { eitherOf } from './signals';
 import { parse, type Status } from './status';
 
 /**
@@ -24,21 +25,33 @@ export class StatusSubscription implements AsyncIterable<Status> {
   }
 
   /**
-   * The next status; the first comes at once.
-   * @throws ClosedError, TimeoutError, AbortError: no change is lost.
+   * The next status; the first comes at once. `timeoutMs` holds in place of the subscription's, and
+   * `signal` beside its own.
+   * @throws InvalidArgumentError an option has the wrong type; ClosedError, TimeoutError,
+   * AbortError: no change is lost.
    */
   async next(options?: CallOptions): Promise<Status> {
-    checkOptions('statusSubscription.next', options, callOptions);
-    const limits = { ...this.#options, ...options };
-    const answer = await operate('statusSubscription.next', limits, (ticket, limit) =>
-      bridge.nextStatus(ticket, this.#node, this.#seen, limit),
-    );
-    const status = parse<Status>(answer.text as string);
-    this.#seen = status.version;
-    return status;
+    const call = 'statusSubscription.next';
+    checkOptions(call, options, callOptions);
+    const { signal, ...limits } = limitsOf(call, options);
+    const either = eitherOf(this.#options.signal, signal);
+    const bounds = { ...this.#options, ...limits, signal: either.signal };
+    try {
+      const answer = await operate(call, bounds, (ticket, limit) =>
+        bridge.nextStatus(ticket, this.#node, this.#seen, limit),
+      );
+      const status = parse<Status>(answer.text as string);
+      this.#seen = status.version;
+      return status;
+    } finally {
+      either.release();
+    }
   }
 
-  /** Every status, until the node is closed or the signal of the subscription aborts. */
+  /**
+   * Every status, until the node is closed.
+   * @throws TimeoutError: nothing changed within the subscription's `timeoutMs`; AbortError.
+   */
   async *[Symbol.asyncIterator](): AsyncGenerator<Status, void, undefined> {
     for (;;) {
       let status: Status;

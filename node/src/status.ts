@@ -78,6 +78,11 @@ export interface PeerStatus {
   readonly behind: number;
   /** How long the session stands, in µs; null while there is none. */
   readonly connectedForMicros: number | null;
+  /**
+   * Which of this node's secrets it has shown that it holds: the current one, or only a former one;
+   * null while there is no session.
+   */
+  readonly secret: 'current' | 'former' | null;
   /** How long it has been out of reach after it was in reach, in µs: a suspected partition. */
   readonly goneForMicros: number | null;
   /**
@@ -116,7 +121,7 @@ export interface ForkStatus {
 export interface StreamStatus {
   /** Which. */
   readonly stream: string;
-  /** How many events of it are durable here. */
+  /** How many events of it are durable here; of a branch what comes before it counts, too. */
   readonly held: number;
   /** How many are signed for, as far as is known. */
   readonly known: number;
@@ -135,8 +140,8 @@ export interface UnheardNode {
   /** Which. */
   readonly nodeId: string;
   /**
-   * Since when, in µs since 1970 UTC, by this node's clock; when its store was opened, if nothing
-   * was heard since then.
+   * Since when, in µs since 1970 UTC, by this node's clock; when its store was opened, if that is
+   * not known.
    */
   readonly since: number;
   /** How long ago that is, in µs. */

@@ -198,6 +198,10 @@ test('every wrong argument is refused by its name, and nothing is stored', async
     [() => node.connect('nowhere'), /./],
     [() => node.disconnect(7), /nodeId must be a string/],
     [() => node.setNetwork('off'), /enabled must be a boolean/],
+    [() => node.setSecrets(7), /current must be a string/],
+    [() => node.setSecrets(newSwarmSecret(), 'x'), /former must be an array/],
+    [() => node.setSecrets('nonsense'), /64 hex digits/],
+    [() => node.setSecrets(newSwarmSecret()), /another|is of swarm/],
     [() => node.close({ deadline: 1 }), /no option 'deadline'/],
     [() => Offsets.parse(7), /token must be a string/],
     [() => Offsets.from([['x', 1]]), /./],
@@ -334,6 +338,34 @@ test('a status subscription gives one at once and ends with its node', async (t)
   })();
   await node.close();
   assert.deepEqual(await rest, []);
+});
+
+test('a status subscription listens to its own signal and to that of a call', async (t) => {
+  const node = await alone(t);
+  const [all, one] = [new AbortController(), new AbortController()];
+  const statuses = node.subscribeStatus({ signal: all.signal });
+  await statuses.next({ signal: undefined, timeoutMs: undefined });
+  const step = statuses.next({ signal: one.signal });
+  one.abort('enough');
+  await assert.rejects(step, (error) => error instanceof AbortError && error.cause === 'enough');
+  const other = statuses.next({ signal: new AbortController().signal });
+  all.abort('the shift is over');
+  await assert.rejects(
+    other,
+    (error) => error instanceof AbortError && error.cause === 'the shift is over',
+  );
+  await assert.rejects(statuses.next({ signal: undefined }), AbortError);
+  await assert.rejects(statuses.next({ signal: new AbortController().signal }), AbortError);
+});
+
+test('a status subscription keeps to its timeout and checks its options at once', async (t) => {
+  const node = await alone(t);
+  const statuses = node.subscribeStatus({ timeoutMs: 10 });
+  await statuses.next();
+  await assert.rejects(statuses.next({ timeoutMs: undefined }), TimeoutError);
+  assert.throws(() => node.subscribeStatus({ timeoutMs: '10' }), InvalidArgumentError);
+  assert.throws(() => node.subscribeStatus({ signal: {} }), InvalidArgumentError);
+  await assert.rejects(statuses.next({ timeoutMs: '10' }), InvalidArgumentError);
 });
 
 test('an answer says what it is complete as of, also after its end', async (t) => {

@@ -200,6 +200,7 @@ test('a panic inside is an InternalError, and the node still closes', limit, asy
     ['node_disconnect', "(async () => node.disconnect('nobody'))()"],
     ['node_offsets', '(async () => node.offsets())()'],
     ['node_set_network', '(async () => node.setNetwork(true))()'],
+    ['node_set_secrets', "(async () => node.setSecrets('ab'))()"],
     ['node_subscribe', "node.subscribe('FROM allEvents').next()"],
     ['subscription_next_batch', "node.subscribe('FROM allEvents').next()"],
     ['node_status_json', '(async () => node.status())()'],

@@ -40,6 +40,58 @@ test('a query is explained before it is read, meanwhile and after its end', asyn
   await assert.rejects(query.explain(), ClosedError);
 });
 
+/** Until everything that can begin without an answer has begun; no answer is taken meanwhile. */
+async function begun() {
+  for (let turn = 0; turn < 100; turn++) await null;
+}
+
+/** Waits until `node` is gone, without taking an answer of anything. */
+function awaitGone(node) {
+  for (;;) {
+    try {
+      node.offsets();
+    } catch (error) {
+      assert.ok(error instanceof ClosedError);
+      return;
+    }
+  }
+}
+
+test('a query ends well as its node closes, and says how complete it was', async (t) => {
+  const steps = {
+    nextBatch: async (query) => assert.equal(await query.nextBatch(), undefined),
+    next: async (query) => assert.deepEqual(await query.next(), { value: undefined, done: true }),
+    toArray: async (query) => assert.deepEqual(await query.toArray(), []),
+  };
+  for (const [name, step] of Object.entries(steps)) {
+    const node = await alone(t);
+    await node.publish(many.slice(0, 10));
+    const offsets = node.offsets();
+    const query = node.query('FROM allEvents');
+    assert.deepEqual([query.upper, query.completeness], [undefined, undefined], name);
+    assert.equal((await query.nextBatch()).length, 10);
+    const waiting = step(query);
+    await begun();
+    const closing = node.close();
+    awaitGone(node);
+    await waiting;
+    await closing;
+    assert.ok(query.completeness.offsets.equals(offsets), name);
+    assert.ok(query.upper.equals(offsets), name);
+  }
+});
+
+test('what a query said of itself stays when its node is closed in its midst', async (t) => {
+  const node = await alone(t);
+  await node.publish(many);
+  const query = node.query('FROM allEvents');
+  await query.nextBatch({ max: 10 });
+  await node.close();
+  assert.deepEqual([query.completeness.behind, query.completeness.unheard], [[], []]);
+  assert.ok(query.upper.equals(query.completeness.offsets));
+  await assert.rejects(query.toArray(), ClosedError);
+});
+
 test('batches come one after the other, and leaving their loop closes the query', async (t) => {
   const node = await alone(t);
   await node.publish(many);

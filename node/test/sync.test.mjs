@@ -6,6 +6,7 @@ import {
   LimitExceededError,
   PeerRefusedError,
   newSwarmSecret,
+  nextSwarmSecret,
   parseTicket,
 } from 'millpond';
 import { STUCK_MS, numbered, onLoopback, take } from './support.mjs';
@@ -55,6 +56,27 @@ test('connecting resolves with a session that the status shows', limit, async (t
   const peer = (await right.status()).peers.find(({ nodeId }) => nodeId === left.id);
   assert.notEqual(peer.connectedForMicros, null);
   await right.disconnect(left.id);
+});
+
+test('a secret is replaced, and who keeps the old one is left behind', limit, async (t) => {
+  const swarm = newSwarmSecret();
+  const later = nextSwarmSecret(swarm);
+  const left = await onLoopback(t, { swarm });
+  const right = await onLoopback(t, { swarm });
+  await right.connect(await left.ticket());
+  const until = async (wanted) => {
+    for await (const { peers } of left.subscribeStatus()) {
+      if (peers.every(({ secret }) => secret === wanted)) return;
+    }
+  };
+  await left.setSecrets(later, [swarm]);
+  await until('former');
+  await left.setSecrets(later);
+  await until(null);
+  await assert.rejects(right.connect(await left.ticket()), { reason: 'wrong_secret' });
+  await right.setSecrets(later);
+  await until('current');
+  await assert.rejects(left.setSecrets(newSwarmSecret()), { reason: 'other_swarm' });
 });
 
 test('a node of another swarm is refused with the reason', limit, async (t) => {

@@ -17,6 +17,15 @@ pub(crate) fn new_swarm_secret(py: Python<'_>) -> PyResult<String> {
     facade::swarm_secret_new().map_err(|error| raise(py, error))
 }
 
+/// Makes a secret to take the place of `secret` while the swarm stays the same: 128 hex digits.
+/// See `Node.set_secrets`.
+///
+/// Raises `InvalidArgument`: it is no secret.
+#[pyfunction]
+pub(crate) fn next_swarm_secret(py: Python<'_>, secret: &str) -> PyResult<String> {
+    facade::swarm_secret_next(secret).map_err(|error| raise(py, error))
+}
+
 /// What a ticket says: `(swarm id, node id, addresses)`. The secret stays inside.
 #[pyfunction]
 pub(crate) fn parse_ticket(py: Python<'_>, text: &str) -> PyResult<(String, String, Vec<String>)> {

@@ -21,6 +21,7 @@ mod functions;
 mod gate;
 mod node;
 mod offsets;
+mod options;
 mod payload_in;
 mod payload_out;
 mod queue;
@@ -49,15 +50,17 @@ mod _native {
     use super::flow::Flow;
     #[pymodule_export]
     use super::functions::{
-        decode, encode, error_table, log_drain, log_set_level, new_swarm_secret, parse_ticket,
-        version,
+        decode, encode, error_table, log_drain, log_set_level, new_swarm_secret, next_swarm_secret,
+        parse_ticket, version,
     };
     #[pymodule_export]
     use super::gate::{after_fork_in_child, close_all, set_main_thread};
     #[pymodule_export]
-    use super::node::{Node, Options, open_node, open_start};
+    use super::node::{Node, open_node, open_start};
     #[pymodule_export]
     use super::offsets::Offsets;
+    #[pymodule_export]
+    use super::options::Options;
     #[pymodule_export]
     use super::queue::{Operation, Queue};
     #[pymodule_export]

@@ -8,11 +8,11 @@ use crate::drafts::drafts;
 use crate::errors::raise;
 use crate::gate::{abandon, blocking, forget, remember};
 use crate::offsets::Offsets;
+use crate::options::Options;
 use crate::queue::{Operation, Queue, begin};
 use crate::subscription::{self, Subscription};
 use millpond_facade::{
-    self as facade, NodeHandle, OpenOptions, PublishOptions, QueryOptions, StartAt,
-    SubscribeOptions,
+    self as facade, NodeHandle, PublishOptions, QueryOptions, StartAt, SubscribeOptions, Wait,
 };
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -46,53 +46,6 @@ impl Drop for OpenNode {
     }
 }
 
-/// What a node is opened with; None is "not said".
-#[pyclass(frozen, module = "millpond._native")]
-pub(crate) struct Options {
-    inner: OpenOptions,
-}
-
-#[pymethods]
-impl Options {
-    #[new]
-    #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call in Python")]
-    #[pyo3(signature = (path, *, app, swarm, ticket, network, bind, discovery, peers, allow,
-        segment_bytes, tail_bytes_max, cache_bytes, allow_network_file_system))]
-    fn new(
-        path: PathBuf,
-        app: String,
-        swarm: Option<String>,
-        ticket: Option<String>,
-        network: Option<bool>,
-        bind: Option<Vec<String>>,
-        discovery: Option<bool>,
-        peers: Option<Vec<String>>,
-        allow: Option<Vec<String>>,
-        segment_bytes: Option<Whole>,
-        tail_bytes_max: Option<Whole>,
-        cache_bytes: Option<Whole>,
-        allow_network_file_system: Option<bool>,
-    ) -> Options {
-        let bytes = |whole: Option<Whole>| whole.map(|whole| whole.0);
-        let inner = OpenOptions {
-            path,
-            app_id: app,
-            swarm,
-            ticket,
-            network,
-            bind,
-            discovery,
-            peers,
-            allow,
-            segment_bytes: bytes(segment_bytes),
-            tail_bytes_max: bytes(tail_bytes_max),
-            cache_bytes: bytes(cache_bytes),
-            allow_network_file_system,
-        };
-        Options { inner }
-    }
-}
-
 /// A node of this process.
 #[pyclass(frozen, module = "millpond._native")]
 pub(crate) struct Node {
@@ -102,6 +55,17 @@ pub(crate) struct Node {
 impl Node {
     pub(crate) fn new(handle: NodeHandle) -> Node {
         Node { open: Arc::new(OpenNode::new(handle)) }
+    }
+
+    /// What a call on this node gives; see `blocking`.
+    fn wait<T: Send>(
+        &self,
+        py: Python<'_>,
+        timeout: Option<Seconds>,
+        call: impl FnOnce(NodeHandle, &Wait<'_>) -> facade::Result<T> + Send,
+    ) -> PyResult<T> {
+        let handle = self.open.handle;
+        blocking(py, limit(timeout), move |wait| call(handle, wait)).into_result(py)
     }
 }
 
@@ -198,8 +162,7 @@ impl Node {
     }
 
     fn ticket(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<String> {
-        let handle = self.open.handle;
-        blocking(py, limit(timeout), move |wait| handle.ticket(wait)).into_result(py)
+        self.wait(py, timeout, NodeHandle::ticket)
     }
 
     fn ticket_start(
@@ -219,8 +182,7 @@ impl Node {
     }
 
     fn status_json(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<String> {
-        let handle = self.open.handle;
-        blocking(py, limit(timeout), move |wait| handle.status_json(wait)).into_result(py)
+        self.wait(py, timeout, NodeHandle::status_json)
     }
 
     fn status_json_start(
@@ -240,9 +202,8 @@ impl Node {
         version: u64,
         timeout: Option<Seconds>,
     ) -> PyResult<String> {
-        let handle = self.open.handle;
-        let next = blocking(py, limit(timeout), move |wait| handle.next_status(version, wait));
-        next.into_result(py).map(|(_, json)| json)
+        let next = self.wait(py, timeout, move |node, wait| node.next_status(version, wait));
+        next.map(|(_, json)| json)
     }
 
     fn next_status_json_start(
@@ -258,8 +219,7 @@ impl Node {
     }
 
     fn metrics(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<String> {
-        let handle = self.open.handle;
-        blocking(py, limit(timeout), move |wait| handle.metrics(wait)).into_result(py)
+        self.wait(py, timeout, NodeHandle::metrics)
     }
 
     fn metrics_start(
@@ -274,8 +234,7 @@ impl Node {
     }
 
     fn verify_json(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<String> {
-        let handle = self.open.handle;
-        blocking(py, limit(timeout), move |wait| handle.verify_json(wait)).into_result(py)
+        self.wait(py, timeout, NodeHandle::verify_json)
     }
 
     fn verify_json_start(
@@ -290,8 +249,7 @@ impl Node {
     }
 
     fn compact_json(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<String> {
-        let handle = self.open.handle;
-        blocking(py, limit(timeout), move |wait| handle.compact_json(wait)).into_result(py)
+        self.wait(py, timeout, NodeHandle::compact_json)
     }
 
     fn compact_json_start(
@@ -311,8 +269,7 @@ impl Node {
     }
 
     fn set_network(&self, py: Python<'_>, enabled: bool, timeout: Option<Seconds>) -> PyResult<()> {
-        let handle = self.open.handle;
-        blocking(py, limit(timeout), move |wait| handle.set_network(enabled, wait)).into_result(py)
+        self.wait(py, timeout, move |node, wait| node.set_network(enabled, wait))
     }
 
     fn set_network_start(
@@ -327,14 +284,36 @@ impl Node {
         })
     }
 
+    fn set_secrets(
+        &self,
+        py: Python<'_>,
+        current: String,
+        former: Vec<String>,
+        timeout: Option<Seconds>,
+    ) -> PyResult<()> {
+        self.wait(py, timeout, move |node, wait| node.set_secrets(&current, &former, wait))
+    }
+
+    fn set_secrets_start(
+        &self,
+        queue: &Bound<'_, Queue>,
+        number: u64,
+        current: &str,
+        former: Vec<String>,
+        timeout: Option<Seconds>,
+    ) -> PyResult<Operation> {
+        begin(queue, number, timeout, |limit, done| {
+            self.open.handle.set_secrets_start(current, &former, limit, done);
+        })
+    }
+
     fn disconnect(
         &self,
         py: Python<'_>,
         node_id: String,
         timeout: Option<Seconds>,
     ) -> PyResult<()> {
-        let handle = self.open.handle;
-        blocking(py, limit(timeout), move |wait| handle.disconnect(&node_id, wait)).into_result(py)
+        self.wait(py, timeout, move |node, wait| node.disconnect(&node_id, wait))
     }
 
     fn disconnect_start(
@@ -450,8 +429,7 @@ impl Node {
     }
 
     fn connect(&self, py: Python<'_>, target: String, timeout: Option<Seconds>) -> PyResult<()> {
-        let handle = self.open.handle;
-        blocking(py, limit(timeout), move |wait| handle.connect(&target, wait)).into_result(py)
+        self.wait(py, timeout, move |node, wait| node.connect(&target, wait))
     }
 
     fn connect_start(

@@ -15,6 +15,7 @@ def test_every_call_in_a_forked_child_says_so_and_the_parent_goes_on(
     node = millpond.open(path, **options)
     node.publish(1)
     events, cursor = node.subscribe(ALL), node.query(ALL)
+    statuses = node.subscribe_status()
     calls = {
         "publish": lambda: node.publish(2),
         "query": lambda: node.query(ALL),
@@ -28,8 +29,11 @@ def test_every_call_in_a_forked_child_says_so_and_the_parent_goes_on(
         "compact": node.compact,
         "stats": node.stats,
         "set_network": lambda: node.set_network(True),
+        "set_secrets": lambda: node.set_secrets(options["swarm"]),
         "next of a subscription": events.next,
         "next of a cursor": cursor.next,
+        "completeness of a cursor": lambda: cursor.completeness,
+        "next of a status subscription": statuses.next,
         "close of a subscription": events.close,
         "close": node.close,
         "open": lambda: millpond.open(path + "2", **options),

@@ -18,6 +18,7 @@ CALLS = {
     "node_query": "node.query(ALL)",
     "node_query_work": "node.query(ALL)",
     "node_set_network": "node.set_network(True)",
+    "node_set_secrets": "node.set_secrets('ab')",
     "node_status_json": "node.status()",
     "node_metrics": "node.metrics()",
     "node_next_status": "node.subscribe_status().next()",

@@ -13,7 +13,8 @@ from millpond import aio
 WAITS = {
     "Node": {
         *("publish", "publish_all", "connect", "disconnect"),
-        *("set_network", "ticket", "status", "metrics", "verify", "compact", "close"),
+        *("set_network", "set_secrets", "ticket", "status", "metrics", "verify", "compact"),
+        "close",
     },
     "Cursor": {"next", "next_batch", "to_list", "explain", "close"},
     "Subscription": {"next", "next_batch", "close"},

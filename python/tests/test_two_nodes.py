@@ -66,6 +66,35 @@ def test_a_ticket_is_enough_to_open_a_node_of_the_swarm(
         assert take(events, 1) == ["hello"]
 
 
+def test_a_secret_is_replaced_and_who_keeps_the_old_one_is_left_behind(
+    open_node: Opens, online: dict[str, Any], secret: str
+) -> None:
+    one, other = open_node(**online), open_node(**online)
+    other.connect(one.ticket(), timeout=WAIT)
+    later = millpond.next_swarm_secret(secret)
+    one.set_secrets(later, [secret])
+
+    def until(node: millpond.Node, wanted: str | None) -> None:
+        for status in node.subscribe_status():
+            if [peer["secret"] for peer in status["peers"]] == [wanted]:
+                return
+
+    until(one, "former")
+    one.publish("hello")
+    with other.subscribe(ALL) as events:
+        assert take(events, 1) == ["hello"]
+    one.set_secrets(later)
+    until(one, None)
+    with pytest.raises(millpond.PeerRefused) as raised:
+        other.connect(one.ticket(), timeout=WAIT)
+    assert raised.value.reason == "wrong_secret"
+    other.set_secrets(later)
+    until(one, "current")
+    with pytest.raises(millpond.InvalidArgument) as strange:
+        one.set_secrets(millpond.new_swarm_secret())
+    assert strange.value.reason == "other_swarm"
+
+
 def test_another_secret_is_refused_with_its_reason(
     open_node: Opens, online: dict[str, Any]
 ) -> None:

@@ -180,6 +180,7 @@ pub(crate) fn node(folder: &Path, name: &str, network: bool) -> Node {
         path: folder.join(name),
         app_id: AppId::parse("com.example.bench").expect("a short name"),
         swarm: SwarmSecret::from_bytes([0x33; 32]),
+        former_secrets: Vec::new(),
         network,
         storage: StorageOptions::default(),
     };

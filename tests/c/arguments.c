@@ -56,13 +56,6 @@ static void null_is_an_error_for_every_pointer(void) {
     REFUSED(millpond_subscription_lag(subscription, NULL, NULL));
     REFUSED(millpond_subscription_position(subscription, NULL, NULL));
     REFUSED(millpond_cancel_new(NULL, NULL));
-    REFUSED(millpond_swarm_secret_new(NULL, NULL));
-    REFUSED(millpond_ticket_parse(NULL, 0, &bytes, NULL));
-    REFUSED(millpond_ticket_parse(TEXT("x"), NULL, NULL));
-    REFUSED(millpond_payload_from_json(NULL, 0, &bytes, NULL));
-    REFUSED(millpond_payload_from_json(TEXT("1"), NULL, NULL));
-    REFUSED(millpond_payload_to_json(NULL, 1, &bytes, NULL));
-    REFUSED(millpond_payload_to_json((const uint8_t *)"\1", 1, NULL, NULL));
     REFUSED(millpond_batch_get(NULL, 0, &event, NULL));
     REFUSED(millpond_batch_position(NULL, &bytes, NULL));
     CHECK(millpond_batch_len(NULL) == 0 && !millpond_batch_is_end(NULL));
@@ -82,6 +75,22 @@ static void null_is_an_error_for_every_pointer(void) {
     CHECK(millpond_version() != NULL && millpond_status_name(12345).len == 7);
     CHECK(!millpond_status_is_retryable(12345) && !millpond_status_is_retryable(-1));
     CHECK(millpond_status_is_retryable(MILLPOND_ERROR_TIMEOUT) == 1);
+    CHECK(bytes.data == NULL);
+}
+
+static void null_is_no_text_and_no_place(void) {
+    millpond_bytes_t bytes = {NULL, 0};
+    REFUSED(millpond_swarm_secret_new(NULL, NULL));
+    REFUSED(millpond_swarm_secret_next(NULL, 0, &bytes, NULL));
+    REFUSED(millpond_swarm_secret_next(TEXT("x"), NULL, NULL));
+    REFUSED(millpond_node_set_secrets(node, NULL, 0, NULL, 0, SOON, NC, NULL));
+    REFUSED(millpond_node_set_secrets(node, TEXT("x"), NULL, 2, SOON, NC, NULL));
+    REFUSED(millpond_ticket_parse(NULL, 0, &bytes, NULL));
+    REFUSED(millpond_ticket_parse(TEXT("x"), NULL, NULL));
+    REFUSED(millpond_payload_from_json(NULL, 0, &bytes, NULL));
+    REFUSED(millpond_payload_from_json(TEXT("1"), NULL, NULL));
+    REFUSED(millpond_payload_to_json(NULL, 1, &bytes, NULL));
+    REFUSED(millpond_payload_to_json((const uint8_t *)"\1", 1, NULL, NULL));
     CHECK(bytes.data == NULL);
 }
 
@@ -167,6 +176,7 @@ int main(void) {
     OK(millpond_cancel_free(token, NULL));
     OK(millpond_abi_check(MILLPOND_ABI_VERSION, NULL));
     run("NULL is an error for every pointer", null_is_an_error_for_every_pointer);
+    run("NULL is no text and no place", null_is_no_text_and_no_place);
     run("bad UTF-8 and impossible lengths are errors", bad_utf8_and_impossible_lengths_are_errors);
     run("options may be older and newer than the library",
         options_may_be_older_and_newer_than_the_library);

@@ -281,6 +281,12 @@ static void a_node_tells_its_state_as_json(void) {
     CHECK(token.len > 60);
     OK(millpond_swarm_secret_new(&secret, NULL));
     CHECK(secret.len == 64);
+    STATUS(MILLPOND_ERROR_INVALID_ARGUMENT,
+           millpond_node_set_secrets(node, (char *)secret.data, secret.len, NULL, 0, SOON,
+                                     MILLPOND_NO_CANCEL, NULL));
+    millpond_bytes_free(&token);
+    OK(millpond_swarm_secret_next((char *)secret.data, secret.len, &token, NULL));
+    CHECK(token.len == 128);
     millpond_bytes_free(&status);
     millpond_bytes_free(&token);
     millpond_bytes_free(&secret);

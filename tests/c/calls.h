@@ -300,6 +300,19 @@ static void try_node_set_network(struct caller *self) {
     settle(self, millpond_node_set_network(node, enabled, timeout_ms, cancel, error));
 }
 
+static void try_node_set_secrets(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const char *current = a_text(self);
+    uintptr_t current_len = their_count(self);
+    const millpond_text_t *former = some_texts(self);
+    uintptr_t former_count = their_count(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_set_secrets(node, current, current_len, former,
+        former_count, timeout_ms, cancel, error));
+}
+
 static void try_payload_from_json(struct caller *self) {
     const char *json_text = a_text(self);
     uintptr_t json_text_len = their_count(self);
@@ -320,6 +333,14 @@ static void try_swarm_secret_new(struct caller *self) {
     millpond_bytes_t *secret = place_for_bytes(self);
     millpond_error_t **error = place_for_error(self);
     settle(self, millpond_swarm_secret_new(secret, error));
+}
+
+static void try_swarm_secret_next(struct caller *self) {
+    const char *secret = a_text(self);
+    uintptr_t secret_len = their_count(self);
+    millpond_bytes_t *next = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_swarm_secret_next(secret, secret_len, next, error));
 }
 
 static void try_ticket_parse(struct caller *self) {
@@ -456,9 +477,11 @@ static const struct attempt attempts[] = {
     {"millpond_node_connect", try_node_connect},
     {"millpond_node_disconnect", try_node_disconnect},
     {"millpond_node_set_network", try_node_set_network},
+    {"millpond_node_set_secrets", try_node_set_secrets},
     {"millpond_payload_from_json", try_payload_from_json},
     {"millpond_payload_to_json", try_payload_to_json},
     {"millpond_swarm_secret_new", try_swarm_secret_new},
+    {"millpond_swarm_secret_next", try_swarm_secret_next},
     {"millpond_ticket_parse", try_ticket_parse},
     {"millpond_node_publish", try_node_publish},
     {"millpond_node_subscribe", try_node_subscribe},

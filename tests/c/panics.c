@@ -123,6 +123,9 @@ static int32_t node_stats(struct scene *on, millpond_error_t **error) {
 static int32_t node_set_network(struct scene *on, millpond_error_t **error) {
     return millpond_node_set_network(on->node, 1, SOON, NC, error);
 }
+static int32_t node_set_secrets(struct scene *on, millpond_error_t **error) {
+    return millpond_node_set_secrets(on->node, TEXT("ab"), NULL, 0, SOON, NC, error);
+}
 static int32_t payload_from_json(struct scene *on, millpond_error_t **error) {
     return millpond_payload_from_json(TEXT("1"), &on->bytes, error);
 }
@@ -131,6 +134,9 @@ static int32_t payload_to_json(struct scene *on, millpond_error_t **error) {
 }
 static int32_t swarm_secret_new(struct scene *on, millpond_error_t **error) {
     return millpond_swarm_secret_new(&on->bytes, error);
+}
+static int32_t swarm_secret_next(struct scene *on, millpond_error_t **error) {
+    return millpond_swarm_secret_next(TEXT("ab"), &on->bytes, error);
 }
 static int32_t ticket_parse(struct scene *on, millpond_error_t **error) {
     return millpond_ticket_parse(TEXT("nothing"), &on->bytes, error);
@@ -209,9 +215,11 @@ static const struct {
     {"millpond_node_connect", node_connect, {{"node_connect", REFUSES}}},
     {"millpond_node_disconnect", node_disconnect, {{"node_disconnect", REFUSES}}},
     {"millpond_node_set_network", node_set_network, {{"node_set_network", REFUSES}}},
+    {"millpond_node_set_secrets", node_set_secrets, {{"node_set_secrets", REFUSES}}},
     {"millpond_payload_from_json", payload_from_json, {{"json_to_cbor", GOES_ON}}},
     {"millpond_payload_to_json", payload_to_json, {{"json_from_cbor", GOES_ON}}},
     {"millpond_swarm_secret_new", swarm_secret_new, {{"swarm_secret_new", GOES_ON}}},
+    {"millpond_swarm_secret_next", swarm_secret_next, {{"swarm_secret_next", GOES_ON}}},
     {"millpond_ticket_parse", ticket_parse, {{"ticket_parse", GOES_ON}}},
     {"millpond_node_publish", node_publish, {{"node_publish", REFUSES}}},
     {"millpond_node_subscribe", node_subscribe,

@@ -326,6 +326,13 @@ static const millpond_subscribe_options_t *some_subscribe_options(struct caller 
     return GIVEN(self, self->subscribe, one_in(self, 4));
 }
 
+/* None to three texts, or more than there can be. */
+static const millpond_text_t *some_texts(struct caller *self) {
+    for (size_t i = 0; i < 3; i++) self->tags[i] = text(self);
+    self->count = slips(self, 24) ? SIZE_MAX / 8 : below(self, 4);
+    return slips(self, 12) ? NULL : self->tags;
+}
+
 /* One to four drafts of one size, or of sizes that do not agree. */
 static const millpond_draft_t *some_drafts(struct caller *self) {
     static const uint32_t sizes[] = {8, 16, 24, 32, 48, 56, 0, 3, 41};

@@ -49,6 +49,9 @@ static int32_t open_node(const char *name, const said_t *said) {
         options.swarm = text(said->swarm ? said->swarm : SECRET, 0);
         options.swarm.len = strlen(options.swarm.data);
     }
+    millpond_text_t former = text(said->former, said->former ? strlen(said->former) : 0);
+    options.former_secrets = &former;
+    options.former_secret_count = said->former != NULL;
     options.network = said->net ? MILLPOND_YES : MILLPOND_NO;
     options.discovery = MILLPOND_NO;
     options.bind = &loopback;
@@ -260,6 +263,37 @@ static int32_t refusal(const char *name, const char *reason) {
     return MILLPOND_OK;
 }
 
+/* Replaces the secret: the first word is the current one, the others are former ones. */
+static int32_t secrets(const char *name, char *rest) {
+    millpond_text_t former[8];
+    size_t count = 0;
+    const char *current = word(&rest);
+    for (const char *one; *rest && count < 8; former[count++] = text(one, strlen(one)))
+        one = word(&rest);
+    return millpond_node_set_secrets(node_of(name), current, strlen(current), former, count, SOON,
+                                     MILLPOND_NO_CANCEL, &error);
+}
+
+/* What the status says of a node: which secret it has shown, or (`missed`) whether it is missed. */
+static int32_t said_of(const char *name, const char *peer, int missed) {
+    millpond_bytes_t json = {NULL, 0}, id = {NULL, 0};
+    char wanted[96];
+    must(!millpond_node_id(node_of(peer), &id, NULL), "a node has an id");
+    int32_t status = millpond_node_status(node_of(name), SOON, MILLPOND_NO_CANCEL, &json, &error);
+    if (!status) {
+        const char *section = missed ? "\"unheard\":[" : "\"peers\":[";
+        snprintf(wanted, sizeof wanted, "\"node_id\":\"%s\"", (const char *)id.data);
+        const char *found = strstr(strstr((const char *)json.data, section), wanted);
+        const char *field = found ? strstr(found, missed ? "\"since\":" : "\"secret\":") : NULL;
+        if (missed) printf(field && strtoll(field + 8, NULL, 10) > 0 ? "true\n" : "false\n");
+        else if (!field || field[9] != '"') printf("-\n");
+        else printf("%.*s\n", (int)strcspn(field + 10, "\""), field + 10);
+    }
+    millpond_bytes_free(&id);
+    millpond_bytes_free(&json);
+    return status;
+}
+
 /* The number behind a name in JSON. */
 static unsigned long long number_in(const millpond_bytes_t *json, const char *name) {
     char wanted[64];
@@ -278,19 +312,27 @@ static void print_looks(const millpond_bytes_t *json, const char *name) {
            number_in(&part, "blocks"), number_in(&part, "frames"), number_in(&part, "events"));
 }
 
-/* Asks, reads as much as is said, and prints how that is answered. */
-static int32_t explain(const char *name, const said_t *said, const char *rest) {
-    millpond_cursor_t cursor = {0};
+/* Reads a batch of `count` events, or everything. */
+static int32_t read_on(millpond_cursor_t cursor, size_t count, int all) {
     millpond_batch_t *batch = NULL;
-    millpond_bytes_t json = {NULL, 0};
-    int32_t status = ask(name, said, rest, &cursor);
-    int all = said->read && strcmp(said->read, "all") == 0, more = said->read != NULL;
+    int32_t status = MILLPOND_OK;
+    int more = 1;
     while (!status && more) {
-        size_t count = all ? 0 : strtoul(said->read, NULL, 10);
         status = millpond_cursor_next(cursor, count, SOON, MILLPOND_NO_CANCEL, &batch, &error);
         more = !status && all && !millpond_batch_is_end(batch);
         if (!status) millpond_batch_free(batch);
     }
+    return status;
+}
+
+/* Asks, reads as much as is said, and prints how that is answered. */
+static int32_t explain(const char *name, const said_t *said, const char *rest) {
+    millpond_cursor_t cursor = {0};
+    millpond_bytes_t json = {NULL, 0};
+    int32_t status = ask(name, said, rest, &cursor);
+    int all = said->read && strcmp(said->read, "all") == 0;
+    if (!status && said->read)
+        status = read_on(cursor, all ? 0 : strtoul(said->read, NULL, 10), all);
     if (!status)
         status = millpond_cursor_explain(cursor, SOON, MILLPOND_NO_CANCEL, &json, &error);
     if (!status) {
@@ -361,6 +403,7 @@ static int32_t complete(const char *name, const said_t *said, const char *rest) 
     millpond_cursor_t cursor = {0};
     millpond_bytes_t json = {NULL, 0};
     int32_t status = ask(name, said, rest, &cursor);
+    if (!status) status = read_on(cursor, 0, 1);
     if (!status) status = millpond_cursor_completeness(cursor, &json, &error);
     if (!status)
         printf("behind=%d unheard=%d\n", occurrences((char *)json.data, "\"missing\":"),
@@ -376,10 +419,17 @@ static int32_t told(const char *name) {
     int32_t status = millpond_node_next_status(node_of(name), &version, SOON, MILLPOND_NO_CANCEL,
                                                &json, &error);
     if (status) return status;
+    millpond_bytes_t own = {NULL, 0};
+    status = millpond_node_id(node_of(name), &own, &error);
+    if (status) return status;
+    // Its own id comes first: names are in order.
+    const char *id = strstr((char *)json.data, "\"node_id\":\"");
+    int is_ours = id && strncmp(id + 11, (char *)own.data, own.len) == 0;
+    millpond_bytes_free(&own);
     millpond_bytes_free(&json);
     status = millpond_node_next_status(node_of(name), &version, 100, MILLPOND_NO_CANCEL, &json,
                                        NULL);
-    printf(status == MILLPOND_ERROR_TIMEOUT ? "true\n" : "false\n");
+    printf(is_ours && status == MILLPOND_ERROR_TIMEOUT ? "true\n" : "false\n");
     if (!status) millpond_bytes_free(&json);
     return MILLPOND_OK;
 }
@@ -402,6 +452,7 @@ static int32_t command(char *rest) {
     if (IS("network"))
         return millpond_node_set_network(node_of(name), strcmp(rest, "on") == 0, SOON,
                                          MILLPOND_NO_CANCEL, &error);
+    if (IS("secrets")) return secrets(name, rest);
     if (IS("connect")) return connect_to(name, rest, 0);
     if (IS("connect_address")) return connect_to(name, rest, 1);
     if (IS("subscribe")) return subscribe(name, &said, rest);
@@ -433,6 +484,7 @@ static int32_t command(char *rest) {
     else if (IS("complete")) status = complete(name, &said, rest);
     else if (IS("told")) status = told(name);
     else if (IS("refusal")) status = refusal(name, rest);
+    else if (IS("proved") || IS("missed")) status = said_of(name, rest, IS("missed"));
     else if (IS("lag")) {
         status = millpond_subscription_lag(named(names, name)->subscription, &lag, &error);
         if (!status) printf("%llu\n", (unsigned long long)lag);

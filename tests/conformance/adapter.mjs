@@ -135,6 +135,7 @@ const acts = {
       path: join(folder, stored),
       app: 'conformance',
       ...(ticket === undefined ? { swarm: said.swarm ?? SECRET } : { ticket }),
+      ...('former' in said ? { formerSecrets: [said.former] } : {}),
       network: 'net' in said,
       bind: ['127.0.0.1:0'],
       discovery: false,
@@ -242,6 +243,19 @@ const acts = {
   async refusal(name, _said, rest) {
     const { refusals } = await nodes.get(name).status();
     return [String(refusals.some(({ reason }) => reason === rest))];
+  },
+  async secrets(name, _said, rest) {
+    const [current, ...former] = rest.split(' ');
+    await nodes.get(name).setSecrets(current, former);
+  },
+  async proved(name, _said, rest) {
+    const { peers } = await nodes.get(name).status();
+    return [peers.find(({ nodeId }) => nodeId === nodes.get(rest).id)?.secret ?? '-'];
+  },
+  async missed(name, _said, rest) {
+    const { unheard } = await nodes.get(name).status();
+    const { id } = nodes.get(rest);
+    return [String(unheard.some(({ nodeId, since }) => nodeId === id && since > 0))];
   },
   async verify(name) {
     const { streams, events, damageCount } = await nodes.get(name).verify();

@@ -6,7 +6,9 @@
 
 mod notation;
 
-use millpond::event::{AppId, NewEvent, OffsetMap, Payload, StreamId, SwarmSecret, TagSet, Ticket};
+use millpond::event::{
+    AppId, NewEvent, OffsetMap, Payload, StreamId, SwarmId, SwarmSecret, TagSet, Ticket,
+};
 use millpond::query::{Order, Query};
 use millpond::{
     Batch, Columns, Cursor, Error, ErrorKind, EventView, NetworkOptions, Node, NodeOptions,
@@ -63,6 +65,16 @@ fn wait<T: Send + 'static>(mut pending: Pending<T>) -> Result<T> {
     pending.wait_timeout(SOON).unwrap_or_else(late)
 }
 
+/// The secret of 64 digits, or of the 128 that name its swarm first.
+fn secret(hex: &str) -> SwarmSecret {
+    let byte = |at: usize| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).expect("hex");
+    let bytes = |from: usize| std::array::from_fn(|at| byte(from + at));
+    match hex.len() {
+        64 => SwarmSecret::from_bytes(bytes(0)),
+        _ => SwarmSecret::of_swarm(SwarmId::from_bytes(bytes(0)), bytes(32)),
+    }
+}
+
 impl Adapter {
     fn command(&mut self, line: &str) -> Result<String> {
         let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
@@ -70,7 +82,7 @@ impl Adapter {
         let (options, rest) = options(rest);
         match verb {
             // The text form of a secret is the facade's.
-            "open" if options.get("swarm").is_some_and(|hex| hex.len() != SECRET.len()) => {
+            "open" if options.get("swarm").is_some_and(|hex| hex.len() % SECRET.len() != 0) => {
                 return Ok("absent\n".into());
             }
             "open" => self.open(name, &options)?,
@@ -112,6 +124,13 @@ impl Adapter {
             "complete" => return self.complete(name, rest),
             "told" => return self.told(name),
             "refusal" => return self.refusal(name, rest),
+            "secrets" => {
+                let mut secrets = rest.split(' ').map(secret);
+                let current = secrets.next().expect("a secret");
+                self.node(name).set_secrets(current, secrets.collect()).wait()?;
+            }
+            "proved" => return self.proved(name, rest),
+            "missed" => return self.missed(name, rest),
             "errors" => return Ok(errors()),
             _ => return Ok("absent\n".into()),
         }
@@ -132,9 +151,7 @@ impl Adapter {
             Some(of) => Some(self.node(of).ticket().wait()?),
             None => None,
         };
-        let hex = options.get("swarm").map_or(SECRET, String::as_str);
-        let byte = |at: usize| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).expect("hex");
-        let secret = || SwarmSecret::from_bytes(std::array::from_fn(byte));
+        let said = || secret(options.get("swarm").map_or(SECRET, String::as_str));
         let crowd = options.get("peers").map_or(0, |count| count.parse().expect("a count"));
         let made_up = (0..crowd).map(|number: usize| {
             let peer: Result<PeerAddress> = format!("{number:064x}@127.0.0.1:9").parse();
@@ -149,7 +166,8 @@ impl Adapter {
         let node = Node::open(NodeOptions {
             path: self.folder.join(folder),
             app_id: AppId::parse("conformance")?,
-            swarm: ticket.as_ref().map_or_else(secret, |ticket| ticket.secret().clone()),
+            swarm: ticket.as_ref().map_or_else(said, |ticket| ticket.secret().clone()),
+            former_secrets: options.get("former").map(|hex| secret(hex)).into_iter().collect(),
             network,
             storage: StorageOptions::default(),
         })?;
@@ -336,14 +354,15 @@ impl Adapter {
     }
 
     fn complete(&self, name: &str, text: &str) -> Result<String> {
-        let cursor = self.node(name).query(&Query::parse(text)?, QueryOptions::default())?;
+        let mut cursor = self.node(name).query(&Query::parse(text)?, QueryOptions::default())?;
+        while !cursor.next_batch(1000)?.is_empty() {}
         let complete = cursor.completeness();
         Ok(format!("behind={} unheard={}\n", complete.behind.len(), complete.unheard.len()))
     }
 
     fn told(&self, name: &str) -> Result<String> {
         let mut statuses = self.node(name).subscribe_status();
-        let first = statuses.next_status().wait()?;
+        let first = wait(statuses.next_status())?;
         let is_quiet = statuses.next_status().wait_timeout(Duration::from_millis(100)).is_none();
         Ok(format!("{}\n", first.node_id == self.node(name).node_id() && is_quiet))
     }
@@ -351,6 +370,18 @@ impl Adapter {
     fn refusal(&self, name: &str, reason: &str) -> Result<String> {
         let refusals = self.node(name).status().wait()?.refusals;
         Ok(format!("{}\n", refusals.iter().any(|refusal| refusal.reason == reason)))
+    }
+
+    fn proved(&self, name: &str, peer: &str) -> Result<String> {
+        let (peers, id) = (self.node(name).status().wait()?.peers, self.node(peer).node_id());
+        let proved = peers.iter().find(|peer| peer.node == id).and_then(|peer| peer.secret);
+        Ok(format!("{}\n", proved.unwrap_or("-")))
+    }
+
+    fn missed(&self, name: &str, peer: &str) -> Result<String> {
+        let (unheard, id) = (self.node(name).status().wait()?.unheard, self.node(peer).node_id());
+        let missed = unheard.iter().any(|gone| gone.node == id && gone.since.micros() > 0);
+        Ok(format!("{missed}\n"))
     }
 
     fn stream(&self, stream: &StreamId) -> String {

@@ -53,6 +53,7 @@ class Adapter:
             app="conformance",
             swarm=None if ticket else said.get("swarm", SECRET),
             ticket=ticket,
+            former_secrets=[said["former"]] if "former" in said else None,
             network="net" in said,
             bind=["127.0.0.1:0"],
             discovery=False,
@@ -173,6 +174,18 @@ class Adapter:
     async def do_refusal(self, name: str, _said: dict[str, str], rest: str) -> list[str]:
         refusals = (await self.nodes[name].status())["refusals"]
         return [str(any(one["reason"] == rest for one in refusals)).lower()]
+
+    async def do_secrets(self, name: str, _said: dict[str, str], rest: str) -> None:
+        current, *former = rest.split(" ")
+        await self.nodes[name].set_secrets(current, former)
+
+    async def do_proved(self, name: str, _said: dict[str, str], rest: str) -> list[str]:
+        peers, peer = (await self.nodes[name].status())["peers"], self.nodes[rest].id
+        return [one["secret"] or "-" for one in peers if one["node_id"] == peer] or ["-"]
+
+    async def do_missed(self, name: str, _said: dict[str, str], rest: str) -> list[str]:
+        unheard, peer = (await self.nodes[name].status())["unheard"], self.nodes[rest].id
+        return [str(any(one["node_id"] == peer and one["since"] > 0 for one in unheard)).lower()]
 
     async def do_verify(self, name: str, _said: dict[str, str], _rest: str) -> list[str]:
         report = await self.nodes[name].verify(timeout=SOON)

@@ -43,14 +43,14 @@ static named_t *named(named_t *table, const char *name) {
 typedef struct {
     const char *key, *expected, *token, *order, *lower, *upper;
     const char *from, *folder, *swarm, *ticket, *net, *peers;
-    const char *columns, *read;
+    const char *columns, *read, *former;
 } said_t;
 
 static char *options(char *rest, said_t *said) {
     static const char *const keys[] = {"key=",   "expected=", "token=",  "order=",
                                        "lower=", "upper=",    "from=",   "folder=",
                                        "swarm=", "ticket=",   "net=",    "peers=",
-                                       "columns=", "read="};
+                                       "columns=", "read=", "former="};
     const char **values = (const char **)said;
     memset(said, 0, sizeof *said);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {

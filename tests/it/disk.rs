@@ -98,6 +98,7 @@ fn open(folder: &Path) -> millpond::Result<Node> {
         path: folder.join("store"),
         app_id: AppId::parse("com.example.mill").unwrap(),
         swarm: SwarmSecret::from_bytes([9; 32]),
+        former_secrets: Vec::new(),
         network: None,
         storage: StorageOptions { segment_bytes: 256 << 10, ..StorageOptions::default() },
     })

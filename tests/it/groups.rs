@@ -24,6 +24,7 @@ fn almost(store: &Path) {
         path: store.to_owned(),
         app_id: AppId::parse("com.example.crash").unwrap(),
         swarm: SwarmSecret::from_bytes([0x33; 32]),
+        former_secrets: Vec::new(),
         network: None,
         storage: StorageOptions::default(),
     });

@@ -52,7 +52,7 @@ impl Liar {
         let options = SwarmOptions {
             node: key.node_id(),
             own_stream: log.own_stream(),
-            secret: secret.clone(),
+            secrets: secret.clone().into(),
             instance: [seed; 8],
             allowed: None,
             peers_max: PEERS_MAX_DEFAULT,
@@ -172,6 +172,7 @@ impl Act {
                     });
                 }
                 Output::Fork { .. } => unreachable!("a liar's streams do not fork"),
+                Output::Repair { .. } => unreachable!("a liar's log is sound"),
                 Output::Dial { peer, named, discovered } => {
                     self.transport.dial(peer, named, discovered);
                 }

@@ -26,6 +26,7 @@ mod networks;
 mod nodes;
 mod readers;
 mod rot;
+mod rotation;
 mod second_reader;
 mod simulator;
 mod slow;

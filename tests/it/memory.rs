@@ -91,6 +91,7 @@ fn open(path: &Path, size: &Size) -> Node {
         path: path.join("store"),
         app_id: AppId::parse("com.example.memory").unwrap(),
         swarm: SwarmSecret::from_bytes([0x33; 32]),
+        former_secrets: Vec::new(),
         network: None,
         storage: size.storage.clone(),
     })

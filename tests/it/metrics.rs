@@ -45,6 +45,7 @@ fn a_node_without_a_network_has_metrics_too() {
         path: scratch.path().join("alone"),
         app_id: millpond::event::AppId::parse("com.example.mill").unwrap(),
         swarm: secret(1),
+        former_secrets: Vec::new(),
         network: None,
         storage: millpond::StorageOptions::default(),
     });

@@ -319,6 +319,7 @@ fn open(path: &std::path::Path) -> Node {
         path: path.to_owned(),
         app_id: AppId::parse("com.example.mill").unwrap(),
         swarm: SwarmSecret::from_bytes([4; 32]),
+        former_secrets: Vec::new(),
         network: None,
         storage,
     })

@@ -69,6 +69,7 @@ fn try_open(
         path: scratch.path().join(name),
         app_id: AppId::parse(&format!("com.example.{name}")).expect("a short name"),
         swarm: secret.clone(),
+        former_secrets: Vec::new(),
         network: Some(network),
         storage,
     })

@@ -97,6 +97,7 @@ fn open(path: &Path) -> Node {
         path: path.to_owned(),
         app_id: AppId::parse("com.example.mill").unwrap(),
         swarm: secret(7),
+        former_secrets: Vec::new(),
         network: None,
         storage: StorageOptions::default(),
     })

@@ -3,11 +3,15 @@
 //! The ordinary run of thousands of seeds, and the planted bugs, are the stage `sim` of
 //! `./dev test`.
 
+use crate::support::Scratch;
+use millpond_tests::sim::campaign::{PLANTED, PLANTED_IN_STAND_INS};
 use millpond_tests::sim::carrier::{Ack, Flow};
 use millpond_tests::sim::link::{Link, LinkProfile, Loss};
 use millpond_tests::sim::random::Random;
 use millpond_tests::sim::{Figures, Outcome, RunOptions, run};
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 const PACKETS: u32 = 40_000;
@@ -193,4 +197,48 @@ fn equal_seeds_of_the_simulator_give_equal_traces() {
 fn a_seed_can_be_stopped_at_a_step() {
     let outcome = run(1, RunOptions { until: 100, is_shown: false });
     assert_eq!(outcome.figures.steps, 100);
+}
+
+/// What `sim` ends with.
+fn sim(words: &[&str]) -> Option<i32> {
+    let output = Command::new(env!("CARGO_BIN_EXE_sim")).args(words).output();
+    output.expect("the program starts").status.code()
+}
+
+/// A program that prints `text` and ends with `status`. Another process writes it: what this one
+/// has open for writing could not be run.
+fn program(path: &Path, text: &str, status: u32) {
+    let body = format!("#!/bin/sh\ncat <<'END'\n{text}\nEND\nexit {status}\n");
+    let mut command = Command::new("sh");
+    command.args(["-ec", "printf %s \"$1\" > \"$0\"; chmod +x \"$0\""]).arg(path).arg(body);
+    assert!(command.status().expect("a shell runs").success());
+}
+
+#[test]
+fn a_campaign_that_ran_nothing_fails() {
+    let scratch = Scratch::new("kept");
+    let kept = scratch.path().join("seeds.txt");
+    std::fs::write(&kept, "# no seed\n").unwrap();
+    assert_eq!(sim(&["--kept", kept.to_str().unwrap()]), Some(1));
+    std::fs::write(&kept, "1 a seed\n").unwrap();
+    assert_eq!(sim(&["--kept", kept.to_str().unwrap()]), Some(0));
+    assert_eq!(sim(&["--seeds", "5..5"]), Some(2));
+}
+
+#[test]
+fn a_hunt_for_planted_bugs_that_stops_half_way_fails() {
+    let scratch = Scratch::on_disk("hunt");
+    let names = PLANTED.iter().chain(PLANTED_IN_STAND_INS).map(|bug| bug.name);
+    let lines: Vec<String> =
+        names.map(|name| format!("planted {name}: found with seed 1, 0.01 s")).collect();
+    let asked = |name: &str, text: &str, status| {
+        let path = scratch.path().join(name);
+        program(&path, text, status);
+        sim(&["--planted-by", path.to_str().unwrap()])
+    };
+    assert_eq!(asked("whole", &lines.join("\n"), 0), Some(0));
+    assert_eq!(asked("half", &lines[1..].join("\n"), 0), Some(1), "one was not looked for");
+    assert_eq!(asked("died", &lines.join("\n"), 101), Some(1), "it did not end well");
+    let missed = lines.join("\n").replacen("found with seed 1", "NOT FOUND", 1);
+    assert_eq!(asked("missed", &missed, 1), Some(1));
 }

@@ -161,6 +161,27 @@ fn an_answer_names_the_stream_that_is_behind_and_the_node_that_is_missed() {
     });
 }
 
+#[test]
+fn who_was_heard_of_before_a_restart_is_missed_since_then() {
+    let scratch = Scratch::new("since");
+    let [a, b] = ["a", "b"].map(|name| open(&scratch, name, &secret(1)));
+    link(&a, &b).unwrap();
+    b.set_network(false).wait().unwrap();
+    until(&a, "the loss of the other", |a| unheard(a) == [b.node_id()]);
+    let since = status(&a).unheard[0].since.micros();
+    a.close(Duration::from_secs(10)).unwrap();
+    for _ in 0..2 {
+        let a = open(&scratch, "a", &secret(1));
+        let gone = status(&a).unheard;
+        assert_eq!(gone.iter().map(|gone| gone.node).collect::<Vec<_>>(), [b.node_id()]);
+        // The clocks that tell it tick apart a little.
+        let drift = gone[0].since.micros() - since;
+        assert!(drift.abs() < 50_000, "{drift} µs");
+        assert_eq!(a.verify(|| true).wait().unwrap().damage_count, 0);
+        a.close(Duration::from_secs(10)).unwrap();
+    }
+}
+
 /// The first status that is so.
 fn told(
     statuses: &mut StatusSubscription,

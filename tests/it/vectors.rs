@@ -174,6 +174,17 @@ fn tickets_have_the_texts_of_the_vectors() {
                 "text": ticket.to_string(),
             })
         })
+        .chain(std::iter::once({
+            let later = secret.next([0x5b; 32]);
+            let address = "10.0.0.12:4100".parse().unwrap();
+            json!({
+                "swarm_id": later.swarm_id().to_string(),
+                "secret": hex(later.as_bytes()),
+                "node_id": node.to_string(),
+                "addresses": ["10.0.0.12:4100"],
+                "text": Ticket::new(later, node, [address]).unwrap().to_string(),
+            })
+        }))
         .collect();
     hold("tickets.json", &Json::Array(list));
 }

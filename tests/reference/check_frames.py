@@ -52,6 +52,13 @@ def proofs_are_those_of_the_vectors():
     vectors = load("frames.json")
     key = frames.admission_key(bytes.fromhex(vectors["swarm_secret"]))
     assert key.hex() == vectors["admission_key"]
+    later = frames.admission_key(bytes.fromhex(vectors["later_secret"]),
+                                 bytes.fromhex(vectors["swarm_id"]))
+    assert later.hex() == vectors["later_admission_key"]
+    binding, sender, receiver = (bytes.fromhex(text) for text in (
+        vectors["binding"], vectors["sender"]["node_id"], vectors["receiver"]["node_id"]))
+    both = [frames.proof(one, binding, True, sender, receiver).hex() for one in (later, key)]
+    assert {"proofs": both} in [vector["fields"] for vector in vectors["taken"]]
     for told in vectors["proofs"]:
         binding, prover, verifier = (bytes.fromhex(told[name])
                                      for name in ("binding", "prover", "verifier"))

@@ -34,9 +34,9 @@ def stream_text(stream):
     return f"{stream[:32].hex()}-{int.from_bytes(stream[32:], 'big')}"
 
 
-def admission_key(secret):
-    """What both sides of an admission prove to have."""
-    return blake3_derive_key("millpond 2026 admission v0", secret)
+def admission_key(secret, swarm=b""):
+    """What both sides of an admission prove to have; `swarm` for a later secret of a swarm."""
+    return blake3_derive_key("millpond 2026 admission v0", swarm + secret)
 
 
 def proof(key, binding, prover_dialed, prover, verifier):
@@ -89,7 +89,20 @@ def _hello(source):
         fields["extensions"].append({"id": number, "bytes": source.counted(1024).hex()})
         if number % 2:
             return {"foreign": True}
+        if number == 2:
+            _further_proofs(fields["extensions"])
     return fields
+
+
+def _further_proofs(extensions):
+    found = [bytes.fromhex(one["bytes"]) for one in extensions if one["id"] == 2]
+    if len(found) > 1 or len(found[0]) not in (32, 64, 96, 128):
+        raise Malformed("further proofs stand once and are 1 to 4")
+    return [found[0][start:start + 32] for start in range(0, len(found[0]), 32)]
+
+
+def _proofs(source):
+    return {"proofs": [source.take(32).hex() for _ in range(_number(source, 1, 5))]}
 
 
 def _goodbye(source):
@@ -175,8 +188,8 @@ def _address(source):
 MESSAGES = {1: ("hello", _hello), 2: ("goodbye", _goodbye), 3: ("ping", _echo), 4: ("pong", _echo),
             5: ("summary", _summary), 6: ("progress", _progress), 7: ("want", _want),
             8: ("range", _range), 9: ("peers", _peers),
-            10: ("block", _block), 0x81: ("prune", _prune),
-            0x82: ("addresses", _addresses)}
+            10: ("block", _block), 0x81: ("prune", _prune), 0x82: ("addresses", _addresses),
+            0x8b: ("proofs", _proofs)}
 
 
 class Receiver:
@@ -205,6 +218,8 @@ class Receiver:
             raise Refused("unexpected")
         if name == "hello":
             self._greet(fields)
+        elif name == "proofs":
+            self._check([bytes.fromhex(proof) for proof in fields["proofs"]])
         elif name == "summary":
             for head in fields["raw"]:
                 self._judge(head)
@@ -214,11 +229,17 @@ class Receiver:
     def _greet(self, hello):
         if "foreign" in hello:
             raise Refused("version_unsupported")
-        if not hmac.compare_digest(bytes.fromhex(hello["proof"]), self.proof):
-            raise Refused("wrong_secret")
+        proofs = [bytes.fromhex(hello["proof"])]
+        if any(one["id"] == 2 for one in hello["extensions"]):
+            proofs += _further_proofs(hello["extensions"])
+        self._check(proofs)
         if any(theirs < ours for theirs, ours in zip(hello["limits"], LIMITS)):
             raise Refused("limits_unsupported")
         self.admitted = True
+
+    def _check(self, proofs):
+        if not any([hmac.compare_digest(proof, self.proof) for proof in proofs]):
+            raise Refused("wrong_secret")
 
     def _judge(self, head):
         if not events.head_verifies(head, self.swarm):

@@ -76,9 +76,20 @@ def _little(source, count=8):
     return int.from_bytes(source.take(count), "little")
 
 
+def _check_heard(value):
+    if value is None:
+        return
+    content = _checked(b"heard", value)
+    nodes = [content[at:at + 32] for at in range(0, len(content), 40)]
+    rise = all(a < b for a, b in zip(nodes, nodes[1:]))
+    if len(content) % 40 or len(nodes) > 1024 or not rise:
+        raise Malformed("the nodes that were heard of do not rise")
+
+
 def _read_store_row(settings):
-    if set(settings) != {b"store"}:
-        raise Malformed("another number of settings than one")
+    if not {b"store"} <= set(settings) <= {b"store", b"heard"}:
+        raise Malformed("other settings than the two there are")
+    _check_heard(settings.get(b"heard"))
     source = events.Bytes(_checked(b"store", settings[b"store"]))
     if source.take(8) != b"millpond":
         raise Malformed("the store row does not begin with its magic")

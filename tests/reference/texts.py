@@ -13,7 +13,7 @@ import re
 import cbor
 import events
 from cbor import Malformed
-from hashes import crc32c
+from hashes import blake3_derive_key, crc32c
 
 TOKEN_LETTERS_MAX, TICKET_LETTERS_MAX = 1 << 18, 1024
 SPACE = " \t\n\f\r"
@@ -50,9 +50,18 @@ def read_event_key(text):
 
 
 def read_secret(text):
-    """The 32 bytes of a swarm's secret."""
-    digits, = _match(r"([0-9A-Fa-f]{64})", text.strip(SPACE), "a swarm secret")
-    return bytes.fromhex(digits)
+    """The swarm id and the 32 bytes of a swarm's secret."""
+    swarm, digits = _match(r"([0-9A-Fa-f]{64})?([0-9A-Fa-f]{64})", text.strip(SPACE),
+                           "a swarm secret")
+    return _with_swarm(bytes.fromhex(digits), bytes.fromhex(swarm or ""))
+
+
+def _with_swarm(secret, named):
+    """The swarm id, derived unless it is named, and the secret."""
+    derived = blake3_derive_key("millpond 2026 swarm id v0", secret)
+    if named == derived:
+        raise Malformed("a first secret names no swarm")
+    return named or derived, secret
 
 
 def _read_address(text):
@@ -112,7 +121,7 @@ def read_token(text):
 
 
 def read_ticket(text):
-    """Swarm secret, node id, and addresses as pairs of host and port."""
+    """Swarm id, swarm secret, node id, and addresses as pairs of host and port."""
     text = text.strip(SPACE)
     if len(text) > TICKET_LETTERS_MAX:
         raise TicketRefused("ticket_too_long")
@@ -129,16 +138,19 @@ def read_ticket(text):
     except (Malformed, binascii.Error) as error:
         raise TicketRefused("ticket_damaged") from error
     source = events.Bytes(content)
-    if source.take(1) != b"\0":
+    version = source.take(1)[0]
+    if version > 1:
         raise TicketRefused("ticket_version")
     try:
-        return _read_ticket_content(source)
+        return _read_ticket_content(source, version)
     except Malformed as error:
         raise TicketRefused("ticket_malformed") from error
 
 
-def _read_ticket_content(source):
-    secret, node = source.take(32), source.take(32)
+def _read_ticket_content(source, version):
+    named = source.take(32 * version)
+    swarm, secret = _with_swarm(source.take(32), named)
+    node = source.take(32)
     addresses = []
     for _ in range(source.take(1)[0]):
         kind = source.take(1)[0]
@@ -154,7 +166,7 @@ def _read_ticket_content(source):
     order = [(host.version, host.packed, port) for host, port in addresses]
     if len(order) > 16 or any(a >= b for a, b in zip(order, order[1:])):
         raise Malformed("too many addresses, or they do not rise")
-    return secret, node, addresses
+    return swarm, secret, node, addresses
 
 
 def _marked(key):

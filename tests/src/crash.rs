@@ -37,6 +37,7 @@ pub fn open(path: &Path) -> Result<Node> {
         path: path.to_owned(),
         app_id: AppId::parse("com.example.crash")?,
         swarm: SwarmSecret::from_bytes([0x33; 32]),
+        former_secrets: Vec::new(),
         network: None,
         storage: StorageOptions { segment_bytes: SEGMENT_BYTES, ..StorageOptions::default() },
     })
@@ -51,6 +52,7 @@ pub fn open_former(path: &Path) -> Result<Node> {
         path: path.to_owned(),
         app_id: AppId::parse("com.example.mill")?,
         swarm: SwarmSecret::from_bytes([0x5a; 32]),
+        former_secrets: Vec::new(),
         network: None,
         storage: StorageOptions::default(),
     })

@@ -21,6 +21,8 @@ const HEARD_MAX: usize = 8_192;
 /// Peers, connections, and who was heard of when.
 #[derive(Default)]
 pub(crate) struct Ledger {
+    /// When nodes were heard of before this opening.
+    heard_before: BTreeMap<NodeId, WallTime>,
     connections: BTreeMap<ConnectionId, Line>,
     contacts: BTreeMap<NodeId, Contact>,
     reachable: BTreeSet<NodeId>,
@@ -47,6 +49,11 @@ struct Line {
 }
 
 impl Ledger {
+    /// Nothing is known but what the log remembers.
+    pub(crate) fn new(log: &Log) -> Ledger {
+        Ledger { heard_before: log.outlook().heard.clone(), ..Ledger::default() }
+    }
+
     /// A connection stands.
     pub(crate) fn connected(&mut self, connection: ConnectionId, peer: NodeId, now: Instant) {
         let line = Line { peer, is_admitted: false, bytes_in: 0, bytes_out: 0, heard_at: now };
@@ -158,13 +165,9 @@ impl Ledger {
 
     fn outlook(&self, opened: WallTime) -> Outlook {
         let (now, wall) = (clock::now(), clock::wall());
-        let heard = self.heard.iter().map(|(node, at)| (*node, before(wall, now, *at)));
-        Outlook {
-            opened,
-            reachable: self.reachable.clone(),
-            heard: heard.collect(),
-            known: self.known.clone(),
-        }
+        let mut heard = self.heard_before.clone();
+        heard.extend(self.heard.iter().map(|(node, at)| (*node, before(wall, now, *at))));
+        Outlook { opened, reachable: self.reachable.clone(), heard, known: self.known.clone() }
     }
 
     /// What went over the network.

@@ -13,7 +13,7 @@ use crate::driver::opener::Opened;
 use crate::driver::options::{NetworkOptions, PeerAddress};
 use crate::driver::turn::Turn;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{NodeId, SignedHead, StreamId, SwarmSecret};
+use crate::event::{NodeId, SignedHead, StreamId, SwarmSecrets};
 use crate::log::{Forked, Log};
 use crate::net::NetEvent;
 use crate::pending::{Completer, Pending, pending};
@@ -72,6 +72,10 @@ pub(crate) enum Message {
         enabled: bool,
         done: Completer<()>,
     },
+    SetSecrets {
+        secrets: SwarmSecrets,
+        done: Completer<()>,
+    },
     Status {
         done: Completer<NetworkStatus>,
     },
@@ -114,10 +118,14 @@ impl Network {
     ///
     /// # Errors
     /// As `IrohTransport::start`, and `invalid_argument` for a peer that cannot be dialled.
-    pub(crate) fn start(options: NetworkOptions, log: Log, secret: SwarmSecret) -> Result<Network> {
+    pub(crate) fn start(
+        options: NetworkOptions,
+        log: Log,
+        secrets: SwarmSecrets,
+    ) -> Result<Network> {
         let inbox = Arc::new(Inbox::new());
         let fresh = Arc::new(Fresh::default());
-        let mut turn = Turn::new(options, log.clone(), secret, inbox.clone(), fresh.clone())?;
+        let mut turn = Turn::new(options, log.clone(), secrets, inbox.clone(), fresh.clone())?;
         turn.switch_on()?;
         let wake = inbox.clone();
         log.on_durable(Arc::new(move |heads: &[SignedHead]| {
@@ -157,6 +165,11 @@ impl Network {
     /// Takes the node off the network or back on.
     pub(crate) fn set_enabled(&self, enabled: bool) -> Pending<()> {
         self.ask(|done| Message::SetNetwork { enabled, done })
+    }
+
+    /// Takes these secrets from now on.
+    pub(crate) fn set_secrets(&self, secrets: SwarmSecrets) -> Pending<()> {
+        self.ask(|done| Message::SetSecrets { secrets, done })
     }
 
     /// What the loop knows.

@@ -3,7 +3,7 @@
 use crate::driver::contact::{Contact, Tally};
 use crate::driver::options::{NetworkOptions, PeerAddress};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{NodeId, SwarmSecret};
+use crate::event::{NodeId, SwarmSecrets};
 use crate::log::Log;
 use crate::pending::Pending;
 use crate::sync::SwarmStatus;
@@ -30,7 +30,7 @@ pub(crate) struct NetworkStatus {
 }
 
 impl Network {
-    pub(crate) fn start(_: NetworkOptions, _: Log, _: SwarmSecret) -> Result<Network> {
+    pub(crate) fn start(_: NetworkOptions, _: Log, _: SwarmSecrets) -> Result<Network> {
         let message = "this millpond was built without the feature `net`; open without a network";
         Err(Error::new(ErrorKind::InvalidArgument, message).with_reason("no_network"))
     }
@@ -44,6 +44,10 @@ impl Network {
     }
 
     pub(crate) fn set_enabled(&self, _: bool) -> Pending<()> {
+        match *self {}
+    }
+
+    pub(crate) fn set_secrets(&self, _: SwarmSecrets) -> Pending<()> {
         match *self {}
     }
 

@@ -9,7 +9,9 @@ use crate::driver::status_subscription::StatusSubscription;
 use crate::driver::subscription::Subscription;
 use crate::driver::{clock, metrics, status};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{AppId, NewEvent, NodeId, OffsetMap, StreamId, SwarmId, Ticket};
+use crate::event::{
+    AppId, NewEvent, NodeId, OffsetMap, StreamId, SwarmId, SwarmSecret, SwarmSecrets, Ticket,
+};
 use crate::log::{
     AppendOptions, Appended, Columns, Compacted, Cursor, CursorOptions, Durability, Log,
     LogOptions, LogStats, VerifyReport,
@@ -17,8 +19,8 @@ use crate::log::{
 use crate::pending::{Pending, pending};
 use crate::query::{Order, Query};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// How long dropping the last handle of a node may take to close it.
@@ -67,16 +69,20 @@ pub struct QueryOptions {
 impl Node {
     /// Opens the store at `options.path`, creating it when absent, and joins the network.
     ///
-    /// A folder that this process has open already gives the same node; its network and storage
-    /// options stay what they were. Blocks for disk and sockets, typically a few milliseconds.
+    /// A folder that this process has open already gives the same node; its secrets, network and
+    /// storage options stay what they were. Blocks for disk and sockets, typically a few
+    /// milliseconds.
     ///
     /// # Errors
     /// `store_locked`: another process owns the store. `invalid_argument`: it belongs to another
-    /// swarm, or an address cannot be bound. `limit_exceeded`: too many peers are named. `corrupt`,
+    /// swarm, a former secret does, it is open with secrets of which `swarm` is none, or an address
+    /// cannot be bound. `limit_exceeded`: too many peers or former secrets are named. `corrupt`,
     /// `format_too_new`, `storage_failed`, `storage_full`: the store cannot be used; the message
     /// says why.
     pub fn open(options: NodeOptions) -> Result<Node> {
-        let shared = registry::open(&options.path.clone(), &options.swarm, || start(&options))?;
+        let secrets = SwarmSecrets::new(options.swarm.clone(), options.former_secrets.clone())?;
+        let (path, secret) = (options.path.clone(), &options.swarm);
+        let shared = registry::open(&path, secret, || start(&options, secrets))?;
         let handle = Handle { shared, app_id: options.app_id, closed: Arc::default() };
         Ok(Node { handle: Arc::new(handle) })
     }
@@ -142,7 +148,8 @@ impl Node {
         Ok(Subscription::new(self.log()?.subscribe(query, from)?))
     }
 
-    /// What is durable here: how many events of each stream.
+    /// What is durable here: how many events of each stream. Of a branch, in which a stream with
+    /// two histories goes on, what comes before it counts, too.
     ///
     /// # Errors
     /// `closed`, `forked_process`.
@@ -183,12 +190,35 @@ impl Node {
         self.ask(|network| network.set_enabled(enabled))
     }
 
+    /// Replaces the swarm's secret: `current` for tickets, and peers that hold it or one of
+    /// `former`, up to 4 of the same swarm, are admitted from now on. Sessions go on, but for those
+    /// of peers that have shown neither: they end with `wrong_secret`. Not kept in the store: the
+    /// next opening says its own.
+    ///
+    /// To replace the secret of a whole swarm without cutting anybody off: make the next one with
+    /// [`SwarmSecret::next`](crate::event::SwarmSecret::next), give it to one node after the other
+    /// with the old one as a former one, and when each peer's status says `current`, take the old
+    /// one from each.
+    ///
+    /// # Errors
+    /// `invalid_argument`, reason `other_swarm`: one of them is of another swarm. `limit_exceeded`:
+    /// more than 4 are former ones. `closed`, `forked_process`. Nothing has changed then.
+    pub fn set_secrets(&self, current: SwarmSecret, former: Vec<SwarmSecret>) -> Pending<()> {
+        match self.log().and_then(|log| {
+            log.check_process()?;
+            self.shared().set_secrets(SwarmSecrets::new(current, former)?)
+        }) {
+            Ok(set) => set,
+            Err(error) => Pending::ready(Err(error)),
+        }
+    }
+
     /// A text that lets another node join this swarm through us. It holds the swarm's secret.
     ///
     /// # Errors
     /// `invalid_argument`: the node has no network, so there is no address to tell.
     pub fn ticket(&self) -> Pending<Ticket> {
-        let (secret, node) = (self.shared().secret.clone(), self.node_id());
+        let (secret, node) = (self.shared().secrets().current().clone(), self.node_id());
         self.ask(Network::status)
             .map(move |status| Ticket::new(secret, node, status.local_addresses))
     }
@@ -351,6 +381,25 @@ impl Node {
 }
 
 impl Shared {
+    fn set_secrets(&self, secrets: SwarmSecrets) -> Result<Pending<()>> {
+        if secrets.swarm_id() != self.log.swarm_id() {
+            let message = format!(
+                "the secret is of swarm {}, and this node is of {}; make the next secret from the \
+                 one in use",
+                secrets.swarm_id().short(),
+                self.log.swarm_id().short()
+            );
+            return Err(Error::new(ErrorKind::InvalidArgument, message).with_reason("other_swarm"));
+        }
+        // Under the lock, so that tickets and sessions see changes in one order.
+        let mut own = self.secrets();
+        own.clone_from(&secrets);
+        Ok(match &self.network {
+            Some(network) => network.set_secrets(secrets),
+            None => Pending::ready(Ok(())),
+        })
+    }
+
     /// Asks the loop, and puts together what it and the log know.
     fn gather<T: Send + 'static>(
         &self,
@@ -397,11 +446,11 @@ pub(crate) fn closed_node() -> Error {
     Error::new(ErrorKind::Closed, "the node is closed")
 }
 
-fn start(options: &NodeOptions) -> Result<Shared> {
+fn start(options: &NodeOptions, secrets: SwarmSecrets) -> Result<Shared> {
     let storage = &options.storage;
     let log = Log::open(LogOptions {
         path: options.path.clone(),
-        swarm: options.swarm.swarm_id(),
+        swarm: secrets.swarm_id(),
         node_key: None,
         random: clock::random()?,
         segment_bytes: storage.segment_bytes,
@@ -413,7 +462,7 @@ fn start(options: &NodeOptions) -> Result<Shared> {
     let network = options
         .network
         .clone()
-        .map(|network| Network::start(network, log.clone(), options.swarm.clone()));
+        .map(|network| Network::start(network, log.clone(), secrets.clone()));
     let network = match network.transpose() {
         Ok(network) => network,
         Err(error) => {
@@ -423,5 +472,5 @@ fn start(options: &NodeOptions) -> Result<Shared> {
         }
     };
     let path = options.path.clone();
-    Ok(Shared { log, network, secret: options.swarm.clone(), path })
+    Ok(Shared { log, network, secrets: Mutex::new(secrets), path })
 }

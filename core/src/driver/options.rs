@@ -15,8 +15,12 @@ pub struct NodeOptions {
     pub path: PathBuf,
     /// Stamped on every event that is published here.
     pub app_id: AppId,
-    /// What the nodes of the swarm share.
+    /// What the nodes of the swarm share. It is not kept in the store: say the current one at each
+    /// opening.
     pub swarm: SwarmSecret,
+    /// Secrets that `swarm` replaces and that still admit, too: up to 4 of the same swarm. None in
+    /// the ordinary course of things; see [`Node::set_secrets`](crate::Node::set_secrets).
+    pub former_secrets: Vec<SwarmSecret>,
     /// How to reach peers; `None` opens no socket at all.
     pub network: Option<NetworkOptions>,
     /// Sizes of the journal and of caches.

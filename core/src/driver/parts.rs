@@ -1,12 +1,13 @@
 //! What a turn is made of: the log as peers see it, the swarm, discovery.
 
 use crate::driver::clock;
-use crate::driver::options::NetworkOptions;
-use crate::error::Result;
-use crate::event::{Chain, EventRange, PackedRange, StreamId, SwarmSecret};
+use crate::driver::options::{NetworkOptions, PeerAddress};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Chain, EventRange, NodeId, PackedRange, StreamId, SwarmSecrets};
 use crate::log::Log;
 use crate::net::{Discovery, DiscoveryOptions, EventSink};
-use crate::sync::{LogRead, PEERS_MAX_DEFAULT, Swarm, SwarmOptions};
+use crate::sync::{BOOK_PEERS_MAX, LogRead, PEERS_MAX_DEFAULT, Swarm, SwarmOptions};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 /// What peers are served from: the log as it is durable.
@@ -28,17 +29,35 @@ impl LogRead for Log {
     }
 }
 
+/// Every peer that the options name.
+///
+/// # Errors
+/// `invalid_argument`: one cannot be dialled. `limit_exceeded`: there are too many.
+pub(crate) fn named_peers(options: &NetworkOptions) -> Result<BTreeMap<NodeId, PeerAddress>> {
+    options.peers.iter().try_for_each(|peer| peer.check(options.discovery))?;
+    let peers: BTreeMap<NodeId, PeerAddress> =
+        options.peers.iter().map(|peer| (peer.node, peer.clone())).collect();
+    if peers.len() > BOOK_PEERS_MAX {
+        let message = format!(
+            "the node is to connect to {} peers; the limit is {BOOK_PEERS_MAX}",
+            peers.len()
+        );
+        return Err(Error::new(ErrorKind::LimitExceeded, message));
+    }
+    Ok(peers)
+}
+
 /// A swarm that knows what the log holds.
 pub(crate) fn new_swarm(
     options: &NetworkOptions,
     log: &Log,
-    secret: &SwarmSecret,
+    secrets: &SwarmSecrets,
 ) -> Result<Swarm> {
     let random = clock::random()?;
     let instance = *random.first_chunk().expect("32 bytes hold 8");
     let options = SwarmOptions {
         node: log.node_id(),
-        secret: secret.clone(),
+        secrets: secrets.clone(),
         own_stream: log.own_stream(),
         instance,
         allowed: options.allow.clone(),

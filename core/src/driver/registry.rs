@@ -9,7 +9,7 @@
 use crate::driver::clock;
 use crate::driver::network::Network;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::SwarmSecret;
+use crate::event::{SwarmId, SwarmSecret, SwarmSecrets};
 use crate::log::Log;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,8 +25,15 @@ const CLOSING_STEP: Duration = Duration::from_secs(60);
 pub(crate) struct Shared {
     pub(crate) log: Log,
     pub(crate) network: Option<Network>,
-    pub(crate) secret: SwarmSecret,
+    pub(crate) secrets: Mutex<SwarmSecrets>,
     pub(crate) path: PathBuf,
+}
+
+impl Shared {
+    /// What peers must hold now.
+    pub(crate) fn secrets(&self) -> MutexGuard<'_, SwarmSecrets> {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 enum Entry {
@@ -44,8 +51,9 @@ static CHANGED: Condvar = Condvar::new();
 /// The node at `path`: the one that is open, or what `start` makes.
 ///
 /// # Errors
-/// Those of `start`; `invalid_argument` when the node is open with another swarm; `store_locked`
-/// when the same folder takes more than ten seconds to open or close elsewhere in this process.
+/// Those of `start`; `invalid_argument` when the node is open and takes no such secret;
+/// `store_locked` when the same folder takes more than ten seconds to open or close elsewhere in
+/// this process.
 pub(crate) fn open(
     path: &Path,
     secret: &SwarmSecret,
@@ -72,14 +80,8 @@ fn find(place: &Path, path: &Path, secret: &SwarmSecret) -> Result<Option<Arc<Sh
                 folders.insert(place.to_owned(), Entry::Busy);
                 return Ok(None);
             }
-            Some(Entry::Open { shared, .. }) if shared.secret != *secret => {
-                let message = format!(
-                    "{} is open in this process for swarm {}, not {}",
-                    path.display(),
-                    shared.secret.swarm_id().short(),
-                    secret.swarm_id().short()
-                );
-                return Err(Error::new(ErrorKind::InvalidArgument, message));
+            Some(Entry::Open { shared, .. }) if !shared.secrets().contains(secret) => {
+                return Err(not_taken(path, &shared.secrets().swarm_id(), secret));
             }
             Some(Entry::Open { shared, handles }) => {
                 *handles += 1;
@@ -99,6 +101,16 @@ fn find(place: &Path, path: &Path, secret: &SwarmSecret) -> Result<Option<Arc<Sh
         let woken = CHANGED.wait_timeout(folders, left);
         folders = woken.unwrap_or_else(PoisonError::into_inner).0;
     }
+}
+
+fn not_taken(path: &Path, swarm: &SwarmId, secret: &SwarmSecret) -> Error {
+    let (path, ours, theirs) = (path.display(), swarm.short(), secret.swarm_id());
+    let message = if *swarm == theirs {
+        format!("{path} is open in this process with other secrets of swarm {ours}; set them there")
+    } else {
+        format!("{path} is open in this process for swarm {ours}, not {}", theirs.short())
+    };
+    Error::new(ErrorKind::InvalidArgument, message)
 }
 
 /// Gives back one handle; the last one closes the node, within about `deadline`.

@@ -5,7 +5,7 @@ use crate::driver::network::NetworkStatus;
 use crate::error::Result;
 use crate::event::{HeldFork, NodeId, OffsetMap, StreamId, SwarmId, WallTime};
 use crate::log::{Log, LogStatus};
-use crate::sync::{LinkState, PeerStatus as SwarmPeer, SwarmStatus};
+use crate::sync::{LinkState, PeerStatus as SwarmPeer, Proved, SwarmStatus};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -97,6 +97,9 @@ pub struct PeerStatus {
     pub behind: u64,
     /// How long the session stands.
     pub connected_for: Option<Duration>,
+    /// Which of our secrets it has shown that it holds: `current`, or only a `former` one; none
+    /// without a session.
+    pub secret: Option<&'static str>,
     /// How long it has been out of reach after it was in reach: a suspected partition.
     pub gone_for: Option<Duration>,
 }
@@ -106,7 +109,7 @@ pub struct PeerStatus {
 pub struct StreamStatus {
     /// Which.
     pub stream: StreamId,
-    /// How many events of it are durable here.
+    /// How many events of it are durable here; of a branch what comes before it counts, too.
     pub held: u64,
     /// How many are signed for, as far as is known; never less than `held`.
     pub known: u64,
@@ -125,8 +128,8 @@ pub struct StreamStatus {
 pub struct UnheardNode {
     /// Which.
     pub node: NodeId,
-    /// Since when, by our wall clock: when it was last heard of; when the store was opened, if it
-    /// was not since then.
+    /// Since when, by our wall clock: when it was last heard of, also before this opening; when the
+    /// store was opened, if that is not known.
     pub since: WallTime,
     /// How long ago that is.
     pub ago: Duration,
@@ -276,6 +279,10 @@ fn peer_status(peer: &SwarmPeer, contact: &Contact, now: Instant) -> PeerStatus 
         lag: sum(&peer.we_lack),
         behind: sum(&peer.they_lack),
         connected_for: peer.since.map(since),
+        secret: peer.proved.filter(|_| peer.since.is_some()).map(|proved| match proved {
+            Proved::Current => "current",
+            Proved::Former => "former",
+        }),
         gone_for: peer.gone_since.map(since),
     }
 }

@@ -6,18 +6,16 @@ use crate::driver::ledger::Ledger;
 use crate::driver::network::{Fresh, Message, NetworkStatus};
 use crate::driver::opener::Opener;
 use crate::driver::options::{NetworkOptions, PeerAddress};
-use crate::driver::parts::{discover, new_swarm};
+use crate::driver::parts::{discover, named_peers, new_swarm};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::STREAMS_PER_NODE_MAX;
-use crate::event::{Branch, EventRange, NodeId, StreamEnd, StreamId, SwarmSecret};
+use crate::event::{Branch, EventRange, NodeId, StreamEnd, StreamId, SwarmSecrets};
 use crate::log::{Forked, Log, OpeningReason};
 use crate::net::{
     self, ClosedBy, Discovery, EventSink, IrohTransport, NetEvent, Transport, TransportOptions,
 };
 use crate::pending::{Completer, Pending};
-use crate::sync::{
-    self, BOOK_PEERS_MAX, ConnectionId, Input, LinkState, Output, RefusalReason, Swarm, SwarmEvent,
-};
+use crate::sync::{self, ConnectionId, Input, LinkState, Output, RefusalReason, Swarm, SwarmEvent};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,7 +27,7 @@ const SHORT_FRAME_BYTES_MAX: usize = 16 << 10;
 pub(crate) struct Turn {
     options: NetworkOptions,
     log: Log,
-    secret: SwarmSecret,
+    secrets: SwarmSecrets,
     inbox: Arc<Inbox<Turn>>,
     fresh: Arc<Fresh>,
     swarm: Swarm,
@@ -57,30 +55,22 @@ impl Turn {
     pub(crate) fn new(
         options: NetworkOptions,
         log: Log,
-        secret: SwarmSecret,
+        secrets: SwarmSecrets,
         inbox: Arc<Inbox<Turn>>,
         fresh: Arc<Fresh>,
     ) -> Result<Turn> {
-        options.peers.iter().try_for_each(|peer| peer.check(options.discovery))?;
-        let peers: BTreeMap<NodeId, PeerAddress> =
-            options.peers.iter().map(|peer| (peer.node, peer.clone())).collect();
-        if peers.len() > BOOK_PEERS_MAX {
-            let message = format!(
-                "the node is to connect to {} peers; the limit is {BOOK_PEERS_MAX}",
-                peers.len()
-            );
-            return Err(Error::new(ErrorKind::LimitExceeded, message));
-        }
+        let peers = named_peers(&options)?;
         let own = log.own_stream();
-        let swarm = new_swarm(&options, &log, &secret)?;
+        let swarm = new_swarm(&options, &log, &secrets)?;
         let (connecting, to) = (BTreeMap::new(), inbox.clone());
+        let ledger = Ledger::new(&log);
         let opener = Opener::new(move |generation, block| {
             to.push_or_take(Message::Opened { generation, block }, Turn::is_for_openers);
         });
         Ok(Turn {
             options,
             log,
-            secret,
+            secrets,
             inbox,
             fresh,
             swarm,
@@ -91,7 +81,7 @@ impl Turn {
             peers,
             connecting,
             has_stored: false,
-            ledger: Ledger::default(),
+            ledger,
         })
     }
 
@@ -139,7 +129,7 @@ impl Turn {
         };
         tracing::info!(node = %self.log.node_id().short(), ?addresses, "the network is on");
         self.wire = Some(Wire { transport, discovery });
-        self.swarm = new_swarm(&self.options, &self.log, &self.secret)?;
+        self.swarm = new_swarm(&self.options, &self.log, &self.secrets)?;
         self.look_at_damage();
         for peer in self.peers.values() {
             let (peer, addresses) = (peer.node, peer.addresses.clone());
@@ -217,8 +207,13 @@ impl Turn {
             Message::SetNetwork { enabled: false, done } => {
                 // No farewell: to the peers this is a cable that was pulled.
                 self.switch_off(Duration::ZERO);
-                let fresh = new_swarm(&self.options, &self.log, &self.secret);
+                let fresh = new_swarm(&self.options, &self.log, &self.secrets);
                 done.complete(fresh.map(|swarm| self.swarm = swarm));
+            }
+            Message::SetSecrets { secrets, done } => {
+                self.secrets = secrets.clone();
+                self.swarm.handle(Input::Secrets(secrets), clock::now());
+                done.complete(Ok(()));
             }
             Message::Status { done } => done.complete(Ok(self.status())),
         }

@@ -19,8 +19,6 @@ use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use std::fmt;
 
 const CHAIN_CONTEXT: &str = "millpond 2026 chain v0";
-const SWARM_ID_CONTEXT: &str = "millpond 2026 swarm id v0";
-const ADMISSION_CONTEXT: &str = "millpond 2026 admission v0";
 const HEAD_DOMAIN: &[u8; 23] = b"millpond signed head v0";
 
 /// Most headers are not longer.
@@ -208,38 +206,6 @@ impl NodeKey {
 impl fmt::Debug for NodeKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "NodeKey(of {})", self.node_id().short())
-    }
-}
-
-/// What the nodes of a swarm share; whoever holds it can join. Its `Debug` shows only the swarm id.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SwarmSecret([u8; 32]);
-
-impl SwarmSecret {
-    /// The secret with these bytes; they must come from a good source of randomness.
-    pub const fn from_bytes(bytes: [u8; 32]) -> SwarmSecret {
-        SwarmSecret(bytes)
-    }
-
-    /// The 32 bytes; keep them secret.
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
-    /// The swarm this secret makes. It gives nothing away about the secret.
-    pub fn swarm_id(&self) -> SwarmId {
-        SwarmId::from_bytes(blake3::derive_key(SWARM_ID_CONTEXT, &self.0))
-    }
-
-    /// The key with which peers prove to each other that they hold the secret.
-    pub fn admission_key(&self) -> [u8; 32] {
-        blake3::derive_key(ADMISSION_CONTEXT, &self.0)
-    }
-}
-
-impl fmt::Debug for SwarmSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SwarmSecret(of {})", self.swarm_id().short())
     }
 }
 

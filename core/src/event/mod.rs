@@ -20,10 +20,11 @@ mod packed;
 mod position;
 mod range;
 mod record;
+mod secret;
 mod tag;
 mod ticket;
 
-pub use chain::{Chain, Leaf, NodeKey, SignedHead, SwarmSecret};
+pub use chain::{Chain, Leaf, NodeKey, SignedHead};
 pub use event::{Event, EventKind, NewEvent, Payload};
 pub use fork::{Branch, HeldFork};
 pub use ids::{AppId, NodeId, StreamId, SwarmId, hex};
@@ -32,6 +33,7 @@ pub use packed::PackedRange;
 pub use position::{EventKey, Lamport, Offset, WallTime};
 pub use range::{EventRange, SealRule, StreamEnd};
 pub use record::{Header, Record};
+pub use secret::{SwarmSecret, SwarmSecrets};
 pub use tag::{Tag, TagSet};
 pub use ticket::{TICKET_ADDRESSES_MAX, TICKET_CHARACTERS_MAX, Ticket};
 

@@ -5,7 +5,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::codec::Reader;
-use crate::event::{NodeId, SwarmSecret};
+use crate::event::{NodeId, SwarmId, SwarmSecret};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -17,8 +17,10 @@ pub const TICKET_ADDRESSES_MAX: usize = 16;
 
 /// What every ticket begins with.
 const PREFIX: &str = "millpond1";
-/// Version of what follows the prefix.
+/// Version of what follows the prefix, with the first secret of a swarm.
 const VERSION: u8 = 0;
+/// The version that has the swarm id, too: with a later secret.
+const VERSION_LATER_SECRET: u8 = 1;
 /// Bytes of the CRC32C at the end, little end first, over all bytes before it.
 const CHECKSUM_BYTES: usize = 4;
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
@@ -82,6 +84,10 @@ impl Ticket {
 
     fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = vec![VERSION];
+        if !self.secret.is_first() {
+            bytes = vec![VERSION_LATER_SECRET];
+            bytes.extend_from_slice(self.secret.swarm_id().as_bytes());
+        }
         bytes.extend_from_slice(self.secret.as_bytes());
         bytes.extend_from_slice(self.node.as_bytes());
         bytes.push(u8::try_from(self.addresses.len()).expect("at most 16"));
@@ -109,12 +115,14 @@ impl Ticket {
         }
         let mut reader = Reader::new(body);
         let version = reader.u8()?;
-        if version != VERSION {
-            let what =
-                format!("has version {version}; this node reads {VERSION}. Update this node");
+        if version > VERSION_LATER_SECRET {
+            let what = format!(
+                "has version {version}; this node reads up to {VERSION_LATER_SECRET}. Update this \
+                 node"
+            );
             return Err(refused("ticket_version", what));
         }
-        let read = read_body(reader).map_err(|error| malformed(error.message()))?;
+        let read = read_body(version, reader).map_err(|error| malformed(error.message()))?;
         let ticket = Ticket::new(read.0, read.1, read.2.iter().copied())
             .map_err(|error| malformed(error.message()))?;
         if ticket.addresses != read.2 {
@@ -124,8 +132,18 @@ impl Ticket {
     }
 }
 
-fn read_body(mut reader: Reader<'_>) -> Result<(SwarmSecret, NodeId, Vec<SocketAddr>)> {
-    let secret = SwarmSecret::from_bytes(reader.array()?);
+fn read_body(
+    version: u8,
+    mut reader: Reader<'_>,
+) -> Result<(SwarmSecret, NodeId, Vec<SocketAddr>)> {
+    let secret = if version == VERSION {
+        SwarmSecret::from_bytes(reader.array()?)
+    } else {
+        SwarmSecret::of_swarm(SwarmId::from_bytes(reader.array()?), reader.array()?)
+    };
+    if secret.is_first() != (version == VERSION) {
+        return Err(malformed("its swarm began with its secret, so it needs no swarm id"));
+    }
     let node = NodeId::from_bytes(reader.array()?);
     let mut addresses = Vec::new();
     for _ in 0..reader.u8()? {
@@ -287,11 +305,12 @@ mod tests {
     proptest! {
         #[test]
         fn every_ticket_comes_back_from_its_text(
-            secret: [u8; 32], node: [u8; 32],
+            secret: [u8; 32], later: Option<[u8; 32]>, node: [u8; 32],
             addresses in prop::collection::vec((any::<std::net::IpAddr>(), 1u16..), 0..=16),
         ) {
             let addresses = addresses.into_iter().map(SocketAddr::from).filter(is_dialable);
-            let secret = SwarmSecret::from_bytes(secret);
+            let first = SwarmSecret::from_bytes(secret);
+            let secret = later.map_or(first.clone(), |bytes| first.next(bytes));
             let addresses: Vec<_> = addresses.collect();
             if let Ok(ticket) = Ticket::new(secret, NodeId::from_bytes(node), addresses) {
                 let text = ticket.to_string();
@@ -338,7 +357,13 @@ mod tests {
             bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
             format!("{PREFIX}{}", to_base32(&bytes))
         };
-        assert_eq!(reason(&with(|bytes| bytes[0] = 1)), "ticket_version");
+        assert_eq!(reason(&with(|bytes| bytes[0] = 2)), "ticket_version");
+        assert_eq!(reason(&with(|bytes| bytes[0] = 1)), "ticket_malformed");
+        let named_twice = |bytes: &mut Vec<u8>| {
+            let swarm = *sample().secret().swarm_id().as_bytes();
+            bytes.splice(..1, [1].into_iter().chain(swarm));
+        };
+        assert_eq!(reason(&with(named_twice)), "ticket_malformed");
         assert_eq!(reason(&with(|bytes| bytes[65] = 17)), "ticket_malformed");
         assert_eq!(reason(&with(|bytes| bytes.push(0))), "ticket_malformed");
         assert_eq!(reason(&with(|bytes| bytes[66] = 5)), "ticket_malformed");

@@ -24,6 +24,8 @@ pub struct Follower {
     filter: Arc<Filter>,
     /// Everything below was delivered or does not match, except what `window` walks over.
     position: OffsetMap,
+    /// Where it began: what lies between was read here, of the histories that are held here.
+    origin: OffsetMap,
     /// What was durable when the walk began, in key order.
     window: Option<Cursor>,
     /// What was durable at the start.
@@ -54,11 +56,19 @@ impl Follower {
         let start = (*handle.shared.state().durable).clone();
         let filter = Arc::new(Filter::new(query, handle.shared.node));
         let number = handle.shared.signal.number();
-        let position = from;
-        let (window, caught_up) = (None, false);
         let _counted = Counted::new(&handle, Reader::Subscription);
-        let version = 0;
-        Follower { handle, filter, position, window, start, caught_up, version, number, _counted }
+        Follower {
+            handle,
+            filter,
+            position: from.clone(),
+            origin: from,
+            window: None,
+            start,
+            caught_up: false,
+            version: 0,
+            number,
+            _counted,
+        }
     }
 
     /// What is there now: up to `count_max` events (at least 1); never waits. Without events there
@@ -100,9 +110,10 @@ impl Follower {
         }
     }
 
-    /// Goes on in the branches: what was delivered of a stream beyond its seal comes again there,
-    /// and nothing more of it here.
+    /// Goes on in the branches. What was delivered of a stream beyond its seal is in that branch
+    /// which has its history; of what was delivered elsewhere nobody can tell, and it comes again.
     fn meet_forks(&mut self, windows: &Windows, durable: &OffsetMap) {
+        windows.follow(&self.origin, &mut self.position);
         windows.clamp(&mut self.position);
         windows.translate(&mut self.start, durable);
         (self.window, self.version) = (None, windows.version);

@@ -12,12 +12,13 @@ use std::sync::Arc;
 /// What is known of other nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outlook {
-    /// When the log was opened: nobody was heard of earlier.
+    /// When the log was opened.
     pub opened: WallTime,
     /// Nodes that are in reach: peers with a session, and the nodes that they have sessions with.
     pub reachable: BTreeSet<NodeId>,
-    /// When others were last heard of since then: a session with them or with a peer of theirs
-    /// ended, or events of theirs came here, by whatever way.
+    /// When others were last heard of: a session with them or with a peer of theirs ended, or
+    /// events of theirs came here, by whatever way. The log keeps the latest 1,024 over openings; a
+    /// power loss may take back what was heard since the last checkpoint.
     pub heard: BTreeMap<NodeId, WallTime>,
     /// How many events of a stream are signed for, where more are than were held at that moment.
     pub known: BTreeMap<StreamId, u64>,
@@ -28,7 +29,7 @@ pub struct Outlook {
 pub struct Unheard {
     /// Which.
     pub node: NodeId,
-    /// Since when nothing was heard of it; when the store was opened, if nothing was since then.
+    /// Since when nothing was heard of it; when the store was opened, if that is not known.
     pub since: WallTime,
 }
 

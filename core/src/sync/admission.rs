@@ -4,6 +4,10 @@
 //! proof = BLAKE3-keyed(admission key, "millpond admission v1" ‖ binding ‖ role
 //!                      ‖ prover's node id ‖ verifier's node id)
 //! ```
+//! There is one for each secret that its sender takes, that of the current one first. One that
+//! holds under any secret of the receiver is enough: so a secret is replaced without cutting
+//! anybody off.
+//!
 //! The binding comes out of the TLS session (exporter), so a proof is worthless in any other; role
 //! and ids make the two directions differ, so it cannot be sent back. Comparison takes the same
 //! time whatever the bytes.
@@ -15,6 +19,15 @@ use crate::sync::message::Hello;
 use crate::sync::refusal::{Refusal, RefusalReason};
 
 const DOMAIN: &[u8; 21] = b"millpond admission v1";
+
+/// Which of our secrets a peer holds, as far as it has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proved {
+    /// The current one.
+    Current,
+    /// Only a former one: it must be given the current one before that is no longer taken.
+    Former,
+}
 
 /// One side of one connection.
 #[derive(Clone, Copy, Debug)]
@@ -41,29 +54,48 @@ impl Side {
         hasher.finalize()
     }
 
-    /// The hello of this side's prover.
-    pub(crate) fn hello(&self, admission_key: &[u8; 32], instance: [u8; 8]) -> Hello {
+    /// The proofs of this side's prover, one for each of its admission keys.
+    pub(crate) fn proofs(&self, keys: &[[u8; 32]]) -> Vec<[u8; 32]> {
+        keys.iter().map(|key| *self.proof(key).as_bytes()).collect()
+    }
+
+    /// The hello of this side's prover, who has at least one admission key.
+    pub(crate) fn hello(&self, keys: &[[u8; 32]], instance: [u8; 8]) -> Hello {
         Hello {
             version_min: VERSION_MIN,
             version_max: VERSION_MAX,
             instance,
-            proof: *self.proof(admission_key).as_bytes(),
+            proofs: self.proofs(keys),
             limits: LIMITS.to_vec(),
         }
     }
 
-    /// Checks the hello that this side's prover sent.
-    pub(crate) fn check(&self, admission_key: &[u8; 32], hello: &Hello) -> Result<(), Refusal> {
-        let expected = self.proof(admission_key);
-        let proved = expected == blake3::Hash::from_bytes(hello.proof);
-        if !proved && !planted!("secret_not_checked") {
-            return Err(RefusalReason::WrongSecret.into());
+    /// The first of our admission keys under which one of the prover's `proofs` holds. Each is
+    /// compared with each, whatever came before.
+    pub(crate) fn proved(&self, keys: &[[u8; 32]], proofs: &[[u8; 32]]) -> Result<Proved, Refusal> {
+        let mut least = None;
+        for (index, key) in keys.iter().enumerate() {
+            let expected = self.proof(key);
+            let same = |proof: &[u8; 32]| expected == blake3::Hash::from_bytes(*proof);
+            let holds = proofs.iter().fold(false, |holds, proof| holds | same(proof));
+            least = least.or(holds.then_some(index));
         }
+        match least {
+            Some(0) => Ok(Proved::Current),
+            Some(_) => Ok(Proved::Former),
+            None if planted!("secret_not_checked") => Ok(Proved::Current),
+            None => Err(RefusalReason::WrongSecret.into()),
+        }
+    }
+
+    /// Checks the hello that this side's prover sent.
+    pub(crate) fn check(&self, keys: &[[u8; 32]], hello: &Hello) -> Result<Proved, Refusal> {
+        let proved = self.proved(keys, &hello.proofs)?;
         let too_small = LIMITS.iter().zip(&hello.limits).any(|(ours, theirs)| theirs < ours);
         if too_small {
             return Err(RefusalReason::LimitsUnsupported.into());
         }
-        Ok(())
+        Ok(proved)
     }
 }
 
@@ -79,24 +111,37 @@ mod tests {
 
     #[test]
     fn a_proof_holds_for_one_secret_one_session_and_one_direction() {
-        let key = [9; 32];
-        let hello = side(true).hello(&key, [0; 8]);
-        assert!(side(true).check(&key, &hello).is_ok());
+        let keys = [[9; 32]];
+        let hello = side(true).hello(&keys, [0; 8]);
+        assert!(side(true).check(&keys, &hello).is_ok());
         let elsewhere = Side { binding: [8; 32], ..side(true) };
         let other_role = Side { dialed: false, ..side(true) };
         for wrong in [elsewhere, other_role, side(false)] {
-            let refusal = wrong.check(&key, &hello).unwrap_err();
+            let refusal = wrong.check(&keys, &hello).unwrap_err();
             assert_eq!(refusal.reason, RefusalReason::WrongSecret);
         }
-        assert!(side(true).check(&[8; 32], &hello).is_err());
+        assert!(side(true).check(&[[8; 32]], &hello).is_err());
+    }
+
+    #[test]
+    fn any_proof_under_any_of_our_secrets_admits() {
+        let [old, new, other] = [[9; 32], [8; 32], [7; 32]];
+        let proved = |theirs: &[[u8; 32]], ours: &[[u8; 32]]| {
+            side(true).check(ours, &side(true).hello(theirs, [0; 8])).ok()
+        };
+        assert_eq!(proved(&[old], &[new, old]), Some(Proved::Former));
+        assert_eq!(proved(&[new, old], &[old]), Some(Proved::Current));
+        assert_eq!(proved(&[new, old], &[other, new]), Some(Proved::Former));
+        assert_eq!(proved(&[old, new], &[new, old]), Some(Proved::Current));
+        assert_eq!(proved(&[old, other], &[new]), None);
     }
 
     #[test]
     fn a_peer_that_could_not_receive_what_we_publish_is_refused() {
-        let key = [9; 32];
-        let mut hello = side(true).hello(&key, [0; 8]);
+        let keys = [[9; 32]];
+        let mut hello = side(true).hello(&keys, [0; 8]);
         hello.limits[0] -= 1;
-        let refusal = side(true).check(&key, &hello).unwrap_err();
+        let refusal = side(true).check(&keys, &hello).unwrap_err();
         assert_eq!(refusal.reason, RefusalReason::LimitsUnsupported);
     }
 }

@@ -307,6 +307,19 @@ impl PeerBook {
         }
     }
 
+    /// Who was refused for its secret, or refused ours, may be of one mind with us now.
+    pub(crate) fn secrets_changed(&mut self, now: Instant) {
+        for (peer, entry) in &mut self.entries {
+            if entry.last_refusal == Some(RefusalReason::WrongSecret) {
+                entry.last_refusal = None;
+                entry.attempts = 0;
+                if self.dials.get(peer).is_some() {
+                    self.dials.set(*peer, now);
+                }
+            }
+        }
+    }
+
     /// True while connections of the peer are to be refused.
     pub(crate) fn is_blocked(&self, peer: &NodeId, now: Instant) -> bool {
         let blocked = self.entries.get(peer).and_then(|entry| entry.blocked_until);

@@ -5,6 +5,7 @@
 use crate::error::{Error, Result};
 use crate::event::{
     Branch, Chain, EventRange, HeldFork, NodeId, PackedRange, SignedHead, StreamEnd, StreamId,
+    SwarmSecrets,
 };
 use crate::sync::opening::{ClosedBlock, OpenedBlock};
 use crate::sync::refusal::RefusalReason;
@@ -137,6 +138,8 @@ pub enum Input {
     },
     /// Our node now writes this stream.
     OwnStream(StreamId),
+    /// Our node takes these secrets now, of the same swarm as before.
+    Secrets(SwarmSecrets),
     /// The user named a peer, or a ticket did: dial it and go on trying.
     AddPeer {
         /// Who.

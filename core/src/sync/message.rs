@@ -6,7 +6,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::codec::{Reader, put_varint};
-use crate::event::limits::LAMPORT_MAX;
+use crate::event::limits::{FORMER_SECRETS_MAX, LAMPORT_MAX};
 use crate::event::{Chain, EventRange, NodeId, PackedRange, SignedHead, StreamId};
 use crate::sync::constants::{
     LIMITS, LIMITS_COUNT_MAX, PEERS_LISTED_MAX, PROGRESS_STREAMS_MAX, PRUNE_STREAMS_MAX,
@@ -22,6 +22,10 @@ mod addresses;
 const IGNORABLE: u8 = 0x80;
 /// Longest extension of a hello.
 const EXTENSION_BYTES_MAX: usize = 1024;
+/// The extension of a hello with its second and further proofs.
+const FURTHER_PROOFS: u64 = 2;
+/// Most proofs of one node: of its current secret and of all former ones.
+const PROOFS_MAX: usize = 1 + FORMER_SECRETS_MAX;
 
 /// The first message of both sides: what the sender speaks, and its proof of the swarm secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +36,8 @@ pub struct Hello {
     pub version_max: u8,
     /// Changes whenever the sender's process starts anew.
     pub instance: [u8; 8],
-    /// See `admission`.
-    pub proof: [u8; 32],
+    /// See `admission`: 1 to 5, that of the sender's current secret first.
+    pub proofs: Vec<[u8; 32]>,
     /// What the sender can receive, in the order of docs/protocol.md.
     pub limits: Vec<u64>,
 }
@@ -68,6 +72,8 @@ pub enum Message {
     Addresses(Vec<(NodeId, Vec<SocketAddr>)>),
     /// Streams whose live events the receiver need not push: they came before its own did.
     Prune(Vec<StreamId>),
+    /// In place of those of the sender's hello: 1 to 5, that of its current secret first.
+    Proofs(Vec<[u8; 32]>),
 }
 
 /// A message or the reason to skip or refuse it.
@@ -94,6 +100,7 @@ mod kind {
     pub(super) const BLOCK: u8 = 0x0a;
     pub(super) const PRUNE: u8 = 0x81;
     pub(super) const ADDRESSES: u8 = 0x82;
+    pub(super) const PROOFS: u8 = 0x8b;
 }
 
 /// What a frame with events claims.
@@ -199,6 +206,11 @@ impl Message {
                 put_varint(&mut out, streams.len() as u64);
                 streams.iter().for_each(|stream| out.extend_from_slice(&stream.to_bytes()));
             }
+            Message::Proofs(proofs) => {
+                out.push(kind::PROOFS);
+                put_varint(&mut out, proofs.len() as u64);
+                out.extend_from_slice(proofs.as_flattened());
+            }
         }
         out.into()
     }
@@ -233,6 +245,7 @@ impl Message {
                 let range = packed?.unpack()?;
                 return Ok(Decoded::Message(Box::new(Message::Range { before, range })));
             }
+            kind::PROOFS => read_proofs(&mut reader)?,
             other if other >= IGNORABLE => return Ok(Decoded::Skip),
             other => return Ok(Decoded::Unsupported(other)),
         };
@@ -249,11 +262,16 @@ fn put_echo(kind: u8, number: u64, out: &mut Vec<u8>) {
 fn encode_hello(hello: &Hello, out: &mut Vec<u8>) {
     out.extend_from_slice(&[kind::HELLO, hello.version_min, hello.version_max]);
     out.extend_from_slice(&hello.instance);
-    out.extend_from_slice(&hello.proof);
+    let (first, further) = hello.proofs.split_first().expect("a hello has a proof");
+    out.extend_from_slice(first);
     put_varint(out, hello.limits.len() as u64);
     hello.limits.iter().for_each(|limit| put_varint(out, *limit));
-    let extension_count = 0;
-    put_varint(out, extension_count);
+    put_varint(out, u64::from(!further.is_empty()));
+    if !further.is_empty() {
+        put_varint(out, FURTHER_PROOFS);
+        put_varint(out, further.as_flattened().len() as u64);
+        out.extend_from_slice(further.as_flattened());
+    }
 }
 
 fn read_hello(mut reader: Reader<'_>) -> Result<Message> {
@@ -265,7 +283,7 @@ fn read_hello(mut reader: Reader<'_>) -> Result<Message> {
     if version_min > VERSION_MAX || version_max < VERSION_MIN {
         return Ok(Message::ForeignHello);
     }
-    let (instance, proof) = (reader.array()?, reader.array()?);
+    let (instance, mut proofs) = (reader.array()?, vec![reader.array()?]);
     let mut limits = Vec::new();
     for _ in 0..reader.varint_max(LIMITS_COUNT_MAX, "the number of limits in a hello")? {
         limits.push(reader.varint()?);
@@ -275,13 +293,30 @@ fn read_hello(mut reader: Reader<'_>) -> Result<Message> {
     }
     for _ in 0..reader.varint_max(LIMITS_COUNT_MAX, "the number of extensions of a hello")? {
         let id = reader.varint()?;
-        reader.counted(EXTENSION_BYTES_MAX, "the length of an extension")?;
+        let bytes = reader.counted(EXTENSION_BYTES_MAX, "the length of an extension")?;
         if id % 2 == 1 {
             return Ok(Message::ForeignHello);
         }
+        if id == FURTHER_PROOFS {
+            let (further, rest) = bytes.as_chunks::<32>();
+            let is_first = proofs.len() == 1;
+            if !is_first || further.is_empty() || further.len() >= PROOFS_MAX || !rest.is_empty() {
+                return Err(corrupt("further proofs of a hello are 1 to 4, of 32 bytes each"));
+            }
+            proofs.extend_from_slice(further);
+        }
     }
     reader.finish()?;
-    Ok(Message::Hello(Hello { version_min, version_max, instance, proof, limits }))
+    Ok(Message::Hello(Hello { version_min, version_max, instance, proofs, limits }))
+}
+
+fn read_proofs(reader: &mut Reader<'_>) -> Result<Message> {
+    let count = reader.varint_max(PROOFS_MAX as u64, "the number of proofs")?;
+    if count == 0 {
+        return Err(corrupt("a list without a proof"));
+    }
+    let proofs = (0..count).map(|_| reader.array()).collect::<Result<Vec<_>>>()?;
+    Ok(Message::Proofs(proofs))
 }
 
 fn read_summary(reader: &mut Reader<'_>) -> Result<Message> {

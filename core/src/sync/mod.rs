@@ -37,6 +37,7 @@ mod refusal;
 mod relay;
 mod repair;
 mod schedule;
+mod secrets;
 mod serve;
 mod session;
 mod shared;
@@ -49,6 +50,7 @@ mod swarm;
 mod tests;
 mod tree;
 
+pub use admission::Proved;
 #[cfg(feature = "net")] // Only the driver of a network asks.
 pub(crate) use constants::BOOK_PEERS_MAX;
 pub use constants::{

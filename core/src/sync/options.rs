@@ -1,6 +1,6 @@
 //! What a swarm needs to know before it starts.
 
-use crate::event::{NodeId, StreamId, SwarmSecret};
+use crate::event::{NodeId, StreamId, SwarmSecrets};
 use std::collections::BTreeSet;
 
 /// Most peers at a time, unless told otherwise.
@@ -13,8 +13,8 @@ pub struct SwarmOptions {
     pub node: NodeId,
     /// The stream that our node writes now.
     pub own_stream: StreamId,
-    /// What the nodes of the swarm share.
-    pub secret: SwarmSecret,
+    /// What the nodes of the swarm share, and shared.
+    pub secrets: SwarmSecrets,
     /// Different in every run of the process: random, or a counter in the store. With it peers tell
     /// a restarted node's connection from a second one.
     pub instance: [u8; 8],

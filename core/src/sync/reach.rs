@@ -3,6 +3,7 @@
 //! Not here: what each peer has and lacks (`status`).
 
 use crate::event::{NodeId, StreamId};
+use crate::sync::admission::Proved;
 use crate::sync::refusal::RefusalReason;
 use crate::sync::swarm::Swarm;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +35,8 @@ pub struct Link {
     pub is_connected: bool,
     /// Why the last session was refused, if none came about since.
     pub refusal: Option<RefusalReason>,
+    /// Which of our secrets it has shown that it holds.
+    pub proved: Option<Proved>,
 }
 
 impl Swarm {
@@ -62,9 +65,11 @@ impl Swarm {
     }
 
     fn links(&self) -> BTreeMap<NodeId, Link> {
-        let link = |peer: &NodeId, refusal| Link {
-            is_connected: self.shared.admitted.contains_key(peer),
-            refusal,
+        let link = |peer: &NodeId, refusal| {
+            let connection = self.shared.admitted.get(peer);
+            let session = connection.and_then(|connection| self.sessions.get(connection));
+            let proved = session.and_then(|session| session.proved);
+            Link { is_connected: connection.is_some(), refusal, proved }
         };
         let known = self.book.iter().map(|(peer, entry)| (*peer, link(peer, entry.last_refusal)));
         let admitted = self.shared.admitted.keys().map(|peer| (*peer, link(peer, None)));

@@ -12,7 +12,7 @@
 
 use crate::event::limits::FRAME_BYTES_MAX;
 use crate::event::{NodeId, OffsetMap, SignedHead, StreamId};
-use crate::sync::admission::Side;
+use crate::sync::admission::{Proved, Side};
 use crate::sync::announce::Announcements;
 use crate::sync::constants::{
     ADMISSION_DEADLINE, FLUSH_DELAY, SEND_QUEUE_BYTES_MAX, STRANGER_FRAME_BYTES_MAX,
@@ -48,6 +48,12 @@ pub(crate) struct Session {
     /// The peer's run, from its hello.
     pub(crate) instance: [u8; 8],
     hello_sent: bool,
+    /// Our secrets have changed since our proofs were sent.
+    pub(crate) proofs_due: bool,
+    /// The proofs that the peer sent last.
+    proofs: Vec<[u8; 32]>,
+    /// Which of our secrets they show.
+    pub(crate) proved: Option<Proved>,
     pub(crate) liveness: Liveness,
     pub(crate) credit: Credit,
     /// Bytes given to the transport and not sent yet.
@@ -112,6 +118,9 @@ impl Session {
             admitted_at: None,
             instance: [0; 8],
             hello_sent: false,
+            proofs_due: false,
+            proofs: Vec::new(),
+            proved: None,
             liveness: Liveness::new(now),
             credit: Credit::new(),
             unsent: 0,
@@ -176,7 +185,7 @@ impl Session {
     }
 
     /// Only a hello and a goodbye are read from those who have not proved anything.
-    fn on_stranger_frame(&self, frame: &Bytes, shared: &Shared) -> Result<Effect, Refusal> {
+    fn on_stranger_frame(&mut self, frame: &Bytes, shared: &Shared) -> Result<Effect, Refusal> {
         if frame.len() > STRANGER_FRAME_BYTES_MAX {
             return Err(RefusalReason::Oversized.into());
         }
@@ -187,7 +196,9 @@ impl Session {
         };
         match message {
             Message::Hello(hello) => {
-                self.side(shared, false).check(&shared.admission_key, &hello)?;
+                let proved = self.side(shared, false).check(&shared.admission_keys, &hello)?;
+                self.proved = Some(proved);
+                self.proofs.clone_from(&hello.proofs);
                 Ok(Effect::Greeted(hello))
             }
             Message::ForeignHello => Err(RefusalReason::VersionUnsupported.into()),
@@ -224,6 +235,10 @@ impl Session {
                 self.peers = nodes;
                 Ok(Effect::Nothing)
             }
+            Message::Proofs(proofs) => {
+                self.proofs = proofs;
+                self.check_proofs(shared).map(|()| Effect::Nothing)
+            }
         }
     }
 
@@ -241,11 +256,15 @@ impl Session {
         if !self.hello_sent {
             self.hello_sent = true;
             let side = self.side(shared, true);
-            let hello = side.hello(&shared.admission_key, shared.options.instance);
+            let hello = side.hello(&shared.admission_keys, shared.options.instance);
             return Some(Message::Hello(hello).encode());
         }
         if !self.is_admitted() || self.unsent >= SEND_QUEUE_BYTES_MAX {
             return None;
+        }
+        if std::mem::take(&mut self.proofs_due) {
+            let proofs = self.side(shared, true).proofs(&shared.admission_keys);
+            return Some(Message::Proofs(proofs).encode());
         }
         if let Some(number) = self.liveness.take_answer() {
             return Some(Message::Pong(number).encode());
@@ -326,6 +345,20 @@ impl Session {
     /// Soon, but with whatever else comes up until then.
     pub(crate) fn flush_soon(&mut self, now: Instant) {
         self.announcements.flush_by(now + FLUSH_DELAY);
+    }
+
+    /// Our secrets have changed, or the peer's proofs: whether it still holds one of ours.
+    ///
+    /// # Errors
+    /// `wrong_secret`: it does not.
+    pub(crate) fn check_proofs(&mut self, shared: &Shared) -> Result<(), Refusal> {
+        self.proved = Some(self.side(shared, false).proved(&shared.admission_keys, &self.proofs)?);
+        Ok(())
+    }
+
+    /// True once the peer may know what we proved.
+    pub(crate) fn has_greeted(&self) -> bool {
+        self.hello_sent
     }
 
     /// This session as seen by the prover, who is us or the peer.

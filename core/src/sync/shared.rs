@@ -19,7 +19,8 @@ const OWN_CHECKS_MAX: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) options: SwarmOptions,
-    pub(crate) admission_key: [u8; 32],
+    /// Of the current secret first.
+    pub(crate) admission_keys: Vec<[u8; 32]>,
     /// The time of the last input; never goes back.
     pub(crate) now: Instant,
     pub(crate) streams: Streams,
@@ -71,9 +72,9 @@ impl Shared {
         forks: Vec<HeldFork>,
         now: Instant,
     ) -> Shared {
-        let swarm = options.secret.swarm_id();
+        let swarm = options.secrets.swarm_id();
         Shared {
-            admission_key: options.secret.admission_key(),
+            admission_keys: options.secrets.admission_keys(),
             now,
             streams: Streams::new(swarm, options.own_stream, heads, forks, now),
             fetches: Fetches::default(),

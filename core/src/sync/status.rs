@@ -1,6 +1,7 @@
 //! What can be said about the swarm at a moment.
 
 use crate::event::{NodeId, SignedHead, StreamId};
+use crate::sync::admission::Proved;
 use crate::sync::io::{ConnectionId, Refused};
 use crate::sync::refusal::RefusalReason;
 use crate::sync::stream::StreamState;
@@ -48,6 +49,8 @@ pub struct PeerStatus {
     pub bytes_in: u64,
     /// Bytes of frames given to the transport in this session.
     pub bytes_out: u64,
+    /// Which of our secrets the peer has shown that it holds, in this session.
+    pub proved: Option<Proved>,
     /// Since when the session stands.
     pub since: Option<Instant>,
     /// When it was last heard in this session.
@@ -171,6 +174,7 @@ impl Swarm {
             round_trip: session.and_then(|session| session.liveness.round_trip()),
             bytes_in: session.map_or(0, |session| session.bytes_in),
             bytes_out: session.map_or(0, |session| session.bytes_out),
+            proved: session.and_then(|session| session.proved),
             since: session.and_then(|session| session.admitted_at),
             heard_at: session.map(|session| session.liveness.heard_at()),
             gone_since: entry.gone_since,

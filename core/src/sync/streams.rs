@@ -250,17 +250,16 @@ impl Streams {
             return Ok(RangeNews::ToLocate(Box::new(content)));
         }
         let range = &content.range;
-        match place(range.first, range.head.count, state.end_count()) {
+        let is_believed = match place(range.first, range.head.count, state.end_count()) {
             Place::Duplicate => return Ok(RangeNews::Duplicate),
-            Place::Gap if planted!("gap_accepted") => {}
+            Place::Gap if planted!("gap_accepted") => true,
             Place::Gap => return Ok(RangeNews::Gap),
-            Place::Follows => {}
-        }
+            Place::Follows => planted!("chain_not_checked"),
+        };
         let end = state
             .end
             .as_ref()
             .map_or_else(|| StreamEnd::empty(&self.swarm, &stream), StreamEnd::from);
-        let is_believed = planted!("chain_not_checked") || planted!("gap_accepted");
         if !is_believed
             && !content.goes_on_from(&end)
             && let Some(news) = self.check_chain(range, content.before, &end)?

@@ -38,7 +38,7 @@ pub struct Swarm {
     pub(crate) mesh: Mesh,
     pub(crate) refusals: VecDeque<Refused>,
     /// Sessions that may have something to send.
-    ready: BTreeSet<ConnectionId>,
+    pub(crate) ready: BTreeSet<ConnectionId>,
     /// No dispute is due before the next input.
     pub(crate) disputes_are_seen: bool,
     pub(crate) is_shut_down: bool,
@@ -168,6 +168,7 @@ impl Swarm {
                 self.shared.repairs.answered(stream, first, &result, now);
             }
             Input::OwnStream(stream) => self.on_own_stream(stream),
+            Input::Secrets(secrets) => self.on_secrets(secrets),
             Input::AddPeer { peer, addresses } if !self.is_shut_down => {
                 self.book.name(peer, &addresses, now);
             }

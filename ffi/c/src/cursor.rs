@@ -106,10 +106,9 @@ pub unsafe extern "C" fn millpond_cursor_explain(
 }
 
 /// How complete the cursor's answer is, as one JSON object: `offsets` (a token of how many events
-/// of each stream it is read over), `behind` (streams of which more is signed for, each with
-/// `stream` and `missing` events) and `unheard` (nodes that were heard of and not in reach, each
-/// with `node_id` and `since`, µs since 1970 UTC), all as of when it was asked. Reads nothing. Free
-/// `*json` with millpond_bytes_free. Thread-safe.
+/// of each stream it is read over), `behind` (streams of which more is signed for) and `unheard`
+/// (nodes that were heard of and not in reach), all as of when it was asked; docs/status.md names
+/// every field. Reads nothing. Free `*json` with millpond_bytes_free. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.

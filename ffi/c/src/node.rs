@@ -2,8 +2,10 @@
 
 use crate::call::{call, output, text};
 use crate::error::millpond_error_t;
-use crate::options::millpond_node_options_t;
-use crate::value::{millpond_bytes_t, millpond_cancel_t, millpond_node_t, options, wait};
+use crate::options::{millpond_node_options_t, texts};
+use crate::value::{
+    millpond_bytes_t, millpond_cancel_t, millpond_node_t, millpond_text_t, options, wait,
+};
 use millpond_facade::{Closed, NodeHandle, Result, closed_error, host_error};
 use std::ffi::c_char;
 
@@ -101,7 +103,8 @@ pub unsafe extern "C" fn millpond_node_ticket(
 }
 
 /// Everything there is to know about the node, as one JSON object: who it is, its peers and their
-/// lag, refusals, the store. Free `*json` with millpond_bytes_free. Thread-safe.
+/// lag, refusals, the store. docs/status.md names every field. Free `*json` with
+/// millpond_bytes_free. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -121,12 +124,12 @@ pub unsafe extern "C" fn millpond_node_status(
     }
 }
 
-/// The status as one JSON object, once something in it changed: waits until its version is another
-/// than `*version`, and sets `*version` to that of the status. Begin with 0, which gives one at
-/// once, and call it again with what it set: so no change is missed, and changes that come between
-/// two calls are one. What the network does is told at most four times a second. Free `*json` with
-/// millpond_bytes_free. MILLPOND_ERROR_CLOSED: the node was closed, also while this waited. On any
-/// error `*version` stays, and no change is lost. Thread-safe.
+/// The status as one JSON object (docs/status.md), once something in it changed: waits until its
+/// version is another than `*version`, and sets `*version` to that of the status. Begin with 0,
+/// which gives one at once, and call it again with what it set: so no change is missed, and changes
+/// that come between two calls are one. What the network does is told at most four times a second.
+/// Free `*json` with millpond_bytes_free. MILLPOND_ERROR_CLOSED: the node was closed, also while
+/// this waited. On any error `*version` stays, and no change is lost. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -155,7 +158,8 @@ pub unsafe extern "C" fn millpond_node_next_status(
 /// The node's figures for Prometheus, as text in its exposition format, version 0.0.4: serve it
 /// with the content type `text/plain; version=0.0.4`. Names begin with `millpond_` and have their
 /// units; what only grows ends in `_total` and begins anew when the node opens. At most 64 peers
-/// have series of their own. Free `*text` with millpond_bytes_free. Thread-safe.
+/// have series of their own. docs/status.md names every figure. Free `*text` with
+/// millpond_bytes_free. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -243,7 +247,8 @@ pub unsafe extern "C" fn millpond_node_stats(
     unsafe { give_text("millpond_node_stats", json, "json", error, ask) }
 }
 
-/// What is durable here, as a token. Free `*token` with millpond_bytes_free. Thread-safe.
+/// What is durable here, as a token. Of a branch, in which a stream with two histories goes on,
+/// what comes before it counts, too. Free `*token` with millpond_bytes_free. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -332,6 +337,39 @@ pub unsafe extern "C" fn millpond_node_set_network(
                 NodeHandle::from_id(node.id).set_network(enabled == 1, &wait)
             }
             other => Err(host_error(format!("`enabled` is {other}, not 0 or 1"))),
+        })
+    }
+}
+
+/// Replaces the swarm's secret without cutting anybody off: `current` for tickets, and peers that
+/// hold it or one of the `former` (at most 4; NULL is none) are admitted from now on. Sessions go
+/// on, but for those of peers that have shown neither: they end with "wrong_secret". Not kept in
+/// the store: say it when the node is opened again. To replace the secret of a whole swarm, give
+/// each node the one of millpond_swarm_secret_next with the old one as a former one; when each
+/// peer's "secret" in the status is "current", take the old one from each.
+/// MILLPOND_ERROR_INVALID_ARGUMENT also when one of them is of another swarm.
+/// MILLPOND_ERROR_LIMIT_EXCEEDED: more than 4 are former ones. Thread-safe.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_node_set_secrets(
+    node: millpond_node_t,
+    current: *const c_char,
+    current_len: usize,
+    former: *const millpond_text_t,
+    former_count: usize,
+    timeout_ms: i64,
+    cancel: millpond_cancel_t,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
+    unsafe {
+        call("millpond_node_set_secrets", error, || {
+            let current = text(current, current_len, "current")?;
+            // Not a default: no former secret is said.
+            let former = texts(former, former_count, "former")?.unwrap_or_default();
+            NodeHandle::from_id(node.id).set_secrets(current, &former, &wait(timeout_ms, cancel))
         })
     }
 }

@@ -30,7 +30,7 @@ pub struct millpond_node_options_t {
     pub path: millpond_text_t,
     /// The application, stamped on every event: 1 to 64 of ASCII letters, digits, '.', '-', '_'.
     pub app_id: millpond_text_t,
-    /// The swarm's secret: 64 hex digits.
+    /// The swarm's secret: 64 hex digits, or 128 of one that took another's place.
     pub swarm: millpond_text_t,
     /// A ticket: the swarm's secret, and a first peer.
     pub ticket: millpond_text_t,
@@ -54,6 +54,10 @@ pub struct millpond_node_options_t {
     pub tail_bytes_max: u64,
     /// Most bytes of decoded blocks kept in memory. 0 is unsaid: 16 MiB.
     pub cache_bytes: u64,
+    /// Secrets that `swarm` takes the place of and that still admit, too: at most 4. NULL is none.
+    pub former_secrets: *const millpond_text_t,
+    /// How many.
+    pub former_secret_count: usize,
 }
 
 /// How to publish.
@@ -127,6 +131,8 @@ impl millpond_node_options_t {
         segment_bytes: 0,
         tail_bytes_max: 0,
         cache_bytes: 0,
+        former_secrets: std::ptr::null(),
+        former_secret_count: 0,
     };
 
     /// # Safety
@@ -140,6 +146,11 @@ impl millpond_node_options_t {
                 path: PathBuf::from(self.path.read_option("path")?.unwrap_or_default()),
                 app_id: self.app_id.read_option("app_id")?.unwrap_or_default().to_owned(),
                 swarm: self.swarm.read_option("swarm")?.map(str::to_owned),
+                former_secrets: texts(
+                    self.former_secrets,
+                    self.former_secret_count,
+                    "former_secrets",
+                )?,
                 ticket: self.ticket.read_option("ticket")?.map(str::to_owned),
                 network: choice(self.network, "network")?,
                 bind: texts(self.bind, self.bind_count, "bind")?,
@@ -249,7 +260,7 @@ fn choice(choice: millpond_choice_t, name: &str) -> Result<Option<bool>> {
 
 /// # Safety
 /// As [`millpond_node_options_t::resolve`].
-unsafe fn texts(
+pub(crate) unsafe fn texts(
     data: *const millpond_text_t,
     count: usize,
     name: &str,

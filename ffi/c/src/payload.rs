@@ -4,7 +4,7 @@ use crate::call::{bytes, call, output, text};
 use crate::error::millpond_error_t;
 use crate::node::give_text;
 use crate::value::millpond_bytes_t;
-use millpond_facade::{json, swarm_secret_new, ticket_parse};
+use millpond_facade::{json, swarm_secret_new, swarm_secret_next, ticket_parse};
 use std::ffi::c_char;
 
 /// JSON text as a payload in deterministic CBOR. Integers keep 64 bits; bytes are
@@ -63,6 +63,26 @@ pub unsafe extern "C" fn millpond_swarm_secret_new(
 ) -> i32 {
     // SAFETY: the same contract.
     unsafe { give_text("millpond_swarm_secret_new", secret, "secret", error, swarm_secret_new) }
+}
+
+/// A new secret to take the place of `secret` while the swarm stays the same: 128 hex digits, to be
+/// kept secret; see millpond_node_set_secrets. Free `*next` with millpond_bytes_free. Thread-safe.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_swarm_secret_next(
+    secret: *const c_char,
+    secret_len: usize,
+    next: *mut millpond_bytes_t,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
+    unsafe {
+        give_text("millpond_swarm_secret_next", next, "next", error, || {
+            swarm_secret_next(text(secret, secret_len, "secret")?)
+        })
+    }
 }
 
 /// What a ticket says, as JSON: swarm_id, node_id, addresses. The secret is left out. Free `*json`

@@ -62,7 +62,7 @@ pub use offsets::Offsets;
 pub use options::{OpenOptions, PublishOptions, QueryOptions, StartAt, SubscribeOptions};
 pub use publish::{Published, too_many_events};
 pub use subscription::SubscriptionHandle;
-pub use text::{TicketParts, swarm_secret_new, ticket_parse};
+pub use text::{TicketParts, swarm_secret_new, swarm_secret_next, ticket_parse};
 pub use wait::{Limit, Wait, timeout_from_millis, timeout_from_seconds};
 
 /// Every limit that a caller can meet: those of events, and those of batches.

@@ -119,7 +119,8 @@ impl NodeHandle {
         self.ask("node_stream", |core| Ok(core.own_stream().to_string()))
     }
 
-    /// What is durable here.
+    /// What is durable here. Of a branch, in which a stream with two histories goes on, what comes
+    /// before it counts, too.
     ///
     /// # Errors
     /// As [`NodeHandle::node_id`].
@@ -138,6 +139,29 @@ impl NodeHandle {
     /// As [`NodeHandle::ticket`], without waiting.
     pub fn ticket_start(self, limit: Limit, done: impl FnOnce(Result<String>) + Send + 'static) {
         self.start("node_ticket", limit, done, |core| Ok(ticket(core)));
+    }
+
+    /// Replaces the swarm's secret without cutting anybody off: `current` for tickets, and peers
+    /// that hold it or one of `former` are admitted from now on. Sessions go on, but for those of
+    /// peers that have shown neither: they end with `wrong_secret`. Not kept in the store: say it
+    /// when the node is opened again.
+    ///
+    /// # Errors
+    /// As [`NodeHandle::node_id`]; `invalid_argument`: a text is no secret, or one of another swarm
+    /// (reason `other_swarm`). `limit_exceeded`: more than 4 are former ones.
+    pub fn set_secrets(self, current: &str, former: &[String], wait: &Wait<'_>) -> Result<()> {
+        self.wait_for("node_set_secrets", wait, |core| set_secrets(core, current, former))
+    }
+
+    /// As [`NodeHandle::set_secrets`], without waiting.
+    pub fn set_secrets_start(
+        self,
+        current: &str,
+        former: &[String],
+        limit: Limit,
+        done: impl FnOnce(Result<()>) + Send + 'static,
+    ) {
+        self.start("node_set_secrets", limit, done, |core| set_secrets(core, current, former));
     }
 
     /// Everything there is to know about the node, as one JSON object.
@@ -334,6 +358,11 @@ impl NodeHandle {
 
 fn ticket(core: &core::Node) -> Pending<String> {
     core.ticket().map(|ticket| Ok(ticket.to_string()))
+}
+
+fn set_secrets(core: &core::Node, current: &str, former: &[String]) -> Result<Pending<()>> {
+    let former = text::each(Some(former), text::swarm_secret)?;
+    Ok(core.set_secrets(text::swarm_secret(current)?, former))
 }
 
 fn status_json(core: &core::Node) -> Pending<String> {

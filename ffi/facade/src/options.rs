@@ -19,10 +19,12 @@ pub struct OpenOptions {
     pub path: PathBuf,
     /// The application, stamped on every event: 1 to 64 of ASCII letters, digits, `.`, `-`, `_`.
     pub app_id: String,
-    /// The swarm's secret: 64 hex digits.
+    /// The swarm's secret: 64 hex digits, or 128 of one that took another's place.
     pub swarm: Option<String>,
     /// A ticket: the swarm's secret, and a first peer.
     pub ticket: Option<String>,
+    /// Secrets that it takes the place of and that still admit, too: up to 4; default none.
+    pub former_secrets: Option<Vec<String>>,
     /// Whether to have a network at all; default true.
     pub network: Option<bool>,
     /// Addresses to listen on, `<ip>:<port>`; default every interface, a port of the system's
@@ -85,7 +87,9 @@ impl OpenOptions {
             allow_network_fs: self.allow_network_file_system.unwrap_or(unsaid.allow_network_fs),
         };
         let network = self.network(peers)?;
-        Ok(NodeOptions { path: self.path.clone(), app_id, swarm, network, storage })
+        let former_secrets = text::each(self.former_secrets.as_deref(), text::swarm_secret)?;
+        let path = self.path.clone();
+        Ok(NodeOptions { path, app_id, swarm, former_secrets, network, storage })
     }
 
     fn network(&self, peers: Vec<PeerAddress>) -> Result<Option<NetworkOptions>> {

@@ -79,6 +79,7 @@ fn peer(peer: &PeerStatus) -> Value {
         "bytes_in": peer.bytes_in, "bytes_out": peer.bytes_out,
         "total_bytes_in": peer.total_bytes_in, "total_bytes_out": peer.total_bytes_out,
         "lag": peer.lag, "behind": peer.behind,
+        "secret": peer.secret,
         "connected_for_micros": peer.connected_for.map(micros),
         "gone_for_micros": peer.gone_for.map(micros),
         "trying_for_micros": peer.trying_for.map(micros),
@@ -126,4 +127,136 @@ pub(crate) fn damage(damage: &Damage) -> Value {
         "table": damage.table, "stream": stream, "first": damage.first, "end": damage.end,
         "message": damage.message,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use millpond::event::{NodeId, SwarmId, WallTime};
+    use millpond::{Behind, PeerRefusal, Refusal, Unheard};
+    use std::collections::BTreeSet;
+
+    const NODE: NodeId = NodeId::from_bytes([7; 32]);
+    const STREAM: StreamId = StreamId { node: NODE, number: 0 };
+
+    /// A status with an item in each of its lists.
+    fn full() -> Status {
+        let refused =
+            PeerRefusal { reason: "r", message: "m".into(), by_us: true, ago: Duration::ZERO };
+        let peer = PeerStatus {
+            node: NODE,
+            state: "idle",
+            addresses: Vec::new(),
+            round_trip: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            total_bytes_in: 0,
+            total_bytes_out: 0,
+            named: false,
+            discovered: false,
+            trying_for: None,
+            refused: Some(refused),
+            last_contact: None,
+            lag: 0,
+            behind: 0,
+            connected_for: None,
+            gone_for: None,
+        };
+        let message = String::new();
+        let damage = Damage { table: "pages", stream: None, first: 0, end: 0, message };
+        let since = WallTime::from_micros(0);
+        Status {
+            version: 1,
+            node_id: NODE,
+            swarm_id: SwarmId::from_bytes([8; 32]),
+            path: "store".into(),
+            offsets: OffsetMap::default(),
+            events: 0,
+            lag: 0,
+            streams: vec![StreamStatus {
+                stream: STREAM,
+                held: 0,
+                known: 0,
+                lag: 0,
+                ahead: Vec::new(),
+            }],
+            unheard: vec![UnheardNode { node: NODE, since, ago: Duration::ZERO }],
+            own_stream: STREAM,
+            network: false,
+            local_addresses: Vec::new(),
+            peers: vec![peer],
+            refusals: vec![Refusal { peer: NODE, reason: "r", by_us: false }],
+            forked: Vec::new(),
+            forks: vec![HeldFork { of: STREAM, at: 0, branches: Vec::new() }],
+            quarantined: Vec::new(),
+            too_new: Vec::new(),
+            store: LogStatus {
+                stream_count: 0,
+                event_count: 0,
+                tail_bytes: 0,
+                table_bytes: 0,
+                journal_bytes: 0,
+                free_bytes: None,
+                full: false,
+                trouble: None,
+                damages: vec![damage],
+            },
+        }
+    }
+
+    /// The names of everything in `value`, as docs/status.md writes them.
+    fn names(value: &Value, at: &str, found: &mut BTreeSet<String>) {
+        let Value::Object(fields) = value else { return };
+        for (name, inner) in fields {
+            let name = format!("{at}{name}");
+            match inner {
+                Value::Array(items) if items.iter().any(Value::is_object) => {
+                    items.iter().for_each(|item| names(item, &format!("{name}[]."), found));
+                }
+                // Its names are stream ids.
+                Value::Object(_) if name == "offsets" => drop(found.insert(name)),
+                Value::Object(_) => {
+                    // What can be `null` has a line of its own.
+                    if name == "peers[].refused" {
+                        found.insert(name.clone());
+                    }
+                    names(inner, &format!("{name}."), found);
+                }
+                _ => drop(found.insert(name)),
+            }
+        }
+    }
+
+    /// The first column of the table under the heading `title`.
+    fn documented(title: &str) -> BTreeSet<String> {
+        let page = include_str!("../../../docs/status.md");
+        let (_, rest) = page.split_once(&format!("\n## {title}\n")).expect("a heading");
+        let table = rest.split("\n## ").next().unwrap_or_default();
+        let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+        rows.map(str::to_owned).collect()
+    }
+
+    fn check(title: &str, json: &str) {
+        let mut found = BTreeSet::new();
+        names(&serde_json::from_str(json).expect("it is JSON"), "", &mut found);
+        let documented = documented(title);
+        let differ: Vec<&String> = found.symmetric_difference(&documented).collect();
+        assert!(differ.is_empty(), "docs/status.md, {title:?}, and the code differ in {differ:?}");
+    }
+
+    #[test]
+    fn every_field_of_a_status_is_documented_and_no_other() {
+        check("Status", &json(&full()));
+    }
+
+    #[test]
+    fn every_field_of_a_completeness_is_documented_and_no_other() {
+        let since = WallTime::from_micros(0);
+        let whole = Completeness {
+            offsets: OffsetMap::default(),
+            behind: vec![Behind { stream: STREAM, missing: 1 }],
+            unheard: vec![Unheard { node: NODE, since }],
+        };
+        check("Completeness of an answer", &completeness(&whole));
+    }
 }

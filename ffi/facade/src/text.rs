@@ -4,7 +4,7 @@ use crate::core::PeerAddress;
 use crate::entry::entry;
 use crate::errors::{FacadeError, Result};
 use millpond::ErrorKind;
-use millpond::event::{SwarmSecret, Ticket, hex};
+use millpond::event::{SwarmId, SwarmSecret, Ticket, hex};
 use std::net::SocketAddr;
 
 /// What a ticket says, without the secret in it.
@@ -32,14 +32,28 @@ impl TicketParts {
 /// # Errors
 /// `internal`: the system gives no randomness.
 pub fn swarm_secret_new() -> Result<String> {
-    entry("swarm_secret_new", 0, || {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).map_err(|error| {
-            let message = format!("the system gives no randomness: {error}");
-            FacadeError::new(ErrorKind::Internal, message)
-        })?;
-        Ok(hex(&bytes))
+    entry("swarm_secret_new", 0, || Ok(hex(&random()?)))
+}
+
+/// A new secret to take the place of `secret` while the swarm stays the same: 128 hex digits, to be
+/// kept secret. What it replaces may have taken another one's place, too.
+///
+/// # Errors
+/// `invalid_argument`: the text is no secret. `internal`: the system gives no randomness.
+pub fn swarm_secret_next(secret: &str) -> Result<String> {
+    entry("swarm_secret_next", 0, || {
+        let next = swarm_secret(secret)?.next(random()?);
+        Ok(format!("{}{}", next.swarm_id(), hex(next.as_bytes())))
     })
+}
+
+fn random() -> Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        let message = format!("the system gives no randomness: {error}");
+        FacadeError::new(ErrorKind::Internal, message)
+    })?;
+    Ok(bytes)
 }
 
 /// What a ticket says.
@@ -65,12 +79,21 @@ pub(crate) fn peer_of(ticket: &Ticket) -> PeerAddress {
     PeerAddress::from(ticket)
 }
 
-/// 64 hex digits of either case; the error never repeats them.
+/// 64 hex digits of either case, 128 with the swarm id first; the error never repeats them.
 pub(crate) fn swarm_secret(text: &str) -> Result<SwarmSecret> {
     let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(text.trim_ascii().as_bytes()).ok();
-    let bytes: Option<[u8; 32]> = bytes.and_then(|bytes| bytes.try_into().ok());
-    let refused = || FacadeError::invalid("a swarm secret is 64 hex digits");
-    bytes.map(SwarmSecret::from_bytes).ok_or_else(refused)
+    let secret = match bytes.as_deref().map(<[u8]>::as_chunks::<32>) {
+        Some(([secret], [])) => Some(SwarmSecret::from_bytes(*secret)),
+        Some(([swarm, secret], [])) => {
+            let swarm = SwarmId::from_bytes(*swarm);
+            Some(SwarmSecret::of_swarm(swarm, *secret)).filter(|secret| !secret.is_first())
+        }
+        _ => None,
+    };
+    let refused = || {
+        FacadeError::invalid("a swarm secret is 64 hex digits, or 128 when it took another's place")
+    };
+    secret.ok_or_else(refused)
 }
 
 pub(crate) fn address(text: &str) -> Result<SocketAddr> {
@@ -126,5 +149,19 @@ mod tests {
         assert!(swarm_secret(&secret.to_uppercase()).is_ok());
         let error = swarm_secret(&secret[1..]).unwrap_err();
         assert!(!error.message.contains(&secret[1..]));
+    }
+
+    #[test]
+    fn a_secret_that_takes_the_place_of_another_names_its_swarm() {
+        let first = swarm_secret_new().unwrap();
+        let swarm = swarm_secret(&first).unwrap().swarm_id();
+        let next = swarm_secret_next(&first).unwrap();
+        let later = swarm_secret_next(&next).unwrap();
+        assert!(next != later && next.len() == 128 && next[..64] == later[..64]);
+        assert_eq!(swarm_secret(&later.to_uppercase()).unwrap().swarm_id(), swarm);
+        let twice = format!("{swarm}{first}");
+        for wrong in [&next[1..], &next[..100], &format!("{next}00"), &twice] {
+            assert_eq!(swarm_secret_next(wrong).unwrap_err().name, "invalid_argument", "{wrong}");
+        }
     }
 }

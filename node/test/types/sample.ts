@@ -26,6 +26,7 @@ import {
   TimeoutError,
   UserCodeError,
   newSwarmSecret,
+  nextSwarmSecret,
   open,
   parseTicket,
   version,
@@ -128,6 +129,7 @@ export async function main(signal: AbortSignal): Promise<void> {
   await node.connect(await node.ticket(), call);
   await node.disconnect(node.id);
   await node.setNetwork(false);
+  await node.setSecrets(nextSwarmSecret('00'.repeat(32)), ['00'.repeat(32)]);
   const status: Status = await node.status();
   const peer: PeerStatus | undefined = status.peers[0];
   const refused: PeerRefusal | null | undefined = peer?.refused;

@@ -44,6 +44,7 @@ from ._native import (
     decode,
     encode,
     new_swarm_secret,
+    next_swarm_secret,
     version,
 )
 from ._node import Column, Durability, Node, Order, StartAt, open  # noqa: A004
@@ -135,6 +136,7 @@ __all__ = [
     "encode",
     "logs",
     "new_swarm_secret",
+    "next_swarm_secret",
     "open",
     "parse_ticket",
 ]

@@ -35,6 +35,7 @@ __all__ = [
     "log_drain",
     "log_set_level",
     "new_swarm_secret",
+    "next_swarm_secret",
     "open_node",
     "open_start",
     "parse_ticket",
@@ -315,6 +316,10 @@ class Node:
     def set_network_start(
         self, queue: Queue, number: int, enabled: bool, timeout: float | None
     ) -> Operation: ...
+    def set_secrets(self, current: str, former: Any, timeout: float | None) -> None: ...
+    def set_secrets_start(
+        self, queue: Queue, number: int, current: str, former: Any, timeout: float | None
+    ) -> Operation: ...
     def disconnect(self, node_id: str, timeout: float | None) -> None: ...
     def disconnect_start(
         self, queue: Queue, number: int, node_id: str, timeout: float | None
@@ -426,6 +431,7 @@ class Options:
         discovery: bool | None,
         peers: Any,
         allow: Any,
+        former_secrets: Any,
         segment_bytes: int | None,
         tail_bytes_max: int | None,
         cache_bytes: int | None,
@@ -513,6 +519,12 @@ def new_swarm_secret() -> str:
     whoever has it can join the swarm.
 
     Raises `InternalError`: the system gives no randomness.
+    """
+def next_swarm_secret(secret: str) -> str:
+    """Makes a secret to take the place of `secret` while the swarm stays the same: 128 hex digits.
+    See `Node.set_secrets`.
+
+    Raises `InvalidArgument`: it is no secret.
     """
 def open_node(options: Options, timeout: float | None) -> Node: ...
 def open_start(

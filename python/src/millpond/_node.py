@@ -40,6 +40,7 @@ def open(  # noqa: A001
     discovery: bool | None = None,
     peers: Sequence[str] | None = None,
     allow: Sequence[str] | None = None,
+    former_secrets: Sequence[str] | None = None,
     segment_bytes: int | None = None,
     tail_bytes_max: int | None = None,
     cache_bytes: int | None = None,
@@ -49,8 +50,9 @@ def open(  # noqa: A001
     """Opens the node whose log is in the folder `path`; a new log is made when there is none.
 
     app: 1 to 64 of `A-Z a-z 0-9 . _ -`, stamped on every event published.
-    swarm: the swarm secret, 64 hex digits; or `ticket`: what another node's `ticket()` gave. One
-        of the two is needed.
+    swarm: the swarm secret, 64 hex digits, or 128 of one that took another's place; or `ticket`:
+        what another node's `ticket()` gave. One of the two is needed. former_secrets: up to 4 that
+        it takes the place of and that still admit, too.
     network: False opens no socket (default True). bind: `ip:port` to listen on, at most one of IPv4
         and one of IPv6 (default every interface, any port). discovery: find peers by mDNS, and
         where other peers say that they are (default True). peers:
@@ -93,6 +95,7 @@ def open(  # noqa: A001
         discovery=discovery,
         peers=peers,
         allow=allow,
+        former_secrets=former_secrets,
         segment_bytes=segment_bytes,
         tail_bytes_max=tail_bytes_max,
         cache_bytes=cache_bytes,
@@ -137,7 +140,10 @@ class NodeFacts:
         return not self._native.is_open()
 
     def offsets(self) -> Offsets:
-        """What is durable here: for each stream how many events. Raises `Closed`."""
+        """What is durable here: for each stream how many events. Raises `Closed`.
+
+        Of a branch, in which a stream with two histories goes on, what comes before it counts, too.
+        """
         return self._native.offsets()
 
     def __del__(self) -> None:
@@ -271,6 +277,24 @@ class Node(NodeFacts):
         """
         self._native.set_network(enabled, timeout)
 
+    def set_secrets(
+        self, current: str, former: Sequence[str] = (), *, timeout: float | None = None
+    ) -> None:
+        """Replaces the swarm's secret without cutting anybody off.
+
+        From now on tickets have `current`, and peers that hold it or one of `former` (at most 4)
+        are admitted. Sessions go on, but for those of peers that have shown neither: they end with
+        the reason "wrong_secret". Not kept in the store: say it when the node is opened again.
+
+        For a whole swarm: give each node what `next_swarm_secret` makes, with the old secret as a
+        former one; when every peer's `secret` in the status is "current", take the old one from
+        each.
+
+        Raises `InvalidArgument`: a text is no secret, or one of another swarm; `LimitExceeded`:
+        more than 4 are former ones; `Timeout`, `Closed`.
+        """
+        self._native.set_secrets(current, former, timeout)
+
     def ticket(self, *, timeout: float | None = None) -> str:
         """A text to paste elsewhere: whoever has it can join the swarm through this node.
 
@@ -279,7 +303,7 @@ class Node(NodeFacts):
         return self._native.ticket(timeout)
 
     def status(self, *, timeout: float | None = None) -> Status:
-        """Who the node is, its peers and their lag, refusals, the store.
+        """Who the node is, its peers and their lag, refusals, the store: see docs/status.md.
 
         Raises `Timeout`, `Closed`.
         """
@@ -287,14 +311,18 @@ class Node(NodeFacts):
         return status
 
     def subscribe_status(self) -> StatusSubscription:
-        """A status at once, then one whenever something in it changed that matters."""
+        """A status at once, then one whenever something in it changed that matters.
+
+        Its steps raise `Closed`; with a timeout, `Timeout`.
+        """
         return StatusSubscription(self._native)
 
     def metrics(self, *, timeout: float | None = None) -> str:
         """The node's figures for Prometheus, as text in its exposition format, version 0.0.4.
 
         Names begin with `millpond_` and have their units; what only grows ends in `_total` and
-        begins anew when the node opens. At most 64 peers have series of their own.
+        begins anew when the node opens. At most 64 peers have series of their own. docs/status.md
+        names every figure.
 
         Raises `Timeout`, `Closed`.
         """

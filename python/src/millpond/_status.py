@@ -55,6 +55,9 @@ class PeerStatus(TypedDict):
     """Events that this node has and it lacks."""
     connected_for_micros: int | None
     """How long the session stands, in µs; None while there is none."""
+    secret: Literal["current", "former"] | None
+    """Which of this node's secrets it has shown that it holds: the current one, or only a former
+    one; None while there is no session."""
     gone_for_micros: int | None
     """How long it has been out of reach after it was in reach, in µs: a suspected partition."""
     trying_for_micros: int | None
@@ -72,7 +75,7 @@ class StreamStatus(TypedDict):
     stream: str
     """Which: `<node id>-<number>`."""
     held: int
-    """How many events of it are durable here."""
+    """How many events of it are durable here; of a branch what comes before it counts, too."""
     known: int
     """How many are signed for, as far as is known."""
     lag: int
@@ -89,8 +92,8 @@ class UnheardNode(TypedDict):
     node_id: str
     """Which: 64 hex digits."""
     since: int
-    """Since when, in µs since 1970 UTC, by this node's clock; when its store was opened, if
-    nothing was heard since then."""
+    """Since when, in µs since 1970 UTC, by this node's clock; when its store was opened, if that is
+    not known."""
     ago_micros: int
     """How long ago that is, in µs."""
 

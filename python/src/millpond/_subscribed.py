@@ -18,7 +18,7 @@ class StatusSubscription:
     A peer's session or refusal, nodes that are missed or back, a fork, a quarantine, damage, the
     disk, falling behind and catching up. Not a queue: changes that come while nobody asks are one.
     What the network does is told at most four times a second. Iteration ends when the node is
-    closed. Usable by one thread at a time.
+    closed, and has no timeout; `next` can have one. Usable by one thread at a time.
     """
 
     __slots__ = ("_native", "_seen")

@@ -36,6 +36,7 @@ def open(  # noqa: A001
     discovery: bool | None = None,
     peers: Sequence[str] | None = None,
     allow: Sequence[str] | None = None,
+    former_secrets: Sequence[str] | None = None,
     segment_bytes: int | None = None,
     tail_bytes_max: int | None = None,
     cache_bytes: int | None = None,
@@ -53,6 +54,7 @@ def open(  # noqa: A001
         discovery=discovery,
         peers=peers,
         allow=allow,
+        former_secrets=former_secrets,
         segment_bytes=segment_bytes,
         tail_bytes_max=tail_bytes_max,
         cache_bytes=cache_bytes,
@@ -190,6 +192,14 @@ class Node(_node.NodeFacts):
             return self._native.set_network_start(queue, number, enabled, timeout)
 
         await outcome(start)
+
+    async def set_secrets(
+        self, current: str, former: Sequence[str] = (), *, timeout: float | None = None
+    ) -> None:
+        """As `millpond.Node.set_secrets`."""
+
+        given = (current, former, timeout)
+        await outcome(lambda queue, number: self._native.set_secrets_start(queue, number, *given))
 
     async def ticket(self, *, timeout: float | None = None) -> str:
         """As `millpond.Node.ticket`."""

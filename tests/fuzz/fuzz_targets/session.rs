@@ -218,7 +218,7 @@ fn options(node: u8) -> SwarmOptions {
     SwarmOptions {
         node: key(node).node_id(),
         own_stream: StreamId { node: key(node).node_id(), number: 0 },
-        secret: secret(),
+        secrets: secret().into(),
         instance: [node; 8],
         allowed: None,
         peers_max: 4,

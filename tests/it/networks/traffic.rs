@@ -5,7 +5,7 @@ use super::{DIALLED, NOTICED, are_apart, converge, lab, link_all, publish_all, s
 use super::{until, until_within};
 use crate::nodes::PATIENCE;
 use crate::support::Scratch;
-use millpond_tests::netlab::Host;
+use millpond_tests::netlab::{Host, PORT};
 use std::time::{Duration, Instant};
 
 /// For a reconnect, in frames.
@@ -18,9 +18,17 @@ const EVENT_BYTES: u64 = 150;
 const IDLE_BYTES_PER_SECOND_MAX: u64 = 100;
 const IDLE: Duration = Duration::from_secs(10);
 
-/// Counts what a host and its peers say to each other.
-const INCOMING: &str = "udp sport 4100 counter name a";
-const OUTGOING: &str = "udp sport 4100 counter name b";
+/// Counts what a host and its peers say to each other: `a` what comes, `b` what goes.
+fn count(host: &Host) {
+    let rule = |counter| format!("udp sport {PORT} counter name {counter}");
+    host.filter(&rule("a"), &rule("b"));
+}
+
+/// Lets nothing of that pass.
+fn cut(host: &Host) {
+    let rule = format!("udp sport {PORT} drop");
+    host.filter(&rule, &rule);
+}
 
 #[test]
 fn a_reconnect_with_nothing_new_costs_little() {
@@ -31,10 +39,10 @@ fn a_reconnect_with_nothing_new_costs_little() {
     publish_all(&mut hosts, 500, 100);
     converge(&mut hosts, PATIENCE);
     for grown in [0, 1, 2] {
-        hosts[0].filter("udp sport 4100 drop", "udp sport 4100 drop");
+        cut(&hosts[0]);
         until_within(NOTICED, "both see that they are apart", || are_apart(&mut hosts));
         hosts[..grown].iter_mut().for_each(|host| host.publish(1, 8));
-        hosts[0].filter(INCOMING, OUTGOING);
+        count(&hosts[0]);
         let [first, second] = &mut hosts;
         until_within(DIALLED, "a session", || first.is_connected(second));
         let (frames, took) = settled(first, second);
@@ -75,7 +83,7 @@ fn a_link_on_which_nothing_happens_is_quiet() {
     let [first, second] = &mut hosts;
     settled(first, second);
     let before = first.peer(second).expect("it is a peer");
-    first.filter(INCOMING, OUTGOING);
+    count(first);
     // What is measured is time in which nothing happens.
     pass(IDLE);
     let after = first.peer(second).expect("it is a peer");

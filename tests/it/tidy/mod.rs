@@ -9,6 +9,7 @@ mod dependencies;
 mod documents;
 mod lexer;
 mod modules;
+mod planted;
 mod rooms;
 mod shells;
 mod source;
@@ -31,6 +32,7 @@ fn the_house_keeps_its_rules() {
     }
     findings.extend(modules::unreachable_files(&sources));
     findings.extend(rooms::upward_imports(&sources));
+    findings.extend(planted::planted_and_not_hunted(&sources));
     assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
 }
 

@@ -1,8 +1,8 @@
 //! Frames that end a session: cut, too long, of another form than the one, or not what was signed.
 
 use super::frames::{
-    Broken, SECRET, State, hello, range, range_message, receiver, record, sender, true_hello,
-    whole_block,
+    Broken, SECRET, State, hello, hello_of_both, range, range_message, receiver, record, sender,
+    true_hello, whole_block,
 };
 use super::later;
 use millpond::event::codec::{put_counted, put_varint};
@@ -71,6 +71,7 @@ impl Collection {
             ("a list of peers", Message::Peers(Vec::new())),
             ("a prune", Message::Prune(Vec::new())),
             ("a list of addresses", Message::Addresses(Vec::new())),
+            ("a list of proofs", Message::Proofs(true_hello().proofs)),
         ];
         for (what, message) in messages {
             let bytes = message.encode().to_vec();
@@ -95,6 +96,7 @@ impl Collection {
         let limits = &rest[1..rest.len() - 1];
         let with = |count: &[u8], limits: &[u8], rest: &[u8]| [fixed, count, limits, rest].concat();
         let huge = [&[0xff; 9][..], &[0x02]].concat();
+        let one = [&[2, 32][..], &[7; 32]].concat();
         let cases = [
             ("versions 2 to 1", [&[1, 2, 1], &whole[3..]].concat()),
             ("five limits", with(&[5], &limits[..limits.len() - 4], &[0])),
@@ -105,6 +107,17 @@ impl Collection {
             ("33 extensions", with(&[6], limits, &[&[33][..], &[0; 66]].concat())),
             ("an extension of 1,025 bytes", with(&[6], limits, &[1, 2, 0x81, 0x08])),
             ("an extension beyond the end", with(&[6], limits, &[1, 2, 4, 1, 2, 3])),
+            ("no further proof", with(&[6], limits, &[1, 2, 0])),
+            ("half a further proof", with(&[6], limits, &[&[1, 2, 16][..], &[7; 16]].concat())),
+            (
+                "a further proof and a half",
+                with(&[6], limits, &[&[1, 2, 48][..], &[7; 48]].concat()),
+            ),
+            (
+                "five further proofs",
+                with(&[6], limits, &[&[1, 2, 0xa0, 1][..], &[7; 160]].concat()),
+            ),
+            ("further proofs twice", with(&[6], limits, &[&[2][..], &one, &one].concat())),
         ];
         for (why, bytes) in cases {
             self.add(State::Greeting, why, bytes, RefusalReason::Malformed);
@@ -121,7 +134,7 @@ impl Collection {
         let (us, them) = (receiver(), sender());
         let binding = [5; 32];
         let mut flipped = true_hello();
-        flipped.proof[31] ^= 0x80;
+        flipped.proofs[0][31] ^= 0x80;
         let cases = [
             ("a flipped bit in a proof", flipped),
             ("the proof of the side that was dialled", hello(&them, &us, false, binding)),
@@ -137,6 +150,11 @@ impl Collection {
             let why = format!("limit {place} is smaller than ours");
             self.add(State::Greeting, &why, bytes_of(&hello), LimitsUnsupported);
         }
+        let mut none = hello_of_both();
+        none.proofs[1][0] ^= 1;
+        self.add(State::Greeting, "two proofs and none holds", bytes_of(&none), WrongSecret);
+        let told = Message::Proofs(none.proofs).encode();
+        self.add(State::Admitted, "new proofs and none holds", told, WrongSecret);
         let mut both = hello(&them, &us, true, [6; 32]);
         both.limits[0] = 0;
         self.add(State::Greeting, "a wrong proof and a small limit", bytes_of(&both), WrongSecret);
@@ -178,6 +196,9 @@ impl Collection {
                 [&[0x82, 1][..], low.as_bytes(), &[1, 5, 10, 0, 0, 1, 0, 7]].concat(),
             ),
             ("a list that claims 1,024 peers", vec![9, 0x80, 0x08]),
+            ("no proof", vec![0x8b, 0]),
+            ("six proofs", [&[0x8b, 6][..], &[7; 192]].concat()),
+            ("a list that claims five proofs", vec![0x8b, 5]),
         ];
         for (why, bytes) in cases {
             self.malformed(why, bytes);
@@ -471,6 +492,8 @@ fn one_of_each() -> Vec<(&'static str, Vec<u8>)> {
                 vec!["10.1.2.3:4100".parse().expect("an address")],
             )]),
         ),
+        ("hello", Message::Hello(hello_of_both())),
+        ("list of proofs", Message::Proofs(true_hello().proofs)),
     ];
     messages.map(|(name, message)| (name, message.encode().to_vec())).to_vec()
 }

@@ -11,7 +11,8 @@ use millpond::event::cbor::Value;
 use millpond::event::limits::LAMPORT_MAX;
 use millpond::event::{
     AppId, Chain, EventKind, EventRange, Header, Lamport, NodeId, NodeKey, PackedRange, Payload,
-    Record, SignedHead, StreamEnd, StreamId, SwarmSecret, TagSet, WallTime, block, hex,
+    Record, SignedHead, StreamEnd, StreamId, SwarmSecret, SwarmSecrets, TagSet, WallTime, block,
+    hex,
 };
 use millpond::sync::{
     ConnectionId, Decoded, Hello, Input, LogRead, Message, Output, RefusalReason, Swarm,
@@ -23,6 +24,11 @@ use std::time::Instant;
 
 pub(super) const SECRET: SwarmSecret = SwarmSecret::from_bytes([0x2a; 32]);
 const BINDING: [u8; 32] = [5; 32];
+
+/// A secret that takes the place of `SECRET`.
+fn later() -> SwarmSecret {
+    SECRET.next([0x2b; 32])
+}
 
 /// Whether a frame comes before the sender is admitted or after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +58,8 @@ fn frames_have_the_bytes_and_the_ends_of_the_vectors() {
             "swarm_secret": hex(SECRET.as_bytes()),
             "swarm_id": SECRET.swarm_id().to_string(),
             "admission_key": hex(&SECRET.admission_key()),
+            "later_secret": hex(later().as_bytes()),
+            "later_admission_key": hex(&later().admission_key()),
             "binding": hex(&BINDING),
             "sender": side(&sender()),
             "receiver": side(&receiver()),
@@ -128,7 +136,7 @@ fn name_of(state: State) -> &'static str {
 /// The reason that the receiver gives in its goodbye when it hears `frame`, if it says goodbye.
 fn end_of(state: State, frame: Vec<u8>) -> Option<RefusalReason> {
     let now = Instant::now();
-    let mut swarm = new_swarm(&receiver(), now);
+    let mut swarm = new_swarm(&receiver(), SECRET.into(), now);
     let connection = ConnectionId::new(1);
     let peer = sender().node_id();
     let connected = Input::Connected { connection, peer, binding: BINDING, dialed: false };
@@ -178,12 +186,12 @@ impl LogRead for NothingHeld {
     }
 }
 
-fn new_swarm(key: &NodeKey, now: Instant) -> Swarm {
+fn new_swarm(key: &NodeKey, secrets: SwarmSecrets, now: Instant) -> Swarm {
     let node = key.node_id();
     let options = SwarmOptions {
         node,
         own_stream: StreamId { node, number: 0 },
-        secret: SECRET,
+        secrets,
         instance: [1; 8],
         allowed: None,
         peers_max: 2,
@@ -199,8 +207,18 @@ pub(super) fn hello(
     dialed: bool,
     binding: [u8; 32],
 ) -> Hello {
+    hello_with(SECRET.into(), (prover, verifier), dialed, binding)
+}
+
+/// What `prover` says first to `verifier` when it takes these secrets.
+fn hello_with(
+    secrets: SwarmSecrets,
+    (prover, verifier): (&NodeKey, &NodeKey),
+    dialed: bool,
+    binding: [u8; 32],
+) -> Hello {
     let now = Instant::now();
-    let mut swarm = new_swarm(prover, now);
+    let mut swarm = new_swarm(prover, secrets, now);
     let (connection, peer) = (ConnectionId::new(1), verifier.node_id());
     swarm.handle(Input::Connected { connection, peer, binding, dialed }, now);
     let Output::Send { bytes, .. } = swarm.poll(&NothingHeld) else {
@@ -216,6 +234,12 @@ pub(super) fn true_hello() -> Hello {
     hello(&sender(), &receiver(), true, BINDING)
 }
 
+/// The hello of a sender with a later secret, which the receiver takes for its second proof.
+pub(super) fn hello_of_both() -> Hello {
+    let secrets = SwarmSecrets::new(later(), [SECRET]).unwrap();
+    hello_with(secrets, (&sender(), &receiver()), true, BINDING)
+}
+
 fn proofs() -> Vec<Json> {
     let (low, high) = (sender(), receiver());
     let sides = [(&low, &high, true, BINDING), (&high, &low, false, BINDING)];
@@ -227,7 +251,7 @@ fn proofs() -> Vec<Json> {
             "verifier": node_id(verifier),
             "prover_dialed": dialed,
             "binding": hex(&binding),
-            "proof": hex(&hello(prover, verifier, dialed, binding).proof),
+            "proof": hex(&hello(prover, verifier, dialed, binding).proofs[0]),
         }));
     }
     proofs
@@ -281,6 +305,9 @@ fn true_frames() -> Vec<True> {
         )]),
         Message::Prune(vec![relayed, stream(0), relayed]),
         Message::Goodbye(RefusalReason::EnoughPeers),
+        Message::Hello(hello_of_both()),
+        Message::Proofs(true_hello().proofs),
+        Message::Proofs(hello_of_both().proofs),
     ]
     .iter()
     .map(True::of)
@@ -357,17 +384,20 @@ pub(super) fn record(lamport: u64, text: &str) -> Record {
 
 fn describe(message: &Message) -> (&'static str, Json) {
     match message {
-        Message::Hello(hello) => (
-            "hello",
-            json!({
+        Message::Hello(hello) => {
+            let further = hello.proofs[1..].as_flattened();
+            let extension = json!({ "id": 2, "bytes": hex(further) });
+            let extensions = if further.is_empty() { vec![] } else { vec![extension] };
+            let fields = json!({
                 "version_min": hello.version_min,
                 "version_max": hello.version_max,
                 "instance": hex(&hello.instance),
-                "proof": hex(&hello.proof),
+                "proof": hex(&hello.proofs[0]),
                 "limits": hello.limits,
-                "extensions": [],
-            }),
-        ),
+                "extensions": extensions,
+            });
+            ("hello", fields)
+        }
         Message::ForeignHello => unreachable!("never written"),
         Message::Goodbye(reason) => {
             ("goodbye", json!({ "code": reason.code(), "reason": reason.name() }))
@@ -419,6 +449,10 @@ fn describe(message: &Message) -> (&'static str, Json) {
         Message::Prune(streams) => {
             let streams: Vec<String> = streams.iter().map(ToString::to_string).collect();
             ("prune", json!({ "streams": streams }))
+        }
+        Message::Proofs(proofs) => {
+            let proofs: Vec<String> = proofs.iter().map(|proof| hex(proof)).collect();
+            ("proofs", json!({ "proofs": proofs }))
         }
     }
 }

@@ -99,9 +99,28 @@ fn secrets() -> Json {
         node.close(&Wait::default()).unwrap();
         json!({ "text": text, "bytes": digits, "swarm_id": secret.swarm_id().to_string() })
     });
-    let refused =
-        ["", &digits[1..], &format!("{digits}0"), &format!("0x{}", &digits[2..]), &"g".repeat(64)]
-            .map(str::to_owned);
+    let later = secret.next([0x2b; 32]);
+    let later_digits = format!("{}{}", later.swarm_id(), hex(later.as_bytes()));
+    let named = [later_digits.clone(), later_digits.to_uppercase()].map(|text| {
+        let node = open(&text).unwrap();
+        assert_eq!(node.swarm_id().unwrap(), secret.swarm_id().to_string());
+        node.close(&Wait::default()).unwrap();
+        let (bytes, swarm_id) = (hex(later.as_bytes()), later.swarm_id().to_string());
+        json!({ "text": text, "bytes": bytes, "swarm_id": swarm_id })
+    });
+    let taken = [&taken[..], &named].concat();
+    let refused = [
+        String::new(),
+        digits[1..].to_owned(),
+        format!("{digits}0"),
+        format!("0x{}", &digits[2..]),
+        "g".repeat(64),
+        later_digits[1..].to_owned(),
+        format!("{later_digits}00"),
+        format!("{} {}", &later_digits[..64], &later_digits[64..]),
+        // The swarm began with it.
+        format!("{}{digits}", secret.swarm_id()),
+    ];
     assert!(refused.iter().all(|text| open(text).unwrap_err().name == "invalid_argument"));
     json!({ "taken": taken, "refused": refused })
 }
@@ -220,6 +239,8 @@ fn tickets() -> Json {
     };
     let address: [&[u8]; 2] = [&[4, 10, 0, 0, 12, 16, 4], &[4, 10, 0, 0, 12, 16, 5]];
     let whole = of(&content(0, &address));
+    let swarm = secret.swarm_id();
+    let named_twice = [&[1][..], swarm.as_bytes(), &content(0, &address)[1..]].concat();
     assert!(format!("\n {whole}\t").parse::<Ticket>().is_ok());
     let many: Vec<[u8; 7]> = (1..=17).map(|port| [4, 10, 0, 0, 1, 0, port]).collect();
     let many: Vec<&[u8]> = many.iter().map(|address| &address[..]).collect();
@@ -234,7 +255,9 @@ fn tickets() -> Json {
         ("a letter more", "ticket_damaged", format!("{whole}a")),
         ("another letter", "ticket_damaged", format!("millpond1b{}", &whole[10..])),
         ("nothing behind the prefix", "ticket_damaged", "millpond1".to_owned()),
-        ("a later version", "ticket_version", of(&content(1, &address))),
+        ("a later version", "ticket_version", of(&content(2, &address))),
+        ("a secret that needs no swarm id", "ticket_malformed", of(&named_twice)),
+        ("no swarm id", "ticket_malformed", of(&content(1, &address))),
         ("17 addresses", "ticket_malformed", of(&content(0, &many))),
         ("addresses that fall", "ticket_malformed", of(&content(0, &[address[1], address[0]]))),
         ("an address twice", "ticket_malformed", of(&content(0, &[address[0], address[0]]))),

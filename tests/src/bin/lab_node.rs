@@ -4,9 +4,8 @@
 //! says `N <node id>`, and then obeys standard input until it ends. Each line is answered by one:
 //! `connect PEER` by `C` at once; `publish TAG COUNT BYTES` by `A` when all is durable, batch by
 //! batch; `held` by `H <our own events> <all events> <digest of the offset map>`; `digest` by
-//! `D <events> <digest of all in key order>`; `addresses` by `T` and where we listen; `peers` by
-//! `P` and, for each peer, `<node id>:<state>:<bytes in>:<bytes out>:<connected for, ms>`;
-//! `refused` by `R` and the last refusals; `close` by `Z` when the node is closed.
+//! `D <events> <digest of all in key order>`; `peers` by `P` and, for each peer,
+//! `<node id>:<state>:<bytes in>:<bytes out>:<connected for, ms>`.
 
 use millpond::event::cbor::Value;
 use millpond::event::{AppId, NewEvent, OffsetMap, Payload, SwarmSecret, TagSet};
@@ -19,9 +18,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
-use std::time::Duration;
 
-const DEADLINE: Duration = Duration::from_secs(10);
 /// Events of one publish.
 const BATCH: u64 = 16;
 
@@ -48,6 +45,7 @@ fn open(path: &Path, port: u16, discovery: bool) -> Node {
         path: path.to_owned(),
         app_id: AppId::parse("com.example.lab").expect("a short name"),
         swarm: SwarmSecret::from_bytes([0x1a; 32]),
+        former_secrets: Vec::new(),
         network: Some(NetworkOptions { bind, discovery, ..NetworkOptions::default() }),
         storage: StorageOptions::default(),
     })
@@ -66,20 +64,7 @@ fn obey(node: &Node, words: &[&str]) -> String {
         }
         ["held"] => held(node),
         ["digest"] => digest(node),
-        ["addresses"] => {
-            let status = node.status().wait().expect("the node is open");
-            let texts = status.local_addresses.iter().map(ToString::to_string);
-            format!("T {}", texts.collect::<Vec<_>>().join(","))
-        }
         ["peers"] => peers(node),
-        ["refused"] => {
-            let status = node.status().wait().expect("the node is open");
-            format!("R {:?}", status.refusals)
-        }
-        ["close"] => {
-            node.close(DEADLINE).expect("the node closes");
-            "Z".to_owned()
-        }
         _ => panic!("{words:?} is no order"),
     }
 }

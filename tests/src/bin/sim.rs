@@ -2,7 +2,9 @@
 //!
 //! Exit status 0: everything held. 1: something did not. 2: the words make no sense.
 
-use millpond_tests::sim::campaign::{Campaign, HAS_PLANTED, PLANTED, hours, hunt, twins};
+use millpond_tests::sim::campaign::{
+    Campaign, HAS_PLANTED, PLANTED, PLANTED_IN_STAND_INS, Planted, hours, hunt, twins,
+};
 use millpond_tests::sim::mesh::SCENES;
 use millpond_tests::sim::{Figures, Outcome, RunOptions, run};
 use std::ops::Range;
@@ -14,7 +16,7 @@ const HELP: &str = "\
 sim [--seeds A..B] [--kept FILE] [--twice N] [--mesh | --mesh-all] [--hours N]
     [--planted | --planted-by PROGRAM]
 sim --seed S [--until STEP] [--log]
-  --seeds A..B         runs these seeds
+  --seeds A..B         runs these seeds, A to B - 1
   --kept FILE          runs the seeds that a file names, one at the start of each line
   --twice N            runs seeds 0..N twice and compares their traces
   --mesh               plays the scenes of large swarms; --mesh-all the long ones, too
@@ -70,7 +72,9 @@ impl Task {
                 "--seeds" => {
                     let text = words.next()?;
                     let (from, to) = text.split_once("..")?;
-                    task.seeds = Some(from.parse().ok()?..to.parse().ok()?);
+                    let seeds: Range<u64> = from.parse().ok()?..to.parse().ok()?;
+                    task.seeds = Some(seeds).filter(|seeds| !seeds.is_empty());
+                    task.seeds.as_ref()?;
                 }
                 "--kept" => task.kept = Some(words.next()?.into()),
                 "--twice" => task.twice = words.next()?.parse().ok()?,
@@ -107,6 +111,7 @@ fn run_all(task: &Task) -> ExitCode {
         let number = |line: &str| line.split_whitespace().next()?.parse::<u64>().ok();
         let kept: Vec<u64> = text.lines().filter_map(number).collect();
         result.add(&format!("{} kept seeds", kept.len()), &kept);
+        result.failed += u64::from(kept.is_empty());
     }
     if let Some(seeds) = task.seeds.clone() {
         let name = format!("seeds {}..{}", seeds.start, seeds.end);
@@ -165,9 +170,9 @@ fn hunt_all(result: &mut Result) {
         result.failed += 1;
         return;
     }
-    for name in PLANTED {
-        let start = Instant::now();
-        let found = hunt(name);
+    for bug in all_planted() {
+        let (start, name) = (Instant::now(), bug.name);
+        let found = hunt(bug);
         let time = start.elapsed().as_secs_f64();
         result.planted += 1;
         match found.and_then(|outcome| outcome.violation.map(|what| (outcome.seed, what))) {
@@ -184,10 +189,16 @@ fn hunt_all(result: &mut Result) {
     }
 }
 
-/// Has the planted build look for its bugs, and takes over its numbers.
+fn all_planted() -> impl Iterator<Item = &'static Planted> {
+    PLANTED.iter().chain(PLANTED_IN_STAND_INS)
+}
+
+/// Has the planted build look for its bugs, and takes over its numbers. It fails unless each bug
+/// of this build was looked for, to the end.
 fn ask(program: &PathBuf, result: &mut Result) {
     let output = Command::new(program).arg("--planted").output().expect("the program starts");
     let text = String::from_utf8_lossy(&output.stdout);
+    let before = result.failed;
     for line in text.lines() {
         if line.starts_with("planted ") {
             println!("{line}");
@@ -198,8 +209,11 @@ fn ask(program: &PathBuf, result: &mut Result) {
             result.failed += u64::from(!is_found);
         }
     }
-    if result.planted == 0 {
-        println!("the planted build did not run: {}", String::from_utf8_lossy(&output.stderr));
+    let (wanted, status) = (all_planted().count(), output.status);
+    if result.planted != wanted || (result.failed == before && !status.success()) {
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        println!("the planted build looked for {} of {wanted} bugs: {status}", result.planted);
+        println!("{complaint}");
         result.failed += 1;
     }
 }

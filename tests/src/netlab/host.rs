@@ -155,14 +155,6 @@ RULES
         }
     }
 
-    /// Closes the node and waits for the end of its process.
-    pub fn close(&mut self) {
-        assert_eq!(self.ask("close"), "Z");
-        let Process { mut child, orders, .. } = self.process.take().expect("it runs");
-        drop(orders);
-        assert!(child.wait().expect("it ends").success(), "the node ended in anger");
-    }
-
     /// Gives an order without waiting for the answer.
     pub fn order(&mut self, order: &str) {
         let process = self.process.as_mut().expect("the node runs");

@@ -9,8 +9,9 @@ use crate::sim::hostile::{Personality, Trait};
 use crate::sim::log::ModelLog;
 use crate::sim::network::address;
 use crate::sim::node::Node;
+use crate::sim::random::Random;
 use crate::sim::world::{Event, World};
-use millpond::event::{NodeKey, SwarmSecret};
+use millpond::event::{NodeKey, SwarmSecret, SwarmSecrets};
 use millpond::sync::Input;
 use std::time::Duration;
 
@@ -33,6 +34,12 @@ impl World {
             let node = self.make(index, traits);
             if !node.is_honest() {
                 self.oracle.hostile.insert(node.id);
+                if self.plan.hostile[index - self.plan.honest]
+                    .iter()
+                    .any(|one| one.is_believed_by_some())
+                {
+                    self.oracle.incomparable.insert(node.id);
+                }
             }
             self.nodes.push(node);
         }
@@ -47,6 +54,24 @@ impl World {
             let after = self.random.around(self.plan.list[fault].every);
             self.schedule(after, Event::Fault { fault });
         }
+        if let Some(seed) = self.plan.rotation {
+            self.rotate(&mut Random::new(seed));
+        }
+    }
+
+    /// Machine after machine is given the next secret, and later, when all have it, the former one
+    /// is taken from each. Whoever was not let in keeps its own.
+    fn rotate(&mut self, random: &mut Random) {
+        let next = SECRET.next([44; 32]);
+        let both = SwarmSecrets::new(next.clone(), [SECRET]).expect("they are of one swarm");
+        for (secrets, from, to) in [(both, 2, 5), (next.into(), 6, 9)] {
+            for node in 0..self.nodes.len() {
+                let at = random.time(self.plan.chaos * from / 10, self.plan.chaos * to / 10);
+                if self.nodes[node].secrets.swarm_id() == secrets.swarm_id() {
+                    self.schedule(at, Event::Secrets { node, secrets: secrets.clone() });
+                }
+            }
+        }
     }
 
     fn make(&mut self, index: usize, traits: Option<Vec<Trait>>) -> Node {
@@ -59,7 +84,7 @@ impl World {
             log: ModelLog::new(secret.swarm_id(), id),
             key,
             id,
-            secret,
+            secrets: secret.into(),
             ghost: None,
             last: None,
             backups: Vec::new(),

@@ -6,6 +6,7 @@ use crate::sim::forks::outline;
 use crate::sim::log::ModelLog;
 use crate::sim::world::World;
 use bytes::Bytes;
+use millpond::event::codec::Reader;
 use millpond::event::limits::FRAME_BYTES_MAX;
 use millpond::event::{EventRange, NodeId, SignedHead, StreamEnd, StreamId};
 use millpond::sync::{Decoded, LinkState, Message, SEND_QUEUE_BYTES_MAX, SwarmEvent, SwarmStatus};
@@ -18,6 +19,8 @@ pub(super) const BLOCK: u8 = 0x0a;
 const LAMPORT_LIKELY_MAX: u64 = 1 << 22;
 const SUMMARY: u8 = 0x05;
 const PROGRESS: u8 = 0x06;
+/// Where the head begins in a message that carries events: after its type and the chain before.
+pub(super) const HEAD_AT: usize = 1 + 32;
 
 /// How far a node's log was checked.
 #[derive(Clone, Debug, Default)]
@@ -40,19 +43,12 @@ impl World {
         if !at.is_honest() || ![RANGE, BLOCK, SUMMARY, PROGRESS].contains(&kind) {
             return;
         }
-        let mut told: Vec<(StreamId, u64)> = Vec::new();
-        if kind == RANGE || kind == BLOCK {
-            let mut reader = millpond::event::codec::Reader::new(&frame[33..]);
-            told.extend(SignedHead::read(&mut reader).map(|head| (head.stream, head.count)));
-        } else if let Ok(Decoded::Message(message)) = Message::decode(frame) {
-            match *message {
-                Message::Summary { heads, .. } => {
-                    told.extend(heads.iter().map(|head| (head.stream, head.count)));
-                }
-                Message::Progress { held, .. } => told = held,
-                _ => {}
-            }
-        }
+        let Some(told) = told_in(kind, frame) else {
+            return self.violated(
+                Some(node),
+                format!("sends a head that nobody can read, in {kind:#04x}"),
+            );
+        };
         for (stream, count) in told {
             let held = self.nodes[node].log.count(&stream);
             if count > held {
@@ -132,14 +128,14 @@ impl World {
         }
         let is_poisoned = self.plan.is_poisoned();
         let oracle = &self.oracle;
-        let may_fork = |stream: &StreamId| {
-            oracle.may_fork.contains(&stream.node) || oracle.hostile.contains(&stream.node)
+        let has_forked = |stream: &StreamId| {
+            oracle.forked.contains(&stream.trunk()) || oracle.hostile.contains(&stream.node)
         };
         let what = match event {
             SwarmEvent::Misbehaved { peer, error } if !oracle.hostile.contains(peer) => {
                 format!("blames an honest peer: {error}")
             }
-            SwarmEvent::Forked(fork) if !may_fork(&fork.of) => {
+            SwarmEvent::Forked(fork) if !has_forked(&fork.of) => {
                 format!("sees a fork of {}, which has one history", fork.of)
             }
             SwarmEvent::Quarantined { stream, required }
@@ -207,7 +203,7 @@ impl World {
 
     /// What two nodes must agree on: streams, and what they show.
     fn comparable(&self, log: &ModelLog) -> Vec<(StreamId, u64, u64)> {
-        log.visible().filter(|shown| !self.oracle.hostile.contains(&shown.0.node)).collect()
+        log.visible().filter(|shown| !self.oracle.incomparable.contains(&shown.0.node)).collect()
     }
 
     /// In what two nodes differ, or what keeps them from being settled.
@@ -294,10 +290,10 @@ impl World {
 
     /// All nodes know the same forks, and say so.
     fn check_forks_shown(&self, node: usize, status: &SwarmStatus) -> Result<(), String> {
-        let honest = |of: &StreamId| !self.oracle.hostile.contains(&of.node);
+        let counts = |of: &StreamId| !self.oracle.incomparable.contains(&of.node);
         let held = |log: &ModelLog| {
             let mut forks = outline(&log.forks());
-            forks.retain(|(of, ..)| honest(of));
+            forks.retain(|(of, ..)| counts(of));
             forks
         };
         let ours = held(&self.nodes[node].log);
@@ -305,7 +301,7 @@ impl World {
         if ours != held(other) {
             return Err(format!("knows other forks than node {first}"));
         }
-        let shown = status.forks.iter().filter(|fork| honest(&fork.of));
+        let shown = status.forks.iter().filter(|fork| counts(&fork.of));
         let shown = shown.map(|fork| {
             let mut branches: Vec<_> = fork.branches.iter().map(|branch| branch.0).collect();
             branches.sort_unstable();
@@ -314,9 +310,24 @@ impl World {
         if shown.collect::<Vec<_>>() != ours {
             return Err("shows other forks than its log holds".to_owned());
         }
-        match status.crowded.iter().find(|stream| honest(stream)) {
+        match status.crowded.iter().find(|stream| counts(stream)) {
             Some(stream) => Err(format!("has too many branches of {stream}")),
             None => Ok(()),
         }
+    }
+}
+
+/// How far a frame of type `kind` says that streams are held; `None` when it cannot be read.
+fn told_in(kind: u8, frame: &Bytes) -> Option<Vec<(StreamId, u64)>> {
+    let count = |head: &SignedHead| (head.stream, head.count);
+    if kind == RANGE || kind == BLOCK {
+        let mut reader = Reader::new(frame.get(HEAD_AT..)?);
+        return Some(vec![count(&SignedHead::read(&mut reader).ok()?)]);
+    }
+    let Ok(Decoded::Message(message)) = Message::decode(frame) else { return None };
+    match *message {
+        Message::Summary { heads, .. } => Some(heads.iter().map(count).collect()),
+        Message::Progress { held, .. } => Some(held),
+        _ => None,
     }
 }

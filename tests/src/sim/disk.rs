@@ -64,8 +64,8 @@ impl World {
         group.answers.extend(rest.into_iter().map(refuse));
         live.writing = Some(group);
         if planted!("told_before_durable") {
-            let group = live.writing.clone().expect("it was just written");
-            let heads = at.log.synced(&group);
+            let group = live.writing.as_ref().expect("it was just written");
+            let heads = at.log.written_heads(group);
             live.fresh.extend(heads.into_iter().map(|head| (head.stream, head)));
             self.announce(node);
         }

@@ -80,6 +80,8 @@ pub(super) struct Plan {
     pub(super) open_delay: Duration,
     /// Hostile nodes go on in the quiet phase.
     pub(super) hostile_stay: bool,
+    /// The swarm's secret is replaced; the seed of the times.
+    pub(super) rotation: Option<u64>,
 }
 
 const KINDS: [(FaultKind, f64, u64, u64); 12] = [
@@ -133,6 +135,8 @@ impl Plan {
             sync_time: if slow_disk { (millis(1), millis(900)) } else { (millis(1), millis(12)) },
             open_delay: millis(random.between(1, 40)),
             hostile_stay: random.chance(0.5),
+            // Not drawn, so that all else of a seed is what it would be without it.
+            rotation: (seed % 5 == 1).then_some(!seed),
         }
     }
 

@@ -3,7 +3,7 @@
 //!
 //! Not here: what honest nodes must do about it (`check`). Begin with `World::send_hostile`.
 
-use crate::sim::check::{BLOCK, RANGE};
+use crate::sim::check::{BLOCK, HEAD_AT, RANGE};
 use crate::sim::log::record;
 use crate::sim::oracle::EventName;
 use crate::sim::random::Random;
@@ -57,6 +57,12 @@ impl Trait {
         Trait::Equivocates,
         Trait::Intrudes,
     ];
+
+    /// True when honest nodes may go on holding different amounts of its streams: each judges by
+    /// what it holds itself how far a lamport or a head can be believed.
+    pub(super) fn is_believed_by_some(self) -> bool {
+        matches!(self, Trait::Poisons | Trait::Claims)
+    }
 }
 
 /// A hostile node's character and what it needs for it.
@@ -100,7 +106,8 @@ impl World {
             self.figures.faults += 1;
             return;
         }
-        let is_own = bytes.get(33..65) == Some(own.node.as_bytes());
+        // A head begins with its author.
+        let is_own = bytes.get(HEAD_AT..).is_some_and(|head| head.starts_with(own.node.as_bytes()));
         let is_odd = connection.value() / 2 % 2 == 1;
         if is_range && is_own && is_odd && personality.has(Trait::Equivocates) {
             self.figures.faults += 1;

@@ -173,11 +173,6 @@ impl Link {
         Link { profile, random, in_burst: false, idle_at, last, phase }
     }
 
-    /// What it is like.
-    pub fn profile(&self) -> &LinkProfile {
-        &self.profile
-    }
-
     /// Takes a packet of `bytes` bytes at `now`, which never goes back. Times count from any start.
     pub fn pass(&mut self, now: Duration, bytes: usize) -> Arrivals {
         let pieces = bytes.div_ceil(self.profile.mtu).max(1);

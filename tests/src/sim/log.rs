@@ -252,14 +252,21 @@ impl ModelLog {
         self.receipts.extend(group.receipts.iter().copied());
         self.lamport = self.drafted_lamport;
         self.durable_windows = self.windows.clone();
-        let mut heads = Vec::new();
         for stream in &group.streams {
             let held = self.streams.get_mut(stream).expect("the group extends it");
             held.durable = held.count();
             held.durable_rule = held.rule;
-            heads.push(held.heads[&held.durable].on(*stream));
         }
-        heads
+        self.written_heads(group)
+    }
+
+    /// The head of each stream that `group` extends, durable or not.
+    pub(super) fn written_heads(&self, group: &Group) -> Vec<SignedHead> {
+        let head = |stream: &StreamId| {
+            let held = &self.streams[stream];
+            held.heads[&held.count()].on(*stream)
+        };
+        group.streams.iter().map(head).collect()
     }
 
     /// Everything that is not durable is forgotten.

@@ -35,7 +35,6 @@ pub(super) struct Network {
     clogged_until: Vec<Duration>,
     pipes: BTreeMap<u64, Pipe>,
     pipe_count: u64,
-    pub(super) packets: u64,
 }
 
 /// One connection.
@@ -94,7 +93,6 @@ impl Network {
             clogged_until: vec![Duration::ZERO; size * size],
             pipes: BTreeMap::new(),
             pipe_count: 0,
-            packets: 0,
         }
     }
 
@@ -246,7 +244,6 @@ impl World {
         let pipe = &self.net.pipes[&number];
         let (sender, receiver) = (pipe.ends[from].node, pipe.ends[1 - from].node);
         let at = sender * self.net.size + receiver;
-        self.net.packets += 1;
         let arrivals = self.net.links[at].pass(self.now, bytes);
         if self.net.cut[at] > 0 {
             self.figures.faults += 1;

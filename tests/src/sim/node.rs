@@ -13,7 +13,7 @@ use crate::sim::log::ModelLog;
 use crate::sim::network::address;
 use crate::sim::world::{Event, World};
 use bytes::Bytes;
-use millpond::event::{NodeId, NodeKey, SignedHead, StreamId, SwarmSecret};
+use millpond::event::{NodeId, NodeKey, SignedHead, StreamId, SwarmSecrets};
 use millpond::planted;
 use millpond::sync::{
     ClosedBlock, ConnectionId, Input, Output, PEERS_MAX_DEFAULT, Swarm, SwarmEvent, SwarmOptions,
@@ -28,7 +28,7 @@ const NUMBER_STEPS: u64 = 8;
 pub(super) struct Node {
     pub(super) key: NodeKey,
     pub(super) id: NodeId,
-    pub(super) secret: SwarmSecret,
+    pub(super) secrets: SwarmSecrets,
     pub(super) log: ModelLog,
     /// What the last failed sync may have left on the disk after all.
     pub(super) ghost: Option<Box<ModelLog>>,
@@ -106,7 +106,7 @@ impl World {
         let options = SwarmOptions {
             node: at.id,
             own_stream: at.log.own_stream(),
-            secret: at.secret.clone(),
+            secrets: at.secrets.clone(),
             instance,
             allowed: None,
             peers_max: PEERS_MAX_DEFAULT,
@@ -136,6 +136,13 @@ impl World {
             self.give(node, Input::AddPeer { peer, addresses });
         }
         self.after_start(node);
+    }
+
+    /// `node` takes these secrets from now on, and at each start.
+    pub(super) fn set_secrets(&mut self, node: usize, secrets: SwarmSecrets) {
+        self.note(node, format_args!("is given other secrets"));
+        self.nodes[node].secrets = secrets.clone();
+        self.give(node, Input::Secrets(secrets));
     }
 
     /// The process of `node` ends, between two instructions.

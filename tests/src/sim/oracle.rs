@@ -35,6 +35,8 @@ pub(super) struct Oracle {
     /// Nodes whose disk lost what it had said was synced, which they noticed.
     pub(super) went_back: BTreeSet<NodeId>,
     pub(super) hostile: BTreeSet<NodeId>,
+    /// Those of them of whose streams honest nodes need not hold the same.
+    pub(super) incomparable: BTreeSet<NodeId>,
     acknowledged: BTreeMap<u64, Acknowledged>,
     /// Publishes that were acknowledged and lost with every disk that held them.
     excused: BTreeSet<u64>,

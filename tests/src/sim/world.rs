@@ -9,6 +9,7 @@ use crate::sim::network::{Network, What};
 use crate::sim::node::Node;
 use crate::sim::oracle::Oracle;
 use crate::sim::random::Random;
+use millpond::event::SwarmSecrets;
 use millpond::sync::ConnectionId;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -122,6 +123,11 @@ pub(super) enum Event {
     Mischief {
         node: usize,
         run: u64,
+    },
+    /// A machine is given other secrets.
+    Secrets {
+        node: usize,
+        secrets: SwarmSecrets,
     },
 }
 
@@ -243,6 +249,7 @@ impl World {
             Event::Fault { fault } => self.strike(fault),
             Event::Relief { fault, of } => self.relieve(fault, of),
             Event::Start { node } => self.start(node),
+            Event::Secrets { node, secrets } => self.set_secrets(node, secrets),
             other => self.step_of_process(other),
         }
     }

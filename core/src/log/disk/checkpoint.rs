@@ -9,6 +9,7 @@ use super::block::{
     Summary, block_key, checked, encode_row, first_in_key, row_of_block, row_records, with_checksum,
 };
 use super::body::{KeyHash, Remembered};
+use super::heard::{Heard, put_heard};
 use super::merge::Merging;
 use super::open_terms::OpenTerms;
 use super::postings::{BlockEntry, SegmentBuilder, segment_key};
@@ -45,6 +46,7 @@ struct Work {
     streams: Vec<(StreamId, StreamState)>,
     remembered: Vec<(KeyHash, Remembered)>,
     forks: Vec<(StreamId, ForkRow)>,
+    heard: Heard,
 }
 
 impl Shared {
@@ -155,7 +157,7 @@ impl Shared {
         for (id, stream) in &mut streams {
             stream.open_terms = self.encode_blocks(id, stream, &mut blocks)?.map(Arc::new);
         }
-        Ok(Work { index, blocks, streams, remembered, forks })
+        Ok(Work { index, blocks, streams, remembered, forks, heard: self.heard() })
     }
 
     /// Adds the rows of what LMDB lacks of a stream; returns the terms of the block at its end
@@ -309,6 +311,7 @@ fn write(opened: &Opened, transaction: &mut RwTxn<'_>, work: &Work) -> TableResu
         }
         row.idempotency_next += 1;
     }
+    put_heard(opened, transaction, &work.heard)?;
     row.checkpointed = work.index;
     opened.settings.put(transaction, STORE_ROW_KEY, &row.encode())?;
     Ok(())

@@ -20,6 +20,7 @@ mod file;
 mod filter;
 mod fork;
 mod groups;
+mod heard;
 mod journal;
 mod keys;
 mod lock;

@@ -12,6 +12,7 @@ use super::compact::COPY_NAME;
 use super::convert::convert;
 use super::draft::Tip;
 use super::file::{DiskFile, create_directory, refuse_network_file_system, sync_directory};
+use super::heard::{Heard, read_heard};
 use super::journal::{Journal, Replay, SEGMENT_NAMES};
 use super::lock::StoreLock;
 use super::queue::Queue;
@@ -254,7 +255,11 @@ fn assemble(
         callers: 0,
         sync_time: Duration::ZERO,
     };
-    let outlook = Outlook::new((options.clock)());
+    let heard = tables.read(read_heard).unwrap_or_else(|error| {
+        tracing::warn!(%error, "when other nodes were heard of is not known");
+        Heard::new()
+    });
+    let outlook = Outlook { heard, ..Outlook::new((options.clock)()) };
     Shared {
         swarm: options.swarm,
         node: node_key.node_id(),

@@ -78,14 +78,19 @@ impl Shared {
         let segments = group.segments();
         let message = error.message().to_owned();
         let place = (GROUPS_NAME, None, segments.start);
-        lock(&self.quarantine).note(place, Some(segments.end), message);
+        let is_new = lock(&self.quarantine).note(place, Some(segments.end), message);
+        if is_new {
+            self.note_news();
+        }
         self.request_mending(group);
     }
 
     /// A group of segments was written: what was wrong with it is gone.
     pub(crate) fn forget_group(&self, group: Group) {
         let place = (GROUPS_NAME, None, group.segments().start);
-        lock(&self.quarantine).0.remove(&place);
+        if lock(&self.quarantine).0.remove(&place).is_some() {
+            self.note_news();
+        }
     }
 
     /// What was found damaged, each block once, by table, stream and place.

@@ -10,6 +10,7 @@
 use super::check::{CheckedBlock, is_damage, wrong};
 use super::checkpoint::read_stream_row;
 use super::groups::{Group, HEAD_PART};
+use super::heard::read_heard;
 use super::journal::read_indexes;
 use super::keys::{Rows, Tally};
 use super::open::spawn;
@@ -367,6 +368,8 @@ impl Scrub<'_> {
 
     /// The rows that are not about events.
     fn small_rows(&self) -> Result<()> {
+        let heard = self.shared.tables.read(read_heard);
+        self.keep(heard, "settings", None, (0, 0))?;
         let before = self.keep(self.shared.key_counts(), "settings", None, (0, 0))?;
         let read = |after: Option<&[u8]>, tally: &mut _| self.shared.check_keys(after, tally);
         let keys = self.rows(IDEMPOTENCY_NAME, read)?;

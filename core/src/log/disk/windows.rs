@@ -169,6 +169,22 @@ impl Windows {
         }
     }
 
+    /// Names counts where their events are visible now, of which those from `origin` on were read
+    /// here: so they are of the history that each stream holds. What was beyond a seal at `origin`
+    /// already stays as it is.
+    pub(crate) fn follow(&self, origin: &OffsetMap, counts: &mut OffsetMap) {
+        for (stream, row) in &self.rows {
+            let (Some((at, _)), count) = (row.sealed, counts.count(stream)) else { continue };
+            if count <= at || origin.count(stream) > at {
+                continue;
+            }
+            let parts = self.parts(*stream, at, count - at);
+            let ends = parts.iter().skip(1).map(|(begin, _)| at + begin).chain([count]);
+            counts.set(*stream, at);
+            parts.iter().zip(ends).for_each(|((_, own), end)| counts.raise(*own, end));
+        }
+    }
+
     /// What counts from before forks mean now, where `durable` is held: of a sealed stream that is
     /// named beyond its seal, all branches up to that count. Nobody can tell which was meant. Where
     /// none is so long the count stays, and is not covered.

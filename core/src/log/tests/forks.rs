@@ -3,8 +3,8 @@ use super::*;
 use crate::error::ErrorKind;
 use crate::event::limits::BRANCHES_PER_TRUNK_MAX;
 use crate::event::{Branch, Lamport, StreamId};
-use crate::log::Durability;
 use crate::log::disk::{Operation, fault};
+use crate::log::{Durability, Follower};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
 
@@ -132,9 +132,10 @@ fn who_follows_across_a_fork_misses_nothing_and_a_position_after_it_is_exact() {
     let expected: BTreeSet<_> =
         places(&histories).into_iter().map(|((at, own), (offset, _))| (at, own, offset)).collect();
     let place = |own: &(u64, StreamId, u64, String)| (own.0, own.1, own.2);
-    // All under the names of today, but for what was delivered of the trunk below the fork.
+    // What was delivered before is under another name today.
+    let ours = trunk.branch(&held.chains[701]);
     let mut met: Vec<_> = seen(&owned(&first.events)).iter().map(place).collect();
-    met.retain(|own| own.2 < 700);
+    met.iter_mut().filter(|own| own.2 >= 700).for_each(|own| own.1 = ours);
     let mut is_done = false;
     while !is_done {
         let batch = live.next_batch(100).unwrap();
@@ -154,6 +155,44 @@ fn who_follows_across_a_fork_misses_nothing_and_a_position_after_it_is_exact() {
     held.send(&log, trunk.branch(&held.chains[701]));
     assert_eq!(follow(&log, &mut position).len(), 50, "and is exact");
     assert_eq!(live.next_batch(100).unwrap().events.len(), 50);
+}
+
+#[test]
+fn who_follows_while_seals_go_down_gets_each_event_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = small(directory.path(), 2);
+    let mut held = History::new(9);
+    held.write("rye", 900);
+    let trunk = held.trunk();
+    held.send(&log, trunk);
+    let mut from = everything();
+    from.set(trunk, 650);
+    let mut live = log.subscribe(&Query::all(), everything()).unwrap();
+    let mut late = log.subscribe(&Query::all(), from).unwrap();
+    let mut met: [Vec<String>; 2] = Default::default();
+    let pull = |follower: &mut Follower, met: &mut Vec<String>| loop {
+        let batch = follower.next_batch(70).unwrap();
+        met.extend(seen(&owned(&batch.events)).into_iter().map(|own| own.3));
+        if batch.events.is_empty() {
+            return;
+        }
+    };
+    let mut all = vec![held.clone()];
+    for (at, crop) in [(800, "wheat"), (600, "oat"), (700, "corn")] {
+        pull(&mut live, &mut met[0]);
+        pull(&mut late, &mut met[1]);
+        let other = held.forked(at, crop, 350);
+        let home = log.shared().state().windows.home(trunk, at);
+        other.fork(&log, home, &held);
+        all.push(other);
+    }
+    pull(&mut live, &mut met[0]);
+    pull(&mut late, &mut met[1]);
+    let expected = places(&all);
+    let [live, late] = met.map(|texts| (texts.len(), texts.into_iter().collect::<BTreeSet<_>>()));
+    assert_eq!((live.0, live.1.len()), (expected.len(), expected.len()), "each once");
+    // Where it began was beyond a seal, so what is above that one comes again.
+    assert!(late.0 > late.1.len() && late.1.len() >= expected.len() - 650, "nothing is missing");
 }
 
 #[test]

@@ -104,8 +104,10 @@ fn a_group_answers_for_its_segments_and_nothing_depends_on_it() {
     close(log);
     // Who looks first finds the damage, asks each segment, and has the group made anew.
     let log = open(directory.path());
+    let told = log.news_after(log.news_version(), Box::new(|| true));
     let asked = right(&log).1.segments;
     assert!([1, 9].contains(&asked), "{asked}");
+    told.wait().expect("who waits for news is told of the damage");
     await_sound_groups(&log);
     assert_eq!(right(&log).1.segments, 1);
     assert_eq!(log.verify(|| true).wait().unwrap().damage_count, 0);

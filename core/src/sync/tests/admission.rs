@@ -250,7 +250,7 @@ fn greet(puppet: &mut Puppet, number: u64, dialed: bool) {
     puppet.give(Input::Connected { connection, peer, binding: BINDING, dialed });
     let side =
         Side { prover: peer, verifier: puppet.key.node_id(), dialed: !dialed, binding: BINDING };
-    puppet.say(&Message::Hello(side.hello(&SECRET.admission_key(), [2; 8])));
+    puppet.say(&Message::Hello(side.hello(&[SECRET.admission_key()], [2; 8])));
 }
 
 /// Which connection with the puppet the swarm has.

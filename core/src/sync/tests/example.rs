@@ -24,7 +24,7 @@ fn messages() -> Vec<Message> {
     let before = log.chain_at(&stream, 0).unwrap().unwrap();
     let range = log.read_range(&stream, 0).unwrap().unwrap();
     vec![
-        Message::Hello(side.hello(&SECRET.admission_key(), [1; 8])),
+        Message::Hello(side.hello(&[SECRET.admission_key()], [1; 8])),
         Message::Goodbye(RefusalReason::WrongSecret),
         Message::Ping(1),
         Message::Pong(1),

@@ -87,6 +87,15 @@ impl Floor {
         self.world.restart(node, log.clone());
     }
 
+    /// Node 0 goes back to `log`, publishes `count` events to nobody, and meets all others.
+    fn go_back(&mut self, log: &MemoryLog, count: usize) {
+        self.cut_off(0);
+        self.restore(0, log);
+        self.publish(0, count);
+        self.world.heal();
+        self.world.mesh();
+    }
+
     fn cut_off(&mut self, node: usize) {
         (0..self.world.nodes.len()).filter(|other| *other != node).for_each(|other| {
             self.world.cut(node, other);
@@ -103,11 +112,7 @@ fn a_restored_backup_that_published_before_it_was_noticed_heals() {
     // Forks in the first block, at its end, just after, and blocks before the end.
     for (before, after) in [(10, 20), (1024, 5), (1025, 3000), (1023, 1), (1, 1)] {
         let (mut floor, backups) = Floor::grown(1, 3, &[before, after]);
-        floor.cut_off(0);
-        floor.restore(0, &backups[0]);
-        floor.publish(0, 7);
-        floor.world.heal();
-        floor.world.mesh();
+        floor.go_back(&backups[0], 7);
         floor.heal();
         assert_eq!(floor.world.nodes[0].log.event_count(), before + after + 7);
         (0..3).for_each(|node| assert_eq!(floor.fork_count(node), 1));
@@ -135,11 +140,7 @@ fn a_restored_backup_that_published_nothing_is_no_fork() {
 #[test]
 fn an_empty_store_with_an_old_key_forks_at_the_first_event() {
     let (mut floor, _) = Floor::grown(3, 3, &[10]);
-    floor.cut_off(0);
-    floor.restore(0, &MemoryLog::new(SECRET.swarm_id()));
-    floor.publish(0, 3);
-    floor.world.heal();
-    floor.world.mesh();
+    floor.go_back(&MemoryLog::new(SECRET.swarm_id()), 3);
     floor.heal();
     assert_eq!(floor.world.nodes[1].log.event_count(), 13);
 }
@@ -190,14 +191,8 @@ fn two_live_copies_in_two_partitions_heal_and_go_on_apart() {
 fn a_third_history_that_forks_earlier_splits_what_was_shared() {
     let (mut floor, backups) = Floor::grown(4, 3, &[5, 5, 10]);
     for backup in [&backups[1], &backups[0]] {
-        floor.cut_off(0);
-        floor.restore(0, backup);
         floor.world.nodes[0].number = 0;
-        let log = floor.world.nodes[0].log.clone();
-        floor.restore(0, &log);
-        floor.publish(0, 4);
-        floor.world.heal();
-        floor.world.mesh();
+        floor.go_back(backup, 4);
         floor.heal();
     }
     assert_eq!(floor.world.nodes[1].log.event_count(), 28);
@@ -212,14 +207,8 @@ fn a_third_history_that_forks_earlier_splits_what_was_shared() {
 fn a_history_that_forks_inside_a_branch_splits_the_branch() {
     let (mut floor, backups) = Floor::grown(5, 3, &[5, 5, 10]);
     for backup in [&backups[0], &backups[1]] {
-        floor.cut_off(0);
-        floor.restore(0, backup);
         floor.world.nodes[0].number = 0;
-        let log = floor.world.nodes[0].log.clone();
-        floor.restore(0, &log);
-        floor.publish(0, 4);
-        floor.world.heal();
-        floor.world.mesh();
+        floor.go_back(backup, 4);
         floor.heal();
     }
     assert_eq!(floor.world.nodes[1].log.event_count(), 28);
@@ -284,11 +273,7 @@ fn a_fork_whose_author_is_gone_heals_among_the_others() {
 #[test]
 fn a_node_that_joins_later_gets_trunk_and_branches() {
     let (mut floor, backups) = Floor::grown(8, 3, &[2000, 3000]);
-    floor.cut_off(0);
-    floor.restore(0, &backups[0]);
-    floor.publish(0, 2500);
-    floor.world.heal();
-    floor.world.mesh();
+    floor.go_back(&backups[0], 2500);
     floor.heal();
     for from in 0..3 {
         let joined = floor.world.add(&SECRET);
@@ -302,11 +287,7 @@ fn a_node_that_joins_later_gets_trunk_and_branches() {
 fn healing_goes_on_after_a_restart_at_any_time() {
     for seed in 0..30 {
         let (mut floor, backups) = Floor::grown(seed, 3, &[1500, 2500]);
-        floor.cut_off(0);
-        floor.restore(0, &backups[0]);
-        floor.publish(0, 2100);
-        floor.world.heal();
-        floor.world.mesh();
+        floor.go_back(&backups[0], 2100);
         for _ in 0..4 {
             let pause = Duration::from_millis(floor.world.draw(300));
             floor.world.pass(pause);

@@ -267,6 +267,7 @@ impl LogRead for MemoryLog {
     }
 
     fn read_block(&self, stream: &StreamId, from: u64) -> Result<Option<PackedRange>> {
+        self.check_read()?;
         let Some(held) = self.streams.get(stream) else { return Ok(None) };
         let begins = from == held.base || held.block_ends.contains(&from);
         if !begins || !held.block_ends.iter().any(|end| *end > from) {
@@ -285,6 +286,7 @@ impl LogRead for MemoryLog {
     }
 
     fn block_start(&self, stream: &StreamId, offset: u64) -> Result<Option<u64>> {
+        self.check_read()?;
         let Some(held) = self.streams.get(stream) else { return Ok(None) };
         if !(held.base..held.count()).contains(&offset) {
             return Ok(None);

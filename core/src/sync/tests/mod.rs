@@ -15,4 +15,5 @@ mod packed;
 mod puppet;
 mod repair;
 mod scenario;
+mod secrets;
 mod world;

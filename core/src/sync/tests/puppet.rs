@@ -47,7 +47,7 @@ impl Puppet {
         let options = SwarmOptions {
             node,
             own_stream: StreamId { node, number: 0 },
-            secret: SECRET,
+            secrets: SECRET.into(),
             instance: [1; 8],
             allowed,
             peers_max: 2,
@@ -104,13 +104,13 @@ impl Puppet {
     }
 
     pub(super) fn hello(&self) -> Hello {
-        let side = Side {
-            prover: self.peer,
-            verifier: self.key.node_id(),
-            dialed: true,
-            binding: BINDING,
-        };
-        side.hello(&SECRET.admission_key(), [2; 8])
+        self.side().hello(&[SECRET.admission_key()], [2; 8])
+    }
+
+    /// The puppet's side of its connection.
+    pub(super) fn side(&self) -> Side {
+        let (prover, verifier) = (self.peer, self.key.node_id());
+        Side { prover, verifier, dialed: true, binding: BINDING }
     }
 
     pub(super) fn say(&mut self, message: &Message) {

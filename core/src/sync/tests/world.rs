@@ -434,7 +434,7 @@ fn options(secret: &SwarmSecret, key: &NodeKey, number: u64, instance: u64) -> S
     SwarmOptions {
         node,
         own_stream: StreamId { node, number },
-        secret: secret.clone(),
+        secrets: secret.clone().into(),
         instance: instance.to_le_bytes(),
         allowed: None,
         peers_max: 64,

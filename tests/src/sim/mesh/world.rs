@@ -134,7 +134,7 @@ impl World {
         let options = SwarmOptions {
             node: at.id,
             own_stream: StreamId { node: at.id, number: 0 },
-            secret: SECRET,
+            secrets: SECRET.into(),
             instance,
             allowed: None,
             peers_max: PEERS_MAX_DEFAULT,
