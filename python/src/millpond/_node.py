@@ -71,8 +71,8 @@ def open(  # noqa: A001
         of the two is needed.
     network: False opens no socket (default True). bind: `ip:port` to listen on, at most one of IPv4
         and one of IPv6 (default every interface, any port). discovery: find peers by mDNS, and
-        where other peers say that they are (default True). peers: `<node id>@<ip>:<port>[,<ip>:<port>…]` to connect to, at
-        most 1,024, each with 1 to 16 addresses. allow: node ids, and nobody else may connect.
+        where other peers say that they are (default True). peers: at most 1,024 to connect to, each
+        `<node id>@<ip>:<port>[,<ip>:<port>…]` with 1 to 16 addresses. allow: these, nobody else.
     segment_bytes: of each of the two journal files, 64 KiB at least (default 32 MiB).
         tail_bytes_max: most bytes of events in memory before a checkpoint (default 64 MiB).
         cache_bytes: most bytes of blocks in memory for reading (default 16 MiB).
