@@ -176,7 +176,6 @@ impl Act {
                 }
                 Output::Repair { .. } => {}
                 Output::Fork { .. } => unreachable!("a liar's streams do not fork"),
-                Output::Repair { .. } => unreachable!("a liar's log is sound"),
                 Output::Dial { peer, named, discovered } => {
                     self.transport.dial(peer, named, discovered);
                 }

@@ -29,7 +29,7 @@ sim_main() {
     build_sim
     case "${1:-}" in
     --seed | --seeds | --twice | --help) exec target/sim/sim/sim "$@" ;;
-    --hours) exec target/sim/sim/sim --kept tests/sim/seeds.txt "$@" ;;
+    --hours) exec target/sim/sim/sim --kept tests/sim/seeds.txt --mesh-all "$@" ;;
     esac
     build_planted
     sim_ordinary "$@"

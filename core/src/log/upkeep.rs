@@ -29,9 +29,9 @@ impl Log {
     ///
     /// # Errors
     /// In the answer. `peer_misbehaved`, reason `gap`: they are too few; `forged`: they are not
-    /// those that were stored. `invalid_argument`: no stored block begins there. `corrupt`: a head that
-    /// would show whether they are the right ones is damaged, too. `closed`, `forked_process`,
-    /// `storage_full`, `storage_failed`.
+    /// those that were stored. `invalid_argument`: no stored block begins there. `corrupt`: a head
+    /// that would show whether they are the right ones is damaged, too. `closed`,
+    /// `forked_process`, `storage_full`, `storage_failed`.
     pub fn repair_block(&self, range: EventRange) -> Pending<()> {
         if let Err(error) = self.shared().check_open() {
             return Pending::ready(Err(error));

@@ -135,7 +135,9 @@ impl PeerBook {
             return;
         }
         let Some(entry) = self.entry(peer, Rank::Hearsay) else { return };
-        let is_new = |at: &SocketAddr| !entry.learned.iter().any(|(_, known)| known == at);
+        let is_known = |at: &SocketAddr| entry.discovered.contains(at) || entry.named.contains(at);
+        let is_new =
+            |at: &SocketAddr| !is_known(at) && !entry.learned.iter().any(|(_, known)| known == at);
         let is_news = addresses.iter().any(is_new);
         entry.learned.retain(|(by, _)| *by != teller);
         entry.learned.extend(addresses.iter().map(|address| (teller, *address)));

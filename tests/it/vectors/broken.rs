@@ -1,8 +1,8 @@
 //! Frames that end a session: cut, too long, of another form than the one, or not what was signed.
 
 use super::frames::{
-    Broken, SECRET, State, hello, hello_of_both, preview, range, range_message, receiver, record,
-    sender, true_hello, whole_block,
+    Broken, SECRET, State, hello, hello_of_both, one_of_each, preview, range, range_message,
+    receiver, record, sender, true_hello, whole_block,
 };
 use super::later;
 use millpond::event::codec::{put_counted, put_varint};
@@ -474,36 +474,6 @@ fn false_heads(head: &SignedHead) -> Vec<(&'static str, SignedHead)> {
         ("a head signed by another node", other_node),
         ("a head of a node for which anybody can sign", anybody),
     ]
-}
-
-/// One true frame of each message.
-fn one_of_each() -> Vec<(&'static str, Vec<u8>)> {
-    let stream = StreamId { node: sender().node_id(), number: 0 };
-    let one = range(&sender(), 0, 0, &[1]);
-    let messages = [
-        ("hello", Message::Hello(true_hello())),
-        ("goodbye", Message::Goodbye(RefusalReason::WrongSecret)),
-        ("ping", Message::Ping(1)),
-        ("pong", Message::Pong(1)),
-        ("summary", Message::Summary { is_last: true, heads: vec![one.head.clone()] }),
-        ("progress", Message::Progress { credit: 65_536, held: vec![(stream, 1)] }),
-        ("want", Message::Want { stream, from: 0, to: 1 }),
-        ("range", range_message(one)),
-        ("list of peers", Message::Peers(vec![receiver().node_id()])),
-        ("preview", Message::Preview(preview(&[1]))),
-        ("interest", Message::Live(true)),
-        ("prune", Message::Prune(vec![stream])),
-        (
-            "list of addresses",
-            Message::Addresses(vec![(
-                receiver().node_id(),
-                vec!["10.1.2.3:4100".parse().expect("an address")],
-            )]),
-        ),
-        ("hello", Message::Hello(hello_of_both())),
-        ("list of proofs", Message::Proofs(true_hello().proofs)),
-    ];
-    messages.map(|(name, message)| (name, message.encode().to_vec())).to_vec()
 }
 
 fn bytes_of(hello: &Hello) -> Vec<u8> {

@@ -461,13 +461,7 @@ fn describe(message: &Message) -> (&'static str, Json) {
             let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();
             ("peers", json!({ "nodes": nodes }))
         }
-        Message::Addresses(listed) => {
-            let one = |(node, addresses): &(NodeId, Vec<SocketAddr>)| {
-                let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-                json!([node.to_string(), texts])
-            };
-            ("addresses", json!({ "nodes": listed.iter().map(one).collect::<Vec<_>>() }))
-        }
+        Message::Addresses(listed) => ("addresses", describe_addresses(listed)),
         Message::Prune(streams) => {
             let streams: Vec<String> = streams.iter().map(ToString::to_string).collect();
             ("prune", json!({ "streams": streams }))
@@ -479,6 +473,14 @@ fn describe(message: &Message) -> (&'static str, Json) {
     }
 }
 
+fn describe_addresses(listed: &[(NodeId, Vec<SocketAddr>)]) -> Json {
+    let one = |(node, addresses): &(NodeId, Vec<SocketAddr>)| {
+        let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        json!([node.to_string(), texts])
+    };
+    json!({ "nodes": listed.iter().map(one).collect::<Vec<_>>() })
+}
+
 fn describe_head(head: &SignedHead) -> Json {
     json!({
         "stream": head.stream.to_string(),
@@ -487,4 +489,34 @@ fn describe_head(head: &SignedHead) -> Json {
         "chain": hex(head.chain.as_bytes()),
         "signature": hex(&head.signature),
     })
+}
+
+/// One true frame of each message.
+pub(super) fn one_of_each() -> Vec<(&'static str, Vec<u8>)> {
+    let stream = StreamId { node: sender().node_id(), number: 0 };
+    let one = range(&sender(), 0, 0, &[1]);
+    let messages = [
+        ("hello", Message::Hello(true_hello())),
+        ("goodbye", Message::Goodbye(RefusalReason::WrongSecret)),
+        ("ping", Message::Ping(1)),
+        ("pong", Message::Pong(1)),
+        ("summary", Message::Summary { is_last: true, heads: vec![one.head.clone()] }),
+        ("progress", Message::Progress { credit: 65_536, held: vec![(stream, 1)] }),
+        ("want", Message::Want { stream, from: 0, to: 1 }),
+        ("range", range_message(one)),
+        ("list of peers", Message::Peers(vec![receiver().node_id()])),
+        ("preview", Message::Preview(preview(&[1]))),
+        ("interest", Message::Live(true)),
+        ("prune", Message::Prune(vec![stream])),
+        (
+            "list of addresses",
+            Message::Addresses(vec![(
+                receiver().node_id(),
+                vec!["10.1.2.3:4100".parse().expect("an address")],
+            )]),
+        ),
+        ("hello", Message::Hello(hello_of_both())),
+        ("list of proofs", Message::Proofs(true_hello().proofs)),
+    ];
+    messages.map(|(name, message)| (name, message.encode().to_vec())).to_vec()
 }

@@ -13,13 +13,13 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 const HELP: &str = "\
-sim [--seeds A..B] [--kept FILE] [--twice N] [--mesh] [--hours N]
+sim [--seeds A..B] [--kept FILE] [--twice N] [--mesh | --mesh-all] [--hours N]
     [--planted | --planted-by PROGRAM]
 sim --seed S [--until STEP] [--log]
   --seeds A..B         runs these seeds, A to B - 1
   --kept FILE          runs the seeds that a file names, one at the start of each line
   --twice N            runs seeds 0..N twice and compares their traces
-  --mesh               plays the scenes of large swarms
+  --mesh               plays the scenes of large swarms; --mesh-all the long ones, too
   --hours N            runs new seeds for N hours
   --planted            looks for every planted bug; only in the build that has them
   --planted-by PROGRAM has that build look for them
@@ -32,6 +32,7 @@ struct Task {
     kept: Option<PathBuf>,
     twice: u64,
     mesh: bool,
+    mesh_all: bool,
     hours: f64,
     planted: bool,
     planted_by: Option<PathBuf>,
@@ -78,6 +79,7 @@ impl Task {
                 "--kept" => task.kept = Some(words.next()?.into()),
                 "--twice" => task.twice = words.next()?.parse().ok()?,
                 "--mesh" => task.mesh = true,
+                "--mesh-all" => task.mesh_all = true,
                 "--hours" => task.hours = words.next()?.parse().ok()?,
                 "--planted" => task.planted = true,
                 "--planted-by" => task.planted_by = Some(words.next()?.into()),
@@ -124,8 +126,8 @@ fn run_all(task: &Task) -> ExitCode {
         result.failed += differ.len() as u64;
         result.passed += task.twice - differ.len() as u64;
     }
-    if task.mesh {
-        play_scenes(&mut result);
+    if task.mesh || task.mesh_all {
+        play_scenes(task.mesh_all, &mut result);
     }
     if task.planted {
         hunt_all(&mut result);
@@ -148,8 +150,8 @@ fn run_hours(count: f64, result: &mut Result) {
 }
 
 /// Plays the scenes of large swarms, and says what each measured.
-fn play_scenes(result: &mut Result) {
-    for scene in SCENES {
+fn play_scenes(all: bool, result: &mut Result) {
+    for scene in SCENES.iter().filter(|scene| all || !scene.is_long) {
         let start = Instant::now();
         let outcome = std::panic::catch_unwind(scene.play);
         let outcome = outcome.unwrap_or_else(|_| Err("a panic".to_owned()));
