@@ -1,7 +1,8 @@
 /* What the conformance scenarios say, done in C.
  *
  * Commands and answers: README.md. Run as `adapter FOLDER`, commands on standard input. A payload
- * is JSON text here: the notation is millpond's own JSON but for {"$integer":"…"}. */
+ * is JSON text here: the notation is millpond's own JSON but for {"$integer":"…"}.
+ * Longer than 500 lines because each command of the scenarios is a function of its own. */
 #include "notation.h"
 #include <poll.h>
 #include <pthread.h>

@@ -2,6 +2,8 @@
 
 Works with any loop that has `add_reader`, with several loops, and in several threads. Cancelling a
 task calls off what it waits for; no event is lost by it.
+
+Longer than 500 lines because it says everything that `millpond` says once more, in one module.
 """
 
 from __future__ import annotations
