@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{AppId, NodeId, SwarmSecret, Ticket};
+#[cfg(feature = "net")] // Only who has a network sends.
 use crate::sync::SendCaps;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -82,6 +83,7 @@ impl NetworkOptions {
     ///
     /// # Errors
     /// `invalid_argument`: a cap is below [`SEND_BYTES_PER_SECOND_MIN`], and not 0.
+    #[cfg(feature = "net")] // Here as well.
     pub(crate) fn send_caps(&self) -> Result<SendCaps> {
         let cap = |bytes: u64, name: &str| match bytes {
             0 => Ok(None),

@@ -14,6 +14,7 @@ use crate::sync::schedule::Schedule;
 use crate::sync::session::Session;
 use crate::sync::shared::Shared;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::{Duration, Instant};
 
 /// Blocks that are asked for at a time, of all peers together.
@@ -61,10 +62,9 @@ impl Repairs {
         gone.iter().for_each(|place| self.forget(place));
         for (stream, first, end) in damaged {
             let place = (*stream, *first);
-            if !self.blocks.contains_key(&place) {
-                let block =
-                    Block { end: *end, state: State::Waits, last: None, pause: PROBE_RETRY };
-                self.blocks.insert(place, block);
+            if let Entry::Vacant(new) = self.blocks.entry(place) {
+                let (state, last, pause) = (State::Waits, None, PROBE_RETRY);
+                new.insert(Block { end: *end, state, last, pause });
                 self.due.set(place, now);
             }
         }

@@ -184,8 +184,8 @@ impl Line {
     ) -> Line {
         let (heard, frames) = channel();
         let peer = NodeId::from_bytes(*connection.remote_id().as_bytes());
-        runtime().spawn(read(recv, heard));
-        runtime().spawn(drain(connection.clone()));
+        runtime().spawn(read(recv, heard.clone()));
+        runtime().spawn(read_further(connection.clone(), heard));
         Line { us, peer, dialed, connection, send, frames, _unread: None }
     }
 
@@ -339,11 +339,10 @@ async fn read(mut recv: RecvStream, heard: Sender<Bytes>) {
     }
 }
 
-/// Takes whatever further channels bring, and forgets it.
-async fn drain(connection: Connection) {
-    while let Ok(mut recv) = connection.accept_uni().await {
-        let mut bytes = [0; 4096];
-        while recv.read(&mut bytes).await.is_ok_and(|read| read.is_some()) {}
+/// Reads the frames that further channels bring, one channel after the other.
+async fn read_further(connection: Connection, heard: Sender<Bytes>) {
+    while let Ok(recv) = connection.accept_uni().await {
+        read(recv, heard.clone()).await;
     }
 }
 

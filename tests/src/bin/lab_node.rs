@@ -5,8 +5,9 @@
 //! then obeys standard input until it ends. Each line is answered by one:
 //! `connect PEER` by `C` at once; `publish TAG COUNT BYTES` by `A` when all is durable, batch by
 //! batch; `held` by `H <our own events> <all events> <digest of the offset map>`; `digest` by
-//! `D <events> <digest of all in key order>`; `count TAG` by `Q <events with the tag>`; `peers` by
-//! `P` and, for each peer, `<node id>:<state>:<bytes in>:<bytes out>:<connected for, ms>`.
+//! `D <events> <digest of all in key order>`; `count TAG` by `Q <events with the tag>`;
+//! `addresses` by `T` and where we listen; `peers` by `P` and, for each peer,
+//! `<node id>:<state>:<bytes in>:<bytes out>:<connected for, ms>`.
 
 use millpond::event::cbor::Value;
 use millpond::event::{AppId, NewEvent, OffsetMap, Payload, SwarmSecret, TagSet};
@@ -79,6 +80,11 @@ fn obey(node: &Node, words: &[&str]) -> String {
         ["held"] => held(node),
         ["digest"] => digest(node),
         ["count", tag] => count(node, tag),
+        ["addresses"] => {
+            let status = node.status().wait().expect("the node is open");
+            let texts = status.local_addresses.iter().map(ToString::to_string);
+            format!("T {}", texts.collect::<Vec<_>>().join(","))
+        }
         ["peers"] => peers(node),
         _ => panic!("{words:?} is no order"),
     }

@@ -68,7 +68,7 @@ impl Shared {
         let (stream, first) = (range.stream(), range.first);
         let stored = self.stored_bounds(&stream, first)?.filter(|stored| stored.first == first);
         let Some(Stored { end, is_full, .. }) = stored else {
-            return invalid(&format!("no stored block of stream {stream} begins at {first}"));
+            return invalid(format!("no stored block of stream {stream} begins at {first}"));
         };
         let Some(records) = range.records().get(..(end - first) as usize) else {
             let message = format!("events {first} to {end} of stream {stream} are needed");
