@@ -1174,7 +1174,7 @@ void millpond_bytes_free(millpond_bytes_t *bytes);
 #define MILLPOND_NODE_OPTIONS_INIT                                                                 \
     {                                                                                              \
         (uint32_t)sizeof(millpond_node_options_t), 0, 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0},       \
-            {NULL, 0}, NULL, 0, NULL, 0, NULL, 0, 0, 0, 0, NULL, 0                                 \
+            {NULL, 0}, NULL, 0, NULL, 0, NULL, 0, 0, 0, 0, NULL, 0, 0, 0                           \
     }
 #define MILLPOND_PUBLISH_OPTIONS_INIT                                                              \
     {                                                                                              \

@@ -1,7 +1,7 @@
 /* One call of every function of millpond.h, with what pick.h picks.
  *
- * Made from the header by ffi/c/tests/functions.rs; not to be edited. Longer than 500 lines
- * because each function of the header has one here. */
+ * Made from the header by ffi/c/tests/functions.rs; not to be edited.
+ * Longer than 500 lines because each function of the header has one here. */
 
 static void try_version(struct caller *self) {
     (void)self;

@@ -241,7 +241,8 @@ fn a_live_frame_waits_for_no_backlog_on_a_simulated_link_of_64_kbit() {
     let drained = drained.expect("the loop ends with it");
     println!("simulated modem: 480 kB in {drained:?}; of {} live frames p99 {slow:?}", times.len());
     assert!(slow <= Duration::from_secs(3), "{slow:?}");
-    assert!(drained <= Duration::from_secs(100), "the link is used: {drained:?}");
+    // It would take 60 s with nothing else on the link, and nothing lost.
+    assert!(drained <= Duration::from_secs(150), "the link is used: {drained:?}");
 }
 
 #[test]

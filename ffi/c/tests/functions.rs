@@ -164,8 +164,8 @@ fn the_calls_of_the_misuse_test_are_made_from_the_header() {
     let all = functions();
     let mut text = String::from(
         "/* One call of every function of millpond.h, with what pick.h picks.\n *\n \
-         * Made from the header by ffi/c/tests/functions.rs; not to be edited. Longer than 500 lines\n \
-         * because each function of the header has one here. */\n",
+         * Made from the header by ffi/c/tests/functions.rs; not to be edited.\n \
+         * Longer than 500 lines because each function of the header has one here. */\n",
     );
     for function in &all {
         text += &attempt(function);

@@ -3,6 +3,8 @@
 //!
 //! The sender is the node with the seed `01` × 32, it dialled; the receiver has the seed `02` × 32
 //! and holds nothing. Each frame meets a session of its own. Source: docs/protocol.md, "Messages".
+//!
+//! Longer than 500 lines because it has an example of each message, and each one's fields.
 
 use super::broken::broken_frames;
 use super::hold;
@@ -438,25 +440,7 @@ fn describe(message: &Message) -> (&'static str, Json) {
                 "records": preview.records.iter().map(|r| hex(r.as_bytes())).collect::<Vec<_>>(),
             }),
         ),
-        // The chain in its head vouches for what the records are.
-        Message::Range { before, range } if range.block().is_some() => (
-            "block",
-            json!({
-                "chain_before": hex(before.as_bytes()),
-                "head": describe_head(&range.head),
-                "first": range.first,
-                "record_bytes": range.record_bytes(),
-            }),
-        ),
-        Message::Range { before, range } => (
-            "range",
-            json!({
-                "chain_before": hex(before.as_bytes()),
-                "head": describe_head(&range.head),
-                "first": range.first,
-                "records": range.records().iter().map(|r| hex(r.as_bytes())).collect::<Vec<_>>(),
-            }),
-        ),
+        Message::Range { before, range } => describe_range(before, range),
         Message::Peers(nodes) => {
             let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();
             ("peers", json!({ "nodes": nodes }))
@@ -471,6 +455,22 @@ fn describe(message: &Message) -> (&'static str, Json) {
             ("proofs", json!({ "proofs": proofs }))
         }
     }
+}
+
+fn describe_range(before: &Chain, range: &EventRange) -> (&'static str, Json) {
+    let records: Vec<String> = range.records().iter().map(|r| hex(r.as_bytes())).collect();
+    let mut fields = json!({
+        "chain_before": hex(before.as_bytes()),
+        "head": describe_head(&range.head),
+        "first": range.first,
+    });
+    // The chain in the head of a block vouches for what its records are.
+    let (name, field, value) = match range.block() {
+        Some(_) => ("block", "record_bytes", json!(range.record_bytes())),
+        None => ("range", "records", json!(records)),
+    };
+    fields[field] = value;
+    (name, fields)
 }
 
 fn describe_addresses(listed: &[(NodeId, Vec<SocketAddr>)]) -> Json {
