@@ -6,6 +6,7 @@
 //! Invariant: what the peer may send + what is being processed + what is not granted again yet =
 //! the window.
 
+use crate::event::limits::FRAME_BYTES_MAX;
 use crate::planted;
 use crate::sync::constants::{CREDIT_BYTES_INITIAL, CREDIT_BYTES_LIVE};
 
@@ -54,13 +55,13 @@ impl Credit {
         self.to_send = self.to_send.saturating_add(bytes);
     }
 
-    /// The peer sent a frame with events. False when it had no credit for it.
+    /// The peer sent a frame with events. False when it had no credit for it: one frame may
+    /// overdraw, and on the other lane it may have overtaken those that were sent before it.
     #[must_use]
     pub(crate) fn receive(&mut self, bytes: usize) -> bool {
-        let had_credit = self.granted > 0;
         self.granted -= bytes as i64;
         self.processing += bytes as i64;
-        had_credit
+        self.granted > -(FRAME_BYTES_MAX as i64)
     }
 
     /// Received bytes were stored or dropped.
@@ -106,11 +107,12 @@ mod tests {
     fn what_is_stored_is_granted_again_and_no_more() {
         let mut credit = Credit::new();
         assert!(credit.receive(200_000) && !credit.grant_is_due());
-        assert!(credit.receive(2_000_000));
-        assert!(!credit.receive(1), "one frame may overdraw, the next may not");
-        credit.processed(2_200_001);
+        assert!(credit.receive(2_000_000), "one frame may overdraw");
+        assert!(credit.receive(1), "and overtake others");
+        assert!(!credit.receive(200_000), "that is more than was granted and a frame");
+        credit.processed(2_400_001);
         assert!(credit.grant_is_due());
-        assert_eq!(credit.grant(), 2_200_001);
+        assert_eq!(credit.grant(), 2_400_001);
         assert_eq!(credit.grant(), 0);
         credit.set_window(CREDIT_BYTES_FETCHING);
         assert_eq!(credit.grant() as i64, CREDIT_BYTES_FETCHING - CREDIT_BYTES_INITIAL);

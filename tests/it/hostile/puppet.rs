@@ -19,7 +19,7 @@ use millpond::sync::{Message, RefusalReason};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
@@ -262,10 +262,7 @@ impl Line {
 
     /// The next frame that came, unless none comes within `patience` or the connection is gone.
     pub(super) fn hear(&self, patience: Duration) -> Option<Bytes> {
-        match self.frames.recv_timeout(patience) {
-            Ok(frame) => Some(frame),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        self.frames.recv_timeout(patience).ok()
     }
 
     /// The first frame that is so; none when the connection ends before.

@@ -93,7 +93,7 @@ impl World {
         match step.action % 8 {
             0 => self.frame(ADMITTED, Lane::Live, Bytes::copy_from_slice(step.bytes)),
             1 => self.frame(ADMITTED, Lane::Backlog, Bytes::copy_from_slice(step.bytes)),
-            2 => self.from_stranger(step.bytes),
+            2 => self.stranger_says(step.bytes),
             3 => {
                 let millis = step.bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>();
                 self.now += Duration::from_millis(millis * 10);
@@ -125,7 +125,7 @@ impl World {
         self.drain();
     }
 
-    fn from_stranger(&mut self, bytes: &[u8]) {
+    fn stranger_says(&mut self, bytes: &[u8]) {
         let connection = ConnectionId::new(self.next_connection);
         self.next_connection += 1;
         self.strangers.push(connection);

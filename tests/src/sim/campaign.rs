@@ -67,7 +67,6 @@ pub const PLANTED: &[Planted] = &[
 /// which would see such a bug. Each must be found within `BUDGET` seeds, too.
 pub const PLANTED_IN_STAND_INS: &[Planted] = &[
     planted("acknowledged_before_durable", NOT_DURABLE),
-    planted("branch_named_otherwise", MISSING),
     planted("clock_not_raised_on_receipt", "its clock is"),
     planted("failed_store_not_told", APART),
     planted("failed_sync_is_acknowledged", NOT_DURABLE),

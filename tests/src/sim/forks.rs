@@ -7,7 +7,7 @@ use crate::sim::group::{Answer, Group, Request};
 use crate::sim::log::ModelLog;
 use millpond::event::limits::BRANCHES_PER_TRUNK_MAX;
 use millpond::event::{Branch, Chain, EventRange, HeldFork, SignedHead, StreamId};
-use millpond::{Error, ErrorKind, planted};
+use millpond::{Error, ErrorKind};
 use std::collections::BTreeMap;
 
 /// What forks did to a stream.
@@ -150,10 +150,7 @@ impl ModelLog {
         }
         let mut own = None;
         if is_new {
-            let mut ours = Branch { stream: of.branch(&after), ..branch.clone() };
-            if planted!("branch_named_otherwise") {
-                ours.stream = of.branch(&before);
-            }
+            let ours = Branch { stream: of.branch(&after), ..branch.clone() };
             let until = former.map_or(end, |(seal, _)| (seal + 1).min(end));
             self.copy(&of, &ours, until, group);
             if of == self.own_stream() {
