@@ -90,12 +90,12 @@ impl Oracle {
         // What was on its way when a disk went back may come back.
         let adds = by_author || self.may_lose(&stream.node);
         let history = self.history.entry(*stream).or_default();
+        // What came back before this was noticed is in the log, too.
+        let before = if adds { before.min(history.len() as u64) } else { before };
         for (record, offset) in log.events(stream, before).iter().zip(before as usize..) {
             let leaf = *record.leaf().as_bytes();
             match history.get(offset) {
                 None if adds && offset == history.len() => history.push(leaf),
-                // A part of it came back by another way, of which nobody told us here.
-                None if adds && !by_author => break,
                 None => {
                     return Err(format!(
                         "event {offset} of {stream} was not durable at its author"
