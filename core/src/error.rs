@@ -3,6 +3,7 @@
 //! Not here: how a language raises it (the shells do, from `ErrorKind::name` and `number`).
 //! Rule: numbers and names are never reused; new kinds are appended.
 
+use bytes::Bytes;
 use std::fmt;
 use std::sync::Arc;
 
@@ -118,12 +119,22 @@ struct Inner {
     message: String,
     reason: Option<&'static str>,
     position: Option<usize>,
+    details: Option<Bytes>,
+    missing: Vec<(String, u64)>,
 }
 
 impl Error {
     /// An error of this kind with a message for people.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
-        let inner = Inner { kind, message: message.into(), reason: None, position: None };
+        let message = message.into();
+        let inner = Inner {
+            kind,
+            message,
+            reason: None,
+            position: None,
+            details: None,
+            missing: Vec::new(),
+        };
         Error { inner: Arc::new(inner) }
     }
 
@@ -136,6 +147,18 @@ impl Error {
     /// The same error with a byte position in the text that was refused.
     pub fn with_position(mut self, position: usize) -> Error {
         Arc::make_mut(&mut self.inner).position = Some(position);
+        self
+    }
+
+    /// The same error with what a program may want to know of it: one CBOR value.
+    pub fn with_details(mut self, details: impl Into<Bytes>) -> Error {
+        Arc::make_mut(&mut self.inner).details = Some(details.into());
+        self
+    }
+
+    /// The same error with what is missing: stream ids as texts, and of each how many events.
+    pub fn with_missing(mut self, missing: Vec<(String, u64)>) -> Error {
+        Arc::make_mut(&mut self.inner).missing = missing;
         self
     }
 
@@ -165,6 +188,17 @@ impl Error {
     pub fn position(&self) -> Option<usize> {
         self.inner.position
     }
+
+    /// What a program may want to know of it, as one CBOR value; which one, the kind says.
+    pub fn details(&self) -> Option<&[u8]> {
+        self.inner.details.as_deref()
+    }
+
+    /// For `not_yet_visible`: the streams that the log does not cover, by rising id, and how many
+    /// events of each are missing.
+    pub fn missing(&self) -> &[(String, u64)] {
+        &self.inner.missing
+    }
 }
 
 impl fmt::Display for Error {
@@ -187,6 +221,8 @@ impl PartialEq for Error {
             && self.inner.message == other.inner.message
             && self.inner.reason == other.inner.reason
             && self.inner.position == other.inner.position
+            && self.inner.details == other.inner.details
+            && self.inner.missing == other.inner.missing
     }
 }
 

@@ -9,18 +9,23 @@ pub mod net;
 mod pending;
 #[doc(hidden)]
 pub mod planted;
+pub mod pond;
 pub mod query;
 pub mod sync;
 
 pub use driver::{
-    Batches, NetworkOptions, Node, NodeOptions, PeerAddress, PeerRefusal, PeerStatus,
-    PublishOptions, QueryOptions, Refusal, SEND_BYTES_PER_SECOND_MIN, Status, StatusSubscription,
-    StorageOptions, StreamStatus, Subscription, UnheardNode,
+    Account, AccountReport, After, Batches, CausalSession, Claim, ClaimReport, EffectTurn,
+    KeySteps, KeySubscription, NetworkOptions, NewAccount, Node, NodeOptions, Observed, Observer,
+    OwnDoing, PeerAddress, PeerRefusal, PeerStatus, PublishOptions, Pump, PumpStep, QueryOptions,
+    Refusal, Running, SEND_BYTES_PER_SECOND_MIN, StateSubscription, Status, StatusSubscription,
+    StorageOptions, StreamStatus, Subscription, UnheardNode, WhoDoes,
 };
 pub use error::{Error, ErrorKind, Result};
+pub use event::{Columns, EventBatch, EventView};
 pub use log::{
-    Appended, Batch, Behind, Columns, Compacted, Completeness, Cursor, Damage, Delivery,
-    Durability, EventBatch, EventView, Explanation, LogStats, LogStatus, Looks, Receipt,
-    TableStats, Unheard, VerifyReport,
+    Appended, Batch, Behind, Compacted, Completeness, Cursor, Damage, Delivery, Durability,
+    Explanation, KeyBatch, KeyStep, LogStats, LogStatus, Looks, Receipt, TableStats, Unheard,
+    VerifyReport,
 };
 pub use pending::Pending;
+pub use pond::{Emission, Fish, FishState};

@@ -132,6 +132,11 @@ impl<T> Pending<T> {
         changed
     }
 
+    /// What a thread that blocks for an answer made of this one can do meanwhile.
+    pub(crate) fn helper(&self) -> Option<Arc<dyn Help>> {
+        self.help.clone()
+    }
+
     /// Whether the answer is there.
     pub fn is_done(&self) -> bool {
         !matches!(*self.slot.lock(), State::Waiting { .. })

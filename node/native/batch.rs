@@ -10,7 +10,7 @@
 //! The other side of both is `node/src/batch.ts`.
 
 use crate::options::JsLooks;
-use millpond_facade::{Draft, EventBatch, FacadeError, Result, host_error};
+use millpond_facade::{Bytes, Draft, EventBatch, FacadeError, Result, host_error};
 use napi::bindgen_prelude::{ArrayBuffer, BufferSlice, Env};
 use napi_derive::napi;
 
@@ -111,7 +111,9 @@ impl From<EventBatch> for PackedBatch {
 /// # Errors
 /// Whatever the facade finds wrong with an event; the message names its position in the batch.
 pub(crate) fn drafts(bytes: &[u8]) -> Result<Vec<Draft>> {
-    let mut rest = bytes;
+    // One copy, which all payloads share.
+    let whole = Bytes::copy_from_slice(bytes);
+    let mut rest = &whole[..];
     let mut drafts = Vec::new();
     while !rest.is_empty() {
         let tag_count = take_u32(&mut rest)?;
@@ -120,7 +122,7 @@ pub(crate) fn drafts(bytes: &[u8]) -> Result<Vec<Draft>> {
             let tag = std::str::from_utf8(take(&mut rest)?).map_err(|_| malformed())?;
             tags.push(tag);
         }
-        let draft = Draft::from_cbor(tags, take(&mut rest)?);
+        let draft = Draft::from_cbor(tags, whole.slice_ref(take(&mut rest)?));
         drafts.push(draft.map_err(|error| in_event(drafts.len(), error))?);
     }
     Ok(drafts)

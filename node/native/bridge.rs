@@ -34,6 +34,19 @@ macro_rules! start {
     }};
 }
 
+/// As `start!`, and answers at once when the operation does not have to wait.
+macro_rules! start_here {
+    ($bridge:ident, $env:ident, $ticket:ident, $prepare:expr, $begin:expr) => {{
+        let done = $bridge.completions.begin_here($env, $ticket)?;
+        match $prepare {
+            Ok(prepared) => $begin(prepared, done),
+            Err(error) => done(Err(error)),
+        }
+        let answer = $bridge.completions.answer($env)?;
+        answer.map(|completion| JsCompletion::new($env, completion)).transpose()
+    }};
+}
+
 #[napi]
 impl Bridge {
     /// `ready` runs on the event loop whenever `drain` has something.
@@ -281,18 +294,18 @@ impl Bridge {
         })
     }
 
-    /// The next events of a cursor.
+    /// The next events of a cursor: at once, when they are there.
     #[napi(catch_unwind)]
-    pub fn cursor_next(
+    pub fn cursor_next<'a>(
         &self,
-        env: Env,
+        env: &'a Env,
         ticket: i64,
         handle: BigInt,
         count_max: Option<u32>,
         limit: JsLimit,
-    ) -> napi::Result<()> {
+    ) -> napi::Result<Option<JsCompletion<'a>>> {
         let count_max = count_max.map(|count| count as usize);
-        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+        start_here!(self, env, ticket, limit.to_limit(), |limit, done| {
             cursor(&handle).next_batch_start(count_max, limit, done)
         })
     }
@@ -328,18 +341,18 @@ impl Bridge {
         })
     }
 
-    /// The next events of a subscription.
+    /// The next events of a subscription: at once, when they are there.
     #[napi(catch_unwind)]
-    pub fn subscription_next(
+    pub fn subscription_next<'a>(
         &self,
-        env: Env,
+        env: &'a Env,
         ticket: i64,
         handle: BigInt,
         count_max: Option<u32>,
         limit: JsLimit,
-    ) -> napi::Result<()> {
+    ) -> napi::Result<Option<JsCompletion<'a>>> {
         let count_max = count_max.map(|count| count as usize);
-        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+        start_here!(self, env, ticket, limit.to_limit(), |limit, done| {
             subscription(&handle).next_batch_start(count_max, limit, done)
         })
     }

@@ -2,7 +2,8 @@
 //!
 //! Invariants: the event loop is kept alive exactly while operations are pending; after the
 //! environment's cleanup began, nothing touches it any more, and every node it opened is closed.
-//! The completions run on millpond threads (or on ours, inside a start); only `drain` makes values.
+//! The completions run on millpond threads (or on ours, inside a start); only `drain` and `answer`
+//! hand them out.
 
 use crate::batch::PackedBatch;
 use crate::failure::Failure;
@@ -35,6 +36,10 @@ pub(crate) struct Completion {
     pub(crate) outcome: std::result::Result<Outcome, Failure>,
 }
 
+/// This many operations in a row are answered by their start; the next one comes through the event
+/// loop, so that a loop over what is there already holds up no timer and no socket for long.
+const ANSWERS_MAX: usize = 8;
+
 /// The queue of one environment.
 pub(crate) struct Completions {
     state: Mutex<State>,
@@ -48,14 +53,26 @@ struct State {
     pending: usize,
     /// Nodes that this environment opened and has not closed.
     nodes: BTreeSet<u64>,
+    /// The operation that is being started, if its start may answer it, and what it ended with.
+    starting: Option<i64>,
+    answer: Option<Completion>,
+    /// Operations that were answered by their start since the event loop had its turn.
+    answered: usize,
 }
 
 impl Completions {
     /// A queue that runs `ready` on the event loop when there is something to drain.
     pub(crate) fn new(env: &Env, ready: &Function<'_, (), ()>) -> napi::Result<Arc<Completions>> {
         let waker = ready.build_threadsafe_function().weak::<true>().build()?;
-        let state =
-            State { waker: Some(waker), ended: Vec::new(), pending: 0, nodes: BTreeSet::new() };
+        let state = State {
+            waker: Some(waker),
+            ended: Vec::new(),
+            pending: 0,
+            nodes: BTreeSet::new(),
+            starting: None,
+            answer: None,
+            answered: 0,
+        };
         let completions = Arc::new(Completions { state: Mutex::new(state) });
         // Hooks run in reverse order, so ours runs while the waker is still valid.
         env.add_env_cleanup_hook(Arc::clone(&completions), |completions| completions.shut())?;
@@ -77,10 +94,38 @@ impl Completions {
         Ok(move |result: Result<T>| pending.end(result))
     }
 
+    /// As [`Completions::begin`], when [`Completions::answer`] is called after the start.
+    pub(crate) fn begin_here<T: IntoOutcome>(
+        self: &Arc<Completions>,
+        env: &Env,
+        ticket: i64,
+    ) -> napi::Result<impl FnOnce(Result<T>) + Send + 'static> {
+        let done = self.begin(env, ticket)?;
+        let mut state = self.lock();
+        state.starting = (state.answered < ANSWERS_MAX).then_some(ticket);
+        Ok(done)
+    }
+
+    /// What the operation came to that was just started, if it is over already.
+    pub(crate) fn answer(&self, env: &Env) -> napi::Result<Option<Completion>> {
+        let mut state = self.lock();
+        state.starting = None;
+        let answer = state.answer.take();
+        if answer.is_some() {
+            state.answered += 1;
+            state.pending -= 1;
+            if state.pending == 0 {
+                keep_alive(&mut state, env, false)?;
+            }
+        }
+        Ok(answer)
+    }
+
     /// Everything that ended since the last call.
     pub(crate) fn drain(&self, env: &Env) -> napi::Result<Vec<Completion>> {
         let mut state = self.lock();
         let ended = std::mem::take(&mut state.ended);
+        state.answered = 0;
         state.pending -= ended.len();
         if state.pending == 0 {
             keep_alive(&mut state, env, false)?;
@@ -102,8 +147,13 @@ impl Completions {
         if let Ok(Outcome::Node(node)) = &outcome {
             state.nodes.insert(node.id());
         }
+        let completion = Completion { ticket, outcome };
+        if state.starting == Some(ticket) {
+            state.answer = Some(completion);
+            return;
+        }
         let was_empty = state.ended.is_empty();
-        state.ended.push(Completion { ticket, outcome });
+        state.ended.push(completion);
         if let Some(waker) = state.waker.as_ref().filter(|_| was_empty) {
             waker.call((), ThreadsafeFunctionCallMode::NonBlocking);
         }

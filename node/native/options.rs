@@ -54,6 +54,8 @@ pub struct JsOpenOptions {
     pub send_bytes_per_second_max: Option<i64>,
     /// For each peer.
     pub send_bytes_per_second_per_peer_max: Option<i64>,
+    /// What peers send first.
+    pub priority: Option<String>,
     /// Journal segment.
     pub segment_bytes: Option<i64>,
     /// Tail.
@@ -85,6 +87,7 @@ impl JsOpenOptions {
                 "sendBytesPerSecondPerPeerMax",
                 self.send_bytes_per_second_per_peer_max,
             )?,
+            priority: self.priority.clone(),
             segment_bytes: unsigned("segmentBytes", self.segment_bytes)?,
             tail_bytes_max: unsigned("tailBytesMax", self.tail_bytes_max)?,
             cache_bytes: unsigned("cacheBytes", self.cache_bytes)?,

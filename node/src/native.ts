@@ -52,7 +52,10 @@ export interface NativeCompletion {
   text?: string;
 }
 
-/** The operations of one environment; each completes through `drain` under its ticket. */
+/**
+ * The operations of one environment; each completes through `drain` under its ticket, unless its
+ * start answers it.
+ */
 export interface NativeBridge {
   drain(): NativeCompletion[];
   open(ticket: number, options: object, limit: NativeLimit): void;
@@ -93,7 +96,7 @@ export interface NativeBridge {
     cursor: bigint,
     countMax: number | undefined,
     limit: NativeLimit,
-  ): void;
+  ): NativeCompletion | null;
   cursorExplain(ticket: number, cursor: bigint, limit: NativeLimit): void;
   queryExplain(
     ticket: number,
@@ -106,7 +109,7 @@ export interface NativeBridge {
     subscription: bigint,
     countMax: number | undefined,
     limit: NativeLimit,
-  ): void;
+  ): NativeCompletion | null;
 }
 
 /** The exports of the native half. What fails throws a `Failure`. */

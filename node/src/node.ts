@@ -60,6 +60,12 @@ export interface OpenOptions extends CallOptions {
   readonly sendBytesPerSecondMax?: number | undefined;
   /** The same for each peer. */
   readonly sendBytesPerSecondPerPeerMax?: number | undefined;
+  /**
+   * A query of tags, app ids, `allEvents` and `isLocal` (the sender's own events), at most 1,024
+   * bytes and 16 alternatives: when there is much to catch up with, peers first send the streams in
+   * which they see such events among the next 8,192. Default: all streams take turns.
+   */
+  readonly priority?: string | undefined;
   /** Size of each of the two journal files, in bytes: 64 KiB at least. Default 32 MiB. */
   readonly segmentBytes?: number | undefined;
   /** Most bytes of events held in memory until they are in blocks. Default 64 MiB. */
@@ -101,7 +107,7 @@ export interface PublishOptions extends CallOptions {
 export async function open(options: OpenOptions): Promise<Node> {
   const names = [...callOptions, 'path', 'app', 'swarm', 'ticket', 'network', 'bind', 'discovery'];
   names.push('formerSecrets', 'peers', 'allow', 'segmentBytes', 'tailBytesMax', 'cacheBytes');
-  names.push('sendBytesPerSecondMax', 'sendBytesPerSecondPerPeerMax');
+  names.push('sendBytesPerSecondMax', 'sendBytesPerSecondPerPeerMax', 'priority');
   if (options === undefined) throw refuse('open: give the options, at least { path, app, swarm }');
   checkOptions('open', options, [...names, 'allowNetworkFileSystem']);
   const opening = {
@@ -122,13 +128,18 @@ export async function open(options: OpenOptions): Promise<Node> {
       options.sendBytesPerSecondPerPeerMax,
       whole,
     ),
+    ...given('open', 'priority', options.priority, text),
     ...given('open', 'segmentBytes', options.segmentBytes, whole),
     ...given('open', 'tailBytesMax', options.tailBytesMax, whole),
     ...given('open', 'cacheBytes', options.cacheBytes, whole),
     ...given('open', 'allowNetworkFileSystem', options.allowNetworkFileSystem, truth),
   };
-  const { handle } = await operate('open', options, (ticket, limit) =>
-    bridge.open(ticket, opening, limit),
+  // The position of an error is one in the only text of theirs that has a language.
+  const { handle } = await operate(
+    'open',
+    options,
+    (ticket, limit) => bridge.open(ticket, opening, limit),
+    options.priority,
   );
   return Node.trusted(handle as bigint);
 }

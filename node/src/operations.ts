@@ -26,13 +26,13 @@ export const bridge: NativeBridge = guard(
 /**
  * Starts an operation with the signal and the timeout of `options`.
  *
- * `begin` hands the ticket and the limit to the native half. `text` is the text that the position
- * of an error points into.
+ * `begin` hands the ticket and the limit to the native half, which may answer at once. `text` is
+ * the text that the position of an error points into.
  */
 export function operate(
   call: string,
   options: CallOptions | undefined,
-  begin: (ticket: number, limit: NativeLimit) => void,
+  begin: (ticket: number, limit: NativeLimit) => NativeCompletion | null | void,
   text?: string,
 ): Promise<NativeCompletion> {
   return new Promise((resolve, reject) => {
@@ -53,7 +53,8 @@ export function operate(
       reject(aborted ? new AbortError(signal.reason) : error);
     });
     try {
-      begin(ticket, limit);
+      const answer = begin(ticket, limit);
+      if (answer != null) waiting.get(ticket)?.(answer);
     } catch (thrown) {
       settle();
       reject(caught(thrown, text));

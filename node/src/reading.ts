@@ -26,7 +26,12 @@ export interface Source {
   readonly call: string;
   /** The handle, when it was opened. */
   readonly opened: Promise<bigint>;
-  next(ticket: number, handle: bigint, max: number | undefined, limit: NativeLimit): void;
+  next(
+    ticket: number,
+    handle: bigint,
+    max: number | undefined,
+    limit: NativeLimit,
+  ): NativeCompletion | null;
   close(handle: bigint): void;
 }
 

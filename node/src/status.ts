@@ -37,6 +37,8 @@ export interface Status {
   readonly forked: readonly string[];
   /** The same with the branches in which they go on. */
   readonly forks: readonly ForkStatus[];
+  /** Streams that have more histories than the 16 that are kept: what is beyond does not sync. */
+  readonly crowded: readonly string[];
   /** Streams whose newest events wait until signed heads account for their lamports. */
   readonly quarantined: readonly string[];
   /** Streams written by a newer millpond, which stay as they are until this node is upgraded. */

@@ -1,6 +1,7 @@
 // What a query tells of itself, and what it leaves out.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import {
   AbortError,
@@ -107,6 +108,44 @@ test('batches come one after the other, and leaving their loop closes the query'
   assert.deepEqual(await query.next(), { value: undefined, done: true });
   const odd = node.query('FROM allEvents').batches({ most: 10 });
   await assert.rejects(odd.next(), InvalidArgumentError);
+});
+
+test('what was read ahead is answered without a turn of the event loop', async (t) => {
+  const node = await alone(t);
+  await node.publish(many);
+  const query = node.query('FROM allEvents');
+  let answered = 0;
+  for (let left = 300; left > 0; left--) {
+    await setImmediate();
+    let isHere = false;
+    const batch = query.nextBatch({ max: 10 });
+    batch.then(() => (isHere = true));
+    await begun();
+    answered += isHere;
+    assert.equal((await batch).length, 10);
+  }
+  assert.ok(answered > 0, 'each batch took a turn of the event loop');
+});
+
+test('a loop over batches that are there lets the event loop have its turns', async (t) => {
+  const node = await alone(t);
+  await node.publish(many);
+  let turns = 0;
+  let isOver = false;
+  const turning = (async () => {
+    while (!isOver) {
+      await setImmediate();
+      turns++;
+    }
+  })();
+  let batches = 0;
+  for await (const batch of node.query('FROM allEvents').batches({ max: 10 })) {
+    batches += batch.length / 10;
+  }
+  isOver = true;
+  await turning;
+  assert.equal(batches, 300);
+  assert.ok(turns > 30, `the event loop had ${turns} turns in 300 batches`);
 });
 
 test('a batch has the bytes of its payloads, of what a loop left, too', async (t) => {

@@ -119,7 +119,7 @@ fn draft<'py>(
         tags.push(tag.to_str().map_err(|_| refuse(py, "a tag holds a lone surrogate"))?);
     }
     let draft = match payload.cast::<Cbor>() {
-        Ok(encoded) => Draft::from_cbor(tags, &encoded.get().data),
+        Ok(encoded) => Draft::from_cbor(tags, encoded.get().data.to_vec()),
         Err(_) => Draft::new(tags, write_payload(payload)?),
     };
     draft.map_err(|error| raise(py, error))

@@ -19,7 +19,7 @@ impl Options {
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call in Python")]
     #[pyo3(signature = (path, *, app, swarm, former_secrets, ticket, network, bind, discovery,
         peers, allow, send_bytes_per_second_max, send_bytes_per_second_per_peer_max,
-        segment_bytes, tail_bytes_max, cache_bytes, allow_network_file_system))]
+        priority, segment_bytes, tail_bytes_max, cache_bytes, allow_network_file_system))]
     fn new(
         path: PathBuf,
         app: String,
@@ -33,6 +33,7 @@ impl Options {
         allow: Option<Vec<String>>,
         send_bytes_per_second_max: Option<Whole>,
         send_bytes_per_second_per_peer_max: Option<Whole>,
+        priority: Option<String>,
         segment_bytes: Option<Whole>,
         tail_bytes_max: Option<Whole>,
         cache_bytes: Option<Whole>,
@@ -52,6 +53,7 @@ impl Options {
             allow,
             send_bytes_per_second_max: bytes(send_bytes_per_second_max),
             send_bytes_per_second_per_peer_max: bytes(send_bytes_per_second_per_peer_max),
+            priority,
             segment_bytes: bytes(segment_bytes),
             tail_bytes_max: bytes(tail_bytes_max),
             cache_bytes: bytes(cache_bytes),

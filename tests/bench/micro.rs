@@ -11,9 +11,10 @@ use divan::{Bencher, black_box, counter::ItemsCount};
 use millpond::event::cbor::{self, Value};
 use millpond::event::codec::{Reader, put_varint};
 use millpond::event::{
-    AppId, Chain, EventKind, Header, Lamport, Leaf, NodeKey, Payload, Record, SwarmSecret, TagSet,
-    WallTime,
+    AppId, Chain, Event, EventBatch, EventKind, Header, Lamport, Leaf, NodeKey, Offset, Payload,
+    Record, StreamId, SwarmSecret, TagSet, WallTime,
 };
+use millpond::pond::builtin::{BuiltIn, Tally};
 use workload::WorkEvent;
 
 /// Enough that no branch is learnt by heart; each figure is for all of them.
@@ -127,6 +128,48 @@ fn varint_read(bencher: Bencher<'_, '_>) {
 /// Of every length from one byte to nine.
 fn numbers() -> Vec<u64> {
     (0..EVENTS as u64).map(|at| at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (at % 64)).collect()
+}
+
+/// Of the workload a part with a stream, as a log delivers it.
+fn batch() -> EventBatch {
+    let stream = StreamId { node: NodeKey::from_seed(&[7; 32]).node_id(), number: 0 };
+    let event = |(at, record): (usize, &Record)| record.to_event(stream, Offset::new(at as u64));
+    let events: Vec<Event> = records().iter().enumerate().map(event).collect();
+    events.iter().collect()
+}
+
+/// Folds a batch of the workload by a built-in fold, said as JSON-like pairs.
+fn fold(bencher: Bencher<'_, '_>, fold: Value) {
+    let (batch, fold) = (batch(), BuiltIn::from_value(&fold).expect("a fold"));
+    let mut tally = Tally::new(fold);
+    let bencher = bencher.counter(ItemsCount::new(batch.len()));
+    bencher.bench_local(|| tally.apply(black_box(&batch)).expect("the state is small"));
+}
+
+fn said(pairs: &[(&str, &str)]) -> Value {
+    Value::map(pairs.iter().map(|(key, value)| (*key, Value::from(*value))))
+}
+
+#[divan::bench]
+fn fold_count(bencher: Bencher<'_, '_>) {
+    fold(bencher, said(&[("fold", "count")]));
+}
+
+#[divan::bench]
+fn fold_sum(bencher: Bencher<'_, '_>) {
+    fold(bencher, said(&[("fold", "sum"), ("of", "/grams")]));
+}
+
+#[divan::bench]
+fn fold_latest(bencher: Bencher<'_, '_>) {
+    fold(bencher, said(&[("fold", "latest"), ("of", "/operator")]));
+}
+
+#[divan::bench]
+fn fold_max_of_groups(bencher: Bencher<'_, '_>) {
+    let each = said(&[("fold", "max"), ("of", "/kelvin")]);
+    let by = Value::from("/machine");
+    fold(bencher, Value::map([("fold", Value::from("group")), ("by", by), ("each", each)]));
 }
 
 #[divan::bench]

@@ -96,7 +96,10 @@ fn deliver(folder: &Path, workload: &Workload, delivery: Delivery) -> Vec<Durati
     latencies
 }
 
-/// Waits until nothing of this event is under way any more, which would be in the way of the next.
+/// Waits until nothing of this event is under way any more, as nothing of a message of TCP is once
+/// it has arrived: a live event arrives long before both disks have it, and its syncs would be
+/// counted with the next one. What each event costs when they follow without a pause is the time of
+/// two syncs at least, which is the durable figure.
 fn settle(here: &Node, there: &Node) {
     let all = offsets(here);
     while !offsets(there).covers(&all) {

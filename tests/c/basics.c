@@ -278,7 +278,7 @@ static void a_node_tells_its_state_as_json(void) {
     OK(millpond_node_stats(node, &status, NULL));
     CHECK(strstr((char *)status.data, "\"events\":1") != NULL);
     OK(millpond_node_offsets(node, &token, NULL));
-    CHECK(token.len > 60);
+    CHECK(token.len == 52);
     OK(millpond_swarm_secret_new(&secret, NULL));
     CHECK(secret.len == 64);
     STATUS(MILLPOND_ERROR_INVALID_ARGUMENT,

@@ -59,8 +59,14 @@ static int32_t open_node(const char *name, const said_t *said) {
     options.bind_count = 1;
     options.peer_count = said->peers ? strtoull(said->peers, NULL, 10) : 0;
     options.peers = made_up(options.peer_count);
-    options.send_bytes_per_second_max = said->cap ? strtoull(said->cap, NULL, 10) : 0;
-    options.send_bytes_per_second_per_peer_max = options.send_bytes_per_second_max;
+    options.send_bytes_per_second_max = said->cap_all ? strtoull(said->cap_all, NULL, 10) : 0;
+    options.send_bytes_per_second_per_peer_max =
+        said->cap_each ? strtoull(said->cap_each, NULL, 10) : 0;
+    char priority[256];
+    if (said->priority) {
+        int length = snprintf(priority, sizeof priority, "FROM %s", said->priority);
+        options.priority = text(priority, (size_t)length);
+    }
     millpond_node_t node = {0};
     int32_t status = millpond_node_open(&options, SOON, MILLPOND_NO_CANCEL, &node, &error);
     millpond_bytes_free(&ticket);

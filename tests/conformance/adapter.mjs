@@ -16,7 +16,7 @@ const [nodes, tokens, follows] = [new Map(), new Map(), new Map()];
 /** Leading `key=value` words, and what follows them. */
 function options(rest) {
   const said = {};
-  for (let match; (match = /^([a-z]+)=(\S*)(?: |$)/.exec(rest)); ) {
+  for (let match; (match = /^([a-z_]+)=(\S*)(?: |$)/.exec(rest)); ) {
     said[match[1]] = match[2];
     rest = rest.slice(match[0].length);
   }
@@ -139,8 +139,9 @@ const acts = {
       network: 'net' in said,
       bind: ['127.0.0.1:0'],
       discovery: false,
-      sendBytesPerSecondMax: Number(said.cap ?? 0),
-      sendBytesPerSecondPerPeerMax: Number(said.cap ?? 0),
+      sendBytesPerSecondMax: Number(said.cap_all ?? 0),
+      sendBytesPerSecondPerPeerMax: Number(said.cap_each ?? 0),
+      ...('priority' in said ? { priority: `FROM ${said.priority}` } : {}),
       peers: Array.from(
         { length: Number(said.peers ?? 0) },
         (_, number) => `${number.toString(16).padStart(64, '0')}@127.0.0.1:9`,
@@ -310,8 +311,11 @@ for await (const line of createInterface({ input: process.stdin, crlfDelay: Infi
     answer = verb in acts ? ((await acts[verb](name, said, rest)) ?? ['ok']) : ['absent'];
   } catch (error) {
     if (!(error instanceof millpond.MillpondError)) throw error;
-    const text = verb === 'subscribe' ? rest.slice(rest.indexOf(' ') + 1) : rest;
-    answer = errorLines(error, text);
+    const queries = {
+      open: `FROM ${said.priority}`,
+      subscribe: rest.slice(rest.indexOf(' ') + 1),
+    };
+    answer = errorLines(error, queries[verb] ?? rest);
   }
   process.stdout.write([...answer, '.', ''].join('\n'));
 }

@@ -13,19 +13,19 @@ from typing import Any
 
 import millpond
 from notation import (
+    SHORT,
+    SOON,
     Names,
     columns,
     drafts,
     error_lines,
     error_table,
     explanation_lines,
-    made_up,
+    opening,
     options,
     published_line,
+    publishing,
 )
-
-SOON, SHORT = 60.0, 0.1
-SECRET = bytes(range(32)).hex()
 
 
 class Adapter:
@@ -48,19 +48,7 @@ class Adapter:
     def do_open(self, name: str, said: dict[str, str], _rest: str) -> None:
         ticket = self.nodes[said["ticket"]].ticket() if "ticket" in said else None
         folder = said.get("folder", name)
-        node = millpond.open(
-            self.folder / folder,
-            app="conformance",
-            swarm=None if ticket else said.get("swarm", SECRET),
-            ticket=ticket,
-            former_secrets=[said["former"]] if "former" in said else None,
-            network="net" in said,
-            bind=["127.0.0.1:0"],
-            discovery=False,
-            peers=made_up(said),
-            send_bytes_per_second_max=int(said.get("cap", "0")),
-            send_bytes_per_second_per_peer_max=int(said.get("cap", "0")),
-        )
+        node = millpond.open(self.folder / folder, **opening(said, ticket))
         self.names.add(node.id, folder)
         self.nodes[name] = node
 
@@ -69,20 +57,12 @@ class Adapter:
 
     def do_publish(self, name: str, said: dict[str, str], rest: str) -> list[str]:
         [(payload, tags)] = drafts(rest)
-        done = self.nodes[name].publish(payload, tags, **self.publishing(said))
+        done = self.nodes[name].publish(payload, tags, **publishing(said))
         return self.published(done, said)
 
     def do_publish_all(self, name: str, said: dict[str, str], rest: str) -> list[str]:
-        done = self.nodes[name].publish_all(drafts(rest), **self.publishing(said))
+        done = self.nodes[name].publish_all(drafts(rest), **publishing(said))
         return self.published(done, said)
-
-    def publishing(self, said: dict[str, str]) -> dict[str, Any]:
-        expected = said.get("expected")
-        return {
-            "idempotency_key": said.get("key"),
-            "expected": None if expected is None else int(expected),
-            "timeout": SOON,
-        }
 
     def published(self, done: millpond.Published, said: dict[str, str]) -> list[str]:
         if "token" in said:

@@ -96,6 +96,7 @@ impl Adapter {
                 let offsets = self.node(name).offsets()?;
                 self.tokens.insert(rest.into(), offsets);
             }
+            "token" => drop(self.tokens.insert(name.into(), rest.parse()?)),
             "same" => return Ok(format!("{}\n", self.token(name) == self.token(rest))),
             "subscribe" => self.subscribe(name, &options, rest)?,
             "next" => return self.next(name, rest.parse().expect("a number"), SOON),
@@ -158,14 +159,17 @@ impl Adapter {
             let peer: Result<PeerAddress> = format!("{number:064x}@127.0.0.1:9").parse();
             peer.expect("an address")
         });
-        let cap = options.get("cap").map_or(0, |bytes| bytes.parse().expect("a number"));
+        let cap = |name| options.get(name).map_or(0, |bytes| bytes.parse().expect("a number"));
+        let priority = options.get("priority").map(|said| Query::parse(&format!("FROM {said}")));
+        let priority = priority.transpose()?;
         let network = options.contains_key("net").then(|| NetworkOptions {
             bind: vec!["127.0.0.1:0".parse().expect("an address")],
             discovery: false,
             allow: None::<BTreeSet<_>>,
             peers: ticket.iter().map(PeerAddress::from).chain(made_up).collect(),
-            send_bytes_per_second_max: cap,
-            send_bytes_per_second_per_peer_max: cap,
+            send_bytes_per_second_max: cap("cap_all"),
+            send_bytes_per_second_per_peer_max: cap("cap_each"),
+            priority,
         });
         let node = Node::open(NodeOptions {
             path: self.folder.join(folder),
@@ -221,6 +225,7 @@ impl Adapter {
             lower: options.get("lower").map(|name| self.token(name)).unwrap_or_default(),
             upper: options.get("upper").map(|name| self.token(name)),
             columns: names.map_or_else(|| Ok(Columns::default()), Columns::from_names)?,
+            ..QueryOptions::default()
         };
         self.node(name).query(&Query::parse(text)?, reading)
     }

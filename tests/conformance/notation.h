@@ -43,15 +43,16 @@ static named_t *named(named_t *table, const char *name) {
 typedef struct {
     const char *key, *expected, *token, *order, *lower, *upper;
     const char *from, *folder, *swarm, *ticket, *net, *peers;
-    const char *columns, *read, *former, *cap, *delivery;
+    const char *columns, *read, *former, *cap_all, *cap_each;
+    const char *priority, *delivery;
 } said_t;
 
 static char *options(char *rest, said_t *said) {
     static const char *const keys[] = {"key=",   "expected=", "token=",  "order=",
                                        "lower=", "upper=",    "from=",   "folder=",
                                        "swarm=", "ticket=",   "net=",    "peers=",
-                                       "columns=", "read=",     "former=", "cap=",
-                                       "delivery="};
+                                       "columns=", "read=",     "former=", "cap_all=",
+                                       "cap_each=", "priority=", "delivery="};
     const char **values = (const char **)said;
     memset(said, 0, sizeof *said);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {

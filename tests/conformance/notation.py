@@ -10,11 +10,41 @@ from typing import Any
 
 import millpond
 
+SOON, SHORT = 60.0, 0.1
+SECRET = bytes(range(32)).hex()
+
+
+def opening(said: dict[str, str], ticket: str | None) -> dict[str, Any]:
+    """What `open` is told beside the folder."""
+    return {
+        "app": "conformance",
+        "swarm": None if ticket else said.get("swarm", SECRET),
+        "ticket": ticket,
+        "former_secrets": [said["former"]] if "former" in said else None,
+        "network": "net" in said,
+        "bind": ["127.0.0.1:0"],
+        "discovery": False,
+        "peers": made_up(said),
+        "send_bytes_per_second_max": int(said.get("cap_all", "0")),
+        "send_bytes_per_second_per_peer_max": int(said.get("cap_each", "0")),
+        "priority": f"FROM {said['priority']}" if "priority" in said else None,
+    }
+
+
+def publishing(said: dict[str, str]) -> dict[str, Any]:
+    """What a publish is told beside the events."""
+    expected = said.get("expected")
+    return {
+        "idempotency_key": said.get("key"),
+        "expected": None if expected is None else int(expected),
+        "timeout": SOON,
+    }
+
 
 def options(rest: str) -> tuple[dict[str, str], str]:
     """Leading `key=value` words, and what follows them."""
     found: dict[str, str] = {}
-    while match := re.match(r"([a-z]+)=(\S*)(?: |$)", rest):
+    while match := re.match(r"([a-z_]+)=(\S*)(?: |$)", rest):
         found[match[1]] = match[2]
         rest = rest[match.end() :]
     return found, rest

@@ -37,7 +37,7 @@ pub(crate) fn options(mut rest: &str) -> (Options, &str) {
         let (word, after) = rest.split_once(' ').unwrap_or((rest, ""));
         match word.split_once('=') {
             Some((key, value))
-                if key.bytes().all(|b| b.is_ascii_lowercase()) && !key.is_empty() =>
+                if key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') && !key.is_empty() =>
             {
                 found.insert(key.into(), value.into());
                 rest = after;

@@ -34,7 +34,6 @@ ADAPTERS: dict[str, list[str]] = {
 }
 # What a language has no words for, and why. An adapter answers it with `absent`.
 ABSENT = {
-    ("rust", "token"): "the core has offset maps; their text form is the facade's",
     ("rust", "open"): "a secret that is no secret: the core takes 32 bytes, never their text",
     ("rust", "connect"): "a ticket of another swarm: the core connects to addresses",
 }

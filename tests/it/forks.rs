@@ -3,8 +3,9 @@
 use crate::compaction::states;
 use crate::crash::CHILD;
 use crate::support::{Scratch, repository, skip_without};
+use millpond::EventView;
 use millpond::event::StreamId;
-use millpond::log::{CursorOptions, EventView, Log};
+use millpond::log::{CursorOptions, Log};
 use millpond::query::{Order, Query};
 use millpond_tests::crash::mix;
 use millpond_tests::forks;

@@ -60,6 +60,7 @@ impl Liar {
             peers_max: PEERS_MAX_DEFAULT,
             send_caps: SendCaps::default(),
             learns: false,
+            priority: None,
         };
         let swarm = Swarm::new(options, log.heads(), Vec::new(), Instant::now());
         let act = Act { swarm, transport, log: log.clone(), hand, inbox: inbox.clone() };

@@ -4,12 +4,16 @@
 
 mod bench;
 mod catch_up;
+mod causal;
+mod claims;
 mod closing;
 mod compaction;
 mod conversion;
 mod crash;
 mod disk;
+mod escrow;
 mod executors;
+mod fish;
 mod forks;
 mod groups;
 mod growth;
@@ -25,6 +29,7 @@ mod model_based;
 #[cfg(target_os = "linux")]
 mod networks;
 mod nodes;
+mod priority;
 mod readers;
 mod rot;
 mod rotation;
@@ -33,6 +38,7 @@ mod seeds;
 mod simulator;
 mod slow;
 mod slow_subscriber;
+mod snapshots;
 mod status;
 mod support;
 mod sync;

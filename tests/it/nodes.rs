@@ -58,7 +58,8 @@ pub(crate) fn open_to(
     try_open(scratch, name, secret, network, StorageOptions::default())
 }
 
-fn try_open(
+/// As [`open`], with everything said.
+pub(crate) fn try_open(
     scratch: &Scratch,
     name: &str,
     secret: &SwarmSecret,
@@ -75,7 +76,8 @@ fn try_open(
     })
 }
 
-fn loopback() -> NetworkOptions {
+/// A free port of loopback, and nobody to connect to.
+pub(crate) fn loopback() -> NetworkOptions {
     let bind = vec!["127.0.0.1:0".parse().expect("an address")];
     NetworkOptions { bind, ..NetworkOptions::default() }
 }

@@ -242,7 +242,7 @@ fn a_live_frame_waits_for_no_backlog_on_a_simulated_link_of_64_kbit() {
     println!("simulated modem: 480 kB in {drained:?}; of {} live frames p99 {slow:?}", times.len());
     assert!(slow <= Duration::from_secs(3), "{slow:?}");
     // It would take 60 s with nothing else on the link, and nothing lost.
-    assert!(drained <= Duration::from_secs(150), "the link is used: {drained:?}");
+    assert!(drained <= Duration::from_secs(139), "the link is used: {drained:?}");
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn chaos_ends_in_one_log_and_nothing_acknowledged_is_lost() {
     };
     // Otherwise nothing was shown.
     assert!(sum(|figures| figures.events) > 1000 && sum(|figures| figures.crashes) > 20);
-    assert!(sum(|figures| figures.faults) > 1000 && sum(|figures| figures.restores) > 0);
+    assert!(sum(|figures| figures.faults) > 1000 && sum(|figures| figures.restores) >= 5);
 }
 
 #[test]

@@ -174,9 +174,10 @@ fn who_was_heard_of_before_a_restart_is_missed_since_then() {
         let a = open(&scratch, "a", &secret(1));
         let gone = status(&a).unheard;
         assert_eq!(gone.iter().map(|gone| gone.node).collect::<Vec<_>>(), [b.node_id()]);
-        // The clocks that tell it tick apart a little.
+        // It is counted back from now by two clocks, which are not asked in one moment: in between
+        // a busy machine may do something else, and others may set the wall clock.
         let drift = gone[0].since.micros() - since;
-        assert!(drift.abs() < 50_000, "{drift} µs");
+        assert!(drift.abs() < 2_000_000, "{drift} µs");
         assert_eq!(a.verify(|| true).wait().unwrap().damage_count, 0);
         a.close(Duration::from_secs(10)).unwrap();
     }

@@ -5,6 +5,7 @@
 //! the difference as a change of format.
 
 mod broken;
+mod escrow;
 mod frames;
 mod texts;
 

@@ -8,6 +8,7 @@ import sys
 import traceback
 
 import cbor
+import check_escrow
 import check_frames
 import check_texts
 import events
@@ -147,6 +148,7 @@ CLAIMS = [
     the_checksum_is_crc32c,
     *check_texts.CLAIMS,
     *check_frames.CLAIMS,
+    *check_escrow.CLAIMS,
 ]
 
 

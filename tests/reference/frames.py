@@ -179,6 +179,14 @@ def _live(source):
     return {"is_wanted": flag == 1}
 
 
+def _priority(source):
+    length = _number(source, 1, 1024)
+    try:
+        return {"query": source.take(length).decode("utf-8")}
+    except UnicodeDecodeError as error:
+        raise Malformed(str(error)) from None
+
+
 def _prune(source):
     return {"streams": [stream_text(source.take(40)) for _ in range(_number(source, 0, 512))]}
 
@@ -206,7 +214,8 @@ MESSAGES = {1: ("hello", _hello), 2: ("goodbye", _goodbye), 3: ("ping", _echo), 
             5: ("summary", _summary), 6: ("progress", _progress), 7: ("want", _want),
             8: ("range", _range), 9: ("peers", _peers),
             10: ("block", _block), 0x81: ("prune", _prune), 0x82: ("addresses", _addresses),
-            0x83: ("preview", _preview), 0x84: ("live", _live), 0x8b: ("proofs", _proofs)}
+            0x83: ("preview", _preview), 0x84: ("live", _live),
+            0x85: ("priority", _priority), 0x8b: ("proofs", _proofs)}
 
 
 class Receiver:

@@ -18,6 +18,7 @@ import forks
 import groups
 import journal
 import lmdb
+import snapshots
 from cbor import Malformed
 from hashes import crc32c
 
@@ -173,6 +174,7 @@ def _read_tables(tables, rows):
     _check_postings(tables["postings"], read)
     # A store that was last written before there were groups lacks the table.
     groups.check_groups(tables.get("groups", {}), tables["postings"])
+    snapshots.check_snapshots(tables.get("snapshots", {}))
     for key, value in tables["heads"].items():
         source = events.Bytes(_checked(key, value))
         head = events.read_head(source)

@@ -102,17 +102,29 @@ def _bytes_of(letters, width, decode):
     return data
 
 
+def _streams_of_node(source):
+    """The streams of one node in a token, with their counts."""
+    node, first = source.take(32), source.varint()
+    if first % 2 == 0:
+        return [(node + bytes(8), first // 2)]
+    pairs = [(source.varint(), source.varint()) for _ in range(first // 2)]
+    if not pairs or [number for number, _ in pairs] == [0]:
+        raise Malformed("streams of a node that have a shorter form")
+    return [(node + number.to_bytes(8, "big"), count) for number, count in pairs]
+
+
 def read_token(text):
     """Stream ids of 40 bytes with their counts, rising."""
-    letters, = _match(r"m0([A-Za-z0-9_-]+)", text, "a token")
+    letters, = _match(r"m1([A-Za-z0-9_-]+)", text, "a token")
     if len(text) > TOKEN_LETTERS_MAX:
         raise Malformed("a token that is too long")
     data = _bytes_of(letters, 6, base64.urlsafe_b64decode)
     if base64.urlsafe_b64encode(data).rstrip(b"=").decode() != letters:
         raise Malformed("bits behind the last byte")
     source = events.Bytes(_without_checksum(data))
-    pairs = [(source.take(40), source.varint()) for _ in range(source.varint())]
-    source.finish()
+    pairs = []
+    while source.rest():
+        pairs += _streams_of_node(source)
     if any(not 1 <= count < 2 ** 53 for _, count in pairs):
         raise Malformed("a count that no stream has")
     if any(a[0] >= b[0] for a, b in zip(pairs, pairs[1:])):

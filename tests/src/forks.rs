@@ -4,12 +4,13 @@
 //! copy. Begin with [`run`] and [`verify`].
 
 use crate::crash::SEGMENT_BYTES;
+use millpond::EventView;
 use millpond::event::cbor::Value;
 use millpond::event::{
     AppId, Branch, Chain, EventKind, EventRange, Header, Lamport, NewEvent, NodeKey, Payload,
     Record, SealRule, StreamEnd, StreamId, SwarmId, SwarmSecret, TagSet, WallTime,
 };
-use millpond::log::{AppendOptions, Appended, CursorOptions, EventView, Log, LogOptions};
+use millpond::log::{AppendOptions, Appended, CursorOptions, Log, LogOptions};
 use millpond::query::Query;
 use millpond::{Error, Result};
 use std::collections::BTreeMap;

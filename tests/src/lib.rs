@@ -8,6 +8,7 @@ pub mod forks;
 pub mod fuzz;
 pub mod model;
 pub mod sim;
+pub mod snapshots;
 mod strace;
 pub mod trace;
 

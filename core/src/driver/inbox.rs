@@ -11,7 +11,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What is done in a turn.
 pub(crate) trait Loop {
@@ -24,9 +24,14 @@ pub(crate) trait Loop {
     /// The deadline has come for which it waited.
     fn tick(&mut self);
 
-    /// Called before a turn ends, `idle` when no message waits: until when to wait for one.
+    /// Called before a turn ends, and now and then while messages never end; `idle` when none
+    /// waits: until when to wait for one.
     fn rest(&mut self, idle: bool) -> Option<Instant>;
 }
+
+/// How long a turn goes on with messages before the loop may rest for once: what it does then,
+/// others wait for.
+const REST_EVERY: Duration = Duration::from_millis(5);
 
 /// Which messages a thread may take in its turn.
 pub(crate) type MayTake<L> = fn(&L, &<L as Loop>::Message) -> bool;
@@ -194,7 +199,13 @@ impl<'a, L: Loop> Turn<'a, L> {
 
     /// Does everything that is there to do and that it `may`, then gives the turn back.
     fn run(mut self, may: MayTake<L>) {
+        let mut rested_at = Instant::now();
         while let Some(mut work) = self.work.take() {
+            if rested_at.elapsed() >= REST_EVERY {
+                let deadline = work.rest(false);
+                self.inbox.lock().deadline = deadline;
+                rested_at = Instant::now();
+            }
             match self.next(&work, may) {
                 Next::Message(message) => self.work = work.take(message),
                 Next::Tick => {
@@ -246,7 +257,6 @@ mod tests {
     use std::sync::Arc;
     use std::sync::mpsc::{Receiver, Sender, channel};
     use std::thread::{self, ThreadId};
-    use std::time::Duration;
 
     enum Message {
         Short(u32),
@@ -390,6 +400,38 @@ mod tests {
         let inbox = running.inbox.clone();
         running.close();
         assert!(!inbox.try_with(tell), "the loop has ended");
+    }
+
+    /// A loop whose messages never end before it has rested.
+    struct Flooded {
+        inbox: Arc<Inbox<Flooded>>,
+        until: Instant,
+        has_rested: bool,
+    }
+
+    impl Loop for Flooded {
+        type Message = ();
+
+        fn take(self: Box<Self>, (): ()) -> Option<Box<Self>> {
+            assert!(Instant::now() < self.until, "it never rests");
+            self.inbox.push(());
+            (!self.has_rested).then_some(self)
+        }
+
+        fn tick(&mut self) {}
+
+        fn rest(&mut self, idle: bool) -> Option<Instant> {
+            self.has_rested |= !idle;
+            None
+        }
+    }
+
+    #[test]
+    fn a_loop_rests_also_while_messages_never_end() {
+        let inbox = Arc::new(Inbox::new());
+        let until = Instant::now() + Duration::from_secs(20);
+        inbox.push(());
+        inbox.run(Box::new(Flooded { inbox: inbox.clone(), until, has_rested: false }));
     }
 
     #[test]

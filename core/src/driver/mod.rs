@@ -4,13 +4,22 @@
 //! Rule: an input goes in, outputs are performed, nothing is kept that a room keeps already.
 //! Begin with [`Node`]; `turn.rs` is the loop.
 
+mod account;
+mod answers;
 mod batches;
+mod causal_session;
+mod claim;
 mod clock;
 mod contact;
+mod coordination;
+mod decider;
+mod doing;
 #[cfg(feature = "net")]
 mod forked;
 #[cfg(feature = "net")]
 mod inbox;
+mod key_fold;
+mod key_subscription;
 #[cfg(feature = "net")]
 mod ledger;
 #[cfg(feature = "net")]
@@ -28,18 +37,28 @@ mod options;
 mod pacer;
 #[cfg(feature = "net")]
 mod parts;
+mod pond;
+mod reading;
 mod registry;
 mod status;
 mod status_subscription;
 mod subscription;
 #[cfg(feature = "net")]
 mod turn;
+mod waits;
 
-pub use batches::Batches;
-pub use node::{Node, PublishOptions, QueryOptions};
+pub use account::{Account, AccountReport, NewAccount};
+pub use batches::{Batches, KeySteps};
+pub use causal_session::CausalSession;
+pub use claim::{Claim, ClaimReport, WhoDoes};
+pub use doing::OwnDoing;
+pub use key_subscription::KeySubscription;
+pub use node::{Node, PublishOptions};
 pub use options::{
     NetworkOptions, NodeOptions, PeerAddress, SEND_BYTES_PER_SECOND_MIN, StorageOptions,
 };
+pub use pond::{EffectTurn, Observed, Observer, Pump, PumpStep, Running, StateSubscription};
+pub use reading::{After, QueryOptions};
 pub use status::{PeerRefusal, PeerStatus, Refusal, Status, StreamStatus, UnheardNode};
 pub use status_subscription::StatusSubscription;
 pub use subscription::Subscription;

@@ -1,26 +1,23 @@
-//! The front door: open, publish, query, subscribe, connect, close.
+//! The front door: open, publish, connect, look after, close. Not here: reading (`reading`).
 
 use crate::driver::contact::Tally;
+use crate::driver::coordination::{Coordination, check_tags};
 use crate::driver::network::{Network, NetworkStatus};
 use crate::driver::options::{NodeOptions, PeerAddress};
+use crate::driver::pond::Ponds;
 use crate::driver::registry::{self, Shared};
 use crate::driver::status::Status;
 use crate::driver::status_subscription::StatusSubscription;
-use crate::driver::subscription::Subscription;
-use crate::driver::{clock, metrics, status};
+use crate::driver::{clock, metrics, status, waits};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{
-    AppId, NewEvent, NodeId, OffsetMap, StreamId, SwarmId, SwarmSecret, SwarmSecrets, Ticket,
-};
+use crate::event::{AppId, NewEvent, NodeId, StreamId, SwarmId, SwarmSecret, SwarmSecrets, Ticket};
 use crate::log::{
-    AppendOptions, Appended, Columns, Compacted, Cursor, CursorOptions, Durability, Log,
-    LogOptions, LogStats, VerifyReport,
+    AppendOptions, Appended, Compacted, Durability, Log, LogOptions, LogStats, VerifyReport,
 };
 use crate::pending::{Pending, pending};
-use crate::query::{Order, Query};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 /// How long dropping the last handle of a node may take to close it.
@@ -51,19 +48,6 @@ pub struct PublishOptions {
     pub idempotency_key: Option<Vec<u8>>,
     /// Publish only if our stream holds exactly this many events, else `conflict`.
     pub expected: Option<u64>,
-}
-
-/// How to read.
-#[derive(Clone, Debug, Default)]
-pub struct QueryOptions {
-    /// In which order.
-    pub order: Order,
-    /// Only events after this point in history.
-    pub lower: OffsetMap,
-    /// Only events up to this point; none means what is durable now.
-    pub upper: Option<OffsetMap>,
-    /// What is decoded of the events; a column that is left out costs nothing.
-    pub columns: Columns,
 }
 
 impl Node {
@@ -116,9 +100,10 @@ impl Node {
     /// # Errors
     /// `limit_exceeded` (with the reason `streams_per_node`: the store was copied or cut too often,
     /// go on in a new folder), `conflict`, `storage_full`, `storage_failed`, `closed`,
-    /// `forked_process`: nothing was stored.
+    /// `forked_process`; `invalid_argument`, reason `reserved_tag`: a tag begins with `millpond:`.
+    /// Nothing was stored.
     pub fn publish(&self, events: Vec<NewEvent>, options: PublishOptions) -> Pending<Appended> {
-        let log = match self.log() {
+        let log = match self.log().and_then(|log| check_tags(&events).map(|()| log)) {
             Ok(log) => log,
             Err(error) => return Pending::ready(Err(error)),
         };
@@ -129,32 +114,6 @@ impl Node {
             expected: options.expected,
         };
         log.append(events, options)
-    }
-
-    /// Reads the events that `query` selects, over one consistent view of the log.
-    ///
-    /// # Errors
-    /// `not_yet_visible`: `upper` reaches beyond what is held. `closed`, `forked_process`.
-    pub fn query(&self, query: &Query, options: QueryOptions) -> Result<Cursor> {
-        let QueryOptions { order, lower, upper, columns } = options;
-        self.log()?.cursor(query, CursorOptions { order, lower, upper, columns })
-    }
-
-    /// Delivers the events that `query` selects, everything after `from`, then live.
-    ///
-    /// # Errors
-    /// `closed`, `forked_process`.
-    pub fn subscribe(&self, query: &Query, from: OffsetMap) -> Result<Subscription> {
-        Ok(Subscription::new(self.log()?.subscribe(query, from)?))
-    }
-
-    /// What is durable here: how many events of each stream. Of a branch, in which a stream with
-    /// two histories goes on, what comes before it counts, too.
-    ///
-    /// # Errors
-    /// `closed`, `forked_process`.
-    pub fn offsets(&self) -> Result<OffsetMap> {
-        Ok((*self.log()?.durable_map()?).clone())
     }
 
     /// Connects to a peer and stays connected while both can reach each other.
@@ -348,16 +307,30 @@ impl Node {
         self.handle.close(deadline)
     }
 
+    /// The handle, for who must not keep it.
+    pub(crate) fn weak(&self) -> Weak<Handle> {
+        Arc::downgrade(&self.handle)
+    }
+
     /// The node of a handle that is still there.
     pub(crate) fn of(handle: Arc<Handle>) -> Node {
         Node { handle }
     }
 
-    fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.handle.shared
     }
 
-    fn log(&self) -> Result<&Log> {
+    pub(super) fn app_id(&self) -> &AppId {
+        &self.handle.app_id
+    }
+
+    /// True once this handle is closed.
+    pub(super) fn closed(&self) -> &Arc<AtomicBool> {
+        &self.handle.closed
+    }
+
+    pub(crate) fn log(&self) -> Result<&Log> {
         if self.handle.closed.load(Ordering::Acquire) {
             return Err(closed_node());
         }
@@ -429,6 +402,7 @@ impl Handle {
         }
         // Who waits through this handle is told that it is closed.
         self.shared.log.tell_news();
+        waits::ring();
         registry::close(&self.shared, deadline)
     }
 }
@@ -456,6 +430,7 @@ fn start(options: &NodeOptions, secrets: SwarmSecrets) -> Result<Shared> {
         segment_bytes: storage.segment_bytes,
         tail_bytes_max: storage.tail_bytes_max,
         cache_bytes_max: storage.cache_bytes_max,
+        snapshot_bytes_max: storage.snapshot_bytes_max,
         clock: Arc::new(clock::wall),
         allow_network_fs: storage.allow_network_fs,
     })?;
@@ -472,5 +447,7 @@ fn start(options: &NodeOptions, secrets: SwarmSecrets) -> Result<Shared> {
         }
     };
     let path = options.path.clone();
-    Ok(Shared { log, network, secrets: Mutex::new(secrets), path })
+    let (secrets, ponds) = (Mutex::new(secrets), Ponds::default());
+    let coordination = Coordination::default();
+    Ok(Shared { log, network, secrets, path, ponds, coordination })
 }

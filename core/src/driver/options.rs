@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{AppId, NodeId, SwarmSecret, Ticket};
+use crate::query::Query;
 #[cfg(feature = "net")] // Only who has a network sends.
 use crate::sync::SendCaps;
 use std::collections::BTreeSet;
@@ -38,6 +39,8 @@ pub struct StorageOptions {
     pub tail_bytes_max: usize,
     /// Most bytes of decoded blocks that are kept for readers.
     pub cache_bytes_max: usize,
+    /// Most bytes of the saved states of all fish, on disk. With 0 none is saved.
+    pub snapshot_bytes_max: u64,
     /// Open a store on a network file system all the same. Their locks and syncs cannot be relied
     /// on: a power cut may lose acknowledged events.
     pub allow_network_fs: bool,
@@ -49,6 +52,7 @@ impl Default for StorageOptions {
             segment_bytes: 32 << 20,
             tail_bytes_max: 64 << 20,
             cache_bytes_max: 16 << 20,
+            snapshot_bytes_max: 64 << 20,
             allow_network_fs: false,
         }
     }
@@ -76,6 +80,11 @@ pub struct NetworkOptions {
     pub send_bytes_per_second_max: u64,
     /// The same for each peer.
     pub send_bytes_per_second_per_peer_max: u64,
+    /// What peers are asked to send first when there is much to catch up with: streams in which
+    /// they see such events among the next 8,192 go before all others. Of tags, app ids,
+    /// `allEvents` and `isLocal` (the sender's own events), at most 1,024 bytes of text and 16
+    /// alternatives. None: all streams take turns.
+    pub priority: Option<Query>,
 }
 
 impl NetworkOptions {

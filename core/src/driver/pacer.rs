@@ -2,7 +2,7 @@
 //!
 //! What carries no events is soon said. A connection over which more of it comes than its share
 //! gets its credit back later, and is not read meanwhile: then QUIC makes the peer wait.
-//! Not here: events, which have a credit of their own (`sync`).
+//! Events have a credit of their own (`sync`); of them only those count that brought nothing.
 
 use crate::net::Credit;
 use crate::sync::{self, ConnectionId};
@@ -31,20 +31,27 @@ struct Talk {
 }
 
 impl Pacer {
-    /// A frame was dealt with: its credit goes back now or later.
+    /// A frame was dealt with, and events that came to nothing cost so many bytes of `waste`: its
+    /// credit goes back now or later.
     pub(crate) fn dealt_with(
         &mut self,
         connection: ConnectionId,
         frame: &[u8],
+        waste: usize,
         credit: Credit,
         now: Instant,
     ) {
-        if sync::is_events(frame) {
+        let talk = match sync::is_events(frame) {
+            true => 0,
+            false => frame.len() as u64 + MESSAGE_COST,
+        };
+        let bytes = talk + waste as u64;
+        if bytes == 0 {
             return;
         }
         let new = || Talk { until: now, waiting: VecDeque::new() };
         let talk = self.connections.entry(connection).or_insert_with(new);
-        let cost = Duration::from_secs(frame.len() as u64 + MESSAGE_COST);
+        let cost = Duration::from_secs(bytes);
         talk.until = talk.until.max(now) + cost / TALK_BYTES_PER_SECOND as u32;
         let at = talk.until.checked_sub(SAVED_MAX).unwrap_or(now);
         if at > now {
@@ -84,7 +91,7 @@ mod tests {
         let (mut pacer, start) = (Pacer::default(), clock::now());
         let connection = ConnectionId::new(1);
         let say = |pacer: &mut Pacer, now| {
-            pacer.dealt_with(connection, &[0xff; BYTES], Credit::unbounded(), now);
+            pacer.dealt_with(connection, &[0xff; BYTES], 0, Credit::unbounded(), now);
             pacer.release(now)
         };
         for _ in 0..64 {
@@ -104,5 +111,21 @@ mod tests {
         say(&mut pacer, later).expect("that is too much");
         pacer.ended(connection);
         assert_eq!(pacer.release(later), None);
+    }
+
+    #[test]
+    fn events_wait_for_nothing_unless_they_bring_nothing() {
+        let (mut pacer, now) = (Pacer::default(), clock::now());
+        let (author, replayer) = (ConnectionId::new(1), ConnectionId::new(2));
+        for _ in 0..64 {
+            for kind in [0x08, 0x0a] {
+                let frame = [kind; BYTES];
+                pacer.dealt_with(author, &frame, 0, Credit::unbounded(), now);
+                pacer.dealt_with(replayer, &frame, BYTES, Credit::unbounded(), now);
+            }
+        }
+        assert!(pacer.release(now).is_some());
+        pacer.ended(replayer);
+        assert_eq!(pacer.release(now), None);
     }
 }

@@ -3,10 +3,15 @@
 use crate::driver::clock;
 use crate::driver::options::{NetworkOptions, PeerAddress};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Chain, EventRange, NodeId, PackedRange, StreamId, SwarmSecrets};
-use crate::log::Log;
+use crate::event::{
+    Chain, Columns, EventRange, NodeId, OffsetMap, PackedRange, StreamId, SwarmSecrets,
+};
+use crate::log::{CursorOptions, Log};
 use crate::net::{Discovery, DiscoveryOptions, EventSink};
-use crate::sync::{BOOK_PEERS_MAX, Input, LogRead, PEERS_MAX_DEFAULT, Swarm, SwarmOptions};
+use crate::query::{Order, Query};
+use crate::sync::{
+    BOOK_PEERS_MAX, Input, LogRead, PEERS_MAX_DEFAULT, Swarm, SwarmOptions, checked_priority,
+};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -26,6 +31,21 @@ impl LogRead for Log {
 
     fn block_start(&self, stream: &StreamId, offset: u64) -> Result<Option<u64>> {
         Log::block_start(self, stream, offset)
+    }
+
+    fn last_match(
+        &self,
+        query: &Query,
+        stream: &StreamId,
+        from: u64,
+        to: u64,
+    ) -> Result<Option<u64>> {
+        let at = |count| OffsetMap::from_iter([(*stream, count)]);
+        let columns = Columns { tags: false, payload: false };
+        let (order, lower, upper) = (Order::Descending, at(from), Some(at(to)));
+        let mut cursor = self.cursor(query, CursorOptions { order, lower, upper, columns })?;
+        let last = cursor.next_batch(1)?;
+        Ok(last.iter().next().map(|event| event.offset().value() + 1))
     }
 }
 
@@ -64,6 +84,7 @@ pub(crate) fn new_swarm(
         peers_max: PEERS_MAX_DEFAULT,
         send_caps: options.send_caps()?,
         learns: options.discovery,
+        priority: options.priority.as_ref().map(checked_priority).transpose()?,
     };
     let mut swarm = Swarm::new(options, log.heads(), log.forks(), clock::now());
     swarm.handle(Input::Live(log.live().is_wanted()), clock::now());

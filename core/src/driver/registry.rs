@@ -7,7 +7,9 @@
 #![allow(clippy::disallowed_methods)]
 
 use crate::driver::clock;
+use crate::driver::coordination::Coordination;
 use crate::driver::network::Network;
+use crate::driver::pond::Ponds;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{SwarmId, SwarmSecret, SwarmSecrets};
 use crate::log::Log;
@@ -27,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) network: Option<Network>,
     pub(crate) secrets: Mutex<SwarmSecrets>,
     pub(crate) path: PathBuf,
+    pub(crate) coordination: Coordination,
+    pub(crate) ponds: Ponds,
 }
 
 impl Shared {

@@ -50,6 +50,8 @@ pub struct Status {
     /// Each fork that is kept: where, the branches in which all histories go on, and the proof: two
     /// heads that one node signed. How far a branch is held says `offsets`.
     pub forks: Vec<HeldFork>,
+    /// Streams that have more histories than the 16 that are kept: what is beyond does not sync.
+    pub crowded: Vec<StreamId>,
     /// Streams that are held back because their lamport runs ahead of what is accounted for.
     pub quarantined: Vec<StreamId>,
     /// Streams in which a later millpond wrote what this one would have to understand. They stay as
@@ -191,6 +193,7 @@ pub(crate) fn gather(
         refusals: Vec::new(),
         forked: Vec::new(),
         forks: log.forks(),
+        crowded: Vec::new(),
         quarantined: Vec::new(),
         too_new: Vec::new(),
         store: log.status()?,
@@ -222,6 +225,7 @@ pub(crate) fn gather(
     status.forked.sort_unstable();
     status.forked.dedup();
     status.quarantined = swarm.quarantined.iter().map(|held| held.stream).collect();
+    status.crowded = swarm.crowded;
     status.too_new = swarm.too_new;
     Ok(status)
 }

@@ -244,7 +244,8 @@ impl Turn {
                 self.ledger.received(connection, bytes.len(), now);
                 self.swarm.handle(Input::Frame { connection, lane, bytes: bytes.clone() }, now);
                 self.drain();
-                self.pacer.dealt_with(connection, &bytes, credit, now);
+                let waste = self.swarm.take_waste(connection);
+                self.pacer.dealt_with(connection, &bytes, waste, credit, now);
             }
             NetEvent::Heard { connection, bytes } => {
                 self.swarm.handle(Input::Heard { connection: own(connection), bytes }, now);

@@ -1,7 +1,10 @@
 //! An immutable fact, as applications see it.
 
 use crate::error::Result;
+use crate::event::batch::{BatchBuilder, EventBatch};
 use crate::event::cbor::{self, Value};
+use crate::event::codec::put_varint;
+use crate::event::columns::Columns;
 use crate::event::ids::AppId;
 use crate::event::position::{EventKey, Offset, WallTime};
 use crate::event::tag::TagSet;
@@ -134,4 +137,29 @@ pub struct Event {
     pub tags: TagSet,
     /// What it says.
     pub payload: Payload,
+}
+
+impl<'a> FromIterator<&'a Event> for EventBatch {
+    /// A batch of these events in this order, as a log would deliver them.
+    ///
+    /// # Panics
+    /// One of them is not an `Application` event, or they have 4 GiB together.
+    fn from_iter<I: IntoIterator<Item = &'a Event>>(events: I) -> EventBatch {
+        let spare = EventBatch::default();
+        let mut builder = BatchBuilder::within(spare, Columns::default(), 0, 0);
+        for event in events {
+            assert_eq!(event.kind, EventKind::Application, "no other event is delivered");
+            let EventKey { lamport, stream } = event.key;
+            let offset = event.offset.value();
+            builder.begin(&stream, offset, lamport, event.time, event.app_id.as_str());
+            for tag in event.tags.iter() {
+                put_varint(builder.buffer(), tag.as_str().len() as u64);
+                builder.buffer().extend_from_slice(tag.as_str().as_bytes());
+            }
+            builder.end_tags(event.tags.len());
+            builder.buffer().extend_from_slice(event.payload.as_bytes());
+            builder.end_payload();
+        }
+        builder.finish()
+    }
 }

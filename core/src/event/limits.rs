@@ -38,6 +38,8 @@ pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 pub const STREAMS_PER_NODE_MAX: u64 = 4096;
 /// Most branches of one trunk. Only a node whose key is used in many places comes near it.
 pub const BRANCHES_PER_TRUNK_MAX: usize = 16;
+/// Longest id of a fish, in bytes.
+pub const FISH_ID_BYTES_MAX: usize = 255;
 /// Most former secrets of a swarm that a node takes beside the current one.
 pub const FORMER_SECRETS_MAX: usize = 4;
 

@@ -6,14 +6,19 @@
 //! and no length they claim makes us allocate anything before as many bytes are there.
 //! Begin with [`Event`] and [`Record`]; [`SignedHead`] says why a receiver believes them.
 
+mod batch;
 pub mod block;
 pub mod cbor;
 mod chain;
 pub mod codec;
+mod columns;
+mod distinct;
 #[allow(clippy::module_inception)] // One public type per file, named after it.
 mod event;
 mod fork;
 mod ids;
+mod key_position;
+mod letters;
 pub mod limits;
 mod offset_map;
 mod packed;
@@ -24,11 +29,16 @@ mod record;
 mod secret;
 mod tag;
 mod ticket;
+mod token;
 
+pub(crate) use batch::BatchBuilder;
+pub use batch::{EventBatch, EventView};
 pub use chain::{Chain, Leaf, NodeKey, SignedHead};
+pub use columns::Columns;
 pub use event::{Event, EventKind, NewEvent, Payload};
 pub use fork::{Branch, HeldFork};
 pub use ids::{AppId, NodeId, StreamId, SwarmId, hex};
+pub use key_position::KeyPosition;
 pub use offset_map::OffsetMap;
 pub use packed::PackedRange;
 pub use position::{EventKey, Lamport, Offset, WallTime};
@@ -36,8 +46,10 @@ pub use preview::Preview;
 pub use range::{EventRange, SealRule, StreamEnd};
 pub use record::{Header, Record};
 pub use secret::{SwarmSecret, SwarmSecrets};
+pub(crate) use tag::to_nfc;
 pub use tag::{Tag, TagSet};
 pub use ticket::{TICKET_ADDRESSES_MAX, TICKET_CHARACTERS_MAX, Ticket};
+pub use token::TOKEN_CHARACTERS_MAX;
 
 #[cfg(test)]
 pub(crate) mod tests;

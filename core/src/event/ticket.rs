@@ -5,6 +5,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::codec::Reader;
+use crate::event::letters::{BASE32, Unreadable};
 use crate::event::{NodeId, SwarmId, SwarmSecret};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -23,7 +24,6 @@ const VERSION: u8 = 0;
 const VERSION_LATER_SECRET: u8 = 1;
 /// Bytes of the CRC32C at the end, little end first, over all bytes before it.
 const CHECKSUM_BYTES: usize = 4;
-const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 /// The swarm's secret, and a node of the swarm with its addresses.
 ///
@@ -170,7 +170,7 @@ fn is_dialable(address: &SocketAddr) -> bool {
 impl fmt::Display for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(PREFIX)?;
-        f.write_str(&to_base32(&self.to_bytes()))
+        f.write_str(&BASE32.write(&self.to_bytes()))
     }
 }
 
@@ -204,7 +204,7 @@ impl FromStr for Ticket {
             let what = format!("does not begin with {PREFIX:?}; paste the whole ticket");
             return Err(refused("ticket_prefix", what));
         };
-        let bytes = from_base32(digits).map_err(|unreadable| match unreadable {
+        let bytes = BASE32.read(digits).map_err(|unreadable| match unreadable {
             Unreadable::Character(index) => {
                 let what = "has a character that is not one of a-z and 2-7; copy it again";
                 refused("ticket_character", what).with_position(skipped + PREFIX.len() + index)
@@ -227,57 +227,12 @@ fn refused(reason: &'static str, what: impl fmt::Display) -> Error {
     Error::new(ErrorKind::InvalidArgument, format!("the ticket {what}")).with_reason(reason)
 }
 
-enum Unreadable {
-    Character(usize),
-    End,
-}
-
-fn to_base32(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 8 / 5 + 1);
-    let (mut window, mut bits) = (0u16, 0u32);
-    for byte in bytes {
-        window = window << 8 | u16::from(*byte);
-        bits += 8;
-        while bits >= 5 {
-            bits -= 5;
-            text.push(char::from(ALPHABET[usize::from(window >> bits & 31)]));
-        }
-        window &= (1 << bits) - 1;
-    }
-    if bits > 0 {
-        text.push(char::from(ALPHABET[usize::from(window << (5 - bits) & 31)]));
-    }
-    text
-}
-
-/// The bytes of `text`, which must be what [`to_base32`] gives for them.
-fn from_base32(text: &str) -> std::result::Result<Vec<u8>, Unreadable> {
-    let mut bytes = Vec::with_capacity(text.len() * 5 / 8);
-    let (mut window, mut bits) = (0u16, 0u32);
-    for (index, character) in text.bytes().enumerate() {
-        let digit = match character {
-            b'a'..=b'z' => character - b'a',
-            b'2'..=b'7' => character - b'2' + 26,
-            _ => return Err(Unreadable::Character(index)),
-        };
-        window = window << 5 | u16::from(digit);
-        bits += 5;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push((window >> bits) as u8);
-            window &= (1 << bits) - 1;
-        }
-    }
-    if bits >= 5 || window != 0 {
-        return Err(Unreadable::End);
-    }
-    Ok(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
     fn sample() -> Ticket {
         let secret = SwarmSecret::from_bytes([1; 32]);
@@ -323,8 +278,8 @@ mod tests {
         fn every_changed_character_is_refused(index in 9usize..200, digit in 0usize..32) {
             let mut text = sample().to_string().into_bytes();
             let index = 9 + index % (text.len() - 9);
-            prop_assume!(text[index] != ALPHABET[digit]);
-            text[index] = ALPHABET[digit];
+            prop_assume!(text[index] != LETTERS[digit]);
+            text[index] = LETTERS[digit];
             prop_assert!(String::from_utf8(text).unwrap().parse::<Ticket>().is_err());
         }
 
@@ -355,7 +310,7 @@ mod tests {
             bytes.truncate(bytes.len() - CHECKSUM_BYTES);
             change(&mut bytes);
             bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
-            format!("{PREFIX}{}", to_base32(&bytes))
+            format!("{PREFIX}{}", BASE32.write(&bytes))
         };
         assert_eq!(reason(&with(|bytes| bytes[0] = 2)), "ticket_version");
         assert_eq!(reason(&with(|bytes| bytes[0] = 1)), "ticket_malformed");

@@ -4,16 +4,15 @@
 //! calls; what is walked over is fixed at the start by two offset maps, since held events never
 //! change.
 
-use super::batch::{BatchBuilder, EventBatch};
-use super::columns::Columns;
 use super::counters::{Counted, Reader};
+use super::coverage::{missing, not_yet_visible};
 use super::disk::{Filter, Walk, lock};
 use super::explanation::{Explanation, Looks};
 use super::options::CursorOptions;
 use super::outlook::Outlook;
 use super::registry::Handle;
-use crate::error::{Error, ErrorKind, Result};
-use crate::event::{NodeId, OffsetMap};
+use crate::error::Result;
+use crate::event::{BatchBuilder, Columns, EventBatch, NodeId, OffsetMap};
 use crate::query::{Order, Query};
 use std::mem;
 use std::sync::Arc;
@@ -49,13 +48,7 @@ impl Cursor {
         if let Some(upper) = &upper
             && !durable.covers(upper)
         {
-            let missing: Vec<String> = upper
-                .beyond(&durable)
-                .take(8)
-                .map(|(stream, range)| format!("{} of {stream}", range.end - range.start))
-                .collect();
-            let message = format!("events are not held yet: {}", missing.join(", "));
-            return Err(Error::new(ErrorKind::NotYetVisible, message));
+            return Err(not_yet_visible(&missing(upper, &durable)));
         }
         let upper = upper.unwrap_or_else(|| (*durable).clone());
         let filter = Arc::new(Filter::new(query, handle.shared.node));
@@ -78,6 +71,12 @@ impl Cursor {
         let (last_size, counted) = ((0, 0), None);
         let outlook = lock(&handle.shared.outlook).clone();
         Cursor { handle, filter, lower, upper, walk, columns, last_size, counted, outlook }
+    }
+
+    /// The same cursor, which decodes nothing but what places an event.
+    pub(super) fn keys_only(mut self) -> Cursor {
+        self.columns = Columns { tags: false, payload: false };
+        self
     }
 
     /// The counts up to which this walks.
@@ -140,6 +139,7 @@ impl Cursor {
             order: self.walk.order,
             alternatives: plan.alternatives(),
             is_exact: plan.is_exact,
+            monotonicity: query.monotonicity(self.walk.order),
             expected: Walk::estimate(shared, &self.filter, &self.lower, &self.upper)?,
             actual: self.walk.looks,
         })

@@ -1,6 +1,6 @@
 //! How a query is answered: by which look-ups, what they promised, and what it came to.
 
-use crate::query::{Order, Query};
+use crate::query::{Monotonicity, Order, Query};
 use std::fmt;
 
 /// What a cursor looks at.
@@ -28,6 +28,8 @@ pub struct Explanation {
     pub alternatives: Vec<Query>,
     /// False: the alternatives select more, and each event found is judged by the query.
     pub is_exact: bool,
+    /// Whether events that arrive later can take back what the answer says.
+    pub monotonicity: Monotonicity,
     /// For the whole answer, by the index: so many segments, and the blocks and frames that may
     /// hold a match. `events` is how many events these frames have at most.
     pub expected: Looks,
@@ -44,6 +46,7 @@ impl fmt::Display for Explanation {
         if !self.is_exact {
             writeln!(out, "  judge each event found")?;
         }
+        writeln!(out, "  {}", self.monotonicity)?;
         for (name, looks) in [("expected", &self.expected), ("actual", &self.actual)] {
             let Looks { segments, blocks, frames, events } = looks;
             writeln!(

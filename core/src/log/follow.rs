@@ -2,23 +2,20 @@
 //!
 //! It is a position in the log, not a queue: a slow one lags and costs nothing. Rule: `position` is
 //! exact, so that a new follower from there goes on without gap or duplicate.
-// A deadline for a blocking wait is read where the thread blocks.
-#![allow(clippy::disallowed_methods)]
 
-use super::batch::EventBatch;
+use super::bell::Bell;
 use super::counters::{Counted, Reader};
 use super::cursor::Cursor;
 use super::disk::{Filter, Windows};
 use super::options::Delivery;
 use super::registry::Handle;
 use super::shown::Shown;
-use super::watch::{Signal, Watch};
 use crate::error::Result;
-use crate::event::OffsetMap;
+use crate::event::{EventBatch, OffsetMap};
 use crate::query::{Order, Query};
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A subscription, pulled in batches.
 pub struct Follower {
@@ -37,8 +34,7 @@ pub struct Follower {
     version: u64,
     /// What was shown before it was durable; none when only durable events are delivered.
     live: Option<Shown>,
-    /// Names the callback.
-    number: u64,
+    bell: Bell,
     _counted: Counted,
 }
 
@@ -62,7 +58,7 @@ impl Follower {
     pub(super) fn open(handle: Arc<Handle>, query: &Query, from: OffsetMap) -> Follower {
         let start = (*handle.shared.state().durable).clone();
         let filter = Arc::new(Filter::new(query, handle.shared.node));
-        let number = handle.shared.signal.number();
+        let bell = Bell::durable(handle.shared.clone());
         let _counted = Counted::new(&handle, Reader::Subscription);
         Follower {
             handle,
@@ -74,7 +70,7 @@ impl Follower {
             caught_up: false,
             version: 0,
             live: None,
-            number,
+            bell,
             _counted,
         }
     }
@@ -89,7 +85,7 @@ impl Follower {
     pub fn deliver(mut self, delivery: Delivery) -> Follower {
         if delivery == Delivery::Live && self.live.is_none() {
             self.live = Some(Shown::default());
-            self.number = self.handle.shared.live.signal.number();
+            self.bell = Bell::live(self.handle.shared.clone());
             self.handle.shared.live.begin();
         }
         self
@@ -161,18 +157,7 @@ impl Follower {
     /// # Errors
     /// `closed`, `forked_process`.
     pub fn wait(&self, timeout: Option<Duration>) -> Result<bool> {
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        loop {
-            let mut watch = self.watch();
-            self.handle.shared.check_open()?;
-            if self.has_more() {
-                return Ok(true);
-            }
-            let at = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
-            if !watch.wait_until(at) && deadline.is_some() {
-                return Ok(false);
-            }
-        }
+        self.bell.wait(timeout, || self.has_more())
     }
 
     /// Done when there may be more to pull, or the log has closed.
@@ -180,43 +165,22 @@ impl Follower {
         let (handle, position) = (self.handle.clone(), self.position.clone());
         let at_once = self.window.is_some();
         let mark = self.live.as_ref().map(Shown::mark);
-        let mut watch = self.watch();
-        async move {
-            let is_shown = || {
-                let live = &handle.shared.live;
-                mark.as_ref().is_none_or(|mark| !mark.is_behind(live, &position))
-            };
-            let waits = || {
-                let open = !at_once && handle.shared.check_open().is_ok();
-                open && is_shown() && position.covers(&handle.shared.state().durable)
-            };
-            while waits() {
-                watch.changed().await;
-            }
-        }
+        self.bell.ready(move || {
+            let live = &handle.shared.live;
+            let is_early = || mark.as_ref().is_some_and(|mark| mark.is_behind(live, &position));
+            at_once || is_early() || !position.covers(&handle.shared.state().durable)
+        })
     }
 
     /// Calls `callback` whenever there may be more to pull, or the log closed, and once now if so;
     /// from the thread that commits, so it must not block. Replaces an earlier one.
     pub fn on_ready(&self, callback: Arc<dyn Fn() + Send + Sync>) {
-        self.signal().set_callback(self.number, Some(callback.clone()));
-        if self.has_more() || self.handle.shared.check_open().is_err() {
-            callback();
-        }
+        self.bell.on_ready(callback, || self.has_more());
     }
 
     /// Where a new follower goes on after what this one delivered.
     pub fn position(&self) -> OffsetMap {
         self.position.clone()
-    }
-
-    fn watch(&self) -> Watch {
-        Watch::new(self.signal().clone())
-    }
-
-    fn signal(&self) -> &Signal {
-        let shared = &self.handle.shared;
-        if self.live.is_some() { &shared.live.signal } else { &shared.signal }
     }
 
     fn has_more(&self) -> bool {
@@ -241,11 +205,8 @@ impl Follower {
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        if !self.handle.shared.is_forked() {
-            self.signal().set_callback(self.number, None);
-            if self.live.is_some() {
-                self.handle.shared.live.end();
-            }
+        if self.live.is_some() && !self.handle.shared.is_forked() {
+            self.handle.shared.live.end();
         }
     }
 }

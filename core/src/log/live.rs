@@ -15,6 +15,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Most bytes of events that are kept here, roughly.
 pub(crate) const LIVE_BYTES_MAX: usize = 4 << 20;
+/// Most bytes of them that one peer has shown: nobody may fill the place of all with events that
+/// never become durable.
+#[cfg(feature = "net")]
+const PEER_BYTES_MAX: usize = LIVE_BYTES_MAX / 4;
 /// What a record costs beside its bytes, roughly.
 const RECORD_OVERHEAD_BYTES: usize = 64;
 
@@ -31,7 +35,8 @@ pub(crate) struct Live {
     /// Raised when live subscribers may have something to pull.
     pub(crate) signal: Signal,
     subscribers: AtomicUsize,
-    /// The largest lamport of all that was ever offered.
+    /// The largest lamport of all that was ever offered. Own events do not count: each that the
+    /// disk refuses would drive it up, and ours with it.
     lamport: AtomicU64,
     held: Mutex<Held>,
     hooks: Mutex<Vec<InterestHook>>,
@@ -56,6 +61,8 @@ pub(crate) struct Ahead {
     /// Offset of the first.
     pub(crate) first: u64,
     pub(crate) records: VecDeque<Record>,
+    /// What they cost.
+    bytes: usize,
     /// Another one when what was here is here no more.
     pub(crate) revision: u64,
     /// When something last came, in offers.
@@ -116,7 +123,8 @@ impl Live {
 
     /// Shows own events to peers and to subscribers, before they are written.
     pub(crate) fn preview(&self, preview: Preview, durable: u64) {
-        self.offer(preview.stream, preview.first, &preview.records, durable);
+        // What they publish then sorts after it once it is written, and may take its place if not.
+        self.keep(preview.stream, preview.first, &preview.records, durable);
         let bytes: usize = preview.records.iter().map(|record| record.as_bytes().len()).sum();
         if self.is_watched.load(Ordering::Acquire) && bytes <= Preview::BYTES_MAX {
             let hooks = lock(&self.preview_hooks).clone();
@@ -143,11 +151,25 @@ impl Live {
 
     /// Takes verified events from offset `first` on, of a stream that is durable up to `durable`,
     /// and wakes live subscribers if any of it is new.
+    #[cfg(feature = "net")]
     pub(crate) fn offer(&self, stream: StreamId, first: u64, records: &[Record], durable: u64) {
         let Some(last) = records.last().filter(|_| self.is_wanted()) else { return };
         // Before anybody sees it: what they publish then is to sort after it.
         self.lamport.fetch_max(last.lamport().value(), Ordering::AcqRel);
-        if self.held().offer(stream, first, records, durable) {
+        self.keep(stream, first, records, durable);
+    }
+
+    /// As `offer`, of what a peer has shown of its own stream, and has not signed.
+    #[cfg(feature = "net")]
+    pub(crate) fn offer_shown(&self, preview: &Preview, durable: u64) {
+        let bytes: usize = preview.records.iter().map(cost).sum();
+        if self.held().bytes_of(&preview.stream.node) + bytes <= PEER_BYTES_MAX {
+            self.offer(preview.stream, preview.first, &preview.records, durable);
+        }
+    }
+
+    fn keep(&self, stream: StreamId, first: u64, records: &[Record], durable: u64) {
+        if self.is_wanted() && self.held().offer(stream, first, records, durable) {
             self.signal.raise();
         }
     }
@@ -188,15 +210,17 @@ impl Held {
             return false;
         }
         self.offers += 1;
-        let begun = Ahead { first, records: VecDeque::new(), revision: 0, touched: 0 };
+        let begun = Ahead { first, records: VecDeque::new(), bytes: 0, revision: 0, touched: 0 };
         let ahead = self.streams.entry(stream).or_insert(begun);
         if ahead.revision == 0 || at + same < ahead.records.len() {
             self.revisions += 1;
             ahead.revision = self.revisions;
         }
         ahead.touched = self.offers;
-        self.bytes -= ahead.records.drain(at + same..).map(|record| cost(&record)).sum::<usize>();
-        self.bytes += records[same..].iter().map(cost).sum::<usize>();
+        let gone: usize = ahead.records.drain(at + same..).map(|record| cost(&record)).sum();
+        let come: usize = records[same..].iter().map(cost).sum();
+        self.bytes = self.bytes - gone + come;
+        ahead.bytes = ahead.bytes - gone + come;
         ahead.records.extend(records[same..].iter().cloned());
         true
     }
@@ -218,15 +242,30 @@ impl Held {
         self.streams.retain(|stream, ahead| {
             let count = durable.count(stream).saturating_sub(ahead.first) as usize;
             let gone = ahead.records.drain(..count.min(ahead.records.len()));
-            *bytes -= gone.map(|record| cost(&record)).sum::<usize>();
+            let gone: usize = gone.map(|record| cost(&record)).sum();
+            *bytes -= gone;
+            ahead.bytes -= gone;
             ahead.first = ahead.first.max(durable.count(stream));
             !ahead.records.is_empty()
         });
     }
 
     fn forget(&mut self, stream: &StreamId) {
-        let gone = self.streams.remove(stream).map(|gone| gone.records).unwrap_or_default();
-        self.bytes -= gone.iter().map(cost).sum::<usize>();
+        self.bytes -= self.streams.remove(stream).map_or(0, |gone| gone.bytes);
+    }
+
+    /// How far the streams go here.
+    pub(crate) fn ends(&self) -> OffsetMap {
+        let mut ends = OffsetMap::new();
+        self.streams.iter().for_each(|(stream, ahead)| ends.raise(*stream, ahead.end()));
+        ends
+    }
+
+    /// What the events of all streams of `node` cost.
+    #[cfg(feature = "net")]
+    fn bytes_of(&self, node: &crate::event::NodeId) -> usize {
+        let [first, last] = [0, u64::MAX].map(|number| StreamId { node: *node, number });
+        self.streams.range(first..=last).map(|(_, ahead)| ahead.bytes).sum()
     }
 
     fn clear(&mut self) {

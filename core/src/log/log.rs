@@ -40,7 +40,7 @@ const PREVIEW_LAMPORTS_MAX: u64 = 1024;
 /// `close` each answers `closed`.
 #[derive(Clone)]
 pub struct Log {
-    handle: Arc<Handle>,
+    pub(super) handle: Arc<Handle>,
 }
 
 impl Log {
@@ -154,7 +154,7 @@ impl Log {
         drop(state);
         let lamport = preview.records.last().map_or(0, |record| record.lamport().value());
         if u128::from(lamport) <= events + u128::from(PREVIEW_LAMPORTS_MAX) {
-            self.shared().live.offer(preview.stream, preview.first, &preview.records, durable);
+            self.shared().live.offer_shown(preview, durable);
         }
     }
 

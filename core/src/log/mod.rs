@@ -6,16 +6,16 @@
 //! Begin with [`Log::open`], [`Log::append`], [`Log::cursor`] and [`Log::subscribe`].
 //! Bytes on disk: docs/format.md.
 
-mod batch;
-mod columns;
+mod bell;
 mod completeness;
 mod counters;
+mod coverage;
 mod cursor;
 mod disk;
-mod distinct;
 mod explanation;
 mod follow;
 mod fork;
+mod key_follow;
 mod live;
 #[allow(clippy::module_inception)] // One public type per file, named after it.
 mod log;
@@ -24,26 +24,29 @@ mod options;
 mod outlook;
 mod registry;
 mod shown;
+mod snapshots;
 mod status;
 mod upkeep;
 mod watch;
 
-pub use batch::{EventBatch, EventView};
-pub use columns::Columns;
 pub use completeness::Completeness;
 pub use counters::LogCounts;
+pub(crate) use coverage::{Coverage, not_yet_visible};
 pub use cursor::Cursor;
 pub use disk::{Forked, OpeningReason};
 pub use explanation::{Explanation, Looks};
 pub use follow::{Batch, Follower};
+pub use key_follow::{KeyBatch, KeyFollower, KeyStep};
 pub use log::Log;
 pub use options::{
     AppendOptions, Appended, CursorOptions, DamageHook, Delivery, Durability, GrowthHook,
     LogOptions, RangeStored, Receipt,
 };
 pub use outlook::{Behind, Outlook, Unheard};
+pub use snapshots::{Snapshot, SnapshotEntry, Snapshots};
 pub use status::{DAMAGES_MAX, Damage, DamagedBlock, LogStatus};
 pub use upkeep::{Compacted, LogStats, TableStats, VerifyReport};
+pub(crate) use watch::Signal;
 pub use watch::Watch;
 
 #[cfg(test)]

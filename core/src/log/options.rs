@@ -1,9 +1,9 @@
 //! What callers choose, and what they get back.
 
-use super::columns::Columns;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{
-    AppId, EventKey, Lamport, NodeKey, Offset, OffsetMap, SignedHead, StreamId, SwarmId, WallTime,
+    AppId, Columns, EventKey, Lamport, NodeKey, Offset, OffsetMap, SignedHead, StreamId, SwarmId,
+    WallTime,
 };
 use crate::query::Order;
 use std::path::PathBuf;
@@ -27,6 +27,8 @@ pub struct LogOptions {
     pub tail_bytes_max: usize,
     /// Most bytes of decoded blocks kept for readers.
     pub cache_bytes_max: usize,
+    /// Most bytes of the saved states of all fish.
+    pub snapshot_bytes_max: u64,
     /// Reads the wall clock.
     pub clock: Arc<dyn Fn() -> WallTime + Send + Sync>,
     /// True: a store on NFS, SMB, FUSE or the like is opened all the same.
@@ -49,6 +51,7 @@ impl LogOptions {
             segment_bytes: 32 << 20,
             tail_bytes_max: 64 << 20,
             cache_bytes_max: 16 << 20,
+            snapshot_bytes_max: 64 << 20,
             clock,
             allow_network_fs: false,
         }

@@ -21,6 +21,9 @@ const NEAR: Duration = Duration::from_millis(8);
 const QUEUE: Duration = Duration::from_millis(500);
 /// Packets on their way while such a queue drains at the start.
 const DRAIN_PACKETS: u64 = 4;
+/// How long a path's start lasts at most, and how long a queue drains: it may be another's, or the
+/// path may have become longer.
+const START_MAX: Duration = Duration::from_secs(10);
 
 /// Makes a [`Dual`] for each path.
 #[derive(Debug, Default)]
@@ -40,10 +43,10 @@ struct Dual {
 /// How far the start of a path has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Start {
-    /// Nothing has waited yet.
-    Growing,
-    /// A queue stands, and is to drain.
-    Draining,
+    /// Nothing has waited yet, since the path began.
+    Growing(Instant),
+    /// A queue stands since then, and is to drain.
+    Draining(Instant),
     /// It is over.
     Over,
 }
@@ -53,7 +56,7 @@ impl ControllerFactory for DualConfig {
         let near = Arc::new(CubicConfig::default()).build(now, current_mtu);
         let far = Arc::new(Bbr3Config::default()).build(now, current_mtu);
         let (mtu, shortest) = (u64::from(current_mtu), Duration::MAX);
-        Box::new(Dual { near, far, is_near: false, mtu, shortest, start: Start::Growing })
+        Box::new(Dual { near, far, is_near: false, mtu, shortest, start: Start::Growing(now) })
     }
 }
 
@@ -64,12 +67,14 @@ impl Dual {
     }
 
     /// A packet took `time` there and back.
-    fn note(&mut self, time: Duration) {
+    fn note(&mut self, time: Duration, now: Instant) {
         self.shortest = self.shortest.min(time);
         let has_waited = time > self.shortest.saturating_add(QUEUE);
+        let is_long = |since| now.saturating_duration_since(since) >= START_MAX;
         self.start = match self.start {
-            Start::Growing if has_waited => Start::Draining,
-            Start::Draining if !has_waited => Start::Over,
+            Start::Growing(since) if is_long(since) => Start::Over,
+            Start::Growing(_) if has_waited => Start::Draining(now),
+            Start::Draining(since) if !has_waited || is_long(since) => Start::Over,
             same => same,
         };
     }
@@ -102,7 +107,7 @@ impl Controller for Dual {
         rtt: &RttEstimator,
     ) {
         self.is_near = rtt.get() < NEAR;
-        self.note(now.saturating_duration_since(sent));
+        self.note(now.saturating_duration_since(sent), now);
         self.both(|it| it.on_ack(now, sent, bytes, pn, app_limited, rtt));
     }
 
@@ -151,8 +156,8 @@ impl Controller for Dual {
     fn window(&self) -> u64 {
         let window = self.chosen().window();
         match self.start {
-            Start::Draining => window.min(DRAIN_PACKETS * self.mtu),
-            Start::Growing | Start::Over => window,
+            Start::Draining(_) => window.min(DRAIN_PACKETS * self.mtu),
+            Start::Growing(_) | Start::Over => window,
         }
     }
 
@@ -164,7 +169,8 @@ impl Controller for Dual {
 
     fn clone_box(&self) -> Box<dyn Controller> {
         let (near, far) = (self.near.clone_box(), self.far.clone_box());
-        Box::new(Dual { near, far, ..*self })
+        // It is for another path, which may be longer.
+        Box::new(Dual { near, far, shortest: Duration::MAX, ..*self })
     }
 
     fn initial_window(&self) -> u64 {
@@ -180,19 +186,50 @@ impl Controller for Dual {
 mod tests {
     use super::*;
 
+    fn start(now: Instant) -> Dual {
+        let built = Arc::new(DualConfig).build(now, 1200);
+        let Ok(dual) = built.into_any().downcast::<Dual>() else { panic!("it is one") };
+        *dual
+    }
+
+    const fn millis(count: u64) -> Duration {
+        Duration::from_millis(count)
+    }
+
     #[test]
     fn a_start_that_fills_a_queue_is_cut_short_until_that_has_drained() {
-        let built = Arc::new(DualConfig).build(Instant::now(), 1200);
-        let Ok(mut dual) = built.into_any().downcast::<Dual>() else { panic!("it is one") };
-        let millis = Duration::from_millis;
-        dual.note(millis(100));
+        let now = Instant::now();
+        let mut dual = start(now);
+        dual.note(millis(100), now);
         let begun = dual.window();
         assert!(begun > DRAIN_PACKETS * 1200);
-        dual.note(millis(700));
+        dual.note(millis(700), now);
         assert_eq!((dual.window(), dual.metrics().congestion_window), (4800, 4800));
-        dual.note(millis(300));
+        dual.note(millis(300), now);
         assert_eq!(dual.window(), begun);
-        dual.note(millis(700));
+        dual.note(millis(700), now);
         assert_eq!(dual.window(), begun, "later the model of the path decides");
+    }
+
+    #[test]
+    fn a_path_that_became_longer_is_not_taken_for_a_queue_for_ever() {
+        let now = Instant::now();
+        let mut dual = start(now);
+        dual.note(millis(10), now);
+        let begun = dual.window();
+        dual.note(millis(600), now);
+        dual.note(millis(600), now + START_MAX / 2);
+        assert_eq!(dual.window(), 4800);
+        dual.note(millis(600), now + START_MAX);
+        assert_eq!(dual.window(), begun);
+        // Nor is one whose start is long over, or another one.
+        let mut dual = start(now);
+        dual.note(millis(10), now);
+        let moved = dual.clone_box();
+        dual.note(millis(600), now + START_MAX);
+        assert_eq!(dual.window(), begun);
+        let Ok(mut moved) = moved.into_any().downcast::<Dual>() else { panic!("it is one") };
+        moved.note(millis(600), now);
+        assert_eq!(moved.window(), begun);
     }
 }

@@ -162,26 +162,34 @@ async fn drive(
             _ = link.outbox.closing(), if reading => reading = false,
         }
         if !reading && !writing {
+            // It is lost: else the writer would still wait.
             let error = link.connection.closed().await;
             return Ended::from_error(&error);
         }
     }
 }
 
-/// Writes until asked to close; gives the wish to close, or `None` when the connection is lost.
+/// Writes the live lane until it is to end; gives the wish to close, or `None` when the connection
+/// is lost. A wish is waited for until the deadline and no longer, whatever the peer does.
 async fn write(shared: Arc<Shared>, link: Arc<Link>, send: SendStream) -> Option<Closing> {
     let overdue = async {
         let closing = link.outbox.closing().await;
         sleep(FLUSH_DEADLINE).await;
         closing
     };
-    let mut writer = FrameWriter::new(send);
+    let written = async {
+        let mut writer = FrameWriter::new(send);
+        match write_frames(&shared, &link, Lane::Live, &mut writer).await {
+            Some(closing) => {
+                writer.finish().await;
+                Some(closing)
+            }
+            None => stopped_by_peer(&link, "live").await,
+        }
+    };
     tokio::select! {
         biased;
-        closing = write_frames(&shared, &link, Lane::Live, &mut writer) => {
-            writer.finish().await;
-            closing
-        }
+        closing = written => closing,
         closing = overdue => Some(closing),
     }
 }
@@ -196,9 +204,8 @@ async fn write_backlog(shared: Arc<Shared>, link: Arc<Link>) {
         }
         let mut writer = FrameWriter::new(send);
         let written = write_frames(&shared, &link, Lane::Backlog, &mut writer).await;
-        if written.is_none() && link.connection.close_reason().is_none() {
-            let reason = "the peer stopped the backlog channel";
-            link.outbox.close(Closing::new(code::PROTOCOL, reason));
+        if written.is_none() {
+            stopped_by_peer(&link, "backlog").await;
         }
         // It ends with the connection: an end before that would be a breach of the rules.
         link.connection.closed().await;
@@ -308,6 +315,17 @@ async fn read(shared: &Shared, link: &Link, lane: Lane, recv: RecvStream) -> Rea
             Err(error) => return broken(link, &error.to_string()),
         }
     }
+}
+
+/// The channel of a lane takes nothing more. Who refuses what we said stops it, and then closes.
+/// Gives the wish to close, or `None` when the connection is gone.
+async fn stopped_by_peer(link: &Link, lane: &str) -> Option<Closing> {
+    if timeout(PEER_CLOSE_DEADLINE, link.connection.closed()).await.is_ok() {
+        return None;
+    }
+    let reason = format!("the peer stopped the {lane} channel");
+    link.outbox.close(Closing::new(code::PROTOCOL, reason));
+    Some(link.outbox.closing().await)
 }
 
 async fn ended_by_peer(link: &Link) -> ReadEnd {

@@ -31,7 +31,7 @@ impl<T: Ord + Copy> Interval<T> {
     }
 
     /// The values in both.
-    pub(super) fn intersection(&self, other: &Interval<T>) -> Interval<T> {
+    pub(crate) fn intersection(&self, other: &Interval<T>) -> Interval<T> {
         let lower = if lower_admits(&self.lower, &other.lower) { other.lower } else { self.lower };
         let upper = if upper_admits(&self.upper, &other.upper) { other.upper } else { self.upper };
         Interval { lower, upper }

@@ -8,12 +8,13 @@ use crate::event::NodeId;
 use crate::planted;
 use crate::sync::constants::{
     ADDRESSES_PER_PEER_MAX, BOOK_PEERS_MAX, DIAL_COURTESY, DIAL_RETRY, DIAL_RETRY_MAX,
-    DIAL_TIMEOUT, GOOD_CONDUCT, PENALTY, PENALTY_MAX, SEEN_DIALS_MAX, SESSION_OF_USE,
-    STRANGERS_KEPT_MAX, USELESS_DIALS_MAX,
+    DIAL_TIMEOUT, GOOD_CONDUCT, HEARSAY_PER_PEER_MAX, PENALTY, PENALTY_MAX, SEEN_DIALS_MAX,
+    SESSION_OF_USE, STRANGERS_KEPT_MAX, USELESS_DIALS_MAX,
 };
 use crate::sync::entry::{Entry, Rank};
 use crate::sync::refusal::RefusalReason;
 use crate::sync::schedule::Schedule;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -27,6 +28,8 @@ pub(crate) struct PeerBook {
     dials: Schedule<NodeId>,
     /// Found peers that may be dialled, when peers are needed.
     waiting: BTreeSet<NodeId>,
+    /// What the last of them to be dialled was worth.
+    turn: Rank,
     /// Dials under way, and when they count as failed.
     dialing: Schedule<NodeId>,
 }
@@ -38,6 +41,7 @@ impl PeerBook {
             entries: BTreeMap::new(),
             dials: Schedule::default(),
             waiting: BTreeSet::new(),
+            turn: Rank::Stranger,
             dialing: Schedule::default(),
         }
     }
@@ -132,6 +136,9 @@ impl PeerBook {
         now: Instant,
     ) {
         if addresses.is_empty() {
+            return;
+        }
+        if !self.entries.contains_key(&peer) && self.told_by(&teller) >= HEARSAY_PER_PEER_MAX {
             return;
         }
         let Some(entry) = self.entry(peer, Rank::Hearsay) else { return };
@@ -270,21 +277,42 @@ impl PeerBook {
         None
     }
 
-    /// Which found peer to dial now that one is needed; `pick` chooses one of so many.
+    /// Which found peer to dial now that one is needed; `pick` chooses one of so many. Each rank
+    /// has its turn, so that no crowd of made-up nodes keeps us from those that had a session.
     pub(crate) fn dial_waiting(
         &mut self,
         now: Instant,
         is_taken: impl Fn(&NodeId) -> bool,
         mut pick: impl FnMut(usize) -> usize,
     ) -> Option<NodeId> {
-        while !self.waiting.is_empty() {
-            let peer = *self.waiting.iter().nth(pick(self.waiting.len()))?;
+        loop {
+            let best = self.best_waiting();
+            let peer = (!best.is_empty()).then(|| best[pick(best.len())])?;
             self.waiting.remove(&peer);
             if self.may_dial(&peer, now, is_taken(&peer)) {
+                self.turn = self.entries[&peer].rank;
                 return Some(self.begin_dial(peer, now));
             }
         }
-        None
+    }
+
+    /// Of the rank whose turn it is, those that were dialled least.
+    fn best_waiting(&self) -> Vec<NodeId> {
+        let known = self.waiting.iter().filter_map(|peer| Some((peer, self.entries.get(peer)?)));
+        // The next lower rank, and after the lowest the highest.
+        let after = |rank: Rank| (rank < self.turn, rank);
+        let order = |entry: &Entry| (after(entry.rank), Reverse(entry.attempts));
+        let best = known.clone().map(|(_, entry)| order(entry)).max();
+        let best = known.filter(|(_, entry)| Some(order(entry)) == best);
+        best.map(|(peer, _)| *peer).collect()
+    }
+
+    /// How many peers are known from what `teller` said alone.
+    fn told_by(&self, teller: &NodeId) -> usize {
+        let is_theirs = |entry: &&Entry| {
+            entry.rank == Rank::Hearsay && entry.learned.iter().all(|(by, _)| by == teller)
+        };
+        self.entries.values().filter(is_theirs).count()
     }
 
     /// As `dial_waiting`, one of those that `is_wanted`.
@@ -319,6 +347,9 @@ impl PeerBook {
         entry.seen = entry.seen.filter(|_| entry.attempts < SEEN_DIALS_MAX);
         if entry.attempts >= SEEN_DIALS_MAX {
             entry.learned.clear();
+            if entry.rank == Rank::Hearsay {
+                entry.rank = Rank::Stranger;
+            }
         }
         let is_somewhere = !entry.named.is_empty() || !entry.unnamed().is_empty();
         if is_taken || !is_somewhere || self.dialing.get(peer).is_some() {

@@ -1,12 +1,17 @@
 //! How far a received lamport may go: a peer can only be late, never poison the clock.
 //!
-//! The bound for a lamport is
+//! The bound for a lamport is the larger of
 //! ```text
-//! Σ over streams of min(count of the highest verified head, events held + 1,024)  +  65,536
-//!     +  relief that was granted before  +  100,000 × seconds that this stream has been held back
+//! events held  +  excess  +  65,536  +  events claimed, up to 1,024 of each stream beyond the held
+//! highest lamport held  +  slack
 //! ```
-//! A range whose last lamport exceeds it is dropped, its stream is quarantined, and the stream is
-//! asked for again when the bound has grown enough.
+//! and for a stream that is held back 100,000 × seconds more: since it was first held back, and
+//! since somebody was last granted any of that. *Claimed* is up to the highest verified head.
+//! *Excess* are lamports that no held event accounts for: `highest − held − 65,536`, but it rises
+//! by no more than 100,000 a second beside what was granted. *Slack* is 65,536, and comes back at
+//! that pace once used.
+//! A range whose last lamport exceeds the bound is dropped, its stream is quarantined, and the
+//! stream is asked for again when the bound has grown enough.
 //!
 //! **Why an honest catch-up never deadlocks.** Every author appends at lamport 1 + the largest it
 //! holds, so by induction over appends an author that writes lamport L holds an event of each
@@ -21,16 +26,20 @@
 //! missing.
 //!
 //! U may lack causes that only a lost node held, or that only a later millpond understands. Slack
-//! covers 65,536 of them; for more, the last term lets time do it: events are delayed by a second
-//! per hundred thousand lost causes, never for ever. What one stream has waited for is granted to
-//! all, so each cause is waited for once; from then on all waiting begins anew, so that streams
-//! which wait side by side gain no more than one. It gives a hostile author nothing: at a hundred
-//! thousand a second the hard cap of 2^53 is 2,800 years off.
+//! covers 65,536 of them; for more, time does it: events are delayed by a second per hundred
+//! thousand lost causes, never for ever. What one stream has waited for is granted to all, so each
+//! cause is waited for once; from then on all waiting begins anew, so that streams which wait side
+//! by side gain no more than one. The highest lamport stands for the causes that were granted: what
+//! lies above it is not held, so it is in next blocks, as above. Hence a restart forgets nothing.
 //!
 //! A hostile member can make U lack causes: it signs for events in thousands of streams that it
 //! never delivers, and then delivers one whose lamport only those claims account for. Who heard the
 //! claims takes it, and goes on from its lamport; who did not holds back what comes of that. Hence
 //! the pace: what 10,000 streams of one peer account for is waited for in less than two minutes.
+//! The claims go with their session. What was accepted on them stays, and what comes of it is taken
+//! (the second term); claims count above it again as the excess follows, so that no member moves a
+//! clock faster for long than its waiting and this pace together, 200,000 a second, however it
+//! comes and goes: the hard cap of 2^53 is 1,400 years off.
 //!
 //! Differs from a cap of 10^5 events/s per claimed stream: blocks are what we can store, so one
 //! block beyond what is held is all that the argument needs, and a claim of 2^60 events counts
@@ -43,6 +52,7 @@ use crate::sync::constants::{CLAIM_EVENTS_MAX, QUARANTINE_RELIEF_PER_SECOND};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+const SLACK: u128 = LAMPORT_SLACK as u128;
 /// Relief is counted in milliseconds.
 const RELIEF_PER_MILLI: u128 = QUARANTINE_RELIEF_PER_SECOND as u128 / 1000;
 const _: () = assert!(QUARANTINE_RELIEF_PER_SECOND.is_multiple_of(1000));
@@ -51,16 +61,37 @@ const _: () = assert!(QUARANTINE_RELIEF_PER_SECOND.is_multiple_of(1000));
 #[derive(Debug)]
 pub(crate) struct Bound {
     started: Instant,
-    /// Sum of what every stream contributes.
-    accounted: u128,
-    /// What streams were accepted with beyond what was accounted for, together.
-    granted: u128,
-    /// When the last of that was granted.
+    /// Sums of what every stream contributes.
+    held: u128,
+    claimed: u128,
+    /// The highest lamport that is held or was accepted.
+    highest: u128,
+    /// The excess and the end of the slack as they were at `paced_at`, when the highest lamport
+    /// last rose by what came from outside.
+    excess: u128,
+    slack_end: u128,
+    paced_at: Instant,
+    /// When relief was last granted.
     granted_at: Instant,
     held_back: BTreeMap<StreamId, HeldBack>,
     /// Streams in quarantine by `required + relief since start`: the order in which they come
     /// free.
     order: BTreeSet<(u128, StreamId)>,
+}
+
+/// What a stream adds to the sums, in events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Contribution {
+    pub(crate) held: u64,
+    /// Signed for beyond those, as far as that counts.
+    pub(crate) claimed: u64,
+}
+
+impl Contribution {
+    /// Of a stream of which `held` events are held and `signed` are signed for.
+    pub(crate) fn new(held: u64, signed: u64) -> Contribution {
+        Contribution { held, claimed: signed.saturating_sub(held).min(CLAIM_EVENTS_MAX) }
+    }
 }
 
 /// A stream that had to wait at least once since its last accepted range.
@@ -76,43 +107,85 @@ impl Bound {
     pub(crate) fn new(now: Instant) -> Bound {
         Bound {
             started: now,
-            accounted: 0,
-            granted: 0,
+            held: 0,
+            claimed: 0,
+            highest: 0,
+            excess: 0,
+            slack_end: SLACK,
+            paced_at: now,
             granted_at: now,
             held_back: BTreeMap::new(),
             order: BTreeSet::new(),
         }
     }
 
-    /// What a stream contributes of which `held` events are held and `claimed` are signed for.
-    pub(crate) fn contribution(held: u64, claimed: u64) -> u64 {
-        claimed.min(held.saturating_add(CLAIM_EVENTS_MAX)).max(held)
+    /// A stream contributes `after` where it contributed `before`.
+    pub(crate) fn change(&mut self, before: Contribution, after: Contribution) {
+        let moved = |sum: u128, before: u64, after: u64| {
+            let others = sum.checked_sub(u128::from(before)).expect("each stream was counted");
+            others + u128::from(after)
+        };
+        self.held = moved(self.held, before.held, after.held);
+        self.claimed = moved(self.claimed, before.claimed, after.claimed);
     }
 
-    /// A stream contributes `after` where it contributed `before`.
-    pub(crate) fn change(&mut self, before: u64, after: u64) {
-        assert!(u128::from(before) <= self.accounted, "each stream was accounted for");
-        self.accounted = self.accounted - u128::from(before) + u128::from(after);
+    /// Our log holds an event of this lamport.
+    pub(crate) fn note_held(&mut self, lamport: u64) {
+        self.highest = self.highest.max(u128::from(lamport));
+    }
+
+    /// What our log holds was told: all of it was accepted in its time.
+    pub(crate) fn begin(&mut self) {
+        self.excess = self.excess_due();
+        self.slack_end = self.highest + SLACK;
     }
 
     /// The largest lamport that a range of `stream` may end with.
     pub(crate) fn limit(&self, stream: &StreamId, now: Instant) -> u64 {
-        let since = |held: &HeldBack| relief(now, held.since.max(self.granted_at));
-        let relief = self.held_back.get(stream).map_or(0, since);
-        u64::try_from(self.base() + relief).unwrap_or(u64::MAX)
+        let mut limit = self.base(now);
+        if let Some(held) = self.held_back.get(stream) {
+            let relief = relief(now, held.since.max(self.granted_at));
+            limit = limit.max(self.least_base(self.excess_at(now)) + relief);
+        }
+        u64::try_from(limit).unwrap_or(u64::MAX)
     }
 
     /// What every stream may reach without having waited.
-    fn base(&self) -> u128 {
-        self.accounted + self.granted + u128::from(LAMPORT_SLACK)
+    fn base(&self, now: Instant) -> u128 {
+        self.least_base(self.excess_at(now)).max(self.slack_end_at(now))
+    }
+
+    /// The same with so much excess and without the slack that came back: a stream that waits gains
+    /// by that or by its relief.
+    fn least_base(&self, excess: u128) -> u128 {
+        (self.held + excess + SLACK + self.claimed).max(self.slack_end).max(self.highest)
+    }
+
+    fn excess_at(&self, now: Instant) -> u128 {
+        self.excess_due().min(self.excess + relief(now, self.paced_at))
+    }
+
+    fn excess_due(&self) -> u128 {
+        self.highest.saturating_sub(self.held + SLACK)
+    }
+
+    fn slack_end_at(&self, now: Instant) -> u128 {
+        (self.highest + SLACK).min(self.slack_end + relief(now, self.paced_at))
     }
 
     /// A range of `stream` that ends with the lamport `reached` was accepted.
     pub(crate) fn accept(&mut self, stream: &StreamId, reached: u64, now: Instant) {
         self.release(stream);
-        let beyond = u128::from(reached).saturating_sub(self.base());
-        if beyond > 0 {
-            self.granted += beyond;
+        let reached = u128::from(reached);
+        if reached <= self.highest {
+            return;
+        }
+        let waited_for = reached.saturating_sub(self.base(now));
+        self.excess = self.excess_at(now) + waited_for;
+        self.slack_end = self.slack_end_at(now).max(reached);
+        self.paced_at = now;
+        self.highest = reached;
+        if waited_for > 0 {
             self.granted_at = now;
         }
     }
@@ -159,10 +232,16 @@ impl Bound {
         }
     }
 
+    /// How long a stream waits until its limit is so much higher by time alone.
+    pub(crate) fn relief_time(lamports: u64) -> Duration {
+        Duration::from_millis((u128::from(lamports).div_ceil(RELIEF_PER_MILLI)) as u64)
+    }
+
     /// When the first stream comes free by time alone.
     pub(crate) fn next_free_at(&self) -> Option<Instant> {
         let (score, _) = self.order.first()?;
-        let millis = score.saturating_sub(self.base()) / RELIEF_PER_MILLI;
+        let base = self.least_base(self.excess.min(self.excess_due()));
+        let millis = score.saturating_sub(base) / RELIEF_PER_MILLI;
         let millis = u64::try_from(millis).ok()?;
         self.started.checked_add(Duration::from_millis(millis.saturating_add(1)))
     }
@@ -182,7 +261,7 @@ impl Bound {
     }
 
     fn reached(&self, now: Instant) -> u128 {
-        self.base() + relief(now, self.started)
+        self.least_base(self.excess_at(now)) + relief(now, self.started)
     }
 }
 

@@ -89,6 +89,10 @@ pub(crate) const CREDIT_BYTES_FETCHING: i64 = 4 << 20;
 pub(crate) const FETCHING_SESSIONS_MAX: usize = 4;
 /// Credit that only live events may use, so that a backlog cannot hold them up.
 pub(crate) const CREDIT_BYTES_LIVE: i64 = 64 << 10;
+/// A frame with events that brings nothing counts as so many bytes of talk …
+pub(crate) const WASTE_PER_FRAME: usize = 256;
+/// … and its bytes as one part in so many: most of them are never looked at.
+pub(crate) const WASTE_SHARE: usize = 16;
 /// Unsent bytes at which a session makes no further frame. It may exceed this by one frame.
 pub const SEND_QUEUE_BYTES_MAX: usize = 1 << 20;
 /// Unsent bytes at which a session makes no further frame of a backlog.
@@ -142,6 +146,8 @@ pub(crate) const PREVIEWED_STREAMS_MAX: usize = 16;
 pub(crate) const STRANGERS_MAX: usize = 256;
 /// Most peers in the book; hints beyond it are dropped.
 pub(crate) const BOOK_PEERS_MAX: usize = 1024;
+/// Most peers in the book of which only one peer has told.
+pub(crate) const HEARSAY_PER_PEER_MAX: usize = 128;
 /// Most addresses of one kind kept for a peer; the newest stay.
 pub(crate) const ADDRESSES_PER_PEER_MAX: usize = 16;
 /// Sessions that a node has without anybody naming peers, as long as there are so many.

@@ -8,7 +8,9 @@
 
 use crate::event::limits::FRAME_BYTES_MAX;
 use crate::planted;
-use crate::sync::constants::{CREDIT_BYTES_INITIAL, CREDIT_BYTES_LIVE};
+use crate::sync::constants::{
+    CREDIT_BYTES_INITIAL, CREDIT_BYTES_LIVE, WASTE_PER_FRAME, WASTE_SHARE,
+};
 
 /// The account of one session.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub(crate) struct Credit {
     processing: i64,
     /// What `granted` and `processing` are to come to.
     window: i64,
+    /// What came to nothing since somebody last asked, in bytes.
+    waste: usize,
 }
 
 impl Credit {
@@ -30,6 +34,7 @@ impl Credit {
             granted: CREDIT_BYTES_INITIAL,
             processing: 0,
             window: CREDIT_BYTES_INITIAL,
+            waste: 0,
         }
     }
 
@@ -68,6 +73,23 @@ impl Credit {
     pub(crate) fn processed(&mut self, bytes: usize) {
         self.processing -= bytes as i64;
         assert!(self.processing >= 0, "only what was received is processed");
+    }
+
+    /// As `processed`, of a frame that brought nothing.
+    pub(crate) fn wasted(&mut self, bytes: usize) {
+        self.processed(bytes);
+        self.waste += WASTE_PER_FRAME + bytes / WASTE_SHARE;
+    }
+
+    /// As `processed`, of events that nobody keeps and somebody is shown.
+    pub(crate) fn shown(&mut self, bytes: usize) {
+        self.processed(bytes);
+        self.waste += bytes / WASTE_SHARE;
+    }
+
+    /// What frames that brought nothing cost since this was last asked.
+    pub(crate) fn take_waste(&mut self) -> usize {
+        std::mem::take(&mut self.waste)
     }
 
     /// True while received events are not stored yet.

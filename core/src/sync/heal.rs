@@ -11,6 +11,8 @@ use crate::error::{self, Error};
 use crate::event::{Branch, Chain, EventKind, HeldFork, SignedHead, StreamId};
 use crate::planted;
 use crate::sync::book::doubled;
+use crate::sync::bound::Bound;
+use crate::sync::comparisons::Comparison;
 use crate::sync::constants::{
     FETCH_GRACE, FETCH_PENALTY_MAX, FETCH_TIMEOUT, FLUSH_DELAY, PROBE_GRACE, RELAY_DELAY,
     STORE_RETRY, STORE_RETRY_MAX,
@@ -21,7 +23,7 @@ use crate::sync::io::{ConnectionId, LogRead, Output, SwarmEvent};
 use crate::sync::opening::Content;
 use crate::sync::refusal::{Refusal, RefusalReason};
 use crate::sync::session::Session;
-use crate::sync::shared::{Comparison, Shared, Stray};
+use crate::sync::shared::{Shared, Stray};
 use crate::sync::stream::Storing;
 use crate::sync::streams::forged;
 use crate::sync::swarm::{End, Swarm};
@@ -45,7 +47,7 @@ enum Attempt {
 impl Swarm {
     /// One step of finding out; false when there is nothing to find out now.
     pub(crate) fn heal(&mut self, log: &dyn LogRead) -> bool {
-        if let Some(comparison) = self.shared.comparisons.pop() {
+        if let Some(comparison) = self.shared.comparisons.pop(self.shared.now) {
             let connection = comparison.connection;
             self.end_if(connection, |swarm| swarm.compare(comparison, log));
         } else if let Some(stray) = self.shared.strays.pop_front() {
@@ -82,7 +84,7 @@ impl Swarm {
 
     /// Looks whether a head that a peer has belongs to a history that we hold.
     fn compare(&mut self, comparison: Comparison, log: &dyn LogRead) -> Result<(), Refusal> {
-        let Comparison { connection, head, is_verified } = comparison;
+        let Comparison { connection, head } = comparison;
         let shared = &mut self.shared;
         let Some(session) = self.sessions.get_mut(&connection) else { return Ok(()) };
         let Ok(is_held) = history::holds(&shared.streams, log, &head) else { return Ok(()) };
@@ -90,10 +92,8 @@ impl Swarm {
             session.agreed.raise(head.stream, head.count);
             return Ok(());
         }
-        if !is_verified {
-            let verified = head.verify(&shared.streams.swarm());
-            verified.map_err(|error| forged(error.message()))?;
-        }
+        let verified = head.verify(&shared.streams.swarm());
+        verified.map_err(|error| forged(error.message()))?;
         let is_arriving = shared.streams.get(&head.stream).is_some_and(|state| {
             state.durable_count() < head.count && head.count <= state.end_count()
         });
@@ -123,7 +123,7 @@ impl Swarm {
             }
         };
         if !is_kept {
-            session.credit.processed(cost);
+            session.credit.wasted(cost);
         }
         Ok(())
     }
@@ -430,7 +430,7 @@ impl Session {
                 Some(false) => {}
                 None => return Ok(Attempt::Vain),
             }
-            let relief = Duration::from_millis(required - limit);
+            let relief = Bound::relief_time(required - limit);
             return Ok(Attempt::Later(relief.clamp(STORE_RETRY, FETCH_PENALTY_MAX)));
         }
         streams.bound.accept(&name, required, shared.now);

@@ -7,6 +7,7 @@ use crate::event::{
     Branch, Chain, EventRange, HeldFork, NodeId, PackedRange, Preview, SignedHead, StreamEnd,
     StreamId, SwarmSecrets,
 };
+use crate::query::Query;
 use crate::sync::lane::Lane;
 use crate::sync::opening::{ClosedBlock, OpenedBlock};
 use crate::sync::refusal::RefusalReason;
@@ -336,4 +337,19 @@ pub trait LogRead {
     /// # Errors
     /// Those of the log.
     fn block_start(&self, stream: &StreamId, offset: u64) -> Result<Option<u64>>;
+
+    /// Where the last of the events `from..to` of `stream` ends that `query` selects; none when it
+    /// selects none of them, or nobody knows. A look into an index.
+    ///
+    /// # Errors
+    /// Those of the log.
+    fn last_match(
+        &self,
+        _query: &Query,
+        _stream: &StreamId,
+        _from: u64,
+        _to: u64,
+    ) -> Result<Option<u64>> {
+        Ok(None)
+    }
 }

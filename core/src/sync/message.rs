@@ -5,13 +5,14 @@
 //! Begin with [`Message`]. Source: docs/protocol.md, "Messages".
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::codec::{Reader, put_varint};
+use crate::event::codec::{Reader, bad, put_varint};
 use crate::event::limits::{FORMER_SECRETS_MAX, LAMPORT_MAX};
 use crate::event::{Chain, EventRange, NodeId, PackedRange, Preview, SignedHead, StreamId};
 use crate::sync::constants::{
     LIMITS, LIMITS_COUNT_MAX, PEERS_LISTED_MAX, PROGRESS_STREAMS_MAX, PRUNE_STREAMS_MAX,
     SUMMARY_HEADS_MAX,
 };
+use crate::sync::priority::PRIORITY_BYTES_MAX;
 use crate::sync::refusal::RefusalReason;
 use bytes::Bytes;
 use std::net::SocketAddr;
@@ -77,6 +78,9 @@ pub enum Message {
     Addresses(Vec<(NodeId, Vec<SocketAddr>)>),
     /// Streams whose live events the receiver need not push: they came before its own did.
     Prune(Vec<StreamId>),
+    /// The canonical text of a query: of what the sender asks for, streams with such events go
+    /// first. 1 to 1,024 bytes.
+    Priority(String),
     /// In place of those of the sender's hello: 1 to 5, that of its current secret first.
     Proofs(Vec<[u8; 32]>),
 }
@@ -107,6 +111,7 @@ mod kind {
     pub(super) const LIVE: u8 = 0x84;
     pub(super) const PRUNE: u8 = 0x81;
     pub(super) const ADDRESSES: u8 = 0x82;
+    pub(super) const PRIORITY: u8 = 0x85;
     pub(super) const PROOFS: u8 = 0x8b;
 }
 
@@ -127,10 +132,10 @@ pub(crate) fn carries_events(frame: &[u8]) -> bool {
     matches!(frame.first(), Some(&kind::RANGE | &kind::PREVIEW))
 }
 
-/// Whether a frame claims to be events in any form.
+/// Whether a frame claims to be events in any form, which have a credit of their own.
 #[cfg(feature = "net")] // Here as well.
 pub(crate) fn is_events(frame: &[u8]) -> bool {
-    matches!(frame.first(), Some(&(kind::RANGE | kind::BLOCK)))
+    matches!(frame.first(), Some(&(kind::RANGE | kind::BLOCK | kind::PREVIEW)))
 }
 
 /// What the range or block in `frame` claims, without decoding its records; none when the frame is
@@ -224,6 +229,7 @@ impl Message {
                 put_varint(&mut out, streams.len() as u64);
                 streams.iter().for_each(|stream| out.extend_from_slice(&stream.to_bytes()));
             }
+            Message::Priority(text) => put_priority(text, &mut out),
             Message::Proofs(proofs) => {
                 out.push(kind::PROOFS);
                 put_varint(&mut out, proofs.len() as u64);
@@ -264,6 +270,7 @@ impl Message {
                 return Ok(Decoded::Message(Box::new(Message::Range { before, range })));
             }
             kind::PROOFS => read_proofs(&mut reader)?,
+            kind::PRIORITY => read_priority(&mut reader)?,
             kind::PREVIEW => {
                 let preview = Preview::decode(&frame.slice(1..), NodeId::from_bytes([0; 32]))?;
                 return Ok(Decoded::Message(Box::new(Message::Preview(preview))));
@@ -275,6 +282,19 @@ impl Message {
         reader.finish()?;
         Ok(Decoded::Message(Box::new(message)))
     }
+}
+
+fn put_priority(text: &str, out: &mut Vec<u8>) {
+    out.push(kind::PRIORITY);
+    put_varint(out, text.len() as u64);
+    out.extend_from_slice(text.as_bytes());
+}
+
+fn read_priority(reader: &mut Reader<'_>) -> Result<Message> {
+    let length = reader.varint_max(PRIORITY_BYTES_MAX as u64, "the bytes of a priority")?;
+    let text = std::str::from_utf8(reader.bytes(length as usize)?);
+    let text = text.ok().filter(|text| !text.is_empty());
+    Ok(Message::Priority(text.ok_or_else(|| bad("a priority is no text"))?.to_owned()))
 }
 
 fn put_echo(kind: u8, number: u64, out: &mut Vec<u8>) {

@@ -4,6 +4,7 @@
 
 use crate::event::limits::BRANCHES_PER_TRUNK_MAX;
 use crate::event::{NodeId, StreamId};
+use crate::sync::bound::Contribution;
 use crate::sync::constants::{STREAMS_MAX, STREAMS_PER_PEER_MAX};
 use crate::sync::stream::StreamState;
 use crate::sync::streams::Streams;
@@ -52,8 +53,7 @@ impl Streams {
             let state = self.table.get_mut(&stream).expect("it was just listed");
             state.introduced_by = None;
             if state.end.is_none() && !told_by_others(&stream) {
-                let contribution = state.contribution();
-                self.bound.change(contribution, 0);
+                self.bound.change(state.contribution(), Contribution::default());
                 self.bound.release(&stream);
                 self.families.forget(&stream);
                 self.table.remove(&stream);

@@ -1,6 +1,7 @@
 //! What a swarm needs to know before it starts.
 
 use crate::event::{NodeId, StreamId, SwarmSecrets};
+use crate::query::Query;
 use crate::sync::cap::SendCaps;
 use std::collections::BTreeSet;
 
@@ -27,4 +28,6 @@ pub struct SwarmOptions {
     pub send_caps: SendCaps,
     /// Whether peers are also found where other peers say that they are.
     pub learns: bool,
+    /// What peers are asked to send first; none: no stream before another.
+    pub priority: Option<Query>,
 }

@@ -96,13 +96,28 @@ impl Session {
         if !self.credit.receive(cost) {
             return Err(RefusalReason::CreditExceeded.into());
         }
-        // It is kept by nobody who has to be waited for.
-        self.credit.processed(cost);
         let preview = Preview { stream: StreamId { node: self.peer, ..preview.stream }, ..preview };
-        if !shared.wants_previews {
+        let after = self.end_after(&preview, shared)?;
+        // It is kept by nobody who has to be waited for.
+        let Some(after) = after else {
+            self.credit.wasted(cost);
             return Ok(());
+        };
+        self.credit.shown(cost);
+        if self.previews.ends.len() >= PREVIEWED_STREAMS_MAX {
+            self.previews.ends.clear();
         }
-        let Some(held) = shared.streams.end_for_preview(&preview.stream) else { return Ok(()) };
+        self.previews.ends.insert(preview.stream, after);
+        shared.outputs.push_back(Output::Preview(preview));
+        Ok(())
+    }
+
+    /// Where a stream of the peer ends with `preview`; none when that is passed over.
+    fn end_after(&self, preview: &Preview, shared: &Shared) -> Result<Option<StreamEnd>, Refusal> {
+        if !shared.wants_previews {
+            return Ok(None);
+        }
+        let Some(held) = shared.streams.end_for_preview(&preview.stream) else { return Ok(None) };
         let earlier = self.previews.ends.get(&preview.stream);
         let bases = [Some(&held), earlier.filter(|earlier| earlier.count > held.count)];
         let mut after = None;
@@ -113,16 +128,9 @@ impl Session {
                     .map_err(|error| Refusal::new(RefusalReason::Forged, error.message()))?);
         }
         let is_readable = preview.records.iter().all(|record| record.kind() != EventKind::TooNew);
-        let Some(after) = after.filter(|_| is_readable) else { return Ok(()) };
-        if after.lamport.value() > shared.streams.bound.limit(&preview.stream, shared.now) {
-            return Ok(());
-        }
-        if self.previews.ends.len() >= PREVIEWED_STREAMS_MAX {
-            self.previews.ends.clear();
-        }
-        self.previews.ends.insert(preview.stream, after);
-        shared.outputs.push_back(Output::Preview(preview));
-        Ok(())
+        let limit = shared.streams.bound.limit(&preview.stream, shared.now);
+        let is_taken = |after: &StreamEnd| is_readable && after.lamport.value() <= limit;
+        Ok(after.filter(is_taken))
     }
 }
 

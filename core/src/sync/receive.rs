@@ -3,15 +3,25 @@
 use crate::event::{SignedHead, StreamId};
 use crate::sync::constants::FETCH_PENALTY_MAX;
 use crate::sync::gap::{Place, place};
-use crate::sync::io::{Output, SwarmEvent};
+use crate::sync::io::{ConnectionId, Output, SwarmEvent};
 use crate::sync::message::RangeClaims;
 use crate::sync::opening::{Content, OpenedBlock};
 use crate::sync::refusal::{Refusal, RefusalReason};
 use crate::sync::session::Session;
-use crate::sync::shared::{Comparison, Shared, Stray};
+use crate::sync::shared::{Shared, Stray};
 use crate::sync::stream::Storing;
 use crate::sync::streams::RangeNews;
+use crate::sync::swarm::Swarm;
 use bytes::Bytes;
+
+impl Swarm {
+    /// What frames of events that brought nothing (duplicates, behind a gap, held back) and
+    /// previews cost since this was last asked of the connection, as bytes of talk: whoever reads
+    /// it may do so more slowly.
+    pub fn take_waste(&mut self, connection: ConnectionId) -> usize {
+        self.sessions.get_mut(&connection).map_or(0, |session| session.credit.take_waste())
+    }
+}
 
 impl Session {
     /// Takes a frame with events, none of it checked yet.
@@ -28,7 +38,7 @@ impl Session {
         self.range_at = shared.now;
         if self.is_nothing_new(&claims, shared) {
             shared.duplicates += claims.head.count - claims.first;
-            self.credit.processed(claims.cost);
+            self.credit.wasted(claims.cost);
             self.note_duplicate(&claims, shared);
             if shared.streams.get(&claims.head.stream).is_some() {
                 self.peer_holds(claims.head.stream, claims.head.count);
@@ -76,7 +86,7 @@ impl Session {
                 taken.map_err(|refusal| name_range(refusal, &head, first))?
             };
             if !is_kept {
-                self.credit.processed(cost);
+                self.credit.wasted(cost);
             }
             if shared.streams.get(&head.stream).is_some() {
                 self.peer_holds(head.stream, head.count);
@@ -102,8 +112,7 @@ impl Session {
             return false;
         }
         if self.agreed.count(&head.stream) < head.count {
-            let (connection, head) = (self.connection, head.clone());
-            shared.comparisons.push(Comparison { connection, head, is_verified: false });
+            shared.comparisons.push(self.connection, head.clone());
         }
         true
     }

@@ -13,8 +13,8 @@ use crate::sync::opening::Content;
 use crate::sync::schedule::Schedule;
 use crate::sync::session::Session;
 use crate::sync::shared::Shared;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// Blocks that are asked for at a time, of all peers together.
@@ -55,17 +55,21 @@ enum State {
 impl Repairs {
     /// These blocks are damaged, with the offsets behind them, and no others.
     pub(crate) fn set(&mut self, damaged: &[(StreamId, u64, u64)], now: Instant) {
-        let is_damaged =
-            |place: &Place| damaged.iter().any(|(stream, at, _)| (*stream, *at) == *place);
-        let gone: Vec<Place> =
-            self.blocks.keys().filter(|place| !is_damaged(place)).copied().collect();
+        let places: BTreeSet<Place> =
+            damaged.iter().map(|(stream, at, _)| (*stream, *at)).collect();
+        let is_gone = |place: &&Place| !places.contains(place);
+        let gone: Vec<Place> = self.blocks.keys().filter(is_gone).copied().collect();
         gone.iter().for_each(|place| self.forget(place));
         for (stream, first, end) in damaged {
             let place = (*stream, *first);
-            if let Entry::Vacant(new) = self.blocks.entry(place) {
-                let (state, last, pause) = (State::Waits, None, PROBE_RETRY);
-                new.insert(Block { end: *end, state, last, pause });
-                self.due.set(place, now);
+            match self.blocks.entry(place) {
+                // Where a block ends shows once its neighbours can be read.
+                Entry::Occupied(mut known) => known.get_mut().end = *end,
+                Entry::Vacant(new) => {
+                    let (state, last, pause) = (State::Waits, None, PROBE_RETRY);
+                    new.insert(Block { end: *end, state, last, pause });
+                    self.due.set(place, now);
+                }
             }
         }
     }

@@ -3,15 +3,17 @@
 use crate::event::limits::BLOCK_EVENTS_MAX;
 use crate::event::{Chain, StreamId};
 use crate::sync::constants::{
-    SHORT_ANSWER_BYTES_MAX, SHORT_ANSWER_EVENTS_MAX, SHORT_ANSWERS_MAX, STREAMS_MAX,
+    FETCH_TIMEOUT, SHORT_ANSWER_BYTES_MAX, SHORT_ANSWER_EVENTS_MAX, SHORT_ANSWERS_MAX, STREAMS_MAX,
 };
 use crate::sync::io::LogRead;
+use crate::sync::priority::Priority;
 use crate::sync::push::{Outgoing, read_backlog, read_live};
 use crate::sync::session::Session;
 use crate::sync::shared::Shared;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::time::Instant;
 
 /// What a peer asked for and has not been sent.
 #[derive(Debug, Default)]
@@ -21,8 +23,10 @@ pub(crate) struct Wanted {
     last: Option<StreamId>,
     /// Requests for so little that they are answered as if it were live.
     short: BTreeSet<StreamId>,
-    /// The ends of such answers that were not acknowledged.
-    short_sent: BTreeMap<StreamId, u64>,
+    /// The ends of such answers that were not acknowledged, and until when that is waited for: who
+    /// asked for the past, or drops what comes, acknowledges nothing.
+    short_sent: BTreeMap<StreamId, (u64, Instant)>,
+    priority: Priority,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -34,17 +38,36 @@ struct Request {
 }
 
 impl Wanted {
-    /// The stream whose turn it is, in a circle.
-    fn turn(&self) -> Option<(StreamId, Request)> {
-        let after = self.last.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut later = self.requests.range((after, Bound::Unbounded));
-        let found = later.next().or_else(|| self.requests.first_key_value());
-        found.map(|(stream, request)| (*stream, *request))
+    /// The stream whose turn it is, in a circle: of the urgent ones, if there are any.
+    fn turn(&mut self, log: &dyn LogRead) -> Option<(StreamId, Request)> {
+        let requests = &self.requests;
+        self.priority.look(log, |stream| requests.get(stream).map(|own| (own.next, own.to)));
+        let urgent = next_in_circle(self.priority.urgent(), self.last);
+        let next = urgent.or_else(|| next_in_circle(&self.requests, self.last))?;
+        self.last = Some(next);
+        self.requests.remove(&next).map(|request| (next, request))
+    }
+
+    /// `request` waits for its turn.
+    fn insert(&mut self, stream: StreamId, request: Request) {
+        self.priority.goes_on(stream, request.next);
+        self.requests.insert(stream, request);
+    }
+
+    fn remove(&mut self, stream: &StreamId) {
+        self.priority.ends(stream);
+        self.requests.remove(stream);
+        self.short.remove(stream);
+    }
+
+    /// The peer wants first what `text` selects.
+    pub(crate) fn set_priority(&mut self, text: &str) {
+        self.priority.set(text, self.requests.keys().copied());
     }
 
     /// The peer holds `count` events of `stream`.
     pub(crate) fn acknowledge(&mut self, stream: &StreamId, count: u64) {
-        if self.short_sent.get(stream).is_some_and(|end| *end <= count) {
+        if self.short_sent.get(stream).is_some_and(|(end, _)| *end <= count) {
             self.short_sent.remove(stream);
         }
     }
@@ -60,11 +83,17 @@ impl Wanted {
     }
 }
 
+/// The key after `last`, or the first one.
+fn next_in_circle<V>(map: &BTreeMap<StreamId, V>, last: Option<StreamId>) -> Option<StreamId> {
+    let after = last.map_or(Bound::Unbounded, Bound::Excluded);
+    let mut later = map.range((after, Bound::Unbounded));
+    later.next().or_else(|| map.first_key_value()).map(|(stream, _)| *stream)
+}
+
 impl Session {
     /// The peer lacks events `from..to` of `stream` and wants them from us.
     pub(crate) fn on_want(&mut self, stream: StreamId, from: u64, to: u64, shared: &Shared) {
-        self.wanted.requests.remove(&stream);
-        self.wanted.short.remove(&stream);
+        self.wanted.remove(&stream);
         if from == to {
             return;
         }
@@ -86,8 +115,9 @@ impl Session {
         self.peer_holds(stream, from);
         self.known.set(stream, from);
         let to = to.max(next + 1);
-        self.wanted.requests.insert(stream, Request { next, to, chain: None });
+        self.wanted.insert(stream, Request { next, to, chain: None });
         let is_short = to.min(held).saturating_sub(next) <= SHORT_ANSWER_EVENTS_MAX;
+        self.wanted.short_sent.retain(|own, (_, until)| *own != stream && *until > shared.now);
         let short_count = self.wanted.short.len() + self.wanted.short_sent.len();
         if is_short && self.trailing.count(&stream) == 0 && short_count < SHORT_ANSWERS_MAX {
             self.wanted.short.insert(stream);
@@ -116,8 +146,9 @@ impl Session {
                     && outgoing.frame.len() <= SHORT_ANSWER_BYTES_MAX
             };
             let Some(outgoing) = outgoing.filter(is_little) else { continue };
-            self.wanted.requests.remove(&stream);
-            self.wanted.short_sent.insert(stream, outgoing.end);
+            self.wanted.remove(&stream);
+            let until = shared.now + FETCH_TIMEOUT;
+            self.wanted.short_sent.insert(stream, (outgoing.end, until));
             self.known.raise(stream, outgoing.end);
             self.after_answer(stream, outgoing.end, shared);
             self.credit.spend(outgoing.cost);
@@ -129,19 +160,24 @@ impl Session {
     /// The next piece of what the peer asked for, or of what goes on from there.
     pub(crate) fn make_answer(&mut self, shared: &Shared, log: &dyn LogRead) -> Option<Bytes> {
         while self.credit.has_for_backlog() {
-            let (stream, request) = self.wanted.turn()?;
-            self.wanted.last = Some(stream);
-            self.wanted.requests.remove(&stream);
+            let (stream, request) = self.wanted.turn(log)?;
             if shared.streams.is_frozen(&stream) {
                 continue;
             }
             let outgoing = read_backlog(&stream, request.next, request.chain, shared, log);
-            let Some(outgoing) = outgoing else { continue };
+            let Some(outgoing) = outgoing else {
+                self.wanted.priority.ends(&stream);
+                // It could not be read now: the peer learns that it is there, and asks for it.
+                self.announcements.heads.insert(stream);
+                self.flush_soon(shared.now);
+                continue;
+            };
             self.known.raise(stream, outgoing.end);
             self.trailing.raise(stream, outgoing.end);
             let (next, chain) = (outgoing.end, Some(outgoing.chain));
-            if next < request.to {
-                self.wanted.requests.insert(stream, Request { next, chain, ..request });
+            match next < request.to {
+                true => self.wanted.insert(stream, Request { next, chain, ..request }),
+                false => self.wanted.priority.ends(&stream),
             }
             self.after_answer(stream, next, shared);
             self.credit.spend(outgoing.cost);
@@ -152,7 +188,7 @@ impl Session {
 
     /// Events of `stream` from `from` on follow those that are on the backlog lane.
     pub(crate) fn trail(&mut self, stream: StreamId, from: u64, to: u64) {
-        self.wanted.requests.insert(stream, Request { next: from, to, chain: None });
+        self.wanted.insert(stream, Request { next: from, to, chain: None });
     }
 
     /// Having been brought to the end of what it asked for, the peer is pushed what came since; if

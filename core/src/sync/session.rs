@@ -55,6 +55,7 @@ pub(crate) struct Session {
     /// The peer's run, from its hello.
     pub(crate) instance: [u8; 8],
     pub(super) hello_sent: bool,
+    priority_sent: bool,
     /// Our secrets have changed since our proofs were sent.
     pub(crate) proofs_due: bool,
     /// The proofs that the peer sent last.
@@ -134,6 +135,7 @@ impl Session {
             admitted_at: None,
             instance: [0; 8],
             hello_sent: false,
+            priority_sent: false,
             proofs_due: false,
             proofs: Vec::new(),
             proved: None,
@@ -280,6 +282,10 @@ impl Session {
                 self.peers = nodes;
                 Ok(Effect::Nothing)
             }
+            Message::Priority(text) => {
+                self.wanted.set_priority(&text);
+                Ok(Effect::Nothing)
+            }
             Message::Proofs(proofs) => {
                 self.proofs = proofs;
                 self.check_proofs(shared).map(|()| Effect::Nothing)
@@ -349,6 +355,10 @@ impl Session {
         if let Some(frame) = self.make_interest(shared) {
             return Some(frame);
         }
+        // Before the first request: what it asks for is sent in this order.
+        if let Some(frame) = self.make_priority(shared) {
+            return Some(frame);
+        }
         if let Some((stream, (from, to))) = self.requests.pop_first() {
             return Some(Message::Want { stream, from, to }.encode());
         }
@@ -362,6 +372,12 @@ impl Session {
             return Some(frame);
         }
         self.make_short_answer(shared, log)
+    }
+
+    fn make_priority(&mut self, shared: &Shared) -> Option<Bytes> {
+        let priority = shared.options.priority.as_ref().filter(|_| !self.priority_sent)?;
+        self.priority_sent = true;
+        Some(Message::Priority(priority.to_string()).encode())
     }
 
     /// What goes on the backlog lane.

@@ -3,6 +3,7 @@
 use crate::event::{Chain, EventRange, HeldFork, NodeId, SignedHead, StreamId};
 use crate::planted;
 use crate::sync::cap::Cap;
+use crate::sync::comparisons::Comparisons;
 use crate::sync::constants::STORE_RETRY;
 use crate::sync::fetch::Fetches;
 use crate::sync::io::{ConnectionId, LogRead, Output, SwarmEvent};
@@ -44,18 +45,9 @@ pub(crate) struct Shared {
     /// Those for which our log could not be read, and when they are looked at again.
     own_unread: (Vec<SignedHead>, Instant),
     /// Heads of other streams, to be compared with our log.
-    pub(crate) comparisons: Vec<Comparison>,
+    pub(crate) comparisons: Comparisons,
     /// Ranges whose place in our log is to be found.
     pub(crate) strays: VecDeque<Stray>,
-}
-
-/// A head that a peer has and that may not be what we hold.
-#[derive(Debug)]
-pub(crate) struct Comparison {
-    pub(crate) connection: ConnectionId,
-    pub(crate) head: SignedHead,
-    /// Its signature was checked.
-    pub(crate) is_verified: bool,
 }
 
 /// A genuine range that does not simply go on from what we hold under its name.
@@ -92,7 +84,7 @@ impl Shared {
             remotes: Remotes::new(),
             own_checks: Vec::new(),
             own_unread: (Vec::new(), now),
-            comparisons: Vec::new(),
+            comparisons: Comparisons::new(now),
             strays: VecDeque::new(),
             options,
         }

@@ -4,7 +4,7 @@
 //! held beyond its floor.
 
 use crate::event::{Chain, NodeId, SignedHead};
-use crate::sync::bound::Bound;
+use crate::sync::bound::Contribution;
 use crate::sync::constants::RECENT_ENDS_MAX;
 use crate::sync::io::ConnectionId;
 use std::collections::VecDeque;
@@ -94,9 +94,9 @@ impl StreamState {
     }
 
     /// What the stream adds to the bound for lamports: each event counts under one name only.
-    pub(crate) fn contribution(&self) -> u64 {
+    pub(crate) fn contribution(&self) -> Contribution {
         let visible = |count| self.window.visible(count);
-        Bound::contribution(visible(self.end_count()), visible(self.claimed_count()))
+        Contribution::new(visible(self.end_count()), visible(self.claimed_count()))
     }
 
     /// True when `head` is one that we verified or made.

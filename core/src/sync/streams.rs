@@ -94,6 +94,7 @@ impl Streams {
             streams.forked(&fork);
         }
         heads.into_iter().for_each(|head| drop(streams.made_durable(head)));
+        streams.bound.begin();
         streams
     }
 
@@ -182,9 +183,21 @@ impl Streams {
         self.swarm
     }
 
-    /// Takes a head that `from` told us of. Its signature is verified unless we know it.
+    /// Takes a head that `from` told us of. Its signature is verified unless we know it, or it is
+    /// to be compared with what we hold first.
     pub(crate) fn learn(&mut self, head: &SignedHead, from: &NodeId) -> Result<HeadNews, Refusal> {
+        let state = self.table.get(&head.stream);
+        if self.is_past(head) && !state.is_some_and(|state| state.knows(head)) {
+            return Ok(HeadNews::Past);
+        }
         self.learn_as(head, from, false)
+    }
+
+    /// True for a head of what we hold as far, or of what goes on under other names.
+    fn is_past(&self, head: &SignedHead) -> bool {
+        let state = self.table.get(&head.stream).filter(|state| state.end.is_some());
+        head.stream.trunk() != self.own
+            && state.is_some_and(|state| head.count <= state.end_count() || state.is_sealed())
     }
 
     /// As `learn`; `is_genuine` when the signature was verified.
@@ -213,9 +226,7 @@ impl Streams {
         if stream.trunk() == self.own {
             return Ok(HeadNews::Own);
         }
-        if let Some(state) = self.table.get(&stream).filter(|state| state.end.is_some())
-            && (head.count <= state.end_count() || state.is_sealed())
-        {
+        if self.is_past(head) {
             return Ok(HeadNews::Past);
         }
         if self.table.get(&stream).map_or(0, StreamState::claimed_count) >= head.count {
@@ -366,6 +377,7 @@ impl Streams {
         }
         self.settle(&stream);
         self.families.forget(&stream);
+        self.bound.note_held(head.lamport.value());
         let mut stored = Vec::new();
         self.update(&stream, |state| {
             while state.storing.front().is_some_and(|first| first.end <= head.count) {

@@ -8,7 +8,7 @@ use crate::sync::io::SwarmEvent;
 use crate::sync::message::Message;
 use crate::sync::refusal::Refusal;
 use crate::sync::session::{Effect, Session};
-use crate::sync::shared::{Comparison, Shared};
+use crate::sync::shared::Shared;
 use crate::sync::streams::HeadNews;
 use bytes::Bytes;
 
@@ -112,9 +112,8 @@ impl Session {
             HeadNews::Nothing | HeadNews::Claimed => {}
             HeadNews::Own => self.keep_own(head.clone(), shared),
             HeadNews::Past => {
-                let (connection, head) = (self.connection, head.clone());
                 if self.agreed.count(&head.stream) < head.count {
-                    shared.comparisons.push(Comparison { connection, head, is_verified: true });
+                    shared.comparisons.push(self.connection, head.clone());
                 }
             }
         }

@@ -407,6 +407,7 @@ impl Swarm {
             }
             self.shared.outputs.push_back(Output::Close { connection, reason });
         }
+        self.shared.comparisons.ended(connection);
         self.shared.fetches.connection_ended(connection, self.shared.now);
         self.forget(&session, reason);
         if let Some(reason) = reason.filter(|reason| !reason.is_benign()) {

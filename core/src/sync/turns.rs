@@ -65,6 +65,7 @@ impl Swarm {
         let book = self.book.next().filter(|_| !self.is_full());
         let (own, repair) = (self.shared.next_own_check(), self.shared.repairs.next());
         let (fetch, mesh) = (self.shared.fetches.next(), self.mesh.next());
-        [sessions, book, mesh, fetch, bound, own, repair].into_iter().flatten().min()
+        let comparison = self.shared.comparisons.next();
+        [sessions, book, mesh, fetch, bound, own, repair, comparison].into_iter().flatten().min()
     }
 }

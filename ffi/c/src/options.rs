@@ -63,6 +63,10 @@ pub struct millpond_node_options_t {
     pub send_bytes_per_second_max: u64,
     /// The same for each peer.
     pub send_bytes_per_second_per_peer_max: u64,
+    /// A query of tags, app ids, allEvents and isLocal (the sender's own events): when there is
+    /// much to catch up with, peers first send the streams in which they see such events among the
+    /// next 8,192. At most 1,024 bytes and 16 alternatives. NULL is unsaid: all streams take turns.
+    pub priority: millpond_text_t,
 }
 
 /// How to publish.
@@ -144,6 +148,7 @@ impl millpond_node_options_t {
         former_secret_count: 0,
         send_bytes_per_second_max: 0,
         send_bytes_per_second_per_peer_max: 0,
+        priority: UNSAID,
     };
 
     /// # Safety
@@ -173,6 +178,7 @@ impl millpond_node_options_t {
                 cache_bytes: said(self.cache_bytes),
                 send_bytes_per_second_max: said(self.send_bytes_per_second_max),
                 send_bytes_per_second_per_peer_max: said(self.send_bytes_per_second_per_peer_max),
+                priority: self.priority.read_option("priority")?.map(str::to_owned),
                 allow_network_file_system: choice(
                     self.allow_network_file_system,
                     "allow_network_file_system",

@@ -177,8 +177,10 @@ unsafe fn read_draft(draft: &millpond_draft_t) -> Result<Draft> {
     let tags: Vec<&str> = tags.collect::<Result<_>>()?;
     let (payload, len) = (draft.payload, draft.payload_len);
     match draft.payload_form {
-        // SAFETY: the same contract.
-        MILLPOND_PAYLOAD_CBOR => Draft::from_cbor(tags, unsafe { bytes(payload, len, "payload") }?),
+        MILLPOND_PAYLOAD_CBOR => {
+            // SAFETY: the same contract.
+            Draft::from_cbor(tags, unsafe { bytes(payload, len, "payload") }?.to_vec())
+        }
         MILLPOND_PAYLOAD_JSON => {
             // SAFETY: the same contract.
             Draft::from_json(tags, unsafe { text(payload.cast(), len, "payload") }?)

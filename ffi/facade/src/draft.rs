@@ -2,6 +2,7 @@
 
 use crate::errors::Result;
 use crate::json;
+use bytes::Bytes;
 use millpond::event::{NewEvent, Payload, TagSet, cbor};
 
 /// One event to be published.
@@ -27,9 +28,9 @@ impl Draft {
     /// As [`Draft::new`].
     pub fn from_cbor<T: AsRef<str>>(
         tags: impl IntoIterator<Item = T>,
-        payload: &[u8],
+        payload: impl Into<Bytes>,
     ) -> Result<Draft> {
-        let payload = Payload::from_cbor(payload.to_vec())?;
+        let payload = Payload::from_cbor(payload)?;
         Ok(Draft(NewEvent { tags: TagSet::new(tags)?, payload }))
     }
 

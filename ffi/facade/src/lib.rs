@@ -45,6 +45,7 @@ mod wait;
 mod workers;
 
 pub use batch::{EventBatch, EventSizes, EventView};
+pub use bytes::Bytes;
 pub use callback::BatchCallback;
 pub use cancel::CancelHandle;
 pub use close::Closed;

@@ -10,7 +10,7 @@ use crate::offsets::Offsets;
 use crate::{defaults, text};
 use millpond::Columns;
 use millpond::event::{AppId, NodeId, OffsetMap, SwarmSecret};
-use millpond::query::Order;
+use millpond::query::{Order, Query};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -44,6 +44,10 @@ pub struct OpenOptions {
     pub send_bytes_per_second_max: Option<u64>,
     /// The same for each peer.
     pub send_bytes_per_second_per_peer_max: Option<u64>,
+    /// A query of tags, app ids, `allEvents` and `isLocal` (the sender's own events): when there is
+    /// much to catch up with, peers first send the streams in which they see such events among the
+    /// next 8,192. At most 1,024 bytes and 16 alternatives. Default none: all streams take turns.
+    pub priority: Option<String>,
     /// Size of each of the two journal segments in bytes, 64 KiB at least; default 32 MiB.
     pub segment_bytes: Option<u64>,
     /// Most bytes of events in memory before a checkpoint; default 64 MiB.
@@ -91,6 +95,7 @@ impl OpenOptions {
             segment_bytes: self.segment_bytes.unwrap_or(unsaid.segment_bytes),
             tail_bytes_max: size(self.tail_bytes_max).unwrap_or(unsaid.tail_bytes_max),
             cache_bytes_max: size(self.cache_bytes).unwrap_or(unsaid.cache_bytes_max),
+            snapshot_bytes_max: unsaid.snapshot_bytes_max,
             allow_network_fs: self.allow_network_file_system.unwrap_or(unsaid.allow_network_fs),
         };
         let network = self.network(peers)?;
@@ -119,6 +124,7 @@ impl OpenOptions {
             send_bytes_per_second_per_peer_max: self
                 .send_bytes_per_second_per_peer_max
                 .unwrap_or(0),
+            priority: self.priority.as_deref().map(Query::parse).transpose()?,
         };
         Ok(is_wanted.then_some(options))
     }
@@ -189,7 +195,7 @@ impl QueryOptions {
         };
         let lower = self.lower.map_or_else(OffsetMap::new, Offsets::into_map);
         let upper = self.upper.map(Offsets::into_map);
-        Ok(core::QueryOptions { order, lower, upper, columns })
+        Ok(core::QueryOptions { order, lower, upper, columns, after: None })
     }
 }
 

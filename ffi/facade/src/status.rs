@@ -29,6 +29,7 @@ pub(crate) fn json(status: &Status) -> String {
         "unheard": status.unheard.iter().map(unheard).collect::<Vec<Value>>(),
         "forked": texts(&status.forked),
         "forks": status.forks.iter().map(fork).collect::<Vec<Value>>(),
+        "crowded": texts(&status.crowded),
         "quarantined": texts(&status.quarantined),
         "too_new": texts(&status.too_new),
         "store": store(&status.store),
@@ -190,6 +191,7 @@ mod tests {
             refusals: vec![Refusal { peer: NODE, reason: "r", by_us: false }],
             forked: Vec::new(),
             forks: vec![HeldFork { of: STREAM, at: 0, branches: Vec::new() }],
+            crowded: vec![STREAM],
             quarantined: Vec::new(),
             too_new: Vec::new(),
             store: LogStatus {

@@ -450,6 +450,7 @@ class Options:
         former_secrets: Any,
         send_bytes_per_second_max: int | None,
         send_bytes_per_second_per_peer_max: int | None,
+        priority: str | None,
         segment_bytes: int | None,
         tail_bytes_max: int | None,
         cache_bytes: int | None,

@@ -45,6 +45,7 @@ def open(  # noqa: A001
     former_secrets: Sequence[str] | None = None,
     send_bytes_per_second_max: int | None = None,
     send_bytes_per_second_per_peer_max: int | None = None,
+    priority: str | None = None,
     segment_bytes: int | None = None,
     tail_bytes_max: int | None = None,
     cache_bytes: int | None = None,
@@ -64,6 +65,9 @@ def open(  # noqa: A001
         addresses. allow: node ids, and nobody else may connect.
     send_bytes_per_second_max: most bytes a second sent to all peers together, on average: at least
         1,000 (default 0, no cap). send_bytes_per_second_per_peer_max: the same for each peer.
+    priority: a query of tags, app ids, `allEvents` and `isLocal` (the sender's own events), at most
+        1,024 bytes and 16 alternatives: when there is much to catch up with, peers first send the
+        streams in which they see such events among the next 8,192 (default: all take turns).
     segment_bytes: of each of the two journal files, 64 KiB at least (default 32 MiB).
         tail_bytes_max: most bytes of events in memory before a checkpoint (default 64 MiB).
         cache_bytes: most bytes of blocks in memory for reading (default 16 MiB).
@@ -73,8 +77,8 @@ def open(  # noqa: A001
     Opening the same folder twice in one process gives the same log. Use the node in a `with`
     block, or call `close`. Every argument left out means what the other languages mean by it.
 
-    Raises `InvalidArgument`, `StoreLocked` (another process has it), `StorageFull`,
-    `StorageFailed`, `Corrupt`, `FormatTooNew`, `Timeout`.
+    Raises `InvalidArgument`, `QueryInvalid`, `LimitExceeded`, `StoreLocked` (another process has
+    it), `StorageFull`, `StorageFailed`, `Corrupt`, `FormatTooNew`, `Timeout`.
     """
     options = _native.Options(
         os.fspath(path),
@@ -89,6 +93,7 @@ def open(  # noqa: A001
         former_secrets=former_secrets,
         send_bytes_per_second_max=send_bytes_per_second_max,
         send_bytes_per_second_per_peer_max=send_bytes_per_second_per_peer_max,
+        priority=priority,
         segment_bytes=segment_bytes,
         tail_bytes_max=tail_bytes_max,
         cache_bytes=cache_bytes,

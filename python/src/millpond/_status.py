@@ -193,6 +193,8 @@ class Status(TypedDict):
     """Streams that have two different histories."""
     forks: list[ForkStatus]
     """The same with the branches in which they go on."""
+    crowded: list[str]
+    """Streams that have more histories than the 16 that are kept: what is beyond does not sync."""
     quarantined: list[str]
     """Streams whose newest events wait until signed heads account for their lamports."""
     too_new: list[str]

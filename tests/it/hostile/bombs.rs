@@ -1,17 +1,14 @@
 //! Frames that break a rule: too long, too deep, out of turn, or claiming what is not there. Each
 //! ends its session with the reason that the protocol names, and its sender has to wait.
 
+use super::forge::signed;
 use super::puppet::{LIMITS, Line, Puppet, hello_with};
 use super::siege::{Siege, the_secret};
-use crate::nodes::{PATIENCE, publish, until};
-use bytes::Bytes;
+use crate::nodes::PATIENCE;
 use millpond::event::cbor::Value;
 use millpond::event::codec::put_varint;
 use millpond::event::limits::{FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX};
-use millpond::event::{
-    AppId, EventKind, EventRange, Header, Lamport, NodeKey, Payload, Record, SignedHead, StreamEnd,
-    StreamId, TagSet, WallTime,
-};
+use millpond::event::{EventRange, NodeKey, Payload, StreamEnd, StreamId};
 use millpond::sync::{Message, RefusalReason};
 
 /// A sequence of frames, and why it is refused.
@@ -24,8 +21,6 @@ const WANT: u8 = 0x07;
 const RANGE: u8 = 0x08;
 const PEERS: u8 = 0x09;
 const BLOCK: u8 = 0x0a;
-/// Where the count of records begins in a range: after type, chain and head.
-const COUNT_AT: usize = 1 + 32 + SignedHead::BYTES;
 
 #[test]
 fn a_stranger_that_breaks_a_rule_is_refused_with_the_reason_and_learns_nothing() {
@@ -243,51 +238,6 @@ fn payloads_too_deep_or_claiming_too_much_are_refused_unread() {
     siege.lift();
 }
 
-#[test]
-fn a_block_is_refused_whatever_length_in_it_is_a_lie() {
-    let siege = Siege::begin();
-    publish(&siege.friend, "grain", 1100, 1100);
-    let stream = siege.friend.own_stream();
-    until(&siege.node, "a block of them", |node| node.offsets().unwrap().count(&stream) >= 1024);
-    let (_puppet, mut line) = siege.member();
-    line.tell(&Message::Progress { credit: 1 << 40, held: Vec::new() });
-    line.tell(&Message::Want { stream, from: 0, to: 1024 });
-    // It may come by another channel, which the puppet takes as well.
-    let block = line.hear_until(|frame| frame[0] == BLOCK).expect("the node answers");
-    for word in 0..40 {
-        let mut frame = block.to_vec();
-        let at = COUNT_AT + word * 4;
-        frame[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
-        // As another node's, so that the node looks at it.
-        let (puppet, mut line) = siege.member();
-        let head =
-            SignedHead { stream: StreamId { node: puppet.node(), number: 0 }, ..head_of(&block) };
-        let head = puppet.key().sign_head(
-            &the_secret().swarm_id(),
-            0,
-            head.count,
-            head.lamport,
-            head.chain,
-        );
-        frame[33..COUNT_AT].copy_from_slice(&head.to_bytes());
-        line.say(&frame);
-        let refused = line.refused();
-        let is_named = |reason: &RefusalReason| {
-            matches!(
-                reason,
-                RefusalReason::Malformed | RefusalReason::Forged | RefusalReason::CreditExceeded
-            )
-        };
-        assert!(refused.as_ref().is_ok_and(is_named), "word {word}: {refused:?}");
-    }
-    siege.lift();
-}
-
-fn head_of(block: &Bytes) -> SignedHead {
-    let mut reader = millpond::event::codec::Reader::new(&block[33..]);
-    SignedHead::read(&mut reader).expect("the node sent it")
-}
-
 /// A payload that is a text of so many bytes.
 fn text(bytes: usize) -> Payload {
     Payload::from_value(&Value::from("x".repeat(bytes))).expect("it fits")
@@ -295,18 +245,5 @@ fn text(bytes: usize) -> Payload {
 
 /// A stream of a stranger with one event that says `payload`.
 fn range_of(payload: Payload) -> EventRange {
-    let key = NodeKey::from_seed(&[8; 32]);
-    let stream = StreamId { node: key.node_id(), number: 0 };
-    let swarm = the_secret().swarm_id();
-    let header = Header {
-        kind: EventKind::Application,
-        lamport: Lamport::new(1).expect("small"),
-        time: WallTime::from_micros(0),
-        app_id: AppId::parse("com.example.bomb").expect("a short name"),
-        tags: TagSet::new(["bomb"]).expect("a short tag"),
-    };
-    let record = Record::encode(&header, &payload);
-    let chain = StreamEnd::empty(&swarm, &stream).chain.extend(&record.leaf());
-    let head = key.sign_head(&swarm, 0, 1, header.lamport, chain);
-    EventRange::new(0, vec![record], head)
+    signed(&NodeKey::from_seed(&[8; 32]), [(1, payload)])
 }

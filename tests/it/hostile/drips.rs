@@ -9,17 +9,16 @@ use std::time::{Duration, Instant};
 
 /// Between two drops.
 const DROP: Duration = Duration::from_millis(100);
-/// A stranger has 5 s to be admitted and a silent member 3 s; the rest is for a busy machine, and
-/// for links on which a member is given longer.
-const TIME_MAX: Duration = Duration::from_secs(25);
+/// A stranger has 5 s to be admitted and a silent member 3 s; the rest is for a busy machine.
+const TIME_MAX: Duration = Duration::from_secs(12);
 
 #[test]
 fn strangers_that_drip_or_say_nothing_are_gone_when_their_time_is_over() {
     let siege = Siege::begin();
-    let begin = Instant::now();
     let puppets = [(); 4].map(|()| Puppet::start());
     let mut lines = puppets.each_ref().map(|puppet| puppet.dial(&siege.target));
     let no_channel = puppets[0].connect(&siege.target).expect("the node takes connections");
+    let begin = Instant::now();
     thread::scope(|scope| {
         let [silent, hello, skipped, long] = &mut lines;
         scope.spawn(|| drip(silent, &[]));
@@ -33,15 +32,17 @@ fn strangers_that_drip_or_say_nothing_are_gone_when_their_time_is_over() {
         assert_eq!(line.refused(), Ok(RefusalReason::AdmissionTimeout));
     }
     super::puppet::until_closed(&no_channel);
-    assert!(begin.elapsed() < TIME_MAX, "{:?}", begin.elapsed());
+    let took = begin.elapsed();
+    println!("the last one was gone after {took:?}");
+    assert!(took < TIME_MAX, "{took:?}");
     siege.lift();
 }
 
 #[test]
 fn members_that_drip_or_say_nothing_count_as_silent() {
     let siege = Siege::begin();
-    let begin = Instant::now();
     let mut members = [(); 4].map(|()| siege.member());
+    let begin = Instant::now();
     thread::scope(|scope| {
         let [(_, silent), (_, length), (_, small), (_, large)] = &mut members;
         scope.spawn(|| drip(silent, &[]));
@@ -58,7 +59,9 @@ fn members_that_drip_or_say_nothing_count_as_silent() {
     for (_, line) in &members {
         assert_eq!(line.refused(), Ok(RefusalReason::Silent));
     }
-    assert!(begin.elapsed() < TIME_MAX, "{:?}", begin.elapsed());
+    let took = begin.elapsed();
+    println!("the last one was gone after {took:?}");
+    assert!(took < TIME_MAX, "{took:?}");
     siege.lift();
 }
 

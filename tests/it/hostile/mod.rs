@@ -6,9 +6,11 @@
 //! Begin with `siege`; who attacks is `puppet`. Every bit and every message is tried without a
 //! network in `core/src/sync/tests/hostile.rs`; bytes that nobody thought of are in `tests/fuzz`.
 
+mod blocks;
 mod bombs;
 mod crowds;
 mod drips;
+mod forge;
 mod identity;
 mod lies;
 #[cfg(target_os = "linux")]

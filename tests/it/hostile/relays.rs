@@ -3,16 +3,14 @@
 //! Every bit and every message is tried without a network, in `core/src/sync/tests/hostile.rs`;
 //! here is that nodes as they ship do the same.
 
+use super::forge::signed;
 use crate::liar::Liar;
 use crate::nodes::{
     address, converge, event, everything, held, link, open, publish, secret, until,
 };
 use crate::support::Scratch;
 use millpond::event::cbor::Value;
-use millpond::event::{
-    AppId, Event, EventKind, EventRange, Header, Lamport, NodeKey, Payload, Record, StreamEnd,
-    StreamId, SwarmSecret, TagSet, WallTime,
-};
+use millpond::event::{Event, NodeKey, Payload, StreamId, SwarmSecret, WallTime};
 use millpond::log::{Log, LogOptions};
 use millpond::{Node, PublishOptions};
 use std::path::PathBuf;
@@ -133,21 +131,10 @@ fn a_real_peer_with_a_poisoned_lamport_is_held_back_and_stops_nobody_else() {
 /// A node that has taken in one event of somebody else at `lamport`, and that event's stream.
 fn poisoned_node(scratch: &Scratch, lamport: u64) -> (Node, StreamId) {
     let log = log_with(scratch, "poisoned", 4, TODAY);
-    let swarm = secret(1).swarm_id();
-    let key = NodeKey::from_seed(&[5; 32]);
-    let stream = StreamId { node: key.node_id(), number: 0 };
-    let lamport = Lamport::new(lamport).unwrap();
-    let header = Header {
-        kind: EventKind::Application,
-        lamport,
-        time: WallTime::from_micros(TODAY),
-        app_id: AppId::parse("com.example.weed").unwrap(),
-        tags: TagSet::new(["weed"]).unwrap(),
-    };
-    let record = Record::encode(&header, &Payload::from_value(&Value::Null).unwrap());
-    let chain = StreamEnd::empty(&swarm, &stream).chain.extend(&record.leaf());
-    let head = key.sign_head(&swarm, 0, 1, lamport, chain);
-    log.append_range(EventRange::new(0, vec![record], head)).wait().unwrap();
+    let null = Payload::from_value(&Value::Null).unwrap();
+    let range = signed(&NodeKey::from_seed(&[5; 32]), [(lamport, null)]);
+    let stream = range.stream();
+    log.append_range(range).wait().unwrap();
     (open(scratch, "poisoned", &secret(1)), stream)
 }
 

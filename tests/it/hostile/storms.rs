@@ -18,8 +18,10 @@ const PIECE: usize = 64 << 10;
 fn storm(siege: &Siege, make: impl Fn(usize) -> Vec<Vec<u8>> + Sync) -> u64 {
     let counts = thread::scope(|scope| {
         let rage = |member: usize| {
+            // Before it is let in: a member that says nothing meanwhile would be ended as silent.
+            let frames = make(member);
             let (_puppet, mut line) = siege.member();
-            rage(&mut line, &make(member))
+            rage(&mut line, &frames)
         };
         let raging: Vec<_> = (0..MEMBERS).map(|member| scope.spawn(move || rage(member))).collect();
         raging.into_iter().map(|raging| raging.join().expect("it goes on")).sum()

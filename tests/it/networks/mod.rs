@@ -19,9 +19,11 @@ use std::time::{Duration, Instant};
 /// How often a condition is looked at that nothing tells of: it is another process's.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// The longest pause between two questions, the longest silence after one (docs/protocol.md), and a
-/// margin.
-const NOTICED: Duration = Duration::from_secs(25);
+/// Within this a cut is noticed: 8 s between two questions, 3 s without an answer
+/// (docs/protocol.md), and a second for the machine.
+const NOTICED: Duration = Duration::from_secs(12);
+/// The same where five round trips take longer than those 3 s: up to 12 s without an answer.
+const NOTICED_FAR: Duration = Duration::from_secs(21);
 /// Longest pause between two dials, with its timeout.
 const DIALLED: Duration = Duration::from_secs(25);
 

@@ -1,7 +1,11 @@
 //! The paths of the simulator, with real nodes and real packets: a backlog on all sides, a SIGKILL
 //! in the midst, then a partition that heals.
+//!
+//! The floor is that all hold the same two round trips and the backlog at 0.7 of the link after
+//! they can talk again: once a session stands, since nobody can know before that they can. Each
+//! path says how many times that it is given; docs/performance.md says what was measured.
 
-use super::{DIALLED, NOTICED, are_apart, converge, lab, link_all, publish_all};
+use super::{DIALLED, NOTICED, NOTICED_FAR, are_apart, converge, lab, link_all, publish_all};
 use super::{until, until_within};
 use crate::support::Scratch;
 use millpond_tests::netlab::{Ether, Host};
@@ -10,10 +14,8 @@ use std::time::{Duration, Instant};
 
 /// What an event costs beside its noise: header, tag, signature, frames, packets. Generous.
 const EVENT_BYTES: u64 = 150;
-/// A bound is this many times what the link would need at 0.7 of its rate.
-const FACTOR: u32 = 4;
-/// Of one QUIC packet.
-const PACKET_BYTES: f64 = 1200.0;
+/// What the machine takes for it beside the link.
+const MACHINE: Duration = Duration::from_secs(1);
 
 /// What is published in a lab.
 struct Load {
@@ -22,49 +24,47 @@ struct Load {
     events: u64,
     /// Of each.
     bytes: u64,
+    /// How many times the floor a heal may take.
+    times: f64,
 }
 
 #[test]
 fn nodes_on_a_lan_meet() {
-    meet("lan", &Load { hosts: 4, events: 2000, bytes: 400 });
+    meet("lan", &Load { hosts: 4, events: 2000, bytes: 400, times: 1.0 });
 }
 
 #[test]
 fn nodes_on_the_wifi_of_a_shop_floor_meet() {
-    meet("shop_floor", &Load { hosts: 3, events: 150, bytes: 300 });
+    meet("shop_floor", &Load { hosts: 3, events: 150, bytes: 300, times: 30.0 });
 }
 
 #[test]
 fn nodes_on_weak_4g_meet() {
-    meet("weak_4g", &Load { hosts: 2, events: 300, bytes: 400 });
+    meet("weak_4g", &Load { hosts: 2, events: 300, bytes: 400, times: 2.0 });
 }
 
 #[test]
 fn nodes_behind_a_satellite_meet() {
-    meet("satellite", &Load { hosts: 3, events: 300, bytes: 400 });
-}
-
-#[test]
-fn nodes_on_an_absurd_path_meet() {
-    meet("absurd", &Load { hosts: 2, events: 20, bytes: 200 });
+    meet("satellite", &Load { hosts: 3, events: 300, bytes: 400, times: 5.0 });
 }
 
 #[test]
 fn nodes_meet_where_packets_travel_in_pieces_of_576_bytes() {
-    meet("mtu_576", &Load { hosts: 3, events: 400, bytes: 400 });
+    meet("mtu_576", &Load { hosts: 3, events: 400, bytes: 400, times: 1.0 });
 }
 
 /// With MILLPOND_LONG all of those that no other test has, and more than once.
 #[test]
 fn nodes_meet_on_the_other_paths() {
-    meet("good_wifi", &Load { hosts: 3, events: 1000, bytes: 400 });
+    meet("good_wifi", &Load { hosts: 3, events: 1000, bytes: 400, times: 1.0 });
     if std::env::var_os("MILLPOND_LONG").is_some() {
-        meet("congested_wifi", &Load { hosts: 4, events: 1000, bytes: 400 });
-        meet("barely", &Load { hosts: 3, events: 300, bytes: 400 });
-        meet("shop_floor", &Load { hosts: 4, events: 1000, bytes: 400 });
-        meet("weak_4g", &Load { hosts: 4, events: 1000, bytes: 400 });
-        meet("satellite", &Load { hosts: 4, events: 1000, bytes: 400 });
-        meet("absurd", &Load { hosts: 3, events: 200, bytes: 400 });
+        meet("congested_wifi", &Load { hosts: 4, events: 1000, bytes: 400, times: 9.0 });
+        meet("barely", &Load { hosts: 3, events: 300, bytes: 400, times: 9.0 });
+        meet("shop_floor", &Load { hosts: 4, events: 1000, bytes: 400, times: 30.0 });
+        meet("weak_4g", &Load { hosts: 4, events: 1000, bytes: 400, times: 9.0 });
+        meet("satellite", &Load { hosts: 4, events: 1000, bytes: 400, times: 9.0 });
+        meet("absurd", &Load { hosts: 2, events: 20, bytes: 200, times: 9.0 });
+        meet("absurd", &Load { hosts: 3, events: 200, bytes: 400, times: 9.0 });
     }
 }
 
@@ -102,10 +102,9 @@ fn meet(name: &str, load: &Load) {
     hosts[..last].iter_mut().for_each(|host| assert_eq!(host.answer(), "A"));
     hosts[last].start();
     link_all(&mut hosts[last - 1..]);
-    let ideal = ideal(name, load, 2);
-    let took = converge(&mut hosts, ideal * FACTOR + NOTICED + DIALLED);
-    let carried = ether.carried();
-    println!("networks: {name}: equal {took:?} after a SIGKILL, at best {ideal:?}; {carried:?}");
+    // Both batches of all others, as if nothing had come before the end.
+    all_hold_the_same(name, load, 2, &mut hosts, "a SIGKILL");
+    println!("networks: {name}: carried {:?}", ether.carried());
     heal(name, load, &mut hosts, &ether);
 }
 
@@ -114,37 +113,52 @@ fn heal(name: &str, load: &Load, hosts: &mut [Host], ether: &Ether) {
     let nothing = Loss { alone: 1.0, ..Loss::default() };
     let cut = named(name).map(|profile| LinkProfile { loss: nothing, ..profile });
     ether.change(&cut, 3);
-    until_within(NOTICED, "all see that they are apart", || are_apart(hosts));
+    let is_far = round_trip(name) > Duration::from_millis(600);
+    let limit = if is_far { NOTICED_FAR } else { NOTICED };
+    let took = until_within(limit, "all see that they are apart", || are_apart(hosts));
+    println!("networks: {name}: a cut was noticed after {took:?}");
     publish_all(hosts, load.events, load.bytes);
     ether.change(&named(name), 4);
-    let ideal = ideal(name, load, 1);
-    let met = until("the first two have met", || {
-        let (before, after) = hosts.split_at_mut(1);
-        before[0].is_connected(&after[0])
+    all_hold_the_same(name, load, 1, hosts, "a partition");
+}
+
+/// Waits until each has had a session with the one before it, as the last one to start or to come
+/// back says, then until all hold the same: that is what the floor is about.
+fn all_hold_the_same(name: &str, load: &Load, batches: u64, hosts: &mut [Host], after: &str) {
+    let met = until_within(NOTICED_FAR + DIALLED, "all have met", || {
+        (1..hosts.len()).all(|index| {
+            let (before, after) = hosts.split_at_mut(index);
+            after[0].is_connected(&before[index - 1])
+        })
     });
-    let took = met + converge(hosts, ideal * FACTOR + DIALLED);
+    let floor = floor(name, load, batches);
+    let took = converge(hosts, floor.mul_f64(load.times) + MACHINE);
     println!(
-        "networks: {name}: after a partition: a session after {met:?}, equal after {took:?}; at \
-         best {ideal:?}"
+        "networks: {name}: after {after}: sessions after {met:?}, equal {took:?} later, {:.2} of \
+         the floor of {floor:?}",
+        took.as_secs_f64() / floor.as_secs_f64()
     );
 }
 
 /// Two round trips, and what comes to a host from all others in `batches`, at 0.7 of what the worse
 /// direction carries.
-fn ideal(name: &str, load: &Load, batches: u64) -> Duration {
-    let round_trip: Duration = named(name).iter().map(|way| way.delay + way.jitter).sum();
-    let rate = named(name).iter().map(|way| attainable(way, round_trip)).fold(f64::MAX, f64::min);
+fn floor(name: &str, load: &Load, batches: u64) -> Duration {
+    let rate = named(name).iter().map(carries).fold(f64::MAX, f64::min);
     let bytes = (load.hosts as u64 - 1) * batches * load.events * (load.bytes + EVENT_BYTES);
-    round_trip * 2 + Duration::from_secs_f64(bytes as f64 / (0.7 * rate))
+    round_trip(name) * 2 + Duration::from_secs_f64(bytes as f64 / (0.7 * rate))
 }
 
-/// Bytes a second that one sender gets through who takes each loss for a queue: the rate, or less
-/// where packets are lost or overtaken. Source: Mathis and others, "The macroscopic behavior of the
-/// TCP congestion avoidance algorithm", 1997.
-fn attainable(way: &LinkProfile, round_trip: Duration) -> f64 {
-    let rate = way.rate.expect("each has a rate") as f64;
-    let troubles = way.loss.alone + way.loss.burst + way.reorder;
-    rate.min(1.22 * PACKET_BYTES / (round_trip.as_secs_f64() * troubles.sqrt()))
+/// The longest without a queue.
+fn round_trip(name: &str) -> Duration {
+    named(name).iter().map(|way| way.delay + way.jitter).sum()
+}
+
+/// Bytes a second that arrive of a full link: what it does not lose, while it is there.
+fn carries(way: &LinkProfile) -> f64 {
+    let in_bursts = way.loss.burst * way.loss.burst_packets;
+    let arrive = (1.0 - way.loss.alone) / (1.0 + in_bursts);
+    let gone = way.flap.map_or(0.0, |flap| flap.gone.as_secs_f64() / flap.every.as_secs_f64());
+    way.rate.expect("each has a rate") as f64 * arrive * (1.0 - gone)
 }
 
 /// Running nodes that are not connected, and the path between them.

@@ -20,10 +20,10 @@ const ROOMS: &[(&str, u8)] = &[
 const HALLWAY: &[&str] = &["error", "pending"];
 
 /// Where the rim is: only these may read a clock, open a socket or a file, or start a thread.
-/// `pending.rs` and `log/follow.rs` are there for one thing: who blocks in them has a deadline.
+/// `pending.rs` and `log/bell.rs` are there for one thing: who blocks in them has a deadline.
 const RIM: &[&str] = &[
     "core/src/pending",
-    "core/src/log/follow",
+    "core/src/log/bell",
     "core/src/log/disk",
     "core/src/blob/store",
     "core/src/net",

@@ -74,6 +74,7 @@ impl Collection {
             ("a prune", Message::Prune(Vec::new())),
             ("a list of addresses", Message::Addresses(Vec::new())),
             ("a list of proofs", Message::Proofs(true_hello().proofs)),
+            ("a priority", Message::Priority("FROM 'alarm'".to_owned())),
         ];
         for (what, message) in messages {
             let bytes = message.encode().to_vec();
@@ -82,6 +83,11 @@ impl Collection {
         self.add(State::Admitted, "a second hello", bytes_of(&true_hello()), Unexpected);
         self.add(State::Admitted, "a hello of later versions", [1, 2, 9], Unexpected);
         self.add(State::Admitted, "an interest of 2", [0x84, 2], RefusalReason::Malformed);
+        let long = [&[0x85, 0x81, 0x08][..], &[b'a'; 1025]].concat();
+        self.add(State::Admitted, "a priority of 1,025 bytes", long, RefusalReason::Malformed);
+        self.add(State::Admitted, "an empty priority", [0x85, 0], RefusalReason::Malformed);
+        let odd = [0x85, 1, 0xff];
+        self.add(State::Admitted, "a priority that is not UTF-8", odd, RefusalReason::Malformed);
         let mut none = Message::Preview(preview(&[1])).encode()[..36].to_vec();
         none[35] = 0;
         self.add(State::Admitted, "a preview of no event", none, RefusalReason::Malformed);

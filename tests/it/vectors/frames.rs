@@ -199,6 +199,7 @@ fn new_swarm(key: &NodeKey, secrets: SwarmSecrets, now: Instant) -> Swarm {
         peers_max: 2,
         send_caps: SendCaps::default(),
         learns: true,
+        priority: None,
     };
     Swarm::new(options, Vec::new(), Vec::new(), now)
 }
@@ -318,13 +319,11 @@ fn true_frames() -> Vec<True> {
     .iter()
     .map(True::of)
     .collect();
+    let priorities = ["FROM 'kind:alarm' | appId(press)".to_owned(), "m".repeat(1024)];
+    frames.extend(priorities.map(|text| True::of(&Message::Priority(text))));
     frames.push(newer_hello());
-    let raw = |name, bytes: &[u8], fields| True {
-        state: State::Admitted,
-        bytes: bytes.to_vec(),
-        name,
-        fields,
-    };
+    let state = State::Admitted;
+    let raw = |name, bytes: &[u8], fields| True { state, bytes: bytes.to_vec(), name, fields };
     frames.push(raw("goodbye", &[0x02, 0x63], json!({ "code": 99, "reason": "unknown" })));
     frames.push(raw("ignorable", &[0x80], json!({ "type": 0x80 })));
     frames.push(raw("ignorable", &[0xff, 1, 2, 3], json!({ "type": 0xff })));
@@ -450,6 +449,7 @@ fn describe(message: &Message) -> (&'static str, Json) {
             let streams: Vec<String> = streams.iter().map(ToString::to_string).collect();
             ("prune", json!({ "streams": streams }))
         }
+        Message::Priority(text) => ("priority", json!({ "query": text })),
         Message::Proofs(proofs) => {
             let proofs: Vec<String> = proofs.iter().map(|proof| hex(proof)).collect();
             ("proofs", json!({ "proofs": proofs }))
@@ -517,6 +517,7 @@ pub(super) fn one_of_each() -> Vec<(&'static str, Vec<u8>)> {
         ),
         ("hello", Message::Hello(hello_of_both())),
         ("list of proofs", Message::Proofs(true_hello().proofs)),
+        ("priority", Message::Priority("FROM 'alarm'".to_owned())),
     ];
     messages.map(|(name, message)| (name, message.encode().to_vec())).to_vec()
 }

@@ -159,11 +159,13 @@ fn peers() -> Json {
 
 fn tokens() -> Json {
     let stream = |byte: u8, number: u64| StreamId { node: node(byte), number };
-    let all: [&[(StreamId, u64)]; 4] = [
+    let all: [&[(StreamId, u64)]; 6] = [
         &[],
         &[(stream(0xab, 0), 1)],
         &[(stream(0xab, 0), (1 << 53) - 1)],
         &[(stream(1, 0), 300), (stream(1, 256), 127), (stream(2, 0), 128)],
+        &[(stream(1, 7), 9)],
+        &[(stream(1, 0), 64), (stream(2, 0), 1 << 20), (stream(3, 0), 1), (stream(4, 0), 1 << 26)],
     ];
     let taken = all.map(|entries| {
         let texts = entries.iter().map(|(stream, count)| (stream.to_string(), *count));
@@ -182,20 +184,23 @@ fn tokens() -> Json {
     let wide = [&good[..good.len() - 1], &[0x81, 0]].concat();
     let refused = [
         ("nothing", String::new()),
-        ("no content", "m0".to_owned()),
-        ("another prefix", whole.replacen("m0", "m1", 1)),
-        ("a capital prefix", whole.replacen("m0", "M0", 1)),
+        ("no content", "m1".to_owned()),
+        ("another version", whole.replacen("m1", "m0", 1)),
+        ("a capital prefix", whole.replacen("m1", "M1", 1)),
         ("space around it", format!(" {whole}")),
         ("padding", format!("{whole}=")),
         ("a letter less", whole[..whole.len() - 1].to_owned()),
         ("a bit beyond the last byte", last_letter_plus_one(&whole)),
-        ("a checksum with its big end first", format!("m0{}", digits(&flipped, 6, BASE64))),
+        ("a checksum with its big end first", format!("m1{}", digits(&flipped, 6, BASE64))),
         ("a byte after the map", token_of(&longer)),
         ("a count in two bytes that fits one", token_of(&wide)),
         ("a count of 0", token_of(&map_bytes(&[(stream(1, 0), 0)]))),
         ("a count of 2^53", token_of(&map_bytes(&[(stream(1, 0), 1 << 53)]))),
-        ("streams that fall", token_of(&map_bytes(&[(stream(2, 0), 1), (stream(1, 0), 1)]))),
-        ("a stream twice", token_of(&map_bytes(&[(stream(1, 0), 1), (stream(1, 0), 1)]))),
+        ("nodes that fall", token_of(&map_bytes(&[(stream(2, 0), 1), (stream(1, 0), 1)]))),
+        ("streams that fall", token_of(&map_bytes(&[(stream(1, 2), 1), (stream(1, 1), 1)]))),
+        ("a stream twice", token_of(&map_bytes(&[(stream(1, 1), 1), (stream(1, 1), 1)]))),
+        ("a node without streams", token_of(&[&[1; 32][..], &[1]].concat())),
+        ("stream 0 alone in the longer form", token_of(&[&[1; 32][..], &[3, 0, 7]].concat())),
     ];
     let refused = refused.map(|(why, text)| {
         assert!(Offsets::parse(&text).is_err(), "{why}");
@@ -204,19 +209,28 @@ fn tokens() -> Json {
     json!({ "taken": taken, "refused": refused })
 }
 
-/// The byte form of an offset map, whether or not it is one.
+/// What a token says of these streams, whether or not it can.
 fn map_bytes(entries: &[(StreamId, u64)]) -> Vec<u8> {
-    let mut bytes = vec![entries.len() as u8];
-    for (stream, count) in entries {
-        bytes.extend_from_slice(&stream.to_bytes());
-        millpond::event::codec::put_varint(&mut bytes, *count);
+    let mut bytes = Vec::new();
+    for own in entries.chunk_by(|one, other| one.0.node == other.0.node) {
+        bytes.extend_from_slice(own[0].0.node.as_bytes());
+        let mut put = |number| millpond::event::codec::put_varint(&mut bytes, number);
+        if let [(StreamId { number: 0, .. }, count)] = own {
+            put(count * 2);
+            continue;
+        }
+        put(own.len() as u64 * 2 + 1);
+        for (stream, count) in own {
+            put(stream.number);
+            put(*count);
+        }
     }
     bytes
 }
 
 fn token_of(map: &[u8]) -> String {
     let bytes = [map, &crc32c(map).to_le_bytes()].concat();
-    format!("m0{}", digits(&bytes, 6, BASE64))
+    format!("m1{}", digits(&bytes, 6, BASE64))
 }
 
 fn last_letter_plus_one(token: &str) -> String {

@@ -8,13 +8,15 @@
 //! batches of them, waits until a group of segments is made, publishes one more, and closes.
 //! `crash_child PATH SEED COMMITS forking`: opens a store whose key is used twice, publishes
 //! COMMITS batches and meets other histories of its streams, and closes.
+//! `crash_child PATH SEED COMMITS saving`: opens a store, publishes COMMITS batches and saves a
+//! state after each, and closes.
 //! Says on standard output, each line in one write: `O <count>` after opening (events held),
 //! `A <count>` after each acknowledgement, `C` after close. Rule: a line is written only after what
 //! it says is true, so the last line is a lower bound.
 
 use millpond::Node;
 use millpond_tests::crash::{self, Acknowledged};
-use millpond_tests::forks;
+use millpond_tests::{forks, snapshots};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,7 +32,7 @@ fn main() {
     let [_, path, seed, commits, durability] = &arguments[..] else {
         eprintln!(
             "usage: crash_child PATH SEED COMMITS \
-             power|process|compacting|converting|merging|forking"
+             power|process|compacting|converting|merging|forking|saving"
         );
         std::process::exit(2);
     };
@@ -45,6 +47,11 @@ fn main() {
         let log = forks::open(&path).expect("the store opens");
         forks::run(&log, commits, forks::FILL_BYTES, |count| say(&format!("A {count}\n")))
             .expect("all is kept");
+        return log.close(DEADLINE).expect("the log closes");
+    }
+    if durability == "saving" {
+        let log = snapshots::open(&path).expect("the store opens");
+        snapshots::run(&log, commits, |count| say(&format!("A {count}\n"))).expect("all is kept");
         return log.close(DEADLINE).expect("the log closes");
     }
     let node = crash::open(&path).expect("the store opens");

@@ -156,57 +156,44 @@ impl World {
     }
 
     fn drain(&mut self) {
-        loop {
-            match self.swarm.poll(&self.log) {
-                Output::Wait(_) => break,
-                Output::Send { connection, lane, bytes } => {
-                    assert!(bytes.len() <= FRAME_BYTES_MAX);
-                    let sent = Input::Sent { connection, lane, bytes: bytes.len() };
-                    self.swarm.handle(sent, self.now);
-                    if connection == ADMITTED {
-                        let frame = Input::Frame { connection, lane, bytes };
-                        self.peer.handle(frame, self.now);
-                    }
-                }
-                Output::Store { range, .. } => {
-                    let head = range.head.clone();
-                    self.log.store(range);
-                    self.swarm.handle(Input::Durable(head), self.now);
-                }
-                Output::Open(block) => {
-                    self.swarm.handle(Input::Opened(block.open()), self.now);
-                }
-                Output::Preview(_)
-                | Output::Repair { .. }
-                | Output::Admitted { .. }
-                | Output::Dial { .. }
-                | Output::Fork { .. }
-                | Output::Close { .. }
-                | Output::Tell(_) => {}
+        for (connection, lane, bytes) in perform(&mut self.swarm, &mut self.log, self.now) {
+            if connection == ADMITTED {
+                self.peer.handle(Input::Frame { connection, lane, bytes }, self.now);
             }
         }
-        loop {
-            match self.peer.poll(&self.peer_log) {
-                Output::Wait(_) => break,
-                Output::Send { connection, lane, bytes } => {
-                    let sent = Input::Sent { connection, lane, bytes: bytes.len() };
-                    self.peer.handle(sent, self.now);
-                    self.peer_frames.push((lane, bytes));
-                }
-                Output::Store { range, .. } => {
-                    let head = range.head.clone();
-                    self.peer_log.store(range);
-                    self.peer.handle(Input::Durable(head), self.now);
-                }
-                Output::Open(block) => self.peer.handle(Input::Opened(block.open()), self.now),
-                Output::Preview(_)
-                | Output::Repair { .. }
-                | Output::Admitted { .. }
-                | Output::Dial { .. }
-                | Output::Fork { .. }
-                | Output::Close { .. }
-                | Output::Tell(_) => {}
+        let said = perform(&mut self.peer, &mut self.peer_log, self.now);
+        self.peer_frames.extend(said.into_iter().map(|(_, lane, bytes)| (lane, bytes)));
+    }
+}
+
+/// Does what the swarm says until it waits; the frames that it sends.
+fn perform(
+    swarm: &mut Swarm,
+    log: &mut MemoryLog,
+    now: Instant,
+) -> Vec<(ConnectionId, Lane, Bytes)> {
+    let mut frames = Vec::new();
+    loop {
+        match swarm.poll(log) {
+            Output::Wait(_) => return frames,
+            Output::Send { connection, lane, bytes } => {
+                assert!(bytes.len() <= FRAME_BYTES_MAX);
+                swarm.handle(Input::Sent { connection, lane, bytes: bytes.len() }, now);
+                frames.push((connection, lane, bytes));
             }
+            Output::Store { range, .. } => {
+                let head = range.head.clone();
+                log.store(range);
+                swarm.handle(Input::Durable(head), now);
+            }
+            Output::Open(block) => swarm.handle(Input::Opened(block.open()), now),
+            Output::Preview(_)
+            | Output::Repair { .. }
+            | Output::Admitted { .. }
+            | Output::Dial { .. }
+            | Output::Fork { .. }
+            | Output::Close { .. }
+            | Output::Tell(_) => {}
         }
     }
 }
@@ -231,6 +218,7 @@ fn options(node: u8) -> SwarmOptions {
         peers_max: 4,
         send_caps: SendCaps::default(),
         learns: true,
+        priority: None,
     }
 }
 

@@ -215,13 +215,15 @@ impl World {
     /// The disk goes back to an earlier state.
     fn restore(&mut self, node: usize, down: Duration) {
         let notices = self.random.chance(self.plan.notices);
-        if self.nodes[node].backups.is_empty() {
+        let honest = self.plan.honest;
+        let mut others = (0..honest).map(|step| (node + step) % honest);
+        let Some(node) = others.find(|other| !self.nodes[*other].backups.is_empty()) else {
             // Nothing to go back to yet: a backup is made for the next time.
             let mut backup = self.nodes[node].log.clone();
             backup.take_back();
             self.nodes[node].backups.push(backup);
             return;
-        }
+        };
         self.kill(node);
         let choice = self.random.below(self.nodes[node].backups.len() as u64) as usize;
         self.figures.restores += 1;

@@ -9,7 +9,9 @@ use bytes::Bytes;
 use millpond::event::codec::Reader;
 use millpond::event::limits::FRAME_BYTES_MAX;
 use millpond::event::{EventRange, NodeId, SignedHead, StreamEnd, StreamId};
-use millpond::sync::{Decoded, LinkState, Message, SEND_QUEUE_BYTES_MAX, SwarmEvent, SwarmStatus};
+use millpond::sync::{
+    Decoded, Lane, LinkState, Message, RefusalReason, SEND_QUEUE_BYTES_MAX, SwarmEvent, SwarmStatus,
+};
 use std::collections::BTreeMap;
 
 /// Type bytes of messages that carry events: docs/protocol.md, "Messages".
@@ -17,6 +19,9 @@ pub(super) const RANGE: u8 = 0x08;
 pub(super) const BLOCK: u8 = 0x0a;
 /// More events than any run publishes, with the slack and the relief of core/src/sync/bound.rs.
 const LAMPORT_LIKELY_MAX: u64 = 1 << 26;
+/// Bytes that may wait on the backlog lane, beside one frame.
+/// Source: core/src/sync/constants.rs, `SEND_QUEUE_BYTES_BACKLOG`.
+const BACKLOG_BYTES_MAX: usize = 512 << 10;
 const SUMMARY: u8 = 0x05;
 const PROGRESS: u8 = 0x06;
 /// Where the head begins in a message that carries events: after its type and the chain before.
@@ -115,9 +120,13 @@ impl World {
         }
     }
 
-    pub(super) fn check_unsent(&mut self, node: usize, unsent: usize) {
-        if unsent > SEND_QUEUE_BYTES_MAX + FRAME_BYTES_MAX {
-            self.violated(Some(node), format!("{unsent} bytes wait for one peer"));
+    pub(super) fn check_unsent(&mut self, node: usize, lane: Lane, unsent: usize) {
+        let most = match lane {
+            Lane::Live => SEND_QUEUE_BYTES_MAX,
+            Lane::Backlog => BACKLOG_BYTES_MAX,
+        };
+        if unsent > most + FRAME_BYTES_MAX {
+            self.violated(Some(node), format!("{unsent} bytes wait for one peer, {lane:?}"));
         }
     }
 
@@ -145,7 +154,10 @@ impl World {
             }
             SwarmEvent::PeerUp(peer) if self.is_stranger(peer) => "lets a stranger in".to_owned(),
             SwarmEvent::PeerDown { peer, reason }
-                if self.is_settled_for_good && !oracle.hostile.contains(peer) =>
+                if self.is_settled_for_good
+                    && !oracle.hostile.contains(peer)
+                    // Who learns of others may come to more peers than it needs.
+                    && *reason != Some(RefusalReason::EnoughPeers) =>
             {
                 format!("loses an honest peer when all is quiet: {reason:?}")
             }

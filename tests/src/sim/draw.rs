@@ -6,6 +6,7 @@
 use crate::sim::hostile::Trait;
 use crate::sim::link::LinkProfile;
 use crate::sim::random::Random;
+use millpond::sync::SendCaps;
 use std::time::Duration;
 
 /// A kind of fault, and how often it strikes.
@@ -82,7 +83,20 @@ pub(super) struct Plan {
     pub(super) hostile_stay: bool,
     /// The swarm's secret is replaced; the seed of the times.
     pub(super) rotation: Option<u64>,
+    /// Nodes dial whom their peers tell of, too.
+    pub(super) learns: bool,
+    /// How fast nodes may send.
+    pub(super) caps: SendCaps,
+    /// Nodes want certain events first.
+    pub(super) has_priority: bool,
 }
+
+/// What an event takes without padding.
+const EVENT_BYTES: f64 = 300.0;
+/// Within this a capped node could send a peer all that is published.
+const CAPPED: Duration = Duration::from_secs(60);
+/// Bytes a second that every cap is above.
+const CAP_MIN: u64 = 5000;
 
 const KINDS: [(FaultKind, f64, u64, u64); 12] = [
     (FaultKind::Partition, 0.4, 15, 8),
@@ -114,7 +128,7 @@ impl Plan {
         let millis = Duration::from_millis;
         let slow_disk = random.chance(0.2);
         let pace = if is_large { 20_000 } else { 1000 };
-        Plan {
+        let mut plan = Plan {
             honest,
             links: links(random, honest, nodes),
             hostile,
@@ -135,9 +149,15 @@ impl Plan {
             sync_time: if slow_disk { (millis(1), millis(900)) } else { (millis(1), millis(12)) },
             open_delay: millis(random.between(1, 40)),
             hostile_stay: random.chance(0.5),
-            // Not drawn, so that all else of a seed is what it would be without it.
+            // Not drawn, so that all else of a seed is what it would be without them; and none of
+            // the seeds that were kept before has the last three.
             rotation: (seed % 5 == 1).then_some(!seed),
-        }
+            learns: matches!(seed % 13, 0 | 3 | 4 | 9),
+            caps: SendCaps::default(),
+            has_priority: matches!(seed % 17, 0 | 3 | 7 | 9 | 15),
+        };
+        plan.caps = plan.caps(seed);
+        plan
     }
 
     /// Machines in all.
@@ -148,6 +168,26 @@ impl Plan {
     /// Somebody publishes lamports out of the blue, so honest streams may have to wait.
     pub(super) fn is_poisoned(&self) -> bool {
         self.hostile.iter().flatten().any(|one| *one == Trait::Poisons)
+    }
+}
+
+impl Plan {
+    /// In a third of all seeds nodes may send only so much a second: to each, to all, or both. What
+    /// is published could pass within a part of the quiet phase.
+    fn caps(&self, seed: u64) -> SendCaps {
+        let mut random = Random::new(!seed ^ 1 << 32);
+        let publishes = self.honest as f64 * self.chaos.div_duration_f64(self.publish_every);
+        let events = publishes * (0.9 + 0.05 * self.events_max as f64);
+        let bytes = events * (EVENT_BYTES + self.padded * 0.5 * self.padding_max as f64);
+        let each = (bytes / CAPPED.as_secs_f64()) as u64 + CAP_MIN;
+        let mut cap = |peers: u64| {
+            let times = *random.pick(&[1, 2, 10]);
+            random.chance(0.6).then_some(peers * each * times)
+        };
+        match seed % 11 {
+            0 | 3 | 5 | 8 => SendCaps { all_peers: cap(self.honest as u64), each_peer: cap(1) },
+            _ => SendCaps::default(),
+        }
     }
 }
 

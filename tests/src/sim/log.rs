@@ -4,18 +4,20 @@
 //! Rules as in core/src/log: one group commit at a time; only what is durable is read, told and
 //! acknowledged; a failed sync takes its group back; a torn end moves the own stream to its next
 //! number. Not here: when a sync ends and how (`disk`), who asks (`node`).
-//! Begin with [`ModelLog::draft`].
+//! Begin with [`ModelLog::draft`]; what a swarm reads is in `reading`.
+
+mod reading;
+
+pub(super) use reading::PRIORITY;
 
 use crate::sim::forks::Windows;
 use crate::sim::group::{Answer, Group, Publish, Receipt, Request};
 use crate::sim::oracle::EventName;
 use millpond::event::limits::STREAMS_PER_NODE_MAX;
 use millpond::event::{
-    AppId, Branch, Chain, EventKind, EventRange, Header, Lamport, NodeId, NodeKey, PackedRange,
-    Payload, Record, SealRule, SignedHead, StreamEnd, StreamId, SwarmId, TagSet, WallTime, block,
-    cbor,
+    AppId, Branch, Chain, EventKind, EventRange, Header, Lamport, NodeId, NodeKey, Payload, Record,
+    SealRule, SignedHead, StreamEnd, StreamId, SwarmId, TagSet, WallTime, cbor,
 };
-use millpond::sync::LogRead;
 use millpond::{Error, ErrorKind, Result, planted};
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -430,45 +432,6 @@ impl Stream {
     /// Where the record at `offset` lies; the first one for those before the base.
     fn place(&self, offset: u64) -> usize {
         offset.saturating_sub(self.base) as usize
-    }
-}
-
-impl LogRead for ModelLog {
-    fn read_range(&self, stream: &StreamId, from: u64) -> Result<Option<EventRange>> {
-        self.check_read()?;
-        let is_held = |held: &&Stream| (held.base..held.durable).contains(&from);
-        let Some(held) = self.streams.get(stream).filter(is_held) else {
-            return Ok(None);
-        };
-        let seal = held.seals.iter().copied().find(|seal| *seal > from);
-        let end = seal.filter(|seal| *seal <= held.durable).unwrap_or(held.durable);
-        let records = held.records[held.place(from)..held.place(end)].to_vec();
-        Ok(Some(EventRange::new(from, records, held.heads[&end].on(*stream))))
-    }
-
-    fn read_block(&self, stream: &StreamId, from: u64) -> Result<Option<PackedRange>> {
-        self.check_read()?;
-        let Some(held) = self.streams.get(stream) else { return Ok(None) };
-        let begins = from == held.base || held.seals.contains(&from);
-        if !begins || !held.seals.iter().any(|seal| *seal > from && *seal <= held.durable) {
-            return Ok(None);
-        }
-        let Some(range) = self.read_range(stream, from)? else { return Ok(None) };
-        let block = block::encode(range.records());
-        Ok(PackedRange::new(range.head, block.into()).ok())
-    }
-
-    fn chain_at(&self, stream: &StreamId, count: u64) -> Result<Option<Chain>> {
-        self.check_read()?;
-        Ok(self.chain(stream, count))
-    }
-
-    fn block_start(&self, stream: &StreamId, offset: u64) -> Result<Option<u64>> {
-        self.check_read()?;
-        let is_held = |held: &&Stream| (held.base..held.durable).contains(&offset);
-        let Some(held) = self.streams.get(stream).filter(is_held) else { return Ok(None) };
-        let seals = held.seals.iter().copied().take_while(|seal| *seal <= offset);
-        Ok(Some(seals.last().unwrap_or(held.base)))
     }
 }
 

@@ -333,6 +333,9 @@ impl World {
         let (connection, peer) = (connection(number, end), self.nodes[other].id);
         self.schedule(self.now + IDLE_MAX, Event::Idle { pipe: number, end });
         self.give(node, Input::Connected { connection, peer, binding, dialed: end == 0 });
+        if self.plan.learns {
+            self.give(node, Input::Seen { connection, address: address(other) });
+        }
     }
 
     fn take_data(&mut self, number: u64, to: usize, packet: u64) {

@@ -6,17 +6,19 @@
 //! Begin with `World::give`.
 
 use crate::sim::app::{Publisher, Subscriber};
+use crate::sim::caps::Spent;
 use crate::sim::check::Seen;
 use crate::sim::group::{Group, Receipt, Request};
 use crate::sim::hostile::Personality;
-use crate::sim::log::ModelLog;
+use crate::sim::log::{ModelLog, PRIORITY};
 use crate::sim::network::address;
 use crate::sim::world::{Event, World};
 use bytes::Bytes;
 use millpond::event::{NodeId, NodeKey, SignedHead, StreamId, SwarmSecrets};
 use millpond::planted;
+use millpond::query::Query;
 use millpond::sync::{
-    ClosedBlock, ConnectionId, Input, Lane, Output, PEERS_MAX_DEFAULT, SendCaps, Swarm, SwarmEvent,
+    ClosedBlock, ConnectionId, Input, Lane, Output, PEERS_MAX_DEFAULT, Swarm, SwarmEvent,
     SwarmOptions,
 };
 use std::collections::BTreeMap;
@@ -71,6 +73,7 @@ pub(super) struct Live {
     /// Heads that became durable and were not told.
     pub(super) fresh: BTreeMap<StreamId, SignedHead>,
     pub(super) unsent: BTreeMap<(ConnectionId, Lane), usize>,
+    pub(super) spent: Spent,
     /// What came while the process was frozen.
     held: Vec<Input>,
     /// Ticks without time between them.
@@ -111,8 +114,9 @@ impl World {
             instance,
             allowed: None,
             peers_max: PEERS_MAX_DEFAULT,
-            send_caps: SendCaps::default(),
-            learns: false,
+            send_caps: self.plan.caps,
+            learns: self.plan.learns,
+            priority: self.plan.has_priority.then(|| Query::parse(PRIORITY).expect("a query")),
         };
         let run = at.run;
         let is_forgotten = planted!("forks_forgotten_over_a_restart");
@@ -126,6 +130,7 @@ impl World {
             writing: None,
             fresh: BTreeMap::new(),
             unsent: BTreeMap::new(),
+            spent: Spent::default(),
             held: Vec::new(),
             ticks: (Duration::ZERO, 0),
         });
@@ -277,7 +282,8 @@ impl World {
         let unsent = live.unsent.entry((connection, lane)).or_default();
         *unsent += bytes.len();
         let unsent = *unsent;
-        self.check_unsent(node, unsent);
+        self.check_unsent(node, lane, unsent);
+        self.check_caps(node, connection, &bytes);
         if self.nodes[node].personality.is_some() {
             return self.send_hostile(node, connection, lane, bytes);
         }

@@ -4,6 +4,7 @@
 //! Rule: time moves only from one event of the queue to the next; nothing asks a clock, and nothing
 //! is read from a map without an order. Begin with [`World::run_until`].
 
+use crate::sim::agenda::Agenda;
 use crate::sim::draw::Plan;
 use crate::sim::network::{Network, What};
 use crate::sim::node::Node;
@@ -11,8 +12,6 @@ use crate::sim::oracle::Oracle;
 use crate::sim::random::Random;
 use millpond::event::SwarmSecrets;
 use millpond::sync::{ConnectionId, Lane};
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::collections::hash_map::DefaultHasher;
 use std::fmt;
 use std::hash::Hasher;
@@ -23,8 +22,7 @@ pub(super) struct World {
     pub(super) now: Duration,
     epoch: Instant,
     pub(super) random: Random,
-    queue: BinaryHeap<Reverse<Entry>>,
-    sequence: u64,
+    agenda: Agenda<Event>,
     pub(super) nodes: Vec<Node>,
     pub(super) net: Network,
     pub(super) plan: Plan,
@@ -132,13 +130,6 @@ pub(super) enum Event {
     },
 }
 
-#[derive(Debug)]
-struct Entry {
-    at: Duration,
-    sequence: u64,
-    event: Event,
-}
-
 /// What a run amounted to.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Figures {
@@ -190,8 +181,7 @@ impl World {
             now: Duration::ZERO,
             epoch,
             random,
-            queue: BinaryHeap::new(),
-            sequence: 0,
+            agenda: Agenda::new(),
             nodes: Vec::new(),
             net,
             plan,
@@ -207,8 +197,7 @@ impl World {
     }
 
     pub(super) fn schedule(&mut self, at: Duration, event: Event) {
-        self.sequence += 1;
-        self.queue.push(Reverse(Entry { at: at.max(self.now), sequence: self.sequence, event }));
+        self.agenda.put(at.max(self.now), event);
     }
 
     /// The moment as a swarm is told it.
@@ -227,14 +216,13 @@ impl World {
             if self.figures.steps >= until {
                 return false;
             }
-            if self.queue.peek().is_none_or(|Reverse(entry)| entry.at > end) {
+            let Some((at, event)) = self.agenda.next_until(end) else {
                 self.now = end;
                 return true;
-            }
-            let Some(Reverse(entry)) = self.queue.pop() else { unreachable!("it was peeked at") };
-            self.now = entry.at;
+            };
+            self.now = at;
             self.figures.steps += 1;
-            self.step(entry.event);
+            self.step(event);
         }
         false
     }
@@ -320,26 +308,6 @@ impl World {
     /// The trace so far.
     pub(super) fn fingerprint(&self) -> u64 {
         self.trace.hasher.finish()
-    }
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Entry) -> bool {
-        self.sequence == other.sequence
-    }
-}
-
-impl Eq for Entry {}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Entry) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Entry {
-    fn cmp(&self, other: &Entry) -> std::cmp::Ordering {
-        (self.at, self.sequence).cmp(&(other.at, other.sequence))
     }
 }
 

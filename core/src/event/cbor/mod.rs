@@ -6,15 +6,18 @@
 //! other keys than text, nesting beyond `NESTING_MAX`.
 //!
 //! One decoder: everything that reads payload bytes goes through [`Reader`], which takes nothing
-//! and allocates nothing on the word of a claimed length. Begin with [`Value`]; shells that build
-//! their own objects use [`Reader`] and [`Writer`] directly.
+//! and allocates nothing on the word of a claimed length; only who looks for one value in a payload
+//! that was checked steps over the others without it (`scan`). Begin with [`Value`]; shells that
+//! build their own objects use [`Reader`] and [`Writer`] directly.
 
 mod reader;
+mod scan;
 mod value;
 mod writer;
 
 pub use reader::{Item, Reader, check};
 pub(crate) use reader::{check_with_items_at, f64_to_half, half_to_f64};
+pub(crate) use scan::{container, end_of};
 pub use value::{Integer, Value};
 pub use writer::Writer;
 pub(crate) use writer::check_size;

@@ -70,6 +70,11 @@ impl<'a> Reader<'a> {
         read
     }
 
+    /// How many bytes have been read: where the next item begins, or the value ends.
+    pub fn position(&self) -> usize {
+        self.position
+    }
+
     fn read_item(&mut self) -> Result<Option<Item<'a>>> {
         while self.open.items_left == 0 {
             match self.outer.pop() {

@@ -9,11 +9,18 @@ use crate::event::limits::{NESTING_MAX, PAYLOAD_BYTES_MAX};
 ///
 /// Maps may be given in any key order: `end_map` sorts the pairs. After an error nothing can be
 /// finished: return the error and drop the writer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Writer {
     out: Vec<u8>,
     open: Vec<Open>,
     failed: bool,
+    bytes_max: usize,
+}
+
+impl Default for Writer {
+    fn default() -> Writer {
+        Writer::within(PAYLOAD_BYTES_MAX)
+    }
 }
 
 /// An array or map that is not closed yet.
@@ -37,6 +44,22 @@ impl Writer {
     /// An empty writer.
     pub fn new() -> Writer {
         Writer::default()
+    }
+
+    /// An empty writer of a value that is no payload, of at most `bytes_max` bytes.
+    pub(crate) fn within(bytes_max: usize) -> Writer {
+        Writer { out: Vec::new(), open: Vec::new(), failed: false, bytes_max }
+    }
+
+    /// Puts in a value as bytes that were checked.
+    ///
+    /// # Errors
+    /// As [`Writer::null`].
+    pub(crate) fn checked_value(&mut self, bytes: &[u8]) -> Result<()> {
+        self.begin_value()?;
+        self.check_room(bytes.len())?;
+        self.out.extend_from_slice(bytes);
+        Ok(())
     }
 
     /// Null.
@@ -183,7 +206,7 @@ impl Writer {
         if self.failed || !self.open.is_empty() || self.out.is_empty() {
             return Err(out_of_order("the value is not complete"));
         }
-        check_size(self.out.len())?;
+        check_size_within(self.out.len(), self.bytes_max)?;
         Ok(self.out)
     }
 
@@ -259,7 +282,7 @@ impl Writer {
     }
 
     fn check_room(&mut self, bytes: usize) -> Result<()> {
-        match check_size(self.out.len().saturating_add(bytes)) {
+        match check_size_within(self.out.len().saturating_add(bytes), self.bytes_max) {
             Ok(()) => Ok(()),
             Err(error) => self.fail(error),
         }
@@ -289,12 +312,16 @@ fn head(major: u8, argument: u64) -> ([u8; 9], usize) {
 }
 
 pub(crate) fn check_size(bytes: usize) -> Result<()> {
-    if bytes <= PAYLOAD_BYTES_MAX {
+    check_size_within(bytes, PAYLOAD_BYTES_MAX)
+}
+
+fn check_size_within(bytes: usize, bytes_max: usize) -> Result<()> {
+    if bytes <= bytes_max {
         return Ok(());
     }
+    let what = if bytes_max == PAYLOAD_BYTES_MAX { "payload" } else { "state" };
     let message = format!(
-        "a payload has {bytes} bytes or more; the limit is {PAYLOAD_BYTES_MAX}; \
-         larger things are blobs"
+        "a {what} has {bytes} bytes or more; the limit is {bytes_max}; larger things are blobs"
     );
     Err(Error::new(ErrorKind::LimitExceeded, message))
 }

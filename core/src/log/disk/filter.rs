@@ -24,14 +24,25 @@ pub(crate) struct Filter {
     plan: Plan,
     /// The numbers of the terms of each conjunction.
     terms: Vec<Vec<u32>>,
+    /// Beside what the query says.
+    keys: Interval<EventKey>,
     own_node: NodeId,
 }
 
 impl Filter {
     pub(crate) fn new(query: &Query, own_node: NodeId) -> Filter {
-        let plan = query.plan();
+        Filter::between(query, own_node, Interval::ALL)
+    }
+
+    /// As `new`, for events with a key in `keys` only.
+    pub(crate) fn between(query: &Query, own_node: NodeId, keys: Interval<EventKey>) -> Filter {
+        let mut plan = query.plan();
+        for conjunction in &mut plan.conjunctions {
+            conjunction.keys = conjunction.keys.intersection(&keys);
+        }
+        plan.conjunctions.retain(|conjunction| !conjunction.keys.is_empty());
         let terms = plan.conjunctions.iter().map(terms_of).collect();
-        Filter { query: query.clone(), plan, terms, own_node }
+        Filter { query: query.clone(), plan, terms, keys, own_node }
     }
 
     /// What is asked, and how it is looked up.
@@ -52,6 +63,21 @@ impl Filter {
     /// Whether any event of the stream can match.
     pub(crate) fn admits_stream(&self, stream: &StreamId) -> bool {
         self.plan.conjunctions.iter().any(|conjunction| self.is_near(conjunction, stream))
+    }
+
+    /// Whether an event of the stream can match whose lamport is greater than this one.
+    pub(crate) fn admits_after(&self, stream: &StreamId, lamport: Lamport) -> bool {
+        let Ok(lamport) = lamport.plus(1) else { return false };
+        let least = EventKey { lamport, stream: *stream };
+        let may_match = |own: &Conjunction| {
+            self.is_near(own, stream)
+                && match own.keys.upper {
+                    Bound::Included(upper) => least <= upper,
+                    Bound::Excluded(upper) => least < upper,
+                    Bound::Unbounded => true,
+                }
+        };
+        self.plan.conjunctions.iter().any(may_match)
     }
 
     /// The blocks of a segment that may hold a match, by their index, and which of their frames.
@@ -161,7 +187,9 @@ impl Filter {
     /// Whether the record is to be delivered.
     pub(crate) fn judge(&self, stream: &StreamId, record: &Record) -> bool {
         let subject = RecordSubject { record, stream, own_node: &self.own_node };
-        record.kind() == EventKind::Application && self.query.matches(&subject)
+        record.kind() == EventKind::Application
+            && self.keys.contains(&subject.key())
+            && self.query.matches(&subject)
     }
 
     fn is_near(&self, conjunction: &Conjunction, stream: &StreamId) -> bool {

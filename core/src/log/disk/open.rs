@@ -284,6 +284,7 @@ fn assemble(
         counters: Default::default(),
         news: News::new(),
         quarantine: Mutex::default(),
+        snapshots: Mutex::default(),
         damage_hooks: Mutex::default(),
         outlook: Mutex::new(Arc::new(outlook)),
         trouble: Mutex::new(None),

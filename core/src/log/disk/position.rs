@@ -7,8 +7,7 @@ use super::shared::Shared;
 use super::turn::Piece;
 use super::walk::Walk;
 use crate::error::Result;
-use crate::event::OffsetMap;
-use crate::log::batch::BatchBuilder;
+use crate::event::{BatchBuilder, OffsetMap};
 
 impl Walk {
     /// How far each stream was walked forwards: what lies below was delivered or does not match.

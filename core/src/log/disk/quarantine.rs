@@ -9,6 +9,7 @@ use super::tables::GROUPS_NAME;
 use crate::error::{Error, ErrorKind};
 use crate::event::StreamId;
 use crate::log::status::{DAMAGES_MAX, Damage};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, Range};
 
@@ -21,13 +22,18 @@ pub(crate) type Place = (&'static str, Option<StreamId>, u64);
 pub(crate) struct Quarantine(BTreeMap<Place, (Option<u64>, String)>);
 
 impl Quarantine {
-    /// True when it was not known.
+    /// True when it was not known, and is now.
     fn note(&mut self, place: Place, end: Option<u64>, message: String) -> bool {
-        let is_known = self.0.contains_key(&place);
-        if self.0.len() < DAMAGES_MAX || is_known {
-            self.0.insert(place, (end, message));
+        let is_full = self.0.len() >= DAMAGES_MAX;
+        match self.0.entry(place) {
+            Entry::Occupied(mut known) => drop(known.insert((end, message))),
+            Entry::Vacant(new) if !is_full => {
+                new.insert((end, message));
+                return true;
+            }
+            Entry::Vacant(_) => {}
         }
-        !is_known
+        false
     }
 
     /// The places, to compare with later.
@@ -123,5 +129,19 @@ impl Shared {
         });
         let (first, next) = keys.ok()?;
         Some((first?, next.unwrap_or(stored).max(offset + 1)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damage_beyond_the_bound_is_no_news() {
+        let mut noted = Quarantine::default();
+        let mut note = |at| noted.note(("events", None, at), None, String::new());
+        assert!((0..DAMAGES_MAX as u64).all(&mut note));
+        assert!(!note(0), "it is known");
+        assert!(!note(DAMAGES_MAX as u64) && !note(DAMAGES_MAX as u64), "nobody can name it");
     }
 }

@@ -1,7 +1,8 @@
 //! What the threads of an open store share, and the gates in front of it.
 //!
 //! Locks, in the order in which they may be taken: `committer`, then `queue` or `state` or the
-//! checkpoint's. None is held across user code; `state` and `queue` are held for moments.
+//! checkpoint's; `snapshots` before a write to the tables. None is held across user code; `state`
+//! and `queue` are held for moments.
 
 use super::commit::Committer;
 use super::compact::Compaction;
@@ -11,6 +12,7 @@ use super::quarantine::Quarantine;
 use super::queue::Queue;
 use super::read::Cache;
 use super::repair::Repair;
+use super::snapshots::SnapshotIndex;
 use super::state::State;
 use super::tables::Tables;
 use crate::error::{Error, ErrorKind, Result};
@@ -58,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) quarantine: Mutex<Quarantine>,
     /// Told when there is more of that.
     pub(crate) damage_hooks: Mutex<Vec<DamageHook>>,
+    /// What there is of snapshots, once somebody asked.
+    pub(crate) snapshots: Mutex<Option<SnapshotIndex>>,
     /// The last failure of the storage, until a commit succeeds again.
     pub(crate) trouble: Mutex<Option<Error>>,
     pub(crate) lock: Mutex<Option<StoreLock>>,

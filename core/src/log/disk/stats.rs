@@ -104,6 +104,7 @@ impl Opened {
             &self.settings,
             &self.groups,
             &self.forks,
+            &self.snapshots,
         ];
         let own = TABLE_NAMES.into_iter().zip(own);
         let former = self.former.iter().flat_map(|tables| FORMER_NAMES.into_iter().zip(tables));

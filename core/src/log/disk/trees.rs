@@ -171,7 +171,8 @@ impl<'a> Walker<'a> {
 
     /// Checks the header of the large value before `key` if it was the last one of its stream.
     ///
-    /// LMDB reads that header only when a value is replaced, and of ours only the last blocks are.
+    /// LMDB reads that header only when a value is replaced or deleted: of ours the last blocks of
+    /// streams, and rows whose key is too short to begin with a stream.
     fn check_before(&mut self, walk: &mut Walk, key: &[u8]) -> Result<()> {
         let Some((before, first, pages)) = walk.before.take() else { return Ok(()) };
         if before.get(..STREAM_BYTES).is_some_and(|stream| key.starts_with(stream)) {

@@ -17,7 +17,7 @@ use super::open::spawn;
 use super::postings::{SegmentBuilder, SegmentHead, segment_key};
 use super::shared::{Shared, lock};
 use super::state::StreamState;
-use super::tables::{FORKS_NAME, GROUPS_NAME, IDEMPOTENCY_NAME, ORDER_NAME};
+use super::tables::{FORKS_NAME, GROUPS_NAME, IDEMPOTENCY_NAME, ORDER_NAME, SNAPSHOTS_NAME};
 use super::terms::Terms;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{StreamEnd, StreamId};
@@ -123,6 +123,7 @@ impl Shared {
             scrub.stream(id, stream)?;
         }
         scrub.forks()?;
+        scrub.snapshots()?;
         scrub.small_rows()?;
         let found = scrub.found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut report = found.report;
@@ -221,6 +222,20 @@ impl Scrub<'_> {
             self.go_on()?;
             let checked = self.shared.check_fork(stream);
             let bytes = self.keep(checked, FORKS_NAME, Some(*stream), (0, 0))?;
+            lock(&self.found).report.stored_bytes += bytes.unwrap_or(0);
+        }
+        Ok(())
+    }
+
+    /// The saved states of fish.
+    fn snapshots(&self) -> Result<()> {
+        let numbers = self.shared.snapshot_numbers();
+        let numbers = self.keep(numbers, SNAPSHOTS_NAME, None, (0, 0))?;
+        for number in numbers.into_iter().flatten() {
+            self.go_on()?;
+            let place = (number, number.saturating_add(1));
+            let checked = self.shared.check_snapshot(number);
+            let bytes = self.keep(checked, SNAPSHOTS_NAME, None, place)?;
             lock(&self.found).report.stored_bytes += bytes.unwrap_or(0);
         }
         Ok(())

@@ -7,9 +7,7 @@ use super::run::Run;
 use super::turn::frames_of;
 use crate::error::Result;
 use crate::event::block::{BlockReader, FRAME_EVENTS, Frame, FrameRows};
-use crate::event::{Lamport, StreamId};
-use crate::log::batch::BatchBuilder;
-use crate::log::columns::Columns;
+use crate::event::{BatchBuilder, Columns, Lamport, StreamId};
 use std::sync::Arc;
 
 /// Events of one block.

@@ -2,7 +2,8 @@
 
 use super::{append, event, events, everything, open, query_all};
 use crate::error::ErrorKind;
-use crate::log::{Columns, CursorOptions, EventBatch, Log};
+use crate::event::{Columns, EventBatch};
+use crate::log::{CursorOptions, Log};
 use crate::query::{Order, Query};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -46,8 +46,14 @@ impl History {
 
     /// Goes on with `count` events of which `name` is the beginning of the text.
     pub(super) fn write(&mut self, name: &str, count: u64) {
+        self.write_after(name, count, 0);
+    }
+
+    /// The same, of an author that had seen so many lamports more.
+    pub(super) fn write_after(&mut self, name: &str, count: u64, seen: u64) {
+        let last = self.records.last().map_or(0, |last| last.lamport().value());
         for number in 0..count {
-            let lamport = self.records.last().map_or(1, |last| last.lamport().value() + 1);
+            let lamport = last + seen + number + 1;
             let new = event(&format!("{name} {number}"), &[name, &format!("lot:{}", number % 7)]);
             let header = Header {
                 kind: EventKind::Application,

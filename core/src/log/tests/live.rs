@@ -1,7 +1,8 @@
 use super::*;
 use crate::error::ErrorKind;
-use crate::event::{Preview, Record};
+use crate::event::{Preview, Record, StreamId};
 use crate::log::disk::{Operation, fault};
+use crate::log::shown::SHOWN_EVENTS_MAX;
 use crate::log::{Delivery, Follower};
 use proptest::prelude::*;
 use rustix::io::Errno;
@@ -92,6 +93,23 @@ fn what_a_failed_sync_takes_back_is_followed_by_what_comes_instead() {
 }
 
 #[test]
+fn events_that_the_disk_refuses_move_no_clock() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(directory.path());
+    let last = append(&log, events(0..1)).first_lamport.value();
+    let (mut follower, mut given) = (live(&log), Given::default());
+    for round in 1..10 {
+        fault::plant(directory.path(), Operation::Sync, 0, 1, Errno::IO);
+        log.append(events(10..19), as_app()).wait().unwrap_err();
+        given.pull_all(&mut follower);
+        assert!(given.early as u64 >= 9 * round, "they are shown, and lost");
+        assert_eq!(append(&log, events(round..round + 1)).first_lamport.value(), last + round);
+        given.pull_all(&mut follower);
+    }
+    assert_eq!(given.events, query_all(&log, "FROM allEvents", Order::Ascending));
+}
+
+#[test]
 fn what_is_published_in_answer_to_a_live_event_sorts_after_it() {
     let directories = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let log = open(directories[0].path());
@@ -112,6 +130,37 @@ fn what_is_published_in_answer_to_a_live_event_sorts_after_it() {
     assert!(records.len() > far);
     log.show(&preview(&records[9..], 9));
     assert!(!no_wait(&follower), "what is so far ahead of all that is held is not shown");
+}
+
+#[test]
+fn peers_that_show_what_never_becomes_durable_crowd_nobody_out() {
+    let directories = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let log = open(directories[0].path());
+    let author = Log::open(options(directories[1].path(), 2)).unwrap();
+    for round in 0..9 {
+        append(&author, events(100 * round..100 * round + 100));
+    }
+    let records = records_of(&author);
+    let mut follower = live(&log);
+    let shown_by = |node: u64| {
+        let seed = *blake3::hash(&node.to_le_bytes()).as_bytes();
+        let stream = StreamId { node: NodeKey::from_seed(&seed).node_id(), number: 0 };
+        Preview { stream, ..preview(&records, 0) }
+    };
+    // One peer, in as many streams as it likes.
+    for number in 0..100 {
+        let preview = shown_by(0);
+        log.show(&Preview { stream: StreamId { number, ..preview.stream }, ..preview });
+        Given::skip(&mut follower);
+    }
+    let kept = log.live().held().streams.len();
+    assert!(kept < 30, "{kept} streams of it");
+    // Many peers: more than a subscriber remembers.
+    for node in 1..SHOWN_EVENTS_MAX as u64 / 900 * 3 {
+        log.show(&shown_by(node));
+        assert!(no_wait(&follower), "there is no room for peer {node}");
+        Given::skip(&mut follower);
+    }
 }
 
 #[test]
@@ -147,7 +196,7 @@ fn records_of(log: &Log) -> Vec<Record> {
 /// These records as the author with the key 2 shows them.
 fn preview(records: &[Record], first: u64) -> Preview {
     let node = NodeKey::from_seed(&[2; 32]).node_id();
-    let stream = crate::event::StreamId { node, number: 0 };
+    let stream = StreamId { node, number: 0 };
     let before = crate::event::Chain::start(&swarm(), &stream);
     Preview { stream, first, before, records: records.to_vec() }
 }

@@ -4,23 +4,26 @@
 
 mod basics;
 mod columns;
+mod coverage;
 mod faults;
 mod fork_trees;
 mod forks;
 mod groups;
 mod histories;
+mod key_follow;
 mod live;
 mod model;
 mod packed;
 mod recovery;
 mod repair;
+mod snapshots;
 mod upkeep;
 
-use super::{AppendOptions, Appended, CursorOptions, EventBatch, EventView, Log, LogOptions};
+use super::{AppendOptions, Appended, CursorOptions, Log, LogOptions};
 use crate::event::cbor::Value;
 use crate::event::{
-    AppId, Event, EventRange, NewEvent, NodeKey, OffsetMap, Payload, SwarmId, SwarmSecret, TagSet,
-    WallTime,
+    AppId, Event, EventBatch, EventRange, EventView, NewEvent, NodeKey, OffsetMap, Payload,
+    SwarmId, SwarmSecret, TagSet, WallTime,
 };
 use crate::query::{Order, Query};
 use std::path::Path;

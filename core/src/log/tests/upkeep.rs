@@ -33,6 +33,7 @@ pub(super) fn damage_row(log: &Log, table: &str, key: &[u8], change: impl Fn(&mu
                 "heads" => &opened.heads,
                 "postings" => &opened.postings,
                 "groups" => &opened.groups,
+                "snapshots" => &opened.snapshots,
                 "idempotency" => &opened.idempotency,
                 "idempotency_order" => &opened.idempotency_order,
                 _ => &opened.streams,

@@ -162,6 +162,19 @@ fn a_pulled_cable_says_no_farewell() {
 }
 
 #[test]
+fn a_close_waits_for_a_peer_that_answers_no_more_no_longer_than_its_deadline() {
+    let (a, b) = (Peer::start(24), Peer::start(25));
+    let (here, _there) = connect(&a, &b);
+    b.net.shutdown(Duration::ZERO);
+    a.net.send(here, Lane::Live, Bytes::from_static(b"goodbye"));
+    let asked = Instant::now();
+    a.net.close(here, 300, "enough");
+    assert_eq!(a.disconnected(), ("enough".to_owned(), Some(300), ClosedBy::Us));
+    // Far from the idle timeout of 15 s, after which the connection is lost anyway.
+    assert!(asked.elapsed() < Duration::from_secs(8), "{:?}", asked.elapsed());
+}
+
+#[test]
 fn a_backlog_that_nobody_takes_holds_up_no_live_frame() {
     let (a, b) = (Peer::start(22), Peer::start(23));
     let (here, _there) = connect(&a, &b);

@@ -224,6 +224,46 @@ fn a_peer_that_ends_its_channel_without_closing_is_dropped() {
 }
 
 #[test]
+fn a_peer_that_stops_our_channel_is_dropped_and_holds_no_place() {
+    let (peer, stranger) = (Peer::start(51), Stranger::start(52));
+    let connection = stranger.dial(&peer, ALPN).unwrap();
+    let (_send, mut recv) = stranger.runtime.block_on(async {
+        let (mut send, recv) = connection.open_bi().await.unwrap();
+        send.write_all(&[0; 4]).await.unwrap();
+        (send, recv)
+    });
+    let (link, ..) = peer.connected();
+    recv.stop(0u32.into()).unwrap();
+    let begun = Instant::now();
+    // Nothing tells when it has arrived but a frame that goes nowhere.
+    let closed = loop {
+        assert!(begun.elapsed() < PATIENCE, "the connection stays for ever");
+        peer.net.send(link, Lane::Live, Bytes::from_static(b"hello"));
+        match peer.inbox.recv_timeout(Duration::from_millis(20)) {
+            Ok(NetEvent::Disconnected { reason, code, by, .. }) => break (reason, code, by),
+            Ok(other) => panic!("{other:?}"),
+            Err(_) => {}
+        }
+    };
+    let (reason, code, by) = closed;
+    assert_eq!((code, by), (Some(code::PROTOCOL), ClosedBy::Us), "{reason}");
+    assert_eq!(stranger.closed(&connection), (code::PROTOCOL, reason));
+}
+
+#[test]
+fn a_stranger_that_stops_our_channel_is_dropped_as_late_as_any_other() {
+    let (peer, stranger) = (hasty(53), Stranger::start(54));
+    let connection = stranger.dial(&peer, ALPN).unwrap();
+    let _send = stranger.write(&connection, &[0; 4]);
+    let (link, ..) = peer.connected();
+    // `write` has dropped its half that reads, which stops our channel.
+    peer.net.send(link, Lane::Live, Bytes::from_static(b"hello"));
+    let (reason, code, by) = peer.disconnected();
+    assert_eq!((code, by), (Some(code::NOT_ADMITTED), ClosedBy::Us), "{reason}");
+    assert_eq!(stranger.closed(&connection), (code::NOT_ADMITTED, reason));
+}
+
+#[test]
 fn a_flood_of_half_open_connections_leaves_room_for_others() {
     let (peer, stranger) = (Peer::start(47), Stranger::start(48));
     let crowd: Vec<_> = (0..40).map(|_| stranger.dial(&peer, ALPN)).collect();

@@ -3,10 +3,11 @@
 use super::puppet::Puppet;
 use crate::event::{NodeId, NodeKey};
 use crate::sync::book::PeerBook;
-use crate::sync::constants::{BOOK_PEERS_MAX, STRANGERS_KEPT_MAX};
+use crate::sync::constants::{BOOK_PEERS_MAX, HEARSAY_PER_PEER_MAX, STRANGERS_KEPT_MAX};
 use crate::sync::message::Message;
 use crate::sync::{Input, LinkState, RefusalReason};
 use bytes::Bytes;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -67,6 +68,57 @@ fn a_book_full_of_named_peers_has_room_for_no_other() {
     puppet.give(Input::Discovered { peer: node(5_000), addresses: vec![address()] });
     assert!(puppet.swarm.book.get(&node(5_000)).is_none());
     assert_eq!(puppet.swarm.book.iter().count(), BOOK_PEERS_MAX);
+}
+
+#[test]
+fn who_had_a_session_is_dialled_soon_whoever_else_is_announced() {
+    let mut puppet = Puppet::stranger();
+    let member = NodeKey::from_seed(&[9; 32]).node_id();
+    let mut book = PeerBook::new(puppet.swarm.shared.options.node);
+    for number in 0..BOOK_PEERS_MAX - 1 {
+        book.discover(node(number), &[address()], puppet.now);
+    }
+    book.up(member, false, puppet.now);
+    book.discover(member, &[address()], puppet.now);
+    book.down(member, Duration::from_secs(60), Some(address()), puppet.now);
+    puppet.now += Duration::from_secs(1);
+    assert_eq!(book.next_dial(puppet.now, |_| false), None);
+    let last = |count: usize| count - 1;
+    let dialled = [(); 4].map(|()| book.dial_waiting(puppet.now, |_| false, last).unwrap());
+    assert!(dialled.contains(&member));
+    assert_eq!(dialled.iter().filter(|peer| **peer == member).count(), 1);
+    // Nobody of the others is dialled twice before all were dialled once.
+    let mut others: BTreeSet<NodeId> = dialled.into_iter().collect();
+    while let Some(peer) = book.dial_waiting(puppet.now, |_| false, |_| 0) {
+        assert!(others.insert(peer));
+        book.failed(peer, puppet.now);
+    }
+    assert_eq!(others.len(), BOOK_PEERS_MAX);
+}
+
+#[test]
+fn one_teller_of_made_up_nodes_fills_no_book() {
+    let now = Puppet::stranger().now;
+    let mut book = PeerBook::new(NodeId::from_bytes([1; 32]));
+    let [liar, honest] = [2, 3].map(|byte| NodeId::from_bytes([byte; 32]));
+    for number in 0..BOOK_PEERS_MAX * 2 {
+        book.learn(node(number), liar, &[address()], now);
+    }
+    assert_eq!(book.iter().count(), HEARSAY_PER_PEER_MAX);
+    book.learn(node(5_000), honest, &[address()], now);
+    assert!(book.get(&node(5_000)).is_some());
+    // Whom nobody answers for in the end gives up its place.
+    let mut later = now;
+    for _ in 0..20 {
+        later += Duration::from_secs(60);
+        assert_eq!(book.next_dial(later, |_| false), None);
+        while let Some(peer) = book.dial_waiting(later, |_| false, |_| 0) {
+            book.failed(peer, later);
+        }
+    }
+    assert!(book.iter().all(|(_, entry)| !entry.is_learned()));
+    book.learn(node(5_001), liar, &[address()], later);
+    assert!(book.get(&node(5_001)).is_some());
 }
 
 #[test]

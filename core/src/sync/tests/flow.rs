@@ -20,7 +20,7 @@ fn big_author(megabytes: usize) -> Author {
 }
 
 /// Texts of 8,000 bytes that a block does not make much shorter.
-fn noise(seed: usize, count: usize) -> Vec<String> {
+pub(super) fn noise(seed: usize, count: usize) -> Vec<String> {
     let mut source = blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof();
     let mut text = || {
         let mut bytes = [0; 8000];
@@ -318,6 +318,27 @@ fn a_cap_is_kept_and_what_is_live_goes_first() {
         assert!(sent <= most && sent >= CAP as usize * 9, "{sent} bytes in 10 s");
         assert_eq!(puppet.closed, None);
     }
+}
+
+#[test]
+fn short_answers_stay_live_also_for_who_acknowledges_none() {
+    let mut log = MemoryLog::new(SECRET.swarm_id());
+    let key = Author::new(7).key;
+    for number in 0..50 {
+        log.append(&key, number, &["one".to_owned()]);
+    }
+    let mut puppet = Puppet::admitted_to(log);
+    let stream = |number: u64| StreamId { number, ..Author::new(7).stream() };
+    // The past of one stream is asked for again and again, then others, each once.
+    for number in [0; 20].into_iter().chain(1..=7) {
+        puppet.say(&Message::Want { stream: stream(number), from: 0, to: 1 });
+        assert_eq!(lanes_of(&puppet, stream(number)).last(), Some(&(Lane::Live, 1)));
+    }
+    puppet.say(&Message::Want { stream: stream(8), from: 0, to: 1 });
+    assert_eq!(lanes_of(&puppet, stream(8)), [(Lane::Backlog, 1)], "a few at a time");
+    puppet.pass_alive(11);
+    puppet.say(&Message::Want { stream: stream(9), from: 0, to: 1 });
+    assert_eq!(lanes_of(&puppet, stream(9)), [(Lane::Live, 1)]);
 }
 
 #[test]

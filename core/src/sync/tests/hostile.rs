@@ -153,6 +153,50 @@ fn what_is_held_is_dropped_before_its_signature_is_looked_at() {
 }
 
 #[test]
+fn events_that_bring_nothing_are_counted() {
+    let mut author = Author::new(7);
+    author.write(&["one"]);
+    let mut puppet = Puppet::admitted();
+    let waste = |puppet: &mut Puppet| puppet.swarm.take_waste(puppet.connection);
+    let held = author.range(0);
+    puppet.say(&held);
+    assert_eq!(waste(&mut puppet), 0);
+    author.write(&["two"]);
+    author.write(&["three"]);
+    let gap = author.range(2);
+    let (poison, _) = poisoned(9, 1 << 40);
+    for message in [held, gap, poison] {
+        puppet.say(&message);
+        waste(&mut puppet);
+        for _ in 0..10 {
+            puppet.say(&message);
+        }
+        assert!(waste(&mut puppet) >= 10 * 256);
+    }
+}
+
+#[test]
+fn heads_of_what_is_held_cost_one_comparison_at_a_time() {
+    let mut author = Author::new(7);
+    let heads: Vec<SignedHead> = (0..200).map(|_| author.write(&["one"])).collect();
+    let mut puppet = Puppet::admitted_to(author.log.clone());
+    puppet.log.chains_read.set(0);
+    for _ in 0..5 {
+        puppet.say(&Message::Summary { is_last: false, heads: heads[..199].to_vec() });
+        puppet.pass(Duration::from_millis(20));
+    }
+    let reads = puppet.log.chains_read.get();
+    assert!((1..10).contains(&reads), "{reads} reads");
+    // Many streams wait for their turns; a false head among them is found all the same.
+    let mut false_head = heads[199].clone();
+    false_head.signature[3] ^= 1;
+    false_head.chain = Chain::from_bytes([9; 32]);
+    puppet.say(&Message::Summary { is_last: false, heads: vec![false_head] });
+    puppet.pass(Duration::from_millis(40));
+    assert_eq!(puppet.closed, Some(RefusalReason::Forged));
+}
+
+#[test]
 fn an_overlapping_range_is_trimmed_to_what_is_new() {
     let mut author = Author::new(7);
     author.write(&["one", "two"]);

@@ -7,7 +7,9 @@ use crate::event::{
     Payload, Record, SealRule, SignedHead, StreamEnd, StreamId, SwarmId, TagSet, WallTime, block,
     cbor,
 };
+use crate::query::{Query, RecordSubject};
 use crate::sync::LogRead;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 #[derive(Clone, Debug)]
@@ -19,6 +21,8 @@ pub(super) struct MemoryLog {
     pub(super) time: WallTime,
     /// Every read fails.
     pub(super) is_broken: bool,
+    /// How often a chain was looked up.
+    pub(super) chains_read: Cell<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -101,7 +105,15 @@ impl MemoryLog {
     pub(super) fn new(swarm: SwarmId) -> MemoryLog {
         let time = WallTime::from_micros(1_700_000_000_000_000);
         let (streams, forks) = (BTreeMap::new(), Vec::new());
-        MemoryLog { swarm, streams, forks, lamport: 0, time, is_broken: false }
+        MemoryLog {
+            swarm,
+            streams,
+            forks,
+            lamport: 0,
+            time,
+            is_broken: false,
+            chains_read: Cell::new(0),
+        }
     }
 
     /// Appends `texts` as one commit; heads at every seal and at the end. Returns the last head.
@@ -254,6 +266,24 @@ impl MemoryLog {
 }
 
 impl LogRead for MemoryLog {
+    fn last_match(
+        &self,
+        query: &Query,
+        stream: &StreamId,
+        from: u64,
+        to: u64,
+    ) -> Result<Option<u64>> {
+        self.check_read()?;
+        let Some(held) = self.streams.get(stream) else { return Ok(None) };
+        let matches = |count: &u64| {
+            let record = held.records.get((*count - 1 - held.base) as usize);
+            record.is_some_and(|record| {
+                query.matches(&RecordSubject { record, stream, own_node: &stream.node })
+            })
+        };
+        Ok((from.max(held.base) + 1..=to.min(held.count())).rev().find(matches))
+    }
+
     fn read_range(&self, stream: &StreamId, from: u64) -> Result<Option<EventRange>> {
         self.check_read()?;
         let Some(held) = self.streams.get(stream) else { return Ok(None) };
@@ -279,6 +309,7 @@ impl LogRead for MemoryLog {
     }
 
     fn chain_at(&self, stream: &StreamId, count: u64) -> Result<Option<Chain>> {
+        self.chains_read.set(self.chains_read.get() + 1);
         self.check_read()?;
         let Some(held) = self.streams.get(stream) else { return Ok(None) };
         let at = count.checked_sub(held.base);
@@ -302,7 +333,7 @@ pub(super) fn record(lamport: u64, time: WallTime, text: &str) -> Record {
         lamport: Lamport::new(lamport).unwrap(),
         time,
         app_id: AppId::parse("test").unwrap(),
-        tags: TagSet::new(["kind:test"]).unwrap(),
+        tags: TagSet::new([if text.starts_with('!') { "alarm" } else { "kind:test" }]).unwrap(),
     };
     let payload = Payload::from_value(&cbor::Value::Text(text.into())).unwrap();
     Record::encode(&header, &payload)

@@ -4,7 +4,7 @@ use super::log::MemoryLog;
 use super::puppet::{Author, Puppet};
 use super::world::{SECRET, World};
 use crate::event::{NodeId, NodeKey, StreamId};
-use crate::sync::constants::{BOOK_PEERS_MAX, MESH_DEGREE, MESH_DEGREE_MAX};
+use crate::sync::constants::{HEARSAY_PER_PEER_MAX, MESH_DEGREE, MESH_DEGREE_MAX};
 use crate::sync::message::Message;
 use crate::sync::{ConnectionId, Input, Lane, RefusalReason, SwarmEvent};
 use std::net::SocketAddr;
@@ -185,7 +185,7 @@ fn what_a_liar_tells_costs_a_few_dials_and_no_room() {
         listed.sort();
         puppet.say(&Message::Addresses(listed));
     }
-    assert_eq!(puppet.swarm.book.iter().count(), BOOK_PEERS_MAX);
+    assert_eq!(puppet.swarm.book.iter().count(), HEARSAY_PER_PEER_MAX + 1);
     assert!(puppet.swarm.book.dialing().count() <= MESH_DEGREE);
     let friend = NodeKey::from_seed(&[77; 32]).node_id();
     puppet.swarm.check_room_for(&friend).unwrap();

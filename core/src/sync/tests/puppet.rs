@@ -61,6 +61,7 @@ impl Puppet {
             peers_max: 2,
             send_caps: SendCaps::default(),
             learns: true,
+            priority: None,
         };
         change(&mut options);
         let mut puppet = Puppet {

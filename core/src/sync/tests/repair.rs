@@ -52,6 +52,18 @@ fn a_damaged_block_is_asked_for_and_given_to_the_log_as_it_came() {
 }
 
 #[test]
+fn where_a_damaged_block_ends_may_be_known_later() {
+    let (author, mut puppet) = damaged(0);
+    let stream = author.stream();
+    puppet.give(Input::Damaged(vec![(stream, 1024, 1025)]));
+    puppet.give(Input::Damaged(vec![(stream, 1024, 2048)]));
+    puppet.give(Input::Repaired { stream, first: 1024, result: Err(failed()) });
+    puppet.heard.clear();
+    puppet.pass_alive(5);
+    assert_eq!(puppet.wants(), [(stream, 1024, 2048)]);
+}
+
+#[test]
 fn a_block_that_nobody_can_give_is_asked_for_ever_more_rarely_and_nobody_is_blamed() {
     let (author, mut puppet) = damaged(0);
     let stream = author.stream();

@@ -441,6 +441,7 @@ fn options(secret: &SwarmSecret, key: &NodeKey, number: u64, instance: u64) -> S
         peers_max: 64,
         send_caps: SendCaps::default(),
         learns: true,
+        priority: None,
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Begin with [`World::run`].
 
+use crate::sim::agenda::Agenda;
 use crate::sim::mesh::log::Log;
 use crate::sim::random::Random;
 use millpond::event::codec::Reader;
@@ -10,8 +11,7 @@ use millpond::event::{EventRange, NodeId, NodeKey, SignedHead, StreamId, SwarmSe
 use millpond::sync::{
     ConnectionId, Input, Lane, Output, PEERS_MAX_DEFAULT, SendCaps, Swarm, SwarmEvent, SwarmOptions,
 };
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -31,10 +31,11 @@ pub(super) struct World {
     seed: u64,
     pub(super) nodes: Vec<Node>,
     indices: BTreeMap<NodeId, usize>,
-    queue: BinaryHeap<Reverse<Entry>>,
-    sequence: u64,
+    agenda: Agenda<Event>,
     pipes: BTreeMap<u64, [(usize, u32); 2]>,
     pipe_count: u64,
+    /// Inputs that swarms were given.
+    pub(super) steps: u64,
     /// Events that came in ranges, and that were stored of them.
     pub(super) received: u64,
     pub(super) stored: u64,
@@ -77,12 +78,6 @@ enum Event {
     DialFailed { node: usize, run: u32, to: usize },
 }
 
-struct Entry {
-    at: Duration,
-    sequence: u64,
-    event: Event,
-}
-
 impl World {
     pub(super) fn new(seed: u64, count: usize) -> World {
         #[allow(clippy::disallowed_methods)] // Any start will do; all else is relative to it.
@@ -94,10 +89,10 @@ impl World {
             seed,
             nodes: Vec::new(),
             indices: BTreeMap::new(),
-            queue: BinaryHeap::new(),
-            sequence: 0,
+            agenda: Agenda::new(),
             pipes: BTreeMap::new(),
             pipe_count: 0,
+            steps: 0,
             received: 0,
             stored: 0,
             degree_max: 0,
@@ -140,6 +135,7 @@ impl World {
             send_caps: SendCaps::default(),
             peers_max: PEERS_MAX_DEFAULT,
             learns: true,
+            priority: None,
         };
         at.swarm = Some(Swarm::new(options, at.log.heads(), Vec::new(), now));
         at.run += 1;
@@ -187,10 +183,9 @@ impl World {
 
     /// Lets time pass until `end`.
     pub(super) fn run(&mut self, end: Duration) {
-        while self.queue.peek().is_some_and(|Reverse(entry)| entry.at <= end) {
-            let Some(Reverse(entry)) = self.queue.pop() else { unreachable!("it was peeked at") };
-            self.now = self.now.max(entry.at);
-            self.step(entry.event);
+        while let Some((at, event)) = self.agenda.next_until(end) {
+            self.now = self.now.max(at);
+            self.step(event);
         }
         self.now = end;
     }
@@ -294,6 +289,7 @@ impl World {
         while let Some(input) = next.pop() {
             let now = self.epoch + self.now;
             let Some(swarm) = &mut self.nodes[node].swarm else { return done };
+            self.steps += 1;
             swarm.handle(input, now);
             loop {
                 let at = &mut self.nodes[node];
@@ -392,8 +388,7 @@ impl World {
     }
 
     fn schedule(&mut self, at: Duration, event: Event) {
-        self.sequence += 1;
-        self.queue.push(Reverse(Entry { at, sequence: self.sequence, event }));
+        self.agenda.put(at, event);
     }
 }
 
@@ -414,24 +409,4 @@ fn address(node: usize) -> SocketAddr {
 
 fn connection(pipe: u64, end: usize) -> ConnectionId {
     ConnectionId::new(pipe * 2 + end as u64)
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Entry) -> bool {
-        self.sequence == other.sequence
-    }
-}
-
-impl Eq for Entry {}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Entry) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Entry {
-    fn cmp(&self, other: &Entry) -> std::cmp::Ordering {
-        (self.at, self.sequence).cmp(&(other.at, other.sequence))
-    }
 }

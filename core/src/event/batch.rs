@@ -1,6 +1,6 @@
 //! Events on their way out: one buffer for a whole batch, and views into it.
 //!
-//! Not here: which events (`cursor`). Rule: an event costs one place and its bytes, and no
+//! Not here: which events (`log`). Rule: an event costs one place and its bytes, and no
 //! allocation of its own. Begin with [`EventBatch::iter`]; what is to be kept beyond the batch
 //! becomes an [`Event`] by [`EventView::to_event`].
 

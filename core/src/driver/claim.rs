@@ -1,0 +1,199 @@
+//! An exclusive claim, as applications use it, and who does what.
+//!
+//! Not here: who holds a claim (`pond::claim`).
+
+use crate::driver::coordination::ClaimDesk;
+use crate::driver::decider::Ground;
+use crate::driver::node::Node;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{NodeId, OffsetMap};
+use crate::log::Appended;
+use crate::pending::Pending;
+use crate::pond::Name;
+use crate::pond::claim::{ClaimFold, ClaimHolder, ClaimState, Doer};
+use crate::pond::escrow::{OpenRequest, Operation, Violation};
+use crate::query::Query;
+use std::sync::Arc;
+
+/// An exclusive claim on one node: whoever holds it may act, nobody else can, and its fence number
+/// rises with each change of hands. Keeps its node open.
+#[derive(Clone)]
+pub struct Claim {
+    node: Node,
+    desk: Arc<ClaimDesk>,
+}
+
+/// A claim as this node knows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClaimReport {
+    /// Who holds it. More than one only when a node wrote two histories; highest fence first.
+    pub holders: Vec<ClaimHolder>,
+    /// The fence number with which this node may act, if it holds the claim.
+    pub own_fence: Option<u64>,
+    /// Who asks for it, oldest first.
+    pub requests: Vec<OpenRequest>,
+    /// What should not be, with what proves it.
+    pub violations: Vec<Violation>,
+    /// How many other claims to the same were created, by nodes that had not heard of this one.
+    pub rivals: usize,
+    /// The point in history that this is the state of.
+    pub as_of: Arc<OffsetMap>,
+}
+
+/// Who does something, as far as is known on this node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WhoDoes {
+    /// Who holds the exclusive claim to it, if there is one.
+    pub holder: Option<ClaimHolder>,
+    /// Who says that it does it, the winner first.
+    pub doers: Vec<Doer>,
+    /// The point in history that this is the answer of: an older claim may still arrive.
+    pub as_of: OffsetMap,
+}
+
+impl Node {
+    /// The exclusive claim to `what`, 1 to 200 bytes of UTF-8, whether it was created or not.
+    ///
+    /// # Errors
+    /// `invalid_argument`, `limit_exceeded`: there can be no such name. `closed`.
+    pub fn claim(&self, what: &str) -> Result<Claim> {
+        self.log()?;
+        let desk = self.shared().coordination.claim(Name::new(what)?);
+        Ok(Claim { node: self.clone(), desk })
+    }
+
+    /// Who does `what`: by an exclusive claim, or by an optimistic one.
+    ///
+    /// # Errors
+    /// `invalid_argument`, `limit_exceeded`: there can be no such name. `corrupt`,
+    /// `storage_failed`: the log cannot be read. `closed`, `forked_process`.
+    pub fn who_does(&self, what: &str) -> Result<WhoDoes> {
+        let claim = self.claim(what)?.report()?;
+        let doing = self.shared().coordination.doing(Name::new(what)?);
+        let (doers, as_of) = doing.decider().read(self.log()?, |ground| {
+            (ground.state.doers().to_vec(), (**ground.as_of).clone())
+        })?;
+        Ok(WhoDoes { holder: claim.holders.into_iter().next(), doers, as_of })
+    }
+}
+
+impl Claim {
+    /// What it is a claim to, in NFC.
+    pub fn what(&self) -> &Name {
+        self.desk.name()
+    }
+
+    /// Selects its events: whoever subscribes to it hears when something changes.
+    pub fn query(&self) -> Query {
+        self.desk.decider().query()
+    }
+
+    /// Creates the claim; this node holds it, or `holder`. Create it where the thing is, once: of
+    /// two that were created apart only the one counts whose event sorts first.
+    ///
+    /// # Errors
+    /// `conflict`, reason `exists`: there is one. Those of [`Node::publish`].
+    pub fn create(&self, holder: Option<NodeId>) -> Pending<Appended> {
+        self.decide(|ground| {
+            if ground.flights > 0 {
+                let message = format!("the claim {} is being created", self.what());
+                return Err(Error::new(ErrorKind::Conflict, message).with_reason("exists"));
+            }
+            let holder = holder.map(|node| ground.lineage.newest(node));
+            Ok((ground.state.create(ground.own, holder)?, 0))
+        })
+    }
+
+    /// The claim as it is known here.
+    ///
+    /// # Errors
+    /// `corrupt`, `storage_failed`: the log cannot be read. `closed`, `forked_process`. A claim
+    /// that was not created is no error: nobody holds it.
+    pub fn report(&self) -> Result<ClaimReport> {
+        self.desk.decider().read(self.node.log()?, |ground| {
+            let claim = ground.state.first();
+            let fence = claim.and_then(|claim| claim.fence(&ground.own));
+            ClaimReport {
+                holders: claim.map_or_else(Vec::new, |claim| claim.holders()),
+                // What is being handed over is not held any more.
+                own_fence: fence.filter(|_| ground.in_flight == 0),
+                requests: claim.map_or_else(Vec::new, |claim| claim.requests()),
+                violations: claim.map_or_else(Vec::new, |claim| claim.violations()),
+                rivals: ground.state.rivals(),
+                as_of: ground.as_of.clone(),
+            }
+        })
+    }
+
+    /// Hands the claim to another node, which it then holds with a higher fence.
+    ///
+    /// # Errors
+    /// `not_found`, reason `not_held`: this node does not hold it. `not_found`: it was not created,
+    /// as far as is known here. `conflict`, reason `stream_changed`: try again. `invalid_argument`:
+    /// it is this node. Those of [`Node::publish`].
+    pub fn transfer(&self, to: NodeId) -> Pending<Appended> {
+        self.decide(|ground| {
+            let to = ground.lineage.newest(to);
+            Ok((self.known(ground)?.transfer(ground.own, to, ground.in_flight)?, 1))
+        })
+    }
+
+    /// Asks for the claim, or takes that back.
+    ///
+    /// # Errors
+    /// As [`Claim::transfer`], without `not_held`.
+    pub fn request(&self, wanted: bool) -> Pending<Appended> {
+        self.decide(|ground| Ok((self.known(ground)?.request(ground.own, wanted), 0)))
+    }
+
+    /// Takes the claim over from a former stream of this node; see
+    /// [`Account::recover`](crate::Account::recover).
+    ///
+    /// # Errors
+    /// `not_found`: no former stream holds it. `conflict`, reason `under_way`: another decision
+    /// about it is not durable yet; try again. As [`Claim::request`].
+    pub fn recover(&self) -> Pending<Appended> {
+        self.decide(|ground| {
+            ground.check_at_rest()?;
+            let (claim, own) = (self.known(ground)?, ground.own);
+            let mut former = claim.holders().into_iter().map(|holder| holder.stream);
+            let former = former.find(|stream| stream.node == own.node && *stream != own);
+            let former = former.ok_or_else(|| {
+                let message = format!("the claim {}: no former stream holds it", self.what());
+                Error::new(ErrorKind::NotFound, message)
+            })?;
+            Ok((claim.recover(own, former)?, 0))
+        })
+    }
+
+    /// Whether this node hands the claim to whoever asks, from now on and for as long as it is
+    /// open. It does not in the beginning: set it while the claim is not needed.
+    ///
+    /// # Errors
+    /// `closed`, `forked_process`.
+    pub fn hand_over_when_asked(&self, wanted: bool) -> Result<()> {
+        self.node.log()?.check_process()?;
+        self.desk.hand_over(self.node.shared(), self.node.app_id(), wanted)
+    }
+
+    fn decide(
+        &self,
+        decision: impl FnOnce(&Ground<'_, ClaimFold>) -> Result<(Operation, u64)>,
+    ) -> Pending<Appended> {
+        let log = match self.node.log() {
+            Ok(log) => log,
+            Err(error) => return Pending::ready(Err(error)),
+        };
+        self.desk.decider().decide(log, self.node.app_id(), |ground| {
+            let (operation, spends) = decision(ground)?;
+            Ok((operation.to_payload()?, spends))
+        })
+    }
+
+    fn known<'a>(&self, ground: &Ground<'a, ClaimFold>) -> Result<ClaimState<'a>> {
+        ground.state.first().ok_or_else(|| {
+            let message = format!("no claim {} is known here; create it", self.what());
+            Error::new(ErrorKind::NotFound, message)
+        })
+    }
+}

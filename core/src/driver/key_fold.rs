@@ -1,0 +1,249 @@
+//! A fold in key order over the durable log, which goes on when somebody asks.
+//!
+//! Small states that must be right at this moment: what a decision rests on. Rule: after
+//! [`KeyFold::refresh`] the state is the fold of all matching events of `as_of`, whatever came late
+//! and whatever forked. A late event costs the way from the copy of the state before it.
+
+use crate::error::Result;
+use crate::event::{Columns, EventBatch};
+use crate::event::{EventKey, HeldFork, Offset, OffsetMap, StreamId};
+use crate::log::{Cursor, CursorOptions, Log};
+use crate::pond::Lineage;
+use crate::pond::claim::{ClaimFold, DoingFold};
+use crate::pond::escrow::AccountFold;
+use crate::query::{Order, Query, TagExpression};
+use std::sync::Arc;
+
+/// Most copies of earlier states.
+const POINTS_MAX: usize = 16;
+/// Events between the first copies; the distance doubles when there are too many.
+const DISTANCE_MIN: u64 = 256;
+/// Events of a batch.
+const BATCH: usize = 1024;
+
+/// What is folded.
+pub(crate) trait Folded: Clone {
+    /// Of no events, in a log with these forks and streams.
+    fn begin(&self, lineage: Arc<Lineage>) -> Self;
+    /// Goes on by an event with a key above all before.
+    fn apply(&mut self, key: EventKey, offset: Offset, payload: &[u8]);
+    /// Learns of streams; the forks are those that it began with.
+    fn meet(&mut self, lineage: &Arc<Lineage>);
+    /// The greatest key so far.
+    fn last(&self) -> Option<EventKey>;
+}
+
+/// The fold, and where it stands.
+pub(crate) struct KeyFold<F> {
+    expression: TagExpression,
+    state: F,
+    /// Everything below was looked at.
+    as_of: Arc<OffsetMap>,
+    lineage: Arc<Lineage>,
+    /// Of which own stream the lineage knows.
+    own: Option<StreamId>,
+    /// Earlier states, by rising key.
+    points: Vec<F>,
+    distance: u64,
+    since_point: u64,
+}
+
+impl<F: Folded> KeyFold<F> {
+    /// Of the events that `expression` selects, from `state`, which is that of none.
+    pub(crate) fn new(expression: TagExpression, state: F) -> KeyFold<F> {
+        KeyFold {
+            expression,
+            state,
+            as_of: Arc::default(),
+            lineage: Arc::default(),
+            own: None,
+            points: Vec::new(),
+            distance: DISTANCE_MIN,
+            since_point: 0,
+        }
+    }
+
+    /// What was folded.
+    pub(crate) fn state(&self) -> &F {
+        &self.state
+    }
+
+    /// Of which point in history.
+    pub(crate) fn as_of(&self) -> &Arc<OffsetMap> {
+        &self.as_of
+    }
+
+    /// The forks and streams that the state knows of.
+    pub(crate) fn lineage(&self) -> &Arc<Lineage> {
+        &self.lineage
+    }
+
+    /// Goes on to what is durable now.
+    ///
+    /// # Errors
+    /// `corrupt`, `storage_failed`: the log cannot be read. `closed`, `forked_process`.
+    pub(crate) fn refresh(&mut self, log: &Log) -> Result<()> {
+        let refreshed = self.catch_up(log);
+        if refreshed.is_err() {
+            // It may have come half of the way, and nobody knows how far.
+            self.begin_anew();
+        }
+        refreshed
+    }
+
+    fn catch_up(&mut self, log: &Log) -> Result<()> {
+        loop {
+            let forks = log.forks();
+            let (durable, own) = (log.durable_map()?, log.own_stream());
+            let has_forks = self.lineage.has_forks(&forks);
+            let is_seen = Arc::ptr_eq(&self.as_of, &durable) || *self.as_of == *durable;
+            if is_seen && has_forks && self.own == Some(own) {
+                return Ok(());
+            }
+            // Streams only become more.
+            let is_met = self.as_of.stream_count() == durable.stream_count();
+            if !is_met || !has_forks || self.own != Some(own) {
+                self.meet(forks, &durable, own);
+            }
+            self.go_on(log, &durable)?;
+            self.as_of = durable;
+            // A fork that came meanwhile has moved events: the cursor saw some of them there.
+            if self.lineage.has_forks(&log.forks()) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn meet(&mut self, forks: Vec<HeldFork>, durable: &OffsetMap, own: StreamId) {
+        let streams = durable.iter().map(|(stream, _)| *stream).chain([own]);
+        let lineage = Arc::new(Lineage::new(forks, streams));
+        let has_same_forks = self.lineage.has_same_forks(&lineage);
+        self.lineage = lineage;
+        if !has_same_forks {
+            self.begin_anew();
+        }
+        self.own = Some(own);
+        self.state.meet(&self.lineage);
+    }
+
+    fn go_on(&mut self, log: &Log, durable: &OffsetMap) -> Result<()> {
+        let query = Query::new(self.expression.clone())?;
+        let mut delta = walk(log, &query, (*self.as_of).clone(), durable)?;
+        let first = delta.next_batch(BATCH)?;
+        let Some(least) = first.get(0).map(|event| event.key()) else { return Ok(()) };
+        if self.state.last().is_none_or(|last| last < least) {
+            self.take(&first);
+            return self.drain(delta);
+        }
+        // It belongs before what was folded: back to a state before it, and forward again.
+        self.points.retain(|point| point.last() < Some(least));
+        self.state = match self.points.last() {
+            Some(point) => point.clone(),
+            None => self.state.begin(self.lineage.clone()),
+        };
+        self.state.meet(&self.lineage);
+        self.since_point = 0;
+        let query = match self.state.last() {
+            Some(last) => Query::new(self.expression.clone().and(TagExpression::after_key(last)))?,
+            None => query,
+        };
+        self.drain(walk(log, &query, OffsetMap::new(), durable)?)
+    }
+
+    fn drain(&mut self, mut cursor: Cursor) -> Result<()> {
+        loop {
+            let batch = cursor.next_batch(BATCH)?;
+            if batch.is_empty() {
+                return Ok(());
+            }
+            self.take(&batch);
+        }
+    }
+
+    fn take(&mut self, batch: &EventBatch) {
+        for event in batch.iter() {
+            if self.since_point >= self.distance {
+                self.keep_point();
+            }
+            self.state.apply(event.key(), event.offset(), event.payload_bytes());
+            self.since_point += 1;
+        }
+    }
+
+    fn keep_point(&mut self) {
+        self.since_point = 0;
+        self.points.push(self.state.clone());
+        if self.points.len() > POINTS_MAX {
+            let mut index = 0;
+            self.points.retain(|_| {
+                index += 1;
+                index % 2 == 0
+            });
+            self.distance *= 2;
+        }
+    }
+
+    fn begin_anew(&mut self) {
+        self.state = self.state.begin(self.lineage.clone());
+        self.points.clear();
+        (self.as_of, self.own, self.since_point) = (Arc::default(), None, 0);
+    }
+}
+
+fn walk(log: &Log, query: &Query, lower: OffsetMap, upper: &OffsetMap) -> Result<Cursor> {
+    let columns = Columns { tags: false, payload: true };
+    let upper = Some(upper.clone());
+    log.cursor(query, CursorOptions { order: Order::Ascending, lower, upper, columns })
+}
+
+impl Folded for AccountFold {
+    fn begin(&self, lineage: Arc<Lineage>) -> AccountFold {
+        AccountFold::new(self.name().clone(), lineage)
+    }
+
+    fn apply(&mut self, key: EventKey, offset: Offset, payload: &[u8]) {
+        AccountFold::apply(self, key, offset, payload);
+    }
+
+    fn meet(&mut self, lineage: &Arc<Lineage>) {
+        AccountFold::meet(self, lineage);
+    }
+
+    fn last(&self) -> Option<EventKey> {
+        AccountFold::last(self)
+    }
+}
+
+impl Folded for ClaimFold {
+    fn begin(&self, lineage: Arc<Lineage>) -> ClaimFold {
+        ClaimFold::new(self.what().clone(), lineage)
+    }
+
+    fn apply(&mut self, key: EventKey, offset: Offset, payload: &[u8]) {
+        ClaimFold::apply(self, key, offset, payload);
+    }
+
+    fn meet(&mut self, lineage: &Arc<Lineage>) {
+        ClaimFold::meet(self, lineage);
+    }
+
+    fn last(&self) -> Option<EventKey> {
+        ClaimFold::last(self)
+    }
+}
+
+impl Folded for DoingFold {
+    fn begin(&self, _lineage: Arc<Lineage>) -> DoingFold {
+        DoingFold::new()
+    }
+
+    fn apply(&mut self, key: EventKey, _offset: Offset, payload: &[u8]) {
+        DoingFold::apply(self, key, payload);
+    }
+
+    fn meet(&mut self, _lineage: &Arc<Lineage>) {}
+
+    fn last(&self) -> Option<EventKey> {
+        DoingFold::last(self)
+    }
+}

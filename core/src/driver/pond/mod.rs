@@ -1,0 +1,23 @@
+//! Fish of one node: what they show, who does their work, and effects on what they show.
+//!
+//! Not here: folding (`pond`), reading (`log`). Rule: a fish has one fold in a node, which lives
+//! while somebody observes it, and whoever asked first has its code run. No code of an application
+//! runs under a lock.
+//! Begin with [`Node::observe`](crate::Node::observe); what shells are made of is
+//! [`Node::join_fish`](crate::Node::join_fish).
+
+mod effects;
+mod observe;
+mod observer;
+mod pump;
+mod state_subscription;
+mod table;
+mod turn;
+mod watched;
+
+pub use effects::Running;
+pub use observer::{Observed, Observer};
+pub use pump::{Pump, PumpStep};
+pub use state_subscription::StateSubscription;
+pub(crate) use table::Ponds;
+pub use turn::EffectTurn;

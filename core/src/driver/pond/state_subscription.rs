@@ -1,0 +1,135 @@
+//! What a fish shows, as bytes, and waiting for it: what observers in every language are made of.
+
+use crate::driver::pond::turn::EffectTurn;
+use crate::driver::pond::watched::Watched;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::OffsetMap;
+use crate::log::{Log, Watch};
+use crate::pending::Pending;
+use crate::pond::{Definition, Emission, FoldCounts};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The states of a fish, each new one once; of several that came since the last one, the newest.
+///
+/// The fold lives as long as one of them. After an error, which comes behind the last good state,
+/// each call ends with it; observing the fish again tries again.
+pub struct StateSubscription {
+    watched: Arc<Watched>,
+    log: Log,
+    /// The number of the emission that was given last.
+    seen: u64,
+    /// Names the callback.
+    number: u64,
+}
+
+impl StateSubscription {
+    /// Takes over one observer.
+    pub(super) fn new(watched: Arc<Watched>, log: Log) -> StateSubscription {
+        let number = watched.shown.number();
+        StateSubscription { watched, log, seen: 0, number }
+    }
+
+    /// The fish.
+    pub fn definition(&self) -> &Arc<Definition> {
+        &self.watched.fish
+    }
+
+    /// The newest state, if it was not given yet; never waits.
+    ///
+    /// # Errors
+    /// `user_code`: the fish's code failed; reason and message say where. `limit_exceeded`, reason
+    /// `state`: the state is too large. `closed`: the node is closed. `corrupt`, `storage_failed`:
+    /// the log cannot be read. `forked_process`.
+    pub fn next_state(&mut self) -> Result<Option<Emission>> {
+        self.log.check_process()?;
+        let newer = self.watched.newer(self.seen)?;
+        if let Some(emission) = &newer {
+            self.seen = emission.number;
+        }
+        Ok(newer)
+    }
+
+    /// Blocks until [`StateSubscription::next_state`] has something to give, or for `timeout` (none
+    /// waits for ever); false when that passed first.
+    ///
+    /// # Errors
+    /// `forked_process`.
+    // A deadline for a blocking wait is read where the thread blocks.
+    #[allow(clippy::disallowed_methods)]
+    pub fn wait(&self, timeout: Option<Duration>) -> Result<bool> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            let mut watch = Watch::new(self.watched.shown.clone());
+            self.log.check_process()?;
+            if self.watched.has_newer(self.seen) {
+                return Ok(true);
+            }
+            let at = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+            if !watch.wait_until(at) && deadline.is_some() {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Done when [`StateSubscription::next_state`] has something to give. Needs no particular
+    /// executor.
+    pub fn ready(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (watched, seen) = (self.watched.clone(), self.seen);
+        let mut watch = Watch::new(watched.shown.clone());
+        async move {
+            while !watched.has_newer(seen) {
+                watch.changed().await;
+            }
+        }
+    }
+
+    /// Calls `callback` whenever there may be something to give, from a thread of millpond's, and
+    /// once now if there is; it must not block. Replaces an earlier one.
+    pub fn on_ready(&self, callback: Arc<dyn Fn() + Send + Sync>) {
+        self.watched.shown.set_callback(self.number, Some(callback.clone()));
+        if self.watched.has_newer(self.seen) {
+            callback();
+        }
+    }
+
+    /// The state once it is that of at least these events, whether it was given or not.
+    ///
+    /// # Errors
+    /// As [`StateSubscription::next_state`].
+    pub fn state_after(&self, offsets: OffsetMap) -> Pending<Emission> {
+        self.watched.read(offsets)
+    }
+
+    /// The right to act on the state, once all who asked before are done.
+    ///
+    /// # Errors
+    /// As [`StateSubscription::next_state`].
+    pub fn effect_turn(&self) -> Pending<EffectTurn> {
+        self.watched.turn()
+    }
+
+    /// What the fold has done until its last emission.
+    pub fn counts(&self) -> FoldCounts {
+        self.watched.counts()
+    }
+
+    /// States up to this one are as given.
+    pub(super) fn skip(&mut self, number: u64) {
+        self.seen = self.seen.max(number);
+    }
+
+    pub(super) fn is_end(error: &Error) -> bool {
+        error.kind() == ErrorKind::Closed
+    }
+}
+
+impl Drop for StateSubscription {
+    fn drop(&mut self) {
+        if !self.log.is_forked() {
+            self.watched.shown.set_callback(self.number, None);
+            self.watched.drop_observer();
+        }
+    }
+}

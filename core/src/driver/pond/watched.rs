@@ -1,0 +1,202 @@
+//! What a fold shows, for any number of observers, and who waits for what.
+//!
+//! It is a value, not a queue: a slow observer sees the newest state when it looks, and costs
+//! nothing. Rule: nothing is answered and nobody is called under its lock.
+
+use crate::driver::pond::turn::EffectTurn;
+use crate::error::{Error, Result};
+use crate::event::OffsetMap;
+use crate::log::Signal;
+use crate::pending::{Completer, Pending, pending};
+use crate::pond::{Definition, Emission, FoldCounts};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// One fish of one node.
+pub(crate) struct Watched {
+    pub(super) fish: Arc<Definition>,
+    held: Mutex<Held>,
+    /// Rings when there is something to see.
+    pub(super) shown: Signal,
+    /// Rings when there is something to do for the fold.
+    pub(super) work: Signal,
+}
+
+#[derive(Default)]
+struct Held {
+    emission: Option<Emission>,
+    /// What `emission` is the state of, by now.
+    covered: OffsetMap,
+    error: Option<Error>,
+    observers: usize,
+    counts: FoldCounts,
+    /// Who waits for a state of at least this.
+    reads: Vec<(OffsetMap, Completer<Emission>)>,
+    /// Who waits for a turn, the first comes first.
+    turns: VecDeque<Completer<EffectTurn>>,
+    /// Somebody has the turn.
+    is_taken: bool,
+    /// What the effects before have published.
+    effects: OffsetMap,
+}
+
+/// An answer that is given when the lock is not held.
+type Answer = Box<dyn FnOnce()>;
+
+impl Watched {
+    pub(super) fn new(fish: Arc<Definition>) -> Watched {
+        let (shown, work) = (Signal::default(), Signal::default());
+        Watched { fish, held: Mutex::default(), shown, work }
+    }
+
+    pub(super) fn show(self: &Arc<Watched>, emission: Emission, counts: FoldCounts) {
+        let mut held = self.lock();
+        held.covered.clone_from(&emission.offsets);
+        (held.emission, held.counts) = (Some(emission), counts);
+        self.tell(held);
+        self.shown.raise();
+    }
+
+    pub(super) fn cover(self: &Arc<Watched>, offsets: OffsetMap) {
+        let mut held = self.lock();
+        held.covered = offsets;
+        self.tell(held);
+    }
+
+    /// The fold has ended; the first reason stays.
+    pub(super) fn fail(self: &Arc<Watched>, error: Error) {
+        let mut held = self.lock();
+        held.error.get_or_insert(error);
+        self.tell(held);
+        self.shown.raise();
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.lock().error.is_some()
+    }
+
+    pub(super) fn add_observer(&self) {
+        self.lock().observers += 1;
+    }
+
+    pub(super) fn drop_observer(&self) {
+        let mut held = self.lock();
+        held.observers -= 1;
+        let is_last = held.observers == 0;
+        drop(held);
+        if is_last {
+            self.work.raise();
+        }
+    }
+
+    pub(super) fn is_observed(&self) -> bool {
+        self.lock().observers > 0
+    }
+
+    pub(super) fn counts(&self) -> FoldCounts {
+        self.lock().counts
+    }
+
+    /// A state that was not seen yet, or why there will be none.
+    pub(super) fn newer(&self, seen: u64) -> Result<Option<Emission>> {
+        let held = self.lock();
+        let newer = held.emission.as_ref().filter(|emission| emission.number > seen);
+        match (newer, &held.error) {
+            (None, Some(error)) => Err(error.clone()),
+            (newer, _) => Ok(newer.map(|emission| Emission {
+                // What it is the state of may have grown since.
+                offsets: held.covered.clone(),
+                ..emission.clone()
+            })),
+        }
+    }
+
+    pub(super) fn has_newer(&self, seen: u64) -> bool {
+        let held = self.lock();
+        let number = held.emission.as_ref().map_or(0, |emission| emission.number);
+        number > seen || held.error.is_some()
+    }
+
+    /// The state once it is that of at least these events.
+    pub(super) fn read(self: &Arc<Watched>, after: OffsetMap) -> Pending<Emission> {
+        let (completer, answer) = pending(None);
+        let mut held = self.lock();
+        held.reads.push((after, completer));
+        self.tell(held);
+        answer
+    }
+
+    /// Brings what is waited for under the names that streams have now.
+    pub(super) fn translate(&self, translate: impl Fn(&mut OffsetMap)) {
+        let mut held = self.lock();
+        held.reads.iter_mut().for_each(|(after, _)| translate(after));
+        translate(&mut held.effects);
+    }
+
+    /// A turn once it is free, with a state that has what all turns before have published.
+    pub(super) fn turn(self: &Arc<Watched>) -> Pending<EffectTurn> {
+        let (completer, answer) = pending(None);
+        let mut held = self.lock();
+        held.turns.push_back(completer);
+        self.tell(held);
+        answer
+    }
+
+    /// Whoever had the turn has published this.
+    pub(super) fn note_effect(&self, token: &OffsetMap) {
+        self.lock().effects.join(token);
+    }
+
+    /// Gives the turn to who is next.
+    pub(super) fn end_turn(self: &Arc<Watched>) {
+        let mut held = self.lock();
+        held.is_taken = false;
+        self.tell(held);
+    }
+
+    fn tell(self: &Arc<Watched>, mut held: MutexGuard<'_, Held>) {
+        let answers = held.answers(self);
+        drop(held);
+        answers.into_iter().for_each(|answer| answer());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    fn answers(&mut self, own: &Arc<Watched>) -> Vec<Answer> {
+        if let Some(error) = &self.error {
+            let reads = self.reads.drain(..).map(|(_, completer)| refused(completer, error));
+            let mut answers: Vec<Answer> = reads.collect();
+            answers.extend(self.turns.drain(..).map(|completer| refused(completer, error)));
+            return answers;
+        }
+        let Some(emission) = &self.emission else { return Vec::new() };
+        let emission = Emission { offsets: self.covered.clone(), ..emission.clone() };
+        let mut answers: Vec<Answer> = Vec::new();
+        let is_covered = |(after, _): &mut (OffsetMap, _)| self.covered.covers(after);
+        for (_, completer) in self.reads.extract_if(.., is_covered) {
+            let emission = emission.clone();
+            answers.push(Box::new(move || completer.complete(Ok(emission))));
+        }
+        if self.is_taken || !self.covered.covers(&self.effects) {
+            return answers;
+        }
+        while let Some(completer) = self.turns.pop_front() {
+            if completer.is_awaited() {
+                self.is_taken = true;
+                let turn = EffectTurn::new(own.clone(), emission);
+                answers.push(Box::new(move || completer.complete(Ok(turn))));
+                break;
+            }
+        }
+        answers
+    }
+}
+
+fn refused<T: 'static>(completer: Completer<T>, error: &Error) -> Answer {
+    let error = error.clone();
+    Box::new(move || completer.complete(Err(error)))
+}

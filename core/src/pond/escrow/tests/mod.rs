@@ -1,0 +1,4 @@
+mod forms;
+mod schedules;
+mod story;
+mod world;

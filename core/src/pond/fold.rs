@@ -1,0 +1,394 @@
+//! The fold of one fish, as a state machine without I/O, without code and without a clock.
+//!
+//! Rule: `poll` says what to do; what that brings comes in by `found`, `answer` or `wake`, and then
+//! `poll` says what is next. An act that was given out and not answered is given out again.
+//! Invariant: the state that the owner of the code holds is the fold of all matching events of
+//! `position.offsets` up to `position.last`, between a `Loaded` and the next `Resume` or failure.
+
+use crate::error::{Error, ErrorKind};
+use crate::event::{EventBatch, EventKey, KeyPosition, OffsetMap};
+use crate::pond::definition::Definition;
+use crate::pond::emission::Emission;
+use crate::pond::job::{Answer, Failure, Job, STATE_BYTES_MAX};
+use crate::pond::patience::Patience;
+use crate::pond::points::{Point, Points};
+use crate::pond::snapshot::{Snapshot, SnapshotChange};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// How a fold works.
+#[derive(Clone, Debug)]
+pub struct FoldOptions {
+    /// Most events of one job; at least 1.
+    pub batch_events_max: usize,
+    /// How many events lie between two snapshots at least; more between large ones.
+    pub snapshot_events_min: u64,
+    /// Most snapshots.
+    pub snapshot_count_max: usize,
+    /// Most bytes of states in snapshots.
+    pub snapshot_bytes_max: usize,
+}
+
+impl Default for FoldOptions {
+    fn default() -> FoldOptions {
+        FoldOptions {
+            batch_events_max: 1024,
+            snapshot_events_min: 2048,
+            snapshot_count_max: 24,
+            snapshot_bytes_max: 16 << 20,
+        }
+    }
+}
+
+/// While a fold comes nowhere near the end of the log, the disk is told of snapshots this often.
+const KEEP_EVENTS: u64 = 1 << 18;
+/// An event more lies between two snapshots for each so many bytes of a state: so saving costs
+/// about as much as folding at most.
+const BYTES_PER_EVENT: u64 = 16;
+
+/// What is to be done next.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// Read the fish's events in key order from there on, with a new reader.
+    Open(KeyPosition),
+    /// Let the reader go on right after this key, or from the beginning, with all that is held now.
+    /// It may be before and after where it stands.
+    Resume(Option<EventKey>),
+    /// Ask the reader for up to this many events, and give what it says to [`Fold::found`].
+    Pull {
+        /// At least 1.
+        count_max: usize,
+    },
+    /// Have this done by the owner of the fish's code, and give what it says to [`Fold::answer`].
+    Run(Job),
+    /// Keep and drop snapshots.
+    Keep(SnapshotChange),
+    /// Show this state to observers.
+    Emit(Emission),
+    /// The state that was shown last is also that of this offset map.
+    Cover(OffsetMap),
+    /// Nothing, until the reader may have more (then [`Fold::wake`]), or until then.
+    Wait(Option<Instant>),
+}
+
+/// What the reader says.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// These events come next, at least one.
+    Events {
+        /// By rising key, all after the last one.
+        events: EventBatch,
+        /// How far that is.
+        position: KeyPosition,
+        /// With these, all that was held at some moment has been delivered.
+        is_whole: bool,
+    },
+    /// There are events that belong right after `to`, or before everything: what was delivered
+    /// after it is to be forgotten, and comes again.
+    Rewind {
+        /// The last event that stays.
+        to: Option<EventKey>,
+        /// A stream turned out to have two histories, so events that were delivered have other keys
+        /// now.
+        has_moved: bool,
+    },
+    /// There is nothing more now.
+    Nothing {
+        /// How far the reader is.
+        position: KeyPosition,
+    },
+}
+
+/// What is known of what will come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Prospect {
+    /// Number of events that are known to exist and are not held.
+    pub coming: u64,
+    /// Number of events that are held and were not looked at yet.
+    pub pending: u64,
+}
+
+/// What a fold has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FoldCounts {
+    /// Events that were folded, again and again if need be.
+    pub applied: u64,
+    /// How often it went back.
+    pub rewinds: u64,
+    /// States that were shown.
+    pub emissions: u64,
+}
+
+/// The fold of one fish.
+pub struct Fold {
+    fish: Arc<Definition>,
+    options: FoldOptions,
+    points: Points,
+    position: KeyPosition,
+    /// The last reset in the state.
+    reset: Option<EventKey>,
+    /// Events that the state is the fold of.
+    event_count: u64,
+    /// Bytes of the state when it was saved last.
+    state_bytes: usize,
+    /// Events that were folded when the disk was told last.
+    kept_at: u64,
+    /// The state may be another one than was shown last.
+    is_changed: bool,
+    covered: OffsetMap,
+    patience: Patience,
+    stage: Stage,
+    outbox: VecDeque<Act>,
+    counts: FoldCounts,
+}
+
+enum Stage {
+    Open(Point),
+    Load(Point),
+    Rewind(Point),
+    Pull,
+    Apply { events: Arc<EventBatch>, position: KeyPosition, is_whole: bool },
+    Save { is_whole: bool },
+    Idle,
+    Stopped(Error),
+}
+
+impl Fold {
+    /// A fold that goes on from the newest of these snapshots of the fish.
+    pub fn new(fish: Arc<Definition>, snapshots: Vec<Snapshot>, options: FoldOptions) -> Fold {
+        let mut points = Points::restore(snapshots);
+        let newest = points.newest();
+        let step = options.snapshot_events_min;
+        points.thin(newest.event_count, step, options.snapshot_count_max, usize::MAX);
+        Fold {
+            fish,
+            options,
+            points,
+            position: KeyPosition::default(),
+            reset: None,
+            event_count: 0,
+            state_bytes: 0,
+            kept_at: 0,
+            is_changed: false,
+            covered: OffsetMap::new(),
+            patience: Patience::default(),
+            stage: Stage::Open(newest),
+            outbox: VecDeque::new(),
+            counts: FoldCounts::default(),
+        }
+    }
+
+    /// What is to be done next.
+    pub fn poll(&mut self, now: Instant, prospect: Prospect) -> Act {
+        if let Some(act) = self.outbox.pop_front() {
+            return act;
+        }
+        match &self.stage {
+            Stage::Open(point) => {
+                let point = point.clone();
+                let act = Act::Open(point.position.clone());
+                self.stage = Stage::Load(point);
+                act
+            }
+            Stage::Load(point) => Act::Run(Job::Load(point.state.clone())),
+            Stage::Rewind(point) => {
+                let again = self.event_count.saturating_sub(point.event_count);
+                let Prospect { coming, pending } = prospect;
+                if let Some(until) = self.patience.wait(now, coming, pending, again) {
+                    return Act::Wait(Some(until));
+                }
+                let point = point.clone();
+                let act = Act::Resume(point.position.last);
+                self.counts.rewinds += 1;
+                self.stage = Stage::Load(point);
+                act
+            }
+            Stage::Pull => Act::Pull { count_max: self.options.batch_events_max.max(1) },
+            Stage::Apply { events, .. } => Act::Run(Job::Apply(events.clone())),
+            Stage::Save { .. } => Act::Run(Job::Save),
+            Stage::Idle => {
+                self.patience.caught_up(now);
+                if prospect.coming == 0 {
+                    self.patience.settle();
+                }
+                Act::Wait(None)
+            }
+            Stage::Stopped(_) => Act::Wait(None),
+        }
+    }
+
+    /// What the reader said to an [`Act::Pull`]; nothing otherwise is listened to.
+    pub fn found(&mut self, found: Found) {
+        if !matches!(self.stage, Stage::Pull) {
+            return;
+        }
+        self.stage = match found {
+            Found::Rewind { to, has_moved } => Stage::Rewind(self.points.rewind(to, has_moved)),
+            Found::Events { events, position, is_whole } if !events.is_empty() => {
+                Stage::Apply { events: Arc::new(events), position, is_whole }
+            }
+            Found::Events { position, .. } | Found::Nothing { position } => {
+                self.position = position;
+                if self.is_changed {
+                    Stage::Save { is_whole: true }
+                } else {
+                    self.cover();
+                    Stage::Idle
+                }
+            }
+        };
+    }
+
+    /// What the owner of the code said to an [`Act::Run`].
+    pub fn answer(&mut self, answer: Answer) {
+        let stage = std::mem::replace(&mut self.stage, Stage::Pull);
+        match (stage, answer) {
+            (stage, Answer::Failed(failure)) => self.fail(stage, &failure),
+            (Stage::Stopped(error), _) | (_, Answer::Stopped(error)) => self.stop(error),
+            (Stage::Load(point), Answer::Loaded) => {
+                self.state_bytes = point.state.as_ref().map_or(0, Bytes::len);
+                self.position = point.position;
+                self.event_count = point.event_count;
+                self.reset = point.reset;
+                self.is_changed = true;
+            }
+            (Stage::Apply { events, position, is_whole }, Answer::Applied { last_reset }) => {
+                self.applied(&events, position, is_whole, last_reset)
+            }
+            (Stage::Save { is_whole }, Answer::Saved(state)) => self.saved(state, is_whole),
+            _ => {
+                let message = format!("{} was given the answer to another job", self.fish);
+                self.stop(Error::new(ErrorKind::Internal, message));
+            }
+        }
+    }
+
+    /// The reader may have more.
+    pub fn wake(&mut self) {
+        if matches!(self.stage, Stage::Idle) {
+            self.stage = Stage::Pull;
+        }
+    }
+
+    /// The fold cannot go on, because of the log. The first error stays.
+    pub fn stop(&mut self, error: Error) {
+        if !matches!(self.stage, Stage::Stopped(_)) {
+            self.stage = Stage::Stopped(error);
+        }
+    }
+
+    /// Why it stopped.
+    pub fn error(&self) -> Option<&Error> {
+        match &self.stage {
+            Stage::Stopped(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// What it has done.
+    pub fn counts(&self) -> FoldCounts {
+        self.counts
+    }
+
+    /// From now on its snapshots have at most so many bytes.
+    pub fn set_snapshot_bytes_max(&mut self, bytes_max: usize) {
+        self.options.snapshot_bytes_max = bytes_max;
+        self.thin();
+    }
+
+    fn applied(
+        &mut self,
+        events: &EventBatch,
+        position: KeyPosition,
+        is_whole: bool,
+        last_reset: Option<usize>,
+    ) {
+        if let Some(event) = last_reset.and_then(|index| events.get(index)) {
+            let count = self.event_count + last_reset.unwrap_or(0) as u64;
+            self.points.note_reset(event.key(), count, self.step());
+            self.reset = Some(event.key());
+        }
+        self.event_count += events.len() as u64;
+        self.counts.applied += events.len() as u64;
+        (self.position, self.is_changed) = (position, true);
+        if is_whole || self.is_snapshot_due() {
+            self.stage = Stage::Save { is_whole };
+        }
+    }
+
+    fn saved(&mut self, state: Bytes, is_whole: bool) {
+        if state.len() > STATE_BYTES_MAX {
+            let message = format!(
+                "{}: a state has {} bytes; the limit is {STATE_BYTES_MAX}",
+                self.fish,
+                state.len()
+            );
+            return self.stop(Error::new(ErrorKind::LimitExceeded, message).with_reason("state"));
+        }
+        self.state_bytes = state.len();
+        if self.is_snapshot_due()
+            && let Some(key) = self.position.last
+        {
+            let (position, reset) = (self.position.clone(), self.reset);
+            let event_count = self.event_count;
+            let state = Some(state.clone());
+            self.points.save(key, Point { position, reset, event_count, state, is_old: false });
+            self.thin();
+        }
+        if is_whole {
+            self.is_changed = false;
+            self.covered.clone_from(&self.position.offsets);
+            self.counts.emissions += 1;
+            let (offsets, last) = (self.position.offsets.clone(), self.position.last);
+            let number = self.counts.emissions;
+            self.outbox.push_back(Act::Emit(Emission { state, offsets, last, number }));
+        }
+        if is_whole || self.counts.applied >= self.kept_at + KEEP_EVENTS {
+            self.kept_at = self.counts.applied;
+            let change = self.points.take_change();
+            if !change.is_empty() {
+                self.outbox.push_back(Act::Keep(change));
+            }
+        }
+    }
+
+    fn fail(&mut self, stage: Stage, failure: &Failure) {
+        let error = match stage {
+            // What an earlier opening wrote only saves time.
+            Stage::Load(Point { state: Some(_), is_old: true, position, .. }) => {
+                if let Some(key) = position.last {
+                    self.points.discard(&key);
+                }
+                self.stage = Stage::Open(self.points.newest());
+                return;
+            }
+            Stage::Apply { events, .. } => failure.error(&self.fish, Some(&events)),
+            Stage::Stopped(error) => error,
+            _ => failure.error(&self.fish, None),
+        };
+        self.stop(error);
+    }
+
+    fn cover(&mut self) {
+        if self.covered != self.position.offsets {
+            self.covered.clone_from(&self.position.offsets);
+            self.outbox.push_back(Act::Cover(self.covered.clone()));
+        }
+    }
+
+    fn thin(&mut self) {
+        let FoldOptions { snapshot_count_max, snapshot_bytes_max, .. } = self.options;
+        let step = self.step();
+        self.points.thin(self.event_count, step, snapshot_count_max, snapshot_bytes_max);
+    }
+
+    fn step(&self) -> u64 {
+        self.options.snapshot_events_min.max(self.state_bytes as u64 / BYTES_PER_EVENT).max(1)
+    }
+
+    fn is_snapshot_due(&self) -> bool {
+        self.event_count >= self.points.newest_count().saturating_add(self.step())
+    }
+}

@@ -1,0 +1,75 @@
+//! How long a fold waits for more late events before it goes back.
+//!
+//! When devices meet again, their events come in pieces, and each piece may be older than what was
+//! folded. Going back for each piece would fold everything as often as there are pieces.
+
+use std::time::{Duration, Instant};
+
+/// How long the first wait of a catch-up is.
+const WAIT_MIN: Duration = Duration::from_millis(250);
+/// How long any wait is at most, unless going back takes long itself.
+const WAIT_MAX: Duration = Duration::from_secs(8);
+/// A way back that folds at most one in so many of all that is to be folded anyway is cheap.
+const CHEAP: u64 = 16;
+/// No more than one part in so many of the time goes into ways back.
+const SHARE: u32 = 4;
+/// So long after the last way back another catch-up begins, whatever is known to come: a stream may
+/// be behind for weeks when nobody in reach has the rest of it.
+const CATCH_UP_QUIET: Duration = Duration::from_secs(30);
+
+/// Says when to go back. A catch-up is as long as more is known to come.
+#[derive(Clone, Debug, Default)]
+pub struct Patience {
+    /// How often the fold went back in this catch-up.
+    rewinds: u32,
+    /// Since when it waits.
+    since: Option<Instant>,
+    /// When it went back last.
+    last: Option<Instant>,
+    /// The same until it has caught up, and then how long that took.
+    returning: Option<Instant>,
+    took: Duration,
+}
+
+impl Patience {
+    /// Until when to wait before going back; `None` goes back now.
+    ///
+    /// `coming` events are known to exist and not held, `pending` ones are held and not folded, and
+    /// going back folds `again` ones a second time. With nothing to come that is at once. Else,
+    /// while `again` is a small part of all, when 250 ms have passed, twice as long each time, up
+    /// to 8 s; and when it is not, after 8 s, or four times as long as the last way back took.
+    pub fn wait(&mut self, now: Instant, coming: u64, pending: u64, again: u64) -> Option<Instant> {
+        let is_quiet = self.last.is_some_and(|last| now.duration_since(last) > CATCH_UP_QUIET);
+        if coming == 0 || is_quiet && self.since.is_none() {
+            self.rewinds = 0;
+        }
+        if coming > 0 {
+            let since = *self.since.get_or_insert(now);
+            let longest = WAIT_MAX.max(self.took.saturating_mul(SHARE));
+            let is_cheap = again.saturating_mul(CHEAP) <= pending.saturating_add(coming);
+            let wait = match is_cheap {
+                true => WAIT_MIN.saturating_mul(1 << self.rewinds.min(16)).min(longest),
+                false => longest,
+            };
+            let until = since.checked_add(wait).unwrap_or(now);
+            if now < until {
+                return Some(until);
+            }
+        }
+        (self.since, self.last, self.returning) = (None, Some(now), Some(now));
+        self.rewinds = self.rewinds.saturating_add(u32::from(coming > 0));
+        None
+    }
+
+    /// All that is held is folded.
+    pub fn caught_up(&mut self, now: Instant) {
+        if let Some(returning) = self.returning.take() {
+            self.took = now.duration_since(returning);
+        }
+    }
+
+    /// Nothing more is known to come, and all is folded.
+    pub fn settle(&mut self) {
+        *self = Patience::default();
+    }
+}

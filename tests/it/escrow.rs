@@ -1,0 +1,284 @@
+//! Escrow accounts on real nodes: cut off from each other, restarted, restored.
+
+use crate::nodes::{event, link, open, secret, until};
+use crate::support::Scratch;
+use millpond::event::{NewEvent, NodeId, TagSet};
+use millpond::pond::escrow::{GrantPolicy, Overdraft, Violation};
+use millpond::{Account, AccountReport, Error, ErrorKind, NewAccount, Node, PublishOptions};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+fn steel(node: &Node) -> Account {
+    node.account("steel").expect("a short name")
+}
+
+/// 1,000 of steel, created at `node`, of which `shares` are held elsewhere.
+fn create(node: &Node, shares: &[(&Node, u64)]) {
+    let shares = shares.iter().map(|(node, amount)| (node.node_id(), *amount)).collect();
+    let account = NewAccount { amount: 1000, floor: 0, shares };
+    steel(node).create(account).wait().expect("the account is new");
+}
+
+fn report(node: &Node) -> AccountReport {
+    steel(node).report().expect("the account is known")
+}
+
+fn withdraw(node: &Node, amount: u64) -> Result<(), Error> {
+    steel(node).withdraw(amount, None).wait().map(drop)
+}
+
+fn until_account(node: &Node, what: &str, condition: impl Fn(&AccountReport) -> bool) {
+    until(node, what, |node| steel(node).report().is_ok_and(|report| condition(&report)));
+}
+
+/// Off the network, as if the cable were pulled.
+fn cut(node: &Node) {
+    node.set_network(false).wait().expect("a node with a network");
+}
+
+/// Back, with sessions to `others`.
+fn mend(node: &Node, others: &[&Node]) {
+    node.set_network(true).wait().expect("its address is free");
+    for other in others {
+        link(other, node).expect("both hold the secret");
+    }
+}
+
+#[test]
+fn london_and_new_york_spend_their_own_rights_while_cut_off_and_never_more_than_there_is() {
+    let (scratch, secret) = (Scratch::new("escrow"), secret(1));
+    let [london, new_york] = ["london", "new-york"].map(|name| open(&scratch, name, &secret));
+    create(&london, &[(&new_york, 400)]);
+    link(&new_york, &london).unwrap();
+    until_account(&new_york, "the account", |report| report.available == 400);
+    cut(&new_york);
+
+    withdraw(&london, 500).unwrap();
+    let error = withdraw(&new_york, 900).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Overdraft);
+    let overdraft = Overdraft::of(&error).unwrap();
+    assert_eq!((overdraft.wanted, overdraft.available), (900, 400));
+    assert_eq!(overdraft.elsewhere.len(), 1);
+    assert_eq!(overdraft.elsewhere[0].stream, london.own_stream());
+    assert_eq!(overdraft.elsewhere[0].amount, 600, "what New York last heard");
+    withdraw(&new_york, 400).unwrap();
+
+    mend(&new_york, &[&london]);
+    for node in [&london, &new_york] {
+        until_account(node, "both withdrawals", |report| report.state.balance() == 100);
+    }
+    assert_eq!(report(&london).state, report(&new_york).state);
+    assert!(report(&london).state.violations().is_empty());
+    assert_eq!((report(&london).available, report(&new_york).available), (100, 0));
+}
+
+#[test]
+fn many_threads_together_withdraw_exactly_what_the_node_holds() {
+    let (scratch, secret) = (Scratch::new("escrow"), secret(2));
+    let node = open(&scratch, "mill", &secret);
+    create(&node, &[]);
+    let taken: u64 = thread::scope(|scope| {
+        let take = || {
+            let took = |amount| withdraw(&node, amount).map_or(0, |()| amount);
+            (0..100).map(|round| took(1 + round % 7)).sum::<u64>()
+        };
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(take)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    let left = report(&node).available;
+    assert_eq!(taken + left, 1000);
+    assert!(left < 7 && report(&node).state.violations().is_empty());
+    assert_eq!(report(&node).state.balance(), i128::from(left));
+}
+
+#[test]
+fn rights_that_are_asked_for_come_from_whoever_is_left_to_answer() {
+    let (scratch, secret) = (Scratch::new("escrow"), secret(3));
+    let [mill, press, paint] = ["mill", "press", "paint"].map(|name| open(&scratch, name, &secret));
+    create(&mill, &[(&press, 300), (&paint, 50)]);
+    for (from, to) in [(&press, &mill), (&paint, &mill), (&paint, &press)] {
+        link(from, to).unwrap();
+    }
+    for (node, own) in [(&press, 300), (&paint, 50)] {
+        until_account(node, "its share", |report| report.available == own);
+    }
+    steel(&mill).answer_requests(Some(GrantPolicy { reserve: 600 })).unwrap();
+    steel(&press).answer_requests(Some(GrantPolicy { reserve: 100 })).unwrap();
+
+    // The mill holds most and answers, but for what it keeps.
+    steel(&paint).request(50).wait().unwrap();
+    until_account(&paint, "all that was asked for", |report| report.available == 100);
+    assert_eq!(report(&paint).state.requests(), []);
+    until_account(&press, "the grant", |report| report.state.requests().is_empty());
+    assert_eq!(report(&press).available, 300);
+
+    // The mill is gone, and the press answers after a while.
+    cut(&mill);
+    steel(&paint).request(250).wait().unwrap();
+    until_account(&paint, "what the press can spare", |report| report.available == 300);
+    assert_eq!(report(&paint).state.requests()[0].outstanding, 50);
+    withdraw(&paint, 300).unwrap();
+
+    mend(&mill, &[&press, &paint]);
+    for node in [&mill, &press, &paint] {
+        until_account(node, "the withdrawal", |report| report.state.balance() == 700);
+        assert!(report(node).state.violations().is_empty());
+    }
+}
+
+#[test]
+fn events_that_arrive_late_and_a_restart_lead_to_the_same_account() {
+    let (scratch, secret) = (Scratch::new("escrow"), secret(4));
+    let [mill, press] = ["mill", "press"].map(|name| open(&scratch, name, &secret));
+    create(&mill, &[(&press, 500)]);
+    link(&press, &mill).unwrap();
+    until_account(&press, "its share", |report| report.available == 500);
+    cut(&press);
+    // Each goes on with lamports of its own, so what comes later sorts between.
+    for _ in 0..300 {
+        withdraw(&press, 1).unwrap();
+    }
+    let other = vec![event("other", 1)];
+    mill.publish(other, PublishOptions::default()).wait().unwrap();
+    for _ in 0..300 {
+        withdraw(&mill, 1).unwrap();
+        assert!(report(&mill).state.balance() >= 700);
+    }
+    mend(&press, &[&mill]);
+    for node in [&mill, &press] {
+        until_account(node, "all withdrawals", |report| report.state.balance() == 400);
+    }
+    assert_eq!(report(&mill).state, report(&press).state);
+    let before = report(&press).state;
+    press.close(DEADLINE).unwrap();
+    let press = open(&scratch, "press", &secret);
+    assert_eq!(report(&press).state, before);
+    assert_eq!(report(&press).available, 200);
+}
+
+#[test]
+fn a_restored_store_spends_nothing_of_its_former_stream_until_it_is_told_to_recover() {
+    let (scratch, secret) = (Scratch::new("escrow"), secret(5));
+    let mill = open(&scratch, "mill", &secret);
+    create(&mill, &[]);
+    withdraw(&mill, 300).unwrap();
+    let former = mill.own_stream();
+    mill.close(DEADLINE).unwrap();
+    copy(&scratch.path().join("mill"), &scratch.path().join("restored"));
+
+    let mill = open(&scratch, "restored", &secret);
+    let error = withdraw(&mill, 1).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Overdraft);
+    let elsewhere = Overdraft::of(&error).unwrap().elsewhere;
+    assert_eq!((elsewhere[0].stream, elsewhere[0].amount), (former, 700));
+    assert!(elsewhere[0].is_frozen);
+    let (first, second) = (steel(&mill).recover(), steel(&mill).recover());
+    first.wait().unwrap();
+    // Decided before the first is durable it would take the same rights twice; after it, nothing.
+    let refused = second.wait().unwrap_err();
+    assert!(
+        refused.reason() == Some("under_way") || refused.kind() == ErrorKind::NotFound,
+        "{refused}"
+    );
+    assert_eq!(report(&mill).available, 700);
+    withdraw(&mill, 700).unwrap();
+    assert_eq!(steel(&mill).recover().wait().unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(report(&mill).state.violations().is_empty());
+}
+
+#[test]
+fn a_store_that_was_cloned_and_spent_twice_is_proven_to_all_and_harms_nobody_else() {
+    let (scratch, secret) = (Scratch::new("escrow"), secret(6));
+    let [mill, press] = ["mill", "press"].map(|name| open(&scratch, name, &secret));
+    create(&mill, &[(&press, 400)]);
+    link(&press, &mill).unwrap();
+    until_account(&press, "its share", |report| report.available == 400);
+    let former = mill.own_stream();
+    mill.close(DEADLINE).unwrap();
+    // Written back into the same files, a backup is not noticed at opening.
+    let own = scratch.path().join("mill");
+    let [backup, first] = ["backup", "first"].map(|name| scratch.path().join(name));
+    copy(&own, &backup);
+    let mill = open(&scratch, "mill", &secret);
+    withdraw(&mill, 600).unwrap();
+    mill.close(DEADLINE).unwrap();
+    copy(&own, &first);
+    write_back(&backup, &own);
+    let mill = open(&scratch, "mill", &secret);
+    assert_eq!(mill.own_stream(), former, "it was not noticed");
+    steel(&mill).grant(press.node_id(), 600).wait().unwrap();
+    link(&press, &mill).unwrap();
+    until_account(&press, "the grant", |report| report.available == 1000);
+    withdraw(&press, 1000).unwrap();
+    mill.close(DEADLINE).unwrap();
+
+    // The first history comes back.
+    write_back(&first, &own);
+    let mill = open(&scratch, "mill", &secret);
+    link(&press, &mill).unwrap();
+    for node in [&press, &mill] {
+        until_account(node, "both histories", |report| report.state.balance() == -600);
+    }
+    let state = report(&press).state;
+    assert_eq!(state.uncovered_count(), 0, "the press may rely on what it was granted");
+    let violations = state.violations();
+    let [Violation::Overdrawn { stream, by, proof }] = violations.as_slice() else {
+        panic!("{violations:?}")
+    };
+    assert_eq!((*stream, *by), (former, 600));
+    let branch = &proof.forks[0].branches[0];
+    for head in &branch.proof {
+        head.verify(&press.swarm_id()).expect("a proof is signed by who is to blame");
+    }
+}
+
+#[test]
+fn an_account_says_what_cannot_be() {
+    let (scratch, secret) = (Scratch::new("escrow"), secret(7));
+    let mill = open(&scratch, "mill", &secret);
+    let nobody = NodeId::from_bytes([9; 32]);
+    let kind = |result: Result<_, Error>| result.map(drop).unwrap_err().kind();
+    assert_eq!(kind(mill.account("").map(drop)), ErrorKind::InvalidArgument);
+    assert_eq!(kind(withdraw(&mill, 1)), ErrorKind::NotFound);
+    let too_much = NewAccount { amount: 5, floor: 0, shares: vec![(nobody, 6)] };
+    assert_eq!(kind(steel(&mill).create(too_much).wait().map(drop)), ErrorKind::InvalidArgument);
+    create(&mill, &[]);
+    let again = steel(&mill).create(NewAccount::default()).wait();
+    assert_eq!(again.unwrap_err().reason(), Some("exists"));
+    assert_eq!(kind(withdraw(&mill, 0)), ErrorKind::InvalidArgument);
+    assert_eq!(kind(withdraw(&mill, u64::MAX)), ErrorKind::LimitExceeded);
+    assert_eq!(
+        kind(steel(&mill).grant(mill.node_id(), 1).wait().map(drop)),
+        ErrorKind::InvalidArgument
+    );
+    steel(&mill).deposit(50, None).wait().unwrap();
+    assert_eq!(report(&mill).available, 1050);
+
+    let reserved =
+        NewEvent { tags: TagSet::new(["millpond:escrow:steel"]).unwrap(), ..event("x", 1) };
+    let refused = mill.publish(vec![reserved], PublishOptions::default()).wait();
+    assert_eq!(refused.unwrap_err().reason(), Some("reserved_tag"));
+    let account = steel(&mill);
+    mill.close(DEADLINE).unwrap();
+    assert_eq!(kind(account.report().map(drop)), ErrorKind::Closed);
+    assert_eq!(kind(account.withdraw(1, None).wait().map(drop)), ErrorKind::Closed);
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+/// As a backup is that goes back into the same files.
+fn write_back(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::write(to.join(entry.file_name()), std::fs::read(entry.path()).unwrap()).unwrap();
+    }
+}
