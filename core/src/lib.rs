@@ -14,11 +14,11 @@ pub mod query;
 pub mod sync;
 
 pub use driver::{
-    Account, AccountReport, After, Batches, CausalSession, Claim, ClaimReport, EffectTurn,
-    KeySteps, KeySubscription, NetworkOptions, NewAccount, Node, NodeOptions, Observed, Observer,
-    OwnDoing, PeerAddress, PeerRefusal, PeerStatus, PublishOptions, Pump, PumpStep, QueryOptions,
-    Refusal, Running, SEND_BYTES_PER_SECOND_MIN, StateSubscription, Status, StatusSubscription,
-    StorageOptions, StreamStatus, Subscription, UnheardNode, WhoDoes,
+    Account, AccountReport, After, Batches, CausalSession, Claim, ClaimReport, DoingWatch,
+    EffectTurn, KeySteps, KeySubscription, NetworkOptions, NewAccount, Node, NodeOptions, Observed,
+    Observer, OwnDoing, PeerAddress, PeerRefusal, PeerStatus, PublishOptions, Pump, PumpStep,
+    QueryOptions, Refusal, Rival, Running, SEND_BYTES_PER_SECOND_MIN, StateSubscription, Status,
+    StatusSubscription, StorageOptions, StreamStatus, Subscription, Told, UnheardNode, WhoDoes,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Columns, EventBatch, EventView};

@@ -1,0 +1,31 @@
+//! Rules that are broken on purpose: the schedules find each of them.
+
+use super::schedules::{ALL, schedule};
+use crate::planted::choose;
+
+/// Schedules of each kind within which a broken rule is found.
+const BUDGET: u64 = 4_000;
+
+/// True when some schedule shows that the rule `name` is broken.
+fn is_found(name: &'static str) -> bool {
+    // In a thread of its own, which alone has the bug, and says nothing of each panic.
+    let hunt = move || {
+        choose(Some(name));
+        let seeds = (0..BUDGET).flat_map(|seed| ALL.map(|faults| (seed, faults)));
+        let mut broken = seeds.filter(|(seed, faults)| {
+            std::panic::catch_unwind(|| schedule(*seed, *faults)).is_err()
+        });
+        broken.next().is_some()
+    };
+    std::thread::spawn(hunt).join().expect("a panic of a schedule is caught")
+}
+
+#[test]
+fn a_rule_that_is_broken_on_purpose_is_found() {
+    assert!(is_found("escrow_equal_lamports_count"));
+    assert!(is_found("escrow_created_once"));
+    assert!(is_found("escrow_uncovered_does_not_block"));
+    assert!(is_found("escrow_uncovered_grant_counts"));
+    assert!(is_found("escrow_histories_share_what_is_left"));
+    assert!(is_found("escrow_only_the_first_answers"));
+}
