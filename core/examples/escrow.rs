@@ -28,7 +28,7 @@ fn main() -> Result<(), Error> {
 ///
 /// # Errors
 /// Those of opening nodes and publishing.
-pub fn story(folder: &Path) -> Result<Vec<String>, Error> {
+pub(crate) fn story(folder: &Path) -> Result<Vec<String>, Error> {
     let [london, new_york] = ["london", "new-york"].map(|name| open(folder, name));
     let (london, new_york) = (london?, new_york?);
     let told = vec![

@@ -228,10 +228,7 @@ fn what_a_restored_store_does_not_know_of_its_former_stream_is_waited_for() {
     assert_eq!(Overdraft::of(&error).unwrap().recoverable, 900, "as far as it knows");
     assert!(error.message().contains("recover"), "{error}");
     let refused = steel(&mill).recover().wait().unwrap_err();
-    assert_eq!(
-        (refused.kind(), refused.reason()),
-        (ErrorKind::NotYetVisible, Some("nobody_met"))
-    );
+    assert_eq!((refused.kind(), refused.reason()), (ErrorKind::NotYetVisible, Some("nobody_met")));
     link(&press, &mill).unwrap();
     until(&mill, "the recovery", |mill| match steel(mill).recover().wait() {
         Ok(_) => true,

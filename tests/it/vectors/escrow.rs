@@ -4,11 +4,11 @@
 //! docs/escrow.md.
 
 use super::hold;
+use millpond::event::cbor::Value;
 use millpond::event::{
     Branch, Chain, EventKey, HeldFork, Lamport, NodeId, NodeKey, Offset, StreamEnd, StreamId,
     SwarmSecret, hex,
 };
-use millpond::event::cbor::Value;
 use millpond::pond::claim::{ClaimFold, Doing, DoingFold, Standing};
 use millpond::pond::escrow::{
     AccountFold, AccountId, AccountState, Action, Change, Creation, Holding, Operation, Share,
@@ -56,10 +56,7 @@ fn creation(kind: Kind) -> Creation {
     let (amount, floor) = if kind == Kind::Claim { (1, 0) } else { (250, -50) };
     let shares = match kind {
         Kind::Claim => Vec::new(),
-        _ => vec![
-            Share { stream: writer(1), amount: 70 },
-            Share { stream: writer(0), amount: 9 },
-        ],
+        _ => vec![Share { stream: writer(1), amount: 70 }, Share { stream: writer(0), amount: 9 }],
     };
     Creation { stream: 0, amount, floor, shares }
 }
@@ -191,9 +188,7 @@ fn shown_fork(fork: Option<&HeldFork>) -> Vec<Json> {
 }
 
 fn shown_events(events: &Told) -> Vec<Json> {
-    let shown = |(key, offset, payload): &(EventKey, u64, Vec<u8>)| {
-        json!({ "key": key.to_string(), "offset": offset, "payload": hex(payload) })
-    };
+    let shown = |(key, offset, payload): &(EventKey, u64, Vec<u8>)| json!({ "key": key.to_string(), "offset": offset, "payload": hex(payload) });
     events.iter().map(shown).collect()
 }
 

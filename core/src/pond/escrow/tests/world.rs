@@ -195,6 +195,9 @@ impl World {
     /// `to` learns the histories up to one fact that `from` holds, or two.
     pub(super) fn teach_some(&mut self, from: usize, to: usize, draw: &mut Draw) {
         let held: Vec<usize> = self.devices[from].held.iter().copied().collect();
+        if held.is_empty() {
+            return;
+        }
         for _ in 0..=draw.below(2) {
             let mut history = Vec::new();
             let mut at = Some(held[draw.below(held.len())]);
