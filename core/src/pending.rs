@@ -55,8 +55,7 @@ type Abandon = Box<dyn FnOnce() + Send>;
 
 /// Makes both ends of one answer.
 pub(crate) fn pending<T>(help: Option<Arc<dyn Help>>) -> (Completer<T>, Pending<T>) {
-    let state =
-        State::Waiting { waker: None, callback: None, blocked: false, abandoned: None };
+    let state = State::Waiting { waker: None, callback: None, blocked: false, abandoned: None };
     let slot = Arc::new(Slot { state: Mutex::new(state), ready: Condvar::new() });
     (Completer { slot: Some(slot.clone()) }, Pending { slot, help })
 }
@@ -289,7 +288,7 @@ impl<T> Slot<T> {
 
     fn complete(&self, result: Result<T>) -> Option<Callback<T>> {
         let before = std::mem::replace(&mut *self.lock(), State::Done(result));
-        let State::Waiting { waker, callback, blocked } = before else {
+        let State::Waiting { waker, callback, blocked, abandoned } = before else {
             unreachable!("an answer is given once: the completer is consumed");
         };
         if blocked {
@@ -298,6 +297,8 @@ impl<T> Slot<T> {
         if let Some(waker) = waker {
             waker.wake();
         }
+        // It is not abandoned any more; what it holds is dropped without the lock.
+        drop(abandoned);
         callback
     }
 

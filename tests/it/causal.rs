@@ -143,6 +143,8 @@ fn observers_and_subscriptions_begin_once_what_was_seen_elsewhere_is_here() {
     let first = observer.wait().unwrap().wait_for_state(Some(PATIENCE)).unwrap().expect("it comes");
     assert!(first.offsets.covers(&token), "no earlier state is given");
     assert_eq!(arrival.wait().unwrap().next_batch(100).unwrap().events.len(), 7);
-    let KeyStep::Events(batch) = key.wait().unwrap().next_step(100).unwrap() else { panic!("none") };
+    let KeyStep::Events(batch) = key.wait().unwrap().next_step(100).unwrap() else {
+        panic!("none")
+    };
     assert_eq!((batch.events.len(), batch.caught_up), (7, true));
 }

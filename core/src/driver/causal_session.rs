@@ -67,8 +67,8 @@ impl CausalSession {
         })
     }
 
-    /// Observes `fish` at `node`: each state is of all that the session has seen by now and that can
-    /// match. Say what came by [`CausalSession::sees`].
+    /// Observes `fish` at `node`: each state is of all that the session has seen by now and that
+    /// can match. Say what came by [`CausalSession::sees`].
     ///
     /// # Errors
     /// As [`Node::observe`]; in the answer, those of [`Observer::after`].

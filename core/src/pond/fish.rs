@@ -162,9 +162,8 @@ impl<S: Send + 'static> Fish<S> {
             }
             state
         };
-        let checked = guarded(|| {
-            Ok(check_grow_only(&(self.initial)(), step, |a, b| merge(a, b), &events))
-        });
+        let checked =
+            guarded(|| Ok(check_grow_only(&(self.initial)(), step, |a, b| merge(a, b), &events)));
         let checked = match failed.into_inner() {
             Some(message) => Err(message),
             None => checked,

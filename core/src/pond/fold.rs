@@ -173,9 +173,7 @@ impl Found {
     /// Whether what was there before the event of this key is still there, as far as this says.
     fn begins_with(&self, key: &EventKey) -> bool {
         match self {
-            Found::Events { events, .. } => {
-                events.get(0).is_some_and(|event| event.key() == *key)
-            }
+            Found::Events { events, .. } => events.get(0).is_some_and(|event| event.key() == *key),
             // It says itself what stays.
             Found::Rewind { .. } => true,
             Found::Nothing { .. } => false,

@@ -39,9 +39,10 @@ impl Patience {
     ///
     /// `coming` events are known to exist, not held and arriving, `pending` ones are held and not
     /// folded, and going back folds `again` ones a second time. With nothing to come that is at
-    /// once. Else, while `again` is a small part of all, when 250 ms have passed, twice as long each
-    /// time, up to 8 s; and when it is not, after 8 s, or four times as long as the last way back
-    /// took. In any case not much longer than what is coming may need: 250 ms and 1 ms for each.
+    /// once. Else, while `again` is a small part of all, when 250 ms have passed, twice as long
+    /// each time, up to 8 s; and when it is not, after 8 s, or four times as long as the last way
+    /// back took. In any case not much longer than what is coming may need: 250 ms and 1 ms for
+    /// each.
     pub fn wait(&mut self, now: Instant, coming: u64, pending: u64, again: u64) -> Option<Instant> {
         let is_quiet = self.last.is_some_and(|last| now.duration_since(last) > CATCH_UP_QUIET);
         if coming == 0 || is_quiet && self.since.is_none() {

@@ -3,10 +3,10 @@
 //! There are two kinds: states that were saved, and *resets*, where the initial state is the right
 //! one whatever came before. The beginning is always one.
 //!
-//! Rule: a saved point holds exactly the matching events of its offset map up to its key; what comes
-//! late below that key voids it. Who goes on from one asks the log whether anything did, so one that
-//! was not told of costs time and nothing else. A reset is voided by nothing, unless its own event
-//! has moved.
+//! Rule: a saved point holds exactly the matching events of its offset map up to its key; what
+//! comes late below that key voids it. Who goes on from one asks the log whether anything did, so
+//! one that was not told of costs time and nothing else. A reset is voided by nothing, unless its
+//! own event has moved.
 
 use crate::event::{EventKey, KeyPosition, Lamport, NodeId, OffsetMap, StreamId};
 use crate::pond::snapshot::{Snapshot, SnapshotChange};
@@ -377,7 +377,10 @@ mod tests {
         points.take_change();
         points.note_reset(key(350, 1, 0), 349, 1);
         assert_eq!(points.newest_count(), 300, "opening again has something to go on from");
-        points.save(key(400, 1, 0), Point { reset: Some(key(350, 1, 0)), ..saved(400, OffsetMap::new()) });
+        points.save(
+            key(400, 1, 0),
+            Point { reset: Some(key(350, 1, 0)), ..saved(400, OffsetMap::new()) },
+        );
         let change = points.take_change();
         assert_eq!((change.dropped.len(), change.saved.len()), (3, 1));
     }

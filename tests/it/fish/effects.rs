@@ -91,7 +91,9 @@ fn an_effect_that_would_wait_for_itself_is_told_so() {
         });
         assert_eq!(ran.unwrap(), None);
     }
-    let error = node.run(&tickets, |_| node.run(&others, |_| Ok(Vec::new())).map(|_| Vec::new()).map_err(Into::into));
+    let error = node.run(&tickets, |_| {
+        node.run(&others, |_| Ok(Vec::new())).map(|_| Vec::new()).map_err(Into::into)
+    });
     assert_eq!(error.unwrap_err().kind(), ErrorKind::UserCode, "the outer one says why");
     node.run(&tickets, |_| Ok(numbered(1))).unwrap().expect("it publishes");
 }
@@ -165,7 +167,10 @@ fn an_effect_acts_on_no_less_than_it_is_to_see() {
     let fish = numbers("tickets", "FROM 'ticket'");
     let token: OffsetMap =
         a.publish(numbered(1), PublishOptions::default()).wait().unwrap().token();
-    let after = |timeout| RunOptions { after: After { token: token.clone(), timeout: Some(timeout) }, ..RunOptions::default() };
+    let after = |timeout| RunOptions {
+        after: After { token: token.clone(), timeout: Some(timeout) },
+        ..RunOptions::default()
+    };
     let error = b.run_with(&fish, after(Duration::ZERO), |_| Ok(numbered(9))).unwrap_err();
     assert_eq!((error.kind(), held(&b)), (ErrorKind::NotYetVisible, 0));
     link(&b, &a).unwrap();

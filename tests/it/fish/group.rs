@@ -81,9 +81,8 @@ fn a_set_of_fish_is_a_stream_that_ends_with_its_node_or_with_the_first_error() {
             _ => of_order(event).map(Some),
         })
         .unwrap();
-    let mut panicking = node
-        .observe_all::<Vec<u64>>(&query("FROM 'order'"), |_| panic!("no fish"))
-        .unwrap();
+    let mut panicking =
+        node.observe_all::<Vec<u64>>(&query("FROM 'order'"), |_| panic!("no fish")).unwrap();
     put(&node, event("order", 8));
     future::block_on(async {
         assert_eq!(observer.next().await.unwrap().unwrap().states.len(), 1);

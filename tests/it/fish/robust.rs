@@ -9,9 +9,9 @@ use millpond::{
     After, ErrorKind, EventView, Fish, Node, PublishOptions, Pump, PumpStep, StateSubscription,
 };
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::Mutex;
 use std::time::Instant;
 
 /// Counts, and panics where a state is decoded.
@@ -102,7 +102,9 @@ fn a_commit_wakes_the_fish_that_it_may_matter_to_and_no_others() {
     let scratch = Scratch::new("fish-woken");
     let node = open(&scratch, "a", &secret(1));
     let mut fish: Vec<_> = (0..100)
-        .map(|number| idle(&node, &format!("fish {number}"), &format!("FROM 'own:{number}' & 'grain'")))
+        .map(|number| {
+            idle(&node, &format!("fish {number}"), &format!("FROM 'own:{number}' & 'grain'"))
+        })
         .collect();
     let (_all, _pump, all) = idle(&node, "all", "FROM allEvents");
     let tagged = |tags: &[&str]| {
@@ -184,6 +186,8 @@ fn a_node_closes_and_observers_end_whatever_the_code_of_a_fish_is_doing() {
     assert!(future::block_on(observer.next()).is_none());
     assert_eq!(state.wait().unwrap_err().kind(), ErrorKind::Closed);
     let ended = turns.map(|turn| turn.wait().map(drop));
-    assert!(ended.iter().any(|turn| turn.as_ref().is_err_and(|own| own.kind() == ErrorKind::Closed)));
+    assert!(
+        ended.iter().any(|turn| turn.as_ref().is_err_and(|own| own.kind() == ErrorKind::Closed))
+    );
     drop(release);
 }

@@ -85,8 +85,8 @@ pub struct AllObserved<S> {
 }
 
 impl<S: Send + 'static> AllObserver<S> {
-    /// The newest states, if they were not given yet; never waits. What was made of events that came
-    /// since the last call is looked at, too.
+    /// The newest states, if they were not given yet; never waits. What was made of events that
+    /// came since the last call is looked at, too.
     ///
     /// # Errors
     /// `limit_exceeded`, reason `fish`: more than [`FISH_OF_ALL_MAX`]. `user_code`, reason

@@ -1,7 +1,7 @@
 //! One thread that does the work of many folds.
 //!
-//! Not here: folds that are observed one by one, which have a thread each. Rule: each member has one
-//! job done at a time, in turns; one that sleeps costs nothing.
+//! Not here: folds that are observed one by one, which have a thread each. Rule: each member has
+//! one job done at a time, in turns; one that sleeps costs nothing.
 
 // The rim: a thread of its own.
 #![allow(clippy::disallowed_methods)]

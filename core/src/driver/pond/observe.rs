@@ -32,10 +32,12 @@ impl Node {
     }
 
     /// The state of `fish` once, of all that is durable here now or of more; and only once the log
-    /// covers `after`, as far as the fish's query can tell. Dropping the answer lets go of the fish.
+    /// covers `after`, as far as the fish's query can tell. Dropping the answer lets go of the
+    /// fish.
     ///
     /// # Errors
-    /// In the answer, those of [`Node::observe`], [`StateSubscription::next_state`] and [`Node::wait_for`].
+    /// In the answer, those of [`Node::observe`], [`StateSubscription::next_state`] and
+    /// [`Node::wait_for`].
     pub fn state<S: Send + 'static>(&self, fish: &Fish<S>, after: &After) -> Pending<Observed<S>> {
         self.once(self.observe_bytes(fish), decode_of(fish), after)
     }

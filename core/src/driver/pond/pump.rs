@@ -8,7 +8,7 @@ use crate::driver::registry::Shared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::codec::{Reader, put_varint};
 use crate::event::limits::LAMPORT_MAX;
-use crate::event::{EventKey, OffsetMap};
+use crate::event::{EventKey, KeyPosition, OffsetMap};
 use crate::log::{self, Interest, KeyFollower, KeyStep, Log, Snapshots, Watch};
 use crate::pond::{
     Act, Answer, Definition, Fold, FoldOptions, Found, Job, Prospect, Snapshot, SnapshotChange,

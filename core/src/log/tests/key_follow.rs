@@ -352,7 +352,8 @@ fn who_waits_for_some_terms_is_woken_for_what_may_have_them() {
         follower.on_match(Arc::new(move || drop(count.fetch_add(1, Ordering::Relaxed))));
         (follower, rung)
     };
-    let own = ["FROM 'a' & 'b' | 'c'", "FROM 'd'", "FROM isLocal", "FROM 'd' & appId(com.example.test)"];
+    let own =
+        ["FROM 'a' & 'b' | 'c'", "FROM 'd'", "FROM isLocal", "FROM 'd' & appId(com.example.test)"];
     let own = own.map(woken);
     let counts = || own.each_ref().map(|(_, rung)| rung.swap(0, Ordering::Relaxed).min(1));
     let publish = |tags: &[&str]| drop(append(&log, vec![event("grain", tags)]));

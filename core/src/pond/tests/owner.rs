@@ -65,7 +65,12 @@ fn whatever_function_of_a_fish_panics_it_is_named_with_its_event() {
         (Function::Decode, None),
     ] {
         let mut owner = Owner::new(fish(at));
-        let jobs = [Job::Load(None), Job::Apply(events.clone()), Job::Save, Job::Load(Some(Vec::new().into()))];
+        let jobs = [
+            Job::Load(None),
+            Job::Apply(events.clone()),
+            Job::Save,
+            Job::Load(Some(Vec::new().into())),
+        ];
         let answers = jobs.into_iter().map(|job| owner.work(job));
         let first = answers.into_iter().find(|answer| matches!(answer, Answer::Failed(_)));
         let failure = failed(first.expect("it panics"));
@@ -82,7 +87,8 @@ fn whatever_function_of_a_fish_panics_it_is_named_with_its_event() {
 #[test]
 fn a_state_that_panics_when_it_is_dropped_ends_nothing_but_itself() {
     let step = |_: &mut Grenade, _: EventView<'_>| Err("no".into());
-    let fish = Fish::with_codec(definition(), || Grenade, step, |_| Ok(Vec::new()), |_| Ok(Grenade));
+    let fish =
+        Fish::with_codec(definition(), || Grenade, step, |_| Ok(Vec::new()), |_| Ok(Grenade));
     let mut owner = Owner::new(fish);
     assert!(matches!(owner.work(Job::Load(None)), Answer::Loaded));
     let failure = failed(owner.work(Job::Load(None)));
