@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 const WAIT_MIN: Duration = Duration::from_millis(250);
 /// How long any wait is at most, unless going back takes long itself.
 const WAIT_MAX: Duration = Duration::from_secs(8);
-/// How long it takes at most until one more event has come, as a rule: what is about to be complete
-/// is not waited for as long as what has only begun.
+/// How long it takes at most until one more event has come, as a rule: few that are on their way,
+/// as in the ordinary course of things, are not waited for as long as many are.
 const WAIT_PER_EVENT: Duration = Duration::from_millis(1);
 /// A way back that folds at most one in so many of all that is to be folded anyway is cheap.
 const CHEAP: u64 = 16;
@@ -27,6 +27,8 @@ pub struct Patience {
     rewinds: u32,
     /// Since when it waits.
     since: Option<Instant>,
+    /// How many were coming at most meanwhile.
+    most: u64,
     /// When it went back last.
     last: Option<Instant>,
     /// The same until it has caught up, and then how long that took.
@@ -56,7 +58,8 @@ impl Patience {
                 true => WAIT_MIN.saturating_mul(1 << self.rewinds.min(16)).min(longest),
                 false => longest,
             };
-            let events = u32::try_from(coming).unwrap_or(u32::MAX);
+            self.most = self.most.max(coming);
+            let events = u32::try_from(self.most).unwrap_or(u32::MAX);
             let needed = WAIT_MIN.saturating_add(WAIT_PER_EVENT.saturating_mul(events));
             let wait = wait.min(needed.max(self.took));
             let until = since.checked_add(wait).unwrap_or(now);
@@ -64,7 +67,8 @@ impl Patience {
                 return Some(until);
             }
         }
-        (self.since, self.last, self.returning) = (None, Some(now), Some(now));
+        (self.since, self.most) = (None, 0);
+        (self.last, self.returning) = (Some(now), Some(now));
         self.rewinds = self.rewinds.saturating_add(u32::from(coming > 0));
         None
     }

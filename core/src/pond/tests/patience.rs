@@ -48,11 +48,13 @@ fn a_dear_way_back_waits_as_long_as_it_may_and_longer_if_it_takes_long() {
 }
 
 #[test]
-fn few_that_are_still_to_come_are_not_waited_for_as_many_are() {
-    let (mut patience, now) = (Patience::default(), start());
+fn few_that_are_on_their_way_are_not_waited_for_as_many_are() {
+    let now = start();
     for (coming, millis) in [(9_000, 8_000), (1_000, 1_250), (7, 257)] {
+        let mut patience = Patience::default();
         let until = patience.wait(now, coming, 0, 1_000_000).unwrap();
         assert_eq!(until, now + Duration::from_millis(millis));
+        assert_eq!(patience.wait(now, 1, 0, 1_000_000), Some(until), "the last of many");
     }
 }
 
