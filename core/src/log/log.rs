@@ -236,12 +236,6 @@ impl Log {
         self.shared().check_process()
     }
 
-    /// # Errors
-    /// `closed`, `forked_process`.
-    pub(crate) fn check_open(&self) -> Result<()> {
-        self.shared().check_open()
-    }
-
     /// The chain after the first `count` events of a stream; `None` when fewer are held, or when it
     /// is a branch that begins later.
     ///

@@ -324,6 +324,12 @@ impl Fold {
         }
     }
 
+    /// Whether there is something to be done that no code of the fish is needed for and that
+    /// belongs together: a state that is to be shown, and the snapshots of it.
+    pub fn has_acts(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
     /// Why it stopped.
     pub fn error(&self) -> Option<&Error> {
         match &self.stage {

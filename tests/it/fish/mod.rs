@@ -4,11 +4,11 @@ mod effects;
 mod group;
 mod robust;
 
-use crate::nodes::{PATIENCE, converge, event, everything, held, link, open, publish, secret};
+use crate::nodes::{PATIENCE, converge, event, everything, link, open, publish, secret};
 use crate::support::Scratch;
 use futures_lite::{StreamExt, future};
+use millpond::event::Event;
 use millpond::event::cbor::Value;
-use millpond::event::{Event, NewEvent};
 use millpond::pond::builtin::BuiltIn;
 use millpond::pond::{CodeError, Definition};
 use millpond::query::Query;
@@ -17,8 +17,6 @@ use millpond::{
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
-use std::time::Duration;
 
 fn query(text: &str) -> Query {
     Query::parse(text).unwrap()

@@ -3,6 +3,7 @@
 
 use crate::driver::clock;
 use crate::driver::pond::arrivals::Arrivals;
+use crate::driver::pond::table::Keeping;
 use crate::driver::pond::watched::Watched;
 use crate::driver::registry::Shared;
 use crate::error::{Error, ErrorKind, Result};
@@ -38,6 +39,8 @@ pub struct Pump {
     /// Names the callback.
     number: u64,
     until: Option<Instant>,
+    /// A state is shown, and its snapshots are not kept yet.
+    keeping: Option<Keeping>,
     has_ended: bool,
 }
 
@@ -80,6 +83,7 @@ impl Pump {
             watch,
             number,
             until: None,
+            keeping: None,
             has_ended: false,
         })
     }
@@ -110,12 +114,16 @@ impl Pump {
             self.fold.set_snapshot_bytes_max(share(self.snapshot_bytes_max, shared.ponds.shares()));
         }
         loop {
-            // A fold that waits for late events does not read.
-            if let Err(error) = self.log.check_open() {
-                self.fold.stop(error);
-            }
-            if self.ends() {
-                return PumpStep::Ended;
+            // Who was shown a state finds what was remembered of it at the next opening.
+            if !self.fold.has_acts() {
+                self.keeping = None;
+                // A fold that waits for late events does not read.
+                if let Err(error) = self.log.durable_map() {
+                    self.fold.stop(error);
+                }
+                if self.ends() {
+                    return PumpStep::Ended;
+                }
             }
             let (log, arrivals) = (&self.log, &mut self.arrivals);
             let follower = self.follower.as_ref();
@@ -167,6 +175,9 @@ impl Pump {
             }
             Act::Emit(emission) => {
                 self.translate();
+                if self.fold.has_acts() {
+                    self.keeping = self.node.upgrade().map(|shared| shared.ponds.keeping());
+                }
                 self.watched.show(emission, self.fold.counts());
                 Ok(())
             }
@@ -236,7 +247,9 @@ impl Pump {
         };
         if let Err(error) = changed.and_then(|()| snapshots.change(&saved, &dropped)) {
             // A later change must not take effect without this one. Those kept cost time only.
-            tracing::warn!(%error, fish = self.watched.fish.id(), "snapshots are not kept");
+            if error.kind() != ErrorKind::Closed {
+                tracing::warn!(%error, fish = self.watched.fish.id(), "snapshots are not kept");
+            }
             self.snapshots = None;
         }
     }

@@ -6,12 +6,35 @@ use crate::error::Result;
 use crate::log::Log;
 use crate::pond::Definition;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// So long a node that closes waits for snapshots of states that were shown; without them the next
+/// opening takes longer.
+const KEEPING_MAX: Duration = Duration::from_secs(1);
 
 /// Each by its id.
 #[derive(Default)]
 pub(crate) struct Ponds {
     table: Mutex<Table>,
+    desk: Arc<Desk>,
+}
+
+/// Who writes snapshots just now.
+#[derive(Default)]
+struct Desk {
+    writers: Mutex<usize>,
+    left: Condvar,
+}
+
+/// Snapshots of a state that was shown are being written, as long as this lives.
+pub(super) struct Keeping(Arc<Desk>);
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        *self.0.writers.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.0.left.notify_all();
+    }
 }
 
 #[derive(Default)]
@@ -86,6 +109,15 @@ impl Ponds {
             watched.fail(closed_node());
             watched.work.raise();
         }
+        let writers = self.desk.writers.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = self.desk.left.wait_timeout_while(writers, KEEPING_MAX, |count| *count > 0);
+        drop(left.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Snapshots of a state that is about to be shown will be written.
+    pub(super) fn keeping(&self) -> Keeping {
+        *self.desk.writers.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        Keeping(self.desk.clone())
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
