@@ -19,7 +19,8 @@ impl Options {
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call in Python")]
     #[pyo3(signature = (path, *, app, swarm, former_secrets, ticket, network, bind, discovery,
         peers, allow, send_bytes_per_second_max, send_bytes_per_second_per_peer_max,
-        priority, segment_bytes, tail_bytes_max, cache_bytes, allow_network_file_system))]
+        priority, segment_bytes, tail_bytes_max, cache_bytes, snapshot_bytes_max,
+        allow_network_file_system))]
     fn new(
         path: PathBuf,
         app: String,
@@ -37,6 +38,7 @@ impl Options {
         segment_bytes: Option<Whole>,
         tail_bytes_max: Option<Whole>,
         cache_bytes: Option<Whole>,
+        snapshot_bytes_max: Option<Whole>,
         allow_network_file_system: Option<bool>,
     ) -> Options {
         let bytes = |whole: Option<Whole>| whole.map(|whole| whole.0);
@@ -57,6 +59,7 @@ impl Options {
             segment_bytes: bytes(segment_bytes),
             tail_bytes_max: bytes(tail_bytes_max),
             cache_bytes: bytes(cache_bytes),
+            snapshot_bytes_max: bytes(snapshot_bytes_max),
             allow_network_file_system,
         };
         Options { inner }
