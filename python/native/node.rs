@@ -2,25 +2,22 @@
 //!
 //! The Python layer has the signatures that users see; here every argument is given.
 
-use crate::arguments::{Seconds, Token, Whole, limit, read_options};
+use crate::arguments::{Seconds, Token, Whole, limit};
 use crate::cursor::{self, Cursor};
 use crate::drafts::drafts;
 use crate::errors::raise;
 use crate::gate::{abandon, blocking, forget, remember};
 use crate::offsets::Offsets;
-use crate::options::Options;
+use crate::options::{Options, publish_options, query_options, subscribe_options};
 use crate::queue::{Operation, Queue, begin};
 use crate::pond::Pond;
 use crate::scarce::Scarce;
 use crate::session::Session;
 use crate::subscription;
-use millpond_facade::{
-    self as facade, NodeHandle, PublishOptions, QueryOptions, ReadOptions, StartAt, SubscribeOptions,
-    Wait,
-};
+use millpond_facade::{self as facade, NodeHandle, Wait};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::{PyList, PyString};
+use pyo3::types::PyList;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -106,55 +103,6 @@ pub(crate) fn open_start(
 ) -> PyResult<Operation> {
     let options = options.get().inner.clone();
     begin(queue, number, timeout, |limit, done| NodeHandle::open_start(options, limit, done))
-}
-
-fn publish_options(
-    durability: Option<String>,
-    idempotency_key: Option<PyBackedBytes>,
-    expected: Option<Whole>,
-    session: Option<&Bound<'_, Session>>,
-) -> PublishOptions {
-    let idempotency_key = idempotency_key.map(|key| key.to_vec());
-    let expected = expected.map(|count| count.0);
-    let session = session.map(|session| session.get().handle());
-    PublishOptions { durability, idempotency_key, expected, session }
-}
-
-fn query_options(
-    order: Option<String>,
-    lower: Option<&Bound<'_, Offsets>>,
-    upper: Option<&Bound<'_, Offsets>>,
-    columns: Option<Vec<String>>,
-    after: Option<Token>,
-    session: Option<&Bound<'_, Session>>,
-) -> QueryOptions {
-    let offsets = |map: &Bound<'_, Offsets>| map.get().inner.clone();
-    let (lower, upper) = (lower.map(offsets), upper.map(offsets));
-    let ReadOptions { after, session } = read_options(after, session);
-    QueryOptions { order, lower, upper, columns, after, session }
-}
-
-/// Where a subscription begins, a text for the facade or an offset map; when and in which order it
-/// delivers.
-fn subscribe_options(
-    py: Python<'_>,
-    start: Option<&Bound<'_, PyAny>>,
-    delivery: Option<String>,
-    order: Option<String>,
-    after: Option<Token>,
-    session: Option<&Bound<'_, Session>>,
-) -> PyResult<SubscribeOptions> {
-    let ReadOptions { after, session } = read_options(after, session);
-    let from = start.map(|start| start_at(py, start)).transpose()?;
-    Ok(SubscribeOptions { from, delivery, order, after, session })
-}
-
-fn start_at(py: Python<'_>, start: &Bound<'_, PyAny>) -> PyResult<StartAt> {
-    if let Ok(offsets) = start.cast::<Offsets>() {
-        return Ok(StartAt::from(offsets.get().inner.clone()));
-    }
-    let text = start.cast::<PyString>()?.to_str()?;
-    StartAt::parse(text).map_err(|error| raise(py, error))
 }
 
 #[pymethods]

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Self, final
 
-from ._node import Delivery, StartAt
+from ._facts import Delivery, StartAt
 from ._status import Completeness
 
 __all__ = [
