@@ -92,6 +92,7 @@ impl JsOpenOptions {
             tail_bytes_max: unsigned("tailBytesMax", self.tail_bytes_max)?,
             cache_bytes: unsigned("cacheBytes", self.cache_bytes)?,
             allow_network_file_system: self.allow_network_file_system,
+            ..OpenOptions::default()
         })
     }
 }
@@ -113,6 +114,7 @@ impl JsPublishOptions {
             durability: self.durability.clone(),
             idempotency_key: self.idempotency_key.as_ref().map(|key| key.to_vec()),
             expected: unsigned("expected", self.expected)?,
+            ..PublishOptions::default()
         })
     }
 }
@@ -137,6 +139,7 @@ impl JsQueryOptions {
             lower: self.lower.as_deref().map(Offsets::parse).transpose()?,
             upper: self.upper.as_deref().map(Offsets::parse).transpose()?,
             columns: self.columns.clone(),
+            ..QueryOptions::default()
         })
     }
 }
@@ -200,7 +203,8 @@ pub struct JsSubscribeOptions {
 impl JsSubscribeOptions {
     pub(crate) fn to_options(&self) -> Result<SubscribeOptions> {
         let from = self.from.as_deref().map(StartAt::parse).transpose()?;
-        Ok(SubscribeOptions { from, delivery: self.delivery.clone() })
+        let delivery = self.delivery.clone();
+        Ok(SubscribeOptions { from, delivery, ..SubscribeOptions::default() })
     }
 }
 
