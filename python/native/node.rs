@@ -9,8 +9,8 @@ use crate::errors::raise;
 use crate::gate::{abandon, blocking, forget, remember};
 use crate::offsets::Offsets;
 use crate::options::{Options, publish_options, query_options, subscribe_options};
-use crate::queue::{Operation, Queue, begin};
 use crate::pond::Pond;
+use crate::queue::{Operation, Queue, begin};
 use crate::scarce::Scarce;
 use crate::session::Session;
 use crate::subscription;
@@ -105,57 +105,6 @@ pub(crate) fn open_start(
     begin(queue, number, timeout, |limit, done| NodeHandle::open_start(options, limit, done))
 }
 
-<<<<<<< HEAD
-=======
-fn publish_options(
-    durability: Option<String>,
-    idempotency_key: Option<PyBackedBytes>,
-    expected: Option<Whole>,
-) -> PublishOptions {
-    let idempotency_key = idempotency_key.map(|key| key.to_vec());
-    PublishOptions {
-        durability,
-        idempotency_key,
-        expected: expected.map(|count| count.0),
-        ..PublishOptions::default()
-    }
-}
-
-fn query_options(
-    order: Option<String>,
-    lower: Option<&Bound<'_, Offsets>>,
-    upper: Option<&Bound<'_, Offsets>>,
-    columns: Option<Vec<String>>,
-) -> QueryOptions {
-    let offsets = |map: &Bound<'_, Offsets>| map.get().inner.clone();
-    QueryOptions {
-        order,
-        lower: lower.map(offsets),
-        upper: upper.map(offsets),
-        columns,
-        ..QueryOptions::default()
-    }
-}
-
-/// Where a subscription begins, a text for the facade or an offset map; and when it delivers.
-fn subscribe_options(
-    py: Python<'_>,
-    start: Option<&Bound<'_, PyAny>>,
-    delivery: Option<String>,
-) -> PyResult<SubscribeOptions> {
-    let Some(start) = start else {
-        return Ok(SubscribeOptions { delivery, ..SubscribeOptions::default() });
-    };
-    let from = if let Ok(offsets) = start.cast::<Offsets>() {
-        StartAt::from(offsets.get().inner.clone())
-    } else {
-        let text = start.cast::<PyString>()?.to_str()?;
-        StartAt::parse(text).map_err(|error| raise(py, error))?
-    };
-    Ok(SubscribeOptions { from: Some(from), delivery, ..SubscribeOptions::default() })
-}
-
->>>>>>> work-facade
 #[pymethods]
 impl Node {
     /// True until the node is closed.

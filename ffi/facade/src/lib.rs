@@ -69,6 +69,7 @@ pub use fish::{FishSpec, Monotone, fish_monotonicity};
 pub use fold::{FishFunction, FishJob, FoldHandle, JobAnswer};
 pub use millpond::event::cbor;
 pub use millpond::event::cbor::Writer as PayloadWriter;
+pub use millpond::pond::state_writer;
 pub use millpond::{Columns, Looks};
 pub use node::NodeHandle;
 pub use observer::{Observation, ObserverHandle};

@@ -159,17 +159,6 @@ class WhoDoes(TypedDict):
     """The events that it was told of."""
 
 
-class Elsewhere(NamedTuple):
-    """Rights that another stream holds."""
-
-    stream: str
-    """The stream: `<node id>-<number>`."""
-    amount: int
-    """How much it holds."""
-    is_frozen: bool
-    """True when its node cannot spend it until it has recovered it."""
-
-
 class Standing(NamedTuple):
     """How an optimistic claim of this node stands."""
 
