@@ -75,9 +75,9 @@ impl From<facade::Explanation> for Explanation {
             is_exact: explanation.is_exact,
             expected: explanation.expected.into(),
             actual: explanation.actual.into(),
-            monotonicity: explanation.monotonicity,
-            is_monotone: explanation.is_monotone,
-            monotone_reason: explanation.monotone_reason,
+            monotonicity: explanation.monotone.verdict,
+            is_monotone: explanation.monotone.is_monotone,
+            monotone_reason: explanation.monotone.reason,
             text: explanation.text,
         }
     }

@@ -96,6 +96,7 @@ pub(crate) fn nested_effect_error(py: Python<'_>) -> Py<PyAny> {
 /// A fence is the text of a claim's `own_fence`. Raises `Conflict`, reason "fenced": it is below
 /// the highest one, so its holder has handed the claim over and does not know it; `InvalidArgument`:
 /// it is no fence, or one of another claim.
+#[cfg(any())]
 #[pyfunction]
 #[pyo3(signature = (highest, fence))]
 pub(crate) fn fence_admits(py: Python<'_>, highest: Option<&str>, fence: &str) -> PyResult<()> {

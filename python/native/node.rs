@@ -4,6 +4,7 @@
 
 use crate::arguments::{Seconds, Token, Whole, limit};
 use crate::cursor::{self, Cursor};
+//later use crate::doing::Doings;
 use crate::drafts::drafts;
 use crate::errors::raise;
 use crate::gate::{abandon, blocking, forget, remember};
@@ -114,6 +115,11 @@ impl Node {
 
     fn pond(&self) -> Pond {
         Pond::new(self.open.clone())
+    }
+
+    #[cfg(any())]
+    fn doings(&self) -> Doings {
+        Doings::new(self.open.clone())
     }
 
     fn scarce(&self) -> Scarce {
