@@ -93,7 +93,6 @@ from ._ticket import Ticket, parse_ticket
 __version__: str = version()
 
 __all__ = [
-  __all__ = [
     "Account",
     "AccountReport",
     "AllObserver",

@@ -203,7 +203,7 @@ async def _published(
 class Observer(Lazy[_native.Observer], Generic[S]):
     """As `millpond.Observer`: iterate with `async for`."""
 
-    __slots__ = ("_fish", "_held", "_work")
+    __slots__ = ("_fish", "_held", "_refused", "_work")
 
     def __init__(self, node: NodeFacts, begin: Any, fish: AnyFish[S]) -> None:
         """For millpond only."""
@@ -211,6 +211,7 @@ class Observer(Lazy[_native.Observer], Generic[S]):
         self._fish = fish
         self._held: _native.State | None = None
         self._work: Work | None = None
+        self._refused: Exception | None = None
 
     async def next(self, timeout: float | None = None) -> State[S] | None:
         """As `millpond.Observer.next`."""
@@ -266,11 +267,16 @@ class Observer(Lazy[_native.Observer], Generic[S]):
         def keep(observed: tuple[_native.Observer, _native.Fold | None] | None) -> None:
             if observed is not None:
                 # Also when nobody waits any more: others may observe it already.
-                self._work = working(self._node.id, observed[1], self._fish)
+                try:
+                    self._work = working(self._node.id, observed[1], self._fish)
+                except Exception as error:  # No thread or descriptor is left; the loop goes on.
+                    self._refused = error
 
         return keep
 
     def _taken(self, value: Any) -> _native.Observer:
+        if self._refused is not None:
+            raise self._refused
         native: _native.Observer = value[0]
         return native
 

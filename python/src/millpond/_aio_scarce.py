@@ -199,7 +199,7 @@ class Claim:
         """As `millpond.Claim.create`."""
         return await act(self._node, Deed.claim_create(self.what, holder), after, session, timeout)
 
-    def transfer(
+    async def transfer(
         self,
         to: str,
         *,

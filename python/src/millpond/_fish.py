@@ -164,6 +164,7 @@ class State(Generic[S]):
     def __init__(self, fish: AnyFish[S], native: _native.State) -> None:
         """For millpond only."""
         self._fish, self._native = fish, native
+        self._value: tuple[S] | None = None
 
     @property
     def value(self) -> S:
@@ -171,11 +172,9 @@ class State(Generic[S]):
 
         Raises `UserCode`, reason "decode": the fish's codec failed.
         """
-        try:
-            value: S = self._value
-        except AttributeError:
-            value = self._value = self._fish._decoded(self._native)
-        return value
+        if self._value is None:
+            self._value = (self._fish._decoded(self._native),)
+        return self._value[0]
 
     @property
     def data(self) -> bytes:

@@ -244,7 +244,10 @@ class Node(PondCalls, ScarceCalls):
         Raises `QueryInvalid`, `InvalidArgument` (reason "key_position": it does not begin there in
         this order), `NotYetVisible`, `Closed`, `Timeout`.
         """
-        return self._native.subscribe(text, start, delivery, order, after, session, timeout)
+        begun: Subscription | KeySubscription = self._native.subscribe(
+            text, start, delivery, order, after, session, timeout
+        )
+        return begun
 
     def disconnect(self, node_id: str, *, timeout: float | None = None) -> None:
         """Forgets a peer's addresses and ends the session with it. It may still connect to us.

@@ -16,7 +16,7 @@ from typing import Any, Generic, Literal, Self, TypeVar, overload
 
 from . import _native
 from ._aio_pond import AllObserver, Effect, Observer, OneObserver, PondCalls
-from ._aio_scarce import Account, Claim, Doing, ReportSubscription, ScarceCalls
+from ._aio_scarce import Account, Claim, ReportSubscription, ScarceCalls
 from ._draft import Drafts, Payload, Published, Tags, key_bytes, pairs_of_all, pairs_of_one
 from ._errors import Closed
 from ._facts import Column, Delivery, Durability, Follow, Order, StartAt
@@ -31,7 +31,6 @@ __all__ = [
     "AllObserver",
     "Claim",
     "Cursor",
-    "Doing",
     "Effect",
     "KeySubscription",
     "Node",
@@ -358,12 +357,13 @@ class _Flow(Lazy[_Native], Generic[_Native, _Step]):
         """As the method of the same name that blocks."""
         began = now()
         flow, left = await self._begun_flow(timeout)
-        step: _Step | None
-        while (step := flow.pop()) is None:
+        while True:
+            step: _Step | None = flow.pop()
+            if step is not None:
+                return step
             if flow.ended or await self._fetch(flow, None, left) is None:
                 return None
             left = left_of(timeout, began)
-        return step
 
     async def next_batch(
         self, count_max: int | None = None, timeout: float | None = None
