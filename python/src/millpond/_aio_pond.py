@@ -5,6 +5,7 @@ The functions of a fish run on a thread of their own all the same; effects run i
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -161,8 +162,9 @@ class PondCalls(NodeFacts):
         refuse_nested()
         deadline = Deadline(timeout)
         observing = self.observe(fish, after=after, session=session, timeout=timeout)
-        try:
-            async with observing as observer:
+        async with observing as observer:
+            # Nobody else closes it, so the node does.
+            with contextlib.suppress(Closed):
                 while True:
                     turn = await observer._turn(True, deadline.left())
                     try:
@@ -174,9 +176,6 @@ class PondCalls(NodeFacts):
                         await _published(turn, pairs, durability, session, deadline)
                     finally:
                         turn.close()
-        except Closed:
-            if not self.closed:
-                raise
 
 
 async def _pairs(drafts: Drafts | Awaitable[Drafts | None] | None) -> list[Any]:

@@ -80,10 +80,12 @@ class Batch:
         """
     @property
     def is_rewind(self) -> bool:
-        """."""
+        """True when events in key order came late (`order="key"`): what was delivered behind
+        `rewind_to` is to be forgotten, and comes again in order. There is no event in it.
+        """
     @property
     def rewind_to(self) -> EventKey | None:
-        """."""
+        """Of a rewind: the key of the last event that stays; None when none does, or it is no rewind."""
     @property
     def caught_up(self) -> bool:
         """True when the subscription has reached the end of the log as it was at the start."""
@@ -309,13 +311,15 @@ class Explanation:
         """False: the alternatives select more, and each event found is judged by the query."""
     @property
     def monotonicity(self) -> Literal["monotone", "one_way", "not_monotone"]:
-        """."""
+        """Whether events that arrive later can take back an answer: "monotone" (never), "one_way"
+        (an event may leave it, none that left comes back) or "not_monotone".
+        """
     @property
     def is_monotone(self) -> bool:
-        """."""
+        """True when `monotonicity` is "monotone"."""
     @property
     def monotone_reason(self) -> str:
-        """."""
+        """Why, as a sentence."""
     @property
     def expected(self) -> Looks:
         """For the whole answer, by the index; `events` is a bound."""
@@ -381,25 +385,52 @@ class Group:
 
 @final
 class KeySubscription:
-    """."""
+    """A query that stays open, in key order (`order="key"`): its events in the one order of all nodes.
+
+    Iterate over it: `Event`s, and a `Rewind` in between where one came late. Who forgets what each
+    rewind takes back holds, whenever `caught_up`, all matching events in their order. Iteration
+    ends when the subscription or its node is closed. Usable from any thread, by one at a time;
+    `close` may be called while another thread waits.
+    """
 
     @property
     def caught_up(self) -> bool:
-        """."""
+        """True when every event that the log held at the start has been handed out; not again after a
+        rewind until what it took back has come again.
+        """
     @property
     def lag(self) -> int:
-        """."""
+        """How many events of the log it has not handed out yet, matching or not: an upper bound.
+
+        Raises `Closed`.
+        """
     @property
     def position(self) -> str:
-        """."""
+        """Where it stands after the last event or rewind that was handed out, as text: pass it as
+        `start` with `order="key"` to go on.
+        """
     def fileno(self) -> int:
-        """."""
+        """A file descriptor for `select` and the like: readable while `next_batch` would not wait.
+
+        It belongs to the subscription: never read, write or close it. Events that already arrived
+        in a batch do not make it readable: read until `next_batch(timeout=0)` raises `Timeout`.
+        Raises `Closed`.
+        """
     def next(self, timeout: float | None = None) -> Event | Rewind | None:
-        """."""
+        """Waits for the next event or rewind; None when the subscription has ended.
+
+        `timeout`: seconds, None for no limit. Raises `Timeout` (nothing is lost), `Corrupt`,
+        `StorageFailed`.
+        """
     def next_batch(self, count_max: int | None = None, timeout: float | None = None) -> Batch:
-        """."""
+        """Waits for one to `count_max` events; empty for a rewind (`Batch.is_rewind`), when it has just
+        caught up, or at the end.
+
+        `count_max`: 1 to 4,096, None for 1,024. `timeout`: seconds, None for no limit.
+        Raises `Timeout` (nothing is lost), `InvalidArgument`, `Corrupt`, `StorageFailed`.
+        """
     def close(self) -> None:
-        """."""
+        """Ends the subscription: whoever waits for its next event sees the end. May be repeated."""
     def __iter__(self) -> Self: ...
     def __next__(self) -> Event | Rewind: ...
     def __enter__(self) -> Self: ...
@@ -568,7 +599,11 @@ class Offsets:
     def __new__(cls, value: Offsets | str | dict[str, int] | None = None, /) -> Self: ...
     @staticmethod
     def merge(tokens: Sequence[Offsets | str]) -> Offsets:
-        """."""
+        """Several tokens as one: the smallest map that covers each of `tokens`.
+
+        `tokens`: a list or other sequence of `Offsets` or their texts; none gives the beginning.
+        Raises `InvalidArgument`: one of them is no token.
+        """
     @property
     def token(self) -> str:
         """The compact text, the same as `str()`."""
@@ -695,11 +730,13 @@ class Queue:
 
 @final
 class Rewind:
-    """."""
+    """An event came late: forget what came after the event `to`; it comes again, in the one order and
+    with what is new. A `KeySubscription` gives it in between its events.
+    """
 
     @property
     def to(self) -> EventKey | None:
-        """."""
+        """The key of the last event that stays; None when none does."""
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
@@ -759,16 +796,31 @@ class Scarce:
 
 @final
 class Session:
-    """."""
+    """What its owner has written and read so far, at one node or at several.
+
+    Give it to calls as `session=`: each reads and writes after what the session has seen, and adds
+    to it what it gave. So one reads one's own writes, never goes back in time, and what one writes
+    stands after what one read. The `timeout` of such a call is also how long it waits for what the
+    session has seen; the end of that is `NotYetVisible`. `Session()` has seen nothing; it belongs
+    to no node. Usable from any thread.
+
+    Raises `LimitExceeded`: too many handles are open; `ForkedProcess`.
+    """
 
     def __new__(cls) -> Self: ...
     @property
     def token(self) -> Offsets:
-        """."""
+        """What it has seen: take it along to another process, in whatever language.
+
+        Raises `Closed`.
+        """
     def sees(self, token: Offsets | str) -> None:
-        """."""
+        """Has seen this, too: a token from elsewhere, as `Offsets` or text.
+
+        Raises `InvalidArgument`: it is no token; `Closed`.
+        """
     def close(self) -> None:
-        """."""
+        """Ends it: calls that are given it raise `Closed`. May be repeated."""
     def __enter__(self) -> Self: ...
     def __exit__(self, *_error: object) -> None: ...
 

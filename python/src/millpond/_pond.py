@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Generic, Self, TypeAlias, TypeVar
@@ -181,8 +182,9 @@ class PondCalls(NodeFacts):
         """
         refuse_nested()
         deadline = Deadline(timeout)
-        try:
-            with self.observe(fish, after=after, session=session, timeout=timeout) as observer:
+        with self.observe(fish, after=after, session=session, timeout=timeout) as observer:
+            # Nobody else closes it, so the node does.
+            with contextlib.suppress(Closed):
                 while True:
                     turn = observer._turn(True, deadline.left())
                     try:
@@ -194,9 +196,6 @@ class PondCalls(NodeFacts):
                         _published(turn, pairs, durability, session, deadline)
                     finally:
                         turn.close()
-        except Closed:
-            if not self.closed:
-                raise
 
 
 def _published(
