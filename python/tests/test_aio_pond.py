@@ -210,8 +210,9 @@ def test_closing_the_node_ends_what_waits(options: dict[str, Any]) -> None:
         states = node.observe(counting())
         await until(states, 0)
         waiting = asyncio.create_task(states.next())
-        kept = asyncio.create_task(node.keep_running(counting(), lambda _: None))
-        await asyncio.sleep(0.05)
+        started = asyncio.Event()
+        kept = asyncio.create_task(node.keep_running(counting(), lambda _: started.set()))
+        await started.wait()
         await node.close()
         assert await waiting is None
         assert await kept is None
