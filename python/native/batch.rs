@@ -87,7 +87,7 @@ impl Batch {
         self.held.as_ref().is_some_and(|held| held.batch.is_rewind())
     }
 
-    /// Of a rewind: the key of the last event that stays; None when none does, or it is no rewind.
+    /// Of a rewind: the key of the last event that stays; None when none does.
     #[getter]
     fn rewind_to(&self) -> Option<EventKey> {
         self.held.as_ref().and_then(|held| EventKey::parse(&held.batch.rewind_to()?))

@@ -1,7 +1,8 @@
 //! The work of a fish whose functions are Python's, a job at a time.
 //!
-//! Not here: the functions and the thread that calls them (`millpond/_fold.py`). A job comes through
-//! a queue, so that this thread never waits inside of native code, and one may work many folds.
+//! Not here: the functions and the thread that calls them (`millpond/_fold.py`). A job comes
+//! through a queue, so that this thread never waits inside of native code, and one may work many
+//! folds.
 
 use crate::batch::Batch;
 use crate::errors::{raise, refuse};

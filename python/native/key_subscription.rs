@@ -9,7 +9,7 @@ use millpond_facade::SubscriptionHandle;
 use pyo3::prelude::*;
 use std::sync::Arc;
 
-/// A query that stays open, in key order (`order="key"`): its events in the one order of all nodes.
+/// A query that stays open, in key order: its events in the one order of all nodes.
 ///
 /// Iterate over it: `Event`s, and a `Rewind` in between where one came late. Who forgets what each
 /// rewind takes back holds, whenever `caught_up`, all matching events in their order. Iteration
@@ -52,8 +52,8 @@ impl KeySubscription {
         self.flow.get().next_step(py, limit(timeout))
     }
 
-    /// Waits for one to `count_max` events; empty for a rewind (`Batch.is_rewind`), when it has just
-    /// caught up, or at the end.
+    /// Waits for one to `count_max` events; empty when it has just caught up, for a rewind
+    /// (`Batch.is_rewind`), or at the end.
     ///
     /// `count_max`: 1 to 4,096, None for 1,024. `timeout`: seconds, None for no limit.
     /// Raises `Timeout` (nothing is lost), `InvalidArgument`, `Corrupt`, `StorageFailed`.
@@ -67,8 +67,9 @@ impl KeySubscription {
         self.flow.get().next_batch(py, count_max.map(Whole::count), limit(timeout))
     }
 
-    /// True when every event that the log held at the start has been handed out; not again after a
-    /// rewind until what it took back has come again.
+    /// True when every event that the log held at the start has been handed out.
+    ///
+    /// After a rewind only when what it took back has come again.
     #[getter]
     fn caught_up(&self) -> bool {
         self.flow.get().caught_up()

@@ -12,7 +12,6 @@ mod arguments;
 mod batch;
 mod cursor;
 mod deed;
-#[cfg(any())]
 mod doing;
 mod drafts;
 mod errors;
@@ -39,7 +38,6 @@ mod reader;
 mod rewind;
 mod scarce;
 mod session;
-#[cfg(any())]
 mod standing;
 mod subscription;
 mod texts;
@@ -57,6 +55,8 @@ mod _native {
     #[pymodule_export]
     use super::deed::Deed;
     #[pymodule_export]
+    use super::doing::Doings;
+    #[pymodule_export]
     use super::drafts::{Cbor, are_plain};
     #[pymodule_export]
     use super::event::Event;
@@ -72,9 +72,8 @@ mod _native {
     use super::fold::Fold;
     #[pymodule_export]
     use super::functions::{
-        decode, encode, encode_state, error_table, /*later fence_admits,*/ log_drain, log_set_level,
-        nested_effect_error, new_swarm_secret, next_swarm_secret, parse_ticket, user_code_error,
-        value_of_json, version,
+        decode, encode, encode_state, error_table, log_drain, log_set_level, nested_effect_error,
+        new_swarm_secret, next_swarm_secret, parse_ticket, user_code_error, value_of_json, version,
     };
     #[pymodule_export]
     use super::gate::{after_fork_in_child, close_all, set_main_thread};
@@ -100,10 +99,8 @@ mod _native {
     use super::scarce::Scarce;
     #[pymodule_export]
     use super::session::Session;
-//later    #[pymodule_export]
-//later    use super::doing::Doings;
-//later    #[pymodule_export]
-//later    use super::standing::Doing;
+    #[pymodule_export]
+    use super::standing::Doing;
     #[pymodule_export]
     use super::subscription::Subscription;
     #[pymodule_export]

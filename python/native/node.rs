@@ -4,7 +4,7 @@
 
 use crate::arguments::{Seconds, Token, Whole, limit};
 use crate::cursor::{self, Cursor};
-//later use crate::doing::Doings;
+use crate::doing::Doings;
 use crate::drafts::drafts;
 use crate::errors::raise;
 use crate::gate::{abandon, blocking, forget, remember};
@@ -117,7 +117,6 @@ impl Node {
         Pond::new(self.open.clone())
     }
 
-    #[cfg(any())]
     fn doings(&self) -> Doings {
         Doings::new(self.open.clone())
     }

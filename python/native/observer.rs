@@ -119,11 +119,10 @@ impl Observer {
     fn turn(&self, py: Python<'_>, is_new: bool, timeout: Option<Seconds>) -> PyResult<Turn> {
         let handle = self.handle;
         // Of a turn that an interrupt meets nobody hears: dropped, it goes to the next one.
-        let turn = Kept::new().wait(py, limit(timeout), move |wait| {
+        Kept::new().wait(py, limit(timeout), move |wait| {
             let turn = if is_new { handle.next_turn(wait) } else { handle.turn(wait) };
             turn.map(Turn::new)
-        });
-        turn
+        })
     }
 
     fn turn_start(

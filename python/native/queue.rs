@@ -14,7 +14,7 @@ use crate::group::{Group, step_of};
 use crate::node::{Node, published_tuple};
 use crate::observer::State;
 use crate::pond::observed;
-//later use crate::standing::{Doing, standing_of};
+use crate::standing::{Doing, standing_of};
 use crate::subscription;
 use crate::turn::Turn;
 use millpond_facade::{self as facade, CancelHandle, CompletionQueue, Limit, Outcome};
@@ -95,7 +95,7 @@ impl Queue {
 
 fn to_python(py: Python<'_>, outcome: Outcome) -> PyResult<Py<PyAny>> {
     match outcome {
-        Outcome::Unit | Outcome::Closed(_) => Ok(py.None()),
+        Outcome::Unit | Outcome::Closed(_) | Outcome::NoDoing => Ok(py.None()),
         Outcome::Node(handle) => Node::new(handle).into_py_any(py),
         Outcome::Cursor(handle) => Cursor::new(py, cursor::flow(handle), None)?.into_py_any(py),
         Outcome::Subscription(handle) => {
@@ -115,8 +115,8 @@ fn to_python(py: Python<'_>, outcome: Outcome) -> PyResult<Py<PyAny>> {
         Outcome::Turn(handle) => Turn::new(handle).into_py_any(py),
         Outcome::Group(handle) => Group::new(handle, None).into_py_any(py),
         Outcome::GroupStep(step) => step_of(py, step),
-//later         Outcome::Doing(handle) => handle.map(|handle| Doing::new(handle, None)).into_py_any(py),
-//later         Outcome::Standing(view) => standing_of(py, view),
+        Outcome::Doing(handle) => Doing::new(handle, None).into_py_any(py),
+        Outcome::Standing(view) => standing_of(py, view),
     }
 }
 

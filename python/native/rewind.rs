@@ -3,8 +3,9 @@
 use crate::event_key::EventKey;
 use pyo3::prelude::*;
 
-/// An event came late: forget what came after the event `to`; it comes again, in the one order and
-/// with what is new. A `KeySubscription` gives it in between its events.
+/// An event came late: forget what came after the event `to`, which comes again with it.
+///
+/// A `KeySubscription` gives it in between its events.
 #[pyclass(frozen, eq, hash, module = "millpond")]
 #[derive(PartialEq, Eq, Hash)]
 pub(crate) struct Rewind {

@@ -23,6 +23,12 @@ def apply(held: list[Event], step: Event | Rewind) -> None:
         held.pop()
 
 
+def payload(step: Event | Rewind) -> Any:
+    """What an event carries."""
+    assert isinstance(step, Event)
+    return step.payload
+
+
 def test_events_come_in_key_order_and_then_live(node: Node) -> None:
     node.publish_all([(number, ()) for number in range(3)])
     with node.subscribe(ALL, order="key") as steps:
@@ -72,22 +78,21 @@ def test_a_rewind_is_a_batch_of_its_own(open_node: Open, online: dict[str, Any])
         assert len(batch) == 0
         kept = 0 if batch.rewind_to is None else batch.rewind_to.lamport
         again = 0
-        while again < 6 - kept:
+        while again < 6 - kept or not steps.caught_up:
             again += len(steps.next_batch(timeout=WAIT))
-        assert not steps.next_batch(timeout=WAIT).is_rewind if not steps.caught_up else True
 
 
 def test_a_position_continues_without_gap_or_double(node: Node) -> None:
     node.publish_all([(number, ()) for number in range(10)])
     with node.subscribe(ALL, order="key") as steps:
-        assert [next(steps).payload for _ in range(4)] == [0, 1, 2, 3]  # type: ignore[union-attr]
+        assert [payload(next(steps)) for _ in range(4)] == [0, 1, 2, 3]
         position = steps.position
     with node.subscribe(ALL, order="key", start=position) as steps:
-        assert [next(steps).payload for _ in range(6)] == list(range(4, 10))  # type: ignore[union-attr]
+        assert [payload(next(steps)) for _ in range(6)] == list(range(4, 10))
         end = steps.position
     node.publish(10)
     with node.subscribe(ALL, order="key", start=end) as steps:
-        assert next(steps).payload == 10  # type: ignore[union-attr]
+        assert payload(next(steps)) == 10
 
 
 @pytest.mark.parametrize("said", [{"start": "now"}, {"start": millpond.Offsets()}])
@@ -109,6 +114,6 @@ def test_orders_and_deliveries_that_do_not_go_together_are_refused(node: Node) -
 def test_closing_ends_iteration(node: Node) -> None:
     steps = node.subscribe(ALL, order="key")
     node.publish(1)
-    assert next(steps).payload == 1  # type: ignore[union-attr]
+    assert payload(next(steps)) == 1
     steps.close()
     assert list(steps) == []

@@ -15,6 +15,7 @@ WAITS = {
         *("publish", "publish_all", "connect", "disconnect"),
         *("set_network", "set_secrets", "ticket", "status", "metrics", "verify", "compact"),
         *("state", "run", "keep_running", "wait_for", "who_does", "close"),
+        *("do_optimistically", "own_doing"),
     },
     "Account": {
         *("create", "deposit", "withdraw", "grant", "request", "recover", "recover_alone"),
@@ -22,6 +23,7 @@ WAITS = {
     },
     "AllObserver": {"next", "close"},
     "Claim": {"create", "transfer", "request", "recover", "recover_alone", "report"},
+    "Doing": {"next", "release", "close"},
     "KeySubscription": {"next", "next_batch", "close"},
     "Observer": {"next", "close"},
     "OneObserver": {"next", "close"},

@@ -44,7 +44,8 @@ def fishing(node: millpond.Node) -> None:
     assert_type(node.state(built_in).value, millpond.Folded)
     done = node.run(fish, lambda state: [(len(state), ["apps"])])
     assert_type(done, millpond.Published | None)
-    assert_type(node.observe_all("FROM 'seed'", lambda _: fish), millpond.AllObserver[dict[str, int]])
+    everything = node.observe_all("FROM 'seed'", lambda _: fish)
+    assert_type(everything, millpond.AllObserver[dict[str, int]])
     for step_or_back in node.subscribe("FROM allEvents", order="key"):
         assert_type(step_or_back, millpond.Event | millpond.Rewind)
     node.run(fish, lambda state: 5)  # type: ignore[arg-type, return-value]

@@ -6,6 +6,7 @@ any wait, and no event is lost by it.
 
 from . import _exit as _exit
 from . import folds, logs
+from ._doing import Doing
 from ._draft import Draft, Drafts, Payload, Published, Receipt, Tags
 from ._effects import Effect
 from ._errors import (
@@ -65,6 +66,7 @@ from ._reports import (
     ReportSubscription,
     Request,
     Rival,
+    Standing,
     Violation,
     WhoDoes,
 )
@@ -116,6 +118,7 @@ __all__ = [
     "Damage",
     "Delivery",
     "Doer",
+    "Doing",
     "Draft",
     "Drafts",
     "Durability",
@@ -163,6 +166,7 @@ __all__ = [
     "Rewind",
     "Rival",
     "Session",
+    "Standing",
     "StartAt",
     "State",
     "Stats",

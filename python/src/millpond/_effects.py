@@ -32,7 +32,7 @@ _acting: ContextVar[_Acting | None] = ContextVar("millpond_acting", default=None
 
 
 def refuse_nested() -> None:
-    """Raises `InvalidArgument`, reason "nested_effect", inside of an effect: it waits for itself."""
+    """Raises `InvalidArgument`, reason "nested_effect", inside of an effect."""
     acting = _acting.get()
     if acting is not None and not acting.is_over:
         raise _native.nested_effect_error()

@@ -34,7 +34,7 @@ class Error(Exception):
     position: int | None = None
     """Where in the text that was refused: a position in its UTF-8 bytes."""
     details: Any = None
-    """What a program may want to know of it; which value, the kind says. None when there is none."""
+    """What a program may want to know of it, by its kind; None when there is nothing."""
 
 
 class InvalidArgument(Error, ValueError, TypeError):

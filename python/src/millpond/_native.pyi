@@ -18,6 +18,8 @@ __all__ = [
     "Cbor",
     "Cursor",
     "Deed",
+    "Doing",
+    "Doings",
     "Event",
     "EventKey",
     "Explanation",
@@ -218,6 +220,45 @@ class Deed:
     def claim_recover(what: str, is_alone: bool) -> Deed: ...
     @staticmethod
     def doing_release(what: str) -> Deed: ...
+
+@final
+class Doing:
+    """A claim of this node, and who listens for how it stands. Dropped, only the listening ends."""
+
+    def key(self) -> EventKey: ...
+    def next_standing(self, timeout: float | None) -> StandingTuple | None: ...
+    def next_standing_start(
+        self, queue: Queue, number: int, timeout: float | None
+    ) -> Operation: ...
+    def fileno(self) -> int: ...
+    def close(self) -> None: ...
+
+@final
+class Doings:
+    """What a node says that it does; made for each call."""
+
+    def do_optimistically(
+        self,
+        what: str,
+        note: Any,
+        after: Token | None,
+        session: Session | None,
+        timeout: float | None,
+    ) -> Doing: ...
+    def do_optimistically_start(
+        self,
+        queue: Queue,
+        number: int,
+        what: str,
+        note: Any,
+        after: Token | None,
+        session: Session | None,
+        timeout: float | None,
+    ) -> Operation: ...
+    def own_doing(self, what: str, timeout: float | None) -> Doing | None: ...
+    def own_doing_start(
+        self, queue: Queue, number: int, what: str, timeout: float | None
+    ) -> Operation: ...
 
 @final
 class Event:
@@ -465,6 +506,7 @@ class Node:
     def is_open(self) -> bool: ...
     def pond(self) -> Pond: ...
     def scarce(self) -> Scarce: ...
+    def doings(self) -> Doings: ...
     def node_id(self) -> str: ...
     def swarm_id(self) -> str: ...
     def path(self) -> Path: ...

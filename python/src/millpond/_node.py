@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Literal, Self, overload
 
 from . import _native
+from ._doing import DoingCalls
 from ._draft import Drafts, Payload, Published, Tags, key_bytes, pairs_of_all, pairs_of_one
 from ._facts import Column, Delivery, Durability, Follow, Order, StartAt
 from ._native import Cursor, KeySubscription, Offsets, Session, Subscription
@@ -92,7 +93,7 @@ def open(  # noqa: A001
     return Node(_native.open_node(options, timeout))
 
 
-class Node(PondCalls, ScarceCalls):
+class Node(PondCalls, ScarceCalls, DoingCalls):
     """One installation: a key pair and a log that is brought together with its peers.
 
     Made by `open`. May be used from any thread. After a fork every call in the child raises
@@ -126,8 +127,8 @@ class Node(PondCalls, ScarceCalls):
         timeout: seconds, None for no limit.
 
         Raises `InvalidArgument`, `LimitExceeded`, `Conflict`, `StorageFull`, `StorageFailed`,
-        `NotYetVisible`, `Closed`: nothing was stored. `Timeout` or an interrupt: the event may still become
-        durable; with an idempotency key it is safe to try again.
+        `NotYetVisible`, `Closed`: nothing was stored. `Timeout` or an interrupt: the event may still
+        become durable; with an idempotency key it is safe to try again.
         """
         pairs = pairs_of_one(payload, tags)
         key = key_bytes(idempotency_key)

@@ -122,7 +122,7 @@ class ClaimReport(TypedDict):
     holders: list[ClaimHolder]
     """All that hold it: more than one only where a stream has two histories."""
     own_fence: str | None
-    """If this node holds it, what goes with each act: see `fence_admits`."""
+    """If this node holds it, what goes with each act: a machine refuses lower ones."""
     requests: list[Request]
     """Who asks for it, oldest first."""
     violations: list[Violation]
@@ -165,7 +165,7 @@ class Standing(NamedTuple):
     standing: Literal["won", "lost", "released"]
     """"won" so far; "lost", and it stays so; or "released"."""
     winner: EventKey | None
-    """When it has lost: the key of the claim that came before it."""
+    """The key of the claim that wins as far as is known; None when there is none."""
     note: Any
     """What the winner noted, or None."""
     as_of: Offsets

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeVar, overload
 
 from . import _native
+from ._aio_doing import Doing, DoingCalls
 from ._aio_pond import AllObserver, Effect, Observer, OneObserver, PondCalls
 from ._aio_scarce import Account, Claim, ReportSubscription, ScarceCalls
 from ._draft import Drafts, Payload, Published, Tags, key_bytes, pairs_of_all, pairs_of_one
@@ -31,6 +32,7 @@ __all__ = [
     "AllObserver",
     "Claim",
     "Cursor",
+    "Doing",
     "Effect",
     "KeySubscription",
     "Node",
@@ -123,7 +125,7 @@ class Opening:
             await self._node.close()
 
 
-class Node(PondCalls, ScarceCalls):
+class Node(PondCalls, ScarceCalls, DoingCalls):
     """As `millpond.Node`. May be used from any loop."""
 
     __slots__ = ()
