@@ -87,7 +87,7 @@ class Batch:
         """
     @property
     def rewind_to(self) -> EventKey | None:
-        """Of a rewind: the key of the last event that stays; None when none does, or it is no rewind."""
+        """Of a rewind: the key of the last event that stays; None when none does."""
     @property
     def caught_up(self) -> bool:
         """True when the subscription has reached the end of the log as it was at the start."""
@@ -426,7 +426,7 @@ class Group:
 
 @final
 class KeySubscription:
-    """A query that stays open, in key order (`order="key"`): its events in the one order of all nodes.
+    """A query that stays open, in key order: its events in the one order of all nodes.
 
     Iterate over it: `Event`s, and a `Rewind` in between where one came late. Who forgets what each
     rewind takes back holds, whenever `caught_up`, all matching events in their order. Iteration
@@ -436,8 +436,9 @@ class KeySubscription:
 
     @property
     def caught_up(self) -> bool:
-        """True when every event that the log held at the start has been handed out; not again after a
-        rewind until what it took back has come again.
+        """True when every event that the log held at the start has been handed out.
+
+        After a rewind only when what it took back has come again.
         """
     @property
     def lag(self) -> int:
@@ -464,8 +465,8 @@ class KeySubscription:
         `StorageFailed`.
         """
     def next_batch(self, count_max: int | None = None, timeout: float | None = None) -> Batch:
-        """Waits for one to `count_max` events; empty for a rewind (`Batch.is_rewind`), when it has just
-        caught up, or at the end.
+        """Waits for one to `count_max` events; empty when it has just caught up, for a rewind
+        (`Batch.is_rewind`), or at the end.
 
         `count_max`: 1 to 4,096, None for 1,024. `timeout`: seconds, None for no limit.
         Raises `Timeout` (nothing is lost), `InvalidArgument`, `Corrupt`, `StorageFailed`.
@@ -772,8 +773,9 @@ class Queue:
 
 @final
 class Rewind:
-    """An event came late: forget what came after the event `to`; it comes again, in the one order and
-    with what is new. A `KeySubscription` gives it in between its events.
+    """An event came late: forget what came after the event `to`, which comes again with it.
+
+    A `KeySubscription` gives it in between its events.
     """
 
     @property
