@@ -90,6 +90,18 @@ pub(crate) fn nested_effect_error(py: Python<'_>) -> Py<PyAny> {
     raise(py, facade::nested_effect_error()).into_value(py).into_any()
 }
 
+/// Whether a machine may follow who shows `fence`, when `highest` is the highest fence that it has
+/// followed (None: none yet). Keep `fence` in its place when this returns.
+///
+/// A fence is the text of a claim's `own_fence`. Raises `Conflict`, reason "fenced": it is below
+/// the highest one, so its holder has handed the claim over and does not know it;
+/// `InvalidArgument`: a text is no fence.
+#[pyfunction]
+#[pyo3(signature = (highest, fence))]
+pub(crate) fn fence_admits(py: Python<'_>, highest: Option<&str>, fence: &str) -> PyResult<()> {
+    facade::fence_admits(highest, fence).map_err(|error| raise(py, error))
+}
+
 /// The value of payload bytes: what `encode` takes, with lists for tuples.
 ///
 /// Raises `InvalidArgument`: not one value in its deterministic encoding.

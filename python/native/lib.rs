@@ -72,8 +72,9 @@ mod _native {
     use super::fold::Fold;
     #[pymodule_export]
     use super::functions::{
-        decode, encode, encode_state, error_table, log_drain, log_set_level, nested_effect_error,
-        new_swarm_secret, next_swarm_secret, parse_ticket, user_code_error, value_of_json, version,
+        decode, encode, encode_state, error_table, fence_admits, log_drain, log_set_level,
+        nested_effect_error, new_swarm_secret, next_swarm_secret, parse_ticket, user_code_error,
+        value_of_json, version,
     };
     #[pymodule_export]
     use super::gate::{after_fork_in_child, close_all, set_main_thread};

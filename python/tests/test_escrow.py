@@ -55,7 +55,7 @@ def test_a_withdrawal_of_more_than_is_held_here_says_who_holds_the_rest(
     with pytest.raises(millpond.Overdraft) as caught:
         steel.withdraw(900, after=created.token, timeout=WAIT)
     error = caught.value
-    assert (error.wanted, error.available) == (900, 400)
+    assert (error.wanted, error.available, error.recoverable) == (900, 400, 0)
     assert error.elsewhere == [(london.stream, 600, False)]
     assert error.elsewhere[0].amount == 600
     assert error.details["wanted"] == 900
@@ -170,3 +170,43 @@ def test_the_story_of_london_and_new_york_is_told_three_ways() -> None:
         "  cut off: New York is refused 900: 400 here, 600 in London",
         "  together again: the balance is 100, and London holds it",
     ]
+
+
+def test_a_machine_refuses_who_does_not_know_that_the_claim_has_moved(
+    pair: tuple[Node, Node],
+) -> None:
+    one, other = pair
+    crane, theirs = one.claim("crane"), other.claim("crane")
+    crane.create()
+    first = crane.report()["own_fence"]
+    moved = crane.transfer(other.id)
+    second = theirs.report(after=moved.token, timeout=WAIT)["own_fence"]
+    assert first is not None
+    assert second is not None
+    millpond.fence_admits(None, first)
+    millpond.fence_admits(first, first)
+    millpond.fence_admits(first, second)
+    with pytest.raises(millpond.Conflict) as caught:
+        millpond.fence_admits(second, first)
+    assert caught.value.reason == "fenced"
+    with pytest.raises(millpond.InvalidArgument):
+        millpond.fence_admits(None, "7")
+
+
+def test_accounts_of_one_name_are_rivals_and_each_can_be_meant(
+    open_node: Open, online: dict[str, Any]
+) -> None:
+    one, other = open_node(**online), open_node(**online)
+    one.account("wood").create(10, floor=0)
+    created = other.account("wood").create(20, floor=0)
+    one.connect(other.ticket(), timeout=WAIT)
+    report = one.account("wood").report(after=created.token, timeout=WAIT)
+    assert report["balance"] == 10
+    [rival] = report["rivals"]
+    assert rival["balance"] == 20
+    assert rival["available"] == 0
+    with pytest.raises(millpond.Overdraft):
+        one.account("wood", id=rival["id"]).withdraw(1)
+    one.account("wood", id=report["id"]).withdraw(1)
+    with pytest.raises(millpond.InvalidArgument):
+        one.account("wood", id="none").withdraw(1)

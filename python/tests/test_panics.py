@@ -14,6 +14,8 @@ CALLS = {
     "node_act": "node.claim('a').create()",
     "node_claim": "node.claim('a').report()",
     "node_connect": "node.connect('nobody')",
+    "node_do_optimistically": "node.do_optimistically('a')",
+    "node_own_doing": "node.own_doing('a')",
     "node_disconnect": "node.disconnect('nobody')",
     "node_observe": "node.observe(FISH)",
     "node_observe_group": "node.observe_all(ALL, lambda _: None)",

@@ -48,6 +48,7 @@ __all__ = [
     "encode",
     "encode_state",
     "error_table",
+    "fence_admits",
     "log_drain",
     "log_set_level",
     "nested_effect_error",
@@ -973,6 +974,8 @@ def encode(value: Any, /) -> bytes:
     """
 def encode_state(value: Any, /) -> bytes: ...
 def error_table() -> list[tuple[int, str, bool, str, str]]: ...
+def fence_admits(highest: str | None, fence: str) -> None:
+    """."""
 def log_drain(count_max: int) -> tuple[list[tuple[int, int, str, str, str]], int]: ...
 def log_set_level(level: str) -> None: ...
 def nested_effect_error() -> BaseException: ...

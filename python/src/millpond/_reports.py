@@ -62,7 +62,7 @@ class Rival(TypedDict):
     """Its id, 32 hex digits: `node.account(name, id=…)` means it."""
     created: str
     """The key of its creation."""
-    is_older: bool
+    is_first: bool
     """True when nodes that have not acted in any mean it."""
     balance: int
     """Its balance."""
