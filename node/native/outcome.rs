@@ -2,10 +2,10 @@
 
 use crate::batch::PackedBatch;
 use millpond_facade::{
-    Closed, CursorHandle, DoingHandle, EventBatch, Explanation, FishJob, FoldHandle, GroupHandle,
-    GroupStep, GroupView, NodeHandle, Observation, Published, StandingView, StateView,
-    SubscriptionHandle, TurnHandle, Wait,
+    Closed, CursorHandle, EventBatch, Explanation, FishJob, FoldHandle, NodeHandle, Observation,
+    Published, StateView, SubscriptionHandle, TurnHandle, Wait,
 };
+//~use millpond_facade::{DoingHandle, GroupHandle, GroupStep, GroupView, StandingView};
 
 /// What an operation ended with.
 pub(crate) enum Outcome {
@@ -20,10 +20,10 @@ pub(crate) enum Outcome {
     State(Box<StateView>),
     Job(PackedJob),
     Turn(TurnHandle),
-    Group(GroupHandle),
-    GroupStep(PackedStep),
-    Doing(Option<DoingHandle>),
-    Standing(Box<StandingView>),
+//~    Group(GroupHandle),
+//~    GroupStep(PackedStep),
+//~    Doing(Option<DoingHandle>),
+//~    Standing(Box<StandingView>),
 }
 
 /// A job of a fold.
@@ -34,13 +34,13 @@ pub(crate) enum PackedJob {
     Ended,
 }
 
-/// A step of several fish.
-pub(crate) enum PackedStep {
-    Seeds(Box<PackedBatch>),
-    Folds(Vec<(String, FoldHandle)>),
-    States(GroupView),
-    Ended,
-}
+//~/// A step of several fish.
+//~pub(crate) enum PackedStep {
+//~    Seeds(Box<PackedBatch>),
+//~    Folds(Vec<(String, FoldHandle)>),
+//~    States(GroupView),
+//~    Ended,
+//~}
 
 impl Outcome {
     /// Frees what came back after its environment ended.
@@ -54,11 +54,11 @@ impl Outcome {
                 fold.map(FoldHandle::close);
             }
             Outcome::Turn(turn) => drop(turn.close()),
-            Outcome::Group(group) => drop(group.close()),
-            Outcome::GroupStep(PackedStep::Folds(folds)) => {
-                folds.into_iter().for_each(|(_, fold)| drop(fold.close()));
-            }
-            Outcome::Doing(Some(doing)) => drop(doing.close()),
+//~            Outcome::Group(group) => drop(group.close()),
+//~            Outcome::GroupStep(PackedStep::Folds(folds)) => {
+//~                folds.into_iter().for_each(|(_, fold)| drop(fold.close()));
+//~            }
+//~            Outcome::Doing(Some(doing)) => drop(doing.close()),
             _ => {}
         }
     }
@@ -153,37 +153,37 @@ impl IntoOutcome for TurnHandle {
     }
 }
 
-impl IntoOutcome for GroupHandle {
-    fn into_outcome(self) -> Outcome {
-        Outcome::Group(self)
-    }
-}
-
-impl IntoOutcome for GroupStep {
-    fn into_outcome(self) -> Outcome {
-        Outcome::GroupStep(match self {
-            GroupStep::Seeds(batch) => PackedStep::Seeds(Box::new(PackedBatch::from(batch))),
-            GroupStep::Folds(folds) => PackedStep::Folds(folds),
-            GroupStep::States(view) => PackedStep::States(view),
-            GroupStep::Ended => PackedStep::Ended,
-        })
-    }
-}
-
-impl IntoOutcome for DoingHandle {
-    fn into_outcome(self) -> Outcome {
-        Outcome::Doing(Some(self))
-    }
-}
-
-impl IntoOutcome for Option<DoingHandle> {
-    fn into_outcome(self) -> Outcome {
-        Outcome::Doing(self)
-    }
-}
-
-impl IntoOutcome for StandingView {
-    fn into_outcome(self) -> Outcome {
-        Outcome::Standing(Box::new(self))
-    }
-}
+//~impl IntoOutcome for GroupHandle {
+//~    fn into_outcome(self) -> Outcome {
+//~        Outcome::Group(self)
+//~    }
+//~}
+//~
+//~impl IntoOutcome for GroupStep {
+//~    fn into_outcome(self) -> Outcome {
+//~        Outcome::GroupStep(match self {
+//~            GroupStep::Seeds(batch) => PackedStep::Seeds(Box::new(PackedBatch::from(batch))),
+//~            GroupStep::Folds(folds) => PackedStep::Folds(folds),
+//~            GroupStep::States(view) => PackedStep::States(view),
+//~            GroupStep::Ended => PackedStep::Ended,
+//~        })
+//~    }
+//~}
+//~
+//~impl IntoOutcome for DoingHandle {
+//~    fn into_outcome(self) -> Outcome {
+//~        Outcome::Doing(Some(self))
+//~    }
+//~}
+//~
+//~impl IntoOutcome for Option<DoingHandle> {
+//~    fn into_outcome(self) -> Outcome {
+//~        Outcome::Doing(self)
+//~    }
+//~}
+//~
+//~impl IntoOutcome for StandingView {
+//~    fn into_outcome(self) -> Outcome {
+//~        Outcome::Standing(Box::new(self))
+//~    }
+//~}

@@ -4,11 +4,9 @@ use crate::answer::JsCompletion;
 use crate::batch::drafts;
 use crate::bridge::{Bridge, start, start_here};
 use crate::failure::thrown;
-use crate::handles::{fold, group, node, observer, turn};
+use crate::handles::{fold, node, observer, turn};
 use crate::options::{JsLimit, JsPublishOptions, JsReadOptions};
-use millpond_facade::{
-    Bytes, FishFunction, FishSpec, GroupAnswer, JobAnswer, Result, host_error,
-};
+use millpond_facade::{Bytes, FishFunction, FishSpec, JobAnswer, Result, host_error};
 use napi::bindgen_prelude::{BigInt, Env, Uint8Array};
 use napi_derive::napi;
 
@@ -30,7 +28,7 @@ pub struct JsFish {
 }
 
 impl JsFish {
-    fn to_spec(&self) -> Result<FishSpec> {
+    pub(crate) fn to_spec(&self) -> Result<FishSpec> {
         let query = self.query.clone();
         match (&self.id, self.version, &self.fold) {
             (None, None, Some(fold)) => Ok(FishSpec::BuiltIn { query, fold: fold.clone() }),
@@ -99,34 +97,6 @@ const FUNCTIONS: [FishFunction; 5] = [
     FishFunction::Encode,
     FishFunction::Decode,
 ];
-
-/// What code made of seeds.
-#[napi(object, object_to_js = false)]
-pub struct JsGroupAnswer {
-    /// A fish for each event, or null.
-    pub made: Option<Vec<Option<JsFish>>>,
-    /// It failed, at this event of the batch.
-    pub index: Option<u32>,
-    /// It failed.
-    pub message: Option<String>,
-}
-
-impl JsGroupAnswer {
-    fn to_answer(&self) -> Result<GroupAnswer> {
-        match (&self.made, self.index, &self.message) {
-            (Some(made), None, None) => {
-                let spec = |fish: &Option<JsFish>| fish.as_ref().map(JsFish::to_spec).transpose();
-                let made = made.iter().map(spec).collect::<Result<_>>()?;
-                Ok(GroupAnswer::Made(made))
-            }
-            (None, Some(index), Some(message)) => {
-                let (index, message) = (index as usize, message.clone());
-                Ok(GroupAnswer::Failed { index, message })
-            }
-            _ => Err(host_error("an answer to seeds is malformed")),
-        }
-    }
-}
 
 #[napi]
 impl Bridge {
@@ -235,41 +205,6 @@ impl Bridge {
         let answer = self.completions.answer(env)?;
         answer.map(|completion| JsCompletion::new(env, completion)).transpose()
     }
-
-    /// Observes a fish for each seed, or only for the first; completes with a group's handle.
-    #[napi(catch_unwind)]
-    pub fn observe_group(
-        &self,
-        env: Env,
-        ticket: i64,
-        handle: BigInt,
-        seeds: String,
-        only_first: bool,
-        options: JsReadOptions,
-        limit: JsLimit,
-    ) -> napi::Result<()> {
-        let prepared = options.to_options().and_then(|options| Ok((options, limit.to_limit()?)));
-        start!(self, env, ticket, prepared, |(options, limit), done| {
-            node(&handle).observe_group_start(&seeds, only_first, options, limit, done)
-        })
-    }
-
-    /// Answers the last seeds of a group, if they were the last step, and takes the next step.
-    #[napi(catch_unwind)]
-    pub fn group_next<'a>(
-        &self,
-        env: &'a Env,
-        ticket: i64,
-        handle: BigInt,
-        answer: Option<JsGroupAnswer>,
-        limit: JsLimit,
-    ) -> napi::Result<Option<JsCompletion<'a>>> {
-        let answer = answer.as_ref().map(JsGroupAnswer::to_answer).transpose();
-        let prepared = answer.and_then(|answer| Ok((answer, limit.to_limit()?)));
-        start_here!(self, env, ticket, prepared, |(answer, limit), done| {
-            group(&handle).next_step_start(answer, limit, done)
-        })
-    }
 }
 
 /// Closes an observer.
@@ -288,12 +223,6 @@ pub fn turn_close(env: Env, handle: BigInt) -> napi::Result<()> {
 #[napi(catch_unwind)]
 pub fn fold_close(env: Env, handle: BigInt) -> napi::Result<()> {
     thrown(&env, fold(&handle).close().map(drop))
-}
-
-/// Closes a group.
-#[napi(catch_unwind)]
-pub fn group_close(env: Env, handle: BigInt) -> napi::Result<()> {
-    thrown(&env, group(&handle).close().map(drop))
 }
 
 /// The id of a fish in its one form.
@@ -334,8 +263,13 @@ pub fn refuse_nested_effect(env: Env) -> napi::Result<()> {
     thrown(&env, Err(millpond_facade::nested_effect_error()))
 }
 
-/// Throws what code of the application failed with: an effect.
+/// Throws what stands for code of the application that failed here: `effect` or `decode`.
 #[napi(catch_unwind)]
-pub fn fail_effect(env: Env, message: String) -> napi::Result<()> {
-    thrown(&env, Err(millpond_facade::user_code_error("effect", message)))
+pub fn fail_code(env: Env, function: String, message: String) -> napi::Result<()> {
+    let error = match function.as_str() {
+        "effect" => millpond_facade::user_code_error("effect", message),
+        "decode" => millpond_facade::user_code_error("decode", message),
+        _ => host_error(format!("no code is named {function:?}")),
+    };
+    thrown(&env, Err(error))
 }

@@ -74,7 +74,7 @@ export function stateOf<S>(fish: Fish<S>, state: NativeState): State<S> {
 
 /** The error for what code of the application raised. */
 export function userCode(
-  of: 'effect' | 'decode' | 'make_fish',
+  of: 'effect' | 'decode',
   what: string,
   thrown: unknown,
 ): Error {

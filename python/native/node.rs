@@ -110,7 +110,12 @@ fn publish_options(
     expected: Option<Whole>,
 ) -> PublishOptions {
     let idempotency_key = idempotency_key.map(|key| key.to_vec());
-    PublishOptions { durability, idempotency_key, expected: expected.map(|count| count.0) }
+    PublishOptions {
+        durability,
+        idempotency_key,
+        expected: expected.map(|count| count.0),
+        ..PublishOptions::default()
+    }
 }
 
 fn query_options(
@@ -120,7 +125,13 @@ fn query_options(
     columns: Option<Vec<String>>,
 ) -> QueryOptions {
     let offsets = |map: &Bound<'_, Offsets>| map.get().inner.clone();
-    QueryOptions { order, lower: lower.map(offsets), upper: upper.map(offsets), columns }
+    QueryOptions {
+        order,
+        lower: lower.map(offsets),
+        upper: upper.map(offsets),
+        columns,
+        ..QueryOptions::default()
+    }
 }
 
 /// Where a subscription begins, a text for the facade or an offset map; and when it delivers.
@@ -129,14 +140,16 @@ fn subscribe_options(
     start: Option<&Bound<'_, PyAny>>,
     delivery: Option<String>,
 ) -> PyResult<SubscribeOptions> {
-    let Some(start) = start else { return Ok(SubscribeOptions { from: None, delivery }) };
+    let Some(start) = start else {
+        return Ok(SubscribeOptions { delivery, ..SubscribeOptions::default() });
+    };
     let from = if let Ok(offsets) = start.cast::<Offsets>() {
-        StartAt::Offsets(offsets.get().inner.clone())
+        StartAt::from(offsets.get().inner.clone())
     } else {
         let text = start.cast::<PyString>()?.to_str()?;
         StartAt::parse(text).map_err(|error| raise(py, error))?
     };
-    Ok(SubscribeOptions { from: Some(from), delivery })
+    Ok(SubscribeOptions { from: Some(from), delivery, ..SubscribeOptions::default() })
 }
 
 #[pymethods]

@@ -58,6 +58,7 @@ impl Options {
             tail_bytes_max: bytes(tail_bytes_max),
             cache_bytes: bytes(cache_bytes),
             allow_network_file_system,
+            ..OpenOptions::default()
         };
         Options { inner }
     }

@@ -103,6 +103,10 @@ fn to_python(py: Python<'_>, outcome: Outcome) -> PyResult<Py<PyAny>> {
             let held = Arc::new(Held::new(py, batch));
             Batch::whole(held).into_py_any(py)
         }
+        other => {
+            let message = format!("no call of this package ends with {other:?}");
+            Err(raise(py, millpond_facade::host_error(message)))
+        }
     }
 }
 

@@ -8,11 +8,15 @@ use crate::cursor::CursorHandle;
 use crate::entry::lock;
 use crate::errors::Result;
 use crate::explanation::Explanation;
+use crate::fold::FishJob;
 use crate::node::NodeHandle;
+use crate::observer::{Observation, close_observation};
 use crate::process;
 use crate::publish::Published;
 use crate::signal::Signal;
+use crate::state::StateView;
 use crate::subscription::SubscriptionHandle;
+use crate::turn::TurnHandle;
 use crate::workers;
 use std::sync::{Arc, Mutex};
 
@@ -60,6 +64,14 @@ pub enum Outcome {
     Text(String),
     /// From an explain.
     Explanation(Explanation),
+    /// From an observe.
+    Observation(Observation),
+    /// From a next state, or a state.
+    State(StateView),
+    /// From a next job of a fold.
+    Job(FishJob),
+    /// From a turn.
+    Turn(TurnHandle),
 }
 
 macro_rules! outcome_from {
@@ -74,7 +86,8 @@ macro_rules! outcome_from {
 
 outcome_from!(Closed => Closed, NodeHandle => Node, CursorHandle => Cursor,
     SubscriptionHandle => Subscription, Published => Published, EventBatch => Batch,
-    String => Text, Explanation => Explanation);
+    String => Text, Explanation => Explanation, Observation => Observation, StateView => State,
+    FishJob => Job, TurnHandle => Turn);
 
 impl From<()> for Outcome {
     fn from((): ()) -> Outcome {
@@ -152,6 +165,8 @@ fn dispose(outcome: Result<Outcome>) {
         }
         Ok(Outcome::Cursor(cursor)) => drop(cursor.close()),
         Ok(Outcome::Subscription(subscription)) => drop(subscription.close()),
+        Ok(Outcome::Observation(observation)) => close_observation(&observation),
+        Ok(Outcome::Turn(turn)) => drop(turn.close()),
         _ => {}
     }
 }

@@ -20,6 +20,8 @@ pub(crate) const READ_AHEAD_MAX: usize = 2;
 pub(crate) const SPARE_BATCHES_MAX: usize = 2;
 /// How long a close may take when the caller does not say.
 pub(crate) const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
+/// What a read has at least for itself when it had to wait for a token first.
+pub(crate) const READ_TIME_MIN: Duration = Duration::from_secs(1);
 /// How often a blocking call asks its caller whether it was interrupted.
 pub(crate) const INTERRUPT_PERIOD: Duration = Duration::from_millis(50);
 /// Most threads for blocking reads, openings and closings, of all nodes together.
