@@ -33,7 +33,7 @@ const unreachable = new FinalizationRegistry<() => void>((close) => {
  *
  * Leaving a `for await` loop closes it. While a call waits, the process stays alive.
  */
-export abstract class Pulled<T> implements AsyncIterableIterator<T>, AsyncDisposable {
+export abstract class Pulled<T extends object> implements AsyncIterableIterator<T>, AsyncDisposable {
   readonly #source: PullSource<T>;
   readonly #options: CallOptions;
   readonly #stopListening: () => void;
@@ -47,7 +47,7 @@ export abstract class Pulled<T> implements AsyncIterableIterator<T>, AsyncDispos
     this.#source = source;
     this.#options = options;
     const { signal } = options;
-    const self = new WeakRef<Pulled<unknown>>(this);
+    const self = new WeakRef<Pulled<object>>(this);
     this.#stopListening = signal === undefined ? () => {} : onAbort(signal, failing(self));
     source.opened.then(
       (handle) => {
@@ -75,7 +75,8 @@ export abstract class Pulled<T> implements AsyncIterableIterator<T>, AsyncDispos
     try {
       // Its own signal ends the calls before, too.
       const value = await this.#line.enqueue({ ...left(), signal }, () => this.#step(left));
-      return value === undefined ? { value, done: true } : { value, done: false };
+      if (value === undefined) return { value: undefined, done: true };
+      return { value, done: false };
     } finally {
       either.release();
     }
@@ -174,6 +175,6 @@ function closing<T>(source: PullSource<T>, handle: bigint, stopListening: () => 
   };
 }
 
-function failing(pulled: WeakRef<Pulled<unknown>>): (reason: unknown) => void {
+function failing(pulled: WeakRef<Pulled<object>>): (reason: unknown) => void {
   return (reason) => pulled.deref()?.fail(new AbortError(reason));
 }
