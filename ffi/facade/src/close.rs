@@ -158,6 +158,7 @@ impl Entry {
             Entry::Subscription(subscription) => subscription.end(),
             Entry::Observer(observer) => observer.end(),
             Entry::Fold(fold) => fold.end(),
+            Entry::Group(group) => group.end(),
             Entry::Cursor(cursor) => {
                 drop(registry::remove::<crate::cursor::CursorState>(id));
                 cursor.end();

@@ -9,6 +9,7 @@ use crate::entry::lock;
 use crate::errors::Result;
 use crate::explanation::Explanation;
 use crate::fold::FishJob;
+use crate::group::{GroupHandle, GroupStep, close_step};
 use crate::node::NodeHandle;
 use crate::observer::{Observation, close_observation};
 use crate::process;
@@ -72,6 +73,10 @@ pub enum Outcome {
     Job(FishJob),
     /// From a turn.
     Turn(TurnHandle),
+    /// From an observe of several fish.
+    Group(GroupHandle),
+    /// From a next step of them.
+    GroupStep(GroupStep),
 }
 
 macro_rules! outcome_from {
@@ -87,7 +92,7 @@ macro_rules! outcome_from {
 outcome_from!(Closed => Closed, NodeHandle => Node, CursorHandle => Cursor,
     SubscriptionHandle => Subscription, Published => Published, EventBatch => Batch,
     String => Text, Explanation => Explanation, Observation => Observation, StateView => State,
-    FishJob => Job, TurnHandle => Turn);
+    FishJob => Job, TurnHandle => Turn, GroupHandle => Group, GroupStep => GroupStep);
 
 impl From<()> for Outcome {
     fn from((): ()) -> Outcome {
@@ -167,6 +172,8 @@ fn dispose(outcome: Result<Outcome>) {
         Ok(Outcome::Subscription(subscription)) => drop(subscription.close()),
         Ok(Outcome::Observation(observation)) => close_observation(&observation),
         Ok(Outcome::Turn(turn)) => drop(turn.close()),
+        Ok(Outcome::Group(group)) => drop(group.close()),
+        Ok(Outcome::GroupStep(step)) => close_step(&step),
         _ => {}
     }
 }

@@ -8,6 +8,7 @@
 //! through the `done` closures and callbacks that a shell handed in.
 //! Begin with [`NodeHandle`]; waiting is in [`Wait`], results come as [`EventBatch`].
 
+mod accounts;
 mod awaited;
 mod batch;
 mod callback;
@@ -17,6 +18,7 @@ mod completion;
 mod core;
 mod cursor;
 mod deadlines;
+mod deed;
 mod defaults;
 mod draft;
 mod entry;
@@ -25,6 +27,7 @@ mod explanation;
 pub mod fault;
 mod fish;
 mod fold;
+mod group;
 mod handles;
 pub mod json;
 mod key_follow;
@@ -61,12 +64,14 @@ pub use cancel::CancelHandle;
 pub use close::Closed;
 pub use completion::{Completion, CompletionQueue, Outcome};
 pub use cursor::CursorHandle;
+pub use deed::{AnswerPolicy, Deed};
 pub use draft::Draft;
 pub use entry::guard;
 pub use errors::{FacadeError, Result, closed_error, host_error, user_code_error};
 pub use explanation::Explanation;
 pub use fish::{FishSpec, Monotone, fish_monotonicity};
 pub use fold::{FishFunction, FishJob, FoldHandle, JobAnswer};
+pub use group::{GroupAnswer, GroupHandle, GroupStep, GroupView};
 pub use millpond::event::cbor;
 pub use millpond::event::cbor::Writer as PayloadWriter;
 pub use millpond::{Columns, Looks};

@@ -56,24 +56,29 @@ pub(crate) struct ObserverState {
     pub(crate) callback: OnceLock<Arc<CallbackThread>>,
 }
 
-/// Gives the states.
-struct States {
+/// Gives the states of a fish, each new one once, from the first one that covers what is needed.
+pub(crate) struct States {
     subscription: StateSubscription,
     first: Option<First>,
-    /// Number and place of the state that was given last.
+    /// Number of the state that was given last.
     seen: u64,
+}
+
+/// The states of one observer.
+struct Watching {
+    states: States,
+    /// Where the state stands that was given last.
     place: Position,
 }
 
 /// The first state, where it is one that covers something: nothing is in it until it is there.
 type First = Arc<Mutex<Option<millpond::Result<Emission>>>>;
 
-impl Source<StateView> for States {
+impl Source<StateView> for Watching {
     fn pull(&mut self, _: usize) -> Result<Pulled<StateView>> {
-        match self.next() {
+        match self.states.next() {
             Ok(None) => Ok(Pulled::nothing()),
             Ok(Some(emission)) => {
-                self.seen = emission.number;
                 self.place = Offsets::from(emission.offsets.clone()).into();
                 Ok(Pulled { item: Some(StateView::new(emission)), more: false })
             }
@@ -87,18 +92,43 @@ impl Source<StateView> for States {
 }
 
 impl States {
-    fn next(&mut self) -> millpond::Result<Option<Emission>> {
-        if let Some(first) = &self.first {
-            let Some(first) = lock(first).take() else { return Ok(None) };
-            self.first = None;
-            return first.map(Some);
-        }
-        loop {
+    /// The states of `subscription`, the first of `lower` or more; `wake` is called whenever there
+    /// may be one.
+    pub(crate) fn begin(
+        subscription: StateSubscription,
+        lower: Option<OffsetMap>,
+        wake: Arc<dyn Fn() + Send + Sync>,
+    ) -> States {
+        subscription.on_ready(wake.clone());
+        let first = lower.map(|lower| {
+            let first = First::default();
+            let place = first.clone();
+            subscription.state_after(lower).on_done(move |emission| {
+                *lock(&place) = Some(emission);
+                wake();
+            });
+            first
+        });
+        States { subscription, first, seen: 0 }
+    }
+
+    /// The newest state, if it was not given yet; never waits.
+    pub(crate) fn next(&mut self) -> millpond::Result<Option<Emission>> {
+        let next = loop {
+            if let Some(first) = &self.first {
+                let Some(first) = lock(first).take() else { return Ok(None) };
+                self.first = None;
+                break Some(first?);
+            }
             match self.subscription.next_state()? {
                 Some(emission) if emission.number <= self.seen => {}
-                next => return Ok(next),
+                next => break next,
             }
+        };
+        if let Some(emission) = &next {
+            self.seen = emission.number;
         }
+        Ok(next)
     }
 }
 
@@ -136,23 +166,14 @@ impl ObserverState {
         });
         // Weak, because the core keeps the closure as long as the subscription lives.
         let (wake, told) = (waker(&puller), Arc::downgrade(&state));
-        subscription.on_ready(Arc::new(move || {
+        let wake = Arc::new(move || {
             wake();
             if let Some(state) = told.upgrade() {
                 state.look_for_turn();
             }
-        }));
-        let first = lower.map(|lower| {
-            let (first, wake) = (First::default(), waker(&puller));
-            let place = first.clone();
-            subscription.state_after(lower).on_done(move |emission| {
-                *lock(&place) = Some(emission);
-                wake();
-            });
-            first
         });
-        let states = States { subscription, first, seen: 0, place: Position::default() };
-        puller.set_source(Box::new(states));
+        let states = States::begin(subscription, lower, wake);
+        puller.set_source(Box::new(Watching { states, place: Position::default() }));
         Ok(state)
     }
 
@@ -287,18 +308,7 @@ impl NodeHandle {
     /// Joins those who observe the fish.
     pub(crate) fn join(self, fish: &FishSpec, needs: Needs) -> Result<Observation> {
         let node = NodeState::usable(self.id())?;
-        let definition = fish.definition()?;
-        let (subscription, pump) = match fish {
-            FishSpec::Code { .. } => node.core().join_fish(&definition)?,
-            FishSpec::BuiltIn { .. } => {
-                let fold = definition.builtin().expect("it was made of one");
-                (node.core().observe_builtin_bytes(definition.query(), fold)?, None)
-            }
-        };
-        let fold = match pump {
-            Some(pump) => Some(FoldHandle::from_id(node.keep_reader(FoldState::new(&node, pump))?)),
-            None => None,
-        };
+        let (subscription, fold) = node.join(fish)?;
         let state = ObserverState::open(&node, subscription, needs);
         let state = state.and_then(|state| node.keep_shared(state));
         match state {
@@ -308,6 +318,25 @@ impl NodeHandle {
                 Err(error)
             }
         }
+    }
+}
+
+impl NodeState {
+    /// Joins those who observe the fish; who is the first gets its fold, too.
+    ///
+    /// # Errors
+    /// As [`NodeHandle::observe`].
+    pub(crate) fn join(
+        self: &Arc<Self>,
+        fish: &FishSpec,
+    ) -> Result<(StateSubscription, Option<FoldHandle>)> {
+        let definition = fish.definition()?;
+        if let Some(fold) = definition.builtin() {
+            return Ok((self.core().observe_builtin_bytes(definition.query(), fold)?, None));
+        }
+        let (subscription, pump) = self.core().join_fish(&definition)?;
+        let keep = |pump| self.keep_reader(FoldState::new(self, pump)).map(FoldHandle::from_id);
+        Ok((subscription, pump.map(keep).transpose()?))
     }
 }
 

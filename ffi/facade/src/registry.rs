@@ -4,6 +4,7 @@ use crate::cancel::CancelState;
 use crate::cursor::CursorState;
 use crate::errors::{FacadeError, Result};
 use crate::fold::FoldState;
+use crate::group::GroupState;
 use crate::node::NodeState;
 use crate::observer::ObserverState;
 use crate::session::SessionState;
@@ -24,6 +25,7 @@ pub(crate) enum Entry {
     Observer(Arc<ObserverState>),
     Fold(Arc<FoldState>),
     Turn(Arc<TurnState>),
+    Group(Arc<GroupState>),
 }
 
 static TABLE: RwLock<Table<Entry>> = RwLock::new(Table::new());
@@ -62,6 +64,7 @@ registered!(SessionState, Session, "session");
 registered!(ObserverState, Observer, "observer");
 registered!(FoldState, Fold, "fold");
 registered!(TurnState, Turn, "turn");
+registered!(GroupState, Group, "group of fish");
 
 /// Keeps `state` and gives its handle.
 ///
@@ -111,6 +114,7 @@ impl Entry {
             Entry::Observer(observer) => Some(observer.node()),
             Entry::Fold(fold) => Some(fold.node()),
             Entry::Turn(turn) => Some(turn.node()),
+            Entry::Group(group) => Some(group.node()),
             Entry::Cancel(_) | Entry::Session(_) => None,
         }
     }

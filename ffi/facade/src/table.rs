@@ -15,6 +15,7 @@ pub(crate) enum Kind {
     Observer = 6,
     Fold = 7,
     Turn = 8,
+    Group = 9,
 }
 
 /// Why a handle leads nowhere.
