@@ -4,8 +4,8 @@ use crate::batch::JsBatch;
 use crate::completion::Completion;
 use crate::failure::Failure;
 use crate::outcome::Outcome;
-use crate::pond_answer::{JsJob, JsState};
-//~use crate::pond_answer::{JsGroupStep, JsStanding};
+use crate::pond_answer::{JsGroupStep, JsJob, JsState};
+//~use crate::pond_answer::JsStanding;
 use millpond_facade::Published;
 use napi::bindgen_prelude::{BigInt, Env};
 use napi_derive::napi;
@@ -32,8 +32,8 @@ pub struct JsCompletion<'a> {
     pub state: Option<JsState<'a>>,
     /// Work for the code of a fish.
     pub job: Option<JsJob<'a>>,
-//~    /// A step of several fish.
-//~    pub group_step: Option<JsGroupStep<'a>>,
+    /// A step of several fish.
+    pub group_step: Option<JsGroupStep<'a>>,
 //~    /// How a claim stands.
 //~    pub standing: Option<JsStanding>,
 }
@@ -51,7 +51,7 @@ impl<'a> JsCompletion<'a> {
             fold: None,
             state: None,
             job: None,
-//~            group_step: None,
+            group_step: None,
 //~            standing: None,
         };
         match completion.outcome {
@@ -76,8 +76,8 @@ impl<'a> JsCompletion<'a> {
                     Err(error) => js.failure = Some(error.into()),
                 }
             }
-//~            Ok(Outcome::Group(group)) => js.handle = Some(group.id().into()),
-//~            Ok(Outcome::GroupStep(step)) => js.group_step = Some(JsGroupStep::new(env, step)?),
+            Ok(Outcome::Group(group)) => js.handle = Some(group.id().into()),
+            Ok(Outcome::GroupStep(step)) => js.group_step = Some(JsGroupStep::new(env, step)?),
 //~            Ok(Outcome::Doing(doing)) => js.handle = doing.map(|doing| doing.id().into()),
 //~            Ok(Outcome::Standing(standing)) => js.standing = Some(JsStanding::from(*standing)),
         }

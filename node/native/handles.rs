@@ -1,10 +1,10 @@
 //! Handles as BigInts. The facade checks them: stale, made up, or of another type.
 
 use millpond_facade::{
-    CancelHandle, CursorHandle, FoldHandle, NodeHandle, ObserverHandle, SessionHandle,
+    CancelHandle, CursorHandle, FoldHandle, GroupHandle, NodeHandle, ObserverHandle, SessionHandle,
     SubscriptionHandle, TurnHandle,
 };
-//~use millpond_facade::{DoingHandle, GroupHandle};
+//~use millpond_facade::DoingHandle;
 use napi::bindgen_prelude::BigInt;
 
 /// The id in a BigInt; one that no handle has when it does not fit.
@@ -42,10 +42,10 @@ pub(crate) fn fold(handle: &BigInt) -> FoldHandle {
 pub(crate) fn turn(handle: &BigInt) -> TurnHandle {
     TurnHandle::from_id(id(handle))
 }
-//~
-//~pub(crate) fn group(handle: &BigInt) -> GroupHandle {
-//~    GroupHandle::from_id(id(handle))
-//~}
+
+pub(crate) fn group(handle: &BigInt) -> GroupHandle {
+    GroupHandle::from_id(id(handle))
+}
 //~
 //~pub(crate) fn doing(handle: &BigInt) -> DoingHandle {
 //~    DoingHandle::from_id(id(handle))

@@ -2,10 +2,10 @@
 
 use crate::batch::PackedBatch;
 use millpond_facade::{
-    Closed, CursorHandle, EventBatch, Explanation, FishJob, FoldHandle, NodeHandle, Observation,
-    Published, StateView, SubscriptionHandle, TurnHandle, Wait,
+    Closed, CursorHandle, EventBatch, Explanation, FishJob, FoldHandle, GroupHandle, GroupStep,
+    GroupView, NodeHandle, Observation, Published, StateView, SubscriptionHandle, TurnHandle, Wait,
 };
-//~use millpond_facade::{DoingHandle, GroupHandle, GroupStep, GroupView, StandingView};
+//~use millpond_facade::{DoingHandle, StandingView};
 
 /// What an operation ended with.
 pub(crate) enum Outcome {
@@ -20,8 +20,8 @@ pub(crate) enum Outcome {
     State(Box<StateView>),
     Job(PackedJob),
     Turn(TurnHandle),
-//~    Group(GroupHandle),
-//~    GroupStep(PackedStep),
+    Group(GroupHandle),
+    GroupStep(PackedStep),
 //~    Doing(Option<DoingHandle>),
 //~    Standing(Box<StandingView>),
 }
@@ -34,13 +34,13 @@ pub(crate) enum PackedJob {
     Ended,
 }
 
-//~/// A step of several fish.
-//~pub(crate) enum PackedStep {
-//~    Seeds(Box<PackedBatch>),
-//~    Folds(Vec<(String, FoldHandle)>),
-//~    States(GroupView),
-//~    Ended,
-//~}
+/// A step of several fish.
+pub(crate) enum PackedStep {
+    Seeds(Box<PackedBatch>),
+    Folds(Vec<(String, FoldHandle)>),
+    States(GroupView),
+    Ended,
+}
 
 impl Outcome {
     /// Frees what came back after its environment ended.
@@ -54,10 +54,10 @@ impl Outcome {
                 fold.map(FoldHandle::close);
             }
             Outcome::Turn(turn) => drop(turn.close()),
-//~            Outcome::Group(group) => drop(group.close()),
-//~            Outcome::GroupStep(PackedStep::Folds(folds)) => {
-//~                folds.into_iter().for_each(|(_, fold)| drop(fold.close()));
-//~            }
+            Outcome::Group(group) => drop(group.close()),
+            Outcome::GroupStep(PackedStep::Folds(folds)) => {
+                folds.into_iter().for_each(|(_, fold)| drop(fold.close()));
+            }
 //~            Outcome::Doing(Some(doing)) => drop(doing.close()),
             _ => {}
         }
@@ -153,23 +153,23 @@ impl IntoOutcome for TurnHandle {
     }
 }
 
-//~impl IntoOutcome for GroupHandle {
-//~    fn into_outcome(self) -> Outcome {
-//~        Outcome::Group(self)
-//~    }
-//~}
-//~
-//~impl IntoOutcome for GroupStep {
-//~    fn into_outcome(self) -> Outcome {
-//~        Outcome::GroupStep(match self {
-//~            GroupStep::Seeds(batch) => PackedStep::Seeds(Box::new(PackedBatch::from(batch))),
-//~            GroupStep::Folds(folds) => PackedStep::Folds(folds),
-//~            GroupStep::States(view) => PackedStep::States(view),
-//~            GroupStep::Ended => PackedStep::Ended,
-//~        })
-//~    }
-//~}
-//~
+impl IntoOutcome for GroupHandle {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Group(self)
+    }
+}
+
+impl IntoOutcome for GroupStep {
+    fn into_outcome(self) -> Outcome {
+        Outcome::GroupStep(match self {
+            GroupStep::Seeds(batch) => PackedStep::Seeds(Box::new(PackedBatch::from(batch))),
+            GroupStep::Folds(folds) => PackedStep::Folds(folds),
+            GroupStep::States(view) => PackedStep::States(view),
+            GroupStep::Ended => PackedStep::Ended,
+        })
+    }
+}
+
 //~impl IntoOutcome for DoingHandle {
 //~    fn into_outcome(self) -> Outcome {
 //~        Outcome::Doing(Some(self))

@@ -1,12 +1,10 @@
 //! What JavaScript is told of the pond: states, the work of folds, how claims stand.
 
 use crate::batch::JsBatch;
-use crate::outcome::PackedJob;
-use millpond_facade::StateView;
-use napi::bindgen_prelude::{BufferSlice, Env};
-//~use crate::outcome::PackedStep;
-//~use millpond_facade::{FoldHandle, StandingView};
-//~use napi::bindgen_prelude::BigInt;
+use crate::outcome::{PackedJob, PackedStep};
+use millpond_facade::{FoldHandle, StateView};
+use napi::bindgen_prelude::{BigInt, BufferSlice, Env};
+//~use millpond_facade::StandingView;
 use napi_derive::napi;
 
 /// A state.
@@ -65,73 +63,73 @@ impl<'a> JsJob<'a> {
     }
 }
 
-//~/// A fold of one of several fish.
-//~#[napi(object, object_from_js = false)]
-//~pub struct JsGroupFold {
-//~    /// Id of its fish.
-//~    pub fish: String,
-//~    /// The fold, to be worked here.
-//~    pub fold: BigInt,
-//~}
-//~
-//~/// The state of one of several fish.
-//~#[napi(object, object_from_js = false)]
-//~pub struct JsGroupState<'a> {
-//~    /// Id of its fish.
-//~    pub fish: String,
-//~    /// Its state.
-//~    pub state: JsState<'a>,
-//~}
-//~
-//~/// A step of several fish: exactly one of the fields after the kind is set, or none at the end.
-//~#[napi(object, object_from_js = false)]
-//~pub struct JsGroupStep<'a> {
-//~    /// `seeds`, `folds`, `states` or `ended`.
-//~    pub kind: String,
-//~    /// Events to make fish of.
-//~    pub batch: Option<JsBatch<'a>>,
-//~    /// Folds to work.
-//~    pub folds: Option<Vec<JsGroupFold>>,
-//~    /// By rising id.
-//~    pub states: Option<Vec<JsGroupState<'a>>>,
-//~    /// Of `states`: from 1 on.
-//~    pub number: Option<i64>,
-//~}
-//~
-//~impl<'a> JsGroupStep<'a> {
-//~    pub(crate) fn new(env: &'a Env, step: PackedStep) -> napi::Result<JsGroupStep<'a>> {
-//~        let of_kind = |kind: &str| JsGroupStep {
-//~            kind: kind.to_owned(),
-//~            batch: None,
-//~            folds: None,
-//~            states: None,
-//~            number: None,
-//~        };
-//~        Ok(match step {
-//~            PackedStep::Seeds(batch) => {
-//~                JsGroupStep { batch: Some(JsBatch::new(env, *batch)?), ..of_kind("seeds") }
-//~            }
-//~            PackedStep::Folds(folds) => {
-//~                let fold = |(fish, fold): (String, FoldHandle)| JsGroupFold {
-//~                    fish,
-//~                    fold: fold.id().into(),
-//~                };
-//~                let folds = Some(folds.into_iter().map(fold).collect());
-//~                JsGroupStep { folds, ..of_kind("folds") }
-//~            }
-//~            PackedStep::States(view) => {
-//~                let number = Some(view.number as i64);
-//~                let state = |(fish, state): (String, StateView)| {
-//~                    Ok(JsGroupState { fish, state: JsState::new(env, &state)? })
-//~                };
-//~                let states = view.states.into_iter().map(state).collect::<napi::Result<_>>()?;
-//~                JsGroupStep { states: Some(states), number, ..of_kind("states") }
-//~            }
-//~            PackedStep::Ended => of_kind("ended"),
-//~        })
-//~    }
-//~}
-//~
+/// A fold of one of several fish.
+#[napi(object, object_from_js = false)]
+pub struct JsGroupFold {
+    /// Id of its fish.
+    pub fish: String,
+    /// The fold, to be worked here.
+    pub fold: BigInt,
+}
+
+/// The state of one of several fish.
+#[napi(object, object_from_js = false)]
+pub struct JsGroupState<'a> {
+    /// Id of its fish.
+    pub fish: String,
+    /// Its state.
+    pub state: JsState<'a>,
+}
+
+/// A step of several fish: exactly one of the fields after the kind is set, or none at the end.
+#[napi(object, object_from_js = false)]
+pub struct JsGroupStep<'a> {
+    /// `seeds`, `folds`, `states` or `ended`.
+    pub kind: String,
+    /// Events to make fish of.
+    pub batch: Option<JsBatch<'a>>,
+    /// Folds to work.
+    pub folds: Option<Vec<JsGroupFold>>,
+    /// By rising id.
+    pub states: Option<Vec<JsGroupState<'a>>>,
+    /// Of `states`: from 1 on.
+    pub number: Option<i64>,
+}
+
+impl<'a> JsGroupStep<'a> {
+    pub(crate) fn new(env: &'a Env, step: PackedStep) -> napi::Result<JsGroupStep<'a>> {
+        let of_kind = |kind: &str| JsGroupStep {
+            kind: kind.to_owned(),
+            batch: None,
+            folds: None,
+            states: None,
+            number: None,
+        };
+        Ok(match step {
+            PackedStep::Seeds(batch) => {
+                JsGroupStep { batch: Some(JsBatch::new(env, *batch)?), ..of_kind("seeds") }
+            }
+            PackedStep::Folds(folds) => {
+                let fold = |(fish, fold): (String, FoldHandle)| JsGroupFold {
+                    fish,
+                    fold: fold.id().into(),
+                };
+                let folds = Some(folds.into_iter().map(fold).collect());
+                JsGroupStep { folds, ..of_kind("folds") }
+            }
+            PackedStep::States(view) => {
+                let number = Some(view.number as i64);
+                let state = |(fish, state): (String, StateView)| {
+                    Ok(JsGroupState { fish, state: JsState::new(env, &state)? })
+                };
+                let states = view.states.into_iter().map(state).collect::<napi::Result<_>>()?;
+                JsGroupStep { states: Some(states), number, ..of_kind("states") }
+            }
+            PackedStep::Ended => of_kind("ended"),
+        })
+    }
+}
+
 //~/// How a claim stands.
 //~#[napi(object, object_from_js = false)]
 //~pub struct JsStanding {
