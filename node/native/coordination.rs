@@ -20,7 +20,7 @@ pub struct JsShare {
     pub amount: i64,
 }
 
-/// What is to be done with an account, a claim or an activity; which fields it needs, its kind says.
+/// What is to be done with an account, a claim or an activity; its kind says with which fields.
 #[napi(object, object_to_js = false)]
 pub struct JsDeed {
     /// `account_create`, `claim_transfer` …

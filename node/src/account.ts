@@ -172,7 +172,8 @@ export function readReport<R>(json: string): R {
  * Every call resolves when what it did is durable, and rejects with NotFoundError when no such
  * account is known here (but for {@link Account.create}), ConflictError with the reason
  * `stream_changed` (try again), LimitExceededError (an amount above 2^53 − 1), StorageFullError,
- * ClosedError, TimeoutError or AbortError, beside what it says. Amounts are whole numbers from 1 on.
+ * ClosedError, TimeoutError or AbortError, beside what it says. Amounts are whole numbers from 1
+ * on.
  */
 export class Account {
   /** In NFC: 1 to 200 bytes. */

@@ -15,7 +15,15 @@ import { native, type NativeDeed } from './native';
 import type { Place } from './observer';
 import type { Offsets } from './offsets';
 import { bridge, operate } from './operations';
-import { callOptions, checkOptions, given, limitsOf, text, truth, type CallOptions } from './options';
+import {
+  callOptions,
+  checkOptions,
+  given,
+  limitsOf,
+  text,
+  truth,
+  type CallOptions,
+} from './options';
 import type { Published } from './published';
 import { Reports } from './reports';
 

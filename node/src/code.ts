@@ -26,9 +26,8 @@ export function asCode<T>(name: string, code: () => T): T {
 export function outsideOfCode(call: string): void {
   if (running === undefined) return;
   throw refuse(
-    `${call} was called by code of ${running}, which must be a function of its arguments: it runs ` +
-      'again and again, on other nodes, and in no order that you could rely on. Publish in an ' +
-      'effect: node.run(fish, effect)',
+    `${call} was called by code of ${running}, which must be a function of its arguments: it ` +
+      'runs again and again, and on other nodes. Publish in an effect: node.run(fish, effect)',
   );
 }
 

@@ -30,8 +30,8 @@ export interface Explanation {
   /** So far: what was opened, and the events delivered. */
   readonly actual: Looks;
   /**
-   * Whether events that arrive later can take back an answer: `monotone` never, `one_way` once and
-   * in one direction only.
+   * Whether events that arrive later can take back an answer: `monotone` never, `one_way`: it moves
+   * in one direction.
    */
   readonly monotonicity: 'monotone' | 'one_way' | 'not_monotone';
   /** Whether that is `monotone`. */

@@ -62,7 +62,8 @@ function detailsOf(kind: unknown, said: Payload): unknown {
 
 /** `error` with what caused it. */
 export function causedBy<E extends Error>(error: E, cause: unknown): E {
-  return Object.defineProperty(error, 'cause', { value: cause, configurable: true, writable: true });
+  const own = { value: cause, configurable: true, writable: true };
+  return Object.defineProperty(error, 'cause', own);
 }
 
 /**

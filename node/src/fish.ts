@@ -104,7 +104,8 @@ export class CodeFish<S, P = Payload> extends Fish<S> {
     if (this.codec === undefined) return encodeValue(state, 'state');
     const bytes: unknown = this.codec.encode(state);
     if (bytes instanceof Uint8Array) return bytes;
-    throw refuse(`the codec ${this.codec.name} must encode to a Uint8Array, not ${describe(bytes)}`);
+    const { name } = this.codec;
+    throw refuse(`the codec ${name} must encode to a Uint8Array, not ${describe(bytes)}`);
   }
 
   override decode(bytes: Uint8Array): S {
@@ -141,7 +142,7 @@ export function fish<S, P = Payload>(options: FishOptions<S, P>): CodeFish<S, P>
 
 /** Whether what a fish shows can be taken back by events that arrive later. */
 export interface Monotonicity {
-  /** `one_way`: it can change once and in one direction only. */
+  /** `one_way`: it moves in one direction. */
   readonly verdict: 'monotone' | 'one_way' | 'not_monotone';
   /** True: never. Else it needs a seal, an escrow account or a claim to build on. */
   readonly isMonotone: boolean;
@@ -169,7 +170,9 @@ export function fishOf<S>(name: string, value: Fish<S>): Fish<S> {
 
 /** The value, which must be a function that is not asynchronous. */
 export function code(name: string, value: unknown): unknown {
-  if (typeof value !== 'function') throw refuse(`${name} must be a function, not ${describe(value)}`);
+  if (typeof value !== 'function') {
+    throw refuse(`${name} must be a function, not ${describe(value)}`);
+  }
   const kind = Object.prototype.toString.call(value);
   if (kind === '[object Function]') return value;
   throw refuse(`${name} must be a plain function: it cannot be asynchronous or a generator`);

@@ -53,8 +53,8 @@ function least<W extends string>(fold: W) {
 }
 
 /**
- * The built-in folds. A path is a JSON Pointer into the payload: `/weight`, `/axes/0`; the empty one
- * is the whole payload. What is wrong with one is said when it is observed.
+ * The built-in folds. A path is a JSON Pointer into the payload: `/weight`, `/axes/0`; the empty
+ * one is the whole payload. What is wrong with one is said when it is observed.
  */
 export const folds = {
   /** How many events; with a path only of those that have a value there. */

@@ -98,8 +98,8 @@ export class Node extends Pond implements AsyncDisposable {
    * answered, before anything is read or later.
    * @throws InvalidArgumentError an option has the wrong type. Steps reject with QueryInvalidError,
    * InvalidArgumentError (there is no such order or column), NotYetVisibleError (`upper` reaches
-   * beyond what is durable here, or `after` beyond what comes in time), ClosedError, CorruptError, StorageFailedError, TimeoutError,
-   * AbortError.
+   * beyond what is durable here, or `after` beyond what comes in time), ClosedError, CorruptError,
+   * StorageFailedError, TimeoutError, AbortError.
    */
   query<P = Payload>(query: string, options?: QueryOptions): Query<P> {
     outsideOfCode('query');
@@ -117,7 +117,10 @@ export class Node extends Pond implements AsyncDisposable {
     const opened = operate(
       'query',
       limits,
-      (ticket, limit) => bridge.query(ticket, this.#handle, checked, { ...querying, ...said }, limit),
+      (ticket, limit) => {
+        const all = { ...querying, ...said };
+        bridge.query(ticket, this.#handle, checked, all, limit);
+      },
       checked,
     );
     const source: Source = {

@@ -117,7 +117,7 @@ export class Observer<S> extends Pulled<State<S>> {
         },
         close: (handle) => guard(() => native.observerClose(handle)),
       },
-      { ...(signal === undefined ? {} : { signal }), ...(timeoutMs === undefined ? {} : { timeoutMs }) },
+      { signal, timeoutMs },
     );
   }
 }

@@ -67,8 +67,8 @@ export abstract class Pond {
    * the functions of the first one are run, on its event loop.
    *
    * `timeoutMs` holds for each step, `signal` for all. A state that is given is a copy.
-   * @throws InvalidArgumentError an argument has the wrong type. Steps reject with QueryInvalidError,
-   * InvalidArgumentError, LimitExceededError (there can be no such fish, or a state is too large),
+   * @throws InvalidArgumentError an argument has the wrong type. Steps reject with
+   * QueryInvalidError, InvalidArgumentError, LimitExceededError (there can be no such fish, or a state is too large),
    * ConflictError with the reason `other_definition` (another fish of this id is observed here),
    * NotYetVisibleError, UserCodeError (code of the fish failed; `cause` is what it threw, if that
    * was here), ClosedError, CorruptError, StorageFailedError, TimeoutError, AbortError.
@@ -126,9 +126,9 @@ export abstract class Pond {
    * nothing. Effects on one fish run one at a time in a process, and each sees what those before it
    * have published. Other nodes act at the same time: what must hold among them all needs an
    * account or a claim.
-   * @throws UserCodeError with the reason `effect`: it failed, `cause` is what it threw, and nothing
-   * was published; InvalidArgumentError with the reason `nested_effect`: it was called by an effect;
-   * as {@link Pond.state} and {@link Node.publish}.
+   * @throws UserCodeError with the reason `effect`: it failed, `cause` is what it threw, and
+   * nothing was published; InvalidArgumentError with the reason `nested_effect`: it was called by
+   * an effect; as {@link Pond.state} and {@link Node.publish}.
    */
   run<S>(fish: Fish<S>, effect: Effect<S>, options?: RunOptions): Promise<Published | undefined> {
     outsideOfCode('run');
@@ -208,8 +208,8 @@ export abstract class Pond {
 
   /**
    * Who does something, exclusively and optimistically, as far as this node knows.
-   * @throws InvalidArgumentError, LimitExceededError, ClosedError, NotYetVisibleError, TimeoutError,
-   * AbortError.
+   * @throws InvalidArgumentError, LimitExceededError, ClosedError, NotYetVisibleError,
+   * TimeoutError, AbortError.
    */
   whoDoes(what: string, options?: DeedOptions): Promise<WhoDoes> {
     outsideOfCode('whoDoes');

@@ -33,7 +33,9 @@ const unreachable = new FinalizationRegistry<() => void>((close) => {
  *
  * Leaving a `for await` loop closes it. While a call waits, the process stays alive.
  */
-export abstract class Pulled<T extends object> implements AsyncIterableIterator<T>, AsyncDisposable {
+export abstract class Pulled<T extends object>
+  implements AsyncIterableIterator<T>, AsyncDisposable
+{
   readonly #source: PullSource<T>;
   readonly #options: CallOptions;
   readonly #stopListening: () => void;

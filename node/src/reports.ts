@@ -1,5 +1,5 @@
 import { ClosedError } from './error-kinds';
-import type { NativeCompletion, NativeLimit } from './native';
+import type { NativeLimit } from './native';
 import type { Offsets } from './offsets';
 import { operate } from './operations';
 import type { CallOptions } from './options';
@@ -10,7 +10,7 @@ export interface ReportSource<R> {
   /** What they are called in messages: `reports`. */
   readonly call: string;
   /** Asks for one that knows of more than `known`. */
-  begin(ticket: number, known: string | undefined, limit: NativeLimit): NativeCompletion | null | void;
+  begin(ticket: number, known: string | undefined, limit: NativeLimit): void;
   /** The report that a text says. */
   read(text: string): R;
 }

@@ -117,9 +117,9 @@ export class Subscription<P> extends Reading<P> {
   }
 
   /**
-   * Where another subscription of the same query and order goes on: hand it to `from`. In the order
-   * of arrival it is the token of {@link Subscription.position}. Undefined while one in the order of
-   * keys is at the beginning.
+   * Where another subscription of the same query and order goes on: hand it to `from`. In the
+   * order of arrival it is the token of {@link Subscription.position}. Undefined while one in the
+   * order of keys is at the beginning.
    */
   get positionText(): string | undefined {
     if (this.#order !== 'key') return this.position.token;
