@@ -82,14 +82,31 @@ export interface OpenRequest {
 /** What should not be, and is shown. */
 export type Violation =
   | {
+      /** Something does not count; it may when what it builds on has arrived. */
       readonly kind: 'uncovered';
+      /** Key of the event. */
       readonly key: string;
+      /** Its position in its stream. */
       readonly offset: number;
+      /** How much it is about. */
       readonly amount: number;
+      /** How much there was. */
       readonly available: number;
     }
-  | { readonly kind: 'overdrawn'; readonly stream: string; readonly by: number }
-  | { readonly kind: 'crowded'; readonly stream: string };
+  | {
+      /** The histories of a stream took more than it had. */
+      readonly kind: 'overdrawn';
+      /** The stream. */
+      readonly stream: string;
+      /** How much more. */
+      readonly by: number;
+    }
+  | {
+      /** A stream has as many histories as are kept; there may be more. */
+      readonly kind: 'crowded';
+      /** The stream. */
+      readonly stream: string;
+    };
 
 /** Another account of the same name, created while nodes were cut off from each other. */
 export interface Rival {
@@ -107,11 +124,13 @@ export interface Rival {
 
 /** How an account stands, as far as this node knows. */
 export interface AccountReport {
+  /** The name. */
   readonly name: string;
   /** 32 hex digits. */
   readonly id: string;
   /** A bigint beyond ±(2^53 − 1). */
   readonly balance: number | bigint;
+  /** What the balance never falls below. */
   readonly floor: number | bigint;
   /** What this node may spend at once, also while it is cut off. */
   readonly available: number;
@@ -121,6 +140,7 @@ export interface AccountReport {
   readonly holdings: readonly (Holding & { readonly node: string })[];
   /** Who asks for rights, oldest first. */
   readonly requests: readonly OpenRequest[];
+  /** What should not be. */
   readonly violations: readonly Violation[];
   /** How many withdrawals, grants and recoveries do not count. */
   readonly uncoveredCount: number;

@@ -41,6 +41,7 @@ export interface ClaimHolder {
 
 /** How an exclusive claim stands, as far as this node knows. */
 export interface ClaimReport {
+  /** What is claimed. */
   readonly what: string;
   /** Who holds it; null when nobody does, or it was not created. */
   readonly holder: ClaimHolder | null;
@@ -52,6 +53,7 @@ export interface ClaimReport {
   readonly ownFence: string | null;
   /** Who asks for it, oldest first. */
   readonly requests: readonly OpenRequest[];
+  /** What should not be. */
   readonly violations: readonly Violation[];
   /** Ids of other claims of the name. */
   readonly rivals: readonly string[];

@@ -23,6 +23,7 @@ export interface Doer {
 
 /** Who does something, as far as this node knows. */
 export interface WhoDoes {
+  /** What is done. */
   readonly what: string;
   /** Who holds the exclusive claim of this name; null when nobody does. */
   readonly holder: ClaimHolder | null;
@@ -51,6 +52,7 @@ export interface Standing {
  * Closing it releases nothing.
  */
 export class Doing extends Pulled<Standing> {
+  /** What is done. */
   readonly what: string;
   /** Key of the claim. */
   readonly key: string;

@@ -72,6 +72,7 @@ export abstract class Fish<S> {
 
 /** A fish with code; made by {@link fish}. */
 export class CodeFish<S, P = Payload> extends Fish<S> {
+  /** Its name, as it was given. */
   readonly id: string;
   /** The version of its definition. */
   readonly version: number;
@@ -108,6 +109,7 @@ export class CodeFish<S, P = Payload> extends Fish<S> {
     throw refuse(`the codec ${name} must encode to a Uint8Array, not ${describe(bytes)}`);
   }
 
+  /** A state of its own from the bytes of one. */
   override decode(bytes: Uint8Array): S {
     if (this.codec !== undefined) return this.codec.decode(bytes);
     const { buffer, byteOffset, length } = bytes;

@@ -121,6 +121,7 @@ export class Builtin<V> extends Fish<BuiltinState<V>> {
     return guard(() => native.fishId(this.spec()), this.query);
   }
 
+  /** A state of its own from the bytes of one. */
   override decode(bytes: Uint8Array): BuiltinState<V> {
     const { buffer, byteOffset, length } = bytes;
     return decodeValue(Buffer.from(buffer, byteOffset, length)) as unknown as BuiltinState<V>;

@@ -58,7 +58,7 @@ export async function begin<S>(
 }
 
 /**
- * A state from the native half.
+ * @internal A state from the native half.
  * @throws UserCodeError the codec of the fish could not decode it.
  */
 export function stateOf<S>(fish: Fish<S>, state: NativeState): State<S> {
@@ -72,7 +72,7 @@ export function stateOf<S>(fish: Fish<S>, state: NativeState): State<S> {
   return { state: decoded, token: Offsets.trusted(token), last: last ?? undefined, number };
 }
 
-/** The error for what code of the application raised. */
+/** @internal The error for what code of the application raised. */
 export function userCode(
   of: 'effect' | 'decode',
   what: string,
