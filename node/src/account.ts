@@ -1,5 +1,6 @@
 import { causal, causalOptions, type CausalOptions } from './causal';
 import { outsideOfCode } from './code';
+import { LimitExceededError } from './error-kinds';
 import { guard } from './failures';
 import { fromJson } from './json';
 import { native, type NativeDeed } from './native';
@@ -225,8 +226,8 @@ export class Account {
     checkOptions(call, account, ['amount', 'floor', 'shares']);
     return this.#act(call, options, () => ({
       kind: 'account_create',
-      amount: whole(`${call}: amount`, account.amount),
-      floor: whole(`${call}: floor`, account.floor),
+      amount: amountOf(`${call}: amount`, account.amount),
+      floor: amountOf(`${call}: floor`, account.floor),
       ...given(call, 'shares', account.shares, shares),
     }));
   }
@@ -256,7 +257,7 @@ export class Account {
     return this.#act(call, options, () => ({
       kind: 'account_grant',
       node: text(`${call}: nodeId`, nodeId),
-      amount: whole(`${call}: amount`, amount),
+      amount: amountOf(`${call}: amount`, amount),
     }));
   }
 
@@ -270,7 +271,7 @@ export class Account {
     checkDeed(call, options);
     return this.#act(call, options, () => ({
       kind: 'account_request',
-      amount: whole(`${call}: amount`, amount),
+      amount: amountOf(`${call}: amount`, amount),
     }));
   }
 
@@ -345,7 +346,7 @@ export class Account {
     checkDeed(call, options, ['note']);
     return this.#act(call, options, () => ({
       kind: `account_${deed}`,
-      amount: whole(`${call}: amount`, amount),
+      amount: amountOf(`${call}: amount`, amount),
       ...noteOf(call, options?.note),
     }));
   }
@@ -366,9 +367,15 @@ export function aloneOf(call: string, alone: unknown): { isAlone?: boolean } {
   return said.alone === undefined ? {} : { isAlone: said.alone };
 }
 
+/** A whole number, of which one that a number may not hold exactly is beyond the limit. */
+function amountOf(name: string, value: unknown): number {
+  if (!Number.isInteger(value) || Number.isSafeInteger(value)) return whole(name, value);
+  throw new LimitExceededError(`${name} is ${String(value)}; the most is 2^53 - 1`);
+}
+
 function shares(name: string, value: unknown): { node: string; amount: number }[] {
   checkOptions(name, value, Object.keys(Object(value) as object));
   return Object.entries(value as object).map(([node, amount]) => {
-    return { node, amount: whole(`${name}[${JSON.stringify(node)}]`, amount) };
+    return { node, amount: amountOf(`${name}[${JSON.stringify(node)}]`, amount) };
   });
 }

@@ -117,7 +117,7 @@ test('a session reads its own writes, at another node, too', limit, async (t) =>
 test('a session never goes back to before what it has read', limit, async (t) => {
   const [left, right] = await apart(t);
   await left.publish(numbered(2));
-  using session = right.session();
+  const session = right.session();
   await left.query(GRAIN, { session }).toArray();
   await assert.rejects(right.query(GRAIN, { session, timeoutMs: 0 }).toArray(), NotYetVisibleError);
   const told = right.session();

@@ -12,6 +12,7 @@ import {
   fish,
   folds,
   monotonicity,
+  newSwarmSecret,
 } from 'millpond';
 import { alone, folder, numbered, runClean } from './support.mjs';
 
@@ -132,8 +133,8 @@ test('a codec of its own makes bytes of states and states of bytes', async (t) =
 });
 
 test('a state goes on from its snapshot when the node is opened again', async (t) => {
-  const path = folder(t);
-  const node = await alone(t, { path });
+  const store = { path: folder(t), swarm: newSwarmSecret() };
+  const node = await alone(t, store);
   for (let batch = 0; batch < 6; batch++) await node.publish(numbered(1000));
   let steps = 0;
   const counting = fish({
@@ -149,7 +150,7 @@ test('a state goes on from its snapshot when the node is opened again', async (t
   assert.equal((await node.state(counting)).state, 6000);
   assert.equal(steps, 6000);
   await node.close();
-  const again = await alone(t, { path });
+  const again = await alone(t, store);
   assert.equal((await again.state(counting)).state, 6000);
   assert.ok(steps < 12000, `it stepped over ${steps - 6000} events again`);
 });
@@ -258,7 +259,8 @@ test('what initial, isReset and the codec raise is told apart', async (t) => {
       return true;
     });
   }
-  await assert.rejects(node.state(seen('a class', { initial: () => new Map() })), {
+  const rest = { initial: () => new Map(), step: (map) => map };
+  await assert.rejects(node.state(seen('a class', rest)), {
     reason: 'encode',
     message: /state is an instance of Map/,
   });
