@@ -36,7 +36,7 @@ pub const MILLPOND_DEED_CLAIM_REQUEST: i32 = 9;
 /// Takes an exclusive claim over from a former stream of this node: `name`, `is_alone`.
 pub const MILLPOND_DEED_CLAIM_RECOVER: i32 = 10;
 /// Takes back what this node has said of `name` by an optimistic claim.
-pub const MILLPOND_DEED_DOING_RELEASE: i32 = 12;
+pub const MILLPOND_DEED_DOING_RELEASE: i32 = 11;
 
 /// What another node may spend of an account from the beginning.
 #[repr(C)]

@@ -76,8 +76,10 @@ pub struct millpond_fish_t {
     pub save: millpond_save_callback_t,
     /// What the callbacks are given.
     pub user_data: *mut c_void,
-    /// Frees `user_data`: called exactly once, when no callback will be made any more, also before
-    /// the call returns that was given this fish, if its callbacks are not needed.
+    /// Frees `user_data`: called exactly once, when no callback will be made any more: before the
+    /// call returns that was given this fish, if it fails or the callbacks are not needed. Only for
+    /// a fish that cannot be read, because of its `struct_size` or fields that this version does not
+    /// know, it is not called.
     pub destroy: millpond_destroy_t,
 }
 

@@ -43,10 +43,13 @@ pub unsafe extern "C" fn millpond_node_observe(
     observer: *mut millpond_observer_t,
     error: *mut *mut millpond_error_t,
 ) -> i32 {
+    // From here on its code is dropped on every way out, which calls `destroy`.
     // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
+    let fish = unsafe { millpond_fish_t::read(fish) };
+    // SAFETY: the same.
     unsafe {
-        call("millpond_node_observe", error, || {
-            let (fish, code) = millpond_fish_t::read(fish)?;
+        call("millpond_node_observe", error, move || {
+            let (fish, code) = fish?;
             let place = output(observer, "observer")?;
             let given = millpond_read_options_t::read(read_options)?;
             let opened = observe(node, fish, code, given, &wait(timeout_ms, cancel))?;
@@ -72,10 +75,13 @@ pub unsafe extern "C" fn millpond_node_state(
     state: *mut *mut millpond_state_t,
     error: *mut *mut millpond_error_t,
 ) -> i32 {
+    // From here on its code is dropped on every way out, which calls `destroy`.
     // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
+    let fish = unsafe { millpond_fish_t::read(fish) };
+    // SAFETY: the same.
     unsafe {
-        call("millpond_node_state", error, || {
-            let (fish, code) = millpond_fish_t::read(fish)?;
+        call("millpond_node_state", error, move || {
+            let (fish, code) = fish?;
             let place = output(state, "state")?;
             let given = millpond_read_options_t::read(read_options)?;
             let wait = wait(timeout_ms, cancel);

@@ -200,7 +200,7 @@ fn code_that_fails_stops_its_fish_and_says_where() {
     assert_eq!(observer.turn(&soon()).unwrap_err().reason, Some("step"));
     let count = FishSpec::built_in("FROM 'grain'", r#"{"fold":"count"}"#);
     let state = mill.node.state(count, ReadOptions::default(), &soon()).unwrap();
-    assert_eq!(state.json().unwrap(), r#"{"skipped":0,"value":2}"#);
+    assert_eq!(state.json().unwrap(), r#"{"value":2,"skipped":0}"#);
 
     // What it saves is one CBOR value.
     let (observer, fold) = observe(&mill, list("others"));
@@ -256,7 +256,7 @@ fn a_state_once_is_of_all_that_is_durable() {
     let (done, given) = receiver();
     mill.node.state_start(count(), ReadOptions::default(), Limit::default(), done);
     let state: StateView = given.recv_timeout(SOON).unwrap().unwrap();
-    assert_eq!(state.json().unwrap(), r#"{"skipped":0,"value":20}"#);
+    assert_eq!(state.json().unwrap(), r#"{"value":20,"skipped":0}"#);
     mill.close();
 }
 
