@@ -327,7 +327,8 @@ export function withWriter<T>(write: (writer: Writer) => void, use: (bytes: Uint
 export function encodeValue(value: unknown, name: string): Uint8Array {
   return withWriter(
     (writer) => writer.named(value, name),
-    (bytes) => bytes.slice(),
+    // A buffer's own slice would be a view of what the next call overwrites.
+    (bytes) => Uint8Array.from(bytes),
   );
 }
 

@@ -159,8 +159,8 @@ export class Node extends Pond implements AsyncDisposable {
     const before = begin == null ? this.offsets() : Offsets.trusted(begin);
     const said = causal('subscribe', options);
     const wanted = {
-      // Where one in the order of keys begins, its text alone says.
-      ...(order !== 'key' ? { from: before.token } : from === undefined ? {} : { from }),
+      ...(begin == null && order !== 'key' ? { from: before.token } : {}),
+      ...(begin != null || order === 'key' ? given('subscribe', 'from', from, text) : {}),
       ...given('subscribe', 'delivery', options?.delivery, text),
       ...(order === undefined ? {} : { order }),
       ...said,

@@ -177,3 +177,16 @@ test('what making a fish raises ends all of them, with its cause', async (t) => 
   assert.equal((await observer.next()).done, true);
   await assert.rejects(node.observeAll("FROM 'seed'", () => 7).next(), UserCodeError);
 });
+
+test('states of fish that are saved at once do not mix', async (t) => {
+  const node = await alone(t);
+  const jobs = Array.from({ length: 20 }, (_, job) => `j${job}`);
+  await node.publish(jobs.flatMap((job, at) => [seed(job), ...numbered(at, `job:${job}`)]));
+  for (let round = 0; round < 5; round++) {
+    const observer = node.observeAll("FROM 'seed'", jobFish);
+    const { value } = await observer.next();
+    const states = jobs.map((job) => value.states.get(`job ${job}`).state);
+    assert.deepEqual(states, [...jobs.keys()]);
+    await observer.close();
+  }
+});

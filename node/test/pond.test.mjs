@@ -147,8 +147,11 @@ test('a state goes on from its snapshot when the node is opened again', async (t
       return count + 1;
     },
   });
-  assert.equal((await node.state(counting)).state, 6000);
+  const observer = node.observe(counting);
+  assert.equal((await observer.next()).value.state, 6000);
   assert.equal(steps, 6000);
+  const kept = () => node.stats().tables.find(({ name }) => name === 'snapshots').rows;
+  while (kept() === 0) await new Promise(setImmediate);
   await node.close();
   const again = await alone(t, store);
   assert.equal((await again.state(counting)).state, 6000);
