@@ -1,4 +1,4 @@
-// 1,000 t of steel, London and New York, and a line that is cut: three ways to spend what is scarce.
+// 1,000 t of steel, London and New York, and a line that is cut: three ways to spend it.
 //
 //   node examples/steel.mjs      two nodes in one process, over loopback
 //

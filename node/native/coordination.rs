@@ -117,9 +117,8 @@ impl Bridge {
         options: JsReadOptions,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        let prepared = deed
-            .to_deed()
-            .and_then(|deed| Ok((deed, options.to_options()?, limit.to_limit()?)));
+        let prepared =
+            deed.to_deed().and_then(|deed| Ok((deed, options.to_options()?, limit.to_limit()?)));
         start!(self, env, ticket, prepared, |(deed, options, limit), done| {
             node(&handle).act_start(deed, options, limit, done)
         })
@@ -208,51 +207,51 @@ impl Bridge {
         })
     }
 
-//~    /// Says that this node does something; completes with the handle of that claim.
-//~    #[napi(catch_unwind)]
-//~    pub fn do_optimistically(
-//~        &self,
-//~        env: Env,
-//~        ticket: i64,
-//~        handle: BigInt,
-//~        deed: JsDeed,
-//~        options: JsReadOptions,
-//~        limit: JsLimit,
-//~    ) -> napi::Result<()> {
-//~        let prepared = options.to_options().and_then(|options| Ok((options, limit.to_limit()?)));
-//~        start!(self, env, ticket, prepared, |(options, limit), done| {
-//~            node(&handle).do_optimistically_start(&deed.name, deed.note(), options, limit, done)
-//~        })
-//~    }
-//~
-//~    /// The claim of this node that stands; completes with its handle, or without one.
-//~    #[napi(catch_unwind)]
-//~    pub fn own_doing(
-//~        &self,
-//~        env: Env,
-//~        ticket: i64,
-//~        handle: BigInt,
-//~        what: String,
-//~        limit: JsLimit,
-//~    ) -> napi::Result<()> {
-//~        start!(self, env, ticket, limit.to_limit(), |limit, done| {
-//~            node(&handle).own_doing_start(&what, limit, done)
-//~        })
-//~    }
-//~
-//~    /// How a claim stands first, then each change.
-//~    #[napi(catch_unwind)]
-//~    pub fn doing_next<'a>(
-//~        &self,
-//~        env: &'a Env,
-//~        ticket: i64,
-//~        handle: BigInt,
-//~        limit: JsLimit,
-//~    ) -> napi::Result<Option<JsCompletion<'a>>> {
-//~        start_here!(self, env, ticket, limit.to_limit(), |limit, done| {
-//~            doing(&handle).next_standing_start(limit, done)
-//~        })
-//~    }
+    //~    /// Says that this node does something; completes with the handle of that claim.
+    //~    #[napi(catch_unwind)]
+    //~    pub fn do_optimistically(
+    //~        &self,
+    //~        env: Env,
+    //~        ticket: i64,
+    //~        handle: BigInt,
+    //~        deed: JsDeed,
+    //~        options: JsReadOptions,
+    //~        limit: JsLimit,
+    //~    ) -> napi::Result<()> {
+    //~        let prepared = options.to_options().and_then(|options| Ok((options, limit.to_limit()?)));
+    //~        start!(self, env, ticket, prepared, |(options, limit), done| {
+    //~            node(&handle).do_optimistically_start(&deed.name, deed.note(), options, limit, done)
+    //~        })
+    //~    }
+    //~
+    //~    /// The claim of this node that stands; completes with its handle, or without one.
+    //~    #[napi(catch_unwind)]
+    //~    pub fn own_doing(
+    //~        &self,
+    //~        env: Env,
+    //~        ticket: i64,
+    //~        handle: BigInt,
+    //~        what: String,
+    //~        limit: JsLimit,
+    //~    ) -> napi::Result<()> {
+    //~        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+    //~            node(&handle).own_doing_start(&what, limit, done)
+    //~        })
+    //~    }
+    //~
+    //~    /// How a claim stands first, then each change.
+    //~    #[napi(catch_unwind)]
+    //~    pub fn doing_next<'a>(
+    //~        &self,
+    //~        env: &'a Env,
+    //~        ticket: i64,
+    //~        handle: BigInt,
+    //~        limit: JsLimit,
+    //~    ) -> napi::Result<Option<JsCompletion<'a>>> {
+    //~        start_here!(self, env, ticket, limit.to_limit(), |limit, done| {
+    //~            doing(&handle).next_standing_start(limit, done)
+    //~        })
+    //~    }
 }
 
 /// Answers requests for rights by itself from now on, or not any more.

@@ -22,8 +22,8 @@ pub(crate) enum Outcome {
     Turn(TurnHandle),
     Group(GroupHandle),
     GroupStep(PackedStep),
-//~    Doing(Option<DoingHandle>),
-//~    Standing(Box<StandingView>),
+    //~    Doing(Option<DoingHandle>),
+    //~    Standing(Box<StandingView>),
 }
 
 /// A job of a fold.
@@ -58,7 +58,7 @@ impl Outcome {
             Outcome::GroupStep(PackedStep::Folds(folds)) => {
                 folds.into_iter().for_each(|(_, fold)| drop(fold.close()));
             }
-//~            Outcome::Doing(Some(doing)) => drop(doing.close()),
+            //~            Outcome::Doing(Some(doing)) => drop(doing.close()),
             _ => {}
         }
     }

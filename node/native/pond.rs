@@ -111,9 +111,8 @@ impl Bridge {
         options: JsReadOptions,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        let prepared = fish
-            .to_spec()
-            .and_then(|fish| Ok((fish, options.to_options()?, limit.to_limit()?)));
+        let prepared =
+            fish.to_spec().and_then(|fish| Ok((fish, options.to_options()?, limit.to_limit()?)));
         start!(self, env, ticket, prepared, |(fish, options, limit), done| {
             node(&handle).observe_start(fish, options, limit, done)
         })

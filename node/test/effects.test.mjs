@@ -14,7 +14,7 @@ const counter = fish({
 
 const next = (count) => ({ tags: ['count'], payload: count });
 
-test('effects on one fish run one at a time, and each sees what those before published', async (t) => {
+test('effects on a fish run one at a time, each after what those before published', async (t) => {
   const node = await alone(t);
   const effects = Array.from({ length: 20 }, () => node.run(counter, (count) => next(count)));
   const published = await Promise.all(effects);
