@@ -90,25 +90,26 @@ impl<'a> JsBatch<'a> {
 }
 
 /// Bytes of an event beside its tags and payload.
-const ROW_BYTES: usize = 3 * 8 + 5 * 4;
+const NUMBERS_BYTES: usize = 3 * 8;
+const WORDS_BYTES: usize = 5 * 4;
 
 impl From<EventBatch> for PackedBatch {
     fn from(batch: EventBatch) -> PackedBatch {
-        let mut rows = Vec::with_capacity(batch.len() * ROW_BYTES);
-        for event in batch.iter() {
-            let numbers =
-                [event.lamport() as f64, event.offset() as f64, event.time_micros() as f64];
-            rows.extend_from_slice(numbers.map(f64::to_ne_bytes).as_flattened());
-        }
+        let mut rows = vec![0; batch.len() * (NUMBERS_BYTES + WORDS_BYTES)];
+        let (numbers, words) = rows.split_at_mut(batch.len() * NUMBERS_BYTES);
+        let places =
+            numbers.chunks_exact_mut(NUMBERS_BYTES).zip(words.chunks_exact_mut(WORDS_BYTES));
         let streams = batch.streams().len();
         let mut end = 0;
-        for event in batch.iter() {
+        for (event, (numbers, words)) in batch.iter().zip(places) {
+            let of = [event.lamport() as f64, event.offset() as f64, event.time_micros() as f64];
+            numbers.copy_from_slice(of.map(f64::to_ne_bytes).as_flattened());
             let sizes = event.sizes();
             let tags_end = end + sizes.tags_bytes;
             end = tags_end + sizes.payload_bytes;
             let (stream, app_id) = (event.stream_index(), streams + event.app_id_index());
-            let words = [stream, app_id, sizes.tags, tags_end, end];
-            rows.extend_from_slice(words.map(|word| (word as u32).to_ne_bytes()).as_flattened());
+            let of = [stream, app_id, sizes.tags, tags_end, end];
+            words.copy_from_slice(of.map(|word| (word as u32).to_ne_bytes()).as_flattened());
         }
         let app_ids = batch.app_ids().map(str::to_owned);
         let texts = batch.streams().iter().cloned().chain(app_ids).collect();

@@ -1,6 +1,6 @@
 //! Ourselves, through the front door that every application uses.
 
-use crate::archive::{Archive, Found};
+use crate::archive::{Archive, Found, timed};
 use crate::subject::{Store, Subject, Workload, publish_in_batches};
 use crate::workload::WorkEvent;
 use ::millpond::event::{AppId, NewEvent, OffsetMap, Payload, SwarmSecret, TagSet};
@@ -9,8 +9,10 @@ use ::millpond::{
     Appended, Delivery, Durability, NetworkOptions, Node, NodeOptions, PeerAddress, Pending,
     PublishOptions, QueryOptions, StorageOptions, Subscription,
 };
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -121,18 +123,27 @@ fn receive(mut delivered: Subscription, count: usize, tell: &Sender<Instant>) {
 }
 
 /// A node and the workload in the form that `publish` takes.
-struct Publisher {
+pub(crate) struct Publisher {
     node: Node,
-    events: Vec<NewEvent>,
+    /// Those that were not published yet: an application makes each once, and so hands it over.
+    events: Mutex<Vec<Option<NewEvent>>>,
 }
 
 impl Publisher {
-    fn new(node: Node, workload: &Workload) -> Publisher {
-        Publisher { node, events: workload.iter().map(new_event).collect() }
+    pub(crate) fn new(node: Node, workload: &Workload) -> Publisher {
+        Publisher { node, events: new_events(workload) }
+    }
+
+    pub(crate) fn into_node(self) -> Node {
+        self.node
     }
 
     fn start(&self, events: Range<usize>) -> Pending<Appended> {
-        self.node.publish(self.events[events].to_vec(), publish_options())
+        let mut all = self.events.lock().expect("no caller panicked");
+        let taken = all[events].iter_mut().map(|event| event.take().expect("it is published once"));
+        let batch = taken.collect();
+        drop(all);
+        self.node.publish(batch, publish_options())
     }
 }
 
@@ -142,7 +153,7 @@ impl Store for Publisher {
     }
 
     fn turn_to(&mut self, workload: &Workload) {
-        self.events = workload.iter().map(new_event).collect();
+        self.events = new_events(workload);
     }
 
     fn close(&self) {
@@ -184,11 +195,28 @@ impl Archive for Reader {
         self.read(&Query::all(), Order::Ascending, usize::MAX)
     }
 
+    fn scaling(&self, tags: &[String]) -> Option<f64> {
+        let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let ask = || tags.iter().map(|tag| self.find(tag, None).events).sum::<usize>();
+        let (found, alone) = timed(ask);
+        let together = timed(|| {
+            std::thread::scope(|scope| {
+                let asking: Vec<_> = (0..threads).map(|_| scope.spawn(ask)).collect();
+                asking.into_iter().for_each(|own| assert_eq!(own.join().ok(), Some(found)));
+            });
+        });
+        Some(threads as f64 * alone.as_secs_f64() / together.1.as_secs_f64())
+    }
+
     fn verify(&self) -> Option<u64> {
         let report = self.node.verify(|| true).wait().expect("it runs to its end");
         assert_eq!(report.damage_count, 0, "{:?}", report.damages);
         Some(report.record_bytes)
     }
+}
+
+fn new_events(workload: &Workload) -> Mutex<Vec<Option<NewEvent>>> {
+    Mutex::new(workload.iter().map(|event| Some(new_event(event))).collect())
 }
 
 fn new_event(event: &WorkEvent) -> NewEvent {
@@ -219,13 +247,13 @@ pub(crate) fn node(folder: &Path, name: &str, network: bool) -> Node {
     Node::open(options).expect("a node opens")
 }
 
-fn link(from: &Node, to: &Node) {
+pub(crate) fn link(from: &Node, to: &Node) {
     let address = PeerAddress::from(&to.ticket().wait().expect("a listening node has a ticket"));
     let linked = from.connect(address).wait_timeout(PATIENCE).expect("an answer comes");
     linked.expect("the peer is admitted");
 }
 
-fn offsets(node: &Node) -> OffsetMap {
+pub(crate) fn offsets(node: &Node) -> OffsetMap {
     node.offsets().expect("an open node says what it holds")
 }
 

@@ -67,7 +67,7 @@ impl Results {
 }
 
 /// All cases, in the order of the table.
-pub(crate) const CASES: [&str; 19] = [
+pub(crate) const CASES: [&str; 24] = [
     "publish_batch_1000",
     "publish_1",
     "publish_16",
@@ -76,6 +76,7 @@ pub(crate) const CASES: [&str; 19] = [
     "query_order",
     "query_machine",
     "query_newest_10",
+    "query_scaling",
     "scan",
     "verify",
     "open",
@@ -83,6 +84,10 @@ pub(crate) const CASES: [&str; 19] = [
     "catch_up",
     "wire_per_event",
     "latency",
+    "fold_count",
+    "fold_builtin",
+    "fold_late",
+    "fold_reopen",
     "python_publish",
     "python_iterate",
     "node_publish",

@@ -89,6 +89,7 @@ static void null_is_an_error_for_fish_accounts_and_sessions_too(void) {
     millpond_observer_t observer = {0}, opened = {0};
     millpond_turn_t turn = {0};
     millpond_session_t session = {0};
+    millpond_doing_t doing = {0};
     millpond_state_t *state = NULL;
     millpond_state_view_t view = MILLPOND_STATE_VIEW_INIT;
     millpond_fish_t fish = MILLPOND_FISH_INIT;
@@ -146,6 +147,19 @@ static void null_is_an_error_for_fish_accounts_and_sessions_too(void) {
     REFUSED(millpond_node_claim(node, TEXT("x"), NULL, 0, NULL, SOON, NC, NULL, NULL));
     REFUSED(millpond_node_who_does(node, NULL, 0, NULL, 0, NULL, SOON, NC, &bytes, NULL));
     REFUSED(millpond_node_who_does(node, TEXT("x"), NULL, 0, NULL, SOON, NC, NULL, NULL));
+    REFUSED(millpond_node_do_optimistically(node, NULL, 0, 0, NULL, 0, NULL, SOON, NC, &doing,
+                                            NULL));
+    REFUSED(millpond_node_do_optimistically(node, TEXT("x"), 0, NULL, 0, NULL, SOON, NC, NULL,
+                                            NULL));
+    REFUSED(millpond_node_own_doing(node, NULL, 0, SOON, NC, &doing, NULL));
+    REFUSED(millpond_node_own_doing(node, TEXT("x"), SOON, NC, NULL, NULL));
+    OK(millpond_node_own_doing(node, TEXT("x"), SOON, NC, &doing, NULL));
+    CHECK(doing.id == 0);
+    OK(millpond_node_do_optimistically(node, TEXT("x"), 0, NULL, 0, NULL, SOON, NC, &doing, NULL));
+    REFUSED(millpond_doing_key(doing, NULL, NULL));
+    REFUSED(millpond_doing_next(doing, SOON, NC, NULL, NULL));
+    REFUSED(millpond_doing_fd(doing, NULL, NULL));
+    OK(millpond_doing_close(doing, NULL));
     REFUSED(millpond_token_merge(NULL, 2, &bytes, NULL));
     REFUSED(millpond_token_merge(NULL, 0, NULL, NULL));
     REFUSED(millpond_node_wait_for(node, NULL, 0, NULL, 0, SOON, NC, NULL));

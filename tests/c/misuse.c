@@ -171,6 +171,8 @@ static void take_outputs(struct caller *self) {
     if (self->asked & A_SESSION) keep_handle(self, SESSION, given->session.id);
     if (self->asked & AN_OBSERVER) keep_handle(self, OBSERVER, given->observer.id);
     if (self->asked & A_TURN) keep_handle(self, TURN, given->turn.id);
+    /* There may be no claim. */
+    if (self->asked & A_DOING && given->doing.id) keep_handle(self, DOING, given->doing.id);
     if (self->asked & A_VIEW) look_at_bytes(given->view.known.token);
     if (self->asked & A_STATE) {
         millpond_state_t **kept = &self->states[below(self, KEPT)];

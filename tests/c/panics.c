@@ -31,6 +31,7 @@ struct scene {
     millpond_observer_t observer, observed;
     millpond_turn_t turn, taken;
     millpond_session_t session, made;
+    millpond_doing_t doing, done;
     millpond_state_t *state, *given;
     millpond_batch_t *batch; /* of one event */
     millpond_batch_t *next;
@@ -293,6 +294,26 @@ static int32_t node_answer_requests(struct scene *on, millpond_error_t **error) 
 static int32_t node_hand_over(struct scene *on, millpond_error_t **error) {
     return millpond_node_hand_over_when_asked(on->node, TEXT("M-017"), 0, error);
 }
+static int32_t node_do(struct scene *on, millpond_error_t **error) {
+    return millpond_node_do_optimistically(on->node, TEXT("M-018"), 0, NULL, 0, NULL, SOON, NC,
+                                           &on->done, error);
+}
+static int32_t node_own_doing(struct scene *on, millpond_error_t **error) {
+    return millpond_node_own_doing(on->node, TEXT("M-018"), SOON, NC, &on->done, error);
+}
+static int32_t doing_key(struct scene *on, millpond_error_t **error) {
+    return millpond_doing_key(on->doing, &on->bytes, error);
+}
+static int32_t doing_next(struct scene *on, millpond_error_t **error) {
+    return millpond_doing_next(on->doing, SOON, NC, &on->bytes, error);
+}
+static int32_t doing_fd(struct scene *on, millpond_error_t **error) {
+    int32_t fd;
+    return millpond_doing_fd(on->doing, &fd, error);
+}
+static int32_t doing_close(struct scene *on, millpond_error_t **error) {
+    return millpond_doing_close(on->doing, error);
+}
 static int32_t node_account(struct scene *on, millpond_error_t **error) {
     return millpond_node_account(on->node, TEXT("steel"), NULL, 0, NULL, SOON, NC, &on->bytes,
                                  error);
@@ -422,6 +443,13 @@ static const struct {
     {"millpond_node_answer_requests", node_answer_requests, {{"node_answer_requests", REFUSES}}},
     {"millpond_node_hand_over_when_asked", node_hand_over,
      {{"node_hand_over_when_asked", REFUSES}}},
+    {"millpond_node_do_optimistically", node_do, {{"node_do_optimistically", REFUSES}}},
+    {"millpond_node_own_doing", node_own_doing,
+     {{"node_own_doing", REFUSES}, {"node_own_doing_work", REFUSES}}},
+    {"millpond_doing_key", doing_key, {{"doing_key", REFUSES}}},
+    {"millpond_doing_next", doing_next, {{"doing_next_standing", REFUSES}, {"read", REFUSES}}},
+    {"millpond_doing_fd", doing_fd, {{"doing_fd", REFUSES}}},
+    {"millpond_doing_close", doing_close, {{"doing_close", REFUSES}}},
     {"millpond_node_account", node_account,
      {{"node_account", REFUSES}, {"node_account_work", REFUSES}}},
     {"millpond_node_claim", node_claim, {{"node_claim", REFUSES}, {"node_claim_work", REFUSES}}},
@@ -451,6 +479,8 @@ static struct scene set(void) {
     OK(millpond_observer_close(scene.observed, NULL));
     scene.observed.id = 0;
     OK(millpond_session_new(&scene.session, NULL));
+    OK(millpond_node_do_optimistically(scene.node, TEXT("M-018"), 0, NULL, 0, NULL, SOON, NC,
+                                       &scene.doing, NULL));
     return scene;
 }
 
@@ -468,6 +498,8 @@ static void clear(struct scene *scene) {
     is_over(millpond_turn_close(scene->turn, NULL));
     is_over(millpond_observer_close(scene->observer, NULL));
     is_over(millpond_session_close(scene->session, NULL));
+    if (scene->doing.id) is_over(millpond_doing_close(scene->doing, NULL));
+    if (scene->done.id) OK(millpond_doing_close(scene->done, NULL));
     if (scene->taken.id) is_over(millpond_turn_close(scene->taken, NULL));
     if (scene->observed.id) OK(millpond_observer_close(scene->observed, NULL));
     if (scene->made.id) OK(millpond_session_close(scene->made, NULL));
@@ -525,7 +557,7 @@ static void panic_at(const char *wall, call_t *call, int32_t then) {
     }
     OK(publish(other, "grain", "1"));
     clear(&scene);
-    CHECK(count_again(scene.path) == (then == GOES_ON ? 2 : 1));
+    CHECK(count_again(scene.path) == (then == GOES_ON ? 3 : 2));
     if (failures_here > failures_before) printf("  after a panic at %s\n", wall);
 }
 

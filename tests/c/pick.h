@@ -18,7 +18,7 @@
 #define BEYOND 16 /* bytes that a struct of a newer header has more */
 #define NEWER(type) struct { type known; unsigned char beyond[BEYOND]; }
 
-enum kind { NODE, CURSOR, SUBSCRIPTION, CANCEL, SESSION, OBSERVER, TURN, KINDS };
+enum kind { NODE, CURSOR, SUBSCRIPTION, CANCEL, SESSION, OBSERVER, TURN, DOING, KINDS };
 
 /* What a call may write, as the call finds it. */
 struct outputs {
@@ -29,6 +29,7 @@ struct outputs {
     millpond_session_t session;
     millpond_observer_t observer;
     millpond_turn_t turn;
+    millpond_doing_t doing;
     millpond_bytes_t bytes;
     millpond_batch_t *batch;
     millpond_state_t *state;
@@ -43,7 +44,8 @@ struct outputs {
 enum output {
     A_NODE = 1, A_CURSOR = 2, A_SUBSCRIPTION = 4, A_CANCEL = 8, BYTES = 16, A_BATCH = 32,
     AN_ERROR = 64, PUBLISHED = 128, AN_EVENT = 256, A_NUMBER = 512, AN_FD = 1024, A_SESSION = 2048,
-    AN_OBSERVER = 4096, A_TURN = 8192, A_STATE = 16384, A_VIEW = 32768
+    AN_OBSERVER = 4096, A_TURN = 8192, A_STATE = 16384, A_VIEW = 32768,
+    A_DOING = 65536
 };
 
 struct caller {
@@ -156,6 +158,10 @@ static millpond_turn_t a_turn(struct caller *self) {
     millpond_turn_t picked = {handle(self, TURN)};
     return picked;
 }
+static millpond_doing_t a_doing(struct caller *self) {
+    millpond_doing_t picked = {handle(self, DOING)};
+    return picked;
+}
 /* For options: mostly none. */
 static millpond_session_t a_rare_session(struct caller *self) {
     millpond_session_t picked = {slips(self, 4) ? handle(self, SESSION) : 0};
@@ -170,6 +176,7 @@ static int32_t close_handle(enum kind kind, uint64_t id) {
     millpond_session_t session = {id};
     millpond_observer_t observer = {id};
     millpond_turn_t turn = {id};
+    millpond_doing_t doing = {id};
     switch (kind) {
     case NODE: return millpond_node_close(node, SOON, NULL);
     case CURSOR: return millpond_cursor_close(cursor, NULL);
@@ -177,6 +184,7 @@ static int32_t close_handle(enum kind kind, uint64_t id) {
     case SESSION: return millpond_session_close(session, NULL);
     case OBSERVER: return millpond_observer_close(observer, NULL);
     case TURN: return millpond_turn_close(turn, NULL);
+    case DOING: return millpond_doing_close(doing, NULL);
     default: return millpond_cancel_free(cancel, NULL);
     }
 }
@@ -516,6 +524,7 @@ PLACE(millpond_cancel_t, cancel, A_CANCEL, cancel)
 PLACE(millpond_session_t, session, A_SESSION, session)
 PLACE(millpond_observer_t, observer, AN_OBSERVER, observer)
 PLACE(millpond_turn_t, turn, A_TURN, turn)
+PLACE(millpond_doing_t, doing, A_DOING, doing)
 PLACE(millpond_state_t *, state, A_STATE, state)
 PLACE(millpond_bytes_t, bytes, BYTES, bytes)
 PLACE(millpond_batch_t *, batch, A_BATCH, batch)

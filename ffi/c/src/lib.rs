@@ -12,6 +12,7 @@ mod call;
 pub mod cancel;
 pub mod cursor;
 pub mod deed;
+pub mod doing;
 pub mod error;
 pub mod fish;
 pub mod log;

@@ -60,6 +60,14 @@ pub struct millpond_turn_t {
     pub id: u64,
 }
 
+/// An optimistic claim of a node. `{0}` is none.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct millpond_doing_t {
+    /// Only for millpond to read.
+    pub id: u64,
+}
+
 /// Borrowed text: `len` bytes of UTF-8 at `data`, not NUL-terminated. `{NULL, 0}` says nothing.
 #[repr(C)]
 #[derive(Clone, Copy)]

@@ -47,7 +47,7 @@ impl Matter {
     }
 
     /// Selects the events that it follows from.
-    fn query(self, name: &str) -> Result<Query> {
+    pub(crate) fn query(self, name: &str) -> Result<Query> {
         let name = Name::new(name)?;
         let tag = |tag: millpond::event::Tag| TagExpression::tag(tag.as_str());
         let expression = match self {

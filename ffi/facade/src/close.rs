@@ -159,6 +159,7 @@ impl Entry {
             Entry::Observer(observer) => observer.end(),
             Entry::Fold(fold) => fold.end(),
             Entry::Group(group) => group.end(),
+            Entry::Doing(doing) => doing.end(),
             Entry::Cursor(cursor) => {
                 drop(registry::remove::<crate::cursor::CursorState>(id));
                 cursor.end();

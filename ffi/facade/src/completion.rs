@@ -5,6 +5,7 @@
 use crate::batch::EventBatch;
 use crate::close::{self, Closed};
 use crate::cursor::CursorHandle;
+use crate::doing::{DoingHandle, StandingView};
 use crate::entry::lock;
 use crate::errors::Result;
 use crate::explanation::Explanation;
@@ -77,6 +78,12 @@ pub enum Outcome {
     Group(GroupHandle),
     /// From a next step of them.
     GroupStep(GroupStep),
+    /// From an optimistic claim.
+    Doing(DoingHandle),
+    /// From a look for one: none stands.
+    NoDoing,
+    /// From a next standing.
+    Standing(StandingView),
 }
 
 macro_rules! outcome_from {
@@ -92,7 +99,14 @@ macro_rules! outcome_from {
 outcome_from!(Closed => Closed, NodeHandle => Node, CursorHandle => Cursor,
     SubscriptionHandle => Subscription, Published => Published, EventBatch => Batch,
     String => Text, Explanation => Explanation, Observation => Observation, StateView => State,
-    FishJob => Job, TurnHandle => Turn, GroupHandle => Group, GroupStep => GroupStep);
+    FishJob => Job, TurnHandle => Turn, GroupHandle => Group, GroupStep => GroupStep,
+    DoingHandle => Doing, StandingView => Standing);
+
+impl From<Option<DoingHandle>> for Outcome {
+    fn from(own: Option<DoingHandle>) -> Outcome {
+        own.map_or(Outcome::NoDoing, Outcome::Doing)
+    }
+}
 
 impl From<()> for Outcome {
     fn from((): ()) -> Outcome {
@@ -174,6 +188,7 @@ fn dispose(outcome: Result<Outcome>) {
         Ok(Outcome::Turn(turn)) => drop(turn.close()),
         Ok(Outcome::Group(group)) => drop(group.close()),
         Ok(Outcome::GroupStep(step)) => close_step(&step),
+        Ok(Outcome::Doing(doing)) => drop(doing.close()),
         _ => {}
     }
 }

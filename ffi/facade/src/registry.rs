@@ -2,6 +2,7 @@
 
 use crate::cancel::CancelState;
 use crate::cursor::CursorState;
+use crate::doing::DoingState;
 use crate::errors::{FacadeError, Result};
 use crate::fold::FoldState;
 use crate::group::GroupState;
@@ -26,6 +27,7 @@ pub(crate) enum Entry {
     Fold(Arc<FoldState>),
     Turn(Arc<TurnState>),
     Group(Arc<GroupState>),
+    Doing(Arc<DoingState>),
 }
 
 static TABLE: RwLock<Table<Entry>> = RwLock::new(Table::new());
@@ -65,6 +67,7 @@ registered!(ObserverState, Observer, "observer");
 registered!(FoldState, Fold, "fold");
 registered!(TurnState, Turn, "turn");
 registered!(GroupState, Group, "group of fish");
+registered!(DoingState, Doing, "claim of this node");
 
 /// Keeps `state` and gives its handle.
 ///
@@ -115,6 +118,7 @@ impl Entry {
             Entry::Fold(fold) => Some(fold.node()),
             Entry::Turn(turn) => Some(turn.node()),
             Entry::Group(group) => Some(group.node()),
+            Entry::Doing(doing) => Some(doing.node()),
             Entry::Cancel(_) | Entry::Session(_) => None,
         }
     }

@@ -16,6 +16,7 @@ pub(crate) enum Kind {
     Fold = 7,
     Turn = 8,
     Group = 9,
+    Doing = 10,
 }
 
 /// Why a handle leads nowhere.

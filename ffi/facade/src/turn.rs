@@ -290,10 +290,11 @@ impl ObserverHandle {
     }
 
     fn keep(self, options: &PublishOptions, mut effect: EffectCallback) {
+        let mut kind = TurnKind::Any;
         let ended = loop {
-            match self.run_once(options, &mut effect) {
+            match self.run_once(kind, options, &mut effect) {
                 Ok(true) => break Ok(None),
-                Ok(false) => {}
+                Ok(false) => kind = TurnKind::New,
                 Err(error) if error.is(ErrorKind::Closed) => break Ok(None),
                 Err(error) => break Err(error),
             }
@@ -303,8 +304,13 @@ impl ObserverHandle {
     }
 
     /// True when that was the last time.
-    fn run_once(self, options: &PublishOptions, effect: &mut EffectCallback) -> Result<bool> {
-        let turn = self.wait_for_turn(TurnKind::New, &Wait::forever())?;
+    fn run_once(
+        self,
+        kind: TurnKind,
+        options: &PublishOptions,
+        effect: &mut EffectCallback,
+    ) -> Result<bool> {
+        let turn = self.wait_for_turn(kind, &Wait::forever())?;
         let wanted = turn.state().and_then(|state| acting(|| effect(Ok(Some(&state)))));
         let is_last = wanted.as_ref().is_ok_and(|wanted| wanted.is_last);
         let drafts = wanted.map(|wanted| wanted.drafts);

@@ -121,6 +121,35 @@ fn a_claim_has_a_holder_and_moves() {
     mill.close();
 }
 
+#[test]
+fn an_optimistic_claim_says_how_it_stands() {
+    let mill = Mill::open();
+    let reading = ReadOptions::default;
+    assert!(mill.node.own_doing("welding", &soon()).unwrap().is_none());
+    let note = json::to_cbor("7").unwrap();
+    let said = mill.node.do_optimistically("welding", Some(note.into()), reading(), &soon());
+    let said = said.unwrap();
+    let first = said.next_standing(&soon()).unwrap();
+    assert_eq!((first.standing, first.is_end), ("won", false));
+    assert_eq!(first.winner.as_ref().unwrap().0, said.key().unwrap());
+    assert!(first.json().contains("\"note\":7"), "{}", first.json());
+    let brief = Wait::timeout(Duration::from_millis(20));
+    assert_eq!(said.next_standing(&brief).unwrap_err().name, "timeout");
+    let own = mill.node.own_doing("welding", &soon()).unwrap().unwrap();
+    assert_eq!(own.key(), said.key());
+    let (done, next) = receiver();
+    said.next_standing_start(Limit::default(), done);
+    act(&mill, Deed::DoingRelease { what: "welding".into() }).unwrap();
+    assert_eq!(next.recv_timeout(SOON).unwrap().unwrap().standing, "released");
+    own.close().unwrap();
+    let (done, again) = receiver();
+    mill.node.do_optimistically_start("welding", None, reading(), Limit::default(), done);
+    let again = again.recv_timeout(SOON).unwrap().unwrap();
+    assert_eq!(again.next_standing(&soon()).unwrap().standing, "won");
+    mill.close();
+    assert!(again.next_standing(&soon()).unwrap().is_end);
+}
+
 /// Counts the events of a fish.
 fn count(fold: FoldHandle) {
     let mut count = 0u64;
