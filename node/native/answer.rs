@@ -4,8 +4,8 @@ use crate::batch::JsBatch;
 use crate::completion::Completion;
 use crate::failure::Failure;
 use crate::outcome::Outcome;
+use crate::pond_answer::JsStanding;
 use crate::pond_answer::{JsGroupStep, JsJob, JsState};
-//~use crate::pond_answer::JsStanding;
 use millpond_facade::Published;
 use napi::bindgen_prelude::{BigInt, Env};
 use napi_derive::napi;
@@ -34,8 +34,8 @@ pub struct JsCompletion<'a> {
     pub job: Option<JsJob<'a>>,
     /// A step of several fish.
     pub group_step: Option<JsGroupStep<'a>>,
-    //~    /// How a claim stands.
-    //~    pub standing: Option<JsStanding>,
+    /// How a claim stands.
+    pub standing: Option<JsStanding>,
 }
 
 impl<'a> JsCompletion<'a> {
@@ -52,7 +52,7 @@ impl<'a> JsCompletion<'a> {
             state: None,
             job: None,
             group_step: None,
-            //~            standing: None,
+            standing: None,
         };
         match completion.outcome {
             Err(failure) => js.failure = Some(failure),
@@ -78,8 +78,8 @@ impl<'a> JsCompletion<'a> {
             }
             Ok(Outcome::Group(group)) => js.handle = Some(group.id().into()),
             Ok(Outcome::GroupStep(step)) => js.group_step = Some(JsGroupStep::new(env, step)?),
-            //~            Ok(Outcome::Doing(doing)) => js.handle = doing.map(|doing| doing.id().into()),
-            //~            Ok(Outcome::Standing(standing)) => js.standing = Some(JsStanding::from(*standing)),
+            Ok(Outcome::Doing(doing)) => js.handle = doing.map(|doing| doing.id().into()),
+            Ok(Outcome::Standing(standing)) => js.standing = Some(JsStanding::from(*standing)),
         }
         Ok(js)
     }

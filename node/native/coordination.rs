@@ -1,11 +1,11 @@
 //! Accounts, claims, and who does what.
 
+use crate::answer::JsCompletion;
+use crate::bridge::start_here;
 use crate::bridge::{Bridge, start};
-//~use crate::answer::JsCompletion;
-//~use crate::bridge::start_here;
 use crate::failure::thrown;
+use crate::handles::doing;
 use crate::handles::node;
-//~use crate::handles::doing;
 use crate::options::{JsLimit, JsReadOptions, unsigned};
 use millpond_facade::{AnswerPolicy, Bytes, Deed, Result, host_error};
 use napi::bindgen_prelude::{BigInt, Env, Uint8Array};
@@ -207,51 +207,51 @@ impl Bridge {
         })
     }
 
-    //~    /// Says that this node does something; completes with the handle of that claim.
-    //~    #[napi(catch_unwind)]
-    //~    pub fn do_optimistically(
-    //~        &self,
-    //~        env: Env,
-    //~        ticket: i64,
-    //~        handle: BigInt,
-    //~        deed: JsDeed,
-    //~        options: JsReadOptions,
-    //~        limit: JsLimit,
-    //~    ) -> napi::Result<()> {
-    //~        let prepared = options.to_options().and_then(|options| Ok((options, limit.to_limit()?)));
-    //~        start!(self, env, ticket, prepared, |(options, limit), done| {
-    //~            node(&handle).do_optimistically_start(&deed.name, deed.note(), options, limit, done)
-    //~        })
-    //~    }
-    //~
-    //~    /// The claim of this node that stands; completes with its handle, or without one.
-    //~    #[napi(catch_unwind)]
-    //~    pub fn own_doing(
-    //~        &self,
-    //~        env: Env,
-    //~        ticket: i64,
-    //~        handle: BigInt,
-    //~        what: String,
-    //~        limit: JsLimit,
-    //~    ) -> napi::Result<()> {
-    //~        start!(self, env, ticket, limit.to_limit(), |limit, done| {
-    //~            node(&handle).own_doing_start(&what, limit, done)
-    //~        })
-    //~    }
-    //~
-    //~    /// How a claim stands first, then each change.
-    //~    #[napi(catch_unwind)]
-    //~    pub fn doing_next<'a>(
-    //~        &self,
-    //~        env: &'a Env,
-    //~        ticket: i64,
-    //~        handle: BigInt,
-    //~        limit: JsLimit,
-    //~    ) -> napi::Result<Option<JsCompletion<'a>>> {
-    //~        start_here!(self, env, ticket, limit.to_limit(), |limit, done| {
-    //~            doing(&handle).next_standing_start(limit, done)
-    //~        })
-    //~    }
+    /// Says that this node does something; completes with the handle of that claim.
+    #[napi(catch_unwind)]
+    pub fn do_optimistically(
+        &self,
+        env: Env,
+        ticket: i64,
+        handle: BigInt,
+        deed: JsDeed,
+        options: JsReadOptions,
+        limit: JsLimit,
+    ) -> napi::Result<()> {
+        let prepared = options.to_options().and_then(|options| Ok((options, limit.to_limit()?)));
+        start!(self, env, ticket, prepared, |(options, limit), done| {
+            node(&handle).do_optimistically_start(&deed.name, deed.note(), options, limit, done)
+        })
+    }
+
+    /// The claim of this node that stands; completes with its handle, or without one.
+    #[napi(catch_unwind)]
+    pub fn own_doing(
+        &self,
+        env: Env,
+        ticket: i64,
+        handle: BigInt,
+        what: String,
+        limit: JsLimit,
+    ) -> napi::Result<()> {
+        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+            node(&handle).own_doing_start(&what, limit, done)
+        })
+    }
+
+    /// How a claim stands first, then each change.
+    #[napi(catch_unwind)]
+    pub fn doing_next<'a>(
+        &self,
+        env: &'a Env,
+        ticket: i64,
+        handle: BigInt,
+        limit: JsLimit,
+    ) -> napi::Result<Option<JsCompletion<'a>>> {
+        start_here!(self, env, ticket, limit.to_limit(), |limit, done| {
+            doing(&handle).next_standing_start(limit, done)
+        })
+    }
 }
 
 /// Answers requests for rights by itself from now on, or not any more.
@@ -280,20 +280,14 @@ pub fn hand_over_when_asked(
     thrown(&env, node(&handle).hand_over_when_asked(&what, is_wanted))
 }
 
-//~/// The key of a claim.
-//~#[napi(catch_unwind)]
-//~pub fn doing_key(env: Env, handle: BigInt) -> napi::Result<String> {
-//~    thrown(&env, doing(&handle).key())
-//~}
-//~
-//~/// Lets go of a claim without releasing it.
-//~#[napi(catch_unwind)]
-//~pub fn doing_close(env: Env, handle: BigInt) -> napi::Result<()> {
-//~    thrown(&env, doing(&handle).close().map(drop))
-//~}
-//~
-//~/// Throws when a fence is below the highest that was seen.
-//~#[napi(catch_unwind)]
-//~pub fn fence_admits(env: Env, highest: Option<String>, fence: String) -> napi::Result<()> {
-//~    thrown(&env, millpond_facade::fence_admits(highest.as_deref(), &fence))
-//~}
+/// The key of a claim.
+#[napi(catch_unwind)]
+pub fn doing_key(env: Env, handle: BigInt) -> napi::Result<String> {
+    thrown(&env, doing(&handle).key())
+}
+
+/// Lets go of a claim without releasing it.
+#[napi(catch_unwind)]
+pub fn doing_close(env: Env, handle: BigInt) -> napi::Result<()> {
+    thrown(&env, doing(&handle).close().map(drop))
+}

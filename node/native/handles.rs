@@ -1,10 +1,10 @@
 //! Handles as BigInts. The facade checks them: stale, made up, or of another type.
 
+use millpond_facade::DoingHandle;
 use millpond_facade::{
     CancelHandle, CursorHandle, FoldHandle, GroupHandle, NodeHandle, ObserverHandle, SessionHandle,
     SubscriptionHandle, TurnHandle,
 };
-//~use millpond_facade::DoingHandle;
 use napi::bindgen_prelude::BigInt;
 
 /// The id in a BigInt; one that no handle has when it does not fit.
@@ -46,10 +46,10 @@ pub(crate) fn turn(handle: &BigInt) -> TurnHandle {
 pub(crate) fn group(handle: &BigInt) -> GroupHandle {
     GroupHandle::from_id(id(handle))
 }
-//~
-//~pub(crate) fn doing(handle: &BigInt) -> DoingHandle {
-//~    DoingHandle::from_id(id(handle))
-//~}
+
+pub(crate) fn doing(handle: &BigInt) -> DoingHandle {
+    DoingHandle::from_id(id(handle))
+}
 
 pub(crate) fn session(handle: &BigInt) -> SessionHandle {
     SessionHandle::from_id(id(handle))

@@ -5,7 +5,7 @@ use millpond_facade::{
     Closed, CursorHandle, EventBatch, Explanation, FishJob, FoldHandle, GroupHandle, GroupStep,
     GroupView, NodeHandle, Observation, Published, StateView, SubscriptionHandle, TurnHandle, Wait,
 };
-//~use millpond_facade::{DoingHandle, StandingView};
+use millpond_facade::{DoingHandle, StandingView};
 
 /// What an operation ended with.
 pub(crate) enum Outcome {
@@ -22,8 +22,8 @@ pub(crate) enum Outcome {
     Turn(TurnHandle),
     Group(GroupHandle),
     GroupStep(PackedStep),
-    //~    Doing(Option<DoingHandle>),
-    //~    Standing(Box<StandingView>),
+    Doing(Option<DoingHandle>),
+    Standing(Box<StandingView>),
 }
 
 /// A job of a fold.
@@ -58,7 +58,7 @@ impl Outcome {
             Outcome::GroupStep(PackedStep::Folds(folds)) => {
                 folds.into_iter().for_each(|(_, fold)| drop(fold.close()));
             }
-            //~            Outcome::Doing(Some(doing)) => drop(doing.close()),
+            Outcome::Doing(Some(doing)) => drop(doing.close()),
             _ => {}
         }
     }
@@ -170,20 +170,20 @@ impl IntoOutcome for GroupStep {
     }
 }
 
-//~impl IntoOutcome for DoingHandle {
-//~    fn into_outcome(self) -> Outcome {
-//~        Outcome::Doing(Some(self))
-//~    }
-//~}
-//~
-//~impl IntoOutcome for Option<DoingHandle> {
-//~    fn into_outcome(self) -> Outcome {
-//~        Outcome::Doing(self)
-//~    }
-//~}
-//~
-//~impl IntoOutcome for StandingView {
-//~    fn into_outcome(self) -> Outcome {
-//~        Outcome::Standing(Box::new(self))
-//~    }
-//~}
+impl IntoOutcome for DoingHandle {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Doing(Some(self))
+    }
+}
+
+impl IntoOutcome for Option<DoingHandle> {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Doing(self)
+    }
+}
+
+impl IntoOutcome for StandingView {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Standing(Box::new(self))
+    }
+}

@@ -2,9 +2,9 @@
 
 use crate::batch::JsBatch;
 use crate::outcome::{PackedJob, PackedStep};
+use millpond_facade::StandingView;
 use millpond_facade::{FoldHandle, StateView};
 use napi::bindgen_prelude::{BigInt, BufferSlice, Env};
-//~use millpond_facade::StandingView;
 use napi_derive::napi;
 
 /// A state.
@@ -130,17 +130,17 @@ impl<'a> JsGroupStep<'a> {
     }
 }
 
-//~/// How a claim stands.
-//~#[napi(object, object_from_js = false)]
-//~pub struct JsStanding {
-//~    /// As JSON text.
-//~    pub text: String,
-//~    /// There will be no more.
-//~    pub is_end: bool,
-//~}
-//~
-//~impl From<StandingView> for JsStanding {
-//~    fn from(standing: StandingView) -> JsStanding {
-//~        JsStanding { text: standing.json(), is_end: standing.is_end }
-//~    }
-//~}
+/// How a claim stands.
+#[napi(object, object_from_js = false)]
+pub struct JsStanding {
+    /// As JSON text.
+    pub text: String,
+    /// There will be no more.
+    pub is_end: bool,
+}
+
+impl From<StandingView> for JsStanding {
+    fn from(standing: StandingView) -> JsStanding {
+        JsStanding { text: standing.json(), is_end: standing.is_end }
+    }
+}

@@ -39,8 +39,8 @@ export interface WhoDoes {
 export interface Standing {
   /** `lost`: undo what was begun, and release. It stays lost. */
   readonly standing: 'won' | 'lost' | 'released';
-  /** Of `lost`: who won; else null. */
-  readonly winner: Doer | null;
+  /** Whose claim has won, of `won` this one; null when nobody claims it. */
+  readonly winner: Pick<Doer, 'key' | 'note'> | null;
   /** What this was read at. */
   readonly asOf: Offsets;
 }
@@ -86,7 +86,7 @@ export class Doing extends Pulled<Standing> {
    * takes what {@link Doing.next} would give.
    * @throws TimeoutError, AbortError, StorageFailedError, CorruptError.
    */
-  async lost(options?: CallOptions): Promise<Doer | undefined> {
+  async lost(options?: CallOptions): Promise<Pick<Doer, 'key' | 'note'> | undefined> {
     checkOptions('doing.lost', options, callOptions);
     for (;;) {
       const { value, done } = await this.next(options);

@@ -26,7 +26,6 @@ import {
   TimeoutError,
   UserCodeError,
   builtin,
-  fenceAdmits,
   fish,
   folds,
   monotonicity,
@@ -345,15 +344,16 @@ export async function scarce(node: Node, signal: AbortSignal): Promise<void> {
   const held: ClaimReport = await claim.report(deed);
   const by: ClaimHolder | null = held.holder;
   same<number | undefined>(by?.fence)(held.holders[0]?.fence);
-  if (held.ownFence !== null) fenceAdmits(null, held.ownFence);
+  same<string | null>(held.ownFence)(null);
   for await (const { requests } of claim.reports()) same<number>(requests.length)(0);
 
   await using doing: Doing = await node.doOptimistically('sweep', noted);
   same<string>(doing.key)(doing.what);
   const standing: Standing | undefined = (await doing.next()).value;
   same<boolean>(standing?.standing === 'lost')(true);
-  const winner: Doer | undefined = await doing.lost({ signal });
-  same<Payload | undefined>(winner?.note)(null);
+  const winner = await doing.lost({ signal });
+  const doer: Doer | null = (await node.whoDoes('sweep')).winner;
+  same<Payload | undefined>(winner?.note)(doer?.note);
   await doing.release();
   const mine: Doing | undefined = await node.ownDoing('sweep');
   const who: WhoDoes = await node.whoDoes('sweep', deed);
