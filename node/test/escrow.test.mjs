@@ -139,6 +139,32 @@ test('an exclusive claim is held by one, and handed over when asked', limit, asy
   assert.deepEqual([again.node, again.fence], [press.id, 3]);
 });
 
+test('of those who say they do it the oldest wins, and losers are told', limit, async (t) => {
+  const [press, robot] = await apart(t);
+  await robot.publish([{ payload: 1 }, { payload: 2 }]);
+  const won = await press.doOptimistically('sweep');
+  const lost = await robot.doOptimistically('sweep', { note: { since: 7n } });
+  assert.equal((await lost.next()).value.standing, 'won');
+  const again = await robot.doOptimistically('sweep');
+  assert.equal(again.key, lost.key, 'saying it again is the same claim');
+  const losing = lost.lost();
+  await robot.connect(await press.ticket());
+  assert.equal((await losing).key, won.key);
+  await press.waitFor(robot.offsets());
+  const { winner, doers, holder } = await press.whoDoes('sweep');
+  assert.deepEqual([winner.key, winner.node, holder], [won.key, press.id, null]);
+  assert.deepEqual(doers.map(({ note }) => note), [null, { since: 7 }]);
+  assert.equal((await robot.ownDoing('sweep')).key, lost.key);
+  const { token } = await lost.release();
+  assert.equal(await robot.ownDoing('sweep'), undefined);
+  assert.equal((await robot.whoDoes('sweep', { after: token })).doers.length, 1);
+  await again.close();
+  assert.equal((await again.next()).done, true);
+  const end = won.lost();
+  await press.close();
+  assert.equal(await end, undefined);
+});
+
 test('the steel of London and New York, as the example tells it', limit, async () => {
   const example = fileURLToPath(new URL('../examples/steel.mjs', import.meta.url));
   const child = spawn(process.execPath, [example], { stdio: ['ignore', 'pipe', 'inherit'] });
