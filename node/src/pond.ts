@@ -69,8 +69,8 @@ export abstract class Pond {
    * `timeoutMs` holds for each step, `signal` for all. A state that is given is a copy.
    * @throws InvalidArgumentError an argument has the wrong type. Steps reject with
    * QueryInvalidError, InvalidArgumentError, LimitExceededError (there can be no such fish, or a
-   * state is too large), ConflictError with the reason `other_definition` (another fish of this id is
-   * observed here), NotYetVisibleError, UserCodeError (code of the fish failed; `cause` is what it
+   * state is too large), ConflictError with the reason `other_definition` (another fish of this id
+   * is observed here), NotYetVisibleError, UserCodeError (code of the fish failed; `cause` is what it
    * threw, if that was here), ClosedError, CorruptError, StorageFailedError, TimeoutError,
    * AbortError.
    */
