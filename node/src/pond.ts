@@ -70,8 +70,8 @@ export abstract class Pond {
    * @throws InvalidArgumentError an argument has the wrong type. Steps reject with
    * QueryInvalidError, InvalidArgumentError, LimitExceededError (there can be no such fish, or a
    * state is too large), ConflictError with the reason `other_definition` (another fish of this id
-   * is observed here), NotYetVisibleError, UserCodeError (code of the fish failed; `cause` is what it
-   * threw, if that was here), ClosedError, CorruptError, StorageFailedError, TimeoutError,
+   * is observed here), NotYetVisibleError, UserCodeError (code of the fish failed; `cause` is what
+   * it threw, if that was here), ClosedError, CorruptError, StorageFailedError, TimeoutError,
    * AbortError.
    */
   observe<S>(fish: Fish<S>, options?: ObserveOptions): Observer<S> {
