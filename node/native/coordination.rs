@@ -1,11 +1,9 @@
 //! Accounts, claims, and who does what.
 
 use crate::answer::JsCompletion;
-use crate::bridge::start_here;
-use crate::bridge::{Bridge, start};
+use crate::bridge::{Bridge, start, start_here};
 use crate::failure::thrown;
-use crate::handles::doing;
-use crate::handles::node;
+use crate::handles::{doing, node};
 use crate::options::{JsLimit, JsReadOptions, unsigned};
 use millpond_facade::{AnswerPolicy, Bytes, Deed, Result, host_error};
 use napi::bindgen_prelude::{BigInt, Env, Uint8Array};

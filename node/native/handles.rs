@@ -1,9 +1,8 @@
 //! Handles as BigInts. The facade checks them: stale, made up, or of another type.
 
-use millpond_facade::DoingHandle;
 use millpond_facade::{
-    CancelHandle, CursorHandle, FoldHandle, GroupHandle, NodeHandle, ObserverHandle, SessionHandle,
-    SubscriptionHandle, TurnHandle,
+    CancelHandle, CursorHandle, DoingHandle, FoldHandle, GroupHandle, NodeHandle, ObserverHandle,
+    SessionHandle, SubscriptionHandle, TurnHandle,
 };
 use napi::bindgen_prelude::BigInt;
 

@@ -2,10 +2,10 @@
 
 use crate::batch::PackedBatch;
 use millpond_facade::{
-    Closed, CursorHandle, EventBatch, Explanation, FishJob, FoldHandle, GroupHandle, GroupStep,
-    GroupView, NodeHandle, Observation, Published, StateView, SubscriptionHandle, TurnHandle, Wait,
+    Closed, CursorHandle, DoingHandle, EventBatch, Explanation, FishJob, FoldHandle, GroupHandle,
+    GroupStep, GroupView, NodeHandle, Observation, Published, StandingView, StateView,
+    SubscriptionHandle, TurnHandle, Wait,
 };
-use millpond_facade::{DoingHandle, StandingView};
 
 /// What an operation ended with.
 pub(crate) enum Outcome {

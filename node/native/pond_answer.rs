@@ -2,8 +2,7 @@
 
 use crate::batch::JsBatch;
 use crate::outcome::{PackedJob, PackedStep};
-use millpond_facade::StandingView;
-use millpond_facade::{FoldHandle, StateView};
+use millpond_facade::{FoldHandle, StandingView, StateView};
 use napi::bindgen_prelude::{BigInt, BufferSlice, Env};
 use napi_derive::napi;
 
