@@ -12,13 +12,13 @@ use crate::publish::refuse_cancelled;
 use crate::subscription::SubscriptionHandle;
 use crate::wait::{Limit, Wait, deadline};
 use crate::workers;
-use millpond::ErrorKind;
 use millpond::event::cbor::Value as Note;
 use millpond::event::{OffsetMap, StreamId};
 use millpond::pond::Name;
 use millpond::pond::claim::{ClaimHolder, Doer, claim_tag, doing_tag};
 use millpond::pond::escrow::{Holding, OpenRequest, Violation, account_tag};
 use millpond::query::{Query, TagExpression};
+use millpond::{ErrorKind, Rival};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Instant;
@@ -371,7 +371,7 @@ fn account(core: &core::Node, name: &str) -> Result<Found> {
         "requests": requests(&state.requests()),
         "violations": violations(&state.violations()),
         "uncovered_count": state.uncovered_count(),
-        "rivals": report.rivals.iter().map(|id| json!({ "id": id.to_string() })).collect::<Vec<_>>(),
+        "rivals": report.rivals.iter().map(rival).collect::<Vec<Value>>(),
     });
     Ok(Found { json, as_of: Arc::unwrap_or_clone(report.as_of) })
 }
@@ -382,8 +382,9 @@ fn claim(core: &core::Node, what: &str) -> Result<Found> {
     let holders: Vec<Value> = report.holders.iter().map(holder).collect();
     let json = json!({
         "what": claim.what().as_str(), "holder": holders.first(), "holders": holders,
-        "own_fence": report.own_fence, "requests": requests(&report.requests),
-        "violations": violations(&report.violations), "rivals": report.rivals,
+        "own_fence": report.own_fence.as_ref().map(ToString::to_string),
+        "requests": requests(&report.requests), "violations": violations(&report.violations),
+        "rivals": report.rivals.iter().map(ToString::to_string).collect::<Vec<String>>(),
     });
     Ok(Found { json, as_of: Arc::unwrap_or_clone(report.as_of) })
 }
@@ -393,9 +394,17 @@ fn who_does(core: &core::Node, what: &str) -> Result<Found> {
     let doers: Vec<Value> = who.doers.iter().map(doer).collect();
     let json = json!({
         "what": Name::new(what)?.as_str(), "holder": who.holder.as_ref().map(holder),
-        "winner": doers.first(), "doers": doers,
+        "winner": who.winner.as_ref().map(doer), "doers": doers,
     });
     Ok(Found { json, as_of: who.as_of })
+}
+
+fn rival(rival: &Rival) -> Value {
+    json!({
+        "id": rival.id.to_string(), "created": rival.created.to_string(),
+        "is_first": rival.is_first, "balance": integer(rival.balance),
+        "available": rival.available,
+    })
 }
 
 fn holding(holding: &Holding) -> Value {
@@ -443,6 +452,9 @@ fn violations(violations: &[Violation]) -> Vec<Value> {
         }),
         Violation::Overdrawn { stream, by, .. } => {
             json!({ "kind": "overdrawn", "stream": stream.to_string(), "by": by })
+        }
+        Violation::Crowded { stream } => {
+            json!({ "kind": "crowded", "stream": stream.to_string() })
         }
     };
     violations.iter().map(violation).collect()

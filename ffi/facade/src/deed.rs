@@ -4,7 +4,7 @@
 
 use crate::core;
 use crate::entry::entry;
-use crate::errors::{FacadeError, Result};
+use crate::errors::Result;
 use crate::needs::Needs;
 use crate::node::{NodeHandle, NodeState};
 use crate::operation::Done;
@@ -14,6 +14,7 @@ use crate::wait::{Limit, Wait};
 use bytes::Bytes;
 use millpond::event::NodeId;
 use millpond::event::cbor::{self, Value};
+use millpond::pond::claim::Gate;
 use millpond::pond::escrow::GrantPolicy;
 use millpond::{Account, Appended, Claim, NewAccount, Pending};
 
@@ -231,16 +232,31 @@ pub(crate) fn account(core: &core::Node, name: &str, id: Option<String>) -> Resu
     let account = core.account(name)?;
     match id {
         None => Ok(account),
-        Some(_) => Err(FacadeError::invalid("accounts are named, not numbered")),
+        Some(id) => Ok(account.with_id(id.trim().parse()?)),
     }
 }
 
-fn recover_account(account: &Account, _is_alone: bool) -> Pending<Appended> {
-    account.recover()
+fn recover_account(account: &Account, is_alone: bool) -> Pending<Appended> {
+    if is_alone { account.recover_alone() } else { account.recover() }
 }
 
-fn recover_claim(claim: &Claim, _is_alone: bool) -> Pending<Appended> {
-    claim.recover()
+fn recover_claim(claim: &Claim, is_alone: bool) -> Pending<Appended> {
+    if is_alone { claim.recover_alone() } else { claim.recover() }
+}
+
+/// Refuses an act with a fence below the highest one that was seen: for adapters to machines, which
+/// keep the text of the highest.
+///
+/// # Errors
+/// `conflict`, reason `fenced`: it is below. `invalid_argument`: a text is no fence.
+pub fn fence_admits(highest: Option<&str>, fence: &str) -> Result<()> {
+    entry("fence_admits", 0, || {
+        let mut gate = match highest {
+            Some(highest) => Gate::after(highest.trim().parse()?),
+            None => Gate::default(),
+        };
+        Ok(gate.admit(&fence.trim().parse()?)?)
+    })
 }
 
 fn node_id(text: &str) -> Result<NodeId> {

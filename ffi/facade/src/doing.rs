@@ -131,7 +131,7 @@ fn standing(key: &EventKey, who: WhoDoes) -> StandingView {
         let (one, other) = (&doer.key, key);
         one.lamport == other.lamport && one.stream.trunk() == other.stream.trunk()
     };
-    let winner = who.doers.first();
+    let winner = who.winner.as_ref();
     let standing = match winner {
         Some(winner) if is_own(winner) => "won",
         _ if who.doers.iter().any(is_own) => "lost",
@@ -247,10 +247,8 @@ impl NodeHandle {
 
     fn own_claim(self, what: &str) -> Result<Option<DoingHandle>> {
         let node = NodeState::usable(self.id())?;
-        let us = node.core().node_id();
-        let who = node.core().who_does(what)?;
-        let own = who.doers.iter().find(|doer| doer.key.stream.node == us);
-        own.map(|own| self.keep_claim(what, own.key)).transpose()
+        let own = node.core().own_doing(what)?;
+        own.map(|own| self.keep_claim(what, own.key())).transpose()
     }
 
     fn keep_claim(self, what: &str, key: EventKey) -> Result<DoingHandle> {
