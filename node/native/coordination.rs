@@ -289,3 +289,9 @@ pub fn doing_key(env: Env, handle: BigInt) -> napi::Result<String> {
 pub fn doing_close(env: Env, handle: BigInt) -> napi::Result<()> {
     thrown(&env, doing(&handle).close().map(drop))
 }
+
+/// Throws when a fence is below the highest that was seen.
+#[napi(catch_unwind)]
+pub fn fence_admits(env: Env, highest: Option<String>, fence: String) -> napi::Result<()> {
+    thrown(&env, millpond_facade::fence_admits(highest.as_deref(), &fence))
+}

@@ -115,8 +115,8 @@ export interface Rival {
   readonly id: string;
   /** Key of its creation. */
   readonly created: string;
-  /** True: it is what nodes mean by the name that never acted. */
-  readonly isOlder: boolean;
+  /** True: it is what the name means to nodes that acted in none of them. */
+  readonly isFirst: boolean;
   /** Its balance. */
   readonly balance: number | bigint;
   /** What this node may spend of it. */
@@ -129,7 +129,7 @@ export interface AccountReport {
   readonly name: string;
   /** 32 hex digits. */
   readonly id: string;
-  /** A bigint beyond ±(2^53 − 1). */
+  /** A bigint beyond ±(2^53 − 1); beyond 64 bits the nearest that has them. */
   readonly balance: number | bigint;
   /** What the balance never falls below. */
   readonly floor: number | bigint;

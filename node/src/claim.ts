@@ -48,7 +48,7 @@ export interface ClaimReport {
   /** More than one only where a node wrote two histories. */
   readonly holders: readonly ClaimHolder[];
   /**
-   * What goes with each act, when this node holds it; else null.
+   * What goes with each act, when this node holds it: a word for {@link fenceAdmits}; else null.
    */
   readonly ownFence: string | null;
   /** Who asks for it, oldest first. */
@@ -190,4 +190,16 @@ export class Claim {
   ): Promise<Published> {
     return act(this.#place, call, { ...deed(), name: this.what }, options);
   }
+}
+
+/**
+ * For an adapter to a machine: refuses what was decided with a fence below the highest that it has
+ * seen, so that who was slow, or does not know that it has handed the claim over, does no harm.
+ * Keep the highest; null before the first.
+ * @throws ConflictError with the reason `fenced`; InvalidArgumentError it is no fence.
+ */
+export function fenceAdmits(highest: string | null, fence: string): void {
+  const checked = text('fenceAdmits: fence', fence);
+  const seen = highest === null ? undefined : text('fenceAdmits: highest', highest);
+  guard(() => native.fenceAdmits(seen, checked));
 }

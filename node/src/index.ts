@@ -21,6 +21,7 @@ export type {
 export type { EventBatch, NewEvent } from './batch';
 export type { CausalOptions, Session } from './causal';
 export { Cbor } from './cbor';
+export { fenceAdmits } from './claim';
 export type { Claim, ClaimHolder, ClaimReport, NewClaimOptions } from './claim';
 export type { Doer, Doing, Standing, WhoDoes } from './doing';
 export type { Effect, Wanted } from './effects';

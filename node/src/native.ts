@@ -317,6 +317,7 @@ export interface Native {
   handOverWhenAsked(node: bigint, what: string, isWanted: boolean): void;
   doingKey(doing: bigint): string;
   doingClose(doing: bigint): void;
+  fenceAdmits(highest: string | undefined, fence: string): void;
   swarmSecretNew(): string;
   swarmSecretNext(secret: string): string;
   ticketParse(text: string): { swarmId: string; nodeId: string; addresses: string[] };

@@ -8,6 +8,7 @@ import {
   InvalidArgumentError,
   NotFoundError,
   OverdraftError,
+  fenceAdmits,
   newSwarmSecret,
 } from 'millpond';
 import { STUCK_MS, alone, onLoopback } from './support.mjs';
@@ -134,6 +135,11 @@ test('an exclusive claim is held by one, and handed over when asked', limit, asy
   }
   const { holder, requests } = await robot.claim('cell 4').report();
   assert.deepEqual([holder.fence, requests], [2, []]);
+  const { ownFence } = await robot.claim('cell 4').report();
+  fenceAdmits(null, held.ownFence);
+  fenceAdmits(held.ownFence, ownFence);
+  assert.throws(() => fenceAdmits(ownFence, held.ownFence), { reason: 'fenced' });
+  assert.throws(() => fenceAdmits(null, 'no fence'), InvalidArgumentError);
   await robot.claim('cell 4').transfer(press.id);
   const { holder: again } = await robot.whoDoes('cell 4');
   assert.deepEqual([again.node, again.fence], [press.id, 3]);

@@ -26,6 +26,7 @@ import {
   TimeoutError,
   UserCodeError,
   builtin,
+  fenceAdmits,
   fish,
   folds,
   monotonicity,
@@ -344,7 +345,7 @@ export async function scarce(node: Node, signal: AbortSignal): Promise<void> {
   const held: ClaimReport = await claim.report(deed);
   const by: ClaimHolder | null = held.holder;
   same<number | undefined>(by?.fence)(held.holders[0]?.fence);
-  same<string | null>(held.ownFence)(null);
+  if (held.ownFence !== null) fenceAdmits(null, held.ownFence);
   for await (const { requests } of claim.reports()) same<number>(requests.length)(0);
 
   await using doing: Doing = await node.doOptimistically('sweep', noted);
