@@ -14,10 +14,11 @@ pub mod query;
 pub mod sync;
 
 pub use driver::{
-    Account, AccountReport, After, Batches, CausalSession, Claim, ClaimReport, DoingWatch,
-    EffectTurn, KeySteps, KeySubscription, NetworkOptions, NewAccount, Node, NodeOptions, Observed,
-    Observer, OwnDoing, PeerAddress, PeerRefusal, PeerStatus, PublishOptions, Pump, PumpStep,
-    QueryOptions, Refusal, Rival, Running, SEND_BYTES_PER_SECOND_MIN, StateSubscription, Status,
+    Account, AccountReport, Acting, After, AllObserved, AllObserver, Batches, CausalSession, Claim,
+    ClaimReport, DoingWatch, EffectTurn, FISH_OF_ALL_MAX, KeySteps, KeySubscription,
+    NetworkOptions, NewAccount, Node, NodeOptions, Observed, Observer, OneObserver, OwnDoing,
+    PeerAddress, PeerRefusal, PeerStatus, PublishOptions, Pump, PumpStep, QueryOptions, Refusal,
+    Rival, RunOptions, Running, SEND_BYTES_PER_SECOND_MIN, StateSubscription, Status,
     StatusSubscription, StorageOptions, StreamStatus, Subscription, Told, UnheardNode, WhoDoes,
 };
 pub use error::{Error, ErrorKind, Result};

@@ -14,6 +14,7 @@
 
 pub mod builtin;
 pub mod claim;
+mod code;
 mod definition;
 mod emission;
 pub mod escrow;
@@ -30,6 +31,7 @@ mod points;
 mod snapshot;
 mod state;
 
+pub(crate) use code::guarded;
 pub use definition::{CODEC_DEFAULT, Definition};
 pub use emission::Emission;
 pub use fish::{CodeError, Fish};
@@ -41,7 +43,7 @@ pub use name::{NAME_BYTES_MAX, Name, RESERVED_TAG_PREFIX};
 pub use owner::Owner;
 pub use patience::Patience;
 pub use snapshot::{Snapshot, SnapshotChange};
-pub use state::FishState;
+pub use state::{FishState, state_writer};
 
 #[cfg(test)]
 mod tests;

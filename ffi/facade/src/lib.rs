@@ -8,6 +8,8 @@
 //! through the `done` closures and callbacks that a shell handed in.
 //! Begin with [`NodeHandle`]; waiting is in [`Wait`], results come as [`EventBatch`].
 
+mod accounts;
+mod awaited;
 mod batch;
 mod callback;
 mod cancel;
@@ -16,30 +18,42 @@ mod completion;
 mod core;
 mod cursor;
 mod deadlines;
+mod deed;
 mod defaults;
+mod doing;
 mod draft;
 mod entry;
 pub mod errors;
 mod explanation;
 pub mod fault;
+mod fish;
+mod fold;
+mod group;
 mod handles;
 pub mod json;
+mod key_follow;
 mod lifecycle;
 pub mod log;
+mod needs;
 mod node;
+mod observer;
 mod offsets;
 mod open;
 mod operation;
 mod options;
+mod position;
 mod process;
 mod publish;
 mod puller;
 mod registry;
+mod session;
 mod signal;
+mod state;
 mod status;
 mod subscription;
 mod table;
 mod text;
+mod turn;
 mod upkeep;
 mod wait;
 mod workers;
@@ -51,19 +65,32 @@ pub use cancel::CancelHandle;
 pub use close::Closed;
 pub use completion::{Completion, CompletionQueue, Outcome};
 pub use cursor::CursorHandle;
+pub use deed::{AnswerPolicy, Deed, fence_admits};
+pub use doing::{DoingHandle, StandingView};
 pub use draft::Draft;
 pub use entry::guard;
-pub use errors::{FacadeError, Result, closed_error, host_error};
+pub use errors::{FacadeError, Result, closed_error, host_error, user_code_error};
 pub use explanation::Explanation;
+pub use fish::{FishSpec, Monotone, fish_monotonicity};
+pub use fold::{FishFunction, FishJob, FoldHandle, JobAnswer};
+pub use group::{GroupAnswer, GroupHandle, GroupStep, GroupView};
 pub use millpond::event::cbor;
 pub use millpond::event::cbor::Writer as PayloadWriter;
+pub use millpond::pond::state_writer;
 pub use millpond::{Columns, Looks};
 pub use node::NodeHandle;
+pub use observer::{Observation, ObserverHandle};
 pub use offsets::Offsets;
-pub use options::{OpenOptions, PublishOptions, QueryOptions, StartAt, SubscribeOptions};
+pub use options::{
+    OpenOptions, PublishOptions, QueryOptions, ReadOptions, StartAt, SubscribeOptions,
+};
+pub use position::Position;
 pub use publish::{Published, too_many_events};
+pub use session::SessionHandle;
+pub use state::StateView;
 pub use subscription::SubscriptionHandle;
 pub use text::{TicketParts, swarm_secret_new, swarm_secret_next, ticket_parse};
+pub use turn::{Effect, EffectCallback, TurnHandle, TurnKind, nested_effect_error};
 pub use wait::{Limit, Wait, timeout_from_millis, timeout_from_seconds};
 
 /// Every limit that a caller can meet: those of events, and those of batches.

@@ -1,5 +1,6 @@
 //! A log in memory: streams, how much of each has arrived, and a reader in key order.
 
+use crate::event::cbor::Value;
 use crate::event::{
     AppId, Event, EventBatch, EventKey, EventKind, KeyPosition, Lamport, NodeId, Offset, OffsetMap,
     Payload, StreamId, TagSet, WallTime,
@@ -65,62 +66,91 @@ impl TestLog {
     }
 }
 
-/// A reader in key order.
+/// A reader in key order, as the log has one.
 #[derive(Default)]
 pub(super) struct TestReader {
     position: KeyPosition,
-    /// What is delivered next, and of what map.
-    window: Vec<TestEvent>,
-    upper: OffsetMap,
+    /// What is delivered next of what was looked at; none when that is to be looked up.
+    window: Option<Vec<TestEvent>>,
+    /// The greatest key that was delivered before the last way back.
+    before_rewind: Option<EventKey>,
+    ignored_before: Option<EventKey>,
+}
+
+/// How a reader is pulled.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TestPull {
+    pub(super) count_max: usize,
+    /// It looks for late events also while a window is delivered.
+    pub(super) is_eager: bool,
+    pub(super) ignored_before: Option<EventKey>,
 }
 
 impl TestReader {
-    pub(super) fn open(log: &TestLog, position: KeyPosition) -> TestReader {
-        let upper = position.offsets.clone();
-        let mut reader = TestReader { upper, window: Vec::new(), position };
-        reader.resume(log, reader.position.last);
-        reader
+    pub(super) fn open(position: KeyPosition) -> TestReader {
+        let mut position = position;
+        if position.last.is_none() {
+            position.offsets = OffsetMap::new();
+        }
+        TestReader { position, ..TestReader::default() }
     }
 
-    /// `is_eager` looks for late events also while a window is delivered.
-    pub(super) fn next(&mut self, log: &TestLog, count_max: usize, is_eager: bool) -> Found {
-        if self.window.is_empty() || is_eager {
-            let new = log.between(&self.upper, &log.held);
-            let is_late = new.first().is_some_and(|first| Some(first.key) < self.position.last);
-            if is_late {
-                let late = new[0].key;
-                let read = log.between(&OffsetMap::new(), &self.upper);
-                let to = read.iter().map(|event| event.key).filter(|key| *key < late).max();
-                self.upper.clone_from(&log.held);
-                self.resume(log, to);
-                return Found::Rewind { to, has_moved: false };
-            }
-            if self.window.is_empty() {
-                self.window = new;
-                self.upper.clone_from(&log.held);
-            }
+    pub(super) fn next(&mut self, log: &TestLog, pull: TestPull) -> Found {
+        self.ignored_before = pull.ignored_before;
+        if (self.window.is_none() || pull.is_eager)
+            && let Some(late) = self.late(log)
+        {
+            let read = self.between(log, &OffsetMap::new(), &self.position.offsets);
+            let to = read.iter().map(|event| event.key).filter(|key| *key < late).max();
+            self.before_rewind = self.before_rewind.max(self.position.last);
+            self.position.offsets.clone_from(&log.held);
+            (self.position.last, self.window) = (to, None);
+            return Found::Rewind { to, has_moved: false };
         }
-        if self.window.is_empty() {
-            self.position.offsets.clone_from(&self.upper);
-            return Found::Nothing { position: self.position.clone() };
+        if self.window.is_none() {
+            self.position.offsets.clone_from(&log.held);
+            let mut window = self.between(log, &OffsetMap::new(), &log.held);
+            window.retain(|event| Some(event.key) > self.position.last);
+            self.window = Some(window);
         }
-        let rest = self.window.split_off(count_max.min(self.window.len()));
-        let events = std::mem::replace(&mut self.window, rest);
-        self.position.last = events.last().map(|event| event.key);
-        self.position.offsets.clone_from(&self.upper);
-        let (position, is_whole) = (self.position.clone(), self.window.is_empty());
-        Found::Events { events: batch(&events), position, is_whole }
+        let window = self.window.as_mut().expect("set above");
+        let rest = window.split_off(pull.count_max.min(window.len()));
+        let events = std::mem::replace(window, rest);
+        let is_whole = window.is_empty();
+        if is_whole {
+            self.window = None;
+        }
+        if let Some(last) = events.last() {
+            (self.position.last, self.before_rewind) = (Some(last.key), None);
+        }
+        let position = self.position.clone();
+        match events.is_empty() {
+            true => Found::Nothing { position },
+            false => Found::Events { events: batch(&events), position, is_whole },
+        }
+    }
+
+    /// The least key of what was not looked at, if that was passed already.
+    fn late(&self, log: &TestLog) -> Option<EventKey> {
+        let new = self.between(log, &self.position.offsets, &log.held);
+        new.first().map(|first| first.key).filter(|first| Some(*first) < self.position.last)
+    }
+
+    fn between(&self, log: &TestLog, lower: &OffsetMap, upper: &OffsetMap) -> Vec<TestEvent> {
+        let mut events = log.between(lower, upper);
+        events.retain(|event| Some(event.key) >= self.ignored_before);
+        events
     }
 
     /// Number of events that it has looked at.
     pub(super) fn total(&self) -> u64 {
-        self.upper.total() as u64
+        self.position.offsets.total() as u64
     }
 
-    pub(super) fn resume(&mut self, log: &TestLog, key: Option<EventKey>) {
-        self.window = log.between(&OffsetMap::new(), &self.upper);
-        self.window.retain(|event| Some(event.key) > key);
-        self.position.last = key;
+    pub(super) fn resume(&mut self, key: Option<EventKey>) {
+        let most = self.position.last.max(self.before_rewind);
+        assert!(key <= most, "{key:?} was not delivered, only {most:?}");
+        (self.position.last, self.window) = (key, None);
     }
 }
 
@@ -137,4 +167,16 @@ fn batch(events: &[TestEvent]) -> EventBatch {
     };
     let events: Vec<Event> = events.iter().map(event).collect();
     events.iter().collect()
+}
+
+/// Events with these numbers.
+pub(super) fn numbered(numbers: &[u64]) -> EventBatch {
+    let event = |(lamport, number): (u64, &u64)| TestEvent {
+        key: EventKey { lamport: Lamport::new(lamport).unwrap(), stream: stream(1) },
+        offset: lamport - 1,
+        matches: true,
+        payload: Value::from(*number).encode().unwrap(),
+    };
+    let events: Vec<TestEvent> = (1..).zip(numbers).map(event).collect();
+    batch(&events)
 }
