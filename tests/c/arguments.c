@@ -160,6 +160,8 @@ static void null_is_an_error_for_fish_accounts_and_sessions_too(void) {
     REFUSED(millpond_doing_next(doing, SOON, NC, NULL, NULL));
     REFUSED(millpond_doing_fd(doing, NULL, NULL));
     OK(millpond_doing_close(doing, NULL));
+    REFUSED(millpond_fence_admits(NULL, 0, NULL, 0, NULL));
+    REFUSED(millpond_fence_admits(NULL, 0, TEXT("x"), NULL));
     REFUSED(millpond_token_merge(NULL, 2, &bytes, NULL));
     REFUSED(millpond_token_merge(NULL, 0, NULL, NULL));
     REFUSED(millpond_node_wait_for(node, NULL, 0, NULL, 0, SOON, NC, NULL));

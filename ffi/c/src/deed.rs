@@ -10,7 +10,7 @@ use crate::value::{
     millpond_bytes_t, millpond_cancel_t, millpond_node_t, millpond_text_t, options, wait,
 };
 use millpond_facade::{
-    AnswerPolicy, Bytes, Deed, NodeHandle, ReadOptions, Result, Wait, host_error,
+    AnswerPolicy, Bytes, Deed, NodeHandle, ReadOptions, Result, Wait, fence_admits, host_error,
 };
 use std::ffi::c_char;
 use std::ptr;
@@ -348,6 +348,29 @@ pub unsafe extern "C" fn millpond_node_who_does(
                 |name, known, wait: &Wait<'_>| node.next_who_does_json(name, known, wait),
                 &wait,
             )
+        })
+    }
+}
+
+/// Refuses an act whose fence (the "own_fence" of a claim) is below the highest one that was seen:
+/// for adapters to machines, which keep the text of the highest. `highest` NULL: none was seen.
+/// MILLPOND_ERROR_CONFLICT, reason "fenced": it is below. Thread-safe.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_fence_admits(
+    highest: *const c_char,
+    highest_len: usize,
+    fence: *const c_char,
+    fence_len: usize,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
+    unsafe {
+        call("millpond_fence_admits", error, || {
+            let highest = text_option(highest, highest_len, "highest")?;
+            fence_admits(highest, text(fence, fence_len, "fence")?)
         })
     }
 }
