@@ -425,7 +425,8 @@ typedef struct {
      */
     int64_t floor;
     /**
-     * What other nodes may spend from the beginning, at most amount - floor together. NULL is none.
+     * What other nodes may spend from the beginning, at most amount - floor together. NULL is
+     * none.
      */
     const millpond_share_t *shares;
     /**
@@ -752,8 +753,8 @@ typedef struct {
     /**
      * Frees `user_data`: called exactly once, when no callback will be made any more: before the
      * call returns that was given this fish, if it fails or the callbacks are not needed. Only for
-     * a fish that cannot be read, because of its `struct_size` or fields that this version does not
-     * know, it is not called.
+     * a fish that cannot be read, because of its `struct_size` or fields that this version does
+     * not know, it is not called.
      */
     millpond_destroy_t destroy;
 } millpond_fish_t;
@@ -1136,8 +1137,8 @@ int32_t millpond_cursor_close(millpond_cursor_t cursor, millpond_error_t **error
  * MILLPOND_ERROR_OVERDRAFT: this node does not hold as much; millpond_error_details says what is
  * available here, and who holds the rest. MILLPOND_ERROR_NOT_FOUND: no such account or claim is
  * known here, the claim is held elsewhere (reason "not_held"), or nothing is left to recover.
- * MILLPOND_ERROR_CONFLICT: reason "exists", or "stream_changed" and "under_way", after which to try
- * again. MILLPOND_ERROR_NOT_YET_VISIBLE: the log does not cover in time what the options name.
+ * MILLPOND_ERROR_CONFLICT: reason "exists", or "stream_changed" and "under_way", after which to
+ * try again. MILLPOND_ERROR_NOT_YET_VISIBLE: the log does not cover in time what the options name.
  * MILLPOND_ERROR_STORAGE_FULL, MILLPOND_ERROR_STORAGE_FAILED, MILLPOND_ERROR_CORRUPT. Thread-safe.
  */
 int32_t millpond_node_act(millpond_node_t node,
@@ -1175,8 +1176,8 @@ int32_t millpond_node_hand_over_when_asked(millpond_node_t node,
  * field. `known` is NULL, or the "as_of" of an earlier answer: then it waits until something was
  * said of the account beyond that, and `read_options` are not looked at. MILLPOND_ERROR_NOT_FOUND:
  * it is not known here. MILLPOND_ERROR_NOT_YET_VISIBLE: see millpond_error_missing.
- * MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED: the log cannot be read. `read_options` may
- * be NULL. Free `*json` with millpond_bytes_free. Thread-safe.
+ * MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED: the log cannot be read. `read_options`
+ * may be NULL. Free `*json` with millpond_bytes_free. Thread-safe.
  */
 int32_t millpond_node_account(millpond_node_t node,
                               const char *name,
@@ -1234,11 +1235,11 @@ int32_t millpond_fence_admits(const char *highest,
 /**
  * Says "I do this" of `name`, 1 to 200 bytes. Nobody is asked: of all who say so the least event
  * key wins, and the others learn that they lost by millpond_doing_next. `note` may be NULL, or is
- * kept with it: as `note_form` says, MILLPOND_PAYLOAD_CBOR or MILLPOND_PAYLOAD_JSON. `read_options`
- * may be NULL. On MILLPOND_OK, `*doing` is a new handle; close it with millpond_doing_close. Take
- * the claim back by MILLPOND_DEED_DOING_RELEASE. MILLPOND_ERROR_NOT_YET_VISIBLE: see
- * millpond_error_missing. MILLPOND_ERROR_STORAGE_FULL, MILLPOND_ERROR_STORAGE_FAILED,
- * MILLPOND_ERROR_CORRUPT. Thread-safe.
+ * kept with it: as `note_form` says, MILLPOND_PAYLOAD_CBOR or MILLPOND_PAYLOAD_JSON.
+ * `read_options` may be NULL. On MILLPOND_OK, `*doing` is a new handle; close it with
+ * millpond_doing_close. Take the claim back by MILLPOND_DEED_DOING_RELEASE.
+ * MILLPOND_ERROR_NOT_YET_VISIBLE: see millpond_error_missing. MILLPOND_ERROR_STORAGE_FULL,
+ * MILLPOND_ERROR_STORAGE_FAILED, MILLPOND_ERROR_CORRUPT. Thread-safe.
  */
 int32_t millpond_node_do_optimistically(millpond_node_t node,
                                         const char *name,
@@ -1274,8 +1275,8 @@ int32_t millpond_doing_key(millpond_doing_t doing, millpond_bytes_t *key, millpo
 /**
  * How the claim stands: first now, then each time that has changed, as one JSON object: "standing"
  * ("won", "lost" or "released"), "winner" (its "key" and "note", or null), "as_of" (a token: an
- * older claim may still arrive) and "is_end" (true when the handle or its node was closed). Who has
- * lost undoes what it began, and releases. Free `*json` with millpond_bytes_free.
+ * older claim may still arrive) and "is_end" (true when the handle or its node was closed). Who
+ * has lost undoes what it began, and releases. Free `*json` with millpond_bytes_free.
  * MILLPOND_ERROR_TIMEOUT: nothing changed in time; nothing is lost. MILLPOND_ERROR_CORRUPT,
  * MILLPOND_ERROR_STORAGE_FAILED: the log cannot be read. One call at a time.
  */
@@ -1286,9 +1287,9 @@ int32_t millpond_doing_next(millpond_doing_t doing,
                             millpond_error_t **error);
 
 /**
- * A descriptor for poll, select or epoll: readable while millpond_doing_next may have something. It
- * may be readable although nothing is there, never the other way round. It belongs to the handle
- * and is valid until its close; never read, write or close it. Thread-safe.
+ * A descriptor for poll, select or epoll: readable while millpond_doing_next may have something.
+ * It may be readable although nothing is there, never the other way round. It belongs to the
+ * handle and is valid until its close; never read, write or close it. Thread-safe.
  */
 int32_t millpond_doing_fd(millpond_doing_t doing, int32_t *fd, millpond_error_t **error);
 
@@ -1587,8 +1588,8 @@ int32_t millpond_node_set_secrets(millpond_node_t node,
  * which runs while there is one, with the callbacks of the first one; `fish` is read only until
  * this returns. `read_options` may be NULL. On MILLPOND_OK, `*observer` is a new handle; close it
  * with millpond_observer_close. MILLPOND_ERROR_QUERY_INVALID: see millpond_error_position.
- * MILLPOND_ERROR_CONFLICT, reason "other_definition": a fish of this id is observed that is another
- * version of it, or has another query or codec. MILLPOND_ERROR_NOT_YET_VISIBLE: see
+ * MILLPOND_ERROR_CONFLICT, reason "other_definition": a fish of this id is observed that is
+ * another version of it, or has another query or codec. MILLPOND_ERROR_NOT_YET_VISIBLE: see
  * millpond_error_missing. Thread-safe.
  */
 int32_t millpond_node_observe(millpond_node_t node,
@@ -1874,7 +1875,8 @@ int32_t millpond_subscription_lag(millpond_subscription_t subscription,
 
 /**
  * Where the subscription stands after the last batch that it gave, to subscribe from in the same
- * order: in arrival order a token. Before the first batch, where it began. Free `*token` with millpond_bytes_free. Thread-safe.
+ * order: in arrival order a token. Before the first batch, where it began. Free `*token` with
+ * millpond_bytes_free. Thread-safe.
  */
 int32_t millpond_subscription_position(millpond_subscription_t subscription,
                                        millpond_bytes_t *token,

@@ -67,7 +67,8 @@ pub struct millpond_deed_t {
     pub amount: i64,
     /// What must remain in an account, within +-(2^53 - 1); negative for a credit.
     pub floor: i64,
-    /// What other nodes may spend from the beginning, at most amount - floor together. NULL is none.
+    /// What other nodes may spend from the beginning, at most amount - floor together. NULL is
+    /// none.
     pub shares: *const millpond_share_t,
     /// How many, at most 1,024.
     pub share_count: usize,
@@ -174,8 +175,8 @@ impl millpond_deed_t {
 /// MILLPOND_ERROR_OVERDRAFT: this node does not hold as much; millpond_error_details says what is
 /// available here, and who holds the rest. MILLPOND_ERROR_NOT_FOUND: no such account or claim is
 /// known here, the claim is held elsewhere (reason "not_held"), or nothing is left to recover.
-/// MILLPOND_ERROR_CONFLICT: reason "exists", or "stream_changed" and "under_way", after which to try
-/// again. MILLPOND_ERROR_NOT_YET_VISIBLE: the log does not cover in time what the options name.
+/// MILLPOND_ERROR_CONFLICT: reason "exists", or "stream_changed" and "under_way", after which to
+/// try again. MILLPOND_ERROR_NOT_YET_VISIBLE: the log does not cover in time what the options name.
 /// MILLPOND_ERROR_STORAGE_FULL, MILLPOND_ERROR_STORAGE_FAILED, MILLPOND_ERROR_CORRUPT. Thread-safe.
 ///
 /// # Safety
@@ -255,8 +256,8 @@ pub unsafe extern "C" fn millpond_node_hand_over_when_asked(
 /// field. `known` is NULL, or the "as_of" of an earlier answer: then it waits until something was
 /// said of the account beyond that, and `read_options` are not looked at. MILLPOND_ERROR_NOT_FOUND:
 /// it is not known here. MILLPOND_ERROR_NOT_YET_VISIBLE: see millpond_error_missing.
-/// MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED: the log cannot be read. `read_options` may
-/// be NULL. Free `*json` with millpond_bytes_free. Thread-safe.
+/// MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED: the log cannot be read. `read_options`
+/// may be NULL. Free `*json` with millpond_bytes_free. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
