@@ -23,6 +23,8 @@ pub(crate) struct PackedBatch {
     texts: Vec<String>,
     /// Token text of the offset map after this batch.
     position: String,
+    /// Where another subscription goes on, when that is not the same.
+    resume: Option<String>,
 }
 
 /// A batch of events as JavaScript sees it.
@@ -50,13 +52,19 @@ pub struct JsBatch<'a> {
     pub lag: i64,
     /// Token text of where this batch ends.
     pub position: String,
+    /// In key order: position text of the same.
+    pub resume: Option<String>,
+    /// The way back.
+    pub is_rewind: bool,
+    /// The key of what stays.
+    pub rewind_to: Option<String>,
     /// What the query had looked at.
     pub looks: JsLooks,
 }
 
 impl<'a> JsBatch<'a> {
     pub(crate) fn new(env: &'a Env, packed: PackedBatch) -> napi::Result<JsBatch<'a>> {
-        let PackedBatch { batch, rows, texts, position } = packed;
+        let PackedBatch { batch, rows, texts, position, resume } = packed;
         let rows = ArrayBuffer::copy_from(env, &rows)?;
         // A buffer, because an `ArrayBuffer` would be filled with zeros before.
         let bytes = BufferSlice::copy_from(env, batch.bytes())?;
@@ -73,6 +81,9 @@ impl<'a> JsBatch<'a> {
             caught_up: batch.caught_up(),
             lag: batch.lag() as i64,
             position,
+            resume,
+            is_rewind: batch.is_rewind(),
+            rewind_to: batch.rewind_to(),
             looks: batch.looks().into(),
         })
     }
@@ -103,7 +114,8 @@ impl From<EventBatch> for PackedBatch {
         let app_ids = batch.app_ids().map(str::to_owned);
         let texts = batch.streams().iter().cloned().chain(app_ids).collect();
         let position = batch.position().token();
-        PackedBatch { batch, rows, texts, position }
+        let resume = Some(batch.position_text()).filter(|resume| *resume != position);
+        PackedBatch { batch, rows, texts, position, resume }
     }
 }
 
