@@ -310,7 +310,7 @@ const acts = {
     const isQuiet = await statuses.next({ timeoutMs: 100 }).then(() => false, isLate);
     return [String(isQuiet && first.nodeId === nodes.get(name).id)];
   },
-  ...pondActs({ nodes, tokens, sessions, streamName, publishedLines, errorLines, SOON }),
+  ...pondActs({ nodes, tokens, sessions, streamName, publishedLines, errorLines, SOON, SHORT }),
   async errors() {
     return Object.values(millpond)
       .filter((kind) => kind?.kind !== undefined && kind !== millpond.AbortError)
