@@ -123,7 +123,8 @@ export function pondActs({
       const own = observers.get(name);
       if (own.ended !== undefined) throw own.ended;
       try {
-        if (!(await drain(own.observer, 0, ({ state }) => (own.last = json(state))))) return ['end'];
+        const show = ({ state }) => (own.last = json(state));
+        if (!(await drain(own.observer, 0, show))) return ['end'];
       } catch (error) {
         if (!missed(error)) throw (own.ended = error);
       }
