@@ -234,7 +234,9 @@ impl Account {
                 Error::new(ErrorKind::NotFound, message)
             };
             let former = former.next().ok_or_else(nothing)?;
-            ground.check_known(self.node.log()?, former, is_alone)?;
+            let mut holders = state.holdings().into_iter().map(|holding| holding.stream.node);
+            let has_partners = holders.any(|node| node != own.node);
+            ground.check_known(self.node.log()?, former, (is_alone, has_partners))?;
             state.recover(own, former)
         })
     }

@@ -182,7 +182,9 @@ impl Claim {
                 let message = format!("the claim {}: no former stream holds it", self.what());
                 Error::new(ErrorKind::NotFound, message)
             })?;
-            ground.check_known(self.node.log()?, former, is_alone)?;
+            let mut asking = claim.requests().into_iter().map(|request| request.stream.node);
+            let has_partners = asking.any(|node| node != own.node);
+            ground.check_known(self.node.log()?, former, (is_alone, has_partners))?;
             Ok((claim.recover(own, former)?, 0))
         })
     }

@@ -148,12 +148,17 @@ impl<F> Ground<'_, F> {
     /// That all is known here of what the stream `from` did: what a node takes over of a former
     /// stream of its own it signs together with what that stream did in all. Unless a person
     /// vouches for it (`is_alone`), some node has to have said since this opening what it holds, if
-    /// there are other nodes.
+    /// there are other nodes: such as those that hold rights (`has_partners`).
     ///
     /// # Errors
     /// `not_yet_visible`: there is more of it, which is missing; reason `nobody_met`: nobody was
     /// asked yet.
-    pub(super) fn check_known(&self, log: &Log, from: StreamId, is_alone: bool) -> Result<()> {
+    pub(super) fn check_known(
+        &self,
+        log: &Log,
+        from: StreamId,
+        (is_alone, has_partners): (bool, bool),
+    ) -> Result<()> {
         let outlook = log.outlook();
         let mut behind = outlook.behind(self.as_of);
         behind.retain(|own| own.stream.trunk() == from);

@@ -76,6 +76,7 @@ pub use fold::{FishFunction, FishJob, FoldHandle, JobAnswer};
 pub use group::{GroupAnswer, GroupHandle, GroupStep, GroupView};
 pub use millpond::event::cbor;
 pub use millpond::event::cbor::Writer as PayloadWriter;
+pub use millpond::pond::state_writer;
 pub use millpond::{Columns, Looks};
 pub use node::NodeHandle;
 pub use observer::{Observation, ObserverHandle};

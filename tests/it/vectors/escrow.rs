@@ -188,7 +188,10 @@ fn shown_fork(fork: Option<&HeldFork>) -> Vec<Json> {
 }
 
 fn shown_events(events: &Told) -> Vec<Json> {
-    let shown = |(key, offset, payload): &(EventKey, u64, Vec<u8>)| json!({ "key": key.to_string(), "offset": offset, "payload": hex(payload) });
+    let shown = |event: &(EventKey, u64, Vec<u8>)| {
+        let (key, offset, payload) = event;
+        json!({ "key": key.to_string(), "offset": offset, "payload": hex(payload) })
+    };
     events.iter().map(shown).collect()
 }
 

@@ -1,7 +1,9 @@
-//! Rules that are broken on purpose: the schedules find each of them.
+//! Rules that are broken on purpose: a schedule, or the story of a fork, finds each of them.
 
+use super::forks;
 use super::schedules::{ALL, schedule};
 use crate::planted::choose;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Schedules of each kind within which a broken rule is found.
 const BUDGET: u64 = 4_000;
@@ -14,9 +16,10 @@ fn is_found(name: &'static str) -> bool {
 fn is_found_within(budget: u64, name: &'static str) -> bool {
     // Only this thread has the bug, and it runs one test at a time.
     choose(Some(name));
+    let is_broken = |told: &dyn Fn()| catch_unwind(AssertUnwindSafe(told)).is_err();
     let mut seeds = (0..budget).flat_map(|seed| ALL.map(|faults| (seed, faults)));
-    let is_found =
-        seeds.any(|(seed, faults)| std::panic::catch_unwind(|| schedule(seed, faults)).is_err());
+    let is_found = is_broken(&forks::what_counted_beside_an_event_of_the_same_lamport)
+        || seeds.any(|(seed, faults)| is_broken(&|| schedule(seed, faults)));
     choose(None);
     is_found
 }
