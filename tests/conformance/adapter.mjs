@@ -237,7 +237,8 @@ const acts = {
     return [String(follows.get(name).lag)];
   },
   async position(name, _said, rest) {
-    tokens.set(rest, follows.get(name).positionText);
+    const { position, positionText } = follows.get(name);
+    tokens.set(rest, positionText === position.token ? position : positionText);
   },
   async interrupt(name) {
     const signal = AbortSignal.timeout(SHORT);
