@@ -48,9 +48,8 @@ def open(  # noqa: A001
         it takes the place of and that still admit, too.
     network: False opens no socket (default True). bind: `ip:port` to listen on, at most one of IPv4
         and one of IPv6 (default every interface, any port). discovery: find peers by mDNS, and
-        where other peers say that they are (default True). peers:
-        `<node id>@<ip>:<port>[,<ip>:<port>…]` to connect to, at most 1,024, each with 1 to 16
-        addresses. allow: node ids, and nobody else may connect.
+        where other peers say that they are (default True). peers: at most 1,024 to connect to,
+        `<node id>@<ip>:<port>[,<ip>:<port>…]` (1 to 16 addresses). allow: nobody else may connect.
     send_bytes_per_second_max: most bytes a second sent to all peers together, on average: at least
         1,000 (default 0, no cap). send_bytes_per_second_per_peer_max: the same for each peer.
     priority: a query of tags, app ids, `allEvents` and `isLocal` (the sender's own events), at most
@@ -60,11 +59,10 @@ def open(  # noqa: A001
         tail_bytes_max: most bytes of events in memory before a checkpoint (default 64 MiB).
         cache_bytes: most bytes of blocks in memory for reading (default 16 MiB).
         snapshot_bytes_max: of saved states of all fish on disk (default 64 MiB; 0 keeps none).
-    allow_network_file_system: dare to keep the log there (default False).
-    timeout: seconds, None for no limit.
+    allow_network_file_system: dare to keep the log there. timeout: seconds, None for no limit.
 
     Opening the same folder twice in one process gives the same log. Use the node in a `with`
-    block, or call `close`. Every argument left out means what the other languages mean by it.
+    block, or call `close`. What is left out means what the other languages mean by it.
 
     Raises `InvalidArgument`, `QueryInvalid`, `LimitExceeded`, `StoreLocked`, `StorageFull`,
     `StorageFailed`, `Corrupt`, `FormatTooNew`, `Timeout`.
