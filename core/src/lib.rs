@@ -20,6 +20,7 @@ pub use driver::{
     Refusal, Running, SEND_BYTES_PER_SECOND_MIN, StateSubscription, Status, StatusSubscription,
     StorageOptions, StreamStatus, Subscription, UnheardNode, WhoDoes,
 };
+pub use driver::testing;
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Columns, EventBatch, EventView};
 pub use log::{

@@ -1,9 +1,9 @@
 //! Any history, order of arrival, batching, restart, and policy of snapshots: the state is the fold
 //! of the sorted log, and so is each state that was shown of its offset map.
 
-use super::source::{TestEvent, TestLog, TestReader, stream};
+use super::source::{TestLog, TestReader, stream};
 use crate::event::cbor::{Integer, Value};
-use crate::event::{EventKey, OffsetMap, StreamId};
+use crate::event::{Event, EventKey, OffsetMap, StreamId};
 use crate::pond::{
     Act, Answer, Definition, Emission, Failure, Fold, FoldOptions, Function, Job, Prospect,
     Snapshot,
@@ -20,8 +20,8 @@ type State = Vec<u64>;
 /// Numbers from here on are resets.
 const RESETS: u64 = 1 << 32;
 
-fn judge(events: &[TestEvent]) -> State {
-    events.iter().fold(State::new(), |state, event| step(state, &event.payload))
+fn judge(events: &[&Event]) -> State {
+    events.iter().fold(State::new(), |state, event| step(state, event.payload.as_bytes()))
 }
 
 fn step(mut state: State, payload: &[u8]) -> State {
