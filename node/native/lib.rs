@@ -17,6 +17,7 @@ mod bridge;
 mod completion;
 mod failure;
 mod handles;
+mod lab;
 mod offsets;
 mod options;
 mod process;

@@ -19,6 +19,7 @@ mod explanation;
 mod flow;
 mod functions;
 mod gate;
+mod lab;
 mod node;
 mod offsets;
 mod options;
@@ -55,6 +56,8 @@ mod _native {
     };
     #[pymodule_export]
     use super::gate::{after_fork_in_child, close_all, set_main_thread};
+    #[pymodule_export]
+    use super::lab::{Lab, LawCheck, lab_seeds, lint_fish, lint_query, replay_hint};
     #[pymodule_export]
     use super::node::{Node, open_node, open_start};
     #[pymodule_export]

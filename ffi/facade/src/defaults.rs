@@ -20,6 +20,12 @@ pub(crate) const READ_AHEAD_MAX: usize = 2;
 pub(crate) const SPARE_BATCHES_MAX: usize = 2;
 /// How long a close may take when the caller does not say.
 pub(crate) const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
+/// Nodes of a lab when the caller does not say.
+pub(crate) const LAB_NODES: u64 = 3;
+/// Steps of a lab's chaos when the caller does not say.
+pub(crate) const CHAOS_STEPS: u64 = 10;
+/// Seeds to run a scenario with when the caller does not say.
+pub(crate) const SEEDS: u64 = 100;
 /// How often a blocking call asks its caller whether it was interrupted.
 pub(crate) const INTERRUPT_PERIOD: Duration = Duration::from_millis(50);
 /// Most threads for blocking reads, openings and closings, of all nodes together.

@@ -31,6 +31,7 @@ from ._errors import (
     Timeout,
     UserCode,
 )
+from ._fish import Codec, Fish
 from ._native import (
     Batch,
     Cbor,
@@ -77,6 +78,7 @@ __all__ = [
     "Cancelled",
     "Cbor",
     "Closed",
+    "Codec",
     "Column",
     "Compacted",
     "Completeness",
@@ -92,6 +94,7 @@ __all__ = [
     "Event",
     "EventKey",
     "Explanation",
+    "Fish",
     "ForkStatus",
     "Forked",
     "ForkedProcess",

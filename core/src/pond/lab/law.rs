@@ -2,7 +2,6 @@
 //! at a time, and states come back as bytes.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::EventBatch;
 use crate::pond::grow_only::{BrokenLaw, GROW_ONLY_EVENTS_MAX, check_grow_only};
 use bytes::Bytes;
 use std::cell::RefCell;
@@ -45,10 +44,10 @@ impl PartialEq for Guess {
 }
 
 impl LawCheck {
-    /// On these events; as many as the check looks at.
-    pub fn new(events: &EventBatch) -> LawCheck {
+    /// On so many events; it looks at the first `GROW_ONLY_EVENTS_MAX`.
+    pub fn new(event_count: usize) -> LawCheck {
         LawCheck {
-            events: (0..events.len().min(GROW_ONLY_EVENTS_MAX)).collect(),
+            events: (0..event_count.min(GROW_ONLY_EVENTS_MAX)).collect(),
             known: BTreeMap::new(),
             asked: Vec::new(),
             found: None,
