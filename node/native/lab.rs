@@ -8,6 +8,7 @@ use millpond_facade::{
 };
 use napi::bindgen_prelude::{BufferSlice, Env};
 use napi_derive::napi;
+use std::time::Duration;
 
 /// How a lab is made.
 #[napi(object, object_to_js = false)]
@@ -203,12 +204,11 @@ impl Lab {
     /// Begins to let time pass.
     #[napi(catch_unwind)]
     pub fn begin_advance(&self, env: Env, milliseconds: f64) -> napi::Result<()> {
-        let duration = facade::timeout_from_millis(Some(milliseconds));
-        // Time that is too long to be said is all there is.
-        let begun = duration.and_then(|time| match time {
-            Some(time) => self.inner.begin(LabTask::Advance(time)),
-            None => Err(host_error("advance: that many milliseconds are too many")),
-        });
+        let begun = match duration(Some(milliseconds)) {
+            Ok(Some(time)) => self.inner.begin(LabTask::Advance(time)),
+            Ok(None) => Err(host_error("advance: that many milliseconds are too many")),
+            Err(error) => Err(error),
+        };
         thrown(&env, begun.map(drop))
     }
 
@@ -287,7 +287,7 @@ impl JsLabOptions {
             nodes: self.nodes.map(index).transpose()?,
             seed: self.seed.map(index).transpose()?,
             app: self.app,
-            skew_max: facade::timeout_from_millis(self.skew_ms_max)?,
+            skew_max: duration(self.skew_ms_max)?,
         })
     }
 }
@@ -415,6 +415,11 @@ pub fn lab_seeds(env: Env, count: Option<i64>) -> napi::Result<Vec<i64>> {
 #[napi(catch_unwind)]
 pub fn replay_hint(env: Env, seed: i64) -> napi::Result<String> {
     thrown(&env, index(seed).map(facade::replay_hint))
+}
+
+/// So many milliseconds; `None` for more than can be said.
+fn duration(milliseconds: Option<f64>) -> Result<Option<Duration>> {
+    facade::timeout_from_seconds(milliseconds.map(|milliseconds| milliseconds / 1000.0))
 }
 
 fn index(number: i64) -> Result<u64> {

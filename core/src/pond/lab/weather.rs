@@ -42,7 +42,8 @@ impl Lab {
             0 | 1 => {
                 let mut groups = vec![Vec::new(); 2 + self.chance.index(2)];
                 for node in 0..self.members.len() {
-                    groups[self.chance.index(groups.len())].push(node);
+                    let group = self.chance.index(groups.len());
+                    groups[group].push(node);
                 }
                 groups.retain(|group| !group.is_empty());
                 self.cut(&groups).expect("each node is in one group");
