@@ -14,10 +14,11 @@ pub mod query;
 pub mod sync;
 
 pub use driver::{
-    Account, AccountReport, After, Batches, CausalSession, Claim, ClaimReport, EffectTurn,
-    KeySteps, KeySubscription, NetworkOptions, NewAccount, Node, NodeOptions, Observed, Observer,
-    OwnDoing, PeerAddress, PeerRefusal, PeerStatus, PublishOptions, Pump, PumpStep, QueryOptions,
-    Refusal, Running, SEND_BYTES_PER_SECOND_MIN, StateSubscription, Status, StatusSubscription,
+    Account, AccountReport, Acting, After, AllObserved, AllObserver, Batches, CausalSession, Claim,
+    ClaimReport, EffectTurn, FISH_OF_ALL_MAX, KeySteps, KeySubscription, NetworkOptions,
+    NewAccount, Node, NodeOptions, Observed, Observer, OneObserver, OwnDoing, PeerAddress,
+    PeerRefusal, PeerStatus, PublishOptions, Pump, PumpStep, QueryOptions, Refusal, RunOptions,
+    Running, SEND_BYTES_PER_SECOND_MIN, StateSubscription, Status, StatusSubscription,
     StorageOptions, StreamStatus, Subscription, UnheardNode, WhoDoes,
 };
 pub use driver::testing;

@@ -8,6 +8,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -38,16 +39,23 @@ struct Slot<T> {
 }
 
 enum State<T> {
-    Waiting { waker: Option<Waker>, callback: Option<Callback<T>>, blocked: bool },
+    Waiting {
+        waker: Option<Waker>,
+        callback: Option<Callback<T>>,
+        blocked: bool,
+        /// Called when nobody looks at the answer any more.
+        abandoned: Option<Abandon>,
+    },
     Done(Result<T>),
     Taken,
 }
 
 type Callback<T> = Box<dyn FnOnce(Result<T>) + Send>;
+type Abandon = Box<dyn FnOnce() + Send>;
 
 /// Makes both ends of one answer.
 pub(crate) fn pending<T>(help: Option<Arc<dyn Help>>) -> (Completer<T>, Pending<T>) {
-    let state = State::Waiting { waker: None, callback: None, blocked: false };
+    let state = State::Waiting { waker: None, callback: None, blocked: false, abandoned: None };
     let slot = Arc::new(Slot { state: Mutex::new(state), ready: Condvar::new() });
     (Completer { slot: Some(slot.clone()) }, Pending { slot, help })
 }
@@ -132,6 +140,53 @@ impl<T> Pending<T> {
         changed
     }
 
+    /// The answer that `next` gives for this one. Who drops it drops this one, too, and whatever
+    /// `next` holds: nothing goes on for it. `next` should not block.
+    pub(crate) fn then<U: Send + 'static>(
+        self,
+        next: impl FnOnce(Result<T>) -> Pending<U> + Send + 'static,
+    ) -> Pending<U>
+    where
+        T: Send + 'static,
+    {
+        let (completer, answer) = pending(None);
+        // What is under way; none once nobody wants it any more.
+        let current = Arc::new(Mutex::new(Some(self.abandon())));
+        let under_way: Arc<Mutex<Option<Abandon>>> = current.clone();
+        completer.on_abandoned(Box::new(move || {
+            let abandon = under_way.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(abandon) = abandon {
+                abandon();
+            }
+        }));
+        self.on_done(move |result| {
+            let made = next(result);
+            let abandon = made.abandon();
+            made.on_done(move |answer| completer.complete(answer));
+            let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
+            if current.is_some() {
+                *current = Some(abandon);
+            } else {
+                drop(current);
+                abandon();
+            }
+        });
+        answer
+    }
+
+    /// Drops it from elsewhere, also once it has a callback, which is then never called.
+    fn abandon(&self) -> Abandon
+    where
+        T: Send + 'static,
+    {
+        let slot = Arc::downgrade(&self.slot);
+        Box::new(move || {
+            if let Some(slot) = slot.upgrade() {
+                slot.abandon();
+            }
+        })
+    }
+
     /// What a thread that blocks for an answer made of this one can do meanwhile.
     pub(crate) fn helper(&self) -> Option<Arc<dyn Help>> {
         self.help.clone()
@@ -162,13 +217,17 @@ impl<T> Drop for Pending<T> {
     /// Lets go of the task that waited: it must not live until the answer comes.
     fn drop(&mut self) {
         let mut state = self.slot.lock();
-        let waker = match &mut *state {
-            State::Waiting { waker, .. } => waker.take(),
-            State::Done(_) | State::Taken => None,
+        let (waker, abandoned) = match &mut *state {
+            State::Waiting { callback: Some(_), waker, .. } => (waker.take(), None),
+            State::Waiting { waker, abandoned, .. } => (waker.take(), abandoned.take()),
+            State::Done(_) | State::Taken => (None, None),
         };
         // Dropping a waker may drop a task, and that may drop anything.
         drop(state);
         drop(waker);
+        if let Some(abandoned) = abandoned {
+            abandoned();
+        }
     }
 }
 
@@ -178,6 +237,15 @@ impl<T> Completer<T> {
         let Some(slot) = self.slot.take() else { return };
         if let Some(callback) = slot.complete(result) {
             slot.call(callback);
+        }
+    }
+
+    /// Has this called when nobody looks at the answer any more before it is given.
+    pub(crate) fn on_abandoned(&self, call: Box<dyn FnOnce() + Send>) {
+        if let Some(slot) = &self.slot
+            && let State::Waiting { abandoned, .. } = &mut *slot.lock()
+        {
+            *abandoned = Some(call);
         }
     }
 
@@ -220,7 +288,7 @@ impl<T> Slot<T> {
 
     fn complete(&self, result: Result<T>) -> Option<Callback<T>> {
         let before = std::mem::replace(&mut *self.lock(), State::Done(result));
-        let State::Waiting { waker, callback, blocked } = before else {
+        let State::Waiting { waker, callback, blocked, abandoned } = before else {
             unreachable!("an answer is given once: the completer is consumed");
         };
         if blocked {
@@ -229,13 +297,32 @@ impl<T> Slot<T> {
         if let Some(waker) = waker {
             waker.wake();
         }
+        // It is not abandoned any more; what it holds is dropped without the lock.
+        drop(abandoned);
         callback
     }
 
+    /// A panic of the callback ends here: the thread that gives answers has others to give.
     fn call(&self, callback: Callback<T>) {
         let result = self.lock().take();
-        if let Some(result) = result {
-            callback(result);
+        if let Some(result) = result
+            && catch_unwind(AssertUnwindSafe(|| callback(result))).is_err()
+        {
+            tracing::error!("a callback panicked that takes an answer");
+        }
+    }
+
+    fn abandon(&self) {
+        let mut state = self.lock();
+        let (callback, abandoned) = match &mut *state {
+            State::Waiting { callback, abandoned, .. } => (callback.take(), abandoned.take()),
+            State::Done(_) | State::Taken => (None, None),
+        };
+        drop(state);
+        // What the callback holds may be anything.
+        drop(callback);
+        if let Some(abandoned) = abandoned {
+            abandoned();
         }
     }
 }
@@ -292,6 +379,49 @@ mod tests {
         let (completer, waiting) = pending::<u32>(None);
         waiting.on_done(drop);
         assert!(completer.is_awaited());
+    }
+
+    #[test]
+    fn who_drops_an_answer_lets_go_of_all_that_was_to_make_it() {
+        let (first, waiting) = pending::<u32>(None);
+        let (second, made) = pending::<u32>(None);
+        let held = Arc::new(());
+        let own = held.clone();
+        let chain = waiting.then(move |_| {
+            let _own = own;
+            made
+        });
+        assert!(first.is_awaited() && Arc::strong_count(&held) == 2);
+        drop(chain);
+        assert!(!first.is_awaited() && Arc::strong_count(&held) == 1);
+        assert!(!second.is_awaited());
+        // The same on the second half of the way.
+        let (first, waiting) = pending::<u32>(None);
+        let (second, made) = pending::<u32>(None);
+        let own = held.clone();
+        let chain = waiting.then(|_| made).then(move |result| {
+            let _own = own;
+            Pending::ready(result)
+        });
+        first.complete(Ok(1));
+        assert!(second.is_awaited() && !chain.is_done() && Arc::strong_count(&held) == 2);
+        drop(chain);
+        assert!(!second.is_awaited() && Arc::strong_count(&held) == 1);
+    }
+
+    #[test]
+    fn an_answer_made_of_another_comes_with_it() {
+        let (completer, waiting) = pending::<u32>(None);
+        let chain = waiting.then(|result| Pending::ready(result.map(|number| number + 1)));
+        completer.complete(Ok(7));
+        assert_eq!(chain.wait().unwrap(), 8);
+    }
+
+    #[test]
+    fn a_callback_that_panics_takes_nobody_along() {
+        let (completer, waiting) = pending::<u32>(None);
+        waiting.on_done(|_| panic!("no"));
+        completer.complete(Ok(7));
     }
 
     #[test]

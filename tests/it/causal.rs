@@ -2,7 +2,9 @@
 
 use crate::nodes::{PATIENCE, event, link, open, secret};
 use crate::support::Scratch;
-use millpond::event::{NewEvent, OffsetMap};
+use millpond::event::cbor::Value;
+use millpond::event::{KeyPosition, NewEvent, OffsetMap};
+use millpond::pond::builtin::BuiltIn;
 use millpond::query::Query;
 use millpond::{
     After, CausalSession, Cursor, ErrorKind, KeyStep, Node, PublishOptions, QueryOptions,
@@ -110,4 +112,39 @@ fn a_session_reads_its_writes_never_goes_back_and_writes_after_what_it_read() {
     let KeyStep::Events(batch) = ordered.next_step(100).unwrap() else { panic!("no events") };
     assert_eq!((batch.events.len(), batch.caught_up), (8, true));
     patient.sees(&batch.position.offsets);
+}
+
+#[test]
+fn observers_and_subscriptions_begin_once_what_was_seen_elsewhere_is_here() {
+    let (scratch, secret) = (Scratch::new("causal-after"), secret(64));
+    let [here, there] = ["here", "there"].map(|name| open(&scratch, name, &secret));
+    publish(&here, 2);
+    let token = publish(&there, 5);
+    let fold = Value::map([("fold", Value::from("count"))]);
+    let fold = BuiltIn::from_value(&fold).unwrap();
+    let observer = || here.observe_builtin(&Query::all(), &fold).unwrap();
+    let soon = after(&token, Duration::from_millis(30));
+    let refused = [
+        observer().after(&here, &soon).wait().map(drop),
+        here.subscribe_after(&Query::all(), OffsetMap::new(), &soon).wait().map(drop),
+        here.subscribe_by_key_after(&Query::all(), KeyPosition::default(), &soon).wait().map(drop),
+    ];
+    for refused in refused {
+        let error = refused.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotYetVisible);
+        assert_eq!(error.missing(), [(there.own_stream().to_string(), 5)]);
+    }
+    let patient = after(&token, PATIENCE);
+    let observer = observer().after(&here, &patient);
+    let arrival = here.subscribe_after(&Query::all(), OffsetMap::new(), &patient);
+    let key = here.subscribe_by_key_after(&Query::all(), KeyPosition::default(), &patient);
+    assert!(!observer.is_done() && !arrival.is_done() && !key.is_done());
+    link(&here, &there).unwrap();
+    let first = observer.wait().unwrap().wait_for_state(Some(PATIENCE)).unwrap().expect("it comes");
+    assert!(first.offsets.covers(&token), "no earlier state is given");
+    assert_eq!(arrival.wait().unwrap().next_batch(100).unwrap().events.len(), 7);
+    let KeyStep::Events(batch) = key.wait().unwrap().next_step(100).unwrap() else {
+        panic!("none")
+    };
+    assert_eq!((batch.events.len(), batch.caught_up), (7, true));
 }

@@ -2,7 +2,7 @@
 
 use crate::driver::node::{Node, PublishOptions};
 use crate::driver::reading::{After, QueryOptions};
-use crate::driver::{KeySubscription, Observed, Subscription};
+use crate::driver::{KeySubscription, Observed, Observer, Subscription};
 use crate::error::Result;
 use crate::event::{KeyPosition, NewEvent, OffsetMap};
 use crate::log::{Appended, Cursor};
@@ -59,10 +59,25 @@ impl CausalSession {
     /// In the answer, those of [`Node::state`].
     pub fn state<S: Send + 'static>(&self, node: &Node, fish: &Fish<S>) -> Pending<Observed<S>> {
         let session = self.clone();
-        node.state(fish, &self.after()).map(move |observed| {
-            session.sees(&observed.offsets);
-            Ok(observed)
+        node.state(fish, &self.after()).then(move |observed| {
+            if let Ok(observed) = &observed {
+                session.sees(&observed.offsets);
+            }
+            Pending::ready(observed)
         })
+    }
+
+    /// Observes `fish` at `node`: each state is of all that the session has seen by now and that
+    /// can match. Say what came by [`CausalSession::sees`].
+    ///
+    /// # Errors
+    /// As [`Node::observe`]; in the answer, those of [`Observer::after`].
+    pub fn observe<S: Send + 'static>(
+        &self,
+        node: &Node,
+        fish: &Fish<S>,
+    ) -> Result<Pending<Observer<S>>> {
+        Ok(node.observe(fish)?.after(node, &self.after()))
     }
 
     fn after(&self) -> After {

@@ -58,7 +58,10 @@ pub use node::{Node, PublishOptions};
 pub use options::{
     NetworkOptions, NodeOptions, PeerAddress, SEND_BYTES_PER_SECOND_MIN, StorageOptions,
 };
-pub use pond::{EffectTurn, Observed, Observer, Pump, PumpStep, Running, StateSubscription};
+pub use pond::{
+    Acting, AllObserved, AllObserver, EffectTurn, FISH_OF_ALL_MAX, Observed, Observer, OneObserver,
+    Pump, PumpStep, RunOptions, Running, StateSubscription,
+};
 pub use reading::{After, QueryOptions};
 pub use status::{PeerRefusal, PeerStatus, Refusal, Status, StreamStatus, UnheardNode};
 pub use status_subscription::StatusSubscription;

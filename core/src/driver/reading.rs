@@ -6,7 +6,7 @@ use crate::driver::subscription::Subscription;
 use crate::driver::waits;
 use crate::error::Result;
 use crate::event::{Columns, KeyPosition, OffsetMap};
-use crate::log::{Cursor, CursorOptions};
+use crate::log::{Cursor, CursorOptions, Log};
 use crate::pending::Pending;
 use crate::query::{Order, Query};
 use std::time::Duration;
@@ -60,6 +60,54 @@ impl Node {
     /// `closed`, `forked_process`.
     pub fn subscribe(&self, query: &Query, from: OffsetMap) -> Result<Subscription> {
         Ok(Subscription::new(self.log()?.subscribe(query, from)?))
+    }
+
+    /// As [`Node::subscribe`], once the log covers `after`, as far as the query can tell.
+    ///
+    /// # Errors
+    /// In the answer. `not_yet_visible`: it does not after `after.timeout`. `closed`,
+    /// `forked_process`.
+    pub fn subscribe_after(
+        &self,
+        query: &Query,
+        from: OffsetMap,
+        after: &After,
+    ) -> Pending<Subscription> {
+        let query = query.clone();
+        self.once_covered(after, &query.clone(), move |log| {
+            Ok(Subscription::new(log.subscribe(&query, from)?))
+        })
+    }
+
+    /// As [`Node::subscribe_by_key`], once the log covers `after`, as far as the query can tell.
+    ///
+    /// # Errors
+    /// In the answer. `not_yet_visible`: it does not after `after.timeout`. `closed`,
+    /// `forked_process`.
+    pub fn subscribe_by_key_after(
+        &self,
+        query: &Query,
+        from: KeyPosition,
+        after: &After,
+    ) -> Pending<KeySubscription> {
+        let query = query.clone();
+        self.once_covered(after, &query.clone(), move |log| {
+            Ok(KeySubscription::new(log.subscribe_by_key(&query, from)?))
+        })
+    }
+
+    fn once_covered<T: Send + 'static>(
+        &self,
+        after: &After,
+        query: &Query,
+        begin: impl FnOnce(&Log) -> Result<T> + Send + 'static,
+    ) -> Pending<T> {
+        let log = match self.log() {
+            Ok(log) => log.clone(),
+            Err(error) => return Pending::ready(Err(error)),
+        };
+        let visible = self.wait_for(after, Some(query));
+        visible.then(move |visible| Pending::ready(visible.and_then(|()| begin(&log))))
     }
 
     /// Delivers the events that `query` selects in key order, everything after `from`, then live;

@@ -124,6 +124,8 @@ fn not_taken(path: &Path, swarm: &SwarmId, secret: &SwarmSecret) -> Error {
 pub(crate) fn close(shared: &Arc<Shared>, deadline: Duration) -> Result<()> {
     // Not by its path: what a path means may have changed since.
     let Some(busy) = take_last(shared) else { return Ok(()) };
+    // Code of fish may take as long as it likes; who waits for what it makes does not.
+    shared.ponds.close();
     if let Some(network) = &shared.network {
         network.close(deadline);
     }

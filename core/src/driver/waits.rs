@@ -56,6 +56,7 @@ pub(super) fn wait_for(
     }
     let deadline = timeout.and_then(|timeout| clock::now().checked_add(timeout));
     let (completer, answer) = pending(None);
+    completer.on_abandoned(Box::new(ring));
     let wait = Wait { coverage, deadline, closed: closed.clone(), completer };
     match begin(wait) {
         Ok(()) => answer,
@@ -65,8 +66,12 @@ pub(super) fn wait_for(
 
 /// Something changed that somebody may wait for.
 pub(super) fn ring() {
-    lock().is_rung = true;
-    RUNG.notify_one();
+    let mut waits = lock();
+    // In a forked process nobody listens.
+    if waits.running == std::process::id() {
+        waits.is_rung = true;
+        RUNG.notify_one();
+    }
 }
 
 fn begin(wait: Wait) -> Result<()> {

@@ -5,7 +5,8 @@
 // A deadline for a blocking wait is read where the thread blocks.
 #![allow(clippy::disallowed_methods)]
 
-use super::disk::Shared;
+use super::disk::{Filter, Shared};
+use super::interest::Interest;
 use super::watch::{Callback, Signal, Watch};
 use crate::error::Result;
 use std::future::Future;
@@ -71,7 +72,21 @@ impl Bell {
 
     /// Calls `callback` whenever it rings, and once now if it `has_more` or the log is closed.
     pub(super) fn on_ready(&self, callback: Callback, has_more: impl FnOnce() -> bool) {
-        self.signal.set_callback(self.number, Some(callback.clone()));
+        self.set(callback, Interest::All, has_more);
+    }
+
+    /// As `on_ready`, but of what became durable only for what this filter may select.
+    pub(super) fn on_match(
+        &self,
+        callback: Callback,
+        filter: &Filter,
+        has_more: impl FnOnce() -> bool,
+    ) {
+        self.set(callback, Interest::of(filter.terms()), has_more);
+    }
+
+    fn set(&self, callback: Callback, interest: Interest, has_more: impl FnOnce() -> bool) {
+        self.signal.set_callback(self.number, Some((callback.clone(), interest)));
         if has_more() || self.shared.check_open().is_err() {
             callback();
         }

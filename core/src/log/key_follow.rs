@@ -18,14 +18,17 @@ use crate::event::{EventBatch, EventKey, KeyPosition, OffsetMap};
 use crate::query::{Interval, Order, Query};
 use std::future::Future;
 use std::ops::Bound;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// A subscription in key order, pulled in steps.
 pub struct KeyFollower {
     handle: Arc<Handle>,
     query: Query,
-    filter: Arc<Filter>,
+    /// Of the query, and of keys from `ignored_before` on.
+    filter: OnceLock<Arc<Filter>>,
+    /// Events before this key are not looked at.
+    ignored_before: Option<EventKey>,
     /// What was looked at. Of this the events that match are delivered, up to `last`.
     offsets: OffsetMap,
     /// The greatest key that was delivered.
@@ -100,12 +103,12 @@ impl KeyFollower {
             // Whatever was looked at, nothing of it was delivered.
             offsets = OffsetMap::new();
         }
-        let filter = Arc::new(Filter::new(query, handle.shared.node));
         let bell = Bell::durable(handle.shared.clone());
         let _counted = Counted::new(&handle, Reader::Subscription);
         KeyFollower {
             query: query.clone(),
-            filter,
+            filter: OnceLock::new(),
+            ignored_before: None,
             seen: offsets.clone(),
             offsets,
             last,
@@ -132,6 +135,19 @@ impl KeyFollower {
     /// `corrupt`, `storage_failed`: the follower stands where it stood. `closed`,
     /// `forked_process`.
     pub fn next(&mut self, count_max: usize) -> Result<KeyStep> {
+        self.step(count_max, false)
+    }
+
+    /// As [`KeyFollower::next`], but what arrives while much is being delivered is looked at behind
+    /// that: so the end comes, however much arrives, and then a rewind.
+    ///
+    /// # Errors
+    /// As [`KeyFollower::next`].
+    pub fn finish(&mut self, count_max: usize) -> Result<KeyStep> {
+        self.step(count_max, true)
+    }
+
+    fn step(&mut self, count_max: usize, finishes: bool) -> Result<KeyStep> {
         self.handle.shared.check_open()?;
         loop {
             let (durable, windows) = self.handle.shared.state().visible();
@@ -143,7 +159,9 @@ impl KeyFollower {
             if self.complete && self.arrival.is_none() {
                 return self.go_on(count_max, &durable, &windows);
             }
-            if !self.seen.covers(&durable)
+            let looks = !finishes || self.window.is_none();
+            if looks
+                && !self.seen.covers(&durable)
                 && let Some(step) = self.look_at_arrivals(&durable, &windows)?
             {
                 return Ok(step);
@@ -302,6 +320,24 @@ impl KeyFollower {
         self.has_moved
     }
 
+    /// From now on events before `key` do not matter: they are neither delivered nor late. For an
+    /// owner that forgets what was before an event of that key, which was delivered, or comes next.
+    pub fn ignore_before(&mut self, key: Option<EventKey>) {
+        if key != self.ignored_before {
+            (self.ignored_before, self.filter) = (key, OnceLock::new());
+        }
+    }
+
+    fn filter(&self) -> &Arc<Filter> {
+        self.filter.get_or_init(|| self.filter_of(Interval::ALL))
+    }
+
+    fn filter_of(&self, keys: Interval<EventKey>) -> Arc<Filter> {
+        let lower = self.ignored_before.map_or(Bound::Unbounded, Bound::Included);
+        let keys = keys.intersection(&Interval { lower, upper: Bound::Unbounded });
+        Arc::new(Filter::between(&self.query, self.handle.shared.node, keys))
+    }
+
     fn deliver(&mut self, events: EventBatch, last: EventKey, durable: &OffsetMap) -> KeyStep {
         (self.last, self.before_rewind) = (Some(last), None);
         let (mut lag, mut is_over) = (beyond(durable, &self.offsets), true);
@@ -339,8 +375,8 @@ impl KeyFollower {
         upper: &OffsetMap,
     ) -> Cursor {
         let filter = match keys == Interval::ALL {
-            true => self.filter.clone(),
-            false => Arc::new(Filter::between(&self.query, self.handle.shared.node, keys)),
+            true => self.filter().clone(),
+            false => self.filter_of(keys),
         };
         Cursor::within(self.handle.clone(), filter, order, lower, upper.clone())
     }
@@ -366,9 +402,20 @@ impl KeyFollower {
         self.bell.on_ready(callback, || self.has_more());
     }
 
+    /// As [`KeyFollower::on_ready`], but not for what cannot match. So what is held and does not
+    /// match is looked at only when something else is.
+    pub fn on_match(&self, callback: Arc<dyn Fn() + Send + Sync>) {
+        self.bell.on_match(callback, self.filter(), || self.has_more());
+    }
+
     /// Where a new follower goes on after what this one delivered.
     pub fn position(&self) -> KeyPosition {
         KeyPosition { offsets: self.offsets.clone(), last: self.last }
+    }
+
+    /// What was looked at: the offsets of the position.
+    pub fn offsets(&self) -> &OffsetMap {
+        &self.offsets
     }
 
     /// The query whose events are delivered.

@@ -15,6 +15,7 @@ mod disk;
 mod explanation;
 mod follow;
 mod fork;
+mod interest;
 mod key_follow;
 mod live;
 #[allow(clippy::module_inception)] // One public type per file, named after it.
@@ -36,6 +37,7 @@ pub use cursor::Cursor;
 pub use disk::{Forked, OpeningReason};
 pub use explanation::{Explanation, Looks};
 pub use follow::{Batch, Follower};
+pub(crate) use interest::Interest;
 pub use key_follow::{KeyBatch, KeyFollower, KeyStep};
 pub use log::Log;
 pub use options::{

@@ -3,9 +3,11 @@
 //! Not here: what grew; ask the log. Rule: look first, then wait with the number you saw, so that
 //! nothing is missed between.
 
+use super::interest::{Interest, News};
 use event_listener::{Event, Listener};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -17,8 +19,10 @@ pub(crate) struct Signal(Arc<Inner>);
 struct Inner {
     version: AtomicU64,
     event: Event,
-    /// Callbacks by the number of their follower.
-    callbacks: Mutex<BTreeMap<u64, Callback>>,
+    /// Callbacks by the number of their follower, and of what they are to hear.
+    callbacks: Mutex<BTreeMap<u64, (Callback, Interest)>>,
+    /// How many of them are not to hear of everything.
+    choosy: AtomicUsize,
     next: AtomicU64,
 }
 
@@ -28,12 +32,27 @@ pub(crate) type Callback = Arc<dyn Fn() + Send + Sync>;
 impl Signal {
     /// Wakes all who wait.
     pub(crate) fn raise(&self) {
+        self.raise_for(&News::ANYTHING);
+    }
+
+    /// As `raise`, but callbacks only where this may matter.
+    pub(crate) fn raise_for(&self, news: &News) {
         self.0.version.fetch_add(1, Ordering::Release);
         self.0.event.notify(usize::MAX);
         let callbacks = self.callbacks();
-        let called: Vec<Callback> = callbacks.values().cloned().collect();
+        let met = callbacks.values().filter(|(_, interest)| interest.meets(news));
+        let called: Vec<Callback> = met.map(|(callback, _)| callback.clone()).collect();
         drop(callbacks);
-        called.iter().for_each(|callback| callback());
+        for callback in called {
+            if catch_unwind(AssertUnwindSafe(|| callback())).is_err() {
+                tracing::error!("a callback panicked that is told when there may be more");
+            }
+        }
+    }
+
+    /// Whether anybody is not to hear of everything.
+    pub(crate) fn is_choosy(&self) -> bool {
+        self.0.choosy.load(Ordering::Acquire) > 0
     }
 
     /// A number for `set_callback`.
@@ -42,14 +61,24 @@ impl Signal {
     }
 
     /// Sets, replaces or removes the callback of this number.
-    pub(crate) fn set_callback(&self, number: u64, callback: Option<Callback>) {
-        match callback {
-            Some(callback) => self.callbacks().insert(number, callback),
-            None => self.callbacks().remove(&number),
+    pub(crate) fn set_callback(&self, number: u64, callback: Option<(Callback, Interest)>) {
+        let mut callbacks = self.callbacks();
+        let is_choosy = |own: &Option<(Callback, Interest)>| {
+            usize::from(own.as_ref().is_some_and(|(_, interest)| interest.is_choosy()))
         };
+        let more = is_choosy(&callback);
+        let before = match callback {
+            Some(callback) => callbacks.insert(number, callback),
+            None => callbacks.remove(&number),
+        };
+        self.0.choosy.fetch_add(more, Ordering::AcqRel);
+        self.0.choosy.fetch_sub(is_choosy(&before), Ordering::AcqRel);
+        // What is in a callback may ring here when it is dropped.
+        drop(callbacks);
+        drop(before);
     }
 
-    fn callbacks(&self) -> MutexGuard<'_, BTreeMap<u64, Callback>> {
+    fn callbacks(&self) -> MutexGuard<'_, BTreeMap<u64, (Callback, Interest)>> {
         self.0.callbacks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,7 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::FISH_ID_BYTES_MAX;
 use crate::pond::builtin::BuiltIn;
-use crate::query::Query;
+use crate::query::{Monotonicity, Query};
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
 
@@ -23,6 +23,7 @@ pub struct Definition {
     query: Query,
     codec: String,
     builtin: Option<BuiltIn>,
+    is_grow_only: bool,
     hash: [u8; 32],
 }
 
@@ -73,7 +74,30 @@ impl Definition {
         put(&mut hasher, codec.as_bytes());
         put(&mut hasher, builtin.as_ref().map_or(&[], |fold| fold.as_bytes()));
         let hash = *hasher.finalize().as_bytes();
-        Ok(Definition { id, version, query, codec: codec.to_owned(), builtin, hash })
+        let codec = codec.to_owned();
+        Ok(Definition { id, version, query, codec, builtin, is_grow_only: false, hash })
+    }
+
+    /// The same, declared to grow only: its states merge, and a step merges what its event makes
+    /// alone into the state. Whoever declares it checks the law
+    /// ([`check_grow_only`](crate::pond::check_grow_only)). States stay what they are, so the hash
+    /// does, too.
+    #[must_use]
+    pub fn grow_only(self) -> Definition {
+        Definition { is_grow_only: true, ..self }
+    }
+
+    /// Whether it is declared to grow only.
+    pub fn is_grow_only(&self) -> bool {
+        self.is_grow_only
+    }
+
+    /// Whether a state can be taken back by events that arrive later, and why.
+    pub fn monotonicity(&self) -> Monotonicity {
+        match &self.builtin {
+            Some(fold) => fold.monotonicity(),
+            None => Monotonicity::of_code(self.is_grow_only),
+        }
     }
 
     /// Its name, in NFC.
@@ -158,6 +182,8 @@ fn put(hasher: &mut blake3::Hasher, bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::cbor::Value;
+    use crate::query::Verdict;
 
     fn fish(id: &str, version: u64, query: &str, codec: &str) -> Result<Definition> {
         Definition::new(id, version, Query::parse(query).unwrap(), codec)
@@ -177,6 +203,18 @@ mod tests {
             assert_eq!(error.reason(), Some("other_definition"));
             assert!(error.message().contains(word), "{error}");
         }
+    }
+
+    #[test]
+    fn a_fish_that_is_declared_to_grow_only_is_monotone_and_still_the_same_fish() {
+        let own = fish("seen", 1, "FROM 'a'", "cbor").unwrap();
+        assert!(!own.is_grow_only() && !own.monotonicity().is_monotone());
+        let declared = own.clone().grow_only();
+        assert!(declared.is_grow_only() && declared.monotonicity().is_monotone());
+        own.check_same(&declared).unwrap();
+        let count = BuiltIn::from_value(&Value::map([("fold", Value::from("count"))])).unwrap();
+        let count = Definition::of_builtin(Query::all(), count);
+        assert_eq!(count.monotonicity().verdict(), Verdict::OneWay);
     }
 
     #[test]

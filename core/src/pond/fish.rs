@@ -1,10 +1,14 @@
 //! A fish of Rust code: what it is, and what it does.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::EventView;
+use crate::event::{EventBatch, EventView};
+use crate::pond::code::guarded;
 use crate::pond::definition::{CODEC_DEFAULT, Definition};
+use crate::pond::grow_only::check_grow_only;
+use crate::pond::job::{Failure, Function};
 use crate::pond::state::{self, FishState};
 use crate::query::Query;
+use std::cell::RefCell;
 use std::sync::Arc;
 
 /// Whatever code of the application fails with.
@@ -14,6 +18,7 @@ type Step<S> = dyn Fn(&mut S, EventView<'_>) -> std::result::Result<(), CodeErro
 type IsReset = dyn Fn(EventView<'_>) -> bool + Send + Sync;
 type Encode<S> = dyn Fn(&S) -> std::result::Result<Vec<u8>, CodeError> + Send + Sync;
 type Decode<S> = dyn Fn(&[u8]) -> std::result::Result<S, CodeError> + Send + Sync;
+type Merge<S> = dyn Fn(&S, &S) -> S + Send + Sync;
 
 /// A fold of the events that a query selects, in key order, into a state of type `S`.
 ///
@@ -27,6 +32,7 @@ pub struct Fish<S> {
     pub(super) is_reset: Option<Arc<IsReset>>,
     pub(super) encode: Arc<Encode<S>>,
     pub(super) decode: Arc<Decode<S>>,
+    merge: Option<Arc<Merge<S>>>,
 }
 
 impl<S> Clone for Fish<S> {
@@ -38,6 +44,7 @@ impl<S> Clone for Fish<S> {
             is_reset: self.is_reset.clone(),
             encode: self.encode.clone(),
             decode: self.decode.clone(),
+            merge: self.merge.clone(),
         }
     }
 }
@@ -67,6 +74,7 @@ impl<S: FishState> Fish<S> {
             is_reset: None,
             encode: Arc::new(|state| Ok(state::encode(state)?)),
             decode: Arc::new(|bytes| Ok(state::decode(bytes)?)),
+            merge: None,
         })
     }
 }
@@ -94,6 +102,7 @@ impl<S: Send + 'static> Fish<S> {
             is_reset: None,
             encode: Arc::new(encode),
             decode: Arc::new(decode),
+            merge: None,
         }
     }
 
@@ -113,14 +122,70 @@ impl<S: Send + 'static> Fish<S> {
         &self.definition
     }
 
+    /// The same fish, declared to grow only: `merge` gives the least state that holds both, and a
+    /// step merges what its event makes alone into the state. Then no answer that is made of it is
+    /// ever taken back, and [`Definition::monotonicity`] says so.
+    ///
+    /// Declare it where that is so: [`Fish::check_grow_only`] finds examples against it.
+    #[must_use]
+    pub fn grow_only(mut self, merge: impl Fn(&S, &S) -> S + Send + Sync + 'static) -> Fish<S> {
+        self.definition = Arc::new(Definition::clone(&self.definition).grow_only());
+        self.merge = Some(Arc::new(merge));
+        self
+    }
+
+    /// Checks on these events that the fish only grows as it is declared to, by the laws of
+    /// [`check_grow_only`]; for tests. Further events than
+    /// [`GROW_ONLY_EVENTS_MAX`](crate::pond::GROW_ONLY_EVENTS_MAX) are left out.
+    ///
+    /// # Errors
+    /// `invalid_argument`, reason `grow_only`: a law does not hold, and which events show it; or it
+    /// is not declared. `user_code`, reason `step`: code of the fish failed.
+    pub fn check_grow_only(&self, events: &EventBatch) -> Result<()>
+    where
+        S: Clone + PartialEq,
+    {
+        let refused = |message: String| {
+            Error::new(ErrorKind::InvalidArgument, message).with_reason("grow_only")
+        };
+        let Some(merge) = &self.merge else {
+            return Err(refused(format!("{} is not declared to grow only", self.definition)));
+        };
+        let events: Vec<EventView<'_>> = events.iter().collect();
+        let failed = RefCell::new(None);
+        let step = |mut state: S, event: &EventView<'_>| {
+            if self.is_reset.as_ref().is_some_and(|is_reset| is_reset(*event)) {
+                state = (self.initial)();
+            }
+            if let Err(error) = (self.step)(&mut state, *event) {
+                failed.borrow_mut().get_or_insert_with(|| error.to_string());
+            }
+            state
+        };
+        let checked =
+            guarded(|| Ok(check_grow_only(&(self.initial)(), step, |a, b| merge(a, b), &events)));
+        let checked = match failed.into_inner() {
+            Some(message) => Err(message),
+            None => checked,
+        };
+        match checked {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(law)) => Err(refused(format!("{}: {law}", self.definition))),
+            Err(message) => Err(self.failed(Function::Step, &message)),
+        }
+    }
+
     /// The state that these bytes are, as its codec reads them.
     ///
     /// # Errors
-    /// `user_code`, reason `decode`: the codec cannot read them.
+    /// `user_code`, reason `decode`: the codec cannot read them, or panics.
     pub fn decode(&self, bytes: &[u8]) -> Result<S> {
-        (self.decode)(bytes).map_err(|error| {
-            let message = format!("{} cannot read its state: {error}", self.definition);
-            Error::new(ErrorKind::UserCode, message).with_reason("decode")
-        })
+        let decoded = guarded(|| (self.decode)(bytes).map_err(|error| error.to_string()));
+        decoded.map_err(|message| self.failed(Function::Decode, &message))
+    }
+
+    fn failed(&self, function: Function, message: &str) -> Error {
+        let failure = Failure { function, index: None, message: message.to_owned() };
+        failure.error(&self.definition, None)
     }
 }

@@ -11,7 +11,7 @@ use crate::pond::definition::Definition;
 use crate::pond::emission::Emission;
 use crate::pond::job::{Answer, Failure, Job, STATE_BYTES_MAX};
 use crate::pond::patience::Patience;
-use crate::pond::points::{Point, Points};
+use crate::pond::points::{Point, Points, position_bytes};
 use crate::pond::snapshot::{Snapshot, SnapshotChange};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -27,7 +27,7 @@ pub struct FoldOptions {
     pub snapshot_events_min: u64,
     /// Most snapshots.
     pub snapshot_count_max: usize,
-    /// Most bytes of states in snapshots.
+    /// Most bytes of snapshots: of their states, and of the offset maps that say of what.
     pub snapshot_bytes_max: usize,
 }
 
@@ -44,14 +44,19 @@ impl Default for FoldOptions {
 
 /// While a fold comes nowhere near the end of the log, the disk is told of snapshots this often.
 const KEEP_EVENTS: u64 = 1 << 18;
-/// An event more lies between two snapshots for each so many bytes of a state: so saving costs
-/// about as much as folding at most.
+/// An event more lies between two snapshots for each so many bytes of one: so saving costs about as
+/// much as folding at most.
 const BYTES_PER_EVENT: u64 = 16;
+/// So often a fold goes back at once when something late arrives while it is on its way forward.
+/// Then it finishes first: else late events that come often enough would keep it from ever showing
+/// a state.
+const HASTY_REWINDS_MAX: u32 = 1;
 
 /// What is to be done next.
 #[derive(Clone, Debug)]
 pub enum Act {
-    /// Read the fish's events in key order from there on, with a new reader.
+    /// Read the fish's events in key order from there on, with a new reader. It looks at all that
+    /// the position does not count, and says so if something of that belongs before its last key.
     Open(KeyPosition),
     /// Let the reader go on right after this key, or from the beginning, with all that is held now.
     /// It may be before and after where it stands.
@@ -60,6 +65,11 @@ pub enum Act {
     Pull {
         /// At least 1.
         count_max: usize,
+        /// Events before this key do not matter: they are neither delivered nor late.
+        ignored_before: Option<EventKey>,
+        /// What arrives while much is delivered is looked at behind that: so the end comes, however
+        /// much arrives.
+        finishes: bool,
     },
     /// Have this done by the owner of the fish's code, and give what it says to [`Fold::answer`].
     Run(Job),
@@ -104,7 +114,7 @@ pub enum Found {
 /// What is known of what will come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Prospect {
-    /// Number of events that are known to exist and are not held.
+    /// Number of events that are known to exist, are not held, and are arriving just now.
     pub coming: u64,
     /// Number of events that are held and were not looked at yet.
     pub pending: u64,
@@ -127,12 +137,16 @@ pub struct Fold {
     options: FoldOptions,
     points: Points,
     position: KeyPosition,
-    /// The last reset in the state.
+    /// The last reset in the state, or the one that comes next and begins it.
     reset: Option<EventKey>,
+    /// The state is right only if this event comes next.
+    expected: Option<EventKey>,
     /// Events that the state is the fold of.
     event_count: u64,
     /// Bytes of the state when it was saved last.
     state_bytes: usize,
+    /// How often it went back since it has shown a state.
+    rewinds_unshown: u32,
     /// Events that were folded when the disk was told last.
     kept_at: u64,
     /// The state may be another one than was shown last.
@@ -155,6 +169,18 @@ enum Stage {
     Stopped(Error),
 }
 
+impl Found {
+    /// Whether what was there before the event of this key is still there, as far as this says.
+    fn begins_with(&self, key: &EventKey) -> bool {
+        match self {
+            Found::Events { events, .. } => events.get(0).is_some_and(|event| event.key() == *key),
+            // It says itself what stays.
+            Found::Rewind { .. } => true,
+            Found::Nothing { .. } => false,
+        }
+    }
+}
+
 impl Fold {
     /// A fold that goes on from the newest of these snapshots of the fish.
     pub fn new(fish: Arc<Definition>, snapshots: Vec<Snapshot>, options: FoldOptions) -> Fold {
@@ -168,8 +194,10 @@ impl Fold {
             points,
             position: KeyPosition::default(),
             reset: None,
+            expected: None,
             event_count: 0,
             state_bytes: 0,
+            rewinds_unshown: 0,
             kept_at: 0,
             is_changed: false,
             covered: OffsetMap::new(),
@@ -180,37 +208,46 @@ impl Fold {
         }
     }
 
-    /// What is to be done next.
-    pub fn poll(&mut self, now: Instant, prospect: Prospect) -> Act {
+    /// What is to be done next. `prospect` is asked where it matters.
+    pub fn poll(&mut self, now: Instant, prospect: impl FnOnce() -> Prospect) -> Act {
         if let Some(act) = self.outbox.pop_front() {
             return act;
         }
         match &self.stage {
             Stage::Open(point) => {
                 let point = point.clone();
-                let act = Act::Open(point.position.clone());
+                let act = Act::Open(point.position());
                 self.stage = Stage::Load(point);
                 act
             }
             Stage::Load(point) => Act::Run(Job::Load(point.state.clone())),
             Stage::Rewind(point) => {
                 let again = self.event_count.saturating_sub(point.event_count);
-                let Prospect { coming, pending } = prospect;
+                let Prospect { coming, pending } = prospect();
                 if let Some(until) = self.patience.wait(now, coming, pending, again) {
                     return Act::Wait(Some(until));
                 }
                 let point = point.clone();
-                let act = Act::Resume(point.position.last);
+                // Whatever came since a state was saved, the log says whether it is still right.
+                let act = match point.state {
+                    Some(_) => Act::Open(point.position()),
+                    None => Act::Resume(point.last),
+                };
                 self.counts.rewinds += 1;
+                self.rewinds_unshown = self.rewinds_unshown.saturating_add(1);
                 self.stage = Stage::Load(point);
                 act
             }
-            Stage::Pull => Act::Pull { count_max: self.options.batch_events_max.max(1) },
+            Stage::Pull => Act::Pull {
+                count_max: self.options.batch_events_max.max(1),
+                ignored_before: self.reset,
+                finishes: self.rewinds_unshown > HASTY_REWINDS_MAX,
+            },
             Stage::Apply { events, .. } => Act::Run(Job::Apply(events.clone())),
             Stage::Save { .. } => Act::Run(Job::Save),
             Stage::Idle => {
                 self.patience.caught_up(now);
-                if prospect.coming == 0 {
+                if prospect().coming == 0 {
                     self.patience.settle();
                 }
                 Act::Wait(None)
@@ -224,9 +261,16 @@ impl Fold {
         if !matches!(self.stage, Stage::Pull) {
             return;
         }
+        if let Some(reset) = self.expected.filter(|reset| !found.begins_with(reset)) {
+            // Its event is elsewhere now.
+            self.expected = None;
+            self.stage = Stage::Rewind(self.points.forget_reset(&reset));
+            return;
+        }
         self.stage = match found {
             Found::Rewind { to, has_moved } => Stage::Rewind(self.points.rewind(to, has_moved)),
             Found::Events { events, position, is_whole } if !events.is_empty() => {
+                self.expected = None;
                 Stage::Apply { events: Arc::new(events), position, is_whole }
             }
             Found::Events { position, .. } | Found::Nothing { position } => {
@@ -249,9 +293,10 @@ impl Fold {
             (Stage::Stopped(error), _) | (_, Answer::Stopped(error)) => self.stop(error),
             (Stage::Load(point), Answer::Loaded) => {
                 self.state_bytes = point.state.as_ref().map_or(0, Bytes::len);
-                self.position = point.position;
+                self.position = point.position();
                 self.event_count = point.event_count;
                 self.reset = point.reset;
+                self.expected = point.reset.filter(|_| point.state.is_none());
                 self.is_changed = true;
             }
             (Stage::Apply { events, position, is_whole }, Answer::Applied { last_reset }) => {
@@ -277,6 +322,12 @@ impl Fold {
         if !matches!(self.stage, Stage::Stopped(_)) {
             self.stage = Stage::Stopped(error);
         }
+    }
+
+    /// Whether there is something to be done that no code of the fish is needed for and that
+    /// belongs together: a state that is to be shown, and the snapshots of it.
+    pub fn has_acts(&self) -> bool {
+        !self.outbox.is_empty()
     }
 
     /// Why it stopped.
@@ -306,11 +357,11 @@ impl Fold {
         last_reset: Option<usize>,
     ) {
         if let Some(event) = last_reset.and_then(|index| events.get(index)) {
-            let count = self.event_count + last_reset.unwrap_or(0) as u64;
+            let count = self.event_count.saturating_add(last_reset.unwrap_or(0) as u64);
             self.points.note_reset(event.key(), count, self.step());
             self.reset = Some(event.key());
         }
-        self.event_count += events.len() as u64;
+        self.event_count = self.event_count.saturating_add(events.len() as u64);
         self.counts.applied += events.len() as u64;
         (self.position, self.is_changed) = (position, true);
         if is_whole || self.is_snapshot_due() {
@@ -331,14 +382,19 @@ impl Fold {
         if self.is_snapshot_due()
             && let Some(key) = self.position.last
         {
-            let (position, reset) = (self.position.clone(), self.reset);
-            let event_count = self.event_count;
-            let state = Some(state.clone());
-            self.points.save(key, Point { position, reset, event_count, state, is_old: false });
+            let point = Point {
+                last: Some(key),
+                offsets: Arc::new(self.position.offsets.clone()),
+                reset: self.reset,
+                event_count: self.event_count,
+                state: Some(state.clone()),
+                is_old: false,
+            };
+            self.points.save(key, point);
             self.thin();
         }
         if is_whole {
-            self.is_changed = false;
+            (self.is_changed, self.rewinds_unshown) = (false, 0);
             self.covered.clone_from(&self.position.offsets);
             self.counts.emissions += 1;
             let (offsets, last) = (self.position.offsets.clone(), self.position.last);
@@ -357,10 +413,8 @@ impl Fold {
     fn fail(&mut self, stage: Stage, failure: &Failure) {
         let error = match stage {
             // What an earlier opening wrote only saves time.
-            Stage::Load(Point { state: Some(_), is_old: true, position, .. }) => {
-                if let Some(key) = position.last {
-                    self.points.discard(&key);
-                }
+            Stage::Load(Point { state: Some(_), is_old: true, last, .. }) => {
+                self.points.discard(last);
                 self.stage = Stage::Open(self.points.newest());
                 return;
             }
@@ -385,7 +439,8 @@ impl Fold {
     }
 
     fn step(&self) -> u64 {
-        self.options.snapshot_events_min.max(self.state_bytes as u64 / BYTES_PER_EVENT).max(1)
+        let bytes = self.state_bytes + position_bytes(&self.position.offsets);
+        self.options.snapshot_events_min.max(bytes as u64 / BYTES_PER_EVENT).max(1)
     }
 
     fn is_snapshot_due(&self) -> bool {

@@ -15,6 +15,7 @@
 
 pub mod builtin;
 pub mod claim;
+mod code;
 mod definition;
 mod emission;
 pub mod escrow;
@@ -32,6 +33,7 @@ mod points;
 mod snapshot;
 mod state;
 
+pub(crate) use code::guarded;
 pub use definition::{CODEC_DEFAULT, Definition};
 pub use emission::Emission;
 pub use fish::{CodeError, Fish};

@@ -1,12 +1,11 @@
 //! Does the jobs of a fish of Rust code.
 
 use crate::event::EventBatch;
+use crate::pond::code::{guarded, let_go};
 use crate::pond::fish::Fish;
 use crate::pond::job::{Answer, Failure, Function, Job};
 use bytes::Bytes;
-use std::any::Any;
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The one state that a fish's code works on.
 pub struct Owner<S> {
@@ -25,18 +24,17 @@ impl<S: Send + 'static> Owner<S> {
         // Where the code is, for a panic.
         let (function, index) = (Cell::new(Function::Initial), Cell::new(None));
         let place = (&function, &index);
-        let done = catch_unwind(AssertUnwindSafe(|| match job {
+        let done = guarded(|| match job {
             Job::Load(state) => self.load(state, place),
             Job::Apply(events) => self.apply(&events, place),
             Job::Save => self.save(place),
-        }));
+        });
         let message = match done {
-            Ok(Ok(answer)) => return answer,
-            Ok(Err(error)) => error,
-            Err(panic) => said(&*panic),
+            Ok(answer) => return answer,
+            Err(message) => message,
         };
         // Whatever is left of it is not a state.
-        self.state = None;
+        let_go(self.state.take());
         Answer::Failed(Failure { function: function.get(), index: index.get(), message })
     }
 
@@ -81,8 +79,8 @@ impl<S: Send + 'static> Owner<S> {
 type Place<'a> = (&'a Cell<Function>, &'a Cell<Option<usize>>);
 type Done = Result<Answer, String>;
 
-fn said(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    text.map_or_else(|| "it panicked".to_owned(), |text| format!("it panicked: {text}"))
+impl<S> Drop for Owner<S> {
+    fn drop(&mut self) {
+        let_go(self.state.take());
+    }
 }

@@ -3,22 +3,30 @@
 //! There are two kinds: states that were saved, and *resets*, where the initial state is the right
 //! one whatever came before. The beginning is always one.
 //!
-//! Rule: a saved point holds exactly the matching events up to its key. What comes late below that
-//! key voids it. A reset is voided by nothing, unless its own event has moved.
+//! Rule: a saved point holds exactly the matching events of its offset map up to its key; what
+//! comes late below that key voids it. Who goes on from one asks the log whether anything did, so
+//! one that was not told of costs time and nothing else. A reset is voided by nothing, unless its
+//! own event has moved.
 
-use crate::event::{EventKey, KeyPosition, Lamport, NodeId, StreamId};
+use crate::event::{EventKey, KeyPosition, Lamport, NodeId, OffsetMap, StreamId};
 use crate::pond::snapshot::{Snapshot, SnapshotChange};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Most resets that are remembered.
 const RESETS_MAX: usize = 16;
 
+/// What an offset map takes for each stream: the id and the count.
+const STREAM_BYTES: usize = StreamId::BYTES + 8;
+
 /// Where a fold can go back to.
 #[derive(Clone, Debug)]
 pub(super) struct Point {
-    /// Up to where its state goes; of a reset only `last` counts.
-    pub(super) position: KeyPosition,
-    /// The last reset in it.
+    /// Up to where its state goes.
+    pub(super) last: Option<EventKey>,
+    /// Of which events; nothing where it is a reset. Points that were saved on one way share it.
+    pub(super) offsets: Arc<OffsetMap>,
+    /// The last reset in it; of a point that is one, that.
     pub(super) reset: Option<EventKey>,
     /// Number of events that were folded.
     pub(super) event_count: u64,
@@ -30,9 +38,28 @@ pub(super) struct Point {
 
 impl Point {
     fn beginning() -> Point {
-        let position = KeyPosition::default();
-        Point { position, reset: None, event_count: 0, state: None, is_old: false }
+        Point::initial(None, None, 0)
     }
+
+    /// The initial state is right there.
+    fn initial(last: Option<EventKey>, reset: Option<EventKey>, event_count: u64) -> Point {
+        Point { last, offsets: Arc::default(), reset, event_count, state: None, is_old: false }
+    }
+
+    /// As a reader understands it.
+    pub(super) fn position(&self) -> KeyPosition {
+        KeyPosition { offsets: (*self.offsets).clone(), last: self.last }
+    }
+
+    /// What it takes of the bound.
+    fn bytes(&self) -> usize {
+        self.state.as_ref().map_or(0, |state| state.len()) + position_bytes(&self.offsets)
+    }
+}
+
+/// What the position of a snapshot takes.
+pub(super) fn position_bytes(offsets: &OffsetMap) -> usize {
+    offsets.stream_count() * STREAM_BYTES
 }
 
 /// Saved points by rising key, resets by rising key, and what the disk is to be told.
@@ -45,6 +72,8 @@ pub(super) struct Points {
     stored: BTreeSet<EventKey>,
     /// What the disk has and is to drop.
     dropped: BTreeSet<EventKey>,
+    /// The disk is to drop all behind this key: it may have points that are not known here.
+    dropped_behind: Option<Option<EventKey>>,
 }
 
 impl Points {
@@ -53,8 +82,9 @@ impl Points {
         let mut points = Points::default();
         for Snapshot { position, reset, event_count, state } in snapshots {
             let Some(key) = position.last else { continue };
-            let state = Some(state);
-            points.saved.insert(key, Point { position, reset, event_count, state, is_old: true });
+            let (last, offsets, state) = (position.last, Arc::new(position.offsets), Some(state));
+            let point = Point { last, offsets, reset, event_count, state, is_old: true };
+            points.saved.insert(key, point);
             points.stored.insert(key);
         }
         if let Some((_, newest)) = points.saved.last_key_value()
@@ -80,29 +110,47 @@ impl Points {
     /// all others are gone. If events `moved` in the order, so may have the resets after `to`.
     pub(super) fn rewind(&mut self, to: Option<EventKey>, moved: bool) -> Point {
         let is_after = |key: &EventKey| Some(*key) > to;
-        self.drop_saved(|key, _| is_after(key));
+        self.drop_saved(is_after);
+        let least = self.dropped_behind.map_or(to, |before| before.min(to));
+        self.dropped_behind = Some(least);
         if moved {
             self.resets.retain(|key, _| !is_after(key));
         }
+        self.nearest()
+    }
+
+    /// The event of this reset is not there any more; the nearest point that is right then.
+    pub(super) fn forget_reset(&mut self, reset: &EventKey) -> Point {
+        self.resets.remove(reset);
+        self.rewind(before(reset), true)
+    }
+
+    fn nearest(&self) -> Point {
         let saved = self.newest();
         match self.resets.last_key_value() {
-            Some((reset, count)) if Some(*reset) > saved.position.last => {
-                let last = before(reset);
-                let position = KeyPosition { last, ..KeyPosition::default() };
-                let event_count = *count;
-                Point { position, reset: None, event_count, state: None, is_old: false }
+            Some((reset, count)) if Some(*reset) > saved.last => {
+                Point::initial(before(reset), Some(*reset), *count)
             }
             _ => saved,
         }
     }
 
-    /// The saved point of this key is not readable.
-    pub(super) fn discard(&mut self, key: &EventKey) {
-        self.drop_saved(|own, _| own == key);
+    /// The saved point with this key is not readable, so a new reader goes on from an earlier one:
+    /// it comes to the resets behind that again.
+    pub(super) fn discard(&mut self, key: Option<EventKey>) {
+        self.drop_saved(|own| Some(*own) == key);
+        let last = self.newest().last;
+        self.resets.retain(|reset, _| Some(*reset) <= last);
     }
 
-    /// Remembers a state.
-    pub(super) fn save(&mut self, key: EventKey, point: Point) {
+    /// Remembers a state. Those before its last reset are of no more use.
+    pub(super) fn save(&mut self, key: EventKey, mut point: Point) {
+        let nearest = self.saved.range(..key).next_back().map(|(_, point)| &point.offsets);
+        if let Some(offsets) = nearest.filter(|own| **own == point.offsets) {
+            point.offsets = offsets.clone();
+        }
+        let reset = point.reset;
+        self.drop_saved(|own| Some(*own) < reset);
         self.saved.insert(key, point);
     }
 
@@ -119,30 +167,29 @@ impl Points {
     /// Forgets what helps least until there are at most so many points and bytes. `now` is how many
     /// events were folded, `step` how many lie between two points at least.
     pub(super) fn thin(&mut self, now: u64, step: u64, count_max: usize, bytes_max: usize) {
-        let size = |point: &Point| point.state.as_ref().map_or(0, |state| state.len());
-        let mut bytes: usize = self.saved.values().map(size).sum();
+        let mut bytes: usize = self.saved.values().map(Point::bytes).sum();
         while self.saved.len() > count_max || bytes > bytes_max {
             let counts: Vec<u64> = self.saved.values().map(|point| point.event_count).collect();
             let at = least_useful(&counts, now, step);
             let (key, point) = self.saved.iter().nth(at).expect("the index is of a point");
-            bytes -= size(point);
+            bytes -= point.bytes();
             let key = *key;
-            self.drop_saved(|own, _| *own == key);
+            self.drop_saved(|own| *own == key);
         }
     }
 
     /// What the disk is to be told since the last time.
     pub(super) fn take_change(&mut self) -> SnapshotChange {
         let dropped: Vec<EventKey> = std::mem::take(&mut self.dropped).into_iter().collect();
+        let dropped_behind = self.dropped_behind.take();
         let new = self.saved.iter().filter(|(key, _)| !self.stored.contains(key));
         let saved: Vec<Snapshot> = new.filter_map(|(_, point)| point.snapshot()).collect();
         self.stored.extend(self.saved.keys());
-        SnapshotChange { dropped, saved }
+        SnapshotChange { dropped, dropped_behind, saved }
     }
 
-    fn drop_saved(&mut self, is_gone: impl Fn(&EventKey, &Point) -> bool) {
-        let gone: Vec<EventKey> =
-            self.saved.iter().filter(|(key, point)| is_gone(key, point)).map(|(k, _)| *k).collect();
+    fn drop_saved(&mut self, is_gone: impl Fn(&EventKey) -> bool) {
+        let gone: Vec<EventKey> = self.saved.keys().filter(|key| is_gone(key)).copied().collect();
         for key in gone {
             self.saved.remove(&key);
             if self.stored.remove(&key) {
@@ -154,9 +201,9 @@ impl Points {
 
 impl Point {
     fn snapshot(&self) -> Option<Snapshot> {
-        let (position, reset, event_count) = (self.position.clone(), self.reset, self.event_count);
         let state = self.state.clone()?;
-        Some(Snapshot { position, reset, event_count, state })
+        let (reset, event_count) = (self.reset, self.event_count);
+        Some(Snapshot { position: self.position(), reset, event_count, state })
     }
 }
 
@@ -213,13 +260,17 @@ mod tests {
         EventKey { lamport: Lamport::new(lamport).unwrap(), stream }
     }
 
+    /// A point after the event with this lamport, as many as that.
+    fn saved(count: u64, offsets: OffsetMap) -> Point {
+        let state = Some(bytes::Bytes::from_static(b"0123456789"));
+        let (last, offsets) = (Some(key(count, 1, 0)), Arc::new(offsets));
+        Point { last, offsets, reset: None, event_count: count, state, is_old: false }
+    }
+
     fn filled(events: u64, step: u64) -> Points {
         let mut points = Points::default();
         for count in (step..=events).step_by(step as usize) {
-            let position = KeyPosition { last: Some(key(count, 1, 0)), ..KeyPosition::default() };
-            let state = Some(bytes::Bytes::from_static(b"0123456789"));
-            let point = Point { position, reset: None, event_count: count, state, is_old: false };
-            points.save(key(count, 1, 0), point);
+            points.save(key(count, 1, 0), saved(count, OffsetMap::new()));
             points.thin(count, step, 24, 1 << 20);
         }
         points
@@ -253,12 +304,12 @@ mod tests {
         let mut points = filled(300, 100);
         points.note_reset(key(500, 1, 0), 499, 1);
         let point = points.rewind(Some(key(150, 1, 0)), false);
-        assert_eq!((point.position.last, point.event_count), (before(&key(500, 1, 0)), 499));
+        assert_eq!((point.last, point.event_count), (before(&key(500, 1, 0)), 499));
         assert!(point.state.is_none());
         let point = points.rewind(Some(key(600, 1, 0)), false);
-        assert_eq!(point.position.last, before(&key(500, 1, 0)), "nearer than any state");
+        assert_eq!(point.last, before(&key(500, 1, 0)), "nearer than any state");
         let point = points.rewind(Some(key(150, 1, 0)), true);
-        assert_eq!(point.position.last, Some(key(100, 1, 0)));
+        assert_eq!(point.last, Some(key(100, 1, 0)));
         assert!(point.state.is_some());
     }
 
@@ -285,8 +336,64 @@ mod tests {
         points.rewind(Some(key(7_500, 1, 0)), false);
         let change = points.take_change();
         assert_eq!(change.dropped, [8_000, 9_000, 10_000].map(|count| key(count, 1, 0)));
+        assert_eq!(change.dropped_behind, Some(Some(key(7_500, 1, 0))));
         points.save(key(8_000, 1, 0), points.newest());
         points.rewind(Some(key(7_500, 1, 0)), false);
-        assert!(points.take_change().is_empty(), "the disk never heard of it");
+        assert!(points.take_change().dropped.is_empty(), "the disk never heard of it");
+    }
+
+    #[test]
+    fn the_disk_is_told_of_the_furthest_way_back_since_the_last_time() {
+        let mut points = filled(10_000, 1_000);
+        for (lamport, least) in [(9_500, 9_500), (4_500, 4_500), (6_500, 4_500)] {
+            points.rewind(Some(key(lamport, 1, 0)), false);
+            assert_eq!(points.dropped_behind, Some(Some(key(least, 1, 0))));
+        }
+        points.rewind(None, false);
+        assert_eq!(points.take_change().dropped_behind, Some(None));
+        assert_eq!(points.take_change().dropped_behind, None);
+    }
+
+    #[test]
+    fn what_a_snapshot_is_of_counts_as_the_state_does_and_points_of_one_way_share_it() {
+        let offsets = |count: u64| {
+            let streams = (0..1_000).map(|number| (key(1, 1, number).stream, count));
+            streams.collect::<OffsetMap>()
+        };
+        let mut points = Points::default();
+        for count in 1..=20u64 {
+            points.save(key(count, 1, 0), saved(count, offsets(count / 11 + 1)));
+        }
+        let maps: Vec<_> = points.saved.values().map(|point| point.offsets.clone()).collect();
+        assert!(Arc::ptr_eq(&maps[0], &maps[9]) && Arc::ptr_eq(&maps[10], &maps[19]));
+        assert!(!Arc::ptr_eq(&maps[9], &maps[10]));
+        points.thin(20, 1, 24, 5 * (10 + 1_000 * STREAM_BYTES));
+        assert_eq!(points.saved.len(), 5);
+    }
+
+    #[test]
+    fn what_is_saved_after_a_reset_takes_the_place_of_what_was_saved_before_it() {
+        let mut points = filled(300, 100);
+        points.take_change();
+        points.note_reset(key(350, 1, 0), 349, 1);
+        assert_eq!(points.newest_count(), 300, "opening again has something to go on from");
+        points.save(
+            key(400, 1, 0),
+            Point { reset: Some(key(350, 1, 0)), ..saved(400, OffsetMap::new()) },
+        );
+        let change = points.take_change();
+        assert_eq!((change.dropped.len(), change.saved.len()), (3, 1));
+    }
+
+    #[test]
+    fn a_point_that_cannot_be_read_takes_the_resets_behind_the_one_before_it_along() {
+        let mut points = filled(300, 100);
+        for lamport in [50, 150, 250] {
+            points.note_reset(key(lamport, 1, 0), lamport - 1, 1);
+        }
+        points.discard(Some(key(300, 1, 0)));
+        points.discard(Some(key(200, 1, 0)));
+        let point = points.rewind(Some(key(90, 1, 0)), false);
+        assert_eq!(point.last, before(&key(50, 1, 0)), "it was not delivered further");
     }
 }

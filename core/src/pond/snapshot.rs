@@ -25,6 +25,8 @@ pub struct Snapshot {
 pub struct SnapshotChange {
     /// These are no longer states of the fish, or not needed: the keys of their last events.
     pub dropped: Vec<EventKey>,
+    /// Nor is any whose last event comes after this, whoever saved it; `Some(None)` is all.
+    pub dropped_behind: Option<Option<EventKey>>,
     /// These are to be kept.
     pub saved: Vec<Snapshot>,
 }
@@ -32,6 +34,6 @@ pub struct SnapshotChange {
 impl SnapshotChange {
     /// True when there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.dropped.is_empty() && self.saved.is_empty()
+        self.dropped.is_empty() && self.dropped_behind.is_none() && self.saved.is_empty()
     }
 }

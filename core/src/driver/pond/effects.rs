@@ -3,27 +3,40 @@
 // The rim: what is kept running has a thread of its own, which waits for states.
 #![allow(clippy::disallowed_methods)]
 
+use crate::driver::clock;
 use crate::driver::node::{Handle, Node, PublishOptions, closed_node};
 use crate::driver::pond::observe::decode_of;
 use crate::driver::pond::observer::Decode;
 use crate::driver::pond::state_subscription::StateSubscription;
+use crate::driver::pond::turn::{EffectTurn, check_idle};
+use crate::driver::reading::After;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::NewEvent;
-use crate::log::Appended;
+use crate::log::{Appended, Log, Signal};
 use crate::pending::{Pending, pending};
-use crate::pond::{CodeError, Fish};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::Weak;
+use crate::pond::{CodeError, Fish, guarded};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What an effect gives: the events to publish, none for nothing to do.
 type Wanted = std::result::Result<Vec<NewEvent>, CodeError>;
 
-/// How long it takes at most until something that is to end notices.
+/// How long it takes at most until one that waits for its turn and is to end notices.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How to run an effect.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// It sees a state of at least this point in history. By default of what is held.
+    pub after: After,
+    /// How long to wait until the effect may begin; none waits for ever. Once it has begun it runs
+    /// to its end, and what it gives is published.
+    pub timeout: Option<Duration>,
+    /// How to publish what it gives.
+    pub publish: PublishOptions,
+}
 
 impl Node {
     /// Runs `effect` once on the state of `fish`, and publishes what it gives; `None` when that is
@@ -31,43 +44,67 @@ impl Node {
     ///
     /// Effects on a fish run one at a time in a process, and each sees a state that has all events
     /// which those before it have published. Other nodes may act at the same time. `effect` runs on
-    /// the calling thread.
+    /// the calling thread, where no other effect can be run meanwhile.
     ///
     /// # Errors
-    /// `user_code`, reason `effect`: the effect failed, and nothing was published. As
-    /// [`Node::observe`], [`StateSubscription::next_state`] and [`Node::publish`].
+    /// As [`Node::run_with`], but for those that only its options lead to.
     pub fn run<S: Send + 'static>(
         &self,
         fish: &Fish<S>,
         effect: impl FnOnce(&S) -> Wanted,
     ) -> Result<Option<Appended>> {
-        let subscription = self.observe_bytes(fish)?;
-        let turn = subscription.effect_turn().wait()?;
+        self.run_with(fish, RunOptions::default(), effect)
+    }
+
+    /// As [`Node::run`], as `options` say.
+    ///
+    /// # Errors
+    /// `user_code`, reason `effect`: the effect failed, and nothing was published.
+    /// `invalid_argument`, reason `nested_effect`: an effect runs on this thread already.
+    /// `timeout`, `not_yet_visible`: the time was over first; the effect did not run. As
+    /// [`Node::observe`], [`StateSubscription::next_state`] and [`Node::publish`].
+    pub fn run_with<S: Send + 'static>(
+        &self,
+        fish: &Fish<S>,
+        options: RunOptions,
+        effect: impl FnOnce(&S) -> Wanted,
+    ) -> Result<Option<Appended>> {
+        check_idle()?;
+        let RunOptions { after, timeout, publish } = options;
+        let deadline = timeout.and_then(|timeout| clock::now().checked_add(timeout));
+        let mut subscription = self.observe_bytes(fish)?;
+        if after != After::default() {
+            subscription = within(subscription.after(self, &after), deadline)?;
+        }
+        let turn = within(subscription.effect_turn(), deadline)?;
         let state = fish.decode(&turn.emission().state)?;
-        let events = guarded(fish, || effect(&state))?;
+        let events = guarded_effect(fish, &turn, || effect(&state))?;
         if events.is_empty() {
             return Ok(None);
         }
-        turn.publish(self, events, PublishOptions::default()).wait().map(Some)
+        turn.publish(self, events, publish).wait().map(Some)
     }
 
     /// Runs `effect` on the state of `fish`, now and whenever it has changed, until `cancel_when`
     /// holds for a state; each time as [`Node::run`] does, on a thread of its own.
     ///
     /// # Errors
-    /// As [`Node::observe`]; `internal`: the system gives no thread. What ends it later is in
-    /// [`Running::wait`].
+    /// As [`Node::observe`]; `internal`: the system gives no thread; `invalid_argument`, reason
+    /// `nested_effect`: an effect runs on this thread. What ends it later is in [`Running::wait`].
     pub fn keep_running<S: Send + 'static>(
         &self,
         fish: &Fish<S>,
         effect: impl FnMut(&S) -> Wanted + Send + 'static,
         cancel_when: impl FnMut(&S) -> bool + Send + 'static,
     ) -> Result<Running> {
+        check_idle()?;
         let (completer, answer) = pending(None);
         let is_wanted = Arc::new(AtomicBool::new(true));
+        let (log, subscription) = (self.log()?.clone(), self.observe_bytes(fish)?);
+        let shown = subscription.signal().clone();
         let kept = Kept {
             node: self.weak(),
-            subscription: self.observe_bytes(fish)?,
+            subscription,
             decode: decode_of(fish),
             fish: fish.clone(),
             is_wanted: is_wanted.clone(),
@@ -79,7 +116,7 @@ impl Node {
             completer.complete(kept.run());
         };
         match thread::Builder::new().name("millpond-effect".into()).spawn(keep) {
-            Ok(_) => Ok(Running { is_wanted, answer }),
+            Ok(_) => Ok(Running { is_wanted, shown, log, answer }),
             Err(error) => {
                 let message = format!("the system gives no thread for an effect: {error}");
                 Err(Error::new(ErrorKind::Internal, message))
@@ -91,6 +128,9 @@ impl Node {
 /// An effect that is kept running. Dropping it ends that, after the run that is under way.
 pub struct Running {
     is_wanted: Arc<AtomicBool>,
+    /// Wakes it.
+    shown: Signal,
+    log: Log,
     answer: Pending<()>,
 }
 
@@ -98,14 +138,22 @@ impl Running {
     /// Ends it, after the run that is under way. [`Running::wait`] says when.
     pub fn stop(&self) {
         self.is_wanted.store(false, Ordering::Release);
+        if !self.log.is_forked() {
+            self.shown.raise();
+        }
     }
 
     /// Blocks until it has ended, or for `timeout` (none waits for ever); `None` when that passed
     /// first.
     ///
     /// # Errors
-    /// What ended it other than `stop`, `cancel_when` or the node's close.
+    /// What ended it other than `stop`, `cancel_when` or the node's close: `user_code`, reason
+    /// `effect`, those of [`StateSubscription::next_state`] and of [`Node::publish`].
+    /// `forked_process`.
     pub fn wait(&mut self, timeout: Option<Duration>) -> Option<Result<()>> {
+        if let Err(error) = self.log.check_process() {
+            return Some(Err(error));
+        }
         self.answer.wait_timeout(timeout.unwrap_or(Duration::MAX))
     }
 }
@@ -147,8 +195,9 @@ where
 
     /// Waits for the next state, and acts on it; false when that was the last one.
     fn run_once(&mut self) -> Result<bool> {
-        if !self.subscription.wait(Some(LOOK_INTERVAL))? {
-            return Ok(true);
+        let is_wanted = || self.is_wanted.load(Ordering::Acquire);
+        if !self.subscription.wait_while(None, is_wanted)? {
+            return Ok(false);
         }
         // The state of the turn is this one or a newer one, which is then not looked at again.
         self.subscription.next_state()?;
@@ -163,7 +212,7 @@ where
         self.subscription.skip(turn.emission().number);
         let state = (self.decode)(&turn.emission().state)?;
         let mut is_last = false;
-        let events = guarded(&self.fish, || {
+        let events = guarded_effect(&self.fish, &turn, || {
             is_last = (self.cancel_when)(&state);
             if is_last { Ok(Vec::new()) } else { (self.effect)(&state) }
         })?;
@@ -175,16 +224,30 @@ where
     }
 }
 
-/// Runs code of the application; a panic in it is a failure of its own.
-fn guarded<S: Send + 'static>(
+/// The answer, if it comes in time.
+///
+/// # Errors
+/// `timeout`; those of the answer.
+fn within<T>(mut answer: Pending<T>, deadline: Option<Instant>) -> Result<T> {
+    let Some(deadline) = deadline else { return answer.wait() };
+    let left = deadline.saturating_duration_since(clock::now());
+    answer.wait_timeout(left).unwrap_or_else(|| {
+        let message = "the effect could not begin in time: the state was not there yet, or another \
+                       effect on the fish had the turn";
+        Err(Error::new(ErrorKind::Timeout, message))
+    })
+}
+
+/// Runs an effect; a panic in it is a failure of its own.
+fn guarded_effect<S: Send + 'static>(
     fish: &Fish<S>,
-    code: impl FnOnce() -> Wanted,
+    turn: &EffectTurn,
+    effect: impl FnOnce() -> Wanted,
 ) -> Result<Vec<NewEvent>> {
-    let message = match catch_unwind(AssertUnwindSafe(code)) {
-        Ok(Ok(events)) => return Ok(events),
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => "it panicked".to_owned(),
-    };
-    let message = format!("an effect on {} failed: {message}", fish.definition());
-    Err(Error::new(ErrorKind::UserCode, message).with_reason("effect"))
+    let _acting = turn.acting();
+    let ran = guarded(|| effect().map_err(|error| error.to_string()));
+    ran.map_err(|message| {
+        let message = format!("an effect on {} failed: {message}", fish.definition());
+        Error::new(ErrorKind::UserCode, message).with_reason("effect")
+    })
 }

@@ -6,18 +6,25 @@
 //! Begin with [`Node::observe`](crate::Node::observe); what shells are made of is
 //! [`Node::join_fish`](crate::Node::join_fish).
 
+mod all;
+mod arrivals;
+mod crew;
 mod effects;
 mod observe;
 mod observer;
+mod one;
+mod polled;
 mod pump;
 mod state_subscription;
 mod table;
 mod turn;
 mod watched;
 
-pub use effects::Running;
+pub use all::{AllObserved, AllObserver, FISH_OF_ALL_MAX};
+pub use effects::{RunOptions, Running};
 pub use observer::{Observed, Observer};
+pub use one::OneObserver;
 pub use pump::{Pump, PumpStep};
 pub use state_subscription::StateSubscription;
 pub(crate) use table::Ponds;
-pub use turn::EffectTurn;
+pub use turn::{Acting, EffectTurn};

@@ -10,7 +10,7 @@ use crate::driver::pond::state_subscription::StateSubscription;
 use crate::driver::reading::After;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::cbor::Value;
-use crate::pending::{Pending, pending};
+use crate::pending::Pending;
 use crate::pond::builtin::{BuiltIn, Tally};
 use crate::pond::{Answer, Definition, Fish, Job, Owner};
 use crate::query::Query;
@@ -32,10 +32,12 @@ impl Node {
     }
 
     /// The state of `fish` once, of all that is durable here now or of more; and only once the log
-    /// covers `after`, as far as the fish's query can tell.
+    /// covers `after`, as far as the fish's query can tell. Dropping the answer lets go of the
+    /// fish.
     ///
     /// # Errors
-    /// As [`Node::observe`], [`StateSubscription::next_state`] and [`Node::wait_for`].
+    /// In the answer, those of [`Node::observe`], [`StateSubscription::next_state`] and
+    /// [`Node::wait_for`].
     pub fn state<S: Send + 'static>(&self, fish: &Fish<S>, after: &After) -> Pending<Observed<S>> {
         self.once(self.observe_bytes(fish), decode_of(fish), after)
     }
@@ -86,7 +88,7 @@ impl Node {
     pub fn join_fish(&self, fish: &Arc<Definition>) -> Result<(StateSubscription, Option<Pump>)> {
         let log = self.log()?;
         log.check_process()?;
-        let (watched, is_new) = self.shared().ponds.join(fish)?;
+        let (watched, is_new) = self.shared().ponds.join(fish, log)?;
         let subscription = StateSubscription::new(watched.clone(), log.clone());
         if !is_new {
             return Ok((subscription, None));
@@ -117,25 +119,17 @@ impl Node {
         decode: Decode<S>,
         after: &After,
     ) -> Pending<Observed<S>> {
-        let asked = subscription.and_then(|own| Ok((own, self.log()?.clone())));
-        let (subscription, log) = match asked {
-            Ok(asked) => asked,
+        let subscription = match subscription {
+            Ok(subscription) => subscription,
             Err(error) => return Pending::ready(Err(error)),
         };
-        let visible = self.wait_for(after, Some(subscription.definition().query()));
-        let (completer, answer) = pending(None);
-        visible.on_done(move |visible| {
-            let durable = match visible.and_then(|()| log.durable_map()) {
-                Ok(durable) => (*durable).clone(),
-                Err(error) => return completer.complete(Err(error)),
-            };
-            // The answer keeps the fold going until it is there.
-            subscription.state_after(durable).on_done(move |emission| {
-                drop(subscription);
-                completer.complete(emission.and_then(|emission| observed(emission, &decode)));
-            });
-        });
-        answer
+        subscription.after(self, after).then(move |own| {
+            // The subscription keeps the fold going until here.
+            let emission = own.and_then(|mut own| own.next_state());
+            let none = || Error::new(ErrorKind::Internal, "a state is there and is not given");
+            let emission = emission.and_then(|emission| emission.ok_or_else(none));
+            Pending::ready(emission.and_then(|emission| observed(emission, &decode)))
+        })
     }
 }
 

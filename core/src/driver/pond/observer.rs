@@ -1,14 +1,17 @@
 //! The states of a fish of Rust code, as a stream for any executor.
 
+use crate::driver::node::Node;
+use crate::driver::pond::polled::{Polled, Ready, Source};
 use crate::driver::pond::state_subscription::StateSubscription;
+use crate::driver::reading::After;
 use crate::error::Result;
 use crate::event::{EventKey, OffsetMap};
+use crate::pending::Pending;
 use crate::pond::{Emission, FoldCounts};
 use futures_core::Stream;
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// Decodes a state.
@@ -19,10 +22,13 @@ pub(super) type Decode<S> = Arc<dyn Fn(&[u8]) -> Result<S> + Send + Sync>;
 /// As a stream it ends when the node closes; after any other error, which is its last item and
 /// comes behind the last good state. Each observer has its own copy of a state.
 pub struct Observer<S> {
+    own: Own<S>,
+    polled: Polled,
+}
+
+struct Own<S> {
     subscription: StateSubscription,
     decode: Decode<S>,
-    waiting: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    has_ended: bool,
 }
 
 /// A state of a fish, and what it is the state of.
@@ -40,7 +46,27 @@ pub struct Observed<S> {
 
 impl<S> Observer<S> {
     pub(super) fn new(subscription: StateSubscription, decode: Decode<S>) -> Observer<S> {
-        Observer { subscription, decode, waiting: None, has_ended: false }
+        Observer { own: Own { subscription, decode }, polled: Polled::default() }
+    }
+
+    pub(super) fn subscription(&self) -> &StateSubscription {
+        &self.own.subscription
+    }
+
+    /// The same observer once the log covers `after`, as far as the fish's query can tell, and the
+    /// fold shows it: each state that it gives from then on is of all that.
+    ///
+    /// Dropping the answer drops the observer.
+    ///
+    /// # Errors
+    /// In the answer, those of [`StateSubscription::after`].
+    pub fn after(self, node: &Node, after: &After) -> Pending<Observer<S>>
+    where
+        S: Send + 'static,
+    {
+        let Own { subscription, decode } = self.own;
+        let answer = subscription.after(node, after);
+        answer.then(|own| Pending::ready(own.map(|own| Observer::new(own, decode))))
     }
 
     /// The newest state, if it was not given yet; never waits.
@@ -48,8 +74,7 @@ impl<S> Observer<S> {
     /// # Errors
     /// As [`StateSubscription::next_state`].
     pub fn next_state(&mut self) -> Result<Option<Observed<S>>> {
-        let emission = self.subscription.next_state()?;
-        emission.map(|emission| observed(emission, &self.decode)).transpose()
+        self.own.pull()
     }
 
     /// Blocks for the next state, or for `timeout` (none waits for ever); `None` when that passed
@@ -59,7 +84,7 @@ impl<S> Observer<S> {
     /// As [`StateSubscription::next_state`].
     pub fn wait_for_state(&mut self, timeout: Option<Duration>) -> Result<Option<Observed<S>>> {
         loop {
-            let is_ready = self.subscription.wait(timeout)?;
+            let is_ready = self.own.subscription.wait(timeout)?;
             let next = self.next_state()?;
             // Another one comes and goes only if somebody else asks with the same observer.
             if next.is_some() || !is_ready {
@@ -70,7 +95,7 @@ impl<S> Observer<S> {
 
     /// What the fold has done until its last state.
     pub fn counts(&self) -> FoldCounts {
-        self.subscription.counts()
+        self.own.subscription.counts()
     }
 }
 
@@ -79,26 +104,24 @@ pub(super) fn observed<S>(emission: Emission, decode: &Decode<S>) -> Result<Obse
     Ok(Observed { state: decode(&state)?, offsets, last, number })
 }
 
+impl<S> Source for Own<S> {
+    type Item = Observed<S>;
+
+    fn pull(&mut self) -> Result<Option<Observed<S>>> {
+        let emission = self.subscription.next_state()?;
+        emission.map(|emission| observed(emission, &self.decode)).transpose()
+    }
+
+    fn ready(&self) -> Ready {
+        Box::pin(self.subscription.ready())
+    }
+}
+
 impl<S> Stream for Observer<S> {
     type Item = Result<Observed<S>>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.get_mut();
-        while !this.has_ended {
-            if let Some(waiting) = &mut this.waiting {
-                ready!(waiting.as_mut().poll(context));
-                this.waiting = None;
-            }
-            match this.next_state() {
-                Ok(None) => this.waiting = Some(Box::pin(this.subscription.ready())),
-                Ok(Some(state)) => return Poll::Ready(Some(Ok(state))),
-                Err(error) => {
-                    this.has_ended = true;
-                    let is_end = StateSubscription::is_end(&error);
-                    return Poll::Ready((!is_end).then_some(Err(error)));
-                }
-            }
-        }
-        Poll::Ready(None)
+        let Observer { own, polled } = self.get_mut();
+        polled.poll(own, context)
     }
 }

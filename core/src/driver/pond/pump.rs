@@ -2,12 +2,15 @@
 //! owns the fish's code, so that the code runs where its owner is.
 
 use crate::driver::clock;
+use crate::driver::pond::arrivals::Arrivals;
+use crate::driver::pond::table::Keeping;
 use crate::driver::pond::watched::Watched;
 use crate::driver::registry::Shared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::codec::{Reader, put_varint};
-use crate::event::{KeyPosition, OffsetMap};
-use crate::log::{self, KeyFollower, KeyStep, Log, Snapshots, Watch};
+use crate::event::limits::LAMPORT_MAX;
+use crate::event::{EventKey, KeyPosition, OffsetMap};
+use crate::log::{self, Interest, KeyFollower, KeyStep, Log, Snapshots, Watch};
 use crate::pond::{
     Act, Answer, Definition, Fold, FoldOptions, Found, Job, Prospect, Snapshot, SnapshotChange,
 };
@@ -28,11 +31,16 @@ pub struct Pump {
     /// None once they cannot be kept.
     snapshots: Option<Snapshots>,
     snapshot_bytes_max: u64,
+    /// Snapshots on disk that were not loaded, to be dropped with the next change.
+    unloaded: Vec<EventKey>,
+    arrivals: Arrivals,
     /// Made before the last look at whether there is work.
     watch: Watch,
     /// Names the callback.
     number: u64,
     until: Option<Instant>,
+    /// A state is shown, and its snapshots are not kept yet.
+    keeping: Option<Keeping>,
     has_ended: bool,
 }
 
@@ -55,12 +63,12 @@ impl Pump {
         let log = shared.log.clone();
         let snapshot_bytes_max = log.snapshot_bytes_max();
         let options = FoldOptions {
-            snapshot_bytes_max: share(snapshot_bytes_max, shared.ponds.count()),
+            snapshot_bytes_max: share(snapshot_bytes_max, shared.ponds.shares()),
             ..FoldOptions::default()
         };
-        let snapshots = Some(log.snapshots(fish.id(), *fish.hash())?);
-        let kept = snapshots.as_ref().map_or_else(Vec::new, |own| load(own, &options, &fish));
-        let fold = Fold::new(fish, kept, options);
+        let snapshots = log.snapshots(fish.id(), *fish.hash())?;
+        let (kept, unloaded) = load(&snapshots, &options, &fish);
+        let (fold, snapshots) = (Fold::new(fish, kept, options), Some(snapshots));
         let (watch, number) = (Watch::new(watched.work.clone()), watched.work.number());
         Ok(Pump {
             fold,
@@ -70,9 +78,12 @@ impl Pump {
             follower: None,
             snapshots,
             snapshot_bytes_max,
+            unloaded,
+            arrivals: Arrivals::default(),
             watch,
             number,
             until: None,
+            keeping: None,
             has_ended: false,
         })
     }
@@ -85,17 +96,38 @@ impl Pump {
     /// Takes the answer to the last job, if that was one, and says what is next. Reads the log, and
     /// now and then writes a snapshot; never waits for events.
     pub fn next_step(&mut self, answer: Option<Answer>) -> PumpStep {
+        if self.log.is_forked() {
+            // Whatever is locked here is locked for ever.
+            self.has_ended = true;
+        }
+        if self.has_ended {
+            return PumpStep::Ended;
+        }
         self.watch = Watch::new(self.watched.work.clone());
         self.until = None;
+        self.watched.answer();
         match answer {
             Some(answer) => self.fold.answer(answer),
             None => self.fold.wake(),
         }
+        if let Some(shared) = self.node.upgrade() {
+            self.fold.set_snapshot_bytes_max(share(self.snapshot_bytes_max, shared.ponds.shares()));
+        }
         loop {
-            if self.has_ended || self.ends() {
-                return PumpStep::Ended;
+            // Who was shown a state finds what was remembered of it at the next opening.
+            if !self.fold.has_acts() {
+                self.keeping = None;
+                // A fold that waits for late events does not read.
+                if let Err(error) = self.log.durable_map() {
+                    self.fold.stop(error);
+                }
+                if self.ends() {
+                    return PumpStep::Ended;
+                }
             }
-            match self.fold.poll(clock::now(), self.prospect()) {
+            let (log, arrivals) = (&self.log, &mut self.arrivals);
+            let follower = self.follower.as_ref();
+            match self.fold.poll(clock::now(), || prospect(log, follower, arrivals)) {
                 Act::Run(job) => return PumpStep::Run(job),
                 Act::Wait(until) if self.fold.error().is_none() => {
                     self.until = until.map(|until| until.min(clock::now() + LOOK_INTERVAL));
@@ -121,7 +153,10 @@ impl Pump {
     /// Calls `callback` whenever there may be something to do before the time is over that a step
     /// says, from a thread of millpond's; it must not block. Replaces an earlier one.
     pub fn on_ready(&self, callback: Arc<dyn Fn() + Send + Sync>) {
-        self.watched.work.set_callback(self.number, Some(callback.clone()));
+        if self.log.is_forked() {
+            return;
+        }
+        self.watched.work.set_callback(self.number, Some((callback.clone(), Interest::All)));
         callback();
     }
 
@@ -129,8 +164,8 @@ impl Pump {
         match act {
             Act::Open(position) => self.open(position),
             Act::Resume(key) => self.follower()?.resume_at(key),
-            Act::Pull { count_max } => {
-                let found = self.pull(count_max)?;
+            Act::Pull { count_max, ignored_before, finishes } => {
+                let found = self.pull(count_max, ignored_before, finishes)?;
                 self.fold.found(found);
                 Ok(())
             }
@@ -140,6 +175,9 @@ impl Pump {
             }
             Act::Emit(emission) => {
                 self.translate();
+                if self.fold.has_acts() {
+                    self.keeping = self.node.upgrade().map(|shared| shared.ponds.keeping());
+                }
                 self.watched.show(emission, self.fold.counts());
                 Ok(())
             }
@@ -161,14 +199,24 @@ impl Pump {
     fn open(&mut self, position: KeyPosition) -> Result<()> {
         let follower = self.log.subscribe_by_key(self.watched.fish.query(), position)?;
         let work = self.watched.work.clone();
-        follower.on_ready(Arc::new(move || work.raise()));
+        follower.on_match(Arc::new(move || work.raise()));
         self.follower = Some(follower);
         Ok(())
     }
 
-    fn pull(&mut self, count_max: usize) -> Result<Found> {
+    fn pull(
+        &mut self,
+        count_max: usize,
+        ignored_before: Option<EventKey>,
+        finishes: bool,
+    ) -> Result<Found> {
         let follower = self.follower()?;
-        Ok(match follower.next(count_max)? {
+        follower.ignore_before(ignored_before);
+        let step = match finishes {
+            true => follower.finish(count_max)?,
+            false => follower.next(count_max)?,
+        };
+        Ok(match step {
             KeyStep::Rewind { to } => Found::Rewind { to, has_moved: follower.has_moved() },
             KeyStep::Events(batch) => Found::Events {
                 events: batch.events,
@@ -184,29 +232,26 @@ impl Pump {
         self.follower.as_mut().ok_or_else(none)
     }
 
-    fn prospect(&self) -> Prospect {
-        let outlook = self.log.outlook();
-        if outlook.known.is_empty() || outlook.reachable.is_empty() {
-            return Prospect::default();
-        }
-        let durable = self.log.durable_map().unwrap_or_default();
-        let beginning = KeyPosition::default();
-        let position = self.follower.as_ref().map_or(beginning, KeyFollower::position);
-        let behind = outlook.behind(&durable);
-        let coming = behind.iter().fold(0u64, |sum, own| sum.saturating_add(own.missing));
-        Prospect { coming, pending: count_beyond(&durable, &position.offsets) }
-    }
-
     fn keep(&mut self, change: &SnapshotChange) {
         let Some(snapshots) = &self.snapshots else { return };
         let saved: Vec<log::Snapshot> = change.saved.iter().map(to_stored).collect();
-        if let Err(error) = snapshots.change(&saved, &change.dropped) {
+        let mut dropped = std::mem::take(&mut self.unloaded);
+        dropped.extend(&change.dropped);
+        let changed = match change.dropped_behind {
+            // Whoever put it there.
+            Some(behind) => snapshots.list().map(|listed| {
+                let listed = listed.iter().map(|entry| entry.key);
+                dropped.extend(listed.filter(|key| Some(*key) > behind));
+            }),
+            None => Ok(()),
+        };
+        if let Err(error) = changed.and_then(|()| snapshots.change(&saved, &dropped)) {
             // A later change must not take effect without this one. Those kept cost time only.
-            tracing::warn!(%error, fish = self.watched.fish.id(), "snapshots are not kept");
+            if error.kind() != ErrorKind::Closed {
+                tracing::warn!(%error, fish = self.watched.fish.id(), "snapshots are not kept");
+            }
             self.snapshots = None;
         }
-        let running = self.node.upgrade().map_or(1, |shared| shared.ponds.count());
-        self.fold.set_snapshot_bytes_max(share(self.snapshot_bytes_max, running));
     }
 
     /// Whether the fold is over.
@@ -217,7 +262,7 @@ impl Pump {
             None => !self.watched.is_observed(),
         };
         let error = self.fold.error().cloned();
-        self.has_ended = unobserved || error.is_some();
+        self.has_ended = unobserved || error.is_some() || self.watched.has_failed();
         if let Some(error) = error {
             self.watched.fail(error);
         }
@@ -249,22 +294,40 @@ fn share(bytes_max: u64, fish: usize) -> usize {
     usize::try_from(bytes_max / fish.max(1) as u64).unwrap_or(usize::MAX)
 }
 
-/// The snapshots that are readable, newest first, as far as memory goes; the rest costs time.
-fn load(snapshots: &Snapshots, options: &FoldOptions, fish: &Definition) -> Vec<Snapshot> {
+/// What is on its way here, and what a fold has before it.
+fn prospect(log: &Log, follower: Option<&KeyFollower>, arrivals: &mut Arrivals) -> Prospect {
+    // A log that has closed stops the fold.
+    let durable = log.durable_map().unwrap_or_default();
+    let coming = arrivals.coming(&log.outlook(), &durable, clock::now());
+    let pending = match follower.filter(|_| coming > 0) {
+        Some(follower) => count_beyond(&durable, follower.offsets()),
+        None => 0,
+    };
+    Prospect { coming, pending }
+}
+
+/// The snapshots that are readable, newest first, as far as memory goes; and the keys of the rest.
+fn load(
+    snapshots: &Snapshots,
+    options: &FoldOptions,
+    fish: &Definition,
+) -> (Vec<Snapshot>, Vec<EventKey>) {
     let listed = snapshots.list().unwrap_or_else(|error| {
         tracing::warn!(%error, fish = fish.id(), "snapshots are not readable");
         Vec::new()
     });
-    let (mut loaded, mut bytes) = (Vec::new(), 0);
-    for entry in listed.into_iter().take(options.snapshot_count_max) {
-        bytes += entry.bytes;
-        if bytes > options.snapshot_bytes_max as u64 && !loaded.is_empty() {
-            break;
+    let (mut loaded, mut unloaded, mut bytes) = (Vec::new(), Vec::new(), 0u64);
+    for entry in listed {
+        bytes = bytes.saturating_add(entry.bytes);
+        let is_within = bytes <= options.snapshot_bytes_max as u64;
+        let has_room = loaded.is_empty() || is_within && loaded.len() < options.snapshot_count_max;
+        let stored = || snapshots.load(entry.key).ok().flatten().and_then(of_stored);
+        match has_room.then(stored).flatten() {
+            Some(snapshot) => loaded.push(snapshot),
+            None => unloaded.push(entry.key),
         }
-        let stored = snapshots.load(entry.key).ok().flatten();
-        loaded.extend(stored.and_then(of_stored));
     }
-    loaded
+    (loaded, unloaded)
 }
 
 /// How many events were folded stands before the state.
@@ -278,7 +341,7 @@ fn to_stored(snapshot: &Snapshot) -> log::Snapshot {
 
 fn of_stored(stored: log::Snapshot) -> Option<Snapshot> {
     let mut reader = Reader::new(&stored.state);
-    let event_count = reader.varint().ok()?;
+    let event_count = reader.varint_max(LAMPORT_MAX, "the number of events in a state").ok()?;
     let state = stored.state.slice(stored.state.len() - reader.rest().len()..);
     let (position, reset) = (stored.position, stored.reset);
     Some(Snapshot { position, reset, event_count, state })

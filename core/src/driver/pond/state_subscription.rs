@@ -1,15 +1,18 @@
 //! What a fish shows, as bytes, and waiting for it: what observers in every language are made of.
 
-use crate::driver::pond::turn::EffectTurn;
+use crate::driver::clock;
+use crate::driver::node::Node;
+use crate::driver::pond::turn::{EffectTurn, check_idle};
 use crate::driver::pond::watched::Watched;
+use crate::driver::reading::After;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::OffsetMap;
-use crate::log::{Log, Watch};
+use crate::log::{Interest, Log, Signal, Watch};
 use crate::pending::Pending;
 use crate::pond::{Definition, Emission, FoldCounts};
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The states of a fish, each new one once; of several that came since the last one, the newest.
 ///
@@ -56,17 +59,27 @@ impl StateSubscription {
     ///
     /// # Errors
     /// `forked_process`.
-    // A deadline for a blocking wait is read where the thread blocks.
-    #[allow(clippy::disallowed_methods)]
     pub fn wait(&self, timeout: Option<Duration>) -> Result<bool> {
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        self.wait_while(timeout, || true)
+    }
+
+    /// As `wait`, while that holds; it is asked when the fish's signal rings.
+    pub(super) fn wait_while(
+        &self,
+        timeout: Option<Duration>,
+        is_wanted: impl Fn() -> bool,
+    ) -> Result<bool> {
+        let deadline = timeout.and_then(|timeout| clock::now().checked_add(timeout));
         loop {
             let mut watch = Watch::new(self.watched.shown.clone());
             self.log.check_process()?;
+            if !is_wanted() {
+                return Ok(false);
+            }
             if self.watched.has_newer(self.seen) {
                 return Ok(true);
             }
-            let at = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+            let at = deadline.unwrap_or_else(|| clock::now() + Duration::from_secs(3600));
             if !watch.wait_until(at) && deadline.is_some() {
                 return Ok(false);
             }
@@ -79,7 +92,8 @@ impl StateSubscription {
         let (watched, seen) = (self.watched.clone(), self.seen);
         let mut watch = Watch::new(watched.shown.clone());
         async move {
-            while !watched.has_newer(seen) {
+            // In a forked process the next call says so.
+            while !watched.log.is_forked() && !watched.has_newer(seen) {
                 watch.changed().await;
             }
         }
@@ -88,7 +102,11 @@ impl StateSubscription {
     /// Calls `callback` whenever there may be something to give, from a thread of millpond's, and
     /// once now if there is; it must not block. Replaces an earlier one.
     pub fn on_ready(&self, callback: Arc<dyn Fn() + Send + Sync>) {
-        self.watched.shown.set_callback(self.number, Some(callback.clone()));
+        if self.log.is_forked() {
+            return callback();
+        }
+        let interest = Interest::All;
+        self.watched.shown.set_callback(self.number, Some((callback.clone(), interest)));
         if self.watched.has_newer(self.seen) {
             callback();
         }
@@ -99,20 +117,67 @@ impl StateSubscription {
     /// # Errors
     /// As [`StateSubscription::next_state`].
     pub fn state_after(&self, offsets: OffsetMap) -> Pending<Emission> {
-        self.watched.read(offsets)
+        match self.log.check_process() {
+            Ok(()) => self.watched.read(offsets),
+            Err(error) => Pending::ready(Err(error)),
+        }
+    }
+
+    /// The same subscription once the log covers `after`, as far as the fish's query can tell, and
+    /// the fold shows it: each state that it gives from then on is of all that. Whoever owns the
+    /// code goes on doing the fold's work meanwhile.
+    ///
+    /// Dropping the answer drops the subscription.
+    ///
+    /// # Errors
+    /// In the answer. `not_yet_visible`: the log does not after `after.timeout`. Those of
+    /// [`StateSubscription::next_state`].
+    pub fn after(mut self, node: &Node, after: &After) -> Pending<StateSubscription> {
+        let visible = node.wait_for(after, Some(self.definition().query()));
+        // Code of the application that hangs on the answer is not to hold up all who wait.
+        let is_at_once = visible.is_done();
+        visible.then(move |visible| {
+            let durable = match visible.and_then(|()| self.log.durable_map()) {
+                Ok(durable) => (*durable).clone(),
+                Err(error) => return Pending::ready(Err(error)),
+            };
+            let shown = match is_at_once {
+                true => self.watched.read(durable),
+                false => self.watched.read_later(durable),
+            };
+            shown.then(move |emission| {
+                let number = emission.map(|emission| emission.number);
+                Pending::ready(number.map(|number| {
+                    self.seen = number.saturating_sub(1);
+                    self
+                }))
+            })
+        })
     }
 
     /// The right to act on the state, once all who asked before are done.
     ///
     /// # Errors
-    /// As [`StateSubscription::next_state`].
+    /// In the answer. `invalid_argument`, reason `nested_effect`: an effect runs on this thread.
+    /// Those of [`StateSubscription::next_state`].
     pub fn effect_turn(&self) -> Pending<EffectTurn> {
-        self.watched.turn()
+        match self.log.check_process().and_then(|()| check_idle()) {
+            Ok(()) => self.watched.turn(),
+            Err(error) => Pending::ready(Err(error)),
+        }
     }
 
     /// What the fold has done until its last emission.
     pub fn counts(&self) -> FoldCounts {
-        self.watched.counts()
+        match self.log.is_forked() {
+            true => FoldCounts::default(),
+            false => self.watched.counts(),
+        }
+    }
+
+    /// Rings when there may be something to give.
+    pub(super) fn signal(&self) -> &Signal {
+        &self.watched.shown
     }
 
     /// States up to this one are as given.

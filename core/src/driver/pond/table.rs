@@ -1,15 +1,46 @@
 //! The fish of a node that are observed: one fold for each.
 
+use crate::driver::node::closed_node;
 use crate::driver::pond::watched::Watched;
 use crate::error::Result;
+use crate::log::Log;
 use crate::pond::Definition;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// So long a node that closes waits for snapshots of states that were shown; without them the next
+/// opening takes longer.
+const KEEPING_MAX: Duration = Duration::from_secs(1);
 
 /// Each by its id.
 #[derive(Default)]
 pub(crate) struct Ponds {
-    fish: Mutex<BTreeMap<String, Arc<Watched>>>,
+    table: Mutex<Table>,
+    desk: Arc<Desk>,
+}
+
+/// Who writes snapshots just now.
+#[derive(Default)]
+struct Desk {
+    writers: Mutex<usize>,
+    left: Condvar,
+}
+
+/// Snapshots of a state that was shown are being written, as long as this lives.
+pub(super) struct Keeping(Arc<Desk>);
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        *self.0.writers.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.0.left.notify_all();
+    }
+}
+
+#[derive(Default)]
+struct Table {
+    fish: BTreeMap<String, Arc<Watched>>,
+    is_closed: bool,
 }
 
 impl Ponds {
@@ -17,10 +48,13 @@ impl Ponds {
     /// its work done.
     ///
     /// # Errors
-    /// `conflict`: another fish of this id is observed.
-    pub(super) fn join(&self, fish: &Arc<Definition>) -> Result<(Arc<Watched>, bool)> {
+    /// `conflict`: another fish of this id is observed. `closed`.
+    pub(super) fn join(&self, fish: &Arc<Definition>, log: &Log) -> Result<(Arc<Watched>, bool)> {
         let mut table = self.lock();
-        if let Some(watched) = table.get(fish.id())
+        if table.is_closed {
+            return Err(closed_node());
+        }
+        if let Some(watched) = table.fish.get(fish.id())
             && !watched.has_failed()
         {
             let same = watched.fish.check_same(fish);
@@ -33,9 +67,14 @@ impl Ponds {
                 same?;
             }
         }
-        let watched = Arc::new(Watched::new(fish.clone()));
+        let watched = Arc::new(Watched::new(fish.clone(), log.clone()));
         watched.add_observer();
-        table.insert(fish.id().to_owned(), watched.clone());
+        let shares = table.shares();
+        table.fish.insert(fish.id().to_owned(), watched.clone());
+        let shrinks = table.shares() > shares;
+        let others = shrinks.then(|| table.fish.values().cloned().collect::<Vec<_>>());
+        drop(table);
+        others.into_iter().flatten().for_each(|other| other.work.raise());
         Ok((watched, true))
     }
 
@@ -45,28 +84,56 @@ impl Ponds {
         if watched.is_observed() {
             return false;
         }
-        remove(&mut table, watched);
+        table.remove(watched);
         true
     }
 
     /// Takes the fish out.
     pub(super) fn leave(&self, watched: &Arc<Watched>) {
-        remove(&mut self.lock(), watched);
+        self.lock().remove(watched);
     }
 
-    /// How many there are.
-    pub(super) fn count(&self) -> usize {
-        self.lock().len()
+    /// Into how many shares what all fish have is divided: so many that there is one for each, and
+    /// rarely others than before.
+    pub(super) fn shares(&self) -> usize {
+        self.lock().shares()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Watched>>> {
-        self.fish.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The node closes: all who observe a fish are told, whatever its code is doing.
+    pub(crate) fn close(&self) {
+        let mut table = self.lock();
+        table.is_closed = true;
+        let fish = std::mem::take(&mut table.fish);
+        drop(table);
+        for watched in fish.into_values() {
+            watched.fail(closed_node());
+            watched.work.raise();
+        }
+        let writers = self.desk.writers.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = self.desk.left.wait_timeout_while(writers, KEEPING_MAX, |count| *count > 0);
+        drop(left.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Snapshots of a state that is about to be shown will be written.
+    pub(super) fn keeping(&self) -> Keeping {
+        *self.desk.writers.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        Keeping(self.desk.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Another fold of the same fish may have taken its place.
-fn remove(table: &mut BTreeMap<String, Arc<Watched>>, watched: &Arc<Watched>) {
-    if table.get(watched.fish.id()).is_some_and(|own| Arc::ptr_eq(own, watched)) {
-        table.remove(watched.fish.id());
+impl Table {
+    fn shares(&self) -> usize {
+        self.fish.len().next_power_of_two()
+    }
+
+    /// Another fold of the same fish may have taken its place.
+    fn remove(&mut self, watched: &Arc<Watched>) {
+        if self.fish.get(watched.fish.id()).is_some_and(|own| Arc::ptr_eq(own, watched)) {
+            self.fish.remove(watched.fish.id());
+        }
     }
 }

@@ -1,12 +1,17 @@
 //! The right to act on what a fish shows: one at a time for each fish of a node.
+//!
+//! Rule: who acts waits for no other turn. An effect that ran another one on the same fish would
+//! wait for itself, and two that ran one on each other's fish for each other.
 
 use crate::driver::node::{Node, PublishOptions};
 use crate::driver::pond::watched::Watched;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::NewEvent;
 use crate::log::Appended;
 use crate::pending::{Pending, pending};
 use crate::pond::Emission;
+use std::cell::Cell;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 /// A turn: a state of the fish that has all events which turns before it have published here, and
@@ -26,6 +31,13 @@ impl EffectTurn {
         &self.emission
     }
 
+    /// To be held while the effect runs, where that is on this thread: asking for a turn fails here
+    /// meanwhile.
+    pub fn acting(&self) -> Acting {
+        ACTING.with(|acting| acting.set(acting.get() + 1));
+        Acting { thread: PhantomData }
+    }
+
     /// Publishes what follows from the state, and ends the turn then.
     ///
     /// # Errors
@@ -37,6 +49,9 @@ impl EffectTurn {
         options: PublishOptions,
     ) -> Pending<Appended> {
         let (completer, answer) = pending(None);
+        if let Err(error) = self.watched.log.check_process() {
+            return Pending::ready(Err(error));
+        }
         node.publish(events, options).on_done(move |appended: Result<Appended>| {
             if let Ok(appended) = &appended {
                 self.watched.note_effect(&appended.token());
@@ -45,6 +60,37 @@ impl EffectTurn {
             completer.complete(appended);
         });
         answer
+    }
+}
+
+/// An effect runs on this thread, as long as this lives.
+pub struct Acting {
+    /// It belongs to a thread.
+    thread: PhantomData<*const ()>,
+}
+
+thread_local! {
+    /// How many effects run on this thread, one in the other.
+    static ACTING: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Refuses what would wait for a turn while this thread has one.
+///
+/// # Errors
+/// `invalid_argument`, reason `nested_effect`.
+pub(super) fn check_idle() -> Result<()> {
+    if ACTING.with(Cell::get) == 0 {
+        return Ok(());
+    }
+    let message = "an effect runs on this thread, and what it runs would wait for it; give the \
+                   events to publish back, or run the other effect when this one has ended";
+    Err(Error::new(ErrorKind::InvalidArgument, message).with_reason("nested_effect"))
+}
+
+impl Drop for Acting {
+    fn drop(&mut self) {
+        let _ = self.thread;
+        ACTING.with(|acting| acting.set(acting.get().saturating_sub(1)));
     }
 }
 

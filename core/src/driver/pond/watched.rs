@@ -6,7 +6,7 @@
 use crate::driver::pond::turn::EffectTurn;
 use crate::error::{Error, Result};
 use crate::event::OffsetMap;
-use crate::log::Signal;
+use crate::log::{Log, Signal};
 use crate::pending::{Completer, Pending, pending};
 use crate::pond::{Definition, Emission, FoldCounts};
 use std::collections::VecDeque;
@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// One fish of one node.
 pub(crate) struct Watched {
     pub(super) fish: Arc<Definition>,
+    pub(super) log: Log,
     held: Mutex<Held>,
     /// Rings when there is something to see.
     pub(super) shown: Signal,
@@ -44,9 +45,14 @@ struct Held {
 type Answer = Box<dyn FnOnce()>;
 
 impl Watched {
-    pub(super) fn new(fish: Arc<Definition>) -> Watched {
+    pub(super) fn new(fish: Arc<Definition>, log: Log) -> Watched {
         let (shown, work) = (Signal::default(), Signal::default());
-        Watched { fish, held: Mutex::default(), shown, work }
+        Watched { fish, log, held: Mutex::default(), shown, work }
+    }
+
+    /// Answers who waits for what is there already.
+    pub(super) fn answer(self: &Arc<Watched>) {
+        self.tell(self.lock());
     }
 
     pub(super) fn show(self: &Arc<Watched>, emission: Emission, counts: FoldCounts) {
@@ -119,11 +125,30 @@ impl Watched {
 
     /// The state once it is that of at least these events.
     pub(super) fn read(self: &Arc<Watched>, after: OffsetMap) -> Pending<Emission> {
-        let (completer, answer) = pending(None);
-        let mut held = self.lock();
-        held.reads.push((after, completer));
-        self.tell(held);
+        let answer = self.queue(after);
+        self.answer();
+        self.hurry(&answer);
         answer
+    }
+
+    /// As `read`, answered on the thread that does the fold's work, or the one that ends it.
+    pub(super) fn read_later(self: &Arc<Watched>, after: OffsetMap) -> Pending<Emission> {
+        let answer = self.queue(after);
+        self.hurry(&answer);
+        answer
+    }
+
+    fn queue(&self, after: OffsetMap) -> Pending<Emission> {
+        let (completer, answer) = pending(None);
+        self.lock().reads.push((after, completer));
+        answer
+    }
+
+    /// Has the fold look: what came and does not match has not woken it.
+    fn hurry<T>(&self, answer: &Pending<T>) {
+        if !answer.is_done() {
+            self.work.raise();
+        }
     }
 
     /// Brings what is waited for under the names that streams have now.
@@ -139,6 +164,7 @@ impl Watched {
         let mut held = self.lock();
         held.turns.push_back(completer);
         self.tell(held);
+        self.hurry(&answer);
         answer
     }
 
@@ -149,9 +175,16 @@ impl Watched {
 
     /// Gives the turn to who is next.
     pub(super) fn end_turn(self: &Arc<Watched>) {
+        if self.log.is_forked() {
+            return;
+        }
         let mut held = self.lock();
         held.is_taken = false;
+        let is_wanted = !held.turns.is_empty();
         self.tell(held);
+        if is_wanted {
+            self.work.raise();
+        }
     }
 
     fn tell(self: &Arc<Watched>, mut held: MutexGuard<'_, Held>) {
@@ -174,9 +207,14 @@ impl Held {
             return answers;
         }
         let Some(emission) = &self.emission else { return Vec::new() };
+        if self.reads.is_empty() && self.turns.is_empty() {
+            return Vec::new();
+        }
         let emission = Emission { offsets: self.covered.clone(), ..emission.clone() };
         let mut answers: Vec<Answer> = Vec::new();
-        let is_covered = |(after, _): &mut (OffsetMap, _)| self.covered.covers(after);
+        let is_covered = |(after, completer): &mut (OffsetMap, Completer<Emission>)| {
+            self.covered.covers(after) || !completer.is_awaited()
+        };
         for (_, completer) in self.reads.extract_if(.., is_covered) {
             let emission = emission.clone();
             answers.push(Box::new(move || completer.complete(Ok(emission))));

@@ -3,10 +3,12 @@
 //! Not here: the record around it (`segment`). No I/O. Rule: the journal alone rebuilds everything
 //! that LMDB does not hold yet. Source: docs/format.md, "Journal bodies".
 
+use super::terms;
 use super::windows::ForkRow;
 use crate::error::Result;
 use crate::event::codec::{Reader, bad, put_varint};
 use crate::event::{EventRange, Lamport, PackedRange, StreamId, WallTime};
+use crate::log::interest::News;
 use bytes::Bytes;
 
 const ENTRY_RANGE: u8 = 1;
@@ -37,6 +39,22 @@ pub(crate) struct Body {
     pub(crate) forks: Vec<(StreamId, ForkRow)>,
     pub(crate) ranges: Vec<EventRange>,
     pub(crate) remembered: Vec<(KeyHash, Remembered)>,
+}
+
+/// What these bring, for who waits for some of it.
+pub(crate) fn news_of<'a>(bodies: impl Iterator<Item = &'a Body> + Clone) -> News {
+    // A fork moves events that were there before.
+    if bodies.clone().any(|body| !body.forks.is_empty()) {
+        return News::ANYTHING;
+    }
+    let mut news = News::new();
+    let mut ranges = bodies.flat_map(|body| &body.ranges);
+    while let Some(range) = ranges.next()
+        && news.add(range.records().len())
+    {
+        terms::each_of(range.records(), |term| news.add_term(term));
+    }
+    news
 }
 
 impl Body {

@@ -6,7 +6,7 @@
 //! this order. Begin with `Shared::commit_waiting`.
 #![allow(clippy::disallowed_methods)] // The rim: the committer thread and the deadline of a sync.
 
-use super::body::{Body, KeyHash, Remembered};
+use super::body::{Body, KeyHash, Remembered, news_of};
 use super::draft::{Draft, Tip, refuse_beyond_last};
 use super::fork::{ForkRequest, Forked};
 use super::journal::Journal;
@@ -19,6 +19,7 @@ use crate::event::limits::STREAMS_PER_NODE_MAX;
 use crate::event::{
     AppId, EventRange, Lamport, NewEvent, OffsetMap, SignedHead, StreamEnd, StreamId,
 };
+use crate::log::interest::News;
 use crate::log::options::{Appended, RangeStored};
 use crate::pending::{Completer, Deferred, Help};
 use crate::planted;
@@ -379,6 +380,8 @@ impl Committer {
         shared.counters.synced(self.sync_time);
         let own = self.own_stream(shared);
         let hooks = lock(&shared.hooks).clone();
+        let bodies = self.unsynced.iter().map(|group| &group.body);
+        let news = if shared.signal.is_choosy() { news_of(bodies) } else { News::ANYTHING };
         let mut grown = BTreeMap::new();
         let mut state = shared.state();
         for group in self.unsynced.drain(..) {
@@ -406,7 +409,7 @@ impl Committer {
         let durable = state.durable.clone();
         drop(state);
         // Who waits on this node comes before other nodes.
-        shared.signal.raise();
+        shared.signal.raise_for(&news);
         shared.live.release(&durable);
         let grown: Vec<SignedHead> = grown.into_values().collect();
         hooks.iter().for_each(|hook| hook(&grown));

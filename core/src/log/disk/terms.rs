@@ -26,6 +26,15 @@ pub(crate) fn term_number(kind: TermKind, text: &str) -> u32 {
     crc32c::crc32c_append(start, text.as_bytes())
 }
 
+/// Gives `take` the terms of these events, most of them more than once. What cannot be read has
+/// none.
+pub(crate) fn each_of(records: &[Record], mut take: impl FnMut(u32)) {
+    for record in records.iter().filter(|record| record.kind().is_readable()) {
+        take(term_number(TermKind::AppId, record.app_id()));
+        record.tags().for_each(|tag| take(term_number(TermKind::Tag, tag)));
+    }
+}
+
 /// The terms of consecutive events: pairs of number and frame, rising, each once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Terms(Vec<(u32, u8)>);

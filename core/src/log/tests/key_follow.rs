@@ -25,6 +25,16 @@ impl Subscriber {
     /// One step; false when there was nothing. Checks what a step promises.
     fn step(&mut self, log: &Log, count_max: usize) -> bool {
         let step = self.follower.next(count_max).unwrap();
+        self.take(log, count_max, step)
+    }
+
+    /// As `step`, to the end of what was begun first.
+    fn finish(&mut self, log: &Log, count_max: usize) -> bool {
+        let step = self.follower.finish(count_max).unwrap();
+        self.take(log, count_max, step)
+    }
+
+    fn take(&mut self, log: &Log, count_max: usize, step: KeyStep) -> bool {
         let last = self.kept.last().map(|event| event.key);
         match &step {
             KeyStep::Rewind { to } => {
@@ -264,6 +274,105 @@ fn a_follower_in_key_order_is_woken_as_others_are() {
     assert_eq!(follower.next(2).unwrap_err().kind(), ErrorKind::Closed);
 }
 
+#[test]
+fn who_finishes_comes_to_the_end_however_much_arrives_late_and_is_led_back_then() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = small(directory.path(), 2);
+    let [one, two, _] = alternating(1_000);
+    one.send(&log, one.trunk());
+    let mut own = Subscriber::new(&log, "FROM allEvents");
+    own.step(&log, 100);
+    let mut arrived = 0;
+    loop {
+        arrived += 100;
+        two.up_to(arrived).send(&log, two.trunk());
+        own.finish(&log, 100);
+        if own.kept.len() == 1_000 {
+            break;
+        }
+        assert_eq!((own.rewinds, own.kept.len() as u64), (0, 100 + arrived));
+    }
+    let position = own.follower.position();
+    assert_eq!(position.offsets.stream_count(), 1, "what it is of is what it was begun with");
+    assert!(own.finish(&log, 100));
+    assert_eq!(own.rewinds, 1);
+    own.catch_up(&log, 100);
+    assert_eq!(own.kept.len() as u64, 1_000 + arrived);
+}
+
+#[test]
+fn what_comes_late_before_what_matters_leads_nowhere_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = small(directory.path(), 2);
+    let [one, two, three] = alternating(300);
+    one.send(&log, one.trunk());
+    let mut follower = log.subscribe_by_key(&Query::all(), KeyPosition::default()).unwrap();
+    let pull = |follower: &mut KeyFollower| {
+        let mut events = 0;
+        loop {
+            match follower.next(100).unwrap() {
+                KeyStep::Events(batch) => events += batch.events.len(),
+                KeyStep::Rewind { to } => return Err(to),
+                KeyStep::Nothing => return Ok(events),
+            }
+        }
+    };
+    assert_eq!(pull(&mut follower), Ok(300));
+    // The 200th of the first stream is all that begins what matters.
+    let place = |offset: u64| EventKey {
+        lamport: one.records[offset as usize].lamport(),
+        stream: one.trunk(),
+    };
+    follower.ignore_before(Some(place(199)));
+    two.up_to(100).send(&log, two.trunk());
+    assert_eq!(pull(&mut follower), Ok(0));
+    assert_eq!(follower.position().offsets, *log.durable_map().unwrap(), "it was looked at");
+    two.send(&log, two.trunk());
+    let Err(Some(to)) = pull(&mut follower) else { panic!("no rewind") };
+    assert!(to >= place(199) && to <= place(200), "no further than what matters");
+    assert!(pull(&mut follower).unwrap() >= 199);
+    // When it matters again, a reader that is led there gets all of it.
+    follower.ignore_before(None);
+    follower.resume_at(None).unwrap();
+    assert_eq!(pull(&mut follower), Ok(600));
+    three.send(&log, three.trunk());
+    assert!(pull(&mut follower).is_err());
+}
+
+#[test]
+fn who_waits_for_some_terms_is_woken_for_what_may_have_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(directory.path());
+    let woken = |text: &str| {
+        let query = Query::parse(text).unwrap();
+        let mut follower = log.subscribe_by_key(&query, KeyPosition::default()).unwrap();
+        while follower.next(100).unwrap() != KeyStep::Nothing {}
+        let rung = Arc::new(AtomicI64::new(0));
+        let count = rung.clone();
+        follower.on_match(Arc::new(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        }));
+        (follower, rung)
+    };
+    let own =
+        ["FROM 'a' & 'b' | 'c'", "FROM 'd'", "FROM isLocal", "FROM 'd' & appId(com.example.test)"];
+    let own = own.map(woken);
+    let counts = || own.each_ref().map(|(_, rung)| rung.swap(0, Ordering::Relaxed).min(1));
+    let publish = |tags: &[&str]| drop(append(&log, vec![event("grain", tags)]));
+    publish(&["a"]);
+    assert_eq!(counts(), [0, 0, 1, 0]);
+    publish(&["a", "b"]);
+    assert_eq!(counts(), [1, 0, 1, 0]);
+    publish(&["c"]);
+    assert_eq!(counts(), [1, 0, 1, 0]);
+    publish(&["d"]);
+    assert_eq!(counts()[..3], [0, 1, 1]);
+    append(&log, (0..5_000).map(|number| event(&format!("{number}"), &["grain"])).collect());
+    assert_eq!(counts(), [1; 4], "so many are not looked through");
+    close(log.clone());
+    assert_eq!(counts(), [1; 4], "all hear of the end");
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     /// Stream, events, lamports seen of others.
@@ -275,8 +384,8 @@ enum Step {
     Checkpoint,
     Reopen,
     Kill,
-    /// Steps, and events of each.
-    Pull(usize, usize),
+    /// Steps, events of each, and whether what was begun is finished first.
+    Pull(usize, usize, bool),
     /// Part of what is kept in percent.
     Stop(usize),
     ResumeAt(usize),
@@ -292,7 +401,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Checkpoint),
         1 => Just(Step::Reopen),
         1 => Just(Step::Kill),
-        6 => (1usize..6, 1usize..400).prop_map(|(steps, count)| Step::Pull(steps, count)),
+        6 => (1usize..6, 1usize..400, any::<bool>())
+            .prop_map(|(steps, count, finishes)| Step::Pull(steps, count, finishes)),
         2 => prop_oneof![Just(100), 0usize..100].prop_map(Step::Stop),
         1 => (0usize..100).prop_map(Step::ResumeAt),
     ]
@@ -360,9 +470,12 @@ proptest! {
                     log = small(directory.path(), 2);
                     own.stop(&log, own.kept.len());
                 }
-                Step::Pull(steps, count_max) => {
+                Step::Pull(steps, count_max, finishes) => {
                     for _ in 0..steps {
-                        own.step(&log, count_max);
+                        match finishes {
+                            true => own.finish(&log, count_max),
+                            false => own.step(&log, count_max),
+                        };
                     }
                 }
                 Step::Stop(percent) => own.stop(&log, own.kept.len() * percent / 100),

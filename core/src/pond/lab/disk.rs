@@ -24,6 +24,9 @@ impl Disk {
         for (fish, change) in self.recent.drain(..) {
             let kept = self.kept.entry(fish).or_default();
             change.dropped.iter().for_each(|key| drop(kept.remove(key)));
+            if let Some(behind) = change.dropped_behind {
+                kept.retain(|key, _| Some(*key) <= behind);
+            }
             let saved = change.saved.into_iter();
             kept.extend(saved.filter_map(|own| own.position.last.map(|last| (last, own))));
         }

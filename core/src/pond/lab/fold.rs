@@ -7,7 +7,7 @@ use crate::pond::fold::{Act, Fold, FoldOptions, Prospect};
 use crate::pond::job::{Answer, Job};
 use crate::pond::lab::chance::Chance;
 use crate::pond::lab::disk::Disk;
-use crate::pond::lab::reader::{Reader, View};
+use crate::pond::lab::reader::{Pull, Reader, View};
 use crate::pond::snapshot::Snapshot;
 use std::sync::Arc;
 use std::time::Instant;
@@ -86,11 +86,13 @@ impl LabFold {
         prospect: Prospect,
     ) -> Progress {
         loop {
-            match self.fold.poll(now, prospect) {
-                Act::Open(position) => self.reader = Reader::open(view, position),
-                Act::Resume(key) => self.reader.resume(view, key),
-                Act::Pull { count_max } => {
-                    let found = self.reader.next(view, count_max, self.is_eager);
+            match self.fold.poll(now, || prospect) {
+                Act::Open(position) => self.reader = Reader::open(position),
+                Act::Resume(key) => self.reader.resume(key),
+                Act::Pull { count_max, ignored_before, finishes } => {
+                    let is_eager = self.is_eager && !finishes;
+                    let found =
+                        self.reader.next(view, Pull { count_max, is_eager, ignored_before });
                     self.fold.found(found);
                 }
                 Act::Run(job) => return Progress::Job(job),

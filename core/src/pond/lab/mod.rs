@@ -28,7 +28,7 @@ pub use options::{LAB_NODES_MAX, LabOptions, LabPublished};
 pub use task::{LabJob, LabTask};
 
 #[cfg(test)]
-pub(super) use reader::{Reader, View};
+pub(super) use reader::{Pull, Reader, View};
 #[cfg(test)]
 pub(super) use streams::Streams;
 

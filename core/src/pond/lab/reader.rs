@@ -35,67 +35,99 @@ impl View<'_> {
     }
 }
 
+/// How a reader is pulled.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::pond) struct Pull {
+    /// At least 1.
+    pub(in crate::pond) count_max: usize,
+    /// It looks for late events also before it has delivered all that it has seen.
+    pub(in crate::pond) is_eager: bool,
+    /// Events before this key do not matter.
+    pub(in crate::pond) ignored_before: Option<EventKey>,
+}
+
 /// A reader in key order.
 #[derive(Debug, Default)]
 pub(in crate::pond) struct Reader {
     position: KeyPosition,
-    /// What is delivered next, of what `upper` counts.
-    window: VecDeque<(EventKey, u64)>,
-    upper: OffsetMap,
+    /// What is delivered next of what was looked at; none when that is to be looked up.
+    window: Option<VecDeque<(EventKey, u64)>>,
+    /// The greatest key that was delivered before the last way back.
+    before_rewind: Option<EventKey>,
+    ignored_before: Option<EventKey>,
 }
 
 impl Reader {
     /// A reader that goes on from there.
-    pub(in crate::pond) fn open(view: &View<'_>, position: KeyPosition) -> Reader {
-        let (upper, last) = (position.offsets.clone(), position.last);
-        let mut reader = Reader { upper, window: VecDeque::new(), position };
-        reader.resume(view, last);
-        reader
+    pub(in crate::pond) fn open(position: KeyPosition) -> Reader {
+        let mut position = position;
+        if position.last.is_none() {
+            // Whatever was looked at, nothing of it was delivered.
+            position.offsets = OffsetMap::new();
+        }
+        Reader { position, ..Reader::default() }
     }
 
-    /// The next events. One that `is_eager` looks for late ones also before it has delivered all
-    /// that it has seen.
-    pub(in crate::pond) fn next(
-        &mut self,
-        view: &View<'_>,
-        count_max: usize,
-        is_eager: bool,
-    ) -> Found {
-        if self.window.is_empty() || is_eager {
-            let new = view.between(&self.upper, view.held);
-            if let Some((late, _)) = new.first().filter(|(key, _)| Some(*key) < self.position.last)
-            {
-                let read = view.between(&OffsetMap::new(), &self.upper);
-                let to = read.iter().map(|(key, _)| *key).filter(|key| key < late).max();
-                self.upper.clone_from(view.held);
-                self.resume(view, to);
-                return Found::Rewind { to, has_moved: false };
-            }
-            if self.window.is_empty() {
-                self.window = new.into();
-                self.upper.clone_from(view.held);
-            }
+    /// The next events.
+    pub(in crate::pond) fn next(&mut self, view: &View<'_>, pull: Pull) -> Found {
+        self.ignored_before = pull.ignored_before;
+        if (self.window.is_none() || pull.is_eager)
+            && let Some(late) = self.late(view)
+        {
+            let read = self.between(view, &OffsetMap::new(), &self.position.offsets);
+            let to = read.iter().map(|(key, _)| *key).filter(|key| *key < late).max();
+            self.before_rewind = self.before_rewind.max(self.position.last);
+            self.position.offsets.clone_from(view.held);
+            (self.position.last, self.window) = (to, None);
+            return Found::Rewind { to, has_moved: false };
         }
-        self.position.offsets.clone_from(&self.upper);
-        if self.window.is_empty() {
+        if self.window.is_none() {
+            self.position.offsets.clone_from(view.held);
+            let mut window = self.between(view, &OffsetMap::new(), view.held);
+            window.retain(|(key, _)| Some(*key) > self.position.last);
+            self.window = Some(window.into());
+        }
+        let window = self.window.as_mut().expect("set above");
+        let count = pull.count_max.min(window.len());
+        let next: Vec<(EventKey, u64)> = window.drain(..count).collect();
+        let is_whole = window.is_empty();
+        if is_whole {
+            self.window = None;
+        }
+        let Some((last, _)) = next.last() else {
             return Found::Nothing { position: self.position.clone() };
-        }
-        let next: Vec<(EventKey, u64)> =
-            self.window.drain(..count_max.min(self.window.len())).collect();
-        self.position.last = next.last().map(|(key, _)| *key);
-        let (position, is_whole) = (self.position.clone(), self.window.is_empty());
+        };
+        (self.position.last, self.before_rewind) = (Some(*last), None);
+        let position = self.position.clone();
         Found::Events { events: view.streams.of(next.iter()).collect(), position, is_whole }
     }
 
-    /// Goes on right after this key.
-    pub(in crate::pond) fn resume(&mut self, view: &View<'_>, key: Option<EventKey>) {
-        self.window = view.between(&OffsetMap::new(), &self.upper).into();
-        self.window.retain(|(own, _)| Some(*own) > key);
-        self.position.last = key;
+    /// The least key of what was not looked at, if that was passed already.
+    fn late(&self, view: &View<'_>) -> Option<EventKey> {
+        let new = self.between(view, &self.position.offsets, view.held);
+        new.first().map(|(first, _)| *first).filter(|first| Some(*first) < self.position.last)
+    }
+
+    fn between(
+        &self,
+        view: &View<'_>,
+        lower: &OffsetMap,
+        upper: &OffsetMap,
+    ) -> Vec<(EventKey, u64)> {
+        let mut events = view.between(lower, upper);
+        events.retain(|(key, _)| Some(*key) >= self.ignored_before);
+        events
     }
 
     /// Number of events that it has looked at.
     pub(in crate::pond) fn total(&self) -> u64 {
-        self.upper.total() as u64
+        self.position.offsets.total() as u64
+    }
+
+    /// Goes on right after this key, which was delivered.
+    pub(in crate::pond) fn resume(&mut self, key: Option<EventKey>) {
+        let most = self.position.last.max(self.before_rewind);
+        assert!(key <= most, "{key:?} was not delivered, only {most:?}");
+        (self.position.last, self.window) = (key, None);
     }
 }

@@ -1,7 +1,10 @@
 //! Any history, order of arrival, batching, restart, and policy of snapshots: the state is the fold
 //! of the sorted log, and so is each state that was shown of its offset map.
+//!
+//! Four streams with lamports of the same range, so that many are equal; one event in twelve is a
+//! reset, and those come late, too, also before others; and a disk that may keep what nobody knows.
 
-use super::source::{TestLog, TestReader, stream};
+use super::source::{TestLog, TestPull, TestReader, stream};
 use crate::event::cbor::{Integer, Value};
 use crate::event::{Event, EventKey, OffsetMap, StreamId};
 use crate::pond::{
@@ -18,7 +21,7 @@ use std::time::{Duration, Instant};
 type State = Vec<u64>;
 
 /// Numbers from here on are resets.
-const RESETS: u64 = 1 << 32;
+pub(super) const RESETS: u64 = 1 << 32;
 
 fn judge(events: &[&Event]) -> State {
     events.iter().fold(State::new(), |state, event| step(state, event.payload.as_bytes()))
@@ -53,6 +56,8 @@ fn encoded(state: &[u64]) -> Vec<u8> {
     Value::Array(state.iter().map(number).collect()).encode().unwrap()
 }
 
+pub(super) type Trickle = Box<dyn FnMut(&mut TestLog, u64)>;
+
 /// A fold with its code, its reader and its disk, and the judge beside it.
 pub(super) struct Pond {
     pub(super) log: TestLog,
@@ -64,6 +69,11 @@ pub(super) struct Pond {
     is_eager: bool,
     /// The code cannot read states of earlier openings.
     is_forgetful: bool,
+    /// The disk does as it is told; else it only drops what is named.
+    pub(super) drops_behind: bool,
+    /// What arrives with each pull, which are counted.
+    pub(super) trickle: Option<Trickle>,
+    pulls: u64,
     now: Instant,
     pub(super) prospect: Prospect,
     options: FoldOptions,
@@ -85,6 +95,9 @@ impl Pond {
             shown: None,
             is_eager,
             is_forgetful: false,
+            drops_behind: true,
+            trickle: None,
+            pulls: 0,
             now,
             prospect: Prospect::default(),
             options,
@@ -92,18 +105,26 @@ impl Pond {
         }
     }
 
-    fn restart(&mut self, is_forgetful: bool) {
-        self.fold = fold(self.disk.values().cloned().collect(), &self.options);
+    /// Opens the fish again, with so many of the newest snapshots: the disk keeps the others.
+    pub(super) fn restart(&mut self, is_forgetful: bool, loaded_max: usize) {
+        let newest = self.disk.values().rev().take(loaded_max).cloned().collect();
+        self.fold = fold(newest, &self.options);
         (self.state, self.shown, self.is_forgetful) = (State::new(), None, is_forgetful);
     }
 
     /// Performs one act; false when there is nothing to do.
-    fn act(&mut self) -> bool {
-        match self.fold.poll(self.now, self.prospect) {
-            Act::Open(position) => self.reader = TestReader::open(&self.log, position),
-            Act::Resume(key) => self.reader.resume(&self.log, key),
-            Act::Pull { count_max } => {
-                let found = self.reader.next(&self.log, count_max, self.is_eager);
+    pub(super) fn act(&mut self) -> bool {
+        match self.fold.poll(self.now, || self.prospect) {
+            Act::Open(position) => self.reader = TestReader::open(position),
+            Act::Resume(key) => self.reader.resume(key),
+            Act::Pull { count_max, ignored_before, finishes } => {
+                let is_eager = self.is_eager && !finishes;
+                let pull = TestPull { count_max, is_eager, ignored_before };
+                self.pulls += 1;
+                if let Some(trickle) = &mut self.trickle {
+                    trickle(&mut self.log, self.pulls);
+                }
+                let found = self.reader.next(&self.log, pull);
                 self.fold.found(found);
             }
             Act::Run(job) => {
@@ -112,6 +133,9 @@ impl Pond {
             }
             Act::Keep(change) => {
                 change.dropped.iter().for_each(|key| drop(self.disk.remove(key)));
+                if let Some(behind) = change.dropped_behind.filter(|_| self.drops_behind) {
+                    self.disk.retain(|key, _| Some(*key) <= behind);
+                }
                 let kept = change.saved.into_iter().map(|own| (own.position.last.unwrap(), own));
                 self.disk.extend(kept);
             }
@@ -211,7 +235,7 @@ enum Step {
     Arrive(u8, u64),
     Act(usize),
     Settle,
-    Restart { is_forgetful: bool },
+    Restart { is_forgetful: bool, loaded_max: usize },
     Expect(u64, u64),
 }
 
@@ -220,7 +244,9 @@ fn any_step() -> impl Strategy<Value = Step> {
         4 => (0u8..4, 1u64..6).prop_map(|(own, count)| Step::Arrive(own, count)),
         4 => (1usize..12).prop_map(Step::Act),
         2 => Just(Step::Settle),
-        1 => any::<bool>().prop_map(|is_forgetful| Step::Restart { is_forgetful }),
+        1 => (any::<bool>(), 0usize..5).prop_map(|(is_forgetful, loaded_max)| {
+            Step::Restart { is_forgetful, loaded_max }
+        }),
         1 => (0u64..3, 0u64..9).prop_map(|(coming, pending)| Step::Expect(coming, pending)),
     ]
 }
@@ -261,9 +287,11 @@ proptest! {
         log in any_log(),
         options in any_options(),
         is_eager in any::<bool>(),
+        drops_behind in any::<bool>(),
         steps in prop::collection::vec(any_step(), 0..24),
     ) {
         let mut pond = Pond::new(log, options, is_eager);
+        pond.drops_behind = drops_behind;
         for step in steps {
             match step {
                 Step::Arrive(own, count) => pond.log.arrive(stream(own), count),
@@ -272,7 +300,9 @@ proptest! {
                     let _ = (0..count).take_while(|_| pond.act()).count();
                 }
                 Step::Settle => pond.settle(),
-                Step::Restart { is_forgetful } => pond.restart(is_forgetful),
+                Step::Restart { is_forgetful, loaded_max } => {
+                    pond.restart(is_forgetful, loaded_max)
+                }
                 Step::Expect(coming, pending) => {
                     pond.prospect = Prospect { coming, pending };
                 }

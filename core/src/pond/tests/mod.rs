@@ -2,6 +2,7 @@
 
 mod convergence;
 mod fold;
-
+mod grow_only;
+mod owner;
 mod patience;
 mod source;

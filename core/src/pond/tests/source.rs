@@ -1,11 +1,12 @@
 //! A log for one fold: the streams and the reader of a lab, and how much of each has arrived.
 
+use crate::event::cbor::Value;
 use crate::event::{
-    AppId, Event, EventKey, EventKind, KeyPosition, Lamport, NodeId, Offset, OffsetMap, Payload,
-    StreamId, TagSet, WallTime,
+    AppId, Event, EventBatch, EventKey, EventKind, KeyPosition, Lamport, NodeId, Offset, OffsetMap,
+    Payload, StreamId, TagSet, WallTime,
 };
 use crate::pond::Found;
-use crate::pond::lab::{Reader, Streams, View};
+use crate::pond::lab::{Pull, Reader, Streams, View};
 use crate::query::Query;
 use std::sync::LazyLock;
 
@@ -61,17 +62,20 @@ impl TestLog {
     }
 }
 
+/// How a reader is pulled.
+pub(super) type TestPull = Pull;
+
 /// The reader of a lab.
 #[derive(Default)]
 pub(super) struct TestReader(Reader);
 
 impl TestReader {
-    pub(super) fn open(log: &TestLog, position: KeyPosition) -> TestReader {
-        TestReader(Reader::open(&log.view(), position))
+    pub(super) fn open(position: KeyPosition) -> TestReader {
+        TestReader(Reader::open(position))
     }
 
-    pub(super) fn next(&mut self, log: &TestLog, count_max: usize, is_eager: bool) -> Found {
-        self.0.next(&log.view(), count_max, is_eager)
+    pub(super) fn next(&mut self, log: &TestLog, pull: TestPull) -> Found {
+        self.0.next(&log.view(), pull)
     }
 
     /// Number of events that it has looked at.
@@ -79,7 +83,17 @@ impl TestReader {
         self.0.total()
     }
 
-    pub(super) fn resume(&mut self, log: &TestLog, key: Option<EventKey>) {
-        self.0.resume(&log.view(), key);
+    pub(super) fn resume(&mut self, key: Option<EventKey>) {
+        self.0.resume(key);
     }
+}
+
+/// Events with these numbers.
+pub(super) fn numbered(numbers: &[u64]) -> EventBatch {
+    let mut log = TestLog::default();
+    for (lamport, number) in (1..).zip(numbers) {
+        log.write(stream(1), lamport, true, Value::from(*number).encode().unwrap());
+    }
+    log.arrive_all();
+    log.between(&OffsetMap::new(), &log.held).into_iter().collect()
 }

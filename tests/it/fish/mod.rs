@@ -1,10 +1,14 @@
-//! Fish of real nodes: states, late events, snapshots, code that fails, effects.
+//! Fish of real nodes: states, late events, snapshots, code that fails.
 
-use crate::nodes::{PATIENCE, converge, event, everything, held, link, open, publish, secret};
+mod effects;
+mod group;
+mod robust;
+
+use crate::nodes::{PATIENCE, converge, event, everything, link, open, publish, secret};
 use crate::support::Scratch;
 use futures_lite::{StreamExt, future};
+use millpond::event::Event;
 use millpond::event::cbor::Value;
-use millpond::event::{Event, NewEvent};
 use millpond::pond::builtin::BuiltIn;
 use millpond::pond::{CodeError, Definition};
 use millpond::query::Query;
@@ -13,8 +17,6 @@ use millpond::{
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
-use std::time::Duration;
 
 fn query(text: &str) -> Query {
     Query::parse(text).unwrap()
@@ -284,68 +286,4 @@ fn a_fold_whose_owner_goes_away_says_so_and_can_be_had_again() {
     let mut pump = pump.expect("it begins anew");
     drop(third);
     assert!(matches!(pump.next_step(None), PumpStep::Ended), "nobody observes it");
-}
-
-fn numbered(n: u64) -> Vec<NewEvent> {
-    vec![event("ticket", n)]
-}
-
-#[test]
-fn each_effect_sees_what_those_before_it_published() {
-    const EACH: u64 = 25;
-    let scratch = Scratch::new("fish-effects");
-    let node = open(&scratch, "a", &secret(1));
-    let fish = numbers("tickets", "FROM 'ticket'");
-    let draw = |node: &Node| {
-        let taken = node.run(&fish, |state| Ok(numbered(state.len() as u64 + 1))).unwrap();
-        assert!(taken.is_some());
-    };
-    thread::scope(|scope| {
-        for _ in 0..4 {
-            let node = node.clone();
-            scope.spawn(move || (0..EACH).for_each(|_| draw(&node)));
-        }
-    });
-    assert_eq!(sorted_numbers(&node), (1..=4 * EACH).collect::<Vec<_>>());
-    assert_eq!(node.run(&fish, |_| Ok(Vec::new())).unwrap(), None);
-}
-
-#[test]
-fn an_effect_that_fails_says_so_publishes_nothing_and_holds_up_nobody() {
-    let scratch = Scratch::new("fish-effect-fails");
-    let node = open(&scratch, "a", &secret(1));
-    let fish = numbers("tickets", "FROM 'ticket'");
-    let error = node.run(&fish, |_| Err("no paper".into())).unwrap_err();
-    assert_eq!((error.kind(), error.reason()), (ErrorKind::UserCode, Some("effect")));
-    assert!(error.message().contains("no paper"), "{error}");
-    let error = node.run(&fish, |_| panic!("no ink")).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::UserCode);
-    assert_eq!(held(&node), 0);
-    node.run(&fish, |_| Ok(numbered(1))).unwrap().expect("it publishes");
-    assert_eq!(sorted_numbers(&node), [1]);
-}
-
-#[test]
-fn what_is_kept_running_acts_on_each_change_until_its_state_says_enough() {
-    let scratch = Scratch::new("fish-running");
-    let [a, b] = ["a", "b"].map(|name| open(&scratch, name, &secret(1)));
-    link(&a, &b).unwrap();
-    let orders = numbers("orders", "FROM 'order' | 'done'");
-    // Answers each order once.
-    let answer = |state: &Vec<u64>| {
-        let is_open = |number: &&u64| **number < 100 && !state.contains(&(**number + 100));
-        let open = state.iter().filter(is_open);
-        Ok(open.map(|number| event("done", number + 100)).collect())
-    };
-    let mut running = b.keep_running(&orders, answer, |state| state.len() == 20).unwrap();
-    for number in 0..10 {
-        let order = vec![event("order", number)];
-        a.publish(order, PublishOptions::default()).wait().unwrap();
-    }
-    running.wait(Some(PATIENCE)).expect("it ends").unwrap();
-    converge(&[&a, &b], 20);
-    let mut idle = b.keep_running(&orders, |_| Ok(Vec::new()), |_| false).unwrap();
-    assert!(idle.wait(Some(Duration::from_millis(1))).is_none());
-    idle.stop();
-    idle.wait(Some(PATIENCE)).expect("it ends").unwrap();
 }

@@ -1,0 +1,150 @@
+//! The fish that is made of the first event of a query, which may be yet to come.
+
+use crate::driver::node::{Handle, Node, closed_node};
+use crate::driver::pond::all::{SEEDS, follow, made, ready, ring_on, wait_for};
+use crate::driver::pond::observer::{Observed, Observer};
+use crate::driver::pond::polled::{Polled, Ready, Source};
+use crate::error::{Error, Result};
+use crate::event::{EventKey, EventView};
+use crate::log::{Follower, Signal};
+use crate::pond::{CodeError, Fish};
+use crate::query::Query;
+use futures_core::Stream;
+use std::pin::Pin;
+use std::sync::Weak;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+type Made<S> = std::result::Result<Fish<S>, CodeError>;
+type MakeFish<S> = Box<dyn FnMut(EventView<'_>) -> Made<S> + Send>;
+
+impl Node {
+    /// The states of the fish that `make_fish` makes of the event with the least key which `seed`
+    /// selects; nothing until there is one. Where an older one arrives later, the fish of that
+    /// takes its place: so all nodes end with the same.
+    ///
+    /// `make_fish` must be a function of the event. It runs on the thread that asks for states.
+    ///
+    /// # Errors
+    /// `closed`, `forked_process`. Later ones are in [`OneObserver::next_state`].
+    pub fn observe_one<S: Send + 'static>(
+        &self,
+        seed: &Query,
+        make_fish: impl FnMut(EventView<'_>) -> Made<S> + Send + 'static,
+    ) -> Result<OneObserver<S>> {
+        let changed = Signal::default();
+        let one = One {
+            node: self.weak(),
+            seeds: follow(self, seed, &changed)?,
+            make_fish: Box::new(make_fish),
+            seed: None,
+            observer: None,
+            changed,
+            error: None,
+        };
+        Ok(OneObserver { one, polled: Polled::default() })
+    }
+}
+
+/// The states of a fish that is made of an event: as [`Observer`], once there is one.
+pub struct OneObserver<S> {
+    one: One<S>,
+    polled: Polled,
+}
+
+impl<S: Send + 'static> OneObserver<S> {
+    /// The newest state, if there is a fish and it was not given yet; never waits.
+    ///
+    /// # Errors
+    /// `user_code`, reason `make_fish`: that failed; the message names the event. Those of
+    /// [`Node::observe`] and [`Observer::next_state`]. After an error each call gives that.
+    pub fn next_state(&mut self) -> Result<Option<Observed<S>>> {
+        self.one.pull()
+    }
+
+    /// Blocks for the next state, or for `timeout` (none waits for ever); `None` when that passed
+    /// first.
+    ///
+    /// # Errors
+    /// As [`OneObserver::next_state`].
+    pub fn wait_for_state(&mut self, timeout: Option<Duration>) -> Result<Option<Observed<S>>> {
+        let changed = self.one.changed.clone();
+        wait_for(&changed, timeout, || self.one.pull())
+    }
+}
+
+impl<S: Send + 'static> Stream for OneObserver<S> {
+    type Item = Result<Observed<S>>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let OneObserver { one, polled } = self.get_mut();
+        polled.poll(one, context)
+    }
+}
+
+struct One<S> {
+    node: Weak<Handle>,
+    seeds: Follower,
+    make_fish: MakeFish<S>,
+    /// The event that the fish is made of.
+    seed: Option<EventKey>,
+    observer: Option<Observer<S>>,
+    changed: Signal,
+    error: Option<Error>,
+}
+
+impl<S: Send + 'static> Source for One<S> {
+    type Item = Observed<S>;
+
+    fn pull(&mut self) -> Result<Option<Observed<S>>> {
+        if let Some(error) = &self.error {
+            return Err(error.clone());
+        }
+        let state = self.look();
+        if let Err(error) = &state {
+            (self.error, self.observer) = (Some(error.clone()), None);
+        }
+        state
+    }
+
+    fn ready(&self) -> Ready {
+        ready(&self.changed)
+    }
+}
+
+impl<S: Send + 'static> One<S> {
+    fn look(&mut self) -> Result<Option<Observed<S>>> {
+        loop {
+            let batch = self.seeds.next_batch(SEEDS)?;
+            // What comes first in it need not have the least key.
+            let first = batch.events.iter().min_by_key(EventView::key);
+            if let Some(first) = first
+                && self.seed.is_none_or(|seed| first.key() < seed)
+            {
+                self.seed = Some(first.key());
+                let fish = made(first, || (self.make_fish)(first))?;
+                self.change_to(&fish)?;
+            }
+            if batch.events.is_empty() {
+                break;
+            }
+        }
+        self.observer.as_mut().map_or(Ok(None), Observer::next_state)
+    }
+
+    fn change_to(&mut self, fish: &Fish<S>) -> Result<()> {
+        let is_same = |own: &Observer<S>| {
+            own.subscription().definition().check_same(fish.definition()).is_ok()
+                && own.subscription().definition().id() == fish.definition().id()
+        };
+        if self.observer.as_ref().is_some_and(is_same) {
+            return Ok(());
+        }
+        let node = self.node.upgrade().map(Node::of).ok_or_else(closed_node)?;
+        self.observer = None;
+        let observer = node.observe(fish)?;
+        ring_on(observer.subscription(), &self.changed);
+        self.observer = Some(observer);
+        Ok(())
+    }
+}

@@ -1,0 +1,189 @@
+//! Effects: one at a time, each on what those before it published, and never for ever.
+
+use super::{numbers, sorted_numbers};
+use crate::nodes::{PATIENCE, converge, event, held, link, open, secret};
+use crate::support::Scratch;
+use millpond::event::{NewEvent, OffsetMap};
+use millpond::{After, ErrorKind, Node, PublishOptions, RunOptions};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+fn numbered(n: u64) -> Vec<NewEvent> {
+    vec![event("ticket", n)]
+}
+
+#[test]
+fn each_effect_sees_what_those_before_it_published() {
+    const EACH: u64 = 25;
+    let scratch = Scratch::new("fish-effects");
+    let node = open(&scratch, "a", &secret(1));
+    let fish = numbers("tickets", "FROM 'ticket'");
+    let draw = |node: &Node| {
+        let taken = node.run(&fish, |state| Ok(numbered(state.len() as u64 + 1))).unwrap();
+        assert!(taken.is_some());
+    };
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            let node = node.clone();
+            scope.spawn(move || (0..EACH).for_each(|_| draw(&node)));
+        }
+    });
+    assert_eq!(sorted_numbers(&node), (1..=4 * EACH).collect::<Vec<_>>());
+    assert_eq!(node.run(&fish, |_| Ok(Vec::new())).unwrap(), None);
+}
+
+#[test]
+fn an_effect_that_fails_says_so_publishes_nothing_and_holds_up_nobody() {
+    let scratch = Scratch::new("fish-effect-fails");
+    let node = open(&scratch, "a", &secret(1));
+    let fish = numbers("tickets", "FROM 'ticket'");
+    let error = node.run(&fish, |_| Err("no paper".into())).unwrap_err();
+    assert_eq!((error.kind(), error.reason()), (ErrorKind::UserCode, Some("effect")));
+    assert!(error.message().contains("no paper"), "{error}");
+    let error = node.run(&fish, |_| panic!("no ink")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UserCode);
+    assert_eq!(held(&node), 0);
+    node.run(&fish, |_| Ok(numbered(1))).unwrap().expect("it publishes");
+    assert_eq!(sorted_numbers(&node), [1]);
+}
+
+#[test]
+fn what_is_kept_running_acts_on_each_change_until_its_state_says_enough() {
+    let scratch = Scratch::new("fish-running");
+    let [a, b] = ["a", "b"].map(|name| open(&scratch, name, &secret(1)));
+    link(&a, &b).unwrap();
+    let orders = numbers("orders", "FROM 'order' | 'done'");
+    // Answers each order once.
+    let answer = |state: &Vec<u64>| {
+        let is_open = |number: &&u64| **number < 100 && !state.contains(&(**number + 100));
+        let open = state.iter().filter(is_open);
+        Ok(open.map(|number| event("done", number + 100)).collect())
+    };
+    let mut running = b.keep_running(&orders, answer, |state| state.len() == 20).unwrap();
+    for number in 0..10 {
+        let order = vec![event("order", number)];
+        a.publish(order, PublishOptions::default()).wait().unwrap();
+    }
+    running.wait(Some(PATIENCE)).expect("it ends").unwrap();
+    converge(&[&a, &b], 20);
+    let mut idle = b.keep_running(&orders, |_| Ok(Vec::new()), |_| false).unwrap();
+    assert!(idle.wait(Some(Duration::from_millis(1))).is_none());
+    idle.stop();
+    idle.wait(Some(PATIENCE)).expect("it ends").unwrap();
+}
+
+#[test]
+fn an_effect_that_would_wait_for_itself_is_told_so() {
+    let scratch = Scratch::new("fish-effect-nested");
+    let node = open(&scratch, "a", &secret(1));
+    let tickets = numbers("tickets", "FROM 'ticket'");
+    let others = numbers("others", "FROM 'other'");
+    for inner in [&tickets, &others] {
+        let ran = node.run(&tickets, |_| {
+            let error = node.run(inner, |_| Ok(Vec::new())).unwrap_err();
+            assert_eq!((error.kind(), error.reason()), nested());
+            let error = node.keep_running(inner, |_| Ok(Vec::new()), |_| true).err().unwrap();
+            assert_eq!((error.kind(), error.reason()), nested());
+            // A look at a state waits for nobody's turn.
+            assert!(node.state(inner, &After::default()).wait()?.state.is_empty());
+            Ok(Vec::new())
+        });
+        assert_eq!(ran.unwrap(), None);
+    }
+    let error = node.run(&tickets, |_| {
+        node.run(&others, |_| Ok(Vec::new())).map(|_| Vec::new()).map_err(Into::into)
+    });
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::UserCode, "the outer one says why");
+    node.run(&tickets, |_| Ok(numbered(1))).unwrap().expect("it publishes");
+}
+
+fn nested() -> (ErrorKind, Option<&'static str>) {
+    (ErrorKind::InvalidArgument, Some("nested_effect"))
+}
+
+#[test]
+fn who_waits_for_its_turn_may_give_up_and_the_next_one_comes() {
+    let scratch = Scratch::new("fish-effect-timeout");
+    let node = open(&scratch, "a", &secret(1));
+    let fish = numbers("tickets", "FROM 'ticket'");
+    let (begun, has_begun) = channel();
+    let (release, released) = channel::<()>();
+    thread::scope(|scope| {
+        let (own, fish) = (&node, &fish);
+        let slow = scope.spawn(move || {
+            own.run(fish, |_| {
+                begun.send(()).unwrap();
+                released.recv().unwrap();
+                Ok(numbered(1))
+            })
+        });
+        has_begun.recv_timeout(PATIENCE).unwrap();
+        let soon = RunOptions { timeout: Some(Duration::from_millis(20)), ..RunOptions::default() };
+        let error = node.run_with(fish, soon, |_| Ok(numbered(9))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        // One that is dropped stands in nobody's way.
+        let pump_of = numbers("tickets", "FROM 'ticket'");
+        let (subscription, _none) = node.join_fish(pump_of.definition()).unwrap();
+        drop(subscription.effect_turn());
+        let next = scope.spawn(move || own.run(fish, |state| Ok(numbered(state.len() as u64 + 1))));
+        release.send(()).unwrap();
+        slow.join().unwrap().unwrap().expect("it published");
+        next.join().unwrap().unwrap().expect("it published");
+    });
+    assert_eq!(sorted_numbers(&node), [1, 2]);
+}
+
+#[test]
+fn an_effect_whose_events_are_refused_ends_its_turn_and_says_why() {
+    let scratch = Scratch::new("fish-effect-refused");
+    let node = open(&scratch, "a", &secret(1));
+    let fish = numbers("tickets", "FROM 'ticket'");
+    for _ in 0..2 {
+        let refused = node.run(&fish, |_| Ok(vec![event("millpond:claim:x", 1)])).unwrap_err();
+        assert_eq!(refused.reason(), Some("reserved_tag"));
+    }
+    let publish = PublishOptions { expected: Some(7), ..PublishOptions::default() };
+    let options = RunOptions { publish, ..RunOptions::default() };
+    let refused = node.run_with(&fish, options, |_| Ok(numbered(1))).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Conflict);
+    node.run(&fish, |_| Ok(numbered(1))).unwrap().expect("it publishes");
+    assert_eq!(sorted_numbers(&node), [1]);
+    let reserved = |_: &Vec<u64>| Ok(vec![event("millpond:claim:x", 1)]);
+    let mut running = node.keep_running(&fish, reserved, |_| false).unwrap();
+    let ended = running.wait(Some(PATIENCE)).expect("it ends");
+    assert_eq!(ended.unwrap_err().reason(), Some("reserved_tag"));
+    let panicking = |_: &Vec<u64>| panic!("no ink");
+    let mut running = node.keep_running(&fish, panicking, |_| false).unwrap();
+    let ended = running.wait(Some(PATIENCE)).expect("it ends").unwrap_err();
+    assert_eq!((ended.kind(), ended.reason()), (ErrorKind::UserCode, Some("effect")));
+    assert!(ended.message().contains("no ink"), "{ended}");
+}
+
+#[test]
+fn an_effect_acts_on_no_less_than_it_is_to_see() {
+    let (scratch, secret) = (Scratch::new("fish-effect-after"), secret(1));
+    let [a, b] = ["a", "b"].map(|name| open(&scratch, name, &secret));
+    let fish = numbers("tickets", "FROM 'ticket'");
+    let token: OffsetMap =
+        a.publish(numbered(1), PublishOptions::default()).wait().unwrap().token();
+    let after = |timeout| RunOptions {
+        after: After { token: token.clone(), timeout: Some(timeout) },
+        ..RunOptions::default()
+    };
+    let error = b.run_with(&fish, after(Duration::ZERO), |_| Ok(numbered(9))).unwrap_err();
+    assert_eq!((error.kind(), held(&b)), (ErrorKind::NotYetVisible, 0));
+    link(&b, &a).unwrap();
+    b.run_with(&fish, after(PATIENCE), |state| Ok(numbered(state.len() as u64 + 1))).unwrap();
+    assert_eq!(sorted_numbers(&b), [1, 2]);
+}
+
+#[test]
+fn what_is_kept_running_ends_with_its_node() {
+    let scratch = Scratch::new("fish-running-close");
+    let node = open(&scratch, "a", &secret(1));
+    let fish = numbers("tickets", "FROM 'ticket'");
+    let mut running = node.keep_running(&fish, |_| Ok(Vec::new()), |_| false).unwrap();
+    node.close(PATIENCE).unwrap();
+    running.wait(Some(PATIENCE)).expect("it ends").unwrap();
+}
