@@ -13,13 +13,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What is measured here, always together.
-pub(crate) const CASES: [&str; 10] = [
+pub(crate) const CASES: [&str; 11] = [
     "publish_batch_1000",
     "written_per_event",
     "bytes_per_event",
     "query_order",
     "query_machine",
     "query_newest_10",
+    "query_scaling",
     "scan",
     "verify",
     "open",
@@ -41,6 +42,12 @@ pub(crate) trait Archive {
 
     /// Reads all payloads, oldest first.
     fn scan(&self) -> Found;
+
+    /// How many times as many such questions are answered in the same time by one thread for each
+    /// processor as by one thread; or nothing where that is not asked.
+    fn scaling(&self, _tags: &[String]) -> Option<f64> {
+        None
+    }
 
     /// Goes through everything that is held, as a scrub does, and finds no damage: the bytes of
     /// what was published that were verified, or nothing where a subject has nothing like it.
@@ -137,6 +144,9 @@ fn run(
     add("query_order", "µs", questions.ask(archive, &orders, None));
     add("query_machine", "µs", questions.ask(archive, &machines, None));
     add("query_newest_10", "µs", questions.ask(archive, &machines, Some(NEWEST)));
+    if let Some(times) = archive.scaling(&machines) {
+        add("query_scaling", "times", times);
+    }
     let (found, took) = timed(|| archive.scan());
     assert_eq!(found, questions.whole, "{} lost something", subject.name());
     add("scan", "events/s", count as f64 / took.as_secs_f64());

@@ -1,6 +1,6 @@
 //! Ourselves, through the front door that every application uses.
 
-use crate::archive::{Archive, Found};
+use crate::archive::{Archive, Found, timed};
 use crate::subject::{Store, Subject, Workload, publish_in_batches};
 use crate::workload::WorkEvent;
 use ::millpond::event::{AppId, NewEvent, OffsetMap, Payload, SwarmSecret, TagSet};
@@ -9,6 +9,7 @@ use ::millpond::{
     Appended, Delivery, Durability, NetworkOptions, Node, NodeOptions, PeerAddress, Pending,
     PublishOptions, QueryOptions, StorageOptions, Subscription,
 };
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
@@ -182,6 +183,19 @@ impl Archive for Reader {
 
     fn scan(&self) -> Found {
         self.read(&Query::all(), Order::Ascending, usize::MAX)
+    }
+
+    fn scaling(&self, tags: &[String]) -> Option<f64> {
+        let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let ask = || tags.iter().map(|tag| self.find(tag, None).events).sum::<usize>();
+        let (found, alone) = timed(ask);
+        let together = timed(|| {
+            std::thread::scope(|scope| {
+                let asking: Vec<_> = (0..threads).map(|_| scope.spawn(ask)).collect();
+                asking.into_iter().for_each(|own| assert_eq!(own.join().ok(), Some(found)));
+            });
+        });
+        Some(threads as f64 * alone.as_secs_f64() / together.1.as_secs_f64())
     }
 
     fn verify(&self) -> Option<u64> {

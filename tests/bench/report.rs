@@ -67,7 +67,7 @@ impl Results {
 }
 
 /// All cases, in the order of the table.
-pub(crate) const CASES: [&str; 19] = [
+pub(crate) const CASES: [&str; 20] = [
     "publish_batch_1000",
     "publish_1",
     "publish_16",
@@ -76,6 +76,7 @@ pub(crate) const CASES: [&str; 19] = [
     "query_order",
     "query_machine",
     "query_newest_10",
+    "query_scaling",
     "scan",
     "verify",
     "open",

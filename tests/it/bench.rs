@@ -105,7 +105,7 @@ fn expected() -> BTreeSet<(String, String, u64)> {
         expect(&writes, &stores, events);
         let reads = ["query_order", "query_machine", "query_newest_10", "scan", "open", "rss"];
         expect(&reads, &archives, events);
-        expect(&["verify"], &["millpond"], events);
+        expect(&["query_scaling", "verify"], &["millpond"], events);
     }
     expect(&["publish_1"], &stores, 20);
     expect(&["publish_16"], &stores, 160);

@@ -91,6 +91,8 @@ def _hello(source):
             return {"foreign": True}
         if number == 2:
             _further_proofs(fields["extensions"])
+        if number == 4:
+            _heard(fields["extensions"])
     return fields
 
 
@@ -99,6 +101,16 @@ def _further_proofs(extensions):
     if len(found) > 1 or len(found[0]) not in (32, 64, 96, 128):
         raise Malformed("further proofs stand once and are 1 to 4")
     return [found[0][start:start + 32] for start in range(0, len(found[0]), 32)]
+
+
+def _heard(extensions):
+    found = [bytes.fromhex(one["bytes"]) for one in extensions if one["id"] == 4]
+    if len(found) > 1 or len(found[0]) != 16:
+        raise Malformed("what was heard stands once and is 16 bytes")
+
+
+def _going_on(_source):
+    return {}
 
 
 def _proofs(source):
@@ -215,7 +227,7 @@ MESSAGES = {1: ("hello", _hello), 2: ("goodbye", _goodbye), 3: ("ping", _echo), 
             8: ("range", _range), 9: ("peers", _peers),
             10: ("block", _block), 0x81: ("prune", _prune), 0x82: ("addresses", _addresses),
             0x83: ("preview", _preview), 0x84: ("live", _live),
-            0x85: ("priority", _priority), 0x8b: ("proofs", _proofs)}
+            0x85: ("priority", _priority), 0x86: ("going_on", _going_on), 0x8b: ("proofs", _proofs)}
 
 
 class Receiver:
@@ -246,6 +258,9 @@ class Receiver:
             self._greet(fields)
         elif name == "proofs":
             self._check([bytes.fromhex(proof) for proof in fields["proofs"]])
+        elif name == "going_on":
+            # It was never told that anything was heard.
+            raise Refused("unexpected")
         elif name == "summary":
             for head in fields["raw"]:
                 self._judge(head)

@@ -67,6 +67,7 @@ impl Side {
             instance,
             proofs: self.proofs(keys),
             limits: LIMITS.to_vec(),
+            heard: None,
         }
     }
 

@@ -68,6 +68,12 @@ impl Comparisons {
         (!self.waiting.is_empty()).then(|| self.since + PAUSE)
     }
 
+    /// True while a head of this connection's peer waits.
+    pub(crate) fn await_one_of(&self, connection: ConnectionId) -> bool {
+        let mut own = self.waiting.keys().filter(|(from, _)| *from == connection);
+        own.next().is_some()
+    }
+
     /// The connection is gone.
     pub(crate) fn ended(&mut self, connection: ConnectionId) {
         self.waiting.retain(|(from, _), _| *from != connection);

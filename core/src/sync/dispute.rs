@@ -87,6 +87,10 @@ impl Disputes {
     }
 
     /// True while the peer's history of `stream` is not what we hold.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
     pub(crate) fn contains(&self, stream: &StreamId) -> bool {
         self.open.contains_key(stream)
     }

@@ -87,7 +87,10 @@ impl Swarm {
         let Comparison { connection, head } = comparison;
         let shared = &mut self.shared;
         let Some(session) = self.sessions.get_mut(&connection) else { return Ok(()) };
-        let Ok(is_held) = history::holds(&shared.streams, log, &head) else { return Ok(()) };
+        let Ok(is_held) = history::holds(&shared.streams, log, &head) else {
+            session.going_on.is_spoilt = true;
+            return Ok(());
+        };
         if is_held {
             session.agreed.raise(head.stream, head.count);
             return Ok(());
@@ -158,6 +161,7 @@ impl Swarm {
     pub(crate) fn on_forked(&mut self, fork: HeldFork) {
         let (trunk, now) = (fork.of.trunk(), self.shared.now);
         let is_new = self.shared.streams.forked(&fork);
+        self.shared.memories.clear();
         self.finish_fork(&trunk);
         self.shared.fetches.end(&fork.of);
         let woken = self.shared.streams.families.wake(trunk, None);

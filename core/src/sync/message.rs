@@ -12,6 +12,7 @@ use crate::sync::constants::{
     LIMITS, LIMITS_COUNT_MAX, PEERS_LISTED_MAX, PROGRESS_STREAMS_MAX, PRUNE_STREAMS_MAX,
     SUMMARY_HEADS_MAX,
 };
+use crate::sync::memory::Heard;
 use crate::sync::priority::PRIORITY_BYTES_MAX;
 use crate::sync::refusal::RefusalReason;
 use bytes::Bytes;
@@ -25,6 +26,8 @@ const IGNORABLE: u8 = 0x80;
 const EXTENSION_BYTES_MAX: usize = 1024;
 /// The extension of a hello with its second and further proofs.
 const FURTHER_PROOFS: u64 = 2;
+/// The extension of a hello that says how much was heard in an earlier session.
+const HEARD: u64 = 4;
 /// Most proofs of one node: of its current secret and of all former ones.
 const PROOFS_MAX: usize = 1 + FORMER_SECRETS_MAX;
 
@@ -41,6 +44,8 @@ pub struct Hello {
     pub proofs: Vec<[u8; 32]>,
     /// What the sender can receive, in the order of docs/protocol.md.
     pub limits: Vec<u64>,
+    /// How much the sender heard of the receiver in an earlier session, if it can go on from there.
+    pub heard: Option<Heard>,
 }
 
 /// What one side says to the other.
@@ -83,6 +88,8 @@ pub enum Message {
     Priority(String),
     /// In place of those of the sender's hello: 1 to 5, that of its current secret first.
     Proofs(Vec<[u8; 32]>),
+    /// The sender goes on from what the receiver has heard, as its hello says.
+    GoingOn,
 }
 
 /// A message or the reason to skip or refuse it.
@@ -112,6 +119,7 @@ mod kind {
     pub(super) const PRUNE: u8 = 0x81;
     pub(super) const ADDRESSES: u8 = 0x82;
     pub(super) const PRIORITY: u8 = 0x85;
+    pub(super) const GOING_ON: u8 = 0x86;
     pub(super) const PROOFS: u8 = 0x8b;
 }
 
@@ -230,6 +238,7 @@ impl Message {
                 streams.iter().for_each(|stream| out.extend_from_slice(&stream.to_bytes()));
             }
             Message::Priority(text) => put_priority(text, &mut out),
+            Message::GoingOn => out.push(kind::GOING_ON),
             Message::Proofs(proofs) => {
                 out.push(kind::PROOFS);
                 put_varint(&mut out, proofs.len() as u64);
@@ -271,6 +280,7 @@ impl Message {
             }
             kind::PROOFS => read_proofs(&mut reader)?,
             kind::PRIORITY => read_priority(&mut reader)?,
+            kind::GOING_ON => Message::GoingOn,
             kind::PREVIEW => {
                 let preview = Preview::decode(&frame.slice(1..), NodeId::from_bytes([0; 32]))?;
                 return Ok(Decoded::Message(Box::new(Message::Preview(preview))));
@@ -309,11 +319,17 @@ fn encode_hello(hello: &Hello, out: &mut Vec<u8>) {
     out.extend_from_slice(first);
     put_varint(out, hello.limits.len() as u64);
     hello.limits.iter().for_each(|limit| put_varint(out, *limit));
-    put_varint(out, u64::from(!further.is_empty()));
+    put_varint(out, u64::from(!further.is_empty()) + u64::from(hello.heard.is_some()));
     if !further.is_empty() {
         put_varint(out, FURTHER_PROOFS);
         put_varint(out, further.as_flattened().len() as u64);
         out.extend_from_slice(further.as_flattened());
+    }
+    if let Some(Heard { session, count }) = &hello.heard {
+        put_varint(out, HEARD);
+        put_varint(out, 16);
+        out.extend_from_slice(session);
+        out.extend_from_slice(&count.to_le_bytes());
     }
 }
 
@@ -327,7 +343,7 @@ fn read_hello(mut reader: Reader<'_>) -> Result<Message> {
         return Ok(Message::ForeignHello);
     }
     let (instance, mut proofs) = (reader.array()?, vec![reader.array()?]);
-    let mut limits = Vec::new();
+    let (mut limits, mut heard) = (Vec::new(), None);
     for _ in 0..reader.varint_max(LIMITS_COUNT_MAX, "the number of limits in a hello")? {
         limits.push(reader.varint()?);
     }
@@ -348,9 +364,15 @@ fn read_hello(mut reader: Reader<'_>) -> Result<Message> {
             }
             proofs.extend_from_slice(further);
         }
+        if id == HEARD {
+            let halves = bytes.split_first_chunk().filter(|_| heard.is_none());
+            let said = halves.and_then(|(session, count)| Some((*session, count.try_into().ok()?)));
+            let (session, count) = said.ok_or_else(|| corrupt("what was heard is 16 bytes"))?;
+            heard = Some(Heard { session, count: u64::from_le_bytes(count) });
+        }
     }
     reader.finish()?;
-    Ok(Message::Hello(Hello { version_min, version_max, instance, proofs, limits }))
+    Ok(Message::Hello(Hello { version_min, version_max, instance, proofs, limits, heard }))
 }
 
 fn read_proofs(reader: &mut Reader<'_>) -> Result<Message> {

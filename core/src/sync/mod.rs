@@ -22,12 +22,14 @@ mod entry;
 mod family;
 mod fetch;
 mod gap;
+mod going_on;
 mod heal;
 mod history;
 mod io;
 mod lane;
 mod learned;
 mod liveness;
+mod memory;
 mod mesh;
 mod message;
 mod notable;
@@ -68,6 +70,7 @@ pub use constants::{
 };
 pub use io::{ConnectionId, Input, LogRead, Output, Refused, SwarmEvent};
 pub use lane::Lane;
+pub use memory::Heard;
 pub use message::{Decoded, Hello, Message};
 #[cfg(feature = "net")] // Here as well.
 pub(crate) use message::{carries_events, is_events};

@@ -36,14 +36,15 @@ impl Streams {
         Some(self.bound.hold_back(branch, required, now))
     }
 
-    /// Forgets streams that only `node` told us of and of which we hold nothing.
+    /// Forgets streams that only `node` told us of and of which we hold nothing, and says which.
     pub(crate) fn forget_claims(
         &mut self,
         node: &NodeId,
         told_by_others: impl Fn(&StreamId) -> bool,
-    ) {
+    ) -> Vec<StreamId> {
+        let mut forgotten = Vec::new();
         if self.offers.streams.remove(node).is_none() {
-            return;
+            return forgotten;
         }
         self.offers.branches.retain(|(from, _), _| from != node);
         let theirs =
@@ -58,8 +59,10 @@ impl Streams {
                 self.families.forget(&stream);
                 self.table.remove(&stream);
                 self.notable.note(stream, None);
+                forgotten.push(stream);
             }
         }
+        forgotten
     }
 
     /// True when we keep account of `stream`, or may begin to on the word of `from`.

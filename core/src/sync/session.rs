@@ -21,6 +21,7 @@ use crate::sync::constants::{
 };
 use crate::sync::credit::Credit;
 use crate::sync::dispute::Disputes;
+use crate::sync::going_on::GoingOn;
 use crate::sync::io::{ConnectionId, LogRead};
 use crate::sync::lane::Lane;
 use crate::sync::learned::Telling;
@@ -49,7 +50,7 @@ pub(crate) struct Session {
     pub(crate) dialed: bool,
     /// Where the peer is.
     pub(crate) remote: Option<SocketAddr>,
-    binding: [u8; 32],
+    pub(super) binding: [u8; 32],
     pub(crate) opened_at: Instant,
     pub(crate) admitted_at: Option<Instant>,
     /// The peer's run, from its hello.
@@ -87,6 +88,7 @@ pub(crate) struct Session {
     pub(crate) disputes: Disputes,
     /// What the peer holds of the stream that we write, and of branches of it.
     pub(crate) own_heads: BTreeMap<StreamId, SignedHead>,
+    pub(crate) going_on: GoingOn,
     /// True when the peer has told us all it holds.
     pub(crate) summary_is_complete: bool,
     /// Nodes that the peer has sessions with, rising.
@@ -154,6 +156,7 @@ impl Session {
             agreed: OffsetMap::new(),
             disputes: Disputes::default(),
             own_heads: BTreeMap::new(),
+            going_on: GoingOn::default(),
             summary_is_complete: false,
             peers: Vec::new(),
             pushes: Pushes::default(),
@@ -173,12 +176,12 @@ impl Session {
     }
 
     /// The swarm lets the peer in: from now on it hears what we hold.
-    pub(crate) fn admit(&mut self, instance: [u8; 8], shared: &Shared) {
-        self.instance = instance;
+    pub(crate) fn admit(&mut self, hello: &Hello, shared: &Shared) {
+        self.instance = hello.instance;
         self.admitted_at = Some(shared.now);
         self.cap = Cap::new(shared.options.send_caps.each_peer, shared.now);
         self.liveness = Liveness::new(shared.now);
-        self.announcements.begin(shared.streams.iter().map(|(stream, _)| *stream));
+        self.begin_telling(hello, shared);
     }
 
     /// Takes one frame.
@@ -290,6 +293,7 @@ impl Session {
                 self.proofs = proofs;
                 self.check_proofs(shared).map(|()| Effect::Nothing)
             }
+            Message::GoingOn => self.on_going_on(shared),
         }
     }
 
@@ -340,10 +344,14 @@ impl Session {
             self.hello_sent = true;
             let side = self.side(shared, true);
             let hello = side.hello(&shared.admission_keys, shared.options.instance);
+            let hello = Hello { heard: self.say_what_was_heard(shared), ..hello };
             return Some(Message::Hello(hello).encode());
         }
         if !self.may_say() {
             return None;
+        }
+        if std::mem::take(&mut self.going_on.is_due) {
+            return Some(Message::GoingOn.encode());
         }
         if std::mem::take(&mut self.proofs_due) {
             let proofs = self.side(shared, true).proofs(&shared.admission_keys);

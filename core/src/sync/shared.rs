@@ -8,6 +8,7 @@ use crate::sync::constants::STORE_RETRY;
 use crate::sync::fetch::Fetches;
 use crate::sync::io::{ConnectionId, LogRead, Output, SwarmEvent};
 use crate::sync::learned::Remotes;
+use crate::sync::memory::Memories;
 use crate::sync::options::SwarmOptions;
 use crate::sync::repair::Repairs;
 use crate::sync::streams::Streams;
@@ -46,6 +47,8 @@ pub(crate) struct Shared {
     own_unread: (Vec<SignedHead>, Instant),
     /// Heads of other streams, to be compared with our log.
     pub(crate) comparisons: Comparisons,
+    /// What is kept of sessions that have ended.
+    pub(crate) memories: Memories,
     /// Ranges whose place in our log is to be found.
     pub(crate) strays: VecDeque<Stray>,
 }
@@ -85,6 +88,7 @@ impl Shared {
             own_checks: Vec::new(),
             own_unread: (Vec::new(), now),
             comparisons: Comparisons::new(now),
+            memories: Memories::default(),
             strays: VecDeque::new(),
             options,
         }
@@ -131,6 +135,7 @@ impl Shared {
             }
         };
         if !is_ours && self.streams.set_own_elsewhere() {
+            self.memories.clear();
             let number = self.streams.highest_own_number();
             self.tell(SwarmEvent::OwnStreamElsewhere { number, head });
         }
@@ -140,6 +145,7 @@ impl Shared {
     /// Our node writes another stream now. Unless somebody else wrote that one too, all is well.
     pub(crate) fn set_own(&mut self, stream: StreamId) {
         self.streams.set_own(stream);
+        self.memories.clear();
         let claimed = self.streams.get(&stream).and_then(|state| state.claimed.clone());
         self.own_checks.extend(claimed);
     }

@@ -30,6 +30,7 @@ impl Session {
                 }
             });
             if !shared.streams.is_frozen(&stream) {
+                self.going_on.told.note(stream, count);
                 held.push((stream, count));
             }
         }
@@ -54,7 +55,9 @@ impl Session {
         while heads.len() < SUMMARY_HEADS_MAX {
             let Some(stream) = self.announcements.heads.pop_first() else { break };
             let state = shared.streams.get(&stream);
-            heads.extend(state.and_then(|state| state.durable.clone()));
+            let Some(head) = state.and_then(|state| state.durable.clone()) else { continue };
+            self.going_on.told.note(stream, head.count);
+            heads.push(head);
         }
         let is_last = !self.announcements.all_told && self.announcements.heads.is_empty();
         self.announcements.all_told |= is_last;
@@ -73,6 +76,7 @@ impl Session {
         shared: &mut Shared,
     ) -> Result<Effect, Refusal> {
         for head in heads {
+            self.going_on.heard += 1;
             self.hear(head, shared)?;
         }
         self.summary_is_complete |= is_last;
@@ -85,6 +89,8 @@ impl Session {
     /// The peer holds a stream up to `head`.
     fn hear(&mut self, head: &SignedHead, shared: &mut Shared) -> Result<(), Refusal> {
         self.learn_head(head, shared)?;
+        // What we keep no account of now we may another time.
+        self.going_on.is_spoilt |= shared.streams.get(&head.stream).is_none();
         if let Some(state) = shared.streams.get(&head.stream) {
             let is_new = head.count > state.end_count();
             self.peer_holds(head.stream, head.count);
@@ -156,6 +162,8 @@ impl Session {
     ) -> Effect {
         self.credit.add(credit);
         for (stream, count) in held {
+            self.going_on.heard += 1;
+            self.going_on.is_spoilt |= shared.streams.get(stream).is_none();
             let Some(state) = shared.streams.get(stream) else { continue };
             let is_new = *count > state.end_count();
             self.peer_holds(*stream, *count);

@@ -248,7 +248,7 @@ impl Swarm {
         }
         self.shared.admitted.insert(peer, connection);
         let session = self.sessions.get_mut(&connection).expect("it has just greeted");
-        session.admit(hello.instance, &self.shared);
+        session.admit(hello, &self.shared);
         self.book.up(peer, session.dialed, self.shared.now);
         self.plan_trim();
         self.note_remote(connection);
@@ -389,6 +389,7 @@ impl Swarm {
 
     pub(crate) fn end(&mut self, connection: ConnectionId, mut end: End) {
         let Some(mut session) = self.sessions.remove(&connection) else { return };
+        let peer = session.peer;
         let is_honest = !matches!(&end, End::ByUs(refusal) if refusal.reason.is_misbehaviour());
         if is_honest && let Err(refusal) = session.settle_rest(&mut self.shared) {
             end = End::ByUs(refusal);
@@ -407,16 +408,17 @@ impl Swarm {
             }
             self.shared.outputs.push_back(Output::Close { connection, reason });
         }
+        session.going_on.is_spoilt |= self.shared.comparisons.await_one_of(connection);
         self.shared.comparisons.ended(connection);
         self.shared.fetches.connection_ended(connection, self.shared.now);
-        self.forget(&session, reason);
+        self.forget(session, reason);
         if let Some(reason) = reason.filter(|reason| !reason.is_benign()) {
-            self.record(session.peer, by_us, reason, &detail);
+            self.record(peer, by_us, reason, &detail);
         }
     }
 
     /// Takes an ended session out of the account of its peer.
-    fn forget(&mut self, session: &Session, reason: Option<RefusalReason>) {
+    fn forget(&mut self, session: Session, reason: Option<RefusalReason>) {
         let (peer, now) = (session.peer, self.shared.now);
         if self.shared.admitted.get(&peer) == Some(&session.connection) {
             self.shared.admitted.remove(&peer);
@@ -425,9 +427,11 @@ impl Swarm {
             let seen = session.remote.filter(|_| may_be_dialled_back(reason));
             self.book.down(peer, now.saturating_duration_since(since), seen, now);
             let others = &self.sessions;
-            self.shared.streams.forget_claims(&peer, |stream| {
+            let lost = self.shared.streams.forget_claims(&peer, |stream| {
                 others.values().any(|other| other.known.count(stream) > 0)
             });
+            self.shared.memories.lose(&lost);
+            session.remember(&mut self.shared);
             self.shared.tell(SwarmEvent::PeerDown { peer, reason });
             self.ask_in_place_of(&peer);
             if may_be_dialled_back(reason) {

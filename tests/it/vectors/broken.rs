@@ -1,4 +1,6 @@
 //! Frames that end a session: cut, too long, of another form than the one, or not what was signed.
+//!
+//! Longer than 500 lines because it has each way in which a frame can be wrong.
 
 use super::frames::{
     Broken, SECRET, State, hello, hello_of_both, one_of_each, preview, range, range_message,
@@ -75,6 +77,7 @@ impl Collection {
             ("a list of addresses", Message::Addresses(Vec::new())),
             ("a list of proofs", Message::Proofs(true_hello().proofs)),
             ("a priority", Message::Priority("FROM 'alarm'".to_owned())),
+            ("that it goes on", Message::GoingOn),
         ];
         for (what, message) in messages {
             let bytes = message.encode().to_vec();
@@ -82,6 +85,8 @@ impl Collection {
         }
         self.add(State::Admitted, "a second hello", bytes_of(&true_hello()), Unexpected);
         self.add(State::Admitted, "a hello of later versions", [1, 2, 9], Unexpected);
+        let unasked = Message::GoingOn.encode().to_vec();
+        self.add(State::Admitted, "going on from what nobody heard", unasked, Unexpected);
         self.add(State::Admitted, "an interest of 2", [0x84, 2], RefusalReason::Malformed);
         let long = [&[0x85, 0x81, 0x08][..], &[b'a'; 1025]].concat();
         self.add(State::Admitted, "a priority of 1,025 bytes", long, RefusalReason::Malformed);
@@ -109,6 +114,7 @@ impl Collection {
         let with = |count: &[u8], limits: &[u8], rest: &[u8]| [fixed, count, limits, rest].concat();
         let huge = [&[0xff; 9][..], &[0x02]].concat();
         let one = [&[2, 32][..], &[7; 32]].concat();
+        let heard = [&[4, 16][..], &[7; 16]].concat();
         let cases = [
             ("versions 2 to 1", [&[1, 2, 1], &whole[3..]].concat()),
             ("five limits", with(&[5], &limits[..limits.len() - 4], &[0])),
@@ -130,6 +136,11 @@ impl Collection {
                 with(&[6], limits, &[&[1, 2, 0xa0, 1][..], &[7; 160]].concat()),
             ),
             ("further proofs twice", with(&[6], limits, &[&[2][..], &one, &one].concat())),
+            (
+                "15 bytes of what was heard",
+                with(&[6], limits, &[&[1, 4, 15][..], &[7; 15]].concat()),
+            ),
+            ("what was heard, twice", with(&[6], limits, &[&[2][..], &heard, &heard].concat())),
         ];
         for (why, bytes) in cases {
             self.add(State::Greeting, why, bytes, RefusalReason::Malformed);

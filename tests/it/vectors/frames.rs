@@ -17,8 +17,8 @@ use millpond::event::{
     block, hex,
 };
 use millpond::sync::{
-    ConnectionId, Decoded, Hello, Input, Lane, LogRead, Message, Output, RefusalReason, SendCaps,
-    Swarm, SwarmOptions,
+    ConnectionId, Decoded, Heard, Hello, Input, Lane, LogRead, Message, Output, RefusalReason,
+    SendCaps, Swarm, SwarmOptions,
 };
 use serde_json::{Value as Json, json};
 use std::net::SocketAddr;
@@ -26,6 +26,8 @@ use std::time::Instant;
 
 pub(super) const SECRET: SwarmSecret = SwarmSecret::from_bytes([0x2a; 32]);
 const BINDING: [u8; 32] = [5; 32];
+/// What the sender says that it heard of the receiver, who knows nothing of it.
+const HEARD: Heard = Heard { session: [7; 8], count: 258 };
 
 /// A secret that takes the place of `SECRET`.
 fn later() -> SwarmSecret {
@@ -313,6 +315,7 @@ fn true_frames() -> Vec<True> {
         Message::Prune(vec![relayed, stream(0), relayed]),
         Message::Goodbye(RefusalReason::EnoughPeers),
         Message::Hello(hello_of_both()),
+        Message::Hello(Hello { heard: Some(HEARD), ..true_hello() }),
         Message::Proofs(true_hello().proofs),
         Message::Proofs(hello_of_both().proofs),
     ]
@@ -400,7 +403,11 @@ fn describe(message: &Message) -> (&'static str, Json) {
         Message::Hello(hello) => {
             let further = hello.proofs[1..].as_flattened();
             let extension = json!({ "id": 2, "bytes": hex(further) });
-            let extensions = if further.is_empty() { vec![] } else { vec![extension] };
+            let mut extensions = if further.is_empty() { vec![] } else { vec![extension] };
+            extensions.extend(hello.heard.map(|Heard { session, count }| {
+                let bytes = [session, count.to_le_bytes()].concat();
+                json!({ "id": 4, "bytes": hex(&bytes) })
+            }));
             let fields = json!({
                 "version_min": hello.version_min,
                 "version_max": hello.version_max,
@@ -450,6 +457,7 @@ fn describe(message: &Message) -> (&'static str, Json) {
             ("prune", json!({ "streams": streams }))
         }
         Message::Priority(text) => ("priority", json!({ "query": text })),
+        Message::GoingOn => ("going_on", json!({})),
         Message::Proofs(proofs) => {
             let proofs: Vec<String> = proofs.iter().map(|proof| hex(proof)).collect();
             ("proofs", json!({ "proofs": proofs }))
@@ -518,6 +526,7 @@ pub(super) fn one_of_each() -> Vec<(&'static str, Vec<u8>)> {
         ("hello", Message::Hello(hello_of_both())),
         ("list of proofs", Message::Proofs(true_hello().proofs)),
         ("priority", Message::Priority("FROM 'alarm'".to_owned())),
+        ("word of going on", Message::GoingOn),
     ];
     messages.map(|(name, message)| (name, message.encode().to_vec())).to_vec()
 }

@@ -57,6 +57,7 @@ pub const PLANTED: &[Planted] = &[
     planted("quarantine_never_released", "asks for a time that has passed"),
     planted("received_events_not_passed_on", APART),
     planted("request_not_repeated_after_a_lost_session", APART),
+    planted("resumes_beyond_what_was_heard", APART),
     planted("secret_not_checked", "lets a stranger in"),
     planted("signature_not_checked", NOT_SIGNED),
     planted("summary_incomplete", APART),

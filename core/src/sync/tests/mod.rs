@@ -9,6 +9,7 @@ mod example;
 mod flow;
 mod forks;
 mod forks_random;
+mod going_on;
 mod hostile;
 mod lamports;
 mod later;

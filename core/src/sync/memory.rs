@@ -1,0 +1,190 @@
+//! What is kept of a session when it ends, so that the next one with the same peer begins where it
+//! stopped: only what has changed since is told again.
+//!
+//! Each side keeps both directions of the last session. Who heard says so in its next hello, by the
+//! session's name and how much it heard there; who told goes on from there if it remembers that
+//! session, and says so. If either does not, everything is told anew, and nothing is lost.
+//! Rule: nothing is kept of a session that left a question open, and nothing survives what gives
+//! streams other names.
+//! Source: docs/protocol.md, "Messages".
+
+use crate::event::{NodeId, OffsetMap, SignedHead, StreamId};
+use crate::planted;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// Streams in all that is kept, each counted once for each direction: some 64 bytes each.
+const STREAMS_KEPT_MAX: usize = 1 << 17;
+
+/// How much of a session somebody has heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// The first bytes of the binding of its connection: no other one has them.
+    pub session: [u8; 8],
+    /// How many of its words came, in their order: heads and acknowledgements of streams, and the
+    /// one that it goes on from another session.
+    pub count: u64,
+}
+
+/// What a peer was told of streams in a session: for each how far, and the how manieth word it was.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told {
+    streams: BTreeMap<StreamId, (u64, u64)>,
+    count: u64,
+}
+
+impl Told {
+    /// The peer was told that we hold `held` events of `stream`.
+    pub(crate) fn note(&mut self, stream: StreamId, held: u64) {
+        self.count += 1;
+        self.streams.insert(stream, (self.count, held));
+    }
+
+    /// How far the peer knows that we hold a stream; none when it does not.
+    pub(crate) fn held(&self, stream: &StreamId) -> Option<u64> {
+        self.streams.get(stream).map(|(_, held)| *held)
+    }
+
+    /// What the peer knows that heard only the first `count` words, to begin another session with;
+    /// none when there were not so many. It knows it once it has heard that session's first word.
+    fn heard(&self, count: u64) -> Option<Told> {
+        let is_heard = |at: u64| at <= count || planted!("resumes_beyond_what_was_heard");
+        let kept = self.streams.iter().filter(|(_, (at, _))| is_heard(*at));
+        let streams = kept.map(|(stream, (_, held))| (*stream, (1, *held))).collect();
+        (count <= self.count).then_some(Told { streams, count: 1 })
+    }
+}
+
+/// What is kept of the last session with a peer.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    /// How much we heard in it.
+    pub(crate) heard: Heard,
+    /// How far the peer holds each stream.
+    pub(crate) known: OffsetMap,
+    /// What it holds of the stream that we write.
+    pub(crate) own_heads: BTreeMap<StreamId, SignedHead>,
+    /// What it was told.
+    pub(crate) told: Told,
+}
+
+impl Memory {
+    /// What the peer knows of what we told it, if it heard `heard` of that session.
+    pub(crate) fn told(&self, heard: &Heard) -> Option<Told> {
+        if self.heard.session == heard.session { self.told.heard(heard.count) } else { None }
+    }
+
+    fn streams(&self) -> usize {
+        self.known.stream_count() + self.told.streams.len()
+    }
+}
+
+/// What is kept of each peer's last session.
+#[derive(Debug, Default)]
+pub(crate) struct Memories {
+    peers: BTreeMap<NodeId, Arc<Memory>>,
+    /// The oldest first.
+    order: VecDeque<NodeId>,
+    streams: usize,
+    epoch: u64,
+}
+
+impl Memories {
+    /// Changes whenever streams get other names.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    pub(crate) fn get(&self, peer: &NodeId) -> Option<Arc<Memory>> {
+        self.peers.get(peer).cloned()
+    }
+
+    /// A session with `peer` that began in this epoch has ended.
+    pub(crate) fn keep(&mut self, peer: NodeId, epoch: u64, memory: Memory) {
+        self.forget(&peer);
+        if epoch != self.epoch {
+            return;
+        }
+        self.streams += memory.streams();
+        self.peers.insert(peer, Arc::new(memory));
+        self.order.push_back(peer);
+        while self.streams > STREAMS_KEPT_MAX {
+            let oldest = *self.order.front().expect("somebody's streams are counted");
+            self.forget(&oldest);
+        }
+    }
+
+    pub(crate) fn forget(&mut self, peer: &NodeId) {
+        if let Some(memory) = self.peers.remove(peer) {
+            self.streams -= memory.streams();
+            self.order.retain(|other| other != peer);
+        }
+    }
+
+    /// We keep no account of these streams any more: they are to be heard of again.
+    pub(crate) fn lose(&mut self, streams: &[StreamId]) {
+        let knows = |memory: &Memory| streams.iter().any(|stream| memory.known.count(stream) > 0);
+        let peers = self.peers.iter().filter(|(_, memory)| knows(memory));
+        for peer in peers.map(|(peer, _)| *peer).collect::<Vec<_>>() {
+            self.forget(&peer);
+        }
+    }
+
+    /// Streams have other names now.
+    pub(crate) fn clear(&mut self) {
+        *self = Memories { epoch: self.epoch + 1, ..Memories::default() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(number: u64) -> StreamId {
+        StreamId { node: NodeId::from_bytes([7; 32]), number }
+    }
+
+    fn memory(session: u8, streams: u64) -> Memory {
+        let mut told = Told::default();
+        (0..streams).for_each(|number| told.note(stream(number), 9));
+        let heard = Heard { session: [session; 8], count: 0 };
+        Memory { heard, known: OffsetMap::new(), own_heads: BTreeMap::new(), told }
+    }
+
+    #[test]
+    fn who_heard_a_part_is_told_the_rest_again() {
+        let mut kept = memory(1, 3);
+        kept.told.note(stream(0), 12);
+        let told = |count| kept.told(&Heard { session: [1; 8], count });
+        let held = |told: &Told| [0, 1, 2].map(|number| told.held(&stream(number)));
+        assert_eq!(held(&told(4).unwrap()), [Some(12), Some(9), Some(9)]);
+        // Stream 0 was told again after it; what it was before is not kept.
+        assert_eq!(held(&told(2).unwrap()), [None, Some(9), None]);
+        assert_eq!(held(&told(0).unwrap()), [None; 3]);
+        assert!(told(5).is_none());
+        // Who does not hear that the next session goes on from there has to be told all of it.
+        let next = Memory { told: told(4).unwrap(), ..memory(2, 0) };
+        let next = |count| next.told(&Heard { session: [2; 8], count }).unwrap();
+        assert_eq!(held(&next(0)), [None; 3]);
+        assert_eq!(held(&next(1)), [Some(12), Some(9), Some(9)]);
+        assert!(kept.told(&Heard { session: [2; 8], count: 4 }).is_none());
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_and_the_newest_stays() {
+        let mut memories = Memories::default();
+        let peer = |number: u8| NodeId::from_bytes([number; 32]);
+        let many = STREAMS_KEPT_MAX as u64 / 4;
+        for number in 0..9 {
+            memories.keep(peer(number), 0, memory(number, many));
+        }
+        let kept: Vec<u8> =
+            (0..9).filter(|number| memories.get(&peer(*number)).is_some()).collect();
+        assert_eq!(kept, [5, 6, 7, 8]);
+        memories.clear();
+        memories.keep(peer(1), 0, memory(1, 1));
+        assert!(memories.get(&peer(1)).is_none() && memories.streams == 0);
+        memories.keep(peer(1), memories.epoch(), memory(1, 1));
+        assert!(memories.get(&peer(1)).is_some());
+    }
+}

@@ -1,0 +1,129 @@
+//! Two that meet again tell each other what has changed, and not what there is.
+
+use super::log::MemoryLog;
+use super::puppet::Puppet;
+use super::world::{SECRET, World};
+use crate::event::NodeKey;
+use crate::sync::memory::Heard;
+use crate::sync::message::{Decoded, Hello, Message};
+use crate::sync::{Input, RefusalReason};
+use std::time::Duration;
+
+const STREAMS: u64 = 300;
+const SOON: Duration = Duration::from_secs(30);
+/// What a reconnect may cost, and each stream that grew meanwhile beside its events.
+const RECONNECT_BYTES_MAX: usize = 1024;
+const STREAM_BYTES_MAX: usize = 200;
+/// What the events of these tests take.
+const EVENT_BYTES: usize = 120;
+
+/// Two nodes that hold many streams, and are connected and equal.
+fn met() -> World {
+    let mut world = World::new(1);
+    let mut log = MemoryLog::new(SECRET.swarm_id());
+    let author = NodeKey::from_seed(&[77; 32]);
+    (0..STREAMS).for_each(|number| drop(log.append(&author, number, &["grain".to_owned()])));
+    let key = |seed: u8| NodeKey::from_seed(&[seed; 32]);
+    world.add_with(&SECRET, key(1), log, 0);
+    world.add_with(&SECRET, key(2), MemoryLog::new(SECRET.swarm_id()), 0);
+    world.mesh();
+    world.assert_converges(SOON);
+    world.pass(Duration::from_secs(2));
+    (0..2).for_each(|node| world.keep_frames(node));
+    world
+}
+
+/// Cuts the two apart, lets `meanwhile` happen, and heals; bytes that both heard for it.
+fn meet_again(world: &mut World, meanwhile: impl FnOnce(&mut World)) -> usize {
+    world.cut(0, 1);
+    world.drive(SOON, |world| !world.are_connected(0, 1) && !world.are_connected(1, 0));
+    meanwhile(world);
+    world.nodes.iter_mut().for_each(|node| node.frames_received.clear());
+    world.heal();
+    assert!(world.drive(SOON, |world| world.are_connected(0, 1) && world.are_connected(1, 0)));
+    world.assert_converges(SOON);
+    world.pass(Duration::from_secs(1));
+    let frames = world.nodes.iter().flat_map(|node| &node.frames_received);
+    frames.map(|frame| frame.len()).sum()
+}
+
+#[test]
+fn a_reconnect_costs_what_has_changed_and_not_what_there_is() {
+    let mut world = met();
+    let nothing = meet_again(&mut world, |_| {});
+    assert!(nothing <= RECONNECT_BYTES_MAX, "{nothing} bytes for nothing new");
+    let grown = meet_again(&mut world, |world| {
+        world.publish(0, 1);
+        world.publish(1, 1);
+    });
+    let most = RECONNECT_BYTES_MAX + 2 * (STREAM_BYTES_MAX + EVENT_BYTES);
+    assert!(grown <= most, "{grown} bytes for two streams that grew; the most is {most}");
+}
+
+#[test]
+fn who_began_anew_is_told_everything() {
+    let mut world = met();
+    let log = MemoryLog::new(SECRET.swarm_id());
+    let bytes = meet_again(&mut world, |world| {
+        world.restart(1, log);
+        world.link(1, 0);
+    });
+    assert!(bytes > STREAMS as usize * STREAM_BYTES_MAX, "{bytes} bytes");
+}
+
+#[test]
+fn words_that_were_lost_with_the_connection_are_told_again() {
+    let mut world = met();
+    // Each is told of the other's events into a connection that is dead already.
+    world.muted.insert((0, 1));
+    for _ in 0..20 {
+        world.publish(0, 1);
+        world.publish(1, 2000);
+    }
+    world.pass(Duration::from_secs(2));
+    assert!(!world.is_equal_everywhere());
+    meet_again(&mut world, |_| {});
+}
+
+#[test]
+fn who_goes_on_from_what_was_never_said_is_refused() {
+    let mut puppet = Puppet::stranger();
+    puppet.say(&Message::Hello(puppet.hello()));
+    puppet.say(&Message::GoingOn);
+    assert_eq!(puppet.goodbye(), Some(RefusalReason::Unexpected));
+}
+
+#[test]
+fn a_peer_that_claims_to_have_heard_another_session_is_told_everything() {
+    let mut log = MemoryLog::new(SECRET.swarm_id());
+    let author = NodeKey::from_seed(&[77; 32]);
+    (0..5).for_each(|number| drop(log.append(&author, number, &["grain".to_owned()])));
+    let mut puppet = Puppet::admitted_to(log);
+    let connection = puppet.connection;
+    puppet.give(Input::Disconnected { connection, code: None });
+    puppet.connect(9);
+    let heard = Some(Heard { session: [0xee; 8], count: u64::MAX });
+    puppet.say(&Message::Hello(Hello { heard, ..puppet.hello() }));
+    puppet.pass(Duration::from_secs(1));
+    let told: usize = puppet
+        .messages()
+        .iter()
+        .map(|message| match message {
+            Message::Summary { heads, .. } => heads.len(),
+            Message::GoingOn => panic!("there is nothing to go on from"),
+            _ => 0,
+        })
+        .sum();
+    assert!(told >= 5, "{told} heads");
+}
+
+#[test]
+fn what_was_heard_stands_once_in_a_hello_and_has_one_form() {
+    let hello = Puppet::stranger().hello();
+    let heard = Some(Heard { session: [3; 8], count: 7 });
+    let whole = Hello { heard, ..hello };
+    let bytes = Message::Hello(whole.clone()).encode();
+    assert_eq!(Message::decode(&bytes), Ok(Decoded::Message(Box::new(Message::Hello(whole)))));
+    let shorter = [&bytes[..bytes.len() - 17], &[15], &bytes[bytes.len() - 16..][..15]].concat();
+    Message::decode(&shorter.into()).unwrap_err();
+}
