@@ -30,10 +30,7 @@ export class BatchBytes {
   private isCopied: Uint8Array | undefined;
 
   /** What `batch` holds, whose events have their words in `rows`. */
-  constructor(
-    batch: Pick<NativeBatch, 'bytes' | 'hasTags' | 'hasPayload'>,
-    rows: Uint32Array,
-  ) {
+  constructor(batch: NativeBatch, rows: Uint32Array) {
     this.bytes = batch.bytes;
     this.view = new DataView(batch.bytes.buffer, batch.bytes.byteOffset, batch.bytes.length);
     this.rows = rows;
@@ -228,13 +225,6 @@ export class BatchBytes {
     if (this.at > this.end) throw damaged();
     return start;
   }
-}
-
-/** The value of bytes that are one value in CBOR's deterministic form, and were checked to be. */
-export function decodeValue(data: Uint8Array): Payload {
-  const bytes = Buffer.from(data.buffer, data.byteOffset, data.length);
-  const rows = Uint32Array.of(0, 0, 0, 0, data.length);
-  return new BatchBytes({ bytes, hasTags: false, hasPayload: true }, rows).payload(0);
 }
 
 /** Longer texts are not looked for among the last ones. */

@@ -293,16 +293,6 @@ export class Writer {
   }
 }
 
-/**
- * The bytes of one value, in CBOR's deterministic form.
- * @throws InvalidArgumentError, LimitExceededError: something in it has no place in a payload.
- */
-export function encodeValue(value: unknown): Uint8Array {
-  const writer = new Writer();
-  writer.payload(value, 0);
-  return writer.written();
-}
-
 function viewOf(bytes: Buffer): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -12,7 +12,6 @@ export * from './error-kinds';
 export type { Event } from './event';
 export type { Explanation, Looks } from './explanation';
 export { AbortError } from './failures';
-export type { Codec, Fish } from './fish';
 export { open, type Node, type OpenOptions, type PublishOptions } from './node';
 export { Offsets } from './offsets';
 export type { CallOptions } from './options';

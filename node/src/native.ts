@@ -112,8 +112,8 @@ export interface NativeBridge {
   ): NativeCompletion | null;
 }
 
-/** What a fish is, without its code. */
-export interface NativeFish {
+/** What a fish of a lab is, without its code. */
+export interface NativeLabFish {
   id?: string;
   version?: number;
   query: string;
@@ -161,8 +161,8 @@ export interface NativeLab {
   beginSettle(): void;
   beginCalm(): void;
   beginChaos(steps: number | undefined): void;
-  beginState(node: number, fish: NativeFish): number | null;
-  beginCheck(fish: NativeFish): number | null;
+  beginState(node: number, fish: NativeLabFish): number | null;
+  beginCheck(fish: NativeLabFish): number | null;
   nextJob(answer: NativeLabAnswer | undefined): NativeLabJob | null;
   shown(): { bytes: Buffer; offsets: string };
 }
@@ -186,7 +186,7 @@ export interface Native {
   Lab: new (options: object) => NativeLab;
   LawCheck: new (eventCount: number) => NativeLawCheck;
   lintQuery(query: string): NativeLint;
-  lintFish(fish: NativeFish, isChecked: boolean): NativeLint;
+  lintFish(fish: NativeLabFish, isChecked: boolean): NativeLint;
   labSeeds(count: number | undefined): number[];
   replayHint(seed: number): string;
   nodeId(node: bigint): string;

@@ -9,19 +9,22 @@
  * @packageDocumentation
  */
 import { EventBatch, withEncoded, type NewEvent } from './batch';
-import { decodeValue } from './decode';
-import { encodeValue } from './encode';
+import { BatchBytes } from './decode';
+import { Writer } from './encode';
 import { UserCodeError } from './error-kinds';
 import type { Event } from './event';
-import { guard } from './failures';
-import type { Fish } from './fish';
-import { native, type NativeFish, type NativeLab, type NativeLabAnswer } from './native';
+import { guard, refuse } from './failures';
+import {
+  native,
+  type NativeBatch,
+  type NativeLab,
+  type NativeLabAnswer,
+  type NativeLabFish,
+} from './native';
 import { Offsets } from './offsets';
 import { checkOptions, given, number, text, whole } from './options';
 import type { Payload } from './payload';
 import { Published } from './published';
-
-export type { Codec, Fish } from './fish';
 
 /** How a lab is made; what is left out has its default. */
 export interface LabOptions {
@@ -35,8 +38,38 @@ export interface LabOptions {
   readonly skewMsMax?: number | undefined;
 }
 
+/** How the states of a fish become bytes and come back. */
+export interface CodecLike<S> {
+  /** A part of the fish's definition. */
+  readonly name: string;
+  /** The bytes of a state. */
+  encode(state: S): Uint8Array;
+  /** The state of these bytes, equal to the encoded one for every step that follows. */
+  decode(bytes: Uint8Array): S;
+}
+
+/** What a fish has: see docs/pond.md. */
+export interface FishLike<S, P = Payload> {
+  /** Its name. */
+  readonly id: string;
+  /** Of its functions and the form of its state. */
+  readonly version: number;
+  /** Which events it folds. */
+  readonly query: string;
+  /** The state before the first event, a new one each time. */
+  readonly initial: () => S;
+  /** What a state becomes by the next event. */
+  readonly step: (state: S, event: Event<P>) => S;
+  /** An event for which this holds makes everything before it irrelevant. */
+  readonly isReset?: ((event: Event<P>) => boolean) | undefined;
+  /** How a state becomes bytes. By default it is one value such as a payload may be. */
+  readonly codec?: CodecLike<S> | undefined;
+  /** Declares that the fish only grows: the least state that is at least both. */
+  readonly growOnly?: ((left: S, right: S) => S) | undefined;
+}
+
 /** A fish that takes no code; its state is an object of `value` and `skipped`. */
-export interface BuiltIn {
+export interface BuiltInLike {
   /** Which events it folds. */
   readonly query: string;
   /** How, such as `{ fold: 'sum', of: '/amount' }`. */
@@ -57,8 +90,7 @@ export interface Lint {
 
 /** A fish of any state. */
 // The functions of a fish take its state and give it, so only `any` stands for all of them.
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
-type AnyFish = Fish<any, any>;
+type AnyFish = FishLike<any, any>;
 
 /** Code of a fish threw something. */
 class Failed {
@@ -233,13 +265,13 @@ export class Lab {
    * `codec` or `is_reset` then, and the message says what does this. ConflictError: another fish of
    * this id is at work there. ClosedError: the node does not run.
    */
-  state(node: number, fish: BuiltIn): { value: Payload; skipped: number };
-  state<S, P>(node: number, fish: Fish<S, P>): S;
-  state<S, P>(node: number, fish: Fish<S, P> | BuiltIn): unknown {
+  state(node: number, fish: BuiltInLike): { value: Payload; skipped: number };
+  state<S, P>(node: number, fish: FishLike<S, P>): S;
+  state<S, P>(node: number, fish: FishLike<S, P> | BuiltInLike): unknown {
     const at = whole('state: node', node);
     this.#work(() => this.#native.beginState(at, described(fish)), fish);
     const { bytes } = guard(() => this.#native.shown());
-    return 'fold' in fish ? decodeValue(bytes) : decoded(fish, bytes);
+    return 'fold' in fish ? value(bytes) : (decoded(fish, bytes) as S);
   }
 
   /**
@@ -249,7 +281,7 @@ export class Lab {
    */
   run<S, P>(
     node: number,
-    fish: Fish<S, P>,
+    fish: FishLike<S, P>,
     effect: (state: S) => readonly NewEvent[],
   ): Published | undefined {
     const events = effect(this.state(node, fish));
@@ -262,12 +294,12 @@ export class Lab {
    * Nodes that hold the same events must show the same.
    * @throws as {@link Lab.state}.
    */
-  check(...fish: (AnyFish | BuiltIn)[]): void {
+  check(...fish: (AnyFish | BuiltInLike)[]): void {
     for (const each of fish) this.#work(() => this.#native.beginCheck(described(each)), each);
   }
 
   /** Begins a task, and does its jobs. */
-  #work(begin: () => number | null | void, fish?: AnyFish | BuiltIn): void {
+  #work(begin: () => number | null | void, fish?: AnyFish | BuiltInLike): void {
     let thrown: Failed | undefined;
     try {
       const declared = guard(begin);
@@ -312,7 +344,7 @@ class Worker {
     this.#fish = fish;
   }
 
-  load(bytes: Uint8Array | undefined | null): NativeLabAnswer {
+  load(bytes: Buffer | undefined | null): NativeLabAnswer {
     if (bytes === undefined || bytes === null) {
       this.#state = attempt('initial', undefined, () => this.#fish.initial() as unknown);
     } else {
@@ -349,38 +381,38 @@ function attempt<T>(name: string, index: number | undefined, code: () => T): T {
   }
 }
 
-/** How a fish that only grows is checked. */
-export interface LintOptions<S, P> {
-  /** The least state that is at least both. */
-  readonly merge: (one: S, other: S) => S;
-  /** Events of the fish to check that with. */
-  readonly events: readonly Event<P>[];
-}
-
 /**
- * Whether the answer of a query (as text) or of a fish will never be taken back, and why. With
- * `options`, a fish whose states only grow is checked as {@link checkGrowOnly} does.
+ * Whether the answer of a query (as text) or of a fish will never be taken back, and why. `events`
+ * of a fish that has a `growOnly` are for {@link checkGrowOnly}; without them its declaration is
+ * not believed.
  * @throws QueryInvalidError, and as {@link checkGrowOnly}.
  */
 export function lint<S, P>(
-  of: string | BuiltIn | Fish<S, P>,
-  options?: LintOptions<S, P>,
+  of: string | BuiltInLike | FishLike<S, P>,
+  events?: readonly Event<P>[],
 ): Lint {
   if (typeof of === 'string') return guard(() => native.lintQuery(text('lint', of)), of) as Lint;
-  const isChecked = options !== undefined && !('fold' in of);
-  if (isChecked) checkGrowOnly(of, options);
+  const isChecked = !('fold' in of) && of.growOnly !== undefined && events !== undefined;
+  if (isChecked) checkGrowOnly(of, events);
   return guard(() => native.lintFish(described(of), isChecked)) as Lint;
 }
 
 /**
- * Checks on up to 64 events that the states of a fish only grow: that `merge` is a least upper
- * bound, and `step` one of what an event alone makes. Then the fold of any events in any order,
- * some of them twice, is the merge of the folds of its parts. States are compared as their codec
- * writes them. Examples prove nothing; they find what is wrong.
- * @throws InvalidArgumentError with the reason `grow_only`: names the law that is broken.
+ * Checks on up to 64 events that the states of a fish only grow: that its `growOnly` is a least
+ * upper bound, and `step` one of what an event alone makes. Then the fold of any events in any
+ * order, some of them twice, is the merge of the folds of its parts. States are compared as their
+ * codec writes them. Examples prove nothing; they find what is wrong.
+ * @throws InvalidArgumentError: the fish has no `growOnly`; or with the reason `grow_only`, and the
+ * message names the law that is broken.
  */
-export function checkGrowOnly<S, P>(fish: Fish<S, P>, options: LintOptions<S, P>): void {
-  const { merge, events } = options;
+export function checkGrowOnly<S, P>(
+  fish: FishLike<S, P>,
+  events: readonly Event<P>[],
+): void {
+  const merge = fish.growOnly;
+  if (merge === undefined) {
+    throw refuse(`the fish ${fish.id} has no growOnly: it is not declared to grow only`);
+  }
   const check = guard(() => new native.LawCheck(events.length));
   let answers: Buffer[] = [];
   for (;;) {
@@ -390,12 +422,15 @@ export function checkGrowOnly<S, P>(fish: Fish<S, P>, options: LintOptions<S, P>
     answers = questions.map(({ state, event, other }) => {
       let answer: S;
       if (state === undefined) answer = fish.initial();
-      else if (event !== undefined) {
-        answer = fish.step(decoded(fish, state), events[event] as Event<P>);
-      } else answer = merge(decoded(fish, state), decoded(fish, other as Buffer));
+      else if (event === undefined) answer = merge(decoded(fish, state), decoded(fish, other));
+      else answer = stepped(fish, decoded(fish, state), events[event] as Event<P>);
       return Buffer.from(encoded(fish, answer));
     });
   }
+}
+
+function stepped<S, P>(fish: FishLike<S, P>, state: S, event: Event<P>): S {
+  return fish.step(fish.isReset?.(event) === true ? fish.initial() : state, event);
 }
 
 /** The seeds to run with: 1 to `count` (default 100), or the one that `MILLPOND_SEED` says. */
@@ -449,10 +484,10 @@ async function replayable(seed: number, work: () => unknown): Promise<void> {
   }
 }
 
-function described(fish: AnyFish | BuiltIn): NativeFish {
+function described(fish: AnyFish | BuiltInLike): NativeLabFish {
   const query = text('fish: query', fish.query);
   if ('fold' in fish) return { query, fold: JSON.stringify(fish.fold) };
-  const native: NativeFish = {
+  const native: NativeLabFish = {
     query,
     id: text('fish: id', fish.id),
     version: whole('fish: version', fish.version),
@@ -461,12 +496,22 @@ function described(fish: AnyFish | BuiltIn): NativeFish {
   return native;
 }
 
-function encoded<S>(fish: Fish<S, never>, state: S): Uint8Array {
-  return fish.codec === undefined ? encodeValue(state) : fish.codec.encode(state);
+function encoded(fish: AnyFish, state: unknown): Uint8Array {
+  if (fish.codec !== undefined) return fish.codec.encode(state);
+  const writer = new Writer();
+  writer.payload(state, 0);
+  return writer.written();
 }
 
-function decoded<S>(fish: Fish<S, never>, bytes: Uint8Array): S {
-  // A copy: the codec may keep what it is given.
-  const own = new Uint8Array(bytes);
-  return fish.codec === undefined ? (decodeValue(own) as S) : fish.codec.decode(own);
+// What a state is, its fish alone knows.
+function decoded(fish: AnyFish, bytes: Buffer | undefined): any {
+  if (bytes === undefined) throw refuse('a state is missing');
+  // A copy: a codec may keep what it is given.
+  return fish.codec === undefined ? value(bytes) : fish.codec.decode(new Uint8Array(bytes));
+}
+
+/** The value of bytes that were encoded as a payload is. */
+function value(bytes: Buffer): Payload {
+  const batch = { bytes, hasTags: false, hasPayload: true } as NativeBatch;
+  return new BatchBytes(batch, Uint32Array.of(0, 0, 0, 0, bytes.length)).payload(0);
 }

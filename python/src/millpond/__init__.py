@@ -31,7 +31,6 @@ from ._errors import (
     Timeout,
     UserCode,
 )
-from ._fish import Codec, Fish
 from ._native import (
     Batch,
     Cbor,
@@ -78,7 +77,6 @@ __all__ = [
     "Cancelled",
     "Cbor",
     "Closed",
-    "Codec",
     "Column",
     "Compacted",
     "Completeness",
@@ -94,7 +92,6 @@ __all__ = [
     "Event",
     "EventKey",
     "Explanation",
-    "Fish",
     "ForkStatus",
     "Forked",
     "ForkedProcess",

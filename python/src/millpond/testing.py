@@ -12,18 +12,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, cast, overload
 
 from . import _native
 from ._draft import Drafts, Payload, Published, Tags, pairs_of_all, pairs_of_one
-from ._errors import UserCode
-from ._fish import Codec, Fish
+from ._errors import InvalidArgument, UserCode
 from ._native import Batch, Event, Offsets, decode, encode, replay_hint
 from ._node import Durability
 
 __all__ = [
-    "BuiltIn",
+    "BuiltInLike",
+    "CodecLike",
+    "FishLike",
     "Lab",
     "Lint",
     "Verdict",
@@ -41,18 +41,84 @@ Verdict: TypeAlias = Literal["monotone", "one_way", "not_monotone"]
 change it in any way."""
 
 
-@dataclass(frozen=True)
-class BuiltIn:
+class CodecLike(Protocol[State]):
+    """How the states of a fish become bytes and come back."""
+
+    @property
+    def name(self) -> str:
+        """A part of the fish's definition."""
+        ...
+
+    @property
+    def encode(self) -> Callable[[State], bytes]:
+        """The bytes of a state."""
+        ...
+
+    @property
+    def decode(self) -> Callable[[bytes], State]:
+        """The state of these bytes, equal to the encoded one for every step that follows."""
+        ...
+
+
+class FishLike(Protocol[State]):
+    """What a fish has: see docs/pond.md."""
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Of its functions and the form of its state."""
+        ...
+
+    @property
+    def query(self) -> str:
+        """Which events it folds."""
+        ...
+
+    @property
+    def initial(self) -> State:
+        """The state before the first event, a new one each time."""
+        ...
+
+    @property
+    def step(self) -> Callable[[State, Event], State]:
+        """What a state becomes by the next event."""
+        ...
+
+    @property
+    def is_reset(self) -> Callable[[Event], bool] | None:
+        """An event for which this holds makes everything before it irrelevant."""
+        ...
+
+    @property
+    def codec(self) -> CodecLike[State] | None:
+        """How a state becomes bytes; None when it is a value such as a payload may be."""
+        ...
+
+    @property
+    def merge(self) -> Callable[[State, State], State] | None:
+        """Declares that the fish only grows: the state of the events of both."""
+        ...
+
+
+class BuiltInLike(Protocol):
     """A fish that takes no code; its state is a dict of `value` and `skipped`."""
 
-    query: str
-    """Which events it folds."""
-    fold: Mapping[str, Any]
-    """How, such as `{"fold": "sum", "of": "/amount"}`."""
+    @property
+    def query(self) -> str:
+        """Which events it folds."""
+        ...
+
+    @property
+    def fold(self) -> Mapping[str, Any]:
+        """How, such as `{"fold": "sum", "of": "/amount"}`."""
+        ...
 
 
-@dataclass(frozen=True)
-class Lint:
+class Lint(NamedTuple):
     """Whether an answer can be taken back by events that arrive later; `str()` is for people."""
 
     verdict: Verdict
@@ -91,7 +157,7 @@ class Lab:
         300). Raises `InvalidArgument`, `LimitExceeded`.
         """
         self._native = _native.Lab(nodes, seed, app, skew_max)
-        self._fish: dict[int, Fish[Any]] = {}
+        self._fish: dict[int, FishLike[Any]] = {}
         self._states: dict[tuple[int, int], _Worker[Any]] = {}
         self._raised: BaseException | None = None
 
@@ -212,7 +278,11 @@ class Lab:
         self._native.begin_chaos(steps)
         self._work()
 
-    def state(self, node: int, fish: Fish[State] | BuiltIn) -> State:
+    @overload
+    def state(self, node: int, fish: FishLike[State]) -> State: ...
+    @overload
+    def state(self, node: int, fish: BuiltInLike) -> dict[str, Any]: ...
+    def state(self, node: int, fish: Any) -> Any:
         """The state of a fish at a node, of all that is durable there, after the judge saw it.
 
         Raises `UserCode`: code of the fish failed, or the state is wrong: `reason` is `step`,
@@ -221,11 +291,10 @@ class Lab:
         """
         self._begin(fish, self._native.begin_state(node, _described(fish)))
         data = self._native.shown()[0]
-        state: State = decode(data) if isinstance(fish, BuiltIn) else _decoded(fish, data)
-        return state
+        return decode(data) if _is_built_in(fish) else _decoded(fish, data)
 
     def run(
-        self, node: int, fish: Fish[State], effect: Callable[[State], Drafts]
+        self, node: int, fish: FishLike[State], effect: Callable[[State], Drafts]
     ) -> Published | None:
         """Runs `effect` on the state of a fish at a node, and publishes there what it returns.
 
@@ -235,7 +304,7 @@ class Lab:
         drafts = list(effect(self.state(node, fish)))
         return self.publish_all(node, drafts) if drafts else None
 
-    def check(self, *fish: Fish[Any] | BuiltIn) -> None:
+    def check(self, *fish: FishLike[Any] | BuiltInLike) -> None:
         """Asks each node that runs for the states of fish, and the judge more thoroughly.
 
         That is: the same events again, in other pieces, with the state saved and loaded between,
@@ -245,17 +314,17 @@ class Lab:
         for each in fish:
             self._begin(each, self._native.begin_check(_described(each)))
 
-    def events(self, fish: Fish[Any] | BuiltIn) -> list[Event]:
+    def events(self, fish: FishLike[Any] | BuiltInLike) -> list[Event]:
         """The events of a fish at the node that holds most of them."""
         held = [self.query(node, fish.query) for node in self.nodes if self.is_up(node)]
-        return list(max(held, key=len))
+        return list(max(held, key=lambda batch: len(batch)))
 
     def __repr__(self) -> str:
         """What it is, for people."""
         return f"<Lab of {len(self.nodes)} nodes, seed {self.seed}>"
 
-    def _begin(self, fish: Fish[Any] | BuiltIn, number: int | None) -> None:
-        if isinstance(fish, Fish) and number is not None:
+    def _begin(self, fish: Any, number: int | None) -> None:
+        if not _is_built_in(fish) and number is not None:
             self._fish[number] = fish
         self._work()
 
@@ -300,10 +369,10 @@ class _Worker(Generic[State]):
 
     __slots__ = ("fish", "state")
 
-    fish: Fish[State]
+    fish: FishLike[State]
     state: State
 
-    def __init__(self, fish: Fish[State]) -> None:
+    def __init__(self, fish: FishLike[State]) -> None:
         self.fish = fish
 
     def load(self, data: bytes | None) -> None:
@@ -339,52 +408,54 @@ class _Worker(Generic[State]):
 
     def _begun(self, index: int | None) -> State:
         try:
-            return self.fish.initial()
+            return self.fish.initial
         except Exception as error:
             raise _Failed("initial", index, error) from error
 
 
 def lint(
-    of: str | Fish[State] | BuiltIn,
-    *,
-    merge: Callable[[State, State], State] | None = None,
-    events: Iterable[Event] | None = None,
+    of: str | FishLike[Any] | BuiltInLike, events: Iterable[Event] | None = None
 ) -> Lint:
     """Whether the answer of a query (as text) or of a fish will never be taken back, and why.
 
-    merge and events: a fish whose states only grow, and its events to check that with; see
-    `check_grow_only`. Raises `QueryInvalid`, and as `check_grow_only`.
+    events: of a fish that has a `merge`, to check with `check_grow_only` that it only grows;
+    without them its declaration is not believed. Raises `QueryInvalid`, and as `check_grow_only`.
     """
     if isinstance(of, str):
         return Lint(*_native.lint_query(of))
-    is_checked = isinstance(of, Fish) and merge is not None and events is not None
-    if isinstance(of, Fish) and merge is not None and events is not None:
-        check_grow_only(of, merge, events)
+    is_checked = getattr(of, "merge", None) is not None and events is not None
+    if is_checked:
+        check_grow_only(cast(Any, of), cast(Any, events))
     return Lint(*_native.lint_fish(_described(of), is_checked))
 
 
-def check_grow_only(
-    fish: Fish[State], merge: Callable[[State, State], State], events: Iterable[Event]
-) -> None:
+def check_grow_only(fish: FishLike[State], events: Iterable[Event]) -> None:
     """Checks on up to 64 events that the states of a fish only grow.
 
-    That `merge` is a least upper bound, and `step` one of what an event alone makes: then the fold
-    of any events in any order, some of them twice, is the merge of the folds of its parts. States
-    are compared as their codec writes them. Examples prove nothing; they find what is wrong.
+    That its `merge` is a least upper bound, and `step` one of what an event alone makes: then the
+    fold of any events in any order, some of them twice, is the merge of the folds of its parts.
+    States are compared as their codec writes them. Examples prove nothing; they find what is wrong.
 
-    Raises `InvalidArgument` with the reason `grow_only`: the message names the law that is broken.
+    Raises `InvalidArgument`: the fish has no `merge`; or with the reason `grow_only`, and the
+    message names the law that is broken.
     """
+    merge = fish.merge
+    if merge is None:
+        raise InvalidArgument(f"the fish {fish.id!r} has no merge: it is not declared to grow only")
     held = list(events)
     check = _native.LawCheck(len(held))
 
     def answer(question: tuple[str, bytes | None, int | bytes | None]) -> bytes:
         match question:
             case ("step", bytes(state), int(index)):
-                return _encoded(fish, fish.step(_decoded(fish, state), held[index]))
+                worker = _Worker(fish)
+                worker.load(state)
+                worker.apply([held[index]])
+                return worker.save()
             case ("merge", bytes(one), bytes(other)):
                 return _encoded(fish, merge(_decoded(fish, one), _decoded(fish, other)))
             case _:
-                return _encoded(fish, fish.initial())
+                return _encoded(fish, fish.initial)
 
     questions = check.next_questions([])
     while questions:
@@ -412,20 +483,25 @@ def explore(scenario: Callable[[int], object], count: int | None = None) -> None
             raise
 
 
-def _described(fish: Fish[Any] | BuiltIn) -> tuple[Any, ...]:
+def _is_built_in(fish: FishLike[Any] | BuiltInLike) -> bool:
+    return hasattr(fish, "fold")
+
+
+def _described(fish: Any) -> tuple[Any, ...]:
     """What the native half needs to know of a fish."""
-    if isinstance(fish, BuiltIn):
+    if _is_built_in(fish):
         return (fish.query, json.dumps(fish.fold))
     codec = None if fish.codec is None else fish.codec.name
     return (fish.id, fish.version, fish.query, codec)
 
 
-def _encoded(fish: Fish[State], state: State) -> bytes:
-    codec: Codec[State] | None = fish.codec
-    return encode(state) if codec is None else codec.encode(state)
+def _encoded(fish: FishLike[State], state: State) -> bytes:
+    codec = fish.codec
+    data: Any = state
+    return encode(data) if codec is None else codec.encode(state)
 
 
-def _decoded(fish: Fish[State], data: bytes) -> State:
-    codec: Codec[State] | None = fish.codec
+def _decoded(fish: FishLike[State], data: bytes) -> State:
+    codec = fish.codec
     state: State = decode(data) if codec is None else codec.decode(data)
     return state
