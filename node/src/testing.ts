@@ -101,7 +101,10 @@ class Failed {
   ) {}
 }
 
-/** A swarm in memory. Nodes are named by their index; equal options and calls give equal results. */
+/**
+ * A swarm in memory. Nodes are named by their index, and the first is 0. Equal options and equal
+ * calls give equal results.
+ */
 export class Lab {
   readonly #native: NativeLab;
   readonly #fish = new Map<number, AnyFish>();

@@ -191,7 +191,7 @@ test('the law of fish that only grow is checked, and answers are judged with the
   assert.match(summed.text, /needs a seal, escrow or a claim/);
 });
 
-test('a seed of the environment is the only one, and a failure says how to replay it', async (t) => {
+test('a seed of the environment is the only one, and a failure says how to see it again', async (t) => {
   const before = process.env.MILLPOND_SEED;
   t.after(() => {
     if (before === undefined) delete process.env.MILLPOND_SEED;

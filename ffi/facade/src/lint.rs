@@ -1,5 +1,5 @@
-//! What a testing kit says of queries and fish: whether their answers can be taken back, and whether
-//! a fish that is declared to only grow keeps its law. And the seeds of a scenario.
+//! What a testing kit says of queries and fish: whether their answers can be taken back, and
+//! whether a fish that is declared to only grow keeps its law. And the seeds of a scenario.
 
 use crate::defaults::SEEDS;
 use crate::entry::{guard, lock};
@@ -34,8 +34,8 @@ impl LawCheck {
     /// the law holds on these events.
     ///
     /// # Errors
-    /// `invalid_argument`, reason `grow_only`: it does not hold, and the message says where; without
-    /// the reason: not as many answers as questions.
+    /// `invalid_argument`, reason `grow_only`: it does not hold, and the message says where;
+    /// without the reason: not as many answers as questions.
     pub fn next_questions(&self, answers: Vec<Bytes>) -> Result<Vec<LawQuestion>> {
         guard("law_next_questions", 0, || {
             let mut check = lock(&self.0);
@@ -77,8 +77,8 @@ pub fn lint_query(query: &str) -> Result<Lint> {
     guard("lint_query", 0, || Ok(Lint::of(&Query::parse(query)?.monotonicity(Order::Ascending))))
 }
 
-/// Judges the states of a fish. `is_checked` when it is declared to only grow and [`LawCheck`] found
-/// nothing against that.
+/// Judges the states of a fish. `is_checked` when it is declared to only grow and [`LawCheck`]
+/// found nothing against that.
 ///
 /// # Errors
 /// As [`lint_query`]; `invalid_argument`: the fish is refused.

@@ -1,5 +1,5 @@
-//! The judge: what the state of a fish must be, found in the slow and obvious way, and what is wrong
-//! with the fish where it is another one.
+//! The judge: what the state of a fish must be, found in the slow and obvious way, and what is
+//! wrong with the fish where it is another one.
 //!
 //! Rule: each pass over the same events must end with the same bytes. Which one does not says which
 //! function is to blame.
@@ -79,8 +79,8 @@ const CODEC: &str = "loses something when its state is saved and loaded: what it
 const IS_RESET: &str = "says of the same events something else the second time: its is_reset must \
                         look at the event and at nothing else";
 const OTHER: &str = "shows a state that is not what its events give from nothing, though that is \
-                     the same each time: look for a state that is shared or kept outside, and for a \
-                     step, a codec or an is_reset that depends on something beside its arguments";
+                     the same each time: look for a state that is shared or kept outside, and for \
+                     a step, a codec or an is_reset that depends on something beside its arguments";
 
 impl Judge {
     /// A thorough one takes all passes; else only the first, unless that differs from what is

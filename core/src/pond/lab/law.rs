@@ -20,8 +20,8 @@ pub enum LawQuestion {
 
 /// Checks what `check_grow_only` does, in rounds of questions.
 ///
-/// Rule: what is not known yet is taken to be right, and asked for; so a law that is found broken is
-/// broken, and when nothing is left to ask the law holds on the examples.
+/// Rule: what is not known yet is taken to be right, and asked for; so a law that is found broken
+/// is broken, and when nothing is left to ask the law holds on the examples.
 #[derive(Debug)]
 pub struct LawCheck {
     events: Vec<usize>,
