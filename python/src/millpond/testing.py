@@ -316,8 +316,8 @@ class Lab:
 
     def events(self, fish: FishLike[Any] | BuiltInLike) -> list[Event]:
         """The events of a fish at the node that holds most of them."""
-        held = [self.query(node, fish.query) for node in self.nodes if self.is_up(node)]
-        return list(max(held, key=lambda batch: len(batch)))
+        held = [list(self.query(node, fish.query)) for node in self.nodes if self.is_up(node)]
+        return max(held, key=len)
 
     def __repr__(self) -> str:
         """What it is, for people."""
