@@ -132,7 +132,10 @@ fn a_codec_that_loses_something_is_found_with_every_seed() {
             Ok(())
         };
         let encode = |state: &(u64, u64)| Ok(state.0.to_be_bytes().to_vec());
-        let decode = |bytes: &[u8]| Ok((u64::from_be_bytes(bytes.try_into()?), 0));
+        let decode = |bytes: &[u8]| {
+            let count = bytes.try_into().map(u64::from_be_bytes);
+            count.map(|count| (count, 0)).map_err(|_| "eight bytes are needed".into())
+        };
         let fish = Definition::new("halves", 1, query, "halves").unwrap();
         Fish::with_codec(fish, || (0, 0), step, encode, decode)
     };
@@ -237,7 +240,7 @@ fn folds_without_code_and_folds_of_a_node_alone_are_judged_too() {
         BuiltIn::from_value(&Value::map([("fold", Value::from("sum")), ("of", Value::from(""))]))
             .unwrap();
     let state = lab.state_of_builtin(1, &Query::all(), &sum).unwrap();
-    assert_eq!(state, Value::map([("skipped", Value::from(0)), ("value", Value::from(18))]));
+    assert_eq!(state, Value::map([("skipped", Value::from(0u64)), ("value", Value::from(18u64))]));
     let query = Query::parse("FROM isLocal").unwrap();
     let own = Fish::new(
         "own",
