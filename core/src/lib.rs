@@ -15,11 +15,11 @@ pub mod sync;
 
 pub use driver::{
     Account, AccountReport, Acting, After, AllObserved, AllObserver, Batches, CausalSession, Claim,
-    ClaimReport, EffectTurn, FISH_OF_ALL_MAX, KeySteps, KeySubscription, NetworkOptions,
-    NewAccount, Node, NodeOptions, Observed, Observer, OneObserver, OwnDoing, PeerAddress,
-    PeerRefusal, PeerStatus, PublishOptions, Pump, PumpStep, QueryOptions, Refusal, RunOptions,
-    Running, SEND_BYTES_PER_SECOND_MIN, StateSubscription, Status, StatusSubscription,
-    StorageOptions, StreamStatus, Subscription, UnheardNode, WhoDoes,
+    ClaimReport, DoingWatch, EffectTurn, FISH_OF_ALL_MAX, KeySteps, KeySubscription,
+    NetworkOptions, NewAccount, Node, NodeOptions, Observed, Observer, OneObserver, OwnDoing,
+    PeerAddress, PeerRefusal, PeerStatus, PublishOptions, Pump, PumpStep, QueryOptions, Refusal,
+    Rival, RunOptions, Running, SEND_BYTES_PER_SECOND_MIN, StateSubscription, Status,
+    StatusSubscription, StorageOptions, StreamStatus, Subscription, Told, UnheardNode, WhoDoes,
 };
 pub use driver::testing;
 pub use error::{Error, ErrorKind, Result};

@@ -1,10 +1,10 @@
 //! Bugs on purpose: the simulator and the crash campaigns must find each of them.
 //!
-//! Only a build with `--cfg millpond_planted` has them, all of them, and one at most is chosen: for
-//! a thread by `choose`, else for all of them by `choose_everywhere`. In every other build
-//! `planted!` is the constant `false`.
+//! Only a build with `--cfg millpond_planted`, and the core's own unit tests, have them, all of
+//! them, and one at most is chosen: for a thread by `choose`, else for all of them by
+//! `choose_everywhere`. In every other build `planted!` is the constant `false`.
 
-#[cfg(millpond_planted)]
+#[cfg(any(test, millpond_planted))]
 mod chosen {
     use std::cell::RefCell;
     use std::sync::OnceLock;
@@ -36,11 +36,11 @@ mod chosen {
     }
 }
 
-#[cfg(millpond_planted)]
+#[cfg(any(test, millpond_planted))]
 pub use chosen::{choose, choose_everywhere, is_on};
 
 /// False: this build has no bug on purpose.
-#[cfg(not(millpond_planted))]
+#[cfg(not(any(test, millpond_planted)))]
 pub const fn is_on(_: &str) -> bool {
     false
 }

@@ -23,6 +23,8 @@ pub(crate) struct PackedBatch {
     texts: Vec<String>,
     /// Token text of the offset map after this batch.
     position: String,
+    /// Where another subscription goes on, when that is not the same.
+    resume: Option<String>,
 }
 
 /// A batch of events as JavaScript sees it.
@@ -50,13 +52,19 @@ pub struct JsBatch<'a> {
     pub lag: i64,
     /// Token text of where this batch ends.
     pub position: String,
+    /// In key order: position text of the same.
+    pub resume: Option<String>,
+    /// The way back.
+    pub is_rewind: bool,
+    /// The key of what stays.
+    pub rewind_to: Option<String>,
     /// What the query had looked at.
     pub looks: JsLooks,
 }
 
 impl<'a> JsBatch<'a> {
     pub(crate) fn new(env: &'a Env, packed: PackedBatch) -> napi::Result<JsBatch<'a>> {
-        let PackedBatch { batch, rows, texts, position } = packed;
+        let PackedBatch { batch, rows, texts, position, resume } = packed;
         let rows = ArrayBuffer::copy_from(env, &rows)?;
         // A buffer, because an `ArrayBuffer` would be filled with zeros before.
         let bytes = BufferSlice::copy_from(env, batch.bytes())?;
@@ -73,36 +81,41 @@ impl<'a> JsBatch<'a> {
             caught_up: batch.caught_up(),
             lag: batch.lag() as i64,
             position,
+            resume,
+            is_rewind: batch.is_rewind(),
+            rewind_to: batch.rewind_to(),
             looks: batch.looks().into(),
         })
     }
 }
 
 /// Bytes of an event beside its tags and payload.
-const ROW_BYTES: usize = 3 * 8 + 5 * 4;
+const NUMBERS_BYTES: usize = 3 * 8;
+const WORDS_BYTES: usize = 5 * 4;
 
 impl From<EventBatch> for PackedBatch {
     fn from(batch: EventBatch) -> PackedBatch {
-        let mut rows = Vec::with_capacity(batch.len() * ROW_BYTES);
-        for event in batch.iter() {
-            let numbers =
-                [event.lamport() as f64, event.offset() as f64, event.time_micros() as f64];
-            rows.extend_from_slice(numbers.map(f64::to_ne_bytes).as_flattened());
-        }
+        let mut rows = vec![0; batch.len() * (NUMBERS_BYTES + WORDS_BYTES)];
+        let (numbers, words) = rows.split_at_mut(batch.len() * NUMBERS_BYTES);
+        let places =
+            numbers.chunks_exact_mut(NUMBERS_BYTES).zip(words.chunks_exact_mut(WORDS_BYTES));
         let streams = batch.streams().len();
         let mut end = 0;
-        for event in batch.iter() {
+        for (event, (numbers, words)) in batch.iter().zip(places) {
+            let of = [event.lamport() as f64, event.offset() as f64, event.time_micros() as f64];
+            numbers.copy_from_slice(of.map(f64::to_ne_bytes).as_flattened());
             let sizes = event.sizes();
             let tags_end = end + sizes.tags_bytes;
             end = tags_end + sizes.payload_bytes;
             let (stream, app_id) = (event.stream_index(), streams + event.app_id_index());
-            let words = [stream, app_id, sizes.tags, tags_end, end];
-            rows.extend_from_slice(words.map(|word| (word as u32).to_ne_bytes()).as_flattened());
+            let of = [stream, app_id, sizes.tags, tags_end, end];
+            words.copy_from_slice(of.map(|word| (word as u32).to_ne_bytes()).as_flattened());
         }
         let app_ids = batch.app_ids().map(str::to_owned);
         let texts = batch.streams().iter().cloned().chain(app_ids).collect();
         let position = batch.position().token();
-        PackedBatch { batch, rows, texts, position }
+        let resume = Some(batch.position_text()).filter(|resume| *resume != position);
+        PackedBatch { batch, rows, texts, position, resume }
     }
 }
 

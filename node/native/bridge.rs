@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// One environment's operations.
 #[napi]
 pub struct Bridge {
-    completions: Arc<Completions>,
+    pub(crate) completions: Arc<Completions>,
 }
 
 /// Starts an operation: what fails before it begins completes it with that error.
@@ -46,6 +46,8 @@ macro_rules! start_here {
         answer.map(|completion| JsCompletion::new($env, completion)).transpose()
     }};
 }
+
+pub(crate) use {start, start_here};
 
 #[napi]
 impl Bridge {

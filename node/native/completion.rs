@@ -1,16 +1,14 @@
 //! The one queue per environment through which every operation comes back to JavaScript.
 //!
-//! Invariants: the event loop is kept alive exactly while operations are pending; after the
-//! environment's cleanup began, nothing touches it any more, and every node it opened is closed.
+//! Invariants: the event loop is kept alive exactly while operations are pending that somebody
+//! waits for, so not by the work of a fold; after the environment's cleanup began, nothing touches
+//! it any more, and every node it opened is closed.
 //! The completions run on millpond threads (or on ours, inside a start); only `drain` and `answer`
 //! hand them out.
 
-use crate::batch::PackedBatch;
 use crate::failure::Failure;
-use millpond_facade::{
-    Closed, CursorHandle, EventBatch, Explanation, NodeHandle, Published, Result,
-    SubscriptionHandle, Wait,
-};
+use crate::outcome::{IntoOutcome, Outcome};
+use millpond_facade::{NodeHandle, Result, Wait};
 use napi::bindgen_prelude::{Env, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use std::collections::BTreeSet;
@@ -19,21 +17,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Runs `onReady` on the event loop; weak, so that it alone keeps no process alive.
 type Waker = ThreadsafeFunction<(), (), (), napi::Status, false, true>;
 
-/// What an operation ended with.
-pub(crate) enum Outcome {
-    Unit,
-    Node(NodeHandle),
-    Cursor(CursorHandle),
-    Subscription(SubscriptionHandle),
-    Published(Box<Published>),
-    Batch(Box<PackedBatch>),
-    Text(String),
-}
-
 /// One operation that ended, under the ticket that JavaScript gave it.
 pub(crate) struct Completion {
     pub(crate) ticket: i64,
     pub(crate) outcome: std::result::Result<Outcome, Failure>,
+    /// Somebody waited for it.
+    keeps_alive: bool,
 }
 
 /// This many operations in a row are answered by their start; the next one comes through the event
@@ -49,7 +38,7 @@ struct State {
     /// `None` after the environment's cleanup began.
     waker: Option<Waker>,
     ended: Vec<Completion>,
-    /// Operations that JavaScript started and has not drained.
+    /// Operations that JavaScript waits for: started, and not drained.
     pending: usize,
     /// Nodes that this environment opened and has not closed.
     nodes: BTreeSet<u64>,
@@ -90,8 +79,18 @@ impl Completions {
             keep_alive(&mut state, env, true)?;
         }
         state.pending += 1;
-        let mut pending = Pending { completions: Some(Arc::clone(self)), ticket };
-        Ok(move |result: Result<T>| pending.end(result))
+        Ok(self.pending(ticket, true))
+    }
+
+    /// What to pass as the `done` of an operation.
+    fn pending<T: IntoOutcome>(
+        self: &Arc<Completions>,
+        ticket: i64,
+        keeps_alive: bool,
+    ) -> impl FnOnce(Result<T>) + Send + use<T> + 'static {
+        let completions = Some(Arc::clone(self));
+        let mut pending = Pending { completions, ticket, keeps_alive };
+        move |result: Result<T>| pending.end(result)
     }
 
     /// As [`Completions::begin`], when [`Completions::answer`] is called after the start.
@@ -101,9 +100,22 @@ impl Completions {
         ticket: i64,
     ) -> napi::Result<impl FnOnce(Result<T>) + Send + 'static> {
         let done = self.begin(env, ticket)?;
+        self.may_answer(ticket);
+        Ok(done)
+    }
+
+    /// As [`Completions::begin_here`] for what nobody waits for, so that it keeps no process alive.
+    pub(crate) fn begin_unheeded<T: IntoOutcome>(
+        self: &Arc<Completions>,
+        ticket: i64,
+    ) -> impl FnOnce(Result<T>) + Send + use<T> + 'static {
+        self.may_answer(ticket);
+        self.pending(ticket, false)
+    }
+
+    fn may_answer(&self, ticket: i64) {
         let mut state = self.lock();
         state.starting = (state.answered < ANSWERS_MAX).then_some(ticket);
-        Ok(done)
     }
 
     /// What the operation came to that was just started, if it is over already.
@@ -111,12 +123,9 @@ impl Completions {
         let mut state = self.lock();
         state.starting = None;
         let answer = state.answer.take();
-        if answer.is_some() {
+        if let Some(completion) = &answer {
             state.answered += 1;
-            state.pending -= 1;
-            if state.pending == 0 {
-                keep_alive(&mut state, env, false)?;
-            }
+            heard(&mut state, env, usize::from(completion.keeps_alive))?;
         }
         Ok(answer)
     }
@@ -126,10 +135,8 @@ impl Completions {
         let mut state = self.lock();
         let ended = std::mem::take(&mut state.ended);
         state.answered = 0;
-        state.pending -= ended.len();
-        if state.pending == 0 {
-            keep_alive(&mut state, env, false)?;
-        }
+        let heeded = ended.iter().filter(|completion| completion.keeps_alive).count();
+        heard(&mut state, env, heeded)?;
         Ok(ended)
     }
 
@@ -138,17 +145,19 @@ impl Completions {
         self.lock().nodes.remove(&node.id());
     }
 
-    fn end(&self, ticket: i64, outcome: std::result::Result<Outcome, Failure>) {
+    fn end(&self, completion: Completion) {
         let mut state = self.lock();
         if state.waker.is_none() {
             drop(state);
-            return dispose(outcome);
+            if let Ok(outcome) = completion.outcome {
+                outcome.dispose();
+            }
+            return;
         }
-        if let Ok(Outcome::Node(node)) = &outcome {
+        if let Ok(Outcome::Node(node)) = &completion.outcome {
             state.nodes.insert(node.id());
         }
-        let completion = Completion { ticket, outcome };
-        if state.starting == Some(ticket) {
+        if state.starting == Some(completion.ticket) {
             state.answer = Some(completion);
             return;
         }
@@ -183,24 +192,38 @@ impl Completions {
 struct Pending {
     completions: Option<Arc<Completions>>,
     ticket: i64,
+    keeps_alive: bool,
 }
 
 impl Pending {
     fn end<T: IntoOutcome>(&mut self, result: Result<T>) {
-        let outcome = result.map(T::into_outcome).map_err(Failure::from);
+        self.complete(result.map(T::into_outcome).map_err(Failure::from));
+    }
+
+    fn complete(&mut self, outcome: std::result::Result<Outcome, Failure>) {
         if let Some(completions) = self.completions.take() {
-            completions.end(self.ticket, outcome);
+            let Pending { ticket, keeps_alive, .. } = *self;
+            completions.end(Completion { ticket, outcome, keeps_alive });
         }
     }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        if let Some(completions) = self.completions.take() {
+        if self.completions.is_some() {
             let failure = Failure::internal("the operation was given up; the log says why");
-            completions.end(self.ticket, Err(failure));
+            self.complete(Err(failure));
         }
     }
+}
+
+/// JavaScript has heard of so many operations that it waited for.
+fn heard(state: &mut State, env: &Env, count: usize) -> napi::Result<()> {
+    state.pending -= count;
+    if state.pending == 0 {
+        keep_alive(state, env, false)?;
+    }
+    Ok(())
 }
 
 #[expect(deprecated, reason = "no other call refs a weak function while operations are pending")]
@@ -209,75 +232,5 @@ fn keep_alive(state: &mut State, env: &Env, alive: bool) -> napi::Result<()> {
         Some(waker) if alive => waker.refer(env),
         Some(waker) => waker.unref(env),
         None => Ok(()),
-    }
-}
-
-/// Frees what came back after its environment ended.
-fn dispose(outcome: std::result::Result<Outcome, Failure>) {
-    match outcome {
-        Ok(Outcome::Node(node)) => drop(node.close(&Wait::default())),
-        Ok(Outcome::Cursor(cursor)) => drop(cursor.close()),
-        Ok(Outcome::Subscription(subscription)) => drop(subscription.close()),
-        _ => {}
-    }
-}
-
-/// What the facade's completions carry.
-pub(crate) trait IntoOutcome: Send + 'static {
-    /// Runs on the completing thread.
-    fn into_outcome(self) -> Outcome;
-}
-
-impl IntoOutcome for () {
-    fn into_outcome(self) -> Outcome {
-        Outcome::Unit
-    }
-}
-
-impl IntoOutcome for String {
-    fn into_outcome(self) -> Outcome {
-        Outcome::Text(self)
-    }
-}
-
-impl IntoOutcome for Explanation {
-    fn into_outcome(self) -> Outcome {
-        Outcome::Text(self.json())
-    }
-}
-
-impl IntoOutcome for Closed {
-    fn into_outcome(self) -> Outcome {
-        Outcome::Unit
-    }
-}
-
-impl IntoOutcome for NodeHandle {
-    fn into_outcome(self) -> Outcome {
-        Outcome::Node(self)
-    }
-}
-
-impl IntoOutcome for CursorHandle {
-    fn into_outcome(self) -> Outcome {
-        Outcome::Cursor(self)
-    }
-}
-
-impl IntoOutcome for SubscriptionHandle {
-    fn into_outcome(self) -> Outcome {
-        Outcome::Subscription(self)
-    }
-}
-
-impl IntoOutcome for Published {
-    fn into_outcome(self) -> Outcome {
-        Outcome::Published(Box::new(self))
-    }
-}
-
-impl IntoOutcome for EventBatch {
-    fn into_outcome(self) -> Outcome {
-        Outcome::Batch(Box::new(PackedBatch::from(self)))
     }
 }

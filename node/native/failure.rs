@@ -15,6 +15,10 @@ pub struct Failure {
     pub reason: Option<String>,
     /// A byte position in the UTF-8 form of a text that was passed in.
     pub position: Option<u32>,
+    /// What the log does not cover, as a JSON object of stream ids and numbers of events.
+    pub missing: Option<String>,
+    /// What a program may want to know of it, as JSON text.
+    pub details: Option<String>,
 }
 
 impl Failure {
@@ -22,7 +26,14 @@ impl Failure {
     pub(crate) fn internal(message: &str) -> Failure {
         let row = millpond_facade::errors::table().into_iter().find(|row| row.name == "internal");
         let number = row.expect("the table has this row forever").number;
-        Failure { number, message: message.to_owned(), reason: None, position: None }
+        Failure {
+            number,
+            message: message.to_owned(),
+            reason: None,
+            position: None,
+            missing: None,
+            details: None,
+        }
     }
 }
 
@@ -30,6 +41,8 @@ impl From<FacadeError> for Failure {
     fn from(error: FacadeError) -> Failure {
         Failure {
             number: error.number,
+            missing: (!error.missing.is_empty()).then(|| error.missing_json()),
+            details: error.details_json(),
             message: error.message,
             reason: error.reason.map(str::to_owned),
             position: error.position.and_then(|position| u32::try_from(position).ok()),
@@ -52,5 +65,7 @@ fn failure_object<'a>(env: &'a Env, error: FacadeError) -> napi::Result<Object<'
     object.set_named_property("number", failure.number)?;
     object.set_named_property("reason", failure.reason)?;
     object.set_named_property("position", failure.position)?;
+    object.set_named_property("missing", failure.missing)?;
+    object.set_named_property("details", failure.details)?;
     Ok(object)
 }

@@ -1,6 +1,9 @@
 //! Handles as BigInts. The facade checks them: stale, made up, or of another type.
 
-use millpond_facade::{CancelHandle, CursorHandle, NodeHandle, SubscriptionHandle};
+use millpond_facade::{
+    CancelHandle, CursorHandle, DoingHandle, FoldHandle, GroupHandle, NodeHandle, ObserverHandle,
+    SessionHandle, SubscriptionHandle, TurnHandle,
+};
 use napi::bindgen_prelude::BigInt;
 
 /// The id in a BigInt; one that no handle has when it does not fit.
@@ -25,4 +28,28 @@ pub(crate) fn subscription(handle: &BigInt) -> SubscriptionHandle {
 
 pub(crate) fn cancel(handle: &BigInt) -> CancelHandle {
     CancelHandle::from_id(id(handle))
+}
+
+pub(crate) fn observer(handle: &BigInt) -> ObserverHandle {
+    ObserverHandle::from_id(id(handle))
+}
+
+pub(crate) fn fold(handle: &BigInt) -> FoldHandle {
+    FoldHandle::from_id(id(handle))
+}
+
+pub(crate) fn turn(handle: &BigInt) -> TurnHandle {
+    TurnHandle::from_id(id(handle))
+}
+
+pub(crate) fn group(handle: &BigInt) -> GroupHandle {
+    GroupHandle::from_id(id(handle))
+}
+
+pub(crate) fn doing(handle: &BigInt) -> DoingHandle {
+    DoingHandle::from_id(id(handle))
+}
+
+pub(crate) fn session(handle: &BigInt) -> SessionHandle {
+    SessionHandle::from_id(id(handle))
 }

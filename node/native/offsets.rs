@@ -69,3 +69,9 @@ pub fn offsets_join(env: Env, token: String, other: String) -> napi::Result<Stri
     });
     thrown(&env, joined)
 }
+
+/// The token of what any of these hold.
+#[napi(catch_unwind)]
+pub fn offsets_merge(env: Env, tokens: Vec<String>) -> napi::Result<String> {
+    thrown(&env, Offsets::merge(tokens).map(|offsets| offsets.token()))
+}

@@ -3,8 +3,8 @@
 //! Rule: what was not said stays unsaid; the facade knows every default.
 
 use crate::failure::thrown;
-use crate::handles::id;
-use millpond_facade::{CancelHandle, Limit, Looks, Offsets, StartAt};
+use crate::handles::{id, session};
+use millpond_facade::{CancelHandle, Limit, Looks, Offsets, ReadOptions, SessionHandle, StartAt};
 use millpond_facade::{OpenOptions, PublishOptions, QueryOptions, Result, SubscribeOptions};
 use napi::bindgen_prelude::{BigInt, Env, Uint8Array};
 use napi_derive::napi;
@@ -62,6 +62,8 @@ pub struct JsOpenOptions {
     pub tail_bytes_max: Option<i64>,
     /// Block cache.
     pub cache_bytes: Option<i64>,
+    /// Saved states of fish.
+    pub snapshot_bytes_max: Option<i64>,
     /// Network file systems.
     pub allow_network_file_system: Option<bool>,
 }
@@ -91,6 +93,7 @@ impl JsOpenOptions {
             segment_bytes: unsigned("segmentBytes", self.segment_bytes)?,
             tail_bytes_max: unsigned("tailBytesMax", self.tail_bytes_max)?,
             cache_bytes: unsigned("cacheBytes", self.cache_bytes)?,
+            snapshot_bytes_max: unsigned("snapshotBytesMax", self.snapshot_bytes_max)?,
             allow_network_file_system: self.allow_network_file_system,
         })
     }
@@ -105,6 +108,8 @@ pub struct JsPublishOptions {
     pub idempotency_key: Option<Uint8Array>,
     /// Expected count.
     pub expected: Option<i64>,
+    /// Session.
+    pub session: Option<BigInt>,
 }
 
 impl JsPublishOptions {
@@ -113,6 +118,7 @@ impl JsPublishOptions {
             durability: self.durability.clone(),
             idempotency_key: self.idempotency_key.as_ref().map(|key| key.to_vec()),
             expected: unsigned("expected", self.expected)?,
+            session: of_session(self.session.as_ref()),
         })
     }
 }
@@ -128,6 +134,10 @@ pub struct JsQueryOptions {
     pub upper: Option<String>,
     /// What is decoded: `tags`, `payload`.
     pub columns: Option<Vec<String>>,
+    /// What it must have seen.
+    pub after: Option<String>,
+    /// Session.
+    pub session: Option<BigInt>,
 }
 
 impl JsQueryOptions {
@@ -137,6 +147,26 @@ impl JsQueryOptions {
             lower: self.lower.as_deref().map(Offsets::parse).transpose()?,
             upper: self.upper.as_deref().map(Offsets::parse).transpose()?,
             columns: self.columns.clone(),
+            after: of_token(self.after.as_deref())?,
+            session: of_session(self.session.as_ref()),
+        })
+    }
+}
+
+/// What a read of a fish, an account or a claim must have seen.
+#[napi(object, object_to_js = false)]
+pub struct JsReadOptions {
+    /// Token text.
+    pub after: Option<String>,
+    /// Session.
+    pub session: Option<BigInt>,
+}
+
+impl JsReadOptions {
+    pub(crate) fn to_options(&self) -> Result<ReadOptions> {
+        Ok(ReadOptions {
+            after: of_token(self.after.as_deref())?,
+            session: of_session(self.session.as_ref()),
         })
     }
 }
@@ -191,28 +221,49 @@ impl From<JsLooks> for Looks {
 /// The options of `subscribe`.
 #[napi(object, object_to_js = false)]
 pub struct JsSubscribeOptions {
-    /// `beginning`, `now` or a token text.
+    /// `beginning`, `now` or a position text.
     pub from: Option<String>,
     /// `durable` or `live`.
     pub delivery: Option<String>,
+    /// `arrival` or `key`.
+    pub order: Option<String>,
+    /// What it must have seen.
+    pub after: Option<String>,
+    /// Session.
+    pub session: Option<BigInt>,
 }
 
 impl JsSubscribeOptions {
     pub(crate) fn to_options(&self) -> Result<SubscribeOptions> {
         let from = self.from.as_deref().map(StartAt::parse).transpose()?;
-        Ok(SubscribeOptions { from, delivery: self.delivery.clone() })
+        Ok(SubscribeOptions {
+            from,
+            delivery: self.delivery.clone(),
+            order: self.order.clone(),
+            after: of_token(self.after.as_deref())?,
+            session: of_session(self.session.as_ref()),
+        })
     }
 }
 
 /// The token after which a subscription from there begins; null is now.
 #[napi(catch_unwind)]
 pub fn start_position(env: Env, from: Option<String>) -> napi::Result<Option<String>> {
-    let options = JsSubscribeOptions { from, delivery: None };
+    let options =
+        JsSubscribeOptions { from, delivery: None, order: None, after: None, session: None };
     let options = thrown(&env, options.to_options())?;
     Ok(options.position().map(|offsets| offsets.token()))
 }
 
-fn unsigned(name: &str, value: Option<i64>) -> Result<Option<u64>> {
+fn of_token(token: Option<&str>) -> Result<Option<Offsets>> {
+    token.map(Offsets::parse).transpose()
+}
+
+fn of_session(handle: Option<&BigInt>) -> Option<SessionHandle> {
+    handle.map(session)
+}
+
+pub(crate) fn unsigned(name: &str, value: Option<i64>) -> Result<Option<u64>> {
     value.map(u64::try_from).transpose().map_err(|_| {
         millpond_facade::host_error(format!("{name} is negative; give a whole number from 0 on"))
     })

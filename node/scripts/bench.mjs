@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { newSwarmSecret, open } from 'millpond';
+import { builtin, fish, folds, newSwarmSecret, open } from 'millpond';
 
 const BATCH = 1000;
 
@@ -46,6 +46,17 @@ export async function measure(count, parent = tmpdir()) {
     await time('query, for await', () => loop(node.query(all)), total);
     await time('query, for await, payloads read', () => loop(node.query(all), read), total);
     await time('query, toArray', async () => (await node.query(all).toArray()).length, total);
+    const counting = fish({
+      id: 'counting',
+      version: 1,
+      query: all,
+      initial: () => 0,
+      step: (seen) => seen + 1,
+    });
+    await time('fish that counts', async () => (await node.state(counting)).state, total);
+    const cycles = builtin(all, folds.all({ count: folds.count(), cycles: folds.sum('/cycle') }));
+    const summed = async () => (await node.state(cycles)).state.value.count;
+    await time('built-in count and sum', summed, total);
     await time('subscription, for await', () => loop(node.subscribe(all), () => {}, total), total);
   } finally {
     await node.close();

@@ -5,7 +5,7 @@
 import { inspect } from 'node:util';
 import { Cbor } from './cbor';
 import { BatchBytes, ROW_WORDS } from './decode';
-import { Writer } from './encode';
+import { withWriter, type Writer } from './encode';
 import { Event } from './event';
 import { refuse } from './failures';
 import type { NativeBatch } from './native';
@@ -39,8 +39,24 @@ export class EventBatch<P> {
   readonly caughtUp: boolean;
   /** How many events of the log this had not passed yet: an upper bound on what was left. */
   readonly lag: number;
-  /** After this batch. Hand it to `from` of a later subscription to go on there. */
+  /**
+   * After this batch. Hand it to `from` of a later subscription in the order of arrival to go on
+   * there.
+   */
   readonly position: Offsets;
+  /**
+   * Where another subscription of the same order goes on: hand it to `from`. In the order of
+   * arrival it is the token of {@link position}.
+   */
+  readonly positionText: string;
+  /**
+   * True when events of a subscription in the order of keys came late: whatever was delivered
+   * behind {@link rewindTo} is to be forgotten, and comes again in order with them. There is no
+   * event in it.
+   */
+  readonly isRewind: boolean;
+  /** Of a rewind: the key of the last event that stays; undefined when none does. */
+  readonly rewindTo: string | undefined;
   readonly #packed: Packed;
   /** The first of its events in what was packed. */
   readonly #first: number;
@@ -49,22 +65,22 @@ export class EventBatch<P> {
 
   /** @internal Everything that is packed. */
   static from<P>(native: NativeBatch): EventBatch<P> {
-    const { isDurable, caughtUp, lag, count } = native;
-    const rest = { isDurable, caughtUp, lag, position: Offsets.trusted(native.position) };
-    return new EventBatch<P>(rest, packed(native), 0, count);
+    const { isDurable, caughtUp, lag, isRewind, rewindTo } = native;
+    const position = Offsets.trusted(native.position);
+    const positionText = native.resume ?? native.position;
+    const rest = { isDurable, caughtUp, lag, position, positionText, isRewind, rewindTo };
+    return new EventBatch<P>(rest, packed(native), 0, native.count);
   }
 
-  private constructor(
-    rest: { isDurable: boolean; caughtUp: boolean; lag: number; position: Offsets },
-    packed: Packed,
-    first: number,
-    length: number,
-  ) {
+  private constructor(rest: Rest, packed: Packed, first: number, length: number) {
     this.length = length;
     this.isDurable = rest.isDurable;
     this.caughtUp = rest.caughtUp;
     this.lag = rest.lag;
     this.position = rest.position;
+    this.positionText = rest.positionText;
+    this.isRewind = rest.isRewind;
+    this.rewindTo = rest.rewindTo;
     this.#packed = packed;
     this.#first = first;
   }
@@ -93,8 +109,9 @@ export class EventBatch<P> {
 
   /** @internal For `console.log`. */
   [inspect.custom](): object {
-    const { events, isDurable, caughtUp, lag, position } = this;
-    return { events, isDurable, caughtUp, lag, position };
+    const { events, isDurable, caughtUp, lag, position, isRewind, rewindTo } = this;
+    const rewind = isRewind ? { isRewind, rewindTo } : {};
+    return { events, isDurable, caughtUp, lag, position, ...rewind };
   }
 
   /** @internal The same without its first `count` events; those that are left are the same. */
@@ -105,6 +122,12 @@ export class EventBatch<P> {
     return rest;
   }
 }
+
+/** What a batch is beside its events. */
+type Rest = Pick<
+  EventBatch<unknown>,
+  'isDurable' | 'caughtUp' | 'lag' | 'position' | 'positionText' | 'isRewind' | 'rewindTo'
+>;
 
 /** What the native half gave, with views of it. */
 interface Packed {
@@ -143,21 +166,12 @@ function events<P>(packed: Packed, first: number, count: number): Event<P>[] {
   return events;
 }
 
-let spare: Writer | undefined;
-
 /**
  * Encodes `events` and hands the bytes to `use`, which must be done with them when it returns.
  * @throws InvalidArgumentError, LimitExceededError: an event that cannot be encoded.
  */
 export function withEncoded<T>(events: readonly NewEvent[], use: (bytes: Uint8Array) => T): T {
-  const writer = spare ?? new Writer();
-  // Reading a payload may run the caller's getters, and those may publish, too.
-  spare = undefined;
-  writer.clear();
-  events.forEach((event, index) => encode(writer, event, index));
-  const result = use(writer.written());
-  if (writer.isSmall) spare = writer;
-  return result;
+  return withWriter((writer) => events.forEach((event, at) => encode(writer, event, at)), use);
 }
 
 const EVENT_NAMES = ['tags', 'payload'];

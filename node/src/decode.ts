@@ -30,7 +30,10 @@ export class BatchBytes {
   private isCopied: Uint8Array | undefined;
 
   /** What `batch` holds, whose events have their words in `rows`. */
-  constructor(batch: NativeBatch, rows: Uint32Array) {
+  constructor(
+    batch: Pick<NativeBatch, 'bytes' | 'hasTags' | 'hasPayload'>,
+    rows: Uint32Array,
+  ) {
     this.bytes = batch.bytes;
     this.view = new DataView(batch.bytes.buffer, batch.bytes.byteOffset, batch.bytes.length);
     this.rows = rows;
@@ -225,6 +228,15 @@ export class BatchBytes {
     if (this.at > this.end) throw damaged();
     return start;
   }
+}
+
+/**
+ * The value that `bytes` are, which was encoded as a payload is.
+ * @throws InternalError the bytes are damaged.
+ */
+export function decodeValue(bytes: Buffer): Payload {
+  const rows = Uint32Array.of(0, 0, 0, 0, bytes.length);
+  return new BatchBytes({ bytes, hasTags: false, hasPayload: true }, rows).payload(0);
 }
 
 /** Longer texts are not looked for among the last ones. */

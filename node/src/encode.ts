@@ -29,8 +29,8 @@ export class Writer {
   private length = 0;
   /** Where in the value we are: keys and indexes from the top. */
   private readonly path: (string | number)[] = [];
-  /** Which event of the batch it is in. */
-  private event = 0;
+  /** What it is, for messages, or which event of the batch it is the payload of. */
+  private name: string | number = 0;
 
   /** What was written, valid until the next write. */
   written(): Uint8Array {
@@ -92,7 +92,16 @@ export class Writer {
    * @throws InvalidArgumentError, LimitExceededError: something in it has no place in a payload.
    */
   payload(value: unknown, event: number): void {
-    this.event = event;
+    this.name = event;
+    this.value(value, 0);
+  }
+
+  /**
+   * A value that is no payload of an event but as one in all else; `name` is what it is.
+   * @throws InvalidArgumentError, LimitExceededError: something in it has no place in a payload.
+   */
+  named(value: unknown, name: string): void {
+    this.name = name;
     this.value(value, 0);
   }
 
@@ -289,8 +298,38 @@ export class Writer {
       if (typeof step === 'number') return `[${step}]`;
       return /^[A-Za-z_$][\w$]*$/.test(step) ? `.${step}` : `[${JSON.stringify(step)}]`;
     });
-    return `event ${this.event}: payload${steps.join('')}`;
+    const whole = typeof this.name === 'number' ? `event ${this.name}: payload` : this.name;
+    return `${whole}${steps.join('')}`;
   }
+}
+
+let spare: Writer | undefined;
+
+/**
+ * Encodes with a writer and gives what `use` makes of the bytes, which must be done with them when
+ * it returns.
+ */
+export function withWriter<T>(write: (writer: Writer) => void, use: (bytes: Uint8Array) => T): T {
+  const writer = spare ?? new Writer();
+  // Reading a payload may run the caller's getters, and those may publish, too.
+  spare = undefined;
+  writer.clear();
+  write(writer);
+  const result = use(writer.written());
+  if (writer.isSmall) spare = writer;
+  return result;
+}
+
+/**
+ * A value as the bytes of a payload; `name` is what it is in messages.
+ * @throws InvalidArgumentError, LimitExceededError: something in it has no place in a payload.
+ */
+export function encodeValue(value: unknown, name: string): Uint8Array {
+  return withWriter(
+    (writer) => writer.named(value, name),
+    // A buffer's own slice would be a view of what the next call overwrites.
+    (bytes) => Uint8Array.from(bytes),
+  );
 }
 
 function viewOf(bytes: Buffer): DataView {

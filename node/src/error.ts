@@ -10,6 +10,10 @@ export interface ErrorDetails {
   readonly reason?: string | undefined;
   /** Where in the text that was passed in: an index into that string. */
   readonly position?: number | undefined;
+  /** What the log does not cover: stream ids, and how many events of each are missing. */
+  readonly missing?: Readonly<Record<string, number>> | undefined;
+  /** What a program may want to know of it. */
+  readonly details?: unknown;
   /** What caused it. */
   readonly cause?: unknown;
 }
@@ -36,6 +40,13 @@ export abstract class MillpondError extends Error {
   readonly reason: string | undefined;
   /** Where in the query or other text: an index into the string; mostly undefined. */
   readonly position: number | undefined;
+  /**
+   * Of {@link NotYetVisibleError}: the streams that the log does not cover, by id, and how many
+   * events of each are missing; else undefined.
+   */
+  readonly missing: Readonly<Record<string, number>> | undefined;
+  /** What a program may want to know of it; of {@link OverdraftError} see there. */
+  readonly details: unknown;
 
   protected constructor(row: ErrorRow, message: string, details: ErrorDetails) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -45,5 +56,7 @@ export abstract class MillpondError extends Error {
     this.retryable = row.retryable;
     this.reason = details.reason;
     this.position = details.position;
+    this.missing = details.missing;
+    this.details = details.details;
   }
 }

@@ -29,6 +29,15 @@ export interface Explanation {
   readonly expected: Looks;
   /** So far: what was opened, and the events delivered. */
   readonly actual: Looks;
+  /**
+   * Whether events that arrive later can take back an answer: `monotone` never, `one_way`: it moves
+   * in one direction.
+   */
+  readonly monotonicity: 'monotone' | 'one_way' | 'not_monotone';
+  /** Whether that is `monotone`. */
+  readonly isMonotone: boolean;
+  /** Why. */
+  readonly monotoneReason: string;
   /** All of it, as lines for people. */
   readonly text: string;
 }

@@ -1,7 +1,14 @@
 /** From what the native half reports to the error classes. */
 import { MillpondError } from './error';
 import * as kinds from './error-kinds';
-import { CancelledError, InternalError, InvalidArgumentError } from './error-kinds';
+import {
+  CancelledError,
+  InternalError,
+  InvalidArgumentError,
+  OverdraftError,
+} from './error-kinds';
+import { fromJson } from './json';
+import type { Payload } from './payload';
 
 /** The class of each kind by its number. */
 const classes = new Map(Object.values(kinds).map((kind) => [kind.kind.number as number, kind]));
@@ -12,6 +19,8 @@ export interface Failure {
   readonly message: string;
   readonly reason?: string | null;
   readonly position?: number | null;
+  readonly missing?: string | null;
+  readonly details?: string | null;
 }
 
 /**
@@ -32,10 +41,29 @@ export class AbortError extends CancelledError {
 export function toError(failure: Failure, text?: string): MillpondError {
   const kind = classes.get(failure.number) ?? InternalError;
   const position = failure.position ?? undefined;
+  const { missing, details } = failure;
   return new kind(failure.message, {
     reason: failure.reason ?? undefined,
     position: position === undefined || text === undefined ? position : index(text, position),
+    missing: missing == null ? undefined : (JSON.parse(missing) as Record<string, number>),
+    details: details == null ? undefined : detailsOf(kind, fromJson(details)),
   });
+}
+
+/** The details of a kind under the names that they have in JavaScript. */
+function detailsOf(kind: unknown, said: Payload): unknown {
+  if (kind !== OverdraftError) return said;
+  const { elsewhere, ...rest } = said as { elsewhere: [string, number, boolean][] };
+  const holding = ([stream, amount, isFrozen]: [string, number, boolean]): object => {
+    return { stream, amount, isFrozen };
+  };
+  return { ...rest, elsewhere: elsewhere.map(holding) };
+}
+
+/** `error` with what caused it. */
+export function causedBy<E extends Error>(error: E, cause: unknown): E {
+  const own = { value: cause, configurable: true, writable: true };
+  return Object.defineProperty(error, 'cause', own);
 }
 
 /**

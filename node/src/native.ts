@@ -28,7 +28,77 @@ export interface NativeBatch {
   caughtUp: boolean;
   lag: number;
   position: string;
+  /** Where another subscription goes on, when that is not the same. */
+  resume?: string;
+  isRewind: boolean;
+  rewindTo?: string;
   looks: Looks;
+}
+
+/** What a fish is, without its code. */
+export interface NativeFish {
+  query: string;
+  id?: string;
+  version?: number;
+  codec?: string;
+  isGrowOnly?: boolean;
+  fold?: string;
+}
+
+/** A state, or the end. */
+export interface NativeState {
+  bytes: Buffer;
+  token: string;
+  last?: string;
+  number: number;
+  isEnd: boolean;
+}
+
+/** Work for the code of a fish. */
+export interface NativeJob {
+  kind: 'load' | 'apply' | 'save' | 'ended';
+  bytes?: Buffer;
+  batch?: NativeBatch;
+}
+
+/** What code answers to a job. */
+export interface NativeAnswer {
+  kind: 'loaded' | 'applied' | 'saved' | 'failed';
+  lastReset?: number;
+  bytes?: Uint8Array;
+  function?: string;
+  index?: number;
+  message?: string;
+}
+
+/** A step of several fish. */
+export interface NativeGroupStep {
+  kind: 'seeds' | 'folds' | 'states' | 'ended';
+  batch?: NativeBatch;
+  folds?: { fish: string; fold: bigint }[];
+  states?: { fish: string; state: NativeState }[];
+  number?: number;
+}
+
+/** What code made of seeds. */
+export interface NativeGroupAnswer {
+  made?: (NativeFish | null)[];
+  index?: number;
+  message?: string;
+}
+
+/** What is to be done with an account, a claim or an activity. */
+export interface NativeDeed {
+  kind: string;
+  name: string;
+  id?: string;
+  amount?: number;
+  floor?: number;
+  shares?: { node: string; amount: number }[];
+  node?: string;
+  note?: Uint8Array;
+  isWanted?: boolean;
+  isAlone?: boolean;
 }
 
 /** What was published. */
@@ -50,6 +120,11 @@ export interface NativeCompletion {
   published?: NativePublished;
   batch?: NativeBatch;
   text?: string;
+  fold?: bigint;
+  state?: NativeState;
+  job?: NativeJob;
+  groupStep?: NativeGroupStep;
+  standing?: { text: string; isEnd: boolean };
 }
 
 /**
@@ -110,6 +185,95 @@ export interface NativeBridge {
     countMax: number | undefined,
     limit: NativeLimit,
   ): NativeCompletion | null;
+  waitFor(
+    ticket: number,
+    node: bigint,
+    token: string,
+    query: string | undefined,
+    limit: NativeLimit,
+  ): void;
+  observe(
+    ticket: number,
+    node: bigint,
+    fish: NativeFish,
+    options: object,
+    limit: NativeLimit,
+  ): void;
+  observerNext(ticket: number, observer: bigint, limit: NativeLimit): NativeCompletion | null;
+  observerState(ticket: number, observer: bigint, limit: NativeLimit): void;
+  observerTurn(ticket: number, observer: bigint, isNew: boolean, limit: NativeLimit): void;
+  turnPublish(
+    ticket: number,
+    turn: bigint,
+    bytes: Uint8Array,
+    options: object,
+    limit: NativeLimit,
+  ): void;
+  foldNext(
+    ticket: number,
+    fold: bigint,
+    answer: NativeAnswer | undefined,
+    limit: NativeLimit,
+  ): NativeCompletion | null;
+  observeGroup(
+    ticket: number,
+    node: bigint,
+    seeds: string,
+    onlyFirst: boolean,
+    options: object,
+    limit: NativeLimit,
+  ): void;
+  groupNext(
+    ticket: number,
+    group: bigint,
+    answer: NativeGroupAnswer | undefined,
+    limit: NativeLimit,
+  ): NativeCompletion | null;
+  act(ticket: number, node: bigint, deed: NativeDeed, options: object, limit: NativeLimit): void;
+  accountReport(
+    ticket: number,
+    node: bigint,
+    name: string,
+    options: object,
+    limit: NativeLimit,
+  ): void;
+  nextAccountReport(
+    ticket: number,
+    node: bigint,
+    name: string,
+    known: string | undefined,
+    limit: NativeLimit,
+  ): void;
+  claimReport(
+    ticket: number,
+    node: bigint,
+    what: string,
+    options: object,
+    limit: NativeLimit,
+  ): void;
+  nextClaimReport(
+    ticket: number,
+    node: bigint,
+    what: string,
+    known: string | undefined,
+    limit: NativeLimit,
+  ): void;
+  whoDoes(
+    ticket: number,
+    node: bigint,
+    what: string,
+    options: object,
+    limit: NativeLimit,
+  ): void;
+  doOptimistically(
+    ticket: number,
+    node: bigint,
+    deed: NativeDeed,
+    options: object,
+    limit: NativeLimit,
+  ): void;
+  ownDoing(ticket: number, node: bigint, what: string, limit: NativeLimit): void;
+  doingNext(ticket: number, doing: bigint, limit: NativeLimit): NativeCompletion | null;
 }
 
 /** What a fish of a lab is, without its code. */
@@ -210,6 +374,24 @@ export interface Native {
   offsetsTotal(token: string): number;
   offsetsCovers(token: string, other: string): boolean;
   offsetsJoin(token: string, other: string): string;
+  offsetsMerge(tokens: string[]): string;
+  sessionNew(): bigint;
+  sessionToken(session: bigint): string;
+  sessionSees(session: bigint, token: string): void;
+  sessionClose(session: bigint): void;
+  observerClose(observer: bigint): void;
+  turnClose(turn: bigint): void;
+  foldClose(fold: bigint): void;
+  groupClose(group: bigint): void;
+  fishId(fish: NativeFish): string;
+  fishMonotonicity(fish: NativeFish): object;
+  refuseNestedEffect(): void;
+  failCode(name: 'effect' | 'decode', message: string): void;
+  answerRequests(node: bigint, name: string, isWanted: boolean, reserve?: number): void;
+  handOverWhenAsked(node: bigint, what: string, isWanted: boolean): void;
+  doingKey(doing: bigint): string;
+  doingClose(doing: bigint): void;
+  fenceAdmits(highest: string | undefined, fence: string): void;
   swarmSecretNew(): string;
   swarmSecretNext(secret: string): string;
   ticketParse(text: string): { swarmId: string; nodeId: string; addresses: string[] };

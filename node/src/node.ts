@@ -1,4 +1,6 @@
 import { withEncoded, type NewEvent } from './batch';
+import { causal, causalEnd, causalOptions } from './causal';
+import { outsideOfCode } from './code';
 import { guard, refuse } from './failures';
 import { native } from './native';
 import { Offsets } from './offsets';
@@ -6,149 +8,28 @@ import { bridge, operate } from './operations';
 import {
   callOptions,
   checkOptions,
-  describe,
   given,
   limitsOf,
   text,
   texts,
   truth,
-  whole,
   type CallOptions,
 } from './options';
 import type { Payload } from './payload';
+import { Pond } from './pond';
 import { Published } from './published';
+import { publishOptions, publishingOf, type PublishOptions } from './publishing';
 import { Query, type QueryOptions } from './query';
 import type { Source } from './reading';
 import { parse, type Compacted, type Stats, type Status, type Verified } from './status';
 import { StatusSubscription } from './status-subscription';
 import { Subscription, type SubscribeOptions } from './subscription';
 
-/** The options of {@link open}. */
-export interface OpenOptions extends CallOptions {
-  /** Folder of the store; made when absent. One process at a time owns it. */
-  readonly path: string;
-  /** Name of the application, stamped on its events: 1 to 64 of `A–Z a–z 0–9 . _ -`. */
-  readonly app: string;
-  /**
-   * The swarm secret, 64 hex digits, or 128 of one that took another's place; whoever holds it
-   * belongs. Give this or `ticket`.
-   */
-  readonly swarm?: string | undefined;
-  /** Secrets that it takes the place of and that still admit, too: at most 4. Default none. */
-  readonly formerSecrets?: readonly string[] | undefined;
-  /** A ticket of another node: names the swarm and a first peer. */
-  readonly ticket?: string | undefined;
-  /** False: no sockets at all. Default true. */
-  readonly network?: boolean | undefined;
-  /**
-   * Addresses to listen on, `<ip>:<port>`, at most one of IPv4 and one of IPv6; port 0 lets the
-   * system choose. Default: every interface, any port.
-   */
-  readonly bind?: readonly string[] | undefined;
-  /** Whether to look for peers by mDNS, and where other peers say that they are. Default true. */
-  readonly discovery?: boolean | undefined;
-  /**
-   * Peers to connect to: `<node id>@<ip>:<port>[,<ip>:<port>…]`. At most 1,024, each with 1 to 16
-   * addresses.
-   */
-  readonly peers?: readonly string[] | undefined;
-  /** When given, only these node ids are admitted. */
-  readonly allow?: readonly string[] | undefined;
-  /**
-   * Most bytes a second sent to all peers together, on average: at least 1,000. Default 0, no cap.
-   */
-  readonly sendBytesPerSecondMax?: number | undefined;
-  /** The same for each peer. */
-  readonly sendBytesPerSecondPerPeerMax?: number | undefined;
-  /**
-   * A query of tags, app ids, `allEvents` and `isLocal` (the sender's own events), at most 1,024
-   * bytes and 16 alternatives: when there is much to catch up with, peers first send the streams in
-   * which they see such events among the next 8,192. Default: all streams take turns.
-   */
-  readonly priority?: string | undefined;
-  /** Size of each of the two journal files, in bytes: 64 KiB at least. Default 32 MiB. */
-  readonly segmentBytes?: number | undefined;
-  /** Most bytes of events held in memory until they are in blocks. Default 64 MiB. */
-  readonly tailBytesMax?: number | undefined;
-  /** Most bytes of blocks held in memory for reading. Default 16 MiB. */
-  readonly cacheBytes?: number | undefined;
-  /**
-   * Opens a store on a network file system, where no promise of durability holds. Default false.
-   */
-  readonly allowNetworkFileSystem?: boolean | undefined;
-}
-
-/** The options of {@link Node.publish}. */
-export interface PublishOptions extends CallOptions {
-  /**
-   * `power` (the default): resolves when the events survive a power loss. `process`: resolves
-   * earlier, when they survive the end of this process; queries, subscriptions and peers see them
-   * once they are on disk, up to 50 ms later, and the time of one sync.
-   */
-  readonly durability?: 'power' | 'process' | undefined;
-  /**
-   * 1 to 255 bytes, as text or bytes. A retry with the same key and the same events stores nothing
-   * and resolves with the first receipts.
-   */
-  readonly idempotencyKey?: string | Uint8Array | undefined;
-  /** Publish only if this node's stream has this many events, else {@link ConflictError}. */
-  readonly expected?: number | undefined;
-}
-
-/**
- * Opens the node in `path`, which is made when absent. The same process opening one path twice gets
- * two nodes over one store.
- *
- * An open node keeps the process alive only while an operation is pending. When the process or the
- * worker ends, it is closed.
- * @throws InvalidArgumentError, LimitExceededError, StoreLockedError, StorageFullError,
- * StorageFailedError, CorruptError, FormatTooNewError, TimeoutError, AbortError.
- */
-export async function open(options: OpenOptions): Promise<Node> {
-  const names = [...callOptions, 'path', 'app', 'swarm', 'ticket', 'network', 'bind', 'discovery'];
-  names.push('formerSecrets', 'peers', 'allow', 'segmentBytes', 'tailBytesMax', 'cacheBytes');
-  names.push('sendBytesPerSecondMax', 'sendBytesPerSecondPerPeerMax', 'priority');
-  if (options === undefined) throw refuse('open: give the options, at least { path, app, swarm }');
-  checkOptions('open', options, [...names, 'allowNetworkFileSystem']);
-  const opening = {
-    path: text('open: path', options.path),
-    app: text('open: app', options.app),
-    ...given('open', 'swarm', options.swarm, text),
-    ...given('open', 'ticket', options.ticket, text),
-    ...given('open', 'network', options.network, truth),
-    ...given('open', 'bind', options.bind, texts),
-    ...given('open', 'discovery', options.discovery, truth),
-    ...given('open', 'peers', options.peers, texts),
-    ...given('open', 'allow', options.allow, texts),
-    ...given('open', 'formerSecrets', options.formerSecrets, texts),
-    ...given('open', 'sendBytesPerSecondMax', options.sendBytesPerSecondMax, whole),
-    ...given(
-      'open',
-      'sendBytesPerSecondPerPeerMax',
-      options.sendBytesPerSecondPerPeerMax,
-      whole,
-    ),
-    ...given('open', 'priority', options.priority, text),
-    ...given('open', 'segmentBytes', options.segmentBytes, whole),
-    ...given('open', 'tailBytesMax', options.tailBytesMax, whole),
-    ...given('open', 'cacheBytes', options.cacheBytes, whole),
-    ...given('open', 'allowNetworkFileSystem', options.allowNetworkFileSystem, truth),
-  };
-  // The position of an error is one in the only text of theirs that has a language.
-  const { handle } = await operate(
-    'open',
-    options,
-    (ticket, limit) => bridge.open(ticket, opening, limit),
-    options.priority,
-  );
-  return Node.trusted(handle as bigint);
-}
-
 /**
  * One installation: a key pair and a log, and its part in a swarm. It answers from what it holds,
  * with or without a network. Made by {@link open}.
  */
-export class Node implements AsyncDisposable {
+export class Node extends Pond implements AsyncDisposable {
   /** Its public key: 64 hex digits. */
   readonly id: string;
   /** The swarm that it belongs to: 64 hex digits. */
@@ -158,8 +39,10 @@ export class Node implements AsyncDisposable {
   readonly #handle: bigint;
 
   private constructor(handle: bigint) {
+    const id = guard(() => native.nodeId(handle));
+    super({ id, handle });
     this.#handle = handle;
-    this.id = guard(() => native.nodeId(handle));
+    this.id = id;
     this.swarmId = guard(() => native.nodeSwarmId(handle));
     this.stream = guard(() => native.nodeStream(handle));
   }
@@ -181,19 +64,23 @@ export class Node implements AsyncDisposable {
    * After a timeout or an abort the events may still become durable; a retry with the same
    * `idempotencyKey` stores them once.
    * @throws InvalidArgumentError, LimitExceededError, ConflictError, StorageFullError,
-   * StorageFailedError, ClosedError, TimeoutError, AbortError.
+   * StorageFailedError, ClosedError, NotYetVisibleError, TimeoutError, AbortError.
    */
-  async publish(
+  publish(
     events: NewEvent | readonly NewEvent[],
     options?: PublishOptions,
   ): Promise<Published> {
-    checkOptions('publish', options, [...callOptions, 'durability', 'idempotencyKey', 'expected']);
+    outsideOfCode('publish');
+    return this.#publish(events, options);
+  }
+
+  async #publish(
+    events: NewEvent | readonly NewEvent[],
+    options: PublishOptions | undefined,
+  ): Promise<Published> {
+    checkOptions('publish', options, publishOptions);
     const list = Array.isArray(events) ? (events as NewEvent[]) : [events as NewEvent];
-    const publishing = {
-      ...given('publish', 'durability', options?.durability, text),
-      ...given('publish', 'idempotencyKey', options?.idempotencyKey, keyBytes),
-      ...given('publish', 'expected', options?.expected, whole),
-    };
+    const publishing = publishingOf('publish', options);
     const { published } = await withEncoded(list, (bytes) =>
       operate('publish', options, (ticket, limit) =>
         bridge.publish(ticket, this.#handle, bytes, publishing, limit),
@@ -211,11 +98,13 @@ export class Node implements AsyncDisposable {
    * answered, before anything is read or later.
    * @throws InvalidArgumentError an option has the wrong type. Steps reject with QueryInvalidError,
    * InvalidArgumentError (there is no such order or column), NotYetVisibleError (`upper` reaches
-   * beyond what is durable here), ClosedError, CorruptError, StorageFailedError, TimeoutError,
-   * AbortError.
+   * beyond what is durable here, or `after` beyond what comes in time), ClosedError, CorruptError,
+   * StorageFailedError, TimeoutError, AbortError.
    */
   query<P = Payload>(query: string, options?: QueryOptions): Query<P> {
-    checkOptions('query', options, [...callOptions, 'order', 'lower', 'upper', 'columns']);
+    outsideOfCode('query');
+    const names = [...callOptions, ...causalOptions, 'order', 'lower', 'upper', 'columns'];
+    checkOptions('query', options, names);
     const checked = text('query: query', query);
     const querying = {
       ...given('query', 'order', options?.order, text),
@@ -223,16 +112,21 @@ export class Node implements AsyncDisposable {
       ...given('query', 'upper', options?.upper, Offsets.tokenOf),
       ...given('query', 'columns', options?.columns, texts),
     };
+    const said = causal('query', options);
     const limits = limitsOf('query', options);
     const opened = operate(
       'query',
       limits,
-      (ticket, limit) => bridge.query(ticket, this.#handle, checked, querying, limit),
+      (ticket, limit) => {
+        const all = { ...querying, ...said };
+        bridge.query(ticket, this.#handle, checked, all, limit);
+      },
       checked,
     );
     const source: Source = {
       call: 'query',
       opened: opened.then(({ handle }) => handle as bigint),
+      opensUntil: causalEnd(said, limits.timeoutMs),
       next: (ticket, handle, max, limit) => bridge.cursorNext(ticket, handle, max, limit),
       close: (handle) => native.cursorClose(handle),
     };
@@ -250,18 +144,27 @@ export class Node implements AsyncDisposable {
    * `timeoutMs` holds for each step, `signal` for all: when it aborts, the subscription ends with
    * an {@link AbortError}.
    * @throws InvalidArgumentError an option has the wrong type; ClosedError, with `from: 'now'`.
-   * Steps reject with QueryInvalidError, ClosedError, CorruptError, StorageFailedError,
-   * TimeoutError, AbortError.
+   * Steps reject with QueryInvalidError, InvalidArgumentError (options that do not go together),
+   * NotYetVisibleError, ClosedError, CorruptError, StorageFailedError, TimeoutError, AbortError.
    */
   subscribe<P = Payload>(query: string, options?: SubscribeOptions): Subscription<P> {
-    checkOptions('subscribe', options, [...callOptions, 'from', 'delivery']);
+    outsideOfCode('subscribe');
+    const names = [...callOptions, ...causalOptions, 'from', 'delivery', 'order'];
+    checkOptions('subscribe', options, names);
     const checked = text('subscribe: query', query);
     const { from } = given('subscribe', 'from', options?.from, Offsets.tokenOf);
-    const { delivery } = given('subscribe', 'delivery', options?.delivery, text);
-    const said = guard(() => native.startPosition(from), from);
+    const { order } = given('subscribe', 'order', options?.order, text);
+    const begin = guard(() => native.startPosition(from), from);
     // "Now" is the moment of this call, and that is also the position until an event comes.
-    const position = said == null ? this.offsets() : Offsets.trusted(said);
-    const wanted = { from: position.token, ...(delivery === undefined ? {} : { delivery }) };
+    const before = begin == null ? this.offsets() : Offsets.trusted(begin);
+    const said = causal('subscribe', options);
+    const wanted = {
+      ...(begin == null && order !== 'key' ? { from: before.token } : {}),
+      ...(begin != null || order === 'key' ? given('subscribe', 'from', from, text) : {}),
+      ...given('subscribe', 'delivery', options?.delivery, text),
+      ...(order === undefined ? {} : { order }),
+      ...said,
+    };
     const limits = limitsOf('subscribe', options);
     const opened = operate(
       'subscribe',
@@ -272,10 +175,11 @@ export class Node implements AsyncDisposable {
     const source: Source = {
       call: 'subscribe',
       opened: opened.then(({ handle }) => handle as bigint),
+      opensUntil: causalEnd(said, limits.timeoutMs),
       next: (ticket, handle, max, limit) => bridge.subscriptionNext(ticket, handle, max, limit),
       close: (handle) => native.subscriptionClose(handle),
     };
-    return new Subscription<P>(source, limits, position);
+    return new Subscription<P>(source, limits, { before, from, order });
   }
 
   /**
@@ -462,10 +366,4 @@ export class Node implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-}
-
-function keyBytes(name: string, value: unknown): Uint8Array {
-  if (value instanceof Uint8Array) return value;
-  if (typeof value === 'string') return Buffer.from(text(name, value), 'utf8');
-  throw refuse(`${name} must be a string or a Uint8Array, not ${describe(value)}`);
 }

@@ -42,6 +42,15 @@ export class Offsets {
     return new Offsets(guard(() => native.offsetsFromEntries(list)));
   }
 
+  /**
+   * Of several maps, or their tokens, and of every stream the greatest count; of none an empty map.
+   * @throws InvalidArgumentError one is no token.
+   */
+  static merge(tokens: Iterable<Offsets | string>): Offsets {
+    const list = Array.from(tokens, (token) => Offsets.tokenOf('Offsets.merge: token', token));
+    return new Offsets(guard(() => native.offsetsMerge(list)));
+  }
+
   /** @internal The token of an argument: offsets, or their token. */
   static tokenOf(name: string, value: unknown): string {
     if (value instanceof Offsets) return value.token;

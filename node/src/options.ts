@@ -31,7 +31,11 @@ export function beginning<Options extends CallOptions>(options: Options): () => 
 /** Whether `options` are an object without a name that is not in `names`. */
 export function hasOnly(options: unknown, names: readonly string[]): boolean {
   if (typeof options !== 'object' || options === null) return false;
-  for (const name of Object.keys(options)) if (!names.includes(name)) return false;
+  // Without a list of the names, as there nearly always is nothing else. What is inherited counts
+  // only if it is its own, too.
+  for (const name in options) {
+    if (!names.includes(name) && Object.hasOwn(options, name)) return false;
+  }
   return true;
 }
 

@@ -1,3 +1,4 @@
+import type { CausalOptions } from './causal';
 import { ClosedError, TimeoutError } from './error-kinds';
 import type { Event } from './event';
 import type { Explanation, Looks } from './explanation';
@@ -9,7 +10,7 @@ import { Reading, type Source } from './reading';
 import { parse, type Completeness } from './status';
 
 /** The options of {@link Node.query}. */
-export interface QueryOptions extends CallOptions {
+export interface QueryOptions extends CallOptions, CausalOptions {
   /**
    * `ascending` (the order of keys; the default), `descending`, or `stream` (each stream in its
    * order, one after the other).

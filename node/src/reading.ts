@@ -2,6 +2,7 @@ import { EventBatch } from './batch';
 import type { Event } from './event';
 import { AbortError, guard } from './failures';
 import type { NativeBatch, NativeCompletion, NativeLimit } from './native';
+import { opening } from './opening';
 import { operate, within } from './operations';
 import {
   beginning,
@@ -26,6 +27,8 @@ export interface Source {
   readonly call: string;
   /** The handle, when it was opened. */
   readonly opened: Promise<bigint>;
+  /** When the opening ends by itself, by the clock of `performance.now`; it may have no end. */
+  readonly opensUntil: number | undefined;
   next(
     ticket: number,
     handle: bigint,
@@ -179,7 +182,8 @@ export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, Asy
     begin: (ticket: number, handle: bigint, limit: NativeLimit) => void,
   ): Promise<NativeCompletion | undefined> {
     if (this.#ended) return undefined;
-    const handle = await within(this.#source.opened, left());
+    const { opened, opensUntil } = this.#source;
+    const handle = await opening(opened, opensUntil, left());
     if (this.#ended) return undefined;
     return operate(this.#source.call, left(), (ticket, limit) => begin(ticket, handle, limit));
   }
@@ -249,14 +253,14 @@ export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, Asy
     left: () => CallOptions,
   ): Promise<EventBatch<P> | undefined> {
     if (this.#ended) return this.#over();
-    const { call, opened, next } = this.#source;
+    const { call, opened, opensUntil, next } = this.#source;
     let completion: NativeCompletion;
     try {
-      const opening = opened.catch((error: Error) => {
+      const trying = opened.catch((error: Error) => {
         this.fail(error);
         throw error;
       });
-      const handle = await within(opening, left());
+      const handle = await opening(trying, opensUntil, left());
       if (this.#ended) return this.#over();
       completion = await operate(call, left(), (ticket, limit) =>
         next(ticket, handle, max, limit),

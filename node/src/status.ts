@@ -285,17 +285,18 @@ export interface TableStats {
 }
 
 /** What a node says of itself, from its JSON text, whose names are in snake case. */
-export function parse<T>(json: string): T {
-  return camelCase(JSON.parse(json)) as T;
+export function parse<T>(json: string, read: (json: string) => unknown = JSON.parse): T {
+  return camelCase(read(json)) as T;
 }
 
 function camelCase(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(camelCase);
   if (typeof value !== 'object' || value === null) return value;
+  if (value instanceof Uint8Array) return value;
   const pairs = Object.entries(value).map(([name, inner]) => {
     const renamed = name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
-    // The names in `offsets` are stream ids.
-    return [renamed, name === 'offsets' ? inner : camelCase(inner)];
+    // The names in `offsets` are stream ids, those in a note its author's.
+    return [renamed, name === 'offsets' || name === 'note' ? inner : camelCase(inner)];
   });
   return Object.fromEntries(pairs);
 }

@@ -1,14 +1,18 @@
 import type { EventBatch } from './batch';
+import type { CausalOptions } from './causal';
+import type { Event } from './event';
+import { refuse } from './failures';
 import { native } from './native';
 import { Offsets } from './offsets';
 import type { CallOptions } from './options';
 import { Reading, type Source } from './reading';
 
 /** The options of {@link Node.subscribe}. */
-export interface SubscribeOptions extends CallOptions {
+export interface SubscribeOptions extends CallOptions, CausalOptions {
   /**
    * Where to begin: with the first event (`beginning`, the default), with what is published or
-   * received after the call (`now`), or after an offset map or its token.
+   * received after the call (`now`), or after an offset map or its token. In the order of keys:
+   * with the first event, or at the {@link Subscription.positionText} of one in that order.
    */
   readonly from?: 'beginning' | 'now' | Offsets | string | undefined;
   /**
@@ -18,6 +22,12 @@ export interface SubscribeOptions extends CallOptions {
    * and {@link Subscription.position} counts only what is durable.
    */
   readonly delivery?: 'durable' | 'live' | undefined;
+  /**
+   * `arrival` (the default): each stream in its order. `key`: in the one order that all nodes agree
+   * on; where an event comes late there is a way back ({@link EventBatch.isRewind}), so it is read
+   * in batches. Then `delivery` is `durable`.
+   */
+  readonly order?: 'arrival' | 'key' | undefined;
 }
 
 /**
@@ -32,19 +42,43 @@ export class Subscription<P> extends Reading<P> {
   /** Where the batch that is being delivered began. */
   #before: Offsets;
   #caughtUp = false;
+  readonly #order: string | undefined;
+  /** Where it was told to begin. */
+  readonly #from: string | undefined;
 
   /** @internal */
-  constructor(source: Source, options: CallOptions, from: Offsets) {
+  constructor(
+    source: Source,
+    options: CallOptions,
+    begin: { before: Offsets; from: string | undefined; order: string | undefined },
+  ) {
     super(source, options);
-    this.#before = from;
+    this.#before = begin.before;
+    this.#from = begin.from;
+    this.#order = begin.order;
+  }
+
+  /**
+   * The next event, or the end. Calls that overlap are answered in their order.
+   * @throws InvalidArgumentError it is one in the order of keys: take batches, a way back is no
+   * event; what it failed with, TimeoutError, AbortError.
+   */
+  override next(): Promise<IteratorResult<Event<P>, undefined>> {
+    if (this.#order !== 'key') return super.next();
+    const message =
+      'a subscription in the order of keys gives ways back beside events; take batches: ' +
+      'for await (const batch of subscription.batches())';
+    return Promise.reject(refuse(message));
   }
 
   /**
    * True once every event was delivered that the log held when it began. To wait for that moment
    * when there may be no event, take batches: the one that catches up comes even when it is empty.
+   * In the order of keys: whether the last batch had caught up.
    */
   get caughtUp(): boolean {
     const { batch, delivered } = this.delivery;
+    if (this.#order === 'key') return batch?.caughtUp === true;
     return this.#caughtUp || (batch?.caughtUp === true && delivered === batch.length);
   }
 
@@ -80,6 +114,16 @@ export class Subscription<P> extends Reading<P> {
       counts.set(stream, offset + 1);
     }
     return this.#before.join(Offsets.from(counts));
+  }
+
+  /**
+   * Where another subscription of the same query and order goes on: hand it to `from`. In the
+   * order of arrival it is the token of {@link Subscription.position}. Undefined while one in the
+   * order of keys is at the beginning.
+   */
+  get positionText(): string | undefined {
+    if (this.#order !== 'key') return this.position.token;
+    return this.delivery.batch?.positionText ?? this.#from;
   }
 
   /** @internal */

@@ -20,13 +20,16 @@ test('a query is explained before it is read, meanwhile and after its end', asyn
   await node.publish(many);
   const query = node.query("FROM 'grain'", { order: 'descending' });
   const fresh = await query.explain();
-  const { text, expected, ...rest } = fresh;
+  const { text, expected, monotoneReason, ...rest } = fresh;
+  assert.match(monotoneReason, /each event is judged alone/);
   assert.deepEqual(rest, {
     query: "FROM 'grain'",
     order: 'descending',
     alternatives: ["FROM 'grain'"],
     isExact: true,
     actual: { segments: 0, blocks: 0, frames: 0, events: 0 },
+    monotonicity: 'monotone',
+    isMonotone: true,
   });
   assert.equal(expected.events, 3000);
   assert.match(text, /^FROM 'grain', Descending\n {2}look up FROM 'grain'\n/);

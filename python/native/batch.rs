@@ -2,6 +2,7 @@
 
 use crate::errors::raise;
 use crate::event::{Event, Held};
+use crate::event_key::EventKey;
 use crate::offsets::Offsets;
 use millpond_facade as facade;
 use pyo3::exceptions::PyIndexError;
@@ -77,6 +78,19 @@ impl Batch {
     #[getter]
     fn is_durable(&self) -> bool {
         self.held.as_ref().is_none_or(|held| held.batch.is_durable())
+    }
+
+    /// True when events in key order came late (`order="key"`): what was delivered behind
+    /// `rewind_to` is to be forgotten, and comes again in order. There is no event in it.
+    #[getter]
+    fn is_rewind(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| held.batch.is_rewind())
+    }
+
+    /// Of a rewind: the key of the last event that stays; None when none does.
+    #[getter]
+    fn rewind_to(&self) -> Option<EventKey> {
+        self.held.as_ref().and_then(|held| EventKey::parse(&held.batch.rewind_to()?))
     }
 
     /// True when the subscription has reached the end of the log as it was at the start.

@@ -3,9 +3,8 @@
 use crate::arguments::{Seconds, Whole, limit};
 use crate::batch::Batch;
 use crate::errors::raise;
-use crate::event::Event;
 use crate::explanation::Explanation;
-use crate::flow::{Deadline, Flow, Ready};
+use crate::flow::{Deadline, Flow, Ready, Step};
 use crate::gate::blocking;
 use crate::node::OpenNode;
 use crate::offsets::Offsets;
@@ -49,7 +48,7 @@ impl Cursor {
         slf
     }
 
-    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Event>> {
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Step>> {
         self.next(py, None)
     }
 
@@ -58,8 +57,8 @@ impl Cursor {
     /// `timeout`: seconds, None for no limit. Raises `Timeout` (no event is lost), `Closed`,
     /// `Corrupt`, `StorageFailed`.
     #[pyo3(signature = (timeout=None))]
-    fn next(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<Option<Event>> {
-        self.flow.get().next_event(py, limit(timeout))
+    fn next(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<Option<Step>> {
+        self.flow.get().next_step(py, limit(timeout))
     }
 
     /// Up to `count_max` events at once; a batch whose `is_end` is true after the last one.
@@ -91,7 +90,7 @@ impl Cursor {
         let events = PyList::empty(py);
         loop {
             match flow.pop() {
-                Ready::Event(event) => events.append(event)?,
+                Ready::Step(event) => events.append(event)?,
                 Ready::End => return Ok(events),
                 Ready::Nothing => drop(flow.wait_for_batch(py, None, deadline.left())?),
             }

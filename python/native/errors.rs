@@ -3,15 +3,17 @@
 //! The classes are in `millpond/_errors.py`. They have no Python constructor, so that raising one
 //! runs no bytecode.
 
-use millpond_facade::FacadeError;
+use crate::payload_out::read_payload;
+use crate::texts::Texts;
+use millpond_facade::{FacadeError, cbor};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
 static CLASSES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
 
-/// The exception for `error`: class by name, message as its only argument, `reason` and
-/// `position` as attributes.
+/// The exception for `error`: class by name, message as its only argument; `reason`, `position`,
+/// `missing` and `details` as attributes.
 pub(crate) fn raise(py: Python<'_>, error: FacadeError) -> PyErr {
     build(py, error).unwrap_or_else(|failure| failure)
 }
@@ -33,6 +35,17 @@ fn build(py: Python<'_>, error: FacadeError) -> PyResult<PyErr> {
     }
     if let Some(position) = error.position {
         value.setattr("position", position)?;
+    }
+    if !error.missing.is_empty() {
+        let missing = PyDict::new(py);
+        for (stream, count) in error.missing {
+            missing.set_item(stream, count)?;
+        }
+        value.setattr("missing", missing)?;
+    }
+    if let Some(details) = error.details {
+        let details = read_payload(py, cbor::Reader::new(&details), &mut Texts::default())?;
+        value.setattr("details", details)?;
     }
     Ok(PyErr::from_value(value))
 }

@@ -16,6 +16,17 @@ pub(crate) struct EventKey {
 }
 
 impl EventKey {
+    /// The key that the facade says as text; `None` for other texts.
+    pub(crate) fn parse(text: &str) -> Option<EventKey> {
+        let (lamport, stream) = text.split_once('/')?;
+        Some(EventKey { lamport: lamport.parse().ok()?, stream: stream.to_owned() })
+    }
+
+    /// `<lamport>/<stream id>`.
+    pub(crate) fn text(&self) -> String {
+        format!("{}/{}", self.lamport, self.stream)
+    }
+
     /// The stream id in parts that sort like it: the number counts as a number, not as text.
     fn parts(&self) -> (u64, &str, u64) {
         let (node, number) = self.stream.rsplit_once('-').unwrap_or((&self.stream, ""));
@@ -47,10 +58,10 @@ impl EventKey {
     }
 
     fn __str__(&self) -> String {
-        format!("{}/{}", self.lamport, self.stream)
+        self.text()
     }
 
     fn __repr__(&self) -> String {
-        format!("<EventKey {self}>", self = self.__str__())
+        format!("<EventKey {}>", self.text())
     }
 }

@@ -53,6 +53,16 @@ pub(crate) struct Explanation {
     is_exact: bool,
     expected: Looks,
     actual: Looks,
+    /// Whether events that arrive later can take back an answer: "monotone" (never), "one_way"
+    /// (an event may leave it, none that left comes back) or "not_monotone".
+    #[pyo3(get)]
+    monotonicity: &'static str,
+    /// True when `monotonicity` is "monotone".
+    #[pyo3(get)]
+    is_monotone: bool,
+    /// Why, as a sentence.
+    #[pyo3(get)]
+    monotone_reason: String,
     text: String,
 }
 
@@ -65,6 +75,9 @@ impl From<facade::Explanation> for Explanation {
             is_exact: explanation.is_exact,
             expected: explanation.expected.into(),
             actual: explanation.actual.into(),
+            monotonicity: explanation.monotone.verdict,
+            is_monotone: explanation.monotone.is_monotone,
+            monotone_reason: explanation.monotone.reason,
             text: explanation.text,
         }
     }

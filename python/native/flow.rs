@@ -8,9 +8,11 @@ use crate::arguments::{Seconds, Whole};
 use crate::batch::Batch;
 use crate::errors::refuse;
 use crate::event::{Event, Held};
+use crate::event_key::EventKey;
 use crate::gate::{Waited, blocking};
 use crate::queue::{Operation, Queue};
 use crate::reader::Reader;
+use crate::rewind::Rewind;
 use millpond_facade as facade;
 use pyo3::prelude::*;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,6 +38,8 @@ struct State {
     next: usize,
     /// The offset map before the held batch, or after it when all of it is consumed.
     before: facade::Offsets,
+    /// In key order: the text of the position at `before`.
+    before_text: Option<String>,
     waiting: bool,
     caught_up: bool,
     ended: bool,
@@ -44,11 +48,11 @@ struct State {
 /// For asyncio: what never waits, and a start of what does.
 #[pymethods]
 impl Flow {
-    /// The next event, if one is here.
+    /// The next event or rewind, if one is here.
     #[pyo3(name = "pop")]
-    fn pop_event(&self) -> Option<Event> {
+    fn pop_step(&self) -> Option<Step> {
         match self.pop() {
-            Ready::Event(event) => Some(event),
+            Ready::Step(step) => Some(step),
             Ready::Nothing | Ready::End => None,
         }
     }
@@ -91,9 +95,16 @@ impl Flow {
     }
 }
 
+/// One thing that a flow gives: an event, or in key order the way back.
+#[derive(IntoPyObject)]
+pub(crate) enum Step {
+    Event(Event),
+    Rewind(Rewind),
+}
+
 /// What can be had without waiting.
 pub(crate) enum Ready {
-    Event(Event),
+    Step(Step),
     Nothing,
     End,
 }
@@ -101,27 +112,47 @@ pub(crate) enum Ready {
 impl Flow {
     /// What `reader` gives from `before` on.
     pub(crate) fn new(reader: Reader, before: facade::Offsets) -> Flow {
-        let state =
-            State { held: None, next: 0, before, waiting: false, caught_up: false, ended: false };
+        let state = State {
+            held: None,
+            next: 0,
+            before,
+            before_text: None,
+            waiting: false,
+            caught_up: false,
+            ended: false,
+        };
         Flow { reader, state: Mutex::new(state) }
+    }
+
+    /// The same in key order; `before` is a position as text.
+    pub(crate) fn by_key(reader: Reader, before: String) -> Flow {
+        let flow = Flow::new(reader, facade::Offsets::default());
+        flow.state().before_text = Some(before);
+        flow
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next event, if one is here.
+    /// The next event or rewind, if one is here.
     pub(crate) fn pop(&self) -> Ready {
         let mut state = self.state();
         let State { held: Some(held), next, .. } = &mut *state else {
             return if state.ended { Ready::End } else { Ready::Nothing };
         };
+        if held.batch.is_rewind() {
+            let to = held.batch.rewind_to();
+            state.consumed();
+            let to = to.as_deref().and_then(EventKey::parse);
+            return Ready::Step(Step::Rewind(Rewind { to }));
+        }
         let event = Event::new(held.clone(), *next);
         *next += 1;
         if *next == held.batch.len() {
             state.consumed();
         }
-        Ready::Event(event)
+        Ready::Step(Step::Event(event))
     }
 
     /// Up to `count_max` events at once, if some are here; at the end a batch that says so.
@@ -148,7 +179,7 @@ impl Flow {
         let mut state = self.state();
         state.ended |= held.batch.is_end();
         (state.held, state.next) = (Some(held.clone()), 0);
-        if held.batch.is_empty() {
+        if held.batch.is_empty() && !held.batch.is_rewind() {
             state.consumed();
         }
     }
@@ -179,6 +210,17 @@ impl Flow {
         }
     }
 
+    /// In key order: where it stands after the last event that was handed out, as text.
+    pub(crate) fn position_text(&self) -> Option<String> {
+        let state = self.state();
+        let Some(held) = state.held.as_ref().filter(|_| state.next > 0) else {
+            return state.before_text.clone();
+        };
+        // The same log was looked at, and less of it handed out.
+        let last = held.view(state.next - 1).key();
+        Some(format!("{last}@{}", held.batch.position().token()))
+    }
+
     /// True when everything up to the end of the log has been handed out once.
     pub(crate) fn caught_up(&self) -> bool {
         self.state().caught_up
@@ -193,9 +235,9 @@ impl Flow {
     /// Closes the reader and lets go of what arrived and was not handed out. `as_end`: then this is
     /// a normal end.
     pub(crate) fn close(&self, py: Python<'_>, as_end: bool) -> PyResult<()> {
-        let position = self.position();
+        let (position, text) = (self.position(), self.position_text());
         let mut state = self.state();
-        state.before = position;
+        (state.before, state.before_text) = (position, text);
         state.held = None;
         state.ended = as_end;
         drop(state);
@@ -235,16 +277,16 @@ impl Flow {
         Waited { result: held, interrupt }.into_result(py)
     }
 
-    /// The next event, waiting for batches as long as it takes; `None` at the end.
-    pub(crate) fn next_event(
+    /// The next event or rewind, waiting for batches as long as it takes; `None` at the end.
+    pub(crate) fn next_step(
         &self,
         py: Python<'_>,
         timeout: Option<Duration>,
-    ) -> PyResult<Option<Event>> {
+    ) -> PyResult<Option<Step>> {
         let deadline = Deadline::of(timeout);
         loop {
             match self.pop() {
-                Ready::Event(event) => return Ok(Some(event)),
+                Ready::Step(step) => return Ok(Some(step)),
                 Ready::End => return Ok(None),
                 // An empty batch says that a subscription has caught up: wait for what follows.
                 Ready::Nothing => drop(self.wait_for_batch(py, None, deadline.left())?),
@@ -285,7 +327,13 @@ impl State {
     fn consumed(&mut self) {
         if let Some(held) = self.held.take() {
             self.before = held.batch.position().clone();
-            self.caught_up |= held.batch.caught_up();
+            if let Some(text) = &mut self.before_text {
+                *text = held.batch.position_text();
+            }
+            self.caught_up = match held.batch.is_rewind() {
+                true => false,
+                false => self.caught_up || held.batch.caught_up(),
+            };
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Functions without a node.
 
 use crate::errors::{raise, refuse};
-use crate::payload_in::write_payload;
+use crate::payload_in::{write_payload, write_state};
 use crate::payload_out::read_payload;
 use crate::texts::Texts;
 use millpond_facade::{self as facade, FacadeError, cbor, log::Level};
@@ -45,6 +45,61 @@ pub(crate) fn encode<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBy
     let bytes = write_payload(value)?.finish();
     let bytes = bytes.map_err(|error| raise(py, FacadeError::from(error)))?;
     Ok(PyBytes::new(py, &bytes))
+}
+
+/// The bytes of the state of a fish, as its observers get it when it has no codec of its own.
+///
+/// `value`: as for `encode`, but up to 16 MiB. Raises `InvalidArgument` or `LimitExceeded`, naming
+/// the place inside the value.
+#[pyfunction]
+#[pyo3(signature = (value, /))]
+pub(crate) fn encode_state<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    let py = value.py();
+    let bytes = write_state(value)?.finish();
+    let bytes = bytes.map_err(|error| raise(py, FacadeError::from(error)))?;
+    Ok(PyBytes::new(py, &bytes))
+}
+
+/// The value that JSON text of the facade stands for.
+///
+/// Raises `InvalidArgument`: it is none.
+#[pyfunction]
+pub(crate) fn value_of_json<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
+    let bytes = facade::json::to_cbor(text).map_err(|error| raise(py, error))?;
+    read_payload(py, cbor::Reader::new(&bytes), &mut Texts::default())
+}
+
+/// The error for what code of the application raised: `function` is "effect" or "make_fish".
+#[pyfunction]
+pub(crate) fn user_code_error(
+    py: Python<'_>,
+    function: &str,
+    message: String,
+) -> PyResult<Py<PyAny>> {
+    let function = match function {
+        "make_fish" => "make_fish",
+        _ => "effect",
+    };
+    let error = raise(py, facade::user_code_error(function, message));
+    Ok(error.into_value(py).into_any())
+}
+
+/// The error for an effect inside of an effect.
+#[pyfunction]
+pub(crate) fn nested_effect_error(py: Python<'_>) -> Py<PyAny> {
+    raise(py, facade::nested_effect_error()).into_value(py).into_any()
+}
+
+/// Whether a machine may follow who shows `fence`, when `highest` is the highest fence that it has
+/// followed (None: none yet). Keep `fence` in its place when this returns.
+///
+/// A fence is the text of a claim's `own_fence`. Raises `Conflict`, reason "fenced": it is below
+/// the highest one, so its holder has handed the claim over and does not know it;
+/// `InvalidArgument`: a text is no fence.
+#[pyfunction]
+#[pyo3(signature = (highest, fence))]
+pub(crate) fn fence_admits(py: Python<'_>, highest: Option<&str>, fence: &str) -> PyResult<()> {
+    facade::fence_admits(highest, fence).map_err(|error| raise(py, error))
 }
 
 /// The value of payload bytes: what `encode` takes, with lists for tuples.

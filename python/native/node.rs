@@ -2,21 +2,23 @@
 //!
 //! The Python layer has the signatures that users see; here every argument is given.
 
-use crate::arguments::{Seconds, Whole, limit};
+use crate::arguments::{Seconds, Token, Whole, limit};
 use crate::cursor::{self, Cursor};
+use crate::doing::Doings;
 use crate::drafts::drafts;
 use crate::errors::raise;
 use crate::gate::{abandon, blocking, forget, remember};
 use crate::offsets::Offsets;
-use crate::options::Options;
+use crate::options::{Options, publish_options, query_options, subscribe_options};
+use crate::pond::Pond;
 use crate::queue::{Operation, Queue, begin};
-use crate::subscription::{self, Subscription};
-use millpond_facade::{
-    self as facade, NodeHandle, PublishOptions, QueryOptions, StartAt, SubscribeOptions, Wait,
-};
+use crate::scarce::Scarce;
+use crate::session::Session;
+use crate::subscription;
+use millpond_facade::{self as facade, NodeHandle, Wait};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::{PyList, PyString};
+use pyo3::types::PyList;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -104,46 +106,23 @@ pub(crate) fn open_start(
     begin(queue, number, timeout, |limit, done| NodeHandle::open_start(options, limit, done))
 }
 
-fn publish_options(
-    durability: Option<String>,
-    idempotency_key: Option<PyBackedBytes>,
-    expected: Option<Whole>,
-) -> PublishOptions {
-    let idempotency_key = idempotency_key.map(|key| key.to_vec());
-    PublishOptions { durability, idempotency_key, expected: expected.map(|count| count.0) }
-}
-
-fn query_options(
-    order: Option<String>,
-    lower: Option<&Bound<'_, Offsets>>,
-    upper: Option<&Bound<'_, Offsets>>,
-    columns: Option<Vec<String>>,
-) -> QueryOptions {
-    let offsets = |map: &Bound<'_, Offsets>| map.get().inner.clone();
-    QueryOptions { order, lower: lower.map(offsets), upper: upper.map(offsets), columns }
-}
-
-/// Where a subscription begins, a text for the facade or an offset map; and when it delivers.
-fn subscribe_options(
-    py: Python<'_>,
-    start: Option<&Bound<'_, PyAny>>,
-    delivery: Option<String>,
-) -> PyResult<SubscribeOptions> {
-    let Some(start) = start else { return Ok(SubscribeOptions { from: None, delivery }) };
-    let from = if let Ok(offsets) = start.cast::<Offsets>() {
-        StartAt::Offsets(offsets.get().inner.clone())
-    } else {
-        let text = start.cast::<PyString>()?.to_str()?;
-        StartAt::parse(text).map_err(|error| raise(py, error))?
-    };
-    Ok(SubscribeOptions { from: Some(from), delivery })
-}
-
 #[pymethods]
 impl Node {
     /// True until the node is closed.
     fn is_open(&self) -> bool {
         self.open.handle.is_open()
+    }
+
+    fn pond(&self) -> Pond {
+        Pond::new(self.open.clone())
+    }
+
+    fn doings(&self) -> Doings {
+        Doings::new(self.open.clone())
+    }
+
+    fn scarce(&self) -> Scarce {
+        Scarce::new(self.open.clone())
     }
 
     fn node_id(&self, py: Python<'_>) -> PyResult<String> {
@@ -329,6 +308,7 @@ impl Node {
         })
     }
 
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call in Python")]
     fn publish(
         &self,
         py: Python<'_>,
@@ -336,9 +316,10 @@ impl Node {
         durability: Option<String>,
         idempotency_key: Option<PyBackedBytes>,
         expected: Option<Whole>,
+        session: Option<&Bound<'_, Session>>,
         timeout: Option<Seconds>,
     ) -> PyResult<PublishedTuple> {
-        let options = publish_options(durability, idempotency_key, expected);
+        let options = publish_options(durability, idempotency_key, expected, session);
         let (handle, drafts) = (self.open.handle, drafts(pairs)?);
         let published =
             blocking(py, limit(timeout), move |wait| handle.publish(drafts, options, wait));
@@ -354,9 +335,10 @@ impl Node {
         durability: Option<String>,
         idempotency_key: Option<PyBackedBytes>,
         expected: Option<Whole>,
+        session: Option<&Bound<'_, Session>>,
         timeout: Option<Seconds>,
     ) -> PyResult<Operation> {
-        let options = publish_options(durability, idempotency_key, expected);
+        let options = publish_options(durability, idempotency_key, expected, session);
         let drafts = drafts(pairs)?;
         begin(queue, number, timeout, |limit, done| {
             self.open.handle.publish_start(drafts, options, limit, done);
@@ -372,9 +354,11 @@ impl Node {
         lower: Option<&Bound<'_, Offsets>>,
         upper: Option<&Bound<'_, Offsets>>,
         columns: Option<Vec<String>>,
+        after: Option<Token>,
+        session: Option<&Bound<'_, Session>>,
         timeout: Option<Seconds>,
     ) -> PyResult<Cursor> {
-        let options = query_options(order, lower, upper, columns);
+        let options = query_options(order, lower, upper, columns, after, session);
         let handle = self.open.handle;
         let asked = blocking(py, limit(timeout), move |wait| {
             handle.query(&text, options, wait).map(cursor::flow)
@@ -392,30 +376,37 @@ impl Node {
         lower: Option<&Bound<'_, Offsets>>,
         upper: Option<&Bound<'_, Offsets>>,
         columns: Option<Vec<String>>,
+        after: Option<Token>,
+        session: Option<&Bound<'_, Session>>,
         timeout: Option<Seconds>,
     ) -> PyResult<Operation> {
-        let options = query_options(order, lower, upper, columns);
+        let options = query_options(order, lower, upper, columns, after, session);
         begin(queue, number, timeout, |limit, done| {
             self.open.handle.query_start(text, options, limit, done);
         })
     }
 
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call in Python")]
     fn subscribe(
         &self,
         py: Python<'_>,
         text: String,
         start: Option<&Bound<'_, PyAny>>,
         delivery: Option<String>,
+        order: Option<String>,
+        after: Option<Token>,
+        session: Option<&Bound<'_, Session>>,
         timeout: Option<Seconds>,
-    ) -> PyResult<Subscription> {
-        let options = subscribe_options(py, start, delivery)?;
+    ) -> PyResult<Py<PyAny>> {
+        let options = subscribe_options(py, start, delivery, order, after, session)?;
         let handle = self.open.handle;
         let subscribed = blocking(py, limit(timeout), move |wait| {
-            handle.subscribe(&text, options, wait).and_then(subscription::flow)
+            handle.subscribe(&text, options, wait).and_then(subscription::begun)
         });
-        Subscription::new(py, subscribed.into_result(py)?, Some(self.open.clone()))
+        subscribed.into_result(py)?.into_python(py, Some(self.open.clone()))
     }
 
+    #[expect(clippy::too_many_arguments, reason = "as subscribe, and where to put the outcome")]
     fn subscribe_start(
         &self,
         queue: &Bound<'_, Queue>,
@@ -423,9 +414,12 @@ impl Node {
         text: &str,
         start: Option<&Bound<'_, PyAny>>,
         delivery: Option<String>,
+        order: Option<String>,
+        after: Option<Token>,
+        session: Option<&Bound<'_, Session>>,
         timeout: Option<Seconds>,
     ) -> PyResult<Operation> {
-        let options = subscribe_options(queue.py(), start, delivery)?;
+        let options = subscribe_options(queue.py(), start, delivery, order, after, session)?;
         begin(queue, number, timeout, |limit, done| {
             self.open.handle.subscribe_start(text, options, limit, done);
         })

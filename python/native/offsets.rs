@@ -1,5 +1,6 @@
 //! Offset maps and their text form, the token.
 
+use crate::arguments::Token;
 use crate::errors::raise;
 use millpond_facade as facade;
 use pyo3::exceptions::PyTypeError;
@@ -49,6 +50,19 @@ impl Offsets {
             return Err(PyTypeError::new_err("Offsets() takes a token, a dict or nothing"));
         };
         made.map(Offsets::new).map_err(|error| raise(py, error))
+    }
+
+    /// Several tokens as one: the smallest map that covers each of `tokens`.
+    ///
+    /// `tokens`: a list or other sequence of `Offsets` or their texts; none gives the beginning.
+    /// Raises `InvalidArgument`: one of them is no token.
+    #[staticmethod]
+    fn merge(tokens: Vec<Token>) -> Offsets {
+        let mut merged = facade::Offsets::default();
+        for token in tokens {
+            merged.join(&token.0);
+        }
+        Offsets::new(merged)
     }
 
     /// The compact text, the same as `str()`.

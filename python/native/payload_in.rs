@@ -5,7 +5,7 @@
 //! the built-in type they are, and other types are refused.
 
 use crate::errors::raise;
-use millpond_facade::{FacadeError, PayloadWriter, cbor, host_error};
+use millpond_facade::{FacadeError, PayloadWriter, cbor, host_error, state_writer};
 use pyo3::prelude::*;
 use pyo3::types::{
     PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMemoryView, PyString, PyTuple,
@@ -14,10 +14,23 @@ use std::fmt::Write;
 
 /// Writes `value` as one payload.
 pub(crate) fn write_payload(value: &Bound<'_, PyAny>) -> PyResult<PayloadWriter> {
-    let mut writer = PayloadWriter::new();
+    write_as("payload", value, PayloadWriter::new())
+}
+
+/// Writes `value` as the state of a fish.
+pub(crate) fn write_state(value: &Bound<'_, PyAny>) -> PyResult<PayloadWriter> {
+    write_as("state", value, state_writer())
+}
+
+/// `what` is what a refusal calls it.
+fn write_as(
+    what: &str,
+    value: &Bound<'_, PyAny>,
+    mut writer: PayloadWriter,
+) -> PyResult<PayloadWriter> {
     match write(value, &mut writer) {
         Ok(()) => Ok(writer),
-        Err(refusal) => Err(raise(value.py(), refusal.into_error())),
+        Err(refusal) => Err(raise(value.py(), refusal.into_error(what))),
     }
 }
 
@@ -47,8 +60,8 @@ impl Refusal {
         Refusal::new(error.into())
     }
 
-    fn into_error(self) -> FacadeError {
-        let mut place = String::from("payload");
+    fn into_error(self, what: &str) -> FacadeError {
+        let mut place = what.to_owned();
         for step in self.path.iter().rev() {
             // Writing to a string cannot fail.
             let _ = match step {
@@ -57,7 +70,8 @@ impl Refusal {
             };
         }
         let mut error = self.error;
-        let reason = error.message.strip_prefix("payload: ").unwrap_or(&error.message);
+        let said = error.message.strip_prefix(what).and_then(|rest| rest.strip_prefix(": "));
+        let reason = said.unwrap_or(&error.message);
         error.message = format!("{place}: {reason}");
         error
     }

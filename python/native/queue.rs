@@ -9,8 +9,14 @@ use crate::cursor::{self, Cursor};
 use crate::errors::raise;
 use crate::event::Held;
 use crate::explanation::Explanation;
+use crate::fold::job_of;
+use crate::group::{Group, step_of};
 use crate::node::{Node, published_tuple};
-use crate::subscription::{self, Subscription};
+use crate::observer::State;
+use crate::pond::observed;
+use crate::standing::{Doing, standing_of};
+use crate::subscription;
+use crate::turn::Turn;
 use millpond_facade::{self as facade, CancelHandle, CompletionQueue, Limit, Outcome};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
@@ -89,12 +95,12 @@ impl Queue {
 
 fn to_python(py: Python<'_>, outcome: Outcome) -> PyResult<Py<PyAny>> {
     match outcome {
-        Outcome::Unit | Outcome::Closed(_) => Ok(py.None()),
+        Outcome::Unit | Outcome::Closed(_) | Outcome::NoDoing => Ok(py.None()),
         Outcome::Node(handle) => Node::new(handle).into_py_any(py),
         Outcome::Cursor(handle) => Cursor::new(py, cursor::flow(handle), None)?.into_py_any(py),
         Outcome::Subscription(handle) => {
-            let flow = subscription::flow(handle).map_err(|error| raise(py, error))?;
-            Subscription::new(py, flow, None)?.into_py_any(py)
+            let begun = subscription::begun(handle).map_err(|error| raise(py, error))?;
+            begun.into_python(py, None)
         }
         Outcome::Text(text) => text.into_py_any(py),
         Outcome::Explanation(explanation) => Explanation::from(explanation).into_py_any(py),
@@ -103,6 +109,14 @@ fn to_python(py: Python<'_>, outcome: Outcome) -> PyResult<Py<PyAny>> {
             let held = Arc::new(Held::new(py, batch));
             Batch::whole(held).into_py_any(py)
         }
+        Outcome::Observation(observation) => observed(observation, None).into_py_any(py),
+        Outcome::State(view) => State::new(view).into_py_any(py),
+        Outcome::Job(job) => job_of(py, job),
+        Outcome::Turn(handle) => Turn::new(handle).into_py_any(py),
+        Outcome::Group(handle) => Group::new(handle, None).into_py_any(py),
+        Outcome::GroupStep(step) => step_of(py, step),
+        Outcome::Doing(handle) => Doing::new(handle, None).into_py_any(py),
+        Outcome::Standing(view) => standing_of(py, view),
     }
 }
 

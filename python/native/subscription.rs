@@ -3,12 +3,13 @@
 use crate::arguments::{Seconds, Whole, limit};
 use crate::batch::Batch;
 use crate::errors::raise;
-use crate::event::Event;
-use crate::flow::Flow;
+use crate::flow::{Flow, Step};
+use crate::key_subscription::KeySubscription;
 use crate::node::OpenNode;
 use crate::offsets::Offsets;
 use crate::reader::Reader;
 use millpond_facade::{self as facade, SubscriptionHandle};
+use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use std::sync::Arc;
 
@@ -25,14 +26,43 @@ pub(crate) struct Subscription {
     _node: Option<Arc<OpenNode>>,
 }
 
-/// The flow of a new subscription; closes it when dropped.
-pub(crate) fn flow(handle: SubscriptionHandle) -> facade::Result<(SubscriptionHandle, Flow)> {
+/// A new subscription of either order. Closed when dropped.
+pub(crate) enum Begun {
+    Arrival(SubscriptionHandle, Flow),
+    Key(SubscriptionHandle, Flow),
+}
+
+/// What is to be made of a new handle.
+pub(crate) fn begun(handle: SubscriptionHandle) -> facade::Result<Begun> {
+    let reader = Reader::Subscription(handle);
+    let text = handle.position_text().inspect_err(|_| drop(handle.close()))?;
+    // Only in key order a position says more than an offset map.
+    if text.contains('@') {
+        return Ok(Begun::Key(handle, Flow::by_key(reader, text)));
+    }
     let before = handle.position().inspect_err(|_| drop(handle.close()))?;
-    Ok((handle, Flow::new(Reader::Subscription(handle), before)))
+    Ok(Begun::Arrival(handle, Flow::new(reader, before)))
+}
+
+impl Begun {
+    pub(crate) fn into_python(
+        self,
+        py: Python<'_>,
+        node: Option<Arc<OpenNode>>,
+    ) -> PyResult<Py<PyAny>> {
+        match self {
+            Begun::Arrival(handle, flow) => {
+                Subscription::new(py, (handle, flow), node)?.into_py_any(py)
+            }
+            Begun::Key(handle, flow) => {
+                KeySubscription::new(py, (handle, flow), node)?.into_py_any(py)
+            }
+        }
+    }
 }
 
 impl Subscription {
-    pub(crate) fn new(
+    fn new(
         py: Python<'_>,
         (handle, flow): (SubscriptionHandle, Flow),
         node: Option<Arc<OpenNode>>,
@@ -47,7 +77,7 @@ impl Subscription {
         slf
     }
 
-    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Event>> {
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Step>> {
         self.next(py, None)
     }
 
@@ -56,8 +86,8 @@ impl Subscription {
     /// `timeout`: seconds, None for no limit. Raises `Timeout` (no event is lost), `Corrupt`,
     /// `StorageFailed`.
     #[pyo3(signature = (timeout=None))]
-    fn next(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<Option<Event>> {
-        self.flow.get().next_event(py, limit(timeout))
+    fn next(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<Option<Step>> {
+        self.flow.get().next_step(py, limit(timeout))
     }
 
     /// Waits for one to `count_max` events; empty when it has just caught up, or at the end.

@@ -100,7 +100,7 @@ async def test_the_timeout_of_the_first_wait_bounds_the_beginning_too(opening: O
 
         def begin(queue: Any, number: int, left: float | None) -> Any:
             asked.append(left)
-            return node._native.query_start(queue, number, ALL, None, None, None, None, left)
+            return node._native.query_start(queue, number, ALL, *[None] * 6, left)
 
         cursor = aio.Cursor(node, begin)
         with pytest.raises(millpond.InvalidArgument):
@@ -230,7 +230,7 @@ def test_a_loop_closed_without_cancelling_is_harmless(opening: Opens) -> None:
     task = loop.create_task(events.next())
     loop.run_until_complete(asyncio.sleep(0))
     loop.close()
-    node._native.publish([("late", ())], None, None, None, None)
+    node._native.publish([("late", ())], *[None] * 5)
     node._native.close(None)
     task._log_destroy_pending = False  # type: ignore[attr-defined]
     del task, events, node

@@ -10,8 +10,15 @@ import pytest
 from support import run
 
 CALLS = {
+    "node_account": "node.account('a').report()",
+    "node_act": "node.claim('a').create()",
+    "node_claim": "node.claim('a').report()",
     "node_connect": "node.connect('nobody')",
+    "node_do_optimistically": "node.do_optimistically('a')",
+    "node_own_doing": "node.own_doing('a')",
     "node_disconnect": "node.disconnect('nobody')",
+    "node_observe": "node.observe(FISH)",
+    "node_observe_group": "node.observe_all(ALL, lambda _: None)",
     "node_offsets": "node.offsets()",
     "node_path": "node.path",
     "node_publish": "node.publish(2)",
@@ -25,11 +32,17 @@ CALLS = {
     "node_verify_json": "node.verify()",
     "node_compact_json": "node.compact()",
     "node_stats_json": "node.stats()",
+    "node_state": "node.state(BUILT_IN)",
     "node_stream": "node.stream",
     "node_subscribe": "node.subscribe(ALL)",
     "node_subscribe_work": "node.subscribe(ALL)",
     "node_swarm_id": "node.swarm_id",
     "node_ticket": "node.ticket()",
+    "node_wait_for": "node.wait_for(millpond.Offsets())",
+    "node_who_does": "node.who_does('a')",
+    "observer_next_state": "node.observe(FISH).next()",
+    "observer_turn": "node.run(FISH, lambda _: [])",
+    "turn_publish": "node.run(FISH, lambda _: [(1, [])])",
     "cursor_next_batch": "node.query(ALL).next()",
     "cursor_explain": "node.query(ALL).explain()",
     "cursor_explain_work": "node.query(ALL).explain()",
@@ -53,6 +66,8 @@ AWAITED = {
 }
 
 OPENED = """
+FISH = millpond.Fish("count", 1, ALL, 0, lambda count, _: count + 1)
+BUILT_IN = millpond.BuiltIn(ALL, millpond.folds.count())
 node = millpond.open(path, **options)
 node.publish(1)
 """

@@ -29,6 +29,30 @@ def blocking() -> None:
         node.publish(object())  # type: ignore[arg-type]
 
 
+def fishing(node: millpond.Node) -> None:
+    def step(state: dict[str, int], event: millpond.Event) -> dict[str, int]:
+        return state | {event.app: event.lamport}
+
+    empty: dict[str, int] = {}
+    fish = millpond.Fish("apps", 1, "FROM allEvents", empty, step)
+    assert_type(fish, millpond.Fish[dict[str, int]])
+    for state in node.observe(fish, after=node.offsets()):
+        assert_type(state, millpond.State[dict[str, int]])
+        assert_type(state.value, dict[str, int])
+        assert_type(state.token, millpond.Offsets)
+    built_in = millpond.BuiltIn("FROM allEvents", millpond.folds.sum("/grams"))
+    assert_type(node.state(built_in).value, millpond.Folded)
+    done = node.run(fish, lambda state: [(len(state), ["apps"])])
+    assert_type(done, millpond.Published | None)
+    everything = node.observe_all("FROM 'seed'", lambda _: fish)
+    assert_type(everything, millpond.AllObserver[dict[str, int]])
+    for step_or_back in node.subscribe("FROM allEvents", order="key"):
+        assert_type(step_or_back, millpond.Event | millpond.Rewind)
+    node.run(fish, lambda state: 5)  # type: ignore[arg-type, return-value]
+    assert_type(node.account("steel").report(), millpond.AccountReport)
+    assert_type(node.claim("crane").report()["own_fence"], str | None)
+
+
 async def awaiting() -> None:
     node = await aio.open("/var/lib/press", app="press")
     assert_type(node, aio.Node)
@@ -42,11 +66,28 @@ async def awaiting() -> None:
             assert_type(event, millpond.Event)
 
 
+async def fishing_awaited(node: aio.Node, fish: millpond.Fish[int]) -> None:
+    async for state in node.observe(fish):
+        assert_type(state.value, int)
+
+    async def effect(count: int) -> list[millpond.Draft]:
+        return [millpond.Draft(count)]
+
+    assert_type(await node.run(fish, effect), millpond.Published | None)
+    assert_type(await node.account("steel").withdraw(1), millpond.Published)
+    async with node.subscribe("FROM allEvents", order="key") as steps:
+        assert_type(await steps.next(), millpond.Event | millpond.Rewind | None)
+
+
 def failing() -> None:
     try:
         blocking()
     except millpond.QueryInvalid as error:
         assert_type(error.position, int | None)
         assert_type(error.retryable, bool)
+    except millpond.NotYetVisible as error:
+        assert_type(error.missing["stream"], int)
+    except millpond.Overdraft as error:
+        assert_type(error.elsewhere, list[millpond.Elsewhere])
     except millpond.Error as error:
         assert_type(error.code, int)

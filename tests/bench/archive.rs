@@ -85,7 +85,11 @@ impl Source {
         Source { seed, events, chunk_events, first: Arc::new(first) }
     }
 
-    fn chunks(&self) -> impl Iterator<Item = Workload> {
+    pub(crate) fn events(&self) -> usize {
+        self.events
+    }
+
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = Workload> {
         let later = (self.chunk_events..self.events).step_by(self.chunk_events).map(|first| {
             let count = self.chunk_events.min(self.events - first);
             Arc::new(workload::events(self.seed, first, count))

@@ -15,6 +15,7 @@ mod floors;
 mod lmdb;
 mod millpond;
 mod options;
+mod pond;
 mod report;
 mod shells;
 mod sqlite;
@@ -111,6 +112,15 @@ fn measure(options: &Options) -> Vec<Figure> {
             for events in size.stores {
                 let source = Source::new(seed + run, *events, size.chunk_events);
                 archive::measure(&subjects, folder, &source, &mut results);
+            }
+        }
+        if only.any(&pond::CASES) && only.subject("millpond") {
+            for events in size.folds {
+                pond::measure(
+                    folder,
+                    &Source::new(seed + run, *events, size.chunk_events),
+                    &mut results,
+                );
             }
         }
         for case in cases(size).iter().filter(|case| only.any(case.gives)) {

@@ -12,6 +12,7 @@ use ::millpond::{
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -122,18 +123,27 @@ fn receive(mut delivered: Subscription, count: usize, tell: &Sender<Instant>) {
 }
 
 /// A node and the workload in the form that `publish` takes.
-struct Publisher {
+pub(crate) struct Publisher {
     node: Node,
-    events: Vec<NewEvent>,
+    /// Those that were not published yet: an application makes each once, and so hands it over.
+    events: Mutex<Vec<Option<NewEvent>>>,
 }
 
 impl Publisher {
-    fn new(node: Node, workload: &Workload) -> Publisher {
-        Publisher { node, events: workload.iter().map(new_event).collect() }
+    pub(crate) fn new(node: Node, workload: &Workload) -> Publisher {
+        Publisher { node, events: new_events(workload) }
+    }
+
+    pub(crate) fn into_node(self) -> Node {
+        self.node
     }
 
     fn start(&self, events: Range<usize>) -> Pending<Appended> {
-        self.node.publish(self.events[events].to_vec(), publish_options())
+        let mut all = self.events.lock().expect("no caller panicked");
+        let taken = all[events].iter_mut().map(|event| event.take().expect("it is published once"));
+        let batch = taken.collect();
+        drop(all);
+        self.node.publish(batch, publish_options())
     }
 }
 
@@ -143,7 +153,7 @@ impl Store for Publisher {
     }
 
     fn turn_to(&mut self, workload: &Workload) {
-        self.events = workload.iter().map(new_event).collect();
+        self.events = new_events(workload);
     }
 
     fn close(&self) {
@@ -205,6 +215,10 @@ impl Archive for Reader {
     }
 }
 
+fn new_events(workload: &Workload) -> Mutex<Vec<Option<NewEvent>>> {
+    Mutex::new(workload.iter().map(|event| Some(new_event(event))).collect())
+}
+
 fn new_event(event: &WorkEvent) -> NewEvent {
     let tags = TagSet::new(&event.tags).expect("three short tags");
     let payload = Payload::from_cbor(event.payload.clone()).expect("deterministic CBOR");
@@ -233,13 +247,13 @@ pub(crate) fn node(folder: &Path, name: &str, network: bool) -> Node {
     Node::open(options).expect("a node opens")
 }
 
-fn link(from: &Node, to: &Node) {
+pub(crate) fn link(from: &Node, to: &Node) {
     let address = PeerAddress::from(&to.ticket().wait().expect("a listening node has a ticket"));
     let linked = from.connect(address).wait_timeout(PATIENCE).expect("an answer comes");
     linked.expect("the peer is admitted");
 }
 
-fn offsets(node: &Node) -> OffsetMap {
+pub(crate) fn offsets(node: &Node) -> OffsetMap {
     node.offsets().expect("an open node says what it holds")
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct Size {
     pub(crate) chunk_events: usize,
     /// What a second node catches up with; may be none.
     pub(crate) catch_ups: &'static [usize],
+    /// Over how many events fish are folded; may be none.
+    pub(crate) folds: &'static [usize],
     /// What the other cases take; none of them at a size that is about large stores alone.
     pub(crate) single_events: usize,
     pub(crate) shared_events: usize,
@@ -46,6 +48,7 @@ const FULL: Size = Size {
     stores: &[10_000, 100_000, 1_000_000],
     chunk_events: 1_000_000,
     catch_ups: &[10_000, 100_000, 1_000_000],
+    folds: &[100_000, 1_000_000],
     single_events: 2_000,
     shared_events: 16_000,
     latency_events: 500,
@@ -57,6 +60,7 @@ const QUICK: Size = Size {
     name: "quick",
     stores: &[100_000],
     catch_ups: &[100_000],
+    folds: &[100_000],
     single_events: 500,
     shared_events: 4_000,
     latency_events: 100,
@@ -70,6 +74,7 @@ const HUGE: Size = Size {
     stores: &[10_000_000],
     chunk_events: 1_000_000,
     catch_ups: &[],
+    folds: &[],
     single_events: 0,
     shared_events: 0,
     latency_events: 0,
@@ -83,6 +88,7 @@ const SMALL: Size = Size {
     stores: &[200, 2_000],
     chunk_events: 1_500,
     catch_ups: &[2_000],
+    folds: &[2_000],
     single_events: 20,
     shared_events: 160,
     latency_events: 10,

@@ -67,7 +67,7 @@ impl Results {
 }
 
 /// All cases, in the order of the table.
-pub(crate) const CASES: [&str; 20] = [
+pub(crate) const CASES: [&str; 24] = [
     "publish_batch_1000",
     "publish_1",
     "publish_16",
@@ -84,6 +84,10 @@ pub(crate) const CASES: [&str; 20] = [
     "catch_up",
     "wire_per_event",
     "latency",
+    "fold_count",
+    "fold_builtin",
+    "fold_late",
+    "fold_reopen",
     "python_publish",
     "python_iterate",
     "node_publish",

@@ -79,6 +79,102 @@ static void null_is_an_error_for_every_pointer(void) {
     CHECK(bytes.data == NULL);
 }
 
+static int32_t no_effect(void *user_data, const millpond_state_t *state, millpond_effect_t *effect,
+                         const millpond_error_t *error) {
+    (void)user_data, (void)state, (void)effect, (void)error;
+    return 0;
+}
+
+static void null_is_an_error_for_fish_accounts_and_sessions_too(void) {
+    millpond_observer_t observer = {0}, opened = {0};
+    millpond_turn_t turn = {0};
+    millpond_session_t session = {0};
+    millpond_doing_t doing = {0};
+    millpond_state_t *state = NULL;
+    millpond_state_view_t view = MILLPOND_STATE_VIEW_INIT;
+    millpond_fish_t fish = MILLPOND_FISH_INIT;
+    millpond_deed_t deed = MILLPOND_DEED_INIT;
+    millpond_draft_t draft = MILLPOND_DRAFT_INIT;
+    millpond_bytes_t bytes = {NULL, 0};
+    millpond_text_t fold = {TEXT("{\"fold\":\"count\"}")}, query = {TEXT("FROM allEvents")};
+    fish.query = query;
+    REFUSED(millpond_node_observe(node, &fish, NULL, SOON, NC, &opened, NULL)); /* no id, no code */
+    fish.fold = fold;
+    REFUSED(millpond_node_observe(node, NULL, NULL, SOON, NC, &opened, NULL));
+    REFUSED(millpond_node_observe(node, &fish, NULL, SOON, NC, NULL, NULL));
+    REFUSED(millpond_node_state(node, NULL, NULL, SOON, NC, &state, NULL));
+    REFUSED(millpond_node_state(node, &fish, NULL, SOON, NC, NULL, NULL));
+    OK(millpond_node_observe(node, &fish, NULL, SOON, NC, &observer, NULL));
+    REFUSED(millpond_observer_next(observer, SOON, NC, NULL, NULL));
+    REFUSED(millpond_observer_state(observer, SOON, NC, NULL, NULL));
+    REFUSED(millpond_observer_fd(observer, NULL, NULL));
+    REFUSED(millpond_observer_call_back(observer, NULL, NULL, NULL, NULL));
+    REFUSED(millpond_observer_turn(observer, 0, SOON, NC, NULL, NULL));
+    REFUSED(millpond_observer_turn(observer, 7, SOON, NC, &turn, NULL));
+    REFUSED(millpond_observer_run(observer, 0, NULL, NULL, NULL, SOON, NC, NULL, NULL));
+    OK(millpond_observer_run(observer, 0, no_effect, NULL, NULL, SOON, NC, NULL, NULL));
+    REFUSED(millpond_observer_keep_running(observer, NULL, NULL, NULL, NULL, NULL));
+    OK(millpond_observer_turn(observer, 0, SOON, NC, &turn, NULL));
+    REFUSED(millpond_turn_state(turn, NULL, NULL));
+    REFUSED(millpond_turn_publish(turn, NULL, 1, NULL, SOON, NC, NULL, NULL));
+    OK(millpond_turn_close(turn, NULL));
+    REFUSED(millpond_effect_publish(NULL, NULL, 1, NULL));
+    REFUSED(millpond_effect_publish(NULL, &draft, 0, NULL));
+    REFUSED(millpond_effect_fail(NULL, NULL, 0, NULL));
+    REFUSED(millpond_effect_fail(NULL, TEXT("no"), NULL));
+    REFUSED(millpond_job_fail(NULL, 0, NULL, 0, NULL));
+    REFUSED(millpond_job_fail(NULL, 0, TEXT("no"), NULL));
+    REFUSED(millpond_job_reset(NULL, 0, NULL));
+    REFUSED(millpond_job_save(NULL, 0, NULL, 1, NULL));
+    REFUSED(millpond_job_save(NULL, 0, (const uint8_t *)"\1", 1, NULL));
+    REFUSED(millpond_state_get(NULL, &view, NULL));
+    REFUSED(millpond_state_json(NULL, &bytes, NULL));
+    OK(millpond_observer_state(observer, SOON, NC, &state, NULL));
+    REFUSED(millpond_state_get(state, NULL, NULL));
+    REFUSED(millpond_state_json(state, NULL, NULL));
+    CHECK(!millpond_state_is_end(NULL) && !millpond_state_is_end(state));
+    millpond_state_free(state);
+    millpond_state_free(NULL);
+    OK(millpond_observer_close(observer, NULL));
+    REFUSED(millpond_node_act(node, NULL, NULL, SOON, NC, NULL, NULL));
+    REFUSED(millpond_node_act(node, &deed, NULL, SOON, NC, NULL, NULL));
+    REFUSED(millpond_node_answer_requests(node, NULL, 0, 1, 0, NULL));
+    REFUSED(millpond_node_answer_requests(node, TEXT("x"), 7, 0, NULL));
+    REFUSED(millpond_node_hand_over_when_asked(node, NULL, 0, 1, NULL));
+    REFUSED(millpond_node_account(node, NULL, 0, NULL, 0, NULL, SOON, NC, &bytes, NULL));
+    REFUSED(millpond_node_account(node, TEXT("x"), NULL, 0, NULL, SOON, NC, NULL, NULL));
+    REFUSED(millpond_node_claim(node, NULL, 0, NULL, 0, NULL, SOON, NC, &bytes, NULL));
+    REFUSED(millpond_node_claim(node, TEXT("x"), NULL, 0, NULL, SOON, NC, NULL, NULL));
+    REFUSED(millpond_node_who_does(node, NULL, 0, NULL, 0, NULL, SOON, NC, &bytes, NULL));
+    REFUSED(millpond_node_who_does(node, TEXT("x"), NULL, 0, NULL, SOON, NC, NULL, NULL));
+    REFUSED(millpond_node_do_optimistically(node, NULL, 0, 0, NULL, 0, NULL, SOON, NC, &doing,
+                                            NULL));
+    REFUSED(millpond_node_do_optimistically(node, TEXT("x"), 0, NULL, 0, NULL, SOON, NC, NULL,
+                                            NULL));
+    REFUSED(millpond_node_own_doing(node, NULL, 0, SOON, NC, &doing, NULL));
+    REFUSED(millpond_node_own_doing(node, TEXT("x"), SOON, NC, NULL, NULL));
+    OK(millpond_node_own_doing(node, TEXT("x"), SOON, NC, &doing, NULL));
+    CHECK(doing.id == 0);
+    OK(millpond_node_do_optimistically(node, TEXT("x"), 0, NULL, 0, NULL, SOON, NC, &doing, NULL));
+    REFUSED(millpond_doing_key(doing, NULL, NULL));
+    REFUSED(millpond_doing_next(doing, SOON, NC, NULL, NULL));
+    REFUSED(millpond_doing_fd(doing, NULL, NULL));
+    OK(millpond_doing_close(doing, NULL));
+    REFUSED(millpond_token_merge(NULL, 2, &bytes, NULL));
+    REFUSED(millpond_token_merge(NULL, 0, NULL, NULL));
+    REFUSED(millpond_node_wait_for(node, NULL, 0, NULL, 0, SOON, NC, NULL));
+    REFUSED(millpond_node_wait_for(node, TEXT("x"), NULL, 0, SOON, NC, NULL));
+    REFUSED(millpond_session_new(NULL, NULL));
+    OK(millpond_session_new(&session, NULL));
+    REFUSED(millpond_session_token(session, NULL, NULL));
+    REFUSED(millpond_session_sees(session, NULL, 0, NULL));
+    OK(millpond_session_close(session, NULL));
+    CHECK(!millpond_batch_is_rewind(NULL) && millpond_batch_rewind_to(NULL).data == NULL);
+    CHECK(strcmp(millpond_error_missing(NULL), "{}") == 0);
+    CHECK(strcmp(millpond_error_details(NULL), "") == 0);
+    CHECK(bytes.data == NULL);
+}
+
 static void null_is_no_text_and_no_place(void) {
     millpond_bytes_t bytes = {NULL, 0};
     REFUSED(millpond_swarm_secret_new(NULL, NULL));
@@ -177,6 +273,8 @@ int main(void) {
     OK(millpond_cancel_free(token, NULL));
     OK(millpond_abi_check(MILLPOND_ABI_VERSION, NULL));
     run("NULL is an error for every pointer", null_is_an_error_for_every_pointer);
+    run("NULL is an error for fish, accounts and sessions, too",
+        null_is_an_error_for_fish_accounts_and_sessions_too);
     run("NULL is no text and no place", null_is_no_text_and_no_place);
     run("bad UTF-8 and impossible lengths are errors", bad_utf8_and_impossible_lengths_are_errors);
     run("options may be older and newer than the library",

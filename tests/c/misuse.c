@@ -41,6 +41,8 @@ static void look_at_error(struct caller *self, const millpond_error_t *error, in
     CLAIM(*message && millpond_error_position(error) >= -1);
     CLAIM(millpond_error_is_retryable(error) == millpond_status_is_retryable(status));
     look_at_text(millpond_error_reason(error));
+    look_at_text(millpond_error_missing(error));
+    look_at_text(millpond_error_details(error));
 }
 
 static void keep_bytes(struct caller *self, millpond_bytes_t bytes) {
@@ -82,6 +84,67 @@ static void on_destroy(void *user_data) {
     pthread_mutex_unlock(&world.mutex);
 }
 
+static void look_at_state(const millpond_state_t *state) {
+    millpond_state_view_t view = MILLPOND_STATE_VIEW_INIT;
+    if (millpond_state_get(state, &view, NULL) != MILLPOND_OK) return;
+    look_at_memory(view.bytes, view.bytes_len);
+    look_at_bytes(view.token);
+    look_at_bytes(view.last);
+}
+
+static void on_state(void *user_data, const millpond_state_t *state,
+                     const millpond_error_t *error) {
+    (void)user_data;
+    if (error) seen += (unsigned)millpond_error_number(error);
+    look_at_state(state);
+}
+
+/* Now and then it fails, and now and then it publishes or has run for the last time. */
+static int32_t on_effect(void *user_data, const millpond_state_t *state, millpond_effect_t *effect,
+                         const millpond_error_t *error) {
+    millpond_draft_t draft = MILLPOND_DRAFT_INIT;
+    (void)user_data;
+    if (error) seen += (unsigned)millpond_error_number(error);
+    if (!state) return 0;
+    look_at_state(state);
+    draft.payload = (const uint8_t *)"\1";
+    draft.payload_len = 1;
+    if (seen % 3 == 0) (void)millpond_effect_publish(effect, &draft, 1, NULL);
+    if (seen % 7 == 0) (void)millpond_effect_fail(effect, TEXT("no"), NULL);
+    return seen % 5 == 0 ? MILLPOND_EFFECT_LAST : seen % 11 == 0;
+}
+
+static int32_t on_load(void *user_data, const uint8_t *state, size_t len, millpond_job_t *job) {
+    (void)user_data;
+    look_at_memory(state, len);
+    if (seen % 97 == 0) (void)millpond_job_fail(job, SIZE_MAX, TEXT("no"), NULL);
+    return 0;
+}
+
+static int32_t on_apply(void *user_data, const millpond_batch_t *batch, millpond_job_t *job) {
+    millpond_event_t event = MILLPOND_EVENT_INIT;
+    (void)user_data;
+    for (size_t i = 0; i < millpond_batch_len(batch); i++) {
+        if (millpond_batch_get(batch, i, &event, NULL) == MILLPOND_OK) look_at_event(&event);
+        if (seen % 31 == 0) (void)millpond_job_reset(job, seen % 2 ? i : SIZE_MAX, NULL);
+        if (seen % 211 == 0) (void)millpond_job_fail(job, i, TEXT("no"), NULL);
+    }
+    return seen % 101 == 0;
+}
+
+static int32_t on_save(void *user_data, millpond_job_t *job) {
+    (void)user_data;
+    if (seen % 103 == 0) return 0; /* saves nothing */
+    if (seen % 107 == 0) return millpond_job_save(job, 0, (const uint8_t *)"\377", 1, NULL);
+    return millpond_job_save(job, MILLPOND_PAYLOAD_JSON, (const uint8_t *)"[1,2]", 5, NULL);
+}
+
+static millpond_state_callback_t a_state_callback(struct caller *self) {
+    return slips(self, 12) ? NULL : on_state;
+}
+static millpond_effect_callback_t an_effect_callback(struct caller *self) {
+    return slips(self, 12) ? NULL : on_effect;
+}
 static millpond_batch_callback_t a_batch_callback(struct caller *self) {
     return slips(self, 12) ? NULL : on_batch;
 }
@@ -105,14 +168,27 @@ static void take_outputs(struct caller *self) {
     if (self->asked & A_CURSOR) keep_handle(self, CURSOR, given->cursor.id);
     if (self->asked & A_SUBSCRIPTION) keep_handle(self, SUBSCRIPTION, given->subscription.id);
     if (self->asked & A_CANCEL) keep_handle(self, CANCEL, given->cancel.id);
+    if (self->asked & A_SESSION) keep_handle(self, SESSION, given->session.id);
+    if (self->asked & AN_OBSERVER) keep_handle(self, OBSERVER, given->observer.id);
+    if (self->asked & A_TURN) keep_handle(self, TURN, given->turn.id);
+    /* There may be no claim. */
+    if (self->asked & A_DOING && given->doing.id) keep_handle(self, DOING, given->doing.id);
+    if (self->asked & A_VIEW) look_at_bytes(given->view.known.token);
+    if (self->asked & A_STATE) {
+        millpond_state_t **kept = &self->states[below(self, KEPT)];
+        millpond_state_free(*kept);
+        *kept = given->state;
+    }
     if (self->asked & BYTES) keep_bytes(self, given->bytes);
     if (self->asked & AN_EVENT) look_at_event(&given->event.known);
     if (self->asked & AN_FD) CLAIM(given->fd >= 0);
     if (self->asked & PUBLISHED) {
         CLAIM(given->published.known.struct_size == sizeof(millpond_published_t));
-        CLAIM(given->published.known.count > 0 && given->published.known.first_lamport > 0);
-        keep_bytes(self, given->published.known.stream);
-        keep_bytes(self, given->published.known.token);
+        int is_nothing = given->published.known.count == 0; /* of an effect */
+        CLAIM(is_nothing == (given->published.known.first_lamport == 0));
+        CLAIM(!is_nothing || strcmp(self->function, "millpond_observer_run") == 0);
+        if (!is_nothing) keep_bytes(self, given->published.known.stream);
+        if (!is_nothing) keep_bytes(self, given->published.known.token);
     }
     if (self->asked & A_BATCH) {
         millpond_batch_t **kept = &self->batches[below(self, KEPT)];
@@ -135,6 +211,8 @@ static int is_expected(int32_t status) {
     case MILLPOND_ERROR_CANCELLED:
     case MILLPOND_ERROR_CLOSED:
     case MILLPOND_ERROR_STORE_LOCKED: /* by a close of this process that takes long */
+    case MILLPOND_ERROR_OVERDRAFT:
+    case MILLPOND_ERROR_USER_CODE:
     case MILLPOND_ERROR_PEER_REFUSED: return 1;
     default: return 0;
     }
@@ -198,6 +276,7 @@ static void free_all(struct caller *self) {
     for (size_t i = 0; i < KEPT; i++) {
         millpond_batch_free(self->batches[i]);
         millpond_error_free(self->errors[i]);
+        millpond_state_free(self->states[i]);
         millpond_bytes_free(&self->bytes[i]);
     }
 }
@@ -250,6 +329,7 @@ static millpond_node_t open_anchor(void) {
     put_on_loopback(&options);
     OK(millpond_node_open(&options, SOON, MILLPOND_NO_CANCEL, &node, NULL));
     OK(millpond_node_ticket(node, SOON, MILLPOND_NO_CANCEL, &world.ticket, NULL));
+    OK(millpond_token_merge(NULL, 0, &world.token, NULL));
     return node;
 }
 
@@ -282,6 +362,7 @@ static void whatever_is_called_gets_an_answer_that_the_header_lists(void) {
     close_all(self);
     OK(millpond_node_close(anchor, SOON, NULL));
     millpond_bytes_free(&world.ticket);
+    millpond_bytes_free(&world.token);
     for (int i = 0; i < CALLERS; i++) free_all(&callers[i]);
     free_all(&callback_caller);
     /* Else the calls would only show how arguments are refused. */

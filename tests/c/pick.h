@@ -1,6 +1,8 @@
 /* What a call of the misuse test is given, by chance: handles that are live, closed, made up or of
  * another kind, NULL, bad UTF-8, lengths that no object has, waits of no and of any length, structs
- * older and newer than the library. Begin with misuse.c. */
+ * older and newer than the library. Begin with misuse.c.
+ *
+ * Longer than 500 lines because each type of the header has here how it is picked. */
 #ifndef PICK_H
 #define PICK_H
 
@@ -16,7 +18,7 @@
 #define BEYOND 16 /* bytes that a struct of a newer header has more */
 #define NEWER(type) struct { type known; unsigned char beyond[BEYOND]; }
 
-enum kind { NODE, CURSOR, SUBSCRIPTION, CANCEL, KINDS };
+enum kind { NODE, CURSOR, SUBSCRIPTION, CANCEL, SESSION, OBSERVER, TURN, DOING, KINDS };
 
 /* What a call may write, as the call finds it. */
 struct outputs {
@@ -24,18 +26,26 @@ struct outputs {
     millpond_cursor_t cursor;
     millpond_subscription_t subscription;
     millpond_cancel_t cancel;
+    millpond_session_t session;
+    millpond_observer_t observer;
+    millpond_turn_t turn;
+    millpond_doing_t doing;
     millpond_bytes_t bytes;
     millpond_batch_t *batch;
+    millpond_state_t *state;
     millpond_error_t *error;
     NEWER(millpond_published_t) published;
     NEWER(millpond_event_t) event;
+    NEWER(millpond_state_view_t) view;
     uint64_t number;
     int32_t fd;
 };
 
 enum output {
     A_NODE = 1, A_CURSOR = 2, A_SUBSCRIPTION = 4, A_CANCEL = 8, BYTES = 16, A_BATCH = 32,
-    AN_ERROR = 64, PUBLISHED = 128, AN_EVENT = 256, A_NUMBER = 512, AN_FD = 1024
+    AN_ERROR = 64, PUBLISHED = 128, AN_EVENT = 256, A_NUMBER = 512, AN_FD = 1024, A_SESSION = 2048,
+    AN_OBSERVER = 4096, A_TURN = 8192, A_STATE = 16384, A_VIEW = 32768,
+    A_DOING = 65536
 };
 
 struct caller {
@@ -45,6 +55,7 @@ struct caller {
     unsigned long call_count, ok_count;
     millpond_batch_t *batches[KEPT];
     millpond_error_t *errors[KEPT];
+    millpond_state_t *states[KEPT];
     millpond_bytes_t bytes[KEPT];
     /* Of the call under way. */
     int is_careless;
@@ -56,6 +67,10 @@ struct caller {
     NEWER(millpond_publish_options_t) publish;
     NEWER(millpond_query_options_t) query;
     NEWER(millpond_subscribe_options_t) subscribe;
+    NEWER(millpond_read_options_t) read;
+    NEWER(millpond_fish_t) fish;
+    NEWER(millpond_deed_t) deed;
+    millpond_share_t share;
     void *copies[8];
     size_t copy_count;
 };
@@ -70,11 +85,12 @@ static struct {
     pthread_cond_t changed;
     uint64_t handles[KINDS][SLOTS]; /* a closed one stays until another comes in its place */
     millpond_bytes_t ticket;        /* of a node that is there all the time */
+    millpond_bytes_t token;         /* of the beginning of history */
     uint64_t seed;
     int running, destroys_due, destroys;
     unsigned long calls_due;
     char stores[STORES][4096];
-} world = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, {{0}}, {NULL, 0},
+} world = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, {{0}}, {NULL, 0}, {NULL, 0},
            0, 0, 0, 0, 0, {{0}}};
 
 #define CLAIM(claim)                                                                               \
@@ -130,15 +146,45 @@ static millpond_cancel_t a_cancel(struct caller *self) {
     return picked;
 }
 
+static millpond_session_t a_session(struct caller *self) {
+    millpond_session_t picked = {handle(self, SESSION)};
+    return picked;
+}
+static millpond_observer_t an_observer(struct caller *self) {
+    millpond_observer_t picked = {handle(self, OBSERVER)};
+    return picked;
+}
+static millpond_turn_t a_turn(struct caller *self) {
+    millpond_turn_t picked = {handle(self, TURN)};
+    return picked;
+}
+static millpond_doing_t a_doing(struct caller *self) {
+    millpond_doing_t picked = {handle(self, DOING)};
+    return picked;
+}
+/* For options: mostly none. */
+static millpond_session_t a_rare_session(struct caller *self) {
+    millpond_session_t picked = {slips(self, 4) ? handle(self, SESSION) : 0};
+    return picked;
+}
+
 static int32_t close_handle(enum kind kind, uint64_t id) {
     millpond_node_t node = {id};
     millpond_cursor_t cursor = {id};
     millpond_subscription_t subscription = {id};
     millpond_cancel_t cancel = {id};
+    millpond_session_t session = {id};
+    millpond_observer_t observer = {id};
+    millpond_turn_t turn = {id};
+    millpond_doing_t doing = {id};
     switch (kind) {
     case NODE: return millpond_node_close(node, SOON, NULL);
     case CURSOR: return millpond_cursor_close(cursor, NULL);
     case SUBSCRIPTION: return millpond_subscription_close(subscription, NULL);
+    case SESSION: return millpond_session_close(session, NULL);
+    case OBSERVER: return millpond_observer_close(observer, NULL);
+    case TURN: return millpond_turn_close(turn, NULL);
+    case DOING: return millpond_doing_close(doing, NULL);
     default: return millpond_cancel_free(cancel, NULL);
     }
 }
@@ -187,11 +233,19 @@ static const char *a_text(struct caller *self) {
 }
 
 static const millpond_text_t grain = {TEXT("grain")};
+static const millpond_text_t grain_query = {TEXT("FROM 'grain'")};
 
 static const char *a_query(struct caller *self) {
     if (self->is_careless) return a_text(self);
     self->count = texts[0].len;
     return texts[0].data;
+}
+
+/* A token, or what is none. */
+static const char *a_token(struct caller *self) {
+    if (self->is_careless) return a_text(self);
+    self->count = world.token.len;
+    return (const char *)world.token.data;
 }
 
 /* Where a node is, or what is no such place. */
@@ -302,6 +356,7 @@ static const millpond_publish_options_t *some_publish_options(struct caller *sel
         self->publish.known.idempotency_key = some_bytes(self);
         self->publish.known.idempotency_key_len = self->count;
     }
+    self->publish.known.session = a_rare_session(self);
     self->publish.known.struct_size = a_size(self, self->publish.beyond, sizeof init);
     return GIVEN(self, self->publish, one_in(self, 4));
 }
@@ -313,6 +368,8 @@ static const millpond_query_options_t *some_query_options(struct caller *self) {
     if (slips(self, 3)) self->query.known.order = text(self);
     if (slips(self, 4)) self->query.known.lower = text(self);
     if (slips(self, 4)) self->query.known.upper = text(self);
+    if (slips(self, 4)) self->query.known.after = text(self);
+    self->query.known.session = a_rare_session(self);
     self->query.known.struct_size = a_size(self, self->query.beyond, sizeof init);
     return GIVEN(self, self->query, one_in(self, 4));
 }
@@ -322,8 +379,93 @@ static const millpond_subscribe_options_t *some_subscribe_options(struct caller 
     self->subscribe.known = init;
     if (slips(self, 3)) self->subscribe.known.from = text(self);
     if (slips(self, 3)) self->subscribe.known.batch_count_max = (uint32_t)a_count(self);
+    if (one_in(self, 3)) {
+        self->subscribe.known.order.data = "key";
+        self->subscribe.known.order.len = 3;
+    }
+    if (slips(self, 4)) self->subscribe.known.order = text(self);
+    if (slips(self, 4)) self->subscribe.known.after = text(self);
+    self->subscribe.known.session = a_rare_session(self);
     self->subscribe.known.struct_size = a_size(self, self->subscribe.beyond, sizeof init);
     return GIVEN(self, self->subscribe, one_in(self, 4));
+}
+
+static const millpond_read_options_t *some_read_options(struct caller *self) {
+    millpond_read_options_t init = MILLPOND_READ_OPTIONS_INIT;
+    self->read.known = init;
+    if (slips(self, 4)) self->read.known.after = text(self);
+    self->read.known.session = a_rare_session(self);
+    self->read.known.struct_size = a_size(self, self->read.beyond, sizeof init);
+    return GIVEN(self, self->read, one_in(self, 2));
+}
+
+static int32_t on_load(void *user_data, const uint8_t *state, size_t len, millpond_job_t *job);
+static int32_t on_apply(void *user_data, const millpond_batch_t *batch, millpond_job_t *job);
+static int32_t on_save(void *user_data, millpond_job_t *job);
+static millpond_destroy_t a_destroy(struct caller *self);
+static void *some_user_data(struct caller *self);
+
+/* A fish by code, or built in, or what is none. */
+static const millpond_fish_t *some_fish(struct caller *self) {
+    static const millpond_text_t names[] = {{TEXT("one")}, {TEXT("other")}};
+    static const millpond_text_t count = {TEXT("{\"fold\":\"count\"}")};
+    millpond_fish_t init = MILLPOND_FISH_INIT, *fish = &self->fish.known;
+    *fish = init;
+    fish->query = grain_query;
+    if (one_in(self, 2)) {
+        fish->fold = count;
+    } else {
+        fish->id = names[below(self, 2)];
+        fish->version = below(self, 8) == 0;
+        fish->load = slips(self, 12) ? NULL : on_load;
+        fish->apply = slips(self, 12) ? NULL : on_apply;
+        fish->save = slips(self, 12) ? NULL : on_save;
+    }
+    if (slips(self, 6)) fish->query = text(self);
+    if (slips(self, 6)) fish->id = text(self);
+    if (slips(self, 6)) fish->fold = text(self);
+    if (slips(self, 6)) fish->codec = text(self);
+    fish->struct_size = a_size(self, self->fish.beyond, sizeof init);
+    int is_null = slips(self, 12);
+    /* One that cannot be read is not freed. */
+    if (fish->struct_size == sizeof init && !is_null)
+        fish->user_data = some_user_data(self), fish->destroy = a_destroy(self);
+    return GIVEN(self, self->fish, is_null);
+}
+
+/* Something done to one of few accounts and claims, or what cannot be. */
+static const millpond_deed_t *some_deed(struct caller *self) {
+    static const millpond_text_t names[] = {{TEXT("steel")}, {TEXT("M-017")}};
+    static const millpond_text_t nobody = {
+        TEXT("abababababababababababababababababababababababababababababababab")};
+    millpond_deed_t init = MILLPOND_DEED_INIT, *deed = &self->deed.known;
+    *deed = init;
+    deed->kind = slips(self, 8) ? a_number(self) : (int32_t)(1 + below(self, 11));
+    deed->name = slips(self, 8) ? text(self) : names[below(self, 2)];
+    deed->amount = slips(self, 8) ? (int64_t)next(self) : (int64_t)below(self, 100);
+    if (one_in(self, 2)) deed->to = slips(self, 4) ? text(self) : nobody;
+    if (slips(self, 8)) deed->id = text(self);
+    if (slips(self, 8)) deed->floor = (int64_t)next(self);
+    if (one_in(self, 4)) {
+        self->share.node_id = slips(self, 4) ? text(self) : nobody;
+        self->share.amount = below(self, 50);
+        deed->shares = &self->share;
+        deed->share_count = slips(self, 8) ? SIZE_MAX / 2 : 1;
+    }
+    if (one_in(self, 4)) {
+        deed->note_form = slips(self, 4) ? a_number(self) : MILLPOND_PAYLOAD_JSON;
+        deed->note = (const uint8_t *)"[1,2]";
+        deed->note_len = 5;
+        if (slips(self, 2)) deed->note = some_bytes(self), deed->note_len = self->count;
+    }
+    deed->struct_size = a_size(self, self->deed.beyond, sizeof init);
+    return GIVEN(self, self->deed, slips(self, 12));
+}
+
+static uint64_t a_reserve(struct caller *self) { return one_in(self, 4) ? next(self) : 0; }
+static millpond_job_t *no_job(struct caller *self) { return (void)self, (millpond_job_t *)NULL; }
+static millpond_effect_t *no_effect(struct caller *self) {
+    return (void)self, (millpond_effect_t *)NULL;
 }
 
 /* None to three texts, or more than there can be. */
@@ -379,6 +521,11 @@ PLACE(millpond_node_t, node, A_NODE, node)
 PLACE(millpond_cursor_t, cursor, A_CURSOR, cursor)
 PLACE(millpond_subscription_t, subscription, A_SUBSCRIPTION, subscription)
 PLACE(millpond_cancel_t, cancel, A_CANCEL, cancel)
+PLACE(millpond_session_t, session, A_SESSION, session)
+PLACE(millpond_observer_t, observer, AN_OBSERVER, observer)
+PLACE(millpond_turn_t, turn, A_TURN, turn)
+PLACE(millpond_doing_t, doing, A_DOING, doing)
+PLACE(millpond_state_t *, state, A_STATE, state)
 PLACE(millpond_bytes_t, bytes, BYTES, bytes)
 PLACE(millpond_batch_t *, batch, A_BATCH, batch)
 PLACE(millpond_error_t *, error, AN_ERROR, error)
@@ -396,6 +543,7 @@ PLACE(int32_t, fd, AN_FD, fd)
     }
 SIZED_PLACE(millpond_published_t, published, PUBLISHED, one_in(self, 3))
 SIZED_PLACE(millpond_event_t, event, AN_EVENT, slips(self, 12))
+SIZED_PLACE(millpond_state_view_t, view, A_VIEW, slips(self, 12))
 
 static const millpond_batch_t *a_batch(struct caller *self) {
     return self->batches[below(self, KEPT)];
@@ -404,7 +552,16 @@ static const millpond_error_t *an_error(struct caller *self) {
     return self->errors[below(self, KEPT)];
 }
 
+static const millpond_state_t *a_state(struct caller *self) {
+    return self->states[below(self, KEPT)];
+}
+
 /* What is given back is not held any more. */
+static millpond_state_t *own_state(struct caller *self) {
+    millpond_state_t **kept = &self->states[below(self, KEPT)], *state = *kept;
+    *kept = NULL;
+    return state;
+}
 static millpond_batch_t *own_batch(struct caller *self) {
     millpond_batch_t **kept = &self->batches[below(self, KEPT)], *batch = *kept;
     *kept = NULL;

@@ -3,24 +3,13 @@
  * Commands and answers: README.md. Run as `adapter FOLDER`, commands on standard input. A payload
  * is JSON text here: the notation is millpond's own JSON but for {"$integer":"…"}.
  * Longer than 500 lines because each command of the scenarios is a function of its own. */
-#include "notation.h"
+#include "pond.h"
 #include <poll.h>
 #include <pthread.h>
 
-#define SOON 60000
 #define SHORT 100
 #define EVENTS_MAX 65600
 static const char SECRET[] = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
-
-static const char *folder;
-/* What the last call went wrong with. */
-static millpond_error_t *error;
-
-static millpond_node_t node_of(const char *name) { return named(names, name)->node; }
-static millpond_text_t token_of(const char *name) {
-    millpond_bytes_t held = named(names, name)->text;
-    return text((const char *)held.data, held.len);
-}
 
 /* So many peers that are not there. */
 static millpond_text_t *made_up(size_t count) {
@@ -85,16 +74,13 @@ static int32_t publish(const char *name, const said_t *said, const millpond_draf
         options.has_expected = 1;
         options.expected = strtoull(said->expected, NULL, 10);
     }
+    if (said->session) options.session = named(names, said->session)->session;
     options.idempotency_key = (const uint8_t *)said->key;
     options.idempotency_key_len = said->key ? strlen(said->key) : 0;
     int32_t status = millpond_node_publish(node_of(name), drafts, count, &options, SOON,
                                            MILLPOND_NO_CANCEL, &done, &error);
     if (status) return status;
-    print_stream((char *)done.stream.data, done.stream.len);
-    printf(" offset=%llu lamport=%llu count=%llu replayed=%s\n",
-           (unsigned long long)done.first_offset, (unsigned long long)done.first_lamport,
-           (unsigned long long)done.count, done.replayed ? "true" : "false");
-    millpond_bytes_free(&done.stream);
+    print_published(&done);
     if (!said->token) millpond_bytes_free(&done.token);
     else named(names, said->token)->text = done.token;
     return MILLPOND_OK;
@@ -130,6 +116,7 @@ static int32_t ask(const char *name, const said_t *said, const char *rest,
     if (said->order) options.order = text(said->order, strlen(said->order));
     if (said->lower) options.lower = token_of(said->lower);
     if (said->upper) options.upper = token_of(said->upper);
+    if (said->session) options.session = named(names, said->session)->session;
     options.columns = columns_of(said->columns);
     return millpond_node_query(node_of(name), rest, strlen(rest), &options, SOON,
                                MILLPOND_NO_CANCEL, cursor, &error);
@@ -184,9 +171,20 @@ static int32_t subscribe(const char *name, const said_t *said, char *rest) {
         options.from = token_of(said->from);
         if (!options.from.data) options.from = text(said->from, strlen(said->from));
     }
+    if (said->order) options.order = text(said->order, strlen(said->order));
     if (said->delivery) options.delivery = text(said->delivery, strlen(said->delivery));
     return millpond_node_subscribe(node_of(node), rest, strlen(rest), &options, SOON,
                                    MILLPOND_NO_CANCEL, &named(names, name)->subscription, &error);
+}
+
+static void print_rewind(const millpond_batch_t *batch) {
+    millpond_text_t to = millpond_batch_rewind_to(batch);
+    size_t lamport = to.len ? (size_t)((const char *)memchr(to.data, '/', to.len) - to.data) : 0;
+    printf("rewind to=");
+    if (!to.len) printf("-");
+    else printf("%.*s/", (int)lamport, to.data);
+    if (to.len) print_stream(to.data + lamport + 1, to.len - lamport - 1);
+    printf("\n");
 }
 
 /* One batch (`next`), or as many as hold `count` events (`take`). */
@@ -204,6 +202,12 @@ static int32_t next(const char *name, size_t count, int64_t timeout_ms, int take
             print_event(&event);
         }
         is_end = millpond_batch_is_end(batch);
+        if (millpond_batch_is_rewind(batch)) {
+            print_rewind(batch);
+            millpond_batch_free(batch);
+            if (!take) return MILLPOND_OK;
+            continue;
+        }
         if (!take && is_end) printf("end\n");
         if (!take && !is_end)
             printf("caught_up=%s lag=%llu\n", millpond_batch_caught_up(batch) ? "true" : "false",
@@ -457,6 +461,7 @@ static int32_t command(char *rest) {
     uint64_t lag;
     int32_t status;
     rest = options(rest, &said);
+    if (pond_command(verb, name, &said, rest, &status)) return status;
     if (IS("open")) return open_node(name, &said);
     if (IS("close")) return closed(millpond_node_close(node_of(name), SOON, &error));
     if (IS("network"))

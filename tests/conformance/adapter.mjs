@@ -4,6 +4,7 @@
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import * as millpond from '../../node/dist/index.mjs';
+import { pondActs } from './pond.mjs';
 
 const [SOON, SHORT] = [60_000, 100];
 const SECRET = Buffer.from(Array.from({ length: 32 }, (_, index) => index)).toString('hex');
@@ -11,7 +12,7 @@ const SECRET = Buffer.from(Array.from({ length: 32 }, (_, index) => index)).toSt
 const folder = process.argv[2];
 /** Node id to name: answers hold no ids. */
 const names = new Map();
-const [nodes, tokens, follows] = [new Map(), new Map(), new Map()];
+const [nodes, tokens, follows, sessions] = [new Map(), new Map(), new Map(), new Map()];
 
 /** Leading `key=value` words, and what follows them. */
 function options(rest) {
@@ -67,7 +68,14 @@ function errorLines(error, text) {
 
 function batchLines(batch) {
   if (batch === undefined) return ['end'];
+  if (batch.isRewind) return [rewindLine(batch)];
   return [...batch.events.map(eventLine), `caught_up=${batch.caughtUp} lag=${batch.lag}`];
+}
+
+function rewindLine({ rewindTo }) {
+  if (rewindTo === undefined) return 'rewind to=-';
+  const [lamport, stream] = rewindTo.split('/');
+  return `rewind to=${lamport}/${streamName(stream)}`;
 }
 
 function streamName(stream) {
@@ -105,6 +113,7 @@ function ask(name, said, rest) {
     ...('order' in said ? { order: said.order } : {}),
     ...('lower' in said ? { lower: tokens.get(said.lower) } : {}),
     ...('upper' in said ? { upper: tokens.get(said.upper) } : {}),
+    ...('session' in said ? { session: sessions.get(said.session) } : {}),
     ...('columns' in said ? { columns: said.columns.split(',').filter((one) => one !== '-') } : {}),
   });
 }
@@ -118,8 +127,13 @@ async function publish(name, said, events) {
     timeoutMs: SOON,
     ...('key' in said ? { idempotencyKey: said.key } : {}),
     ...('expected' in said ? { expected: Number(said.expected) } : {}),
+    ...('session' in said ? { session: sessions.get(said.session) } : {}),
   });
   if ('token' in said) tokens.set(said.token, done.token);
+  return publishedLines(done);
+}
+
+function publishedLines(done) {
   const { firstOffset, firstLamport, count, replayed } = done;
   return [
     `${streamName(done.stream)} offset=${firstOffset} lamport=${firstLamport} ` +
@@ -192,6 +206,7 @@ const acts = {
       .subscribe(rest.slice(at + 1), {
         ...(from === undefined ? {} : { from }),
         ...(said.delivery === undefined ? {} : { delivery: said.delivery }),
+        ...(said.order === undefined ? {} : { order: said.order }),
       });
     follows.set(name, subscription);
     // It is opened in the background; the first step says what is wrong with it. This one takes no
@@ -209,11 +224,12 @@ const acts = {
   },
   async take(name, _said, rest) {
     const lines = [];
-    while (lines.length < Number(rest)) {
-      const max = Number(rest) - lines.length;
+    for (let seen = 0; seen < Number(rest); ) {
+      const max = Number(rest) - seen;
       const batch = await follows.get(name).nextBatch({ max, timeoutMs: SOON });
       if (batch === undefined) break;
-      lines.push(...batch.events.map(eventLine));
+      lines.push(...(batch.isRewind ? [rewindLine(batch)] : batch.events.map(eventLine)));
+      seen += batch.length;
     }
     return [...lines, 'taken'];
   },
@@ -221,7 +237,7 @@ const acts = {
     return [String(follows.get(name).lag)];
   },
   async position(name, _said, rest) {
-    tokens.set(rest, follows.get(name).position);
+    tokens.set(rest, follows.get(name).positionText);
   },
   async interrupt(name) {
     const signal = AbortSignal.timeout(SHORT);
@@ -294,6 +310,7 @@ const acts = {
     const isQuiet = await statuses.next({ timeoutMs: 100 }).then(() => false, isLate);
     return [String(isQuiet && first.nodeId === nodes.get(name).id)];
   },
+  ...pondActs({ nodes, tokens, sessions, streamName, publishedLines, errorLines, SOON }),
   async errors() {
     return Object.values(millpond)
       .filter((kind) => kind?.kind !== undefined && kind !== millpond.AbortError)

@@ -3,19 +3,23 @@
 //! Commands and answers: tests/conformance/README.md. Not here: what is right (the scenarios), and
 //! running them (`run.py`). The adapters of the other languages have the same functions in the same
 //! order.
+//! Longer than 500 lines because each command of the scenarios is a function of its own.
 
 mod notation;
+mod pond;
 
 use millpond::event::{
-    AppId, NewEvent, OffsetMap, Payload, StreamId, SwarmId, SwarmSecret, TagSet, Ticket,
+    AppId, KeyPosition, NewEvent, OffsetMap, Payload, StreamId, SwarmId, SwarmSecret, TagSet,
+    Ticket,
 };
 use millpond::query::{Order, Query};
 use millpond::{
-    Batch, Columns, Cursor, Delivery, Error, ErrorKind, EventView, NetworkOptions, Node,
-    NodeOptions, PeerAddress, Pending, PublishOptions, QueryOptions, Result, StorageOptions,
-    Subscription,
+    Appended, Batch, CausalSession, Columns, Cursor, Delivery, Error, ErrorKind, EventView,
+    KeyStep, KeySubscription, NetworkOptions, Node, NodeOptions, PeerAddress, Pending,
+    PublishOptions, QueryOptions, Result, StorageOptions, Subscription,
 };
 use notation::{Options, draft, error_text, errors, options};
+use pond::Pond;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::future::Future;
@@ -35,6 +39,12 @@ struct Follow {
     told_caught_up: bool,
 }
 
+/// A subscription in key order.
+struct KeyFollow {
+    subscription: KeySubscription,
+    told_caught_up: bool,
+}
+
 struct Adapter {
     folder: PathBuf,
     nodes: BTreeMap<String, Node>,
@@ -42,6 +52,10 @@ struct Adapter {
     names: BTreeMap<String, String>,
     tokens: BTreeMap<String, OffsetMap>,
     follows: BTreeMap<String, Follow>,
+    key_follows: BTreeMap<String, KeyFollow>,
+    key_positions: BTreeMap<String, KeyPosition>,
+    sessions: BTreeMap<String, CausalSession>,
+    pond: Pond,
 }
 
 fn main() {
@@ -52,6 +66,10 @@ fn main() {
         names: BTreeMap::new(),
         tokens: BTreeMap::new(),
         follows: BTreeMap::new(),
+        key_follows: BTreeMap::new(),
+        key_positions: BTreeMap::new(),
+        sessions: BTreeMap::new(),
+        pond: Pond::default(),
     };
     let mut out = std::io::stdout();
     for line in std::io::stdin().lock().lines() {
@@ -81,6 +99,9 @@ impl Adapter {
         let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
         let (name, rest) = rest.split_once(' ').unwrap_or((rest, ""));
         let (options, rest) = options(rest);
+        if let Some(done) = self.pond(verb, name, &options, rest) {
+            return done;
+        }
         match verb {
             // The text form of a secret is the facade's.
             "open" if options.get("swarm").is_some_and(|hex| hex.len() % SECRET.len() != 0) => {
@@ -103,6 +124,15 @@ impl Adapter {
             "idle" => return self.next(name, 1, SHORT),
             "take" => return self.take(name, rest),
             "lag" => return self.lag(name),
+            "session" => drop(self.sessions.insert(name.into(), CausalSession::new(Some(SOON)))),
+            "seen" => {
+                let seen = self.sessions[name].token();
+                self.tokens.insert(rest.into(), seen);
+            }
+            "position" if self.key_follows.contains_key(name) => {
+                let position = self.key_follows[name].subscription.position();
+                self.key_positions.insert(rest.into(), position);
+            }
             "position" => {
                 let position = self.follows[name].subscription.position();
                 self.tokens.insert(rest.into(), position);
@@ -201,16 +231,22 @@ impl Adapter {
             expected: options.get("expected").map(|count| count.parse().expect("a number")),
             ..PublishOptions::default()
         };
-        let done = wait(self.node(name).publish(drafts, publishing))?;
+        let done = match options.get("session") {
+            Some(session) => self.sessions[session].publish(self.node(name), drafts, publishing),
+            None => self.node(name).publish(drafts, publishing),
+        };
+        let done = wait(done)?;
         if let Some(token) = options.get("token") {
             self.tokens.insert(token.clone(), done.token());
         }
+        Ok(self.published(&done))
+    }
+
+    fn published(&self, done: &Appended) -> String {
         let (offset, lamport) = (done.first_offset.value(), done.first_lamport.value());
         let (count, replayed) = (done.count, done.replayed);
         let stream = self.stream(&done.stream);
-        Ok(format!(
-            "{stream} offset={offset} lamport={lamport} count={count} replayed={replayed}\n"
-        ))
+        format!("{stream} offset={offset} lamport={lamport} count={count} replayed={replayed}\n")
     }
 
     fn cursor(&mut self, name: &str, options: &Options, text: &str) -> Result<Cursor> {
@@ -227,7 +263,11 @@ impl Adapter {
             columns: names.map_or_else(|| Ok(Columns::default()), Columns::from_names)?,
             ..QueryOptions::default()
         };
-        self.node(name).query(&Query::parse(text)?, reading)
+        let query = Query::parse(text)?;
+        match options.get("session") {
+            Some(session) => self.sessions[session].query(self.node(name), &query, reading),
+            None => self.node(name).query(&query, reading),
+        }
     }
 
     fn query(&mut self, name: &str, options: &Options, text: &str) -> Result<String> {
@@ -278,9 +318,16 @@ impl Adapter {
 impl Adapter {
     fn subscribe(&mut self, name: &str, options: &Options, rest: &str) -> Result<()> {
         let (node, text) = rest.split_once(' ').unwrap_or((rest, ""));
+        if options.contains_key("order") {
+            return self.subscribe_by_key(name, options, node, text);
+        }
         let from = match options.get("from").map_or("beginning", String::as_str) {
             "beginning" => OffsetMap::new(),
             "now" => self.node(node).offsets()?,
+            token if self.key_positions.contains_key(token) => {
+                let error = Error::new(ErrorKind::InvalidArgument, "it is one of key order");
+                return Err(error.with_reason("key_position"));
+            }
             token => self.token(token),
         };
         let delivery = match options.get("delivery").map_or("durable", String::as_str) {
@@ -292,6 +339,75 @@ impl Adapter {
         let subscription = subscription.deliver(delivery);
         self.follows.insert(name.into(), Follow { subscription, told_caught_up: false });
         Ok(())
+    }
+
+    fn subscribe_by_key(
+        &mut self,
+        name: &str,
+        options: &Options,
+        node: &str,
+        text: &str,
+    ) -> Result<()> {
+        let refused = |message| Error::new(ErrorKind::InvalidArgument, message);
+        if options["order"] != "key" || options.contains_key("delivery") {
+            return Err(refused("there is no such order or delivery"));
+        }
+        let from = match options.get("from") {
+            None => KeyPosition::default(),
+            Some(name) => self.key_positions.get(name).cloned().ok_or_else(|| {
+                refused("it is not one of this order").with_reason("key_position")
+            })?,
+        };
+        let subscription = self.node(node).subscribe_by_key(&Query::parse(text)?, from)?;
+        let follow = KeyFollow { subscription, told_caught_up: false };
+        self.key_follows.insert(name.into(), follow);
+        Ok(())
+    }
+
+    /// One step in key order: its lines, how many events, and whether it is the end.
+    fn step(
+        &mut self,
+        name: &str,
+        count_max: usize,
+        limit: Duration,
+        is_next: bool,
+    ) -> Result<Option<(String, usize)>> {
+        loop {
+            let follow = self.key_follows.get_mut(name).expect("subscribed");
+            let step = match follow.subscription.next_step(count_max) {
+                Err(error) if error.kind() == ErrorKind::Closed => return Ok(None),
+                other => other?,
+            };
+            let told = std::mem::replace(&mut follow.told_caught_up, true);
+            match step {
+                KeyStep::Events(batch) => {
+                    follow.told_caught_up = told || batch.caught_up;
+                    let events = batch.events.iter();
+                    let mut lines: String =
+                        events.map(|event| self.event(&event, Columns::default())).collect();
+                    if is_next {
+                        let (caught_up, lag) = (batch.caught_up, batch.lag);
+                        writeln!(lines, "caught_up={caught_up} lag={lag}").expect("it grows");
+                    }
+                    return Ok(Some((lines, batch.events.len())));
+                }
+                KeyStep::Rewind { to } => {
+                    follow.told_caught_up = false;
+                    let key = to.map(|key| (key.lamport.value(), self.stream(&key.stream)));
+                    let to = key.map_or("-".into(), |(lamport, name)| format!("{lamport}/{name}"));
+                    return Ok(Some((format!("rewind to={to}\n"), 0)));
+                }
+                KeyStep::Nothing if !told => {
+                    let lines = if is_next { "caught_up=true lag=0\n" } else { "" };
+                    return Ok(Some((lines.into(), 0)));
+                }
+                KeyStep::Nothing => {
+                    if !self.key_follows[name].subscription.wait(Some(limit))? {
+                        return Err(Error::new(ErrorKind::Timeout, "there was nothing in time"));
+                    }
+                }
+            }
+        }
     }
 
     fn pull(&mut self, name: &str, count_max: usize, limit: Duration) -> Result<Option<Batch>> {
@@ -313,6 +429,10 @@ impl Adapter {
     }
 
     fn next(&mut self, name: &str, count_max: usize, limit: Duration) -> Result<String> {
+        if self.key_follows.contains_key(name) {
+            let step = self.step(name, count_max, limit, true)?;
+            return Ok(step.map_or("end\n".into(), |(lines, _)| lines));
+        }
         let Some(batch) = self.pull(name, count_max, limit)? else { return Ok("end\n".into()) };
         let mut answer: String =
             batch.events.iter().map(|event| self.event(&event, Columns::default())).collect();
@@ -322,6 +442,16 @@ impl Adapter {
 
     fn take(&mut self, name: &str, count: &str) -> Result<String> {
         let (count, mut answer) = (count.parse().expect("a number"), Vec::new());
+        if self.key_follows.contains_key(name) {
+            let (mut seen, mut lines) = (0, String::new());
+            while seen < count {
+                let Some((more, events)) = self.step(name, count - seen, SOON, false)? else {
+                    break;
+                };
+                (seen, lines) = (seen + events, lines + &more);
+            }
+            return Ok(lines + "taken\n");
+        }
         while answer.len() < count {
             let Some(batch) = self.pull(name, count - answer.len(), SOON)? else { break };
             let events = batch.events.iter();

@@ -6,6 +6,8 @@ As `adapter.py`, method for method; here everything that waits is awaited.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -26,14 +28,27 @@ from notation import (
     published_line,
     publishing,
 )
+from pond import (
+    account_line,
+    claim_line,
+    doers_line,
+    explained,
+    fish_of,
+    shown,
+    waiting,
+)
 
 
 class Adapter:
     def __init__(self, folder: Path) -> None:
         self.folder, self.names = folder, Names()
         self.nodes: dict[str, aio.Node] = {}
-        self.tokens: dict[str, millpond.Offsets] = {}
-        self.follows: dict[str, aio.Subscription] = {}
+        self.tokens: dict[str, Any] = {}
+        self.follows: dict[str, aio.Subscription | aio.KeySubscription] = {}
+        self.sessions: dict[str, millpond.Session] = {}
+        self.observers: dict[str, aio.Observer[Any]] = {}
+        self.shown: dict[str, str] = {}
+        self.doings: dict[tuple[str, str], Any] = {}
 
     async def command(self, line: str) -> list[str]:
         verb, _, rest = line.partition(" ")
@@ -57,12 +72,16 @@ class Adapter:
 
     async def do_publish(self, name: str, said: dict[str, str], rest: str) -> list[str]:
         [(payload, tags)] = drafts(rest)
-        done = await self.nodes[name].publish(payload, tags, **publishing(said))
+        done = await self.nodes[name].publish(payload, tags, **self.publishing(said))
         return self.published(done, said)
 
     async def do_publish_all(self, name: str, said: dict[str, str], rest: str) -> list[str]:
-        done = await self.nodes[name].publish_all(drafts(rest), **publishing(said))
+        done = await self.nodes[name].publish_all(drafts(rest), **self.publishing(said))
         return self.published(done, said)
+
+    def publishing(self, said: dict[str, str]) -> dict[str, Any]:
+        session = self.sessions[said["session"]] if "session" in said else None
+        return publishing(said) | {"session": session}
 
     def published(self, done: millpond.Published, said: dict[str, str]) -> list[str]:
         if "token" in said:
@@ -73,6 +92,7 @@ class Adapter:
         reading: Any = {key: self.tokens[said[key]] for key in ("lower", "upper") if key in said}
         reading["order"] = said.get("order")
         reading["columns"] = columns(said)
+        reading["session"] = self.sessions[said["session"]] if "session" in said else None
         return self.nodes[name].query(rest, **reading)
 
     async def do_query(self, name: str, said: dict[str, str], rest: str) -> list[str]:
@@ -106,10 +126,11 @@ class Adapter:
         node, _, text = rest.partition(" ")
         start = said.get("from")
         token = self.tokens.get(start or "", start)
-        subscription = self.nodes[node].subscribe(  # type: ignore[arg-type]
+        subscription = self.nodes[node].subscribe(  # type: ignore[call-overload]
             text,
             start=token,
-            delivery=said.get("delivery"),  # type: ignore[arg-type]
+            delivery=said.get("delivery"),
+            order=said.get("order"),
         )
         self.follows[name] = await subscription.__aenter__()
 
@@ -121,12 +142,12 @@ class Adapter:
         return self.names.batch(await self.follows[name].next_batch(1, timeout=SHORT))
 
     async def do_take(self, name: str, _said: dict[str, str], rest: str) -> list[str]:
-        lines: list[str] = []
-        while len(lines) < int(rest):
-            batch = await self.follows[name].next_batch(int(rest) - len(lines), timeout=SOON)
+        lines, left = list[str](), int(rest)
+        while left > 0:
+            batch = await self.follows[name].next_batch(left, timeout=SOON)
             if batch.is_end:
                 break
-            lines += [self.names.event(event) for event in batch]
+            lines, left = lines + self.names.taken(batch), left - len(batch)
         return [*lines, "taken"]
 
     async def do_lag(self, name: str, _said: dict[str, str], _rest: str) -> list[str]:
@@ -205,6 +226,126 @@ class Adapter:
         except millpond.Timeout:
             return [str(is_ours).lower()]
         return ["false"]
+
+    async def do_merge(self, name: str, _said: dict[str, str], rest: str) -> None:
+        self.tokens[name] = millpond.Offsets.merge([self.tokens[token] for token in rest.split()])
+
+    async def do_wait_for(self, name: str, said: dict[str, str], rest: str) -> list[str] | None:
+        token, _, query = rest.partition(" ")
+        try:
+            node, timeout = self.nodes[name], waiting(said)
+            await node.wait_for(self.tokens[token], query=query or None, timeout=timeout)
+        except millpond.Error as error:
+            return explained(self.names, error)
+        return None
+
+    async def do_session(self, name: str, _said: dict[str, str], _rest: str) -> None:
+        self.sessions[name] = millpond.Session()
+
+    async def do_seen(self, name: str, _said: dict[str, str], rest: str) -> None:
+        self.tokens[rest] = self.sessions[name].token
+
+    def reading(self, said: dict[str, str]) -> dict[str, Any]:
+        return {
+            "after": self.tokens[said["after"]] if "after" in said else None,
+            "session": self.sessions[said["session"]] if "session" in said else None,
+            "timeout": waiting(said),
+        }
+
+    async def do_observe(self, name: str, said: dict[str, str], rest: str) -> None:
+        node, _, fish = rest.partition(" ")
+        observer = self.nodes[node].observe(fish_of(fish), **self.reading(said))
+        self.observers[name], self.shown[name] = await observer.__aenter__(), "-"
+
+    async def do_unobserve(self, name: str, _said: dict[str, str], _rest: str) -> None:
+        await self.observers[name].close()
+
+    async def do_shown(self, name: str, _said: dict[str, str], _rest: str) -> list[str]:
+        with contextlib.suppress(millpond.Timeout):
+            while (state := await self.observers[name].next(timeout=0)) is not None:
+                self.shown[name] = shown(state.value)
+            return ["end"]
+        return [self.shown[name]]
+
+    async def do_state(self, name: str, said: dict[str, str], rest: str) -> list[str]:
+        try:
+            state = await self.nodes[name].state(fish_of(rest), **self.reading(said))
+        except millpond.NotYetVisible as error:
+            return explained(self.names, error)
+        if "token" in said:
+            self.tokens[said["token"]] = state.token
+        return [shown(state.value)]
+
+    async def do_effect(self, name: str, said: dict[str, str], rest: str) -> list[str]:
+        tags, _, fish = rest.partition(" ")
+        draft = json.loads(tags)
+        node = self.nodes[name]
+        done = await node.run(fish_of(fish), lambda state: [(state, draft)], timeout=SOON)
+        assert done is not None, "it publishes one event"
+        return self.published(done, said)
+
+    async def do_account(self, name: str, said: dict[str, str], rest: str) -> list[str]:
+        deed, _, account = rest.partition(" ")
+        amount, act = int(said.get("amount", "0")), self.nodes[name].account(account)
+        to = self.nodes[said["to"]].id if "to" in said else ""
+        try:
+            if deed == "create":
+                shares = {to: int(said["share"])} if to else None
+                done = await act.create(amount, floor=int(said.get("floor", "0")), shares=shares)
+            elif deed == "grant":
+                done = await act.grant(to, amount)
+            elif deed == "recover":
+                done = await act.recover()
+            else:
+                done = await getattr(act, deed)(amount)
+        except millpond.Error as error:
+            return explained(self.names, error)
+        return self.published(done, {})
+
+    async def do_report(self, name: str, _said: dict[str, str], rest: str) -> list[str]:
+        return [account_line(self.names, await self.nodes[name].account(rest).report())]
+
+    async def do_policy(self, name: str, _said: dict[str, str], rest: str) -> None:
+        account, _, reserve = rest.partition(" ")
+        if reserve == "off":
+            self.nodes[name].account(account).stop_answering()
+        else:
+            self.nodes[name].account(account).answer_requests(reserve=int(reserve))
+
+    async def do_claim(self, name: str, said: dict[str, str], rest: str) -> list[str]:
+        deed, _, what = rest.partition(" ")
+        act = self.nodes[name].claim(what)
+        to = self.nodes[said["to"]].id if "to" in said else None
+        if deed == "create":
+            done = await act.create(to)
+        elif deed == "transfer":
+            done = await act.transfer(to or "")
+        elif deed == "recover":
+            done = await act.recover()
+        else:
+            done = await act.request(deed == "request")
+        return self.published(done, {})
+
+    async def do_holder(self, name: str, _said: dict[str, str], rest: str) -> list[str]:
+        return [claim_line(self.names, await self.nodes[name].claim(rest).report())]
+
+    async def do_hand_over(self, name: str, _said: dict[str, str], rest: str) -> None:
+        what, _, wanted = rest.partition(" ")
+        self.nodes[name].claim(what).hand_over_when_asked(wanted == "on")
+
+    async def do_who_does(self, name: str, _said: dict[str, str], rest: str) -> list[str]:
+        return [doers_line(self.names, await self.nodes[name].who_does(rest))]
+
+    async def do_do(self, name: str, _said: dict[str, str], rest: str) -> None:
+        self.doings[name, rest] = await self.nodes[name].do_optimistically(rest, timeout=SOON)
+
+    async def do_release(self, name: str, _said: dict[str, str], rest: str) -> list[str]:
+        return self.published(await self.doings[name, rest].release(), {})
+
+    async def do_standing(self, name: str, _said: dict[str, str], rest: str) -> list[str]:
+        async with await self.nodes[name].own_doing(rest) or self.doings[name, rest] as doing:
+            standing = await doing.next(timeout=SOON)
+        return ["end" if standing is None else standing.standing]
 
     async def do_errors(self, *_: object) -> list[str]:
         return error_table()

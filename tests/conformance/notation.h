@@ -26,6 +26,8 @@ typedef struct {
     char name[64];
     millpond_node_t node;
     millpond_subscription_t subscription;
+    millpond_session_t session;
+    millpond_observer_t observer;
     millpond_bytes_t text;
 } named_t;
 static named_t names[NAMES_MAX], ids[NAMES_MAX];
@@ -45,6 +47,7 @@ typedef struct {
     const char *from, *folder, *swarm, *ticket, *net, *peers;
     const char *columns, *read, *former, *cap_all, *cap_each;
     const char *priority, *delivery;
+    const char *after, *session, *wait, *amount, *floor, *to, *share;
 } said_t;
 
 static char *options(char *rest, said_t *said) {
@@ -52,7 +55,8 @@ static char *options(char *rest, said_t *said) {
                                        "lower=", "upper=",    "from=",   "folder=",
                                        "swarm=", "ticket=",   "net=",    "peers=",
                                        "columns=", "read=",     "former=", "cap_all=",
-                                       "cap_each=", "priority=", "delivery="};
+                                       "cap_each=", "priority=", "delivery=", "after=",
+                                       "session=", "wait=", "amount=", "floor=", "to=", "share="};
     const char **values = (const char **)said;
     memset(said, 0, sizeof *said);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {

@@ -123,8 +123,19 @@ class Names:
     def batch(self, batch: millpond.Batch) -> list[str]:
         if batch.is_end:
             return ["end"]
+        if batch.is_rewind:
+            return self.rewound(batch)
         closing = f"caught_up={str(batch.caught_up).lower()} lag={batch.lag}"
         return [self.event(event) for event in batch] + [closing]
+
+    def rewound(self, batch: millpond.Batch) -> list[str]:
+        """The way back in key order."""
+        to = batch.rewind_to
+        return [f"rewind to={'-' if to is None else f'{to.lamport}/{self.stream(to.stream)}'}"]
+
+    def taken(self, batch: millpond.Batch) -> list[str]:
+        """As `batch`, without its closing line."""
+        return self.rewound(batch) if batch.is_rewind else [self.event(event) for event in batch]
 
 
 def tags_of(event: millpond.Event) -> str:

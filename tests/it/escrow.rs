@@ -3,7 +3,7 @@
 use crate::nodes::{event, link, open, secret, until};
 use crate::support::Scratch;
 use millpond::event::{NewEvent, NodeId, TagSet};
-use millpond::pond::escrow::{GrantPolicy, Overdraft, Violation};
+use millpond::pond::escrow::{AccountId, GrantPolicy, Overdraft, Violation};
 use millpond::{Account, AccountReport, Error, ErrorKind, NewAccount, Node, PublishOptions};
 use std::path::Path;
 use std::thread;
@@ -73,6 +73,24 @@ fn london_and_new_york_spend_their_own_rights_while_cut_off_and_never_more_than_
     assert_eq!(report(&london).state, report(&new_york).state);
     assert!(report(&london).state.violations().is_empty());
     assert_eq!((report(&london).available, report(&new_york).available), (100, 0));
+}
+
+/// What docs/escrow.md points to.
+#[allow(dead_code)] // Its `main`, which only prints.
+#[path = "../../core/examples/escrow.rs"]
+mod example;
+
+#[test]
+fn the_story_of_london_and_new_york_goes_wrong_is_refused_or_is_kept_as_it_is_told() {
+    let scratch = Scratch::new("story");
+    let told = example::story(scratch.path()).unwrap();
+    let expected = [
+        "available and wrong: London says -400, New York says -400",
+        "consistent and refusing: New York is refused 900 and 10",
+        "escrow: New York is refused 900 and takes the 400 it holds; London says 100, New York \
+         says 100, and London holds 100",
+    ];
+    assert_eq!(told, expected);
 }
 
 #[test]
@@ -187,6 +205,91 @@ fn a_restored_store_spends_nothing_of_its_former_stream_until_it_is_told_to_reco
     withdraw(&mill, 700).unwrap();
     assert_eq!(steel(&mill).recover().wait().unwrap_err().kind(), ErrorKind::NotFound);
     assert!(report(&mill).state.violations().is_empty());
+}
+
+#[test]
+fn what_a_restored_store_does_not_know_of_its_former_stream_is_waited_for() {
+    let (scratch, secret) = (Scratch::new("escrow"), secret(8));
+    let [mill, press] = ["mill", "press"].map(|name| open(&scratch, name, &secret));
+    create(&mill, &[(&press, 100)]);
+    link(&press, &mill).unwrap();
+    until_account(&press, "its share", |report| report.available == 100);
+    mill.close(DEADLINE).unwrap();
+    copy(&scratch.path().join("mill"), &scratch.path().join("restored"));
+    let mill = open(&scratch, "mill", &secret);
+    withdraw(&mill, 300).unwrap();
+    link(&press, &mill).unwrap();
+    until_account(&press, "the withdrawal", |report| report.state.balance() == 700);
+    mill.close(DEADLINE).unwrap();
+
+    // It knows that there are others, and asked none: its backup may be behind.
+    let mill = open(&scratch, "restored", &secret);
+    let error = withdraw(&mill, 1).unwrap_err();
+    assert_eq!(Overdraft::of(&error).unwrap().recoverable, 900, "as far as it knows");
+    assert!(error.message().contains("recover"), "{error}");
+    let refused = steel(&mill).recover().wait().unwrap_err();
+    assert_eq!((refused.kind(), refused.reason()), (ErrorKind::NotYetVisible, Some("nobody_met")));
+    link(&press, &mill).unwrap();
+    until(&mill, "the recovery", |mill| match steel(mill).recover().wait() {
+        Ok(_) => true,
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::NotYetVisible, "{error}");
+            false
+        }
+    });
+    assert_eq!(report(&mill).available, 600, "without what was withdrawn after the backup");
+    withdraw(&mill, 600).unwrap();
+    until_account(&press, "all withdrawals", |report| report.state.balance() == 100);
+    assert!(report(&press).state.violations().is_empty());
+}
+
+#[test]
+fn two_accounts_of_one_name_keep_their_meaning_and_their_rights() {
+    let (scratch, secret) = (Scratch::new("escrow"), secret(9));
+    let [mill, press, paint] = ["mill", "press", "paint"].map(|name| open(&scratch, name, &secret));
+    create(&mill, &[]);
+    // Not the same account by chance: it has its author.
+    create(&press, &[]);
+    link(&mill, &press).unwrap();
+    for node in [&mill, &press] {
+        until_account(node, "the rival", |report| report.rivals.len() == 1);
+    }
+    let ids = [&mill, &press].map(|node| report(node).state.id());
+    assert_eq!([&mill, &press].map(|node| report(node).rivals[0].id), [ids[1], ids[0]]);
+    let firsts = [&mill, &press].map(|node| report(node).rivals[0].is_first);
+    assert!(firsts == [true, false] || firsts == [false, true], "one of them is the first");
+    withdraw(&mill, 300).unwrap();
+    withdraw(&press, 400).unwrap();
+
+    // Rights in the other one are reached by its id.
+    steel(&mill).grant(press.node_id(), 200).wait().unwrap();
+    let of_mill = steel(&press).with_id(ids[0]);
+    until(&press, "the grant", |_| of_mill.report().unwrap().available == 200);
+    of_mill.withdraw(200, None).wait().unwrap();
+    assert_eq!(of_mill.report().unwrap().state.balance(), 500);
+    assert_eq!(report(&press).state.id(), ids[1], "it does not flip");
+    assert_eq!(report(&press).state.balance(), 600);
+
+    // Who acted in none takes the first one.
+    link(&paint, &press).unwrap();
+    until_account(&paint, "both", |report| report.rivals.len() == 1);
+    assert!(!report(&paint).rivals[0].is_first);
+    let unknown = steel(&press).with_id(AccountId::from_bytes([1; 16]));
+    assert_eq!(unknown.report().unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn another_policy_is_heard_at_once() {
+    let (scratch, secret) = (Scratch::new("escrow"), secret(10));
+    let [mill, paint] = ["mill", "paint"].map(|name| open(&scratch, name, &secret));
+    create(&mill, &[]);
+    link(&paint, &mill).unwrap();
+    until_account(&paint, "the account", |_| true);
+    steel(&mill).answer_requests(Some(GrantPolicy { reserve: 600 })).unwrap();
+    steel(&paint).request(500).wait().unwrap();
+    until_account(&paint, "what is above the reserve", |report| report.available == 400);
+    steel(&mill).answer_requests(Some(GrantPolicy { reserve: 0 })).unwrap();
+    until_account(&paint, "all that was asked for", |report| report.available == 500);
 }
 
 #[test]

@@ -73,26 +73,52 @@ def trunk(stream):
     return stream[0], stream[1] % STREAMS_MAX
 
 
+def _below(entries, lamport):
+    """Of (lamport, value) pairs, the values of smaller lamports than `lamport`; of all for None."""
+    return [value for at, value in entries if lamport is None or at < lamport]
+
+
 class Account:
-    """One account. Streams are pairs of node id and number."""
+    """One account. Streams are pairs of node id and number.
+
+    What others may know of a stream is kept with its lamport: it counts for events with greater
+    ones only.
+    """
 
     def __init__(self, key, creation, parents):
-        self.created, self.parents = key, parents
+        self.created, self.parents, self.creation = key, parents, creation
         self.floor, self.balance = creation["floor"], creation["amount"]
         self.credits, self.income, self.outgo, self.fences = {}, {}, {}, {}
         self.blocked, self.uncovered, self.recoveries, self.requests = set(), [], [], {}
-        rest = creation["amount"] - creation["floor"]
+        # Where the creation stands, and what of the income is counted in several histories.
+        self.begun, self.doubled = set(), {}
         for node, number, amount in creation["shares"]:
             if (node, number) != trunk(key[1]):
-                rest -= amount
-                self._add(self.credits, (node, number), amount)
-                self.fences[("credit", (node, number))] = 1
-        self._add(self.income, key[1], rest)
-        self.fences[("own", key[1])] = 1
+                self._add(self.credits, (node, number), (key[0], amount))
+                self._add(self.fences, ("credit", (node, number)), (key[0], 1))
+        self._begin(key)
+
+    def _begin(self, key):
+        own = trunk(key[1])
+        shared = sum(amount for node, number, amount in self.creation["shares"]
+                     if (node, number) != own)
+        rest = self.creation["amount"] - self.floor - shared
+        if self.begun:
+            self.doubled[own] = self.doubled.get(own, 0) + rest
+        self.begun.add(key[1])
+        self._add(self.income, key[1], (key[0], rest))
+        self._add(self.fences, ("own", key[1]), (key[0], 1))
+
+    def create_again(self, key):
+        """The creation once more; False when it is in the same history."""
+        if self.begun.intersection(self._history(key[1])):
+            return False
+        self._begin(key)
+        return True
 
     @staticmethod
-    def _add(table, stream, amount):
-        table[stream] = table.get(stream, 0) + amount
+    def _add(table, place, entry):
+        table.setdefault(place, []).append(entry)
 
     def _history(self, stream):
         history = [stream]
@@ -100,25 +126,32 @@ class Account:
             history.append(self.parents[history[-1]])
         return history
 
-    def left(self, stream):
-        """What the history that ends in `stream` has left."""
-        own = sum(self.income.get(part, 0) - self.outgo.get(part, 0)
-                  for part in self._history(stream))
-        return self.credits.get(trunk(stream), 0) + own
+    def _credit(self, stream, lamport=None):
+        return sum(_below(self.credits.get(stream, []), lamport))
 
-    def _all(self, table, stream):
-        return sum(amount for own, amount in table.items() if trunk(own) == stream)
+    def left(self, stream, lamport):
+        """What the history that ends in `stream` has left for an event of it."""
+        own = sum(sum(_below(self.income.get(part, []), lamport)) - self.outgo.get(part, 0)
+                  for part in self._history(stream))
+        return self._credit(trunk(stream), lamport) + own
+
+    def _earned(self, stream, lamport=None):
+        earned = sum(sum(_below(entries, lamport)) for own, entries in self.income.items()
+                     if trunk(own) == stream)
+        return earned - self.doubled.get(stream, 0)
 
     def pool(self, stream):
         """What all histories of a stream together have left."""
+        spent = sum(amount for own, amount in self.outgo.items() if trunk(own) == stream)
         recovered = sum(one["amount"] for one in self.recoveries if one["from"] == stream)
-        return (self.credits.get(stream, 0) + self._all(self.income, stream)
-                - self._all(self.outgo, stream) - recovered)
+        return self._credit(stream) + self._earned(stream) - spent - recovered
 
-    def fence(self, stream):
+    def fence(self, stream, lamport=None):
         """How often what `stream` holds has changed hands."""
-        own = [self.fences.get(("own", part), 0) for part in self._history(stream)]
-        return max(own + [self.fences.get(("credit", trunk(stream)), 0)])
+        places = [("own", part) for part in self._history(stream)]
+        places.append(("credit", trunk(stream)))
+        known = [_below(self.fences.get(place, []), lamport) for place in places]
+        return max(sum(known, []), default=0)
 
     def _covers(self, key, amount, left):
         stream = key[1]
@@ -130,40 +163,42 @@ class Account:
 
     def apply(self, key, said):
         """Goes on by an event of this account."""
-        op, stream, amount = said["op"], key[1], said["amount"]
+        op, (lamport, stream), amount = said["op"], key, said["amount"]
         if op == "deposit":
-            self._add(self.income, stream, amount)
+            self._add(self.income, stream, (lamport, amount))
             self.balance += amount
         elif op == "request":
             self.requests[trunk(stream)] = [key, amount]
         elif op == "recover":
             self._recover(key, said)
-        elif self._covers(key, amount, self.left(stream)):
-            self._add(self.outgo, stream, amount)
+        elif self._covers(key, amount, self.left(stream, lamport)):
+            self.outgo[stream] = self.outgo.get(stream, 0) + amount
             if op == "withdraw":
                 self.balance -= amount
                 return
             to = tuple(said["to"])
-            self._add(self.credits, to, amount)
-            place = ("credit", to)
-            self.fences[place] = max(self.fences.get(place, 0), self.fence(stream) + 1)
-            if to in self.requests:
-                self.requests[to][1] = max(0, self.requests[to][1] - amount)
+            self._add(self.credits, to, (lamport, amount))
+            fence = self.fence(stream, lamport) + 1
+            self._add(self.fences, ("credit", to), (lamport, fence))
+            request = self.requests.get(to)
+            if request and request[0][0] < lamport:
+                request[1] = max(0, request[1] - amount)
 
     def _recover(self, key, said):
-        stream, amount = key[1], said["amount"]
+        (lamport, stream), amount = key, said["amount"]
         source = (stream[0], said["from"])
         history = self._history(stream)
         before = sum(one["amount"] for one in self.recoveries
                      if one["from"] == source and one["key"][1] in history)
-        left = self.credits.get(source, 0) + said["income"] - said["outgo"] - before
-        known = said["income"] <= self._all(self.income, source)
+        left = self._credit(source, lamport) + said["income"] - said["outgo"] - before
+        known = said["income"] <= self._earned(source, lamport)
         if self._covers(key, amount if known else left + 1, left):
-            own = [fence for (kind, part), fence in self.fences.items() if trunk(part) == source]
+            own = [_below(entries, lamport) for (kind, part), entries in self.fences.items()
+                   if trunk(part) == source]
+            fence = max(sum(own, []), default=0) + 1
             self.recoveries.append({"key": key, "from": source, "amount": amount})
-            self._add(self.income, stream, amount)
-            place = ("own", stream)
-            self.fences[place] = max(self.fences.get(place, 0), max(own, default=0) + 1)
+            self._add(self.income, stream, (lamport, amount))
+            self._add(self.fences, ("own", stream), (lamport, fence))
 
     def streams(self):
         """Every stream that has or had something."""
@@ -182,20 +217,32 @@ class Fold:
 
     def __init__(self, name, parents, is_claim=False):
         self.name, self.parents, self.is_claim = name, parents, is_claim
-        self.accounts, self.unread = {}, 0
+        self.accounts, self.unread, self.acted_in = {}, 0, {}
 
     def apply(self, key, payload):
         """Goes on by an event; `key` is (lamport, (node, number))."""
+        node = key[1][0]
+        name = self._take(key, payload)
+        if name is None:
+            self.unread += 1
+        else:
+            self.acted_in.setdefault(node, name)
+
+    def _take(self, key, payload):
         said, stream = read(payload), key[1]
         if said is None or not self._is_sound(said, trunk(stream)):
-            self.unread += 1
-        elif said["op"] == "create":
+            return None
+        if said["op"] == "create":
             name = account_id(self.name, stream[0], payload)
-            self.accounts.setdefault(name, Account(key, said, self.parents))
-        elif said["account"] in self.accounts:
-            self.accounts[said["account"]].apply(key, said)
-        else:
-            self.unread += 1
+            if name in self.accounts:
+                return name if self.accounts[name].create_again(key) else None
+            self.accounts[name] = Account(key, said, self.parents)
+            return name
+        account = self.accounts.get(said["account"])
+        if account is None or account.created[0] >= key[0]:
+            return None
+        account.apply(key, said)
+        return said["account"]
 
     def _is_sound(self, said, own):
         if self.is_claim and said["op"] in ("deposit", "withdraw"):
@@ -207,5 +254,38 @@ class Fold:
         return said["op"] != "grant" or tuple(said["to"]) != own
 
     def first(self):
-        """The account that the name means, and its id."""
-        return min(self.accounts.items(), key=lambda item: (item[1].created, item[0]))
+        """The account that was created first, and its id."""
+        def age(item):
+            lamport, stream = item[1].created
+            return lamport, trunk(stream), item[0]
+        return min(self.accounts.items(), key=age)
+
+    def meant_by(self, node):
+        """The id of the account that the name means to a node."""
+        return self.acted_in.get(node) or self.first()[0]
+
+
+def doing(payload):
+    """What an event of an optimistic claim says: `claim`, `release`, or None."""
+    said = cbor.decode(payload)
+    if type(said) is not dict or said.get("op") not in ("claim", "release"):
+        return None
+    keys = set(said) - {"op"} - ({"note"} if said["op"] == "claim" else set())
+    return None if keys else said["op"]
+
+
+def doings(events):
+    """The optimistic claims that stand after (key, payload) pairs in key order: for each key the
+    key of the one that it has lost to, or None."""
+    standing, winner = {}, None
+    for key, payload in events:
+        said, stream = doing(payload), key[1]
+        own = [one for one in standing if one[1] in (stream, trunk(stream))]
+        if said == "claim" and not own:
+            standing[key] = winner
+            winner = winner or key
+        elif said == "release":
+            gone = [one for one in standing if one[1][0] == stream[0]]
+            winner = None if winner in gone else winner
+            standing = {one: lost for one, lost in standing.items() if one not in gone}
+    return standing

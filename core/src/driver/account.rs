@@ -7,7 +7,7 @@ use crate::driver::decider::Ground;
 use crate::driver::node::Node;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::cbor::Value;
-use crate::event::{NodeId, OffsetMap, StreamId};
+use crate::event::{EventKey, NodeId, OffsetMap, StreamId};
 use crate::log::Appended;
 use crate::pending::Pending;
 use crate::pond::Name;
@@ -26,6 +26,8 @@ use std::sync::Arc;
 pub struct Account {
     node: Node,
     desk: Arc<AccountDesk>,
+    /// Which of several of the name; none is what the name means to this node.
+    id: Option<AccountId>,
 }
 
 /// How an account begins.
@@ -49,21 +51,44 @@ pub struct AccountReport {
     pub available: u64,
     /// The stream that it is available to.
     pub own_stream: StreamId,
-    /// Other accounts of this name: created by nodes that had not heard of this one.
-    pub rivals: Vec<AccountId>,
+    /// Other accounts of this name, created by nodes that had not heard of this one: the first
+    /// 256, oldest first. [`Account::with_id`] is the way to them.
+    pub rivals: Vec<Rival>,
     /// The point in history that this is the state of.
     pub as_of: Arc<OffsetMap>,
 }
 
+/// Another account of the same name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rival {
+    /// Which.
+    pub id: AccountId,
+    /// The event that created it.
+    pub created: EventKey,
+    /// True when it is what the name means to nodes that acted in none of them.
+    pub is_first: bool,
+    /// What there is.
+    pub balance: i128,
+    /// What this node may spend of it.
+    pub available: u64,
+}
+
+/// Most rivals that a report names.
+const RIVALS_SHOWN_MAX: usize = 256;
+
 impl Node {
     /// The account called `name`, 1 to 200 bytes of UTF-8, whether it was created or not.
     ///
+    /// Where several were created apart, the name means the one in which this node acted first, by
+    /// whatever call that publishes; where it acted in none, the oldest. So what a name means to a
+    /// node does not change after it has acted. [`Account::with_id`] means exactly one.
+    ///
     /// # Errors
-    /// `invalid_argument`, `limit_exceeded`: there can be no such name. `closed`.
+    /// `invalid_argument`, `limit_exceeded`: there can be no such name. `closed`, `forked_process`.
     pub fn account(&self, name: &str) -> Result<Account> {
-        self.log()?;
+        self.log()?.check_process()?;
         let desk = self.shared().coordination.account(Name::new(name)?);
-        Ok(Account { node: self.clone(), desk })
+        Ok(Account { node: self.clone(), desk, id: None })
     }
 }
 
@@ -79,18 +104,24 @@ impl Account {
         self.desk.decider().query()
     }
 
-    /// Creates the account; the same once more, by the same node, changes nothing.
+    /// Exactly the account `id` of this name, such as a rival, whatever the name means.
+    #[must_use]
+    pub fn with_id(&self, id: AccountId) -> Account {
+        Account { id: Some(id), ..self.clone() }
+    }
+
+    /// Creates the account.
     ///
     /// Create an account where the thing is, once: two nodes that create one of the same name while
-    /// they are cut off from each other make two accounts. Then the name means the one whose event
-    /// sorts first, and the other one is a rival of it.
+    /// they are cut off from each other make two accounts, each with rights of its own. The name
+    /// goes on to mean to each what it meant, and the other one is shown as a rival.
     ///
     /// # Errors
     /// `conflict`, reason `exists`: the name means an account already. `invalid_argument`,
     /// `limit_exceeded`: there can be no such account. Those of [`Node::publish`].
     pub fn create(&self, account: NewAccount) -> Pending<Appended> {
         self.decide(|ground| {
-            if ground.state.first().is_some() || ground.flights > 0 {
+            if self.known(ground).is_ok() || self.id.is_some() || ground.flights > 0 {
                 let message = format!("the account {} exists", self.name());
                 return Err(Error::new(ErrorKind::Conflict, message).with_reason("exists"));
             }
@@ -111,11 +142,10 @@ impl Account {
     pub fn report(&self) -> Result<AccountReport> {
         self.desk.decider().read(self.node.log()?, |ground| {
             let state = self.known(ground)?;
-            let rivals = ground.state.accounts().map(AccountState::id);
             Ok(AccountReport {
                 available: state.available(&ground.own).saturating_sub(ground.in_flight),
                 own_stream: ground.own,
-                rivals: rivals.filter(|id| *id != state.id()).collect(),
+                rivals: rivals(state, ground),
                 as_of: ground.as_of.clone(),
                 state: state.clone(),
             })
@@ -170,13 +200,30 @@ impl Account {
     /// store was restored, copied or cut. Only a person can know that nothing writes the former one
     /// any more. Where a clone still does, both count, and both are the proof of it.
     ///
-    /// Takes from the former stream that holds most; call it again for the next one.
+    /// Takes from the former stream that holds most; call it again for the next one. This node
+    /// declares what that stream did in all, so it has to know it: the store that was restored may
+    /// have less of it than other nodes.
     ///
     /// # Errors
-    /// `not_found`: nothing is left in former streams, as far as is known here. `conflict`, reason
-    /// `under_way`: another decision about this account is not durable yet; try again. As
-    /// [`Account::deposit`].
+    /// `not_found`: nothing is left in former streams, as far as is known here. `not_yet_visible`:
+    /// other nodes hold more of that stream; wait until it is here. `not_yet_visible`, reason
+    /// `nobody_met`: there are other nodes, and none has said since this opening what it holds;
+    /// connect to one, or see [`Account::recover_alone`]. `conflict`, reason `under_way`: another
+    /// decision about this account is not durable yet; try again. As [`Account::deposit`].
     pub fn recover(&self) -> Pending<Appended> {
+        self.take_over(false)
+    }
+
+    /// As [`Account::recover`], also where no other node was met since this opening: a person
+    /// vouches that none holds more of the former stream than this one.
+    ///
+    /// # Errors
+    /// As there, without `nobody_met`.
+    pub fn recover_alone(&self) -> Pending<Appended> {
+        self.take_over(true)
+    }
+
+    fn take_over(&self, is_alone: bool) -> Pending<Appended> {
         self.change(0, |state, ground| {
             ground.check_at_rest()?;
             let own = ground.own;
@@ -186,12 +233,17 @@ impl Account {
                 let message = format!("account {}: no former stream holds rights", self.name());
                 Error::new(ErrorKind::NotFound, message)
             };
-            state.recover(own, former.next().ok_or_else(nothing)?)
+            let former = former.next().ok_or_else(nothing)?;
+            let mut holders = state.holdings().into_iter().map(|holding| holding.stream.node);
+            let has_partners = holders.any(|node| node != own.node);
+            ground.check_known(self.node.log()?, former, (is_alone, has_partners))?;
+            state.recover(own, former)
         })
     }
 
     /// Answers requests of other nodes by itself as `policy` says, from now on and for as long as
-    /// the node is open; `None` leaves them unanswered, which is how it begins.
+    /// the node is open; `None` leaves them unanswered, which is how it begins. Holds for each of
+    /// several accounts of this name.
     ///
     /// # Errors
     /// `closed`, `forked_process`.
@@ -223,9 +275,28 @@ impl Account {
     }
 
     fn known<'a>(&self, ground: &Ground<'a, AccountFold>) -> Result<&'a AccountState> {
-        ground.state.first().ok_or_else(|| {
+        let known = match &self.id {
+            Some(id) => ground.state.get(id),
+            None => ground.state.meant_by(&ground.own.node),
+        };
+        known.ok_or_else(|| {
             let message = format!("no account {} is known here; create it", self.name());
             Error::new(ErrorKind::NotFound, message)
         })
     }
+}
+
+fn rivals(state: &AccountState, ground: &Ground<'_, AccountFold>) -> Vec<Rival> {
+    let first = ground.state.first().map(AccountState::id);
+    let all = ground.state.accounts().filter(|account| account.id() != state.id());
+    let mut all: Vec<&AccountState> = all.collect();
+    all.sort_by_key(|account| account.age());
+    let rival = |account: &AccountState| Rival {
+        id: account.id(),
+        created: account.created(),
+        is_first: Some(account.id()) == first,
+        balance: account.balance(),
+        available: account.available(&ground.own),
+    };
+    all.into_iter().take(RIVALS_SHOWN_MAX).map(rival).collect()
 }

@@ -1,5 +1,8 @@
 //! Requests of other nodes, answered by a thread for as long as a policy says how.
-// The thread is this file's, and it reads how long a request has been open.
+//!
+//! Rule: what is given is decided again by the decision that gives it, so that nothing is given for
+//! a request that was answered or withdrawn meanwhile, as far as is known here.
+// The thread is this file's, and it reads how long nothing has come for a request.
 #![allow(clippy::disallowed_methods)]
 
 use crate::driver::coordination::{AccountDesk, ClaimDesk, Desk};
@@ -10,9 +13,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{AppId, EventKey, Payload, StreamId};
 use crate::log::Follower;
 use crate::pond::claim::ClaimFold;
-use crate::pond::escrow::{AccountFold, GrantPolicy, OpenRequest, Share};
+use crate::pond::escrow::{
+    AccountFold, AccountId, AccountState, GrantPolicy, OpenRequest, PATIENCE_ROUNDS, Share,
+};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,37 +26,61 @@ const ROUND: Duration = Duration::from_millis(500);
 
 /// How requests are answered, if at all.
 #[derive(Default)]
-pub(crate) struct Answers(Mutex<Wish>);
+pub(crate) struct Answers(Arc<Counter>);
+
+/// Where the thread waits.
+#[derive(Default)]
+struct Counter {
+    wish: Mutex<Wish>,
+    bell: Condvar,
+}
 
 #[derive(Default)]
 struct Wish {
     policy: Option<GrantPolicy>,
     is_running: bool,
+    /// Something may have come, or another policy, since the thread looked.
+    is_rung: bool,
+}
+
+/// Since when nothing has come for a request of which so much is outstanding.
+type OpenSince = BTreeMap<(EventKey, u64), Instant>;
+
+/// What is to be given, and of which account.
+pub(crate) struct Due {
+    account: AccountId,
+    share: Share,
 }
 
 /// What is folded knows who asks, and what to give.
 pub(crate) trait Answering: Folded {
-    /// Open requests, of whomever.
-    fn requests(&self) -> Vec<OpenRequest>;
-    /// From this round on time alone changes nothing any more.
+    /// Open requests, of whomever, and what `own` asked for last.
+    fn requests(&self, own: &StreamId) -> Vec<OpenRequest>;
+    /// After so many rounds all who hold something answer.
     fn rounds(&self) -> u32;
     /// What is to be given now.
     fn due(
         ground: &Ground<'_, Self>,
         policy: GrantPolicy,
         rounds: &dyn Fn(&OpenRequest) -> u32,
-    ) -> Vec<Share>;
+    ) -> Vec<Due>;
     /// The payload that gives it.
-    fn give(ground: &Ground<'_, Self>, share: &Share) -> Result<Payload>;
+    fn give(ground: &Ground<'_, Self>, due: &Due) -> Result<Payload>;
 }
 
 impl Answering for AccountFold {
-    fn requests(&self) -> Vec<OpenRequest> {
-        self.first().map_or_else(Vec::new, |account| account.requests())
+    fn requests(&self, own: &StreamId) -> Vec<OpenRequest> {
+        let of = |account: &AccountState| {
+            let mut requests = account.requests();
+            requests.retain(|request| request.stream != *own);
+            requests.extend(account.request_of(own).cloned());
+            requests
+        };
+        self.accounts().flat_map(of).collect()
     }
 
     fn rounds(&self) -> u32 {
-        let holders = self.first().map_or(0, |account| account.holdings().len());
+        let holders = self.accounts().map(|account| account.holdings().len()).max().unwrap_or(0);
         u32::try_from(holders).unwrap_or(u32::MAX)
     }
 
@@ -59,20 +88,29 @@ impl Answering for AccountFold {
         ground: &Ground<'_, AccountFold>,
         policy: GrantPolicy,
         rounds: &dyn Fn(&OpenRequest) -> u32,
-    ) -> Vec<Share> {
-        let Some(account) = ground.state.first() else { return Vec::new() };
-        policy.grants_due(account, ground.own, ground.in_flight, rounds)
+    ) -> Vec<Due> {
+        let of = |state: &AccountState| {
+            let shares = policy.grants_due(state, ground.own, ground.in_flight, rounds);
+            let account = state.id();
+            shares.into_iter().map(move |share| Due { account, share })
+        };
+        ground.state.accounts().flat_map(of).collect()
     }
 
-    fn give(ground: &Ground<'_, AccountFold>, share: &Share) -> Result<Payload> {
-        let account = ground.state.first().ok_or_else(|| gone(&share.stream))?;
-        account.grant(ground.own, share.stream, share.amount, ground.in_flight)?.to_payload()
+    fn give(ground: &Ground<'_, AccountFold>, due: &Due) -> Result<Payload> {
+        let account = ground.state.get(&due.account).ok_or_else(nothing_due)?;
+        let Share { stream, amount } = due.share;
+        account.grant(ground.own, stream, amount, ground.in_flight)?.to_payload()
     }
 }
 
 impl Answering for ClaimFold {
-    fn requests(&self) -> Vec<OpenRequest> {
-        self.first().map_or_else(Vec::new, |claim| claim.requests())
+    fn requests(&self, own: &StreamId) -> Vec<OpenRequest> {
+        let Some(claim) = self.first() else { return Vec::new() };
+        let mut requests = claim.requests();
+        requests.retain(|request| request.stream != *own);
+        requests.extend(claim.request_of(own).cloned());
+        requests
     }
 
     /// There is one holder, who answers at once.
@@ -83,21 +121,23 @@ impl Answering for ClaimFold {
     fn due(
         ground: &Ground<'_, ClaimFold>,
         _policy: GrantPolicy,
-        _rounds: &dyn Fn(&OpenRequest) -> u32,
-    ) -> Vec<Share> {
+        rounds: &dyn Fn(&OpenRequest) -> u32,
+    ) -> Vec<Due> {
         let Some(claim) = ground.state.first() else { return Vec::new() };
-        let to = claim.due(ground.own, ground.in_flight);
-        to.map(|stream| Share { stream, amount: 1 }).into_iter().collect()
+        let to = claim.due(ground.own, ground.in_flight, rounds);
+        let account = claim.id();
+        to.map(|stream| Due { account, share: Share { stream, amount: 1 } }).into_iter().collect()
     }
 
-    fn give(ground: &Ground<'_, ClaimFold>, share: &Share) -> Result<Payload> {
-        let claim = ground.state.first().ok_or_else(|| gone(&share.stream))?;
-        claim.transfer(ground.own, share.stream, ground.in_flight)?.to_payload()
+    fn give(ground: &Ground<'_, ClaimFold>, due: &Due) -> Result<Payload> {
+        let claim = ground.state.first().ok_or_else(nothing_due)?;
+        claim.transfer(ground.own, due.share.stream, ground.in_flight)?.to_payload()
     }
 }
 
-fn gone(stream: &StreamId) -> Error {
-    Error::new(ErrorKind::NotFound, format!("what {stream} asked for is not known any more"))
+/// Nobody sees it: it ends an answer.
+fn nothing_due() -> Error {
+    Error::new(ErrorKind::NotFound, "nothing is due any more").with_reason("nothing_due")
 }
 
 impl AccountDesk {
@@ -138,18 +178,65 @@ fn begin<F: Answering + Send + 'static>(
 ) -> Result<()> {
     let log = &shared.log;
     let news = log.subscribe(&desk.decider().query(), (*log.durable_map()?).clone())?;
-    let mut wish = lock(&desk.answers().0);
+    let counter = desk.answers().0.clone();
+    let mut wish = lock(&counter.wish);
     wish.policy = policy;
+    wish.is_rung = true;
+    counter.bell.notify_all();
     if policy.is_none() || wish.is_running {
         return Ok(());
     }
+    let ringing = counter.clone();
     let (desk, shared, app_id) = (desk.clone(), shared.clone(), app_id.clone());
-    let answer = move || answer_while_wanted(&desk, &shared, &app_id, news);
+    let answer = move || {
+        news.on_ready(Arc::new(move || ringing.ring()));
+        answer_while_wanted(&desk, &shared, &app_id, news);
+    };
     let spawned = thread::Builder::new().name("millpond-answers".into()).spawn(answer);
     wish.is_running = spawned.is_ok();
     spawned.map(drop).map_err(|error| {
         Error::new(ErrorKind::Internal, format!("the system gives no thread: {error}"))
     })
+}
+
+impl Counter {
+    /// There may be more to look at.
+    fn ring(&self) {
+        lock(&self.wish).is_rung = true;
+        self.bell.notify_all();
+    }
+
+    /// The policy; none when nobody wants answers any more, and then the thread has ended. What
+    /// rings from here on ends the next wait.
+    fn wanted(&self) -> Option<GrantPolicy> {
+        let mut wish = lock(&self.wish);
+        wish.is_rung = false;
+        wish.is_running = wish.policy.is_some();
+        wish.policy
+    }
+
+    /// Waits until it rings, or for `timeout`.
+    fn wait(&self, timeout: Option<Duration>) {
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        let mut wish = lock(&self.wish);
+        while !wish.is_rung {
+            wish = match deadline {
+                None => self.bell.wait(wish).unwrap_or_else(PoisonError::into_inner),
+                Some(at) => {
+                    let left = at.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return;
+                    }
+                    let woken = self.bell.wait_timeout(wish, left);
+                    woken.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+
+    fn stop(&self) {
+        lock(&self.wish).is_running = false;
+    }
 }
 
 fn answer_while_wanted<F: Answering>(
@@ -158,69 +245,83 @@ fn answer_while_wanted<F: Answering>(
     app_id: &AppId,
     mut news: Follower,
 ) {
-    let mut open_since = BTreeMap::new();
-    loop {
-        let Some(policy) = wanted(desk) else { return };
-        // What comes from here on is seen by the answer or ends the wait.
-        let waited = drain(&mut news)
-            .and_then(|()| answer_once(desk, shared, app_id, policy, &mut open_since))
-            .and_then(|is_turn_ahead| news.wait(is_turn_ahead.then_some(ROUND)));
-        match waited {
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::Closed => return stop(desk),
+    let counter = &desk.answers().0;
+    let (mut open_since, mut looked) = (OpenSince::new(), None);
+    while let Some(policy) = counter.wanted() {
+        // Of other events nothing becomes due; time passes in rounds.
+        let answered = has_come(&mut news).and_then(|has_come| match looked {
+            Some((of, false)) if of == policy && !has_come => Ok(false),
+            _ => answer_once(desk, shared, app_id, policy, &mut open_since),
+        });
+        looked = answered.as_ref().ok().map(|is_turn_ahead| (policy, *is_turn_ahead));
+        let timeout = match answered {
+            Ok(is_turn_ahead) => is_turn_ahead.then_some(ROUND),
+            Err(error) if error.kind() == ErrorKind::Closed => return counter.stop(),
             Err(error) => {
                 tracing::warn!(%error, name = %desk.name(), "requests could not be answered");
-                if news.wait(Some(ROUND)).is_err() {
-                    return stop(desk);
-                }
+                Some(ROUND)
             }
-        }
+        };
+        counter.wait(timeout);
     }
 }
 
-fn drain(news: &mut Follower) -> Result<()> {
-    while !news.next_batch(1024)?.events.is_empty() {}
-    Ok(())
+/// Whether events of the account came.
+fn has_come(news: &mut Follower) -> Result<bool> {
+    let mut has_come = false;
+    while !news.next_batch(1024)?.events.is_empty() {
+        has_come = true;
+    }
+    Ok(has_come)
 }
 
-/// The policy; none when nobody wants answers any more, and then the thread has ended.
-fn wanted<F: Folded>(desk: &Desk<F>) -> Option<GrantPolicy> {
-    let mut wish = lock(&desk.answers().0);
-    wish.is_running = wish.policy.is_some();
-    wish.policy
-}
-
-fn stop<F: Folded>(desk: &Desk<F>) {
-    lock(&desk.answers().0).is_running = false;
-}
-
-/// Gives what is due. True when something may be due in the next round.
+/// Gives what is due. True when more may be due in the next round.
 fn answer_once<F: Answering>(
     desk: &Desk<F>,
     shared: &Shared,
     app_id: &AppId,
     policy: GrantPolicy,
-    open_since: &mut BTreeMap<EventKey, Instant>,
+    open_since: &mut OpenSince,
 ) -> Result<bool> {
     let now = Instant::now();
-    let (due, is_turn_ahead) = desk.decider().read(&shared.log, |ground| {
-        let requests = ground.state.requests();
-        open_since.retain(|key, _| requests.iter().any(|request| request.key == *key));
-        requests.iter().for_each(|request| {
-            open_since.entry(request.key).or_insert(now);
-        });
-        let rounds = |request: &OpenRequest| {
-            let open = now.saturating_duration_since(open_since[&request.key]);
-            u32::try_from(open.as_millis() / ROUND.as_millis()).unwrap_or(u32::MAX)
+    let since = |request: &OpenRequest| (request.key, request.outstanding);
+    loop {
+        let (is_due, is_turn_ahead) = desk.decider().read(&shared.log, |ground| {
+            let requests = ground.state.requests(&ground.own);
+            let open: BTreeMap<_, _> = requests.iter().map(|own| (since(own), now)).collect();
+            open_since.retain(|request, _| open.contains_key(request));
+            open.into_iter().for_each(|(request, now)| {
+                open_since.entry(request).or_insert(now);
+            });
+            let rounds = |request: &OpenRequest| rounds(open_since, since(request), now);
+            let is_own = |request: &OpenRequest| request.stream == ground.own;
+            let last = ground.state.rounds();
+            let is_ahead = |request: &OpenRequest| match is_own(request) {
+                true => rounds(request) < PATIENCE_ROUNDS,
+                false => rounds(request) < last,
+            };
+            let has_others = requests.iter().any(|request| !is_own(request));
+            let is_turn_ahead = has_others && requests.iter().any(is_ahead);
+            (!F::due(ground, policy, &rounds).is_empty(), is_turn_ahead)
+        })?;
+        if !is_due {
+            return Ok(is_turn_ahead);
+        }
+        let give = |ground: &Ground<'_, F>| {
+            let rounds = |request: &OpenRequest| rounds(open_since, since(request), now);
+            let due = F::due(ground, policy, &rounds).into_iter().next().ok_or_else(nothing_due)?;
+            Ok((F::give(ground, &due)?, due.share.amount))
         };
-        let last = ground.state.rounds();
-        let mut others = requests.iter().filter(|request| request.stream != ground.own);
-        let is_turn_ahead = others.any(|request| rounds(request) < last);
-        (F::due(ground, policy, &rounds), is_turn_ahead)
-    })?;
-    for share in due {
-        let give = |ground: &Ground<'_, F>| Ok((F::give(ground, &share)?, share.amount));
-        desk.decider().decide(&shared.log, app_id, give).wait()?;
+        match desk.decider().decide(&shared.log, app_id, give).wait() {
+            Err(error) if error.reason() != Some("nothing_due") => return Err(error),
+            _ => {}
+        }
     }
-    Ok(is_turn_ahead)
+}
+
+/// For so many rounds nothing has come for the request.
+fn rounds(open_since: &OpenSince, request: (EventKey, u64), now: Instant) -> u32 {
+    let since = open_since.get(&request).copied().unwrap_or(now);
+    let open = now.saturating_duration_since(since);
+    u32::try_from(open.as_millis() / ROUND.as_millis()).unwrap_or(u32::MAX)
 }

@@ -10,8 +10,8 @@ use crate::event::{NodeId, OffsetMap};
 use crate::log::Appended;
 use crate::pending::Pending;
 use crate::pond::Name;
-use crate::pond::claim::{ClaimFold, ClaimHolder, ClaimState, Doer};
-use crate::pond::escrow::{OpenRequest, Operation, Violation};
+use crate::pond::claim::{ClaimFold, ClaimHolder, ClaimState, Doer, Fence};
+use crate::pond::escrow::{AccountId, OpenRequest, Operation, Violation};
 use crate::query::Query;
 use std::sync::Arc;
 
@@ -28,14 +28,15 @@ pub struct Claim {
 pub struct ClaimReport {
     /// Who holds it. More than one only when a node wrote two histories; highest fence first.
     pub holders: Vec<ClaimHolder>,
-    /// The fence number with which this node may act, if it holds the claim.
-    pub own_fence: Option<u64>,
+    /// With what this node may act, if it holds the claim: give it along with each act, so that
+    /// the machine's adapter can refuse who was overtaken ([`Gate`](crate::pond::claim::Gate)).
+    pub own_fence: Option<Fence>,
     /// Who asks for it, oldest first.
     pub requests: Vec<OpenRequest>,
     /// What should not be, with what proves it.
     pub violations: Vec<Violation>,
-    /// How many other claims to the same were created, by nodes that had not heard of this one.
-    pub rivals: usize,
+    /// Other claims to the same, by nodes that had not heard of this one, by id; they are void.
+    pub rivals: Vec<AccountId>,
     /// The point in history that this is the state of.
     pub as_of: Arc<OffsetMap>,
 }
@@ -45,9 +46,12 @@ pub struct ClaimReport {
 pub struct WhoDoes {
     /// Who holds the exclusive claim to it, if there is one.
     pub holder: Option<ClaimHolder>,
-    /// Who says that it does it, the winner first.
+    /// Whose optimistic claim has won, if one stands that has.
+    pub winner: Option<Doer>,
+    /// Who says that it does it, by rising event key; the winner is one of them.
     pub doers: Vec<Doer>,
-    /// The point in history that this is the answer of: an older claim may still arrive.
+    /// The point in history that this is the answer of, or of a later one: an older claim may still
+    /// arrive.
     pub as_of: OffsetMap,
 }
 
@@ -55,9 +59,9 @@ impl Node {
     /// The exclusive claim to `what`, 1 to 200 bytes of UTF-8, whether it was created or not.
     ///
     /// # Errors
-    /// `invalid_argument`, `limit_exceeded`: there can be no such name. `closed`.
+    /// `invalid_argument`, `limit_exceeded`: there can be no such name. `closed`, `forked_process`.
     pub fn claim(&self, what: &str) -> Result<Claim> {
-        self.log()?;
+        self.log()?.check_process()?;
         let desk = self.shared().coordination.claim(Name::new(what)?);
         Ok(Claim { node: self.clone(), desk })
     }
@@ -70,10 +74,12 @@ impl Node {
     pub fn who_does(&self, what: &str) -> Result<WhoDoes> {
         let claim = self.claim(what)?.report()?;
         let doing = self.shared().coordination.doing(Name::new(what)?);
-        let (doers, as_of) = doing.decider().read(self.log()?, |ground| {
-            (ground.state.doers().to_vec(), (**ground.as_of).clone())
+        let (winner, doers) = doing.decider().read(self.log()?, |ground| {
+            (ground.state.winner().cloned(), ground.state.doers().cloned().collect())
         })?;
-        Ok(WhoDoes { holder: claim.holders.into_iter().next(), doers, as_of })
+        // The claim was read first, so both answers know at least as much.
+        let (holder, as_of) = (claim.holders.into_iter().next(), (*claim.as_of).clone());
+        Ok(WhoDoes { holder, winner, doers, as_of })
     }
 }
 
@@ -150,9 +156,23 @@ impl Claim {
     /// [`Account::recover`](crate::Account::recover).
     ///
     /// # Errors
-    /// `not_found`: no former stream holds it. `conflict`, reason `under_way`: another decision
-    /// about it is not durable yet; try again. As [`Claim::request`].
+    /// `not_found`: no former stream holds it. `not_yet_visible`: other nodes hold more of that
+    /// stream, or, with the reason `nobody_met`, none was met. `conflict`, reason `under_way`:
+    /// another decision about it is not durable yet; try again. As [`Claim::request`].
     pub fn recover(&self) -> Pending<Appended> {
+        self.take_over(false)
+    }
+
+    /// As [`Claim::recover`], also where no other node was met since this opening; see
+    /// [`Account::recover_alone`](crate::Account::recover_alone).
+    ///
+    /// # Errors
+    /// As there, without `nobody_met`.
+    pub fn recover_alone(&self) -> Pending<Appended> {
+        self.take_over(true)
+    }
+
+    fn take_over(&self, is_alone: bool) -> Pending<Appended> {
         self.decide(|ground| {
             ground.check_at_rest()?;
             let (claim, own) = (self.known(ground)?, ground.own);
@@ -162,6 +182,9 @@ impl Claim {
                 let message = format!("the claim {}: no former stream holds it", self.what());
                 Error::new(ErrorKind::NotFound, message)
             })?;
+            let mut asking = claim.requests().into_iter().map(|request| request.stream.node);
+            let has_partners = asking.any(|node| node != own.node);
+            ground.check_known(self.node.log()?, former, (is_alone, has_partners))?;
             Ok((claim.recover(own, former)?, 0))
         })
     }

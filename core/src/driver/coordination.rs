@@ -33,7 +33,13 @@ pub(crate) type AccountDesk = Desk<AccountFold>;
 pub(crate) type ClaimDesk = Desk<ClaimFold>;
 pub(crate) type DoingDesk = Desk<DoingFold>;
 
-struct Desks<F>(Mutex<BTreeMap<Name, Arc<Desk<F>>>>);
+struct Desks<F>(Mutex<Kept<F>>);
+
+struct Kept<F> {
+    desks: BTreeMap<Name, Arc<Desk<F>>>,
+    /// With so many those that nobody uses are looked for.
+    full_at: usize,
+}
 
 impl Coordination {
     pub(crate) fn account(&self, name: Name) -> Arc<AccountDesk> {
@@ -69,12 +75,14 @@ impl<F: Folded> Desk<F> {
 
 impl<F: Folded> Desks<F> {
     fn of(&self, name: Name, decider: impl FnOnce(&Name) -> Decider<F>) -> Arc<Desk<F>> {
-        let mut desks = lock(&self.0);
-        if desks.len() >= DESKS_KEPT_MAX && !desks.contains_key(&name) {
+        let mut kept = lock(&self.0);
+        if kept.desks.len() >= kept.full_at && !kept.desks.contains_key(&name) {
             // Whoever has a desk, or a thread that answers at it, has a reference to it.
-            desks.retain(|_, desk| Arc::strong_count(desk) > 1 || !desk.decider.is_at_rest());
+            kept.desks.retain(|_, desk| Arc::strong_count(desk) > 1 || !desk.decider.is_at_rest());
+            // Many that are used are not looked through for each further one.
+            kept.full_at = DESKS_KEPT_MAX.max(2 * kept.desks.len());
         }
-        let desk = desks.entry(name).or_insert_with_key(|name| {
+        let desk = kept.desks.entry(name).or_insert_with_key(|name| {
             let (name, decider) = (name.clone(), decider(name));
             Arc::new(Desk { name, decider, answers: Answers::default() })
         });
@@ -84,7 +92,7 @@ impl<F: Folded> Desks<F> {
 
 impl<F> Default for Desks<F> {
     fn default() -> Desks<F> {
-        Desks(Mutex::default())
+        Desks(Mutex::new(Kept { desks: BTreeMap::new(), full_at: DESKS_KEPT_MAX }))
     }
 }
 

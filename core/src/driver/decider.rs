@@ -8,7 +8,7 @@
 use crate::driver::key_fold::{Folded, KeyFold};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{AppId, NewEvent, OffsetMap, Payload, StreamId, Tag, TagSet};
-use crate::log::{AppendOptions, Appended, Log};
+use crate::log::{AppendOptions, Appended, Log, not_yet_visible};
 use crate::pending::{Pending, pending};
 use crate::pond::Lineage;
 use crate::query::{Query, TagExpression};
@@ -75,6 +75,8 @@ impl<F: Folded> Decider<F> {
     /// # Errors
     /// `corrupt`, `storage_failed`: the log cannot be read. `closed`, `forked_process`.
     pub(crate) fn read<T>(&self, log: &Log, look: impl FnOnce(&Ground<'_, F>) -> T) -> Result<T> {
+        // In a forked process a thread that is not there may hold the lock.
+        log.check_process()?;
         let mut fold = lock(&self.fold);
         self.on_ground(&mut fold, log, look)
     }
@@ -91,6 +93,9 @@ impl<F: Folded> Decider<F> {
         app_id: &AppId,
         decision: impl FnOnce(&Ground<'_, F>) -> Result<(Payload, u64)>,
     ) -> Pending<Appended> {
+        if let Err(error) = log.check_process() {
+            return Pending::ready(Err(error));
+        }
         let mut fold = lock(&self.fold);
         let decided = self.on_ground(&mut fold, log, |ground| {
             decision(ground).map(|(payload, spends)| (payload, spends, ground.own))
@@ -140,6 +145,38 @@ impl<F: Folded> Decider<F> {
 }
 
 impl<F> Ground<'_, F> {
+    /// That all is known here of what the stream `from` did: what a node takes over of a former
+    /// stream of its own it signs together with what that stream did in all. Unless a person
+    /// vouches for it (`is_alone`), some node has to have said since this opening what it holds, if
+    /// there are other nodes: such as those that hold rights (`has_partners`).
+    ///
+    /// # Errors
+    /// `not_yet_visible`: there is more of it, which is missing; reason `nobody_met`: nobody was
+    /// asked yet.
+    pub(super) fn check_known(
+        &self,
+        log: &Log,
+        from: StreamId,
+        (is_alone, has_partners): (bool, bool),
+    ) -> Result<()> {
+        let outlook = log.outlook();
+        let mut behind = outlook.behind(self.as_of);
+        behind.retain(|own| own.stream.trunk() == from);
+        if !behind.is_empty() {
+            return Err(not_yet_visible(&behind));
+        }
+        let has_others =
+            !outlook.reachable.is_empty() || !outlook.unheard(from.node, self.as_of).is_empty();
+        if is_alone || outlook.has_compared || !has_others {
+            return Ok(());
+        }
+        let message = format!(
+            "no other node has said since this store was opened what it holds of {from}, and one \
+             may know of more than was restored here: connect to one, or say that there is none"
+        );
+        Err(Error::new(ErrorKind::NotYetVisible, message).with_reason("nobody_met"))
+    }
+
     /// That nothing is under way: who takes over all that a stream has left may do it only once.
     ///
     /// # Errors

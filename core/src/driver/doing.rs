@@ -1,15 +1,16 @@
 //! An optimistic claim of this node: "I do this".
 
 use crate::driver::coordination::DoingDesk;
+use crate::driver::doing_watch::{self, DoingWatch};
 use crate::driver::node::Node;
 use crate::driver::subscription::Subscription;
 use crate::error::Result;
 use crate::event::cbor::Value;
 use crate::event::{EventKey, OffsetMap, Payload};
-use crate::log::Appended;
+use crate::log::{Appended, Log};
 use crate::pending::Pending;
 use crate::pond::Name;
-use crate::pond::claim::{Doing, Standing};
+use crate::pond::claim::{Doer, Doing, Standing};
 use std::sync::Arc;
 
 /// An optimistic claim that this node has published. Dropping it releases nothing. Keeps its node
@@ -23,14 +24,15 @@ pub struct OwnDoing {
 
 impl Node {
     /// Says "I do this" of `what`, 1 to 200 bytes of UTF-8. Nobody is asked: of all who say so the
-    /// least event key wins, and the others learn that they lost ([`OwnDoing::standing`]).
+    /// least event key wins, and the others learn that they lost ([`OwnDoing::watch`],
+    /// [`OwnDoing::on_loss`]). Said again while it stands it is the same claim.
     ///
     /// # Errors
     /// `invalid_argument`, `limit_exceeded`: there can be no such name, or the note is no payload.
     /// Those of [`Node::publish`].
     pub fn do_optimistically(&self, what: &str, note: Option<Value>) -> Pending<OwnDoing> {
-        let desk = match Name::new(what) {
-            Ok(what) => self.shared().coordination.doing(what),
+        let desk = match self.doing_desk(what) {
+            Ok(desk) => desk,
             Err(error) => return Pending::ready(Err(error)),
         };
         let own = (self.clone(), desk.clone());
@@ -41,15 +43,35 @@ impl Node {
         })
     }
 
+    /// The claim to `what` of this node that stands, also one from before it was opened; none when
+    /// there is none, as far as is durable.
+    ///
+    /// # Errors
+    /// `invalid_argument`, `limit_exceeded`: there can be no such name. `corrupt`,
+    /// `storage_failed`: the log cannot be read. `closed`, `forked_process`.
+    pub fn own_doing(&self, what: &str) -> Result<Option<OwnDoing>> {
+        let desk = self.doing_desk(what)?;
+        let own = desk.decider().read(self.log()?, |ground| {
+            ground.state.of_node(ground.own.node).map(|doer| doer.key)
+        })?;
+        Ok(own.map(|key| OwnDoing { node: self.clone(), desk, key }))
+    }
+
     /// Takes back what this node has said of `what`: it gave up, it lost, or it is done.
     ///
     /// # Errors
     /// As [`Node::do_optimistically`].
     pub fn release_doing(&self, what: &str) -> Pending<Appended> {
-        match Name::new(what) {
-            Ok(what) => publish(self, &self.shared().coordination.doing(what), &Doing::Release),
+        match self.doing_desk(what) {
+            Ok(desk) => publish(self, &desk, &Doing::Release),
             Err(error) => Pending::ready(Err(error)),
         }
+    }
+
+    fn doing_desk(&self, what: &str) -> Result<Arc<DoingDesk>> {
+        // In a forked process a thread that is not there may hold what comes next.
+        self.log()?.check_process()?;
+        Ok(self.shared().coordination.doing(Name::new(what)?))
     }
 }
 
@@ -74,6 +96,25 @@ impl OwnDoing {
         })
     }
 
+    /// Tells how it stands whenever that changes, beginning with now.
+    ///
+    /// # Errors
+    /// `closed`, `forked_process`.
+    pub fn watch(&self) -> Result<DoingWatch> {
+        DoingWatch::new(self)
+    }
+
+    /// Calls `hook` with the winner when this claim has lost, at once if it has: to undo what was
+    /// begun, and then release it. At most once, on a thread of its own, as long as this handle of
+    /// the node or a clone of it is open; never when it was released before. After a restart ask
+    /// for it again with [`Node::own_doing`]: a claim that lost and was not released calls it then.
+    ///
+    /// # Errors
+    /// `closed`, `forked_process`; `internal`: the system gives no thread.
+    pub fn on_loss(&self, hook: impl FnOnce(Doer) + Send + 'static) -> Result<()> {
+        doing_watch::on_loss(self, hook)
+    }
+
     /// What others say of it, from the beginning: look at the standing again after each batch, and
     /// undo what was begun when it is lost.
     ///
@@ -89,6 +130,18 @@ impl OwnDoing {
     /// Those of [`Node::publish`].
     pub fn release(&self) -> Pending<Appended> {
         publish(&self.node, &self.desk, &Doing::Release)
+    }
+
+    pub(super) fn node(&self) -> &Node {
+        &self.node
+    }
+
+    pub(super) fn desk(&self) -> &Arc<DoingDesk> {
+        &self.desk
+    }
+
+    pub(super) fn log(&self) -> Result<&Log> {
+        self.node.log()
     }
 }
 

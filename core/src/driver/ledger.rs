@@ -37,6 +37,8 @@ pub(crate) struct Ledger {
     /// How far streams are signed for that are not held so far: of those of which nothing is held
     /// only what peers say now, once there are many.
     known: BTreeMap<StreamId, u64>,
+    /// A peer has told of all streams that it holds.
+    has_compared: bool,
     /// The log's readers know of all this as it is now.
     is_told: bool,
     tally: Tally,
@@ -158,6 +160,8 @@ impl Ledger {
             let is_kept = !are_many || held.count(stream) > 0 || is_claimed(stream);
             is_kept && *known > held.count(stream) && !reach.sealed.contains(stream)
         });
+        self.is_told &= self.has_compared || !reach.has_compared;
+        self.has_compared |= reach.has_compared;
         self.reach(&reach, clock::now());
         // With thousands of authors that takes a while, and mostly nothing has changed.
         if !self.is_told {
@@ -180,7 +184,8 @@ impl Ledger {
         let (now, wall) = (clock::now(), clock::wall());
         let mut heard = self.heard_before.clone();
         heard.extend(self.heard.iter().map(|(node, at)| (*node, before(wall, now, *at))));
-        Outlook { opened, reachable: self.reachable.clone(), heard, known: self.known.clone() }
+        let (has_compared, reachable) = (self.has_compared, self.reachable.clone());
+        Outlook { opened, has_compared, reachable, heard, known: self.known.clone() }
     }
 
     /// What went over the network.

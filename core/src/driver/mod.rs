@@ -14,6 +14,7 @@ mod contact;
 mod coordination;
 mod decider;
 mod doing;
+mod doing_watch;
 #[cfg(feature = "net")]
 mod forked;
 #[cfg(feature = "net")]
@@ -48,11 +49,12 @@ pub mod testing;
 mod turn;
 mod waits;
 
-pub use account::{Account, AccountReport, NewAccount};
+pub use account::{Account, AccountReport, NewAccount, Rival};
 pub use batches::{Batches, KeySteps};
 pub use causal_session::CausalSession;
 pub use claim::{Claim, ClaimReport, WhoDoes};
 pub use doing::OwnDoing;
+pub use doing_watch::{DoingWatch, Told};
 pub use key_subscription::KeySubscription;
 pub use node::{Node, PublishOptions};
 pub use options::{

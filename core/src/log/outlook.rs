@@ -14,6 +14,9 @@ use std::sync::Arc;
 pub struct Outlook {
     /// When the log was opened.
     pub opened: WallTime,
+    /// Some peer has said since then how far all streams go that it holds: what there is more than
+    /// here is in `known`.
+    pub has_compared: bool,
     /// Nodes that are in reach: peers with a session, and the nodes that they have sessions with.
     pub reachable: BTreeSet<NodeId>,
     /// When others were last heard of: a session with them or with a peer of theirs ended, or
@@ -47,6 +50,7 @@ impl Outlook {
     pub fn new(opened: WallTime) -> Outlook {
         Outlook {
             opened,
+            has_compared: false,
             reachable: BTreeSet::new(),
             heard: BTreeMap::new(),
             known: BTreeMap::new(),

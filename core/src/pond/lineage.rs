@@ -1,5 +1,6 @@
 //! Which histories of a stream share which past, and which streams nobody writes any more.
 
+use crate::event::limits::BRANCHES_PER_TRUNK_MAX;
 use crate::event::{HeldFork, NodeId, StreamId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
@@ -47,6 +48,16 @@ impl Lineage {
     /// True when `trunk` has two histories.
     pub fn is_forked(&self, trunk: &StreamId) -> bool {
         self.forked.contains(trunk)
+    }
+
+    /// True when `trunk` has so many histories that another one may not have been kept. A fork may
+    /// take two branches more.
+    pub fn is_crowded(&self, trunk: &StreamId) -> bool {
+        let last = StreamId { number: u64::MAX, ..*trunk };
+        let is_of = |branch: &&StreamId| branch.trunk() == *trunk;
+        self.is_forked(trunk)
+            && self.parents.range(*trunk..=last).map(|(own, _)| own).filter(is_of).count() + 1
+                >= BRANCHES_PER_TRUNK_MAX
     }
 
     /// True when the node of `trunk` writes a later stream.

@@ -45,7 +45,7 @@ pub use name::{NAME_BYTES_MAX, Name, RESERVED_TAG_PREFIX};
 pub use owner::Owner;
 pub use patience::Patience;
 pub use snapshot::{Snapshot, SnapshotChange};
-pub use state::FishState;
+pub use state::{FishState, state_writer};
 
 #[cfg(test)]
 mod tests;

@@ -19,13 +19,18 @@ pub trait FishState: Sized + Send + 'static {
     fn from_value(value: Value) -> Result<Self>;
 }
 
+/// A writer of a state: as of a payload, but of up to [`STATE_BYTES_MAX`] bytes.
+pub fn state_writer() -> Writer {
+    Writer::within(STATE_BYTES_MAX)
+}
+
 /// The bytes of a state: one CBOR value in its deterministic encoding.
 ///
 /// # Errors
 /// `limit_exceeded`: more than [`STATE_BYTES_MAX`], or nested too deep. `invalid_argument`: a float
 /// is not finite.
 pub(super) fn encode(state: &impl FishState) -> Result<Vec<u8>> {
-    let mut writer = Writer::within(STATE_BYTES_MAX);
+    let mut writer = state_writer();
     state.to_value().write(&mut writer)?;
     writer.finish()
 }

@@ -86,11 +86,12 @@ impl Disputes {
         self.open.get(stream)
     }
 
-    /// True while the peer's history of `stream` is not what we hold.
+    /// True when none is open.
     pub(crate) fn is_empty(&self) -> bool {
         self.open.is_empty()
     }
 
+    /// True while the peer's history of `stream` is not what we hold.
     pub(crate) fn contains(&self, stream: &StreamId) -> bool {
         self.open.contains_key(stream)
     }

@@ -2,6 +2,7 @@
 //!
 //! Not here: what is kept between them (`memory`), telling and hearing itself (`summary`).
 
+use crate::event::StreamId;
 use crate::sync::memory::{Heard, Memory, Told};
 use crate::sync::message::Hello;
 use crate::sync::refusal::{Refusal, RefusalReason};
@@ -20,10 +21,22 @@ pub(crate) struct GoingOn {
     pub(crate) is_due: bool,
     /// Something that the peer told was not looked at: it has to be told again.
     pub(crate) is_spoilt: bool,
-    /// What our hello said that we have heard.
+    /// What our hello said that we have heard, until the peer goes on from there or does not.
     said: Option<Arc<Memory>>,
-    /// Streams had other names before.
-    epoch: u64,
+    /// When it began; streams had other names before.
+    pub(super) epoch: u64,
+}
+
+impl GoingOn {
+    /// The peer does not go on from what we have heard, or has said so.
+    pub(super) fn told_anew(&mut self) {
+        self.said = None;
+    }
+
+    /// Whether the peer may yet say that it holds events of `stream`.
+    pub(super) fn may_tell(&self, stream: &StreamId) -> bool {
+        self.said.as_ref().is_some_and(|memory| memory.known.count(stream) > 0)
+    }
 }
 
 impl Session {
@@ -41,7 +54,6 @@ impl Session {
     /// From now on the peer hears what we hold: everything, or what it has not heard in an earlier
     /// session.
     pub(super) fn begin_telling(&mut self, hello: &Hello, shared: &Shared) {
-        self.going_on.epoch = shared.memories.epoch();
         let memory = shared.memories.get(&self.peer);
         let told = hello.heard.as_ref().and_then(|heard| memory?.told(heard));
         self.going_on.is_due = told.is_some();
@@ -70,8 +82,6 @@ impl Session {
         for head in memory.own_heads.values() {
             self.keep_own(head.clone(), shared);
         }
-        // Names may have changed since our hello.
-        self.going_on.is_spoilt |= self.going_on.epoch != shared.memories.epoch();
         Ok(Effect::Nothing)
     }
 

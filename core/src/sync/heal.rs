@@ -227,6 +227,8 @@ impl Session {
             |branch| (branch.base.count, branch.base.chain),
         );
         self.disputes.open(head, low, now + wait);
+        // There are too many; it is told again another time.
+        self.going_on.is_spoilt |= !self.disputes.contains(&stream);
     }
 
     /// Asks for events of `stream` from `first` on, to find out about its past.

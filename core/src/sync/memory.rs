@@ -13,8 +13,10 @@ use crate::planted;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-/// Streams in all that is kept, each counted once for each direction: some 64 bytes each.
+/// Streams in all that is kept, each counted once for each direction: some 80 bytes each.
 const STREAMS_KEPT_MAX: usize = 1 << 17;
+/// Peers of which something is kept.
+const PEERS_KEPT_MAX: usize = 256;
 
 /// How much of a session somebody has heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +28,9 @@ pub struct Heard {
     pub count: u64,
 }
 
-/// What a peer was told of streams in a session: for each how far, and the how manieth word it was.
+/// What a peer was told of streams in a session: of each the furthest head, and the how manieth word
+/// it was. Only heads: who hears the second of two heads of one length compares them, and so sees
+/// that a stream has two histories.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Told {
     streams: BTreeMap<StreamId, (u64, u64)>,
@@ -34,7 +38,17 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// The peer was told that we hold `held` events of `stream`.
+    /// The peer was told something that is not to be relied on: a count without a chain.
+    pub(crate) fn pass(&mut self) {
+        self.count += 1;
+    }
+
+    /// The peer may have lost what it was told of the stream.
+    pub(crate) fn forget(&mut self, stream: &StreamId) {
+        self.streams.remove(stream);
+    }
+
+    /// The peer was told the head of `stream` after `held` events.
     pub(crate) fn note(&mut self, stream: StreamId, held: u64) {
         self.count += 1;
         self.streams.insert(stream, (self.count, held));
@@ -75,7 +89,7 @@ impl Memory {
     }
 
     fn streams(&self) -> usize {
-        self.known.stream_count() + self.told.streams.len()
+        self.known.stream_count() + self.own_heads.len() + self.told.streams.len()
     }
 }
 
@@ -108,8 +122,8 @@ impl Memories {
         self.streams += memory.streams();
         self.peers.insert(peer, Arc::new(memory));
         self.order.push_back(peer);
-        while self.streams > STREAMS_KEPT_MAX {
-            let oldest = *self.order.front().expect("somebody's streams are counted");
+        while self.streams > STREAMS_KEPT_MAX || self.order.len() > PEERS_KEPT_MAX {
+            let oldest = *self.order.front().expect("somebody's are too many");
             self.forget(&oldest);
         }
     }
@@ -168,6 +182,20 @@ mod tests {
         assert_eq!(held(&next(0)), [None; 3]);
         assert_eq!(held(&next(1)), [Some(12), Some(9), Some(9)]);
         assert!(kept.told(&Heard { session: [2; 8], count: 4 }).is_none());
+    }
+
+    #[test]
+    fn so_many_peers_are_kept_and_who_is_asked_for_the_past_is_told_again() {
+        let mut memories = Memories::default();
+        for number in 0..=PEERS_KEPT_MAX as u64 {
+            let mut bytes = [0; 32];
+            bytes[..8].copy_from_slice(&number.to_le_bytes());
+            memories.keep(NodeId::from_bytes(bytes), 0, memory(1, 0));
+        }
+        assert_eq!((memories.peers.len(), memories.order.len()), (PEERS_KEPT_MAX, PEERS_KEPT_MAX));
+        let mut told = memory(1, 2).told;
+        told.forget(&stream(0));
+        assert_eq!((told.held(&stream(0)), told.held(&stream(1))), (None, Some(9)));
     }
 
     #[test]

@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Reach {
     /// Peers with a session, and the nodes that they say they have sessions with.
     pub reachable: BTreeSet<NodeId>,
+    /// Some peer with a session has told of all streams that it holds.
+    pub has_compared: bool,
     /// Peers that discovery sees now.
     pub discovered: BTreeSet<NodeId>,
     /// Streams that are signed for further than we hold them durably, by rising id, and how many
@@ -44,6 +46,7 @@ impl Swarm {
     /// about which there is something to say.
     pub fn reach(&self) -> Reach {
         let admitted = self.sessions.values().filter(|session| session.is_admitted());
+        let has_compared = admitted.clone().any(|session| session.summary_is_complete);
         let listed = admitted.flat_map(|session| session.peers.iter().copied());
         let us = self.shared.options.node;
         let reachable = self.shared.admitted.keys().copied().chain(listed);
@@ -55,6 +58,7 @@ impl Swarm {
         });
         Reach {
             reachable: reachable.filter(|node| *node != us).collect(),
+            has_compared,
             discovered: discovered.map(|(peer, _)| *peer).collect(),
             known: known.collect(),
             sealed: notable.sealed.clone(),

@@ -368,6 +368,10 @@ impl Session {
             return Some(frame);
         }
         if let Some((stream, (from, to))) = self.requests.pop_first() {
+            // Who is asked for the past takes it that we hold no more.
+            if from < to && self.going_on.told.held(&stream).is_some_and(|held| from < held) {
+                self.going_on.told.forget(&stream);
+            }
             return Some(Message::Want { stream, from, to }.encode());
         }
         if let Some(frame) = self.make_push(shared, log) {

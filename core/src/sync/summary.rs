@@ -30,7 +30,7 @@ impl Session {
                 }
             });
             if !shared.streams.is_frozen(&stream) {
-                self.going_on.told.note(stream, count);
+                self.going_on.told.pass();
                 held.push((stream, count));
             }
         }
@@ -75,6 +75,7 @@ impl Session {
         heads: &[SignedHead],
         shared: &mut Shared,
     ) -> Result<Effect, Refusal> {
+        self.going_on.told_anew();
         for head in heads {
             self.going_on.heard += 1;
             self.hear(head, shared)?;
@@ -163,7 +164,6 @@ impl Session {
         self.credit.add(credit);
         for (stream, count) in held {
             self.going_on.heard += 1;
-            self.going_on.is_spoilt |= shared.streams.get(stream).is_none();
             let Some(state) = shared.streams.get(stream) else { continue };
             let is_new = *count > state.end_count();
             self.peer_holds(*stream, *count);

@@ -184,7 +184,8 @@ impl Swarm {
             session.liveness.doubt();
             self.ready.insert(*former);
         }
-        let session = Session::new(connection, peer, binding, dialed, now);
+        let mut session = Session::new(connection, peer, binding, dialed, now);
+        session.going_on.epoch = self.shared.memories.epoch();
         let strangers = self.sessions.len() - self.shared.admitted.len();
         self.sessions.insert(connection, session);
         self.ready.insert(connection);
@@ -408,6 +409,7 @@ impl Swarm {
             }
             self.shared.outputs.push_back(Output::Close { connection, reason });
         }
+        session.going_on.is_spoilt |= !is_honest;
         session.going_on.is_spoilt |= self.shared.comparisons.await_one_of(connection);
         self.shared.comparisons.ended(connection);
         self.shared.fetches.connection_ended(connection, self.shared.now);
@@ -428,7 +430,8 @@ impl Swarm {
             self.book.down(peer, now.saturating_duration_since(since), seen, now);
             let others = &self.sessions;
             let lost = self.shared.streams.forget_claims(&peer, |stream| {
-                others.values().any(|other| other.known.count(stream) > 0)
+                let mut others = others.values();
+                others.any(|other| other.known.count(stream) > 0 || other.going_on.may_tell(stream))
             });
             self.shared.memories.lose(&lost);
             session.remember(&mut self.shared);

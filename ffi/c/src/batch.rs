@@ -21,6 +21,8 @@ pub struct millpond_batch_t {
     tags: Vec<millpond_text_t>,
     /// Where the tags of each event begin, and where the last one's end.
     tag_starts: Vec<usize>,
+    /// Of a rewind: the key of the last event that stays, if one does.
+    rewind_to: Option<String>,
 }
 
 /// One event, borrowed from its batch: every pointer is valid until the batch is freed.
@@ -63,7 +65,8 @@ impl millpond_batch_t {
             }
             tag_starts.push(tags.len());
         }
-        millpond_batch_t { batch, tags, tag_starts }
+        let rewind_to = batch.rewind_to();
+        millpond_batch_t { batch, tags, tag_starts, rewind_to }
     }
 
     pub(crate) fn owned(batch: EventBatch) -> *mut millpond_batch_t {
@@ -126,6 +129,33 @@ pub unsafe extern "C" fn millpond_batch_lag(batch: *const millpond_batch_t) -> u
     unsafe { batch.as_ref() }.map_or(0, |batch| batch.batch.lag())
 }
 
+/// 1 when events of a subscription in key order came late: whatever was delivered behind
+/// millpond_batch_rewind_to is to be forgotten, and comes again in order with them; the batch is
+/// empty. Else 0, also for NULL. Thread-safe.
+///
+/// # Safety
+/// As millpond_batch_len.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_batch_is_rewind(batch: *const millpond_batch_t) -> i32 {
+    // SAFETY: NULL or valid by contract. Not a default: the header says what NULL answers.
+    unsafe { batch.as_ref() }.map_or(0, |batch| i32::from(batch.batch.is_rewind()))
+}
+
+/// Of a rewind: the key of the last event that stays, "<lamport>/<stream id>"; {NULL, 0} when none
+/// does, for what is no rewind, and for NULL. Borrowed until the batch is freed. Thread-safe.
+///
+/// # Safety
+/// As millpond_batch_len.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_batch_rewind_to(
+    batch: *const millpond_batch_t,
+) -> millpond_text_t {
+    // SAFETY: NULL or valid by contract.
+    let key = unsafe { batch.as_ref() }.and_then(|batch| batch.rewind_to.as_deref());
+    let nothing = millpond_text_t { data: ptr::null(), len: 0 };
+    key.map_or(nothing, millpond_text_t::borrowed)
+}
+
 /// Which columns its events have: MILLPOND_COLUMN_ numbers, joined by |; 0 for NULL. Thread-safe.
 ///
 /// # Safety
@@ -140,8 +170,9 @@ pub unsafe extern "C" fn millpond_batch_columns(batch: *const millpond_batch_t) 
     (MILLPOND_COLUMN_KEY | tags | payload) as i32
 }
 
-/// Where a subscription stands after this batch, as a token to subscribe from; for the batch of a
-/// query, what the query is answered at. Free `*token` with millpond_bytes_free. Thread-safe.
+/// Where a subscription stands after this batch, to subscribe from in the same order: in arrival
+/// order a token, in key order a longer text. For the batch of a query, what the query is answered
+/// at. Free `*token` with millpond_bytes_free. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -154,7 +185,7 @@ pub unsafe extern "C" fn millpond_batch_position(
     // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
     unsafe {
         give_text("millpond_batch_position", token, "token", error, || {
-            Ok(borrow(batch, "batch")?.batch.position().token())
+            Ok(borrow(batch, "batch")?.batch.position_text())
         })
     }
 }

@@ -15,7 +15,8 @@ use std::ffi::c_char;
 /// is a new handle; close it with millpond_cursor_close. To learn how it would be answered, call
 /// millpond_cursor_explain before anything is read. MILLPOND_ERROR_QUERY_INVALID: see
 /// millpond_error_position. MILLPOND_ERROR_NOT_YET_VISIBLE: `upper` reaches beyond what is durable
-/// here. Thread-safe.
+/// here, or the log does not cover in time what `after` and the session name; see
+/// millpond_error_missing. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.

@@ -11,6 +11,8 @@ pub struct millpond_error_t {
     name: CString,
     message: CString,
     reason: CString,
+    missing: CString,
+    details: CString,
 }
 
 impl millpond_error_t {
@@ -23,7 +25,10 @@ impl millpond_error_t {
         let message = c_text(&error.message);
         // Not a default: in C a text that is not there is empty.
         let reason = c_text(error.reason.unwrap_or_default());
-        millpond_error_t { error, name, message, reason }
+        let missing = c_text(&error.missing_json());
+        // Not a default: in C a text that is not there is empty.
+        let details = c_text(&error.details_json().unwrap_or_default());
+        millpond_error_t { error, name, message, reason, missing, details }
     }
 }
 
@@ -74,6 +79,30 @@ pub unsafe extern "C" fn millpond_error_message(error: *const millpond_error_t) 
 pub unsafe extern "C" fn millpond_error_reason(error: *const millpond_error_t) -> *const c_char {
     // SAFETY: NULL or valid by contract.
     unsafe { error.as_ref() }.map_or(c"".as_ptr(), |error| error.reason.as_ptr())
+}
+
+/// Of MILLPOND_ERROR_NOT_YET_VISIBLE: which streams the log does not cover, and how many events of
+/// each are missing, as one JSON object of stream ids; "{}" for other errors and for NULL. Borrowed
+/// until `error` is freed. Thread-safe.
+///
+/// # Safety
+/// As millpond_error_number.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_error_missing(error: *const millpond_error_t) -> *const c_char {
+    // SAFETY: NULL or valid by contract.
+    unsafe { error.as_ref() }.map_or(c"{}".as_ptr(), |error| error.missing.as_ptr())
+}
+
+/// What a program may want to know of it, as JSON text; "" when there is nothing. Of
+/// MILLPOND_ERROR_OVERDRAFT: {"wanted": n, "available": n, "elsewhere": [[stream id, n, is frozen],
+/// ...]}. Borrowed until `error` is freed. Thread-safe.
+///
+/// # Safety
+/// As millpond_error_number.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_error_details(error: *const millpond_error_t) -> *const c_char {
+    // SAFETY: NULL or valid by contract.
+    unsafe { error.as_ref() }.map_or(c"".as_ptr(), |error| error.details.as_ptr())
 }
 
 /// Byte position in the text that was refused, such as a query; -1 when there is none. Thread-safe.

@@ -4,10 +4,10 @@
 
 use crate::batch::{MILLPOND_COLUMN_KEY, MILLPOND_COLUMN_PAYLOAD, MILLPOND_COLUMN_TAGS};
 use crate::call::{array, bytes};
-use crate::value::millpond_text_t;
+use crate::value::{millpond_session_t, millpond_text_t, options};
 use millpond_facade::{
-    Offsets, OpenOptions, PublishOptions, QueryOptions, Result, StartAt, SubscribeOptions,
-    host_error,
+    Offsets, OpenOptions, PublishOptions, QueryOptions, ReadOptions, Result, StartAt,
+    SubscribeOptions, host_error,
 };
 use std::path::PathBuf;
 
@@ -67,7 +67,13 @@ pub struct millpond_node_options_t {
     /// much to catch up with, peers first send the streams in which they see such events among the
     /// next 8,192. At most 1,024 bytes and 16 alternatives. NULL is unsaid: all streams take turns.
     pub priority: millpond_text_t,
+    /// Most bytes of the saved states of all fish, on disk. 0 is unsaid: 64 MiB; with
+    /// MILLPOND_SNAPSHOTS_NONE none is kept.
+    pub snapshot_bytes_max: u64,
 }
+
+/// In millpond_node_options_t: no state of a fish is kept on disk.
+pub const MILLPOND_SNAPSHOTS_NONE: u64 = u64::MAX;
 
 /// How to publish.
 #[repr(C)]
@@ -88,6 +94,10 @@ pub struct millpond_publish_options_t {
     pub idempotency_key: *const u8,
     /// How many bytes.
     pub idempotency_key_len: usize,
+    /// Publish only once the log covers what this session has seen; it then has seen these events,
+    /// too. The timeout of the call is also how long to wait for that, and
+    /// MILLPOND_ERROR_NOT_YET_VISIBLE the end of it. {0} is none.
+    pub session: millpond_session_t,
 }
 
 /// How to query.
@@ -105,6 +115,12 @@ pub struct millpond_query_options_t {
     pub lower: millpond_text_t,
     /// Only what lies within this token. Unsaid: everything that is durable here now.
     pub upper: millpond_text_t,
+    /// Only once the log covers this token. The timeout of the call is how long to wait for that,
+    /// and MILLPOND_ERROR_NOT_YET_VISIBLE the end of it: see millpond_error_missing.
+    pub after: millpond_text_t,
+    /// The same for what this session has seen; it then has seen what the query is answered at. {0}
+    /// is none.
+    pub session: millpond_session_t,
 }
 
 /// How to subscribe.
@@ -121,9 +137,36 @@ pub struct millpond_subscribe_options_t {
     /// verified here; a power cut may take such events back, and then what their stream has there
     /// instead is delivered. millpond_batch_is_durable says which they are.
     pub delivery: millpond_text_t,
+    /// "arrival" (unsaid: this): each stream in its order. "key": in the one order that all nodes
+    /// agree on, with the way back where an event comes late: millpond_batch_is_rewind. Then
+    /// `delivery` is "durable", and `from` is "beginning" or the position of such a subscription.
+    pub order: millpond_text_t,
+    /// Only once the log covers this token. The timeout of the call is how long to wait for that,
+    /// and MILLPOND_ERROR_NOT_YET_VISIBLE the end of it; with a callback it does not wait.
+    pub after: millpond_text_t,
+    /// The same for what this session has seen; it then has seen what each batch brings it to. {0}
+    /// is none.
+    pub session: millpond_session_t,
+}
+
+/// What a read of a fish, an account or a claim must have seen.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct millpond_read_options_t {
+    /// Set by MILLPOND_READ_OPTIONS_INIT.
+    pub struct_size: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Only once the log covers this token. The timeout of the call is how long to wait for that,
+    /// and MILLPOND_ERROR_NOT_YET_VISIBLE the end of it: see millpond_error_missing.
+    pub after: millpond_text_t,
+    /// The same for what this session has seen; it then has seen what the answer is as of. {0} is
+    /// none.
+    pub session: millpond_session_t,
 }
 
 const UNSAID: millpond_text_t = millpond_text_t { data: std::ptr::null(), len: 0 };
+const NO_SESSION: millpond_session_t = millpond_session_t { id: 0 };
 
 impl millpond_node_options_t {
     pub(crate) const INIT: Self = Self {
@@ -149,12 +192,15 @@ impl millpond_node_options_t {
         send_bytes_per_second_max: 0,
         send_bytes_per_second_per_peer_max: 0,
         priority: UNSAID,
+        snapshot_bytes_max: 0,
     };
 
     /// # Safety
     /// Every pointer in it is NULL or names what the header says, unchanged during the call.
     pub(crate) unsafe fn resolve(&self) -> Result<OpenOptions> {
         let said = |number: u64| (number != 0).then_some(number);
+        let snapshots = said(self.snapshot_bytes_max);
+        let kept = |bytes| if bytes == MILLPOND_SNAPSHOTS_NONE { 0 } else { bytes };
         // SAFETY: the same contract, for each field.
         unsafe {
             Ok(OpenOptions {
@@ -176,6 +222,7 @@ impl millpond_node_options_t {
                 segment_bytes: said(self.segment_bytes),
                 tail_bytes_max: said(self.tail_bytes_max),
                 cache_bytes: said(self.cache_bytes),
+                snapshot_bytes_max: snapshots.map(kept),
                 send_bytes_per_second_max: said(self.send_bytes_per_second_max),
                 send_bytes_per_second_per_peer_max: said(self.send_bytes_per_second_per_peer_max),
                 priority: self.priority.read_option("priority")?.map(str::to_owned),
@@ -196,6 +243,7 @@ impl millpond_publish_options_t {
         durability: UNSAID,
         idempotency_key: std::ptr::null(),
         idempotency_key_len: 0,
+        session: NO_SESSION,
     };
 
     /// # Safety
@@ -212,7 +260,8 @@ impl millpond_publish_options_t {
         let idempotency_key = (!key.is_null()).then(|| key_bytes.to_vec());
         // SAFETY: the same contract.
         let durability = unsafe { self.durability.read_option("durability") }?.map(str::to_owned);
-        Ok(PublishOptions { durability, idempotency_key, expected })
+        let session = self.session.read();
+        Ok(PublishOptions { durability, idempotency_key, expected, session })
     }
 }
 
@@ -223,6 +272,8 @@ impl millpond_query_options_t {
         order: UNSAID,
         lower: UNSAID,
         upper: UNSAID,
+        after: UNSAID,
+        session: NO_SESSION,
     };
 
     /// # Safety
@@ -236,6 +287,8 @@ impl millpond_query_options_t {
                 lower: self.lower.read_option("lower")?.map(Offsets::parse).transpose()?,
                 upper: self.upper.read_option("upper")?.map(Offsets::parse).transpose()?,
                 columns,
+                after: self.after.read_option("after")?.map(Offsets::parse).transpose()?,
+                session: self.session.read(),
             })
         }
     }
@@ -247,17 +300,49 @@ impl millpond_subscribe_options_t {
         batch_count_max: 0,
         from: UNSAID,
         delivery: UNSAID,
+        order: UNSAID,
+        after: UNSAID,
+        session: NO_SESSION,
     };
 
     /// # Safety
     /// As [`millpond_node_options_t::resolve`].
     pub(crate) unsafe fn resolve(&self) -> Result<SubscribeOptions> {
-        // SAFETY: the same contract.
-        let from = unsafe { self.from.read_option("from") }?;
-        // SAFETY: the same contract.
-        let delivery = unsafe { self.delivery.read_option("delivery") }?;
-        let from = from.map(StartAt::parse).transpose()?;
-        Ok(SubscribeOptions { from, delivery: delivery.map(str::to_owned) })
+        // SAFETY: the same contract, for each field.
+        unsafe {
+            Ok(SubscribeOptions {
+                from: self.from.read_option("from")?.map(StartAt::parse).transpose()?,
+                delivery: self.delivery.read_option("delivery")?.map(str::to_owned),
+                order: self.order.read_option("order")?.map(str::to_owned),
+                after: self.after.read_option("after")?.map(Offsets::parse).transpose()?,
+                session: self.session.read(),
+            })
+        }
+    }
+}
+
+impl millpond_read_options_t {
+    const INIT: Self = Self {
+        struct_size: size_of::<Self>() as u32,
+        reserved: 0,
+        after: UNSAID,
+        session: NO_SESSION,
+    };
+
+    /// What the options at `given` say; nothing for NULL.
+    ///
+    /// # Safety
+    /// `given` is NULL or points to options as the header says.
+    pub(crate) unsafe fn read(given: *const Self) -> Result<ReadOptions> {
+        if given.is_null() {
+            return Ok(ReadOptions::default());
+        }
+        // SAFETY: the same contract, for each field.
+        unsafe {
+            let said = options(given, Self::INIT, "read_options")?;
+            let after = said.after.read_option("after")?.map(Offsets::parse).transpose()?;
+            Ok(ReadOptions { after, session: said.session.read() })
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::options::millpond_publish_options_t;
 use crate::value::{
     millpond_bytes_t, millpond_cancel_t, millpond_node_t, millpond_text_t, options, wait,
 };
-use millpond_facade::{Draft, NodeHandle, PublishOptions, Result, host_error};
+use millpond_facade::{Draft, NodeHandle, PublishOptions, Published, Result, host_error};
 
 /// One event to be published.
 #[repr(C)]
@@ -53,6 +53,20 @@ pub struct millpond_published_t {
     pub token: millpond_bytes_t,
 }
 
+impl millpond_published_t {
+    /// Nothing was published.
+    pub(crate) const NOTHING: Self = Self {
+        struct_size: size_of::<Self>() as u32,
+        replayed: 0,
+        first_offset: 0,
+        first_lamport: 0,
+        count: 0,
+        time_micros: 0,
+        stream: millpond_bytes_t { data: std::ptr::null_mut(), len: 0 },
+        token: millpond_bytes_t { data: std::ptr::null_mut(), len: 0 },
+    };
+}
+
 const DRAFT: millpond_draft_t = millpond_draft_t {
     struct_size: size_of::<millpond_draft_t>() as u32,
     payload_form: MILLPOND_PAYLOAD_CBOR,
@@ -70,6 +84,7 @@ const DRAFT: millpond_draft_t = millpond_draft_t {
 /// MILLPOND_ERROR_CANCELLED and MILLPOND_ERROR_TIMEOUT: the events may be stored all the same; a
 /// retry with an idempotency key is safe. After any other error nothing was stored:
 /// MILLPOND_ERROR_CONFLICT (`expected` does not hold, or the key was used for other events),
+/// MILLPOND_ERROR_NOT_YET_VISIBLE (the log does not cover in time what the session has seen),
 /// MILLPOND_ERROR_LIMIT_EXCEEDED, MILLPOND_ERROR_STORAGE_FULL, MILLPOND_ERROR_STORAGE_FAILED.
 /// Thread-safe.
 ///
@@ -91,35 +106,56 @@ pub unsafe extern "C" fn millpond_node_publish(
         call("millpond_node_publish", error, || {
             check_published(published)?;
             let drafts = read_drafts(drafts, draft_count)?;
-            let given = if publish_options.is_null() {
-                PublishOptions::default()
-            } else {
-                let init = millpond_publish_options_t::INIT;
-                options(publish_options, init, "publish_options")?.resolve()?
-            };
+            let given = read_publish_options(publish_options)?;
             let wait = wait(timeout_ms, cancel);
             let receipt = NodeHandle::from_id(node.id).publish(drafts, given, &wait)?;
-            if published.is_null() {
-                return Ok(());
-            }
-            output(published, "published")?.put(millpond_published_t {
-                struct_size: size_of::<millpond_published_t>() as u32,
-                replayed: i32::from(receipt.replayed),
-                first_offset: receipt.first_offset,
-                first_lamport: receipt.first_lamport,
-                count: receipt.count,
-                time_micros: receipt.time_micros,
-                stream: millpond_bytes_t::owned(receipt.stream),
-                token: millpond_bytes_t::owned(receipt.token.token()),
-            });
-            Ok(())
+            put_published(published, receipt)
         })
     }
 }
 
 /// # Safety
+/// `given` is NULL or points to options as the header says.
+pub(crate) unsafe fn read_publish_options(
+    given: *const millpond_publish_options_t,
+) -> Result<PublishOptions> {
+    if given.is_null() {
+        return Ok(PublishOptions::default());
+    }
+    let init = millpond_publish_options_t::INIT;
+    // SAFETY: the same contract.
+    unsafe { options(given, init, "publish_options")?.resolve() }
+}
+
+/// Writes where events stand, if that was asked for.
+///
+/// # Safety
+/// `published` is NULL or was checked by [`check_published`].
+pub(crate) unsafe fn put_published(
+    published: *mut millpond_published_t,
+    receipt: Published,
+) -> Result<()> {
+    if published.is_null() {
+        return Ok(());
+    }
+    let value = millpond_published_t {
+        struct_size: size_of::<millpond_published_t>() as u32,
+        replayed: i32::from(receipt.replayed),
+        first_offset: receipt.first_offset,
+        first_lamport: receipt.first_lamport,
+        count: receipt.count,
+        time_micros: receipt.time_micros,
+        stream: millpond_bytes_t::owned(receipt.stream),
+        token: millpond_bytes_t::owned(receipt.token.token()),
+    };
+    // SAFETY: the same contract.
+    unsafe { output(published, "published")?.put(value) };
+    Ok(())
+}
+
+/// # Safety
 /// `published` is NULL or points to a struct that begins with its size.
-unsafe fn check_published(published: *const millpond_published_t) -> Result<()> {
+pub(crate) unsafe fn check_published(published: *const millpond_published_t) -> Result<()> {
     if published.is_null() {
         return Ok(());
     }
@@ -133,7 +169,10 @@ unsafe fn check_published(published: *const millpond_published_t) -> Result<()> 
 
 /// # Safety
 /// `drafts` is NULL or names `count` structs of the size that the first one says.
-unsafe fn read_drafts(drafts: *const millpond_draft_t, count: usize) -> Result<Vec<Draft>> {
+pub(crate) unsafe fn read_drafts(
+    drafts: *const millpond_draft_t,
+    count: usize,
+) -> Result<Vec<Draft>> {
     if count == 0 {
         return Err(host_error("publish at least one event: `draft_count` is 0"));
     }

@@ -27,7 +27,8 @@ pub type millpond_destroy_t = Option<unsafe extern "C" fn(user_data: *mut c_void
 
 /// Subscribes to `query`. `subscribe_options` may be NULL. On MILLPOND_OK, `*subscription` is a new
 /// handle; close it with millpond_subscription_close, also after its node was closed.
-/// MILLPOND_ERROR_QUERY_INVALID: see millpond_error_position. Thread-safe.
+/// MILLPOND_ERROR_QUERY_INVALID: see millpond_error_position. MILLPOND_ERROR_NOT_YET_VISIBLE: see
+/// millpond_error_missing. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -60,7 +61,8 @@ pub unsafe extern "C" fn millpond_node_subscribe(
 /// this subscription alone. The callback may call every function, also close its own subscription
 /// or node. `destroy` (may be NULL) is called exactly once: after the last callback, or before this
 /// returns if it fails. `user_data` may be NULL. MILLPOND_ERROR_QUERY_INVALID: see
-/// millpond_error_position.
+/// millpond_error_position. MILLPOND_ERROR_NOT_YET_VISIBLE: the log does not cover now what `after`
+/// and the session name; it does not wait.
 ///
 /// # Safety
 /// The laws at the top of millpond.h; `callback` and `destroy` may use `user_data` on any thread.
@@ -185,8 +187,8 @@ pub unsafe extern "C" fn millpond_subscription_lag(
     }
 }
 
-/// Where the subscription stands after the last batch that it gave, as a token to subscribe from;
-/// before the first batch, where it began. Free `*token` with millpond_bytes_free. Thread-safe.
+/// Where the subscription stands after the last batch that it gave, to subscribe from in the same
+/// order: in arrival order a token. Before the first batch, where it began. Free `*token` with millpond_bytes_free. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -197,7 +199,7 @@ pub unsafe extern "C" fn millpond_subscription_position(
     error: *mut *mut millpond_error_t,
 ) -> i32 {
     let handle = SubscriptionHandle::from_id(subscription.id);
-    let ask = || handle.position().map(|offsets| offsets.token());
+    let ask = || handle.position_text();
     // SAFETY: the same contract.
     unsafe { give_text("millpond_subscription_position", token, "token", error, ask) }
 }

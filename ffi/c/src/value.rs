@@ -1,7 +1,7 @@
 //! Plain values that cross: texts, bytes, handles.
 
 use crate::call::{borrow, bytes, text, text_option};
-use millpond_facade::{CancelHandle, Limit, Result, Wait, timeout_from_millis};
+use millpond_facade::{CancelHandle, Limit, Result, SessionHandle, Wait, timeout_from_millis};
 use std::ffi::c_char;
 
 /// A node. `{0}` is none.
@@ -36,6 +36,38 @@ pub struct millpond_cancel_t {
     pub id: u64,
 }
 
+/// A session: what its owner has written and read so far. `{0}` is none.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct millpond_session_t {
+    /// Only for millpond to read.
+    pub id: u64,
+}
+
+/// An observer of a fish. `{0}` is none.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct millpond_observer_t {
+    /// Only for millpond to read.
+    pub id: u64,
+}
+
+/// A turn: a state of a fish, and the right to act on it. `{0}` is none.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct millpond_turn_t {
+    /// Only for millpond to read.
+    pub id: u64,
+}
+
+/// An optimistic claim of a node. `{0}` is none.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct millpond_doing_t {
+    /// Only for millpond to read.
+    pub id: u64,
+}
+
 /// Borrowed text: `len` bytes of UTF-8 at `data`, not NUL-terminated. `{NULL, 0}` says nothing.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -54,6 +86,12 @@ pub struct millpond_bytes_t {
     pub data: *mut u8,
     /// How many bytes.
     pub len: usize,
+}
+
+impl millpond_session_t {
+    pub(crate) fn read(self) -> Option<SessionHandle> {
+        (self.id != 0).then(|| SessionHandle::from_id(self.id))
+    }
 }
 
 impl millpond_text_t {

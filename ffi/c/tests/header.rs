@@ -32,19 +32,39 @@ const MACROS: &str = r#"
 #define MILLPOND_NODE_OPTIONS_INIT                                                                 \
     {                                                                                              \
         (uint32_t)sizeof(millpond_node_options_t), 0, 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0},       \
-            {NULL, 0}, NULL, 0, NULL, 0, NULL, 0, 0, 0, 0, NULL, 0, 0, 0, {NULL, 0}                \
+            {NULL, 0}, NULL, 0, NULL, 0, NULL, 0, 0, 0, 0, NULL, 0, 0, 0, {NULL, 0}, 0             \
     }
 #define MILLPOND_PUBLISH_OPTIONS_INIT                                                              \
     {                                                                                              \
-        (uint32_t)sizeof(millpond_publish_options_t), 0, 0, {NULL, 0}, NULL, 0                     \
+        (uint32_t)sizeof(millpond_publish_options_t), 0, 0, {NULL, 0}, NULL, 0, {0}                \
     }
 #define MILLPOND_QUERY_OPTIONS_INIT                                                                \
     {                                                                                              \
-        (uint32_t)sizeof(millpond_query_options_t), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}             \
+        (uint32_t)sizeof(millpond_query_options_t), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, \
+            {0}                                                                                    \
     }
 #define MILLPOND_SUBSCRIBE_OPTIONS_INIT                                                            \
     {                                                                                              \
-        (uint32_t)sizeof(millpond_subscribe_options_t), 0, {NULL, 0}, {NULL, 0}                    \
+        (uint32_t)sizeof(millpond_subscribe_options_t), 0, {NULL, 0}, {NULL, 0}, {NULL, 0},        \
+            {NULL, 0}, {0}                                                                         \
+    }
+#define MILLPOND_READ_OPTIONS_INIT                                                                 \
+    {                                                                                              \
+        (uint32_t)sizeof(millpond_read_options_t), 0, {NULL, 0}, {0}                               \
+    }
+#define MILLPOND_FISH_INIT                                                                         \
+    {                                                                                              \
+        (uint32_t)sizeof(millpond_fish_t), 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, NULL, \
+            NULL, NULL, NULL, NULL                                                                 \
+    }
+#define MILLPOND_STATE_VIEW_INIT                                                                   \
+    {                                                                                              \
+        (uint32_t)sizeof(millpond_state_view_t), 0, 0, NULL, 0, {NULL, 0}, {NULL, 0}               \
+    }
+#define MILLPOND_DEED_INIT                                                                         \
+    {                                                                                              \
+        (uint32_t)sizeof(millpond_deed_t), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0, NULL, 0, NULL,\
+            0, 0, 0                                                                                \
     }
 #define MILLPOND_DRAFT_INIT                                                                        \
     {                                                                                              \

@@ -4,7 +4,9 @@ use crate::defaults::{READ_AHEAD_BYTES_MAX, SPARE_BATCHES_MAX};
 use crate::entry::lock;
 use crate::errors::{FacadeError, Result};
 use crate::offsets::Offsets;
-use millpond::event::{AppId, StreamId, cbor};
+use crate::position::Position;
+use crate::puller::Item;
+use millpond::event::{AppId, EventKey, StreamId, cbor};
 use millpond::{Columns, Looks};
 use std::mem;
 use std::ops::Range;
@@ -20,13 +22,16 @@ pub struct EventBatch {
     is_early: bool,
     caught_up: bool,
     lag: u64,
-    position: Offsets,
+    position: Position,
+    /// The way back in key order: what stays, if anything does.
+    rewind: Option<Option<EventKey>>,
     looks: Looks,
 }
 
 #[derive(Debug, Default)]
 struct Held {
-    events: millpond::EventBatch,
+    /// Shared with the fold that it is a job of.
+    events: Arc<millpond::EventBatch>,
     /// The ids of the streams as texts, by the same index.
     streams: Vec<String>,
     /// Where its memory goes in the end, if that is still there.
@@ -55,8 +60,10 @@ impl Spares {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if let Some(spares) = self.spares.upgrade() {
-            spares.keep(mem::take(&mut self.events));
+        if let Some(spares) = self.spares.upgrade()
+            && let Some(events) = Arc::into_inner(mem::take(&mut self.events))
+        {
+            spares.keep(events);
         }
     }
 }
@@ -86,10 +93,20 @@ impl EventBatch {
         events: millpond::EventBatch,
         caught_up: bool,
         lag: u64,
-        position: Offsets,
+        position: Position,
     ) -> EventBatch {
-        let batch = EventBatch::of_query(events, position, &Arc::default());
+        let batch = EventBatch::of(events.into(), position, Weak::new());
         EventBatch { caught_up, lag, ..batch }
+    }
+
+    /// The events of a job of a fold.
+    pub(crate) fn of_job(events: Arc<millpond::EventBatch>) -> EventBatch {
+        EventBatch::of(events, Position::default(), Weak::new())
+    }
+
+    /// The way back of a subscription in key order: what was delivered behind `to` comes again.
+    pub(crate) fn rewind(to: Option<EventKey>, lag: u64, position: Position) -> EventBatch {
+        EventBatch { rewind: Some(to), lag, position, ..EventBatch::default() }
     }
 
     /// Some events of a query; `spares` gets their memory in the end, if it is still there.
@@ -98,9 +115,17 @@ impl EventBatch {
         position: Offsets,
         spares: &Arc<Spares>,
     ) -> EventBatch {
+        EventBatch::of(events.into(), position.into(), Arc::downgrade(spares))
+    }
+
+    fn of(
+        events: Arc<millpond::EventBatch>,
+        position: Position,
+        spares: Weak<Spares>,
+    ) -> EventBatch {
         let streams = events.streams().iter().map(StreamId::to_string).collect();
         let range = 0..events.len();
-        let held = Arc::new(Held { events, streams, spares: Arc::downgrade(spares) });
+        let held = Arc::new(Held { events, streams, spares });
         EventBatch { held, range, position, ..EventBatch::default() }
     }
 
@@ -115,7 +140,7 @@ impl EventBatch {
     }
 
     /// The batch that says that nothing will follow.
-    pub(crate) fn end(position: Offsets) -> EventBatch {
+    pub(crate) fn end(position: Position) -> EventBatch {
         EventBatch { is_end: true, position, ..EventBatch::default() }
     }
 
@@ -160,9 +185,31 @@ impl EventBatch {
         self.lag
     }
 
-    /// Where a subscription stands after this batch; another one can begin there. For a query: the
-    /// offset map that it is answered at.
+    /// True when events of a subscription in key order came late: whatever was delivered behind
+    /// [`EventBatch::rewind_to`] is to be forgotten, and comes again in order with them. There is
+    /// no event in it.
+    pub fn is_rewind(&self) -> bool {
+        self.rewind.is_some()
+    }
+
+    /// Of a rewind: the key of the last event that stays, `<lamport>/<stream id>`; `None` when none
+    /// does.
+    pub fn rewind_to(&self) -> Option<String> {
+        self.rewind.flatten().map(|key| key.to_string())
+    }
+
+    /// Which events of the log a subscription has looked at after this batch; in arrival order
+    /// another one can begin there. For a query: the offset map that it is answered at.
     pub fn position(&self) -> &Offsets {
+        self.position.offsets()
+    }
+
+    /// Where another subscription of the same order can begin: the text form of a [`Position`].
+    pub fn position_text(&self) -> String {
+        self.position.to_string()
+    }
+
+    pub(crate) fn place(&self) -> &Position {
         &self.position
     }
 
@@ -213,6 +260,32 @@ impl EventBatch {
     fn view<'a>(&'a self, event: millpond::EventView<'a>) -> EventView<'a> {
         let (stream, columns) = (&self.held.streams[event.stream_index()], self.columns());
         EventView { event, stream, columns }
+    }
+}
+
+impl Item for EventBatch {
+    fn end(position: Position) -> EventBatch {
+        EventBatch::end(position)
+    }
+
+    fn is_end(&self) -> bool {
+        EventBatch::is_end(self)
+    }
+
+    fn position(&self) -> Option<&Position> {
+        Some(self.place())
+    }
+
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn byte_count(&self) -> usize {
+        EventBatch::byte_count(self)
+    }
+
+    fn split_off(&mut self, count: usize) -> Option<EventBatch> {
+        Some(EventBatch::split_off(self, count))
     }
 }
 

@@ -1,25 +1,29 @@
-//! Subscriptions that call back: one thread each, serial.
+//! Callbacks: one thread for each of them, serial.
 //!
-//! Rule: the callback is called by its own thread only, under no lock, and dropped by it after the
-//! last call. It may call everything, also close its own subscription or node.
+//! Rule: a callback is called by its own thread only, under no lock, and dropped by it after the
+//! last call. It may call everything, also close its own subscription, observer or node.
 
 use crate::batch::EventBatch;
 use crate::entry::{entry, lock};
 use crate::errors::{FacadeError, Result};
 use crate::log;
+use crate::needs::Needs;
 use crate::node::NodeHandle;
 use crate::options::SubscribeOptions;
-use crate::puller::Puller;
+use crate::puller::{Item, Puller};
 use crate::subscription::SubscriptionHandle;
 use crate::wait::Wait;
 use millpond::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 /// Takes batches; the last call has `is_end`, or an error. Dropped after it, once.
 pub type BatchCallback = Box<dyn FnMut(Result<EventBatch>) + Send>;
+
+/// A callback for items of any kind; the last call has the end, or an error.
+pub(crate) type Callback<T> = Box<dyn FnMut(Result<T>) + Send>;
 
 /// The thread that calls one callback.
 #[derive(Default)]
@@ -35,10 +39,12 @@ struct State {
 }
 
 impl NodeHandle {
-    /// Subscribes; batches go to `callback`, on a thread of this subscription alone.
+    /// Subscribes; batches go to `callback`, on a thread of this subscription alone. What `after` and
+    /// the session of the options name is not waited for.
     ///
     /// # Errors
-    /// As [`NodeHandle::subscribe`]; `internal`: the system gives no thread.
+    /// As [`NodeHandle::subscribe`]; `not_yet_visible`: the log does not cover now what `after` and
+    /// the session name. `internal`: the system gives no thread.
     pub fn subscribe_callback(
         self,
         text: &str,
@@ -47,7 +53,9 @@ impl NodeHandle {
         callback: BatchCallback,
     ) -> Result<SubscriptionHandle> {
         entry("node_subscribe", self.id(), || {
-            let subscription = self.follow(text, options)?;
+            let needs: Needs = options.needs()?;
+            self.covered(&needs, Some(text), &Wait::none_at_all())?;
+            let subscription = self.follow(text, &options, needs)?;
             let started = start(subscription, count_max, callback);
             if started.is_err() {
                 let _ = subscription.close();
@@ -88,31 +96,65 @@ fn start(
     callback: BatchCallback,
 ) -> Result<()> {
     let state = subscription.state()?;
-    let thread = Arc::new(CallbackThread::default());
-    let (puller, own) = (state.puller.clone(), thread.clone());
-    let is_first = state.callback.set(thread.clone()).is_ok();
-    assert!(is_first, "a new subscription has no callback yet");
-    let job = move || run(&puller, &own, count_max, callback);
-    let spawned = std::thread::Builder::new().name("millpond-call".into()).spawn(job);
-    spawned.map(drop).map_err(|error| {
-        lock(&thread.state).is_gone = true;
-        let message = format!("the system gives no thread: {error}");
-        FacadeError::new(ErrorKind::Internal, message)
-    })
+    CallbackThread::call(&state.callback, state.puller.clone(), count_max, callback)
 }
 
-fn run(
-    puller: &Arc<Puller>,
-    thread: &CallbackThread,
-    count_max: Option<usize>,
-    mut callback: BatchCallback,
-) {
-    lock(&thread.state).thread = Some(std::thread::current().id());
+impl CallbackThread {
+    /// Has `callback` called with all that `puller` gives, to its end or the first error; `place`
+    /// gets the thread.
+    ///
+    /// # Errors
+    /// `invalid_argument`: there is a callback already. `internal`: the system gives no thread.
+    pub(crate) fn call<T: Item>(
+        place: &OnceLock<Arc<CallbackThread>>,
+        puller: Arc<Puller<T>>,
+        count_max: Option<usize>,
+        callback: Callback<T>,
+    ) -> Result<()> {
+        CallbackThread::spawn(place, "millpond-call", move || run(&puller, count_max, callback))
+    }
+
+    /// Runs `work` on a thread of this name; `place` gets the thread before it begins.
+    ///
+    /// # Errors
+    /// As [`CallbackThread::call`].
+    pub(crate) fn spawn(
+        place: &OnceLock<Arc<CallbackThread>>,
+        name: &str,
+        work: impl FnOnce() + Send + 'static,
+    ) -> Result<()> {
+        let thread = Arc::new(CallbackThread::default());
+        if place.set(thread.clone()).is_err() {
+            return Err(FacadeError::invalid("there is a callback already"));
+        }
+        let own = thread.clone();
+        let job = move || {
+            lock(&own.state).thread = Some(std::thread::current().id());
+            if catch_unwind(AssertUnwindSafe(work)).is_err() {
+                log::note_panic("the end of a callback");
+            }
+            own.leave();
+        };
+        let spawned = std::thread::Builder::new().name(name.into()).spawn(job);
+        spawned.map(drop).map_err(|error| {
+            thread.leave();
+            let message = format!("the system gives no thread: {error}");
+            FacadeError::new(ErrorKind::Internal, message)
+        })
+    }
+
+    fn leave(&self) {
+        lock(&self.state).is_gone = true;
+        self.gone.notify_all();
+    }
+}
+
+fn run<T: Item>(puller: &Arc<Puller<T>>, count_max: Option<usize>, mut callback: Callback<T>) {
     loop {
-        let batch = puller.next(count_max, &Wait::forever());
-        let is_last = batch.as_ref().map_or(true, EventBatch::is_end);
+        let item = puller.next(count_max, &Wait::forever());
+        let is_last = item.as_ref().map_or(true, T::is_end);
         // A panic of a callback ends its subscription and nothing else.
-        let called = catch_unwind(AssertUnwindSafe(|| callback(batch)));
+        let called = catch_unwind(AssertUnwindSafe(|| callback(item)));
         if called.is_err() {
             log::note_panic("a callback");
         }
@@ -121,9 +163,4 @@ fn run(
         }
     }
     puller.end();
-    if catch_unwind(AssertUnwindSafe(|| drop(callback))).is_err() {
-        log::note_panic("the end of a callback");
-    }
-    lock(&thread.state).is_gone = true;
-    thread.gone.notify_all();
 }

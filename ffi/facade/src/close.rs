@@ -1,11 +1,11 @@
 //! Closing: idempotent, from any thread and callback, bounded by a deadline.
 
-use crate::cursor::CursorState;
+use crate::callback::CallbackThread;
 use crate::entry::{entry, guard, lock};
 use crate::errors::{FacadeError, Result};
 use crate::node::{NodeHandle, NodeState};
 use crate::operation::{Slot, timed_out};
-use crate::subscription::SubscriptionState;
+use crate::registry::Entry;
 use crate::wait::{Limit, Wait};
 use crate::{defaults, registry, workers};
 use std::sync::{Arc, PoisonError};
@@ -35,8 +35,9 @@ pub(crate) enum Phase {
 }
 
 impl NodeHandle {
-    /// Closes the node: its cursors end, its subscriptions come to a normal end, what was published
-    /// is on disk, its threads and sockets are gone, its callbacks have returned.
+    /// Closes the node: its cursors and turns end, its subscriptions, observers and folds come to a
+    /// normal end, what was published is on disk, its threads and sockets are gone, its callbacks
+    /// have returned.
     ///
     /// From inside a callback of this node it does not wait for that callback.
     ///
@@ -113,35 +114,62 @@ impl NodeState {
         Ok(false)
     }
 
-    fn subscriptions(&self) -> Vec<Arc<SubscriptionState>> {
+    /// Everything that hangs on this handle.
+    fn hanging(&self) -> Vec<(u64, Entry)> {
         let ids: Vec<u64> = lock(&self.readers).iter().copied().collect();
-        ids.into_iter().filter_map(|id| registry::get(id).ok()).collect()
+        ids.into_iter().filter_map(|id| Some((id, registry::get_any(id)?))).collect()
     }
 
     /// True on the thread of a callback of this node: the closer may be waiting for it.
     fn is_own_callback(&self) -> bool {
-        self.subscriptions().iter().any(|subscription| {
-            subscription.callback.get().is_some_and(|thread| thread.is_current())
-        })
+        let mut threads = self.hanging().into_iter().filter_map(|(_, entry)| entry.thread());
+        threads.any(|thread| thread.is_current())
     }
 
     fn end_readers(&self, time: Duration) -> Result<()> {
         let end = Instant::now() + time.min(defaults::CLOSE_DEADLINE);
-        let subscriptions = self.subscriptions();
-        subscriptions.iter().for_each(|subscription| subscription.end());
-        let ids: Vec<u64> = lock(&self.readers).iter().copied().collect();
-        for id in ids {
-            if let Ok(Some(cursor)) = registry::remove::<CursorState>(id) {
-                cursor.end();
-            }
-        }
+        let hanging = self.hanging();
+        hanging.iter().for_each(|(id, entry)| entry.end(*id));
         let mut all = true;
-        for thread in subscriptions.iter().filter_map(|subscription| subscription.callback.get()) {
+        for thread in hanging.iter().filter_map(|(_, entry)| entry.thread()) {
             all &= thread.wait_until_gone(end.saturating_duration_since(Instant::now()));
         }
         let message = "a callback of the node does not return";
         let late = || FacadeError::new(millpond::ErrorKind::Timeout, message);
         if all { Ok(()) } else { Err(late()) }
+    }
+}
+
+impl Entry {
+    /// The thread that calls code of the application for it.
+    fn thread(&self) -> Option<Arc<CallbackThread>> {
+        match self {
+            Entry::Subscription(subscription) => subscription.callback.get().cloned(),
+            Entry::Observer(observer) => observer.callback.get().cloned(),
+            Entry::Fold(fold) => fold.thread.get().cloned(),
+            _ => None,
+        }
+    }
+
+    /// Its node is being closed: what gives a series comes to its end and stays a handle, what
+    /// answers once is closed.
+    fn end(&self, id: u64) {
+        match self {
+            Entry::Subscription(subscription) => subscription.end(),
+            Entry::Observer(observer) => observer.end(),
+            Entry::Fold(fold) => fold.end(),
+            Entry::Group(group) => group.end(),
+            Entry::Doing(doing) => doing.end(),
+            Entry::Cursor(cursor) => {
+                drop(registry::remove::<crate::cursor::CursorState>(id));
+                cursor.end();
+            }
+            Entry::Turn(turn) => {
+                drop(registry::remove::<crate::turn::TurnState>(id));
+                turn.end();
+            }
+            Entry::Node(_) | Entry::Cancel(_) | Entry::Session(_) => {}
+        }
     }
 }
 

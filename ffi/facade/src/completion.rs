@@ -5,14 +5,20 @@
 use crate::batch::EventBatch;
 use crate::close::{self, Closed};
 use crate::cursor::CursorHandle;
+use crate::doing::{DoingHandle, StandingView};
 use crate::entry::lock;
 use crate::errors::Result;
 use crate::explanation::Explanation;
+use crate::fold::FishJob;
+use crate::group::{GroupHandle, GroupStep, close_step};
 use crate::node::NodeHandle;
+use crate::observer::{Observation, close_observation};
 use crate::process;
 use crate::publish::Published;
 use crate::signal::Signal;
+use crate::state::StateView;
 use crate::subscription::SubscriptionHandle;
+use crate::turn::TurnHandle;
 use crate::workers;
 use std::sync::{Arc, Mutex};
 
@@ -60,6 +66,24 @@ pub enum Outcome {
     Text(String),
     /// From an explain.
     Explanation(Explanation),
+    /// From an observe.
+    Observation(Observation),
+    /// From a next state, or a state.
+    State(StateView),
+    /// From a next job of a fold.
+    Job(FishJob),
+    /// From a turn.
+    Turn(TurnHandle),
+    /// From an observe of several fish.
+    Group(GroupHandle),
+    /// From a next step of them.
+    GroupStep(GroupStep),
+    /// From an optimistic claim.
+    Doing(DoingHandle),
+    /// From a look for one: none stands.
+    NoDoing,
+    /// From a next standing.
+    Standing(StandingView),
 }
 
 macro_rules! outcome_from {
@@ -74,7 +98,15 @@ macro_rules! outcome_from {
 
 outcome_from!(Closed => Closed, NodeHandle => Node, CursorHandle => Cursor,
     SubscriptionHandle => Subscription, Published => Published, EventBatch => Batch,
-    String => Text, Explanation => Explanation);
+    String => Text, Explanation => Explanation, Observation => Observation, StateView => State,
+    FishJob => Job, TurnHandle => Turn, GroupHandle => Group, GroupStep => GroupStep,
+    DoingHandle => Doing, StandingView => Standing);
+
+impl From<Option<DoingHandle>> for Outcome {
+    fn from(own: Option<DoingHandle>) -> Outcome {
+        own.map_or(Outcome::NoDoing, Outcome::Doing)
+    }
+}
 
 impl From<()> for Outcome {
     fn from((): ()) -> Outcome {
@@ -152,6 +184,11 @@ fn dispose(outcome: Result<Outcome>) {
         }
         Ok(Outcome::Cursor(cursor)) => drop(cursor.close()),
         Ok(Outcome::Subscription(subscription)) => drop(subscription.close()),
+        Ok(Outcome::Observation(observation)) => close_observation(&observation),
+        Ok(Outcome::Turn(turn)) => drop(turn.close()),
+        Ok(Outcome::Group(group)) => drop(group.close()),
+        Ok(Outcome::GroupStep(step)) => close_step(&step),
+        Ok(Outcome::Doing(doing)) => drop(doing.close()),
         _ => {}
     }
 }

@@ -1,6 +1,7 @@
 //! What the facade uses of the core's front door, named once.
 
 pub(crate) use millpond::{
-    Appended, Cursor, Delivery, Durability, NetworkOptions, Node, NodeOptions, PeerAddress,
-    PublishOptions, QueryOptions, Status, StorageOptions, Subscription,
+    After, Appended, CausalSession, Cursor, Delivery, Durability, EffectTurn, Emission,
+    KeySubscription, NetworkOptions, Node, NodeOptions, PeerAddress, PublishOptions, Pump,
+    PumpStep, QueryOptions, StateSubscription, Status, StorageOptions, Subscription,
 };

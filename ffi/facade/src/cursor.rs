@@ -7,8 +7,10 @@ use crate::entry::{entry, guard, lock};
 use crate::errors::{FacadeError, Result};
 use crate::explanation::Explanation;
 use crate::handles::handle;
+use crate::needs::Needs;
 use crate::node::{NodeHandle, NodeState};
 use crate::offsets::Offsets;
+use crate::operation::Done;
 use crate::options::QueryOptions;
 use crate::publish::refuse_cancelled;
 use crate::puller::{Pulled, Puller, Source};
@@ -26,7 +28,7 @@ handle! {
 
 /// What a cursor handle stands for.
 pub(crate) struct CursorState {
-    puller: Arc<Puller>,
+    puller: Arc<Puller<EventBatch>>,
     upper: Offsets,
     cursor: Shared,
     /// What was known of other nodes when it was asked.
@@ -42,18 +44,18 @@ struct Answer {
     spares: Arc<Spares>,
 }
 
-impl Source for Answer {
-    fn pull(&mut self, count_max: usize) -> Result<Pulled> {
+impl Source<EventBatch> for Answer {
+    fn pull(&mut self, count_max: usize) -> Result<Pulled<EventBatch>> {
         let mut cursor = lock(&self.cursor);
         let mut events = self.spares.take();
         cursor.next_batch_into(&mut events, count_max)?;
         let batch = if events.is_empty() {
             self.spares = Arc::default(); // What is there is freed, and what comes later.
-            EventBatch::end(self.upper.clone())
+            EventBatch::end(self.upper.clone().into())
         } else {
             EventBatch::of_query(events, self.upper.clone(), &self.spares)
         };
-        Ok(Pulled { batch: Some(batch.with_looks(cursor.looks())), more: true })
+        Ok(Pulled { item: Some(batch.with_looks(cursor.looks())), more: true })
     }
 }
 
@@ -71,14 +73,17 @@ impl NodeHandle {
     /// Asks a query. Close the cursor with [`CursorHandle::close`]; it also ends with its node.
     ///
     /// # Errors
-    /// `query_invalid`: with `position` and a picture. `invalid_argument`, `closed`, `timeout`,
-    /// `cancelled`.
+    /// `query_invalid`: with `position` and a picture. `not_yet_visible`: the log does not cover
+    /// `upper`, or in time what `after` or the session names. `invalid_argument`, `closed`,
+    /// `timeout`, `cancelled`.
     pub fn query(self, text: &str, options: QueryOptions, wait: &Wait<'_>) -> Result<CursorHandle> {
         entry("node_query", self.id(), || {
             refuse_cancelled(wait.limit)?;
+            let needs = options.needs()?;
+            let wait = self.covered(&needs, Some(text), wait)?;
             let text = text.to_owned();
-            let ask = move || self.ask_query(&text, options);
-            workers::block(wait, move || guard("node_query_work", self.id(), ask), close_quietly)
+            let ask = move || self.ask_query(&text, options, &needs);
+            workers::block(&wait, move || guard("node_query_work", self.id(), ask), close_quietly)
         })
     }
 
@@ -90,19 +95,24 @@ impl NodeHandle {
         limit: Limit,
         done: impl FnOnce(Result<CursorHandle>) + Send + 'static,
     ) {
-        let text = text.to_owned();
-        let job = move || entry("node_query", self.id(), || self.ask_query(&text, options));
-        workers::start(limit, Box::new(done), job, close_quietly);
+        let (needs, own) = (options.needs(), text.to_owned());
+        let read = move |needs: Needs, limit, done: Done<CursorHandle>| {
+            let ask = move || self.ask_query(&own, options, &needs);
+            let job = move || entry("node_query", self.id(), ask);
+            workers::start(limit, done, job, close_quietly);
+        };
+        self.covered_start("node_query", needs, Some(text), limit, Box::new(done), read);
     }
 
-    fn ask_query(self, text: &str, options: QueryOptions) -> Result<CursorHandle> {
+    fn ask_query(self, text: &str, options: QueryOptions, needs: &Needs) -> Result<CursorHandle> {
         let node = NodeState::usable(self.id())?;
         let query = Query::parse(text)?;
         let cursor = node.core().query(&query, options.resolve()?)?;
+        needs.sees(cursor.upper());
         let upper = Offsets::from(cursor.upper().clone());
         let outlook = cursor.outlook().clone();
         let cursor = Arc::new(Mutex::new(cursor));
-        let puller = Arc::new(Puller::new(node.clone(), upper.clone(), true));
+        let puller = Arc::new(Puller::new(node.clone(), upper.clone().into(), true));
         let (spares, answered) = (Arc::default(), upper.clone());
         puller.set_source(Box::new(Answer { cursor: cursor.clone(), upper: answered, spares }));
         let id = node.keep_reader(CursorState { puller, upper, cursor, outlook })?;
@@ -231,12 +241,20 @@ impl CursorHandle {
 impl NodeState {
     /// Gives a handle to something that ends with this node.
     pub(crate) fn keep_reader<S: registry::Registered>(self: &Arc<Self>, state: S) -> Result<u64> {
+        self.keep_shared(Arc::new(state))
+    }
+
+    /// As `keep_reader`, of something that is shared already.
+    pub(crate) fn keep_shared<S: registry::Registered>(
+        self: &Arc<Self>,
+        state: Arc<S>,
+    ) -> Result<u64> {
         let mut readers = lock(&self.readers);
         if !self.is_open() {
             let message = "the node is being closed";
             return Err(FacadeError::new(millpond::ErrorKind::Closed, message));
         }
-        let id = registry::insert(Arc::new(state))?;
+        let id = registry::insert(state)?;
         readers.insert(id);
         Ok(id)
     }

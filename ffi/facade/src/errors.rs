@@ -2,7 +2,10 @@
 //!
 //! Rule: kinds, numbers and names come from `millpond::ErrorKind`; here they only get their words.
 
+use crate::json;
+use bytes::Bytes;
 use millpond::ErrorKind;
+use serde_json::{Map, Value};
 use std::fmt;
 
 /// A result whose error is [`FacadeError`].
@@ -23,6 +26,11 @@ pub struct FacadeError {
     pub reason: Option<&'static str>,
     /// Byte position in the text that was refused.
     pub position: Option<usize>,
+    /// For `not_yet_visible`: the streams that the log does not cover, by rising id, and how many
+    /// events of each are missing.
+    pub missing: Vec<(String, u64)>,
+    /// What a program may want to know of it, as one CBOR value; which one, the kind says.
+    pub details: Option<Bytes>,
 }
 
 impl FacadeError {
@@ -35,7 +43,20 @@ impl FacadeError {
             message: message.into(),
             reason: None,
             position: None,
+            missing: Vec::new(),
+            details: None,
         }
+    }
+
+    /// What is missing as one JSON object, stream id to number of events; empty for other kinds.
+    pub fn missing_json(&self) -> String {
+        let missing = self.missing.iter().map(|(stream, count)| (stream.clone(), (*count).into()));
+        Value::Object(missing.collect::<Map<String, Value>>()).to_string()
+    }
+
+    /// The details as JSON text (see [`json`]); `None` when there are none.
+    pub fn details_json(&self) -> Option<String> {
+        self.details.as_deref().and_then(|details| json::from_cbor(details).ok())
     }
 
     pub(crate) fn with_reason(mut self, reason: &'static str) -> FacadeError {
@@ -57,6 +78,8 @@ impl From<millpond::Error> for FacadeError {
         let mut flat = FacadeError::new(error.kind(), error.message());
         flat.reason = error.reason();
         flat.position = error.position();
+        flat.missing = error.missing().to_vec();
+        flat.details = error.details().map(Bytes::copy_from_slice);
         flat
     }
 }
@@ -77,6 +100,11 @@ pub fn host_error(message: impl Into<String>) -> FacadeError {
 /// `closed`, for a shell in whose language a second close is a mistake.
 pub fn closed_error(message: impl Into<String>) -> FacadeError {
     FacadeError::new(ErrorKind::Closed, message)
+}
+
+/// `user_code`, for what code of the application raised; `function` is `effect` or `make_fish`.
+pub fn user_code_error(function: &'static str, message: impl Into<String>) -> FacadeError {
+    FacadeError::new(ErrorKind::UserCode, message).with_reason(function)
 }
 
 /// One kind of error, with words for people.
@@ -230,9 +258,13 @@ mod tests {
     fn an_error_of_the_core_loses_nothing() {
         let core = millpond::Error::new(ErrorKind::PeerRefused, "no")
             .with_reason("wrong_secret")
-            .with_position(3);
+            .with_position(3)
+            .with_missing(vec![("s".into(), 2)])
+            .with_details(vec![0xa1, 0x61, b'n', 0x07]);
         let flat = FacadeError::from(core);
         assert_eq!((flat.number, flat.name, flat.retryable), (15, "peer_refused", false));
+        assert_eq!(flat.missing_json(), r#"{"s":2}"#);
+        assert_eq!(flat.details_json().as_deref(), Some(r#"{"n":7}"#));
         assert_eq!((flat.reason, flat.position), (Some("wrong_secret"), Some(3)));
         assert_eq!(flat.to_string(), "no [peer_refused]");
     }

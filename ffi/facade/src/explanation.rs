@@ -1,5 +1,6 @@
 //! How a query is answered, as shells show it.
 
+use crate::fish::Monotone;
 use crate::options::order_name;
 use millpond::Looks;
 use serde_json::{Value, json};
@@ -16,6 +17,8 @@ pub struct Explanation {
     pub alternatives: Vec<String>,
     /// False: the alternatives select more, and each event found is judged by the query.
     pub is_exact: bool,
+    /// Whether events that arrive later can take back what the answer says.
+    pub monotone: Monotone,
     /// For the whole answer, by the index; `events` is a bound.
     pub expected: Looks,
     /// So far: what was opened, and the events delivered.
@@ -32,6 +35,7 @@ impl From<millpond::Explanation> for Explanation {
             order: order_name(core.order),
             alternatives: core.alternatives.iter().map(ToString::to_string).collect(),
             is_exact: core.is_exact,
+            monotone: Monotone::from(&core.monotonicity),
             expected: core.expected,
             actual: core.actual,
         }
@@ -43,7 +47,9 @@ impl Explanation {
     pub fn json(&self) -> String {
         json!({
             "query": self.query, "order": self.order, "alternatives": self.alternatives,
-            "is_exact": self.is_exact, "expected": looks(&self.expected),
+            "is_exact": self.is_exact, "monotonicity": self.monotone.verdict,
+            "is_monotone": self.monotone.is_monotone, "monotone_reason": self.monotone.reason,
+            "expected": looks(&self.expected),
             "actual": looks(&self.actual), "text": self.text,
         })
         .to_string()

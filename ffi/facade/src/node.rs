@@ -33,7 +33,7 @@ pub(crate) type Wanted = Box<dyn Fn() -> bool + Send + Sync>;
 pub(crate) struct NodeState {
     core: core::Node,
     poisoned: AtomicBool,
-    /// Cursors and subscriptions that end with this handle.
+    /// Whatever reads or acts through this handle and ends with it.
     pub(crate) readers: Mutex<BTreeSet<u64>>,
     pub(crate) phase: Mutex<Phase>,
     pub(crate) closed: Condvar,
@@ -133,7 +133,7 @@ impl NodeHandle {
     /// # Errors
     /// As [`NodeHandle::node_id`]; `invalid_argument`: the node was opened without a network.
     pub fn ticket(self, wait: &Wait<'_>) -> Result<String> {
-        self.wait_for("node_ticket", wait, |core| Ok(ticket(core)))
+        self.answer("node_ticket", wait, |core| Ok(ticket(core)))
     }
 
     /// As [`NodeHandle::ticket`], without waiting.
@@ -150,7 +150,7 @@ impl NodeHandle {
     /// As [`NodeHandle::node_id`]; `invalid_argument`: a text is no secret, or one of another swarm
     /// (reason `other_swarm`). `limit_exceeded`: more than 4 are former ones.
     pub fn set_secrets(self, current: &str, former: &[String], wait: &Wait<'_>) -> Result<()> {
-        self.wait_for("node_set_secrets", wait, |core| set_secrets(core, current, former))
+        self.answer("node_set_secrets", wait, |core| set_secrets(core, current, former))
     }
 
     /// As [`NodeHandle::set_secrets`], without waiting.
@@ -169,7 +169,7 @@ impl NodeHandle {
     /// # Errors
     /// As [`NodeHandle::node_id`].
     pub fn status_json(self, wait: &Wait<'_>) -> Result<String> {
-        self.wait_for("node_status_json", wait, |core| Ok(status_json(core)))
+        self.answer("node_status_json", wait, |core| Ok(status_json(core)))
     }
 
     /// As [`NodeHandle::status_json`], without waiting.
@@ -209,7 +209,7 @@ impl NodeHandle {
     /// # Errors
     /// As [`NodeHandle::node_id`].
     pub fn metrics(self, wait: &Wait<'_>) -> Result<String> {
-        self.wait_for("node_metrics", wait, |core| Ok(core.metrics()))
+        self.answer("node_metrics", wait, |core| Ok(core.metrics()))
     }
 
     /// As [`NodeHandle::metrics`], without waiting.
@@ -223,7 +223,7 @@ impl NodeHandle {
     /// As [`NodeHandle::node_id`]; `invalid_argument`: the node was opened without a network, or
     /// its addresses cannot be bound any more.
     pub fn set_network(self, enabled: bool, wait: &Wait<'_>) -> Result<()> {
-        self.wait_for("node_set_network", wait, |core| Ok(core.set_network(enabled)))
+        self.answer("node_set_network", wait, |core| Ok(core.set_network(enabled)))
     }
 
     /// As [`NodeHandle::set_network`], without waiting.
@@ -243,7 +243,7 @@ impl NodeHandle {
     /// As [`NodeHandle::node_id`]; `invalid_argument`: the text is no node id, or the node was
     /// opened without a network.
     pub fn disconnect(self, node_id: &str, wait: &Wait<'_>) -> Result<()> {
-        self.wait_for("node_disconnect", wait, |core| Ok(core.disconnect(node_id.trim().parse()?)))
+        self.answer("node_disconnect", wait, |core| Ok(core.disconnect(node_id.trim().parse()?)))
     }
 
     /// As [`NodeHandle::disconnect`], without waiting.
@@ -266,7 +266,7 @@ impl NodeHandle {
     /// ticket for another swarm, or a node without a network. `limit_exceeded`: it knows 1,024
     /// other peers, connected or not.
     pub fn connect(self, target: &str, wait: &Wait<'_>) -> Result<()> {
-        self.wait_for("node_connect", wait, |core| dial(core, target))
+        self.answer("node_connect", wait, |core| dial(core, target))
     }
 
     /// As [`NodeHandle::connect`], without waiting.
@@ -280,7 +280,7 @@ impl NodeHandle {
     }
 
     /// Asks for what takes its time, and waits for it.
-    fn wait_for<T: Send + 'static>(
+    fn answer<T: Send + 'static>(
         self,
         name: &'static str,
         wait: &Wait<'_>,
@@ -289,7 +289,7 @@ impl NodeHandle {
         self.wait_while(name, wait, |core, _| question(core))
     }
 
-    /// As `wait_for`; the question is told how to find out whether the answer is still wanted.
+    /// As `answer`; the question is told how to find out whether the answer is still wanted.
     pub(crate) fn wait_while<T: Send + 'static>(
         self,
         name: &'static str,
@@ -310,7 +310,7 @@ impl NodeHandle {
         })
     }
 
-    /// As `wait_for`, without waiting.
+    /// As `answer`, without waiting.
     fn start<T: Send + 'static>(
         self,
         name: &'static str,

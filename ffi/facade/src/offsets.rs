@@ -64,6 +64,18 @@ impl Offsets {
         self.0.join(&other.0);
     }
 
+    /// Several tokens as one, which covers what each covers; of none the beginning of history.
+    ///
+    /// # Errors
+    /// As [`Offsets::parse`].
+    pub fn merge<S: AsRef<str>>(tokens: impl IntoIterator<Item = S>) -> Result<Offsets> {
+        let mut merged = Offsets::default();
+        for token in tokens {
+            merged.join(&Offsets::parse(token.as_ref())?);
+        }
+        Ok(merged)
+    }
+
     pub(crate) fn into_map(self) -> OffsetMap {
         self.0
     }

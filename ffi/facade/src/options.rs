@@ -6,10 +6,13 @@ use crate::core::{
     self, Delivery, Durability, NetworkOptions, NodeOptions, PeerAddress, StorageOptions,
 };
 use crate::errors::{FacadeError, Result};
+use crate::needs::Needs;
 use crate::offsets::Offsets;
+use crate::position::{Position, key_position_needed};
+use crate::session::SessionHandle;
 use crate::{defaults, text};
 use millpond::Columns;
-use millpond::event::{AppId, NodeId, OffsetMap, SwarmSecret};
+use millpond::event::{AppId, KeyPosition, NodeId, OffsetMap, SwarmSecret};
 use millpond::query::{Order, Query};
 use std::fmt;
 use std::path::PathBuf;
@@ -54,6 +57,8 @@ pub struct OpenOptions {
     pub tail_bytes_max: Option<u64>,
     /// Most bytes of decoded blocks kept in memory; default 16 MiB.
     pub cache_bytes: Option<u64>,
+    /// Most bytes of the saved states of all fish, on disk; default 64 MiB, and with 0 none is kept.
+    pub snapshot_bytes_max: Option<u64>,
     /// Whether to open a store on a network file system all the same; default false.
     pub allow_network_file_system: Option<bool>,
 }
@@ -95,7 +100,7 @@ impl OpenOptions {
             segment_bytes: self.segment_bytes.unwrap_or(unsaid.segment_bytes),
             tail_bytes_max: size(self.tail_bytes_max).unwrap_or(unsaid.tail_bytes_max),
             cache_bytes_max: size(self.cache_bytes).unwrap_or(unsaid.cache_bytes_max),
-            snapshot_bytes_max: unsaid.snapshot_bytes_max,
+            snapshot_bytes_max: self.snapshot_bytes_max.unwrap_or(unsaid.snapshot_bytes_max),
             allow_network_fs: self.allow_network_file_system.unwrap_or(unsaid.allow_network_fs),
         };
         let network = self.network(peers)?;
@@ -140,9 +145,16 @@ pub struct PublishOptions {
     pub idempotency_key: Option<Vec<u8>>,
     /// Publish only if this node's stream has exactly this many events, else `conflict`.
     pub expected: Option<u64>,
+    /// Only once the log covers what this session has seen; it then has seen these events, too. The
+    /// call's timeout is also how long to wait for that, and `not_yet_visible` the end of it.
+    pub session: Option<SessionHandle>,
 }
 
 impl PublishOptions {
+    pub(crate) fn needs(&self) -> Result<Needs> {
+        Needs::new(None, self.session)
+    }
+
     pub(crate) fn resolve(self) -> Result<core::PublishOptions> {
         let durability = match self.durability.as_deref() {
             None | Some("power") => Durability::Power,
@@ -169,6 +181,11 @@ pub struct QueryOptions {
     /// What is decoded of the events: `tags`, `payload`; default both. Key, stream, offset, time
     /// and app id always are. What is left out costs nothing, and reading it is refused.
     pub columns: Option<Vec<String>>,
+    /// Only once the log covers this. The call's timeout is how long to wait for that; its end is
+    /// `not_yet_visible`.
+    pub after: Option<Offsets>,
+    /// The same for what this session has seen; it then has seen what the query is answered at.
+    pub session: Option<SessionHandle>,
 }
 
 const ORDERS: [(&str, Order); 3] =
@@ -180,6 +197,10 @@ pub(crate) fn order_name(order: Order) -> &'static str {
 }
 
 impl QueryOptions {
+    pub(crate) fn needs(&self) -> Result<Needs> {
+        Needs::new(self.after.clone(), self.session)
+    }
+
     pub(crate) fn resolve(self) -> Result<core::QueryOptions> {
         let named = |name: String| {
             ORDERS.iter().find(|(own, _)| *own == name).map(|(_, order)| *order).ok_or_else(|| {
@@ -208,30 +229,79 @@ pub struct SubscribeOptions {
     /// verified here; a power cut may take them back, and then what its stream has there comes
     /// instead).
     pub delivery: Option<String>,
+    /// `arrival` (default: each stream in its order) or `key`: in the one order that all nodes agree
+    /// on, with the way back where an event comes late ([`crate::EventBatch::is_rewind`]). Then
+    /// `delivery` is `durable`, and `from` is the beginning or the position of such a subscription.
+    pub order: Option<String>,
+    /// Only once the log covers this. The call's timeout is how long to wait for that; its end is
+    /// `not_yet_visible`.
+    pub after: Option<Offsets>,
+    /// The same for what this session has seen; it then has seen what each batch brings it to.
+    pub session: Option<SessionHandle>,
+}
+
+/// Where a subscription begins, by its order.
+#[derive(Clone, Debug)]
+pub(crate) enum Beginning {
+    /// In arrival order, after this; `None` is what is durable when it begins.
+    Arrival(Option<Offsets>, Delivery),
+    /// In key order.
+    Key(KeyPosition),
 }
 
 impl SubscribeOptions {
-    /// When events are delivered.
-    ///
-    /// # Errors
-    /// `invalid_argument`: there is no such delivery.
-    pub(crate) fn delivery(&self) -> Result<Delivery> {
-        match self.delivery.as_deref() {
-            None | Some("durable") => Ok(Delivery::Durable),
-            Some("live") => Ok(Delivery::Live),
-            Some(other) => {
-                let message = format!("delivery is `durable` or `live`, not {other:?}");
-                Err(FacadeError::invalid(message))
-            }
-        }
+    pub(crate) fn needs(&self) -> Result<Needs> {
+        Needs::new(self.after.clone(), self.session)
     }
 
     /// The offset map that it begins after; `None` is what is durable when it begins.
     pub fn position(&self) -> Option<Offsets> {
         match &self.from {
             None | Some(StartAt::Beginning) => Some(Offsets::default()),
-            Some(StartAt::Offsets(offsets)) => Some(offsets.clone()),
+            Some(StartAt::Position(position)) => Some(position.offsets().clone()),
             Some(StartAt::Now) => None,
+        }
+    }
+
+    /// Where it begins, in which order.
+    ///
+    /// # Errors
+    /// `invalid_argument`: there is no such order or delivery, or they do not go together; reason
+    /// `key_position`: it does not begin there in this order.
+    pub(crate) fn beginning(&self) -> Result<Beginning> {
+        let delivery = match self.delivery.as_deref() {
+            None | Some("durable") => Delivery::Durable,
+            Some("live") => Delivery::Live,
+            Some(other) => {
+                let message = format!("delivery is `durable` or `live`, not {other:?}");
+                return Err(FacadeError::invalid(message));
+            }
+        };
+        // Not a default: what was not said is in `StartAt`.
+        let from = self.from.clone().unwrap_or(StartAt::Beginning);
+        match self.order.as_deref() {
+            None | Some("arrival") => {
+                let from = match from {
+                    StartAt::Beginning => Some(Offsets::default()),
+                    StartAt::Now => None,
+                    StartAt::Position(position) => Some(position.into_arrival()?),
+                };
+                Ok(Beginning::Arrival(from, delivery))
+            }
+            Some("key") if delivery == Delivery::Live => {
+                let message = "in key order events are delivered when they are durable; say \
+                               delivery `durable`, or the order `arrival`";
+                Err(FacadeError::invalid(message))
+            }
+            Some("key") => match from {
+                StartAt::Beginning => Ok(Beginning::Key(KeyPosition::default())),
+                StartAt::Now => Err(key_position_needed()),
+                StartAt::Position(position) => Ok(Beginning::Key(position.into_key_position()?)),
+            },
+            Some(other) => {
+                let message = format!("order is `arrival` or `key`, not {other:?}");
+                Err(FacadeError::invalid(message))
+            }
         }
     }
 }
@@ -243,12 +313,13 @@ pub enum StartAt {
     Beginning,
     /// With the next event that arrives.
     Now,
-    /// With everything beyond this offset map.
-    Offsets(Offsets),
+    /// With everything beyond this position: of arrival order an offset map, of key order where one
+    /// of that order stood.
+    Position(Position),
 }
 
 impl StartAt {
-    /// `beginning`, `now`, or a token.
+    /// `beginning`, `now`, a token, or a position in key order.
     ///
     /// # Errors
     /// `invalid_argument`: it is none of them.
@@ -256,7 +327,29 @@ impl StartAt {
         match text {
             "beginning" => Ok(StartAt::Beginning),
             "now" => Ok(StartAt::Now),
-            token => Offsets::parse(token).map(StartAt::Offsets),
+            position => Position::parse(position).map(StartAt::Position),
         }
+    }
+}
+
+impl From<Offsets> for StartAt {
+    fn from(offsets: Offsets) -> StartAt {
+        StartAt::Position(offsets.into())
+    }
+}
+
+/// What a read of a fish, an account or a claim must have seen.
+#[derive(Clone, Debug, Default)]
+pub struct ReadOptions {
+    /// Only once the log covers this. The call's timeout is how long to wait for that; its end is
+    /// `not_yet_visible`.
+    pub after: Option<Offsets>,
+    /// The same for what this session has seen; it then has seen what the answer is as of.
+    pub session: Option<SessionHandle>,
+}
+
+impl ReadOptions {
+    pub(crate) fn needs(&self) -> Result<Needs> {
+        Needs::new(self.after.clone(), self.session)
     }
 }

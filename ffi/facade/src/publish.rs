@@ -5,9 +5,10 @@ use crate::core::Appended;
 use crate::draft::Draft;
 use crate::entry::entry;
 use crate::errors::{FacadeError, Result};
+use crate::needs::Needs;
 use crate::node::{NodeHandle, NodeState};
 use crate::offsets::Offsets;
-use crate::operation::{Operation, Slot, cancelled};
+use crate::operation::{Done, Operation, Slot, cancelled};
 use crate::options::PublishOptions;
 use crate::registry;
 use crate::wait::{Limit, Wait};
@@ -65,7 +66,8 @@ impl NodeHandle {
     ///
     /// # Errors
     /// `limit_exceeded`, `invalid_argument`: nothing was stored. `conflict`: the stream is not as
-    /// `expected`, or the key was used for other events. `storage_full`, `storage_failed`,
+    /// `expected`, or the key was used for other events. `not_yet_visible`: the log does not cover
+    /// in time what the session has seen; nothing was stored. `storage_full`, `storage_failed`,
     /// `timeout`, `cancelled`, `closed`.
     pub fn publish(
         self,
@@ -75,20 +77,10 @@ impl NodeHandle {
     ) -> Result<Published> {
         entry("node_publish", self.id(), || {
             refuse_cancelled(wait.limit)?;
-            let mut pending = self.hand_over(drafts, options)?;
-            if wait.is_unbounded() {
-                return Ok(pending.wait()?.into());
-            }
-            // The thread that waits may do the commit itself, which saves a switch of threads.
-            if let Some(result) = pending.wait_timeout(Duration::ZERO) {
-                return Ok(result?.into());
-            }
-            let (slot, operation) = Slot::begin(wait);
-            let ending = operation.clone();
-            pending.on_done(move |result| {
-                ending.complete(result.map(Published::from).map_err(FacadeError::from));
-            });
-            slot.wait(&operation, wait, || {})
+            let needs = options.needs()?;
+            let wait = &self.covered(&needs, None, wait)?;
+            let pending = self.hand_over(drafts, options)?;
+            wait_published(pending, &needs, wait)
         })
     }
 
@@ -100,32 +92,85 @@ impl NodeHandle {
         limit: Limit,
         done: impl FnOnce(Result<Published>) + Send + 'static,
     ) {
-        let operation = Operation::begin(limit, Box::new(done));
-        if !operation.is_waiting() {
-            return;
-        }
-        match entry("node_publish", self.id(), || self.hand_over(drafts, options)) {
-            Ok(pending) => pending.on_done(move |result| {
-                operation.complete(result.map(Published::from).map_err(FacadeError::from));
-            }),
-            Err(error) => {
-                operation.complete(Err(error));
-            }
-        }
+        let needs = options.needs();
+        let publish = move |needs: Needs, limit, done: Done<Published>| {
+            let ask = || entry("node_publish", self.id(), || self.hand_over(drafts, options));
+            start_published(ask, needs, limit, done);
+        };
+        self.covered_start("node_publish", needs, None, limit, Box::new(done), publish);
     }
 
     fn hand_over(self, drafts: Vec<Draft>, options: PublishOptions) -> Result<Pending<Appended>> {
         let node = NodeState::usable(self.id())?;
-        if drafts.is_empty() {
-            return Err(FacadeError::invalid("publish at least one event"));
-        }
-        if drafts.len() > BATCH_EVENTS_MAX {
-            return Err(too_many_events(drafts.len()));
-        }
         let options = options.resolve()?;
-        let events: Vec<NewEvent> = drafts.into_iter().map(Draft::into_event).collect();
+        let events = events_of(drafts)?;
         Ok(node.core().publish(events, options))
     }
+}
+
+/// Waits for what was published.
+pub(crate) fn wait_published(
+    mut pending: Pending<Appended>,
+    needs: &Needs,
+    wait: &Wait<'_>,
+) -> Result<Published> {
+    let needs = needs.clone();
+    let published = move |appended: Appended| {
+        needs.sees(&appended.token());
+        Published::from(appended)
+    };
+    if wait.is_unbounded() {
+        return Ok(published(pending.wait()?));
+    }
+    // The thread that waits may do the commit itself, which saves a switch of threads.
+    if let Some(result) = pending.wait_timeout(Duration::ZERO) {
+        return Ok(published(result?));
+    }
+    let (slot, operation) = Slot::begin(wait);
+    let ending = operation.clone();
+    pending.on_done(move |result| {
+        ending.complete(result.map(published).map_err(FacadeError::from));
+    });
+    slot.wait(&operation, wait, || {})
+}
+
+/// Ends `done` with what `ask` publishes.
+pub(crate) fn start_published(
+    ask: impl FnOnce() -> Result<Pending<Appended>>,
+    needs: Needs,
+    limit: Limit,
+    done: Done<Published>,
+) {
+    let operation = Operation::begin(limit, done);
+    if !operation.is_waiting() {
+        return;
+    }
+    match ask() {
+        Ok(pending) => pending.on_done(move |result| {
+            let published = result.map(|appended| {
+                needs.sees(&appended.token());
+                Published::from(appended)
+            });
+            operation.complete(published.map_err(FacadeError::from));
+        }),
+        Err(error) => {
+            operation.complete(Err(error));
+        }
+    }
+}
+
+/// The events of drafts, if they can be published together.
+///
+/// # Errors
+/// `invalid_argument`: there is none. `limit_exceeded`: there are too many.
+pub(crate) fn events_of(drafts: Vec<Draft>) -> Result<Vec<NewEvent>> {
+    if drafts.is_empty() {
+        return Err(FacadeError::invalid("publish at least one event"));
+    }
+    if drafts.len() > BATCH_EVENTS_MAX {
+        return Err(too_many_events(drafts.len()));
+    }
+    Ok(drafts.into_iter().map(Draft::into_event).collect())
 }
 
 /// `limit_exceeded`, for a shell that sees the count before it makes drafts.

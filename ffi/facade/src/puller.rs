@@ -1,16 +1,16 @@
-//! Takes batches from a source for whoever waits: a blocked thread, a closure, or a poll loop.
+//! Takes items from a source for whoever waits: a blocked thread, a closure, or a poll loop. Items
+//! are batches of events, states of a fish, jobs of a fold.
 //!
-//! Invariants: the source is asked by one thread at a time, under no lock; a batch that was taken
+//! Invariants: the source is asked by one thread at a time, under no lock; an item that was taken
 //! for a call that ended first, or ahead, is kept for the next call; after `end` every call is
 //! answered with the end. Begin with `Puller::next` and `Puller::pump`.
 
-use crate::batch::EventBatch;
 use crate::defaults::{BATCH_COUNT_DEFAULT, BATCH_COUNT_MAX, READ_AHEAD_BYTES_MAX, READ_AHEAD_MAX};
 use crate::entry::{caught, lock};
 use crate::errors::{FacadeError, Result};
 use crate::node::NodeState;
-use crate::offsets::Offsets;
 use crate::operation::{Done, Operation, Slot};
+use crate::position::Position;
 use crate::signal::Signal;
 use crate::wait::{Limit, Wait};
 use crate::{fault, workers};
@@ -18,55 +18,94 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// Where batches come from.
-pub(crate) trait Source: Send {
-    /// The next batch of at most `count_max` events; `None` when there is nothing now.
-    fn pull(&mut self, count_max: usize) -> Result<Pulled>;
+/// What is pulled.
+pub(crate) trait Item: Sized + Send + 'static {
+    /// Says that nothing will follow; `position` is that of the last item that was given out.
+    fn end(position: Position) -> Self;
+
+    fn is_end(&self) -> bool;
+
+    /// Where the reader stands after it; `None` where it was before.
+    fn position(&self) -> Option<&Position> {
+        None
+    }
+
+    /// How many of what is counted are in it.
+    fn count(&self) -> usize {
+        1
+    }
+
+    /// Bytes that it keeps in memory.
+    fn byte_count(&self) -> usize {
+        0
+    }
+
+    /// Keeps the first `count` and returns the rest, if it can be divided.
+    fn split_off(&mut self, _count: usize) -> Option<Self> {
+        None
+    }
+}
+
+/// Where items come from.
+pub(crate) trait Source<T: Item>: Send {
+    /// The next item, of at most `count_max`; `None` when there is nothing now.
+    fn pull(&mut self, count_max: usize) -> Result<Pulled<T>>;
 }
 
 /// One answer of a source.
-pub(crate) struct Pulled {
-    pub(crate) batch: Option<EventBatch>,
+pub(crate) struct Pulled<T> {
+    pub(crate) item: Option<T>,
     /// True when another pull may give more at once.
     pub(crate) more: bool,
 }
 
-/// A source, and who waits for it.
-pub(crate) struct Puller {
-    inner: Mutex<Inner>,
-    node: Arc<NodeState>,
-    /// Its batches are those of a query: they may be read before they are asked for, and split.
-    is_query: bool,
+impl<T> Pulled<T> {
+    /// There is nothing now.
+    pub(crate) fn nothing() -> Pulled<T> {
+        Pulled { item: None, more: false }
+    }
 }
 
-struct Inner {
+/// What is told of each item that is given to a caller, under a lock: it must not call back.
+pub(crate) type OnGiven<T> = Box<dyn Fn(&T) + Send + Sync>;
+
+/// A source, and who waits for it.
+pub(crate) struct Puller<T: Item> {
+    inner: Mutex<Inner<T>>,
+    node: Arc<NodeState>,
+    /// Its items are those of a query: they may be read before they are asked for, and split.
+    is_query: bool,
+    on_given: Option<OnGiven<T>>,
+}
+
+struct Inner<T: Item> {
     /// Absent while a thread asks it, and after the end.
-    source: Option<Box<dyn Source>>,
+    source: Option<Box<dyn Source<T>>>,
     is_pulling: bool,
     /// Something may have come since the pull in progress began.
     is_dirty: bool,
     is_ended: bool,
-    waiter: Option<Waiter>,
+    waiter: Option<Waiter<T>>,
     /// In order; the next call gets the first.
-    kept: VecDeque<Result<EventBatch>>,
+    kept: VecDeque<Result<T>>,
     /// A worker reads ahead, and goes on until enough is kept.
     is_reading_ahead: bool,
     signal: Signal,
-    position: Offsets,
-    /// Full batches that were given out.
-    full_batches: usize,
+    position: Position,
+    /// Full items that were given out.
+    full_items: usize,
 }
 
-struct Waiter {
-    operation: Arc<Operation<EventBatch>>,
+struct Waiter<T> {
+    operation: Arc<Operation<T>>,
     count_max: usize,
     /// How to make a blocked thread pull by itself; else a worker does.
     nudge: Option<Box<dyn Fn() + Send>>,
 }
 
-impl Puller {
+impl<T: Item> Puller<T> {
     /// A puller that waits for nobody. Its descriptor is readable at first.
-    pub(crate) fn new(node: Arc<NodeState>, position: Offsets, is_query: bool) -> Puller {
+    pub(crate) fn new(node: Arc<NodeState>, position: Position, is_query: bool) -> Puller<T> {
         let mut signal = Signal::default();
         signal.raise();
         let inner = Inner {
@@ -79,13 +118,18 @@ impl Puller {
             is_reading_ahead: false,
             signal,
             position,
-            full_batches: 0,
+            full_items: 0,
         };
-        Puller { inner: Mutex::new(inner), node, is_query }
+        Puller { inner: Mutex::new(inner), node, is_query, on_given: None }
+    }
+
+    /// The same, which tells of each item that is given to a caller.
+    pub(crate) fn telling(self, on_given: OnGiven<T>) -> Puller<T> {
+        Puller { on_given: Some(on_given), ..self }
     }
 
     /// Gives it its source.
-    pub(crate) fn set_source(&self, source: Box<dyn Source>) {
+    pub(crate) fn set_source(&self, source: Box<dyn Source<T>>) {
         self.lock().source = Some(source);
     }
 
@@ -94,12 +138,8 @@ impl Puller {
         &self.node
     }
 
-    /// Blocks for the next batch.
-    pub(crate) fn next(
-        self: &Arc<Self>,
-        count_max: Option<usize>,
-        wait: &Wait<'_>,
-    ) -> Result<EventBatch> {
+    /// Blocks for the next item.
+    pub(crate) fn next(self: &Arc<Self>, count_max: Option<usize>, wait: &Wait<'_>) -> Result<T> {
         let count_max = checked_count(count_max)?;
         let (slot, operation) = Slot::begin(wait);
         let nudged = slot.clone();
@@ -109,13 +149,13 @@ impl Puller {
         slot.wait(&operation, wait, || self.pump())
     }
 
-    /// Ends with the next batch of a puller, or with the error that there is in its place; never
+    /// Ends with the next item of a puller, or with the error that there is in its place; never
     /// blocks.
     pub(crate) fn start(
-        puller: Result<Arc<Puller>>,
+        puller: Result<Arc<Puller<T>>>,
         count_max: Option<usize>,
         limit: Limit,
-        done: Done<EventBatch>,
+        done: Done<T>,
     ) {
         let operation = Operation::begin(limit, done);
         let waiter = |count_max| Waiter { operation: operation.clone(), count_max, nudge: None };
@@ -178,8 +218,8 @@ impl Puller {
         self.lock().signal.fd()
     }
 
-    /// Where it stands after the last batch that was given out.
-    pub(crate) fn position(&self) -> Offsets {
+    /// Where it stands after the last item that was given out.
+    pub(crate) fn position(&self) -> Position {
         self.lock().position.clone()
     }
 
@@ -190,7 +230,7 @@ impl Puller {
             let Some(count_max) = inner.count_wanted() else { return };
             if inner.kept.is_empty() {
                 if inner.is_ended {
-                    let end = EventBatch::end(inner.position.clone());
+                    let end = T::end(inner.position.clone());
                     inner.kept.push_back(Ok(end));
                 } else if inner.is_pulling {
                     inner.is_dirty = true;
@@ -207,6 +247,9 @@ impl Puller {
             let waiter = inner.waiter.take().expect("it wants a count");
             let Some(claim) = waiter.operation.claim() else { continue };
             let result = inner.give(count_max, self.is_query);
+            if let (Ok(item), Some(on_given)) = (&result, &self.on_given) {
+                on_given(item);
+            }
             let reads_ahead = self.is_query && inner.reads_ahead(&result, count_max);
             let begins = reads_ahead && !inner.is_reading_ahead;
             inner.is_reading_ahead |= begins;
@@ -257,9 +300,9 @@ impl Puller {
     /// Asks the source, under no lock, and keeps what it gives; true when that is something.
     fn pull<'a>(
         &'a self,
-        mut inner: MutexGuard<'a, Inner>,
+        mut inner: MutexGuard<'a, Inner<T>>,
         count_max: usize,
-    ) -> (MutexGuard<'a, Inner>, bool) {
+    ) -> (MutexGuard<'a, Inner<T>>, bool) {
         let Some(mut source) = inner.source.take() else { return (inner, false) };
         inner.is_pulling = true;
         inner.is_dirty = false;
@@ -282,13 +325,13 @@ impl Puller {
         }
         inner.source = Some(source);
         let (kept, more) = match pulled {
-            Ok(Pulled { batch, more }) => (batch.map(Ok), more),
+            Ok(Pulled { item, more }) => (item.map(Ok), more),
             Err(error) => (Some(Err(error)), true),
         };
         if more {
             inner.signal.raise();
         }
-        inner.is_ended = matches!(&kept, Some(Ok(batch)) if batch.is_end());
+        inner.is_ended = matches!(&kept, Some(Ok(item)) if item.is_end());
         if kept.is_some() {
             inner.signal_if_unwanted();
         }
@@ -297,11 +340,11 @@ impl Puller {
         (inner, found)
     }
 
-    fn enqueue(&self, waiter: Waiter) -> Result<()> {
+    fn enqueue(&self, waiter: Waiter<T>) -> Result<()> {
         self.node.check_poison()?;
         let mut inner = self.lock();
         if inner.waiter.as_ref().is_some_and(|other| other.operation.is_waiting()) {
-            let message = "another call already waits for the next batch; one at a time";
+            let message = "another call waits with this handle already; one at a time";
             return Err(FacadeError::invalid(message));
         }
         inner.waiter = Some(waiter);
@@ -313,12 +356,12 @@ impl Puller {
         workers::submit(move || this.pump())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, Inner<T>> {
         lock(&self.inner)
     }
 }
 
-impl Inner {
+impl<T: Item> Inner<T> {
     /// How many events the waiter wants, if it still waits. A waiter whose call ended is dropped.
     fn count_wanted(&mut self) -> Option<usize> {
         let waiter = self.waiter.as_ref()?;
@@ -332,31 +375,36 @@ impl Inner {
         None
     }
 
-    /// What is kept, or its first `count_max` events when it may be split.
-    fn give(&mut self, count_max: usize, may_split: bool) -> Result<EventBatch> {
+    /// What is kept, or its first `count_max` when it may be split.
+    fn give(&mut self, count_max: usize, may_split: bool) -> Result<T> {
         let mut result = self.kept.pop_front().expect("just seen or made");
-        if let Ok(batch) = &mut result {
-            self.position = batch.position().clone();
-            if may_split && batch.len() > count_max {
-                self.kept.push_front(Ok(batch.split_off(count_max)));
+        if let Ok(item) = &mut result {
+            if let Some(position) = item.position() {
+                self.position = position.clone();
             }
-            self.full_batches += usize::from(batch.len() == count_max);
+            if may_split
+                && item.count() > count_max
+                && let Some(rest) = item.split_off(count_max)
+            {
+                self.kept.push_front(Ok(rest));
+            }
+            self.full_items += usize::from(item.count() == count_max);
         }
         result
     }
 
     /// Whether who got `given` will want more: they came back once, or take many at a time; and
     /// there is more to get.
-    fn reads_ahead(&self, given: &Result<EventBatch>, count_max: usize) -> bool {
-        let Ok(batch) = given else { return false };
-        let goes_on = self.full_batches > 1 || count_max >= BATCH_COUNT_DEFAULT;
-        let is_full = batch.len() == count_max;
-        goes_on && is_full && batch.byte_count() <= READ_AHEAD_BYTES_MAX && self.may_read_ahead()
+    fn reads_ahead(&self, given: &Result<T>, count_max: usize) -> bool {
+        let Ok(item) = given else { return false };
+        let goes_on = self.full_items > 1 || count_max >= BATCH_COUNT_DEFAULT;
+        let is_full = item.count() == count_max;
+        goes_on && is_full && item.byte_count() <= READ_AHEAD_BYTES_MAX && self.may_read_ahead()
     }
 
     /// Whether there is more to get, and less kept than is worth while.
     fn may_read_ahead(&self) -> bool {
-        let bytes = self.kept.iter().map(|kept| kept.as_ref().map_or(0, EventBatch::byte_count));
+        let bytes = self.kept.iter().map(|kept| kept.as_ref().map_or(0, T::byte_count));
         let is_enough = self.kept.len() >= READ_AHEAD_MAX
             || bytes.sum::<usize>() > READ_AHEAD_BYTES_MAX
             || matches!(self.kept.back(), Some(Err(_)));

@@ -2,10 +2,16 @@
 
 use crate::cancel::CancelState;
 use crate::cursor::CursorState;
+use crate::doing::DoingState;
 use crate::errors::{FacadeError, Result};
+use crate::fold::FoldState;
+use crate::group::GroupState;
 use crate::node::NodeState;
+use crate::observer::ObserverState;
+use crate::session::SessionState;
 use crate::subscription::SubscriptionState;
 use crate::table::{Kind, Missing, Table};
+use crate::turn::TurnState;
 use millpond::ErrorKind;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -16,6 +22,12 @@ pub(crate) enum Entry {
     Cursor(Arc<CursorState>),
     Subscription(Arc<SubscriptionState>),
     Cancel(Arc<CancelState>),
+    Session(Arc<SessionState>),
+    Observer(Arc<ObserverState>),
+    Fold(Arc<FoldState>),
+    Turn(Arc<TurnState>),
+    Group(Arc<GroupState>),
+    Doing(Arc<DoingState>),
 }
 
 static TABLE: RwLock<Table<Entry>> = RwLock::new(Table::new());
@@ -50,6 +62,12 @@ registered!(NodeState, Node, "node");
 registered!(CursorState, Cursor, "cursor");
 registered!(SubscriptionState, Subscription, "subscription");
 registered!(CancelState, Cancel, "cancel token");
+registered!(SessionState, Session, "session");
+registered!(ObserverState, Observer, "observer");
+registered!(FoldState, Fold, "fold");
+registered!(TurnState, Turn, "turn");
+registered!(GroupState, Group, "group of fish");
+registered!(DoingState, Doing, "claim of this node");
 
 /// Keeps `state` and gives its handle.
 ///
@@ -83,12 +101,34 @@ pub(crate) fn remove<S: Registered>(id: u64) -> Result<Option<Arc<S>>> {
     }
 }
 
+/// What the handle `id` stands for, of whatever type.
+pub(crate) fn get_any(id: u64) -> Option<Entry> {
+    let table = TABLE.read().unwrap_or_else(PoisonError::into_inner);
+    table.get_any(id).ok().cloned()
+}
+
+impl Entry {
+    /// The node that it belongs to, if it belongs to one.
+    pub(crate) fn node(&self) -> Option<&Arc<NodeState>> {
+        match self {
+            Entry::Node(node) => Some(node),
+            Entry::Cursor(cursor) => Some(cursor.node()),
+            Entry::Subscription(subscription) => Some(subscription.node()),
+            Entry::Observer(observer) => Some(observer.node()),
+            Entry::Fold(fold) => Some(fold.node()),
+            Entry::Turn(turn) => Some(turn.node()),
+            Entry::Group(group) => Some(group.node()),
+            Entry::Doing(doing) => Some(doing.node()),
+            Entry::Cancel(_) | Entry::Session(_) => None,
+        }
+    }
+}
+
 /// Poisons the node that the handle `id` belongs to; false if it belongs to none.
 pub(crate) fn poison(id: u64) -> bool {
-    let node = get::<NodeState>(id)
-        .or_else(|_| get::<CursorState>(id).map(|cursor| cursor.node().clone()))
-        .or_else(|_| get::<SubscriptionState>(id).map(|sub| sub.node().clone()));
-    node.is_ok_and(|node| {
+    let entry = get_any(id);
+    let node = entry.as_ref().and_then(Entry::node);
+    node.is_some_and(|node| {
         node.poison();
         true
     })

@@ -7,11 +7,15 @@ use crate::core;
 use crate::entry::{entry, guard, lock};
 use crate::errors::{FacadeError, Result};
 use crate::handles::handle;
+use crate::key_follow::KeyFollow;
+use crate::needs::Needs;
 use crate::node::{NodeHandle, NodeState};
 use crate::offsets::Offsets;
-use crate::options::SubscribeOptions;
+use crate::operation::Done;
+use crate::options::{Beginning, SubscribeOptions};
+use crate::position::Position;
 use crate::publish::refuse_cancelled;
-use crate::puller::{Pulled, Puller, Source};
+use crate::puller::{Item, Pulled, Puller, Source};
 use crate::wait::{Limit, Wait};
 use crate::{defaults, registry, workers};
 use millpond::ErrorKind;
@@ -26,7 +30,7 @@ handle! {
 
 /// What a subscription handle stands for.
 pub(crate) struct SubscriptionState {
-    pub(crate) puller: Arc<Puller>,
+    pub(crate) puller: Arc<Puller<EventBatch>>,
     /// Present when batches go to a callback.
     pub(crate) callback: OnceLock<Arc<CallbackThread>>,
 }
@@ -37,13 +41,13 @@ struct Follow {
     has_told_caught_up: bool,
 }
 
-impl Source for Follow {
-    fn pull(&mut self, count_max: usize) -> Result<Pulled> {
+impl Source<EventBatch> for Follow {
+    fn pull(&mut self, count_max: usize) -> Result<Pulled<EventBatch>> {
         let batch = match self.subscription.next_batch(count_max) {
             Ok(batch) => batch,
             Err(error) if error.kind() == ErrorKind::Closed => {
-                let end = EventBatch::end(self.position.clone().into());
-                return Ok(Pulled { batch: Some(end), more: true });
+                let position = Offsets::from(self.position.clone()).into();
+                return Ok(Pulled { item: Some(EventBatch::end(position)), more: true });
             }
             Err(error) => return Err(error.into()),
         };
@@ -51,14 +55,14 @@ impl Source for Follow {
         let is_news = batch.caught_up && !self.has_told_caught_up;
         self.has_told_caught_up |= batch.caught_up;
         if batch.events.is_empty() && !is_news {
-            return Ok(Pulled { batch: None, more: false });
+            return Ok(Pulled::nothing());
         }
         let more = batch.events.len() == count_max || (batch.lag > 0 && !batch.events.is_empty());
-        let position = Offsets::from(batch.position);
+        let position = Offsets::from(batch.position).into();
         let is_durable = batch.is_durable;
         let batch = EventBatch::new(batch.events, batch.caught_up, batch.lag, position);
         let batch = if is_durable { batch } else { batch.not_durable() };
-        Ok(Pulled { batch: Some(batch), more })
+        Ok(Pulled { item: Some(batch), more })
     }
 }
 
@@ -77,7 +81,8 @@ impl NodeHandle {
     /// it comes to a normal end and still has to be closed.
     ///
     /// # Errors
-    /// `query_invalid`: with `position` and a picture. `invalid_argument`, `closed`, `timeout`,
+    /// `query_invalid`: with `position` and a picture. `not_yet_visible`: the log does not cover in
+    /// time what `after` or the session names. `invalid_argument`, `closed`, `timeout`,
     /// `cancelled`.
     pub fn subscribe(
         self,
@@ -87,10 +92,12 @@ impl NodeHandle {
     ) -> Result<SubscriptionHandle> {
         entry("node_subscribe", self.id(), || {
             refuse_cancelled(wait.limit)?;
+            let needs = options.needs()?;
+            let wait = self.covered(&needs, Some(text), wait)?;
             let text = text.to_owned();
-            let job =
-                move || guard("node_subscribe_work", self.id(), || self.follow(&text, options));
-            workers::block(wait, job, close_quietly)
+            let follow = move || self.follow(&text, &options, needs);
+            let job = move || guard("node_subscribe_work", self.id(), follow);
+            workers::block(&wait, job, close_quietly)
         })
     }
 
@@ -102,37 +109,63 @@ impl NodeHandle {
         limit: Limit,
         done: impl FnOnce(Result<SubscriptionHandle>) + Send + 'static,
     ) {
-        let text = text.to_owned();
-        let job = move || entry("node_subscribe", self.id(), || self.follow(&text, options));
-        workers::start(limit, Box::new(done), job, close_quietly);
+        let (needs, own) = (options.needs(), text.to_owned());
+        let read = move |needs: Needs, limit, done: Done<SubscriptionHandle>| {
+            let follow = move || self.follow(&own, &options, needs);
+            let job = move || entry("node_subscribe", self.id(), follow);
+            workers::start(limit, done, job, close_quietly);
+        };
+        self.covered_start("node_subscribe", needs, Some(text), limit, Box::new(done), read);
     }
 
     pub(crate) fn follow(
         self,
         text: &str,
-        options: SubscribeOptions,
+        options: &SubscribeOptions,
+        needs: Needs,
     ) -> Result<SubscriptionHandle> {
         let node = NodeState::usable(self.id())?;
         let query = Query::parse(text)?;
-        let delivery = options.delivery()?;
-        let from = match options.position() {
-            Some(offsets) => offsets.into_map(),
-            None => node.core().offsets()?,
-        };
-        let subscription = node.core().subscribe(&query, from.clone())?.deliver(delivery);
-        let puller = Arc::new(Puller::new(node.clone(), from.clone().into(), false));
-        // Weak, because the core keeps the closure and the puller keeps the subscription.
-        let woken = Arc::downgrade(&puller);
-        subscription.on_ready(Arc::new(move || {
-            if let Some(puller) = woken.upgrade() {
-                puller.wake();
+        let puller = match options.beginning()? {
+            Beginning::Key(from) => KeyFollow::begin(&node, &query, from, needs)?,
+            Beginning::Arrival(from, delivery) => {
+                let from = match from {
+                    Some(offsets) => offsets.into_map(),
+                    None => node.core().offsets()?,
+                };
+                let subscription = node.core().subscribe(&query, from.clone())?.deliver(delivery);
+                let puller = telling(&node, Offsets::from(from.clone()).into(), needs);
+                subscription.on_ready(waker(&puller));
+                let follow = Follow { subscription, position: from, has_told_caught_up: false };
+                puller.set_source(Box::new(follow));
+                puller
             }
-        }));
-        let follow = Follow { subscription, position: from, has_told_caught_up: false };
-        puller.set_source(Box::new(follow));
+        };
         let state = SubscriptionState { puller, callback: OnceLock::new() };
         Ok(SubscriptionHandle::from_id(node.keep_reader(state)?))
     }
+}
+
+/// A puller of batches, of which a session has seen what was given out.
+pub(crate) fn telling(
+    node: &Arc<NodeState>,
+    from: Position,
+    needs: Needs,
+) -> Arc<Puller<EventBatch>> {
+    let puller = Puller::new(node.clone(), from, false);
+    let seen = move |batch: &EventBatch| needs.sees(batch.position().map());
+    Arc::new(puller.telling(Box::new(seen)))
+}
+
+/// Wakes a puller. Weak, because the core keeps the closure and the puller keeps what the core gave
+/// it.
+pub(crate) fn waker<T: Item>(puller: &Arc<Puller<T>>) -> Arc<dyn Fn() + Send + Sync> {
+    let woken = Arc::downgrade(puller);
+    Arc::new(move || {
+        if let Some(puller) = woken.upgrade() {
+            puller.wake();
+        }
+    })
 }
 
 impl SubscriptionHandle {
@@ -172,7 +205,8 @@ impl SubscriptionHandle {
         entry("subscription_fd", self.id(), || self.state()?.puller.fd())
     }
 
-    /// Events of the log that it has not passed yet, matching or not.
+    /// Events of the log that it has not looked at yet, matching or not. In key order it looks at
+    /// all that is there before it delivers: [`EventBatch::lag`] counts what is still to come.
     ///
     /// # Errors
     /// `closed`.
@@ -180,17 +214,33 @@ impl SubscriptionHandle {
         entry("subscription_lag", self.id(), || {
             let state = self.state()?;
             let (durable, position) = (state.node().core().offsets()?, state.puller.position());
-            Ok(durable.beyond(position.map()).map(|(_, missing)| missing.end - missing.start).sum())
+            Ok(durable
+                .beyond(position.offsets().map())
+                .map(|(_, missing)| missing.end - missing.start)
+                .sum())
         })
     }
 
-    /// Where it stands after the last batch that was given out; before the first one, where it
-    /// began.
+    /// Which events of the log it has looked at after the last batch that was given out; before the
+    /// first one, where it began.
     ///
     /// # Errors
     /// `closed`.
     pub fn position(self) -> Result<Offsets> {
-        entry("subscription_position", self.id(), || Ok(self.state()?.puller.position()))
+        entry("subscription_position", self.id(), || {
+            Ok(self.state()?.puller.position().offsets().clone())
+        })
+    }
+
+    /// Where another subscription of the same order goes on after that batch: the text form of a
+    /// [`Position`], which is a token in arrival order.
+    ///
+    /// # Errors
+    /// `closed`.
+    pub fn position_text(self) -> Result<String> {
+        entry("subscription_position", self.id(), || {
+            Ok(self.state()?.puller.position().to_string())
+        })
     }
 
     /// Ends the subscription. A call that waits for it gets the end. With a callback: when this

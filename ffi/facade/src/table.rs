@@ -11,6 +11,12 @@ pub(crate) enum Kind {
     Cursor = 2,
     Subscription = 3,
     Cancel = 4,
+    Session = 5,
+    Observer = 6,
+    Fold = 7,
+    Turn = 8,
+    Group = 9,
+    Doing = 10,
 }
 
 /// Why a handle leads nowhere.
@@ -81,10 +87,23 @@ impl<T> Table<T> {
         Ok(entry)
     }
 
+    /// The entry behind `handle`, of whatever kind.
+    pub(crate) fn get_any(&self, handle: u64) -> Result<&T, Missing> {
+        let index = self.locate_any(handle)?;
+        Ok(&self.slots[index].entry.as_ref().expect("locate saw it").1)
+    }
+
     fn locate(&self, handle: u64, kind: Kind) -> Result<usize, Missing> {
+        if handle & 0xff != kind as u64 {
+            return Err(Missing::Wrong);
+        }
+        self.locate_any(handle)
+    }
+
+    fn locate_any(&self, handle: u64) -> Result<usize, Missing> {
         let generation = (handle >> 32) as u32;
         let index = (handle >> 8) as usize & (SLOTS_MAX - 1);
-        if handle & 0xff != kind as u64 || generation == 0 {
+        if generation == 0 {
             return Err(Missing::Wrong);
         }
         let slot = self.slots.get(index).ok_or(Missing::Wrong)?;
@@ -93,7 +112,9 @@ impl<T> Table<T> {
             return Err(Missing::Closed);
         }
         match &slot.entry {
-            Some((found, _)) if generation == slot.generation && *found == kind => Ok(index),
+            Some((found, _)) if generation == slot.generation && *found as u64 == handle & 0xff => {
+                Ok(index)
+            }
             _ => Err(Missing::Wrong),
         }
     }
@@ -166,6 +187,7 @@ mod tests {
                         let is_found = |k: &u8| table.get(handle, kind(k - 1)).is_ok();
                         let found = [1, 2, 3, 4].iter().any(is_found);
                         prop_assert_eq!(found, known);
+                        prop_assert_eq!(table.get_any(handle).is_ok(), known);
                     }
                 }
             }

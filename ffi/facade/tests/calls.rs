@@ -80,7 +80,7 @@ fn started_calls_end_like_blocking_ones() {
 #[test]
 fn a_started_next_is_served_by_a_later_event_and_by_the_end() {
     let mill = Mill::open();
-    let options = SubscribeOptions { from: Some(StartAt::Now), delivery: None };
+    let options = SubscribeOptions { from: Some(StartAt::Now), ..SubscribeOptions::default() };
     let grain = mill.node.subscribe("FROM 'grain'", options, &Wait::forever()).unwrap();
     let first = grain.next_batch(None, &Wait::timeout(SOON)).unwrap();
     assert!(first.is_empty() && first.caught_up());
@@ -139,7 +139,7 @@ fn after_a_cancel_nothing_happens_any_more_and_no_event_is_lost() {
 #[test]
 fn a_deadline_ends_a_started_call_and_loses_nothing() {
     let mill = Mill::open();
-    let options = SubscribeOptions { from: Some(StartAt::Now), delivery: None };
+    let options = SubscribeOptions { from: Some(StartAt::Now), ..SubscribeOptions::default() };
     let grain = mill.node.subscribe("FROM 'grain'", options, &Wait::forever()).unwrap();
     assert!(grain.next_batch(None, &Wait::timeout(SOON)).unwrap().caught_up());
     let (done, result) = receiver::<EventBatch>();
@@ -155,7 +155,7 @@ fn a_deadline_ends_a_started_call_and_loses_nothing() {
 #[test]
 fn an_interrupted_wait_ends_soon() {
     let mill = Mill::open();
-    let options = SubscribeOptions { from: Some(StartAt::Now), delivery: None };
+    let options = SubscribeOptions { from: Some(StartAt::Now), ..SubscribeOptions::default() };
     let grain = mill.node.subscribe("FROM 'grain'", options, &Wait::forever()).unwrap();
     grain.next_batch(None, &Wait::timeout(SOON)).unwrap();
     let asked = AtomicUsize::new(0);

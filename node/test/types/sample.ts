@@ -25,36 +25,82 @@ import {
   StoreLockedError,
   TimeoutError,
   UserCodeError,
+  builtin,
+  fenceAdmits,
+  fish,
+  folds,
+  monotonicity,
   newSwarmSecret,
   nextSwarmSecret,
   open,
   parseTicket,
   version,
+  type Account,
+  type AccountReport,
+  type AllObserver,
   type BatchOptions,
+  type Builtin,
+  type BuiltinState,
   type CallOptions,
+  type CausalOptions,
+  type Claim,
+  type ClaimHolder,
+  type ClaimReport,
+  type CodeFish,
+  type Codec,
   type Compacted,
   type Completeness,
   type Damage,
+  type DeedOptions,
+  type Doer,
+  type Doing,
+  type Effect,
   type ErrorCode,
   type ErrorDetails,
   type Event,
   type EventBatch,
   type Explanation,
+  type Fish,
+  type FishOptions,
+  type Fold,
+  type FoldNumber,
+  type FoldsTo,
   type ForkStatus,
+  type Holding,
+  type IntegerOption,
+  type KeepRunningOptions,
   type Looks,
+  type Monotonicity,
+  type NewAccount,
+  type NewClaimOptions,
   type NewEvent,
   type Node,
+  type NotedOptions,
+  type ObserveOptions,
+  type Observer,
+  type OneObserver,
   type OpenOptions,
+  type OpenRequest,
+  type Overdraft,
   type Payload,
   type PayloadInput,
   type PeerRefusal,
   type PeerStatus,
+  type Pond,
   type PublishOptions,
   type Published,
   type Query,
   type QueryOptions,
   type Receipt,
+  type RecoverOptions,
   type Refusal,
+  type Reports,
+  type Rival,
+  type RunOptions,
+  type Session,
+  type Standing,
+  type State,
+  type States,
   type Stats,
   type Status,
   type StatusSubscription,
@@ -63,9 +109,14 @@ import {
   type SubscribeOptions,
   type Subscription,
   type TableStats,
+  type TextOption,
   type TicketParts,
   type UnheardNode,
   type Verified,
+  type Violation,
+  type WaitOptions,
+  type Wanted,
+  type WhoDoes,
 } from 'millpond';
 
 /** Fails to compile when both are not an `A`. */
@@ -179,6 +230,140 @@ export async function main(signal: AbortSignal): Promise<void> {
   await node.publish({ payload: 1 }, { durability: 'maybe' });
   // @ts-expect-error A misspelt option.
   await open({ path: '', app: '', swarn: '' });
+}
+
+export async function states(node: Node, signal: AbortSignal): Promise<void> {
+  const codec: Codec<Set<number>> = {
+    name: 'set',
+    encode: (all) => Uint8Array.from(all),
+    decode: (bytes) => new Set(bytes),
+  };
+  const options: FishOptions<Set<number>, Job> = {
+    id: 'jobs',
+    version: 1,
+    query: "FROM 'job:started'",
+    initial: () => new Set(),
+    step: (all, event: Event<Job>) => all.add(event.payload.job),
+    isReset: (event) => event.payload.press === undefined,
+    codec,
+    growOnly: (left, right) => new Set([...left, ...right]),
+  };
+  const jobs: CodeFish<Set<number>, Job> = fish(options);
+  const any: Fish<Set<number>> = jobs;
+  const causal: CausalOptions = { after: node.offsets(), session: node.session() };
+  const how: ObserveOptions = { ...causal, signal, timeoutMs: 500 };
+  const observer: Observer<Set<number>> = node.observe(any, how);
+  for await (const { state, token } of observer) {
+    same<Set<number>>(state)(state);
+    same<Offsets>(token)(token);
+  }
+  const { state, last }: State<Set<number>> = await node.state(jobs, how);
+  same<string | undefined>(last)(undefined);
+  // @ts-expect-error States are sets.
+  state.push(1);
+  // @ts-expect-error A step gives the next state.
+  fish({ id: 'a', version: 1, query: '', initial: () => 0, step: () => 'text' });
+  const inferred = await node.state(
+    fish({ id: 'n', version: 1, query: '', initial: () => 0, step: (count) => count + 1 }),
+  );
+  same<number>(inferred.state)(inferred.number);
+
+  const count: Fold<number> = folds.count();
+  const sum: Fold<FoldNumber | string | null> = folds.sum('/kg');
+  const both = folds.all({ count, sum });
+  type Both = FoldsTo<{ count: typeof count; sum: typeof sum }>;
+  const texts: TextOption = { type: 'text' };
+  const integers: IntegerOption = { type: 'integer' };
+  const grouped: Builtin<Readonly<Record<string, Both>>> = builtin(
+    'FROM allEvents',
+    folds.group({ tag: 'machine:' }, both, integers),
+  );
+  const shown: BuiltinState<Readonly<Record<string, Both>>> = (await node.state(grouped)).state;
+  same<number | undefined>(shown.value['M-1']?.count)(shown.skipped);
+  const names: Builtin<string | null> = builtin('FROM allEvents', folds.min('/name', texts));
+  same<string | null>((await node.state(names)).state.value)(null);
+  builtin('FROM allEvents', folds.latest<Job>()).fold satisfies Fold<Job | null>;
+  const monotone: Monotonicity = monotonicity(names);
+  same<boolean>(monotone.isMonotone)(monotone.verdict === 'monotone');
+
+  const make = (seed: Event<Job>): Fish<Set<number>> | null => (seed.payload.job ? jobs : null);
+  const all: AllObserver<Set<number>> = node.observeAll("FROM 'seed'", make, how);
+  for await (const shown of all) {
+    const { states }: States<Set<number>> = shown;
+    same<Set<number> | undefined>(states.get('jobs')?.state)(undefined);
+  }
+  const one: OneObserver<Set<number>> = node.observeOne("FROM 'seed'", make);
+  same<Set<number> | undefined>((await one.next()).value?.state)(undefined);
+
+  const effect: Effect<Set<number>> = (state) => ({ payload: state.size });
+  const run: RunOptions = { ...how, durability: 'process', idempotencyKey: 'k', expected: 1 };
+  const published: Published | undefined = await node.run(jobs, effect, run);
+  const keep: KeepRunningOptions<Set<number>> = { signal, cancelWhen: (all) => all.size > 3 };
+  await node.keepRunning(jobs, async (): Promise<Wanted> => [], keep);
+  const wait: WaitOptions = { query: 'FROM allEvents', timeoutMs: 5 };
+  if (published) await node.waitFor(published.token, wait);
+  await node.waitFor(Offsets.merge([node.offsets(), 'm1'] as const));
+  using session: Session = node.session();
+  session.sees(session.token);
+  const pond: Pond = node;
+  same<Observer<Set<number>>>(pond.observe(jobs))(observer);
+}
+
+export async function scarce(node: Node, signal: AbortSignal): Promise<void> {
+  const deed: DeedOptions = { after: node.offsets(), signal, timeoutMs: 5 };
+  const noted: NotedOptions = { ...deed, note: { order: 17 } };
+  const steel: Account = node.account('steel');
+  const begin: NewAccount = { amount: 1000, floor: 0, shares: { [node.id]: 400 } };
+  const { token }: Published = await steel.create(begin, deed);
+  await steel.deposit(1, noted);
+  await steel.withdraw(1, noted);
+  await steel.grant(node.id, 1, deed);
+  await steel.request(1, deed);
+  const alone: RecoverOptions = { ...deed, alone: true };
+  await steel.recover(alone);
+  steel.answerRequests({ reserve: 1 });
+  steel.answerRequests(null);
+  const report: AccountReport = await steel.report({ after: token });
+  const holding: Holding | undefined = report.holdings[0];
+  const request: OpenRequest | undefined = report.requests[0];
+  const violation: Violation | undefined = report.violations[0];
+  if (violation?.kind === 'overdrawn') same<number>(violation.by)(report.uncoveredCount);
+  const rival: Rival | undefined = report.rivals[0];
+  if (rival) await steel.withId(rival.id).withdraw(1);
+  same<string | undefined>(holding?.stream)(request?.node);
+  const reports: Reports<AccountReport> = steel.reports({ signal });
+  for await (const { asOf } of reports) same<Offsets>(asOf)(report.asOf);
+
+  const claim: Claim = node.claim('cell');
+  const holder: NewClaimOptions = { ...deed, holder: node.id };
+  await claim.create(holder);
+  await claim.transfer(node.id);
+  await claim.request();
+  await claim.withdrawRequest();
+  await claim.recover(alone);
+  claim.handOverWhenAsked(true);
+  const held: ClaimReport = await claim.report(deed);
+  const by: ClaimHolder | null = held.holder;
+  same<number | undefined>(by?.fence)(held.holders[0]?.fence);
+  if (held.ownFence !== null) fenceAdmits(null, held.ownFence);
+  for await (const { requests } of claim.reports()) same<number>(requests.length)(0);
+
+  await using doing: Doing = await node.doOptimistically('sweep', noted);
+  same<string>(doing.key)(doing.what);
+  const standing: Standing | undefined = (await doing.next()).value;
+  same<boolean>(standing?.standing === 'lost')(true);
+  const winner = await doing.lost({ signal });
+  const doer: Doer | null = (await node.whoDoes('sweep')).winner;
+  same<Payload | undefined>(winner?.note)(doer?.note);
+  await doing.release();
+  const mine: Doing | undefined = await node.ownDoing('sweep');
+  const who: WhoDoes = await node.whoDoes('sweep', deed);
+  same<string | undefined>(who.winner?.key)(mine?.key);
+
+  const error = new OverdraftError('none');
+  const { available, elsewhere }: Overdraft = error.details;
+  same<number>(available)(elsewhere.length);
+  same<Readonly<Record<string, number>> | undefined>(new NotYetVisibleError('').missing)({});
 }
 
 export function told(error: unknown): string {

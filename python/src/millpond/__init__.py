@@ -5,13 +5,16 @@ any wait, and no event is lost by it.
 """
 
 from . import _exit as _exit
-from . import logs
+from . import folds, logs
+from ._doing import Doing
 from ._draft import Draft, Drafts, Payload, Published, Receipt, Tags
+from ._effects import Effect
 from ._errors import (
     Cancelled,
     Closed,
     Conflict,
     Corrupt,
+    Elsewhere,
     Error,
     Forked,
     ForkedProcess,
@@ -31,6 +34,8 @@ from ._errors import (
     Timeout,
     UserCode,
 )
+from ._facts import Column, Delivery, Durability, Follow, Order, StartAt
+from ._fish import AnyFish, BuiltIn, Codec, Fish, Folded, Monotonicity, State
 from ._native import (
     Batch,
     Cbor,
@@ -38,16 +43,35 @@ from ._native import (
     Event,
     EventKey,
     Explanation,
+    KeySubscription,
     Looks,
     Offsets,
+    Rewind,
+    Session,
     Subscription,
     decode,
     encode,
+    fence_admits,
     new_swarm_secret,
     next_swarm_secret,
     version,
 )
-from ._node import Column, Delivery, Durability, Node, Order, StartAt, open  # noqa: A004
+from ._node import Node, open  # noqa: A004
+from ._pond import AllObserver, MakeFish, Observer, OneObserver, Token
+from ._reports import (
+    AccountReport,
+    ClaimHolder,
+    ClaimReport,
+    Doer,
+    Holding,
+    ReportSubscription,
+    Request,
+    Rival,
+    Standing,
+    Violation,
+    WhoDoes,
+)
+from ._scarce import Account, Claim
 from ._status import (
     Behind,
     Compacted,
@@ -72,11 +96,20 @@ from ._ticket import Ticket, parse_ticket
 __version__: str = version()
 
 __all__ = [
+    "Account",
+    "AccountReport",
+    "AllObserver",
+    "AnyFish",
     "Batch",
     "Behind",
+    "BuiltIn",
     "Cancelled",
     "Cbor",
+    "Claim",
+    "ClaimHolder",
+    "ClaimReport",
     "Closed",
+    "Codec",
     "Column",
     "Compacted",
     "Completeness",
@@ -85,26 +118,39 @@ __all__ = [
     "Cursor",
     "Damage",
     "Delivery",
+    "Doer",
+    "Doing",
     "Draft",
     "Drafts",
     "Durability",
+    "Effect",
+    "Elsewhere",
     "Error",
     "Event",
     "EventKey",
     "Explanation",
+    "Fish",
+    "Folded",
+    "Follow",
     "ForkStatus",
     "Forked",
     "ForkedProcess",
     "FormatTooNew",
+    "Holding",
     "InternalError",
     "InvalidArgument",
+    "KeySubscription",
     "LimitExceeded",
     "Looks",
+    "MakeFish",
     "Missed",
+    "Monotonicity",
     "Node",
     "NotFound",
     "NotYetVisible",
+    "Observer",
     "Offsets",
+    "OneObserver",
     "Order",
     "Overdraft",
     "Payload",
@@ -116,7 +162,14 @@ __all__ = [
     "QueryInvalid",
     "Receipt",
     "Refusal",
+    "ReportSubscription",
+    "Request",
+    "Rewind",
+    "Rival",
+    "Session",
+    "Standing",
     "StartAt",
+    "State",
     "Stats",
     "Status",
     "StatusSubscription",
@@ -130,11 +183,16 @@ __all__ = [
     "Tags",
     "Ticket",
     "Timeout",
+    "Token",
     "UnheardNode",
     "UserCode",
     "Verified",
+    "Violation",
+    "WhoDoes",
     "decode",
     "encode",
+    "fence_admits",
+    "folds",
     "logs",
     "new_swarm_secret",
     "next_swarm_secret",

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
+
+
+class Elsewhere(NamedTuple):
+    """Rights in an account that another stream holds."""
+
+    stream: str
+    """The stream: `<node id>-<number>`."""
+    amount: int
+    """How much it holds."""
+    is_frozen: bool
+    """True when its node cannot spend it until it has recovered it."""
 
 
 class Error(Exception):
@@ -21,6 +33,8 @@ class Error(Exception):
     """A typed detail, such as `wrong_secret`."""
     position: int | None = None
     """Where in the text that was refused: a position in its UTF-8 bytes."""
+    details: Any = None
+    """What a program may want to know of it, by its kind; None when there is nothing."""
 
 
 class InvalidArgument(Error, ValueError, TypeError):
@@ -88,6 +102,9 @@ class NotYetVisible(Error):
     code = 6
     name = "not_yet_visible"
     retryable = True
+
+    missing: Mapping[str, int] = {}
+    """By stream id: how many events of it are missing."""
 
 
 class Timeout(Error, TimeoutError):
@@ -231,6 +248,26 @@ class Overdraft(Error):
     code = 19
     name = "overdraft"
     retryable = False
+
+    @property
+    def wanted(self) -> int:
+        """What was asked for."""
+        return int(self.details["wanted"])
+
+    @property
+    def available(self) -> int:
+        """What this node may spend."""
+        return int(self.details["available"])
+
+    @property
+    def recoverable(self) -> int:
+        """What former streams of this node hold: see `Account.recover`."""
+        return int(self.details["recoverable"])
+
+    @property
+    def elsewhere(self) -> list[Elsewhere]:
+        """Who holds the rest, as far as is known here: up to 64 holders, most first."""
+        return [Elsewhere(*holder) for holder in self.details["elsewhere"]]
 
 
 class UserCode(Error):

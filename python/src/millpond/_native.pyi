@@ -8,7 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias, final
 
-from ._node import Delivery, StartAt
+from ._facts import Delivery, Follow, StartAt
+from ._pond import Token
 from ._status import Completeness
 from .testing import Verdict
 
@@ -17,30 +18,47 @@ __all__ = [
     "BatchIterator",
     "Cbor",
     "Cursor",
+    "Deed",
+    "Doing",
+    "Doings",
     "Event",
     "EventKey",
     "Explanation",
+    "FishSpec",
     "Flow",
     "Lab",
     "LabJob",
     "LawCheck",
+    "Fold",
+    "Group",
+    "KeySubscription",
     "Looks",
     "Node",
+    "Observer",
     "Offsets",
     "Operation",
     "Options",
+    "Pond",
     "Queue",
+    "Rewind",
+    "Scarce",
+    "Session",
+    "State",
     "Subscription",
+    "Turn",
     "after_fork_in_child",
     "close_all",
     "decode",
     "encode",
+    "encode_state",
     "error_table",
     "lab_seeds",
     "lint_fish",
     "lint_query",
+    "fence_admits",
     "log_drain",
     "log_set_level",
+    "nested_effect_error",
     "new_swarm_secret",
     "next_swarm_secret",
     "open_node",
@@ -48,7 +66,14 @@ __all__ = [
     "parse_ticket",
     "replay_hint",
     "set_main_thread",
+    "user_code_error",
+    "value_of_json",
     "version",
+]
+
+PublishedTuple: TypeAlias = tuple[str, int, int, int, int, Offsets, bool]
+StandingTuple: TypeAlias = tuple[
+    Literal["won", "lost", "released"], EventKey | None, Any, Offsets
 ]
 
 @final
@@ -64,6 +89,14 @@ class Batch:
 
         Then `position` does not count them, and a power cut may take them back.
         """
+    @property
+    def is_rewind(self) -> bool:
+        """True when events in key order came late (`order="key"`): what was delivered behind
+        `rewind_to` is to be forgotten, and comes again in order. There is no event in it.
+        """
+    @property
+    def rewind_to(self) -> EventKey | None:
+        """Of a rewind: the key of the last event that stays; None when none does."""
     @property
     def caught_up(self) -> bool:
         """True when the subscription has reached the end of the log as it was at the start."""
@@ -169,6 +202,74 @@ class Cursor:
     def _flow(self) -> Flow: ...
 
 @final
+class Deed:
+    """One thing to be done to an account or a claim."""
+
+    @staticmethod
+    def account_create(
+        name: str, amount: int, floor: int, shares: dict[str, Any] | None
+    ) -> Deed: ...
+    @staticmethod
+    def account_deposit(name: str, id: str | None, amount: int, note: Any) -> Deed: ...
+    @staticmethod
+    def account_withdraw(name: str, id: str | None, amount: int, note: Any) -> Deed: ...
+    @staticmethod
+    def account_grant(name: str, id: str | None, to: str, amount: int) -> Deed: ...
+    @staticmethod
+    def account_request(name: str, id: str | None, amount: int) -> Deed: ...
+    @staticmethod
+    def account_recover(name: str, id: str | None, is_alone: bool) -> Deed: ...
+    @staticmethod
+    def claim_create(what: str, holder: str | None) -> Deed: ...
+    @staticmethod
+    def claim_transfer(what: str, to: str) -> Deed: ...
+    @staticmethod
+    def claim_request(what: str, is_wanted: bool) -> Deed: ...
+    @staticmethod
+    def claim_recover(what: str, is_alone: bool) -> Deed: ...
+    @staticmethod
+    def doing_release(what: str) -> Deed: ...
+
+@final
+class Doing:
+    """A claim of this node, and who listens for how it stands. Dropped, only the listening ends."""
+
+    def key(self) -> EventKey: ...
+    def next_standing(self, timeout: float | None) -> StandingTuple | None: ...
+    def next_standing_start(
+        self, queue: Queue, number: int, timeout: float | None
+    ) -> Operation: ...
+    def fileno(self) -> int: ...
+    def close(self) -> None: ...
+
+@final
+class Doings:
+    """What a node says that it does; made for each call."""
+
+    def do_optimistically(
+        self,
+        what: str,
+        note: Any,
+        after: Token | None,
+        session: Session | None,
+        timeout: float | None,
+    ) -> Doing: ...
+    def do_optimistically_start(
+        self,
+        queue: Queue,
+        number: int,
+        what: str,
+        note: Any,
+        after: Token | None,
+        session: Session | None,
+        timeout: float | None,
+    ) -> Operation: ...
+    def own_doing(self, what: str, timeout: float | None) -> Doing | None: ...
+    def own_doing_start(
+        self, queue: Queue, number: int, what: str, timeout: float | None
+    ) -> Operation: ...
+
+@final
 class Event:
     """One event: an immutable fact. Equal to another event with the same key."""
 
@@ -259,6 +360,17 @@ class Explanation:
     def is_exact(self) -> bool:
         """False: the alternatives select more, and each event found is judged by the query."""
     @property
+    def monotonicity(self) -> Literal["monotone", "one_way", "not_monotone"]:
+        """Whether events that arrive later can take back an answer: "monotone" (never), "one_way"
+        (an event may leave it, none that left comes back) or "not_monotone".
+        """
+    @property
+    def is_monotone(self) -> bool:
+        """True when `monotonicity` is "monotone"."""
+    @property
+    def monotone_reason(self) -> str:
+        """Why, as a sentence."""
+    @property
     def expected(self) -> Looks:
         """For the whole answer, by the index; `events` is a bound."""
     @property
@@ -269,17 +381,113 @@ class Explanation:
     def __hash__(self) -> int: ...
 
 @final
+class FishSpec:
+    """A definition of a fish; the functions stay in Python."""
+
+    @staticmethod
+    def code(
+        id: str, version: int, query: str, codec: str | None, is_grow_only: bool
+    ) -> FishSpec: ...
+    @staticmethod
+    def built_in(query: str, fold: str) -> FishSpec: ...
+    @property
+    def id(self) -> str: ...
+    def monotonicity(
+        self,
+    ) -> tuple[Literal["monotone", "one_way", "not_monotone"], bool, str, str]: ...
+
+@final
 class Flow:
     """What a cursor or a subscription has fetched: for asyncio."""
 
     @property
     def ended(self) -> bool: ...
-    def pop(self) -> Event | None: ...
+    # An `Event`; in key order also a `Rewind`.
+    def pop(self) -> Any: ...
     def take(self, count_max: int | None) -> Batch | None: ...
     def fetch(
         self, queue: Queue, number: int, count_max: int | None, timeout: float | None
     ) -> Operation: ...
     def keep(self, batch: Batch | None) -> None: ...
+
+@final
+class Fold:
+    """A fold that asks for its jobs. Dropped, it ends: observers get `Closed`."""
+
+    def begin(self, queue: Queue, number: int) -> None: ...
+    def loaded(self, queue: Queue, number: int) -> None: ...
+    def applied(self, queue: Queue, number: int, last_reset: int | None) -> None: ...
+    def saved(self, queue: Queue, number: int, data: bytes) -> None: ...
+    def failed(
+        self, queue: Queue, number: int, function: str, index: int | None, message: str
+    ) -> None: ...
+    def close(self) -> None: ...
+
+@final
+class Group:
+    """Who observes several fish. Dropped, it ends."""
+
+    def next_step(self, answer: Any, timeout: float | None) -> tuple[str, Any]: ...
+    def next_step_start(
+        self, queue: Queue, number: int, answer: Any, timeout: float | None
+    ) -> Operation: ...
+    def close(self) -> None: ...
+
+@final
+class KeySubscription:
+    """A query that stays open, in key order: its events in the one order of all nodes.
+
+    Iterate over it: `Event`s, and a `Rewind` in between where one came late. Who forgets what each
+    rewind takes back holds, whenever `caught_up`, all matching events in their order. Iteration
+    ends when the subscription or its node is closed. Usable from any thread, by one at a time;
+    `close` may be called while another thread waits.
+    """
+
+    @property
+    def caught_up(self) -> bool:
+        """True when every event that the log held at the start has been handed out.
+
+        After a rewind only when what it took back has come again.
+        """
+    @property
+    def lag(self) -> int:
+        """How many events of the log it has not handed out yet, matching or not: an upper bound.
+
+        Raises `Closed`.
+        """
+    @property
+    def position(self) -> str:
+        """Where it stands after the last event or rewind that was handed out, as text: pass it as
+        `start` with `order="key"` to go on.
+        """
+    def fileno(self) -> int:
+        """A file descriptor for `select` and the like: readable while `next_batch` would not wait.
+
+        It belongs to the subscription: never read, write or close it. Events that already arrived
+        in a batch do not make it readable: read until `next_batch(timeout=0)` raises `Timeout`.
+        Raises `Closed`.
+        """
+    def next(self, timeout: float | None = None) -> Event | Rewind | None:
+        """Waits for the next event or rewind; None when the subscription has ended.
+
+        `timeout`: seconds, None for no limit. Raises `Timeout` (nothing is lost), `Corrupt`,
+        `StorageFailed`.
+        """
+    def next_batch(self, count_max: int | None = None, timeout: float | None = None) -> Batch:
+        """Waits for one to `count_max` events; empty when it has just caught up, for a rewind
+        (`Batch.is_rewind`), or at the end.
+
+        `count_max`: 1 to 4,096, None for 1,024. `timeout`: seconds, None for no limit.
+        Raises `Timeout` (nothing is lost), `InvalidArgument`, `Corrupt`, `StorageFailed`.
+        """
+    def close(self) -> None:
+        """Ends the subscription: whoever waits for its next event sees the end. May be repeated."""
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Event | Rewind: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_error: object) -> None: ...
+    @property
+    def _flow(self) -> Flow: ...
 
 @final
 class Looks:
@@ -306,6 +514,9 @@ class Node:
     """A node of this process."""
 
     def is_open(self) -> bool: ...
+    def pond(self) -> Pond: ...
+    def scarce(self) -> Scarce: ...
+    def doings(self) -> Doings: ...
     def node_id(self) -> str: ...
     def swarm_id(self) -> str: ...
     def path(self) -> Path: ...
@@ -344,8 +555,9 @@ class Node:
         durability: str | None,
         idempotency_key: bytes | None,
         expected: int | None,
+        session: Session | None,
         timeout: float | None,
-    ) -> tuple[str, int, int, int, int, Offsets, bool]: ...
+    ) -> PublishedTuple: ...
     def publish_start(
         self,
         queue: Queue,
@@ -354,6 +566,7 @@ class Node:
         durability: str | None,
         idempotency_key: bytes | None,
         expected: int | None,
+        session: Session | None,
         timeout: float | None,
     ) -> Operation: ...
     def query(
@@ -363,6 +576,8 @@ class Node:
         lower: Offsets | None,
         upper: Offsets | None,
         columns: Sequence[str] | None,
+        after: Token | None,
+        session: Session | None,
         timeout: float | None,
     ) -> Cursor: ...
     def query_start(
@@ -374,6 +589,8 @@ class Node:
         lower: Offsets | None,
         upper: Offsets | None,
         columns: Sequence[str] | None,
+        after: Token | None,
+        session: Session | None,
         timeout: float | None,
     ) -> Operation: ...
     def subscribe(
@@ -381,8 +598,11 @@ class Node:
         text: str,
         start: StartAt | None,
         delivery: Delivery | None,
+        order: Follow | None,
+        after: Token | None,
+        session: Session | None,
         timeout: float | None,
-    ) -> Subscription: ...
+    ) -> Any: ...
     def subscribe_start(
         self,
         queue: Queue,
@@ -390,6 +610,9 @@ class Node:
         text: str,
         start: StartAt | None,
         delivery: Delivery | None,
+        order: Follow | None,
+        after: Token | None,
+        session: Session | None,
         timeout: float | None,
     ) -> Operation: ...
     def connect(self, target: str, timeout: float | None) -> None: ...
@@ -398,6 +621,21 @@ class Node:
     ) -> Operation: ...
     def close(self, timeout: float | None) -> None: ...
     def close_start(self, queue: Queue, number: int, timeout: float | None) -> Operation: ...
+
+@final
+class Observer:
+    """Who observes a fish. Dropped, it ends."""
+
+    def next_state(self, timeout: float | None) -> State: ...
+    def next_state_start(self, queue: Queue, number: int, timeout: float | None) -> Operation: ...
+    def state(self, timeout: float | None) -> State: ...
+    def state_start(self, queue: Queue, number: int, timeout: float | None) -> Operation: ...
+    def turn(self, is_new: bool, timeout: float | None) -> Turn: ...
+    def turn_start(
+        self, queue: Queue, number: int, is_new: bool, timeout: float | None
+    ) -> Operation: ...
+    def fileno(self) -> int: ...
+    def close(self) -> None: ...
 
 @final
 class Offsets:
@@ -411,6 +649,13 @@ class Offsets:
     """
 
     def __new__(cls, value: Offsets | str | dict[str, int] | None = None, /) -> Self: ...
+    @staticmethod
+    def merge(tokens: Sequence[Offsets | str]) -> Offsets:
+        """Several tokens as one: the smallest map that covers each of `tokens`.
+
+        `tokens`: a list or other sequence of `Offsets` or their texts; none gives the beginning.
+        Raises `InvalidArgument`: one of them is no token.
+        """
     @property
     def token(self) -> str:
         """The compact text, the same as `str()`."""
@@ -462,8 +707,69 @@ class Options:
         segment_bytes: int | None,
         tail_bytes_max: int | None,
         cache_bytes: int | None,
+        snapshot_bytes_max: int | None,
         allow_network_file_system: bool | None,
     ) -> Self: ...
+
+@final
+class Pond:
+    """What a node is asked about its fish; made for each call."""
+
+    def observe(
+        self,
+        fish: FishSpec,
+        after: Token | None,
+        session: Session | None,
+        timeout: float | None,
+    ) -> tuple[Observer, Fold | None]: ...
+    def observe_start(
+        self,
+        queue: Queue,
+        number: int,
+        fish: FishSpec,
+        after: Token | None,
+        session: Session | None,
+        timeout: float | None,
+    ) -> Operation: ...
+    def take_left(self) -> Fold | None: ...
+    def state(
+        self,
+        fish: FishSpec,
+        after: Token | None,
+        session: Session | None,
+        timeout: float | None,
+    ) -> State: ...
+    def state_start(
+        self,
+        queue: Queue,
+        number: int,
+        fish: FishSpec,
+        after: Token | None,
+        session: Session | None,
+        timeout: float | None,
+    ) -> Operation: ...
+    def observe_group(
+        self,
+        seeds: str,
+        only_first: bool,
+        after: Token | None,
+        session: Session | None,
+        timeout: float | None,
+    ) -> Group: ...
+    def observe_group_start(
+        self,
+        queue: Queue,
+        number: int,
+        seeds: str,
+        only_first: bool,
+        after: Token | None,
+        session: Session | None,
+        timeout: float | None,
+    ) -> Operation: ...
+    def wait_for(self, token: Token, query: str | None, timeout: float | None) -> None: ...
+    def wait_for_start(
+        self, queue: Queue, number: int, token: Token, query: str | None, timeout: float | None
+    ) -> Operation: ...
 
 @final
 class Queue:
@@ -473,6 +779,119 @@ class Queue:
     def fileno(self) -> int: ...
     def drain(self) -> list[tuple[int, Any, BaseException | None]]: ...
     def close(self) -> None: ...
+
+@final
+class Rewind:
+    """An event came late: forget what came after the event `to`, which comes again with it.
+
+    A `KeySubscription` gives it in between its events.
+    """
+
+    @property
+    def to(self) -> EventKey | None:
+        """The key of the last event that stays; None when none does."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Scarce:
+    """What a node is asked about scarce things; made for each call."""
+
+    def act(
+        self,
+        deed: Deed,
+        after: Token | None,
+        session: Session | None,
+        timeout: float | None,
+    ) -> PublishedTuple: ...
+    def act_start(
+        self,
+        queue: Queue,
+        number: int,
+        deed: Deed,
+        after: Token | None,
+        session: Session | None,
+        timeout: float | None,
+    ) -> Operation: ...
+    def answer_requests(self, name: str, enabled: bool, reserve: int | None) -> None: ...
+    def hand_over_when_asked(self, what: str, is_wanted: bool) -> None: ...
+    def report_json(
+        self,
+        topic: str,
+        name: str,
+        after: Token | None,
+        session: Session | None,
+        timeout: float | None,
+    ) -> str: ...
+    def report_json_start(
+        self,
+        queue: Queue,
+        number: int,
+        topic: str,
+        name: str,
+        after: Token | None,
+        session: Session | None,
+        timeout: float | None,
+    ) -> Operation: ...
+    def next_report_json(
+        self, topic: str, name: str, known: str | None, timeout: float | None
+    ) -> str: ...
+    def next_report_json_start(
+        self,
+        queue: Queue,
+        number: int,
+        topic: str,
+        name: str,
+        known: str | None,
+        timeout: float | None,
+    ) -> Operation: ...
+
+@final
+class Session:
+    """What its owner has written and read so far, at one node or at several.
+
+    Give it to calls as `session=`: each reads and writes after what the session has seen, and adds
+    to it what it gave. So one reads one's own writes, never goes back in time, and what one writes
+    stands after what one read. The `timeout` of such a call is also how long it waits for what the
+    session has seen; the end of that is `NotYetVisible`. `Session()` has seen nothing; it belongs
+    to no node. Usable from any thread.
+
+    Raises `LimitExceeded`: too many handles are open; `ForkedProcess`.
+    """
+
+    def __new__(cls) -> Self: ...
+    @property
+    def token(self) -> Offsets:
+        """What it has seen: take it along to another process, in whatever language.
+
+        Raises `Closed`.
+        """
+    def sees(self, token: Offsets | str) -> None:
+        """Has seen this, too: a token from elsewhere, as `Offsets` or text.
+
+        Raises `InvalidArgument`: it is no token; `Closed`.
+        """
+    def close(self) -> None:
+        """Ends it: calls that are given it raise `Closed`. May be repeated."""
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_error: object) -> None: ...
+
+@final
+class State:
+    """A state of a fish, as bytes."""
+
+    @property
+    def is_end(self) -> bool: ...
+    @property
+    def data(self) -> bytes: ...
+    @property
+    def token(self) -> Offsets: ...
+    @property
+    def last(self) -> EventKey | None: ...
+    @property
+    def number(self) -> int: ...
+    def decoded(self) -> Any: ...
 
 @final
 class Subscription:
@@ -523,6 +942,29 @@ class Subscription:
     @property
     def _flow(self) -> Flow: ...
 
+@final
+class Turn:
+    """A turn. Dropped, it ends without having published."""
+
+    def state(self) -> State: ...
+    def publish(
+        self,
+        pairs: list[Any],
+        durability: str | None,
+        session: Session | None,
+        timeout: float | None,
+    ) -> PublishedTuple: ...
+    def publish_start(
+        self,
+        queue: Queue,
+        number: int,
+        pairs: list[Any],
+        durability: str | None,
+        session: Session | None,
+        timeout: float | None,
+    ) -> Operation: ...
+    def close(self) -> None: ...
+
 def after_fork_in_child() -> None: ...
 def are_plain(pairs: list[Any]) -> bool: ...
 def close_all() -> None: ...
@@ -538,9 +980,13 @@ def encode(value: Any, /) -> bytes:
     None, bytes, bytearray or memoryview. Raises `InvalidArgument` or `LimitExceeded`, naming the
     place inside the value.
     """
+def encode_state(value: Any, /) -> bytes: ...
 def error_table() -> list[tuple[int, str, bool, str, str]]: ...
+def fence_admits(highest: str | None, fence: str) -> None:
+    """."""
 def log_drain(count_max: int) -> tuple[list[tuple[int, int, str, str, str]], int]: ...
 def log_set_level(level: str) -> None: ...
+def nested_effect_error() -> BaseException: ...
 def new_swarm_secret() -> str:
     """Makes a swarm secret: 64 hex digits from the system's randomness. Keep it like a password:
     whoever has it can join the swarm.
@@ -559,6 +1005,8 @@ def open_start(
 ) -> Operation: ...
 def parse_ticket(text: str) -> tuple[str, str, list[str]]: ...
 def set_main_thread(ident: int) -> None: ...
+def user_code_error(function: str, message: str) -> BaseException: ...
+def value_of_json(text: str) -> Any: ...
 def version() -> str:
     """The version of the native library."""
 

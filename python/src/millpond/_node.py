@@ -4,32 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Literal, Self, TypeAlias
+from typing import Literal, Self, overload
 
 from . import _native
+from ._doing import DoingCalls
 from ._draft import Drafts, Payload, Published, Tags, key_bytes, pairs_of_all, pairs_of_one
-from ._native import Cursor, Offsets, Subscription
+from ._facts import Column, Delivery, Durability, Follow, Order, StartAt
+from ._native import Cursor, KeySubscription, Offsets, Session, Subscription
+from ._pond import PondCalls, Token
+from ._scarce import ScarceCalls
 from ._status import Compacted, Stats, Status, Verified
 from ._subscribed import StatusSubscription
-
-Order: TypeAlias = Literal["ascending", "descending", "stream"]
-"""By event key up or down, or stream by stream."""
-Column: TypeAlias = Literal["tags", "payload"]
-"""A part of events that need not be decoded."""
-Durability: TypeAlias = Literal["power", "process"]
-"""What a published event survives: loss of power, or only the end of the process.
-
-With "process" the call returns earlier, and the event is seen by queries, subscriptions and peers
-once it is on disk: up to 50 ms later, and the time of one sync.
-"""
-Delivery: TypeAlias = Literal["durable", "live"]
-"""When a subscription gets an event: once it is on this node's disk, or once it is verified."""
-StartAt: TypeAlias = Literal["beginning", "now"] | Offsets | str
-"""Where a subscription begins; any other text is a token."""
-
 
 def open(  # noqa: A001
     path: str | os.PathLike[str],
@@ -49,6 +36,7 @@ def open(  # noqa: A001
     segment_bytes: int | None = None,
     tail_bytes_max: int | None = None,
     cache_bytes: int | None = None,
+    snapshot_bytes_max: int | None = None,
     allow_network_file_system: bool | None = None,
     timeout: float | None = None,
 ) -> Node:
@@ -71,6 +59,8 @@ def open(  # noqa: A001
     segment_bytes: of each of the two journal files, 64 KiB at least (default 32 MiB).
         tail_bytes_max: most bytes of events in memory before a checkpoint (default 64 MiB).
         cache_bytes: most bytes of blocks in memory for reading (default 16 MiB).
+        snapshot_bytes_max: most bytes of saved states of all fish, on disk (default 64 MiB; 0 keeps
+        none).
     allow_network_file_system: dare to keep the log there (default False).
     timeout: seconds, None for no limit.
 
@@ -97,63 +87,13 @@ def open(  # noqa: A001
         segment_bytes=segment_bytes,
         tail_bytes_max=tail_bytes_max,
         cache_bytes=cache_bytes,
+        snapshot_bytes_max=snapshot_bytes_max,
         allow_network_file_system=allow_network_file_system,
     )
     return Node(_native.open_node(options, timeout))
 
 
-class NodeFacts:
-    """What never waits, and so is the same for threads and for asyncio."""
-
-    __slots__ = ("__weakref__", "_id", "_native")
-
-    def __init__(self, native: _native.Node) -> None:
-        """For millpond only."""
-        self._native = native
-        self._id = native.node_id()
-
-    @property
-    def id(self) -> str:
-        """The node id: 64 hex digits. Known also when the node is closed."""
-        return self._id
-
-    @property
-    def swarm_id(self) -> str:
-        """The id of the swarm: 64 hex digits. Raises `Closed`."""
-        return self._native.swarm_id()
-
-    @property
-    def stream(self) -> str:
-        """The stream that this node writes: `<node id>-<number>`. Raises `Closed`."""
-        return self._native.stream()
-
-    @property
-    def path(self) -> str:
-        """The folder of the log. Raises `Closed`."""
-        return os.fspath(self._native.path())
-
-    @property
-    def closed(self) -> bool:
-        """True when the node is closed."""
-        return not self._native.is_open()
-
-    def offsets(self) -> Offsets:
-        """What is durable here: for each stream how many events. Raises `Closed`.
-
-        Of a branch, in which a stream with two histories goes on, what comes before it counts, too.
-        """
-        return self._native.offsets()
-
-    def __del__(self) -> None:
-        native = getattr(self, "_native", None)
-        if native is not None and native.is_open():
-            warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
-
-    def __repr__(self) -> str:
-        return f"<Node {self._id[:8]}…>"
-
-
-class Node(NodeFacts):
+class Node(PondCalls, ScarceCalls, DoingCalls):
     """One installation: a key pair and a log that is brought together with its peers.
 
     Made by `open`. May be used from any thread. After a fork every call in the child raises
@@ -170,6 +110,7 @@ class Node(NodeFacts):
         durability: Durability | None = None,
         idempotency_key: bytes | str | None = None,
         expected: int | None = None,
+        session: Session | None = None,
         timeout: float | None = None,
     ) -> Published:
         """Publishes one event and returns when it is durable here.
@@ -182,15 +123,17 @@ class Node(NodeFacts):
         idempotency_key: 1 to 255 bytes (a str is its UTF-8): a repeated call with the same key
             publishes nothing and returns the first receipt.
         expected: publish only if our stream has this many events.
+        session: only once the log covers what it has seen; it then has seen the event.
         timeout: seconds, None for no limit.
 
         Raises `InvalidArgument`, `LimitExceeded`, `Conflict`, `StorageFull`, `StorageFailed`,
-        `Closed`: nothing was stored. `Timeout` or an interrupt: the event may still become
-        durable; with an idempotency key it is safe to try again.
+        `NotYetVisible`, `Closed`: nothing was stored. `Timeout` or an interrupt: the event may still
+        become durable; with an idempotency key it is safe to try again.
         """
         pairs = pairs_of_one(payload, tags)
         key = key_bytes(idempotency_key)
-        return Published(self._native.publish(pairs, durability, key, expected, timeout))
+        native = self._native
+        return Published(native.publish(pairs, durability, key, expected, session, timeout))
 
     def publish_all(
         self,
@@ -199,6 +142,7 @@ class Node(NodeFacts):
         durability: Durability | None = None,
         idempotency_key: bytes | str | None = None,
         expected: int | None = None,
+        session: Session | None = None,
         timeout: float | None = None,
     ) -> Published:
         """Publishes several events together, all or none; they get consecutive offsets.
@@ -208,7 +152,8 @@ class Node(NodeFacts):
         """
         pairs = pairs_of_all(drafts)
         key = key_bytes(idempotency_key)
-        return Published(self._native.publish(pairs, durability, key, expected, timeout))
+        native = self._native
+        return Published(native.publish(pairs, durability, key, expected, session, timeout))
 
     def query(
         self,
@@ -218,6 +163,8 @@ class Node(NodeFacts):
         lower: Offsets | None = None,
         upper: Offsets | None = None,
         columns: Sequence[Column] | None = None,
+        after: Token | None = None,
+        session: Session | None = None,
         timeout: float | None = None,
     ) -> Cursor:
         """Asks one view of the log; iterate over the answer, or call its `to_list`.
@@ -229,25 +176,56 @@ class Node(NodeFacts):
         columns: what is decoded of the events, "tags", "payload" or neither; without it both. Key,
             stream, offset, time and app always are. What is left out costs nothing, and reading it
             raises `InvalidArgument`.
-        timeout: seconds for asking (not for reading), None for no limit.
+        after: only once the log covers this token, as far as events could match the query. session:
+            the same for what it has seen; it then has seen what the query is answered at.
+        timeout: seconds for asking and for what `after` and `session` wait for (not for reading),
+            None for no limit.
 
         The cursor's `explain` says how the query is answered, without reading anything when it
         is called first.
 
         Raises `QueryInvalid` (with `position` in the text), `InvalidArgument` (there is no such
-        order or column), `NotYetVisible` (`upper` reaches beyond what is durable here), `Closed`,
-        `Timeout`.
+        order or column), `NotYetVisible` (`upper` reaches beyond what is durable here; or `after`
+        and `session` do still at the timeout: `missing` says by how much), `Closed`, `Timeout`.
         """
-        return self._native.query(text, order, lower, upper, columns, timeout)
+        ask = self._native.query
+        return ask(text, order, lower, upper, columns, after, session, timeout)
 
+    @overload
     def subscribe(
         self,
         text: str,
         *,
         start: StartAt | None = None,
         delivery: Delivery | None = None,
+        order: Literal["arrival"] | None = None,
+        after: Token | None = None,
+        session: Session | None = None,
         timeout: float | None = None,
-    ) -> Subscription:
+    ) -> Subscription: ...
+    @overload
+    def subscribe(
+        self,
+        text: str,
+        *,
+        start: StartAt | None = None,
+        delivery: Delivery | None = None,
+        order: Literal["key"],
+        after: Token | None = None,
+        session: Session | None = None,
+        timeout: float | None = None,
+    ) -> KeySubscription: ...
+    def subscribe(
+        self,
+        text: str,
+        *,
+        start: StartAt | None = None,
+        delivery: Delivery | None = None,
+        order: Follow | None = None,
+        after: Token | None = None,
+        session: Session | None = None,
+        timeout: float | None = None,
+    ) -> Subscription | KeySubscription:
         """Opens a query that stays open: what the log holds from `start` on, then what arrives.
 
         start: "beginning" (the default), "now", an `Offsets` (such as another subscription's
@@ -256,11 +234,21 @@ class Node(NodeFacts):
             they are verified here, before they are on any disk). A power cut may take a live event
             back; then what its stream has there instead comes. `Batch.is_durable` says which they
             are, and `position` counts only what is durable.
-        timeout: seconds for opening (not for waiting for events), None for no limit.
+        order: "arrival" (the default: each stream in its order) or "key": the one order of all
+            nodes, with a `Rewind` where an event comes late. Then `delivery` is "durable", and
+            `start` the beginning or the `position` of a `KeySubscription`.
+        after: only once the log covers this token, as far as events could match the query. session:
+            the same for what it has seen; it then has seen what each batch brings it to.
+        timeout: seconds for opening and for what `after` and `session` wait for (not for waiting
+            for events), None for no limit.
 
-        Raises `QueryInvalid`, `InvalidArgument`, `Closed`, `Timeout`.
+        Raises `QueryInvalid`, `InvalidArgument` (reason "key_position": it does not begin there in
+        this order), `NotYetVisible`, `Closed`, `Timeout`.
         """
-        return self._native.subscribe(text, start, delivery, timeout)
+        begun: Subscription | KeySubscription = self._native.subscribe(
+            text, start, delivery, order, after, session, timeout
+        )
+        return begun
 
     def disconnect(self, node_id: str, *, timeout: float | None = None) -> None:
         """Forgets a peer's addresses and ends the session with it. It may still connect to us.

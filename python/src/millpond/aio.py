@@ -8,23 +8,42 @@ Longer than 500 lines because it says everything that `millpond` says once more,
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from collections.abc import Generator, Sequence
-from functools import partial
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar, overload
 
-from . import _native, _node
+from . import _native
+from ._aio_doing import Doing, DoingCalls
+from ._aio_pond import AllObserver, Effect, Observer, OneObserver, PondCalls
+from ._aio_scarce import Account, Claim, ReportSubscription, ScarceCalls
 from ._draft import Drafts, Payload, Published, Tags, key_bytes, pairs_of_all, pairs_of_one
-from ._errors import Closed, InvalidArgument
+from ._errors import Closed
+from ._facts import Column, Delivery, Durability, Follow, Order, StartAt
+from ._lazy import Lazy, left_of, lesser, now
 from ._loop import outcome
-from ._native import Batch, Event, Explanation, Offsets, Operation, Queue
-from ._node import Column, Delivery, Durability, Order, StartAt
+from ._native import Batch, Event, Explanation, Offsets, Operation, Queue, Rewind, Session
+from ._pond import Token
 from ._status import Compacted, Completeness, Stats, Status, Verified
 
-__all__ = ["Cursor", "Node", "Opening", "StatusSubscription", "Subscription", "open"]
+__all__ = [
+    "Account",
+    "AllObserver",
+    "Claim",
+    "Cursor",
+    "Doing",
+    "Effect",
+    "KeySubscription",
+    "Node",
+    "Observer",
+    "OneObserver",
+    "Opening",
+    "ReportSubscription",
+    "StatusSubscription",
+    "Subscription",
+    "open",
+]
 
 
 def open(  # noqa: A001
@@ -45,6 +64,7 @@ def open(  # noqa: A001
     segment_bytes: int | None = None,
     tail_bytes_max: int | None = None,
     cache_bytes: int | None = None,
+    snapshot_bytes_max: int | None = None,
     allow_network_file_system: bool | None = None,
     timeout: float | None = None,
 ) -> Opening:
@@ -66,6 +86,7 @@ def open(  # noqa: A001
         segment_bytes=segment_bytes,
         tail_bytes_max=tail_bytes_max,
         cache_bytes=cache_bytes,
+        snapshot_bytes_max=snapshot_bytes_max,
         allow_network_file_system=allow_network_file_system,
     )
     return Opening(options, timeout)
@@ -104,7 +125,7 @@ class Opening:
             await self._node.close()
 
 
-class Node(_node.NodeFacts):
+class Node(PondCalls, ScarceCalls, DoingCalls):
     """As `millpond.Node`. May be used from any loop."""
 
     __slots__ = ()
@@ -117,11 +138,13 @@ class Node(_node.NodeFacts):
         durability: Durability | None = None,
         idempotency_key: bytes | str | None = None,
         expected: int | None = None,
+        session: Session | None = None,
         timeout: float | None = None,
     ) -> Published:
         """As `millpond.Node.publish`. A cancelled publish may still become durable."""
         pairs = pairs_of_one(payload, tags)
-        return await self._publish(pairs, durability, idempotency_key, expected, timeout)
+        key = key_bytes(idempotency_key)
+        return await self._publish(pairs, durability, key, expected, session, timeout)
 
     async def publish_all(
         self,
@@ -130,27 +153,18 @@ class Node(_node.NodeFacts):
         durability: Durability | None = None,
         idempotency_key: bytes | str | None = None,
         expected: int | None = None,
+        session: Session | None = None,
         timeout: float | None = None,
     ) -> Published:
         """As `millpond.Node.publish_all`. A cancelled publish may still become durable."""
         pairs = pairs_of_all(drafts)
-        return await self._publish(pairs, durability, idempotency_key, expected, timeout)
-
-    async def _publish(
-        self,
-        pairs: list[Any],
-        durability: Durability | None,
-        idempotency_key: bytes | str | None,
-        expected: int | None,
-        timeout: float | None,
-    ) -> Published:
         key = key_bytes(idempotency_key)
+        return await self._publish(pairs, durability, key, expected, session, timeout)
 
-        def start(queue: Queue, number: int) -> Operation:
-            publish = self._native.publish_start
-            return publish(queue, number, pairs, durability, key, expected, timeout)
-
-        return Published(await outcome(start))
+    async def _publish(self, pairs: list[Any], *options: Any) -> Published:
+        publish = self._native.publish_start
+        done = await outcome(lambda queue, number: publish(queue, number, pairs, *options))
+        return Published(done)
 
     def query(
         self,
@@ -160,32 +174,62 @@ class Node(_node.NodeFacts):
         lower: Offsets | None = None,
         upper: Offsets | None = None,
         columns: Sequence[Column] | None = None,
+        after: Token | None = None,
+        session: Session | None = None,
         timeout: float | None = None,
     ) -> Cursor:
         """As `millpond.Node.query`. Asked when the cursor is first awaited."""
 
         def begin(queue: Queue, number: int, left: float | None) -> Operation:
-            within, ask = _lesser(timeout, left), self._native.query_start
-            return ask(queue, number, text, order, lower, upper, columns, within)
+            within, ask = lesser(timeout, left), self._native.query_start
+            said = (order, lower, upper, columns, after, session)
+            return ask(queue, number, text, *said, within)
 
         return Cursor(self, begin)
 
+    @overload
     def subscribe(
         self,
         text: str,
         *,
         start: StartAt | None = None,
         delivery: Delivery | None = None,
+        order: Literal["arrival"] | None = None,
+        after: Token | None = None,
+        session: Session | None = None,
         timeout: float | None = None,
-    ) -> Subscription:
+    ) -> Subscription: ...
+    @overload
+    def subscribe(
+        self,
+        text: str,
+        *,
+        start: StartAt | None = None,
+        delivery: Delivery | None = None,
+        order: Literal["key"],
+        after: Token | None = None,
+        session: Session | None = None,
+        timeout: float | None = None,
+    ) -> KeySubscription: ...
+    def subscribe(
+        self,
+        text: str,
+        *,
+        start: StartAt | None = None,
+        delivery: Delivery | None = None,
+        order: Follow | None = None,
+        after: Token | None = None,
+        session: Session | None = None,
+        timeout: float | None = None,
+    ) -> Subscription | KeySubscription:
         """As `millpond.Node.subscribe`. Begins when the subscription is first awaited."""
 
         def begin(queue: Queue, number: int, left: float | None) -> Operation:
-            within = _lesser(timeout, left)
-            ask = self._native.subscribe_start
-            return ask(queue, number, text, start, delivery, within)
+            within = lesser(timeout, left)
+            ask, said = self._native.subscribe_start, (start, delivery, order, after, session)
+            return ask(queue, number, text, *said, within)
 
-        return Subscription(self, begin)
+        return KeySubscription(self, begin) if order == "key" else Subscription(self, begin)
 
     async def disconnect(self, node_id: str, *, timeout: float | None = None) -> None:
         """As `millpond.Node.disconnect`."""
@@ -293,54 +337,35 @@ class Node(_node.NodeFacts):
         await self.close()
 
 
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+_Native = TypeVar("_Native", _native.Cursor, _native.Subscription, _native.KeySubscription)
+_Step = TypeVar("_Step", Event, Event | Rewind)
 
 
-def _left(timeout: float | None, began: float) -> float | None:
-    """What later waits of one call have left of its timeout; the first one checks it."""
-    return None if timeout is None else max(0.0, timeout - (_now() - began))
-
-
-def _lesser(timeout: float | None, other: float | None) -> float | None:
-    return timeout if other is None else other if timeout is None else min(timeout, other)
-
-
-_Native = TypeVar("_Native", _native.Cursor, _native.Subscription)
-
-
-class _Flow(Generic[_Native]):
+class _Flow(Lazy[_Native], Generic[_Native, _Step]):
     """Events as they come: what cursors and subscriptions have in common."""
 
-    __slots__ = ("_begin", "_beginning", "_closed", "_native", "_node")
+    __slots__ = ()
 
-    def __init__(self, node: Node, begin: Any) -> None:
-        """For millpond only."""
-        self._node, self._begin = node, begin
-        self._native: _Native | None = None
-        self._beginning = self._closed = False
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Event:
+    async def __anext__(self) -> _Step:
         native = self._native
-        event = None if native is None else native._flow.pop()
-        if event is None:
-            event = await self.next()
-            if event is None:
+        step: _Step | None = None if native is None else native._flow.pop()
+        if step is None:
+            step = await self.next()
+            if step is None:
                 raise StopAsyncIteration
-        return event
+        return step
 
-    async def next(self, timeout: float | None = None) -> Event | None:
+    async def next(self, timeout: float | None = None) -> _Step | None:
         """As the method of the same name that blocks."""
-        began = _now()
+        began = now()
         flow, left = await self._begun_flow(timeout)
-        while (event := flow.pop()) is None:
+        while True:
+            step: _Step | None = flow.pop()
+            if step is not None:
+                return step
             if flow.ended or await self._fetch(flow, None, left) is None:
                 return None
-            left = _left(timeout, began)
-        return event
+            left = left_of(timeout, began)
 
     async def next_batch(
         self, count_max: int | None = None, timeout: float | None = None
@@ -355,51 +380,12 @@ class _Flow(Generic[_Native]):
         assert batch is not None, "closed as an end, so taking gives an end"
         return batch
 
-    async def close(self) -> None:
-        """As the method of the same name that blocks."""
-        self._closed = True
-        if self._native is not None:
-            self._native.close()
-
-    async def __aenter__(self) -> Self:
-        await self._begun()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
-
     async def _begun_flow(
         self, timeout: float | None
     ) -> tuple[_native.Flow, float | None]:
         """What is fetched from, and what is left of the timeout of a call."""
-        if self._native is not None:
-            return self._native._flow, timeout
-        began = _now()
-        flow = (await self._begun(timeout))._flow
-        return flow, _left(timeout, began)
-
-    async def _begun(self, timeout: float | None = None) -> _Native:
-        if self._native is None:
-            if self._beginning:
-                raise InvalidArgument("another task is awaiting the beginning of this object")
-            self._beginning = True
-            try:
-                self._native = await outcome(partial(self._begin, left=timeout))
-            finally:
-                self._beginning = False
-            if self._closed:
-                self._native.close()
-        return self._native
-
-    def _known(self) -> _Native:
-        if self._native is None:
-            raise InvalidArgument("not begun: await something of this object first")
-        return self._native
+        native, left = await self._begun_within(timeout)
+        return native._flow, left
 
     async def _fetch(
         self, flow: _native.Flow, count_max: int | None, timeout: float | None
@@ -416,27 +402,27 @@ class _Flow(Generic[_Native]):
         return batch
 
 
-class Cursor(_Flow[_native.Cursor]):
+class Cursor(_Flow[_native.Cursor, Event]):
     """As `millpond.Cursor`: iterate with `async for`, or `await cursor.to_list()`."""
 
     __slots__ = ()
 
     async def to_list(self, timeout: float | None = None) -> list[Event]:
         """As `millpond.Cursor.to_list`."""
-        began, left = _now(), timeout
+        began, left = now(), timeout
         events: list[Event] = []
         while True:
             batch = await self.next_batch(timeout=left)
             events.extend(batch)
             if batch.is_end:
                 return events
-            left = _left(timeout, began)
+            left = left_of(timeout, began)
 
     async def explain(self, timeout: float | None = None) -> Explanation:
         """As `millpond.Cursor.explain`."""
-        began = _now()
+        began = now()
         native = await self._begun(timeout)
-        left = _left(timeout, began)
+        left = left_of(timeout, began)
 
         def start(queue: Queue, number: int) -> Operation:
             return native._explain_start(queue, number, left)
@@ -455,7 +441,7 @@ class Cursor(_Flow[_native.Cursor]):
         return self._known().completeness
 
 
-class Subscription(_Flow[_native.Subscription]):
+class Subscription(_Flow[_native.Subscription, Event]):
     """As `millpond.Subscription`: iterate with `async for`."""
 
     __slots__ = ()
@@ -477,6 +463,31 @@ class Subscription(_Flow[_native.Subscription]):
 
     def fileno(self) -> int:
         """As `millpond.Subscription.fileno`. Raises `InvalidArgument`: not begun."""
+        return self._known().fileno()
+
+
+class KeySubscription(_Flow[_native.KeySubscription, Event | Rewind]):
+    """As `millpond.KeySubscription`: iterate with `async for`."""
+
+    __slots__ = ()
+
+    @property
+    def caught_up(self) -> bool:
+        """As `millpond.KeySubscription.caught_up`."""
+        return self._native is not None and self._native.caught_up
+
+    @property
+    def lag(self) -> int:
+        """As `millpond.KeySubscription.lag`. Raises `InvalidArgument`: nothing was awaited yet."""
+        return self._known().lag
+
+    @property
+    def position(self) -> str:
+        """As `millpond.KeySubscription.position`. Raises `InvalidArgument`: not begun."""
+        return self._known().position
+
+    def fileno(self) -> int:
+        """As `millpond.KeySubscription.fileno`. Raises `InvalidArgument`: not begun."""
         return self._known().fileno()
 
 

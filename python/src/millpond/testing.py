@@ -17,8 +17,8 @@ from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeV
 from . import _native
 from ._draft import Drafts, Payload, Published, Tags, pairs_of_all, pairs_of_one
 from ._errors import InvalidArgument, UserCode
-from ._native import Batch, Event, Offsets, decode, encode, replay_hint
-from ._node import Durability
+from ._facts import Durability
+from ._native import Batch, Event, Offsets, decode, encode_state, replay_hint
 
 __all__ = [
     "BuiltInLike",
@@ -498,7 +498,7 @@ def _described(fish: Any) -> tuple[Any, ...]:
 def _encoded(fish: FishLike[State], state: State) -> bytes:
     codec = fish.codec
     data: Any = state
-    return encode(data) if codec is None else codec.encode(state)
+    return encode_state(data) if codec is None else codec.encode(state)
 
 
 def _decoded(fish: FishLike[State], data: bytes) -> State:

@@ -4,11 +4,12 @@
 //! docs/escrow.md.
 
 use super::hold;
+use millpond::event::cbor::Value;
 use millpond::event::{
     Branch, Chain, EventKey, HeldFork, Lamport, NodeId, NodeKey, Offset, StreamEnd, StreamId,
     SwarmSecret, hex,
 };
-use millpond::pond::claim::ClaimFold;
+use millpond::pond::claim::{ClaimFold, Doing, DoingFold, Standing};
 use millpond::pond::escrow::{
     AccountFold, AccountId, AccountState, Action, Change, Creation, Holding, Operation, Share,
     Violation,
@@ -24,9 +25,26 @@ const WRITERS: usize = 5;
 
 #[test]
 fn accounts_and_claims_come_to_what_the_vectors_say() {
-    let accounts: Vec<Json> = (0..6).map(|seed| story(seed, 300, 0)).collect();
-    let claims: Vec<Json> = (6..9).map(|seed| story(seed, 1, 2)).collect();
-    hold("escrow.json", &json!({ "accounts": accounts, "claims": claims }));
+    let kinds = [(0..6, Kind::Account), (6..9, Kind::Claim), (9..11, Kind::CreatedTwice)];
+    let story = |kind: Kind| {
+        let of = kinds.iter().filter(move |(_, own)| *own == kind);
+        let stories: Vec<Json> =
+            of.flat_map(|(seeds, kind)| seeds.clone().map(|seed| story(seed, *kind))).collect();
+        stories
+    };
+    let mut accounts = story(Kind::Account);
+    accounts.extend(story(Kind::CreatedTwice));
+    let doings: Vec<Json> = (0..3).map(doing).collect();
+    let told = json!({ "accounts": accounts, "claims": story(Kind::Claim), "doings": doings });
+    hold("escrow.json", &told);
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Account,
+    /// In both histories of a stream that is two from its beginning.
+    CreatedTwice,
+    Claim,
 }
 
 fn writer(index: usize) -> StreamId {
@@ -34,76 +52,153 @@ fn writer(index: usize) -> StreamId {
     StreamId { node: NodeId::from_bytes([index as u8 % 3 + 1; 32]), number }
 }
 
-/// Events of one name, drawn by `seed`; every third story has a fork in the first stream.
-fn story(seed: u64, amount: i64, kinds: u64) -> Json {
-    let name = Name::new(["steel", "Mühle 🌾"][seed as usize % 2]).unwrap();
-    let creation = Creation {
-        stream: 0,
-        amount: amount - i64::from(kinds == 0) * 50,
-        floor: i64::from(kinds == 0) * -50,
-        shares: match kinds {
-            0 => vec![
-                Share { stream: writer(1), amount: 70 },
-                Share { stream: writer(0), amount: 9 },
-            ],
-            _ => Vec::new(),
-        },
+fn creation(kind: Kind) -> Creation {
+    let (amount, floor) = if kind == Kind::Claim { (1, 0) } else { (250, -50) };
+    let shares = match kind {
+        Kind::Claim => Vec::new(),
+        _ => vec![Share { stream: writer(1), amount: 70 }, Share { stream: writer(0), amount: 9 }],
     };
-    let created = Operation::Create(creation).to_payload().unwrap();
-    let id = AccountId::of(&name, &writer(0).node, created.as_bytes());
-    let forked = (seed % 3 == 1).then(|| [branch(0x51), branch(0xa7)]);
-    let mut events = vec![(key(1, writer(0)), 0, created.as_bytes().to_vec())];
-    let mut counts: BTreeMap<StreamId, u64> = BTreeMap::from([(writer(0), 1)]);
-    for step in 0..40 {
-        let own = writer(mix(seed, step) as usize % WRITERS);
-        let operation = operation(id, own, mix(seed ^ 0xabc, step), kinds);
-        let mut payload = operation.to_payload().unwrap().as_bytes().to_vec();
-        if step % 13 == 12 {
-            payload = millpond::event::cbor::Value::from("nothing").encode().unwrap();
-        }
-        // From there on the first stream is two branches, which take turns.
-        let stream = match &forked {
-            Some(branches) if own == writer(0) && step >= 15 => branches[step as usize % 2],
-            _ => own,
-        };
-        let base = if stream.is_branch() { counts.get(&own).copied().unwrap_or(0) } else { 0 };
-        let count = counts.entry(stream).or_insert(base);
-        events.push((key(step + 2, stream), *count, payload));
-        *count += 1;
-    }
-    let at = counts[&writer(0)];
-    let forks = forked.map(|branches| HeldFork {
-        of: writer(0),
-        at,
-        branches: branches.map(|stream| held(stream, at)).to_vec(),
-    });
-    let lineage = Arc::new(Lineage::new(forks.clone().into_iter().collect(), Vec::new()));
-    let told: Vec<Json> = events
-        .iter()
-        .map(|(key, offset, payload)| {
-            json!({ "key": key.to_string(), "offset": offset, "payload": hex(payload) })
-        })
-        .collect();
-    let forks: Vec<Json> = forks
-        .iter()
-        .map(|fork| {
-            let branches: Vec<String> =
-                fork.branches.iter().map(|branch| branch.stream.to_string()).collect();
-            json!({ "of": fork.of.to_string(), "branches": branches })
-        })
-        .collect();
-    let come_to = if kinds == 0 {
-        account(name.clone(), lineage, &events)
-    } else {
-        claim(name.clone(), lineage, &events)
-    };
-    json!({ "name": name.as_str(), "forks": forks, "events": told, "comes_to": come_to })
+    Creation { stream: 0, amount, floor, shares }
 }
 
-fn operation(account: AccountId, own: StreamId, draw: u64, kinds: u64) -> Operation {
-    let amount = if kinds == 0 { 1 + draw / 8 % 90 } else { 1 };
+/// Who writes when: lamports rise in each stream, and often equal those of others.
+struct Pen {
+    branches: Option<[StreamId; 2]>,
+    /// From this step on the first stream is its branches, which take turns.
+    forks_at: u64,
+    /// Of each stream how many events it has, and the last lamport.
+    ends: BTreeMap<StreamId, (u64, u64)>,
+    events: Vec<(EventKey, u64, Vec<u8>)>,
+}
+
+impl Pen {
+    fn new(branches: Option<[StreamId; 2]>, forks_at: u64) -> Pen {
+        Pen { branches, forks_at, ends: BTreeMap::new(), events: Vec::new() }
+    }
+
+    fn write(&mut self, step: u64, own: StreamId, payload: Vec<u8>) {
+        let stream = match &self.branches {
+            Some(branches) if own == writer(0) && step >= self.forks_at => {
+                branches[step as usize % 2]
+            }
+            _ => own,
+        };
+        let end = self.ends.get(&stream).or(self.ends.get(&stream.trunk()));
+        let (count, last) = end.copied().unwrap_or_default();
+        let lamport = (step * 2 / 3 + 1).max(last + 1);
+        self.events.push((key(lamport, stream), count, payload));
+        self.ends.insert(stream, (count + 1, lamport));
+    }
+
+    /// The events in key order, and the fork.
+    fn told(mut self) -> (Vec<(EventKey, u64, Vec<u8>)>, Option<HeldFork>) {
+        self.events.sort();
+        let at = self.ends.get(&writer(0)).map_or(0, |end| end.0);
+        let fork = self.branches.map(|branches| HeldFork {
+            of: writer(0),
+            at,
+            branches: branches.map(|stream| held(stream, at)).to_vec(),
+        });
+        (self.events, fork)
+    }
+}
+
+/// Events of one name, drawn by `seed`; every third story has a fork in the first stream.
+fn story(seed: u64, kind: Kind) -> Json {
+    let name = Name::new(["steel", "Mühle 🌾"][seed as usize % 2]).unwrap();
+    let created = Operation::Create(creation(kind)).to_payload().unwrap();
+    // Another node creates one of the same name, later.
+    let rival = Creation { amount: creation(kind).amount, shares: Vec::new(), ..creation(kind) };
+    let rival_created = Operation::Create(rival).to_payload().unwrap();
+    let ids = [(0, &created), (1, &rival_created)]
+        .map(|(author, payload)| AccountId::of(&name, &writer(author).node, payload.as_bytes()));
+    let is_twice = kind == Kind::CreatedTwice;
+    let branches = (is_twice || seed % 3 == 1).then(|| [branch(0x51), branch(0xa7)]);
+    let mut pen = Pen::new(branches, if is_twice { 0 } else { 16 });
+    pen.write(0, writer(0), created.as_bytes().to_vec());
+    if is_twice {
+        pen.write(3, writer(0), created.as_bytes().to_vec());
+    }
+    for step in 4..48 {
+        let own = writer(mix(seed, step) as usize % WRITERS);
+        let account = ids[usize::from(step > 20 && mix(seed, step ^ 0xff) % 5 == 0)];
+        let operation = operation(account, own, mix(seed ^ 0xabc, step), kind);
+        let mut payload = operation.to_payload().unwrap().as_bytes().to_vec();
+        if step % 13 == 12 {
+            payload = Value::from("nothing").encode().unwrap();
+        }
+        match step {
+            20 => pen.write(step, writer(1), rival_created.as_bytes().to_vec()),
+            30 => pen.write(step, writer(0), created.as_bytes().to_vec()),
+            _ => pen.write(step, own, payload),
+        }
+    }
+    let (events, fork) = pen.told();
+    let lineage = Arc::new(Lineage::new(fork.clone().into_iter().collect(), Vec::new()));
+    let come_to = match kind {
+        Kind::Claim => claim(name.clone(), lineage, &events),
+        _ => accounts(name.clone(), lineage, &events),
+    };
+    let (forks, events) = (shown_fork(fork.as_ref()), shown_events(&events));
+    json!({ "name": name.as_str(), "forks": forks, "events": events, "comes_to": come_to })
+}
+
+/// Optimistic claims to one thing, drawn by `seed`.
+fn doing(seed: u64) -> Json {
+    let branches = (seed == 1).then(|| [branch(0x51), branch(0xa7)]);
+    let mut pen = Pen::new(branches, 12);
+    for step in 0..30 {
+        let draw = mix(seed ^ 0xd01, step);
+        let doing = match draw % 4 {
+            0 => Doing::Release,
+            1 => Doing::Claim { note: Some(Value::from(step)) },
+            _ => Doing::Claim { note: None },
+        };
+        let mut payload = doing.to_payload().unwrap().as_bytes().to_vec();
+        if draw / 4 % 9 == 0 {
+            payload = Value::map([("op", Value::from("doubt"))]).encode().unwrap();
+        }
+        pen.write(step, writer(draw as usize / 64 % WRITERS), payload);
+    }
+    let (events, fork) = pen.told();
+    let mut fold = DoingFold::new();
+    events.iter().for_each(|(key, _, payload)| fold.apply(*key, payload));
+    let standing: Vec<Json> = fold
+        .doers()
+        .map(|doer| {
+            let lost_to = match fold.standing(&doer.key) {
+                Standing::Lost(winner) => Some(winner.key.to_string()),
+                _ => None,
+            };
+            json!({ "key": doer.key.to_string(), "lost_to": lost_to })
+        })
+        .collect();
+    let come_to = json!({ "unread": fold.unread(), "standing": standing });
+    let (forks, events) = (shown_fork(fork.as_ref()), shown_events(&events));
+    json!({ "forks": forks, "events": events, "comes_to": come_to })
+}
+
+fn shown_fork(fork: Option<&HeldFork>) -> Vec<Json> {
+    let shown = |fork: &HeldFork| {
+        let branches: Vec<String> =
+            fork.branches.iter().map(|branch| branch.stream.to_string()).collect();
+        json!({ "of": fork.of.to_string(), "branches": branches })
+    };
+    fork.into_iter().map(shown).collect()
+}
+
+fn shown_events(events: &Told) -> Vec<Json> {
+    let shown = |event: &(EventKey, u64, Vec<u8>)| {
+        let (key, offset, payload) = event;
+        json!({ "key": key.to_string(), "offset": offset, "payload": hex(payload) })
+    };
+    events.iter().map(shown).collect()
+}
+
+fn operation(account: AccountId, own: StreamId, draw: u64, kind: Kind) -> Operation {
+    let amount = if kind == Kind::Claim { 1 } else { 1 + draw / 8 % 90 };
     let other = writer(draw as usize / 1024 % WRITERS);
-    let action = match (draw % 8 + kinds) % 8 {
+    let action = match (draw % 8 + if kind == Kind::Claim { 2 } else { 0 }) % 8 {
         0 | 1 => Action::Withdraw(amount),
         2..=4 => Action::Grant { to: other, amount },
         5 => Action::Request(amount),
@@ -122,14 +217,23 @@ fn operation(account: AccountId, own: StreamId, draw: u64, kinds: u64) -> Operat
 
 type Told = [(EventKey, u64, Vec<u8>)];
 
-fn account(name: Name, lineage: Arc<Lineage>, events: &Told) -> Json {
+fn accounts(name: Name, lineage: Arc<Lineage>, events: &Told) -> Json {
     let mut fold = AccountFold::new(name, lineage);
     for (key, offset, payload) in events {
         fold.apply(*key, Offset::new(*offset), payload);
     }
-    let state = fold.first().expect("the first event creates it");
-    state.check();
-    json!({ "unread": fold.unread(), "account": shown(state) })
+    let first = fold.first().expect("the first event creates it").id();
+    let meant: Vec<String> = (0..3)
+        .map(|node| fold.meant_by(&writer(node).node).expect("there is one").id().to_string())
+        .collect();
+    let all: Vec<Json> = fold
+        .accounts()
+        .map(|state| {
+            state.check();
+            shown(state)
+        })
+        .collect();
+    json!({ "unread": fold.unread(), "first": first.to_string(), "meant": meant, "accounts": all })
 }
 
 fn shown(state: &AccountState) -> Json {
@@ -151,6 +255,7 @@ fn shown(state: &AccountState) -> Json {
                 "stream": stream.to_string(), "by": by, "is_forked": !proof.forks.is_empty(),
                 "recoveries": proof.recoveries.iter().map(EventKey::to_string).collect::<Vec<_>>(),
             })),
+            Violation::Crowded { .. } => {}
         }
     }
     json!({

@@ -34,6 +34,12 @@ impl StateSubscription {
         StateSubscription { watched, log, seen: 0, number }
     }
 
+    /// Another observer of the same fold, which was given nothing yet.
+    pub fn another(&self) -> StateSubscription {
+        self.watched.add_observer();
+        StateSubscription::new(self.watched.clone(), self.log.clone())
+    }
+
     /// The fish.
     pub fn definition(&self) -> &Arc<Definition> {
         &self.watched.fish

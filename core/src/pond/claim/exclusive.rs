@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{EventKey, Offset, StreamId, Tag};
+use crate::pond::claim::Fence;
 use crate::pond::escrow::{
     AccountFold, AccountId, AccountState, Action, Creation, GrantPolicy, OpenRequest, Operation,
     Share, Violation,
@@ -32,8 +33,7 @@ pub struct ClaimState<'a> {
 pub struct ClaimHolder {
     /// The stream that holds it; never a branch.
     pub stream: StreamId,
-    /// 1 for the first holder, and more with each change of hands. An adapter refuses whoever comes
-    /// with a lower one than it has seen.
+    /// 1 for the first holder, and more with each change of hands; see [`Fence`].
     pub fence: u64,
     /// True when its node goes on in another stream, and has not recovered it.
     pub is_frozen: bool,
@@ -71,15 +71,18 @@ impl ClaimFold {
         self.accounts.meet(lineage);
     }
 
-    /// The claim whose creation has the least key. When two nodes created one while they were cut
-    /// off from each other, the other one is void from the moment its holder learns of this one.
+    /// The claim that was created first: by lamport, then by stream, then by id. When two nodes
+    /// created one while they were cut off from each other, the other one is void from the moment
+    /// its holder learns of this one, whoever acted on it: there is to be one.
     pub fn first(&self) -> Option<ClaimState<'_>> {
         self.accounts.first().map(|account| ClaimState { account })
     }
 
-    /// How many other claims to the same thing were created.
-    pub fn rivals(&self) -> usize {
-        self.accounts.accounts().len().saturating_sub(1)
+    /// Other claims to the same thing, which are void, by id.
+    pub fn rivals(&self) -> Vec<AccountId> {
+        let first = self.first().map(|claim| claim.id());
+        let all = self.accounts.accounts().map(AccountState::id);
+        all.filter(|id| Some(*id) != first).collect()
     }
 
     /// What it is a claim to.
@@ -108,7 +111,7 @@ impl ClaimFold {
     }
 }
 
-impl ClaimState<'_> {
+impl<'a> ClaimState<'a> {
     /// Which claim this is.
     pub fn id(&self) -> AccountId {
         self.account.id()
@@ -134,9 +137,12 @@ impl ClaimState<'_> {
         holders
     }
 
-    /// The fence number with which `stream` may act, if it holds the claim.
-    pub fn fence(&self, stream: &StreamId) -> Option<u64> {
-        (self.account.available(stream) > 0).then(|| self.account.fence(stream))
+    /// With what `stream` may act, if it holds the claim.
+    pub fn fence(&self, stream: &StreamId) -> Option<Fence> {
+        let (age, author, claim) = self.account.age();
+        let number = self.account.fence(stream);
+        let fence = Fence { age, author, claim, number, holder: *stream };
+        (self.account.available(stream) > 0).then_some(fence)
     }
 
     /// Who asks for it, oldest first.
@@ -175,10 +181,19 @@ impl ClaimState<'_> {
         self.account.recover(own, from)
     }
 
+    /// What `stream` asked for last, also when it has got it.
+    pub fn request_of(&self, stream: &StreamId) -> Option<&'a OpenRequest> {
+        self.account.request_of(stream)
+    }
+
     /// To whom `own` is to hand it now that it does not need it; see [`GrantPolicy::grants_due`].
-    pub fn due(&self, own: StreamId, in_flight: u64) -> Option<StreamId> {
-        let policy = GrantPolicy::default();
-        let due = policy.grants_due(self.account, own, in_flight, |_| u32::MAX);
+    pub fn due(
+        &self,
+        own: StreamId,
+        in_flight: u64,
+        rounds: impl Fn(&OpenRequest) -> u32,
+    ) -> Option<StreamId> {
+        let due = GrantPolicy::default().grants_due(self.account, own, in_flight, rounds);
         due.first().map(|share| share.stream)
     }
 
@@ -237,15 +252,16 @@ mod tests {
         let mut seen = 0;
         for (from, to) in [(a, b), (b, c), (c, a), (a, c), (c, b)] {
             let fence = played.state().fence(&from).unwrap();
-            assert!(fence > seen, "the fence rises");
-            seen = fence;
+            assert!(fence.number > seen, "the fence rises");
+            seen = fence.number;
             assert_eq!(played.state().holders().len(), 1);
             let error = played.state().transfer(to, from, 0).unwrap_err();
             assert_eq!(error.reason(), Some("not_held"));
             let request = played.state().request(to, true);
             played.write(to, Ok(request));
-            assert_eq!(played.state().due(from, 0), Some(to));
-            assert_eq!(played.state().due(from, 1), None, "it is on its way already");
+            let due = |in_flight| played.state().due(from, in_flight, |_| u32::MAX);
+            assert_eq!(due(0), Some(to));
+            assert_eq!(due(1), None, "it is on its way already");
             let transfer = played.state().transfer(from, to, 0);
             played.write(from, transfer);
             assert!(played.state().requests().is_empty());
@@ -273,11 +289,11 @@ mod tests {
         played.write(c, change(c, Action::Grant { to: a, amount: 1 }));
         played.write(c, change(c, Action::Deposit(1)));
         played.write(b, change(b, Action::Withdraw(1)));
-        assert_eq!(played.state().fence(&b), Some(1));
+        assert_eq!(played.state().fence(&b).unwrap().number, 1);
         assert_eq!(played.state().holders().len(), 1);
         assert_eq!(played.state().violations().len(), 1);
         let rival = Creation { stream: 0, amount: 1, floor: 0, shares: Vec::new() };
         played.write(c, Ok(Operation::Create(rival)));
-        assert_eq!((played.fold.rivals(), played.state().id()), (1, id));
+        assert_eq!((played.fold.rivals().len(), played.state().id()), (1, id));
     }
 }

@@ -10,7 +10,9 @@
 //! Begin with [`ClaimFold`] and [`DoingFold`]. Forms: docs/escrow.md, "Claims".
 
 mod exclusive;
+mod fence;
 mod optimistic;
 
 pub use exclusive::{ClaimFold, ClaimHolder, ClaimState, claim_tag};
+pub use fence::{Fence, Gate};
 pub use optimistic::{Doer, Doing, DoingFold, Standing, doing_tag};

@@ -1,12 +1,15 @@
 //! Optimistic claims: "I do this". The least event key wins.
 //!
 //! Nobody is asked, so it works while cut off; two who were may both have begun. An older claim may
-//! still arrive, so what is won is only ever won as far as is known.
+//! still arrive, so what is won is only ever won as far as is known. Who has lost does not win when
+//! the winner is done with it: it was told that it lost, and undoes what it began.
 
 use crate::error::Result;
 use crate::event::cbor::Value;
-use crate::event::{EventKey, Payload, StreamId, Tag};
+use crate::event::{EventKey, NodeId, Payload, StreamId, Tag};
 use crate::pond::Name;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The tag of the events of optimistic claims to `what`.
 pub fn doing_tag(what: &Name) -> Tag {
@@ -37,9 +40,9 @@ pub struct Doer {
 /// How an own claim stands.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Standing {
-    /// No older claim is known.
+    /// No older claim is known that it could have lost to.
     Won,
-    /// This one is older: undo what was begun, and release the claim.
+    /// This one won, also if it was released since: undo what was begun, and release the claim.
     Lost(Doer),
     /// It was released, or is not known here.
     Released,
@@ -48,10 +51,21 @@ pub enum Standing {
 /// The optimistic claims to one thing, folded in key order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DoingFold {
-    /// Claims that stand, by rising key; each stream once.
-    doers: Vec<Doer>,
+    /// Claims that stand.
+    claims: BTreeMap<EventKey, StandingClaim>,
+    /// Which of them each stream made.
+    by_stream: BTreeMap<StreamId, EventKey>,
+    /// The one that has not lost.
+    winner: Option<EventKey>,
     last: Option<EventKey>,
     unread: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct StandingClaim {
+    doer: Arc<Doer>,
+    /// Who had won when it was made.
+    lost_to: Option<Arc<Doer>>,
 }
 
 impl Doing {
@@ -97,39 +111,70 @@ impl DoingFold {
         assert!(self.last.is_none_or(|last| last < key), "a fold goes on in key order");
         self.last = Some(key);
         match Doing::decode(payload) {
-            Some(Doing::Claim { note }) => {
-                if self.doers.iter().all(|doer| doer.key.stream != key.stream) {
-                    self.doers.push(Doer { key, note });
-                }
-            }
-            Some(Doing::Release) => {
-                self.doers.retain(|doer| doer.key.stream.node != key.stream.node);
-            }
+            Some(Doing::Claim { note }) => self.claim(key, note),
+            Some(Doing::Release) => self.release(key.stream.node),
             None => self.unread += 1,
         }
     }
 
-    /// Who does it, as far as is known: the least key of the claims that stand.
-    pub fn winner(&self) -> Option<&Doer> {
-        self.doers.first()
-    }
-
-    /// All claims that stand, the winner first.
-    pub fn doers(&self) -> &[Doer] {
-        &self.doers
-    }
-
-    /// How the claim stands that was published with `key`, whatever its stream is called since.
-    pub fn standing(&self, key: &EventKey) -> Standing {
-        let trunk = |stream: &StreamId| stream.trunk();
-        let is_own = |doer: &Doer| {
-            doer.key.lamport == key.lamport && trunk(&doer.key.stream) == trunk(&key.stream)
-        };
-        match self.doers.iter().position(is_own) {
-            None => Standing::Released,
-            Some(0) => Standing::Won,
-            Some(_) => Standing::Lost(self.doers[0].clone()),
+    fn claim(&mut self, key: EventKey, note: Option<Value>) {
+        // What was said before a fork stands in all histories.
+        let said = [key.stream, key.stream.trunk()];
+        if said.iter().any(|stream| self.by_stream.contains_key(stream)) {
+            return;
         }
+        let winner = self.winner.and_then(|winner| self.claims.get(&winner));
+        let lost_to = winner.map(|winner| winner.doer.clone());
+        self.winner.get_or_insert(key);
+        self.by_stream.insert(key.stream, key);
+        let doer = Arc::new(Doer { key, note });
+        self.claims.insert(key, StandingClaim { doer, lost_to });
+    }
+
+    fn release(&mut self, node: NodeId) {
+        let all = StreamId { node, number: 0 }..=StreamId { node, number: u64::MAX };
+        let released: Vec<(StreamId, EventKey)> =
+            self.by_stream.range(all).map(|(stream, key)| (*stream, *key)).collect();
+        for (stream, key) in released {
+            self.by_stream.remove(&stream);
+            self.claims.remove(&key);
+            self.winner.take_if(|winner| *winner == key);
+        }
+    }
+
+    /// Who does it, as far as is known: the claim that stands and has not lost.
+    pub fn winner(&self) -> Option<&Doer> {
+        self.claims.get(self.winner.as_ref()?).map(|claim| &*claim.doer)
+    }
+
+    /// All claims that stand, by rising key.
+    pub fn doers(&self) -> impl Iterator<Item = &Doer> {
+        self.claims.values().map(|claim| &*claim.doer)
+    }
+
+    /// How the claim stands that was published with `key`, whatever its stream is called since. One
+    /// that was said while another of its stream stood is that one.
+    pub fn standing(&self, key: &EventKey) -> Standing {
+        match self.claim_of(key) {
+            None => Standing::Released,
+            Some(StandingClaim { lost_to: None, .. }) => Standing::Won,
+            Some(StandingClaim { lost_to: Some(winner), .. }) => Standing::Lost((**winner).clone()),
+        }
+    }
+
+    fn claim_of(&self, key: &EventKey) -> Option<&StandingClaim> {
+        let trunk = key.stream.trunk();
+        let own = trunk..=StreamId { number: u64::MAX, ..trunk };
+        let own = self.by_stream.range(own).filter(|(stream, _)| stream.trunk() == trunk);
+        let own = own.map(|(_, own)| own).filter(|own| own.lamport <= key.lamport);
+        own.max_by_key(|own| own.lamport).and_then(|own| self.claims.get(own))
+    }
+
+    /// The claim of `node` that stands, and was made last.
+    pub fn of_node(&self, node: NodeId) -> Option<&Doer> {
+        let all = StreamId { node, number: 0 }..=StreamId { node, number: u64::MAX };
+        let key = self.by_stream.range(all).map(|(_, key)| key).max()?;
+        self.claims.get(key).map(|claim| &*claim.doer)
     }
 
     /// Events that say nothing.
@@ -189,10 +234,45 @@ mod tests {
         ];
         let winner = |count: usize| fold(&events[..count]).winner().map(|doer| doer.key);
         assert_eq!(winner(3), Some(key(1, 1)));
-        assert_eq!(fold(&events[..3]).doers().len(), 2, "who says it twice says it once");
+        let said_twice = fold(&events[..3]);
+        assert_eq!(said_twice.doers().count(), 2, "who says it twice says it once");
+        assert_eq!(said_twice.standing(&key(3, 1)), Standing::Won, "and it stands as the first");
         assert_eq!(winner(5), None);
         assert_eq!(winner(6), Some(key(6, 3)));
         assert_eq!(fold(&events).standing(&key(2, 2)), Standing::Released);
+    }
+
+    #[test]
+    fn who_has_lost_does_not_win_when_the_winner_is_done() {
+        let claim = |note: &str| Doing::Claim { note: Some(Value::from(note)) };
+        let mut events = vec![
+            (key(1, 1), claim("winner")),
+            (key(2, 2), claim("loser")),
+            (key(3, 1), Doing::Release),
+        ];
+        let done = fold(&events);
+        let winner = Doer { key: key(1, 1), note: Some(Value::from("winner")) };
+        assert_eq!(done.standing(&key(2, 2)), Standing::Lost(winner.clone()));
+        assert_eq!((done.winner(), done.doers().count()), (None, 1));
+        events.push((key(4, 3), claim("later")));
+        assert_eq!(fold(&events).winner().unwrap().key, key(4, 3), "nobody does it any more");
+        assert_eq!(fold(&events).standing(&key(2, 2)), Standing::Lost(winner));
+        events.extend([(key(5, 2), Doing::Release), (key(6, 2), claim("anew"))]);
+        let again = fold(&events);
+        assert_eq!(again.of_node(NodeId::from_bytes([2; 32])).unwrap().key, key(6, 2));
+        let Standing::Lost(to) = again.standing(&key(6, 2)) else { panic!("{again:?}") };
+        assert_eq!(to.key, key(4, 3));
+    }
+
+    #[test]
+    fn what_was_said_before_a_fork_stands_in_both_histories() {
+        let claim = Doing::Claim { note: None };
+        let trunk = key(1, 1).stream;
+        let branch = trunk.branch(&crate::event::Chain::from_bytes([7; 32]));
+        let in_branch = EventKey { stream: branch, ..key(5, 1) };
+        let folded = fold(&[(key(1, 1), claim.clone()), (in_branch, claim)]);
+        assert_eq!(folded.doers().count(), 1);
+        assert_eq!(folded.standing(&key(5, 1)), Standing::Won);
     }
 
     #[test]

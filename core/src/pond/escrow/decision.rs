@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::StreamId;
 use crate::event::cbor::Value;
 use crate::pond::escrow::operation::check_amount;
+use crate::pond::escrow::state::Statement;
 use crate::pond::escrow::{AccountState, Action, Change, Operation, Overdraft};
 
 impl AccountState {
@@ -85,12 +86,8 @@ impl AccountState {
             );
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
-        let stated = self.account_of(&from).and_then(|(income, outgo, left)| {
-            let (income, outgo) = (u64::try_from(income).ok()?, u64::try_from(outgo).ok()?);
-            let left = u64::try_from(left).ok().filter(|left| *left > 0)?;
-            Some((income, outgo, left.min(crate::pond::escrow::AMOUNT_MAX)))
-        });
-        let Some((income, outgo, amount)) = stated else {
+        let stated = self.statement(own, from).filter(|stated| stated.amount > 0);
+        let Some(Statement { amount, income, outgo }) = stated else {
             let message = format!("account {}: nothing is left in {from}", self.name());
             return Err(Error::new(ErrorKind::NotFound, message));
         };
@@ -106,7 +103,10 @@ impl AccountState {
         }
         let mut elsewhere = self.holdings();
         elsewhere.retain(|holding| holding.stream != own || holding.is_frozen);
-        let overdraft = Overdraft { wanted: amount, available, elsewhere };
+        let former = elsewhere.iter().filter(|holding| holding.stream.node == own.node);
+        let former = former.filter(|holding| holding.stream != own).map(|holding| holding.amount);
+        let recoverable = former.fold(0, u64::saturating_add);
+        let overdraft = Overdraft { wanted: amount, available, recoverable, elsewhere };
         Err(overdraft.into_error(self.name().as_str()))
     }
 

@@ -1,7 +1,7 @@
 //! All accounts of one name, folded in key order.
 
-use crate::event::{EventKey, Offset, Tag};
-use crate::pond::escrow::{AccountId, AccountState, Action, Operation};
+use crate::event::{EventKey, NodeId, Offset, Tag};
+use crate::pond::escrow::{AccountId, AccountState, Action, Creation, Operation};
 use crate::pond::{Lineage, Name};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,11 +13,16 @@ pub fn account_tag(name: &Name) -> Tag {
 
 /// The accounts that were created under one name. Usually that is one: see [`AccountFold::first`].
 ///
-/// A fold is a value: a clone of it, kept at some key, is where it goes on after a late event.
+/// A fold is a value: a clone of it, kept at some key, is where it goes on after a late event. Two
+/// clones share what is the same in both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountFold {
     name: Name,
-    accounts: BTreeMap<AccountId, AccountState>,
+    accounts: BTreeMap<AccountId, Arc<AccountState>>,
+    /// The one that was created first.
+    oldest: Option<AccountId>,
+    /// In which one each node acted first.
+    acted_in: BTreeMap<NodeId, AccountId>,
     lineage: Arc<Lineage>,
     last: Option<EventKey>,
     unread: u64,
@@ -26,7 +31,15 @@ pub struct AccountFold {
 impl AccountFold {
     /// Of no events, in a log that holds these forks and streams.
     pub fn new(name: Name, lineage: Arc<Lineage>) -> AccountFold {
-        AccountFold { name, accounts: BTreeMap::new(), lineage, last: None, unread: 0 }
+        AccountFold {
+            name,
+            accounts: BTreeMap::new(),
+            oldest: None,
+            acted_in: BTreeMap::new(),
+            lineage,
+            last: None,
+            unread: 0,
+        }
     }
 
     /// Goes on by an event that carries [`account_tag`].
@@ -77,20 +90,39 @@ impl AccountFold {
             self.unread += 1;
             return;
         }
-        match operation {
-            Operation::Create(creation) => {
-                let (name, lineage) = (self.name.clone(), self.lineage.clone());
-                // Both histories of a fork may hold the creation: it is the same account.
-                self.accounts
-                    .entry(id)
-                    .or_insert_with(|| AccountState::new(name, id, key, creation.clone(), lineage));
-            }
+        let is_read = match operation {
+            Operation::Create(creation) => self.create(key, id, creation),
+            // Its creation is not held yet, if it is not known: that sorts before this, so all
+            // comes again with it. Whoever wrote this had seen it.
             Operation::Change(change) => match self.accounts.get_mut(&id) {
-                Some(account) => account.apply(key, offset, change),
-                // Its creation is not held yet; it sorts before this, so all comes again with it.
-                None => self.unread += 1,
+                Some(account) if account.created().lamport < key.lamport => {
+                    Arc::make_mut(account).apply(key, offset, change);
+                    true
+                }
+                _ => false,
             },
+        };
+        if is_read {
+            self.acted_in.entry(key.stream.node).or_insert(id);
+        } else {
+            self.unread += 1;
         }
+    }
+
+    /// False when it says nothing.
+    fn create(&mut self, key: EventKey, id: AccountId, creation: &Creation) -> bool {
+        if let Some(account) = self.accounts.get_mut(&id) {
+            // Both histories of a fork may hold the creation: it is the same account.
+            return Arc::make_mut(account).create_again(key);
+        }
+        let (name, lineage) = (self.name.clone(), self.lineage.clone());
+        let account = AccountState::new(name, id, key, creation.clone(), lineage);
+        let is_oldest = self.first().is_none_or(|oldest| account.age() < oldest.age());
+        self.accounts.insert(id, Arc::new(account));
+        if is_oldest {
+            self.oldest = Some(id);
+        }
+        true
     }
 
     /// Learns of streams that were not known before.
@@ -100,7 +132,8 @@ impl AccountFold {
     pub fn meet(&mut self, lineage: &Arc<Lineage>) {
         assert!(self.lineage.has_same_forks(lineage), "a fold of other forks begins anew");
         self.lineage = lineage.clone();
-        self.accounts.values_mut().for_each(|account| account.meet(lineage.clone()));
+        let accounts = self.accounts.values_mut();
+        accounts.for_each(|account| Arc::make_mut(account).meet(lineage.clone()));
     }
 
     fn move_to(&mut self, key: EventKey) {
@@ -108,20 +141,26 @@ impl AccountFold {
         self.last = Some(key);
     }
 
-    /// What the name means: the account whose creation has the least key. When two nodes created
-    /// one while they were cut off from each other, the other one is a rival.
+    /// The account that was created first: what the name means to nodes that acted in none. By
+    /// lamport, then by stream whatever its histories are called, then by id.
     pub fn first(&self) -> Option<&AccountState> {
-        self.accounts.values().min_by_key(|account| (account.created(), account.id()))
+        self.get(self.oldest.as_ref()?)
+    }
+
+    /// What the name means to `node`: the account in which it acted first, whatever older one turns
+    /// up later. So nobody's rights are out of reach because somebody else created an account.
+    pub fn meant_by(&self, node: &NodeId) -> Option<&AccountState> {
+        self.acted_in.get(node).and_then(|id| self.get(id)).or_else(|| self.first())
     }
 
     /// The account with this id.
     pub fn get(&self, id: &AccountId) -> Option<&AccountState> {
-        self.accounts.get(id)
+        self.accounts.get(id).map(|account| &**account)
     }
 
     /// All accounts of this name, by id.
     pub fn accounts(&self) -> impl ExactSizeIterator<Item = &AccountState> {
-        self.accounts.values()
+        self.accounts.values().map(|account| &**account)
     }
 
     /// Events that say nothing: of another form, in another stream than they name, or of an account

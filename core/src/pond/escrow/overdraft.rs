@@ -8,14 +8,16 @@ use std::collections::BTreeMap;
 
 /// What is available here, and who holds the rest.
 ///
-/// As the details of an error: `{"wanted": n, "available": n, "elsewhere": [[stream id as text, n,
-/// is frozen], …]}`, most first, at most 64 of them.
+/// As the details of an error: `{"wanted": n, "available": n, "recoverable": n, "elsewhere":
+/// [[stream id as text, n, is frozen], …]}`, most first, at most 64 of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overdraft {
     /// What was asked for.
     pub wanted: u64,
     /// What this node could have had at once.
     pub available: u64,
+    /// What former streams of this node hold, and it may recover once nothing else writes them.
+    pub recoverable: u64,
     /// Who holds how much of the rest, as far as is known here; most first.
     pub elsewhere: Vec<Holding>,
 }
@@ -42,6 +44,7 @@ impl Overdraft {
         Some(Overdraft {
             wanted: field(&fields, "wanted")?,
             available: field(&fields, "available")?,
+            recoverable: field(&fields, "recoverable")?,
             elsewhere: holders.iter().map(holding).collect::<Option<_>>()?,
         })
     }
@@ -59,11 +62,18 @@ impl Overdraft {
             held.push(format!("and {} others", self.elsewhere.len() - held.len()));
         }
         let held = if held.is_empty() { "nobody".to_owned() } else { held.join(", ") };
-        let message = format!(
+        let mut message = format!(
             "account {name}: {} are wanted and {} are available here; more is held by: {held}; \
              request rights, or withdraw less",
             self.wanted, self.available
         );
+        if self.recoverable > 0 {
+            message += &format!(
+                "; former streams of this node hold {}, because its store was restored, copied or \
+                 cut: recover them once nothing else writes these streams",
+                self.recoverable
+            );
+        }
         let details = self.to_value().encode().expect("numbers and short texts");
         Error::new(ErrorKind::Overdraft, message).with_details(details)
     }
@@ -76,6 +86,7 @@ impl Overdraft {
         Value::map([
             ("wanted", Value::from(self.wanted)),
             ("available", Value::from(self.available)),
+            ("recoverable", Value::from(self.recoverable)),
             ("elsewhere", Value::Array(self.elsewhere.iter().map(holding).collect())),
         ])
     }

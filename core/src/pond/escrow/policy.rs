@@ -1,9 +1,16 @@
 //! Which requests a node answers by itself, and with how much.
 //!
-//! Rule: a function of the state alone; who waits how long, the driver says.
+//! Rule: a function of the state, and of how long nothing has come for each request, which the
+//! driver says.
 
 use crate::event::StreamId;
+use crate::planted;
 use crate::pond::escrow::{AccountState, OpenRequest, Share};
+use std::collections::BTreeMap;
+
+/// For so many rounds a node that has got what it asked for gives nothing, so that it can use it,
+/// and one that waits for more gives nothing to who asks later.
+pub(crate) const PATIENCE_ROUNDS: u32 = 20;
 
 /// How a node answers requests for rights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,11 +20,14 @@ pub struct GrantPolicy {
 }
 
 impl GrantPolicy {
-    /// What `own` is to grant now, when a request has been open for so many `rounds`.
+    /// What `own` is to grant now, when for so many `rounds` nothing has come for a request.
     ///
-    /// Of those who could help the one with most does so at once; with each round in which the
-    /// request stays open one more joins, so that somebody answers whoever is cut off. Rights
-    /// follow demand: who asks for rights itself gives only to whoever asked before it did.
+    /// Requests are served oldest first, but for those that want more than all others hold: these
+    /// come last, so that nobody starves beside them. Of those who could help the one with most
+    /// does so at once; with each round one more joins, so that somebody answers whoever is cut
+    /// off. Rights follow demand: who waits for rights itself gives only to whoever comes before
+    /// it, and who has got all it asked for gives nothing until it has used that. Either only for
+    /// a while.
     pub fn grants_due(
         &self,
         state: &AccountState,
@@ -25,21 +35,40 @@ impl GrantPolicy {
         in_flight: u64,
         rounds: impl Fn(&OpenRequest) -> u32,
     ) -> Vec<Share> {
-        let available = state.available(&own).saturating_sub(in_flight);
-        let mut spare = available.saturating_sub(self.reserve);
-        let requests = state.requests();
-        let own_request = requests.iter().position(|request| request.stream == own);
-        let before = &requests[..own_request.unwrap_or(requests.len())];
+        let mut requests = state.requests();
+        let mut spare =
+            state.available(&own).saturating_sub(in_flight).saturating_sub(self.reserve);
+        if spare == 0 || requests.iter().all(|request| request.stream == own) {
+            return Vec::new();
+        }
         let mut holders = state.holdings();
         holders.retain(|holding| !holding.is_frozen || holding.stream == own);
-        let mut grants = Vec::new();
-        for request in before {
-            if spare == 0 {
-                break;
+        let held = holders.iter().enumerate();
+        let held: BTreeMap<StreamId, (usize, u64)> =
+            held.map(|(place, own)| (own.stream, (place, own.amount))).collect();
+        let all = holders.iter().fold(0u64, |all, own| all.saturating_add(own.amount));
+        let is_too_much = |request: &OpenRequest| {
+            let here = held.get(&request.stream).map_or(0, |(_, amount)| *amount);
+            request.outstanding > all.saturating_sub(here)
+        };
+        requests.sort_by_cached_key(|request| (is_too_much(request), request.key));
+        let is_fresh = |request: &&OpenRequest| rounds(request) < PATIENCE_ROUNDS;
+        match state.request_of(&own).filter(is_fresh) {
+            Some(mine) if mine.outstanding > 0 => {
+                let place = requests.iter().position(|request| request.key == mine.key);
+                requests.truncate(place.unwrap_or(requests.len()));
             }
-            let mut helpers = holders.iter().filter(|holding| holding.stream != request.stream);
-            let rank = helpers.position(|holding| holding.stream == own);
-            if rank.is_some_and(|rank| rank <= rounds(request) as usize) {
+            Some(mine) if mine.used < mine.asked => return Vec::new(),
+            _ => {}
+        }
+        requests.retain(|request| request.stream != own);
+        let place = held.get(&own).map_or(holders.len(), |(place, _)| *place);
+        let mut grants = Vec::new();
+        for request in requests {
+            let is_before = held.get(&request.stream).is_some_and(|(other, _)| *other < place);
+            let rank = place - usize::from(is_before);
+            let is_turn = rank <= rounds(&request) as usize;
+            if spare > 0 && is_turn && !(rank > 0 && planted!("escrow_only_the_first_answers")) {
                 let amount = request.outstanding.min(spare);
                 spare -= amount;
                 grants.push(Share { stream: request.stream, amount });

@@ -3,9 +3,11 @@
 //! Not here: which event belongs to which account (`fold`), what to do next (`decision`, `policy`).
 //! Invariant: [`AccountState::check`].
 
-use crate::event::{EventKey, Offset, StreamId};
-use crate::pond::escrow::{AccountId, Action, Change, Creation, Proof, Violation};
-use crate::pond::escrow::{Share, VIOLATIONS_KEPT_MAX};
+use crate::event::{EventKey, Lamport, Offset, StreamId};
+use crate::planted;
+use crate::pond::escrow::holder::Holder;
+use crate::pond::escrow::{AMOUNT_MAX, AccountId, Action, Change, Creation};
+use crate::pond::escrow::{Proof, VIOLATIONS_KEPT_MAX, Violation};
 use crate::pond::{Lineage, Name};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,49 +17,17 @@ use std::sync::Arc;
 pub struct AccountState {
     name: Name,
     id: AccountId,
-    creation: Creation,
+    creation: Arc<Creation>,
     created: EventKey,
     deposited: i128,
     withdrawn: i128,
     /// By trunk: rights are given to a stream, whatever its histories are called.
-    holders: BTreeMap<StreamId, Holder>,
+    holders: BTreeMap<StreamId, Arc<Holder>>,
     /// By trunk.
     requests: BTreeMap<StreamId, OpenRequest>,
-    uncovered: Vec<Violation>,
+    uncovered: Arc<Vec<Violation>>,
     uncovered_count: u64,
     lineage: Arc<Lineage>,
-}
-
-/// What one stream holds, in all its histories.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Holder {
-    /// What other streams gave it: each of its histories may spend that.
-    credits: i128,
-    /// The highest fence that came with a credit.
-    fence: u64,
-    /// What its own events did, by the stream or branch that they are in.
-    segments: BTreeMap<StreamId, Segment>,
-    recoveries: Vec<Recovery>,
-}
-
-/// What the events of one stream or branch did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Segment {
-    /// Deposits, recoveries from other streams, what was left to the creator.
-    income: i128,
-    /// Withdrawals and grants.
-    outgo: i128,
-    fence: u64,
-    /// True once a debit was not covered: none counts from there on.
-    is_blocked: bool,
-}
-
-/// Rights that went to another stream of the same node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Recovery {
-    key: EventKey,
-    by: StreamId,
-    amount: i128,
 }
 
 /// What one stream holds.
@@ -71,15 +41,19 @@ pub struct Holding {
     pub is_frozen: bool,
 }
 
-/// A request that has not got all it asked for.
+/// A request for rights, which has not got all it asked for unless said otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenRequest {
     /// Who asks; never a branch.
     pub stream: StreamId,
     /// The event that asks.
     pub key: EventKey,
-    /// What is still wanted, at least 1.
+    /// What it asked for, at least 1.
+    pub asked: u64,
+    /// What is still wanted, at most `asked`.
     pub outstanding: u64,
+    /// What its stream has spent since.
+    pub(super) used: u64,
 }
 
 impl AccountState {
@@ -93,31 +67,44 @@ impl AccountState {
         let mut state = AccountState {
             name,
             id,
-            creation,
+            creation: Arc::new(creation),
             created,
             deposited: 0,
             withdrawn: 0,
             holders: BTreeMap::new(),
             requests: BTreeMap::new(),
-            uncovered: Vec::new(),
+            uncovered: Arc::default(),
             uncovered_count: 0,
             lineage,
         };
-        let mut rest = state.above_floor_at_first();
-        for Share { stream, amount } in state.creation.shares.clone() {
-            let amount = i128::from(amount);
-            rest -= amount;
-            // A share of the creator itself is part of what it did in this history.
-            if stream == created.stream.trunk() {
-                state.segment(created.stream).income += amount;
-            } else {
-                let holder = state.holders.entry(stream).or_default();
-                (holder.credits, holder.fence) = (holder.credits + amount, 1);
-            }
+        let (creation, at, own) = (state.creation.clone(), created.lamport, created.stream);
+        for share in creation.shares.iter().filter(|share| share.stream != own.trunk()) {
+            state.holder(share.stream).credit(at, i128::from(share.amount), 1);
         }
-        let own = state.segment(created.stream);
-        (own.income, own.fence) = (own.income + rest, 1);
+        let rest = state.rest();
+        state.holder(own).create(at, own, rest);
         state
+    }
+
+    /// The same creation once more. In another history of its author's stream it is the creation
+    /// there, too; in one that has it, it says nothing, and that is `false`.
+    pub(super) fn create_again(&mut self, key: EventKey) -> bool {
+        let (lineage, own, rest) = (self.lineage.clone(), key.stream, self.rest());
+        let holder = self.holder(own);
+        let is_new = !holder.has_creation(&lineage, own) && !planted!("escrow_created_once");
+        if is_new {
+            holder.create_again(key.lamport, own, rest);
+        }
+        is_new
+    }
+
+    /// What is left to the author of the creation: what is above the floor without the shares of
+    /// others. A share of its own is part of it.
+    fn rest(&self) -> i128 {
+        let own = self.created.stream.trunk();
+        let others = self.creation.shares.iter().filter(|share| share.stream != own);
+        let shared: i128 = others.map(|share| i128::from(share.amount)).sum();
+        i128::from(self.creation.amount) - i128::from(self.creation.floor) - shared
     }
 
     /// Which account this is.
@@ -133,6 +120,11 @@ impl AccountState {
     /// The event that created it.
     pub fn created(&self) -> EventKey {
         self.created
+    }
+
+    /// What decides which of several accounts of one name is the oldest.
+    pub(crate) fn age(&self) -> (Lamport, StreamId, AccountId) {
+        (self.created.lamport, self.created.stream.trunk(), self.id)
     }
 
     /// How it began.
@@ -151,7 +143,8 @@ impl AccountState {
         if stream.is_branch() || self.is_closed(stream) {
             return 0;
         }
-        shown(self.left(*stream))
+        let holder = self.holders.get(stream);
+        holder.map_or(0, |holder| shown(holder.left(&self.lineage, *stream)))
     }
 
     /// What each stream holds that holds anything, most first.
@@ -179,17 +172,24 @@ impl AccountState {
         open
     }
 
-    /// What should not be: every overdrawn stream, and the first `VIOLATIONS_KEPT_MAX` uncovered
-    /// debits in key order.
+    /// What `stream` asked for last, also when it has got all of it; none when it wants nothing any
+    /// more.
+    pub fn request_of(&self, stream: &StreamId) -> Option<&OpenRequest> {
+        self.requests.get(stream).filter(|request| request.asked > 0)
+    }
+
+    /// What should not be: every overdrawn stream, every one of which there may be more histories
+    /// than are kept, and the first `VIOLATIONS_KEPT_MAX` uncovered debits in key order.
     pub fn violations(&self) -> Vec<Violation> {
+        let crowded = self.holders.keys().filter(|stream| self.lineage.is_crowded(stream));
+        let crowded = crowded.map(|stream| Violation::Crowded { stream: *stream });
         let overdrawn = self.holders.iter().filter_map(|(stream, holder)| {
             let by = u64::try_from(-holder.pool()).ok().filter(|by| *by > 0)?;
             let forks = self.lineage.forks_of(*stream).cloned().collect();
-            let recoveries = holder.recoveries.iter().map(|recovery| recovery.key).collect();
-            let proof = Proof { forks, recoveries };
+            let proof = Proof { forks, recoveries: holder.recoveries().to_vec() };
             Some(Violation::Overdrawn { stream: *stream, by, proof })
         });
-        overdrawn.chain(self.uncovered.iter().cloned()).collect()
+        overdrawn.chain(crowded).chain(self.uncovered.iter().cloned()).collect()
     }
 
     /// How many debits are not covered, also those that [`AccountState::violations`] leaves out.
@@ -204,19 +204,17 @@ impl AccountState {
     }
 
     fn is_closed(&self, stream: &StreamId) -> bool {
-        let is_recovered = |holder: &Holder| !holder.recoveries.is_empty();
         let trunk = stream.trunk();
-        self.lineage.is_forked(&trunk)
-            || self.holders.get(&trunk).is_some_and(is_recovered)
-            || self.is_blocked(trunk)
+        let is_over =
+            |holder: &Arc<Holder>| holder.is_recovered() || holder.is_blocked(&self.lineage, trunk);
+        self.lineage.is_forked(&trunk) || self.holders.get(&trunk).is_some_and(is_over)
     }
 
     /// How often what `stream` holds has changed hands, if it holds anything: of an account of one
     /// it says whose turn is the latest.
     pub(crate) fn fence(&self, stream: &StreamId) -> u64 {
-        let Some(holder) = self.holders.get(&stream.trunk()) else { return 0 };
-        let own = self.lineage.path(*stream).filter_map(|part| holder.segments.get(&part));
-        own.map(|segment| segment.fence).fold(holder.fence, u64::max)
+        let holder = self.holders.get(&stream.trunk());
+        holder.map_or(0, |holder| holder.fence(&self.lineage, *stream))
     }
 
     /// That what all hold together is what is above the floor, and that nobody holds less than
@@ -225,7 +223,7 @@ impl AccountState {
     /// # Panics
     /// It is not so: a bug of ours.
     pub fn check(&self) {
-        let held: i128 = self.holders.values().map(Holder::pool).sum();
+        let held: i128 = self.holders.values().map(|holder| holder.pool()).sum();
         let above = self.balance() - i128::from(self.creation.floor);
         assert_eq!(held, above, "rights are neither made nor lost");
         let short: i128 = self.holders.values().map(|holder| (-holder.pool()).max(0)).sum();
@@ -242,11 +240,12 @@ impl AccountState {
         self.lineage = lineage;
     }
 
-    /// What the account's own event does.
+    /// What an event of the account does.
     pub(super) fn apply(&mut self, key: EventKey, offset: Offset, change: &Change) {
+        let (at, own) = (key.lamport, key.stream);
         match change.action {
             Action::Deposit(amount) => {
-                self.segment(key.stream).income += i128::from(amount);
+                self.holder(own).earn(at, own, i128::from(amount));
                 self.deposited += i128::from(amount);
             }
             Action::Withdraw(amount) => {
@@ -255,40 +254,50 @@ impl AccountState {
                 }
             }
             Action::Grant { to, amount } => {
-                if self.debit(key, offset, amount) {
-                    let fence = self.fence(&key.stream) + 1;
-                    let holder = self.holders.entry(to).or_default();
-                    holder.credits += i128::from(amount);
-                    holder.fence = holder.fence.max(fence);
-                    if let Some(request) = self.requests.get_mut(&to) {
+                if self.debit(key, offset, amount) || planted!("escrow_uncovered_grant_counts") {
+                    let giver = self.holders.get(&own.trunk());
+                    let fence =
+                        giver.map_or(0, |own| own.fence_before(&self.lineage, key.stream, at));
+                    self.holder(to).credit(at, i128::from(amount), fence + 1);
+                    if let Some(request) = self.earlier_request(to, at) {
                         request.outstanding = request.outstanding.saturating_sub(amount);
                     }
                 }
             }
-            Action::Request(outstanding) => {
-                let stream = key.stream.trunk();
-                self.requests.insert(stream, OpenRequest { stream, key, outstanding });
+            Action::Request(asked) => {
+                let stream = own.trunk();
+                let request = OpenRequest { stream, key, asked, outstanding: asked, used: 0 };
+                self.requests.insert(stream, request);
             }
             Action::Recover { from, amount, income, outgo } => {
-                let from = StreamId { node: key.stream.node, number: from };
-                let stated = i128::from(income) - i128::from(outgo);
-                self.take_over(key, offset, from, i128::from(amount), i128::from(income), stated);
+                let from = StreamId { node: own.node, number: from };
+                self.take_over(key, offset, from, amount, (income.into(), outgo.into()));
             }
         }
     }
 
     /// Takes `amount` from the history that the event is in, if it and all before are covered.
     fn debit(&mut self, key: EventKey, offset: Offset, amount: u64) -> bool {
-        let left = self.left(key.stream);
-        if self.is_blocked(key.stream) || i128::from(amount) > left {
-            self.refuse(key, offset, i128::from(amount), left);
+        let (at, own) = (key.lamport, key.stream);
+        let holder = self.holders.get(&own.trunk());
+        let left =
+            holder.map_or(0, |holder| match planted!("escrow_histories_share_what_is_left") {
+                true => holder.pool(),
+                false => holder.left_before(&self.lineage, own, at),
+            });
+        if i128::from(amount) > left || self.is_blocked(own) {
+            self.refuse(key, offset, amount, left);
             return false;
         }
-        self.segment(key.stream).outgo += i128::from(amount);
+        self.holder(own).spend(own, amount.into());
+        if let Some(request) = self.earlier_request(own.trunk(), at) {
+            request.used = request.used.saturating_add(amount);
+        }
         true
     }
 
-    /// Takes rights of `from` over, as far as what its node states and what is known covers them.
+    /// Takes rights of `from` over, as far as the income and outgo that its node states and what is
+    /// known covers them.
     ///
     /// What `from` spent beyond the statement is not looked at: who has not heard of it would judge
     /// otherwise. It shows as overdrawn, with the statement as the proof.
@@ -297,87 +306,74 @@ impl AccountState {
         key: EventKey,
         offset: Offset,
         from: StreamId,
-        amount: i128,
-        income: i128,
-        stated: i128,
+        amount: u64,
+        (income, outgo): (i128, i128),
     ) {
-        let known = self.holders.get(&from);
-        let known_income = known.map_or(0, Holder::income);
-        let own: Vec<StreamId> = self.lineage.path(key.stream).collect();
-        let before = known.into_iter().flat_map(|holder| &holder.recoveries);
-        let before: i128 =
-            before.filter(|one| own.contains(&one.by)).map(|recovery| recovery.amount).sum();
-        let left = known.map_or(0, |holder| holder.credits) + stated - before;
-        if self.is_blocked(key.stream) || income > known_income || amount > left {
+        let (at, own) = (key.lamport, key.stream);
+        let nothing = Arc::default();
+        let source = self.holders.get(&from).unwrap_or(&nothing);
+        let before = source.recovered_by(&self.lineage, own);
+        let left = source.credits_before(at) + income - outgo - before;
+        let is_known = income <= source.income_before(at);
+        let fence = source.highest_fence_before(at) + 1;
+        if self.is_blocked(own) || !is_known || i128::from(amount) > left {
             return self.refuse(key, offset, amount, left);
         }
-        let holder = self.holders.entry(from).or_default();
-        holder.recoveries.push(Recovery { key, by: key.stream, amount });
-        let fences = holder.segments.values().map(|segment| segment.fence);
-        let fence = fences.fold(holder.fence, u64::max) + 1;
-        let own = self.segment(key.stream);
-        own.income += amount;
-        own.fence = own.fence.max(fence);
+        self.holder(from).recover(key, amount.into());
+        let holder = self.holder(own);
+        holder.earn(at, own, amount.into());
+        holder.raise_fence(at, own, fence);
     }
 
-    fn refuse(&mut self, key: EventKey, offset: Offset, amount: i128, left: i128) {
-        self.segment(key.stream).is_blocked = true;
+    fn refuse(&mut self, key: EventKey, offset: Offset, amount: u64, left: i128) {
+        self.holder(key.stream).block(key.stream);
         self.uncovered_count += 1;
         if self.uncovered.len() < VIOLATIONS_KEPT_MAX {
-            let (amount, available) = (shown(amount), shown(left));
-            self.uncovered.push(Violation::Uncovered { key, offset, amount, available });
+            let available = shown(left);
+            let uncovered = Violation::Uncovered { key, offset, amount, available };
+            Arc::make_mut(&mut self.uncovered).push(uncovered);
         }
-    }
-
-    /// What the history that ends in `stream` has left, whoever else spends it.
-    fn left(&self, stream: StreamId) -> i128 {
-        let Some(holder) = self.holders.get(&stream.trunk()) else { return 0 };
-        let own = self.lineage.path(stream).filter_map(|part| holder.segments.get(&part));
-        holder.credits + own.map(Segment::net).sum::<i128>()
     }
 
     fn is_blocked(&self, stream: StreamId) -> bool {
-        let Some(holder) = self.holders.get(&stream.trunk()) else { return false };
-        let mut own = self.lineage.path(stream).filter_map(|part| holder.segments.get(&part));
-        own.any(|segment| segment.is_blocked)
+        let holder = self.holders.get(&stream.trunk());
+        !planted!("escrow_uncovered_does_not_block")
+            && holder.is_some_and(|holder| holder.is_blocked(&self.lineage, stream))
     }
 
-    fn segment(&mut self, stream: StreamId) -> &mut Segment {
-        let holder = self.holders.entry(stream.trunk()).or_default();
-        holder.segments.entry(stream).or_default()
+    /// What `trunk` asked for below the lamport `at`.
+    fn earlier_request(&mut self, trunk: StreamId, at: Lamport) -> Option<&mut OpenRequest> {
+        self.requests.get_mut(&trunk).filter(|request| request.key.lamport < at)
     }
 
-    fn above_floor_at_first(&self) -> i128 {
-        i128::from(self.creation.amount) - i128::from(self.creation.floor)
+    fn holder(&mut self, stream: StreamId) -> &mut Holder {
+        Arc::make_mut(self.holders.entry(stream.trunk()).or_default())
     }
 
-    /// What `from` got and spent, and what is left of it: what its node may recover.
-    pub(super) fn account_of(&self, from: &StreamId) -> Option<(i128, i128, i128)> {
-        let holder = self.holders.get(from)?;
-        Some((holder.income(), holder.outgo(), holder.pool()))
+    /// What `own` may recover of `from`, and what it is to state of it; none when nothing is known
+    /// of it.
+    pub(super) fn statement(&self, own: StreamId, from: StreamId) -> Option<Statement> {
+        let holder = self.holders.get(&from)?;
+        let (income, outgo) = holder.turnover();
+        // Less of both is the same, where they do not fit into 64 bits.
+        let beyond = (income.max(outgo) - i128::from(u64::MAX)).max(0);
+        let (income, outgo) = ((income - beyond).max(0), (outgo - beyond).max(0));
+        let stated = holder.credits() + income - outgo - holder.recovered_by(&self.lineage, own);
+        let amount = stated.min(holder.pool()).clamp(0, AMOUNT_MAX.into());
+        let narrow = |value| u64::try_from(value).expect("it is within 64 bits");
+        Some(Statement { amount: narrow(amount), income: narrow(income), outgo: narrow(outgo) })
     }
 }
 
-impl Holder {
-    fn income(&self) -> i128 {
-        self.segments.values().map(|segment| segment.income).sum()
-    }
-
-    fn outgo(&self) -> i128 {
-        self.segments.values().map(|segment| segment.outgo).sum()
-    }
-
-    /// What is left when all histories are taken together; negative when they spent it twice.
-    fn pool(&self) -> i128 {
-        let recovered: i128 = self.recoveries.iter().map(|recovery| recovery.amount).sum();
-        self.credits + self.income() - self.outgo() - recovered
-    }
-}
-
-impl Segment {
-    fn net(&self) -> i128 {
-        self.income - self.outgo
-    }
+/// What a node signs of a former stream of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Statement {
+    /// What it takes over; 0 when nothing is left.
+    pub(super) amount: u64,
+    /// What the stream got by its own events.
+    pub(super) income: u64,
+    /// What it withdrew and granted.
+    pub(super) outgo: u64,
 }
 
 /// An amount for people and languages: nothing below 0, nothing beyond 64 bits.

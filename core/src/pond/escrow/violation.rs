@@ -30,6 +30,13 @@ pub enum Violation {
         /// What the author signed that contradicts itself; never empty.
         proof: Proof,
     },
+    /// A stream with as many histories as a node keeps. There may be more, and what they did is not
+    /// known here: what rests on them does not count, and other nodes, which keep others, may come
+    /// to another account.
+    Crowded {
+        /// Which stream; names the author.
+        stream: StreamId,
+    },
 }
 
 /// Statements signed by one node that cannot both be true.

@@ -30,6 +30,8 @@ fn met() -> World {
     world.assert_converges(SOON);
     world.pass(Duration::from_secs(2));
     (0..2).for_each(|node| world.keep_frames(node));
+    // Who has caught up tells the heads of what it got once.
+    meet_again(&mut world, |_| {});
     world
 }
 
@@ -69,6 +71,33 @@ fn who_began_anew_is_told_everything() {
         world.link(1, 0);
     });
     assert!(bytes > STREAMS as usize * STREAM_BYTES_MAX, "{bytes} bytes");
+}
+
+#[test]
+fn two_histories_of_one_length_are_seen_when_two_meet_again() {
+    let mut world = World::with_nodes(3, 3);
+    let author = NodeKey::from_seed(&[77; 32]);
+    let texts = |word: &str| vec![word.to_owned(); 10];
+    // Nodes 0 and 1 hold one stream with two histories of one length, and are not connected.
+    for (node, word) in [(0, "grain"), (1, "flour")] {
+        let head = world.nodes[node].log.append(&author, 0, &texts(word));
+        world.give(node, Input::Durable(head));
+    }
+    world.link(2, 0);
+    world.link(2, 1);
+    world.pass(Duration::from_secs(5));
+    for round in 0..3 {
+        for node in [0, 1] {
+            world.cut(2, node);
+            world.pass(Duration::from_secs(1));
+            world.heal();
+            world.pass(Duration::from_secs(20));
+        }
+        if world.nodes.iter().all(|node| !node.log.forks().is_empty()) {
+            return;
+        }
+        assert!(round < 2, "a stream has two histories and nobody sees it");
+    }
 }
 
 #[test]

@@ -1,4 +1,8 @@
+mod forks;
 mod forms;
+mod planted;
+mod policy;
+mod rivals;
 mod schedules;
 mod story;
 mod world;

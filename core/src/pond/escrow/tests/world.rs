@@ -2,6 +2,7 @@
 //! network, no bytes. A fact is an event in one history of a stream; who holds it holds that
 //! history up to it.
 
+use crate::error::{Error, ErrorKind};
 use crate::event::{
     Branch, Chain, EventKey, HeldFork, Lamport, NodeId, NodeKey, Offset, StreamEnd, StreamId,
     SwarmSecret,
@@ -87,6 +88,25 @@ impl World {
     /// `count` nodes; the first creates the account, and all hold that.
     pub(super) fn new(count: usize, amount: i64, floor: i64, shares: Vec<Share>) -> World {
         let creation = Creation { stream: 0, amount, floor, shares };
+        let (mut world, operation) = World::empty(count, creation);
+        world.write(0, operation);
+        (1..count).for_each(|device| world.teach(0, device));
+        world
+    }
+
+    /// The same, but the first device and a copy of its disk create the account, each in its own
+    /// history, with so many other events before, and nobody has heard of it.
+    pub(super) fn created_twice(count: usize, creation: Creation, before: [usize; 2]) -> World {
+        let (mut world, operation) = World::empty(count, creation);
+        world.clone_device(0);
+        for (device, before) in [0, count].into_iter().zip(before) {
+            (0..before).for_each(|_| world.write_other(device));
+            world.write(device, operation.clone());
+        }
+        world
+    }
+
+    fn empty(count: usize, creation: Creation) -> (World, Operation) {
         creation.check().unwrap();
         let device = |number| Device {
             stream: stream(number),
@@ -101,15 +121,17 @@ impl World {
         let operation = Operation::Create(creation);
         let payload = operation.to_payload().unwrap();
         let account = AccountId::of(&NAME, &node(0), payload.as_bytes());
-        let mut world = World { facts: Vec::new(), devices, past: Vec::new(), account };
-        world.write(0, operation);
-        (1..count).for_each(|device| world.teach(0, device));
-        world
+        (World { facts: Vec::new(), devices, past: Vec::new(), account }, operation)
     }
 
-    /// The account as `device` knows it.
+    /// The account as `device` knows it, which does.
     pub(super) fn state(&mut self, device: usize) -> AccountState {
-        self.view(device).fold.get(&self.account).expect("all hold the creation").clone()
+        self.known(device).expect("it holds the creation")
+    }
+
+    /// The account as `device` knows it, if it does.
+    pub(super) fn known(&mut self, device: usize) -> Option<AccountState> {
+        self.view(device).fold.get(&self.account).cloned()
     }
 
     /// What `device` decides, if the account allows it, and writes.
@@ -119,9 +141,18 @@ impl World {
         decision: impl FnOnce(&AccountState, StreamId) -> crate::Result<Operation>,
     ) -> crate::Result<()> {
         let own = self.devices[device].stream;
-        let operation = decision(&self.state(device), own)?;
+        let unknown = || Error::new(ErrorKind::NotFound, "no account is known here");
+        let operation = decision(&self.known(device).ok_or_else(unknown)?, own)?;
         self.write(device, operation);
         Ok(())
+    }
+
+    /// An event that says nothing of this account.
+    pub(super) fn write_other(&mut self, device: usize) {
+        let (account, stream) =
+            (AccountId::from_bytes([0; 16]), self.devices[device].stream.number);
+        let (action, note) = (Action::Request(1), None);
+        self.write(device, Operation::Change(Change { account, stream, action, note }));
     }
 
     /// What `device` writes whether the account allows it or not.
@@ -164,6 +195,9 @@ impl World {
     /// `to` learns the histories up to one fact that `from` holds, or two.
     pub(super) fn teach_some(&mut self, from: usize, to: usize, draw: &mut Draw) {
         let held: Vec<usize> = self.devices[from].held.iter().copied().collect();
+        if held.is_empty() {
+            return;
+        }
         for _ in 0..=draw.below(2) {
             let mut history = Vec::new();
             let mut at = Some(held[draw.below(held.len())]);
@@ -267,9 +301,10 @@ impl World {
     /// The account holds what it promises, and what once counted here counts.
     pub(super) fn check(&mut self, device: usize) {
         let view = self.view(device);
-        let state = view.fold.get(&self.account).expect("all hold the creation");
+        let Some(state) = view.fold.get(&self.account) else { return };
         state.check();
         let mut counted: BTreeSet<usize> = self.devices[device].held.clone();
+        counted.retain(|fact| self.says_something(*fact, state));
         for violation in state.violations() {
             if let Violation::Uncovered { key, .. } = violation {
                 counted.remove(&view.keys[&key]);
@@ -280,13 +315,40 @@ impl World {
         self.devices[device].counted = counted;
     }
 
+    /// True when the fact is of the account, and not from before its creation.
+    pub(super) fn says_something(&self, fact: usize, state: &AccountState) -> bool {
+        let fact = &self.facts[fact];
+        match &fact.operation {
+            Operation::Create(_) => true,
+            Operation::Change(change) => {
+                change.account == self.account && fact.lamport > state.created().lamport.value()
+            }
+        }
+    }
+
+    /// What all histories of `stream` got by their own events, whoever knows of them.
+    pub(super) fn true_income(&self, stream: StreamId) -> u64 {
+        let own = self.facts.iter().filter(|fact| fact.stream == stream);
+        own.map(|fact| match &fact.operation {
+            Operation::Change(change) => match change.action {
+                Action::Deposit(amount) | Action::Recover { amount, .. } => amount,
+                _ => 0,
+            },
+            Operation::Create(creation) => {
+                let shared: u64 = creation.shares.iter().map(|share| share.amount).sum();
+                creation.amount.abs_diff(creation.floor) - shared
+            }
+        })
+        .sum()
+    }
+
     /// Facts that do not count at `device`.
     pub(super) fn uncovered(&mut self, device: usize) -> Vec<usize> {
         let view = self.view(device);
-        let state = view.fold.get(&self.account).expect("all hold the creation");
+        let Some(state) = view.fold.get(&self.account) else { return Vec::new() };
         let keys = state.violations().into_iter().filter_map(|violation| match violation {
             Violation::Uncovered { key, .. } => Some(view.keys[&key]),
-            Violation::Overdrawn { .. } => None,
+            Violation::Overdrawn { .. } | Violation::Crowded { .. } => None,
         });
         keys.collect()
     }
@@ -341,7 +403,11 @@ impl World {
     }
 }
 
-fn take(fold: &mut AccountFold, key: EventKey, fact: &Fact, account: AccountId) {
+fn take(fold: &mut AccountFold, key: EventKey, fact: &Fact, created: AccountId) {
+    let account = match &fact.operation {
+        Operation::Create(_) => created,
+        Operation::Change(change) => change.account,
+    };
     fold.take(key, Offset::new(fact.offset), account, &fact.operation);
 }
 
@@ -352,7 +418,7 @@ fn branch(trunk: &StreamId, fact: usize) -> StreamId {
     trunk.branch(&Chain::from_bytes(bytes))
 }
 
-fn held_branch(stream: StreamId, of: StreamId, floor: u64) -> Branch {
+pub(super) fn held_branch(stream: StreamId, of: StreamId, floor: u64) -> Branch {
     let chain = Chain::from_bytes([0; 32]);
     let base = StreamEnd { count: 0, chain, lamport: Lamport::ZERO };
     Branch { stream, of, base, floor, proof: [HEADS.clone(), HEADS.clone()] }

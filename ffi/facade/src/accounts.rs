@@ -1,0 +1,475 @@
+//! Accounts and claims as shells see them: one JSON object each, as of a point in history.
+
+use crate::core;
+use crate::entry::{entry, guard};
+use crate::errors::{FacadeError, Result};
+use crate::needs::Needs;
+use crate::node::{NodeHandle, NodeState};
+use crate::offsets::Offsets;
+use crate::operation::Done;
+use crate::options::{ReadOptions, SubscribeOptions};
+use crate::publish::refuse_cancelled;
+use crate::subscription::SubscriptionHandle;
+use crate::wait::{Limit, Wait, deadline};
+use crate::workers;
+use millpond::event::cbor::Value as Note;
+use millpond::event::{OffsetMap, StreamId};
+use millpond::pond::Name;
+use millpond::pond::claim::{ClaimHolder, Doer, claim_tag, doing_tag};
+use millpond::pond::escrow::{Holding, OpenRequest, Violation, account_tag};
+use millpond::query::{Query, TagExpression};
+use millpond::{ErrorKind, Rival};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Matter {
+    Account,
+    Claim,
+    Doing,
+}
+
+/// What was found, and as of when.
+struct Found {
+    json: Value,
+    as_of: OffsetMap,
+}
+
+impl Matter {
+    fn look(self, core: &core::Node, name: &str) -> Result<Found> {
+        match self {
+            Matter::Account => account(core, name),
+            Matter::Claim => claim(core, name),
+            Matter::Doing => who_does(core, name),
+        }
+    }
+
+    /// Selects the events that it follows from.
+    pub(crate) fn query(self, name: &str) -> Result<Query> {
+        let name = Name::new(name)?;
+        let tag = |tag: millpond::event::Tag| TagExpression::tag(tag.as_str());
+        let expression = match self {
+            Matter::Account => tag(account_tag(&name))?,
+            Matter::Claim => tag(claim_tag(&name))?,
+            Matter::Doing => tag(claim_tag(&name))?.or(tag(doing_tag(&name))?),
+        };
+        Ok(Query::new(expression)?)
+    }
+
+    /// The name of the entry, and of its work.
+    const fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Matter::Account => ("node_account", "node_account_work"),
+            Matter::Claim => ("node_claim", "node_claim_work"),
+            Matter::Doing => ("node_who_does", "node_who_does_work"),
+        }
+    }
+}
+
+impl NodeHandle {
+    /// The account called `name` as it is known here, as one JSON object: docs/escrow.md names every
+    /// field.
+    ///
+    /// # Errors
+    /// As [`NodeHandle::node_id`]; `not_found`: it is not known here. `not_yet_visible`: the log does
+    /// not cover in time what the options name. `invalid_argument`, `limit_exceeded`: there can be
+    /// no such name. `corrupt`, `storage_failed`, `timeout`, `cancelled`.
+    pub fn account_json(self, name: &str, options: ReadOptions, wait: &Wait<'_>) -> Result<String> {
+        self.look(Matter::Account, name, options, wait)
+    }
+
+    /// As [`NodeHandle::account_json`], without waiting.
+    pub fn account_json_start(
+        self,
+        name: &str,
+        options: ReadOptions,
+        limit: Limit,
+        done: impl FnOnce(Result<String>) + Send + 'static,
+    ) {
+        self.look_start(Matter::Account, name, options, limit, Box::new(done));
+    }
+
+    /// The exclusive claim to `what` as it is known here, as one JSON object; one that was not
+    /// created has no holder.
+    ///
+    /// # Errors
+    /// As [`NodeHandle::account_json`], without `not_found`.
+    pub fn claim_json(self, what: &str, options: ReadOptions, wait: &Wait<'_>) -> Result<String> {
+        self.look(Matter::Claim, what, options, wait)
+    }
+
+    /// As [`NodeHandle::claim_json`], without waiting.
+    pub fn claim_json_start(
+        self,
+        what: &str,
+        options: ReadOptions,
+        limit: Limit,
+        done: impl FnOnce(Result<String>) + Send + 'static,
+    ) {
+        self.look_start(Matter::Claim, what, options, limit, Box::new(done));
+    }
+
+    /// Who does `what`, by an exclusive claim or by an optimistic one, as one JSON object. An older
+    /// claim may still arrive: it says as of when it is right.
+    ///
+    /// # Errors
+    /// As [`NodeHandle::claim_json`].
+    pub fn who_does_json(
+        self,
+        what: &str,
+        options: ReadOptions,
+        wait: &Wait<'_>,
+    ) -> Result<String> {
+        self.look(Matter::Doing, what, options, wait)
+    }
+
+    /// As [`NodeHandle::who_does_json`], without waiting.
+    pub fn who_does_json_start(
+        self,
+        what: &str,
+        options: ReadOptions,
+        limit: Limit,
+        done: impl FnOnce(Result<String>) + Send + 'static,
+    ) {
+        self.look_start(Matter::Doing, what, options, limit, Box::new(done));
+    }
+
+    /// As [`NodeHandle::account_json`], once something was said of it beyond `known`, which is the
+    /// `as_of` of the one before; at once for `None`.
+    ///
+    /// # Errors
+    /// As there; `timeout`, `cancelled`: no change is lost.
+    pub fn next_account_json(
+        self,
+        name: &str,
+        known: Option<&str>,
+        wait: &Wait<'_>,
+    ) -> Result<String> {
+        self.look_again(Matter::Account, name, known, wait)
+    }
+
+    /// As [`NodeHandle::next_account_json`], without waiting.
+    pub fn next_account_json_start(
+        self,
+        name: &str,
+        known: Option<&str>,
+        limit: Limit,
+        done: impl FnOnce(Result<String>) + Send + 'static,
+    ) {
+        self.look_again_start(Matter::Account, name, known, limit, Box::new(done));
+    }
+
+    /// As [`NodeHandle::next_account_json`], of the exclusive claim to `what`.
+    ///
+    /// # Errors
+    /// As there, and as [`NodeHandle::claim_json`].
+    pub fn next_claim_json(
+        self,
+        what: &str,
+        known: Option<&str>,
+        wait: &Wait<'_>,
+    ) -> Result<String> {
+        self.look_again(Matter::Claim, what, known, wait)
+    }
+
+    /// As [`NodeHandle::next_claim_json`], without waiting.
+    pub fn next_claim_json_start(
+        self,
+        what: &str,
+        known: Option<&str>,
+        limit: Limit,
+        done: impl FnOnce(Result<String>) + Send + 'static,
+    ) {
+        self.look_again_start(Matter::Claim, what, known, limit, Box::new(done));
+    }
+
+    /// As [`NodeHandle::next_account_json`], of who does `what`.
+    ///
+    /// # Errors
+    /// As there, and as [`NodeHandle::who_does_json`].
+    pub fn next_who_does_json(
+        self,
+        what: &str,
+        known: Option<&str>,
+        wait: &Wait<'_>,
+    ) -> Result<String> {
+        self.look_again(Matter::Doing, what, known, wait)
+    }
+
+    /// As [`NodeHandle::next_who_does_json`], without waiting.
+    pub fn next_who_does_json_start(
+        self,
+        what: &str,
+        known: Option<&str>,
+        limit: Limit,
+        done: impl FnOnce(Result<String>) + Send + 'static,
+    ) {
+        self.look_again_start(Matter::Doing, what, known, limit, Box::new(done));
+    }
+
+    fn look(
+        self,
+        matter: Matter,
+        name: &str,
+        options: ReadOptions,
+        wait: &Wait<'_>,
+    ) -> Result<String> {
+        let (noun, work) = matter.names();
+        entry(noun, self.id(), || {
+            refuse_cancelled(wait.limit)?;
+            let needs = options.needs()?;
+            let query = query_text(matter, name, &needs)?;
+            let wait = self.covered(&needs, query.as_deref(), wait)?;
+            let name = name.to_owned();
+            let job = move || guard(work, self.id(), || self.found(matter, &name, &needs));
+            workers::block(&wait, job, drop)
+        })
+    }
+
+    fn look_start(
+        self,
+        matter: Matter,
+        name: &str,
+        options: ReadOptions,
+        limit: Limit,
+        done: Done<String>,
+    ) {
+        let (noun, _) = matter.names();
+        let own = name.to_owned();
+        let read = move |needs: Needs, limit, done: Done<String>| {
+            let job = move || entry(noun, self.id(), || self.found(matter, &own, &needs));
+            workers::start(limit, done, job, drop);
+        };
+        let asked = options.needs();
+        let asked = asked.and_then(|needs| Ok((query_text(matter, name, &needs)?, needs)));
+        let (query, needs) = match asked {
+            Ok((query, needs)) => (query, Ok(needs)),
+            Err(error) => (None, Err(error)),
+        };
+        self.covered_start(noun, needs, query.as_deref(), limit, done, read);
+    }
+
+    fn found(self, matter: Matter, name: &str, needs: &Needs) -> Result<String> {
+        let node = NodeState::usable(self.id())?;
+        let Found { mut json, as_of } = matter.look(node.core(), name)?;
+        needs.sees(&as_of);
+        json["as_of"] = Offsets::from(as_of).token().into();
+        Ok(json.to_string())
+    }
+
+    fn look_again(
+        self,
+        matter: Matter,
+        name: &str,
+        known: Option<&str>,
+        wait: &Wait<'_>,
+    ) -> Result<String> {
+        let Some(known) = known else {
+            return self.look(matter, name, ReadOptions::default(), wait);
+        };
+        let (noun, _) = matter.names();
+        entry(noun, self.id(), || {
+            let end = deadline(wait.limit.timeout);
+            let left = |wait: &Wait<'_>| {
+                let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+                Limit { timeout: left, ..wait.limit }
+            };
+            let news = self.news(matter, name, known)?;
+            let heard = loop {
+                match news.next_batch(Some(1), &Wait { limit: left(wait), ..*wait }) {
+                    Ok(batch) if batch.is_end() => break Err(closed()),
+                    Ok(batch) if batch.is_empty() => {}
+                    other => break other.map(drop),
+                }
+            };
+            news.close()?;
+            heard?;
+            self.look(matter, name, ReadOptions::default(), wait)
+        })
+    }
+
+    fn look_again_start(
+        self,
+        matter: Matter,
+        name: &str,
+        known: Option<&str>,
+        limit: Limit,
+        done: Done<String>,
+    ) {
+        let Some(known) = known else {
+            return self.look_start(matter, name, ReadOptions::default(), limit, done);
+        };
+        let (noun, _) = matter.names();
+        match entry(noun, self.id(), || self.news(matter, name, known)) {
+            Ok(news) => {
+                let end = deadline(limit.timeout);
+                self.listen(Listening { news, matter, name: name.to_owned(), end, limit }, done);
+            }
+            Err(error) => done(Err(error)),
+        }
+    }
+
+    fn listen(self, own: Listening, done: Done<String>) {
+        let left = own.end.map(|end| end.saturating_duration_since(Instant::now()));
+        let limit = Limit { timeout: left, ..own.limit };
+        own.news.next_batch_start(Some(1), limit, move |heard| match heard {
+            Ok(batch) if !batch.is_end() && batch.is_empty() => self.listen(own, done),
+            other => {
+                let _ = own.news.close();
+                match other {
+                    Ok(batch) if batch.is_end() => done(Err(closed())),
+                    Ok(_) => {
+                        let options = ReadOptions::default();
+                        let limit = Limit { timeout: None, ..own.limit };
+                        self.look_start(own.matter, &own.name, options, limit, done);
+                    }
+                    Err(error) => done(Err(error)),
+                }
+            }
+        });
+    }
+
+    /// What is said of it beyond `known`.
+    fn news(self, matter: Matter, name: &str, known: &str) -> Result<SubscriptionHandle> {
+        let from = Some(Offsets::parse(known)?.into());
+        let options = SubscribeOptions { from, ..SubscribeOptions::default() };
+        self.follow(&matter.query(name)?.to_string(), &options, Needs::default())
+    }
+}
+
+/// Waiting for news.
+struct Listening {
+    news: SubscriptionHandle,
+    matter: Matter,
+    name: String,
+    end: Option<Instant>,
+    limit: Limit,
+}
+
+fn closed() -> FacadeError {
+    FacadeError::new(ErrorKind::Closed, "the node is closed")
+}
+
+/// What must be there before it is looked at; nothing where nothing is needed.
+fn query_text(matter: Matter, name: &str, needs: &Needs) -> Result<Option<String>> {
+    match needs.are_said() {
+        true => Ok(Some(matter.query(name)?.to_string())),
+        false => Ok(None),
+    }
+}
+
+fn account(core: &core::Node, name: &str) -> Result<Found> {
+    let report = core.account(name)?.report()?;
+    let state = &report.state;
+    let json = json!({
+        "name": state.name().as_str(), "id": state.id().to_string(),
+        "balance": integer(state.balance()), "floor": state.creation().floor,
+        "available": report.available, "own_stream": report.own_stream.to_string(),
+        "holdings": state.holdings().iter().map(holding).collect::<Vec<Value>>(),
+        "requests": requests(&state.requests()),
+        "violations": violations(&state.violations()),
+        "uncovered_count": state.uncovered_count(),
+        "rivals": report.rivals.iter().map(rival).collect::<Vec<Value>>(),
+    });
+    Ok(Found { json, as_of: Arc::unwrap_or_clone(report.as_of) })
+}
+
+fn claim(core: &core::Node, what: &str) -> Result<Found> {
+    let claim = core.claim(what)?;
+    let report = claim.report()?;
+    let holders: Vec<Value> = report.holders.iter().map(holder).collect();
+    let json = json!({
+        "what": claim.what().as_str(), "holder": holders.first(), "holders": holders,
+        "own_fence": report.own_fence.as_ref().map(ToString::to_string),
+        "requests": requests(&report.requests), "violations": violations(&report.violations),
+        "rivals": report.rivals.iter().map(ToString::to_string).collect::<Vec<String>>(),
+    });
+    Ok(Found { json, as_of: Arc::unwrap_or_clone(report.as_of) })
+}
+
+fn who_does(core: &core::Node, what: &str) -> Result<Found> {
+    let who = core.who_does(what)?;
+    let doers: Vec<Value> = who.doers.iter().map(doer).collect();
+    let json = json!({
+        "what": Name::new(what)?.as_str(), "holder": who.holder.as_ref().map(holder),
+        "winner": who.winner.as_ref().map(doer), "doers": doers,
+    });
+    Ok(Found { json, as_of: who.as_of })
+}
+
+fn rival(rival: &Rival) -> Value {
+    json!({
+        "id": rival.id.to_string(), "created": rival.created.to_string(),
+        "is_first": rival.is_first, "balance": integer(rival.balance),
+        "available": rival.available,
+    })
+}
+
+fn holding(holding: &Holding) -> Value {
+    let Holding { stream, amount, is_frozen } = holding;
+    json!({
+        "stream": stream.to_string(), "node": node(stream), "amount": amount,
+        "is_frozen": is_frozen,
+    })
+}
+
+fn holder(holder: &ClaimHolder) -> Value {
+    json!({
+        "stream": holder.stream.to_string(), "node": node(&holder.stream),
+        "fence": holder.fence, "is_frozen": holder.is_frozen,
+    })
+}
+
+pub(crate) fn doer(doer: &Doer) -> Value {
+    let note = doer.note.as_ref().map(note);
+    json!({ "key": doer.key.to_string(), "node": node(&doer.key.stream), "note": note })
+}
+
+/// A note in the JSON form of payloads.
+fn note(note: &Note) -> Value {
+    let text = note.encode().ok().and_then(|bytes| crate::json::from_cbor(&bytes).ok());
+    // It was a payload, so it has this form.
+    text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Value::Null)
+}
+
+fn requests(requests: &[OpenRequest]) -> Vec<Value> {
+    let request = |request: &OpenRequest| {
+        json!({
+            "stream": request.stream.to_string(), "node": node(&request.stream),
+            "key": request.key.to_string(), "outstanding": request.outstanding,
+        })
+    };
+    requests.iter().map(request).collect()
+}
+
+fn violations(violations: &[Violation]) -> Vec<Value> {
+    let violation = |violation: &Violation| match violation {
+        Violation::Uncovered { key, offset, amount, available } => json!({
+            "kind": "uncovered", "key": key.to_string(), "offset": offset.value(),
+            "amount": amount, "available": available,
+        }),
+        Violation::Overdrawn { stream, by, .. } => {
+            json!({ "kind": "overdrawn", "stream": stream.to_string(), "by": by })
+        }
+        Violation::Crowded { stream } => {
+            json!({ "kind": "crowded", "stream": stream.to_string() })
+        }
+    };
+    violations.iter().map(violation).collect()
+}
+
+fn node(stream: &StreamId) -> String {
+    stream.node.to_string()
+}
+
+/// Sums may go beyond 64 bits; what does is shown as the nearest number that does not.
+fn integer(value: i128) -> Value {
+    match (i64::try_from(value), u64::try_from(value)) {
+        (Ok(value), _) => value.into(),
+        (_, Ok(value)) => value.into(),
+        _ if value > 0 => u64::MAX.into(),
+        _ => i64::MIN.into(),
+    }
+}

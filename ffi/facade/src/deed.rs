@@ -1,0 +1,276 @@
+//! What is done to accounts and claims, as one value for all shells.
+//!
+//! Not here: what counts and what is refused (`millpond::pond`), looking at them (`accounts`).
+
+use crate::core;
+use crate::entry::entry;
+use crate::errors::Result;
+use crate::needs::Needs;
+use crate::node::{NodeHandle, NodeState};
+use crate::operation::Done;
+use crate::options::ReadOptions;
+use crate::publish::{Published, refuse_cancelled, start_published, wait_published};
+use crate::wait::{Limit, Wait};
+use bytes::Bytes;
+use millpond::event::NodeId;
+use millpond::event::cbor::{self, Value};
+use millpond::pond::claim::Gate;
+use millpond::pond::escrow::GrantPolicy;
+use millpond::{Account, Appended, Claim, NewAccount, Pending};
+
+/// What is done to an account or a claim. Names are 1 to 200 bytes of UTF-8 in NFC, node ids 64 hex
+/// digits, amounts 1 to 2^53 − 1; a note is one CBOR value in its deterministic encoding, kept and
+/// never looked at. `id` means exactly the account with this id (32 hex digits), a rival say;
+/// without it the account that the name means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// An account begins. Create it where the thing is, once.
+    AccountCreate {
+        /// Its name.
+        name: String,
+        /// What there is, within ±(2^53 − 1), not below the floor.
+        amount: i64,
+        /// What must remain; negative for a credit.
+        floor: i64,
+        /// What other nodes may spend from the beginning, by node id; at most `amount` − `floor`
+        /// together.
+        shares: Vec<(String, u64)>,
+    },
+    /// Adds an amount, which this node may then spend.
+    AccountDeposit {
+        /// Which account.
+        name: String,
+        /// Exactly this one.
+        id: Option<String>,
+        /// How much.
+        amount: u64,
+        /// To remember.
+        note: Option<Bytes>,
+    },
+    /// Takes an amount, by rights that this node holds: decided at once, also while cut off.
+    AccountWithdraw {
+        /// Which account.
+        name: String,
+        /// Exactly this one.
+        id: Option<String>,
+        /// How much.
+        amount: u64,
+        /// To remember.
+        note: Option<Bytes>,
+    },
+    /// Gives rights to another node.
+    AccountGrant {
+        /// Which account.
+        name: String,
+        /// Exactly this one.
+        id: Option<String>,
+        /// Node id of who gets them.
+        to: String,
+        /// How many.
+        amount: u64,
+    },
+    /// Asks the other nodes for rights, in place of what was asked for before; 0 for none.
+    AccountRequest {
+        /// Which account.
+        name: String,
+        /// Exactly this one.
+        id: Option<String>,
+        /// How many more.
+        amount: u64,
+    },
+    /// Takes over what a former stream of this node has left.
+    AccountRecover {
+        /// Which account.
+        name: String,
+        /// Exactly this one.
+        id: Option<String>,
+        /// Also when no other node was met since the store was opened: a person vouches.
+        is_alone: bool,
+    },
+    /// An exclusive claim begins.
+    ClaimCreate {
+        /// To what.
+        what: String,
+        /// Node id of its first holder; this node without one.
+        holder: Option<String>,
+    },
+    /// Hands it to another node.
+    ClaimTransfer {
+        /// To what.
+        what: String,
+        /// Node id of its next holder.
+        to: String,
+    },
+    /// Asks for it, or takes that back.
+    ClaimRequest {
+        /// To what.
+        what: String,
+        /// Whether it is wanted.
+        is_wanted: bool,
+    },
+    /// Takes it over from a former stream of this node.
+    ClaimRecover {
+        /// To what.
+        what: String,
+        /// Also when no other node was met since the store was opened: a person vouches.
+        is_alone: bool,
+    },
+    /// Takes back what this node has said by `do_optimistically`.
+    DoingRelease {
+        /// Of what.
+        what: String,
+    },
+}
+
+/// How a node answers requests for rights by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AnswerPolicy {
+    /// What it keeps for itself, whoever asks; default nothing.
+    pub reserve: Option<u64>,
+}
+
+impl NodeHandle {
+    /// Does something to an account or a claim: decided at once, from what is on this disk. The
+    /// answer comes when it is durable; then it counts on every node.
+    ///
+    /// # Errors
+    /// `overdraft`: this node does not hold as much; its details say what is available here and who
+    /// holds the rest. `not_found`: no such account or claim is known here, or (reason `not_held`)
+    /// the claim is held elsewhere, or nothing is left to recover. `conflict`: reason `exists`, or
+    /// `stream_changed` and `under_way`: try again. `invalid_argument`, `limit_exceeded`: a name,
+    /// amount, node or note cannot be. `not_yet_visible`: the log does not cover in time what the
+    /// options name. Those of [`NodeHandle::publish`].
+    pub fn act(self, deed: Deed, options: ReadOptions, wait: &Wait<'_>) -> Result<Published> {
+        entry("node_act", self.id(), || {
+            refuse_cancelled(wait.limit)?;
+            let needs = options.needs()?;
+            let wait = &self.covered(&needs, None, wait)?;
+            wait_published(self.decide(deed)?, &needs, wait)
+        })
+    }
+
+    /// As [`NodeHandle::act`], without waiting.
+    pub fn act_start(
+        self,
+        deed: Deed,
+        options: ReadOptions,
+        limit: Limit,
+        done: impl FnOnce(Result<Published>) + Send + 'static,
+    ) {
+        let act = move |needs: Needs, limit, done: Done<Published>| {
+            let ask = || entry("node_act", self.id(), || self.decide(deed));
+            start_published(ask, needs, limit, done);
+        };
+        let needs = options.needs();
+        self.covered_start("node_act", needs, None, limit, Box::new(done), act);
+    }
+
+    /// Answers requests for rights of the account `name` by itself, from now on and for as long as
+    /// the node is open; `None` leaves them unanswered, which is how it begins.
+    ///
+    /// # Errors
+    /// As [`NodeHandle::node_id`]; `invalid_argument`, `limit_exceeded`: there can be no such name.
+    pub fn answer_requests(self, name: &str, policy: Option<AnswerPolicy>) -> Result<()> {
+        self.ask("node_answer_requests", |core| {
+            // Not a default of a shell: without a reserve it gives all that it is asked for.
+            let policy = policy.map(|said| GrantPolicy { reserve: said.reserve.unwrap_or(0) });
+            Ok(core.account(name)?.answer_requests(policy)?)
+        })
+    }
+
+    /// Whether this node hands the exclusive claim to `what` to whoever asks, from now on and for as
+    /// long as it is open. It does not in the beginning: set it while the claim is not needed.
+    ///
+    /// # Errors
+    /// As [`NodeHandle::answer_requests`].
+    pub fn hand_over_when_asked(self, what: &str, is_wanted: bool) -> Result<()> {
+        self.ask("node_hand_over_when_asked", |core| {
+            Ok(core.claim(what)?.hand_over_when_asked(is_wanted)?)
+        })
+    }
+
+    fn decide(self, deed: Deed) -> Result<Pending<Appended>> {
+        deed.decide(NodeState::usable(self.id())?.core())
+    }
+}
+
+impl Deed {
+    fn decide(self, core: &core::Node) -> Result<Pending<Appended>> {
+        Ok(match self {
+            Deed::AccountCreate { name, amount, floor, shares } => {
+                let share = |(to, amount): (String, u64)| Ok((node_id(&to)?, amount));
+                let shares = shares.into_iter().map(share).collect::<Result<_>>()?;
+                core.account(&name)?.create(NewAccount { amount, floor, shares })
+            }
+            Deed::AccountDeposit { name, id, amount, note } => {
+                account(core, &name, id)?.deposit(amount, value(note)?)
+            }
+            Deed::AccountWithdraw { name, id, amount, note } => {
+                account(core, &name, id)?.withdraw(amount, value(note)?)
+            }
+            Deed::AccountGrant { name, id, to, amount } => {
+                account(core, &name, id)?.grant(node_id(&to)?, amount)
+            }
+            Deed::AccountRequest { name, id, amount } => account(core, &name, id)?.request(amount),
+            Deed::AccountRecover { name, id, is_alone } => {
+                recover_account(&account(core, &name, id)?, is_alone)
+            }
+            Deed::ClaimCreate { what, holder } => {
+                let holder = holder.as_deref().map(node_id).transpose()?;
+                core.claim(&what)?.create(holder)
+            }
+            Deed::ClaimTransfer { what, to } => core.claim(&what)?.transfer(node_id(&to)?),
+            Deed::ClaimRequest { what, is_wanted } => core.claim(&what)?.request(is_wanted),
+            Deed::ClaimRecover { what, is_alone } => recover_claim(&core.claim(&what)?, is_alone),
+            Deed::DoingRelease { what } => core.release_doing(&what),
+        })
+    }
+}
+
+/// The account that is meant.
+pub(crate) fn account(core: &core::Node, name: &str, id: Option<String>) -> Result<Account> {
+    let account = core.account(name)?;
+    match id {
+        None => Ok(account),
+        Some(id) => Ok(account.with_id(id.trim().parse()?)),
+    }
+}
+
+fn recover_account(account: &Account, is_alone: bool) -> Pending<Appended> {
+    if is_alone { account.recover_alone() } else { account.recover() }
+}
+
+fn recover_claim(claim: &Claim, is_alone: bool) -> Pending<Appended> {
+    if is_alone { claim.recover_alone() } else { claim.recover() }
+}
+
+/// Refuses an act with a fence below the highest one that was seen: for adapters to machines, which
+/// keep the text of the highest.
+///
+/// # Errors
+/// `conflict`, reason `fenced`: it is below. `invalid_argument`: a text is no fence.
+pub fn fence_admits(highest: Option<&str>, fence: &str) -> Result<()> {
+    entry("fence_admits", 0, || {
+        let mut gate = match highest {
+            Some(highest) => Gate::after(highest.trim().parse()?),
+            None => Gate::default(),
+        };
+        Ok(gate.admit(&fence.trim().parse()?)?)
+    })
+}
+
+fn node_id(text: &str) -> Result<NodeId> {
+    Ok(text.trim().parse()?)
+}
+
+/// The value of a note.
+///
+/// # Errors
+/// `invalid_argument`, `limit_exceeded`: it is no value in its deterministic encoding.
+pub(crate) fn value(note: Option<Bytes>) -> Result<Option<Value>> {
+    let read = |note: Bytes| {
+        cbor::check(&note)?;
+        Value::decode(&note)
+    };
+    Ok(note.map(read).transpose()?)
+}

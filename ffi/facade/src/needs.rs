@@ -1,0 +1,181 @@
+//! What a read must have seen: waiting until the log covers it.
+//!
+//! Rule: a call that names a token or a session has its timeout for that wait, whose end is
+//! `not_yet_visible`; what is left of it, and a second at least, is for the call itself, which then
+//! reads a log that covers all of it.
+
+use crate::awaited::{self, Place};
+use crate::core::{self, After};
+use crate::defaults;
+use crate::entry::entry;
+use crate::errors::Result;
+use crate::node::{NodeHandle, NodeState};
+use crate::offsets::Offsets;
+use crate::operation::{Done, Operation};
+use crate::publish::refuse_cancelled;
+use crate::session::{SessionHandle, SessionState};
+use crate::wait::{Limit, Wait, deadline};
+use millpond::Pending;
+use millpond::event::OffsetMap;
+use millpond::query::Query;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What a read must have seen, and who is told of what it gave.
+#[derive(Clone, Default)]
+pub(crate) struct Needs {
+    token: Option<OffsetMap>,
+    session: Option<Arc<SessionState>>,
+}
+
+impl Needs {
+    /// # Errors
+    /// `closed`, `invalid_argument`: it is not an open session.
+    pub(crate) fn new(after: Option<Offsets>, session: Option<SessionHandle>) -> Result<Needs> {
+        let session = session.map(SessionHandle::state).transpose()?;
+        Ok(Needs { token: after.map(Offsets::into_map), session })
+    }
+
+    /// Whether there is anything to wait for.
+    pub(crate) fn are_said(&self) -> bool {
+        self.token.is_some() || self.session.is_some()
+    }
+
+    /// All of it, as of now.
+    pub(crate) fn token(&self) -> OffsetMap {
+        // Not a default: nothing said is the beginning of history.
+        let mut token = self.token.clone().unwrap_or_default();
+        if let Some(session) = &self.session {
+            token.join(&session.token());
+        }
+        token
+    }
+
+    /// The session has seen this, too.
+    pub(crate) fn sees(&self, seen: &OffsetMap) {
+        if let Some(session) = &self.session {
+            session.sees(seen);
+        }
+    }
+
+    /// The answer when the log covers it; as far as the query can tell, if one is given.
+    fn coverage(
+        &self,
+        core: &core::Node,
+        query: Option<&str>,
+        timeout: Option<Duration>,
+    ) -> Result<Pending<()>> {
+        let query = query.map(Query::parse).transpose()?;
+        Ok(core.wait_for(&After { token: self.token(), timeout }, query.as_ref()))
+    }
+}
+
+/// What is left until `end` for the read itself.
+pub(crate) fn rest(limit: Limit, end: Option<Instant>) -> Limit {
+    let left = |end: Instant| end.saturating_duration_since(Instant::now());
+    let timeout = end.map(|end| left(end).max(defaults::READ_TIME_MIN));
+    Limit { timeout, ..limit }
+}
+
+/// Waits until the log covers what a read needs, at most as long as `wait` says; gives what is left
+/// of that for the read itself.
+///
+/// # Errors
+/// `not_yet_visible`: names what is missing. `cancelled`, `query_invalid`.
+pub(crate) fn covered<'w>(
+    node: &NodeState,
+    needs: &Needs,
+    query: Option<&str>,
+    wait: &Wait<'w>,
+) -> Result<Wait<'w>> {
+    if !needs.are_said() {
+        return Ok(*wait);
+    }
+    let pending = needs.coverage(node.core(), query, wait.limit.timeout)?;
+    let end = deadline(wait.limit.timeout);
+    let unbounded = Wait { limit: Limit { timeout: None, ..wait.limit }, ..*wait };
+    awaited::block(pending, &unbounded, Ok)?;
+    Ok(Wait { limit: rest(wait.limit, end), ..*wait })
+}
+
+impl NodeHandle {
+    /// As [`covered`], for a call on this node.
+    ///
+    /// # Errors
+    /// As there; `closed`.
+    pub(crate) fn covered<'w>(
+        self,
+        needs: &Needs,
+        query: Option<&str>,
+        wait: &Wait<'w>,
+    ) -> Result<Wait<'w>> {
+        match needs.are_said() {
+            true => covered(&*NodeState::usable(self.id())?, needs, query, wait),
+            false => Ok(*wait),
+        }
+    }
+
+    /// As `covered`, without waiting; then `read` goes on with what is left.
+    pub(crate) fn covered_start<T: Send + 'static>(
+        self,
+        name: &'static str,
+        needs: Result<Needs>,
+        query: Option<&str>,
+        limit: Limit,
+        done: Done<T>,
+        read: impl FnOnce(Needs, Limit, Done<T>) + Send + 'static,
+    ) {
+        let needs = match needs {
+            Ok(needs) if needs.are_said() => needs,
+            Ok(needs) => return read(needs, limit, done),
+            Err(error) => return done(Err(error)),
+        };
+        let (end, unbounded) = (deadline(limit.timeout), Limit { timeout: None, ..limit });
+        let asking = needs.clone();
+        let place = Place::default();
+        let held = place.clone();
+        let ending = Box::new(move |visible: Result<()>| {
+            held.let_go();
+            match visible {
+                Ok(()) => read(needs, rest(limit, end), done),
+                Err(error) => done(Err(error)),
+            }
+        });
+        let operation = Operation::begin(unbounded, ending);
+        awaited::start(&operation, &place, Ok, || {
+            entry(name, self.id(), || {
+                let node = NodeState::usable(self.id())?;
+                asking.coverage(node.core(), query, limit.timeout)
+            })
+        });
+    }
+
+    /// Waits until the log covers `token`: whatever is read then has seen it. With a query only for
+    /// what can match it, where that is known.
+    ///
+    /// # Errors
+    /// As [`NodeHandle::node_id`]; `not_yet_visible`: it does not within the timeout; names the
+    /// streams that are [missing](crate::FacadeError::missing). `query_invalid`, `cancelled`.
+    pub fn wait_for(self, token: &Offsets, query: Option<&str>, wait: &Wait<'_>) -> Result<()> {
+        entry("node_wait_for", self.id(), || {
+            let needs = Needs { token: Some(token.map().clone()), session: None };
+            refuse_cancelled(wait.limit)?;
+            self.covered(&needs, query, wait).map(drop)
+        })
+    }
+
+    /// As [`NodeHandle::wait_for`], without waiting.
+    pub fn wait_for_start(
+        self,
+        token: &Offsets,
+        query: Option<&str>,
+        limit: Limit,
+        done: impl FnOnce(Result<()>) + Send + 'static,
+    ) {
+        let needs = Needs { token: Some(token.map().clone()), session: None };
+        let done: Done<()> = Box::new(done);
+        self.covered_start("node_wait_for", Ok(needs), query, limit, done, |_, _, done| {
+            done(Ok(()));
+        });
+    }
+}

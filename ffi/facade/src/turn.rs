@@ -1,0 +1,443 @@
+//! Effects: the right to act on a state of a fish, one at a time in a process.
+//!
+//! Rule: a turn is dropped by whoever cannot use it, and the next one gets it at once: it is never
+//! kept while its call waits for a newer state.
+
+use crate::awaited::Place;
+use crate::callback::CallbackThread;
+use crate::close::Closed;
+use crate::core::EffectTurn;
+use crate::draft::Draft;
+use crate::entry::{entry, lock};
+use crate::errors::{FacadeError, Result, user_code_error};
+use crate::handles::handle;
+use crate::needs::{Needs, covered};
+use crate::node::NodeState;
+use crate::observer::{ObserverHandle, ObserverState};
+use crate::operation::{Operation, Slot};
+use crate::options::PublishOptions;
+use crate::publish::{Published, events_of, refuse_cancelled, start_published, wait_published};
+use crate::registry;
+use crate::state::StateView;
+use crate::wait::{Limit, Wait};
+use millpond::ErrorKind;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+
+handle! {
+    /// A turn: a state of a fish, and the right to publish on it before anybody else in this
+    /// process does.
+    TurnHandle
+}
+
+/// Which states a turn is wanted on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TurnKind {
+    /// Whatever the state is.
+    Any,
+    /// One that differs from the state of the last turn of this observer.
+    New,
+}
+
+/// What an effect that is kept running wants.
+#[derive(Clone, Debug, Default)]
+pub struct Effect {
+    /// What to publish; none for nothing to do.
+    pub drafts: Vec<Draft>,
+    /// True when it shall not run again.
+    pub is_last: bool,
+}
+
+/// An effect that is kept running: it gets each state, at last `None` (its observer or node was
+/// closed, or it said so) or the error that ended it. Dropped after that.
+pub type EffectCallback = Box<dyn FnMut(Result<Option<&StateView>>) -> Result<Effect> + Send>;
+
+/// What a turn handle stands for.
+pub(crate) struct TurnState {
+    /// Gone when it was used.
+    turn: Mutex<Option<EffectTurn>>,
+    view: StateView,
+    needs: Needs,
+    node: Arc<NodeState>,
+}
+
+/// The turns of one observer.
+#[derive(Default)]
+pub(crate) struct Turns {
+    /// Number of the state of the last one.
+    last: u64,
+    /// Counts the moments at which there may be a new state.
+    moment: u64,
+    call: Option<Arc<Call>>,
+    /// The call waits for such a moment.
+    is_parked: bool,
+}
+
+/// A call that waits for a turn.
+struct Call {
+    operation: Arc<Operation<TurnHandle>>,
+    place: Place,
+    kind: TurnKind,
+}
+
+thread_local! {
+    /// Code of an effect runs on this thread.
+    static IS_ACTING: Cell<bool> = const { Cell::new(false) };
+}
+
+impl TurnState {
+    pub(crate) fn node(&self) -> &Arc<NodeState> {
+        &self.node
+    }
+
+    /// Gives the turn to who is next.
+    pub(crate) fn end(&self) {
+        let turn = lock(&self.turn).take();
+        drop(turn); // Calls into the core, hence under no lock.
+    }
+}
+
+impl ObserverState {
+    /// Waits for a turn.
+    ///
+    /// # Errors
+    /// `invalid_argument`: another call waits for one; reason `nested_effect`.
+    fn begin_turn(self: &Arc<Self>, call: Call) -> Result<()> {
+        refuse_nested()?;
+        let call = Arc::new(call);
+        {
+            let mut turns = lock(&self.turns);
+            if turns.call.as_ref().is_some_and(|other| other.operation.is_waiting()) {
+                let message = "another call waits for a turn already; one at a time";
+                return Err(FacadeError::invalid(message));
+            }
+            (turns.call, turns.is_parked) = (Some(call.clone()), false);
+        }
+        self.watch(&call.operation);
+        let Some(lower) = &self.lower else {
+            self.ask_for_turn(&call);
+            return Ok(());
+        };
+        let (own, asking) = (self.clone(), call.clone());
+        let covering = self.fish()?.state_after(lower.clone());
+        call.place.hold(covering, move |state| match state {
+            Ok(_) => own.ask_for_turn(&asking),
+            Err(error) => drop(asking.operation.complete(Err(error.into()))),
+        });
+        Ok(())
+    }
+
+    fn ask_for_turn(self: &Arc<Self>, call: &Arc<Call>) {
+        let moment = lock(&self.turns).moment;
+        match self.fish() {
+            Ok(fish) => {
+                let (own, asking) = (self.clone(), call.clone());
+                call.place.hold(fish.effect_turn(), move |turn| match turn {
+                    Ok(turn) => own.take_turn(&asking, turn, moment),
+                    Err(error) => drop(asking.operation.complete(Err(error.into()))),
+                });
+            }
+            Err(error) => drop(call.operation.complete(Err(error.into()))),
+        }
+    }
+
+    fn take_turn(self: &Arc<Self>, call: &Arc<Call>, turn: EffectTurn, moment: u64) {
+        let number = turn.emission().number;
+        let mut turns = lock(&self.turns);
+        if call.kind == TurnKind::New && number <= turns.last {
+            let is_missed = turns.moment != moment;
+            turns.is_parked = !is_missed;
+            drop(turns);
+            drop(turn);
+            if is_missed {
+                self.ask_for_turn(call);
+            }
+            return;
+        }
+        drop(turns);
+        let Some(claim) = call.operation.claim() else { return };
+        let state = TurnState {
+            view: StateView::new(turn.emission().clone()),
+            turn: Mutex::new(Some(turn)),
+            needs: self.needs.clone(),
+            node: self.node().clone(),
+        };
+        self.needs.sees(state.view.offsets().map());
+        let kept = self.node().keep_reader(state).map(TurnHandle::from_id);
+        if kept.is_ok() {
+            lock(&self.turns).last = number;
+        }
+        claim.finish(kept);
+    }
+
+    /// There may be a new state.
+    pub(crate) fn look_for_turn(self: &Arc<Self>) {
+        let mut turns = lock(&self.turns);
+        turns.moment += 1;
+        if !std::mem::take(&mut turns.is_parked) {
+            return;
+        }
+        let call = turns.call.clone().filter(|call| call.operation.is_waiting());
+        drop(turns);
+        if let Some(call) = call {
+            self.ask_for_turn(&call);
+        }
+    }
+}
+
+impl ObserverHandle {
+    /// The right to act on the state, whatever it is, once all who asked before are done. The state
+    /// has all events that turns before it have published in this process.
+    ///
+    /// Use it by [`TurnHandle::publish`], or end it by [`TurnHandle::close`]. One call at a time.
+    ///
+    /// # Errors
+    /// As [`ObserverHandle::next_state`]; `invalid_argument`, reason `nested_effect`: code of an
+    /// effect asks for it.
+    pub fn turn(self, wait: &Wait<'_>) -> Result<TurnHandle> {
+        entry("observer_turn", self.id(), || self.wait_for_turn(TurnKind::Any, wait))
+    }
+
+    /// As [`ObserverHandle::turn`], without waiting.
+    pub fn turn_start(self, limit: Limit, done: impl FnOnce(Result<TurnHandle>) + Send + 'static) {
+        self.start_turn(TurnKind::Any, limit, done);
+    }
+
+    /// As [`ObserverHandle::turn`], once the state differs from that of this observer's last turn.
+    ///
+    /// # Errors
+    /// As [`ObserverHandle::turn`].
+    pub fn next_turn(self, wait: &Wait<'_>) -> Result<TurnHandle> {
+        entry("observer_next_turn", self.id(), || self.wait_for_turn(TurnKind::New, wait))
+    }
+
+    /// As [`ObserverHandle::next_turn`], without waiting.
+    pub fn next_turn_start(
+        self,
+        limit: Limit,
+        done: impl FnOnce(Result<TurnHandle>) + Send + 'static,
+    ) {
+        self.start_turn(TurnKind::New, limit, done);
+    }
+
+    fn wait_for_turn(self, kind: TurnKind, wait: &Wait<'_>) -> Result<TurnHandle> {
+        refuse_cancelled(wait.limit)?;
+        let state = self.state_of()?;
+        let (slot, operation) = Slot::begin(wait);
+        let place = Place::default();
+        state.begin_turn(Call { operation: operation.clone(), place: place.clone(), kind })?;
+        let turn = slot.wait(&operation, wait, || {});
+        place.let_go();
+        turn
+    }
+
+    fn start_turn(
+        self,
+        kind: TurnKind,
+        limit: Limit,
+        done: impl FnOnce(Result<TurnHandle>) + Send + 'static,
+    ) {
+        let place = Place::default();
+        let held = place.clone();
+        let done = Box::new(move |turn| {
+            held.let_go();
+            done(turn);
+        });
+        let operation = Operation::begin(limit, done);
+        let begun = entry("observer_turn", self.id(), || {
+            let call = Call { operation: operation.clone(), place, kind };
+            self.state_of()?.begin_turn(call)
+        });
+        if let Err(error) = begun {
+            operation.complete(Err(error));
+        }
+    }
+
+    /// Waits for a turn, runs `effect` on its state on this thread, and publishes what it gives;
+    /// `None` when that is nothing.
+    ///
+    /// # Errors
+    /// As [`ObserverHandle::turn`] and [`TurnHandle::publish`]. What `effect` fails with; nothing
+    /// was published. `user_code`, reason `effect`: it panicked.
+    pub fn run(
+        self,
+        kind: TurnKind,
+        options: PublishOptions,
+        effect: &mut dyn FnMut(&StateView) -> Result<Vec<Draft>>,
+        wait: &Wait<'_>,
+    ) -> Result<Option<Published>> {
+        entry("observer_run", self.id(), || {
+            let turn = self.wait_for_turn(kind, wait)?;
+            let drafts = turn.state().and_then(|state| acting(|| effect(&state)));
+            turn.finish(drafts, options, wait)
+        })
+    }
+
+    /// Runs `effect` on the state, now and whenever it has changed, on a thread of this observer
+    /// alone, until it says so, fails, or the observer is closed. Each time as
+    /// [`ObserverHandle::run`] does.
+    ///
+    /// # Errors
+    /// `closed`; `invalid_argument`: the observer has a callback, or keeps another effect running.
+    /// `internal`: the system gives no thread.
+    pub fn keep_running(self, options: PublishOptions, effect: EffectCallback) -> Result<()> {
+        entry("observer_keep_running", self.id(), || {
+            let state = self.state_of()?;
+            let job = move || self.keep(&options, effect);
+            CallbackThread::spawn(&state.callback, "millpond-effect", job)
+        })
+    }
+
+    fn keep(self, options: &PublishOptions, mut effect: EffectCallback) {
+        let mut kind = TurnKind::Any;
+        let ended = loop {
+            match self.run_once(kind, options, &mut effect) {
+                Ok(true) => break Ok(None),
+                Ok(false) => kind = TurnKind::New,
+                Err(error) if error.is(ErrorKind::Closed) => break Ok(None),
+                Err(error) => break Err(error),
+            }
+        };
+        // What it wants at its end is nothing.
+        let _ = acting(|| effect(ended));
+    }
+
+    /// True when that was the last time.
+    fn run_once(
+        self,
+        kind: TurnKind,
+        options: &PublishOptions,
+        effect: &mut EffectCallback,
+    ) -> Result<bool> {
+        let turn = self.wait_for_turn(kind, &Wait::forever())?;
+        let wanted = turn.state().and_then(|state| acting(|| effect(Ok(Some(&state)))));
+        let is_last = wanted.as_ref().is_ok_and(|wanted| wanted.is_last);
+        let drafts = wanted.map(|wanted| wanted.drafts);
+        turn.finish(drafts, options.clone(), &Wait::forever())?;
+        Ok(is_last)
+    }
+}
+
+impl TurnHandle {
+    /// The state to act on.
+    ///
+    /// # Errors
+    /// `closed`: the turn was used, or its node closed.
+    pub fn state(self) -> Result<StateView> {
+        entry("turn_state", self.id(), || Ok(registry::get::<TurnState>(self.id())?.view.clone()))
+    }
+
+    /// Publishes what follows from the state: 1 to `BATCH_EVENTS_MAX` events. Ends the turn when
+    /// that is durable, and at once with any error.
+    ///
+    /// # Errors
+    /// As [`crate::NodeHandle::publish`]; `closed`: the turn was used.
+    pub fn publish(
+        self,
+        drafts: Vec<Draft>,
+        options: PublishOptions,
+        wait: &Wait<'_>,
+    ) -> Result<Published> {
+        entry("turn_publish", self.id(), || {
+            let (state, turn) = self.take()?;
+            refuse_cancelled(wait.limit)?;
+            let needs = options.needs()?;
+            let wait = &covered(&state.node, &needs, None, wait)?;
+            let (events, options) = (events_of(drafts)?, options.resolve()?);
+            let pending = turn.publish(state.node.core(), events, options);
+            let published = wait_published(pending, &needs, wait)?;
+            state.needs.sees(published.token.map());
+            Ok(published)
+        })
+    }
+
+    /// As [`TurnHandle::publish`], without waiting. What the session of the options has seen is not
+    /// waited for.
+    pub fn publish_start(
+        self,
+        drafts: Vec<Draft>,
+        options: PublishOptions,
+        limit: Limit,
+        done: impl FnOnce(Result<Published>) + Send + 'static,
+    ) {
+        let taken = entry("turn_publish", self.id(), || Ok((self.take()?, options.needs()?)));
+        let ((state, turn), needs) = match taken {
+            Ok(taken) => taken,
+            Err(error) => return done(Err(error)),
+        };
+        let own = state.needs.clone();
+        let done = Box::new(move |published: Result<Published>| {
+            if let Ok(published) = &published {
+                own.sees(published.token.map());
+            }
+            done(published);
+        });
+        let ask = || {
+            entry("turn_publish", self.id(), || {
+                covered(&state.node, &needs, None, &Wait::none_at_all())?;
+                let (events, options) = (events_of(drafts)?, options.resolve()?);
+                Ok(turn.publish(state.node.core(), events, options))
+            })
+        };
+        start_published(ask, needs.clone(), limit, done);
+    }
+
+    /// Ends the turn without publishing.
+    ///
+    /// # Errors
+    /// `invalid_argument`: it never was a turn.
+    pub fn close(self) -> Result<Closed> {
+        entry("turn_close", self.id(), || {
+            let Some(state) = registry::remove::<TurnState>(self.id())? else {
+                return Ok(Closed::Before);
+            };
+            lock(&state.node.readers).remove(&self.id());
+            state.end();
+            Ok(Closed::Now)
+        })
+    }
+
+    fn take(self) -> Result<(Arc<TurnState>, EffectTurn)> {
+        let used = || FacadeError::new(ErrorKind::Closed, "the turn was used");
+        let state = registry::remove::<TurnState>(self.id())?.ok_or_else(used)?;
+        lock(&state.node.readers).remove(&self.id());
+        let turn = lock(&state.turn).take().ok_or_else(used)?;
+        Ok((state, turn))
+    }
+
+    /// Publishes what an effect gave, and ends the turn in any case.
+    fn finish(
+        self,
+        drafts: Result<Vec<Draft>>,
+        options: PublishOptions,
+        wait: &Wait<'_>,
+    ) -> Result<Option<Published>> {
+        match drafts {
+            Ok(drafts) if !drafts.is_empty() => self.publish(drafts, options, wait).map(Some),
+            other => {
+                self.close()?;
+                other.map(|_| None)
+            }
+        }
+    }
+}
+
+/// `invalid_argument`, reason `nested_effect`: for shells whose effects do not run on one thread.
+pub fn nested_effect_error() -> FacadeError {
+    let message = "code of an effect asks for a turn, which would wait for itself; publish what \
+                   the effect gives, or act outside of it";
+    FacadeError::invalid(message).with_reason("nested_effect")
+}
+
+fn refuse_nested() -> Result<()> {
+    if IS_ACTING.get() { Err(nested_effect_error()) } else { Ok(()) }
+}
+
+/// Runs code of an effect; a panic in it is a failure of its own.
+fn acting<T>(code: impl FnOnce() -> Result<T>) -> Result<T> {
+    IS_ACTING.set(true);
+    let done = catch_unwind(AssertUnwindSafe(code));
+    IS_ACTING.set(false);
+    done.unwrap_or_else(|_| Err(user_code_error("effect", "the effect panicked")))
+}

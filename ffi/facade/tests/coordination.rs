@@ -1,0 +1,244 @@
+//! Accounts, claims and several fish at once through the facade.
+#![allow(clippy::unwrap_used)] // A panic of a test is its report.
+
+mod support;
+
+use millpond_facade::{
+    AnswerPolicy, Deed, FishJob, FishSpec, FoldHandle, GroupAnswer, GroupHandle, GroupStep,
+    GroupView, JobAnswer, Limit, Published, ReadOptions, Result, StateView, Wait, json,
+};
+use serde_json::Value;
+use std::time::Duration;
+use support::{Mill, SOON, receiver, soon};
+
+fn act(mill: &Mill, deed: Deed) -> Result<Published> {
+    mill.node.act(deed, ReadOptions::default(), &soon())
+}
+
+fn create(amount: i64, shares: &[(&str, u64)]) -> Deed {
+    let shares = shares.iter().map(|(to, amount)| ((*to).to_owned(), *amount)).collect();
+    Deed::AccountCreate { name: "steel".into(), amount, floor: 0, shares }
+}
+
+fn withdraw(amount: u64) -> Deed {
+    let note = Some(json::to_cbor(r#"{"order":7}"#).unwrap().into());
+    Deed::AccountWithdraw { name: "steel".into(), id: None, amount, note }
+}
+
+fn report(mill: &Mill) -> Value {
+    let text = mill.node.account_json("steel", ReadOptions::default(), &soon()).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn an_account_is_spent_by_rights_and_says_what_is_left() {
+    let mill = Mill::open();
+    let error = mill.node.account_json("steel", ReadOptions::default(), &soon()).unwrap_err();
+    assert_eq!(error.name, "not_found");
+    let elsewhere = "ab".repeat(32);
+    act(&mill, create(1000, &[(&elsewhere, 400)])).unwrap();
+    assert_eq!(act(&mill, create(1000, &[])).unwrap_err().reason, Some("exists"));
+    assert_eq!(act(&mill, withdraw(500)).unwrap().count, 1);
+    let error = act(&mill, withdraw(101)).unwrap_err();
+    assert_eq!(error.name, "overdraft");
+    let details: Value = serde_json::from_str(&error.details_json().unwrap()).unwrap();
+    assert_eq!((&details["wanted"], &details["available"]), (&101.into(), &100.into()));
+    assert_eq!(details["elsewhere"][0][1], 400);
+    let report = report(&mill);
+    assert_eq!((&report["balance"], &report["available"]), (&500.into(), &100.into()));
+    assert_eq!(report["holdings"].as_array().unwrap().len(), 2);
+    assert_eq!(report["as_of"], mill.node.offsets().unwrap().token());
+    for wrong in [
+        Deed::AccountGrant { name: "steel".into(), id: None, to: "x".into(), amount: 1 },
+        Deed::AccountDeposit { name: "steel".into(), id: None, amount: 0, note: None },
+        Deed::AccountDeposit {
+            name: "steel".into(),
+            id: None,
+            amount: 1,
+            note: Some(vec![0xff].into()),
+        },
+    ] {
+        assert_eq!(act(&mill, wrong).unwrap_err().name, "invalid_argument");
+    }
+    mill.node.answer_requests("steel", Some(AnswerPolicy::default())).unwrap();
+    mill.node.answer_requests("steel", None).unwrap();
+    mill.close();
+    assert_eq!(act(&mill, withdraw(1)).unwrap_err().name, "closed");
+}
+
+#[test]
+fn news_of_an_account_is_waited_for() {
+    let mill = Mill::open();
+    act(&mill, create(10, &[])).unwrap();
+    let first = mill.node.next_account_json("steel", None, &soon()).unwrap();
+    let as_of = |text: &str| {
+        let report: Value = serde_json::from_str(text).unwrap();
+        report["as_of"].as_str().unwrap().to_owned()
+    };
+    let brief = Wait::timeout(Duration::from_millis(20));
+    let error = mill.node.next_account_json("steel", Some(&as_of(&first)), &brief).unwrap_err();
+    assert_eq!(error.name, "timeout");
+    // What is not about it is no news.
+    mill.publish_json(&["1"]);
+    let error = mill.node.next_account_json("steel", Some(&as_of(&first)), &brief).unwrap_err();
+    assert_eq!(error.name, "timeout");
+    let (done, news) = receiver();
+    let limit = Limit::default();
+    mill.node.next_account_json_start("steel", Some(&as_of(&first)), limit, done);
+    act(&mill, withdraw(3)).unwrap();
+    let second = news.recv_timeout(SOON).unwrap().unwrap();
+    assert!(second.contains("\"balance\":7"), "{second}");
+    let again = mill.node.next_account_json("steel", Some(&as_of(&first)), &soon()).unwrap();
+    assert_eq!(again, second);
+    let (done, news) = receiver();
+    mill.node.next_account_json_start("steel", Some(&as_of(&second)), limit, done);
+    mill.close();
+    assert_eq!(news.recv_timeout(SOON).unwrap().unwrap_err().name, "closed");
+}
+
+#[test]
+fn a_claim_has_a_holder_and_moves() {
+    let mill = Mill::open();
+    let claim = || {
+        let text = mill.node.claim_json("M-017", ReadOptions::default(), &soon()).unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()
+    };
+    assert!(claim()["holder"].is_null());
+    let what = || "M-017".to_owned();
+    act(&mill, Deed::ClaimCreate { what: what(), holder: None }).unwrap();
+    let own = mill.node.node_id().unwrap();
+    assert_eq!(claim()["holder"]["node"], own);
+    assert!(!claim()["own_fence"].is_null());
+    let who = mill.node.who_does_json("M-017", ReadOptions::default(), &soon()).unwrap();
+    assert!(who.contains(&own), "{who}");
+    mill.node.hand_over_when_asked("M-017", true).unwrap();
+    act(&mill, Deed::ClaimTransfer { what: what(), to: "ab".repeat(32) }).unwrap();
+    let error = act(&mill, Deed::ClaimTransfer { what: what(), to: "cd".repeat(32) });
+    assert_eq!(error.unwrap_err().reason, Some("not_held"));
+    act(&mill, Deed::ClaimRequest { what: what(), is_wanted: true }).unwrap();
+    assert_eq!(claim()["requests"][0]["node"], own);
+    assert!(claim()["own_fence"].is_null());
+    mill.close();
+}
+
+#[test]
+fn an_optimistic_claim_says_how_it_stands() {
+    let mill = Mill::open();
+    let reading = ReadOptions::default;
+    assert!(mill.node.own_doing("welding", &soon()).unwrap().is_none());
+    let note = json::to_cbor("7").unwrap();
+    let said = mill.node.do_optimistically("welding", Some(note.into()), reading(), &soon());
+    let said = said.unwrap();
+    let first = said.next_standing(&soon()).unwrap();
+    assert_eq!((first.standing, first.is_end), ("won", false));
+    assert_eq!(first.winner.as_ref().unwrap().0, said.key().unwrap());
+    assert!(first.json().contains("\"note\":7"), "{}", first.json());
+    let brief = Wait::timeout(Duration::from_millis(20));
+    assert_eq!(said.next_standing(&brief).unwrap_err().name, "timeout");
+    let own = mill.node.own_doing("welding", &soon()).unwrap().unwrap();
+    assert_eq!(own.key(), said.key());
+    let (done, next) = receiver();
+    said.next_standing_start(Limit::default(), done);
+    act(&mill, Deed::DoingRelease { what: "welding".into() }).unwrap();
+    assert_eq!(next.recv_timeout(SOON).unwrap().unwrap().standing, "released");
+    own.close().unwrap();
+    let (done, again) = receiver();
+    mill.node.do_optimistically_start("welding", None, reading(), Limit::default(), done);
+    let again = again.recv_timeout(SOON).unwrap().unwrap();
+    assert_eq!(again.next_standing(&soon()).unwrap().standing, "won");
+    mill.close();
+    assert!(again.next_standing(&soon()).unwrap().is_end);
+}
+
+/// Counts the events of a fish.
+fn count(fold: FoldHandle) {
+    let mut count = 0u64;
+    let work = move |job| match job {
+        FishJob::Load(None) => {
+            count = 0;
+            JobAnswer::Loaded
+        }
+        FishJob::Load(Some(bytes)) => {
+            count = json::from_cbor(&bytes).unwrap().parse().unwrap();
+            JobAnswer::Loaded
+        }
+        FishJob::Apply(events) => {
+            count += events.len() as u64;
+            JobAnswer::Applied { last_reset: None }
+        }
+        _ => JobAnswer::Saved(json::to_cbor(&count.to_string()).unwrap().into()),
+    };
+    fold.work_on_thread(Box::new(work)).unwrap();
+}
+
+/// The next view; makes a counting fish named by the payload of each seed, but for `null`.
+fn next_view(group: GroupHandle) -> GroupView {
+    let mut answer = None;
+    loop {
+        match group.next_step(answer.take(), &soon()).unwrap() {
+            GroupStep::Seeds(seeds) => {
+                let fish = seeds.iter().map(|seed| {
+                    let name = json::from_cbor(seed.payload().unwrap()).unwrap();
+                    let fish = FishSpec::code(&name, 1, &format!("FROM '{name}'"));
+                    (name != "null").then_some(fish)
+                });
+                answer = Some(GroupAnswer::Made(fish.collect()));
+            }
+            GroupStep::Folds(folds) => folds.into_iter().for_each(|(_, fold)| count(fold)),
+            GroupStep::States(view) => return view,
+            GroupStep::Ended => panic!("the group has ended"),
+        }
+    }
+}
+
+fn shown(view: &GroupView) -> Vec<(String, String)> {
+    let state = |(id, state): &(String, StateView)| (id.clone(), state.json().unwrap());
+    view.states.iter().map(state).collect()
+}
+
+#[test]
+fn a_group_shows_all_fish_that_its_seeds_make() {
+    let mill = Mill::open();
+    let reading = ReadOptions::default;
+    let empty = mill.node.observe_group("FROM 'grain'", false, reading(), &soon()).unwrap();
+    assert!(shown(&next_view(empty)).is_empty());
+    mill.publish_json(&["1", "2", "null", "1"]);
+    let group = mill.node.observe_group("FROM 'grain'", false, reading(), &soon()).unwrap();
+    let view = next_view(group);
+    assert_eq!(shown(&view), [("1".to_owned(), "0".to_owned()), ("2".into(), "0".into())]);
+    assert_eq!(view.number, 1);
+    mill.publish_json(&["3"]);
+    assert_eq!(shown(&next_view(group)).len(), 3);
+    let (done, step) = receiver();
+    group.next_step_start(None, Limit::default(), done);
+    group.close().unwrap();
+    assert!(matches!(step.recv_timeout(SOON).unwrap().unwrap(), GroupStep::Ended));
+
+    // What goes wrong in the code that makes fish ends the group.
+    let group = mill.node.observe_group("FROM 'grain'", false, reading(), &soon()).unwrap();
+    assert!(matches!(group.next_step(None, &soon()).unwrap(), GroupStep::Seeds(_)));
+    let error = group.next_step(None, &soon()).unwrap_err();
+    assert_eq!(error.name, "invalid_argument");
+    let error = group.next_step(Some(GroupAnswer::Made(Vec::new())), &soon()).unwrap_err();
+    assert_eq!(error.name, "invalid_argument");
+    let answer = GroupAnswer::Failed { index: 1, message: "no".into() };
+    let error = group.next_step(Some(answer), &soon()).unwrap_err();
+    assert_eq!((error.name, error.reason), ("user_code", Some("make_fish")));
+    assert_eq!(group.next_step(None, &soon()).unwrap_err(), error);
+    mill.close();
+}
+
+#[test]
+fn a_group_of_one_waits_for_its_first_seed() {
+    let mill = Mill::open();
+    let group = mill.node.observe_group("FROM 'grain'", true, ReadOptions::default(), &soon());
+    let group = group.unwrap();
+    let brief = Wait::timeout(Duration::from_millis(20));
+    assert_eq!(group.next_step(None, &brief).unwrap_err().name, "timeout");
+    mill.publish_json(&["1", "2"]);
+    assert_eq!(shown(&next_view(group)), [("1".to_owned(), "0".to_owned())]);
+    let error = group.next_step(None, &brief).unwrap_err();
+    assert_eq!(error.name, "timeout", "later seeds change nothing");
+    mill.close();
+    assert!(matches!(group.next_step(None, &soon()).unwrap(), GroupStep::Ended));
+}

@@ -1,0 +1,50 @@
+//! What the tests of fish and of accounts share.
+
+use millpond_facade::{Closed, Draft, NodeHandle, OpenOptions, PublishOptions, Result, Wait};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// What takes longer hangs, also on a busy machine.
+pub(crate) const SOON: Duration = Duration::from_secs(120);
+
+pub(crate) fn soon() -> Wait<'static> {
+    Wait::timeout(SOON)
+}
+
+/// A node without a network in a folder of its own.
+pub(crate) struct Mill {
+    pub(crate) node: NodeHandle,
+    _folder: tempfile::TempDir,
+}
+
+impl Mill {
+    pub(crate) fn open() -> Mill {
+        let folder = tempfile::tempdir().unwrap();
+        let options = OpenOptions {
+            path: folder.path().join("store"),
+            app_id: "facade-test".into(),
+            swarm: Some("07".repeat(32)),
+            network: Some(false),
+            ..OpenOptions::default()
+        };
+        let node = NodeHandle::open(options, &Wait::forever()).unwrap();
+        Mill { node, _folder: folder }
+    }
+
+    /// Publishes events with the tag `grain` and these payloads.
+    pub(crate) fn publish_json(&self, payloads: &[&str]) {
+        let draft = |payload: &&str| Draft::from_json(["grain"], payload).unwrap();
+        let drafts = payloads.iter().map(draft).collect();
+        self.node.publish(drafts, PublishOptions::default(), &soon()).unwrap();
+    }
+
+    pub(crate) fn close(&self) {
+        assert_eq!(self.node.close(&Wait::forever()), Ok(Closed::Now));
+    }
+}
+
+pub(crate) fn receiver<T: Send + 'static>()
+-> (impl FnOnce(Result<T>) + Send, mpsc::Receiver<Result<T>>) {
+    let (send, receive) = mpsc::channel();
+    (move |result| drop(send.send(result)), receive)
+}

@@ -1,0 +1,189 @@
+//! What operations end with, on the thread that completes them.
+
+use crate::batch::PackedBatch;
+use millpond_facade::{
+    Closed, CursorHandle, DoingHandle, EventBatch, Explanation, FishJob, FoldHandle, GroupHandle,
+    GroupStep, GroupView, NodeHandle, Observation, Published, StandingView, StateView,
+    SubscriptionHandle, TurnHandle, Wait,
+};
+
+/// What an operation ended with.
+pub(crate) enum Outcome {
+    Unit,
+    Node(NodeHandle),
+    Cursor(CursorHandle),
+    Subscription(SubscriptionHandle),
+    Published(Box<Published>),
+    Batch(Box<PackedBatch>),
+    Text(String),
+    Observation(Observation),
+    State(Box<StateView>),
+    Job(PackedJob),
+    Turn(TurnHandle),
+    Group(GroupHandle),
+    GroupStep(PackedStep),
+    Doing(Option<DoingHandle>),
+    Standing(Box<StandingView>),
+}
+
+/// A job of a fold.
+pub(crate) enum PackedJob {
+    Load(Option<millpond_facade::Bytes>),
+    Apply(Box<PackedBatch>),
+    Save,
+    Ended,
+}
+
+/// A step of several fish.
+pub(crate) enum PackedStep {
+    Seeds(Box<PackedBatch>),
+    Folds(Vec<(String, FoldHandle)>),
+    States(GroupView),
+    Ended,
+}
+
+impl Outcome {
+    /// Frees what came back after its environment ended.
+    pub(crate) fn dispose(self) {
+        match self {
+            Outcome::Node(node) => drop(node.close(&Wait::default())),
+            Outcome::Cursor(cursor) => drop(cursor.close()),
+            Outcome::Subscription(subscription) => drop(subscription.close()),
+            Outcome::Observation(Observation { observer, fold }) => {
+                drop(observer.close());
+                fold.map(FoldHandle::close);
+            }
+            Outcome::Turn(turn) => drop(turn.close()),
+            Outcome::Group(group) => drop(group.close()),
+            Outcome::GroupStep(PackedStep::Folds(folds)) => {
+                folds.into_iter().for_each(|(_, fold)| drop(fold.close()));
+            }
+            Outcome::Doing(Some(doing)) => drop(doing.close()),
+            _ => {}
+        }
+    }
+}
+
+/// What the facade's completions carry.
+pub(crate) trait IntoOutcome: Send + 'static {
+    /// Runs on the completing thread.
+    fn into_outcome(self) -> Outcome;
+}
+
+impl IntoOutcome for () {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Unit
+    }
+}
+
+impl IntoOutcome for String {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Text(self)
+    }
+}
+
+impl IntoOutcome for Explanation {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Text(self.json())
+    }
+}
+
+impl IntoOutcome for Closed {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Unit
+    }
+}
+
+impl IntoOutcome for NodeHandle {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Node(self)
+    }
+}
+
+impl IntoOutcome for CursorHandle {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Cursor(self)
+    }
+}
+
+impl IntoOutcome for SubscriptionHandle {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Subscription(self)
+    }
+}
+
+impl IntoOutcome for Published {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Published(Box::new(self))
+    }
+}
+
+impl IntoOutcome for EventBatch {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Batch(Box::new(PackedBatch::from(self)))
+    }
+}
+
+impl IntoOutcome for Observation {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Observation(self)
+    }
+}
+
+impl IntoOutcome for StateView {
+    fn into_outcome(self) -> Outcome {
+        Outcome::State(Box::new(self))
+    }
+}
+
+impl IntoOutcome for FishJob {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Job(match self {
+            FishJob::Load(saved) => PackedJob::Load(saved),
+            FishJob::Apply(batch) => PackedJob::Apply(Box::new(PackedBatch::from(batch))),
+            FishJob::Save => PackedJob::Save,
+            FishJob::Ended => PackedJob::Ended,
+        })
+    }
+}
+
+impl IntoOutcome for TurnHandle {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Turn(self)
+    }
+}
+
+impl IntoOutcome for GroupHandle {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Group(self)
+    }
+}
+
+impl IntoOutcome for GroupStep {
+    fn into_outcome(self) -> Outcome {
+        Outcome::GroupStep(match self {
+            GroupStep::Seeds(batch) => PackedStep::Seeds(Box::new(PackedBatch::from(batch))),
+            GroupStep::Folds(folds) => PackedStep::Folds(folds),
+            GroupStep::States(view) => PackedStep::States(view),
+            GroupStep::Ended => PackedStep::Ended,
+        })
+    }
+}
+
+impl IntoOutcome for DoingHandle {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Doing(Some(self))
+    }
+}
+
+impl IntoOutcome for Option<DoingHandle> {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Doing(self)
+    }
+}
+
+impl IntoOutcome for StandingView {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Standing(Box::new(self))
+    }
+}

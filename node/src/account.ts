@@ -1,0 +1,381 @@
+import { causal, causalOptions, type CausalOptions } from './causal';
+import { outsideOfCode } from './code';
+import { LimitExceededError } from './error-kinds';
+import { guard } from './failures';
+import { fromJson } from './json';
+import { native, type NativeDeed } from './native';
+import { encodeValue } from './encode';
+import type { Place } from './observer';
+import { Offsets } from './offsets';
+import { bridge, operate } from './operations';
+import { callOptions, checkOptions, given, limitsOf, text, truth, whole } from './options';
+import type { CallOptions } from './options';
+import type { PayloadInput } from './payload';
+import { Published } from './published';
+import { Reports } from './reports';
+import { parse } from './status';
+
+/** The options of what is done with an account or a claim. */
+export interface DeedOptions extends CallOptions, CausalOptions {}
+
+/** The options of deposits and withdrawals. */
+export interface NotedOptions extends DeedOptions {
+  /** Any value, which is kept with it and never interpreted. */
+  readonly note?: PayloadInput | undefined;
+}
+
+/** The options of {@link Account.recover} and {@link Claim.recover}. */
+export interface RecoverOptions extends DeedOptions {
+  /**
+   * True: also when no other node was met since the store was opened. A person vouches that nobody
+   * writes the former stream any more. Default false.
+   */
+  readonly alone?: boolean | undefined;
+}
+
+/** What an account begins with. */
+export interface NewAccount {
+  /** The balance, within ±(2^53 − 1). */
+  readonly amount: number;
+  /** What it never falls below, at most `amount`. */
+  readonly floor: number;
+  /**
+   * The rights of other nodes, by node id: at most 1,024, together at most `amount − floor`. The
+   * rest is this node's.
+   */
+  readonly shares?: Readonly<Record<string, number>> | undefined;
+}
+
+/** What a stream holds of an account. */
+export interface Holding {
+  /** The stream: `<node id>-<number>`. */
+  readonly stream: string;
+  /** The rights that it has left. */
+  readonly amount: number;
+  /** True: nothing is granted to it, and its node may recover what is left. */
+  readonly isFrozen: boolean;
+}
+
+/** What an {@link OverdraftError} says: its `details`. */
+export interface Overdraft {
+  /** What was wanted. */
+  readonly wanted: number;
+  /** What this node's own stream has left. */
+  readonly available: number;
+  /** What former streams of this node hold, which it may recover. */
+  readonly recoverable: number;
+  /** Who held rights elsewhere when this node last heard, most first: at most 64. */
+  readonly elsewhere: readonly Holding[];
+}
+
+/** Rights that a stream asks for. */
+export interface OpenRequest {
+  /** The stream that asks. */
+  readonly stream: string;
+  /** Its node. */
+  readonly node: string;
+  /** Key of the request. */
+  readonly key: string;
+  /** What it has not got yet. */
+  readonly outstanding: number;
+}
+
+/** What should not be, and is shown. */
+export type Violation =
+  | {
+      /** Something does not count; it may when what it builds on has arrived. */
+      readonly kind: 'uncovered';
+      /** Key of the event. */
+      readonly key: string;
+      /** Its position in its stream. */
+      readonly offset: number;
+      /** How much it is about. */
+      readonly amount: number;
+      /** How much there was. */
+      readonly available: number;
+    }
+  | {
+      /** The histories of a stream took more than it had. */
+      readonly kind: 'overdrawn';
+      /** The stream. */
+      readonly stream: string;
+      /** How much more. */
+      readonly by: number;
+    }
+  | {
+      /** A stream has as many histories as are kept; there may be more. */
+      readonly kind: 'crowded';
+      /** The stream. */
+      readonly stream: string;
+    };
+
+/** Another account of the same name, created while nodes were cut off from each other. */
+export interface Rival {
+  /** Its id: 32 hex digits, for {@link Account.withId}. */
+  readonly id: string;
+  /** Key of its creation. */
+  readonly created: string;
+  /** True: it is what the name means to nodes that acted in none of them. */
+  readonly isFirst: boolean;
+  /** Its balance. */
+  readonly balance: number | bigint;
+  /** What this node may spend of it. */
+  readonly available: number;
+}
+
+/** How an account stands, as far as this node knows. */
+export interface AccountReport {
+  /** The name. */
+  readonly name: string;
+  /** 32 hex digits. */
+  readonly id: string;
+  /** A bigint beyond ±(2^53 − 1); beyond 64 bits the nearest that has them. */
+  readonly balance: number | bigint;
+  /** What the balance never falls below. */
+  readonly floor: number | bigint;
+  /** What this node may spend at once, also while it is cut off. */
+  readonly available: number;
+  /** The stream that it spends from. */
+  readonly ownStream: string;
+  /** Who holds what, by stream. */
+  readonly holdings: readonly (Holding & { readonly node: string })[];
+  /** Who asks for rights, oldest first. */
+  readonly requests: readonly OpenRequest[];
+  /** What should not be. */
+  readonly violations: readonly Violation[];
+  /** How many withdrawals, grants and recoveries do not count. */
+  readonly uncoveredCount: number;
+  /** Other accounts of the name. */
+  readonly rivals: readonly Rival[];
+  /** What this was read at. */
+  readonly asOf: Offsets;
+}
+
+const deedOptions = [...callOptions, ...causalOptions];
+
+/** @internal Does something with an account or a claim. */
+export async function act(
+  place: Place,
+  call: string,
+  deed: NativeDeed,
+  options: DeedOptions | undefined,
+): Promise<Published> {
+  const said = causal(call, options);
+  const { published } = await operate(call, options, (ticket, limit) =>
+    bridge.act(ticket, place.handle, deed, said, limit),
+  );
+  return new Published(published as NonNullable<typeof published>);
+}
+
+/** @internal The options of a deed, checked. */
+export function checkDeed(call: string, options: unknown, names: readonly string[] = []): void {
+  outsideOfCode(call);
+  checkOptions(call, options, [...deedOptions, ...names]);
+}
+
+/** @internal The note of a deed as the bytes of a value. */
+export function noteOf(call: string, note: unknown): { note?: Uint8Array } {
+  return note === undefined ? {} : { note: encodeValue(note, `${call}: note`) };
+}
+
+/** @internal A report from its text. */
+export function readReport<R>(json: string): R {
+  const { asOf, ...rest } = parse<{ asOf: string }>(json, fromJson);
+  return { ...rest, asOf: Offsets.trusted(asOf) } as R;
+}
+
+/**
+ * An escrow account: a quantity with a floor, divided into rights among nodes. Each spends only its
+ * own, at once, also while it is cut off; so the floor holds in every partition. Rights move by
+ * grants and requests. See docs/escrow.md. Made by {@link Node.account}; making one reads nothing,
+ * and says nothing about whether it exists.
+ *
+ * Every call resolves when what it did is durable, and rejects with NotFoundError when no such
+ * account is known here (but for {@link Account.create}), ConflictError with the reason
+ * `stream_changed` (try again), LimitExceededError (an amount above 2^53 − 1), StorageFullError,
+ * ClosedError, TimeoutError or AbortError, beside what it says. Amounts are whole numbers from 1
+ * on.
+ */
+export class Account {
+  /** In NFC: 1 to 200 bytes. */
+  readonly name: string;
+  readonly #place: Place;
+  readonly #id: string | undefined;
+
+  /** @internal */
+  constructor(place: Place, name: string, id?: string) {
+    this.#place = place;
+    this.name = name;
+    this.#id = id;
+  }
+
+  /** Means exactly the account of this id, one of {@link AccountReport.rivals}, never another. */
+  withId(id: string): Account {
+    return new Account(this.#place, this.name, text('account.withId: id', id));
+  }
+
+  /**
+   * Creates it: once, where the thing is. Two nodes that create one name while they are cut off
+   * from each other make two accounts.
+   * @throws InvalidArgumentError the floor or the shares do not fit the amount; ConflictError with
+   * the reason `exists`.
+   */
+  create(account: NewAccount, options?: DeedOptions): Promise<Published> {
+    const call = 'account.create';
+    checkDeed(call, options);
+    checkOptions(call, account, ['amount', 'floor', 'shares']);
+    return this.#act(call, options, () => ({
+      kind: 'account_create',
+      amount: amountOf(`${call}: amount`, account.amount),
+      floor: amountOf(`${call}: floor`, account.floor),
+      ...given(call, 'shares', account.shares, shares),
+    }));
+  }
+
+  /** Raises the balance; the rights to it are this node's. */
+  deposit(amount: number, options?: NotedOptions): Promise<Published> {
+    return this.#noted('deposit', amount, options);
+  }
+
+  /**
+   * Spends rights that this node holds.
+   * @throws OverdraftError it has not got so many: decided at once, and nothing was spent. Its
+   * `details` say what is available here and who holds the rest.
+   */
+  withdraw(amount: number, options?: NotedOptions): Promise<Published> {
+    return this.#noted('withdraw', amount, options);
+  }
+
+  /**
+   * Gives rights of this node to another one.
+   * @throws OverdraftError it has not got so many; InvalidArgumentError with the reason `frozen`:
+   * that is this node itself, or its stream is frozen.
+   */
+  grant(nodeId: string, amount: number, options?: DeedOptions): Promise<Published> {
+    const call = 'account.grant';
+    checkDeed(call, options);
+    return this.#act(call, options, () => ({
+      kind: 'account_grant',
+      node: text(`${call}: nodeId`, nodeId),
+      amount: amountOf(`${call}: amount`, amount),
+    }));
+  }
+
+  /**
+   * Asks all nodes for so many rights, in place of what was asked before; 0 takes that back. Nodes
+   * answer as {@link Account.answerRequests} told them to; {@link Account.reports} shows when they
+   * have.
+   */
+  request(amount: number, options?: DeedOptions): Promise<Published> {
+    const call = 'account.request';
+    checkDeed(call, options);
+    return this.#act(call, options, () => ({
+      kind: 'account_request',
+      amount: amountOf(`${call}: amount`, amount),
+    }));
+  }
+
+  /**
+   * Takes over what former streams of this node have left: after a restored backup, or a copied
+   * disk. Only a person can know that no copy still writes them.
+   * @throws NotFoundError none has anything left; ConflictError with the reason `under_way`: try
+   * again; NotYetVisibleError: more of the former stream is known and not here yet, or, with the
+   * reason `nobody_met`, no other node was met since the store was opened.
+   */
+  recover(options?: RecoverOptions): Promise<Published> {
+    const call = 'account.recover';
+    checkDeed(call, options, ['alone']);
+    return this.#act(call, options, () => ({
+      kind: 'account_recover',
+      ...aloneOf(call, options?.alone),
+    }));
+  }
+
+  /**
+   * From now on this node answers requests for rights by itself, with what it has above `reserve`
+   * (default 0); null ends that. Not kept in the store: say it when the node is opened again.
+   * @throws InvalidArgumentError, LimitExceededError, ClosedError.
+   */
+  answerRequests(policy: { readonly reserve?: number | undefined } | null): void {
+    const call = 'account.answerRequests';
+    outsideOfCode(call);
+    const { handle } = this.#place;
+    if (policy === null) return guard(() => native.answerRequests(handle, this.name, false));
+    checkOptions(call, policy, ['reserve']);
+    const { reserve } = given(call, 'reserve', policy?.reserve, whole);
+    guard(() => native.answerRequests(handle, this.name, true, reserve));
+  }
+
+  /** How it stands, as far as this node knows. */
+  async report(options?: DeedOptions): Promise<AccountReport> {
+    const call = 'account.report';
+    checkDeed(call, options);
+    const said = causal(call, options);
+    const { text } = await operate(call, options, (ticket, limit) =>
+      bridge.accountReport(ticket, this.#place.handle, this.name, said, limit),
+    );
+    return readReport<AccountReport>(text as string);
+  }
+
+  /**
+   * How it stands, at once when it is known here and then whenever events about it came.
+   * `timeoutMs` holds for each step, `signal` for all.
+   */
+  reports(options?: CallOptions): Reports<AccountReport> {
+    const call = 'account.reports';
+    outsideOfCode(call);
+    checkOptions(call, options, callOptions);
+    const { handle } = this.#place;
+    return new Reports<AccountReport>(
+      {
+        call,
+        begin: (ticket, known, limit) =>
+          bridge.nextAccountReport(ticket, handle, this.name, known, limit),
+        read: readReport,
+      },
+      limitsOf(call, options),
+    );
+  }
+
+  #noted(
+    deed: 'deposit' | 'withdraw',
+    amount: number,
+    options: NotedOptions | undefined,
+  ): Promise<Published> {
+    const call = `account.${deed}`;
+    checkDeed(call, options, ['note']);
+    return this.#act(call, options, () => ({
+      kind: `account_${deed}`,
+      amount: amountOf(`${call}: amount`, amount),
+      ...noteOf(call, options?.note),
+    }));
+  }
+
+  async #act(
+    call: string,
+    options: DeedOptions | undefined,
+    deed: () => Omit<NativeDeed, 'name' | 'id'>,
+  ): Promise<Published> {
+    const id = this.#id === undefined ? {} : { id: this.#id };
+    return act(this.#place, call, { ...deed(), name: this.name, ...id }, options);
+  }
+}
+
+/** @internal Whether a recovery goes ahead when nobody was met. */
+export function aloneOf(call: string, alone: unknown): { isAlone?: boolean } {
+  const said = given(call, 'alone', alone, truth);
+  return said.alone === undefined ? {} : { isAlone: said.alone };
+}
+
+/** A whole number, of which one that a number may not hold exactly is beyond the limit. */
+function amountOf(name: string, value: unknown): number {
+  if (!Number.isInteger(value) || Number.isSafeInteger(value)) return whole(name, value);
+  throw new LimitExceededError(`${name} is ${String(value)}; the most is 2^53 - 1`);
+}
+
+function shares(name: string, value: unknown): { node: string; amount: number }[] {
+  checkOptions(name, value, Object.keys(Object(value) as object));
+  return Object.entries(value as object).map(([node, amount]) => {
+    return { node, amount: amountOf(`${name}[${JSON.stringify(node)}]`, amount) };
+  });
+}

@@ -1,0 +1,153 @@
+import { checkDeed, act, noteOf, readReport, type DeedOptions, type NotedOptions } from './account';
+import { causal } from './causal';
+import type { ClaimHolder } from './claim';
+import { guard } from './failures';
+import { native } from './native';
+import type { Place } from './observer';
+import type { Offsets } from './offsets';
+import { bridge, operate } from './operations';
+import { callOptions, checkOptions, limitsOf, text, type CallOptions } from './options';
+import type { Payload } from './payload';
+import type { Published } from './published';
+import { Pulled } from './pulled';
+
+/** Who says that it does something. */
+export interface Doer {
+  /** Key of the claim; the least one wins. */
+  readonly key: string;
+  /** The node that says so. */
+  readonly node: string;
+  /** What it said with it; null for nothing. */
+  readonly note: Payload;
+}
+
+/** Who does something, as far as this node knows. */
+export interface WhoDoes {
+  /** What is done. */
+  readonly what: string;
+  /** Who holds the exclusive claim of this name; null when nobody does. */
+  readonly holder: ClaimHolder | null;
+  /** Whose optimistic claim stands and has not lost; null when nobody's does. */
+  readonly winner: Doer | null;
+  /** All optimistic claims that stand, the least key first. */
+  readonly doers: readonly Doer[];
+  /** What this was read at: an older claim may still arrive. */
+  readonly asOf: Offsets;
+}
+
+/** How a claim of this node stands. */
+export interface Standing {
+  /** `lost`: undo what was begun, and release. It stays lost. */
+  readonly standing: 'won' | 'lost' | 'released';
+  /** Whose claim has won, of `won` this one; null when nobody claims it. */
+  readonly winner: Pick<Doer, 'key' | 'note'> | null;
+  /** What this was read at. */
+  readonly asOf: Offsets;
+}
+
+/**
+ * "I do this", said by this node: how that stands first, then each change. Of the claims that stand
+ * the least key wins; who has lost is told so. Made by {@link Node.doOptimistically}.
+ *
+ * Closing it releases nothing.
+ */
+export class Doing extends Pulled<Standing> {
+  /** What is done. */
+  readonly what: string;
+  /** Key of the claim. */
+  readonly key: string;
+  readonly #place: Place;
+
+  /** @internal */
+  constructor(place: Place, what: string, handle: bigint) {
+    super(
+      {
+        call: 'doing',
+        opened: Promise.resolve(handle),
+        opensUntil: undefined,
+        next: async (doing, left) => {
+          const { standing } = await operate('doing', left(), (ticket, limit) =>
+            bridge.doingNext(ticket, doing, limit),
+          );
+          if (standing === undefined || standing.isEnd) return undefined;
+          return readReport<Standing>(standing.text);
+        },
+        close: (doing) => guard(() => native.doingClose(doing)),
+      },
+      {},
+    );
+    this.#place = place;
+    this.what = what;
+    this.key = guard(() => native.doingKey(handle));
+  }
+
+  /**
+   * Who has won, once this one has lost; undefined once it was released, closed or its node was. It
+   * takes what {@link Doing.next} would give.
+   * @throws TimeoutError, AbortError, StorageFailedError, CorruptError.
+   */
+  async lost(options?: CallOptions): Promise<Pick<Doer, 'key' | 'note'> | undefined> {
+    checkOptions('doing.lost', options, callOptions);
+    for (;;) {
+      const { value, done } = await this.next(options);
+      if (done === true || value.standing === 'released') return undefined;
+      if (value.standing === 'lost') return value.winner ?? undefined;
+    }
+  }
+
+  /**
+   * Takes back whatever this node has said about it.
+   * @throws NotFoundError it has nothing to take back; StorageFullError, ClosedError, TimeoutError,
+   * AbortError.
+   */
+  release(options?: DeedOptions): Promise<Published> {
+    const call = 'doing.release';
+    checkDeed(call, options);
+    return act(this.#place, call, { kind: 'doing_release', name: this.what }, options);
+  }
+}
+
+/** @internal Says that this node does something. */
+export async function say(
+  place: Place,
+  what: string,
+  options: NotedOptions | undefined,
+): Promise<Doing> {
+  const call = 'doOptimistically';
+  const name = text(`${call}: what`, what);
+  const deed = { kind: 'doing_begin', name, ...noteOf(call, options?.note) };
+  const said = causal(call, options);
+  const { handle } = await operate(call, options, (ticket, limit) =>
+    bridge.doOptimistically(ticket, place.handle, deed, said, limit),
+  );
+  return new Doing(place, name, handle as bigint);
+}
+
+/** @internal What this node has said, if that stands. */
+export async function own(
+  place: Place,
+  what: string,
+  options: CallOptions | undefined,
+): Promise<Doing | undefined> {
+  const call = 'ownDoing';
+  const name = text(`${call}: what`, what);
+  const { handle } = await operate(call, limitsOf(call, options), (ticket, limit) =>
+    bridge.ownDoing(ticket, place.handle, name, limit),
+  );
+  return handle === undefined ? undefined : new Doing(place, name, handle);
+}
+
+/** @internal Who does something. */
+export async function ask(
+  place: Place,
+  what: string,
+  options: DeedOptions | undefined,
+): Promise<WhoDoes> {
+  const call = 'whoDoes';
+  const name = text(`${call}: what`, what);
+  const said = causal(call, options);
+  const answer = await operate(call, options, (ticket, limit) =>
+    bridge.whoDoes(ticket, place.handle, name, said, limit),
+  );
+  return readReport<WhoDoes>(answer.text as string);
+}

@@ -1,0 +1,173 @@
+/** Effects: what an application publishes in answer to a state. */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { withEncoded, type NewEvent } from './batch';
+import type { NativeCausal } from './causal';
+import { ClosedError } from './error-kinds';
+import { guard } from './failures';
+import type { Fish } from './fish';
+import { native, type NativeState } from './native';
+import {
+  begin,
+  letGo,
+  stateOf,
+  userCode,
+  type Observed,
+  type Place,
+  type State,
+} from './observer';
+import type { Offsets } from './offsets';
+import { bridge, operate } from './operations';
+import { beginning, type CallOptions } from './options';
+import { Published } from './published';
+import { explained } from './work';
+
+/** What an effect gives: the events to publish, nothing for nothing to do. */
+export type Wanted = NewEvent | readonly NewEvent[] | null | undefined | void;
+
+/**
+ * What is to be published on this state. It may be asynchronous: other effects on the fish wait. An
+ * effect inside of another one is refused.
+ */
+export type Effect<S> = (state: S, token: Offsets) => Wanted | Promise<Wanted>;
+
+/** The effect that the code now running belongs to, also across what it awaits. */
+const acting = new AsyncLocalStorage<{ isOver: boolean }>();
+
+/** @throws InvalidArgumentError: it is called by an effect. */
+export function outsideOfEffects(): void {
+  const effect = acting.getStore();
+  if (effect !== undefined && !effect.isOver) guard(() => native.refuseNestedEffect());
+}
+
+/** @internal How an effect publishes. */
+export interface Publishing {
+  readonly place: Place;
+  readonly call: string;
+  /** For the native half. */
+  readonly options: object;
+}
+
+/** @internal Runs an effect once. */
+export async function runOnce<S>(
+  how: Publishing,
+  fish: Fish<S>,
+  said: NativeCausal,
+  effect: Effect<S>,
+  limits: CallOptions,
+): Promise<Published | undefined> {
+  const left = beginning(limits);
+  const observed = await begin(how.call, how.place, fish, said, left());
+  try {
+    const turn = await take(how.call, observed, fish, false, left());
+    return await act(how, fish, turn, effect, left);
+  } finally {
+    letGo(observed.handle);
+  }
+}
+
+/** @internal Runs an effect on each state until `isLast` holds for one, or the node is closed. */
+export async function runAll<S>(
+  how: Publishing,
+  fish: Fish<S>,
+  said: NativeCausal,
+  effect: Effect<S>,
+  isLast: ((state: S) => boolean) | undefined,
+  limits: CallOptions,
+): Promise<void> {
+  const { signal } = limits;
+  const observed = await begin(how.call, how.place, fish, said, limits);
+  try {
+    for (let isOver = false; !isOver; ) {
+      const turn = await take(how.call, observed, fish, true, { signal });
+      const judging: Effect<S> = (state, token) => {
+        isOver = isLast?.(state) === true;
+        return isOver ? undefined : effect(state, token);
+      };
+      await act(how, fish, turn, judging, () => ({ signal }));
+    }
+  } catch (error) {
+    if (!(error instanceof ClosedError)) throw error;
+  } finally {
+    letGo(observed.handle);
+  }
+}
+
+/** A turn, and the state to act on. */
+interface Turn<S> {
+  readonly handle: bigint;
+  readonly state: State<S>;
+}
+
+/** The right to act; with `isNew` on a state that differs from the one of the last turn. */
+async function take<S>(
+  call: string,
+  observed: Observed,
+  fish: Fish<S>,
+  isNew: boolean,
+  limits: CallOptions,
+): Promise<Turn<S>> {
+  try {
+    const answer = await operate(call, limits, (ticket, limit) =>
+      bridge.observerTurn(ticket, observed.handle, isNew, limit),
+    );
+    const handle = answer.handle as bigint;
+    try {
+      return { handle, state: stateOf(fish, answer.state as NativeState) };
+    } catch (error) {
+      end(handle);
+      throw error;
+    }
+  } catch (error) {
+    throw explained(error, observed.work);
+  }
+}
+
+/** Publishes what `effect` gives, and ends the turn. */
+async function act<S>(
+  how: Publishing,
+  fish: Fish<S>,
+  turn: Turn<S>,
+  effect: Effect<S>,
+  left: () => CallOptions,
+): Promise<Published | undefined> {
+  try {
+    const events = await wanted(fish, turn.state, effect);
+    if (events.length === 0) return undefined;
+    const { published } = await withEncoded(events, (bytes) =>
+      operate(how.call, left(), (ticket, limit) =>
+        bridge.turnPublish(ticket, turn.handle, bytes, how.options, limit),
+      ),
+    );
+    return published === undefined ? undefined : new Published(published);
+  } finally {
+    end(turn.handle);
+  }
+}
+
+/** The events that `effect` gives. */
+async function wanted<S>(
+  fish: Fish<S>,
+  { state, token }: State<S>,
+  effect: Effect<S>,
+): Promise<readonly NewEvent[]> {
+  const own = { isOver: false };
+  try {
+    const events = await acting.run(own, async () => effect(state, token));
+    if (events === undefined || events === null) return [];
+    return Array.isArray(events) ? (events as NewEvent[]) : [events as NewEvent];
+  } catch (thrown) {
+    throw userCode('effect', `an effect on the fish ${JSON.stringify(fish.id)}`, thrown);
+  } finally {
+    // What it has set going and does not await is not a part of it.
+    own.isOver = true;
+  }
+}
+
+/** Ends a turn, if publishing has not. */
+function end(turn: bigint): void {
+  try {
+    native.turnClose(turn);
+  } catch {
+    // It was closed with its node.
+  }
+}

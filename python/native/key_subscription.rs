@@ -1,0 +1,122 @@
+//! A query that stays open, in the one order of all nodes.
+
+use crate::arguments::{Seconds, Whole, limit};
+use crate::batch::Batch;
+use crate::errors::raise;
+use crate::flow::{Flow, Step};
+use crate::node::OpenNode;
+use millpond_facade::SubscriptionHandle;
+use pyo3::prelude::*;
+use std::sync::Arc;
+
+/// A query that stays open, in key order: its events in the one order of all nodes.
+///
+/// Iterate over it: `Event`s, and a `Rewind` in between where one came late. Who forgets what each
+/// rewind takes back holds, whenever `caught_up`, all matching events in their order. Iteration
+/// ends when the subscription or its node is closed. Usable from any thread, by one at a time;
+/// `close` may be called while another thread waits.
+#[pyclass(frozen, module = "millpond")]
+pub(crate) struct KeySubscription {
+    handle: SubscriptionHandle,
+    flow: Py<Flow>,
+    /// The node stays open as long as it is listened to.
+    _node: Option<Arc<OpenNode>>,
+}
+
+impl KeySubscription {
+    pub(crate) fn new(
+        py: Python<'_>,
+        (handle, flow): (SubscriptionHandle, Flow),
+        node: Option<Arc<OpenNode>>,
+    ) -> PyResult<KeySubscription> {
+        Ok(KeySubscription { handle, flow: Py::new(py, flow)?, _node: node })
+    }
+}
+
+#[pymethods]
+impl KeySubscription {
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Step>> {
+        self.next(py, None)
+    }
+
+    /// Waits for the next event or rewind; None when the subscription has ended.
+    ///
+    /// `timeout`: seconds, None for no limit. Raises `Timeout` (nothing is lost), `Corrupt`,
+    /// `StorageFailed`.
+    #[pyo3(signature = (timeout=None))]
+    fn next(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<Option<Step>> {
+        self.flow.get().next_step(py, limit(timeout))
+    }
+
+    /// Waits for one to `count_max` events; empty when it has just caught up, for a rewind
+    /// (`Batch.is_rewind`), or at the end.
+    ///
+    /// `count_max`: 1 to 4,096, None for 1,024. `timeout`: seconds, None for no limit.
+    /// Raises `Timeout` (nothing is lost), `InvalidArgument`, `Corrupt`, `StorageFailed`.
+    #[pyo3(signature = (count_max=None, timeout=None))]
+    fn next_batch(
+        &self,
+        py: Python<'_>,
+        count_max: Option<Whole>,
+        timeout: Option<Seconds>,
+    ) -> PyResult<Batch> {
+        self.flow.get().next_batch(py, count_max.map(Whole::count), limit(timeout))
+    }
+
+    /// True when every event that the log held at the start has been handed out.
+    ///
+    /// After a rewind only when what it took back has come again.
+    #[getter]
+    fn caught_up(&self) -> bool {
+        self.flow.get().caught_up()
+    }
+
+    /// How many events of the log it has not handed out yet, matching or not: an upper bound.
+    ///
+    /// Raises `Closed`.
+    #[getter]
+    fn lag(&self, py: Python<'_>) -> PyResult<u64> {
+        let lag = self.handle.lag().map_err(|error| raise(py, error))?;
+        Ok(lag + self.flow.get().unread_count())
+    }
+
+    /// Where it stands after the last event or rewind that was handed out, as text: pass it as
+    /// `start` with `order="key"` to go on.
+    #[getter]
+    fn position(&self) -> Option<String> {
+        self.flow.get().position_text()
+    }
+
+    /// A file descriptor for `select` and the like: readable while `next_batch` would not wait.
+    ///
+    /// It belongs to the subscription: never read, write or close it. Events that already arrived
+    /// in a batch do not make it readable: read until `next_batch(timeout=0)` raises `Timeout`.
+    /// Raises `Closed`.
+    fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
+        self.handle.fd().map_err(|error| raise(py, error))
+    }
+
+    /// Ends the subscription: whoever waits for its next event sees the end. May be repeated.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.flow.get().close(py, true)
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_error))]
+    fn __exit__(&self, py: Python<'_>, _error: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.close(py)
+    }
+
+    /// For asyncio.
+    #[getter]
+    fn _flow(&self, py: Python<'_>) -> Py<Flow> {
+        self.flow.clone_ref(py)
+    }
+}

@@ -1,0 +1,168 @@
+"""The thread on which the functions of a fish run.
+
+A fold asks for jobs: load a state, apply a batch of events, save the state. They come through a
+queue whose descriptor the thread watches, as the one of an event loop, so that it never waits
+inside of native code and can work the fish of a whole group.
+Rule: the functions run in the thread's own Python frames; no native code is below them.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from collections.abc import Iterable
+from operator import length_hint
+from typing import Any
+from weakref import WeakValueDictionary
+
+from . import _native
+from ._errors import Error
+from ._fish import Fish, described
+
+_works: WeakValueDictionary[tuple[str, str], Work] = WeakValueDictionary()
+"""By node and fish id: who of this process worked the fold last."""
+
+
+class Work:
+    """One fold, and the state between two jobs. Only its thread calls `do`."""
+
+    __slots__ = ("__weakref__", "_state", "failure", "fish", "fold", "said")
+
+    def __init__(self, fold: _native.Fold, fish: Fish[Any]) -> None:
+        self.fold, self.fish = fold, fish
+        self.failure: BaseException | None = None
+        self.said = ""
+        self._state: Any = None
+
+    def do(self, queue: _native.Queue, number: int, kind: str, what: Any) -> None:
+        """Does a job and asks for the next one."""
+        fish, fold = self.fish, self.fold
+        if kind == "apply":
+            self._apply(queue, number, what)
+        elif kind == "load":
+            function = "initial" if what is None else "decode"
+            try:
+                self._state = fish.initial if what is None else fish._revived(what)
+            except BaseException as error:
+                self._failed(queue, number, function, None, error)
+            else:
+                fold.loaded(queue, number)
+        else:
+            try:
+                data = bytes(fish._encoded(self._state))
+            except BaseException as error:
+                self._failed(queue, number, "encode", None, error)
+            else:
+                fold.saved(queue, number, data)
+
+    def _apply(self, queue: _native.Queue, number: int, events: _native.Batch) -> None:
+        state, step, is_reset = self._state, self.fish.step, self.fish.is_reset
+        function, last_reset = "step", None
+        each = iter(events)
+        try:
+            if is_reset is None:
+                for event in each:
+                    state = step(state, event)
+            else:
+                for index, event in enumerate(each):
+                    function = "is_reset"
+                    if is_reset(event):
+                        function, last_reset = "initial", index
+                        state = self.fish.initial
+                    function = "step"
+                    state = step(state, event)
+        except BaseException as error:
+            index = len(events) - length_hint(each) - 1
+            self._failed(queue, number, function, index, error)
+        else:
+            self._state = state
+            self.fold.applied(queue, number, last_reset)
+
+    def _failed(
+        self,
+        queue: _native.Queue,
+        number: int,
+        function: str,
+        index: int | None,
+        error: BaseException,
+    ) -> None:
+        # First kept, then told: who hears of it finds it.
+        self.said, self.failure = described(error), error
+        self.fold.failed(queue, number, function, index, self.said)
+
+
+class Worker:
+    """A thread that works folds; it ends with the last of them."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._queue = _native.Queue()
+        self._works: dict[int, Work] = {}
+        self._number = 0
+        self._is_running = False
+        self._lock = threading.Lock()
+
+    def add(self, node_id: str, fold: _native.Fold, fish: Fish[Any]) -> Work:
+        """Works `fold` from now on."""
+        work = _works[(node_id, fish.id)] = Work(fold, fish)
+        with self._lock:
+            self._number += 1
+            self._works[self._number] = work
+            fold.begin(self._queue, self._number)
+            if not self._is_running:
+                # Of a daemon, because an interpreter joins all others before it closes the nodes.
+                threading.Thread(target=self._run, name=self._name, daemon=True).start()
+                self._is_running = True
+        return work
+
+    def _run(self) -> None:
+        ready = select.poll()
+        ready.register(self._queue.fileno(), select.POLLIN)
+        while True:
+            with self._lock:
+                if not self._works:
+                    self._is_running = False
+                    return
+            ready.poll()
+            for number, job, error in self._queue.drain():
+                self._do(number, job, error)
+
+    def _do(self, number: int, job: Any, error: BaseException | None) -> None:
+        with self._lock:
+            work = self._works[number]
+            if error is not None or job[0] == "ended":
+                del self._works[number]
+        if error is None and job[0] != "ended":
+            work.do(self._queue, number, *job)
+        else:
+            # Told to end, or the node is gone.
+            work.fold.close()
+
+
+def working(node_id: str, fold: _native.Fold | None, fish: Any) -> Work | None:
+    """Works the fold that came with an observer; or else who in this process does."""
+    if fold is None:
+        return _works.get((node_id, fish.id))
+    return Worker(f"millpond-fish-{fish.id}").add(node_id, fold, fish)
+
+
+def known_work(node_id: str, fish_id: str) -> Work | None:
+    """Who of this process worked the fold last, if anybody still knows."""
+    return _works.get((node_id, fish_id))
+
+
+def blame(error: Error, works: Iterable[Work | None]) -> None:
+    """Names the exception of the application that `error` tells of as its cause."""
+    for work in works:
+        if work is not None and work.failure is not None and work.said in str(error):
+            error.__cause__ = work.failure
+            return
+
+
+def _after_fork_in_child() -> None:
+    _works.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
