@@ -80,6 +80,61 @@
 #define MILLPOND_COLUMN_PAYLOAD 4
 
 /**
+ * An account begins: `name`, `amount`, `floor`, `shares`.
+ */
+#define MILLPOND_DEED_ACCOUNT_CREATE 1
+
+/**
+ * Adds to an account: `name`, `amount`, `note`.
+ */
+#define MILLPOND_DEED_ACCOUNT_DEPOSIT 2
+
+/**
+ * Takes from an account by rights held here: `name`, `amount`, `note`.
+ */
+#define MILLPOND_DEED_ACCOUNT_WITHDRAW 3
+
+/**
+ * Gives rights to another node: `name`, `amount`, `to`.
+ */
+#define MILLPOND_DEED_ACCOUNT_GRANT 4
+
+/**
+ * Asks for so many rights more, 0 for none: `name`, `amount`.
+ */
+#define MILLPOND_DEED_ACCOUNT_REQUEST 5
+
+/**
+ * Takes over what a former stream of this node has left: `name`, `is_alone`.
+ */
+#define MILLPOND_DEED_ACCOUNT_RECOVER 6
+
+/**
+ * An exclusive claim begins: `name`, `to` (its first holder; unsaid: this node).
+ */
+#define MILLPOND_DEED_CLAIM_CREATE 7
+
+/**
+ * Hands an exclusive claim to another node: `name`, `to`.
+ */
+#define MILLPOND_DEED_CLAIM_TRANSFER 8
+
+/**
+ * Asks for an exclusive claim: `name`, `amount` 1; takes that back: `amount` 0.
+ */
+#define MILLPOND_DEED_CLAIM_REQUEST 9
+
+/**
+ * Takes an exclusive claim over from a former stream of this node: `name`, `is_alone`.
+ */
+#define MILLPOND_DEED_CLAIM_RECOVER 10
+
+/**
+ * Takes back what this node has said of `name` by an optimistic claim.
+ */
+#define MILLPOND_DEED_DOING_RELEASE 11
+
+/**
  * Nothing.
  */
 #define MILLPOND_LOG_OFF 0
@@ -110,6 +165,11 @@
 #define MILLPOND_LOG_TRACE 5
 
 /**
+ * In millpond_node_options_t: no state of a fish is kept on disk.
+ */
+#define MILLPOND_SNAPSHOTS_NONE UINT64_MAX
+
+/**
  * The payload is deterministic CBOR.
  */
 #define MILLPOND_PAYLOAD_CBOR 0
@@ -120,14 +180,58 @@
 #define MILLPOND_PAYLOAD_JSON 1
 
 /**
+ * The effect is done, and shall not run again.
+ */
+#define MILLPOND_EFFECT_LAST 1
+
+/**
+ * A turn on whatever the state is.
+ */
+#define MILLPOND_TURN_ANY 0
+
+/**
+ * A turn on a state that differs from that of the last turn of the observer.
+ */
+#define MILLPOND_TURN_NEW 1
+
+/**
  * Some events, in order. Owned by the caller, unless it came to a callback.
  */
 typedef struct millpond_batch_t millpond_batch_t;
 
 /**
+ * What an effect answers by: it lives until the callback returns.
+ */
+typedef struct millpond_effect_t millpond_effect_t;
+
+/**
  * What went wrong in one call. Owned by the caller: free it with millpond_error_free.
  */
 typedef struct millpond_error_t millpond_error_t;
+
+/**
+ * What a callback of a fish answers by: it lives until the callback returns.
+ */
+typedef struct millpond_job_t millpond_job_t;
+
+/**
+ * A state of a fish. Owned by the caller, unless it came to a callback.
+ */
+typedef struct millpond_state_t millpond_state_t;
+
+/**
+ * Borrowed text: `len` bytes of UTF-8 at `data`, not NUL-terminated. `{NULL, 0}` says nothing.
+ */
+typedef struct {
+    /**
+     * The first byte.
+     */
+    const char *data;
+    /**
+     * How many bytes.
+     */
+    uintptr_t len;
+} millpond_text_t;
 
 /**
  * Owned bytes: free them with millpond_bytes_free. A zero byte follows them that is not counted,
@@ -143,20 +247,6 @@ typedef struct {
      */
     uintptr_t len;
 } millpond_bytes_t;
-
-/**
- * Borrowed text: `len` bytes of UTF-8 at `data`, not NUL-terminated. `{NULL, 0}` says nothing.
- */
-typedef struct {
-    /**
-     * The first byte.
-     */
-    const char *data;
-    /**
-     * How many bytes.
-     */
-    uintptr_t len;
-} millpond_text_t;
 
 /**
  * One event, borrowed from its batch: every pointer is valid until the batch is freed.
@@ -231,6 +321,16 @@ typedef struct {
 } millpond_node_t;
 
 /**
+ * A session: what its owner has written and read so far. `{0}` is none.
+ */
+typedef struct {
+    /**
+     * Only for millpond to read.
+     */
+    uint64_t id;
+} millpond_session_t;
+
+/**
  * How to query.
  */
 typedef struct {
@@ -255,6 +355,16 @@ typedef struct {
      * Only what lies within this token. Unsaid: everything that is durable here now.
      */
     millpond_text_t upper;
+    /**
+     * Only once the log covers this token. The timeout of the call is how long to wait for that,
+     * and MILLPOND_ERROR_NOT_YET_VISIBLE the end of it: see millpond_error_missing.
+     */
+    millpond_text_t after;
+    /**
+     * The same for what this session has seen; it then has seen what the query is answered at. {0}
+     * is none.
+     */
+    millpond_session_t session;
 } millpond_query_options_t;
 
 /**
@@ -266,6 +376,154 @@ typedef struct {
      */
     uint64_t id;
 } millpond_cursor_t;
+
+/**
+ * What another node may spend of an account from the beginning.
+ */
+typedef struct {
+    /**
+     * Which node: 64 hex digits.
+     */
+    millpond_text_t node_id;
+    /**
+     * How much, 1 to 2^53 - 1.
+     */
+    uint64_t amount;
+} millpond_share_t;
+
+/**
+ * What is done to an account or a claim.
+ */
+typedef struct {
+    /**
+     * Set by MILLPOND_DEED_INIT.
+     */
+    uint32_t struct_size;
+    /**
+     * A MILLPOND_DEED_ number; each says what else is read.
+     */
+    int32_t kind;
+    /**
+     * Of what: 1 to 200 bytes in NFC.
+     */
+    millpond_text_t name;
+    /**
+     * Exactly the account with this id, 32 hex digits, a rival say. Unsaid: the one that the name
+     * means.
+     */
+    millpond_text_t id;
+    /**
+     * Node id of who gets it: 64 hex digits.
+     */
+    millpond_text_t to;
+    /**
+     * 1 to 2^53 - 1, for a request also 0, at the beginning also negative.
+     */
+    int64_t amount;
+    /**
+     * What must remain in an account, within +-(2^53 - 1); negative for a credit.
+     */
+    int64_t floor;
+    /**
+     * What other nodes may spend from the beginning, at most amount - floor together. NULL is
+     * none.
+     */
+    const millpond_share_t *shares;
+    /**
+     * How many, at most 1,024.
+     */
+    uintptr_t share_count;
+    /**
+     * What to remember of it, kept and never looked at. NULL is nothing.
+     */
+    const uint8_t *note;
+    /**
+     * How many bytes.
+     */
+    uintptr_t note_len;
+    /**
+     * MILLPOND_PAYLOAD_CBOR or MILLPOND_PAYLOAD_JSON.
+     */
+    int32_t note_form;
+    /**
+     * 1: recovers also when no other node was met since the store was opened, because a person
+     * vouches that nothing else writes the former stream.
+     */
+    int32_t is_alone;
+} millpond_deed_t;
+
+/**
+ * What a read of a fish, an account or a claim must have seen.
+ */
+typedef struct {
+    /**
+     * Set by MILLPOND_READ_OPTIONS_INIT.
+     */
+    uint32_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * Only once the log covers this token. The timeout of the call is how long to wait for that,
+     * and MILLPOND_ERROR_NOT_YET_VISIBLE the end of it: see millpond_error_missing.
+     */
+    millpond_text_t after;
+    /**
+     * The same for what this session has seen; it then has seen what the answer is as of. {0} is
+     * none.
+     */
+    millpond_session_t session;
+} millpond_read_options_t;
+
+/**
+ * Where published events stand. Event i has offset `first_offset + i` and lamport
+ * `first_lamport + i`.
+ */
+typedef struct {
+    /**
+     * Set by MILLPOND_PUBLISHED_INIT; more is written when a later version knows more.
+     */
+    uint32_t struct_size;
+    /**
+     * 1 when an earlier call with this idempotency key published them, else 0.
+     */
+    int32_t replayed;
+    /**
+     * Offset of the first: its position in the stream, from 0.
+     */
+    uint64_t first_offset;
+    /**
+     * Lamport of the first: its logical time, from 1 to 2^53 - 1.
+     */
+    uint64_t first_lamport;
+    /**
+     * How many.
+     */
+    uint64_t count;
+    /**
+     * This node's wall clock, microseconds since 1970 UTC.
+     */
+    int64_t time_micros;
+    /**
+     * The id of their stream. Free it with millpond_bytes_free.
+     */
+    millpond_bytes_t stream;
+    /**
+     * What a read must cover to see them. Free it with millpond_bytes_free.
+     */
+    millpond_bytes_t token;
+} millpond_published_t;
+
+/**
+ * An optimistic claim of a node. `{0}` is none.
+ */
+typedef struct {
+    /**
+     * Only for millpond to read.
+     */
+    uint64_t id;
+} millpond_doing_t;
 
 /**
  * One line of trace, borrowed for the call.
@@ -409,7 +667,116 @@ typedef struct {
      * next 8,192. At most 1,024 bytes and 16 alternatives. NULL is unsaid: all streams take turns.
      */
     millpond_text_t priority;
+    /**
+     * Most bytes of the saved states of all fish, on disk. 0 is unsaid: 64 MiB; with
+     * MILLPOND_SNAPSHOTS_NONE none is kept.
+     */
+    uint64_t snapshot_bytes_max;
 } millpond_node_options_t;
+
+/**
+ * Replaces the state that the program holds for the fish: by the initial one when `state` is NULL,
+ * else by the one that it saved as these bytes. 0: done; any other number: it failed.
+ */
+typedef int32_t (*millpond_load_callback_t)(void *user_data,
+                                            const uint8_t *state,
+                                            uintptr_t state_len,
+                                            millpond_job_t *job);
+
+/**
+ * Steps over the events of `batch`, 1 to 1,024 of them, in their order. Where one is a reset, it
+ * begins with the initial state before it steps over it, and says so by millpond_job_reset. 0:
+ * done; any other number: it failed.
+ */
+typedef int32_t (*millpond_apply_callback_t)(void *user_data,
+                                             const millpond_batch_t *batch,
+                                             millpond_job_t *job);
+
+/**
+ * Gives the state as bytes by millpond_job_save. 0: done; any other number: it failed.
+ */
+typedef int32_t (*millpond_save_callback_t)(void *user_data, millpond_job_t *job);
+
+/**
+ * A fish: a fold of the events that a query selects, in key order.
+ *
+ * By code of the program: `id`, `version`, `query`, the three callbacks. They must be functions of
+ * their arguments and of the state that they hold, and run one at a time, on one thread of
+ * millpond for the fish, under no lock. They may call every function, and must not throw or
+ * longjmp. Or built in: `query` and `fold`, and nothing else.
+ */
+typedef struct {
+    /**
+     * Set by MILLPOND_FISH_INIT.
+     */
+    uint32_t struct_size;
+    /**
+     * 1 when the program says that its states only grow, else 0.
+     */
+    int32_t is_grow_only;
+    /**
+     * Another number whenever the code or the form of the state changes its meaning.
+     */
+    uint64_t version;
+    /**
+     * Its name, 1 to 255 bytes.
+     */
+    millpond_text_t id;
+    /**
+     * Which events it folds.
+     */
+    millpond_text_t query;
+    /**
+     * How states are written, 1 to 64 bytes. Unsaid: "cbor", one value in deterministic CBOR.
+     */
+    millpond_text_t codec;
+    /**
+     * A built-in fold as JSON, such as {"fold": "count"}: docs/pond.md. Unsaid: by code.
+     */
+    millpond_text_t fold;
+    /**
+     * Replaces the state.
+     */
+    millpond_load_callback_t load;
+    /**
+     * Steps over events.
+     */
+    millpond_apply_callback_t apply;
+    /**
+     * Gives the state.
+     */
+    millpond_save_callback_t save;
+    /**
+     * What the callbacks are given.
+     */
+    void *user_data;
+    /**
+     * Frees `user_data`: called exactly once, when no callback will be made any more: before the
+     * call returns that was given this fish, if it fails or the callbacks are not needed. Only for
+     * a fish that cannot be read, because of its `struct_size` or fields that this version does
+     * not know, it is not called.
+     */
+    millpond_destroy_t destroy;
+} millpond_fish_t;
+
+/**
+ * An observer of a fish. `{0}` is none.
+ */
+typedef struct {
+    /**
+     * Only for millpond to read.
+     */
+    uint64_t id;
+} millpond_observer_t;
+
+/**
+ * Takes states of an observer: `state` with MILLPOND_OK, or NULL with an error. Both are borrowed
+ * for the call. The last call has an end (millpond_state_is_end) or an error. It must not throw or
+ * longjmp.
+ */
+typedef void (*millpond_state_callback_t)(void *user_data,
+                                          const millpond_state_t *state,
+                                          const millpond_error_t *error);
 
 /**
  * One event to be published.
@@ -472,46 +839,49 @@ typedef struct {
      * How many bytes.
      */
     uintptr_t idempotency_key_len;
+    /**
+     * Publish only once the log covers what this session has seen; it then has seen these events,
+     * too. The timeout of the call is also how long to wait for that, and
+     * MILLPOND_ERROR_NOT_YET_VISIBLE the end of it. {0} is none.
+     */
+    millpond_session_t session;
 } millpond_publish_options_t;
 
 /**
- * Where published events stand. Event i has offset `first_offset + i` and lamport
- * `first_lamport + i`.
+ * What a state says, borrowed from it: every pointer is valid until it is freed.
  */
 typedef struct {
     /**
-     * Set by MILLPOND_PUBLISHED_INIT; more is written when a later version knows more.
+     * Set by MILLPOND_STATE_VIEW_INIT.
      */
     uint32_t struct_size;
     /**
-     * 1 when an earlier call with this idempotency key published them, else 0.
+     * 1 when no state will follow, and this is none: the observer or its node was closed.
      */
-    int32_t replayed;
+    int32_t is_end;
     /**
-     * Offset of the first: its position in the stream, from 0.
+     * Counts the states that the fish has shown here, from 1; 0 at the end.
      */
-    uint64_t first_offset;
+    uint64_t number;
     /**
-     * Lamport of the first: its logical time, from 1 to 2^53 - 1.
+     * The state as its codec wrote it, up to 16 MiB: with the default codec, and of a built-in
+     * fold, one value in deterministic CBOR.
      */
-    uint64_t first_lamport;
+    const uint8_t *bytes;
     /**
-     * How many.
+     * How many bytes.
      */
-    uint64_t count;
+    uintptr_t bytes_len;
     /**
-     * This node's wall clock, microseconds since 1970 UTC.
+     * It is the fold of the matching events of this offset map; a read after it has seen what this
+     * state has.
      */
-    int64_t time_micros;
+    millpond_text_t token;
     /**
-     * The id of their stream. Free it with millpond_bytes_free.
+     * The key of the last event in it, "<lamport>/<stream id>"; {NULL, 0} when nothing matched.
      */
-    millpond_bytes_t stream;
-    /**
-     * What a read must cover to see them. Free it with millpond_bytes_free.
-     */
-    millpond_bytes_t token;
-} millpond_published_t;
+    millpond_text_t last;
+} millpond_state_view_t;
 
 /**
  * How to subscribe.
@@ -535,6 +905,22 @@ typedef struct {
      * instead is delivered. millpond_batch_is_durable says which they are.
      */
     millpond_text_t delivery;
+    /**
+     * "arrival" (unsaid: this): each stream in its order. "key": in the one order that all nodes
+     * agree on, with the way back where an event comes late: millpond_batch_is_rewind. Then
+     * `delivery` is "durable", and `from` is "beginning" or the position of such a subscription.
+     */
+    millpond_text_t order;
+    /**
+     * Only once the log covers this token. The timeout of the call is how long to wait for that,
+     * and MILLPOND_ERROR_NOT_YET_VISIBLE the end of it; with a callback it does not wait.
+     */
+    millpond_text_t after;
+    /**
+     * The same for what this session has seen; it then has seen what each batch brings it to. {0}
+     * is none.
+     */
+    millpond_session_t session;
 } millpond_subscribe_options_t;
 
 /**
@@ -555,6 +941,29 @@ typedef struct {
 typedef void (*millpond_batch_callback_t)(void *user_data,
                                           const millpond_batch_t *batch,
                                           const millpond_error_t *error);
+
+/**
+ * A turn: a state of a fish, and the right to act on it. `{0}` is none.
+ */
+typedef struct {
+    /**
+     * Only for millpond to read.
+     */
+    uint64_t id;
+} millpond_turn_t;
+
+/**
+ * An effect: looks at `state`, and says by millpond_effect_publish what is to be published. 0: it
+ * is done; MILLPOND_EFFECT_LAST: it is done and shall not run again; any other number: it failed,
+ * and nothing is published. The last call of one that is kept running has NULL for `state` and
+ * `effect`, and its answer does not matter: `error` is NULL when the observer or its node was
+ * closed or the effect has said that it is the last, else it says what went wrong. It must not
+ * throw or longjmp.
+ */
+typedef int32_t (*millpond_effect_callback_t)(void *user_data,
+                                              const millpond_state_t *state,
+                                              millpond_effect_t *effect,
+                                              const millpond_error_t *error);
 
 #ifdef __cplusplus
 extern "C" {
@@ -602,13 +1011,27 @@ int32_t millpond_batch_is_durable(const millpond_batch_t *batch);
 uint64_t millpond_batch_lag(const millpond_batch_t *batch);
 
 /**
+ * 1 when events of a subscription in key order came late: whatever was delivered behind
+ * millpond_batch_rewind_to is to be forgotten, and comes again in order with them; the batch is
+ * empty. Else 0, also for NULL. Thread-safe.
+ */
+int32_t millpond_batch_is_rewind(const millpond_batch_t *batch);
+
+/**
+ * Of a rewind: the key of the last event that stays, "<lamport>/<stream id>"; {NULL, 0} when none
+ * does, for what is no rewind, and for NULL. Borrowed until the batch is freed. Thread-safe.
+ */
+millpond_text_t millpond_batch_rewind_to(const millpond_batch_t *batch);
+
+/**
  * Which columns its events have: MILLPOND_COLUMN_ numbers, joined by |; 0 for NULL. Thread-safe.
  */
 int32_t millpond_batch_columns(const millpond_batch_t *batch);
 
 /**
- * Where a subscription stands after this batch, as a token to subscribe from; for the batch of a
- * query, what the query is answered at. Free `*token` with millpond_bytes_free. Thread-safe.
+ * Where a subscription stands after this batch, to subscribe from in the same order: in arrival
+ * order a token, in key order a longer text. For the batch of a query, what the query is answered
+ * at. Free `*token` with millpond_bytes_free. Thread-safe.
  */
 int32_t millpond_batch_position(const millpond_batch_t *batch,
                                 millpond_bytes_t *token,
@@ -650,7 +1073,8 @@ int32_t millpond_cancel_free(millpond_cancel_t cancel, millpond_error_t **error)
  * is a new handle; close it with millpond_cursor_close. To learn how it would be answered, call
  * millpond_cursor_explain before anything is read. MILLPOND_ERROR_QUERY_INVALID: see
  * millpond_error_position. MILLPOND_ERROR_NOT_YET_VISIBLE: `upper` reaches beyond what is durable
- * here. Thread-safe.
+ * here, or the log does not cover in time what `after` and the session name; see
+ * millpond_error_missing. Thread-safe.
  */
 int32_t millpond_node_query(millpond_node_t node,
                             const char *query,
@@ -707,6 +1131,175 @@ int32_t millpond_cursor_completeness(millpond_cursor_t cursor,
 int32_t millpond_cursor_close(millpond_cursor_t cursor, millpond_error_t **error);
 
 /**
+ * Does something to an account or a claim. It is decided at once, from what is on this disk, also
+ * while cut off; the answer comes when it is durable, and then it counts on every node.
+ * `read_options` and `published` may be NULL, the latter as of millpond_node_publish.
+ * MILLPOND_ERROR_OVERDRAFT: this node does not hold as much; millpond_error_details says what is
+ * available here, and who holds the rest. MILLPOND_ERROR_NOT_FOUND: no such account or claim is
+ * known here, the claim is held elsewhere (reason "not_held"), or nothing is left to recover.
+ * MILLPOND_ERROR_CONFLICT: reason "exists", or "stream_changed" and "under_way", after which to
+ * try again. MILLPOND_ERROR_NOT_YET_VISIBLE: the log does not cover in time what the options name.
+ * MILLPOND_ERROR_STORAGE_FULL, MILLPOND_ERROR_STORAGE_FAILED, MILLPOND_ERROR_CORRUPT. Thread-safe.
+ */
+int32_t millpond_node_act(millpond_node_t node,
+                          const millpond_deed_t *deed,
+                          const millpond_read_options_t *read_options,
+                          int64_t timeout_ms,
+                          millpond_cancel_t cancel,
+                          millpond_published_t *published,
+                          millpond_error_t **error);
+
+/**
+ * Whether this node answers requests for rights of the account `name` by itself, from now on and
+ * for as long as it is open: `wanted` 1, keeping `reserve` for itself; 0: not, which is how it
+ * begins. Thread-safe.
+ */
+int32_t millpond_node_answer_requests(millpond_node_t node,
+                                      const char *name,
+                                      uintptr_t name_len,
+                                      int32_t wanted,
+                                      uint64_t reserve,
+                                      millpond_error_t **error);
+
+/**
+ * Whether this node hands the exclusive claim to `name` to whoever asks, from now on and for as
+ * long as it is open: `wanted` 1 or 0, which is how it begins. Thread-safe.
+ */
+int32_t millpond_node_hand_over_when_asked(millpond_node_t node,
+                                           const char *name,
+                                           uintptr_t name_len,
+                                           int32_t wanted,
+                                           millpond_error_t **error);
+
+/**
+ * The account called `name` as it is known here, as one JSON object; docs/escrow.md names every
+ * field. `known` is NULL, or the "as_of" of an earlier answer: then it waits until something was
+ * said of the account beyond that, and `read_options` are not looked at. MILLPOND_ERROR_NOT_FOUND:
+ * it is not known here. MILLPOND_ERROR_NOT_YET_VISIBLE: see millpond_error_missing.
+ * MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED: the log cannot be read. `read_options`
+ * may be NULL. Free `*json` with millpond_bytes_free. Thread-safe.
+ */
+int32_t millpond_node_account(millpond_node_t node,
+                              const char *name,
+                              uintptr_t name_len,
+                              const char *known,
+                              uintptr_t known_len,
+                              const millpond_read_options_t *read_options,
+                              int64_t timeout_ms,
+                              millpond_cancel_t cancel,
+                              millpond_bytes_t *json,
+                              millpond_error_t **error);
+
+/**
+ * The exclusive claim to `name` as it is known here, as one JSON object; one that was not created
+ * has no holder. Everything else as of millpond_node_account.
+ */
+int32_t millpond_node_claim(millpond_node_t node,
+                            const char *name,
+                            uintptr_t name_len,
+                            const char *known,
+                            uintptr_t known_len,
+                            const millpond_read_options_t *read_options,
+                            int64_t timeout_ms,
+                            millpond_cancel_t cancel,
+                            millpond_bytes_t *json,
+                            millpond_error_t **error);
+
+/**
+ * Who does `name`, by an exclusive claim or by an optimistic one, as one JSON object. An older
+ * claim may still arrive: "as_of" says as of when it is right. Everything else as of
+ * millpond_node_account.
+ */
+int32_t millpond_node_who_does(millpond_node_t node,
+                               const char *name,
+                               uintptr_t name_len,
+                               const char *known,
+                               uintptr_t known_len,
+                               const millpond_read_options_t *read_options,
+                               int64_t timeout_ms,
+                               millpond_cancel_t cancel,
+                               millpond_bytes_t *json,
+                               millpond_error_t **error);
+
+/**
+ * Refuses an act whose fence (the "own_fence" of a claim) is below the highest one that was seen:
+ * for adapters to machines, which keep the text of the highest. `highest` NULL: none was seen.
+ * MILLPOND_ERROR_CONFLICT, reason "fenced": it is below. Thread-safe.
+ */
+int32_t millpond_fence_admits(const char *highest,
+                              uintptr_t highest_len,
+                              const char *fence,
+                              uintptr_t fence_len,
+                              millpond_error_t **error);
+
+/**
+ * Says "I do this" of `name`, 1 to 200 bytes. Nobody is asked: of all who say so the least event
+ * key wins, and the others learn that they lost by millpond_doing_next. `note` may be NULL, or is
+ * kept with it: as `note_form` says, MILLPOND_PAYLOAD_CBOR or MILLPOND_PAYLOAD_JSON.
+ * `read_options` may be NULL. On MILLPOND_OK, `*doing` is a new handle; close it with
+ * millpond_doing_close. Take the claim back by MILLPOND_DEED_DOING_RELEASE.
+ * MILLPOND_ERROR_NOT_YET_VISIBLE: see millpond_error_missing. MILLPOND_ERROR_STORAGE_FULL,
+ * MILLPOND_ERROR_STORAGE_FAILED, MILLPOND_ERROR_CORRUPT. Thread-safe.
+ */
+int32_t millpond_node_do_optimistically(millpond_node_t node,
+                                        const char *name,
+                                        uintptr_t name_len,
+                                        int32_t note_form,
+                                        const uint8_t *note,
+                                        uintptr_t note_len,
+                                        const millpond_read_options_t *read_options,
+                                        int64_t timeout_ms,
+                                        millpond_cancel_t cancel,
+                                        millpond_doing_t *doing,
+                                        millpond_error_t **error);
+
+/**
+ * The optimistic claim of this node to `name` that stands, also after a restart: `*doing` is a new
+ * handle, or {0} when none does. Close it with millpond_doing_close. MILLPOND_ERROR_CORRUPT,
+ * MILLPOND_ERROR_STORAGE_FAILED: the log cannot be read. Thread-safe.
+ */
+int32_t millpond_node_own_doing(millpond_node_t node,
+                                const char *name,
+                                uintptr_t name_len,
+                                int64_t timeout_ms,
+                                millpond_cancel_t cancel,
+                                millpond_doing_t *doing,
+                                millpond_error_t **error);
+
+/**
+ * The event that said so, "<lamport>/<stream id>". Free `*key` with millpond_bytes_free.
+ * Thread-safe.
+ */
+int32_t millpond_doing_key(millpond_doing_t doing, millpond_bytes_t *key, millpond_error_t **error);
+
+/**
+ * How the claim stands: first now, then each time that has changed, as one JSON object: "standing"
+ * ("won", "lost" or "released"), "winner" (its "key" and "note", or null), "as_of" (a token: an
+ * older claim may still arrive) and "is_end" (true when the handle or its node was closed). Who
+ * has lost undoes what it began, and releases. Free `*json` with millpond_bytes_free.
+ * MILLPOND_ERROR_TIMEOUT: nothing changed in time; nothing is lost. MILLPOND_ERROR_CORRUPT,
+ * MILLPOND_ERROR_STORAGE_FAILED: the log cannot be read. One call at a time.
+ */
+int32_t millpond_doing_next(millpond_doing_t doing,
+                            int64_t timeout_ms,
+                            millpond_cancel_t cancel,
+                            millpond_bytes_t *json,
+                            millpond_error_t **error);
+
+/**
+ * A descriptor for poll, select or epoll: readable while millpond_doing_next may have something.
+ * It may be readable although nothing is there, never the other way round. It belongs to the
+ * handle and is valid until its close; never read, write or close it. Thread-safe.
+ */
+int32_t millpond_doing_fd(millpond_doing_t doing, int32_t *fd, millpond_error_t **error);
+
+/**
+ * Closes the handle, and releases nothing; a call that waits gets the end. A second close answers
+ * MILLPOND_ERROR_CLOSED and does nothing. Thread-safe.
+ */
+int32_t millpond_doing_close(millpond_doing_t doing, millpond_error_t **error);
+
+/**
  * The number of `error`: a MILLPOND_ERROR_ value. 0 for NULL. Thread-safe.
  */
 int32_t millpond_error_number(const millpond_error_t *error);
@@ -727,6 +1320,20 @@ const char *millpond_error_message(const millpond_error_t *error);
  * Thread-safe.
  */
 const char *millpond_error_reason(const millpond_error_t *error);
+
+/**
+ * Of MILLPOND_ERROR_NOT_YET_VISIBLE: which streams the log does not cover, and how many events of
+ * each are missing, as one JSON object of stream ids; "{}" for other errors and for NULL. Borrowed
+ * until `error` is freed. Thread-safe.
+ */
+const char *millpond_error_missing(const millpond_error_t *error);
+
+/**
+ * What a program may want to know of it, as JSON text; "" when there is nothing. Of
+ * MILLPOND_ERROR_OVERDRAFT: {"wanted": n, "available": n, "recoverable": n, "elsewhere": [[stream
+ * id, n, is frozen], ...]}. Borrowed until `error` is freed. Thread-safe.
+ */
+const char *millpond_error_details(const millpond_error_t *error);
 
 /**
  * Byte position in the text that was refused, such as a query; -1 when there is none. Thread-safe.
@@ -754,6 +1361,34 @@ int32_t millpond_status_is_retryable(int32_t status);
  * Thread-safe.
  */
 millpond_text_t millpond_status_name(int32_t status);
+
+/**
+ * Says why a callback of a fish fails, and at which event of its batch; `index` is that of the
+ * event, or SIZE_MAX for none. The first 2,000 characters of the message are shown. Only in that
+ * callback, on its thread.
+ */
+int32_t millpond_job_fail(millpond_job_t *job,
+                          uintptr_t index,
+                          const char *message,
+                          uintptr_t message_len,
+                          millpond_error_t **error);
+
+/**
+ * Says in an apply callback that the event `index` of its batch is a reset, so that nothing before
+ * it matters; say it of the last one at least. Only in that callback, on its thread.
+ */
+int32_t millpond_job_reset(millpond_job_t *job, uintptr_t index, millpond_error_t **error);
+
+/**
+ * Gives the state in a save callback: `form` is MILLPOND_PAYLOAD_CBOR for its bytes as they are,
+ * or MILLPOND_PAYLOAD_JSON for JSON text of which they are made; at most 16 MiB, and of JSON text
+ * 1 MiB. The bytes are copied. Only in that callback, on its thread.
+ */
+int32_t millpond_job_save(millpond_job_t *job,
+                          int32_t form,
+                          const uint8_t *state,
+                          uintptr_t state_len,
+                          millpond_error_t **error);
 
 /**
  * Sends traces up to `level`, a MILLPOND_LOG_ number, to `callback` from now on, in the whole
@@ -948,6 +1583,90 @@ int32_t millpond_node_set_secrets(millpond_node_t node,
                                   millpond_error_t **error);
 
 /**
+ * Observes a fish: its states, each of a moment at which everything that was there is in it, and
+ * of several that came meanwhile the newest. All observers of a fish in a process share one fold,
+ * which runs while there is one, with the callbacks of the first one; `fish` is read only until
+ * this returns. `read_options` may be NULL. On MILLPOND_OK, `*observer` is a new handle; close it
+ * with millpond_observer_close. MILLPOND_ERROR_QUERY_INVALID: see millpond_error_position.
+ * MILLPOND_ERROR_CONFLICT, reason "other_definition": a fish of this id is observed that is
+ * another version of it, or has another query or codec. MILLPOND_ERROR_NOT_YET_VISIBLE: see
+ * millpond_error_missing. Thread-safe.
+ */
+int32_t millpond_node_observe(millpond_node_t node,
+                              const millpond_fish_t *fish,
+                              const millpond_read_options_t *read_options,
+                              int64_t timeout_ms,
+                              millpond_cancel_t cancel,
+                              millpond_observer_t *observer,
+                              millpond_error_t **error);
+
+/**
+ * The state of a fish once: of all that is durable here now, or of more. As millpond_node_observe,
+ * millpond_observer_state and millpond_observer_close. On MILLPOND_OK, free `*state` with
+ * millpond_state_free. Thread-safe.
+ */
+int32_t millpond_node_state(millpond_node_t node,
+                            const millpond_fish_t *fish,
+                            const millpond_read_options_t *read_options,
+                            int64_t timeout_ms,
+                            millpond_cancel_t cancel,
+                            millpond_state_t **state,
+                            millpond_error_t **error);
+
+/**
+ * The next state: the newest one, if the observer did not give it yet. On MILLPOND_OK, free
+ * `*state` with millpond_state_free. MILLPOND_ERROR_TIMEOUT: there was none in time; nothing is
+ * lost. MILLPOND_ERROR_USER_CODE: a callback of the fish failed; reason and message say where, and
+ * it comes at each call, after the last good state. MILLPOND_ERROR_LIMIT_EXCEEDED, reason "state":
+ * the state has more than 16 MiB. MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED: the log
+ * cannot be read. One call at a time, a second one answers MILLPOND_ERROR_INVALID_ARGUMENT.
+ */
+int32_t millpond_observer_next(millpond_observer_t observer,
+                               int64_t timeout_ms,
+                               millpond_cancel_t cancel,
+                               millpond_state_t **state,
+                               millpond_error_t **error);
+
+/**
+ * The state of all that is durable here now, or of more, whether it was given before or not. On
+ * MILLPOND_OK, free `*state` with millpond_state_free. Errors as of millpond_observer_next.
+ * Thread-safe.
+ */
+int32_t millpond_observer_state(millpond_observer_t observer,
+                                int64_t timeout_ms,
+                                millpond_cancel_t cancel,
+                                millpond_state_t **state,
+                                millpond_error_t **error);
+
+/**
+ * A descriptor for poll, select or epoll: readable while millpond_observer_next would not wait. It
+ * may rarely be readable although nothing is there, never the other way round. It belongs to the
+ * observer and is valid until its close; never read, write or close it. Thread-safe.
+ */
+int32_t millpond_observer_fd(millpond_observer_t observer, int32_t *fd, millpond_error_t **error);
+
+/**
+ * Has `callback` called with each state, one after the other, on a thread of this observer alone.
+ * The callback may call every function, also close its own observer or node. `destroy` (may be
+ * NULL) is called exactly once: after the last callback, or before this returns if it fails.
+ * MILLPOND_ERROR_INVALID_ARGUMENT also when it has a callback, or keeps an effect running.
+ */
+int32_t millpond_observer_call_back(millpond_observer_t observer,
+                                    millpond_state_callback_t callback,
+                                    void *user_data,
+                                    millpond_destroy_t destroy,
+                                    millpond_error_t **error);
+
+/**
+ * Closes an observer; a call that waits for a state gets the end. The fold ends with the last
+ * observer of its fish. With a callback: when this returns, it is not running and never will
+ * again, and its `destroy` was called (unless this is called inside the callback). A second close
+ * answers MILLPOND_ERROR_CLOSED and does nothing. MILLPOND_ERROR_TIMEOUT: the callback did not
+ * return within 10 s. Legal from any thread and callback.
+ */
+int32_t millpond_observer_close(millpond_observer_t observer, millpond_error_t **error);
+
+/**
  * JSON text as a payload in deterministic CBOR. Integers keep 64 bits; bytes are
  * {"$bytes":"<base64>"}. MILLPOND_ERROR_LIMIT_EXCEEDED: more than 1 MiB, nested more than 32 deep,
  * or an integer beyond 64 bits. Free `*payload` with millpond_bytes_free. Thread-safe.
@@ -999,6 +1718,7 @@ int32_t millpond_ticket_parse(const char *ticket,
  * MILLPOND_ERROR_CANCELLED and MILLPOND_ERROR_TIMEOUT: the events may be stored all the same; a
  * retry with an idempotency key is safe. After any other error nothing was stored:
  * MILLPOND_ERROR_CONFLICT (`expected` does not hold, or the key was used for other events),
+ * MILLPOND_ERROR_NOT_YET_VISIBLE (the log does not cover in time what the session has seen),
  * MILLPOND_ERROR_LIMIT_EXCEEDED, MILLPOND_ERROR_STORAGE_FULL, MILLPOND_ERROR_STORAGE_FAILED.
  * Thread-safe.
  */
@@ -1012,9 +1732,88 @@ int32_t millpond_node_publish(millpond_node_t node,
                               millpond_error_t **error);
 
 /**
+ * Several tokens as one, which covers what each of them covers; of none, the beginning of history.
+ * Free `*token` with millpond_bytes_free. Thread-safe.
+ */
+int32_t millpond_token_merge(const millpond_text_t *tokens,
+                             uintptr_t token_count,
+                             millpond_bytes_t *token,
+                             millpond_error_t **error);
+
+/**
+ * Waits until the log covers `token`: whatever is read then has seen it. With a query (NULL: none)
+ * only for what can match it, where that is known. MILLPOND_ERROR_NOT_YET_VISIBLE, and never
+ * MILLPOND_ERROR_TIMEOUT: it does not in time; see millpond_error_missing.
+ * MILLPOND_ERROR_QUERY_INVALID: see millpond_error_position. Thread-safe.
+ */
+int32_t millpond_node_wait_for(millpond_node_t node,
+                               const char *token,
+                               uintptr_t token_len,
+                               const char *query,
+                               uintptr_t query_len,
+                               int64_t timeout_ms,
+                               millpond_cancel_t cancel,
+                               millpond_error_t **error);
+
+/**
+ * A new session, which has seen nothing: options name it, and then calls read and write after all
+ * that it has seen, and it has seen what they gave. It belongs to no node. On MILLPOND_OK, close
+ * `*session` with millpond_session_close. Thread-safe.
+ */
+int32_t millpond_session_new(millpond_session_t *session, millpond_error_t **error);
+
+/**
+ * What the session has seen, as a token: take it along to another node, in whatever language. Free
+ * `*token` with millpond_bytes_free. Thread-safe.
+ */
+int32_t millpond_session_token(millpond_session_t session,
+                               millpond_bytes_t *token,
+                               millpond_error_t **error);
+
+/**
+ * The session has seen `token`, too. Thread-safe.
+ */
+int32_t millpond_session_sees(millpond_session_t session,
+                              const char *token,
+                              uintptr_t token_len,
+                              millpond_error_t **error);
+
+/**
+ * Closes a session. A second close answers MILLPOND_ERROR_CLOSED and does nothing. Thread-safe.
+ */
+int32_t millpond_session_close(millpond_session_t session, millpond_error_t **error);
+
+/**
+ * 1 when no state will follow, and this is none: the observer or its node was closed. Else 0, also
+ * for NULL. Thread-safe.
+ */
+int32_t millpond_state_is_end(const millpond_state_t *state);
+
+/**
+ * Looks at a state. Begin `*view` with MILLPOND_STATE_VIEW_INIT. Costs no allocation. Thread-safe.
+ */
+int32_t millpond_state_get(const millpond_state_t *state,
+                           millpond_state_view_t *view,
+                           millpond_error_t **error);
+
+/**
+ * A state in deterministic CBOR as JSON text. MILLPOND_ERROR_INVALID_ARGUMENT also when it has a
+ * codec of its own, and at the end. Free `*json` with millpond_bytes_free. Thread-safe.
+ */
+int32_t millpond_state_json(const millpond_state_t *state,
+                            millpond_bytes_t *json,
+                            millpond_error_t **error);
+
+/**
+ * Frees a state. NULL is legal.
+ */
+void millpond_state_free(millpond_state_t *state);
+
+/**
  * Subscribes to `query`. `subscribe_options` may be NULL. On MILLPOND_OK, `*subscription` is a new
  * handle; close it with millpond_subscription_close, also after its node was closed.
- * MILLPOND_ERROR_QUERY_INVALID: see millpond_error_position. Thread-safe.
+ * MILLPOND_ERROR_QUERY_INVALID: see millpond_error_position. MILLPOND_ERROR_NOT_YET_VISIBLE: see
+ * millpond_error_missing. Thread-safe.
  */
 int32_t millpond_node_subscribe(millpond_node_t node,
                                 const char *query,
@@ -1030,7 +1829,8 @@ int32_t millpond_node_subscribe(millpond_node_t node,
  * this subscription alone. The callback may call every function, also close its own subscription
  * or node. `destroy` (may be NULL) is called exactly once: after the last callback, or before this
  * returns if it fails. `user_data` may be NULL. MILLPOND_ERROR_QUERY_INVALID: see
- * millpond_error_position.
+ * millpond_error_position. MILLPOND_ERROR_NOT_YET_VISIBLE: the log does not cover now what `after`
+ * and the session name; it does not wait.
  */
 int32_t millpond_node_subscribe_callback(millpond_node_t node,
                                          const char *query,
@@ -1074,8 +1874,9 @@ int32_t millpond_subscription_lag(millpond_subscription_t subscription,
                                   millpond_error_t **error);
 
 /**
- * Where the subscription stands after the last batch that it gave, as a token to subscribe from;
- * before the first batch, where it began. Free `*token` with millpond_bytes_free. Thread-safe.
+ * Where the subscription stands after the last batch that it gave, to subscribe from in the same
+ * order: in arrival order a token. Before the first batch, where it began. Free `*token` with
+ * millpond_bytes_free. Thread-safe.
  */
 int32_t millpond_subscription_position(millpond_subscription_t subscription,
                                        millpond_bytes_t *token,
@@ -1089,6 +1890,98 @@ int32_t millpond_subscription_position(millpond_subscription_t subscription,
  * callback.
  */
 int32_t millpond_subscription_close(millpond_subscription_t subscription, millpond_error_t **error);
+
+/**
+ * The right to act on a state of the observer's fish, once all who asked before in this process
+ * are done: the state has all that they have published. `kind` is MILLPOND_TURN_ANY or
+ * MILLPOND_TURN_NEW. On MILLPOND_OK, use `*turn` by millpond_turn_publish or end it by
+ * millpond_turn_close: until then nobody else in this process gets one on this fish. Errors as of
+ * millpond_observer_next; MILLPOND_ERROR_INVALID_ARGUMENT, reason "nested_effect": an effect asks
+ * for it, which would wait for itself. One call at a time.
+ */
+int32_t millpond_observer_turn(millpond_observer_t observer,
+                               int32_t kind,
+                               int64_t timeout_ms,
+                               millpond_cancel_t cancel,
+                               millpond_turn_t *turn,
+                               millpond_error_t **error);
+
+/**
+ * The state to act on. On MILLPOND_OK, free `*state` with millpond_state_free.
+ * MILLPOND_ERROR_CLOSED also when the turn was used. Thread-safe.
+ */
+int32_t millpond_turn_state(millpond_turn_t turn,
+                            millpond_state_t **state,
+                            millpond_error_t **error);
+
+/**
+ * Publishes what follows from the state, as millpond_node_publish does, and ends the turn: when it
+ * is durable, and at once with an error of the facade, after which the turn is closed. Arguments
+ * that are refused leave the turn as it is. Thread-safe.
+ */
+int32_t millpond_turn_publish(millpond_turn_t turn,
+                              const millpond_draft_t *drafts,
+                              uintptr_t draft_count,
+                              const millpond_publish_options_t *publish_options,
+                              int64_t timeout_ms,
+                              millpond_cancel_t cancel,
+                              millpond_published_t *published,
+                              millpond_error_t **error);
+
+/**
+ * Ends a turn without publishing. A turn that was used, or a second close, answers
+ * MILLPOND_ERROR_CLOSED. Thread-safe.
+ */
+int32_t millpond_turn_close(millpond_turn_t turn, millpond_error_t **error);
+
+/**
+ * Waits for a turn, runs `effect` on its state on this thread, and publishes what it gives.
+ * `publish_options` and `published` may be NULL; `published->count` is 0 when there was nothing to
+ * publish, and then its two byte fields are {NULL, 0}. Errors as of millpond_observer_turn and
+ * millpond_node_publish; MILLPOND_ERROR_USER_CODE, reason "effect": the effect failed.
+ */
+int32_t millpond_observer_run(millpond_observer_t observer,
+                              int32_t kind,
+                              millpond_effect_callback_t effect,
+                              void *user_data,
+                              const millpond_publish_options_t *publish_options,
+                              int64_t timeout_ms,
+                              millpond_cancel_t cancel,
+                              millpond_published_t *published,
+                              millpond_error_t **error);
+
+/**
+ * Runs `effect` on the state, now and whenever it has changed, on a thread of this observer alone,
+ * each time as millpond_observer_run does, until it says that it is the last, fails, or the
+ * observer is closed. `publish_options` may be NULL. `destroy` (may be NULL) is called exactly
+ * once: after the last callback, or before this returns if it fails.
+ * MILLPOND_ERROR_INVALID_ARGUMENT also when the observer has a callback, or keeps another effect
+ * running.
+ */
+int32_t millpond_observer_keep_running(millpond_observer_t observer,
+                                       millpond_effect_callback_t effect,
+                                       void *user_data,
+                                       millpond_destroy_t destroy,
+                                       const millpond_publish_options_t *publish_options,
+                                       millpond_error_t **error);
+
+/**
+ * Says in an effect what is to be published, 1 to 65,536 events; of several calls all of it,
+ * together. Only in that callback, on its thread.
+ */
+int32_t millpond_effect_publish(millpond_effect_t *effect,
+                                const millpond_draft_t *drafts,
+                                uintptr_t draft_count,
+                                millpond_error_t **error);
+
+/**
+ * Says why an effect fails; it is also to answer another number than 0 and MILLPOND_EFFECT_LAST.
+ * Only in that callback, on its thread.
+ */
+int32_t millpond_effect_fail(millpond_effect_t *effect,
+                             const char *message,
+                             uintptr_t message_len,
+                             millpond_error_t **error);
 
 /**
  * Frees what a function gave as millpond_bytes_t, and makes `*bytes` empty, so that a second call
@@ -1180,19 +2073,39 @@ void millpond_bytes_free(millpond_bytes_t *bytes);
 #define MILLPOND_NODE_OPTIONS_INIT                                                                 \
     {                                                                                              \
         (uint32_t)sizeof(millpond_node_options_t), 0, 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0},       \
-            {NULL, 0}, NULL, 0, NULL, 0, NULL, 0, 0, 0, 0, NULL, 0, 0, 0, {NULL, 0}                \
+            {NULL, 0}, NULL, 0, NULL, 0, NULL, 0, 0, 0, 0, NULL, 0, 0, 0, {NULL, 0}, 0             \
     }
 #define MILLPOND_PUBLISH_OPTIONS_INIT                                                              \
     {                                                                                              \
-        (uint32_t)sizeof(millpond_publish_options_t), 0, 0, {NULL, 0}, NULL, 0                     \
+        (uint32_t)sizeof(millpond_publish_options_t), 0, 0, {NULL, 0}, NULL, 0, {0}                \
     }
 #define MILLPOND_QUERY_OPTIONS_INIT                                                                \
     {                                                                                              \
-        (uint32_t)sizeof(millpond_query_options_t), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}             \
+        (uint32_t)sizeof(millpond_query_options_t), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, \
+            {0}                                                                                    \
     }
 #define MILLPOND_SUBSCRIBE_OPTIONS_INIT                                                            \
     {                                                                                              \
-        (uint32_t)sizeof(millpond_subscribe_options_t), 0, {NULL, 0}, {NULL, 0}                    \
+        (uint32_t)sizeof(millpond_subscribe_options_t), 0, {NULL, 0}, {NULL, 0}, {NULL, 0},        \
+            {NULL, 0}, {0}                                                                         \
+    }
+#define MILLPOND_READ_OPTIONS_INIT                                                                 \
+    {                                                                                              \
+        (uint32_t)sizeof(millpond_read_options_t), 0, {NULL, 0}, {0}                               \
+    }
+#define MILLPOND_FISH_INIT                                                                         \
+    {                                                                                              \
+        (uint32_t)sizeof(millpond_fish_t), 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, NULL, \
+            NULL, NULL, NULL, NULL                                                                 \
+    }
+#define MILLPOND_STATE_VIEW_INIT                                                                   \
+    {                                                                                              \
+        (uint32_t)sizeof(millpond_state_view_t), 0, 0, NULL, 0, {NULL, 0}, {NULL, 0}               \
+    }
+#define MILLPOND_DEED_INIT                                                                         \
+    {                                                                                              \
+        (uint32_t)sizeof(millpond_deed_t), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0, NULL, 0, NULL,\
+            0, 0, 0                                                                                \
     }
 #define MILLPOND_DRAFT_INIT                                                                        \
     {                                                                                              \

@@ -85,15 +85,12 @@ static int32_t no_effect(void *user_data, const millpond_state_t *state, millpon
     return 0;
 }
 
-static void null_is_an_error_for_fish_accounts_and_sessions_too(void) {
+static void null_is_an_error_for_fish_too(void) {
     millpond_observer_t observer = {0}, opened = {0};
     millpond_turn_t turn = {0};
-    millpond_session_t session = {0};
-    millpond_doing_t doing = {0};
     millpond_state_t *state = NULL;
     millpond_state_view_t view = MILLPOND_STATE_VIEW_INIT;
     millpond_fish_t fish = MILLPOND_FISH_INIT;
-    millpond_deed_t deed = MILLPOND_DEED_INIT;
     millpond_draft_t draft = MILLPOND_DRAFT_INIT;
     millpond_bytes_t bytes = {NULL, 0};
     millpond_text_t fold = {TEXT("{\"fold\":\"count\"}")}, query = {TEXT("FROM allEvents")};
@@ -136,6 +133,14 @@ static void null_is_an_error_for_fish_accounts_and_sessions_too(void) {
     millpond_state_free(state);
     millpond_state_free(NULL);
     OK(millpond_observer_close(observer, NULL));
+    CHECK(bytes.data == NULL);
+}
+
+static void null_is_an_error_for_accounts_and_sessions_too(void) {
+    millpond_session_t session = {0};
+    millpond_doing_t doing = {0};
+    millpond_deed_t deed = MILLPOND_DEED_INIT;
+    millpond_bytes_t bytes = {NULL, 0};
     REFUSED(millpond_node_act(node, NULL, NULL, SOON, NC, NULL, NULL));
     REFUSED(millpond_node_act(node, &deed, NULL, SOON, NC, NULL, NULL));
     REFUSED(millpond_node_answer_requests(node, NULL, 0, 1, 0, NULL));
@@ -160,6 +165,8 @@ static void null_is_an_error_for_fish_accounts_and_sessions_too(void) {
     REFUSED(millpond_doing_next(doing, SOON, NC, NULL, NULL));
     REFUSED(millpond_doing_fd(doing, NULL, NULL));
     OK(millpond_doing_close(doing, NULL));
+    REFUSED(millpond_fence_admits(NULL, 0, NULL, 0, NULL));
+    REFUSED(millpond_fence_admits(NULL, 0, TEXT("x"), NULL));
     REFUSED(millpond_token_merge(NULL, 2, &bytes, NULL));
     REFUSED(millpond_token_merge(NULL, 0, NULL, NULL));
     REFUSED(millpond_node_wait_for(node, NULL, 0, NULL, 0, SOON, NC, NULL));
@@ -273,8 +280,9 @@ int main(void) {
     OK(millpond_cancel_free(token, NULL));
     OK(millpond_abi_check(MILLPOND_ABI_VERSION, NULL));
     run("NULL is an error for every pointer", null_is_an_error_for_every_pointer);
-    run("NULL is an error for fish, accounts and sessions, too",
-        null_is_an_error_for_fish_accounts_and_sessions_too);
+    run("NULL is an error for fish, too", null_is_an_error_for_fish_too);
+    run("NULL is an error for accounts and sessions, too",
+        null_is_an_error_for_accounts_and_sessions_too);
     run("NULL is no text and no place", null_is_no_text_and_no_place);
     run("bad UTF-8 and impossible lengths are errors", bad_utf8_and_impossible_lengths_are_errors);
     run("options may be older and newer than the library",

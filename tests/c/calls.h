@@ -39,6 +39,16 @@ static void try_batch_lag(struct caller *self) {
     (void)millpond_batch_lag(batch);
 }
 
+static void try_batch_is_rewind(struct caller *self) {
+    const millpond_batch_t *batch = a_batch(self);
+    (void)millpond_batch_is_rewind(batch);
+}
+
+static void try_batch_rewind_to(struct caller *self) {
+    const millpond_batch_t *batch = a_batch(self);
+    look_at_bytes(millpond_batch_rewind_to(batch));
+}
+
 static void try_batch_columns(struct caller *self) {
     const millpond_batch_t *batch = a_batch(self);
     (void)millpond_batch_columns(batch);
@@ -128,6 +138,149 @@ static void try_cursor_close(struct caller *self) {
     settle(self, millpond_cursor_close(cursor, error));
 }
 
+static void try_node_act(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const millpond_deed_t *deed = some_deed(self);
+    const millpond_read_options_t *read_options = some_read_options(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_published_t *published = place_for_published(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_act(node, deed, read_options, timeout_ms, cancel,
+        published, error));
+}
+
+static void try_node_answer_requests(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const char *name = a_text(self);
+    uintptr_t name_len = their_count(self);
+    int32_t wanted = a_number(self);
+    uint64_t reserve = a_reserve(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_answer_requests(node, name, name_len, wanted, reserve,
+        error));
+}
+
+static void try_node_hand_over_when_asked(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const char *name = a_text(self);
+    uintptr_t name_len = their_count(self);
+    int32_t wanted = a_number(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_hand_over_when_asked(node, name, name_len, wanted, error));
+}
+
+static void try_node_account(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const char *name = a_text(self);
+    uintptr_t name_len = their_count(self);
+    const char *known = a_token(self);
+    uintptr_t known_len = their_count(self);
+    const millpond_read_options_t *read_options = some_read_options(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_bytes_t *json = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_account(node, name, name_len, known, known_len,
+        read_options, timeout_ms, cancel, json, error));
+}
+
+static void try_node_claim(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const char *name = a_text(self);
+    uintptr_t name_len = their_count(self);
+    const char *known = a_token(self);
+    uintptr_t known_len = their_count(self);
+    const millpond_read_options_t *read_options = some_read_options(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_bytes_t *json = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_claim(node, name, name_len, known, known_len,
+        read_options, timeout_ms, cancel, json, error));
+}
+
+static void try_node_who_does(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const char *name = a_text(self);
+    uintptr_t name_len = their_count(self);
+    const char *known = a_token(self);
+    uintptr_t known_len = their_count(self);
+    const millpond_read_options_t *read_options = some_read_options(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_bytes_t *json = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_who_does(node, name, name_len, known, known_len,
+        read_options, timeout_ms, cancel, json, error));
+}
+
+static void try_fence_admits(struct caller *self) {
+    const char *highest = a_text(self);
+    uintptr_t highest_len = their_count(self);
+    const char *fence = a_text(self);
+    uintptr_t fence_len = their_count(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_fence_admits(highest, highest_len, fence, fence_len, error));
+}
+
+static void try_node_do_optimistically(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const char *name = a_text(self);
+    uintptr_t name_len = their_count(self);
+    int32_t note_form = a_number(self);
+    const uint8_t *note = some_bytes(self);
+    uintptr_t note_len = their_count(self);
+    const millpond_read_options_t *read_options = some_read_options(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_doing_t *doing = place_for_doing(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_do_optimistically(node, name, name_len, note_form, note,
+        note_len, read_options, timeout_ms, cancel, doing, error));
+}
+
+static void try_node_own_doing(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const char *name = a_text(self);
+    uintptr_t name_len = their_count(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_doing_t *doing = place_for_doing(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_own_doing(node, name, name_len, timeout_ms, cancel,
+        doing, error));
+}
+
+static void try_doing_key(struct caller *self) {
+    millpond_doing_t doing = a_doing(self);
+    millpond_bytes_t *key = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_doing_key(doing, key, error));
+}
+
+static void try_doing_next(struct caller *self) {
+    millpond_doing_t doing = a_doing(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_bytes_t *json = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_doing_next(doing, timeout_ms, cancel, json, error));
+}
+
+static void try_doing_fd(struct caller *self) {
+    millpond_doing_t doing = a_doing(self);
+    int32_t *fd = place_for_fd(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_doing_fd(doing, fd, error));
+}
+
+static void try_doing_close(struct caller *self) {
+    millpond_doing_t doing = a_doing(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_doing_close(doing, error));
+}
+
 static void try_error_number(struct caller *self) {
     const millpond_error_t *error = an_error(self);
     (void)millpond_error_number(error);
@@ -146,6 +299,16 @@ static void try_error_message(struct caller *self) {
 static void try_error_reason(struct caller *self) {
     const millpond_error_t *error = an_error(self);
     look_at_text(millpond_error_reason(error));
+}
+
+static void try_error_missing(struct caller *self) {
+    const millpond_error_t *error = an_error(self);
+    look_at_text(millpond_error_missing(error));
+}
+
+static void try_error_details(struct caller *self) {
+    const millpond_error_t *error = an_error(self);
+    look_at_text(millpond_error_details(error));
 }
 
 static void try_error_position(struct caller *self) {
@@ -171,6 +334,31 @@ static void try_status_is_retryable(struct caller *self) {
 static void try_status_name(struct caller *self) {
     int32_t status = a_number(self);
     look_at_bytes(millpond_status_name(status));
+}
+
+static void try_job_fail(struct caller *self) {
+    millpond_job_t *job = no_job(self);
+    uintptr_t index = a_count(self);
+    const char *message = a_text(self);
+    uintptr_t message_len = their_count(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_job_fail(job, index, message, message_len, error));
+}
+
+static void try_job_reset(struct caller *self) {
+    millpond_job_t *job = no_job(self);
+    uintptr_t index = a_count(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_job_reset(job, index, error));
+}
+
+static void try_job_save(struct caller *self) {
+    millpond_job_t *job = no_job(self);
+    int32_t form = a_number(self);
+    const uint8_t *state = some_bytes(self);
+    uintptr_t state_len = their_count(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_job_save(job, form, state, state_len, error));
 }
 
 static void try_log_set(struct caller *self) {
@@ -319,6 +507,71 @@ static void try_node_set_secrets(struct caller *self) {
         former_count, timeout_ms, cancel, error));
 }
 
+static void try_node_observe(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const millpond_fish_t *fish = some_fish(self);
+    const millpond_read_options_t *read_options = some_read_options(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_observer_t *observer = place_for_observer(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_observe(node, fish, read_options, timeout_ms, cancel,
+        observer, error));
+}
+
+static void try_node_state(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const millpond_fish_t *fish = some_fish(self);
+    const millpond_read_options_t *read_options = some_read_options(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_state_t **state = place_for_state(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_state(node, fish, read_options, timeout_ms, cancel,
+        state, error));
+}
+
+static void try_observer_next(struct caller *self) {
+    millpond_observer_t observer = an_observer(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_state_t **state = place_for_state(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_observer_next(observer, timeout_ms, cancel, state, error));
+}
+
+static void try_observer_state(struct caller *self) {
+    millpond_observer_t observer = an_observer(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_state_t **state = place_for_state(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_observer_state(observer, timeout_ms, cancel, state, error));
+}
+
+static void try_observer_fd(struct caller *self) {
+    millpond_observer_t observer = an_observer(self);
+    int32_t *fd = place_for_fd(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_observer_fd(observer, fd, error));
+}
+
+static void try_observer_call_back(struct caller *self) {
+    millpond_observer_t observer = an_observer(self);
+    millpond_state_callback_t callback = a_state_callback(self);
+    void *user_data = some_user_data(self);
+    millpond_destroy_t destroy = a_destroy(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_observer_call_back(observer, callback, user_data, destroy,
+        error));
+}
+
+static void try_observer_close(struct caller *self) {
+    millpond_observer_t observer = an_observer(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_observer_close(observer, error));
+}
+
 static void try_payload_from_json(struct caller *self) {
     const char *json_text = a_text(self);
     uintptr_t json_text_len = their_count(self);
@@ -368,6 +621,78 @@ static void try_node_publish(struct caller *self) {
     millpond_error_t **error = place_for_error(self);
     settle(self, millpond_node_publish(node, drafts, draft_count, publish_options,
         timeout_ms, cancel, published, error));
+}
+
+static void try_token_merge(struct caller *self) {
+    const millpond_text_t *tokens = some_texts(self);
+    uintptr_t token_count = their_count(self);
+    millpond_bytes_t *token = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_token_merge(tokens, token_count, token, error));
+}
+
+static void try_node_wait_for(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const char *token = a_token(self);
+    uintptr_t token_len = their_count(self);
+    const char *query = a_query(self);
+    uintptr_t query_len = their_count(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_wait_for(node, token, token_len, query, query_len,
+        timeout_ms, cancel, error));
+}
+
+static void try_session_new(struct caller *self) {
+    millpond_session_t *session = place_for_session(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_session_new(session, error));
+}
+
+static void try_session_token(struct caller *self) {
+    millpond_session_t session = a_session(self);
+    millpond_bytes_t *token = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_session_token(session, token, error));
+}
+
+static void try_session_sees(struct caller *self) {
+    millpond_session_t session = a_session(self);
+    const char *token = a_token(self);
+    uintptr_t token_len = their_count(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_session_sees(session, token, token_len, error));
+}
+
+static void try_session_close(struct caller *self) {
+    millpond_session_t session = a_session(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_session_close(session, error));
+}
+
+static void try_state_is_end(struct caller *self) {
+    const millpond_state_t *state = a_state(self);
+    (void)millpond_state_is_end(state);
+}
+
+static void try_state_get(struct caller *self) {
+    const millpond_state_t *state = a_state(self);
+    millpond_state_view_t *view = place_for_view(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_state_get(state, view, error));
+}
+
+static void try_state_json(struct caller *self) {
+    const millpond_state_t *state = a_state(self);
+    millpond_bytes_t *json = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_state_json(state, json, error));
+}
+
+static void try_state_free(struct caller *self) {
+    millpond_state_t *state = own_state(self);
+    millpond_state_free(state);
 }
 
 static void try_node_subscribe(struct caller *self) {
@@ -435,6 +760,83 @@ static void try_subscription_close(struct caller *self) {
     settle(self, millpond_subscription_close(subscription, error));
 }
 
+static void try_observer_turn(struct caller *self) {
+    millpond_observer_t observer = an_observer(self);
+    int32_t kind = a_number(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_turn_t *turn = place_for_turn(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_observer_turn(observer, kind, timeout_ms, cancel, turn, error));
+}
+
+static void try_turn_state(struct caller *self) {
+    millpond_turn_t turn = a_turn(self);
+    millpond_state_t **state = place_for_state(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_turn_state(turn, state, error));
+}
+
+static void try_turn_publish(struct caller *self) {
+    millpond_turn_t turn = a_turn(self);
+    const millpond_draft_t *drafts = some_drafts(self);
+    uintptr_t draft_count = their_count(self);
+    const millpond_publish_options_t *publish_options = some_publish_options(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_published_t *published = place_for_published(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_turn_publish(turn, drafts, draft_count, publish_options,
+        timeout_ms, cancel, published, error));
+}
+
+static void try_turn_close(struct caller *self) {
+    millpond_turn_t turn = a_turn(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_turn_close(turn, error));
+}
+
+static void try_observer_run(struct caller *self) {
+    millpond_observer_t observer = an_observer(self);
+    int32_t kind = a_number(self);
+    millpond_effect_callback_t effect = an_effect_callback(self);
+    void *user_data = some_user_data(self);
+    const millpond_publish_options_t *publish_options = some_publish_options(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_published_t *published = place_for_published(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_observer_run(observer, kind, effect, user_data,
+        publish_options, timeout_ms, cancel, published, error));
+}
+
+static void try_observer_keep_running(struct caller *self) {
+    millpond_observer_t observer = an_observer(self);
+    millpond_effect_callback_t effect = an_effect_callback(self);
+    void *user_data = some_user_data(self);
+    millpond_destroy_t destroy = a_destroy(self);
+    const millpond_publish_options_t *publish_options = some_publish_options(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_observer_keep_running(observer, effect, user_data, destroy,
+        publish_options, error));
+}
+
+static void try_effect_publish(struct caller *self) {
+    millpond_effect_t *effect = no_effect(self);
+    const millpond_draft_t *drafts = some_drafts(self);
+    uintptr_t draft_count = their_count(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_effect_publish(effect, drafts, draft_count, error));
+}
+
+static void try_effect_fail(struct caller *self) {
+    millpond_effect_t *effect = no_effect(self);
+    const char *message = a_text(self);
+    uintptr_t message_len = their_count(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_effect_fail(effect, message, message_len, error));
+}
+
 static void try_bytes_free(struct caller *self) {
     millpond_bytes_t *bytes = own_bytes(self);
     millpond_bytes_free(bytes);
@@ -448,6 +850,8 @@ static const struct attempt attempts[] = {
     {"millpond_batch_caught_up", try_batch_caught_up},
     {"millpond_batch_is_durable", try_batch_is_durable},
     {"millpond_batch_lag", try_batch_lag},
+    {"millpond_batch_is_rewind", try_batch_is_rewind},
+    {"millpond_batch_rewind_to", try_batch_rewind_to},
     {"millpond_batch_columns", try_batch_columns},
     {"millpond_batch_position", try_batch_position},
     {"millpond_batch_get", try_batch_get},
@@ -460,15 +864,33 @@ static const struct attempt attempts[] = {
     {"millpond_cursor_explain", try_cursor_explain},
     {"millpond_cursor_completeness", try_cursor_completeness},
     {"millpond_cursor_close", try_cursor_close},
+    {"millpond_node_act", try_node_act},
+    {"millpond_node_answer_requests", try_node_answer_requests},
+    {"millpond_node_hand_over_when_asked", try_node_hand_over_when_asked},
+    {"millpond_node_account", try_node_account},
+    {"millpond_node_claim", try_node_claim},
+    {"millpond_node_who_does", try_node_who_does},
+    {"millpond_fence_admits", try_fence_admits},
+    {"millpond_node_do_optimistically", try_node_do_optimistically},
+    {"millpond_node_own_doing", try_node_own_doing},
+    {"millpond_doing_key", try_doing_key},
+    {"millpond_doing_next", try_doing_next},
+    {"millpond_doing_fd", try_doing_fd},
+    {"millpond_doing_close", try_doing_close},
     {"millpond_error_number", try_error_number},
     {"millpond_error_name", try_error_name},
     {"millpond_error_message", try_error_message},
     {"millpond_error_reason", try_error_reason},
+    {"millpond_error_missing", try_error_missing},
+    {"millpond_error_details", try_error_details},
     {"millpond_error_position", try_error_position},
     {"millpond_error_is_retryable", try_error_is_retryable},
     {"millpond_error_free", try_error_free},
     {"millpond_status_is_retryable", try_status_is_retryable},
     {"millpond_status_name", try_status_name},
+    {"millpond_job_fail", try_job_fail},
+    {"millpond_job_reset", try_job_reset},
+    {"millpond_job_save", try_job_save},
     {"millpond_log_set", try_log_set},
     {"millpond_node_open", try_node_open},
     {"millpond_node_close", try_node_close},
@@ -485,12 +907,29 @@ static const struct attempt attempts[] = {
     {"millpond_node_disconnect", try_node_disconnect},
     {"millpond_node_set_network", try_node_set_network},
     {"millpond_node_set_secrets", try_node_set_secrets},
+    {"millpond_node_observe", try_node_observe},
+    {"millpond_node_state", try_node_state},
+    {"millpond_observer_next", try_observer_next},
+    {"millpond_observer_state", try_observer_state},
+    {"millpond_observer_fd", try_observer_fd},
+    {"millpond_observer_call_back", try_observer_call_back},
+    {"millpond_observer_close", try_observer_close},
     {"millpond_payload_from_json", try_payload_from_json},
     {"millpond_payload_to_json", try_payload_to_json},
     {"millpond_swarm_secret_new", try_swarm_secret_new},
     {"millpond_swarm_secret_next", try_swarm_secret_next},
     {"millpond_ticket_parse", try_ticket_parse},
     {"millpond_node_publish", try_node_publish},
+    {"millpond_token_merge", try_token_merge},
+    {"millpond_node_wait_for", try_node_wait_for},
+    {"millpond_session_new", try_session_new},
+    {"millpond_session_token", try_session_token},
+    {"millpond_session_sees", try_session_sees},
+    {"millpond_session_close", try_session_close},
+    {"millpond_state_is_end", try_state_is_end},
+    {"millpond_state_get", try_state_get},
+    {"millpond_state_json", try_state_json},
+    {"millpond_state_free", try_state_free},
     {"millpond_node_subscribe", try_node_subscribe},
     {"millpond_node_subscribe_callback", try_node_subscribe_callback},
     {"millpond_subscription_next", try_subscription_next},
@@ -498,5 +937,13 @@ static const struct attempt attempts[] = {
     {"millpond_subscription_lag", try_subscription_lag},
     {"millpond_subscription_position", try_subscription_position},
     {"millpond_subscription_close", try_subscription_close},
+    {"millpond_observer_turn", try_observer_turn},
+    {"millpond_turn_state", try_turn_state},
+    {"millpond_turn_publish", try_turn_publish},
+    {"millpond_turn_close", try_turn_close},
+    {"millpond_observer_run", try_observer_run},
+    {"millpond_observer_keep_running", try_observer_keep_running},
+    {"millpond_effect_publish", try_effect_publish},
+    {"millpond_effect_fail", try_effect_fail},
     {"millpond_bytes_free", try_bytes_free},
 };

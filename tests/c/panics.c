@@ -314,6 +314,10 @@ static int32_t doing_fd(struct scene *on, millpond_error_t **error) {
 static int32_t doing_close(struct scene *on, millpond_error_t **error) {
     return millpond_doing_close(on->doing, error);
 }
+static int32_t fence_admits(struct scene *on, millpond_error_t **error) {
+    (void)on;
+    return millpond_fence_admits(NULL, 0, TEXT("x"), error);
+}
 static int32_t node_account(struct scene *on, millpond_error_t **error) {
     return millpond_node_account(on->node, TEXT("steel"), NULL, 0, NULL, SOON, NC, &on->bytes,
                                  error);
@@ -450,6 +454,7 @@ static const struct {
     {"millpond_doing_next", doing_next, {{"doing_next_standing", REFUSES}, {"read", REFUSES}}},
     {"millpond_doing_fd", doing_fd, {{"doing_fd", REFUSES}}},
     {"millpond_doing_close", doing_close, {{"doing_close", REFUSES}}},
+    {"millpond_fence_admits", fence_admits, {{"fence_admits", GOES_ON}}},
     {"millpond_node_account", node_account,
      {{"node_account", REFUSES}, {"node_account_work", REFUSES}}},
     {"millpond_node_claim", node_claim, {{"node_claim", REFUSES}, {"node_claim_work", REFUSES}}},

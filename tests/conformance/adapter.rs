@@ -124,11 +124,6 @@ impl Adapter {
             "idle" => return self.next(name, 1, SHORT),
             "take" => return self.take(name, rest),
             "lag" => return self.lag(name),
-            "session" => drop(self.sessions.insert(name.into(), CausalSession::new(Some(SOON)))),
-            "seen" => {
-                let seen = self.sessions[name].token();
-                self.tokens.insert(rest.into(), seen);
-            }
             "position" if self.key_follows.contains_key(name) => {
                 let position = self.key_follows[name].subscription.position();
                 self.key_positions.insert(rest.into(), position);

@@ -28,6 +28,8 @@ typedef struct {
     millpond_subscription_t subscription;
     millpond_session_t session;
     millpond_observer_t observer;
+    millpond_doing_t doing;
+    char standing[16];
     millpond_bytes_t text;
 } named_t;
 static named_t names[NAMES_MAX], ids[NAMES_MAX];

@@ -400,6 +400,41 @@ static int32_t who_does(const char *name, const char *what) {
     return -1;
 }
 
+/* What a node does, under the name of both. */
+static named_t *doing_of(const char *name, const char *what) {
+    char both[64];
+    must(snprintf(both, sizeof both, "%s does %s", name, what) < (int)sizeof both, "names fit");
+    return named(names, both);
+}
+
+static int32_t say(const char *name, const char *what) {
+    return millpond_node_do_optimistically(node_of(name), what, strlen(what), 0, NULL, 0, NULL,
+                                           SOON, MILLPOND_NO_CANCEL,
+                                           &doing_of(name, what)->doing, &error);
+}
+
+/* How it stands: what was told last, once there is nothing newer. */
+static int32_t standing(const char *name, const char *what) {
+    named_t *own = doing_of(name, what);
+    millpond_bytes_t json = {NULL, 0};
+    int32_t status;
+    while (!(status = millpond_doing_next(own->doing, 100, MILLPOND_NO_CANCEL, &json, &error))) {
+        const char *at = strstr((char *)json.data, "\"standing\":\"") + 12;
+        snprintf(own->standing, sizeof own->standing, "%.*s", (int)strcspn(at, "\""), at);
+        millpond_bytes_free(&json);
+    }
+    if (status != MILLPOND_ERROR_TIMEOUT) return status;
+    printf("%s\n", own->standing);
+    return -1;
+}
+
+static int32_t release(const char *name, char *what) {
+    char rest[256];
+    said_t said = {0};
+    snprintf(rest, sizeof rest, "release %s", what);
+    return act(name, &said, rest, 1);
+}
+
 static int32_t policy(const char *name, char *rest) {
     const char *account = word(&rest);
     int is_wanted = strcmp(rest, "off") != 0;
@@ -433,6 +468,9 @@ static int pond_command(const char *verb, const char *name, const said_t *said, 
     POND("claim", act(name, said, rest, 1));
     POND("holder", holder(name, rest));
     POND("hand_over", hand_over(name, rest));
+    POND("do", say(name, rest));
+    POND("standing", standing(name, rest));
+    POND("release", release(name, rest));
     POND("who_does", who_does(name, rest));
 #undef POND
     return 0;

@@ -9,7 +9,8 @@ use millpond::pond::claim::Standing;
 use millpond::pond::escrow::{GrantPolicy, Overdraft};
 use millpond::query::Query;
 use millpond::{
-    After, Appended, ErrorKind, Fish, NewAccount, Observed, Observer, OwnDoing, Pending, Result,
+    After, Appended, CausalSession, ErrorKind, Fish, NewAccount, Observed, Observer, OwnDoing,
+    Pending, Result,
 };
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
@@ -40,6 +41,15 @@ impl Adapter {
     ) -> Option<Result<String>> {
         let done = match verb {
             "merge" => self.merge(name, rest),
+            "session" => {
+                self.sessions.insert(name.into(), CausalSession::new(Some(SOON)));
+                Ok("ok\n".into())
+            }
+            "seen" => {
+                let seen = self.sessions[name].token();
+                self.tokens.insert(rest.into(), seen);
+                Ok("ok\n".into())
+            }
             "wait_for" => {
                 let (token, query) = rest.split_once(' ').unwrap_or((rest, ""));
                 self.wait_for(name, options, token, query)

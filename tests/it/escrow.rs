@@ -221,6 +221,8 @@ fn what_a_restored_store_does_not_know_of_its_former_stream_is_waited_for() {
     link(&press, &mill).unwrap();
     until_account(&press, "the withdrawal", |report| report.state.balance() == 700);
     mill.close(DEADLINE).unwrap();
+    // They know where the other one was, and would meet by themselves.
+    cut(&press);
 
     // It knows that there are others, and asked none: its backup may be behind.
     let mill = open(&scratch, "restored", &secret);

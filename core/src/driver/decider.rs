@@ -165,8 +165,9 @@ impl<F> Ground<'_, F> {
         if !behind.is_empty() {
             return Err(not_yet_visible(&behind));
         }
-        let has_others =
-            !outlook.reachable.is_empty() || !outlook.unheard(from.node, self.as_of).is_empty();
+        let has_others = has_partners
+            || !outlook.reachable.is_empty()
+            || !outlook.unheard(from.node, self.as_of).is_empty();
         if is_alone || outlook.has_compared || !has_others {
             return Ok(());
         }

@@ -10,7 +10,7 @@ use crate::value::{
     millpond_bytes_t, millpond_cancel_t, millpond_node_t, millpond_text_t, options, wait,
 };
 use millpond_facade::{
-    AnswerPolicy, Bytes, Deed, NodeHandle, ReadOptions, Result, Wait, host_error,
+    AnswerPolicy, Bytes, Deed, NodeHandle, ReadOptions, Result, Wait, fence_admits, host_error,
 };
 use std::ffi::c_char;
 use std::ptr;
@@ -67,7 +67,8 @@ pub struct millpond_deed_t {
     pub amount: i64,
     /// What must remain in an account, within +-(2^53 - 1); negative for a credit.
     pub floor: i64,
-    /// What other nodes may spend from the beginning, at most amount - floor together. NULL is none.
+    /// What other nodes may spend from the beginning, at most amount - floor together. NULL is
+    /// none.
     pub shares: *const millpond_share_t,
     /// How many, at most 1,024.
     pub share_count: usize,
@@ -174,8 +175,8 @@ impl millpond_deed_t {
 /// MILLPOND_ERROR_OVERDRAFT: this node does not hold as much; millpond_error_details says what is
 /// available here, and who holds the rest. MILLPOND_ERROR_NOT_FOUND: no such account or claim is
 /// known here, the claim is held elsewhere (reason "not_held"), or nothing is left to recover.
-/// MILLPOND_ERROR_CONFLICT: reason "exists", or "stream_changed" and "under_way", after which to try
-/// again. MILLPOND_ERROR_NOT_YET_VISIBLE: the log does not cover in time what the options name.
+/// MILLPOND_ERROR_CONFLICT: reason "exists", or "stream_changed" and "under_way", after which to
+/// try again. MILLPOND_ERROR_NOT_YET_VISIBLE: the log does not cover in time what the options name.
 /// MILLPOND_ERROR_STORAGE_FULL, MILLPOND_ERROR_STORAGE_FAILED, MILLPOND_ERROR_CORRUPT. Thread-safe.
 ///
 /// # Safety
@@ -255,8 +256,8 @@ pub unsafe extern "C" fn millpond_node_hand_over_when_asked(
 /// field. `known` is NULL, or the "as_of" of an earlier answer: then it waits until something was
 /// said of the account beyond that, and `read_options` are not looked at. MILLPOND_ERROR_NOT_FOUND:
 /// it is not known here. MILLPOND_ERROR_NOT_YET_VISIBLE: see millpond_error_missing.
-/// MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED: the log cannot be read. `read_options` may
-/// be NULL. Free `*json` with millpond_bytes_free. Thread-safe.
+/// MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED: the log cannot be read. `read_options`
+/// may be NULL. Free `*json` with millpond_bytes_free. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -348,6 +349,29 @@ pub unsafe extern "C" fn millpond_node_who_does(
                 |name, known, wait: &Wait<'_>| node.next_who_does_json(name, known, wait),
                 &wait,
             )
+        })
+    }
+}
+
+/// Refuses an act whose fence (the "own_fence" of a claim) is below the highest one that was seen:
+/// for adapters to machines, which keep the text of the highest. `highest` NULL: none was seen.
+/// MILLPOND_ERROR_CONFLICT, reason "fenced": it is below. Thread-safe.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_fence_admits(
+    highest: *const c_char,
+    highest_len: usize,
+    fence: *const c_char,
+    fence_len: usize,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
+    unsafe {
+        call("millpond_fence_admits", error, || {
+            let highest = text_option(highest, highest_len, "highest")?;
+            fence_admits(highest, text(fence, fence_len, "fence")?)
         })
     }
 }

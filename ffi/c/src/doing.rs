@@ -11,11 +11,11 @@ use std::ffi::c_char;
 
 /// Says "I do this" of `name`, 1 to 200 bytes. Nobody is asked: of all who say so the least event
 /// key wins, and the others learn that they lost by millpond_doing_next. `note` may be NULL, or is
-/// kept with it: as `note_form` says, MILLPOND_PAYLOAD_CBOR or MILLPOND_PAYLOAD_JSON. `read_options`
-/// may be NULL. On MILLPOND_OK, `*doing` is a new handle; close it with millpond_doing_close. Take
-/// the claim back by MILLPOND_DEED_DOING_RELEASE. MILLPOND_ERROR_NOT_YET_VISIBLE: see
-/// millpond_error_missing. MILLPOND_ERROR_STORAGE_FULL, MILLPOND_ERROR_STORAGE_FAILED,
-/// MILLPOND_ERROR_CORRUPT. Thread-safe.
+/// kept with it: as `note_form` says, MILLPOND_PAYLOAD_CBOR or MILLPOND_PAYLOAD_JSON.
+/// `read_options` may be NULL. On MILLPOND_OK, `*doing` is a new handle; close it with
+/// millpond_doing_close. Take the claim back by MILLPOND_DEED_DOING_RELEASE.
+/// MILLPOND_ERROR_NOT_YET_VISIBLE: see millpond_error_missing. MILLPOND_ERROR_STORAGE_FULL,
+/// MILLPOND_ERROR_STORAGE_FAILED, MILLPOND_ERROR_CORRUPT. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -96,8 +96,8 @@ pub unsafe extern "C" fn millpond_doing_key(
 
 /// How the claim stands: first now, then each time that has changed, as one JSON object: "standing"
 /// ("won", "lost" or "released"), "winner" (its "key" and "note", or null), "as_of" (a token: an
-/// older claim may still arrive) and "is_end" (true when the handle or its node was closed). Who has
-/// lost undoes what it began, and releases. Free `*json` with millpond_bytes_free.
+/// older claim may still arrive) and "is_end" (true when the handle or its node was closed). Who
+/// has lost undoes what it began, and releases. Free `*json` with millpond_bytes_free.
 /// MILLPOND_ERROR_TIMEOUT: nothing changed in time; nothing is lost. MILLPOND_ERROR_CORRUPT,
 /// MILLPOND_ERROR_STORAGE_FAILED: the log cannot be read. One call at a time.
 ///
@@ -119,9 +119,9 @@ pub unsafe extern "C" fn millpond_doing_next(
     unsafe { give_text("millpond_doing_next", json, "json", error, ask) }
 }
 
-/// A descriptor for poll, select or epoll: readable while millpond_doing_next may have something. It
-/// may be readable although nothing is there, never the other way round. It belongs to the handle
-/// and is valid until its close; never read, write or close it. Thread-safe.
+/// A descriptor for poll, select or epoll: readable while millpond_doing_next may have something.
+/// It may be readable although nothing is there, never the other way round. It belongs to the
+/// handle and is valid until its close; never read, write or close it. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.

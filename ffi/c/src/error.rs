@@ -94,8 +94,8 @@ pub unsafe extern "C" fn millpond_error_missing(error: *const millpond_error_t) 
 }
 
 /// What a program may want to know of it, as JSON text; "" when there is nothing. Of
-/// MILLPOND_ERROR_OVERDRAFT: {"wanted": n, "available": n, "elsewhere": [[stream id, n, is frozen],
-/// ...]}. Borrowed until `error` is freed. Thread-safe.
+/// MILLPOND_ERROR_OVERDRAFT: {"wanted": n, "available": n, "recoverable": n, "elsewhere": [[stream
+/// id, n, is frozen], ...]}. Borrowed until `error` is freed. Thread-safe.
 ///
 /// # Safety
 /// As millpond_error_number.

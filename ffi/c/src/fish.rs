@@ -78,8 +78,8 @@ pub struct millpond_fish_t {
     pub user_data: *mut c_void,
     /// Frees `user_data`: called exactly once, when no callback will be made any more: before the
     /// call returns that was given this fish, if it fails or the callbacks are not needed. Only for
-    /// a fish that cannot be read, because of its `struct_size` or fields that this version does not
-    /// know, it is not called.
+    /// a fish that cannot be read, because of its `struct_size` or fields that this version does
+    /// not know, it is not called.
     pub destroy: millpond_destroy_t,
 }
 

@@ -27,8 +27,8 @@ pub type millpond_state_callback_t = Option<
 /// which runs while there is one, with the callbacks of the first one; `fish` is read only until
 /// this returns. `read_options` may be NULL. On MILLPOND_OK, `*observer` is a new handle; close it
 /// with millpond_observer_close. MILLPOND_ERROR_QUERY_INVALID: see millpond_error_position.
-/// MILLPOND_ERROR_CONFLICT, reason "other_definition": a fish of this id is observed that is another
-/// version of it, or has another query or codec. MILLPOND_ERROR_NOT_YET_VISIBLE: see
+/// MILLPOND_ERROR_CONFLICT, reason "other_definition": a fish of this id is observed that is
+/// another version of it, or has another query or codec. MILLPOND_ERROR_NOT_YET_VISIBLE: see
 /// millpond_error_missing. Thread-safe.
 ///
 /// # Safety

@@ -188,7 +188,8 @@ pub unsafe extern "C" fn millpond_subscription_lag(
 }
 
 /// Where the subscription stands after the last batch that it gave, to subscribe from in the same
-/// order: in arrival order a token. Before the first batch, where it began. Free `*token` with millpond_bytes_free. Thread-safe.
+/// order: in arrival order a token. Before the first batch, where it began. Free `*token` with
+/// millpond_bytes_free. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.

@@ -278,10 +278,10 @@ type Function = unsafe extern "C" fn(
 unsafe fn ask(function: Function, user_data: *mut c_void, state: &StateView) -> Result<Effect> {
     let state = millpond_state_t::new(state.clone());
     let mut effect = millpond_effect_t { drafts: Vec::new(), failure: None };
+    let (seen, place) = (&raw const state, &raw mut effect);
     // SAFETY: by the laws of the header the callback takes these, and uses them until it returns;
     // nobody else uses the effect meanwhile.
-    let status =
-        unsafe { function(user_data, &raw const state, &raw mut effect, std::ptr::null()) };
+    let status = unsafe { function(user_data, seen, place, std::ptr::null()) };
     let is_last = status == MILLPOND_EFFECT_LAST;
     match effect.failure {
         Some(message) => Err(user_code_error("effect", format!("an effect failed: {message}"))),

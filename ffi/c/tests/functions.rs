@@ -110,7 +110,12 @@ fn a_panic_is_tried_in_every_function_that_can_fail() {
 
 #[test]
 fn a_panic_is_tried_at_every_wall_of_the_facade() {
-    let tests = ["tests/c/panics.c", "python/tests/test_panics.py", "node/test/process.test.mjs"];
+    let tests = [
+        "tests/c/panics.c",
+        "python/tests/test_panics.py",
+        "node/test/process.test.mjs",
+        "ffi/facade/tests/walls.rs",
+    ];
     let tests = tests.map(read).concat();
     let mut walls = BTreeSet::new();
     for file in std::fs::read_dir(root().join("ffi/facade/src")).unwrap() {

@@ -69,13 +69,13 @@ impl Matter {
 }
 
 impl NodeHandle {
-    /// The account called `name` as it is known here, as one JSON object: docs/escrow.md names every
-    /// field.
+    /// The account called `name` as it is known here, as one JSON object: docs/escrow.md names
+    /// every field.
     ///
     /// # Errors
-    /// As [`NodeHandle::node_id`]; `not_found`: it is not known here. `not_yet_visible`: the log does
-    /// not cover in time what the options name. `invalid_argument`, `limit_exceeded`: there can be
-    /// no such name. `corrupt`, `storage_failed`, `timeout`, `cancelled`.
+    /// As [`NodeHandle::node_id`]; `not_found`: it is not known here. `not_yet_visible`: the log
+    /// does not cover in time what the options name. `invalid_argument`, `limit_exceeded`: there
+    /// can be no such name. `corrupt`, `storage_failed`, `timeout`, `cancelled`.
     pub fn account_json(self, name: &str, options: ReadOptions, wait: &Wait<'_>) -> Result<String> {
         self.look(Matter::Account, name, options, wait)
     }

@@ -39,8 +39,8 @@ struct State {
 }
 
 impl NodeHandle {
-    /// Subscribes; batches go to `callback`, on a thread of this subscription alone. What `after` and
-    /// the session of the options name is not waited for.
+    /// Subscribes; batches go to `callback`, on a thread of this subscription alone. What `after`
+    /// and the session of the options name is not waited for.
     ///
     /// # Errors
     /// As [`NodeHandle::subscribe`]; `not_yet_visible`: the log does not cover now what `after` and

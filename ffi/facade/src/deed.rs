@@ -178,8 +178,8 @@ impl NodeHandle {
         })
     }
 
-    /// Whether this node hands the exclusive claim to `what` to whoever asks, from now on and for as
-    /// long as it is open. It does not in the beginning: set it while the claim is not needed.
+    /// Whether this node hands the exclusive claim to `what` to whoever asks, from now on and for
+    /// as long as it is open. It does not in the beginning: set it while the claim is not needed.
     ///
     /// # Errors
     /// As [`NodeHandle::answer_requests`].

@@ -383,9 +383,9 @@ impl GroupHandle {
     /// # Errors
     /// `invalid_argument`: the last seeds are not answered one by one, or nothing was to be
     /// answered; nothing was taken. `limit_exceeded`, reason `fish`: more than 1,024 fish.
-    /// `user_code`, reason `make_fish`; `conflict`: a fish of the same id is another one; whatever a
-    /// fish ends with. After any of these the group is over. `timeout`, `cancelled`; `closed`: this
-    /// handle was closed before the call.
+    /// `user_code`, reason `make_fish`; `conflict`: a fish of the same id is another one; whatever
+    /// a fish ends with. After any of these the group is over. `timeout`, `cancelled`; `closed`:
+    /// this handle was closed before the call.
     pub fn next_step(self, answer: Option<GroupAnswer>, wait: &Wait<'_>) -> Result<GroupStep> {
         entry("group_next_step", self.id(), || {
             let state = self.state()?;

@@ -57,7 +57,8 @@ pub struct OpenOptions {
     pub tail_bytes_max: Option<u64>,
     /// Most bytes of decoded blocks kept in memory; default 16 MiB.
     pub cache_bytes: Option<u64>,
-    /// Most bytes of the saved states of all fish, on disk; default 64 MiB, and with 0 none is kept.
+    /// Most bytes of the saved states of all fish, on disk; default 64 MiB, and with 0 none is
+    /// kept.
     pub snapshot_bytes_max: Option<u64>,
     /// Whether to open a store on a network file system all the same; default false.
     pub allow_network_file_system: Option<bool>,
@@ -229,9 +230,10 @@ pub struct SubscribeOptions {
     /// verified here; a power cut may take them back, and then what its stream has there comes
     /// instead).
     pub delivery: Option<String>,
-    /// `arrival` (default: each stream in its order) or `key`: in the one order that all nodes agree
-    /// on, with the way back where an event comes late ([`crate::EventBatch::is_rewind`]). Then
-    /// `delivery` is `durable`, and `from` is the beginning or the position of such a subscription.
+    /// `arrival` (default: each stream in its order) or `key`: in the one order that all nodes
+    /// agree on, with the way back where an event comes late ([`crate::EventBatch::is_rewind`]).
+    /// Then `delivery` is `durable`, and `from` is the beginning or the position of such a
+    /// subscription.
     pub order: Option<String>,
     /// Only once the log covers this. The call's timeout is how long to wait for that; its end is
     /// `not_yet_visible`.

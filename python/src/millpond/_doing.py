@@ -33,9 +33,11 @@ class DoingCalls(NodeFacts):
     ) -> Doing:
         """Says "I do this", whoever else says so: the least event key wins, the others undo.
 
-        An older claim may arrive at any time, so listen to the `Doing`. Saying it again while it
-        stands is the same claim. note: kept for whoever asks, None for none. after, session:
-            before, the log must cover this. timeout: seconds for all of it, None for no limit.
+        An older claim may arrive at any time, so listen to the `Doing`. While it stands, ask for it
+        with `own_doing`; said again it changes nothing.
+
+        note: kept for whoever asks, None for none. after, session: before, the log must cover this.
+        timeout: seconds for all of it, None for no limit.
 
         Raises `InvalidArgument`, `LimitExceeded`, `NotYetVisible`, `StorageFull`, `StorageFailed`,
         `Timeout`, `Closed`.

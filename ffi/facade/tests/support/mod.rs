@@ -1,4 +1,5 @@
 //! What the tests of fish and of accounts share.
+#![allow(dead_code)] // Not every test needs all of it.
 
 use millpond_facade::{Closed, Draft, NodeHandle, OpenOptions, PublishOptions, Result, Wait};
 use std::sync::mpsc;

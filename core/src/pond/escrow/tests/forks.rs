@@ -112,11 +112,8 @@ fn the_same_creation_twice_in_one_history_says_nothing() {
 }
 
 #[test]
-fn what_counted_beside_an_event_of_the_same_lamport_counts_whatever_that_is_called_later() {
-    what_counted_beside_an_event_of_the_same_lamport();
-}
-
-pub(super) fn what_counted_beside_an_event_of_the_same_lamport() {
+pub(super) fn what_counted_beside_an_event_of_the_same_lamport_counts_whatever_that_is_called_later()
+ {
     let (former, own) = (stream(0), second(0));
     let mut told = Told::new(100, Vec::new());
     told.create(1, former);
@@ -134,6 +131,28 @@ pub(super) fn what_counted_beside_an_event_of_the_same_lamport() {
     told.fork(former, 1, &[one, other]);
     told.add(4, other, Action::Withdraw(1));
     assert!(counts(&told) <= before, "what counted is taken back");
+}
+
+#[test]
+pub(super) fn what_follows_a_debit_that_does_not_count_waits_for_it() {
+    let mut told = Told::new(100, vec![Share { stream: stream(1), amount: 30 }]);
+    told.create(1, stream(0));
+    told.add(5, stream(1), Action::Withdraw(60));
+    told.add(6, stream(1), Action::Withdraw(30));
+    let uncovered = |told: &Told| -> Vec<EventKey> {
+        let violations = told.state().violations().into_iter();
+        let keys = violations.filter_map(|violation| match violation {
+            Violation::Uncovered { key, .. } => Some(key),
+            _ => None,
+        });
+        keys.collect()
+    };
+    let before = uncovered(&told);
+    // The rights for the first one had not been heard of.
+    told.add(2, stream(0), Action::Grant { to: stream(1), amount: 30 });
+    let after = uncovered(&told);
+    assert!(after.iter().all(|key| before.contains(key)), "what counted is taken back");
+    assert_eq!((before.len(), after.len()), (2, 1));
 }
 
 #[test]

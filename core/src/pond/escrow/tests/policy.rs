@@ -32,7 +32,7 @@ impl Floor {
 }
 
 #[test]
-fn who_holds_most_answers_at_once_and_the_others_in_turn_above_their_reserve() {
+pub(super) fn who_holds_most_answers_at_once_and_the_others_in_turn_above_their_reserve() {
     let mut floor = Floor::new();
     floor.grant(1, 0, 50);
     floor.request(2, 120);
