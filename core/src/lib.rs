@@ -13,6 +13,7 @@ pub mod pond;
 pub mod query;
 pub mod sync;
 
+pub use driver::testing;
 pub use driver::{
     Account, AccountReport, Acting, After, AllObserved, AllObserver, Batches, CausalSession, Claim,
     ClaimReport, DoingWatch, EffectTurn, FISH_OF_ALL_MAX, KeySteps, KeySubscription,
@@ -21,7 +22,6 @@ pub use driver::{
     Rival, RunOptions, Running, SEND_BYTES_PER_SECOND_MIN, StateSubscription, Status,
     StatusSubscription, StorageOptions, StreamStatus, Subscription, Told, UnheardNode, WhoDoes,
 };
-pub use driver::testing;
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Columns, EventBatch, EventView};
 pub use log::{
