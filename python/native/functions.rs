@@ -90,7 +90,7 @@ pub(crate) fn nested_effect_error(py: Python<'_>) -> Py<PyAny> {
     raise(py, facade::nested_effect_error()).into_value(py).into_any()
 }
 
-/// Whether a machine may follow who shows `fence`, when `highest` is the highest fence that it has
+/// Whether a machine may follow who shows `fence`; `highest` is the highest fence that it has
 /// followed (None: none yet). Keep `fence` in its place when this returns.
 ///
 /// A fence is the text of a claim's `own_fence`. Raises `Conflict`, reason "fenced": it is below

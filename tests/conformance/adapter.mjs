@@ -237,7 +237,8 @@ const acts = {
     return [String(follows.get(name).lag)];
   },
   async position(name, _said, rest) {
-    tokens.set(rest, follows.get(name).positionText);
+    const { position, positionText } = follows.get(name);
+    tokens.set(rest, positionText === position.token ? position : positionText);
   },
   async interrupt(name) {
     const signal = AbortSignal.timeout(SHORT);
@@ -310,7 +311,7 @@ const acts = {
     const isQuiet = await statuses.next({ timeoutMs: 100 }).then(() => false, isLate);
     return [String(isQuiet && first.nodeId === nodes.get(name).id)];
   },
-  ...pondActs({ nodes, tokens, sessions, streamName, publishedLines, errorLines, SOON }),
+  ...pondActs({ nodes, tokens, sessions, streamName, publishedLines, errorLines, SOON, SHORT }),
   async errors() {
     return Object.values(millpond)
       .filter((kind) => kind?.kind !== undefined && kind !== millpond.AbortError)

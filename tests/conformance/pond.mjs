@@ -45,6 +45,7 @@ export function pondActs({
   publishedLines,
   errorLines,
   SOON,
+  SHORT,
 }) {
   const [observers, doings] = [new Map(), new Map()];
 
@@ -74,10 +75,10 @@ export function pondActs({
     }
   }
 
-  /** Whatever `pulled` gives by now goes to `use`. */
-  async function drain(pulled, use) {
+  /** Whatever `pulled` gives within `timeoutMs` each goes to `use`. */
+  async function drain(pulled, timeoutMs, use) {
     for (;;) {
-      const { value, done } = await pulled.next({ timeoutMs: 0 });
+      const { value, done } = await pulled.next({ timeoutMs });
       if (done) return false;
       use(value);
     }
@@ -122,7 +123,8 @@ export function pondActs({
       const own = observers.get(name);
       if (own.ended !== undefined) throw own.ended;
       try {
-        if (!(await drain(own.observer, ({ state }) => (own.last = json(state))))) return ['end'];
+        const show = ({ state }) => (own.last = json(state));
+        if (!(await drain(own.observer, 0, show))) return ['end'];
       } catch (error) {
         if (!missed(error)) throw (own.ended = error);
       }
@@ -211,7 +213,7 @@ export function pondActs({
     },
     async standing(name, _said, rest) {
       const own = doings.get(`${name} ${rest}`);
-      const heard = drain(own.doing, ({ standing }) => (own.last = standing));
+      const heard = drain(own.doing, SHORT, ({ standing }) => (own.last = standing));
       await heard.catch((error) => {
         if (!missed(error)) throw error;
       });

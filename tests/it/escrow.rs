@@ -231,6 +231,7 @@ fn what_a_restored_store_does_not_know_of_its_former_stream_is_waited_for() {
     assert!(error.message().contains("recover"), "{error}");
     let refused = steel(&mill).recover().wait().unwrap_err();
     assert_eq!((refused.kind(), refused.reason()), (ErrorKind::NotYetVisible, Some("nobody_met")));
+    press.set_network(true).wait().unwrap();
     link(&press, &mill).unwrap();
     until(&mill, "the recovery", |mill| match steel(mill).recover().wait() {
         Ok(_) => true,

@@ -28,9 +28,9 @@ pub struct Heard {
     pub count: u64,
 }
 
-/// What a peer was told of streams in a session: of each the furthest head, and the how manieth word
-/// it was. Only heads: who hears the second of two heads of one length compares them, and so sees
-/// that a stream has two histories.
+/// What a peer was told of streams in a session: of each the furthest head, and as which word. Only
+/// heads: who hears the second of two heads of one length compares them, and so sees that a stream
+/// has two histories.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Told {
     streams: BTreeMap<StreamId, (u64, u64)>,

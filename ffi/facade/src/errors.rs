@@ -30,7 +30,7 @@ pub struct FacadeError {
     /// events of each are missing.
     pub missing: Vec<(String, u64)>,
     /// What a program may want to know of it, as one CBOR value; which one, the kind says.
-    pub details: Option<Bytes>,
+    pub details: Option<Box<[u8]>>,
 }
 
 impl FacadeError {
@@ -79,7 +79,7 @@ impl From<millpond::Error> for FacadeError {
         flat.reason = error.reason();
         flat.position = error.position();
         flat.missing = error.missing().to_vec();
-        flat.details = error.details().map(Bytes::copy_from_slice);
+        flat.details = error.details().map(Box::from);
         flat
     }
 }

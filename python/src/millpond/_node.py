@@ -59,16 +59,15 @@ def open(  # noqa: A001
     segment_bytes: of each of the two journal files, 64 KiB at least (default 32 MiB).
         tail_bytes_max: most bytes of events in memory before a checkpoint (default 64 MiB).
         cache_bytes: most bytes of blocks in memory for reading (default 16 MiB).
-        snapshot_bytes_max: most bytes of saved states of all fish, on disk (default 64 MiB; 0 keeps
-        none).
+        snapshot_bytes_max: of saved states of all fish on disk (default 64 MiB; 0 keeps none).
     allow_network_file_system: dare to keep the log there (default False).
     timeout: seconds, None for no limit.
 
     Opening the same folder twice in one process gives the same log. Use the node in a `with`
     block, or call `close`. Every argument left out means what the other languages mean by it.
 
-    Raises `InvalidArgument`, `QueryInvalid`, `LimitExceeded`, `StoreLocked` (another process has
-    it), `StorageFull`, `StorageFailed`, `Corrupt`, `FormatTooNew`, `Timeout`.
+    Raises `InvalidArgument`, `QueryInvalid`, `LimitExceeded`, `StoreLocked`, `StorageFull`,
+    `StorageFailed`, `Corrupt`, `FormatTooNew`, `Timeout`.
     """
     options = _native.Options(
         os.fspath(path),
@@ -127,8 +126,8 @@ class Node(PondCalls, ScarceCalls, DoingCalls):
         timeout: seconds, None for no limit.
 
         Raises `InvalidArgument`, `LimitExceeded`, `Conflict`, `StorageFull`, `StorageFailed`,
-        `NotYetVisible`, `Closed`: nothing was stored. `Timeout` or an interrupt: the event may still
-        become durable; with an idempotency key it is safe to try again.
+        `NotYetVisible`, `Closed`: nothing was stored. `Timeout` or an interrupt: the event may
+        still become durable; with an idempotency key it is safe to try again.
         """
         pairs = pairs_of_one(payload, tags)
         key = key_bytes(idempotency_key)

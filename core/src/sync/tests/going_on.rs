@@ -22,7 +22,9 @@ fn met() -> World {
     let mut world = World::new(1);
     let mut log = MemoryLog::new(SECRET.swarm_id());
     let author = NodeKey::from_seed(&[77; 32]);
-    (0..STREAMS).for_each(|number| drop(log.append(&author, number, &["grain".to_owned()])));
+    for number in 0..STREAMS {
+        log.append(&author, number, &["grain".to_owned()]);
+    }
     let key = |seed: u8| NodeKey::from_seed(&[seed; 32]);
     world.add_with(&SECRET, key(1), log, 0);
     world.add_with(&SECRET, key(2), MemoryLog::new(SECRET.swarm_id()), 0);
@@ -126,7 +128,9 @@ fn who_goes_on_from_what_was_never_said_is_refused() {
 fn a_peer_that_claims_to_have_heard_another_session_is_told_everything() {
     let mut log = MemoryLog::new(SECRET.swarm_id());
     let author = NodeKey::from_seed(&[77; 32]);
-    (0..5).for_each(|number| drop(log.append(&author, number, &["grain".to_owned()])));
+    for number in 0..5 {
+        log.append(&author, number, &["grain".to_owned()]);
+    }
     let mut puppet = Puppet::admitted_to(log);
     let connection = puppet.connection;
     puppet.give(Input::Disconnected { connection, code: None });

@@ -10,7 +10,7 @@ const BUDGET: u64 = 4_000;
 
 /// What is too rare among schedules.
 const STORIES: [fn(); 3] = [
-    forks::what_counted_beside_an_event_of_the_same_lamport_counts_whatever_that_is_called_later,
+    forks::what_counted_beside_an_event_of_one_lamport_counts_whatever_that_is_called_later,
     forks::what_follows_a_debit_that_does_not_count_waits_for_it,
     policy::who_holds_most_answers_at_once_and_the_others_in_turn_above_their_reserve,
 ];
