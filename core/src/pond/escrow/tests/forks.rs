@@ -112,8 +112,7 @@ fn the_same_creation_twice_in_one_history_says_nothing() {
 }
 
 #[test]
-pub(super) fn what_counted_beside_an_event_of_one_lamport_counts_whatever_that_is_called_later()
- {
+pub(super) fn what_counted_beside_an_event_of_one_lamport_counts_whatever_that_is_called_later() {
     let (former, own) = (stream(0), second(0));
     let mut told = Told::new(100, Vec::new());
     told.create(1, former);
