@@ -6,6 +6,8 @@
  * each fold stands a judge, so that a fish which is no fold of its events is found and told why. A
  * seed that fails fails again: set `MILLPOND_SEED`. Begin with {@link Lab} or {@link testWithLab}.
  *
+ * Longer than 500 lines because it is one entry of the package, and half of it documentation.
+ *
  * @packageDocumentation
  */
 import { EventBatch, withEncoded, type NewEvent } from './batch';

@@ -129,7 +129,7 @@ test('partitions, crashes and power cuts do as they are told', () => {
   lab.cut([0, 1], [2]);
   for (const node of lab.nodes) lab.publish(node, [{ tags: ['number'], payload: node }]);
   lab.settle();
-  assert.deepEqual(lab.nodes.map((node) => lab.offsets(node).total), [2, 2, 1, 1]);
+  assert.deepEqual(lab.nodes.map((node) => lab.offsets(node).total()), [2, 2, 1, 1]);
   lab.heal();
   lab.settle();
   assert.deepEqual(lab.state(3, numbers).sort(), [0, 1, 2, 3]);
@@ -191,7 +191,7 @@ test('the law of fish that only grow is checked, and answers are judged with the
   assert.match(summed.text, /needs a seal, escrow or a claim/);
 });
 
-test('a seed of the environment is the only one, and a failure says how to see it again', async (t) => {
+test('a seed of the environment is the only one; a failure says how to replay it', async (t) => {
   const before = process.env.MILLPOND_SEED;
   t.after(() => {
     if (before === undefined) delete process.env.MILLPOND_SEED;

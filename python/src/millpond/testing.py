@@ -6,6 +6,8 @@ each fold stands a judge, so that a fish which is no fold of its events is found
 seed that fails fails again: set `MILLPOND_SEED`.
 
 Begin with `Lab`, or with `explore`; for pytest there are fixtures in `millpond.pytest_plugin`.
+
+Longer than 500 lines because it is one module to users, and half of it documentation.
 """
 
 from __future__ import annotations
