@@ -42,6 +42,7 @@ impl JsGroupAnswer {
 impl Bridge {
     /// Observes a fish for each seed, or only for the first; completes with a group's handle.
     #[napi(catch_unwind)]
+    #[allow(clippy::too_many_arguments, reason = "one crossing takes all that the call has")]
     pub fn observe_group(
         &self,
         env: Env,

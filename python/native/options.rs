@@ -68,7 +68,6 @@ impl Options {
             cache_bytes: bytes(cache_bytes),
             snapshot_bytes_max: bytes(snapshot_bytes_max),
             allow_network_file_system,
-            ..OpenOptions::default()
         };
         Options { inner }
     }

@@ -1,6 +1,6 @@
 //! Exclusive and optimistic claims on real nodes.
 
-use crate::nodes::{PATIENCE, event, link, open, secret, until};
+use crate::nodes::{PATIENCE, event, link, open, publish, secret, until};
 use crate::support::Scratch;
 use millpond::event::cbor::Value;
 use millpond::pond::claim::{Gate, Standing};
@@ -84,12 +84,9 @@ fn of_two_that_began_the_same_while_cut_off_the_later_one_learns_that_it_lost() 
     let (scratch, secret) = (Scratch::new("doing"), secret(12));
     let [mill, paint] = ["mill", "paint"].map(|name| open(&scratch, name, &secret));
     let first = mill.do_optimistically("order 4711", Some(Value::from("line 1"))).wait().unwrap();
-    let mut second = paint.do_optimistically("order 4711", None).wait().unwrap();
-    // Equal lamports: the node id decides, and all agree.
-    if first.key() > second.key() {
-        second.release().wait().unwrap();
-        second = paint.do_optimistically("order 4711", None).wait().unwrap();
-    }
+    // So its claim has a greater lamport.
+    publish(&paint, "grain", 1, 1);
+    let second = paint.do_optimistically("order 4711", None).wait().unwrap();
     assert_eq!(first.standing().unwrap().0, Standing::Won);
     assert_eq!(second.standing().unwrap().0, Standing::Won, "as far as is known there");
     link(&mill, &paint).unwrap();

@@ -3,7 +3,6 @@
 //! Rule: kinds, numbers and names come from `millpond::ErrorKind`; here they only get their words.
 
 use crate::json;
-use bytes::Bytes;
 use millpond::ErrorKind;
 use serde_json::{Map, Value};
 use std::fmt;

@@ -85,9 +85,9 @@ struct Desk {
 }
 
 enum Seeds {
-    All(Subscription),
+    All(Box<Subscription>),
     /// Only the first in key order; true while it is to be found.
-    First(KeySubscription, bool),
+    First(Box<KeySubscription>, bool),
 }
 
 struct Member {
@@ -348,11 +348,11 @@ impl NodeHandle {
         let seeds = if only_first {
             let seeds = node.core().subscribe_by_key(&query, KeyPosition::default())?;
             seeds.on_ready(wake.clone());
-            Seeds::First(seeds, true)
+            Seeds::First(Box::new(seeds), true)
         } else {
             let seeds = node.core().subscribe(&query, OffsetMap::new())?;
             seeds.on_ready(wake.clone());
-            Seeds::All(seeds)
+            Seeds::All(Box::new(seeds))
         };
         let steps = Steps {
             node: Arc::downgrade(&node),
