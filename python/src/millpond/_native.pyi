@@ -983,7 +983,7 @@ def encode(value: Any, /) -> bytes:
 def encode_state(value: Any, /) -> bytes: ...
 def error_table() -> list[tuple[int, str, bool, str, str]]: ...
 def fence_admits(highest: str | None, fence: str) -> None:
-    """Whether a machine may follow who shows `fence`, when `highest` is the highest that it has
+    """Whether a machine may follow who shows `fence`; `highest` is the highest fence that it has
     followed (None: none yet). Keep `fence` in its place when this returns.
 
     A fence is the text of a claim's `own_fence`. Raises `Conflict`, reason "fenced": it is below
