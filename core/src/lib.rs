@@ -13,6 +13,7 @@ pub mod pond;
 pub mod query;
 pub mod sync;
 
+pub use driver::testing;
 pub use driver::{
     Account, AccountReport, Acting, After, AllObserved, AllObserver, Batches, CausalSession, Claim,
     ClaimReport, DoingWatch, EffectTurn, FISH_OF_ALL_MAX, KeySteps, KeySubscription,

@@ -19,6 +19,7 @@ mod coordination;
 mod failure;
 mod group;
 mod handles;
+mod lab;
 mod offsets;
 mod options;
 mod outcome;

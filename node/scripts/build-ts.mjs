@@ -15,16 +15,25 @@ const compiled = spawnSync(process.execPath, [tsc, '-p', path('tsconfig.json')],
 });
 if (compiled.status !== 0) process.exit(compiled.status ?? 1);
 
-// The names that the CommonJS entry exports, as the compiler writes them.
-const code = readFileSync(path('dist/index.js'), 'utf8');
+/** Writes the ESM twin of a CommonJS entry, which exports these names beside its own. */
+function twin(entry, more) {
+  const code = readFileSync(path(`dist/${entry}.js`), 'utf8');
+  const names = new Set(more);
+  // As the compiler writes them: re-exports, classes and functions.
+  for (const [, name] of code.matchAll(/defineProperty\(exports, "(\w+)"/g)) names.add(name);
+  for (const [, name] of code.matchAll(/^exports\.(\w+) = \w+;/gm)) names.add(name);
+  names.delete('__esModule');
+  const list = [...names].sort().join(',\n  ');
+  writeFileSync(
+    path(`dist/${entry}.mjs`),
+    `import millpond from './${entry}.js';\n\nexport const {\n  ${list},\n} = millpond;\n`,
+  );
+  writeFileSync(path(`dist/${entry}.d.mts`), `export * from './${entry}.js';\n`);
+}
+
 const kinds = readFileSync(path('dist/error-kinds.js'), 'utf8');
-const names = new Set();
-for (const [, name] of code.matchAll(/defineProperty\(exports, "(\w+)"/g)) names.add(name);
-for (const [, name] of kinds.matchAll(/^exports\.(\w+) = \w+;/gm)) names.add(name);
-names.delete('__esModule');
-const list = [...names].sort().join(',\n  ');
-writeFileSync(
-  path('dist/index.mjs'),
-  `import millpond from './index.js';\n\nexport const {\n  ${list},\n} = millpond;\n`,
+twin(
+  'index',
+  [...kinds.matchAll(/^exports\.(\w+) = \w+;/gm)].map(([, name]) => name),
 );
-writeFileSync(path('dist/index.d.mts'), `export * from './index.js';\n`);
+twin('testing', []);

@@ -276,9 +276,83 @@ export interface NativeBridge {
   doingNext(ticket: number, doing: bigint, limit: NativeLimit): NativeCompletion | null;
 }
 
+/** What a fish of a lab is, without its code. */
+export interface NativeLabFish {
+  id?: string;
+  version?: number;
+  query: string;
+  codec?: string;
+  fold?: string;
+}
+
+/** A job for the code of a fish. */
+export interface NativeLabJob {
+  fish: number;
+  owner: number;
+  what: string;
+  state?: Buffer;
+  events?: NativeBatch;
+}
+
+/** How a job ended; empty for a state that is loaded. */
+export interface NativeLabAnswer {
+  lastReset?: number;
+  saved?: Buffer;
+  failed?: string;
+  index?: number;
+  message?: string;
+}
+
+/** A swarm in memory; `testing.ts` shows it. */
+export interface NativeLab {
+  seed(): number;
+  nodeCount(): number;
+  nodeId(node: number): string;
+  isUp(node: number): boolean;
+  timeMicros(node: number): number;
+  elapsedMs(): number;
+  offsets(node: number): string;
+  trace(): string[];
+  below(end: number): number;
+  publish(node: number, bytes: Uint8Array, durability: string | undefined): NativePublished;
+  query(node: number, query: string): NativeBatch;
+  cut(groups: number[][]): void;
+  heal(): void;
+  crash(node: number): void;
+  cutPower(node: number): void;
+  start(node: number): void;
+  beginAdvance(milliseconds: number): void;
+  beginSettle(): void;
+  beginCalm(): void;
+  beginChaos(steps: number | undefined): void;
+  beginState(node: number, fish: NativeLabFish): number | null;
+  beginCheck(fish: NativeLabFish): number | null;
+  nextJob(answer: NativeLabAnswer | undefined): NativeLabJob | null;
+  shown(): { bytes: Buffer; offsets: string };
+}
+
+/** The law of fish that only grow, in rounds of questions. */
+export interface NativeLawCheck {
+  nextQuestions(answers: Buffer[]): { state?: Buffer; event?: number; other?: Buffer }[];
+}
+
+/** Whether an answer can be taken back. */
+export interface NativeLint {
+  verdict: string;
+  isMonotone: boolean;
+  reason: string;
+  text: string;
+}
+
 /** The exports of the native half. What fails throws a `Failure`. */
 export interface Native {
   Bridge: new (ready: () => void) => NativeBridge;
+  Lab: new (options: object) => NativeLab;
+  LawCheck: new (eventCount: number) => NativeLawCheck;
+  lintQuery(query: string): NativeLint;
+  lintFish(fish: NativeLabFish, isChecked: boolean): NativeLint;
+  labSeeds(count: number | undefined): number[];
+  replayHint(seed: number): string;
   nodeId(node: bigint): string;
   nodeSwarmId(node: bigint): string;
   nodeStream(node: bigint): string;

@@ -26,6 +26,7 @@ mod gate;
 mod group;
 mod kept;
 mod key_subscription;
+mod lab;
 mod node;
 mod observer;
 mod offsets;
@@ -82,6 +83,8 @@ mod _native {
     use super::group::Group;
     #[pymodule_export]
     use super::key_subscription::KeySubscription;
+    #[pymodule_export]
+    use super::lab::{Lab, LawCheck, lab_seeds, lint_fish, lint_query, replay_hint};
     #[pymodule_export]
     use super::node::{Node, open_node, open_start};
     #[pymodule_export]

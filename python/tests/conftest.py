@@ -11,6 +11,8 @@ import pytest
 
 import millpond
 
+pytest_plugins = ["millpond.pytest_plugin", "pytester"]
+
 
 @pytest.fixture
 def secret() -> str:

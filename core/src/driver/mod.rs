@@ -44,6 +44,7 @@ mod registry;
 mod status;
 mod status_subscription;
 mod subscription;
+pub mod testing;
 #[cfg(feature = "net")]
 mod turn;
 mod waits;

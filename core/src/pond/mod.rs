@@ -10,7 +10,8 @@
 //! however they arrived, whatever was remembered.
 //! Begin with [`Fold`]; where it remembers states is `points`, how long it waits before it goes
 //! back is `patience`, folds without code are in `builtin`. Source: docs/pond.md. [`escrow`]
-//! divides a quantity among nodes, and [`claim`] says who does what: docs/escrow.md.
+//! divides a quantity among nodes, and [`claim`] says who does what: docs/escrow.md. [`lab`] is a
+//! swarm in memory for tests of fish.
 
 pub mod builtin;
 pub mod claim;
@@ -22,6 +23,7 @@ mod fish;
 mod fold;
 mod grow_only;
 mod job;
+pub mod lab;
 mod lineage;
 mod monotone;
 mod name;

@@ -22,6 +22,12 @@ pub(crate) const SPARE_BATCHES_MAX: usize = 2;
 pub(crate) const GROUP_FISH_MAX: usize = 1024;
 /// How long a close may take when the caller does not say.
 pub(crate) const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
+/// Nodes of a lab when the caller does not say.
+pub(crate) const LAB_NODES: u64 = 3;
+/// Steps of a lab's chaos when the caller does not say.
+pub(crate) const CHAOS_STEPS: u64 = 10;
+/// Seeds to run a scenario with when the caller does not say.
+pub(crate) const SEEDS: u64 = 100;
 /// What a read has at least for itself when it had to wait for a token first.
 pub(crate) const READ_TIME_MIN: Duration = Duration::from_secs(1);
 /// How often a blocking call asks its caller whether it was interrupted.

@@ -4,9 +4,9 @@
 //! Four streams with lamports of the same range, so that many are equal; one event in twelve is a
 //! reset, and those come late, too, also before others; and a disk that may keep what nobody knows.
 
-use super::source::{TestEvent, TestLog, TestPull, TestReader, stream};
+use super::source::{TestLog, TestPull, TestReader, stream};
 use crate::event::cbor::{Integer, Value};
-use crate::event::{EventKey, OffsetMap, StreamId};
+use crate::event::{Event, EventKey, OffsetMap, StreamId};
 use crate::pond::{
     Act, Answer, Definition, Emission, Failure, Fold, FoldOptions, Function, Job, Prospect,
     Snapshot,
@@ -23,8 +23,8 @@ type State = Vec<u64>;
 /// Numbers from here on are resets.
 pub(super) const RESETS: u64 = 1 << 32;
 
-fn judge(events: &[TestEvent]) -> State {
-    events.iter().fold(State::new(), |state, event| step(state, &event.payload))
+fn judge(events: &[&Event]) -> State {
+    events.iter().fold(State::new(), |state, event| step(state, event.payload.as_bytes()))
 }
 
 fn step(mut state: State, payload: &[u8]) -> State {

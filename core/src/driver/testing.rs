@@ -1,0 +1,105 @@
+//! The testing kit: a swarm in memory, with virtual time and chance from a seed, for tests of fish
+//! and effects.
+//!
+//! ```
+//! use millpond::event::{NewEvent, Payload, TagSet, cbor::Value};
+//! use millpond::query::Query;
+//! use millpond::testing::{Lab, LabOptions, explore};
+//! use millpond::{Fish, Result};
+//!
+//! # fn main() -> Result<()> {
+//! let query = Query::parse("FROM 'piece'")?;
+//! let pieces = Fish::new("pieces", 1, query, || 0u64, |count, _| {
+//!     *count += 1;
+//!     Ok(())
+//! })?;
+//! explore(1..=20, |seed| {
+//!     let mut lab = Lab::new(&LabOptions::new(3, seed))?;
+//!     for _ in 0..10 {
+//!         lab.chaos(3)?;
+//!         for node in 0..3 {
+//!             if lab.is_up(node)? {
+//!                 let payload = Payload::from_value(&Value::Null)?;
+//!                 lab.publish(node, vec![NewEvent { tags: TagSet::new(["piece"])?, payload }])?;
+//!             }
+//!         }
+//!     }
+//!     lab.calm()?;
+//!     lab.check(&pieces)?;
+//!     assert_eq!(lab.state(0, &pieces)?, lab.state(2, &pieces)?);
+//!     Ok(())
+//! })
+//! # }
+//! ```
+//!
+//! Begin with [`Lab`]; [`explore`] runs a scenario for many seeds. Source: docs/testing.md.
+
+use crate::driver::clock;
+use crate::error::{Error, ErrorKind, Result};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+pub use crate::pond::lab::{
+    LAB_NODES_MAX, Lab, LabJob, LabOptions, LabPublished, LabTask, LawCheck, LawQuestion,
+};
+pub use crate::pond::{BrokenLaw, check_grow_only};
+
+/// The environment variable that names the one seed to run.
+pub const SEED_VARIABLE: &str = "MILLPOND_SEED";
+
+impl Lab {
+    /// A lab of so many nodes whose chance follows from this seed.
+    ///
+    /// # Errors
+    /// `invalid_argument`: no node. `limit_exceeded`: more than [`LAB_NODES_MAX`].
+    pub fn new(options: &LabOptions) -> Result<Lab> {
+        Lab::at(options, clock::now())
+    }
+}
+
+/// Runs `scenario` for each seed, and stops at the first one that fails. If the environment has
+/// [`SEED_VARIABLE`], only that seed is run: so the seed of a failure is replayed.
+///
+/// # Errors
+/// That of the scenario, with its seed. `invalid_argument`: the variable holds no seed.
+///
+/// # Panics
+/// As the scenario does, after its seed was printed.
+pub fn explore(
+    seeds: impl IntoIterator<Item = u64>,
+    mut scenario: impl FnMut(u64) -> Result<()>,
+) -> Result<()> {
+    let wanted = seed_wanted()?;
+    let seeds: Box<dyn Iterator<Item = u64>> = match wanted {
+        Some(seed) => Box::new(std::iter::once(seed)),
+        None => Box::new(seeds.into_iter()),
+    };
+    for seed in seeds {
+        match catch_unwind(AssertUnwindSafe(|| scenario(seed))) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(error.in_context(replay_hint(seed))),
+            Err(panic) => {
+                eprintln!("{}", replay_hint(seed));
+                resume_unwind(panic);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The seed that the environment names, if it does.
+///
+/// # Errors
+/// `invalid_argument`: it is no whole number from 0 to 2^64 - 1.
+pub fn seed_wanted() -> Result<Option<u64>> {
+    let Some(text) = std::env::var_os(SEED_VARIABLE) else { return Ok(None) };
+    let seed = text.to_str().and_then(|text| text.trim().parse().ok());
+    seed.map(Some).ok_or_else(|| {
+        let message = format!("{SEED_VARIABLE} is {text:?}; it must be a whole number");
+        Error::new(ErrorKind::InvalidArgument, message)
+    })
+}
+
+/// How to see a failure again, for people.
+pub fn replay_hint(seed: u64) -> String {
+    format!("seed {seed} fails; {SEED_VARIABLE}={seed} replays it")
+}

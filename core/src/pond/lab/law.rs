@@ -1,0 +1,110 @@
+//! The law of folds that only grow, checked for code that is somewhere else: questions go out, many
+//! at a time, and states come back as bytes.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::pond::grow_only::{BrokenLaw, GROW_ONLY_EVENTS_MAX, check_grow_only};
+use bytes::Bytes;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the owner of a fish's code is asked.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LawQuestion {
+    /// The initial state.
+    Initial,
+    /// What a state becomes by the event of this index; the first is 0.
+    Step(Bytes, usize),
+    /// Two states merged.
+    Merge(Bytes, Bytes),
+}
+
+/// Checks what `check_grow_only` does, in rounds of questions.
+///
+/// Rule: what is not known yet is taken to be right, and asked for; so a law that is found broken
+/// is broken, and when nothing is left to ask the law holds on the examples.
+#[derive(Debug)]
+pub struct LawCheck {
+    events: Vec<usize>,
+    known: BTreeMap<LawQuestion, Bytes>,
+    asked: Vec<LawQuestion>,
+    found: Option<std::result::Result<(), BrokenLaw>>,
+}
+
+/// A state, or none while it is not known. Equal to everything then.
+#[derive(Clone, Debug)]
+struct Guess(Option<Bytes>);
+
+impl PartialEq for Guess {
+    fn eq(&self, other: &Guess) -> bool {
+        match (&self.0, &other.0) {
+            (Some(one), Some(two)) => one == two,
+            _ => true,
+        }
+    }
+}
+
+impl LawCheck {
+    /// On so many events; it looks at the first `GROW_ONLY_EVENTS_MAX`.
+    pub fn new(event_count: usize) -> LawCheck {
+        LawCheck {
+            events: (0..event_count.min(GROW_ONLY_EVENTS_MAX)).collect(),
+            known: BTreeMap::new(),
+            asked: Vec::new(),
+            found: None,
+        }
+    }
+
+    /// Takes the answers to the last questions, in their order, and asks the next ones; none when
+    /// the check is done.
+    ///
+    /// # Errors
+    /// `invalid_argument`: there are not as many answers as questions.
+    pub fn next_questions(&mut self, answers: Vec<Bytes>) -> Result<&[LawQuestion]> {
+        if answers.len() != self.asked.len() {
+            let message = format!("{} answers to {} questions", answers.len(), self.asked.len());
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        self.known.extend(self.asked.drain(..).zip(answers));
+        if self.found.is_none() {
+            let missing = RefCell::new(BTreeSet::new());
+            let found = self.round(&missing);
+            self.asked = missing.into_inner().into_iter().collect();
+            if found.is_err() || self.asked.is_empty() {
+                self.asked.clear();
+                self.found = Some(found);
+            }
+        }
+        Ok(&self.asked)
+    }
+
+    /// Where the law is broken, when the check is done.
+    ///
+    /// # Errors
+    /// The law that does not hold.
+    pub fn found(&self) -> std::result::Result<(), BrokenLaw> {
+        self.found.unwrap_or(Ok(()))
+    }
+
+    fn round(
+        &self,
+        missing: &RefCell<BTreeSet<LawQuestion>>,
+    ) -> std::result::Result<(), BrokenLaw> {
+        let answer = |question: LawQuestion| match self.known.get(&question) {
+            Some(state) => Guess(Some(state.clone())),
+            None => {
+                missing.borrow_mut().insert(question);
+                Guess(None)
+            }
+        };
+        let initial = answer(LawQuestion::Initial);
+        let step = |state: Guess, event: &usize| match state.0 {
+            Some(state) => answer(LawQuestion::Step(state, *event)),
+            None => Guess(None),
+        };
+        let merge = |one: &Guess, other: &Guess| match (&one.0, &other.0) {
+            (Some(one), Some(other)) => answer(LawQuestion::Merge(one.clone(), other.clone())),
+            _ => Guess(None),
+        };
+        check_grow_only(&initial, step, merge, &self.events)
+    }
+}

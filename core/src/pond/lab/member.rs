@@ -1,0 +1,43 @@
+//! One node of a lab.
+
+use crate::event::{NodeId, OffsetMap, StreamId};
+use crate::pond::lab::disk::Disk;
+use crate::pond::lab::fold::LabFold;
+use std::collections::BTreeMap;
+
+/// A node: what it holds durably, and what it has in memory while it runs.
+pub(super) struct Member {
+    pub(super) node: NodeId,
+    /// Durable here. Of its own stream there may be more in the lab, which is not durable yet.
+    pub(super) held: OffsetMap,
+    /// The greatest that it has seen or used.
+    pub(super) lamport: u64,
+    pub(super) is_up: bool,
+    /// Nodes of one group reach each other.
+    pub(super) group: usize,
+    /// Its wall clock is ahead by so much, µs.
+    pub(super) skew_micros: i64,
+    pub(super) disk: Disk,
+    /// By the number of their fish.
+    pub(super) folds: BTreeMap<usize, LabFold>,
+}
+
+impl Member {
+    pub(super) fn new(node: NodeId, skew_micros: i64) -> Member {
+        Member {
+            node,
+            held: OffsetMap::new(),
+            lamport: 0,
+            is_up: true,
+            group: 0,
+            skew_micros,
+            disk: Disk::default(),
+            folds: BTreeMap::new(),
+        }
+    }
+
+    /// The stream that it writes.
+    pub(super) fn stream(&self) -> StreamId {
+        StreamId { node: self.node, number: 0 }
+    }
+}

@@ -1,0 +1,36 @@
+//! A swarm in memory for tests: nodes with a log each, time that passes when it is told to, and
+//! partitions, crashes and deliveries by chance from a seed.
+//!
+//! Under it run real folds (`pond::Fold`) of an application's fish, with a judge beside them: the
+//! fold of the sorted log, from nothing, in one piece. So what is wrong with a fish shows, and
+//! shows again with the same seed. Not here: sync, disks and forks as they are (`tests/src/sim`
+//! has those), and the clock.
+//! Rule: equal options and equal calls give equal results and equal traces.
+//! Begin with [`Lab`]; `task` says what takes code of fish, `judge` what is asked of them.
+
+mod chance;
+mod disk;
+mod fold;
+mod judge;
+mod lab;
+mod law;
+mod member;
+mod options;
+mod reader;
+mod streams;
+mod task;
+mod typed;
+mod weather;
+
+pub use lab::Lab;
+pub use law::{LawCheck, LawQuestion};
+pub use options::{LAB_NODES_MAX, LabOptions, LabPublished};
+pub use task::{LabJob, LabTask};
+
+#[cfg(test)]
+pub(super) use reader::{Pull, Reader, View};
+#[cfg(test)]
+pub(super) use streams::Streams;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,427 @@
+//! The testing kit: a swarm in memory, and the jobs of its fish. `src/testing.ts` is its surface.
+
+use crate::answer::JsPublished;
+use crate::batch::{JsBatch, PackedBatch, drafts};
+use crate::failure::thrown;
+use millpond_facade::{
+    self as facade, Bytes, LabAnswer, LabFish, LabTask, LabWork, LawQuestion, Result, host_error,
+};
+use napi::bindgen_prelude::{BufferSlice, Env};
+use napi_derive::napi;
+use std::time::Duration;
+
+/// How a lab is made.
+#[napi(object, object_to_js = false)]
+pub struct JsLabOptions {
+    /// Number of nodes.
+    pub nodes: Option<i64>,
+    /// Where all chance comes from.
+    pub seed: Option<i64>,
+    /// Who publishes.
+    pub app: Option<String>,
+    /// Most that wall clocks are wrong, in milliseconds.
+    pub skew_ms_max: Option<f64>,
+}
+
+/// What a fish is, without its code: an id and the rest, or a query and how to fold.
+#[napi(object, object_to_js = false)]
+pub struct JsLabFish {
+    /// Of one with code.
+    pub id: Option<String>,
+    /// Of its code.
+    pub version: Option<i64>,
+    /// Which events.
+    pub query: String,
+    /// The name of its codec.
+    pub codec: Option<String>,
+    /// Of one without code: how it folds, as JSON.
+    pub fold: Option<String>,
+}
+
+/// A job for the code of a fish.
+#[napi(object, object_from_js = false)]
+pub struct JsLabJob<'a> {
+    /// Number of the fish.
+    pub fish: i64,
+    /// Which of its states.
+    pub owner: i64,
+    /// `load`, `apply` or `save`.
+    pub what: String,
+    /// What to load.
+    pub state: Option<BufferSlice<'a>>,
+    /// What to apply.
+    pub events: Option<JsBatch<'a>>,
+}
+
+/// How a job ended: one of the fields beside `index` says what, and none that a state is loaded.
+#[napi(object, object_to_js = false)]
+pub struct JsLabAnswer<'a> {
+    /// Events are applied: index of the last reset, or -1.
+    pub last_reset: Option<i64>,
+    /// The state's bytes.
+    pub saved: Option<BufferSlice<'a>>,
+    /// The function that failed.
+    pub failed: Option<String>,
+    /// At which event.
+    pub index: Option<i64>,
+    /// What it said.
+    pub message: Option<String>,
+}
+
+/// A state that was judged.
+#[napi(object, object_from_js = false)]
+pub struct JsLabState<'a> {
+    /// As its codec writes it.
+    pub bytes: BufferSlice<'a>,
+    /// Token text of what it is the fold of.
+    pub offsets: String,
+}
+
+/// A swarm in memory.
+#[napi]
+pub struct Lab {
+    inner: facade::Lab,
+}
+
+#[napi]
+impl Lab {
+    /// Makes a lab.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(env: Env, options: JsLabOptions) -> napi::Result<Lab> {
+        let made = options.to_facade().and_then(facade::Lab::new);
+        Ok(Lab { inner: thrown(&env, made)? })
+    }
+
+    /// The seed.
+    #[napi(catch_unwind)]
+    pub fn seed(&self, env: Env) -> napi::Result<i64> {
+        Ok(thrown(&env, self.inner.seed())? as i64)
+    }
+
+    /// Number of nodes.
+    #[napi(catch_unwind)]
+    pub fn node_count(&self, env: Env) -> napi::Result<i64> {
+        Ok(thrown(&env, self.inner.node_count())? as i64)
+    }
+
+    /// The id of a node.
+    #[napi(catch_unwind)]
+    pub fn node_id(&self, env: Env, node: i64) -> napi::Result<String> {
+        thrown(&env, index(node).and_then(|node| self.inner.node_id(node)))
+    }
+
+    /// Whether a node runs.
+    #[napi(catch_unwind)]
+    pub fn is_up(&self, env: Env, node: i64) -> napi::Result<bool> {
+        thrown(&env, index(node).and_then(|node| self.inner.is_up(node)))
+    }
+
+    /// A node's wall clock.
+    #[napi(catch_unwind)]
+    pub fn time_micros(&self, env: Env, node: i64) -> napi::Result<i64> {
+        thrown(&env, index(node).and_then(|node| self.inner.time_micros(node)))
+    }
+
+    /// Virtual time, in milliseconds.
+    #[napi(catch_unwind)]
+    pub fn elapsed_ms(&self, env: Env) -> napi::Result<f64> {
+        Ok(thrown(&env, self.inner.elapsed())?.as_secs_f64() * 1000.0)
+    }
+
+    /// What is durable at a node, as token text.
+    #[napi(catch_unwind)]
+    pub fn offsets(&self, env: Env, node: i64) -> napi::Result<String> {
+        let offsets = index(node).and_then(|node| self.inner.offsets(node));
+        Ok(thrown(&env, offsets)?.token())
+    }
+
+    /// What happened.
+    #[napi(catch_unwind)]
+    pub fn trace(&self, env: Env) -> napi::Result<Vec<String>> {
+        thrown(&env, self.inner.trace())
+    }
+
+    /// A number by the seed.
+    #[napi(catch_unwind)]
+    pub fn below(&self, env: Env, end: i64) -> napi::Result<i64> {
+        let drawn = index(end).and_then(|end| self.inner.below(end));
+        Ok(thrown(&env, drawn)? as i64)
+    }
+
+    /// Publishes the events that `bytes` hold; see the module `batch`.
+    #[napi(catch_unwind)]
+    pub fn publish(
+        &self,
+        env: Env,
+        node: i64,
+        bytes: &[u8],
+        durability: Option<String>,
+    ) -> napi::Result<JsPublished> {
+        let published = drafts(bytes)
+            .and_then(|drafts| self.inner.publish(index(node)?, drafts, durability.as_deref()));
+        thrown(&env, published).map(JsPublished::from)
+    }
+
+    /// The events of a query.
+    #[napi(catch_unwind)]
+    pub fn query<'a>(&self, env: &'a Env, node: i64, query: String) -> napi::Result<JsBatch<'a>> {
+        let events = index(node).and_then(|node| self.inner.query(node, &query));
+        JsBatch::new(env, PackedBatch::from(thrown(env, events)?))
+    }
+
+    /// Parts the network.
+    #[napi(catch_unwind)]
+    pub fn cut(&self, env: Env, groups: Vec<Vec<i64>>) -> napi::Result<()> {
+        let groups: Result<Vec<Vec<u64>>> =
+            groups.into_iter().map(|group| group.into_iter().map(index).collect()).collect();
+        thrown(&env, groups.and_then(|groups| self.inner.cut(&groups)))
+    }
+
+    /// All nodes reach each other.
+    #[napi(catch_unwind)]
+    pub fn heal(&self, env: Env) -> napi::Result<()> {
+        thrown(&env, self.inner.heal())
+    }
+
+    /// A process ends.
+    #[napi(catch_unwind)]
+    pub fn crash(&self, env: Env, node: i64) -> napi::Result<()> {
+        thrown(&env, index(node).and_then(|node| self.inner.crash(node)))
+    }
+
+    /// A node loses its power.
+    #[napi(catch_unwind)]
+    pub fn cut_power(&self, env: Env, node: i64) -> napi::Result<()> {
+        thrown(&env, index(node).and_then(|node| self.inner.cut_power(node)))
+    }
+
+    /// A node runs again.
+    #[napi(catch_unwind)]
+    pub fn start(&self, env: Env, node: i64) -> napi::Result<()> {
+        thrown(&env, index(node).and_then(|node| self.inner.start(node)))
+    }
+
+    /// Begins to let time pass.
+    #[napi(catch_unwind)]
+    pub fn begin_advance(&self, env: Env, milliseconds: f64) -> napi::Result<()> {
+        let begun = match duration(Some(milliseconds)) {
+            Ok(Some(time)) => self.inner.begin(LabTask::Advance(time)),
+            Ok(None) => Err(host_error("advance: that many milliseconds are too many")),
+            Err(error) => Err(error),
+        };
+        thrown(&env, begun.map(drop))
+    }
+
+    /// Begins to settle.
+    #[napi(catch_unwind)]
+    pub fn begin_settle(&self, env: Env) -> napi::Result<()> {
+        thrown(&env, self.inner.begin(LabTask::Settle).map(drop))
+    }
+
+    /// Begins to calm.
+    #[napi(catch_unwind)]
+    pub fn begin_calm(&self, env: Env) -> napi::Result<()> {
+        thrown(&env, self.inner.begin(LabTask::Calm).map(drop))
+    }
+
+    /// Begins chaos.
+    #[napi(catch_unwind)]
+    pub fn begin_chaos(&self, env: Env, steps: Option<i64>) -> napi::Result<()> {
+        let steps = steps.map(index).transpose();
+        thrown(&env, steps.and_then(|steps| self.inner.begin(LabTask::Chaos(steps))).map(drop))
+    }
+
+    /// Begins to ask for a state; the number of the fish.
+    #[napi(catch_unwind)]
+    pub fn begin_state(&self, env: Env, node: i64, fish: JsLabFish) -> napi::Result<Option<i64>> {
+        let begun = index(node)
+            .and_then(|node| self.inner.begin(LabTask::State { node, fish: fish.to_facade()? }));
+        Ok(thrown(&env, begun)?.map(|number| number as i64))
+    }
+
+    /// Begins a check; the number of the fish.
+    #[napi(catch_unwind)]
+    pub fn begin_check(&self, env: Env, fish: JsLabFish) -> napi::Result<Option<i64>> {
+        let begun = fish.to_facade().and_then(|fish| self.inner.begin(LabTask::Check(fish)));
+        Ok(thrown(&env, begun)?.map(|number| number as i64))
+    }
+
+    /// Takes the answer to the last job, and gives the next one.
+    #[napi(catch_unwind)]
+    pub fn next_job<'a>(
+        &self,
+        env: &'a Env,
+        answer: Option<JsLabAnswer<'_>>,
+    ) -> napi::Result<Option<JsLabJob<'a>>> {
+        let answer = answer.map(JsLabAnswer::to_facade).transpose();
+        let job = answer.and_then(|answer| self.inner.next_job(answer));
+        let Some(job) = thrown(env, job)? else { return Ok(None) };
+        let (mut state, mut events) = (None, None);
+        let what = match job.work {
+            LabWork::Load(bytes) => {
+                state = bytes.map(|bytes| BufferSlice::copy_from(env, &bytes)).transpose()?;
+                "load"
+            }
+            LabWork::Apply(batch) => {
+                events = Some(JsBatch::new(env, PackedBatch::from(batch))?);
+                "apply"
+            }
+            LabWork::Save => "save",
+        };
+        let (fish, owner, what) = (job.fish as i64, job.owner as i64, what.to_owned());
+        Ok(Some(JsLabJob { fish, owner, what, state, events }))
+    }
+
+    /// The state that was asked for.
+    #[napi(catch_unwind)]
+    pub fn shown<'a>(&self, env: &'a Env) -> napi::Result<JsLabState<'a>> {
+        let shown = thrown(env, self.inner.shown())?;
+        let bytes = BufferSlice::copy_from(env, &shown.bytes)?;
+        Ok(JsLabState { bytes, offsets: shown.offsets.token() })
+    }
+}
+
+impl JsLabOptions {
+    fn to_facade(self) -> Result<facade::LabOptions> {
+        Ok(facade::LabOptions {
+            nodes: self.nodes.map(index).transpose()?,
+            seed: self.seed.map(index).transpose()?,
+            app: self.app,
+            skew_max: duration(self.skew_ms_max)?,
+        })
+    }
+}
+
+impl JsLabFish {
+    fn to_facade(self) -> Result<LabFish> {
+        let JsLabFish { id, version, query, codec, fold } = self;
+        match (id, version, fold) {
+            (_, _, Some(fold)) => Ok(LabFish::BuiltIn { query, fold }),
+            (Some(id), Some(version), None) => {
+                Ok(LabFish::Code { id, version: index(version)?, query, codec })
+            }
+            _ => Err(host_error("a fish has an id and a version, or a fold")),
+        }
+    }
+}
+
+impl JsLabAnswer<'_> {
+    fn to_facade(self) -> Result<LabAnswer> {
+        if let Some(last_reset) = self.last_reset {
+            let last_reset = u64::try_from(last_reset).ok();
+            return Ok(LabAnswer::Applied { last_reset });
+        }
+        if let Some(saved) = self.saved {
+            return Ok(LabAnswer::Saved(Bytes::copy_from_slice(&saved)));
+        }
+        let Some(function) = self.failed else { return Ok(LabAnswer::Loaded) };
+        let index = self.index.map(index).transpose()?;
+        let message = self.message.ok_or_else(|| host_error("a failure has a message"))?;
+        Ok(LabAnswer::Failed { function, index, message })
+    }
+}
+
+/// A question of the law: two of the fields, or none for the initial state.
+#[napi(object, object_from_js = false)]
+pub struct JsLawQuestion<'a> {
+    /// A state.
+    pub state: Option<BufferSlice<'a>>,
+    /// The event that it steps over.
+    pub event: Option<i64>,
+    /// The state that it is merged with.
+    pub other: Option<BufferSlice<'a>>,
+}
+
+/// The law of fish that only grow.
+#[napi]
+pub struct LawCheck {
+    inner: facade::LawCheck,
+}
+
+#[napi]
+impl LawCheck {
+    /// On so many events.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(event_count: u32) -> LawCheck {
+        LawCheck { inner: facade::LawCheck::new(event_count.into()) }
+    }
+
+    /// Takes answers and asks on.
+    #[napi(catch_unwind)]
+    pub fn next_questions<'a>(
+        &self,
+        env: &'a Env,
+        answers: Vec<BufferSlice<'_>>,
+    ) -> napi::Result<Vec<JsLawQuestion<'a>>> {
+        let answers = answers.iter().map(|answer| Bytes::copy_from_slice(answer)).collect();
+        let questions = thrown(env, self.inner.next_questions(answers))?;
+        let copy = |bytes: &Bytes| BufferSlice::copy_from(env, bytes).map(Some);
+        let plain = |question: LawQuestion| {
+            Ok(match question {
+                LawQuestion::Initial => JsLawQuestion { state: None, event: None, other: None },
+                LawQuestion::Step(state, event) => {
+                    JsLawQuestion { state: copy(&state)?, event: Some(event as i64), other: None }
+                }
+                LawQuestion::Merge(one, other) => {
+                    JsLawQuestion { state: copy(&one)?, event: None, other: copy(&other)? }
+                }
+            })
+        };
+        questions.into_iter().map(plain).collect()
+    }
+}
+
+/// Whether an answer can be taken back.
+#[napi(object, object_from_js = false)]
+pub struct JsLint {
+    /// `monotone`, `one_way` or `not_monotone`.
+    pub verdict: String,
+    /// Never retracted.
+    pub is_monotone: bool,
+    /// Why.
+    pub reason: String,
+    /// As one line.
+    pub text: String,
+}
+
+impl From<facade::Lint> for JsLint {
+    fn from(lint: facade::Lint) -> JsLint {
+        let facade::Lint { verdict, is_monotone, reason, text } = lint;
+        JsLint { verdict: verdict.to_owned(), is_monotone, reason, text }
+    }
+}
+
+/// Judges a query.
+#[napi(catch_unwind)]
+pub fn lint_query(env: Env, query: String) -> napi::Result<JsLint> {
+    thrown(&env, facade::lint_query(&query)).map(JsLint::from)
+}
+
+/// Judges a fish.
+#[napi(catch_unwind)]
+pub fn lint_fish(env: Env, fish: JsLabFish, is_checked: bool) -> napi::Result<JsLint> {
+    let lint = fish.to_facade().and_then(|fish| facade::lint_fish(&fish, is_checked));
+    thrown(&env, lint).map(JsLint::from)
+}
+
+/// The seeds to run a scenario with.
+#[napi(catch_unwind)]
+pub fn lab_seeds(env: Env, count: Option<i64>) -> napi::Result<Vec<i64>> {
+    let seeds = count.map(index).transpose().and_then(facade::seeds);
+    Ok(thrown(&env, seeds)?.into_iter().map(|seed| seed as i64).collect())
+}
+
+/// How to see a failure again.
+#[napi(catch_unwind)]
+pub fn replay_hint(env: Env, seed: i64) -> napi::Result<String> {
+    thrown(&env, index(seed).map(facade::replay_hint))
+}
+
+/// So many milliseconds; `None` for more than can be said.
+fn duration(milliseconds: Option<f64>) -> Result<Option<Duration>> {
+    facade::timeout_from_seconds(milliseconds.map(|milliseconds| milliseconds / 1000.0))
+}
+
+fn index(number: i64) -> Result<u64> {
+    u64::try_from(number).map_err(|_| host_error("a whole number from 0 on is needed"))
+}
