@@ -80,8 +80,12 @@ def test_an_observer_that_is_cancelled_while_it_begins_leaves_the_fish_to_others
                 tasks = [asyncio.create_task(node.state(counting())) for _ in range(3)]
                 await asyncio.sleep(0)
                 tasks[0].cancel()
-                done = await asyncio.gather(*tasks, return_exceptions=True)
-                assert [state.value for state in done[1:]] == [1, 1]  # type: ignore[union-attr]
+                await asyncio.gather(*tasks, return_exceptions=True)
+                for task in tasks[1:]:
+                    # Who joined just then may be told that the fold is over, and observes again.
+                    ended = isinstance(task.exception(), millpond.Closed)
+                    state = await node.state(counting()) if ended else task.result()
+                    assert state.value == 1
 
     asyncio.run(main())
 
