@@ -88,7 +88,7 @@ impl Lab {
     /// Makes a lab.
     #[napi(constructor, catch_unwind)]
     pub fn new(env: Env, options: JsLabOptions) -> napi::Result<Lab> {
-        let made = options.to_facade().and_then(facade::Lab::new);
+        let made = options.into_facade().and_then(facade::Lab::new);
         Ok(Lab { inner: thrown(&env, made)? })
     }
 
@@ -235,14 +235,14 @@ impl Lab {
     #[napi(catch_unwind)]
     pub fn begin_state(&self, env: Env, node: i64, fish: JsLabFish) -> napi::Result<Option<i64>> {
         let begun = index(node)
-            .and_then(|node| self.inner.begin(LabTask::State { node, fish: fish.to_facade()? }));
+            .and_then(|node| self.inner.begin(LabTask::State { node, fish: fish.into_facade()? }));
         Ok(thrown(&env, begun)?.map(|number| number as i64))
     }
 
     /// Begins a check; the number of the fish.
     #[napi(catch_unwind)]
     pub fn begin_check(&self, env: Env, fish: JsLabFish) -> napi::Result<Option<i64>> {
-        let begun = fish.to_facade().and_then(|fish| self.inner.begin(LabTask::Check(fish)));
+        let begun = fish.into_facade().and_then(|fish| self.inner.begin(LabTask::Check(fish)));
         Ok(thrown(&env, begun)?.map(|number| number as i64))
     }
 
@@ -253,7 +253,7 @@ impl Lab {
         env: &'a Env,
         answer: Option<JsLabAnswer<'_>>,
     ) -> napi::Result<Option<JsLabJob<'a>>> {
-        let answer = answer.map(JsLabAnswer::to_facade).transpose();
+        let answer = answer.map(JsLabAnswer::into_facade).transpose();
         let job = answer.and_then(|answer| self.inner.next_job(answer));
         let Some(job) = thrown(env, job)? else { return Ok(None) };
         let (mut state, mut events) = (None, None);
@@ -282,7 +282,7 @@ impl Lab {
 }
 
 impl JsLabOptions {
-    fn to_facade(self) -> Result<facade::LabOptions> {
+    fn into_facade(self) -> Result<facade::LabOptions> {
         Ok(facade::LabOptions {
             nodes: self.nodes.map(index).transpose()?,
             seed: self.seed.map(index).transpose()?,
@@ -293,7 +293,7 @@ impl JsLabOptions {
 }
 
 impl JsLabFish {
-    fn to_facade(self) -> Result<LabFish> {
+    fn into_facade(self) -> Result<LabFish> {
         let JsLabFish { id, version, query, codec, fold } = self;
         match (id, version, fold) {
             (_, _, Some(fold)) => Ok(LabFish::BuiltIn { query, fold }),
@@ -306,7 +306,7 @@ impl JsLabFish {
 }
 
 impl JsLabAnswer<'_> {
-    fn to_facade(self) -> Result<LabAnswer> {
+    fn into_facade(self) -> Result<LabAnswer> {
         if let Some(last_reset) = self.last_reset {
             let last_reset = u64::try_from(last_reset).ok();
             return Ok(LabAnswer::Applied { last_reset });
@@ -400,7 +400,7 @@ pub fn lint_query(env: Env, query: String) -> napi::Result<JsLint> {
 /// Judges a fish.
 #[napi(catch_unwind)]
 pub fn lint_fish(env: Env, fish: JsLabFish, is_checked: bool) -> napi::Result<JsLint> {
-    let lint = fish.to_facade().and_then(|fish| facade::lint_fish(&fish, is_checked));
+    let lint = fish.into_facade().and_then(|fish| facade::lint_fish(&fish, is_checked));
     thrown(&env, lint).map(JsLint::from)
 }
 

@@ -31,7 +31,7 @@ pub(crate) enum Fish {
 }
 
 impl Fish {
-    fn to_facade(self) -> LabFish {
+    fn into_facade(self) -> LabFish {
         match self {
             Fish::Code(id, version, query, codec) => {
                 LabFish::Code { id, version: version.0, query, codec }
@@ -178,11 +178,11 @@ impl Lab {
 
     /// The number of the fish.
     fn begin_state(&self, py: Python<'_>, node: Whole, fish: Fish) -> PyResult<Option<u64>> {
-        self.begin(py, LabTask::State { node: node.0, fish: fish.to_facade() })
+        self.begin(py, LabTask::State { node: node.0, fish: fish.into_facade() })
     }
 
     fn begin_check(&self, py: Python<'_>, fish: Fish) -> PyResult<Option<u64>> {
-        self.begin(py, LabTask::Check(fish.to_facade()))
+        self.begin(py, LabTask::Check(fish.into_facade()))
     }
 
     fn next_job<'py>(&self, py: Python<'py>) -> PyResult<Option<Job<'py>>> {
@@ -280,7 +280,7 @@ pub(crate) fn lint_query(py: Python<'_>, query: &str) -> PyResult<LintTuple> {
 /// Whether the states of a fish can be taken back; `is_checked` when its law was found to hold.
 #[pyfunction]
 pub(crate) fn lint_fish(py: Python<'_>, fish: Fish, is_checked: bool) -> PyResult<LintTuple> {
-    let lint = facade::lint_fish(&fish.to_facade(), is_checked);
+    let lint = facade::lint_fish(&fish.into_facade(), is_checked);
     lint.map(lint_tuple).map_err(|error| raise(py, error))
 }
 

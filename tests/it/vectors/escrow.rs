@@ -61,6 +61,9 @@ fn creation(kind: Kind) -> Creation {
     Creation { stream: 0, amount, floor, shares }
 }
 
+/// An event: its key, its offset and its payload.
+type TestEvent = (EventKey, u64, Vec<u8>);
+
 /// Who writes when: lamports rise in each stream, and often equal those of others.
 struct Pen {
     branches: Option<[StreamId; 2]>,
@@ -68,7 +71,7 @@ struct Pen {
     forks_at: u64,
     /// Of each stream how many events it has, and the last lamport.
     ends: BTreeMap<StreamId, (u64, u64)>,
-    events: Vec<(EventKey, u64, Vec<u8>)>,
+    events: Vec<TestEvent>,
 }
 
 impl Pen {
@@ -91,7 +94,7 @@ impl Pen {
     }
 
     /// The events in key order, and the fork.
-    fn told(mut self) -> (Vec<(EventKey, u64, Vec<u8>)>, Option<HeldFork>) {
+    fn told(mut self) -> (Vec<TestEvent>, Option<HeldFork>) {
         self.events.sort();
         let at = self.ends.get(&writer(0)).map_or(0, |end| end.0);
         let fork = self.branches.map(|branches| HeldFork {
@@ -121,7 +124,7 @@ fn story(seed: u64, kind: Kind) -> Json {
     }
     for step in 4..48 {
         let own = writer(mix(seed, step) as usize % WRITERS);
-        let account = ids[usize::from(step > 20 && mix(seed, step ^ 0xff) % 5 == 0)];
+        let account = ids[usize::from(step > 20 && mix(seed, step ^ 0xff).is_multiple_of(5))];
         let operation = operation(account, own, mix(seed ^ 0xabc, step), kind);
         let mut payload = operation.to_payload().unwrap().as_bytes().to_vec();
         if step % 13 == 12 {
@@ -155,7 +158,7 @@ fn doing(seed: u64) -> Json {
             _ => Doing::Claim { note: None },
         };
         let mut payload = doing.to_payload().unwrap().as_bytes().to_vec();
-        if draw / 4 % 9 == 0 {
+        if (draw / 4).is_multiple_of(9) {
             payload = Value::map([("op", Value::from("doubt"))]).encode().unwrap();
         }
         pen.write(step, writer(draw as usize / 64 % WRITERS), payload);
@@ -215,7 +218,7 @@ fn operation(account: AccountId, own: StreamId, draw: u64, kind: Kind) -> Operat
     Operation::Change(Change { account, stream, action, note: None })
 }
 
-type Told = [(EventKey, u64, Vec<u8>)];
+type Told = [TestEvent];
 
 fn accounts(name: Name, lineage: Arc<Lineage>, events: &Told) -> Json {
     let mut fold = AccountFold::new(name, lineage);

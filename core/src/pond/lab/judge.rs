@@ -176,12 +176,10 @@ impl Judge {
     fn plan(&mut self, pass: Pass) {
         (self.pass, self.came) = (pass, Came::default());
         self.jobs.push_back(Planned::Begin);
-        let pieces = match pass {
-            Pass::Whole => vec![0..self.events.len()],
-            Pass::FromReset => {
-                let reset = self.whole.as_ref().and_then(|whole| whole.reset);
-                vec![reset.unwrap_or(0)..self.events.len()]
-            }
+        let from = |first: usize| std::iter::once(first..self.events.len()).collect();
+        let pieces: Vec<Range<usize>> = match pass {
+            Pass::Whole => from(0),
+            Pass::FromReset => from(self.whole.as_ref().and_then(|whole| whole.reset).unwrap_or(0)),
             Pass::Again | Pass::Kept => self.pieces.clone(),
         };
         for piece in pieces.into_iter().filter(|piece| !piece.is_empty()) {

@@ -12,6 +12,7 @@ mod chance;
 mod disk;
 mod fold;
 mod judge;
+#[allow(clippy::module_inception)] // One public type per file, named after it.
 mod lab;
 mod law;
 mod member;
