@@ -63,7 +63,8 @@ fn a_live_event_waits_for_no_backlog_on_a_link_of_64_kbit() {
         backlog * 400 / 1000,
         ether.carried()
     );
-    assert!(standing >= drained, "it was one session throughout");
+    // Both dial when they find each other, and one of the two connections is given up then.
+    assert!(standing + RATE_IS_KNOWN >= drained, "no session was lost: {standing:?}");
     assert!(drained >= least * 3 / 4, "there was a backlog to wait for");
     assert!(later.p99 <= LIVE_MAX, "{times:?}");
     let full = Duration::from_secs(QUEUE_BYTES as u64 / BYTES_PER_SECOND);
