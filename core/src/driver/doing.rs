@@ -7,7 +7,7 @@ use crate::driver::subscription::Subscription;
 use crate::error::Result;
 use crate::event::cbor::Value;
 use crate::event::{EventKey, OffsetMap, Payload};
-use crate::log::{Appended, Log};
+use crate::log::{Appended, Log, Once};
 use crate::pending::Pending;
 use crate::pond::Name;
 use crate::pond::claim::{Doer, Doing, Standing};
@@ -20,12 +20,14 @@ pub struct OwnDoing {
     node: Node,
     desk: Arc<DoingDesk>,
     key: EventKey,
+    token: Arc<OffsetMap>,
 }
 
 impl Node {
     /// Says "I do this" of `what`, 1 to 200 bytes of UTF-8. Nobody is asked: of all who say so the
     /// least event key wins, and the others learn that they lost ([`OwnDoing::watch`],
-    /// [`OwnDoing::on_loss`]). Said again while it stands it is the same claim.
+    /// [`OwnDoing::on_loss`]). Said again while it stands it is the same claim: so who did not see
+    /// the answer says it again, or asks [`Node::own_doing`].
     ///
     /// # Errors
     /// `invalid_argument`, `limit_exceeded`: there can be no such name, or the note is no payload.
@@ -36,10 +38,11 @@ impl Node {
             Err(error) => return Pending::ready(Err(error)),
         };
         let own = (self.clone(), desk.clone());
-        let said = publish(self, &desk, &Doing::Claim { note });
+        let said = publish(self, &desk, &Doing::Claim { note }, None);
         said.map(move |appended| {
             let (node, desk) = own;
-            Ok(OwnDoing { node, desk, key: appended.receipt(0).key })
+            let token = Arc::new(appended.token());
+            Ok(OwnDoing { node, desk, key: appended.receipt(0).key, token })
         })
     }
 
@@ -52,9 +55,10 @@ impl Node {
     pub fn own_doing(&self, what: &str) -> Result<Option<OwnDoing>> {
         let desk = self.doing_desk(what)?;
         let own = desk.decider().read(self.log()?, |ground| {
-            ground.state.of_node(ground.own.node).map(|doer| doer.key)
+            let own = ground.state.of_node(ground.own.node)?;
+            Some((own.key, ground.as_of.clone()))
         })?;
-        Ok(own.map(|key| OwnDoing { node: self.clone(), desk, key }))
+        Ok(own.map(|(key, token)| OwnDoing { node: self.clone(), desk, key, token }))
     }
 
     /// Takes back what this node has said of `what`: it gave up, it lost, or it is done.
@@ -63,7 +67,23 @@ impl Node {
     /// As [`Node::do_optimistically`].
     pub fn release_doing(&self, what: &str) -> Pending<Appended> {
         match self.doing_desk(what) {
-            Ok(desk) => publish(self, &desk, &Doing::Release),
+            Ok(desk) => publish(self, &desk, &Doing::Release, None),
+            Err(error) => Pending::ready(Err(error)),
+        }
+    }
+
+    /// As [`Node::release_doing`], once: said again with the same key, 1 to 255 bytes, it takes
+    /// back nothing that was claimed in between.
+    ///
+    /// # Errors
+    /// As there; `conflict`, reason `idempotency_key`: the key was used for something else.
+    pub fn release_doing_with_key(&self, what: &str, key: impl AsRef<[u8]>) -> Pending<Appended> {
+        let once = |desk: &DoingDesk| {
+            desk.decider().once(self.app_id(), Some(key.as_ref()), "release", || [])
+        };
+        let desk = self.doing_desk(what).and_then(|desk| Ok((once(&desk)?, desk)));
+        match desk {
+            Ok((once, desk)) => publish(self, &desk, &Doing::Release, once),
             Err(error) => Pending::ready(Err(error)),
         }
     }
@@ -84,6 +104,11 @@ impl OwnDoing {
     /// The event that said so.
     pub fn key(&self) -> EventKey {
         self.key
+    }
+
+    /// What a later read must cover to see it, and what it could have been based on.
+    pub fn token(&self) -> &OffsetMap {
+        &self.token
     }
 
     /// How it stands now, and as of which point in history: an older claim may still arrive.
@@ -129,7 +154,7 @@ impl OwnDoing {
     /// # Errors
     /// Those of [`Node::publish`].
     pub fn release(&self) -> Pending<Appended> {
-        publish(&self.node, &self.desk, &Doing::Release)
+        publish(&self.node, &self.desk, &Doing::Release, None)
     }
 
     pub(super) fn node(&self) -> &Node {
@@ -145,11 +170,11 @@ impl OwnDoing {
     }
 }
 
-fn publish(node: &Node, desk: &DoingDesk, doing: &Doing) -> Pending<Appended> {
+fn publish(node: &Node, desk: &DoingDesk, doing: &Doing, once: Option<Once>) -> Pending<Appended> {
     let log = match node.log() {
         Ok(log) => log,
         Err(error) => return Pending::ready(Err(error)),
     };
     let payload: Result<Payload> = doing.to_payload();
-    desk.decider().decide(log, node.app_id(), |_| Ok((payload?, 0)))
+    desk.decider().decide(log, node.app_id(), once, |_| Ok((payload?, 0)))
 }

@@ -26,6 +26,9 @@ pub struct DoingWatch {
 pub struct Told {
     /// Whether it has won or lost, and to whom.
     pub standing: Standing,
+    /// Whose claim counts: this one as it was first said, or the one that it lost to, also when
+    /// that is released; none once this one is.
+    pub winner: Option<Doer>,
     /// The point in history that this is the answer of: an older claim may still arrive.
     pub as_of: Arc<OffsetMap>,
 }
@@ -85,15 +88,20 @@ impl News {
     fn look(&mut self, log: &Log) -> Result<Option<Told>> {
         // What comes from here on is seen below, or ends the next wait.
         while !self.events.next_batch(1024)?.events.is_empty() {}
-        let (standing, as_of) = self
-            .desk
-            .decider()
-            .read(log, |ground| (ground.state.standing(&self.key), ground.as_of.clone()))?;
-        if self.told.as_ref() == Some(&standing) {
+        let told = self.desk.decider().read(log, |ground| {
+            let standing = ground.state.standing(&self.key);
+            let winner = match &standing {
+                Standing::Won => ground.state.claim_of(&self.key).cloned(),
+                Standing::Lost(winner) => Some(winner.clone()),
+                Standing::Released => None,
+            };
+            Told { standing, winner, as_of: ground.as_of.clone() }
+        })?;
+        if self.told.as_ref() == Some(&told.standing) {
             return Ok(None);
         }
-        self.told = Some(standing.clone());
-        Ok(Some(Told { standing, as_of }))
+        self.told = Some(told.standing.clone());
+        Ok(Some(told))
     }
 }
 

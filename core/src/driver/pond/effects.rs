@@ -8,7 +8,7 @@ use crate::driver::node::{Handle, Node, PublishOptions, closed_node};
 use crate::driver::pond::observe::decode_of;
 use crate::driver::pond::observer::Decode;
 use crate::driver::pond::state_subscription::StateSubscription;
-use crate::driver::pond::turn::{EffectTurn, check_idle};
+use crate::driver::pond::turn::{Acting, EffectTurn};
 use crate::driver::reading::After;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::NewEvent;
@@ -69,7 +69,7 @@ impl Node {
         options: RunOptions,
         effect: impl FnOnce(&S) -> Wanted,
     ) -> Result<Option<Appended>> {
-        check_idle()?;
+        Acting::check_none()?;
         let RunOptions { after, timeout, publish } = options;
         let deadline = timeout.and_then(|timeout| clock::now().checked_add(timeout));
         let mut subscription = self.observe_bytes(fish)?;
@@ -97,7 +97,7 @@ impl Node {
         effect: impl FnMut(&S) -> Wanted + Send + 'static,
         cancel_when: impl FnMut(&S) -> bool + Send + 'static,
     ) -> Result<Running> {
-        check_idle()?;
+        Acting::check_none()?;
         let (completer, answer) = pending(None);
         let is_wanted = Arc::new(AtomicBool::new(true));
         let (log, subscription) = (self.log()?.clone(), self.observe_bytes(fish)?);

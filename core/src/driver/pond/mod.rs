@@ -10,6 +10,7 @@ mod all;
 mod arrivals;
 mod crew;
 mod effects;
+mod first_seed;
 mod observe;
 mod observer;
 mod one;
@@ -22,6 +23,7 @@ mod watched;
 
 pub use all::{AllObserved, AllObserver, FISH_OF_ALL_MAX};
 pub use effects::{RunOptions, Running};
+pub use first_seed::FirstSeed;
 pub use observer::{Observed, Observer};
 pub use one::OneObserver;
 pub use pump::{Pump, PumpStep};

@@ -2,7 +2,7 @@
 
 use crate::driver::clock;
 use crate::driver::node::Node;
-use crate::driver::pond::turn::{EffectTurn, check_idle};
+use crate::driver::pond::turn::{Acting, EffectTurn};
 use crate::driver::pond::watched::Watched;
 use crate::driver::reading::After;
 use crate::error::{Error, ErrorKind, Result};
@@ -167,7 +167,15 @@ impl StateSubscription {
     /// In the answer. `invalid_argument`, reason `nested_effect`: an effect runs on this thread.
     /// Those of [`StateSubscription::next_state`].
     pub fn effect_turn(&self) -> Pending<EffectTurn> {
-        match self.log.check_process().and_then(|()| check_idle()) {
+        match Acting::check_none() {
+            Ok(()) => self.effect_turn_for_another_thread(),
+            Err(error) => Pending::ready(Err(error)),
+        }
+    }
+
+    /// The same for who asks on another thread, where [`Acting::check_none`] was called.
+    pub fn effect_turn_for_another_thread(&self) -> Pending<EffectTurn> {
+        match self.log.check_process() {
             Ok(()) => self.watched.turn(),
             Err(error) => Pending::ready(Err(error)),
         }
