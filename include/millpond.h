@@ -16,7 +16,8 @@
  *   given is borrowed until the callback returns.
  * HANDLES are numbers in structs, not pointers. A closed handle answers MILLPOND_ERROR_CLOSED, a made
  *   up one or one of another type MILLPOND_ERROR_INVALID_ARGUMENT; none is ever undefined behaviour.
- *   A batch, an error and bytes are memory: freeing them twice is a mistake that nobody catches.
+ *   A batch, a state, an error and bytes are memory: freeing them twice is a mistake that nobody
+ *   catches. A job and an effect are memory that lives until their callback returns.
  * POINTERS name memory that is aligned for its type, as C makes it, and that stays valid and unchanged
  *   until the call returns. One that is not aligned answers MILLPOND_ERROR_INVALID_ARGUMENT; `error`
  *   alone is not looked at. Text, bytes and structs read by their `struct_size` are no exception.
@@ -24,13 +25,17 @@
  *   length that no object can have, and bad UTF-8 answer MILLPOND_ERROR_INVALID_ARGUMENT.
  * OPTIONS begin with `struct_size`, set by the _INIT macro. Fields that are zero are not said. A newer
  *   program may use an older library as long as it says nothing that the library does not know.
- * WAITING. `timeout_ms` bounds a call; negative is no bound (for a close: its default deadline), 0 is
- *   not to wait. `cancel` may be MILLPOND_NO_CANCEL.
- * THREADS. Every function may be called from any thread, several at once, also from a callback.
- *   There is no thread-local state. millpond changes no signal handler and no environment.
+ * WAITING. `timeout_ms` bounds a call, all that it waits for together; negative is no bound (for a
+ *   close: its default deadline), 0 is not to wait. What code of the program does in a call is not cut
+ *   short. `cancel` may be MILLPOND_NO_CANCEL. What stores something may have stored it all the same
+ *   when it answers MILLPOND_ERROR_TIMEOUT or MILLPOND_ERROR_CANCELLED; what to do then stands at it.
+ * THREADS. Every function may be called from any thread, several at once, also from a callback, where
+ *   nothing comes of waiting for what that callback holds up. A thread keeps nothing of millpond but
+ *   this: while an effect runs on it, turns are refused to it (reason "nested_effect"). millpond
+ *   changes no signal handler and no environment.
  * FORK. In a child that was forked while a node was open, every call answers
- *   MILLPOND_ERROR_FORKED_PROCESS, except millpond_abi_check and those that read or free a batch, an
- *   error or bytes; the parent is not affected.
+ *   MILLPOND_ERROR_FORKED_PROCESS, except millpond_abi_check, those that read or free a batch, a
+ *   state, an error or bytes, and those that answer a job or an effect; the parent is not affected.
  * BUGS. A panic inside millpond becomes MILLPOND_ERROR_INTERNAL; the node then refuses further work
  *   and can still be closed.
  * VERSIONS. Call millpond_abi_check(MILLPOND_ABI_VERSION, &error) first. Until 1.0 the ABI may change
@@ -447,9 +452,18 @@ typedef struct {
     int32_t note_form;
     /**
      * 1: recovers also when no other node was met since the store was opened, because a person
-     * vouches that nothing else writes the former stream.
+     * vouches that nothing else writes the former stream. Else 0.
      */
     int32_t is_alone;
+    /**
+     * 1 to 255 bytes: the same deed again with the same key gets the first answer, whatever has
+     * become of the account since. NULL is unsaid.
+     */
+    const uint8_t *idempotency_key;
+    /**
+     * How many bytes.
+     */
+    uintptr_t idempotency_key_len;
 } millpond_deed_t;
 
 /**
@@ -702,8 +716,9 @@ typedef int32_t (*millpond_save_callback_t)(void *user_data, millpond_job_t *job
  *
  * By code of the program: `id`, `version`, `query`, the three callbacks. They must be functions of
  * their arguments and of the state that they hold, and run one at a time, on one thread of
- * millpond for the fish, under no lock. They may call every function, and must not throw or
- * longjmp. Or built in: `query` and `fold`, and nothing else.
+ * millpond for the fish, under no lock. They may call every function, but what waits for a state
+ * of their own fish waits for them; and must not throw or longjmp. Or built in: `query` and
+ * `fold`, and nothing else.
  */
 typedef struct {
     /**
@@ -1134,11 +1149,17 @@ int32_t millpond_cursor_close(millpond_cursor_t cursor, millpond_error_t **error
  * Does something to an account or a claim. It is decided at once, from what is on this disk, also
  * while cut off; the answer comes when it is durable, and then it counts on every node.
  * `read_options` and `published` may be NULL, the latter as of millpond_node_publish.
+ *
+ * MILLPOND_ERROR_CANCELLED and MILLPOND_ERROR_TIMEOUT: it may have been done all the same. A retry
+ * with an idempotency key is safe; without one, look at the account or the claim first. After any
+ * other error nothing was done.
+ *
  * MILLPOND_ERROR_OVERDRAFT: this node does not hold as much; millpond_error_details says what is
  * available here, and who holds the rest. MILLPOND_ERROR_NOT_FOUND: no such account or claim is
  * known here, the claim is held elsewhere (reason "not_held"), or nothing is left to recover.
- * MILLPOND_ERROR_CONFLICT: reason "exists", or "stream_changed" and "under_way", after which to
- * try again. MILLPOND_ERROR_NOT_YET_VISIBLE: the log does not cover in time what the options name.
+ * MILLPOND_ERROR_CONFLICT: reason "exists"; "stream_changed" and "under_way", after which to try
+ * again; or "idempotency_key": the key was used for something else.
+ * MILLPOND_ERROR_NOT_YET_VISIBLE: the log does not cover in time what the options name.
  * MILLPOND_ERROR_STORAGE_FULL, MILLPOND_ERROR_STORAGE_FAILED, MILLPOND_ERROR_CORRUPT. Thread-safe.
  */
 int32_t millpond_node_act(millpond_node_t node,
@@ -1238,6 +1259,8 @@ int32_t millpond_fence_admits(const char *highest,
  * kept with it: as `note_form` says, MILLPOND_PAYLOAD_CBOR or MILLPOND_PAYLOAD_JSON.
  * `read_options` may be NULL. On MILLPOND_OK, `*doing` is a new handle; close it with
  * millpond_doing_close. Take the claim back by MILLPOND_DEED_DOING_RELEASE.
+ * MILLPOND_ERROR_CANCELLED and MILLPOND_ERROR_TIMEOUT: it may have been said all the same. Said
+ * again while it stands it is the same claim, of which millpond_node_own_doing gives a handle.
  * MILLPOND_ERROR_NOT_YET_VISIBLE: see millpond_error_missing. MILLPOND_ERROR_STORAGE_FULL,
  * MILLPOND_ERROR_STORAGE_FAILED, MILLPOND_ERROR_CORRUPT. Thread-safe.
  */
@@ -1274,7 +1297,8 @@ int32_t millpond_doing_key(millpond_doing_t doing, millpond_bytes_t *key, millpo
 
 /**
  * How the claim stands: first now, then each time that has changed, as one JSON object: "standing"
- * ("won", "lost" or "released"), "winner" (its "key" and "note", or null), "as_of" (a token: an
+ * ("won", "lost" or "released"), "winner" ("key" and "note" of the claim that counts: this one as
+ * it was first said, or the one that it lost to; null once it is released), "as_of" (a token: an
  * older claim may still arrive) and "is_end" (true when the handle or its node was closed). Who
  * has lost undoes what it began, and releases. Free `*json` with millpond_bytes_free.
  * MILLPOND_ERROR_TIMEOUT: nothing changed in time; nothing is lost. MILLPOND_ERROR_CORRUPT,
@@ -1416,8 +1440,9 @@ int32_t millpond_node_open(const millpond_node_options_t *node_options,
                            millpond_error_t **error);
 
 /**
- * Closes a node: its cursors end, its subscriptions come to a normal end (close them too), what
- * was published is on disk, its callbacks have returned. Legal from any thread and callback; from
+ * Closes a node: its cursors, turns and calls end; its subscriptions, observers, optimistic claims
+ * and what it keeps running come to a normal end (close their handles too); what was published is
+ * on disk, its callbacks have returned. Legal from any thread and callback; from
  * inside a callback of this node it does not wait for that callback. A negative `timeout_ms` is
  * the default deadline of 10 s. A second close answers MILLPOND_ERROR_CLOSED and does nothing.
  * MILLPOND_ERROR_TIMEOUT: the handle is closed all the same and the rest ends by itself.
@@ -1896,8 +1921,10 @@ int32_t millpond_subscription_close(millpond_subscription_t subscription, millpo
  * are done: the state has all that they have published. `kind` is MILLPOND_TURN_ANY or
  * MILLPOND_TURN_NEW. On MILLPOND_OK, use `*turn` by millpond_turn_publish or end it by
  * millpond_turn_close: until then nobody else in this process gets one on this fish. Errors as of
- * millpond_observer_next; MILLPOND_ERROR_INVALID_ARGUMENT, reason "nested_effect": an effect asks
- * for it, which would wait for itself. One call at a time.
+ * millpond_observer_next; MILLPOND_ERROR_INVALID_ARGUMENT, reason "nested_effect": an effect runs
+ * on this thread, and a turn on whichever fish could wait for it. An effect that has another
+ * thread ask, and waits for that, is not noticed: nobody gets a turn until it gives up. One call
+ * at a time.
  */
 int32_t millpond_observer_turn(millpond_observer_t observer,
                                int32_t kind,
@@ -1937,8 +1964,11 @@ int32_t millpond_turn_close(millpond_turn_t turn, millpond_error_t **error);
 /**
  * Waits for a turn, runs `effect` on its state on this thread, and publishes what it gives.
  * `publish_options` and `published` may be NULL; `published->count` is 0 when there was nothing to
- * publish, and then its two byte fields are {NULL, 0}. Errors as of millpond_observer_turn and
- * millpond_node_publish; MILLPOND_ERROR_USER_CODE, reason "effect": the effect failed.
+ * publish, and then its two byte fields are {NULL, 0}. The timeout is for all of it; `effect`
+ * itself is not cut short. Errors as of millpond_observer_turn and millpond_node_publish: as
+ * there, the events may be stored after MILLPOND_ERROR_CANCELLED and MILLPOND_ERROR_TIMEOUT, and
+ * an idempotency key helps only if the effect gives the same again. MILLPOND_ERROR_USER_CODE,
+ * reason "effect": the effect failed.
  */
 int32_t millpond_observer_run(millpond_observer_t observer,
                               int32_t kind,
@@ -2105,7 +2135,7 @@ void millpond_bytes_free(millpond_bytes_t *bytes);
 #define MILLPOND_DEED_INIT                                                                         \
     {                                                                                              \
         (uint32_t)sizeof(millpond_deed_t), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0, NULL, 0, NULL,\
-            0, 0, 0                                                                                \
+            0, 0, 0, NULL, 0                                                                       \
     }
 #define MILLPOND_DRAFT_INIT                                                                        \
     {                                                                                              \

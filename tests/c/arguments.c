@@ -136,6 +136,54 @@ static void null_is_an_error_for_fish_too(void) {
     CHECK(bytes.data == NULL);
 }
 
+static int32_t refused_load(void *user_data, const uint8_t *state, size_t len,
+                            millpond_job_t *job) {
+    (void)user_data, (void)state, (void)len, (void)job;
+    return 1;
+}
+
+static int32_t refused_apply(void *user_data, const millpond_batch_t *batch, millpond_job_t *job) {
+    (void)user_data, (void)batch, (void)job;
+    return 1;
+}
+
+static int32_t refused_save(void *user_data, millpond_job_t *job) {
+    (void)user_data, (void)job;
+    return 1;
+}
+
+static void what_is_yes_or_no_is_1_or_0(void) {
+    millpond_observer_t observer = {0};
+    millpond_deed_t deed = MILLPOND_DEED_INIT;
+    millpond_text_t name = {TEXT("M-017")}, query = {TEXT("FROM allEvents")};
+    millpond_fish_t fish = MILLPOND_FISH_INIT;
+    fish.id = name;
+    fish.query = query;
+    fish.load = refused_load;
+    fish.apply = refused_apply;
+    fish.save = refused_save;
+    fish.is_grow_only = 7;
+    REFUSED(millpond_node_observe(node, &fish, NULL, SOON, NC, &observer, NULL));
+    deed.name = name;
+    deed.kind = MILLPOND_DEED_CLAIM_CREATE;
+    OK(millpond_node_act(node, &deed, NULL, SOON, NC, NULL, NULL));
+    deed.kind = MILLPOND_DEED_CLAIM_REQUEST;
+    deed.amount = 2;
+    REFUSED(millpond_node_act(node, &deed, NULL, SOON, NC, NULL, NULL));
+    deed.amount = -1;
+    REFUSED(millpond_node_act(node, &deed, NULL, SOON, NC, NULL, NULL));
+    deed.amount = 1;
+    OK(millpond_node_act(node, &deed, NULL, SOON, NC, NULL, NULL));
+    deed.kind = MILLPOND_DEED_CLAIM_RECOVER;
+    deed.is_alone = 7;
+    REFUSED(millpond_node_act(node, &deed, NULL, SOON, NC, NULL, NULL));
+    deed.is_alone = 1;
+    STATUS(MILLPOND_ERROR_NOT_FOUND,
+           millpond_node_act(node, &deed, NULL, SOON, NC, NULL, NULL)); /* nothing to recover */
+    deed.idempotency_key_len = 1;
+    REFUSED(millpond_node_act(node, &deed, NULL, SOON, NC, NULL, NULL)); /* a NULL of 1 byte */
+}
+
 static void null_is_an_error_for_accounts_and_sessions_too(void) {
     millpond_session_t session = {0};
     millpond_doing_t doing = {0};
@@ -283,6 +331,7 @@ int main(void) {
     run("NULL is an error for fish, too", null_is_an_error_for_fish_too);
     run("NULL is an error for accounts and sessions, too",
         null_is_an_error_for_accounts_and_sessions_too);
+    run("what is yes or no is 1 or 0", what_is_yes_or_no_is_1_or_0);
     run("NULL is no text and no place", null_is_no_text_and_no_place);
     run("bad UTF-8 and impossible lengths are errors", bad_utf8_and_impossible_lengths_are_errors);
     run("options may be older and newer than the library",

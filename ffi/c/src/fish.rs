@@ -1,7 +1,7 @@
 //! Fish by code of the program: a struct of callbacks, run on one thread of millpond for each fish.
 
 use crate::batch::millpond_batch_t;
-use crate::call::{bytes, call, null, text};
+use crate::call::{bytes, call, null, text, yes_or_no};
 use crate::error::millpond_error_t;
 use crate::publish::{MILLPOND_PAYLOAD_CBOR, MILLPOND_PAYLOAD_JSON};
 use crate::subscription::{UserData, millpond_destroy_t};
@@ -49,8 +49,9 @@ pub type millpond_save_callback_t =
 ///
 /// By code of the program: `id`, `version`, `query`, the three callbacks. They must be functions of
 /// their arguments and of the state that they hold, and run one at a time, on one thread of
-/// millpond for the fish, under no lock. They may call every function, and must not throw or
-/// longjmp. Or built in: `query` and `fold`, and nothing else.
+/// millpond for the fish, under no lock. They may call every function, but what waits for a state
+/// of their own fish waits for them; and must not throw or longjmp. Or built in: `query` and
+/// `fold`, and nothing else.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct millpond_fish_t {
@@ -134,7 +135,7 @@ impl millpond_fish_t {
                 version: said.version,
                 query,
                 codec: said.codec.read_option("codec")?.map(str::to_owned),
-                is_grow_only: said.is_grow_only != 0,
+                is_grow_only: yes_or_no(said.is_grow_only, "is_grow_only")?,
             };
             let code = Code {
                 load: said.load.ok_or_else(|| null("load"))?,

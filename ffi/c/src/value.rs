@@ -171,8 +171,9 @@ pub(crate) unsafe fn options<T: Copy>(options: *const T, init: T, name: &str) ->
     }
     let mut known = init;
     let count = size.min(size_of::<T>());
-    // SAFETY: both have `count` bytes, and every bit pattern is a valid options struct: they are
-    // made of numbers, raw pointers and such structs only.
+    // SAFETY: both have `count` bytes, and those of the caller are such a struct by the laws of the
+    // header: numbers, raw pointers, such structs, of which every bit pattern is valid, and
+    // functions that are NULL or of their type.
     unsafe {
         std::ptr::copy_nonoverlapping(given.as_ptr(), (&raw mut known).cast::<u8>(), count);
     }

@@ -7,7 +7,7 @@ use crate::batch::EventBatch;
 use crate::callback::CallbackThread;
 use crate::close::Closed;
 use crate::core::{Pump, PumpStep};
-use crate::entry::{entry, lock};
+use crate::entry::{entry, guard, lock};
 use crate::errors::{FacadeError, Result};
 use crate::handles::handle;
 use crate::node::NodeState;
@@ -249,13 +249,13 @@ impl FoldHandle {
     /// answer, and loses no job: go on without one. One call at a time.
     ///
     /// # Errors
-    /// `invalid_argument`: the last job is not answered, or nothing was to be answered; nothing was
-    /// taken. `timeout`, `cancelled`; `closed`: this handle was closed before the call.
+    /// `invalid_argument`: the last job is not answered, or nothing was to be answered, or another
+    /// call waits; nothing was taken. `timeout`, `cancelled`; `closed`: this handle was closed
+    /// before the call.
     pub fn next_job(self, answer: Option<JobAnswer>, wait: &Wait<'_>) -> Result<FishJob> {
         entry("fold_next_job", self.id(), || {
             let state = self.state()?;
-            state.hand_in(answer)?;
-            state.puller.next(None, wait)
+            state.puller.next_after(None, wait, || state.hand_in(answer))
         })
     }
 
@@ -266,12 +266,9 @@ impl FoldHandle {
         limit: Limit,
         done: impl FnOnce(Result<FishJob>) + Send + 'static,
     ) {
-        let puller = entry("fold_next_job", self.id(), || {
-            let state = self.state()?;
-            state.hand_in(answer)?;
-            Ok(state.puller.clone())
-        });
-        Puller::start(puller, None, limit, Box::new(done));
+        let puller = entry("fold_next_job", self.id(), || Ok(self.state()?.puller.clone()));
+        let hand_in = || guard("fold_hand_in", self.id(), || self.state()?.hand_in(answer));
+        Puller::start_after(puller, None, limit, Box::new(done), hand_in);
     }
 
     /// Has all jobs done by `work`, on a thread of this fold alone, which then closes the handle;

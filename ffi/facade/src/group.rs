@@ -5,7 +5,7 @@
 
 use crate::batch::EventBatch;
 use crate::close::Closed;
-use crate::core::{KeySubscription, Subscription};
+use crate::core::{FirstSeed, Subscription};
 use crate::entry::{entry, guard, lock};
 use crate::errors::{FacadeError, Result, user_code_error};
 use crate::fish::FishSpec;
@@ -23,9 +23,9 @@ use crate::state::StateView;
 use crate::subscription::waker;
 use crate::wait::{Limit, Wait};
 use crate::{defaults, registry, workers};
-use millpond::event::{KeyPosition, OffsetMap};
+use millpond::ErrorKind;
+use millpond::event::OffsetMap;
 use millpond::query::Query;
-use millpond::{ErrorKind, KeyStep};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, Weak};
 
@@ -86,8 +86,8 @@ struct Desk {
 
 enum Seeds {
     All(Box<Subscription>),
-    /// Only the first in key order; true while it is to be found.
-    First(Box<KeySubscription>, bool),
+    /// Only the first in key order.
+    First(Box<FirstSeed>),
 }
 
 struct Member {
@@ -179,33 +179,41 @@ impl Steps {
                 self.is_whole |= seeds.caught_up;
                 Ok((!seeds.events.is_empty()).then(|| batch(seeds.events)))
             }
-            Seeds::First(subscription, is_wanted) => loop {
-                let count_max = if *is_wanted { 1 } else { defaults::BATCH_COUNT_DEFAULT };
-                match subscription.next_step(count_max)? {
-                    KeyStep::Events(seeds) if *is_wanted => {
-                        (*is_wanted, self.is_whole) = (false, true);
-                        return Ok(Some(batch(seeds.events)));
-                    }
-                    KeyStep::Events(_) | KeyStep::Rewind { to: Some(_) } => {}
-                    KeyStep::Rewind { to: None } => *is_wanted = true,
-                    KeyStep::Nothing => return Ok(None),
-                }
-            },
+            Seeds::First(first) => {
+                let seed = first.try_next()?;
+                self.is_whole |= seed.is_some();
+                Ok(seed.map(batch))
+            }
         }
+    }
+
+    /// The only fish there is to be, unless it is the one that there is.
+    fn change_to(&mut self, made: Option<&FishSpec>) -> Result<()> {
+        let (own, made) =
+            (self.members.values().next(), made.map(FishSpec::definition).transpose()?);
+        let is_same = match (own, made) {
+            (Some(own), Some(made)) => own.fish.definition()?.is_same(&made),
+            (own, made) => own.is_none() && made.is_none(),
+        };
+        if !is_same {
+            self.members.clear();
+            self.is_changed = true;
+        }
+        Ok(())
     }
 
     /// Observes the fish that seeds have made.
     fn join(&mut self, fish: Vec<Option<FishSpec>>) -> Result<()> {
         let over = || FacadeError::new(ErrorKind::Closed, "the node is closed");
         let node = self.node.upgrade().ok_or_else(over)?;
+        if matches!(self.seeds, Seeds::First(_)) {
+            self.change_to(fish.iter().flatten().next())?;
+        }
         for fish in fish.into_iter().flatten() {
             let id = fish.id()?;
             if let Some(member) = self.members.get(&id) {
                 member.fish.definition()?.check_same(&*fish.definition()?)?;
                 continue;
-            }
-            if matches!(self.seeds, Seeds::First(..)) {
-                self.members.clear();
             }
             if self.members.len() == defaults::GROUP_FISH_MAX {
                 let message = format!(
@@ -285,7 +293,8 @@ impl GroupState {
 impl NodeHandle {
     /// Observes the fish that are made of the events which `seeds` selects, one for each for which
     /// there is one (`observe_all`), or of the one with the least key (`observe_one`): another one
-    /// when an older seed arrives. The caller makes the fish: see [`GroupHandle::next_step`].
+    /// when an older seed arrives, or none where that makes none. The caller makes the fish: see
+    /// [`GroupHandle::next_step`].
     ///
     /// # Errors
     /// `query_invalid`, `closed`, `timeout`, `cancelled`; `not_yet_visible`: the log does not cover
@@ -346,9 +355,9 @@ impl NodeHandle {
         })));
         let wake = waker(&puller);
         let seeds = if only_first {
-            let seeds = node.core().subscribe_by_key(&query, KeyPosition::default())?;
+            let seeds = node.core().first_seed(&query)?;
             seeds.on_ready(wake.clone());
-            Seeds::First(Box::new(seeds), true)
+            Seeds::First(Box::new(seeds))
         } else {
             let seeds = node.core().subscribe(&query, OffsetMap::new())?;
             seeds.on_ready(wake.clone());
@@ -382,15 +391,14 @@ impl GroupHandle {
     ///
     /// # Errors
     /// `invalid_argument`: the last seeds are not answered one by one, or nothing was to be
-    /// answered; nothing was taken. `limit_exceeded`, reason `fish`: more than 1,024 fish.
-    /// `user_code`, reason `make_fish`; `conflict`: a fish of the same id is another one; whatever
-    /// a fish ends with. After any of these the group is over. `timeout`, `cancelled`; `closed`:
-    /// this handle was closed before the call.
+    /// answered, or another call waits; nothing was taken. `limit_exceeded`, reason `fish`: more
+    /// than 1,024 fish. `user_code`, reason `make_fish`; `conflict`: a fish of the same id is
+    /// another one; whatever a fish ends with. After any of these the group is over. `timeout`,
+    /// `cancelled`; `closed`: this handle was closed before the call.
     pub fn next_step(self, answer: Option<GroupAnswer>, wait: &Wait<'_>) -> Result<GroupStep> {
         entry("group_next_step", self.id(), || {
             let state = self.state()?;
-            state.hand_in(answer)?;
-            state.puller.next(None, wait)
+            state.puller.next_after(None, wait, || state.hand_in(answer))
         })
     }
 
@@ -401,12 +409,9 @@ impl GroupHandle {
         limit: Limit,
         done: impl FnOnce(Result<GroupStep>) + Send + 'static,
     ) {
-        let puller = entry("group_next_step", self.id(), || {
-            let state = self.state()?;
-            state.hand_in(answer)?;
-            Ok(state.puller.clone())
-        });
-        Puller::start(puller, None, limit, Box::new(done));
+        let puller = entry("group_next_step", self.id(), || Ok(self.state()?.puller.clone()));
+        let hand_in = || guard("group_hand_in", self.id(), || self.state()?.hand_in(answer));
+        Puller::start_after(puller, None, limit, Box::new(done), hand_in);
     }
 
     /// Ends the group: a call that waits gets the end. Its folds end by themselves.

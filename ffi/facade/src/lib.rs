@@ -68,7 +68,7 @@ pub use cancel::CancelHandle;
 pub use close::Closed;
 pub use completion::{Completion, CompletionQueue, Outcome};
 pub use cursor::CursorHandle;
-pub use deed::{AnswerPolicy, Deed, fence_admits};
+pub use deed::{AnswerPolicy, Deed, DeedOptions, fence_admits};
 pub use doing::{DoingHandle, StandingView};
 pub use draft::Draft;
 pub use entry::guard;

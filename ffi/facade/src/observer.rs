@@ -464,7 +464,7 @@ fn ask_state(state: &Arc<ObserverState>, operation: &Arc<Operation<StateView>>, 
         needs.sees(&emission.offsets);
         Ok(StateView::new(emission))
     };
-    awaited::start(operation, place, then, || state.state_now());
+    awaited::start(operation, place, then, || Ok((state.node().clone(), state.state_now()?)));
 }
 
 fn check_built_in(fish: &FishSpec) -> Result<()> {

@@ -6,12 +6,12 @@
 use crate::awaited::Place;
 use crate::callback::CallbackThread;
 use crate::close::Closed;
-use crate::core::EffectTurn;
+use crate::core::{Acting, EffectTurn};
 use crate::draft::Draft;
-use crate::entry::{entry, lock};
+use crate::entry::{entry, guard_node, lock};
 use crate::errors::{FacadeError, Result, user_code_error};
 use crate::handles::handle;
-use crate::needs::{Needs, covered};
+use crate::needs::{Needs, covered, rest};
 use crate::node::NodeState;
 use crate::observer::{ObserverHandle, ObserverState};
 use crate::operation::{Operation, Slot};
@@ -19,9 +19,8 @@ use crate::options::PublishOptions;
 use crate::publish::{Published, events_of, refuse_cancelled, start_published, wait_published};
 use crate::registry;
 use crate::state::StateView;
-use crate::wait::{Limit, Wait};
-use millpond::ErrorKind;
-use std::cell::Cell;
+use crate::wait::{Limit, Wait, deadline};
+use millpond::{ErrorKind, Pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
@@ -81,14 +80,15 @@ struct Call {
     kind: TurnKind,
 }
 
-thread_local! {
-    /// Code of an effect runs on this thread.
-    static IS_ACTING: Cell<bool> = const { Cell::new(false) };
-}
-
 impl TurnState {
     pub(crate) fn node(&self) -> &Arc<NodeState> {
         &self.node
+    }
+
+    /// Runs code of an effect on its state, on this thread; a panic in it is a failure of its own.
+    fn act<T>(&self, code: impl FnOnce(&StateView) -> Result<T>) -> Result<T> {
+        let _acting = lock(&self.turn).as_ref().map(EffectTurn::acting);
+        caught_in_effect(|| code(&self.view))
     }
 
     /// Gives the turn to who is next.
@@ -98,13 +98,42 @@ impl TurnState {
     }
 }
 
+impl Call {
+    /// Waits for an answer of `node` on the way to the turn; `then` goes on with it, unless the
+    /// call has ended.
+    fn hold<T: Send + 'static>(
+        &self,
+        node: &Arc<NodeState>,
+        pending: Pending<T>,
+        then: impl FnOnce(T) + Send + 'static,
+    ) {
+        let (operation, node) = (self.operation.clone(), node.clone());
+        self.place.hold(pending, move |answer| {
+            // On a thread of the core, which no panic must reach.
+            let went_on = guard_node("observer_take_turn", &node, || {
+                then(answer?);
+                Ok(())
+            });
+            if let Err(error) = went_on {
+                operation.complete(Err(error));
+            }
+        });
+        if !self.operation.is_waiting() {
+            self.place.let_go(); // It ended before the answer was held.
+        }
+    }
+}
+
 impl ObserverState {
     /// Waits for a turn.
     ///
     /// # Errors
     /// `invalid_argument`: another call waits for one; reason `nested_effect`.
     fn begin_turn(self: &Arc<Self>, call: Call) -> Result<()> {
-        refuse_nested()?;
+        Acting::check_none()?;
+        if !call.operation.is_waiting() {
+            return Ok(()); // It was called off before it began.
+        }
         let call = Arc::new(call);
         {
             let mut turns = lock(&self.turns);
@@ -121,10 +150,7 @@ impl ObserverState {
         };
         let (own, asking) = (self.clone(), call.clone());
         let covering = self.fish()?.state_after(lower.clone());
-        call.place.hold(covering, move |state| match state {
-            Ok(_) => own.ask_for_turn(&asking),
-            Err(error) => drop(asking.operation.complete(Err(error.into()))),
-        });
+        call.hold(self.node(), covering, move |_| own.ask_for_turn(&asking));
         Ok(())
     }
 
@@ -133,10 +159,8 @@ impl ObserverState {
         match self.fish() {
             Ok(fish) => {
                 let (own, asking) = (self.clone(), call.clone());
-                call.place.hold(fish.effect_turn(), move |turn| match turn {
-                    Ok(turn) => own.take_turn(&asking, turn, moment),
-                    Err(error) => drop(asking.operation.complete(Err(error.into()))),
-                });
+                let turn = fish.effect_turn_for_another_thread();
+                call.hold(self.node(), turn, move |turn| own.take_turn(&asking, turn, moment));
             }
             Err(error) => drop(call.operation.complete(Err(error.into()))),
         }
@@ -268,9 +292,10 @@ impl ObserverHandle {
         wait: &Wait<'_>,
     ) -> Result<Option<Published>> {
         entry("observer_run", self.id(), || {
+            let end = deadline(wait.limit.timeout);
             let turn = self.wait_for_turn(kind, wait)?;
-            let drafts = turn.state().and_then(|state| acting(|| effect(&state)));
-            turn.finish(drafts, options, wait)
+            let drafts = turn.get().and_then(|turn| turn.act(|state| effect(state)));
+            turn.finish(drafts, options, &Wait { limit: rest(wait.limit, end), ..*wait })
         })
     }
 
@@ -284,15 +309,17 @@ impl ObserverHandle {
     pub fn keep_running(self, options: PublishOptions, effect: EffectCallback) -> Result<()> {
         entry("observer_keep_running", self.id(), || {
             let state = self.state_of()?;
-            let job = move || self.keep(&options, effect);
+            let node = state.node().clone();
+            let job = move || self.keep(&node, &options, effect);
             CallbackThread::spawn(&state.callback, "millpond-effect", job)
         })
     }
 
-    fn keep(self, options: &PublishOptions, mut effect: EffectCallback) {
+    fn keep(self, node: &NodeState, options: &PublishOptions, mut effect: EffectCallback) {
         let mut kind = TurnKind::Any;
         let ended = loop {
-            match self.run_once(kind, options, &mut effect) {
+            let run = || self.run_once(kind, options, &mut effect);
+            match guard_node("observer_keep", node, run) {
                 Ok(true) => break Ok(None),
                 Ok(false) => kind = TurnKind::New,
                 Err(error) if error.is(ErrorKind::Closed) => break Ok(None),
@@ -300,7 +327,7 @@ impl ObserverHandle {
             }
         };
         // What it wants at its end is nothing.
-        let _ = acting(|| effect(ended));
+        let _ = caught_in_effect(|| effect(ended));
     }
 
     /// True when that was the last time.
@@ -311,7 +338,7 @@ impl ObserverHandle {
         effect: &mut EffectCallback,
     ) -> Result<bool> {
         let turn = self.wait_for_turn(kind, &Wait::forever())?;
-        let wanted = turn.state().and_then(|state| acting(|| effect(Ok(Some(&state)))));
+        let wanted = turn.get().and_then(|turn| turn.act(|state| effect(Ok(Some(state)))));
         let is_last = wanted.as_ref().is_ok_and(|wanted| wanted.is_last);
         let drafts = wanted.map(|wanted| wanted.drafts);
         turn.finish(drafts, options.clone(), &Wait::forever())?;
@@ -325,7 +352,7 @@ impl TurnHandle {
     /// # Errors
     /// `closed`: the turn was used, or its node closed.
     pub fn state(self) -> Result<StateView> {
-        entry("turn_state", self.id(), || Ok(registry::get::<TurnState>(self.id())?.view.clone()))
+        entry("turn_state", self.id(), || Ok(self.get()?.view.clone()))
     }
 
     /// Publishes what follows from the state: 1 to `BATCH_EVENTS_MAX` events. Ends the turn when
@@ -341,14 +368,17 @@ impl TurnHandle {
     ) -> Result<Published> {
         entry("turn_publish", self.id(), || {
             let (state, turn) = self.take()?;
-            refuse_cancelled(wait.limit)?;
-            let needs = options.needs()?;
-            let wait = &covered(&state.node, &needs, None, wait)?;
-            let (events, options) = (events_of(drafts)?, options.resolve()?);
-            let pending = turn.publish(state.node.core(), events, options);
-            let published = wait_published(pending, &needs, wait)?;
-            state.needs.sees(published.token.map());
-            Ok(published)
+            // The handle is gone from here on.
+            guard_node("turn_publish_work", &state.node, || {
+                refuse_cancelled(wait.limit)?;
+                let needs = options.needs()?;
+                let wait = &covered(&state.node, &needs, None, wait)?;
+                let (events, options) = (events_of(drafts)?, options.resolve()?);
+                let pending = turn.publish(state.node.core(), events, options);
+                let published = wait_published(pending, &needs, wait)?;
+                state.needs.sees(published.token.map());
+                Ok(published)
+            })
         })
     }
 
@@ -374,7 +404,7 @@ impl TurnHandle {
             done(published);
         });
         let ask = || {
-            entry("turn_publish", self.id(), || {
+            guard_node("turn_publish_work", &state.node, || {
                 covered(&state.node, &needs, None, &Wait::none_at_all())?;
                 let (events, options) = (events_of(drafts)?, options.resolve()?);
                 Ok(turn.publish(state.node.core(), events, options))
@@ -396,6 +426,10 @@ impl TurnHandle {
             state.end();
             Ok(Closed::Now)
         })
+    }
+
+    fn get(self) -> Result<Arc<TurnState>> {
+        registry::get::<TurnState>(self.id())
     }
 
     fn take(self) -> Result<(Arc<TurnState>, EffectTurn)> {
@@ -430,14 +464,7 @@ pub fn nested_effect_error() -> FacadeError {
     FacadeError::invalid(message).with_reason("nested_effect")
 }
 
-fn refuse_nested() -> Result<()> {
-    if IS_ACTING.get() { Err(nested_effect_error()) } else { Ok(()) }
-}
-
-/// Runs code of an effect; a panic in it is a failure of its own.
-fn acting<T>(code: impl FnOnce() -> Result<T>) -> Result<T> {
-    IS_ACTING.set(true);
+fn caught_in_effect<T>(code: impl FnOnce() -> Result<T>) -> Result<T> {
     let done = catch_unwind(AssertUnwindSafe(code));
-    IS_ACTING.set(false);
     done.unwrap_or_else(|_| Err(user_code_error("effect", "the effect panicked")))
 }

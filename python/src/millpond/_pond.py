@@ -122,7 +122,8 @@ class PondCalls(NodeFacts):
         timeout: float | None = None,
     ) -> OneObserver[S]:
         """Follows the state of the fish of one event that the query `seed` selects: the first in
-        key order. Waits for one; when an older one arrives, its fish takes the place.
+        key order. Waits for one; when an older one arrives, its fish takes the place, or nothing
+        does where that has none.
 
         All else as `observe_all`.
         """
@@ -345,7 +346,8 @@ class Members(Generic[S]):
                 self._cause = error
                 return index, described_make(error)
             if fish is not None:
-                self._fish.setdefault(fish.id, fish)
+                # Of one, another fish of the same id takes its place.
+                self._fish[fish.id] = fish
             specs.append(spec)
         return specs
 
