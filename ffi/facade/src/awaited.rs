@@ -5,7 +5,7 @@
 
 use crate::entry::lock;
 use crate::errors::{FacadeError, Result};
-use crate::operation::{Operation, Slot};
+use crate::operation::{Calls, Operation, Slot};
 use crate::wait::Wait;
 use millpond::Pending;
 use std::future::Future;
@@ -89,7 +89,18 @@ pub(crate) fn block<T: Send + 'static, U: Send + 'static>(
     wait: &Wait<'_>,
     then: impl FnOnce(T) -> Result<U> + Send + 'static,
 ) -> Result<U> {
+    block_within(&[], pending, wait, then)
+}
+
+/// As [`block`]; the wait also ends with any of `others`.
+pub(crate) fn block_within<T: Send + 'static, U: Send + 'static>(
+    others: &[&Calls],
+    pending: Pending<T>,
+    wait: &Wait<'_>,
+    then: impl FnOnce(T) -> Result<U> + Send + 'static,
+) -> Result<U> {
     let (slot, operation) = Slot::begin(wait);
+    others.iter().for_each(|calls| calls.watch(&operation));
     let place = Place::default();
     end_with(&operation, &place, pending, then);
     let result = slot.wait(&operation, wait, || {});

@@ -3,5 +3,5 @@
 pub(crate) use millpond::{
     After, Appended, CausalSession, Cursor, Delivery, Durability, EffectTurn, Emission,
     KeySubscription, NetworkOptions, Node, NodeOptions, PeerAddress, PublishOptions, Pump,
-    PumpStep, QueryOptions, StateSubscription, Status, StorageOptions, Subscription,
+    PumpEnding, PumpStep, QueryOptions, StateSubscription, Status, StorageOptions, Subscription,
 };

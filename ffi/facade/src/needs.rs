@@ -11,7 +11,7 @@ use crate::entry::entry;
 use crate::errors::Result;
 use crate::node::{NodeHandle, NodeState};
 use crate::offsets::Offsets;
-use crate::operation::{Done, Operation};
+use crate::operation::{Calls, Done, Operation};
 use crate::publish::refuse_cancelled;
 use crate::session::{SessionHandle, SessionState};
 use crate::wait::{Limit, Wait, deadline};
@@ -81,8 +81,23 @@ pub(crate) fn rest(limit: Limit, end: Option<Instant>) -> Limit {
 /// of that for the read itself.
 ///
 /// # Errors
-/// `not_yet_visible`: names what is missing. `cancelled`, `query_invalid`.
+/// `not_yet_visible`: names what is missing. `cancelled`, `query_invalid`; `closed`: the node is
+/// being closed.
 pub(crate) fn covered<'w>(
+    node: &NodeState,
+    needs: &Needs,
+    query: Option<&str>,
+    wait: &Wait<'w>,
+) -> Result<Wait<'w>> {
+    covered_within(&[&node.calls], node, needs, query, wait)
+}
+
+/// As [`covered`]; the wait ends with any of `calls`.
+///
+/// # Errors
+/// As there.
+pub(crate) fn covered_within<'w>(
+    calls: &[&Calls],
     node: &NodeState,
     needs: &Needs,
     query: Option<&str>,
@@ -94,7 +109,7 @@ pub(crate) fn covered<'w>(
     let pending = needs.coverage(node.core(), query, wait.limit.timeout)?;
     let end = deadline(wait.limit.timeout);
     let unbounded = Wait { limit: Limit { timeout: None, ..wait.limit }, ..*wait };
-    awaited::block(pending, &unbounded, Ok)?;
+    awaited::block_within(calls, pending, &unbounded, Ok)?;
     Ok(Wait { limit: rest(wait.limit, end), ..*wait })
 }
 
@@ -142,9 +157,11 @@ impl NodeHandle {
             }
         });
         let operation = Operation::begin(unbounded, ending);
+        let watched = operation.clone();
         awaited::start(&operation, &place, Ok, || {
             entry(name, self.id(), || {
                 let node = NodeState::usable(self.id())?;
+                node.calls.watch(&watched);
                 asking.coverage(node.core(), query, limit.timeout)
             })
         });

@@ -24,7 +24,7 @@ pub use all::{AllObserved, AllObserver, FISH_OF_ALL_MAX};
 pub use effects::{RunOptions, Running};
 pub use observer::{Observed, Observer};
 pub use one::OneObserver;
-pub use pump::{Pump, PumpStep};
+pub use pump::{Pump, PumpEnding, PumpStep};
 pub use state_subscription::StateSubscription;
 pub(crate) use table::Ponds;
 pub use turn::{Acting, EffectTurn};
