@@ -208,9 +208,11 @@ mod tests {
         let limit = Limit { timeout: None, cancel: Some(cancel) };
         let (begin, begun) = mpsc::channel();
         let (give, given) = mpsc::channel();
-        let done = Box::new(move |result: Result<u8>| drop(give.send(result.is_ok())));
+        let done = Box::new(move |result: Result<u8>| {
+            let _ = give.send(result.is_ok());
+        });
         let job = Box::new(move || {
-            drop(begin.send(()));
+            let _ = begin.send(());
             while !token.is_cancelled() {
                 std::thread::yield_now();
             }

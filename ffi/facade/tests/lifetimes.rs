@@ -120,7 +120,8 @@ fn a_group_that_closes_before_its_folds_were_given_out_leaves_its_fish_to_others
         group.next_step_start(Some(GroupAnswer::Made(made.collect())), limit, done);
         (0..round * 4).for_each(|_| thread::yield_now());
         cancel.cancel().unwrap();
-        if let GroupStep::Folds(folds) = step.recv_timeout(SOON).unwrap().unwrap_or(GroupStep::Ended)
+        if let GroupStep::Folds(folds) =
+            step.recv_timeout(SOON).unwrap().unwrap_or(GroupStep::Ended)
         {
             folds.iter().for_each(|(_, fold)| drop(fold.close()));
         }
@@ -187,7 +188,11 @@ fn without_a_thread(case: &str) {
         "call_back" => {
             let observer = built_in();
             let first = observer.call_back(Box::new(move |_| drop(&load)));
-            observer.call_back(Box::new(move |_| drop(send.send(())))).unwrap();
+            observer
+                .call_back(Box::new(move |_| {
+                    let _ = send.send(());
+                }))
+                .unwrap();
             called.recv_timeout(SOON).unwrap();
             first.unwrap_err()
         }
@@ -199,7 +204,7 @@ fn without_a_thread(case: &str) {
             };
             let first = observer.keep_running(options.clone(), Box::new(first));
             let second = move |_: millpond_facade::Result<Option<&StateView>>| {
-                drop(send.send(()));
+                let _ = send.send(());
                 Ok(Effect::default())
             };
             observer.keep_running(options, Box::new(second)).unwrap();
@@ -262,13 +267,10 @@ fn a_callback_that_waits_holds_up_no_close() {
     let (begin, begun) = mpsc::channel();
     let (end, ended) = mpsc::channel();
     let callback = move |_| {
-        drop(begin.send(()));
+        let _ = begin.send(());
         drop(end.send(node.wait_for(&token, None, &Wait::forever())));
     };
-    let options = SubscribeOptions {
-        from: Some(millpond_facade::StartAt::parse("start").unwrap()),
-        ..SubscribeOptions::default()
-    };
+    let options = SubscribeOptions::default();
     node.subscribe_callback("FROM 'grain'", options, None, Box::new(callback)).unwrap();
     begun.recv_timeout(SOON).unwrap();
     mill.close();
@@ -295,7 +297,8 @@ fn who_observes_beside_a_fold_that_is_given_up_is_told_so_and_not_of_an_end() {
     let acting = observe_with(second, "one");
     acting.keep_running(PublishOptions::default(), Box::new(effect)).unwrap();
     assert_eq!(said.recv_timeout(SOON).unwrap(), Ok(true));
-    let group = second.observe_group("FROM 'grain'", true, ReadOptions::default(), &soon()).unwrap();
+    let group =
+        second.observe_group("FROM 'grain'", true, ReadOptions::default(), &soon()).unwrap();
     assert!(matches!(group.next_step(None, &soon()), Ok(GroupStep::Seeds(_))));
     let made = GroupAnswer::Made(vec![Some(count("one"))]);
     assert!(matches!(group.next_step(Some(made), &soon()), Ok(GroupStep::States(_))));
@@ -367,7 +370,7 @@ fn the_code_of_a_state_once_is_dropped_before_that_returns() {
     let (release, released) = mpsc::channel::<()>();
     let blocks = move |_| {
         let _ = &load;
-        drop(begin.send(()));
+        let _ = begin.send(());
         let _ = released.recv_timeout(SOON);
         JobAnswer::Loaded
     };
@@ -418,7 +421,7 @@ fn a_node_waits_for_a_callback_whose_observer_somebody_else_is_closing() {
     let (release, released) = mpsc::channel::<()>();
     let callback = move |_| {
         let _ = &load;
-        drop(begin.send(()));
+        let _ = begin.send(());
         let _ = released.recv_timeout(SOON);
     };
     observer.call_back(Box::new(callback)).unwrap();
