@@ -352,7 +352,8 @@ impl FoldHandle {
     }
 
     /// Ends the work. Before the fold has ended, its observers get `user_code`, reason
-    /// `fold_closed`, then, and whoever observes the fish anew gets another fold. With a thread: when this returns, its code is not running and never will again, unless this is called in
+    /// `fold_closed`, then, and whoever observes the fish anew gets another fold. With a thread:
+    /// when this returns, its code is not running and never will again, unless this is called in
     /// it.
     ///
     /// # Errors

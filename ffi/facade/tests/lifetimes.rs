@@ -1,4 +1,4 @@
-//! What ends when: folds that nobody took, code that was given along, waits, and the close of nodes.
+//! What ends when: folds that nobody took, code that was given along, waits, and nodes.
 #![allow(clippy::unwrap_used)] // A panic of a test is its report.
 
 mod support;
@@ -127,11 +127,19 @@ fn a_group_that_closes_before_its_folds_were_given_out_leaves_its_fish_to_others
         }
         assert_eq!(group.close(), Ok(Closed::Now));
         for index in 0..seeds.len() {
-            let reading = ReadOptions::default();
-            let observed = mill.node.observe(count(&id(index)), reading, &soon()).unwrap();
-            assert!(observed.fold.is_some(), "somebody keeps the fold {}", id(index));
-            observed.observer.close().unwrap();
-            observed.fold.unwrap().close().unwrap();
+            let fold = loop {
+                let reading = ReadOptions::default();
+                let observed = mill.node.observe(count(&id(index)), reading, &soon()).unwrap();
+                if let Some(fold) = observed.fold {
+                    observed.observer.close().unwrap();
+                    break fold;
+                }
+                // Its last step was under way, and is let go of just now: that is told.
+                let told = observed.observer.next_state(&soon()).unwrap_err();
+                assert_eq!(told.reason, Some("fold_closed"), "{told}");
+                observed.observer.close().unwrap();
+            };
+            fold.close().unwrap();
         }
     }
     mill.close();
