@@ -107,9 +107,9 @@ pub unsafe extern "C" fn millpond_node_state(
 /// lost. MILLPOND_ERROR_USER_CODE: a callback of the fish failed; reason and message say where, and
 /// it comes at each call, after the last good state; reason "fold_closed": the node handle whose
 /// callbacks folded the fish was closed, so observe it again. MILLPOND_ERROR_LIMIT_EXCEEDED, reason
-/// "state":
-/// the state has more than 16 MiB. MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED: the log
-/// cannot be read. One call at a time, a second one answers MILLPOND_ERROR_INVALID_ARGUMENT.
+/// "state": the state has more than 16 MiB. MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED:
+/// the log cannot be read. One call at a time, a second one answers
+/// MILLPOND_ERROR_INVALID_ARGUMENT.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
