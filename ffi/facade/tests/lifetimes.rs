@@ -195,7 +195,7 @@ fn without_a_thread(case: &str) {
         }
         "call_back" => {
             let observer = built_in();
-            let first = observer.call_back(Box::new(move |_| drop(&load)));
+            let first = observer.call_back(Box::new(move |_| assert!(!load.0.is_set())));
             observer
                 .call_back(Box::new(move |_| {
                     let _ = send.send(());
@@ -220,7 +220,7 @@ fn without_a_thread(case: &str) {
             first.unwrap_err()
         }
         _ => {
-            let callback = Box::new(move |_| drop(&load));
+            let callback = Box::new(move |_| assert!(!load.0.is_set()));
             let options = SubscribeOptions::default();
             let first = mill.node.subscribe_callback("FROM 'grain'", options, None, callback);
             first.map(drop).unwrap_err()
