@@ -766,10 +766,13 @@ typedef struct {
      */
     void *user_data;
     /**
-     * Frees `user_data`: called exactly once, when no callback will be made any more: before the
-     * call returns that was given this fish, if it fails or the callbacks are not needed. Only for
-     * a fish that cannot be read, because of its `struct_size` or fields that this version does
-     * not know, it is not called.
+     * Frees `user_data`: called exactly once, when no callback will be made any more. It is the
+     * only sign of that: no call that was given the fish says so by its answer. After
+     * millpond_node_observe it comes before that returns, if it fails or the callbacks are not
+     * needed because the fish is observed already; else when the last observer of the fish was
+     * closed, or before millpond_node_close has answered MILLPOND_OK. Only for a fish that cannot
+     * be read, because of its `struct_size` or fields that this version does not know, it is not
+     * called.
      */
     millpond_destroy_t destroy;
 } millpond_fish_t;
@@ -1628,7 +1631,10 @@ int32_t millpond_node_observe(millpond_node_t node,
 /**
  * The state of a fish once: of all that is durable here now, or of more. As millpond_node_observe,
  * millpond_observer_state and millpond_observer_close. On MILLPOND_OK, free `*state` with
- * millpond_state_free. Thread-safe.
+ * millpond_state_free. When this returns, also with an error, no callback of `fish` is running or
+ * will be made, and its `destroy` was called, but for two cases: somebody else has begun to
+ * observe the fish meanwhile, or a callback takes 10 s longer to return, which this waits for also
+ * beyond `timeout_ms`. Then the callbacks go on until `destroy`, the only sign. Thread-safe.
  */
 int32_t millpond_node_state(millpond_node_t node,
                             const millpond_fish_t *fish,
@@ -1642,9 +1648,11 @@ int32_t millpond_node_state(millpond_node_t node,
  * The next state: the newest one, if the observer did not give it yet. On MILLPOND_OK, free
  * `*state` with millpond_state_free. MILLPOND_ERROR_TIMEOUT: there was none in time; nothing is
  * lost. MILLPOND_ERROR_USER_CODE: a callback of the fish failed; reason and message say where, and
- * it comes at each call, after the last good state. MILLPOND_ERROR_LIMIT_EXCEEDED, reason "state":
- * the state has more than 16 MiB. MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED: the log
- * cannot be read. One call at a time, a second one answers MILLPOND_ERROR_INVALID_ARGUMENT.
+ * it comes at each call, after the last good state; reason "fold_closed": the node handle whose
+ * callbacks folded the fish was closed, so observe it again. MILLPOND_ERROR_LIMIT_EXCEEDED, reason
+ * "state": the state has more than 16 MiB. MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED:
+ * the log cannot be read. One call at a time, a second one answers
+ * MILLPOND_ERROR_INVALID_ARGUMENT.
  */
 int32_t millpond_observer_next(millpond_observer_t observer,
                                int64_t timeout_ms,
@@ -1944,7 +1952,8 @@ int32_t millpond_turn_state(millpond_turn_t turn,
 /**
  * Publishes what follows from the state, as millpond_node_publish does, and ends the turn: when it
  * is durable, and at once with an error of the facade, after which the turn is closed. Arguments
- * that are refused leave the turn as it is. Thread-safe.
+ * that are refused leave the turn as it is. What the session of the options has seen is not waited
+ * for, since nobody else has a turn meanwhile. Thread-safe.
  */
 int32_t millpond_turn_publish(millpond_turn_t turn,
                               const millpond_draft_t *drafts,

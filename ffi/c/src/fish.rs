@@ -7,7 +7,7 @@ use crate::publish::{MILLPOND_PAYLOAD_CBOR, MILLPOND_PAYLOAD_JSON};
 use crate::subscription::{UserData, millpond_destroy_t};
 use crate::value::{millpond_text_t, options};
 use millpond_facade::{
-    Bytes, FishFunction, FishJob, FishSpec, FoldHandle, JobAnswer, Result, host_error, json,
+    Bytes, FishFunction, FishJob, FishSpec, FishWork, JobAnswer, Result, host_error, json,
 };
 use std::ffi::{c_char, c_void};
 use std::ptr;
@@ -77,10 +77,13 @@ pub struct millpond_fish_t {
     pub save: millpond_save_callback_t,
     /// What the callbacks are given.
     pub user_data: *mut c_void,
-    /// Frees `user_data`: called exactly once, when no callback will be made any more: before the
-    /// call returns that was given this fish, if it fails or the callbacks are not needed. Only for
-    /// a fish that cannot be read, because of its `struct_size` or fields that this version does
-    /// not know, it is not called.
+    /// Frees `user_data`: called exactly once, when no callback will be made any more. It is the
+    /// only sign of that: no call that was given the fish says so by its answer. After
+    /// millpond_node_observe it comes before that returns, if it fails or the callbacks are not
+    /// needed because the fish is observed already; else when the last observer of the fish was
+    /// closed, or before millpond_node_close has answered MILLPOND_OK. Only for a fish that cannot
+    /// be read, because of its `struct_size` or fields that this version does not know, it is not
+    /// called.
     pub destroy: millpond_destroy_t,
 }
 
@@ -149,9 +152,9 @@ impl millpond_fish_t {
 }
 
 impl Code {
-    /// Has the fold worked on a thread.
-    pub(crate) fn work(self, fold: FoldHandle) -> Result<()> {
-        fold.work_on_thread(Box::new(move |job| self.answer(job)))
+    /// What does the jobs of a fold.
+    pub(crate) fn work(self) -> FishWork {
+        Box::new(move |job| self.answer(job))
     }
 
     fn answer(&self, next: FishJob) -> JobAnswer {

@@ -104,7 +104,8 @@ pub unsafe extern "C" fn millpond_turn_state(
 
 /// Publishes what follows from the state, as millpond_node_publish does, and ends the turn: when it
 /// is durable, and at once with an error of the facade, after which the turn is closed. Arguments
-/// that are refused leave the turn as it is. Thread-safe.
+/// that are refused leave the turn as it is. What the session of the options has seen is not waited
+/// for, since nobody else has a turn meanwhile. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.

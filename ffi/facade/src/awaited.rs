@@ -6,7 +6,7 @@
 use crate::entry::{guard_node, lock};
 use crate::errors::{FacadeError, Result};
 use crate::node::NodeState;
-use crate::operation::{Operation, Slot};
+use crate::operation::{Calls, Operation, Slot};
 use crate::wait::Wait;
 use millpond::Pending;
 use std::future::Future;
@@ -94,7 +94,19 @@ pub(crate) fn block<T: Send + 'static, U: Send + 'static>(
     wait: &Wait<'_>,
     then: impl FnOnce(T) -> Result<U> + Send + 'static,
 ) -> Result<U> {
+    block_within(&[], node, pending, wait, then)
+}
+
+/// As [`block`]; the wait also ends with any of `others`.
+pub(crate) fn block_within<T: Send + 'static, U: Send + 'static>(
+    others: &[&Calls],
+    node: &Arc<NodeState>,
+    pending: Pending<T>,
+    wait: &Wait<'_>,
+    then: impl FnOnce(T) -> Result<U> + Send + 'static,
+) -> Result<U> {
     let (slot, operation) = Slot::begin(wait);
+    others.iter().for_each(|calls| calls.watch(&operation));
     let place = Place::default();
     end_with(&operation, &place, (node.clone(), pending), then);
     let result = slot.wait(&operation, wait, || {});

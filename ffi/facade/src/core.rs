@@ -3,6 +3,6 @@
 pub(crate) use millpond::{
     Acting, After, Appended, CausalSession, Cursor, Delivery, DoingWatch, Durability, EffectTurn,
     Emission, FirstSeed, KeySubscription, NetworkOptions, Node, NodeOptions, PeerAddress,
-    PublishOptions, Pump, PumpStep, QueryOptions, StateSubscription, Status, StorageOptions,
-    Subscription,
+    PublishOptions, Pump, PumpEnding, PumpStep, QueryOptions, StateSubscription, Status,
+    StorageOptions, Subscription,
 };

@@ -9,7 +9,7 @@ use crate::core::{FirstSeed, Subscription};
 use crate::entry::{entry, guard, lock};
 use crate::errors::{FacadeError, Result, user_code_error};
 use crate::fish::FishSpec;
-use crate::fold::FoldHandle;
+use crate::fold::{FoldHandle, OwnedFold};
 use crate::handles::handle;
 use crate::needs::Needs;
 use crate::node::{NodeHandle, NodeState};
@@ -72,7 +72,7 @@ pub struct GroupView {
 
 /// What a group handle stands for.
 pub(crate) struct GroupState {
-    puller: Arc<Puller<GroupStep>>,
+    puller: Arc<Puller<Step>>,
     desk: Arc<Mutex<Desk>>,
 }
 
@@ -104,7 +104,7 @@ struct Steps {
     /// What was given out and is not answered.
     under_way: Option<EventBatch>,
     members: BTreeMap<String, Member>,
-    folds: Vec<(String, FoldHandle)>,
+    folds: Vec<(String, OwnedFold)>,
     /// All seeds were looked at.
     is_whole: bool,
     /// It shows something else than the last view did.
@@ -116,29 +116,53 @@ struct Steps {
     failed: Option<FacadeError>,
 }
 
-impl Item for GroupStep {
-    fn end(_: Position) -> GroupStep {
-        GroupStep::Ended
-    }
+/// A step that nobody was given yet.
+enum Step {
+    Seeds(EventBatch),
+    Folds(Vec<(String, OwnedFold)>),
+    States(GroupView),
+    Ended,
+}
 
-    fn is_end(&self) -> bool {
-        matches!(self, GroupStep::Ended)
+impl From<Step> for GroupStep {
+    /// For who gets it: the folds are theirs now.
+    fn from(step: Step) -> GroupStep {
+        match step {
+            Step::Seeds(seeds) => GroupStep::Seeds(seeds),
+            Step::Folds(folds) => {
+                GroupStep::Folds(folds.into_iter().map(|(id, fold)| (id, fold.take())).collect())
+            }
+            Step::States(view) => GroupStep::States(view),
+            Step::Ended => GroupStep::Ended,
+        }
     }
 }
 
-impl Source<GroupStep> for Steps {
-    fn pull(&mut self, _: usize) -> Result<Pulled<GroupStep>> {
+impl Item for Step {
+    fn end(_: Position) -> Step {
+        Step::Ended
+    }
+
+    fn is_end(&self) -> bool {
+        matches!(self, Step::Ended)
+    }
+}
+
+impl Source<Step> for Steps {
+    fn pull(&mut self, _: usize) -> Result<Pulled<Step>> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
         match self.step() {
             Ok(Some(step)) => Ok(Pulled { item: Some(step), more: true }),
             Ok(None) => Ok(Pulled::nothing()),
-            Err(error) if error.is(ErrorKind::Closed) => {
-                Ok(Pulled { item: Some(GroupStep::Ended), more: true })
-            }
             Err(error) => {
                 self.members.clear();
+                self.folds.clear();
+                // A fish is closed only with the node.
+                if error.is(ErrorKind::Closed) {
+                    return Ok(Pulled { item: Some(Step::Ended), more: true });
+                }
                 self.failed = Some(error.clone());
                 Err(error)
             }
@@ -147,7 +171,7 @@ impl Source<GroupStep> for Steps {
 }
 
 impl Steps {
-    fn step(&mut self) -> Result<Option<GroupStep>> {
+    fn step(&mut self) -> Result<Option<Step>> {
         if let Some(seeds) = self.under_way.take() {
             let answer = lock(&self.desk).answer.take();
             match answer {
@@ -162,11 +186,11 @@ impl Steps {
             }
         }
         if !self.folds.is_empty() {
-            return Ok(Some(GroupStep::Folds(std::mem::take(&mut self.folds))));
+            return Ok(Some(Step::Folds(std::mem::take(&mut self.folds))));
         }
         if let Some(seeds) = self.next_seeds()? {
             self.under_way = Some(seeds.clone());
-            return Ok(Some(GroupStep::Seeds(seeds)));
+            return Ok(Some(Step::Seeds(seeds)));
         }
         self.next_view()
     }
@@ -232,7 +256,7 @@ impl Steps {
         Ok(())
     }
 
-    fn next_view(&mut self) -> Result<Option<GroupStep>> {
+    fn next_view(&mut self) -> Result<Option<Step>> {
         for member in self.members.values_mut() {
             if let Some(emission) = member.states.next()? {
                 member.view = Some(StateView::new(emission));
@@ -249,7 +273,7 @@ impl Steps {
         }
         self.is_changed = false;
         self.number += 1;
-        Ok(Some(GroupStep::States(GroupView { states, number: self.number })))
+        Ok(Some(Step::States(GroupView { states, number: self.number })))
     }
 }
 
@@ -346,12 +370,12 @@ impl NodeHandle {
         let desk: Arc<Mutex<Desk>> = Arc::default();
         let owed = desk.clone();
         let puller = Puller::new(node.clone(), Position::default(), false);
-        let puller = Arc::new(puller.telling(Box::new(move |step: &GroupStep| match step {
-            GroupStep::Seeds(seeds) => lock(&owed).owed = Some(seeds.len()),
-            GroupStep::States(view) => {
+        let puller = Arc::new(puller.telling(Box::new(move |step: &Step| match step {
+            Step::Seeds(seeds) => lock(&owed).owed = Some(seeds.len()),
+            Step::States(view) => {
                 view.states.iter().for_each(|(_, state)| needs.sees(state.offsets().map()));
             }
-            GroupStep::Folds(_) | GroupStep::Ended => {}
+            Step::Folds(_) | Step::Ended => {}
         })));
         let wake = waker(&puller);
         let seeds = if only_first {
@@ -398,7 +422,8 @@ impl GroupHandle {
     pub fn next_step(self, answer: Option<GroupAnswer>, wait: &Wait<'_>) -> Result<GroupStep> {
         entry("group_next_step", self.id(), || {
             let state = self.state()?;
-            state.puller.next_after(None, wait, || state.hand_in(answer))
+            let step = state.puller.next_after(None, wait, || state.hand_in(answer));
+            step.map(GroupStep::from)
         })
     }
 
@@ -411,10 +436,12 @@ impl GroupHandle {
     ) {
         let puller = entry("group_next_step", self.id(), || Ok(self.state()?.puller.clone()));
         let hand_in = || guard("group_hand_in", self.id(), || self.state()?.hand_in(answer));
-        Puller::start_after(puller, None, limit, Box::new(done), hand_in);
+        let given = move |step: Result<Step>| done(step.map(GroupStep::from));
+        Puller::start_after(puller, None, limit, Box::new(given), hand_in);
     }
 
-    /// Ends the group: a call that waits gets the end. Its folds end by themselves.
+    /// Ends the group: a call that waits gets the end. Its folds end by themselves; those that were
+    /// not given out are closed.
     ///
     /// # Errors
     /// `invalid_argument`: it never was a group.

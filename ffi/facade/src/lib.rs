@@ -59,6 +59,7 @@ mod text;
 mod turn;
 mod upkeep;
 mod wait;
+mod worked;
 mod workers;
 
 pub use batch::{EventBatch, EventSizes, EventView};
@@ -75,7 +76,7 @@ pub use entry::guard;
 pub use errors::{FacadeError, Result, closed_error, host_error, user_code_error};
 pub use explanation::Explanation;
 pub use fish::{FishSpec, Monotone, fish_monotonicity};
-pub use fold::{FishFunction, FishJob, FoldHandle, JobAnswer};
+pub use fold::{FishFunction, FishJob, FishWork, FoldHandle, JobAnswer};
 pub use group::{GroupAnswer, GroupHandle, GroupStep, GroupView};
 pub use lab::{Lab, LabOptions, LabState};
 pub use lab_work::{LabAnswer, LabFish, LabJob, LabTask, LabWork};

@@ -10,7 +10,7 @@ use crate::entry::{entry, lock};
 use crate::errors::Result;
 use crate::node::{NodeHandle, NodeState};
 use crate::offsets::Offsets;
-use crate::operation::{Done, Operation};
+use crate::operation::{Calls, Done, Operation};
 use crate::publish::refuse_cancelled;
 use crate::session::{SessionHandle, SessionState};
 use crate::wait::{Limit, Wait, deadline};
@@ -80,8 +80,23 @@ pub(crate) fn rest(limit: Limit, end: Option<Instant>) -> Limit {
 /// of that for the read itself.
 ///
 /// # Errors
-/// `not_yet_visible`: names what is missing. `cancelled`, `query_invalid`.
+/// `not_yet_visible`: names what is missing. `cancelled`, `query_invalid`; `closed`: the node is
+/// being closed.
 pub(crate) fn covered<'w>(
+    node: &Arc<NodeState>,
+    needs: &Needs,
+    query: Option<&str>,
+    wait: &Wait<'w>,
+) -> Result<Wait<'w>> {
+    covered_within(&[&node.calls], node, needs, query, wait)
+}
+
+/// As [`covered`]; the wait ends with any of `calls`.
+///
+/// # Errors
+/// As there.
+pub(crate) fn covered_within<'w>(
+    calls: &[&Calls],
     node: &Arc<NodeState>,
     needs: &Needs,
     query: Option<&str>,
@@ -93,7 +108,7 @@ pub(crate) fn covered<'w>(
     let pending = needs.coverage(node.core(), query, wait.limit.timeout)?;
     let end = deadline(wait.limit.timeout);
     let unbounded = Wait { limit: Limit { timeout: None, ..wait.limit }, ..*wait };
-    awaited::block(node, pending, &unbounded, Ok)?;
+    awaited::block_within(calls, node, pending, &unbounded, Ok)?;
     Ok(Wait { limit: rest(wait.limit, end), ..*wait })
 }
 
@@ -158,9 +173,11 @@ impl NodeHandle {
             }
         });
         let operation = Operation::begin(unbounded, ending);
+        let watched = operation.clone();
         awaited::start(&operation, &place, Ok, || {
             entry(name, self.id(), || {
                 let node = NodeState::usable(self.id())?;
+                node.calls.watch(&watched);
                 let pending = asking.coverage(node.core(), query, limit.timeout)?;
                 Ok((node, pending))
             })

@@ -228,14 +228,13 @@ impl<T: Item> Puller<T> {
 
     /// From now on every call is answered with the end; a waiting one is so at once.
     pub(crate) fn end(self: &Arc<Self>) {
-        let source = {
+        let left = {
             let mut inner = self.lock();
             inner.is_ended = true;
-            inner.kept.clear();
             inner.signal.raise();
-            inner.source.take()
+            (std::mem::take(&mut inner.kept), inner.source.take())
         };
-        drop(source); // May call into the core, hence under no lock.
+        drop(left); // May call into the core, hence under no lock.
         self.pump();
     }
 
@@ -346,7 +345,7 @@ impl<T: Item> Puller<T> {
         inner.is_pulling = false;
         if inner.is_ended {
             drop(inner);
-            drop(source); // May call into the core, hence under no lock.
+            drop((source, pulled)); // May call into the core, hence under no lock.
             return (self.lock(), true);
         }
         inner.source = Some(source);

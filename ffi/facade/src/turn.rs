@@ -11,7 +11,7 @@ use crate::draft::Draft;
 use crate::entry::{entry, guard_node, lock};
 use crate::errors::{FacadeError, Result, user_code_error};
 use crate::handles::handle;
-use crate::needs::{Needs, covered, rest};
+use crate::needs::{Needs, covered, covered_within};
 use crate::node::NodeState;
 use crate::observer::{ObserverHandle, ObserverState};
 use crate::operation::{Operation, Slot};
@@ -19,7 +19,7 @@ use crate::options::PublishOptions;
 use crate::publish::{Published, events_of, refuse_cancelled, start_published, wait_published};
 use crate::registry;
 use crate::state::StateView;
-use crate::wait::{Limit, Wait, deadline};
+use crate::wait::{Limit, Wait};
 use millpond::{ErrorKind, Pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -278,8 +278,23 @@ impl ObserverHandle {
         }
     }
 
-    /// Waits for a turn, runs `effect` on its state on this thread, and publishes what it gives;
-    /// `None` when that is nothing.
+    /// As `wait_for_turn`, for who publishes with these options: what their session has seen is
+    /// waited for before the turn is asked for, because nobody else has one while this one is kept.
+    fn wait_for_covered_turn(
+        self,
+        kind: TurnKind,
+        options: &PublishOptions,
+        wait: &Wait<'_>,
+    ) -> Result<TurnHandle> {
+        let (needs, state) = (options.needs()?, self.state_of()?);
+        let calls = [&state.node().calls, &state.calls];
+        let wait = covered_within(&calls, state.node(), &needs, None, wait)?;
+        self.wait_for_turn(kind, &wait)
+    }
+
+    /// Waits until what the session of the options has seen is here and then for a turn, runs
+    /// `effect` on its state on this thread, and publishes what it gives; `None` when that is
+    /// nothing.
     ///
     /// # Errors
     /// As [`ObserverHandle::turn`] and [`TurnHandle::publish`]. What `effect` fails with; nothing
@@ -292,37 +307,46 @@ impl ObserverHandle {
         wait: &Wait<'_>,
     ) -> Result<Option<Published>> {
         entry("observer_run", self.id(), || {
-            let end = deadline(wait.limit.timeout);
-            let turn = self.wait_for_turn(kind, wait)?;
+            let turn = self.wait_for_covered_turn(kind, &options, wait)?;
             let drafts = turn.get().and_then(|turn| turn.act(|state| effect(state)));
-            turn.finish(drafts, options, &Wait { limit: rest(wait.limit, end), ..*wait })
+            // The timeout is until the effect may begin.
+            let to_its_end = Limit { timeout: None, ..wait.limit };
+            turn.finish(drafts, options, &Wait { limit: to_its_end, ..*wait })
         })
     }
 
     /// Runs `effect` on the state, now and whenever it has changed, on a thread of this observer
-    /// alone, until it says so, fails, or the observer is closed. Each time as
-    /// [`ObserverHandle::run`] does.
+    /// alone, until it says so, fails, or the observer or its node is closed. Each time as
+    /// [`ObserverHandle::run`] does. That the session of the options is closed is a failure.
     ///
     /// # Errors
     /// `closed`; `invalid_argument`: the observer has a callback, or keeps another effect running.
-    /// `internal`: the system gives no thread.
+    /// `internal`: the system gives no thread; another try may succeed.
     pub fn keep_running(self, options: PublishOptions, effect: EffectCallback) -> Result<()> {
         entry("observer_keep_running", self.id(), || {
             let state = self.state_of()?;
+            let own = state.clone();
             let node = state.node().clone();
-            let job = move || self.keep(&node, &options, effect);
-            CallbackThread::spawn(&state.callback, "millpond-effect", job)
+            let job = move || self.keep(&node, &own, &options, effect);
+            CallbackThread::spawn(state.node(), &state.callback, "millpond-effect", job)
         })
     }
 
-    fn keep(self, node: &NodeState, options: &PublishOptions, mut effect: EffectCallback) {
+    fn keep(
+        self,
+        node: &NodeState,
+        own: &ObserverState,
+        options: &PublishOptions,
+        mut effect: EffectCallback,
+    ) {
         let mut kind = TurnKind::Any;
         let ended = loop {
             let run = || self.run_once(kind, options, &mut effect);
             match guard_node("observer_keep", node, run) {
                 Ok(true) => break Ok(None),
                 Ok(false) => kind = TurnKind::New,
-                Err(error) if error.is(ErrorKind::Closed) => break Ok(None),
+                // Something else may be closed: a session, or what the effect asks.
+                Err(error) if error.is(ErrorKind::Closed) && own.is_over() => break Ok(None),
                 Err(error) => break Err(error),
             }
         };
@@ -337,7 +361,7 @@ impl ObserverHandle {
         options: &PublishOptions,
         effect: &mut EffectCallback,
     ) -> Result<bool> {
-        let turn = self.wait_for_turn(kind, &Wait::forever())?;
+        let turn = self.wait_for_covered_turn(kind, options, &Wait::forever())?;
         let wanted = turn.get().and_then(|turn| turn.act(|state| effect(Ok(Some(state)))));
         let is_last = wanted.as_ref().is_ok_and(|wanted| wanted.is_last);
         let drafts = wanted.map(|wanted| wanted.drafts);
@@ -356,7 +380,8 @@ impl TurnHandle {
     }
 
     /// Publishes what follows from the state: 1 to `BATCH_EVENTS_MAX` events. Ends the turn when
-    /// that is durable, and at once with any error.
+    /// that is durable, and at once with any error. What the session of the options has seen is not
+    /// waited for: the turn would be kept meanwhile.
     ///
     /// # Errors
     /// As [`crate::NodeHandle::publish`]; `closed`: the turn was used.
@@ -366,13 +391,27 @@ impl TurnHandle {
         options: PublishOptions,
         wait: &Wait<'_>,
     ) -> Result<Published> {
+        self.publish_seen(drafts, options, true, wait)
+    }
+
+    /// As [`TurnHandle::publish`]; `is_checked` when it is to be looked whether what the session
+    /// has seen is here.
+    fn publish_seen(
+        self,
+        drafts: Vec<Draft>,
+        options: PublishOptions,
+        is_checked: bool,
+        wait: &Wait<'_>,
+    ) -> Result<Published> {
         entry("turn_publish", self.id(), || {
             let (state, turn) = self.take()?;
             // The handle is gone from here on.
             guard_node("turn_publish_work", &state.node, || {
                 refuse_cancelled(wait.limit)?;
                 let needs = options.needs()?;
-                let wait = &covered(&state.node, &needs, None, wait)?;
+                if is_checked {
+                    covered(&state.node, &needs, None, &Wait::none_at_all())?;
+                }
                 let (events, options) = (events_of(drafts)?, options.resolve()?);
                 let pending = turn.publish(state.node.core(), events, options);
                 let published = wait_published(pending, &needs, wait)?;
@@ -448,7 +487,10 @@ impl TurnHandle {
         wait: &Wait<'_>,
     ) -> Result<Option<Published>> {
         match drafts {
-            Ok(drafts) if !drafts.is_empty() => self.publish(drafts, options, wait).map(Some),
+            // It was seen to be here before the turn was asked for.
+            Ok(drafts) if !drafts.is_empty() => {
+                self.publish_seen(drafts, options, false, wait).map(Some)
+            }
             other => {
                 self.close()?;
                 other.map(|_| None)

@@ -177,7 +177,8 @@ fn who_closes_a_fold_before_its_end_ends_its_observers() {
     let mill = Mill::open();
     let (observer, fold) = observe(&mill, list("orders"));
     fold.unwrap().close().unwrap();
-    assert!(observer.next_state(&soon()).unwrap().is_end());
+    let error = observer.next_state(&soon()).unwrap_err();
+    assert_eq!((error.name, error.reason), ("user_code", Some("fold_closed")));
     // Observing it anew tries again.
     let again = follow(&mill, list("orders"));
     until(again, "[]");

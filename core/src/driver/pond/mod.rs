@@ -26,7 +26,7 @@ pub use effects::{RunOptions, Running};
 pub use first_seed::FirstSeed;
 pub use observer::{Observed, Observer};
 pub use one::OneObserver;
-pub use pump::{Pump, PumpStep};
+pub use pump::{Pump, PumpEnding, PumpStep};
 pub use state_subscription::StateSubscription;
 pub(crate) use table::Ponds;
 pub use turn::{Acting, EffectTurn};

@@ -48,9 +48,10 @@ impl StateSubscription {
     /// The newest state, if it was not given yet; never waits.
     ///
     /// # Errors
-    /// `user_code`: the fish's code failed; reason and message say where. `limit_exceeded`, reason
-    /// `state`: the state is too large. `closed`: the node is closed. `corrupt`, `storage_failed`:
-    /// the log cannot be read. `forked_process`.
+    /// `user_code`: the fish's code failed; reason and message say where; reason `fold_closed`:
+    /// whoever had its code run has let go of it. `limit_exceeded`, reason `state`: the state is
+    /// too large. `closed`: the node is closed. `corrupt`, `storage_failed`: the log cannot be
+    /// read. `forked_process`.
     pub fn next_state(&mut self) -> Result<Option<Emission>> {
         self.log.check_process()?;
         let newer = self.watched.newer(self.seen)?;
