@@ -53,7 +53,7 @@ pub(crate) const SILENCE_ROUND_TRIPS: u32 = 5;
 /// … but never longer than this.
 pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(12);
 /// Bytes of an unfinished frame that count as a sign of life; fewer are a drip. So a link of
-/// 10 kbit/s will do, and after an hour the largest frame is there or the session has ended.
+/// 10 kbit/s will do, and after 45 minutes the largest frame is there or the session has ended.
 pub(crate) const PART_BYTES_MIN: usize = 2 << 10;
 /// How long acknowledgements, deltas of the summary and lists of peers wait for company.
 pub(crate) const FLUSH_DELAY: Duration = Duration::from_millis(50);
@@ -184,5 +184,5 @@ pub(crate) const REFUSALS_KEPT_MAX: usize = 64;
 
 const _: () = assert!(CREDIT_BYTES_LIVE * 2 < CREDIT_BYTES_INITIAL);
 const _: () =
-    assert!(FRAME_BYTES_MAX as u64 / PART_BYTES_MIN as u64 * SILENCE_MIN.as_secs() < 60 * 60);
+    assert!(FRAME_BYTES_MAX as u64 / PART_BYTES_MIN as u64 * SILENCE_MIN.as_secs() < 45 * 60);
 const _: () = assert!(FLUSH_DELAY.as_millis() * 2 < RELAY_DELAY.as_millis());
