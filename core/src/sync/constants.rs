@@ -98,6 +98,10 @@ pub const SEND_QUEUE_BYTES_MAX: usize = 1 << 20;
 /// Unsent bytes at which a session makes no further frame of a backlog.
 pub(crate) const SEND_QUEUE_BYTES_BACKLOG: usize = 512 << 10;
 
+/// How long after the last of a backlog has left what goes on from there waits for the peer to have
+/// it: who asked for the past, or drops what comes, never says so.
+pub(crate) const TRAILING_MAX: Duration = Duration::from_secs(60);
+
 /// Events at most of an answer that goes on the live lane.
 pub(crate) const SHORT_ANSWER_EVENTS_MAX: u64 = 64;
 /// Bytes at most of the frame of such an answer.
