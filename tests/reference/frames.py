@@ -41,8 +41,18 @@ def admission_key(secret, swarm=b""):
 
 def proof(key, binding, prover_dialed, prover, verifier):
     """What `prover` shows `verifier` in its hello."""
+    return _keyed(key, b"millpond admission v1", binding, prover_dialed, prover, verifier)
+
+
+def heard_mask(key, binding, prover_dialed, prover, verifier):
+    """What hides in a hello what `prover` has heard of `verifier`: so it looks when that is nothing."""
+    domain = b"millpond was heard v1"
+    return _keyed(key, domain, binding, prover_dialed, prover, verifier)[:16]
+
+
+def _keyed(key, domain, binding, prover_dialed, prover, verifier):
     role = b"\0" if prover_dialed else b"\1"
-    return blake3_keyed(key, b"millpond admission v1" + binding + role + prover + verifier)
+    return blake3_keyed(key, domain + binding + role + prover + verifier)
 
 
 def read_frame(frame):
