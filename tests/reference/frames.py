@@ -45,7 +45,7 @@ def proof(key, binding, prover_dialed, prover, verifier):
 
 
 def heard_mask(key, binding, prover_dialed, prover, verifier):
-    """What hides in a hello what `prover` has heard of `verifier`: so it looks when that is nothing."""
+    """What hides what `prover` says that it has heard of `verifier`: nothing looks like this."""
     domain = b"millpond was heard v1"
     return _keyed(key, domain, binding, prover_dialed, prover, verifier)[:16]
 

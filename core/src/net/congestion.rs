@@ -3,13 +3,13 @@
 //! Two controllers of the QUIC library watch the same packets. BBR models the path, so that it goes
 //! on where a radio loses packets for no reason of ours, and leaves no standing queue in which live
 //! events would wait. It finds the rate of a path by filling its queue at first, which on a slow
-//! link takes seconds: so at the start no more is on its way than has been seen to get through, and
-//! once a queue stands that is cut short. Where a round trip takes next to nothing there is no queue
-//! worth speaking of, and Cubic, which does not pace, brings more through.
+//! link takes seconds: so at the start no more is on its way than was seen to get through, and once
+//! a queue stands that is cut short. Where a round trip takes next to nothing there is no queue worth
+//! speaking of, and Cubic, which does not pace, brings more through.
 //!
 //! While data waits for a full window, the QUIC library sends no acknowledgements either: two that
-//! fill each other's windows would have them a whole round trip late, and their rate would grow half
-//! as fast. So once in a while a packet may go out beyond the window, which takes them along.
+//! fill each other's windows would have them a whole round trip late, and grow half as fast. So once
+//! in a while a packet may go out beyond the window, which takes them along.
 
 use noq_proto::RttEstimator;
 use noq_proto::congestion::{
@@ -25,8 +25,8 @@ const NEAR: Duration = Duration::from_millis(8);
 /// Bytes on their way at the start of a path: 2 s of a link of 64 kbit/s. As many more follow as
 /// have arrived …
 const START_BYTES: u64 = 14_720;
-/// … while round trips are longer than the shortest by no more than this, the least of the last few:
-/// a radio delays single packets, and an acknowledgement may be late.
+/// … while round trips are longer than the shortest by no more than this, the least of the last
+/// few: a radio delays single packets, and an acknowledgement may be late.
 const CALM: Duration = Duration::from_millis(250);
 const RECENT: usize = 3;
 /// When they are longer than the shortest by this, they have waited in a queue.

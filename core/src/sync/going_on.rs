@@ -30,8 +30,8 @@ pub(crate) struct GoingOn {
 }
 
 impl GoingOn {
-    /// Begins in this epoch. `former` is the session with the peer that has not ended here, if there
-    /// is one: the peer may have lost it.
+    /// Begins in this epoch. `former` is the session with the peer that has not ended here, if
+    /// there is one: the peer may have lost it.
     pub(super) fn new(former: Option<&Session>, peer: &NodeId, shared: &Shared) -> GoingOn {
         let epoch = shared.memories.epoch();
         let (said, kept) = match former {

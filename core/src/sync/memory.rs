@@ -290,8 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn heads_of_streams_without_an_account_are_kept_as_long_as_somebody_knows_them_and_there_is_room()
-     {
+    fn heads_of_streams_without_an_account_are_kept_while_somebody_knows_them() {
         let swarm = SwarmSecret::from_bytes([3; 32]).swarm_id();
         let start = Chain::start(&swarm, &stream(0));
         let head =

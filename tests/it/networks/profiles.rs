@@ -35,7 +35,7 @@ fn nodes_on_a_lan_meet() {
 
 #[test]
 fn nodes_on_the_wifi_of_a_shop_floor_meet() {
-    meet("shop_floor", &Load { hosts: 3, events: 150, bytes: 300, times: 30.0 });
+    meet("shop_floor", &Load { hosts: 3, events: 150, bytes: 300, times: 15.0 });
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn nodes_on_weak_4g_meet() {
 
 #[test]
 fn nodes_behind_a_satellite_meet() {
-    meet("satellite", &Load { hosts: 3, events: 300, bytes: 400, times: 5.0 });
+    meet("satellite", &Load { hosts: 3, events: 300, bytes: 400, times: 3.0 });
 }
 
 #[test]
