@@ -181,7 +181,7 @@ fn a_catch_up_that_is_cut_before_any_event_came_goes_on() {
 }
 
 #[test]
-fn a_session_in_which_nothing_was_heard_costs_what_there_is_no_memory() {
+fn a_session_in_which_nothing_was_heard_makes_nobody_forget() {
     for who in [0, 1] {
         let mut world = met();
         heads_told(&mut world);
