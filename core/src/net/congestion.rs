@@ -4,12 +4,12 @@
 //! on where a radio loses packets for no reason of ours, and leaves no standing queue in which live
 //! events would wait. It finds the rate of a path by filling its queue at first, which on a slow
 //! link takes seconds: so at the start no more is on its way than was seen to get through, and once
-//! a queue stands that is cut short. Where a round trip takes next to nothing there is no queue worth
-//! speaking of, and Cubic, which does not pace, brings more through.
+//! a queue stands that is cut short. Where a round trip takes next to nothing there is no queue
+//! worth speaking of, and Cubic, which does not pace, brings more through.
 //!
 //! While data waits for a full window, the QUIC library sends no acknowledgements either: two that
-//! fill each other's windows would have them a whole round trip late, and grow half as fast. So once
-//! in a while a packet may go out beyond the window, which takes them along.
+//! fill each other's windows would have them a whole round trip late, and grow half as fast. So
+//! once in a while a packet may go out beyond the window, which takes them along.
 
 use noq_proto::RttEstimator;
 use noq_proto::congestion::{
