@@ -167,7 +167,9 @@ impl Dual {
 
     /// True when the window is full and nothing has gone out for a while.
     fn is_mute(&self, window: u64, now: Instant) -> bool {
-        let is_full = self.in_flight <= window && self.in_flight + self.mtu > window;
+        // Where a round trip takes nothing, packets had better go out many at a time.
+        let is_full =
+            !self.is_near && self.in_flight <= window && self.in_flight + self.mtu > window;
         let pause = MUTE.min(self.shortest / MUTE_PART);
         is_full && self.sent_at.is_some_and(|at| now.saturating_duration_since(at) >= pause)
     }
