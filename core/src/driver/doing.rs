@@ -1,5 +1,6 @@
 //! An optimistic claim of this node: "I do this".
 
+use crate::driver::causal_session::Within;
 use crate::driver::coordination::DoingDesk;
 use crate::driver::doing_watch::{self, DoingWatch};
 use crate::driver::node::Node;
@@ -20,6 +21,8 @@ pub struct OwnDoing {
     node: Node,
     desk: Arc<DoingDesk>,
     key: EventKey,
+    token: Arc<OffsetMap>,
+    session: Within,
 }
 
 impl Node {
@@ -39,7 +42,8 @@ impl Node {
         let said = publish(self, &desk, &Doing::Claim { note });
         said.map(move |appended| {
             let (node, desk) = own;
-            Ok(OwnDoing { node, desk, key: appended.receipt(0).key })
+            let (key, token) = (appended.receipt(0).key, Arc::new(appended.token()));
+            Ok(OwnDoing { node, desk, key, token, session: Within::default() })
         })
     }
 
@@ -52,9 +56,10 @@ impl Node {
     pub fn own_doing(&self, what: &str) -> Result<Option<OwnDoing>> {
         let desk = self.doing_desk(what)?;
         let own = desk.decider().read(self.log()?, |ground| {
-            ground.state.of_node(ground.own.node).map(|doer| doer.key)
+            Some((ground.state.of_node(ground.own.node)?.key, ground.as_of.clone()))
         })?;
-        Ok(own.map(|key| OwnDoing { node: self.clone(), desk, key }))
+        let session = Within::default();
+        Ok(own.map(|(key, token)| OwnDoing { node: self.clone(), desk, key, token, session }))
     }
 
     /// Takes back what this node has said of `what`: it gave up, it lost, or it is done.
@@ -76,6 +81,11 @@ impl Node {
 }
 
 impl OwnDoing {
+    /// The same claim, looked at and released in the session.
+    pub(super) fn within(self, session: Within) -> OwnDoing {
+        OwnDoing { session, ..self }
+    }
+
     /// What it does, in NFC.
     pub fn what(&self) -> &Name {
         self.desk.name()
@@ -86,12 +96,19 @@ impl OwnDoing {
         self.key
     }
 
+    /// What a later read must cover to see it, and what it could have been based on.
+    pub fn token(&self) -> &OffsetMap {
+        &self.token
+    }
+
     /// How it stands now, and as of which point in history: an older claim may still arrive.
     ///
     /// # Errors
     /// `corrupt`, `storage_failed`: the log cannot be read. `closed`, `forked_process`.
     pub fn standing(&self) -> Result<(Standing, Arc<OffsetMap>)> {
+        self.session.wait(&self.node)?;
         self.desk.decider().read(self.node.log()?, |ground| {
+            self.session.sees(ground.as_of);
             (ground.state.standing(&self.key), ground.as_of.clone())
         })
     }
@@ -121,7 +138,8 @@ impl OwnDoing {
     /// # Errors
     /// `closed`, `forked_process`.
     pub fn news(&self) -> Result<Subscription> {
-        self.node.subscribe(&self.desk.decider().query(), OffsetMap::new())
+        let news = self.node.subscribe(&self.desk.decider().query(), OffsetMap::new())?;
+        Ok(news.within(self.session.clone()))
     }
 
     /// Takes it back: it is done, given up, or lost.
@@ -129,7 +147,11 @@ impl OwnDoing {
     /// # Errors
     /// Those of [`Node::publish`].
     pub fn release(&self) -> Pending<Appended> {
-        publish(&self.node, &self.desk, &Doing::Release)
+        self.session.write(&self.node, || publish(&self.node, &self.desk, &Doing::Release))
+    }
+
+    pub(super) fn session(&self) -> &Within {
+        &self.session
     }
 
     pub(super) fn node(&self) -> &Node {

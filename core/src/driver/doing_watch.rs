@@ -2,6 +2,7 @@
 // The rim: a thread that waits for a loss, and deadlines.
 #![allow(clippy::disallowed_methods)]
 
+use crate::driver::causal_session::Within;
 use crate::driver::coordination::DoingDesk;
 use crate::driver::doing::OwnDoing;
 use crate::driver::node::{Handle, Node};
@@ -36,6 +37,7 @@ struct News {
     key: EventKey,
     events: Subscription,
     told: Option<Standing>,
+    session: Within,
 }
 
 impl DoingWatch {
@@ -79,7 +81,8 @@ impl News {
     fn new(doing: &OwnDoing) -> Result<News> {
         let (node, desk) = (doing.node(), doing.desk().clone());
         let events = node.subscribe(&desk.decider().query(), node.offsets()?)?;
-        Ok(News { desk, key: doing.key(), events, told: None })
+        let session = doing.session().clone();
+        Ok(News { desk, key: doing.key(), events, told: None, session })
     }
 
     fn look(&mut self, log: &Log) -> Result<Option<Told>> {
@@ -92,6 +95,7 @@ impl News {
         if self.told.as_ref() == Some(&standing) {
             return Ok(None);
         }
+        self.session.sees(&as_of);
         self.told = Some(standing.clone());
         Ok(Some(Told { standing, as_of }))
     }
