@@ -151,6 +151,11 @@ impl Within {
         }
     }
 
+    /// Whether there is a session.
+    pub(crate) fn is_one(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Blocks until `node` has what the session has seen.
     ///
     /// # Errors

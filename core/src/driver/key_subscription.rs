@@ -38,8 +38,12 @@ impl KeySubscription {
     /// the position stays, so that it can be tried again.
     pub fn next_step(&mut self, count_max: usize) -> Result<KeyStep> {
         let step = self.follower.next(count_max)?;
-        if let KeyStep::Events(batch) = &step {
-            self.session.sees(&batch.position.offsets);
+        match &step {
+            KeyStep::Events(batch) => self.session.sees(&batch.position.offsets),
+            KeyStep::Nothing if self.session.is_one() => {
+                self.session.sees(&self.follower.position().offsets);
+            }
+            KeyStep::Nothing | KeyStep::Rewind { .. } => {}
         }
         Ok(step)
     }
