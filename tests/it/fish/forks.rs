@@ -14,7 +14,9 @@ fn since_reset(id: &str) -> Fish<Vec<u64>> {
         state.push(number(event.payload_bytes())?);
         Ok(())
     };
-    let is_reset = |event: EventView<'_>| Ok(number(event.payload_bytes())? % RESET_EVERY == 49);
+    let is_reset = |event: EventView<'_>| {
+        number(event.payload_bytes()).is_ok_and(|number| number % RESET_EVERY == 49)
+    };
     Fish::new(id, 1, super::query("FROM allEvents"), Vec::new, step).unwrap().with_reset(is_reset)
 }
 
