@@ -2,6 +2,7 @@
 //!
 //! Not here: what counts and what may be spent (`pond::escrow`).
 
+use crate::driver::causal_session::Within;
 use crate::driver::coordination::AccountDesk;
 use crate::driver::decider::Ground;
 use crate::driver::node::Node;
@@ -30,6 +31,7 @@ pub struct Account {
     id: Option<AccountId>,
     /// What is done by this handle is done once.
     key: Option<Arc<[u8]>>,
+    session: Within,
 }
 
 /// How an account begins.
@@ -90,7 +92,7 @@ impl Node {
     pub fn account(&self, name: &str) -> Result<Account> {
         self.log()?.check_process()?;
         let desk = self.shared().coordination.account(Name::new(name)?);
-        Ok(Account { node: self.clone(), desk, id: None, key: None })
+        Ok(Account { node: self.clone(), desk, id: None, key: None, session: Within::default() })
     }
 }
 
@@ -104,6 +106,11 @@ impl Account {
     /// something changes.
     pub fn query(&self) -> Query {
         self.desk.decider().query()
+    }
+
+    /// The same account, read and changed in the session.
+    pub(super) fn within(self, session: Within) -> Account {
+        Account { session, ..self }
     }
 
     /// Exactly the account `id` of this name, such as a rival, whatever the name means.
@@ -159,7 +166,9 @@ impl Account {
     /// `not_found`: it is not known here. `corrupt`, `storage_failed`: the log cannot be read.
     /// `closed`, `forked_process`.
     pub fn report(&self) -> Result<AccountReport> {
+        self.session.wait(&self.node)?;
         self.desk.decider().read(self.node.log()?, |ground| {
+            self.session.sees(ground.as_of);
             let state = self.known(ground)?;
             Ok(AccountReport {
                 available: state.available(&ground.own).saturating_sub(ground.in_flight),
@@ -309,9 +318,11 @@ impl Account {
             Ok(both) => both,
             Err(error) => return Pending::ready(Err(error)),
         };
-        self.desk.decider().decide(log, self.node.app_id(), once, |ground| {
-            let (operation, spends) = decision(ground)?;
-            Ok((operation.to_payload()?, spends))
+        self.session.write(&self.node, || {
+            self.desk.decider().decide(log, self.node.app_id(), once, |ground| {
+                let (operation, spends) = decision(ground)?;
+                Ok((operation.to_payload()?, spends))
+            })
         })
     }
 

@@ -3,6 +3,7 @@
 //! Not here: who holds a claim (`pond::claim`).
 
 use crate::driver::account::id_value;
+use crate::driver::causal_session::Within;
 use crate::driver::coordination::ClaimDesk;
 use crate::driver::decider::Ground;
 use crate::driver::node::Node;
@@ -25,6 +26,7 @@ pub struct Claim {
     desk: Arc<ClaimDesk>,
     /// What is done by this handle is done once.
     key: Option<Arc<[u8]>>,
+    session: Within,
 }
 
 /// A claim as this node knows it.
@@ -67,7 +69,7 @@ impl Node {
     pub fn claim(&self, what: &str) -> Result<Claim> {
         self.log()?.check_process()?;
         let desk = self.shared().coordination.claim(Name::new(what)?);
-        Ok(Claim { node: self.clone(), desk, key: None })
+        Ok(Claim { node: self.clone(), desk, key: None, session: Within::default() })
     }
 
     /// Who does `what`: by an exclusive claim, or by an optimistic one.
@@ -88,6 +90,11 @@ impl Node {
 }
 
 impl Claim {
+    /// The same claim, read and changed in the session.
+    pub(super) fn within(self, session: Within) -> Claim {
+        Claim { session, ..self }
+    }
+
     /// What it is a claim to, in NFC.
     pub fn what(&self) -> &Name {
         self.desk.name()
@@ -128,7 +135,9 @@ impl Claim {
     /// `corrupt`, `storage_failed`: the log cannot be read. `closed`, `forked_process`. A claim
     /// that was not created is no error: nobody holds it.
     pub fn report(&self) -> Result<ClaimReport> {
+        self.session.wait(&self.node)?;
         self.desk.decider().read(self.node.log()?, |ground| {
+            self.session.sees(ground.as_of);
             let claim = ground.state.first();
             let fence = claim.and_then(|claim| claim.fence(&ground.own));
             ClaimReport {
@@ -232,9 +241,11 @@ impl Claim {
             Ok(both) => both,
             Err(error) => return Pending::ready(Err(error)),
         };
-        self.desk.decider().decide(log, self.node.app_id(), once, |ground| {
-            let (operation, spends) = decision(ground)?;
-            Ok((operation.to_payload()?, spends))
+        self.session.write(&self.node, || {
+            self.desk.decider().decide(log, self.node.app_id(), once, |ground| {
+                let (operation, spends) = decision(ground)?;
+                Ok((operation.to_payload()?, spends))
+            })
         })
     }
 

@@ -1,5 +1,6 @@
 //! An optimistic claim of this node: "I do this".
 
+use crate::driver::causal_session::Within;
 use crate::driver::coordination::DoingDesk;
 use crate::driver::doing_watch::{self, DoingWatch};
 use crate::driver::node::Node;
@@ -21,6 +22,7 @@ pub struct OwnDoing {
     desk: Arc<DoingDesk>,
     key: EventKey,
     token: Arc<OffsetMap>,
+    session: Within,
 }
 
 impl Node {
@@ -41,8 +43,8 @@ impl Node {
         let said = publish(self, &desk, &Doing::Claim { note }, None);
         said.map(move |appended| {
             let (node, desk) = own;
-            let token = Arc::new(appended.token());
-            Ok(OwnDoing { node, desk, key: appended.receipt(0).key, token })
+            let (key, token) = (appended.receipt(0).key, Arc::new(appended.token()));
+            Ok(OwnDoing { node, desk, key, token, session: Within::default() })
         })
     }
 
@@ -58,7 +60,8 @@ impl Node {
             let own = ground.state.of_node(ground.own.node)?;
             Some((own.key, ground.as_of.clone()))
         })?;
-        Ok(own.map(|(key, token)| OwnDoing { node: self.clone(), desk, key, token }))
+        let session = Within::default();
+        Ok(own.map(|(key, token)| OwnDoing { node: self.clone(), desk, key, token, session }))
     }
 
     /// Takes back what this node has said of `what`: it gave up, it lost, or it is done.
@@ -96,6 +99,11 @@ impl Node {
 }
 
 impl OwnDoing {
+    /// The same claim, looked at and released in the session.
+    pub(super) fn within(self, session: Within) -> OwnDoing {
+        OwnDoing { session, ..self }
+    }
+
     /// What it does, in NFC.
     pub fn what(&self) -> &Name {
         self.desk.name()
@@ -116,7 +124,9 @@ impl OwnDoing {
     /// # Errors
     /// `corrupt`, `storage_failed`: the log cannot be read. `closed`, `forked_process`.
     pub fn standing(&self) -> Result<(Standing, Arc<OffsetMap>)> {
+        self.session.wait(&self.node)?;
         self.desk.decider().read(self.node.log()?, |ground| {
+            self.session.sees(ground.as_of);
             (ground.state.standing(&self.key), ground.as_of.clone())
         })
     }
@@ -146,7 +156,8 @@ impl OwnDoing {
     /// # Errors
     /// `closed`, `forked_process`.
     pub fn news(&self) -> Result<Subscription> {
-        self.node.subscribe(&self.desk.decider().query(), OffsetMap::new())
+        let news = self.node.subscribe(&self.desk.decider().query(), OffsetMap::new())?;
+        Ok(news.within(self.session.clone()))
     }
 
     /// Takes it back: it is done, given up, or lost.
@@ -154,7 +165,11 @@ impl OwnDoing {
     /// # Errors
     /// Those of [`Node::publish`].
     pub fn release(&self) -> Pending<Appended> {
-        publish(&self.node, &self.desk, &Doing::Release, None)
+        self.session.write(&self.node, || publish(&self.node, &self.desk, &Doing::Release, None))
+    }
+
+    pub(super) fn session(&self) -> &Within {
+        &self.session
     }
 
     pub(super) fn node(&self) -> &Node {

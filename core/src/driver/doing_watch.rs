@@ -2,6 +2,7 @@
 // The rim: a thread that waits for a loss, and deadlines.
 #![allow(clippy::disallowed_methods)]
 
+use crate::driver::causal_session::Within;
 use crate::driver::coordination::DoingDesk;
 use crate::driver::doing::OwnDoing;
 use crate::driver::node::{Handle, Node};
@@ -39,6 +40,7 @@ struct News {
     key: EventKey,
     events: Subscription,
     told: Option<Standing>,
+    session: Within,
 }
 
 impl DoingWatch {
@@ -82,7 +84,8 @@ impl News {
     fn new(doing: &OwnDoing) -> Result<News> {
         let (node, desk) = (doing.node(), doing.desk().clone());
         let events = node.subscribe(&desk.decider().query(), node.offsets()?)?;
-        Ok(News { desk, key: doing.key(), events, told: None })
+        let session = doing.session().clone();
+        Ok(News { desk, key: doing.key(), events, told: None, session })
     }
 
     fn look(&mut self, log: &Log) -> Result<Option<Told>> {
@@ -100,6 +103,7 @@ impl News {
         if self.told.as_ref() == Some(&told.standing) {
             return Ok(None);
         }
+        self.session.sees(&told.as_of);
         self.told = Some(told.standing.clone());
         Ok(Some(told))
     }

@@ -41,6 +41,7 @@ mod parts;
 mod pond;
 mod reading;
 mod registry;
+mod session_deeds;
 mod status;
 mod status_subscription;
 mod subscription;

@@ -1,8 +1,11 @@
 //! Fish of real nodes: states, late events, snapshots, code that fails.
 
 mod effects;
+mod forks;
 mod group;
+mod reconnect;
 mod robust;
+mod session;
 
 use crate::nodes::{PATIENCE, converge, event, everything, link, open, publish, secret};
 use crate::support::Scratch;

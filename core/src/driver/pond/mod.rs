@@ -16,6 +16,7 @@ mod observer;
 mod one;
 mod polled;
 mod pump;
+mod session;
 mod state_subscription;
 mod table;
 mod turn;

@@ -1,12 +1,13 @@
 //! The fish that is made of the first event of a query, which may be yet to come.
 
+use crate::driver::causal_session::Within;
 use crate::driver::node::{Handle, Node, closed_node};
 use crate::driver::pond::all::{made, ready, ring_on, wait_for};
 use crate::driver::pond::first_seed::FirstSeed;
 use crate::driver::pond::observer::{Observed, Observer};
 use crate::driver::pond::polled::{Polled, Ready, Source};
 use crate::error::{Error, Result};
-use crate::event::EventView;
+use crate::event::{EventView, OffsetMap};
 use crate::log::Signal;
 use crate::pond::{CodeError, Fish};
 use crate::query::Query;
@@ -16,7 +17,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-type Made<S> = std::result::Result<Fish<S>, CodeError>;
+pub(super) type Made<S> = std::result::Result<Fish<S>, CodeError>;
 type MakeFish<S> = Box<dyn FnMut(EventView<'_>) -> Made<S> + Send>;
 
 impl Node {
@@ -33,10 +34,22 @@ impl Node {
         seed: &Query,
         make_fish: impl FnMut(EventView<'_>) -> Made<S> + Send + 'static,
     ) -> Result<OneObserver<S>> {
+        self.observe_one_within(seed, make_fish, Within::default())
+    }
+
+    /// As [`Node::observe_one`]; in a session that `node` has all of.
+    pub(super) fn observe_one_within<S: Send + 'static>(
+        &self,
+        seed: &Query,
+        make_fish: impl FnMut(EventView<'_>) -> Made<S> + Send + 'static,
+        session: Within,
+    ) -> Result<OneObserver<S>> {
         let (changed, seeds) = (Signal::default(), self.first_seed(seed)?);
         let rung = changed.clone();
         seeds.on_ready(Arc::new(move || rung.raise()));
         let one = One {
+            lower: session.lower(self)?,
+            session,
             node: self.weak(),
             seeds,
             make_fish: Box::new(make_fish),
@@ -91,6 +104,9 @@ struct One<S> {
     observer: Option<Observer<S>>,
     changed: Signal,
     error: Option<Error>,
+    session: Within,
+    /// The first state of its fish has at least this; none without a session.
+    lower: Option<OffsetMap>,
 }
 
 impl<S: Send + 'static> Source for One<S> {
@@ -130,7 +146,11 @@ impl<S: Send + 'static> One<S> {
         }
         let node = self.node.upgrade().map(Node::of).ok_or_else(closed_node)?;
         self.observer = None;
-        let observer = node.observe(fish)?;
+        let observer = node.observe(fish)?.within(self.session.clone());
+        let observer = match &self.lower {
+            Some(lower) => observer.not_before(lower.clone()),
+            None => observer,
+        };
         ring_on(observer.subscription(), &self.changed);
         self.observer = Some(observer);
         Ok(())
