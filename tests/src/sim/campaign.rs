@@ -95,11 +95,11 @@ pub struct Campaign {
 
 impl Campaign {
     /// Runs `seeds` on all processors; `told` hears of each violation as it is found.
-    pub fn seeds(seeds: &[u64], told: impl Fn(&Outcome) + Sync) -> Campaign {
+    pub fn seeds(seeds: &[u64], options: RunOptions, told: impl Fn(&Outcome) + Sync) -> Campaign {
         let (next, all) = (AtomicU64::new(0), Mutex::new(Campaign::default()));
         let work = || {
             while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
-                let outcome = run(*seed, RunOptions::default());
+                let outcome = run(*seed, options);
                 if outcome.violation.is_some() {
                     told(&outcome);
                 }

@@ -261,6 +261,7 @@ impl World {
                 return self.violated(Some(node), what);
             }
         }
+        self.check_pond();
     }
 
     fn check_status(&self, node: usize, status: &SwarmStatus) -> Result<(), String> {
