@@ -65,8 +65,10 @@ fn main() -> ExitCode {
         eprintln!("{HELP}");
         return ExitCode::from(2);
     };
-    // A panic is a violation, which says what the panic said.
-    std::panic::set_hook(Box::new(|_| {}));
+    // A panic is a violation, which says what the panic said; where it was, says a seed alone.
+    if task.seed.is_none() {
+        std::panic::set_hook(Box::new(|_| {}));
+    }
     match task.seed {
         Some(seed) => run_one(seed, &task),
         None => run_all(&task),

@@ -69,11 +69,11 @@ impl World {
         if fish.state() != Some(&judged(judge.iter())[..]) && !judge.is_empty() {
             return Err("its fish ends in another state than a fold of its log".to_owned());
         }
-        pond.desk.refresh(&pond.shown, log)?;
+        pond.desk.refresh(&pond.shown, log, skipped)?;
         let mut anew = Desk::default();
         let mut shown = Shown::default();
         shown.refresh(log, skipped);
-        anew.refresh(&shown, log)?;
+        anew.refresh(&shown, log, skipped)?;
         if anew.fold != pond.desk.fold {
             return Err("its account is another one than a fold of its log".to_owned());
         }

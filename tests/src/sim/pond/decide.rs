@@ -94,7 +94,7 @@ impl World {
             // The others have not seen it.
             pond.shown.look_again();
         }
-        let refreshed = pond.desk.refresh(&pond.shown, log);
+        let refreshed = pond.desk.refresh(&pond.shown, log, &self.oracle.incomparable);
         if let Err(what) = &refreshed {
             self.violated(Some(node), what.clone());
         }

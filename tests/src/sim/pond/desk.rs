@@ -3,7 +3,7 @@
 
 use crate::sim::log::{ModelLog, account_name};
 use crate::sim::pond::shown::Shown;
-use millpond::event::{EventKey, Offset, StreamId};
+use millpond::event::{EventKey, NodeId, Offset, StreamId};
 use millpond::pond::Lineage;
 use millpond::pond::escrow::{AccountFold, Violation};
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,13 +55,20 @@ impl Desk {
     ///
     /// # Errors
     /// A sentence: what counted does not count any more.
-    pub(super) fn refresh(&mut self, shown: &Shown, log: &ModelLog) -> Result<(), String> {
+    pub(super) fn refresh(
+        &mut self,
+        shown: &Shown,
+        log: &ModelLog,
+        skipped: &BTreeSet<NodeId>,
+    ) -> Result<(), String> {
         let own = log.own_stream();
         let met = (shown.version, shown.offsets.stream_count(), own);
         let mut has_same_forks = true;
         if self.met != Some(met) {
             let streams = shown.offsets.iter().map(|(stream, _)| *stream).chain([own]);
-            let lineage = Arc::new(Lineage::new(log.forks(), streams));
+            let mut forks = log.forks();
+            forks.retain(|fork| !skipped.contains(&fork.of.node));
+            let lineage = Arc::new(Lineage::new(forks, streams));
             has_same_forks = self.lineage.has_same_forks(&lineage);
             (self.lineage, self.met) = (lineage, Some(met));
         }
