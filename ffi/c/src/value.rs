@@ -52,6 +52,14 @@ pub struct millpond_observer_t {
     pub id: u64,
 }
 
+/// A group of fish that are made of events. `{0}` is none.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct millpond_group_t {
+    /// Only for millpond to read.
+    pub id: u64,
+}
+
 /// A turn: a state of a fish, and the right to act on it. `{0}` is none.
 #[repr(C)]
 #[derive(Clone, Copy)]
