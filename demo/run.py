@@ -7,9 +7,9 @@ order. `./dev demo` builds what is needed and calls it.
 A program is told its folder, its swarm secret and its peers by its arguments, and what to do by
 lines on its standard input: `peer ADDRESS`, `cut`, `heal`, `stop`, `dump FILE`, `quit`. It answers
 on its standard output with lines `ticket TEXT`, `status EVENTS PEERS LAG`, `note TEXT`, `stopped`,
-`dumped EVENTS` and `error TEXT`. Besides, orders answers `write` with `token TEXT`, that of an event
-which it publishes, and quality answers `after TEXT` with `read COUNT`: how many such events it finds
-when it reads after that token.
+`dumped EVENTS` and `error TEXT`. Besides, orders answers `write` with `token TEXT`, that of an
+event which it publishes, and quality answers `after TEXT` with `read COUNT`: how many such events
+it finds when it reads after that token.
 """
 
 import argparse

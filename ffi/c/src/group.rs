@@ -22,9 +22,9 @@ pub struct millpond_seed_t {
     failure: Option<String>,
 }
 
-/// Makes a fish of `event`, by millpond_seed_fish, or none. The event is borrowed for the call, with
-/// all columns. 0: done; any other number: it failed, and the group with it. It must be a function
-/// of the event, and must not throw or longjmp.
+/// Makes a fish of `event`, by millpond_seed_fish, or none. The event is borrowed for the call,
+/// with all columns. 0: done; any other number: it failed, and the group with it. It must be a
+/// function of the event, and must not throw or longjmp.
 pub type millpond_make_fish_callback_t = Option<
     unsafe extern "C" fn(
         user_data: *mut c_void,
@@ -50,14 +50,15 @@ impl millpond_states_t {
     }
 }
 
-/// Observes a fish for each event that `query` selects, all of them together: at most 1,024, made by
-/// `make_fish`, which is called in millpond_group_next, on its thread. Events that give a fish of
-/// the same id give one fish. Code of each fish runs as of millpond_node_observe. `read_options` may
-/// be NULL. On MILLPOND_OK, `*group` is a new handle; close it with millpond_group_close, also after
-/// its node was closed. `destroy` (may be NULL) is called exactly once, for `user_data` of
+/// Observes a fish for each event that `query` selects, all of them together: at most 1,024, made
+/// by `make_fish`, which is called in millpond_group_next, on its thread. Events that give a fish
+/// of the same id give one fish. Code of each fish runs as of millpond_node_observe. `read_options`
+/// may be NULL. On MILLPOND_OK, `*group` is a new handle; close it with millpond_group_close, also
+/// after its node was closed. `destroy` (may be NULL) is called exactly once, for `user_data` of
 /// `make_fish`: by the close of the group, or at the end of a millpond_group_next that is under way
 /// then, or before this returns if it fails. MILLPOND_ERROR_QUERY_INVALID: see
-/// millpond_error_position. MILLPOND_ERROR_NOT_YET_VISIBLE: see millpond_error_missing. Thread-safe.
+/// millpond_error_position. MILLPOND_ERROR_NOT_YET_VISIBLE: see millpond_error_missing.
+/// Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h; `make_fish` and `destroy` may use `user_data` on any thread.
@@ -248,12 +249,12 @@ pub unsafe extern "C" fn millpond_seed_fail(
 /// each fish has shown a state, then whenever that has changed. On MILLPOND_OK, free `*states` with
 /// millpond_states_free; millpond_states_is_end says when the group or its node was closed.
 /// `timeout_ms` bounds the waiting; `make_fish` is waited for. MILLPOND_ERROR_TIMEOUT: nothing has
-/// changed in time; nothing is lost. Each of the following is the end of the group, which answers it
-/// to each call from then on. MILLPOND_ERROR_USER_CODE, reason "make_fish": that failed.
+/// changed in time; nothing is lost. Each of the following is the end of the group, which answers
+/// it to each call from then on. MILLPOND_ERROR_USER_CODE, reason "make_fish": that failed.
 /// MILLPOND_ERROR_CONFLICT, reason "other_definition": two events give fish of one id that are not
-/// the same, or one is observed that is not. MILLPOND_ERROR_LIMIT_EXCEEDED, reason "fish": more than
-/// 1,024. Whatever millpond_node_observe and millpond_observer_next answer for one of the fish. One
-/// call at a time, a second one answers MILLPOND_ERROR_INVALID_ARGUMENT.
+/// the same, or one is observed that is not. MILLPOND_ERROR_LIMIT_EXCEEDED, reason "fish": more
+/// than 1,024. Whatever millpond_node_observe and millpond_observer_next answer for one of the
+/// fish. One call at a time, a second one answers MILLPOND_ERROR_INVALID_ARGUMENT.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -361,8 +362,9 @@ pub unsafe extern "C" fn millpond_states_fish_id(
     found.map_or(nothing, |(id, _)| millpond_text_t::borrowed(id))
 }
 
-/// The state of fish `index`, to be looked at by millpond_state_get or millpond_state_json; NULL for
-/// another number and for NULL. Borrowed until the states are freed; never free it. Thread-safe.
+/// The state of fish `index`, to be looked at by millpond_state_get or millpond_state_json; NULL
+/// for another number and for NULL. Borrowed until the states are freed; never free it.
+/// Thread-safe.
 ///
 /// # Safety
 /// As millpond_states_len.

@@ -1,8 +1,8 @@
 //! Groups whose fish are made by code that is given along, on the thread that asks for states, and
 //! worked on threads of ours: for shells in whose language any thread may call it.
 //!
-//! Rule: code of a fish is dropped as soon as nobody will call it any more; what makes fish lives as
-//! long as the group's handle, or as the call that is under way when that is closed.
+//! Rule: code of a fish is dropped as soon as nobody will call it any more; what makes fish lives
+//! as long as the group's handle, or as the call that is under way when that is closed.
 
 use crate::batch::EventBatch;
 use crate::entry::entry;
@@ -106,9 +106,9 @@ impl GroupHandle {
         })
     }
 
-    /// A descriptor for `poll`, `select` or an event loop: readable while `next_view` or `next_step`
-    /// may have something to do. It may be readable although nothing is there, never the other way
-    /// round.
+    /// A descriptor for `poll`, `select` or an event loop: readable while `next_view` or
+    /// `next_step` may have something to do. It may be readable although nothing is there, never
+    /// the other way round.
     ///
     /// It belongs to the group and is valid until `close`. Never read or write it.
     ///
