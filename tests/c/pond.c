@@ -17,6 +17,7 @@ struct counter {
 };
 
 static pthread_mutex_t destroy_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t destroyed = PTHREAD_COND_INITIALIZER;
 
 static int32_t load(void *user_data, const uint8_t *state, size_t len, millpond_job_t *job) {
     struct counter *self = (struct counter *)user_data;
@@ -46,20 +47,18 @@ static void destroy(void *user_data) {
     struct counter *self = (struct counter *)user_data;
     pthread_mutex_lock(&destroy_mutex);
     ++*self->destroys;
+    pthread_cond_broadcast(&destroyed);
     pthread_mutex_unlock(&destroy_mutex);
     free(self);
 }
 
 /* Code of a fish leaves a moment after its last observer; nobody but `destroy` tells. */
 static int is_destroyed_soon(const int *destroys, int expected) {
-    for (int i = 0; i < SOON; i++) {
-        pthread_mutex_lock(&destroy_mutex);
-        int count = *destroys;
-        pthread_mutex_unlock(&destroy_mutex);
-        if (count >= expected) return count == expected;
-        usleep(1000);
-    }
-    return 0;
+    pthread_mutex_lock(&destroy_mutex);
+    while (*destroys < expected) pthread_cond_wait(&destroyed, &destroy_mutex);
+    int count = *destroys;
+    pthread_mutex_unlock(&destroy_mutex);
+    return count == expected;
 }
 
 static millpond_fish_t counting(const char *id, size_t id_len, int *destroys) {

@@ -232,6 +232,17 @@ fn call_of(function: &Function) -> String {
     call + ")"
 }
 
+/// What pick.h has to pick text or bytes.
+fn pick_bytes(kind: &str, name: &str) -> &'static str {
+    match (kind, name) {
+        ("const uint8_t *", _) => "some_bytes",
+        (_, "query") => "a_query",
+        (_, "token" | "known") => "a_token",
+        (_, "target" | "ticket") => "a_target",
+        _ => "a_text",
+    }
+}
+
 /// What pick.h has to pick an argument.
 fn pick(function: &Function, parameter: &Parameter) -> &'static str {
     let is_taken = !function.is_fallible();
@@ -245,11 +256,7 @@ fn pick(function: &Function, parameter: &Parameter) -> &'static str {
         ("millpond_turn_t", _) => "a_turn",
         ("millpond_group_t", _) => "a_group",
         ("millpond_doing_t", _) => "a_doing",
-        ("const char *", "query") => "a_query",
-        ("const char *", "token" | "known") => "a_token",
-        ("const char *", "target" | "ticket") => "a_target",
-        ("const char *", _) => "a_text",
-        ("const uint8_t *", _) => "some_bytes",
+        ("const char *" | "const uint8_t *", name) => pick_bytes(&parameter.kind, name),
         ("const millpond_draft_t *", _) => "some_drafts",
         ("const millpond_text_t *", _) => "some_texts",
         ("uintptr_t", "index" | "count_max") => "a_count",
