@@ -302,6 +302,8 @@ static void options_may_be_older_and_newer_than_the_library(void) {
     older.lower.len = 77; /* Beyond what an older program has. */
     OK(millpond_node_query(node, TEXT("FROM allEvents"), &older, SOON, NC, &opened, NULL));
     OK(millpond_cursor_close(opened, NULL));
+    older.struct_size += 4; /* In the middle of a field. */
+    REFUSED(millpond_node_query(node, TEXT("FROM allEvents"), &older, SOON, NC, &opened, NULL));
     older.struct_size = 0;
     REFUSED(millpond_node_query(node, TEXT("FROM allEvents"), &older, SOON, NC, &opened, NULL));
 }
