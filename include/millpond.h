@@ -220,9 +220,19 @@ typedef struct millpond_error_t millpond_error_t;
 typedef struct millpond_job_t millpond_job_t;
 
 /**
+ * What a callback that makes fish answers by: it lives until the callback returns.
+ */
+typedef struct millpond_seed_t millpond_seed_t;
+
+/**
  * A state of a fish. Owned by the caller, unless it came to a callback.
  */
 typedef struct millpond_state_t millpond_state_t;
+
+/**
+ * The states of several fish at one moment. Owned by the caller.
+ */
+typedef struct millpond_states_t millpond_states_t;
 
 /**
  * Borrowed text: `len` bytes of UTF-8 at `data`, not NUL-terminated. `{NULL, 0}` says nothing.
@@ -540,6 +550,115 @@ typedef struct {
 } millpond_doing_t;
 
 /**
+ * Makes a fish of `event`, by millpond_seed_fish, or none. The event is borrowed for the call,
+ * with all columns. 0: done; any other number: it failed, and the group with it. It must be a
+ * function of the event, and must not throw or longjmp.
+ */
+typedef int32_t (*millpond_make_fish_callback_t)(void *user_data,
+                                                 const millpond_event_t *event,
+                                                 millpond_seed_t *seed);
+
+/**
+ * Frees `user_data`: called exactly once, when no callback will be made any more.
+ */
+typedef void (*millpond_destroy_t)(void *user_data);
+
+/**
+ * A group of fish that are made of events. `{0}` is none.
+ */
+typedef struct {
+    /**
+     * Only for millpond to read.
+     */
+    uint64_t id;
+} millpond_group_t;
+
+/**
+ * Replaces the state that the program holds for the fish: by the initial one when `state` is NULL,
+ * else by the one that it saved as these bytes. 0: done; any other number: it failed.
+ */
+typedef int32_t (*millpond_load_callback_t)(void *user_data,
+                                            const uint8_t *state,
+                                            uintptr_t state_len,
+                                            millpond_job_t *job);
+
+/**
+ * Steps over the events of `batch`, 1 to 1,024 of them, in their order. Where one is a reset, it
+ * begins with the initial state before it steps over it, and says so by millpond_job_reset. 0:
+ * done; any other number: it failed.
+ */
+typedef int32_t (*millpond_apply_callback_t)(void *user_data,
+                                             const millpond_batch_t *batch,
+                                             millpond_job_t *job);
+
+/**
+ * Gives the state as bytes by millpond_job_save. 0: done; any other number: it failed.
+ */
+typedef int32_t (*millpond_save_callback_t)(void *user_data, millpond_job_t *job);
+
+/**
+ * A fish: a fold of the events that a query selects, in key order.
+ *
+ * By code of the program: `id`, `version`, `query`, the three callbacks. They must be functions of
+ * their arguments and of the state that they hold, and run one at a time, on one thread of
+ * millpond for the fish, under no lock. They may call every function, and must not throw or
+ * longjmp. Or built in: `query` and `fold`, and nothing else.
+ */
+typedef struct {
+    /**
+     * Set by MILLPOND_FISH_INIT.
+     */
+    uint32_t struct_size;
+    /**
+     * 1 when the program says that its states only grow, else 0.
+     */
+    int32_t is_grow_only;
+    /**
+     * Another number whenever the code or the form of the state changes its meaning.
+     */
+    uint64_t version;
+    /**
+     * Its name, 1 to 255 bytes.
+     */
+    millpond_text_t id;
+    /**
+     * Which events it folds.
+     */
+    millpond_text_t query;
+    /**
+     * How states are written, 1 to 64 bytes. Unsaid: "cbor", one value in deterministic CBOR.
+     */
+    millpond_text_t codec;
+    /**
+     * A built-in fold as JSON, such as {"fold": "count"}: docs/pond.md. Unsaid: by code.
+     */
+    millpond_text_t fold;
+    /**
+     * Replaces the state.
+     */
+    millpond_load_callback_t load;
+    /**
+     * Steps over events.
+     */
+    millpond_apply_callback_t apply;
+    /**
+     * Gives the state.
+     */
+    millpond_save_callback_t save;
+    /**
+     * What the callbacks are given.
+     */
+    void *user_data;
+    /**
+     * Frees `user_data`: called exactly once, when no callback will be made any more: before the
+     * call returns that was given this fish, if it fails or the callbacks are not needed. Only for
+     * a fish that cannot be read, because of its `struct_size` or fields that this version does
+     * not know, it is not called.
+     */
+    millpond_destroy_t destroy;
+} millpond_fish_t;
+
+/**
  * One line of trace, borrowed for the call.
  */
 typedef struct {
@@ -573,11 +692,6 @@ typedef struct {
  * Takes lines of trace, one after the other, on a thread of their own.
  */
 typedef void (*millpond_log_callback_t)(void *user_data, const millpond_log_record_t *record);
-
-/**
- * Frees `user_data`: called exactly once, when no callback will be made any more.
- */
-typedef void (*millpond_destroy_t)(void *user_data);
 
 /**
  * A choice that may be left unsaid: 0 is unsaid, 1 is yes, 2 is no. Any other value is refused.
@@ -687,95 +801,6 @@ typedef struct {
      */
     uint64_t snapshot_bytes_max;
 } millpond_node_options_t;
-
-/**
- * Replaces the state that the program holds for the fish: by the initial one when `state` is NULL,
- * else by the one that it saved as these bytes. 0: done; any other number: it failed.
- */
-typedef int32_t (*millpond_load_callback_t)(void *user_data,
-                                            const uint8_t *state,
-                                            uintptr_t state_len,
-                                            millpond_job_t *job);
-
-/**
- * Steps over the events of `batch`, 1 to 1,024 of them, in their order. Where one is a reset, it
- * begins with the initial state before it steps over it, and says so by millpond_job_reset. 0:
- * done; any other number: it failed.
- */
-typedef int32_t (*millpond_apply_callback_t)(void *user_data,
-                                             const millpond_batch_t *batch,
-                                             millpond_job_t *job);
-
-/**
- * Gives the state as bytes by millpond_job_save. 0: done; any other number: it failed.
- */
-typedef int32_t (*millpond_save_callback_t)(void *user_data, millpond_job_t *job);
-
-/**
- * A fish: a fold of the events that a query selects, in key order.
- *
- * By code of the program: `id`, `version`, `query`, the three callbacks. They must be functions of
- * their arguments and of the state that they hold, and run one at a time, on one thread of
- * millpond for the fish, under no lock. They may call every function, but what waits for a state
- * of their own fish waits for them; and must not throw or longjmp. Or built in: `query` and
- * `fold`, and nothing else.
- */
-typedef struct {
-    /**
-     * Set by MILLPOND_FISH_INIT.
-     */
-    uint32_t struct_size;
-    /**
-     * 1 when the program says that its states only grow, else 0.
-     */
-    int32_t is_grow_only;
-    /**
-     * Another number whenever the code or the form of the state changes its meaning.
-     */
-    uint64_t version;
-    /**
-     * Its name, 1 to 255 bytes.
-     */
-    millpond_text_t id;
-    /**
-     * Which events it folds.
-     */
-    millpond_text_t query;
-    /**
-     * How states are written, 1 to 64 bytes. Unsaid: "cbor", one value in deterministic CBOR.
-     */
-    millpond_text_t codec;
-    /**
-     * A built-in fold as JSON, such as {"fold": "count"}: docs/pond.md. Unsaid: by code.
-     */
-    millpond_text_t fold;
-    /**
-     * Replaces the state.
-     */
-    millpond_load_callback_t load;
-    /**
-     * Steps over events.
-     */
-    millpond_apply_callback_t apply;
-    /**
-     * Gives the state.
-     */
-    millpond_save_callback_t save;
-    /**
-     * What the callbacks are given.
-     */
-    void *user_data;
-    /**
-     * Frees `user_data`: called exactly once, when no callback will be made any more. It is the
-     * only sign of that: no call that was given the fish says so by its answer. After
-     * millpond_node_observe it comes before that returns, if it fails or the callbacks are not
-     * needed because the fish is observed already; else when the last observer of the fish was
-     * closed, or before millpond_node_close has answered MILLPOND_OK. Only for a fish that cannot
-     * be read, because of its `struct_size` or fields that this version does not know, it is not
-     * called.
-     */
-    millpond_destroy_t destroy;
-} millpond_fish_t;
 
 /**
  * An observer of a fish. `{0}` is none.
@@ -1416,6 +1441,130 @@ int32_t millpond_job_save(millpond_job_t *job,
                           const uint8_t *state,
                           uintptr_t state_len,
                           millpond_error_t **error);
+
+/**
+ * Observes a fish for each event that `query` selects, all of them together: at most 1,024, made
+ * by `make_fish`, which is called in millpond_group_next, on its thread. Events that give a fish
+ * of the same id give one fish. Code of each fish runs as of millpond_node_observe. `read_options`
+ * may be NULL. On MILLPOND_OK, `*group` is a new handle; close it with millpond_group_close, also
+ * after its node was closed. `destroy` (may be NULL) is called exactly once, for `user_data` of
+ * `make_fish`: by the close of the group, or at the end of a millpond_group_next that is under way
+ * then, or before this returns if it fails. MILLPOND_ERROR_QUERY_INVALID: see
+ * millpond_error_position. MILLPOND_ERROR_NOT_YET_VISIBLE: see millpond_error_missing.
+ * Thread-safe.
+ */
+int32_t millpond_node_observe_all(millpond_node_t node,
+                                  const char *query,
+                                  uintptr_t query_len,
+                                  millpond_make_fish_callback_t make_fish,
+                                  void *user_data,
+                                  millpond_destroy_t destroy,
+                                  const millpond_read_options_t *read_options,
+                                  int64_t timeout_ms,
+                                  millpond_cancel_t cancel,
+                                  millpond_group_t *group,
+                                  millpond_error_t **error);
+
+/**
+ * Observes the fish that `make_fish` makes of the event with the least key which `query` selects;
+ * none until there is one. Where an older one arrives later, the fish of that takes its place: so
+ * all nodes end with the same. Everything else as of millpond_node_observe_all.
+ */
+int32_t millpond_node_observe_one(millpond_node_t node,
+                                  const char *query,
+                                  uintptr_t query_len,
+                                  millpond_make_fish_callback_t make_fish,
+                                  void *user_data,
+                                  millpond_destroy_t destroy,
+                                  const millpond_read_options_t *read_options,
+                                  int64_t timeout_ms,
+                                  millpond_cancel_t cancel,
+                                  millpond_group_t *group,
+                                  millpond_error_t **error);
+
+/**
+ * Says in a callback that makes fish which one this seed makes; once. `fish` is read only until
+ * this returns; its `destroy` stands at millpond_fish_t: also before the group has observed it, if
+ * its callbacks are not needed. Only in that callback, on its thread.
+ */
+int32_t millpond_seed_fish(millpond_seed_t *seed,
+                           const millpond_fish_t *fish,
+                           millpond_error_t **error);
+
+/**
+ * Says why a callback that makes fish fails; its first 2,000 characters are shown. The group ends
+ * with MILLPOND_ERROR_USER_CODE, reason "make_fish". Only in that callback, on its thread.
+ */
+int32_t millpond_seed_fail(millpond_seed_t *seed,
+                           const char *message,
+                           uintptr_t message_len,
+                           millpond_error_t **error);
+
+/**
+ * What the fish of a group show: first when all events that were there have been looked at and
+ * each fish has shown a state, then whenever that has changed. On MILLPOND_OK, free `*states` with
+ * millpond_states_free; millpond_states_is_end says when the group or its node was closed.
+ * `timeout_ms` bounds the waiting; `make_fish` is waited for. MILLPOND_ERROR_TIMEOUT: nothing has
+ * changed in time; nothing is lost. Each of the following is the end of the group, which answers
+ * it to each call from then on. MILLPOND_ERROR_USER_CODE, reason "make_fish": that failed.
+ * MILLPOND_ERROR_CONFLICT, reason "other_definition": two events give fish of one id that are not
+ * the same, or one is observed that is not. MILLPOND_ERROR_LIMIT_EXCEEDED, reason "fish": more
+ * than 1,024. Whatever millpond_node_observe and millpond_observer_next answer for one of the
+ * fish. One call at a time, a second one answers MILLPOND_ERROR_INVALID_ARGUMENT.
+ */
+int32_t millpond_group_next(millpond_group_t group,
+                            int64_t timeout_ms,
+                            millpond_cancel_t cancel,
+                            millpond_states_t **states,
+                            millpond_error_t **error);
+
+/**
+ * A descriptor for poll, select or epoll: readable while millpond_group_next may have something to
+ * do. It may be readable although nothing is there, never the other way round. It belongs to the
+ * group and is valid until its close; never read, write or close it. Thread-safe.
+ */
+int32_t millpond_group_fd(millpond_group_t group, int32_t *fd, millpond_error_t **error);
+
+/**
+ * Closes a group; a call that waits gets the end. Each fold ends with the last observer of its
+ * fish; `destroy` of a fish says when its callbacks do. A second close answers
+ * MILLPOND_ERROR_CLOSED and does nothing. Legal from any thread and callback.
+ */
+int32_t millpond_group_close(millpond_group_t group, millpond_error_t **error);
+
+/**
+ * How many fish show a state; 0 at the end and for NULL. Thread-safe.
+ */
+uintptr_t millpond_states_len(const millpond_states_t *states);
+
+/**
+ * 1 when nothing will follow, and these are none: the group or its node was closed. Else 0, also
+ * for NULL. Thread-safe.
+ */
+int32_t millpond_states_is_end(const millpond_states_t *states);
+
+/**
+ * Counts what the group has shown, from 1; 0 at the end and for NULL. Thread-safe.
+ */
+uint64_t millpond_states_number(const millpond_states_t *states);
+
+/**
+ * The id of fish `index`, from 0 to millpond_states_len - 1, by rising id; {NULL, 0} for another
+ * number and for NULL. Borrowed until the states are freed. Thread-safe.
+ */
+millpond_text_t millpond_states_fish_id(const millpond_states_t *states, uintptr_t index);
+
+/**
+ * The state of fish `index`, to be looked at by millpond_state_get or millpond_state_json; NULL
+ * for another number and for NULL. Borrowed until the states are freed; never free it.
+ * Thread-safe.
+ */
+const millpond_state_t *millpond_states_state(const millpond_states_t *states, uintptr_t index);
+
+/**
+ * Frees the states of several fish. NULL is legal.
+ */
+void millpond_states_free(millpond_states_t *states);
 
 /**
  * Sends traces up to `level`, a MILLPOND_LOG_ number, to `callback` from now on, in the whole

@@ -184,6 +184,52 @@ static void what_is_yes_or_no_is_1_or_0(void) {
     REFUSED(millpond_node_act(node, &deed, NULL, SOON, NC, NULL, NULL)); /* a NULL of 1 byte */
 }
 
+static int32_t no_fish(void *user_data, const millpond_event_t *event, millpond_seed_t *seed) {
+    millpond_fish_t fish = MILLPOND_FISH_INIT;
+    (void)user_data, (void)event;
+    REFUSED(millpond_seed_fish(NULL, &fish, NULL));
+    REFUSED(millpond_seed_fish(seed, NULL, NULL));
+    REFUSED(millpond_seed_fish(seed, &fish, NULL)); /* no query */
+    REFUSED(millpond_seed_fail(seed, NULL, 0, NULL));
+    return 0;
+}
+
+static void null_is_an_error_for_groups_too(void) {
+    millpond_group_t group = {0};
+    millpond_states_t *states = NULL;
+    int32_t fd;
+    REFUSED(millpond_node_observe_all(node, NULL, 0, no_fish, NULL, NULL, NULL, SOON, NC, &group,
+                                      NULL));
+    REFUSED(millpond_node_observe_all(node, TEXT("FROM allEvents"), NULL, NULL, NULL, NULL, SOON,
+                                      NC, &group, NULL));
+    REFUSED(millpond_node_observe_all(node, TEXT("FROM allEvents"), no_fish, NULL, NULL, NULL, SOON,
+                                      NC, NULL, NULL));
+    REFUSED(millpond_node_observe_one(node, NULL, 0, no_fish, NULL, NULL, NULL, SOON, NC, &group,
+                                      NULL));
+    REFUSED(millpond_node_observe_one(node, TEXT("FROM allEvents"), NULL, NULL, NULL, NULL, SOON,
+                                      NC, &group, NULL));
+    REFUSED(millpond_node_observe_one(node, TEXT("FROM allEvents"), no_fish, NULL, NULL, NULL, SOON,
+                                      NC, NULL, NULL));
+    CHECK(group.id == 0);
+    OK(millpond_node_observe_all(node, TEXT("FROM allEvents"), no_fish, NULL, NULL, NULL, SOON, NC,
+                                 &group, NULL));
+    REFUSED(millpond_group_next(group, SOON, NC, NULL, NULL));
+    REFUSED(millpond_group_fd(group, NULL, NULL));
+    OK(millpond_group_fd(group, &fd, NULL));
+    OK(millpond_group_next(group, SOON, NC, &states, NULL));
+    CHECK(millpond_states_len(states) == 0 && !millpond_states_is_end(states));
+    CHECK(millpond_states_number(states) == 1);
+    CHECK(millpond_states_fish_id(states, 0).data == NULL);
+    CHECK(millpond_states_state(states, SIZE_MAX) == NULL);
+    millpond_states_free(states);
+    OK(millpond_group_close(group, NULL));
+    millpond_states_free(NULL);
+    CHECK(millpond_states_len(NULL) == 0 && !millpond_states_is_end(NULL));
+    CHECK(millpond_states_number(NULL) == 0 && millpond_states_fish_id(NULL, 0).data == NULL);
+    CHECK(millpond_states_state(NULL, 0) == NULL);
+    REFUSED(millpond_seed_fail(NULL, TEXT("no"), NULL));
+}
+
 static void null_is_an_error_for_accounts_and_sessions_too(void) {
     millpond_session_t session = {0};
     millpond_doing_t doing = {0};
@@ -304,6 +350,8 @@ static void options_may_be_older_and_newer_than_the_library(void) {
     older.lower.len = 77; /* Beyond what an older program has. */
     OK(millpond_node_query(node, TEXT("FROM allEvents"), &older, SOON, NC, &opened, NULL));
     OK(millpond_cursor_close(opened, NULL));
+    older.struct_size += 4; /* In the middle of a field. */
+    REFUSED(millpond_node_query(node, TEXT("FROM allEvents"), &older, SOON, NC, &opened, NULL));
     older.struct_size = 0;
     REFUSED(millpond_node_query(node, TEXT("FROM allEvents"), &older, SOON, NC, &opened, NULL));
 }
@@ -329,6 +377,7 @@ int main(void) {
     OK(millpond_abi_check(MILLPOND_ABI_VERSION, NULL));
     run("NULL is an error for every pointer", null_is_an_error_for_every_pointer);
     run("NULL is an error for fish, too", null_is_an_error_for_fish_too);
+    run("NULL is an error for groups, too", null_is_an_error_for_groups_too);
     run("NULL is an error for accounts and sessions, too",
         null_is_an_error_for_accounts_and_sessions_too);
     run("what is yes or no is 1 or 0", what_is_yes_or_no_is_1_or_0);

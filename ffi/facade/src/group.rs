@@ -10,6 +10,7 @@ use crate::entry::{entry, guard, lock};
 use crate::errors::{FacadeError, Result, user_code_error};
 use crate::fish::FishSpec;
 use crate::fold::{FoldHandle, OwnedFold};
+use crate::group_worked::Maker;
 use crate::handles::handle;
 use crate::needs::Needs;
 use crate::node::{NodeHandle, NodeState};
@@ -27,7 +28,7 @@ use millpond::ErrorKind;
 use millpond::event::OffsetMap;
 use millpond::query::Query;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 handle! {
     /// Fish that are made of events: those of all seeds, or that of the first one.
@@ -74,6 +75,8 @@ pub struct GroupView {
 pub(crate) struct GroupState {
     puller: Arc<Puller<Step>>,
     desk: Arc<Mutex<Desk>>,
+    /// Present when code that was given along makes the fish.
+    pub(crate) maker: OnceLock<Mutex<Maker>>,
 }
 
 /// Where answers are left for the group.
@@ -292,6 +295,10 @@ impl GroupState {
         self.puller.end();
     }
 
+    pub(crate) fn fd(&self) -> Result<i32> {
+        self.puller.fd()
+    }
+
     fn hand_in(&self, answer: Option<GroupAnswer>) -> Result<()> {
         let mut desk = lock(&self.desk);
         match (desk.owed, &answer) {
@@ -402,7 +409,11 @@ impl NodeHandle {
             failed: None,
         };
         puller.set_source(Box::new(steps));
-        Ok(GroupHandle::from_id(node.keep_reader(GroupState { puller, desk })?))
+        Ok(GroupHandle::from_id(node.keep_reader(GroupState {
+            puller,
+            desk,
+            maker: OnceLock::new(),
+        })?))
     }
 }
 
@@ -456,7 +467,7 @@ impl GroupHandle {
         })
     }
 
-    fn state(self) -> Result<Arc<GroupState>> {
+    pub(crate) fn state(self) -> Result<Arc<GroupState>> {
         let state = registry::get::<GroupState>(self.id())?;
         state.node().check_poison()?;
         Ok(state)
