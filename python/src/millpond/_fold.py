@@ -140,8 +140,9 @@ class Worker:
                 try:
                     self._do(number, job, error)
                 except BaseException as failure:
-                    told = (type(failure), failure, failure.__traceback__, threading.current_thread())
-                    threading.excepthook(threading.ExceptHookArgs(told))
+                    said = (type(failure), failure, failure.__traceback__)
+                    told = threading.ExceptHookArgs((*said, threading.current_thread()))
+                    threading.excepthook(told)
 
     def _do(self, number: int, job: Any, error: BaseException | None) -> None:
         with self._lock:
