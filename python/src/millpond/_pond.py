@@ -148,7 +148,8 @@ class PondCalls(NodeFacts):
             effect may begin, None for no limit. Once it has begun, it runs and is published to the
             end. Without an observer of the fish beside it, each call loads its snapshot.
 
-        Raises `Timeout`: the effect was not called; `UserCode`, reason "effect" with the exception as its cause: nothing was published;
+        Raises `Timeout`: the effect was not called; `UserCode`, reason "effect" with the exception
+            as its cause: nothing was published;
         `InvalidArgument`, reason "nested_effect": inside of an effect; as `observe`, as `publish`.
         """
         refuse_nested()
