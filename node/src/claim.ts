@@ -76,7 +76,7 @@ export interface NewClaimOptions extends DeedOptions {
  * again), StorageFullError, ClosedError, TimeoutError or AbortError, beside what they say.
  */
 export class Claim {
-  /** In NFC: 1 to 200 bytes. */
+  /** As it was given: 1 to 200 bytes, once it is in NFC. */
   readonly what: string;
   readonly #place: Place;
 

@@ -87,6 +87,12 @@ export interface NativeGroupAnswer {
   message?: string;
 }
 
+/** Which account: exactly the one of the id, if that is said. */
+export interface NativeAccount {
+  name: string;
+  id?: string;
+}
+
 /** What is to be done with an account, a claim or an activity. */
 export interface NativeDeed {
   kind: string;
@@ -236,14 +242,14 @@ export interface NativeBridge {
   accountReport(
     ticket: number,
     node: bigint,
-    name: string,
+    account: NativeAccount,
     options: object,
     limit: NativeLimit,
   ): void;
   nextAccountReport(
     ticket: number,
     node: bigint,
-    name: string,
+    account: NativeAccount,
     known: string | undefined,
     limit: NativeLimit,
   ): void;

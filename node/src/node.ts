@@ -349,8 +349,9 @@ export class Node extends Pond implements AsyncDisposable {
   }
 
   /**
-   * Closes it: its sessions, its store, and its queries and subscriptions, of which a step that
-   * waits comes to a normal end. A query that is asked for more later rejects with ClosedError.
+   * Closes it: its sessions, its store, and its queries, subscriptions and observers, of which a
+   * step that waits comes to a normal end; a call that waits for something else rejects with
+   * ClosedError. A query that is asked for more later rejects with ClosedError.
    * As often and from wherever you like. `timeoutMs` bounds it; left out, it is 10 s.
    * @throws TimeoutError, and AbortError once it has begun: the rest ends by itself;
    * StorageFailedError: the last writes failed.
