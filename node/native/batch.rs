@@ -1,17 +1,17 @@
 //! Batches of events as one block of bytes each way, so that a batch costs one crossing.
 //!
-//! To JavaScript, in the machine's own byte order, rows of `n` events:
-//! `[lamport, offset, time in µs] × n` as f64, then
-//! `[stream text, app id text, number of tags, end of its tags, end of its payload] × n` as u32;
+//! To JavaScript, in the machine's own byte order, a row of 48 bytes for each event:
+//! `lamport, offset, time in µs` as f64, then
+//! `stream text, app id text, number of tags, end of its tags, end of its payload, 0` as u32;
 //! and beside them, as they lie in the core's buffer, for each event its tags, each a varint length
 //! and UTF-8, and its payload. What the query's columns leave out has no bytes.
-//! From JavaScript, little endian, for each event:
+//! From JavaScript, little endian, the number of events u32, then for each of them:
 //! `tag count u32, (length u32, tag) × count, length u32, payload`.
 //! The other side of both is `node/src/batch.ts`.
 
 use crate::options::JsLooks;
 use millpond_facade::{Bytes, Draft, EventBatch, FacadeError, Result, host_error};
-use napi::bindgen_prelude::{ArrayBuffer, BufferSlice, Env};
+use napi::bindgen_prelude::{BufferSlice, Env};
 use napi_derive::napi;
 
 /// A batch made ready where its operation completes, which is the event loop for a batch that was
@@ -31,7 +31,7 @@ pub(crate) struct PackedBatch {
 #[napi(object, object_from_js = false)]
 pub struct JsBatch<'a> {
     /// Numbers of each event.
-    pub rows: ArrayBuffer<'a>,
+    pub rows: BufferSlice<'a>,
     /// Tags and payloads.
     pub bytes: BufferSlice<'a>,
     /// Streams and app ids.
@@ -65,8 +65,8 @@ pub struct JsBatch<'a> {
 impl<'a> JsBatch<'a> {
     pub(crate) fn new(env: &'a Env, packed: PackedBatch) -> napi::Result<JsBatch<'a>> {
         let PackedBatch { batch, rows, texts, position, resume } = packed;
-        let rows = ArrayBuffer::copy_from(env, &rows)?;
-        // A buffer, because an `ArrayBuffer` would be filled with zeros before.
+        // Buffers, because an `ArrayBuffer` would be filled with zeros before.
+        let rows = BufferSlice::copy_from(env, &rows)?;
         let bytes = BufferSlice::copy_from(env, batch.bytes())?;
         let columns = batch.columns();
         Ok(JsBatch {
@@ -89,27 +89,26 @@ impl<'a> JsBatch<'a> {
     }
 }
 
-/// Bytes of an event beside its tags and payload.
-const NUMBERS_BYTES: usize = 3 * 8;
-const WORDS_BYTES: usize = 5 * 4;
+const ROW_BYTES: usize = 3 * 8 + 6 * 4;
 
 impl From<EventBatch> for PackedBatch {
     fn from(batch: EventBatch) -> PackedBatch {
-        let mut rows = vec![0; batch.len() * (NUMBERS_BYTES + WORDS_BYTES)];
-        let (numbers, words) = rows.split_at_mut(batch.len() * NUMBERS_BYTES);
-        let places =
-            numbers.chunks_exact_mut(NUMBERS_BYTES).zip(words.chunks_exact_mut(WORDS_BYTES));
+        let mut rows = Vec::with_capacity(batch.len() * ROW_BYTES);
         let streams = batch.streams().len();
         let mut end = 0;
-        for (event, (numbers, words)) in batch.iter().zip(places) {
-            let of = [event.lamport() as f64, event.offset() as f64, event.time_micros() as f64];
-            numbers.copy_from_slice(of.map(f64::to_ne_bytes).as_flattened());
+        for event in batch.iter() {
+            let numbers =
+                [event.lamport() as f64, event.offset() as f64, event.time_micros() as f64];
             let sizes = event.sizes();
             let tags_end = end + sizes.tags_bytes;
             end = tags_end + sizes.payload_bytes;
             let (stream, app_id) = (event.stream_index(), streams + event.app_id_index());
-            let of = [stream, app_id, sizes.tags, tags_end, end];
-            words.copy_from_slice(of.map(|word| (word as u32).to_ne_bytes()).as_flattened());
+            let words = [stream, app_id, sizes.tags, tags_end, end, 0];
+            let mut row = [0; ROW_BYTES];
+            let (left, right) = row.split_at_mut(size_of_val(&numbers));
+            left.copy_from_slice(numbers.map(f64::to_ne_bytes).as_flattened());
+            right.copy_from_slice(words.map(|word| (word as u32).to_ne_bytes()).as_flattened());
+            rows.extend_from_slice(&row);
         }
         let app_ids = batch.app_ids().map(str::to_owned);
         let texts = batch.streams().iter().cloned().chain(app_ids).collect();
@@ -127,18 +126,20 @@ pub(crate) fn drafts(bytes: &[u8]) -> Result<Vec<Draft>> {
     // One copy, which all payloads share.
     let whole = Bytes::copy_from_slice(bytes);
     let mut rest = &whole[..];
-    let mut drafts = Vec::new();
-    while !rest.is_empty() {
-        let tag_count = take_u32(&mut rest)?;
-        let mut tags = Vec::new();
-        for _ in 0..tag_count {
+    let count = take_u32(&mut rest)? as usize;
+    // Each has two numbers at least.
+    let mut drafts = Vec::with_capacity(count.min(rest.len() / 8));
+    let mut tags = Vec::new();
+    for _ in 0..count {
+        tags.clear();
+        for _ in 0..take_u32(&mut rest)? {
             let tag = std::str::from_utf8(take(&mut rest)?).map_err(|_| malformed())?;
             tags.push(tag);
         }
-        let draft = Draft::from_cbor(tags, whole.slice_ref(take(&mut rest)?));
+        let draft = Draft::from_cbor(&tags, whole.slice_ref(take(&mut rest)?));
         drafts.push(draft.map_err(|error| in_event(drafts.len(), error))?);
     }
-    Ok(drafts)
+    if rest.is_empty() { Ok(drafts) } else { Err(malformed()) }
 }
 
 fn in_event(index: usize, error: FacadeError) -> FacadeError {

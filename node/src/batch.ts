@@ -4,7 +4,7 @@
  */
 import { inspect } from 'node:util';
 import { Cbor } from './cbor';
-import { BatchBytes, ROW_WORDS } from './decode';
+import { APP_ID, BatchBytes, ROW_WORDS, STREAM } from './decode';
 import { withWriter, type Writer } from './encode';
 import { Event } from './event';
 import { refuse } from './failures';
@@ -24,7 +24,8 @@ export interface NewEvent {
   readonly payload: PayloadInput | Cbor;
 }
 
-const ROW_NUMBERS = 3;
+/** A row is so many numbers of 64 bits, too. */
+const ROW_NUMBERS = ROW_WORDS / 2;
 
 /** Several events that arrived together. What is asked of it is made then, and kept. */
 export class EventBatch<P> {
@@ -139,8 +140,9 @@ interface Packed {
 
 function packed(batch: NativeBatch): Packed {
   const { texts, count } = batch;
-  const numbers = new Float64Array(batch.rows, 0, count * ROW_NUMBERS);
-  const rows = new Uint32Array(batch.rows, numbers.byteLength, count * ROW_WORDS);
+  const { buffer, byteOffset } = batch.rows;
+  const numbers = new Float64Array(buffer, byteOffset, count * ROW_NUMBERS);
+  const rows = new Uint32Array(buffer, byteOffset, count * ROW_WORDS);
   return { texts, numbers, rows, bytes: new BatchBytes(batch, rows) };
 }
 
@@ -154,10 +156,10 @@ function events<P>(packed: Packed, first: number, count: number): Event<P>[] {
     events.push(
       new Event<P>(
         numbers[number] as number,
-        texts[rows[row] as number] as string,
+        texts[rows[row + STREAM] as number] as string,
         numbers[number + 1] as number,
         numbers[number + 2] as number,
-        texts[rows[row + 1] as number] as string,
+        texts[rows[row + APP_ID] as number] as string,
         bytes,
         index,
       ),
@@ -171,7 +173,10 @@ function events<P>(packed: Packed, first: number, count: number): Event<P>[] {
  * @throws InvalidArgumentError, LimitExceededError: an event that cannot be encoded.
  */
 export function withEncoded<T>(events: readonly NewEvent[], use: (bytes: Uint8Array) => T): T {
-  return withWriter((writer) => events.forEach((event, at) => encode(writer, event, at)), use);
+  return withWriter((writer) => {
+    writer.u32(events.length);
+    for (let at = 0; at < events.length; at++) encode(writer, events[at] as NewEvent, at);
+  }, use);
 }
 
 const EVENT_NAMES = ['tags', 'payload'];
@@ -191,9 +196,9 @@ function encode(writer: Writer, event: NewEvent, index: number): void {
     }
   }
   const { payload } = event;
+  if (payload instanceof Cbor) return writer.sizedRaw(payload.data);
   const start = writer.beginSized();
-  if (payload instanceof Cbor) writer.raw(payload.data);
-  else writer.payload(payload, index);
+  writer.payload(payload, index);
   writer.endSized(start);
 }
 

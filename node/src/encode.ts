@@ -68,16 +68,24 @@ export class Writer {
 
   /** The length of a text's UTF-8, then that. False: it is not well-formed. */
   sizedText(text: string): boolean {
-    const start = this.beginSized();
-    this.reserve(text.length * 3);
-    if (text.length <= SHORT_TEXT && this.asciiAt(start, text)) {
-      this.length += text.length;
-    } else {
+    this.reserve(4 + text.length * 3);
+    const start = this.length + 4;
+    let { length } = text;
+    if (length > SHORT_TEXT || !this.asciiAt(start, text)) {
       if (!isWellFormed(text)) return false;
-      this.length += this.bytes.write(text, start, 'utf8');
+      length = this.bytes.write(text, start, 'utf8');
     }
-    this.endSized(start);
+    this.view.setUint32(start - 4, length, true);
+    this.length = start + length;
     return true;
+  }
+
+  /** The number of these bytes, then they. */
+  sizedRaw(bytes: Uint8Array): void {
+    this.reserve(4 + bytes.length);
+    this.view.setUint32(this.length, bytes.length, true);
+    this.bytes.set(bytes, this.length + 4);
+    this.length += 4 + bytes.length;
   }
 
   /** These bytes. */

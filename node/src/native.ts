@@ -17,7 +17,7 @@ export interface NativeLimit {
 
 /** A batch of events; its form is in `batch.ts`. */
 export interface NativeBatch {
-  rows: ArrayBuffer;
+  rows: Buffer;
   bytes: Buffer;
   texts: string[];
   hasTags: boolean;

@@ -67,7 +67,7 @@ impl Results {
 }
 
 /// All cases, in the order of the table.
-pub(crate) const CASES: [&str; 24] = [
+pub(crate) const CASES: [&str; 26] = [
     "publish_batch_1000",
     "publish_1",
     "publish_16",
@@ -90,8 +90,10 @@ pub(crate) const CASES: [&str; 24] = [
     "fold_reopen",
     "python_publish",
     "python_iterate",
+    "python_fold",
     "node_publish",
     "node_iterate",
+    "node_fold",
 ];
 
 /// The middle value; of an even number the mean of the two in the middle. `values` is not empty.

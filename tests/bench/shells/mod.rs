@@ -1,5 +1,5 @@
 //! Python and Node beside Rust: the same events published and read, with payloads as the language's
-//! own objects, and as bytes.
+//! own objects, and as bytes; and fish of the language.
 //!
 //! Each figure of a shell is a process of its own; it tells how long the work took, without its
 //! start, and what it counted. The native halves are the ones that were built beside this program,
@@ -9,7 +9,7 @@
 
 mod rust;
 
-use crate::options::Options;
+use crate::options::{Only, Options};
 use crate::report::Results;
 use crate::subject::Workload;
 use crate::workload;
@@ -34,6 +34,7 @@ pub(crate) struct Shells {
 struct Shell {
     publish: &'static str,
     iterate: &'static str,
+    fold: &'static str,
     program: String,
     arguments: Vec<PathBuf>,
     /// Where it finds the native half.
@@ -69,7 +70,7 @@ impl Shells {
         let here = fs::canonicalize(&options.folder).expect("the bench's folder is there");
         let folder = here.join(format!("shells-{}", std::process::id()));
         let mut shells = Vec::new();
-        let mut add = |cases: [&'static str; 2], find: &dyn Fn() -> Result<Shell, String>| {
+        let mut add = |cases: [&'static str; 3], find: &dyn Fn() -> Result<Shell, String>| {
             if options.size.shell_events == 0 || !options.only.any(&cases) {
                 return;
             }
@@ -78,8 +79,10 @@ impl Shells {
                 Err(reason) => println!("SKIPPED: {}: {reason}", cases.join(", ")),
             }
         };
-        add(["python_publish", "python_iterate"], &|| python(&options.python, &folder));
-        add(["node_publish", "node_iterate"], &|| node(&options.node, &folder));
+        add(["python_publish", "python_iterate", "python_fold"], &|| {
+            python(&options.python, &folder)
+        });
+        add(["node_publish", "node_iterate", "node_fold"], &|| node(&options.node, &folder));
         Shells { shells, folder, events: options.size.shell_events }
     }
 
@@ -100,6 +103,9 @@ impl Shells {
             }
             if only.case(shell.iterate) {
                 self.iterate(shell, &workers, &workload, results);
+            }
+            if only.case(shell.fold) {
+                self.fold(shell, &workload, only, results);
             }
         }
     }
@@ -144,6 +150,19 @@ impl Shells {
                 assert_eq!(seen.parts, bytes, "{} {name} read something else", shell.iterate);
             }
             seen.tell(shell.iterate, name, results);
+        }
+    }
+
+    /// A fish whose code is the language's, and one that needs none, over the same events.
+    fn fold(&self, shell: &Shell, workload: &Workload, only: &Only, results: &mut Results) {
+        let place = self.fresh_place();
+        rust::publish(&place, Form::Bytes, workload);
+        for (name, form) in [("millpond", "code"), ("millpond_builtin", "builtin")] {
+            if only.subject(name) {
+                let seen = shell.run(&["fold".as_ref(), form.as_ref(), &place]);
+                assert_eq!(seen.events, workload.len(), "{} {name} lost something", shell.fold);
+                seen.tell(shell.fold, name, results);
+            }
         }
     }
 
@@ -231,6 +250,7 @@ fn python(program: &str, folder: &Path) -> Result<Shell, String> {
     let shell = Shell {
         publish: "python_publish",
         iterate: "python_iterate",
+        fold: "python_fold",
         program: program.to_owned(),
         arguments: vec![repository().join("tests/bench/shells/python.py")],
         variable: ("PYTHONPATH", folder.join("python")),
@@ -251,6 +271,7 @@ fn node(program: &str, folder: &Path) -> Result<Shell, String> {
     let shell = Shell {
         publish: "node_publish",
         iterate: "node_iterate",
+        fold: "node_fold",
         program: program.to_owned(),
         arguments: vec![repository().join("tests/bench/shells/node.mjs"), package],
         variable: ("MILLPOND_NATIVE_LIBRARY", native),

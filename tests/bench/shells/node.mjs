@@ -1,6 +1,7 @@
 // What `./dev bench` measures of Node; started by tests/bench/shells/mod.rs.
 //
-// `node.mjs PACKAGE publish values|bytes STORE EVENTS`, `… iterate values|bytes STORE`, `… check`.
+// `node.mjs PACKAGE publish values|bytes STORE EVENTS`, `… iterate values|bytes STORE`,
+// `… fold code|builtin STORE`, `… check`.
 // Says how many seconds the work took, the events, and the bytes or members of their payloads.
 //
 // The work is done four times before it is measured: V8 compiles during the first three or four,
@@ -16,7 +17,7 @@ const ROUNDS = 5;
 // Bytes are read in batches as large as they may be.
 const READ_BATCH = 4096;
 const [packagePath, work, form, store, path] = process.argv.slice(2);
-const { Cbor, open } = await import(pathToFileURL(packagePath));
+const { Cbor, builtin, fish, folds, open } = await import(pathToFileURL(packagePath));
 
 const seconds = (started) => (performance.now() - started) / 1000;
 
@@ -63,6 +64,29 @@ async function iterate(node) {
   return [seconds(started), events, parts];
 }
 
+// Each time another fish: what is remembered of the last one would be gone on from.
+let fishes = 0;
+
+async function fold(node) {
+  const number = fishes++;
+  const query = 'FROM allEvents';
+  const started = performance.now();
+  if (form === 'builtin') {
+    const counting = folds.all({ [`count${number}`]: folds.count() });
+    const { state } = await node.state(builtin(query, counting));
+    return [seconds(started), state.value[`count${number}`], 0];
+  }
+  const step = (state, event) => {
+    state.events++;
+    for (const _ in event.payload) state.parts++;
+    return state;
+  };
+  const initial = () => ({ events: 0, parts: 0 });
+  const id = `members-${number}`;
+  const { state } = await node.state(fish({ id, version: 1, query, initial, step }));
+  return [seconds(started), state.events, state.parts];
+}
+
 async function time(place, step) {
   const swarm = '33'.repeat(32);
   const node = await open({ path: place, app: 'com.example.bench', swarm, network: false });
@@ -74,7 +98,8 @@ async function time(place, step) {
 if (work !== 'check') {
   const publishes = work === 'publish';
   const events = publishes ? newEvents() : [];
-  const step = (node) => (publishes ? publish(node, events) : iterate(node));
+  const works = { publish: (node) => publish(node, events), iterate, fold };
+  const step = works[work];
   for (let round = 0; round < WARM_UPS; round++) {
     await time(publishes ? `${store}/warm-up-${round}` : `${store}/shell`, step);
   }

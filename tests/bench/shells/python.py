@@ -1,8 +1,8 @@
 """What `./dev bench` measures of Python; started by tests/bench/shells/mod.rs.
 
-`python.py publish values|bytes STORE EVENTS`, `python.py iterate values|bytes STORE`, or
-`python.py check`. Says how many seconds the work took, the events, and the bytes or members of
-their payloads.
+`python.py publish values|bytes STORE EVENTS`, `python.py iterate values|bytes STORE`,
+`python.py fold code|builtin STORE`, or `python.py check`. Says how many seconds the work took, the
+events, and the bytes or members of their payloads.
 """
 
 import gc
@@ -11,6 +11,7 @@ import sys
 import time
 
 import millpond
+from millpond import folds
 
 BATCH = 1000
 # Bytes are read in batches as large as they may be.
@@ -53,6 +54,26 @@ def iterate(node: millpond.Node, form: str) -> tuple[float, int, int]:
     return time.perf_counter() - started, events, parts
 
 
+def fold(node: millpond.Node, form: str, number: int) -> tuple[float, int, int]:
+    # Each time another fish: what is remembered of the last one would be gone on from.
+    if form == "code":
+        fish = millpond.Fish(f"members-{number}", 1, "FROM allEvents", [0, 0], count_members)
+    else:
+        counting = folds.all(**{f"count{number}": folds.count()})
+        fish = millpond.BuiltIn("FROM allEvents", counting)
+    started = time.perf_counter()
+    state = node.state(fish).value
+    took = time.perf_counter() - started
+    events, parts = state if form == "code" else (state["value"][f"count{number}"], 0)
+    return took, events, parts
+
+
+def count_members(state: list[int], event: millpond.Event) -> list[int]:
+    state[0] += 1
+    state[1] += len(event.payload)
+    return state
+
+
 def median(rounds: list[tuple[float, int, int]]) -> tuple[float, int, int]:
     return sorted(rounds)[len(rounds) // 2]
 
@@ -66,10 +87,13 @@ def main() -> None:
     drafts = [draft(json.loads(line), form) for line in lines]
     # The first time is not measured.
     rounds = []
-    for place in ["warm-up", "shell"] if path else ["shell"] * (1 + ROUNDS):
+    for number, place in enumerate(["warm-up", "shell"] if path else ["shell"] * (1 + ROUNDS)):
         options = {"app": "com.example.bench", "swarm": SWARM, "network": False}
         with millpond.open(f"{store}/{place}", **options) as node:
-            rounds.append(publish(node, form, drafts) if path else iterate(node, form))
+            if work == "fold":
+                rounds.append(fold(node, form, number))
+            else:
+                rounds.append(publish(node, form, drafts) if path else iterate(node, form))
     took, events, parts = median(rounds[1:])
     print(f"{took:.9f} {events} {parts}")
 
