@@ -1,6 +1,6 @@
 /**
  * Code of the application that must be a function of its arguments: of fish, and what makes fish.
- * While it runs, a call that publishes or reads is refused.
+ * While it runs, a call that publishes, reads events or states, or acts is refused.
  */
 import { refuse } from './failures';
 import { describe } from './options';

@@ -34,7 +34,7 @@ export interface WaitOptions extends CallOptions {
 /**
  * The options of {@link Node.run}. `timeoutMs` is how long to wait until the effect may begin: then
  * it is {@link TimeoutError}, and the effect did not run. Once it has begun it runs to its end, and
- * what it gives is published.
+ * what it gives is published; unless `signal` aborts meanwhile: then it is awaited, and dropped.
  */
 export interface RunOptions extends PublishOptions {
   /** The effect sees a state that covers these offsets, or their token. */
