@@ -7,11 +7,11 @@ use crate::answer::JsCompletion;
 use crate::batch::drafts;
 use crate::completion::Completions;
 use crate::failure::thrown;
-use crate::handles::{cancel, cursor, node, subscription};
+use crate::handles::{cancel, cursor, id, node, subscription};
 use crate::options::{
     JsLimit, JsOpenOptions, JsPastQuery, JsPublishOptions, JsQueryOptions, JsSubscribeOptions,
 };
-use millpond_facade::{CancelHandle, Closed, NodeHandle, Result};
+use millpond_facade::{CancelHandle, Closed, NodeHandle, Result, SessionHandle, close_any};
 use napi::bindgen_prelude::{BigInt, Env, Function};
 use napi_derive::napi;
 use std::sync::Arc;
@@ -64,6 +64,25 @@ impl Bridge {
         ended.into_iter().map(|completion| JsCompletion::new(env, completion)).collect()
     }
 
+    /// A handle that cancels operations.
+    #[napi(catch_unwind)]
+    pub fn cancel_new(&self, env: Env) -> napi::Result<BigInt> {
+        self.completions.keep(&env, CancelHandle::new().map(CancelHandle::id))
+    }
+
+    /// A session that has seen nothing.
+    #[napi(catch_unwind)]
+    pub fn session_new(&self, env: Env) -> napi::Result<BigInt> {
+        self.completions.keep(&env, SessionHandle::new().map(SessionHandle::id))
+    }
+
+    /// Closes whatever a handle stands for.
+    #[napi(catch_unwind)]
+    pub fn release(&self, env: Env, handle: BigInt) -> napi::Result<()> {
+        self.completions.forget(id(&handle));
+        thrown(&env, close_any(id(&handle)).map(drop))
+    }
+
     /// Opens a node; completes with its handle.
     #[napi(catch_unwind)]
     pub fn open(
@@ -88,7 +107,7 @@ impl Bridge {
                 let (completions, node) = (Arc::clone(&self.completions), node(&handle));
                 node.close_start(limit, move |result: Result<Closed>| {
                     if result.is_ok() {
-                        completions.forget(node);
+                        completions.forget(node.id());
                     }
                     done(result);
                 });
@@ -402,28 +421,10 @@ pub fn cursor_completeness(env: Env, handle: BigInt) -> napi::Result<String> {
     thrown(&env, cursor(&handle).completeness_json())
 }
 
-/// Closes a cursor.
-#[napi(catch_unwind)]
-pub fn cursor_close(env: Env, handle: BigInt) -> napi::Result<()> {
-    thrown(&env, cursor(&handle).close().map(drop))
-}
-
 /// Events that a subscription has not passed.
 #[napi(catch_unwind)]
 pub fn subscription_lag(env: Env, handle: BigInt) -> napi::Result<i64> {
     thrown(&env, subscription(&handle).lag().map(|lag| lag as i64))
-}
-
-/// Closes a subscription.
-#[napi(catch_unwind)]
-pub fn subscription_close(env: Env, handle: BigInt) -> napi::Result<()> {
-    thrown(&env, subscription(&handle).close().map(drop))
-}
-
-/// A handle that cancels operations.
-#[napi(catch_unwind)]
-pub fn cancel_new(env: Env) -> napi::Result<BigInt> {
-    thrown(&env, CancelHandle::new().map(|handle| handle.id().into()))
 }
 
 /// Cancels every operation that was given this handle.
@@ -432,8 +433,8 @@ pub fn cancel_now(env: Env, handle: BigInt) -> napi::Result<()> {
     thrown(&env, cancel(&handle).cancel())
 }
 
-/// Frees a cancel handle.
+/// Throws when no call can have this timeout.
 #[napi(catch_unwind)]
-pub fn cancel_free(env: Env, handle: BigInt) -> napi::Result<()> {
-    thrown(&env, cancel(&handle).free().map(drop))
+pub fn check_timeout(env: Env, timeout_ms: Option<f64>) -> napi::Result<()> {
+    thrown(&env, JsLimit { timeout_ms, cancel: None }.to_limit().map(drop))
 }

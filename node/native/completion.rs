@@ -6,10 +6,10 @@
 //! The completions run on millpond threads (or on ours, inside a start); only `drain` and `answer`
 //! hand them out.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, thrown};
 use crate::outcome::{IntoOutcome, Outcome};
-use millpond_facade::{NodeHandle, Result, Wait};
-use napi::bindgen_prelude::{Env, Function};
+use millpond_facade::{Result, close_any};
+use napi::bindgen_prelude::{BigInt, Env, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -40,8 +40,9 @@ struct State {
     ended: Vec<Completion>,
     /// Operations that JavaScript waits for: started, and not drained.
     pending: usize,
-    /// Nodes that this environment opened and has not closed.
+    /// Handles that this environment was given and has not closed: nodes, and all else.
     nodes: BTreeSet<u64>,
+    handles: BTreeSet<u64>,
     /// The operation that is being started, if its start may answer it, and what it ended with.
     starting: Option<i64>,
     answer: Option<Completion>,
@@ -58,6 +59,7 @@ impl Completions {
             ended: Vec::new(),
             pending: 0,
             nodes: BTreeSet::new(),
+            handles: BTreeSet::new(),
             starting: None,
             answer: None,
             answered: 0,
@@ -140,9 +142,18 @@ impl Completions {
         Ok(ended)
     }
 
-    /// Forgets a node that was closed.
-    pub(crate) fn forget(&self, node: NodeHandle) {
-        self.lock().nodes.remove(&node.id());
+    /// Gives a handle, which is closed with the environment at the latest.
+    pub(crate) fn keep(&self, env: &Env, handle: Result<u64>) -> napi::Result<BigInt> {
+        let handle = thrown(env, handle)?;
+        self.lock().handles.insert(handle);
+        Ok(handle.into())
+    }
+
+    /// Forgets a handle that was closed.
+    pub(crate) fn forget(&self, handle: u64) {
+        let mut state = self.lock();
+        state.nodes.remove(&handle);
+        state.handles.remove(&handle);
     }
 
     fn end(&self, completion: Completion) {
@@ -154,8 +165,10 @@ impl Completions {
             }
             return;
         }
-        if let Ok(Outcome::Node(node)) = &completion.outcome {
-            state.nodes.insert(node.id());
+        match &completion.outcome {
+            Ok(Outcome::Node(node)) => drop(state.nodes.insert(node.id())),
+            Ok(outcome) => state.handles.extend(outcome.handles()),
+            Err(_) => {}
         }
         if state.starting == Some(completion.ticket) {
             state.answer = Some(completion);
@@ -168,17 +181,19 @@ impl Completions {
         }
     }
 
-    /// The environment ends: closes its nodes, within the deadline that the facade sets for it.
+    /// The environment ends: closes its nodes, within the deadline that the facade sets for it, and
+    /// then whatever else it left behind.
     fn shut(&self) {
         let mut state = self.lock();
         let waker = state.waker.take();
         let nodes = std::mem::take(&mut state.nodes);
+        let handles = std::mem::take(&mut state.handles);
         state.ended.clear();
         drop(state);
         drop(waker);
-        for node in nodes {
+        for handle in nodes.into_iter().chain(handles) {
             // Nobody is left to tell: what was acknowledged is durable either way.
-            let _ = NodeHandle::from_id(node).close(&Wait::default());
+            let _ = close_any(handle);
         }
     }
 

@@ -9,6 +9,15 @@ use millpond_facade::{AnswerPolicy, Bytes, Deed, Result, host_error};
 use napi::bindgen_prelude::{BigInt, Env, Uint8Array};
 use napi_derive::napi;
 
+/// Which account.
+#[napi(object, object_to_js = false)]
+pub struct JsAccount {
+    /// Its name.
+    pub name: String,
+    /// Exactly this account of the name.
+    pub id: Option<String>,
+}
+
 /// A share of an account that is created.
 #[napi(object, object_to_js = false)]
 pub struct JsShare {
@@ -129,13 +138,14 @@ impl Bridge {
         env: Env,
         ticket: i64,
         handle: BigInt,
-        name: String,
+        account: JsAccount,
         options: JsReadOptions,
         limit: JsLimit,
     ) -> napi::Result<()> {
+        let JsAccount { name, id } = account;
         let prepared = options.to_options().and_then(|options| Ok((options, limit.to_limit()?)));
         start!(self, env, ticket, prepared, |(options, limit), done| {
-            node(&handle).account_json_start(&name, options, limit, done)
+            node(&handle).account_json_start(&name, id.as_deref(), options, limit, done)
         })
     }
 
@@ -146,12 +156,13 @@ impl Bridge {
         env: Env,
         ticket: i64,
         handle: BigInt,
-        name: String,
+        account: JsAccount,
         known: Option<String>,
         limit: JsLimit,
     ) -> napi::Result<()> {
+        let (JsAccount { name, id }, known) = (account, known.as_deref());
         start!(self, env, ticket, limit.to_limit(), |limit, done| {
-            node(&handle).next_account_json_start(&name, known.as_deref(), limit, done)
+            node(&handle).next_account_json_start(&name, id.as_deref(), known, limit, done)
         })
     }
 
@@ -282,12 +293,6 @@ pub fn hand_over_when_asked(
 #[napi(catch_unwind)]
 pub fn doing_key(env: Env, handle: BigInt) -> napi::Result<String> {
     thrown(&env, doing(&handle).key())
-}
-
-/// Lets go of a claim without releasing it.
-#[napi(catch_unwind)]
-pub fn doing_close(env: Env, handle: BigInt) -> napi::Result<()> {
-    thrown(&env, doing(&handle).close().map(drop))
 }
 
 /// Throws when a fence is below the highest that was seen.

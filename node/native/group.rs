@@ -2,7 +2,6 @@
 
 use crate::answer::JsCompletion;
 use crate::bridge::{Bridge, start, start_here};
-use crate::failure::thrown;
 use crate::handles::{group, node};
 use crate::options::{JsLimit, JsReadOptions};
 use crate::pond::JsFish;
@@ -75,10 +74,4 @@ impl Bridge {
             group(&handle).next_step_start(answer, limit, done)
         })
     }
-}
-
-/// Closes a group.
-#[napi(catch_unwind)]
-pub fn group_close(env: Env, handle: BigInt) -> napi::Result<()> {
-    thrown(&env, group(&handle).close().map(drop))
 }

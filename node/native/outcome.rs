@@ -4,8 +4,9 @@ use crate::batch::PackedBatch;
 use millpond_facade::{
     Closed, CursorHandle, DoingHandle, EventBatch, Explanation, FishJob, FoldHandle, GroupHandle,
     GroupStep, GroupView, NodeHandle, Observation, Published, StandingView, StateView,
-    SubscriptionHandle, TurnHandle, Wait,
+    SubscriptionHandle, TurnHandle, close_any,
 };
+use std::iter;
 
 /// What an operation ended with.
 pub(crate) enum Outcome {
@@ -43,24 +44,28 @@ pub(crate) enum PackedStep {
 }
 
 impl Outcome {
+    /// The handles that came with it.
+    pub(crate) fn handles(&self) -> Vec<u64> {
+        match self {
+            Outcome::Node(node) => vec![node.id()],
+            Outcome::Cursor(cursor) => vec![cursor.id()],
+            Outcome::Subscription(subscription) => vec![subscription.id()],
+            Outcome::Observation(Observation { observer, fold }) => {
+                iter::once(observer.id()).chain(fold.map(FoldHandle::id)).collect()
+            }
+            Outcome::Turn(turn) => vec![turn.id()],
+            Outcome::Group(group) => vec![group.id()],
+            Outcome::GroupStep(PackedStep::Folds(folds)) => {
+                folds.iter().map(|(_, fold)| fold.id()).collect()
+            }
+            Outcome::Doing(Some(doing)) => vec![doing.id()],
+            _ => Vec::new(),
+        }
+    }
+
     /// Frees what came back after its environment ended.
     pub(crate) fn dispose(self) {
-        match self {
-            Outcome::Node(node) => drop(node.close(&Wait::default())),
-            Outcome::Cursor(cursor) => drop(cursor.close()),
-            Outcome::Subscription(subscription) => drop(subscription.close()),
-            Outcome::Observation(Observation { observer, fold }) => {
-                drop(observer.close());
-                fold.map(FoldHandle::close);
-            }
-            Outcome::Turn(turn) => drop(turn.close()),
-            Outcome::Group(group) => drop(group.close()),
-            Outcome::GroupStep(PackedStep::Folds(folds)) => {
-                folds.into_iter().for_each(|(_, fold)| drop(fold.close()));
-            }
-            Outcome::Doing(Some(doing)) => drop(doing.close()),
-            _ => {}
-        }
+        self.handles().into_iter().for_each(|handle| drop(close_any(handle)));
     }
 }
 

@@ -206,24 +206,6 @@ impl Bridge {
     }
 }
 
-/// Closes an observer.
-#[napi(catch_unwind)]
-pub fn observer_close(env: Env, handle: BigInt) -> napi::Result<()> {
-    thrown(&env, observer(&handle).close().map(drop))
-}
-
-/// Ends a turn without publishing.
-#[napi(catch_unwind)]
-pub fn turn_close(env: Env, handle: BigInt) -> napi::Result<()> {
-    thrown(&env, turn(&handle).close().map(drop))
-}
-
-/// Lets go of a fold.
-#[napi(catch_unwind)]
-pub fn fold_close(env: Env, handle: BigInt) -> napi::Result<()> {
-    thrown(&env, fold(&handle).close().map(drop))
-}
-
 /// The id of a fish in its one form.
 #[napi(catch_unwind)]
 pub fn fish_id(env: Env, fish: JsFish) -> napi::Result<String> {

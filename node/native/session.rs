@@ -4,7 +4,7 @@ use crate::bridge::{Bridge, start};
 use crate::failure::thrown;
 use crate::handles::{node, session};
 use crate::options::JsLimit;
-use millpond_facade::{Offsets, SessionHandle};
+use millpond_facade::Offsets;
 use napi::bindgen_prelude::{BigInt, Env};
 use napi_derive::napi;
 
@@ -28,12 +28,6 @@ impl Bridge {
     }
 }
 
-/// A session that has seen nothing.
-#[napi(catch_unwind)]
-pub fn session_new(env: Env) -> napi::Result<BigInt> {
-    thrown(&env, SessionHandle::new().map(|session| session.id().into()))
-}
-
 /// Token text of what it has seen.
 #[napi(catch_unwind)]
 pub fn session_token(env: Env, handle: BigInt) -> napi::Result<String> {
@@ -45,10 +39,4 @@ pub fn session_token(env: Env, handle: BigInt) -> napi::Result<String> {
 pub fn session_sees(env: Env, handle: BigInt, token: String) -> napi::Result<()> {
     let seen = Offsets::parse(&token).and_then(|token| session(&handle).sees(&token));
     thrown(&env, seen)
-}
-
-/// Ends it.
-#[napi(catch_unwind)]
-pub fn session_close(env: Env, handle: BigInt) -> napi::Result<()> {
-    thrown(&env, session(&handle).close().map(drop))
 }

@@ -1,9 +1,9 @@
 import { causal, causalOptions, type CausalOptions } from './causal';
 import { outsideOfCode } from './code';
 import { LimitExceededError } from './error-kinds';
-import { guard } from './failures';
+import { guard, refuse } from './failures';
 import { fromJson } from './json';
-import { native, type NativeDeed } from './native';
+import { native, type NativeAccount, type NativeDeed } from './native';
 import { encodeValue } from './encode';
 import type { Place } from './observer';
 import { Offsets } from './offsets';
@@ -47,6 +47,9 @@ export interface RecoverOptions extends DeedOptions {
   readonly alone?: boolean | undefined;
 }
 
+/** An amount that is read: a bigint beyond ±(2^53 − 1). */
+export type Amount = number | bigint;
+
 /** What an account begins with. */
 export interface NewAccount {
   /** The balance, within ±(2^53 − 1). */
@@ -65,7 +68,7 @@ export interface Holding {
   /** The stream: `<node id>-<number>`. */
   readonly stream: string;
   /** The rights that it has left. */
-  readonly amount: number;
+  readonly amount: Amount;
   /** True: nothing is granted to it, and its node may recover what is left. */
   readonly isFrozen: boolean;
 }
@@ -73,11 +76,11 @@ export interface Holding {
 /** What an {@link OverdraftError} says: its `details`. */
 export interface Overdraft {
   /** What was wanted. */
-  readonly wanted: number;
+  readonly wanted: Amount;
   /** What this node's own stream has left. */
-  readonly available: number;
+  readonly available: Amount;
   /** What former streams of this node hold, which it may recover. */
-  readonly recoverable: number;
+  readonly recoverable: Amount;
   /** Who held rights elsewhere when this node last heard, most first: at most 64. */
   readonly elsewhere: readonly Holding[];
 }
@@ -91,7 +94,7 @@ export interface OpenRequest {
   /** Key of the request. */
   readonly key: string;
   /** What it has not got yet. */
-  readonly outstanding: number;
+  readonly outstanding: Amount;
 }
 
 /** What should not be, and is shown. */
@@ -104,9 +107,9 @@ export type Violation =
       /** Its position in its stream. */
       readonly offset: number;
       /** How much it is about. */
-      readonly amount: number;
+      readonly amount: Amount;
       /** How much there was. */
-      readonly available: number;
+      readonly available: Amount;
     }
   | {
       /** The histories of a stream took more than it had. */
@@ -114,7 +117,7 @@ export type Violation =
       /** The stream. */
       readonly stream: string;
       /** How much more. */
-      readonly by: number;
+      readonly by: Amount;
     }
   | {
       /** A stream has as many histories as are kept; there may be more. */
@@ -132,9 +135,9 @@ export interface Rival {
   /** True: it is what the name means to nodes that acted in none of them. */
   readonly isFirst: boolean;
   /** Its balance. */
-  readonly balance: number | bigint;
+  readonly balance: Amount;
   /** What this node may spend of it. */
-  readonly available: number;
+  readonly available: Amount;
 }
 
 /** How an account stands, as far as this node knows. */
@@ -144,11 +147,11 @@ export interface AccountReport {
   /** 32 hex digits. */
   readonly id: string;
   /** A bigint beyond ±(2^53 − 1); beyond 64 bits the nearest that has them. */
-  readonly balance: number | bigint;
+  readonly balance: Amount;
   /** What the balance never falls below. */
-  readonly floor: number | bigint;
+  readonly floor: Amount;
   /** What this node may spend at once, also while it is cut off. */
-  readonly available: number;
+  readonly available: Amount;
   /** The stream that it spends from. */
   readonly ownStream: string;
   /** Who holds what, by stream. */
@@ -220,7 +223,7 @@ export function readReport<R>(json: string): R {
  * whole numbers from 1 on.
  */
 export class Account {
-  /** In NFC: 1 to 200 bytes. */
+  /** As it was given: 1 to 200 bytes, once it is in NFC. */
   readonly name: string;
   readonly #place: Place;
   readonly #id: string | undefined;
@@ -247,6 +250,7 @@ export class Account {
     const call = 'account.create';
     checkDeed(call, options);
     checkOptions(call, account, ['amount', 'floor', 'shares']);
+    if (this.#id !== undefined) throw refuse(`${call}: an account that has an id exists already`);
     return this.#act(call, options, () => ({
       kind: 'account_create',
       amount: amountOf(`${call}: amount`, account.amount),
@@ -316,7 +320,8 @@ export class Account {
 
   /**
    * From now on this node answers requests for rights by itself, with what it has above `reserve`
-   * (default 0); null ends that. Not kept in the store: say it when the node is opened again.
+   * (default 0); null ends that. It is for all accounts of the name. Not kept in the store: say it
+   * when the node is opened again.
    * @throws InvalidArgumentError, LimitExceededError, ClosedError.
    */
   answerRequests(policy: { readonly reserve?: number | undefined } | null): void {
@@ -335,25 +340,26 @@ export class Account {
     checkReport(call, options);
     const said = causal(call, options);
     const { text } = await operate(call, options, (ticket, limit) =>
-      bridge.accountReport(ticket, this.#place.handle, this.name, said, limit),
+      bridge.accountReport(ticket, this.#place.handle, this.#meant(), said, limit),
     );
     return readReport<AccountReport>(text as string);
   }
 
   /**
-   * How it stands, at once when it is known here and then whenever events about it came.
-   * `timeoutMs` holds for each step, `signal` for all.
+   * How it stands, at once and then whenever events about it came. `timeoutMs` holds for each step,
+   * `signal` for all. The first step rejects with NotFoundError while it is not known here.
    */
   reports(options?: CallOptions): Reports<AccountReport> {
     const call = 'account.reports';
     outsideOfCode(call);
     checkOptions(call, options, callOptions);
     const { handle } = this.#place;
+    const meant = this.#meant();
     return new Reports<AccountReport>(
       {
         call,
         begin: (ticket, known, limit) =>
-          bridge.nextAccountReport(ticket, handle, this.name, known, limit),
+          bridge.nextAccountReport(ticket, handle, meant, known, limit),
         read: readReport,
       },
       limitsOf(call, options),
@@ -379,8 +385,11 @@ export class Account {
     options: DeedOptions | undefined,
     deed: () => Omit<NativeDeed, 'name' | 'id'>,
   ): Promise<Published> {
-    const id = this.#id === undefined ? {} : { id: this.#id };
-    return act(this.#place, call, { ...deed(), name: this.name, ...id }, options);
+    return act(this.#place, call, { ...deed(), ...this.#meant() }, options);
+  }
+
+  #meant(): NativeAccount {
+    return { name: this.name, ...(this.#id === undefined ? {} : { id: this.#id }) };
   }
 }
 

@@ -1,7 +1,8 @@
 import { guard, refuse } from './failures';
 import { native } from './native';
 import { Offsets } from './offsets';
-import { describe, given } from './options';
+import { bridge, release } from './operations';
+import { describe, given, type CallOptions } from './options';
 
 /**
  * What a read must have seen. With one of these the call's `timeoutMs` is how long to wait for
@@ -19,7 +20,7 @@ export interface CausalOptions {
 export const causalOptions = ['after', 'session'] as const;
 
 /** Closes what nobody can reach any more. */
-const unreachable = new FinalizationRegistry<bigint>((handle) => close(handle));
+const unreachable = new FinalizationRegistry<bigint>(release);
 
 /**
  * What its owner has written and read so far. Calls that name it in their options read and write
@@ -33,7 +34,7 @@ export class Session implements Disposable {
 
   /** @internal */
   constructor() {
-    this.#handle = guard(() => native.sessionNew());
+    this.#handle = guard(() => bridge.sessionNew());
     unreachable.register(this, this.#handle, this);
   }
 
@@ -57,7 +58,7 @@ export class Session implements Disposable {
   /** Ends it, as often as you like. Calls that name it afterwards reject with ClosedError. */
   close(): void {
     unreachable.unregister(this);
-    close(this.#handle);
+    release(this.#handle);
   }
 
   /** As {@link Session.close}: for `using`. */
@@ -87,18 +88,19 @@ export function causal(call: string, options: CausalOptions | undefined): Native
 }
 
 /**
+ * The limits of what is opened in the background. A timeout is one of each step, and of the opening
+ * only where that waits for what `said` names.
+ */
+export function openingLimits(said: NativeCausal, limits: CallOptions): CallOptions {
+  const waits = said.after !== undefined || said.session !== undefined;
+  return waits ? limits : { signal: limits.signal };
+}
+
+/**
  * Until when the wait for what `causal` names ends by itself, by the clock of `performance.now`;
  * undefined when there is none or it has no end.
  */
 export function causalEnd(said: NativeCausal, timeoutMs: number | undefined): number | undefined {
   const waits = said.after !== undefined || said.session !== undefined;
   return waits && timeoutMs !== undefined ? performance.now() + timeoutMs : undefined;
-}
-
-function close(handle: bigint): void {
-  try {
-    native.sessionClose(handle);
-  } catch {
-    // The process was forked: there is nothing to close here.
-  }
 }

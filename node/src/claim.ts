@@ -79,7 +79,7 @@ export interface NewClaimOptions extends DeedOptions {
  * ended with one of the last two see {@link DeedOptions.idempotencyKey}.
  */
 export class Claim {
-  /** In NFC: 1 to 200 bytes. */
+  /** As it was given: 1 to 200 bytes, once it is in NFC. */
   readonly what: string;
   readonly #place: Place;
 

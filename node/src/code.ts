@@ -1,8 +1,9 @@
 /**
  * Code of the application that must be a function of its arguments: of fish, and what makes fish.
- * While it runs, a call that publishes or reads is refused.
+ * While it runs, a call that publishes, reads events or states, or acts is refused.
  */
 import { refuse } from './failures';
+import { describe } from './options';
 
 /** Whose code runs now. */
 let running: string | undefined;
@@ -31,8 +32,36 @@ export function outsideOfCode(call: string): void {
   );
 }
 
+/**
+ * What code gave, which must be there at once.
+ * @throws TypeError it is a promise, whatever becomes of that.
+ */
+export function atOnce<T>(from: string, value: T): T {
+  if (!isPromise(value)) return value;
+  (value as Promise<unknown>).then(ignored, ignored);
+  throw new TypeError(`${from} gave a promise: it cannot be asynchronous`);
+}
+
+/**
+ * The state that code gave.
+ * @throws TypeError it gave nothing, or a promise.
+ */
+export function stateFrom<S>(from: string, value: S): S {
+  if (value !== undefined) return atOnce(from, value);
+  throw new TypeError(`${from} gave undefined: what it returns is the state`);
+}
+
+/**
+ * What code that says yes or no gave.
+ * @throws TypeError it is no boolean.
+ */
+export function judged(from: string, answer: unknown): boolean {
+  if (typeof answer === 'boolean') return answer;
+  throw new TypeError(`${from} must return a boolean, not ${describe(atOnce(from, answer))}`);
+}
+
 /** Whether a value is what asynchronous code gives. */
-export function isPromise(value: unknown): boolean {
+function isPromise(value: unknown): boolean {
   return (
     typeof value === 'object' &&
     value !== null &&
@@ -43,6 +72,12 @@ export function isPromise(value: unknown): boolean {
 
 /** What code raised, as a message. */
 export function messageOf(thrown: unknown): string {
-  if (!(thrown instanceof Error)) return `it threw ${String(thrown)}`;
-  return thrown.message === '' ? thrown.name : `${thrown.name}: ${thrown.message}`;
+  try {
+    if (!(thrown instanceof Error)) return `it threw ${String(thrown)}`;
+    return thrown.message === '' ? `${thrown.name}` : `${thrown.name}: ${thrown.message}`;
+  } catch {
+    return 'it threw something that cannot be shown as text';
+  }
 }
+
+function ignored(): void {}

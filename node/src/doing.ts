@@ -6,8 +6,15 @@ import { guard } from './failures';
 import { native } from './native';
 import type { Place } from './observer';
 import type { Offsets } from './offsets';
-import { bridge, operate } from './operations';
-import { callOptions, checkOptions, limitsOf, text, type CallOptions } from './options';
+import { bridge, operate, release } from './operations';
+import {
+  beginning,
+  callOptions,
+  checkOptions,
+  limitsOf,
+  text,
+  type CallOptions,
+} from './options';
 import type { Payload } from './payload';
 import type { Published } from './published';
 import { Pulled } from './pulled';
@@ -74,9 +81,9 @@ export class Doing extends Pulled<Standing> {
             bridge.doingNext(ticket, doing, limit),
           );
           if (standing === undefined || standing.isEnd) return undefined;
-          return readReport<Standing>(standing.text);
+          return { value: readReport<Standing>(standing.text) };
         },
-        close: (doing) => guard(() => native.doingClose(doing)),
+        close: release,
       },
       {},
     );
@@ -92,8 +99,9 @@ export class Doing extends Pulled<Standing> {
    */
   async lost(options?: CallOptions): Promise<Pick<Doer, 'key' | 'note'> | undefined> {
     checkOptions('doing.lost', options, callOptions);
+    const left = beginning(limitsOf('doing.lost', options));
     for (;;) {
-      const { value, done } = await this.next(options);
+      const { value, done } = await this.next(left());
       if (done === true || value.standing === 'released') return undefined;
       if (value.standing === 'lost') return value.winner ?? undefined;
     }

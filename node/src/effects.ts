@@ -8,7 +8,6 @@ import type { Fish } from './fish';
 import { native, type NativeState } from './native';
 import {
   begin,
-  letGo,
   stateOf,
   userCode,
   type Observed,
@@ -16,7 +15,7 @@ import {
   type State,
 } from './observer';
 import type { Offsets } from './offsets';
-import { bridge, operate } from './operations';
+import { bridge, operate, release } from './operations';
 import { beginning, type CallOptions } from './options';
 import { Published } from './published';
 import { explained } from './work';
@@ -59,9 +58,10 @@ export async function runOnce<S>(
   const observed = await begin(how.call, how.place, fish, said, left());
   try {
     const turn = await take(how.call, observed, fish, false, left());
-    return await act(how, fish, turn, effect, left);
+    // From here on no time is too long: what was begun is not half done.
+    return await act(how, fish, turn, effect, { signal: limits.signal });
   } finally {
-    letGo(observed.handle);
+    release(observed.handle);
   }
 }
 
@@ -71,7 +71,7 @@ export async function runAll<S>(
   fish: Fish<S>,
   said: NativeCausal,
   effect: Effect<S>,
-  isLast: ((state: S) => boolean) | undefined,
+  isLast: (state: S) => boolean,
   limits: CallOptions,
 ): Promise<void> {
   const { signal } = limits;
@@ -80,15 +80,17 @@ export async function runAll<S>(
     for (let isOver = false; !isOver; ) {
       const turn = await take(how.call, observed, fish, true, { signal });
       const judging: Effect<S> = (state, token) => {
-        isOver = isLast?.(state) === true;
+        isOver = isLast(state);
         return isOver ? undefined : effect(state, token);
       };
-      await act(how, fish, turn, judging, () => ({ signal }));
+      await act(how, fish, turn, judging, { signal });
     }
   } catch (error) {
-    if (!(error instanceof ClosedError)) throw error;
+    // Something else may be closed: the session that it publishes with.
+    const isEnd = error instanceof ClosedError && !native.nodeIsOpen(how.place.handle);
+    if (!isEnd) throw error;
   } finally {
-    letGo(observed.handle);
+    release(observed.handle);
   }
 }
 
@@ -114,7 +116,7 @@ async function take<S>(
     try {
       return { handle, state: stateOf(fish, answer.state as NativeState) };
     } catch (error) {
-      end(handle);
+      release(handle);
       throw error;
     }
   } catch (error) {
@@ -128,19 +130,19 @@ async function act<S>(
   fish: Fish<S>,
   turn: Turn<S>,
   effect: Effect<S>,
-  left: () => CallOptions,
+  limits: CallOptions,
 ): Promise<Published | undefined> {
   try {
     const events = await wanted(fish, turn.state, effect);
     if (events.length === 0) return undefined;
     const { published } = await withEncoded(events, (bytes) =>
-      operate(how.call, left(), (ticket, limit) =>
+      operate(how.call, limits, (ticket, limit) =>
         bridge.turnPublish(ticket, turn.handle, bytes, how.options, limit),
       ),
     );
     return published === undefined ? undefined : new Published(published);
   } finally {
-    end(turn.handle);
+    release(turn.handle);
   }
 }
 
@@ -160,14 +162,5 @@ async function wanted<S>(
   } finally {
     // What it has set going and does not await is not a part of it.
     own.isOver = true;
-  }
-}
-
-/** Ends a turn, if publishing has not. */
-function end(turn: bigint): void {
-  try {
-    native.turnClose(turn);
-  } catch {
-    // It was closed with its node.
   }
 }

@@ -1,3 +1,4 @@
+import { atOnce, stateFrom } from './code';
 import { decodeValue } from './decode';
 import { encodeValue } from './encode';
 import type { Event } from './event';
@@ -103,15 +104,17 @@ export class CodeFish<S, P = Payload> extends Fish<S> {
   /** The bytes of a state. */
   encode(state: S): Uint8Array {
     if (this.codec === undefined) return encodeValue(state, 'state');
-    const bytes: unknown = this.codec.encode(state);
-    if (bytes instanceof Uint8Array) return bytes;
     const { name } = this.codec;
+    const bytes: unknown = atOnce(`the codec ${name}`, this.codec.encode(state));
+    if (bytes instanceof Uint8Array) return bytes;
     throw refuse(`the codec ${name} must encode to a Uint8Array, not ${describe(bytes)}`);
   }
 
   /** A state of its own from the bytes of one. */
   override decode(bytes: Uint8Array): S {
-    if (this.codec !== undefined) return this.codec.decode(bytes);
+    if (this.codec !== undefined) {
+      return stateFrom(`the codec ${this.codec.name}`, this.codec.decode(bytes));
+    }
     const { buffer, byteOffset, length } = bytes;
     return decodeValue(Buffer.from(buffer, byteOffset, length)) as S;
   }

@@ -106,11 +106,17 @@ export type FoldsTo<F extends Readonly<Record<string, Fold<unknown>>>> = {
 export class Builtin<V> extends Fish<BuiltinState<V>> {
   /** What it folds. */
   readonly fold: Fold<V>;
+  readonly #json: string;
 
   /** @internal */
   constructor(query: string, fold: Fold<V>) {
     super(query);
     this.fold = fold;
+    try {
+      this.#json = JSON.stringify(fold);
+    } catch (error) {
+      throw refuse('builtin: fold must be made by folds: it is no JSON', error);
+    }
   }
 
   /**
@@ -129,7 +135,7 @@ export class Builtin<V> extends Fish<BuiltinState<V>> {
 
   /** @internal */
   override spec(): NativeFish {
-    return { query: this.query, fold: JSON.stringify(this.fold) };
+    return { query: this.query, fold: this.#json };
   }
 }
 

@@ -1,7 +1,7 @@
 /** Several fish, one for each event of a query. */
 import { EventBatch } from './batch';
-import { causal, causalEnd } from './causal';
-import { asCode, messageOf } from './code';
+import { causal, causalEnd, openingLimits } from './causal';
+import { asCode, atOnce, messageOf } from './code';
 import { InternalError, UserCodeError } from './error-kinds';
 import type { Event } from './event';
 import { causedBy, guard, refuse } from './failures';
@@ -14,10 +14,10 @@ import {
   type NativeGroupStep,
 } from './native';
 import { stateOf, type ObserveOptions, type Place, type State } from './observer';
-import { bridge, operate } from './operations';
+import { bridge, operate, release } from './operations';
 import { describe, type CallOptions } from './options';
-import { Pulled, type PullSource } from './pulled';
-import { explained, work, type Work } from './work';
+import { Pulled, type Given, type PullSource } from './pulled';
+import { explained, work, workOf, type Work } from './work';
 
 /** The states of several fish. */
 export interface States<S> {
@@ -40,7 +40,7 @@ export class AllObserver<S> extends Pulled<States<S>> {
   /** @internal */
   constructor(group: Group<S, never>, options: CallOptions) {
     super(
-      group.source('allObserver', (step) => group.states(step)),
+      group.source('allObserver', (step) => ({ value: group.states(step) })),
       options,
     );
   }
@@ -48,15 +48,16 @@ export class AllObserver<S> extends Pulled<States<S>> {
 
 /**
  * The states of the fish that the oldest seed gives; of another one once an older seed has arrived.
- * Made by {@link Node.observeOne}.
+ * While that seed makes no fish there is none to show, and it waits. Made by
+ * {@link Node.observeOne}.
  */
 export class OneObserver<S> extends Pulled<State<S>> {
   /** @internal */
   constructor(group: Group<S, never>, options: CallOptions) {
     super(
       group.source('oneObserver', (step) => {
-        const [state] = group.states(step).states.values();
-        return state;
+        const [value] = group.states(step).states.values();
+        return value === undefined ? undefined : { value };
       }),
       options,
     );
@@ -71,7 +72,8 @@ export class Group<S, P> {
   readonly #opensUntil: number | undefined;
   /** By id in its one form. */
   readonly #fish = new Map<string, Fish<S>>();
-  readonly #works: Work[] = [];
+  /** What works them, by the same id; of those of others undefined until it is known. */
+  readonly #works = new Map<string, Work | undefined>();
   #answer: NativeGroupAnswer | undefined;
   /** What making a fish raised. */
   #failed: { readonly thrown: unknown } | undefined;
@@ -91,15 +93,18 @@ export class Group<S, P> {
     this.#opensUntil = causalEnd(said, options.timeoutMs);
     const opened = operate(
       call,
-      options,
+      openingLimits(said, options),
       (ticket, limit) => bridge.observeGroup(ticket, place.handle, seeds, onlyFirst, said, limit),
       seeds,
     );
     this.#opened = opened.then(({ handle }) => handle as bigint);
   }
 
-  /** How its states are asked for; `use` makes something of those that a step has. */
-  source<T>(call: string, use: (step: NativeGroupStep) => T | undefined): PullSource<T> {
+  /**
+   * How its states are asked for; `use` makes something of those that a step has, if there is
+   * anything to show.
+   */
+  source<T>(call: string, use: (step: NativeGroupStep) => Given<T> | undefined): PullSource<T> {
     return {
       call,
       opened: this.#opened,
@@ -108,12 +113,15 @@ export class Group<S, P> {
         for (;;) {
           const step = await this.#next(call, handle, left());
           if (step.kind === 'ended') return undefined;
-          if (step.kind === 'states') return use(step);
           if (step.kind === 'folds') this.#begin(step);
           if (step.kind === 'seeds') this.#answer = this.#made(step.batch as NativeBatch);
+          if (step.kind !== 'states') continue;
+          this.#findWorks();
+          const given = use(step);
+          if (given !== undefined) return given;
         }
       },
-      close: (handle) => guard(() => native.groupClose(handle)),
+      close: release,
     };
   }
 
@@ -139,17 +147,21 @@ export class Group<S, P> {
       const { thrown } = this.#failed ?? {};
       const isOurs = error instanceof UserCodeError && error.reason === 'make_fish';
       if (isOurs && this.#failed !== undefined) throw causedBy(error, thrown);
-      throw explained(
-        error,
-        this.#works.find((work) => work.failed !== undefined),
-      );
+      throw explained(error, ...this.#works.values());
     }
   }
 
   #begin(step: NativeGroupStep): void {
     for (const { fish, fold } of step.folds ?? []) {
       const made = this.#named(fish);
-      if (made instanceof CodeFish) this.#works.push(work(this.#place.id, fold, made));
+      if (made instanceof CodeFish) this.#works.set(fish, work(this.#place.id, fish, fold, made));
+    }
+  }
+
+  /** Folds that another observer of this environment began. */
+  #findWorks(): void {
+    for (const [fish, known] of this.#works) {
+      if (known === undefined) this.#works.set(fish, workOf(this.#place.id, fish));
     }
   }
 
@@ -168,16 +180,18 @@ export class Group<S, P> {
   }
 
   #makeOf(event: Event<P>): NativeFish | null {
-    const fish: unknown = asCode('makeFish', () => this.#make(event));
+    const fish: unknown = atOnce(
+      'makeFish',
+      asCode('makeFish', () => this.#make(event)),
+    );
     if (fish === null || fish === undefined) return null;
     if (!(fish instanceof Fish)) {
       throw refuse(`makeFish must return a fish or null, not ${describe(fish)}`);
     }
     const spec = fish.spec();
-    this.#fish.set(
-      guard(() => native.fishId(spec)),
-      fish as Fish<S>,
-    );
+    const id = guard(() => native.fishId(spec));
+    this.#fish.set(id, fish as Fish<S>);
+    if (fish instanceof CodeFish && !this.#works.has(id)) this.#works.set(id, undefined);
     return spec;
   }
 

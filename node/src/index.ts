@@ -8,6 +8,7 @@
 export type {
   Account,
   AccountReport,
+  Amount,
   DeedOptions,
   DoingOptions,
   Holding,

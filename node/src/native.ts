@@ -87,6 +87,12 @@ export interface NativeGroupAnswer {
   message?: string;
 }
 
+/** Which account: exactly the one of the id, if that is said. */
+export interface NativeAccount {
+  name: string;
+  id?: string;
+}
+
 /** What is to be done with an account, a claim or an activity. */
 export interface NativeDeed {
   kind: string;
@@ -133,6 +139,9 @@ export interface NativeCompletion {
  */
 export interface NativeBridge {
   drain(): NativeCompletion[];
+  cancelNew(): bigint;
+  sessionNew(): bigint;
+  release(handle: bigint): void;
   open(ticket: number, options: object, limit: NativeLimit): void;
   close(ticket: number, node: bigint, limit: NativeLimit): void;
   publish(
@@ -233,14 +242,14 @@ export interface NativeBridge {
   accountReport(
     ticket: number,
     node: bigint,
-    name: string,
+    account: NativeAccount,
     options: object,
     limit: NativeLimit,
   ): void;
   nextAccountReport(
     ticket: number,
     node: bigint,
-    name: string,
+    account: NativeAccount,
     known: string | undefined,
     limit: NativeLimit,
   ): void;
@@ -360,12 +369,9 @@ export interface Native {
   nodeOffsets(node: bigint): string;
   nodeStats(node: bigint): string;
   cursorCompleteness(cursor: bigint): string;
-  cursorClose(cursor: bigint): void;
   subscriptionLag(subscription: bigint): number;
-  subscriptionClose(subscription: bigint): void;
-  cancelNew(): bigint;
   cancelNow(handle: bigint): void;
-  cancelFree(handle: bigint): void;
+  checkTimeout(timeoutMs: number | undefined): void;
   startPosition(from: string | undefined): string | null;
   offsetsParse(token: string): string;
   offsetsFromEntries(entries: { stream: string; count: number }[]): string;
@@ -375,14 +381,8 @@ export interface Native {
   offsetsCovers(token: string, other: string): boolean;
   offsetsJoin(token: string, other: string): string;
   offsetsMerge(tokens: string[]): string;
-  sessionNew(): bigint;
   sessionToken(session: bigint): string;
   sessionSees(session: bigint, token: string): void;
-  sessionClose(session: bigint): void;
-  observerClose(observer: bigint): void;
-  turnClose(turn: bigint): void;
-  foldClose(fold: bigint): void;
-  groupClose(group: bigint): void;
   fishId(fish: NativeFish): string;
   fishMonotonicity(fish: NativeFish): object;
   refuseNestedEffect(): void;
@@ -390,7 +390,6 @@ export interface Native {
   answerRequests(node: bigint, name: string, isWanted: boolean, reserve?: number): void;
   handOverWhenAsked(node: bigint, what: string, isWanted: boolean): void;
   doingKey(doing: bigint): string;
-  doingClose(doing: bigint): void;
   fenceAdmits(highest: string | undefined, fence: string): void;
   swarmSecretNew(): string;
   swarmSecretNext(secret: string): string;

@@ -1,5 +1,5 @@
 import { withEncoded, type NewEvent } from './batch';
-import { causal, causalEnd, causalOptions } from './causal';
+import { causal, causalEnd, causalOptions, openingLimits } from './causal';
 import { outsideOfCode } from './code';
 import { guard, refuse } from './failures';
 import { native } from './native';
@@ -116,7 +116,7 @@ export class Node extends Pond implements AsyncDisposable {
     const limits = limitsOf('query', options);
     const opened = operate(
       'query',
-      limits,
+      openingLimits(said, limits),
       (ticket, limit) => {
         const all = { ...querying, ...said };
         bridge.query(ticket, this.#handle, checked, all, limit);
@@ -128,7 +128,6 @@ export class Node extends Pond implements AsyncDisposable {
       opened: opened.then(({ handle }) => handle as bigint),
       opensUntil: causalEnd(said, limits.timeoutMs),
       next: (ticket, handle, max, limit) => bridge.cursorNext(ticket, handle, max, limit),
-      close: (handle) => native.cursorClose(handle),
     };
     return new Query<P>(source, limits, (ticket, upper, actual, limit) => {
       const again = upper === undefined ? querying : { ...querying, upper: upper.token };
@@ -168,7 +167,7 @@ export class Node extends Pond implements AsyncDisposable {
     const limits = limitsOf('subscribe', options);
     const opened = operate(
       'subscribe',
-      limits,
+      openingLimits(said, limits),
       (ticket, limit) => bridge.subscribe(ticket, this.#handle, checked, wanted, limit),
       checked,
     );
@@ -177,7 +176,6 @@ export class Node extends Pond implements AsyncDisposable {
       opened: opened.then(({ handle }) => handle as bigint),
       opensUntil: causalEnd(said, limits.timeoutMs),
       next: (ticket, handle, max, limit) => bridge.subscriptionNext(ticket, handle, max, limit),
-      close: (handle) => native.subscriptionClose(handle),
     };
     return new Subscription<P>(source, limits, { before, from, order });
   }
@@ -351,8 +349,9 @@ export class Node extends Pond implements AsyncDisposable {
   }
 
   /**
-   * Closes it: its sessions, its store, and its queries and subscriptions, of which a step that
-   * waits comes to a normal end. A query that is asked for more later rejects with ClosedError.
+   * Closes it: its sessions, its store, and its queries, subscriptions and observers, of which a
+   * step that waits comes to a normal end; a call that waits for something else rejects with
+   * ClosedError. A query that is asked for more later rejects with ClosedError.
    * As often and from wherever you like. `timeoutMs` bounds it; left out, it is 10 s.
    * @throws TimeoutError, and AbortError once it has begun: the rest ends by itself;
    * StorageFailedError: the last writes failed.

@@ -1,10 +1,10 @@
-import { causal, causalEnd, type CausalOptions, type NativeCausal } from './causal';
+import { causal, causalEnd, openingLimits, type CausalOptions, type NativeCausal } from './causal';
 import { messageOf } from './code';
 import { causedBy, caught, guard } from './failures';
 import { CodeFish, type Fish } from './fish';
 import { native, type NativeState } from './native';
 import { Offsets } from './offsets';
-import { bridge, operate } from './operations';
+import { bridge, operate, release } from './operations';
 import type { CallOptions } from './options';
 import { Pulled } from './pulled';
 import { explained, work, workOf, type Work } from './work';
@@ -44,17 +44,19 @@ export async function begin<S>(
   said: NativeCausal,
   limits: CallOptions,
 ): Promise<Observed> {
+  const spec = fish.spec();
   const answer = await operate(
     call,
     limits,
-    (ticket, limit) => bridge.observe(ticket, place.handle, fish.spec(), said, limit),
+    (ticket, limit) => bridge.observe(ticket, place.handle, spec, said, limit),
     fish.query,
   );
   const handle = answer.handle as bigint;
-  if (answer.fold !== undefined && fish instanceof CodeFish) {
-    return { handle, work: work(place.id, answer.fold, fish) };
-  }
-  return { handle, work: fish instanceof CodeFish ? workOf(place.id, fish.id) : undefined };
+  if (!(fish instanceof CodeFish)) return { handle, work: undefined };
+  const id = guard(() => native.fishId(spec));
+  const fold = answer.fold;
+  const own = fold === undefined ? workOf(place.id, id) : work(place.id, id, fold, fish);
+  return { handle, work: own };
 }
 
 /**
@@ -99,7 +101,7 @@ export class Observer<S> extends Pulled<State<S>> {
   constructor(place: Place, fish: Fish<S>, call: string, options: ObserveOptions) {
     const { signal, timeoutMs } = options;
     const said = causal(call, options);
-    const observed = begin(call, place, fish, said, options);
+    const observed = begin(call, place, fish, said, openingLimits(said, options));
     super(
       {
         call: 'observer',
@@ -110,12 +112,13 @@ export class Observer<S> extends Pulled<State<S>> {
             const { state } = await operate('observer', left(), (ticket, limit) =>
               bridge.observerNext(ticket, handle, limit),
             );
-            return state === undefined || state.isEnd ? undefined : stateOf(fish, state);
+            if (state === undefined || state.isEnd) return undefined;
+            return { value: stateOf(fish, state) };
           } catch (error) {
             throw explained(error, (await observed).work);
           }
         },
-        close: (handle) => guard(() => native.observerClose(handle)),
+        close: release,
       },
       { signal, timeoutMs },
     );
@@ -138,15 +141,6 @@ export async function once<S>(
   } catch (error) {
     throw explained(error, work);
   } finally {
-    letGo(handle);
-  }
-}
-
-/** @internal Closes an observer, if its node has not done it. */
-export function letGo(observer: bigint): void {
-  try {
-    native.observerClose(observer);
-  } catch {
-    // It was closed with its node.
+    release(handle);
   }
 }

@@ -62,12 +62,22 @@ export function operate(
   });
 }
 
+/** Closes whatever a handle stands for, as often as you like. */
+export function release(handle: bigint): void {
+  try {
+    bridge.release(handle);
+  } catch {
+    // In a forked process there is nothing to close.
+  }
+}
+
 /**
  * What `work` comes to, unless the signal or the timeout of `options` ends the wait before. The
  * work itself goes on.
  */
 export function within<T>(work: Promise<T>, options: CallOptions): Promise<T> {
   const { signal, timeoutMs } = options;
+  if (signal?.aborted) return Promise.reject(new AbortError(signal.reason));
   if (signal === undefined && timeoutMs === undefined) return work;
   let release = (): void => {};
   const ended = new Promise<never>((_, reject) => {
@@ -87,11 +97,11 @@ export function within<T>(work: Promise<T>, options: CallOptions): Promise<T> {
 /** Lets `signal` cancel what `limit` is given to; returns what ends that. */
 function cancelOn(signal: AbortSignal | undefined, limit: NativeLimit): () => void {
   if (signal === undefined) return () => {};
-  const cancel = guard(() => native.cancelNew());
+  const cancel = guard(() => bridge.cancelNew());
   limit.cancel = cancel;
   const stopListening = onAbort(signal, () => guard(() => native.cancelNow(cancel)));
   return () => {
     stopListening();
-    guard(() => native.cancelFree(cancel));
+    release(cancel);
   };
 }

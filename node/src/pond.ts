@@ -1,7 +1,7 @@
 import { Account, type DoingOptions, type ReportOptions } from './account';
 import { causal, causalOptions, Session, type CausalOptions } from './causal';
 import { Claim } from './claim';
-import { asCode, outsideOfCode } from './code';
+import { asCode, judged, outsideOfCode } from './code';
 import { ask, own, say, type Doing, type WhoDoes } from './doing';
 import { outsideOfEffects, runAll, runOnce, type Effect, type Publishing } from './effects';
 import type { Event } from './event';
@@ -31,7 +31,11 @@ export interface WaitOptions extends CallOptions {
   readonly query?: string | undefined;
 }
 
-/** The options of {@link Node.run}; `timeoutMs` bounds the waits before and after the effect. */
+/**
+ * The options of {@link Node.run}. `timeoutMs` is how long to wait until the effect may begin: then
+ * it is {@link TimeoutError}, and the effect did not run. Once it has begun it runs to its end, and
+ * what it gives is published; unless `signal` aborts meanwhile: then it is awaited, and dropped.
+ */
 export interface RunOptions extends PublishOptions {
   /** The effect sees a state that covers these offsets, or their token. */
   readonly after?: Offsets | string | undefined;
@@ -266,9 +270,9 @@ export abstract class Pond {
     const how = this.#publishing(call, options);
     const checked = fishOf(`${call}: fish`, fish);
     const { cancelWhen } = given(call, 'cancelWhen', options?.cancelWhen, code);
-    const isLast = cancelWhen as ((state: S) => boolean) | undefined;
-    const judging =
-      isLast === undefined ? undefined : (state: S) => asCode(call, () => isLast(state));
+    const isLast = cancelWhen as ((state: S) => unknown) | undefined;
+    const judging = (state: S): boolean =>
+      isLast !== undefined && judged('cancelWhen', asCode(call, () => isLast(state)));
     const { signal } = limitsOf(call, options);
     const running = effectOf(call, effect);
     return runAll(how, checked, causal(call, options), running, judging, { signal });

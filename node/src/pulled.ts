@@ -1,9 +1,15 @@
 import { TimeoutError } from './error-kinds';
 import { AbortError, guard } from './failures';
 import { Line } from './line';
+import { native } from './native';
 import { opening } from './opening';
 import { beginning, callOptions, checkOptions, limitsOf, type CallOptions } from './options';
 import { eitherOf, onAbort } from './signals';
+
+/** @internal What was given: nothing else is taken for the end. */
+export interface Given<T> {
+  readonly value: T;
+}
 
 /** @internal How something that is asked for more reaches its native half. */
 export interface PullSource<T> {
@@ -13,19 +19,14 @@ export interface PullSource<T> {
   readonly opened: Promise<bigint>;
   /** When the opening ends by itself, by the clock of `performance.now`; it may have no end. */
   readonly opensUntil: number | undefined;
-  /** The next one, or undefined at the end. */
-  next(handle: bigint, left: () => CallOptions): Promise<T | undefined>;
+  /** The next one; nothing at the end. */
+  next(handle: bigint, left: () => CallOptions): Promise<Given<T> | undefined>;
+  /** Never throws. */
   close(handle: bigint): void;
 }
 
 /** Closes what nobody can reach any more. */
-const unreachable = new FinalizationRegistry<() => void>((close) => {
-  try {
-    close();
-  } catch {
-    // It was closed, or its node was.
-  }
-});
+const unreachable = new FinalizationRegistry<() => void>((close) => close());
 
 /**
  * Something that gives one thing after the other to whoever asks, and ends with a close, with its
@@ -50,15 +51,35 @@ export abstract class Pulled<T extends object>
     this.#options = options;
     const { signal } = options;
     const self = new WeakRef<Pulled<object>>(this);
-    this.#stopListening = signal === undefined ? () => {} : onAbort(signal, failing(self));
+    this.#stopListening = signal === undefined ? nothing : onAbort(signal, failing(self));
     source.opened.then(
       (handle) => {
         this.#handle = handle;
         if (this.#ended) return this.#release();
         unreachable.register(this, closing(source, handle, this.#stopListening), this);
       },
-      () => {},
+      nothing,
     );
+    if (signal?.aborted) this.fail(new AbortError(signal.reason));
+  }
+
+  /**
+   * Resolves once it is open; it is opened in the background, and {@link Pulled.next} waits for
+   * that by itself. After its end at once.
+   * @throws InvalidArgumentError an option has the wrong type; what is wrong with it, which ends it;
+   * TimeoutError, AbortError.
+   */
+  async opened(options?: CallOptions): Promise<void> {
+    const call = `${this.#source.call}.opened`;
+    checkOptions(call, options, callOptions);
+    const left = beginning(limitsOf(call, options));
+    if (this.#ended) return this.#over();
+    try {
+      await this.#opening(left());
+    } catch (error) {
+      if (this.#ended) return this.#over();
+      throw error;
+    }
   }
 
   /**
@@ -72,13 +93,15 @@ export abstract class Pulled<T extends object>
     const call = `${this.#source.call}.next`;
     checkOptions(call, options, callOptions);
     const { signal, ...limits } = limitsOf(call, options);
+    // A mistake of this call ends nothing.
+    guard(() => native.checkTimeout(limits.timeoutMs));
     const either = eitherOf(this.#options.signal, signal);
     const left = beginning({ ...this.#options, ...limits, signal: either.signal });
     try {
       // Its own signal ends the calls before, too.
-      const value = await this.#line.enqueue({ ...left(), signal }, () => this.#step(left));
-      if (value === undefined) return { value: undefined, done: true };
-      return { value, done: false };
+      const given = await this.#line.enqueue({ ...left(), signal }, () => this.#step(left));
+      if (given === undefined) return { value: undefined, done: true };
+      return { value: given.value, done: false };
     } finally {
       either.release();
     }
@@ -112,33 +135,34 @@ export abstract class Pulled<T extends object>
     this.#end();
   }
 
-  async #step(left: () => CallOptions): Promise<T | undefined> {
+  async #step(left: () => CallOptions): Promise<Given<T> | undefined> {
     if (this.#ended) return this.#over();
-    const { opened, opensUntil, next } = this.#source;
-    let value: T | undefined;
+    let given: Given<T> | undefined;
     try {
-      const handle = await opening(this.#opening(opened), opensUntil, left());
+      const handle = await this.#opening(left());
       if (this.#ended) return this.#over();
-      value = await next(handle, left);
+      given = await this.#source.next(handle, left);
     } catch (error) {
       if (this.#ended) return this.#over();
       // Of a call that was ended early the next one has what it would have given.
       if (!(error instanceof TimeoutError || error instanceof AbortError)) this.#end();
       throw error;
     }
-    if (this.#ended || value === undefined) {
+    if (this.#ended || given === undefined) {
       this.#end();
       return this.#over();
     }
-    return value;
+    return given;
   }
 
-  /** What the opening failed with ends it. */
-  #opening(opened: Promise<bigint>): Promise<bigint> {
-    return opened.catch((error: Error) => {
+  /** The handle, once it is open; what the opening failed with ends it. */
+  #opening(limits: CallOptions): Promise<bigint> {
+    const { opened, opensUntil } = this.#source;
+    const trying = opened.catch((error: Error) => {
       this.fail(error);
       throw error;
     });
+    return opening(trying, opensUntil, limits);
   }
 
   /** The end: the error that it ended with for the first who asks, then the plain end. */
@@ -157,18 +181,14 @@ export abstract class Pulled<T extends object>
   }
 
   #release(): void {
-    const handle = this.#handle;
-    if (handle === undefined) return;
-    try {
-      guard(() => this.#source.close(handle));
-    } catch {
-      // Its node was closed before, and that closed it.
-    }
+    if (this.#handle !== undefined) this.#source.close(this.#handle);
   }
 }
 
 // These are functions of their own, so that what they return cannot reach what they close: a
 // closure made inside the constructor would keep it alive.
+
+function nothing(): void {}
 
 function closing<T>(source: PullSource<T>, handle: bigint, stopListening: () => void): () => void {
   return () => {

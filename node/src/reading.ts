@@ -1,9 +1,9 @@
 import { EventBatch } from './batch';
 import type { Event } from './event';
-import { AbortError, guard } from './failures';
+import { AbortError } from './failures';
 import type { NativeBatch, NativeCompletion, NativeLimit } from './native';
 import { opening } from './opening';
-import { operate, within } from './operations';
+import { operate, release, within } from './operations';
 import {
   beginning,
   callOptions,
@@ -35,17 +35,10 @@ export interface Source {
     max: number | undefined,
     limit: NativeLimit,
   ): NativeCompletion | null;
-  close(handle: bigint): void;
 }
 
 /** Closes what nobody can reach any more. */
-const unreachable = new FinalizationRegistry<() => void>((close) => {
-  try {
-    close();
-  } catch {
-    // It was closed, or its node was.
-  }
-});
+const unreachable = new FinalizationRegistry<() => void>((close) => close());
 
 /**
  * Events as they are asked for: what queries and subscriptions have in common.
@@ -77,13 +70,14 @@ export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, Asy
         this.#handle = handle;
         if (this.#ended) return this.#release();
         this.began(handle);
-        unreachable.register(this, closing(source, handle, this.#stopListening), this);
+        unreachable.register(this, closing(handle, this.#stopListening), this);
       },
-      () => {},
+      nothing,
     );
     const self = new WeakRef(this);
     const { signal } = options;
-    this.#stopListening = signal === undefined ? () => {} : onAbort(signal, failing(self));
+    this.#stopListening = signal === undefined ? nothing : onAbort(signal, failing(self));
+    if (signal?.aborted) this.fail(new AbortError(signal.reason));
   }
 
   /**
@@ -151,6 +145,25 @@ export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, Asy
   /** Itself: there is one position. */
   [Symbol.asyncIterator](): this {
     return this;
+  }
+
+  /**
+   * Resolves once it is open; it is opened in the background, and each step waits for that by
+   * itself. After its end at once.
+   * @throws InvalidArgumentError an option has the wrong type; what is wrong with it, which ends it;
+   * TimeoutError, AbortError.
+   */
+  async opened(options?: CallOptions): Promise<void> {
+    const call = `${this.#source.call}.opened`;
+    checkOptions(call, options, callOptions);
+    const left = beginning(limitsOf(call, options));
+    if (this.#ended) return this.#over();
+    try {
+      await this.#opening(left());
+    } catch (error) {
+      if (this.#ended) return this.#over();
+      throw error;
+    }
   }
 
   /** @internal The handle, if it is open. */
@@ -253,14 +266,10 @@ export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, Asy
     left: () => CallOptions,
   ): Promise<EventBatch<P> | undefined> {
     if (this.#ended) return this.#over();
-    const { call, opened, opensUntil, next } = this.#source;
+    const { call, next } = this.#source;
     let completion: NativeCompletion;
     try {
-      const trying = opened.catch((error: Error) => {
-        this.fail(error);
-        throw error;
-      });
-      const handle = await opening(trying, opensUntil, left());
+      const handle = await this.#opening(left());
       if (this.#ended) return this.#over();
       completion = await operate(call, left(), (ticket, limit) =>
         next(ticket, handle, max, limit),
@@ -282,6 +291,16 @@ export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, Asy
     return batch;
   }
 
+  /** The handle, once it is open; what the opening failed with ends the reading. */
+  #opening(limits: CallOptions): Promise<bigint> {
+    const { opened, opensUntil } = this.#source;
+    const trying = opened.catch((error: Error) => {
+      this.fail(error);
+      throw error;
+    });
+    return opening(trying, opensUntil, limits);
+  }
+
   /** The end: the error that it ended with for the first who asks, then the plain end. */
   #over(): undefined {
     const failure = this.#failure;
@@ -298,23 +317,19 @@ export abstract class Reading<P> implements AsyncIterableIterator<Event<P>>, Asy
   }
 
   #release(): void {
-    const handle = this.#handle;
-    if (handle === undefined) return;
-    try {
-      guard(() => this.#source.close(handle));
-    } catch {
-      // Its node was closed before, and that closed it.
-    }
+    if (this.#handle !== undefined) release(this.#handle);
   }
 }
 
 // These are functions of their own, so that what they return cannot reach the reading: a closure
 // made inside the constructor would keep it alive.
 
-function closing(source: Source, handle: bigint, stopListening: () => void): () => void {
+function nothing(): void {}
+
+function closing(handle: bigint, stopListening: () => void): () => void {
   return () => {
     stopListening();
-    source.close(handle);
+    release(handle);
   };
 }
 

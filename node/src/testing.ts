@@ -11,7 +11,9 @@
  * @packageDocumentation
  */
 import { EventBatch, withEncoded, type NewEvent } from './batch';
+import { asCode, atOnce, judged, messageOf, outsideOfCode, stateFrom } from './code';
 import { BatchBytes } from './decode';
+import type { Wanted } from './effects';
 import { Writer } from './encode';
 import { UserCodeError } from './error-kinds';
 import type { Event } from './event';
@@ -24,7 +26,7 @@ import {
   type NativeLabFish,
 } from './native';
 import { Offsets } from './offsets';
-import { checkOptions, given, number, text, whole } from './options';
+import { checkOptions, describe, given, number, text, whole } from './options';
 import type { Payload } from './payload';
 import { Published } from './published';
 
@@ -179,6 +181,7 @@ export class Lab {
     events: NewEvent | readonly NewEvent[],
     options?: { readonly durability?: 'power' | 'process' | undefined },
   ): Published {
+    outsideOfCode('lab.publish');
     checkOptions('publish', options, ['durability']);
     const { durability } = given('publish', 'durability', options?.durability, text);
     const list = Array.isArray(events) ? (events as readonly NewEvent[]) : [events as NewEvent];
@@ -280,16 +283,18 @@ export class Lab {
   }
 
   /**
-   * Runs `effect` on the state of a fish at a node, and publishes there what it returns; undefined
-   * when that is nothing. What the effect throws is thrown here, and nothing is published.
+   * Runs `effect` on the state of a fish at a node, and publishes there what it returns: as
+   * {@link Node.run} does, but that it cannot be asynchronous. Undefined when that is nothing. What the effect throws is thrown here, and nothing is published.
    * @throws as {@link Lab.state} and {@link Lab.publish}.
    */
   run<S, P>(
     node: number,
     fish: FishLike<S, P>,
-    effect: (state: S) => readonly NewEvent[],
+    effect: (state: S) => Wanted,
   ): Published | undefined {
-    const events = effect(this.state(node, fish));
+    const given = atOnce('the effect', effect(this.state(node, fish)));
+    if (given === undefined || given === null) return undefined;
+    const events = Array.isArray(given) ? (given as readonly NewEvent[]) : [given as NewEvent];
     return events.length === 0 ? undefined : this.publish(node, events);
   }
 
@@ -305,6 +310,7 @@ export class Lab {
 
   /** Begins a task, and does its jobs. */
   #work(begin: () => number | null | void, fish?: AnyFish | BuiltInLike): void {
+    outsideOfCode('the lab');
     let thrown: Failed | undefined;
     try {
       const declared = guard(begin);
@@ -329,7 +335,7 @@ export class Lab {
         } catch (error) {
           if (!(error instanceof Failed)) throw error;
           thrown = error;
-          answer = { failed: error.name, message: String(error.cause) };
+          answer = { failed: error.name, message: messageOf(error.cause) };
           if (error.index !== undefined) answer.index = error.index;
         }
       }
@@ -351,7 +357,7 @@ class Worker {
 
   load(bytes: Buffer | undefined | null): NativeLabAnswer {
     if (bytes === undefined || bytes === null) {
-      this.#state = attempt('initial', undefined, () => this.#fish.initial() as unknown);
+      this.#state = attempt('initial', undefined, () => initialOf(this.#fish));
     } else {
       this.#state = attempt('decode', undefined, () => decoded(this.#fish, bytes) as unknown);
     }
@@ -363,11 +369,12 @@ class Worker {
     // Not a default: no event was a reset.
     let lastReset = -1;
     batch.events.forEach((event, index) => {
-      if (attempt('is_reset', index, () => fish.isReset?.(event) === true)) {
-        this.#state = attempt('initial', index, () => fish.initial() as unknown);
+      if (attempt('is_reset', index, () => isReset(fish, event))) {
+        this.#state = attempt('initial', index, () => initialOf(fish));
         lastReset = index;
       }
-      this.#state = attempt('step', index, () => fish.step(this.#state, event) as unknown);
+      const step = (): unknown => stateFrom('step', fish.step(this.#state, event) as unknown);
+      this.#state = attempt('step', index, step);
     });
     return { lastReset };
   }
@@ -380,7 +387,7 @@ class Worker {
 
 function attempt<T>(name: string, index: number | undefined, code: () => T): T {
   try {
-    return code();
+    return asCode('a fish', code);
   } catch (error) {
     throw new Failed(name, index, error);
   }
@@ -434,8 +441,16 @@ export function checkGrowOnly<S, P>(
   }
 }
 
+function initialOf(fish: AnyFish): unknown {
+  return stateFrom('initial', fish.initial() as unknown);
+}
+
+function isReset<P>(fish: FishLike<any, P>, event: Event<P>): boolean {
+  return fish.isReset !== undefined && judged('isReset', fish.isReset(event));
+}
+
 function stepped<S, P>(fish: FishLike<S, P>, state: S, event: Event<P>): S {
-  return fish.step(fish.isReset?.(event) === true ? fish.initial() : state, event);
+  return fish.step(isReset(fish, event) ? fish.initial() : state, event);
 }
 
 /** The seeds to run with: 1 to `count` (default 100), or the one that `MILLPOND_SEED` says. */
@@ -502,7 +517,11 @@ function described(fish: AnyFish | BuiltInLike): NativeLabFish {
 }
 
 function encoded(fish: AnyFish, state: unknown): Uint8Array {
-  if (fish.codec !== undefined) return fish.codec.encode(state);
+  if (fish.codec !== undefined) {
+    const bytes: unknown = atOnce('the codec', fish.codec.encode(state));
+    if (bytes instanceof Uint8Array) return bytes;
+    throw refuse(`the codec must encode to a Uint8Array, not ${describe(bytes)}`);
+  }
   const writer = new Writer();
   writer.payload(state, 0);
   return writer.written();
@@ -512,7 +531,8 @@ function encoded(fish: AnyFish, state: unknown): Uint8Array {
 function decoded(fish: AnyFish, bytes: Buffer | undefined): any {
   if (bytes === undefined) throw refuse('a state is missing');
   // A copy: a codec may keep what it is given.
-  return fish.codec === undefined ? value(bytes) : fish.codec.decode(new Uint8Array(bytes));
+  if (fish.codec === undefined) return value(bytes);
+  return stateFrom('the codec', fish.codec.decode(new Uint8Array(bytes)));
 }
 
 /** The value of bytes that were encoded as a payload is. */

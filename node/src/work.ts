@@ -5,27 +5,32 @@
  * Rule: who is given a fold works it until it ends, whatever becomes of the observer that it came
  * with: others may share it. Nobody waits for it, so it keeps no process alive.
  */
+import { AsyncResource } from 'node:async_hooks';
 import { EventBatch } from './batch';
-import { asCode, isPromise, messageOf } from './code';
-import { UserCodeError } from './error-kinds';
+import { asCode, judged, messageOf, stateFrom } from './code';
+import { ClosedError, UserCodeError } from './error-kinds';
 import type { CodeFish } from './fish';
 import { causedBy } from './failures';
-import { native, type NativeAnswer, type NativeBatch, type NativeJob } from './native';
-import { bridge, operate } from './operations';
-import { describe } from './options';
+import type { NativeAnswer, NativeBatch, NativeJob } from './native';
+import { bridge, operate, release } from './operations';
 
 /** Code that takes longer than this lets the event loop have its turn before it goes on. */
 const SLICE_MS = 10;
-/** After so many events it looks at the clock: a power of two. */
-const LOOK_EVENTS = 64;
+/** It looks at the clock after so many events at most, and after each where they took this long. */
+const LOOK_EVENTS_MAX = 64;
+const LOOK_MS = 1;
+/** Where folds are worked: not in the context of whoever was the first to ask for a state. */
+const home = new AsyncResource('millpond');
 
 /** A fold that is worked here. */
 export interface Work {
+  /** Id of the fish, in its one form. */
+  readonly fish: string;
   /** What its code raised, once it has. */
   readonly failed: { readonly thrown: unknown } | undefined;
 }
 
-/** The folds that are worked here, by node and fish. */
+/** The folds that are worked here, by node and id of the fish in its one form. */
 const works = new Map<string, Work>();
 
 /** The fold of that fish of that node, if it is worked here. */
@@ -33,30 +38,44 @@ export function workOf(node: string, fish: string): Work | undefined {
   return works.get(`${node} ${fish}`);
 }
 
-/** Works `fold` from now on. */
-export function work<S, P>(node: string, fold: bigint, fish: CodeFish<S, P>): Work {
-  const worker = new Worker<S, P>(fold, fish);
-  const name = `${node} ${fish.id}`;
+/** Works `fold` from now on; `id` is that of its fish in its one form. */
+export function work<S, P>(
+  node: string,
+  id: string,
+  fold: bigint,
+  fish: CodeFish<S, P>,
+): Work {
+  const worker = new Worker<S, P>(id, fold, fish);
+  const name = `${node} ${id}`;
   works.set(name, worker);
-  void worker.run().finally(() => {
+  const ended = (): void => {
     if (works.get(name) === worker) works.delete(name);
-  });
+  };
+  home.runInAsyncScope(() => void worker.run().then(ended));
   return worker;
 }
 
-/** An error of a fold, with what its code raised if that was here. */
-export function explained(error: unknown, work: Work | undefined): unknown {
-  const failed = error instanceof UserCodeError ? work?.failed : undefined;
-  return failed === undefined ? error : causedBy(error as UserCodeError, failed.thrown);
+/** An error of one of some folds, with what its code raised if that was here. */
+export function explained(error: unknown, ...works: (Work | undefined)[]): unknown {
+  if (!(error instanceof UserCodeError)) return error;
+  const failed = works.filter((work) => work?.failed !== undefined);
+  const isNamed = (work: Work | undefined): boolean =>
+    error.message.includes(`fish ${JSON.stringify(work?.fish)} `);
+  const own = failed.find(isNamed) ?? failed[0];
+  return own?.failed === undefined ? error : causedBy(error, own.failed.thrown);
 }
 
 class Worker<S, P> implements Work {
+  readonly fish: string;
   failed: { readonly thrown: unknown } | undefined;
   readonly #fold: bigint;
   readonly #fish: CodeFish<S, P>;
   #state: S | undefined;
+  /** After so many events it looks at the clock. */
+  #every = 1;
 
-  constructor(fold: bigint, fish: CodeFish<S, P>) {
+  constructor(id: string, fold: bigint, fish: CodeFish<S, P>) {
+    this.fish = id;
     this.#fold = fold;
     this.#fish = fish;
   }
@@ -64,23 +83,24 @@ class Worker<S, P> implements Work {
   /** Until it has ended. Never rejects. */
   async run(): Promise<void> {
     let answer: NativeAnswer | undefined;
-    try {
-      for (;;) {
+    for (let of: FishFunction = 'initial'; ; ) {
+      try {
         const said = answer;
         const { job } = await operate('fish', undefined, (ticket, limit) =>
           bridge.foldNext(ticket, this.#fold, said, limit),
         );
         if (job === undefined || job.kind === 'ended') break;
+        of = functionOf(job);
         answer = await this.#answer(job);
+      } catch (thrown) {
+        // Of a node that was closed its observers know.
+        if (thrown instanceof ClosedError) break;
+        const isTold = answer?.kind === 'failed';
+        answer = this.#failed(thrown, { function: of });
+        if (isTold) break;
       }
-    } catch {
-      // Its node was closed; its observers know.
     }
-    try {
-      native.foldClose(this.#fold);
-    } catch {
-      // It was closed with its node.
-    }
+    release(this.#fold);
   }
 
   async #answer(job: NativeJob): Promise<NativeAnswer> {
@@ -94,13 +114,16 @@ class Worker<S, P> implements Work {
     }
   }
 
+  #failed(thrown: unknown, where: { function: FishFunction; index?: number }): NativeAnswer {
+    this.failed = { thrown };
+    return { kind: 'failed', ...where, message: messageOf(thrown) };
+  }
+
   #load(bytes: Buffer | undefined): NativeAnswer {
     const from = bytes === undefined ? 'initial' : 'decode';
     return this.#run(from, () => {
-      this.#state = this.#checked(
-        from,
-        bytes === undefined ? this.#fish.initial() : this.#fish.decode(bytes),
-      );
+      this.#state =
+        bytes === undefined ? stateFrom(from, this.#fish.initial()) : this.#fish.decode(bytes);
       return { kind: 'loaded' };
     });
   }
@@ -117,22 +140,30 @@ class Worker<S, P> implements Work {
     const at = { function: 'step' as FishFunction, index: 0 };
     let lastReset: number | undefined;
     const slice = (): NativeAnswer => {
-      const end = performance.now() + SLICE_MS;
+      const begun = performance.now();
+      let looked = begun;
+      let look = at.index + this.#every;
       let state = this.#state as S;
       for (; at.index < events.length; at.index++) {
-        if (at.index % LOOK_EVENTS === 0 && performance.now() > end) break;
+        if (at.index === look) {
+          const now = performance.now();
+          this.#every = now - looked > LOOK_MS ? 1 : Math.min(2 * this.#every, LOOK_EVENTS_MAX);
+          if (now - begun > SLICE_MS) break;
+          looked = now;
+          look = at.index + this.#every;
+        }
         const event = events[at.index] as (typeof events)[number];
         if (isReset !== undefined) {
           at.function = 'is_reset';
-          if (judged(isReset(event))) {
+          if (judged('isReset', isReset(event))) {
             at.function = 'initial';
-            state = this.#checked('initial', initial());
+            state = stateFrom('initial', initial());
             lastReset = at.index;
           }
           at.function = 'step';
         }
         state = step(state, event);
-        if (state === undefined || typeof state === 'object') this.#checked('step', state);
+        if (state === undefined || typeof state === 'object') stateFrom('step', state);
       }
       this.#state = state;
       return { kind: 'applied', ...(lastReset === undefined ? {} : { lastReset }) };
@@ -154,35 +185,18 @@ class Worker<S, P> implements Work {
     try {
       return asCode(`the fish ${JSON.stringify(this.#fish.id)}`, code);
     } catch (thrown) {
-      this.failed = { thrown };
-      const where = at === undefined ? { function: name } : at;
-      return { kind: 'failed', ...where, message: messageOf(thrown) };
+      return this.#failed(thrown, at === undefined ? { function: name } : at);
     }
-  }
-
-  /** A state that code has given. */
-  #checked(from: string, state: S): S {
-    if (state === undefined) {
-      throw new TypeError(`${from} gave undefined: what it returns is the state`);
-    }
-    if (isPromise(state)) {
-      // What becomes of it is nobody's business any more.
-      (state as Promise<unknown>).then(
-        () => {},
-        () => {},
-      );
-      throw new TypeError(`${from} gave a promise: it cannot be asynchronous`);
-    }
-    return state;
   }
 }
 
 /** Which function of a fish, as the native half names them. */
 type FishFunction = 'initial' | 'step' | 'is_reset' | 'encode' | 'decode';
 
-function judged(answer: unknown): boolean {
-  if (typeof answer === 'boolean') return answer;
-  throw new TypeError(`isReset must return a boolean, not ${describe(answer)}`);
+/** Which function a job is for, before it is known better. */
+function functionOf(job: NativeJob): FishFunction {
+  if (job.kind === 'load') return job.bytes === undefined ? 'initial' : 'decode';
+  return job.kind === 'apply' ? 'step' : 'encode';
 }
 
 function turnOfTheLoop(): Promise<void> {

@@ -1,8 +1,8 @@
 // Effects: what is published in answer to a state; and several fish at once.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AbortError, UserCodeError, builtin, fish, folds } from 'millpond';
-import { alone, numbered } from './support.mjs';
+import { AbortError, UserCodeError, builtin, fish, folds, newSwarmSecret } from 'millpond';
+import { alone, numbered, onLoopback } from './support.mjs';
 
 const counter = fish({
   id: 'counter',
@@ -85,6 +85,42 @@ test('an effect that is kept running sees each new state until it is told to sto
   assert.equal(node.offsets().total(), 5);
 });
 
+test('an effect that has begun publishes, however short its timeout is', async (t) => {
+  const node = await alone(t);
+  const effect = async (count) => {
+    const end = performance.now() + 600;
+    while (performance.now() < end) await new Promise(setImmediate);
+    return next(count);
+  };
+  assert.equal((await node.run(counter, effect, { timeoutMs: 500 })).count, 1);
+  let release;
+  const held = node.run(counter, () => new Promise((resolve) => (release = resolve)));
+  while (release === undefined) await new Promise(setImmediate);
+  const late = node.run(counter, () => assert.fail('it ran'), { timeoutMs: 20 });
+  await assert.rejects(late, { code: 'timeout' });
+  release(null);
+  assert.equal(await held, undefined);
+});
+
+test('cancelWhen must say yes or no, at once', async (t) => {
+  const node = await alone(t);
+  for (const answer of [1, 'yes', Promise.reject(new Error('nobody hears this')), undefined]) {
+    const running = node.keepRunning(counter, next, { cancelWhen: () => answer });
+    await assert.rejects(running, { code: 'user_code', message: /cancelWhen/ });
+  }
+  assert.equal(node.offsets().total(), 0, 'nothing was published');
+});
+
+test('an effect that is kept running says that its session is closed', async (t) => {
+  const node = await alone(t);
+  const session = node.session();
+  const effect = (count) => {
+    session.close();
+    return next(count);
+  };
+  await assert.rejects(node.keepRunning(counter, effect, { session }), { code: 'closed' });
+});
+
 test('an effect that is kept running ends with its signal, its node and its error', async (t) => {
   const node = await alone(t);
   const controller = new AbortController();
@@ -159,6 +195,52 @@ test('the fish of the oldest seed is the one that is shown', async (t) => {
   let { value } = await waiting;
   while (value.state !== 2) ({ value } = await observer.next());
   assert.equal(value.state, 2);
+});
+
+test('while the oldest seed makes no fish there is none, and an older one is waited for', async (t) => {
+  const swarm = newSwarmSecret();
+  const [early, late] = [await onLoopback(t, { swarm }), await onLoopback(t, { swarm })];
+  await early.publish([seed('a'), ...numbered(2, 'job:a')]);
+  await late.publish(numbered(5, 'other'));
+  await late.publish(seed('none'));
+  const observer = late.observeOne("FROM 'seed'", jobFish);
+  await assert.rejects(observer.next({ timeoutMs: 300 }), { code: 'timeout' });
+  const waiting = observer.next();
+  await late.connect(await early.ticket());
+  let { value, done } = await waiting;
+  while (!done && value.state !== 2) ({ value, done } = await observer.next());
+  assert.equal(value.state, 2);
+});
+
+test('making a fish cannot be asynchronous, whatever becomes of it', async (t) => {
+  const node = await alone(t);
+  await node.publish(seed('a'));
+  const make = () => Promise.reject(new Error('nobody hears this'));
+  await assert.rejects(node.observeAll("FROM 'seed'", make).next(), {
+    reason: 'make_fish',
+    message: /it cannot be asynchronous/,
+  });
+});
+
+test('of several fish the cause is that of the one that failed', async (t) => {
+  const node = await alone(t);
+  const failing = fish({
+    id: 'job caf\u0065\u0301',
+    version: 1,
+    query: "FROM 'job:x'",
+    initial: () => 0,
+    step: () => {
+      throw new Error('mine');
+    },
+  });
+  const own = node.observe(failing);
+  await own.next();
+  await node.publish(seed('x'));
+  const observer = node.observeAll("FROM 'seed'", () => failing);
+  await observer.next();
+  await node.publish({ tags: ['job:x'], payload: 1 });
+  await assert.rejects(observer.next(), (error) => error.cause?.message === 'mine');
+  await assert.rejects(own.next(), (error) => error.cause?.message === 'mine');
 });
 
 test('what making a fish raises ends all of them, with its cause', async (t) => {

@@ -132,12 +132,54 @@ test('reports end with their loop and with their node', async (t) => {
   assert.equal((await end).done, true);
 });
 
+test('reports that are closed end the call that waits', async (t) => {
+  const node = await alone(t);
+  const steel = node.account('steel');
+  await steel.create({ amount: 1, floor: 0 });
+  for (const end of ['close', 'return']) {
+    const reports = steel.reports();
+    await reports.next();
+    const waiting = reports.next();
+    await reports[end]();
+    assert.equal((await waiting).done, true);
+    assert.equal((await reports.next()).done, true);
+  }
+  const aborted = steel.reports({ signal: AbortSignal.abort('enough') });
+  await assert.rejects(aborted.next(), { code: 'cancelled', cause: 'enough' });
+  assert.equal((await aborted.next()).done, true);
+  await node.close();
+  await assert.rejects(steel.reports().next(), { code: 'closed' });
+});
+
+test('an account of an id is that one, whatever its name means here', limit, async (t) => {
+  const [london, york] = await apart(t);
+  await london.account('steel').create({ amount: 1000, floor: 0 });
+  await york.account('steel').create({ amount: 7, floor: 0 });
+  await york.connect(await london.ticket());
+  await Promise.all([london.waitFor(york.offsets()), york.waitFor(london.offsets())]);
+  const own = await york.account('steel').report();
+  const [rival] = own.rivals;
+  assert.notEqual(rival.id, own.id);
+  const other = york.account('steel').withId(rival.id);
+  for (const report of [await other.report(), (await other.reports().next()).value]) {
+    assert.deepEqual([report.id, report.balance, report.available], [rival.id, 1000, 0]);
+  }
+  const same = await york.account('steel').withId(own.id).report();
+  assert.deepEqual([same.id, same.balance], [own.id, 7]);
+  await assert.rejects(other.withdraw(1), OverdraftError);
+  await assert.rejects(other.report({ after: 7 }), InvalidArgumentError);
+  await assert.rejects(york.account('steel').withId('no id').report(), InvalidArgumentError);
+  await assert.rejects(async () => other.create({ amount: 1, floor: 0 }), InvalidArgumentError);
+});
+
 test('balances beyond 2^53 are exact', async (t) => {
   const node = await alone(t);
   const much = node.account('much');
   await much.create({ amount: Number.MAX_SAFE_INTEGER, floor: 0 });
   await much.deposit(Number.MAX_SAFE_INTEGER);
-  assert.equal((await much.report()).balance, 2n * (2n ** 53n - 1n));
+  const { balance, available, holdings } = await much.report();
+  const whole = 2n * (2n ** 53n - 1n);
+  assert.deepEqual([balance, available, holdings[0].amount], [whole, whole, whole]);
 });
 
 test('an exclusive claim is held by one, and handed over when asked', limit, async (t) => {

@@ -1,5 +1,6 @@
 // Fish: states from events, whose code runs here, and what becomes of its errors.
 import assert from 'node:assert/strict';
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { test } from 'node:test';
 import {
   AbortError,
@@ -95,14 +96,15 @@ test('many batches are folded in order, once each', async (t) => {
     id: 'counting',
     version: 1,
     query: GRAIN,
-    initial: () => ({ count: 0, sum: 0 }),
-    step: ({ count, sum }, event) => {
+    initial: () => ({ count: 0, last: 0, falls: 0 }),
+    step: ({ count, last, falls }, event) => {
       steps += 1;
-      return { count: count + 1, sum: sum + event.payload };
+      const { payload } = event;
+      return { count: count + 1, last: payload, falls: falls + (payload < last ? 1 : 0) };
     },
   });
   const { state } = await node.state(counting);
-  assert.deepEqual([state, steps], [{ count: 5000, sum: 5 * 499500 }, 5000]);
+  assert.deepEqual([state, steps], [{ count: 5000, last: 999, falls: 4 }, 5000]);
 });
 
 test('a reset makes what was before it irrelevant', async (t) => {
@@ -155,7 +157,7 @@ test('a state goes on from its snapshot when the node is opened again', async (t
   await node.close();
   const again = await alone(t, store);
   assert.equal((await again.state(counting)).state, 6000);
-  assert.ok(steps < 12000, `it stepped over ${steps - 6000} events again`);
+  assert.ok(steps <= 6000 + 2048, `it stepped over ${steps - 6000} events again`);
 });
 
 test('one id with another definition is refused while it is observed', async (t) => {
@@ -286,8 +288,122 @@ test('the event loop has its turn while much is folded', async (t) => {
     },
   });
   assert.equal((await node.state(slow)).state, 10_000);
-  // 0.5 s of code, let go of at least after each batch.
-  assert.ok(turns.size >= 5, `${turns.size} turns`);
+  // 0.5 s of code, let go of about every 10 ms: more often than after each of 10 batches.
+  assert.ok(turns.size >= 20, `${turns.size} turns`);
+});
+
+test('a slow step lets the event loop have its turn after few events', async (t) => {
+  const node = await alone(t);
+  await node.publish(numbered(64));
+  let [steps, most] = [0, 0];
+  const counting = () => {
+    most = Math.max(most, steps);
+    steps = 0;
+    if (isRunning) setImmediate(counting);
+  };
+  let isRunning = true;
+  setImmediate(counting);
+  const slow = seen('very slow', {
+    initial: () => 0,
+    step: (count) => {
+      steps += 1;
+      const end = performance.now() + 5;
+      while (performance.now() < end);
+      return count + 1;
+    },
+  });
+  assert.equal((await node.state(slow)).state, 64);
+  isRunning = false;
+  assert.ok(most <= 8, `${most} steps without a turn`);
+});
+
+test('a step runs outside of the context of whoever asked first', async (t) => {
+  const node = await alone(t);
+  await node.publish(numbered(1));
+  const request = new AsyncLocalStorage();
+  const inside = seen('context', { step: (all) => [...all, String(request.getStore())] });
+  const { state } = await request.run('first', () => node.state(inside));
+  assert.deepEqual(state, ['undefined']);
+});
+
+test('what cannot be shown as text stops a fish as well', async (t) => {
+  const node = await alone(t);
+  await node.publish(numbered(1));
+  const unspeakable = [
+    Object.create(null),
+    Object.defineProperty(new Error(), 'message', {
+      get: () => {
+        throw new Error('not even this');
+      },
+    }),
+  ];
+  for (const [at, thrown] of unspeakable.entries()) {
+    const step = () => {
+      throw thrown;
+    };
+    await assert.rejects(node.state(seen(`unspeakable ${at}`, { step })), (error) => {
+      assert.deepEqual([error.code, error.reason], ['user_code', 'step']);
+      assert.equal(error.cause, thrown);
+      return true;
+    });
+  }
+});
+
+test('a promise in place of an answer is refused, and taken over', async (t) => {
+  const node = await alone(t);
+  await node.publish(numbered(1));
+  const promise = () => Promise.reject(new Error('nobody hears this'));
+  const plain = {
+    name: 'json',
+    encode: (all) => Buffer.from(JSON.stringify(all)),
+    decode: (bytes) => JSON.parse(Buffer.from(bytes).toString()),
+  };
+  const cases = {
+    is_reset: { isReset: promise },
+    encode: { codec: { ...plain, encode: promise } },
+    decode: { codec: { ...plain, decode: promise } },
+  };
+  for (const [reason, rest] of Object.entries(cases)) {
+    await assert.rejects(node.state(seen(`promised ${reason}`, rest)), {
+      reason,
+      message: /it cannot be asynchronous/,
+    });
+  }
+});
+
+test('a mistake in the options of one step ends nothing', async (t) => {
+  const node = await alone(t);
+  const observer = node.observe(seen('mistaken'));
+  for (const timeoutMs of [-1, NaN, 'soon']) {
+    await assert.rejects(observer.next({ timeoutMs }), InvalidArgumentError);
+  }
+  assert.deepEqual((await observer.next()).value.state, []);
+});
+
+test('a call whose signal is aborted already does not wait for others', async (t) => {
+  const node = await alone(t);
+  const signal = AbortSignal.abort('enough');
+  const observer = node.observe(seen('waited for'));
+  await observer.next();
+  const waiting = observer.next();
+  await assert.rejects(observer.next({ signal }), AbortError);
+  const unseen = node.observe(seen('unseen'), { after: `${'ab'.repeat(32)}-0:1` });
+  await assert.rejects(unseen.next({ signal }), AbortError);
+  await assert.rejects(unseen.opened({ signal }), AbortError);
+  const subscription = node.subscribe(GRAIN);
+  const batch = subscription.nextBatch();
+  await assert.rejects(subscription.nextBatch({ signal }), AbortError);
+  await node.publish(numbered(1));
+  assert.deepEqual((await waiting).value.state, [0]);
+  assert.equal((await batch).length, 1);
+  await unseen.close();
+});
+
+test('a fold that is no JSON is refused where it is made', () => {
+  const cyclic = { fold: 'count' };
+  cyclic.of = cyclic;
+  assert.throws(() => builtin(GRAIN, cyclic), InvalidArgumentError);
+  assert.throws(() => builtin(GRAIN, { fold: 'sum', of: 1n }), InvalidArgumentError);
 });
 
 test('built-in folds need no code', async (t) => {

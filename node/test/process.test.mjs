@@ -1,16 +1,18 @@
 // How a process or a worker ends: by itself, by force, with work in flight.
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { basename, dirname } from 'node:path';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { newSwarmSecret, open } from 'millpond';
+import { ClosedError, newSwarmSecret, open } from 'millpond';
 import { STUCK_MS, alone, entry, folder, run, runClean } from './support.mjs';
 
 const limit = { timeout: STUCK_MS };
+const CLOSED = ClosedError.kind.number;
 /** What every child begins with: a node without a network, in the folder that it is given. */
 const opening = `
-  const { open } = require(process.env.MILLPOND_ENTRY);
+  const { builtin, fish, folds, open } = require(process.env.MILLPOND_ENTRY);
   const [path, swarm] = process.argv.slice(1);
   const opened = open({ path, swarm, app: 'child', network: false });
 `;
@@ -102,7 +104,7 @@ test('an exception nobody catches ends the process as always', limit, async (t) 
   assert.match(ended.stderr, /of the application/);
 });
 
-test('queries and subscriptions that nobody holds are collected', limit, async (t) => {
+test('what gives one after the other and nobody holds is collected', limit, async (t) => {
   const args = place(t);
   const code = `${opening} opened.then(async (node) => {
     await node.publish([{ payload: 1 }, { payload: 2 }]);
@@ -112,10 +114,19 @@ test('queries and subscriptions that nobody holds are collected', limit, async (
       await reading.next();
       left.add(new WeakRef(reading));
     };
-    for (let at = 0; at < 50; at++) {
-      await read(node.query('FROM allEvents', { signal }));
-      await read(node.subscribe('FROM allEvents', { signal }));
+    const fish = builtin('FROM allEvents', folds.count());
+    const steel = node.account('steel');
+    await steel.create({ amount: 1, floor: 0 });
+    for (const options of [{ signal }, {}]) {
+      for (let at = 0; at < 25; at++) {
+        await read(node.query('FROM allEvents', options));
+        await read(node.subscribe('FROM allEvents', options));
+        await read(node.observe(fish, options));
+        await read(node.observeAll('FROM allEvents', () => fish, options));
+        await read(steel.reports(options));
+      }
     }
+    for (let at = 0; at < 25; at++) await read(await node.doOptimistically('job ' + at));
     while (left.size > 0) {
       await new Promise(setImmediate);
       gc();
@@ -169,6 +180,38 @@ test('a worker that is terminated while it waits closes its node', limit, async 
   }
 });
 
+test('what an environment left behind is closed with it', limit, async (t) => {
+  const [path, swarm] = place(t);
+  const own = await alone(t, { path, swarm });
+  const code = `
+    const { parentPort, workerData } = require('node:worker_threads');
+    const { open, fish } = require(workerData.entry);
+    const { bridge, operate } = require(workerData.entry.replace('index', 'operations'));
+    open({ ...workerData.options, app: 'worker', network: false }).then(async (node) => {
+      const spec = { query: 'FROM allEvents', fold: '{"fold":"count"}' };
+      const { handle } = await operate('test', undefined, (ticket, limit) =>
+        bridge.observe(ticket, node.place.handle, spec, {}, limit));
+      parentPort.postMessage({ observer: handle, session: bridge.sessionNew() });
+    });`;
+  const thread = new Worker(code, {
+    eval: true,
+    workerData: { entry, options: { path, swarm } },
+  });
+  const held = new Promise((resolve, reject) => thread.once('message', resolve).once('error', reject));
+  const { observer, session } = await held;
+  const require = createRequire(import.meta.url);
+  const { native } = require(entry.replace('index', 'native'));
+  const { bridge, operate } = require(entry.replace('index', 'operations'));
+  const ask = (ticket, limit) => bridge.observerNext(ticket, observer, limit);
+  assert.equal(native.sessionToken(session), native.offsetsParse(''));
+  await operate('test', undefined, ask);
+  await thread.terminate();
+  const closed = (error) => error.number === CLOSED || error.code === 'closed';
+  assert.throws(() => native.sessionToken(session), closed);
+  await assert.rejects(operate('test', undefined, ask), closed);
+  await own.publish({ payload: 1 });
+});
+
 test('a process whose workers alone loaded the package ends cleanly', limit, async (t) => {
   const args = place(t);
   const code = `
@@ -210,9 +253,19 @@ test('a panic inside is an InternalError, and the node still closes', limit, asy
     ['node_metrics', '(async () => node.metrics())()'],
     ['node_stats_json', '(async () => node.stats())()'],
     ['node_ticket', '(async () => node.ticket())()'],
+    ['node_observe', 'node.observe(sum).next()'],
+    ['observer_next_state', 'node.observe(sum).next()'],
+    ['observer_state', 'node.state(sum)'],
+    ['observer_turn', 'node.run(sum, () => null)'],
+    ['turn_publish', 'node.run(sum, () => ({ payload: 1 }))'],
+    ['node_observe_group', 'node.observeAll(ALL, () => null).next()'],
+    ['group_next_step', 'node.observeAll(ALL, () => null).next()'],
+    ['node_account', "node.account('a').report()"],
+    ['node_act', "node.account('a').create({ amount: 1, floor: 0 })"],
+    ['node_do_optimistically', "node.doOptimistically('a')"],
   ]) {
     const args = place(t);
-    const code = `${opening} const ALL = 'FROM allEvents'; opened.then(async (node) => {
+    const code = `${opening} const ALL = 'FROM allEvents'; const sum = builtin(ALL, folds.count()); opened.then(async (node) => {
       process.env.MILLPOND_PANIC_AT = ${JSON.stringify(at)};
       await ${call}.then(() => console.log('no error'), (error) => console.log(error.name));
       delete process.env.MILLPOND_PANIC_AT;

@@ -207,3 +207,29 @@ test('a seed of the environment is the only one; a failure says how to replay it
   process.env.MILLPOND_SEED = 'seven';
   assert.throws(() => seeds(), InvalidArgumentError);
 });
+
+test('a lab refuses what a node refuses', () => {
+  const lab = new Lab({ nodes: 1 });
+  lab.publish(0, { tags: ['a'], payload: 1 });
+  const own = (id, rest) => ({
+    ...{ id, version: 1, query: "FROM 'a'", initial: () => 0, step: (count) => count + 1 },
+    ...rest,
+  });
+  const promise = () => Promise.reject(new Error('nobody hears this'));
+  const codec = { name: 'own', encode: () => 'text', decode: () => 0 };
+  for (const [id, reason, rest] of [
+    ['truthy', 'is_reset', { isReset: () => 1 }],
+    ['forgetful', 'step', { step: () => {} }],
+    ['late', 'initial', { initial: promise }],
+    ['hidden', 'step', { step: promise }],
+    ['wordy', 'encode', { codec }],
+    ['publishing', 'step', { step: (count) => (lab.publish(0, { payload: 1 }), count + 1) }],
+  ]) {
+    assert.throws(() => lab.state(0, own(id, rest)), { code: 'user_code', reason });
+  }
+  const counting = own('counting', {});
+  assert.equal(lab.run(0, counting, (count) => ({ tags: ['a'], payload: count })).count, 1);
+  assert.equal(lab.run(0, counting, () => null), undefined);
+  assert.equal(lab.run(0, counting, () => {}), undefined);
+  assert.throws(() => lab.run(0, counting, promise), TypeError);
+});

@@ -69,7 +69,7 @@ impl Topic {
         wait: &Wait<'_>,
     ) -> facade::Result<String> {
         match self {
-            Topic::Account => node.account_json(name, options, wait),
+            Topic::Account => node.account_json(name, None, options, wait),
             Topic::Claim => node.claim_json(name, options, wait),
             Topic::WhoDoes => node.who_does_json(name, options, wait),
         }
@@ -84,7 +84,7 @@ impl Topic {
         done: impl FnOnce(facade::Result<String>) + Send + 'static,
     ) {
         match self {
-            Topic::Account => node.account_json_start(name, options, limit, done),
+            Topic::Account => node.account_json_start(name, None, options, limit, done),
             Topic::Claim => node.claim_json_start(name, options, limit, done),
             Topic::WhoDoes => node.who_does_json_start(name, options, limit, done),
         }
@@ -98,7 +98,7 @@ impl Topic {
         wait: &Wait<'_>,
     ) -> facade::Result<String> {
         match self {
-            Topic::Account => node.next_account_json(name, known, wait),
+            Topic::Account => node.next_account_json(name, None, known, wait),
             Topic::Claim => node.next_claim_json(name, known, wait),
             Topic::WhoDoes => node.next_who_does_json(name, known, wait),
         }
@@ -113,7 +113,7 @@ impl Topic {
         done: impl FnOnce(facade::Result<String>) + Send + 'static,
     ) {
         match self {
-            Topic::Account => node.next_account_json_start(name, known, limit, done),
+            Topic::Account => node.next_account_json_start(name, None, known, limit, done),
             Topic::Claim => node.next_claim_json_start(name, known, limit, done),
             Topic::WhoDoes => node.next_who_does_json_start(name, known, limit, done),
         }

@@ -209,11 +209,7 @@ const acts = {
         ...(said.order === undefined ? {} : { order: said.order }),
       });
     follows.set(name, subscription);
-    // It is opened in the background; the first step says what is wrong with it. This one takes no
-    // event, because it is aborted already.
-    await subscription.nextBatch({ signal: AbortSignal.abort() }).catch((error) => {
-      if (!(error instanceof millpond.AbortError)) throw error;
-    });
+    await subscription.opened();
   },
   async next(name, _said, rest) {
     const batch = await follows.get(name).nextBatch({ max: Number(rest), timeoutMs: SOON });

@@ -110,10 +110,7 @@ export function pondActs({
       const { after, timeoutMs } = reading(said);
       const options = after === undefined ? {} : { after, timeoutMs };
       const observer = nodes.get(node).observe(fishOf(fish), options);
-      // It is opened in the background; a step that is aborted already says what is wrong with it.
-      await observer.next({ signal: AbortSignal.abort() }).catch((error) => {
-        if (!(error instanceof millpond.AbortError)) throw error;
-      });
+      await observer.opened();
       observers.set(name, { observer, last: '-', ended: undefined });
     },
     async unobserve(name) {

@@ -306,8 +306,8 @@ pub unsafe extern "C" fn millpond_node_account(
             let asked = Asked::read(name, name_len, known, known_len, read_options)?;
             let (node, wait) = (NodeHandle::from_id(node.id), wait(timeout_ms, cancel));
             asked.put(
-                |name, options, wait: &Wait<'_>| node.account_json(name, options, wait),
-                |name, known, wait: &Wait<'_>| node.next_account_json(name, known, wait),
+                |name, options, wait: &Wait<'_>| node.account_json(name, None, options, wait),
+                |name, known, wait: &Wait<'_>| node.next_account_json(name, None, known, wait),
                 &wait,
             )
         })

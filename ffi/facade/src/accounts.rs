@@ -16,7 +16,7 @@ use millpond::event::cbor::Value as Note;
 use millpond::event::{OffsetMap, StreamId};
 use millpond::pond::Name;
 use millpond::pond::claim::{ClaimHolder, Doer, claim_tag, doing_tag};
-use millpond::pond::escrow::{Holding, OpenRequest, Violation, account_tag};
+use millpond::pond::escrow::{AccountId, Holding, OpenRequest, Violation, account_tag};
 use millpond::query::{Query, TagExpression};
 use millpond::{ErrorKind, Rival};
 use serde_json::{Value, json};
@@ -26,7 +26,8 @@ use std::time::Instant;
 /// What is looked at.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Matter {
-    Account,
+    /// The account that the name means, or exactly the one of this id.
+    Account(Option<AccountId>),
     Claim,
     Doing,
 }
@@ -38,9 +39,13 @@ struct Found {
 }
 
 impl Matter {
+    fn account(id: Option<&str>) -> Result<Matter> {
+        Ok(Matter::Account(id.map(|id| id.trim().parse()).transpose()?))
+    }
+
     fn look(self, core: &core::Node, name: &str) -> Result<Found> {
         match self {
-            Matter::Account => account(core, name),
+            Matter::Account(id) => account(core, name, id),
             Matter::Claim => claim(core, name),
             Matter::Doing => who_does(core, name),
         }
@@ -51,7 +56,7 @@ impl Matter {
         let name = Name::new(name)?;
         let tag = |tag: millpond::event::Tag| TagExpression::tag(tag.as_str());
         let expression = match self {
-            Matter::Account => tag(account_tag(&name))?,
+            Matter::Account(_) => tag(account_tag(&name))?,
             Matter::Claim => tag(claim_tag(&name))?,
             Matter::Doing => tag(claim_tag(&name))?.or(tag(doing_tag(&name))?),
         };
@@ -61,7 +66,7 @@ impl Matter {
     /// The name of the entry, and of its work.
     const fn names(self) -> (&'static str, &'static str) {
         match self {
-            Matter::Account => ("node_account", "node_account_work"),
+            Matter::Account(_) => ("node_account", "node_account_work"),
             Matter::Claim => ("node_claim", "node_claim_work"),
             Matter::Doing => ("node_who_does", "node_who_does_work"),
         }
@@ -69,26 +74,37 @@ impl Matter {
 }
 
 impl NodeHandle {
-    /// The account called `name` as it is known here, as one JSON object: docs/escrow.md names
-    /// every field.
+    /// The account called `name` as it is known here, or exactly the one of the id, as one JSON
+    /// object: docs/escrow.md names every field.
     ///
     /// # Errors
     /// As [`NodeHandle::node_id`]; `not_found`: it is not known here. `not_yet_visible`: the log
     /// does not cover in time what the options name. `invalid_argument`, `limit_exceeded`: there
-    /// can be no such name. `corrupt`, `storage_failed`, `timeout`, `cancelled`.
-    pub fn account_json(self, name: &str, options: ReadOptions, wait: &Wait<'_>) -> Result<String> {
-        self.look(Matter::Account, name, options, wait)
+    /// can be no such name or id. `corrupt`, `storage_failed`, `timeout`, `cancelled`.
+    pub fn account_json(
+        self,
+        name: &str,
+        id: Option<&str>,
+        options: ReadOptions,
+        wait: &Wait<'_>,
+    ) -> Result<String> {
+        let matter = entry("node_account", self.id(), || Matter::account(id))?;
+        self.look(matter, name, options, wait)
     }
 
     /// As [`NodeHandle::account_json`], without waiting.
     pub fn account_json_start(
         self,
         name: &str,
+        id: Option<&str>,
         options: ReadOptions,
         limit: Limit,
         done: impl FnOnce(Result<String>) + Send + 'static,
     ) {
-        self.look_start(Matter::Account, name, options, limit, Box::new(done));
+        match entry("node_account", self.id(), || Matter::account(id)) {
+            Ok(matter) => self.look_start(matter, name, options, limit, Box::new(done)),
+            Err(error) => done(Err(error)),
+        }
     }
 
     /// The exclusive claim to `what` as it is known here, as one JSON object; one that was not
@@ -144,21 +160,27 @@ impl NodeHandle {
     pub fn next_account_json(
         self,
         name: &str,
+        id: Option<&str>,
         known: Option<&str>,
         wait: &Wait<'_>,
     ) -> Result<String> {
-        self.look_again(Matter::Account, name, known, wait)
+        let matter = entry("node_account", self.id(), || Matter::account(id))?;
+        self.look_again(matter, name, known, wait)
     }
 
     /// As [`NodeHandle::next_account_json`], without waiting.
     pub fn next_account_json_start(
         self,
         name: &str,
+        id: Option<&str>,
         known: Option<&str>,
         limit: Limit,
         done: impl FnOnce(Result<String>) + Send + 'static,
     ) {
-        self.look_again_start(Matter::Account, name, known, limit, Box::new(done));
+        match entry("node_account", self.id(), || Matter::account(id)) {
+            Ok(matter) => self.look_again_start(matter, name, known, limit, Box::new(done)),
+            Err(error) => done(Err(error)),
+        }
     }
 
     /// As [`NodeHandle::next_account_json`], of the exclusive claim to `what`.
@@ -355,8 +377,9 @@ fn query_text(matter: Matter, name: &str, needs: &Needs) -> Result<Option<String
     }
 }
 
-fn account(core: &core::Node, name: &str) -> Result<Found> {
-    let report = core.account(name)?.report()?;
+fn account(core: &core::Node, name: &str, id: Option<AccountId>) -> Result<Found> {
+    let named = core.account(name)?;
+    let report = id.map_or(named.clone(), |id| named.with_id(id)).report()?;
     let state = &report.state;
     let json = json!({
         "name": state.name().as_str(), "id": state.id().to_string(),

@@ -34,14 +34,14 @@ fn withdraw(amount: u64) -> Deed {
 }
 
 fn report(mill: &Mill) -> Value {
-    let text = mill.node.account_json("steel", ReadOptions::default(), &soon()).unwrap();
+    let text = mill.node.account_json("steel", None, ReadOptions::default(), &soon()).unwrap();
     serde_json::from_str(&text).unwrap()
 }
 
 #[test]
 fn an_account_is_spent_by_rights_and_says_what_is_left() {
     let mill = Mill::open();
-    let error = mill.node.account_json("steel", ReadOptions::default(), &soon()).unwrap_err();
+    let error = mill.node.account_json("steel", None, ReadOptions::default(), &soon()).unwrap_err();
     assert_eq!(error.name, "not_found");
     let elsewhere = "ab".repeat(32);
     act(&mill, create(1000, &[(&elsewhere, 400)])).unwrap();
@@ -152,28 +152,30 @@ fn a_session_has_seen_the_claim_that_it_made() {
 fn news_of_an_account_is_waited_for() {
     let mill = Mill::open();
     act(&mill, create(10, &[])).unwrap();
-    let first = mill.node.next_account_json("steel", None, &soon()).unwrap();
+    let first = mill.node.next_account_json("steel", None, None, &soon()).unwrap();
     let as_of = |text: &str| {
         let report: Value = serde_json::from_str(text).unwrap();
         report["as_of"].as_str().unwrap().to_owned()
     };
     let brief = Wait::timeout(Duration::from_millis(20));
-    let error = mill.node.next_account_json("steel", Some(&as_of(&first)), &brief).unwrap_err();
+    let error =
+        mill.node.next_account_json("steel", None, Some(&as_of(&first)), &brief).unwrap_err();
     assert_eq!(error.name, "timeout");
     // What is not about it is no news.
     mill.publish_json(&["1"]);
-    let error = mill.node.next_account_json("steel", Some(&as_of(&first)), &brief).unwrap_err();
+    let error =
+        mill.node.next_account_json("steel", None, Some(&as_of(&first)), &brief).unwrap_err();
     assert_eq!(error.name, "timeout");
     let (done, news) = receiver();
     let limit = Limit::default();
-    mill.node.next_account_json_start("steel", Some(&as_of(&first)), limit, done);
+    mill.node.next_account_json_start("steel", None, Some(&as_of(&first)), limit, done);
     act(&mill, withdraw(3)).unwrap();
     let second = news.recv_timeout(SOON).unwrap().unwrap();
     assert!(second.contains("\"balance\":7"), "{second}");
-    let again = mill.node.next_account_json("steel", Some(&as_of(&first)), &soon()).unwrap();
+    let again = mill.node.next_account_json("steel", None, Some(&as_of(&first)), &soon()).unwrap();
     assert_eq!(again, second, "also what is available, while the withdrawal is acknowledged");
     let (done, news) = receiver();
-    mill.node.next_account_json_start("steel", Some(&as_of(&second)), limit, done);
+    mill.node.next_account_json_start("steel", None, Some(&as_of(&second)), limit, done);
     mill.close();
     assert_eq!(news.recv_timeout(SOON).unwrap().unwrap_err().name, "closed");
 }

@@ -67,6 +67,7 @@ import {
   type FoldNumber,
   type FoldsTo,
   type ForkStatus,
+  type Amount,
   type Holding,
   type IntegerOption,
   type KeepRunningOptions,
@@ -330,7 +331,7 @@ export async function scarce(node: Node, signal: AbortSignal): Promise<void> {
   const holding: Holding | undefined = report.holdings[0];
   const request: OpenRequest | undefined = report.requests[0];
   const violation: Violation | undefined = report.violations[0];
-  if (violation?.kind === 'overdrawn') same<number>(violation.by)(report.uncoveredCount);
+  if (violation?.kind === 'overdrawn') same<Amount>(violation.by)(report.uncoveredCount);
   const rival: Rival | undefined = report.rivals[0];
   if (rival) await steel.withId(rival.id).withdraw(1);
   same<string | undefined>(holding?.stream)(request?.node);
@@ -366,7 +367,7 @@ export async function scarce(node: Node, signal: AbortSignal): Promise<void> {
 
   const error = new OverdraftError('none');
   const { available, elsewhere }: Overdraft = error.details;
-  same<number>(available)(elsewhere.length);
+  same<Amount>(available)(elsewhere.length);
   same<Readonly<Record<string, number>> | undefined>(new NotYetVisibleError('').missing)({});
 }
 
