@@ -601,8 +601,9 @@ typedef int32_t (*millpond_save_callback_t)(void *user_data, millpond_job_t *job
  *
  * By code of the program: `id`, `version`, `query`, the three callbacks. They must be functions of
  * their arguments and of the state that they hold, and run one at a time, on one thread of
- * millpond for the fish, under no lock. They may call every function, and must not throw or
- * longjmp. Or built in: `query` and `fold`, and nothing else.
+ * millpond for the fish, under no lock. They may call every function, but what waits for a state
+ * of their own fish waits for them; and must not throw or longjmp. Or built in: `query` and
+ * `fold`, and nothing else.
  */
 typedef struct {
     /**
@@ -650,10 +651,13 @@ typedef struct {
      */
     void *user_data;
     /**
-     * Frees `user_data`: called exactly once, when no callback will be made any more: before the
-     * call returns that was given this fish, if it fails or the callbacks are not needed. Only for
-     * a fish that cannot be read, because of its `struct_size` or fields that this version does
-     * not know, it is not called.
+     * Frees `user_data`: called exactly once, when no callback will be made any more. It is the
+     * only sign of that: no call that was given the fish says so by its answer. After
+     * millpond_node_observe it comes before that returns, if it fails or the callbacks are not
+     * needed because the fish is observed already; else when the last observer of the fish was
+     * closed, or before millpond_node_close has answered MILLPOND_OK. Only for a fish that cannot
+     * be read, because of its `struct_size` or fields that this version does not know, it is not
+     * called.
      */
     millpond_destroy_t destroy;
 } millpond_fish_t;
@@ -1594,7 +1598,8 @@ int32_t millpond_node_open(const millpond_node_options_t *node_options,
 /**
  * Closes a node: its cursors, turns and calls end; its subscriptions, observers, optimistic claims
  * and what it keeps running come to a normal end (close their handles too); what was published is
- * on disk, its callbacks have returned. Legal from any thread and callback; from
+ * on disk, its callbacks have returned and their `destroy` was called. Calls that wait for
+ * something end with MILLPOND_ERROR_CLOSED. Legal from any thread and callback; from
  * inside a callback of this node it does not wait for that callback. A negative `timeout_ms` is
  * the default deadline of 10 s. A second close answers MILLPOND_ERROR_CLOSED and does nothing.
  * MILLPOND_ERROR_TIMEOUT: the handle is closed all the same and the rest ends by itself.
