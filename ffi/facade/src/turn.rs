@@ -1,4 +1,5 @@
 //! Effects: the right to act on a state of a fish, one at a time in a process.
+//! Longer than 500 lines because what takes a turn, acts on it and publishes is one choreography.
 //!
 //! Rule: a turn is dropped by whoever cannot use it, and the next one gets it at once: it is never
 //! kept while its call waits for a newer state.
