@@ -86,11 +86,20 @@ export async function runAll<S>(
       await act(how, fish, turn, judging, { signal });
     }
   } catch (error) {
-    // Something else may be closed: the session that it publishes with.
-    const isEnd = error instanceof ClosedError && !native.nodeIsOpen(how.place.handle);
-    if (!isEnd) throw error;
+    if (!(error instanceof ClosedError) || isOver(said.session)) throw error;
   } finally {
     release(observed.handle);
+  }
+}
+
+/** Whether a session that was named is closed: then that is what an effect ended with. */
+function isOver(session: bigint | undefined): boolean {
+  if (session === undefined) return false;
+  try {
+    native.sessionToken(session);
+    return false;
+  } catch {
+    return true;
   }
 }
 

@@ -77,7 +77,11 @@ export function release(handle: bigint): void {
  */
 export function within<T>(work: Promise<T>, options: CallOptions): Promise<T> {
   const { signal, timeoutMs } = options;
-  if (signal?.aborted) return Promise.reject(new AbortError(signal.reason));
+  if (signal?.aborted) {
+    // What becomes of it is for others to hear.
+    work.catch(() => {});
+    return Promise.reject(new AbortError(signal.reason));
+  }
   if (signal === undefined && timeoutMs === undefined) return work;
   let release = (): void => {};
   const ended = new Promise<never>((_, reject) => {

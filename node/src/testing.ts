@@ -12,7 +12,7 @@
  */
 import { EventBatch, withEncoded, type NewEvent } from './batch';
 import { asCode, atOnce, judged, messageOf, outsideOfCode, stateFrom } from './code';
-import { BatchBytes } from './decode';
+import { decodeValue } from './decode';
 import type { Wanted } from './effects';
 import { Writer } from './encode';
 import { UserCodeError } from './error-kinds';
@@ -20,7 +20,6 @@ import type { Event } from './event';
 import { guard, refuse } from './failures';
 import {
   native,
-  type NativeBatch,
   type NativeLab,
   type NativeLabAnswer,
   type NativeLabFish,
@@ -284,7 +283,8 @@ export class Lab {
 
   /**
    * Runs `effect` on the state of a fish at a node, and publishes there what it returns: as
-   * {@link Node.run} does, but that it cannot be asynchronous. Undefined when that is nothing. What the effect throws is thrown here, and nothing is published.
+   * {@link Node.run} does, but that it cannot be asynchronous. Undefined when that is nothing. What
+   * the effect throws is thrown here, and nothing is published.
    * @throws as {@link Lab.state} and {@link Lab.publish}.
    */
   run<S, P>(
@@ -537,6 +537,5 @@ function decoded(fish: AnyFish, bytes: Buffer | undefined): any {
 
 /** The value of bytes that were encoded as a payload is. */
 function value(bytes: Buffer): Payload {
-  const batch = { bytes, hasTags: false, hasPayload: true } as NativeBatch;
-  return new BatchBytes(batch, Uint32Array.of(0, 0, 0, 0, bytes.length)).payload(0);
+  return decodeValue(bytes);
 }

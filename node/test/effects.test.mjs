@@ -104,8 +104,9 @@ test('an effect that has begun publishes, however short its timeout is', async (
 
 test('cancelWhen must say yes or no, at once', async (t) => {
   const node = await alone(t);
-  for (const answer of [1, 'yes', Promise.reject(new Error('nobody hears this')), undefined]) {
-    const running = node.keepRunning(counter, next, { cancelWhen: () => answer });
+  const promise = () => Promise.reject(new Error('nobody hears this'));
+  for (const cancelWhen of [() => 1, () => 'yes', () => {}, promise]) {
+    const running = node.keepRunning(counter, next, { cancelWhen });
     await assert.rejects(running, { code: 'user_code', message: /cancelWhen/ });
   }
   assert.equal(node.offsets().total(), 0, 'nothing was published');
@@ -197,7 +198,7 @@ test('the fish of the oldest seed is the one that is shown', async (t) => {
   assert.equal(value.state, 2);
 });
 
-test('while the oldest seed makes no fish there is none, and an older one is waited for', async (t) => {
+test('while the oldest seed makes no fish, an older one is waited for', async (t) => {
   const swarm = newSwarmSecret();
   const [early, late] = [await onLoopback(t, { swarm }), await onLoopback(t, { swarm })];
   await early.publish([seed('a'), ...numbered(2, 'job:a')]);

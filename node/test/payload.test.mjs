@@ -8,7 +8,7 @@ import { alone } from './support.mjs';
 
 const require = createRequire(import.meta.url);
 const { Writer } = require('../dist/encode.js');
-const { BatchBytes } = require('../dist/decode.js');
+const { decodeValue } = require('../dist/decode.js');
 
 const vectors = JSON.parse(
   readFileSync(new URL('../../tests/vectors/payloads.json', import.meta.url), 'utf8'),
@@ -33,9 +33,7 @@ const isWholeFloat = ({ value }) =>
   Number.isSafeInteger(Number(value?.float)) && !Object.is(Number(value.float), -0);
 
 function decode(bytes) {
-  const batch = { bytes: Buffer.from(bytes), hasTags: true, hasPayload: true };
-  // One event without tags.
-  return new BatchBytes(batch, Uint32Array.of(0, 0, 0, 0, bytes.length)).payload(0);
+  return decodeValue(Buffer.from(bytes));
 }
 
 function encode(value) {
