@@ -81,6 +81,10 @@ for await (const line of createInterface({ input: process.stdin })) {
     await work
     say('stopped')
   }
+  if (word === 'write') {
+    const { token } = await node.publish({ tags: ['kind:last-order'], payload: null })
+    say('token', token.token)
+  }
   if (word === 'dump') await dump(rest[0])
 }
 clearInterval(statusTimer)

@@ -14,6 +14,7 @@ import millpond
 INSPECT_EVERY = 10
 WINDOW = 25
 STATUS_SECONDS = 0.25
+READ_SECONDS_MAX = 20.0
 
 
 def say(word, *rest):
@@ -74,6 +75,12 @@ def dump(node, file):
     say("dumped", count)
 
 
+def read_after(node, token):
+    """Reads what somebody has written, once this node has what its token names."""
+    events = node.query("FROM 'kind:last-order'", after=token, timeout=READ_SECONDS_MAX).to_list()
+    say("read", len(events))
+
+
 def connect(node, ticket):
     """Connects, and says so where that was refused; the node goes on trying by itself."""
     try:
@@ -94,6 +101,8 @@ def obey(node, line, stopping):
         stopping.set()
     elif word == "dump":
         dump(node, rest)
+    elif word == "after":
+        read_after(node, rest)
 
 
 def main():

@@ -7,7 +7,9 @@ order. `./dev demo` builds what is needed and calls it.
 A program is told its folder, its swarm secret and its peers by its arguments, and what to do by
 lines on its standard input: `peer ADDRESS`, `cut`, `heal`, `stop`, `dump FILE`, `quit`. It answers
 on its standard output with lines `ticket TEXT`, `status EVENTS PEERS LAG`, `note TEXT`, `stopped`,
-`dumped EVENTS` and `error TEXT`.
+`dumped EVENTS` and `error TEXT`. Besides, orders answers `write` with `token TEXT`, that of an
+event which it publishes, and quality answers `after TEXT` with `read COUNT`: how many such events
+it finds when it reads after that token.
 """
 
 import argparse
@@ -42,6 +44,7 @@ class Program:
         self.name, self.command, self.heard = name, command, heard
         self.events = self.peers = self.lag = 0
         self.ticket, self.state, self.dumped = None, "starting", None
+        self.token = self.read = None
         self.process, self.generation = None, 0
 
     def start(self):
@@ -84,6 +87,10 @@ class Program:
             self.state = "stopped"
         elif word == "dumped":
             self.dumped = int(rest)
+        elif word == "token":
+            self.token = rest
+        elif word == "read":
+            self.read = int(rest)
         elif word == "error":
             raise Failure(f"{self.name}: {rest}")
         elif word == "note":
@@ -136,6 +143,7 @@ class Floor:
             program.tell("stop")
         self.wait("every program to stop publishing", CONVERGE_SECONDS_MAX,
                   lambda: all(p.state == "stopped" for p in self.programs.values()))
+        self.read_after_write()
         self.wait("the three logs to become equal", CONVERGE_SECONDS_MAX, self.equal)
         self.compare()
 
@@ -145,6 +153,17 @@ class Floor:
             for other in self.programs.values():
                 if other is not program:
                     program.tell(f"peer {other.ticket}")
+
+    def read_after_write(self):
+        """What one program has written another one reads, in another language, by its token."""
+        orders, quality = self.programs["orders"], self.programs["quality"]
+        orders.tell("write")
+        self.wait("orders to write", CONVERGE_SECONDS_MAX, lambda: orders.token is not None)
+        quality.tell(f"after {orders.token}")
+        self.wait("quality to read it", CONVERGE_SECONDS_MAX, lambda: quality.read is not None)
+        if quality.read != 1:
+            raise Failure(f"quality read {quality.read} events after the token of orders, not 1")
+        self.say("quality has read what orders had just written, by its token")
 
     def equal(self):
         """True when the three nodes count the same events and none is missing any."""

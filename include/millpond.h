@@ -16,7 +16,8 @@
  *   given is borrowed until the callback returns.
  * HANDLES are numbers in structs, not pointers. A closed handle answers MILLPOND_ERROR_CLOSED, a made
  *   up one or one of another type MILLPOND_ERROR_INVALID_ARGUMENT; none is ever undefined behaviour.
- *   A batch, an error and bytes are memory: freeing them twice is a mistake that nobody catches.
+ *   A batch, a state, an error and bytes are memory: freeing them twice is a mistake that nobody
+ *   catches. A job and an effect are memory that lives until their callback returns.
  * POINTERS name memory that is aligned for its type, as C makes it, and that stays valid and unchanged
  *   until the call returns. One that is not aligned answers MILLPOND_ERROR_INVALID_ARGUMENT; `error`
  *   alone is not looked at. Text, bytes and structs read by their `struct_size` are no exception.
@@ -24,13 +25,17 @@
  *   length that no object can have, and bad UTF-8 answer MILLPOND_ERROR_INVALID_ARGUMENT.
  * OPTIONS begin with `struct_size`, set by the _INIT macro. Fields that are zero are not said. A newer
  *   program may use an older library as long as it says nothing that the library does not know.
- * WAITING. `timeout_ms` bounds a call; negative is no bound (for a close: its default deadline), 0 is
- *   not to wait. `cancel` may be MILLPOND_NO_CANCEL.
- * THREADS. Every function may be called from any thread, several at once, also from a callback.
- *   There is no thread-local state. millpond changes no signal handler and no environment.
+ * WAITING. `timeout_ms` bounds a call, all that it waits for together; negative is no bound (for a
+ *   close: its default deadline), 0 is not to wait. What code of the program does in a call is not cut
+ *   short. `cancel` may be MILLPOND_NO_CANCEL. What stores something may have stored it all the same
+ *   when it answers MILLPOND_ERROR_TIMEOUT or MILLPOND_ERROR_CANCELLED; what to do then stands at it.
+ * THREADS. Every function may be called from any thread, several at once, also from a callback, where
+ *   nothing comes of waiting for what that callback holds up. A thread keeps nothing of millpond but
+ *   this: while an effect runs on it, turns are refused to it (reason "nested_effect"). millpond
+ *   changes no signal handler and no environment.
  * FORK. In a child that was forked while a node was open, every call answers
- *   MILLPOND_ERROR_FORKED_PROCESS, except millpond_abi_check and those that read or free a batch, an
- *   error or bytes; the parent is not affected.
+ *   MILLPOND_ERROR_FORKED_PROCESS, except millpond_abi_check, those that read or free a batch, a
+ *   state, an error or bytes, and those that answer a job or an effect; the parent is not affected.
  * BUGS. A panic inside millpond becomes MILLPOND_ERROR_INTERNAL; the node then refuses further work
  *   and can still be closed.
  * VERSIONS. Call millpond_abi_check(MILLPOND_ABI_VERSION, &error) first. Until 1.0 the ABI may change
@@ -215,9 +220,19 @@ typedef struct millpond_error_t millpond_error_t;
 typedef struct millpond_job_t millpond_job_t;
 
 /**
+ * What a callback that makes fish answers by: it lives until the callback returns.
+ */
+typedef struct millpond_seed_t millpond_seed_t;
+
+/**
  * A state of a fish. Owned by the caller, unless it came to a callback.
  */
 typedef struct millpond_state_t millpond_state_t;
+
+/**
+ * The states of several fish at one moment. Owned by the caller.
+ */
+typedef struct millpond_states_t millpond_states_t;
 
 /**
  * Borrowed text: `len` bytes of UTF-8 at `data`, not NUL-terminated. `{NULL, 0}` says nothing.
@@ -447,9 +462,18 @@ typedef struct {
     int32_t note_form;
     /**
      * 1: recovers also when no other node was met since the store was opened, because a person
-     * vouches that nothing else writes the former stream.
+     * vouches that nothing else writes the former stream. Else 0.
      */
     int32_t is_alone;
+    /**
+     * 1 to 255 bytes: the same deed again with the same key gets the first answer, whatever has
+     * become of the account since. NULL is unsaid.
+     */
+    const uint8_t *idempotency_key;
+    /**
+     * How many bytes.
+     */
+    uintptr_t idempotency_key_len;
 } millpond_deed_t;
 
 /**
@@ -526,6 +550,119 @@ typedef struct {
 } millpond_doing_t;
 
 /**
+ * Makes a fish of `event`, by millpond_seed_fish, or none. The event is borrowed for the call,
+ * with all columns. 0: done; any other number: it failed, and the group with it. It must be a
+ * function of the event, and must not throw or longjmp.
+ */
+typedef int32_t (*millpond_make_fish_callback_t)(void *user_data,
+                                                 const millpond_event_t *event,
+                                                 millpond_seed_t *seed);
+
+/**
+ * Frees `user_data`: called exactly once, when no callback will be made any more.
+ */
+typedef void (*millpond_destroy_t)(void *user_data);
+
+/**
+ * A group of fish that are made of events. `{0}` is none.
+ */
+typedef struct {
+    /**
+     * Only for millpond to read.
+     */
+    uint64_t id;
+} millpond_group_t;
+
+/**
+ * Replaces the state that the program holds for the fish: by the initial one when `state` is NULL,
+ * else by the one that it saved as these bytes. 0: done; any other number: it failed.
+ */
+typedef int32_t (*millpond_load_callback_t)(void *user_data,
+                                            const uint8_t *state,
+                                            uintptr_t state_len,
+                                            millpond_job_t *job);
+
+/**
+ * Steps over the events of `batch`, 1 to 1,024 of them, in their order. Where one is a reset, it
+ * begins with the initial state before it steps over it, and says so by millpond_job_reset. 0:
+ * done; any other number: it failed.
+ */
+typedef int32_t (*millpond_apply_callback_t)(void *user_data,
+                                             const millpond_batch_t *batch,
+                                             millpond_job_t *job);
+
+/**
+ * Gives the state as bytes by millpond_job_save. 0: done; any other number: it failed.
+ */
+typedef int32_t (*millpond_save_callback_t)(void *user_data, millpond_job_t *job);
+
+/**
+ * A fish: a fold of the events that a query selects, in key order.
+ *
+ * By code of the program: `id`, `version`, `query`, the three callbacks. They must be functions of
+ * their arguments and of the state that they hold, and run one at a time, on one thread of
+ * millpond for the fish, under no lock. They may call every function, but what waits for a state
+ * of their own fish waits for them; and must not throw or longjmp. Or built in: `query` and
+ * `fold`, and nothing else.
+ */
+typedef struct {
+    /**
+     * Set by MILLPOND_FISH_INIT.
+     */
+    uint32_t struct_size;
+    /**
+     * 1 when the program says that its states only grow, else 0.
+     */
+    int32_t is_grow_only;
+    /**
+     * Another number whenever the code or the form of the state changes its meaning.
+     */
+    uint64_t version;
+    /**
+     * Its name, 1 to 255 bytes.
+     */
+    millpond_text_t id;
+    /**
+     * Which events it folds.
+     */
+    millpond_text_t query;
+    /**
+     * How states are written, 1 to 64 bytes. Unsaid: "cbor", one value in deterministic CBOR.
+     */
+    millpond_text_t codec;
+    /**
+     * A built-in fold as JSON, such as {"fold": "count"}: docs/pond.md. Unsaid: by code.
+     */
+    millpond_text_t fold;
+    /**
+     * Replaces the state.
+     */
+    millpond_load_callback_t load;
+    /**
+     * Steps over events.
+     */
+    millpond_apply_callback_t apply;
+    /**
+     * Gives the state.
+     */
+    millpond_save_callback_t save;
+    /**
+     * What the callbacks are given.
+     */
+    void *user_data;
+    /**
+     * Frees `user_data`: called exactly once, when no callback will be made any more. It is the
+     * only sign of that: no call that was given the fish says so by its answer. After
+     * millpond_node_observe it comes before that returns, if it fails or the callbacks are not
+     * needed because the fish is observed already; else when the last observer of the fish was
+     * closed, or before millpond_node_close has answered MILLPOND_OK. Only for a fish that cannot
+     * be read, because of its `struct_size` or fields that this version does not know, it is not
+     * called.
+     */
+    millpond_destroy_t destroy;
+} millpond_fish_t;
+
+/**
  * One line of trace, borrowed for the call.
  */
 typedef struct {
@@ -559,11 +696,6 @@ typedef struct {
  * Takes lines of trace, one after the other, on a thread of their own.
  */
 typedef void (*millpond_log_callback_t)(void *user_data, const millpond_log_record_t *record);
-
-/**
- * Frees `user_data`: called exactly once, when no callback will be made any more.
- */
-typedef void (*millpond_destroy_t)(void *user_data);
 
 /**
  * A choice that may be left unsaid: 0 is unsaid, 1 is yes, 2 is no. Any other value is refused.
@@ -673,91 +805,6 @@ typedef struct {
      */
     uint64_t snapshot_bytes_max;
 } millpond_node_options_t;
-
-/**
- * Replaces the state that the program holds for the fish: by the initial one when `state` is NULL,
- * else by the one that it saved as these bytes. 0: done; any other number: it failed.
- */
-typedef int32_t (*millpond_load_callback_t)(void *user_data,
-                                            const uint8_t *state,
-                                            uintptr_t state_len,
-                                            millpond_job_t *job);
-
-/**
- * Steps over the events of `batch`, 1 to 1,024 of them, in their order. Where one is a reset, it
- * begins with the initial state before it steps over it, and says so by millpond_job_reset. 0:
- * done; any other number: it failed.
- */
-typedef int32_t (*millpond_apply_callback_t)(void *user_data,
-                                             const millpond_batch_t *batch,
-                                             millpond_job_t *job);
-
-/**
- * Gives the state as bytes by millpond_job_save. 0: done; any other number: it failed.
- */
-typedef int32_t (*millpond_save_callback_t)(void *user_data, millpond_job_t *job);
-
-/**
- * A fish: a fold of the events that a query selects, in key order.
- *
- * By code of the program: `id`, `version`, `query`, the three callbacks. They must be functions of
- * their arguments and of the state that they hold, and run one at a time, on one thread of
- * millpond for the fish, under no lock. They may call every function, and must not throw or
- * longjmp. Or built in: `query` and `fold`, and nothing else.
- */
-typedef struct {
-    /**
-     * Set by MILLPOND_FISH_INIT.
-     */
-    uint32_t struct_size;
-    /**
-     * 1 when the program says that its states only grow, else 0.
-     */
-    int32_t is_grow_only;
-    /**
-     * Another number whenever the code or the form of the state changes its meaning.
-     */
-    uint64_t version;
-    /**
-     * Its name, 1 to 255 bytes.
-     */
-    millpond_text_t id;
-    /**
-     * Which events it folds.
-     */
-    millpond_text_t query;
-    /**
-     * How states are written, 1 to 64 bytes. Unsaid: "cbor", one value in deterministic CBOR.
-     */
-    millpond_text_t codec;
-    /**
-     * A built-in fold as JSON, such as {"fold": "count"}: docs/pond.md. Unsaid: by code.
-     */
-    millpond_text_t fold;
-    /**
-     * Replaces the state.
-     */
-    millpond_load_callback_t load;
-    /**
-     * Steps over events.
-     */
-    millpond_apply_callback_t apply;
-    /**
-     * Gives the state.
-     */
-    millpond_save_callback_t save;
-    /**
-     * What the callbacks are given.
-     */
-    void *user_data;
-    /**
-     * Frees `user_data`: called exactly once, when no callback will be made any more: before the
-     * call returns that was given this fish, if it fails or the callbacks are not needed. Only for
-     * a fish that cannot be read, because of its `struct_size` or fields that this version does
-     * not know, it is not called.
-     */
-    millpond_destroy_t destroy;
-} millpond_fish_t;
 
 /**
  * An observer of a fish. `{0}` is none.
@@ -1134,11 +1181,17 @@ int32_t millpond_cursor_close(millpond_cursor_t cursor, millpond_error_t **error
  * Does something to an account or a claim. It is decided at once, from what is on this disk, also
  * while cut off; the answer comes when it is durable, and then it counts on every node.
  * `read_options` and `published` may be NULL, the latter as of millpond_node_publish.
+ *
+ * MILLPOND_ERROR_CANCELLED and MILLPOND_ERROR_TIMEOUT: it may have been done all the same. A retry
+ * with an idempotency key is safe; without one, look at the account or the claim first. After any
+ * other error nothing was done.
+ *
  * MILLPOND_ERROR_OVERDRAFT: this node does not hold as much; millpond_error_details says what is
  * available here, and who holds the rest. MILLPOND_ERROR_NOT_FOUND: no such account or claim is
  * known here, the claim is held elsewhere (reason "not_held"), or nothing is left to recover.
- * MILLPOND_ERROR_CONFLICT: reason "exists", or "stream_changed" and "under_way", after which to
- * try again. MILLPOND_ERROR_NOT_YET_VISIBLE: the log does not cover in time what the options name.
+ * MILLPOND_ERROR_CONFLICT: reason "exists"; "stream_changed" and "under_way", after which to try
+ * again; or "idempotency_key": the key was used for something else.
+ * MILLPOND_ERROR_NOT_YET_VISIBLE: the log does not cover in time what the options name.
  * MILLPOND_ERROR_STORAGE_FULL, MILLPOND_ERROR_STORAGE_FAILED, MILLPOND_ERROR_CORRUPT. Thread-safe.
  */
 int32_t millpond_node_act(millpond_node_t node,
@@ -1238,6 +1291,8 @@ int32_t millpond_fence_admits(const char *highest,
  * kept with it: as `note_form` says, MILLPOND_PAYLOAD_CBOR or MILLPOND_PAYLOAD_JSON.
  * `read_options` may be NULL. On MILLPOND_OK, `*doing` is a new handle; close it with
  * millpond_doing_close. Take the claim back by MILLPOND_DEED_DOING_RELEASE.
+ * MILLPOND_ERROR_CANCELLED and MILLPOND_ERROR_TIMEOUT: it may have been said all the same. Said
+ * again while it stands it is the same claim, of which millpond_node_own_doing gives a handle.
  * MILLPOND_ERROR_NOT_YET_VISIBLE: see millpond_error_missing. MILLPOND_ERROR_STORAGE_FULL,
  * MILLPOND_ERROR_STORAGE_FAILED, MILLPOND_ERROR_CORRUPT. Thread-safe.
  */
@@ -1274,7 +1329,8 @@ int32_t millpond_doing_key(millpond_doing_t doing, millpond_bytes_t *key, millpo
 
 /**
  * How the claim stands: first now, then each time that has changed, as one JSON object: "standing"
- * ("won", "lost" or "released"), "winner" (its "key" and "note", or null), "as_of" (a token: an
+ * ("won", "lost" or "released"), "winner" ("key" and "note" of the claim that counts: this one as
+ * it was first said, or the one that it lost to; null once it is released), "as_of" (a token: an
  * older claim may still arrive) and "is_end" (true when the handle or its node was closed). Who
  * has lost undoes what it began, and releases. Free `*json` with millpond_bytes_free.
  * MILLPOND_ERROR_TIMEOUT: nothing changed in time; nothing is lost. MILLPOND_ERROR_CORRUPT,
@@ -1391,6 +1447,130 @@ int32_t millpond_job_save(millpond_job_t *job,
                           millpond_error_t **error);
 
 /**
+ * Observes a fish for each event that `query` selects, all of them together: at most 1,024, made
+ * by `make_fish`, which is called in millpond_group_next, on its thread. Events that give a fish
+ * of the same id give one fish. Code of each fish runs as of millpond_node_observe. `read_options`
+ * may be NULL. On MILLPOND_OK, `*group` is a new handle; close it with millpond_group_close, also
+ * after its node was closed. `destroy` (may be NULL) is called exactly once, for `user_data` of
+ * `make_fish`: by the close of the group, or at the end of a millpond_group_next that is under way
+ * then, or before this returns if it fails. MILLPOND_ERROR_QUERY_INVALID: see
+ * millpond_error_position. MILLPOND_ERROR_NOT_YET_VISIBLE: see millpond_error_missing.
+ * Thread-safe.
+ */
+int32_t millpond_node_observe_all(millpond_node_t node,
+                                  const char *query,
+                                  uintptr_t query_len,
+                                  millpond_make_fish_callback_t make_fish,
+                                  void *user_data,
+                                  millpond_destroy_t destroy,
+                                  const millpond_read_options_t *read_options,
+                                  int64_t timeout_ms,
+                                  millpond_cancel_t cancel,
+                                  millpond_group_t *group,
+                                  millpond_error_t **error);
+
+/**
+ * Observes the fish that `make_fish` makes of the event with the least key which `query` selects;
+ * none until there is one. Where an older one arrives later, the fish of that takes its place: so
+ * all nodes end with the same. Everything else as of millpond_node_observe_all.
+ */
+int32_t millpond_node_observe_one(millpond_node_t node,
+                                  const char *query,
+                                  uintptr_t query_len,
+                                  millpond_make_fish_callback_t make_fish,
+                                  void *user_data,
+                                  millpond_destroy_t destroy,
+                                  const millpond_read_options_t *read_options,
+                                  int64_t timeout_ms,
+                                  millpond_cancel_t cancel,
+                                  millpond_group_t *group,
+                                  millpond_error_t **error);
+
+/**
+ * Says in a callback that makes fish which one this seed makes; once. `fish` is read only until
+ * this returns; its `destroy` stands at millpond_fish_t: also before the group has observed it, if
+ * its callbacks are not needed. Only in that callback, on its thread.
+ */
+int32_t millpond_seed_fish(millpond_seed_t *seed,
+                           const millpond_fish_t *fish,
+                           millpond_error_t **error);
+
+/**
+ * Says why a callback that makes fish fails; its first 2,000 characters are shown. The group ends
+ * with MILLPOND_ERROR_USER_CODE, reason "make_fish". Only in that callback, on its thread.
+ */
+int32_t millpond_seed_fail(millpond_seed_t *seed,
+                           const char *message,
+                           uintptr_t message_len,
+                           millpond_error_t **error);
+
+/**
+ * What the fish of a group show: first when all events that were there have been looked at and
+ * each fish has shown a state, then whenever that has changed. On MILLPOND_OK, free `*states` with
+ * millpond_states_free; millpond_states_is_end says when the group or its node was closed.
+ * `timeout_ms` bounds the waiting; `make_fish` is waited for. MILLPOND_ERROR_TIMEOUT: nothing has
+ * changed in time; nothing is lost. Each of the following is the end of the group, which answers
+ * it to each call from then on. MILLPOND_ERROR_USER_CODE, reason "make_fish": that failed.
+ * MILLPOND_ERROR_CONFLICT, reason "other_definition": two events give fish of one id that are not
+ * the same, or one is observed that is not. MILLPOND_ERROR_LIMIT_EXCEEDED, reason "fish": more
+ * than 1,024. Whatever millpond_node_observe and millpond_observer_next answer for one of the
+ * fish. One call at a time, a second one answers MILLPOND_ERROR_INVALID_ARGUMENT.
+ */
+int32_t millpond_group_next(millpond_group_t group,
+                            int64_t timeout_ms,
+                            millpond_cancel_t cancel,
+                            millpond_states_t **states,
+                            millpond_error_t **error);
+
+/**
+ * A descriptor for poll, select or epoll: readable while millpond_group_next may have something to
+ * do. It may be readable although nothing is there, never the other way round. It belongs to the
+ * group and is valid until its close; never read, write or close it. Thread-safe.
+ */
+int32_t millpond_group_fd(millpond_group_t group, int32_t *fd, millpond_error_t **error);
+
+/**
+ * Closes a group; a call that waits gets the end. Each fold ends with the last observer of its
+ * fish; `destroy` of a fish says when its callbacks do. A second close answers
+ * MILLPOND_ERROR_CLOSED and does nothing. Legal from any thread and callback.
+ */
+int32_t millpond_group_close(millpond_group_t group, millpond_error_t **error);
+
+/**
+ * How many fish show a state; 0 at the end and for NULL. Thread-safe.
+ */
+uintptr_t millpond_states_len(const millpond_states_t *states);
+
+/**
+ * 1 when nothing will follow, and these are none: the group or its node was closed. Else 0, also
+ * for NULL. Thread-safe.
+ */
+int32_t millpond_states_is_end(const millpond_states_t *states);
+
+/**
+ * Counts what the group has shown, from 1; 0 at the end and for NULL. Thread-safe.
+ */
+uint64_t millpond_states_number(const millpond_states_t *states);
+
+/**
+ * The id of fish `index`, from 0 to millpond_states_len - 1, by rising id; {NULL, 0} for another
+ * number and for NULL. Borrowed until the states are freed. Thread-safe.
+ */
+millpond_text_t millpond_states_fish_id(const millpond_states_t *states, uintptr_t index);
+
+/**
+ * The state of fish `index`, to be looked at by millpond_state_get or millpond_state_json; NULL
+ * for another number and for NULL. Borrowed until the states are freed; never free it.
+ * Thread-safe.
+ */
+const millpond_state_t *millpond_states_state(const millpond_states_t *states, uintptr_t index);
+
+/**
+ * Frees the states of several fish. NULL is legal.
+ */
+void millpond_states_free(millpond_states_t *states);
+
+/**
  * Sends traces up to `level`, a MILLPOND_LOG_ number, to `callback` from now on, in the whole
  * process; NULL: to nobody. What does not fit 1,024 waiting lines is dropped. When this returns,
  * the callback before is not called again and its `destroy` was called (unless this is called
@@ -1416,8 +1596,10 @@ int32_t millpond_node_open(const millpond_node_options_t *node_options,
                            millpond_error_t **error);
 
 /**
- * Closes a node: its cursors end, its subscriptions come to a normal end (close them too), what
- * was published is on disk, its callbacks have returned. Legal from any thread and callback; from
+ * Closes a node: its cursors, turns and calls end; its subscriptions, observers, optimistic claims
+ * and what it keeps running come to a normal end (close their handles too); what was published is
+ * on disk, its callbacks have returned and their `destroy` was called. Calls that wait for
+ * something end with MILLPOND_ERROR_CLOSED. Legal from any thread and callback; from
  * inside a callback of this node it does not wait for that callback. A negative `timeout_ms` is
  * the default deadline of 10 s. A second close answers MILLPOND_ERROR_CLOSED and does nothing.
  * MILLPOND_ERROR_TIMEOUT: the handle is closed all the same and the rest ends by itself.
@@ -1603,7 +1785,10 @@ int32_t millpond_node_observe(millpond_node_t node,
 /**
  * The state of a fish once: of all that is durable here now, or of more. As millpond_node_observe,
  * millpond_observer_state and millpond_observer_close. On MILLPOND_OK, free `*state` with
- * millpond_state_free. Thread-safe.
+ * millpond_state_free. When this returns, also with an error, no callback of `fish` is running or
+ * will be made, and its `destroy` was called, but for two cases: somebody else has begun to
+ * observe the fish meanwhile, or a callback takes 10 s longer to return, which this waits for also
+ * beyond `timeout_ms`. Then the callbacks go on until `destroy`, the only sign. Thread-safe.
  */
 int32_t millpond_node_state(millpond_node_t node,
                             const millpond_fish_t *fish,
@@ -1617,9 +1802,11 @@ int32_t millpond_node_state(millpond_node_t node,
  * The next state: the newest one, if the observer did not give it yet. On MILLPOND_OK, free
  * `*state` with millpond_state_free. MILLPOND_ERROR_TIMEOUT: there was none in time; nothing is
  * lost. MILLPOND_ERROR_USER_CODE: a callback of the fish failed; reason and message say where, and
- * it comes at each call, after the last good state. MILLPOND_ERROR_LIMIT_EXCEEDED, reason "state":
- * the state has more than 16 MiB. MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED: the log
- * cannot be read. One call at a time, a second one answers MILLPOND_ERROR_INVALID_ARGUMENT.
+ * it comes at each call, after the last good state; reason "fold_closed": the node handle whose
+ * callbacks folded the fish was closed, so observe it again. MILLPOND_ERROR_LIMIT_EXCEEDED, reason
+ * "state": the state has more than 16 MiB. MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED:
+ * the log cannot be read. One call at a time, a second one answers
+ * MILLPOND_ERROR_INVALID_ARGUMENT.
  */
 int32_t millpond_observer_next(millpond_observer_t observer,
                                int64_t timeout_ms,
@@ -1896,8 +2083,10 @@ int32_t millpond_subscription_close(millpond_subscription_t subscription, millpo
  * are done: the state has all that they have published. `kind` is MILLPOND_TURN_ANY or
  * MILLPOND_TURN_NEW. On MILLPOND_OK, use `*turn` by millpond_turn_publish or end it by
  * millpond_turn_close: until then nobody else in this process gets one on this fish. Errors as of
- * millpond_observer_next; MILLPOND_ERROR_INVALID_ARGUMENT, reason "nested_effect": an effect asks
- * for it, which would wait for itself. One call at a time.
+ * millpond_observer_next; MILLPOND_ERROR_INVALID_ARGUMENT, reason "nested_effect": an effect runs
+ * on this thread, and a turn on whichever fish could wait for it. An effect that has another
+ * thread ask, and waits for that, is not noticed: nobody gets a turn until it gives up. One call
+ * at a time.
  */
 int32_t millpond_observer_turn(millpond_observer_t observer,
                                int32_t kind,
@@ -1917,7 +2106,8 @@ int32_t millpond_turn_state(millpond_turn_t turn,
 /**
  * Publishes what follows from the state, as millpond_node_publish does, and ends the turn: when it
  * is durable, and at once with an error of the facade, after which the turn is closed. Arguments
- * that are refused leave the turn as it is. Thread-safe.
+ * that are refused leave the turn as it is. What the session of the options has seen is not waited
+ * for, since nobody else has a turn meanwhile. Thread-safe.
  */
 int32_t millpond_turn_publish(millpond_turn_t turn,
                               const millpond_draft_t *drafts,
@@ -1937,8 +2127,11 @@ int32_t millpond_turn_close(millpond_turn_t turn, millpond_error_t **error);
 /**
  * Waits for a turn, runs `effect` on its state on this thread, and publishes what it gives.
  * `publish_options` and `published` may be NULL; `published->count` is 0 when there was nothing to
- * publish, and then its two byte fields are {NULL, 0}. Errors as of millpond_observer_turn and
- * millpond_node_publish; MILLPOND_ERROR_USER_CODE, reason "effect": the effect failed.
+ * publish, and then its two byte fields are {NULL, 0}. The timeout is for all of it; `effect`
+ * itself is not cut short. Errors as of millpond_observer_turn and millpond_node_publish: as
+ * there, the events may be stored after MILLPOND_ERROR_CANCELLED and MILLPOND_ERROR_TIMEOUT, and
+ * an idempotency key helps only if the effect gives the same again. MILLPOND_ERROR_USER_CODE,
+ * reason "effect": the effect failed.
  */
 int32_t millpond_observer_run(millpond_observer_t observer,
                               int32_t kind,
@@ -2105,7 +2298,7 @@ void millpond_bytes_free(millpond_bytes_t *bytes);
 #define MILLPOND_DEED_INIT                                                                         \
     {                                                                                              \
         (uint32_t)sizeof(millpond_deed_t), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0, NULL, 0, NULL,\
-            0, 0, 0                                                                                \
+            0, 0, 0, NULL, 0                                                                       \
     }
 #define MILLPOND_DRAFT_INIT                                                                        \
     {                                                                                              \

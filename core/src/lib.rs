@@ -16,10 +16,10 @@ pub mod sync;
 pub use driver::testing;
 pub use driver::{
     Account, AccountReport, Acting, After, AllObserved, AllObserver, Batches, CausalSession, Claim,
-    ClaimReport, DoingWatch, EffectTurn, FISH_OF_ALL_MAX, KeySteps, KeySubscription,
+    ClaimReport, DoingWatch, EffectTurn, FISH_OF_ALL_MAX, FirstSeed, KeySteps, KeySubscription,
     NetworkOptions, NewAccount, Node, NodeOptions, Observed, Observer, OneObserver, OwnDoing,
-    PeerAddress, PeerRefusal, PeerStatus, PublishOptions, Pump, PumpStep, QueryOptions, Refusal,
-    Rival, RunOptions, Running, SEND_BYTES_PER_SECOND_MIN, StateSubscription, Status,
+    PeerAddress, PeerRefusal, PeerStatus, PublishOptions, Pump, PumpEnding, PumpStep, QueryOptions,
+    Refusal, Rival, RunOptions, Running, SEND_BYTES_PER_SECOND_MIN, StateSubscription, Status,
     StatusSubscription, StorageOptions, StreamStatus, Subscription, Told, UnheardNode, WhoDoes,
 };
 pub use error::{Error, ErrorKind, Result};

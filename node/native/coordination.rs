@@ -4,7 +4,7 @@ use crate::answer::JsCompletion;
 use crate::bridge::{Bridge, start, start_here};
 use crate::failure::thrown;
 use crate::handles::{doing, node};
-use crate::options::{JsLimit, JsReadOptions, unsigned};
+use crate::options::{JsDeedOptions, JsLimit, JsReadOptions, unsigned};
 use millpond_facade::{AnswerPolicy, Bytes, Deed, Result, host_error};
 use napi::bindgen_prelude::{BigInt, Env, Uint8Array};
 use napi_derive::napi;
@@ -121,7 +121,7 @@ impl Bridge {
         ticket: i64,
         handle: BigInt,
         deed: JsDeed,
-        options: JsReadOptions,
+        options: JsDeedOptions,
         limit: JsLimit,
     ) -> napi::Result<()> {
         let prepared =

@@ -4,8 +4,9 @@
 
 use crate::failure::thrown;
 use crate::handles::{id, session};
-use millpond_facade::{CancelHandle, Limit, Looks, Offsets, ReadOptions, SessionHandle, StartAt};
-use millpond_facade::{OpenOptions, PublishOptions, QueryOptions, Result, SubscribeOptions};
+use millpond_facade::{CancelHandle, DeedOptions, Limit, Looks, Offsets, ReadOptions};
+use millpond_facade::{OpenOptions, PublishOptions, QueryOptions, Result, SessionHandle};
+use millpond_facade::{StartAt, SubscribeOptions};
 use napi::bindgen_prelude::{BigInt, Env, Uint8Array};
 use napi_derive::napi;
 
@@ -168,6 +169,28 @@ impl JsReadOptions {
             after: of_token(self.after.as_deref())?,
             session: of_session(self.session.as_ref()),
         })
+    }
+}
+
+/// How something is done to an account or a claim.
+#[napi(object, object_to_js = false)]
+pub struct JsDeedOptions {
+    /// Token text.
+    pub after: Option<String>,
+    /// Session.
+    pub session: Option<BigInt>,
+    /// Idempotency key.
+    pub idempotency_key: Option<Uint8Array>,
+}
+
+impl JsDeedOptions {
+    pub(crate) fn to_options(&self) -> Result<DeedOptions> {
+        let reading = ReadOptions {
+            after: of_token(self.after.as_deref())?,
+            session: of_session(self.session.as_ref()),
+        };
+        let idempotency_key = self.idempotency_key.as_ref().map(|key| key.to_vec());
+        Ok(DeedOptions { reading, idempotency_key })
     }
 }
 

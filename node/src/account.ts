@@ -12,17 +12,31 @@ import { callOptions, checkOptions, given, limitsOf, text, truth, whole } from '
 import type { CallOptions } from './options';
 import type { PayloadInput } from './payload';
 import { Published } from './published';
+import { keyBytes } from './publishing';
 import { Reports } from './reports';
 import { parse } from './status';
 
-/** The options of what is done with an account or a claim. */
-export interface DeedOptions extends CallOptions, CausalOptions {}
+/** The options of looking at an account or a claim. */
+export interface ReportOptions extends CallOptions, CausalOptions {}
 
-/** The options of deposits and withdrawals. */
-export interface NotedOptions extends DeedOptions {
+/** The options of what is done with an account or a claim. */
+export interface DeedOptions extends ReportOptions {
+  /**
+   * 1 to 255 bytes, as text or bytes. The same call again with the same key resolves with the first
+   * receipt ({@link Published.replayed}), whatever has become of the account since: so what ended
+   * with TimeoutError or AbortError, and may have been done all the same, is called again.
+   */
+  readonly idempotencyKey?: string | Uint8Array | undefined;
+}
+
+/** The options of {@link Node.doOptimistically}. */
+export interface DoingOptions extends ReportOptions {
   /** Any value, which is kept with it and never interpreted. */
   readonly note?: PayloadInput | undefined;
 }
+
+/** The options of deposits and withdrawals. */
+export interface NotedOptions extends DeedOptions, DoingOptions {}
 
 /** The options of {@link Account.recover} and {@link Claim.recover}. */
 export interface RecoverOptions extends DeedOptions {
@@ -154,7 +168,8 @@ export interface AccountReport {
   readonly asOf: Offsets;
 }
 
-const deedOptions = [...callOptions, ...causalOptions];
+const reportOptions = [...callOptions, ...causalOptions];
+const deedOptions = [...reportOptions, 'idempotencyKey'];
 
 /** @internal Does something with an account or a claim. */
 export async function act(
@@ -163,11 +178,18 @@ export async function act(
   deed: NativeDeed,
   options: DeedOptions | undefined,
 ): Promise<Published> {
-  const said = causal(call, options);
+  const key = given(call, 'idempotencyKey', options?.idempotencyKey, keyBytes);
+  const said = { ...causal(call, options), ...key };
   const { published } = await operate(call, options, (ticket, limit) =>
     bridge.act(ticket, place.handle, deed, said, limit),
   );
   return new Published(published as NonNullable<typeof published>);
+}
+
+/** @internal The options of a look, checked. */
+export function checkReport(call: string, options: unknown, names: readonly string[] = []): void {
+  outsideOfCode(call);
+  checkOptions(call, options, [...reportOptions, ...names]);
 }
 
 /** @internal The options of a deed, checked. */
@@ -196,8 +218,9 @@ export function readReport<R>(json: string): R {
  * Every call resolves when what it did is durable, and rejects with NotFoundError when no such
  * account is known here (but for {@link Account.create}), ConflictError with the reason
  * `stream_changed` (try again), LimitExceededError (an amount above 2^53 − 1), StorageFullError,
- * ClosedError, TimeoutError or AbortError, beside what it says. Amounts are whole numbers from 1
- * on.
+ * ClosedError, TimeoutError or AbortError, beside what it says. After the last two it may have been
+ * done all the same: with {@link DeedOptions.idempotencyKey} it is safe to call again. Amounts are
+ * whole numbers from 1 on.
  */
 export class Account {
   /** As it was given: 1 to 200 bytes, once it is in NFC. */
@@ -312,9 +335,9 @@ export class Account {
   }
 
   /** How it stands, as far as this node knows. */
-  async report(options?: DeedOptions): Promise<AccountReport> {
+  async report(options?: ReportOptions): Promise<AccountReport> {
     const call = 'account.report';
-    checkDeed(call, options);
+    checkReport(call, options);
     const said = causal(call, options);
     const { text } = await operate(call, options, (ticket, limit) =>
       bridge.accountReport(ticket, this.#place.handle, this.#meant(), said, limit),

@@ -2,10 +2,12 @@ import {
   act,
   aloneOf,
   checkDeed,
+  checkReport,
   readReport,
   type DeedOptions,
   type OpenRequest,
   type RecoverOptions,
+  type ReportOptions,
   type Violation,
 } from './account';
 import { causal } from './causal';
@@ -73,7 +75,8 @@ export interface NewClaimOptions extends DeedOptions {
  *
  * Calls resolve when what they did is durable, and reject with NotFoundError with the reason
  * `not_held` when this node does not hold it, ConflictError with the reason `stream_changed` (try
- * again), StorageFullError, ClosedError, TimeoutError or AbortError, beside what they say.
+ * again), StorageFullError, ClosedError, TimeoutError or AbortError, beside what they say. For what
+ * ended with one of the last two see {@link DeedOptions.idempotencyKey}.
  */
 export class Claim {
   /** As it was given: 1 to 200 bytes, once it is in NFC. */
@@ -148,9 +151,9 @@ export class Claim {
   }
 
   /** How it stands, as far as this node knows. One that was not created has no holder. */
-  async report(options?: DeedOptions): Promise<ClaimReport> {
+  async report(options?: ReportOptions): Promise<ClaimReport> {
     const call = 'claim.report';
-    checkDeed(call, options);
+    checkReport(call, options);
     const said = causal(call, options);
     const { text } = await operate(call, options, (ticket, limit) =>
       bridge.claimReport(ticket, this.#place.handle, this.what, said, limit),

@@ -1,4 +1,5 @@
-import { checkDeed, act, noteOf, readReport, type DeedOptions, type NotedOptions } from './account';
+import { checkDeed, act, noteOf, readReport } from './account';
+import type { DeedOptions, DoingOptions, ReportOptions } from './account';
 import { causal } from './causal';
 import type { ClaimHolder } from './claim';
 import { guard } from './failures';
@@ -46,7 +47,10 @@ export interface WhoDoes {
 export interface Standing {
   /** `lost`: undo what was begun, and release. It stays lost. */
   readonly standing: 'won' | 'lost' | 'released';
-  /** Whose claim has won, of `won` this one; null when nobody claims it. */
+  /**
+   * Whose claim counts: of `won` this one as it was first said, of `lost` the one it lost to, also
+   * when that was released; of `released` null.
+   */
   readonly winner: Pick<Doer, 'key' | 'note'> | null;
   /** What this was read at. */
   readonly asOf: Offsets;
@@ -119,7 +123,7 @@ export class Doing extends Pulled<Standing> {
 export async function say(
   place: Place,
   what: string,
-  options: NotedOptions | undefined,
+  options: DoingOptions | undefined,
 ): Promise<Doing> {
   const call = 'doOptimistically';
   const name = text(`${call}: what`, what);
@@ -149,7 +153,7 @@ export async function own(
 export async function ask(
   place: Place,
   what: string,
-  options: DeedOptions | undefined,
+  options: ReportOptions | undefined,
 ): Promise<WhoDoes> {
   const call = 'whoDoes';
   const name = text(`${call}: what`, what);

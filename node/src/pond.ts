@@ -1,4 +1,4 @@
-import { Account, type DeedOptions, type NotedOptions } from './account';
+import { Account, type DoingOptions, type ReportOptions } from './account';
 import { causal, causalOptions, Session, type CausalOptions } from './causal';
 import { Claim } from './claim';
 import { asCode, judged, outsideOfCode } from './code';
@@ -114,7 +114,7 @@ export abstract class Pond {
 
   /**
    * The states of the fish that the oldest event of `seeds` gives: waits for one, and goes over to
-   * another fish when an older seed arrives.
+   * another fish when an older seed arrives, or to none where that gives none.
    * @throws as {@link Pond.observeAll}.
    */
   observeOne<S, P = Payload>(
@@ -190,11 +190,12 @@ export abstract class Pond {
 
   /**
    * Says "I do this", offline too: of those that say so the least key wins, and who has lost is
-   * told. Saying it again while it stands is the same claim. Resolves when that is durable.
+   * told. Saying it again while it stands is the same claim: so what ended with TimeoutError or
+   * AbortError, and may have been said all the same, is said again. Resolves when that is durable.
    * @throws InvalidArgumentError, LimitExceededError, StorageFullError, StorageFailedError,
    * ClosedError, NotYetVisibleError, TimeoutError, AbortError.
    */
-  doOptimistically(what: string, options?: NotedOptions): Promise<Doing> {
+  doOptimistically(what: string, options?: DoingOptions): Promise<Doing> {
     const call = 'doOptimistically';
     outsideOfCode(call);
     checkOptions(call, options, [...readOptions, 'note']);
@@ -216,7 +217,7 @@ export abstract class Pond {
    * @throws InvalidArgumentError, LimitExceededError, ClosedError, NotYetVisibleError,
    * TimeoutError, AbortError.
    */
-  whoDoes(what: string, options?: DeedOptions): Promise<WhoDoes> {
+  whoDoes(what: string, options?: ReportOptions): Promise<WhoDoes> {
     outsideOfCode('whoDoes');
     checkOptions('whoDoes', options, readOptions);
     return ask(this.place, what, options);

@@ -44,7 +44,8 @@ export function publishingOf(call: string, options: PublishOptions | undefined):
   };
 }
 
-function keyBytes(name: string, value: unknown): Uint8Array {
+/** @internal An idempotency key as bytes. */
+export function keyBytes(name: string, value: unknown): Uint8Array {
   if (value instanceof Uint8Array) return value;
   if (typeof value === 'string') return Buffer.from(text(name, value), 'utf8');
   throw refuse(`${name} must be a string or a Uint8Array, not ${describe(value)}`);

@@ -46,6 +46,29 @@ test('an account is spent from at once, and says what is left', async (t) => {
   });
 });
 
+test('a deed with a key is done once, and answered again', async (t) => {
+  const node = await alone(t);
+  const steel = node.account('steel');
+  const begin = { idempotencyKey: 'begin' };
+  await steel.create({ amount: 100, floor: 0 }, begin);
+  assert.ok((await steel.create({ amount: 100, floor: 0 }, begin)).replayed);
+  const first = await steel.withdraw(100, { idempotencyKey: Buffer.from('order 17') });
+  const again = await steel.withdraw(100, { idempotencyKey: 'order 17' });
+  assert.deepEqual([again.replayed, again.receipts], [true, first.receipts]);
+  assert.equal((await steel.report()).balance, 0);
+  await assert.rejects(steel.deposit(100, { idempotencyKey: 'order 17' }), (error) => {
+    assert.ok(error instanceof ConflictError);
+    assert.equal(error.reason, 'idempotency_key');
+    return true;
+  });
+  await assert.rejects(async () => steel.report(begin), InvalidArgumentError);
+  await assert.rejects(async () => node.doOptimistically('weld', begin), InvalidArgumentError);
+  const claim = node.claim('M-017');
+  await assert.rejects(claim.create(begin), { reason: 'idempotency_key' });
+  await claim.create({ idempotencyKey: 'claim' });
+  assert.ok((await claim.create({ idempotencyKey: 'claim' })).replayed);
+});
+
 test('an overdraft says what is available here and who holds the rest', async (t) => {
   const node = await alone(t);
   const other = 'ab'.repeat(32);

@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use std::sync::Arc;
 
-/// A fold that asks for its jobs. Dropped, it ends: observers get `Closed`.
+/// A fold that asks for its jobs. Dropped, it ends: observers get `UserCode`, reason "fold_closed".
 #[pyclass(frozen, module = "millpond._native")]
 pub(crate) struct Fold {
     handle: FoldHandle,

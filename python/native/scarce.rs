@@ -7,8 +7,11 @@ use crate::gate::blocking;
 use crate::node::{OpenNode, PublishedTuple, published_tuple};
 use crate::queue::{Operation, Queue, begin};
 use crate::session::Session;
-use millpond_facade::{self as facade, AnswerPolicy, Limit, NodeHandle, ReadOptions, Wait};
+use millpond_facade::{
+    self as facade, AnswerPolicy, DeedOptions, Limit, NodeHandle, ReadOptions, Wait,
+};
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use std::sync::Arc;
 
 /// What a node is asked about scarce things; made for each call.
@@ -25,6 +28,15 @@ impl Scarce {
     fn handle(&self) -> NodeHandle {
         self.open.handle()
     }
+}
+
+fn deed_options(
+    idempotency_key: Option<PyBackedBytes>,
+    after: Option<Token>,
+    session: Option<&Bound<'_, Session>>,
+) -> DeedOptions {
+    let idempotency_key = idempotency_key.map(|key| key.to_vec());
+    DeedOptions { reading: read_options(after, session), idempotency_key }
 }
 
 /// What a report is about.
@@ -114,26 +126,30 @@ impl Scarce {
         &self,
         py: Python<'_>,
         deed: &Bound<'_, Deed>,
+        idempotency_key: Option<PyBackedBytes>,
         after: Option<Token>,
         session: Option<&Bound<'_, Session>>,
         timeout: Option<Seconds>,
     ) -> PyResult<PublishedTuple> {
         let (handle, deed) = (self.handle(), deed.get().inner.clone());
-        let options = read_options(after, session);
+        let options = deed_options(idempotency_key, after, session);
         let done = blocking(py, limit(timeout), move |wait| handle.act(deed, options, wait));
         done.into_result(py).map(published_tuple)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "as act, and where to put the outcome")]
     fn act_start(
         &self,
         queue: &Bound<'_, Queue>,
         number: u64,
         deed: &Bound<'_, Deed>,
+        idempotency_key: Option<PyBackedBytes>,
         after: Option<Token>,
         session: Option<&Bound<'_, Session>>,
         timeout: Option<Seconds>,
     ) -> PyResult<Operation> {
-        let (deed, options) = (deed.get().inner.clone(), read_options(after, session));
+        let deed = deed.get().inner.clone();
+        let options = deed_options(idempotency_key, after, session);
         begin(queue, number, timeout, |limit, done| {
             self.handle().act_start(deed, options, limit, done);
         })

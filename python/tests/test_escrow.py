@@ -46,6 +46,27 @@ def test_an_account_is_created_filled_and_spent(node: Node) -> None:
     assert caught.value.reason == "exists"
 
 
+def test_a_deed_with_a_key_is_done_once(node: Node) -> None:
+    steel = node.account("steel")
+    steel.create(100, floor=0, idempotency_key="begin")
+    assert steel.create(100, floor=0, idempotency_key="begin").replayed
+    first = steel.withdraw(100, note=7, idempotency_key=b"order 17")
+    again = steel.withdraw(100, note=7, idempotency_key="order 17")
+    assert (again.replayed, again[0].key) == (True, first[0].key)
+    assert steel.report()["balance"] == 0
+    with pytest.raises(millpond.Conflict) as caught:
+        steel.withdraw(100, idempotency_key="order 17")
+    assert caught.value.reason == "idempotency_key"
+    claim = node.claim("M-017")
+    claim.create(idempotency_key="claim")
+    assert claim.create(idempotency_key="claim").replayed
+    doing = node.do_optimistically("weld")
+    doing.release(idempotency_key="done")
+    with node.do_optimistically("weld"):
+        assert doing.release(idempotency_key="done").replayed
+        assert node.own_doing("weld") is not None
+
+
 def test_a_withdrawal_of_more_than_is_held_here_says_who_holds_the_rest(
     pair: tuple[Node, Node],
 ) -> None:

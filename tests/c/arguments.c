@@ -136,6 +136,100 @@ static void null_is_an_error_for_fish_too(void) {
     CHECK(bytes.data == NULL);
 }
 
+static int32_t refused_load(void *user_data, const uint8_t *state, size_t len,
+                            millpond_job_t *job) {
+    (void)user_data, (void)state, (void)len, (void)job;
+    return 1;
+}
+
+static int32_t refused_apply(void *user_data, const millpond_batch_t *batch, millpond_job_t *job) {
+    (void)user_data, (void)batch, (void)job;
+    return 1;
+}
+
+static int32_t refused_save(void *user_data, millpond_job_t *job) {
+    (void)user_data, (void)job;
+    return 1;
+}
+
+static void what_is_yes_or_no_is_1_or_0(void) {
+    millpond_observer_t observer = {0};
+    millpond_deed_t deed = MILLPOND_DEED_INIT;
+    millpond_text_t name = {TEXT("M-017")}, query = {TEXT("FROM allEvents")};
+    millpond_fish_t fish = MILLPOND_FISH_INIT;
+    fish.id = name;
+    fish.query = query;
+    fish.load = refused_load;
+    fish.apply = refused_apply;
+    fish.save = refused_save;
+    fish.is_grow_only = 7;
+    REFUSED(millpond_node_observe(node, &fish, NULL, SOON, NC, &observer, NULL));
+    deed.name = name;
+    deed.kind = MILLPOND_DEED_CLAIM_CREATE;
+    OK(millpond_node_act(node, &deed, NULL, SOON, NC, NULL, NULL));
+    deed.kind = MILLPOND_DEED_CLAIM_REQUEST;
+    deed.amount = 2;
+    REFUSED(millpond_node_act(node, &deed, NULL, SOON, NC, NULL, NULL));
+    deed.amount = -1;
+    REFUSED(millpond_node_act(node, &deed, NULL, SOON, NC, NULL, NULL));
+    deed.amount = 1;
+    OK(millpond_node_act(node, &deed, NULL, SOON, NC, NULL, NULL));
+    deed.kind = MILLPOND_DEED_CLAIM_RECOVER;
+    deed.is_alone = 7;
+    REFUSED(millpond_node_act(node, &deed, NULL, SOON, NC, NULL, NULL));
+    deed.is_alone = 1;
+    STATUS(MILLPOND_ERROR_NOT_FOUND,
+           millpond_node_act(node, &deed, NULL, SOON, NC, NULL, NULL)); /* nothing to recover */
+    deed.idempotency_key_len = 1;
+    REFUSED(millpond_node_act(node, &deed, NULL, SOON, NC, NULL, NULL)); /* a NULL of 1 byte */
+}
+
+static int32_t no_fish(void *user_data, const millpond_event_t *event, millpond_seed_t *seed) {
+    millpond_fish_t fish = MILLPOND_FISH_INIT;
+    (void)user_data, (void)event;
+    REFUSED(millpond_seed_fish(NULL, &fish, NULL));
+    REFUSED(millpond_seed_fish(seed, NULL, NULL));
+    REFUSED(millpond_seed_fish(seed, &fish, NULL)); /* no query */
+    REFUSED(millpond_seed_fail(seed, NULL, 0, NULL));
+    return 0;
+}
+
+static void null_is_an_error_for_groups_too(void) {
+    millpond_group_t group = {0};
+    millpond_states_t *states = NULL;
+    int32_t fd;
+    REFUSED(millpond_node_observe_all(node, NULL, 0, no_fish, NULL, NULL, NULL, SOON, NC, &group,
+                                      NULL));
+    REFUSED(millpond_node_observe_all(node, TEXT("FROM allEvents"), NULL, NULL, NULL, NULL, SOON,
+                                      NC, &group, NULL));
+    REFUSED(millpond_node_observe_all(node, TEXT("FROM allEvents"), no_fish, NULL, NULL, NULL, SOON,
+                                      NC, NULL, NULL));
+    REFUSED(millpond_node_observe_one(node, NULL, 0, no_fish, NULL, NULL, NULL, SOON, NC, &group,
+                                      NULL));
+    REFUSED(millpond_node_observe_one(node, TEXT("FROM allEvents"), NULL, NULL, NULL, NULL, SOON,
+                                      NC, &group, NULL));
+    REFUSED(millpond_node_observe_one(node, TEXT("FROM allEvents"), no_fish, NULL, NULL, NULL, SOON,
+                                      NC, NULL, NULL));
+    CHECK(group.id == 0);
+    OK(millpond_node_observe_all(node, TEXT("FROM allEvents"), no_fish, NULL, NULL, NULL, SOON, NC,
+                                 &group, NULL));
+    REFUSED(millpond_group_next(group, SOON, NC, NULL, NULL));
+    REFUSED(millpond_group_fd(group, NULL, NULL));
+    OK(millpond_group_fd(group, &fd, NULL));
+    OK(millpond_group_next(group, SOON, NC, &states, NULL));
+    CHECK(millpond_states_len(states) == 0 && !millpond_states_is_end(states));
+    CHECK(millpond_states_number(states) == 1);
+    CHECK(millpond_states_fish_id(states, 0).data == NULL);
+    CHECK(millpond_states_state(states, SIZE_MAX) == NULL);
+    millpond_states_free(states);
+    OK(millpond_group_close(group, NULL));
+    millpond_states_free(NULL);
+    CHECK(millpond_states_len(NULL) == 0 && !millpond_states_is_end(NULL));
+    CHECK(millpond_states_number(NULL) == 0 && millpond_states_fish_id(NULL, 0).data == NULL);
+    CHECK(millpond_states_state(NULL, 0) == NULL);
+    REFUSED(millpond_seed_fail(NULL, TEXT("no"), NULL));
+}
+
 static void null_is_an_error_for_accounts_and_sessions_too(void) {
     millpond_session_t session = {0};
     millpond_doing_t doing = {0};
@@ -256,6 +350,8 @@ static void options_may_be_older_and_newer_than_the_library(void) {
     older.lower.len = 77; /* Beyond what an older program has. */
     OK(millpond_node_query(node, TEXT("FROM allEvents"), &older, SOON, NC, &opened, NULL));
     OK(millpond_cursor_close(opened, NULL));
+    older.struct_size += 4; /* In the middle of a field. */
+    REFUSED(millpond_node_query(node, TEXT("FROM allEvents"), &older, SOON, NC, &opened, NULL));
     older.struct_size = 0;
     REFUSED(millpond_node_query(node, TEXT("FROM allEvents"), &older, SOON, NC, &opened, NULL));
 }
@@ -281,8 +377,10 @@ int main(void) {
     OK(millpond_abi_check(MILLPOND_ABI_VERSION, NULL));
     run("NULL is an error for every pointer", null_is_an_error_for_every_pointer);
     run("NULL is an error for fish, too", null_is_an_error_for_fish_too);
+    run("NULL is an error for groups, too", null_is_an_error_for_groups_too);
     run("NULL is an error for accounts and sessions, too",
         null_is_an_error_for_accounts_and_sessions_too);
+    run("what is yes or no is 1 or 0", what_is_yes_or_no_is_1_or_0);
     run("NULL is no text and no place", null_is_no_text_and_no_place);
     run("bad UTF-8 and impossible lengths are errors", bad_utf8_and_impossible_lengths_are_errors);
     run("options may be older and newer than the library",

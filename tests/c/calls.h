@@ -361,6 +361,107 @@ static void try_job_save(struct caller *self) {
     settle(self, millpond_job_save(job, form, state, state_len, error));
 }
 
+static void try_node_observe_all(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const char *query = a_query(self);
+    uintptr_t query_len = their_count(self);
+    millpond_make_fish_callback_t make_fish = a_make_fish_callback(self);
+    void *user_data = some_user_data(self);
+    millpond_destroy_t destroy = a_destroy(self);
+    const millpond_read_options_t *read_options = some_read_options(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_group_t *group = place_for_group(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_observe_all(node, query, query_len, make_fish, user_data,
+        destroy, read_options, timeout_ms, cancel, group, error));
+}
+
+static void try_node_observe_one(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const char *query = a_query(self);
+    uintptr_t query_len = their_count(self);
+    millpond_make_fish_callback_t make_fish = a_make_fish_callback(self);
+    void *user_data = some_user_data(self);
+    millpond_destroy_t destroy = a_destroy(self);
+    const millpond_read_options_t *read_options = some_read_options(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_group_t *group = place_for_group(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_node_observe_one(node, query, query_len, make_fish, user_data,
+        destroy, read_options, timeout_ms, cancel, group, error));
+}
+
+static void try_seed_fish(struct caller *self) {
+    millpond_seed_t *seed = no_seed(self);
+    const millpond_fish_t *fish = some_fish(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_seed_fish(seed, fish, error));
+}
+
+static void try_seed_fail(struct caller *self) {
+    millpond_seed_t *seed = no_seed(self);
+    const char *message = a_text(self);
+    uintptr_t message_len = their_count(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_seed_fail(seed, message, message_len, error));
+}
+
+static void try_group_next(struct caller *self) {
+    millpond_group_t group = a_group(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_states_t **states = place_for_states(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_group_next(group, timeout_ms, cancel, states, error));
+}
+
+static void try_group_fd(struct caller *self) {
+    millpond_group_t group = a_group(self);
+    int32_t *fd = place_for_fd(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_group_fd(group, fd, error));
+}
+
+static void try_group_close(struct caller *self) {
+    millpond_group_t group = a_group(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_group_close(group, error));
+}
+
+static void try_states_len(struct caller *self) {
+    const millpond_states_t *states = some_states(self);
+    (void)millpond_states_len(states);
+}
+
+static void try_states_is_end(struct caller *self) {
+    const millpond_states_t *states = some_states(self);
+    (void)millpond_states_is_end(states);
+}
+
+static void try_states_number(struct caller *self) {
+    const millpond_states_t *states = some_states(self);
+    (void)millpond_states_number(states);
+}
+
+static void try_states_fish_id(struct caller *self) {
+    const millpond_states_t *states = some_states(self);
+    uintptr_t index = a_count(self);
+    look_at_bytes(millpond_states_fish_id(states, index));
+}
+
+static void try_states_state(struct caller *self) {
+    const millpond_states_t *states = some_states(self);
+    uintptr_t index = a_count(self);
+    look_at_state(millpond_states_state(states, index));
+}
+
+static void try_states_free(struct caller *self) {
+    millpond_states_t *states = own_states(self);
+    millpond_states_free(states);
+}
+
 static void try_log_set(struct caller *self) {
     int32_t level = a_number(self);
     millpond_log_callback_t callback = a_log_callback(self);
@@ -891,6 +992,19 @@ static const struct attempt attempts[] = {
     {"millpond_job_fail", try_job_fail},
     {"millpond_job_reset", try_job_reset},
     {"millpond_job_save", try_job_save},
+    {"millpond_node_observe_all", try_node_observe_all},
+    {"millpond_node_observe_one", try_node_observe_one},
+    {"millpond_seed_fish", try_seed_fish},
+    {"millpond_seed_fail", try_seed_fail},
+    {"millpond_group_next", try_group_next},
+    {"millpond_group_fd", try_group_fd},
+    {"millpond_group_close", try_group_close},
+    {"millpond_states_len", try_states_len},
+    {"millpond_states_is_end", try_states_is_end},
+    {"millpond_states_number", try_states_number},
+    {"millpond_states_fish_id", try_states_fish_id},
+    {"millpond_states_state", try_states_state},
+    {"millpond_states_free", try_states_free},
     {"millpond_log_set", try_log_set},
     {"millpond_node_open", try_node_open},
     {"millpond_node_close", try_node_close},

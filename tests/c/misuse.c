@@ -139,6 +139,26 @@ static int32_t on_save(void *user_data, millpond_job_t *job) {
     return millpond_job_save(job, MILLPOND_PAYLOAD_JSON, (const uint8_t *)"[1,2]", 5, NULL);
 }
 
+/* One of two fish by code, a built-in one, or none; now and then it fails, or says nonsense. */
+static int32_t on_seed(void *user_data, const millpond_event_t *event, millpond_seed_t *seed) {
+    millpond_fish_t fish = MILLPOND_FISH_INIT;
+    static const millpond_text_t ids[] = {{TEXT("one")}, {TEXT("three")}};
+    static const millpond_text_t fold = {TEXT("{\"fold\":\"count\"}")};
+    (void)user_data;
+    look_at_event(event);
+    fish.query = grain_query;
+    if (seen % 3 == 0) fish.fold = fold;
+    else fish.id = ids[seen % 2], fish.load = on_load, fish.apply = on_apply, fish.save = on_save;
+    if (seen % 5 == 0) return 0;
+    (void)millpond_seed_fish(seed, seen % 41 == 0 ? NULL : &fish, NULL);
+    if (seen % 43 == 0) (void)millpond_seed_fish(seed, &fish, NULL);
+    if (seen % 47 == 0) (void)millpond_seed_fail(seed, TEXT("no"), NULL);
+    return seen % 53 == 0;
+}
+
+static millpond_make_fish_callback_t a_make_fish_callback(struct caller *self) {
+    return slips(self, 12) ? NULL : on_seed;
+}
 static millpond_state_callback_t a_state_callback(struct caller *self) {
     return slips(self, 12) ? NULL : on_state;
 }
@@ -173,6 +193,18 @@ static void take_outputs(struct caller *self) {
     if (self->asked & A_TURN) keep_handle(self, TURN, given->turn.id);
     /* There may be no claim. */
     if (self->asked & A_DOING && given->doing.id) keep_handle(self, DOING, given->doing.id);
+    if (self->asked & A_GROUP) keep_handle(self, GROUP, given->group.id);
+    if (self->asked & STATES) {
+        millpond_states_t **kept = &self->views[below(self, KEPT)];
+        size_t count = millpond_states_len(given->states);
+        CLAIM(millpond_states_is_end(given->states) == !millpond_states_number(given->states));
+        for (size_t i = 0; i < count; i++) {
+            CLAIM(millpond_states_fish_id(given->states, i).len > 0);
+            look_at_state(millpond_states_state(given->states, i));
+        }
+        millpond_states_free(*kept);
+        *kept = given->states;
+    }
     if (self->asked & A_VIEW) look_at_bytes(given->view.known.token);
     if (self->asked & A_STATE) {
         millpond_state_t **kept = &self->states[below(self, KEPT)];
@@ -277,6 +309,7 @@ static void free_all(struct caller *self) {
         millpond_batch_free(self->batches[i]);
         millpond_error_free(self->errors[i]);
         millpond_state_free(self->states[i]);
+        millpond_states_free(self->views[i]);
         millpond_bytes_free(&self->bytes[i]);
     }
 }

@@ -9,12 +9,14 @@
  *   millpond_version, millpond_status_name, millpond_status_is_retryable: look at constants;
  *   millpond_batch_len, millpond_batch_is_end, millpond_batch_caught_up, millpond_batch_lag,
  *   millpond_batch_columns, millpond_batch_is_durable, millpond_batch_is_rewind,
- *   millpond_batch_rewind_to, millpond_state_is_end,
+ *   millpond_batch_rewind_to, millpond_state_is_end, millpond_states_len,
+ *   millpond_states_is_end, millpond_states_number, millpond_states_fish_id,
+ *   millpond_states_state,
  *   millpond_error_number, millpond_error_name, millpond_error_message, millpond_error_reason,
  *   millpond_error_position, millpond_error_is_retryable, millpond_error_missing,
  *   millpond_error_details: read one field;
- *   millpond_batch_free, millpond_bytes_free, millpond_error_free, millpond_state_free: give back
- *   memory. */
+ *   millpond_batch_free, millpond_bytes_free, millpond_error_free, millpond_state_free,
+ *   millpond_states_free: give back memory. */
 #include "check.h"
 #include <pthread.h>
 
@@ -30,9 +32,11 @@ struct scene {
     millpond_cancel_t cancel, token;
     millpond_observer_t observer, observed;
     millpond_turn_t turn, taken;
+    millpond_group_t group, grouped;
     millpond_session_t session, made;
     millpond_doing_t doing, done;
     millpond_state_t *state, *given;
+    millpond_states_t *states;
     millpond_batch_t *batch; /* of one event */
     millpond_batch_t *next;
     millpond_bytes_t bytes;
@@ -213,6 +217,38 @@ static int32_t observer_run(struct scene *on, millpond_error_t **error) {
 }
 static int32_t observer_keep_running(struct scene *on, millpond_error_t **error) {
     return millpond_observer_keep_running(on->observer, no_effect, NULL, NULL, NULL, error);
+}
+static int32_t no_fish(void *user_data, const millpond_event_t *event, millpond_seed_t *seed) {
+    (void)user_data, (void)event, (void)seed;
+    return 0;
+}
+static int32_t node_observe_all(struct scene *on, millpond_error_t **error) {
+    return millpond_node_observe_all(on->node, ALL, no_fish, NULL, NULL, NULL, SOON, NC,
+                                     &on->grouped, error);
+}
+static int32_t node_observe_one(struct scene *on, millpond_error_t **error) {
+    return millpond_node_observe_one(on->node, ALL, no_fish, NULL, NULL, NULL, SOON, NC,
+                                     &on->grouped, error);
+}
+static int32_t group_next(struct scene *on, millpond_error_t **error) {
+    millpond_states_free(on->states);
+    on->states = NULL;
+    return millpond_group_next(on->group, SOON, NC, &on->states, error);
+}
+static int32_t group_fd(struct scene *on, millpond_error_t **error) {
+    int32_t fd;
+    return millpond_group_fd(on->group, &fd, error);
+}
+static int32_t group_close(struct scene *on, millpond_error_t **error) {
+    return millpond_group_close(on->group, error);
+}
+static int32_t seed_fish(struct scene *on, millpond_error_t **error) {
+    (void)on;
+    return millpond_seed_fish(NULL, NULL, error);
+}
+static int32_t seed_fail(struct scene *on, millpond_error_t **error) {
+    (void)on;
+    return millpond_seed_fail(NULL, TEXT("no"), error);
 }
 static int32_t turn_state(struct scene *on, millpond_error_t **error) {
     return millpond_turn_state(on->turn, next_state(on), error);
@@ -418,17 +454,29 @@ static const struct {
     {"millpond_node_state", node_state, {{"node_state", REFUSES}}},
     {"millpond_observer_next", observer_next,
      {{"observer_next_state", REFUSES}, {"read", REFUSES}}},
-    {"millpond_observer_state", observer_state, {{"observer_state", REFUSES}}},
+    {"millpond_observer_state", observer_state,
+     {{"observer_state", REFUSES}, {"awaited_answer", REFUSES}}},
     {"millpond_observer_fd", observer_fd, {{"observer_fd", REFUSES}}},
     {"millpond_observer_call_back", observer_call_back, {{"observer_call_back", REFUSES}}},
     {"millpond_observer_close", observer_close, {{"observer_close", REFUSES}}},
-    {"millpond_observer_turn", any_turn, {{"observer_turn", REFUSES}}},
+    {"millpond_observer_turn", any_turn,
+     {{"observer_turn", REFUSES}, {"observer_take_turn", REFUSES}}},
     {"millpond_observer_turn", new_turn, {{"observer_next_turn", REFUSES}}},
     {"millpond_observer_run", observer_run, {{"observer_run", REFUSES}}},
     {"millpond_observer_keep_running", observer_keep_running,
      {{"observer_keep_running", REFUSES}}},
+    {"millpond_node_observe_all", node_observe_all,
+     {{"node_observe_group", REFUSES}, {"node_observe_group_work", REFUSES}}},
+    {"millpond_node_observe_one", node_observe_one, {{"node_observe_group", REFUSES}}},
+    {"millpond_group_next", group_next,
+     {{"group_next_view", REFUSES}, {"group_next_step", REFUSES}}},
+    {"millpond_group_fd", group_fd, {{"group_fd", REFUSES}}},
+    {"millpond_group_close", group_close, {{"group_close", REFUSES}}},
+    {"millpond_seed_fish", seed_fish, {{NULL, 0}}},
+    {"millpond_seed_fail", seed_fail, {{NULL, 0}}},
     {"millpond_turn_state", turn_state, {{"turn_state", REFUSES}}},
-    {"millpond_turn_publish", turn_publish, {{"turn_publish", REFUSES}}},
+    {"millpond_turn_publish", turn_publish,
+     {{"turn_publish", REFUSES}, {"turn_publish_work", REFUSES}}},
     {"millpond_turn_close", turn_close, {{"turn_close", REFUSES}}},
     {"millpond_state_get", state_get, {{NULL, 0}}},
     {"millpond_state_json", state_json, {{NULL, 0}}},
@@ -437,7 +485,7 @@ static const struct {
     {"millpond_job_fail", job_fail, {{NULL, 0}}},
     {"millpond_job_reset", job_reset, {{NULL, 0}}},
     {"millpond_job_save", job_save, {{NULL, 0}}},
-    {"millpond_token_merge", token_merge, {{NULL, 0}}},
+    {"millpond_token_merge", token_merge, {{"offsets_merge", GOES_ON}}},
     {"millpond_node_wait_for", node_wait_for, {{"node_wait_for", REFUSES}}},
     {"millpond_session_new", session_new, {{"session_new", GOES_ON}}},
     {"millpond_session_token", session_token, {{"session_token", GOES_ON}}},
@@ -484,6 +532,8 @@ static struct scene set(void) {
     OK(millpond_observer_close(scene.observed, NULL));
     scene.observed.id = 0;
     OK(millpond_session_new(&scene.session, NULL));
+    OK(millpond_node_observe_all(scene.node, ALL, no_fish, NULL, NULL, NULL, SOON, NC, &scene.group,
+                                 NULL));
     OK(millpond_node_do_optimistically(scene.node, TEXT("M-018"), 0, NULL, 0, NULL, SOON, NC,
                                        &scene.doing, NULL));
     return scene;
@@ -502,6 +552,9 @@ static void clear(struct scene *scene) {
     millpond_state_free(scene->given);
     is_over(millpond_turn_close(scene->turn, NULL));
     is_over(millpond_observer_close(scene->observer, NULL));
+    millpond_states_free(scene->states);
+    is_over(millpond_group_close(scene->group, NULL));
+    if (scene->grouped.id) OK(millpond_group_close(scene->grouped, NULL));
     is_over(millpond_session_close(scene->session, NULL));
     if (scene->doing.id) is_over(millpond_doing_close(scene->doing, NULL));
     if (scene->done.id) OK(millpond_doing_close(scene->done, NULL));

@@ -18,7 +18,8 @@
 #define BEYOND 16 /* bytes that a struct of a newer header has more */
 #define NEWER(type) struct { type known; unsigned char beyond[BEYOND]; }
 
-enum kind { NODE, CURSOR, SUBSCRIPTION, CANCEL, SESSION, OBSERVER, TURN, DOING, KINDS };
+enum kind { NODE, CURSOR, SUBSCRIPTION, CANCEL, SESSION, OBSERVER, TURN, DOING, GROUP,
+            KINDS };
 
 /* What a call may write, as the call finds it. */
 struct outputs {
@@ -30,9 +31,11 @@ struct outputs {
     millpond_observer_t observer;
     millpond_turn_t turn;
     millpond_doing_t doing;
+    millpond_group_t group;
     millpond_bytes_t bytes;
     millpond_batch_t *batch;
     millpond_state_t *state;
+    millpond_states_t *states;
     millpond_error_t *error;
     NEWER(millpond_published_t) published;
     NEWER(millpond_event_t) event;
@@ -45,7 +48,7 @@ enum output {
     A_NODE = 1, A_CURSOR = 2, A_SUBSCRIPTION = 4, A_CANCEL = 8, BYTES = 16, A_BATCH = 32,
     AN_ERROR = 64, PUBLISHED = 128, AN_EVENT = 256, A_NUMBER = 512, AN_FD = 1024, A_SESSION = 2048,
     AN_OBSERVER = 4096, A_TURN = 8192, A_STATE = 16384, A_VIEW = 32768,
-    A_DOING = 65536
+    A_DOING = 65536, A_GROUP = 131072, STATES = 262144
 };
 
 struct caller {
@@ -56,6 +59,7 @@ struct caller {
     millpond_batch_t *batches[KEPT];
     millpond_error_t *errors[KEPT];
     millpond_state_t *states[KEPT];
+    millpond_states_t *views[KEPT];
     millpond_bytes_t bytes[KEPT];
     /* Of the call under way. */
     int is_careless;
@@ -162,6 +166,10 @@ static millpond_doing_t a_doing(struct caller *self) {
     millpond_doing_t picked = {handle(self, DOING)};
     return picked;
 }
+static millpond_group_t a_group(struct caller *self) {
+    millpond_group_t picked = {handle(self, GROUP)};
+    return picked;
+}
 /* For options: mostly none. */
 static millpond_session_t a_rare_session(struct caller *self) {
     millpond_session_t picked = {slips(self, 4) ? handle(self, SESSION) : 0};
@@ -177,6 +185,7 @@ static int32_t close_handle(enum kind kind, uint64_t id) {
     millpond_observer_t observer = {id};
     millpond_turn_t turn = {id};
     millpond_doing_t doing = {id};
+    millpond_group_t group = {id};
     switch (kind) {
     case NODE: return millpond_node_close(node, SOON, NULL);
     case CURSOR: return millpond_cursor_close(cursor, NULL);
@@ -185,6 +194,7 @@ static int32_t close_handle(enum kind kind, uint64_t id) {
     case OBSERVER: return millpond_observer_close(observer, NULL);
     case TURN: return millpond_turn_close(turn, NULL);
     case DOING: return millpond_doing_close(doing, NULL);
+    case GROUP: return millpond_group_close(group, NULL);
     default: return millpond_cancel_free(cancel, NULL);
     }
 }
@@ -467,6 +477,7 @@ static millpond_job_t *no_job(struct caller *self) { return (void)self, (millpon
 static millpond_effect_t *no_effect(struct caller *self) {
     return (void)self, (millpond_effect_t *)NULL;
 }
+static millpond_seed_t *no_seed(struct caller *self) { return (void)self, (millpond_seed_t *)NULL; }
 
 /* None to three texts, or more than there can be. */
 static const millpond_text_t *some_texts(struct caller *self) {
@@ -525,7 +536,9 @@ PLACE(millpond_session_t, session, A_SESSION, session)
 PLACE(millpond_observer_t, observer, AN_OBSERVER, observer)
 PLACE(millpond_turn_t, turn, A_TURN, turn)
 PLACE(millpond_doing_t, doing, A_DOING, doing)
+PLACE(millpond_group_t, group, A_GROUP, group)
 PLACE(millpond_state_t *, state, A_STATE, state)
+PLACE(millpond_states_t *, states, STATES, states)
 PLACE(millpond_bytes_t, bytes, BYTES, bytes)
 PLACE(millpond_batch_t *, batch, A_BATCH, batch)
 PLACE(millpond_error_t *, error, AN_ERROR, error)
@@ -556,7 +569,16 @@ static const millpond_state_t *a_state(struct caller *self) {
     return self->states[below(self, KEPT)];
 }
 
+static const millpond_states_t *some_states(struct caller *self) {
+    return self->views[below(self, KEPT)];
+}
+
 /* What is given back is not held any more. */
+static millpond_states_t *own_states(struct caller *self) {
+    millpond_states_t **kept = &self->views[below(self, KEPT)], *states = *kept;
+    *kept = NULL;
+    return states;
+}
 static millpond_state_t *own_state(struct caller *self) {
     millpond_state_t **kept = &self->states[below(self, KEPT)], *state = *kept;
     *kept = NULL;

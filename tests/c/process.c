@@ -23,15 +23,18 @@ static int child_succeeds(int (*work)(void *), void *argument) {
 struct opened {
     millpond_node_t node;
     millpond_subscription_t subscription;
+    millpond_state_t *state;
 };
 
-/* Runs in the child; 0 when every call answered forked_process. */
+/* Runs in the child; 0 when every call answered forked_process, but for the looks at a state. */
 static int every_call_is_refused(void *argument) {
     millpond_node_t node = ((struct opened *)argument)->node;
     millpond_subscription_t subscription = ((struct opened *)argument)->subscription;
     millpond_bytes_t id = {NULL, 0};
     millpond_batch_t *batch = NULL;
     millpond_cancel_t cancel;
+    millpond_bytes_t json = {NULL, 0};
+    millpond_state_t *state = ((struct opened *)argument)->state;
     millpond_node_t other = {0};
     millpond_node_options_t options = options_at(fresh_folder());
     const int32_t forked = MILLPOND_ERROR_FORKED_PROCESS;
@@ -39,6 +42,9 @@ static int every_call_is_refused(void *argument) {
            millpond_subscription_next(subscription, 0, NEVER, MILLPOND_NO_CANCEL, &batch, NULL) !=
                forked ||
            millpond_cancel_new(&cancel, NULL) != forked ||
+           millpond_token_merge(NULL, 0, &id, NULL) != forked ||
+           millpond_state_json(state, &json, NULL) != MILLPOND_OK ||
+           strcmp((const char *)json.data, "{\"value\":0,\"skipped\":0}") != 0 ||
            millpond_node_open(&options, SOON, MILLPOND_NO_CANCEL, &other, NULL) != forked ||
            millpond_subscription_close(subscription, NULL) != forked ||
            millpond_node_close(node, SOON, NULL) != forked;
@@ -47,9 +53,15 @@ static int every_call_is_refused(void *argument) {
 static void a_forked_child_is_told_so_and_the_parent_goes_on(void) {
     millpond_node_t node = open_node();
     millpond_subscription_t subscription = subscribe(node);
-    struct opened opened = {node, subscription};
+    millpond_fish_t fish = MILLPOND_FISH_INIT;
+    millpond_text_t query = {TEXT("FROM 'sand'")}, fold = {TEXT("{\"fold\":\"count\"}")};
+    fish.query = query;
+    fish.fold = fold;
+    struct opened opened = {node, subscription, NULL};
+    OK(millpond_node_state(node, &fish, NULL, SOON, MILLPOND_NO_CANCEL, &opened.state, NULL));
     OK(publish(node, "grain", "1"));
     CHECK(child_succeeds(every_call_is_refused, &opened));
+    millpond_state_free(opened.state);
     OK(publish(node, "grain", "2"));
     OK(millpond_subscription_close(subscription, NULL));
     OK(millpond_node_close(node, SOON, NULL));

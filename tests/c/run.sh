@@ -23,7 +23,7 @@ claim() { # NAME COMMAND…: one claim that a command's success proves
     shift
     if "$@" >"$work/out" 2>&1; then pass "$name"; else fail "$name"; sed 's/^/  /' "$work/out"; fi
 }
-programs="basics arguments lifecycle process panics exchange misuse"
+programs="basics arguments lifecycle process pond panics exchange misuse"
 strict="-Wall -Wextra -Wpedantic -Werror"
 run_all() { # KIND PROGRAM-PREFIX COMMAND…
     kind=$1 build=$2
@@ -107,7 +107,7 @@ fi
 if command -v valgrind >/dev/null; then
     check="valgrind --quiet --error-exitcode=97 --leak-check=full"
     check="$check --errors-for-leak-kinds=definite --child-silent-after-fork=yes"
-    programs="basics arguments lifecycle process panics"
+    programs="basics arguments lifecycle process pond panics"
     # shellcheck disable=SC2086  # Words of a command.
     run_all valgrind "$work/plain" $check
     # The assembly of the TLS cipher writes in ways that memcheck cannot follow, so everything that
@@ -119,6 +119,19 @@ if command -v valgrind >/dev/null; then
 else
     skip "valgrind is not installed"
 fi
+
+# The example: what it says is the story of docs/escrow.md.
+$cc -std=c99 $strict -g $flags "$root/ffi/c/examples/steel.c" $libs -o "$work/steel"
+cat >"$work/story" <<'TEXT'
+available: London takes 500: yes
+available: New York takes 900: yes
+available: the balance is -400
+consistent: New York may take 10: no
+escrow: New York is refused 900; it has 400
+escrow: the balance is 100, and London may spend 100
+TEXT
+claim "the steel of London and New York, as the example tells it" sh -c \
+    "mkdir '$work/steel-stores' && '$work/steel' '$work/steel-stores' | diff '$work/story' -"
 
 # Programs of others, by pkg-config and by CMake, shared and static.
 export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"

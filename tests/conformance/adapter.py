@@ -288,16 +288,18 @@ class Adapter:
         deed, _, account = rest.partition(" ")
         amount, act = int(said.get("amount", "0")), self.nodes[name].account(account)
         to = self.nodes[said["to"]].id if "to" in said else ""
+        once: Any = {"idempotency_key": said.get("key")}
         try:
             if deed == "create":
                 shares = {to: int(said["share"])} if to else None
-                done = act.create(amount, floor=int(said.get("floor", "0")), shares=shares)
+                floor = int(said.get("floor", "0"))
+                done = act.create(amount, floor=floor, shares=shares, **once)
             elif deed == "grant":
-                done = act.grant(to, amount)
+                done = act.grant(to, amount, **once)
             elif deed == "recover":
-                done = act.recover()
+                done = act.recover(**once)
             else:
-                done = getattr(act, deed)(amount)
+                done = getattr(act, deed)(amount, **once)
         except millpond.Error as error:
             return explained(self.names, error)
         return self.published(done, {})
@@ -316,14 +318,15 @@ class Adapter:
         deed, _, what = rest.partition(" ")
         act = self.nodes[name].claim(what)
         to = self.nodes[said["to"]].id if "to" in said else None
+        once: Any = {"idempotency_key": said.get("key")}
         if deed == "create":
-            done = act.create(to)
+            done = act.create(to, **once)
         elif deed == "transfer":
-            done = act.transfer(to or "")
+            done = act.transfer(to or "", **once)
         elif deed == "recover":
-            done = act.recover()
+            done = act.recover(**once)
         else:
-            done = act.request(deed == "request")
+            done = act.request(deed == "request", **once)
         return self.published(done, {})
 
     def do_holder(self, name: str, _said: dict[str, str], rest: str) -> list[str]:

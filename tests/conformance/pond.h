@@ -273,6 +273,8 @@ static int32_t act(const char *name, const said_t *said, char *rest, int is_clai
             deed.kind = is_claim ? deeds[i].claim : deeds[i].account;
     deed.name = text(rest, strlen(rest));
     deed.amount = said->amount ? strtoll(said->amount, NULL, 10) : 0;
+    deed.idempotency_key = (const uint8_t *)said->key;
+    deed.idempotency_key_len = said->key ? strlen(said->key) : 0;
     if (is_claim) deed.amount = strcmp(deed_name, "request") == 0;
     if (said->floor) deed.floor = strtoll(said->floor, NULL, 10);
     if (said->to) {

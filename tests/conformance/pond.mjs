@@ -145,19 +145,23 @@ export function pondActs({
       const [deed, account] = split(rest);
       const own = nodes.get(name).account(account);
       const amount = 'amount' in said ? Number(said.amount) : 0;
+      const once = { idempotencyKey: said.key };
       const to = 'to' in said ? nodes.get(said.to).id : undefined;
       const deeds = {
         create: () =>
-          own.create({
-            amount,
-            floor: 'floor' in said ? Number(said.floor) : 0,
-            shares: to === undefined ? {} : { [to]: Number(said.share) },
-          }),
-        deposit: () => own.deposit(amount),
-        withdraw: () => own.withdraw(amount),
-        grant: () => own.grant(to, amount),
-        request: () => own.request(amount),
-        recover: () => own.recover(),
+          own.create(
+            {
+              amount,
+              floor: 'floor' in said ? Number(said.floor) : 0,
+              shares: to === undefined ? {} : { [to]: Number(said.share) },
+            },
+            once,
+          ),
+        deposit: () => own.deposit(amount, once),
+        withdraw: () => own.withdraw(amount, once),
+        grant: () => own.grant(to, amount, once),
+        request: () => own.request(amount, once),
+        recover: () => own.recover(once),
       };
       return explained(deeds[deed], publishedLines);
     },
@@ -180,12 +184,13 @@ export function pondActs({
       const [deed, what] = split(rest);
       const own = nodes.get(name).claim(what);
       const to = 'to' in said ? nodes.get(said.to).id : undefined;
+      const once = { idempotencyKey: said.key };
       const deeds = {
-        create: () => own.create(to === undefined ? {} : { holder: to }),
-        transfer: () => own.transfer(to),
-        request: () => own.request(),
-        unrequest: () => own.withdrawRequest(),
-        recover: () => own.recover(),
+        create: () => own.create({ ...once, holder: to }),
+        transfer: () => own.transfer(to, once),
+        request: () => own.request(once),
+        unrequest: () => own.withdrawRequest(once),
+        recover: () => own.recover(once),
       };
       return explained(deeds[deed], publishedLines);
     },

@@ -191,7 +191,10 @@ impl Adapter {
 
     fn account(&mut self, name: &str, options: &Options, rest: &str) -> Result<String> {
         let (deed, account) = rest.split_once(' ').expect("a deed and a name");
-        let account = self.node(name).account(account)?;
+        let mut account = self.node(name).account(account)?;
+        if let Some(key) = options.get("key") {
+            account = account.with_idempotency_key(key);
+        }
         let number = |name| options.get(name).map(|text: &String| text.parse::<u64>());
         let number = |name| number(name).map_or(0, |number| number.expect("a number"));
         let amount = number("amount");
@@ -260,7 +263,10 @@ impl Adapter {
 
     fn claim(&self, name: &str, options: &Options, rest: &str) -> Result<String> {
         let (deed, what) = rest.split_once(' ').expect("a deed and a name");
-        let claim = self.claim_of(name, what)?;
+        let mut claim = self.claim_of(name, what)?;
+        if let Some(key) = options.get("key") {
+            claim = claim.with_idempotency_key(key);
+        }
         let pending = match deed {
             "create" => claim.create(self.node_of(options)),
             "transfer" => claim.transfer(self.node_of(options).expect("to whom")),

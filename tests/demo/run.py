@@ -46,7 +46,8 @@ def check_end(done: subprocess.CompletedProcess[str]) -> None:
     assert len({(events, digest) for _, events, digest in ends}) == 1, f"they differ: {ends}"
     assert int(ends[0][1]) > 300, f"only {ends[0][1]} events"
     for step in ["the network of quality is cut", "press was killed with SIGKILL",
-                 "press is back", "the network of quality is back"]:
+                 "press is back", "the network of quality is back",
+                 "quality has read what orders had just written, by its token"]:
         assert step in done.stdout, f"it never said: {step}"
 
 

@@ -105,6 +105,9 @@ fn of_two_that_began_the_same_while_cut_off_the_later_one_learns_that_it_lost() 
     assert!(losses.recv().is_err(), "it is called once");
     let again = mill.do_optimistically("order 4711", None).wait().unwrap();
     assert_eq!(again.standing().unwrap().0, Standing::Won);
+    assert_eq!(again.token().count(&mill.own_stream()), 2);
+    let told = again.watch().unwrap().next(None).unwrap().unwrap();
+    assert_eq!(told.winner.unwrap().key, first.key(), "as it was first said");
     let own = paint.own_doing("order 4711").unwrap().unwrap();
     assert_eq!(own.key(), second.key());
     assert!(paint.own_doing("order 4712").unwrap().is_none());

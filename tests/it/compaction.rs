@@ -1,17 +1,17 @@
 //! Compaction and crashes: whatever is left, it is a store with everything acknowledged in it, and
 //! the node knows it as its own.
 
-use crate::crash::{CHILD, check, next_count};
+use crate::crash::{CHILD, check, next_count, record_run};
 use crate::support::{Scratch, skip_without};
 use millpond_tests::crash::{self, mix};
-use millpond_tests::trace::{Step, Trace};
+use millpond_tests::trace::Step;
 use std::io::BufReader;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-const COMMITS: &str = "60";
+const COMMITS: u64 = 60;
 /// More occurrences of a call than this are a run that never ends.
 const OCCURRENCES_MAX: u64 = 500;
 
@@ -40,9 +40,7 @@ fn any_power_cut_beside_a_compaction_leaves_every_acknowledged_event() {
     let scratch = Scratch::new("compaction-trace");
     let (store, folder) = (scratch.path().join("recorded"), scratch.path().join("state"));
     existing(&store);
-    let text = store.to_str().expect("the scratch folder is UTF-8").to_owned();
-    let arguments = [text, "7".into(), COMMITS.into(), "compacting".into()];
-    let trace = Trace::record(&store, CHILD.as_ref(), &arguments).expect("the run is recorded");
+    let trace = record_run(&store, COMMITS, "compacting");
     let renames: Vec<usize> = (0..trace.steps.len())
         .filter(|step| matches!(trace.steps[*step], Step::Renamed { .. }))
         .collect();
@@ -102,7 +100,7 @@ fn killed(store: &Path, call: &str, when: u64) -> bool {
     let inject = format!("inject={call}:signal=SIGKILL:when={when}");
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject]);
-    command.args(["--", CHILD]).arg(store).args(["7", COMMITS, "compacting"]);
+    command.args(["--", CHILD]).arg(store).args(["7", &COMMITS.to_string(), "compacting"]);
     let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut run = command.spawn().expect("strace starts");
     let mut said = BufReader::new(run.stdout.take().expect("standard output is piped"));

@@ -129,11 +129,19 @@ fn campaign(child: &Path, scratch: &Scratch, states: u64, durability: &str) -> O
     })
 }
 
+/// What a run of so many commits does to `store`, call by call; `how` is the child's last word.
+pub(crate) fn record_run(store: &Path, commits: u64, how: &str) -> Trace {
+    record_of(CHILD.as_ref(), store, commits, how)
+}
+
+fn record_of(child: &Path, store: &Path, commits: u64, how: &str) -> Trace {
+    let text = store.to_str().expect("the scratch folder is UTF-8").to_owned();
+    let arguments = [text, "7".into(), commits.to_string(), how.into()];
+    Trace::record(store, child, &arguments).expect("the run is recorded")
+}
+
 fn record(child: &Path, scratch: &Scratch, durability: &str) -> Trace {
-    let store = scratch.path().join("recorded");
-    let store_text = store.to_str().expect("the scratch folder is UTF-8").to_owned();
-    let arguments = [store_text, "7".into(), COMMITS.to_string(), durability.into()];
-    let trace = Trace::record(&store, child, &arguments).expect("the run is recorded");
+    let trace = record_of(child, &scratch.path().join("recorded"), COMMITS, durability);
     println!("{} steps recorded", trace.steps.len());
     assert!(trace.recycles(), "no segment was recycled after a checkpoint in the background");
     trace

@@ -2,9 +2,12 @@
 
 use crate::nodes::{event, link, open, secret, until};
 use crate::support::Scratch;
+use millpond::event::cbor::Value;
 use millpond::event::{NewEvent, NodeId, TagSet};
 use millpond::pond::escrow::{AccountId, GrantPolicy, Overdraft, Violation};
-use millpond::{Account, AccountReport, Error, ErrorKind, NewAccount, Node, PublishOptions};
+use millpond::{
+    Account, AccountReport, Error, ErrorKind, NewAccount, Node, Pending, PublishOptions,
+};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -110,6 +113,75 @@ fn many_threads_together_withdraw_exactly_what_the_node_holds() {
     assert_eq!(taken + left, 1000);
     assert!(left < 7 && report(&node).state.violations().is_empty());
     assert_eq!(report(&node).state.balance(), i128::from(left));
+}
+
+#[test]
+fn what_is_available_never_rises_by_a_withdrawal() {
+    let (scratch, secret) = (Scratch::new("escrow"), secret(14));
+    let node = open(&scratch, "mill", &secret);
+    create(&node, &[]);
+    thread::scope(|scope| {
+        let taker = scope.spawn(|| (0..1000).for_each(|_| withdraw(&node, 1).unwrap()));
+        let mut available = 1000;
+        while !taker.is_finished() {
+            let now = report(&node).available;
+            assert!(now <= available, "{now} after {available}");
+            available = now;
+        }
+    });
+    assert_eq!(report(&node).available, 0);
+}
+
+#[test]
+fn a_deed_with_a_key_is_done_once_whatever_has_become_of_it() {
+    let (scratch, secret) = (Scratch::new("escrow"), secret(15));
+    let node = open(&scratch, "mill", &secret);
+    let once = |node: &Node, key: &str| steel(node).with_idempotency_key(key);
+    let new = || NewAccount { amount: 10, floor: 0, shares: Vec::new() };
+    let created = once(&node, "create").create(new()).wait().unwrap();
+    let again = once(&node, "create").create(new()).wait().unwrap();
+    assert_eq!((again.receipt(0), again.replayed), (created.receipt(0), true), "not `exists`");
+
+    // Asked again before the first answer is there, by as many as like.
+    let takes = |node: &Node| once(node, "order 1").withdraw(10, Some(Value::from("order 1")));
+    let answers: Vec<_> = (0..8).map(|_| takes(&node)).collect();
+    let answers = answers.into_iter().map(Pending::wait).collect::<Result<Vec<_>, _>>().unwrap();
+    assert_eq!(answers.iter().filter(|answer| !answer.replayed).count(), 1);
+    assert!(answers.iter().all(|answer| answer.receipt(0) == answers[0].receipt(0)));
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| assert!(takes(&node).wait().unwrap().replayed));
+        }
+    });
+    assert_eq!(report(&node).state.balance(), 0);
+    for other in [
+        once(&node, "order 1").withdraw(10, None),
+        once(&node, "order 1").deposit(10, Some(Value::from("order 1"))),
+        once(&node, "order 1").with_id(report(&node).state.id()).withdraw(10, None),
+        node.account("wood").unwrap().with_idempotency_key("order 1").create(new()),
+    ] {
+        let error = other.wait().unwrap_err();
+        assert_eq!(error.reason(), Some("idempotency_key"), "{error}");
+    }
+    let plain = PublishOptions { idempotency_key: Some(b"order 1".to_vec()), ..Default::default() };
+    let error = node.publish(vec![event("x", 1)], plain).wait().unwrap_err();
+    assert_eq!(error.reason(), Some("idempotency_key"));
+    // What was refused was not done, so it is decided again.
+    let late = || once(&node, "order 2").withdraw(4, None).wait();
+    assert_eq!(late().unwrap_err().kind(), ErrorKind::Overdraft);
+    steel(&node).deposit(5, None).wait().unwrap();
+    assert!(!late().unwrap().replayed);
+
+    node.close(DEADLINE).unwrap();
+    let node = open(&scratch, "mill", &secret);
+    let again = takes(&node).wait().unwrap();
+    assert_eq!((again.receipt(0), again.replayed), (answers[0].receipt(0), true));
+    assert_eq!(report(&node).available, 1);
+    let press = || node.claim("press 7").unwrap().with_idempotency_key("shift 1");
+    let elsewhere = NodeId::from_bytes([9; 32]);
+    node.claim("press 7").unwrap().create(None).wait().unwrap();
+    assert!(!press().transfer(elsewhere).wait().unwrap().replayed);
+    assert!(press().transfer(elsewhere).wait().unwrap().replayed, "not `not_held`");
 }
 
 #[test]

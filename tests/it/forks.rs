@@ -1,17 +1,17 @@
 //! Streams with two histories: kept whole through power cuts, and as docs/format.md says.
 
 use crate::compaction::states;
-use crate::crash::CHILD;
-use crate::support::{Scratch, repository, skip_without};
+use crate::crash::record_run;
+use crate::second_reader::read_with;
+use crate::support::{Scratch, skip_without};
 use millpond::EventView;
 use millpond::event::StreamId;
 use millpond::log::{CursorOptions, Log};
 use millpond::query::{Order, Query};
 use millpond_tests::crash::mix;
 use millpond_tests::forks;
-use millpond_tests::trace::{Step, Trace};
+use millpond_tests::trace::Step;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -25,9 +25,7 @@ fn any_power_cut_around_a_fork_leaves_every_acknowledged_event_once() {
     }
     let scratch = Scratch::new("fork-trace");
     let (store, folder) = (scratch.path().join("recorded"), scratch.path().join("state"));
-    let text = store.to_str().expect("the scratch folder is UTF-8").to_owned();
-    let arguments = [text, "7".into(), COMMITS.to_string(), "forking".into()];
-    let trace = Trace::record(&store, CHILD.as_ref(), &arguments).expect("the run is recorded");
+    let trace = record_run(&store, COMMITS, "forking");
     // Between the acknowledgements around a fork lies all that it writes.
     let said: Vec<(usize, u64)> = trace.steps.iter().enumerate().filter_map(said).collect();
     let around = said.windows(2).filter(|pair| pair[1].1 - pair[0].1 != forks::BATCH);
@@ -114,14 +112,7 @@ fn keys(log: &Log) -> Vec<String> {
 }
 
 fn read(path: &Path) -> Vec<String> {
-    let output = Command::new("python3")
-        .arg(repository().join("tests/reference/store.py"))
-        .arg(path)
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .output()
-        .expect("python3 starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).expect("hex and ids are ASCII");
+    let text = read_with("store.py", path);
     let shown = text.lines().filter(|line| !line.contains(" opening "));
     shown.map(|line| line.splitn(3, ' ').take(2).collect::<Vec<_>>().join(" ")).collect()
 }

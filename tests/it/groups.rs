@@ -1,12 +1,13 @@
 //! Groups of posting segments: made in the background, whole or not at all.
 
 use crate::compaction::states;
-use crate::crash::CHILD;
-use crate::support::{Scratch, repository, skip_without};
+use crate::crash::{CHILD, record_run};
+use crate::second_reader::read_with;
+use crate::support::{Scratch, skip_without};
 use millpond::event::{AppId, SwarmSecret};
 use millpond::{Node, NodeOptions, StorageOptions};
 use millpond_tests::crash::{self, Acknowledged, mix};
-use millpond_tests::trace::{Step, Trace};
+use millpond_tests::trace::Step;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -59,9 +60,7 @@ fn any_power_cut_beside_the_making_of_a_group_leaves_every_event_and_every_answe
     let scratch = Scratch::new("group-trace");
     let (store, folder) = (scratch.path().join("recorded"), scratch.path().join("state"));
     almost(&store);
-    let text = store.to_str().expect("the scratch folder is UTF-8").to_owned();
-    let arguments = [text, "7".into(), COMMITS.to_string(), "merging".into()];
-    let trace = Trace::record(&store, CHILD.as_ref(), &arguments).expect("the run is recorded");
+    let trace = record_run(&store, COMMITS, "merging");
     // The run waits for the group, so its writes are among these.
     let in_tables = |step: &Step| matches!(step, Step::Wrote { file, .. } if is_table(file));
     let writes: Vec<usize> =
@@ -96,9 +95,5 @@ fn a_second_reader_makes_the_same_groups_of_the_same_segments() {
         .output()
         .unwrap();
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-    let reader = repository().join("tests/reference/groups.py");
-    let read = Command::new("python3").arg(reader).arg(&store).output().unwrap();
-    let complained = String::from_utf8_lossy(&read.stderr);
-    assert!(read.status.success(), "{complained}");
-    assert_eq!(String::from_utf8_lossy(&read.stdout).trim(), "1 groups", "{complained}");
+    assert_eq!(read_with("groups.py", &store), "1 groups");
 }

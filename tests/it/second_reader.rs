@@ -85,7 +85,7 @@ fn a_second_reader_notices_damage_wherever_it_lies() {
         let count = if name == "journal-a" { 1 } else { places.len() };
         places[..count].iter().for_each(|at| content[at + distance] ^= 0x10);
         std::fs::write(damaged.join(name), content).unwrap();
-        let output = run(&damaged);
+        let output = run("store.py", &damaged);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success() && said.contains(complaint), "{name}: {said}");
     }
@@ -175,11 +175,15 @@ fn lines(events: &[Event]) -> Vec<String> {
 }
 
 fn read(path: &Path) -> Vec<String> {
-    let output = run(path);
+    read_with("store.py", path).lines().map(str::to_owned).collect()
+}
+
+/// What a reader of `tests/reference` prints of the store at `path`.
+pub(crate) fn read_with(reader: &str, path: &Path) -> String {
+    let output = run(reader, path);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{said}");
-    let text = String::from_utf8(output.stdout).expect("hex and ids are ASCII");
-    text.lines().map(str::to_owned).collect()
+    String::from_utf8(output.stdout).expect("hex and ids are ASCII").trim().to_owned()
 }
 
 /// Opening records are events that no query selects.
@@ -187,9 +191,9 @@ fn without_openings(lines: &[String]) -> Vec<String> {
     lines.iter().filter(|line| !line.contains(" opening ")).cloned().collect()
 }
 
-fn run(path: &Path) -> Output {
+fn run(reader: &str, path: &Path) -> Output {
     Command::new("python3")
-        .arg(repository().join("tests/reference/store.py"))
+        .arg(repository().join("tests/reference").join(reader))
         .arg(path)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .output()

@@ -270,7 +270,7 @@ fn equal_seeds_of_the_simulator_give_equal_traces() {
 
 #[test]
 fn a_seed_can_be_stopped_at_a_step() {
-    let outcome = run(1, RunOptions { until: 100, is_shown: false });
+    let outcome = run(1, RunOptions { until: 100, ..RunOptions::default() });
     assert_eq!(outcome.figures.steps, 100);
 }
 

@@ -14,7 +14,7 @@ from events import read_head as read_head_of_stream
 from hashes import crc32c
 
 FRAME_EVENTS, BLOCK_EVENTS, BUCKETS, SEGMENT_BLOCKS = 64, 1024, 512, 64
-RAW_BYTES_MAX = (1 << 20) + 1065136
+RAW_BYTES_MAX = BLOCK_BYTES + 1065136
 DICTIONARY, INTEGER, FLOAT, DECIMAL, DIGITS, HEAP = range(6)
 
 

@@ -64,6 +64,8 @@ def proofs_are_those_of_the_vectors():
                                      for name in ("binding", "prover", "verifier"))
         proof = frames.proof(key, binding, told["prover_dialed"], prover, verifier)
         assert proof.hex() == told["proof"]
+        mask = frames.heard_mask(key, binding, told["prover_dialed"], prover, verifier)
+        assert mask.hex() == told["nothing_heard"]
 
 
 def the_worked_example_of_the_document_is_in_the_vectors():

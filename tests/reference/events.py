@@ -12,7 +12,7 @@ from hashes import blake3, blake3_derive_key, ed25519_verify
 
 LAMPORT_MAX = 2 ** 53 - 1
 HEADER_BYTES_MAX = 32 + 64 + 64 * 257
-PAYLOAD_BYTES_MAX = BLOCK_BYTES = 1 << 20
+PAYLOAD_BYTES_MAX, BLOCK_BYTES = 1 << 20, 704 << 10
 STREAMS_MAX = 4096
 KINDS = {(0, 0): "application", (0, 1): "opening"}
 

@@ -13,7 +13,7 @@ from hashes import blake3_derive_key, blake3_keyed
 
 VERSION = 1
 STRANGER_FRAME_BYTES_MAX = 4096
-FRAME_BYTES_MAX = 2117808
+FRAME_BYTES_MAX = 1790128
 IGNORABLE = 0x80
 LIMITS = [1048576, 64, 255, 32, 1065136, FRAME_BYTES_MAX]
 REASONS = {
@@ -41,8 +41,18 @@ def admission_key(secret, swarm=b""):
 
 def proof(key, binding, prover_dialed, prover, verifier):
     """What `prover` shows `verifier` in its hello."""
+    return _keyed(key, b"millpond admission v1", binding, prover_dialed, prover, verifier)
+
+
+def heard_mask(key, binding, prover_dialed, prover, verifier):
+    """What hides what `prover` says that it has heard of `verifier`: nothing looks like this."""
+    domain = b"millpond was heard v1"
+    return _keyed(key, domain, binding, prover_dialed, prover, verifier)[:16]
+
+
+def _keyed(key, domain, binding, prover_dialed, prover, verifier):
     role = b"\0" if prover_dialed else b"\1"
-    return blake3_keyed(key, b"millpond admission v1" + binding + role + prover + verifier)
+    return blake3_keyed(key, domain + binding + role + prover + verifier)
 
 
 def read_frame(frame):

@@ -25,7 +25,7 @@ from hashes import crc32c
 DATABASES = {"events", "postings", "heads", "streams", "idempotency", "idempotency_order",
              "settings"}
 SUMMARY = struct.Struct("<IIIQQqq")
-BLOCK_EVENTS, BLOCK_BYTES = 1024, 1 << 20
+BLOCK_EVENTS, BLOCK_BYTES = 1024, 704 << 10
 
 
 @dataclass

@@ -2,13 +2,14 @@
 //!
 //! Not here: what counts and what may be spent (`pond::escrow`).
 
+use crate::driver::causal_session::Within;
 use crate::driver::coordination::AccountDesk;
 use crate::driver::decider::Ground;
 use crate::driver::node::Node;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::cbor::Value;
 use crate::event::{EventKey, NodeId, OffsetMap, StreamId};
-use crate::log::Appended;
+use crate::log::{Appended, Once};
 use crate::pending::Pending;
 use crate::pond::Name;
 use crate::pond::escrow::{
@@ -28,6 +29,9 @@ pub struct Account {
     desk: Arc<AccountDesk>,
     /// Which of several of the name; none is what the name means to this node.
     id: Option<AccountId>,
+    /// What is done by this handle is done once.
+    key: Option<Arc<[u8]>>,
+    session: Within,
 }
 
 /// How an account begins.
@@ -88,7 +92,7 @@ impl Node {
     pub fn account(&self, name: &str) -> Result<Account> {
         self.log()?.check_process()?;
         let desk = self.shared().coordination.account(Name::new(name)?);
-        Ok(Account { node: self.clone(), desk, id: None })
+        Ok(Account { node: self.clone(), desk, id: None, key: None, session: Within::default() })
     }
 }
 
@@ -104,10 +108,25 @@ impl Account {
         self.desk.decider().query()
     }
 
+    /// The same account, read and changed in the session.
+    pub(super) fn within(self, session: Within) -> Account {
+        Account { session, ..self }
+    }
+
     /// Exactly the account `id` of this name, such as a rival, whatever the name means.
     #[must_use]
     pub fn with_id(&self, id: AccountId) -> Account {
         Account { id: Some(id), ..self.clone() }
+    }
+
+    /// The same account, on which the next deed is done once: whoever asks for it again with the
+    /// same key, 1 to 255 bytes, gets the first answer (`replayed`), also after a restart and
+    /// whatever has become of the account since. So what ended with a timeout, or before the answer
+    /// was seen, is asked for again. Another deed with that key is a `conflict`, reason
+    /// `idempotency_key`. Keys are kept with those of [`Node::publish`]: the newest 1,048,576.
+    #[must_use]
+    pub fn with_idempotency_key(&self, key: impl AsRef<[u8]>) -> Account {
+        Account { key: Some(key.as_ref().into()), ..self.clone() }
     }
 
     /// Creates the account.
@@ -120,7 +139,14 @@ impl Account {
     /// `conflict`, reason `exists`: the name means an account already. `invalid_argument`,
     /// `limit_exceeded`: there can be no such account. Those of [`Node::publish`].
     pub fn create(&self, account: NewAccount) -> Pending<Appended> {
-        self.decide(|ground| {
+        let once = self.once("create", || {
+            let mut shares = account.shares.clone();
+            shares.sort_unstable(); // In whatever order a language gives them.
+            let share = |(node, amount)| Value::Array(vec![id_value(node), Value::from(amount)]);
+            let shares = Value::Array(shares.into_iter().map(share).collect());
+            [Some(account.amount.into()), Some(account.floor.into()), Some(shares)]
+        });
+        self.decide(once, |ground| {
             if self.known(ground).is_ok() || self.id.is_some() || ground.flights > 0 {
                 let message = format!("the account {} exists", self.name());
                 return Err(Error::new(ErrorKind::Conflict, message).with_reason("exists"));
@@ -140,7 +166,9 @@ impl Account {
     /// `not_found`: it is not known here. `corrupt`, `storage_failed`: the log cannot be read.
     /// `closed`, `forked_process`.
     pub fn report(&self) -> Result<AccountReport> {
+        self.session.wait(&self.node)?;
         self.desk.decider().read(self.node.log()?, |ground| {
+            self.session.sees(ground.as_of);
             let state = self.known(ground)?;
             Ok(AccountReport {
                 available: state.available(&ground.own).saturating_sub(ground.in_flight),
@@ -155,7 +183,8 @@ impl Account {
     /// Takes `amount`, 1 to 2^53 − 1, by rights that this node holds. `note` is kept with it.
     ///
     /// Decides at once, from what is on this disk. The answer comes when it is durable; then it
-    /// counts on every node, whatever else happened meanwhile.
+    /// counts on every node, whatever else happened meanwhile. Who stops waiting for the answer
+    /// does not take it back: see [`Account::with_idempotency_key`].
     ///
     /// # Errors
     /// `overdraft`, with [`Overdraft`](crate::pond::escrow::Overdraft): this node does not hold as
@@ -164,7 +193,8 @@ impl Account {
     /// `limit_exceeded`: there is no such amount, or the note is no payload. Those of
     /// [`Node::publish`].
     pub fn withdraw(&self, amount: u64, note: Option<Value>) -> Pending<Appended> {
-        self.change(amount, |state, ground| {
+        let once = self.once("withdraw", || [Some(amount.into()), note.clone()]);
+        self.change(once, amount, |state, ground| {
             state.withdraw(ground.own, amount, ground.in_flight, note)
         })
     }
@@ -174,7 +204,8 @@ impl Account {
     /// # Errors
     /// As [`Account::withdraw`], without `overdraft`.
     pub fn deposit(&self, amount: u64, note: Option<Value>) -> Pending<Appended> {
-        self.change(0, |state, ground| state.deposit(ground.own, amount, note))
+        let once = self.once("deposit", || [Some(amount.into()), note.clone()]);
+        self.change(once, 0, |state, ground| state.deposit(ground.own, amount, note))
     }
 
     /// Gives rights to another node: to the stream that it writes, as far as is known here.
@@ -182,7 +213,8 @@ impl Account {
     /// # Errors
     /// As [`Account::withdraw`]; `invalid_argument`: it is this node.
     pub fn grant(&self, to: NodeId, amount: u64) -> Pending<Appended> {
-        self.change(amount, |state, ground| {
+        let once = self.once("grant", || [Some(amount.into()), Some(id_value(to))]);
+        self.change(once, amount, |state, ground| {
             state.grant(ground.own, ground.lineage.newest(to), amount, ground.in_flight)
         })
     }
@@ -193,7 +225,8 @@ impl Account {
     /// # Errors
     /// As [`Account::deposit`].
     pub fn request(&self, amount: u64) -> Pending<Appended> {
-        self.change(0, |state, ground| state.request(ground.own, amount))
+        let once = self.once("request", || [Some(amount.into())]);
+        self.change(once, 0, |state, ground| state.request(ground.own, amount))
     }
 
     /// Takes over what a former stream of this node has left: it goes on in a new one when its
@@ -224,7 +257,8 @@ impl Account {
     }
 
     fn take_over(&self, is_alone: bool) -> Pending<Appended> {
-        self.change(0, |state, ground| {
+        let once = self.once("recover", || [Some(is_alone.into())]);
+        self.change(once, 0, |state, ground| {
             ground.check_at_rest()?;
             let own = ground.own;
             let former = state.holdings().into_iter().map(|holding| holding.stream);
@@ -252,25 +286,43 @@ impl Account {
         self.desk.answer(self.node.shared(), self.node.app_id(), policy)
     }
 
+    /// What is done once, where this handle says so.
+    fn once<const N: usize>(
+        &self,
+        deed: &str,
+        said: impl FnOnce() -> [Option<Value>; N],
+    ) -> Result<Option<Once>> {
+        let deed = match &self.id {
+            // Exactly this one is something else than the one that the name means.
+            Some(id) => format!("{deed} {id}"),
+            None => deed.to_owned(),
+        };
+        self.desk.decider().once(self.node.app_id(), self.key.as_deref(), &deed, said)
+    }
+
     fn change(
         &self,
+        once: Result<Option<Once>>,
         spends: u64,
         decision: impl FnOnce(&AccountState, &Ground<'_, AccountFold>) -> Result<Operation>,
     ) -> Pending<Appended> {
-        self.decide(|ground| Ok((decision(self.known(ground)?, ground)?, spends)))
+        self.decide(once, |ground| Ok((decision(self.known(ground)?, ground)?, spends)))
     }
 
     fn decide(
         &self,
+        once: Result<Option<Once>>,
         decision: impl FnOnce(&Ground<'_, AccountFold>) -> Result<(Operation, u64)>,
     ) -> Pending<Appended> {
-        let log = match self.node.log() {
-            Ok(log) => log,
+        let (once, log) = match once.and_then(|once| Ok((once, self.node.log()?))) {
+            Ok(both) => both,
             Err(error) => return Pending::ready(Err(error)),
         };
-        self.desk.decider().decide(log, self.node.app_id(), |ground| {
-            let (operation, spends) = decision(ground)?;
-            Ok((operation.to_payload()?, spends))
+        self.session.write(&self.node, || {
+            self.desk.decider().decide(log, self.node.app_id(), once, |ground| {
+                let (operation, spends) = decision(ground)?;
+                Ok((operation.to_payload()?, spends))
+            })
         })
     }
 
@@ -284,6 +336,10 @@ impl Account {
             Error::new(ErrorKind::NotFound, message)
         })
     }
+}
+
+pub(super) fn id_value(node: NodeId) -> Value {
+    Value::Bytes(node.as_bytes().to_vec())
 }
 
 fn rivals(state: &AccountState, ground: &Ground<'_, AccountFold>) -> Vec<Rival> {

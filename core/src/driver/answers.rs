@@ -312,7 +312,7 @@ fn answer_once<F: Answering>(
             let due = F::due(ground, policy, &rounds).into_iter().next().ok_or_else(nothing_due)?;
             Ok((F::give(ground, &due)?, due.share.amount))
         };
-        match desk.decider().decide(&shared.log, app_id, give).wait() {
+        match desk.decider().decide(&shared.log, app_id, None, give).wait() {
             Err(error) if error.reason() != Some("nothing_due") => return Err(error),
             _ => {}
         }

@@ -1,13 +1,16 @@
 //! Who reads and writes in turns, at one node or several, and must never go back in time.
+//!
+//! Fish and effects in a session are in `pond/session`, accounts and claims in `session_deeds`.
+//! Rule: whatever a session opens tells it what was given, when it is given; nothing is to be told
+//! by hand but what came from elsewhere.
 
 use crate::driver::node::{Node, PublishOptions};
 use crate::driver::reading::{After, QueryOptions};
-use crate::driver::{KeySubscription, Observed, Observer, Subscription};
+use crate::driver::{KeySubscription, Subscription};
 use crate::error::Result;
 use crate::event::{KeyPosition, NewEvent, OffsetMap};
 use crate::log::{Appended, Cursor};
-use crate::pending::Pending;
-use crate::pond::Fish;
+use crate::pending::{Pending, pending};
 use crate::query::Query;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,9 +18,10 @@ use std::time::Duration;
 /// Remembers what its owner has written and read, and reads and writes after that: it reads its own
 /// writes, never sees less than before, and what it writes sorts after all that it has read.
 ///
-/// Clones are the same session. It belongs to no node: a person who goes from one terminal to
-/// another takes the [`token`](CausalSession::token) along, and [`sees`](CausalSession::sees) it
-/// there.
+/// What it opens (subscriptions, observers, accounts, claims) adds to it whatever it gives, for as
+/// long as that lives. Clones are the same session. It belongs to no node: a person who goes from
+/// one terminal to another takes the [`token`](CausalSession::token) along, and
+/// [`sees`](CausalSession::sees) it there.
 ///
 /// Calls block until the node has what the session has seen, for up to the timeout; where nothing
 /// came from elsewhere that is at once. Who must not block awaits [`CausalSession::wait`] first.
@@ -38,8 +42,7 @@ impl CausalSession {
         self.seen().clone()
     }
 
-    /// Has seen this, too: a token from elsewhere, or the position of a batch that a subscription
-    /// delivered.
+    /// Has seen this, too: a token from elsewhere.
     pub fn sees(&self, token: &OffsetMap) {
         self.seen().join(token);
     }
@@ -50,38 +53,6 @@ impl CausalSession {
     /// As [`Node::wait_for`].
     pub fn wait(&self, node: &Node, query: Option<&Query>) -> Pending<()> {
         node.wait_for(&self.after(), query)
-    }
-
-    /// The state of `fish` at `node`, of all that the session has seen and that can match; and sees
-    /// what it is the state of.
-    ///
-    /// # Errors
-    /// In the answer, those of [`Node::state`].
-    pub fn state<S: Send + 'static>(&self, node: &Node, fish: &Fish<S>) -> Pending<Observed<S>> {
-        let session = self.clone();
-        node.state(fish, &self.after()).then(move |observed| {
-            if let Ok(observed) = &observed {
-                session.sees(&observed.offsets);
-            }
-            Pending::ready(observed)
-        })
-    }
-
-    /// Observes `fish` at `node`: each state is of all that the session has seen by now and that
-    /// can match. Say what came by [`CausalSession::sees`].
-    ///
-    /// # Errors
-    /// As [`Node::observe`]; in the answer, those of [`Observer::after`].
-    pub fn observe<S: Send + 'static>(
-        &self,
-        node: &Node,
-        fish: &Fish<S>,
-    ) -> Result<Pending<Observer<S>>> {
-        Ok(node.observe(fish)?.after(node, &self.after()))
-    }
-
-    fn after(&self) -> After {
-        After { token: self.token(), timeout: self.timeout }
     }
 
     /// Publishes at `node`, whose events then sort after all that the session has seen; the answer
@@ -96,14 +67,7 @@ impl CausalSession {
         events: Vec<NewEvent>,
         options: PublishOptions,
     ) -> Pending<Appended> {
-        if let Err(error) = self.wait(node, None).wait() {
-            return Pending::ready(Err(error));
-        }
-        let session = self.clone();
-        node.publish(events, options).map(move |appended| {
-            session.sees(&appended.token());
-            Ok(appended)
-        })
+        self.write(node, || node.publish(events, options))
     }
 
     /// Reads at `node` what includes all that the session has seen and that can match, and sees
@@ -121,14 +85,13 @@ impl CausalSession {
         Ok(cursor)
     }
 
-    /// Subscribes at `node`, which has what the session has seen. Say what is delivered by
-    /// [`CausalSession::sees`].
+    /// Subscribes at `node`, which has what the session has seen; it sees what is delivered.
     ///
     /// # Errors
     /// `not_yet_visible`, `closed`, `forked_process`.
     pub fn subscribe(&self, node: &Node, query: &Query, from: OffsetMap) -> Result<Subscription> {
         self.wait(node, Some(query)).wait()?;
-        node.subscribe(query, from)
+        Ok(node.subscribe(query, from)?.within(self.into()))
     }
 
     /// As [`CausalSession::subscribe`], in key order.
@@ -142,10 +105,93 @@ impl CausalSession {
         from: KeyPosition,
     ) -> Result<KeySubscription> {
         self.wait(node, Some(query)).wait()?;
-        node.subscribe_by_key(query, from)
+        Ok(node.subscribe_by_key(query, from)?.within(self.into()))
+    }
+
+    /// What `publish` does once `node` has all that was seen; the session sees it, too.
+    pub(super) fn write(
+        &self,
+        node: &Node,
+        publish: impl FnOnce() -> Pending<Appended>,
+    ) -> Pending<Appended> {
+        if let Err(error) = self.wait(node, None).wait() {
+            return Pending::ready(Err(error));
+        }
+        let (queued, session) = (publish(), self.clone());
+        // Who blocks for the answer commits the group itself.
+        let (completer, answer) = pending(queued.helper());
+        queued.on_done(move |appended| {
+            if let Ok(appended) = &appended {
+                session.sees(&appended.token());
+            }
+            completer.complete(appended);
+        });
+        answer
+    }
+
+    /// All that it has seen by now, and how long to wait for it.
+    pub(super) fn after(&self) -> After {
+        After { token: self.token(), timeout: self.timeout }
     }
 
     fn seen(&self) -> MutexGuard<'_, OffsetMap> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The session that something was opened in, if it was.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Within(Option<CausalSession>);
+
+impl Within {
+    /// This was given to its owner.
+    pub(crate) fn sees(&self, seen: &OffsetMap) {
+        if let Some(session) = &self.0 {
+            session.sees(seen);
+        }
+    }
+
+    /// Whether there is a session.
+    pub(crate) fn is_one(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Blocks until `node` has what the session has seen.
+    ///
+    /// # Errors
+    /// `not_yet_visible`, `closed`, `forked_process`.
+    pub(super) fn wait(&self, node: &Node) -> Result<()> {
+        self.0.as_ref().map_or(Ok(()), |session| session.wait(node, None).wait())
+    }
+
+    /// As [`CausalSession::write`]; at once where there is no session.
+    pub(super) fn write(
+        &self,
+        node: &Node,
+        publish: impl FnOnce() -> Pending<Appended>,
+    ) -> Pending<Appended> {
+        match &self.0 {
+            Some(session) => session.write(node, publish),
+            None => publish(),
+        }
+    }
+
+    /// What is durable at `node`, which has all that the session has seen; none without one.
+    ///
+    /// # Errors
+    /// `closed`, `forked_process`.
+    pub(super) fn lower(&self, node: &Node) -> Result<Option<OffsetMap>> {
+        self.0.as_ref().map(|_| node.offsets()).transpose()
+    }
+
+    /// What a read is to have seen; none without a session.
+    pub(super) fn after(&self) -> Option<After> {
+        self.0.as_ref().map(CausalSession::after)
+    }
+}
+
+impl From<&CausalSession> for Within {
+    fn from(session: &CausalSession) -> Within {
+        Within(Some(session.clone()))
     }
 }

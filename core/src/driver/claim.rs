@@ -2,12 +2,15 @@
 //!
 //! Not here: who holds a claim (`pond::claim`).
 
+use crate::driver::account::id_value;
+use crate::driver::causal_session::Within;
 use crate::driver::coordination::ClaimDesk;
 use crate::driver::decider::Ground;
 use crate::driver::node::Node;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::cbor::Value;
 use crate::event::{NodeId, OffsetMap};
-use crate::log::Appended;
+use crate::log::{Appended, Once};
 use crate::pending::Pending;
 use crate::pond::Name;
 use crate::pond::claim::{ClaimFold, ClaimHolder, ClaimState, Doer, Fence};
@@ -21,6 +24,9 @@ use std::sync::Arc;
 pub struct Claim {
     node: Node,
     desk: Arc<ClaimDesk>,
+    /// What is done by this handle is done once.
+    key: Option<Arc<[u8]>>,
+    session: Within,
 }
 
 /// A claim as this node knows it.
@@ -63,7 +69,7 @@ impl Node {
     pub fn claim(&self, what: &str) -> Result<Claim> {
         self.log()?.check_process()?;
         let desk = self.shared().coordination.claim(Name::new(what)?);
-        Ok(Claim { node: self.clone(), desk })
+        Ok(Claim { node: self.clone(), desk, key: None, session: Within::default() })
     }
 
     /// Who does `what`: by an exclusive claim, or by an optimistic one.
@@ -84,6 +90,11 @@ impl Node {
 }
 
 impl Claim {
+    /// The same claim, read and changed in the session.
+    pub(super) fn within(self, session: Within) -> Claim {
+        Claim { session, ..self }
+    }
+
     /// What it is a claim to, in NFC.
     pub fn what(&self) -> &Name {
         self.desk.name()
@@ -94,13 +105,21 @@ impl Claim {
         self.desk.decider().query()
     }
 
+    /// The same claim, on which the next deed is done once; see
+    /// [`Account::with_idempotency_key`](crate::Account::with_idempotency_key).
+    #[must_use]
+    pub fn with_idempotency_key(&self, key: impl AsRef<[u8]>) -> Claim {
+        Claim { key: Some(key.as_ref().into()), ..self.clone() }
+    }
+
     /// Creates the claim; this node holds it, or `holder`. Create it where the thing is, once: of
     /// two that were created apart only the one counts whose event sorts first.
     ///
     /// # Errors
     /// `conflict`, reason `exists`: there is one. Those of [`Node::publish`].
     pub fn create(&self, holder: Option<NodeId>) -> Pending<Appended> {
-        self.decide(|ground| {
+        let once = self.once("create", || [holder.map(id_value)]);
+        self.decide(once, |ground| {
             if ground.flights > 0 {
                 let message = format!("the claim {} is being created", self.what());
                 return Err(Error::new(ErrorKind::Conflict, message).with_reason("exists"));
@@ -116,7 +135,9 @@ impl Claim {
     /// `corrupt`, `storage_failed`: the log cannot be read. `closed`, `forked_process`. A claim
     /// that was not created is no error: nobody holds it.
     pub fn report(&self) -> Result<ClaimReport> {
+        self.session.wait(&self.node)?;
         self.desk.decider().read(self.node.log()?, |ground| {
+            self.session.sees(ground.as_of);
             let claim = ground.state.first();
             let fence = claim.and_then(|claim| claim.fence(&ground.own));
             ClaimReport {
@@ -138,7 +159,8 @@ impl Claim {
     /// as far as is known here. `conflict`, reason `stream_changed`: try again. `invalid_argument`:
     /// it is this node. Those of [`Node::publish`].
     pub fn transfer(&self, to: NodeId) -> Pending<Appended> {
-        self.decide(|ground| {
+        let once = self.once("transfer", || [Some(id_value(to))]);
+        self.decide(once, |ground| {
             let to = ground.lineage.newest(to);
             Ok((self.known(ground)?.transfer(ground.own, to, ground.in_flight)?, 1))
         })
@@ -149,7 +171,8 @@ impl Claim {
     /// # Errors
     /// As [`Claim::transfer`], without `not_held`.
     pub fn request(&self, wanted: bool) -> Pending<Appended> {
-        self.decide(|ground| Ok((self.known(ground)?.request(ground.own, wanted), 0)))
+        let once = self.once("request", || [Some(wanted.into())]);
+        self.decide(once, |ground| Ok((self.known(ground)?.request(ground.own, wanted), 0)))
     }
 
     /// Takes the claim over from a former stream of this node; see
@@ -173,7 +196,8 @@ impl Claim {
     }
 
     fn take_over(&self, is_alone: bool) -> Pending<Appended> {
-        self.decide(|ground| {
+        let once = self.once("recover", || [Some(is_alone.into())]);
+        self.decide(once, |ground| {
             ground.check_at_rest()?;
             let (claim, own) = (self.known(ground)?, ground.own);
             let mut former = claim.holders().into_iter().map(|holder| holder.stream);
@@ -199,17 +223,29 @@ impl Claim {
         self.desk.hand_over(self.node.shared(), self.node.app_id(), wanted)
     }
 
+    /// What is done once, where this handle says so.
+    fn once<const N: usize>(
+        &self,
+        deed: &str,
+        said: impl FnOnce() -> [Option<Value>; N],
+    ) -> Result<Option<Once>> {
+        self.desk.decider().once(self.node.app_id(), self.key.as_deref(), deed, said)
+    }
+
     fn decide(
         &self,
+        once: Result<Option<Once>>,
         decision: impl FnOnce(&Ground<'_, ClaimFold>) -> Result<(Operation, u64)>,
     ) -> Pending<Appended> {
-        let log = match self.node.log() {
-            Ok(log) => log,
+        let (once, log) = match once.and_then(|once| Ok((once, self.node.log()?))) {
+            Ok(both) => both,
             Err(error) => return Pending::ready(Err(error)),
         };
-        self.desk.decider().decide(log, self.node.app_id(), |ground| {
-            let (operation, spends) = decision(ground)?;
-            Ok((operation.to_payload()?, spends))
+        self.session.write(&self.node, || {
+            self.desk.decider().decide(log, self.node.app_id(), once, |ground| {
+                let (operation, spends) = decision(ground)?;
+                Ok((operation.to_payload()?, spends))
+            })
         })
     }
 

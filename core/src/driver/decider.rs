@@ -3,13 +3,15 @@
 //!
 //! A decision looks at all that is durable and at what is on its way to the disk; it is queued
 //! before the next one looks. So many callers share one sync of the disk. Rule: what was queued
-//! counts as spent until the fold contains it, or until it is known to have failed.
+//! counts as spent until the fold contains it, or until it is known to have failed. What is done
+//! once is looked for before anything is decided: among what is under way, then in the log.
 
 use crate::driver::key_fold::{Folded, KeyFold};
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::cbor::Value;
 use crate::event::{AppId, NewEvent, OffsetMap, Payload, StreamId, Tag, TagSet};
-use crate::log::{AppendOptions, Appended, Log, not_yet_visible};
-use crate::pending::{Pending, pending};
+use crate::log::{Appended, Log, Once, not_yet_visible};
+use crate::pending::{Completer, Pending, pending};
 use crate::pond::Lineage;
 use crate::query::{Query, TagExpression};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,6 +49,12 @@ struct Flights {
 struct Flight {
     number: u64,
     spends: u64,
+    once: Option<Once>,
+    /// Who asked for the same again meanwhile.
+    others: Vec<Completer<Appended>>,
+    payload: Payload,
+    /// The fold has it, which may be before it is known to be durable here.
+    is_contained: bool,
     /// Once it is durable: in which stream, and how many events that has with it.
     landed: Option<(StreamId, u64)>,
 }
@@ -65,6 +73,26 @@ impl<F: Folded> Decider<F> {
         Query::new(expression).expect("one tag is within the bounds")
     }
 
+    /// What is done once because `key` was given: `deed`, with what is `said` of it.
+    ///
+    /// # Errors
+    /// `invalid_argument`, `limit_exceeded`: there can be no such key, or nothing like that.
+    pub(crate) fn once<const N: usize>(
+        &self,
+        app_id: &AppId,
+        key: Option<&[u8]>,
+        deed: &str,
+        said: impl FnOnce() -> [Option<Value>; N],
+    ) -> Result<Option<Once>> {
+        let Some(key) = key else { return Ok(None) };
+        let mut asked = vec![deed.as_bytes().to_vec()];
+        for said in said() {
+            // No value has an encoding of no bytes.
+            asked.push(said.map_or(Ok(Vec::new()), |said| said.encode())?);
+        }
+        Once::decision(key, app_id, &self.tag, asked.iter().map(Vec::as_slice)).map(Some)
+    }
+
     /// True when nothing is under way.
     pub(crate) fn is_at_rest(&self) -> bool {
         lock(&self.flights).under_way.is_empty()
@@ -81,22 +109,29 @@ impl<F: Folded> Decider<F> {
         self.on_ground(&mut fold, log, look)
     }
 
-    /// Publishes what `decision` makes of what is durable now, which spends so much.
+    /// Publishes what `decision` makes of what is durable now, which spends so much. What is done
+    /// `once` and was done before is not decided again: it gets the first answer.
     ///
     /// # Errors
     /// Those of `decision`, as of [`Decider::read`] and [`Log::append`]; then nothing was
     /// published. `conflict`, reason `stream_changed`: the node went on in another stream
-    /// meanwhile, and what was published counts nowhere; decide again.
+    /// meanwhile; nothing was published, decide again.
     pub(crate) fn decide(
         &self,
         log: &Log,
         app_id: &AppId,
+        once: Option<Once>,
         decision: impl FnOnce(&Ground<'_, F>) -> Result<(Payload, u64)>,
     ) -> Pending<Appended> {
         if let Err(error) = log.check_process() {
             return Pending::ready(Err(error));
         }
         let mut fold = lock(&self.fold);
+        match once.map_or(Ok(None), |once| self.first_answer(log, &once)) {
+            Ok(Some(answer)) => return answer,
+            Ok(None) => {}
+            Err(error) => return Pending::ready(Err(error)),
+        }
         let decided = self.on_ground(&mut fold, log, |ground| {
             decision(ground).map(|(payload, spends)| (payload, spends, ground.own))
         });
@@ -105,22 +140,31 @@ impl<F: Folded> Decider<F> {
             Err(error) => return Pending::ready(Err(error)),
         };
         let tags = TagSet::new([self.tag.as_str()]).expect("one tag fits");
-        let number = lock(&self.flights).take_off(spends);
+        let number = lock(&self.flights).take_off(spends, once, payload.clone());
         // Queued while the fold is held: the next decision is behind it in the stream.
-        let queued =
-            log.append(vec![NewEvent { tags, payload }], AppendOptions::new(app_id.clone()));
+        let queued = log.append_decided(NewEvent { tags, payload }, app_id.clone(), own, once);
         drop(fold);
         let (completer, answer) = pending(queued.helper());
         let flights = self.flights.clone();
-        queued.on_done(move |appended| {
-            let result = appended.and_then(|appended| match appended.stream.trunk() == own {
-                true => Ok(appended),
-                false => Err(stream_changed(&own)),
-            });
-            lock(&flights).land(number, result.as_ref().ok());
+        queued.on_done(move |result| {
+            let others = lock(&flights).land(number, result.as_ref().ok());
+            let mut again = result.clone();
+            if let Ok(appended) = &mut again {
+                appended.replayed = true;
+            }
             completer.complete(result);
+            others.into_iter().for_each(|other| other.complete(again.clone()));
         });
         answer
+    }
+
+    /// The answer that this has got, or will get by what is under way; `None` when it was not done.
+    fn first_answer(&self, log: &Log, once: &Once) -> Result<Option<Pending<Appended>>> {
+        // In this order: what lands between the two is in the log then.
+        if let Some(answer) = lock(&self.flights).join(once)? {
+            return Ok(Some(answer));
+        }
+        Ok(log.first_answer(once)?.map(|appended| Pending::ready(Ok(appended))))
     }
 
     fn on_ground<T>(
@@ -129,7 +173,7 @@ impl<F: Folded> Decider<F> {
         log: &Log,
         look: impl FnOnce(&Ground<'_, F>) -> T,
     ) -> Result<T> {
-        fold.refresh(log)?;
+        fold.refresh(log, &mut |payload| lock(&self.flights).note(payload))?;
         let own = log.own_stream();
         let (in_flight, flights) = lock(&self.flights).settle(&own, fold.as_of());
         let ground = Ground {
@@ -193,21 +237,59 @@ impl<F> Ground<'_, F> {
 
 impl Flights {
     /// A decision that spends so much is queued; its number.
-    fn take_off(&mut self, spends: u64) -> u64 {
+    fn take_off(&mut self, spends: u64, once: Option<Once>, payload: Payload) -> u64 {
         self.next += 1;
-        self.under_way.push(Flight { number: self.next, spends, landed: None });
+        self.under_way.push(Flight {
+            number: self.next,
+            spends,
+            once,
+            others: Vec::new(),
+            payload,
+            is_contained: false,
+            landed: None,
+        });
         self.next
     }
 
-    /// The decision is durable, or came to nothing.
-    fn land(&mut self, number: u64, appended: Option<&Appended>) {
+    /// The fold has an own event: which it is of those that say the same makes no difference.
+    fn note(&mut self, payload: &[u8]) {
+        let mut flying = self.under_way.iter_mut();
+        let flight =
+            flying.find(|flight| !flight.is_contained && flight.payload.as_bytes() == payload);
+        if let Some(flight) = flight {
+            flight.is_contained = true;
+        }
+    }
+
+    /// The answer of the one that is on its way and is the same; `None` when none is.
+    ///
+    /// # Errors
+    /// `conflict`: one with this key is on its way, and is another one.
+    fn join(&mut self, once: &Once) -> Result<Option<Pending<Appended>>> {
+        let mut flying = self.under_way.iter_mut().filter(|flight| flight.landed.is_none());
+        let same = flying.find_map(|flight| {
+            let own = flight.once.filter(|own| own.key == once.key)?;
+            Some((own, &mut flight.others))
+        });
+        let Some((own, others)) = same else { return Ok(None) };
+        once.check_same(&own.digest)?;
+        let (completer, answer) = pending(None);
+        others.push(completer);
+        Ok(Some(answer))
+    }
+
+    /// The decision is durable, or came to nothing; who is to be told, too.
+    fn land(&mut self, number: u64, appended: Option<&Appended>) -> Vec<Completer<Appended>> {
+        let place = self.under_way.iter().position(|flight| flight.number == number);
+        let place = place.expect("it lands once");
         match appended {
             Some(appended) => {
-                let landed = (appended.stream, appended.first_offset.value() + appended.count);
-                let flight = self.under_way.iter_mut().find(|flight| flight.number == number);
-                flight.expect("it lands once").landed = Some(landed);
+                let flight = &mut self.under_way[place];
+                let end = appended.first_offset.value() + appended.count;
+                flight.landed = Some((appended.stream, end));
+                std::mem::take(&mut flight.others)
             }
-            None => self.under_way.retain(|flight| flight.number != number),
+            None => self.under_way.remove(place).others,
         }
     }
 
@@ -218,17 +300,9 @@ impl Flights {
             Some((stream, count)) => stream == own && as_of.count(stream) < *count,
             None => true,
         });
-        let spends = self.under_way.iter().map(|flight| flight.spends);
-        (spends.fold(0, u64::saturating_add), self.under_way.len())
+        let flying = || self.under_way.iter().filter(|flight| !flight.is_contained);
+        (flying().map(|flight| flight.spends).fold(0, u64::saturating_add), flying().count())
     }
-}
-
-fn stream_changed(own: &StreamId) -> Error {
-    let message = format!(
-        "the node went on in another stream than {own} meanwhile, so what was decided for that one \
-         counts nowhere; decide again"
-    );
-    Error::new(ErrorKind::Conflict, message).with_reason("stream_changed")
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,5 +1,6 @@
 //! An optimistic claim of this node: "I do this".
 
+use crate::driver::causal_session::Within;
 use crate::driver::coordination::DoingDesk;
 use crate::driver::doing_watch::{self, DoingWatch};
 use crate::driver::node::Node;
@@ -7,7 +8,7 @@ use crate::driver::subscription::Subscription;
 use crate::error::Result;
 use crate::event::cbor::Value;
 use crate::event::{EventKey, OffsetMap, Payload};
-use crate::log::{Appended, Log};
+use crate::log::{Appended, Log, Once};
 use crate::pending::Pending;
 use crate::pond::Name;
 use crate::pond::claim::{Doer, Doing, Standing};
@@ -20,12 +21,15 @@ pub struct OwnDoing {
     node: Node,
     desk: Arc<DoingDesk>,
     key: EventKey,
+    token: Arc<OffsetMap>,
+    session: Within,
 }
 
 impl Node {
     /// Says "I do this" of `what`, 1 to 200 bytes of UTF-8. Nobody is asked: of all who say so the
     /// least event key wins, and the others learn that they lost ([`OwnDoing::watch`],
-    /// [`OwnDoing::on_loss`]). Said again while it stands it is the same claim.
+    /// [`OwnDoing::on_loss`]). Said again while it stands it is the same claim: so who did not see
+    /// the answer says it again, or asks [`Node::own_doing`].
     ///
     /// # Errors
     /// `invalid_argument`, `limit_exceeded`: there can be no such name, or the note is no payload.
@@ -36,10 +40,11 @@ impl Node {
             Err(error) => return Pending::ready(Err(error)),
         };
         let own = (self.clone(), desk.clone());
-        let said = publish(self, &desk, &Doing::Claim { note });
+        let said = publish(self, &desk, &Doing::Claim { note }, None);
         said.map(move |appended| {
             let (node, desk) = own;
-            Ok(OwnDoing { node, desk, key: appended.receipt(0).key })
+            let (key, token) = (appended.receipt(0).key, Arc::new(appended.token()));
+            Ok(OwnDoing { node, desk, key, token, session: Within::default() })
         })
     }
 
@@ -52,9 +57,11 @@ impl Node {
     pub fn own_doing(&self, what: &str) -> Result<Option<OwnDoing>> {
         let desk = self.doing_desk(what)?;
         let own = desk.decider().read(self.log()?, |ground| {
-            ground.state.of_node(ground.own.node).map(|doer| doer.key)
+            let own = ground.state.of_node(ground.own.node)?;
+            Some((own.key, ground.as_of.clone()))
         })?;
-        Ok(own.map(|key| OwnDoing { node: self.clone(), desk, key }))
+        let session = Within::default();
+        Ok(own.map(|(key, token)| OwnDoing { node: self.clone(), desk, key, token, session }))
     }
 
     /// Takes back what this node has said of `what`: it gave up, it lost, or it is done.
@@ -63,7 +70,23 @@ impl Node {
     /// As [`Node::do_optimistically`].
     pub fn release_doing(&self, what: &str) -> Pending<Appended> {
         match self.doing_desk(what) {
-            Ok(desk) => publish(self, &desk, &Doing::Release),
+            Ok(desk) => publish(self, &desk, &Doing::Release, None),
+            Err(error) => Pending::ready(Err(error)),
+        }
+    }
+
+    /// As [`Node::release_doing`], once: said again with the same key, 1 to 255 bytes, it takes
+    /// back nothing that was claimed in between.
+    ///
+    /// # Errors
+    /// As there; `conflict`, reason `idempotency_key`: the key was used for something else.
+    pub fn release_doing_with_key(&self, what: &str, key: impl AsRef<[u8]>) -> Pending<Appended> {
+        let once = |desk: &DoingDesk| {
+            desk.decider().once(self.app_id(), Some(key.as_ref()), "release", || [])
+        };
+        let desk = self.doing_desk(what).and_then(|desk| Ok((once(&desk)?, desk)));
+        match desk {
+            Ok((once, desk)) => publish(self, &desk, &Doing::Release, once),
             Err(error) => Pending::ready(Err(error)),
         }
     }
@@ -76,6 +99,11 @@ impl Node {
 }
 
 impl OwnDoing {
+    /// The same claim, looked at and released in the session.
+    pub(super) fn within(self, session: Within) -> OwnDoing {
+        OwnDoing { session, ..self }
+    }
+
     /// What it does, in NFC.
     pub fn what(&self) -> &Name {
         self.desk.name()
@@ -86,12 +114,19 @@ impl OwnDoing {
         self.key
     }
 
+    /// What a later read must cover to see it, and what it could have been based on.
+    pub fn token(&self) -> &OffsetMap {
+        &self.token
+    }
+
     /// How it stands now, and as of which point in history: an older claim may still arrive.
     ///
     /// # Errors
     /// `corrupt`, `storage_failed`: the log cannot be read. `closed`, `forked_process`.
     pub fn standing(&self) -> Result<(Standing, Arc<OffsetMap>)> {
+        self.session.wait(&self.node)?;
         self.desk.decider().read(self.node.log()?, |ground| {
+            self.session.sees(ground.as_of);
             (ground.state.standing(&self.key), ground.as_of.clone())
         })
     }
@@ -121,7 +156,8 @@ impl OwnDoing {
     /// # Errors
     /// `closed`, `forked_process`.
     pub fn news(&self) -> Result<Subscription> {
-        self.node.subscribe(&self.desk.decider().query(), OffsetMap::new())
+        let news = self.node.subscribe(&self.desk.decider().query(), OffsetMap::new())?;
+        Ok(news.within(self.session.clone()))
     }
 
     /// Takes it back: it is done, given up, or lost.
@@ -129,7 +165,11 @@ impl OwnDoing {
     /// # Errors
     /// Those of [`Node::publish`].
     pub fn release(&self) -> Pending<Appended> {
-        publish(&self.node, &self.desk, &Doing::Release)
+        self.session.write(&self.node, || publish(&self.node, &self.desk, &Doing::Release, None))
+    }
+
+    pub(super) fn session(&self) -> &Within {
+        &self.session
     }
 
     pub(super) fn node(&self) -> &Node {
@@ -145,11 +185,11 @@ impl OwnDoing {
     }
 }
 
-fn publish(node: &Node, desk: &DoingDesk, doing: &Doing) -> Pending<Appended> {
+fn publish(node: &Node, desk: &DoingDesk, doing: &Doing, once: Option<Once>) -> Pending<Appended> {
     let log = match node.log() {
         Ok(log) => log,
         Err(error) => return Pending::ready(Err(error)),
     };
     let payload: Result<Payload> = doing.to_payload();
-    desk.decider().decide(log, node.app_id(), |_| Ok((payload?, 0)))
+    desk.decider().decide(log, node.app_id(), once, |_| Ok((payload?, 0)))
 }

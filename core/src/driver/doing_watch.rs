@@ -2,6 +2,7 @@
 // The rim: a thread that waits for a loss, and deadlines.
 #![allow(clippy::disallowed_methods)]
 
+use crate::driver::causal_session::Within;
 use crate::driver::coordination::DoingDesk;
 use crate::driver::doing::OwnDoing;
 use crate::driver::node::{Handle, Node};
@@ -26,6 +27,9 @@ pub struct DoingWatch {
 pub struct Told {
     /// Whether it has won or lost, and to whom.
     pub standing: Standing,
+    /// Whose claim counts: this one as it was first said, or the one that it lost to, also when
+    /// that is released; none once this one is.
+    pub winner: Option<Doer>,
     /// The point in history that this is the answer of: an older claim may still arrive.
     pub as_of: Arc<OffsetMap>,
 }
@@ -36,6 +40,7 @@ struct News {
     key: EventKey,
     events: Subscription,
     told: Option<Standing>,
+    session: Within,
 }
 
 impl DoingWatch {
@@ -79,21 +84,28 @@ impl News {
     fn new(doing: &OwnDoing) -> Result<News> {
         let (node, desk) = (doing.node(), doing.desk().clone());
         let events = node.subscribe(&desk.decider().query(), node.offsets()?)?;
-        Ok(News { desk, key: doing.key(), events, told: None })
+        let session = doing.session().clone();
+        Ok(News { desk, key: doing.key(), events, told: None, session })
     }
 
     fn look(&mut self, log: &Log) -> Result<Option<Told>> {
         // What comes from here on is seen below, or ends the next wait.
         while !self.events.next_batch(1024)?.events.is_empty() {}
-        let (standing, as_of) = self
-            .desk
-            .decider()
-            .read(log, |ground| (ground.state.standing(&self.key), ground.as_of.clone()))?;
-        if self.told.as_ref() == Some(&standing) {
+        let told = self.desk.decider().read(log, |ground| {
+            let standing = ground.state.standing(&self.key);
+            let winner = match &standing {
+                Standing::Won => ground.state.claim_of(&self.key).cloned(),
+                Standing::Lost(winner) => Some(winner.clone()),
+                Standing::Released => None,
+            };
+            Told { standing, winner, as_of: ground.as_of.clone() }
+        })?;
+        if self.told.as_ref() == Some(&told.standing) {
             return Ok(None);
         }
-        self.told = Some(standing.clone());
-        Ok(Some(Told { standing, as_of }))
+        self.session.sees(&told.as_of);
+        self.told = Some(told.standing.clone());
+        Ok(Some(told))
     }
 }
 

@@ -42,6 +42,8 @@ pub(crate) struct KeyFold<F> {
     lineage: Arc<Lineage>,
     /// Of which own stream the lineage knows.
     own: Option<StreamId>,
+    /// Own events below this were told of: of which stream, and which offset.
+    told: (Option<StreamId>, u64),
     /// Earlier states, by rising key.
     points: Vec<F>,
     distance: u64,
@@ -57,6 +59,7 @@ impl<F: Folded> KeyFold<F> {
             as_of: Arc::default(),
             lineage: Arc::default(),
             own: None,
+            told: (None, 0),
             points: Vec::new(),
             distance: DISTANCE_MIN,
             since_point: 0,
@@ -78,12 +81,13 @@ impl<F: Folded> KeyFold<F> {
         &self.lineage
     }
 
-    /// Goes on to what is durable now.
+    /// Goes on to what is durable now; tells `heard` the payload of each event of the own stream,
+    /// once and in order.
     ///
     /// # Errors
     /// `corrupt`, `storage_failed`: the log cannot be read. `closed`, `forked_process`.
-    pub(crate) fn refresh(&mut self, log: &Log) -> Result<()> {
-        let refreshed = self.catch_up(log);
+    pub(crate) fn refresh(&mut self, log: &Log, heard: &mut dyn FnMut(&[u8])) -> Result<()> {
+        let refreshed = self.catch_up(log, heard);
         if refreshed.is_err() {
             // It may have come half of the way, and nobody knows how far.
             self.begin_anew();
@@ -91,7 +95,7 @@ impl<F: Folded> KeyFold<F> {
         refreshed
     }
 
-    fn catch_up(&mut self, log: &Log) -> Result<()> {
+    fn catch_up(&mut self, log: &Log, heard: &mut dyn FnMut(&[u8])) -> Result<()> {
         loop {
             let forks = log.forks();
             let (durable, own) = (log.durable_map()?, log.own_stream());
@@ -105,7 +109,7 @@ impl<F: Folded> KeyFold<F> {
             if !is_met || !has_forks || self.own != Some(own) {
                 self.meet(forks, &durable, own);
             }
-            self.go_on(log, &durable)?;
+            self.go_on(log, &durable, heard)?;
             self.as_of = durable;
             // A fork that came meanwhile has moved events: the cursor saw some of them there.
             if self.lineage.has_forks(&log.forks()) {
@@ -126,14 +130,19 @@ impl<F: Folded> KeyFold<F> {
         self.state.meet(&self.lineage);
     }
 
-    fn go_on(&mut self, log: &Log, durable: &OffsetMap) -> Result<()> {
+    fn go_on(
+        &mut self,
+        log: &Log,
+        durable: &OffsetMap,
+        heard: &mut dyn FnMut(&[u8]),
+    ) -> Result<()> {
         let query = Query::new(self.expression.clone())?;
         let mut delta = walk(log, &query, (*self.as_of).clone(), durable)?;
         let first = delta.next_batch(BATCH)?;
         let Some(least) = first.get(0).map(|event| event.key()) else { return Ok(()) };
         if self.state.last().is_none_or(|last| last < least) {
-            self.take(&first);
-            return self.drain(delta);
+            self.take(&first, heard);
+            return self.drain(delta, heard);
         }
         // It belongs before what was folded: back to a state before it, and forward again.
         self.points.retain(|point| point.last() < Some(least));
@@ -147,21 +156,29 @@ impl<F: Folded> KeyFold<F> {
             Some(last) => Query::new(self.expression.clone().and(TagExpression::after_key(last)))?,
             None => query,
         };
-        self.drain(walk(log, &query, OffsetMap::new(), durable)?)
+        self.drain(walk(log, &query, OffsetMap::new(), durable)?, heard)
     }
 
-    fn drain(&mut self, mut cursor: Cursor) -> Result<()> {
+    fn drain(&mut self, mut cursor: Cursor, heard: &mut dyn FnMut(&[u8])) -> Result<()> {
         loop {
             let batch = cursor.next_batch(BATCH)?;
             if batch.is_empty() {
                 return Ok(());
             }
-            self.take(&batch);
+            self.take(&batch, heard);
         }
     }
 
-    fn take(&mut self, batch: &EventBatch) {
+    fn take(&mut self, batch: &EventBatch, heard: &mut dyn FnMut(&[u8])) {
+        if self.told.0 != self.own {
+            self.told = (self.own, 0);
+        }
         for event in batch.iter() {
+            let offset = event.offset().value();
+            if Some(event.stream()) == self.own && offset >= self.told.1 {
+                self.told.1 = offset + 1;
+                heard(event.payload_bytes());
+            }
             if self.since_point >= self.distance {
                 self.keep_point();
             }

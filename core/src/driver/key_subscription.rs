@@ -1,6 +1,7 @@
 //! A subscription in key order that can be waited for.
 
 use crate::driver::batches::KeySteps;
+use crate::driver::causal_session::Within;
 use crate::error::Result;
 use crate::event::{EventKey, KeyPosition};
 use crate::log::{KeyFollower, KeyStep};
@@ -16,11 +17,17 @@ use std::time::Duration;
 /// Ends with a `closed` error when its node closes.
 pub struct KeySubscription {
     follower: KeyFollower,
+    session: Within,
 }
 
 impl KeySubscription {
     pub(crate) fn new(follower: KeyFollower) -> KeySubscription {
-        KeySubscription { follower }
+        KeySubscription { follower, session: Within::default() }
+    }
+
+    /// The same subscription, whose batches the session sees.
+    pub(super) fn within(self, session: Within) -> KeySubscription {
+        KeySubscription { session, ..self }
     }
 
     /// What there is to do now, with up to `count_max` events; never waits. See
@@ -30,7 +37,15 @@ impl KeySubscription {
     /// `closed`: the node is closed. `corrupt`, `storage_failed`: the log cannot be read there;
     /// the position stays, so that it can be tried again.
     pub fn next_step(&mut self, count_max: usize) -> Result<KeyStep> {
-        self.follower.next(count_max)
+        let step = self.follower.next(count_max)?;
+        match &step {
+            KeyStep::Events(batch) => self.session.sees(&batch.position.offsets),
+            KeyStep::Nothing if self.session.is_one() => {
+                self.session.sees(&self.follower.position().offsets);
+            }
+            KeyStep::Nothing | KeyStep::Rewind { .. } => {}
+        }
+        Ok(step)
     }
 
     /// Goes back to `key`, as after a rewind there; none is the beginning.

@@ -41,6 +41,7 @@ mod parts;
 mod pond;
 mod reading;
 mod registry;
+mod session_deeds;
 mod status;
 mod status_subscription;
 mod subscription;
@@ -61,8 +62,8 @@ pub use options::{
     NetworkOptions, NodeOptions, PeerAddress, SEND_BYTES_PER_SECOND_MIN, StorageOptions,
 };
 pub use pond::{
-    Acting, AllObserved, AllObserver, EffectTurn, FISH_OF_ALL_MAX, Observed, Observer, OneObserver,
-    Pump, PumpStep, RunOptions, Running, StateSubscription,
+    Acting, AllObserved, AllObserver, EffectTurn, FISH_OF_ALL_MAX, FirstSeed, Observed, Observer,
+    OneObserver, Pump, PumpEnding, PumpStep, RunOptions, Running, StateSubscription,
 };
 pub use reading::{After, QueryOptions};
 pub use status::{PeerRefusal, PeerStatus, Refusal, Status, StreamStatus, UnheardNode};

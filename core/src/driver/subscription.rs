@@ -1,6 +1,7 @@
 //! A subscription: a cursor over the log that can be waited for.
 
 use crate::driver::batches::Batches;
+use crate::driver::causal_session::Within;
 use crate::error::Result;
 use crate::event::OffsetMap;
 use crate::log::{Batch, Delivery, Follower};
@@ -13,18 +14,24 @@ use std::time::Duration;
 /// Ends with a `closed` error when its node closes.
 pub struct Subscription {
     follower: Follower,
+    session: Within,
 }
 
 impl Subscription {
     pub(crate) fn new(follower: Follower) -> Subscription {
-        Subscription { follower }
+        Subscription { follower, session: Within::default() }
+    }
+
+    /// The same subscription, whose batches the session sees.
+    pub(super) fn within(self, session: Within) -> Subscription {
+        Subscription { session, ..self }
     }
 
     /// The same subscription, which gets events as `delivery` says; by default when they are
     /// durable. See [`Follower::deliver`].
     #[must_use]
     pub fn deliver(self, delivery: Delivery) -> Subscription {
-        Subscription { follower: self.follower.deliver(delivery) }
+        Subscription { follower: self.follower.deliver(delivery), session: self.session }
     }
 
     /// Up to `count_max` further events; never waits, so there may be none.
@@ -33,7 +40,9 @@ impl Subscription {
     /// `closed`: the node is closed. `corrupt`, `storage_failed`: the log cannot be read there;
     /// the position stays, so that it can be tried again.
     pub fn next_batch(&mut self, count_max: usize) -> Result<Batch> {
-        self.follower.next_batch(count_max)
+        let batch = self.follower.next_batch(count_max)?;
+        self.session.sees(&batch.position);
+        Ok(batch)
     }
 
     /// Blocks until there may be more to pull, or for `timeout` (none waits for ever); false when

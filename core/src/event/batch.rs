@@ -62,6 +62,11 @@ impl EventBatch {
         self.places.len()
     }
 
+    /// The event `index`, which there must be, alone in the same memory.
+    pub(crate) fn only(&self, index: usize) -> EventBatch {
+        EventBatch { places: vec![self.places[index]], ..self.clone() }
+    }
+
     /// True when there is no event in it.
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
@@ -237,9 +242,8 @@ impl fmt::Debug for EventView<'_> {
 
 const CHECKED: &str = "records are checked before they are put into a batch";
 
-/// Makes a batch, event by event: `begin`, tags into `buffer`, `end_tags`, the payload into
-/// `buffer`, `end_payload`; of columns that are left out nothing. An event that another `begin` or
-/// `finish` cuts short is left out.
+/// Makes a batch event by event: `begin`, tags into `buffer`, `end_tags`, payload into `buffer`,
+/// `end_payload`; nothing of columns left out. What `begin` or `finish` cuts short is left out.
 #[derive(Default)]
 pub(crate) struct BatchBuilder {
     columns: Columns,

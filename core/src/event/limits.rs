@@ -23,8 +23,9 @@ pub const HEADER_BYTES_MAX: usize =
 pub const RECORD_BYTES_MAX: usize = HEADER_BYTES_MAX + PAYLOAD_BYTES_MAX + 16;
 /// A block ends with this many events …
 pub const BLOCK_EVENTS_MAX: u64 = 1024;
-/// … or with the event that brings its records to this many bytes, whichever comes first.
-pub const BLOCK_BYTES_SEAL: usize = 1 << 20;
+/// … or with the event that brings its records to this many bytes, whichever comes first. So the
+/// largest frame, and what a session costs beside it, stay below 2 MiB.
+pub const BLOCK_BYTES_SEAL: usize = 704 << 10;
 /// Largest frame on the wire: one block, its last event may be the largest, and its head.
 pub const FRAME_BYTES_MAX: usize = BLOCK_BYTES_SEAL + RECORD_BYTES_MAX + 4096;
 /// Highest lamport: every language can hold it exactly, JavaScript's numbers included.
@@ -44,4 +45,4 @@ pub const FISH_ID_BYTES_MAX: usize = 255;
 pub const FORMER_SECRETS_MAX: usize = 4;
 
 const _: () = assert!(BATCH_BYTES_MAX >= RECORD_BYTES_MAX);
-const _: () = assert!(FRAME_BYTES_MAX < 4 << 20);
+const _: () = assert!(FRAME_BYTES_MAX <= 7 << 18);

@@ -2,12 +2,13 @@
 
 use super::cursor::Cursor;
 use super::disk::{
-    AppendRequest, Compaction, Helper, KeyHash, NextStream, OpeningReason, Request, Shared,
-    StoreRequest, lock,
+    AppendRequest, Compaction, Helper, NextStream, OpeningReason, Request, Shared, StoreRequest,
+    lock,
 };
 use super::follow::Follower;
 #[cfg(feature = "net")]
 use super::live::Live;
+use super::once::Once;
 use super::options::{
     AppendOptions, Appended, CursorOptions, Durability, GrowthHook, LogOptions, RangeStored,
     invalid,
@@ -19,10 +20,10 @@ use super::watch::Watch;
 use crate::error::{Error, ErrorKind, Result};
 #[cfg(feature = "net")]
 use crate::event::Preview;
-use crate::event::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, IDEMPOTENCY_KEY_BYTES_MAX};
+use crate::event::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 use crate::event::{
-    Chain, EventRange, NewEvent, NodeId, NodeKey, OffsetMap, PackedRange, SignedHead, StreamId,
-    SwarmId,
+    AppId, Chain, EventRange, NewEvent, NodeId, NodeKey, OffsetMap, PackedRange, SignedHead,
+    StreamId, SwarmId,
 };
 use crate::pending::{Pending, pending};
 use crate::query::Query;
@@ -93,6 +94,35 @@ impl Log {
             Ok(request) => self.submit(|completer| Request::Append(request, completer)),
             Err(error) => Pending::ready(Err(error)),
         }
+    }
+
+    /// As [`Log::append`], of what was decided for the own stream `stream`.
+    ///
+    /// # Errors
+    /// As there; `conflict`, reason `stream_changed`: appends go to another one by now.
+    pub(crate) fn append_decided(
+        &self,
+        event: NewEvent,
+        app_id: AppId,
+        stream: StreamId,
+        once: Option<Once>,
+    ) -> Pending<Appended> {
+        match self.checked(vec![event], AppendOptions::new(app_id)) {
+            Ok(mut request) => {
+                (request.stream, request.idempotency) = (Some(stream), once);
+                self.submit(|completer| Request::Append(request, completer))
+            }
+            Err(error) => Pending::ready(Err(error)),
+        }
+    }
+
+    /// What was answered when this was done; `None` when it was not, or is on its way to the disk.
+    ///
+    /// # Errors
+    /// `conflict`, reason `idempotency_key`: the key stands for something else. `corrupt`,
+    /// `storage_failed`.
+    pub(crate) fn first_answer(&self, once: &Once) -> Result<Option<Appended>> {
+        self.shared().first_answer(once)
     }
 
     /// Stores consecutive events of another node's stream, which must continue what is held; what
@@ -450,26 +480,15 @@ impl Log {
             );
             return Err(Error::new(ErrorKind::LimitExceeded, message));
         }
-        let idempotency = match &options.idempotency_key {
-            Some(key) if key.is_empty() => {
-                return invalid("an idempotency key is empty; leave it out instead");
-            }
-            Some(key) if key.len() > IDEMPOTENCY_KEY_BYTES_MAX => {
-                let message = format!(
-                    "an idempotency key has {} bytes; the limit is {IDEMPOTENCY_KEY_BYTES_MAX}",
-                    key.len()
-                );
-                return Err(Error::new(ErrorKind::LimitExceeded, message));
-            }
-            Some(key) => Some((*blake3::hash(key).as_bytes(), digest(&events, &options))),
-            None => None,
-        };
+        let once = |key: &Vec<u8>| Once::append(key, &options.app_id, &events);
+        let idempotency = options.idempotency_key.as_ref().map(once).transpose()?;
         Ok(AppendRequest {
             events,
             app_id: options.app_id,
             power: options.durability == Durability::Power,
             idempotency,
             expected: options.expected,
+            stream: None,
             bytes,
         })
     }
@@ -478,20 +497,4 @@ impl Log {
 fn event_bytes(event: &NewEvent) -> usize {
     let tags: usize = event.tags.iter().map(|tag| tag.as_str().len() + 2).sum();
     event.payload.as_bytes().len() + tags
-}
-
-/// What two appends with the same key must have in common: app id, tags and payloads.
-fn digest(events: &[NewEvent], options: &AppendOptions) -> KeyHash {
-    let mut hasher = blake3::Hasher::new();
-    let mut counted = |bytes: &[u8]| {
-        hasher.update(&(bytes.len() as u64).to_le_bytes());
-        hasher.update(bytes);
-    };
-    counted(options.app_id.as_str().as_bytes());
-    for event in events {
-        counted(&(event.tags.len() as u64).to_le_bytes());
-        event.tags.iter().for_each(|tag| counted(tag.as_str().as_bytes()));
-        counted(event.payload.as_bytes());
-    }
-    *hasher.finalize().as_bytes()
 }

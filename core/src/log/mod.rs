@@ -21,6 +21,7 @@ mod live;
 #[allow(clippy::module_inception)] // One public type per file, named after it.
 mod log;
 mod news;
+mod once;
 mod options;
 mod outlook;
 mod registry;
@@ -40,6 +41,7 @@ pub use follow::{Batch, Follower};
 pub(crate) use interest::Interest;
 pub use key_follow::{KeyBatch, KeyFollower, KeyStep};
 pub use log::Log;
+pub(crate) use once::Once;
 pub use options::{
     AppendOptions, Appended, CursorOptions, DamageHook, Delivery, Durability, GrowthHook,
     LogOptions, RangeStored, Receipt,

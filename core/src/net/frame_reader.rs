@@ -1,6 +1,6 @@
 //! Bytes to frames: reads in large pieces, and holds no more of a frame than has arrived.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 use std::io;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -66,7 +66,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             self.start += length;
             return Ok(body);
         }
-        let mut body = BytesMut::new();
+        let mut body = Vec::new();
         reserve(&mut body, length);
         body.extend_from_slice(&self.buffer[self.start..self.start + here]);
         self.start += here;
@@ -80,7 +80,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                 _ => {}
             }
         }
-        Ok(body.freeze())
+        Ok(body.into())
     }
 
     /// Reads once; false at the end of the channel.
@@ -120,9 +120,9 @@ impl Progress {
 }
 
 /// Makes room for at most as much again as has arrived: a claimed length allocates nothing.
-fn reserve(body: &mut BytesMut, length: usize) {
+fn reserve(body: &mut Vec<u8>, length: usize) {
     if body.len() == body.capacity() {
-        body.reserve((length - body.len()).min(body.len().max(READ_BYTES)));
+        body.reserve_exact((length - body.len()).min(body.len().max(READ_BYTES)));
     }
 }
 
@@ -201,7 +201,7 @@ mod tests {
             let error = run(read_all(bytes)).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
         }
-        let mut body = BytesMut::new();
+        let mut body = Vec::new();
         reserve(&mut body, 1 << 31);
         assert!(body.capacity() <= 2 * READ_BYTES);
     }

@@ -130,6 +130,11 @@ impl Definition {
         &self.hash
     }
 
+    /// Whether it is the same fish: of the same id, and nothing of it differs.
+    pub fn is_same(&self, other: &Definition) -> bool {
+        self.id == other.id && self.hash == other.hash
+    }
+
     /// Refuses another fish of the same name.
     ///
     /// # Errors

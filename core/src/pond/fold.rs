@@ -7,6 +7,7 @@
 
 use crate::error::{Error, ErrorKind};
 use crate::event::{EventBatch, EventKey, KeyPosition, OffsetMap};
+use crate::planted;
 use crate::pond::definition::Definition;
 use crate::pond::emission::Emission;
 use crate::pond::job::{Answer, Failure, Job, STATE_BYTES_MAX};
@@ -268,6 +269,7 @@ impl Fold {
             return;
         }
         self.stage = match found {
+            Found::Rewind { .. } if planted!("fold_does_not_go_back") => Stage::Pull,
             Found::Rewind { to, has_moved } => Stage::Rewind(self.points.rewind(to, has_moved)),
             Found::Events { events, position, is_whole } if !events.is_empty() => {
                 self.expected = None;

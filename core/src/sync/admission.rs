@@ -15,10 +15,13 @@
 use crate::event::NodeId;
 use crate::planted;
 use crate::sync::constants::{LIMITS, VERSION_MAX, VERSION_MIN};
+use crate::sync::memory::Heard;
 use crate::sync::message::Hello;
 use crate::sync::refusal::{Refusal, RefusalReason};
 
 const DOMAIN: &[u8; 21] = b"millpond admission v1";
+/// Of what hides from all but members what was heard of them.
+const HEARD_DOMAIN: &[u8; 21] = b"millpond was heard v1";
 
 /// Which of our secrets a peer holds, as far as it has shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +48,28 @@ pub(crate) struct Side {
 impl Side {
     /// The proof of this side's prover.
     pub(crate) fn proof(&self, admission_key: &[u8; 32]) -> blake3::Hash {
+        self.keyed(DOMAIN, admission_key)
+    }
+
+    /// `heard` as only who has the secret can read it, and back again.
+    pub(crate) fn masked(&self, admission_key: &[u8; 32], heard: Heard) -> Heard {
+        let mask = self.keyed(HEARD_DOMAIN, admission_key);
+        let (halves, _) = mask.as_bytes().as_chunks::<8>();
+        let session = std::array::from_fn(|at| heard.session[at] ^ halves[0][at]);
+        Heard { session, count: heard.count ^ u64::from_le_bytes(halves[1]) }
+    }
+
+    /// What this side's prover says in its hello that it has heard; none when it says nothing, or
+    /// has a current secret that we do not take.
+    pub(crate) fn heard(&self, keys: &[[u8; 32]], hello: &Hello) -> Option<Heard> {
+        let first = blake3::Hash::from_bytes(*hello.proofs.first()?);
+        let key = keys.iter().find(|key| self.proof(key) == first)?;
+        Some(self.masked(key, hello.heard?)).filter(|heard| *heard != Heard::NOTHING)
+    }
+
+    fn keyed(&self, domain: &[u8], admission_key: &[u8; 32]) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new_keyed(admission_key);
-        hasher.update(DOMAIN);
+        hasher.update(domain);
         hasher.update(&self.binding);
         hasher.update(&[u8::from(!self.dialed)]);
         hasher.update(self.prover.as_bytes());
@@ -122,6 +145,25 @@ mod tests {
             assert_eq!(refusal.reason, RefusalReason::WrongSecret);
         }
         assert!(side(true).check(&[[8; 32]], &hello).is_err());
+    }
+
+    #[test]
+    fn what_was_heard_is_read_by_those_who_have_the_current_secret_only() {
+        let [old, new] = [[9; 32], [8; 32]];
+        let heard = Heard { session: [3; 8], count: 7 };
+        let hello = |heard| Hello {
+            heard: Some(side(true).masked(&new, heard)),
+            ..side(true).hello(&[new, old], [0; 8])
+        };
+        let read = |side: Side, keys: &[[u8; 32]], said| side.heard(keys, &hello(said));
+        assert_eq!(read(side(true), &[old, new], heard), Some(heard));
+        assert_eq!(read(side(true), &[new], Heard::NOTHING), None);
+        assert_eq!(read(side(true), &[old], heard), None);
+        let elsewhere = Side { binding: [8; 32], ..side(true) };
+        assert_eq!(read(elsewhere, &[new], heard), None);
+        // Nothing looks like anything else.
+        let nothing = hello(Heard::NOTHING).heard.expect("it says something");
+        assert!(nothing.session != [0; 8] && nothing.count != 0);
     }
 
     #[test]

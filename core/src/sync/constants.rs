@@ -53,7 +53,7 @@ pub(crate) const SILENCE_ROUND_TRIPS: u32 = 5;
 /// … but never longer than this.
 pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(12);
 /// Bytes of an unfinished frame that count as a sign of life; fewer are a drip. So a link of
-/// 10 kbit/s will do, and after an hour the largest frame is there or the session has ended.
+/// 10 kbit/s will do, and after 45 minutes the largest frame is there or the session has ended.
 pub(crate) const PART_BYTES_MIN: usize = 2 << 10;
 /// How long acknowledgements, deltas of the summary and lists of peers wait for company.
 pub(crate) const FLUSH_DELAY: Duration = Duration::from_millis(50);
@@ -97,6 +97,10 @@ pub(crate) const WASTE_SHARE: usize = 16;
 pub const SEND_QUEUE_BYTES_MAX: usize = 1 << 20;
 /// Unsent bytes at which a session makes no further frame of a backlog.
 pub(crate) const SEND_QUEUE_BYTES_BACKLOG: usize = 512 << 10;
+
+/// How long after the last of a backlog has left what goes on from there waits for the peer to have
+/// it: who asked for the past, or drops what comes, never says so.
+pub(crate) const TRAILING_MAX: Duration = Duration::from_secs(60);
 
 /// Events at most of an answer that goes on the live lane.
 pub(crate) const SHORT_ANSWER_EVENTS_MAX: u64 = 64;
@@ -184,5 +188,5 @@ pub(crate) const REFUSALS_KEPT_MAX: usize = 64;
 
 const _: () = assert!(CREDIT_BYTES_LIVE * 2 < CREDIT_BYTES_INITIAL);
 const _: () =
-    assert!(FRAME_BYTES_MAX as u64 / PART_BYTES_MIN as u64 * SILENCE_MIN.as_secs() < 60 * 60);
+    assert!(FRAME_BYTES_MAX as u64 / PART_BYTES_MIN as u64 * SILENCE_MIN.as_secs() < 45 * 60);
 const _: () = assert!(FLUSH_DELAY.as_millis() * 2 < RELAY_DELAY.as_millis());

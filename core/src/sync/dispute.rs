@@ -158,7 +158,8 @@ impl Disputes {
             return self.back_off(stream, now);
         }
         dispute.high = dispute.high.min(count);
-        dispute.back = (dispute.back * 2).max(BLOCK_EVENTS_MAX);
+        // Whatever comes of that stream differs, also what was not asked for: any number of times.
+        dispute.back = dispute.back.saturating_mul(2).max(BLOCK_EVENTS_MAX);
         self.look_at(stream, now + PROBE_PAUSE);
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Not here: what is kept between them (`memory`), telling and hearing itself (`summary`).
 
-use crate::event::StreamId;
+use crate::event::{NodeId, StreamId};
 use crate::sync::memory::{Heard, Memory, Told};
 use crate::sync::message::Hello;
 use crate::sync::refusal::{Refusal, RefusalReason};
@@ -21,21 +21,40 @@ pub(crate) struct GoingOn {
     pub(crate) is_due: bool,
     /// Something that the peer told was not looked at: it has to be told again.
     pub(crate) is_spoilt: bool,
-    /// What our hello said that we have heard, until the peer goes on from there or does not.
-    said: Option<Arc<Memory>>,
+    /// What our hello says that we have heard, until the peer goes on from there or does not.
+    said: Option<Heard>,
+    /// What we heard there. None while that session has not ended here.
+    kept: Option<Arc<Memory>>,
     /// When it began; streams had other names before.
     pub(super) epoch: u64,
 }
 
 impl GoingOn {
-    /// The peer does not go on from what we have heard, or has said so.
-    pub(super) fn told_anew(&mut self) {
-        self.said = None;
+    /// Begins in this epoch. `former` is the session with the peer that has not ended here, if
+    /// there is one: the peer may have lost it.
+    pub(super) fn new(former: Option<&Session>, peer: &NodeId, shared: &Shared) -> GoingOn {
+        let epoch = shared.memories.epoch();
+        let (said, kept) = match former {
+            Some(former) => (former.heard_so_far(shared), None),
+            None => {
+                let kept = shared.memories.get(peer);
+                (kept.as_ref().map(|memory| memory.heard), kept)
+            }
+        };
+        GoingOn { said, kept, epoch, ..GoingOn::default() }
     }
 
-    /// Whether the peer may yet say that it holds events of `stream`.
-    pub(super) fn may_tell(&self, stream: &StreamId) -> bool {
-        self.said.as_ref().is_some_and(|memory| memory.known.count(stream) > 0)
+    /// Another session with the peer has ended, of which this is kept.
+    pub(super) fn former_ended(&mut self, memory: &Arc<Memory>) {
+        let is_it = self.said.is_some_and(|said| said.session == memory.heard.session);
+        if is_it && self.kept.is_none() {
+            self.kept = Some(Arc::clone(memory));
+        }
+    }
+
+    /// The peer does not go on from what we have heard, or has said so.
+    pub(super) fn told_anew(&mut self) {
+        (self.said, self.kept) = (None, None);
     }
 }
 
@@ -45,17 +64,26 @@ impl Session {
         *self.binding.first_chunk().expect("a binding is longer")
     }
 
-    /// How much we heard in the last session with the peer.
-    pub(super) fn say_what_was_heard(&mut self, shared: &Shared) -> Option<Heard> {
-        self.going_on.said = shared.memories.get(&self.peer);
-        self.going_on.said.as_ref().map(|memory| memory.heard)
+    /// How much we heard in this session, if another one can go on from there.
+    fn heard_so_far(&self, shared: &Shared) -> Option<Heard> {
+        let is_open = !self.disputes.is_empty()
+            || self.going_on.is_spoilt
+            || shared.comparisons.await_one_of(self.connection);
+        let heard = Heard { session: self.name(), count: self.going_on.heard };
+        (!is_open && heard.count > 0).then_some(heard)
+    }
+
+    /// How much we heard in an earlier session with the peer.
+    pub(super) fn say_what_was_heard(&self) -> Heard {
+        self.going_on.said.unwrap_or(Heard::NOTHING)
     }
 
     /// From now on the peer hears what we hold: everything, or what it has not heard in an earlier
     /// session.
     pub(super) fn begin_telling(&mut self, hello: &Hello, shared: &Shared) {
         let memory = shared.memories.get(&self.peer);
-        let told = hello.heard.as_ref().and_then(|heard| memory?.told(heard));
+        let heard = self.side(shared, false).heard(&shared.admission_keys, hello);
+        let told = heard.and_then(|heard| memory?.told(&heard));
         self.going_on.is_due = told.is_some();
         let told = told.unwrap_or_default();
         let news = shared.streams.iter().filter(|(stream, state)| {
@@ -68,14 +96,19 @@ impl Session {
     /// The peer tells only what we have not heard in the last session.
     pub(super) fn on_going_on(&mut self, shared: &mut Shared) -> Result<Effect, Refusal> {
         let is_first = self.going_on.heard == 0 && !self.summary_is_complete;
-        let Some(memory) = self.going_on.said.take().filter(|_| is_first) else {
+        if self.going_on.said.take().is_none() || !is_first {
             return Err(RefusalReason::Unexpected.into());
-        };
+        }
         self.going_on.heard = 1;
+        let Some(memory) = self.going_on.kept.take() else { return Err(self.begin_again(shared)) };
         for (stream, count) in memory.known.iter() {
-            let is_new = shared.streams.get(stream).is_some_and(|own| count > own.end_count());
+            let held = shared.streams.get(stream).map(|state| state.end_count());
+            let held = match held.or_else(|| self.claim_again(stream, shared)) {
+                Some(held) => held,
+                None => return Err(self.begin_again(shared)),
+            };
             self.peer_holds(*stream, count);
-            if is_new {
+            if count > held {
                 shared.fetches.ask_from(*stream, shared.now);
             }
         }
@@ -85,18 +118,43 @@ impl Session {
         Ok(Effect::Nothing)
     }
 
-    /// The session is over. What of it holds for the next one is kept.
-    pub(super) fn remember(self, shared: &mut Shared) {
-        let has_account = |session: &Session| {
-            let mut known = session.known.iter();
-            known.all(|(stream, _)| shared.streams.get(stream).is_some())
-        };
-        if self.going_on.is_spoilt || !self.disputes.is_empty() || !has_account(&self) {
-            return shared.memories.forget(&self.peer);
+    /// We keep account of a stream again of which the peer told in an earlier session; how much of
+    /// it we hold. None when there is nothing to do so with.
+    fn claim_again(&self, stream: &StreamId, shared: &mut Shared) -> Option<u64> {
+        let head = shared.memories.claim(stream)?.clone();
+        shared.streams.learn_again(&head, &self.peer);
+        shared.streams.get(stream).map(|state| state.end_count())
+    }
+
+    /// What the peer goes on from is not here any more, through no fault of its own: in another
+    /// session it tells everything.
+    fn begin_again(&mut self, shared: &mut Shared) -> Refusal {
+        shared.memories.forget(&self.peer);
+        self.going_on.is_spoilt = true;
+        RefusalReason::DuplicateConnection.into()
+    }
+
+    /// The session is over. What of it holds for the next one is kept, and returned.
+    pub(super) fn remember(self, shared: &mut Shared) -> Option<Arc<Memory>> {
+        if self.going_on.is_spoilt || !self.disputes.is_empty() {
+            shared.memories.forget(&self.peer);
+            return None;
         }
-        let heard = Heard { session: self.name(), count: self.going_on.heard };
-        let Session { peer, known, own_heads, going_on, .. } = self;
-        let memory = Memory { heard, known, own_heads, told: going_on.told };
-        shared.memories.keep(peer, going_on.epoch, memory);
+        let name = self.name();
+        let Session { peer, known, own_heads, going_on, summary_is_complete, .. } = self;
+        let GoingOn { told, heard, epoch, .. } = going_on;
+        // When nothing came, what came before still stands.
+        let is_mute = heard == 0 && !summary_is_complete;
+        let former = shared.memories.get(&peer).filter(|_| is_mute);
+        let memory = match former {
+            Some(former) => Memory { told, told_in: name, ..(*former).clone() },
+            None => {
+                let heard = Heard { session: name, count: heard };
+                Memory { heard, known, own_heads, told, told_in: name }
+            }
+        };
+        let memory = Arc::new(memory);
+        shared.memories.keep(peer, epoch, Arc::clone(&memory));
+        Some(memory)
     }
 }

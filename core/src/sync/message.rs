@@ -44,7 +44,8 @@ pub struct Hello {
     pub proofs: Vec<[u8; 32]>,
     /// What the sender can receive, in the order of docs/protocol.md.
     pub limits: Vec<u64>,
-    /// How much the sender heard of the receiver in an earlier session, if it can go on from there.
+    /// How much the sender heard of the receiver in an earlier session, if it can go on from there;
+    /// hidden from who does not have its secret, see `admission`.
     pub heard: Option<Heard>,
 }
 

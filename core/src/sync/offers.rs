@@ -3,7 +3,7 @@
 //! Rule: what only one peer told us of is forgotten with its session.
 
 use crate::event::limits::BRANCHES_PER_TRUNK_MAX;
-use crate::event::{NodeId, StreamId};
+use crate::event::{NodeId, SignedHead, StreamId};
 use crate::sync::bound::Contribution;
 use crate::sync::constants::{STREAMS_MAX, STREAMS_PER_PEER_MAX};
 use crate::sync::stream::StreamState;
@@ -36,12 +36,13 @@ impl Streams {
         Some(self.bound.hold_back(branch, required, now))
     }
 
-    /// Forgets streams that only `node` told us of and of which we hold nothing, and says which.
+    /// Forgets streams that only `node` told us of and of which we hold nothing, and says which,
+    /// with the furthest head of each.
     pub(crate) fn forget_claims(
         &mut self,
         node: &NodeId,
         told_by_others: impl Fn(&StreamId) -> bool,
-    ) -> Vec<StreamId> {
+    ) -> Vec<(StreamId, Option<SignedHead>)> {
         let mut forgotten = Vec::new();
         if self.offers.streams.remove(node).is_none() {
             return forgotten;
@@ -57,9 +58,9 @@ impl Streams {
                 self.bound.change(state.contribution(), Contribution::default());
                 self.bound.release(&stream);
                 self.families.forget(&stream);
-                self.table.remove(&stream);
+                let state = self.table.remove(&stream);
                 self.notable.note(stream, None);
-                forgotten.push(stream);
+                forgotten.push((stream, state.and_then(|state| state.claimed)));
             }
         }
         forgotten

@@ -123,6 +123,7 @@ impl Session {
     pub(crate) fn make_push(&mut self, shared: &Shared, log: &dyn LogRead) -> Option<Bytes> {
         while self.credit.has_for_live() {
             let stream = self.pushes.due.first_due(shared.now)?;
+            self.end_trails(shared.now);
             let plan = self.pushes.plans[&stream];
             self.pushes.remove(&stream);
             let known = self.known.count(&stream);

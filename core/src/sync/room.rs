@@ -1,6 +1,7 @@
 //! Whether there is room for another frame, and when: queues, caps, and what was given to them.
 
-use crate::sync::constants::SEND_QUEUE_BYTES_MAX;
+use crate::event::OffsetMap;
+use crate::sync::constants::{SEND_QUEUE_BYTES_MAX, TRAILING_MAX};
 use crate::sync::lane::Lane;
 use crate::sync::session::{LENGTH_BYTES, Session};
 use crate::sync::shared::Shared;
@@ -9,9 +10,25 @@ use std::time::Instant;
 impl Session {
     /// So many bytes of a frame were given to the transport.
     pub(super) fn note_sent(&mut self, lane: Lane, bytes: usize, now: Instant) {
+        self.note_backlog(lane, now);
         self.unsent[lane.index()] += bytes;
         self.cap.spend(lane, bytes + LENGTH_BYTES, now);
         self.bytes_out += bytes as u64;
+    }
+
+    /// Something goes out on `lane`.
+    pub(super) fn note_backlog(&mut self, lane: Lane, now: Instant) {
+        if lane == Lane::Backlog {
+            self.backlog_at = now;
+        }
+    }
+
+    /// What goes on from a backlog waits no longer for a peer that does not say that it has that.
+    pub(super) fn end_trails(&mut self, now: Instant) {
+        let is_out = self.unsent[Lane::Backlog.index()] == 0;
+        if is_out && now >= self.backlog_at + TRAILING_MAX && !self.trailing.is_empty() {
+            self.trailing = OffsetMap::new();
+        }
     }
 
     /// A live frame of so many bytes goes out beside the others; see `may_preview`.

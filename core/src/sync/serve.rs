@@ -113,6 +113,7 @@ impl Session {
             return;
         }
         self.peer_holds(stream, from);
+        self.end_trails(shared.now);
         self.known.set(stream, from);
         let to = to.max(next + 1);
         self.wanted.insert(stream, Request { next, to, chain: None });

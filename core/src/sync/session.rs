@@ -82,6 +82,8 @@ pub(crate) struct Session {
     /// How far streams went out on the backlog lane that the peer has not acknowledged: what goes
     /// on from there must not overtake it.
     pub(crate) trailing: OffsetMap,
+    /// When anything last went out on the backlog lane.
+    pub(super) backlog_at: Instant,
     /// Events of each stream of which the peer was seen to hold what we hold.
     pub(crate) agreed: OffsetMap,
     /// What the peer holds and we do not, under a name that we know.
@@ -153,6 +155,7 @@ impl Session {
             requests: BTreeMap::new(),
             known: OffsetMap::new(),
             trailing: OffsetMap::new(),
+            backlog_at: now,
             agreed: OffsetMap::new(),
             disputes: Disputes::default(),
             own_heads: BTreeMap::new(),
@@ -344,7 +347,8 @@ impl Session {
             self.hello_sent = true;
             let side = self.side(shared, true);
             let hello = side.hello(&shared.admission_keys, shared.options.instance);
-            let hello = Hello { heard: self.say_what_was_heard(shared), ..hello };
+            let heard = side.masked(&shared.admission_keys[0], self.say_what_was_heard());
+            let hello = Hello { heard: Some(heard), ..hello };
             return Some(Message::Hello(hello).encode());
         }
         if !self.may_say() {
@@ -418,7 +422,8 @@ impl Session {
     }
 
     /// The transport sent `bytes` of our frames on `lane`.
-    pub(crate) fn on_sent(&mut self, lane: Lane, bytes: usize) {
+    pub(crate) fn on_sent(&mut self, lane: Lane, bytes: usize, now: Instant) {
+        self.note_backlog(lane, now);
         let unsent = &mut self.unsent[lane.index()];
         *unsent = unsent.saturating_sub(bytes);
     }
@@ -486,7 +491,7 @@ impl Session {
     }
 
     /// This session as seen by the prover, who is us or the peer.
-    fn side(&self, shared: &Shared, we_prove: bool) -> Side {
+    pub(super) fn side(&self, shared: &Shared, we_prove: bool) -> Side {
         let us = shared.options.node;
         let (prover, verifier) = if we_prove { (us, self.peer) } else { (self.peer, us) };
         Side { prover, verifier, dialed: self.dialed == we_prove, binding: self.binding }

@@ -193,6 +193,12 @@ impl Streams {
         self.learn_as(head, from, false)
     }
 
+    /// As `learn`, of a head that was verified before.
+    pub(crate) fn learn_again(&mut self, head: &SignedHead, from: &NodeId) {
+        let news = self.learn_as(head, from, true);
+        assert!(news.is_ok(), "it was verified");
+    }
+
     /// True for a head of what we hold as far, or of what goes on under other names.
     fn is_past(&self, head: &SignedHead) -> bool {
         let state = self.table.get(&head.stream).filter(|state| state.end.is_some());

@@ -13,6 +13,7 @@ use crate::sync::constants::{
     FLUSH_DELAY, PROBE_GRACE, REFUSALS_KEPT_MAX, STORE_RETRY, STORE_RETRY_MAX, STRANGERS_MAX,
 };
 use crate::sync::fetch;
+use crate::sync::going_on::GoingOn;
 use crate::sync::io::{ConnectionId, Input, Output, Refused, SwarmEvent};
 use crate::sync::lane::Lane;
 use crate::sync::mesh::Mesh;
@@ -125,7 +126,7 @@ impl Swarm {
             }
             Input::Sent { connection, lane, bytes } => {
                 if let Some(session) = self.sessions.get_mut(&connection) {
-                    session.on_sent(lane, bytes);
+                    session.on_sent(lane, bytes, now);
                     self.ready.insert(connection);
                 }
             }
@@ -177,15 +178,17 @@ impl Swarm {
         if dialed {
             self.book.connected(&peer);
         }
-        if let Some(former) = self.shared.admitted.get(&peer)
-            && let Some(session) = self.sessions.get_mut(former)
+        let former = self.shared.admitted.get(&peer).copied();
+        let mut session = Session::new(connection, peer, binding, dialed, now);
+        let standing = former.and_then(|former| self.sessions.get(&former));
+        session.going_on = GoingOn::new(standing, &peer, &self.shared);
+        if let Some(former) = former
+            && let Some(session) = self.sessions.get_mut(&former)
         {
             // Why would it come again?
             session.liveness.doubt();
-            self.ready.insert(*former);
+            self.ready.insert(former);
         }
-        let mut session = Session::new(connection, peer, binding, dialed, now);
-        session.going_on.epoch = self.shared.memories.epoch();
         let strangers = self.sessions.len() - self.shared.admitted.len();
         self.sessions.insert(connection, session);
         self.ready.insert(connection);
@@ -430,20 +433,31 @@ impl Swarm {
             self.book.down(peer, now.saturating_duration_since(since), seen, now);
             let others = &self.sessions;
             let lost = self.shared.streams.forget_claims(&peer, |stream| {
-                let mut others = others.values();
-                others.any(|other| other.known.count(stream) > 0 || other.going_on.may_tell(stream))
+                others.values().any(|other| other.known.count(stream) > 0)
             });
-            self.shared.memories.lose(&lost);
-            session.remember(&mut self.shared);
+            self.remember(session);
+            let streams = &self.shared.streams;
+            self.shared.memories.lose(lost, |stream| streams.get(stream).is_some());
             self.shared.tell(SwarmEvent::PeerDown { peer, reason });
             self.ask_in_place_of(&peer);
             if may_be_dialled_back(reason) {
                 self.mesh.unsettle(now);
             }
             self.peers_changed();
+        } else if session.is_admitted() {
+            // Another one has taken its place.
+            self.remember(session);
         } else if !self.shared.admitted.contains_key(&peer) && self.book.get(&peer).is_some() {
             self.book.failed(peer, now);
         }
+    }
+
+    /// What of an ended session holds for the next one is kept, also for one that has begun.
+    fn remember(&mut self, session: Session) {
+        let peer = session.peer;
+        let Some(memory) = session.remember(&mut self.shared) else { return };
+        let others = self.sessions.values_mut().filter(|other| other.peer == peer);
+        others.for_each(|other| other.going_on.former_ended(&memory));
     }
 
     fn record(&mut self, peer: NodeId, by_us: bool, reason: RefusalReason, detail: &str) {

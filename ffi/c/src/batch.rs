@@ -4,7 +4,7 @@ use crate::call::{borrow, call, output};
 use crate::error::millpond_error_t;
 use crate::node::give_text;
 use crate::value::{millpond_bytes_t, millpond_text_t};
-use millpond_facade::{EventBatch, host_error};
+use millpond_facade::{EventBatch, Result, host_error};
 use std::ptr;
 
 /// Column: what every event has: key, stream, offset, time, app id. Alone: no tags, no payload.
@@ -71,6 +71,38 @@ impl millpond_batch_t {
 
     pub(crate) fn owned(batch: EventBatch) -> *mut millpond_batch_t {
         Box::into_raw(Box::new(millpond_batch_t::new(batch)))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.batch.len()
+    }
+
+    /// Event `index`, whose pointers are valid as long as the batch is.
+    pub(crate) fn event(&self, index: usize) -> Result<millpond_event_t> {
+        let view = self.batch.get(index).ok_or_else(|| {
+            let len = self.batch.len();
+            host_error(format!("event {index} of a batch with {len} events"))
+        })?;
+        let tags = &self.tags[self.tag_starts[index]..self.tag_starts[index + 1]];
+        let columns = self.batch.columns();
+        let tags_data = if columns.tags { tags.as_ptr() } else { ptr::null() };
+        let (payload, payload_len) = match columns.payload {
+            true => (view.payload()?.as_ptr(), view.payload()?.len()),
+            false => (ptr::null(), 0),
+        };
+        Ok(millpond_event_t {
+            struct_size: size_of::<millpond_event_t>() as u32,
+            reserved: 0,
+            lamport: view.lamport(),
+            offset: view.offset(),
+            time_micros: view.time_micros(),
+            stream: millpond_text_t::borrowed(view.stream()),
+            app_id: millpond_text_t::borrowed(view.app_id()),
+            tags: tags_data,
+            tag_count: tags.len(),
+            payload,
+            payload_len,
+        })
     }
 }
 
@@ -212,31 +244,7 @@ pub unsafe extern "C" fn millpond_batch_get(
                     "`event.struct_size` is {size}; begin with the _INIT macro"
                 )));
             }
-            let place = output(event, "event")?;
-            let view = batch.batch.get(index).ok_or_else(|| {
-                let len = batch.batch.len();
-                host_error(format!("event {index} of a batch with {len} events"))
-            })?;
-            let tags = &batch.tags[batch.tag_starts[index]..batch.tag_starts[index + 1]];
-            let columns = batch.batch.columns();
-            let tags_data = if columns.tags { tags.as_ptr() } else { ptr::null() };
-            let (payload, payload_len) = match columns.payload {
-                true => (view.payload()?.as_ptr(), view.payload()?.len()),
-                false => (ptr::null(), 0),
-            };
-            place.put(millpond_event_t {
-                struct_size: size_of::<millpond_event_t>() as u32,
-                reserved: 0,
-                lamport: view.lamport(),
-                offset: view.offset(),
-                time_micros: view.time_micros(),
-                stream: millpond_text_t::borrowed(view.stream()),
-                app_id: millpond_text_t::borrowed(view.app_id()),
-                tags: tags_data,
-                tag_count: tags.len(),
-                payload,
-                payload_len,
-            });
+            output(event, "event")?.put(batch.event(index)?);
             Ok(())
         })
     }

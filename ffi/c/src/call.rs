@@ -126,6 +126,14 @@ impl<T> Output<T> {
     }
 }
 
+/// What a number says that is 0 or 1.
+pub(crate) fn yes_or_no(number: i32, name: &str) -> Result<bool> {
+    match number {
+        0 | 1 => Ok(number == 1),
+        other => Err(host_error(format!("`{name}` is {other}, not 0 or 1"))),
+    }
+}
+
 pub(crate) fn null(name: &str) -> FacadeError {
     host_error(format!("`{name}` is NULL"))
 }

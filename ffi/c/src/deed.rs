@@ -1,6 +1,6 @@
 //! Accounts and claims: what is done to them as one struct, what is known of them as JSON.
 
-use crate::call::{array, call, text, text_option};
+use crate::call::{array, bytes, call, text, text_option, yes_or_no};
 use crate::error::millpond_error_t;
 use crate::fish::value;
 use crate::node::give_text;
@@ -10,7 +10,8 @@ use crate::value::{
     millpond_bytes_t, millpond_cancel_t, millpond_node_t, millpond_text_t, options, wait,
 };
 use millpond_facade::{
-    AnswerPolicy, Bytes, Deed, NodeHandle, ReadOptions, Result, Wait, fence_admits, host_error,
+    AnswerPolicy, Bytes, Deed, DeedOptions, NodeHandle, ReadOptions, Result, Wait, fence_admits,
+    host_error,
 };
 use std::ffi::c_char;
 use std::ptr;
@@ -79,8 +80,13 @@ pub struct millpond_deed_t {
     /// MILLPOND_PAYLOAD_CBOR or MILLPOND_PAYLOAD_JSON.
     pub note_form: i32,
     /// 1: recovers also when no other node was met since the store was opened, because a person
-    /// vouches that nothing else writes the former stream.
+    /// vouches that nothing else writes the former stream. Else 0.
     pub is_alone: i32,
+    /// 1 to 255 bytes: the same deed again with the same key gets the first answer, whatever has
+    /// become of the account since. NULL is unsaid.
+    pub idempotency_key: *const u8,
+    /// How many bytes.
+    pub idempotency_key_len: usize,
 }
 
 const UNSAID: millpond_text_t = millpond_text_t { data: ptr::null(), len: 0 };
@@ -100,6 +106,8 @@ impl millpond_deed_t {
         note_len: 0,
         note_form: 0,
         is_alone: 0,
+        idempotency_key: ptr::null(),
+        idempotency_key_len: 0,
     };
 
     /// # Safety
@@ -116,7 +124,7 @@ impl millpond_deed_t {
             let refused = |_| host_error(format!("`amount` is {}, below 0", self.amount));
             u64::try_from(self.amount).map_err(refused)
         };
-        let is_alone = self.is_alone != 0;
+        let is_alone = yes_or_no(self.is_alone, "is_alone")?;
         Ok(match self.kind {
             MILLPOND_DEED_ACCOUNT_CREATE => {
                 let (amount, floor) = (self.amount, self.floor);
@@ -141,7 +149,8 @@ impl millpond_deed_t {
             }
             MILLPOND_DEED_CLAIM_TRANSFER => Deed::ClaimTransfer { what: name, to: to()? },
             MILLPOND_DEED_CLAIM_REQUEST => {
-                Deed::ClaimRequest { what: name, is_wanted: amount()? > 0 }
+                let amount = i32::try_from(self.amount).unwrap_or(i32::MAX);
+                Deed::ClaimRequest { what: name, is_wanted: yes_or_no(amount, "amount")? }
             }
             MILLPOND_DEED_CLAIM_RECOVER => Deed::ClaimRecover { what: name, is_alone },
             MILLPOND_DEED_DOING_RELEASE => Deed::DoingRelease { what: name },
@@ -159,6 +168,15 @@ impl millpond_deed_t {
 
     /// # Safety
     /// As [`millpond_deed_t::read`].
+    unsafe fn idempotency_key(&self) -> Result<Option<Vec<u8>>> {
+        let (key, len) = (self.idempotency_key, self.idempotency_key_len);
+        // SAFETY: the same contract.
+        let key_bytes = unsafe { bytes(key, len, "idempotency_key") }?;
+        Ok((!key.is_null()).then(|| key_bytes.to_vec()))
+    }
+
+    /// # Safety
+    /// As [`millpond_deed_t::read`].
     unsafe fn shares(&self) -> Result<Vec<(String, u64)>> {
         // SAFETY: the same contract, for each share.
         let read = |share: &millpond_share_t| unsafe {
@@ -172,11 +190,17 @@ impl millpond_deed_t {
 /// Does something to an account or a claim. It is decided at once, from what is on this disk, also
 /// while cut off; the answer comes when it is durable, and then it counts on every node.
 /// `read_options` and `published` may be NULL, the latter as of millpond_node_publish.
+///
+/// MILLPOND_ERROR_CANCELLED and MILLPOND_ERROR_TIMEOUT: it may have been done all the same. A retry
+/// with an idempotency key is safe; without one, look at the account or the claim first. After any
+/// other error nothing was done.
+///
 /// MILLPOND_ERROR_OVERDRAFT: this node does not hold as much; millpond_error_details says what is
 /// available here, and who holds the rest. MILLPOND_ERROR_NOT_FOUND: no such account or claim is
 /// known here, the claim is held elsewhere (reason "not_held"), or nothing is left to recover.
-/// MILLPOND_ERROR_CONFLICT: reason "exists", or "stream_changed" and "under_way", after which to
-/// try again. MILLPOND_ERROR_NOT_YET_VISIBLE: the log does not cover in time what the options name.
+/// MILLPOND_ERROR_CONFLICT: reason "exists"; "stream_changed" and "under_way", after which to try
+/// again; or "idempotency_key": the key was used for something else.
+/// MILLPOND_ERROR_NOT_YET_VISIBLE: the log does not cover in time what the options name.
 /// MILLPOND_ERROR_STORAGE_FULL, MILLPOND_ERROR_STORAGE_FAILED, MILLPOND_ERROR_CORRUPT. Thread-safe.
 ///
 /// # Safety
@@ -195,8 +219,10 @@ pub unsafe extern "C" fn millpond_node_act(
     unsafe {
         call("millpond_node_act", error, || {
             check_published(published)?;
-            let deed = options(deed, millpond_deed_t::INIT, "deed")?.read()?;
-            let given = millpond_read_options_t::read(read_options)?;
+            let said = options(deed, millpond_deed_t::INIT, "deed")?;
+            let (deed, idempotency_key) = (said.read()?, said.idempotency_key()?);
+            let reading = millpond_read_options_t::read(read_options)?;
+            let given = DeedOptions { reading, idempotency_key };
             let wait = wait(timeout_ms, cancel);
             put_published(published, NodeHandle::from_id(node.id).act(deed, given, &wait)?)
         })
@@ -280,8 +306,8 @@ pub unsafe extern "C" fn millpond_node_account(
             let asked = Asked::read(name, name_len, known, known_len, read_options)?;
             let (node, wait) = (NodeHandle::from_id(node.id), wait(timeout_ms, cancel));
             asked.put(
-                |name, options, wait: &Wait<'_>| node.account_json(name, options, wait),
-                |name, known, wait: &Wait<'_>| node.next_account_json(name, known, wait),
+                |name, options, wait: &Wait<'_>| node.account_json(name, None, options, wait),
+                |name, known, wait: &Wait<'_>| node.next_account_json(name, None, known, wait),
                 &wait,
             )
         })
@@ -411,12 +437,5 @@ impl<'a> Asked<'a> {
             None => now(self.name, self.options, wait),
             known => next(self.name, known, wait),
         }
-    }
-}
-
-fn yes_or_no(number: i32, name: &str) -> Result<bool> {
-    match number {
-        0 | 1 => Ok(number == 1),
-        other => Err(host_error(format!("`{name}` is {other}, not 0 or 1"))),
     }
 }

@@ -14,6 +14,8 @@ use std::ffi::c_char;
 /// kept with it: as `note_form` says, MILLPOND_PAYLOAD_CBOR or MILLPOND_PAYLOAD_JSON.
 /// `read_options` may be NULL. On MILLPOND_OK, `*doing` is a new handle; close it with
 /// millpond_doing_close. Take the claim back by MILLPOND_DEED_DOING_RELEASE.
+/// MILLPOND_ERROR_CANCELLED and MILLPOND_ERROR_TIMEOUT: it may have been said all the same. Said
+/// again while it stands it is the same claim, of which millpond_node_own_doing gives a handle.
 /// MILLPOND_ERROR_NOT_YET_VISIBLE: see millpond_error_missing. MILLPOND_ERROR_STORAGE_FULL,
 /// MILLPOND_ERROR_STORAGE_FAILED, MILLPOND_ERROR_CORRUPT. Thread-safe.
 ///
@@ -95,7 +97,8 @@ pub unsafe extern "C" fn millpond_doing_key(
 }
 
 /// How the claim stands: first now, then each time that has changed, as one JSON object: "standing"
-/// ("won", "lost" or "released"), "winner" (its "key" and "note", or null), "as_of" (a token: an
+/// ("won", "lost" or "released"), "winner" ("key" and "note" of the claim that counts: this one as
+/// it was first said, or the one that it lost to; null once it is released), "as_of" (a token: an
 /// older claim may still arrive) and "is_end" (true when the handle or its node was closed). Who
 /// has lost undoes what it began, and releases. Free `*json` with millpond_bytes_free.
 /// MILLPOND_ERROR_TIMEOUT: nothing changed in time; nothing is lost. MILLPOND_ERROR_CORRUPT,

@@ -1,13 +1,13 @@
 //! Fish by code of the program: a struct of callbacks, run on one thread of millpond for each fish.
 
 use crate::batch::millpond_batch_t;
-use crate::call::{bytes, call, null, text};
+use crate::call::{bytes, call, null, text, yes_or_no};
 use crate::error::millpond_error_t;
 use crate::publish::{MILLPOND_PAYLOAD_CBOR, MILLPOND_PAYLOAD_JSON};
 use crate::subscription::{UserData, millpond_destroy_t};
 use crate::value::{millpond_text_t, options};
 use millpond_facade::{
-    Bytes, FishFunction, FishJob, FishSpec, FoldHandle, JobAnswer, Result, host_error, json,
+    Bytes, FishFunction, FishJob, FishSpec, FishWork, JobAnswer, Result, host_error, json,
 };
 use std::ffi::{c_char, c_void};
 use std::ptr;
@@ -49,8 +49,9 @@ pub type millpond_save_callback_t =
 ///
 /// By code of the program: `id`, `version`, `query`, the three callbacks. They must be functions of
 /// their arguments and of the state that they hold, and run one at a time, on one thread of
-/// millpond for the fish, under no lock. They may call every function, and must not throw or
-/// longjmp. Or built in: `query` and `fold`, and nothing else.
+/// millpond for the fish, under no lock. They may call every function, but what waits for a state
+/// of their own fish waits for them; and must not throw or longjmp. Or built in: `query` and
+/// `fold`, and nothing else.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct millpond_fish_t {
@@ -76,10 +77,13 @@ pub struct millpond_fish_t {
     pub save: millpond_save_callback_t,
     /// What the callbacks are given.
     pub user_data: *mut c_void,
-    /// Frees `user_data`: called exactly once, when no callback will be made any more: before the
-    /// call returns that was given this fish, if it fails or the callbacks are not needed. Only for
-    /// a fish that cannot be read, because of its `struct_size` or fields that this version does
-    /// not know, it is not called.
+    /// Frees `user_data`: called exactly once, when no callback will be made any more. It is the
+    /// only sign of that: no call that was given the fish says so by its answer. After
+    /// millpond_node_observe it comes before that returns, if it fails or the callbacks are not
+    /// needed because the fish is observed already; else when the last observer of the fish was
+    /// closed, or before millpond_node_close has answered MILLPOND_OK. Only for a fish that cannot
+    /// be read, because of its `struct_size` or fields that this version does not know, it is not
+    /// called.
     pub destroy: millpond_destroy_t,
 }
 
@@ -134,7 +138,7 @@ impl millpond_fish_t {
                 version: said.version,
                 query,
                 codec: said.codec.read_option("codec")?.map(str::to_owned),
-                is_grow_only: said.is_grow_only != 0,
+                is_grow_only: yes_or_no(said.is_grow_only, "is_grow_only")?,
             };
             let code = Code {
                 load: said.load.ok_or_else(|| null("load"))?,
@@ -148,9 +152,14 @@ impl millpond_fish_t {
 }
 
 impl Code {
-    /// Has the fold worked on a thread.
-    pub(crate) fn work(self, fold: FoldHandle) -> Result<()> {
-        fold.work_on_thread(Box::new(move |job| self.answer(job)))
+    /// What does the jobs of a fold.
+    pub(crate) fn work(self) -> FishWork {
+        Box::new(move |job| self.answer(job))
+    }
+
+    /// What does the jobs of a fold.
+    pub(crate) fn into_work(self) -> Box<dyn FnMut(FishJob) -> JobAnswer + Send> {
+        Box::new(move |job| self.answer(job))
     }
 
     fn answer(&self, next: FishJob) -> JobAnswer {

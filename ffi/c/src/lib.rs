@@ -15,6 +15,7 @@ pub mod deed;
 pub mod doing;
 pub mod error;
 pub mod fish;
+pub mod group;
 pub mod log;
 pub mod node;
 pub mod observer;

@@ -38,8 +38,10 @@ pub unsafe extern "C" fn millpond_node_open(
     }
 }
 
-/// Closes a node: its cursors end, its subscriptions come to a normal end (close them too), what
-/// was published is on disk, its callbacks have returned. Legal from any thread and callback; from
+/// Closes a node: its cursors, turns and calls end; its subscriptions, observers, optimistic claims
+/// and what it keeps running come to a normal end (close their handles too); what was published is
+/// on disk, its callbacks have returned and their `destroy` was called. Calls that wait for
+/// something end with MILLPOND_ERROR_CLOSED. Legal from any thread and callback; from
 /// inside a callback of this node it does not wait for that callback. A negative `timeout_ms` is
 /// the default deadline of 10 s. A second close answers MILLPOND_ERROR_CLOSED and does nothing.
 /// MILLPOND_ERROR_TIMEOUT: the handle is closed all the same and the rest ends by itself.

@@ -2,13 +2,13 @@
 
 use crate::call::{call, null, output};
 use crate::error::millpond_error_t;
-use crate::fish::{Code, millpond_fish_t};
+use crate::fish::millpond_fish_t;
 use crate::node::once;
 use crate::options::millpond_read_options_t;
 use crate::state::millpond_state_t;
 use crate::subscription::{UserData, millpond_destroy_t};
 use crate::value::{millpond_cancel_t, millpond_node_t, millpond_observer_t, wait};
-use millpond_facade::{FishSpec, NodeHandle, ObserverHandle, ReadOptions, Result, StateView, Wait};
+use millpond_facade::{NodeHandle, ObserverHandle, Result, StateView};
 use std::ffi::c_void;
 
 /// Takes states of an observer: `state` with MILLPOND_OK, or NULL with an error. Both are borrowed
@@ -52,7 +52,11 @@ pub unsafe extern "C" fn millpond_node_observe(
             let (fish, code) = fish?;
             let place = output(observer, "observer")?;
             let given = millpond_read_options_t::read(read_options)?;
-            let opened = observe(node, fish, code, given, &wait(timeout_ms, cancel))?;
+            let (handle, wait) = (NodeHandle::from_id(node.id), wait(timeout_ms, cancel));
+            let opened = match code {
+                None => handle.observe(fish, given, &wait)?.observer,
+                Some(code) => handle.observe_worked(fish, given, code.work(), &wait)?,
+            };
             place.put(millpond_observer_t { id: opened.id() });
             Ok(())
         })
@@ -61,7 +65,10 @@ pub unsafe extern "C" fn millpond_node_observe(
 
 /// The state of a fish once: of all that is durable here now, or of more. As millpond_node_observe,
 /// millpond_observer_state and millpond_observer_close. On MILLPOND_OK, free `*state` with
-/// millpond_state_free. Thread-safe.
+/// millpond_state_free. When this returns, also with an error, no callback of `fish` is running or
+/// will be made, and its `destroy` was called, but for two cases: somebody else has begun to
+/// observe the fish meanwhile, or a callback takes 10 s longer to return, which this waits for also
+/// beyond `timeout_ms`. Then the callbacks go on until `destroy`, the only sign. Thread-safe.
 ///
 /// # Safety
 /// As millpond_node_observe.
@@ -84,15 +91,10 @@ pub unsafe extern "C" fn millpond_node_state(
             let (fish, code) = fish?;
             let place = output(state, "state")?;
             let given = millpond_read_options_t::read(read_options)?;
-            let wait = wait(timeout_ms, cancel);
+            let (handle, wait) = (NodeHandle::from_id(node.id), wait(timeout_ms, cancel));
             let once = match code {
-                None => NodeHandle::from_id(node.id).state(fish, given, &wait)?,
-                code => {
-                    let observer = observe(node, fish, code, given, &wait)?;
-                    let once = observer.state(&wait);
-                    observer.close()?;
-                    once?
-                }
+                None => handle.state(fish, given, &wait)?,
+                Some(code) => handle.state_worked(fish, given, code.work(), &wait)?,
             };
             place.put(millpond_state_t::owned(once));
             Ok(())
@@ -100,31 +102,14 @@ pub unsafe extern "C" fn millpond_node_state(
     }
 }
 
-fn observe(
-    node: millpond_node_t,
-    fish: FishSpec,
-    code: Option<Code>,
-    given: ReadOptions,
-    wait: &Wait<'_>,
-) -> Result<ObserverHandle> {
-    let opened = NodeHandle::from_id(node.id).observe(fish, given, wait)?;
-    // Who is not the first needs no code: it is dropped, which calls `destroy`.
-    if let (Some(fold), Some(code)) = (opened.fold, code) {
-        let working = code.work(fold);
-        if working.is_err() {
-            opened.observer.close()?;
-        }
-        working?;
-    }
-    Ok(opened.observer)
-}
-
 /// The next state: the newest one, if the observer did not give it yet. On MILLPOND_OK, free
 /// `*state` with millpond_state_free. MILLPOND_ERROR_TIMEOUT: there was none in time; nothing is
 /// lost. MILLPOND_ERROR_USER_CODE: a callback of the fish failed; reason and message say where, and
-/// it comes at each call, after the last good state. MILLPOND_ERROR_LIMIT_EXCEEDED, reason "state":
-/// the state has more than 16 MiB. MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED: the log
-/// cannot be read. One call at a time, a second one answers MILLPOND_ERROR_INVALID_ARGUMENT.
+/// it comes at each call, after the last good state; reason "fold_closed": the node handle whose
+/// callbacks folded the fish was closed, so observe it again. MILLPOND_ERROR_LIMIT_EXCEEDED, reason
+/// "state": the state has more than 16 MiB. MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED:
+/// the log cannot be read. One call at a time, a second one answers
+/// MILLPOND_ERROR_INVALID_ARGUMENT.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.

@@ -50,8 +50,10 @@ pub const MILLPOND_TURN_NEW: i32 = 1;
 /// are done: the state has all that they have published. `kind` is MILLPOND_TURN_ANY or
 /// MILLPOND_TURN_NEW. On MILLPOND_OK, use `*turn` by millpond_turn_publish or end it by
 /// millpond_turn_close: until then nobody else in this process gets one on this fish. Errors as of
-/// millpond_observer_next; MILLPOND_ERROR_INVALID_ARGUMENT, reason "nested_effect": an effect asks
-/// for it, which would wait for itself. One call at a time.
+/// millpond_observer_next; MILLPOND_ERROR_INVALID_ARGUMENT, reason "nested_effect": an effect runs
+/// on this thread, and a turn on whichever fish could wait for it. An effect that has another
+/// thread ask, and waits for that, is not noticed: nobody gets a turn until it gives up. One call
+/// at a time.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -102,7 +104,8 @@ pub unsafe extern "C" fn millpond_turn_state(
 
 /// Publishes what follows from the state, as millpond_node_publish does, and ends the turn: when it
 /// is durable, and at once with an error of the facade, after which the turn is closed. Arguments
-/// that are refused leave the turn as it is. Thread-safe.
+/// that are refused leave the turn as it is. What the session of the options has seen is not waited
+/// for, since nobody else has a turn meanwhile. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.
@@ -146,8 +149,11 @@ pub unsafe extern "C" fn millpond_turn_close(
 
 /// Waits for a turn, runs `effect` on its state on this thread, and publishes what it gives.
 /// `publish_options` and `published` may be NULL; `published->count` is 0 when there was nothing to
-/// publish, and then its two byte fields are {NULL, 0}. Errors as of millpond_observer_turn and
-/// millpond_node_publish; MILLPOND_ERROR_USER_CODE, reason "effect": the effect failed.
+/// publish, and then its two byte fields are {NULL, 0}. The timeout is for all of it; `effect`
+/// itself is not cut short. Errors as of millpond_observer_turn and millpond_node_publish: as
+/// there, the events may be stored after MILLPOND_ERROR_CANCELLED and MILLPOND_ERROR_TIMEOUT, and
+/// an idempotency key helps only if the effect gives the same again. MILLPOND_ERROR_USER_CODE,
+/// reason "effect": the effect failed.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.

@@ -52,6 +52,14 @@ pub struct millpond_observer_t {
     pub id: u64,
 }
 
+/// A group of fish that are made of events. `{0}` is none.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct millpond_group_t {
+    /// Only for millpond to read.
+    pub id: u64,
+}
+
 /// A turn: a state of a fish, and the right to act on it. `{0}` is none.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -159,7 +167,9 @@ pub(crate) unsafe fn options<T: Copy>(options: *const T, init: T, name: &str) ->
     let size = *unsafe { borrow(options.cast::<u32>(), name) }? as usize;
     // SAFETY: the same contract.
     let given = unsafe { bytes(options.cast(), size, name) }?;
-    if size < size_of::<u32>() * 2 {
+    // The size of a struct is a multiple of its alignment: any other one would cut a field in two,
+    // and half of a length is a length that nobody has said.
+    if size < size_of::<u32>() * 2 || !size.is_multiple_of(align_of::<T>()) {
         return Err(millpond_facade::host_error(format!(
             "`{name}.struct_size` is {size}; begin with the _INIT macro"
         )));
@@ -171,8 +181,9 @@ pub(crate) unsafe fn options<T: Copy>(options: *const T, init: T, name: &str) ->
     }
     let mut known = init;
     let count = size.min(size_of::<T>());
-    // SAFETY: both have `count` bytes, and every bit pattern is a valid options struct: they are
-    // made of numbers, raw pointers and such structs only.
+    // SAFETY: both have `count` bytes, and those of the caller are such a struct by the laws of the
+    // header: numbers, raw pointers, such structs, of which every bit pattern is valid, and
+    // functions that are NULL or of their type.
     unsafe {
         std::ptr::copy_nonoverlapping(given.as_ptr(), (&raw mut known).cast::<u8>(), count);
     }

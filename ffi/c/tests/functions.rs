@@ -120,7 +120,7 @@ fn a_panic_is_tried_at_every_wall_of_the_facade() {
     let mut walls = BTreeSet::new();
     for file in std::fs::read_dir(root().join("ffi/facade/src")).unwrap() {
         let code = std::fs::read_to_string(file.unwrap().path()).unwrap();
-        for call in ["entry(\"", "ask(\"", "guard(\"", "trip(\""] {
+        for call in ["entry(\"", "ask(\"", "guard(\"", "guard_node(\"", "trip(\""] {
             let found = code.match_indices(call).map(|(at, _)| &code[at + call.len()..]);
             walls.extend(found.map(|rest| rest.split('"').next().unwrap().to_owned()));
         }
@@ -207,6 +207,7 @@ fn attempt(function: &Function) -> String {
         "int32_t" | "int64_t" | "uint64_t" | "uintptr_t" => format!("(void){call}"),
         "const char *" => format!("look_at_text({call})"),
         "millpond_text_t" => format!("look_at_bytes({call})"),
+        "const millpond_state_t *" => format!("look_at_state({call})"),
         other => panic!("misuse.c cannot look at what {} answers: `{other}`", function.name),
     };
     text + "    " + &line + ";\n}\n"
@@ -231,6 +232,17 @@ fn call_of(function: &Function) -> String {
     call + ")"
 }
 
+/// What pick.h has to pick text or bytes.
+fn pick_bytes(kind: &str, name: &str) -> &'static str {
+    match (kind, name) {
+        ("const uint8_t *", _) => "some_bytes",
+        (_, "query") => "a_query",
+        (_, "token" | "known") => "a_token",
+        (_, "target" | "ticket") => "a_target",
+        _ => "a_text",
+    }
+}
+
 /// What pick.h has to pick an argument.
 fn pick(function: &Function, parameter: &Parameter) -> &'static str {
     let is_taken = !function.is_fallible();
@@ -242,12 +254,9 @@ fn pick(function: &Function, parameter: &Parameter) -> &'static str {
         ("millpond_session_t", _) => "a_session",
         ("millpond_observer_t", _) => "an_observer",
         ("millpond_turn_t", _) => "a_turn",
+        ("millpond_group_t", _) => "a_group",
         ("millpond_doing_t", _) => "a_doing",
-        ("const char *", "query") => "a_query",
-        ("const char *", "token" | "known") => "a_token",
-        ("const char *", "target" | "ticket") => "a_target",
-        ("const char *", _) => "a_text",
-        ("const uint8_t *", _) => "some_bytes",
+        ("const char *" | "const uint8_t *", name) => pick_bytes(&parameter.kind, name),
         ("const millpond_draft_t *", _) => "some_drafts",
         ("const millpond_text_t *", _) => "some_texts",
         ("uintptr_t", "index" | "count_max") => "a_count",
@@ -266,15 +275,19 @@ fn pick(function: &Function, parameter: &Parameter) -> &'static str {
         ("millpond_log_callback_t", _) => "a_log_callback",
         ("millpond_state_callback_t", _) => "a_state_callback",
         ("millpond_effect_callback_t", _) => "an_effect_callback",
+        ("millpond_make_fish_callback_t", _) => "a_make_fish_callback",
         // They live in callbacks only, where other calls of the tests try them.
         ("millpond_job_t *", _) => "no_job",
         ("millpond_effect_t *", _) => "no_effect",
+        ("millpond_seed_t *", _) => "no_seed",
         ("millpond_destroy_t", _) => "a_destroy",
         ("void *", "user_data") => "some_user_data",
         ("const millpond_batch_t *", _) => "a_batch",
         ("const millpond_error_t *", _) => "an_error",
         ("const millpond_state_t *", _) => "a_state",
         ("millpond_state_t *", _) => "own_state",
+        ("const millpond_states_t *", _) => "some_states",
+        ("millpond_states_t *", _) => "own_states",
         ("millpond_batch_t *", _) => "own_batch",
         ("millpond_error_t *", _) => "own_error",
         ("millpond_bytes_t *", _) if is_taken => "own_bytes",
@@ -286,9 +299,11 @@ fn pick(function: &Function, parameter: &Parameter) -> &'static str {
         ("millpond_session_t *", _) => "place_for_session",
         ("millpond_observer_t *", _) => "place_for_observer",
         ("millpond_turn_t *", _) => "place_for_turn",
+        ("millpond_group_t *", _) => "place_for_group",
         ("millpond_doing_t *", _) => "place_for_doing",
         ("millpond_batch_t **", _) => "place_for_batch",
         ("millpond_state_t **", _) => "place_for_state",
+        ("millpond_states_t **", _) => "place_for_states",
         ("millpond_error_t **", _) => "place_for_error",
         ("millpond_published_t *", _) => "place_for_published",
         ("millpond_event_t *", _) => "place_for_event",

@@ -64,7 +64,7 @@ const MACROS: &str = r#"
 #define MILLPOND_DEED_INIT                                                                         \
     {                                                                                              \
         (uint32_t)sizeof(millpond_deed_t), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0, NULL, 0, NULL,\
-            0, 0, 0                                                                                \
+            0, 0, 0, NULL, 0                                                                       \
     }
 #define MILLPOND_DRAFT_INIT                                                                        \
     {                                                                                              \

@@ -3,7 +3,7 @@
 use crate::core;
 use crate::entry::{entry, guard};
 use crate::errors::{FacadeError, Result};
-use crate::needs::Needs;
+use crate::needs::{Needs, rest};
 use crate::node::{NodeHandle, NodeState};
 use crate::offsets::Offsets;
 use crate::operation::Done;
@@ -294,13 +294,10 @@ impl NodeHandle {
         let (noun, _) = matter.names();
         entry(noun, self.id(), || {
             let end = deadline(wait.limit.timeout);
-            let left = |wait: &Wait<'_>| {
-                let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-                Limit { timeout: left, ..wait.limit }
-            };
+            let left = || Wait { limit: rest(wait.limit, end), ..*wait };
             let news = self.news(matter, name, known)?;
             let heard = loop {
-                match news.next_batch(Some(1), &Wait { limit: left(wait), ..*wait }) {
+                match news.next_batch(Some(1), &left()) {
                     Ok(batch) if batch.is_end() => break Err(closed()),
                     Ok(batch) if batch.is_empty() => {}
                     other => break other.map(drop),
@@ -308,7 +305,7 @@ impl NodeHandle {
             };
             news.close()?;
             heard?;
-            self.look(matter, name, ReadOptions::default(), wait)
+            self.look(matter, name, ReadOptions::default(), &left())
         })
     }
 
@@ -334,8 +331,7 @@ impl NodeHandle {
     }
 
     fn listen(self, own: Listening, done: Done<String>) {
-        let left = own.end.map(|end| end.saturating_duration_since(Instant::now()));
-        let limit = Limit { timeout: left, ..own.limit };
+        let limit = rest(own.limit, own.end);
         own.news.next_batch_start(Some(1), limit, move |heard| match heard {
             Ok(batch) if !batch.is_end() && batch.is_empty() => self.listen(own, done),
             other => {
@@ -343,8 +339,7 @@ impl NodeHandle {
                 match other {
                     Ok(batch) if batch.is_end() => done(Err(closed())),
                     Ok(_) => {
-                        let options = ReadOptions::default();
-                        let limit = Limit { timeout: None, ..own.limit };
+                        let (options, limit) = (ReadOptions::default(), rest(own.limit, own.end));
                         self.look_start(own.matter, &own.name, options, limit, done);
                     }
                     Err(error) => done(Err(error)),

@@ -3,15 +3,19 @@
 //! Rule: whoever drops an answer of the core ends its work or gives its turn to the next, so an
 //! answer is never held longer than the call that asked for it.
 
-use crate::entry::lock;
+use crate::entry::{guard_node, lock};
 use crate::errors::{FacadeError, Result};
-use crate::operation::{Operation, Slot};
+use crate::node::NodeState;
+use crate::operation::{Calls, Operation, Slot};
 use crate::wait::Wait;
 use millpond::Pending;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
+
+/// What was asked of a node.
+pub(crate) type Asked<T> = (Arc<NodeState>, Pending<T>);
 
 /// What is called with the answer.
 type Then<T> = Box<dyn FnOnce(millpond::Result<T>) + Send>;
@@ -83,33 +87,46 @@ impl<T: Send + 'static> LetGo for Awaited<T> {
     }
 }
 
-/// Blocks for the answer; `then` makes the result of it.
+/// Blocks for the answer of `node`; `then` makes the result of it.
 pub(crate) fn block<T: Send + 'static, U: Send + 'static>(
+    node: &Arc<NodeState>,
+    pending: Pending<T>,
+    wait: &Wait<'_>,
+    then: impl FnOnce(T) -> Result<U> + Send + 'static,
+) -> Result<U> {
+    block_within(&[], node, pending, wait, then)
+}
+
+/// As [`block`]; the wait also ends with any of `others`.
+pub(crate) fn block_within<T: Send + 'static, U: Send + 'static>(
+    others: &[&Calls],
+    node: &Arc<NodeState>,
     pending: Pending<T>,
     wait: &Wait<'_>,
     then: impl FnOnce(T) -> Result<U> + Send + 'static,
 ) -> Result<U> {
     let (slot, operation) = Slot::begin(wait);
+    others.iter().for_each(|calls| calls.watch(&operation));
     let place = Place::default();
-    end_with(&operation, &place, pending, then);
+    end_with(&operation, &place, (node.clone(), pending), then);
     let result = slot.wait(&operation, wait, || {});
     place.let_go();
     result
 }
 
-/// Ends `operation` with the answer, or with the error that there is in its place. Whoever made the
-/// operation lets go of `place` when it ends.
+/// Ends `operation` with the answer of a node, or with the error that there is in its place.
+/// Whoever made the operation lets go of `place` when it ends.
 pub(crate) fn start<T: Send + 'static, U: Send + 'static>(
     operation: &Arc<Operation<U>>,
     place: &Place,
     then: impl FnOnce(T) -> Result<U> + Send + 'static,
-    question: impl FnOnce() -> Result<Pending<T>>,
+    question: impl FnOnce() -> Result<Asked<T>>,
 ) {
     if !operation.is_waiting() {
         return;
     }
     match question() {
-        Ok(pending) => end_with(operation, place, pending, then),
+        Ok(asked) => end_with(operation, place, asked, then),
         Err(error) => {
             operation.complete(Err(error));
         }
@@ -119,14 +136,16 @@ pub(crate) fn start<T: Send + 'static, U: Send + 'static>(
 fn end_with<T: Send + 'static, U: Send + 'static>(
     operation: &Arc<Operation<U>>,
     place: &Place,
-    pending: Pending<T>,
+    (node, pending): Asked<T>,
     then: impl FnOnce(T) -> Result<U> + Send + 'static,
 ) {
     let ending = operation.clone();
     place.hold(pending, move |answer| {
         // Who has no claim any more makes nothing of it that somebody would have to close.
         if let Some(claim) = ending.claim() {
-            claim.finish(answer.map_err(FacadeError::from).and_then(then));
+            // On a thread of the core, which no panic must reach.
+            let answer = || answer.map_err(FacadeError::from).and_then(then);
+            claim.finish(guard_node("awaited_answer", &node, answer));
         }
     });
     if !operation.is_waiting() {

@@ -6,16 +6,16 @@
 use crate::batch::EventBatch;
 use crate::entry::{entry, lock};
 use crate::errors::{FacadeError, Result};
-use crate::log;
 use crate::needs::Needs;
-use crate::node::NodeHandle;
+use crate::node::{NodeHandle, NodeState};
 use crate::options::SubscribeOptions;
 use crate::puller::{Item, Puller};
 use crate::subscription::SubscriptionHandle;
 use crate::wait::Wait;
+use crate::{fault, log};
 use millpond::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,14 @@ struct State {
     thread: Option<ThreadId>,
     is_gone: bool,
 }
+
+/// Where a subscription, an observer or a fold has its thread, if it has one.
+#[derive(Default)]
+pub(crate) struct ThreadPlace(Mutex<Option<Arc<CallbackThread>>>);
+
+/// The threads of a node that call code of the application, until that is dropped.
+#[derive(Default)]
+pub(crate) struct CallbackThreads(Mutex<Vec<Arc<CallbackThread>>>);
 
 impl NodeHandle {
     /// Subscribes; batches go to `callback`, on a thread of this subscription alone. What `after`
@@ -65,15 +73,68 @@ impl NodeHandle {
     }
 }
 
+impl ThreadPlace {
+    /// # Errors
+    /// `invalid_argument`: there is one already.
+    fn take(&self, thread: &Arc<CallbackThread>) -> Result<()> {
+        let mut place = lock(&self.0);
+        if place.is_some() {
+            return Err(FacadeError::invalid("there is a callback already"));
+        }
+        *place = Some(thread.clone());
+        Ok(())
+    }
+
+    fn clear(&self) {
+        *lock(&self.0) = None;
+    }
+
+    /// As [`CallbackThread::wait_until_gone`]; true where there is none.
+    pub(crate) fn wait_until_gone(&self, time: Duration) -> bool {
+        let thread = lock(&self.0).clone();
+        thread.is_none_or(|thread| thread.wait_until_gone(time))
+    }
+}
+
+impl CallbackThreads {
+    /// # Errors
+    /// `closed`: the node is being closed, and waits for no other thread.
+    fn add(&self, thread: &Arc<CallbackThread>, node: &NodeState) -> Result<()> {
+        let mut threads = lock(&self.0);
+        if !node.is_open() {
+            return Err(FacadeError::new(ErrorKind::Closed, "the node is being closed"));
+        }
+        threads.push(thread.clone());
+        Ok(())
+    }
+
+    fn remove(&self, thread: &Arc<CallbackThread>) {
+        lock(&self.0).retain(|other| !Arc::ptr_eq(other, thread));
+    }
+
+    /// True on one of them.
+    pub(crate) fn has_current(&self) -> bool {
+        lock(&self.0).iter().any(|thread| thread.is_current())
+    }
+
+    /// As [`CallbackThread::wait_until_gone`], for all of them. None comes any more once the node
+    /// is not open.
+    pub(crate) fn wait_until_gone(&self, time: Duration) -> bool {
+        let (end, threads) = (Instant::now() + time, lock(&self.0).clone());
+        let left = || end.saturating_duration_since(Instant::now());
+        threads.iter().fold(true, |all, thread| thread.wait_until_gone(left()) && all)
+    }
+}
+
 impl CallbackThread {
     /// True on the callback's own thread.
-    pub(crate) fn is_current(&self) -> bool {
+    fn is_current(&self) -> bool {
         lock(&self.state).thread == Some(std::thread::current().id())
     }
 
     /// Waits until the callback was called and dropped for the last time; false when that takes
     /// longer than `time`. True at once on the callback's own thread.
-    pub(crate) fn wait_until_gone(&self, time: Duration) -> bool {
+    fn wait_until_gone(&self, time: Duration) -> bool {
         let end = Instant::now() + time;
         let mut state = lock(&self.state);
         while !state.is_gone {
@@ -104,39 +165,49 @@ impl CallbackThread {
     /// gets the thread.
     ///
     /// # Errors
-    /// `invalid_argument`: there is a callback already. `internal`: the system gives no thread.
+    /// `invalid_argument`: there is a callback already. `internal`: the system gives no thread;
+    /// another try may succeed. `closed`: the node is being closed.
     pub(crate) fn call<T: Item>(
-        place: &OnceLock<Arc<CallbackThread>>,
+        place: &ThreadPlace,
         puller: Arc<Puller<T>>,
         count_max: Option<usize>,
         callback: Callback<T>,
     ) -> Result<()> {
-        CallbackThread::spawn(place, "millpond-call", move || run(&puller, count_max, callback))
+        let node = puller.node().clone();
+        let work = move || run(&puller, count_max, callback);
+        CallbackThread::spawn(&node, place, "millpond-call", work)
     }
 
-    /// Runs `work` on a thread of this name; `place` gets the thread before it begins.
+    /// Runs `work` on a thread of this name; `place` gets the thread before it begins. The node
+    /// waits for it before it has closed.
     ///
     /// # Errors
     /// As [`CallbackThread::call`].
     pub(crate) fn spawn(
-        place: &OnceLock<Arc<CallbackThread>>,
+        node: &NodeState,
+        place: &ThreadPlace,
         name: &str,
         work: impl FnOnce() + Send + 'static,
     ) -> Result<()> {
         let thread = Arc::new(CallbackThread::default());
-        if place.set(thread.clone()).is_err() {
-            return Err(FacadeError::invalid("there is a callback already"));
-        }
-        let own = thread.clone();
+        place.take(&thread)?;
+        node.threads.add(&thread, node).inspect_err(|_| place.clear())?;
+        let (own, all) = (thread.clone(), node.threads.clone());
         let job = move || {
             lock(&own.state).thread = Some(std::thread::current().id());
             if catch_unwind(AssertUnwindSafe(work)).is_err() {
                 log::note_panic("the end of a callback");
             }
             own.leave();
+            all.remove(&own);
         };
-        let spawned = std::thread::Builder::new().name(name.into()).spawn(job);
+        let spawned = match fault::fails("thread") {
+            true => Err(std::io::Error::other("injected failure")),
+            false => std::thread::Builder::new().name(name.into()).spawn(job),
+        };
         spawned.map(drop).map_err(|error| {
+            place.clear();
+            node.threads.remove(&thread);
             thread.leave();
             let message = format!("the system gives no thread: {error}");
             FacadeError::new(ErrorKind::Internal, message)

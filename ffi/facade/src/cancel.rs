@@ -96,3 +96,37 @@ impl CancelState {
         lock(&self.inner).watched.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{FishSpec, Limit, NodeHandle, OpenOptions, ReadOptions, Wait};
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_turn_that_was_called_off_before_it_began_is_not_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = OpenOptions {
+            path: folder.path().join("store"),
+            app_id: "facade-test".into(),
+            swarm: Some("07".repeat(32)),
+            network: Some(false),
+            ..OpenOptions::default()
+        };
+        let node = NodeHandle::open(options, &Wait::forever()).unwrap();
+        // Nobody works its fold, so there never is a turn.
+        let fish = FishSpec::code("orders", 1, "FROM 'grain'");
+        let observed = node.observe(fish, ReadOptions::default(), &Wait::forever()).unwrap();
+        let state = observed.observer.state_of().unwrap();
+        let held = Arc::strong_count(&state);
+        let cancel = CancelHandle::new().unwrap();
+        cancel.cancel().unwrap();
+        let (send, turns) = mpsc::channel();
+        let limit = Limit { timeout: None, cancel: Some(cancel) };
+        observed.observer.turn_start(limit, move |turn| send.send(turn).unwrap());
+        assert_eq!(turns.recv().unwrap().unwrap_err().name, "cancelled");
+        assert_eq!(Arc::strong_count(&state), held, "the call holds nothing");
+        drop(state);
+        node.close(&Wait::forever()).unwrap();
+    }
+}

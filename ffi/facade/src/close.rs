@@ -1,6 +1,5 @@
 //! Closing: idempotent, from any thread and callback, bounded by a deadline.
 
-use crate::callback::CallbackThread;
 use crate::entry::{entry, guard, lock};
 use crate::errors::{FacadeError, Result};
 use crate::node::{NodeHandle, NodeState};
@@ -8,7 +7,7 @@ use crate::operation::{Slot, timed_out};
 use crate::registry::Entry;
 use crate::wait::{Limit, Wait};
 use crate::{defaults, registry, workers};
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 /// Whether a close did it, or found it done.
@@ -36,8 +35,8 @@ pub(crate) enum Phase {
 
 impl NodeHandle {
     /// Closes the node: its cursors and turns end, its subscriptions, observers and folds come to a
-    /// normal end, what was published is on disk, its threads and sockets are gone, its callbacks
-    /// have returned.
+    /// normal end, calls that wait for something end with `closed`, what was published is on disk,
+    /// its threads and sockets are gone, its callbacks have returned and are dropped.
     ///
     /// From inside a callback of this node it does not wait for that callback.
     ///
@@ -97,7 +96,7 @@ impl NodeState {
     /// True when the caller is the one to close it; false when another has, after waiting for that.
     fn begin_closing(&self, time: Duration) -> Result<bool> {
         let end = Instant::now().checked_add(time);
-        let is_own_callback = self.is_own_callback();
+        let is_own_callback = self.threads.has_current();
         let mut phase = lock(&self.phase);
         if *phase == Phase::Open {
             *phase = Phase::Closing;
@@ -120,37 +119,25 @@ impl NodeState {
         ids.into_iter().filter_map(|id| Some((id, registry::get_any(id)?))).collect()
     }
 
-    /// True on the thread of a callback of this node: the closer may be waiting for it.
-    fn is_own_callback(&self) -> bool {
-        let mut threads = self.hanging().into_iter().filter_map(|(_, entry)| entry.thread());
-        threads.any(|thread| thread.is_current())
-    }
-
+    /// Ends all that hangs on this handle, and waits until code of the application that it was
+    /// given has returned and is dropped.
     fn end_readers(&self, time: Duration) -> Result<()> {
-        let end = Instant::now() + time.min(defaults::CLOSE_DEADLINE);
-        let hanging = self.hanging();
-        hanging.iter().for_each(|(id, entry)| entry.end(*id));
-        let mut all = true;
-        for thread in hanging.iter().filter_map(|(_, entry)| entry.thread()) {
-            all &= thread.wait_until_gone(end.saturating_duration_since(Instant::now()));
+        // A callback that waits for something could not return.
+        let over = FacadeError::new(millpond::ErrorKind::Closed, "the node is being closed");
+        self.calls.end(over);
+        let is_fold = |(_, entry): &(u64, Entry)| matches!(entry, Entry::Fold(_));
+        let (folds, others): (Vec<_>, Vec<_>) = self.hanging().into_iter().partition(is_fold);
+        // Who observes comes to a normal end; a fold that ends before is an error to them.
+        others.iter().chain(&folds).for_each(|(id, entry)| entry.end(*id));
+        if self.threads.wait_until_gone(time.min(defaults::CLOSE_DEADLINE)) {
+            return Ok(());
         }
         let message = "a callback of the node does not return";
-        let late = || FacadeError::new(millpond::ErrorKind::Timeout, message);
-        if all { Ok(()) } else { Err(late()) }
+        Err(FacadeError::new(millpond::ErrorKind::Timeout, message))
     }
 }
 
 impl Entry {
-    /// The thread that calls code of the application for it.
-    fn thread(&self) -> Option<Arc<CallbackThread>> {
-        match self {
-            Entry::Subscription(subscription) => subscription.callback.get().cloned(),
-            Entry::Observer(observer) => observer.callback.get().cloned(),
-            Entry::Fold(fold) => fold.thread.get().cloned(),
-            _ => None,
-        }
-    }
-
     /// Its node is being closed: what gives a series comes to its end and stays a handle, what
     /// answers once is closed.
     fn end(&self, id: u64) {

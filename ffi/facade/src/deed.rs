@@ -122,6 +122,16 @@ pub enum Deed {
     },
 }
 
+/// How something is done to an account or a claim.
+#[derive(Clone, Debug, Default)]
+pub struct DeedOptions {
+    /// What it must have seen.
+    pub reading: ReadOptions,
+    /// 1 to 255 bytes: the same asked again with the same key gets the first answer (`replayed`),
+    /// whatever has become of the account since.
+    pub idempotency_key: Option<Vec<u8>>,
+}
+
 /// How a node answers requests for rights by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AnswerPolicy {
@@ -133,19 +143,23 @@ impl NodeHandle {
     /// Does something to an account or a claim: decided at once, from what is on this disk. The
     /// answer comes when it is durable; then it counts on every node.
     ///
+    /// A call that ends with `cancelled` or `timeout` may have been decided already: it may count
+    /// all the same. A retry with an idempotency key is safe; without one look at the account.
+    ///
     /// # Errors
     /// `overdraft`: this node does not hold as much; its details say what is available here and who
     /// holds the rest. `not_found`: no such account or claim is known here, or (reason `not_held`)
     /// the claim is held elsewhere, or nothing is left to recover. `conflict`: reason `exists`, or
-    /// `stream_changed` and `under_way`: try again. `invalid_argument`, `limit_exceeded`: a name,
+    /// `stream_changed` and `under_way`: try again, or `idempotency_key`: the key was used for
+    /// something else. `invalid_argument`, `limit_exceeded`: a name,
     /// amount, node or note cannot be. `not_yet_visible`: the log does not cover in time what the
     /// options name. Those of [`NodeHandle::publish`].
-    pub fn act(self, deed: Deed, options: ReadOptions, wait: &Wait<'_>) -> Result<Published> {
+    pub fn act(self, deed: Deed, options: DeedOptions, wait: &Wait<'_>) -> Result<Published> {
         entry("node_act", self.id(), || {
             refuse_cancelled(wait.limit)?;
-            let needs = options.needs()?;
+            let needs = options.reading.needs()?;
             let wait = &self.covered(&needs, None, wait)?;
-            wait_published(self.decide(deed)?, &needs, wait)
+            wait_published(self.decide(deed, options.idempotency_key)?, &needs, wait)
         })
     }
 
@@ -153,15 +167,15 @@ impl NodeHandle {
     pub fn act_start(
         self,
         deed: Deed,
-        options: ReadOptions,
+        options: DeedOptions,
         limit: Limit,
         done: impl FnOnce(Result<Published>) + Send + 'static,
     ) {
+        let (needs, key) = (options.reading.needs(), options.idempotency_key);
         let act = move |needs: Needs, limit, done: Done<Published>| {
-            let ask = || entry("node_act", self.id(), || self.decide(deed));
+            let ask = || entry("node_act", self.id(), || self.decide(deed, key));
             start_published(ask, needs, limit, done);
         };
-        let needs = options.needs();
         self.covered_start("node_act", needs, None, limit, Box::new(done), act);
     }
 
@@ -189,51 +203,67 @@ impl NodeHandle {
         })
     }
 
-    fn decide(self, deed: Deed) -> Result<Pending<Appended>> {
-        deed.decide(NodeState::usable(self.id())?.core())
+    fn decide(self, deed: Deed, key: Option<Vec<u8>>) -> Result<Pending<Appended>> {
+        deed.decide(NodeState::usable(self.id())?.core(), key.as_deref())
     }
 }
 
 impl Deed {
-    fn decide(self, core: &core::Node) -> Result<Pending<Appended>> {
+    fn decide(self, core: &core::Node, key: Option<&[u8]>) -> Result<Pending<Appended>> {
+        let account = |name: &str, id: Option<String>| account(core, name, id, key);
+        let claim = |what: &str| -> Result<Claim> {
+            let claim = core.claim(what)?;
+            Ok(key.map_or(claim.clone(), |key| claim.with_idempotency_key(key)))
+        };
         Ok(match self {
             Deed::AccountCreate { name, amount, floor, shares } => {
                 let share = |(to, amount): (String, u64)| Ok((node_id(&to)?, amount));
                 let shares = shares.into_iter().map(share).collect::<Result<_>>()?;
-                core.account(&name)?.create(NewAccount { amount, floor, shares })
+                account(&name, None)?.create(NewAccount { amount, floor, shares })
             }
             Deed::AccountDeposit { name, id, amount, note } => {
-                account(core, &name, id)?.deposit(amount, value(note)?)
+                account(&name, id)?.deposit(amount, value(note)?)
             }
             Deed::AccountWithdraw { name, id, amount, note } => {
-                account(core, &name, id)?.withdraw(amount, value(note)?)
+                account(&name, id)?.withdraw(amount, value(note)?)
             }
             Deed::AccountGrant { name, id, to, amount } => {
-                account(core, &name, id)?.grant(node_id(&to)?, amount)
+                account(&name, id)?.grant(node_id(&to)?, amount)
             }
-            Deed::AccountRequest { name, id, amount } => account(core, &name, id)?.request(amount),
+            Deed::AccountRequest { name, id, amount } => account(&name, id)?.request(amount),
             Deed::AccountRecover { name, id, is_alone } => {
-                recover_account(&account(core, &name, id)?, is_alone)
+                recover_account(&account(&name, id)?, is_alone)
             }
             Deed::ClaimCreate { what, holder } => {
                 let holder = holder.as_deref().map(node_id).transpose()?;
-                core.claim(&what)?.create(holder)
+                claim(&what)?.create(holder)
             }
-            Deed::ClaimTransfer { what, to } => core.claim(&what)?.transfer(node_id(&to)?),
-            Deed::ClaimRequest { what, is_wanted } => core.claim(&what)?.request(is_wanted),
-            Deed::ClaimRecover { what, is_alone } => recover_claim(&core.claim(&what)?, is_alone),
-            Deed::DoingRelease { what } => core.release_doing(&what),
+            Deed::ClaimTransfer { what, to } => claim(&what)?.transfer(node_id(&to)?),
+            Deed::ClaimRequest { what, is_wanted } => claim(&what)?.request(is_wanted),
+            Deed::ClaimRecover { what, is_alone } => recover_claim(&claim(&what)?, is_alone),
+            Deed::DoingRelease { what } => match key {
+                Some(key) => core.release_doing_with_key(&what, key),
+                None => core.release_doing(&what),
+            },
         })
     }
 }
 
 /// The account that is meant.
-pub(crate) fn account(core: &core::Node, name: &str, id: Option<String>) -> Result<Account> {
-    let account = core.account(name)?;
-    match id {
-        None => Ok(account),
-        Some(id) => Ok(account.with_id(id.trim().parse()?)),
+fn account(
+    core: &core::Node,
+    name: &str,
+    id: Option<String>,
+    key: Option<&[u8]>,
+) -> Result<Account> {
+    let mut account = core.account(name)?;
+    if let Some(id) = id {
+        account = account.with_id(id.trim().parse()?);
     }
+    if let Some(key) = key {
+        account = account.with_idempotency_key(key);
+    }
+    Ok(account)
 }
 
 fn recover_account(account: &Account, is_alone: bool) -> Pending<Appended> {

@@ -28,8 +28,6 @@ pub(crate) const LAB_NODES: u64 = 3;
 pub(crate) const CHAOS_STEPS: u64 = 10;
 /// Seeds to run a scenario with when the caller does not say.
 pub(crate) const SEEDS: u64 = 100;
-/// What a read has at least for itself when it had to wait for a token first.
-pub(crate) const READ_TIME_MIN: Duration = Duration::from_secs(1);
 /// How often a blocking call asks its caller whether it was interrupted.
 pub(crate) const INTERRUPT_PERIOD: Duration = Duration::from_millis(50);
 /// Most threads for blocking reads, openings and closings, of all nodes together.

@@ -1,9 +1,8 @@
 //! Optimistic claims of this node: "I do this", and how that stands.
 
-use crate::accounts::Matter;
-use crate::awaited::{self, Place};
+use crate::awaited::{self, Asked, Place};
 use crate::close::Closed;
-use crate::core::Subscription;
+use crate::core::DoingWatch;
 use crate::deed::value;
 use crate::entry::{entry, guard, lock};
 use crate::errors::Result;
@@ -19,13 +18,13 @@ use crate::publish::refuse_cancelled;
 use crate::puller::{Item, Pulled, Puller, Source};
 use crate::subscription::waker;
 use crate::wait::{Limit, Wait};
-use crate::{defaults, registry, workers};
+use crate::{registry, workers};
 use bytes::Bytes;
 use millpond::event::EventKey;
-use millpond::pond::claim::Doer;
-use millpond::{ErrorKind, OwnDoing, Pending, WhoDoes};
+use millpond::pond::claim::Standing;
+use millpond::{ErrorKind, OwnDoing, Told};
 use serde_json::Value;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 handle! {
     /// An optimistic claim that this node has published. Closing it releases nothing.
@@ -35,10 +34,12 @@ handle! {
 /// How an own claim stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StandingView {
-    /// `won`: no older claim is known. `lost`: one is; undo what was begun, and release this one.
-    /// `released`: it was taken back, or is not known here. Empty at the end.
+    /// `won`: no older claim is known. `lost`: one is, also if it was released since; undo what was
+    /// begun, and release this one. `released`: it was taken back, or is not known here. Empty at
+    /// the end.
     pub standing: &'static str,
-    /// Who has won, if anybody claims it: the key of their claim, and their note as one CBOR value.
+    /// Whose claim counts: this one as it was first said, or the one that it lost to; none once it
+    /// is released. Its key, and its note as one CBOR value.
     pub winner: Option<(String, Option<Bytes>)>,
     /// As of this point in history: an older claim may still arrive.
     pub as_of: Offsets,
@@ -52,15 +53,9 @@ pub(crate) struct DoingState {
     key: EventKey,
 }
 
-/// Tells how a claim stands, now and when that changes.
-struct Standings {
-    node: Weak<NodeState>,
-    what: String,
-    key: EventKey,
-    /// Wakes when something is said of it.
-    news: Subscription,
-    told: Option<StandingView>,
-}
+/// Tells how a claim stands, now and when that changes. Dropped when the node closes, which it
+/// keeps open.
+struct Standings(DoingWatch);
 
 impl StandingView {
     /// The same as one JSON object: `standing`, `winner` (`key` and `note`, or null), `as_of` (a
@@ -79,10 +74,21 @@ impl StandingView {
         })
         .to_string()
     }
+}
 
-    /// Whether it says the same as another one, as of whatever point.
-    fn says_as(&self, other: &StandingView) -> bool {
-        (self.standing, &self.winner) == (other.standing, &other.winner)
+impl From<Told> for StandingView {
+    fn from(told: Told) -> StandingView {
+        let standing = match told.standing {
+            Standing::Won => "won",
+            Standing::Lost(_) => "lost",
+            Standing::Released => "released",
+        };
+        let winner = told.winner.map(|winner| {
+            let note = winner.note.as_ref().and_then(|note| note.encode().ok());
+            (winner.key.to_string(), note.map(Bytes::from))
+        });
+        let as_of = Arc::unwrap_or_clone(told.as_of).into();
+        StandingView { standing, winner, as_of, is_end: false }
     }
 }
 
@@ -99,49 +105,15 @@ impl Item for StandingView {
 
 impl Source<StandingView> for Standings {
     fn pull(&mut self, _: usize) -> Result<Pulled<StandingView>> {
-        match self.next() {
-            Ok(item) => Ok(Pulled { item, more: false }),
-            Err(error) if error.is(ErrorKind::Closed) => {
+        match self.0.try_next() {
+            Ok(told) => Ok(Pulled { item: told.map(StandingView::from), more: false }),
+            Err(error) if error.kind() == ErrorKind::Closed => {
                 let end = StandingView { is_end: true, ..StandingView::default() };
                 Ok(Pulled { item: Some(end), more: true })
             }
-            Err(error) => Err(error),
+            Err(error) => Err(error.into()),
         }
     }
-}
-
-impl Standings {
-    fn next(&mut self) -> Result<Option<StandingView>> {
-        // What is said is looked at below: this only says that something was.
-        while !self.news.next_batch(defaults::BATCH_COUNT_DEFAULT)?.events.is_empty() {}
-        let over = || crate::errors::closed_error("the node is closed");
-        let node = self.node.upgrade().ok_or_else(over)?;
-        let view = standing(&self.key, node.core().who_does(&self.what)?);
-        if self.told.as_ref().is_some_and(|told| told.says_as(&view)) {
-            return Ok(None);
-        }
-        self.told = Some(view.clone());
-        Ok(Some(view))
-    }
-}
-
-/// How the claim with this key stands, whatever its stream is called since.
-fn standing(key: &EventKey, who: WhoDoes) -> StandingView {
-    let is_own = |doer: &Doer| {
-        let (one, other) = (&doer.key, key);
-        one.lamport == other.lamport && one.stream.trunk() == other.stream.trunk()
-    };
-    let winner = who.winner.as_ref();
-    let standing = match winner {
-        Some(winner) if is_own(winner) => "won",
-        _ if who.doers.iter().any(is_own) => "lost",
-        _ => "released",
-    };
-    let winner = winner.map(|winner| {
-        let note = winner.note.as_ref().and_then(|note| note.encode().ok());
-        (winner.key.to_string(), note.map(Bytes::from))
-    });
-    StandingView { standing, winner, as_of: who.as_of.into(), is_end: false }
 }
 
 impl DoingState {
@@ -162,7 +134,9 @@ impl NodeHandle {
     ///
     /// # Errors
     /// `invalid_argument`, `limit_exceeded`: there can be no such name or note. `not_yet_visible`:
-    /// the log does not cover in time what the options name. Those of [`NodeHandle::publish`].
+    /// the log does not cover in time what the options name. Those of [`NodeHandle::publish`]:
+    /// after `timeout` or `cancelled` it may have been said all the same. Said again while it
+    /// stands it is the same claim; [`NodeHandle::own_doing`] tells whether one does.
     pub fn do_optimistically(
         self,
         what: &str,
@@ -174,8 +148,9 @@ impl NodeHandle {
             refuse_cancelled(wait.limit)?;
             let needs = options.needs()?;
             let wait = &self.covered(&needs, None, wait)?;
-            let own = what.to_owned();
-            awaited::block(self.say(what, note)?, wait, move |said| self.said(&own, &said))
+            let (node, saying) = self.say(what, note)?;
+            let own = node.clone();
+            awaited::block(&node, saying, wait, move |said: OwnDoing| own.said(&said, &needs))
         })
     }
 
@@ -188,8 +163,8 @@ impl NodeHandle {
         limit: Limit,
         done: impl FnOnce(Result<DoingHandle>) + Send + 'static,
     ) {
-        let own = what.to_owned();
-        let say = move |_: Needs, limit, done: Done<DoingHandle>| {
+        let what = what.to_owned();
+        let say = move |needs: Needs, limit, done: Done<DoingHandle>| {
             let place = Place::default();
             let held = place.clone();
             let ending = Box::new(move |said| {
@@ -197,12 +172,11 @@ impl NodeHandle {
                 done(said);
             });
             let operation = Operation::begin(limit, ending);
-            let what = own.clone();
             awaited::start(
                 &operation,
                 &place,
-                move |said| self.said(&what, &said),
-                || entry("node_do_optimistically", self.id(), || self.say(&own, note)),
+                move |said: OwnDoing| NodeState::usable(self.id())?.said(&said, &needs),
+                || entry("node_do_optimistically", self.id(), || self.say(&what, note)),
             );
         };
         let (needs, done) = (options.needs(), Box::new(done));
@@ -236,29 +210,31 @@ impl NodeHandle {
         workers::start(limit, Box::new(done), job, give_up);
     }
 
-    fn say(self, what: &str, note: Option<Bytes>) -> Result<Pending<OwnDoing>> {
+    fn say(self, what: &str, note: Option<Bytes>) -> Result<Asked<OwnDoing>> {
         let node = NodeState::usable(self.id())?;
-        Ok(node.core().do_optimistically(what, value(note)?))
-    }
-
-    fn said(self, what: &str, said: &OwnDoing) -> Result<DoingHandle> {
-        self.keep_claim(what, said.key())
+        let saying = node.core().do_optimistically(what, value(note)?);
+        Ok((node, saying))
     }
 
     fn own_claim(self, what: &str) -> Result<Option<DoingHandle>> {
         let node = NodeState::usable(self.id())?;
         let own = node.core().own_doing(what)?;
-        own.map(|own| self.keep_claim(what, own.key())).transpose()
+        own.map(|own| node.keep_claim(&own)).transpose()
+    }
+}
+
+impl NodeState {
+    fn said(self: &Arc<Self>, said: &OwnDoing, needs: &Needs) -> Result<DoingHandle> {
+        needs.sees(said.token());
+        self.keep_claim(said)
     }
 
-    fn keep_claim(self, what: &str, key: EventKey) -> Result<DoingHandle> {
-        let node = NodeState::usable(self.id())?;
-        let news = node.core().subscribe(&Matter::Doing.query(what)?, node.core().offsets()?)?;
-        let puller = Arc::new(Puller::new(node.clone(), Position::default(), false));
-        news.on_ready(waker(&puller));
-        let (what, own) = (what.to_owned(), Arc::downgrade(&node));
-        puller.set_source(Box::new(Standings { node: own, what, key, news, told: None }));
-        Ok(DoingHandle::from_id(node.keep_reader(DoingState { puller, key })?))
+    fn keep_claim(self: &Arc<Self>, own: &OwnDoing) -> Result<DoingHandle> {
+        let (key, watch) = (own.key(), own.watch()?);
+        let puller = Arc::new(Puller::new(self.clone(), Position::default(), false));
+        watch.on_ready(waker(&puller));
+        puller.set_source(Box::new(Standings(watch)));
+        Ok(DoingHandle::from_id(self.keep_reader(DoingState { puller, key })?))
     }
 }
 

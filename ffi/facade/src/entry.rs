@@ -1,6 +1,7 @@
 //! The wall around every call: fork check first, then a net under every panic.
 
 use crate::errors::{FacadeError, Result};
+use crate::node::NodeState;
 use crate::{fault, process, registry};
 use millpond::ErrorKind;
 use std::any::Any;
@@ -30,6 +31,26 @@ pub fn guard<T>(name: &'static str, id: u64, call: impl FnOnce() -> Result<T>) -
     // Unwind safety: what a panic may have left half done is behind the node, which is poisoned.
     catch_unwind(AssertUnwindSafe(call))
         .unwrap_or_else(|panic| Err(caught(name, panic.as_ref(), registry::poison(id))))
+}
+
+/// As [`guard`], for what is done when the handle that was called may be gone: a panic poisons the
+/// node itself.
+///
+/// # Errors
+/// As there.
+pub(crate) fn guard_node<T>(
+    name: &'static str,
+    node: &NodeState,
+    call: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    let call = || {
+        fault::trip(name);
+        call()
+    };
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
+        node.poison();
+        Err(caught(name, panic.as_ref(), true))
+    })
 }
 
 /// The error that a panic becomes.

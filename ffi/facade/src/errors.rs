@@ -55,7 +55,7 @@ impl FacadeError {
 
     /// The details as JSON text (see [`json`]); `None` when there are none.
     pub fn details_json(&self) -> Option<String> {
-        self.details.as_deref().and_then(|details| json::from_cbor(details).ok())
+        self.details.as_deref().and_then(|details| json::text_of(details).ok())
     }
 
     pub(crate) fn with_reason(mut self, reason: &'static str) -> FacadeError {

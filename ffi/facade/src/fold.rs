@@ -4,10 +4,10 @@
 //! long as anybody observes the fish. No lock is held while the code runs.
 
 use crate::batch::EventBatch;
-use crate::callback::CallbackThread;
+use crate::callback::{CallbackThread, ThreadPlace};
 use crate::close::Closed;
-use crate::core::{Pump, PumpStep};
-use crate::entry::{entry, lock};
+use crate::core::{Pump, PumpEnding, PumpStep};
+use crate::entry::{entry, guard, lock};
 use crate::errors::{FacadeError, Result};
 use crate::handles::handle;
 use crate::node::NodeState;
@@ -16,14 +16,14 @@ use crate::position::Position;
 use crate::puller::{Item, Pulled, Puller, Source};
 use crate::subscription::waker;
 use crate::wait::{Limit, Wait};
-use crate::{deadlines, defaults, registry};
+use crate::{deadlines, defaults, log, registry};
 use bytes::Bytes;
 use millpond::ErrorKind;
 use millpond::event::cbor;
 pub use millpond::pond::Function as FishFunction;
 use millpond::pond::{Answer, CODEC_DEFAULT, Failure, Job};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 handle! {
@@ -69,14 +69,46 @@ pub enum JobAnswer {
     },
 }
 
+/// Does the jobs of a fold.
+pub type FishWork = Box<dyn FnMut(FishJob) -> JobAnswer + Send>;
+
 /// What a fold handle stands for.
 pub(crate) struct FoldState {
     puller: Arc<Puller<FishJob>>,
     desk: Arc<Mutex<Desk>>,
     /// Its states are CBOR values.
     is_cbor: bool,
+    ending: PumpEnding,
     /// Present when a thread of ours works it.
-    pub(crate) thread: OnceLock<Arc<CallbackThread>>,
+    thread: ThreadPlace,
+}
+
+/// A fold that nobody was given yet. Dropped, it is closed: else nobody who observes the fish would
+/// ever see a state. Never dropped under a lock.
+pub(crate) struct OwnedFold(Option<FoldHandle>);
+
+impl OwnedFold {
+    /// Gives the fold that `pump` drives to whoever takes it.
+    ///
+    /// # Errors
+    /// `closed`, `limit_exceeded`.
+    pub(crate) fn new(node: &Arc<NodeState>, pump: Pump) -> Result<OwnedFold> {
+        let id = node.keep_reader(FoldState::new(node, pump))?;
+        Ok(OwnedFold(Some(FoldHandle::from_id(id))))
+    }
+
+    /// From now on it is to be closed by who gets this.
+    pub(crate) fn take(mut self) -> FoldHandle {
+        self.0.take().expect("it is taken once")
+    }
+}
+
+impl Drop for OwnedFold {
+    fn drop(&mut self) {
+        if let Some(fold) = self.0.take() {
+            let _ = fold.close();
+        }
+    }
 }
 
 /// Where answers are left for the fold.
@@ -163,7 +195,7 @@ impl Source<FishJob> for Jobs {
 
 impl FoldState {
     /// The fold that `pump` drives.
-    pub(crate) fn new(node: &Arc<NodeState>, pump: Pump) -> FoldState {
+    fn new(node: &Arc<NodeState>, pump: Pump) -> FoldState {
         let desk: Arc<Mutex<Desk>> = Arc::default();
         let owed = desk.clone();
         let puller = Puller::new(node.clone(), Position::default(), false);
@@ -171,7 +203,7 @@ impl FoldState {
             lock(&owed).owed = owed_to(job);
         })));
         pump.on_ready(waker(&puller));
-        let is_cbor = pump.definition().codec() == CODEC_DEFAULT;
+        let (is_cbor, ending) = (pump.definition().codec() == CODEC_DEFAULT, pump.ending());
         let jobs = Jobs {
             pump,
             desk: desk.clone(),
@@ -180,16 +212,22 @@ impl FoldState {
             alarm: None,
         };
         puller.set_source(Box::new(jobs));
-        FoldState { puller, desk, is_cbor, thread: OnceLock::new() }
+        FoldState { puller, desk, is_cbor, ending, thread: ThreadPlace::default() }
     }
 
     pub(crate) fn node(&self) -> &Arc<NodeState> {
         self.puller.node()
     }
 
-    /// Its observers get `closed`, unless it had ended.
+    /// Who still observes the fish gets `user_code`, reason `fold_closed`, unless it had ended.
     pub(crate) fn end(&self) {
         self.puller.end();
+    }
+
+    /// If nobody observes the fish any more: waits until its thread has returned from the code and
+    /// has dropped it. False when that takes longer than `time`.
+    pub(crate) fn wait_unobserved(&self, time: Duration) -> bool {
+        !self.ending.end_unobserved() || self.thread.wait_until_gone(time)
     }
 
     /// Leaves an answer for the fold.
@@ -249,13 +287,13 @@ impl FoldHandle {
     /// answer, and loses no job: go on without one. One call at a time.
     ///
     /// # Errors
-    /// `invalid_argument`: the last job is not answered, or nothing was to be answered; nothing was
-    /// taken. `timeout`, `cancelled`; `closed`: this handle was closed before the call.
+    /// `invalid_argument`: the last job is not answered, or nothing was to be answered, or another
+    /// call waits; nothing was taken. `timeout`, `cancelled`; `closed`: this handle was closed
+    /// before the call.
     pub fn next_job(self, answer: Option<JobAnswer>, wait: &Wait<'_>) -> Result<FishJob> {
         entry("fold_next_job", self.id(), || {
             let state = self.state()?;
-            state.hand_in(answer)?;
-            state.puller.next(None, wait)
+            state.puller.next_after(None, wait, || state.hand_in(answer))
         })
     }
 
@@ -266,30 +304,27 @@ impl FoldHandle {
         limit: Limit,
         done: impl FnOnce(Result<FishJob>) + Send + 'static,
     ) {
-        let puller = entry("fold_next_job", self.id(), || {
-            let state = self.state()?;
-            state.hand_in(answer)?;
-            Ok(state.puller.clone())
-        });
-        Puller::start(puller, None, limit, Box::new(done));
+        let puller = entry("fold_next_job", self.id(), || Ok(self.state()?.puller.clone()));
+        let hand_in = || guard("fold_hand_in", self.id(), || self.state()?.hand_in(answer));
+        Puller::start_after(puller, None, limit, Box::new(done), hand_in);
     }
 
-    /// Has all jobs done by `work`, on a thread of this fold alone, which then closes the handle;
-    /// the end is not given to it. A panic in it is a failure of the fish.
+    /// Has all jobs done by `work`, on a thread of this fold alone, which then drops that and
+    /// closes the handle; the end is not given to it. A panic in it is a failure of the fish.
     ///
     /// # Errors
     /// `closed`; `invalid_argument`: a thread works it already. `internal`: the system gives no
-    /// thread.
-    pub fn work_on_thread(self, work: Box<dyn FnMut(FishJob) -> JobAnswer + Send>) -> Result<()> {
+    /// thread; another try may succeed.
+    pub fn work_on_thread(self, work: FishWork) -> Result<()> {
         entry("fold_work", self.id(), || {
             let state = self.state()?;
             let own = state.clone();
             let job = move || self.work(&own, work);
-            CallbackThread::spawn(&state.thread, "millpond-fish", job)
+            CallbackThread::spawn(state.node(), &state.thread, "millpond-fish", job)
         })
     }
 
-    fn work(self, state: &FoldState, mut work: Box<dyn FnMut(FishJob) -> JobAnswer + Send>) {
+    fn work(self, state: &FoldState, mut work: FishWork) {
         let mut answer = None;
         loop {
             let next = state.hand_in(answer.take());
@@ -306,11 +341,15 @@ impl FoldHandle {
                 JobAnswer::Failed { function, index: None, message: "it panicked".into() }
             }));
         }
-        // A handle of a node that was closed is stale already.
+        // Who finds the handle closed finds that code dropped; dropping it may panic.
+        if catch_unwind(AssertUnwindSafe(|| drop(work))).is_err() {
+            log::note_panic("dropping the code of a fish");
+        }
         let _ = self.close();
     }
 
-    /// Ends the work. Before the fold has ended, its observers get `closed` then. With a thread:
+    /// Ends the work. Before the fold has ended, its observers get `user_code`, reason
+    /// `fold_closed`, then, and whoever observes the fish anew gets another fold. With a thread:
     /// when this returns, its code is not running and never will again, unless this is called in
     /// it.
     ///
@@ -324,17 +363,15 @@ impl FoldHandle {
             };
             lock(&state.node().readers).remove(&self.id());
             state.end();
-            match state.thread.get() {
-                Some(thread) if !thread.wait_until_gone(defaults::CLOSE_DEADLINE) => {
-                    let message = "the code of the fish does not return";
-                    Err(FacadeError::new(ErrorKind::Timeout, message))
-                }
-                _ => Ok(Closed::Now),
+            if state.thread.wait_until_gone(defaults::CLOSE_DEADLINE) {
+                return Ok(Closed::Now);
             }
+            let message = "the code of the fish does not return";
+            Err(FacadeError::new(ErrorKind::Timeout, message))
         })
     }
 
-    fn state(self) -> Result<Arc<FoldState>> {
+    pub(crate) fn state(self) -> Result<Arc<FoldState>> {
         let state = registry::get::<FoldState>(self.id())?;
         state.node().check_poison()?;
         Ok(state)

@@ -5,11 +5,12 @@
 
 use crate::batch::EventBatch;
 use crate::close::Closed;
-use crate::core::{KeySubscription, Subscription};
+use crate::core::{FirstSeed, Subscription};
 use crate::entry::{entry, guard, lock};
 use crate::errors::{FacadeError, Result, user_code_error};
 use crate::fish::FishSpec;
-use crate::fold::FoldHandle;
+use crate::fold::{FoldHandle, OwnedFold};
+use crate::group_worked::Maker;
 use crate::handles::handle;
 use crate::needs::Needs;
 use crate::node::{NodeHandle, NodeState};
@@ -23,11 +24,11 @@ use crate::state::StateView;
 use crate::subscription::waker;
 use crate::wait::{Limit, Wait};
 use crate::{defaults, registry, workers};
-use millpond::event::{KeyPosition, OffsetMap};
+use millpond::ErrorKind;
+use millpond::event::OffsetMap;
 use millpond::query::Query;
-use millpond::{ErrorKind, KeyStep};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 handle! {
     /// Fish that are made of events: those of all seeds, or that of the first one.
@@ -72,8 +73,10 @@ pub struct GroupView {
 
 /// What a group handle stands for.
 pub(crate) struct GroupState {
-    puller: Arc<Puller<GroupStep>>,
+    puller: Arc<Puller<Step>>,
     desk: Arc<Mutex<Desk>>,
+    /// Present when code that was given along makes the fish.
+    pub(crate) maker: OnceLock<Mutex<Maker>>,
 }
 
 /// Where answers are left for the group.
@@ -86,8 +89,8 @@ struct Desk {
 
 enum Seeds {
     All(Box<Subscription>),
-    /// Only the first in key order; true while it is to be found.
-    First(Box<KeySubscription>, bool),
+    /// Only the first in key order.
+    First(Box<FirstSeed>),
 }
 
 struct Member {
@@ -104,7 +107,7 @@ struct Steps {
     /// What was given out and is not answered.
     under_way: Option<EventBatch>,
     members: BTreeMap<String, Member>,
-    folds: Vec<(String, FoldHandle)>,
+    folds: Vec<(String, OwnedFold)>,
     /// All seeds were looked at.
     is_whole: bool,
     /// It shows something else than the last view did.
@@ -116,29 +119,53 @@ struct Steps {
     failed: Option<FacadeError>,
 }
 
-impl Item for GroupStep {
-    fn end(_: Position) -> GroupStep {
-        GroupStep::Ended
-    }
+/// A step that nobody was given yet.
+enum Step {
+    Seeds(EventBatch),
+    Folds(Vec<(String, OwnedFold)>),
+    States(GroupView),
+    Ended,
+}
 
-    fn is_end(&self) -> bool {
-        matches!(self, GroupStep::Ended)
+impl From<Step> for GroupStep {
+    /// For who gets it: the folds are theirs now.
+    fn from(step: Step) -> GroupStep {
+        match step {
+            Step::Seeds(seeds) => GroupStep::Seeds(seeds),
+            Step::Folds(folds) => {
+                GroupStep::Folds(folds.into_iter().map(|(id, fold)| (id, fold.take())).collect())
+            }
+            Step::States(view) => GroupStep::States(view),
+            Step::Ended => GroupStep::Ended,
+        }
     }
 }
 
-impl Source<GroupStep> for Steps {
-    fn pull(&mut self, _: usize) -> Result<Pulled<GroupStep>> {
+impl Item for Step {
+    fn end(_: Position) -> Step {
+        Step::Ended
+    }
+
+    fn is_end(&self) -> bool {
+        matches!(self, Step::Ended)
+    }
+}
+
+impl Source<Step> for Steps {
+    fn pull(&mut self, _: usize) -> Result<Pulled<Step>> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
         match self.step() {
             Ok(Some(step)) => Ok(Pulled { item: Some(step), more: true }),
             Ok(None) => Ok(Pulled::nothing()),
-            Err(error) if error.is(ErrorKind::Closed) => {
-                Ok(Pulled { item: Some(GroupStep::Ended), more: true })
-            }
             Err(error) => {
                 self.members.clear();
+                self.folds.clear();
+                // A fish is closed only with the node.
+                if error.is(ErrorKind::Closed) {
+                    return Ok(Pulled { item: Some(Step::Ended), more: true });
+                }
                 self.failed = Some(error.clone());
                 Err(error)
             }
@@ -147,7 +174,7 @@ impl Source<GroupStep> for Steps {
 }
 
 impl Steps {
-    fn step(&mut self) -> Result<Option<GroupStep>> {
+    fn step(&mut self) -> Result<Option<Step>> {
         if let Some(seeds) = self.under_way.take() {
             let answer = lock(&self.desk).answer.take();
             match answer {
@@ -162,11 +189,11 @@ impl Steps {
             }
         }
         if !self.folds.is_empty() {
-            return Ok(Some(GroupStep::Folds(std::mem::take(&mut self.folds))));
+            return Ok(Some(Step::Folds(std::mem::take(&mut self.folds))));
         }
         if let Some(seeds) = self.next_seeds()? {
             self.under_way = Some(seeds.clone());
-            return Ok(Some(GroupStep::Seeds(seeds)));
+            return Ok(Some(Step::Seeds(seeds)));
         }
         self.next_view()
     }
@@ -179,33 +206,41 @@ impl Steps {
                 self.is_whole |= seeds.caught_up;
                 Ok((!seeds.events.is_empty()).then(|| batch(seeds.events)))
             }
-            Seeds::First(subscription, is_wanted) => loop {
-                let count_max = if *is_wanted { 1 } else { defaults::BATCH_COUNT_DEFAULT };
-                match subscription.next_step(count_max)? {
-                    KeyStep::Events(seeds) if *is_wanted => {
-                        (*is_wanted, self.is_whole) = (false, true);
-                        return Ok(Some(batch(seeds.events)));
-                    }
-                    KeyStep::Events(_) | KeyStep::Rewind { to: Some(_) } => {}
-                    KeyStep::Rewind { to: None } => *is_wanted = true,
-                    KeyStep::Nothing => return Ok(None),
-                }
-            },
+            Seeds::First(first) => {
+                let seed = first.try_next()?;
+                self.is_whole |= seed.is_some();
+                Ok(seed.map(batch))
+            }
         }
+    }
+
+    /// The only fish there is to be, unless it is the one that there is.
+    fn change_to(&mut self, made: Option<&FishSpec>) -> Result<()> {
+        let (own, made) =
+            (self.members.values().next(), made.map(FishSpec::definition).transpose()?);
+        let is_same = match (own, made) {
+            (Some(own), Some(made)) => own.fish.definition()?.is_same(&made),
+            (own, made) => own.is_none() && made.is_none(),
+        };
+        if !is_same {
+            self.members.clear();
+            self.is_changed = true;
+        }
+        Ok(())
     }
 
     /// Observes the fish that seeds have made.
     fn join(&mut self, fish: Vec<Option<FishSpec>>) -> Result<()> {
         let over = || FacadeError::new(ErrorKind::Closed, "the node is closed");
         let node = self.node.upgrade().ok_or_else(over)?;
+        if matches!(self.seeds, Seeds::First(_)) {
+            self.change_to(fish.iter().flatten().next())?;
+        }
         for fish in fish.into_iter().flatten() {
             let id = fish.id()?;
             if let Some(member) = self.members.get(&id) {
                 member.fish.definition()?.check_same(&*fish.definition()?)?;
                 continue;
-            }
-            if matches!(self.seeds, Seeds::First(..)) {
-                self.members.clear();
             }
             if self.members.len() == defaults::GROUP_FISH_MAX {
                 let message = format!(
@@ -224,7 +259,7 @@ impl Steps {
         Ok(())
     }
 
-    fn next_view(&mut self) -> Result<Option<GroupStep>> {
+    fn next_view(&mut self) -> Result<Option<Step>> {
         for member in self.members.values_mut() {
             if let Some(emission) = member.states.next()? {
                 member.view = Some(StateView::new(emission));
@@ -241,7 +276,7 @@ impl Steps {
         }
         self.is_changed = false;
         self.number += 1;
-        Ok(Some(GroupStep::States(GroupView { states, number: self.number })))
+        Ok(Some(Step::States(GroupView { states, number: self.number })))
     }
 }
 
@@ -258,6 +293,10 @@ impl GroupState {
 
     pub(crate) fn end(&self) {
         self.puller.end();
+    }
+
+    pub(crate) fn fd(&self) -> Result<i32> {
+        self.puller.fd()
     }
 
     fn hand_in(&self, answer: Option<GroupAnswer>) -> Result<()> {
@@ -285,7 +324,8 @@ impl GroupState {
 impl NodeHandle {
     /// Observes the fish that are made of the events which `seeds` selects, one for each for which
     /// there is one (`observe_all`), or of the one with the least key (`observe_one`): another one
-    /// when an older seed arrives. The caller makes the fish: see [`GroupHandle::next_step`].
+    /// when an older seed arrives, or none where that makes none. The caller makes the fish: see
+    /// [`GroupHandle::next_step`].
     ///
     /// # Errors
     /// `query_invalid`, `closed`, `timeout`, `cancelled`; `not_yet_visible`: the log does not cover
@@ -337,18 +377,18 @@ impl NodeHandle {
         let desk: Arc<Mutex<Desk>> = Arc::default();
         let owed = desk.clone();
         let puller = Puller::new(node.clone(), Position::default(), false);
-        let puller = Arc::new(puller.telling(Box::new(move |step: &GroupStep| match step {
-            GroupStep::Seeds(seeds) => lock(&owed).owed = Some(seeds.len()),
-            GroupStep::States(view) => {
+        let puller = Arc::new(puller.telling(Box::new(move |step: &Step| match step {
+            Step::Seeds(seeds) => lock(&owed).owed = Some(seeds.len()),
+            Step::States(view) => {
                 view.states.iter().for_each(|(_, state)| needs.sees(state.offsets().map()));
             }
-            GroupStep::Folds(_) | GroupStep::Ended => {}
+            Step::Folds(_) | Step::Ended => {}
         })));
         let wake = waker(&puller);
         let seeds = if only_first {
-            let seeds = node.core().subscribe_by_key(&query, KeyPosition::default())?;
+            let seeds = node.core().first_seed(&query)?;
             seeds.on_ready(wake.clone());
-            Seeds::First(Box::new(seeds), true)
+            Seeds::First(Box::new(seeds))
         } else {
             let seeds = node.core().subscribe(&query, OffsetMap::new())?;
             seeds.on_ready(wake.clone());
@@ -369,7 +409,11 @@ impl NodeHandle {
             failed: None,
         };
         puller.set_source(Box::new(steps));
-        Ok(GroupHandle::from_id(node.keep_reader(GroupState { puller, desk })?))
+        Ok(GroupHandle::from_id(node.keep_reader(GroupState {
+            puller,
+            desk,
+            maker: OnceLock::new(),
+        })?))
     }
 }
 
@@ -382,15 +426,15 @@ impl GroupHandle {
     ///
     /// # Errors
     /// `invalid_argument`: the last seeds are not answered one by one, or nothing was to be
-    /// answered; nothing was taken. `limit_exceeded`, reason `fish`: more than 1,024 fish.
-    /// `user_code`, reason `make_fish`; `conflict`: a fish of the same id is another one; whatever
-    /// a fish ends with. After any of these the group is over. `timeout`, `cancelled`; `closed`:
-    /// this handle was closed before the call.
+    /// answered, or another call waits; nothing was taken. `limit_exceeded`, reason `fish`: more
+    /// than 1,024 fish. `user_code`, reason `make_fish`; `conflict`: a fish of the same id is
+    /// another one; whatever a fish ends with. After any of these the group is over. `timeout`,
+    /// `cancelled`; `closed`: this handle was closed before the call.
     pub fn next_step(self, answer: Option<GroupAnswer>, wait: &Wait<'_>) -> Result<GroupStep> {
         entry("group_next_step", self.id(), || {
             let state = self.state()?;
-            state.hand_in(answer)?;
-            state.puller.next(None, wait)
+            let step = state.puller.next_after(None, wait, || state.hand_in(answer));
+            step.map(GroupStep::from)
         })
     }
 
@@ -401,15 +445,14 @@ impl GroupHandle {
         limit: Limit,
         done: impl FnOnce(Result<GroupStep>) + Send + 'static,
     ) {
-        let puller = entry("group_next_step", self.id(), || {
-            let state = self.state()?;
-            state.hand_in(answer)?;
-            Ok(state.puller.clone())
-        });
-        Puller::start(puller, None, limit, Box::new(done));
+        let puller = entry("group_next_step", self.id(), || Ok(self.state()?.puller.clone()));
+        let hand_in = || guard("group_hand_in", self.id(), || self.state()?.hand_in(answer));
+        let given = move |step: Result<Step>| done(step.map(GroupStep::from));
+        Puller::start_after(puller, None, limit, Box::new(given), hand_in);
     }
 
-    /// Ends the group: a call that waits gets the end. Its folds end by themselves.
+    /// Ends the group: a call that waits gets the end. Its folds end by themselves; those that were
+    /// not given out are closed.
     ///
     /// # Errors
     /// `invalid_argument`: it never was a group.
@@ -424,7 +467,7 @@ impl GroupHandle {
         })
     }
 
-    fn state(self) -> Result<Arc<GroupState>> {
+    pub(crate) fn state(self) -> Result<Arc<GroupState>> {
         let state = registry::get::<GroupState>(self.id())?;
         state.node().check_poison()?;
         Ok(state)

@@ -1,24 +1,24 @@
 //! What a read must have seen: waiting until the log covers it.
 //!
 //! Rule: a call that names a token or a session has its timeout for that wait, whose end is
-//! `not_yet_visible`; what is left of it, and a second at least, is for the call itself, which then
-//! reads a log that covers all of it.
+//! `not_yet_visible`; what is left of it is for the call itself, which then reads a log that covers
+//! all of it.
 
 use crate::awaited::{self, Place};
 use crate::core::{self, After};
-use crate::defaults;
-use crate::entry::entry;
+use crate::entry::{entry, lock};
 use crate::errors::Result;
 use crate::node::{NodeHandle, NodeState};
 use crate::offsets::Offsets;
-use crate::operation::{Done, Operation};
+use crate::operation::{Calls, Done, Operation};
 use crate::publish::refuse_cancelled;
 use crate::session::{SessionHandle, SessionState};
 use crate::wait::{Limit, Wait, deadline};
+use crate::workers;
 use millpond::Pending;
 use millpond::event::OffsetMap;
 use millpond::query::Query;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// What a read must have seen, and who is told of what it gave.
@@ -70,10 +70,9 @@ impl Needs {
     }
 }
 
-/// What is left until `end` for the read itself.
+/// What is left until `end` for the rest of a call.
 pub(crate) fn rest(limit: Limit, end: Option<Instant>) -> Limit {
-    let left = |end: Instant| end.saturating_duration_since(Instant::now());
-    let timeout = end.map(|end| left(end).max(defaults::READ_TIME_MIN));
+    let timeout = end.map(|end| end.saturating_duration_since(Instant::now()));
     Limit { timeout, ..limit }
 }
 
@@ -81,9 +80,24 @@ pub(crate) fn rest(limit: Limit, end: Option<Instant>) -> Limit {
 /// of that for the read itself.
 ///
 /// # Errors
-/// `not_yet_visible`: names what is missing. `cancelled`, `query_invalid`.
+/// `not_yet_visible`: names what is missing. `cancelled`, `query_invalid`; `closed`: the node is
+/// being closed.
 pub(crate) fn covered<'w>(
-    node: &NodeState,
+    node: &Arc<NodeState>,
+    needs: &Needs,
+    query: Option<&str>,
+    wait: &Wait<'w>,
+) -> Result<Wait<'w>> {
+    covered_within(&[&node.calls], node, needs, query, wait)
+}
+
+/// As [`covered`]; the wait ends with any of `calls`.
+///
+/// # Errors
+/// As there.
+pub(crate) fn covered_within<'w>(
+    calls: &[&Calls],
+    node: &Arc<NodeState>,
     needs: &Needs,
     query: Option<&str>,
     wait: &Wait<'w>,
@@ -94,8 +108,24 @@ pub(crate) fn covered<'w>(
     let pending = needs.coverage(node.core(), query, wait.limit.timeout)?;
     let end = deadline(wait.limit.timeout);
     let unbounded = Wait { limit: Limit { timeout: None, ..wait.limit }, ..*wait };
-    awaited::block(pending, &unbounded, Ok)?;
+    awaited::block_within(calls, node, pending, &unbounded, Ok)?;
     Ok(Wait { limit: rest(wait.limit, end), ..*wait })
+}
+
+/// Has `work` done on a worker: the thread that gave an answer gives those of others, too.
+fn on_worker<T: 'static>(done: Done<T>, work: impl FnOnce(Done<T>) + Send + 'static) {
+    let kept = Arc::new(Mutex::new(Some((done, work))));
+    let taken = kept.clone();
+    let submitted = workers::submit(move || {
+        let taken = lock(&taken).take();
+        if let Some((done, work)) = taken {
+            work(done);
+        }
+    });
+    let left = submitted.err().and_then(|error| Some((error, lock(&kept).take()?)));
+    if let Some((error, (done, _))) = left {
+        done(Err(error));
+    }
 }
 
 impl NodeHandle {
@@ -110,12 +140,13 @@ impl NodeHandle {
         wait: &Wait<'w>,
     ) -> Result<Wait<'w>> {
         match needs.are_said() {
-            true => covered(&*NodeState::usable(self.id())?, needs, query, wait),
+            true => covered(&NodeState::usable(self.id())?, needs, query, wait),
             false => Ok(*wait),
         }
     }
 
-    /// As `covered`, without waiting; then `read` goes on with what is left.
+    /// As `covered`, without waiting; then `read` goes on with what is left: here when nothing is
+    /// needed, else on a worker.
     pub(crate) fn covered_start<T: Send + 'static>(
         self,
         name: &'static str,
@@ -137,15 +168,18 @@ impl NodeHandle {
         let ending = Box::new(move |visible: Result<()>| {
             held.let_go();
             match visible {
-                Ok(()) => read(needs, rest(limit, end), done),
+                Ok(()) => on_worker(done, move |done| read(needs, rest(limit, end), done)),
                 Err(error) => done(Err(error)),
             }
         });
         let operation = Operation::begin(unbounded, ending);
+        let watched = operation.clone();
         awaited::start(&operation, &place, Ok, || {
             entry(name, self.id(), || {
                 let node = NodeState::usable(self.id())?;
-                asking.coverage(node.core(), query, limit.timeout)
+                node.calls.watch(&watched);
+                let pending = asking.coverage(node.core(), query, limit.timeout)?;
+                Ok((node, pending))
             })
         });
     }
@@ -177,5 +211,20 @@ impl NodeHandle {
         self.covered_start("node_wait_for", Ok(needs), query, limit, done, |_, _, done| {
             done(Ok(()));
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_of_a_call_has_what_is_left_and_no_more() {
+        let limit = Limit { timeout: Some(Duration::from_secs(60)), cancel: None };
+        assert_eq!(rest(limit, None).timeout, None);
+        let over = Instant::now();
+        assert_eq!(rest(limit, Some(over)).timeout, Some(Duration::ZERO));
+        let left = rest(limit, deadline(limit.timeout)).timeout.unwrap();
+        assert!(left <= Duration::from_secs(60));
     }
 }

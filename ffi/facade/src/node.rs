@@ -3,6 +3,7 @@
 //! Not here: opening (`open`), closing (`close`), publishing (`publish`), reading (`cursor`,
 //! `subscription`).
 
+use crate::callback::CallbackThreads;
 use crate::close::Phase;
 use crate::core;
 use crate::entry::entry;
@@ -10,7 +11,7 @@ use crate::errors::{FacadeError, Result};
 use crate::handles::handle;
 use crate::lifecycle::Presence;
 use crate::offsets::Offsets;
-use crate::operation::{Operation, Slot};
+use crate::operation::{Calls, Operation, Slot};
 use crate::publish::refuse_cancelled;
 use crate::text::{self, Target};
 use crate::wait::{Limit, Wait};
@@ -19,7 +20,7 @@ use millpond::{ErrorKind, Pending};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 handle! {
     /// An open node. Any thread may use it, several at once.
@@ -35,6 +36,10 @@ pub(crate) struct NodeState {
     poisoned: AtomicBool,
     /// Whatever reads or acts through this handle and ends with it.
     pub(crate) readers: Mutex<BTreeSet<u64>>,
+    /// Calls that wait for something and end with it.
+    pub(crate) calls: Calls,
+    /// Who calls code of the application for it.
+    pub(crate) threads: Arc<CallbackThreads>,
     pub(crate) phase: Mutex<Phase>,
     pub(crate) closed: Condvar,
     pub(crate) presence: Mutex<Option<Presence>>,
@@ -46,6 +51,8 @@ impl NodeState {
             core,
             poisoned: AtomicBool::new(false),
             readers: Mutex::new(BTreeSet::new()),
+            calls: Calls::default(),
+            threads: Arc::default(),
             phase: Mutex::new(Phase::Open),
             closed: Condvar::new(),
             presence: Mutex::new(Some(presence)),
@@ -57,7 +64,7 @@ impl NodeState {
     /// # Errors
     /// `closed`, `invalid_argument`: the handle is stale or none. `internal`: an earlier call on
     /// this node panicked.
-    pub(crate) fn usable(id: u64) -> Result<std::sync::Arc<NodeState>> {
+    pub(crate) fn usable(id: u64) -> Result<Arc<NodeState>> {
         let node = registry::get::<NodeState>(id)?;
         node.check_poison()?;
         Ok(node)
@@ -300,6 +307,7 @@ impl NodeHandle {
             refuse_cancelled(wait.limit)?;
             let node = NodeState::usable(self.id())?;
             let (slot, operation) = Slot::begin(wait);
+            node.calls.watch(&operation);
             let asking = operation.clone();
             let pending = question(node.core(), Box::new(move || asking.is_waiting()))?;
             let ending = operation.clone();
@@ -335,8 +343,11 @@ impl NodeHandle {
         }
         let asking = operation.clone();
         let wanted: Wanted = Box::new(move || asking.is_waiting());
-        let asked =
-            entry(name, self.id(), || question(NodeState::usable(self.id())?.core(), wanted));
+        let asked = entry(name, self.id(), || {
+            let node = NodeState::usable(self.id())?;
+            node.calls.watch(&operation);
+            question(node.core(), wanted)
+        });
         match asked {
             Ok(pending) => pending.on_done(move |result| {
                 operation.complete(result.map_err(FacadeError::from));

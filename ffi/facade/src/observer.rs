@@ -1,18 +1,18 @@
 //! Observers: the states of a fish, as they come or once.
 
 use crate::awaited::{self, Place};
-use crate::callback::{Callback, CallbackThread};
+use crate::callback::{Callback, CallbackThread, ThreadPlace};
 use crate::close::Closed;
 use crate::core::{Emission, StateSubscription};
 use crate::entry::{entry, guard, lock};
 use crate::errors::{FacadeError, Result};
 use crate::fish::FishSpec;
-use crate::fold::{FoldHandle, FoldState};
+use crate::fold::{FoldHandle, OwnedFold};
 use crate::handles::handle;
 use crate::needs::{Needs, rest};
 use crate::node::{NodeHandle, NodeState};
 use crate::offsets::Offsets;
-use crate::operation::{Done, Operation, Slot, Stoppable, WeakStop};
+use crate::operation::{Calls, Done, Operation, Slot};
 use crate::options::ReadOptions;
 use crate::position::Position;
 use crate::publish::refuse_cancelled;
@@ -24,7 +24,7 @@ use crate::wait::{Limit, Wait, deadline};
 use crate::{defaults, registry, workers};
 use millpond::event::OffsetMap;
 use millpond::{ErrorKind, Pending};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 handle! {
     /// An observer of a fish. It costs nothing: a slow one skips states.
@@ -37,7 +37,8 @@ pub struct Observation {
     /// Gives the states.
     pub observer: ObserverHandle,
     /// Who is the first to observe a fish with code of the application gets its fold, and must work
-    /// it: for all observers, and as long as there is one.
+    /// it: for all observers, and as long as there is one. Who closes it before gives all others
+    /// `user_code`, reason `fold_closed`.
     pub fold: Option<FoldHandle>,
 }
 
@@ -51,9 +52,9 @@ pub(crate) struct ObserverState {
     pub(crate) lower: Option<OffsetMap>,
     pub(crate) turns: Mutex<Turns>,
     /// Calls that end with it.
-    calls: Mutex<Vec<WeakStop>>,
+    pub(crate) calls: Calls,
     /// Present when states go to a callback, or an effect is kept running.
-    pub(crate) callback: OnceLock<Arc<CallbackThread>>,
+    pub(crate) callback: ThreadPlace,
 }
 
 /// Gives the states of a fish, each new one once, from the first one that covers what is needed.
@@ -161,8 +162,8 @@ impl ObserverState {
             needs,
             lower: lower.clone(),
             turns: Mutex::default(),
-            calls: Mutex::default(),
-            callback: OnceLock::new(),
+            calls: Calls::default(),
+            callback: ThreadPlace::default(),
         });
         // Weak, because the core keeps the closure as long as the subscription lives.
         let (wake, told) = (waker(&puller), Arc::downgrade(&state));
@@ -186,10 +187,12 @@ impl ObserverState {
         let fish = lock(&self.fish).take();
         drop(fish); // Calls into the core, hence under no lock.
         self.puller.end();
-        let calls = std::mem::take(&mut *lock(&self.calls));
-        for call in calls.iter().filter_map(WeakStop::upgrade) {
-            call.stop(over().into());
-        }
+        self.calls.end(over().into());
+    }
+
+    /// It was closed, or its node is.
+    pub(crate) fn is_over(&self) -> bool {
+        lock(&self.fish).is_none() || !self.node().is_open()
     }
 
     /// The fish, while it is observed.
@@ -202,14 +205,7 @@ impl ObserverState {
 
     /// A call that also ends when the observer does.
     pub(crate) fn watch<T: Send + 'static>(&self, operation: &Arc<Operation<T>>) {
-        let shared: Arc<dyn Stoppable> = operation.clone();
-        let mut calls = lock(&self.calls);
-        calls.retain(|call| call.strong_count() > 0);
-        calls.push(Arc::downgrade(&shared));
-        drop(calls);
-        if lock(&self.fish).is_none() {
-            shared.stop(over().into());
-        }
+        self.calls.watch(operation);
     }
 
     /// The state of all that is durable here now, or of more.
@@ -224,7 +220,8 @@ impl NodeHandle {
     /// [`ObserverHandle::close`]; when its node is closed it comes to a normal end.
     ///
     /// All observers of a fish in a process share one fold. Of a fish with code of the application
-    /// the first observer gets the fold, too, and must have it worked: see [`FoldHandle`].
+    /// the first observer gets the fold, too, and must have it worked: see [`FoldHandle`]. A call
+    /// that is called off has observed nothing, or ends with the observer that it has made.
     ///
     /// # Errors
     /// `query_invalid`, `invalid_argument`, `limit_exceeded`: there can be no such fish.
@@ -242,7 +239,8 @@ impl NodeHandle {
             let needs = options.needs()?;
             let wait = self.covered(&needs, Some(fish.query()), wait)?;
             let join = move || self.join(&fish, needs);
-            workers::block(&wait, move || guard("node_observe_work", self.id(), join), give_up)
+            // Nobody but the caller could work the fold that comes of it, so that is not lost.
+            workers::block_to_the_end(&wait, move || guard("node_observe_work", self.id(), join))
         })
     }
 
@@ -258,7 +256,7 @@ impl NodeHandle {
         let read = move |needs: Needs, limit, done: Done<Observation>| {
             let join = move || self.join(&fish, needs);
             let job = move || entry("node_observe", self.id(), join);
-            workers::start(limit, done, job, give_up);
+            workers::start_to_the_end(limit, done, job);
         };
         let needs = options.needs();
         self.covered_start("node_observe", needs, Some(&query), limit, Box::new(done), read);
@@ -309,15 +307,9 @@ impl NodeHandle {
     pub(crate) fn join(self, fish: &FishSpec, needs: Needs) -> Result<Observation> {
         let node = NodeState::usable(self.id())?;
         let (subscription, fold) = node.join(fish)?;
-        let state = ObserverState::open(&node, subscription, needs);
-        let state = state.and_then(|state| node.keep_shared(state));
-        match state {
-            Ok(id) => Ok(Observation { observer: ObserverHandle::from_id(id), fold }),
-            Err(error) => {
-                fold.map(FoldHandle::close);
-                Err(error)
-            }
-        }
+        let id = node.keep_shared(ObserverState::open(&node, subscription, needs)?)?;
+        let observer = ObserverHandle::from_id(id);
+        Ok(Observation { observer, fold: fold.map(OwnedFold::take) })
     }
 }
 
@@ -329,14 +321,14 @@ impl NodeState {
     pub(crate) fn join(
         self: &Arc<Self>,
         fish: &FishSpec,
-    ) -> Result<(StateSubscription, Option<FoldHandle>)> {
+    ) -> Result<(StateSubscription, Option<OwnedFold>)> {
         let definition = fish.definition()?;
         if let Some(fold) = definition.builtin() {
             return Ok((self.core().observe_builtin_bytes(definition.query(), fold)?, None));
         }
         let (subscription, pump) = self.core().join_fish(&definition)?;
-        let keep = |pump| self.keep_reader(FoldState::new(self, pump)).map(FoldHandle::from_id);
-        Ok((subscription, pump.map(keep).transpose()?))
+        let fold = pump.map(|pump| OwnedFold::new(self, pump)).transpose()?;
+        Ok((subscription, fold))
     }
 }
 
@@ -347,7 +339,8 @@ impl ObserverHandle {
     ///
     /// # Errors
     /// `timeout`: there was none in time. `user_code`: code of the fish failed; reason and message
-    /// say where, and it comes at each call, after the last good state. `limit_exceeded`, reason
+    /// say where, and it comes at each call, after the last good state; reason `fold_closed`: who
+    /// worked its fold has closed that: observe the fish again. `limit_exceeded`, reason
     /// `state`: a state is too large. `corrupt`, `storage_failed`, `cancelled`; `closed`: this
     /// handle was closed before the call.
     pub fn next_state(self, wait: &Wait<'_>) -> Result<StateView> {
@@ -441,13 +434,11 @@ impl ObserverHandle {
             };
             lock(&state.node().readers).remove(&self.id());
             state.end();
-            match state.callback.get() {
-                Some(thread) if !thread.wait_until_gone(defaults::CLOSE_DEADLINE) => {
-                    let message = "the callback of the observer does not return";
-                    Err(FacadeError::new(ErrorKind::Timeout, message))
-                }
-                _ => Ok(Closed::Now),
+            if state.callback.wait_until_gone(defaults::CLOSE_DEADLINE) {
+                return Ok(Closed::Now);
             }
+            let message = "the callback of the observer does not return";
+            Err(FacadeError::new(ErrorKind::Timeout, message))
         })
     }
 
@@ -464,7 +455,7 @@ fn ask_state(state: &Arc<ObserverState>, operation: &Arc<Operation<StateView>>, 
         needs.sees(&emission.offsets);
         Ok(StateView::new(emission))
     };
-    awaited::start(operation, place, then, || state.state_now());
+    awaited::start(operation, place, then, || Ok((state.node().clone(), state.state_now()?)));
 }
 
 fn check_built_in(fish: &FishSpec) -> Result<()> {
@@ -473,11 +464,6 @@ fn check_built_in(fish: &FishSpec) -> Result<()> {
     }
     let message = "the state of a fish with code needs its fold worked: observe the fish";
     Err(FacadeError::invalid(message))
-}
-
-/// Nobody waits for what was observed.
-fn give_up(observation: Observation) {
-    close_observation(&observation);
 }
 
 /// Closes what nobody will ever close.

@@ -1,5 +1,6 @@
 //! Offset maps as shells hold them, and their text form, the token.
 
+use crate::entry::entry;
 use crate::errors::Result;
 use millpond::event::{OffsetMap, StreamId};
 use std::fmt;
@@ -67,13 +68,15 @@ impl Offsets {
     /// Several tokens as one, which covers what each covers; of none the beginning of history.
     ///
     /// # Errors
-    /// As [`Offsets::parse`].
+    /// As [`Offsets::parse`]; `forked_process`.
     pub fn merge<S: AsRef<str>>(tokens: impl IntoIterator<Item = S>) -> Result<Offsets> {
-        let mut merged = Offsets::default();
-        for token in tokens {
-            merged.join(&Offsets::parse(token.as_ref())?);
-        }
-        Ok(merged)
+        entry("offsets_merge", 0, || {
+            let mut merged = Offsets::default();
+            for token in tokens {
+                merged.join(&Offsets::parse(token.as_ref())?);
+            }
+            Ok(merged)
+        })
     }
 
     pub(crate) fn into_map(self) -> OffsetMap {

@@ -241,5 +241,47 @@ pub(crate) fn cancelled() -> FacadeError {
     FacadeError::new(ErrorKind::Cancelled, "the call was cancelled")
 }
 
+/// Calls that end with something: a node, an observer.
+#[derive(Default)]
+pub(crate) struct Calls(Mutex<Watched>);
+
+#[derive(Default)]
+struct Watched {
+    calls: Vec<WeakStop>,
+    /// Ended calls are forgotten when the list has grown to this.
+    prune_at: usize,
+    /// Why they have ended.
+    over: Option<FacadeError>,
+}
+
+impl Calls {
+    /// Ends `operation` with the others; at once if they have ended.
+    pub(crate) fn watch<T: Send + 'static>(&self, operation: &Arc<Operation<T>>) {
+        let shared: Arc<dyn Stoppable> = operation.clone();
+        let mut watched = lock(&self.0);
+        if let Some(over) = watched.over.clone() {
+            drop(watched);
+            return shared.stop(over);
+        }
+        if watched.calls.len() >= watched.prune_at {
+            watched.calls.retain(|call| call.strong_count() > 0);
+            watched.prune_at = 16.max(watched.calls.len() * 2);
+        }
+        watched.calls.push(Arc::downgrade(&shared));
+    }
+
+    /// Ends all of them, and those that come later.
+    pub(crate) fn end(&self, error: FacadeError) {
+        let calls = {
+            let mut watched = lock(&self.0);
+            watched.over.get_or_insert_with(|| error.clone());
+            std::mem::take(&mut watched.calls)
+        };
+        for call in calls.iter().filter_map(WeakStop::upgrade) {
+            call.stop(error.clone());
+        }
+    }
+}
+
 /// A weak way to call an operation off.
 pub(crate) type WeakStop = Weak<dyn Stoppable>;

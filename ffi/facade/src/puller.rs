@@ -140,12 +140,26 @@ impl<T: Item> Puller<T> {
 
     /// Blocks for the next item.
     pub(crate) fn next(self: &Arc<Self>, count_max: Option<usize>, wait: &Wait<'_>) -> Result<T> {
+        self.next_after(count_max, wait, || Ok(()))
+    }
+
+    /// As [`Puller::next`], after `first`, which is called only if no other call waits, and whose
+    /// error is that of the call.
+    pub(crate) fn next_after(
+        self: &Arc<Self>,
+        count_max: Option<usize>,
+        wait: &Wait<'_>,
+        first: impl FnOnce() -> Result<()>,
+    ) -> Result<T> {
         let count_max = checked_count(count_max)?;
         let (slot, operation) = Slot::begin(wait);
         let nudged = slot.clone();
         let nudge: Box<dyn Fn() + Send> = Box::new(move || nudged.nudge());
         self.enqueue(Waiter { operation: operation.clone(), count_max, nudge: Some(nudge) })?;
-        self.pump();
+        match first() {
+            Ok(()) => self.pump(),
+            Err(error) => drop(operation.complete(Err(error))),
+        }
         slot.wait(&operation, wait, || self.pump())
     }
 
@@ -157,10 +171,22 @@ impl<T: Item> Puller<T> {
         limit: Limit,
         done: Done<T>,
     ) {
+        Puller::start_after(puller, count_max, limit, done, || Ok(()));
+    }
+
+    /// As [`Puller::start`], after `first`: see [`Puller::next_after`].
+    pub(crate) fn start_after(
+        puller: Result<Arc<Puller<T>>>,
+        count_max: Option<usize>,
+        limit: Limit,
+        done: Done<T>,
+        first: impl FnOnce() -> Result<()>,
+    ) {
         let operation = Operation::begin(limit, done);
         let waiter = |count_max| Waiter { operation: operation.clone(), count_max, nudge: None };
         let started = puller.and_then(|puller| {
             puller.enqueue(waiter(checked_count(count_max)?))?;
+            first()?;
             let mut inner = puller.lock();
             if !inner.kept.is_empty() {
                 drop(inner);
@@ -202,14 +228,13 @@ impl<T: Item> Puller<T> {
 
     /// From now on every call is answered with the end; a waiting one is so at once.
     pub(crate) fn end(self: &Arc<Self>) {
-        let source = {
+        let left = {
             let mut inner = self.lock();
             inner.is_ended = true;
-            inner.kept.clear();
             inner.signal.raise();
-            inner.source.take()
+            (std::mem::take(&mut inner.kept), inner.source.take())
         };
-        drop(source); // May call into the core, hence under no lock.
+        drop(left); // May call into the core, hence under no lock.
         self.pump();
     }
 
@@ -320,7 +345,7 @@ impl<T: Item> Puller<T> {
         inner.is_pulling = false;
         if inner.is_ended {
             drop(inner);
-            drop(source); // May call into the core, hence under no lock.
+            drop((source, pulled)); // May call into the core, hence under no lock.
             return (self.lock(), true);
         }
         inner.source = Some(source);

@@ -37,7 +37,7 @@ impl StateView {
     /// # Errors
     /// `invalid_argument`: it has a codec of its own, or this is the end.
     pub fn json(&self) -> Result<String> {
-        json::from_cbor(&self.bytes)
+        json::text_of(&self.bytes)
     }
 
     /// It is the fold of the matching events of this offset map. At the end that of the last state.

@@ -1,7 +1,7 @@
 //! A query that stays open: a cursor over the log that waits at its end.
 
 use crate::batch::EventBatch;
-use crate::callback::CallbackThread;
+use crate::callback::ThreadPlace;
 use crate::close::Closed;
 use crate::core;
 use crate::entry::{entry, guard, lock};
@@ -21,7 +21,7 @@ use crate::{defaults, registry, workers};
 use millpond::ErrorKind;
 use millpond::event::OffsetMap;
 use millpond::query::Query;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 handle! {
     /// A subscription. It costs its position, never a queue: a slow reader lags.
@@ -32,7 +32,7 @@ handle! {
 pub(crate) struct SubscriptionState {
     pub(crate) puller: Arc<Puller<EventBatch>>,
     /// Present when batches go to a callback.
-    pub(crate) callback: OnceLock<Arc<CallbackThread>>,
+    pub(crate) callback: ThreadPlace,
 }
 
 struct Follow {
@@ -141,7 +141,7 @@ impl NodeHandle {
                 puller
             }
         };
-        let state = SubscriptionState { puller, callback: OnceLock::new() };
+        let state = SubscriptionState { puller, callback: ThreadPlace::default() };
         Ok(SubscriptionHandle::from_id(node.keep_reader(state)?))
     }
 }
@@ -256,13 +256,11 @@ impl SubscriptionHandle {
             };
             lock(&state.node().readers).remove(&self.id());
             state.end();
-            match state.callback.get() {
-                Some(thread) if !thread.wait_until_gone(defaults::CLOSE_DEADLINE) => {
-                    let message = "the callback of the subscription does not return";
-                    Err(FacadeError::new(ErrorKind::Timeout, message))
-                }
-                _ => Ok(Closed::Now),
+            if state.callback.wait_until_gone(defaults::CLOSE_DEADLINE) {
+                return Ok(Closed::Now);
             }
+            let message = "the callback of the subscription does not return";
+            Err(FacadeError::new(ErrorKind::Timeout, message))
         })
     }
 

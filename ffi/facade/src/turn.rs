@@ -6,12 +6,12 @@
 use crate::awaited::Place;
 use crate::callback::CallbackThread;
 use crate::close::Closed;
-use crate::core::EffectTurn;
+use crate::core::{Acting, EffectTurn};
 use crate::draft::Draft;
-use crate::entry::{entry, lock};
+use crate::entry::{entry, guard_node, lock};
 use crate::errors::{FacadeError, Result, user_code_error};
 use crate::handles::handle;
-use crate::needs::{Needs, covered};
+use crate::needs::{Needs, covered, covered_within};
 use crate::node::NodeState;
 use crate::observer::{ObserverHandle, ObserverState};
 use crate::operation::{Operation, Slot};
@@ -20,8 +20,7 @@ use crate::publish::{Published, events_of, refuse_cancelled, start_published, wa
 use crate::registry;
 use crate::state::StateView;
 use crate::wait::{Limit, Wait};
-use millpond::ErrorKind;
-use std::cell::Cell;
+use millpond::{ErrorKind, Pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
@@ -81,14 +80,15 @@ struct Call {
     kind: TurnKind,
 }
 
-thread_local! {
-    /// Code of an effect runs on this thread.
-    static IS_ACTING: Cell<bool> = const { Cell::new(false) };
-}
-
 impl TurnState {
     pub(crate) fn node(&self) -> &Arc<NodeState> {
         &self.node
+    }
+
+    /// Runs code of an effect on its state, on this thread; a panic in it is a failure of its own.
+    fn act<T>(&self, code: impl FnOnce(&StateView) -> Result<T>) -> Result<T> {
+        let _acting = lock(&self.turn).as_ref().map(EffectTurn::acting);
+        caught_in_effect(|| code(&self.view))
     }
 
     /// Gives the turn to who is next.
@@ -98,13 +98,42 @@ impl TurnState {
     }
 }
 
+impl Call {
+    /// Waits for an answer of `node` on the way to the turn; `then` goes on with it, unless the
+    /// call has ended.
+    fn hold<T: Send + 'static>(
+        &self,
+        node: &Arc<NodeState>,
+        pending: Pending<T>,
+        then: impl FnOnce(T) + Send + 'static,
+    ) {
+        let (operation, node) = (self.operation.clone(), node.clone());
+        self.place.hold(pending, move |answer| {
+            // On a thread of the core, which no panic must reach.
+            let went_on = guard_node("observer_take_turn", &node, || {
+                then(answer?);
+                Ok(())
+            });
+            if let Err(error) = went_on {
+                operation.complete(Err(error));
+            }
+        });
+        if !self.operation.is_waiting() {
+            self.place.let_go(); // It ended before the answer was held.
+        }
+    }
+}
+
 impl ObserverState {
     /// Waits for a turn.
     ///
     /// # Errors
     /// `invalid_argument`: another call waits for one; reason `nested_effect`.
     fn begin_turn(self: &Arc<Self>, call: Call) -> Result<()> {
-        refuse_nested()?;
+        Acting::check_none()?;
+        if !call.operation.is_waiting() {
+            return Ok(()); // It was called off before it began.
+        }
         let call = Arc::new(call);
         {
             let mut turns = lock(&self.turns);
@@ -121,10 +150,7 @@ impl ObserverState {
         };
         let (own, asking) = (self.clone(), call.clone());
         let covering = self.fish()?.state_after(lower.clone());
-        call.place.hold(covering, move |state| match state {
-            Ok(_) => own.ask_for_turn(&asking),
-            Err(error) => drop(asking.operation.complete(Err(error.into()))),
-        });
+        call.hold(self.node(), covering, move |_| own.ask_for_turn(&asking));
         Ok(())
     }
 
@@ -133,10 +159,8 @@ impl ObserverState {
         match self.fish() {
             Ok(fish) => {
                 let (own, asking) = (self.clone(), call.clone());
-                call.place.hold(fish.effect_turn(), move |turn| match turn {
-                    Ok(turn) => own.take_turn(&asking, turn, moment),
-                    Err(error) => drop(asking.operation.complete(Err(error.into()))),
-                });
+                let turn = fish.effect_turn_for_another_thread();
+                call.hold(self.node(), turn, move |turn| own.take_turn(&asking, turn, moment));
             }
             Err(error) => drop(call.operation.complete(Err(error.into()))),
         }
@@ -254,8 +278,23 @@ impl ObserverHandle {
         }
     }
 
-    /// Waits for a turn, runs `effect` on its state on this thread, and publishes what it gives;
-    /// `None` when that is nothing.
+    /// As `wait_for_turn`, for who publishes with these options: what their session has seen is
+    /// waited for before the turn is asked for, because nobody else has one while this one is kept.
+    fn wait_for_covered_turn(
+        self,
+        kind: TurnKind,
+        options: &PublishOptions,
+        wait: &Wait<'_>,
+    ) -> Result<TurnHandle> {
+        let (needs, state) = (options.needs()?, self.state_of()?);
+        let calls = [&state.node().calls, &state.calls];
+        let wait = covered_within(&calls, state.node(), &needs, None, wait)?;
+        self.wait_for_turn(kind, &wait)
+    }
+
+    /// Waits until what the session of the options has seen is here and then for a turn, runs
+    /// `effect` on its state on this thread, and publishes what it gives; `None` when that is
+    /// nothing.
     ///
     /// # Errors
     /// As [`ObserverHandle::turn`] and [`TurnHandle::publish`]. What `effect` fails with; nothing
@@ -268,39 +307,51 @@ impl ObserverHandle {
         wait: &Wait<'_>,
     ) -> Result<Option<Published>> {
         entry("observer_run", self.id(), || {
-            let turn = self.wait_for_turn(kind, wait)?;
-            let drafts = turn.state().and_then(|state| acting(|| effect(&state)));
-            turn.finish(drafts, options, wait)
+            let turn = self.wait_for_covered_turn(kind, &options, wait)?;
+            let drafts = turn.get().and_then(|turn| turn.act(|state| effect(state)));
+            // The timeout is until the effect may begin.
+            let to_its_end = Limit { timeout: None, ..wait.limit };
+            turn.finish(drafts, options, &Wait { limit: to_its_end, ..*wait })
         })
     }
 
     /// Runs `effect` on the state, now and whenever it has changed, on a thread of this observer
-    /// alone, until it says so, fails, or the observer is closed. Each time as
-    /// [`ObserverHandle::run`] does.
+    /// alone, until it says so, fails, or the observer or its node is closed. Each time as
+    /// [`ObserverHandle::run`] does. That the session of the options is closed is a failure.
     ///
     /// # Errors
     /// `closed`; `invalid_argument`: the observer has a callback, or keeps another effect running.
-    /// `internal`: the system gives no thread.
+    /// `internal`: the system gives no thread; another try may succeed.
     pub fn keep_running(self, options: PublishOptions, effect: EffectCallback) -> Result<()> {
         entry("observer_keep_running", self.id(), || {
             let state = self.state_of()?;
-            let job = move || self.keep(&options, effect);
-            CallbackThread::spawn(&state.callback, "millpond-effect", job)
+            let own = state.clone();
+            let node = state.node().clone();
+            let job = move || self.keep(&node, &own, &options, effect);
+            CallbackThread::spawn(state.node(), &state.callback, "millpond-effect", job)
         })
     }
 
-    fn keep(self, options: &PublishOptions, mut effect: EffectCallback) {
+    fn keep(
+        self,
+        node: &NodeState,
+        own: &ObserverState,
+        options: &PublishOptions,
+        mut effect: EffectCallback,
+    ) {
         let mut kind = TurnKind::Any;
         let ended = loop {
-            match self.run_once(kind, options, &mut effect) {
+            let run = || self.run_once(kind, options, &mut effect);
+            match guard_node("observer_keep", node, run) {
                 Ok(true) => break Ok(None),
                 Ok(false) => kind = TurnKind::New,
-                Err(error) if error.is(ErrorKind::Closed) => break Ok(None),
+                // Something else may be closed: a session, or what the effect asks.
+                Err(error) if error.is(ErrorKind::Closed) && own.is_over() => break Ok(None),
                 Err(error) => break Err(error),
             }
         };
         // What it wants at its end is nothing.
-        let _ = acting(|| effect(ended));
+        let _ = caught_in_effect(|| effect(ended));
     }
 
     /// True when that was the last time.
@@ -310,8 +361,8 @@ impl ObserverHandle {
         options: &PublishOptions,
         effect: &mut EffectCallback,
     ) -> Result<bool> {
-        let turn = self.wait_for_turn(kind, &Wait::forever())?;
-        let wanted = turn.state().and_then(|state| acting(|| effect(Ok(Some(&state)))));
+        let turn = self.wait_for_covered_turn(kind, options, &Wait::forever())?;
+        let wanted = turn.get().and_then(|turn| turn.act(|state| effect(Ok(Some(state)))));
         let is_last = wanted.as_ref().is_ok_and(|wanted| wanted.is_last);
         let drafts = wanted.map(|wanted| wanted.drafts);
         turn.finish(drafts, options.clone(), &Wait::forever())?;
@@ -325,11 +376,12 @@ impl TurnHandle {
     /// # Errors
     /// `closed`: the turn was used, or its node closed.
     pub fn state(self) -> Result<StateView> {
-        entry("turn_state", self.id(), || Ok(registry::get::<TurnState>(self.id())?.view.clone()))
+        entry("turn_state", self.id(), || Ok(self.get()?.view.clone()))
     }
 
     /// Publishes what follows from the state: 1 to `BATCH_EVENTS_MAX` events. Ends the turn when
-    /// that is durable, and at once with any error.
+    /// that is durable, and at once with any error. What the session of the options has seen is not
+    /// waited for: the turn would be kept meanwhile.
     ///
     /// # Errors
     /// As [`crate::NodeHandle::publish`]; `closed`: the turn was used.
@@ -339,16 +391,33 @@ impl TurnHandle {
         options: PublishOptions,
         wait: &Wait<'_>,
     ) -> Result<Published> {
+        self.publish_seen(drafts, options, true, wait)
+    }
+
+    /// As [`TurnHandle::publish`]; `is_checked` when it is to be looked whether what the session
+    /// has seen is here.
+    fn publish_seen(
+        self,
+        drafts: Vec<Draft>,
+        options: PublishOptions,
+        is_checked: bool,
+        wait: &Wait<'_>,
+    ) -> Result<Published> {
         entry("turn_publish", self.id(), || {
             let (state, turn) = self.take()?;
-            refuse_cancelled(wait.limit)?;
-            let needs = options.needs()?;
-            let wait = &covered(&state.node, &needs, None, wait)?;
-            let (events, options) = (events_of(drafts)?, options.resolve()?);
-            let pending = turn.publish(state.node.core(), events, options);
-            let published = wait_published(pending, &needs, wait)?;
-            state.needs.sees(published.token.map());
-            Ok(published)
+            // The handle is gone from here on.
+            guard_node("turn_publish_work", &state.node, || {
+                refuse_cancelled(wait.limit)?;
+                let needs = options.needs()?;
+                if is_checked {
+                    covered(&state.node, &needs, None, &Wait::none_at_all())?;
+                }
+                let (events, options) = (events_of(drafts)?, options.resolve()?);
+                let pending = turn.publish(state.node.core(), events, options);
+                let published = wait_published(pending, &needs, wait)?;
+                state.needs.sees(published.token.map());
+                Ok(published)
+            })
         })
     }
 
@@ -374,7 +443,7 @@ impl TurnHandle {
             done(published);
         });
         let ask = || {
-            entry("turn_publish", self.id(), || {
+            guard_node("turn_publish_work", &state.node, || {
                 covered(&state.node, &needs, None, &Wait::none_at_all())?;
                 let (events, options) = (events_of(drafts)?, options.resolve()?);
                 Ok(turn.publish(state.node.core(), events, options))
@@ -398,6 +467,10 @@ impl TurnHandle {
         })
     }
 
+    fn get(self) -> Result<Arc<TurnState>> {
+        registry::get::<TurnState>(self.id())
+    }
+
     fn take(self) -> Result<(Arc<TurnState>, EffectTurn)> {
         let used = || FacadeError::new(ErrorKind::Closed, "the turn was used");
         let state = registry::remove::<TurnState>(self.id())?.ok_or_else(used)?;
@@ -414,7 +487,10 @@ impl TurnHandle {
         wait: &Wait<'_>,
     ) -> Result<Option<Published>> {
         match drafts {
-            Ok(drafts) if !drafts.is_empty() => self.publish(drafts, options, wait).map(Some),
+            // It was seen to be here before the turn was asked for.
+            Ok(drafts) if !drafts.is_empty() => {
+                self.publish_seen(drafts, options, false, wait).map(Some)
+            }
             other => {
                 self.close()?;
                 other.map(|_| None)
@@ -430,14 +506,7 @@ pub fn nested_effect_error() -> FacadeError {
     FacadeError::invalid(message).with_reason("nested_effect")
 }
 
-fn refuse_nested() -> Result<()> {
-    if IS_ACTING.get() { Err(nested_effect_error()) } else { Ok(()) }
-}
-
-/// Runs code of an effect; a panic in it is a failure of its own.
-fn acting<T>(code: impl FnOnce() -> Result<T>) -> Result<T> {
-    IS_ACTING.set(true);
+fn caught_in_effect<T>(code: impl FnOnce() -> Result<T>) -> Result<T> {
     let done = catch_unwind(AssertUnwindSafe(code));
-    IS_ACTING.set(false);
     done.unwrap_or_else(|_| Err(user_code_error("effect", "the effect panicked")))
 }

@@ -76,6 +76,48 @@ pub(crate) fn block<T: Send + 'static>(
     slot.wait(&operation, wait, || {})
 }
 
+/// As `start`; once `job` has begun the call is not called off any more, so what it makes is always
+/// given to the caller. For jobs that do not wait.
+pub(crate) fn start_to_the_end<T: Send + 'static>(
+    limit: Limit,
+    done: Done<T>,
+    job: impl FnOnce() -> Result<T> + Send + 'static,
+) {
+    submit_claimed(Operation::begin(limit, done), job);
+}
+
+/// As `block`, and as `start_to_the_end`.
+pub(crate) fn block_to_the_end<T: Send + 'static>(
+    wait: &Wait<'_>,
+    job: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    if wait.is_unbounded() {
+        return job();
+    }
+    let (slot, operation) = Slot::begin(wait);
+    submit_claimed(operation.clone(), job);
+    slot.wait(&operation, wait, || {})
+}
+
+fn submit_claimed<T: Send + 'static>(
+    operation: Arc<Operation<T>>,
+    job: impl FnOnce() -> Result<T> + Send + 'static,
+) {
+    let late = operation.clone();
+    let submitted = submit(move || {
+        let Some(claim) = operation.claim() else { return };
+        claim.finish(done_of(job));
+    });
+    if let Err(error) = submitted {
+        late.complete(Err(error));
+    }
+}
+
+fn done_of<T>(job: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(job))
+        .unwrap_or_else(|panic| Err(caught("a worker", panic.as_ref(), false)))
+}
+
 fn submit_operation<T: Send + 'static>(
     operation: Arc<Operation<T>>,
     job: impl FnOnce() -> Result<T> + Send + 'static,
@@ -86,9 +128,7 @@ fn submit_operation<T: Send + 'static>(
         if !operation.is_waiting() {
             return;
         }
-        let result = catch_unwind(AssertUnwindSafe(job))
-            .unwrap_or_else(|panic| Err(caught("a worker", panic.as_ref(), false)));
-        if let Some(Ok(unwanted)) = operation.complete(result) {
+        if let Some(Ok(unwanted)) = operation.complete(done_of(job)) {
             dispose(unwanted);
         }
     });
@@ -149,5 +189,47 @@ fn run() {
         let second = Duration::from_secs(1); // A nudge can fall between the look and the sleep.
         pool = CHANGED.wait_timeout(pool, second).unwrap_or_else(PoisonError::into_inner).0;
         pool.idle -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cancel::{CancelHandle, CancelState};
+    use crate::registry;
+    use std::sync::mpsc;
+
+    /// Whether a call that is called off while its job runs is given what that makes.
+    fn is_given(
+        start: impl FnOnce(Limit, Done<u8>, Box<dyn FnOnce() -> Result<u8> + Send>),
+    ) -> bool {
+        let cancel = CancelHandle::new().expect("a handle is free");
+        let token = registry::get::<CancelState>(cancel.id()).expect("it was just made");
+        let limit = Limit { timeout: None, cancel: Some(cancel) };
+        let (begin, begun) = mpsc::channel();
+        let (give, given) = mpsc::channel();
+        let done = Box::new(move |result: Result<u8>| {
+            let _ = give.send(result.is_ok());
+        });
+        let job = Box::new(move || {
+            let _ = begin.send(());
+            while !token.is_cancelled() {
+                std::thread::yield_now();
+            }
+            Ok(7)
+        });
+        start(limit, done, job);
+        begun.recv().expect("it begins");
+        cancel.cancel().expect("it is a token");
+        let is_given = given.recv().expect("it ends");
+        cancel.free().expect("it is a token");
+        is_given
+    }
+
+    #[test]
+    fn what_was_begun_to_the_end_is_given_to_its_caller_also_when_it_is_called_off() {
+        for _ in 0..100 {
+            assert!(is_given(|limit, done, job| start_to_the_end(limit, done, job)));
+        }
     }
 }

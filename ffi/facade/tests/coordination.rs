@@ -4,15 +4,23 @@
 mod support;
 
 use millpond_facade::{
-    AnswerPolicy, Deed, FishJob, FishSpec, FoldHandle, GroupAnswer, GroupHandle, GroupStep,
-    GroupView, JobAnswer, Limit, Published, ReadOptions, Result, StateView, Wait, json,
+    AnswerPolicy, Deed, DeedOptions, Draft, EventView, FishJob, FishSpec, FoldHandle, GroupAnswer,
+    GroupHandle, GroupStep, GroupView, JobAnswer, Limit, NodeHandle, Offsets, OpenOptions,
+    PublishOptions, Published, ReadOptions, Result, SessionHandle, StateView, Wait, json,
 };
 use serde_json::Value;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 use support::{Mill, SOON, receiver, soon};
 
 fn act(mill: &Mill, deed: Deed) -> Result<Published> {
-    mill.node.act(deed, ReadOptions::default(), &soon())
+    mill.node.act(deed, DeedOptions::default(), &soon())
+}
+
+fn act_once(mill: &Mill, key: &str, deed: Deed) -> Result<Published> {
+    let idempotency_key = Some(key.as_bytes().to_vec());
+    mill.node.act(deed, DeedOptions { idempotency_key, ..DeedOptions::default() }, &soon())
 }
 
 fn create(amount: i64, shares: &[(&str, u64)]) -> Deed {
@@ -67,6 +75,80 @@ fn an_account_is_spent_by_rights_and_says_what_is_left() {
 }
 
 #[test]
+fn a_deed_with_a_key_is_done_once_and_answered_again() {
+    let mill = Mill::open();
+    let created = act_once(&mill, "begin", create(10, &[])).unwrap();
+    assert!(!created.replayed);
+    let first = act_once(&mill, "order 1", withdraw(10)).unwrap();
+    for _ in 0..2 {
+        let again = act_once(&mill, "order 1", withdraw(10)).unwrap();
+        assert!(again.replayed, "nothing is left, and nothing more is taken");
+        assert_eq!((again.key(0), again.time_micros), (first.key(0), first.time_micros));
+        assert!(again.token.covers(&first.token));
+    }
+    assert_eq!(act(&mill, withdraw(1)).unwrap_err().name, "overdraft");
+    assert_eq!(act_once(&mill, "begin", create(10, &[])).unwrap().key(0), created.key(0));
+    for other in [withdraw(9), create(10, &[]), Deed::DoingRelease { what: "steel".into() }] {
+        let error = act_once(&mill, "order 1", other).unwrap_err();
+        assert_eq!((error.name, error.reason), ("conflict", Some("idempotency_key")));
+    }
+    assert_eq!(act_once(&mill, "", withdraw(1)).unwrap_err().name, "invalid_argument");
+    let long = "x".repeat(256);
+    assert_eq!(act_once(&mill, &long, withdraw(1)).unwrap_err().name, "limit_exceeded");
+    assert_eq!(report(&mill)["balance"], 0);
+
+    // What is taken back once takes back nothing that was said since.
+    let say = || {
+        let said = mill.node.do_optimistically("weld", None, ReadOptions::default(), &soon());
+        said.unwrap().next_standing(&soon()).unwrap().standing
+    };
+    let release = || Deed::DoingRelease { what: "weld".into() };
+    assert_eq!(say(), "won");
+    act_once(&mill, "done", release()).unwrap();
+    assert!(mill.node.own_doing("weld", &soon()).unwrap().is_none());
+    assert_eq!(say(), "won");
+    assert!(act_once(&mill, "done", release()).unwrap().replayed);
+    assert!(mill.node.own_doing("weld", &soon()).unwrap().is_some());
+    mill.close();
+}
+
+#[test]
+fn a_deed_that_waited_for_what_was_seen_is_done_by_a_worker() {
+    let mill = Mill::open();
+    act(&mill, create(10, &[])).unwrap();
+    // One event more than there is.
+    let own = mill.node.stream().unwrap();
+    let ahead = Offsets::from_entries([(own, 2)]).unwrap();
+    let (done, refused) = mpsc::channel();
+    let reading = ReadOptions { after: Some(ahead), session: None };
+    let options = DeedOptions { reading, ..DeedOptions::default() };
+    mill.node.act_start(withdraw(100), options, Limit::default(), move |answer| {
+        let thread = thread::current().name().map(str::to_owned);
+        done.send((answer.unwrap_err().name, thread)).unwrap();
+    });
+    mill.publish_json(&["1"]);
+    let (name, thread) = refused.recv_timeout(SOON).unwrap();
+    assert_eq!((name, thread.as_deref()), ("overdraft", Some("millpond-work")));
+    mill.close();
+}
+
+#[test]
+fn a_session_has_seen_the_claim_that_it_made() {
+    let mill = Mill::open();
+    let session = SessionHandle::new().unwrap();
+    let reading = || ReadOptions { after: None, session: Some(session) };
+    let seen = || session.token().unwrap().total();
+    mill.node.do_optimistically("weld", None, reading(), &soon()).unwrap();
+    assert_eq!(seen(), 1);
+    let (done, said) = receiver();
+    mill.node.do_optimistically_start("paint", None, reading(), Limit::default(), done);
+    said.recv_timeout(SOON).unwrap().unwrap();
+    assert_eq!(seen(), 2);
+    session.close().unwrap();
+    mill.close();
+}
+
+#[test]
 fn news_of_an_account_is_waited_for() {
     let mill = Mill::open();
     act(&mill, create(10, &[])).unwrap();
@@ -86,19 +168,14 @@ fn news_of_an_account_is_waited_for() {
     assert_eq!(error.name, "timeout");
     let (done, news) = receiver();
     let limit = Limit::default();
-    mill.node.next_account_json_start("steel", Some(&as_of(&first)), limit, done);
+    mill.node.next_account_json_start("steel", None, Some(&as_of(&first)), limit, done);
     act(&mill, withdraw(3)).unwrap();
     let second = news.recv_timeout(SOON).unwrap().unwrap();
     assert!(second.contains("\"balance\":7"), "{second}");
     let again = mill.node.next_account_json("steel", None, Some(&as_of(&first)), &soon()).unwrap();
-    // The first answer may have come while the withdrawal was being acknowledged.
-    let parts = |text: &str| {
-        let report: Value = serde_json::from_str(text).unwrap();
-        (report["as_of"].clone(), report["balance"].clone(), report["holdings"].clone())
-    };
-    assert_eq!(parts(&again), parts(&second));
+    assert_eq!(again, second, "also what is available, while the withdrawal is acknowledged");
     let (done, news) = receiver();
-    mill.node.next_account_json_start("steel", Some(&as_of(&second)), limit, done);
+    mill.node.next_account_json_start("steel", None, Some(&as_of(&second)), limit, done);
     mill.close();
     assert_eq!(news.recv_timeout(SOON).unwrap().unwrap_err().name, "closed");
 }
@@ -157,6 +234,69 @@ fn an_optimistic_claim_says_how_it_stands() {
     assert!(again.next_standing(&soon()).unwrap().is_end);
 }
 
+#[test]
+fn a_claim_that_is_said_again_stands_as_the_first_one() {
+    let mill = Mill::open();
+    let say = || mill.node.do_optimistically("weld", None, ReadOptions::default(), &soon());
+    let (first, again) = (say().unwrap(), say().unwrap());
+    assert_ne!(first.key(), again.key());
+    for said in [first, again] {
+        let view = said.next_standing(&soon()).unwrap();
+        assert_eq!((view.standing, view.winner.unwrap().0), ("won", first.key().unwrap()));
+    }
+    act(&mill, Deed::DoingRelease { what: "weld".into() }).unwrap();
+    for said in [first, again] {
+        let view = said.next_standing(&soon()).unwrap();
+        assert_eq!((view.standing, view.winner), ("released", None));
+    }
+    mill.close();
+}
+
+/// A node on the loopback, in a folder of its own.
+fn networked(folder: &tempfile::TempDir, name: &str) -> NodeHandle {
+    let options = OpenOptions {
+        path: folder.path().join(name),
+        app_id: "facade-test".into(),
+        swarm: Some("07".repeat(32)),
+        bind: Some(vec!["127.0.0.1:0".into()]),
+        discovery: Some(false),
+        ..OpenOptions::default()
+    };
+    NodeHandle::open(options, &Wait::forever()).unwrap()
+}
+
+fn publish(node: NodeHandle, tag: &str, payload: &str) {
+    let drafts = vec![Draft::from_json([tag], payload).unwrap()];
+    node.publish(drafts, PublishOptions::default(), &soon()).unwrap();
+}
+
+#[test]
+fn a_claim_that_lost_stays_lost_when_the_winner_is_released() {
+    let folder = tempfile::tempdir().unwrap();
+    let [mill, paint] = ["mill", "paint"].map(|name| networked(&folder, name));
+    let say =
+        |node: NodeHandle| node.do_optimistically("weld", None, ReadOptions::default(), &soon());
+    let winner = say(mill).unwrap();
+    publish(paint, "x", "1");
+    let loser = say(paint).unwrap();
+    assert_eq!(loser.next_standing(&soon()).unwrap().standing, "won");
+    paint.connect(&mill.ticket(&soon()).unwrap(), &soon()).unwrap();
+    let lost = loser.next_standing(&soon()).unwrap();
+    assert_eq!((lost.standing, lost.winner.unwrap().0), ("lost", winner.key().unwrap()));
+    // So the release sorts behind the claim that lost.
+    mill.wait_for(&paint.offsets().unwrap(), None, &soon()).unwrap();
+    let release = Deed::DoingRelease { what: "weld".into() };
+    let released = mill.act(release, DeedOptions::default(), &soon()).unwrap();
+    paint.wait_for(&released.token, None, &soon()).unwrap();
+    // A handle that looks only now is told the same.
+    let now = paint.own_doing("weld", &soon()).unwrap().unwrap();
+    let lost = now.next_standing(&soon()).unwrap();
+    assert_eq!((lost.standing, lost.winner.unwrap().0), ("lost", winner.key().unwrap()));
+    for node in [mill, paint] {
+        node.close(&Wait::forever()).unwrap();
+    }
+}
+
 /// Counts the events of a fish.
 fn count(fold: FoldHandle) {
     let mut count = 0u64;
@@ -180,14 +320,18 @@ fn count(fold: FoldHandle) {
 
 /// The next view; makes a counting fish named by the payload of each seed, but for `null`.
 fn next_view(group: GroupHandle) -> GroupView {
+    next_view_of(group, |name| FishSpec::code(name, 1, &format!("FROM '{name}'")))
+}
+
+/// The next view; makes a counting fish of the payload of each seed, but for `null`.
+fn next_view_of(group: GroupHandle, make: impl Fn(&str) -> FishSpec) -> GroupView {
     let mut answer = None;
     loop {
         match group.next_step(answer.take(), &soon()).unwrap() {
             GroupStep::Seeds(seeds) => {
-                let fish = seeds.iter().map(|seed| {
+                let fish = seeds.iter().map(|seed: EventView<'_>| {
                     let name = json::from_cbor(seed.payload().unwrap()).unwrap();
-                    let fish = FishSpec::code(&name, 1, &format!("FROM '{name}'"));
-                    (name != "null").then_some(fish)
+                    (name != "null").then(|| make(&name))
                 });
                 answer = Some(GroupAnswer::Made(fish.collect()));
             }
@@ -248,4 +392,55 @@ fn a_group_of_one_waits_for_its_first_seed() {
     assert_eq!(error.name, "timeout", "later seeds change nothing");
     mill.close();
     assert!(matches!(group.next_step(None, &soon()).unwrap(), GroupStep::Ended));
+}
+
+/// What the group of one shows when an older seed with this payload has arrived.
+fn shown_after(older: &str) -> Vec<(String, String)> {
+    let folder = tempfile::tempdir().unwrap();
+    let [mill, press] = ["mill", "press"].map(|name| networked(&folder, name));
+    publish(press, "seed", older);
+    (0..2).for_each(|_| publish(mill, "x", "1"));
+    publish(mill, "seed", "2");
+    // Of one id, whatever the seed.
+    let make = |version: &str| FishSpec::code("one", version.parse().unwrap(), "FROM 'x'");
+    let group = mill.observe_group("FROM 'seed'", true, ReadOptions::default(), &soon()).unwrap();
+    assert_eq!(shown(&next_view_of(group, make)), [("one".to_owned(), "2".to_owned())]);
+    mill.connect(&press.ticket(&soon()).unwrap(), &soon()).unwrap();
+    // It would be shown for as long as no older one is known.
+    mill.wait_for(&press.offsets().unwrap(), None, &soon()).unwrap();
+    publish(mill, "x", "1");
+    let mut view = next_view_of(group, make);
+    while shown(&view) == [("one".to_owned(), "2".to_owned())] {
+        view = next_view_of(group, make);
+    }
+    for node in [mill, press] {
+        node.close(&Wait::forever()).unwrap();
+    }
+    shown(&view)
+}
+
+#[test]
+fn the_one_fish_is_that_of_the_oldest_seed_whatever_that_makes() {
+    assert_eq!(shown_after("1"), [("one".to_owned(), "3".to_owned())], "another of the same id");
+    assert!(shown_after("null").is_empty(), "none");
+}
+
+#[test]
+fn who_asks_for_a_step_while_another_call_waits_has_handed_in_nothing() {
+    let mill = Mill::open();
+    let reading = ReadOptions::default();
+    let group = mill.node.observe_group("FROM 'grain'", false, reading, &soon()).unwrap();
+    assert!(shown(&next_view(group)).is_empty());
+    let (done, step) = receiver();
+    group.next_step_start(None, Limit::default(), done);
+    let error = group.next_step(Some(GroupAnswer::Made(Vec::new())), &soon()).unwrap_err();
+    assert!(error.message.contains("another call waits"), "{error}");
+    mill.publish_json(&["1"]);
+    assert!(matches!(step.recv_timeout(SOON).unwrap().unwrap(), GroupStep::Seeds(_)));
+    let spec = FishSpec::code("1", 1, "FROM '1'");
+    let wrong = Some(GroupAnswer::Made(vec![Some(spec.clone()), Some(spec.clone())]));
+    assert_eq!(group.next_step(wrong, &soon()).unwrap_err().name, "invalid_argument");
+    let right = Some(GroupAnswer::Made(vec![Some(spec)]));
+    assert!(matches!(group.next_step(right, &soon()).unwrap(), GroupStep::Folds(_)));
+    mill.close();
 }

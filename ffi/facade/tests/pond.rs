@@ -177,7 +177,8 @@ fn who_closes_a_fold_before_its_end_ends_its_observers() {
     let mill = Mill::open();
     let (observer, fold) = observe(&mill, list("orders"));
     fold.unwrap().close().unwrap();
-    assert!(observer.next_state(&soon()).unwrap().is_end());
+    let error = observer.next_state(&soon()).unwrap_err();
+    assert_eq!((error.name, error.reason), ("user_code", Some("fold_closed")));
     // Observing it anew tries again.
     let again = follow(&mill, list("orders"));
     until(again, "[]");
@@ -307,10 +308,14 @@ fn an_effect_runs_on_the_callers_thread_and_never_in_itself() {
     let mut nested = |_: &StateView| {
         let error = observer.turn(&Wait::none_at_all()).unwrap_err();
         assert_eq!(error.reason, Some("nested_effect"));
+        // Code in Rust, on the same thread, is told the same.
+        let error = millpond::Acting::check_none().unwrap_err();
+        assert_eq!(error.reason(), Some("nested_effect"));
         Ok(vec![draft("1")])
     };
     let ran = observer.run(TurnKind::Any, options.clone(), &mut nested, &soon()).unwrap();
     assert_eq!(ran.unwrap().count, 1);
+    millpond::Acting::check_none().unwrap();
     let mut fails = |_: &StateView| Err(user_code_error("effect", "no"));
     let error = observer.run(TurnKind::Any, options.clone(), &mut fails, &soon()).unwrap_err();
     assert_eq!((error.name, error.reason), ("user_code", Some("effect")));

@@ -4,18 +4,23 @@
 mod support;
 
 use millpond_facade::{
-    Draft, FacadeError, FishJob, FishSpec, JobAnswer, Lab, LabFish, LabOptions, LabTask, LawCheck,
-    ReadOptions, Result, fault, lint_fish, lint_query, seeds,
+    Draft, Effect, FacadeError, FishJob, FishSpec, JobAnswer, Lab, LabFish, LabOptions, LabTask,
+    LawCheck, Limit, PublishOptions, ReadOptions, Result, StateView, fault, lint_fish, lint_query,
+    seeds,
 };
 use std::process::Command;
-use support::{Mill, soon};
+use std::sync::mpsc;
+use support::{Mill, SOON, receiver, soon};
 
-const WALLS: [&str; 29] = [
+const WALLS: [&str; 32] = [
     "fold_close",
+    "fold_hand_in",
     "fold_next_job",
     "fold_work",
     "group_close",
+    "group_hand_in",
     "group_next_step",
+    "observer_keep",
     "node_observe_group",
     "node_observe_group_work",
     "lab_new",
@@ -72,6 +77,9 @@ fn pass(wall: &str) -> FacadeError {
         return pass_kit().unwrap_err();
     }
     let mill = Mill::open();
+    if wall == "observer_keep" {
+        return pass_kept_effect(&mill);
+    }
     if wall.starts_with("fold") {
         let fish = FishSpec::code("orders", 1, "FROM 'grain'");
         let observed = mill.node.observe(fish, ReadOptions::default(), &soon()).unwrap();
@@ -80,6 +88,11 @@ fn pass(wall: &str) -> FacadeError {
         return match wall {
             "fold_close" => fold.close().unwrap_err(),
             "fold_work" => fold.work_on_thread(Box::new(work)).unwrap_err(),
+            "fold_hand_in" => {
+                let (done, job) = receiver();
+                fold.next_job_start(None, Limit::default(), done);
+                job.recv_timeout(SOON).unwrap().unwrap_err()
+            }
             _ => fold.next_job(None, &soon()).unwrap_err(),
         };
     }
@@ -87,8 +100,28 @@ fn pass(wall: &str) -> FacadeError {
     match (wall, group) {
         (_, Err(error)) => error,
         ("group_close", Ok(group)) => group.close().unwrap_err(),
+        ("group_hand_in", Ok(group)) => {
+            let (done, step) = receiver();
+            group.next_step_start(None, Limit::default(), done);
+            step.recv_timeout(SOON).unwrap().unwrap_err()
+        }
         (_, Ok(group)) => group.next_step(None, &soon()).unwrap_err(),
     }
+}
+
+/// What an effect that is kept running is told last; its node refuses further work.
+fn pass_kept_effect(mill: &Mill) -> FacadeError {
+    let count = FishSpec::built_in("FROM 'grain'", r#"{"fold":"count"}"#);
+    let observed = mill.node.observe(count, ReadOptions::default(), &soon()).unwrap();
+    let (send, told) = mpsc::channel();
+    let effect = move |state: Result<Option<&StateView>>| {
+        send.send(state.unwrap_err()).unwrap();
+        Ok(Effect::default())
+    };
+    observed.observer.keep_running(PublishOptions::default(), Box::new(effect)).unwrap();
+    let error = told.recv_timeout(SOON).unwrap();
+    assert_eq!(mill.node.node_id().unwrap_err().reason, Some("poisoned"));
+    error
 }
 
 /// Calls all of the testing kit; the first error is that of the wall.

@@ -52,6 +52,7 @@ import {
   type Completeness,
   type Damage,
   type DeedOptions,
+  type DoingOptions,
   type Doer,
   type Doing,
   type Effect,
@@ -95,6 +96,7 @@ import {
   type Receipt,
   type RecoverOptions,
   type Refusal,
+  type ReportOptions,
   type Reports,
   type Rival,
   type RunOptions,
@@ -311,7 +313,8 @@ export async function states(node: Node, signal: AbortSignal): Promise<void> {
 }
 
 export async function scarce(node: Node, signal: AbortSignal): Promise<void> {
-  const deed: DeedOptions = { after: node.offsets(), signal, timeoutMs: 5 };
+  const reading: ReportOptions = { after: node.offsets(), signal, timeoutMs: 5 };
+  const deed: DeedOptions = { ...reading, idempotencyKey: 'order 17' };
   const noted: NotedOptions = { ...deed, note: { order: 17 } };
   const steel: Account = node.account('steel');
   const begin: NewAccount = { amount: 1000, floor: 0, shares: { [node.id]: 400 } };
@@ -343,20 +346,21 @@ export async function scarce(node: Node, signal: AbortSignal): Promise<void> {
   await claim.withdrawRequest();
   await claim.recover(alone);
   claim.handOverWhenAsked(true);
-  const held: ClaimReport = await claim.report(deed);
+  const held: ClaimReport = await claim.report(reading);
   const by: ClaimHolder | null = held.holder;
   same<number | undefined>(by?.fence)(held.holders[0]?.fence);
   if (held.ownFence !== null) fenceAdmits(null, held.ownFence);
   for await (const { requests } of claim.reports()) same<number>(requests.length)(0);
 
-  await using doing: Doing = await node.doOptimistically('sweep', noted);
+  const saying: DoingOptions = { ...reading, note: { order: 17 } };
+  await using doing: Doing = await node.doOptimistically('sweep', saying);
   same<string>(doing.key)(doing.what);
   const standing: Standing | undefined = (await doing.next()).value;
   same<boolean>(standing?.standing === 'lost')(true);
   const winner = await doing.lost({ signal });
   const doer: Doer | null = (await node.whoDoes('sweep')).winner;
   same<Payload | undefined>(winner?.note)(doer?.note);
-  await doing.release();
+  await doing.release(deed);
   const mine: Doing | undefined = await node.ownDoing('sweep');
   const who: WhoDoes = await node.whoDoes('sweep', deed);
   same<string | undefined>(who.winner?.key)(mine?.key);

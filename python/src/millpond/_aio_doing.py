@@ -10,7 +10,7 @@ from typing import Self
 
 from . import _native
 from ._aio_scarce import act
-from ._draft import Payload, Published
+from ._draft import Payload, Published, key_bytes
 from ._errors import Closed
 from ._facts import NodeFacts
 from ._loop import outcome
@@ -106,12 +106,14 @@ class Doing:
     async def release(
         self,
         *,
+        idempotency_key: bytes | str | None = None,
         after: Token | None = None,
         session: Session | None = None,
         timeout: float | None = None,
     ) -> Published:
         """As `millpond.Doing.release`."""
-        return await act(self._node, Deed.doing_release(self.what), after, session, timeout)
+        key = key_bytes(idempotency_key)
+        return await act(self._node, Deed.doing_release(self.what), key, after, session, timeout)
 
     async def close(self) -> None:
         """As `millpond.Doing.close`."""

@@ -5,14 +5,13 @@ The functions of a fish run on a thread of their own all the same; effects run i
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from . import _native
 from ._draft import Drafts, Published
-from ._effects import Deadline, acting, pairs_of_effect, refuse_nested, value_of
+from ._effects import Deadline, acting, is_closed, pairs_of_effect, refuse_nested, value_of
 from ._errors import Closed, UserCode
 from ._facts import Durability, NodeFacts
 from ._fish import AnyFish, Fish, State
@@ -141,9 +140,10 @@ class PondCalls(NodeFacts):
         async with observing as observer:
             turn = await observer._turn(False, deadline.left())
             try:
+                state = value_of(turn, fish)
                 with acting(fish):
-                    pairs = await _pairs(effect(value_of(turn, fish)))
-                return await _published(turn, pairs, durability, session, deadline)
+                    pairs = await _pairs(effect(state))
+                return await _published(turn, pairs, durability, session)
             finally:
                 turn.close()
 
@@ -162,20 +162,23 @@ class PondCalls(NodeFacts):
         refuse_nested()
         deadline = Deadline(timeout)
         observing = self.observe(fish, after=after, session=session, timeout=timeout)
-        async with observing as observer:
-            # Nobody else closes it, so the node does.
-            with contextlib.suppress(Closed):
+        try:
+            async with observing as observer:
                 while True:
                     turn = await observer._turn(True, deadline.left())
                     try:
+                        state = value_of(turn, fish)
                         with acting(fish):
-                            state = value_of(turn, fish)
                             if cancel_when is not None and cancel_when(state):
                                 return
                             pairs = await _pairs(effect(state))
-                        await _published(turn, pairs, durability, session, deadline)
+                        await _published(turn, pairs, durability, session)
                     finally:
                         turn.close()
+        except Closed:
+            # Nobody else closes the observer, so the node does; or else it is the session.
+            if is_closed(session):
+                raise
 
 
 async def _pairs(drafts: Drafts | Awaitable[Drafts | None] | None) -> list[Any]:
@@ -188,13 +191,12 @@ async def _published(
     pairs: list[Any],
     durability: Durability | None,
     session: Session | None,
-    deadline: Deadline,
 ) -> Published | None:
     if not pairs:
         return None
 
     def start(queue: Queue, number: int) -> Operation:
-        return turn.publish_start(queue, number, pairs, durability, session, deadline.left())
+        return turn.publish_start(queue, number, pairs, durability, session, None)
 
     return Published(await outcome(start))
 
@@ -214,7 +216,14 @@ class Observer(Lazy[_native.Observer], Generic[S]):
 
     async def next(self, timeout: float | None = None) -> State[S] | None:
         """As `millpond.Observer.next`."""
-        native, left = await self._begun_within(timeout)
+        if self._closed:
+            return None
+        try:
+            native, left = await self._begun_within(timeout)
+        except Closed:
+            if self._closed or self._node.closed:
+                return None
+            raise
         if self._held is None:
 
             def start(queue: Queue, number: int) -> Operation:
@@ -275,7 +284,9 @@ class Observer(Lazy[_native.Observer], Generic[S]):
 
     def _taken(self, value: Any) -> _native.Observer:
         if self._refused is not None:
-            raise self._refused
+            # Told once: the next beginning may have what this one lacked.
+            refused, self._refused = self._refused, None
+            raise refused
         native: _native.Observer = value[0]
         return native
 
@@ -301,7 +312,12 @@ class _Group(Lazy[_native.Group], Generic[S]):
 
     async def _next_states(self, timeout: float | None) -> dict[str, State[S]] | None:
         members, began = self._members, now()
-        native, left = await self._begun_within(timeout)
+        try:
+            native, left = await self._begun_within(timeout)
+        except Closed:
+            if self._closed or self._node.closed:
+                return None
+            raise
         while True:
             if members.undone is None:
                 answer, members.answer = members.answer, None

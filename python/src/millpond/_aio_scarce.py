@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Generic, Self, TypeVar
 
 from . import _native
-from ._draft import Payload, Published
+from ._draft import Payload, Published, key_bytes
 from ._errors import Closed
 from ._facts import NodeFacts
 from ._loop import outcome
@@ -66,86 +66,100 @@ class Account:
         *,
         floor: int,
         shares: Mapping[str, int] | None = None,
+        idempotency_key: bytes | str | None = None,
         after: Token | None = None,
         session: Session | None = None,
         timeout: float | None = None,
     ) -> Published:
         """As `millpond.Account.create`."""
         deed = Deed.account_create(self.name, amount, floor, plain_shares(shares))
-        return await act(self._node, deed, after, session, timeout)
+        key = key_bytes(idempotency_key)
+        return await act(self._node, deed, key, after, session, timeout)
 
     async def deposit(
         self,
         amount: int,
         *,
         note: Payload = None,
+        idempotency_key: bytes | str | None = None,
         after: Token | None = None,
         session: Session | None = None,
         timeout: float | None = None,
     ) -> Published:
         """As `millpond.Account.deposit`."""
         deed = Deed.account_deposit(self.name, self._id, amount, note)
-        return await act(self._node, deed, after, session, timeout)
+        key = key_bytes(idempotency_key)
+        return await act(self._node, deed, key, after, session, timeout)
 
     async def withdraw(
         self,
         amount: int,
         *,
         note: Payload = None,
+        idempotency_key: bytes | str | None = None,
         after: Token | None = None,
         session: Session | None = None,
         timeout: float | None = None,
     ) -> Published:
         """As `millpond.Account.withdraw`."""
         deed = Deed.account_withdraw(self.name, self._id, amount, note)
-        return await act(self._node, deed, after, session, timeout)
+        key = key_bytes(idempotency_key)
+        return await act(self._node, deed, key, after, session, timeout)
 
     async def grant(
         self,
         to: str,
         amount: int,
         *,
+        idempotency_key: bytes | str | None = None,
         after: Token | None = None,
         session: Session | None = None,
         timeout: float | None = None,
     ) -> Published:
         """As `millpond.Account.grant`."""
         deed = Deed.account_grant(self.name, self._id, to, amount)
-        return await act(self._node, deed, after, session, timeout)
+        key = key_bytes(idempotency_key)
+        return await act(self._node, deed, key, after, session, timeout)
 
     async def request(
         self,
         amount: int,
         *,
+        idempotency_key: bytes | str | None = None,
         after: Token | None = None,
         session: Session | None = None,
         timeout: float | None = None,
     ) -> Published:
         """As `millpond.Account.request`."""
         deed = Deed.account_request(self.name, self._id, amount)
-        return await act(self._node, deed, after, session, timeout)
+        key = key_bytes(idempotency_key)
+        return await act(self._node, deed, key, after, session, timeout)
 
     async def recover(
         self,
         *,
+        idempotency_key: bytes | str | None = None,
         after: Token | None = None,
         session: Session | None = None,
         timeout: float | None = None,
     ) -> Published:
         """As `millpond.Account.recover`."""
         deed = Deed.account_recover(self.name, self._id, False)
-        return await act(self._node, deed, after, session, timeout)
+        key = key_bytes(idempotency_key)
+        return await act(self._node, deed, key, after, session, timeout)
 
     async def recover_alone(
         self,
         *,
+        idempotency_key: bytes | str | None = None,
         after: Token | None = None,
         session: Session | None = None,
         timeout: float | None = None,
     ) -> Published:
         """As `millpond.Account.recover_alone`."""
         deed = Deed.account_recover(self.name, self._id, True)
-        return await act(self._node, deed, after, session, timeout)
+        key = key_bytes(idempotency_key)
+        return await act(self._node, deed, key, after, session, timeout)
 
     def answer_requests(self, *, reserve: int | None = None) -> None:
         """As `millpond.Account.answer_requests`."""
@@ -192,54 +206,69 @@ class Claim:
         self,
         holder: str | None = None,
         *,
+        idempotency_key: bytes | str | None = None,
         after: Token | None = None,
         session: Session | None = None,
         timeout: float | None = None,
     ) -> Published:
         """As `millpond.Claim.create`."""
-        return await act(self._node, Deed.claim_create(self.what, holder), after, session, timeout)
+        key = key_bytes(idempotency_key)
+        deed = Deed.claim_create(self.what, holder)
+        return await act(self._node, deed, key, after, session, timeout)
 
     async def transfer(
         self,
         to: str,
         *,
+        idempotency_key: bytes | str | None = None,
         after: Token | None = None,
         session: Session | None = None,
         timeout: float | None = None,
     ) -> Published:
         """As `millpond.Claim.transfer`."""
-        return await act(self._node, Deed.claim_transfer(self.what, to), after, session, timeout)
+        key = key_bytes(idempotency_key)
+        deed = Deed.claim_transfer(self.what, to)
+        return await act(self._node, deed, key, after, session, timeout)
 
     async def request(
         self,
         wanted: bool,
         *,
+        idempotency_key: bytes | str | None = None,
         after: Token | None = None,
         session: Session | None = None,
         timeout: float | None = None,
     ) -> Published:
         """As `millpond.Claim.request`."""
-        return await act(self._node, Deed.claim_request(self.what, wanted), after, session, timeout)
+        key = key_bytes(idempotency_key)
+        deed = Deed.claim_request(self.what, wanted)
+        return await act(self._node, deed, key, after, session, timeout)
 
     async def recover(
         self,
         *,
+        idempotency_key: bytes | str | None = None,
         after: Token | None = None,
         session: Session | None = None,
         timeout: float | None = None,
     ) -> Published:
         """As `millpond.Claim.recover`."""
-        return await act(self._node, Deed.claim_recover(self.what, False), after, session, timeout)
+        key = key_bytes(idempotency_key)
+        deed = Deed.claim_recover(self.what, False)
+        return await act(self._node, deed, key, after, session, timeout)
 
     async def recover_alone(
         self,
         *,
+        idempotency_key: bytes | str | None = None,
         after: Token | None = None,
         session: Session | None = None,
         timeout: float | None = None,
     ) -> Published:
         """As `millpond.Claim.recover_alone`."""
-        return await act(self._node, Deed.claim_recover(self.what, True), after, session, timeout)
+        key = key_bytes(idempotency_key)
+        deed = Deed.claim_recover(self.what, True)
+        return await act(self._node, deed, key, after, session, timeout)
 
     def hand_over_when_asked(self, enabled: bool) -> None:
         """As `millpond.Claim.hand_over_when_asked`."""
@@ -300,6 +329,7 @@ class ReportSubscription(Generic[R]):
 async def act(
     node: NodeFacts,
     deed: Deed,
+    key: bytes | None,
     after: Token | None,
     session: Session | None,
     timeout: float | None,
@@ -308,7 +338,7 @@ async def act(
     ask = node._native.scarce().act_start
 
     def start(queue: Queue, number: int) -> Operation:
-        return ask(queue, number, deed, after, session, timeout)
+        return ask(queue, number, deed, key, after, session, timeout)
 
     return Published(await outcome(start))
 

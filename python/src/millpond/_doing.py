@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from . import _native
-from ._draft import Payload, Published
+from ._draft import Payload, Published, key_bytes
 from ._errors import Closed
 from ._facts import NodeFacts
 from ._native import Deed, EventKey, Session
@@ -34,7 +34,8 @@ class DoingCalls(NodeFacts):
         """Says "I do this", whoever else says so: the least event key wins, the others undo.
 
         An older claim may arrive at any time, so listen to the `Doing`. While it stands, ask for it
-        with `own_doing`; said again it changes nothing.
+        with `own_doing`; said again it changes nothing. So after `Timeout`, when it may have been
+        said all the same, say it again.
 
         note: kept for whoever asks, None for none. after, session: before, the log must cover this.
         timeout: seconds for all of it, None for no limit.
@@ -108,12 +109,14 @@ class Doing:
     def release(
         self,
         *,
+        idempotency_key: bytes | str | None = None,
         after: Token | None = None,
         session: Session | None = None,
         timeout: float | None = None,
     ) -> Published:
         """Says that this node does it no longer. Arguments and errors as for `Account`."""
-        return act(self._node, Deed.doing_release(self.what), after, session, timeout)
+        key = key_bytes(idempotency_key)
+        return act(self._node, Deed.doing_release(self.what), key, after, session, timeout)
 
     def close(self) -> None:
         """Ends the listening: whoever waits for a change sees the end. May be repeated."""

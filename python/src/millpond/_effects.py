@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from . import _native
 from ._draft import Drafts, pairs_of_all
+from ._errors import Closed
 from ._fish import AnyFish, State, blamed
 
 S = TypeVar("S")
@@ -49,7 +50,20 @@ def acting(fish: AnyFish[Any]) -> Iterator[None]:
         raise blamed("effect", fish.id, error) from error
     finally:
         one.is_over = True
-        _acting.reset(before)
+        # What the collector closes is in another context, where nothing is to be reset.
+        with contextlib.suppress(ValueError):
+            _acting.reset(before)
+
+
+def is_closed(session: _native.Session | None) -> bool:
+    """Whether it was given and is closed."""
+    if session is None:
+        return False
+    try:
+        _ = session.token
+    except Closed:
+        return True
+    return False
 
 
 def value_of(turn: _native.Turn, fish: AnyFish[S]) -> S:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, Literal, NamedTuple, TypedDict, TypeVar
 
 from . import _native
+from ._errors import InvalidArgument
 from ._native import Event, EventKey, Offsets
 
 S = TypeVar("S")
@@ -18,7 +19,7 @@ class Codec(NamedTuple, Generic[S]):
     name: str
     """Part of the fish's definition: another form of the bytes needs another name."""
     encode: Callable[[S], bytes]
-    """A state as at most 16 MiB."""
+    """A state as at most 16 MiB, else `LimitExceeded`, reason "state"."""
     decode: Callable[[bytes], S]
     """A state of its own, equal to the one that `encode` was given."""
 
@@ -93,11 +94,11 @@ class Fish(AnyFish[S]):
     any snapshot on. They run on one thread, `millpond-fish-<id>`, also under asyncio. Several
     nodes may observe one `Fish`, each with a thread of its own.
 
-    Raises `InvalidArgument`, `LimitExceeded`, `QueryInvalid`, and whatever `codec.encode` raises
-    for `initial`.
+    Raises `InvalidArgument`, `LimitExceeded`, `QueryInvalid`, `TypeError` for a version that is no
+    int, and whatever `codec.encode` raises for `initial`.
     """
 
-    __slots__ = ("_data", "codec", "is_reset", "merge", "query", "step", "version")
+    __slots__ = ("_codec", "_data", "_is_reset", "_merge", "_query", "_step", "_version")
 
     def __init__(
         self,
@@ -114,9 +115,41 @@ class Fish(AnyFish[S]):
         """See the class."""
         name = None if codec is None else codec.name
         super().__init__(_native.FishSpec.code(id, version, query, name, merge is not None))
-        self.version, self.query, self.step = version, query, step
-        self.is_reset, self.codec, self.merge = is_reset, codec, merge
+        self._version, self._query, self._step = version, query, step
+        self._is_reset, self._codec, self._merge = is_reset, codec, merge
         self._data = self._encoded(initial)
+
+    # Read only: a fold that runs, and snapshots on disk, are of what it was made with.
+
+    @property
+    def version(self) -> int:
+        """As it was given."""
+        return self._version
+
+    @property
+    def query(self) -> str:
+        """As it was given."""
+        return self._query
+
+    @property
+    def step(self) -> Callable[[S, Event], S]:
+        """As it was given."""
+        return self._step
+
+    @property
+    def is_reset(self) -> Callable[[Event], bool] | None:
+        """As it was given."""
+        return self._is_reset
+
+    @property
+    def codec(self) -> Codec[S] | None:
+        """As it was given."""
+        return self._codec
+
+    @property
+    def merge(self) -> Callable[[S, S], S] | None:
+        """As it was given."""
+        return self._merge
 
     @property
     def initial(self) -> S:
@@ -124,7 +157,13 @@ class Fish(AnyFish[S]):
         return self._revived(self._data)
 
     def _encoded(self, state: S) -> bytes:
-        return _native.encode_state(state) if self.codec is None else self.codec.encode(state)
+        if self.codec is None:
+            return _native.encode_state(state)
+        data: Any = self.codec.encode(state)
+        # A copy: a codec may go on with its buffer. `bytes` takes more, and makes zeros of an int.
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise InvalidArgument(f"codec.encode gave {type(data).__name__}, not bytes")
+        return bytes(data)
 
     def _revived(self, data: bytes) -> S:
         revived: S = _native.decode(data) if self.codec is None else self.codec.decode(data)
@@ -152,8 +191,13 @@ class BuiltIn(AnyFish[Folded]):
 
     def __init__(self, query: str, fold: Mapping[str, Any]) -> None:
         """See the class."""
-        super().__init__(_native.FishSpec.built_in(query, json.dumps(fold)))
-        self.query, self.fold = query, fold
+        try:
+            text = json.dumps(dict(fold))
+        except (TypeError, ValueError) as error:
+            raise InvalidArgument(f"not what a function of folds gives: {error}") from error
+        super().__init__(_native.FishSpec.built_in(query, text))
+        # A copy: what the caller changes later does not change what is folded.
+        self.query, self.fold = query, json.loads(text)
 
 
 class State(Generic[S]):
@@ -206,10 +250,11 @@ def blamed(function: str, fish_id: str, error: BaseException) -> BaseException:
 
 
 def described(error: BaseException) -> str:
-    """An exception in one line."""
+    """An exception in one line, as text that can be encoded."""
     try:
         said = str(error)
     except Exception:
         said = "(its text cannot be had)"
     name = type(error).__name__
-    return f"{name}: {said}" if said else name
+    text = f"{name}: {said}" if said else name
+    return text.encode("utf-8", "backslashreplace").decode()

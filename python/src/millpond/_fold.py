@@ -20,6 +20,9 @@ from . import _native
 from ._errors import Error
 from ._fish import Fish, described
 
+SHOWN = 1_000
+"""Characters of what an exception says by which it is known again."""
+
 _works: WeakValueDictionary[tuple[str, str], Work] = WeakValueDictionary()
 """By node and fish id: who of this process worked the fold last."""
 
@@ -50,11 +53,16 @@ class Work:
                 fold.loaded(queue, number)
         else:
             try:
-                data = bytes(fish._encoded(self._state))
+                data = fish._encoded(self._state)
             except BaseException as error:
                 self._failed(queue, number, "encode", None, error)
             else:
                 fold.saved(queue, number, data)
+
+    def end(self) -> None:
+        """Lets go of the fold and of the state."""
+        self._state = None
+        self.fold.close()
 
     def _apply(self, queue: _native.Queue, number: int, events: _native.Batch) -> None:
         state, step, is_reset = self._state, self.fish.step, self.fish.is_reset
@@ -87,6 +95,9 @@ class Work:
         index: int | None,
         error: BaseException,
     ) -> None:
+        # Without our own frame: through it the exception would hold this object, and the fold.
+        traceback = error.__traceback__
+        error.__traceback__ = None if traceback is None else traceback.tb_next
         # First kept, then told: who hears of it finds it.
         self.said, self.failure = described(error), error
         self.fold.failed(queue, number, function, index, self.said)
@@ -126,7 +137,12 @@ class Worker:
                     return
             ready.poll()
             for number, job, error in self._queue.drain():
-                self._do(number, job, error)
+                try:
+                    self._do(number, job, error)
+                except BaseException as failure:
+                    said = (type(failure), failure, failure.__traceback__)
+                    told = threading.ExceptHookArgs((*said, threading.current_thread()))
+                    threading.excepthook(told)
 
     def _do(self, number: int, job: Any, error: BaseException | None) -> None:
         with self._lock:
@@ -134,10 +150,17 @@ class Worker:
             if error is not None or job[0] == "ended":
                 del self._works[number]
         if error is None and job[0] != "ended":
-            work.do(self._queue, number, *job)
+            try:
+                work.do(self._queue, number, *job)
+            except BaseException:
+                # Its observers hear that it ended, and the others are worked on.
+                with self._lock:
+                    self._works.pop(number, None)
+                work.end()
+                raise
         else:
             # Told to end, or the node is gone.
-            work.fold.close()
+            work.end()
 
 
 def working(node_id: str, fold: _native.Fold | None, fish: Any) -> Work | None:
@@ -155,7 +178,10 @@ def known_work(node_id: str, fish_id: str) -> Work | None:
 def blame(error: Error, works: Iterable[Work | None]) -> None:
     """Names the exception of the application that `error` tells of as its cause."""
     for work in works:
-        if work is not None and work.failure is not None and work.said in str(error):
+        # The message begins with the fish, and shows the beginning of a long text.
+        if work is None or work.failure is None:
+            continue
+        if work.said[:SHOWN] in str(error) and work.fish.id in str(error):
             error.__cause__ = work.failure
             return
 

@@ -7,9 +7,10 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from ._errors import InvalidArgument
+from ._errors import Closed, Error, InvalidArgument
 from ._facts import NodeFacts
 from ._loop import Keep, outcome
+from ._native import Operation, Queue
 
 N = TypeVar("N")
 
@@ -32,13 +33,14 @@ def lesser(timeout: float | None, other: float | None) -> float | None:
 class Lazy(Generic[N]):
     """A native object that `begin` starts to make; closed when it is made too late."""
 
-    __slots__ = ("__weakref__", "_begin", "_beginning", "_closed", "_native", "_node")
+    __slots__ = ("__weakref__", "_begin", "_beginning", "_closed", "_operation", "_native", "_node")
 
     def __init__(self, node: NodeFacts, begin: Any) -> None:
         """For millpond only."""
         self._node, self._begin = node, begin
         self._native: N | None = None
         self._beginning = self._closed = False
+        self._operation: Operation | None = None
 
     def __aiter__(self) -> Self:
         return self
@@ -48,6 +50,8 @@ class Lazy(Generic[N]):
         self._closed = True
         if self._native is not None:
             self._shut(self._native)
+        elif self._operation is not None:
+            self._operation.cancel()
 
     async def __aenter__(self) -> Self:
         await self._begun()
@@ -63,17 +67,27 @@ class Lazy(Generic[N]):
 
     async def _begun(self, timeout: float | None = None) -> N:
         if self._native is None:
+            if self._closed:
+                raise Closed("this object is closed")
             if self._beginning:
                 raise InvalidArgument("another task is awaiting the beginning of this object")
             self._beginning = True
             try:
-                value = await outcome(partial(self._begin, left=timeout), self._keep())
+                value = await outcome(partial(self._start, timeout), self._keep())
                 self._native = self._taken(value)
+            except Error:
+                if self._closed:
+                    raise Closed("this object is closed") from None
+                raise
             finally:
-                self._beginning = False
+                self._beginning, self._operation = False, None
             if self._closed:
                 self._shut(self._native)
         return self._native
+
+    def _start(self, timeout: float | None, queue: Queue, number: int) -> Operation:
+        self._operation = self._begin(queue, number, left=timeout)
+        return self._operation
 
     async def _begun_within(self, timeout: float | None) -> tuple[N, float | None]:
         """What it is, and what is left of the timeout of a call."""

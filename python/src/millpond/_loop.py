@@ -99,6 +99,8 @@ async def outcome(start: Start, keep: Keep | None = None) -> Any:
     except asyncio.CancelledError:
         operation.cancel()
         collector.collect()
+        # What is in it would live as long as the exception does: a turn, a node.
+        del future
         raise
     except GeneratorExit:
         # The loop is gone; perhaps this is another thread. Nobody will collect.

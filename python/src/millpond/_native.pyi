@@ -801,6 +801,7 @@ class Scarce:
     def act(
         self,
         deed: Deed,
+        idempotency_key: bytes | None,
         after: Token | None,
         session: Session | None,
         timeout: float | None,
@@ -810,6 +811,7 @@ class Scarce:
         queue: Queue,
         number: int,
         deed: Deed,
+        idempotency_key: bytes | None,
         after: Token | None,
         session: Session | None,
         timeout: float | None,

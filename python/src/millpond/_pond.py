@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 from . import _native
 from ._draft import Published
-from ._effects import Deadline, Effect, acting, pairs_of_effect, refuse_nested, value_of
+from ._effects import Deadline, Effect, acting, is_closed, pairs_of_effect, refuse_nested, value_of
 from ._errors import Closed, UserCode
 from ._facts import Durability, NodeFacts
-from ._fish import AnyFish, Fish, State
+from ._fish import AnyFish, Fish, State, described
 from ._fold import Work, Worker, blame, known_work, working
 from ._native import Event, Offsets, Session
 
@@ -122,7 +121,8 @@ class PondCalls(NodeFacts):
         timeout: float | None = None,
     ) -> OneObserver[S]:
         """Follows the state of the fish of one event that the query `seed` selects: the first in
-        key order. Waits for one; when an older one arrives, its fish takes the place.
+        key order. Waits for one; when an older one arrives, its fish takes the place, or nothing
+        does where that has none.
 
         All else as `observe_all`.
         """
@@ -145,10 +145,12 @@ class PondCalls(NodeFacts):
         published. Other nodes act at the same time: what must hold among them all needs an account
         or a claim. Returns when the events are durable; None when there are none.
 
-        effect: called once, on this thread, with a copy of the state. timeout: seconds for all but
-            the effect itself, None for no limit; see `publish` for when it passes in the end.
+        effect: called once, on this thread, with a copy of the state. timeout: seconds until the
+            effect may begin, None for no limit. Once it has begun, it runs and is published to the
+            end. Without an observer of the fish beside it, each call loads its snapshot.
 
-        Raises `UserCode`, reason "effect" with the exception as its cause: nothing was published;
+        Raises `Timeout`: the effect was not called; `UserCode`, reason "effect" with the exception
+            as its cause: nothing was published;
         `InvalidArgument`, reason "nested_effect": inside of an effect; as `observe`, as `publish`.
         """
         refuse_nested()
@@ -156,9 +158,10 @@ class PondCalls(NodeFacts):
         with self.observe(fish, after=after, session=session, timeout=timeout) as observer:
             turn = observer._turn(False, deadline.left())
             try:
+                state = value_of(turn, fish)
                 with acting(fish):
-                    pairs = pairs_of_effect(effect(value_of(turn, fish)))
-                return _published(turn, pairs, durability, session, deadline)
+                    pairs = pairs_of_effect(effect(state))
+                return _published(turn, pairs, durability, session)
             finally:
                 turn.close()
 
@@ -176,26 +179,30 @@ class PondCalls(NodeFacts):
         """Runs an effect now and at each change of the state, until `cancel_when` holds for one.
 
         Each time as `run`. Returns also when the node is closed. For a thread of its own, if others
-        have work to do. timeout: seconds for all of it, None for no limit.
+        have work to do. timeout: seconds for all of it, None for no limit; it ends no effect that
+        has begun, and loses none of its events.
 
         Raises `Timeout`; as `run`.
         """
         refuse_nested()
         deadline = Deadline(timeout)
-        with self.observe(fish, after=after, session=session, timeout=timeout) as observer:
-            # Nobody else closes it, so the node does.
-            with contextlib.suppress(Closed):
+        try:
+            with self.observe(fish, after=after, session=session, timeout=timeout) as observer:
                 while True:
                     turn = observer._turn(True, deadline.left())
                     try:
+                        state = value_of(turn, fish)
                         with acting(fish):
-                            state = value_of(turn, fish)
                             if cancel_when is not None and cancel_when(state):
                                 return
                             pairs = pairs_of_effect(effect(state))
-                        _published(turn, pairs, durability, session, deadline)
+                        _published(turn, pairs, durability, session)
                     finally:
                         turn.close()
+        except Closed:
+            # Nobody else closes the observer, so the node does; or else it is the session.
+            if is_closed(session):
+                raise
 
 
 def _published(
@@ -203,11 +210,10 @@ def _published(
     pairs: list[Any],
     durability: Durability | None,
     session: Session | None,
-    deadline: Deadline,
 ) -> Published | None:
     if not pairs:
         return None
-    return Published(turn.publish(pairs, durability, session, deadline.left()))
+    return Published(turn.publish(pairs, durability, session, None))
 
 
 class Observer(Generic[S]):
@@ -316,6 +322,15 @@ class Members(Generic[S]):
         """Takes a step that arrived, whoever still waits."""
         if step is not None:
             self.undone = step
+            if step[0] == "folds":
+                # At once, and not when somebody asks again: others may observe these fish.
+                self._work_on(step[1])
+
+    def _work_on(self, folds: list[tuple[str, _native.Fold]]) -> None:
+        while folds:
+            fish_id, fold = folds.pop()
+            fish: Any = self._fish[fish_id]
+            self._works.append(self._worker.add(self._node_id, fold, fish))
 
     def do(self) -> tuple[bool, dict[str, State[S]] | None]:
         """Does what was taken: `(True, states or None at the end)`, or False to go on."""
@@ -325,10 +340,7 @@ class Members(Generic[S]):
         if kind == "seeds":
             self.answer = self._made(what)
         elif kind == "folds":
-            while what:
-                fish_id, fold = what.pop()
-                fish: Any = self._fish[fish_id]
-                self._works.append(self._worker.add(self._node_id, fold, fish))
+            self._work_on(what)
         elif kind == "states":
             states = {fish_id: State(self._fish[fish_id], state) for fish_id, state in what}
         if kind != "ended":
@@ -345,7 +357,8 @@ class Members(Generic[S]):
                 self._cause = error
                 return index, described_make(error)
             if fish is not None:
-                self._fish.setdefault(fish.id, fish)
+                # Of one, another fish of the same id takes its place.
+                self._fish[fish.id] = fish
             specs.append(spec)
         return specs
 
@@ -360,7 +373,7 @@ class Members(Generic[S]):
 
 def described_make(error: Exception) -> str:
     """What the error of a group says of an exception in `make_fish`."""
-    return f"make_fish: {type(error).__name__}: {error}"
+    return f"make_fish: {described(error)}"
 
 
 class _Group(Generic[S]):

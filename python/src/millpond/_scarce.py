@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ._draft import Payload, Published
+from ._draft import Payload, Published, key_bytes
 from ._facts import NodeFacts
 from ._native import Deed, Session
 from ._pond import Token
@@ -63,6 +63,11 @@ class Account:
     account is known here), `InvalidArgument`, `LimitExceeded`, `Conflict` with the reason
     "stream_changed" (try again), `NotYetVisible`, `StorageFull`, `StorageFailed`, `Timeout`,
     `Closed`, and what is said there.
+
+    After `Timeout`, or when the call is called off, it may have been done all the same. With an
+    `idempotency_key`, 1 to 255 bytes (a str is its UTF-8), it is safe to try again: the same call
+    with the same key gets the first answer (`replayed`), whatever has become of the account since;
+    another one is a `Conflict`, reason "idempotency_key".
     """
 
     __slots__ = ("_id", "_node", "name")
@@ -80,6 +85,7 @@ class Account:
         *,
         floor: int,
         shares: Mapping[str, int] | None = None,
+        idempotency_key: bytes | str | None = None,
         after: Token | None = None,
         session: Session | None = None,
         timeout: float | None = None,
@@ -92,26 +98,30 @@ class Account:
         Raises `Conflict`, reason "exists": it is known here.
         """
         deed = Deed.account_create(self.name, amount, floor, plain_shares(shares))
-        return act(self._node, deed, after, session, timeout)
+        key = key_bytes(idempotency_key)
+        return act(self._node, deed, key, after, session, timeout)
 
     def deposit(
         self,
         amount: int,
         *,
         note: Payload = None,
+        idempotency_key: bytes | str | None = None,
         after: Token | None = None,
         session: Session | None = None,
         timeout: float | None = None,
     ) -> Published:
         """The balance rises, and this node may spend that. note: kept, None for none."""
         deed = Deed.account_deposit(self.name, self._id, amount, note)
-        return act(self._node, deed, after, session, timeout)
+        key = key_bytes(idempotency_key)
+        return act(self._node, deed, key, after, session, timeout)
 
     def withdraw(
         self,
         amount: int,
         *,
         note: Payload = None,
+        idempotency_key: bytes | str | None = None,
         after: Token | None = None,
         session: Session | None = None,
         timeout: float | None = None,
@@ -121,13 +131,15 @@ class Account:
         Raises `Overdraft`: it says what is `available` here and who holds the rest (`elsewhere`).
         """
         deed = Deed.account_withdraw(self.name, self._id, amount, note)
-        return act(self._node, deed, after, session, timeout)
+        key = key_bytes(idempotency_key)
+        return act(self._node, deed, key, after, session, timeout)
 
     def grant(
         self,
         to: str,
         amount: int,
         *,
+        idempotency_key: bytes | str | None = None,
         after: Token | None = None,
         session: Session | None = None,
         timeout: float | None = None,
@@ -137,23 +149,27 @@ class Account:
         Raises `Overdraft`; `InvalidArgument`, reason "frozen": it is this node, or frozen.
         """
         deed = Deed.account_grant(self.name, self._id, to, amount)
-        return act(self._node, deed, after, session, timeout)
+        key = key_bytes(idempotency_key)
+        return act(self._node, deed, key, after, session, timeout)
 
     def request(
         self,
         amount: int,
         *,
+        idempotency_key: bytes | str | None = None,
         after: Token | None = None,
         session: Session | None = None,
         timeout: float | None = None,
     ) -> Published:
         """Asks the others for rights, in place of the former request; 0 asks for none any more."""
         deed = Deed.account_request(self.name, self._id, amount)
-        return act(self._node, deed, after, session, timeout)
+        key = key_bytes(idempotency_key)
+        return act(self._node, deed, key, after, session, timeout)
 
     def recover(
         self,
         *,
+        idempotency_key: bytes | str | None = None,
         after: Token | None = None,
         session: Session | None = None,
         timeout: float | None = None,
@@ -167,18 +183,21 @@ class Account:
         `Conflict`, reason "under_way".
         """
         deed = Deed.account_recover(self.name, self._id, False)
-        return act(self._node, deed, after, session, timeout)
+        key = key_bytes(idempotency_key)
+        return act(self._node, deed, key, after, session, timeout)
 
     def recover_alone(
         self,
         *,
+        idempotency_key: bytes | str | None = None,
         after: Token | None = None,
         session: Session | None = None,
         timeout: float | None = None,
     ) -> Published:
         """As `recover`, also when no other node was met: a person vouches."""
         deed = Deed.account_recover(self.name, self._id, True)
-        return act(self._node, deed, after, session, timeout)
+        key = key_bytes(idempotency_key)
+        return act(self._node, deed, key, after, session, timeout)
 
     def answer_requests(self, *, reserve: int | None = None) -> None:
         """From now on this node grants what others ask for, by itself, while it is open.
@@ -233,6 +252,7 @@ class Claim:
         self,
         holder: str | None = None,
         *,
+        idempotency_key: bytes | str | None = None,
         after: Token | None = None,
         session: Session | None = None,
         timeout: float | None = None,
@@ -241,12 +261,15 @@ class Claim:
 
         Raises `Conflict`, reason "exists": it is known here.
         """
-        return act(self._node, Deed.claim_create(self.what, holder), after, session, timeout)
+        key = key_bytes(idempotency_key)
+        deed = Deed.claim_create(self.what, holder)
+        return act(self._node, deed, key, after, session, timeout)
 
     def transfer(
         self,
         to: str,
         *,
+        idempotency_key: bytes | str | None = None,
         after: Token | None = None,
         session: Session | None = None,
         timeout: float | None = None,
@@ -256,38 +279,49 @@ class Claim:
         Raises `NotFound`, reason "not_held": this node does not hold it; `InvalidArgument`, reason
         "frozen".
         """
-        return act(self._node, Deed.claim_transfer(self.what, to), after, session, timeout)
+        key = key_bytes(idempotency_key)
+        deed = Deed.claim_transfer(self.what, to)
+        return act(self._node, deed, key, after, session, timeout)
 
     def request(
         self,
         wanted: bool,
         *,
+        idempotency_key: bytes | str | None = None,
         after: Token | None = None,
         session: Session | None = None,
         timeout: float | None = None,
     ) -> Published:
         """Asks for it, or no longer."""
-        return act(self._node, Deed.claim_request(self.what, wanted), after, session, timeout)
+        key = key_bytes(idempotency_key)
+        deed = Deed.claim_request(self.what, wanted)
+        return act(self._node, deed, key, after, session, timeout)
 
     def recover(
         self,
         *,
+        idempotency_key: bytes | str | None = None,
         after: Token | None = None,
         session: Session | None = None,
         timeout: float | None = None,
     ) -> Published:
         """As `Account.recover`."""
-        return act(self._node, Deed.claim_recover(self.what, False), after, session, timeout)
+        key = key_bytes(idempotency_key)
+        deed = Deed.claim_recover(self.what, False)
+        return act(self._node, deed, key, after, session, timeout)
 
     def recover_alone(
         self,
         *,
+        idempotency_key: bytes | str | None = None,
         after: Token | None = None,
         session: Session | None = None,
         timeout: float | None = None,
     ) -> Published:
         """As `Account.recover_alone`."""
-        return act(self._node, Deed.claim_recover(self.what, True), after, session, timeout)
+        key = key_bytes(idempotency_key)
+        deed = Deed.claim_recover(self.what, True)
+        return act(self._node, deed, key, after, session, timeout)
 
     def hand_over_when_asked(self, enabled: bool) -> None:
         """True: from now on this node hands it over by itself to who asks, while it is open.
@@ -322,12 +356,13 @@ class Claim:
 def act(
     node: NodeFacts,
     deed: Deed,
+    key: bytes | None,
     after: Token | None,
     session: Session | None,
     timeout: float | None,
 ) -> Published:
     """Does it, and waits until it is durable."""
-    return Published(node._native.scarce().act(deed, after, session, timeout))
+    return Published(node._native.scarce().act(deed, key, after, session, timeout))
 
 
 def plain_shares(shares: Mapping[str, int] | None) -> dict[str, Any] | None:

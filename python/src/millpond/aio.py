@@ -358,7 +358,12 @@ class _Flow(Lazy[_Native], Generic[_Native, _Step]):
     async def next(self, timeout: float | None = None) -> _Step | None:
         """As the method of the same name that blocks."""
         began = now()
-        flow, left = await self._begun_flow(timeout)
+        try:
+            flow, left = await self._begun_flow(timeout)
+        except Closed:
+            if self._closed or self._node.closed:
+                return None
+            raise
         while True:
             step: _Step | None = flow.pop()
             if step is not None:

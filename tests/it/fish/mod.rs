@@ -1,8 +1,11 @@
 //! Fish of real nodes: states, late events, snapshots, code that fails.
 
 mod effects;
+mod forks;
 mod group;
+mod reconnect;
 mod robust;
+mod session;
 
 use crate::nodes::{PATIENCE, converge, event, everything, link, open, publish, secret};
 use crate::support::Scratch;
@@ -281,9 +284,15 @@ fn a_fold_whose_owner_goes_away_says_so_and_can_be_had_again() {
     assert!(none.is_none(), "there is one fold");
     drop(pump);
     assert!(first.wait(Some(PATIENCE)).unwrap());
-    assert_eq!(first.next_state().unwrap_err().kind(), ErrorKind::Closed);
+    let error = first.next_state().unwrap_err();
+    assert_eq!((error.kind(), error.reason()), (ErrorKind::UserCode, Some("fold_closed")));
     let (third, pump) = node.join_fish(&own).unwrap();
     let mut pump = pump.expect("it begins anew");
+    let ending = pump.ending();
+    assert!(!ending.end_unobserved(), "it is observed");
     drop(third);
+    assert!(ending.end_unobserved());
+    let (_fourth, other) = node.join_fish(&own).unwrap();
+    assert!(other.is_some(), "one that has ended takes nobody in");
     assert!(matches!(pump.next_step(None), PumpStep::Ended), "nobody observes it");
 }

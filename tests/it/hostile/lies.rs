@@ -4,15 +4,18 @@
 use super::forge::signed;
 use super::puppet::{Line, Puppet, fresh_key};
 use super::siege::{Siege, the_secret};
-use crate::nodes::{address, held, link, open, publish, until};
+use crate::nodes::{address, everything, held, link, open, publish, until};
+use crate::support::Scratch;
+use millpond::PeerAddress;
 use millpond::event::cbor::Value;
+use millpond::event::limits::BRANCHES_PER_TRUNK_MAX;
 use millpond::event::{Chain, EventRange, Lamport, NodeId, NodeKey, Payload, SignedHead};
 use millpond::sync::{Message, STREAMS_PER_PEER_MAX};
 use millpond::{Node, Status};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The types of messages. Source: docs/protocol.md, "Messages".
 const SUMMARY: u8 = 0x05;
@@ -139,23 +142,8 @@ fn two_histories_of_one_stream_are_both_kept_and_shown_everywhere() {
     let key = fresh_key();
     let [one, other] = ["one", "other"].map(|text| history(&key, text));
     let stream = one.stream();
-    let before = Chain::start(&the_secret().swarm_id(), &stream);
-    for (target, range) in [(&siege.target, one), (&address(&siege.friend), other)] {
-        let puppet = Puppet::with(key.clone(), Ipv4Addr::LOCALHOST);
-        let mut line = puppet.dial(target);
-        line.greet(&the_secret());
-        let history = Message::Range { before, range };
-        line.tell(&history);
-        // It answers what it is asked, until the node is gone.
-        thread::spawn(move || {
-            let _puppet = puppet;
-            while line.breathe() {
-                if line.hear(Duration::from_millis(200)).is_some_and(|frame| frame[0] == WANT) {
-                    line.tell(&history);
-                }
-            }
-        });
-    }
+    tell_history(&key, &siege.target, one);
+    tell_history(&key, &address(&siege.friend), other);
     for node in [&siege.node, &siege.friend] {
         until(node, "both histories", |node| {
             let forks = status(node).forks;
@@ -165,6 +153,71 @@ fn two_histories_of_one_stream_are_both_kept_and_shown_everywhere() {
     }
     let calm = siege.lift();
     assert_eq!(held(&calm.node), held(&calm.friend));
+}
+
+#[test]
+fn nodes_that_keep_different_histories_of_one_stream_say_so_and_go_on_with_all_others() {
+    const HISTORIES: usize = BRANCHES_PER_TRUNK_MAX + 4;
+    let (scratch, key) = (Scratch::new("crowded"), fresh_key());
+    let nodes = ["one", "other"].map(|name| open(&scratch, name, &the_secret()));
+    let stream = history(&key, "any").stream();
+    let forks = |node: &Node| status(node).forks.into_iter().find(|fork| fork.of == stream);
+    let branches = |node: &Node| forks(node).map_or(0, |fork| fork.branches.len());
+    for (index, node) in nodes.iter().enumerate() {
+        for number in 0..HISTORIES {
+            let name = if index == 0 { number } else { HISTORIES - 1 - number };
+            tell_history(&key, &address(node), history(&key, &format!("history {name}")));
+            until(node, "what becomes of a history", |node| match number {
+                0 => node.offsets().unwrap().count(&stream) == 3,
+                1..BRANCHES_PER_TRUNK_MAX => branches(node) == number + 1,
+                _ => status(node).crowded == [stream],
+            });
+        }
+        assert_eq!(branches(node), BRANCHES_PER_TRUNK_MAX);
+    }
+    let [one, other] = &nodes;
+    let kept = nodes.each_ref().map(|node| forks(node).expect("it forked").branches);
+    assert_ne!(kept[0], kept[1], "each kept those that came first");
+    link(one, other).unwrap();
+    for (index, node) in nodes.iter().enumerate() {
+        publish(node, "grain", 20, 5);
+        let (other, own) = (&nodes[1 - index], node.own_stream());
+        until(other, "what others write", |other| other.offsets().unwrap().count(&own) == 20);
+    }
+    assert_eq!(nodes.each_ref().map(|node| forks(node).expect("it forked").branches), kept);
+    for node in &nodes {
+        let told = status(node);
+        assert_eq!(told.crowded, [stream]);
+        assert!(told.peers.iter().any(|peer| peer.state == "connected"), "{:?}", told.peers);
+        assert!(told.refusals.is_empty(), "nobody is to blame: {:?}", told.refusals);
+    }
+    let first = everything(one).len();
+    assert_eq!(first, everything(other).len(), "1 + 16 x 2 + 40 events");
+    // It is not asked for over and over.
+    let talk = || status(one).peers.iter().map(|peer| peer.bytes_in + peer.bytes_out).sum::<u64>();
+    let (before, begun) = (talk(), Instant::now());
+    until(one, "a while", |_| begun.elapsed() > Duration::from_secs(3));
+    let talked = talk() - before;
+    assert!(talked < 20_000, "{talked} bytes in 3 s about what neither can keep");
+}
+
+/// The puppet with this key holds this history, tells of it, and answers whatever it is asked with
+/// it, until the node is gone.
+fn tell_history(key: &NodeKey, target: &PeerAddress, range: EventRange) {
+    let puppet = Puppet::with(key.clone(), Ipv4Addr::LOCALHOST);
+    let mut line = puppet.dial(target);
+    line.greet(&the_secret());
+    let before = Chain::start(&the_secret().swarm_id(), &range.stream());
+    let history = Message::Range { before, range };
+    line.tell(&history);
+    thread::spawn(move || {
+        let _puppet = puppet;
+        while line.breathe() {
+            if line.hear(Duration::from_millis(200)).is_some_and(|frame| frame[0] == WANT) {
+                line.tell(&history);
+            }
+        }
+    });
 }
 
 fn status(node: &Node) -> Status {

@@ -9,10 +9,8 @@ use std::fmt;
 use std::thread::park_timeout;
 use std::time::{Duration, Instant};
 
-/// What is live is there within this time, 99 of 100 times,
+/// What is live is there within this time, 99 of 100 times.
 const LIVE_MAX: Duration = Duration::from_secs(3);
-/// once a session has lasted so long: at first it looks for the rate of the path by filling it.
-const RATE_IS_KNOWN: Duration = Duration::from_secs(15);
 const LIVE_EVERY: Duration = Duration::from_millis(500);
 const BYTES_PER_SECOND: u64 = 8000;
 /// What waits at the path when it is full, which is 8 s.
@@ -55,18 +53,16 @@ fn a_live_event_waits_for_no_backlog_on_a_link_of_64_kbit() {
     let drained = begun.elapsed();
     let standing = hub.peer(remote).expect("it is a peer").connected_for;
     let all = Times::of(times.iter());
-    let later = Times::of(times.iter().filter(|(at, _)| *at > RATE_IS_KNOWN));
     println!(
         "networks: modem: {} live events, two a second, beside a backlog of {} kB that took \
-         {drained:?}: all {all}; after {RATE_IS_KNOWN:?} {later}; {:?}",
+         {drained:?}: {all}; {:?}",
         times.len(),
         backlog * 400 / 1000,
         ether.carried()
     );
-    // Both dial when they find each other, and one of the two connections is given up then.
-    assert!(standing + RATE_IS_KNOWN >= drained, "no session was lost: {standing:?}");
+    assert!(standing >= drained, "it was one session throughout: {standing:?}");
     assert!(drained >= least * 3 / 4, "there was a backlog to wait for");
-    assert!(later.p99 <= LIVE_MAX, "{times:?}");
+    assert!(all.p99 <= LIVE_MAX, "{times:?}");
     let full = Duration::from_secs(QUEUE_BYTES as u64 / BYTES_PER_SECOND);
     assert!(all.most <= full, "less than the queue of the path: {times:?}");
     until_within(NOTICED, "both hold the same", || hub.held().map == remote.held().map);

@@ -43,6 +43,7 @@ fn hunter(source: &Source) -> Hunter {
         () if source.is_below("tests/src/sim") => Hunter::SimulatorInStandIns,
         () if source.is_below("core/src/sync") => Hunter::Simulator,
         () if source.is_below("core/src/pond/escrow") => Hunter::Schedules,
+        () if source.is_below("core/src/pond") => Hunter::Simulator,
         () => Hunter::CrashCampaign,
     }
 }

@@ -235,15 +235,15 @@ fn hello_with(
     hello
 }
 
-/// The hello that the receiver of the vectors takes.
+/// The hello that the receiver of the vectors takes, without what may be left out.
 pub(super) fn true_hello() -> Hello {
-    hello(&sender(), &receiver(), true, BINDING)
+    Hello { heard: None, ..hello(&sender(), &receiver(), true, BINDING) }
 }
 
 /// The hello of a sender with a later secret, which the receiver takes for its second proof.
 pub(super) fn hello_of_both() -> Hello {
     let secrets = SwarmSecrets::new(later(), [SECRET]).unwrap();
-    hello_with(secrets, (&sender(), &receiver()), true, BINDING)
+    Hello { heard: None, ..hello_with(secrets, (&sender(), &receiver()), true, BINDING) }
 }
 
 fn proofs() -> Vec<Json> {
@@ -252,12 +252,15 @@ fn proofs() -> Vec<Json> {
     let others = [(&low, &high, false, BINDING), (&low, &high, true, [6; 32])];
     let mut proofs = Vec::new();
     for (prover, verifier, dialed, binding) in sides.into_iter().chain(others) {
+        let hello = hello(prover, verifier, dialed, binding);
+        let Heard { session, count } = hello.heard.expect("it says that it heard nothing");
         proofs.push(json!({
             "prover": node_id(prover),
             "verifier": node_id(verifier),
             "prover_dialed": dialed,
             "binding": hex(&binding),
-            "proof": hex(&hello(prover, verifier, dialed, binding).proofs[0]),
+            "proof": hex(&hello.proofs[0]),
+            "nothing_heard": hex(&[session, count.to_le_bytes()].concat()),
         }));
     }
     proofs
@@ -316,6 +319,7 @@ fn true_frames() -> Vec<True> {
         Message::Goodbye(RefusalReason::EnoughPeers),
         Message::Hello(hello_of_both()),
         Message::Hello(Hello { heard: Some(HEARD), ..true_hello() }),
+        Message::Hello(hello(&sender(), &receiver(), true, BINDING)),
         Message::Proofs(true_hello().proofs),
         Message::Proofs(hello_of_both().proofs),
     ]

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const HELP: &str = "\
 sim [--seeds A..B] [--kept FILE] [--twice N] [--mesh | --mesh-all] [--hours N]
     [--planted | --planted-by PROGRAM]
-sim --seed S [--until STEP] [--log]
+sim --seed S [--until STEP] [--log] [--bare]
   --seeds A..B         runs these seeds, A to B - 1
   --kept FILE          runs the seeds that a file names, one at the start of each line
   --twice N            runs seeds 0..N twice and compares their traces
@@ -23,7 +23,8 @@ sim --seed S [--until STEP] [--log]
   --hours N            runs new seeds for N hours
   --planted            looks for every planted bug; only in the build that has them
   --planted-by PROGRAM has that build look for them
-  --seed S             runs one seed; --until stops it after a step, --log shows what happens";
+  --seed S             runs one seed; --until stops it after a step, --log shows what happens,
+                       --bare leaves the applications of the Pond out";
 
 /// How many times real time the seeds of five nodes should run on one processor.
 const TIMES_REAL: f64 = 1000.0;
@@ -46,6 +47,7 @@ struct Task {
     seed: Option<u64>,
     until: Option<u64>,
     log: bool,
+    bare: bool,
 }
 
 /// What came of it.
@@ -63,8 +65,10 @@ fn main() -> ExitCode {
         eprintln!("{HELP}");
         return ExitCode::from(2);
     };
-    // A panic is a violation, which says what the panic said.
-    std::panic::set_hook(Box::new(|_| {}));
+    // A panic is a violation, which says what the panic said; where it was, says a seed alone.
+    if task.seed.is_none() {
+        std::panic::set_hook(Box::new(|_| {}));
+    }
     match task.seed {
         Some(seed) => run_one(seed, &task),
         None => run_all(&task),
@@ -93,6 +97,7 @@ impl Task {
                 "--seed" => task.seed = Some(words.next()?.parse().ok()?),
                 "--until" => task.until = Some(words.next()?.parse().ok()?),
                 "--log" => task.log = true,
+                "--bare" => task.bare = true,
                 _ => return None,
             }
         }
@@ -102,9 +107,9 @@ impl Task {
 
 fn run_one(seed: u64, task: &Task) -> ExitCode {
     let until = task.until.unwrap_or(u64::MAX);
-    let outcome = run(seed, RunOptions { until, is_shown: task.log });
+    let outcome = run(seed, RunOptions { until, is_shown: task.log, is_bare: task.bare });
     if outcome.violation.is_some() {
-        tell(&outcome);
+        tell(&outcome, task.bare);
         return ExitCode::FAILURE;
     }
     println!("seed {seed}: {} steps, trace {:016x}", outcome.figures.steps, outcome.trace);
@@ -116,13 +121,19 @@ fn run_all(task: &Task) -> ExitCode {
     if let Some(path) = &task.kept {
         let text = std::fs::read_to_string(path).expect("the file of kept seeds can be read");
         let number = |line: &str| line.split_whitespace().next()?.parse::<u64>().ok();
-        let kept: Vec<u64> = text.lines().filter_map(number).collect();
-        result.add(&format!("{} kept seeds", kept.len()), &kept);
-        result.failed += u64::from(kept.is_empty());
+        let is_bare = |line: &&str| line.split_whitespace().nth(1) == Some("bare:");
+        let (bare, kept): (Vec<&str>, Vec<&str>) = text.lines().partition(is_bare);
+        for (lines, is_bare, what) in [(bare, true, " without the Pond"), (kept, false, "")] {
+            let seeds: Vec<u64> = lines.into_iter().filter_map(number).collect();
+            if !seeds.is_empty() {
+                result.add(&format!("{} kept seeds{what}", seeds.len()), &seeds, is_bare);
+            }
+        }
+        result.failed += u64::from(result.all.passed + result.all.failed.len() as u64 == 0);
     }
     if let Some(seeds) = task.seeds.clone() {
         let name = format!("seeds {}..{}", seeds.start, seeds.end);
-        result.add(&name, &seeds.collect::<Vec<_>>());
+        result.add(&name, &seeds.collect::<Vec<_>>(), false);
     }
     if task.hours > 0.0 {
         run_hours(task.hours, &mut result);
@@ -151,7 +162,7 @@ fn run_hours(count: f64, result: &mut Result) {
     let since = std::time::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs());
     let mut from = since << 20;
     while Instant::now() < end {
-        result.add(&format!("seeds {from}.."), &(from..from + 500).collect::<Vec<_>>());
+        result.add(&format!("seeds {from}.."), &(from..from + 500).collect::<Vec<_>>(), false);
         from += 500;
     }
 }
@@ -226,9 +237,10 @@ fn ask(program: &PathBuf, result: &mut Result) {
 }
 
 impl Result {
-    fn add(&mut self, name: &str, seeds: &[u64]) {
+    fn add(&mut self, name: &str, seeds: &[u64], is_bare: bool) {
         let start = Instant::now();
-        let part = Campaign::seeds(seeds, tell);
+        let options = RunOptions { is_bare, ..RunOptions::default() };
+        let part = Campaign::seeds(seeds, options, |outcome| tell(outcome, is_bare));
         let (time, simulated) = (start.elapsed(), part.figures.time);
         println!(
             "{name}: {:.1} simulated hours in {:.1} s, {:.0} times real time",
@@ -280,13 +292,14 @@ impl Result {
     }
 }
 
-fn tell(outcome: &Outcome) {
+fn tell(outcome: &Outcome, is_bare: bool) {
     let Outcome { seed, violation: Some(violation), .. } = outcome else { return };
     let commit = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
     let commit = commit.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
     println!(
-        "seed {seed}, commit {}, {violation}\n  ./dev sim --seed {seed} --until {} --log",
+        "seed {seed}, commit {}, {violation}\n  ./dev sim --seed {seed} --until {} --log{}",
         commit.unwrap_or_default(),
-        violation.step
+        violation.step,
+        if is_bare { " --bare" } else { "" }
     );
 }

@@ -115,7 +115,7 @@ impl World {
         let count = if many { self.random.between(1, events) } else { 1 } as u32;
         let padding =
             if self.random.chance(self.plan.padded) { self.random.below(padding + 1) } else { 0 };
-        let publish = Publish { key, count, padding: padding as u32 };
+        let publish = Publish { key, count, padding: padding as u32, deed: None };
         if self.random.chance(self.plan.retries) {
             self.nodes[node].publisher.outstanding.insert(key, publish.clone());
         }
@@ -136,19 +136,21 @@ impl World {
         let key = match answer {
             Answer::Appended(key, receipt) => {
                 self.nodes[node].publisher.outstanding.remove(&key);
+                self.landed(node, key);
                 self.figures.events += receipt.count;
                 self.observe(node, 5, &key.to_le_bytes());
                 if self.nodes[node].is_honest()
                     && let Err(what) = self.oracle.acknowledge(key, receipt, &self.nodes[node].log)
                 {
-                    self.violated(Some(node), what);
+                    return self.violated(Some(node), what);
                 }
-                return;
+                return self.session_wrote(node, key, receipt);
             }
             Answer::NotAppended(key) => key,
             Answer::Refused(Request::Append(publish), _) => publish.key,
             _ => return,
         };
+        self.landed(node, key);
         let after = self.random.time(Duration::from_millis(200), Duration::from_secs(3));
         let run = self.nodes[node].run;
         self.schedule(self.now + after, Event::Retry { node, run, key });
@@ -166,5 +168,6 @@ impl World {
             at.subscriber.saved = at.subscriber.position.clone();
             at.subscriber.since_save = 0;
         }
+        self.pond_looks(node);
     }
 }

@@ -26,16 +26,18 @@ const fn planted(name: &'static str, shows: &'static str) -> Planted {
     Planted { name, shows }
 }
 
-/// How the checks say what they find: see `check`, `oracle` and `app`.
+/// How the checks say what they find: see `check`, `oracle`, `app` and `pond`.
 const APART: &str = "the nodes do not come to the same";
 const ELSEWHERE: &str = "was written elsewhere";
+const FISH: &str = "its fish";
 const GONE: &str = "was acknowledged and is not there";
 const MISSING: &str = "are missing";
 const NOT_SIGNED: &str = "that their author did not sign";
 const NOT_DURABLE: &str = "and is not durable";
 const TOLD: &str = "told a peer of";
 
-/// Every bug that is planted in core/src/sync: the simulator runs that code. Each must be found
+/// Every bug that is planted in core/src/sync, and in core/src/pond beside the rules of accounts,
+/// which have a hunt of their own: the simulator runs that code. Each must be found
 /// within `BUDGET` seeds.
 pub const PLANTED: &[Planted] = &[
     planted("chain_not_checked", NOT_SIGNED),
@@ -46,6 +48,7 @@ pub const PLANTED: &[Planted] = &[
     planted("failed_store_not_rolled_back", APART),
     planted("fork_ignored", GONE),
     planted("fork_not_told_to_peers", APART),
+    planted("fold_does_not_go_back", FISH),
     planted("gap_accepted", "left: Gap"),
     planted("higher_number_moves_us", "would leave its stream because"),
     planted("lamport_bound_not_applied", "its clock was poisoned"),
@@ -69,12 +72,15 @@ pub const PLANTED: &[Planted] = &[
 pub const PLANTED_IN_STAND_INS: &[Planted] = &[
     planted("acknowledged_before_durable", NOT_DURABLE),
     planted("clock_not_raised_on_receipt", "its clock is"),
+    planted("decision_forgets_what_is_in_flight", "and is not covered"),
     planted("failed_store_not_told", APART),
     planted("failed_sync_is_acknowledged", NOT_DURABLE),
     planted("forks_forgotten_over_a_restart", "shows other forks than its log holds"),
+    planted("late_event_delivered_without_a_way_back", "in key order, and was beyond it"),
     planted("older_head_told_in_place_of_the_latest", MISSING),
     planted("own_stream_elsewhere_ignored", APART),
     planted("retry_is_stored_again", "is there 2 times"),
+    planted("session_does_not_wait", "and does not see it here"),
     planted("subscriber_skips_at_the_seam", "was not delivered"),
     planted("told_before_durable", TOLD),
     planted("torn_tail_goes_on_under_the_same_number", ELSEWHERE),
@@ -95,11 +101,11 @@ pub struct Campaign {
 
 impl Campaign {
     /// Runs `seeds` on all processors; `told` hears of each violation as it is found.
-    pub fn seeds(seeds: &[u64], told: impl Fn(&Outcome) + Sync) -> Campaign {
+    pub fn seeds(seeds: &[u64], options: RunOptions, told: impl Fn(&Outcome) + Sync) -> Campaign {
         let (next, all) = (AtomicU64::new(0), Mutex::new(Campaign::default()));
         let work = || {
             while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
-                let outcome = run(*seed, RunOptions::default());
+                let outcome = run(*seed, options);
                 if outcome.violation.is_some() {
                     told(&outcome);
                 }

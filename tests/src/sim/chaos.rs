@@ -9,6 +9,7 @@ use crate::sim::hostile::{Personality, Trait};
 use crate::sim::log::ModelLog;
 use crate::sim::network::address;
 use crate::sim::node::Node;
+use crate::sim::pond::Pond;
 use crate::sim::random::Random;
 use crate::sim::world::{Event, World};
 use millpond::event::{NodeKey, SwarmSecret, SwarmSecrets};
@@ -54,6 +55,9 @@ impl World {
             let after = self.random.around(self.plan.list[fault].every);
             self.schedule(after, Event::Fault { fault });
         }
+        if self.has_pond {
+            self.schedule(Duration::from_secs(2), Event::Visit);
+        }
         if let Some(seed) = self.plan.rotation {
             self.rotate(&mut Random::new(seed));
         }
@@ -95,6 +99,7 @@ impl World {
             is_full: false,
             publisher: Publisher::default(),
             subscriber: Subscriber::default(),
+            pond: Pond::default(),
             personality,
             links: Vec::new(),
             seen: Seen::default(),

@@ -242,6 +242,7 @@ impl World {
         let at = &mut self.nodes[node];
         at.seen.restart(&at.log);
         at.subscriber.go_back(&at.log);
+        at.pond.go_back();
         self.excuse_lost();
     }
 

@@ -6,7 +6,7 @@
 use crate::sim::group::{Answer, Group, Request};
 use crate::sim::log::ModelLog;
 use millpond::event::limits::BRANCHES_PER_TRUNK_MAX;
-use millpond::event::{Branch, Chain, EventRange, HeldFork, SignedHead, StreamId};
+use millpond::event::{Branch, Chain, EventRange, HeldFork, OffsetMap, SignedHead, StreamId};
 use millpond::{Error, ErrorKind};
 use std::collections::BTreeMap;
 
@@ -23,6 +23,8 @@ pub(super) struct Row {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Windows {
     rows: BTreeMap<StreamId, Row>,
+    /// Counts the forks.
+    version: u64,
 }
 
 /// A fork whose branches are held.
@@ -160,6 +162,7 @@ impl ModelLog {
             self.windows.seal_at(of, at, ours);
         }
         self.windows.rows.insert(name, Row { sealed: None, branch: Some(branch.clone()) });
+        self.windows.version += 1;
         self.begin_branch(branch);
         self.push_range(range.clone(), group);
         Ok(Forked { of, at, branch: name, own })
@@ -177,6 +180,11 @@ impl ModelLog {
     /// Forks that are durable.
     pub(super) fn forks(&self) -> Vec<HeldFork> {
         self.durable_windows.forks()
+    }
+
+    /// Another one whenever a fork has become durable.
+    pub(super) fn fork_version(&self) -> u64 {
+        self.durable_windows.version
     }
 
     /// The branches of this fork.
@@ -197,6 +205,25 @@ impl ModelLog {
     /// Up to where a stream is visible.
     pub(super) fn visible_end(&self, stream: &StreamId) -> u64 {
         self.durable_windows.visible(stream, self.count(stream)).1
+    }
+
+    /// What counts from before forks mean now, as core/src/log/disk/windows.rs has it.
+    pub(super) fn translate(&self, counts: &mut OffsetMap) {
+        let rows = &self.durable_windows.rows;
+        for (stream, row) in rows {
+            let (Some((at, _)), named) = (row.sealed, counts.count(stream)) else { continue };
+            let of_family = |(own, row): &(&StreamId, &Row)| {
+                let floor = row.branch.as_ref().map(|branch| branch.floor);
+                let is_beyond = floor.is_some_and(|floor| floor >= at && floor < named);
+                own.trunk() == stream.trunk() && is_beyond
+            };
+            let family = || rows.iter().filter(of_family).map(|(own, _)| *own);
+            if named <= at || !family().any(|own| self.count(&own) >= named) {
+                continue;
+            }
+            counts.set(*stream, at);
+            family().for_each(|own| counts.raise(own, named.min(self.count(&own))));
+        }
     }
 
     /// True when some stream of the family has this chain after `count` events.

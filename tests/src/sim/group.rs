@@ -4,7 +4,7 @@
 
 use crate::sim::forks::Forked;
 use millpond::Error;
-use millpond::event::{Branch, EventRange, StreamEnd, StreamId};
+use millpond::event::{Branch, EventRange, Payload, StreamEnd, StreamId};
 
 /// What is asked of the log.
 #[derive(Clone, Debug)]
@@ -35,6 +35,8 @@ pub(super) struct Publish {
     pub(super) count: u32,
     /// Characters added to each event.
     pub(super) padding: u32,
+    /// What happens to the account, in place of a text: then it is one event.
+    pub(super) deed: Option<Payload>,
 }
 
 /// Where a publish went.

@@ -6,8 +6,11 @@
 //! number. Not here: when a sync ends and how (`disk`), who asks (`node`).
 //! Begin with [`ModelLog::draft`]; what a swarm reads is in `reading`.
 
+mod picks;
 mod reading;
 
+use picks::deed;
+pub(super) use picks::{MARK, NAMED, Pick, account_name};
 pub(super) use reading::PRIORITY;
 
 use crate::sim::forks::Windows;
@@ -15,9 +18,10 @@ use crate::sim::group::{Answer, Group, Publish, Receipt, Request};
 use crate::sim::oracle::EventName;
 use millpond::event::limits::STREAMS_PER_NODE_MAX;
 use millpond::event::{
-    AppId, Branch, Chain, EventKind, EventRange, Header, Lamport, NodeId, NodeKey, Payload, Record,
-    SealRule, SignedHead, StreamEnd, StreamId, SwarmId, TagSet, WallTime, cbor,
+    AppId, Branch, Chain, EventKey, EventKind, EventRange, Header, Lamport, NodeId, NodeKey,
+    Payload, Record, SealRule, SignedHead, StreamEnd, StreamId, SwarmId, TagSet, WallTime, cbor,
 };
+use millpond::pond::Snapshot;
 use millpond::{Error, ErrorKind, Result, planted};
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -32,6 +36,8 @@ pub(super) struct ModelLog {
     pub(super) windows: Windows,
     pub(super) durable_windows: Windows,
     receipts: BTreeMap<u64, Receipt>,
+    /// What the fish of the node remembers.
+    pub(super) snapshots: BTreeMap<EventKey, Snapshot>,
     /// The highest lamport that is durable, and that was given.
     pub(super) lamport: u64,
     drafted_lamport: u64,
@@ -50,6 +56,8 @@ struct Stream {
     /// The lamport before them.
     lamport: Lamport,
     records: Vec<Record>,
+    /// Those of them that the Pond reads.
+    picks: Vec<Pick>,
     chains: Vec<Chain>,
     rule: SealRule,
     durable_rule: SealRule,
@@ -67,6 +75,7 @@ impl ModelLog {
             windows: Windows::default(),
             durable_windows: Windows::default(),
             receipts: BTreeMap::new(),
+            snapshots: BTreeMap::new(),
             lamport: 0,
             drafted_lamport: 0,
             own_number: 0,
@@ -137,12 +146,17 @@ impl ModelLog {
         let stream = self.own_stream();
         if self.count_written(&stream) == 0 && self.has_opening {
             let name = EventName { key: u64::MAX - self.own_number, index: 0 };
-            self.push_own(stream, EventKind::Opening, time, name, 0, key);
+            self.push_own(stream, key, |lamport| {
+                record(EventKind::Opening, lamport, time, name, 0)
+            });
         }
         let first = self.count_written(&stream);
         for index in 0..publish.count {
             let name = EventName { key: publish.key, index };
-            self.push_own(stream, EventKind::Application, time, name, publish.padding, key);
+            self.push_own(stream, key, |lamport| match &publish.deed {
+                Some(payload) => deed(lamport, time, name, payload),
+                None => record(EventKind::Application, lamport, time, name, publish.padding),
+            });
         }
         let receipt = Receipt { stream, first, count: u64::from(publish.count) };
         group.receipts.push((publish.key, receipt));
@@ -153,15 +167,12 @@ impl ModelLog {
     fn push_own(
         &mut self,
         stream: StreamId,
-        kind: EventKind,
-        time: WallTime,
-        name: EventName,
-        padding: u32,
         key: &NodeKey,
+        record: impl FnOnce(Lamport) -> Record,
     ) {
         self.drafted_lamport += 1;
         let lamport = Lamport::new(self.drafted_lamport).expect("no run is so long");
-        if self.push(stream, record(kind, lamport, time, name, padding)) {
+        if self.push(stream, record(lamport)) {
             self.sign(stream, key);
         }
     }
@@ -278,6 +289,7 @@ impl ModelLog {
         for held in self.streams.values_mut() {
             let end = held.place(held.durable);
             held.records.truncate(end);
+            held.picks.retain(|pick| pick.offset < held.durable);
             held.chains.truncate(end + 1);
             held.seals.retain(|seal| *seal <= held.durable);
             held.heads.retain(|count, _| *count <= held.durable);
@@ -301,6 +313,7 @@ impl ModelLog {
         }
         self.receipts.retain(|key, _| !receipts.iter().any(|(torn, _)| torn == key));
         self.take_back();
+        self.forget_snapshots();
         let last = |held: &Stream| held.records.last().map_or(0, |last| last.lamport().value());
         self.lamport = self.streams.values().map(last).max().unwrap_or(0);
         self.drafted_lamport = self.lamport;
@@ -387,6 +400,7 @@ impl ModelLog {
         let last = *held.chains.last().expect("one more than records");
         held.chains.push(last.extend(&record.leaf()));
         let sealed = held.rule.push(record.as_bytes().len());
+        held.picks.extend(Pick::of(&record, held.count()));
         held.records.push(record);
         if sealed {
             held.seals.push(held.count());
@@ -416,6 +430,7 @@ impl Stream {
             base,
             lamport,
             records: Vec::new(),
+            picks: Vec::new(),
             chains: vec![chain],
             rule: SealRule::new(),
             durable_rule: SealRule::new(),

@@ -27,6 +27,7 @@ pub mod mesh;
 mod network;
 mod node;
 mod oracle;
+mod pond;
 pub mod random;
 mod run;
 mod world;

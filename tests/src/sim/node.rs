@@ -12,6 +12,7 @@ use crate::sim::group::{Group, Receipt, Request};
 use crate::sim::hostile::Personality;
 use crate::sim::log::{ModelLog, PRIORITY};
 use crate::sim::network::address;
+use crate::sim::pond::Pond;
 use crate::sim::world::{Event, World};
 use bytes::Bytes;
 use millpond::event::{NodeId, NodeKey, SignedHead, StreamId, SwarmSecrets};
@@ -48,6 +49,7 @@ pub(super) struct Node {
     pub(super) is_full: bool,
     pub(super) publisher: Publisher,
     pub(super) subscriber: Subscriber,
+    pub(super) pond: Pond,
     pub(super) personality: Option<Personality>,
     /// Whom it was told to connect to.
     pub(super) links: Vec<usize>,
@@ -136,6 +138,8 @@ impl World {
         });
         at.seen.restart(&at.log);
         at.subscriber.restart();
+        self.pond_starts(node);
+        let at = &self.nodes[node];
         let links = at.links.clone();
         self.note(node, format_args!("starts run {run}"));
         for to in links {

@@ -5,7 +5,8 @@
 //! Begin with [`Oracle::grew`].
 
 use crate::sim::group::Receipt;
-use crate::sim::log::ModelLog;
+use crate::sim::log::{ModelLog, NAMED};
+use crate::sim::pond::Decision;
 use millpond::event::{Chain, EventKind, NodeId, Record, StreamId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -40,6 +41,8 @@ pub(super) struct Oracle {
     acknowledged: BTreeMap<u64, Acknowledged>,
     /// Publishes that were acknowledged and lost with every disk that held them.
     excused: BTreeSet<u64>,
+    /// What debits of accounts rested on, by publish.
+    pub(super) decisions: BTreeMap<u64, Decision>,
     /// Publishes that may be there twice: what remembered them went back in time.
     pub(super) may_repeat: BTreeSet<u64>,
 }
@@ -56,16 +59,29 @@ impl EventName {
         if record.kind() != EventKind::Application {
             return None;
         }
-        let payload = record.payload_bytes();
+        EventName::in_event(record.payload_bytes(), record.tags())
+    }
+
+    /// The same of its payload and tags.
+    pub(super) fn in_event<'a>(
+        payload: &[u8],
+        mut tags: impl Iterator<Item = &'a str>,
+    ) -> Option<EventName> {
         let head = match payload.first()? {
             0x60..=0x77 => 1,
             0x78 => 2,
             0x79 => 3,
+            // One of the account: what it says is not ours.
+            0xa0..=0xbb => return EventName::parse(tags.find_map(|tag| tag.strip_prefix(NAMED))?),
             _ => 5,
         };
         let text = payload.get(head..)?;
         let end = text.iter().position(|byte| *byte == b' ')?;
-        let (key, index) = std::str::from_utf8(&text[..end]).ok()?.split_once(':')?;
+        EventName::parse(std::str::from_utf8(&text[..end]).ok()?)
+    }
+
+    fn parse(text: &str) -> Option<EventName> {
+        let (key, index) = text.split_once(':')?;
         Some(EventName { key: key.parse().ok()?, index: index.parse().ok()? })
     }
 }

@@ -4,6 +4,7 @@
 //! Begin with [`run`].
 
 use crate::sim::draw::Plan;
+use crate::sim::pond;
 use crate::sim::random::Random;
 use crate::sim::world::{Figures, Violation, World};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -45,11 +46,13 @@ pub struct RunOptions {
     pub until: u64,
     /// Show what happens on standard error.
     pub is_shown: bool,
+    /// Without the applications of the Pond, as seeds were that were kept before there were any.
+    pub is_bare: bool,
 }
 
 impl Default for RunOptions {
     fn default() -> RunOptions {
-        RunOptions { until: u64::MAX, is_shown: false }
+        RunOptions { until: u64::MAX, is_shown: false, is_bare: false }
     }
 }
 
@@ -63,7 +66,8 @@ pub fn run(seed: u64, options: RunOptions) -> Outcome {
         eprintln!("{plan:?}");
     }
     let nodes = plan.honest + plan.hostile.len();
-    let mut world = World::new(plan, random, options.is_shown);
+    let mut world =
+        World::new(plan, random, options.is_shown, (!options.is_bare, pond::chance(seed)));
     let played = catch_unwind(AssertUnwindSafe(|| play(&mut world, options.until)));
     if let Err(panic) = played {
         let text = panic.downcast_ref::<String>().cloned();

@@ -9,6 +9,7 @@ use crate::sim::draw::Plan;
 use crate::sim::network::{Network, What};
 use crate::sim::node::Node;
 use crate::sim::oracle::Oracle;
+use crate::sim::pond::Session;
 use crate::sim::random::Random;
 use millpond::event::SwarmSecrets;
 use millpond::sync::{ConnectionId, Lane};
@@ -34,6 +35,10 @@ pub(super) struct World {
     /// All nodes hold the same, and what stands now must go on standing.
     pub(super) is_settled_for_good: bool,
     pub(super) next_key: u64,
+    /// Applications of the Pond run, by chance of their own.
+    pub(super) has_pond: bool,
+    pub(super) pond_random: Random,
+    pub(super) session: Session,
     /// Paths that partitions cut, by their number.
     pub(super) cuts: Vec<Vec<(usize, usize)>>,
 }
@@ -103,6 +108,13 @@ pub(super) enum Event {
         node: usize,
         run: u64,
     },
+    /// The account's application decides.
+    Decide {
+        node: usize,
+        run: u64,
+    },
+    /// The session comes to a node.
+    Visit,
     Start {
         node: usize,
     },
@@ -172,7 +184,12 @@ pub struct Violation {
 }
 
 impl World {
-    pub(super) fn new(plan: Plan, mut random: Random, is_shown: bool) -> World {
+    pub(super) fn new(
+        plan: Plan,
+        mut random: Random,
+        is_shown: bool,
+        (has_pond, pond_random): (bool, Random),
+    ) -> World {
         #[allow(clippy::disallowed_methods)] // Any start will do; all else is relative to it.
         let epoch = Instant::now();
         let size = plan.machines();
@@ -192,6 +209,9 @@ impl World {
             is_quiet: false,
             is_settled_for_good: false,
             next_key: 1,
+            has_pond,
+            pond_random,
+            session: Session::default(),
             cuts: Vec::new(),
         }
     }
@@ -240,6 +260,7 @@ impl World {
             Event::Fault { fault } => self.strike(fault),
             Event::Relief { fault, of } => self.relieve(fault, of),
             Event::Start { node } => self.start(node),
+            Event::Visit => self.visit(),
             Event::Secrets { node, secrets } => self.set_secrets(node, secrets),
             other => self.step_of_process(other),
         }
@@ -255,6 +276,7 @@ impl World {
             | Event::Publish { node, run }
             | Event::Retry { node, run, .. }
             | Event::Deliver { node, run }
+            | Event::Decide { node, run }
             | Event::Thaw { node, run }
             | Event::Mischief { node, run } => (node, run),
             _ => unreachable!("the others concern no process"),
@@ -273,6 +295,7 @@ impl World {
             Event::Publish { .. } => self.publish(node),
             Event::Retry { key, .. } => self.retry(node, key),
             Event::Deliver { .. } => self.deliver(node),
+            Event::Decide { .. } => self.decide(node),
             Event::Thaw { .. } => self.thaw(node),
             Event::Mischief { .. } => self.mischief(node),
             _ => unreachable!("the others concern no process"),

@@ -3,6 +3,7 @@
 //! Not here: folding, and waiting for one fish. Rule: a fish is known by its id; events that give
 //! the same one give one fish. Begin with [`Node::observe_all`].
 
+use crate::driver::causal_session::Within;
 use crate::driver::clock;
 use crate::driver::node::{Handle, Node, closed_node};
 use crate::driver::pond::crew::Crew;
@@ -15,7 +16,6 @@ use crate::event::{EventView, OffsetMap};
 use crate::log::{Follower, Signal, Watch};
 use crate::pond::{CodeError, Definition, Emission, Fish, Owner, guarded};
 use crate::query::Query;
-use bytes::Bytes;
 use futures_core::Stream;
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -29,7 +29,7 @@ pub const FISH_OF_ALL_MAX: usize = 1024;
 pub(super) const SEEDS: usize = 256;
 
 /// What code of the application makes of an event.
-type Made<S> = std::result::Result<Option<Fish<S>>, CodeError>;
+pub(super) type Made<S> = std::result::Result<Option<Fish<S>>, CodeError>;
 type MakeFish<S> = Box<dyn FnMut(EventView<'_>) -> Made<S> + Send>;
 
 impl Node {
@@ -48,8 +48,20 @@ impl Node {
         seeds: &Query,
         make_fish: impl FnMut(EventView<'_>) -> Made<S> + Send + 'static,
     ) -> Result<AllObserver<S>> {
+        self.observe_all_within(seeds, make_fish, Within::default())
+    }
+
+    /// As [`Node::observe_all`]; in a session that `node` has all of.
+    pub(super) fn observe_all_within<S: Send + 'static>(
+        &self,
+        seeds: &Query,
+        make_fish: impl FnMut(EventView<'_>) -> Made<S> + Send + 'static,
+        session: Within,
+    ) -> Result<AllObserver<S>> {
         let changed = Signal::default();
         let all = All {
+            lower: session.lower(self)?,
+            session,
             node: self.weak(),
             seeds: follow(self, seeds, &changed)?,
             make_fish: Box::new(make_fish),
@@ -128,12 +140,15 @@ struct All<S> {
     is_changed: bool,
     number: u64,
     error: Option<Error>,
+    session: Within,
+    /// The first state of each fish has at least this; none without a session.
+    lower: Option<OffsetMap>,
 }
 
 struct Member<S> {
     subscription: StateSubscription,
     decode: Decode<S>,
-    state: Option<Bytes>,
+    shown: Option<Emission>,
 }
 
 impl<S: Send + 'static> Source for All<S> {
@@ -160,20 +175,24 @@ impl<S: Send + 'static> All<S> {
     fn look(&mut self) -> Result<Option<AllObserved<S>>> {
         let are_all_seen = self.take_seeds()?;
         for member in self.members.values_mut() {
-            if let Some(Emission { state, .. }) = member.subscription.next_state()? {
-                (member.state, self.is_changed) = (Some(state), true);
+            if let Some(emission) = member.subscription.next_state()? {
+                (member.shown, self.is_changed) = (Some(emission), true);
             }
         }
-        let are_shown = self.members.values().all(|member| member.state.is_some());
+        let are_shown = self.members.values().all(|member| member.shown.is_some());
         if !(are_all_seen && are_shown && self.is_changed) {
             return Ok(None);
         }
         let mut states = BTreeMap::new();
-        for (id, Member { decode, state, .. }) in &self.members {
-            if let Some(state) = state {
+        for (id, Member { decode, shown, .. }) in &self.members {
+            if let Some(Emission { state, .. }) = shown {
                 states.insert(id.clone(), decode(state)?);
             }
         }
+        // The fish that there are follow from the events that they are made of.
+        let shown = self.members.values().filter_map(|member| member.shown.as_ref());
+        shown.for_each(|emission| self.session.sees(&emission.offsets));
+        self.session.sees(&self.seeds.position());
         self.is_changed = false;
         self.number += 1;
         Ok(Some(AllObserved { states, number: self.number }))
@@ -209,8 +228,12 @@ impl<S: Send + 'static> All<S> {
             let mut owner = Owner::new(fish.clone());
             self.crew.add(pump, Box::new(move |job| owner.work(job)))?;
         }
+        let subscription = match &self.lower {
+            Some(lower) => subscription.not_before(lower.clone()),
+            None => subscription,
+        };
         ring_on(&subscription, &self.changed);
-        let member = Member { subscription, decode: decode_of(fish), state: None };
+        let member = Member { subscription, decode: decode_of(fish), shown: None };
         self.members.insert(definition.id().to_owned(), member);
         self.is_changed = true;
         Ok(())

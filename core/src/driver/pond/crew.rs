@@ -53,7 +53,8 @@ impl Crew {
     /// Has the fold pulled.
     ///
     /// # Errors
-    /// `internal`: the system gives no thread. Observers of the fish get `closed` then.
+    /// `internal`: the system gives no thread. Observers of the fish get
+    /// `user_code`, reason `fold_closed`, then.
     pub(super) fn add(&self, pump: Pump, work: Work) -> Result<()> {
         let mut told = self.desk.lock();
         let number = told.count;

@@ -3,12 +3,13 @@
 // The rim: what is kept running has a thread of its own, which waits for states.
 #![allow(clippy::disallowed_methods)]
 
+use crate::driver::causal_session::Within;
 use crate::driver::clock;
 use crate::driver::node::{Handle, Node, PublishOptions, closed_node};
 use crate::driver::pond::observe::decode_of;
 use crate::driver::pond::observer::Decode;
 use crate::driver::pond::state_subscription::StateSubscription;
-use crate::driver::pond::turn::{EffectTurn, check_idle};
+use crate::driver::pond::turn::{Acting, EffectTurn};
 use crate::driver::reading::After;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::NewEvent;
@@ -21,7 +22,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// What an effect gives: the events to publish, none for nothing to do.
-type Wanted = std::result::Result<Vec<NewEvent>, CodeError>;
+pub(super) type Wanted = std::result::Result<Vec<NewEvent>, CodeError>;
 
 /// How long it takes at most until one that waits for its turn and is to end notices.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
@@ -69,20 +70,39 @@ impl Node {
         options: RunOptions,
         effect: impl FnOnce(&S) -> Wanted,
     ) -> Result<Option<Appended>> {
-        check_idle()?;
-        let RunOptions { after, timeout, publish } = options;
+        self.run_within(fish, options, effect, &Within::default())
+    }
+
+    /// As [`Node::run_with`], in a session.
+    pub(super) fn run_within<S: Send + 'static>(
+        &self,
+        fish: &Fish<S>,
+        options: RunOptions,
+        effect: impl FnOnce(&S) -> Wanted,
+        session: &Within,
+    ) -> Result<Option<Appended>> {
+        Acting::check_none()?;
+        let RunOptions { mut after, timeout, publish } = options;
+        if let Some(own) = session.after() {
+            // What it publishes sorts after all of that, whatever can match.
+            self.wait_for(&own, None).wait()?;
+            after.token.join(&own.token);
+        }
         let deadline = timeout.and_then(|timeout| clock::now().checked_add(timeout));
         let mut subscription = self.observe_bytes(fish)?;
         if after != After::default() {
             subscription = within(subscription.after(self, &after), deadline)?;
         }
         let turn = within(subscription.effect_turn(), deadline)?;
+        session.sees(&turn.emission().offsets);
         let state = fish.decode(&turn.emission().state)?;
         let events = guarded_effect(fish, &turn, || effect(&state))?;
         if events.is_empty() {
             return Ok(None);
         }
-        turn.publish(self, events, publish).wait().map(Some)
+        let appended = turn.publish(self, events, publish).wait()?;
+        session.sees(&appended.token());
+        Ok(Some(appended))
     }
 
     /// Runs `effect` on the state of `fish`, now and whenever it has changed, until `cancel_when`
@@ -97,7 +117,18 @@ impl Node {
         effect: impl FnMut(&S) -> Wanted + Send + 'static,
         cancel_when: impl FnMut(&S) -> bool + Send + 'static,
     ) -> Result<Running> {
-        check_idle()?;
+        self.keep_running_within(fish, effect, cancel_when, Within::default())
+    }
+
+    /// As [`Node::keep_running`], in a session.
+    pub(super) fn keep_running_within<S: Send + 'static>(
+        &self,
+        fish: &Fish<S>,
+        effect: impl FnMut(&S) -> Wanted + Send + 'static,
+        cancel_when: impl FnMut(&S) -> bool + Send + 'static,
+        session: Within,
+    ) -> Result<Running> {
+        Acting::check_none()?;
         let (completer, answer) = pending(None);
         let is_wanted = Arc::new(AtomicBool::new(true));
         let (log, subscription) = (self.log()?.clone(), self.observe_bytes(fish)?);
@@ -110,6 +141,7 @@ impl Node {
             is_wanted: is_wanted.clone(),
             effect,
             cancel_when,
+            session,
         };
         let keep = move || {
             let mut kept = kept;
@@ -172,6 +204,7 @@ struct Kept<S, E, C> {
     is_wanted: Arc<AtomicBool>,
     effect: E,
     cancel_when: C,
+    session: Within,
 }
 
 impl<S, E, C> Kept<S, E, C>
@@ -199,17 +232,16 @@ where
         if !self.subscription.wait_while(None, is_wanted)? {
             return Ok(false);
         }
+        if !self.wait_for_session()? {
+            return Ok(false);
+        }
         // The state of the turn is this one or a newer one, which is then not looked at again.
         self.subscription.next_state()?;
-        let mut turn = self.subscription.effect_turn();
-        let turn = loop {
-            match turn.wait_timeout(LOOK_INTERVAL) {
-                Some(turn) => break turn?,
-                None if self.is_wanted.load(Ordering::Acquire) => {}
-                None => return Ok(false),
-            }
+        let Some(turn) = self.while_wanted(self.subscription.effect_turn())? else {
+            return Ok(false);
         };
         self.subscription.skip(turn.emission().number);
+        self.session.sees(&turn.emission().offsets);
         let state = (self.decode)(&turn.emission().state)?;
         let mut is_last = false;
         let events = guarded_effect(&self.fish, &turn, || {
@@ -218,9 +250,35 @@ where
         })?;
         if !events.is_empty() {
             let node = self.node.upgrade().map(Node::of).ok_or_else(closed_node)?;
-            turn.publish(&node, events, PublishOptions::default()).wait()?;
+            let appended = turn.publish(&node, events, PublishOptions::default()).wait()?;
+            self.session.sees(&appended.token());
         }
         Ok(!is_last)
+    }
+
+    /// Waits until the node and the fold have what the session has seen by now, without a turn that
+    /// others wait for; false when this is to end first.
+    fn wait_for_session(&self) -> Result<bool> {
+        let Some(after) = self.session.after() else { return Ok(true) };
+        // Not kept: the node is to close when its owner drops it.
+        let node = || self.node.upgrade().map(Node::of).ok_or_else(closed_node);
+        let visible = node()?.wait_for(&after, None);
+        if self.while_wanted(visible)?.is_none() {
+            return Ok(false);
+        }
+        let shown = self.subscription.covering(&node()?, &after);
+        Ok(self.while_wanted(shown)?.is_some())
+    }
+
+    /// The answer; none when this is to end first.
+    fn while_wanted<T>(&self, mut answer: Pending<T>) -> Result<Option<T>> {
+        loop {
+            match answer.wait_timeout(LOOK_INTERVAL) {
+                Some(answer) => return answer.map(Some),
+                None if self.is_wanted.load(Ordering::Acquire) => {}
+                None => return Ok(None),
+            }
+        }
     }
 }
 

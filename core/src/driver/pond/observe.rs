@@ -81,7 +81,8 @@ impl Node {
     }
 
     /// Observes a fish whose code the caller has, with the states as bytes. Who is the first to
-    /// observe it gets its fold, too, and must pull it: its jobs are then done for all observers.
+    /// observe it gets its fold, too, and must pull it: its jobs are then done for all observers,
+    /// who get `user_code`, reason `fold_closed`, when it is dropped. Never waits for the disk.
     ///
     /// # Errors
     /// As [`Node::observe`].
@@ -93,14 +94,7 @@ impl Node {
         if !is_new {
             return Ok((subscription, None));
         }
-        match Pump::new(watched.clone(), self.shared()) {
-            Ok(pump) => Ok((subscription, Some(pump))),
-            Err(error) => {
-                watched.fail(error.clone());
-                self.shared().ponds.leave(&watched);
-                Err(error)
-            }
-        }
+        Ok((subscription, Some(Pump::new(watched, self.shared()))))
     }
 
     pub(super) fn observe_bytes<S: Send + 'static>(

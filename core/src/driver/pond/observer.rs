@@ -1,5 +1,6 @@
 //! The states of a fish of Rust code, as a stream for any executor.
 
+use crate::driver::causal_session::Within;
 use crate::driver::node::Node;
 use crate::driver::pond::polled::{Polled, Ready, Source};
 use crate::driver::pond::state_subscription::StateSubscription;
@@ -47,6 +48,18 @@ pub struct Observed<S> {
 impl<S> Observer<S> {
     pub(super) fn new(subscription: StateSubscription, decode: Decode<S>) -> Observer<S> {
         Observer { own: Own { subscription, decode }, polled: Polled::default() }
+    }
+
+    /// The same observer, whose states the session sees.
+    pub(super) fn within(self, session: Within) -> Observer<S> {
+        let Own { subscription, decode } = self.own;
+        Observer::new(subscription.within(session), decode)
+    }
+
+    /// As [`StateSubscription::not_before`].
+    pub(super) fn not_before(self, offsets: OffsetMap) -> Observer<S> {
+        let Own { subscription, decode } = self.own;
+        Observer::new(subscription.not_before(offsets), decode)
     }
 
     pub(super) fn subscription(&self) -> &StateSubscription {

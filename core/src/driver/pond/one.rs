@@ -1,21 +1,23 @@
 //! The fish that is made of the first event of a query, which may be yet to come.
 
+use crate::driver::causal_session::Within;
 use crate::driver::node::{Handle, Node, closed_node};
-use crate::driver::pond::all::{SEEDS, follow, made, ready, ring_on, wait_for};
+use crate::driver::pond::all::{made, ready, ring_on, wait_for};
+use crate::driver::pond::first_seed::FirstSeed;
 use crate::driver::pond::observer::{Observed, Observer};
 use crate::driver::pond::polled::{Polled, Ready, Source};
 use crate::error::{Error, Result};
-use crate::event::{EventKey, EventView};
-use crate::log::{Follower, Signal};
+use crate::event::{EventView, OffsetMap};
+use crate::log::Signal;
 use crate::pond::{CodeError, Fish};
 use crate::query::Query;
 use futures_core::Stream;
 use std::pin::Pin;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-type Made<S> = std::result::Result<Fish<S>, CodeError>;
+pub(super) type Made<S> = std::result::Result<Fish<S>, CodeError>;
 type MakeFish<S> = Box<dyn FnMut(EventView<'_>) -> Made<S> + Send>;
 
 impl Node {
@@ -32,12 +34,25 @@ impl Node {
         seed: &Query,
         make_fish: impl FnMut(EventView<'_>) -> Made<S> + Send + 'static,
     ) -> Result<OneObserver<S>> {
-        let changed = Signal::default();
+        self.observe_one_within(seed, make_fish, Within::default())
+    }
+
+    /// As [`Node::observe_one`]; in a session that `node` has all of.
+    pub(super) fn observe_one_within<S: Send + 'static>(
+        &self,
+        seed: &Query,
+        make_fish: impl FnMut(EventView<'_>) -> Made<S> + Send + 'static,
+        session: Within,
+    ) -> Result<OneObserver<S>> {
+        let (changed, seeds) = (Signal::default(), self.first_seed(seed)?);
+        let rung = changed.clone();
+        seeds.on_ready(Arc::new(move || rung.raise()));
         let one = One {
+            lower: session.lower(self)?,
+            session,
             node: self.weak(),
-            seeds: follow(self, seed, &changed)?,
+            seeds,
             make_fish: Box::new(make_fish),
-            seed: None,
             observer: None,
             changed,
             error: None,
@@ -84,13 +99,14 @@ impl<S: Send + 'static> Stream for OneObserver<S> {
 
 struct One<S> {
     node: Weak<Handle>,
-    seeds: Follower,
+    seeds: FirstSeed,
     make_fish: MakeFish<S>,
-    /// The event that the fish is made of.
-    seed: Option<EventKey>,
     observer: Option<Observer<S>>,
     changed: Signal,
     error: Option<Error>,
+    session: Within,
+    /// The first state of its fish has at least this; none without a session.
+    lower: Option<OffsetMap>,
 }
 
 impl<S: Send + 'static> Source for One<S> {
@@ -114,35 +130,27 @@ impl<S: Send + 'static> Source for One<S> {
 
 impl<S: Send + 'static> One<S> {
     fn look(&mut self) -> Result<Option<Observed<S>>> {
-        loop {
-            let batch = self.seeds.next_batch(SEEDS)?;
-            // What comes first in it need not have the least key.
-            let first = batch.events.iter().min_by_key(EventView::key);
-            if let Some(first) = first
-                && self.seed.is_none_or(|seed| first.key() < seed)
-            {
-                self.seed = Some(first.key());
-                let fish = made(first, || (self.make_fish)(first))?;
-                self.change_to(&fish)?;
-            }
-            if batch.events.is_empty() {
-                break;
-            }
+        let seed = self.seeds.try_next()?;
+        if let Some(first) = seed.as_ref().and_then(|seed| seed.get(0)) {
+            let fish = made(first, || (self.make_fish)(first))?;
+            self.change_to(&fish)?;
         }
         self.observer.as_mut().map_or(Ok(None), Observer::next_state)
     }
 
     fn change_to(&mut self, fish: &Fish<S>) -> Result<()> {
-        let is_same = |own: &Observer<S>| {
-            own.subscription().definition().check_same(fish.definition()).is_ok()
-                && own.subscription().definition().id() == fish.definition().id()
-        };
+        let is_same =
+            |own: &Observer<S>| own.subscription().definition().is_same(fish.definition());
         if self.observer.as_ref().is_some_and(is_same) {
             return Ok(());
         }
         let node = self.node.upgrade().map(Node::of).ok_or_else(closed_node)?;
         self.observer = None;
-        let observer = node.observe(fish)?;
+        let observer = node.observe(fish)?.within(self.session.clone());
+        let observer = match &self.lower {
+            Some(lower) => observer.not_before(lower.clone()),
+            None => observer,
+        };
         ring_on(observer.subscription(), &self.changed);
         self.observer = Some(observer);
         Ok(())

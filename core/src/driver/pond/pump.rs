@@ -2,6 +2,7 @@
 //! owns the fish's code, so that the code runs where its owner is.
 
 use crate::driver::clock;
+use crate::driver::node::closed_node;
 use crate::driver::pond::arrivals::Arrivals;
 use crate::driver::pond::table::Keeping;
 use crate::driver::pond::watched::Watched;
@@ -20,15 +21,18 @@ use std::time::{Duration, Instant};
 /// While a fold waits for more late events, it looks this often whether more is known to come.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A fold at work. Ask it for jobs until it ends; dropped before, its observers get `closed`.
+/// A fold at work. Ask it for jobs until it ends; dropped before, its observers get `user_code`,
+/// reason `fold_closed`, unless the node is closed.
 pub struct Pump {
     fold: Fold,
+    /// It has its snapshots.
+    is_loaded: bool,
     watched: Arc<Watched>,
     log: Log,
     /// Not the node: it closes while a fold works.
     node: Weak<Shared>,
     follower: Option<KeyFollower>,
-    /// None once they cannot be kept.
+    /// None before they are loaded, and once they cannot be kept.
     snapshots: Option<Snapshots>,
     snapshot_bytes_max: u64,
     /// Snapshots on disk that were not loaded, to be dropped with the next change.
@@ -56,36 +60,49 @@ pub enum PumpStep {
 }
 
 impl Pump {
-    /// # Errors
-    /// `closed`, `forked_process`.
-    pub(super) fn new(watched: Arc<Watched>, shared: &Arc<Shared>) -> Result<Pump> {
-        let fish = watched.fish.clone();
+    /// Reads nothing: who joins a fish does not wait for the disk.
+    pub(super) fn new(watched: Arc<Watched>, shared: &Arc<Shared>) -> Pump {
         let log = shared.log.clone();
         let snapshot_bytes_max = log.snapshot_bytes_max();
-        let options = FoldOptions {
-            snapshot_bytes_max: share(snapshot_bytes_max, shared.ponds.shares()),
-            ..FoldOptions::default()
-        };
-        let snapshots = log.snapshots(fish.id(), *fish.hash())?;
-        let (kept, unloaded) = load(&snapshots, &options, &fish);
-        let (fold, snapshots) = (Fold::new(fish, kept, options), Some(snapshots));
+        let fold = Fold::new(watched.fish.clone(), Vec::new(), FoldOptions::default());
         let (watch, number) = (Watch::new(watched.work.clone()), watched.work.number());
-        Ok(Pump {
+        Pump {
             fold,
+            is_loaded: false,
             watched,
             log,
             node: Arc::downgrade(shared),
             follower: None,
-            snapshots,
+            snapshots: None,
             snapshot_bytes_max,
-            unloaded,
+            unloaded: Vec::new(),
             arrivals: Arrivals::default(),
             watch,
             number,
             until: None,
             keeping: None,
             has_ended: false,
-        })
+        }
+    }
+
+    /// Lets the fold go on from the snapshots that there are.
+    fn load(&mut self) -> Result<()> {
+        let fish = self.watched.fish.clone();
+        let shares = self.node.upgrade().map_or(1, |shared| shared.ponds.shares());
+        let options = FoldOptions {
+            snapshot_bytes_max: share(self.snapshot_bytes_max, shares),
+            ..FoldOptions::default()
+        };
+        let snapshots = self.log.snapshots(fish.id(), *fish.hash())?;
+        let (kept, unloaded) = load(&snapshots, &options, &fish);
+        self.fold = Fold::new(fish, kept, options);
+        (self.snapshots, self.unloaded) = (Some(snapshots), unloaded);
+        Ok(())
+    }
+
+    /// A way to end it that does not need it.
+    pub fn ending(&self) -> PumpEnding {
+        PumpEnding { watched: self.watched.clone(), node: self.node.clone() }
     }
 
     /// The fish.
@@ -106,6 +123,11 @@ impl Pump {
         self.watch = Watch::new(self.watched.work.clone());
         self.until = None;
         self.watched.answer();
+        if !std::mem::replace(&mut self.is_loaded, true)
+            && let Err(error) = self.load()
+        {
+            self.fold.stop(error);
+        }
         match answer {
             Some(answer) => self.fold.answer(answer),
             None => self.fold.wake(),
@@ -279,14 +301,42 @@ impl Drop for Pump {
             return;
         }
         self.watched.work.set_callback(self.number, None);
-        if !self.has_ended {
-            let message = format!("{} is over: nobody does its work any more", self.watched.fish);
-            self.watched.fail(Error::new(ErrorKind::Closed, message));
-            if let Some(shared) = self.node.upgrade() {
-                shared.ponds.leave(&self.watched);
-            }
+        if self.has_ended {
+            return;
+        }
+        let shared = self.node.upgrade();
+        let is_open = shared.as_ref().is_some_and(|shared| !shared.ponds.is_closed());
+        let error = if is_open { fold_closed(&self.watched.fish) } else { closed_node() };
+        // First out of the table: who observes the fish anew, because of the error, gets its fold.
+        if let Some(shared) = shared {
+            shared.ponds.leave(&self.watched);
+        }
+        self.watched.fail(error);
+    }
+}
+
+/// Ends the fold of a [`Pump`], wherever that is.
+pub struct PumpEnding {
+    watched: Arc<Watched>,
+    node: Weak<Shared>,
+}
+
+impl PumpEnding {
+    /// Ends the fold if nobody observes the fish: no job is given out any more, and who observes
+    /// the fish from now on gets another fold. False when somebody does.
+    pub fn end_unobserved(&self) -> bool {
+        match self.node.upgrade() {
+            Some(shared) => shared.ponds.leave_unobserved(&self.watched),
+            None => !self.watched.is_observed(),
         }
     }
+}
+
+fn fold_closed(fish: &Definition) -> Error {
+    let message = format!(
+        "{fish} is folded no more: whoever had its code run has let go of it; observe it again"
+    );
+    Error::new(ErrorKind::UserCode, message).with_reason("fold_closed")
 }
 
 /// What each of so many fish may keep.

@@ -1,8 +1,9 @@
 //! What a fish shows, as bytes, and waiting for it: what observers in every language are made of.
 
+use crate::driver::causal_session::Within;
 use crate::driver::clock;
 use crate::driver::node::Node;
-use crate::driver::pond::turn::{EffectTurn, check_idle};
+use crate::driver::pond::turn::{Acting, EffectTurn};
 use crate::driver::pond::watched::Watched;
 use crate::driver::reading::After;
 use crate::error::{Error, ErrorKind, Result};
@@ -12,6 +13,7 @@ use crate::pending::Pending;
 use crate::pond::{Definition, Emission, FoldCounts};
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// The states of a fish, each new one once; of several that came since the last one, the newest.
@@ -25,19 +27,40 @@ pub struct StateSubscription {
     seen: u64,
     /// Names the callback.
     number: u64,
+    /// False as long as nothing is given, since the fold does not show yet what it must.
+    is_open: Arc<AtomicBool>,
+    session: Within,
 }
 
 impl StateSubscription {
     /// Takes over one observer.
     pub(super) fn new(watched: Arc<Watched>, log: Log) -> StateSubscription {
         let number = watched.shown.number();
-        StateSubscription { watched, log, seen: 0, number }
+        let (is_open, session) = (Arc::new(AtomicBool::new(true)), Within::default());
+        StateSubscription { watched, log, seen: 0, number, is_open, session }
     }
 
     /// Another observer of the same fold, which was given nothing yet.
     pub fn another(&self) -> StateSubscription {
         self.watched.add_observer();
-        StateSubscription::new(self.watched.clone(), self.log.clone())
+        StateSubscription::new(self.watched.clone(), self.log.clone()).within(self.session.clone())
+    }
+
+    /// The same subscription, whose states the session sees.
+    pub(super) fn within(mut self, session: Within) -> StateSubscription {
+        self.session = session;
+        self
+    }
+
+    /// The same subscription, which gives nothing until the fold shows these events, all durable.
+    pub(super) fn not_before(mut self, offsets: OffsetMap) -> StateSubscription {
+        self.is_open = Arc::default();
+        let (is_open, shown) = (self.is_open.clone(), self.watched.shown.clone());
+        self.watched.read(offsets).on_done(move |_| {
+            is_open.store(true, Ordering::Release);
+            shown.raise();
+        });
+        self
     }
 
     /// The fish.
@@ -48,14 +71,19 @@ impl StateSubscription {
     /// The newest state, if it was not given yet; never waits.
     ///
     /// # Errors
-    /// `user_code`: the fish's code failed; reason and message say where. `limit_exceeded`, reason
-    /// `state`: the state is too large. `closed`: the node is closed. `corrupt`, `storage_failed`:
-    /// the log cannot be read. `forked_process`.
+    /// `user_code`: the fish's code failed; reason and message say where; reason `fold_closed`:
+    /// whoever had its code run has let go of it. `limit_exceeded`, reason `state`: the state is
+    /// too large. `closed`: the node is closed. `corrupt`, `storage_failed`: the log cannot be
+    /// read. `forked_process`.
     pub fn next_state(&mut self) -> Result<Option<Emission>> {
         self.log.check_process()?;
+        if !self.is_open.load(Ordering::Acquire) {
+            return Ok(None);
+        }
         let newer = self.watched.newer(self.seen)?;
         if let Some(emission) = &newer {
             self.seen = emission.number;
+            self.session.sees(&emission.offsets);
         }
         Ok(newer)
     }
@@ -82,7 +110,7 @@ impl StateSubscription {
             if !is_wanted() {
                 return Ok(false);
             }
-            if self.watched.has_newer(self.seen) {
+            if self.has_newer() {
                 return Ok(true);
             }
             let at = deadline.unwrap_or_else(|| clock::now() + Duration::from_secs(3600));
@@ -95,11 +123,12 @@ impl StateSubscription {
     /// Done when [`StateSubscription::next_state`] has something to give. Needs no particular
     /// executor.
     pub fn ready(&self) -> impl Future<Output = ()> + Send + use<> {
-        let (watched, seen) = (self.watched.clone(), self.seen);
+        let (watched, seen, is_open) = (self.watched.clone(), self.seen, self.is_open.clone());
         let mut watch = Watch::new(watched.shown.clone());
         async move {
             // In a forked process the next call says so.
-            while !watched.log.is_forked() && !watched.has_newer(seen) {
+            let is_ready = || is_open.load(Ordering::Acquire) && watched.has_newer(seen);
+            while !watched.log.is_forked() && !is_ready() {
                 watch.changed().await;
             }
         }
@@ -113,7 +142,7 @@ impl StateSubscription {
         }
         let interest = Interest::All;
         self.watched.shown.set_callback(self.number, Some((callback.clone(), interest)));
-        if self.watched.has_newer(self.seen) {
+        if self.has_newer() {
             callback();
         }
     }
@@ -139,25 +168,30 @@ impl StateSubscription {
     /// In the answer. `not_yet_visible`: the log does not after `after.timeout`. Those of
     /// [`StateSubscription::next_state`].
     pub fn after(mut self, node: &Node, after: &After) -> Pending<StateSubscription> {
+        self.covering(node, after).then(move |emission| {
+            let number = emission.map(|emission| emission.number);
+            Pending::ready(number.map(|number| {
+                self.seen = number.saturating_sub(1);
+                self
+            }))
+        })
+    }
+
+    /// The state once the log covers `after` and the fold shows it.
+    pub(super) fn covering(&self, node: &Node, after: &After) -> Pending<Emission> {
         let visible = node.wait_for(after, Some(self.definition().query()));
         // Code of the application that hangs on the answer is not to hold up all who wait.
         let is_at_once = visible.is_done();
+        let (log, watched) = (self.log.clone(), self.watched.clone());
         visible.then(move |visible| {
-            let durable = match visible.and_then(|()| self.log.durable_map()) {
+            let durable = match visible.and_then(|()| log.durable_map()) {
                 Ok(durable) => (*durable).clone(),
                 Err(error) => return Pending::ready(Err(error)),
             };
-            let shown = match is_at_once {
-                true => self.watched.read(durable),
-                false => self.watched.read_later(durable),
-            };
-            shown.then(move |emission| {
-                let number = emission.map(|emission| emission.number);
-                Pending::ready(number.map(|number| {
-                    self.seen = number.saturating_sub(1);
-                    self
-                }))
-            })
+            match is_at_once {
+                true => watched.read(durable),
+                false => watched.read_later(durable),
+            }
         })
     }
 
@@ -167,7 +201,15 @@ impl StateSubscription {
     /// In the answer. `invalid_argument`, reason `nested_effect`: an effect runs on this thread.
     /// Those of [`StateSubscription::next_state`].
     pub fn effect_turn(&self) -> Pending<EffectTurn> {
-        match self.log.check_process().and_then(|()| check_idle()) {
+        match Acting::check_none() {
+            Ok(()) => self.effect_turn_for_another_thread(),
+            Err(error) => Pending::ready(Err(error)),
+        }
+    }
+
+    /// The same for who asks on another thread, where [`Acting::check_none`] was called.
+    pub fn effect_turn_for_another_thread(&self) -> Pending<EffectTurn> {
+        match self.log.check_process() {
             Ok(()) => self.watched.turn(),
             Err(error) => Pending::ready(Err(error)),
         }
@@ -179,6 +221,10 @@ impl StateSubscription {
             true => FoldCounts::default(),
             false => self.watched.counts(),
         }
+    }
+
+    fn has_newer(&self) -> bool {
+        self.is_open.load(Ordering::Acquire) && self.watched.has_newer(self.seen)
     }
 
     /// Rings when there may be something to give.

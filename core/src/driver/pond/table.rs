@@ -88,6 +88,11 @@ impl Ponds {
         true
     }
 
+    /// The node is closed: nobody observes a fish any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().is_closed
+    }
+
     /// Takes the fish out.
     pub(super) fn leave(&self, watched: &Arc<Watched>) {
         self.lock().remove(watched);

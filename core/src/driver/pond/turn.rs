@@ -74,17 +74,19 @@ thread_local! {
     static ACTING: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Refuses what would wait for a turn while this thread has one.
-///
-/// # Errors
-/// `invalid_argument`, reason `nested_effect`.
-pub(super) fn check_idle() -> Result<()> {
-    if ACTING.with(Cell::get) == 0 {
-        return Ok(());
+impl Acting {
+    /// Refuses what would wait for a turn while this thread has one.
+    ///
+    /// # Errors
+    /// `invalid_argument`, reason `nested_effect`.
+    pub fn check_none() -> Result<()> {
+        if ACTING.with(Cell::get) == 0 {
+            return Ok(());
+        }
+        let message = "an effect runs on this thread, and what it runs could wait for it; give the \
+                       events to publish back, or run the other effect when this one has ended";
+        Err(Error::new(ErrorKind::InvalidArgument, message).with_reason("nested_effect"))
     }
-    let message = "an effect runs on this thread, and what it runs would wait for it; give the \
-                   events to publish back, or run the other effect when this one has ended";
-    Err(Error::new(ErrorKind::InvalidArgument, message).with_reason("nested_effect"))
 }
 
 impl Drop for Acting {

@@ -20,6 +20,7 @@ use crate::event::{
     AppId, EventRange, Lamport, NewEvent, OffsetMap, SignedHead, StreamEnd, StreamId,
 };
 use crate::log::interest::News;
+use crate::log::once::Once;
 use crate::log::options::{Appended, RangeStored};
 use crate::pending::{Completer, Deferred, Help};
 use crate::planted;
@@ -48,9 +49,10 @@ pub(crate) struct AppendRequest {
     pub(crate) events: Vec<NewEvent>,
     pub(crate) app_id: AppId,
     pub(crate) power: bool,
-    /// Hash of the key, digest of the contents.
-    pub(crate) idempotency: Option<(KeyHash, [u8; 32])>,
+    pub(crate) idempotency: Option<Once>,
     pub(crate) expected: Option<u64>,
+    /// The own stream that it is for; none is whichever it is.
+    pub(crate) stream: Option<StreamId>,
     pub(crate) bytes: usize,
 }
 

@@ -7,6 +7,7 @@ use super::body::{Body, KeyHash, Remembered};
 use super::commit::{AppendRequest, Committer, StoreRequest};
 use super::run::range_bytes;
 use super::shared::Shared;
+use super::windows::Windows;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::cbor::Value;
 use crate::event::limits::STREAMS_PER_NODE_MAX;
@@ -14,6 +15,7 @@ use crate::event::{
     AppId, EventKind, EventRange, Header, Lamport, NewEvent, Offset, Payload, Preview, Record,
     SealRule, StreamEnd, StreamId, TagSet,
 };
+use crate::log::once::Once;
 use crate::log::options::{Appended, RangeStored};
 use std::collections::BTreeMap;
 
@@ -60,12 +62,16 @@ impl<'a> Draft<'a> {
     /// `conflict`: the key stands for other contents, or the stream has another number of events.
     /// `limit_exceeded`: the lamports or the numbers of our streams are used up.
     pub(crate) fn append(&mut self, request: AppendRequest) -> Result<Appended> {
-        if let Some((key, digest)) = &request.idempotency
-            && let Some(remembered) = self.remembered(key)?
+        if let Some(once) = &request.idempotency
+            && let Some(remembered) = self.remembered(&once.key)?
         {
-            return self.first_answer(&remembered, digest);
+            once.check_same(&remembered.digest)?;
+            return Ok(self.shared.answer_again(&remembered, &self.committer.windows));
         }
         let own = self.committer.own_stream(self.shared);
+        if request.stream.is_some_and(|stream| stream != own) {
+            return Err(stream_changed(&own));
+        }
         refuse_beyond_last(&own)?;
         let held = self.tip(&own).end.count;
         if let Some(expected) = request.expected
@@ -90,7 +96,7 @@ impl<'a> Draft<'a> {
         for event in request.events {
             self.push_own(own, EventKind::Application, time, &request.app_id, event)?;
         }
-        if let Some((key, digest)) = request.idempotency {
+        if let Some(Once { key, digest }) = request.idempotency {
             let stream_number = own.number;
             let remembered =
                 Remembered { digest, stream_number, first_offset, count, first_lamport, time };
@@ -275,21 +281,39 @@ impl<'a> Draft<'a> {
         }
         Ok(())
     }
+}
 
-    fn first_answer(&self, remembered: &Remembered, digest: &[u8; 32]) -> Result<Appended> {
-        if remembered.digest != *digest {
-            let message = "the idempotency key was used before, for other contents";
-            return Err(Error::new(ErrorKind::Conflict, message).with_reason("idempotency_key"));
-        }
-        let stream = StreamId { node: self.shared.node, number: remembered.stream_number };
-        let windows = &self.committer.windows;
+impl Shared {
+    /// What was answered when this was done; `None` when it was not, or is not durable yet.
+    ///
+    /// # Errors
+    /// `conflict`: the key stands for something else. `corrupt`, `storage_failed`.
+    pub(crate) fn first_answer(&self, once: &Once) -> Result<Option<Appended>> {
+        let state = self.state();
+        let recent = state.recent.get(&once.key).map(|(remembered, _)| *remembered);
+        let (seen, windows) = (state.durable.clone(), state.windows.clone());
+        drop(state);
+        let remembered = match recent {
+            Some(remembered) => remembered,
+            None => match self.stored_idempotency(&once.key)? {
+                Some(remembered) => remembered,
+                None => return Ok(None),
+            },
+        };
+        once.check_same(&remembered.digest)?;
+        Ok(Some(Appended { seen, ..self.answer_again(&remembered, &windows) }))
+    }
+
+    /// The first answer, as of now.
+    fn answer_again(&self, remembered: &Remembered, windows: &Windows) -> Appended {
+        let stream = StreamId { node: self.node, number: remembered.stream_number };
         let mut moved = match windows.is_empty() {
             true => Vec::new(),
             false => windows.parts(stream, remembered.first_offset, remembered.count),
         };
         let stream = moved.first().map_or(stream, |(_, stream)| *stream);
         moved.drain(..moved.len().min(1));
-        Ok(Appended {
+        Appended {
             stream,
             moved,
             first_offset: Offset::new(remembered.first_offset),
@@ -298,8 +322,16 @@ impl<'a> Draft<'a> {
             time: remembered.time,
             replayed: true,
             seen: Default::default(),
-        })
+        }
     }
+}
+
+fn stream_changed(own: &StreamId) -> Error {
+    let message = format!(
+        "the node goes on in the stream {own} by now, where what was decided for another one would \
+         count nowhere; nothing was stored. Decide again"
+    );
+    Error::new(ErrorKind::Conflict, message).with_reason("stream_changed")
 }
 
 /// Refuses what no log keeps; how full the open block is behind the range.

@@ -1,4 +1,4 @@
-use super::histories::{History, small};
+use super::histories::holding;
 use super::*;
 use crate::error::ErrorKind;
 use crate::log::{Behind, not_yet_visible};
@@ -38,11 +38,7 @@ fn what_is_missing_is_named_by_stream_and_only_where_it_can_match() {
 #[test]
 fn a_token_of_before_a_fork_is_covered_by_the_branches_that_it_can_have_meant() {
     let directory = tempfile::tempdir().unwrap();
-    let log = small(directory.path(), 2);
-    let mut held = History::new(9);
-    held.write("rye", 1_200);
-    let trunk = held.trunk();
-    held.send(&log, trunk);
+    let (log, mut held, trunk) = holding(directory.path(), 1_200);
     let token: OffsetMap = [(trunk, 1_200)].into_iter().collect();
     assert_eq!(log.missing(&token, None).unwrap(), []);
     let other = held.forked(700, "wheat", 100);

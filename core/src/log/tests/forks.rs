@@ -1,4 +1,4 @@
-use super::histories::{History, check_all, follow, places, seen, small};
+use super::histories::{History, check_all, follow, holding, places, seen, small};
 use super::*;
 use crate::error::ErrorKind;
 use crate::event::limits::BRANCHES_PER_TRUNK_MAX;
@@ -11,11 +11,7 @@ use std::collections::BTreeSet;
 #[test]
 fn after_a_fork_each_event_is_there_once_whatever_the_store_goes_through() {
     let directory = tempfile::tempdir().unwrap();
-    let mut log = small(directory.path(), 2);
-    let mut held = History::new(9);
-    held.write("rye", 2_500);
-    let trunk = held.trunk();
-    held.send(&log, trunk);
+    let (mut log, mut held, trunk) = holding(directory.path(), 2_500);
     log.checkpoint_now().unwrap();
     held.write("oat", 700);
     held.send(&log, trunk);
@@ -116,11 +112,7 @@ fn an_own_stream_that_is_sealed_is_left_and_retries_find_their_events_in_the_bra
 #[test]
 fn who_follows_across_a_fork_misses_nothing_and_a_position_after_it_is_exact() {
     let directory = tempfile::tempdir().unwrap();
-    let log = small(directory.path(), 2);
-    let mut held = History::new(9);
-    held.write("rye", 1_200);
-    let trunk = held.trunk();
-    held.send(&log, trunk);
+    let (log, mut held, trunk) = holding(directory.path(), 1_200);
     let mut live = log.subscribe(&Query::all(), everything()).unwrap();
     let first = live.next_batch(1_100).unwrap();
     assert_eq!(first.events.len(), 1_100);
@@ -160,11 +152,7 @@ fn who_follows_across_a_fork_misses_nothing_and_a_position_after_it_is_exact() {
 #[test]
 fn who_follows_while_seals_go_down_gets_each_event_once() {
     let directory = tempfile::tempdir().unwrap();
-    let log = small(directory.path(), 2);
-    let mut held = History::new(9);
-    held.write("rye", 900);
-    let trunk = held.trunk();
-    held.send(&log, trunk);
+    let (log, held, trunk) = holding(directory.path(), 900);
     let mut from = everything();
     from.set(trunk, 650);
     let mut live = log.subscribe(&Query::all(), everything()).unwrap();
@@ -198,11 +186,7 @@ fn who_follows_while_seals_go_down_gets_each_event_once() {
 #[test]
 fn seals_go_down_and_branches_fork_again() {
     let directory = tempfile::tempdir().unwrap();
-    let mut log = small(directory.path(), 2);
-    let mut held = History::new(9);
-    held.write("rye", 3_000);
-    let trunk = held.trunk();
-    held.send(&log, trunk);
+    let (mut log, held, trunk) = holding(directory.path(), 3_000);
     let second = held.forked(2_400, "wheat", 700);
     second.fork(&log, trunk, &held);
     // Lower than before: what is between belongs to a branch now.
@@ -250,11 +234,7 @@ fn seals_go_down_and_branches_fork_again() {
 #[test]
 fn what_is_no_fork_is_refused_and_a_known_one_is_answered() {
     let directory = tempfile::tempdir().unwrap();
-    let log = small(directory.path(), 2);
-    let mut held = History::new(9);
-    held.write("rye", 1_500);
-    let trunk = held.trunk();
-    held.send(&log, trunk);
+    let (log, held, trunk) = holding(directory.path(), 1_500);
     let other = held.forked(1_200, "wheat", 100);
     let (branch, range) = other.branch(trunk, &held);
     let refused = |change: &dyn Fn(&mut Branch, &mut EventRange)| {
@@ -294,11 +274,7 @@ fn what_is_no_fork_is_refused_and_a_known_one_is_answered() {
 fn a_fork_whose_copy_fails_is_hidden_and_goes_on_where_it_was() {
     for failing in 0..12u32 {
         let directory = tempfile::tempdir().unwrap();
-        let log = small(directory.path(), 2);
-        let mut held = History::new(9);
-        held.write("rye", 2_000);
-        let trunk = held.trunk();
-        held.send(&log, trunk);
+        let (log, held, trunk) = holding(directory.path(), 2_000);
         let other = held.forked(300, "wheat", 100);
         let (branch, range) = other.branch(trunk, &held);
         let operation = [Operation::Sync, Operation::Write][failing as usize % 2];
@@ -375,11 +351,7 @@ fn others_append_while_a_long_stream_forks_and_nothing_is_lost_of_one_that_is_be
 #[test]
 fn a_fork_finds_what_was_sent_to_the_log_before_it() {
     let directory = tempfile::tempdir().unwrap();
-    let log = small(directory.path(), 2);
-    let mut held = History::new(9);
-    held.write("rye", 100);
-    let trunk = held.trunk();
-    held.send(&log, trunk);
+    let (log, mut held, trunk) = holding(directory.path(), 100);
     let (mut others, mut path) = (Vec::new(), trunk);
     for round in 0..4 {
         let from = held.len();

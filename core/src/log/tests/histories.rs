@@ -223,3 +223,12 @@ pub(super) fn small(path: &Path, node: u8) -> Log {
     options.cache_bytes_max = 100 << 10;
     Log::open(options).unwrap()
 }
+
+/// A small store of another node with `count` events of a stream, their history, and the stream.
+pub(super) fn holding(path: &Path, count: u64) -> (Log, History, StreamId) {
+    let (log, mut held) = (small(path, 2), History::new(9));
+    held.write("rye", count);
+    let trunk = held.trunk();
+    held.send(&log, trunk);
+    (log, held, trunk)
+}

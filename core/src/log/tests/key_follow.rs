@@ -1,4 +1,4 @@
-use super::histories::{History, seen, small};
+use super::histories::{History, holding, seen, small};
 use super::*;
 use crate::error::ErrorKind;
 use crate::event::{EventKey, KeyPosition, StreamId};
@@ -216,11 +216,7 @@ fn a_position_that_counts_what_is_not_held_here_leads_back_to_the_beginning() {
 #[test]
 fn events_that_a_fork_has_moved_come_again_under_their_new_keys() {
     let directory = tempfile::tempdir().unwrap();
-    let log = small(directory.path(), 2);
-    let mut held = History::new(9);
-    held.write("rye", 2_000);
-    let trunk = held.trunk();
-    held.send(&log, trunk);
+    let (log, held, trunk) = holding(directory.path(), 2_000);
     log.checkpoint_now().unwrap();
     let mut own = Subscriber::new(&log, "FROM allEvents");
     own.catch_up(&log, 300);

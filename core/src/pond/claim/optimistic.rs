@@ -155,14 +155,19 @@ impl DoingFold {
     /// How the claim stands that was published with `key`, whatever its stream is called since. One
     /// that was said while another of its stream stood is that one.
     pub fn standing(&self, key: &EventKey) -> Standing {
-        match self.claim_of(key) {
+        match self.own(key) {
             None => Standing::Released,
             Some(StandingClaim { lost_to: None, .. }) => Standing::Won,
             Some(StandingClaim { lost_to: Some(winner), .. }) => Standing::Lost((**winner).clone()),
         }
     }
 
-    fn claim_of(&self, key: &EventKey) -> Option<&StandingClaim> {
+    /// The claim that stands and is the one published with `key`, as it was first said.
+    pub fn claim_of(&self, key: &EventKey) -> Option<&Doer> {
+        self.own(key).map(|claim| &*claim.doer)
+    }
+
+    fn own(&self, key: &EventKey) -> Option<&StandingClaim> {
         let trunk = key.stream.trunk();
         let own = trunk..=StreamId { number: u64::MAX, ..trunk };
         let own = self.by_stream.range(own).filter(|(stream, _)| stream.trunk() == trunk);

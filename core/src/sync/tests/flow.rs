@@ -265,6 +265,23 @@ fn what_goes_on_from_a_backlog_follows_it_until_that_is_acknowledged() {
 }
 
 #[test]
+fn what_goes_on_from_a_backlog_does_not_follow_it_for_ever() {
+    let mut author = Author::new(7);
+    author.write(&["one"; 100]);
+    let stream = author.stream();
+    let mut puppet = Puppet::admitted_to(author.log.clone());
+    // The peer asks, and never says what became of the answer.
+    puppet.say(&Message::Want { stream, from: 0, to: 100 });
+    for (seconds, expected) in [(50, Lane::Backlog), (50, Lane::Backlog), (61, Lane::Live)] {
+        puppet.pass_alive(seconds);
+        let head = puppet.log.append(&author.key, 0, &["more".to_owned()]);
+        puppet.give(Input::Durable(head));
+        puppet.pass_alive(1);
+        assert_eq!(lanes_of(&puppet, stream).last().map(|(lane, _)| *lane), Some(expected));
+    }
+}
+
+#[test]
 fn who_lacks_a_few_events_of_a_stream_waits_for_no_backlog_of_another() {
     let mut log = big_author(20).log;
     for number in 1..=20 {

@@ -1,9 +1,10 @@
 //! Two that meet again tell each other what has changed, and not what there is.
 
 use super::log::MemoryLog;
-use super::puppet::Puppet;
+use super::puppet::{Author, Puppet};
 use super::world::{SECRET, World};
 use crate::event::NodeKey;
+use crate::sync::admission::Side;
 use crate::sync::memory::Heard;
 use crate::sync::message::{Decoded, Hello, Message};
 use crate::sync::{Input, RefusalReason};
@@ -17,8 +18,8 @@ const STREAM_BYTES_MAX: usize = 200;
 /// What the events of these tests take.
 const EVENT_BYTES: usize = 120;
 
-/// Two nodes that hold many streams, and are connected and equal.
-fn met() -> World {
+/// Two nodes of which one holds many streams and the other one nothing.
+fn apart() -> World {
     let mut world = World::new(1);
     let mut log = MemoryLog::new(SECRET.swarm_id());
     let author = NodeKey::from_seed(&[77; 32]);
@@ -28,6 +29,12 @@ fn met() -> World {
     let key = |seed: u8| NodeKey::from_seed(&[seed; 32]);
     world.add_with(&SECRET, key(1), log, 0);
     world.add_with(&SECRET, key(2), MemoryLog::new(SECRET.swarm_id()), 0);
+    world
+}
+
+/// The two, connected and equal.
+fn met() -> World {
+    let mut world = apart();
     world.mesh();
     world.assert_converges(SOON);
     world.pass(Duration::from_secs(2));
@@ -35,6 +42,20 @@ fn met() -> World {
     // Who has caught up tells the heads of what it got once.
     meet_again(&mut world, |_| {});
     world
+}
+
+/// How many heads of streams the two were told since somebody last asked.
+fn heads_told(world: &mut World) -> usize {
+    let frames = world.nodes.iter_mut().flat_map(|node| std::mem::take(&mut node.frames_received));
+    frames
+        .map(|frame| match Message::decode(&frame) {
+            Ok(Decoded::Message(message)) => match *message {
+                Message::Summary { heads, .. } => heads.len(),
+                _ => 0,
+            },
+            _ => 0,
+        })
+        .sum()
 }
 
 /// Cuts the two apart, lets `meanwhile` happen, and heals; bytes that both heard for it.
@@ -114,6 +135,92 @@ fn words_that_were_lost_with_the_connection_are_told_again() {
     world.pass(Duration::from_secs(2));
     assert!(!world.is_equal_everywhere());
     meet_again(&mut world, |_| {});
+}
+
+#[test]
+fn who_comes_back_before_its_loss_was_noticed_is_told_what_has_changed() {
+    for who in [0, 1] {
+        let mut world = met();
+        world.link(who, 1 - who);
+        world.pass(Duration::from_secs(2));
+        heads_told(&mut world);
+        world.give_up(who, 1 - who);
+        let connected = |world: &World| world.are_connected(0, 1) && world.are_connected(1, 0);
+        assert!(!connected(&world));
+        assert!(world.drive(SOON, connected), "it comes back");
+        world.pass(Duration::from_secs(20));
+        assert!(connected(&world));
+        let told = heads_told(&mut world);
+        assert!(told <= 2, "{told} heads were told again");
+        // And so with the next one.
+        let nothing = meet_again(&mut world, |_| {});
+        assert!(nothing <= RECONNECT_BYTES_MAX, "{nothing} bytes for nothing new");
+    }
+}
+
+#[test]
+fn a_catch_up_that_is_cut_before_any_event_came_goes_on() {
+    let mut world = apart();
+    (0..2).for_each(|node| world.keep_frames(node));
+    // What is stored takes longer than the link stands.
+    world.link(1, 0);
+    for round in 0..4 {
+        let has_heard = |world: &World| {
+            let mut sessions = world.nodes[1].swarm.sessions.values();
+            // At first it hears a part.
+            let is_cut = round == 0;
+            sessions.any(|own| own.summary_is_complete || (is_cut && own.going_on.heard > 0))
+        };
+        assert!(world.drive(SOON, has_heard), "round {round}");
+        assert_eq!(world.nodes[1].log.event_count(), 0, "no event came");
+        world.cut(0, 1);
+        world.heal();
+    }
+    assert_eq!(heads_told(&mut world), STREAMS as usize, "each was told once");
+    world.assert_converges(SOON);
+}
+
+#[test]
+fn a_session_in_which_nothing_was_heard_makes_nobody_forget() {
+    for who in [0, 1] {
+        let mut world = met();
+        heads_told(&mut world);
+        for _ in 0..3 {
+            world.cut(0, 1);
+            world.heal();
+            assert!(world.drive(SOON, |world| world.are_connected(who, 1 - who)));
+        }
+        let nothing = meet_again(&mut world, |_| {});
+        assert!(nothing <= RECONNECT_BYTES_MAX, "{nothing} bytes for nothing new");
+    }
+}
+
+#[test]
+fn who_goes_on_from_what_is_not_kept_any_more_is_asked_to_begin_again() {
+    let mut puppet = Puppet::admitted();
+    let head = Author::new(7).write(&["grain"]);
+    puppet.say(&Message::Summary { is_last: false, heads: vec![head] });
+    let first = puppet.connection;
+    puppet.connect(2);
+    let messages = puppet.messages();
+    let mut hellos = messages.into_iter().filter_map(|message| match message {
+        Message::Hello(hello) => Some(hello),
+        _ => None,
+    });
+    let keys = [SECRET.admission_key()];
+    let us = puppet.side();
+    let node = Side { prover: us.verifier, verifier: us.prover, dialed: false, ..us };
+    let heard = hellos.next_back().and_then(|hello| node.heard(&keys, &hello));
+    assert_eq!(heard.map(|heard| heard.count), Some(1), "it says what it heard");
+    let second = std::mem::replace(&mut puppet.connection, first);
+    // What ends for misbehaviour is not gone on from.
+    puppet.say_bytes(vec![0x08].into());
+    assert_eq!(puppet.goodbye(), Some(RefusalReason::Malformed));
+    puppet.heard.clear();
+    puppet.connection = second;
+    puppet.say(&Message::Hello(puppet.hello()));
+    puppet.say(&Message::GoingOn);
+    assert_eq!(puppet.goodbye(), Some(RefusalReason::DuplicateConnection));
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn a_backlog_travels_as_blocks_and_what_is_live_as_records() {
 #[test]
 fn a_block_costs_as_much_credit_as_its_records() {
     let mut author = Author::new(7);
-    author.log.append(&author.key, 0, &["x".repeat(1_000_000), "y".repeat(100_000)]);
+    author.log.append(&author.key, 0, &["x".repeat(600_000), "y".repeat(200_000)]);
     let frame = block(&author, 0);
     assert!(frame.len() < 1_000, "{} bytes", frame.len());
     let Message::Range { range, .. } = author.range(0) else { unreachable!() };
@@ -81,7 +81,7 @@ fn a_block_costs_as_much_credit_as_its_records() {
 #[test]
 fn a_flipped_bit_in_a_block_is_refused_or_changes_no_event() {
     let mut author = Author::new(7);
-    let large = ["a".repeat(400_000), "b".repeat(400_000), "c".repeat(300_000)];
+    let large = ["a".repeat(300_000), "b".repeat(300_000), "c".repeat(200_000)];
     author.log.append(&author.key, 0, &large);
     let frame = block(&author, 0);
     let Message::Range { range, .. } = author.range(0) else { unreachable!() };

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Not every test needs all of it.
 
 use millpond_facade::{Closed, Draft, NodeHandle, OpenOptions, PublishOptions, Result, Wait};
+use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -21,15 +22,13 @@ pub(crate) struct Mill {
 impl Mill {
     pub(crate) fn open() -> Mill {
         let folder = tempfile::tempdir().unwrap();
-        let options = OpenOptions {
-            path: folder.path().join("store"),
-            app_id: "facade-test".into(),
-            swarm: Some("07".repeat(32)),
-            network: Some(false),
-            ..OpenOptions::default()
-        };
-        let node = NodeHandle::open(options, &Wait::forever()).unwrap();
+        let node = open_at(folder.path().join("store"));
         Mill { node, _folder: folder }
+    }
+
+    /// Another handle of the same node.
+    pub(crate) fn another(&self) -> NodeHandle {
+        open_at(self.node.path().unwrap())
     }
 
     /// Publishes events with the tag `grain` and these payloads.
@@ -42,6 +41,17 @@ impl Mill {
     pub(crate) fn close(&self) {
         assert_eq!(self.node.close(&Wait::forever()), Ok(Closed::Now));
     }
+}
+
+fn open_at(path: PathBuf) -> NodeHandle {
+    let options = OpenOptions {
+        path,
+        app_id: "facade-test".into(),
+        swarm: Some("07".repeat(32)),
+        network: Some(false),
+        ..OpenOptions::default()
+    };
+    NodeHandle::open(options, &Wait::forever()).unwrap()
 }
 
 pub(crate) fn receiver<T: Send + 'static>()

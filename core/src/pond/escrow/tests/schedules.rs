@@ -107,7 +107,12 @@ fn step(world: &mut World, device: usize, faults: Faults, draw: &mut Draw) {
     };
     let unlucky = 16 + 4 * usize::from(faults.copies) + usize::from(faults.lies);
     match draw.below(unlucky) {
-        0..=3 => decide(&|state, own| state.withdraw(own, amount, 0, None)),
+        0..=2 => decide(&|state, own| state.withdraw(own, amount, 0, None)),
+        3 => {
+            let second = 1 + draw.below(120) as u64;
+            let landing = [draw.below(4) > 0, draw.below(4) > 0];
+            world.withdraw_twice(device, [amount, second], landing);
+        }
         4 => decide(&|state, own| state.deposit(own, amount / 4 + 1, None)),
         5 | 6 => {
             let to = world.devices[other].stream;
@@ -122,7 +127,11 @@ fn step(world: &mut World, device: usize, faults: Faults, draw: &mut Draw) {
             let from = StreamId { number, ..own };
             let _ = world.decide(device, |state, own| state.recover(own, from));
         }
-        10..=12 => world.teach(device, other),
+        10 | 11 => world.teach(device, other),
+        12 => {
+            let policy = GrantPolicy { reserve: 30 * draw.below(3) as u64 };
+            world.answer(device, policy, draw.below(4) as u32);
+        }
         13..=15 => world.teach_some(device, other, draw),
         16 if world.devices.len() < 5 => world.clone_device(device),
         17 | 18 => world.back_up(device),
@@ -200,7 +209,8 @@ fn judge(world: &mut World, floor: i64, faults: Faults) {
     assert!(state.balance() + overdrawn.sum::<i128>() >= i128::from(floor));
 }
 
-/// Whoever asks for all that the others could spend gets it, once there is a path.
+/// Whoever asks for all that the others could spend gets it but for what they keep, once there is a
+/// path, also one that leads through others.
 fn demand(world: &mut World, draw: &mut Draw) {
     let alive = world.alive();
     let device = alive[draw.below(alive.len())];
@@ -210,24 +220,30 @@ fn demand(world: &mut World, draw: &mut Draw) {
     // A destroyed device of a node may have gone on in a later stream: what the former one holds is
     // frozen then, until its node recovers it.
     let spendable = streams.iter().filter(|stream| !state.is_frozen(stream));
-    let there: u64 = spendable.map(|stream| state.available(stream)).sum();
+    let there: u64 = spendable.clone().map(|stream| state.available(stream)).sum();
+    let reserve = 40 * draw.below(2) as u64;
+    let kept = spendable.filter(|stream| **stream != own);
+    let kept: u64 = kept.map(|stream| state.available(stream).min(reserve)).sum();
     // Of two devices that write as one node each knows that the other one must not go on.
     let nodes: BTreeSet<_> = streams.iter().map(|stream| stream.node).collect();
     if nodes.len() < alive.len() || state.is_frozen(&own) || there == 0 {
         return;
     }
     // Older requests go first; their owners want nothing any more, unless they are gone.
-    for other in alive {
-        world.decide(other, |state, own| state.request(own, 0)).unwrap();
+    for other in &alive {
+        world.decide(*other, |state, own| state.request(own, 0)).unwrap();
     }
-    let wanted = there - world.state(device).available(&own);
-    world.decide(device, |state, own| state.request(own, wanted)).unwrap();
     world.heal();
     // One of a device that is gone would be answered first.
     if world.state(device).requests().iter().any(|request| request.stream != own) {
         return;
     }
-    world.answer_requests(GrantPolicy { reserve: 0 }, 32);
-    assert_eq!(world.state(device).available(&own), there, "unused rights reach demand");
-    assert!(world.state(device).requests().is_empty());
+    let wanted = there - world.state(device).available(&own);
+    world.decide(device, |state, own| state.request(own, wanted)).unwrap();
+    let paths: Vec<(usize, usize)> =
+        (1..alive.len()).map(|place| (alive[place], alive[draw.below(place)])).collect();
+    world.answer_requests(GrantPolicy { reserve }, 32, &paths);
+    let reached = world.state(device).available(&own);
+    assert_eq!(reached, there - kept, "unused rights reach demand");
+    assert!(kept > 0 || world.state(device).requests().is_empty());
 }

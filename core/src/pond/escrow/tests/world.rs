@@ -147,6 +147,32 @@ impl World {
         Ok(())
     }
 
+    /// Two withdrawals, the second decided while the first is on its way. Which of them reach the
+    /// disk, `landing` says.
+    pub(super) fn withdraw_twice(&mut self, device: usize, amounts: [u64; 2], landing: [bool; 2]) {
+        let own = self.devices[device].stream;
+        let Some(state) = self.known(device) else { return };
+        let [first, second] = amounts;
+        let Ok(one) = state.withdraw(own, first, 0, None) else { return };
+        let other = state.withdraw(own, second, first, None);
+        for (operation, lands) in [Ok(one), other].into_iter().zip(landing) {
+            if let (Ok(operation), true) = (operation, lands) {
+                self.write(device, operation);
+            }
+        }
+    }
+
+    /// The device gives what is due by `policy`, when for so many rounds nothing has come for any
+    /// request that it knows of.
+    pub(super) fn answer(&mut self, device: usize, policy: GrantPolicy, rounds: u32) {
+        let Some(state) = self.known(device) else { return };
+        let own = self.devices[device].stream;
+        for share in policy.grants_due(&state, own, 0, |_| rounds) {
+            let grant = |state: &AccountState, own| state.grant(own, share.stream, share.amount, 0);
+            self.decide(device, grant).expect("what is due can be granted");
+        }
+    }
+
     /// An event that says nothing of this account.
     pub(super) fn write_other(&mut self, device: usize) {
         let (account, stream) =
@@ -279,21 +305,19 @@ impl World {
         }
     }
 
-    /// Everybody answers the requests it knows of and tells everybody, until none is open or for so
-    /// many rounds.
-    pub(super) fn answer_requests(&mut self, policy: GrantPolicy, rounds: u32) {
+    /// In each of so many rounds everybody answers the requests it knows of, and then each of these
+    /// pairs, and no other, meets.
+    pub(super) fn answer_requests(
+        &mut self,
+        policy: GrantPolicy,
+        rounds: u32,
+        paths: &[(usize, usize)],
+    ) {
         for round in 0..rounds {
-            for device in self.alive() {
-                if self.state(device).requests().is_empty() {
-                    return;
-                }
-                let (state, own) = (self.state(device), self.devices[device].stream);
-                for share in policy.grants_due(&state, own, 0, |_| round) {
-                    let grant =
-                        |state: &AccountState, own| state.grant(own, share.stream, share.amount, 0);
-                    self.decide(device, grant).expect("what is due can be granted");
-                }
-                self.heal();
+            self.alive().into_iter().for_each(|device| self.answer(device, policy, round));
+            for (one, other) in paths {
+                self.teach(*one, *other);
+                self.teach(*other, *one);
             }
         }
     }

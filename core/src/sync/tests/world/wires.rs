@@ -59,6 +59,17 @@ impl World {
         }
     }
 
+    /// `node` gives up its connection with `other`, which hears nothing of that.
+    pub(in super::super) fn give_up(&mut self, node: usize, other: usize) {
+        let between =
+            |pipe: &Pipe| !pipe.is_dead && pair(pipe.ends[0], pipe.ends[1]) == pair(node, other);
+        let mut pipes = self.pipes.iter_mut();
+        let (number, pipe) = pipes.find(|(_, pipe)| between(pipe)).expect("they are connected");
+        pipe.is_dead = true;
+        let connection = connection_of(*number, usize::from(pipe.ends[1] == node));
+        self.give(node, Input::Disconnected { connection, code: None });
+    }
+
     /// The ends of a pipe, if what is on its way to the end `to` gets there.
     pub(super) fn ends_in_touch(&mut self, pipe: u64, to: usize) -> Option<[usize; 2]> {
         let state = self.pipes.get_mut(&pipe)?;
