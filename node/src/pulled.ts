@@ -67,8 +67,7 @@ export abstract class Pulled<T extends object>
    * Resolves once it is open; it is opened in the background, and {@link Pulled.next} waits for
    * that by itself. After its end at once.
    * @throws InvalidArgumentError an option has the wrong type; what is wrong with it, which ends
-   * it;
-   * TimeoutError, AbortError.
+   * it; TimeoutError, AbortError.
    */
   async opened(options?: CallOptions): Promise<void> {
     const call = `${this.#source.call}.opened`;

@@ -198,7 +198,7 @@ test('the fish of the oldest seed is the one that is shown', async (t) => {
   assert.equal(value.state, 2);
 });
 
-test('while the oldest seed makes no fish there is none, an older one is waited for', async (t) => {
+test('while the oldest seed makes no fish, an older one is waited for', async (t) => {
   const swarm = newSwarmSecret();
   const [early, late] = [await onLoopback(t, { swarm }), await onLoopback(t, { swarm })];
   await early.publish([seed('a'), ...numbered(2, 'job:a')]);

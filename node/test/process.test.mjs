@@ -268,7 +268,9 @@ test('a panic inside is an InternalError, and the node still closes', limit, asy
     ['node_do_optimistically', "node.doOptimistically('a')"],
   ]) {
     const args = place(t);
-    const code = `${opening} const ALL = 'FROM allEvents'; const sum = builtin(ALL, folds.count()); opened.then(async (node) => {
+    const code = `${opening} const ALL = 'FROM allEvents';
+    const sum = builtin(ALL, folds.count());
+    opened.then(async (node) => {
       process.env.MILLPOND_PANIC_AT = ${JSON.stringify(at)};
       await ${call}.then(() => console.log('no error'), (error) => console.log(error.name));
       delete process.env.MILLPOND_PANIC_AT;
