@@ -145,7 +145,8 @@ impl FishAtWork {
                 Act::Emit(emission) => {
                     self.emitted += 1;
                     let is_whole = emission.offsets == *shown.offsets;
-                    let is_looked_at = is_whole && (random.is_none() || self.emitted % 8 == 0);
+                    let is_looked_at =
+                        is_whole && (random.is_none() || self.emitted.is_multiple_of(8));
                     if is_looked_at && emission.state[..] != judged(shown.keys.iter()) {
                         return Err("its fish shows a state that no fold gives".to_owned());
                     }
