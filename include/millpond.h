@@ -2127,11 +2127,11 @@ int32_t millpond_turn_close(millpond_turn_t turn, millpond_error_t **error);
 /**
  * Waits for a turn, runs `effect` on its state on this thread, and publishes what it gives.
  * `publish_options` and `published` may be NULL; `published->count` is 0 when there was nothing to
- * publish, and then its two byte fields are {NULL, 0}. The timeout is for all of it; `effect`
- * itself is not cut short. Errors as of millpond_observer_turn and millpond_node_publish: as
- * there, the events may be stored after MILLPOND_ERROR_CANCELLED and MILLPOND_ERROR_TIMEOUT, and
- * an idempotency key helps only if the effect gives the same again. MILLPOND_ERROR_USER_CODE,
- * reason "effect": the effect failed.
+ * publish, and then its two byte fields are {NULL, 0}. The timeout is until `effect` may begin:
+ * after MILLPOND_ERROR_TIMEOUT it did not run. Once it has begun it runs, and publishes, to its
+ * end. Errors as of millpond_observer_turn and millpond_node_publish: as there, the events may be
+ * stored after MILLPOND_ERROR_CANCELLED, and an idempotency key helps only if the effect gives the
+ * same again. MILLPOND_ERROR_USER_CODE, reason "effect": the effect failed.
  */
 int32_t millpond_observer_run(millpond_observer_t observer,
                               int32_t kind,
