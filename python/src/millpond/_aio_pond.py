@@ -221,7 +221,7 @@ class Observer(Lazy[_native.Observer], Generic[S]):
         try:
             native, left = await self._begun_within(timeout)
         except Closed:
-            if self._closed or self._node.closed:
+            if self._closed:
                 return None
             raise
         if self._held is None:
@@ -315,7 +315,7 @@ class _Group(Lazy[_native.Group], Generic[S]):
         try:
             native, left = await self._begun_within(timeout)
         except Closed:
-            if self._closed or self._node.closed:
+            if self._closed:
                 return None
             raise
         while True:

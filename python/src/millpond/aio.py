@@ -361,7 +361,7 @@ class _Flow(Lazy[_Native], Generic[_Native, _Step]):
         try:
             flow, left = await self._begun_flow(timeout)
         except Closed:
-            if self._closed or self._node.closed:
+            if self._closed:
                 return None
             raise
         while True:
