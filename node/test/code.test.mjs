@@ -2,25 +2,8 @@
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { test } from 'node:test';
-import { fish } from 'millpond';
+import { seen } from './fish.mjs';
 import { alone, numbered } from './support.mjs';
-
-const GRAIN = "FROM 'grain'";
-
-/** A fish that counts events and remembers their payloads. */
-function seen(id, rest = {}) {
-  return fish({
-    id,
-    version: 1,
-    query: GRAIN,
-    initial: () => [],
-    step: (payloads, event) => {
-      payloads.push(event.payload);
-      return payloads;
-    },
-    ...rest,
-  });
-}
 
 test('a slow step lets the event loop have its turn after few events', async (t) => {
   const node = await alone(t);

@@ -1,5 +1,4 @@
 // Fish: states from events, whose code runs here, and what becomes of its errors.
-// Longer than 500 lines because what can go wrong with one fish is told in one place.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
@@ -16,24 +15,8 @@ import {
   monotonicity,
   newSwarmSecret,
 } from 'millpond';
+import { GRAIN, seen } from './fish.mjs';
 import { alone, folder, numbered, runClean } from './support.mjs';
-
-const GRAIN = "FROM 'grain'";
-
-/** A fish that counts events and remembers their payloads. */
-function seen(id, rest = {}) {
-  return fish({
-    id,
-    version: 1,
-    query: GRAIN,
-    initial: () => [],
-    step: (payloads, event) => {
-      payloads.push(event.payload);
-      return payloads;
-    },
-    ...rest,
-  });
-}
 
 /** States of `observer` until `holds` for one; that one. */
 async function until(observer, holds) {
