@@ -1,7 +1,7 @@
 //! The testing kit: a swarm in memory, and the jobs of its fish. `src/testing.ts` is its surface.
 
 use crate::answer::JsPublished;
-use crate::batch::{JsBatch, PackedBatch, drafts};
+use crate::batch::{JsBatch, drafts};
 use crate::failure::thrown;
 use millpond_facade::{
     self as facade, Bytes, LabAnswer, LabFish, LabTask, LabWork, LawQuestion, Result, host_error,
@@ -166,7 +166,7 @@ impl Lab {
     #[napi(catch_unwind)]
     pub fn query<'a>(&self, env: &'a Env, node: i64, query: String) -> napi::Result<JsBatch<'a>> {
         let events = index(node).and_then(|node| self.inner.query(node, &query));
-        JsBatch::new(env, PackedBatch::from(thrown(env, events)?))
+        JsBatch::new(env, thrown(env, events)?)
     }
 
     /// Parts the network.
@@ -263,7 +263,7 @@ impl Lab {
                 "load"
             }
             LabWork::Apply(batch) => {
-                events = Some(JsBatch::new(env, PackedBatch::from(batch))?);
+                events = Some(JsBatch::new(env, batch)?);
                 "apply"
             }
             LabWork::Save => "save",

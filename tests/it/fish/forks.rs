@@ -76,6 +76,8 @@ fn a_fish_over_a_stream_that_forks_shows_the_fold_of_the_sorted_log_on_all_nodes
     link(&press, &mill).unwrap();
     for node in [&press, &mill] {
         until(node, "both histories", |node| everything(node).len() == 3_100);
+    }
+    for node in [&press, &mill] {
         publish(node, "grain", 3, 1);
     }
     for node in [&press, &mill] {
