@@ -283,6 +283,7 @@ export interface NativeBridge {
   ): void;
   ownDoing(ticket: number, node: bigint, what: string, limit: NativeLimit): void;
   doingNext(ticket: number, doing: bigint, limit: NativeLimit): NativeCompletion | null;
+  doingLost(ticket: number, doing: bigint, limit: NativeLimit): void;
 }
 
 /** What a fish of a lab is, without its code. */

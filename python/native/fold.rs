@@ -7,6 +7,7 @@
 use crate::batch::Batch;
 use crate::errors::{raise, refuse};
 use crate::event::Held;
+use crate::gate::blocking;
 use crate::queue::Queue;
 use millpond_facade::{Bytes, FishFunction, FishJob, FoldHandle, JobAnswer, Limit};
 use pyo3::IntoPyObjectExt;
@@ -82,9 +83,15 @@ impl Fold {
         self.go_on(queue, number, Some(JobAnswer::Applied { last_reset }));
     }
 
-    /// The state as bytes.
-    fn saved(&self, queue: &Bound<'_, Queue>, number: u64, data: &[u8]) {
-        self.go_on(queue, number, Some(JobAnswer::Saved(Bytes::copy_from_slice(data))));
+    /// The state as bytes, which are checked without the GIL.
+    fn saved(&self, queue: &Bound<'_, Queue>, number: u64, data: &[u8]) -> PyResult<()> {
+        let (handle, done) = (self.handle, queue.get().done::<FishJob>(number));
+        let answer = JobAnswer::Saved(Bytes::copy_from_slice(data));
+        let given = blocking(queue.py(), None, move |_| {
+            handle.next_job_start(Some(answer), Limit::default(), done);
+            Ok(())
+        });
+        given.into_result(queue.py())
     }
 
     /// A function raised something, for the event at `index` if it was given one.

@@ -69,7 +69,10 @@ pub(crate) fn value_of_json<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<
     read_payload(py, cbor::Reader::new(&bytes), &mut Texts::default())
 }
 
-/// The error for what code of the application raised: `function` is "effect" or "make_fish".
+/// The error for what code of the application raised: `function` is "effect", "make_fish" or
+/// "decode".
+///
+/// Raises `InvalidArgument`: another one.
 #[pyfunction]
 pub(crate) fn user_code_error(
     py: Python<'_>,
@@ -77,8 +80,10 @@ pub(crate) fn user_code_error(
     message: String,
 ) -> PyResult<Py<PyAny>> {
     let function = match function {
+        "effect" => "effect",
         "make_fish" => "make_fish",
-        _ => "effect",
+        "decode" => "decode",
+        other => return Err(refuse(py, format!("no function is called {other:?}"))),
     };
     let error = raise(py, facade::user_code_error(function, message));
     Ok(error.into_value(py).into_any())

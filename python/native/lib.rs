@@ -104,7 +104,7 @@ mod _native {
     #[pymodule_export]
     use super::session::Session;
     #[pymodule_export]
-    use super::standing::Doing;
+    use super::standing::{Doing, Loss};
     #[pymodule_export]
     use super::subscription::Subscription;
     #[pymodule_export]

@@ -51,6 +51,9 @@ def fishing(node: millpond.Node) -> None:
     node.run(fish, lambda state: 5)  # type: ignore[arg-type, return-value]
     assert_type(node.account("steel").report(), millpond.AccountReport)
     assert_type(node.claim("crane").report()["own_fence"], str | None)
+    assert_type(node.account("steel").deposit(1), millpond.Published)
+    assert_type(node.account("steel").subscribe().next(), millpond.AccountReport | None)
+    assert_type(node.subscribe_status().next(), millpond.Status | None)
 
 
 async def awaiting() -> None:
@@ -75,6 +78,9 @@ async def fishing_awaited(node: aio.Node, fish: millpond.Fish[int]) -> None:
 
     assert_type(await node.run(fish, effect), millpond.Published | None)
     assert_type(await node.account("steel").withdraw(1), millpond.Published)
+    assert_type(await node.account("steel").report(), millpond.AccountReport)
+    reports = node.claim("crane").subscribe()
+    assert_type(await reports.next(), millpond.ClaimReport | None)
     async with node.subscribe("FROM allEvents", order="key") as steps:
         assert_type(await steps.next(), millpond.Event | millpond.Rewind | None)
 

@@ -3,13 +3,13 @@
 //! Not here: what counts and what is refused (`millpond::pond`), looking at them (`accounts`).
 
 use crate::core;
-use crate::entry::entry;
+use crate::entry::{entry, guard_node};
 use crate::errors::Result;
 use crate::needs::Needs;
 use crate::node::{NodeHandle, NodeState};
-use crate::operation::Done;
+use crate::operation::{Done, Operation};
 use crate::options::ReadOptions;
-use crate::publish::{Published, refuse_cancelled, start_published, wait_published};
+use crate::publish::{Published, publish_for, refuse_cancelled, wait_published};
 use crate::wait::{Limit, Wait};
 use bytes::Bytes;
 use millpond::event::NodeId;
@@ -28,6 +28,8 @@ pub enum Deed {
     AccountCreate {
         /// Its name.
         name: String,
+        /// Refused as one that exists: a new account gets an id of its own.
+        id: Option<String>,
         /// What there is, within ±(2^53 − 1), not below the floor.
         amount: i64,
         /// What must remain; negative for a credit.
@@ -159,11 +161,13 @@ impl NodeHandle {
             refuse_cancelled(wait.limit)?;
             let needs = options.reading.needs()?;
             let wait = &self.covered(&needs, None, wait)?;
-            wait_published(self.decide(deed, options.idempotency_key)?, &needs, wait)
+            let (node, key) = (NodeState::usable(self.id())?, options.idempotency_key);
+            wait_published(deed.decide(node.core(), key.as_deref())?, &needs, wait)
         })
     }
 
-    /// As [`NodeHandle::act`], without waiting.
+    /// As [`NodeHandle::act`], without waiting: what it is decided from is read on a worker, one
+    /// deed of a node after another, in the order of the calls.
     pub fn act_start(
         self,
         deed: Deed,
@@ -173,14 +177,21 @@ impl NodeHandle {
     ) {
         let (needs, key) = (options.reading.needs(), options.idempotency_key);
         let act = move |needs: Needs, limit, done: Done<Published>| {
-            let ask = || entry("node_act", self.id(), || self.decide(deed, key));
-            start_published(ask, needs, limit, done);
+            let operation = Operation::begin(limit, done);
+            match entry("node_act", self.id(), || NodeState::usable(self.id())) {
+                Ok(node) => node.clone().in_line(move || {
+                    let decide = || deed.decide(node.core(), key.as_deref());
+                    let ask = || guard_node("node_act_work", &node, decide);
+                    publish_for(&operation, ask, needs);
+                }),
+                Err(error) => drop(operation.complete(Err(error))),
+            }
         };
         self.covered_start("node_act", needs, None, limit, Box::new(done), act);
     }
 
-    /// Answers requests for rights of the account `name` by itself, from now on and for as long as
-    /// the node is open; `None` leaves them unanswered, which is how it begins.
+    /// Answers requests for rights of each account called `name` by itself, from now on and for as
+    /// long as the node is open; `None` leaves them unanswered, which is how it begins.
     ///
     /// # Errors
     /// As [`NodeHandle::node_id`]; `invalid_argument`, `limit_exceeded`: there can be no such name.
@@ -202,10 +213,6 @@ impl NodeHandle {
             Ok(core.claim(what)?.hand_over_when_asked(is_wanted)?)
         })
     }
-
-    fn decide(self, deed: Deed, key: Option<Vec<u8>>) -> Result<Pending<Appended>> {
-        deed.decide(NodeState::usable(self.id())?.core(), key.as_deref())
-    }
 }
 
 impl Deed {
@@ -216,10 +223,10 @@ impl Deed {
             Ok(key.map_or(claim.clone(), |key| claim.with_idempotency_key(key)))
         };
         Ok(match self {
-            Deed::AccountCreate { name, amount, floor, shares } => {
+            Deed::AccountCreate { name, id, amount, floor, shares } => {
                 let share = |(to, amount): (String, u64)| Ok((node_id(&to)?, amount));
                 let shares = shares.into_iter().map(share).collect::<Result<_>>()?;
-                account(&name, None)?.create(NewAccount { amount, floor, shares })
+                account(&name, id)?.create(NewAccount { amount, floor, shares })
             }
             Deed::AccountDeposit { name, id, amount, note } => {
                 account(&name, id)?.deposit(amount, value(note)?)

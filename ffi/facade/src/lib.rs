@@ -37,6 +37,7 @@ mod key_follow;
 mod lab;
 mod lab_work;
 mod lifecycle;
+mod line;
 mod lint;
 pub mod log;
 mod needs;

@@ -118,14 +118,23 @@ class Worker:
         """Works `fold` from now on."""
         work = _works[(node_id, fish.id)] = Work(fold, fish)
         with self._lock:
+            if not self._is_running:
+                self._begin(fold)
             self._number += 1
             self._works[self._number] = work
             fold.begin(self._queue, self._number)
-            if not self._is_running:
-                # Of a daemon, because an interpreter joins all others before it closes the nodes.
-                threading.Thread(target=self._run, name=self._name, daemon=True).start()
-                self._is_running = True
         return work
+
+    def _begin(self, fold: _native.Fold) -> None:
+        try:
+            # Of a daemon, because an interpreter joins all others before it closes the nodes. It
+            # waits for the lock, and so for its first work.
+            threading.Thread(target=self._run, name=self._name, daemon=True).start()
+        except BaseException:
+            # Nobody works it, and others may observe its fish already: they hear of it.
+            fold.close()
+            raise
+        self._is_running = True
 
     def _run(self) -> None:
         ready = select.poll()
@@ -167,7 +176,13 @@ def working(node_id: str, fold: _native.Fold | None, fish: Any) -> Work | None:
     """Works the fold that came with an observer; or else who in this process does."""
     if fold is None:
         return _works.get((node_id, fish.id))
-    return Worker(f"millpond-fish-{fish.id}").add(node_id, fold, fish)
+    try:
+        worker = Worker(f"millpond-fish-{fish.id}")
+    except BaseException:
+        # No descriptor is left. Others may observe the fish already: they hear of it.
+        fold.close()
+        raise
+    return worker.add(node_id, fold, fish)
 
 
 def known_work(node_id: str, fish_id: str) -> Work | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias, final
 
 from ._facts import Delivery, Follow, StartAt
-from ._pond import Token
+from ._observing import Token
 from ._status import Completeness
 from .testing import Verdict
 
@@ -72,6 +72,7 @@ __all__ = [
 ]
 
 PublishedTuple: TypeAlias = tuple[str, int, int, int, int, Offsets, bool]
+Topic: TypeAlias = tuple[Literal["account", "claim", "who_does"], str | None]
 StandingTuple: TypeAlias = tuple[
     Literal["won", "lost", "released"], EventKey | None, Any, Offsets
 ]
@@ -207,7 +208,7 @@ class Deed:
 
     @staticmethod
     def account_create(
-        name: str, amount: int, floor: int, shares: dict[str, Any] | None
+        name: str, id: str | None, amount: int, floor: int, shares: dict[str, Any] | None
     ) -> Deed: ...
     @staticmethod
     def account_deposit(name: str, id: str | None, amount: int, note: Any) -> Deed: ...
@@ -239,6 +240,7 @@ class Doing:
     def next_standing_start(
         self, queue: Queue, number: int, timeout: float | None
     ) -> Operation: ...
+    def loss(self) -> Loss: ...
     def fileno(self) -> int: ...
     def close(self) -> None: ...
 
@@ -412,7 +414,7 @@ class Flow:
 
 @final
 class Fold:
-    """A fold that asks for its jobs. Dropped, it ends: observers get `Closed`."""
+    """A fold that asks for its jobs. Dropped, observers get `UserCode`, reason "fold_closed"."""
 
     def begin(self, queue: Queue, number: int) -> None: ...
     def loaded(self, queue: Queue, number: int) -> None: ...
@@ -431,6 +433,7 @@ class Group:
     def next_step_start(
         self, queue: Queue, number: int, answer: Any, timeout: float | None
     ) -> Operation: ...
+    def take_left(self) -> tuple[str, Any] | None: ...
     def close(self) -> None: ...
 
 @final
@@ -510,10 +513,18 @@ class Looks:
     def __hash__(self) -> int: ...
 
 @final
+class Loss:
+    """Waits for the loss of a claim. Keeps what it stands for, and not the node open."""
+
+    def wait(self, timeout: float | None) -> StandingTuple | None: ...
+    def wait_start(self, queue: Queue, number: int, timeout: float | None) -> Operation: ...
+
+@final
 class Node:
     """A node of this process."""
 
     def is_open(self) -> bool: ...
+    def is_closing(self) -> bool: ...
     def pond(self) -> Pond: ...
     def scarce(self) -> Scarce: ...
     def doings(self) -> Doings: ...
@@ -526,7 +537,9 @@ class Node:
     def offsets(self) -> Offsets: ...
     def status_json(self, timeout: float | None) -> str: ...
     def status_json_start(self, queue: Queue, number: int, timeout: float | None) -> Operation: ...
-    def next_status_json(self, version: int, timeout: float | None) -> str: ...
+    def next_status_json(
+        self, version: int, stop: Operation, timeout: float | None
+    ) -> str: ...
     def next_status_json_start(
         self, queue: Queue, number: int, version: int, timeout: float | None
     ) -> Operation: ...
@@ -680,8 +693,9 @@ class Offsets:
 
 @final
 class Operation:
-    """One operation under way: only good for calling it off."""
+    """What is under way: only good for calling it off."""
 
+    def __new__(cls) -> Self: ...
     def cancel(self) -> None: ...
 
 @final
@@ -731,7 +745,7 @@ class Pond:
         session: Session | None,
         timeout: float | None,
     ) -> Operation: ...
-    def take_left(self) -> Fold | None: ...
+    def take_left(self) -> tuple[Observer, Fold | None] | None: ...
     def state(
         self,
         fish: FishSpec,
@@ -820,7 +834,7 @@ class Scarce:
     def hand_over_when_asked(self, what: str, is_wanted: bool) -> None: ...
     def report_json(
         self,
-        topic: str,
+        topic: Topic,
         name: str,
         after: Token | None,
         session: Session | None,
@@ -830,20 +844,25 @@ class Scarce:
         self,
         queue: Queue,
         number: int,
-        topic: str,
+        topic: Topic,
         name: str,
         after: Token | None,
         session: Session | None,
         timeout: float | None,
     ) -> Operation: ...
     def next_report_json(
-        self, topic: str, name: str, known: str | None, timeout: float | None
+        self,
+        topic: Topic,
+        name: str,
+        known: str | None,
+        stop: Operation,
+        timeout: float | None,
     ) -> str: ...
     def next_report_json_start(
         self,
         queue: Queue,
         number: int,
-        topic: str,
+        topic: Topic,
         name: str,
         known: str | None,
         timeout: float | None,
