@@ -89,13 +89,17 @@ impl Lab {
     #[napi(constructor, catch_unwind)]
     pub fn new(env: Env, options: JsLabOptions) -> napi::Result<Lab> {
         let made = options.into_facade().and_then(facade::Lab::new);
+        let made = made.and_then(|lab| {
+            exact(lab.seed()?)?;
+            Ok(lab)
+        });
         Ok(Lab { inner: thrown(&env, made)? })
     }
 
     /// The seed.
     #[napi(catch_unwind)]
     pub fn seed(&self, env: Env) -> napi::Result<i64> {
-        Ok(thrown(&env, self.inner.seed())? as i64)
+        thrown(&env, self.inner.seed().and_then(exact))
     }
 
     /// Number of nodes.
@@ -408,7 +412,7 @@ pub fn lint_fish(env: Env, fish: JsLabFish, is_checked: bool) -> napi::Result<Js
 #[napi(catch_unwind)]
 pub fn lab_seeds(env: Env, count: Option<i64>) -> napi::Result<Vec<i64>> {
     let seeds = count.map(index).transpose().and_then(facade::seeds);
-    Ok(thrown(&env, seeds)?.into_iter().map(|seed| seed as i64).collect())
+    thrown(&env, seeds.and_then(|seeds| seeds.into_iter().map(exact).collect()))
 }
 
 /// How to see a failure again.
@@ -421,6 +425,23 @@ pub fn replay_hint(env: Env, seed: i64) -> napi::Result<String> {
 fn duration(milliseconds: Option<f64>) -> Result<Option<Duration>> {
     facade::timeout_from_seconds(milliseconds.map(|milliseconds| milliseconds / 1000.0))
 }
+
+/// A seed as JavaScript can hold it.
+///
+/// # Errors
+/// `invalid_argument`: it would be another one there.
+fn exact(seed: u64) -> Result<i64> {
+    i64::try_from(seed).ok().filter(|seed| *seed <= SEED_MAX).ok_or_else(|| {
+        let message = format!(
+            "the seed {seed} is beyond {SEED_MAX}, the last one that JavaScript can hold; run it \
+             in another language"
+        );
+        host_error(message)
+    })
+}
+
+/// 2^53 − 1.
+const SEED_MAX: i64 = (1 << 53) - 1;
 
 fn index(number: i64) -> Result<u64> {
     u64::try_from(number).map_err(|_| host_error("a whole number from 0 on is needed"))

@@ -453,15 +453,32 @@ function stepped<S, P>(fish: FishLike<S, P>, state: S, event: Event<P>): S {
   return fish.step(isReset(fish, event) ? fish.initial() : state, event);
 }
 
-/** The seeds to run with: 1 to `count` (default 100), or the one that `MILLPOND_SEED` says. */
+/**
+ * The seeds to run with: 1 to `count` (default 100), or the one that `MILLPOND_SEED` says.
+ * @throws InvalidArgumentError: the variable holds no seed, or one that is no exact number in
+ * JavaScript.
+ */
 export function seeds(count?: number): number[] {
   const { seeds: checked } = given('seeds', 'seeds', count, whole);
   return guard(() => native.labSeeds(checked));
 }
 
+/** A scenario failed: the message says how to run it again, and `cause` is what it threw. */
+export class ScenarioError extends Error {
+  /** The seed that it failed with. */
+  readonly seed: number;
+
+  /** @internal */
+  constructor(seed: number, cause: unknown) {
+    super(guard(() => native.replayHint(seed)), { cause });
+    this.name = 'ScenarioError';
+    this.seed = seed;
+  }
+}
+
 /**
- * Calls `scenario` with each of the seeds, and stops at the first one with which it fails: it
- * rejects with what was thrown, whose message then says how to replay the seed.
+ * Calls `scenario` with each of the seeds, and stops at the first one with which it fails.
+ * @throws ScenarioError: it failed with that seed.
  */
 export async function explore(
   scenario: (seed: number) => unknown,
@@ -493,14 +510,15 @@ export function testWithLab(
   }
 }
 
-/** Says of what `work` throws how to replay the seed. */
+/**
+ * Says of what `work` throws how to replay the seed. In an error of its own: what was thrown may
+ * be shown by a text that was made with it, or be no error at all.
+ */
 async function replayable(seed: number, work: () => unknown): Promise<void> {
   try {
     await work();
   } catch (error) {
-    const hint = guard(() => native.replayHint(seed));
-    if (error instanceof Error) error.message += `\n${hint}`;
-    throw error;
+    throw new ScenarioError(seed, error);
   }
 }
 

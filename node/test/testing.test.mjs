@@ -1,6 +1,9 @@
 // The testing kit: what it makes of fish that are right, and of those that are not.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { ClosedError, InvalidArgumentError, UserCodeError } from 'millpond';
 import * as kit from 'millpond/testing';
@@ -203,9 +206,51 @@ test('a seed of the environment is the only one; a failure says how to replay it
   assert.deepEqual(seeds(3), [77]);
   assert.equal(new Lab().seed, 77);
   const failing = explore(async (seed) => assert.equal(seed, 1));
-  await assert.rejects(failing, /MILLPOND_SEED=77 replays it/);
+  await assert.rejects(failing, (error) => {
+    assert.match(error.message, /MILLPOND_SEED=77 replays it/);
+    assert.ok(error.cause instanceof assert.AssertionError);
+    return error.seed === 77;
+  });
+  await assert.rejects(explore(() => Promise.reject(null)), { seed: 77, cause: null });
   process.env.MILLPOND_SEED = 'seven';
   assert.throws(() => seeds(), InvalidArgumentError);
+});
+
+test('every reporter shows the seed of a scenario that fails', (t) => {
+  const folder = mkdtempSync(join(import.meta.dirname, 'scenario-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const scenario = `
+    import assert from 'node:assert/strict';
+    import { test } from 'node:test';
+    import { explore } from 'millpond/testing';
+    test('equal', () => explore((seed) => assert.equal(seed, 1, undefined)));
+    test('deep', () => explore((seed) => assert.deepEqual({ seed: seed % 5 }, { seed })));
+    test('frozen', () => explore((seed) => { if (seed > 2) throw Object.freeze(new Error('no')); }));
+  `;
+  writeFileSync(join(folder, 'scenario.test.mjs'), scenario);
+  const { MILLPOND_SEED: _, NODE_TEST_CONTEXT: __, ...env } = process.env;
+  for (const reporter of ['spec', 'tap']) {
+    const command = ['--test', `--test-reporter=${reporter}`, join(folder, 'scenario.test.mjs')];
+    const { status, stdout } = spawnSync(process.execPath, command, { env, encoding: 'utf8' });
+    assert.notEqual(status, 0);
+    for (const seed of [2, 5, 3]) assert.match(stdout, new RegExp(`MILLPOND_SEED=${seed} replays`));
+  }
+});
+
+test('a seed that JavaScript cannot hold is refused, and no other one is run', (t) => {
+  const before = process.env.MILLPOND_SEED;
+  t.after(() => {
+    if (before === undefined) delete process.env.MILLPOND_SEED;
+    else process.env.MILLPOND_SEED = before;
+  });
+  for (const seed of ['9007199254740992', '9007199254740993', '18446744073709551615']) {
+    process.env.MILLPOND_SEED = seed;
+    assert.throws(() => seeds(), InvalidArgumentError);
+    assert.throws(() => new Lab(), InvalidArgumentError);
+  }
+  process.env.MILLPOND_SEED = '9007199254740991';
+  assert.deepEqual(seeds(), [Number.MAX_SAFE_INTEGER]);
+  assert.equal(new Lab().seed, Number.MAX_SAFE_INTEGER);
 });
 
 test('a lab refuses what a node refuses', () => {
