@@ -141,14 +141,20 @@ impl IntoOutcome for StateView {
     }
 }
 
-impl IntoOutcome for FishJob {
-    fn into_outcome(self) -> Outcome {
-        Outcome::Job(match self {
+impl From<FishJob> for PackedJob {
+    fn from(job: FishJob) -> PackedJob {
+        match job {
             FishJob::Load(saved) => PackedJob::Load(saved),
             FishJob::Apply(batch) => PackedJob::Apply(Box::new(PackedBatch::from(batch))),
             FishJob::Save => PackedJob::Save,
             FishJob::Ended => PackedJob::Ended,
-        })
+        }
+    }
+}
+
+impl IntoOutcome for FishJob {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Job(self.into())
     }
 }
 

@@ -21,6 +21,7 @@ mod forked;
 mod inbox;
 mod key_fold;
 mod key_subscription;
+mod lab_node;
 #[cfg(feature = "net")]
 mod ledger;
 #[cfg(feature = "net")]

@@ -35,6 +35,7 @@ pub(crate) use batch::BatchBuilder;
 pub use batch::{EventBatch, EventView};
 pub use chain::{Chain, Leaf, NodeKey, SignedHead};
 pub use columns::Columns;
+pub(crate) use event::check_batch;
 pub use event::{Event, EventKind, NewEvent, Payload};
 pub use fork::{Branch, HeldFork};
 pub use ids::{AppId, NodeId, StreamId, SwarmId, hex};

@@ -20,7 +20,7 @@ impl Once {
     ///
     /// # Errors
     /// `invalid_argument`: the key is empty. `limit_exceeded`: it is too long.
-    pub(super) fn append(key: &[u8], app_id: &AppId, events: &[NewEvent]) -> Result<Once> {
+    pub(crate) fn append(key: &[u8], app_id: &AppId, events: &[NewEvent]) -> Result<Once> {
         let mut digest = Digest::begin(app_id);
         for event in events {
             digest.add(&(event.tags.len() as u64).to_le_bytes());

@@ -1,21 +1,19 @@
 //! A lab: nodes that hold events of each other, and a network that does as it is told.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::limits::BATCH_EVENTS_MAX;
 use crate::event::{
     AppId, Event, EventBatch, EventKey, EventKind, Lamport, NewEvent, NodeId, Offset, OffsetMap,
-    WallTime,
+    WallTime, check_batch,
 };
 use crate::pond::definition::Definition;
 use crate::pond::emission::Emission;
 use crate::pond::lab::chance::Chance;
 use crate::pond::lab::member::Member;
-use crate::pond::lab::options::{LAB_NODES_MAX, LabOptions, LabPublished};
+use crate::pond::lab::options::{LAB_NODES_MAX, LabOptions, LabPublished, TIME_MAX};
 use crate::pond::lab::reader::View;
 use crate::pond::lab::streams::Streams;
 use crate::pond::lab::task::Move;
 use crate::pond::lab::typed::Code;
-use crate::pond::name::RESERVED_TAG_PREFIX;
 use crate::query::Query;
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
@@ -34,9 +32,9 @@ pub(super) const SEED_VARIABLE: &str = "MILLPOND_SEED";
 /// A swarm in memory, with virtual time and all chance from a seed.
 ///
 /// Nodes are named by their index; the first is 0. Equal options and equal calls give equal
-/// results. Fish are given to [`Lab::state`], [`Lab::run`] and [`Lab::check`], which judge each
-/// state: it must be what the sorted log of its node gives from nothing. Where it is not, they
-/// fail with `user_code` and say what is wrong with the fish.
+/// results. Here is what befalls them; what they do is said to a node, `Lab::node`. Each state that
+/// it gives and [`Lab::check`] are judged: a state must be what the sorted log of its node gives
+/// from nothing. Where it is not, they fail with `user_code` and say what is wrong with the fish.
 ///
 /// Not in it: forks, escrow and claims of a node, erasing, limits of a store.
 pub struct Lab {
@@ -64,7 +62,8 @@ impl Lab {
     /// A lab whose time begins at `start`; only differences to it matter.
     ///
     /// # Errors
-    /// `invalid_argument`: no node. `limit_exceeded`: more than [`LAB_NODES_MAX`].
+    /// `invalid_argument`: no node. `limit_exceeded`: more than [`LAB_NODES_MAX`], or clocks that are
+    /// wrong by more than a century.
     pub fn at(options: &LabOptions, start: Instant) -> Result<Lab> {
         if options.nodes == 0 {
             return Err(invalid("a lab has at least one node"));
@@ -73,10 +72,13 @@ impl Lab {
             let message = format!("a lab has at most {LAB_NODES_MAX} nodes");
             return Err(Error::new(ErrorKind::LimitExceeded, message));
         }
+        if options.skew_max > TIME_MAX {
+            return Err(too_long("a wall clock is wrong"));
+        }
         let app_id = options.app_id.clone().map_or_else(|| AppId::parse("com.example.lab"), Ok)?;
         let mut chance = Chance::new(options.seed);
         let drawn = chance.branch();
-        let skew = u64::try_from(options.skew_max.as_micros()).unwrap_or(u64::MAX).min(1 << 52);
+        let skew = options.skew_max.as_micros() as u64;
         let member = |_| {
             let mut node = [0; 32];
             node.chunks_mut(8).for_each(|part| part.copy_from_slice(&chance.bits().to_be_bytes()));
@@ -141,6 +143,14 @@ impl Lab {
         self.elapsed
     }
 
+    /// Which life of the node this is: another one after each end of its process.
+    ///
+    /// # Errors
+    /// As [`Lab::node_id`].
+    pub fn life(&self, node: usize) -> Result<u64> {
+        Ok(self.member(node)?.life)
+    }
+
     /// What is durable at the node.
     ///
     /// # Errors
@@ -163,9 +173,10 @@ impl Lab {
     /// The node publishes: what it gives is durable there.
     ///
     /// # Errors
-    /// As [`Lab::node_id`]. `closed`: the node does not run. `limit_exceeded`: more than
-    /// `BATCH_EVENTS_MAX` events. `invalid_argument`: no event, or one with a tag that is reserved.
-    pub fn publish(&mut self, node: usize, events: Vec<NewEvent>) -> Result<LabPublished> {
+    /// As [`Lab::node_id`]. `closed`: the node does not run. `limit_exceeded`,
+    /// `invalid_argument`: that cannot be appended together.
+    #[cfg(test)]
+    pub(super) fn publish(&mut self, node: usize, events: Vec<NewEvent>) -> Result<LabPublished> {
         self.append(node, events, true)
     }
 
@@ -174,18 +185,78 @@ impl Lab {
     ///
     /// # Errors
     /// As [`Lab::publish`].
-    pub fn publish_unsynced(&mut self, node: usize, events: Vec<NewEvent>) -> Result<LabPublished> {
+    #[cfg(test)]
+    pub(super) fn publish_unsynced(
+        &mut self,
+        node: usize,
+        events: Vec<NewEvent>,
+    ) -> Result<LabPublished> {
         self.append(node, events, false)
+    }
+
+    /// The node publishes; with `once`, a key and a digest of what it stands for, that is
+    /// remembered. Not `is_durable`: nobody sees the events before they are durable a moment later,
+    /// and a power cut before that takes them back.
+    ///
+    /// # Errors
+    /// As [`Lab::node_id`]. `closed`: the node does not run. `limit_exceeded`,
+    /// `invalid_argument`: that cannot be appended together.
+    pub(crate) fn publish_as(
+        &mut self,
+        node: usize,
+        events: Vec<NewEvent>,
+        is_durable: bool,
+        once: Option<([u8; 32], [u8; 32])>,
+    ) -> Result<LabPublished> {
+        let published = self.append(node, events, is_durable)?;
+        if let Some((key, digest)) = once {
+            self.members[node].remembered.insert(key, (digest, published.clone()));
+        }
+        Ok(published)
+    }
+
+    /// What the key stands for that something was published with.
+    ///
+    /// # Errors
+    /// As [`Lab::node_id`].
+    pub(crate) fn remembered(
+        &self,
+        node: usize,
+        key: &[u8; 32],
+    ) -> Result<Option<&([u8; 32], LabPublished)>> {
+        Ok(self.running(node)?.remembered.get(key))
+    }
+
+    /// How many events the node's stream has, durable or not.
+    ///
+    /// # Errors
+    /// As [`Lab::node_id`].
+    pub(crate) fn own_count(&self, node: usize) -> Result<u64> {
+        Ok(self.streams.count(&self.running(node)?.stream()))
+    }
+
+    /// Who publishes.
+    pub(crate) fn app_id(&self) -> &AppId {
+        &self.app_id
     }
 
     /// The events that the node holds durably and the query selects, by rising key.
     ///
     /// # Errors
     /// As [`Lab::node_id`]. `closed`: the node does not run.
-    pub fn query(&self, node: usize, query: &Query) -> Result<EventBatch> {
+    pub(crate) fn query(&self, node: usize, query: &Query) -> Result<EventBatch> {
         let member = self.running(node)?;
         let (streams, held, own_node) = (&self.streams, &member.held, &member.node);
         Ok(View { streams, held, query, own_node }.all(held))
+    }
+
+    /// The events that any node holds durably and the query selects, by rising key; `isLocal` is
+    /// what the first node published. For checks of what is declared of a fish.
+    pub fn events(&self, query: &Query) -> EventBatch {
+        let mut held = OffsetMap::new();
+        self.members.iter().for_each(|member| held.join(&member.held));
+        let (streams, own_node) = (&self.streams, &self.members[0].node);
+        View { streams, held: &held, query, own_node }.all(&held)
     }
 
     /// Parts the network: nodes of one group reach each other and no others. Nodes that are in none
@@ -228,8 +299,8 @@ impl Lab {
         Ok(())
     }
 
-    /// As [`Lab::crash`], and by a power cut: what was not durable is lost, too, that is events of
-    /// [`Lab::publish_unsynced`], and some of the latest snapshots.
+    /// As [`Lab::crash`], and by a power cut: what was not durable is lost, too, that is events that
+    /// were published with the durability `process`, and some of the latest snapshots.
     ///
     /// # Errors
     /// As [`Lab::node_id`].
@@ -244,6 +315,7 @@ impl Lab {
             member.disk.damage(&mut self.chance);
         }
         member.lamport = self.streams.lamport(&member.held);
+        member.remembered.retain(|_, (_, own)| own.first.value() < durable);
         self.stop(node, "lost its power");
         Ok(())
     }
@@ -309,14 +381,13 @@ impl Lab {
         is_durable: bool,
     ) -> Result<LabPublished> {
         let member = self.running(node)?;
-        check(&events)?;
+        check_batch(&events)?;
         let (stream, time, count) = (member.stream(), self.wall(member), events.len());
         let first = self.streams.count(&stream);
         let lamport = member.lamport;
-        let mut keys = Vec::with_capacity(count);
+        let key_of = |index| Ok(EventKey { lamport: Lamport::new(lamport + 1 + index)?, stream });
         for (index, event) in (0u64..).zip(events) {
-            let key = EventKey { lamport: Lamport::new(lamport + 1 + index)?, stream };
-            keys.push(key);
+            let key = key_of(index)?;
             self.streams.push(Event {
                 key,
                 offset: Offset::new(first + index),
@@ -335,7 +406,8 @@ impl Lab {
         self.note(format!("node {node} published {count} from offset {first}{how}"));
         let mut offsets = self.members[node].held.clone();
         offsets.raise(stream, first + count as u64);
-        Ok(LabPublished { keys, first: Offset::new(first), time, offsets })
+        let (key, count, first) = (key_of(0)?, count as u64, Offset::new(first));
+        Ok(LabPublished { key, count, first, time, offsets })
     }
 
     fn stop(&mut self, node: usize, how: &str) {
@@ -343,6 +415,7 @@ impl Lab {
         member.folds.clear();
         if member.is_up {
             member.is_up = false;
+            member.life += 1;
             self.note(format!("node {node} {how}"));
         }
     }
@@ -353,22 +426,8 @@ impl Lab {
     }
 }
 
-fn check(events: &[NewEvent]) -> Result<()> {
-    if events.is_empty() {
-        return Err(invalid("there is no event to publish"));
-    }
-    if events.len() > BATCH_EVENTS_MAX {
-        let message = format!("{} events; the limit is {BATCH_EVENTS_MAX}", events.len());
-        return Err(Error::new(ErrorKind::LimitExceeded, message));
-    }
-    let mut tags = events.iter().flat_map(|event| event.tags.iter());
-    match tags.find(|tag| tag.as_str().starts_with(RESERVED_TAG_PREFIX)) {
-        None => Ok(()),
-        Some(tag) => Err(invalid(format!(
-            "the tag {:?} begins with {RESERVED_TAG_PREFIX:?}, which is for accounts and claims",
-            tag.as_str()
-        ))),
-    }
+pub(super) fn too_long(what: &str) -> Error {
+    Error::new(ErrorKind::LimitExceeded, format!("{what} by at most a century in a lab"))
 }
 
 fn no_node(node: usize) -> Error {

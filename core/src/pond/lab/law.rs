@@ -2,10 +2,11 @@
 //! at a time, and states come back as bytes.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::pond::grow_only::{BrokenLaw, GROW_ONLY_EVENTS_MAX, check_grow_only};
+use crate::pond::grow_only::{GROW_ONLY_EVENTS_MAX, NotShown, check_grow_only};
 use bytes::Bytes;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// What the owner of a fish's code is asked.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,7 +28,7 @@ pub struct LawCheck {
     events: Vec<usize>,
     known: BTreeMap<LawQuestion, Bytes>,
     asked: Vec<LawQuestion>,
-    found: Option<std::result::Result<(), BrokenLaw>>,
+    found: Option<std::result::Result<usize, NotShown>>,
 }
 
 /// A state, or none while it is not known. Equal to everything then.
@@ -69,7 +70,8 @@ impl LawCheck {
             let missing = RefCell::new(BTreeSet::new());
             let found = self.round(&missing);
             self.asked = missing.into_inner().into_iter().collect();
-            if found.is_err() || self.asked.is_empty() {
+            // That nothing is shown is only known when all states are.
+            if matches!(found, Err(NotShown::Broken(_))) || self.asked.is_empty() {
                 self.asked.clear();
                 self.found = Some(found);
             }
@@ -77,18 +79,19 @@ impl LawCheck {
         Ok(&self.asked)
     }
 
-    /// Where the law is broken, when the check is done.
+    /// On how many events the law holds; `None` while the check is not done.
     ///
     /// # Errors
-    /// The law that does not hold.
-    pub fn found(&self) -> std::result::Result<(), BrokenLaw> {
-        self.found.unwrap_or(Ok(()))
+    /// `invalid_argument`, of `what`: reason `grow_only`, the law does not hold, or `no_examples`,
+    /// the events show nothing.
+    pub fn found(&self, what: &dyn fmt::Display) -> Result<Option<usize>> {
+        self.found.transpose().map_err(|not_shown| not_shown.error(what))
     }
 
     fn round(
         &self,
         missing: &RefCell<BTreeSet<LawQuestion>>,
-    ) -> std::result::Result<(), BrokenLaw> {
+    ) -> std::result::Result<usize, NotShown> {
         let answer = |question: LawQuestion| match self.known.get(&question) {
             Some(state) => Guess(Some(state.clone())),
             None => {

@@ -3,6 +3,7 @@
 use crate::event::{NodeId, OffsetMap, StreamId};
 use crate::pond::lab::disk::Disk;
 use crate::pond::lab::fold::LabFold;
+use crate::pond::lab::options::LabPublished;
 use std::collections::BTreeMap;
 
 /// A node: what it holds durably, and what it has in memory while it runs.
@@ -13,11 +14,15 @@ pub(super) struct Member {
     /// The greatest that it has seen or used.
     pub(super) lamport: u64,
     pub(super) is_up: bool,
+    /// Counts the ends of its process.
+    pub(super) life: u64,
     /// Nodes of one group reach each other.
     pub(super) group: usize,
     /// Its wall clock is ahead by so much, µs.
     pub(super) skew_micros: i64,
     pub(super) disk: Disk,
+    /// What idempotency keys stand for: a digest, and where it was published.
+    pub(super) remembered: BTreeMap<[u8; 32], ([u8; 32], LabPublished)>,
     /// By the number of their fish.
     pub(super) folds: BTreeMap<usize, LabFold>,
 }
@@ -29,9 +34,11 @@ impl Member {
             held: OffsetMap::new(),
             lamport: 0,
             is_up: true,
+            life: 0,
             group: 0,
             skew_micros,
             disk: Disk::default(),
+            remembered: BTreeMap::new(),
             folds: BTreeMap::new(),
         }
     }

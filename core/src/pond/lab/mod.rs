@@ -25,7 +25,8 @@ mod weather;
 
 pub use lab::Lab;
 pub use law::{LawCheck, LawQuestion};
-pub use options::{LAB_NODES_MAX, LabOptions, LabPublished};
+pub(crate) use options::LabPublished;
+pub use options::{LAB_NODES_MAX, LabOptions};
 pub use task::{LabJob, LabTask};
 
 #[cfg(test)]

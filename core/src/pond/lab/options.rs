@@ -3,6 +3,8 @@
 use crate::event::{AppId, EventKey, Offset, OffsetMap, WallTime};
 use std::time::Duration;
 
+/// Longest time that may pass in a lab, and most that its wall clocks are wrong: a century.
+pub(super) const TIME_MAX: Duration = Duration::from_secs(100 * 366 * 86_400);
 /// Most nodes of a lab.
 pub const LAB_NODES_MAX: usize = 64;
 
@@ -15,7 +17,7 @@ pub struct LabOptions {
     pub seed: u64,
     /// The application that publishes; `com.example.lab` if nothing else is said.
     pub app_id: Option<AppId>,
-    /// The wall clocks of the nodes are wrong by at most this; 5 minutes at first.
+    /// The wall clocks of the nodes are wrong by at most this, up to a century; 5 minutes at first.
     pub skew_max: Duration,
 }
 
@@ -28,13 +30,15 @@ impl LabOptions {
 
 /// Where published events stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LabPublished {
-    /// The key of each event, in the order in which they were given.
-    pub keys: Vec<EventKey>,
+pub(crate) struct LabPublished {
+    /// Of the first event; the others follow.
+    pub(crate) key: EventKey,
+    /// How many events.
+    pub(crate) count: u64,
     /// Offset of the first event in the node's stream; the others follow.
-    pub first: Offset,
+    pub(crate) first: Offset,
     /// The node's wall clock then: a claim.
-    pub time: WallTime,
+    pub(crate) time: WallTime,
     /// What the node held with these events.
-    pub offsets: OffsetMap,
+    pub(crate) offsets: OffsetMap,
 }

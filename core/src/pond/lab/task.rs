@@ -7,7 +7,8 @@ use crate::pond::fold::Prospect;
 use crate::pond::job::{Answer, Job};
 use crate::pond::lab::fold::{LabFold, Progress};
 use crate::pond::lab::judge::Judge;
-use crate::pond::lab::lab::Lab;
+use crate::pond::lab::lab::{Lab, too_long};
+use crate::pond::lab::options::TIME_MAX;
 use crate::pond::lab::reader::View;
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,9 +92,9 @@ enum Outcome {
 }
 
 impl Lab {
-    /// The number of a fish, the same for equal definitions.
+    /// The number of a fish, the same for definitions that are the same fish.
     pub fn declare(&mut self, fish: &Arc<Definition>) -> usize {
-        let known = self.fish.iter().position(|own| own == fish);
+        let known = self.fish.iter().position(|own| own.is_same(fish));
         known.unwrap_or_else(|| {
             self.fish.push(fish.clone());
             self.fish.len() - 1
@@ -104,15 +105,19 @@ impl Lab {
     /// called until it gives none.
     ///
     /// # Errors
-    /// `invalid_argument`: there is no such node or fish. `closed`: the node does not run.
+    /// `invalid_argument`: there is no such node or fish. `closed`: the node does not run, or of a
+    /// check no node does. `limit_exceeded`: a century has passed by then.
     pub fn begin(&mut self, task: LabTask) -> Result<()> {
         self.moves.clear();
         self.state = None;
         self.judged.clear();
         match task {
             LabTask::Advance(duration) => {
-                let until = Some(self.elapsed.saturating_add(duration));
-                self.moves.push_back(Move::Advance { until });
+                let until = self.elapsed.saturating_add(duration);
+                if until > TIME_MAX {
+                    return Err(too_long("time advances"));
+                }
+                self.moves.push_back(Move::Advance { until: Some(until) });
             }
             LabTask::Settle => self.moves.push_back(Move::Advance { until: None }),
             LabTask::Chaos { steps } => self.moves.push_back(Move::Chaos { left: steps }),
@@ -121,6 +126,10 @@ impl Lab {
                 self.show(node, fish, false)?;
             }
             LabTask::Check { fish } => {
+                if self.members.iter().all(|member| !member.is_up) {
+                    let message = "no node runs that could be checked; start one first";
+                    return Err(Error::new(ErrorKind::Closed, message));
+                }
                 for node in 0..self.members.len() {
                     if self.members[node].is_up {
                         self.show(node, fish, true)?;
