@@ -23,6 +23,8 @@ pub struct JsLabOptions {
     pub app: Option<String>,
     /// Most that wall clocks are wrong, in milliseconds.
     pub skew_ms_max: Option<f64>,
+    /// One in so many publishes dies.
+    pub faults: Option<i64>,
 }
 
 /// A job for the code of a fish.
@@ -275,6 +277,7 @@ impl JsLabOptions {
             seed: self.seed.map(index).transpose()?,
             app: self.app,
             skew_max: duration(self.skew_ms_max)?,
+            faults: self.faults.map(index).transpose()?,
         })
     }
 }

@@ -68,9 +68,9 @@ export class LabNode {
 
   /**
    * As {@link Node.publish}. With the durability `process` nobody sees the events before some time
-   * passes, and a power cut before that takes them back.
-   * @throws ClosedError: it does not run. InvalidArgumentError, LimitExceededError, ConflictError,
-   * NotYetVisibleError, AbortError.
+   * passes, and a power cut before that may take them back.
+   * @throws ClosedError: it does not run, or dies in the middle ({@link LabOptions.faults}).
+   * InvalidArgumentError, LimitExceededError, ConflictError, NotYetVisibleError, AbortError.
    */
   publish(
     events: NewEvent | readonly NewEvent[],

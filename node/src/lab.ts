@@ -27,6 +27,11 @@ export interface LabOptions {
   readonly app?: string | undefined;
   /** The wall clocks of the nodes are wrong by at most so many milliseconds; 300,000. */
   readonly skewMsMax?: number | undefined;
+  /**
+   * One in so many publishes, also of effects, is the last thing that its node does: it rejects
+   * with {@link ClosedError}, the node does not run, and the events are stored or not. 0: none is.
+   */
+  readonly faults?: number | undefined;
 }
 
 /** A fish of any state. */
@@ -47,12 +52,13 @@ export class Lab {
 
   /** @throws InvalidArgumentError, LimitExceededError: an option is refused. */
   constructor(options?: LabOptions) {
-    checkOptions('Lab', options, ['nodes', 'seed', 'app', 'skewMsMax']);
+    checkOptions('Lab', options, ['nodes', 'seed', 'app', 'skewMsMax', 'faults']);
     const checked = {
       ...given('Lab', 'nodes', options?.nodes, whole),
       ...given('Lab', 'seed', options?.seed, whole),
       ...given('Lab', 'app', options?.app, text),
       ...given('Lab', 'skewMsMax', options?.skewMsMax, number),
+      ...given('Lab', 'faults', options?.faults, whole),
     };
     this.#native = guard(() => new native.Lab(checked));
     const state: LabHalf['state'] = (node, fish, options) => this.#state(node, fish, options);
@@ -103,8 +109,8 @@ export class Lab {
   }
 
   /**
-   * Parts the network: nodes of one group reach each other and no others. Nodes that are in none
-   * are one more group.
+   * Parts the network, in the place of what parted it before: nodes of one group reach each other
+   * and no others. Nodes that are in none are one more group.
    * @throws InvalidArgumentError: there is no such node, or it is in two groups.
    */
   cut(...groups: (readonly number[])[]): void {

@@ -53,12 +53,14 @@ impl Lab {
         seed: Option<Whole>,
         app: Option<String>,
         skew_max: Option<Seconds>,
+        faults: Option<Whole>,
     ) -> PyResult<Lab> {
         if matches!(skew_max, Some(Seconds(None))) {
             return Err(refuse(py, "skew_max: that many seconds are too many"));
         }
         let (nodes, seed) = (nodes.map(|count| count.0), seed.map(|seed| seed.0));
-        let options = facade::LabOptions { nodes, seed, app, skew_max: limit(skew_max) };
+        let faults = faults.map(|count| count.0);
+        let options = facade::LabOptions { nodes, seed, app, skew_max: limit(skew_max), faults };
         let inner = facade::Lab::new(options).map_err(|error| raise(py, error))?;
         Ok(Lab { inner })
     }

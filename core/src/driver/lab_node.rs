@@ -47,11 +47,12 @@ impl LabNode<'_> {
     /// Appends events to its stream, as [`Node::publish`](crate::Node::publish) does.
     ///
     /// With the durability `process` nobody sees them before some time passes, and a power cut
-    /// before that takes them back.
+    /// before that may take them back.
     ///
     /// # Errors
-    /// In the answer: `closed`: the node does not run. `invalid_argument`, `limit_exceeded`,
-    /// `conflict`. Nothing was stored.
+    /// In the answer: `closed`: the node does not run; or it dies in the middle of this, where
+    /// `LabOptions::faults` has it, and the events are stored or not. `invalid_argument`,
+    /// `limit_exceeded`, `conflict`: nothing was stored.
     pub fn publish(&mut self, events: Vec<NewEvent>, options: PublishOptions) -> Pending<Appended> {
         Pending::ready(self.append(events, options))
     }
@@ -259,8 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_with_its_key_stores_nothing_until_a_power_cut_took_the_first_back() {
-        let mut lab = lab(1, 1);
+    fn a_retry_with_its_key_stores_nothing_unless_a_power_cut_took_the_first_back() {
         let publish = |lab: &mut Lab, number, durability| {
             let options = PublishOptions {
                 durability,
@@ -269,17 +269,55 @@ mod tests {
             };
             lab.node(0).unwrap().publish(vec![event("a", number)], options).wait()
         };
-        let first = publish(&mut lab, 1, Durability::Process).unwrap();
-        let again = publish(&mut lab, 1, Durability::Process).unwrap();
-        assert_eq!((again.first_offset, again.replayed), (first.first_offset, true));
-        let other = publish(&mut lab, 2, Durability::Process).unwrap_err();
-        assert_eq!(other.reason(), Some("idempotency_key"));
-        lab.cut_power(0).unwrap();
-        lab.start(0).unwrap();
-        assert!(!publish(&mut lab, 2, Durability::Power).unwrap().replayed);
-        lab.cut_power(0).unwrap();
-        lab.start(0).unwrap();
-        assert!(publish(&mut lab, 2, Durability::Power).unwrap().replayed);
+        let mut replayed = Vec::new();
+        for seed in 1..=20 {
+            let mut lab = lab(1, seed);
+            let first = publish(&mut lab, 1, Durability::Process).unwrap();
+            let again = publish(&mut lab, 1, Durability::Process).unwrap();
+            assert_eq!((again.first_offset, again.replayed), (first.first_offset, true));
+            let other = publish(&mut lab, 2, Durability::Process).unwrap_err();
+            assert_eq!(other.reason(), Some("idempotency_key"));
+            lab.cut_power(0).unwrap();
+            lab.start(0).unwrap();
+            replayed.push(publish(&mut lab, 1, Durability::Power).unwrap().replayed);
+            lab.cut_power(0).unwrap();
+            lab.start(0).unwrap();
+            assert!(publish(&mut lab, 1, Durability::Power).unwrap().replayed);
+            assert_eq!(lab.offsets(0).unwrap().total(), 1);
+        }
+        assert!(replayed.contains(&true) && replayed.contains(&false));
+    }
+
+    #[test]
+    fn an_effect_that_is_run_again_after_a_death_is_doubled_without_a_key_and_not_with_one() {
+        let orders = |seed, with_key: bool| {
+            let options = LabOptions { faults: 3, ..LabOptions::new(1, seed) };
+            let mut lab = Lab::new(&options).unwrap();
+            for order in 0..8u64 {
+                let publish = || PublishOptions {
+                    idempotency_key: with_key.then(|| order.to_le_bytes().to_vec()),
+                    ..PublishOptions::default()
+                };
+                let run = |lab: &mut Lab| {
+                    let options = RunOptions { publish: publish(), ..RunOptions::default() };
+                    let effect = |_: &Vec<u64>| Ok(vec![event("number", order)]);
+                    lab.node(0).unwrap().run_with(&numbers(), options, effect)
+                };
+                while let Err(error) = run(&mut lab) {
+                    assert_eq!(error.kind(), ErrorKind::Closed);
+                    lab.start(0).unwrap();
+                }
+            }
+            lab.node(0).unwrap().state(&numbers()).unwrap()
+        };
+        let all: Vec<u64> = (0..8).collect();
+        assert!((1..=20).all(|seed| orders(seed, true) == all));
+        assert!((1..=20).any(|seed| orders(seed, false).len() > all.len()));
+    }
+
+    #[test]
+    fn what_is_expected_of_the_stream_is_held_against_it() {
+        let mut lab = lab(1, 1);
         let expected = PublishOptions { expected: Some(7), ..PublishOptions::default() };
         let node = &mut lab.node(0).unwrap();
         let conflict = node.publish(vec![event("a", 1)], expected).wait().unwrap_err();

@@ -33,7 +33,8 @@
 //! # }
 //! ```
 //!
-//! Begin with [`Lab`] and [`LabNode`]; [`explore`] runs a scenario for many seeds. Source: docs/testing.md.
+//! Begin with [`Lab`] and [`LabNode`]; [`explore`] runs a scenario for many seeds. Source:
+//! docs/testing.md.
 
 use crate::driver::clock;
 use crate::error::{Error, ErrorKind, Result};
@@ -120,5 +121,5 @@ pub fn seed_wanted() -> Result<Option<u64>> {
 
 /// How to see a failure again, for people.
 pub fn replay_hint(seed: u64) -> String {
-    format!("seed {seed} fails; {SEED_VARIABLE}={seed} replays it")
+    format!("seed {seed} fails; {SEED_VARIABLE}={seed} replays it with this version of millpond")
 }

@@ -37,6 +37,9 @@ pub struct LabOptions {
     pub app: Option<String>,
     /// The wall clocks of the nodes are wrong by at most this; 5 minutes.
     pub skew_max: Option<Duration>,
+    /// One in so many publishes is the last thing that its node does: `closed`, and the events are
+    /// stored or not; 0, none.
+    pub faults: Option<u64>,
 }
 
 /// A swarm in memory. Any thread may use it, one at a time.
@@ -76,6 +79,7 @@ impl Lab {
             let mut own = testing::LabOptions::new(index(options.nodes.unwrap_or(LAB_NODES)), seed);
             own.app_id = options.app.map(|app| AppId::parse(&app)).transpose()?;
             own.skew_max = options.skew_max.unwrap_or(own.skew_max);
+            own.faults = options.faults.unwrap_or(own.faults);
             let lab = testing::Lab::new(&own)?;
             let (fish, needs) = (BTreeMap::new(), Needs::default());
             Ok(Lab(Mutex::new(State { lab, fish, owed: None, needs })))
@@ -170,9 +174,10 @@ impl Lab {
     /// cut before that takes them back. `life` is the one in which what is published was begun.
     ///
     /// # Errors
-    /// `closed`: the node does not run, or this is another life of it. `not_yet_visible`: it does
+    /// `closed`: the node does not run, or this is another life of it; or it dies in the middle,
+    /// and the events are stored or not. `not_yet_visible`: it does
     /// not hold what the session has seen, and a lab does not wait. `invalid_argument`,
-    /// `limit_exceeded`, `conflict`. Nothing was stored.
+    /// `limit_exceeded`, `conflict`. But for a death, nothing was stored.
     pub fn publish(
         &self,
         node: u64,

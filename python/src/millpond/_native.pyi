@@ -1031,6 +1031,7 @@ class Lab:
         seed: int | None,
         app: str | None,
         skew_max: float | None,
+        faults: int | None,
         /,
     ) -> None: ...
     @property

@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 from . import _native
 from ._errors import InvalidArgument
 from ._fish import AnyFish, Fish, Monotonicity, blamed
-from ._lab import AioEffect, AioLabCursor, AioLabNode, Lab, LabCursor, LabNode
+from ._lab import Lab
+from ._lab_node import AioEffect, AioLabCursor, AioLabNode, LabCursor, LabNode
 from ._native import Event, replay_hint
 
 __all__ = [

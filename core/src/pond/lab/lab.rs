@@ -14,6 +14,7 @@ use crate::pond::lab::reader::View;
 use crate::pond::lab::streams::Streams;
 use crate::pond::lab::task::Move;
 use crate::pond::lab::typed::Code;
+use crate::pond::lab::weather::Reach;
 use crate::query::Query;
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
@@ -26,8 +27,8 @@ const TRACE_LINES_MAX: usize = 1_000;
 const SHOWN_LINES_MAX: usize = 8;
 /// Where virtual wall clocks begin: 2026-01-01T00:00:00Z.
 const WALL_START_MICROS: i64 = 1_767_225_600_000_000;
-/// How the environment names a seed to replay.
-pub(super) const SEED_VARIABLE: &str = "MILLPOND_SEED";
+/// What is published with the durability `process` is durable so much later at most.
+const UNSYNCED_MICROS_MAX: u64 = 50_000;
 
 /// A swarm in memory, with virtual time and all chance from a seed.
 ///
@@ -45,9 +46,20 @@ pub struct Lab {
     start: Instant,
     /// Since the lab began.
     pub(super) elapsed: Duration,
-    pub(super) chance: Chance,
-    /// What a scenario draws changes nothing else.
+    /// What befalls the nodes. Nothing else draws from it, so a look changes nothing of that.
+    pub(super) weather: Chance,
+    /// When folds go on, and what of them is lost.
+    pub(super) works: Chance,
+    /// Wall clocks are wrong by at most this.
+    pub(super) skew_micros: u64,
+    /// Who dies in the middle of a call.
+    fates: Chance,
+    /// One in so many publishes is the last; 0 for none.
+    faults: u64,
+    /// What a scenario draws.
     drawn: Chance,
+    /// Who lacks what, while that is known.
+    pub(super) reach: Option<Reach>,
     trace: VecDeque<String>,
     pub(super) fish: Vec<Arc<Definition>>,
     /// What is left of the task in hand.
@@ -62,8 +74,8 @@ impl Lab {
     /// A lab whose time begins at `start`; only differences to it matter.
     ///
     /// # Errors
-    /// `invalid_argument`: no node. `limit_exceeded`: more than [`LAB_NODES_MAX`], or clocks that are
-    /// wrong by more than a century.
+    /// `invalid_argument`: no node. `limit_exceeded`: more than [`LAB_NODES_MAX`], or clocks that
+    /// are wrong by more than a century.
     pub fn at(options: &LabOptions, start: Instant) -> Result<Lab> {
         if options.nodes == 0 {
             return Err(invalid("a lab has at least one node"));
@@ -77,7 +89,8 @@ impl Lab {
         }
         let app_id = options.app_id.clone().map_or_else(|| AppId::parse("com.example.lab"), Ok)?;
         let mut chance = Chance::new(options.seed);
-        let drawn = chance.branch();
+        let (drawn, weather) = (chance.branch(), chance.branch());
+        let (works, fates) = (chance.branch(), chance.branch());
         let skew = options.skew_max.as_micros() as u64;
         let member = |_| {
             let mut node = [0; 32];
@@ -93,8 +106,13 @@ impl Lab {
             streams: Streams::default(),
             start,
             elapsed: Duration::ZERO,
-            chance,
+            weather,
+            works,
+            fates,
+            skew_micros: skew,
+            faults: options.faults,
             drawn,
+            reach: None,
             trace: VecDeque::new(),
             fish: Vec::new(),
             moves: VecDeque::new(),
@@ -170,36 +188,13 @@ impl Lab {
         self.trace.iter().map(String::as_str)
     }
 
-    /// The node publishes: what it gives is durable there.
-    ///
-    /// # Errors
-    /// As [`Lab::node_id`]. `closed`: the node does not run. `limit_exceeded`,
-    /// `invalid_argument`: that cannot be appended together.
-    #[cfg(test)]
-    pub(super) fn publish(&mut self, node: usize, events: Vec<NewEvent>) -> Result<LabPublished> {
-        self.append(node, events, true)
-    }
-
-    /// As [`Lab::publish`], with the durability `process`: nobody sees the events before they are
-    /// durable a moment later, and a power cut before that takes them back.
-    ///
-    /// # Errors
-    /// As [`Lab::publish`].
-    #[cfg(test)]
-    pub(super) fn publish_unsynced(
-        &mut self,
-        node: usize,
-        events: Vec<NewEvent>,
-    ) -> Result<LabPublished> {
-        self.append(node, events, false)
-    }
-
     /// The node publishes; with `once`, a key and a digest of what it stands for, that is
     /// remembered. Not `is_durable`: nobody sees the events before they are durable a moment later,
-    /// and a power cut before that takes them back.
+    /// and a power cut before that may take them back.
     ///
     /// # Errors
-    /// As [`Lab::node_id`]. `closed`: the node does not run. `limit_exceeded`,
+    /// As [`Lab::node_id`]. `closed`: the node does not run, or dies in the middle of it
+    /// ([`LabOptions::faults`]): then they are stored or not. `limit_exceeded`,
     /// `invalid_argument`: that cannot be appended together.
     pub(crate) fn publish_as(
         &mut self,
@@ -208,9 +203,20 @@ impl Lab {
         is_durable: bool,
         once: Option<([u8; 32], [u8; 32])>,
     ) -> Result<LabPublished> {
+        self.running(node)?;
+        check_batch(&events)?;
+        let dies = self.faults > 0 && self.fates.one_in(self.faults);
+        if dies && self.fates.one_in(2) {
+            self.note(format!("node {node} dies before it stores {} events", events.len()));
+            return Err(self.dead(node));
+        }
         let published = self.append(node, events, is_durable)?;
         if let Some((key, digest)) = once {
             self.members[node].remembered.insert(key, (digest, published.clone()));
+        }
+        if dies {
+            self.note(format!("node {node} dies before it says that they are stored"));
+            return Err(self.dead(node));
         }
         Ok(published)
     }
@@ -259,8 +265,8 @@ impl Lab {
         View { streams, held: &held, query, own_node }.all(&held)
     }
 
-    /// Parts the network: nodes of one group reach each other and no others. Nodes that are in none
-    /// are one more group.
+    /// Parts the network, in the place of what parted it before: nodes of one group reach each
+    /// other and no others. Nodes that are in none are one more group.
     ///
     /// # Errors
     /// `invalid_argument`: there is no such node, or it is in two groups.
@@ -276,6 +282,7 @@ impl Lab {
             *place = number + 1;
         }
         self.members.iter_mut().zip(places).for_each(|(member, place)| member.group = place);
+        self.reach = None;
         self.note(format!("cut into {groups:?}"));
         Ok(())
     }
@@ -283,40 +290,49 @@ impl Lab {
     /// All nodes reach each other again.
     pub fn heal(&mut self) {
         self.members.iter_mut().for_each(|member| member.group = 0);
+        self.reach = None;
         self.note("healed".to_owned());
     }
 
     /// The node's process ends without warning, if it runs: what it has in memory is lost, all
-    /// folds among it. What it has acknowledged stays.
+    /// folds among it. What it has acknowledged stays, unless a power cut takes it before the node
+    /// runs again: what was published with the durability `process` may be with the system only.
     ///
     /// # Errors
     /// As [`Lab::node_id`].
     pub fn crash(&mut self, node: usize) -> Result<()> {
         self.member(node)?;
-        self.sync(node);
-        self.members[node].disk.sync();
         self.stop(node, "crashed");
         Ok(())
     }
 
-    /// As [`Lab::crash`], and by a power cut: what was not durable is lost, too, that is events that
-    /// were published with the durability `process`, and some of the latest snapshots.
+    /// As [`Lab::crash`], and by a power cut: of what was not durable some is lost, too, that is
+    /// the last of the events that were published with the durability `process`, and of the latest
+    /// snapshots.
     ///
     /// # Errors
     /// As [`Lab::node_id`].
     pub fn cut_power(&mut self, node: usize) -> Result<()> {
         let stream = self.member(node)?.stream();
-        let durable = self.members[node].held.count(&stream);
-        self.streams.cut(&stream, durable);
         let member = &mut self.members[node];
-        member.disk.lose(&mut self.chance);
-        member.disk.sync();
-        if self.chance.one_in(8) {
-            member.disk.damage(&mut self.chance);
+        let unsynced = std::mem::take(&mut member.unsynced);
+        let kept = self.weather.index(unsynced.len() + 1);
+        if let Some((end, _)) = kept.checked_sub(1).map(|last| unsynced[last]) {
+            member.held.raise(stream, end);
         }
+        let durable = member.held.count(&stream);
+        self.streams.cut(&stream, durable);
+        member.has_lost_power = true;
+        member.disk.lose(&mut self.works);
+        member.disk.sync();
+        if self.works.one_in(8) {
+            member.disk.damage(&mut self.works);
+        }
+        self.reach = None;
         member.lamport = self.streams.lamport(&member.held);
         member.remembered.retain(|_, (_, own)| own.first.value() < durable);
-        self.stop(node, "lost its power");
+        let lost = unsynced.len() - kept;
+        self.stop(node, &format!("lost its power, and {lost} of its publishes"));
         Ok(())
     }
 
@@ -327,6 +343,12 @@ impl Lab {
     pub fn start(&mut self, node: usize) -> Result<()> {
         if !self.member(node)?.is_up {
             self.members[node].is_up = true;
+            if std::mem::take(&mut self.members[node].has_lost_power) {
+                self.set_clock(node);
+            }
+            self.members[node].disk.sync();
+            self.sync(node);
+            self.reach = None;
             self.note(format!("node {node} started"));
         }
         Ok(())
@@ -360,7 +382,7 @@ impl Lab {
         let shown = self.trace.len().saturating_sub(SHOWN_LINES_MAX);
         let last: Vec<&str> = self.trace.iter().skip(shown).map(String::as_str).collect();
         let message = format!(
-            "{fish} {what}; {SEED_VARIABLE}={} replays it. What happened last:\n{}",
+            "{fish} {what}; this is seed {} of the lab. What happened last:\n{}",
             self.seed,
             last.join("\n")
         );
@@ -372,9 +394,18 @@ impl Lab {
         let member = &mut self.members[node];
         let stream = member.stream();
         member.held.raise(stream, self.streams.count(&stream));
+        member.unsynced.clear();
+        self.reach = None;
     }
 
-    fn append(
+    /// The node's process ends in the middle of a call: what that ends with.
+    fn dead(&mut self, node: usize) -> Error {
+        self.stop(node, "died");
+        let message = format!("node {node} died before it could say what became of its events");
+        Error::new(ErrorKind::Closed, message)
+    }
+
+    pub(super) fn append(
         &mut self,
         node: usize,
         events: Vec<NewEvent>,
@@ -401,6 +432,12 @@ impl Lab {
         self.members[node].lamport = lamport + count as u64;
         if is_durable {
             self.sync(node);
+        } else {
+            let member = &mut self.members[node];
+            let wait = Duration::from_micros(self.weather.between(0, UNSYNCED_MICROS_MAX));
+            let last = member.unsynced.back().map_or(Duration::ZERO, |(_, due)| *due);
+            let due = last.max(self.elapsed + wait);
+            member.unsynced.push_back((first + count as u64, due));
         }
         let how = if is_durable { "" } else { ", not durable yet" };
         self.note(format!("node {node} published {count} from offset {first}{how}"));
@@ -413,6 +450,7 @@ impl Lab {
     fn stop(&mut self, node: usize, how: &str) {
         let member = &mut self.members[node];
         member.folds.clear();
+        self.reach = None;
         if member.is_up {
             member.is_up = false;
             member.life += 1;

@@ -8,6 +8,9 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+/// Most bytes of states that a check keeps.
+const KNOWN_BYTES_MAX: usize = 64 << 20;
+
 /// What the owner of a fish's code is asked.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LawQuestion {
@@ -27,6 +30,8 @@ pub enum LawQuestion {
 pub struct LawCheck {
     events: Vec<usize>,
     known: BTreeMap<LawQuestion, Bytes>,
+    /// How many bytes are in the answers that are known.
+    known_bytes: usize,
     asked: Vec<LawQuestion>,
     found: Option<std::result::Result<usize, NotShown>>,
 }
@@ -50,6 +55,7 @@ impl LawCheck {
         LawCheck {
             events: (0..event_count.min(GROW_ONLY_EVENTS_MAX)).collect(),
             known: BTreeMap::new(),
+            known_bytes: 0,
             asked: Vec::new(),
             found: None,
         }
@@ -59,11 +65,18 @@ impl LawCheck {
     /// the check is done.
     ///
     /// # Errors
-    /// `invalid_argument`: there are not as many answers as questions.
+    /// `invalid_argument`: there are not as many answers as questions. `limit_exceeded`: the
+    /// answers are more than 64 MiB, all together.
     pub fn next_questions(&mut self, answers: Vec<Bytes>) -> Result<&[LawQuestion]> {
         if answers.len() != self.asked.len() {
             let message = format!("{} answers to {} questions", answers.len(), self.asked.len());
             return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        self.known_bytes += answers.iter().map(Bytes::len).sum::<usize>();
+        if self.known_bytes > KNOWN_BYTES_MAX {
+            let message = "the states that the law is checked on are more than 64 MiB; check it on \
+                           fewer events, or with smaller states";
+            return Err(Error::new(ErrorKind::LimitExceeded, message));
         }
         self.known.extend(self.asked.drain(..).zip(answers));
         if self.found.is_none() {

@@ -4,7 +4,8 @@ use crate::event::{NodeId, OffsetMap, StreamId};
 use crate::pond::lab::disk::Disk;
 use crate::pond::lab::fold::LabFold;
 use crate::pond::lab::options::LabPublished;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 /// A node: what it holds durably, and what it has in memory while it runs.
 pub(super) struct Member {
@@ -14,6 +15,8 @@ pub(super) struct Member {
     /// The greatest that it has seen or used.
     pub(super) lamport: u64,
     pub(super) is_up: bool,
+    /// Since it ran last: then its clock is another one.
+    pub(super) has_lost_power: bool,
     /// Counts the ends of its process.
     pub(super) life: u64,
     /// Nodes of one group reach each other.
@@ -21,6 +24,9 @@ pub(super) struct Member {
     /// Its wall clock is ahead by so much, µs.
     pub(super) skew_micros: i64,
     pub(super) disk: Disk,
+    /// Of its own stream, what is not durable: to which count, and when it will be if the node
+    /// runs then. Rising in both.
+    pub(super) unsynced: VecDeque<(u64, Duration)>,
     /// What idempotency keys stand for: a digest, and where it was published.
     pub(super) remembered: BTreeMap<[u8; 32], ([u8; 32], LabPublished)>,
     /// By the number of their fish.
@@ -34,10 +40,12 @@ impl Member {
             held: OffsetMap::new(),
             lamport: 0,
             is_up: true,
+            has_lost_power: false,
             life: 0,
             group: 0,
             skew_micros,
             disk: Disk::default(),
+            unsynced: VecDeque::new(),
             remembered: BTreeMap::new(),
             folds: BTreeMap::new(),
         }

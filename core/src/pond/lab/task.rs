@@ -5,6 +5,7 @@ use crate::pond::definition::Definition;
 use crate::pond::emission::Emission;
 use crate::pond::fold::Prospect;
 use crate::pond::job::{Answer, Job};
+use crate::pond::lab::chance::Chance;
 use crate::pond::lab::fold::{LabFold, Progress};
 use crate::pond::lab::judge::Judge;
 use crate::pond::lab::lab::{Lab, too_long};
@@ -191,7 +192,7 @@ impl Lab {
             Move::Advance { until } => {
                 let is_over = self.step(until);
                 let rest = (!is_over).then_some(Move::Advance { until });
-                let folds = self.chance.one_in(2).then(|| self.some_work()).flatten();
+                let folds = self.works.one_in(2).then(|| self.some_work()).flatten();
                 Ok(Outcome::After(folds.into_iter().chain(rest).collect()))
             }
             Move::Chaos { left: 0 } => Ok(Outcome::Done),
@@ -241,7 +242,7 @@ impl Lab {
     /// Some fold goes on a little.
     fn some_work(&mut self) -> Option<Move> {
         let (node, fish) = self.some_fold()?;
-        let jobs_left = Some(self.chance.between(1, JOBS_MAX));
+        let jobs_left = Some(self.works.between(1, JOBS_MAX));
         Some(Move::Work { node, fish, jobs_left })
     }
 
@@ -254,7 +255,8 @@ impl Lab {
             fold.wake();
         } else {
             let snapshots = member.disk.snapshots(definition.hash());
-            let fold = LabFold::new(definition, snapshots, &mut self.chance);
+            let mut chance = chance_of(self.seed, node, &definition, member.life);
+            let fold = LabFold::new(definition, snapshots, &mut chance);
             member.folds.insert(fish, fold);
         }
         Ok(Outcome::Done)
@@ -310,7 +312,8 @@ impl Lab {
         let view = View { streams, held, query: self.fish[fish].query(), own_node };
         let events = view.all(held);
         let state = shown.state.clone();
-        let judge = Judge::new(fish, node, state, &events, is_thorough, &mut self.chance);
+        let mut chance = chance_of(self.seed, node, &self.fish[fish], events.len() as u64);
+        let judge = Judge::new(fish, node, state, &events, is_thorough, &mut chance);
         self.state = Some(shown);
         Outcome::After(vec![Move::Judge(Box::new(judge))])
     }
@@ -320,9 +323,15 @@ impl Lab {
         if error.kind() != ErrorKind::UserCode {
             return error;
         }
-        let variable = super::lab::SEED_VARIABLE;
-        let message = format!("{}; {variable}={} replays it", error.message(), self.seed);
+        let message = format!("{}; this is seed {} of the lab", error.message(), self.seed);
         let reason = error.reason().unwrap_or("step");
         Error::new(ErrorKind::UserCode, message).with_reason(reason)
     }
+}
+
+/// Chance for what a fish does at a node: its own, so that who asks for one changes nothing for
+/// others.
+fn chance_of(seed: u64, node: usize, fish: &Definition, turn: u64) -> Chance {
+    let fish = fish.hash().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    Chance::of([seed, node as u64, fish, turn])
 }
