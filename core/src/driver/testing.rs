@@ -39,7 +39,8 @@ use crate::error::{Error, ErrorKind, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 pub use crate::pond::lab::{
-    LAB_NODES_MAX, Lab, LabJob, LabOptions, LabPublished, LabTask, LawCheck, LawQuestion,
+    LAB_NODES_MAX, Lab, LabBackup, LabJob, LabLoss, LabOptions, LabPublished, LabTask, LawCheck,
+    LawQuestion,
 };
 pub use crate::pond::{BrokenLaw, check_grow_only};
 

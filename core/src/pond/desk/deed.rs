@@ -10,6 +10,7 @@ use crate::pond::claim::Doing;
 use crate::pond::desk::{AccountDeed, ClaimDeed, NewAccount};
 use crate::pond::escrow::AccountId;
 use bytes::Bytes;
+use std::fmt;
 
 /// What is done to an account or a claim. Names are 1 to 200 bytes of UTF-8 in NFC, node ids 64 hex
 /// digits, amounts 1 to 2^53 − 1; a note is one CBOR value in its deterministic encoding, kept and
@@ -113,6 +114,37 @@ pub enum Deed {
         /// Of what.
         what: String,
     },
+}
+
+/// What it does, for people: "withdraws 400 of steel".
+impl fmt::Display for Deed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The beginning of an id tells nodes apart.
+        let short = |id: &str| id.chars().take(8).collect::<String>();
+        match self {
+            Deed::AccountCreate { name, amount, floor, shares } => {
+                let shares = shares.len();
+                write!(f, "creates {name}: {amount} above {floor}, shared with {shares}")
+            }
+            Deed::AccountDeposit { name, amount, .. } => write!(f, "deposits {amount} of {name}"),
+            Deed::AccountWithdraw { name, amount, .. } => write!(f, "withdraws {amount} of {name}"),
+            Deed::AccountGrant { name, to, amount, .. } => {
+                write!(f, "grants {amount} of {name} to {}", short(to))
+            }
+            Deed::AccountRequest { name, amount, .. } => write!(f, "requests {amount} of {name}"),
+            Deed::AccountRecover { name, .. } => write!(f, "recovers what it left of {name}"),
+            Deed::ClaimCreate { what, .. } => write!(f, "creates the claim to {what}"),
+            Deed::ClaimTransfer { what, to } => {
+                write!(f, "hands the claim to {what} to {}", short(to))
+            }
+            Deed::ClaimRequest { what, is_wanted: true } => {
+                write!(f, "requests the claim to {what}")
+            }
+            Deed::ClaimRequest { what, .. } => write!(f, "does not want the claim to {what}"),
+            Deed::ClaimRecover { what, .. } => write!(f, "recovers the claim to {what}"),
+            Deed::DoingRelease { what } => write!(f, "says that it does not do {what}"),
+        }
+    }
 }
 
 /// A deed whose names, ids and notes can be.

@@ -9,6 +9,7 @@ use crate::event::{
 use crate::pond::definition::Definition;
 use crate::pond::emission::Emission;
 use crate::pond::lab::chance::Chance;
+use crate::pond::lab::desk::Desks;
 use crate::pond::lab::member::Member;
 use crate::pond::lab::options::{LAB_NODES_MAX, LabOptions, LabPublished};
 use crate::pond::lab::reader::View;
@@ -38,10 +39,10 @@ pub(super) const SEED_VARIABLE: &str = "MILLPOND_SEED";
 /// state: it must be what the sorted log of its node gives from nothing. Where it is not, they
 /// fail with `user_code` and say what is wrong with the fish.
 ///
-/// Not in it: forks, escrow and claims of a node, erasing, limits of a store.
+/// Not in it: forks, erasing, limits of a store.
 pub struct Lab {
     pub(super) seed: u64,
-    app_id: AppId,
+    pub(super) app_id: AppId,
     pub(super) members: Vec<Member>,
     pub(super) streams: Streams,
     start: Instant,
@@ -58,6 +59,7 @@ pub struct Lab {
     /// What the judge found in this task, and at which node.
     pub(super) judged: BTreeMap<Vec<EventKey>, (usize, Bytes)>,
     pub(super) code: Code,
+    pub(super) desks: Desks,
 }
 
 impl Lab {
@@ -99,6 +101,7 @@ impl Lab {
             state: None,
             judged: BTreeMap::new(),
             code: Code::default(),
+            desks: Desks::new(options.nodes),
         })
     }
 
@@ -285,14 +288,18 @@ impl Lab {
 
     /// An error in a fish, with how to see it again.
     pub(super) fn blame(&self, fish: &Definition, reason: &'static str, what: &str) -> Error {
-        let shown = self.trace.len().saturating_sub(SHOWN_LINES_MAX);
-        let last: Vec<&str> = self.trace.iter().skip(shown).map(String::as_str).collect();
         let message = format!(
             "{fish} {what}; {SEED_VARIABLE}={} replays it. What happened last:\n{}",
             self.seed,
-            last.join("\n")
+            self.happened_last()
         );
         Error::new(ErrorKind::UserCode, message).with_reason(reason)
+    }
+
+    pub(super) fn happened_last(&self) -> String {
+        let shown = self.trace.len().saturating_sub(SHOWN_LINES_MAX);
+        let last: Vec<&str> = self.trace.iter().skip(shown).map(String::as_str).collect();
+        last.join("\n")
     }
 
     /// All that the node has published is durable from now on.
@@ -308,8 +315,19 @@ impl Lab {
         events: Vec<NewEvent>,
         is_durable: bool,
     ) -> Result<LabPublished> {
-        let member = self.running(node)?;
+        self.running(node)?;
         check(&events)?;
+        self.write(node, events, is_durable)
+    }
+
+    /// As [`Lab::append`], also with tags that are ours.
+    pub(super) fn write(
+        &mut self,
+        node: usize,
+        events: Vec<NewEvent>,
+        is_durable: bool,
+    ) -> Result<LabPublished> {
+        let member = self.running(node)?;
         let (stream, time, count) = (member.stream(), self.wall(member), events.len());
         let first = self.streams.count(&stream);
         let lamport = member.lamport;
@@ -338,7 +356,8 @@ impl Lab {
         Ok(LabPublished { keys, first: Offset::new(first), time, offsets })
     }
 
-    fn stop(&mut self, node: usize, how: &str) {
+    pub(super) fn stop(&mut self, node: usize, how: &str) {
+        self.desks.end(node);
         let member = &mut self.members[node];
         member.folds.clear();
         if member.is_up {

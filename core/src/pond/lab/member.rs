@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 /// A node: what it holds durably, and what it has in memory while it runs.
 pub(super) struct Member {
     pub(super) node: NodeId,
+    /// Of the stream that it writes.
+    pub(super) number: u64,
     /// Durable here. Of its own stream there may be more in the lab, which is not durable yet.
     pub(super) held: OffsetMap,
     /// The greatest that it has seen or used.
@@ -26,6 +28,7 @@ impl Member {
     pub(super) fn new(node: NodeId, skew_micros: i64) -> Member {
         Member {
             node,
+            number: 0,
             held: OffsetMap::new(),
             lamport: 0,
             is_up: true,
@@ -38,6 +41,6 @@ impl Member {
 
     /// The stream that it writes.
     pub(super) fn stream(&self) -> StreamId {
-        StreamId { node: self.node, number: 0 }
+        StreamId { node: self.node, number: self.number }
     }
 }

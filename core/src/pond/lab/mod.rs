@@ -8,7 +8,10 @@
 //! Rule: equal options and equal calls give equal results and equal traces.
 //! Begin with [`Lab`]; `task` says what takes code of fish, `judge` what is asked of them.
 
+mod answers;
+mod backup;
 mod chance;
+mod desk;
 mod disk;
 mod fold;
 mod judge;
@@ -18,11 +21,14 @@ mod law;
 mod member;
 mod options;
 mod reader;
+mod scarce;
 mod streams;
 mod task;
 mod typed;
 mod weather;
 
+pub use answers::LabLoss;
+pub use backup::LabBackup;
 pub use lab::Lab;
 pub use law::{LawCheck, LawQuestion};
 pub use options::{LAB_NODES_MAX, LabOptions, LabPublished};
@@ -35,3 +41,5 @@ pub(super) use streams::Streams;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_desk;

@@ -105,6 +105,7 @@ impl Lab {
     ///
     /// # Errors
     /// `invalid_argument`: there is no such node or fish. `closed`: the node does not run.
+    /// `internal`: an account or a claim breaks its promise.
     pub fn begin(&mut self, task: LabTask) -> Result<()> {
         self.moves.clear();
         self.state = None;
@@ -121,6 +122,7 @@ impl Lab {
                 self.show(node, fish, false)?;
             }
             LabTask::Check { fish } => {
+                self.check_scarce()?;
                 for node in 0..self.members.len() {
                     if self.members[node].is_up {
                         self.show(node, fish, true)?;
@@ -180,7 +182,7 @@ impl Lab {
     fn perform(&mut self, next: Move, answer: Option<Answer>) -> Result<Outcome> {
         match next {
             Move::Advance { until } => {
-                let is_over = self.step(until);
+                let is_over = self.step(until)?;
                 let rest = (!is_over).then_some(Move::Advance { until });
                 let folds = self.chance.one_in(2).then(|| self.some_work()).flatten();
                 Ok(Outcome::After(folds.into_iter().chain(rest).collect()))

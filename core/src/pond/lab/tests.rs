@@ -12,13 +12,13 @@ use bytes::Bytes;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-fn lab(nodes: usize, seed: u64) -> Lab {
+pub(super) fn lab(nodes: usize, seed: u64) -> Lab {
     #[allow(clippy::disallowed_methods, reason = "some instant to begin with")]
     let start = Instant::now();
     Lab::at(&LabOptions::new(nodes, seed), start).unwrap()
 }
 
-fn event(tag: &str, number: u64) -> NewEvent {
+pub(super) fn event(tag: &str, number: u64) -> NewEvent {
     let payload = Payload::from_value(&Value::from(number)).unwrap();
     NewEvent { tags: TagSet::new([tag]).unwrap(), payload }
 }
@@ -31,7 +31,7 @@ fn number(event: EventView<'_>) -> u64 {
 }
 
 /// The numbers in their order.
-fn numbers() -> Fish<Vec<u64>> {
+pub(super) fn numbers() -> Fish<Vec<u64>> {
     let step = |state: &mut Vec<u64>, event: EventView<'_>| {
         state.push(number(event));
         Ok(())

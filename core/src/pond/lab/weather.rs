@@ -1,5 +1,6 @@
 //! What befalls the nodes of a lab while time passes.
 
+use crate::error::Result;
 use crate::event::OffsetMap;
 use crate::pond::fold::Prospect;
 use crate::pond::lab::lab::Lab;
@@ -11,9 +12,12 @@ const STEP_MICROS_MAX: u64 = 50_000;
 
 impl Lab {
     /// One step on the way to `until`: what was published becomes durable, some time passes, and
-    /// something is delivered. True when there is nothing more to deliver: then all of the time has
-    /// passed, if there is an end.
-    pub(super) fn step(&mut self, until: Option<Duration>) -> bool {
+    /// something is delivered. True when there is nothing more to deliver and no request to answer:
+    /// then all of the time has passed, if there is an end.
+    ///
+    /// # Errors
+    /// `internal`: an account or a claim breaks its promise.
+    pub(super) fn step(&mut self, until: Option<Duration>) -> Result<bool> {
         for node in 0..self.members.len() {
             if self.members[node].is_up {
                 self.sync(node);
@@ -22,18 +26,21 @@ impl Lab {
                 self.members[node].disk.sync();
             }
         }
+        self.hear_of_each_other();
+        self.answer_what_is_due()?;
         let lacking = self.lacking();
         let Some(to) = self.chance.pick(&lacking) else {
-            self.elapsed = self.elapsed.max(until.unwrap_or_default());
-            return true;
+            let turn = self.next_turn().filter(|turn| until.is_none_or(|until| *turn < until));
+            self.elapsed = self.elapsed.max(turn.or(until).unwrap_or_default());
+            return Ok(turn.is_none());
         };
         self.elapsed += Duration::from_micros(self.chance.between(1, STEP_MICROS_MAX));
         if let Some(until) = until.filter(|until| *until < self.elapsed) {
             self.elapsed = until;
-            return true;
+            return Ok(true);
         }
-        self.deliver(to);
-        false
+        self.deliver(to)?;
+        Ok(false)
     }
 
     /// Cuts, heals, crashes or starts something, or lets some time pass: then for how long.
@@ -93,17 +100,17 @@ impl Lab {
     }
 
     /// Nodes that lack something which one that they reach holds.
-    fn lacking(&self) -> Vec<usize> {
+    pub(super) fn lacking(&self) -> Vec<usize> {
         let lacks =
             |member: &Member| member.is_up && !member.held.covers(&self.held_by_group(member));
         self.those(lacks)
     }
 
-    fn those(&self, is_meant: impl Fn(&Member) -> bool) -> Vec<usize> {
+    pub(super) fn those(&self, is_meant: impl Fn(&Member) -> bool) -> Vec<usize> {
         (0..self.members.len()).filter(|node| is_meant(&self.members[*node])).collect()
     }
 
-    fn held_by_group(&self, of: &Member) -> OffsetMap {
+    pub(super) fn held_by_group(&self, of: &Member) -> OffsetMap {
         let mut held = OffsetMap::new();
         let group = self.members.iter().filter(|member| member.is_up && member.group == of.group);
         group.for_each(|member| held.join(&member.held));
@@ -111,7 +118,7 @@ impl Lab {
     }
 
     /// Delivers the next events of one stream, all or some of what is there.
-    fn deliver(&mut self, to: usize) {
+    fn deliver(&mut self, to: usize) -> Result<()> {
         let receiver = &self.members[to];
         let senders = self.those(|member| {
             let reaches = member.is_up && member.group == receiver.group;
@@ -128,5 +135,6 @@ impl Lab {
         receiver.held.raise(stream, end);
         receiver.lamport = receiver.lamport.max(lamport);
         self.note(format!("node {to} got {count} from node {from}: {} to {end}", stream));
+        self.delivered(to, stream, range.start..end)
     }
 }
