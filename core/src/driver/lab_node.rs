@@ -9,8 +9,8 @@ use crate::driver::pond::{Acting, RunOptions, Wanted};
 use crate::driver::reading::After;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::cbor::Value;
-use crate::event::{EventBatch, NewEvent, NodeId};
-use crate::log::{Appended, Behind, Durability, Once, Receipt, not_yet_visible};
+use crate::event::{Behind, EventBatch, NewEvent, NodeId, Once, not_yet_visible};
+use crate::log::{Appended, Durability, Receipt};
 use crate::pending::Pending;
 use crate::pond::builtin::BuiltIn;
 use crate::pond::lab::{Lab, LabPublished};
@@ -21,7 +21,7 @@ use crate::query::Query;
 /// the same errors.
 ///
 /// Its answers are there at once: virtual time passes between calls and never in them. Not here:
-/// subscriptions, observers, `keep_running`, accounts and claims.
+/// subscriptions, observers and `keep_running`. Accounts and claims are acted on by [`Lab::act`].
 pub struct LabNode<'a> {
     lab: &'a mut Lab,
     node: usize,
@@ -133,9 +133,9 @@ impl LabNode<'_> {
         let once = |key: &Vec<u8>| Once::append(key, self.lab.app_id(), &events);
         let once = idempotency_key.as_ref().map(once).transpose()?;
         if let Some(once) = &once
-            && let Some((digest, before)) = self.lab.remembered(self.node, &once.key)?
+            && let Some((first, before)) = self.lab.remembered(self.node, &once.key)?
         {
-            once.check_same(digest)?;
+            once.check_same(&first.digest)?;
             return Ok(appended(before.clone(), true));
         }
         if let Some(expected) = expected
@@ -145,7 +145,6 @@ impl LabNode<'_> {
             return Err(Error::new(ErrorKind::Conflict, message).with_reason("expected"));
         }
         let is_durable = durability == Durability::Power;
-        let once = once.map(|once| (once.key, once.digest));
         let published = self.lab.publish_as(self.node, events, is_durable, once)?;
         Ok(appended(published, false))
     }

@@ -45,7 +45,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 pub use crate::driver::lab_node::LabNode;
 pub use crate::pond::lab::{
-    LAB_NODES_MAX, Lab, LabJob, LabOptions, LabTask, LawCheck, LawQuestion,
+    LAB_NODES_MAX, Lab, LabBackup, LabJob, LabLoss, LabOptions, LabPublished, LabTask, LawCheck,
+    LawQuestion,
 };
 pub use crate::pond::{BrokenLaw, NotShown, check_grow_only};
 

@@ -8,7 +8,6 @@ use super::disk::{
 use super::follow::Follower;
 #[cfg(feature = "net")]
 use super::live::Live;
-use super::once::Once;
 use super::options::{
     AppendOptions, Appended, CursorOptions, Durability, GrowthHook, LogOptions, RangeStored,
 };
@@ -17,6 +16,7 @@ use super::status::LogStatus;
 use super::upkeep::{Compacted, LogStats, VerifyReport};
 use super::watch::Watch;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::Once;
 #[cfg(feature = "net")]
 use crate::event::Preview;
 use crate::event::{

@@ -3,7 +3,6 @@
 use crate::awaited::{self, Asked, Place};
 use crate::close::Closed;
 use crate::core::DoingWatch;
-use crate::deed::value;
 use crate::entry::{entry, guard, lock};
 use crate::errors::Result;
 use crate::handles::handle;
@@ -22,6 +21,7 @@ use crate::{registry, workers};
 use bytes::Bytes;
 use millpond::event::EventKey;
 use millpond::pond::claim::Standing;
+use millpond::pond::desk::read_note;
 use millpond::{ErrorKind, OwnDoing, Told};
 use serde_json::Value;
 use std::sync::Arc;
@@ -212,7 +212,7 @@ impl NodeHandle {
 
     fn say(self, what: &str, note: Option<Bytes>) -> Result<Asked<OwnDoing>> {
         let node = NodeState::usable(self.id())?;
-        let saying = node.core().do_optimistically(what, value(note)?);
+        let saying = node.core().do_optimistically(what, read_note(note)?);
         Ok((node, saying))
     }
 

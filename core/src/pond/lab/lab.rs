@@ -3,11 +3,12 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{
     AppId, Event, EventBatch, EventKey, EventKind, Lamport, NewEvent, NodeId, Offset, OffsetMap,
-    WallTime, check_batch,
+    Once, WallTime, check_batch,
 };
 use crate::pond::definition::Definition;
 use crate::pond::emission::Emission;
 use crate::pond::lab::chance::Chance;
+use crate::pond::lab::desk::Desks;
 use crate::pond::lab::member::Member;
 use crate::pond::lab::options::{LAB_NODES_MAX, LabOptions, LabPublished, TIME_MAX};
 use crate::pond::lab::reader::View;
@@ -37,10 +38,10 @@ const UNSYNCED_MICROS_MAX: u64 = 50_000;
 /// it gives and [`Lab::check`] are judged: a state must be what the sorted log of its node gives
 /// from nothing. Where it is not, they fail with `user_code` and say what is wrong with the fish.
 ///
-/// Not in it: forks, escrow and claims of a node, erasing, limits of a store.
+/// Not in it: forks, erasing, limits of a store.
 pub struct Lab {
     pub(super) seed: u64,
-    app_id: AppId,
+    pub(super) app_id: AppId,
     pub(super) members: Vec<Member>,
     pub(super) streams: Streams,
     start: Instant,
@@ -68,6 +69,7 @@ pub struct Lab {
     /// What the judge found in this task, and at which node.
     pub(super) judged: BTreeMap<Vec<EventKey>, (usize, Bytes)>,
     pub(super) code: Code,
+    pub(super) desks: Desks,
 }
 
 impl Lab {
@@ -119,6 +121,7 @@ impl Lab {
             state: None,
             judged: BTreeMap::new(),
             code: Code::default(),
+            desks: Desks::new(options.nodes),
         })
     }
 
@@ -188,8 +191,7 @@ impl Lab {
         self.trace.iter().map(String::as_str)
     }
 
-    /// The node publishes; with `once`, a key and a digest of what it stands for, that is
-    /// remembered. Not `is_durable`: nobody sees the events before they are durable a moment later,
+    /// The node publishes; with `once` that is remembered. Not `is_durable`: nobody sees the events before they are durable a moment later,
     /// and a power cut before that may take them back.
     ///
     /// # Errors
@@ -201,7 +203,7 @@ impl Lab {
         node: usize,
         events: Vec<NewEvent>,
         is_durable: bool,
-        once: Option<([u8; 32], [u8; 32])>,
+        once: Option<Once>,
     ) -> Result<LabPublished> {
         self.running(node)?;
         check_batch(&events)?;
@@ -211,8 +213,9 @@ impl Lab {
             return Err(self.dead(node));
         }
         let published = self.append(node, events, is_durable)?;
-        if let Some((key, digest)) = once {
-            self.members[node].remembered.insert(key, (digest, published.clone()));
+        if let Some(once) = once {
+            let remembered = &mut self.desks.nodes[node].remembered;
+            remembered.insert(once.key, (once, published.clone()));
         }
         if dies {
             self.note(format!("node {node} dies before it says that they are stored"));
@@ -229,8 +232,9 @@ impl Lab {
         &self,
         node: usize,
         key: &[u8; 32],
-    ) -> Result<Option<&([u8; 32], LabPublished)>> {
-        Ok(self.running(node)?.remembered.get(key))
+    ) -> Result<Option<&(Once, LabPublished)>> {
+        self.running(node)?;
+        Ok(self.desks.nodes[node].remembered.get(key))
     }
 
     /// How many events the node's stream has, durable or not.
@@ -330,7 +334,8 @@ impl Lab {
         }
         self.reach = None;
         member.lamport = self.streams.lamport(&member.held);
-        member.remembered.retain(|_, (_, own)| own.first.value() < durable);
+        let remembered = &mut self.desks.nodes[node].remembered;
+        remembered.retain(|_, (_, own)| own.key.stream != stream || own.first.value() < durable);
         let lost = unsynced.len() - kept;
         self.stop(node, &format!("lost its power, and {lost} of its publishes"));
         Ok(())
@@ -379,14 +384,18 @@ impl Lab {
 
     /// An error in a fish, with how to see it again.
     pub(super) fn blame(&self, fish: &Definition, reason: &'static str, what: &str) -> Error {
-        let shown = self.trace.len().saturating_sub(SHOWN_LINES_MAX);
-        let last: Vec<&str> = self.trace.iter().skip(shown).map(String::as_str).collect();
         let message = format!(
             "{fish} {what}; this is seed {} of the lab. What happened last:\n{}",
             self.seed,
-            last.join("\n")
+            self.happened_last()
         );
         Error::new(ErrorKind::UserCode, message).with_reason(reason)
+    }
+
+    pub(super) fn happened_last(&self) -> String {
+        let shown = self.trace.len().saturating_sub(SHOWN_LINES_MAX);
+        let last: Vec<&str> = self.trace.iter().skip(shown).map(String::as_str).collect();
+        last.join("\n")
     }
 
     /// All that the node has published is durable from now on.
@@ -411,8 +420,19 @@ impl Lab {
         events: Vec<NewEvent>,
         is_durable: bool,
     ) -> Result<LabPublished> {
-        let member = self.running(node)?;
+        self.running(node)?;
         check_batch(&events)?;
+        self.write(node, events, is_durable)
+    }
+
+    /// As [`Lab::append`], also with tags that are ours.
+    pub(super) fn write(
+        &mut self,
+        node: usize,
+        events: Vec<NewEvent>,
+        is_durable: bool,
+    ) -> Result<LabPublished> {
+        let member = self.running(node)?;
         let (stream, time, count) = (member.stream(), self.wall(member), events.len());
         let first = self.streams.count(&stream);
         let lamport = member.lamport;
@@ -447,7 +467,8 @@ impl Lab {
         Ok(LabPublished { key, count, first, time, offsets })
     }
 
-    fn stop(&mut self, node: usize, how: &str) {
+    pub(super) fn stop(&mut self, node: usize, how: &str) {
+        self.desks.end(node);
         let member = &mut self.members[node];
         member.folds.clear();
         self.reach = None;

@@ -3,13 +3,14 @@
 use crate::event::{NodeId, OffsetMap, StreamId};
 use crate::pond::lab::disk::Disk;
 use crate::pond::lab::fold::LabFold;
-use crate::pond::lab::options::LabPublished;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// A node: what it holds durably, and what it has in memory while it runs.
 pub(super) struct Member {
     pub(super) node: NodeId,
+    /// Of the stream that it writes.
+    pub(super) number: u64,
     /// Durable here. Of its own stream there may be more in the lab, which is not durable yet.
     pub(super) held: OffsetMap,
     /// The greatest that it has seen or used.
@@ -27,8 +28,6 @@ pub(super) struct Member {
     /// Of its own stream, what is not durable: to which count, and when it will be if the node
     /// runs then. Rising in both.
     pub(super) unsynced: VecDeque<(u64, Duration)>,
-    /// What idempotency keys stand for: a digest, and where it was published.
-    pub(super) remembered: BTreeMap<[u8; 32], ([u8; 32], LabPublished)>,
     /// By the number of their fish.
     pub(super) folds: BTreeMap<usize, LabFold>,
 }
@@ -37,6 +36,7 @@ impl Member {
     pub(super) fn new(node: NodeId, skew_micros: i64) -> Member {
         Member {
             node,
+            number: 0,
             held: OffsetMap::new(),
             lamport: 0,
             is_up: true,
@@ -46,13 +46,12 @@ impl Member {
             skew_micros,
             disk: Disk::default(),
             unsynced: VecDeque::new(),
-            remembered: BTreeMap::new(),
             folds: BTreeMap::new(),
         }
     }
 
     /// The stream that it writes.
     pub(super) fn stream(&self) -> StreamId {
-        StreamId { node: self.node, number: 0 }
+        StreamId { node: self.node, number: self.number }
     }
 }

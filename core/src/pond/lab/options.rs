@@ -34,15 +34,15 @@ impl LabOptions {
 
 /// Where published events stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LabPublished {
+pub struct LabPublished {
     /// Of the first event; the others follow.
-    pub(crate) key: EventKey,
+    pub key: EventKey,
     /// How many events.
-    pub(crate) count: u64,
+    pub count: u64,
     /// Offset of the first event in the node's stream; the others follow.
-    pub(crate) first: Offset,
+    pub first: Offset,
     /// The node's wall clock then: a claim.
-    pub(crate) time: WallTime,
+    pub time: WallTime,
     /// What the node held with these events.
-    pub(crate) offsets: OffsetMap,
+    pub offsets: OffsetMap,
 }

@@ -107,7 +107,8 @@ impl Lab {
     ///
     /// # Errors
     /// `invalid_argument`: there is no such node or fish. `closed`: the node does not run, or of a
-    /// check no node does. `limit_exceeded`: a century has passed by then.
+    /// check no node does. `limit_exceeded`: a century has passed by then. `internal`: an account or a
+    /// claim breaks its promise.
     pub fn begin(&mut self, task: LabTask) -> Result<()> {
         self.moves.clear();
         self.state = None;
@@ -131,6 +132,7 @@ impl Lab {
                     let message = "no node runs that could be checked; start one first";
                     return Err(Error::new(ErrorKind::Closed, message));
                 }
+                self.check_scarce()?;
                 for node in 0..self.members.len() {
                     if self.members[node].is_up {
                         self.show(node, fish, true)?;
@@ -190,7 +192,7 @@ impl Lab {
     fn perform(&mut self, next: Move, answer: Option<Answer>) -> Result<Outcome> {
         match next {
             Move::Advance { until } => {
-                let is_over = self.step(until);
+                let is_over = self.step(until)?;
                 let rest = (!is_over).then_some(Move::Advance { until });
                 let folds = self.works.one_in(2).then(|| self.some_work()).flatten();
                 Ok(Outcome::After(folds.into_iter().chain(rest).collect()))

@@ -13,14 +13,14 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-fn lab(nodes: usize, seed: u64) -> Lab {
+pub(super) fn lab(nodes: usize, seed: u64) -> Lab {
     #[allow(clippy::disallowed_methods, reason = "some instant to begin with")]
     let start = Instant::now();
     Lab::at(&LabOptions::new(nodes, seed), start).unwrap()
 }
 
 impl Lab {
-    fn publish(&mut self, node: usize, events: Vec<NewEvent>) -> Result<LabPublished> {
+    pub(super) fn publish(&mut self, node: usize, events: Vec<NewEvent>) -> Result<LabPublished> {
         self.append(node, events, true)
     }
 
@@ -29,7 +29,7 @@ impl Lab {
     }
 }
 
-fn event(tag: &str, number: u64) -> NewEvent {
+pub(super) fn event(tag: &str, number: u64) -> NewEvent {
     let payload = Payload::from_value(&Value::from(number)).unwrap();
     NewEvent { tags: TagSet::new([tag]).unwrap(), payload }
 }
@@ -42,7 +42,7 @@ fn number(event: EventView<'_>) -> u64 {
 }
 
 /// The numbers in their order.
-fn numbers() -> Fish<Vec<u64>> {
+pub(super) fn numbers() -> Fish<Vec<u64>> {
     let step = |state: &mut Vec<u64>, event: EventView<'_>| {
         state.push(number(event));
         Ok(())

@@ -1,5 +1,6 @@
 //! What befalls the nodes of a lab while time passes.
 
+use crate::error::Result;
 use crate::event::OffsetMap;
 use crate::pond::fold::Prospect;
 use crate::pond::lab::lab::Lab;
@@ -19,34 +20,40 @@ pub(super) struct Reach {
 }
 
 impl Lab {
-    /// One step on the way to `until`: some time passes, what was published becomes durable, and
-    /// something is delivered. True when there is nothing more to come: then all of the time has
-    /// passed, if there is an end.
-    pub(super) fn step(&mut self, until: Option<Duration>) -> bool {
+    /// One step on the way to `until`: some time passes, what was published becomes durable, requests
+    /// are answered, and something is delivered. True when there is nothing more to come: then all of
+    /// the time has passed, if there is an end.
+    ///
+    /// # Errors
+    /// `internal`: an account or a claim breaks its promise.
+    pub(super) fn step(&mut self, until: Option<Duration>) -> Result<bool> {
         for member in &mut self.members {
             if self.weather.one_in(3) {
                 member.disk.sync();
             }
         }
+        self.hear_of_each_other();
+        self.answer_what_is_due()?;
         let to = self.lacking();
         let to = self.weather.pick(&to);
-        let next = match (to, self.next_due()) {
+        let due = self.next_due().into_iter().chain(self.next_turn()).min();
+        let next = match (to, due) {
             (Some(_), _) => {
                 self.elapsed + Duration::from_micros(self.weather.between(1, STEP_MICROS_MAX))
             }
             (None, Some(due)) => due.max(self.elapsed),
             (None, None) => {
                 self.elapsed = self.elapsed.max(until.unwrap_or_default());
-                return true;
+                return Ok(true);
             }
         };
         let is_over = until.is_some_and(|until| until < next);
         self.elapsed = until.filter(|_| is_over).unwrap_or(next);
         self.sync_due();
         if let Some(to) = to.filter(|_| !is_over) {
-            self.deliver(to);
+            self.deliver(to)?;
         }
-        is_over
+        Ok(is_over)
     }
 
     /// When something of a node that runs becomes durable next.
@@ -137,6 +144,7 @@ impl Lab {
     }
 
     /// Nodes that lack something which one that they reach holds.
+    /// Nodes that lack something which one that they reach holds.
     fn lacking(&mut self) -> Vec<usize> {
         if self.reach.is_none() {
             let mut known = BTreeMap::<usize, OffsetMap>::new();
@@ -152,11 +160,11 @@ impl Lab {
         self.reach.as_ref().map_or_else(Vec::new, |reach| reach.lacking.clone())
     }
 
-    fn those(&self, is_meant: impl Fn(&Member) -> bool) -> Vec<usize> {
+    pub(super) fn those(&self, is_meant: impl Fn(&Member) -> bool) -> Vec<usize> {
         (0..self.members.len()).filter(|node| is_meant(&self.members[*node])).collect()
     }
 
-    fn held_by_group(&self, of: &Member) -> OffsetMap {
+    pub(super) fn held_by_group(&self, of: &Member) -> OffsetMap {
         let mut held = OffsetMap::new();
         let group = self.members.iter().filter(|member| member.is_up && member.group == of.group);
         group.for_each(|member| held.join(&member.held));
@@ -164,7 +172,7 @@ impl Lab {
     }
 
     /// Delivers the next events of one stream, all or some of what is there.
-    fn deliver(&mut self, to: usize) {
+    fn deliver(&mut self, to: usize) -> Result<()> {
         let receiver = &self.members[to];
         let senders = self.those(|member| {
             let reaches = member.is_up && member.group == receiver.group;
@@ -187,5 +195,6 @@ impl Lab {
             reach.lacking.retain(|node| *node != to);
         }
         self.note(format!("node {to} got {count} from node {from}: {} to {end}", stream));
+        self.delivered(to, stream, range.start..end)
     }
 }
