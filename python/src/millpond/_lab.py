@@ -97,8 +97,8 @@ class Lab:
     def cut(self, *groups: Iterable[int]) -> None:
         """Parts the network: nodes of one group reach each other and no others.
 
-        It takes the place of what parted it before. Nodes that are in none are one more group. Raises `InvalidArgument`: there is no such node,
-        or it is in two groups.
+        It takes the place of what parted it before. Nodes that are in none are one more group.
+        Raises `InvalidArgument`: there is no such node, or it is in two groups.
         """
         self._native.cut([list(group) for group in groups])
 

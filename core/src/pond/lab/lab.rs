@@ -191,8 +191,8 @@ impl Lab {
         self.trace.iter().map(String::as_str)
     }
 
-    /// The node publishes; with `once` that is remembered. Not `is_durable`: nobody sees the events before they are durable a moment later,
-    /// and a power cut before that may take them back.
+    /// The node publishes; with `once` that is remembered. Not `is_durable`: nobody sees the events
+    /// before they are durable a moment later, and a power cut before that may take them back.
     ///
     /// # Errors
     /// As [`Lab::node_id`]. `closed`: the node does not run, or dies in the middle of it

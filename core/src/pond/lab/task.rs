@@ -107,8 +107,8 @@ impl Lab {
     ///
     /// # Errors
     /// `invalid_argument`: there is no such node or fish. `closed`: the node does not run, or of a
-    /// check no node does. `limit_exceeded`: a century has passed by then. `internal`: an account or a
-    /// claim breaks its promise.
+    /// check no node does. `limit_exceeded`: a century has passed by then. `internal`: an
+    /// account or a claim breaks its promise.
     pub fn begin(&mut self, task: LabTask) -> Result<()> {
         self.moves.clear();
         self.state = None;

@@ -20,9 +20,9 @@ pub(super) struct Reach {
 }
 
 impl Lab {
-    /// One step on the way to `until`: some time passes, what was published becomes durable, requests
-    /// are answered, and something is delivered. True when there is nothing more to come: then all of
-    /// the time has passed, if there is an end.
+    /// One step on the way to `until`: some time passes, what was published becomes durable,
+    /// requests are answered, and something is delivered. True when there is nothing more to come:
+    /// then all of the time has passed, if there is an end.
     ///
     /// # Errors
     /// `internal`: an account or a claim breaks its promise.
