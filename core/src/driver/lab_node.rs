@@ -171,7 +171,7 @@ fn appended(published: LabPublished, replayed: bool) -> Appended {
 mod tests {
     use super::*;
     use crate::event::{EventView, Payload, TagSet};
-    use crate::testing::{LabOptions, lint};
+    use crate::testing::{LabOptions, explore, lint};
 
     fn event(tag: &str, number: u64) -> NewEvent {
         let payload = Payload::from_value(&Value::from(number)).unwrap();
@@ -312,6 +312,12 @@ mod tests {
         let all: Vec<u64> = (0..8).collect();
         assert!((1..=20).all(|seed| orders(seed, true) == all));
         assert!((1..=20).any(|seed| orders(seed, false).len() > all.len()));
+    }
+
+    #[test]
+    fn a_scenario_without_a_seed_is_refused() {
+        let error = explore([], |_| Ok(())).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     }
 
     #[test]

@@ -67,7 +67,8 @@ impl Lab {
 /// [`SEED_VARIABLE`], only that seed is run: so the seed of a failure is replayed.
 ///
 /// # Errors
-/// That of the scenario, with its seed. `invalid_argument`: the variable holds no seed.
+/// That of the scenario, with its seed. `invalid_argument`: the variable holds no seed, or there is
+/// none to run.
 ///
 /// # Panics
 /// As the scenario does, after its seed was printed.
@@ -76,9 +77,14 @@ pub fn explore(
     mut scenario: impl FnMut(u64) -> Result<()>,
 ) -> Result<()> {
     let wanted = seed_wanted()?;
+    let mut seeds = seeds.into_iter().peekable();
+    if seeds.peek().is_none() {
+        let message = "a scenario is run with one seed at least";
+        return Err(Error::new(ErrorKind::InvalidArgument, message));
+    }
     let seeds: Box<dyn Iterator<Item = u64>> = match wanted {
         Some(seed) => Box::new(std::iter::once(seed)),
-        None => Box::new(seeds.into_iter()),
+        None => Box::new(seeds),
     };
     for seed in seeds {
         match catch_unwind(AssertUnwindSafe(|| scenario(seed))) {
