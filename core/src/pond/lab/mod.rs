@@ -4,8 +4,8 @@
 //! Under it run real folds (`pond::Fold`) of an application's fish, with a judge beside them: the
 //! fold of the sorted log, from nothing, in one piece. So what is wrong with a fish shows, and
 //! shows again with the same seed. Accounts and claims are decided as on a node (`pond::desk`),
-//! and judged whenever something of them came. Not here: sync, disks and forks as they are (`tests/src/sim`
-//! has those), and the clock.
+//! and judged whenever something of them came. Not here: sync, disks and forks as they are
+//! (`tests/src/sim` has those), and the clock.
 //! Rule: equal options and equal calls give equal results and equal traces.
 //! Begin with [`Lab`]; `task` says what takes code of fish, `judge` what is asked of them; `desk`
 //! is where accounts and claims begin, `scarce` what is asked of those.
