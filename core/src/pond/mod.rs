@@ -10,8 +10,8 @@
 //! however they arrived, whatever was remembered.
 //! Begin with [`Fold`]; where it remembers states is `points`, how long it waits before it goes
 //! back is `patience`, folds without code are in `builtin`. Source: docs/pond.md. [`escrow`]
-//! divides a quantity among nodes, and [`claim`] says who does what: docs/escrow.md; what is decided
-//! about both is in [`desk`]. [`lab`] is a swarm in memory for tests of fish.
+//! divides a quantity among nodes, and [`claim`] says who does what: docs/escrow.md; what is
+//! decided about both is in [`desk`]. [`lab`] is a swarm in memory for tests.
 
 pub mod builtin;
 pub mod claim;

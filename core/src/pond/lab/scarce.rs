@@ -1,8 +1,8 @@
 //! Whether accounts and claims keep what they promise, at each node of a lab and at all times.
 //!
-//! Rule: whatever was cut, lost or told late, nobody's rights are made or lost, what counted counts,
-//! and one holds a claim. Only where a disk was restored may a stream be spent twice, and then what
-//! it signed proves it.
+//! Rule: whatever was cut, lost or told late, nobody's rights are made or lost, what counted
+//! counts, and one holds a claim. Only where a disk was restored may a stream be spent twice, and
+//! then what it signed proves it.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{EventBatch, EventKey, OffsetMap, StreamId};

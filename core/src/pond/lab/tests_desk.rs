@@ -300,6 +300,27 @@ fn nothing_is_spent_twice_with_a_thousand_seeds() {
 }
 
 #[test]
+fn once_all_is_quiet_nobody_keeps_what_another_one_asks_for() {
+    for seed in 0..100 {
+        let (mut lab, _) = storm(seed, 4).unwrap();
+        for node in 0..4 {
+            lab.answer_requests(node, STEEL, Some(GrantPolicy::default())).unwrap();
+            let amount = lab.below(200);
+            act(&mut lab, node, request(amount)).unwrap();
+        }
+        lab.settle().unwrap();
+        lab.check_scarce().unwrap();
+        let open = lab.account(0, STEEL, None).unwrap().state.requests();
+        for request in open {
+            let keeps = |node: &usize| {
+                lab.members[*node].stream() != request.stream && available(&lab, *node) > 0
+            };
+            assert_eq!((0..4).find(keeps), None, "seed {seed}: {request:?}");
+        }
+    }
+}
+
+#[test]
 fn equal_seeds_give_equal_traces_of_accounts() {
     let traced =
         |seed| storm(seed, 3).unwrap().0.trace().map(str::to_owned).collect::<Vec<String>>();
