@@ -58,6 +58,19 @@ pub(crate) fn job_of(py: Python<'_>, job: FishJob) -> PyResult<Py<PyAny>> {
     (kind, what).into_py_any(py)
 }
 
+/// The answer that a function raised something, for the event at `index` if it was given one.
+pub(crate) fn failed(
+    py: Python<'_>,
+    function: &str,
+    index: Option<usize>,
+    message: String,
+) -> PyResult<JobAnswer> {
+    let known = FUNCTIONS.into_iter().find(|known| known.name() == function);
+    let function =
+        known.ok_or_else(|| refuse(py, format!("a fish has no function {function:?}")))?;
+    Ok(JobAnswer::Failed { function, index, message })
+}
+
 const FUNCTIONS: [FishFunction; 5] = [
     FishFunction::Initial,
     FishFunction::Step,
@@ -103,10 +116,7 @@ impl Fold {
         index: Option<usize>,
         message: String,
     ) -> PyResult<()> {
-        let Some(function) = FUNCTIONS.into_iter().find(|known| known.name() == function) else {
-            return Err(refuse(queue.py(), format!("a fish has no function {function:?}")));
-        };
-        self.go_on(queue, number, Some(JobAnswer::Failed { function, index, message }));
+        self.go_on(queue, number, Some(failed(queue.py(), function, index, message)?));
         Ok(())
     }
 

@@ -79,12 +79,10 @@ pub(crate) fn user_code_error(
     function: &str,
     message: String,
 ) -> PyResult<Py<PyAny>> {
-    let function = match function {
-        "effect" => "effect",
-        "make_fish" => "make_fish",
-        "decode" => "decode",
-        other => return Err(refuse(py, format!("no function is called {other:?}"))),
-    };
+    let names =
+        ["make_fish", "initial", "step", "is_reset", "encode", "decode", "grow_only", "effect"];
+    let known = names.into_iter().find(|known| *known == function);
+    let function = known.ok_or_else(|| refuse(py, format!("no code is named {function:?}")))?;
     let error = raise(py, facade::user_code_error(function, message));
     Ok(error.into_value(py).into_any())
 }

@@ -402,8 +402,8 @@ def test_a_fish_says_whether_its_state_may_be_taken_back() -> None:
     assert not counting().monotonicity().is_monotone
     growing = Fish("seen", 1, ALL, [], lambda state, _: state, merge=lambda a, b: a + b)
     said = growing.monotonicity()
-    assert (said.is_monotone, said.verdict) == (True, "monotone")
-    assert said.reason
+    assert (said.is_monotone, said.verdict) == (False, "not_monotone")
+    assert "check_grow_only" in said.reason
 
 
 def test_ctrl_c_ends_a_wait_for_a_state(tmp_path: Path, secret: str) -> None:

@@ -3,7 +3,6 @@
 use crate::awaited::{self, Asked, Place};
 use crate::close::Closed;
 use crate::core::DoingWatch;
-use crate::deed::value;
 use crate::entry::{entry, guard, guard_node, lock};
 use crate::errors::Result;
 use crate::handles::handle;
@@ -22,6 +21,7 @@ use crate::{registry, workers};
 use bytes::Bytes;
 use millpond::event::EventKey;
 use millpond::pond::claim::Standing;
+use millpond::pond::desk::read_note;
 use millpond::{ErrorKind, OwnDoing, Told};
 use serde_json::Value;
 use std::sync::{Arc, Mutex, Weak};
@@ -264,7 +264,7 @@ impl NodeHandle {
 
 impl NodeState {
     fn say(self: &Arc<Self>, what: &str, note: Option<Bytes>) -> Result<Asked<OwnDoing>> {
-        let saying = self.core().do_optimistically(what, value(note)?);
+        let saying = self.core().do_optimistically(what, read_note(note)?);
         Ok((self.clone(), saying))
     }
 

@@ -17,7 +17,10 @@ fn since_reset(id: &str) -> Fish<Vec<u64>> {
     let is_reset = |event: EventView<'_>| {
         number(event.payload_bytes()).is_ok_and(|number| number % RESET_EVERY == 49)
     };
-    Fish::new(id, 1, super::query("FROM allEvents"), Vec::new, step).unwrap().with_reset(is_reset)
+    Fish::new(id, 1, super::query("FROM allEvents"), Vec::new, step)
+        .unwrap()
+        .with_reset(is_reset)
+        .unwrap()
 }
 
 /// What the fish is to show: of the sorted log, from its last reset on.
