@@ -182,7 +182,9 @@ impl Swarm {
         let mut session = Session::new(connection, peer, binding, dialed, now);
         let standing = former.and_then(|former| self.sessions.get(&former));
         session.going_on = GoingOn::new(standing, &peer, &self.shared);
-        if let Some(former) = former
+        // Our dial comes too late, since nobody is dialled with whom there is a session.
+        let is_late = dialed && standing.is_some_and(|former| !former.liveness.is_stalled(now));
+        if let Some(former) = former.filter(|_| !is_late)
             && let Some(session) = self.sessions.get_mut(&former)
         {
             // Why would it come again?
@@ -201,6 +203,8 @@ impl Swarm {
             RefusalReason::NotAllowed
         } else if self.book.is_blocked(&peer, now) {
             RefusalReason::BackingOff
+        } else if is_late {
+            RefusalReason::DuplicateConnection
         } else if strangers >= STRANGERS_MAX {
             RefusalReason::TooManyPeers
         } else {

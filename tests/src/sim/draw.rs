@@ -170,6 +170,37 @@ impl Plan {
         plan
     }
 
+    /// Honest nodes in a row, each of which knows the one before, on paths of this profile; nothing
+    /// happens but what paths do.
+    pub(super) fn bare(honest: usize, profile: [LinkProfile; 2]) -> Plan {
+        let far_off = Duration::from_secs(1 << 20);
+        Plan {
+            honest,
+            hostile: Vec::new(),
+            has_spare: false,
+            links: (1..honest).map(|node| (node, node - 1)).collect(),
+            profiles: vec![profile],
+            chaos: far_off,
+            list: Vec::new(),
+            faults: DiskFaults::default(),
+            notices: 0.0,
+            publish_every: far_off,
+            events_max: 1,
+            padding_max: 0,
+            padded: 0.0,
+            retries: 0.0,
+            sync_time: (Duration::from_millis(1), Duration::from_millis(2)),
+            open_delay: Duration::from_millis(1),
+            hostile_stay: false,
+            rotation: None,
+            learns: false,
+            caps: SendCaps::default(),
+            has_priority: false,
+            live: None,
+            rot: None,
+        }
+    }
+
     /// Machines in all.
     pub(super) fn machines(&self) -> usize {
         self.honest + self.hostile.len() + usize::from(self.has_spare)

@@ -18,6 +18,7 @@ mod disk;
 mod draw;
 mod forks;
 mod group;
+pub mod heal;
 mod hostile;
 pub mod link;
 mod log;

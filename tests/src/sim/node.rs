@@ -89,6 +89,11 @@ impl Node {
         self.personality.is_none()
     }
 
+    /// Its log has something in hand.
+    pub(super) fn is_writing(&self) -> bool {
+        self.live.as_ref().is_some_and(|live| live.writing.is_some())
+    }
+
     /// A copy's disk is gone with its process.
     pub(super) fn has_disk(&self) -> bool {
         !self.is_clone || self.live.is_some()
