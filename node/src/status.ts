@@ -117,6 +117,11 @@ export interface ForkStatus {
   readonly offset: number;
   /** The streams in which its histories go on from there, at the same offsets. */
   readonly branches: readonly string[];
+  /**
+   * For each of them, in the same order, the proof that its author signed two histories: two signed
+   * heads of different ones beyond `offset`, in the bytes of docs/format.md, 304 hex digits each.
+   */
+  readonly proofs: readonly (readonly [string, string])[];
 }
 
 /** One stream. */

@@ -43,8 +43,44 @@ def write_texts():
                 write("text", f"{kind}-{fate}-{index:02}", text.encode())
 
 
+def write_deeds():
+    """Writes the seeds of deeds on accounts and claims, and of texts about them."""
+    told = json.loads((VECTORS / "escrow.json").read_text())
+    stories = told["accounts"] + told["claims"] + told["doings"]
+    for index, story in enumerate(stories):
+        branches = story["forks"][0]["branches"] if story["forks"] else []
+        name, last = story.get("name", "steel").encode(), 0
+        data = bytes([1, len(name)]) + name
+        for event in story["events"]:
+            lamport, stream = event["key"].split("/")
+            node, number = stream.split("-")
+            own = int(node[:2], 16) - 1 + 3 * int(number) % 6
+            own = 5 + branches.index(stream) if stream in branches else own
+            payload = bytes.fromhex(event["payload"])
+            later = min(int(lamport) - last, 31)
+            data += bytes([own | later << 3]) + len(payload).to_bytes(2, "little") + payload
+            last = int(lamport)
+        write("deeds", f"story-{index:02}", data)
+    payloads = {event["payload"] for story in stories for event in story["events"]}
+    folds = [
+        b"\xa1dfoldecount",
+        b"\xa2boff/amountdfoldcsum",
+        b"\xa3bby\xa1ctaghmachine:deach\xa1dfoldecountdfoldegroup",
+    ]
+    payloads = sorted(bytes.fromhex(payload) for payload in payloads)[::12]
+    for index, payload in enumerate(payloads + folds):
+        write("deeds", f"payload-{index:02}", b"\0" + payload)
+    account, stream = "9b85cd3bb57733c55c08d5a3cc911542", "ab" * 32 + "-0"
+    token = json.loads((VECTORS / "texts.json").read_text())["tokens"]["taken"][-1]["text"]
+    texts = [account, f"7/{stream}/{account}/3/{stream}", f"7/{stream}@{token}", f"-@{token}"]
+    texts.append("/amount/0/a~1b~0c")
+    for index, text in enumerate(texts):
+        write("text", f"pond-{index}", text.encode())
+
+
 def main():
     """Writes all seeds."""
+    write_deeds()
     for index, vector in enumerate(json.loads((VECTORS / "payloads.json").read_text())):
         write("payload", f"payload-{index:02}", bytes.fromhex(vector["bytes"]))
     events = json.loads((VECTORS / "events.json").read_text())
@@ -74,8 +110,8 @@ def main():
     write("packed", "block", packed[33:])
     # Behind the head that vouches for it.
     write("block", "block", packed[33 + 152 :])
-    # The tables target: postings or a block, then changes.
-    for name, mode in (("segment", b"\0"), ("row", b"\1")):
+    # The tables target: postings, a block or a saved state, then changes.
+    for name, mode in (("segment", b"\0"), ("row", b"\1"), ("snapshot", b"\2")):
         write("tables", name, mode)
         write("tables", f"{name}-flip", mode + b"\x08\0\1" + b"\xc0\x08\3" + b"\xff\x09\x10")
     frames.append(packed)

@@ -5,12 +5,15 @@ use crate::crash::record_run;
 use crate::second_reader::read_with;
 use crate::support::{Scratch, skip_without};
 use millpond::EventView;
-use millpond::event::StreamId;
+use millpond::event::codec::Reader;
+use millpond::event::{SignedHead, StreamId};
 use millpond::log::{CursorOptions, Log};
 use millpond::query::{Order, Query};
+use millpond_facade::{NodeHandle, OpenOptions, Wait};
 use millpond_tests::crash::mix;
 use millpond_tests::forks;
 use millpond_tests::trace::Step;
+use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
 
@@ -70,6 +73,49 @@ fn a_store_with_forks_reads_the_same_for_a_second_reader() {
     assert_eq!(keys(&log), expected);
     assert!(log.forks().len() >= 2);
     log.close(DEADLINE).unwrap();
+}
+
+#[test]
+fn what_a_status_says_of_a_fork_to_shells_proves_it_to_anybody() {
+    let scratch = Scratch::new("fork-status");
+    let path = scratch.path().join("store");
+    let log = forks::open(&path).unwrap();
+    forks::run(&log, 6, 20, |_| {}).unwrap();
+    let (held, swarm) = (log.forks(), log.swarm_id());
+    log.close(DEADLINE).unwrap();
+    let options = OpenOptions {
+        path,
+        app_id: "com.example.crash".into(),
+        swarm: Some("33".repeat(32)),
+        network: Some(false),
+        ..OpenOptions::default()
+    };
+    let wait = Wait::timeout(DEADLINE);
+    let node = NodeHandle::open(options, &wait).unwrap();
+    let status: Value = serde_json::from_str(&node.status_json(&wait).unwrap()).unwrap();
+    let shown = status["forks"].as_array().unwrap();
+    assert_eq!((shown.len(), held.len() >= 2), (held.len(), true));
+    for (shown, held) in shown.iter().zip(&held) {
+        let proofs = shown["proofs"].as_array().unwrap();
+        assert_eq!(proofs.len(), held.branches.len());
+        for (proof, branch) in proofs.iter().zip(&held.branches) {
+            let heads = [0, 1].map(|one| head(proof[one].as_str().unwrap()));
+            assert_eq!(heads, branch.proof);
+            for head in &heads {
+                head.verify(&swarm).unwrap();
+                assert!(head.count > held.at && head.stream.trunk() == held.of.trunk());
+            }
+        }
+    }
+    node.close(&wait).unwrap();
+}
+
+/// The signed head that these hex digits are.
+fn head(digits: &str) -> SignedHead {
+    let pairs = digits.as_bytes().chunks(2).map(|pair| str::from_utf8(pair).unwrap());
+    let bytes: Vec<u8> = pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
+    assert_eq!(bytes.len(), SignedHead::BYTES);
+    SignedHead::read(&mut Reader::new(&bytes)).unwrap()
 }
 
 fn said((at, step): (usize, &Step)) -> Option<(usize, u64)> {

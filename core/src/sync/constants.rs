@@ -161,6 +161,10 @@ pub(crate) const MESH_DEGREE: usize = 8;
 pub(crate) const MESH_DEGREE_MAX: usize = 12;
 /// Dials of found peers at a time, where there are more of them than are needed.
 pub(crate) const MESH_DIALS_MAX: usize = 4;
+/// On average no more than one of them is dialled in this time, and so many at once.
+pub(crate) const MESH_CROWD_PACE: Duration = Duration::from_millis(100);
+/// See `MESH_CROWD_PACE`.
+pub(crate) const MESH_CROWD_BURST: u32 = 32;
 /// First pause, about, between two dials of nodes that no peer tells of; doubles up to the next.
 pub(crate) const MESH_PROBE: Duration = Duration::from_secs(60);
 /// Longest pause between two such dials.

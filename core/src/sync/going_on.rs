@@ -21,6 +21,8 @@ pub(crate) struct GoingOn {
     pub(crate) is_due: bool,
     /// Something that the peer told was not looked at: it has to be told again.
     pub(crate) is_spoilt: bool,
+    /// Nothing of it counts: the peer misbehaved, or goes on from what is not kept.
+    pub(crate) is_void: bool,
     /// What our hello says that we have heard, until the peer goes on from there or does not.
     said: Option<Heard>,
     /// What we heard there. None while that session has not ended here.
@@ -52,6 +54,11 @@ impl GoingOn {
         }
     }
 
+    /// True while the peer may go on from what an earlier session has heard.
+    pub(super) fn awaits_word(&self) -> bool {
+        self.said.is_some()
+    }
+
     /// The peer does not go on from what we have heard, or has said so.
     pub(super) fn told_anew(&mut self) {
         (self.said, self.kept) = (None, None);
@@ -68,6 +75,7 @@ impl Session {
     fn heard_so_far(&self, shared: &Shared) -> Option<Heard> {
         let is_open = !self.disputes.is_empty()
             || self.going_on.is_spoilt
+            || self.going_on.is_void
             || shared.comparisons.await_one_of(self.connection);
         let heard = Heard { session: self.name(), count: self.going_on.heard };
         (!is_open && heard.count > 0).then_some(heard)
@@ -130,14 +138,23 @@ impl Session {
     /// session it tells everything.
     fn begin_again(&mut self, shared: &mut Shared) -> Refusal {
         shared.memories.forget(&self.peer);
-        self.going_on.is_spoilt = true;
+        self.going_on.is_void = true;
         RefusalReason::DuplicateConnection.into()
     }
 
-    /// The session is over. What of it holds for the next one is kept, and returned.
+    /// The session is over. What of it holds for the next one is kept, and returned, also for one
+    /// that has begun.
+    ///
+    /// A question that is open now came up after a hello that said how much was heard, else it had
+    /// not said so: what it is about comes again, as a word that was not heard by then, or when we
+    /// ask again for what the peer holds. So that hello still stands; no other one says the like.
     pub(super) fn remember(self, shared: &mut Shared) -> Option<Arc<Memory>> {
-        if self.going_on.is_spoilt || !self.disputes.is_empty() {
+        let is_void = self.going_on.is_void;
+        let is_open = self.going_on.is_spoilt || !self.disputes.is_empty();
+        if is_void || is_open {
             shared.memories.forget(&self.peer);
+        }
+        if is_void {
             return None;
         }
         let name = self.name();
@@ -154,7 +171,9 @@ impl Session {
             }
         };
         let memory = Arc::new(memory);
-        shared.memories.keep(peer, epoch, Arc::clone(&memory));
+        if !is_open {
+            shared.memories.keep(peer, epoch, Arc::clone(&memory));
+        }
         Some(memory)
     }
 }

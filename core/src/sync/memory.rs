@@ -176,10 +176,12 @@ impl Memories {
     }
 
     /// We keep no account of these streams any more. The heads that were known of them are kept in
-    /// place of it; without one, or room, they are to be heard of again.
+    /// place of it; without one, or room, they are to be heard of again. `is_awaited` while a
+    /// session may go on from what is not kept here any more.
     pub(crate) fn lose(
         &mut self,
         lost: Vec<(StreamId, Option<SignedHead>)>,
+        is_awaited: bool,
         has_account: impl Fn(&StreamId) -> bool,
     ) {
         if self.claims.len() + lost.len() > CLAIMS_KEPT_MAX {
@@ -197,7 +199,7 @@ impl Memories {
         for peer in peers.map(|(peer, _)| *peer).collect::<Vec<_>>() {
             self.forget(&peer);
         }
-        if self.peers.is_empty() {
+        if self.peers.is_empty() && !is_awaited {
             self.claims.clear();
         }
     }
@@ -309,16 +311,19 @@ mod tests {
         let mut memories = Memories::default();
         memories.keep(peer(1), 0, knows(1, 9).into());
         memories.keep(peer(2), 0, knows(2, 3).into());
-        memories.lose(lost(0, 9).collect(), |_| false);
+        memories.lose(lost(0, 9).collect(), false, |_| false);
         assert!(memories.claim(&stream(8)).is_some() && memories.get(&peer(1)).is_some());
         // Without its head nobody can go on from what was heard of a stream.
-        memories.lose(vec![(stream(5), None)], |_| false);
+        memories.lose(vec![(stream(5), None)], false, |_| false);
         assert!(memories.get(&peer(1)).is_none() && memories.get(&peer(2)).is_some());
         // Of those that we keep account of it is not needed.
-        memories.lose(lost(9, CLAIMS_KEPT_MAX as u64 + 3).collect(), |own| own.number < 3);
+        let many = lost(9, CLAIMS_KEPT_MAX as u64 + 3).collect();
+        memories.lose(many, false, |own| own.number < 3);
         assert_eq!(memories.claims.len(), CLAIMS_KEPT_MAX);
         assert!(memories.claim(&stream(0)).is_none() && memories.get(&peer(2)).is_some());
-        memories.lose(lost(0, 1).collect(), |_| false);
-        assert!(memories.get(&peer(2)).is_none() && memories.claims.is_empty());
+        memories.lose(lost(0, 1).collect(), true, |_| false);
+        assert!(memories.get(&peer(2)).is_none() && !memories.claims.is_empty());
+        memories.lose(Vec::new(), false, |_| false);
+        assert!(memories.claims.is_empty());
     }
 }

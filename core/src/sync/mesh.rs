@@ -2,6 +2,8 @@
 //!
 //! - Peers that were named are always dialled. With fewer than `MESH_DEGREE` sessions, and dials
 //!   under way, found ones are dialled, too, each time one that chance picks.
+//! - Where more wait than are needed, only so many are dialled in a time: whoever makes nodes up, and
+//!   answers for them at once, must not keep us dialling.
 //! - A node that has its degree dials one now and then of which none of its peers has told: so two
 //!   parts of a swarm that are full in themselves meet.
 //! - With more than `MESH_DEGREE_MAX` sessions a node ends some that both sides can spare.
@@ -12,7 +14,8 @@
 
 use crate::event::NodeId;
 use crate::sync::constants::{
-    MESH_DEGREE, MESH_DEGREE_MAX, MESH_DIALS_MAX, MESH_PROBE, MESH_PROBE_MAX, MESH_TRIM,
+    MESH_CROWD_BURST, MESH_CROWD_PACE, MESH_DEGREE, MESH_DEGREE_MAX, MESH_DIALS_MAX, MESH_PROBE,
+    MESH_PROBE_MAX, MESH_TRIM,
 };
 use crate::sync::io::{ConnectionId, Output};
 use crate::sync::refusal::RefusalReason;
@@ -30,17 +33,42 @@ pub(crate) struct Mesh {
     probe_pause: Duration,
     /// When to end a session that is too many.
     trim_at: Option<Instant>,
+    /// When all dials of a crowd would have begun, one after the other at their pace.
+    crowd_until: Option<Instant>,
+    /// When the next of a crowd may be dialled; none while nobody waits for that.
+    pace_at: Option<Instant>,
 }
 
 impl Mesh {
     pub(crate) fn new(node: &NodeId, instance: &[u8; 8]) -> Mesh {
         let chance = Chance::new(node, instance);
-        Mesh { chance, probe_at: None, probe_pause: MESH_PROBE, trim_at: None }
+        Mesh {
+            chance,
+            probe_at: None,
+            probe_pause: MESH_PROBE,
+            trim_at: None,
+            crowd_until: None,
+            pace_at: None,
+        }
     }
 
     /// When there is something to do.
     pub(crate) fn next(&self) -> Option<Instant> {
-        [self.probe_at, self.trim_at].into_iter().flatten().min()
+        [self.probe_at, self.trim_at, self.pace_at].into_iter().flatten().min()
+    }
+
+    /// True when one of a crowd may be dialled now; else there is a time for it.
+    fn may_dial_crowd(&mut self, now: Instant) -> bool {
+        let until = self.crowd_until.map_or(now, |until| until.max(now));
+        let is_free = until < now + MESH_CROWD_PACE * MESH_CROWD_BURST;
+        self.pace_at = (!is_free).then_some(now + MESH_CROWD_PACE);
+        is_free
+    }
+
+    /// One of a crowd is dialled.
+    fn dialed_crowd(&mut self, now: Instant) {
+        let until = self.crowd_until.map_or(now, |until| until.max(now));
+        self.crowd_until = Some(until + MESH_CROWD_PACE);
     }
 
     /// Somebody was lost or found: parts of the swarm may have come apart, or together.
@@ -60,6 +88,7 @@ impl Swarm {
     pub(crate) fn dial(&mut self) {
         let now = self.shared.now;
         self.plan_probe();
+        self.mesh.pace_at = self.mesh.pace_at.filter(|at| *at > now);
         let is_wanting = self.book.waiting_count() > 0 && self.engaged_at_most() < MESH_DEGREE;
         let is_due = self.book.next().is_some_and(|at| at <= now);
         let may_dial = !self.is_full() && (is_due || is_wanting);
@@ -117,10 +146,16 @@ impl Swarm {
         let room = MESH_DEGREE.saturating_sub(engaged).min(at_once.saturating_sub(under_way));
         for _ in 0..room {
             let now = self.shared.now;
+            if is_crowd && !self.mesh.may_dial_crowd(now) {
+                return;
+            }
             let chance = &mut self.mesh.chance;
             let is_taken = |peer: &NodeId| taken.contains(peer);
             let found = self.book.dial_waiting(now, is_taken, |count| chance.below(count));
             let Some(peer) = found else { return };
+            if is_crowd {
+                self.mesh.dialed_crowd(now);
+            }
             self.put_dial(peer);
         }
     }

@@ -6,7 +6,8 @@
 //! Source: docs/protocol.md, "Previews".
 
 use crate::event::limits::STREAMS_PER_NODE_MAX;
-use crate::event::{EventKind, Preview, StreamEnd, StreamId};
+use crate::event::{EventKind, Lamport, Preview, StreamEnd, StreamId};
+use crate::planted;
 use crate::sync::constants::PREVIEWED_STREAMS_MAX;
 use crate::sync::io::{ConnectionId, Output};
 use crate::sync::lane::Lane;
@@ -119,7 +120,11 @@ impl Session {
         }
         let Some(held) = shared.streams.end_for_preview(&preview.stream) else { return Ok(None) };
         let earlier = self.previews.ends.get(&preview.stream);
-        let bases = [Some(&held), earlier.filter(|earlier| earlier.count > held.count)];
+        let Preview { first, before, .. } = *preview;
+        let told = StreamEnd { count: first, chain: before, lamport: Lamport::ZERO };
+        let believed = planted!("preview_goes_on_from_nothing").then_some(&told);
+        let earlier = earlier.filter(|earlier| earlier.count > held.count);
+        let bases = [Some(&held), earlier, believed];
         let mut after = None;
         for base in bases.into_iter().flatten() {
             let goes_on = preview.after(base);

@@ -7,6 +7,7 @@
 
 use crate::error::Result;
 use crate::event::{NodeId, StreamId};
+use crate::planted;
 use crate::sync::constants::{FETCH_TIMEOUT, PROBE_RETRY, PROBE_RETRY_MAX};
 use crate::sync::io::{ConnectionId, Output};
 use crate::sync::opening::Content;
@@ -117,6 +118,9 @@ impl Repairs {
     fn back_off(&mut self, place: Place, now: Instant) {
         let Some(block) = self.blocks.get_mut(&place) else { return };
         block.state = State::Waits;
+        if planted!("block_asked_for_only_once") {
+            return;
+        }
         self.due.set(place, now + block.pause);
         block.pause = (block.pause * 2).min(PROBE_RETRY_MAX);
     }

@@ -182,7 +182,9 @@ impl Swarm {
         let mut session = Session::new(connection, peer, binding, dialed, now);
         let standing = former.and_then(|former| self.sessions.get(&former));
         session.going_on = GoingOn::new(standing, &peer, &self.shared);
-        if let Some(former) = former
+        // Our dial comes too late, since nobody is dialled with whom there is a session.
+        let is_late = dialed && standing.is_some_and(|former| !former.liveness.is_stalled(now));
+        if let Some(former) = former.filter(|_| !is_late)
             && let Some(session) = self.sessions.get_mut(&former)
         {
             // Why would it come again?
@@ -201,6 +203,8 @@ impl Swarm {
             RefusalReason::NotAllowed
         } else if self.book.is_blocked(&peer, now) {
             RefusalReason::BackingOff
+        } else if is_late {
+            RefusalReason::DuplicateConnection
         } else if strangers >= STRANGERS_MAX {
             RefusalReason::TooManyPeers
         } else {
@@ -394,8 +398,9 @@ impl Swarm {
     pub(crate) fn end(&mut self, connection: ConnectionId, mut end: End) {
         let Some(mut session) = self.sessions.remove(&connection) else { return };
         let peer = session.peer;
-        let is_honest = !matches!(&end, End::ByUs(refusal) if refusal.reason.is_misbehaviour());
+        let mut is_honest = !matches!(&end, End::ByUs(refusal) if refusal.reason.is_misbehaviour());
         if is_honest && let Err(refusal) = session.settle_rest(&mut self.shared) {
+            is_honest = !refusal.reason.is_misbehaviour();
             end = End::ByUs(refusal);
         }
         self.ready.remove(&connection);
@@ -412,7 +417,7 @@ impl Swarm {
             }
             self.shared.outputs.push_back(Output::Close { connection, reason });
         }
-        session.going_on.is_spoilt |= !is_honest;
+        session.going_on.is_void |= !is_honest;
         session.going_on.is_spoilt |= self.shared.comparisons.await_one_of(connection);
         self.shared.comparisons.ended(connection);
         self.shared.fetches.connection_ended(connection, self.shared.now);
@@ -437,7 +442,9 @@ impl Swarm {
             });
             self.remember(session);
             let streams = &self.shared.streams;
-            self.shared.memories.lose(lost, |stream| streams.get(stream).is_some());
+            let is_awaited = self.sessions.values().any(|other| other.going_on.awaits_word());
+            let has_account = |stream: &StreamId| streams.get(stream).is_some();
+            self.shared.memories.lose(lost, is_awaited, has_account);
             self.shared.tell(SwarmEvent::PeerDown { peer, reason });
             self.ask_in_place_of(&peer);
             if may_be_dialled_back(reason) {

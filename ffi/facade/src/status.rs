@@ -2,7 +2,7 @@
 
 use crate::core::Status;
 use crate::offsets::Offsets;
-use millpond::event::{HeldFork, OffsetMap, StreamId};
+use millpond::event::{HeldFork, OffsetMap, SignedHead, StreamId, hex};
 use millpond::{Completeness, Damage, LogStatus, PeerStatus, StreamStatus, UnheardNode};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -57,7 +57,16 @@ pub(crate) fn completeness(completeness: &Completeness) -> String {
 fn fork(fork: &HeldFork) -> Value {
     let branches: Vec<String> =
         fork.branches.iter().map(|branch| branch.stream.to_string()).collect();
-    json!({ "stream": fork.of.to_string(), "offset": fork.at, "branches": branches })
+    let proofs: Vec<[String; 2]> =
+        fork.branches.iter().map(|branch| branch.proof.each_ref().map(head)).collect();
+    json!({
+        "stream": fork.of.to_string(), "offset": fork.at, "branches": branches, "proofs": proofs,
+    })
+}
+
+/// The bytes of docs/format.md, "Chain and heads", in hex: so anybody can check the signature.
+fn head(head: &SignedHead) -> String {
+    hex(&head.to_bytes())
 }
 
 fn offsets(offsets: &OffsetMap) -> Value {

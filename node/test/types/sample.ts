@@ -195,6 +195,7 @@ export async function main(signal: AbortSignal): Promise<void> {
   const unheard: UnheardNode | undefined = status.unheard[0];
   const fork: ForkStatus | undefined = status.forks[0];
   same<string | undefined>(fork?.branches[0])(fork?.stream);
+  same<string | undefined>(fork?.proofs[0]?.[1])(fork?.stream);
   same<number | undefined>(fork?.offset)(unheard?.since);
   same<number | undefined>(stream?.lag)(unheard?.since);
   same<string | undefined>(refused?.message)(stream?.ahead[0]);

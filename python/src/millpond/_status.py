@@ -135,6 +135,10 @@ class ForkStatus(TypedDict):
     """The offset of the first event that differs."""
     branches: list[str]
     """The streams in which its histories go on from there, at the same offsets."""
+    proofs: list[list[str]]
+    """For each of them, in the same order, the proof that its author signed two histories: two
+    signed heads of different ones beyond `offset`, in the bytes of docs/format.md, 304 hex digits
+    each."""
 
 
 class StoreStatus(TypedDict):

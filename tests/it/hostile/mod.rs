@@ -19,4 +19,6 @@ mod puppet;
 mod redials;
 mod relays;
 mod siege;
+#[cfg(target_os = "linux")]
+mod spoof;
 mod storms;

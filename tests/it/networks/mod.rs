@@ -25,10 +25,10 @@ const NOTICED: Duration = Duration::from_secs(12);
 /// The same where five round trips take longer than those 3 s: up to 12 s without an answer.
 const NOTICED_FAR: Duration = Duration::from_secs(21);
 /// Longest pause between two dials, with its timeout.
-const DIALLED: Duration = Duration::from_secs(25);
+pub(crate) const DIALLED: Duration = Duration::from_secs(25);
 
 /// A lab with stores in `scratch`; none, said loudly, where it cannot be built.
-fn lab(scratch: &Scratch) -> Option<Lab> {
+pub(crate) fn lab(scratch: &Scratch) -> Option<Lab> {
     let program = Path::new(env!("CARGO_BIN_EXE_lab_node"));
     match Lab::new(program, scratch.path()) {
         Ok(lab) => Some(lab),
@@ -49,11 +49,15 @@ fn started<const N: usize>(lab: &mut Lab) -> [Host; N] {
 }
 
 /// Waits until `condition` holds; gives the time it took.
-fn until(what: &str, condition: impl FnMut() -> bool) -> Duration {
+pub(crate) fn until(what: &str, condition: impl FnMut() -> bool) -> Duration {
     until_within(PATIENCE, what, condition)
 }
 
-fn until_within(limit: Duration, what: &str, mut condition: impl FnMut() -> bool) -> Duration {
+pub(crate) fn until_within(
+    limit: Duration,
+    what: &str,
+    mut condition: impl FnMut() -> bool,
+) -> Duration {
     let begun = Instant::now();
     while !condition() {
         assert!(begun.elapsed() < limit, "waited in vain for {limit:?}: {what}");

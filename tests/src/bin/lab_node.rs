@@ -7,8 +7,13 @@
 //! batch; `held` by `H <our own events> <all events> <digest of the offset map>`; `digest` by
 //! `D <events> <digest of all in key order>`; `count TAG` by `Q <events with the tag>`;
 //! `addresses` by `T` and where we listen; `peers` by `P` and, for each peer,
-//! `<node id>:<state>:<bytes in>:<bytes out>:<connected for, ms>`.
+//! `<node id>:<state>:<bytes in>:<bytes out>:<connected for, ms>`; `figure NAME` by `M` and what
+//! the figures say. On Linux it lies about others, too, as those that are at ADDRESS, by `L` when
+//! that is said: `announce TAG ADDRESS NODE`, `withdraw TAG ADDRESS NODE`, and `storm TAG ADDRESS
+//! COUNT` of so many nodes that are nowhere.
 
+#[cfg(target_os = "linux")]
+use millpond::event::NodeKey;
 use millpond::event::cbor::Value;
 use millpond::event::{AppId, NewEvent, OffsetMap, Payload, SwarmSecret, TagSet};
 use millpond::query::Query;
@@ -16,6 +21,8 @@ use millpond::{
     EventView, NetworkOptions, Node, NodeOptions, PublishOptions, QueryOptions, StorageOptions,
 };
 use millpond_tests::crash::mix;
+#[cfg(target_os = "linux")]
+use millpond_tests::netlab::Announcer;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -86,6 +93,16 @@ fn obey(node: &Node, words: &[&str]) -> String {
             format!("T {}", texts.collect::<Vec<_>>().join(","))
         }
         ["peers"] => peers(node),
+        ["figure", name] => figure(node, name),
+        #[cfg(target_os = "linux")]
+        ["announce", tag, at, peer] => lie(tag, at, |liar| liar.announce(peer)),
+        #[cfg(target_os = "linux")]
+        ["withdraw", tag, at, peer] => lie(tag, at, |liar| liar.withdraw(peer)),
+        #[cfg(target_os = "linux")]
+        ["storm", tag, at, count] => {
+            let count = count.parse().expect("COUNT is a number");
+            lie(tag, at, |liar| (0..count).try_for_each(|number| liar.announce(&made_up(number))))
+        }
         _ => panic!("{words:?} is no order"),
     }
 }
@@ -166,6 +183,28 @@ fn peers(node: &Node) -> String {
         format!(" {}:{}:{}:{}:{standing}", peer.node, peer.state, peer.bytes_in, peer.bytes_out)
     });
     format!("P{}", texts.collect::<String>())
+}
+
+fn figure(node: &Node, name: &str) -> String {
+    let figures = node.metrics().wait().expect("the node is open");
+    let mut found = figures.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    format!("M {}", found.next().expect("NAME is a figure without labels"))
+}
+
+#[cfg(target_os = "linux")]
+fn lie(tag: &str, at: &str, say: impl Fn(&Announcer) -> std::io::Result<()>) -> String {
+    let SocketAddr::V4(at) = at.parse().expect("ADDRESS is one") else { panic!("not of IPv4") };
+    let liar = Announcer::new(tag, (*at.ip(), at.port())).expect("the port is free here");
+    say(&liar).expect("there is a network");
+    "L".to_owned()
+}
+
+/// The id of a node that is nowhere.
+#[cfg(target_os = "linux")]
+fn made_up(number: u64) -> String {
+    let mut seed = [0xfa; 32];
+    seed[..8].copy_from_slice(&number.to_le_bytes());
+    NodeKey::from_seed(&seed).node_id().to_string()
 }
 
 fn hash(bytes: &[u8]) -> u64 {

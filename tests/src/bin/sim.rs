@@ -5,6 +5,7 @@
 use millpond_tests::sim::campaign::{
     Campaign, HAS_PLANTED, PLANTED, PLANTED_IN_STAND_INS, Planted, hours, hunt, twins,
 };
+use millpond_tests::sim::heal;
 use millpond_tests::sim::mesh::SCENES;
 use millpond_tests::sim::{Figures, Outcome, RunOptions, run};
 use std::ops::Range;
@@ -13,13 +14,14 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 const HELP: &str = "\
-sim [--seeds A..B] [--kept FILE] [--twice N] [--mesh | --mesh-all] [--hours N]
+sim [--seeds A..B] [--kept FILE] [--twice N] [--mesh | --mesh-all] [--heals PROFILE] [--hours N]
     [--planted | --planted-by PROGRAM]
 sim --seed S [--until STEP] [--log] [--bare]
   --seeds A..B         runs these seeds, A to B - 1
   --kept FILE          runs the seeds that a file names, one at the start of each line
   --twice N            runs seeds 0..N twice and compares their traces
   --mesh               plays the scenes of large swarms; --mesh-all the long ones, too
+  --heals PROFILE      heals on a path of this profile, and what of it takes how long
   --hours N            runs new seeds for N hours
   --planted            looks for every planted bug; only in the build that has them
   --planted-by PROGRAM has that build look for them
@@ -41,6 +43,7 @@ struct Task {
     twice: u64,
     mesh: bool,
     mesh_all: bool,
+    heals: Option<String>,
     hours: f64,
     planted: bool,
     planted_by: Option<PathBuf>,
@@ -91,6 +94,7 @@ impl Task {
                 "--twice" => task.twice = words.next()?.parse().ok()?,
                 "--mesh" => task.mesh = true,
                 "--mesh-all" => task.mesh_all = true,
+                "--heals" => task.heals = Some(words.next()?),
                 "--hours" => task.hours = words.next()?.parse().ok()?,
                 "--planted" => task.planted = true,
                 "--planted-by" => task.planted_by = Some(words.next()?.into()),
@@ -146,6 +150,12 @@ fn run_all(task: &Task) -> ExitCode {
     }
     if task.mesh || task.mesh_all {
         play_scenes(task.mesh_all, &mut result);
+    }
+    if let Some(name) = &task.heals {
+        let outcome = heal::play(name);
+        result.passed += u64::from(outcome.is_ok());
+        result.failed += u64::from(outcome.is_err());
+        println!("heals on {name}: {}", outcome.unwrap_or_else(|said| said));
     }
     if task.planted {
         hunt_all(&mut result);
@@ -256,6 +266,7 @@ impl Result {
     fn close(&self) -> ExitCode {
         let Figures { time, events, crashes, faults, restores, forks, frames, .. } =
             self.all.figures;
+        let Figures { early, repairs, .. } = self.all.figures;
         let (simulated, real) = self.all.of_five;
         if real > Duration::ZERO {
             let times = simulated.as_secs_f64() / real.as_secs_f64();
@@ -275,6 +286,7 @@ impl Result {
             );
         }
         let failed = self.failed + u64::from(are_few);
+        println!("{early} events shown before they were durable, {repairs} blocks put back");
         println!("{} passed, {failed} failed", self.passed);
         println!(
             "simulated hours {:.1}, frames {frames}, events {events}, crashes {crashes}, \

@@ -6,6 +6,7 @@
 
 pub mod block;
 mod checksums;
+pub mod deeds;
 pub mod frame;
 pub mod journal;
 pub mod json;
@@ -34,6 +35,7 @@ pub struct Target {
 /// All of them, by name.
 pub const TARGETS: &[Target] = &[
     Target { name: "block", run: block::run, variations: 200 },
+    Target { name: "deeds", run: deeds::run, variations: 200 },
     Target { name: "frame", run: frame::run, variations: 200 },
     Target { name: "journal", run: journal::run, variations: 6 },
     Target { name: "json", run: json::run, variations: 200 },

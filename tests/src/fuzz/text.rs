@@ -1,8 +1,12 @@
-//! Whatever text reads as a token, an id or an address prints as one that reads the same.
+//! Whatever text reads as a token, a position, an id, an address, a fence or a path prints as one
+//! that reads the same.
 
 use millpond::PeerAddress;
 use millpond::event::{EventKey, NodeId, StreamId};
-use millpond_facade::Offsets;
+use millpond::pond::builtin::Path;
+use millpond::pond::claim::Fence;
+use millpond::pond::escrow::AccountId;
+use millpond_facade::{Offsets, Position};
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
@@ -12,6 +16,14 @@ pub fn run(bytes: &[u8]) {
     if let Ok(offsets) = Offsets::parse(text) {
         assert_eq!(offsets.token(), text);
     }
+    if let Ok(position) = Position::parse(text) {
+        assert_eq!(position.to_string(), text);
+    }
+    if let Ok(path) = Path::parse(text) {
+        assert_eq!(path.to_string(), text);
+    }
+    prints_as_itself::<AccountId>(text);
+    prints_as_itself::<Fence>(text);
     prints_as_itself::<NodeId>(text);
     prints_as_itself::<StreamId>(text);
     prints_as_itself::<EventKey>(text);

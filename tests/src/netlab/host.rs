@@ -257,6 +257,27 @@ RULES
         self.peers().into_iter().find(|peer| peer.node == other.node_id)
     }
 
+    /// A figure without labels, by its name, as docs/status.md has them.
+    pub fn figure(&mut self, name: &str) -> u64 {
+        let said = self.ask(&format!("figure {name}"));
+        said.strip_prefix("M ").and_then(|number| number.parse().ok()).expect("a number")
+    }
+
+    /// The node's id, once it has run.
+    pub fn node_id(&self) -> &str {
+        &self.node_id
+    }
+
+    /// KiB of memory that belong to the running node alone.
+    pub fn memory(&self) -> u64 {
+        let process = self.process.as_ref().expect("the node runs");
+        let path = format!("/proc/{}/status", process.child.id());
+        let status = std::fs::read_to_string(path).expect("it runs");
+        let line = status.lines().find(|line| line.starts_with("RssAnon:")).expect("Linux says");
+        let digits: String = line.chars().filter(char::is_ascii_digit).collect();
+        digits.parse().expect("a number")
+    }
+
     /// True while there is a session with the node on `other`.
     pub fn is_connected(&mut self, other: &Host) -> bool {
         self.peer(other).is_some_and(|peer| peer.state == "connected")

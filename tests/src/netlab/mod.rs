@@ -5,12 +5,14 @@
 //! network. Needs root, iproute2, nftables, and util-linux.
 //! Not here: claims (tests/it/networks). Begin with [`Lab`]; a [`Host`] has the node.
 
+mod announce;
 mod ether;
 mod host;
 mod lab;
 mod namespace;
 mod tun;
 
+pub use announce::Announcer;
 pub use ether::{Carried, Ether};
 pub use host::{Held, Host, Peer};
 pub use lab::{Lab, MULTICAST, PORT};

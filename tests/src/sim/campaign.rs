@@ -28,12 +28,14 @@ const fn planted(name: &'static str, shows: &'static str) -> Planted {
 
 /// How the checks say what they find: see `check`, `oracle`, `app` and `pond`.
 const APART: &str = "the nodes do not come to the same";
+const EARLY: &str = "that go on from nothing";
 const ELSEWHERE: &str = "was written elsewhere";
 const FISH: &str = "its fish";
 const GONE: &str = "was acknowledged and is not there";
 const MISSING: &str = "are missing";
 const NOT_SIGNED: &str = "that their author did not sign";
 const NOT_DURABLE: &str = "and is not durable";
+const ROTTEN: &str = "has a block that has rotted";
 const TOLD: &str = "told a peer of";
 
 /// Every bug that is planted in core/src/sync, and in core/src/pond beside the rules of accounts,
@@ -41,6 +43,7 @@ const TOLD: &str = "told a peer of";
 /// within `BUDGET` seeds.
 pub const PLANTED: &[Planted] = &[
     planted("chain_not_checked", NOT_SIGNED),
+    planted("block_asked_for_only_once", ROTTEN),
     planted("credit_never_granted_again", APART),
     planted("dial_not_repeated", APART),
     planted("dispute_forgotten", GONE),
@@ -55,6 +58,7 @@ pub const PLANTED: &[Planted] = &[
     planted("one_peer_asked_for_ever", APART),
     planted("penalty_never_ends", APART),
     planted("ping_not_answered", "loses an honest peer when all is quiet"),
+    planted("preview_goes_on_from_nothing", EARLY),
     planted("progress_told_before_durable", TOLD),
     planted("push_lost_with_a_failed_read", APART),
     planted("quarantine_never_released", "asks for a time that has passed"),
@@ -150,6 +154,8 @@ impl Figures {
         self.restores += other.restores;
         self.forks += other.forks;
         self.frames += other.frames;
+        self.early += other.early;
+        self.repairs += other.repairs;
     }
 }
 

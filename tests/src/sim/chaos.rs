@@ -11,6 +11,7 @@ use crate::sim::network::address;
 use crate::sim::node::Node;
 use crate::sim::pond::Pond;
 use crate::sim::random::Random;
+use crate::sim::watcher::Watcher;
 use crate::sim::world::{Event, World};
 use millpond::event::{NodeKey, SwarmSecret, SwarmSecrets};
 use millpond::sync::Input;
@@ -58,6 +59,9 @@ impl World {
         if self.has_pond {
             self.schedule(Duration::from_secs(2), Event::Visit);
         }
+        if self.plan.rot.is_some() {
+            self.schedule(Duration::from_secs(5), Event::Rot);
+        }
         if let Some(seed) = self.plan.rotation {
             self.rotate(&mut Random::new(seed));
         }
@@ -103,6 +107,7 @@ impl World {
             personality,
             links: Vec::new(),
             seen: Seen::default(),
+            watcher: Watcher::default(),
             number_min: 0,
             is_clone: self.plan.has_spare && index + 1 == self.plan.machines(),
         }

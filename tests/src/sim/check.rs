@@ -119,6 +119,7 @@ impl World {
         if let Some(what) = wrong.or(told.err()) {
             self.violated(Some(node), what);
         }
+        self.check_shown(node, head, before);
     }
 
     pub(super) fn check_unsent(&mut self, node: usize, lane: Lane, unsent: usize) {
@@ -207,6 +208,7 @@ impl World {
         let Some((_, first)) = members.next() else { return true };
         let held = self.comparable(first);
         members.all(|(_, log)| self.comparable(log) == held)
+            && self.first_rotten().is_none()
             && self.members().all(|(index, _)| {
                 let node = &self.nodes[index];
                 node.publisher.outstanding.is_empty()
@@ -221,6 +223,9 @@ impl World {
 
     /// In what two nodes differ, or what keeps them from being settled.
     pub(super) fn difference(&self) -> String {
+        if let Some((node, stream, first)) = self.first_rotten() {
+            return format!("node {node} has a block that has rotted, at {first} of {stream}");
+        }
         let mut text = "the nodes do not come to the same:".to_owned();
         for (index, log) in self.members() {
             let node = &self.nodes[index];

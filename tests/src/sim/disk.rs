@@ -77,6 +77,7 @@ impl World {
                 self.answer_app(node, answer);
             }
         }
+        self.show_early(node);
         let (least, most) = self.plan.sync_time;
         let (run, after) = (self.nodes[node].run, self.random.time(least, most));
         self.schedule(self.now + after, Event::Synced { node, run });
@@ -124,6 +125,7 @@ impl World {
             return;
         }
         at.log.take_back();
+        self.lose_early(node);
         for answer in group.answers {
             let error = Error::new(ErrorKind::StorageFailed, "injected: the sync failed");
             let answer = match answer {
@@ -218,6 +220,7 @@ impl World {
             }
         }
         self.nodes[node].ghost = None;
+        self.lose_early(node);
     }
 
     /// A power cut shows that the disk had lied: the last group that it said was synced is torn.

@@ -89,6 +89,11 @@ pub(super) struct Plan {
     pub(super) caps: SendCaps,
     /// Nodes want certain events first.
     pub(super) has_priority: bool,
+    /// In some processes somebody wants events before they are durable; the seed of which.
+    pub(super) live: Option<u64>,
+    /// Blocks rot on disks; the seed of which and when. Not where disks go back in time, so that
+    /// somebody else has each of them to the end.
+    pub(super) rot: Option<u64>,
 }
 
 /// What an event takes without padding.
@@ -150,14 +155,50 @@ impl Plan {
             open_delay: millis(random.between(1, 40)),
             hostile_stay: random.chance(0.5),
             // Not drawn, so that all else of a seed is what it would be without them; and none of
-            // the seeds that were kept before has the last three.
+            // the seeds that were kept before has the last five.
             rotation: (seed % 5 == 1).then_some(!seed),
             learns: matches!(seed % 13, 0 | 3 | 4 | 9),
             caps: SendCaps::default(),
             has_priority: matches!(seed % 17, 0 | 3 | 7 | 9 | 15),
+            live: matches!(seed % 19, 3 | 4 | 6 | 8 | 10 | 16).then_some(!seed ^ 4 << 32),
+            rot: matches!(seed % 23, 0 | 2 | 4 | 6 | 9 | 11 | 12 | 14 | 16)
+                .then_some(!seed ^ 5 << 32),
         };
+        let goes_back = [FaultKind::Tear, FaultKind::Restore, FaultKind::Clone];
+        plan.rot = plan.rot.filter(|_| !plan.list.iter().any(|it| goes_back.contains(&it.kind)));
         plan.caps = plan.caps(seed);
         plan
+    }
+
+    /// Honest nodes in a row, each of which knows the one before, on paths of this profile; nothing
+    /// happens but what paths do.
+    pub(super) fn bare(honest: usize, profile: [LinkProfile; 2]) -> Plan {
+        let far_off = Duration::from_secs(1 << 20);
+        Plan {
+            honest,
+            hostile: Vec::new(),
+            has_spare: false,
+            links: (1..honest).map(|node| (node, node - 1)).collect(),
+            profiles: vec![profile],
+            chaos: far_off,
+            list: Vec::new(),
+            faults: DiskFaults::default(),
+            notices: 0.0,
+            publish_every: far_off,
+            events_max: 1,
+            padding_max: 0,
+            padded: 0.0,
+            retries: 0.0,
+            sync_time: (Duration::from_millis(1), Duration::from_millis(2)),
+            open_delay: Duration::from_millis(1),
+            hostile_stay: false,
+            rotation: None,
+            learns: false,
+            caps: SendCaps::default(),
+            has_priority: false,
+            live: None,
+            rot: None,
+        }
     }
 
     /// Machines in all.

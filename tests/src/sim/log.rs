@@ -47,6 +47,8 @@ pub(super) struct ModelLog {
     /// Every so many reads fails, while it is not 0.
     pub(super) read_failure_one_in: u32,
     reads: Cell<u32>,
+    /// Blocks that cannot be read: stream and first offset, and the one behind it.
+    pub(super) damaged: BTreeMap<(StreamId, u64), u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -82,6 +84,7 @@ impl ModelLog {
             has_opening: false,
             read_failure_one_in: 0,
             reads: Cell::new(0),
+            damaged: BTreeMap::new(),
         }
     }
 

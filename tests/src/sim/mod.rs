@@ -3,9 +3,7 @@
 //! The real `millpond::sync` and the real records, chains and signatures run over simulated paths,
 //! disks, clocks and processes. Each seed draws which faults there are; after a phase of chaos all
 //! is quiet, and the nodes must come to the same. At every step the invariants of `check` hold.
-//! Not here: the driver's threads, real disks and sockets (tests/it); previews and live delivery,
-//! which nobody asks for here (core/src/sync/tests/preview.rs, tests/it/live.rs); blocks that are
-//! damaged on a disk (core/src/sync/tests/repair.rs).
+//! Not here: the driver's threads, real disks and sockets (tests/it).
 //! Uses millpond's public API only. Rule: equal seeds give equal runs, byte for byte.
 //! Begin with [`run`]; the program is tests/src/bin/sim.rs.
 
@@ -20,6 +18,7 @@ mod disk;
 mod draw;
 mod forks;
 mod group;
+pub mod heal;
 mod hostile;
 pub mod link;
 mod log;
@@ -29,7 +28,9 @@ mod node;
 mod oracle;
 mod pond;
 pub mod random;
+mod rot;
 mod run;
+mod watcher;
 mod world;
 
 pub use run::{Outcome, RunOptions, run};

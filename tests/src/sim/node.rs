@@ -13,6 +13,7 @@ use crate::sim::hostile::Personality;
 use crate::sim::log::{ModelLog, PRIORITY};
 use crate::sim::network::address;
 use crate::sim::pond::Pond;
+use crate::sim::watcher::Watcher;
 use crate::sim::world::{Event, World};
 use bytes::Bytes;
 use millpond::event::{NodeId, NodeKey, SignedHead, StreamId, SwarmSecrets};
@@ -54,6 +55,7 @@ pub(super) struct Node {
     /// Whom it was told to connect to.
     pub(super) links: Vec<usize>,
     pub(super) seen: Seen,
+    pub(super) watcher: Watcher,
     /// The least number that its own stream must have.
     pub(super) number_min: u64,
     /// A copy of another node that must not run in the quiet phase.
@@ -85,6 +87,11 @@ pub(super) struct Live {
 impl Node {
     pub(super) fn is_honest(&self) -> bool {
         self.personality.is_none()
+    }
+
+    /// Its log has something in hand.
+    pub(super) fn is_writing(&self) -> bool {
+        self.live.as_ref().is_some_and(|live| live.writing.is_some())
     }
 
     /// A copy's disk is gone with its process.
@@ -146,6 +153,8 @@ impl World {
             let (peer, addresses) = (self.nodes[to].id, vec![address(to)]);
             self.give(node, Input::AddPeer { peer, addresses });
         }
+        self.watch(node);
+        self.tell_rotten(node);
         self.after_start(node);
     }
 
@@ -250,14 +259,16 @@ impl World {
             }
             Output::Store { range, before, .. } => {
                 self.check_store(node, &range, &before);
+                self.watch_given(node, &range.head);
                 self.request(node, Request::Store { range, before });
             }
             Output::Fork { branch, range, .. } => {
                 self.check_store(node, &range, &branch.base);
+                self.watch_given(node, &range.head);
                 let step = self.random.below(NUMBER_STEPS);
                 self.request(node, Request::Fork { branch, range, step });
             }
-            Output::Repair { .. } => unreachable!("no block of a model is damaged"),
+            Output::Repair { range } => self.repair(node, range),
             Output::Dial { peer, named, discovered } => {
                 self.observe(node, 2, peer.as_bytes());
                 let addresses = if named.is_empty() { discovered } else { named };
@@ -273,14 +284,20 @@ impl World {
             Output::Admitted { connection } => {
                 self.admitted(node, connection);
             }
-            Output::Preview(_) => unreachable!("nobody wants previews here"),
+            Output::Preview(preview) => self.take_early(node, &preview),
             Output::Tell(event) => self.told(node, event),
             Output::Wait(_) => unreachable!("handled by the caller"),
         }
     }
 
     /// What leaves the swarm of `node`; a hostile one may change its mind.
-    fn send_frame(&mut self, node: usize, connection: ConnectionId, lane: Lane, bytes: Bytes) {
+    pub(super) fn send_frame(
+        &mut self,
+        node: usize,
+        connection: ConnectionId,
+        lane: Lane,
+        bytes: Bytes,
+    ) {
         self.check_frame(node, &bytes);
         let live = self.nodes[node].live.as_mut().expect("it has just been polled");
         let unsent = live.unsent.entry((connection, lane)).or_default();

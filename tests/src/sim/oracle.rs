@@ -7,6 +7,7 @@
 use crate::sim::group::Receipt;
 use crate::sim::log::{ModelLog, NAMED};
 use crate::sim::pond::Decision;
+use crate::sim::watcher::Early;
 use millpond::event::{Chain, EventKind, NodeId, Record, StreamId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -43,6 +44,8 @@ pub(super) struct Oracle {
     excused: BTreeSet<u64>,
     /// What debits of accounts rested on, by publish.
     pub(super) decisions: BTreeMap<u64, Decision>,
+    /// What was shown before it was durable.
+    pub(super) early: Early,
     /// Publishes that may be there twice: what remembered them went back in time.
     pub(super) may_repeat: BTreeSet<u64>,
 }

@@ -11,7 +11,7 @@ use crate::sim::node::Node;
 use crate::sim::oracle::Oracle;
 use crate::sim::pond::Session;
 use crate::sim::random::Random;
-use millpond::event::SwarmSecrets;
+use millpond::event::{EventRange, SwarmSecrets};
 use millpond::sync::{ConnectionId, Lane};
 use std::collections::hash_map::DefaultHasher;
 use std::fmt;
@@ -39,6 +39,8 @@ pub(super) struct World {
     pub(super) has_pond: bool,
     pub(super) pond_random: Random,
     pub(super) session: Session,
+    /// Chance of what rots.
+    pub(super) rot_random: Random,
     /// Paths that partitions cut, by their number.
     pub(super) cuts: Vec<Vec<(usize, usize)>>,
 }
@@ -115,6 +117,14 @@ pub(super) enum Event {
     },
     /// The session comes to a node.
     Visit,
+    /// A block of some disk rots.
+    Rot,
+    /// A log has written the events of a block that had.
+    Repaired {
+        node: usize,
+        run: u64,
+        range: Box<EventRange>,
+    },
     Start {
         node: usize,
     },
@@ -161,6 +171,10 @@ pub struct Figures {
     pub forks: u64,
     /// Frames that were sent.
     pub frames: u64,
+    /// Events that honest nodes were shown before they were durable.
+    pub early: u64,
+    /// Blocks that had rotted and were put back.
+    pub repairs: u64,
 }
 
 /// A rolling hash of everything that can be observed.
@@ -194,6 +208,7 @@ impl World {
         let epoch = Instant::now();
         let size = plan.machines();
         let net = Network::new(size, &plan.profiles, &mut random);
+        let rot_random = Random::new(plan.rot.unwrap_or_default());
         World {
             now: Duration::ZERO,
             epoch,
@@ -212,6 +227,7 @@ impl World {
             has_pond,
             pond_random,
             session: Session::default(),
+            rot_random,
             cuts: Vec::new(),
         }
     }
@@ -261,6 +277,7 @@ impl World {
             Event::Relief { fault, of } => self.relieve(fault, of),
             Event::Start { node } => self.start(node),
             Event::Visit => self.visit(),
+            Event::Rot => self.rot(),
             Event::Secrets { node, secrets } => self.set_secrets(node, secrets),
             other => self.step_of_process(other),
         }
@@ -271,6 +288,7 @@ impl World {
         let (node, run) = match event {
             Event::Timer { node, run }
             | Event::Opened { node, run, .. }
+            | Event::Repaired { node, run, .. }
             | Event::Synced { node, run }
             | Event::Durable { node, run }
             | Event::Publish { node, run }
@@ -290,6 +308,7 @@ impl World {
         match event {
             Event::Timer { .. } => self.tick(node),
             Event::Opened { block, .. } => self.opened(node, block),
+            Event::Repaired { range, .. } => self.repaired(node, &range),
             Event::Synced { .. } => self.synced(node),
             Event::Durable { .. } => self.tell_durable(node),
             Event::Publish { .. } => self.publish(node),

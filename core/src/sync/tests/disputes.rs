@@ -261,3 +261,24 @@ fn a_history_that_only_a_later_version_understands_does_not_stop_the_other() {
     puppet.say(&one.range(10));
     assert_eq!(puppet.log.count(&one.stream()), 11);
 }
+
+#[test]
+fn a_head_under_the_name_of_another_branch_holds_nothing_up() {
+    let (mut one, two) = histories(5, 5, 300);
+    let mut puppet = disputed(&one, &two);
+    answer(&mut puppet, &two, 10);
+    let ours = puppet.log.forks()[0].branches[0].stream;
+    // What the author signed in the longer history, as if it were the shorter one.
+    let longer = two.log.head(&two.stream()).unwrap();
+    puppet.say(&Message::Summary { is_last: false, heads: vec![longer.on(ours)] });
+    puppet.pass_alive(30);
+    let missing = puppet.swarm.status().missing;
+    assert_eq!(missing, [(ours, 295)], "it seems longer than it is");
+    one.write(&["goes on"]);
+    let Message::Range { before, mut range } = one.range(10) else { unreachable!() };
+    range.head = range.head.on(ours);
+    puppet.say(&Message::Range { before, range });
+    puppet.pass_alive(1);
+    assert_eq!((puppet.closed, puppet.log.event_count()), (None, 5 + 5 + 300 + 1));
+    assert_eq!(puppet.log.forks().len(), 1);
+}

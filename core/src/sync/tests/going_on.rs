@@ -3,7 +3,7 @@
 use super::log::MemoryLog;
 use super::puppet::{Author, Puppet};
 use super::world::{SECRET, World};
-use crate::event::NodeKey;
+use crate::event::{NodeKey, StreamId};
 use crate::sync::admission::Side;
 use crate::sync::memory::Heard;
 use crate::sync::message::{Decoded, Hello, Message};
@@ -180,6 +180,102 @@ fn a_catch_up_that_is_cut_before_any_event_came_goes_on() {
     world.assert_converges(SOON);
 }
 
+/// What `world` sends of this kind is lost, from now on.
+fn lose(world: &mut World, is_lost: impl Fn(usize, &Message) -> bool + 'static) {
+    world.tamper = Some(Box::new(move |from, _, frame| match Message::decode(frame) {
+        // What comes in its place is skipped, on any lane.
+        Ok(Decoded::Message(message)) if is_lost(from, &message) => vec![0xff].into(),
+        _ => frame.clone(),
+    }));
+}
+
+#[test]
+fn streams_of_another_peer_that_leaves_before_the_word_comes_are_gone_on_from() {
+    let (us, peer, other) = (0, 1, 2);
+    let mut world = World::new(1);
+    let mut log = MemoryLog::new(SECRET.swarm_id());
+    let author = NodeKey::from_seed(&[77; 32]);
+    for number in 0..STREAMS {
+        log.append(&author, number, &["grain".to_owned()]);
+    }
+    let empty = MemoryLog::new(SECRET.swarm_id());
+    for (seed, log) in [(1, empty), (2, log.clone()), (3, log)] {
+        world.add_with(&SECRET, NodeKey::from_seed(&[seed; 32]), log, 0);
+    }
+    world.latency = Duration::from_millis(50);
+    // No event comes, whoever is asked.
+    lose(&mut world, move |from, message| from == us && matches!(message, Message::Want { .. }));
+    let has_told = |world: &World, who: usize| {
+        let id = world.id(who);
+        let mut sessions = world.nodes[us].swarm.sessions.values();
+        sessions.any(|own| own.peer == id && own.summary_is_complete)
+    };
+    // The other one first: they are counted as its own.
+    for who in [other, peer] {
+        world.link(us, who);
+        assert!(world.drive(SOON, |world| has_told(world, who)));
+    }
+    world.cut(us, peer);
+    world.cut(us, other);
+    world.heal();
+    let comes_back = |world: &World| {
+        let id = world.id(peer);
+        world.nodes[us].swarm.sessions.values().any(|own| own.peer == id && !own.is_admitted())
+    };
+    world.cut(us, peer);
+    assert!(world.drive(SOON, |world| has_told(world, other)), "the other one is back first");
+    world.heal();
+    assert!(world.drive(SOON, comes_back));
+    world.keep_frames(us);
+    world.nodes[us].frames_received.clear();
+    world.cut(us, other);
+    world.pass(Duration::from_secs(2));
+    assert!(world.are_connected(us, peer), "it goes on");
+    let told = heads_told(&mut world);
+    assert!(told <= 2, "{told} heads were told again");
+    world.tamper = None;
+    world.assert_converges(SOON);
+}
+
+#[test]
+fn who_was_asked_for_the_past_is_told_again_how_far_the_asker_is() {
+    let mut world = World::new(1);
+    let author = NodeKey::from_seed(&[77; 32]);
+    let texts: Vec<String> = (0..1024).map(|number| format!("grain {number}")).collect();
+    let mut log = MemoryLog::new(SECRET.swarm_id());
+    let behind = {
+        log.append(&author, 0, &texts);
+        log.clone()
+    };
+    let head = log.append(&author, 0, &texts);
+    let key = |seed: u8| NodeKey::from_seed(&[seed; 32]);
+    world.add_with(&SECRET, key(1), log, 0);
+    world.add_with(&SECRET, key(2), behind, 0);
+    // Nobody is given events until it is told so.
+    lose(&mut world, |_, message| matches!(message, Message::Range { .. } | Message::Want { .. }));
+    world.link(1, 0);
+    let has_compared = |world: &World| {
+        let mut nodes = world.nodes.iter();
+        nodes.all(|node| node.swarm.sessions.values().any(|own| own.summary_is_complete))
+    };
+    assert!(world.drive(SOON, has_compared));
+    world.pass(Duration::from_secs(1));
+    // From now on questions arrive, and answers do not.
+    lose(&mut world, |from, message| match message {
+        Message::Want { .. } => from == 1,
+        message => matches!(message, Message::Range { .. }),
+    });
+    world.give(0, Input::Damaged(vec![(head.stream, 0, 1024)]));
+    world.pass(Duration::from_secs(1));
+    let asked = world.nodes[1].swarm.sessions.values().next().expect("they are connected");
+    let known = asked.known.count(&head.stream);
+    assert!(known <= 1024, "it takes the question for what is held: {known}");
+    world.cut(0, 1);
+    world.tamper = None;
+    world.heal();
+    world.assert_converges(SOON);
+}
+
 #[test]
 fn a_session_in_which_nothing_was_heard_makes_nobody_forget() {
     for who in [0, 1] {
@@ -221,6 +317,54 @@ fn who_goes_on_from_what_is_not_kept_any_more_is_asked_to_begin_again() {
     puppet.say(&Message::Hello(puppet.hello()));
     puppet.say(&Message::GoingOn);
     assert_eq!(puppet.goodbye(), Some(RefusalReason::DuplicateConnection));
+}
+
+/// What the puppet's first session heard, and then was told that is not settled when it ends; the
+/// second says that it goes on from there.
+fn go_on_after(question: impl FnOnce(&mut Puppet)) -> Puppet {
+    let (mut ours, mut theirs, new) =
+        (Author::new(8), Author::new(8), Author::new(7).write(&["x"]));
+    ours.write(&["grain", "flour"]);
+    theirs.write(&["grain", "bread"]);
+    let mut puppet = Puppet::admitted_to(ours.log.clone());
+    puppet.say(&Message::Summary { is_last: false, heads: vec![new] });
+    assert_eq!(puppet.wants().len(), 1, "what is new is asked for");
+    let first = puppet.connection;
+    puppet.connect(2);
+    let second = std::mem::replace(&mut puppet.connection, first);
+    let heads = vec![theirs.log.head(&theirs.stream()).unwrap()];
+    puppet.say(&Message::Summary { is_last: false, heads });
+    question(&mut puppet);
+    puppet.heard.clear();
+    puppet.connection = second;
+    puppet.say(&Message::Hello(puppet.hello()));
+    puppet.say(&Message::GoingOn);
+    puppet
+}
+
+#[test]
+fn a_question_that_came_up_after_the_hello_does_not_end_what_goes_on() {
+    let puppet = go_on_after(|_| {});
+    assert_eq!(puppet.closed, None, "it goes on");
+    let new = Author::new(7).stream();
+    let is_new = |want: &(StreamId, u64, u64)| want.0 == new;
+    assert!(puppet.wants().iter().any(is_new), "what the first session heard is asked for");
+}
+
+#[test]
+fn what_came_up_after_the_hello_is_found_when_it_is_told_again() {
+    let mut puppet = go_on_after(|puppet| {
+        let connection = puppet.connection;
+        puppet.give(Input::Disconnected { connection, code: None });
+    });
+    assert_eq!(puppet.closed, None, "it goes on, although the former session was lost before");
+    assert!(!puppet.wants().is_empty(), "what the first session heard is asked for");
+    puppet.heard.clear();
+    let mut theirs = Author::new(8);
+    let heads = vec![theirs.write(&["grain", "bread"])];
+    puppet.say(&Message::Summary { is_last: true, heads });
+    puppet.pass(Duration::from_secs(1));
+    assert!(puppet.wants().iter().any(|(stream, ..)| *stream == theirs.stream()));
 }
 
 #[test]

@@ -350,7 +350,10 @@ impl World {
                 self.close(number, Some(node), Some(reason.code()));
             }
             Output::Open(block) => self.give(node, Input::Opened(block.open())),
-            Output::Repair { .. } => unreachable!("no block is damaged"),
+            Output::Repair { range } => {
+                let (stream, first) = (range.stream(), range.first);
+                self.give(node, Input::Repaired { stream, first, result: Ok(()) });
+            }
             Output::Admitted { .. } | Output::Preview(_) => {}
             Output::Tell(event) => {
                 if let SwarmEvent::OwnStreamElsewhere { number, .. } = event {
