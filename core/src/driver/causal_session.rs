@@ -164,6 +164,15 @@ impl Within {
         self.0.as_ref().map_or(Ok(()), |session| session.wait(node, None).wait())
     }
 
+    /// Whether `node` has what the session has seen by now; waits for nothing.
+    ///
+    /// # Errors
+    /// As [`Within::wait`].
+    pub(super) fn check(&self, node: &Node) -> Result<()> {
+        let at_once = |after| After { timeout: Some(Duration::ZERO), ..after };
+        self.after().map(at_once).map_or(Ok(()), |after| node.wait_for(&after, None).wait())
+    }
+
     /// As [`CausalSession::write`]; at once where there is no session.
     pub(super) fn write(
         &self,

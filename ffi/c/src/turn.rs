@@ -153,7 +153,9 @@ pub unsafe extern "C" fn millpond_turn_close(
 /// after MILLPOND_ERROR_TIMEOUT it did not run. Once it has begun it runs, and publishes, to its
 /// end. Errors as of millpond_observer_turn and millpond_node_publish: as there, the events may be
 /// stored after MILLPOND_ERROR_CANCELLED, and an idempotency key helps only if the effect gives the
-/// same again. MILLPOND_ERROR_USER_CODE, reason "effect": the effect failed.
+/// same again. MILLPOND_ERROR_NOT_YET_VISIBLE also when the session saw something while `effect`
+/// ran that is not here: nothing was published. MILLPOND_ERROR_USER_CODE, reason "effect": the
+/// effect failed.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.

@@ -298,8 +298,9 @@ impl ObserverHandle {
     /// nothing.
     ///
     /// # Errors
-    /// As [`ObserverHandle::turn`] and [`TurnHandle::publish`]. What `effect` fails with; nothing
-    /// was published. `user_code`, reason `effect`: it panicked.
+    /// As [`ObserverHandle::turn`] and [`TurnHandle::publish`]: `not_yet_visible` also when the
+    /// session saw something while `effect` ran that is not here, and nothing was published. What
+    /// `effect` fails with; nothing was published. `user_code`, reason `effect`: it panicked.
     pub fn run(
         self,
         kind: TurnKind,
@@ -392,27 +393,13 @@ impl TurnHandle {
         options: PublishOptions,
         wait: &Wait<'_>,
     ) -> Result<Published> {
-        self.publish_seen(drafts, options, true, wait)
-    }
-
-    /// As [`TurnHandle::publish`]; `is_checked` when it is to be looked whether what the session
-    /// has seen is here.
-    fn publish_seen(
-        self,
-        drafts: Vec<Draft>,
-        options: PublishOptions,
-        is_checked: bool,
-        wait: &Wait<'_>,
-    ) -> Result<Published> {
         entry("turn_publish", self.id(), || {
             let (state, turn) = self.take()?;
             // The handle is gone from here on.
             guard_node("turn_publish_work", &state.node, || {
                 refuse_cancelled(wait.limit)?;
                 let needs = options.needs()?;
-                if is_checked {
-                    covered(&state.node, &needs, None, &Wait::none_at_all())?;
-                }
+                covered(&state.node, &needs, None, &Wait::none_at_all())?;
                 let (events, options) = (events_of(drafts)?, options.resolve()?);
                 let pending = turn.publish(state.node.core(), events, options);
                 let published = wait_published(pending, &needs, wait)?;
@@ -488,10 +475,7 @@ impl TurnHandle {
         wait: &Wait<'_>,
     ) -> Result<Option<Published>> {
         match drafts {
-            // It was seen to be here before the turn was asked for.
-            Ok(drafts) if !drafts.is_empty() => {
-                self.publish_seen(drafts, options, false, wait).map(Some)
-            }
+            Ok(drafts) if !drafts.is_empty() => self.publish(drafts, options, wait).map(Some),
             other => {
                 self.close()?;
                 other.map(|_| None)

@@ -342,6 +342,26 @@ fn an_effect_runs_on_the_callers_thread_and_never_in_itself() {
 }
 
 #[test]
+fn an_effect_whose_session_sees_what_is_not_here_publishes_nothing() {
+    let mill = Mill::open();
+    let session = SessionHandle::new().unwrap();
+    let options = PublishOptions { session: Some(session), ..PublishOptions::default() };
+    let observed = mill.node.observe(list("orders"), ReadOptions::default(), &soon()).unwrap();
+    observed.fold.unwrap().work_on_thread(worker()).unwrap();
+    let stranger = format!("{}-0", "ab".repeat(32));
+    let mut effect = |_: &StateView| {
+        session.sees(&Offsets::from_entries([(stranger.as_str(), 3)]).unwrap())?;
+        Ok(vec![draft("1")])
+    };
+    let ran = observed.observer.run(TurnKind::Any, options, &mut effect, &soon());
+    assert_eq!(ran.unwrap_err().name, "not_yet_visible");
+    assert_eq!(mill.node.offsets().unwrap().total(), 0);
+    let turn = observed.observer.turn(&soon()).expect("its turn has ended");
+    turn.publish(vec![draft("1")], PublishOptions::default(), &soon()).unwrap();
+    mill.close();
+}
+
+#[test]
 fn a_token_of_another_node_is_waited_for_and_what_is_missing_is_named() {
     let mill = Mill::open();
     mill.publish_json(&["1"]);

@@ -1,7 +1,7 @@
 //! Sessions of real nodes: told by what they open, and never before what they have seen.
 
 use super::{number, numbers, query, wait_until};
-use crate::nodes::{PATIENCE, event, link, open, publish, secret};
+use crate::nodes::{PATIENCE, converge, event, held, link, open, publish, secret};
 use crate::support::Scratch;
 use millpond::event::cbor::Value;
 use millpond::event::{KeyPosition, NewEvent, OffsetMap};
@@ -175,6 +175,26 @@ fn an_effect_that_is_kept_running_in_a_session_acts_on_no_state_from_before_what
     running.wait(Some(PATIENCE)).expect("it ends").unwrap();
     assert_eq!(said.iter().collect::<Vec<_>>(), [5, 6, 7], "not on the empty one");
     assert!(session.token().covers(&here.offsets().unwrap()));
+}
+
+#[test]
+fn an_effect_in_a_session_publishes_nothing_before_what_that_sees_while_it_runs() {
+    let scratch = Scratch::new("session-effect-sees");
+    let [here, there] = ["here", "there"].map(|name| open(&scratch, name, &secret(1)));
+    let session = CausalSession::new(Some(SOON));
+    put(&there, "grain");
+    let run = |seen: &OffsetMap| {
+        session.run(&here, &grain(), |_| {
+            session.sees(seen);
+            Ok(one("grain"))
+        })
+    };
+    let error = run(&there.offsets().unwrap()).unwrap_err();
+    assert_eq!((error.kind(), held(&here)), (ErrorKind::NotYetVisible, 0));
+    link(&here, &there).unwrap();
+    converge(&[&here, &there], 1);
+    run(&OffsetMap::new()).unwrap().expect("it publishes");
+    assert_eq!(held(&here), 2);
 }
 
 /// The fish is observed already, and what came since does not match, so nobody has woken it.

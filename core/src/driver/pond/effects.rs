@@ -100,6 +100,8 @@ impl Node {
         if events.is_empty() {
             return Ok(None);
         }
+        // Not waited for: the turn would be kept meanwhile.
+        session.check(self)?;
         let appended = turn.publish(self, events, publish).wait()?;
         session.sees(&appended.token());
         Ok(Some(appended))
@@ -250,6 +252,7 @@ where
         })?;
         if !events.is_empty() {
             let node = self.node.upgrade().map(Node::of).ok_or_else(closed_node)?;
+            self.session.check(&node)?;
             let appended = turn.publish(&node, events, PublishOptions::default()).wait()?;
             self.session.sees(&appended.token());
         }

@@ -115,7 +115,8 @@ impl CausalSession {
     /// has what the session has seen.
     ///
     /// # Errors
-    /// As [`Node::run_with`].
+    /// As [`Node::run_with`]. `not_yet_visible` also when the session saw something while the
+    /// effect ran that the node does not have: the effect ran, and nothing was published.
     pub fn run_with<S: Send + 'static>(
         &self,
         node: &Node,
