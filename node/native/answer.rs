@@ -67,7 +67,7 @@ impl<'a> JsCompletion<'a> {
                 js.fold = observation.fold.map(|fold| fold.id().into());
             }
             Ok(Outcome::State(state)) => js.state = Some(JsState::new(env, &state)?),
-            Ok(Outcome::Job(job)) => js.job = Some(JsJob::new(env, job)?),
+            Ok(Outcome::Job(job)) => js.job = Some(JsJob::new(env, *job)?),
             Ok(Outcome::Turn(turn)) => {
                 js.handle = Some(turn.id().into());
                 match turn.state() {
@@ -76,7 +76,7 @@ impl<'a> JsCompletion<'a> {
                 }
             }
             Ok(Outcome::Group(group)) => js.handle = Some(group.id().into()),
-            Ok(Outcome::GroupStep(step)) => js.group_step = Some(JsGroupStep::new(env, step)?),
+            Ok(Outcome::GroupStep(step)) => js.group_step = Some(JsGroupStep::new(env, *step)?),
             Ok(Outcome::Doing(doing)) => js.handle = doing.map(|doing| doing.id().into()),
             Ok(Outcome::Standing(standing)) => js.standing = Some(JsStanding::from(*standing)),
         }

@@ -14,19 +14,6 @@ use millpond_facade::{Bytes, Draft, EventBatch, FacadeError, Result, host_error}
 use napi::bindgen_prelude::{BufferSlice, Env};
 use napi_derive::napi;
 
-/// A batch made ready where its operation completes, which is the event loop for a batch that was
-/// read ahead: so its bytes are not touched but by the copy into JavaScript's memory.
-pub(crate) struct PackedBatch {
-    batch: EventBatch,
-    rows: Vec<u8>,
-    /// The distinct stream ids of the batch, then its distinct app ids.
-    texts: Vec<String>,
-    /// Token text of the offset map after this batch.
-    position: String,
-    /// Where another subscription goes on, when that is not the same.
-    resume: Option<String>,
-}
-
 /// A batch of events as JavaScript sees it.
 #[napi(object, object_from_js = false)]
 pub struct JsBatch<'a> {
@@ -63,15 +50,18 @@ pub struct JsBatch<'a> {
 }
 
 impl<'a> JsBatch<'a> {
-    pub(crate) fn new(env: &'a Env, packed: PackedBatch) -> napi::Result<JsBatch<'a>> {
-        let PackedBatch { batch, rows, texts, position, resume } = packed;
-        // Buffers, because an `ArrayBuffer` would be filled with zeros before.
-        let rows = BufferSlice::copy_from(env, &rows)?;
-        let bytes = BufferSlice::copy_from(env, batch.bytes())?;
+    /// Made on the event loop throughout: whoever reads ahead has more to do than whoever reads.
+    pub(crate) fn new(env: &'a Env, batch: EventBatch) -> napi::Result<JsBatch<'a>> {
+        let app_ids = batch.app_ids().map(str::to_owned);
+        let texts = batch.streams().iter().cloned().chain(app_ids).collect();
+        let position = batch.position().token();
+        let resume = Some(batch.position_text()).filter(|resume| *resume != position);
         let columns = batch.columns();
         Ok(JsBatch {
-            rows,
-            bytes,
+            rows: owned(env, rows(&batch))?,
+            // A buffer, because an `ArrayBuffer` would be filled with zeros before. Copied, because
+            // the memory is then there for the next batch: fresh memory costs more than the copy.
+            bytes: BufferSlice::copy_from(env, batch.bytes())?,
             texts,
             has_tags: columns.tags,
             has_payload: columns.payload,
@@ -91,30 +81,34 @@ impl<'a> JsBatch<'a> {
 
 const ROW_BYTES: usize = 3 * 8 + 6 * 4;
 
-impl From<EventBatch> for PackedBatch {
-    fn from(batch: EventBatch) -> PackedBatch {
-        let mut rows = Vec::with_capacity(batch.len() * ROW_BYTES);
-        let streams = batch.streams().len();
-        let mut end = 0;
-        for event in batch.iter() {
-            let numbers =
-                [event.lamport() as f64, event.offset() as f64, event.time_micros() as f64];
-            let sizes = event.sizes();
-            let tags_end = end + sizes.tags_bytes;
-            end = tags_end + sizes.payload_bytes;
-            let (stream, app_id) = (event.stream_index(), streams + event.app_id_index());
-            let words = [stream, app_id, sizes.tags, tags_end, end, 0];
-            let mut row = [0; ROW_BYTES];
-            let (left, right) = row.split_at_mut(size_of_val(&numbers));
-            left.copy_from_slice(numbers.map(f64::to_ne_bytes).as_flattened());
-            right.copy_from_slice(words.map(|word| (word as u32).to_ne_bytes()).as_flattened());
-            rows.extend_from_slice(&row);
-        }
-        let app_ids = batch.app_ids().map(str::to_owned);
-        let texts = batch.streams().iter().cloned().chain(app_ids).collect();
-        let position = batch.position().token();
-        let resume = Some(batch.position_text()).filter(|resume| *resume != position);
-        PackedBatch { batch, rows, texts, position, resume }
+fn rows(batch: &EventBatch) -> Vec<u8> {
+    let mut rows = Vec::with_capacity(batch.len() * ROW_BYTES);
+    let streams = batch.streams().len();
+    let mut end = 0;
+    for event in batch.iter() {
+        let numbers = [event.lamport() as f64, event.offset() as f64, event.time_micros() as f64];
+        let sizes = event.sizes();
+        let tags_end = end + sizes.tags_bytes;
+        end = tags_end + sizes.payload_bytes;
+        let (stream, app_id) = (event.stream_index(), streams + event.app_id_index());
+        let words = [stream, app_id, sizes.tags, tags_end, end, 0];
+        let mut row = [0; ROW_BYTES];
+        let (left, right) = row.split_at_mut(size_of_val(&numbers));
+        left.copy_from_slice(numbers.map(f64::to_ne_bytes).as_flattened());
+        right.copy_from_slice(words.map(|word| (word as u32).to_ne_bytes()).as_flattened());
+        rows.extend_from_slice(&row);
+    }
+    rows
+}
+
+/// Less is copied: that takes less time than what Node keeps about memory that is not its own.
+const HANDED_OVER_MIN: usize = 64 << 10;
+
+fn owned<'a>(env: &'a Env, bytes: Vec<u8>) -> napi::Result<BufferSlice<'a>> {
+    if bytes.len() < HANDED_OVER_MIN {
+        BufferSlice::copy_from(env, bytes)
+    } else {
+        BufferSlice::from_data(env, bytes)
     }
 }
 

@@ -59,7 +59,7 @@ impl JsDeed {
         Ok(match self.kind.as_str() {
             "account_create" => {
                 let (amount, floor) = (needed(self.amount)?, needed(self.floor)?);
-                Deed::AccountCreate { name, amount, floor, shares: self.shares()? }
+                Deed::AccountCreate { name, id, amount, floor, shares: self.shares()? }
             }
             "account_deposit" => {
                 Deed::AccountDeposit { name, id, amount: self.amount()?, note: self.note() }
@@ -259,6 +259,20 @@ impl Bridge {
     ) -> napi::Result<Option<JsCompletion<'a>>> {
         start_here!(self, env, ticket, limit.to_limit(), |limit, done| {
             doing(&handle).next_standing_start(limit, done)
+        })
+    }
+
+    /// How a claim stands once it has lost or is released, or the end.
+    #[napi(catch_unwind)]
+    pub fn doing_lost(
+        &self,
+        env: Env,
+        ticket: i64,
+        handle: BigInt,
+        limit: JsLimit,
+    ) -> napi::Result<()> {
+        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+            doing(&handle).lost_start(limit, done)
         })
     }
 }

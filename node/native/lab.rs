@@ -1,11 +1,12 @@
 //! The testing kit: a swarm in memory, and the jobs of its fish. `src/testing.ts` is its surface.
 
 use crate::answer::JsPublished;
-use crate::batch::{JsBatch, PackedBatch, drafts};
+use crate::batch::{JsBatch, drafts};
 use crate::failure::thrown;
-use millpond_facade::{
-    self as facade, Bytes, LabAnswer, LabFish, LabTask, LabWork, LawQuestion, Result, host_error,
-};
+use crate::options::{JsPublishOptions, JsReadOptions};
+use crate::pond::{JsFish, JsJobAnswer};
+use crate::pond_answer::{JsJob, JsState};
+use millpond_facade::{self as facade, Bytes, LabTask, LawQuestion, Offsets, Result, host_error};
 use napi::bindgen_prelude::{BufferSlice, Env};
 use napi_derive::napi;
 use std::time::Duration;
@@ -21,21 +22,8 @@ pub struct JsLabOptions {
     pub app: Option<String>,
     /// Most that wall clocks are wrong, in milliseconds.
     pub skew_ms_max: Option<f64>,
-}
-
-/// What a fish is, without its code: an id and the rest, or a query and how to fold.
-#[napi(object, object_to_js = false)]
-pub struct JsLabFish {
-    /// Of one with code.
-    pub id: Option<String>,
-    /// Of its code.
-    pub version: Option<i64>,
-    /// Which events.
-    pub query: String,
-    /// The name of its codec.
-    pub codec: Option<String>,
-    /// Of one without code: how it folds, as JSON.
-    pub fold: Option<String>,
+    /// One in so many publishes dies.
+    pub faults: Option<i64>,
 }
 
 /// A job for the code of a fish.
@@ -45,36 +33,8 @@ pub struct JsLabJob<'a> {
     pub fish: i64,
     /// Which of its states.
     pub owner: i64,
-    /// `load`, `apply` or `save`.
-    pub what: String,
-    /// What to load.
-    pub state: Option<BufferSlice<'a>>,
-    /// What to apply.
-    pub events: Option<JsBatch<'a>>,
-}
-
-/// How a job ended: one of the fields beside `index` says what, and none that a state is loaded.
-#[napi(object, object_to_js = false)]
-pub struct JsLabAnswer<'a> {
-    /// Events are applied: index of the last reset, or -1.
-    pub last_reset: Option<i64>,
-    /// The state's bytes.
-    pub saved: Option<BufferSlice<'a>>,
-    /// The function that failed.
-    pub failed: Option<String>,
-    /// At which event.
-    pub index: Option<i64>,
-    /// What it said.
-    pub message: Option<String>,
-}
-
-/// A state that was judged.
-#[napi(object, object_from_js = false)]
-pub struct JsLabState<'a> {
-    /// As its codec writes it.
-    pub bytes: BufferSlice<'a>,
-    /// Token text of what it is the fold of.
-    pub offsets: String,
+    /// What to do.
+    pub job: JsJob<'a>,
 }
 
 /// A swarm in memory.
@@ -89,13 +49,17 @@ impl Lab {
     #[napi(constructor, catch_unwind)]
     pub fn new(env: Env, options: JsLabOptions) -> napi::Result<Lab> {
         let made = options.into_facade().and_then(facade::Lab::new);
+        let made = made.and_then(|lab| {
+            exact(lab.seed()?)?;
+            Ok(lab)
+        });
         Ok(Lab { inner: thrown(&env, made)? })
     }
 
     /// The seed.
     #[napi(catch_unwind)]
     pub fn seed(&self, env: Env) -> napi::Result<i64> {
-        Ok(thrown(&env, self.inner.seed())? as i64)
+        thrown(&env, self.inner.seed().and_then(exact))
     }
 
     /// Number of nodes.
@@ -148,25 +112,55 @@ impl Lab {
         Ok(thrown(&env, drawn)? as i64)
     }
 
-    /// Publishes the events that `bytes` hold; see the module `batch`.
+    /// Which life of a node this is.
+    #[napi(catch_unwind)]
+    pub fn life(&self, env: Env, node: i64) -> napi::Result<i64> {
+        Ok(thrown(&env, index(node).and_then(|node| self.inner.life(node)))? as i64)
+    }
+
+    /// Publishes the events that `bytes` hold (see the module `batch`), in that life of the node.
     #[napi(catch_unwind)]
     pub fn publish(
         &self,
         env: Env,
         node: i64,
+        life: Option<i64>,
         bytes: &[u8],
-        durability: Option<String>,
+        options: JsPublishOptions,
     ) -> napi::Result<JsPublished> {
-        let published = drafts(bytes)
-            .and_then(|drafts| self.inner.publish(index(node)?, drafts, durability.as_deref()));
+        let published = drafts(bytes).and_then(|drafts| {
+            let life = life.map(index).transpose()?;
+            self.inner.publish(index(node)?, life, drafts, options.to_options()?)
+        });
         thrown(&env, published).map(JsPublished::from)
     }
 
     /// The events of a query.
     #[napi(catch_unwind)]
-    pub fn query<'a>(&self, env: &'a Env, node: i64, query: String) -> napi::Result<JsBatch<'a>> {
-        let events = index(node).and_then(|node| self.inner.query(node, &query));
-        JsBatch::new(env, PackedBatch::from(thrown(env, events)?))
+    pub fn query<'a>(
+        &self,
+        env: &'a Env,
+        node: i64,
+        query: String,
+        options: JsReadOptions,
+    ) -> napi::Result<JsBatch<'a>> {
+        let events =
+            index(node).and_then(|node| self.inner.query(node, &query, options.to_options()?));
+        JsBatch::new(env, thrown(env, events)?)
+    }
+
+    /// The events of a query that any node holds.
+    #[napi(catch_unwind)]
+    pub fn events<'a>(&self, env: &'a Env, query: String) -> napi::Result<JsBatch<'a>> {
+        let events = thrown(env, self.inner.events(&query))?;
+        JsBatch::new(env, events)
+    }
+
+    /// Fails unless a node holds what this token text says.
+    #[napi(catch_unwind)]
+    pub fn wait_for(&self, env: Env, node: i64, token: String) -> napi::Result<()> {
+        let token = Offsets::parse(&token);
+        thrown(&env, token.and_then(|token| self.inner.wait_for(index(node)?, &token)))
     }
 
     /// Parts the network.
@@ -233,16 +227,24 @@ impl Lab {
 
     /// Begins to ask for a state; the number of the fish.
     #[napi(catch_unwind)]
-    pub fn begin_state(&self, env: Env, node: i64, fish: JsLabFish) -> napi::Result<Option<i64>> {
-        let begun = index(node)
-            .and_then(|node| self.inner.begin(LabTask::State { node, fish: fish.into_facade()? }));
+    pub fn begin_state(
+        &self,
+        env: Env,
+        node: i64,
+        fish: JsFish,
+        options: JsReadOptions,
+    ) -> napi::Result<Option<i64>> {
+        let begun = fish.to_spec().and_then(|fish| {
+            let (node, options) = (index(node)?, options.to_options()?);
+            self.inner.begin(LabTask::State { node, fish, options })
+        });
         Ok(thrown(&env, begun)?.map(|number| number as i64))
     }
 
     /// Begins a check; the number of the fish.
     #[napi(catch_unwind)]
-    pub fn begin_check(&self, env: Env, fish: JsLabFish) -> napi::Result<Option<i64>> {
-        let begun = fish.into_facade().and_then(|fish| self.inner.begin(LabTask::Check(fish)));
+    pub fn begin_check(&self, env: Env, fish: JsFish) -> napi::Result<Option<i64>> {
+        let begun = fish.to_spec().and_then(|fish| self.inner.begin(LabTask::Check(fish)));
         Ok(thrown(&env, begun)?.map(|number| number as i64))
     }
 
@@ -251,33 +253,19 @@ impl Lab {
     pub fn next_job<'a>(
         &self,
         env: &'a Env,
-        answer: Option<JsLabAnswer<'_>>,
+        answer: Option<JsJobAnswer>,
     ) -> napi::Result<Option<JsLabJob<'a>>> {
-        let answer = answer.map(JsLabAnswer::into_facade).transpose();
+        let answer = answer.as_ref().map(JsJobAnswer::to_answer).transpose();
         let job = answer.and_then(|answer| self.inner.next_job(answer));
-        let Some(job) = thrown(env, job)? else { return Ok(None) };
-        let (mut state, mut events) = (None, None);
-        let what = match job.work {
-            LabWork::Load(bytes) => {
-                state = bytes.map(|bytes| BufferSlice::copy_from(env, &bytes)).transpose()?;
-                "load"
-            }
-            LabWork::Apply(batch) => {
-                events = Some(JsBatch::new(env, PackedBatch::from(batch))?);
-                "apply"
-            }
-            LabWork::Save => "save",
-        };
-        let (fish, owner, what) = (job.fish as i64, job.owner as i64, what.to_owned());
-        Ok(Some(JsLabJob { fish, owner, what, state, events }))
+        let Some(own) = thrown(env, job)? else { return Ok(None) };
+        let (fish, owner) = (own.fish as i64, own.owner as i64);
+        Ok(Some(JsLabJob { fish, owner, job: JsJob::new(env, own.job)? }))
     }
 
     /// The state that was asked for.
     #[napi(catch_unwind)]
-    pub fn shown<'a>(&self, env: &'a Env) -> napi::Result<JsLabState<'a>> {
-        let shown = thrown(env, self.inner.shown())?;
-        let bytes = BufferSlice::copy_from(env, &shown.bytes)?;
-        Ok(JsLabState { bytes, offsets: shown.offsets.token() })
+    pub fn shown<'a>(&self, env: &'a Env) -> napi::Result<JsState<'a>> {
+        JsState::new(env, &thrown(env, self.inner.shown())?)
     }
 }
 
@@ -288,36 +276,8 @@ impl JsLabOptions {
             seed: self.seed.map(index).transpose()?,
             app: self.app,
             skew_max: duration(self.skew_ms_max)?,
+            faults: self.faults.map(index).transpose()?,
         })
-    }
-}
-
-impl JsLabFish {
-    fn into_facade(self) -> Result<LabFish> {
-        let JsLabFish { id, version, query, codec, fold } = self;
-        match (id, version, fold) {
-            (_, _, Some(fold)) => Ok(LabFish::BuiltIn { query, fold }),
-            (Some(id), Some(version), None) => {
-                Ok(LabFish::Code { id, version: index(version)?, query, codec })
-            }
-            _ => Err(host_error("a fish has an id and a version, or a fold")),
-        }
-    }
-}
-
-impl JsLabAnswer<'_> {
-    fn into_facade(self) -> Result<LabAnswer> {
-        if let Some(last_reset) = self.last_reset {
-            let last_reset = u64::try_from(last_reset).ok();
-            return Ok(LabAnswer::Applied { last_reset });
-        }
-        if let Some(saved) = self.saved {
-            return Ok(LabAnswer::Saved(Bytes::copy_from_slice(&saved)));
-        }
-        let Some(function) = self.failed else { return Ok(LabAnswer::Loaded) };
-        let index = self.index.map(index).transpose()?;
-        let message = self.message.ok_or_else(|| host_error("a failure has a message"))?;
-        Ok(LabAnswer::Failed { function, index, message })
     }
 }
 
@@ -340,10 +300,12 @@ pub struct LawCheck {
 
 #[napi]
 impl LawCheck {
-    /// On so many events.
+    /// Of a fish, on so many events.
     #[napi(constructor, catch_unwind)]
-    pub fn new(event_count: u32) -> LawCheck {
-        LawCheck { inner: facade::LawCheck::new(event_count.into()) }
+    pub fn new(env: Env, fish: JsFish, event_count: u32) -> napi::Result<LawCheck> {
+        let fish = fish.to_spec();
+        let inner = fish.and_then(|fish| facade::LawCheck::new(&fish, event_count.into()));
+        Ok(LawCheck { inner: thrown(&env, inner)? })
     }
 
     /// Takes answers and asks on.
@@ -373,7 +335,7 @@ impl LawCheck {
 
 /// Whether an answer can be taken back.
 #[napi(object, object_from_js = false)]
-pub struct JsLint {
+pub struct JsMonotone {
     /// `monotone`, `one_way` or `not_monotone`.
     pub verdict: String,
     /// Never retracted.
@@ -384,31 +346,32 @@ pub struct JsLint {
     pub text: String,
 }
 
-impl From<facade::Lint> for JsLint {
-    fn from(lint: facade::Lint) -> JsLint {
-        let facade::Lint { verdict, is_monotone, reason, text } = lint;
-        JsLint { verdict: verdict.to_owned(), is_monotone, reason, text }
+impl From<facade::Monotone> for JsMonotone {
+    fn from(monotone: facade::Monotone) -> JsMonotone {
+        let facade::Monotone { verdict, is_monotone, reason, text } = monotone;
+        JsMonotone { verdict: verdict.to_owned(), is_monotone, reason, text }
     }
 }
 
 /// Judges a query.
 #[napi(catch_unwind)]
-pub fn lint_query(env: Env, query: String) -> napi::Result<JsLint> {
-    thrown(&env, facade::lint_query(&query)).map(JsLint::from)
+pub fn lint_query(env: Env, query: String) -> napi::Result<JsMonotone> {
+    thrown(&env, facade::lint_query(&query)).map(JsMonotone::from)
 }
 
-/// Judges a fish.
+/// Judges a fish, as far as it was checked.
 #[napi(catch_unwind)]
-pub fn lint_fish(env: Env, fish: JsLabFish, is_checked: bool) -> napi::Result<JsLint> {
-    let lint = fish.into_facade().and_then(|fish| facade::lint_fish(&fish, is_checked));
-    thrown(&env, lint).map(JsLint::from)
+pub fn lint_fish(env: Env, fish: JsFish, checked: Option<&LawCheck>) -> napi::Result<JsMonotone> {
+    let checked = checked.map(|check| &check.inner);
+    let monotone = fish.to_spec().and_then(|fish| facade::lint_fish(&fish, checked));
+    thrown(&env, monotone).map(JsMonotone::from)
 }
 
 /// The seeds to run a scenario with.
 #[napi(catch_unwind)]
 pub fn lab_seeds(env: Env, count: Option<i64>) -> napi::Result<Vec<i64>> {
     let seeds = count.map(index).transpose().and_then(facade::seeds);
-    Ok(thrown(&env, seeds)?.into_iter().map(|seed| seed as i64).collect())
+    thrown(&env, seeds.and_then(|seeds| seeds.into_iter().map(exact).collect()))
 }
 
 /// How to see a failure again.
@@ -421,6 +384,23 @@ pub fn replay_hint(env: Env, seed: i64) -> napi::Result<String> {
 fn duration(milliseconds: Option<f64>) -> Result<Option<Duration>> {
     facade::timeout_from_seconds(milliseconds.map(|milliseconds| milliseconds / 1000.0))
 }
+
+/// A seed as JavaScript can hold it.
+///
+/// # Errors
+/// `invalid_argument`: it would be another one there.
+fn exact(seed: u64) -> Result<i64> {
+    i64::try_from(seed).ok().filter(|seed| *seed <= SEED_MAX).ok_or_else(|| {
+        let message = format!(
+            "the seed {seed} is beyond {SEED_MAX}, the last one that JavaScript can hold; run it \
+             in another language"
+        );
+        host_error(message)
+    })
+}
+
+/// 2^53 − 1.
+const SEED_MAX: i64 = (1 << 53) - 1;
 
 fn index(number: i64) -> Result<u64> {
     u64::try_from(number).map_err(|_| host_error("a whole number from 0 on is needed"))

@@ -1,10 +1,9 @@
 //! What operations end with, on the thread that completes them.
 
-use crate::batch::PackedBatch;
 use millpond_facade::{
     Closed, CursorHandle, DoingHandle, EventBatch, Explanation, FishJob, FoldHandle, GroupHandle,
-    GroupStep, GroupView, NodeHandle, Observation, Published, StandingView, StateView,
-    SubscriptionHandle, TurnHandle, close_any,
+    GroupStep, NodeHandle, Observation, Published, StandingView, StateView, SubscriptionHandle,
+    TurnHandle, close_any,
 };
 use std::iter;
 
@@ -15,32 +14,16 @@ pub(crate) enum Outcome {
     Cursor(CursorHandle),
     Subscription(SubscriptionHandle),
     Published(Box<Published>),
-    Batch(Box<PackedBatch>),
+    Batch(Box<EventBatch>),
     Text(String),
     Observation(Observation),
     State(Box<StateView>),
-    Job(PackedJob),
+    Job(Box<FishJob>),
     Turn(TurnHandle),
     Group(GroupHandle),
-    GroupStep(PackedStep),
+    GroupStep(Box<GroupStep>),
     Doing(Option<DoingHandle>),
     Standing(Box<StandingView>),
-}
-
-/// A job of a fold.
-pub(crate) enum PackedJob {
-    Load(Option<millpond_facade::Bytes>),
-    Apply(Box<PackedBatch>),
-    Save,
-    Ended,
-}
-
-/// A step of several fish.
-pub(crate) enum PackedStep {
-    Seeds(Box<PackedBatch>),
-    Folds(Vec<(String, FoldHandle)>),
-    States(GroupView),
-    Ended,
 }
 
 impl Outcome {
@@ -55,9 +38,10 @@ impl Outcome {
             }
             Outcome::Turn(turn) => vec![turn.id()],
             Outcome::Group(group) => vec![group.id()],
-            Outcome::GroupStep(PackedStep::Folds(folds)) => {
-                folds.iter().map(|(_, fold)| fold.id()).collect()
-            }
+            Outcome::GroupStep(step) => match &**step {
+                GroupStep::Folds(folds) => folds.iter().map(|(_, fold)| fold.id()).collect(),
+                _ => Vec::new(),
+            },
             Outcome::Doing(Some(doing)) => vec![doing.id()],
             _ => Vec::new(),
         }
@@ -125,7 +109,7 @@ impl IntoOutcome for Published {
 
 impl IntoOutcome for EventBatch {
     fn into_outcome(self) -> Outcome {
-        Outcome::Batch(Box::new(PackedBatch::from(self)))
+        Outcome::Batch(Box::new(self))
     }
 }
 
@@ -143,12 +127,7 @@ impl IntoOutcome for StateView {
 
 impl IntoOutcome for FishJob {
     fn into_outcome(self) -> Outcome {
-        Outcome::Job(match self {
-            FishJob::Load(saved) => PackedJob::Load(saved),
-            FishJob::Apply(batch) => PackedJob::Apply(Box::new(PackedBatch::from(batch))),
-            FishJob::Save => PackedJob::Save,
-            FishJob::Ended => PackedJob::Ended,
-        })
+        Outcome::Job(Box::new(self))
     }
 }
 
@@ -166,12 +145,7 @@ impl IntoOutcome for GroupHandle {
 
 impl IntoOutcome for GroupStep {
     fn into_outcome(self) -> Outcome {
-        Outcome::GroupStep(match self {
-            GroupStep::Seeds(batch) => PackedStep::Seeds(Box::new(PackedBatch::from(batch))),
-            GroupStep::Folds(folds) => PackedStep::Folds(folds),
-            GroupStep::States(view) => PackedStep::States(view),
-            GroupStep::Ended => PackedStep::Ended,
-        })
+        Outcome::GroupStep(Box::new(self))
     }
 }
 

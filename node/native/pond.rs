@@ -23,6 +23,8 @@ pub struct JsFish {
     pub codec: Option<String>,
     /// Declared to only grow.
     pub is_grow_only: Option<bool>,
+    /// It has resets.
+    pub has_reset: Option<bool>,
     /// Of a built-in: its fold as JSON text.
     pub fold: Option<String>,
 }
@@ -37,7 +39,8 @@ impl JsFish {
                     .map_err(|_| host_error("the version of a fish is negative"))?;
                 let (id, codec) = (id.clone(), self.codec.clone());
                 let is_grow_only = self.is_grow_only == Some(true);
-                Ok(FishSpec::Code { id, version, query, codec, is_grow_only })
+                let has_reset = self.has_reset == Some(true);
+                Ok(FishSpec::Code { id, version, query, codec, is_grow_only, has_reset })
             }
             _ => Err(host_error("a fish has an id and a version, or a fold")),
         }
@@ -62,7 +65,7 @@ pub struct JsJobAnswer {
 }
 
 impl JsJobAnswer {
-    fn to_answer(&self) -> Result<JobAnswer> {
+    pub(crate) fn to_answer(&self) -> Result<JobAnswer> {
         let malformed = || host_error("an answer to a job is malformed");
         match self.kind.as_str() {
             "loaded" => Ok(JobAnswer::Loaded),
@@ -212,45 +215,21 @@ pub fn fish_id(env: Env, fish: JsFish) -> napi::Result<String> {
     thrown(&env, fish.to_spec().and_then(|fish| fish.id()))
 }
 
-/// Whether a state can be taken back by older events.
-#[napi(object, object_from_js = false)]
-pub struct JsMonotone {
-    /// `monotone`, `one_way` or `not_monotone`.
-    pub verdict: String,
-    /// It never can.
-    pub is_monotone: bool,
-    /// Why.
-    pub reason: String,
-    /// As a sentence.
-    pub text: String,
-}
-
-/// Whether a state of the fish can be taken back by events that arrive later.
-#[napi(catch_unwind)]
-pub fn fish_monotonicity(env: Env, fish: JsFish) -> napi::Result<JsMonotone> {
-    let monotone = fish.to_spec().and_then(|fish| millpond_facade::fish_monotonicity(&fish));
-    let monotone = thrown(&env, monotone)?;
-    Ok(JsMonotone {
-        verdict: monotone.verdict.to_owned(),
-        is_monotone: monotone.is_monotone,
-        reason: monotone.reason,
-        text: monotone.text,
-    })
-}
-
 /// Throws what an effect is refused with that acts inside of another.
 #[napi(catch_unwind)]
 pub fn refuse_nested_effect(env: Env) -> napi::Result<()> {
     thrown(&env, Err(millpond_facade::nested_effect_error()))
 }
 
-/// Throws what stands for code of the application that failed here: `effect` or `decode`.
+/// Throws what stands for code of the application that failed here: `effect`, a function of a fish,
+/// or `grow_only`.
 #[napi(catch_unwind)]
 pub fn fail_code(env: Env, function: String, message: String) -> napi::Result<()> {
-    let error = match function.as_str() {
-        "effect" => millpond_facade::user_code_error("effect", message),
-        "decode" => millpond_facade::user_code_error("decode", message),
-        _ => host_error(format!("no code is named {function:?}")),
+    let others = ["effect", "grow_only"];
+    let names = FUNCTIONS.iter().map(|function| function.name()).chain(others);
+    let error = match names.into_iter().find(|name| *name == function) {
+        Some(name) => millpond_facade::user_code_error(name, message),
+        None => host_error(format!("no code is named {function:?}")),
     };
     thrown(&env, Err(error))
 }

@@ -1,8 +1,7 @@
 //! What JavaScript is told of the pond: states, the work of folds, how claims stand.
 
 use crate::batch::JsBatch;
-use crate::outcome::{PackedJob, PackedStep};
-use millpond_facade::{FoldHandle, StandingView, StateView};
+use millpond_facade::{FishJob, FoldHandle, GroupStep, StandingView, StateView};
 use napi::bindgen_prelude::{BigInt, BufferSlice, Env};
 use napi_derive::napi;
 
@@ -45,19 +44,19 @@ pub struct JsJob<'a> {
 }
 
 impl<'a> JsJob<'a> {
-    pub(crate) fn new(env: &'a Env, job: PackedJob) -> napi::Result<JsJob<'a>> {
+    pub(crate) fn new(env: &'a Env, job: FishJob) -> napi::Result<JsJob<'a>> {
         let of_kind = |kind: &str| JsJob { kind: kind.to_owned(), bytes: None, batch: None };
         Ok(match job {
-            PackedJob::Load(None) => of_kind("load"),
-            PackedJob::Load(Some(saved)) => {
+            FishJob::Load(None) => of_kind("load"),
+            FishJob::Load(Some(saved)) => {
                 let bytes = Some(BufferSlice::copy_from(env, &saved[..])?);
                 JsJob { bytes, ..of_kind("load") }
             }
-            PackedJob::Apply(batch) => {
-                JsJob { batch: Some(JsBatch::new(env, *batch)?), ..of_kind("apply") }
+            FishJob::Apply(batch) => {
+                JsJob { batch: Some(JsBatch::new(env, batch)?), ..of_kind("apply") }
             }
-            PackedJob::Save => of_kind("save"),
-            PackedJob::Ended => of_kind("ended"),
+            FishJob::Save => of_kind("save"),
+            FishJob::Ended => of_kind("ended"),
         })
     }
 }
@@ -96,7 +95,7 @@ pub struct JsGroupStep<'a> {
 }
 
 impl<'a> JsGroupStep<'a> {
-    pub(crate) fn new(env: &'a Env, step: PackedStep) -> napi::Result<JsGroupStep<'a>> {
+    pub(crate) fn new(env: &'a Env, step: GroupStep) -> napi::Result<JsGroupStep<'a>> {
         let of_kind = |kind: &str| JsGroupStep {
             kind: kind.to_owned(),
             batch: None,
@@ -105,10 +104,10 @@ impl<'a> JsGroupStep<'a> {
             number: None,
         };
         Ok(match step {
-            PackedStep::Seeds(batch) => {
-                JsGroupStep { batch: Some(JsBatch::new(env, *batch)?), ..of_kind("seeds") }
+            GroupStep::Seeds(batch) => {
+                JsGroupStep { batch: Some(JsBatch::new(env, batch)?), ..of_kind("seeds") }
             }
-            PackedStep::Folds(folds) => {
+            GroupStep::Folds(folds) => {
                 let fold = |(fish, fold): (String, FoldHandle)| JsGroupFold {
                     fish,
                     fold: fold.id().into(),
@@ -116,7 +115,7 @@ impl<'a> JsGroupStep<'a> {
                 let folds = Some(folds.into_iter().map(fold).collect());
                 JsGroupStep { folds, ..of_kind("folds") }
             }
-            PackedStep::States(view) => {
+            GroupStep::States(view) => {
                 let number = Some(view.number as i64);
                 let state = |(fish, state): (String, StateView)| {
                     Ok(JsGroupState { fish, state: JsState::new(env, &state)? })
@@ -124,7 +123,7 @@ impl<'a> JsGroupStep<'a> {
                 let states = view.states.into_iter().map(state).collect::<napi::Result<_>>()?;
                 JsGroupStep { states: Some(states), number, ..of_kind("states") }
             }
-            PackedStep::Ended => of_kind("ended"),
+            GroupStep::Ended => of_kind("ended"),
         })
     }
 }

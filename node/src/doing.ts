@@ -2,13 +2,13 @@ import { checkDeed, act, noteOf, readReport } from './account';
 import type { DeedOptions, DoingOptions, ReportOptions } from './account';
 import { causal } from './causal';
 import type { ClaimHolder } from './claim';
+import { ClosedError } from './error-kinds';
 import { guard } from './failures';
 import { native } from './native';
 import type { Place } from './observer';
 import type { Offsets } from './offsets';
 import { bridge, operate, release } from './operations';
 import {
-  beginning,
   callOptions,
   checkOptions,
   limitsOf,
@@ -68,6 +68,7 @@ export class Doing extends Pulled<Standing> {
   /** Key of the claim. */
   readonly key: string;
   readonly #place: Place;
+  readonly #handle: bigint;
 
   /** @internal */
   constructor(place: Place, what: string, handle: bigint) {
@@ -88,23 +89,29 @@ export class Doing extends Pulled<Standing> {
       {},
     );
     this.#place = place;
+    this.#handle = handle;
     this.what = what;
     this.key = guard(() => native.doingKey(handle));
   }
 
   /**
-   * Who has won, once this one has lost; undefined once it was released, closed or its node was. It
-   * takes what {@link Doing.next} would give.
+   * Who has won, once this one has lost, at once if it has; undefined once it was released, closed
+   * or its node was. It disturbs neither {@link Doing.next} nor another one that waits.
    * @throws TimeoutError, AbortError, StorageFailedError, CorruptError.
    */
   async lost(options?: CallOptions): Promise<Pick<Doer, 'key' | 'note'> | undefined> {
     checkOptions('doing.lost', options, callOptions);
-    const left = beginning(limitsOf('doing.lost', options));
-    for (;;) {
-      const { value, done } = await this.next(left());
-      if (done === true || value.standing === 'released') return undefined;
-      if (value.standing === 'lost') return value.winner ?? undefined;
-    }
+    const asked = operate('doing.lost', limitsOf('doing.lost', options), (ticket, limit) =>
+      bridge.doingLost(ticket, this.#handle, limit),
+    );
+    const { standing } = await asked.catch((error: unknown) => {
+      // It was closed before.
+      if (error instanceof ClosedError) return { standing: undefined };
+      throw error;
+    });
+    if (standing === undefined || standing.isEnd) return undefined;
+    const told = readReport<Standing>(standing.text);
+    return told.standing === 'lost' ? (told.winner ?? undefined) : undefined;
   }
 
   /**

@@ -155,8 +155,8 @@ async function act<S>(
   }
 }
 
-/** The events that `effect` gives. */
-async function wanted<S>(
+/** @internal The events that `effect` gives. */
+export async function wanted<S>(
   fish: Fish<S>,
   { state, token }: State<S>,
   effect: Effect<S>,

@@ -47,7 +47,8 @@ export interface FishOptions<S, P = Payload> {
   readonly codec?: Codec<S> | undefined;
   /**
    * Declares that states only grow, whatever arrives in whatever order, and how two of them become
-   * one that has what either has. Testing kits check it.
+   * one that has what either has. `lint` and `checkGrowOnly` of `millpond/testing` check it. Not
+   * for a fish with `isReset`: a reset takes back what was before it.
    */
   readonly growOnly?: ((left: S, right: S) => S) | undefined;
 }
@@ -99,6 +100,9 @@ export class CodeFish<S, P = Payload> extends Fish<S> {
     this.codec = given('fish', 'codec', options.codec, codecOf).codec as typeof this.codec;
     const { growOnly } = given('fish', 'growOnly', options.growOnly, code);
     this.growOnly = growOnly as typeof this.growOnly;
+    // The native half refuses the two together.
+    const spec = this.spec();
+    if (spec.isGrowOnly && spec.hasReset) guard(() => native.fishId(spec));
   }
 
   /** The bytes of a state. */
@@ -121,9 +125,10 @@ export class CodeFish<S, P = Payload> extends Fish<S> {
 
   /** @internal */
   override spec(): NativeFish {
-    const { id, version, query, codec, growOnly } = this;
+    const { id, version, query, codec, growOnly, isReset } = this;
     return {
-      ...{ id, version, query, isGrowOnly: growOnly !== undefined },
+      ...{ id, version, query },
+      ...{ isGrowOnly: growOnly !== undefined, hasReset: isReset !== undefined },
       ...(codec === undefined ? {} : { codec: codec.name }),
     };
   }
@@ -158,12 +163,14 @@ export interface Monotonicity {
 }
 
 /**
- * Whether what a fish shows can be taken back by events that arrive later.
+ * Whether what a fish shows can be taken back by events that arrive later. What it is declared to
+ * is not believed here: `lint` of `millpond/testing` checks it.
  * @throws InvalidArgumentError, QueryInvalidError.
  */
 export function monotonicity(fish: Fish<unknown>): Monotonicity {
   const checked = fishOf('monotonicity: fish', fish);
-  return guard(() => native.fishMonotonicity(checked.spec()), checked.query) as Monotonicity;
+  const said = guard(() => native.lintFish(checked.spec(), undefined), checked.query);
+  return said as Monotonicity;
 }
 
 /** The value, which must be a fish. */

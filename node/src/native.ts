@@ -42,6 +42,7 @@ export interface NativeFish {
   version?: number;
   codec?: string;
   isGrowOnly?: boolean;
+  hasReset?: boolean;
   fold?: string;
 }
 
@@ -283,33 +284,14 @@ export interface NativeBridge {
   ): void;
   ownDoing(ticket: number, node: bigint, what: string, limit: NativeLimit): void;
   doingNext(ticket: number, doing: bigint, limit: NativeLimit): NativeCompletion | null;
+  doingLost(ticket: number, doing: bigint, limit: NativeLimit): void;
 }
 
-/** What a fish of a lab is, without its code. */
-export interface NativeLabFish {
-  id?: string;
-  version?: number;
-  query: string;
-  codec?: string;
-  fold?: string;
-}
-
-/** A job for the code of a fish. */
+/** A job for the code of a fish of a lab. */
 export interface NativeLabJob {
   fish: number;
   owner: number;
-  what: string;
-  state?: Buffer;
-  events?: NativeBatch;
-}
-
-/** How a job ended; empty for a state that is loaded. */
-export interface NativeLabAnswer {
-  lastReset?: number;
-  saved?: Buffer;
-  failed?: string;
-  index?: number;
-  message?: string;
+  job: NativeJob;
 }
 
 /** A swarm in memory; `testing.ts` shows it. */
@@ -323,8 +305,16 @@ export interface NativeLab {
   offsets(node: number): string;
   trace(): string[];
   below(end: number): number;
-  publish(node: number, bytes: Uint8Array, durability: string | undefined): NativePublished;
-  query(node: number, query: string): NativeBatch;
+  life(node: number): number;
+  publish(
+    node: number,
+    life: number | undefined,
+    bytes: Uint8Array,
+    options: object,
+  ): NativePublished;
+  query(node: number, query: string, options: object): NativeBatch;
+  events(query: string): NativeBatch;
+  waitFor(node: number, token: string): void;
   cut(groups: number[][]): void;
   heal(): void;
   crash(node: number): void;
@@ -334,10 +324,10 @@ export interface NativeLab {
   beginSettle(): void;
   beginCalm(): void;
   beginChaos(steps: number | undefined): void;
-  beginState(node: number, fish: NativeLabFish): number | null;
-  beginCheck(fish: NativeLabFish): number | null;
-  nextJob(answer: NativeLabAnswer | undefined): NativeLabJob | null;
-  shown(): { bytes: Buffer; offsets: string };
+  beginState(node: number, fish: NativeFish, options: object): number | null;
+  beginCheck(fish: NativeFish): number | null;
+  nextJob(answer: NativeAnswer | undefined): NativeLabJob | null;
+  shown(): NativeState;
 }
 
 /** The law of fish that only grow, in rounds of questions. */
@@ -346,7 +336,7 @@ export interface NativeLawCheck {
 }
 
 /** Whether an answer can be taken back. */
-export interface NativeLint {
+export interface NativeMonotone {
   verdict: string;
   isMonotone: boolean;
   reason: string;
@@ -357,9 +347,9 @@ export interface NativeLint {
 export interface Native {
   Bridge: new (ready: () => void) => NativeBridge;
   Lab: new (options: object) => NativeLab;
-  LawCheck: new (eventCount: number) => NativeLawCheck;
-  lintQuery(query: string): NativeLint;
-  lintFish(fish: NativeLabFish, isChecked: boolean): NativeLint;
+  LawCheck: new (fish: NativeFish, eventCount: number) => NativeLawCheck;
+  lintQuery(query: string): NativeMonotone;
+  lintFish(fish: NativeFish, checked: NativeLawCheck | undefined): NativeMonotone;
   labSeeds(count: number | undefined): number[];
   replayHint(seed: number): string;
   nodeId(node: bigint): string;
@@ -384,9 +374,11 @@ export interface Native {
   sessionToken(session: bigint): string;
   sessionSees(session: bigint, token: string): void;
   fishId(fish: NativeFish): string;
-  fishMonotonicity(fish: NativeFish): object;
   refuseNestedEffect(): void;
-  failCode(name: 'effect' | 'decode', message: string): void;
+  failCode(
+    name: 'effect' | 'initial' | 'step' | 'encode' | 'decode' | 'grow_only',
+    message: string,
+  ): void;
   answerRequests(node: bigint, name: string, isWanted: boolean, reserve?: number): void;
   handOverWhenAsked(node: bigint, what: string, isWanted: boolean): void;
   doingKey(doing: bigint): string;

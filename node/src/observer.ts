@@ -76,7 +76,7 @@ export function stateOf<S>(fish: Fish<S>, state: NativeState): State<S> {
 
 /** @internal The error for what code of the application raised. */
 export function userCode(
-  of: 'effect' | 'decode',
+  of: 'effect' | 'initial' | 'step' | 'encode' | 'decode' | 'grow_only',
   what: string,
   thrown: unknown,
 ): Error {

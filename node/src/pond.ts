@@ -300,7 +300,8 @@ function unchecked(options: CausalOptions | undefined): CausalOptions {
   return { after: options?.after, session: options?.session };
 }
 
-function effectOf<S>(call: string, effect: Effect<S>): Effect<S> {
+/** @internal The effect, which must be a function. */
+export function effectOf<S>(call: string, effect: Effect<S>): Effect<S> {
   if (typeof effect === 'function') return effect;
   throw refuse(`${call}: effect must be a function, not ${describe(effect)}`);
 }

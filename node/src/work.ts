@@ -9,6 +9,7 @@ import { AsyncResource } from 'node:async_hooks';
 import { EventBatch } from './batch';
 import { asCode, judged, messageOf, stateFrom } from './code';
 import { ClosedError, UserCodeError } from './error-kinds';
+import type { Event } from './event';
 import type { CodeFish } from './fish';
 import { causedBy } from './failures';
 import type { NativeAnswer, NativeBatch, NativeJob } from './native';
@@ -19,6 +20,8 @@ const SLICE_MS = 10;
 /** It looks at the clock after so many events at most, and after each where they took this long. */
 const LOOK_EVENTS_MAX = 64;
 const LOOK_MS = 1;
+/** The clock as it is, whatever a test makes of it. */
+const clock = performance.now.bind(performance);
 /** Where folds are worked: not in the context of whoever was the first to ask for a state. */
 const home = new AsyncResource('millpond');
 
@@ -45,7 +48,7 @@ export function work<S, P>(
   fold: bigint,
   fish: CodeFish<S, P>,
 ): Work {
-  const worker = new Worker<S, P>(id, fold, fish);
+  const worker = new FoldWork<S, P>(id, fold, fish);
   const name = `${node} ${id}`;
   works.set(name, worker);
   const ended = (): void => {
@@ -65,19 +68,20 @@ export function explained(error: unknown, ...works: (Work | undefined)[]): unkno
   return own?.failed === undefined ? error : causedBy(error, own.failed.thrown);
 }
 
-class Worker<S, P> implements Work {
+/** Works a fold of a node. */
+class FoldWork<S, P> implements Work {
   readonly fish: string;
-  failed: { readonly thrown: unknown } | undefined;
   readonly #fold: bigint;
-  readonly #fish: CodeFish<S, P>;
-  #state: S | undefined;
-  /** After so many events it looks at the clock. */
-  #every = 1;
+  readonly #code: FishCode<S, P>;
 
   constructor(id: string, fold: bigint, fish: CodeFish<S, P>) {
     this.fish = id;
     this.#fold = fold;
-    this.#fish = fish;
+    this.#code = new FishCode(fish);
+  }
+
+  get failed(): { readonly thrown: unknown } | undefined {
+    return this.#code.failed;
   }
 
   /** Until it has ended. Never rejects. */
@@ -96,7 +100,7 @@ class Worker<S, P> implements Work {
         // Of a node that was closed its observers know.
         if (thrown instanceof ClosedError) break;
         const isTold = answer?.kind === 'failed';
-        answer = this.#failed(thrown, { function: of });
+        answer = this.#code.fail(thrown, { function: of });
         if (isTold) break;
       }
     }
@@ -104,88 +108,125 @@ class Worker<S, P> implements Work {
   }
 
   async #answer(job: NativeJob): Promise<NativeAnswer> {
-    switch (job.kind) {
-      case 'load':
-        return this.#load(job.bytes);
-      case 'apply':
-        return this.#apply(job.batch as NativeBatch);
-      default:
-        return this.#save();
+    let answer = this.#code.begin(job, SLICE_MS);
+    if (job.kind !== 'apply') return answer as NativeAnswer;
+    while (answer?.kind !== 'failed') {
+      await turnOfTheLoop();
+      if (answer !== undefined) return answer;
+      answer = this.#code.goOn(SLICE_MS);
     }
+    return answer;
+  }
+}
+
+/** Events that are being applied. */
+interface Applying<P> {
+  readonly events: readonly Event<P>[];
+  /** Where the code is. */
+  readonly at: { function: FishFunction; index: number };
+  lastReset: number | undefined;
+}
+
+/** Code of a fish, and the one state that it works on: does jobs, of whomever they are. */
+export class FishCode<S, P> {
+  /** What the code raised, once it has. */
+  failed: { readonly thrown: unknown } | undefined;
+  readonly #fish: CodeFish<S, P>;
+  #state: S | undefined;
+  #applying: Applying<P> | undefined;
+  /** After so many events it looks at the clock. */
+  #every = 1;
+
+  constructor(fish: CodeFish<S, P>) {
+    this.#fish = fish;
   }
 
-  #failed(thrown: unknown, where: { function: FishFunction; index?: number }): NativeAnswer {
+  /**
+   * Does a job. Of one that applies events it does no more than takes `sliceMs`, if that is less
+   * than all of it: undefined then, and {@link FishCode.goOn} does more.
+   */
+  begin(job: NativeJob, sliceMs: number): NativeAnswer | undefined {
+    if (job.kind === 'load') return this.#load(job.bytes);
+    if (job.kind === 'save') return this.#save();
+    const { events } = EventBatch.from<P>(job.batch as NativeBatch);
+    this.#applying = { events, at: { function: 'step', index: 0 }, lastReset: undefined };
+    return this.goOn(sliceMs);
+  }
+
+  /** Goes on applying events. */
+  goOn(sliceMs: number): NativeAnswer | undefined {
+    const applying = this.#applying as Applying<P>;
+    let answer: NativeAnswer | undefined;
+    const failed = this.#run(applying.at, () => {
+      answer = this.#slice(applying, sliceMs);
+    });
+    return failed ?? answer;
+  }
+
+  /** The answer that the code failed there. */
+  fail(thrown: unknown, where: { function: FishFunction; index?: number }): NativeAnswer {
     this.failed = { thrown };
     return { kind: 'failed', ...where, message: messageOf(thrown) };
   }
 
   #load(bytes: Buffer | undefined): NativeAnswer {
     const from = bytes === undefined ? 'initial' : 'decode';
-    return this.#run(from, () => {
+    const failed = this.#run({ function: from }, () => {
       this.#state =
         bytes === undefined ? stateFrom(from, this.#fish.initial()) : this.#fish.decode(bytes);
-      return { kind: 'loaded' };
     });
+    return failed ?? { kind: 'loaded' };
   }
 
   #save(): NativeAnswer {
-    return this.#run('encode', () => {
-      return { kind: 'saved', bytes: this.#fish.encode(this.#state as S) };
+    let bytes: Uint8Array = new Uint8Array();
+    const failed = this.#run({ function: 'encode' }, () => {
+      bytes = this.#fish.encode(this.#state as S);
     });
+    return failed ?? { kind: 'saved', bytes };
   }
 
-  async #apply(native: NativeBatch): Promise<NativeAnswer> {
-    const { events } = EventBatch.from<P>(native);
+  #slice(applying: Applying<P>, sliceMs: number): NativeAnswer | undefined {
+    const { events, at } = applying;
     const { initial, step, isReset } = this.#fish;
-    const at = { function: 'step' as FishFunction, index: 0 };
-    let lastReset: number | undefined;
-    const slice = (): NativeAnswer => {
-      const begun = performance.now();
-      let looked = begun;
-      let look = at.index + this.#every;
-      let state = this.#state as S;
-      for (; at.index < events.length; at.index++) {
-        if (at.index === look) {
-          const now = performance.now();
-          this.#every = now - looked > LOOK_MS ? 1 : Math.min(2 * this.#every, LOOK_EVENTS_MAX);
-          if (now - begun > SLICE_MS) break;
-          looked = now;
-          look = at.index + this.#every;
-        }
-        const event = events[at.index] as (typeof events)[number];
-        if (isReset !== undefined) {
-          at.function = 'is_reset';
-          if (judged('isReset', isReset(event))) {
-            at.function = 'initial';
-            state = stateFrom('initial', initial());
-            lastReset = at.index;
-          }
-          at.function = 'step';
-        }
-        state = step(state, event);
-        if (state === undefined || typeof state === 'object') stateFrom('step', state);
+    const begun = clock();
+    let looked = begun;
+    let look = at.index + this.#every;
+    let state = this.#state as S;
+    for (; at.index < events.length; at.index++) {
+      if (at.index === look) {
+        const now = clock();
+        this.#every = now - looked > LOOK_MS ? 1 : Math.min(2 * this.#every, LOOK_EVENTS_MAX);
+        if (now - begun > sliceMs) break;
+        looked = now;
+        look = at.index + this.#every;
       }
-      this.#state = state;
-      return { kind: 'applied', ...(lastReset === undefined ? {} : { lastReset }) };
-    };
-    for (;;) {
-      const answer = this.#run('step', slice, at);
-      if (answer.kind === 'failed') return answer;
-      await turnOfTheLoop();
-      if (at.index === events.length) return answer;
+      const event = events[at.index] as (typeof events)[number];
+      if (isReset !== undefined) {
+        at.function = 'is_reset';
+        if (judged('isReset', isReset(event))) {
+          at.function = 'initial';
+          state = stateFrom('initial', initial());
+          applying.lastReset = at.index;
+        }
+        at.function = 'step';
+      }
+      state = step(state, event);
+      if (state === undefined || typeof state === 'object') stateFrom('step', state);
     }
+    this.#state = state;
+    if (at.index < events.length) return undefined;
+    const { lastReset } = applying;
+    return { kind: 'applied', ...(lastReset === undefined ? {} : { lastReset }) };
   }
 
-  /** What `code` gives, or that it failed. */
-  #run(
-    name: FishFunction,
-    code: () => NativeAnswer,
-    at?: { function: FishFunction; index: number },
-  ): NativeAnswer {
+  /** Runs `code`; the answer when it failed. */
+  #run(at: { function: FishFunction; index?: number }, code: () => void): NativeAnswer | undefined {
     try {
-      return asCode(`the fish ${JSON.stringify(this.#fish.id)}`, code);
+      asCode(`the fish ${JSON.stringify(this.#fish.id)}`, code);
+      return undefined;
     } catch (thrown) {
-      return this.#failed(thrown, at === undefined ? { function: name } : at);
+      return this.fail(thrown, at);
     }
   }
 }

@@ -218,9 +218,13 @@ test('of those who say they do it the oldest wins, and losers are told', limit, 
   assert.equal((await lost.next()).value.standing, 'won');
   const again = await robot.ownDoing('sweep');
   assert.equal(again.key, lost.key);
-  const losing = lost.lost();
+  const losing = [lost.lost(), lost.lost()];
+  const changed = lost.next();
   await robot.connect(await press.ticket());
-  assert.equal((await losing).key, won.key);
+  for (const { key } of await Promise.all(losing)) assert.equal(key, won.key);
+  // It took nothing from who asks how it stands, and is told at once to who asks later.
+  assert.equal((await changed).value.standing, 'lost');
+  assert.equal((await lost.lost({ timeoutMs: 60_000 })).key, won.key);
   await press.waitFor(robot.offsets());
   const { winner, doers, holder } = await press.whoDoes('sweep');
   assert.deepEqual([winner.key, winner.node, holder], [won.key, press.id, null]);
@@ -231,6 +235,7 @@ test('of those who say they do it the oldest wins, and losers are told', limit, 
   assert.equal((await robot.whoDoes('sweep', { after: token })).doers.length, 1);
   await again.close();
   assert.equal((await again.next()).done, true);
+  assert.equal(await again.lost(), undefined);
   const end = won.lost();
   await press.close();
   assert.equal(await end, undefined);

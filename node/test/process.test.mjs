@@ -266,6 +266,9 @@ test('a panic inside is an InternalError, and the node still closes', limit, asy
     ['node_account', "node.account('a').report()"],
     ['node_act', "node.account('a').create({ amount: 1, floor: 0 })"],
     ['node_do_optimistically', "node.doOptimistically('a')"],
+    // What follows is work on a thread: see that no deed is decided on the event loop's.
+    ['node_act_work', "node.account('a').create({ amount: 1, floor: 0 })"],
+    ['node_do_optimistically_work', "node.doOptimistically('a')"],
   ]) {
     const args = place(t);
     const code = `${opening} const ALL = 'FROM allEvents';
@@ -280,6 +283,7 @@ test('a panic inside is an InternalError, and the node still closes', limit, asy
     });`;
     const { status, stdout, stderr } = await run(code, { args });
     assert.equal(stdout, 'InternalError\nInternalError\nclosed\n', `${at}: ${stderr}`);
+    if (at.endsWith('_work')) assert.match(stderr, /'millpond-work'/, at);
     assert.equal(status, 0, at);
   }
 });

@@ -1,6 +1,7 @@
 //! What a node does to accounts and claims, as values; the facade says what may be.
 
 use crate::arguments::{Quantity, Whole};
+use crate::drafts::Cbor;
 use crate::errors::raise;
 use crate::payload_in::write_payload;
 use millpond_facade::{self as facade, Bytes, FacadeError};
@@ -20,6 +21,9 @@ fn deed(inner: facade::Deed) -> Deed {
 /// A note as bytes; None is no note.
 pub(crate) fn note_of(note: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Bytes>> {
     let Some(note) = note else { return Ok(None) };
+    if let Ok(encoded) = note.cast::<Cbor>() {
+        return Ok(Some(encoded.get().data.to_vec().into()));
+    }
     let bytes = write_payload(note)?.finish();
     let bytes = bytes.map_err(|error| raise(note.py(), FacadeError::from(error)))?;
     Ok(Some(bytes.into()))
@@ -30,6 +34,7 @@ impl Deed {
     #[staticmethod]
     fn account_create(
         name: String,
+        id: Option<String>,
         amount: Quantity,
         floor: Quantity,
         shares: Option<&Bound<'_, PyDict>>,
@@ -39,7 +44,7 @@ impl Deed {
             given.push((node.extract::<String>()?, share.extract::<Whole>()?.0));
         }
         let (amount, floor, shares) = (amount.0, floor.0, given);
-        Ok(deed(facade::Deed::AccountCreate { name, amount, floor, shares }))
+        Ok(deed(facade::Deed::AccountCreate { name, id, amount, floor, shares }))
     }
 
     #[staticmethod]

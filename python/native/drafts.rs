@@ -16,7 +16,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 // `eq` and `hash` beside `freelist`.
 #[pyclass(frozen, freelist = 1024, module = "millpond")]
 pub(crate) struct Cbor {
-    data: PyBackedBytes,
+    pub(crate) data: PyBackedBytes,
 }
 
 #[pymethods]

@@ -2,6 +2,7 @@
 
 use crate::arguments::Whole;
 use crate::errors::raise;
+use crate::lab::{LawCheck, Verdict, verdict};
 use millpond_facade::{self as facade, FishSpec};
 use pyo3::prelude::*;
 
@@ -30,9 +31,11 @@ impl Spec {
         query: String,
         codec: Option<String>,
         is_grow_only: bool,
+        has_reset: bool,
     ) -> PyResult<Spec> {
         let version = version.0;
-        Spec::checked(py, FishSpec::Code { id, version, query, codec, is_grow_only })
+        let spec = FishSpec::Code { id, version, query, codec, is_grow_only, has_reset };
+        Spec::checked(py, spec)
     }
 
     /// Of a built-in fold; `fold` is JSON.
@@ -47,9 +50,13 @@ impl Spec {
         &self.id
     }
 
-    /// `(verdict, is_monotone, reason, text)`.
-    fn monotonicity(&self, py: Python<'_>) -> PyResult<(&'static str, bool, String, String)> {
-        let said = facade::fish_monotonicity(&self.inner).map_err(|error| raise(py, error))?;
-        Ok((said.verdict, said.is_monotone, said.reason, said.text))
+    /// Whether its states can be taken back, as far as that was `checked`.
+    fn monotonicity(
+        &self,
+        py: Python<'_>,
+        checked: Option<&Bound<'_, LawCheck>>,
+    ) -> PyResult<Verdict> {
+        let checked = checked.map(|check| &check.get().inner);
+        facade::lint_fish(&self.inner, checked).map(verdict).map_err(|error| raise(py, error))
     }
 }

@@ -7,6 +7,7 @@
 use crate::batch::Batch;
 use crate::errors::{raise, refuse};
 use crate::event::Held;
+use crate::gate::blocking;
 use crate::queue::Queue;
 use millpond_facade::{Bytes, FishFunction, FishJob, FoldHandle, JobAnswer, Limit};
 use pyo3::IntoPyObjectExt;
@@ -57,6 +58,19 @@ pub(crate) fn job_of(py: Python<'_>, job: FishJob) -> PyResult<Py<PyAny>> {
     (kind, what).into_py_any(py)
 }
 
+/// The answer that a function raised something, for the event at `index` if it was given one.
+pub(crate) fn failed(
+    py: Python<'_>,
+    function: &str,
+    index: Option<usize>,
+    message: String,
+) -> PyResult<JobAnswer> {
+    let known = FUNCTIONS.into_iter().find(|known| known.name() == function);
+    let function =
+        known.ok_or_else(|| refuse(py, format!("a fish has no function {function:?}")))?;
+    Ok(JobAnswer::Failed { function, index, message })
+}
+
 const FUNCTIONS: [FishFunction; 5] = [
     FishFunction::Initial,
     FishFunction::Step,
@@ -82,9 +96,15 @@ impl Fold {
         self.go_on(queue, number, Some(JobAnswer::Applied { last_reset }));
     }
 
-    /// The state as bytes.
-    fn saved(&self, queue: &Bound<'_, Queue>, number: u64, data: &[u8]) {
-        self.go_on(queue, number, Some(JobAnswer::Saved(Bytes::copy_from_slice(data))));
+    /// The state as bytes, which are checked without the GIL.
+    fn saved(&self, queue: &Bound<'_, Queue>, number: u64, data: &[u8]) -> PyResult<()> {
+        let (handle, done) = (self.handle, queue.get().done::<FishJob>(number));
+        let answer = JobAnswer::Saved(Bytes::copy_from_slice(data));
+        let given = blocking(queue.py(), None, move |_| {
+            handle.next_job_start(Some(answer), Limit::default(), done);
+            Ok(())
+        });
+        given.into_result(queue.py())
     }
 
     /// A function raised something, for the event at `index` if it was given one.
@@ -96,10 +116,7 @@ impl Fold {
         index: Option<usize>,
         message: String,
     ) -> PyResult<()> {
-        let Some(function) = FUNCTIONS.into_iter().find(|known| known.name() == function) else {
-            return Err(refuse(queue.py(), format!("a fish has no function {function:?}")));
-        };
-        self.go_on(queue, number, Some(JobAnswer::Failed { function, index, message }));
+        self.go_on(queue, number, Some(failed(queue.py(), function, index, message)?));
         Ok(())
     }
 

@@ -69,17 +69,20 @@ pub(crate) fn value_of_json<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<
     read_payload(py, cbor::Reader::new(&bytes), &mut Texts::default())
 }
 
-/// The error for what code of the application raised: `function` is "effect" or "make_fish".
+/// The error for what code of the application raised: `function` is "effect", "make_fish" or
+/// "decode".
+///
+/// Raises `InvalidArgument`: another one.
 #[pyfunction]
 pub(crate) fn user_code_error(
     py: Python<'_>,
     function: &str,
     message: String,
 ) -> PyResult<Py<PyAny>> {
-    let function = match function {
-        "make_fish" => "make_fish",
-        _ => "effect",
-    };
+    let names =
+        ["make_fish", "initial", "step", "is_reset", "encode", "decode", "grow_only", "effect"];
+    let known = names.into_iter().find(|known| *known == function);
+    let function = known.ok_or_else(|| refuse(py, format!("no code is named {function:?}")))?;
     let error = raise(py, facade::user_code_error(function, message));
     Ok(error.into_value(py).into_any())
 }

@@ -55,8 +55,17 @@ pub(crate) fn blocking<T: Send>(
     timeout: Option<Duration>,
     call: impl FnOnce(&Wait<'_>) -> facade::Result<T> + Send,
 ) -> Waited<T> {
+    blocking_within(py, Limit { timeout, cancel: None }, call)
+}
+
+/// As [`blocking`], of what another thread may call off.
+pub(crate) fn blocking_within<T: Send>(
+    py: Python<'_>,
+    limit: Limit,
+    call: impl FnOnce(&Wait<'_>) -> facade::Result<T> + Send,
+) -> Waited<T> {
     let hears_signals = is_main_thread(py);
-    let waited = py.detach(|| {
+    let mut waited = py.detach(|| {
         if is_too_late() {
             sleep_forever();
         }
@@ -67,13 +76,16 @@ pub(crate) fn blocking<T: Send>(
             interrupt.set(raised);
             stop
         };
-        let limit = Limit { timeout, cancel: None };
         let wait = Wait { limit, interrupted: hears_signals.then_some(&heard) };
         let result = call(&wait);
         come_back();
         Waited { result, interrupt: interrupt.into_inner() }
     });
     COMING_BACK.fetch_sub(1, Ordering::SeqCst);
+    if hears_signals && waited.interrupt.is_none() {
+        // Raised here and not behind the call, so that what must not be lost is kept.
+        waited.interrupt = py.check_signals().err();
+    }
     waited
 }
 

@@ -30,11 +30,18 @@ impl Group {
     }
 }
 
-impl Drop for Group {
-    fn drop(&mut self) {
+impl Group {
+    /// Ends the folds of a step that nobody was given: else their fish would stand still.
+    fn let_go(&self) {
         if let Some(GroupStep::Folds(folds)) = self.kept.take() {
             folds.into_iter().for_each(|(_, fold)| drop(Fold::new(fold)));
         }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.let_go();
         // In a forked child this is refused, and there is nothing to free.
         let _ = self.handle.close();
     }
@@ -99,7 +106,13 @@ impl Group {
         })
     }
 
+    /// A step that an interrupted call leaves: others may observe the fish of its folds.
+    fn take_left(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        self.kept.take().map(|step| step_of(py, step)).transpose()
+    }
+
     fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.let_go();
         self.handle.close().map(drop).map_err(|error| raise(py, error))
     }
 }

@@ -1,14 +1,19 @@
 //! The testing kit: a swarm in memory, and the jobs of its fish. `millpond/testing.py` is its
 //! surface.
 
-use crate::arguments::{Seconds, Whole, limit};
+use crate::arguments::{Seconds, Token, Whole, limit, read_options};
 use crate::batch::Batch;
 use crate::drafts::drafts;
-use crate::errors::raise;
+use crate::errors::{raise, refuse};
 use crate::event::Held;
+use crate::fish::Spec;
+use crate::fold::{failed, job_of};
 use crate::node::{PublishedTuple, published_tuple};
+use crate::observer::State;
 use crate::offsets::Offsets;
-use millpond_facade::{self as facade, Bytes, LabAnswer, LabFish, LabTask, LabWork, LawQuestion};
+use crate::options::publish_options;
+use crate::session::Session;
+use millpond_facade::{self as facade, Bytes, JobAnswer, LabTask, LawQuestion};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyList};
@@ -20,43 +25,17 @@ pub(crate) struct Lab {
     inner: facade::Lab,
 }
 
-/// `(fish, owner, what to do, with what)`.
-type Job<'py> = (u64, u64, &'static str, Option<Bound<'py, PyAny>>);
-
-/// What a fish is: `(id, version, query, codec)`, or `(query, fold as JSON)`.
-#[derive(FromPyObject)]
-pub(crate) enum Fish {
-    Code(String, Whole, String, Option<String>),
-    BuiltIn(String, String),
-}
-
-impl Fish {
-    fn into_facade(self) -> LabFish {
-        match self {
-            Fish::Code(id, version, query, codec) => {
-                LabFish::Code { id, version: version.0, query, codec }
-            }
-            Fish::BuiltIn(query, fold) => LabFish::BuiltIn { query, fold },
-        }
-    }
-}
+/// `(fish, owner, job)`.
+type Job = (u64, u64, Py<PyAny>);
 
 impl Lab {
     fn begin(&self, py: Python<'_>, task: LabTask) -> PyResult<Option<u64>> {
         self.inner.begin(task).map_err(|error| raise(py, error))
     }
 
-    fn go_on<'py>(&self, py: Python<'py>, answer: Option<LabAnswer>) -> PyResult<Option<Job<'py>>> {
+    fn go_on(&self, py: Python<'_>, answer: Option<JobAnswer>) -> PyResult<Option<Job>> {
         let job = self.inner.next_job(answer).map_err(|error| raise(py, error))?;
-        let Some(job) = job else { return Ok(None) };
-        let (what, with) = match job.work {
-            LabWork::Load(state) => {
-                ("load", state.map(|state| PyBytes::new(py, &state).into_any()))
-            }
-            LabWork::Apply(events) => ("apply", Some(batch(py, events)?)),
-            LabWork::Save => ("save", None),
-        };
-        Ok(Some((job.fish, job.owner, what, with)))
+        job.map(|own| Ok((own.fish, own.owner, job_of(py, own.job)?))).transpose()
     }
 }
 
@@ -74,9 +53,14 @@ impl Lab {
         seed: Option<Whole>,
         app: Option<String>,
         skew_max: Option<Seconds>,
+        faults: Option<Whole>,
     ) -> PyResult<Lab> {
+        if matches!(skew_max, Some(Seconds(None))) {
+            return Err(refuse(py, "skew_max: that many seconds are too many"));
+        }
         let (nodes, seed) = (nodes.map(|count| count.0), seed.map(|seed| seed.0));
-        let options = facade::LabOptions { nodes, seed, app, skew_max: limit(skew_max) };
+        let faults = faults.map(|count| count.0);
+        let options = facade::LabOptions { nodes, seed, app, skew_max: limit(skew_max), faults };
         let inner = facade::Lab::new(options).map_err(|error| raise(py, error))?;
         Ok(Lab { inner })
     }
@@ -122,19 +106,45 @@ impl Lab {
         self.inner.below(end.0).map_err(|error| raise(py, error))
     }
 
+    fn life(&self, py: Python<'_>, node: Whole) -> PyResult<u64> {
+        self.inner.life(node.0).map_err(|error| raise(py, error))
+    }
+
+    #[allow(clippy::too_many_arguments)] // As its caller in Python has them.
     fn publish(
         &self,
         py: Python<'_>,
         node: Whole,
+        life: Option<u64>,
         pairs: &Bound<'_, PyList>,
-        durability: Option<&str>,
+        durability: Option<String>,
+        idempotency_key: Option<PyBackedBytes>,
+        expected: Option<Whole>,
+        session: Option<&Bound<'_, Session>>,
     ) -> PyResult<PublishedTuple> {
-        let published = self.inner.publish(node.0, drafts(pairs)?, durability);
+        let options = publish_options(durability, idempotency_key, expected, session);
+        let published = self.inner.publish(node.0, life, drafts(pairs)?, options);
         published.map(published_tuple).map_err(|error| raise(py, error))
     }
 
-    fn query<'py>(&self, py: Python<'py>, node: Whole, query: &str) -> PyResult<Bound<'py, PyAny>> {
-        batch(py, self.inner.query(node.0, query).map_err(|error| raise(py, error))?)
+    fn query<'py>(
+        &self,
+        py: Python<'py>,
+        node: Whole,
+        query: &str,
+        after: Option<Token>,
+        session: Option<&Bound<'py, Session>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let events = self.inner.query(node.0, query, read_options(after, session));
+        batch(py, events.map_err(|error| raise(py, error))?)
+    }
+
+    fn events<'py>(&self, py: Python<'py>, query: &str) -> PyResult<Bound<'py, PyAny>> {
+        batch(py, self.inner.events(query).map_err(|error| raise(py, error))?)
+    }
+
+    fn wait_for(&self, py: Python<'_>, node: Whole, token: Token) -> PyResult<()> {
+        self.inner.wait_for(node.0, &token.0).map_err(|error| raise(py, error))
     }
 
     fn cut(&self, py: Python<'_>, groups: Vec<Vec<Whole>>) -> PyResult<()> {
@@ -160,7 +170,8 @@ impl Lab {
     }
 
     fn begin_advance(&self, py: Python<'_>, seconds: Seconds) -> PyResult<()> {
-        let Some(duration) = seconds.0 else { return Ok(()) };
+        let too_long = || refuse(py, "advance: that many seconds are too many");
+        let duration = seconds.0.ok_or_else(too_long)?;
         self.begin(py, LabTask::Advance(duration)).map(drop)
     }
 
@@ -177,57 +188,58 @@ impl Lab {
     }
 
     /// The number of the fish.
-    fn begin_state(&self, py: Python<'_>, node: Whole, fish: Fish) -> PyResult<Option<u64>> {
-        self.begin(py, LabTask::State { node: node.0, fish: fish.into_facade() })
+    fn begin_state(
+        &self,
+        py: Python<'_>,
+        node: Whole,
+        fish: &Bound<'_, Spec>,
+        after: Option<Token>,
+        session: Option<&Bound<'_, Session>>,
+    ) -> PyResult<Option<u64>> {
+        let (fish, options) = (fish.get().inner.clone(), read_options(after, session));
+        self.begin(py, LabTask::State { node: node.0, fish, options })
     }
 
-    fn begin_check(&self, py: Python<'_>, fish: Fish) -> PyResult<Option<u64>> {
-        self.begin(py, LabTask::Check(fish.into_facade()))
+    fn begin_check(&self, py: Python<'_>, fish: &Bound<'_, Spec>) -> PyResult<Option<u64>> {
+        self.begin(py, LabTask::Check(fish.get().inner.clone()))
     }
 
-    fn next_job<'py>(&self, py: Python<'py>) -> PyResult<Option<Job<'py>>> {
+    fn next_job(&self, py: Python<'_>) -> PyResult<Option<Job>> {
         self.go_on(py, None)
     }
 
-    fn loaded<'py>(&self, py: Python<'py>) -> PyResult<Option<Job<'py>>> {
-        self.go_on(py, Some(LabAnswer::Loaded))
+    fn loaded(&self, py: Python<'_>) -> PyResult<Option<Job>> {
+        self.go_on(py, Some(JobAnswer::Loaded))
     }
 
-    fn applied<'py>(
+    fn applied(&self, py: Python<'_>, last_reset: Option<usize>) -> PyResult<Option<Job>> {
+        self.go_on(py, Some(JobAnswer::Applied { last_reset }))
+    }
+
+    fn saved(&self, py: Python<'_>, data: &[u8]) -> PyResult<Option<Job>> {
+        self.go_on(py, Some(JobAnswer::Saved(Bytes::copy_from_slice(data))))
+    }
+
+    fn failed(
         &self,
-        py: Python<'py>,
-        last_reset: Option<Whole>,
-    ) -> PyResult<Option<Job<'py>>> {
-        let last_reset = last_reset.map(|index| index.0);
-        self.go_on(py, Some(LabAnswer::Applied { last_reset }))
-    }
-
-    fn saved<'py>(&self, py: Python<'py>, state: PyBackedBytes) -> PyResult<Option<Job<'py>>> {
-        self.go_on(py, Some(LabAnswer::Saved(Bytes::copy_from_slice(&state))))
-    }
-
-    fn failed<'py>(
-        &self,
-        py: Python<'py>,
-        function: String,
-        index: Option<Whole>,
+        py: Python<'_>,
+        function: &str,
+        index: Option<usize>,
         message: String,
-    ) -> PyResult<Option<Job<'py>>> {
-        let index = index.map(|index| index.0);
-        self.go_on(py, Some(LabAnswer::Failed { function, index, message }))
+    ) -> PyResult<Option<Job>> {
+        self.go_on(py, Some(failed(py, function, index, message)?))
     }
 
-    /// The bytes of the state that was asked for, and what it is the fold of.
-    fn shown<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyBytes>, Offsets)> {
-        let shown = self.inner.shown().map_err(|error| raise(py, error))?;
-        Ok((PyBytes::new(py, &shown.bytes), Offsets::new(shown.offsets)))
+    /// The state that was asked for.
+    fn shown(&self, py: Python<'_>) -> PyResult<State> {
+        self.inner.shown().map(State::new).map_err(|error| raise(py, error))
     }
 }
 
 /// The law of fish that only grow, in rounds of questions.
 #[pyclass(frozen, module = "millpond._native")]
 pub(crate) struct LawCheck {
-    inner: facade::LawCheck,
+    pub(crate) inner: facade::LawCheck,
 }
 
 /// `("initial", None, None)`, `("step", state, index)` or `("merge", state, other)`.
@@ -236,8 +248,9 @@ type Question<'py> = (&'static str, Option<Bound<'py, PyBytes>>, Option<Bound<'p
 #[pymethods]
 impl LawCheck {
     #[new]
-    fn new(event_count: Whole) -> LawCheck {
-        LawCheck { inner: facade::LawCheck::new(event_count.0) }
+    fn new(py: Python<'_>, fish: &Bound<'_, Spec>, event_count: Whole) -> PyResult<LawCheck> {
+        let inner = facade::LawCheck::new(&fish.get().inner, event_count.0);
+        Ok(LawCheck { inner: inner.map_err(|error| raise(py, error))? })
     }
 
     fn next_questions<'py>(
@@ -265,23 +278,16 @@ impl LawCheck {
 }
 
 /// `(verdict, is monotone, reason, all as one line)`.
-type LintTuple = (&'static str, bool, String, String);
+pub(crate) type Verdict = (&'static str, bool, String, String);
 
-fn lint_tuple(lint: facade::Lint) -> LintTuple {
-    (lint.verdict, lint.is_monotone, lint.reason, lint.text)
+pub(crate) fn verdict(of: facade::Monotone) -> Verdict {
+    (of.verdict, of.is_monotone, of.reason, of.text)
 }
 
 /// Whether the events that a query selects can be taken back.
 #[pyfunction]
-pub(crate) fn lint_query(py: Python<'_>, query: &str) -> PyResult<LintTuple> {
-    facade::lint_query(query).map(lint_tuple).map_err(|error| raise(py, error))
-}
-
-/// Whether the states of a fish can be taken back; `is_checked` when its law was found to hold.
-#[pyfunction]
-pub(crate) fn lint_fish(py: Python<'_>, fish: Fish, is_checked: bool) -> PyResult<LintTuple> {
-    let lint = facade::lint_fish(&fish.into_facade(), is_checked);
-    lint.map(lint_tuple).map_err(|error| raise(py, error))
+pub(crate) fn lint_query(py: Python<'_>, query: &str) -> PyResult<Verdict> {
+    facade::lint_query(query).map(verdict).map_err(|error| raise(py, error))
 }
 
 /// The seeds to run a scenario with.

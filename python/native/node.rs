@@ -7,7 +7,7 @@ use crate::cursor::{self, Cursor};
 use crate::doing::Doings;
 use crate::drafts::drafts;
 use crate::errors::raise;
-use crate::gate::{abandon, blocking, forget, remember};
+use crate::gate::{abandon, blocking, blocking_within, forget, remember};
 use crate::offsets::Offsets;
 use crate::options::{Options, publish_options, query_options, subscribe_options};
 use crate::pond::Pond;
@@ -113,6 +113,11 @@ impl Node {
         self.open.handle.is_open()
     }
 
+    /// Whether its closing has begun.
+    fn is_closing(&self) -> bool {
+        self.open.handle.is_closing()
+    }
+
     fn pond(&self) -> Pond {
         Pond::new(self.open.clone())
     }
@@ -180,10 +185,12 @@ impl Node {
         &self,
         py: Python<'_>,
         version: u64,
+        stop: &Bound<'_, Operation>,
         timeout: Option<Seconds>,
     ) -> PyResult<String> {
-        let next = self.wait(py, timeout, move |node, wait| node.next_status(version, wait));
-        next.map(|(_, json)| json)
+        let (handle, limit) = (self.open.handle, stop.get().limit(timeout));
+        let next = blocking_within(py, limit, move |wait| handle.next_status(version, wait));
+        next.into_result(py).map(|(_, json)| json)
     }
 
     fn next_status_json_start(

@@ -18,8 +18,8 @@ use std::sync::Arc;
 #[pyclass(frozen, module = "millpond._native")]
 pub(crate) struct Pond {
     open: Arc<OpenNode>,
-    /// A fold that was ours to work when an interrupt ended the call.
-    left: Kept<Fold>,
+    /// What was observed when an interrupt ended the call: its fold may be ours to work.
+    left: Kept<Observed>,
 }
 
 impl Pond {
@@ -56,16 +56,16 @@ impl Pond {
             handle.observe(fish, options, wait).map(|observation| observed(observation, Some(node)))
         });
         match waited {
-            Waited { result: Ok((_, Some(fold))), interrupt: Some(interrupt) } => {
-                self.left.put(fold);
+            Waited { result: Ok(observed), interrupt: Some(interrupt) } => {
+                self.left.put(observed);
                 Err(interrupt)
             }
             waited => waited.into_result(py),
         }
     }
 
-    /// A fold that an interrupted `observe` leaves: others may observe it already.
-    fn take_left(&self) -> Option<Fold> {
+    /// What an interrupted `observe` leaves: others may observe its fish already.
+    fn take_left(&self) -> Option<Observed> {
         self.left.take()
     }
 

@@ -120,7 +120,7 @@ fn to_python(py: Python<'_>, outcome: Outcome) -> PyResult<Py<PyAny>> {
     }
 }
 
-/// One operation under way: only good for calling it off.
+/// What is under way: only good for calling it off.
 #[pyclass(frozen, module = "millpond._native")]
 pub(crate) struct Operation {
     handle: CancelHandle,
@@ -146,6 +146,12 @@ impl Drop for Operation {
 
 #[pymethods]
 impl Operation {
+    /// What calls that block are given, so that another thread may call them off.
+    #[new]
+    fn begin(py: Python<'_>) -> PyResult<Operation> {
+        Operation::new(py)
+    }
+
     /// Calls it off. When this returns, what it ended with is in the queue.
     fn cancel(&self, py: Python<'_>) -> PyResult<()> {
         let handle = self.handle;

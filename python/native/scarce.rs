@@ -3,7 +3,7 @@
 use crate::arguments::{Seconds, Token, Whole, limit, read_options};
 use crate::deed::Deed;
 use crate::errors::{raise, refuse};
-use crate::gate::blocking;
+use crate::gate::{blocking, blocking_within};
 use crate::node::{OpenNode, PublishedTuple, published_tuple};
 use crate::queue::{Operation, Queue, begin};
 use crate::session::Session;
@@ -40,9 +40,10 @@ fn deed_options(
 }
 
 /// What a report is about.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Topic {
-    Account,
+    /// The account that the name means, or exactly the one of this id.
+    Account(Option<String>),
     Claim,
     WhoDoes,
 }
@@ -51,8 +52,9 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Topic {
     type Error = PyErr;
 
     fn extract(value: Borrowed<'a, 'py, PyAny>) -> PyResult<Topic> {
-        match value.extract::<&str>()? {
-            "account" => Ok(Topic::Account),
+        let (kind, id) = value.extract::<(String, Option<String>)>()?;
+        match kind.as_str() {
+            "account" => Ok(Topic::Account(id)),
             "claim" => Ok(Topic::Claim),
             "who_does" => Ok(Topic::WhoDoes),
             other => Err(refuse(value.py(), format!("there is no report of {other:?}"))),
@@ -62,21 +64,21 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Topic {
 
 impl Topic {
     fn now(
-        self,
+        &self,
         node: NodeHandle,
         name: &str,
         options: ReadOptions,
         wait: &Wait<'_>,
     ) -> facade::Result<String> {
         match self {
-            Topic::Account => node.account_json(name, None, options, wait),
+            Topic::Account(id) => node.account_json(name, id.as_deref(), options, wait),
             Topic::Claim => node.claim_json(name, options, wait),
             Topic::WhoDoes => node.who_does_json(name, options, wait),
         }
     }
 
     fn now_start(
-        self,
+        &self,
         node: NodeHandle,
         name: &str,
         options: ReadOptions,
@@ -84,28 +86,30 @@ impl Topic {
         done: impl FnOnce(facade::Result<String>) + Send + 'static,
     ) {
         match self {
-            Topic::Account => node.account_json_start(name, None, options, limit, done),
+            Topic::Account(id) => {
+                node.account_json_start(name, id.as_deref(), options, limit, done);
+            }
             Topic::Claim => node.claim_json_start(name, options, limit, done),
             Topic::WhoDoes => node.who_does_json_start(name, options, limit, done),
         }
     }
 
     fn next(
-        self,
+        &self,
         node: NodeHandle,
         name: &str,
         known: Option<&str>,
         wait: &Wait<'_>,
     ) -> facade::Result<String> {
         match self {
-            Topic::Account => node.next_account_json(name, None, known, wait),
+            Topic::Account(id) => node.next_account_json(name, id.as_deref(), known, wait),
             Topic::Claim => node.next_claim_json(name, known, wait),
             Topic::WhoDoes => node.next_who_does_json(name, known, wait),
         }
     }
 
     fn next_start(
-        self,
+        &self,
         node: NodeHandle,
         name: &str,
         known: Option<&str>,
@@ -113,7 +117,9 @@ impl Topic {
         done: impl FnOnce(facade::Result<String>) + Send + 'static,
     ) {
         match self {
-            Topic::Account => node.next_account_json_start(name, None, known, limit, done),
+            Topic::Account(id) => {
+                node.next_account_json_start(name, id.as_deref(), known, limit, done);
+            }
             Topic::Claim => node.next_claim_json_start(name, known, limit, done),
             Topic::WhoDoes => node.next_who_does_json_start(name, known, limit, done),
         }
@@ -209,10 +215,11 @@ impl Scarce {
         topic: Topic,
         name: String,
         known: Option<String>,
+        stop: &Bound<'_, Operation>,
         timeout: Option<Seconds>,
     ) -> PyResult<String> {
-        let handle = self.handle();
-        let report = blocking(py, limit(timeout), move |wait| {
+        let (handle, limit) = (self.handle(), stop.get().limit(timeout));
+        let report = blocking_within(py, limit, move |wait| {
             topic.next(handle, &name, known.as_deref(), wait)
         });
         report.into_result(py)

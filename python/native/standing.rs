@@ -3,6 +3,7 @@
 use crate::arguments::{Seconds, limit};
 use crate::errors::raise;
 use crate::event_key::EventKey;
+use crate::gate::blocking;
 use crate::kept::Kept;
 use crate::node::OpenNode;
 use crate::offsets::Offsets;
@@ -17,19 +18,30 @@ use std::sync::Arc;
 /// A claim of this node, and who listens for how it stands. Dropped, only the listening ends.
 #[pyclass(frozen, module = "millpond._native")]
 pub(crate) struct Doing {
-    handle: DoingHandle,
+    own: Arc<Own>,
     kept: Kept<StandingView>,
     /// The node stays open as long as it is listened to.
     _node: Option<Arc<OpenNode>>,
 }
 
+/// Waits for the loss of a claim. Keeps what it stands for, and not the node open.
+#[pyclass(frozen, module = "millpond._native")]
+pub(crate) struct Loss {
+    own: Arc<Own>,
+}
+
+/// A claim, closed when nobody has it any more.
+struct Own {
+    handle: DoingHandle,
+}
+
 impl Doing {
     pub(crate) fn new(handle: DoingHandle, node: Option<Arc<OpenNode>>) -> Doing {
-        Doing { handle, kept: Kept::new(), _node: node }
+        Doing { own: Arc::new(Own { handle }), kept: Kept::new(), _node: node }
     }
 }
 
-impl Drop for Doing {
+impl Drop for Own {
     fn drop(&mut self) {
         // In a forked child this is refused, and there is nothing to free.
         let _ = self.handle.close();
@@ -55,12 +67,12 @@ pub(crate) fn standing_of(py: Python<'_>, view: StandingView) -> PyResult<Py<PyA
 #[pymethods]
 impl Doing {
     fn key(&self, py: Python<'_>) -> PyResult<Option<EventKey>> {
-        let key = self.handle.key().map_err(|error| raise(py, error))?;
+        let key = self.own.handle.key().map_err(|error| raise(py, error))?;
         Ok(EventKey::parse(&key))
     }
 
     fn next_standing(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<Py<PyAny>> {
-        let handle = self.handle;
+        let handle = self.own.handle;
         let view = self.kept.wait(py, limit(timeout), move |wait| handle.next_standing(wait))?;
         standing_of(py, view)
     }
@@ -71,15 +83,39 @@ impl Doing {
         number: u64,
         timeout: Option<Seconds>,
     ) -> PyResult<Operation> {
-        begin(queue, number, timeout, |limit, done| self.handle.next_standing_start(limit, done))
+        begin(queue, number, timeout, |limit, done| {
+            self.own.handle.next_standing_start(limit, done);
+        })
+    }
+
+    fn loss(&self) -> Loss {
+        Loss { own: self.own.clone() }
     }
 
     fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
-        self.handle.fd().map_err(|error| raise(py, error))
+        self.own.handle.fd().map_err(|error| raise(py, error))
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         drop(self.kept.take());
-        self.handle.close().map(drop).map_err(|error| raise(py, error))
+        self.own.handle.close().map(drop).map_err(|error| raise(py, error))
+    }
+}
+
+#[pymethods]
+impl Loss {
+    fn wait(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<Py<PyAny>> {
+        let handle = self.own.handle;
+        let view = blocking(py, limit(timeout), move |wait| handle.lost(wait));
+        standing_of(py, view.into_result(py)?)
+    }
+
+    fn wait_start(
+        &self,
+        queue: &Bound<'_, Queue>,
+        number: u64,
+        timeout: Option<Seconds>,
+    ) -> PyResult<Operation> {
+        begin(queue, number, timeout, |limit, done| self.own.handle.lost_start(limit, done))
     }
 }

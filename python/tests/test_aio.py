@@ -14,6 +14,7 @@ import pytest
 
 import millpond
 from millpond import aio
+from millpond._asking import Ask
 from support import WAIT, payloads
 
 ALL = "FROM allEvents"
@@ -98,9 +99,10 @@ async def test_the_timeout_of_the_first_wait_bounds_the_beginning_too(opening: O
     async with opening() as node:
         await node.publish(1)
 
-        def begin(queue: Any, number: int, left: float | None) -> Any:
+        def begin(left: float | None) -> Any:
             asked.append(left)
-            return node._native.query_start(queue, number, ALL, *[None] * 6, left)
+            native = node._native
+            return Ask(native.query, native.query_start, ALL, *[None] * 6, left)
 
         cursor = aio.Cursor(node, begin)
         with pytest.raises(millpond.InvalidArgument):

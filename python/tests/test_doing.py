@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import queue
+import select
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 import millpond
 from millpond import Node, Standing, aio
 from pond import WAIT
+from support import run
 
 Open = Callable[..., Node]
 
@@ -65,6 +68,111 @@ def test_a_hook_compensates_once_for_a_claim_that_lost(pair: tuple[Node, Node]) 
     assert standing.winner == first.key
 
 
+def lose(pair: tuple[Node, Node]) -> tuple[millpond.Doing, millpond.Doing]:
+    """Both say that they weld; who said so second has heard it."""
+    one, other = pair
+    first, second = one.do_optimistically("weld"), other.do_optimistically("weld")
+    one.connect(other.ticket(), timeout=WAIT)
+    while (standing := second.next(timeout=WAIT)) is not None:
+        if standing.standing == "lost":
+            return first, second
+    raise AssertionError("it ended")
+
+
+def test_each_hook_is_called_also_after_a_loss_that_was_told(pair: tuple[Node, Node]) -> None:
+    first, second = lose(pair)
+    hooks: queue.Queue[tuple[str, Standing]] = queue.Queue()
+
+    def hook(name: str) -> Callable[[Standing], None]:
+        return lambda standing: hooks.put((name, standing))
+
+    for name in ("one", "other"):
+        second.on_loss(hook(name))
+    # Neither disturbs who asks how it stands, nor does it disturb them.
+    with pytest.raises(millpond.Timeout):
+        second.next(timeout=0.01)
+    called = {name: standing for name, standing in (hooks.get(timeout=WAIT) for _ in range(2))}
+    assert {name: standing.winner for name, standing in called.items()} == {
+        "one": first.key,
+        "other": first.key,
+    }
+
+
+def test_what_a_hook_raises_goes_to_the_hook_of_threads(
+    pair: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, second = lose(pair)
+    told: queue.Queue[Any] = queue.Queue()
+    monkeypatch.setattr(threading, "excepthook", told.put)
+
+    def undo(_standing: Standing) -> None:
+        raise OSError("cannot be undone")
+
+    second.on_loss(undo)
+    assert str(told.get(timeout=WAIT).exc_value) == "cannot be undone"
+
+
+def test_listening_for_a_loss_keeps_nothing_open_and_ends_with_it(open_node: Open) -> None:
+    node = open_node()
+    node.do_optimistically("weld").on_loss(print)
+    doing = node.do_optimistically("paint")
+    doing.on_loss(print)
+    listeners = {one for one in threading.enumerate() if one.name.startswith("millpond-doing-")}
+    assert {one.name for one in listeners} == {"millpond-doing-weld", "millpond-doing-paint"}
+    doing.close()
+    with pytest.raises(millpond.Closed):
+        doing.on_loss(print)
+    [paint] = [one for one in listeners if one.name == "millpond-doing-paint"]
+    paint.join(WAIT)
+    assert not paint.is_alive()
+    again = node.do_optimistically("drill")
+    node.close()
+    with pytest.raises(millpond.Closed):
+        again.on_loss(print)
+    for listener in listeners:
+        listener.join(WAIT)
+        assert not listener.is_alive()
+
+
+def test_a_node_that_is_dropped_is_closed_though_a_loss_is_listened_for(
+    tmp_path: Path, secret: str
+) -> None:
+    code = """
+    import gc, warnings
+    warnings.simplefilter("ignore")
+    node = millpond.open(path, **options)
+    node.do_optimistically("weld").on_loss(print)
+    [listener] = [one for one in threading.enumerate() if one.name == "millpond-doing-weld"]
+    del node
+    gc.collect()
+    listener.join()
+    with millpond.open(path, **options) as again:
+        assert again.own_doing("weld") is not None
+    print("closed")
+    """
+    assert run(code, tmp_path / "log", secret) == (0, "closed\n", "")
+
+
+def test_a_claim_can_be_watched_by_its_descriptor(node: Node) -> None:
+    with node.do_optimistically("drill") as doing:
+        assert doing.next(timeout=WAIT) is not None
+        doing.release()
+        assert select.select([doing.fileno()], [], [], WAIT)[0]
+        released = doing.next(timeout=WAIT)
+        assert released is not None
+        assert released.standing == "released"
+
+
+def test_a_note_may_be_encoded_already(node: Node) -> None:
+    node.do_optimistically("drill", millpond.Cbor(millpond.encode({"who": "Ada"})))
+    assert node.who_does("drill")["doers"][0]["note"] == {"who": "Ada"}
+    with pytest.raises(millpond.InvalidArgument):
+        node.do_optimistically("weld", millpond.Cbor(b"\xff"))
+    steel = node.account("steel")
+    steel.create(10, floor=0)
+    steel.withdraw(1, note=millpond.Cbor(millpond.encode("half")))
+
+
 def test_a_claim_that_stands_is_found_again(open_node: Open, tmp_path: Path) -> None:
     node = open_node(path=tmp_path / "log")
     assert node.own_doing("drill") is None
@@ -110,12 +218,50 @@ def test_it_is_the_same_under_asyncio(tmp_path: Path, secret: str) -> None:
             found = await node.own_doing("drill")
             assert found is not None
             assert found.key == doing.key
-            found.on_loss(lambda _: None)
             await doing.release()
             released = await doing.next(timeout=WAIT)
             assert released is not None
             assert released.standing == "released"
             await doing.close()
             assert await doing.next() is None
+
+    asyncio.run(main())
+
+
+def test_hooks_of_asyncio_are_called_and_what_they_raise_is_told(
+    tmp_path: Path, secret: str
+) -> None:
+    async def main() -> None:
+        online: dict[str, Any] = {"bind": ["127.0.0.1:0"], "discovery": False}
+        said: dict[str, Any] = {"app": "test", "swarm": secret, **online}
+        async with (
+            aio.open(tmp_path / "one", **said) as one,
+            aio.open(tmp_path / "other", **said) as other,
+        ):
+            await other.publish_all([(number, ()) for number in range(5)])
+            first = await one.do_optimistically("weld")
+            second = await other.do_optimistically("weld")
+            told: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+            loop = asyncio.get_running_loop()
+            loop.set_exception_handler(lambda _loop, context: told.put_nowait(context))
+            called: asyncio.Queue[Standing] = asyncio.Queue()
+            second.on_loss(called.put)
+            await one.connect(await other.ticket(), timeout=WAIT)
+            async with asyncio.timeout(WAIT):
+                assert (await called.get()).winner == first.key
+                # Of one that has lost it is called at once.
+                second.on_loss(called.put_nowait)
+                assert (await called.get()).winner == first.key
+
+                async def undo(_standing: Standing) -> None:
+                    raise OSError("cannot be undone")
+
+                second.on_loss(undo)
+                context = await told.get()
+            assert isinstance(context["exception"], OSError)
+            assert "weld" in context["message"]
+            await second.close()
+            with pytest.raises(millpond.Closed):
+                second.on_loss(undo)
 
     asyncio.run(main())

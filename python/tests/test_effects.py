@@ -91,3 +91,23 @@ def test_an_effect_that_is_kept_running_ends_with_its_node(node: Node) -> None:
 def test_an_effect_that_is_kept_running_times_out(node: Node) -> None:
     with pytest.raises(millpond.Timeout):
         node.keep_running(counting(), lambda _count: None, timeout=0.2)
+
+
+def test_an_effect_publishes_as_it_was_told_and_in_its_session(node: Node) -> None:
+    with node.session() as session:
+        before = node.publish(1, session=session)
+        published = node.run(
+            counting(),
+            lambda count: [(count, ["effect"])],
+            durability="process",
+            session=session,
+            timeout=WAIT,
+        )
+        assert published is not None
+        assert session.token.covers(before.token | published.token)
+        [event] = node.query("FROM 'effect'", session=session, timeout=WAIT).to_list()
+        assert event.payload == 1
+    with pytest.raises(millpond.InvalidArgument):
+        node.run(counting(), lambda _: [(1, ())], durability="paper")  # type: ignore[arg-type]
+    # The turn is over: the next one has it.
+    assert node.run(counting(), lambda _: None, timeout=WAIT) is None

@@ -231,3 +231,21 @@ def test_accounts_of_one_name_are_rivals_and_each_can_be_meant(
     one.account("wood", id=report["id"]).withdraw(1)
     with pytest.raises(millpond.InvalidArgument):
         one.account("wood", id="none").withdraw(1)
+    # What is read is of that account, too.
+    meant = one.account("wood", id=rival["id"])
+    assert (meant.report()["id"], meant.report()["balance"]) == (rival["id"], 20)
+    with meant.subscribe() as reports:
+        told = reports.next(timeout=WAIT)
+        assert told is not None
+        assert told["id"] == rival["id"]
+    for wrong in ("none", "ab" * 15):
+        with pytest.raises(millpond.InvalidArgument):
+            one.account("wood", id=wrong).report()
+        with pytest.raises(millpond.InvalidArgument):
+            one.account("wood", id=wrong).subscribe().next(timeout=WAIT)
+    for name in ("wood", "new"):
+        with pytest.raises(millpond.Conflict) as caught:
+            one.account(name, id=rival["id"]).create(5, floor=0)
+        assert caught.value.reason == "exists"
+    with pytest.raises(millpond.NotFound):
+        one.account("new").report()

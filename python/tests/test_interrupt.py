@@ -39,6 +39,42 @@ WAITS = {
                 events.next_batch()
             wait(lambda: events.next_batch())
     """,
+    "next of a group": """
+        fish = millpond.Fish("count", 1, ALL, 0, lambda count, _: count + 1)
+        with (
+            millpond.open(path, **options) as node,
+            node.observe_all("FROM 'seed'", lambda _: fish) as group,
+        ):
+            node.publish(1, ["seed"])
+            assert group.next() is not None
+            wait(lambda: group.next())
+            node.publish(2)
+            assert group.next()["count"].value == 2
+    """,
+    "a turn": """
+        fish = millpond.Fish("count", 1, ALL, 0, lambda count, _: count + 1)
+        entered, go_on = threading.Event(), threading.Event()
+        def hold(_count):
+            entered.set()
+            go_on.wait()
+        with millpond.open(path, **options) as node:
+            holder = threading.Thread(target=node.run, args=(fish, hold))
+            holder.start()
+            entered.wait()
+            wait(lambda: node.run(fish, lambda _: [(1, ())]))
+            go_on.set()
+            holder.join()
+            assert node.run(fish, lambda _: [(2, ())]) is not None
+            assert [event.payload for event in node.query(ALL)] == [2]
+    """,
+    "next of reports": """
+        with millpond.open(path, **options) as node:
+            reports = node.claim("crane").subscribe()
+            assert reports.next()["holder"] is None
+            wait(lambda: reports.next())
+            node.claim("crane").create()
+            assert reports.next()["holder"] is not None
+    """,
     # The interpreter may go to sleep in the selector of its loop just after a signal came, and then
     # sees it when it next wakes, whoever waits for what: the ticks wake it.
     "an asyncio loop": """

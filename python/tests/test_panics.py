@@ -55,9 +55,24 @@ CALLS = {
     "subscription_position": "node.subscribe(ALL)",
 }
 AWAITED = {
+    "node_act": "node.claim('a').create()",
+    "node_act_work": "node.claim('a').create()",
     "node_connect": "node.connect('nobody')",
+    "node_do_optimistically": "node.do_optimistically('a')",
+    "node_do_optimistically_work": "node.do_optimistically('a')",
+    "node_observe": "node.observe(FISH).next()",
+    "node_observe_group": "node.observe_all(ALL, lambda _: None).next()",
     "node_publish": "node.publish(2)",
     "node_query": "node.query(ALL).next()",
+    "node_state": "node.state(BUILT_IN)",
+    "node_who_does": "node.who_does('a')",
+    "observer_next_state": "node.observe(FISH).next()",
+    "observer_state": "node.state(FISH)",
+    "observer_turn": "node.run(FISH, lambda _: [])",
+    "turn_publish": "node.run(FISH, lambda _: [(1, [])])",
+    "turn_publish_work": "node.run(FISH, lambda _: [(1, [])])",
+    "group_next_step": "node.observe_all(ALL, lambda _: None).next()",
+    "doing_next_standing": "(await node.do_optimistically('a')).next()",
     "node_subscribe": "node.subscribe(ALL).next()",
     "cursor_next_batch": "node.query(ALL).next()",
     "cursor_explain": "node.query(ALL).explain()",
@@ -65,9 +80,11 @@ AWAITED = {
     "subscription_next_batch": "node.subscribe(ALL).next()",
 }
 
-OPENED = """
+FISHES = """
 FISH = millpond.Fish("count", 1, ALL, 0, lambda count, _: count + 1)
 BUILT_IN = millpond.BuiltIn(ALL, millpond.folds.count())
+"""
+OPENED = f"""{FISHES}
 node = millpond.open(path, **options)
 node.publish(1)
 """
@@ -119,7 +136,47 @@ def test_a_panic_in_an_awaited_call_is_raised_where_it_is_awaited(
         await node.close()
     asyncio.run(main())
     """
-    goes_on(code, tmp_path / "log", secret)
+    goes_on(FISHES + dedent(code), tmp_path / "log", secret)
+
+
+# It may fold all that an account ever did; the loop and all of Python would stand still meanwhile.
+@pytest.mark.parametrize("entry", ["node_act_work", "node_do_optimistically_work"])
+def test_no_deed_is_decided_on_the_thread_of_the_loop(
+    entry: str, tmp_path: Path, secret: str
+) -> None:
+    code = f"""
+    async def main():
+        async with aio.open(path, **options) as node:
+            os.environ["MILLPOND_PANIC_AT"] = {entry!r}
+            try:
+                await {AWAITED[entry]}
+            except millpond.InternalError:
+                print("goes on")
+    asyncio.run(main())
+    """
+    status, out, err = run(code, tmp_path / "log", secret)
+    assert (status, out) == (0, "goes on\n")
+    assert "'millpond-work'" in err, err
+
+
+def test_a_panic_while_a_loss_is_waited_for_is_told_by_its_thread(
+    tmp_path: Path, secret: str
+) -> None:
+    code = """
+    told = []
+    threading.excepthook = lambda said: told.append(said.exc_type)
+    doing = node.do_optimistically("a")
+    os.environ["MILLPOND_PANIC_AT"] = "doing_lost"
+    doing.on_loss(print)
+    for thread in threading.enumerate():
+        if thread.name == "millpond-doing-a":
+            thread.join()
+    del os.environ["MILLPOND_PANIC_AT"]
+    assert told == [millpond.InternalError], told
+    node.close()
+    print("goes on")
+    """
+    goes_on(OPENED + dedent(code), tmp_path / "log", secret)
 
 
 @pytest.mark.parametrize("entry", ["node_close", "node_close_work", "node_close_core"])
@@ -142,6 +199,8 @@ def test_a_node_that_cannot_be_asked_whether_it_is_open_is_not(tmp_path: Path, s
     node = millpond.open(path, **options)
     os.environ["MILLPOND_PANIC_AT"] = "node_is_open"
     assert node.closed
+    os.environ["MILLPOND_PANIC_AT"] = "node_is_closing"
+    assert node._native.is_closing()
     del os.environ["MILLPOND_PANIC_AT"]
     try:
         node.publish(1)

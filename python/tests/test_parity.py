@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import millpond
-from millpond import aio
+from millpond import aio, testing
 
 WAITS = {
     "Node": {
@@ -27,13 +29,25 @@ WAITS = {
     "KeySubscription": {"next", "next_batch", "close"},
     "Observer": {"next", "close"},
     "OneObserver": {"next", "close"},
-    "ReportSubscription": {"next"},
+    "ReportSubscription": {"next", "close"},
+    "StatusSubscription": {"next", "close"},
     "Cursor": {"next", "next_batch", "to_list", "explain", "close"},
     "Subscription": {"next", "next_batch", "close"},
 }
 CLASSES = sorted(WAITS)
+GIVEN: dict[str, dict[str, tuple[tuple[Any, ...], dict[str, Any]]]] = {
+    "Account": {
+        "create": ((1,), {"floor": 0}),
+        "deposit": ((1,), {}),
+        "withdraw": ((1,), {}),
+        "grant": (("ab" * 32, 1), {}),
+        "request": ((1,), {}),
+    },
+    "Claim": {"transfer": (("ab" * 32,), {}), "request": ((True,), {})},
+}
+"""What the calls of classes whose methods are the same functions for both are given."""
 NOT_ITERATED = {"Node", "Account", "Claim"}
-NOT_CLOSED = {"Account", "Claim", "ReportSubscription"}
+NOT_CLOSED = {"Account", "Claim"}
 
 
 def surface(kind: type) -> set[str]:
@@ -60,8 +74,34 @@ def test_both_take_the_same_arguments_and_what_waits_is_awaited(kind: str, name:
         assert not callable(awaited)
         return
     assert parameters(blocking) == parameters(awaited)
-    assert inspect.iscoroutinefunction(awaited) == (name in WAITS[kind])
+    if kind in GIVEN and name in WAITS[kind]:
+        assert blocking is awaited, "said once for both"
+    else:
+        assert inspect.iscoroutinefunction(awaited) == (name in WAITS[kind])
     assert not inspect.iscoroutinefunction(blocking)
+
+
+@pytest.mark.parametrize("kind", GIVEN)
+@pytest.mark.parametrize("given", ["right", "wrong"])
+def test_what_is_said_once_is_awaited_in_asyncio_also_to_hear_what_is_wrong(
+    kind: str, given: str, tmp_path: Path, secret: str
+) -> None:
+    async def main() -> None:
+        async with aio.open(tmp_path, app="test", swarm=secret, network=False) as node:
+            thing: Any = node.account("a") if kind == "Account" else node.claim("a")
+            for name in sorted(WAITS[kind]):
+                positional, named = GIVEN[kind].get(name, ((), {}))
+                if given == "wrong":
+                    named = named | {"timeout": -1}
+                called = getattr(thing, name)(*positional, **named)
+                assert inspect.iscoroutine(called)
+                if given == "right":
+                    called.close()
+                    continue
+                with pytest.raises(millpond.InvalidArgument):
+                    await called
+
+    asyncio.run(main())
 
 
 def test_open_takes_the_same_arguments() -> None:
@@ -83,7 +123,7 @@ def test_blocks_and_loops_have_their_awaited_twin(kind: str) -> None:
 
 def documented() -> list[tuple[str, Any]]:
     things: list[tuple[str, Any]] = []
-    for module in (millpond, aio, millpond.logs, millpond.folds):
+    for module in (millpond, aio, millpond.logs, millpond.folds, testing):
         for name in getattr(module, "__all__", dir(module)):
             thing = getattr(module, name)
             if name.startswith("_") or not (inspect.isclass(thing) or inspect.isroutine(thing)):

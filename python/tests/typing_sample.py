@@ -4,6 +4,7 @@ from typing import Any, assert_type
 
 import millpond
 from millpond import aio
+from millpond import testing as millpond_testing
 
 
 def blocking() -> None:
@@ -51,6 +52,9 @@ def fishing(node: millpond.Node) -> None:
     node.run(fish, lambda state: 5)  # type: ignore[arg-type, return-value]
     assert_type(node.account("steel").report(), millpond.AccountReport)
     assert_type(node.claim("crane").report()["own_fence"], str | None)
+    assert_type(node.account("steel").deposit(1), millpond.Published)
+    assert_type(node.account("steel").subscribe().next(), millpond.AccountReport | None)
+    assert_type(node.subscribe_status().next(), millpond.Status | None)
 
 
 async def awaiting() -> None:
@@ -75,8 +79,33 @@ async def fishing_awaited(node: aio.Node, fish: millpond.Fish[int]) -> None:
 
     assert_type(await node.run(fish, effect), millpond.Published | None)
     assert_type(await node.account("steel").withdraw(1), millpond.Published)
+    assert_type(await node.account("steel").report(), millpond.AccountReport)
+    reports = node.claim("crane").subscribe()
+    assert_type(await reports.next(), millpond.ClaimReport | None)
     async with node.subscribe("FROM allEvents", order="key") as steps:
         assert_type(await steps.next(), millpond.Event | millpond.Rewind | None)
+
+
+async def testing(fish: millpond.Fish[int]) -> None:
+    lab = millpond_testing.Lab(3, seed=7)
+    node = lab.node(0)
+    assert_type(node.publish(1, ["piece"], idempotency_key="7"), millpond.Published)
+    assert_type(node.query("FROM 'piece'").to_list(), list[millpond.Event])
+    assert_type(node.state(fish), millpond.State[int])
+    built_in = millpond.BuiltIn("FROM 'piece'", millpond.folds.count())
+    assert_type(node.state(built_in).value, millpond.Folded)
+    assert_type(node.run(fish, lambda count: None), millpond.Published | None)
+    node.run(fish, lambda count: 5)  # type: ignore[arg-type, return-value]
+    other = lab.aio_node(1)
+
+    async def effect(count: int) -> list[millpond.Draft]:
+        return [millpond.Draft(count)]
+
+    assert_type(await other.run(fish, effect), millpond.Published | None)
+    assert_type((await other.state(fish)).value, int)
+    lab.check(fish, built_in)
+    millpond_testing.check_grow_only(fish, lab.events(fish))
+    assert_type(millpond_testing.lint(built_in), millpond.Monotonicity)
 
 
 def failing() -> None:

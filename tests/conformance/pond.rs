@@ -336,7 +336,7 @@ fn said(text: &str) -> Result<Said> {
     let is_reset = |event: millpond::EventView<'_>| {
         event.payload().to_value().is_ok_and(|value| value == Value::from("reset"))
     };
-    Ok(Said::Code(fish.with_reset(is_reset)))
+    Ok(Said::Code(fish.with_reset(is_reset)?))
 }
 
 fn value(json: &Json) -> Value {

@@ -1,4 +1,5 @@
-"""Runs the samples of README.md as a new user would, and looks at what they print and store.
+"""Runs the samples of README.md as a new user would, and looks at what they print and store; and
+the tests that docs/testing.md shows.
 
     run.py [LANGUAGE …]     closes on `N passed, N failed[, N skipped]`
 
@@ -122,11 +123,48 @@ SAMPLES = {
 }
 
 
-def block_of(fence: str) -> str:
-    """The first block of README.md that is fenced as this language."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    found = re.search(rf"^```{fence}\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
-    assert found is not None, f"README.md has no block of {fence}"
+def prepare_pytest(folder: Path) -> list[str]:
+    said = 'pytest_plugins = ["millpond.pytest_plugin"]'
+    assert said in (ROOT / "docs/testing.md").read_text(encoding="utf-8")
+    (folder / "conftest.py").write_text(said, encoding="utf-8")
+    return [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_sample.py"]
+
+
+def prepare_rust_test(folder: Path) -> list[str]:
+    built = ROOT / "target/debug"
+    run(["rustc", "--edition", "2024", "--test", "-D", "warnings", "-L",
+         f"dependency={built / 'deps'}", "--extern", f"millpond={built / 'libmillpond.rlib'}",
+         "sample.rs", "-o", "sample"], folder)
+    return ["./sample"]
+
+
+def prepare_node_test(folder: Path) -> list[str]:
+    prepare_node(folder)
+    return ["node", "--test", "--test-reporter=tap", "sample.test.mjs"]
+
+
+@dataclass
+class ShownTest:
+    """How to run the first block of one language in docs/testing.md, and what it must say."""
+
+    fence: str
+    program: str
+    prepare: Callable[[Path], list[str]]
+    said: str
+
+
+TESTS = {
+    "testing-python": ShownTest("python", "test_sample.py", prepare_pytest, r"\b100 passed"),
+    "testing-javascript": ShownTest("js", "sample.test.mjs", prepare_node_test, r"# pass 100\b"),
+    "testing-rust": ShownTest("rust", "sample.rs", prepare_rust_test, r"ok. 1 passed"),
+}
+
+
+def block_of(fence: str, page: str = "README.md") -> str:
+    """The first block of a page that is fenced as this language."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    found = re.search(rf"^```{fence}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert found is not None, f"{page} has no block of {fence}"
     return found.group(1)
 
 
@@ -155,9 +193,18 @@ def check(sample: Sample, apart_from_all: list[str], folder: Path) -> None:
     assert len(events) == len(sample.stored) and all(found), f"it stored {events}"
 
 
+def check_test(shown: ShownTest, apart_from_all: list[str], folder: Path) -> None:
+    """Runs a test that docs/testing.md shows."""
+    block = block_of(shown.fence, "docs/testing.md")
+    (folder / shown.program).write_text(block, encoding="utf-8")
+    said = run([*apart_from_all, *shown.prepare(folder)], folder)
+    assert re.search(shown.said, said), f"it said {said}"
+
+
 def main(names: list[str]) -> int:
     """Runs the samples of these names, or all; gives the number that failed."""
-    chosen = {name: SAMPLES[name] for name in names or SAMPLES}
+    every: dict[str, Sample | ShownTest] = {**SAMPLES, **TESTS}
+    chosen = {name: every[name] for name in names or every}
     apart_from_all = apart()
     if apart_from_all is None:
         print("skipped: no network of our own here (unshare is refused or missing)")
@@ -167,7 +214,10 @@ def main(names: list[str]) -> int:
     for name, sample in chosen.items():
         with tempfile.TemporaryDirectory() as folder:
             try:
-                check(sample, apart_from_all, Path(folder))
+                if isinstance(sample, Sample):
+                    check(sample, apart_from_all, Path(folder))
+                else:
+                    check_test(sample, apart_from_all, Path(folder))
             except (AssertionError, subprocess.TimeoutExpired) as error:
                 failed += 1
                 print(f"FAILED {name}: {error}")

@@ -1,20 +1,18 @@
 //! An escrow account, as applications use it.
 //!
-//! Not here: what counts and what may be spent (`pond::escrow`).
+//! Not here: what counts and what may be spent (`pond::escrow`, `pond::desk`).
 
 use crate::driver::causal_session::Within;
 use crate::driver::coordination::AccountDesk;
-use crate::driver::decider::Ground;
 use crate::driver::node::Node;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
+use crate::event::NodeId;
 use crate::event::cbor::Value;
-use crate::event::{EventKey, NodeId, OffsetMap, StreamId};
-use crate::log::{Appended, Once};
+use crate::log::Appended;
 use crate::pending::Pending;
 use crate::pond::Name;
-use crate::pond::escrow::{
-    AccountFold, AccountId, AccountState, Creation, GrantPolicy, Operation, Share,
-};
+use crate::pond::desk::{AccountDeed, AccountReport, NewAccount};
+use crate::pond::escrow::{AccountId, GrantPolicy};
 use crate::query::Query;
 use std::sync::Arc;
 
@@ -33,52 +31,6 @@ pub struct Account {
     key: Option<Arc<[u8]>>,
     session: Within,
 }
-
-/// How an account begins.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NewAccount {
-    /// What there is, from −2^53 + 1 to 2^53 − 1, and not below the floor.
-    pub amount: i64,
-    /// What must remain; negative for a credit.
-    pub floor: i64,
-    /// What other nodes may spend from the beginning, each 1 to 2^53 − 1: at most `amount` −
-    /// `floor` together. The rest may be spent here.
-    pub shares: Vec<(NodeId, u64)>,
-}
-
-/// An account as this node knows it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AccountReport {
-    /// Balance, holders, requests, violations.
-    pub state: AccountState,
-    /// What can be withdrawn or granted here now.
-    pub available: u64,
-    /// The stream that it is available to.
-    pub own_stream: StreamId,
-    /// Other accounts of this name, created by nodes that had not heard of this one: the first
-    /// 256, oldest first. [`Account::with_id`] is the way to them.
-    pub rivals: Vec<Rival>,
-    /// The point in history that this is the state of.
-    pub as_of: Arc<OffsetMap>,
-}
-
-/// Another account of the same name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rival {
-    /// Which.
-    pub id: AccountId,
-    /// The event that created it.
-    pub created: EventKey,
-    /// True when it is what the name means to nodes that acted in none of them.
-    pub is_first: bool,
-    /// What there is.
-    pub balance: i128,
-    /// What this node may spend of it.
-    pub available: u64,
-}
-
-/// Most rivals that a report names.
-const RIVALS_SHOWN_MAX: usize = 256;
 
 impl Node {
     /// The account called `name`, 1 to 200 bytes of UTF-8, whether it was created or not.
@@ -139,25 +91,7 @@ impl Account {
     /// `conflict`, reason `exists`: the name means an account already. `invalid_argument`,
     /// `limit_exceeded`: there can be no such account. Those of [`Node::publish`].
     pub fn create(&self, account: NewAccount) -> Pending<Appended> {
-        let once = self.once("create", || {
-            let mut shares = account.shares.clone();
-            shares.sort_unstable(); // In whatever order a language gives them.
-            let share = |(node, amount)| Value::Array(vec![id_value(node), Value::from(amount)]);
-            let shares = Value::Array(shares.into_iter().map(share).collect());
-            [Some(account.amount.into()), Some(account.floor.into()), Some(shares)]
-        });
-        self.decide(once, |ground| {
-            if self.known(ground).is_ok() || self.id.is_some() || ground.flights > 0 {
-                let message = format!("the account {} exists", self.name());
-                return Err(Error::new(ErrorKind::Conflict, message).with_reason("exists"));
-            }
-            let share = |(node, amount)| Share { stream: ground.lineage.newest(node), amount };
-            let shares = account.shares.into_iter().map(share).collect();
-            let NewAccount { amount, floor, .. } = account;
-            let creation = Creation { stream: ground.own.number, amount, floor, shares };
-            creation.check()?;
-            Ok((Operation::Create(creation), 0))
-        })
+        self.act(AccountDeed::Create(account))
     }
 
     /// The account as it is known here.
@@ -169,14 +103,7 @@ impl Account {
         self.session.wait(&self.node)?;
         self.desk.decider().read(self.node.log()?, |ground| {
             self.session.sees(ground.as_of);
-            let state = self.known(ground)?;
-            Ok(AccountReport {
-                available: state.available(&ground.own).saturating_sub(ground.in_flight),
-                own_stream: ground.own,
-                rivals: rivals(state, ground),
-                as_of: ground.as_of.clone(),
-                state: state.clone(),
-            })
+            AccountReport::of(ground, self.id.as_ref())
         })?
     }
 
@@ -193,10 +120,7 @@ impl Account {
     /// `limit_exceeded`: there is no such amount, or the note is no payload. Those of
     /// [`Node::publish`].
     pub fn withdraw(&self, amount: u64, note: Option<Value>) -> Pending<Appended> {
-        let once = self.once("withdraw", || [Some(amount.into()), note.clone()]);
-        self.change(once, amount, |state, ground| {
-            state.withdraw(ground.own, amount, ground.in_flight, note)
-        })
+        self.act(AccountDeed::Withdraw { amount, note })
     }
 
     /// Adds `amount`, 1 to 2^53 − 1, which this node may then spend.
@@ -204,8 +128,7 @@ impl Account {
     /// # Errors
     /// As [`Account::withdraw`], without `overdraft`.
     pub fn deposit(&self, amount: u64, note: Option<Value>) -> Pending<Appended> {
-        let once = self.once("deposit", || [Some(amount.into()), note.clone()]);
-        self.change(once, 0, |state, ground| state.deposit(ground.own, amount, note))
+        self.act(AccountDeed::Deposit { amount, note })
     }
 
     /// Gives rights to another node: to the stream that it writes, as far as is known here.
@@ -213,10 +136,7 @@ impl Account {
     /// # Errors
     /// As [`Account::withdraw`]; `invalid_argument`: it is this node.
     pub fn grant(&self, to: NodeId, amount: u64) -> Pending<Appended> {
-        let once = self.once("grant", || [Some(amount.into()), Some(id_value(to))]);
-        self.change(once, amount, |state, ground| {
-            state.grant(ground.own, ground.lineage.newest(to), amount, ground.in_flight)
-        })
+        self.act(AccountDeed::Grant { to, amount })
     }
 
     /// Asks the other nodes for `amount` more rights, in place of what was asked for before; 0 asks
@@ -225,8 +145,7 @@ impl Account {
     /// # Errors
     /// As [`Account::deposit`].
     pub fn request(&self, amount: u64) -> Pending<Appended> {
-        let once = self.once("request", || [Some(amount.into())]);
-        self.change(once, 0, |state, ground| state.request(ground.own, amount))
+        self.act(AccountDeed::Request { amount })
     }
 
     /// Takes over what a former stream of this node has left: it goes on in a new one when its
@@ -244,7 +163,7 @@ impl Account {
     /// connect to one, or see [`Account::recover_alone`]. `conflict`, reason `under_way`: another
     /// decision about this account is not durable yet; try again. As [`Account::deposit`].
     pub fn recover(&self) -> Pending<Appended> {
-        self.take_over(false)
+        self.act(AccountDeed::Recover { is_alone: false })
     }
 
     /// As [`Account::recover`], also where no other node was met since this opening: a person
@@ -253,26 +172,7 @@ impl Account {
     /// # Errors
     /// As there, without `nobody_met`.
     pub fn recover_alone(&self) -> Pending<Appended> {
-        self.take_over(true)
-    }
-
-    fn take_over(&self, is_alone: bool) -> Pending<Appended> {
-        let once = self.once("recover", || [Some(is_alone.into())]);
-        self.change(once, 0, |state, ground| {
-            ground.check_at_rest()?;
-            let own = ground.own;
-            let former = state.holdings().into_iter().map(|holding| holding.stream);
-            let mut former = former.filter(|stream| stream.node == own.node && *stream != own);
-            let nothing = || {
-                let message = format!("account {}: no former stream holds rights", self.name());
-                Error::new(ErrorKind::NotFound, message)
-            };
-            let former = former.next().ok_or_else(nothing)?;
-            let mut holders = state.holdings().into_iter().map(|holding| holding.stream.node);
-            let has_partners = holders.any(|node| node != own.node);
-            ground.check_known(self.node.log()?, former, (is_alone, has_partners))?;
-            state.recover(own, former)
-        })
+        self.act(AccountDeed::Recover { is_alone: true })
     }
 
     /// Answers requests of other nodes by itself as `policy` says, from now on and for as long as
@@ -286,73 +186,15 @@ impl Account {
         self.desk.answer(self.node.shared(), self.node.app_id(), policy)
     }
 
-    /// What is done once, where this handle says so.
-    fn once<const N: usize>(
-        &self,
-        deed: &str,
-        said: impl FnOnce() -> [Option<Value>; N],
-    ) -> Result<Option<Once>> {
-        let deed = match &self.id {
-            // Exactly this one is something else than the one that the name means.
-            Some(id) => format!("{deed} {id}"),
-            None => deed.to_owned(),
-        };
-        self.desk.decider().once(self.node.app_id(), self.key.as_deref(), &deed, said)
-    }
-
-    fn change(
-        &self,
-        once: Result<Option<Once>>,
-        spends: u64,
-        decision: impl FnOnce(&AccountState, &Ground<'_, AccountFold>) -> Result<Operation>,
-    ) -> Pending<Appended> {
-        self.decide(once, |ground| Ok((decision(self.known(ground)?, ground)?, spends)))
-    }
-
-    fn decide(
-        &self,
-        once: Result<Option<Once>>,
-        decision: impl FnOnce(&Ground<'_, AccountFold>) -> Result<(Operation, u64)>,
-    ) -> Pending<Appended> {
+    pub(super) fn act(&self, deed: AccountDeed) -> Pending<Appended> {
+        let (decider, id) = (self.desk.decider(), self.id.as_ref());
+        let once = decider.once(self.node.app_id(), self.key.as_deref(), || deed.asked(id));
         let (once, log) = match once.and_then(|once| Ok((once, self.node.log()?))) {
             Ok(both) => both,
             Err(error) => return Pending::ready(Err(error)),
         };
         self.session.write(&self.node, || {
-            self.desk.decider().decide(log, self.node.app_id(), once, |ground| {
-                let (operation, spends) = decision(ground)?;
-                Ok((operation.to_payload()?, spends))
-            })
+            decider.decide(log, self.node.app_id(), once, |ground| deed.decide(ground, id))
         })
     }
-
-    fn known<'a>(&self, ground: &Ground<'a, AccountFold>) -> Result<&'a AccountState> {
-        let known = match &self.id {
-            Some(id) => ground.state.get(id),
-            None => ground.state.meant_by(&ground.own.node),
-        };
-        known.ok_or_else(|| {
-            let message = format!("no account {} is known here; create it", self.name());
-            Error::new(ErrorKind::NotFound, message)
-        })
-    }
-}
-
-pub(super) fn id_value(node: NodeId) -> Value {
-    Value::Bytes(node.as_bytes().to_vec())
-}
-
-fn rivals(state: &AccountState, ground: &Ground<'_, AccountFold>) -> Vec<Rival> {
-    let first = ground.state.first().map(AccountState::id);
-    let all = ground.state.accounts().filter(|account| account.id() != state.id());
-    let mut all: Vec<&AccountState> = all.collect();
-    all.sort_by_key(|account| account.age());
-    let rival = |account: &AccountState| Rival {
-        id: account.id(),
-        created: account.created(),
-        is_first: Some(account.id()) == first,
-        balance: account.balance(),
-        available: account.available(&ground.own),
-    };
-    all.into_iter().take(RIVALS_SHOWN_MAX).map(rival).collect()
 }

@@ -1,28 +1,20 @@
 //! Requests of other nodes, answered by a thread for as long as a policy says how.
 //!
-//! Rule: what is given is decided again by the decision that gives it, so that nothing is given for
-//! a request that was answered or withdrawn meanwhile, as far as is known here.
+//! Not here: what is to be given, and when (`pond::desk`).
 // The thread is this file's, and it reads how long nothing has come for a request.
 #![allow(clippy::disallowed_methods)]
 
 use crate::driver::coordination::{AccountDesk, ClaimDesk, Desk};
-use crate::driver::decider::{Ground, lock};
-use crate::driver::key_fold::Folded;
+use crate::driver::decider::lock;
 use crate::driver::registry::Shared;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{AppId, EventKey, Payload, StreamId};
+use crate::event::AppId;
 use crate::log::Follower;
-use crate::pond::claim::ClaimFold;
-use crate::pond::escrow::{
-    AccountFold, AccountId, AccountState, GrantPolicy, OpenRequest, PATIENCE_ROUNDS, Share,
-};
-use std::collections::BTreeMap;
+use crate::pond::desk::{Answering, Ground, Look, OpenSince, ROUND};
+use crate::pond::escrow::GrantPolicy;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
-
-/// How long the holder with most is given to answer before the next one does.
-const ROUND: Duration = Duration::from_millis(500);
 
 /// How requests are answered, if at all.
 #[derive(Default)]
@@ -41,103 +33,6 @@ struct Wish {
     is_running: bool,
     /// Something may have come, or another policy, since the thread looked.
     is_rung: bool,
-}
-
-/// Since when nothing has come for a request of which so much is outstanding.
-type OpenSince = BTreeMap<(EventKey, u64), Instant>;
-
-/// What is to be given, and of which account.
-pub(crate) struct Due {
-    account: AccountId,
-    share: Share,
-}
-
-/// What is folded knows who asks, and what to give.
-pub(crate) trait Answering: Folded {
-    /// Open requests, of whomever, and what `own` asked for last.
-    fn requests(&self, own: &StreamId) -> Vec<OpenRequest>;
-    /// After so many rounds all who hold something answer.
-    fn rounds(&self) -> u32;
-    /// What is to be given now.
-    fn due(
-        ground: &Ground<'_, Self>,
-        policy: GrantPolicy,
-        rounds: &dyn Fn(&OpenRequest) -> u32,
-    ) -> Vec<Due>;
-    /// The payload that gives it.
-    fn give(ground: &Ground<'_, Self>, due: &Due) -> Result<Payload>;
-}
-
-impl Answering for AccountFold {
-    fn requests(&self, own: &StreamId) -> Vec<OpenRequest> {
-        let of = |account: &AccountState| {
-            let mut requests = account.requests();
-            requests.retain(|request| request.stream != *own);
-            requests.extend(account.request_of(own).cloned());
-            requests
-        };
-        self.accounts().flat_map(of).collect()
-    }
-
-    fn rounds(&self) -> u32 {
-        let holders = self.accounts().map(|account| account.holdings().len()).max().unwrap_or(0);
-        u32::try_from(holders).unwrap_or(u32::MAX)
-    }
-
-    fn due(
-        ground: &Ground<'_, AccountFold>,
-        policy: GrantPolicy,
-        rounds: &dyn Fn(&OpenRequest) -> u32,
-    ) -> Vec<Due> {
-        let of = |state: &AccountState| {
-            let shares = policy.grants_due(state, ground.own, ground.in_flight, rounds);
-            let account = state.id();
-            shares.into_iter().map(move |share| Due { account, share })
-        };
-        ground.state.accounts().flat_map(of).collect()
-    }
-
-    fn give(ground: &Ground<'_, AccountFold>, due: &Due) -> Result<Payload> {
-        let account = ground.state.get(&due.account).ok_or_else(nothing_due)?;
-        let Share { stream, amount } = due.share;
-        account.grant(ground.own, stream, amount, ground.in_flight)?.to_payload()
-    }
-}
-
-impl Answering for ClaimFold {
-    fn requests(&self, own: &StreamId) -> Vec<OpenRequest> {
-        let Some(claim) = self.first() else { return Vec::new() };
-        let mut requests = claim.requests();
-        requests.retain(|request| request.stream != *own);
-        requests.extend(claim.request_of(own).cloned());
-        requests
-    }
-
-    /// There is one holder, who answers at once.
-    fn rounds(&self) -> u32 {
-        0
-    }
-
-    fn due(
-        ground: &Ground<'_, ClaimFold>,
-        _policy: GrantPolicy,
-        rounds: &dyn Fn(&OpenRequest) -> u32,
-    ) -> Vec<Due> {
-        let Some(claim) = ground.state.first() else { return Vec::new() };
-        let to = claim.due(ground.own, ground.in_flight, rounds);
-        let account = claim.id();
-        to.map(|stream| Due { account, share: Share { stream, amount: 1 } }).into_iter().collect()
-    }
-
-    fn give(ground: &Ground<'_, ClaimFold>, due: &Due) -> Result<Payload> {
-        let claim = ground.state.first().ok_or_else(nothing_due)?;
-        claim.transfer(ground.own, due.share.stream, ground.in_flight)?.to_payload()
-    }
-}
-
-/// Nobody sees it: it ends an answer.
-fn nothing_due() -> Error {
-    Error::new(ErrorKind::NotFound, "nothing is due any more").with_reason("nothing_due")
 }
 
 impl AccountDesk {
@@ -246,7 +141,7 @@ fn answer_while_wanted<F: Answering>(
     mut news: Follower,
 ) {
     let counter = &desk.answers().0;
-    let (mut open_since, mut looked) = (OpenSince::new(), None);
+    let (mut open_since, mut looked) = (OpenSince::default(), None);
     while let Some(policy) = counter.wanted() {
         // Of other events nothing becomes due; time passes in rounds.
         let answered = has_come(&mut news).and_then(|has_come| match looked {
@@ -284,44 +179,16 @@ fn answer_once<F: Answering>(
     open_since: &mut OpenSince,
 ) -> Result<bool> {
     let now = Instant::now();
-    let since = |request: &OpenRequest| (request.key, request.outstanding);
     loop {
-        let (is_due, is_turn_ahead) = desk.decider().read(&shared.log, |ground| {
-            let requests = ground.state.requests(&ground.own);
-            let open: BTreeMap<_, _> = requests.iter().map(|own| (since(own), now)).collect();
-            open_since.retain(|request, _| open.contains_key(request));
-            open.into_iter().for_each(|(request, now)| {
-                open_since.entry(request).or_insert(now);
-            });
-            let rounds = |request: &OpenRequest| rounds(open_since, since(request), now);
-            let is_own = |request: &OpenRequest| request.stream == ground.own;
-            let last = ground.state.rounds();
-            let is_ahead = |request: &OpenRequest| match is_own(request) {
-                true => rounds(request) < PATIENCE_ROUNDS,
-                false => rounds(request) < last,
-            };
-            let has_others = requests.iter().any(|request| !is_own(request));
-            let is_turn_ahead = has_others && requests.iter().any(is_ahead);
-            (!F::due(ground, policy, &rounds).is_empty(), is_turn_ahead)
-        })?;
+        let look = |ground: &Ground<'_, F>| open_since.look(ground, policy, now);
+        let Look { is_due, is_turn_ahead } = desk.decider().read(&shared.log, look)?;
         if !is_due {
             return Ok(is_turn_ahead);
         }
-        let give = |ground: &Ground<'_, F>| {
-            let rounds = |request: &OpenRequest| rounds(open_since, since(request), now);
-            let due = F::due(ground, policy, &rounds).into_iter().next().ok_or_else(nothing_due)?;
-            Ok((F::give(ground, &due)?, due.share.amount))
-        };
+        let give = |ground: &Ground<'_, F>| open_since.give(ground, policy, now);
         match desk.decider().decide(&shared.log, app_id, None, give).wait() {
             Err(error) if error.reason() != Some("nothing_due") => return Err(error),
             _ => {}
         }
     }
-}
-
-/// For so many rounds nothing has come for the request.
-fn rounds(open_since: &OpenSince, request: (EventKey, u64), now: Instant) -> u32 {
-    let since = open_since.get(&request).copied().unwrap_or(now);
-    let open = now.saturating_duration_since(since);
-    u32::try_from(open.as_millis() / ROUND.as_millis()).unwrap_or(u32::MAX)
 }

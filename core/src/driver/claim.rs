@@ -1,20 +1,16 @@
 //! An exclusive claim, as applications use it, and who does what.
 //!
-//! Not here: who holds a claim (`pond::claim`).
+//! Not here: who holds a claim (`pond::claim`, `pond::desk`).
 
-use crate::driver::account::id_value;
 use crate::driver::causal_session::Within;
 use crate::driver::coordination::ClaimDesk;
-use crate::driver::decider::Ground;
 use crate::driver::node::Node;
-use crate::error::{Error, ErrorKind, Result};
-use crate::event::cbor::Value;
-use crate::event::{NodeId, OffsetMap};
-use crate::log::{Appended, Once};
+use crate::error::Result;
+use crate::event::NodeId;
+use crate::log::Appended;
 use crate::pending::Pending;
 use crate::pond::Name;
-use crate::pond::claim::{ClaimFold, ClaimHolder, ClaimState, Doer, Fence};
-use crate::pond::escrow::{AccountId, OpenRequest, Operation, Violation};
+use crate::pond::desk::{ClaimDeed, ClaimReport, WhoDoes};
 use crate::query::Query;
 use std::sync::Arc;
 
@@ -27,38 +23,6 @@ pub struct Claim {
     /// What is done by this handle is done once.
     key: Option<Arc<[u8]>>,
     session: Within,
-}
-
-/// A claim as this node knows it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ClaimReport {
-    /// Who holds it. More than one only when a node wrote two histories; highest fence first.
-    pub holders: Vec<ClaimHolder>,
-    /// With what this node may act, if it holds the claim: give it along with each act, so that
-    /// the machine's adapter can refuse who was overtaken ([`Gate`](crate::pond::claim::Gate)).
-    pub own_fence: Option<Fence>,
-    /// Who asks for it, oldest first.
-    pub requests: Vec<OpenRequest>,
-    /// What should not be, with what proves it.
-    pub violations: Vec<Violation>,
-    /// Other claims to the same, by nodes that had not heard of this one, by id; they are void.
-    pub rivals: Vec<AccountId>,
-    /// The point in history that this is the state of.
-    pub as_of: Arc<OffsetMap>,
-}
-
-/// Who does something, as far as is known on this node.
-#[derive(Clone, Debug, PartialEq)]
-pub struct WhoDoes {
-    /// Who holds the exclusive claim to it, if there is one.
-    pub holder: Option<ClaimHolder>,
-    /// Whose optimistic claim has won, if one stands that has.
-    pub winner: Option<Doer>,
-    /// Who says that it does it, by rising event key; the winner is one of them.
-    pub doers: Vec<Doer>,
-    /// The point in history that this is the answer of, or of a later one: an older claim may still
-    /// arrive.
-    pub as_of: OffsetMap,
 }
 
 impl Node {
@@ -80,12 +44,8 @@ impl Node {
     pub fn who_does(&self, what: &str) -> Result<WhoDoes> {
         let claim = self.claim(what)?.report()?;
         let doing = self.shared().coordination.doing(Name::new(what)?);
-        let (winner, doers) = doing.decider().read(self.log()?, |ground| {
-            (ground.state.winner().cloned(), ground.state.doers().cloned().collect())
-        })?;
         // The claim was read first, so both answers know at least as much.
-        let (holder, as_of) = (claim.holders.into_iter().next(), (*claim.as_of).clone());
-        Ok(WhoDoes { holder, winner, doers, as_of })
+        doing.decider().read(self.log()?, |ground| WhoDoes::of(claim, ground.state))
     }
 }
 
@@ -118,15 +78,7 @@ impl Claim {
     /// # Errors
     /// `conflict`, reason `exists`: there is one. Those of [`Node::publish`].
     pub fn create(&self, holder: Option<NodeId>) -> Pending<Appended> {
-        let once = self.once("create", || [holder.map(id_value)]);
-        self.decide(once, |ground| {
-            if ground.flights > 0 {
-                let message = format!("the claim {} is being created", self.what());
-                return Err(Error::new(ErrorKind::Conflict, message).with_reason("exists"));
-            }
-            let holder = holder.map(|node| ground.lineage.newest(node));
-            Ok((ground.state.create(ground.own, holder)?, 0))
-        })
+        self.act(ClaimDeed::Create { holder })
     }
 
     /// The claim as it is known here.
@@ -138,17 +90,7 @@ impl Claim {
         self.session.wait(&self.node)?;
         self.desk.decider().read(self.node.log()?, |ground| {
             self.session.sees(ground.as_of);
-            let claim = ground.state.first();
-            let fence = claim.and_then(|claim| claim.fence(&ground.own));
-            ClaimReport {
-                holders: claim.map_or_else(Vec::new, |claim| claim.holders()),
-                // What is being handed over is not held any more.
-                own_fence: fence.filter(|_| ground.in_flight == 0),
-                requests: claim.map_or_else(Vec::new, |claim| claim.requests()),
-                violations: claim.map_or_else(Vec::new, |claim| claim.violations()),
-                rivals: ground.state.rivals(),
-                as_of: ground.as_of.clone(),
-            }
+            ClaimReport::of(ground)
         })
     }
 
@@ -159,11 +101,7 @@ impl Claim {
     /// as far as is known here. `conflict`, reason `stream_changed`: try again. `invalid_argument`:
     /// it is this node. Those of [`Node::publish`].
     pub fn transfer(&self, to: NodeId) -> Pending<Appended> {
-        let once = self.once("transfer", || [Some(id_value(to))]);
-        self.decide(once, |ground| {
-            let to = ground.lineage.newest(to);
-            Ok((self.known(ground)?.transfer(ground.own, to, ground.in_flight)?, 1))
-        })
+        self.act(ClaimDeed::Transfer { to })
     }
 
     /// Asks for the claim, or takes that back.
@@ -171,8 +109,7 @@ impl Claim {
     /// # Errors
     /// As [`Claim::transfer`], without `not_held`.
     pub fn request(&self, wanted: bool) -> Pending<Appended> {
-        let once = self.once("request", || [Some(wanted.into())]);
-        self.decide(once, |ground| Ok((self.known(ground)?.request(ground.own, wanted), 0)))
+        self.act(ClaimDeed::Request { wanted })
     }
 
     /// Takes the claim over from a former stream of this node; see
@@ -183,7 +120,7 @@ impl Claim {
     /// stream, or, with the reason `nobody_met`, none was met. `conflict`, reason `under_way`:
     /// another decision about it is not durable yet; try again. As [`Claim::request`].
     pub fn recover(&self) -> Pending<Appended> {
-        self.take_over(false)
+        self.act(ClaimDeed::Recover { is_alone: false })
     }
 
     /// As [`Claim::recover`], also where no other node was met since this opening; see
@@ -192,25 +129,7 @@ impl Claim {
     /// # Errors
     /// As there, without `nobody_met`.
     pub fn recover_alone(&self) -> Pending<Appended> {
-        self.take_over(true)
-    }
-
-    fn take_over(&self, is_alone: bool) -> Pending<Appended> {
-        let once = self.once("recover", || [Some(is_alone.into())]);
-        self.decide(once, |ground| {
-            ground.check_at_rest()?;
-            let (claim, own) = (self.known(ground)?, ground.own);
-            let mut former = claim.holders().into_iter().map(|holder| holder.stream);
-            let former = former.find(|stream| stream.node == own.node && *stream != own);
-            let former = former.ok_or_else(|| {
-                let message = format!("the claim {}: no former stream holds it", self.what());
-                Error::new(ErrorKind::NotFound, message)
-            })?;
-            let mut asking = claim.requests().into_iter().map(|request| request.stream.node);
-            let has_partners = asking.any(|node| node != own.node);
-            ground.check_known(self.node.log()?, former, (is_alone, has_partners))?;
-            Ok((claim.recover(own, former)?, 0))
-        })
+        self.act(ClaimDeed::Recover { is_alone: true })
     }
 
     /// Whether this node hands the claim to whoever asks, from now on and for as long as it is
@@ -223,36 +142,15 @@ impl Claim {
         self.desk.hand_over(self.node.shared(), self.node.app_id(), wanted)
     }
 
-    /// What is done once, where this handle says so.
-    fn once<const N: usize>(
-        &self,
-        deed: &str,
-        said: impl FnOnce() -> [Option<Value>; N],
-    ) -> Result<Option<Once>> {
-        self.desk.decider().once(self.node.app_id(), self.key.as_deref(), deed, said)
-    }
-
-    fn decide(
-        &self,
-        once: Result<Option<Once>>,
-        decision: impl FnOnce(&Ground<'_, ClaimFold>) -> Result<(Operation, u64)>,
-    ) -> Pending<Appended> {
+    pub(super) fn act(&self, deed: ClaimDeed) -> Pending<Appended> {
+        let decider = self.desk.decider();
+        let once = decider.once(self.node.app_id(), self.key.as_deref(), || deed.asked());
         let (once, log) = match once.and_then(|once| Ok((once, self.node.log()?))) {
             Ok(both) => both,
             Err(error) => return Pending::ready(Err(error)),
         };
         self.session.write(&self.node, || {
-            self.desk.decider().decide(log, self.node.app_id(), once, |ground| {
-                let (operation, spends) = decision(ground)?;
-                Ok((operation.to_payload()?, spends))
-            })
-        })
-    }
-
-    fn known<'a>(&self, ground: &Ground<'a, ClaimFold>) -> Result<ClaimState<'a>> {
-        ground.state.first().ok_or_else(|| {
-            let message = format!("no claim {} is known here; create it", self.what());
-            Error::new(ErrorKind::NotFound, message)
+            decider.decide(log, self.node.app_id(), once, |ground| deed.decide(ground))
         })
     }
 }

@@ -6,13 +6,12 @@
 //! counts as spent until the fold contains it, or until it is known to have failed. What is done
 //! once is looked for before anything is decided: among what is under way, then in the log.
 
-use crate::driver::key_fold::{Folded, KeyFold};
-use crate::error::{Error, ErrorKind, Result};
-use crate::event::cbor::Value;
-use crate::event::{AppId, NewEvent, OffsetMap, Payload, StreamId, Tag, TagSet};
-use crate::log::{Appended, Log, Once, not_yet_visible};
+use crate::driver::key_fold::KeyFold;
+use crate::error::Result;
+use crate::event::{AppId, NewEvent, OffsetMap, Once, Payload, StreamId, Tag, TagSet};
+use crate::log::{Appended, Log};
 use crate::pending::{Completer, Pending, pending};
-use crate::pond::Lineage;
+use crate::pond::desk::{Asked, Decision, Folded, Ground, Knowledge};
 use crate::query::{Query, TagExpression};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,22 +20,6 @@ pub(crate) struct Decider<F> {
     tag: Tag,
     fold: Mutex<KeyFold<F>>,
     flights: Arc<Mutex<Flights>>,
-}
-
-/// What a decision rests on.
-pub(crate) struct Ground<'a, F> {
-    /// The fold of everything durable.
-    pub(crate) state: &'a F,
-    /// The stream that the decision would be written to.
-    pub(crate) own: StreamId,
-    /// What earlier decisions spend that the fold does not contain yet.
-    pub(crate) in_flight: u64,
-    /// How many decisions the fold does not contain yet.
-    pub(crate) flights: usize,
-    /// Which forks and streams are known.
-    pub(crate) lineage: &'a Lineage,
-    /// Of which point in history the fold is.
-    pub(crate) as_of: &'a Arc<OffsetMap>,
 }
 
 #[derive(Default)]
@@ -73,24 +56,18 @@ impl<F: Folded> Decider<F> {
         Query::new(expression).expect("one tag is within the bounds")
     }
 
-    /// What is done once because `key` was given: `deed`, with what is `said` of it.
+    /// What is done once because `key` was given, and what is `asked` for.
     ///
     /// # Errors
     /// `invalid_argument`, `limit_exceeded`: there can be no such key, or nothing like that.
-    pub(crate) fn once<const N: usize>(
+    pub(crate) fn once(
         &self,
         app_id: &AppId,
         key: Option<&[u8]>,
-        deed: &str,
-        said: impl FnOnce() -> [Option<Value>; N],
+        asked: impl FnOnce() -> Result<Asked>,
     ) -> Result<Option<Once>> {
         let Some(key) = key else { return Ok(None) };
-        let mut asked = vec![deed.as_bytes().to_vec()];
-        for said in said() {
-            // No value has an encoding of no bytes.
-            asked.push(said.map_or(Ok(Vec::new()), |said| said.encode())?);
-        }
-        Once::decision(key, app_id, &self.tag, asked.iter().map(Vec::as_slice)).map(Some)
+        Once::decision(key, app_id, &self.tag, asked()?.parts()).map(Some)
     }
 
     /// True when nothing is under way.
@@ -109,7 +86,7 @@ impl<F: Folded> Decider<F> {
         self.on_ground(&mut fold, log, look)
     }
 
-    /// Publishes what `decision` makes of what is durable now, which spends so much. What is done
+    /// Publishes what is decided on what is durable now. What is done
     /// `once` and was done before is not decided again: it gets the first answer.
     ///
     /// # Errors
@@ -121,7 +98,7 @@ impl<F: Folded> Decider<F> {
         log: &Log,
         app_id: &AppId,
         once: Option<Once>,
-        decision: impl FnOnce(&Ground<'_, F>) -> Result<(Payload, u64)>,
+        decision: impl FnOnce(&Ground<'_, F>) -> Result<Decision>,
     ) -> Pending<Appended> {
         if let Err(error) = log.check_process() {
             return Pending::ready(Err(error));
@@ -133,9 +110,9 @@ impl<F: Folded> Decider<F> {
             Err(error) => return Pending::ready(Err(error)),
         }
         let decided = self.on_ground(&mut fold, log, |ground| {
-            decision(ground).map(|(payload, spends)| (payload, spends, ground.own))
+            decision(ground).map(|decision| (decision, ground.own))
         });
-        let (payload, spends, own) = match decided.and_then(|decided| decided) {
+        let (Decision { payload, spends }, own) = match decided.and_then(|decided| decided) {
             Ok(decided) => decided,
             Err(error) => return Pending::ready(Err(error)),
         };
@@ -176,6 +153,16 @@ impl<F: Folded> Decider<F> {
         fold.refresh(log, &mut |payload| lock(&self.flights).note(payload))?;
         let own = log.own_stream();
         let (in_flight, flights) = lock(&self.flights).settle(&own, fold.as_of());
+        let outlook = || {
+            let outlook = log.outlook();
+            let is_alone =
+                outlook.reachable.is_empty() && outlook.unheard(own.node, fold.as_of()).is_empty();
+            Knowledge {
+                behind: outlook.behind(fold.as_of()),
+                has_compared: outlook.has_compared,
+                has_others: !is_alone,
+            }
+        };
         let ground = Ground {
             state: fold.state(),
             own,
@@ -183,55 +170,9 @@ impl<F: Folded> Decider<F> {
             flights,
             lineage: fold.lineage(),
             as_of: fold.as_of(),
+            outlook: &outlook,
         };
         Ok(look(&ground))
-    }
-}
-
-impl<F> Ground<'_, F> {
-    /// That all is known here of what the stream `from` did: what a node takes over of a former
-    /// stream of its own it signs together with what that stream did in all. Unless a person
-    /// vouches for it (`is_alone`), some node has to have said since this opening what it holds, if
-    /// there are other nodes: such as those that hold rights (`has_partners`).
-    ///
-    /// # Errors
-    /// `not_yet_visible`: there is more of it, which is missing; reason `nobody_met`: nobody was
-    /// asked yet.
-    pub(super) fn check_known(
-        &self,
-        log: &Log,
-        from: StreamId,
-        (is_alone, has_partners): (bool, bool),
-    ) -> Result<()> {
-        let outlook = log.outlook();
-        let mut behind = outlook.behind(self.as_of);
-        behind.retain(|own| own.stream.trunk() == from);
-        if !behind.is_empty() {
-            return Err(not_yet_visible(&behind));
-        }
-        let has_others = has_partners
-            || !outlook.reachable.is_empty()
-            || !outlook.unheard(from.node, self.as_of).is_empty();
-        if is_alone || outlook.has_compared || !has_others {
-            return Ok(());
-        }
-        let message = format!(
-            "no other node has said since this store was opened what it holds of {from}, and one \
-             may know of more than was restored here: connect to one, or say that there is none"
-        );
-        Err(Error::new(ErrorKind::NotYetVisible, message).with_reason("nobody_met"))
-    }
-
-    /// That nothing is under way: who takes over all that a stream has left may do it only once.
-    ///
-    /// # Errors
-    /// `conflict`, reason `under_way`.
-    pub(super) fn check_at_rest(&self) -> Result<()> {
-        if self.flights == 0 {
-            return Ok(());
-        }
-        let message = "another decision of this node is not durable yet; try again";
-        Err(Error::new(ErrorKind::Conflict, message).with_reason("under_way"))
     }
 }
 

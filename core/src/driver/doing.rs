@@ -7,8 +7,8 @@ use crate::driver::node::Node;
 use crate::driver::subscription::Subscription;
 use crate::error::Result;
 use crate::event::cbor::Value;
-use crate::event::{EventKey, OffsetMap, Payload};
-use crate::log::{Appended, Log, Once};
+use crate::event::{EventKey, OffsetMap, Once};
+use crate::log::{Appended, Log};
 use crate::pending::Pending;
 use crate::pond::Name;
 use crate::pond::claim::{Doer, Doing, Standing};
@@ -69,8 +69,8 @@ impl Node {
     /// # Errors
     /// As [`Node::do_optimistically`].
     pub fn release_doing(&self, what: &str) -> Pending<Appended> {
-        match self.doing_desk(what) {
-            Ok(desk) => publish(self, &desk, &Doing::Release, None),
+        match Name::new(what) {
+            Ok(what) => self.say(&what, &Doing::Release, None),
             Err(error) => Pending::ready(Err(error)),
         }
     }
@@ -81,12 +81,20 @@ impl Node {
     /// # Errors
     /// As there; `conflict`, reason `idempotency_key`: the key was used for something else.
     pub fn release_doing_with_key(&self, what: &str, key: impl AsRef<[u8]>) -> Pending<Appended> {
-        let once = |desk: &DoingDesk| {
-            desk.decider().once(self.app_id(), Some(key.as_ref()), "release", || [])
-        };
-        let desk = self.doing_desk(what).and_then(|desk| Ok((once(&desk)?, desk)));
+        match Name::new(what) {
+            Ok(what) => self.say(&what, &Doing::Release, Some(key.as_ref())),
+            Err(error) => Pending::ready(Err(error)),
+        }
+    }
+
+    /// Says it of `what`; with a key, once.
+    pub(super) fn say(&self, what: &Name, doing: &Doing, key: Option<&[u8]>) -> Pending<Appended> {
+        let desk = self.doing_desk(what.as_str()).and_then(|desk| {
+            let once = desk.decider().once(self.app_id(), key, || doing.asked())?;
+            Ok((once, desk))
+        });
         match desk {
-            Ok((once, desk)) => publish(self, &desk, &Doing::Release, once),
+            Ok((once, desk)) => publish(self, &desk, doing, once),
             Err(error) => Pending::ready(Err(error)),
         }
     }
@@ -190,6 +198,5 @@ fn publish(node: &Node, desk: &DoingDesk, doing: &Doing, once: Option<Once>) -> 
         Ok(log) => log,
         Err(error) => return Pending::ready(Err(error)),
     };
-    let payload: Result<Payload> = doing.to_payload();
-    desk.decider().decide(log, node.app_id(), once, |_| Ok((payload?, 0)))
+    desk.decider().decide(log, node.app_id(), once, |_| doing.decide())
 }

@@ -8,9 +8,10 @@ use crate::driver::doing::OwnDoing;
 use crate::driver::node::{Handle, Node};
 use crate::driver::subscription::Subscription;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{EventKey, OffsetMap};
+use crate::event::EventKey;
 use crate::log::Log;
 use crate::pond::claim::{Doer, Standing};
+use crate::pond::desk::Told;
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,18 +21,6 @@ use std::time::{Duration, Instant};
 pub struct DoingWatch {
     doing: OwnDoing,
     news: News,
-}
-
-/// How an own claim stands at a moment.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Told {
-    /// Whether it has won or lost, and to whom.
-    pub standing: Standing,
-    /// Whose claim counts: this one as it was first said, or the one that it lost to, also when
-    /// that is released; none once this one is.
-    pub winner: Option<Doer>,
-    /// The point in history that this is the answer of: an older claim may still arrive.
-    pub as_of: Arc<OffsetMap>,
 }
 
 /// What is asked again when something has come.
@@ -91,15 +80,7 @@ impl News {
     fn look(&mut self, log: &Log) -> Result<Option<Told>> {
         // What comes from here on is seen below, or ends the next wait.
         while !self.events.next_batch(1024)?.events.is_empty() {}
-        let told = self.desk.decider().read(log, |ground| {
-            let standing = ground.state.standing(&self.key);
-            let winner = match &standing {
-                Standing::Won => ground.state.claim_of(&self.key).cloned(),
-                Standing::Lost(winner) => Some(winner.clone()),
-                Standing::Released => None,
-            };
-            Told { standing, winner, as_of: ground.as_of.clone() }
-        })?;
+        let told = self.desk.decider().read(log, |ground| Told::of(ground, &self.key))?;
         if self.told.as_ref() == Some(&told.standing) {
             return Ok(None);
         }

@@ -6,11 +6,10 @@
 
 use crate::error::Result;
 use crate::event::{Columns, EventBatch};
-use crate::event::{EventKey, HeldFork, Offset, OffsetMap, StreamId};
+use crate::event::{HeldFork, OffsetMap, StreamId};
 use crate::log::{Cursor, CursorOptions, Log};
 use crate::pond::Lineage;
-use crate::pond::claim::{ClaimFold, DoingFold};
-use crate::pond::escrow::AccountFold;
+use crate::pond::desk::Folded;
 use crate::query::{Order, Query, TagExpression};
 use std::sync::Arc;
 
@@ -20,18 +19,6 @@ const POINTS_MAX: usize = 16;
 const DISTANCE_MIN: u64 = 256;
 /// Events of a batch.
 const BATCH: usize = 1024;
-
-/// What is folded.
-pub(crate) trait Folded: Clone {
-    /// Of no events, in a log with these forks and streams.
-    fn begin(&self, lineage: Arc<Lineage>) -> Self;
-    /// Goes on by an event with a key above all before.
-    fn apply(&mut self, key: EventKey, offset: Offset, payload: &[u8]);
-    /// Learns of streams; the forks are those that it began with.
-    fn meet(&mut self, lineage: &Arc<Lineage>);
-    /// The greatest key so far.
-    fn last(&self) -> Option<EventKey>;
-}
 
 /// The fold, and where it stands.
 pub(crate) struct KeyFold<F> {
@@ -211,56 +198,4 @@ fn walk(log: &Log, query: &Query, lower: OffsetMap, upper: &OffsetMap) -> Result
     let columns = Columns { tags: false, payload: true };
     let upper = Some(upper.clone());
     log.cursor(query, CursorOptions { order: Order::Ascending, lower, upper, columns })
-}
-
-impl Folded for AccountFold {
-    fn begin(&self, lineage: Arc<Lineage>) -> AccountFold {
-        AccountFold::new(self.name().clone(), lineage)
-    }
-
-    fn apply(&mut self, key: EventKey, offset: Offset, payload: &[u8]) {
-        AccountFold::apply(self, key, offset, payload);
-    }
-
-    fn meet(&mut self, lineage: &Arc<Lineage>) {
-        AccountFold::meet(self, lineage);
-    }
-
-    fn last(&self) -> Option<EventKey> {
-        AccountFold::last(self)
-    }
-}
-
-impl Folded for ClaimFold {
-    fn begin(&self, lineage: Arc<Lineage>) -> ClaimFold {
-        ClaimFold::new(self.what().clone(), lineage)
-    }
-
-    fn apply(&mut self, key: EventKey, offset: Offset, payload: &[u8]) {
-        ClaimFold::apply(self, key, offset, payload);
-    }
-
-    fn meet(&mut self, lineage: &Arc<Lineage>) {
-        ClaimFold::meet(self, lineage);
-    }
-
-    fn last(&self) -> Option<EventKey> {
-        ClaimFold::last(self)
-    }
-}
-
-impl Folded for DoingFold {
-    fn begin(&self, _lineage: Arc<Lineage>) -> DoingFold {
-        DoingFold::new()
-    }
-
-    fn apply(&mut self, key: EventKey, _offset: Offset, payload: &[u8]) {
-        DoingFold::apply(self, key, payload);
-    }
-
-    fn meet(&mut self, _lineage: &Arc<Lineage>) {}
-
-    fn last(&self) -> Option<EventKey> {
-        DoingFold::last(self)
-    }
 }

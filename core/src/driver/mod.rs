@@ -5,6 +5,7 @@
 //! Begin with [`Node`]; `turn.rs` is the loop.
 
 mod account;
+mod acting;
 mod answers;
 mod batches;
 mod causal_session;
@@ -21,6 +22,7 @@ mod forked;
 mod inbox;
 mod key_fold;
 mod key_subscription;
+mod lab_node;
 #[cfg(feature = "net")]
 mod ledger;
 #[cfg(feature = "net")]
@@ -50,12 +52,12 @@ pub mod testing;
 mod turn;
 mod waits;
 
-pub use account::{Account, AccountReport, NewAccount, Rival};
+pub use account::Account;
 pub use batches::{Batches, KeySteps};
 pub use causal_session::CausalSession;
-pub use claim::{Claim, ClaimReport, WhoDoes};
+pub use claim::Claim;
 pub use doing::OwnDoing;
-pub use doing_watch::{DoingWatch, Told};
+pub use doing_watch::DoingWatch;
 pub use key_subscription::KeySubscription;
 pub use node::{Node, PublishOptions};
 pub use options::{

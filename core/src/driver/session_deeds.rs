@@ -5,13 +5,14 @@
 
 use crate::driver::CausalSession;
 use crate::driver::account::Account;
-use crate::driver::claim::{Claim, WhoDoes};
+use crate::driver::claim::Claim;
 use crate::driver::doing::OwnDoing;
 use crate::driver::node::Node;
 use crate::error::Result;
 use crate::event::cbor::Value;
 use crate::log::Appended;
 use crate::pending::Pending;
+use crate::pond::desk::WhoDoes;
 
 impl CausalSession {
     /// As [`Node::account`]: whatever is done by this handle or its clones waits until the node has

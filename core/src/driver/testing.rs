@@ -5,7 +5,7 @@
 //! use millpond::event::{NewEvent, Payload, TagSet, cbor::Value};
 //! use millpond::query::Query;
 //! use millpond::testing::{Lab, LabOptions, explore};
-//! use millpond::{Fish, Result};
+//! use millpond::{Fish, PublishOptions, Result};
 //!
 //! # fn main() -> Result<()> {
 //! let query = Query::parse("FROM 'piece'")?;
@@ -20,28 +20,35 @@
 //!         for node in 0..3 {
 //!             if lab.is_up(node)? {
 //!                 let payload = Payload::from_value(&Value::Null)?;
-//!                 lab.publish(node, vec![NewEvent { tags: TagSet::new(["piece"])?, payload }])?;
+//!                 let piece = NewEvent { tags: TagSet::new(["piece"])?, payload };
+//!                 lab.node(node)?.publish(vec![piece], PublishOptions::default()).wait()?;
 //!             }
 //!         }
 //!     }
 //!     lab.calm()?;
 //!     lab.check(&pieces)?;
-//!     assert_eq!(lab.state(0, &pieces)?, lab.state(2, &pieces)?);
+//!     assert_eq!(lab.node(0)?.state(&pieces)?, lab.node(2)?.state(&pieces)?);
 //!     Ok(())
 //! })
 //! # }
 //! ```
 //!
-//! Begin with [`Lab`]; [`explore`] runs a scenario for many seeds. Source: docs/testing.md.
+//! Begin with [`Lab`] and [`LabNode`]; [`explore`] runs a scenario for many seeds. Source:
+//! docs/testing.md.
 
 use crate::driver::clock;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::EventBatch;
+use crate::pond::Fish;
+use crate::query::Monotonicity;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
+pub use crate::driver::lab_node::LabNode;
 pub use crate::pond::lab::{
-    LAB_NODES_MAX, Lab, LabJob, LabOptions, LabPublished, LabTask, LawCheck, LawQuestion,
+    LAB_NODES_MAX, Lab, LabBackup, LabJob, LabLoss, LabOptions, LabPublished, LabTask, LawCheck,
+    LawQuestion,
 };
-pub use crate::pond::{BrokenLaw, check_grow_only};
+pub use crate::pond::{BrokenLaw, NotShown, check_grow_only};
 
 /// The environment variable that names the one seed to run.
 pub const SEED_VARIABLE: &str = "MILLPOND_SEED";
@@ -60,7 +67,8 @@ impl Lab {
 /// [`SEED_VARIABLE`], only that seed is run: so the seed of a failure is replayed.
 ///
 /// # Errors
-/// That of the scenario, with its seed. `invalid_argument`: the variable holds no seed.
+/// That of the scenario, with its seed. `invalid_argument`: the variable holds no seed, or there is
+/// none to run.
 ///
 /// # Panics
 /// As the scenario does, after its seed was printed.
@@ -69,9 +77,14 @@ pub fn explore(
     mut scenario: impl FnMut(u64) -> Result<()>,
 ) -> Result<()> {
     let wanted = seed_wanted()?;
+    let mut seeds = seeds.into_iter().peekable();
+    if seeds.peek().is_none() {
+        let message = "a scenario is run with one seed at least";
+        return Err(Error::new(ErrorKind::InvalidArgument, message));
+    }
     let seeds: Box<dyn Iterator<Item = u64>> = match wanted {
         Some(seed) => Box::new(std::iter::once(seed)),
-        None => Box::new(seeds.into_iter()),
+        None => Box::new(seeds),
     };
     for seed in seeds {
         match catch_unwind(AssertUnwindSafe(|| scenario(seed))) {
@@ -84,6 +97,20 @@ pub fn explore(
         }
     }
     Ok(())
+}
+
+/// Whether what a fish shows can be taken back by events that arrive later, and why. One that is
+/// declared to grow only is checked on `events` first, as [`Fish::check_grow_only`] does.
+///
+/// # Errors
+/// As [`Fish::check_grow_only`].
+pub fn lint<S>(fish: &Fish<S>, events: &EventBatch) -> Result<Monotonicity>
+where
+    S: Clone + PartialEq + Send + 'static,
+{
+    let declared = fish.definition().is_grow_only();
+    let checked_on = declared.then(|| fish.check_grow_only(events)).transpose()?;
+    Ok(fish.definition().monotonicity(checked_on))
 }
 
 /// The seed that the environment names, if it does.
@@ -101,5 +128,5 @@ pub fn seed_wanted() -> Result<Option<u64>> {
 
 /// How to see a failure again, for people.
 pub fn replay_hint(seed: u64) -> String {
-    format!("seed {seed} fails; {SEED_VARIABLE}={seed} replays it")
+    format!("seed {seed} fails; {SEED_VARIABLE}={seed} replays it with this version of millpond")
 }

@@ -10,7 +10,8 @@
 use crate::driver::clock;
 use crate::driver::node::closed_node;
 use crate::error::{Error, ErrorKind, Result};
-use crate::log::{Coverage, not_yet_visible};
+use crate::event::not_yet_visible;
+use crate::log::Coverage;
 use crate::pending::{Completer, Pending, pending};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -1,11 +1,12 @@
 //! An immutable fact, as applications see it.
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::batch::{BatchBuilder, EventBatch};
 use crate::event::cbor::{self, Value};
 use crate::event::codec::put_varint;
 use crate::event::columns::Columns;
 use crate::event::ids::AppId;
+use crate::event::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 use crate::event::position::{EventKey, Offset, WallTime};
 use crate::event::tag::TagSet;
 use bytes::Bytes;
@@ -118,6 +119,32 @@ pub struct NewEvent {
     pub tags: TagSet,
     /// What it says.
     pub payload: Payload,
+}
+
+/// Refuses what cannot be appended together; else gives how many bytes it has.
+///
+/// # Errors
+/// `invalid_argument`: no event. `limit_exceeded`: more than `BATCH_EVENTS_MAX` events, or than
+/// `BATCH_BYTES_MAX` bytes.
+pub(crate) fn check_batch(events: &[NewEvent]) -> Result<usize> {
+    if events.is_empty() {
+        let message = "an append takes at least one event";
+        return Err(Error::new(ErrorKind::InvalidArgument, message));
+    }
+    let bytes_of = |event: &NewEvent| {
+        let tags: usize = event.tags.iter().map(|tag| tag.as_str().len() + 2).sum();
+        event.payload.as_bytes().len() + tags
+    };
+    let bytes: usize = events.iter().map(bytes_of).sum();
+    if events.len() <= BATCH_EVENTS_MAX && bytes <= BATCH_BYTES_MAX {
+        return Ok(bytes);
+    }
+    let message = format!(
+        "an append has {} events and {bytes} bytes; the limits are {BATCH_EVENTS_MAX} and \
+         {BATCH_BYTES_MAX}",
+        events.len()
+    );
+    Err(Error::new(ErrorKind::LimitExceeded, message))
 }
 
 /// An event as the log holds it.

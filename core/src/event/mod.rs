@@ -7,6 +7,7 @@
 //! Begin with [`Event`] and [`Record`]; [`SignedHead`] says why a receiver believes them.
 
 mod batch;
+mod behind;
 pub mod block;
 pub mod cbor;
 mod chain;
@@ -21,6 +22,7 @@ mod key_position;
 mod letters;
 pub mod limits;
 mod offset_map;
+mod once;
 mod packed;
 mod position;
 mod preview;
@@ -33,13 +35,17 @@ mod token;
 
 pub(crate) use batch::BatchBuilder;
 pub use batch::{EventBatch, EventView};
+pub use behind::Behind;
+pub(crate) use behind::not_yet_visible;
 pub use chain::{Chain, Leaf, NodeKey, SignedHead};
 pub use columns::Columns;
+pub(crate) use event::check_batch;
 pub use event::{Event, EventKind, NewEvent, Payload};
 pub use fork::{Branch, HeldFork};
 pub use ids::{AppId, NodeId, StreamId, SwarmId, hex};
 pub use key_position::KeyPosition;
 pub use offset_map::OffsetMap;
+pub(crate) use once::Once;
 pub use packed::PackedRange;
 pub use position::{EventKey, Lamport, Offset, WallTime};
 pub use preview::Preview;

@@ -1,8 +1,8 @@
 //! How complete an answer is: what it was read at, and what was known to be missing then.
 
 use super::cursor::Cursor;
-use super::outlook::{Behind, Outlook, Unheard};
-use crate::event::{NodeId, OffsetMap};
+use super::outlook::{Outlook, Unheard};
+use crate::event::{Behind, NodeId, OffsetMap};
 
 /// What an answer holds and lacks, as known when its cursor was opened.
 ///

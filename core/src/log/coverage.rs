@@ -6,15 +6,11 @@
 use super::bell::Bell;
 use super::disk::{Filter, Shared};
 use super::log::Log;
-use super::outlook::Behind;
 use super::watch::Callback;
-use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Lamport, OffsetMap};
+use crate::error::Result;
+use crate::event::{Behind, Lamport, OffsetMap};
 use crate::query::Query;
 use std::sync::Arc;
-
-/// Most streams that a message names.
-const NAMED_MAX: usize = 8;
 
 /// A point in history that somebody waits for.
 pub(crate) struct Coverage {
@@ -91,17 +87,4 @@ impl Coverage {
 pub(super) fn missing(upper: &OffsetMap, durable: &OffsetMap) -> Vec<Behind> {
     let lacking = upper.beyond(durable);
     lacking.map(|(stream, range)| Behind { stream, missing: range.end - range.start }).collect()
-}
-
-/// The error that names what is missing.
-pub(crate) fn not_yet_visible(missing: &[Behind]) -> Error {
-    let named = missing.iter().take(NAMED_MAX);
-    let named: Vec<String> =
-        named.map(|own| format!("{} of {}", own.missing, own.stream)).collect();
-    let mut message = format!("events are not held yet: {}", named.join(", "));
-    if missing.len() > NAMED_MAX {
-        message += &format!(", and of {} more streams", missing.len() - NAMED_MAX);
-    }
-    let missing = missing.iter().map(|own| (own.stream.to_string(), own.missing)).collect();
-    Error::new(ErrorKind::NotYetVisible, message).with_missing(missing)
 }

@@ -5,14 +5,14 @@
 //! change.
 
 use super::counters::{Counted, Reader};
-use super::coverage::{missing, not_yet_visible};
+use super::coverage::missing;
 use super::disk::{Filter, Walk, lock};
 use super::explanation::{Explanation, Looks};
 use super::options::CursorOptions;
 use super::outlook::Outlook;
 use super::registry::Handle;
 use crate::error::Result;
-use crate::event::{BatchBuilder, Columns, EventBatch, NodeId, OffsetMap};
+use crate::event::{BatchBuilder, Columns, EventBatch, NodeId, OffsetMap, not_yet_visible};
 use crate::query::{Order, Query};
 use std::mem;
 use std::sync::Arc;

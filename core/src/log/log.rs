@@ -8,22 +8,20 @@ use super::disk::{
 use super::follow::Follower;
 #[cfg(feature = "net")]
 use super::live::Live;
-use super::once::Once;
 use super::options::{
     AppendOptions, Appended, CursorOptions, Durability, GrowthHook, LogOptions, RangeStored,
-    invalid,
 };
 use super::registry::{self, Handle};
 use super::status::LogStatus;
 use super::upkeep::{Compacted, LogStats, VerifyReport};
 use super::watch::Watch;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::Once;
 #[cfg(feature = "net")]
 use crate::event::Preview;
-use crate::event::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 use crate::event::{
     AppId, Chain, EventRange, NewEvent, NodeId, NodeKey, OffsetMap, PackedRange, SignedHead,
-    StreamId, SwarmId,
+    StreamId, SwarmId, check_batch,
 };
 use crate::pending::{Pending, pending};
 use crate::query::Query;
@@ -468,18 +466,7 @@ impl Log {
 
     fn checked(&self, events: Vec<NewEvent>, options: AppendOptions) -> Result<AppendRequest> {
         self.shared().check_open()?;
-        if events.is_empty() {
-            return invalid("an append takes at least one event");
-        }
-        let bytes: usize = events.iter().map(event_bytes).sum();
-        if events.len() > BATCH_EVENTS_MAX || bytes > BATCH_BYTES_MAX {
-            let message = format!(
-                "an append has {} events and {bytes} bytes; the limits are {BATCH_EVENTS_MAX} and \
-                 {BATCH_BYTES_MAX}",
-                events.len()
-            );
-            return Err(Error::new(ErrorKind::LimitExceeded, message));
-        }
+        let bytes = check_batch(&events)?;
         let once = |key: &Vec<u8>| Once::append(key, &options.app_id, &events);
         let idempotency = options.idempotency_key.as_ref().map(once).transpose()?;
         Ok(AppendRequest {
@@ -492,9 +479,4 @@ impl Log {
             bytes,
         })
     }
-}
-
-fn event_bytes(event: &NewEvent) -> usize {
-    let tags: usize = event.tags.iter().map(|tag| tag.as_str().len() + 2).sum();
-    event.payload.as_bytes().len() + tags
 }

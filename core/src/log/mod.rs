@@ -21,7 +21,6 @@ mod live;
 #[allow(clippy::module_inception)] // One public type per file, named after it.
 mod log;
 mod news;
-mod once;
 mod options;
 mod outlook;
 mod registry;
@@ -33,7 +32,7 @@ mod watch;
 
 pub use completeness::Completeness;
 pub use counters::LogCounts;
-pub(crate) use coverage::{Coverage, not_yet_visible};
+pub(crate) use coverage::Coverage;
 pub use cursor::Cursor;
 pub use disk::{Forked, OpeningReason};
 pub use explanation::{Explanation, Looks};
@@ -41,12 +40,11 @@ pub use follow::{Batch, Follower};
 pub(crate) use interest::Interest;
 pub use key_follow::{KeyBatch, KeyFollower, KeyStep};
 pub use log::Log;
-pub(crate) use once::Once;
 pub use options::{
     AppendOptions, Appended, CursorOptions, DamageHook, Delivery, Durability, GrowthHook,
     LogOptions, RangeStored, Receipt,
 };
-pub use outlook::{Behind, Outlook, Unheard};
+pub use outlook::{Outlook, Unheard};
 pub use snapshots::{Snapshot, SnapshotEntry, Snapshots};
 pub use status::{DAMAGES_MAX, Damage, DamagedBlock, LogStatus};
 pub use upkeep::{Compacted, LogStats, TableStats, VerifyReport};

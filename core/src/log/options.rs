@@ -142,6 +142,20 @@ pub struct Receipt {
 }
 
 impl Appended {
+    /// Of `count` events from `first` on, which could have seen `seen`.
+    pub(crate) fn at(first: Receipt, count: u64, seen: OffsetMap, replayed: bool) -> Appended {
+        Appended {
+            stream: first.key.stream,
+            first_offset: first.offset,
+            first_lamport: first.key.lamport,
+            count,
+            time: first.time,
+            replayed,
+            seen: Arc::new(seen),
+            moved: Vec::new(),
+        }
+    }
+
     /// A receipt for each event, in order.
     pub fn receipts(&self) -> impl ExactSizeIterator<Item = Receipt> + '_ {
         let count = usize::try_from(self.count).expect("a batch fits into memory");

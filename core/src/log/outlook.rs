@@ -5,7 +5,7 @@
 
 use super::disk::lock;
 use super::log::Log;
-use crate::event::{NodeId, OffsetMap, StreamId, WallTime};
+use crate::event::{Behind, NodeId, OffsetMap, StreamId, WallTime};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -34,15 +34,6 @@ pub struct Unheard {
     pub node: NodeId,
     /// Since when nothing was heard of it; when the store was opened, if that is not known.
     pub since: WallTime,
-}
-
-/// A stream of which events are known that are not held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Behind {
-    /// Which.
-    pub stream: StreamId,
-    /// How many events of it are missing; more than 0.
-    pub missing: u64,
 }
 
 impl Outlook {

@@ -3,7 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::FISH_ID_BYTES_MAX;
 use crate::pond::builtin::BuiltIn;
-use crate::query::{Monotonicity, Query};
+use crate::query::{Monotonicity, Order, Query};
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
 
@@ -92,12 +92,16 @@ impl Definition {
         self.is_grow_only
     }
 
-    /// Whether a state can be taken back by events that arrive later, and why.
-    pub fn monotonicity(&self) -> Monotonicity {
-        match &self.builtin {
+    /// Whether a state can be taken back by events that arrive later, and why. A declaration to
+    /// grow only is believed as far as its law was checked: `checked_on` is on how many events it
+    /// was found to hold, by [`Fish::check_grow_only`](crate::Fish::check_grow_only) or a
+    /// [`LawCheck`](crate::testing::LawCheck).
+    pub fn monotonicity(&self, checked_on: Option<usize>) -> Monotonicity {
+        let own = match &self.builtin {
             Some(fold) => fold.monotonicity(),
-            None => Monotonicity::of_code(self.is_grow_only),
-        }
+            None => Monotonicity::of_code(self.is_grow_only, checked_on),
+        };
+        own.and(self.query.monotonicity(Order::Ascending))
     }
 
     /// Its name, in NFC.
@@ -211,15 +215,19 @@ mod tests {
     }
 
     #[test]
-    fn a_fish_that_is_declared_to_grow_only_is_monotone_and_still_the_same_fish() {
+    fn a_declaration_to_grow_only_is_believed_as_far_as_it_was_checked() {
         let own = fish("seen", 1, "FROM 'a'", "cbor").unwrap();
-        assert!(!own.is_grow_only() && !own.monotonicity().is_monotone());
+        let undeclared = own.monotonicity(Some(9));
+        assert!(undeclared.reason().contains("declare that it grows only"), "{undeclared}");
         let declared = own.clone().grow_only();
-        assert!(declared.is_grow_only() && declared.monotonicity().is_monotone());
+        let unchecked = declared.monotonicity(None);
+        assert!(!unchecked.is_monotone() && unchecked.reason().contains("check_grow_only"));
+        let checked = declared.monotonicity(Some(9));
+        assert!(checked.is_monotone() && checked.reason().contains("on 9 events"), "{checked}");
         own.check_same(&declared).unwrap();
         let count = BuiltIn::from_value(&Value::map([("fold", Value::from("count"))])).unwrap();
         let count = Definition::of_builtin(Query::all(), count);
-        assert_eq!(count.monotonicity().verdict(), Verdict::OneWay);
+        assert_eq!(count.monotonicity(None).verdict(), Verdict::OneWay);
     }
 
     #[test]

@@ -81,7 +81,8 @@ impl<S: FishState> Fish<S> {
 
 impl<S: Send + 'static> Fish<S> {
     /// A fish whose states are kept as this codec, of 1 to 64 bytes, writes them. `decode` must
-    /// give back what `encode` was given.
+    /// give back what `encode` was given, and `encode` the same bytes for equal states, on all
+    /// nodes: what has no order, such as a `HashMap`, is to be sorted.
     ///
     /// # Errors
     /// As [`Definition::new`].
@@ -108,13 +109,15 @@ impl<S: Send + 'static> Fish<S> {
 
     /// The same fish, for which an event that `is_reset` holds for makes everything before it
     /// irrelevant: the state is the initial one before it steps over such an event.
-    #[must_use]
+    ///
+    /// # Errors
+    /// `invalid_argument`, reason `grow_only`: it is declared to grow only.
     pub fn with_reset(
         mut self,
         is_reset: impl Fn(EventView<'_>) -> bool + Send + Sync + 'static,
-    ) -> Fish<S> {
+    ) -> Result<Fish<S>> {
         self.is_reset = Some(Arc::new(is_reset));
-        self
+        self.checked()
     }
 
     /// What it is, without its code.
@@ -124,39 +127,50 @@ impl<S: Send + 'static> Fish<S> {
 
     /// The same fish, declared to grow only: `merge` gives the least state that holds both, and a
     /// step merges what its event makes alone into the state. Then no answer that is made of it is
-    /// ever taken back, and [`Definition::monotonicity`] says so.
+    /// ever taken back.
     ///
-    /// Declare it where that is so: [`Fish::check_grow_only`] finds examples against it.
-    #[must_use]
-    pub fn grow_only(mut self, merge: impl Fn(&S, &S) -> S + Send + Sync + 'static) -> Fish<S> {
+    /// Declare it where that is so: [`Fish::check_grow_only`] finds examples against it, and
+    /// [`Definition::monotonicity`] believes what was checked.
+    ///
+    /// # Errors
+    /// `invalid_argument`, reason `grow_only`: it has resets.
+    pub fn grow_only(
+        mut self,
+        merge: impl Fn(&S, &S) -> S + Send + Sync + 'static,
+    ) -> Result<Fish<S>> {
         self.definition = Arc::new(Definition::clone(&self.definition).grow_only());
         self.merge = Some(Arc::new(merge));
-        self
+        self.checked()
+    }
+
+    fn checked(self) -> Result<Fish<S>> {
+        match self.is_reset.is_some() && self.definition.is_grow_only() {
+            true => Err(resets_take_back(&self.definition)),
+            false => Ok(self),
+        }
     }
 
     /// Checks on these events that the fish only grows as it is declared to, by the laws of
     /// [`check_grow_only`]; for tests. Further events than
     /// [`GROW_ONLY_EVENTS_MAX`](crate::pond::GROW_ONLY_EVENTS_MAX) are left out.
     ///
+    /// Gives on how many events.
+    ///
     /// # Errors
     /// `invalid_argument`, reason `grow_only`: a law does not hold, and which events show it; or it
-    /// is not declared. `user_code`, reason `step`: code of the fish failed.
-    pub fn check_grow_only(&self, events: &EventBatch) -> Result<()>
+    /// is not declared; reason `no_examples`: there are no two events that make different states.
+    /// `user_code`, reason `step`: code of the fish failed.
+    pub fn check_grow_only(&self, events: &EventBatch) -> Result<usize>
     where
         S: Clone + PartialEq,
     {
-        let refused = |message: String| {
-            Error::new(ErrorKind::InvalidArgument, message).with_reason("grow_only")
-        };
         let Some(merge) = &self.merge else {
-            return Err(refused(format!("{} is not declared to grow only", self.definition)));
+            let message = format!("{} is not declared to grow only", self.definition);
+            return Err(Error::new(ErrorKind::InvalidArgument, message).with_reason("grow_only"));
         };
         let events: Vec<EventView<'_>> = events.iter().collect();
         let failed = RefCell::new(None);
         let step = |mut state: S, event: &EventView<'_>| {
-            if self.is_reset.as_ref().is_some_and(|is_reset| is_reset(*event)) {
-                state = (self.initial)();
-            }
             if let Err(error) = (self.step)(&mut state, *event) {
                 failed.borrow_mut().get_or_insert_with(|| error.to_string());
             }
@@ -169,8 +183,8 @@ impl<S: Send + 'static> Fish<S> {
             None => checked,
         };
         match checked {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(law)) => Err(refused(format!("{}: {law}", self.definition))),
+            Ok(Ok(count)) => Ok(count),
+            Ok(Err(not_shown)) => Err(not_shown.error(&self.definition)),
             Err(message) => Err(self.failed(Function::Step, &message)),
         }
     }
@@ -188,4 +202,13 @@ impl<S: Send + 'static> Fish<S> {
         let failure = Failure { function, index: None, message: message.to_owned() };
         failure.error(&self.definition, None)
     }
+}
+
+/// `invalid_argument`, reason `grow_only`: of a fish that is declared to grow only and has resets.
+pub fn resets_take_back(fish: &Definition) -> Error {
+    let message = format!(
+        "{fish} has resets, which take back what was before them, and is declared to grow only: \
+         give it one of the two"
+    );
+    Error::new(ErrorKind::InvalidArgument, message).with_reason("grow_only")
 }

@@ -10,13 +10,14 @@
 //! however they arrived, whatever was remembered.
 //! Begin with [`Fold`]; where it remembers states is `points`, how long it waits before it goes
 //! back is `patience`, folds without code are in `builtin`. Source: docs/pond.md. [`escrow`]
-//! divides a quantity among nodes, and [`claim`] says who does what: docs/escrow.md. [`lab`] is a
-//! swarm in memory for tests of fish.
+//! divides a quantity among nodes, and [`claim`] says who does what: docs/escrow.md; what is
+//! decided about both is in [`desk`]. [`lab`] is a swarm in memory for tests.
 
 pub mod builtin;
 pub mod claim;
 mod code;
 mod definition;
+pub mod desk;
 mod emission;
 pub mod escrow;
 mod fish;
@@ -35,10 +36,11 @@ mod state;
 
 pub(crate) use code::guarded;
 pub use definition::{CODEC_DEFAULT, Definition};
+pub use desk::Deed;
 pub use emission::Emission;
-pub use fish::{CodeError, Fish};
+pub use fish::{CodeError, Fish, resets_take_back};
 pub use fold::{Act, Fold, FoldCounts, FoldOptions, Found, Prospect};
-pub use grow_only::{BrokenLaw, GROW_ONLY_EVENTS_MAX, check_grow_only};
+pub use grow_only::{BrokenLaw, GROW_ONLY_EVENTS_MAX, NotShown, check_grow_only};
 pub use job::{Answer, Failure, Function, Job, STATE_BYTES_MAX};
 pub use lineage::Lineage;
 pub use name::{NAME_BYTES_MAX, Name, RESERVED_TAG_PREFIX};

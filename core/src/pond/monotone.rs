@@ -8,14 +8,18 @@ impl BuiltIn {
     /// Whether its state can be taken back by events that arrive later.
     pub fn monotonicity(&self) -> Monotonicity {
         let definition = Value::decode(self.as_bytes());
-        definition.map_or_else(|_| Monotonicity::of_code(false), |value| of_definition(&value))
+        definition.map_or_else(|_| unknown(), |value| of_definition(&value))
     }
+}
+
+fn unknown() -> Monotonicity {
+    Monotonicity::of_code(false, None)
 }
 
 /// Of a definition such as `{"fold": "count"}`. What is none is judged as code of an application.
 fn of_definition(definition: &Value) -> Monotonicity {
-    let Value::Map(fields) = definition else { return Monotonicity::of_code(false) };
-    let Some(Value::Text(name)) = fields.get("fold") else { return Monotonicity::of_code(false) };
+    let Value::Map(fields) = definition else { return unknown() };
+    let Some(Value::Text(name)) = fields.get("fold") else { return unknown() };
     match name.as_str() {
         "count" => Monotonicity::one_way("a count never falls"),
         "min" => Monotonicity::one_way("a least value never rises"),
@@ -29,12 +33,12 @@ fn of_definition(definition: &Value) -> Monotonicity {
         }
         "all" => {
             let Some(Value::Map(folds)) = fields.get("folds") else {
-                return Monotonicity::of_code(false);
+                return unknown();
             };
             let nothing = Monotonicity::monotone("there is nothing in it");
             folds.values().map(of_definition).fold(nothing, Monotonicity::and)
         }
-        _ => Monotonicity::of_code(false),
+        _ => unknown(),
     }
 }
 

@@ -43,16 +43,22 @@ impl Monotonicity {
         Monotonicity { verdict: Verdict::NotMonotone, reason: reason.into() }
     }
 
-    /// Of a fold with code of an application: monotone when that declares it and the law that it
-    /// must keep was checked (`pond::check_grow_only`), else not.
-    pub fn of_code(is_grow_only: bool) -> Monotonicity {
-        if is_grow_only {
-            return Monotonicity::monotone("declared to grow only: states merge to a state");
+    /// Of a fold with code of an application, which may declare that its states only grow;
+    /// `checked_on` is on how many events the law of that was found to hold.
+    pub fn of_code(is_grow_only: bool, checked_on: Option<usize>) -> Monotonicity {
+        match (is_grow_only, checked_on) {
+            (false, _) => Monotonicity::not_monotone(
+                "code may do anything with an older event; declare that it grows only, with a \
+                 merge of states, if it does",
+            ),
+            (true, None) => Monotonicity::not_monotone(
+                "it is declared to grow only, and that was not checked: call check_grow_only in a \
+                 test",
+            ),
+            (true, Some(count)) => Monotonicity::monotone(format!(
+                "it is declared to grow only, and was found to on {count} events"
+            )),
         }
-        Monotonicity::not_monotone(
-            "code may do anything with an older event; declare that it grows only, with a merge \
-             of states, if it does",
-        )
     }
 
     /// Of two answers together: that of which less holds decides.
@@ -122,9 +128,9 @@ mod tests {
     #[test]
     fn of_answers_together_the_one_that_holds_least_decides() {
         let one_way = Monotonicity::one_way("a count never falls");
-        let both = Monotonicity::of_code(true).and(one_way.clone());
+        let both = Monotonicity::of_code(true, Some(4)).and(one_way.clone());
         assert_eq!(both, one_way);
-        let all = Monotonicity::of_code(false).and(both);
+        let all = Monotonicity::of_code(false, None).and(both);
         assert_eq!(all.verdict(), Verdict::NotMonotone);
         assert!(all.to_string().contains("needs a seal, escrow or a claim"));
     }

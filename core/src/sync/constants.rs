@@ -99,8 +99,9 @@ pub const SEND_QUEUE_BYTES_MAX: usize = 1 << 20;
 pub(crate) const SEND_QUEUE_BYTES_BACKLOG: usize = 512 << 10;
 
 /// How long after the last of a backlog has left what goes on from there waits for the peer to have
-/// it: who asked for the past, or drops what comes, never says so.
-pub(crate) const TRAILING_MAX: Duration = Duration::from_secs(60);
+/// it: who asked for the past, or drops what comes, never says so. Longer than the connection takes
+/// at 64 kbit/s to send what it has taken, a window of 1,000,000 bytes.
+pub(crate) const TRAILING_MAX: Duration = Duration::from_secs(180);
 
 /// Events at most of an answer that goes on the live lane.
 pub(crate) const SHORT_ANSWER_EVENTS_MAX: u64 = 64;

@@ -12,7 +12,7 @@
 
 use crate::event::{NodeId, OffsetMap, SignedHead, StreamId};
 use crate::planted;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// Streams in all that is kept, each counted once for each direction: some 80 bytes each.
@@ -111,6 +111,15 @@ impl Memory {
         self.known.count(stream) > 0
     }
 
+    fn knows_one_of(&self, streams: &BTreeSet<StreamId>) -> bool {
+        // By the fewer of both: a peer decides how many were lost.
+        if streams.len() < self.known.stream_count() {
+            streams.iter().any(|stream| self.knows(stream))
+        } else {
+            self.known.iter().any(|(stream, _)| streams.contains(stream))
+        }
+    }
+
     fn streams(&self) -> usize {
         self.known.stream_count() + self.own_heads.len() + self.told.streams.len()
     }
@@ -178,14 +187,14 @@ impl Memories {
         if self.claims.len() + lost.len() > CLAIMS_KEPT_MAX {
             self.claims.retain(|stream, _| !has_account(stream));
         }
-        let mut gone = Vec::new();
+        let mut gone = BTreeSet::new();
         for (stream, head) in lost {
             match head.filter(|_| self.claims.len() < CLAIMS_KEPT_MAX) {
                 Some(head) => drop(self.claims.insert(stream, head)),
-                None => gone.push(stream),
+                None => drop(gone.insert(stream)),
             }
         }
-        let knows = |memory: &Memory| gone.iter().any(|stream| memory.knows(stream));
+        let knows = |memory: &Memory| memory.knows_one_of(&gone);
         let peers = self.peers.iter().filter(|(_, memory)| knows(memory));
         for peer in peers.map(|(peer, _)| *peer).collect::<Vec<_>>() {
             self.forget(&peer);

@@ -129,7 +129,7 @@ impl millpond_deed_t {
             MILLPOND_DEED_ACCOUNT_CREATE => {
                 let (amount, floor) = (self.amount, self.floor);
                 // SAFETY: the same contract.
-                Deed::AccountCreate { name, amount, floor, shares: unsafe { self.shares() }? }
+                Deed::AccountCreate { name, id, amount, floor, shares: unsafe { self.shares() }? }
             }
             MILLPOND_DEED_ACCOUNT_DEPOSIT => {
                 Deed::AccountDeposit { name, id, amount: amount()?, note }

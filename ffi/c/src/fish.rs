@@ -139,6 +139,8 @@ impl millpond_fish_t {
                 query,
                 codec: said.codec.read_option("codec")?.map(str::to_owned),
                 is_grow_only: yes_or_no(said.is_grow_only, "is_grow_only")?,
+                // It says so when it meets one.
+                has_reset: false,
             };
             let code = Code {
                 load: said.load.ok_or_else(|| null("load"))?,

@@ -119,7 +119,13 @@ fn a_panic_is_tried_at_every_wall_of_the_facade() {
     let tests = tests.map(read).concat();
     let mut walls = BTreeSet::new();
     for file in std::fs::read_dir(root().join("ffi/facade/src")).unwrap() {
-        let code = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let path = file.unwrap().path();
+        // Whoever reads the walls out of a file tries each of them.
+        let name = path.file_name().unwrap().to_string_lossy();
+        if tests.contains(&format!("include_str!(\"../src/{name}\")")) {
+            continue;
+        }
+        let code = std::fs::read_to_string(&path).unwrap();
         for call in ["entry(\"", "ask(\"", "guard(\"", "guard_node(\"", "trip(\""] {
             let found = code.match_indices(call).map(|(at, _)| &code[at + call.len()..]);
             walls.extend(found.map(|rest| rest.split('"').next().unwrap().to_owned()));

@@ -3,7 +3,7 @@
 use crate::core;
 use crate::entry::{entry, guard};
 use crate::errors::{FacadeError, Result};
-use crate::needs::{Needs, rest};
+use crate::needs::{Needs, on_worker, rest};
 use crate::node::{NodeHandle, NodeState};
 use crate::offsets::Offsets;
 use crate::operation::Done;
@@ -320,14 +320,14 @@ impl NodeHandle {
         let Some(known) = known else {
             return self.look_start(matter, name, ReadOptions::default(), limit, done);
         };
-        let (noun, _) = matter.names();
-        match entry(noun, self.id(), || self.news(matter, name, known)) {
-            Ok(news) => {
-                let end = deadline(limit.timeout);
-                self.listen(Listening { news, matter, name: name.to_owned(), end, limit }, done);
+        let ((noun, _), end) = (matter.names(), deadline(limit.timeout));
+        let (name, known) = (name.to_owned(), known.to_owned());
+        on_worker(done, move |done| {
+            match entry(noun, self.id(), || self.news(matter, &name, &known)) {
+                Ok(news) => self.listen(Listening { news, matter, name, end, limit }, done),
+                Err(error) => done(Err(error)),
             }
-            Err(error) => done(Err(error)),
-        }
+        });
     }
 
     fn listen(self, own: Listening, done: Done<String>) {

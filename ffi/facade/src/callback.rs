@@ -40,7 +40,16 @@ struct State {
 
 /// Where a subscription, an observer or a fold has its thread, if it has one.
 #[derive(Default)]
-pub(crate) struct ThreadPlace(Mutex<Option<Arc<CallbackThread>>>);
+pub(crate) struct ThreadPlace(Mutex<Place>);
+
+#[derive(Default)]
+enum Place {
+    #[default]
+    Free,
+    Taken(Arc<CallbackThread>),
+    /// What it belongs to was closed while it was free.
+    Closed,
+}
 
 /// The threads of a node that call code of the application, until that is dropped.
 #[derive(Default)]
@@ -75,24 +84,34 @@ impl NodeHandle {
 
 impl ThreadPlace {
     /// # Errors
-    /// `invalid_argument`: there is one already.
+    /// `invalid_argument`: there is one already. `closed`: none may come any more.
     fn take(&self, thread: &Arc<CallbackThread>) -> Result<()> {
         let mut place = lock(&self.0);
-        if place.is_some() {
-            return Err(FacadeError::invalid("there is a callback already"));
+        match &*place {
+            Place::Free => *place = Place::Taken(thread.clone()),
+            Place::Taken(_) => return Err(FacadeError::invalid("there is a callback already")),
+            Place::Closed => {
+                return Err(FacadeError::new(ErrorKind::Closed, "it was closed meanwhile"));
+            }
         }
-        *place = Some(thread.clone());
         Ok(())
     }
 
     fn clear(&self) {
-        *lock(&self.0) = None;
+        *lock(&self.0) = Place::Free;
     }
 
-    /// As [`CallbackThread::wait_until_gone`]; true where there is none.
+    /// What has this place ends: lets no thread come any more, and waits as
+    /// [`CallbackThread::wait_until_gone`] does for the one that there is.
     pub(crate) fn wait_until_gone(&self, time: Duration) -> bool {
-        let thread = lock(&self.0).clone();
-        thread.is_none_or(|thread| thread.wait_until_gone(time))
+        let mut place = lock(&self.0);
+        let Place::Taken(thread) = &*place else {
+            *place = Place::Closed;
+            return true;
+        };
+        let thread = thread.clone();
+        drop(place);
+        thread.wait_until_gone(time)
     }
 }
 
@@ -193,7 +212,11 @@ impl CallbackThread {
     ) -> Result<()> {
         let thread = Arc::new(CallbackThread::default());
         place.take(&thread)?;
-        node.threads.add(&thread, node).inspect_err(|_| place.clear())?;
+        let refused = |_: &FacadeError| {
+            place.clear();
+            thread.leave(); // Whoever closes what it is for may wait for it by now.
+        };
+        node.threads.add(&thread, node).inspect_err(refused)?;
         let (own, all) = (thread.clone(), node.threads.clone());
         let job = move || {
             lock(&own.state).thread = Some(std::thread::current().id());

@@ -3,12 +3,11 @@
 use crate::awaited::{self, Asked, Place};
 use crate::close::Closed;
 use crate::core::DoingWatch;
-use crate::deed::value;
-use crate::entry::{entry, guard, lock};
+use crate::entry::{entry, guard, guard_node, lock};
 use crate::errors::Result;
 use crate::handles::handle;
 use crate::json;
-use crate::needs::Needs;
+use crate::needs::{Needs, on_worker, rest};
 use crate::node::{NodeHandle, NodeState};
 use crate::offsets::Offsets;
 use crate::operation::{Done, Operation};
@@ -17,14 +16,15 @@ use crate::position::Position;
 use crate::publish::refuse_cancelled;
 use crate::puller::{Item, Pulled, Puller, Source};
 use crate::subscription::waker;
-use crate::wait::{Limit, Wait};
+use crate::wait::{Limit, Wait, deadline};
 use crate::{registry, workers};
 use bytes::Bytes;
 use millpond::event::EventKey;
 use millpond::pond::claim::Standing;
+use millpond::pond::desk::read_note;
 use millpond::{ErrorKind, OwnDoing, Told};
 use serde_json::Value;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 
 handle! {
     /// An optimistic claim that this node has published. Closing it releases nothing.
@@ -51,11 +51,18 @@ pub struct StandingView {
 pub(crate) struct DoingState {
     puller: Arc<Puller<StandingView>>,
     key: EventKey,
+    /// What is asked whether it has lost. Gone when the handle has ended.
+    own: Mutex<Option<OwnDoing>>,
+    /// Who waits for a loss, and ends with the handle.
+    losses: Mutex<Vec<Weak<Puller<StandingView>>>>,
 }
 
 /// Tells how a claim stands, now and when that changes. Dropped when the node closes, which it
 /// keeps open.
 struct Standings(DoingWatch);
+
+/// Tells when a claim has won no longer.
+struct Losses(Standings);
 
 impl StandingView {
     /// The same as one JSON object: `standing`, `winner` (`key` and `note`, or null), `as_of` (a
@@ -116,13 +123,47 @@ impl Source<StandingView> for Standings {
     }
 }
 
+impl Source<StandingView> for Losses {
+    fn pull(&mut self, count_max: usize) -> Result<Pulled<StandingView>> {
+        let Pulled { item, more } = self.0.pull(count_max)?;
+        Ok(Pulled { item: item.filter(|view| view.standing != "won"), more })
+    }
+}
+
 impl DoingState {
     pub(crate) fn node(&self) -> &Arc<NodeState> {
         self.puller.node()
     }
 
     pub(crate) fn end(&self) {
+        let own = lock(&self.own).take();
+        drop(own); // Calls into the core, hence under no lock.
         self.puller.end();
+        let losses = std::mem::take(&mut *lock(&self.losses));
+        losses.iter().filter_map(Weak::upgrade).for_each(|loss| loss.end());
+    }
+
+    /// A puller that gives its loss, from a watch of its own; it is nobody's but the call's.
+    fn loss(&self) -> Result<Arc<Puller<StandingView>>> {
+        let loss = Arc::new(Puller::new(self.node().clone(), Position::default(), false));
+        let own = lock(&self.own).clone();
+        match own {
+            Some(own) => {
+                let watch = own.watch()?;
+                watch.on_ready(waker(&loss));
+                loss.set_source(Box::new(Losses(Standings(watch))));
+            }
+            None => loss.end(),
+        }
+        {
+            let mut losses = lock(&self.losses);
+            losses.retain(|loss| loss.strong_count() > 0);
+            losses.push(Arc::downgrade(&loss));
+        }
+        if lock(&self.own).is_none() {
+            loss.end(); // It ended meanwhile, and perhaps before this one was among them.
+        }
+        Ok(loss)
     }
 }
 
@@ -148,7 +189,7 @@ impl NodeHandle {
             refuse_cancelled(wait.limit)?;
             let needs = options.needs()?;
             let wait = &self.covered(&needs, None, wait)?;
-            let (node, saying) = self.say(what, note)?;
+            let (node, saying) = NodeState::usable(self.id())?.say(what, note)?;
             let own = node.clone();
             awaited::block(&node, saying, wait, move |said: OwnDoing| own.said(&said, &needs))
         })
@@ -172,12 +213,16 @@ impl NodeHandle {
                 done(said);
             });
             let operation = Operation::begin(limit, ending);
-            awaited::start(
-                &operation,
-                &place,
-                move |said: OwnDoing| NodeState::usable(self.id())?.said(&said, &needs),
-                || entry("node_do_optimistically", self.id(), || self.say(&what, note)),
-            );
+            match entry("node_do_optimistically", self.id(), || NodeState::usable(self.id())) {
+                Ok(node) => node.clone().in_line(move || {
+                    let own = node.clone();
+                    let then = move |said: OwnDoing| own.said(&said, &needs);
+                    awaited::start(&operation, &place, then, || {
+                        guard_node("node_do_optimistically_work", &node, || node.say(&what, note))
+                    });
+                }),
+                Err(error) => drop(operation.complete(Err(error))),
+            }
         };
         let (needs, done) = (options.needs(), Box::new(done));
         self.covered_start("node_do_optimistically", needs, None, limit, done, say);
@@ -210,12 +255,6 @@ impl NodeHandle {
         workers::start(limit, Box::new(done), job, give_up);
     }
 
-    fn say(self, what: &str, note: Option<Bytes>) -> Result<Asked<OwnDoing>> {
-        let node = NodeState::usable(self.id())?;
-        let saying = node.core().do_optimistically(what, value(note)?);
-        Ok((node, saying))
-    }
-
     fn own_claim(self, what: &str) -> Result<Option<DoingHandle>> {
         let node = NodeState::usable(self.id())?;
         let own = node.core().own_doing(what)?;
@@ -224,6 +263,11 @@ impl NodeHandle {
 }
 
 impl NodeState {
+    fn say(self: &Arc<Self>, what: &str, note: Option<Bytes>) -> Result<Asked<OwnDoing>> {
+        let saying = self.core().do_optimistically(what, read_note(note)?);
+        Ok((self.clone(), saying))
+    }
+
     fn said(self: &Arc<Self>, said: &OwnDoing, needs: &Needs) -> Result<DoingHandle> {
         needs.sees(said.token());
         self.keep_claim(said)
@@ -234,7 +278,8 @@ impl NodeState {
         let puller = Arc::new(Puller::new(self.clone(), Position::default(), false));
         watch.on_ready(waker(&puller));
         puller.set_source(Box::new(Standings(watch)));
-        Ok(DoingHandle::from_id(self.keep_reader(DoingState { puller, key })?))
+        let (own, losses) = (Mutex::new(Some(own.clone())), Mutex::default());
+        Ok(DoingHandle::from_id(self.keep_reader(DoingState { puller, key, own, losses })?))
     }
 }
 
@@ -266,6 +311,42 @@ impl DoingHandle {
     ) {
         let puller = entry("doing_next_standing", self.id(), || Ok(self.state()?.puller.clone()));
         Puller::start(puller, None, limit, Box::new(done));
+    }
+
+    /// How it stands once it has lost: at once if it has, also where [`DoingHandle::next_standing`]
+    /// has said so. Or once it is released; or the end, when this handle or its node is closed. Any
+    /// number of calls may wait, also beside one of that.
+    ///
+    /// # Errors
+    /// As there; `timeout`, `cancelled`: it had not lost yet.
+    pub fn lost(self, wait: &Wait<'_>) -> Result<StandingView> {
+        entry("doing_lost", self.id(), || {
+            refuse_cancelled(wait.limit)?;
+            self.state()?.loss()?.next(None, wait)
+        })
+    }
+
+    /// As [`DoingHandle::lost`], without waiting; no thread is parked for it.
+    pub fn lost_start(
+        self,
+        limit: Limit,
+        done: impl FnOnce(Result<StandingView>) + Send + 'static,
+    ) {
+        let end = deadline(limit.timeout);
+        let job = move |done: Done<StandingView>| match entry("doing_lost", self.id(), || {
+            self.state()?.loss()
+        }) {
+            Ok(loss) => {
+                let kept = loss.clone();
+                let done = Box::new(move |lost| {
+                    drop(kept);
+                    done(lost);
+                });
+                Puller::start(Ok(loss), None, rest(limit, end), done);
+            }
+            Err(error) => done(Err(error)),
+        };
+        on_worker(Box::new(done), job);
     }
 
     /// A descriptor for `poll`, `select` or an event loop: readable while `next_standing` may not

@@ -3,7 +3,7 @@
 use crate::errors::{FacadeError, Result};
 use crate::json;
 use millpond::pond::builtin::BuiltIn;
-use millpond::pond::{CODEC_DEFAULT, Definition};
+use millpond::pond::{CODEC_DEFAULT, Definition, resets_take_back};
 use millpond::query::{Monotonicity, Query, Verdict};
 use std::sync::Arc;
 
@@ -21,8 +21,11 @@ pub enum FishSpec {
         /// How states become bytes, 1 to 64 bytes; default `cbor`: one value in its deterministic
         /// encoding.
         codec: Option<String>,
-        /// The application says that its states only grow, and has checked the law of that.
+        /// The application says that its states only grow. That is believed as far as it was
+        /// checked; see [`lint_fish`](crate::lint_fish).
         is_grow_only: bool,
+        /// It has resets, as far as that is known before it meets one. Then it does not only grow.
+        has_reset: bool,
     },
     /// A fold that takes no code.
     BuiltIn {
@@ -51,7 +54,8 @@ impl FishSpec {
     /// A fold by code of the application, with the default codec.
     pub fn code(id: &str, version: u64, query: &str) -> FishSpec {
         let (id, query) = (id.to_owned(), query.to_owned());
-        FishSpec::Code { id, version, query, codec: None, is_grow_only: false }
+        let (is_grow_only, has_reset) = (false, false);
+        FishSpec::Code { id, version, query, codec: None, is_grow_only, has_reset }
     }
 
     /// A fold that takes no code, as JSON text.
@@ -77,10 +81,15 @@ impl FishSpec {
     /// As [`FishSpec::id`].
     pub(crate) fn definition(&self) -> Result<Arc<Definition>> {
         Ok(Arc::new(match self {
-            FishSpec::Code { id, version, query, codec, .. } => {
+            FishSpec::Code { id, version, query, codec, is_grow_only, has_reset } => {
                 // Not a default: the name of the codec that needs no code.
                 let codec = codec.as_deref().unwrap_or(CODEC_DEFAULT);
-                Definition::new(id, *version, Query::parse(query)?, codec)?
+                let fish = Definition::new(id, *version, Query::parse(query)?, codec)?;
+                match (is_grow_only, has_reset) {
+                    (true, true) => return Err(resets_take_back(&fish).into()),
+                    (true, false) => fish.grow_only(),
+                    (false, _) => fish,
+                }
             }
             FishSpec::BuiltIn { query, fold } => {
                 Definition::of_builtin(Query::parse(query)?, built_in(fold)?)
@@ -102,19 +111,6 @@ pub(crate) fn built_in(fold: &str) -> Result<BuiltIn> {
     Ok(BuiltIn::from_cbor(&value)?)
 }
 
-/// Whether the states of a fish can be taken back by events that arrive later.
-///
-/// # Errors
-/// As [`FishSpec::id`].
-pub fn fish_monotonicity(fish: &FishSpec) -> Result<Monotone> {
-    let own = match fish {
-        FishSpec::Code { is_grow_only, .. } => Monotonicity::of_code(*is_grow_only),
-        FishSpec::BuiltIn { fold, .. } => built_in(fold)?.monotonicity(),
-    };
-    let query = fish.definition()?.query().monotonicity(Default::default());
-    Ok(Monotone::from(&query.and(own)))
-}
-
 impl From<&Monotonicity> for Monotone {
     fn from(core: &Monotonicity) -> Monotone {
         let verdict = match core.verdict() {
@@ -130,6 +126,8 @@ impl From<&Monotonicity> for Monotone {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lint::{LawCheck, LawQuestion, lint_fish};
+    use bytes::Bytes;
 
     #[test]
     fn a_fish_is_refused_for_what_is_wrong_with_it() {
@@ -149,20 +147,54 @@ mod tests {
         }
     }
 
+    fn declared(is_grow_only: bool, has_reset: bool) -> FishSpec {
+        let (id, query) = ("x".to_owned(), "FROM 'a'".to_owned());
+        FishSpec::Code { id, version: 1, query, codec: None, is_grow_only, has_reset }
+    }
+
     #[test]
     fn what_may_be_taken_back_is_said_of_code_and_of_built_in_folds() {
-        let said = |fish: &FishSpec| fish_monotonicity(fish).unwrap();
-        assert_eq!(said(&FishSpec::code("x", 1, "FROM 'a'")).verdict, "not_monotone");
-        let grows = FishSpec::Code {
-            id: "x".into(),
-            version: 1,
-            query: "FROM 'a'".into(),
-            codec: None,
-            is_grow_only: true,
-        };
-        assert!(said(&grows).is_monotone);
+        let said = |fish: &FishSpec| lint_fish(fish, None).unwrap();
+        let undeclared = said(&declared(false, true));
+        assert_eq!(undeclared.verdict, "not_monotone");
+        assert!(undeclared.reason.contains("declare that it grows only"), "{undeclared:?}");
+        let unchecked = said(&declared(true, false));
+        assert_eq!(unchecked.verdict, "not_monotone");
+        assert!(unchecked.reason.contains("call check_grow_only"), "{unchecked:?}");
         let count = said(&FishSpec::built_in("FROM 'a'", r#"{"fold":"count"}"#));
         assert_eq!((count.verdict, count.is_monotone), ("one_way", false));
         assert!(count.text.contains(&count.reason));
+        let error = declared(true, true).id().unwrap_err();
+        assert_eq!((error.name, error.reason), ("invalid_argument", Some("grow_only")));
+    }
+
+    /// Answers as a fish whose state is the greatest payload, of events 7, 7, 9.
+    fn checked(fish: &FishSpec, event_count: u64) -> Result<Monotone> {
+        let check = LawCheck::new(fish, event_count)?;
+        let mut answers = Vec::new();
+        loop {
+            let questions = check.next_questions(answers)?;
+            if questions.is_empty() {
+                return lint_fish(fish, Some(&check));
+            }
+            let answer = |question| match question {
+                LawQuestion::Initial => Bytes::from_static(&[0]),
+                LawQuestion::Step(state, index) => {
+                    state.max(Bytes::from(vec![[7, 7, 9][index as usize]]))
+                }
+                LawQuestion::Merge(one, other) => one.max(other),
+            };
+            answers = questions.into_iter().map(answer).collect();
+        }
+    }
+
+    #[test]
+    fn a_declaration_that_was_checked_is_believed_and_the_verdict_says_on_how_much() {
+        let said = checked(&declared(true, false), 3).unwrap();
+        assert!(said.is_monotone && said.reason.contains("on 3 events"), "{said:?}");
+        let nothing = checked(&declared(true, false), 2).unwrap_err();
+        assert_eq!((nothing.name, nothing.reason), ("invalid_argument", Some("no_examples")));
+        let undeclared = checked(&declared(false, false), 3).unwrap_err();
+        assert_eq!(undeclared.reason, Some("grow_only"));
     }
 }

@@ -121,10 +121,75 @@ struct Desk {
 
 /// Which job an answer is owed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Owed {
+pub(crate) enum Owed {
     Load,
     Apply,
     Save,
+}
+
+impl Owed {
+    /// Which answer a job needs; `None` for the end.
+    pub(crate) fn of(job: &FishJob) -> Option<Owed> {
+        match job {
+            FishJob::Load(_) => Some(Owed::Load),
+            FishJob::Apply(_) => Some(Owed::Apply),
+            FishJob::Save => Some(Owed::Save),
+            FishJob::Ended => None,
+        }
+    }
+
+    /// What the core takes of an answer; `None` when there is none and none is owed. `is_cbor` when
+    /// the states of the fish are CBOR values.
+    ///
+    /// # Errors
+    /// `invalid_argument`: a job was given out and is not answered, or the reverse, or it is the
+    /// answer to another job.
+    pub(crate) fn checked(
+        owed: Option<Owed>,
+        answer: Option<JobAnswer>,
+        is_cbor: bool,
+    ) -> Result<Option<Answer>> {
+        let failed = |function, index, message| Failure { function, index, message };
+        Ok(Some(match (owed, answer) {
+            (None, None) => return Ok(None),
+            (Some(Owed::Load), Some(JobAnswer::Loaded)) => Answer::Loaded,
+            (Some(Owed::Apply), Some(JobAnswer::Applied { last_reset })) => {
+                Answer::Applied { last_reset }
+            }
+            (Some(Owed::Save), Some(JobAnswer::Saved(bytes))) => match cbor::check(&bytes) {
+                Err(error) if is_cbor => {
+                    let message = format!("what it saved is not one CBOR value: {error}");
+                    Answer::Failed(failed(FishFunction::Encode, None, message))
+                }
+                _ => Answer::Saved(bytes),
+            },
+            (Some(_), Some(JobAnswer::Failed { function, index, message })) => {
+                Answer::Failed(failed(function, index, message))
+            }
+            (Some(_), None) => {
+                let message = "answer the last job of the fold before the next one is asked for";
+                return Err(FacadeError::invalid(message));
+            }
+            (None, Some(_)) => {
+                let message = "the fold waits for no answer; after a timeout go on without one";
+                return Err(FacadeError::invalid(message));
+            }
+            (Some(owed), Some(_)) => {
+                let message = format!("the fold waits for the answer to another job: {owed:?}");
+                return Err(FacadeError::invalid(message));
+            }
+        }))
+    }
+}
+
+impl From<Job> for FishJob {
+    fn from(job: Job) -> FishJob {
+        match job {
+            Job::Load(state) => FishJob::Load(state),
+            Job::Apply(events) => FishJob::Apply(EventBatch::of_job(events)),
+            Job::Save => FishJob::Save,
+        }
+    }
 }
 
 /// Gives the jobs.
@@ -177,9 +242,7 @@ impl Source<FishJob> for Jobs {
         }
         self.is_under_way = false;
         let job = match self.pump.next_step(answer) {
-            PumpStep::Run(Job::Load(state)) => FishJob::Load(state),
-            PumpStep::Run(Job::Apply(events)) => FishJob::Apply(EventBatch::of_job(events)),
-            PumpStep::Run(Job::Save) => FishJob::Save,
+            PumpStep::Run(job) => job.into(),
             PumpStep::Ended => FishJob::Ended,
             PumpStep::Wait(time) => {
                 if let Some(time) = time {
@@ -200,7 +263,7 @@ impl FoldState {
         let owed = desk.clone();
         let puller = Puller::new(node.clone(), Position::default(), false);
         let puller = Arc::new(puller.telling(Box::new(move |job: &FishJob| {
-            lock(&owed).owed = owed_to(job);
+            lock(&owed).owed = Owed::of(job);
         })));
         pump.on_ready(waker(&puller));
         let (is_cbor, ending) = (pump.definition().codec() == CODEC_DEFAULT, pump.ending());
@@ -236,47 +299,10 @@ impl FoldState {
     /// `invalid_argument`: a job was given out and is not answered, or the reverse.
     fn hand_in(&self, answer: Option<JobAnswer>) -> Result<()> {
         let mut desk = lock(&self.desk);
-        let (owed, answer) = match (desk.owed, answer) {
-            (None, None) => return Ok(()),
-            (Some(owed), Some(answer)) => (owed, answer),
-            (Some(_), None) => {
-                let message = "answer the last job of the fold before the next one is asked for";
-                return Err(FacadeError::invalid(message));
-            }
-            (None, Some(_)) => {
-                let message = "the fold waits for no answer; after a timeout go on without one";
-                return Err(FacadeError::invalid(message));
-            }
-        };
-        desk.answer = Some(self.checked(owed, answer)?);
-        desk.owed = None;
+        if let Some(answer) = Owed::checked(desk.owed, answer, self.is_cbor)? {
+            (desk.answer, desk.owed) = (Some(answer), None);
+        }
         Ok(())
-    }
-
-    /// What the core takes.
-    ///
-    /// # Errors
-    /// `invalid_argument`: it is the answer to another job.
-    fn checked(&self, owed: Owed, answer: JobAnswer) -> Result<Answer> {
-        let failed = |function, index, message| Failure { function, index, message };
-        Ok(match (owed, answer) {
-            (Owed::Load, JobAnswer::Loaded) => Answer::Loaded,
-            (Owed::Apply, JobAnswer::Applied { last_reset }) => Answer::Applied { last_reset },
-            (Owed::Save, JobAnswer::Saved(bytes)) => match cbor::check(&bytes) {
-                Err(error) if self.is_cbor => {
-                    let message = format!("what it saved is not one CBOR value: {error}");
-                    Answer::Failed(failed(FishFunction::Encode, None, message))
-                }
-                _ => Answer::Saved(bytes),
-            },
-            (_, JobAnswer::Failed { function, index, message }) => {
-                Answer::Failed(failed(function, index, message))
-            }
-            (owed, _) => {
-                let message = format!("the fold waits for the answer to another job: {owed:?}");
-                return Err(FacadeError::invalid(message));
-            }
-        })
     }
 }
 
@@ -330,7 +356,7 @@ impl FoldHandle {
             let next = state.hand_in(answer.take());
             let next = next.and_then(|()| state.puller.next(None, &Wait::forever()));
             let Ok(job) = next else { break };
-            let Some(owed) = owed_to(&job) else { break };
+            let Some(owed) = Owed::of(&job) else { break };
             let done = catch_unwind(AssertUnwindSafe(|| work(job)));
             answer = Some(done.unwrap_or_else(|_| {
                 let function = match owed {
@@ -375,15 +401,5 @@ impl FoldHandle {
         let state = registry::get::<FoldState>(self.id())?;
         state.node().check_poison()?;
         Ok(state)
-    }
-}
-
-/// Which answer a job needs; `None` for the end.
-fn owed_to(job: &FishJob) -> Option<Owed> {
-    match job {
-        FishJob::Load(_) => Some(Owed::Load),
-        FishJob::Apply(_) => Some(Owed::Apply),
-        FishJob::Save => Some(Owed::Save),
-        FishJob::Ended => None,
     }
 }

@@ -134,7 +134,8 @@ impl Maker {
     fn keep(&mut self, made: MadeFish) -> Option<FishSpec> {
         // Where there can be no such fish the group says so.
         if let (Some(work), Ok(id)) = (made.work, made.fish.id()) {
-            self.works.entry(id).or_insert(work);
+            // The newest: an older seed may have made another fish of this id.
+            self.works.insert(id, work);
         }
         Some(made.fish)
     }

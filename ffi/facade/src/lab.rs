@@ -9,14 +9,17 @@ use crate::defaults::{CHAOS_STEPS, LAB_NODES};
 use crate::draft::Draft;
 use crate::entry::{guard, lock};
 use crate::errors::{FacadeError, Result};
-use crate::lab_work::{LabAnswer, LabFish, LabJob, LabTask, LabWork, index};
+use crate::fish::FishSpec;
+use crate::fold::{FishJob, JobAnswer, Owed};
+use crate::lab_work::{LabJob, LabTask, index};
+use crate::needs::Needs;
 use crate::offsets::Offsets;
-use crate::options::PublishOptions;
-use crate::publish::Published;
-use bytes::Bytes;
+use crate::options::{PublishOptions, ReadOptions};
+use crate::publish::{Published, events_of};
+use crate::state::StateView;
 use millpond::event::AppId;
+use millpond::pond::CODEC_DEFAULT;
 use millpond::pond::builtin::{BuiltIn, Tally};
-use millpond::pond::{CODEC_DEFAULT, Job};
 use millpond::query::Query;
 use millpond::{ErrorKind, testing};
 use std::collections::BTreeMap;
@@ -34,15 +37,9 @@ pub struct LabOptions {
     pub app: Option<String>,
     /// The wall clocks of the nodes are wrong by at most this; 5 minutes.
     pub skew_max: Option<Duration>,
-}
-
-/// A state that a lab has judged.
-#[derive(Clone, Debug)]
-pub struct LabState {
-    /// As its codec writes it.
-    pub bytes: Bytes,
-    /// What it is the fold of.
-    pub offsets: Offsets,
+    /// One in so many publishes is the last thing that its node does: `closed`, and the events are
+    /// stored or not; 0, none.
+    pub faults: Option<u64>,
 }
 
 /// A swarm in memory. Any thread may use it, one at a time.
@@ -51,8 +48,10 @@ pub struct Lab(Mutex<State>);
 struct State {
     lab: testing::Lab,
     fish: BTreeMap<usize, Code>,
-    /// Of the job that was given out.
-    fish_in_hand: usize,
+    /// The job that was given out and is not answered: of which fish, and what it needs.
+    owed: Option<(usize, Owed)>,
+    /// Who hears of the state that is asked for.
+    needs: Needs,
 }
 
 enum Code {
@@ -80,8 +79,10 @@ impl Lab {
             let mut own = testing::LabOptions::new(index(options.nodes.unwrap_or(LAB_NODES)), seed);
             own.app_id = options.app.map(|app| AppId::parse(&app)).transpose()?;
             own.skew_max = options.skew_max.unwrap_or(own.skew_max);
+            own.faults = options.faults.unwrap_or(own.faults);
             let lab = testing::Lab::new(&own)?;
-            Ok(Lab(Mutex::new(State { lab, fish: BTreeMap::new(), fish_in_hand: 0 })))
+            let (fish, needs) = (BTreeMap::new(), Needs::default());
+            Ok(Lab(Mutex::new(State { lab, fish, owed: None, needs })))
         })
     }
 
@@ -157,51 +158,84 @@ impl Lab {
         if end == 0 {
             return Err(FacadeError::invalid("there is no number below 0"));
         }
-        self.ask("lab_below", |lab| Ok(lab.below(end)))
+        self.change("lab_below", |state| Ok(state.lab.below(end)))
     }
 
-    /// A node publishes 1 to 65,536 events. `durability` is `power` (the default) or `process`:
-    /// then nobody sees them before some time passes, and a power cut before that takes them back.
+    /// Which life of the node this is: another one after each end of its process.
     ///
     /// # Errors
-    /// `closed`: the node does not run. `invalid_argument`, `limit_exceeded`: nothing was stored.
+    /// As [`Lab::node_id`].
+    pub fn life(&self, node: u64) -> Result<u64> {
+        self.ask("lab_life", |lab| Ok(lab.life(index(node))?))
+    }
+
+    /// A node publishes 1 to 65,536 events, as [`NodeHandle::publish`](crate::NodeHandle::publish)
+    /// does. With the durability `process` nobody sees them before some time passes, and a power
+    /// cut before that takes them back. `life` is the one in which what is published was begun.
+    ///
+    /// # Errors
+    /// `closed`: the node does not run, or this is another life of it; or it dies in the middle,
+    /// and the events are stored or not. `not_yet_visible`: it does
+    /// not hold what the session has seen, and a lab does not wait. `invalid_argument`,
+    /// `limit_exceeded`, `conflict`. But for a death, nothing was stored.
     pub fn publish(
         &self,
         node: u64,
+        life: Option<u64>,
         drafts: Vec<Draft>,
-        durability: Option<&str>,
+        options: PublishOptions,
     ) -> Result<Published> {
-        let durability = durability.map(str::to_owned);
-        let options = PublishOptions { durability, ..PublishOptions::default() }.resolve()?;
-        let is_durable = options.durability == crate::core::Durability::Power;
-        let events = drafts.into_iter().map(Draft::into_event).collect();
-        self.ask("lab_publish", |lab| {
-            let published = match is_durable {
-                true => lab.publish(index(node), events)?,
-                false => lab.publish_unsynced(index(node), events)?,
-            };
-            let first = published.keys[0];
-            Ok(Published {
-                stream: first.stream.to_string(),
-                first_offset: published.first.value(),
-                first_lamport: first.lamport.value(),
-                count: published.keys.len() as u64,
-                time_micros: published.time.micros(),
-                token: published.offsets.into(),
-                replayed: false,
-            })
+        self.change("lab_publish", |state| {
+            let needs = options.needs()?;
+            state.check_covered(node, &needs)?;
+            let (events, options) = (events_of(drafts)?, options.resolve()?);
+            if life.is_some_and(|life| state.lab.life(index(node)).is_ok_and(|own| own != life)) {
+                let message = format!("node {node} ended before this was published");
+                return Err(FacadeError::new(ErrorKind::Closed, message));
+            }
+            let appended = state.lab.node(index(node))?.publish(events, options).wait()?;
+            needs.sees(&appended.token());
+            Ok(appended.into())
         })
     }
 
     /// The events that a node holds durably and a query selects, in key order.
     ///
     /// # Errors
-    /// `closed`: the node does not run. `query_invalid`, `invalid_argument`.
-    pub fn query(&self, node: u64, query: &str) -> Result<EventBatch> {
+    /// `closed`: the node does not run. `not_yet_visible`: it does not hold what is needed, and a
+    /// lab does not wait. `query_invalid`, `invalid_argument`.
+    pub fn query(&self, node: u64, query: &str, options: ReadOptions) -> Result<EventBatch> {
         let query = Query::parse(query)?;
-        self.ask("lab_query", |lab| {
-            let (node, offsets) = (index(node), lab.offsets(index(node))?);
-            Ok(batch(lab.query(node, &query)?, offsets.into()))
+        self.change("lab_query", |state| {
+            let needs = options.needs()?;
+            state.check_covered(node, &needs)?;
+            let events = state.lab.node(index(node))?.query(&query)?;
+            let offsets = state.lab.offsets(index(node))?;
+            needs.sees(&offsets);
+            Ok(EventBatch::of_query(events, offsets.into(), &Arc::default()))
+        })
+    }
+
+    /// The events that any node holds durably and a query selects, in key order; `isLocal` is what
+    /// the first node published.
+    ///
+    /// # Errors
+    /// `query_invalid`, `invalid_argument`.
+    pub fn events(&self, query: &str) -> Result<EventBatch> {
+        let query = Query::parse(query)?;
+        self.change("lab_events", |state| {
+            let events = state.lab.events(&query);
+            Ok(EventBatch::of_query(events, Offsets::default(), &Arc::default()))
+        })
+    }
+
+    /// Refuses what a node refuses with `not_yet_visible` at the end of its wait.
+    ///
+    /// # Errors
+    /// `not_yet_visible`; as [`Lab::node_id`].
+    pub fn wait_for(&self, node: u64, token: &Offsets) -> Result<()> {
+        self.change("lab_wait_for", |state| {
+            state.check_covered(node, &Needs::new(Some(token.clone()), None)?)
         })
     }
 
@@ -212,7 +246,7 @@ impl Lab {
     pub fn cut(&self, groups: &[Vec<u64>]) -> Result<()> {
         let groups: Vec<Vec<usize>> =
             groups.iter().map(|group| group.iter().map(|node| index(*node)).collect()).collect();
-        self.ask("lab_cut", |lab| Ok(lab.cut(&groups)?))
+        self.change("lab_cut", |state| Ok(state.lab.cut(&groups)?))
     }
 
     /// All nodes reach each other again.
@@ -220,8 +254,8 @@ impl Lab {
     /// # Errors
     /// `internal`.
     pub fn heal(&self) -> Result<()> {
-        self.ask("lab_heal", |lab| {
-            lab.heal();
+        self.change("lab_heal", |state| {
+            state.lab.heal();
             Ok(())
         })
     }
@@ -231,7 +265,7 @@ impl Lab {
     /// # Errors
     /// As [`Lab::node_id`].
     pub fn crash(&self, node: u64) -> Result<()> {
-        self.ask("lab_crash", |lab| Ok(lab.crash(index(node))?))
+        self.change("lab_crash", |state| Ok(state.lab.crash(index(node))?))
     }
 
     /// A node's power is cut: what was not durable is lost, too.
@@ -239,7 +273,7 @@ impl Lab {
     /// # Errors
     /// As [`Lab::node_id`].
     pub fn cut_power(&self, node: u64) -> Result<()> {
-        self.ask("lab_cut_power", |lab| Ok(lab.cut_power(index(node))?))
+        self.change("lab_cut_power", |state| Ok(state.lab.cut_power(index(node))?))
     }
 
     /// A node runs again, if it does not.
@@ -247,17 +281,18 @@ impl Lab {
     /// # Errors
     /// As [`Lab::node_id`].
     pub fn start(&self, node: u64) -> Result<()> {
-        self.ask("lab_start", |lab| Ok(lab.start(index(node))?))
+        self.change("lab_start", |state| Ok(state.lab.start(index(node))?))
     }
 
-    /// Begins a task, in the place of what is left of an earlier one. Gives the number of its fish,
-    /// if it names one: jobs say it. Then [`Lab::next_job`] until it gives none.
+    /// Begins a task. Gives the number of its fish, if it names one: jobs say it. Then
+    /// [`Lab::next_job`] until it gives none.
     ///
     /// # Errors
-    /// `invalid_argument`, `limit_exceeded`, `query_invalid`: the task is refused. `closed`: the
-    /// node does not run.
+    /// `invalid_argument`, `limit_exceeded`, `query_invalid`: the task is refused; with the reason
+    /// `nested_call`: code of a fish calls this. `closed`: the node does not run.
+    /// `not_yet_visible`: it does not hold what the state must have seen.
     pub fn begin(&self, task: LabTask) -> Result<Option<u64>> {
-        self.with("lab_begin", |state| {
+        self.change("lab_begin", |state| {
             let (task, fish) = state.read(task)?;
             state.lab.begin(task)?;
             Ok(fish.map(|fish| fish as u64))
@@ -267,9 +302,10 @@ impl Lab {
     /// Takes the answer to the last job, and gives the next one; `None` when the task is done.
     ///
     /// # Errors
-    /// `user_code`: code of a fish failed or is wrong; the reason says which. `conflict`: another
-    /// fish of the same id is at work at that node. The task has ended then.
-    pub fn next_job(&self, answer: Option<LabAnswer>) -> Result<Option<LabJob>> {
+    /// `invalid_argument`: the last job is not answered, or nothing was to be answered; nothing was
+    /// taken. `user_code`: code of a fish failed or is wrong; the reason says which. `conflict`:
+    /// another fish of the same id is at work at that node. The task has ended then.
+    pub fn next_job(&self, answer: Option<JobAnswer>) -> Result<Option<LabJob>> {
         self.with("lab_next_job", |state| state.next_job(answer))
     }
 
@@ -277,11 +313,12 @@ impl Lab {
     ///
     /// # Errors
     /// `not_found`: the last task was none, or it failed.
-    pub fn shown(&self) -> Result<LabState> {
-        self.ask("lab_shown", |lab| {
+    pub fn shown(&self) -> Result<StateView> {
+        self.with("lab_shown", |state| {
             let none = || FacadeError::new(ErrorKind::NotFound, "no state was asked for last");
-            let shown = lab.shown().ok_or_else(none)?;
-            Ok(LabState { bytes: shown.state.clone(), offsets: shown.offsets.clone().into() })
+            let shown = state.lab.shown().ok_or_else(none)?;
+            state.needs.sees(&shown.offsets);
+            Ok(StateView::new(shown.clone()))
         })
     }
 
@@ -291,6 +328,22 @@ impl Lab {
         question: impl FnOnce(&mut testing::Lab) -> Result<T>,
     ) -> Result<T> {
         self.with(name, |state| question(&mut state.lab))
+    }
+
+    /// What code of a fish must not do.
+    fn change<T>(
+        &self,
+        name: &'static str,
+        change: impl FnOnce(&mut State) -> Result<T>,
+    ) -> Result<T> {
+        self.with(name, |state| match state.owed {
+            None => change(state),
+            Some(_) => {
+                let message = "code of a fish uses the lab that runs it; it must be a function of \
+                               its arguments: it runs again and again, and on other nodes";
+                Err(FacadeError::invalid(message).with_reason("nested_call"))
+            }
+        })
     }
 
     fn with<T>(
@@ -303,7 +356,24 @@ impl Lab {
 }
 
 impl State {
+    /// # Errors
+    /// `not_yet_visible`: the node does not hold what is needed.
+    fn check_covered(&self, node: u64, needs: &Needs) -> Result<()> {
+        let held = self.lab.offsets(index(node))?;
+        let token = needs.token();
+        let lacking = token.beyond(&held);
+        let missing: Vec<(String, u64)> =
+            lacking.map(|(stream, range)| (stream.to_string(), range.end - range.start)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let message = "events are not held yet, and a lab does not wait for them: let time pass";
+        let error = FacadeError::new(ErrorKind::NotYetVisible, message);
+        Err(FacadeError { missing, ..error })
+    }
+
     fn read(&mut self, task: LabTask) -> Result<(testing::LabTask, Option<usize>)> {
+        self.needs = Needs::default();
         Ok(match task {
             LabTask::Advance(duration) => (testing::LabTask::Advance(duration), None),
             LabTask::Settle => (testing::LabTask::Settle, None),
@@ -316,7 +386,9 @@ impl State {
                 let steps = index(steps.unwrap_or(CHAOS_STEPS));
                 (testing::LabTask::Chaos { steps }, None)
             }
-            LabTask::State { node, fish } => {
+            LabTask::State { node, fish, options } => {
+                self.needs = options.needs()?;
+                self.check_covered(node, &self.needs)?;
                 let fish = self.declare(&fish)?;
                 (testing::LabTask::State { node: index(node), fish }, Some(fish))
             }
@@ -327,9 +399,9 @@ impl State {
         })
     }
 
-    fn declare(&mut self, fish: &LabFish) -> Result<usize> {
+    fn declare(&mut self, fish: &FishSpec) -> Result<usize> {
         let definition = fish.definition()?;
-        let number = self.lab.declare(&Arc::new(definition.clone()));
+        let number = self.lab.declare(&definition);
         self.fish.entry(number).or_insert_with(|| match definition.builtin() {
             Some(fold) => Code::BuiltIn { fold: fold.clone(), states: BTreeMap::new() },
             None => Code::Shell { is_cbor: definition.codec() == CODEC_DEFAULT },
@@ -337,29 +409,22 @@ impl State {
         Ok(number)
     }
 
-    fn next_job(&mut self, answer: Option<LabAnswer>) -> Result<Option<LabJob>> {
-        let in_hand = self.fish.get(&self.fish_in_hand);
+    fn next_job(&mut self, answer: Option<JobAnswer>) -> Result<Option<LabJob>> {
+        let in_hand = self.owed.and_then(|(fish, _)| self.fish.get(&fish));
         let is_cbor = matches!(in_hand, Some(Code::Shell { is_cbor: true }));
-        let mut answer = answer.map(|answer| answer.checked(is_cbor)).transpose()?;
+        let mut answer = Owed::checked(self.owed.map(|(_, owed)| owed), answer, is_cbor)?;
+        self.owed = None;
         loop {
             let Some(own) = self.lab.next_job(answer.take())? else { return Ok(None) };
             let testing::LabJob { fish, owner, job } = own;
-            self.fish_in_hand = fish;
             if let Some(Code::BuiltIn { fold, states }) = self.fish.get_mut(&fish) {
                 let tally = states.entry(owner).or_insert_with(|| Tally::new(fold.clone()));
                 answer = Some(tally.work(job));
                 continue;
             }
-            let work = match job {
-                Job::Load(state) => LabWork::Load(state),
-                Job::Apply(events) => LabWork::Apply(batch((*events).clone(), Offsets::default())),
-                Job::Save => LabWork::Save,
-            };
-            return Ok(Some(LabJob { fish: fish as u64, owner: owner as u64, work }));
+            let job = FishJob::from(job);
+            self.owed = Owed::of(&job).map(|owed| (fish, owed));
+            return Ok(Some(LabJob { fish: fish as u64, owner: owner as u64, job }));
         }
     }
-}
-
-fn batch(events: millpond::EventBatch, position: Offsets) -> EventBatch {
-    EventBatch::of_query(events, position, &Arc::default())
 }

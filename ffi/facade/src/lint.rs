@@ -4,11 +4,13 @@
 use crate::defaults::SEEDS;
 use crate::entry::{guard, lock};
 use crate::errors::{FacadeError, Result};
-use crate::lab_work::{LabFish, index};
+use crate::fish::{FishSpec, Monotone};
+use crate::lab_work::index;
 use bytes::Bytes;
-use millpond::query::{Monotonicity, Order, Query, Verdict};
+use millpond::pond::Definition;
+use millpond::query::{Order, Query};
 use millpond::testing;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// What is asked of code whose states are declared to only grow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,28 +23,42 @@ pub enum LawQuestion {
     Merge(Bytes, Bytes),
 }
 
-/// Checks the law of fish that only grow, in rounds of questions.
-pub struct LawCheck(Mutex<testing::LawCheck>);
+/// Checks the law of a fish that is declared to only grow, in rounds of questions.
+pub struct LawCheck {
+    check: Mutex<testing::LawCheck>,
+    fish: Arc<Definition>,
+}
 
 impl LawCheck {
     /// On so many events; it looks at the first 64.
-    pub fn new(event_count: u64) -> LawCheck {
-        LawCheck(Mutex::new(testing::LawCheck::new(index(event_count))))
+    ///
+    /// # Errors
+    /// `query_invalid`, `limit_exceeded`, `invalid_argument`: there can be no such fish; with the
+    /// reason `grow_only`: it is not declared to.
+    pub fn new(fish: &FishSpec, event_count: u64) -> Result<LawCheck> {
+        guard("law_new", 0, || {
+            let fish = fish.definition()?;
+            if !fish.is_grow_only() {
+                let message = format!("{fish} is not declared to grow only");
+                return Err(FacadeError::invalid(message).with_reason("grow_only"));
+            }
+            let check = Mutex::new(testing::LawCheck::new(index(event_count)));
+            Ok(LawCheck { check, fish })
+        })
     }
 
     /// Takes the answers to the last questions, in their order, and gives the next ones; none when
     /// the law holds on these events.
     ///
     /// # Errors
-    /// `invalid_argument`, reason `grow_only`: it does not hold, and the message says where;
-    /// without the reason: not as many answers as questions.
+    /// `invalid_argument`, reason `grow_only`: it does not hold, and the message says where; reason
+    /// `no_examples`: there are no two events that make different states; without a reason: not as
+    /// many answers as questions.
     pub fn next_questions(&self, answers: Vec<Bytes>) -> Result<Vec<LawQuestion>> {
         guard("law_next_questions", 0, || {
-            let mut check = lock(&self.0);
+            let mut check = lock(&self.check);
             let questions = check.next_questions(answers)?.iter().map(question).collect();
-            check.found().map_err(|broken| {
-                FacadeError::invalid(broken.to_string()).with_reason("grow_only")
-            })?;
+            check.found(&self.fish)?;
             Ok(questions)
         })
     }
@@ -56,61 +72,42 @@ fn question(question: &testing::LawQuestion) -> LawQuestion {
     }
 }
 
-/// Whether an answer can be taken back by events that arrive later.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lint {
-    /// `monotone`, `one_way` or `not_monotone`.
-    pub verdict: &'static str,
-    /// True when the answer will never be retracted.
-    pub is_monotone: bool,
-    /// Why.
-    pub reason: String,
-    /// All of it as one line for people.
-    pub text: String,
-}
-
 /// Judges the events that a query selects.
 ///
 /// # Errors
 /// `query_invalid`, `limit_exceeded`: the query is refused.
-pub fn lint_query(query: &str) -> Result<Lint> {
-    guard("lint_query", 0, || Ok(Lint::of(&Query::parse(query)?.monotonicity(Order::Ascending))))
-}
-
-/// Judges the states of a fish. `is_checked` when it is declared to only grow and [`LawCheck`]
-/// found nothing against that.
-///
-/// # Errors
-/// As [`lint_query`]; `invalid_argument`: the fish is refused.
-pub fn lint_fish(fish: &LabFish, is_checked: bool) -> Result<Lint> {
-    guard("lint_fish", 0, || {
-        let definition = fish.definition()?;
-        let of_fold = match definition.builtin() {
-            Some(fold) => fold.monotonicity(),
-            None => Monotonicity::of_code(is_checked),
-        };
-        Ok(Lint::of(&of_fold.and(definition.query().monotonicity(Order::Ascending))))
+pub fn lint_query(query: &str) -> Result<Monotone> {
+    guard("lint_query", 0, || {
+        Ok(Monotone::from(&Query::parse(query)?.monotonicity(Order::Ascending)))
     })
 }
 
-impl Lint {
-    fn of(found: &Monotonicity) -> Lint {
-        let verdict = match found.verdict() {
-            Verdict::Monotone => "monotone",
-            Verdict::OneWay => "one_way",
-            Verdict::NotMonotone => "not_monotone",
+/// Judges the states of a fish: what it is declared to is believed as far as it was checked.
+///
+/// # Errors
+/// As [`lint_query`]; `invalid_argument`: there can be no such fish, or what was checked is another
+/// one. Those of the check.
+pub fn lint_fish(fish: &FishSpec, checked: Option<&LawCheck>) -> Result<Monotone> {
+    guard("lint_fish", 0, || {
+        let fish = fish.definition()?;
+        let found = |check: &LawCheck| {
+            check.fish.check_same(&fish)?;
+            lock(&check.check).found(&fish)
         };
-        let (reason, text) = (found.reason().to_owned(), found.to_string());
-        Lint { verdict, is_monotone: found.is_monotone(), reason, text }
-    }
+        let checked_on = checked.map(found).transpose()?.flatten();
+        Ok(Monotone::from(&fish.monotonicity(checked_on)))
+    })
 }
 
 /// The seeds to run a scenario with: 1 to `count` (100), or the one of `MILLPOND_SEED`.
 ///
 /// # Errors
-/// `invalid_argument`: the variable holds no seed.
+/// `invalid_argument`: the variable holds no seed, or `count` is 0.
 pub fn seeds(count: Option<u64>) -> Result<Vec<u64>> {
     guard("lab_seeds", 0, || {
+        if count == Some(0) {
+            return Err(FacadeError::invalid("a scenario is run with one seed at least"));
+        }
         Ok(match testing::seed_wanted()? {
             Some(seed) => vec![seed],
             None => (1..=count.unwrap_or(SEEDS)).collect(),

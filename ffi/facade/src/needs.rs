@@ -113,7 +113,7 @@ pub(crate) fn covered_within<'w>(
 }
 
 /// Has `work` done on a worker: the thread that gave an answer gives those of others, too.
-fn on_worker<T: 'static>(done: Done<T>, work: impl FnOnce(Done<T>) + Send + 'static) {
+pub(crate) fn on_worker<T: 'static>(done: Done<T>, work: impl FnOnce(Done<T>) + Send + 'static) {
     let kept = Arc::new(Mutex::new(Some((done, work))));
     let taken = kept.clone();
     let submitted = workers::submit(move || {

@@ -10,6 +10,7 @@ use crate::entry::entry;
 use crate::errors::{FacadeError, Result};
 use crate::handles::handle;
 use crate::lifecycle::Presence;
+use crate::line::Line;
 use crate::offsets::Offsets;
 use crate::operation::{Calls, Operation, Slot};
 use crate::publish::refuse_cancelled;
@@ -38,6 +39,8 @@ pub(crate) struct NodeState {
     pub(crate) readers: Mutex<BTreeSet<u64>>,
     /// Calls that wait for something and end with it.
     pub(crate) calls: Calls,
+    /// What is decided from its log without anybody's thread.
+    pub(crate) line: Line,
     /// Who calls code of the application for it.
     pub(crate) threads: Arc<CallbackThreads>,
     pub(crate) phase: Mutex<Phase>,
@@ -52,6 +55,7 @@ impl NodeState {
             poisoned: AtomicBool::new(false),
             readers: Mutex::new(BTreeSet::new()),
             calls: Calls::default(),
+            line: Line::default(),
             threads: Arc::default(),
             phase: Mutex::new(Phase::Open),
             closed: Condvar::new(),
@@ -92,6 +96,14 @@ impl NodeHandle {
     /// Whether it can be used: not closed, and not in a forked child.
     pub fn is_open(self) -> bool {
         entry("node_is_open", self.id(), || registry::get::<NodeState>(self.id())).is_ok()
+    }
+
+    /// Whether its closing has begun: from then on what waits ends, also while
+    /// [`NodeHandle::is_open`] still says that it can be used. True of what is no open node.
+    pub fn is_closing(self) -> bool {
+        let ask = || Ok(!registry::get::<NodeState>(self.id())?.is_open());
+        // Not a default: what cannot be asked for is not there any more.
+        entry("node_is_closing", self.id(), ask).unwrap_or(true)
     }
 
     /// The node id: 64 hex digits.

@@ -15,6 +15,7 @@ use crate::wait::{Limit, Wait};
 use millpond::event::NewEvent;
 use millpond::event::limits::BATCH_EVENTS_MAX;
 use millpond::{ErrorKind, Pending};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Where published events stand. Event `i` has offset `first_offset + i` and lamport
@@ -141,10 +142,19 @@ pub(crate) fn start_published(
     limit: Limit,
     done: Done<Published>,
 ) {
-    let operation = Operation::begin(limit, done);
+    publish_for(&Operation::begin(limit, done), ask, needs);
+}
+
+/// Ends `operation` with what `ask` publishes; `ask` is not called for one that has ended.
+pub(crate) fn publish_for(
+    operation: &Arc<Operation<Published>>,
+    ask: impl FnOnce() -> Result<Pending<Appended>>,
+    needs: Needs,
+) {
     if !operation.is_waiting() {
         return;
     }
+    let operation = operation.clone();
     match ask() {
         Ok(pending) => pending.on_done(move |result| {
             let published = result.map(|appended| {

@@ -25,7 +25,7 @@ fn act_once(mill: &Mill, key: &str, deed: Deed) -> Result<Published> {
 
 fn create(amount: i64, shares: &[(&str, u64)]) -> Deed {
     let shares = shares.iter().map(|(to, amount)| ((*to).to_owned(), *amount)).collect();
-    Deed::AccountCreate { name: "steel".into(), amount, floor: 0, shares }
+    Deed::AccountCreate { name: "steel".into(), id: None, amount, floor: 0, shares }
 }
 
 fn withdraw(amount: u64) -> Deed {

@@ -57,7 +57,8 @@ from ._native import (
     version,
 )
 from ._node import Node, open  # noqa: A004
-from ._pond import AllObserver, MakeFish, Observer, OneObserver, Token
+from ._observing import MakeFish, Token
+from ._pond import AllObserver, Observer, OneObserver
 from ._reports import (
     AccountReport,
     ClaimHolder,

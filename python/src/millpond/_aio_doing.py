@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from types import TracebackType
-from typing import Self
+from functools import partial
+from typing import Any
 
 from . import _native
-from ._aio_scarce import act
-from ._draft import Payload, Published, key_bytes
-from ._errors import Closed
+from ._asking import awaited
+from ._claimed import DoingSteps, losing, own, saying
+from ._deeds import acting
+from ._draft import Payload, Published
 from ._facts import NodeFacts
-from ._loop import outcome
-from ._native import Deed, EventKey, Operation, Queue, Session
-from ._pond import Token
+from ._native import Deed, Session
+from ._observing import Token
 from ._reports import Standing
+from ._series import Awaiting
+
+_listeners: set[asyncio.Task[None]] = set()
+"""A loop keeps no task alive by itself."""
 
 
 class DoingCalls(NodeFacts):
@@ -34,57 +38,23 @@ class DoingCalls(NodeFacts):
         timeout: float | None = None,
     ) -> Doing:
         """As `millpond.Node.do_optimistically`."""
-        ask = self._native.doings().do_optimistically_start
-
-        def start(queue: Queue, number: int) -> Operation:
-            return ask(queue, number, what, note, after, session, timeout)
-
-        return Doing(self, what, await outcome(start))
+        native = await awaited(saying(self, what, note, after, session, timeout))
+        return Doing(self, what, native)
 
     async def own_doing(self, what: str, *, timeout: float | None = None) -> Doing | None:
         """As `millpond.Node.own_doing`."""
-        ask = self._native.doings().own_doing_start
-        native = await outcome(lambda queue, number: ask(queue, number, what, timeout))
+        native = await awaited(own(self, what, timeout))
         return None if native is None else Doing(self, what, native)
 
 
-class Doing:
+class Doing(DoingSteps, Awaiting):
     """As `millpond.Doing`: iterate with `async for`."""
 
-    __slots__ = ("__weakref__", "_closed", "_held", "_listener", "_native", "_node", "key", "what")
-
-    what: str
-    """What is done, as it was given."""
-    key: EventKey
-    """The key of the event that says so."""
-
-    def __init__(self, node: NodeFacts, what: str, native: _native.Doing) -> None:
-        """For millpond only."""
-        self._node, self.what, self._native = node, what, native
-        self.key, self._closed = native.key(), False
-        self._held: list[Standing | None] = []
-        self._listener: asyncio.Task[None] | None = None
+    __slots__ = ()
 
     async def next(self, timeout: float | None = None) -> Standing | None:
         """As `millpond.Doing.next`."""
-        if not self._held:
-            ask = self._native.next_standing_start
-            try:
-                standing = await outcome(
-                    lambda queue, number: ask(queue, number, timeout), self._hold
-                )
-            except Closed:
-                if self._closed or self._node.closed:
-                    return None
-                raise
-            if standing is None:
-                return None
-        return self._held.pop()
-
-    def _hold(self, standing: _native.StandingTuple | None) -> None:
-        # None is the end, or an error.
-        if standing is not None:
-            self._held.append(Standing(*standing))
+        return await awaited(self._next(timeout))
 
     def on_loss(self, hook: Callable[[Standing], object | Awaitable[object]]) -> None:
         """As `millpond.Doing.on_loss`, in a task of the running loop.
@@ -92,16 +62,14 @@ class Doing:
         The hook may be a coroutine function. What it raises goes to the loop's exception handler.
         """
         loop = asyncio.get_running_loop()
-        self._listener = loop.create_task(self._listen(hook), name=f"millpond-doing-{self.what}")
+        listening = _listen(self._loss(), hook)
+        listener = loop.create_task(listening, name=f"millpond-doing-{self.what}")
+        _listeners.add(listener)
+        listener.add_done_callback(_tell)
 
-    async def _listen(self, hook: Callable[[Standing], object | Awaitable[object]]) -> None:
-        async for standing in self:
-            if standing.standing == "lost":
-                called = hook(standing)
-                if inspect.isawaitable(called):
-                    await called
-            if standing.standing != "won":
-                return
+    def fileno(self) -> int:
+        """As `millpond.Doing.fileno`."""
+        return self._known().fileno()
 
     async def release(
         self,
@@ -112,16 +80,13 @@ class Doing:
         timeout: float | None = None,
     ) -> Published:
         """As `millpond.Doing.release`."""
-        key = key_bytes(idempotency_key)
-        return await act(self._node, Deed.doing_release(self.what), key, after, session, timeout)
+        deed = partial(Deed.doing_release, self.what)
+        steps = acting(self._node, deed, idempotency_key, after, session, timeout)
+        return await awaited(steps)
 
     async def close(self) -> None:
         """As `millpond.Doing.close`."""
-        self._closed = True
-        self._native.close()
-
-    def __aiter__(self) -> Self:
-        return self
+        self._end()
 
     async def __anext__(self) -> Standing:
         standing = await self.next()
@@ -129,16 +94,20 @@ class Doing:
             raise StopAsyncIteration
         return standing
 
-    async def __aenter__(self) -> Self:
-        return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
+async def _listen(
+    loss: _native.Loss, hook: Callable[[Standing], object | Awaitable[object]]
+) -> None:
+    standing = await awaited(losing(loss))
+    if standing is not None:
+        called: Any = hook(standing)
+        if inspect.isawaitable(called):
+            await called
 
-    def __repr__(self) -> str:
-        return f"<Doing {self.what!r}>"
+
+def _tell(listener: asyncio.Task[None]) -> None:
+    _listeners.discard(listener)
+    error = None if listener.cancelled() else listener.exception()
+    if error is not None:
+        said = {"message": f"undoing failed in {listener.get_name()}", "exception": error}
+        listener.get_loop().call_exception_handler({**said, "task": listener})

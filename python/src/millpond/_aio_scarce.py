@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Generic, Self, TypeVar
+from collections.abc import Coroutine
+from typing import Any, Generic, TypeAlias, TypeVar
 
-from . import _native
-from ._draft import Payload, Published, key_bytes
-from ._errors import Closed
+from ._asking import awaited
+from ._deeds import AccountCalls, ClaimCalls, acting, reported
+from ._draft import Published
 from ._facts import NodeFacts
-from ._loop import outcome
-from ._native import Deed, Operation, Queue, Session
-from ._pond import Token
-from ._reports import AccountReport, ClaimReport, WhoDoes, report_of
-from ._scarce import plain_shares
+from ._native import Session
+from ._observing import Token
+from ._reports import AccountReport, ClaimReport, ReportSteps, WhoDoes
+from ._series import Awaiting
 
 R = TypeVar("R")
+T = TypeVar("T")
+
+Awaited: TypeAlias = Coroutine[Any, Any, T]
+"""What is awaited for a value."""
 
 
 class ScarceCalls(NodeFacts):
@@ -40,321 +43,62 @@ class ScarceCalls(NodeFacts):
         timeout: float | None = None,
     ) -> WhoDoes:
         """As `millpond.Node.who_does`."""
-        report: WhoDoes = await reported(self, "who_does", what, after, session, timeout)
-        return report
+        steps = reported(self, ("who_does", None), what, after, session, timeout)
+        who: WhoDoes = await awaited(steps)
+        return who
 
     def subscribe_who_does(self, what: str) -> ReportSubscription[WhoDoes]:
         """As `millpond.Node.subscribe_who_does`."""
-        return ReportSubscription(self._native, "who_does", what)
+        return ReportSubscription(self, ("who_does", None), what)
 
 
-class Account:
-    """As `millpond.Account`."""
+class Account(AccountCalls[Awaited[Published], Awaited[AccountReport]]):
+    """As `millpond.Account`: what acts and `report` are awaited."""
 
-    __slots__ = ("_id", "_node", "name")
-
-    name: str
-    """Its name, as it was given."""
-
-    def __init__(self, node: NodeFacts, name: str, id: str | None) -> None:  # noqa: A002
-        """For millpond only."""
-        self._node, self.name, self._id = node, name, id
-
-    async def create(
-        self,
-        amount: int,
-        *,
-        floor: int,
-        shares: Mapping[str, int] | None = None,
-        idempotency_key: bytes | str | None = None,
-        after: Token | None = None,
-        session: Session | None = None,
-        timeout: float | None = None,
-    ) -> Published:
-        """As `millpond.Account.create`."""
-        deed = Deed.account_create(self.name, amount, floor, plain_shares(shares))
-        key = key_bytes(idempotency_key)
-        return await act(self._node, deed, key, after, session, timeout)
-
-    async def deposit(
-        self,
-        amount: int,
-        *,
-        note: Payload = None,
-        idempotency_key: bytes | str | None = None,
-        after: Token | None = None,
-        session: Session | None = None,
-        timeout: float | None = None,
-    ) -> Published:
-        """As `millpond.Account.deposit`."""
-        deed = Deed.account_deposit(self.name, self._id, amount, note)
-        key = key_bytes(idempotency_key)
-        return await act(self._node, deed, key, after, session, timeout)
-
-    async def withdraw(
-        self,
-        amount: int,
-        *,
-        note: Payload = None,
-        idempotency_key: bytes | str | None = None,
-        after: Token | None = None,
-        session: Session | None = None,
-        timeout: float | None = None,
-    ) -> Published:
-        """As `millpond.Account.withdraw`."""
-        deed = Deed.account_withdraw(self.name, self._id, amount, note)
-        key = key_bytes(idempotency_key)
-        return await act(self._node, deed, key, after, session, timeout)
-
-    async def grant(
-        self,
-        to: str,
-        amount: int,
-        *,
-        idempotency_key: bytes | str | None = None,
-        after: Token | None = None,
-        session: Session | None = None,
-        timeout: float | None = None,
-    ) -> Published:
-        """As `millpond.Account.grant`."""
-        deed = Deed.account_grant(self.name, self._id, to, amount)
-        key = key_bytes(idempotency_key)
-        return await act(self._node, deed, key, after, session, timeout)
-
-    async def request(
-        self,
-        amount: int,
-        *,
-        idempotency_key: bytes | str | None = None,
-        after: Token | None = None,
-        session: Session | None = None,
-        timeout: float | None = None,
-    ) -> Published:
-        """As `millpond.Account.request`."""
-        deed = Deed.account_request(self.name, self._id, amount)
-        key = key_bytes(idempotency_key)
-        return await act(self._node, deed, key, after, session, timeout)
-
-    async def recover(
-        self,
-        *,
-        idempotency_key: bytes | str | None = None,
-        after: Token | None = None,
-        session: Session | None = None,
-        timeout: float | None = None,
-    ) -> Published:
-        """As `millpond.Account.recover`."""
-        deed = Deed.account_recover(self.name, self._id, False)
-        key = key_bytes(idempotency_key)
-        return await act(self._node, deed, key, after, session, timeout)
-
-    async def recover_alone(
-        self,
-        *,
-        idempotency_key: bytes | str | None = None,
-        after: Token | None = None,
-        session: Session | None = None,
-        timeout: float | None = None,
-    ) -> Published:
-        """As `millpond.Account.recover_alone`."""
-        deed = Deed.account_recover(self.name, self._id, True)
-        key = key_bytes(idempotency_key)
-        return await act(self._node, deed, key, after, session, timeout)
-
-    def answer_requests(self, *, reserve: int | None = None) -> None:
-        """As `millpond.Account.answer_requests`."""
-        self._node._native.scarce().answer_requests(self.name, True, reserve)
-
-    def stop_answering(self) -> None:
-        """As `millpond.Account.stop_answering`."""
-        self._node._native.scarce().answer_requests(self.name, False, None)
-
-    async def report(
-        self,
-        *,
-        after: Token | None = None,
-        session: Session | None = None,
-        timeout: float | None = None,
-    ) -> AccountReport:
-        """As `millpond.Account.report`."""
-        report: AccountReport = await reported(
-            self._node, "account", self.name, after, session, timeout
-        )
-        return report
+    __slots__ = ()
 
     def subscribe(self) -> ReportSubscription[AccountReport]:
         """As `millpond.Account.subscribe`."""
-        return ReportSubscription(self._node._native, "account", self.name)
+        return ReportSubscription(self._node, ("account", self._id), self.name)
 
-    def __repr__(self) -> str:
-        return f"<Account {self.name!r}>"
+    def _act(self, *given: Any) -> Awaited[Published]:
+        return awaited(acting(self._node, *given))
+
+    def _report(self, *given: Any) -> Awaited[AccountReport]:
+        return awaited(reported(self._node, ("account", self._id), self.name, *given))
 
 
-class Claim:
-    """As `millpond.Claim`."""
+class Claim(ClaimCalls[Awaited[Published], Awaited[ClaimReport]]):
+    """As `millpond.Claim`: what acts and `report` are awaited."""
 
-    __slots__ = ("_node", "what")
-
-    what: str
-    """What is claimed, as it was given."""
-
-    def __init__(self, node: NodeFacts, what: str) -> None:
-        """For millpond only."""
-        self._node, self.what = node, what
-
-    async def create(
-        self,
-        holder: str | None = None,
-        *,
-        idempotency_key: bytes | str | None = None,
-        after: Token | None = None,
-        session: Session | None = None,
-        timeout: float | None = None,
-    ) -> Published:
-        """As `millpond.Claim.create`."""
-        key = key_bytes(idempotency_key)
-        deed = Deed.claim_create(self.what, holder)
-        return await act(self._node, deed, key, after, session, timeout)
-
-    async def transfer(
-        self,
-        to: str,
-        *,
-        idempotency_key: bytes | str | None = None,
-        after: Token | None = None,
-        session: Session | None = None,
-        timeout: float | None = None,
-    ) -> Published:
-        """As `millpond.Claim.transfer`."""
-        key = key_bytes(idempotency_key)
-        deed = Deed.claim_transfer(self.what, to)
-        return await act(self._node, deed, key, after, session, timeout)
-
-    async def request(
-        self,
-        wanted: bool,
-        *,
-        idempotency_key: bytes | str | None = None,
-        after: Token | None = None,
-        session: Session | None = None,
-        timeout: float | None = None,
-    ) -> Published:
-        """As `millpond.Claim.request`."""
-        key = key_bytes(idempotency_key)
-        deed = Deed.claim_request(self.what, wanted)
-        return await act(self._node, deed, key, after, session, timeout)
-
-    async def recover(
-        self,
-        *,
-        idempotency_key: bytes | str | None = None,
-        after: Token | None = None,
-        session: Session | None = None,
-        timeout: float | None = None,
-    ) -> Published:
-        """As `millpond.Claim.recover`."""
-        key = key_bytes(idempotency_key)
-        deed = Deed.claim_recover(self.what, False)
-        return await act(self._node, deed, key, after, session, timeout)
-
-    async def recover_alone(
-        self,
-        *,
-        idempotency_key: bytes | str | None = None,
-        after: Token | None = None,
-        session: Session | None = None,
-        timeout: float | None = None,
-    ) -> Published:
-        """As `millpond.Claim.recover_alone`."""
-        key = key_bytes(idempotency_key)
-        deed = Deed.claim_recover(self.what, True)
-        return await act(self._node, deed, key, after, session, timeout)
-
-    def hand_over_when_asked(self, enabled: bool) -> None:
-        """As `millpond.Claim.hand_over_when_asked`."""
-        self._node._native.scarce().hand_over_when_asked(self.what, enabled)
-
-    async def report(
-        self,
-        *,
-        after: Token | None = None,
-        session: Session | None = None,
-        timeout: float | None = None,
-    ) -> ClaimReport:
-        """As `millpond.Claim.report`."""
-        report: ClaimReport = await reported(
-            self._node, "claim", self.what, after, session, timeout
-        )
-        return report
+    __slots__ = ()
 
     def subscribe(self) -> ReportSubscription[ClaimReport]:
         """As `millpond.Claim.subscribe`."""
-        return ReportSubscription(self._node._native, "claim", self.what)
+        return ReportSubscription(self._node, ("claim", None), self.what)
 
-    def __repr__(self) -> str:
-        return f"<Claim {self.what!r}>"
+    def _act(self, *given: Any) -> Awaited[Published]:
+        return awaited(acting(self._node, *given))
+
+    def _report(self, *given: Any) -> Awaited[ClaimReport]:
+        return awaited(reported(self._node, ("claim", None), self.what, *given))
 
 
-class ReportSubscription(Generic[R]):
+class ReportSubscription(ReportSteps[R], Awaiting, Generic[R]):
     """As `millpond.ReportSubscription`: iterate with `async for`."""
 
-    __slots__ = ("_known", "_name", "_native", "_topic")
+    __slots__ = ()
 
-    def __init__(self, native: _native.Node, topic: str, name: str) -> None:
-        """For millpond only."""
-        self._native, self._topic, self._name = native, topic, name
-        self._known: str | None = None
-
-    async def next(self, timeout: float | None = None) -> R:
+    async def next(self, timeout: float | None = None) -> R | None:
         """As `millpond.ReportSubscription.next`."""
-        ask = self._native.scarce().next_report_json_start
+        return await awaited(self._next(timeout))
 
-        def start(queue: Queue, number: int) -> Operation:
-            return ask(queue, number, self._topic, self._name, self._known, timeout)
-
-        report: R = report_of(await outcome(start))
-        self._known = report["as_of"].token  # type: ignore[index]
-        return report
-
-    def __aiter__(self) -> Self:
-        return self
+    async def close(self) -> None:
+        """As `millpond.ReportSubscription.close`."""
+        self._end()
 
     async def __anext__(self) -> R:
-        try:
-            return await self.next()
-        except Closed:
-            raise StopAsyncIteration from None
-
-
-async def act(
-    node: NodeFacts,
-    deed: Deed,
-    key: bytes | None,
-    after: Token | None,
-    session: Session | None,
-    timeout: float | None,
-) -> Published:
-    """Does it, and waits until it is durable."""
-    ask = node._native.scarce().act_start
-
-    def start(queue: Queue, number: int) -> Operation:
-        return ask(queue, number, deed, key, after, session, timeout)
-
-    return Published(await outcome(start))
-
-
-async def reported(
-    node: NodeFacts,
-    topic: str,
-    name: str,
-    after: Token | None,
-    session: Session | None,
-    timeout: float | None,
-) -> Any:
-    """A report of an account, a claim, or who does what."""
-    ask = node._native.scarce().report_json_start
-
-    def start(queue: Queue, number: int) -> Operation:
-        return ask(queue, number, topic, name, after, session, timeout)
-
-    return report_of(await outcome(start))
+        report = await self.next()
+        if report is None:
+            raise StopAsyncIteration
+        return report

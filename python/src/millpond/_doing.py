@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
+from functools import partial
 
 from . import _native
-from ._draft import Payload, Published, key_bytes
-from ._errors import Closed
+from ._asking import waited
+from ._claimed import DoingSteps, losing, own, saying
+from ._deeds import acting
+from ._draft import Payload, Published
 from ._facts import NodeFacts
-from ._native import Deed, EventKey, Session
-from ._pond import Token
+from ._native import Deed, Session
+from ._observing import Token
 from ._reports import Standing
-from ._scarce import act
+from ._series import Waiting
 
 
 class DoingCalls(NodeFacts):
@@ -40,22 +41,22 @@ class DoingCalls(NodeFacts):
         note: kept for whoever asks, None for none. after, session: before, the log must cover this.
         timeout: seconds for all of it, None for no limit.
 
-        Raises `InvalidArgument`, `LimitExceeded`, `NotYetVisible`, `StorageFull`, `StorageFailed`,
-        `Timeout`, `Closed`.
+        Raises `InvalidArgument`, `LimitExceeded`, `Conflict` with the reason "stream_changed" (try
+        again), `NotYetVisible`, `StorageFull`, `StorageFailed`, `Timeout`, `Closed`.
         """
-        native = self._native.doings().do_optimistically(what, note, after, session, timeout)
-        return Doing(self, what, native)
+        return Doing(self, what, waited(saying(self, what, note, after, session, timeout)))
 
     def own_doing(self, what: str, *, timeout: float | None = None) -> Doing | None:
         """The optimistic claim of this node that stands, also after a restart; None: none does.
 
-        timeout: seconds, None for no limit. Raises `InvalidArgument`, `Timeout`, `Closed`.
+        timeout: seconds, None for no limit. Raises `InvalidArgument`, `LimitExceeded`, `Corrupt`,
+        `StorageFailed`, `Timeout`, `Closed`.
         """
-        native = self._native.doings().own_doing(what, timeout)
+        native = waited(own(self, what, timeout))
         return None if native is None else Doing(self, what, native)
 
 
-class Doing:
+class Doing(DoingSteps, Waiting):
     """An optimistic claim of this node. Iterate over it: how it stands, then each change.
 
     Made by `Node.do_optimistically`. Iteration ends when it or its node is closed; closing it
@@ -63,48 +64,31 @@ class Doing:
     thread at a time.
     """
 
-    __slots__ = ("__weakref__", "_closed", "_native", "_node", "key", "what")
-
-    what: str
-    """What is done, as it was given."""
-    key: EventKey
-    """The key of the event that says so."""
-
-    def __init__(self, node: NodeFacts, what: str, native: _native.Doing) -> None:
-        """For millpond only."""
-        self._node, self.what, self._native = node, what, native
-        self.key, self._closed = native.key(), False
+    __slots__ = ()
 
     def next(self, timeout: float | None = None) -> Standing | None:
         """Waits for how it stands: at once the first time, then when that has changed; None at the
         end.
 
         timeout: seconds, None for no limit. Raises `Timeout` (no change is lost), `Corrupt`,
-        `StorageFailed`, `Closed`.
+        `StorageFailed`; `InvalidArgument`: somebody else waits already.
         """
-        try:
-            standing = self._native.next_standing(timeout)
-        except Closed:
-            if self._closed or self._node.closed:
-                return None
-            raise
-        return None if standing is None else Standing(*standing)
+        return waited(self._next(timeout))
 
     def on_loss(self, hook: Callable[[Standing], object]) -> None:
         """Calls `hook` once if it loses, on a thread of its own: undo there what was begun.
 
-        In place of the iteration: both are refused. What `hook` raises goes to
-        `threading.excepthook`. Raises `Closed`.
+        At once if it has lost, also where `next` has said so. Neither an iteration nor another hook
+        is disturbed by it. It listens until the claim is released, or this object or its node is
+        closed, and keeps neither of them open: not even this object is needed for it. What `hook`
+        raises, and why nobody can tell any more, goes to `threading.excepthook`. Raises `Closed`.
         """
-        name = f"millpond-doing-{self.what}"
-        threading.Thread(target=self._listen, args=[hook], name=name, daemon=True).start()
+        listen = partial(_listen, self._loss(), hook)
+        threading.Thread(target=listen, name=f"millpond-doing-{self.what}", daemon=True).start()
 
-    def _listen(self, hook: Callable[[Standing], object]) -> None:
-        for standing in self:
-            if standing.standing == "lost":
-                hook(standing)
-            if standing.standing != "won":
-                return
+    def fileno(self) -> int:
+        """A file descriptor for `select` and the like, as `Observer.fileno`."""
+        return self._known().fileno()
 
     def release(
         self,
@@ -115,16 +99,12 @@ class Doing:
         timeout: float | None = None,
     ) -> Published:
         """Says that this node does it no longer. Arguments and errors as for `Account`."""
-        key = key_bytes(idempotency_key)
-        return act(self._node, Deed.doing_release(self.what), key, after, session, timeout)
+        deed = partial(Deed.doing_release, self.what)
+        return waited(acting(self._node, deed, idempotency_key, after, session, timeout))
 
     def close(self) -> None:
         """Ends the listening: whoever waits for a change sees the end. May be repeated."""
-        self._closed = True
-        self._native.close()
-
-    def __iter__(self) -> Self:
-        return self
+        self._end()
 
     def __next__(self) -> Standing:
         standing = self.next()
@@ -132,16 +112,8 @@ class Doing:
             raise StopIteration
         return standing
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<Doing {self.what!r}>"
+def _listen(loss: _native.Loss, hook: Callable[[Standing], object]) -> None:
+    standing = waited(losing(loss))
+    if standing is not None:
+        hook(standing)

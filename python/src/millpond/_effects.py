@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any, TypeAlias, TypeVar
@@ -74,16 +73,3 @@ def value_of(turn: _native.Turn, fish: AnyFish[S]) -> S:
 def pairs_of_effect(drafts: Drafts | None) -> list[Any]:
     """The pairs that the native half publishes for an effect."""
     return [] if drafts is None else pairs_of_all(drafts)
-
-
-class Deadline:
-    """What is left of the timeout of a call that waits several times; the first wait checks it."""
-
-    __slots__ = ("_end",)
-
-    def __init__(self, timeout: float | None) -> None:
-        self._end = None if timeout is None else time.monotonic() + timeout
-
-    def left(self) -> float | None:
-        """Seconds, 0 when it has passed; None for no limit."""
-        return None if self._end is None else max(0.0, self._end - time.monotonic())

@@ -19,7 +19,8 @@ class Codec(NamedTuple, Generic[S]):
     name: str
     """Part of the fish's definition: another form of the bytes needs another name."""
     encode: Callable[[S], bytes]
-    """A state as at most 16 MiB, else `LimitExceeded`, reason "state"."""
+    """A state as at most 16 MiB, else `LimitExceeded`, reason "state": the same bytes for equal
+    states, on all nodes. What has no order, such as a set, is to be sorted."""
     decode: Callable[[bytes], S]
     """A state of its own, equal to the one that `encode` was given."""
 
@@ -35,6 +36,10 @@ class Monotonicity(NamedTuple):
     """Why, as a sentence."""
     text: str
     """All of it, for people."""
+
+    def __str__(self) -> str:
+        """All of it, for people."""
+        return self.text
 
 
 class Folded(TypedDict):
@@ -61,8 +66,11 @@ class AnyFish(Generic[S]):
         return self._spec.id
 
     def monotonicity(self) -> Monotonicity:
-        """Whether events that arrive later can take back what its state says, and why."""
-        return Monotonicity(*self._spec.monotonicity())
+        """Whether events that arrive later can take back what its state says, and why.
+
+        That it is declared to grow only is not believed here: `millpond.testing.lint` checks it.
+        """
+        return Monotonicity(*self._spec.monotonicity(None))
 
     def _decoded(self, state: _native.State) -> Any:
         return state.decoded()
@@ -88,7 +96,8 @@ class Fish(AnyFish[S]):
     codec: how a state becomes bytes; without it a state is what a payload may be, up to 16 MiB,
         and tuples come back as lists. A state must come back equal to what it was.
     merge: declares that the fish only grows: `merge(a, b)` is the state of the events of both. It
-        is for `monotonicity` and for tests; no node calls it.
+        is for `lint` and `check_grow_only` of `millpond.testing`; no node calls it. Not together
+        with `is_reset`, which takes back what was before.
 
     The functions must depend on nothing but their arguments: they run again and again, and from
     any snapshot on. They run on one thread, `millpond-fish-<id>`, also under asyncio. Several
@@ -114,7 +123,8 @@ class Fish(AnyFish[S]):
     ) -> None:
         """See the class."""
         name = None if codec is None else codec.name
-        super().__init__(_native.FishSpec.code(id, version, query, name, merge is not None))
+        known = (merge is not None, is_reset is not None)
+        super().__init__(_native.FishSpec.code(id, version, query, name, *known))
         self._version, self._query, self._step = version, query, step
         self._is_reset, self._codec, self._merge = is_reset, codec, merge
         self._data = self._encoded(initial)

@@ -27,44 +27,41 @@ _works: WeakValueDictionary[tuple[str, str], Work] = WeakValueDictionary()
 """By node and fish id: who of this process worked the fold last."""
 
 
-class Work:
-    """One fold, and the state between two jobs. Only its thread calls `do`."""
+class FishCode:
+    """The code of a fish and the one state that it works on: does jobs, of whomever they are."""
 
-    __slots__ = ("__weakref__", "_state", "failure", "fish", "fold", "said")
+    __slots__ = ("_state", "failure", "fish", "said")
 
-    def __init__(self, fold: _native.Fold, fish: Fish[Any]) -> None:
-        self.fold, self.fish = fold, fish
+    def __init__(self, fish: Fish[Any]) -> None:
+        self.fish = fish
         self.failure: BaseException | None = None
+        """What a function raised, once one has."""
         self.said = ""
+        """The same as one line."""
         self._state: Any = None
 
-    def do(self, queue: _native.Queue, number: int, kind: str, what: Any) -> None:
-        """Does a job and asks for the next one."""
-        fish, fold = self.fish, self.fold
+    def do(self, kind: str, what: Any) -> tuple[Any, ...]:
+        """Does a job. Gives what the native half calls the answer, and what belongs to it."""
+        fish = self.fish
         if kind == "apply":
-            self._apply(queue, number, what)
-        elif kind == "load":
+            return self._apply(what)
+        if kind == "load":
             function = "initial" if what is None else "decode"
             try:
                 self._state = fish.initial if what is None else fish._revived(what)
             except BaseException as error:
-                self._failed(queue, number, function, None, error)
-            else:
-                fold.loaded(queue, number)
-        else:
-            try:
-                data = fish._encoded(self._state)
-            except BaseException as error:
-                self._failed(queue, number, "encode", None, error)
-            else:
-                fold.saved(queue, number, data)
+                return self._failed(function, None, error)
+            return ("loaded",)
+        try:
+            return "saved", fish._encoded(self._state)
+        except BaseException as error:
+            return self._failed("encode", None, error)
 
-    def end(self) -> None:
-        """Lets go of the fold and of the state."""
+    def forget(self) -> None:
+        """Lets go of the state."""
         self._state = None
-        self.fold.close()
 
-    def _apply(self, queue: _native.Queue, number: int, events: _native.Batch) -> None:
+    def _apply(self, events: _native.Batch) -> tuple[Any, ...]:
         state, step, is_reset = self._state, self.fish.step, self.fish.is_reset
         function, last_reset = "step", None
         each = iter(events)
@@ -82,25 +79,48 @@ class Work:
                     state = step(state, event)
         except BaseException as error:
             index = len(events) - length_hint(each) - 1
-            self._failed(queue, number, function, index, error)
-        else:
-            self._state = state
-            self.fold.applied(queue, number, last_reset)
+            return self._failed(function, index, error)
+        self._state = state
+        return "applied", last_reset
 
     def _failed(
-        self,
-        queue: _native.Queue,
-        number: int,
-        function: str,
-        index: int | None,
-        error: BaseException,
-    ) -> None:
+        self, function: str, index: int | None, error: BaseException
+    ) -> tuple[Any, ...]:
         # Without our own frame: through it the exception would hold this object, and the fold.
         traceback = error.__traceback__
         error.__traceback__ = None if traceback is None else traceback.tb_next
         # First kept, then told: who hears of it finds it.
         self.said, self.failure = described(error), error
-        self.fold.failed(queue, number, function, index, self.said)
+        return "failed", function, index, self.said
+
+
+class Work:
+    """One fold, and the state between two jobs. Only its thread calls `do`."""
+
+    __slots__ = ("__weakref__", "_code", "fish", "fold")
+
+    def __init__(self, fold: _native.Fold, fish: Fish[Any]) -> None:
+        self.fold, self.fish, self._code = fold, fish, FishCode(fish)
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What a function raised, once one has."""
+        return self._code.failure
+
+    @property
+    def said(self) -> str:
+        """The same as one line."""
+        return self._code.said
+
+    def do(self, queue: _native.Queue, number: int, kind: str, what: Any) -> None:
+        """Does a job and asks for the next one."""
+        answer, *rest = self._code.do(kind, what)
+        getattr(self.fold, answer)(queue, number, *rest)
+
+    def end(self) -> None:
+        """Lets go of the fold and of the state."""
+        self._code.forget()
+        self.fold.close()
 
 
 class Worker:
@@ -118,14 +138,23 @@ class Worker:
         """Works `fold` from now on."""
         work = _works[(node_id, fish.id)] = Work(fold, fish)
         with self._lock:
+            if not self._is_running:
+                self._begin(fold)
             self._number += 1
             self._works[self._number] = work
             fold.begin(self._queue, self._number)
-            if not self._is_running:
-                # Of a daemon, because an interpreter joins all others before it closes the nodes.
-                threading.Thread(target=self._run, name=self._name, daemon=True).start()
-                self._is_running = True
         return work
+
+    def _begin(self, fold: _native.Fold) -> None:
+        try:
+            # Of a daemon, because an interpreter joins all others before it closes the nodes. It
+            # waits for the lock, and so for its first work.
+            threading.Thread(target=self._run, name=self._name, daemon=True).start()
+        except BaseException:
+            # Nobody works it, and others may observe its fish already: they hear of it.
+            fold.close()
+            raise
+        self._is_running = True
 
     def _run(self) -> None:
         ready = select.poll()
@@ -167,7 +196,13 @@ def working(node_id: str, fold: _native.Fold | None, fish: Any) -> Work | None:
     """Works the fold that came with an observer; or else who in this process does."""
     if fold is None:
         return _works.get((node_id, fish.id))
-    return Worker(f"millpond-fish-{fish.id}").add(node_id, fold, fish)
+    try:
+        worker = Worker(f"millpond-fish-{fish.id}")
+    except BaseException:
+        # No descriptor is left. Others may observe the fish already: they hear of it.
+        fold.close()
+        raise
+    return worker.add(node_id, fold, fish)
 
 
 def known_work(node_id: str, fish_id: str) -> Work | None:

@@ -47,9 +47,14 @@ class _Collector:
         for number, value, error in self.queue.drain():
             future, keep = self._waiting.pop(number, (None, None))
             if keep is not None:
-                keep(value)
+                try:
+                    keep(value)
+                except Exception as refused:  # No thread or descriptor is left, say.
+                    error = error or refused
             if future is not None and not future.done():
                 future.set_result((value, error))
+            # What was raised here would hold this frame, and all that is in it, and that it.
+            value = error = future = keep = None
 
     def close(self) -> None:
         self._waiting.clear()

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias, final
 
 from ._facts import Delivery, Follow, StartAt
-from ._pond import Token
+from ._observing import Token
 from ._status import Completeness
-from .testing import Verdict
 
 __all__ = [
     "Batch",
@@ -53,7 +52,6 @@ __all__ = [
     "encode_state",
     "error_table",
     "lab_seeds",
-    "lint_fish",
     "lint_query",
     "fence_admits",
     "log_drain",
@@ -72,6 +70,7 @@ __all__ = [
 ]
 
 PublishedTuple: TypeAlias = tuple[str, int, int, int, int, Offsets, bool]
+Topic: TypeAlias = tuple[Literal["account", "claim", "who_does"], str | None]
 StandingTuple: TypeAlias = tuple[
     Literal["won", "lost", "released"], EventKey | None, Any, Offsets
 ]
@@ -207,7 +206,7 @@ class Deed:
 
     @staticmethod
     def account_create(
-        name: str, amount: int, floor: int, shares: dict[str, Any] | None
+        name: str, id: str | None, amount: int, floor: int, shares: dict[str, Any] | None
     ) -> Deed: ...
     @staticmethod
     def account_deposit(name: str, id: str | None, amount: int, note: Any) -> Deed: ...
@@ -239,6 +238,7 @@ class Doing:
     def next_standing_start(
         self, queue: Queue, number: int, timeout: float | None
     ) -> Operation: ...
+    def loss(self) -> Loss: ...
     def fileno(self) -> int: ...
     def close(self) -> None: ...
 
@@ -386,14 +386,19 @@ class FishSpec:
 
     @staticmethod
     def code(
-        id: str, version: int, query: str, codec: str | None, is_grow_only: bool
+        id: str,
+        version: int,
+        query: str,
+        codec: str | None,
+        is_grow_only: bool,
+        has_reset: bool,
     ) -> FishSpec: ...
     @staticmethod
     def built_in(query: str, fold: str) -> FishSpec: ...
     @property
     def id(self) -> str: ...
     def monotonicity(
-        self,
+        self, checked: LawCheck | None
     ) -> tuple[Literal["monotone", "one_way", "not_monotone"], bool, str, str]: ...
 
 @final
@@ -412,7 +417,7 @@ class Flow:
 
 @final
 class Fold:
-    """A fold that asks for its jobs. Dropped, it ends: observers get `Closed`."""
+    """A fold that asks for its jobs. Dropped, observers get `UserCode`, reason "fold_closed"."""
 
     def begin(self, queue: Queue, number: int) -> None: ...
     def loaded(self, queue: Queue, number: int) -> None: ...
@@ -431,6 +436,7 @@ class Group:
     def next_step_start(
         self, queue: Queue, number: int, answer: Any, timeout: float | None
     ) -> Operation: ...
+    def take_left(self) -> tuple[str, Any] | None: ...
     def close(self) -> None: ...
 
 @final
@@ -510,10 +516,18 @@ class Looks:
     def __hash__(self) -> int: ...
 
 @final
+class Loss:
+    """Waits for the loss of a claim. Keeps what it stands for, and not the node open."""
+
+    def wait(self, timeout: float | None) -> StandingTuple | None: ...
+    def wait_start(self, queue: Queue, number: int, timeout: float | None) -> Operation: ...
+
+@final
 class Node:
     """A node of this process."""
 
     def is_open(self) -> bool: ...
+    def is_closing(self) -> bool: ...
     def pond(self) -> Pond: ...
     def scarce(self) -> Scarce: ...
     def doings(self) -> Doings: ...
@@ -526,7 +540,9 @@ class Node:
     def offsets(self) -> Offsets: ...
     def status_json(self, timeout: float | None) -> str: ...
     def status_json_start(self, queue: Queue, number: int, timeout: float | None) -> Operation: ...
-    def next_status_json(self, version: int, timeout: float | None) -> str: ...
+    def next_status_json(
+        self, version: int, stop: Operation, timeout: float | None
+    ) -> str: ...
     def next_status_json_start(
         self, queue: Queue, number: int, version: int, timeout: float | None
     ) -> Operation: ...
@@ -680,8 +696,9 @@ class Offsets:
 
 @final
 class Operation:
-    """One operation under way: only good for calling it off."""
+    """What is under way: only good for calling it off."""
 
+    def __new__(cls) -> Self: ...
     def cancel(self) -> None: ...
 
 @final
@@ -731,7 +748,7 @@ class Pond:
         session: Session | None,
         timeout: float | None,
     ) -> Operation: ...
-    def take_left(self) -> Fold | None: ...
+    def take_left(self) -> tuple[Observer, Fold | None] | None: ...
     def state(
         self,
         fish: FishSpec,
@@ -820,7 +837,7 @@ class Scarce:
     def hand_over_when_asked(self, what: str, is_wanted: bool) -> None: ...
     def report_json(
         self,
-        topic: str,
+        topic: Topic,
         name: str,
         after: Token | None,
         session: Session | None,
@@ -830,20 +847,25 @@ class Scarce:
         self,
         queue: Queue,
         number: int,
-        topic: str,
+        topic: Topic,
         name: str,
         after: Token | None,
         session: Session | None,
         timeout: float | None,
     ) -> Operation: ...
     def next_report_json(
-        self, topic: str, name: str, known: str | None, timeout: float | None
+        self,
+        topic: Topic,
+        name: str,
+        known: str | None,
+        stop: Operation,
+        timeout: float | None,
     ) -> str: ...
     def next_report_json_start(
         self,
         queue: Queue,
         number: int,
-        topic: str,
+        topic: Topic,
         name: str,
         known: str | None,
         timeout: float | None,
@@ -1018,7 +1040,7 @@ def value_of_json(text: str) -> Any: ...
 def version() -> str:
     """The version of the native library."""
 
-LabJob: TypeAlias = tuple[int, int, Literal["load", "apply", "save"], Any]
+LabJob: TypeAlias = tuple[int, int, tuple[Literal["load", "apply", "save"], Any]]
 
 @final
 class Lab:
@@ -1028,6 +1050,7 @@ class Lab:
         seed: int | None,
         app: str | None,
         skew_max: float | None,
+        faults: int | None,
         /,
     ) -> None: ...
     @property
@@ -1043,10 +1066,22 @@ class Lab:
     def time_micros(self, node: int) -> int: ...
     def offsets(self, node: int) -> Offsets: ...
     def below(self, end: int) -> int: ...
+    def life(self, node: int) -> int: ...
     def publish(
-        self, node: int, pairs: list[Any], durability: str | None
+        self,
+        node: int,
+        life: int | None,
+        pairs: list[Any],
+        durability: str | None,
+        idempotency_key: bytes | None,
+        expected: int | None,
+        session: Session | None,
     ) -> tuple[str, int, int, int, int, Offsets, bool]: ...
-    def query(self, node: int, query: str) -> Batch: ...
+    def query(
+        self, node: int, query: str, after: Token | None, session: Session | None
+    ) -> Batch: ...
+    def events(self, query: str) -> Batch: ...
+    def wait_for(self, node: int, token: Token) -> None: ...
     def cut(self, groups: list[list[int]]) -> None: ...
     def heal(self) -> None: ...
     def crash(self, node: int) -> None: ...
@@ -1056,23 +1091,26 @@ class Lab:
     def begin_settle(self) -> None: ...
     def begin_calm(self) -> None: ...
     def begin_chaos(self, steps: int | None) -> None: ...
-    def begin_state(self, node: int, fish: tuple[Any, ...]) -> int | None: ...
-    def begin_check(self, fish: tuple[Any, ...]) -> int | None: ...
+    def begin_state(
+        self, node: int, fish: FishSpec, after: Token | None, session: Session | None
+    ) -> int | None: ...
+    def begin_check(self, fish: FishSpec) -> int | None: ...
     def next_job(self) -> LabJob | None: ...
     def loaded(self) -> LabJob | None: ...
     def applied(self, last_reset: int | None) -> LabJob | None: ...
-    def saved(self, state: bytes) -> LabJob | None: ...
+    def saved(self, data: bytes) -> LabJob | None: ...
     def failed(self, function: str, index: int | None, message: str) -> LabJob | None: ...
-    def shown(self) -> tuple[bytes, Offsets]: ...
+    def shown(self) -> State: ...
 
 @final
 class LawCheck:
-    def __init__(self, event_count: int, /) -> None: ...
+    def __init__(self, fish: FishSpec, event_count: int, /) -> None: ...
     def next_questions(
         self, answers: list[bytes]
     ) -> list[tuple[str, bytes | None, int | bytes | None]]: ...
 
-def lint_query(query: str) -> tuple[Verdict, bool, str, str]: ...
-def lint_fish(fish: tuple[Any, ...], is_checked: bool) -> tuple[Verdict, bool, str, str]: ...
+def lint_query(
+    query: str,
+) -> tuple[Literal["monotone", "one_way", "not_monotone"], bool, str, str]: ...
 def lab_seeds(count: int | None = None) -> list[int]: ...
 def replay_hint(seed: int) -> str: ...

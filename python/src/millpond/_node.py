@@ -13,7 +13,8 @@ from ._doing import DoingCalls
 from ._draft import Drafts, Payload, Published, Tags, key_bytes, pairs_of_all, pairs_of_one
 from ._facts import Column, Delivery, Durability, Follow, Order, StartAt
 from ._native import Cursor, KeySubscription, Offsets, Session, Subscription
-from ._pond import PondCalls, Token
+from ._observing import Token
+from ._pond import PondCalls
 from ._scarce import ScarceCalls
 from ._status import Compacted, Stats, Status, Verified
 from ._subscribed import StatusSubscription
@@ -299,11 +300,8 @@ class Node(PondCalls, ScarceCalls, DoingCalls):
         return status
 
     def subscribe_status(self) -> StatusSubscription:
-        """A status at once, then one whenever something in it changed that matters.
-
-        Its steps raise `Closed`; with a timeout, `Timeout`.
-        """
-        return StatusSubscription(self._native)
+        """A status at once, then one whenever something in it changed that matters."""
+        return StatusSubscription(self)
 
     def metrics(self, *, timeout: float | None = None) -> str:
         """The node's figures for Prometheus, as text in its exposition format, version 0.0.4.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Generic, Literal, NamedTuple, Self, TypedDict, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypedDict, TypeVar
 
 from . import _native
-from ._errors import Closed
+from ._asking import Ask, waited
+from ._facts import NodeFacts
 from ._native import EventKey, Offsets
+from ._repeated import Repeated
+from ._series import Waiting
 
 R = TypeVar("R")
 
@@ -182,36 +185,60 @@ def report_of(text: str) -> Any:
     return report
 
 
-class ReportSubscription(Generic[R]):
-    """Iterate over it: a report at once, then one whenever events about it came.
+class ReportSteps(Repeated[R], Generic[R]):
+    """What waits for the next report. For millpond only."""
 
-    Not a queue: what comes while nobody asks is one. Iteration ends when the node is closed, and
-    has no timeout; `next` can have one. Usable by one thread at a time.
-    """
+    __slots__ = ("_known", "_name", "_topic")
 
-    __slots__ = ("_known", "_name", "_native", "_topic")
-
-    def __init__(self, native: _native.Node, topic: str, name: str) -> None:
+    def __init__(self, node: NodeFacts, topic: _native.Topic, name: str) -> None:
         """For millpond only."""
-        self._native, self._topic, self._name = native, topic, name
+        super().__init__(node)
+        self._topic, self._name = topic, name
         self._known: str | None = None
 
-    def next(self, timeout: float | None = None) -> R:
-        """Waits for the next report; the first comes at once.
+    def _ask(self, timeout: float | None) -> Ask[str]:
+        scarce, stop = self._node._native.scarce(), self._stop
+
+        def ask(
+            topic: _native.Topic, name: str, known: str | None, timeout: float | None
+        ) -> str:
+            return scarce.next_report_json(topic, name, known, stop, timeout)
+
+        start = scarce.next_report_json_start
+        return Ask(ask, start, self._topic, self._name, self._known, timeout)
+
+    def _read(self, text: str) -> R:
+        report = report_of(text)
+        self._known = report["as_of"].token
+        told: R = report
+        return told
+
+
+class ReportSubscription(ReportSteps[R], Waiting, Generic[R]):
+    """Iterate over it: a report at once, then one whenever events about it came.
+
+    Not a queue: what comes while nobody asks is one. Iteration ends when it or its node is closed,
+    and has no timeout; `next` can have one. Usable by one thread at a time; `close` may be called
+    while another thread waits.
+    """
+
+    __slots__ = ()
+
+    def next(self, timeout: float | None = None) -> R | None:
+        """Waits for the next report; the first comes at once. None at the end.
 
         timeout: seconds, None for no limit. Raises `Timeout` (nothing is lost), `NotFound` (there
-        is no such account here), `Closed`.
+        is no such account here), `InvalidArgument`, `LimitExceeded`, `Corrupt`, `StorageFailed`;
+        `Closed`: the node was closed before the first one was asked for.
         """
-        ask = self._native.scarce().next_report_json
-        report: R = report_of(ask(self._topic, self._name, self._known, timeout))
-        self._known = report["as_of"].token  # type: ignore[index]
-        return report
+        return waited(self._next(timeout))
 
-    def __iter__(self) -> Self:
-        return self
+    def close(self) -> None:
+        """Ends it: whoever waits for the next report sees the end. May be repeated."""
+        self._end()
 
     def __next__(self) -> R:
-        try:
-            return self.next()
-        except Closed:
-            raise StopIteration from None
+        report = self.next()
+        if report is None:
+            raise StopIteration
+        return report

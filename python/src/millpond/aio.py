@@ -18,14 +18,17 @@ from . import _native
 from ._aio_doing import Doing, DoingCalls
 from ._aio_pond import AllObserver, Effect, Observer, OneObserver, PondCalls
 from ._aio_scarce import Account, Claim, ReportSubscription, ScarceCalls
+from ._asking import Ask, Steps, awaited
+from ._deadline import Deadline, lesser
 from ._draft import Drafts, Payload, Published, Tags, key_bytes, pairs_of_all, pairs_of_one
 from ._errors import Closed
 from ._facts import Column, Delivery, Durability, Follow, Order, StartAt
-from ._lazy import Lazy, left_of, lesser, now
 from ._loop import outcome
 from ._native import Batch, Event, Explanation, Offsets, Operation, Queue, Rewind, Session
-from ._pond import Token
+from ._observing import Token
+from ._series import Awaiting, Series
 from ._status import Compacted, Completeness, Stats, Status, Verified
+from ._subscribed import StatusSteps
 
 __all__ = [
     "Account",
@@ -180,10 +183,10 @@ class Node(PondCalls, ScarceCalls, DoingCalls):
     ) -> Cursor:
         """As `millpond.Node.query`. Asked when the cursor is first awaited."""
 
-        def begin(queue: Queue, number: int, left: float | None) -> Operation:
-            within, ask = lesser(timeout, left), self._native.query_start
-            said = (order, lower, upper, columns, after, session)
-            return ask(queue, number, text, *said, within)
+        def begin(left: float | None) -> Ask[Any]:
+            said = (text, order, lower, upper, columns, after, session)
+            native = self._native
+            return Ask(native.query, native.query_start, *said, lesser(timeout, left))
 
         return Cursor(self, begin)
 
@@ -224,10 +227,10 @@ class Node(PondCalls, ScarceCalls, DoingCalls):
     ) -> Subscription | KeySubscription:
         """As `millpond.Node.subscribe`. Begins when the subscription is first awaited."""
 
-        def begin(queue: Queue, number: int, left: float | None) -> Operation:
-            within = lesser(timeout, left)
-            ask, said = self._native.subscribe_start, (start, delivery, order, after, session)
-            return ask(queue, number, text, *said, within)
+        def begin(left: float | None) -> Ask[Any]:
+            said = (text, start, delivery, order, after, session)
+            native = self._native
+            return Ask(native.subscribe, native.subscribe_start, *said, lesser(timeout, left))
 
         return KeySubscription(self, begin) if order == "key" else Subscription(self, begin)
 
@@ -275,7 +278,7 @@ class Node(PondCalls, ScarceCalls, DoingCalls):
 
     def subscribe_status(self) -> StatusSubscription:
         """As `millpond.Node.subscribe_status`."""
-        return StatusSubscription(self._native)
+        return StatusSubscription(self)
 
     async def metrics(self, *, timeout: float | None = None) -> str:
         """As `millpond.Node.metrics`."""
@@ -341,7 +344,7 @@ _Native = TypeVar("_Native", _native.Cursor, _native.Subscription, _native.KeySu
 _Step = TypeVar("_Step", Event, Event | Rewind)
 
 
-class _Flow(Lazy[_Native], Generic[_Native, _Step]):
+class _Flow(Series[_Native], Awaiting, Generic[_Native, _Step]):
     """Events as they come: what cursors and subscriptions have in common."""
 
     __slots__ = ()
@@ -357,54 +360,66 @@ class _Flow(Lazy[_Native], Generic[_Native, _Step]):
 
     async def next(self, timeout: float | None = None) -> _Step | None:
         """As the method of the same name that blocks."""
-        began = now()
-        try:
-            flow, left = await self._begun_flow(timeout)
-        except Closed:
-            if self._closed:
-                return None
-            raise
-        while True:
-            step: _Step | None = flow.pop()
-            if step is not None:
-                return step
-            if flow.ended or await self._fetch(flow, None, left) is None:
-                return None
-            left = left_of(timeout, began)
+        return await awaited(self._next(Deadline(timeout)))
 
     async def next_batch(
         self, count_max: int | None = None, timeout: float | None = None
     ) -> Batch:
         """As the method of the same name that blocks."""
-        flow, left = await self._begun_flow(timeout)
+        return await awaited(self._next_batch(count_max, Deadline(timeout)))
+
+    async def close(self) -> None:
+        """As the method of the same name that blocks."""
+        self._end()
+
+    def _next(self, deadline: Deadline) -> Steps[_Step | None]:
+        native = yield from self._open(deadline)
+        if native is None:
+            return None
+        flow: _native.Flow = native._flow
+        while True:
+            step: _Step | None = flow.pop()
+            if step is not None:
+                return step
+            if flow.ended or (yield from self._fetch(flow, None, deadline)) is None:
+                return None
+
+    def _next_batch(self, count_max: int | None, deadline: Deadline) -> Steps[Batch]:
+        flow: _native.Flow = (yield from self._opened(deadline))._flow
         batch = flow.take(count_max)
         if batch is None:
-            fetched = await self._fetch(flow, count_max, left)
+            fetched = yield from self._fetch(flow, count_max, deadline)
             taken = flow.take(None)
             batch = fetched if taken is None else taken
         assert batch is not None, "closed as an end, so taking gives an end"
         return batch
 
-    async def _begun_flow(
-        self, timeout: float | None
-    ) -> tuple[_native.Flow, float | None]:
-        """What is fetched from, and what is left of the timeout of a call."""
-        native, left = await self._begun_within(timeout)
-        return native._flow, left
-
-    async def _fetch(
-        self, flow: _native.Flow, count_max: int | None, timeout: float | None
-    ) -> Batch | None:
-        def start(queue: Queue, number: int) -> Operation:
-            return flow.fetch(queue, number, count_max, timeout)
-
+    def _fetch(
+        self, flow: _native.Flow, count_max: int | None, deadline: Deadline
+    ) -> Steps[Batch | None]:
         try:
-            batch: Batch = await outcome(start, flow.keep)
+            batch: Batch = yield _Fetch(flow, count_max, deadline.left())
         except Closed:
             if flow.ended:  # Closed by another task on the way here: a normal end.
                 return None
             raise
         return batch
+
+
+class _Fetch(Ask[Batch]):
+    """Asks for a batch, for tasks alone: threads have native iterators."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, flow: _native.Flow, count_max: int | None, timeout: float | None
+    ) -> None:
+        super().__init__(_never, flow.fetch, count_max, timeout)
+        self.kept_by(flow.keep)
+
+
+def _never(_count_max: int | None, _timeout: float | None) -> Batch:
+    raise NotImplementedError
 
 
 class Cursor(_Flow[_native.Cursor, Event]):
@@ -414,20 +429,21 @@ class Cursor(_Flow[_native.Cursor, Event]):
 
     async def to_list(self, timeout: float | None = None) -> list[Event]:
         """As `millpond.Cursor.to_list`."""
-        began, left = now(), timeout
+        return await awaited(self._to_list(Deadline(timeout)))
+
+    def _to_list(self, deadline: Deadline) -> Steps[list[Event]]:
         events: list[Event] = []
         while True:
-            batch = await self.next_batch(timeout=left)
+            batch = yield from self._next_batch(None, deadline)
             events.extend(batch)
             if batch.is_end:
                 return events
-            left = left_of(timeout, began)
 
     async def explain(self, timeout: float | None = None) -> Explanation:
         """As `millpond.Cursor.explain`."""
-        began = now()
-        native = await self._begun(timeout)
-        left = left_of(timeout, began)
+        deadline = Deadline(timeout)
+        native = await awaited(self._opened(deadline))
+        left = deadline.left()
 
         def start(queue: Queue, number: int) -> Operation:
             return native._explain_start(queue, number, left)
@@ -496,30 +512,21 @@ class KeySubscription(_Flow[_native.KeySubscription, Event | Rewind]):
         return self._known().fileno()
 
 
-class StatusSubscription:
+class StatusSubscription(StatusSteps, Awaiting):
     """As `millpond.StatusSubscription`: iterate with `async for`."""
 
-    __slots__ = ("_native", "_seen")
+    __slots__ = ()
 
-    def __init__(self, native: _native.Node) -> None:
-        self._native = native
-        self._seen = 0
-
-    async def next(self, timeout: float | None = None) -> Status:
+    async def next(self, timeout: float | None = None) -> Status | None:
         """As `millpond.StatusSubscription.next`."""
+        return await awaited(self._next(timeout))
 
-        def start(queue: Queue, number: int) -> Operation:
-            return self._native.next_status_json_start(queue, number, self._seen, timeout)
-
-        status: Status = json.loads(await outcome(start))
-        self._seen = status["version"]
-        return status
-
-    def __aiter__(self) -> StatusSubscription:
-        return self
+    async def close(self) -> None:
+        """As `millpond.StatusSubscription.close`."""
+        self._end()
 
     async def __anext__(self) -> Status:
-        try:
-            return await self.next()
-        except Closed:
-            raise StopAsyncIteration from None
+        status = await self.next()
+        if status is None:
+            raise StopAsyncIteration
+        return status

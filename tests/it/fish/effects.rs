@@ -1,13 +1,24 @@
 //! Effects: one at a time, each on what those before it published, and never for ever.
 
-use super::{numbers, sorted_numbers};
+use super::{number, numbers, query, sorted_numbers, wait_until};
 use crate::nodes::{PATIENCE, converge, event, held, link, open, secret};
 use crate::support::Scratch;
 use millpond::event::{NewEvent, OffsetMap};
-use millpond::{After, ErrorKind, Node, PublishOptions, RunOptions};
+use millpond::{After, Durability, ErrorKind, EventView, Fish, Node, PublishOptions, RunOptions};
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// The same fish each time, whose code holds `is_used`.
+fn tickets_with(is_used: Arc<()>) -> Fish<Vec<u64>> {
+    let step = move |state: &mut Vec<u64>, event: EventView<'_>| {
+        let _held = &is_used;
+        state.push(number(event.payload_bytes())?);
+        Ok(())
+    };
+    Fish::new("tickets", 1, query("FROM 'ticket'"), Vec::new, step).unwrap()
+}
 
 fn numbered(n: u64) -> Vec<NewEvent> {
     vec![event("ticket", n)]
@@ -31,6 +42,50 @@ fn each_effect_sees_what_those_before_it_published() {
     });
     assert_eq!(sorted_numbers(&node), (1..=4 * EACH).collect::<Vec<_>>());
     assert_eq!(node.run(&fish, |_| Ok(Vec::new())).unwrap(), None);
+}
+
+#[test]
+fn an_effect_sees_what_the_one_before_published_that_is_on_no_disk_yet() {
+    let scratch = Scratch::new("fish-effects-process");
+    let node = open(&scratch, "a", &secret(1));
+    let publish = PublishOptions { durability: Durability::Process, ..PublishOptions::default() };
+    let mut seen = OffsetMap::new();
+    for _ in 0..20 {
+        let is_used = Arc::new(());
+        let options = RunOptions { publish: publish.clone(), ..RunOptions::default() };
+        let fish = tickets_with(is_used.clone());
+        let drawn = node.run_with(&fish, options, |state| Ok(numbered(state.len() as u64 + 1)));
+        seen.join(&drawn.unwrap().expect("it publishes").token());
+        drop(fish);
+        // Nobody observes it, so its fold is let go of; the next run begins with another.
+        let until = Instant::now() + PATIENCE;
+        while Arc::strong_count(&is_used) > 1 {
+            assert!(Instant::now() < until, "the fold is kept");
+            thread::yield_now();
+        }
+    }
+    node.wait_for(&After { token: seen, timeout: Some(PATIENCE) }, None).wait().unwrap();
+    assert_eq!(sorted_numbers(&node), (1..=20).collect::<Vec<_>>());
+}
+
+#[test]
+fn whoever_observes_a_fish_while_an_effect_has_its_turn_gets_no_turn_beside_it() {
+    let scratch = Scratch::new("fish-effects-left");
+    let node = open(&scratch, "a", &secret(1));
+    let fish = numbers("tickets", "FROM 'ticket'");
+    let first = node.observe(&fish).unwrap();
+    let (own, _worked) = node.join_fish(fish.definition()).unwrap();
+    let turn = own.effect_turn().wait().unwrap();
+    drop((own, first));
+    let mut other = node.observe(&fish).unwrap();
+    let (own, _worked) = node.join_fish(fish.definition()).unwrap();
+    let next = own.effect_turn();
+    wait_until(&mut other, |_| true);
+    assert!(!next.is_done(), "two have the turn");
+    let published = turn.publish(&node, numbered(1), PublishOptions::default());
+    let next = next.wait().unwrap();
+    published.wait().unwrap();
+    assert_eq!(next.emission().offsets.total(), 1);
 }
 
 #[test]

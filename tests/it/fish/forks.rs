@@ -17,7 +17,10 @@ fn since_reset(id: &str) -> Fish<Vec<u64>> {
     let is_reset = |event: EventView<'_>| {
         number(event.payload_bytes()).is_ok_and(|number| number % RESET_EVERY == 49)
     };
-    Fish::new(id, 1, super::query("FROM allEvents"), Vec::new, step).unwrap().with_reset(is_reset)
+    Fish::new(id, 1, super::query("FROM allEvents"), Vec::new, step)
+        .unwrap()
+        .with_reset(is_reset)
+        .unwrap()
 }
 
 /// What the fish is to show: of the sorted log, from its last reset on.
@@ -76,6 +79,8 @@ fn a_fish_over_a_stream_that_forks_shows_the_fold_of_the_sorted_log_on_all_nodes
     link(&press, &mill).unwrap();
     for node in [&press, &mill] {
         until(node, "both histories", |node| everything(node).len() == 3_100);
+    }
+    for node in [&press, &mill] {
         publish(node, "grain", 3, 1);
     }
     for node in [&press, &mill] {

@@ -22,7 +22,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// What an effect gives: the events to publish, none for nothing to do.
-pub(super) type Wanted = std::result::Result<Vec<NewEvent>, CodeError>;
+pub(in crate::driver) type Wanted = std::result::Result<Vec<NewEvent>, CodeError>;
 
 /// How long it takes at most until one that waits for its turn and is to end notices.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);

@@ -16,6 +16,8 @@ use std::sync::Arc;
 pub struct FirstSeed {
     seeds: Follower,
     first: Option<EventKey>,
+    /// The event, if it was not given yet.
+    ungiven: Option<EventBatch>,
 }
 
 impl Node {
@@ -24,7 +26,8 @@ impl Node {
     /// # Errors
     /// `closed`, `forked_process`.
     pub fn first_seed(&self, seeds: &Query) -> Result<FirstSeed> {
-        Ok(FirstSeed { seeds: self.log()?.subscribe(seeds, OffsetMap::new())?, first: None })
+        let seeds = self.log()?.subscribe(seeds, OffsetMap::new())?;
+        Ok(FirstSeed { seeds, first: None, ungiven: None })
     }
 }
 
@@ -35,15 +38,15 @@ impl FirstSeed {
     /// # Errors
     /// `corrupt`, `storage_failed`: the log cannot be read. `closed`, `forked_process`.
     pub fn try_next(&mut self) -> Result<Option<EventBatch>> {
-        let mut least = None;
         loop {
             let events = self.seeds.next_batch(SEEDS)?.events;
             // What comes first in it need not have the least key.
             let keys = events.iter().map(|event| event.key()).enumerate();
-            let Some((place, key)) = keys.min_by_key(|(_, key)| *key) else { return Ok(least) };
+            let Some((place, key)) = keys.min_by_key(|(_, key)| *key) else {
+                return Ok(self.ungiven.take());
+            };
             if self.first.is_none_or(|first| key < first) {
-                self.first = Some(key);
-                least = Some(events.only(place));
+                (self.first, self.ungiven) = (Some(key), Some(events.only(place)));
             }
         }
     }

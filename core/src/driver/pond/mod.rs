@@ -23,6 +23,7 @@ mod turn;
 mod watched;
 
 pub use all::{AllObserved, AllObserver, FISH_OF_ALL_MAX};
+pub(super) use effects::Wanted;
 pub use effects::{RunOptions, Running};
 pub use first_seed::FirstSeed;
 pub use observer::{Observed, Observer};

@@ -298,6 +298,8 @@ impl Pump {
 impl Drop for Pump {
     fn drop(&mut self) {
         if self.log.is_forked() {
+            // Else it would wait for a lock that a thread of the parent may have.
+            std::mem::forget(self.keeping.take());
             return;
         }
         self.watched.work.set_callback(self.number, None);

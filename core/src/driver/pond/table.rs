@@ -1,7 +1,7 @@
 //! The fish of a node that are observed: one fold for each.
 
 use crate::driver::node::closed_node;
-use crate::driver::pond::watched::Watched;
+use crate::driver::pond::watched::{Effects, Watched};
 use crate::error::Result;
 use crate::log::Log;
 use crate::pond::Definition;
@@ -18,6 +18,7 @@ const KEEPING_MAX: Duration = Duration::from_secs(1);
 pub(crate) struct Ponds {
     table: Mutex<Table>,
     desk: Arc<Desk>,
+    effects: Arc<Effects>,
 }
 
 /// Who writes snapshots just now.
@@ -67,7 +68,7 @@ impl Ponds {
                 same?;
             }
         }
-        let watched = Arc::new(Watched::new(fish.clone(), log.clone()));
+        let watched = Arc::new(Watched::new(fish.clone(), log.clone(), self.effects.clone()));
         watched.add_observer();
         let shares = table.shares();
         table.fish.insert(fish.id().to_owned(), watched.clone());

@@ -21,6 +21,26 @@ pub(crate) struct Watched {
     pub(super) shown: Signal,
     /// Rings when there is something to do for the fold.
     pub(super) work: Signal,
+    effects: Arc<Effects>,
+}
+
+/// What effects on the fish of a node have published. It outlives their folds: who observes a fish
+/// next may fold before that is on disk.
+#[derive(Default)]
+pub(super) struct Effects(Mutex<OffsetMap>);
+
+impl Effects {
+    fn note(&self, token: &OffsetMap) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).join(token);
+    }
+
+    /// All of it, under the names that streams have now.
+    fn so_far(&self, log: &Log) -> OffsetMap {
+        let mut published = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A log that cannot say fails the fold's next look at it.
+        drop(log.translate(&mut published));
+        published.clone()
+    }
 }
 
 #[derive(Default)]
@@ -45,9 +65,10 @@ struct Held {
 type Answer = Box<dyn FnOnce()>;
 
 impl Watched {
-    pub(super) fn new(fish: Arc<Definition>, log: Log) -> Watched {
+    pub(super) fn new(fish: Arc<Definition>, log: Log, effects: Arc<Effects>) -> Watched {
         let (shown, work) = (Signal::default(), Signal::default());
-        Watched { fish, log, held: Mutex::default(), shown, work }
+        let held = Held { effects: effects.so_far(&log), ..Held::default() };
+        Watched { fish, log, held: Mutex::new(held), shown, work, effects }
     }
 
     /// Answers who waits for what is there already.
@@ -171,13 +192,16 @@ impl Watched {
     /// Whoever had the turn has published this.
     pub(super) fn note_effect(&self, token: &OffsetMap) {
         self.lock().effects.join(token);
+        self.effects.note(token);
     }
 
-    /// Gives the turn to who is next.
+    /// Gives the turn to who is next. Until now it counted as an observer, so that whoever observes
+    /// the fish meanwhile has this fold, and with it no turn beside it.
     pub(super) fn end_turn(self: &Arc<Watched>) {
         if self.log.is_forked() {
             return;
         }
+        self.drop_observer();
         let mut held = self.lock();
         held.is_taken = false;
         let is_wanted = !held.turns.is_empty();
@@ -225,6 +249,7 @@ impl Held {
         while let Some(completer) = self.turns.pop_front() {
             if completer.is_awaited() {
                 self.is_taken = true;
+                self.observers += 1;
                 let turn = EffectTurn::new(own.clone(), emission);
                 answers.push(Box::new(move || completer.complete(Ok(turn))));
                 break;

@@ -9,13 +9,13 @@ use super::frame::Frame;
 use super::reader::BlockReader;
 use super::shape::{Coding, Shape, Slot};
 use crate::event::cbor;
-use crate::event::limits::BLOCK_BYTES_SEAL;
+use crate::event::limits::{BLOCK_BYTES_SEAL, RECORD_BYTES_MAX};
 use std::cell::Cell;
 
 /// Stands in each slot: the integer 0.
 const ANY_SCALAR: u8 = 0;
 /// Most bytes of entries that are looked at; a block of ours has fewer.
-const ENTRIES_BYTES_MAX: usize = 2 * BLOCK_BYTES_SEAL;
+const ENTRIES_BYTES_MAX: usize = BLOCK_BYTES_SEAL + RECORD_BYTES_MAX;
 
 impl BlockReader<'_> {
     /// True when every payload is one value in its deterministic form, but for what is on the heap.

@@ -15,12 +15,12 @@ use super::shared::{Shared, lock};
 use super::store_row::OpeningReason;
 use super::windows::Windows;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::Once;
 use crate::event::limits::STREAMS_PER_NODE_MAX;
 use crate::event::{
     AppId, EventRange, Lamport, NewEvent, OffsetMap, SignedHead, StreamEnd, StreamId,
 };
 use crate::log::interest::News;
-use crate::log::once::Once;
 use crate::log::options::{Appended, RangeStored};
 use crate::pending::{Completer, Deferred, Help};
 use crate::planted;

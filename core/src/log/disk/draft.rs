@@ -9,13 +9,13 @@ use super::run::range_bytes;
 use super::shared::Shared;
 use super::windows::Windows;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::Once;
 use crate::event::cbor::Value;
 use crate::event::limits::STREAMS_PER_NODE_MAX;
 use crate::event::{
     AppId, EventKind, EventRange, Header, Lamport, NewEvent, Offset, Payload, Preview, Record,
     SealRule, StreamEnd, StreamId, TagSet,
 };
-use crate::log::once::Once;
 use crate::log::options::{Appended, RangeStored};
 use std::collections::BTreeMap;
 

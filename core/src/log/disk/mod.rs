@@ -53,7 +53,6 @@ mod views;
 mod walk;
 mod windows;
 
-pub(crate) use body::KeyHash;
 pub(crate) use commit::{AppendRequest, Helper, NextStream, Request, StoreRequest};
 pub(crate) use compact::Compaction;
 pub(crate) use file::free_bytes;

@@ -1,7 +1,7 @@
 use super::histories::holding;
 use super::*;
 use crate::error::ErrorKind;
-use crate::log::{Behind, not_yet_visible};
+use crate::event::{Behind, not_yet_visible};
 
 #[test]
 fn what_is_missing_is_named_by_stream_and_only_where_it_can_match() {

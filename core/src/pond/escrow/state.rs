@@ -223,16 +223,25 @@ impl AccountState {
     /// # Panics
     /// It is not so: a bug of ours.
     pub fn check(&self) {
+        assert_eq!(self.flaw(), None);
+    }
+
+    /// What is not as [`AccountState::check`] says.
+    pub(crate) fn flaw(&self) -> Option<String> {
         let held: i128 = self.holders.values().map(|holder| holder.pool()).sum();
         let above = self.balance() - i128::from(self.creation.floor);
-        assert_eq!(held, above, "rights are neither made nor lost");
-        let short: i128 = self.holders.values().map(|holder| (-holder.pool()).max(0)).sum();
-        assert!(above >= -short, "the floor holds but for what is proven");
-        for violation in self.violations() {
-            if let Violation::Overdrawn { stream, proof, .. } = violation {
-                assert!(!proof.is_empty(), "one history of {stream} spent more than it had");
-            }
+        if held != above {
+            return Some(format!("rights are made or lost: {held} are held of {above}"));
         }
+        let short: i128 = self.holders.values().map(|holder| (-holder.pool()).max(0)).sum();
+        if above < -short {
+            return Some(format!("{above} are above the floor, and only {short} are overdrawn"));
+        }
+        let unproven = self.violations().into_iter().find_map(|violation| match violation {
+            Violation::Overdrawn { stream, proof, .. } if proof.is_empty() => Some(stream),
+            _ => None,
+        });
+        unproven.map(|stream| format!("one history of {stream} spent more than it had"))
     }
 
     /// Learns of streams that were not known before; the forks are the same.

@@ -44,6 +44,11 @@ impl Chance {
         (!of.is_empty()).then(|| of[self.index(of.len())])
     }
 
+    /// The generator that these numbers name together.
+    pub(super) fn of(parts: [u64; 4]) -> Chance {
+        parts.into_iter().fold(Chance(0), |chance, part| Chance(chance.clone().bits() ^ part))
+    }
+
     /// A generator of its own, so that drawing from one does not change the other.
     pub(super) fn branch(&mut self) -> Chance {
         Chance(self.bits())

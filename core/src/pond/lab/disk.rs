@@ -6,7 +6,7 @@ use crate::pond::snapshot::{Snapshot, SnapshotChange};
 use std::collections::BTreeMap;
 
 /// Kept snapshots, by the hash of their fish's definition.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Disk {
     kept: BTreeMap<[u8; 32], BTreeMap<EventKey, Snapshot>>,
     /// Changes that a power cut may take back, in their order.

@@ -2,7 +2,8 @@
 //! wrong with the fish where it is another one.
 //!
 //! Rule: each pass over the same events must end with the same bytes. Which one does not says which
-//! function is to blame.
+//! function is to blame. Equal states must be equal bytes: so a codec that writes one state in
+//! several ways is found first, before what it writes is held against a step.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, EventBatch, EventKey};
@@ -28,6 +29,8 @@ pub(super) struct Judge {
     is_wrong: bool,
     /// What the first pass with a codec came to that was another state.
     kept: Option<Bytes>,
+    /// The same of the first that only wrote the state again.
+    rewritten: Option<Bytes>,
     /// In hand.
     pass: Pass,
     jobs: VecDeque<Planned>,
@@ -45,6 +48,8 @@ pub(super) struct Judge {
 enum Pass {
     /// In one piece: what it comes to is right by definition.
     Whole,
+    /// No events: what the first one came to, loaded and saved.
+    Rewritten,
     /// Once more, in pieces.
     Again,
     /// In pieces, and the state is saved and loaded after each.
@@ -76,6 +81,9 @@ const STEP: &str = "gives another state when it folds the same events again: its
                     chance, or a variable outside of the state";
 const CODEC: &str = "loses something when its state is saved and loaded: what its codec decodes \
                      must be equal to what it encoded for every step that follows";
+const ENCODE: &str = "is written in different ways though it is the same state: a codec must write \
+                      equal states as equal bytes, on all nodes; sort what has no order, such as \
+                      the members of a set, before it is written";
 const IS_RESET: &str = "says of the same events something else the second time: its is_reset must \
                         look at the event and at nothing else";
 const OTHER: &str = "shows a state that is not what its events give from nothing, though that is \
@@ -111,6 +119,7 @@ impl Judge {
             is_thorough,
             is_wrong: false,
             kept: None,
+            rewritten: None,
             pass: Pass::Whole,
             jobs: VecDeque::new(),
             asked: None,
@@ -175,12 +184,16 @@ impl Judge {
 
     fn plan(&mut self, pass: Pass) {
         (self.pass, self.came) = (pass, Came::default());
+        if let (Pass::Rewritten, Some(whole)) = (pass, &self.whole) {
+            self.jobs.extend([Planned::Load(whole.state.clone()), Planned::Save]);
+            return;
+        }
         self.jobs.push_back(Planned::Begin);
         let from = |first: usize| std::iter::once(first..self.events.len()).collect();
         let pieces: Vec<Range<usize>> = match pass {
             Pass::Whole => from(0),
             Pass::FromReset => from(self.whole.as_ref().and_then(|whole| whole.reset).unwrap_or(0)),
-            Pass::Again | Pass::Kept => self.pieces.clone(),
+            Pass::Rewritten | Pass::Again | Pass::Kept => self.pieces.clone(),
         };
         for piece in pieces.into_iter().filter(|piece| !piece.is_empty()) {
             self.jobs.push_back(Planned::Apply(piece));
@@ -226,21 +239,30 @@ impl Judge {
             if !is_shown {
                 self.find_out();
             } else if self.is_thorough {
-                self.passes.extend([Pass::Again, Pass::Kept]);
+                self.passes.extend([Pass::Rewritten, Pass::Again, Pass::Kept]);
                 self.passes.extend(reset.map(|_| Pass::FromReset));
             }
             return;
         };
-        if came == *whole {
+        let is_rewritten = self.pass == Pass::Rewritten;
+        if came.state == whole.state && (is_rewritten || came.reset == whole.reset) {
             return;
         }
         if !self.is_wrong {
             return self.find_out();
         }
+        let is_reordered = is_reordered(&came.state, &whole.state);
         let wrong = match self.pass {
+            Pass::Rewritten if is_reordered => ("encode", ENCODE),
+            Pass::Rewritten => match self.rewritten.replace(came.state.clone()) {
+                None => return self.passes.push_front(Pass::Rewritten),
+                Some(before) if before == came.state => ("codec", CODEC),
+                Some(_) => ("encode", ENCODE),
+            },
             _ if came.reset != whole.reset => ("is_reset", IS_RESET),
             Pass::Whole | Pass::Again => ("step", STEP),
             Pass::FromReset => ("is_reset", IS_RESET),
+            Pass::Kept if is_reordered => ("encode", ENCODE),
             Pass::Kept => match self.kept.replace(came.state.clone()) {
                 // Once more: what is lost is lost each time.
                 None => return self.passes.push_front(Pass::Kept),
@@ -256,7 +278,8 @@ impl Judge {
     fn find_out(&mut self) {
         self.is_wrong = true;
         self.pieces = (0..self.events.len()).map(|index| index..index + 1).collect();
-        self.passes = VecDeque::from([Pass::Again; 4]);
+        self.passes = VecDeque::from([Pass::Rewritten; 3]);
+        self.passes.extend([Pass::Again; 4]);
         self.passes.push_back(Pass::Kept);
         let reset = self.whole.as_ref().and_then(|whole| whole.reset);
         self.passes.extend(reset.map(|_| Pass::FromReset));
@@ -268,4 +291,14 @@ impl Judge {
             self.verdict = Some(("step", OTHER.to_owned()));
         }
     }
+}
+
+/// Whether both have the same bytes, in another order: what a set is written as, for example.
+fn is_reordered(one: &[u8], other: &[u8]) -> bool {
+    let counts = |bytes: &[u8]| {
+        let mut counts = [0usize; 256];
+        bytes.iter().for_each(|byte| counts[usize::from(*byte)] += 1);
+        counts
+    };
+    one != other && one.len() == other.len() && counts(one) == counts(other)
 }

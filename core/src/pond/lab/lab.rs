@@ -1,21 +1,21 @@
 //! A lab: nodes that hold events of each other, and a network that does as it is told.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::limits::BATCH_EVENTS_MAX;
 use crate::event::{
     AppId, Event, EventBatch, EventKey, EventKind, Lamport, NewEvent, NodeId, Offset, OffsetMap,
-    WallTime,
+    Once, WallTime, check_batch,
 };
 use crate::pond::definition::Definition;
 use crate::pond::emission::Emission;
 use crate::pond::lab::chance::Chance;
+use crate::pond::lab::desk::Desks;
 use crate::pond::lab::member::Member;
-use crate::pond::lab::options::{LAB_NODES_MAX, LabOptions, LabPublished};
+use crate::pond::lab::options::{LAB_NODES_MAX, LabOptions, LabPublished, TIME_MAX};
 use crate::pond::lab::reader::View;
 use crate::pond::lab::streams::Streams;
 use crate::pond::lab::task::Move;
 use crate::pond::lab::typed::Code;
-use crate::pond::name::RESERVED_TAG_PREFIX;
+use crate::pond::lab::weather::Reach;
 use crate::query::Query;
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
@@ -28,28 +28,39 @@ const TRACE_LINES_MAX: usize = 1_000;
 const SHOWN_LINES_MAX: usize = 8;
 /// Where virtual wall clocks begin: 2026-01-01T00:00:00Z.
 const WALL_START_MICROS: i64 = 1_767_225_600_000_000;
-/// How the environment names a seed to replay.
-pub(super) const SEED_VARIABLE: &str = "MILLPOND_SEED";
+/// What is published with the durability `process` is durable so much later at most.
+const UNSYNCED_MICROS_MAX: u64 = 50_000;
 
 /// A swarm in memory, with virtual time and all chance from a seed.
 ///
 /// Nodes are named by their index; the first is 0. Equal options and equal calls give equal
-/// results. Fish are given to [`Lab::state`], [`Lab::run`] and [`Lab::check`], which judge each
-/// state: it must be what the sorted log of its node gives from nothing. Where it is not, they
-/// fail with `user_code` and say what is wrong with the fish.
+/// results. Here is what befalls them; what they do is said to a node, `Lab::node`. Each state that
+/// it gives and [`Lab::check`] are judged: a state must be what the sorted log of its node gives
+/// from nothing. Where it is not, they fail with `user_code` and say what is wrong with the fish.
 ///
-/// Not in it: forks, escrow and claims of a node, erasing, limits of a store.
+/// Not in it: forks, erasing, limits of a store.
 pub struct Lab {
     pub(super) seed: u64,
-    app_id: AppId,
+    pub(super) app_id: AppId,
     pub(super) members: Vec<Member>,
     pub(super) streams: Streams,
     start: Instant,
     /// Since the lab began.
     pub(super) elapsed: Duration,
-    pub(super) chance: Chance,
-    /// What a scenario draws changes nothing else.
+    /// What befalls the nodes. Nothing else draws from it, so a look changes nothing of that.
+    pub(super) weather: Chance,
+    /// When folds go on, and what of them is lost.
+    pub(super) works: Chance,
+    /// Wall clocks are wrong by at most this.
+    pub(super) skew_micros: u64,
+    /// Who dies in the middle of a call.
+    fates: Chance,
+    /// One in so many publishes is the last; 0 for none.
+    faults: u64,
+    /// What a scenario draws.
     drawn: Chance,
+    /// Who lacks what, while that is known.
+    pub(super) reach: Option<Reach>,
     trace: VecDeque<String>,
     pub(super) fish: Vec<Arc<Definition>>,
     /// What is left of the task in hand.
@@ -58,13 +69,15 @@ pub struct Lab {
     /// What the judge found in this task, and at which node.
     pub(super) judged: BTreeMap<Vec<EventKey>, (usize, Bytes)>,
     pub(super) code: Code,
+    pub(super) desks: Desks,
 }
 
 impl Lab {
     /// A lab whose time begins at `start`; only differences to it matter.
     ///
     /// # Errors
-    /// `invalid_argument`: no node. `limit_exceeded`: more than [`LAB_NODES_MAX`].
+    /// `invalid_argument`: no node. `limit_exceeded`: more than [`LAB_NODES_MAX`], or clocks that
+    /// are wrong by more than a century.
     pub fn at(options: &LabOptions, start: Instant) -> Result<Lab> {
         if options.nodes == 0 {
             return Err(invalid("a lab has at least one node"));
@@ -73,10 +86,14 @@ impl Lab {
             let message = format!("a lab has at most {LAB_NODES_MAX} nodes");
             return Err(Error::new(ErrorKind::LimitExceeded, message));
         }
+        if options.skew_max > TIME_MAX {
+            return Err(too_long("a wall clock is wrong"));
+        }
         let app_id = options.app_id.clone().map_or_else(|| AppId::parse("com.example.lab"), Ok)?;
         let mut chance = Chance::new(options.seed);
-        let drawn = chance.branch();
-        let skew = u64::try_from(options.skew_max.as_micros()).unwrap_or(u64::MAX).min(1 << 52);
+        let (drawn, weather) = (chance.branch(), chance.branch());
+        let (works, fates) = (chance.branch(), chance.branch());
+        let skew = options.skew_max.as_micros() as u64;
         let member = |_| {
             let mut node = [0; 32];
             node.chunks_mut(8).for_each(|part| part.copy_from_slice(&chance.bits().to_be_bytes()));
@@ -91,14 +108,20 @@ impl Lab {
             streams: Streams::default(),
             start,
             elapsed: Duration::ZERO,
-            chance,
+            weather,
+            works,
+            fates,
+            skew_micros: skew,
+            faults: options.faults,
             drawn,
+            reach: None,
             trace: VecDeque::new(),
             fish: Vec::new(),
             moves: VecDeque::new(),
             state: None,
             judged: BTreeMap::new(),
             code: Code::default(),
+            desks: Desks::new(options.nodes),
         })
     }
 
@@ -141,6 +164,14 @@ impl Lab {
         self.elapsed
     }
 
+    /// Which life of the node this is: another one after each end of its process.
+    ///
+    /// # Errors
+    /// As [`Lab::node_id`].
+    pub fn life(&self, node: usize) -> Result<u64> {
+        Ok(self.member(node)?.life)
+    }
+
     /// What is durable at the node.
     ///
     /// # Errors
@@ -160,36 +191,86 @@ impl Lab {
         self.trace.iter().map(String::as_str)
     }
 
-    /// The node publishes: what it gives is durable there.
+    /// The node publishes; with `once` that is remembered. Not `is_durable`: nobody sees the events
+    /// before they are durable a moment later, and a power cut before that may take them back.
     ///
     /// # Errors
-    /// As [`Lab::node_id`]. `closed`: the node does not run. `limit_exceeded`: more than
-    /// `BATCH_EVENTS_MAX` events. `invalid_argument`: no event, or one with a tag that is reserved.
-    pub fn publish(&mut self, node: usize, events: Vec<NewEvent>) -> Result<LabPublished> {
-        self.append(node, events, true)
+    /// As [`Lab::node_id`]. `closed`: the node does not run, or dies in the middle of it
+    /// ([`LabOptions::faults`]): then they are stored or not. `limit_exceeded`,
+    /// `invalid_argument`: that cannot be appended together.
+    pub(crate) fn publish_as(
+        &mut self,
+        node: usize,
+        events: Vec<NewEvent>,
+        is_durable: bool,
+        once: Option<Once>,
+    ) -> Result<LabPublished> {
+        self.running(node)?;
+        check_batch(&events)?;
+        let dies = self.faults > 0 && self.fates.one_in(self.faults);
+        if dies && self.fates.one_in(2) {
+            self.note(format!("node {node} dies before it stores {} events", events.len()));
+            return Err(self.dead(node));
+        }
+        let published = self.append(node, events, is_durable)?;
+        if let Some(once) = once {
+            let remembered = &mut self.desks.nodes[node].remembered;
+            remembered.insert(once.key, (once, published.clone()));
+        }
+        if dies {
+            self.note(format!("node {node} dies before it says that they are stored"));
+            return Err(self.dead(node));
+        }
+        Ok(published)
     }
 
-    /// As [`Lab::publish`], with the durability `process`: nobody sees the events before they are
-    /// durable a moment later, and a power cut before that takes them back.
+    /// What the key stands for that something was published with.
     ///
     /// # Errors
-    /// As [`Lab::publish`].
-    pub fn publish_unsynced(&mut self, node: usize, events: Vec<NewEvent>) -> Result<LabPublished> {
-        self.append(node, events, false)
+    /// As [`Lab::node_id`].
+    pub(crate) fn remembered(
+        &self,
+        node: usize,
+        key: &[u8; 32],
+    ) -> Result<Option<&(Once, LabPublished)>> {
+        self.running(node)?;
+        Ok(self.desks.nodes[node].remembered.get(key))
+    }
+
+    /// How many events the node's stream has, durable or not.
+    ///
+    /// # Errors
+    /// As [`Lab::node_id`].
+    pub(crate) fn own_count(&self, node: usize) -> Result<u64> {
+        Ok(self.streams.count(&self.running(node)?.stream()))
+    }
+
+    /// Who publishes.
+    pub(crate) fn app_id(&self) -> &AppId {
+        &self.app_id
     }
 
     /// The events that the node holds durably and the query selects, by rising key.
     ///
     /// # Errors
     /// As [`Lab::node_id`]. `closed`: the node does not run.
-    pub fn query(&self, node: usize, query: &Query) -> Result<EventBatch> {
+    pub(crate) fn query(&self, node: usize, query: &Query) -> Result<EventBatch> {
         let member = self.running(node)?;
         let (streams, held, own_node) = (&self.streams, &member.held, &member.node);
         Ok(View { streams, held, query, own_node }.all(held))
     }
 
-    /// Parts the network: nodes of one group reach each other and no others. Nodes that are in none
-    /// are one more group.
+    /// The events that any node holds durably and the query selects, by rising key; `isLocal` is
+    /// what the first node published. For checks of what is declared of a fish.
+    pub fn events(&self, query: &Query) -> EventBatch {
+        let mut held = OffsetMap::new();
+        self.members.iter().for_each(|member| held.join(&member.held));
+        let (streams, own_node) = (&self.streams, &self.members[0].node);
+        View { streams, held: &held, query, own_node }.all(&held)
+    }
+
+    /// Parts the network, in the place of what parted it before: nodes of one group reach each
+    /// other and no others. Nodes that are in none are one more group.
     ///
     /// # Errors
     /// `invalid_argument`: there is no such node, or it is in two groups.
@@ -205,6 +286,7 @@ impl Lab {
             *place = number + 1;
         }
         self.members.iter_mut().zip(places).for_each(|(member, place)| member.group = place);
+        self.reach = None;
         self.note(format!("cut into {groups:?}"));
         Ok(())
     }
@@ -212,39 +294,50 @@ impl Lab {
     /// All nodes reach each other again.
     pub fn heal(&mut self) {
         self.members.iter_mut().for_each(|member| member.group = 0);
+        self.reach = None;
         self.note("healed".to_owned());
     }
 
     /// The node's process ends without warning, if it runs: what it has in memory is lost, all
-    /// folds among it. What it has acknowledged stays.
+    /// folds among it. What it has acknowledged stays, unless a power cut takes it before the node
+    /// runs again: what was published with the durability `process` may be with the system only.
     ///
     /// # Errors
     /// As [`Lab::node_id`].
     pub fn crash(&mut self, node: usize) -> Result<()> {
         self.member(node)?;
-        self.sync(node);
-        self.members[node].disk.sync();
         self.stop(node, "crashed");
         Ok(())
     }
 
-    /// As [`Lab::crash`], and by a power cut: what was not durable is lost, too, that is events of
-    /// [`Lab::publish_unsynced`], and some of the latest snapshots.
+    /// As [`Lab::crash`], and by a power cut: of what was not durable some is lost, too, that is
+    /// the last of the events that were published with the durability `process`, and of the latest
+    /// snapshots.
     ///
     /// # Errors
     /// As [`Lab::node_id`].
     pub fn cut_power(&mut self, node: usize) -> Result<()> {
         let stream = self.member(node)?.stream();
-        let durable = self.members[node].held.count(&stream);
-        self.streams.cut(&stream, durable);
         let member = &mut self.members[node];
-        member.disk.lose(&mut self.chance);
-        member.disk.sync();
-        if self.chance.one_in(8) {
-            member.disk.damage(&mut self.chance);
+        let unsynced = std::mem::take(&mut member.unsynced);
+        let kept = self.weather.index(unsynced.len() + 1);
+        if let Some((end, _)) = kept.checked_sub(1).map(|last| unsynced[last]) {
+            member.held.raise(stream, end);
         }
+        let durable = member.held.count(&stream);
+        self.streams.cut(&stream, durable);
+        member.has_lost_power = true;
+        member.disk.lose(&mut self.works);
+        member.disk.sync();
+        if self.works.one_in(8) {
+            member.disk.damage(&mut self.works);
+        }
+        self.reach = None;
         member.lamport = self.streams.lamport(&member.held);
-        self.stop(node, "lost its power");
+        let remembered = &mut self.desks.nodes[node].remembered;
+        remembered.retain(|_, (_, own)| own.key.stream != stream || own.first.value() < durable);
+        let lost = unsynced.len() - kept;
+        self.stop(node, &format!("lost its power, and {lost} of its publishes"));
         Ok(())
     }
 
@@ -255,6 +348,12 @@ impl Lab {
     pub fn start(&mut self, node: usize) -> Result<()> {
         if !self.member(node)?.is_up {
             self.members[node].is_up = true;
+            if std::mem::take(&mut self.members[node].has_lost_power) {
+                self.set_clock(node);
+            }
+            self.members[node].disk.sync();
+            self.sync(node);
+            self.reach = None;
             self.note(format!("node {node} started"));
         }
         Ok(())
@@ -285,14 +384,18 @@ impl Lab {
 
     /// An error in a fish, with how to see it again.
     pub(super) fn blame(&self, fish: &Definition, reason: &'static str, what: &str) -> Error {
-        let shown = self.trace.len().saturating_sub(SHOWN_LINES_MAX);
-        let last: Vec<&str> = self.trace.iter().skip(shown).map(String::as_str).collect();
         let message = format!(
-            "{fish} {what}; {SEED_VARIABLE}={} replays it. What happened last:\n{}",
+            "{fish} {what}; this is seed {} of the lab. What happened last:\n{}",
             self.seed,
-            last.join("\n")
+            self.happened_last()
         );
         Error::new(ErrorKind::UserCode, message).with_reason(reason)
+    }
+
+    pub(super) fn happened_last(&self) -> String {
+        let shown = self.trace.len().saturating_sub(SHOWN_LINES_MAX);
+        let last: Vec<&str> = self.trace.iter().skip(shown).map(String::as_str).collect();
+        last.join("\n")
     }
 
     /// All that the node has published is durable from now on.
@@ -300,23 +403,42 @@ impl Lab {
         let member = &mut self.members[node];
         let stream = member.stream();
         member.held.raise(stream, self.streams.count(&stream));
+        member.unsynced.clear();
+        self.reach = None;
     }
 
-    fn append(
+    /// The node's process ends in the middle of a call: what that ends with.
+    fn dead(&mut self, node: usize) -> Error {
+        self.stop(node, "died");
+        let message = format!("node {node} died before it could say what became of its events");
+        Error::new(ErrorKind::Closed, message)
+    }
+
+    pub(super) fn append(
+        &mut self,
+        node: usize,
+        events: Vec<NewEvent>,
+        is_durable: bool,
+    ) -> Result<LabPublished> {
+        self.running(node)?;
+        check_batch(&events)?;
+        self.write(node, events, is_durable)
+    }
+
+    /// As [`Lab::append`], also with tags that are ours.
+    pub(super) fn write(
         &mut self,
         node: usize,
         events: Vec<NewEvent>,
         is_durable: bool,
     ) -> Result<LabPublished> {
         let member = self.running(node)?;
-        check(&events)?;
         let (stream, time, count) = (member.stream(), self.wall(member), events.len());
         let first = self.streams.count(&stream);
         let lamport = member.lamport;
-        let mut keys = Vec::with_capacity(count);
+        let key_of = |index| Ok(EventKey { lamport: Lamport::new(lamport + 1 + index)?, stream });
         for (index, event) in (0u64..).zip(events) {
-            let key = EventKey { lamport: Lamport::new(lamport + 1 + index)?, stream };
-            keys.push(key);
+            let key = key_of(index)?;
             self.streams.push(Event {
                 key,
                 offset: Offset::new(first + index),
@@ -330,19 +452,29 @@ impl Lab {
         self.members[node].lamport = lamport + count as u64;
         if is_durable {
             self.sync(node);
+        } else {
+            let member = &mut self.members[node];
+            let wait = Duration::from_micros(self.weather.between(0, UNSYNCED_MICROS_MAX));
+            let last = member.unsynced.back().map_or(Duration::ZERO, |(_, due)| *due);
+            let due = last.max(self.elapsed + wait);
+            member.unsynced.push_back((first + count as u64, due));
         }
         let how = if is_durable { "" } else { ", not durable yet" };
         self.note(format!("node {node} published {count} from offset {first}{how}"));
         let mut offsets = self.members[node].held.clone();
         offsets.raise(stream, first + count as u64);
-        Ok(LabPublished { keys, first: Offset::new(first), time, offsets })
+        let (key, count, first) = (key_of(0)?, count as u64, Offset::new(first));
+        Ok(LabPublished { key, count, first, time, offsets })
     }
 
-    fn stop(&mut self, node: usize, how: &str) {
+    pub(super) fn stop(&mut self, node: usize, how: &str) {
+        self.desks.end(node);
         let member = &mut self.members[node];
         member.folds.clear();
+        self.reach = None;
         if member.is_up {
             member.is_up = false;
+            member.life += 1;
             self.note(format!("node {node} {how}"));
         }
     }
@@ -353,22 +485,8 @@ impl Lab {
     }
 }
 
-fn check(events: &[NewEvent]) -> Result<()> {
-    if events.is_empty() {
-        return Err(invalid("there is no event to publish"));
-    }
-    if events.len() > BATCH_EVENTS_MAX {
-        let message = format!("{} events; the limit is {BATCH_EVENTS_MAX}", events.len());
-        return Err(Error::new(ErrorKind::LimitExceeded, message));
-    }
-    let mut tags = events.iter().flat_map(|event| event.tags.iter());
-    match tags.find(|tag| tag.as_str().starts_with(RESERVED_TAG_PREFIX)) {
-        None => Ok(()),
-        Some(tag) => Err(invalid(format!(
-            "the tag {:?} begins with {RESERVED_TAG_PREFIX:?}, which is for accounts and claims",
-            tag.as_str()
-        ))),
-    }
+pub(super) fn too_long(what: &str) -> Error {
+    Error::new(ErrorKind::LimitExceeded, format!("{what} by at most a century in a lab"))
 }
 
 fn no_node(node: usize) -> Error {

@@ -2,10 +2,14 @@
 //! at a time, and states come back as bytes.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::pond::grow_only::{BrokenLaw, GROW_ONLY_EVENTS_MAX, check_grow_only};
+use crate::pond::grow_only::{GROW_ONLY_EVENTS_MAX, NotShown, check_grow_only};
 use bytes::Bytes;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// Most bytes of states that a check keeps.
+const KNOWN_BYTES_MAX: usize = 64 << 20;
 
 /// What the owner of a fish's code is asked.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,8 +30,10 @@ pub enum LawQuestion {
 pub struct LawCheck {
     events: Vec<usize>,
     known: BTreeMap<LawQuestion, Bytes>,
+    /// How many bytes are in the answers that are known.
+    known_bytes: usize,
     asked: Vec<LawQuestion>,
-    found: Option<std::result::Result<(), BrokenLaw>>,
+    found: Option<std::result::Result<usize, NotShown>>,
 }
 
 /// A state, or none while it is not known. Equal to everything then.
@@ -49,6 +55,7 @@ impl LawCheck {
         LawCheck {
             events: (0..event_count.min(GROW_ONLY_EVENTS_MAX)).collect(),
             known: BTreeMap::new(),
+            known_bytes: 0,
             asked: Vec::new(),
             found: None,
         }
@@ -58,18 +65,26 @@ impl LawCheck {
     /// the check is done.
     ///
     /// # Errors
-    /// `invalid_argument`: there are not as many answers as questions.
+    /// `invalid_argument`: there are not as many answers as questions. `limit_exceeded`: the
+    /// answers are more than 64 MiB, all together.
     pub fn next_questions(&mut self, answers: Vec<Bytes>) -> Result<&[LawQuestion]> {
         if answers.len() != self.asked.len() {
             let message = format!("{} answers to {} questions", answers.len(), self.asked.len());
             return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        self.known_bytes += answers.iter().map(Bytes::len).sum::<usize>();
+        if self.known_bytes > KNOWN_BYTES_MAX {
+            let message = "the states that the law is checked on are more than 64 MiB; check it on \
+                           fewer events, or with smaller states";
+            return Err(Error::new(ErrorKind::LimitExceeded, message));
         }
         self.known.extend(self.asked.drain(..).zip(answers));
         if self.found.is_none() {
             let missing = RefCell::new(BTreeSet::new());
             let found = self.round(&missing);
             self.asked = missing.into_inner().into_iter().collect();
-            if found.is_err() || self.asked.is_empty() {
+            // That nothing is shown is only known when all states are.
+            if matches!(found, Err(NotShown::Broken(_))) || self.asked.is_empty() {
                 self.asked.clear();
                 self.found = Some(found);
             }
@@ -77,18 +92,19 @@ impl LawCheck {
         Ok(&self.asked)
     }
 
-    /// Where the law is broken, when the check is done.
+    /// On how many events the law holds; `None` while the check is not done.
     ///
     /// # Errors
-    /// The law that does not hold.
-    pub fn found(&self) -> std::result::Result<(), BrokenLaw> {
-        self.found.unwrap_or(Ok(()))
+    /// `invalid_argument`, of `what`: reason `grow_only`, the law does not hold, or `no_examples`,
+    /// the events show nothing.
+    pub fn found(&self, what: &dyn fmt::Display) -> Result<Option<usize>> {
+        self.found.transpose().map_err(|not_shown| not_shown.error(what))
     }
 
     fn round(
         &self,
         missing: &RefCell<BTreeSet<LawQuestion>>,
-    ) -> std::result::Result<(), BrokenLaw> {
+    ) -> std::result::Result<usize, NotShown> {
         let answer = |question: LawQuestion| match self.known.get(&question) {
             Some(state) => Guess(Some(state.clone())),
             None => {

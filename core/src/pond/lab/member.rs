@@ -3,21 +3,31 @@
 use crate::event::{NodeId, OffsetMap, StreamId};
 use crate::pond::lab::disk::Disk;
 use crate::pond::lab::fold::LabFold;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 /// A node: what it holds durably, and what it has in memory while it runs.
 pub(super) struct Member {
     pub(super) node: NodeId,
+    /// Of the stream that it writes.
+    pub(super) number: u64,
     /// Durable here. Of its own stream there may be more in the lab, which is not durable yet.
     pub(super) held: OffsetMap,
     /// The greatest that it has seen or used.
     pub(super) lamport: u64,
     pub(super) is_up: bool,
+    /// Since it ran last: then its clock is another one.
+    pub(super) has_lost_power: bool,
+    /// Counts the ends of its process.
+    pub(super) life: u64,
     /// Nodes of one group reach each other.
     pub(super) group: usize,
     /// Its wall clock is ahead by so much, µs.
     pub(super) skew_micros: i64,
     pub(super) disk: Disk,
+    /// Of its own stream, what is not durable: to which count, and when it will be if the node
+    /// runs then. Rising in both.
+    pub(super) unsynced: VecDeque<(u64, Duration)>,
     /// By the number of their fish.
     pub(super) folds: BTreeMap<usize, LabFold>,
 }
@@ -26,18 +36,22 @@ impl Member {
     pub(super) fn new(node: NodeId, skew_micros: i64) -> Member {
         Member {
             node,
+            number: 0,
             held: OffsetMap::new(),
             lamport: 0,
             is_up: true,
+            has_lost_power: false,
+            life: 0,
             group: 0,
             skew_micros,
             disk: Disk::default(),
+            unsynced: VecDeque::new(),
             folds: BTreeMap::new(),
         }
     }
 
     /// The stream that it writes.
     pub(super) fn stream(&self) -> StreamId {
-        StreamId { node: self.node, number: 0 }
+        StreamId { node: self.node, number: self.number }
     }
 }

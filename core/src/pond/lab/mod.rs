@@ -3,12 +3,17 @@
 //!
 //! Under it run real folds (`pond::Fold`) of an application's fish, with a judge beside them: the
 //! fold of the sorted log, from nothing, in one piece. So what is wrong with a fish shows, and
-//! shows again with the same seed. Not here: sync, disks and forks as they are (`tests/src/sim`
-//! has those), and the clock.
+//! shows again with the same seed. Accounts and claims are decided as on a node (`pond::desk`),
+//! and judged whenever something of them came. Not here: sync, disks and forks as they are
+//! (`tests/src/sim` has those), and the clock.
 //! Rule: equal options and equal calls give equal results and equal traces.
-//! Begin with [`Lab`]; `task` says what takes code of fish, `judge` what is asked of them.
+//! Begin with [`Lab`]; `task` says what takes code of fish, `judge` what is asked of them; `desk`
+//! is where accounts and claims begin, `scarce` what is asked of those.
 
+mod answers;
+mod backup;
 mod chance;
+mod desk;
 mod disk;
 mod fold;
 mod judge;
@@ -18,11 +23,14 @@ mod law;
 mod member;
 mod options;
 mod reader;
+mod scarce;
 mod streams;
 mod task;
 mod typed;
 mod weather;
 
+pub use answers::LabLoss;
+pub use backup::LabBackup;
 pub use lab::Lab;
 pub use law::{LawCheck, LawQuestion};
 pub use options::{LAB_NODES_MAX, LabOptions, LabPublished};
@@ -35,3 +43,5 @@ pub(super) use streams::Streams;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_desk;

@@ -3,6 +3,8 @@
 use crate::event::{AppId, EventKey, Offset, OffsetMap, WallTime};
 use std::time::Duration;
 
+/// Longest time that may pass in a lab, and most that its wall clocks are wrong: a century.
+pub(super) const TIME_MAX: Duration = Duration::from_secs(100 * 366 * 86_400);
 /// Most nodes of a lab.
 pub const LAB_NODES_MAX: usize = 64;
 
@@ -15,22 +17,28 @@ pub struct LabOptions {
     pub seed: u64,
     /// The application that publishes; `com.example.lab` if nothing else is said.
     pub app_id: Option<AppId>,
-    /// The wall clocks of the nodes are wrong by at most this; 5 minutes at first.
+    /// The wall clocks of the nodes are wrong by at most this, up to a century; 5 minutes at first.
     pub skew_max: Duration,
+    /// One in so many publishes, also of effects, is the last thing that its node does: it ends
+    /// with `closed` and the node's process is gone, the events stored or not. 0, as at first: none
+    /// is.
+    pub faults: u64,
 }
 
 impl LabOptions {
     /// So many nodes, and this seed.
     pub fn new(nodes: usize, seed: u64) -> LabOptions {
-        LabOptions { nodes, seed, app_id: None, skew_max: Duration::from_secs(300) }
+        LabOptions { nodes, seed, app_id: None, skew_max: Duration::from_secs(300), faults: 0 }
     }
 }
 
 /// Where published events stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabPublished {
-    /// The key of each event, in the order in which they were given.
-    pub keys: Vec<EventKey>,
+    /// Of the first event; the others follow.
+    pub key: EventKey,
+    /// How many events.
+    pub count: u64,
     /// Offset of the first event in the node's stream; the others follow.
     pub first: Offset,
     /// The node's wall clock then: a claim.

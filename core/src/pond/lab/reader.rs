@@ -3,7 +3,7 @@
 //!
 //! The same promises as `log::KeyFollower`, kept in the slow and obvious way.
 
-use crate::event::{EventBatch, EventKey, KeyPosition, NodeId, OffsetMap};
+use crate::event::{EventBatch, EventKey, EventKind, KeyPosition, NodeId, OffsetMap};
 use crate::pond::fold::Found;
 use crate::pond::lab::streams::Streams;
 use crate::query::{EventSubject, Query};
@@ -22,9 +22,10 @@ impl View<'_> {
     /// Matching events that `upper` counts and `lower` does not, by rising key.
     pub(super) fn between(&self, lower: &OffsetMap, upper: &OffsetMap) -> Vec<(EventKey, u64)> {
         let own_node = self.own_node;
-        let found = self
-            .streams
-            .between(lower, upper, |event| self.query.matches(&EventSubject { event, own_node }));
+        let found = self.streams.between(lower, upper, |event| {
+            event.kind == EventKind::Application
+                && self.query.matches(&EventSubject { event, own_node })
+        });
         found.iter().map(|event| (event.key, event.offset.value())).collect()
     }
 

@@ -1,6 +1,6 @@
 //! All events of a lab, each kept once.
 
-use crate::event::{Event, EventKey, OffsetMap, StreamId};
+use crate::event::{Event, EventKey, NodeId, OffsetMap, StreamId};
 use std::collections::BTreeMap;
 
 /// Streams and their events. Who holds how much of each is an offset map of theirs.
@@ -35,6 +35,12 @@ impl Streams {
     #[cfg(test)]
     pub(in crate::pond) fn ids(&self) -> impl Iterator<Item = StreamId> {
         self.0.keys().copied()
+    }
+
+    /// The number of the next stream of `node`: nothing was ever written to it.
+    pub(super) fn next_number(&self, node: NodeId) -> u64 {
+        let all = StreamId { node, number: 0 }..=StreamId { node, number: u64::MAX };
+        self.0.range(all).next_back().map_or(0, |(last, _)| last.number + 1)
     }
 
     /// An event that is there.

@@ -5,9 +5,11 @@ use crate::pond::definition::Definition;
 use crate::pond::emission::Emission;
 use crate::pond::fold::Prospect;
 use crate::pond::job::{Answer, Job};
+use crate::pond::lab::chance::Chance;
 use crate::pond::lab::fold::{LabFold, Progress};
 use crate::pond::lab::judge::Judge;
-use crate::pond::lab::lab::Lab;
+use crate::pond::lab::lab::{Lab, too_long};
+use crate::pond::lab::options::TIME_MAX;
 use crate::pond::lab::reader::View;
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,9 +93,9 @@ enum Outcome {
 }
 
 impl Lab {
-    /// The number of a fish, the same for equal definitions.
+    /// The number of a fish, the same for definitions that are the same fish.
     pub fn declare(&mut self, fish: &Arc<Definition>) -> usize {
-        let known = self.fish.iter().position(|own| own == fish);
+        let known = self.fish.iter().position(|own| own.is_same(fish));
         known.unwrap_or_else(|| {
             self.fish.push(fish.clone());
             self.fish.len() - 1
@@ -104,15 +106,20 @@ impl Lab {
     /// called until it gives none.
     ///
     /// # Errors
-    /// `invalid_argument`: there is no such node or fish. `closed`: the node does not run.
+    /// `invalid_argument`: there is no such node or fish. `closed`: the node does not run, or of a
+    /// check no node does. `limit_exceeded`: a century has passed by then. `internal`: an
+    /// account or a claim breaks its promise.
     pub fn begin(&mut self, task: LabTask) -> Result<()> {
         self.moves.clear();
         self.state = None;
         self.judged.clear();
         match task {
             LabTask::Advance(duration) => {
-                let until = Some(self.elapsed.saturating_add(duration));
-                self.moves.push_back(Move::Advance { until });
+                let until = self.elapsed.saturating_add(duration);
+                if until > TIME_MAX {
+                    return Err(too_long("time advances"));
+                }
+                self.moves.push_back(Move::Advance { until: Some(until) });
             }
             LabTask::Settle => self.moves.push_back(Move::Advance { until: None }),
             LabTask::Chaos { steps } => self.moves.push_back(Move::Chaos { left: steps }),
@@ -121,6 +128,11 @@ impl Lab {
                 self.show(node, fish, false)?;
             }
             LabTask::Check { fish } => {
+                if self.members.iter().all(|member| !member.is_up) {
+                    let message = "no node runs that could be checked; start one first";
+                    return Err(Error::new(ErrorKind::Closed, message));
+                }
+                self.check_scarce()?;
                 for node in 0..self.members.len() {
                     if self.members[node].is_up {
                         self.show(node, fish, true)?;
@@ -180,9 +192,9 @@ impl Lab {
     fn perform(&mut self, next: Move, answer: Option<Answer>) -> Result<Outcome> {
         match next {
             Move::Advance { until } => {
-                let is_over = self.step(until);
+                let is_over = self.step(until)?;
                 let rest = (!is_over).then_some(Move::Advance { until });
-                let folds = self.chance.one_in(2).then(|| self.some_work()).flatten();
+                let folds = self.works.one_in(2).then(|| self.some_work()).flatten();
                 Ok(Outcome::After(folds.into_iter().chain(rest).collect()))
             }
             Move::Chaos { left: 0 } => Ok(Outcome::Done),
@@ -232,7 +244,7 @@ impl Lab {
     /// Some fold goes on a little.
     fn some_work(&mut self) -> Option<Move> {
         let (node, fish) = self.some_fold()?;
-        let jobs_left = Some(self.chance.between(1, JOBS_MAX));
+        let jobs_left = Some(self.works.between(1, JOBS_MAX));
         Some(Move::Work { node, fish, jobs_left })
     }
 
@@ -245,7 +257,8 @@ impl Lab {
             fold.wake();
         } else {
             let snapshots = member.disk.snapshots(definition.hash());
-            let fold = LabFold::new(definition, snapshots, &mut self.chance);
+            let mut chance = chance_of(self.seed, node, &definition, member.life);
+            let fold = LabFold::new(definition, snapshots, &mut chance);
             member.folds.insert(fish, fold);
         }
         Ok(Outcome::Done)
@@ -301,7 +314,8 @@ impl Lab {
         let view = View { streams, held, query: self.fish[fish].query(), own_node };
         let events = view.all(held);
         let state = shown.state.clone();
-        let judge = Judge::new(fish, node, state, &events, is_thorough, &mut self.chance);
+        let mut chance = chance_of(self.seed, node, &self.fish[fish], events.len() as u64);
+        let judge = Judge::new(fish, node, state, &events, is_thorough, &mut chance);
         self.state = Some(shown);
         Outcome::After(vec![Move::Judge(Box::new(judge))])
     }
@@ -311,9 +325,15 @@ impl Lab {
         if error.kind() != ErrorKind::UserCode {
             return error;
         }
-        let variable = super::lab::SEED_VARIABLE;
-        let message = format!("{}; {variable}={} replays it", error.message(), self.seed);
+        let message = format!("{}; this is seed {} of the lab", error.message(), self.seed);
         let reason = error.reason().unwrap_or("step");
         Error::new(ErrorKind::UserCode, message).with_reason(reason)
     }
+}
+
+/// Chance for what a fish does at a node: its own, so that who asks for one changes nothing for
+/// others.
+fn chance_of(seed: u64, node: usize, fish: &Definition, turn: u64) -> Chance {
+    let fish = fish.hash().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    Chance::of([seed, node as u64, fish, turn])
 }

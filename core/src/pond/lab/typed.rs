@@ -1,14 +1,12 @@
 //! A lab for fish of Rust code, whose code it has itself.
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::event::NewEvent;
+use crate::error::Result;
 use crate::event::cbor::Value;
 use crate::pond::builtin::{BuiltIn, Tally};
 use crate::pond::definition::Definition;
-use crate::pond::fish::{CodeError, Fish};
+use crate::pond::fish::Fish;
 use crate::pond::job::{Answer, Job};
 use crate::pond::lab::lab::Lab;
-use crate::pond::lab::options::LabPublished;
 use crate::pond::lab::task::LabTask;
 use crate::pond::owner::Owner;
 use crate::query::Query;
@@ -72,7 +70,7 @@ impl Lab {
     /// `decode`; or the state is wrong, reason `step`, `codec` or `is_reset`, where the message
     /// says why. `conflict`: another fish of this id is at work there. `closed`: the node does not
     /// run. `invalid_argument`: there is no such node.
-    pub fn state<S: Send + 'static>(&mut self, node: usize, fish: &Fish<S>) -> Result<S> {
+    pub(crate) fn state<S: Send + 'static>(&mut self, node: usize, fish: &Fish<S>) -> Result<S> {
         let number = self.give(fish);
         fish.decode(&self.shown_by(node, number)?)
     }
@@ -81,7 +79,7 @@ impl Lab {
     ///
     /// # Errors
     /// As [`Lab::state`].
-    pub fn state_of_builtin(
+    pub(crate) fn state_of_builtin(
         &mut self,
         node: usize,
         query: &Query,
@@ -97,35 +95,12 @@ impl Lab {
         Value::decode(&self.shown_by(node, number)?)
     }
 
-    /// Runs `effect` on the state of a fish at a node, and publishes what it gives there; `None`
-    /// when that is nothing.
-    ///
-    /// # Errors
-    /// As [`Lab::state`] and [`Lab::publish`]; `user_code`, reason `effect`: the effect failed, and
-    /// nothing was published.
-    pub fn run<S: Send + 'static>(
-        &mut self,
-        node: usize,
-        fish: &Fish<S>,
-        effect: impl FnOnce(&S) -> std::result::Result<Vec<NewEvent>, CodeError>,
-    ) -> Result<Option<LabPublished>> {
-        let state = self.state(node, fish)?;
-        let events = effect(&state).map_err(|error| {
-            let message = format!("an effect on {} failed: {error}", fish.definition());
-            Error::new(ErrorKind::UserCode, message).with_reason("effect")
-        })?;
-        if events.is_empty() {
-            return Ok(None);
-        }
-        self.publish(node, events).map(Some)
-    }
-
-    /// Asks each node that runs for the state of a fish, and the judge more thoroughly than
-    /// [`Lab::state`] does: the same events again, in other pieces, with the state saved and loaded
+    /// Asks each node that runs for the state of a fish, and the judge more thoroughly than who
+    /// asks a node for it: the same events again, in other pieces, with the state saved and loaded
     /// between, and from the last reset on. Nodes that hold the same events must show the same.
     ///
     /// # Errors
-    /// As [`Lab::state`].
+    /// As `LabNode::state`.
     pub fn check<S: Send + 'static>(&mut self, fish: &Fish<S>) -> Result<()> {
         let fish = self.give(fish);
         self.drive(LabTask::Check { fish })

@@ -56,6 +56,7 @@ fn whatever_function_of_a_fish_panics_it_is_named_with_its_event() {
             }
             false
         })
+        .unwrap()
     };
     for (at, index) in [
         (Function::Initial, None),

@@ -272,7 +272,7 @@ fn what_goes_on_from_a_backlog_does_not_follow_it_for_ever() {
     let mut puppet = Puppet::admitted_to(author.log.clone());
     // The peer asks, and never says what became of the answer.
     puppet.say(&Message::Want { stream, from: 0, to: 100 });
-    for (seconds, expected) in [(50, Lane::Backlog), (50, Lane::Backlog), (61, Lane::Live)] {
+    for (seconds, expected) in [(170, Lane::Backlog), (170, Lane::Backlog), (181, Lane::Live)] {
         puppet.pass_alive(seconds);
         let head = puppet.log.append(&author.key, 0, &["more".to_owned()]);
         puppet.give(Input::Durable(head));

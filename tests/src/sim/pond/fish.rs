@@ -37,6 +37,7 @@ static FISH: LazyLock<Fish<Sum>> = LazyLock::new(|| {
         let name = EventName::in_event(event.payload_bytes(), event.tags());
         name.is_some_and(|name| is_reset(name.key))
     })
+    .expect("it does not only grow")
 });
 
 /// The state: a hash of all keys and offsets in their order.

@@ -1,6 +1,5 @@
 //! What is done once: whoever asks again with the same key gets the first answer.
 
-use super::disk::KeyHash;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::IDEMPOTENCY_KEY_BYTES_MAX;
 use crate::event::{AppId, NewEvent, Tag};
@@ -9,7 +8,7 @@ use crate::event::{AppId, NewEvent, Tag};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Once {
     /// BLAKE3 of the idempotency key.
-    pub(crate) key: KeyHash,
+    pub(crate) key: [u8; 32],
     /// BLAKE3 of what was asked for.
     pub(crate) digest: [u8; 32],
 }
@@ -20,7 +19,7 @@ impl Once {
     ///
     /// # Errors
     /// `invalid_argument`: the key is empty. `limit_exceeded`: it is too long.
-    pub(super) fn append(key: &[u8], app_id: &AppId, events: &[NewEvent]) -> Result<Once> {
+    pub(crate) fn append(key: &[u8], app_id: &AppId, events: &[NewEvent]) -> Result<Once> {
         let mut digest = Digest::begin(app_id);
         for event in events {
             digest.add(&(event.tags.len() as u64).to_le_bytes());

@@ -1,0 +1,220 @@
+/** A node of a lab: the calls of a {@link Node}, answered in virtual time. */
+import { EventBatch, withEncoded, type NewEvent } from './batch';
+import { causal, causalOptions, Session } from './causal';
+import { outsideOfCode } from './code';
+import { outsideOfEffects, wanted, type Effect } from './effects';
+import type { Event } from './event';
+import { AbortError, guard } from './failures';
+import { fishOf, type Fish } from './fish';
+import type { Lab } from './lab';
+import type { NativeLab } from './native';
+import type { ObserveOptions, State } from './observer';
+import { Offsets } from './offsets';
+import { callOptions, checkOptions, limitsOf, text, type CallOptions } from './options';
+import type { Payload } from './payload';
+import { effectOf, type RunOptions } from './pond';
+import { Published } from './published';
+import { publishOptions, publishingOf, type PublishOptions } from './publishing';
+
+const readOptions = [...callOptions, ...causalOptions];
+
+/** @internal What a lab does for its nodes. */
+export interface LabHalf {
+  readonly lab: Lab;
+  readonly native: NativeLab;
+  /** The state of a fish at a node, judged. */
+  state<S>(node: number, fish: Fish<S>, options: ObserveOptions | undefined): State<S>;
+  /** The turns of effects, by node and fish: each ends when the last one has. */
+  readonly turns: Map<string, Promise<void>>;
+}
+
+/**
+ * A node of a {@link Lab}: what takes a {@link Node} and uses these calls takes this, too. They
+ * have the same arguments and errors, and what they do is done when they return; promises only say
+ * what came of it. Made by {@link Lab.node}.
+ *
+ * Nothing waits: what a node would wait for is there, or is refused at once with
+ * {@link NotYetVisibleError}, because time passes only by {@link Lab.advance} and the like. Not
+ * here: subscriptions, observers, `keepRunning`, accounts and claims.
+ */
+export class LabNode {
+  /** Its index; the first is 0. */
+  readonly index: number;
+  /** Its public key: 64 hex digits. */
+  readonly id: string;
+  readonly #half: LabHalf;
+
+  /** @internal */
+  constructor(half: LabHalf, index: number) {
+    this.#half = half;
+    this.index = index;
+    this.id = guard(() => half.native.nodeId(index));
+  }
+
+  /** False while it does not run. */
+  get isOpen(): boolean {
+    return guard(() => this.#half.native.isUp(this.index));
+  }
+
+  /** What is durable here. */
+  offsets(): Offsets {
+    return Offsets.trusted(guard(() => this.#half.native.offsets(this.index)));
+  }
+
+  /** As {@link Node.session}. */
+  session(): Session {
+    return new Session();
+  }
+
+  /**
+   * As {@link Node.publish}. With the durability `process` nobody sees the events before some time
+   * passes, and a power cut before that may take them back.
+   * @throws ClosedError: it does not run, or dies in the middle ({@link LabOptions.faults}).
+   * InvalidArgumentError, LimitExceededError, ConflictError, NotYetVisibleError, AbortError.
+   */
+  publish(
+    events: NewEvent | readonly NewEvent[],
+    options?: PublishOptions,
+  ): Promise<Published> {
+    outsideOfCode('publish');
+    return this.#publish(events, options);
+  }
+
+  /**
+   * As {@link Node.query}, of all that is durable here.
+   * @throws InvalidArgumentError an option has the wrong type. Steps reject with ClosedError,
+   * QueryInvalidError, NotYetVisibleError, AbortError.
+   */
+  query<P = Payload>(query: string, options?: ObserveOptions): LabQuery<P> {
+    outsideOfCode('query');
+    checkOptions('query', options, readOptions);
+    const checked = text('query: query', query);
+    return new LabQuery<P>(this.#query<P>(checked, options));
+  }
+
+  /**
+   * As {@link Node.state}, after the judge saw it.
+   * @throws UserCodeError: code of the fish failed, or the state is wrong: `reason` is `step`,
+   * `codec`, `encode` or `is_reset` then, and the message says what does this. ConflictError:
+   * another fish of this id is at work here. ClosedError, NotYetVisibleError, AbortError.
+   */
+  state<S>(fish: Fish<S>, options?: ObserveOptions): Promise<State<S>> {
+    outsideOfCode('state');
+    return this.#state(fish, options);
+  }
+
+  /**
+   * As {@link Node.run}: `effect` may be asynchronous, and the effects on one fish of this node
+   * take turns. If the node ends meanwhile, what it gives is not published.
+   * @throws UserCodeError with the reason `effect`; InvalidArgumentError with the reason
+   * `nested_effect`; as {@link LabNode.state} and {@link LabNode.publish}.
+   */
+  run<S>(fish: Fish<S>, effect: Effect<S>, options?: RunOptions): Promise<Published | undefined> {
+    outsideOfCode('run');
+    return this.#run(fish, effect, options);
+  }
+
+  /**
+   * As {@link Node.waitFor}, without waiting.
+   * @throws NotYetVisibleError: it is not held here. InvalidArgumentError.
+   */
+  async waitFor(token: Offsets | string, options?: CallOptions): Promise<void> {
+    outsideOfCode('waitFor');
+    checkOptions('waitFor', options, callOptions);
+    refuseAborted('waitFor', options);
+    const wanted = Offsets.tokenOf('waitFor: token', token);
+    guard(() => this.#half.native.waitFor(this.index, wanted));
+  }
+
+  async #publish(
+    events: NewEvent | readonly NewEvent[],
+    options: PublishOptions | undefined,
+  ): Promise<Published> {
+    checkOptions('publish', options, publishOptions);
+    refuseAborted('publish', options);
+    const list = Array.isArray(events) ? (events as NewEvent[]) : [events as NewEvent];
+    return this.#append(list, undefined, publishingOf('publish', options));
+  }
+
+  #append(events: readonly NewEvent[], life: number | undefined, how: object): Published {
+    const { native } = this.#half;
+    const published = withEncoded(events, (bytes) =>
+      guard(() => native.publish(this.index, life, bytes, how)),
+    );
+    return new Published(published);
+  }
+
+  async #query<P>(
+    query: string,
+    options: ObserveOptions | undefined,
+  ): Promise<readonly Event<P>[]> {
+    refuseAborted('query', options);
+    const { native } = this.#half;
+    const said = causal('query', options);
+    return EventBatch.from<P>(guard(() => native.query(this.index, query, said), query)).events;
+  }
+
+  async #state<S>(fish: Fish<S>, options: ObserveOptions | undefined): Promise<State<S>> {
+    checkOptions('state', options, readOptions);
+    refuseAborted('state', options);
+    return this.#half.state(this.index, fishOf('state: fish', fish), options);
+  }
+
+  async #run<S>(
+    fish: Fish<S>,
+    effect: Effect<S>,
+    options: RunOptions | undefined,
+  ): Promise<Published | undefined> {
+    outsideOfEffects();
+    checkOptions('run', options, [...publishOptions, 'after']);
+    const how = publishingOf('run', options);
+    const checked = fishOf('run: fish', fish);
+    const running = effectOf('run', effect);
+    const { native, turns } = this.#half;
+    const place = `${this.index} ${checked.id}`;
+    const before = turns.get(place);
+    let end = (): void => {};
+    const turn = new Promise<void>((resolve) => (end = resolve));
+    turns.set(place, turn);
+    await before;
+    try {
+      refuseAborted('run', options);
+      const life = guard(() => native.life(this.index));
+      const { after, session } = options ?? {};
+      const state = this.#half.state(this.index, checked, { after, session });
+      const events = await wanted(checked, state, running);
+      refuseAborted('run', options);
+      return events.length === 0 ? undefined : this.#append(events, life, how);
+    } finally {
+      if (turns.get(place) === turn) turns.delete(place);
+      end();
+    }
+  }
+}
+
+/** The answer to a query of a lab. */
+export class LabQuery<P> implements AsyncIterable<Event<P>> {
+  readonly #events: Promise<readonly Event<P>[]>;
+
+  /** @internal */
+  constructor(events: Promise<readonly Event<P>[]>) {
+    this.#events = events;
+    // Whoever takes a step hears of it.
+    events.catch(() => {});
+  }
+
+  /** All events. */
+  async toArray(): Promise<Event<P>[]> {
+    return [...(await this.#events)];
+  }
+
+  /** One event after the other. */
+  async *[Symbol.asyncIterator](): AsyncIterator<Event<P>> {
+    yield* await this.#events;
+  }
+}
+
+function refuseAborted(call: string, options: CallOptions | undefined): void {
+  const { signal } = limitsOf(call, options);
+  if (signal?.aborted) throw new AbortError(signal.reason);
+}

@@ -1,0 +1,58 @@
+// The testing kit, as an application's compiler sees it. It never runs.
+import { builtin, fish, folds, type Monotonicity, type Node, type Published } from 'millpond';
+import {
+  Lab,
+  ScenarioError,
+  checkGrowOnly,
+  explore,
+  lint,
+  seeds,
+  testWithLab,
+  type LabNode,
+  type LabOptions,
+  type LabQuery,
+  type LabTestOptions,
+} from 'millpond/testing';
+
+/** What an application does with its node. */
+type Application = Pick<Node, 'publish' | 'state' | 'run' | 'waitFor' | 'session' | 'id'>;
+
+const pieces = fish({
+  id: 'pieces',
+  version: 1,
+  query: "FROM 'piece'",
+  initial: () => 0,
+  step: (count: number) => count + 1,
+  growOnly: (one, other) => Math.max(one, other),
+});
+
+export async function order(node: Application): Promise<Published | undefined> {
+  return node.run(pieces, async (count) => ({ tags: ['piece'], payload: count }));
+}
+
+export async function tested(options: LabOptions): Promise<void> {
+  const lab = new Lab({ ...options, nodes: 3 });
+  const node: LabNode = lab.node(0);
+  await order(node);
+  const query: LabQuery<number> = node.query<number>("FROM 'piece'");
+  for await (const event of query) event.payload.toFixed();
+  const { state, token } = await node.state(pieces);
+  const counted = await node.state(builtin("FROM 'piece'", folds.count()), { after: token });
+  lab.check(pieces, builtin("FROM 'piece'", folds.count()));
+  const events = lab.events(pieces);
+  checkGrowOnly(pieces, events);
+  const verdict: Monotonicity = lint(pieces, events);
+  // @ts-expect-error: only what fish() and builtin() make.
+  lab.check({ id: 'pieces', version: 1, query: '', initial: () => 0, step: () => 0 });
+  void [state.toFixed(), counted.state.value.toFixed(), verdict.text];
+}
+
+export function declared(test: (name: string, body: () => unknown) => unknown): number[] {
+  const options: LabTestOptions = { nodes: 3, seeds: 20 };
+  testWithLab(test, 'stock', options, async (lab) => lab.calm());
+  void explore((seed) => seed.toFixed()).catch((error) => {
+    if (error instanceof ScenarioError) return error.seed;
+    throw error;
+  });
+  return seeds(3);
+}

@@ -1,0 +1,202 @@
+"""A swarm in memory for tests: what befalls its nodes, and the work of their fish."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any, TypeVar
+from weakref import WeakValueDictionary
+
+from . import _native
+from ._errors import UserCode
+from ._fish import AnyFish, BuiltIn, Fish, State
+from ._fold import FishCode
+from ._held_clock import HeldClock
+from ._lab_node import AioLabNode, LabNode
+from ._native import Event, Session
+from ._pond import Token
+
+S = TypeVar("S")
+
+START = 1_767_225_600
+"""Where virtual wall clocks begin: 2026-01-01, in seconds since 1970."""
+
+
+class Lab:
+    """A swarm in memory: what befalls its nodes. What they do is said to `node`.
+
+    Nodes are named by their index, and the first is 0. All of them run and reach each other at
+    first. Equal options and equal calls give equal results.
+    Not for several threads at once.
+    """
+
+    def __init__(
+        self,
+        nodes: int | None = None,
+        *,
+        seed: int | None = None,
+        app: str | None = None,
+        skew_max: float | None = None,
+        faults: int | None = None,
+    ) -> None:
+        """A lab of so many nodes, 1 to 64 (default 3).
+
+        seed: all chance follows from it (default 1, or what `MILLPOND_SEED` says). app: who
+        publishes. skew_max: seconds by which the nodes' wall clocks are wrong at most (default
+        300). faults: one in so many publishes, also of effects, is the last thing that its node
+        does: it raises `Closed`, the node does not run, and the events are stored or not (default
+        0, none). Raises `InvalidArgument`, `LimitExceeded`.
+        """
+        self._native = _native.Lab(nodes, seed, app, skew_max, faults)
+        self._fish: dict[int, Fish[Any]] = {}
+        self._codes: dict[tuple[int, int], tuple[FishCode, HeldClock]] = {}
+        self._turns: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
+        # Counts the beginnings of states: each is at another moment.
+        self._moments = 0
+
+    def node(self, index: int) -> LabNode:
+        """The node of this index; the first is 0. Raises `InvalidArgument`: there is none."""
+        return LabNode(self, index)
+
+    def aio_node(self, index: int) -> AioLabNode:
+        """As `node`, for what takes a node of `millpond.aio`."""
+        return AioLabNode(self, index)
+
+    @property
+    def seed(self) -> int:
+        """The seed that all of it follows from."""
+        return self._native.seed
+
+    @property
+    def nodes(self) -> range:
+        """The nodes, by their index."""
+        return range(self._native.node_count)
+
+    @property
+    def elapsed(self) -> float:
+        """How many seconds of virtual time have passed."""
+        return self._native.elapsed
+
+    @property
+    def trace(self) -> list[str]:
+        """What happened, in order; the last 1,000 lines."""
+        return self._native.trace
+
+    def is_up(self, node: int) -> bool:
+        """Whether a node runs."""
+        return self._native.is_up(node)
+
+    def time_micros(self, node: int) -> int:
+        """A node's wall clock, in microseconds since 1970, UTC."""
+        return self._native.time_micros(node)
+
+    def below(self, end: int) -> int:
+        """A whole number from 0 to `end` - 1 by the seed, for a scenario to do as chance has it."""
+        return self._native.below(end)
+
+    def cut(self, *groups: Iterable[int]) -> None:
+        """Parts the network: nodes of one group reach each other and no others.
+
+        It takes the place of what parted it before. Nodes that are in none are one more group.
+        Raises `InvalidArgument`: there is no such node, or it is in two groups.
+        """
+        self._native.cut([list(group) for group in groups])
+
+    def heal(self) -> None:
+        """All nodes reach each other again."""
+        self._native.heal()
+
+    def crash(self, node: int) -> None:
+        """A node's process ends without warning: what it has in memory is lost."""
+        self._native.crash(node)
+
+    def cut_power(self, node: int) -> None:
+        """A node's power is cut: as `crash`, and what was not durable is lost, too."""
+        self._native.cut_power(node)
+
+    def start(self, node: int) -> None:
+        """A node runs again, if it does not."""
+        self._native.start(node)
+
+    def advance(self, seconds: float) -> None:
+        """Lets so much virtual time pass.
+
+        What nodes reach each other with is delivered meanwhile, in pieces and in an order that
+        chance decides; what was published becomes durable; and fish that were asked for work.
+        Raises `UserCode`: one of them fails.
+        """
+        self._native.begin_advance(seconds)
+        self._work()
+
+    def settle(self) -> None:
+        """Lets time pass until nodes that reach each other hold the same. Raises as `advance`."""
+        self._native.begin_settle()
+        self._work()
+
+    def calm(self) -> None:
+        """Heals the network, starts all nodes and settles. Raises as `advance`."""
+        self._native.begin_calm()
+        self._work()
+
+    def chaos(self, steps: int | None = None) -> None:
+        """So many times (default 10): cuts, heals, crashes or starts something, or time passes.
+
+        One node at least goes on running. Raises as `advance`.
+        """
+        self._native.begin_chaos(steps)
+        self._work()
+
+    def check(self, *fish: AnyFish[Any]) -> None:
+        """Asks each node that runs for the states of fish, and the judge more thoroughly.
+
+        That is: the same events again, in other pieces, with the state saved and loaded between,
+        and from the last reset on. Nodes that hold the same events must show the same.
+        Raises as `LabNode.state`; `Closed`: no node runs.
+        """
+        for each in fish:
+            self._begin(each, self._native.begin_check(each._spec))
+
+    def events(self, fish: Fish[Any] | BuiltIn) -> list[Event]:
+        """The events of a fish that any node holds durably, in the order of keys.
+
+        `isLocal` is what the first node published. For `lint` and `check_grow_only`.
+        """
+        return list(self._native.events(fish.query))
+
+    def __repr__(self) -> str:
+        """What it is, for people."""
+        return f"<Lab of {len(self.nodes)} nodes, seed {self.seed}>"
+
+    def _state(
+        self, node: int, fish: AnyFish[S], after: Token | None, session: Session | None
+    ) -> State[S]:
+        self._begin(fish, self._native.begin_state(node, fish._spec, after, session))
+        return State(fish, self._native.shown())
+
+    def _begin(self, fish: AnyFish[Any], number: int | None) -> None:
+        if isinstance(fish, Fish) and number is not None:
+            self._fish[number] = fish
+        self._work()
+
+    def _work(self) -> None:
+        """Does the jobs of the task that was begun."""
+        code: FishCode | None = None
+        try:
+            job = self._native.next_job()
+            while job is not None:
+                fish, owner, (kind, what) = job
+                held = self._codes.get((fish, owner))
+                if held is None or kind == "load":
+                    held = FishCode(self._fish[fish]), HeldClock(self._fish[fish], self._moments)
+                    self._moments += 1
+                    self._codes[fish, owner] = held
+                code, clock = held
+                with clock.held(START + self._native.elapsed):
+                    answer, *rest = code.do(kind, what)
+                job = getattr(self._native, answer)(*rest)
+        except UserCode as error:
+            failure = None if code is None else code.failure
+            if isinstance(failure, (KeyboardInterrupt, SystemExit)):
+                # It was for the test, which runs on the same thread, and not of the fish.
+                raise failure from None
+            raise error from failure

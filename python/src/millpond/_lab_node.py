@@ -1,0 +1,347 @@
+"""A node of a lab: the calls of a node, for threads and for asyncio, answered in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
+
+from ._draft import Drafts, Payload, Published, Tags, key_bytes, pairs_of_all, pairs_of_one
+from ._effects import Effect, acting, pairs_of_effect, refuse_nested
+from ._facts import Durability
+from ._fish import AnyFish, State
+from ._native import Batch, Event, Offsets, Session
+from ._pond import Token
+
+if TYPE_CHECKING:
+    from ._lab import Lab
+
+S = TypeVar("S")
+
+AioEffect: TypeAlias = Callable[[S], "Drafts | None | Awaitable[Drafts | None]"]
+"""Is given a state, and gives the events to publish, or a coroutine that does."""
+
+
+class _Place:
+    """What nodes of a lab have in common, for threads and for asyncio."""
+
+    __slots__ = ("_index", "_lab", "_native")
+
+    def __init__(self, lab: Lab, index: int) -> None:
+        """For millpond only."""
+        self._lab, self._index, self._native = lab, index, lab._native
+        self._native.node_id(index)
+
+    @property
+    def index(self) -> int:
+        """Its index in the lab; the first is 0."""
+        return self._index
+
+    @property
+    def id(self) -> str:
+        """The node id: 64 hex digits."""
+        return self._native.node_id(self._index)
+
+    @property
+    def closed(self) -> bool:
+        """True while it does not run."""
+        return not self._native.is_up(self._index)
+
+    def offsets(self) -> Offsets:
+        """What is durable here: for each stream how many events."""
+        return self._native.offsets(self._index)
+
+    def session(self) -> Session:
+        """A session that has seen nothing: give it to calls as `session=`. It fits any node."""
+        return Session()
+
+    def _publish(
+        self,
+        pairs: list[Any],
+        durability: Durability | None,
+        idempotency_key: bytes | str | None = None,
+        expected: int | None = None,
+        session: Session | None = None,
+        life: int | None = None,
+    ) -> Published:
+        key, publish = key_bytes(idempotency_key), self._native.publish
+        index = self._index
+        return Published(publish(index, life, pairs, durability, key, expected, session))
+
+    def _state(
+        self, fish: AnyFish[S], after: Token | None, session: Session | None
+    ) -> State[S]:
+        return self._lab._state(self._index, fish, after, session)
+
+    def _query(self, text: str, after: Token | None, session: Session | None) -> Batch:
+        return self._native.query(self._index, text, after, session)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._index} of {self._lab!r}>"
+
+
+class LabNode(_Place):
+    """A node of a `Lab`: what takes a `millpond.Node` and uses these calls takes this, too.
+
+    They have the same arguments and errors. Nothing waits: what a node would wait for is there, or
+    `NotYetVisible` is raised at once, because time passes only by `Lab.advance` and the like; so
+    `timeout` means nothing here. Not here: subscriptions, observers, `keep_running`, accounts and
+    claims.
+    """
+
+    __slots__ = ()
+
+    def publish(
+        self,
+        payload: Payload,
+        tags: Tags = (),
+        *,
+        durability: Durability | None = None,
+        idempotency_key: bytes | str | None = None,
+        expected: int | None = None,
+        session: Session | None = None,
+        timeout: float | None = None,
+    ) -> Published:
+        """As `millpond.Node.publish`.
+
+        With the durability "process" nobody sees the event before some time passes, and a power cut
+        before that may take it back.
+        """
+        pairs = pairs_of_one(payload, tags)
+        return self._publish(pairs, durability, idempotency_key, expected, session)
+
+    def publish_all(
+        self,
+        drafts: Drafts,
+        *,
+        durability: Durability | None = None,
+        idempotency_key: bytes | str | None = None,
+        expected: int | None = None,
+        session: Session | None = None,
+        timeout: float | None = None,
+    ) -> Published:
+        """As `millpond.Node.publish_all`."""
+        pairs = pairs_of_all(drafts)
+        return self._publish(pairs, durability, idempotency_key, expected, session)
+
+    def query(
+        self,
+        text: str,
+        *,
+        after: Token | None = None,
+        session: Session | None = None,
+        timeout: float | None = None,
+    ) -> LabCursor:
+        """As `millpond.Node.query`, of all that is durable here, in key order."""
+        return LabCursor(self._query(text, after, session))
+
+    def state(
+        self,
+        fish: AnyFish[S],
+        *,
+        after: Token | None = None,
+        session: Session | None = None,
+        timeout: float | None = None,
+    ) -> State[S]:
+        """As `millpond.Node.state`, after the judge saw it.
+
+        Raises `UserCode`: code of the fish failed, or the state is wrong: `reason` is "step",
+        "codec", "encode" or "is_reset" then, and the message says what does this. `Conflict`:
+        another fish of this id is at work here. `Closed`: it does not run. `NotYetVisible`.
+        """
+        return self._state(fish, after, session)
+
+    def run(
+        self,
+        fish: AnyFish[S],
+        effect: Effect[S],
+        *,
+        durability: Durability | None = None,
+        after: Token | None = None,
+        session: Session | None = None,
+        timeout: float | None = None,
+    ) -> Published | None:
+        """As `millpond.Node.run`."""
+        refuse_nested()
+        life = self._native.life(self._index)
+        state = self._state(fish, after, session).value
+        with acting(fish):
+            pairs = pairs_of_effect(effect(state))
+        return self._publish(pairs, durability, session=session, life=life) if pairs else None
+
+    def wait_for(
+        self, token: Token, *, query: str | None = None, timeout: float | None = None
+    ) -> None:
+        """As `millpond.Node.wait_for`, without waiting. Raises `NotYetVisible`."""
+        self._native.wait_for(self._index, token)
+
+
+class AioLabNode(_Place):
+    """As `LabNode`, for what takes a node of `millpond.aio`: made by `Lab.aio_node`.
+
+    What a call does is done when it is awaited, at once; effects may be coroutine functions, and
+    those on one fish take turns. If the node ends meanwhile, what an effect gives is not published.
+    """
+
+    __slots__ = ()
+
+    async def publish(
+        self,
+        payload: Payload,
+        tags: Tags = (),
+        *,
+        durability: Durability | None = None,
+        idempotency_key: bytes | str | None = None,
+        expected: int | None = None,
+        session: Session | None = None,
+        timeout: float | None = None,
+    ) -> Published:
+        """As `LabNode.publish`."""
+        pairs = pairs_of_one(payload, tags)
+        return self._publish(pairs, durability, idempotency_key, expected, session)
+
+    async def publish_all(
+        self,
+        drafts: Drafts,
+        *,
+        durability: Durability | None = None,
+        idempotency_key: bytes | str | None = None,
+        expected: int | None = None,
+        session: Session | None = None,
+        timeout: float | None = None,
+    ) -> Published:
+        """As `LabNode.publish_all`."""
+        pairs = pairs_of_all(drafts)
+        return self._publish(pairs, durability, idempotency_key, expected, session)
+
+    def query(
+        self,
+        text: str,
+        *,
+        after: Token | None = None,
+        session: Session | None = None,
+        timeout: float | None = None,
+    ) -> AioLabCursor:
+        """As `LabNode.query`. Asked when it is first awaited."""
+        return AioLabCursor(lambda: self._query(text, after, session))
+
+    async def state(
+        self,
+        fish: AnyFish[S],
+        *,
+        after: Token | None = None,
+        session: Session | None = None,
+        timeout: float | None = None,
+    ) -> State[S]:
+        """As `LabNode.state`."""
+        return self._state(fish, after, session)
+
+    async def run(
+        self,
+        fish: AnyFish[S],
+        effect: AioEffect[S],
+        *,
+        durability: Durability | None = None,
+        after: Token | None = None,
+        session: Session | None = None,
+        timeout: float | None = None,
+    ) -> Published | None:
+        """As `LabNode.run`. The effect runs in this task, and may be a coroutine function."""
+        refuse_nested()
+        async with self._lab._turns.setdefault((self._index, fish.id), asyncio.Lock()):
+            life = self._native.life(self._index)
+            state = self._state(fish, after, session).value
+            with acting(fish):
+                drafts: Any = effect(state)
+                pairs = pairs_of_effect(await drafts if inspect.isawaitable(drafts) else drafts)
+            return self._publish(pairs, durability, session=session, life=life) if pairs else None
+
+    async def wait_for(
+        self,
+        token: Token,
+        *,
+        query: str | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """As `LabNode.wait_for`."""
+        self._native.wait_for(self._index, token)
+
+
+class LabCursor:
+    """The answer to a query of a lab: iterate over it, or call its `to_list`."""
+
+    __slots__ = ("_each",)
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        """For millpond only."""
+        self._each = iter(events)
+
+    def to_list(self, timeout: float | None = None) -> list[Event]:
+        """All remaining events."""
+        return list(self._each)
+
+    def close(self) -> None:
+        """Ends it. May be repeated."""
+        self._each = iter(())
+
+    def __iter__(self) -> Iterator[Event]:
+        return self._each
+
+    def __next__(self) -> Event:
+        return next(self._each)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class AioLabCursor:
+    """As `LabCursor`, for asyncio."""
+
+    __slots__ = ("_ask", "_each")
+
+    def __init__(self, ask: Callable[[], Iterable[Event]]) -> None:
+        """For millpond only."""
+        self._ask = ask
+        self._each: Iterator[Event] | None = None
+
+    async def to_list(self, timeout: float | None = None) -> list[Event]:
+        """All remaining events."""
+        return list(self._begun())
+
+    async def aclose(self) -> None:
+        """Ends it. May be repeated."""
+        self._each = iter(())
+
+    def _begun(self) -> Iterator[Event]:
+        if self._each is None:
+            self._each = iter(self._ask())
+        return self._each
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self
+
+    async def __anext__(self) -> Event:
+        for event in self._begun():
+            return event
+        raise StopAsyncIteration
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
