@@ -301,3 +301,28 @@ fn who_was_lost_is_dialled_where_it_was_but_not_for_ever() {
     book.down(peer, Duration::ZERO, None, begun);
     assert_eq!(dials(&mut book), 0, "it said goodbye");
 }
+
+#[test]
+fn a_dial_that_is_answered_late_takes_no_place_of_a_session_that_is_well() {
+    let mut puppet = Puppet::admitted();
+    let (peer, first) = (puppet.peer, puppet.connection);
+    let late = |puppet: &mut Puppet, number: u64| {
+        puppet.connection = ConnectionId::new(number);
+        puppet.closed = None;
+        let connection = puppet.connection;
+        puppet.give(Input::Connected { connection, peer, binding: BINDING, dialed: true });
+        puppet.closed
+    };
+    assert_eq!(late(&mut puppet, 2), Some(RefusalReason::DuplicateConnection));
+    assert_eq!(puppet.swarm.shared.admitted.get(&peer), Some(&first));
+    // Who owes an answer may have lost it.
+    puppet.connection = first;
+    puppet.pass(Duration::from_secs(1));
+    let ping = puppet.messages().into_iter().rev().find_map(|message| match message {
+        Message::Ping(number) => Some(number),
+        _ => None,
+    });
+    puppet.say(&Message::Pong(ping.expect("it asks whether anybody is there")));
+    puppet.pass(Duration::from_millis(2900));
+    assert_eq!(late(&mut puppet, 3), None, "it may be the better one");
+}
