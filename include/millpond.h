@@ -2131,7 +2131,9 @@ int32_t millpond_turn_close(millpond_turn_t turn, millpond_error_t **error);
  * after MILLPOND_ERROR_TIMEOUT it did not run. Once it has begun it runs, and publishes, to its
  * end. Errors as of millpond_observer_turn and millpond_node_publish: as there, the events may be
  * stored after MILLPOND_ERROR_CANCELLED, and an idempotency key helps only if the effect gives the
- * same again. MILLPOND_ERROR_USER_CODE, reason "effect": the effect failed.
+ * same again. MILLPOND_ERROR_NOT_YET_VISIBLE also when the session saw something while `effect`
+ * ran that is not here: nothing was published. MILLPOND_ERROR_USER_CODE, reason "effect": the
+ * effect failed.
  */
 int32_t millpond_observer_run(millpond_observer_t observer,
                               int32_t kind,
