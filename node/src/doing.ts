@@ -116,8 +116,7 @@ export class Doing extends Pulled<Standing> {
 
   /**
    * Takes back whatever this node has said about it.
-   * @throws NotFoundError it has nothing to take back; StorageFullError, ClosedError, TimeoutError,
-   * AbortError.
+   * @throws StorageFullError, ClosedError, TimeoutError, AbortError.
    */
   release(options?: DeedOptions): Promise<Published> {
     const call = 'doing.release';

@@ -124,10 +124,13 @@ impl Pond {
         timeout: Option<Seconds>,
     ) -> PyResult<Group> {
         let (handle, options) = (self.handle(), read_options(after, session));
+        let open = self.open.clone();
         let group = blocking(py, limit(timeout), move |wait| {
-            handle.observe_group(&seeds, only_first, options, wait)
+            let group = handle.observe_group(&seeds, only_first, options, wait)?;
+            // Closed with what holds it, where an interrupt comes beside it.
+            Ok(Group::new(group, Some(open)))
         });
-        group.into_result(py).map(|group| Group::new(group, Some(self.open.clone())))
+        group.into_result(py)
     }
 
     #[expect(clippy::too_many_arguments, reason = "as observe_group, and where to put the outcome")]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import CodeType, FrameType
 from typing import Any
 
 import pytest
@@ -352,18 +354,38 @@ def test_two_threads_at_one_observer_are_one_too_many(node: Node) -> None:
         assert got[0].value == 1
 
 
-def test_steps_are_closed_when_nobody_goes_on_with_them() -> None:
+def interrupted_between(code: CodeType) -> Callable[[FrameType, str, object], Any]:
+    """Raises KeyboardInterrupt where this code has an answer and has not handed it on yet."""
+
+    def look(frame: FrameType, _event: str, _argument: object) -> Any:
+        if "answer" in frame.f_locals:
+            raise KeyboardInterrupt
+        return look
+
+    return lambda frame, _event, _argument: look if frame.f_code is code else None
+
+
+@pytest.mark.parametrize("is_awaited", [False, True])
+def test_steps_are_closed_where_an_interrupt_comes_between_two_questions(is_awaited: bool) -> None:
     closed: list[str] = []
 
     def steps() -> _asking.Steps[None]:
         try:
-            yield _asking.Given(None)
-            raise OSError("after")
+            yield _asking.Given(1)
+            yield _asking.Given(2)
         finally:
             closed.append("closed")
 
-    with pytest.raises(OSError, match="after"):
-        _asking.waited(steps())
-    with pytest.raises(OSError, match="after"):
-        asyncio.run(_asking.awaited(steps()))
-    assert closed == ["closed", "closed"]
+    kept = steps()
+    worked = _asking.awaited if is_awaited else _asking.waited
+    before = sys.gettrace()
+    with pytest.raises(KeyboardInterrupt):
+        try:
+            sys.settrace(interrupted_between(worked.__code__))
+            if is_awaited:
+                _asking.awaited(kept).send(None)
+            else:
+                _asking.waited(kept)
+        finally:
+            sys.settrace(before)
+    assert closed == ["closed"]

@@ -8,6 +8,7 @@ import itertools
 import json
 import math
 import random
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 
 import millpond
 from millpond import BuiltIn, Codec, Event, Fish, folds
+from millpond._held_clock import HeldClock
 from millpond.testing import Lab, explore, seeds
 
 
@@ -449,3 +451,26 @@ def test_the_fixture_says_the_seed_of_what_fails_in_a_setup_and_refuses_what_it_
     wrong = pytester.runpytest_subprocess("-p", "no:cacheprovider", "test_wrong.py")
     assert wrong.ret != 0
     wrong.stdout.fnmatch_lines(["*takes nodes=* and seeds=*"])
+
+
+def test_labs_on_two_threads_leave_the_clock_as_it_was() -> None:
+    real, fish = time.time, Fish("held", 1, "FROM allEvents", 0, lambda count, _: count + 1)
+    one_inside, other_inside, one_leaves, other_leaves = (threading.Event() for _ in range(4))
+
+    def hold(moment: int, inside: threading.Event, leaves: threading.Event) -> None:
+        with HeldClock(fish, moment).held(0.0):
+            inside.set()
+            leaves.wait(60)
+
+    one = threading.Thread(target=hold, args=(0, one_inside, one_leaves))
+    other = threading.Thread(target=hold, args=(1, other_inside, other_leaves))
+    one.start()
+    assert one_inside.wait(60)
+    other.start()
+    # It waits for the first one; were it let in, the first one would be the first to leave.
+    assert not other_inside.wait(0.1)
+    one_leaves.set()
+    other_leaves.set()
+    one.join(60)
+    other.join(60)
+    assert time.time is real

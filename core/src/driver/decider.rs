@@ -86,8 +86,8 @@ impl<F: Folded> Decider<F> {
         self.on_ground(&mut fold, log, look)
     }
 
-    /// Publishes what is decided on what is durable now. What is done
-    /// `once` and was done before is not decided again: it gets the first answer.
+    /// Publishes what is decided on what is durable now. What is done `once` and was done before is
+    /// not decided again: it gets the first answer.
     ///
     /// # Errors
     /// Those of `decision`, as of [`Decider::read`] and [`Log::append`]; then nothing was

@@ -2,8 +2,8 @@
 //!
 //! - Peers that were named are always dialled. With fewer than `MESH_DEGREE` sessions, and dials
 //!   under way, found ones are dialled, too, each time one that chance picks.
-//! - Where more wait than are needed, only so many are dialled in a time: whoever makes nodes up,
-//!   and answers for them at once, must not keep us dialling.
+//! - Where more than `MESH_DEGREE` wait, only so many are dialled in a time: whoever makes up a
+//!   crowd of nodes, and answers for them at once, must not keep us dialling.
 //! - A node that has its degree dials one now and then of which none of its peers has told: so two
 //!   parts of a swarm that are full in themselves meet.
 //! - With more than `MESH_DEGREE_MAX` sessions a node ends some that both sides can spare.

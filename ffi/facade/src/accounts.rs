@@ -3,7 +3,7 @@
 use crate::core;
 use crate::entry::{entry, guard};
 use crate::errors::{FacadeError, Result};
-use crate::needs::{Needs, on_worker, rest};
+use crate::needs::{Needs, call_on_worker, rest};
 use crate::node::{NodeHandle, NodeState};
 use crate::offsets::Offsets;
 use crate::operation::Done;
@@ -322,7 +322,7 @@ impl NodeHandle {
         };
         let ((noun, _), end) = (matter.names(), deadline(limit.timeout));
         let (name, known) = (name.to_owned(), known.to_owned());
-        on_worker(done, move |done| {
+        call_on_worker(limit, done, move |done| {
             match entry(noun, self.id(), || self.news(matter, &name, &known)) {
                 Ok(news) => self.listen(Listening { news, matter, name, end, limit }, done),
                 Err(error) => done(Err(error)),

@@ -59,7 +59,8 @@ impl NodeHandle {
     }
 
     /// As [`NodeHandle::act`], without waiting: what it is decided from is read on a worker, one
-    /// deed of a node after another, in the order of the calls.
+    /// deed of a node after another; those that name neither `after` nor a session in the order of
+    /// the calls.
     pub fn act_start(
         self,
         deed: Deed,

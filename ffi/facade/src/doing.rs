@@ -7,7 +7,7 @@ use crate::entry::{entry, guard, guard_node, lock};
 use crate::errors::Result;
 use crate::handles::handle;
 use crate::json;
-use crate::needs::{Needs, on_worker, rest};
+use crate::needs::{Needs, call_on_worker, rest};
 use crate::node::{NodeHandle, NodeState};
 use crate::offsets::Offsets;
 use crate::operation::{Done, Operation};
@@ -346,7 +346,7 @@ impl DoingHandle {
             }
             Err(error) => done(Err(error)),
         };
-        on_worker(Box::new(done), job);
+        call_on_worker(limit, Box::new(done), job);
     }
 
     /// A descriptor for `poll`, `select` or an event loop: readable while `next_standing` may not

@@ -128,6 +128,23 @@ pub(crate) fn on_worker<T: 'static>(done: Done<T>, work: impl FnOnce(Done<T>) + 
     }
 }
 
+/// As [`on_worker`], for a call whose result may be dropped: it ends within `limit` also while all
+/// workers are busy.
+pub(crate) fn call_on_worker<T: Send + 'static>(
+    limit: Limit,
+    done: Done<T>,
+    work: impl FnOnce(Done<T>) + Send + 'static,
+) {
+    let call = Operation::begin(limit, done);
+    let own = call.clone();
+    let ended = Box::new(move |result| drop(own.complete(result)));
+    on_worker(ended, move |done| {
+        if call.is_waiting() {
+            work(done);
+        }
+    });
+}
+
 impl NodeHandle {
     /// As [`covered`], for a call on this node.
     ///

@@ -4,7 +4,7 @@
 mod support;
 
 use millpond_facade::{
-    Deed, DeedOptions, FishJob, FishSpec, JobAnswer, Limit, NodeHandle, OpenOptions,
+    CancelHandle, Deed, DeedOptions, FishJob, FishSpec, JobAnswer, Limit, NodeHandle, OpenOptions,
     PublishOptions, ReadOptions, Wait, json,
 };
 use std::sync::mpsc;
@@ -64,6 +64,38 @@ fn deeds_that_were_asked_for_one_after_another_are_decided_in_that_order() {
         first.recv_timeout(SOON).unwrap().unwrap();
         assert_eq!(second.recv_timeout(SOON).unwrap().unwrap_err().name, "overdraft");
     }
+    mill.close();
+}
+
+#[test]
+fn a_call_that_waits_for_a_worker_ends_in_time_and_with_its_token() {
+    const WORKERS: usize = 4;
+    let mill = Mill::open();
+    let known = mill.node.who_does_json("job", ReadOptions::default(), &soon()).unwrap();
+    let (began, have_begun) = mpsc::channel();
+    let mut held = Vec::new();
+    for _ in 0..WORKERS {
+        let (release, released) = mpsc::channel::<()>();
+        let began = began.clone();
+        mill.node.own_doing_start("job", Limit::default(), move |_| {
+            began.send(()).unwrap();
+            let _ = released.recv();
+        });
+        held.push(release);
+    }
+    (0..WORKERS).for_each(|_| have_begun.recv_timeout(SOON).unwrap());
+    let ask = |limit| {
+        let (answer, answered) = receiver();
+        mill.node.next_who_does_json_start("job", Some(&known), limit, answer);
+        answered
+    };
+    let brief = Limit { timeout: Some(Duration::from_millis(20)), cancel: None };
+    assert_eq!(ask(brief).recv_timeout(SOON).unwrap().unwrap_err().name, "timeout");
+    let cancel = CancelHandle::new().unwrap();
+    let answered = ask(Limit { timeout: None, cancel: Some(cancel) });
+    cancel.cancel().unwrap();
+    assert_eq!(answered.try_recv().unwrap().unwrap_err().name, "cancelled");
+    drop(held);
     mill.close();
 }
 

@@ -114,6 +114,9 @@ def waited(steps: Steps[T]) -> T:
     except StopIteration as end:
         come: T = end.value
         return come
+    finally:
+        # An interrupt between two questions would leave them open, with all that they hold.
+        steps.close()
 
 
 async def awaited(steps: Steps[T]) -> T:
@@ -130,3 +133,6 @@ async def awaited(steps: Steps[T]) -> T:
     except StopIteration as end:
         come: T = end.value
         return come
+    finally:
+        # An interrupt between two questions would leave them open, with all that they hold.
+        steps.close()

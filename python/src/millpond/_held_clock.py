@@ -11,6 +11,7 @@ import contextlib
 import datetime
 import functools
 import random
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -23,6 +24,8 @@ MOMENTS = 11
 """As many on each side of a lab's time."""
 
 _Date, _DateTime = datetime.date, datetime.datetime
+_one_at_a_time = threading.RLock()
+"""They are the whole process's: two labs on two threads take turns."""
 
 
 class _Like(type):
@@ -50,6 +53,10 @@ class HeldClock:
 
     def __init__(self, fish: Fish[Any], moment: int) -> None:
         """moment: its number; those of two numbers are many days apart."""
+        with _one_at_a_time:
+            self._look(fish, moment)
+
+    def _look(self, fish: Fish[Any], moment: int) -> None:
         self._moment, self._now = moment, 0.0
         codec = fish.codec
         functions: list[Any] = [fish.step, fish.is_reset]
@@ -68,6 +75,10 @@ class HeldClock:
     @contextlib.contextmanager
     def held(self, around: float) -> Iterator[None]:
         """Holds them at the moment, which is around this time, in seconds since 1970."""
+        with _one_at_a_time:
+            yield from self._hold(around)
+
+    def _hold(self, around: float) -> Iterator[None]:
         side = 1 if self._moment % 2 == 0 else -1
         days = side * (1 + (self._moment // 2) % MOMENTS) * STEP_DAYS
         self._now = around + days * 86_400

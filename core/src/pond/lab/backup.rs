@@ -7,6 +7,7 @@ use crate::event::{Payload, StreamId, TagSet};
 use crate::pond::lab::desk::NodeDesk;
 use crate::pond::lab::disk::Disk;
 use crate::pond::lab::lab::Lab;
+use crate::pond::lab::options::LabPublished;
 
 /// What was on the disk of a node of a lab.
 #[derive(Clone, Debug)]
@@ -24,8 +25,11 @@ impl Lab {
     /// As [`Lab::node_id`].
     pub fn back_up(&self, node: usize) -> Result<LabBackup> {
         let member = self.member(node)?;
-        let (mut disk, desk) = (member.disk.clone(), self.desks.nodes[node].clone());
+        let (mut disk, mut desk) = (member.disk.clone(), self.desks.nodes[node].clone());
         disk.sync();
+        // What is not durable yet is not on the copy, so no key may answer for it.
+        let is_held = |own: &LabPublished| own.first.value() < member.held.count(&own.key.stream);
+        desk.remembered.retain(|_, (_, own)| is_held(own));
         Ok(LabBackup { node: member.node, held: member.held.clone(), disk, desk })
     }
 

@@ -3,7 +3,7 @@
 use super::tests::{event, lab, numbers};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::cbor::Value;
-use crate::event::{NewEvent, TagSet};
+use crate::event::{NewEvent, Once, TagSet};
 use crate::planted::choose;
 use crate::pond::claim::{Gate, Standing};
 use crate::pond::escrow::{Action, Change, GrantPolicy, Operation, Overdraft, account_tag};
@@ -453,6 +453,20 @@ fn restores_in_a_storm_leave_books_and_fish_right() {
         let states = [0, 1, 2].map(|node| lab.account(node, STEEL, None).map(|own| own.state));
         assert!(states.iter().all(|state| state.as_ref().ok() == states[0].as_ref().ok()));
     }
+}
+
+#[test]
+fn a_copied_disk_answers_for_no_key_of_what_is_not_on_it() {
+    let mut lab = lab(1, 1);
+    let events = vec![event("grain", 1)];
+    let once = Once::append(b"key", &lab.app_id, &events).unwrap();
+    let key = once.key;
+    lab.publish_as(0, events, false, Some(once)).unwrap();
+    assert!(lab.remembered(0, &key).unwrap().is_some());
+    let backup = lab.back_up(0).unwrap();
+    lab.restore(0, &backup).unwrap();
+    lab.start(0).unwrap();
+    assert!(lab.remembered(0, &key).unwrap().is_none());
 }
 
 #[test]

@@ -144,7 +144,6 @@ impl Lab {
     }
 
     /// Nodes that lack something which one that they reach holds.
-    /// Nodes that lack something which one that they reach holds.
     fn lacking(&mut self) -> Vec<usize> {
         if self.reach.is_none() {
             let mut known = BTreeMap::<usize, OffsetMap>::new();
