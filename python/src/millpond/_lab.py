@@ -14,7 +14,7 @@ from ._fold import FishCode
 from ._held_clock import HeldClock
 from ._lab_node import AioLabNode, LabNode
 from ._native import Event, Session
-from ._pond import Token
+from ._observing import Token
 
 S = TypeVar("S")
 

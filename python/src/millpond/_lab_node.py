@@ -13,7 +13,7 @@ from ._effects import Effect, acting, pairs_of_effect, refuse_nested
 from ._facts import Durability
 from ._fish import AnyFish, State
 from ._native import Batch, Event, Offsets, Session
-from ._pond import Token
+from ._observing import Token
 
 if TYPE_CHECKING:
     from ._lab import Lab
