@@ -5,14 +5,14 @@ mod support;
 
 use millpond_facade::{
     AnswerPolicy, Deed, DeedOptions, Draft, EventView, FishJob, FishSpec, FoldHandle, GroupAnswer,
-    GroupHandle, GroupStep, GroupView, JobAnswer, Limit, NodeHandle, Offsets, OpenOptions,
-    PublishOptions, Published, ReadOptions, Result, SessionHandle, StateView, Wait, json,
+    GroupHandle, GroupStep, GroupView, JobAnswer, Limit, NodeHandle, Offsets, PublishOptions,
+    Published, ReadOptions, Result, SessionHandle, StateView, Wait, json,
 };
 use serde_json::Value;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
-use support::{Mill, SOON, receiver, soon};
+use support::{Mill, SOON, networked, receiver, soon};
 
 fn act(mill: &Mill, deed: Deed) -> Result<Published> {
     mill.node.act(deed, DeedOptions::default(), &soon())
@@ -250,19 +250,6 @@ fn a_claim_that_is_said_again_stands_as_the_first_one() {
         assert_eq!((view.standing, view.winner), ("released", None));
     }
     mill.close();
-}
-
-/// A node on the loopback, in a folder of its own.
-fn networked(folder: &tempfile::TempDir, name: &str) -> NodeHandle {
-    let options = OpenOptions {
-        path: folder.path().join(name),
-        app_id: "facade-test".into(),
-        swarm: Some("07".repeat(32)),
-        bind: Some(vec!["127.0.0.1:0".into()]),
-        discovery: Some(false),
-        ..OpenOptions::default()
-    };
-    NodeHandle::open(options, &Wait::forever()).unwrap()
 }
 
 fn publish(node: NodeHandle, tag: &str, payload: &str) {

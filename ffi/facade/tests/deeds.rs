@@ -4,13 +4,13 @@
 mod support;
 
 use millpond_facade::{
-    CancelHandle, Deed, DeedOptions, FishJob, FishSpec, JobAnswer, Limit, NodeHandle, OpenOptions,
+    CancelHandle, Deed, DeedOptions, FishJob, FishSpec, JobAnswer, Limit, NodeHandle,
     PublishOptions, ReadOptions, Wait, json,
 };
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
-use support::{Mill, SOON, receiver, soon};
+use support::{Mill, SOON, networked, receiver, soon};
 
 fn create(id: Option<&str>) -> Deed {
     let (name, id) = ("steel".to_owned(), id.map(str::to_owned));
@@ -109,19 +109,6 @@ fn an_account_that_has_an_id_is_not_created() {
     let error = mill.node.act(withdraw(1), options(), &soon()).unwrap_err();
     assert_eq!(error.name, "not_found");
     mill.close();
-}
-
-/// A node on the loopback, in a folder of its own.
-fn networked(folder: &tempfile::TempDir, name: &str) -> NodeHandle {
-    let options = OpenOptions {
-        path: folder.path().join(name),
-        app_id: "facade-test".into(),
-        swarm: Some("07".repeat(32)),
-        bind: Some(vec!["127.0.0.1:0".into()]),
-        discovery: Some(false),
-        ..OpenOptions::default()
-    };
-    NodeHandle::open(options, &Wait::forever()).unwrap()
 }
 
 #[test]

@@ -25,7 +25,29 @@ MakeDeed: TypeAlias = Callable[[], Deed]
 """Says what is to be done. Called when it is done, so that a task raises what is wrong with it."""
 
 
-class AccountCalls(Generic[Done, Told]):
+class Calls(Generic[Done, Told]):
+    """How deeds are done and reports asked for: on a thread, or in a task. For millpond only."""
+
+    __slots__ = ()
+
+    def _act(
+        self,
+        deed: MakeDeed,
+        idempotency_key: bytes | str | None,
+        after: Token | None,
+        session: Session | None,
+        timeout: float | None,
+        /,
+    ) -> Done:
+        raise NotImplementedError
+
+    def _report(
+        self, after: Token | None, session: Session | None, timeout: float | None, /
+    ) -> Told:
+        raise NotImplementedError
+
+
+class AccountCalls(Calls[Done, Told]):
     """What an account is asked, for threads and for asyncio. For millpond only."""
 
     __slots__ = ("_id", "_node", "name")
@@ -180,27 +202,11 @@ class AccountCalls(Generic[Done, Told]):
         """
         return self._report(after, session, timeout)
 
-    def _act(
-        self,
-        deed: MakeDeed,
-        idempotency_key: bytes | str | None,
-        after: Token | None,
-        session: Session | None,
-        timeout: float | None,
-        /,
-    ) -> Done:
-        raise NotImplementedError
-
-    def _report(
-        self, after: Token | None, session: Session | None, timeout: float | None, /
-    ) -> Told:
-        raise NotImplementedError
-
     def __repr__(self) -> str:
         return f"<Account {self.name!r}>"
 
 
-class ClaimCalls(Generic[Done, Told]):
+class ClaimCalls(Calls[Done, Told]):
     """What a claim is asked, for threads and for asyncio. For millpond only."""
 
     __slots__ = ("_node", "what")
@@ -301,22 +307,6 @@ class ClaimCalls(Generic[Done, Told]):
         Raises `InvalidArgument`, `NotYetVisible`, `Corrupt`, `StorageFailed`, `Timeout`, `Closed`.
         """
         return self._report(after, session, timeout)
-
-    def _act(
-        self,
-        deed: MakeDeed,
-        idempotency_key: bytes | str | None,
-        after: Token | None,
-        session: Session | None,
-        timeout: float | None,
-        /,
-    ) -> Done:
-        raise NotImplementedError
-
-    def _report(
-        self, after: Token | None, session: Session | None, timeout: float | None, /
-    ) -> Told:
-        raise NotImplementedError
 
     def __repr__(self) -> str:
         return f"<Claim {self.what!r}>"

@@ -174,7 +174,10 @@ class LabNode(_Place):
     def wait_for(
         self, token: Token, *, query: str | None = None, timeout: float | None = None
     ) -> None:
-        """As `millpond.Node.wait_for`, without waiting. Raises `NotYetVisible`."""
+        """As `millpond.Node.wait_for`, without waiting. Raises `NotYetVisible`.
+
+        All of the token is asked for: `query` narrows nothing here.
+        """
         self._native.wait_for(self._index, token)
 
 

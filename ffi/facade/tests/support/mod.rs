@@ -13,6 +13,19 @@ pub(crate) fn soon() -> Wait<'static> {
     Wait::timeout(SOON)
 }
 
+/// A node on the loopback, in a folder of its own.
+pub(crate) fn networked(folder: &tempfile::TempDir, name: &str) -> NodeHandle {
+    let options = OpenOptions {
+        path: folder.path().join(name),
+        app_id: "facade-test".into(),
+        swarm: Some("07".repeat(32)),
+        bind: Some(vec!["127.0.0.1:0".into()]),
+        discovery: Some(false),
+        ..OpenOptions::default()
+    };
+    NodeHandle::open(options, &Wait::forever()).unwrap()
+}
+
 /// A node without a network in a folder of its own.
 pub(crate) struct Mill {
     pub(crate) node: NodeHandle,
