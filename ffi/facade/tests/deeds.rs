@@ -4,8 +4,8 @@
 mod support;
 
 use millpond_facade::{
-    CancelHandle, Deed, DeedOptions, FishJob, FishSpec, JobAnswer, Limit, NodeHandle,
-    PublishOptions, ReadOptions, Wait, json,
+    CancelHandle, Deed, DeedOptions, FishJob, FishSpec, JobAnswer, Limit, PublishOptions,
+    ReadOptions, Wait, json,
 };
 use std::sync::mpsc;
 use std::thread;
