@@ -39,6 +39,7 @@ mod repair;
 mod run;
 mod segment;
 mod shared;
+mod shelf;
 mod snapshots;
 mod state;
 mod stats;

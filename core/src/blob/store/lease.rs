@@ -1,0 +1,84 @@
+//! Reasons in memory not to collect a blob.
+//!
+//! Rule: who takes a lease before looking at the row either finds the blob and keeps it, or finds
+//! that it is gone; a collection under way is waited for.
+
+use crate::blob::BlobId;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// The leases of a store.
+#[derive(Default)]
+pub(crate) struct Leases {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    held: BTreeMap<BlobId, usize>,
+    /// Of these the rows are being deleted right now.
+    going: BTreeSet<BlobId>,
+}
+
+/// While it lives, its blob is not collected.
+pub(crate) struct Lease {
+    leases: Arc<Leases>,
+    id: BlobId,
+}
+
+/// While it lives, nobody gets a lease of its blob.
+pub(crate) struct Going<'a> {
+    leases: &'a Leases,
+    id: BlobId,
+}
+
+impl Leases {
+    /// A lease; waits for the commit of a collection that is deleting this very blob.
+    pub(crate) fn take(self: &Arc<Leases>, id: BlobId) -> Lease {
+        let mut state = self.lock();
+        while state.going.contains(&id) {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        *state.held.entry(id).or_default() += 1;
+        Lease { leases: self.clone(), id }
+    }
+
+    /// True when somebody has one.
+    pub(crate) fn is_held(&self, id: &BlobId) -> bool {
+        self.lock().held.contains_key(id)
+    }
+
+    /// The right to delete; none while somebody has a lease, or is deleting it already.
+    pub(crate) fn begin_deleting(&self, id: BlobId) -> Option<Going<'_>> {
+        let mut state = self.lock();
+        let is_held = state.held.contains_key(&id) && !crate::planted!("collected_while_leased");
+        if is_held || !state.going.insert(id) {
+            return None;
+        }
+        Some(Going { leases: self, id })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut state = self.leases.lock();
+        if let Some(count) = state.held.get_mut(&self.id) {
+            *count -= 1;
+            if *count == 0 {
+                state.held.remove(&self.id);
+            }
+        }
+    }
+}
+
+impl Drop for Going<'_> {
+    fn drop(&mut self) {
+        self.leases.lock().going.remove(&self.id);
+        self.leases.changed.notify_all();
+    }
+}

@@ -1,0 +1,102 @@
+//! How many bytes blobs may take, and how many must stay free for the events.
+//!
+//! Rule: an add asks before it writes, and what adds under way may still write counts.
+
+use super::store::{Store, Writer};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::{file_system_bytes, free_bytes};
+use std::sync::Arc;
+
+/// What stays free of a file system unless said otherwise: this, or a twentieth if that is less.
+const FREE_BYTES_MIN: u64 = 256 << 20;
+/// An add of unknown size asks for so many bytes at a time.
+const PROMISE_BYTES: u64 = 8 << 20;
+
+/// Bytes that somebody may write.
+pub(crate) struct Promise {
+    store: Arc<Store>,
+    bytes: u64,
+    /// All that is wanted, when that is known.
+    total: Option<u64>,
+}
+
+impl Promise {
+    /// Of nothing yet, towards `total` bytes.
+    pub(crate) fn new(store: Arc<Store>, total: Option<u64>) -> Promise {
+        Promise { store, bytes: 0, total }
+    }
+
+    /// Asks for room so that `bytes` may be written in all.
+    ///
+    /// # Errors
+    /// `limit_exceeded`, reason `blob_quota`; `storage_full`.
+    pub(crate) fn extend_to(&mut self, bytes: u64) -> Result<()> {
+        if bytes <= self.bytes {
+            return Ok(());
+        }
+        let wanted = self.total.unwrap_or(bytes.next_multiple_of(PROMISE_BYTES)).max(bytes);
+        match self.store.promise(wanted - self.bytes) {
+            Ok(()) => self.bytes = wanted,
+            // Room for what is there already is enough for a short one.
+            Err(_) if self.store.promise(bytes - self.bytes).is_ok() => self.bytes = bytes,
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Takes it back under the lock of the store: from here on the rows count.
+    pub(crate) fn end(&mut self, writer: &mut Writer) {
+        writer.promised -= std::mem::take(&mut self.bytes);
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            let store = self.store.clone();
+            self.end(&mut store.writer());
+        }
+    }
+}
+
+impl Store {
+    fn promise(&self, bytes: u64) -> Result<()> {
+        let Err(first) = self.try_promise(bytes) else { return Ok(()) };
+        // What nothing keeps makes room.
+        match self.collect(&|| true) {
+            Ok(collected) if collected.blobs > 0 => self.try_promise(bytes),
+            _ => Err(first),
+        }
+    }
+
+    fn try_promise(&self, bytes: u64) -> Result<()> {
+        let mut writer = self.writer();
+        let taken = writer.counters.bytes.saturating_add(writer.promised);
+        if let Some(bytes_max) = self.parts.options.bytes_max
+            && taken.saturating_add(bytes) > bytes_max
+        {
+            let message = format!(
+                "blobs take {taken} bytes here and may take {bytes_max}; {bytes} more do not fit"
+            );
+            return Err(Error::new(ErrorKind::LimitExceeded, message).with_reason("blob_quota"));
+        }
+        let folder = self.place.store();
+        if let Some(free) = free_bytes(folder) {
+            let stays = self.parts.options.free_bytes_min.unwrap_or_else(|| {
+                let all = file_system_bytes(folder).unwrap_or(u64::MAX);
+                FREE_BYTES_MIN.min(all / 20)
+            });
+            let needed = writer.promised.saturating_add(bytes).saturating_add(stays);
+            if free < needed {
+                let message = format!(
+                    "{} has {free} bytes left, of which {stays} stay free for events; {bytes} \
+                     bytes of a blob do not fit",
+                    folder.display()
+                );
+                return Err(Error::new(ErrorKind::StorageFull, message));
+            }
+        }
+        writer.promised += bytes;
+        Ok(())
+    }
+}
