@@ -3,6 +3,7 @@
 mod driver;
 mod error;
 pub mod event;
+mod files;
 pub mod log;
 #[cfg(feature = "net")]
 pub mod net;

@@ -3,11 +3,11 @@
 use crate::driver::answers::Answers;
 use crate::driver::decider::{Decider, lock};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::NewEvent;
+use crate::event::{NewEvent, RESERVED_TAG_PREFIX};
+use crate::pond::Name;
 use crate::pond::claim::{ClaimFold, DoingFold, claim_tag, doing_tag};
 use crate::pond::desk::Folded;
 use crate::pond::escrow::{AccountFold, account_tag};
-use crate::pond::{Name, RESERVED_TAG_PREFIX};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 

@@ -53,7 +53,7 @@ pub use range::{EventRange, SealRule, StreamEnd};
 pub use record::{Header, Record};
 pub use secret::{SwarmSecret, SwarmSecrets};
 pub(crate) use tag::to_nfc;
-pub use tag::{Tag, TagSet};
+pub use tag::{RESERVED_TAG_PREFIX, Tag, TagSet};
 pub use ticket::{TICKET_ADDRESSES_MAX, TICKET_CHARACTERS_MAX, Ticket};
 pub use token::TOKEN_CHARACTERS_MAX;
 

@@ -1,8 +1,9 @@
 //! What can be said about a log without reading it.
 
-use super::disk::{Shared, free_bytes, journal_bytes, lock};
+use super::disk::{Shared, journal_bytes, lock};
 use crate::error::{Error, ErrorKind};
 use crate::event::StreamId;
+use crate::files::free_bytes;
 use std::fmt;
 
 /// Sizes and troubles of a log.

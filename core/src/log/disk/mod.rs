@@ -16,7 +16,6 @@ mod convert;
 mod directory;
 mod draft;
 mod estimate;
-mod file;
 mod filter;
 mod fork;
 mod groups;
@@ -56,7 +55,6 @@ mod windows;
 
 pub(crate) use commit::{AppendRequest, Helper, NextStream, Request, StoreRequest};
 pub(crate) use compact::Compaction;
-pub(crate) use file::free_bytes;
 pub(crate) use filter::Filter;
 pub(crate) use fork::ForkRequest;
 pub use fork::Forked;
@@ -70,8 +68,6 @@ pub use store_row::OpeningReason;
 pub(crate) use walk::Walk;
 pub(crate) use windows::Windows;
 
-#[cfg(test)]
-pub(crate) use file::{Operation, fault};
 #[cfg(test)]
 pub(crate) use groups::HEAD_PART as GROUP_HEAD_PART;
 #[cfg(test)]

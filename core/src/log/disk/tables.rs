@@ -7,9 +7,9 @@
 #![allow(clippy::disallowed_types)] // The rim: a copy goes into a file that others opened.
 #![allow(clippy::disallowed_methods)] // The rim: no transaction lives long.
 
-use super::file::{failed, sync_directory};
 use super::pages::{Pages, check_pages};
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::{failed, sync_directory};
 use heed::types::Bytes;
 use heed::{CompactionOption, Env, EnvFlags, EnvOpenOptions, MdbError, RoTxn, RwTxn, WithoutTls};
 use std::fs::File;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::error::ErrorKind;
 use crate::event::StreamId;
-use crate::log::disk::{Operation, fault};
+use crate::files::{Operation, fault};
 use crate::log::{Compacted, Damage, Durability};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64};

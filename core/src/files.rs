@@ -1,9 +1,9 @@
-//! Every file operation of the journal and of the directory around it, in one place.
+//! Every file operation of a store and of the directory around it, in one place.
 //!
-//! Not here: what the bytes mean (`segment`), LMDB's own file (`tables`). Rule: an error says which
-//! operation failed on which file, and a full disk is told from a broken one. Tests plant faults
-//! here; the shipped code has no hook.
-#![allow(clippy::disallowed_types)] // The rim: this is where the log touches files.
+//! Not here: what the bytes mean (`log/disk`, `blob/store`), LMDB's own file (`log/disk/tables`).
+//! Rule: an error says which operation failed on which file, and a full disk is told from a broken
+//! one. Tests plant faults here; the shipped code has no hook.
+#![allow(clippy::disallowed_types)] // The rim: this is where a store touches files.
 
 use crate::error::{Error, ErrorKind, Result};
 use rustix::io::Errno;
