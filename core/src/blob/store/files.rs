@@ -5,6 +5,7 @@
 //! what was done, to try every power cut. Source: docs/format.md, "Blobs".
 #![allow(clippy::disallowed_types)] // The rim: this is where blobs touch files.
 
+use crate::blob::piece::BytesAt;
 use crate::error::Result;
 #[cfg(test)]
 use crate::files::Operation;
@@ -64,10 +65,14 @@ impl Place {
 
     /// Returns when names that came and went in the folder of a number are on the medium.
     pub(crate) fn sync_folder(&self, number: u64) -> Result<()> {
-        let folder = self.folder_of(number);
-        attempt(&folder, Act::Sync).map_err(|error| failed("sync", &folder, &error))?;
-        sync_directory(&folder)?;
-        note(|| tape::Step::SyncedFolder(folder));
+        self.sync(&self.folder_of(number))
+    }
+
+    /// The same, of a folder that `folder_of` gave.
+    pub(crate) fn sync(&self, folder: &Path) -> Result<()> {
+        attempt(folder, Act::Sync).map_err(|error| failed("sync", folder, &error))?;
+        sync_directory(folder)?;
+        note(|| tape::Step::SyncedFolder(folder.to_owned()));
         Ok(())
     }
 
@@ -89,7 +94,12 @@ impl Place {
         Ok(was_there)
     }
 
-    /// The numbers that have a file, in no order; names that are not ours are left out.
+    /// Whether a number has a file.
+    pub(crate) fn has(&self, number: u64) -> bool {
+        self.data(number).exists() || self.tree(number).exists()
+    }
+
+    /// The numbers that have a file, rising; names that are not ours are left out.
     pub(crate) fn numbers(&self) -> Result<Vec<u64>> {
         let mut numbers = Vec::new();
         for folder in entries(&self.folder)? {
@@ -151,21 +161,6 @@ impl BlobFile {
         Ok(metadata.len())
     }
 
-    /// Reads up to `into.len()` bytes at `position`; fewer only at the end of the file.
-    pub(crate) fn read_at(&self, position: u64, into: &mut [u8]) -> io::Result<usize> {
-        attempt(&self.path, Act::Read)?;
-        let mut done = 0;
-        while done < into.len() {
-            match self.file.read_at(&mut into[done..], position + done as u64) {
-                Ok(0) => break,
-                Ok(count) => done += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(done)
-    }
-
     /// Writes all of `bytes` at byte `position`. Not durable before `sync`.
     pub(crate) fn write_at(&self, bytes: &[u8], position: u64) -> Result<()> {
         attempt(&self.path, Act::Write)
@@ -192,18 +187,38 @@ impl BlobFile {
 
     /// Takes the blocks of `from` where the file system can share them; false where it cannot.
     pub(crate) fn share_blocks_of(&self, from: &File) -> bool {
-        #[cfg(target_os = "linux")]
-        return rustix::fs::ioctl_ficlone(&self.file, from).is_ok();
-        #[cfg(not(target_os = "linux"))]
-        {
-            let _ = from;
-            false
-        }
+        share_blocks(from, &self.file)
     }
 
-    /// The file itself, for who copies it by other means.
-    pub(crate) fn inner(&self) -> &File {
-        &self.file
+    /// Gives its blocks to `to`, likewise.
+    pub(crate) fn share_blocks_with(&self, to: &File) -> bool {
+        share_blocks(&self.file, to)
+    }
+}
+
+/// Either file sees no change of the other.
+fn share_blocks(from: &File, to: &File) -> bool {
+    #[cfg(target_os = "linux")]
+    return rustix::fs::ioctl_ficlone(to, from).is_ok();
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (from, to);
+        false
+    }
+}
+
+impl BytesAt for BlobFile {
+    fn read_at(&self, position: u64, buffer: &mut [u8]) -> Result<usize> {
+        let mut read = || {
+            attempt(&self.path, Act::Read)?;
+            loop {
+                match self.file.read_at(buffer, position) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    read => return read,
+                }
+            }
+        };
+        read().map_err(|error| failed("read", &self.path, &error))
     }
 }
 

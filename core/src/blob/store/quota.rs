@@ -3,19 +3,18 @@
 //! Rule: an add asks before it writes, and what adds under way may still write counts.
 
 use super::store::{Store, Writer};
+use crate::blob::limits::{FREE_BYTES_MIN, FREE_PERCENT_MIN, SYNC_STEP_BYTES};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{file_system_bytes, free_bytes};
+use crate::files::free_bytes;
+use std::path::Path;
 use std::sync::Arc;
-
-/// What stays free of a file system unless said otherwise: this, or a twentieth if that is less.
-const FREE_BYTES_MIN: u64 = 256 << 20;
-/// An add of unknown size asks for so many bytes at a time.
-const PROMISE_BYTES: u64 = 8 << 20;
 
 /// Bytes that somebody may write.
 pub(crate) struct Promise {
     store: Arc<Store>,
     bytes: u64,
+    /// Of these, what was written.
+    written: u64,
     /// All that is wanted, when that is known.
     total: Option<u64>,
 }
@@ -23,7 +22,7 @@ pub(crate) struct Promise {
 impl Promise {
     /// Of nothing yet, towards `total` bytes.
     pub(crate) fn new(store: Arc<Store>, total: Option<u64>) -> Promise {
-        Promise { store, bytes: 0, total }
+        Promise { store, bytes: 0, written: 0, total }
     }
 
     /// Asks for room so that `bytes` may be written in all.
@@ -34,7 +33,7 @@ impl Promise {
         if bytes <= self.bytes {
             return Ok(());
         }
-        let wanted = self.total.unwrap_or(bytes.next_multiple_of(PROMISE_BYTES)).max(bytes);
+        let wanted = self.total.unwrap_or(bytes.next_multiple_of(SYNC_STEP_BYTES)).max(bytes);
         match self.store.promise(wanted - self.bytes) {
             Ok(()) => self.bytes = wanted,
             // Room for what is there already is enough for a short one.
@@ -44,9 +43,18 @@ impl Promise {
         Ok(())
     }
 
+    /// So many bytes are written in all: the file system has them as taken.
+    pub(crate) fn wrote(&mut self, bytes: u64) {
+        let bytes = bytes.min(self.bytes);
+        self.store.writer().unwritten -= bytes - self.written;
+        self.written = bytes;
+    }
+
     /// Takes it back under the lock of the store: from here on the rows count.
     pub(crate) fn end(&mut self, writer: &mut Writer) {
-        writer.promised -= std::mem::take(&mut self.bytes);
+        writer.unwritten -= self.bytes - self.written;
+        writer.promised -= self.bytes;
+        (self.bytes, self.written) = (0, 0);
     }
 }
 
@@ -84,9 +92,9 @@ impl Store {
         if let Some(free) = free_bytes(folder) {
             let stays = self.parts.options.free_bytes_min.unwrap_or_else(|| {
                 let all = file_system_bytes(folder).unwrap_or(u64::MAX);
-                FREE_BYTES_MIN.min(all / 20)
+                FREE_BYTES_MIN.min(all / 100 * FREE_PERCENT_MIN)
             });
-            let needed = writer.promised.saturating_add(bytes).saturating_add(stays);
+            let needed = writer.unwritten.saturating_add(bytes).saturating_add(stays);
             if free < needed {
                 let message = format!(
                     "{} has {free} bytes left, of which {stays} stay free for events; {bytes} \
@@ -97,6 +105,12 @@ impl Store {
             }
         }
         writer.promised += bytes;
+        writer.unwritten += bytes;
         Ok(())
     }
+}
+
+/// Bytes of the file system that holds `path`; none when it does not say.
+fn file_system_bytes(path: &Path) -> Option<u64> {
+    rustix::fs::statvfs(path).ok().map(|status| status.f_blocks * status.f_frsize)
 }

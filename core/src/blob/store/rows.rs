@@ -13,11 +13,16 @@ use bytes::Bytes;
 
 /// Key of the row of counters.
 pub(crate) const COUNTERS_KEY: [u8; 1] = [0];
-/// First byte of the keys of blobs, of used numbers, of pages, and of numbers that are to go.
+/// First byte of the keys of blobs.
 pub(crate) const BLOB: u8 = 1;
-const NUMBER: u8 = 2;
+/// Of the keys of numbers in use.
+pub(crate) const NUMBER: u8 = 2;
+/// Of the keys of pages.
 const PAGE: u8 = 3;
+/// Of the keys of numbers whose files are to be removed.
 pub(crate) const GOING: u8 = 4;
+/// Of the keys of blobs that are collected, until their files are gone.
+pub(crate) const COLLECTED: u8 = 5;
 /// Groups whose bits make up one page.
 pub(crate) const PAGE_GROUPS: u64 = 32_768;
 const PAGE_BYTES: usize = (PAGE_GROUPS / 8) as usize;
@@ -186,9 +191,14 @@ pub(crate) fn blob_key(id: &BlobId) -> Vec<u8> {
     [&[BLOB][..], id.as_bytes()].concat()
 }
 
-/// The blob that a key names; none when it is of another kind.
-pub(crate) fn blob_of_key(key: &[u8]) -> Option<BlobId> {
-    let id = key.strip_prefix(&[BLOB])?;
+/// The row of a blob that is collected is the one it had.
+pub(crate) fn collected_key(id: &BlobId) -> Vec<u8> {
+    [&[COLLECTED][..], id.as_bytes()].concat()
+}
+
+/// The blob that a key of this kind names; none when it is of another one.
+pub(crate) fn blob_of_key(key: &[u8], kind: u8) -> Option<BlobId> {
+    let id = key.strip_prefix(&[kind])?;
     Some(BlobId::from_bytes(id.try_into().ok()?))
 }
 
@@ -206,11 +216,6 @@ pub(crate) fn going_key(number: u64) -> Vec<u8> {
 pub(crate) fn number_of_key(key: &[u8], kind: u8) -> Option<u64> {
     let number = key.strip_prefix(&[kind])?;
     Some(u64::from_be_bytes(number.try_into().ok()?))
-}
-
-/// The keys of numbers in use begin with this.
-pub(crate) const fn numbers() -> u8 {
-    NUMBER
 }
 
 pub(crate) fn page_key(id: &BlobId, page: u32) -> Vec<u8> {

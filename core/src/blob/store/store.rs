@@ -95,8 +95,12 @@ pub(crate) struct Writer {
     pub(crate) next: u64,
     /// Numbers whose files may be there without a row.
     pub(crate) making: BTreeSet<u64>,
-    /// Bytes that adds under way may still write.
+    /// Blobs that are being collected.
+    pub(crate) collecting: BTreeSet<BlobId>,
+    /// Bytes that adds under way may write.
     pub(crate) promised: u64,
+    /// Of these, what they have not written yet.
+    pub(crate) unwritten: u64,
 }
 
 /// What is known of a blob.
@@ -114,9 +118,16 @@ impl Store {
     /// `storage_full`, `storage_failed`, `closed`.
     pub(crate) fn open(path: &Path, parts: Parts) -> Result<Arc<Store>> {
         let place = Place::new(path);
-        let counters = super::recover::recover(&*parts.rows, &place)?;
-        let (making, next) = (BTreeSet::new(), counters.reserved);
-        let writer = Mutex::new(Writer { counters, next, making, promised: 0 });
+        let counters = super::recover::recover(&parts, &place)?;
+        let writer = Writer {
+            counters,
+            next: counters.reserved,
+            making: BTreeSet::new(),
+            collecting: BTreeSet::new(),
+            promised: 0,
+            unwritten: 0,
+        };
+        let writer = Mutex::new(writer);
         Ok(Arc::new(Store { parts, place, writer, leases: Arc::default() }))
     }
 
@@ -153,7 +164,7 @@ impl Store {
             let Some((last, _)) = rows.last() else { return Ok(found) };
             from = [last, &[0][..]].concat();
             for (key, row) in rows {
-                let Some(id) = blob_of_key(&key) else { return Ok(found) };
+                let Some(id) = blob_of_key(&key, BLOB) else { return Ok(found) };
                 match row.and_then(|row| BlobRow::read(&row)) {
                     Ok(row) if has_all(&row.about, tags) => found.push(Known { id, row }),
                     Ok(_) => {}
@@ -264,13 +275,19 @@ pub(crate) fn blob_rows(id: &BlobId, row: &BlobRow) -> Vec<RowChange> {
     changes
 }
 
-/// The rows whose deletion makes a blob invisible; its files are removed by who commits this, or
-/// by the next opening.
+/// The rows that make a blob invisible whose files are to be removed by who commits this, or by
+/// the next opening.
+pub(crate) fn replaced_rows(id: &BlobId, row: &BlobRow) -> Vec<RowChange> {
+    let mut changes = gone_rows(id, row);
+    changes.extend(row.number().map(going_row));
+    changes
+}
+
+/// The rows whose deletion makes a blob invisible.
 pub(crate) fn gone_rows(id: &BlobId, row: &BlobRow) -> Vec<RowChange> {
     let mut changes = vec![(blob_key(id), None)];
     if let Some(number) = row.number() {
         changes.push((number_key(number), None));
-        changes.push(going_row(number));
     }
     if let Content::Part { .. } = row.content {
         let pages = 0..super::rows::pages_of(row.size);

@@ -1,0 +1,255 @@
+//! Reading a blob: each group is verified against the id, every time.
+//!
+//! Rule: no byte is handed out that does not verify. What does not is noted: the blob is a part
+//! from then on, and adding the same bytes again makes it whole.
+
+use super::files::BlobFile;
+use super::lease::Lease;
+use super::rows::{BlobRow, Content, blob_key, clear_bit, full_page, page_key, pages_of};
+use super::store::{RowChange, Store, not_here};
+use crate::blob::limits::{GROUP_BYTES, PAIR_BYTES};
+use crate::blob::piece::{self, BytesAt, ReadFault};
+use crate::blob::{BlobId, BlobSize, GroupIndex};
+use crate::error::{Error, ErrorKind, Result};
+use bytes::Bytes;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A blob that is open for reading. It is not collected while this lives.
+pub(crate) struct Opened {
+    store: Arc<Store>,
+    id: BlobId,
+    size: BlobSize,
+    source: Source,
+    /// The last group that was read.
+    last: Mutex<Option<(GroupIndex, Bytes)>>,
+    _lease: Lease,
+}
+
+enum Source {
+    Inline(Bytes),
+    Files(Files),
+}
+
+/// The files of a blob.
+struct Files {
+    number: u64,
+    data: BlobFile,
+    tree: Option<BlobFile>,
+}
+
+/// A tree that may have no file, since it has no pairs.
+struct Pairs<'a>(Option<&'a BlobFile>);
+
+impl BytesAt for Pairs<'_> {
+    fn read_at(&self, position: u64, buffer: &mut [u8]) -> Result<usize> {
+        self.0.map_or(Ok(0), |file| file.read_at(position, buffer))
+    }
+}
+
+impl Store {
+    /// Opens a blob of which anything is here.
+    ///
+    /// # Errors
+    /// `not_found`, reason `blob_not_here`. `corrupt`: its row or its files are damaged.
+    /// `storage_failed`, `closed`.
+    pub(crate) fn open_blob(self: &Arc<Store>, id: BlobId) -> Result<Opened> {
+        let lease = self.lease(id);
+        let Some(row) = self.look(&id)? else { return Err(not_here(&id)) };
+        self.touch(&id, &row);
+        let size = BlobSize::new(row.size)?;
+        let source = match row.content {
+            Content::Inline(bytes) => Source::Inline(bytes),
+            Content::Whole { number } | Content::Part { number, .. } => {
+                Source::Files(self.open_files(&id, size, number)?)
+            }
+        };
+        let last = Mutex::new(None);
+        Ok(Opened { store: self.clone(), id, size, source, last, _lease: lease })
+    }
+
+    /// Whether the files of a whole blob are there, with their sizes.
+    pub(crate) fn is_complete(&self, row: &BlobRow) -> bool {
+        let Some(number) = row.number() else { return true };
+        let has = |path, bytes: u64| {
+            let file = BlobFile::open(path).ok().flatten();
+            file.and_then(|file| file.len().ok()).is_some_and(|length| length == bytes)
+        };
+        let Ok(size) = BlobSize::new(row.size) else { return false };
+        let has_tree = size.groups() == 1 || has(self.place.tree(number), size.tree_bytes());
+        has_tree && has(self.place.data(number), row.size)
+    }
+
+    fn open_files(&self, id: &BlobId, size: BlobSize, number: u64) -> Result<Files> {
+        let data = BlobFile::open(self.place.data(number))?;
+        let tree = match size.groups() {
+            1 => Some(None),
+            _ => BlobFile::open(self.place.tree(number))?.map(Some),
+        };
+        if let (Some(data), Some(tree)) = (data, tree) {
+            return Ok(Files { number, data, tree });
+        }
+        self.note_damage(id, number, None)?;
+        Err(damaged(id, "a file of it is missing"))
+    }
+
+    /// Notes that a group does not verify, or none does: from here on the blob is a part.
+    ///
+    /// # Errors
+    /// Those of a commit.
+    fn note_damage(&self, id: &BlobId, number: u64, group: Option<GroupIndex>) -> Result<()> {
+        let mut writer = self.writer();
+        let Some(before) = self.look(id)? else { return Ok(()) };
+        if before.number() != Some(number) {
+            // It was added anew meanwhile.
+            return Ok(());
+        }
+        let (mut changes, groups) = match group {
+            Some(group) => self.without_group(id, &before, u64::from(group.value()))?,
+            None => self.without_any(id, &before),
+        };
+        let row = BlobRow { content: Content::Part { number, groups }, ..before.clone() };
+        if row == before {
+            return Ok(());
+        }
+        tracing::error!(blob = %id, "a blob is damaged: it is a part of itself now");
+        let mut counters = writer.counters;
+        counters.remove(&before);
+        counters.add(&row);
+        changes.push((blob_key(id), Some(row.encode())));
+        self.commit(&mut writer, counters, changes)
+    }
+
+    /// The pages of a blob once it lacks a group, and how many groups it has then.
+    fn without_group(
+        &self,
+        id: &BlobId,
+        row: &BlobRow,
+        group: u64,
+    ) -> Result<(Vec<RowChange>, u64)> {
+        let page_of_group = (group / super::rows::PAGE_GROUPS) as u32;
+        if let Content::Part { groups, .. } = row.content {
+            let key = page_key(id, page_of_group);
+            let Some(mut page) = self.parts.rows.get(&key)? else { return Ok((vec![], groups)) };
+            let was_set = clear_bit(&mut page, group);
+            let groups = groups.saturating_sub(u64::from(was_set));
+            return Ok((vec![(key, Some(page))], groups));
+        }
+        let pages = (0..pages_of(row.size)).map(|page| {
+            let mut bits = full_page(row.size, page);
+            if page == page_of_group {
+                clear_bit(&mut bits, group);
+            }
+            (page_key(id, page), Some(bits))
+        });
+        Ok((pages.collect(), super::rows::groups_of(row.size) - 1))
+    }
+
+    fn without_any(&self, id: &BlobId, row: &BlobRow) -> (Vec<RowChange>, u64) {
+        let pages = (0..pages_of(row.size)).map(|page| (page_key(id, page), None));
+        (pages.collect(), 0)
+    }
+
+    /// Notes that somebody asked for a blob, now and then: nothing waits for that, and what cannot
+    /// be noted is let be.
+    fn touch(&self, id: &BlobId, row: &BlobRow) {
+        let age = self.now().micros().saturating_sub(row.touched.micros());
+        let often = self.parts.options.collect_grace.as_micros() / 4;
+        if age < 0 || (age as u128) < often.max(1) {
+            return;
+        }
+        let mut writer = self.writer();
+        let Ok(Some(row)) = self.look(id) else { return };
+        let row = BlobRow { touched: self.now(), ..row };
+        let counters = writer.counters;
+        let changes = vec![(blob_key(id), Some(row.encode()))];
+        if let Err(error) = self.commit(&mut writer, counters, changes) {
+            tracing::warn!(%error, blob = %id, "that a blob was asked for could not be noted");
+        }
+    }
+}
+
+impl Opened {
+    pub(crate) fn id(&self) -> BlobId {
+        self.id
+    }
+
+    /// Bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.size.bytes()
+    }
+
+    /// Up to `length` bytes from byte `position` on: fewer at the end of the blob, or where the
+    /// next group begins; none behind the end.
+    ///
+    /// # Errors
+    /// `corrupt`: they are damaged. `storage_failed`, `closed`.
+    pub(crate) fn read_at(&self, position: u64, length: usize) -> Result<Bytes> {
+        let Some(group) = self.size.group_at(position) else { return Ok(Bytes::new()) };
+        if length == 0 {
+            return Ok(Bytes::new());
+        }
+        let (bytes, start) = match &self.source {
+            Source::Inline(bytes) => (bytes.clone(), 0),
+            Source::Files(files) => (self.group(files, group)?, group.start()),
+        };
+        let first = (position - start) as usize;
+        Ok(bytes.slice(first..bytes.len().min(first.saturating_add(length))))
+    }
+
+    /// The bytes of all groups, one after the other.
+    ///
+    /// # Errors
+    /// Those of reading and of `take`.
+    pub(crate) fn each_group(&self, take: &mut dyn FnMut(&Bytes) -> Result<()>) -> Result<()> {
+        let mut at = 0;
+        while at < self.size() {
+            let bytes = self.read_at(at, GROUP_BYTES)?;
+            at += bytes.len() as u64;
+            take(&bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a blob that is a row is what its id says; the row has a checksum, too.
+    pub(crate) fn is_its_own(&self) -> bool {
+        match &self.source {
+            Source::Inline(bytes) => BlobId::of(bytes) == self.id,
+            Source::Files(_) => true,
+        }
+    }
+
+    /// The file of the bytes, which nobody verifies; none of a blob that is a row.
+    pub(crate) fn data(&self) -> Option<&BlobFile> {
+        match &self.source {
+            Source::Inline(_) => None,
+            Source::Files(files) => Some(&files.data),
+        }
+    }
+
+    fn group(&self, files: &Files, group: GroupIndex) -> Result<Bytes> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((_, bytes)) = last.filter(|(last, _)| *last == group) {
+            return Ok(bytes);
+        }
+        let mut encoded = Vec::new();
+        let kept = (&files.data, &Pairs(files.tree.as_ref()));
+        match piece::encode(&self.id, self.size, group, kept, &mut encoded) {
+            Ok(()) => {}
+            Err(ReadFault::Failed(error)) => return Err(error),
+            Err(ReadFault::Damaged) => {
+                self.store.note_damage(&self.id, files.number, Some(group))?;
+                return Err(damaged(&self.id, &format!("group {group} does not verify")));
+            }
+        }
+        let bytes = Bytes::from(encoded).slice(self.size.pairs(group) * PAIR_BYTES..);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((group, bytes.clone()));
+        Ok(bytes)
+    }
+}
+
+fn damaged(id: &BlobId, what: &str) -> Error {
+    Error::new(
+        ErrorKind::Corrupt,
+        format!("blob {id} is damaged here: {what}; add the same bytes again to mend it"),
+    )
+}
