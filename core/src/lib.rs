@@ -1,5 +1,6 @@
 //! millpond: a decentralised event log for shop floors.
 
+pub mod blob;
 mod driver;
 mod error;
 pub mod event;

@@ -43,6 +43,7 @@ pub(crate) use event::check_batch;
 pub use event::{Event, EventKind, NewEvent, Payload};
 pub use fork::{Branch, HeldFork};
 pub use ids::{AppId, NodeId, StreamId, SwarmId, hex};
+pub(crate) use ids::{shortened, unhex32};
 pub use key_position::KeyPosition;
 pub use offset_map::OffsetMap;
 pub(crate) use once::Once;
