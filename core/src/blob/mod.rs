@@ -10,12 +10,18 @@
 //! nothing counts before its piece verified.
 //! Begin with [`BlobId`], [`BlobSize`] and [`piece`].
 
+mod about;
+mod blob_ref;
 mod groups;
 mod id;
 pub mod limits;
 pub mod piece;
 mod size;
+pub(crate) mod store;
 
+pub use about::About;
+pub use blob_ref::BlobRef;
 pub use groups::{GROUPS_PER_PAGE, GroupSet, PAGE_BYTES};
 pub use id::BlobId;
 pub use size::{BlobSize, GroupIndex, GroupRange};
+pub use store::How;

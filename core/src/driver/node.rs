@@ -1,5 +1,6 @@
 //! The front door: open, publish, connect, look after, close. Not here: reading (`reading`).
 
+use crate::driver::blob::BlobRoom;
 use crate::driver::contact::Tally;
 use crate::driver::coordination::{Coordination, check_tags};
 use crate::driver::network::{Network, NetworkStatus};
@@ -449,5 +450,6 @@ fn start(options: &NodeOptions, secrets: SwarmSecrets) -> Result<Shared> {
     let path = options.path.clone();
     let (secrets, ponds) = (Mutex::new(secrets), Ponds::default());
     let coordination = Coordination::default();
-    Ok(Shared { log, network, secrets, path, ponds, coordination })
+    let blobs = BlobRoom::new(log.clone(), path.clone(), storage.blobs.clone());
+    Ok(Shared { log, network, secrets, path, ponds, coordination, blobs })
 }

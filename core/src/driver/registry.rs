@@ -6,6 +6,7 @@
 // The rim: a close that outlasts its deadline is finished by a thread.
 #![allow(clippy::disallowed_methods)]
 
+use crate::driver::blob::BlobRoom;
 use crate::driver::clock;
 use crate::driver::coordination::Coordination;
 use crate::driver::network::Network;
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) path: PathBuf,
     pub(crate) coordination: Coordination,
     pub(crate) ponds: Ponds,
+    pub(crate) blobs: BlobRoom,
 }
 
 impl Shared {
@@ -129,6 +131,7 @@ pub(crate) fn close(shared: &Arc<Shared>, deadline: Duration) -> Result<()> {
     if let Some(network) = &shared.network {
         network.close(deadline);
     }
+    shared.blobs.close(deadline);
     let closed = shared.log.close(deadline);
     if closed.as_ref().is_err_and(|error| error.kind() == ErrorKind::Timeout) {
         close_later(shared.log.clone(), busy);

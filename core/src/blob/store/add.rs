@@ -12,6 +12,7 @@ use super::rows::{BlobRow, Content};
 use super::store::{Store, blob_rows, replaced_rows};
 use crate::blob::about::About;
 use crate::blob::limits::{BLOB_BYTES_MAX, GROUP_BYTES, INLINE_BYTES_MAX, SYNC_STEP_BYTES};
+use crate::blob::piece::BytesAt;
 use crate::blob::{BlobId, BlobSize, piece};
 use crate::error::{Error, ErrorKind, Result};
 use bytes::Bytes;

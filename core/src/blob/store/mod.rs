@@ -20,7 +20,8 @@ mod verify;
 
 pub(crate) use add::{Added, Draft};
 pub(crate) use collect::Collected;
-pub(crate) use export::{Exporting, How};
+pub use export::How;
+pub(crate) use export::Exporting;
 pub(crate) use read::Opened;
 pub(crate) use rows::Content;
 pub(crate) use store::{

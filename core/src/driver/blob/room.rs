@@ -1,0 +1,129 @@
+//! The blobs of an open node: their store, opened when it is first asked for, and who works there.
+
+// The rim: code of callers that may block has a thread of its own.
+#![allow(clippy::disallowed_methods)]
+
+use crate::blob::BlobId;
+use crate::blob::store::{FoundRow, Parts, References, RowChange, Rows, Store, StoreOptions};
+use crate::driver::blob::crew::{Crew, Job};
+use crate::driver::clock;
+use crate::driver::node::closed_node;
+use crate::driver::options::BlobOptions;
+use crate::error::{Error, ErrorKind, Result};
+use crate::log::{Log, Shelf, ShelfChange};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Threads for what takes long, and as many for what does not.
+const THREADS_MAX: usize = 4;
+
+/// What a node has for blobs.
+pub(crate) struct BlobRoom {
+    log: Log,
+    path: PathBuf,
+    options: BlobOptions,
+    store: Mutex<Option<Arc<Store>>>,
+    /// Adds, exports, verifications.
+    long: Crew,
+    /// Reads and small adds.
+    short: Crew,
+    ended: Arc<AtomicBool>,
+}
+
+impl BlobRoom {
+    /// Of a node with this log in this folder.
+    pub(crate) fn new(log: Log, path: PathBuf, options: BlobOptions) -> BlobRoom {
+        let [long, short] = [THREADS_MAX; 2].map(Crew::new);
+        let (store, ended) = (Mutex::default(), Arc::default());
+        BlobRoom { log, path, options, store, long, short, ended }
+    }
+
+    /// The store; the first call opens it.
+    ///
+    /// # Errors
+    /// `closed`, `forked_process`, `storage_full`, `storage_failed`: nothing is open then.
+    pub(super) fn store(&self) -> Result<Arc<Store>> {
+        self.log.check_process()?;
+        if self.ended.load(Ordering::Acquire) {
+            return Err(closed_node());
+        }
+        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = &*store {
+            return Ok(store.clone());
+        }
+        let options = StoreOptions {
+            bytes_max: self.options.bytes_max,
+            free_bytes_min: self.options.free_bytes_min,
+            collect_grace: self.options.collect_grace,
+        };
+        let parts = Parts {
+            rows: Box::new(self.log.shelf()?),
+            references: Box::new(All),
+            options,
+            clock: Box::new(clock::wall),
+        };
+        let opened = Store::open(&self.path, parts)?;
+        *store = Some(opened.clone());
+        Ok(opened)
+    }
+
+    /// Has something long done by the crew.
+    pub(super) fn long(&self, job: Job) {
+        self.long.work(job);
+    }
+
+    /// Has something short done by the crew.
+    pub(super) fn short(&self, job: Job) {
+        self.short.work(job);
+    }
+
+    /// Has something done that may wait for others for ever: by a thread of its own.
+    ///
+    /// # Errors
+    /// `storage_failed`: the system gives none.
+    pub(super) fn apart(&self, job: Job) -> Result<()> {
+        let thread = std::thread::Builder::new().name("millpond-blob".into()).spawn(job);
+        thread.map(drop).map_err(|error| {
+            Error::new(ErrorKind::StorageFailed, format!("no thread could be started: {error}"))
+        })
+    }
+
+    /// True once the node closes.
+    pub(super) fn ended(&self) -> &Arc<AtomicBool> {
+        &self.ended
+    }
+
+    /// Ends all work, and waits for that, at most so long for each half of it.
+    pub(crate) fn close(&self, deadline: Duration) {
+        self.ended.store(true, Ordering::Release);
+        self.long.close(deadline);
+        self.short.close(deadline);
+        *self.store.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// Until events can refer to blobs, nothing says that a blob is not needed: each is kept.
+struct All;
+
+impl References for All {
+    fn keeps(&self, _: &BlobId) -> Result<bool> {
+        Ok(true)
+    }
+}
+
+impl Rows for Shelf {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        Shelf::get(self, key)
+    }
+
+    fn scan(&self, from: &[u8], count_max: usize) -> Result<Vec<FoundRow>> {
+        Shelf::scan(self, from, count_max)
+    }
+
+    fn commit(&self, changes: Vec<RowChange>) -> Result<()> {
+        let changes = changes.into_iter().map(|(key, row)| ShelfChange { key, row });
+        Shelf::commit(self, &changes.collect::<Vec<_>>())
+    }
+}
