@@ -285,9 +285,11 @@ pub(crate) mod fault {
         FAULTS.lock().unwrap().push(Fault { directory, operation, after, times, errno });
     }
 
-    /// Forgets what was planted for `directory`.
-    pub(crate) fn clear(directory: &Path) {
-        FAULTS.lock().unwrap().retain(|fault| fault.directory != directory);
+    /// Forgets what was planted for `directory`; whether all of it had happened.
+    pub(crate) fn clear(directory: &Path) -> bool {
+        let mut faults = FAULTS.lock().unwrap();
+        let own = faults.extract_if(.., |fault| fault.directory == directory);
+        own.fold(true, |all, fault| all && fault.times == 0)
     }
 
     pub(super) fn attempt(path: &Path, operation: Operation) -> io::Result<()> {

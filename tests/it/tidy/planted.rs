@@ -1,6 +1,7 @@
 //! Every planted bug is hunted where it sits, and every bug that is hunted is planted.
 //!
-//! Not here: the hunt (`sim --planted`, the crash campaigns, the schedules of escrow accounts).
+//! Not here: the hunt (`sim --planted`, the crash campaigns, the schedules of escrow accounts, the
+//! power cuts of blobs).
 
 use super::Finding;
 use super::source::{Language, Source};
@@ -43,6 +44,7 @@ fn hunter(source: &Source) -> Hunter {
         () if source.is_below("tests/src/sim") => Hunter::SimulatorInStandIns,
         () if source.is_below("core/src/sync") => Hunter::Simulator,
         () if source.is_below("core/src/pond/escrow") => Hunter::Schedules,
+        () if source.is_below("core/src/blob/store") => Hunter::Schedules,
         () if source.is_below("core/src/pond") => Hunter::Simulator,
         () => Hunter::CrashCampaign,
     }

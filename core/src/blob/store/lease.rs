@@ -44,11 +44,6 @@ impl Leases {
         Lease { leases: self.clone(), id }
     }
 
-    /// True when somebody has one.
-    pub(crate) fn is_held(&self, id: &BlobId) -> bool {
-        self.lock().held.contains_key(id)
-    }
-
     /// The right to delete; none while somebody has a lease, or is deleting it already.
     pub(crate) fn begin_deleting(&self, id: BlobId) -> Option<Going<'_>> {
         let mut state = self.lock();

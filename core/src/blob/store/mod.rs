@@ -19,7 +19,6 @@ mod store;
 mod verify;
 
 pub(crate) use add::{Added, Draft};
-pub(crate) use collect::Collected;
 pub use export::How;
 pub(crate) use export::Exporting;
 pub(crate) use read::Opened;
@@ -27,7 +26,6 @@ pub(crate) use rows::Content;
 pub(crate) use store::{
     FoundRow, Known, LISTED_MAX, Parts, References, RowChange, Rows, Store, StoreOptions, not_here,
 };
-pub(crate) use verify::Report;
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use crate::blob::store::{
 };
 use crate::blob::{About, BlobId, BlobRef, How};
 use crate::driver::blob::reader::{BlobReader, read};
-use crate::driver::blob::room::BlobRoom;
+use crate::driver::blob::room::{BlobRoom, Door};
 use crate::driver::blob::stat::BlobStat;
 use crate::driver::blob::work::{BlobWork, WorkState, begin, failed};
 use crate::driver::blob::writer::BlobWriter;
@@ -130,7 +130,7 @@ impl Blobs {
     /// As for [`Blobs::add_path`].
     pub fn writer(&self, about: About, size: Option<u64>) -> Result<BlobWriter> {
         let draft = Draft::new(self.store()?, size)?;
-        Ok(BlobWriter::new(draft, about, self.node.clone()))
+        Ok(BlobWriter::new(draft, about, Door::of(&self.node)))
     }
 
     /// Opens a blob for reading.
@@ -139,11 +139,8 @@ impl Blobs {
     /// In the answer. `not_found`, reason `blob_not_here`. `corrupt`: a file of it is missing.
     /// `storage_failed`, `closed`, `forked_process`.
     pub fn open(&self, id: BlobId) -> Pending<BlobReader> {
-        // The node comes in by the caller's thread, so that no worker is the last to have it.
-        let node = self.node.clone();
-        self.short(move |store| store.open_blob(id)).map(move |opened| {
-            Ok(BlobReader::new(opened, node))
-        })
+        let door = Door::of(&self.node);
+        self.short(move |store| Ok(BlobReader::new(store.open_blob(id)?, door)))
     }
 
     /// All bytes of a blob of at most `bytes_max`.

@@ -2,7 +2,7 @@
 
 use crate::blob::BlobId;
 use crate::blob::store::Opened;
-use crate::driver::node::Node;
+use crate::driver::blob::room::Door;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pending::{Pending, pending};
 use bytes::{Bytes, BytesMut};
@@ -17,7 +17,7 @@ const READ_BYTES_MAX: usize = 1 << 20;
 #[derive(Clone)]
 pub struct BlobReader {
     opened: Arc<Opened>,
-    node: Node,
+    door: Door,
 }
 
 /// A blob as a stream with a position, for what reads from [`Read`] and [`Seek`]. Blocks for the
@@ -28,8 +28,8 @@ pub struct BlobStream {
 }
 
 impl BlobReader {
-    pub(super) fn new(opened: Opened, node: Node) -> BlobReader {
-        BlobReader { opened: Arc::new(opened), node }
+    pub(super) fn new(opened: Opened, door: Door) -> BlobReader {
+        BlobReader { opened: Arc::new(opened), door }
     }
 
     /// Which blob it is.
@@ -52,19 +52,16 @@ impl BlobReader {
             let message = format!("{length} bytes are to be read; the limit is {READ_BYTES_MAX}");
             return Pending::ready(Err(Error::new(ErrorKind::LimitExceeded, message)));
         }
-        if let Err(error) = self.node.log().and_then(|log| log.check_process()) {
-            return Pending::ready(Err(error));
-        }
+        let room = match self.door.room() {
+            Ok(room) => room,
+            Err(error) => return Pending::ready(Err(error)),
+        };
         let (completer, answer) = pending(None);
-        // Not the node: were it dropped by the crew, that would wait for itself.
-        let (opened, is_closed) = (self.opened.clone(), self.node.closed().clone());
-        self.node.shared().blobs.short(Box::new(move || {
-            let read = match is_closed.load(std::sync::atomic::Ordering::Acquire) {
-                true => Err(crate::driver::node::closed_node()),
-                false => read(&opened, position, length),
-            };
+        let (opened, door) = (self.opened.clone(), self.door.clone());
+        room.short(Box::new(move || {
+            let bytes = door.room().and_then(|_| read(&opened, position, length));
             drop(opened);
-            completer.complete(read);
+            completer.complete(bytes);
         }));
         answer
     }
@@ -95,11 +92,8 @@ impl Read for BlobStream {
     /// # Errors
     /// Those of [`BlobReader::read_at`], inside of the error.
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let node = &self.reader.node;
-        let read = node.log().and_then(|log| {
-            log.check_process()?;
-            self.reader.opened.read_at(self.at, into.len())
-        });
+        let BlobReader { opened, door } = &self.reader;
+        let read = door.room().and_then(|_| opened.read_at(self.at, into.len()));
         let bytes = read.map_err(io::Error::other)?;
         into[..bytes.len()].copy_from_slice(&bytes);
         self.at += bytes.len() as u64;

@@ -7,8 +7,9 @@ use crate::blob::BlobId;
 use crate::blob::store::{FoundRow, Parts, References, RowChange, Rows, Store, StoreOptions};
 use crate::driver::blob::crew::{Crew, Job};
 use crate::driver::clock;
-use crate::driver::node::closed_node;
+use crate::driver::node::{Node, closed_node};
 use crate::driver::options::BlobOptions;
+use crate::driver::registry::Shared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::{Log, Shelf, ShelfChange};
 use std::path::PathBuf;
@@ -101,6 +102,33 @@ impl BlobRoom {
         self.long.close(deadline);
         self.short.close(deadline);
         *self.store.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// A node from behind its front door: to drop it closes nothing, so a worker may.
+#[derive(Clone)]
+pub(super) struct Door {
+    shared: Arc<Shared>,
+    closed: Arc<AtomicBool>,
+}
+
+impl Door {
+    /// Of this handle of a node.
+    pub(super) fn of(node: &Node) -> Door {
+        Door { shared: node.shared().clone(), closed: node.closed().clone() }
+    }
+
+    /// The room, while the handle is open.
+    ///
+    /// # Errors
+    /// `closed`, `forked_process`.
+    pub(super) fn room(&self) -> Result<&BlobRoom> {
+        self.shared.log.check_process()?;
+        let room = &self.shared.blobs;
+        if self.closed.load(Ordering::Acquire) || room.ended.load(Ordering::Acquire) {
+            return Err(closed_node());
+        }
+        Ok(room)
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::blob::store::Draft;
 use crate::blob::{About, BlobRef};
 use crate::driver::blob::blobs::reference;
-use crate::driver::blob::work::{BlobWork, begin};
-use crate::driver::node::Node;
+use crate::driver::blob::room::Door;
+use crate::driver::blob::work::{BlobWork, begin, failed};
 use crate::error::{Error, ErrorKind, Result};
 use std::io::{self, Write};
 
@@ -16,12 +16,12 @@ pub struct BlobWriter {
     /// None once a write has failed: the first error is the one that counts.
     draft: Result<Draft>,
     about: About,
-    node: Node,
+    door: Door,
 }
 
 impl BlobWriter {
-    pub(super) fn new(draft: Draft, about: About, node: Node) -> BlobWriter {
-        BlobWriter { draft: Ok(draft), about, node }
+    pub(super) fn new(draft: Draft, about: About, door: Door) -> BlobWriter {
+        BlobWriter { draft: Ok(draft), about, door }
     }
 
     /// Takes the next bytes, any number. Blocks for the disk.
@@ -31,7 +31,7 @@ impl BlobWriter {
     /// `storage_full`, `storage_failed`, `closed`, `forked_process`; `conflict`, reason
     /// `changed_while_added`: more bytes than were said. Each later call answers the same.
     pub fn take(&mut self, bytes: &[u8]) -> Result<()> {
-        self.node.log()?.check_process()?;
+        self.door.room()?;
         let draft = self.draft.as_mut().map_err(|error| error.clone())?;
         let taken = draft.write(bytes);
         if let Err(error) = &taken {
@@ -47,18 +47,12 @@ impl BlobWriter {
     /// In the answer: as for [`BlobWriter::take`], where `changed_while_added` may also be fewer
     /// bytes than were said; `invalid_argument`, `limit_exceeded`: what is said of it.
     pub fn finish(self) -> BlobWork<BlobRef> {
-        let room = &self.node.shared().blobs;
-        let (work, state, completer) = begin(None, room.ended());
-        let (draft, about) = (self.draft, self.about);
-        let open = self.node.log().and_then(|log| log.check_process());
-        let draft = match open.and(draft) {
-            Ok(draft) => draft,
-            Err(error) => {
-                state.end();
-                completer.complete(Err(error));
-                return work;
-            }
+        let BlobWriter { draft, about, door } = self;
+        let (room, draft) = match door.room().and_then(|room| Ok((room, draft?))) {
+            Ok(found) => found,
+            Err(error) => return failed(error),
         };
+        let (work, state, completer) = begin(None, room.ended());
         room.long(Box::new(move || {
             let added = draft.finish(about, &|done| state.go_on(done)).map(reference);
             state.end();
