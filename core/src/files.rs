@@ -292,7 +292,7 @@ pub(crate) mod fault {
         own.fold(true, |all, fault| all && fault.times == 0)
     }
 
-    pub(super) fn attempt(path: &Path, operation: Operation) -> io::Result<()> {
+    pub(crate) fn attempt(path: &Path, operation: Operation) -> io::Result<()> {
         for fault in FAULTS.lock().unwrap().iter_mut() {
             if fault.operation != operation || !path.starts_with(&fault.directory) {
                 continue;

@@ -10,13 +10,15 @@
 //! COMMITS batches and meets other histories of its streams, and closes.
 //! `crash_child PATH SEED COMMITS saving`: opens a store, publishes COMMITS batches and saves a
 //! state after each, and closes.
+//! `crash_child PATH SEED COMMITS adding`: opens a store, checks its blobs, adds COMMITS more, and
+//! closes; what is counted is blobs.
 //! Says on standard output, each line in one write: `O <count>` after opening (events held),
 //! `A <count>` after each acknowledgement, `C` after close. Rule: a line is written only after what
 //! it says is true, so the last line is a lower bound.
 
 use millpond::Node;
 use millpond_tests::crash::{self, Acknowledged};
-use millpond_tests::{forks, snapshots};
+use millpond_tests::{blobs, forks, snapshots};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,7 +34,7 @@ fn main() {
     let [_, path, seed, commits, durability] = &arguments[..] else {
         eprintln!(
             "usage: crash_child PATH SEED COMMITS \
-             power|process|compacting|converting|merging|forking|saving"
+             power|process|compacting|converting|merging|forking|saving|adding"
         );
         std::process::exit(2);
     };
@@ -57,6 +59,14 @@ fn main() {
     let node = crash::open(&path).expect("the store opens");
     if durability == "merging" {
         return merge(&node, commits);
+    }
+    if durability == "adding" {
+        let held = blobs::verify(&node, seed).expect("what is there is right");
+        say(&format!("O {held}\n"));
+        blobs::run(&node, seed, held, commits, |count| say(&format!("A {count}\n")))
+            .expect("all is kept");
+        node.close(DEADLINE).expect("the node closes");
+        return say("C\n");
     }
     let mut held = crash::verify(&node, seed).expect("what is there is right");
     say(&format!("O {held}\n"));
