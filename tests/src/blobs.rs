@@ -77,8 +77,7 @@ pub fn verify(node: &Node, seed: u64) -> std::result::Result<u64, String> {
     }
     let held = held(node, seed).map_err(wrong)?;
     // The one behind the last may be there before it is said so.
-    let ours: BTreeSet<BlobId> =
-        (0..held).map(|at| BlobId::of(&content(seed, at))).collect();
+    let ours: BTreeSet<BlobId> = (0..held).map(|at| BlobId::of(&content(seed, at))).collect();
     if report.whole != ours.len() as u64 {
         return Err(format!("{} blobs are there, {} places have one", report.whole, ours.len()));
     }

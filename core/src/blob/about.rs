@@ -152,9 +152,9 @@ mod tests {
             let error = about(media_type, name).checked().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{media_type:?} {name:?}");
         }
-        for (media_type, name) in [(format!("a/{}", "b".repeat(63)), String::new()), {
-            (String::new(), "n".repeat(129))
-        }] {
+        for (media_type, name) in
+            [(format!("a/{}", "b".repeat(63)), String::new()), { (String::new(), "n".repeat(129)) }]
+        {
             let error = about(&media_type, &name).checked().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::LimitExceeded);
         }

@@ -66,7 +66,8 @@ pub use doing_watch::DoingWatch;
 pub use key_subscription::KeySubscription;
 pub use node::{Node, PublishOptions};
 pub use options::{
-    BlobOptions, NetworkOptions, NodeOptions, PeerAddress, SEND_BYTES_PER_SECOND_MIN, StorageOptions,
+    BlobOptions, NetworkOptions, NodeOptions, PeerAddress, SEND_BYTES_PER_SECOND_MIN,
+    StorageOptions,
 };
 pub use pond::{
     Acting, AllObserved, AllObserver, EffectTurn, FISH_OF_ALL_MAX, FirstSeed, Observed, Observer,

@@ -2,8 +2,8 @@
 
 use crate::crash::{CHILD, next_count};
 use crate::support::Scratch;
-use millpond_tests::crash::{self, mix};
 use millpond_tests::blobs;
+use millpond_tests::crash::{self, mix};
 use std::io::BufReader;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;

@@ -116,11 +116,8 @@ impl Part {
     }
 
     fn move_to(&self, path: &Path, overwrite: bool) -> Result<()> {
-        let moved = if overwrite {
-            std::fs::rename(&self.path, path)
-        } else {
-            self.move_to_free(path)
-        };
+        let moved =
+            if overwrite { std::fs::rename(&self.path, path) } else { self.move_to_free(path) };
         moved.map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => exists(path),
             _ => failed("replace", path, &error),

@@ -5,13 +5,13 @@
 //! forgotten after its files are gone for good. Costs what was under way at the end, and not what
 //! there is.
 
-use super::files::Place;
 use super::collect::restored;
+use super::files::Place;
 use super::rows::{
     BLOB, BlobRow, COLLECTED, COUNTERS_KEY, Counters, GOING, blob_key, blob_of_key, number_key,
     number_of_key,
 };
-use super::store::{Parts, RESERVED_AT_ONCE, RowChange, Rows, FoundRow, blob_rows};
+use super::store::{FoundRow, Parts, RESERVED_AT_ONCE, RowChange, Rows, blob_rows};
 use crate::error::{ErrorKind, Result};
 use std::collections::BTreeSet;
 

@@ -3,9 +3,7 @@
 //! Rule: damage is noted and the rest goes on.
 
 use super::add::GoOn;
-use super::rows::{
-    BLOB, BlobRow, NUMBER, blob_of_key, going_key, number_key, number_of_key,
-};
+use super::rows::{BLOB, BlobRow, NUMBER, blob_of_key, going_key, number_key, number_of_key};
 use super::store::Store;
 use crate::blob::BlobId;
 use crate::error::{Error, ErrorKind, Result};

@@ -3,9 +3,7 @@
 // The rim: a file that is added.
 #![allow(clippy::disallowed_types)]
 
-use crate::blob::store::{
-    Added, Draft, Exporting, LISTED_MAX, Opened, Store, not_here,
-};
+use crate::blob::store::{Added, Draft, Exporting, LISTED_MAX, Opened, Store, not_here};
 use crate::blob::{About, BlobId, BlobRef, How};
 use crate::driver::blob::reader::{BlobReader, read};
 use crate::driver::blob::room::{BlobRoom, Door};

@@ -11,7 +11,7 @@ mod stat;
 mod work;
 mod writer;
 
-pub use blobs::{BlobsVerified, Blobs, Export, Exported};
+pub use blobs::{Blobs, BlobsVerified, Export, Exported};
 pub use reader::{BlobReader, BlobStream};
 pub(crate) use room::BlobRoom;
 pub use stat::{BlobStat, BlobState};

@@ -115,7 +115,10 @@ fn a_reader_reads_at_any_place_and_as_a_stream() {
         node.blobs().stat(&BlobId::of(b"no")).unwrap_err(),
         node.blobs().verify(Some(BlobId::of(b"no"))).finish().wait().unwrap_err(),
     ] {
-        assert_eq!((missing.kind(), missing.reason()), (ErrorKind::NotFound, Some("blob_not_here")));
+        assert_eq!(
+            (missing.kind(), missing.reason()),
+            (ErrorKind::NotFound, Some("blob_not_here"))
+        );
     }
 }
 

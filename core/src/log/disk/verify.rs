@@ -17,7 +17,9 @@ use super::open::spawn;
 use super::postings::{SegmentBuilder, SegmentHead, segment_key};
 use super::shared::{Shared, lock};
 use super::state::StreamState;
-use super::tables::{BLOBS_NAME, FORKS_NAME, GROUPS_NAME, IDEMPOTENCY_NAME, ORDER_NAME, SNAPSHOTS_NAME};
+use super::tables::{
+    BLOBS_NAME, FORKS_NAME, GROUPS_NAME, IDEMPOTENCY_NAME, ORDER_NAME, SNAPSHOTS_NAME,
+};
 use super::terms::Terms;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{StreamEnd, StreamId};

@@ -100,9 +100,8 @@ fn what_changes_while_it_is_added_is_refused_and_leaves_nothing() {
         assert_eq!(error.reason(), Some("changed_while_added"));
         let mut draft = Draft::new(store.clone(), Some(said)).unwrap();
         let written = draft.write(&own);
-        let error = written.and_then(|()| {
-            draft.finish(About::default(), &|_| Ok(())).map(|added| added.id)
-        });
+        let error = written
+            .and_then(|()| draft.finish(About::default(), &|_| Ok(())).map(|added| added.id));
         assert_eq!(error.unwrap_err().reason(), Some("changed_while_added"));
     }
     assert_eq!(files(folder.path()), 0);

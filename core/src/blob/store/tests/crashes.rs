@@ -95,7 +95,10 @@ impl Recorded {
             Step::Committed(count) => Some(*count),
             _ => None,
         });
-        let bench = Bench { said: self.said.clone(), ..Bench::with(MemRows::of(self.rows.after(commits.unwrap_or(0)))) };
+        let bench = Bench {
+            said: self.said.clone(),
+            ..Bench::with(MemRows::of(self.rows.after(commits.unwrap_or(0))))
+        };
         let store = match bench.try_open(folder.path()) {
             Ok(store) => store,
             Err(error) => return Some(format!("it does not open: {error}")),
@@ -175,7 +178,10 @@ fn first_violation() -> Option<String> {
             for data in [Data::All, Data::Half, Data::None] {
                 let kept = Kept { names, data };
                 if let Some(what) = recorded.violation(cut, kept) {
-                    return Some(format!("cut {cut} of {}, {kept:?}: {what}", recorded.steps.len()));
+                    return Some(format!(
+                        "cut {cut} of {}, {kept:?}: {what}",
+                        recorded.steps.len()
+                    ));
                 }
             }
         }

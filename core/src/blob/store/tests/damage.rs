@@ -93,7 +93,10 @@ fn a_damaged_row_is_an_error_and_the_same_bytes_mend_it() {
         bench.rows.damaged.lock().unwrap().insert(blob_key(&id));
         assert_eq!(store.open_blob(id).err().unwrap().kind(), ErrorKind::Corrupt);
         assert_eq!(store.verify_all(&|_| Ok(())).unwrap().damaged, [id]);
-        assert_eq!(store.list(None, &Default::default(), 9).unwrap().len(), usize::from(own.len() > 100));
+        assert_eq!(
+            store.list(None, &Default::default(), 9).unwrap().len(),
+            usize::from(own.len() > 100)
+        );
         add(&store, own);
         assert_eq!(&read_all(&store, id).unwrap(), own);
     }

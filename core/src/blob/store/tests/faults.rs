@@ -24,7 +24,10 @@ fn each_fault(work: impl Fn(&Arc<Store>) -> Result<()>) {
                 let place = format!("{operation:?} {errno:?} {failing}");
                 if let Err(error) = &worked {
                     let is_full = error.kind() == ErrorKind::StorageFull;
-                    assert!(is_full || error.kind() == ErrorKind::StorageFailed, "{place}: {error}");
+                    assert!(
+                        is_full || error.kind() == ErrorKind::StorageFailed,
+                        "{place}: {error}"
+                    );
                     assert!(is_full == (errno == Errno::NOSPC), "{place}: {error}");
                     assert_eq!(store.writer().promised, 0, "{place}");
                 }
