@@ -15,7 +15,7 @@ pub mod pond;
 pub mod query;
 pub mod sync;
 
-pub use blob::{About, BlobId, BlobRef, How};
+pub use blob::{About, BlobId, BlobRef, ExportHow};
 pub use driver::testing;
 pub use driver::{
     Account, Acting, After, AllObserved, AllObserver, Batches, BlobOptions, BlobProgress,

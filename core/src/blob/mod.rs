@@ -24,4 +24,4 @@ pub use blob_ref::BlobRef;
 pub use groups::{GROUPS_PER_PAGE, GroupSet, PAGE_BYTES};
 pub use id::BlobId;
 pub use size::{BlobSize, GroupIndex, GroupRange};
-pub use store::How;
+pub use store::ExportHow;

@@ -11,7 +11,7 @@ use super::quota::Promise;
 use super::rows::{BlobRow, Content};
 use super::store::{Store, blob_rows, replaced_rows};
 use crate::blob::about::About;
-use crate::blob::limits::{BLOB_BYTES_MAX, GROUP_BYTES, INLINE_BYTES_MAX, SYNC_STEP_BYTES};
+use crate::blob::limits::{GROUP_BYTES, INLINE_BYTES_MAX, SYNC_STEP_BYTES};
 use crate::blob::piece::BytesAt;
 use crate::blob::{BlobId, BlobSize, piece};
 use crate::error::{Error, ErrorKind, Result};
@@ -450,5 +450,3 @@ fn unreadable(error: &io::Error) -> Error {
     let message = format!("could not read what is added as a blob: {error}");
     Error::new(ErrorKind::StorageFailed, message)
 }
-
-const _: () = assert!(BLOB_BYTES_MAX < u64::MAX / 2);

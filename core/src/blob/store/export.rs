@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 /// How an export gets its bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum How {
+pub enum ExportHow {
     /// Shares blocks with the store's file where the file system can do that without either
     /// seeing changes of the other; else copies.
     #[default]
@@ -33,7 +33,7 @@ pub enum How {
 /// Where and how to export.
 pub(crate) struct Exporting {
     pub(crate) path: PathBuf,
-    pub(crate) how: How,
+    pub(crate) how: ExportHow,
     /// Takes the place of a file that is there.
     pub(crate) overwrite: bool,
 }
@@ -56,7 +56,7 @@ impl Store {
         }
         let folder = to.path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
-        let own = opened.data().filter(|_| to.how == How::Link);
+        let own = opened.data().filter(|_| to.how == ExportHow::Link);
         let part = Part::make(folder, own.map(BlobFile::path))?;
         part.fill(&opened, to.how, go_on)?;
         part.move_to(&to.path, to.overwrite)?;
@@ -93,7 +93,7 @@ impl Part {
     }
 
     /// All bytes are there and on the medium when this returns.
-    fn fill(&self, opened: &Opened, how: How, go_on: GoOn<'_>) -> Result<()> {
+    fn fill(&self, opened: &Opened, how: ExportHow, go_on: GoOn<'_>) -> Result<()> {
         let mut done = 0;
         let mut step = |bytes: usize| {
             done += bytes as u64;
@@ -102,7 +102,7 @@ impl Part {
         let Some(file) = &self.file else {
             return opened.each_group(&mut |bytes| step(bytes.len()));
         };
-        let shared = opened.data().filter(|_| how != How::Copy);
+        let shared = opened.data().filter(|_| how != ExportHow::Copy);
         if shared.is_some_and(|own| own.share_blocks_with(file)) {
             opened.each_group(&mut |bytes| step(bytes.len()))?;
         } else {

@@ -19,8 +19,8 @@ mod store;
 mod verify;
 
 pub(crate) use add::{Added, Draft};
+pub use export::ExportHow;
 pub(crate) use export::Exporting;
-pub use export::How;
 pub(crate) use read::Opened;
 pub(crate) use rows::Content;
 pub(crate) use store::{

@@ -4,7 +4,7 @@
 #![allow(clippy::disallowed_types)]
 
 use crate::blob::store::{Added, Draft, Exporting, LISTED_MAX, Opened, Store, not_here};
-use crate::blob::{About, BlobId, BlobRef, How};
+use crate::blob::{About, BlobId, BlobRef, ExportHow};
 use crate::driver::blob::reader::{BlobReader, read};
 use crate::driver::blob::room::{BlobRoom, Door};
 use crate::driver::blob::stat::BlobStat;
@@ -33,7 +33,7 @@ pub struct Blobs {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Export {
     /// By copying or otherwise.
-    pub how: How,
+    pub how: ExportHow,
     /// Whether the file takes the place of one that is there; else that is a `conflict`.
     pub overwrite: bool,
 }

@@ -1,7 +1,7 @@
 //! Whatever is read is what was added, and an export is that as a file.
 
 use super::*;
-use crate::blob::store::export::{Exporting, How};
+use crate::blob::store::export::{ExportHow, Exporting};
 use proptest::prelude::*;
 
 const GROUP: usize = 64 << 10;
@@ -62,9 +62,12 @@ fn an_export_is_there_whole_or_not_at_all() {
     let target = folder.path().join("out");
     std::fs::create_dir(&target).unwrap();
     let left = || std::fs::read_dir(&target).unwrap().count();
-    for (size, how) in
-        [(0, How::Auto), (100, How::Link), (200_000, How::Auto), (200_000, How::Copy)]
-    {
+    for (size, how) in [
+        (0, ExportHow::Auto),
+        (100, ExportHow::Link),
+        (200_000, ExportHow::Auto),
+        (200_000, ExportHow::Copy),
+    ] {
         let own = bytes(size, 1);
         let id = add(&store, &own).id;
         let path = target.join("a");
@@ -93,7 +96,7 @@ fn a_linked_export_is_the_stores_own_file() {
     let id = add(&store, &bytes(200_000, 1)).id;
     let path = folder.path().join("a");
     for overwrite in [false, true, true] {
-        let to = Exporting { path: path.clone(), how: How::Link, overwrite };
+        let to = Exporting { path: path.clone(), how: ExportHow::Link, overwrite };
         store.export(id, &to, &|_| Ok(())).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().nlink(), 2);
         let names = std::fs::read_dir(folder.path()).unwrap();
