@@ -34,6 +34,11 @@ pub(super) fn recover(parts: &Parts, place: &Place) -> Result<Counters> {
         }
         Err(error) => return Err(error),
     };
+    let collected = collected(rows)?;
+    // Their files may be wanted again: they are looked at below.
+    let read_row = |row: &Result<Vec<u8>>| BlobRow::read(row.as_ref().ok()?).ok();
+    let spared: BTreeSet<u64> =
+        collected.iter().filter_map(|(_, row)| read_row(row)?.number()).collect();
     let mut folders = BTreeSet::new();
     for number in counters.reserved.saturating_sub(RESERVED_AT_ONCE)..counters.reserved {
         let has_row = match rows.get(&number_key(number)) {
@@ -42,7 +47,7 @@ pub(super) fn recover(parts: &Parts, place: &Place) -> Result<Counters> {
             Err(error) if error.kind() == ErrorKind::Corrupt => true,
             Err(error) => return Err(error),
         };
-        if !has_row && remove(place, number)? {
+        if !has_row && !spared.contains(&number) && remove(place, number)? {
             folders.insert(place.folder_of(number));
         }
     }
@@ -53,10 +58,10 @@ pub(super) fn recover(parts: &Parts, place: &Place) -> Result<Counters> {
         }
         gone.push((key, None));
     }
-    for (key, row) in collected(rows)? {
+    for (key, row) in collected {
         let Some(id) = blob_of_key(&key, COLLECTED) else { continue };
         // In doubt it is kept. Where its row is damaged a verification names its files.
-        let row = row.and_then(|row| BlobRow::read(&row)).ok();
+        let row = read_row(&row);
         let is_back = rows.get(&blob_key(&id)).map_or(true, |row| row.is_some());
         match row {
             Some(row) if !is_back && parts.references.keeps(&id) != Ok(false) => {

@@ -249,13 +249,14 @@ impl Scrub<'_> {
 
     /// The rows that another room keeps here: their checksums.
     fn shelf(&self) -> Result<()> {
-        let mut after = Vec::new();
+        // The least key that there is: LMDB takes no empty one.
+        let mut from = vec![0];
         loop {
             self.go_on()?;
-            let rows = self.shared.scan_shelf(&after, ROWS_AT_ONCE);
+            let rows = self.shared.scan_shelf(&from, ROWS_AT_ONCE);
             let rows = self.keep(rows, BLOBS_NAME, None, (0, 0))?.unwrap_or_default();
             let Some((last, _)) = rows.last() else { return Ok(()) };
-            after = [last, &[0][..]].concat();
+            from = [last, &[0][..]].concat();
             for (key, row) in rows {
                 let bytes = key.len() + 4;
                 let row = self.keep(row, BLOBS_NAME, None, (0, 0))?;
