@@ -141,8 +141,9 @@ export abstract class Pond {
   }
 
   /**
-   * Runs `effect` as {@link Pond.run} does, now and whenever the state has changed. Resolves when
-   * `cancelWhen` held for a state, or the node was closed.
+   * Runs `effect` as {@link Pond.run} does, now and whenever the state has changed, each time once
+   * what the session has seen by then is here. Resolves when `cancelWhen` held for a state, or the
+   * node was closed.
    * @throws as {@link Pond.run}; AbortError.
    */
   keepRunning<S>(

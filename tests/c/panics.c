@@ -209,9 +209,6 @@ static int32_t no_effect(void *user_data, const millpond_state_t *state, millpon
 static int32_t any_turn(struct scene *on, millpond_error_t **error) {
     return millpond_observer_turn(on->observer, MILLPOND_TURN_ANY, SOON, NC, &on->taken, error);
 }
-static int32_t new_turn(struct scene *on, millpond_error_t **error) {
-    return millpond_observer_turn(on->observer, MILLPOND_TURN_NEW, SOON, NC, &on->taken, error);
-}
 static int32_t observer_run(struct scene *on, millpond_error_t **error) {
     return millpond_observer_run(on->observer, 0, no_effect, NULL, NULL, SOON, NC, NULL, error);
 }
@@ -461,7 +458,6 @@ static const struct {
     {"millpond_observer_close", observer_close, {{"observer_close", REFUSES}}},
     {"millpond_observer_turn", any_turn,
      {{"observer_turn", REFUSES}, {"observer_take_turn", REFUSES}}},
-    {"millpond_observer_turn", new_turn, {{"observer_next_turn", REFUSES}}},
     {"millpond_observer_run", observer_run, {{"observer_run", REFUSES}}},
     {"millpond_observer_keep_running", observer_keep_running,
      {{"observer_keep_running", REFUSES}}},

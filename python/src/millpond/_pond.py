@@ -174,11 +174,12 @@ class PondCalls(NodeFacts):
     ) -> None:
         """Runs an effect now and at each change of the state, until `cancel_when` holds for one.
 
-        Each time as `run`. Returns also when the node is closed. For a thread of its own, if others
-        have work to do. timeout: seconds for all of it, None for no limit; it ends no effect that
-        has begun, and loses none of its events.
+        Each time as `run`, once what the session has seen by then is here. Returns also when the
+        node is closed. For a thread of its own, if others have work to do. timeout: seconds for all
+        of it, None for no limit; it ends no effect that has begun, and loses none of its events.
 
-        Raises `Timeout`; as `run`.
+        Raises `Timeout`, or at that moment `NotYetVisible` where something is still missing; as
+        `run`.
         """
         observer = Observer(self, observing(self, fish, after, session), fish)
         steps = keeping_running(observer, effect, cancel_when, durability, session, timeout)
