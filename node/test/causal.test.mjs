@@ -130,7 +130,7 @@ test('a session never goes back to before what it has read', limit, async (t) =>
   assert.throws(() => right.query(GRAIN, { session: 'mine' }), InvalidArgumentError);
 });
 
-test('an effect that is kept running goes on when what its session saw is here', limit, async (t) => {
+test('an effect kept running goes on when what its session saw is here', limit, async (t) => {
   const [left, right] = await apart(t);
   const session = right.session();
   const runs = [];

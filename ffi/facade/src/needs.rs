@@ -10,7 +10,7 @@ use crate::entry::{entry, lock};
 use crate::errors::{FacadeError, Result};
 use crate::node::{NodeHandle, NodeState};
 use crate::offsets::Offsets;
-use crate::operation::{Calls, Done, Operation};
+use crate::operation::{Done, Operation};
 use crate::publish::refuse_cancelled;
 use crate::session::{SessionHandle, SessionState};
 use crate::wait::{Limit, Wait, deadline};
@@ -70,11 +70,7 @@ impl Needs {
     }
 
     /// The answer when the log covers all of it.
-    pub(crate) fn coverage_here(
-        &self,
-        node: &NodeState,
-        timeout: Option<Duration>,
-    ) -> Pending<()> {
+    pub(crate) fn coverage_here(&self, node: &NodeState, timeout: Option<Duration>) -> Pending<()> {
         node.core().wait_for(&After { token: self.token(), timeout }, None)
     }
 

@@ -325,7 +325,12 @@ impl ObserverHandle {
         let (slot, operation) = Slot::begin(wait);
         let place = Place::default();
         let asking = needs.clone();
-        state.begin_turn(Call { operation: operation.clone(), place: place.clone(), kind, needs })?;
+        state.begin_turn(Call {
+            operation: operation.clone(),
+            place: place.clone(),
+            kind,
+            needs,
+        })?;
         let turn = slot.wait(&operation, wait, || {});
         place.let_go();
         turn.map_err(|error| asking.blamed(state.node(), error))

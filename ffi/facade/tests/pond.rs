@@ -286,7 +286,11 @@ fn a_turn_is_had_by_one_at_a_time_and_sees_what_was_published_before() {
     assert_eq!(one.turn(TurnKind::New, None, &wait).unwrap_err().name, "timeout");
     let (done, next) = receiver();
     one.turn_start(TurnKind::New, None, Limit::default(), done);
-    assert_eq!(one.turn(TurnKind::Any, None, &wait).unwrap_err().name, "invalid_argument", "one call at a time");
+    assert_eq!(
+        one.turn(TurnKind::Any, None, &wait).unwrap_err().name,
+        "invalid_argument",
+        "one call at a time"
+    );
     mill.publish_json(&["2"]);
     let turn = next.recv_timeout(SOON).unwrap().unwrap();
     assert_eq!(turn.state().unwrap().json().unwrap(), "[1,2]");

@@ -124,8 +124,8 @@ class PondCalls(NodeFacts):
         timeout: float | None = None,
     ) -> OneObserver[S]:
         """Follows the state of the fish of one event that the query `seed` selects: the first in
-        key order. Waits for one; when an older one arrives, its fish takes the place, or nothing
-        does where that has none.
+        key order. Waits for one; when an older one arrives, its fish takes the place. Where
+        `make_fish` gives none, nothing is shown, and what was shown before it counts no more.
 
         All else as `observe_all`.
         """
