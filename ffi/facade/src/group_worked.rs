@@ -174,3 +174,29 @@ fn alone(maker: &Mutex<Maker>) -> Result<MutexGuard<'_, Maker>> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fold::{FishJob, JobAnswer};
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_fish_is_folded_by_the_code_that_was_given_for_it_last() {
+        let (send, called) = mpsc::channel();
+        let make: MakeFish = Box::new(|_| Ok(Vec::new()));
+        let mut maker = Maker { make, answer: None, works: BTreeMap::new() };
+        for version in [1, 2] {
+            let own = send.clone();
+            let work = move |_| {
+                own.send(version).expect("somebody listens");
+                JobAnswer::Loaded
+            };
+            let fish = FishSpec::code("orders", version, "FROM 'grain'");
+            maker.keep(MadeFish { fish, work: Some(Box::new(work)) });
+        }
+        let mut work = maker.works.remove("orders").expect("it was given");
+        work(FishJob::Load(None));
+        assert_eq!(called.try_recv(), Ok(2));
+    }
+}
