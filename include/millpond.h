@@ -1227,11 +1227,11 @@ int32_t millpond_node_hand_over_when_asked(millpond_node_t node,
 /**
  * The account called `name` as it is known here, as one JSON object; docs/escrow.md names every
  * field. `id` is NULL, or 32 hex digits: exactly the account with this id, a rival say; else the
- * one that the name means. `known` is NULL, or the "as_of" of an earlier answer: then it waits until something was
- * said of the account beyond that, and `read_options` are not looked at. MILLPOND_ERROR_NOT_FOUND:
- * it is not known here. MILLPOND_ERROR_NOT_YET_VISIBLE: see millpond_error_missing.
- * MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED: the log cannot be read. `read_options`
- * may be NULL. Free `*json` with millpond_bytes_free. Thread-safe.
+ * one that the name means. `known` is NULL, or the "as_of" of an earlier answer: then it waits
+ * until something was said of the account beyond that, and `read_options` are not looked at.
+ * MILLPOND_ERROR_NOT_FOUND: it is not known here. MILLPOND_ERROR_NOT_YET_VISIBLE: see
+ * millpond_error_missing. MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED: the log cannot be
+ * read. `read_options` may be NULL. Free `*json` with millpond_bytes_free. Thread-safe.
  */
 int32_t millpond_node_account(millpond_node_t node,
                               const char *name,
@@ -1469,8 +1469,8 @@ int32_t millpond_job_save(millpond_job_t *job,
  * of the same id give one fish. Code of each fish runs as of millpond_node_observe. `read_options`
  * may be NULL. On MILLPOND_OK, `*group` is a new handle; close it with millpond_group_close, also
  * after its node was closed. `destroy` (may be NULL) is called exactly once, for `user_data` of
- * `make_fish`: by the close of the group, or at the end of a millpond_group_next that is under way
- * then, or before this returns if it fails. MILLPOND_ERROR_QUERY_INVALID: see
+ * `make_fish`: by the close of the group, or at the end of a millpond_group_next, or of its node's
+ * close, that is under way then, or before this returns if it fails. MILLPOND_ERROR_QUERY_INVALID: see
  * millpond_error_position. MILLPOND_ERROR_NOT_YET_VISIBLE: see millpond_error_missing.
  * Thread-safe.
  */
@@ -1490,7 +1490,8 @@ int32_t millpond_node_observe_all(millpond_node_t node,
  * Observes the fish that `make_fish` makes of the event with the least key which `query` selects;
  * none until there is one. Where an older one arrives later, the fish of that takes its place: so
  * all nodes end with the same. Where `make_fish` makes none of it, millpond_group_next shows no
- * states, also after those of another fish: millpond_states_len is 0. Everything else as of millpond_node_observe_all.
+ * states, also after those of another fish: millpond_states_len is 0. Everything else as of
+ * millpond_node_observe_all.
  */
 int32_t millpond_node_observe_one(millpond_node_t node,
                                   const char *query,

@@ -114,8 +114,8 @@ export abstract class Pond {
 
   /**
    * The states of the fish that the oldest event of `seeds` gives: waits for one, and goes over to
-   * another fish when an older seed arrives. Where `makeFish` gives none, nothing is shown, and what
-   * was shown before it counts no more.
+   * another fish when an older seed arrives. Where `makeFish` gives none, nothing is shown, and
+   * what was shown before it counts no more.
    * @throws as {@link Pond.observeAll}.
    */
   observeOne<S, P = Payload>(

@@ -294,11 +294,11 @@ pub unsafe extern "C" fn millpond_node_hand_over_when_asked(
 
 /// The account called `name` as it is known here, as one JSON object; docs/escrow.md names every
 /// field. `id` is NULL, or 32 hex digits: exactly the account with this id, a rival say; else the
-/// one that the name means. `known` is NULL, or the "as_of" of an earlier answer: then it waits until something was
-/// said of the account beyond that, and `read_options` are not looked at. MILLPOND_ERROR_NOT_FOUND:
-/// it is not known here. MILLPOND_ERROR_NOT_YET_VISIBLE: see millpond_error_missing.
-/// MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED: the log cannot be read. `read_options`
-/// may be NULL. Free `*json` with millpond_bytes_free. Thread-safe.
+/// one that the name means. `known` is NULL, or the "as_of" of an earlier answer: then it waits
+/// until something was said of the account beyond that, and `read_options` are not looked at.
+/// MILLPOND_ERROR_NOT_FOUND: it is not known here. MILLPOND_ERROR_NOT_YET_VISIBLE: see
+/// millpond_error_missing. MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED: the log cannot be
+/// read. `read_options` may be NULL. Free `*json` with millpond_bytes_free. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.

@@ -267,7 +267,8 @@ impl ObserverState {
 impl ObserverHandle {
     /// The right to act on a state of this kind, once all who asked before are done. The state has
     /// all events that turns before it have published in this process, and all that `session` has
-    /// seen by now: that is waited for first, because nobody else has a turn while this one is kept.
+    /// seen by now: that is waited for first, because nobody else has a turn while this one is
+    /// kept.
     ///
     /// Use it by [`TurnHandle::publish`], or end it by [`TurnHandle::close`]. One call at a time.
     ///

@@ -1,4 +1,5 @@
 //! Fish through the facade: folds worked by the caller, states, turns, tokens and sessions.
+//! Longer than 500 lines because all of it is done with one fish and who works it.
 #![allow(clippy::unwrap_used)] // A panic of a test is its report.
 
 mod support;
