@@ -56,8 +56,8 @@ impl millpond_states_t {
 /// may be NULL. On MILLPOND_OK, `*group` is a new handle; close it with millpond_group_close, also
 /// after its node was closed. `destroy` (may be NULL) is called exactly once, for `user_data` of
 /// `make_fish`: by the close of the group, or at the end of a millpond_group_next, or of its node's
-/// close, that is under way then, or before this returns if it fails. MILLPOND_ERROR_QUERY_INVALID: see
-/// millpond_error_position. MILLPOND_ERROR_NOT_YET_VISIBLE: see millpond_error_missing.
+/// close, that is under way then, or before this returns if it fails. MILLPOND_ERROR_QUERY_INVALID:
+/// see millpond_error_position. MILLPOND_ERROR_NOT_YET_VISIBLE: see millpond_error_missing.
 /// Thread-safe.
 ///
 /// # Safety
