@@ -103,6 +103,37 @@ impl Reader {
         Found::Events { events: view.streams.of(next.iter()).collect(), position, is_whole }
     }
 
+    /// What was looked at.
+    #[cfg(test)]
+    pub(in crate::pond) fn offsets(&self) -> &OffsetMap {
+        &self.position.offsets
+    }
+
+    /// Streams turned out to have two histories, and `clamped` counts what of that which was looked
+    /// at is where it was; the way back, if anything that was delivered has moved.
+    #[cfg(test)]
+    pub(in crate::pond) fn meet_forks(
+        &mut self,
+        view: &View<'_>,
+        pull: Pull,
+        clamped: OffsetMap,
+    ) -> Option<Found> {
+        (self.ignored_before, self.window) = (pull.ignored_before, None);
+        let first = |upper| self.between(view, &clamped, upper).first().map(|(key, _)| *key);
+        let moved = first(&self.position.offsets).filter(|key| Some(*key) <= self.position.last);
+        let Some(moved) = moved else {
+            self.position.offsets = clamped;
+            return None;
+        };
+        let late = first(view.held).map_or(moved, |new| new.min(moved));
+        let stays = self.between(view, &OffsetMap::new(), &clamped);
+        let to = stays.iter().map(|(key, _)| *key).filter(|key| *key < late).max();
+        self.before_rewind = self.before_rewind.max(self.position.last);
+        self.position.offsets.clone_from(view.held);
+        self.position.last = to;
+        Some(Found::Rewind { to, has_moved: true })
+    }
+
     /// The least key of what was not looked at, if that was passed already.
     fn late(&self, view: &View<'_>) -> Option<EventKey> {
         let new = self.between(view, &self.position.offsets, view.held);
