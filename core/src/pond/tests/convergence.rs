@@ -272,7 +272,7 @@ impl Split {
 
 fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (0u8..4, 1u64..6).prop_map(|(own, count)| Step::Arrive(own, count)),
+        4 => (0u8..12, 1u64..6).prop_map(|(own, count)| Step::Arrive(own, count)),
         4 => (1usize..12).prop_map(Step::Act),
         2 => Just(Step::Settle),
         1 => (any::<bool>(), 0usize..5).prop_map(|(is_forgetful, loaded_max)| {

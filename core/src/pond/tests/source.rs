@@ -90,7 +90,7 @@ impl TestLog {
     /// `is_first`, where lamports are equal.
     pub(super) fn fork(&mut self, (of, at): (StreamId, u64), is_first: bool, other: Vec<Other>) {
         let names = self.forks();
-        let [ours, theirs] = [!is_first, is_first].map(|own| of.branch(&named(names, own)));
+        let [ours, theirs] = [is_first, !is_first].map(|own| of.branch(&named(names, own)));
         // A stream that was sealed already is what lies between both seals.
         let former = self.seals.insert(of, (at, ours));
         let end = former.map_or(self.streams.count(&of), |(seal, _)| seal);
