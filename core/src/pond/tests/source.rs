@@ -80,7 +80,8 @@ impl TestLog {
     pub(super) fn forkable(&self) -> Vec<(StreamId, u64)> {
         let places = |(own, held): (&StreamId, u64)| {
             let floor = self.floors.get(own).copied().unwrap_or(0);
-            (floor..held).map(move |at| (*own, at))
+            let own = *own;
+            (floor..held).map(move |at| (own, at))
         };
         self.held.iter().flat_map(places).collect()
     }
