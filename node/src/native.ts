@@ -211,7 +211,13 @@ export interface NativeBridge {
   ): void;
   observerNext(ticket: number, observer: bigint, limit: NativeLimit): NativeCompletion | null;
   observerState(ticket: number, observer: bigint, limit: NativeLimit): void;
-  observerTurn(ticket: number, observer: bigint, isNew: boolean, limit: NativeLimit): void;
+  observerTurn(
+    ticket: number,
+    observer: bigint,
+    isNew: boolean,
+    session: bigint | undefined,
+    limit: NativeLimit,
+  ): void;
   turnPublish(
     ticket: number,
     turn: bigint,

@@ -114,7 +114,8 @@ export abstract class Pond {
 
   /**
    * The states of the fish that the oldest event of `seeds` gives: waits for one, and goes over to
-   * another fish when an older seed arrives, or to none where that gives none.
+   * another fish when an older seed arrives. Where `makeFish` gives none, nothing is shown, and what
+   * was shown before it counts no more.
    * @throws as {@link Pond.observeAll}.
    */
   observeOne<S, P = Payload>(
@@ -141,8 +142,9 @@ export abstract class Pond {
   }
 
   /**
-   * Runs `effect` as {@link Pond.run} does, now and whenever the state has changed. Resolves when
-   * `cancelWhen` held for a state, or the node was closed.
+   * Runs `effect` as {@link Pond.run} does, now and whenever the state has changed, each time once
+   * what the session has seen by then is here. Resolves when `cancelWhen` held for a state, or the
+   * node was closed.
    * @throws as {@link Pond.run}; AbortError.
    */
   keepRunning<S>(

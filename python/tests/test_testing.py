@@ -106,7 +106,12 @@ def drawn(state: list[Any], event: Event) -> list[Any]:
     return [*state, random.random()]
 
 
-@pytest.mark.parametrize("step", [day, past, drawn])
+def ticked(state: list[Any], event: Event) -> list[Any]:
+    """Counts minutes since the machine began."""
+    return [*state, time.monotonic() // 60, time.perf_counter_ns() // 60_000_000_000]
+
+
+@pytest.mark.parametrize("step", [day, past, drawn, ticked])
 def test_a_step_that_asks_a_clock_is_found_though_the_test_takes_no_time(step: Any) -> None:
     before = time.time, datetime.date, datetime.datetime, random.getstate()
     found = reasons(lambda: numbers(step))
@@ -456,6 +461,7 @@ def test_the_fixture_says_the_seed_of_what_fails_in_a_setup_and_refuses_what_it_
 def test_labs_on_two_threads_leave_the_clock_as_it_was() -> None:
     real, fish = time.time, Fish("held", 1, "FROM allEvents", 0, lambda count, _: count + 1)
     one_inside, other_inside, one_leaves, other_leaves = (threading.Event() for _ in range(4))
+    before = time.monotonic()
 
     def hold(moment: int, inside: threading.Event, leaves: threading.Event) -> None:
         with HeldClock(fish, moment).held(0.0):
@@ -466,6 +472,8 @@ def test_labs_on_two_threads_leave_the_clock_as_it_was() -> None:
     other = threading.Thread(target=hold, args=(1, other_inside, other_leaves))
     one.start()
     assert one_inside.wait(60)
+    # Here clocks go on: else a loop of asyncio would sleep for days.
+    assert before <= time.monotonic() < before + 86_400
     other.start()
     # It waits for the first one; were it let in, the first one would be the first to leave.
     assert not other_inside.wait(0.1)
