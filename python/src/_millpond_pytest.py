@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from millpond.testing import Lab
 
 _SEED = "millpond_seed"
-_MARK = {"nodes": None, "seeds": None, "shrink": True}
+_MARK: dict[str, Any] = {"nodes": None, "seeds": None, "shrink": True}
 _FAILURE = pytest.StashKey["Kind | None"]()
 
 
@@ -35,11 +35,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def _asked(marker: pytest.Mark | None) -> dict[str, Any]:
     """What a marker says. Raises `pytest.UsageError`: it says something else."""
     if marker is None:
-        return dict(_MARK)
+        return _MARK
     if marker.args or not marker.kwargs.keys() <= _MARK.keys():
         known = ", ".join(f"{name}=…" for name in _MARK)
         raise pytest.UsageError(f"the marker millpond takes {known}, not {marker}")
-    return _MARK | marker.kwargs
+    return {**_MARK, **marker.kwargs}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -131,7 +131,7 @@ def explore(
                 again = _raised(scenario, seed)
                 if isinstance(again, (KeyboardInterrupt, SystemExit)):
                     raise again
-                return again and kind_of(again)
+                return None if again is None else kind_of(again)
 
             found = smaller(seed, kind_of(error), trial.befell(), run)
             if found is not None:

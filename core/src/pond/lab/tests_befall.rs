@@ -1,11 +1,12 @@
 //! Claims about what befalls a lab by chance, and about leaving some of it out.
 
+use crate::error::Result;
 use crate::pond::lab::tests::{event, lab, numbers};
 use crate::pond::lab::{
     LAB_SCHEDULE, Lab, LabBefall, LabOptions, LabShrink, numbers_from, numbers_text,
 };
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 fn lab_without(options: LabOptions, without: &BTreeSet<u64>) -> Lab {
     let options = LabOptions { without: without.clone(), ..options };
@@ -191,4 +192,46 @@ fn a_schedule_has_the_number_that_the_trace_and_errors_say() {
     let known = "";
     let found = blake3::hash(text.as_bytes()).to_hex();
     assert_eq!((LAB_SCHEDULE, &found[..16]), (1, known), "{text}");
+}
+
+#[test]
+pub(super) fn a_power_cut_takes_some_of_the_latest_snapshots_and_a_crash_none() {
+    let (mut lost, mut kept) = (0, 0);
+    for seed in 1..=60 {
+        let snapshots = |ends: fn(&mut Lab, usize) -> Result<()>| {
+            let mut lab = lab(1, seed);
+            for turn in 0..12 {
+                lab.publish(0, (0..4).map(|own| event("number", turn * 4 + own)).collect())
+                    .unwrap();
+                lab.state(0, &numbers()).unwrap();
+            }
+            ends(&mut lab, 0).unwrap();
+            lab.start(0).unwrap();
+            let count = lab.members[0].disk.snapshots(numbers().definition().hash()).len();
+            assert_eq!(lab.state(0, &numbers()).unwrap(), (0..48).collect::<Vec<u64>>());
+            count
+        };
+        let (crashed, cut) = (snapshots(Lab::crash), snapshots(Lab::cut_power));
+        // One that is damaged is gone, too.
+        match cut + 1 < crashed {
+            true => lost += 1,
+            false => kept += 1,
+        }
+    }
+    assert!(lost > 5 && kept > 5, "lost in {lost} runs, kept in {kept}");
+}
+
+#[test]
+fn events_have_the_time_of_their_nodes_wall_clock() {
+    let mut lab = lab(2, 1);
+    let mut times = vec![];
+    for wait in [0, 60, 3_600] {
+        lab.advance(Duration::from_secs(wait)).unwrap();
+        let published = lab.publish(1, vec![event("number", wait)]).unwrap();
+        assert_eq!(published.time, lab.time(1).unwrap());
+        times.push(published.time.micros());
+    }
+    assert_eq!([times[1] - times[0], times[2] - times[1]], [60_000_000, 3_600_000_000]);
+    let skew = times[0] - 1_767_225_600_000_000;
+    assert!(skew != 0 && skew.abs() <= 300_000_000, "{skew} µs");
 }

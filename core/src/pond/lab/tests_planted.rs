@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// Tests that see all there is to see.
 const CLAIMS: [fn(); 5] = [
     tests::a_power_cut_takes_only_the_last_of_what_was_not_durable,
-    tests::a_power_cut_takes_some_of_the_latest_snapshots_and_a_crash_none,
+    tests_befall::a_power_cut_takes_some_of_the_latest_snapshots_and_a_crash_none,
     tests::a_codec_that_loses_something_is_found_with_every_seed,
     tests::what_is_a_fold_of_its_events_is_right_with_every_seed,
     tests_befall::nothing_befalls_where_all_of_it_is_left_out,
