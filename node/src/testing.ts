@@ -180,6 +180,6 @@ async function replayable(
   shrink: boolean | undefined,
   work: () => unknown,
 ): Promise<void> {
-  const failed = await tried(seed, shrink ?? true, work);
+  const failed = await tried(seed, shrink !== false, work);
   if (failed !== undefined) throw new ScenarioError(seed, failed);
 }

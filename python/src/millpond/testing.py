@@ -109,7 +109,7 @@ def seeds(count: int | None = None) -> list[int]:
 
 
 def explore(
-    scenario: Callable[[int], object], count: int | None = None, *, shrink: bool = True
+    scenario: Callable[[int], object], count: int | None = None, *, shrink: bool | None = None
 ) -> None:
     """Calls `scenario` with each of `seeds(count)`, and stops at the first one that raises.
 
@@ -125,7 +125,7 @@ def explore(
         if error is None:
             continue
         error.add_note(replay_hint(seed))
-        if shrink and left_out is None and isinstance(error, Exception):
+        if shrink is not False and left_out is None and isinstance(error, Exception):
 
             def run(_: Trial, seed: int = seed) -> Kind | None:
                 again = _raised(scenario, seed)
