@@ -12,6 +12,7 @@ import { native, type NativeAnswer, type NativeLab } from './native';
 import { stateOf, type ObserveOptions, type State } from './observer';
 import { checkOptions, given, number, text, whole } from './options';
 import type { Payload } from './payload';
+import { currentTrial } from './trial';
 import { FishCode } from './work';
 
 /** Where virtual wall clocks begin: 2026-01-01, ms since 1970. */
@@ -32,6 +33,19 @@ export interface LabOptions {
    * with {@link ClosedError}, the node does not run, and the events are stored or not. 0: none is.
    */
   readonly faults?: number | undefined;
+  /**
+   * Numbers of {@link Lab.befell} that do not befall, though they are drawn: all else is as without
+   * this.
+   */
+  readonly without?: readonly number[] | undefined;
+}
+
+/** Something that befell a node or the network by chance. */
+export interface LabBefall {
+  /** Its own, with this seed. */
+  readonly number: number;
+  /** What it was, for people. */
+  readonly what: string;
 }
 
 /** A fish of any state. */
@@ -52,8 +66,11 @@ export class Lab {
 
   /** @throws InvalidArgumentError, LimitExceededError: an option is refused. */
   constructor(options?: LabOptions) {
-    checkOptions('Lab', options, ['nodes', 'seed', 'app', 'skewMsMax', 'faults']);
+    checkOptions('Lab', options, ['nodes', 'seed', 'app', 'skewMsMax', 'faults', 'without']);
+    const trial = currentTrial();
+    const leftOut = [...(options?.without ?? []), ...(trial?.without ?? [])];
     const checked = {
+      without: leftOut.map((number) => whole('Lab: without', number)),
       ...given('Lab', 'nodes', options?.nodes, whole),
       ...given('Lab', 'seed', options?.seed, whole),
       ...given('Lab', 'app', options?.app, text),
@@ -61,6 +78,7 @@ export class Lab {
       ...given('Lab', 'faults', options?.faults, whole),
     };
     this.#native = guard(() => new native.Lab(checked));
+    trial?.take(this.#native);
     const state: LabHalf['state'] = (node, fish, options) => this.#state(node, fish, options);
     this.#half = { lab: this, native: this.#native, state, turns: new Map() };
   }
@@ -91,6 +109,14 @@ export class Lab {
   /** What happened, in order; the last 1,000 lines. */
   get trace(): string[] {
     return guard(() => this.#native.trace());
+  }
+
+  /**
+   * What befell by chance, in order; the first 10,000. That is: what {@link Lab.chaos} does but
+   * letting time pass, and deaths in a publish.
+   */
+  get befell(): readonly LabBefall[] {
+    return guard(() => this.#native.befell());
   }
 
   /** Whether a node runs. */

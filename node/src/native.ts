@@ -300,6 +300,19 @@ export interface NativeLabJob {
   job: NativeJob;
 }
 
+/** What befell a lab by chance. */
+export interface NativeBefall {
+  number: number;
+  what: string;
+}
+
+/** Looks for a smaller failure of a scenario. */
+export interface NativeLabShrink {
+  nextRun(): number[] | null;
+  ended(befell: NativeBefall[] | undefined): void;
+  summary(seed: number): string | null;
+}
+
 /** A swarm in memory; `testing.ts` shows it. */
 export interface NativeLab {
   seed(): number;
@@ -310,6 +323,7 @@ export interface NativeLab {
   elapsedMs(): number;
   offsets(node: number): string;
   trace(): string[];
+  befell(): NativeBefall[];
   below(end: number): number;
   life(node: number): number;
   publish(
@@ -353,10 +367,12 @@ export interface NativeMonotone {
 export interface Native {
   Bridge: new (ready: () => void) => NativeBridge;
   Lab: new (options: object) => NativeLab;
+  LabShrink: new (befell: NativeBefall[]) => NativeLabShrink;
   LawCheck: new (fish: NativeFish, eventCount: number) => NativeLawCheck;
   lintQuery(query: string): NativeMonotone;
   lintFish(fish: NativeFish, checked: NativeLawCheck | undefined): NativeMonotone;
   labSeeds(count: number | undefined): number[];
+  labWithout(): number[] | null;
   replayHint(seed: number): string;
   nodeId(node: bigint): string;
   nodeSwarmId(node: bigint): string;

@@ -13,7 +13,7 @@ use crate::observer::State;
 use crate::offsets::Offsets;
 use crate::options::publish_options;
 use crate::session::Session;
-use millpond_facade::{self as facade, Bytes, JobAnswer, LabTask, LawQuestion};
+use millpond_facade::{self as facade, Bytes, JobAnswer, LabBefall, LabTask, LawQuestion};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyList};
@@ -27,6 +27,10 @@ pub(crate) struct Lab {
 
 /// `(fish, owner, job)`.
 type Job = (u64, u64, Py<PyAny>);
+
+fn plain(numbers: Vec<Whole>) -> Vec<u64> {
+    numbers.into_iter().map(|number| number.0).collect()
+}
 
 impl Lab {
     fn begin(&self, py: Python<'_>, task: LabTask) -> PyResult<Option<u64>> {
@@ -47,6 +51,7 @@ fn batch(py: Python<'_>, events: facade::EventBatch) -> PyResult<Bound<'_, PyAny
 #[pymethods]
 impl Lab {
     #[new]
+    #[allow(clippy::too_many_arguments)] // As its caller in Python has them.
     fn new(
         py: Python<'_>,
         nodes: Option<Whole>,
@@ -54,13 +59,15 @@ impl Lab {
         app: Option<String>,
         skew_max: Option<Seconds>,
         faults: Option<Whole>,
+        without: Vec<Whole>,
     ) -> PyResult<Lab> {
         if matches!(skew_max, Some(Seconds(None))) {
             return Err(refuse(py, "skew_max: that many seconds are too many"));
         }
         let (nodes, seed) = (nodes.map(|count| count.0), seed.map(|seed| seed.0));
         let faults = faults.map(|count| count.0);
-        let options = facade::LabOptions { nodes, seed, app, skew_max: limit(skew_max), faults };
+        let (skew_max, without) = (limit(skew_max), plain(without));
+        let options = facade::LabOptions { nodes, seed, app, skew_max, faults, without };
         let inner = facade::Lab::new(options).map_err(|error| raise(py, error))?;
         Ok(Lab { inner })
     }
@@ -84,6 +91,13 @@ impl Lab {
     #[getter]
     fn trace(&self, py: Python<'_>) -> PyResult<Vec<String>> {
         self.inner.trace().map_err(|error| raise(py, error))
+    }
+
+    /// Pairs of a number and what it was.
+    #[getter]
+    fn befell(&self, py: Python<'_>) -> PyResult<Vec<(u64, String)>> {
+        let befell = self.inner.befell().map_err(|error| raise(py, error))?;
+        Ok(befell.into_iter().map(|own| (own.number, own.what)).collect())
     }
 
     fn node_id(&self, py: Python<'_>, node: Whole) -> PyResult<String> {
@@ -148,7 +162,6 @@ impl Lab {
     }
 
     fn cut(&self, py: Python<'_>, groups: Vec<Vec<Whole>>) -> PyResult<()> {
-        let plain = |group: Vec<Whole>| group.into_iter().map(|node| node.0).collect();
         let groups: Vec<Vec<u64>> = groups.into_iter().map(plain).collect();
         self.inner.cut(&groups).map_err(|error| raise(py, error))
     }
@@ -275,6 +288,47 @@ impl LawCheck {
         };
         questions.into_iter().map(plain).collect()
     }
+}
+
+/// Looks for a smaller failure of a scenario.
+#[pyclass(frozen, module = "millpond._native")]
+pub(crate) struct LabShrink {
+    inner: facade::LabShrink,
+}
+
+/// `(number, what it was)` of all that befell.
+type Befell = Vec<(u64, String)>;
+
+fn befalls(befell: Befell) -> Vec<LabBefall> {
+    befell.into_iter().map(|(number, what)| LabBefall { number, what }).collect()
+}
+
+#[pymethods]
+impl LabShrink {
+    #[new]
+    fn new(py: Python<'_>, befell: Befell) -> PyResult<LabShrink> {
+        let inner = facade::LabShrink::new(befalls(befell));
+        Ok(LabShrink { inner: inner.map_err(|error| raise(py, error))? })
+    }
+
+    fn next_run(&self, py: Python<'_>) -> PyResult<Option<Vec<u64>>> {
+        self.inner.next_run().map_err(|error| raise(py, error))
+    }
+
+    #[pyo3(signature = (befell))]
+    fn ended(&self, py: Python<'_>, befell: Option<Befell>) -> PyResult<()> {
+        self.inner.ended(befell.map(befalls)).map_err(|error| raise(py, error))
+    }
+
+    fn summary(&self, py: Python<'_>, seed: Whole) -> PyResult<Option<String>> {
+        self.inner.summary(seed.0).map_err(|error| raise(py, error))
+    }
+}
+
+/// What the environment says to leave out.
+#[pyfunction]
+pub(crate) fn lab_without(py: Python<'_>) -> PyResult<Option<Vec<u64>>> {
+    facade::without_wanted().map_err(|error| raise(py, error))
 }
 
 /// `(verdict, is monotone, reason, all as one line)`.

@@ -21,8 +21,9 @@ use millpond::event::AppId;
 use millpond::pond::CODEC_DEFAULT;
 use millpond::pond::builtin::{BuiltIn, Tally};
 use millpond::query::Query;
+use millpond::testing::LabBefall;
 use millpond::{ErrorKind, testing};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -31,7 +32,8 @@ use std::time::Duration;
 pub struct LabOptions {
     /// Number of nodes, 1 to 64; 3.
     pub nodes: Option<u64>,
-    /// All chance follows from it; 1, or what the environment says in `MILLPOND_SEED`.
+    /// All chance follows from it; 1, or what the environment says in `MILLPOND_SEED`, and then
+    /// `MILLPOND_WITHOUT` says what is left out.
     pub seed: Option<u64>,
     /// The application that publishes.
     pub app: Option<String>,
@@ -40,6 +42,8 @@ pub struct LabOptions {
     /// One in so many publishes is the last thing that its node does: `closed`, and the events are
     /// stored or not; 0, none.
     pub faults: Option<u64>,
+    /// Numbers of what does not befall, though it is drawn: see [`Lab::befell`].
+    pub without: Vec<u64>,
 }
 
 /// A swarm in memory. Any thread may use it, one at a time.
@@ -72,14 +76,19 @@ impl Lab {
     /// `invalid_argument`, `limit_exceeded`: an option is refused.
     pub fn new(options: LabOptions) -> Result<Lab> {
         guard("lab_new", 0, || {
+            let mut without: BTreeSet<u64> = options.without.into_iter().collect();
             let seed = match options.seed {
                 Some(seed) => seed,
-                None => testing::seed_wanted()?.unwrap_or(1),
+                None => {
+                    without.extend(testing::without_wanted()?.unwrap_or_default());
+                    testing::seed_wanted()?.unwrap_or(1)
+                }
             };
             let mut own = testing::LabOptions::new(index(options.nodes.unwrap_or(LAB_NODES)), seed);
             own.app_id = options.app.map(|app| AppId::parse(&app)).transpose()?;
             own.skew_max = options.skew_max.unwrap_or(own.skew_max);
             own.faults = options.faults.unwrap_or(own.faults);
+            own.without = without;
             let lab = testing::Lab::new(&own)?;
             let (fish, needs) = (BTreeMap::new(), Needs::default());
             Ok(Lab(Mutex::new(State { lab, fish, owed: None, needs })))
@@ -148,6 +157,14 @@ impl Lab {
     /// `internal`.
     pub fn trace(&self) -> Result<Vec<String>> {
         self.ask("lab_trace", |lab| Ok(lab.trace().map(str::to_owned).collect()))
+    }
+
+    /// What befell by chance, in order, with its numbers; the first 10,000.
+    ///
+    /// # Errors
+    /// `internal`.
+    pub fn befell(&self) -> Result<Vec<LabBefall>> {
+        self.ask("lab_befell", |lab| Ok(lab.befell().to_vec()))
     }
 
     /// A number below `end` by the seed.

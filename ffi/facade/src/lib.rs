@@ -53,6 +53,7 @@ mod publish;
 mod puller;
 mod registry;
 mod session;
+mod shrink;
 mod signal;
 mod state;
 mod status;
@@ -89,6 +90,7 @@ pub use lint::{LawCheck, LawQuestion, lint_fish, lint_query, replay_hint, seeds}
 pub use millpond::event::cbor;
 pub use millpond::event::cbor::Writer as PayloadWriter;
 pub use millpond::pond::state_writer;
+pub use millpond::testing::LabBefall;
 pub use millpond::{Columns, Looks};
 pub use node::NodeHandle;
 pub use observer::{Observation, ObserverHandle};
@@ -99,6 +101,7 @@ pub use options::{
 pub use position::Position;
 pub use publish::{Published, too_many_events};
 pub use session::SessionHandle;
+pub use shrink::{LabShrink, without_wanted};
 pub use state::StateView;
 pub use subscription::SubscriptionHandle;
 pub use text::{TicketParts, swarm_secret_new, swarm_secret_next, ticket_parse};

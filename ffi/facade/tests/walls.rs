@@ -4,9 +4,9 @@
 mod support;
 
 use millpond_facade::{
-    Draft, Effect, FacadeError, FishJob, FishSpec, JobAnswer, Lab, LabOptions, LabTask, LawCheck,
-    Limit, Offsets, PublishOptions, ReadOptions, Result, StateView, fault, lint_fish, lint_query,
-    seeds,
+    Draft, Effect, FacadeError, FishJob, FishSpec, JobAnswer, Lab, LabOptions, LabShrink, LabTask,
+    LawCheck, Limit, Offsets, PublishOptions, ReadOptions, Result, StateView, fault, lint_fish,
+    lint_query, seeds, without_wanted,
 };
 use std::process::Command;
 use std::sync::mpsc;
@@ -54,7 +54,11 @@ fn a_panic_at_a_wall_that_only_other_languages_reach_is_internal() {
 
 /// The walls of the testing kit, as its sources name them.
 fn kit_walls() -> Vec<String> {
-    let sources = concat!(include_str!("../src/lab.rs"), include_str!("../src/lint.rs"));
+    let sources = concat!(
+        include_str!("../src/lab.rs"),
+        include_str!("../src/lint.rs"),
+        include_str!("../src/shrink.rs")
+    );
     let named = ["guard(\"", "self.ask(\"", "self.change(\"", "self.with(\""];
     let names = named.iter().flat_map(|call| sources.split(call).skip(1));
     names.filter_map(|rest| rest.split('"').next().map(str::to_owned)).collect()
@@ -116,6 +120,7 @@ fn pass_kept_effect(mill: &Mill) -> FacadeError {
 /// Calls all of the testing kit; the first error is that of the wall.
 fn pass_kit() -> Result<()> {
     seeds(None)?;
+    without_wanted()?;
     lint_query("FROM 'grain'")?;
     let fish = FishSpec::built_in("FROM 'grain'", r#"{"fold": "count"}"#);
     lint_fish(&fish, None)?;
@@ -132,6 +137,10 @@ fn pass_kit() -> Result<()> {
     lab.elapsed()?;
     lab.offsets(0)?;
     lab.trace()?;
+    let shrink = LabShrink::new(lab.befell()?)?;
+    shrink.next_run()?;
+    shrink.ended(None)?;
+    shrink.summary(1)?;
     lab.below(2)?;
     let draft = Draft::from_cbor(vec!["grain"], Vec::<u8>::from([0x01]))?;
     lab.publish(0, Some(lab.life(0)?), vec![draft], PublishOptions::default())?;

@@ -15,6 +15,7 @@ from ._held_clock import HeldClock
 from ._lab_node import AioLabNode, LabNode
 from ._native import Event, Session
 from ._observing import Token
+from ._trial import current
 
 S = TypeVar("S")
 
@@ -38,6 +39,7 @@ class Lab:
         app: str | None = None,
         skew_max: float | None = None,
         faults: int | None = None,
+        without: Iterable[int] = (),
     ) -> None:
         """A lab of so many nodes, 1 to 64 (default 3).
 
@@ -45,9 +47,14 @@ class Lab:
         publishes. skew_max: seconds by which the nodes' wall clocks are wrong at most (default
         300). faults: one in so many publishes, also of effects, is the last thing that its node
         does: it raises `Closed`, the node does not run, and the events are stored or not (default
-        0, none). Raises `InvalidArgument`, `LimitExceeded`.
+        0, none). without: numbers of `befell` that do not befall, though they are drawn: all else
+        is as without this. Raises `InvalidArgument`, `LimitExceeded`.
         """
-        self._native = _native.Lab(nodes, seed, app, skew_max, faults)
+        trial = current()
+        left_out = [*without, *(trial.without if trial else ())]
+        self._native = _native.Lab(nodes, seed, app, skew_max, faults, left_out)
+        if trial:
+            trial.take(self._native)
         self._fish: dict[int, Fish[Any]] = {}
         self._codes: dict[tuple[int, int], tuple[FishCode, HeldClock]] = {}
         self._turns: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
@@ -81,6 +88,14 @@ class Lab:
     def trace(self) -> list[str]:
         """What happened, in order; the last 1,000 lines."""
         return self._native.trace
+
+    @property
+    def befell(self) -> list[tuple[int, str]]:
+        """What befell by chance, in order, each with its number; the first 10,000.
+
+        That is: what `chaos` does but letting time pass, and deaths in a publish.
+        """
+        return self._native.befell
 
     def is_up(self, node: int) -> bool:
         """Whether a node runs."""

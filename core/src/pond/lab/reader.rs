@@ -4,6 +4,7 @@
 //! The same promises as `log::KeyFollower`, kept in the slow and obvious way.
 
 use crate::event::{EventBatch, EventKey, EventKind, KeyPosition, NodeId, OffsetMap};
+use crate::planted;
 use crate::pond::fold::Found;
 use crate::pond::lab::streams::Streams;
 use crate::query::{EventSubject, Query};
@@ -74,6 +75,7 @@ impl Reader {
         self.ignored_before = pull.ignored_before;
         if (self.window.is_none() || pull.is_eager)
             && let Some(late) = self.late(view)
+            && !planted!("lab_reader_has_no_way_back")
         {
             let read = self.between(view, &OffsetMap::new(), &self.position.offsets);
             let to = read.iter().map(|(key, _)| *key).filter(|key| *key < late).max();

@@ -1,6 +1,7 @@
 //! What takes code of fish: tasks, pulled job by job, so that the code runs where its owner is.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::planted;
 use crate::pond::definition::Definition;
 use crate::pond::emission::Emission;
 use crate::pond::fold::Prospect;
@@ -222,6 +223,9 @@ impl Lab {
     /// Hears the judge, and compares what nodes came to with the same events.
     fn hear(&mut self, judge: &Judge) -> Result<Outcome> {
         let (fish, node) = (&self.fish[judge.fish()], judge.node());
+        if planted!("lab_judge_is_not_heard") {
+            return Ok(Outcome::Done);
+        }
         if let Some((reason, what)) = judge.verdict() {
             return Err(self.blame(fish, reason, &format!("at node {node} {what}")));
         }
@@ -325,7 +329,7 @@ impl Lab {
         if error.kind() != ErrorKind::UserCode {
             return error;
         }
-        let message = format!("{}; this is seed {} of the lab", error.message(), self.seed);
+        let message = format!("{}; this is {}", error.message(), self.name());
         let reason = error.reason().unwrap_or("step");
         Error::new(ErrorKind::UserCode, message).with_reason(reason)
     }
