@@ -23,9 +23,8 @@ fn address() -> SocketAddr {
 }
 
 /// What a node may dial in a second of nodes that never had a session.
-const DIALS_A_SECOND_MAX: usize =
-    UNMET_DIAL_BURST as usize + Duration::from_secs(1).as_millis() as usize
-        / UNMET_DIAL_PACE.as_millis() as usize;
+const DIALS_A_SECOND_MAX: usize = UNMET_DIAL_BURST as usize
+    + Duration::from_secs(1).as_millis() as usize / UNMET_DIAL_PACE.as_millis() as usize;
 
 /// Whom the book has, so that it is tried whatever else is in it.
 fn is_dialled(puppet: &mut Puppet, peer: NodeId) -> bool {
