@@ -376,6 +376,8 @@ impl PeerBook {
             entry.attempts = entry.attempts.saturating_add(1);
             entry.dialed_at = Some(now);
         }
+        // Whatever asked for another one meanwhile is served by this one.
+        self.dials.remove(&peer);
         self.dialing.set(peer, now + DIAL_TIMEOUT);
         peer
     }

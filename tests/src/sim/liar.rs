@@ -3,6 +3,7 @@
 //! So a node that keeps to no pace dials without end. Not here: the pace itself (core), liars of
 //! other kinds (`hostile`). Begin with `World::lie`. Source: docs/protocol.md, "Connections".
 
+use crate::sim::random::Random;
 use crate::sim::world::{Event, World};
 use millpond::event::NodeId;
 use millpond::sync::Input;
@@ -39,7 +40,9 @@ impl World {
         self.figures.faults += 1;
         self.note(node, format_args!("hears of nodes that are nowhere"));
         for number in 0..MADE_UP {
-            let peer = NodeId::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes());
+            let mut bytes = [0xaa; 32];
+            bytes[..8].copy_from_slice(&Random::new(number).next().to_le_bytes());
+            let peer = NodeId::from_bytes(bytes);
             let port = NOWHERE.0 + self.lie_random.below(NOWHERE.1) as u16;
             let addresses = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))];
             self.give(node, Input::Discovered { peer, addresses });
