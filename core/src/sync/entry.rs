@@ -78,8 +78,8 @@ impl Entry {
         self.rank >= Rank::Member
     }
 
-    /// Discovery says that it is elsewhere: when to dial it for that, if its last dial asks for this
-    /// `pause`. Of a node that may be made up addresses count for little, since any may be told.
+    /// Discovery says that it is elsewhere: when to dial it for that, if its last dial asks for
+    /// this `pause`. Of a node that may be made up addresses count for little: any may be told.
     pub(super) fn hurry(&mut self, pause: Duration, now: Instant) -> Instant {
         let Some(last) = self.dialed_at else { return now };
         if planted!("made_up_nodes_dialled_without_pace") {

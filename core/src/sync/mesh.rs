@@ -2,9 +2,9 @@
 //!
 //! - Peers that were named are always dialled. With fewer than `MESH_DEGREE` sessions, and dials
 //!   under way, found ones are dialled, too, each time one that chance picks.
-//! - Of found nodes that never had a session only so many are dialled in a time, however many there
-//!   are and wherever they are said to be: whoever makes nodes up, and answers for them at once, must
-//!   not keep us dialling.
+//! - Of found nodes that never had a session only so many are dialled in a time, however many
+//!   there are and wherever they are said to be: whoever makes nodes up, and answers for them at
+//!   once, must not keep us dialling.
 //! - A node that has its degree dials one now and then of which none of its peers has told: so two
 //!   parts of a swarm that are full in themselves meet.
 //! - With more than `MESH_DEGREE_MAX` sessions a node ends some that both sides can spare.
