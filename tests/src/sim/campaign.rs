@@ -35,6 +35,7 @@ const GONE: &str = "was acknowledged and is not there";
 const MISSING: &str = "are missing";
 const NOT_SIGNED: &str = "that their author did not sign";
 const NOT_DURABLE: &str = "and is not durable";
+const PACELESS: &str = "dials nodes that are nowhere without a pace";
 const ROTTEN: &str = "has a block that has rotted";
 const SILENT: &str = "different events at the same place";
 const TOLD: &str = "told a peer of";
@@ -56,6 +57,7 @@ pub const PLANTED: &[Planted] = &[
     planted("gap_accepted", "left: Gap"),
     planted("higher_number_moves_us", "would leave its stream because"),
     planted("lamport_bound_not_applied", "its clock was poisoned"),
+    planted("made_up_nodes_dialled_without_pace", PACELESS),
     planted("one_peer_asked_for_ever", APART),
     planted("penalty_never_ends", APART),
     planted("ping_not_answered", "loses an honest peer when all is quiet"),
