@@ -80,13 +80,13 @@ impl Session {
             || self.going_on.is_void
             || shared.comparisons.await_one_of(self.connection);
         let count = self.going_on.heard;
-        if is_open {
-            return (None, None);
+        let is_of_now = self.going_on.epoch == shared.memories.epoch();
+        match self.is_mute() {
+            _ if is_open => (None, None),
+            true if is_of_now => (self.going_on.said, self.going_on.kept.clone()),
+            true => (None, None),
+            false => ((count > 0).then(|| Heard { session: self.name(), count }), None),
         }
-        if self.is_mute() {
-            return (self.going_on.said, self.going_on.kept.clone());
-        }
-        ((count > 0).then(|| Heard { session: self.name(), count }), None)
     }
 
     /// True when the peer told nothing of streams in this session.
