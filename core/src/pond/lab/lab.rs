@@ -54,9 +54,9 @@ pub struct Lab {
     /// Wall clocks are wrong by at most this.
     pub(super) skew_micros: u64,
     /// Who dies in the middle of a call.
-    fates: Chance,
+    pub(super) fates: Chance,
     /// One in so many publishes is the last; 0 for none.
-    faults: u64,
+    pub(super) faults: u64,
     /// What a scenario draws.
     drawn: Chance,
     /// Who lacks what, while that is known.
@@ -408,7 +408,7 @@ impl Lab {
     }
 
     /// The node's process ends in the middle of a call: what that ends with.
-    fn dead(&mut self, node: usize) -> Error {
+    pub(super) fn dead(&mut self, node: usize) -> Error {
         self.stop(node, "died");
         let message = format!("node {node} died before it could say what became of its events");
         Error::new(ErrorKind::Closed, message)
