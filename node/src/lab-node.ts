@@ -1,18 +1,22 @@
 /** A node of a lab: the calls of a {@link Node}, answered in virtual time. */
 import { EventBatch, withEncoded, type NewEvent } from './batch';
+import { Account, type DoingOptions, type ReportOptions } from './account';
 import { causal, causalOptions, Session } from './causal';
+import { Claim } from './claim';
 import { outsideOfCode } from './code';
+import { ask, type Doing, type WhoDoes } from './doing';
 import { outsideOfEffects, wanted, type Effect } from './effects';
 import type { Event } from './event';
-import { AbortError, guard } from './failures';
+import { guard } from './failures';
 import { fishOf, type Fish } from './fish';
 import type { Lab } from './lab';
+import { LabDesk, refuseAborted, type LabLosses } from './lab-desk';
 import type { NativeLab } from './native';
 import type { ObserveOptions, State } from './observer';
 import { Offsets } from './offsets';
-import { callOptions, checkOptions, limitsOf, text, type CallOptions } from './options';
+import { callOptions, checkOptions, given, text, type CallOptions } from './options';
 import type { Payload } from './payload';
-import { effectOf, type RunOptions } from './pond';
+import { effectOf, type RunOptions, type WaitOptions } from './pond';
 import { Published } from './published';
 import { publishOptions, publishingOf, type PublishOptions } from './publishing';
 
@@ -26,6 +30,8 @@ export interface LabHalf {
   state<S>(node: number, fish: Fish<S>, options: ObserveOptions | undefined): State<S>;
   /** The turns of effects, by node and fish: each ends when the last one has. */
   readonly turns: Map<string, Promise<void>>;
+  /** Who waits for the loss of a claim. */
+  readonly losses: LabLosses;
 }
 
 /**
@@ -35,7 +41,7 @@ export interface LabHalf {
  *
  * Nothing waits: what a node would wait for is there, or is refused at once with
  * {@link NotYetVisibleError}, because time passes only by {@link Lab.advance} and the like. Not
- * here: subscriptions, observers, `keepRunning`, accounts and claims.
+ * here: subscriptions, observers and `keepRunning`; nor `reports` of an account or a claim.
  */
 export class LabNode {
   /** Its index; the first is 0. */
@@ -43,10 +49,12 @@ export class LabNode {
   /** Its public key: 64 hex digits. */
   readonly id: string;
   readonly #half: LabHalf;
+  readonly #desk: LabDesk;
 
   /** @internal */
   constructor(half: LabHalf, index: number) {
     this.#half = half;
+    this.#desk = new LabDesk(half.native, half.losses, index);
     this.index = index;
     this.id = guard(() => half.native.nodeId(index));
   }
@@ -116,14 +124,53 @@ export class LabNode {
 
   /**
    * As {@link Node.waitFor}, without waiting.
-   * @throws NotYetVisibleError: it is not held here. InvalidArgumentError.
+   * @throws NotYetVisibleError: it is not held here. InvalidArgumentError, QueryInvalidError,
+   * ClosedError.
    */
-  async waitFor(token: Offsets | string, options?: CallOptions): Promise<void> {
+  async waitFor(token: Offsets | string, options?: WaitOptions): Promise<void> {
     outsideOfCode('waitFor');
-    checkOptions('waitFor', options, callOptions);
+    checkOptions('waitFor', options, [...callOptions, 'query']);
     refuseAborted('waitFor', options);
     const wanted = Offsets.tokenOf('waitFor: token', token);
-    guard(() => this.#half.native.waitFor(this.index, wanted));
+    const { query } = given('waitFor', 'query', options?.query, text);
+    guard(() => this.#half.native.waitFor(this.index, wanted, query), query);
+  }
+
+  /** As {@link Node.account}. It is that of whatever life of the node. */
+  account(name: string): Account {
+    return new Account(this.#desk, text('account: name', name));
+  }
+
+  /** As {@link Node.claim}. It is that of whatever life of the node. */
+  claim(what: string): Claim {
+    return new Claim(this.#desk, text('claim: what', what));
+  }
+
+  /**
+   * As {@link Node.doOptimistically}. Its {@link Doing.next} rejects with TimeoutError where that
+   * of a node would wait, {@link Doing.lost} resolves when time has passed, and both end with the
+   * process of the node.
+   */
+  async doOptimistically(what: string, options?: DoingOptions): Promise<Doing> {
+    const call = 'doOptimistically';
+    outsideOfCode(call);
+    checkOptions(call, options, [...readOptions, 'note']);
+    return this.#desk.say(call, text(`${call}: what`, what), options);
+  }
+
+  /** As {@link Node.ownDoing}. */
+  async ownDoing(what: string, options?: CallOptions): Promise<Doing | undefined> {
+    const call = 'ownDoing';
+    outsideOfCode(call);
+    checkOptions(call, options, callOptions);
+    return this.#desk.own(call, text(`${call}: what`, what), options);
+  }
+
+  /** As {@link Node.whoDoes}. */
+  async whoDoes(what: string, options?: ReportOptions): Promise<WhoDoes> {
+    outsideOfCode('whoDoes');
+    checkOptions('whoDoes', options, readOptions);
+    return ask(this.#desk, what, options);
   }
 
   async #publish(
@@ -212,9 +259,4 @@ export class LabQuery<P> implements AsyncIterable<Event<P>> {
   async *[Symbol.asyncIterator](): AsyncIterator<Event<P>> {
     yield* await this.#events;
   }
-}
-
-function refuseAborted(call: string, options: CallOptions | undefined): void {
-  const { signal } = limitsOf(call, options);
-  if (signal?.aborted) throw new AbortError(signal.reason);
 }

@@ -1,6 +1,7 @@
 import { Account, type DoingOptions, type ReportOptions } from './account';
 import { causal, causalOptions, Session, type CausalOptions } from './causal';
 import { Claim } from './claim';
+import { deskOf } from './desk';
 import { asCode, judged, outsideOfCode } from './code';
 import { ask, own, say, type Doing, type WhoDoes } from './doing';
 import { outsideOfEffects, runAll, runOnce, type Effect, type Publishing } from './effects';
@@ -177,7 +178,7 @@ export abstract class Pond {
    * @throws InvalidArgumentError the name is no text. What is wrong with it is said by its calls.
    */
   account(name: string): Account {
-    return new Account(this.place, text('account: name', name));
+    return new Account(deskOf(this.place), text('account: name', name));
   }
 
   /**
@@ -185,7 +186,7 @@ export abstract class Pond {
    * @throws InvalidArgumentError the name is no text. What is wrong with it is said by its calls.
    */
   claim(what: string): Claim {
-    return new Claim(this.place, text('claim: what', what));
+    return new Claim(deskOf(this.place), text('claim: what', what));
   }
 
   /**
@@ -220,7 +221,7 @@ export abstract class Pond {
   whoDoes(what: string, options?: ReportOptions): Promise<WhoDoes> {
     outsideOfCode('whoDoes');
     checkOptions('whoDoes', options, readOptions);
-    return ask(this.place, what, options);
+    return ask(deskOf(this.place), what, options);
   }
 
   async #state<S>(fish: Fish<S>, options: ObserveOptions | undefined): Promise<State<S>> {

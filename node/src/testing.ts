@@ -17,7 +17,7 @@ import { native, type NativeLawCheck } from './native';
 import { userCode } from './observer';
 import { given, text, whole } from './options';
 
-export { Lab, type LabOptions } from './lab';
+export { Lab, LabBackup, type LabOptions } from './lab';
 export type { LabNode, LabQuery } from './lab-node';
 
 /**

@@ -312,15 +312,16 @@ impl Lab {
         self.with("lab_next_job", |state| state.next_job(answer))
     }
 
-    /// Leaves what is left of a task undone, for who cannot answer the last job any more: an
-    /// interrupt ended it, say.
+    /// Leaves what is left of a task undone if the last job of it is not answered, for who cannot
+    /// answer it any more: an interrupt ended it, say.
     ///
     /// # Errors
     /// `internal`.
     pub fn abandon(&self) -> Result<()> {
         self.with("lab_abandon", |state| {
-            state.owed = None;
-            state.lab.abandon();
+            if state.owed.take().is_some() {
+                state.lab.abandon();
+            }
             Ok(())
         })
     }
