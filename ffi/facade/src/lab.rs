@@ -23,7 +23,7 @@ use millpond::pond::builtin::{BuiltIn, Tally};
 use millpond::query::Query;
 use millpond::{ErrorKind, testing};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// How a lab is made; what is not said has its default.
@@ -212,7 +212,7 @@ impl Lab {
             let events = state.lab.node(index(node))?.query(&query)?;
             let offsets = state.lab.offsets(index(node))?;
             needs.sees(&offsets);
-            Ok(EventBatch::of_query(events, offsets.into(), &Arc::default()))
+            Ok(EventBatch::of_query(events, offsets.into()))
         })
     }
 
@@ -225,7 +225,7 @@ impl Lab {
         let query = Query::parse(query)?;
         self.change("lab_events", |state| {
             let events = state.lab.events(&query);
-            Ok(EventBatch::of_query(events, Offsets::default(), &Arc::default()))
+            Ok(EventBatch::of_query(events, Offsets::default()))
         })
     }
 
