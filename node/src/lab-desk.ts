@@ -71,6 +71,13 @@ export class LabLosses {
     this.#settle((said) => said.hasEnded() || said.standing().standing === 'released');
   }
 
+  /** Nobody listens to this claim any more. */
+  leave(said: Said): void {
+    const left = this.#waiting.filter((own) => own.said === said);
+    this.#waiting = this.#waiting.filter((own) => own.said !== said);
+    for (const { settle } of left) settle(undefined);
+  }
+
   #settle(isMeant: (said: Said) => boolean): void {
     const meant = this.#waiting.filter(({ said }) => isMeant(said));
     this.#waiting = this.#waiting.filter((own) => !meant.includes(own));
@@ -145,7 +152,7 @@ export class LabDesk implements Desk {
       lost: ({ signal }) => within(losses.wait(said), { signal }),
       close: () => {
         said.isClosed = true;
-        losses.tell();
+        losses.leave(said);
       },
     };
     return new Doing(half);

@@ -350,7 +350,7 @@ mod tests {
         let taken = |seed, with_key: bool| {
             let options = LabOptions { faults: 3, ..LabOptions::new(1, seed) };
             let mut lab = Lab::new(&options).unwrap();
-            let mut until_done = |lab: &mut Lab, deed: Deed, key: Option<&[u8]>| {
+            let until_done = |lab: &mut Lab, deed: Deed, key: Option<&[u8]>| {
                 while let Err(error) = lab.node(0).unwrap().act(deed.clone(), key).wait() {
                     assert_eq!(error.kind(), ErrorKind::Closed);
                     lab.start(0).unwrap();

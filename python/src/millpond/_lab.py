@@ -216,13 +216,13 @@ class Lab:
         is_told = False
         while (loss := self._native.next_loss()) is not None:
             node, _, key = loss
-            told = [hook for hook in self._hooks if (hook[0], str(hook[1].key)) == (node, key)]
-            self._hooks = [hook for hook in self._hooks if hook not in told]
+            told = [own for own in self._hooks if (own[0], str(own[1].key)) == (node, key)]
+            self._hooks = [own for own in self._hooks if own not in told]
             for _, said, hook in told:
                 if not said.has_ended() and (standing := said.standing()).standing == "lost":
                     is_told = True
                     hook(standing)
-        self._hooks = [hook for hook in self._hooks if not hook[1].has_ended()]
+        self._hooks = [own for own in self._hooks if not own[1].has_ended()]
         return is_told
 
     def _work(self) -> None:
