@@ -5,7 +5,8 @@ import { causal, causalOptions, Session } from './causal';
 import { Claim } from './claim';
 import { outsideOfCode } from './code';
 import { ask, type Doing, type WhoDoes } from './doing';
-import { outsideOfEffects, wanted, type Effect } from './effects';
+import { isOver, outsideOfEffects, wanted, type Effect } from './effects';
+import { ClosedError } from './error-kinds';
 import type { Event } from './event';
 import { guard } from './failures';
 import { fishOf, type Fish } from './fish';
@@ -14,9 +15,17 @@ import { LabDesk, refuseAborted, type LabLosses } from './lab-desk';
 import type { NativeLab } from './native';
 import type { ObserveOptions, State } from './observer';
 import { Offsets } from './offsets';
-import { callOptions, checkOptions, given, text, type CallOptions } from './options';
+import { within } from './operations';
+import { callOptions, checkOptions, given, limitsOf, text, type CallOptions } from './options';
 import type { Payload } from './payload';
-import { effectOf, type RunOptions, type WaitOptions } from './pond';
+import {
+  effectOf,
+  endOf,
+  keepRunningOptions,
+  type KeepRunningOptions,
+  type RunOptions,
+  type WaitOptions,
+} from './pond';
 import { Published } from './published';
 import { publishOptions, publishingOf, type PublishOptions } from './publishing';
 
@@ -32,6 +41,8 @@ export interface LabHalf {
   readonly turns: Map<string, Promise<void>>;
   /** Who waits for the loss of a claim. */
   readonly losses: LabLosses;
+  /** Resolves when time has passed, or a process has ended. */
+  passed(): Promise<void>;
 }
 
 /**
@@ -41,7 +52,7 @@ export interface LabHalf {
  *
  * Nothing waits: what a node would wait for is there, or is refused at once with
  * {@link NotYetVisibleError}, because time passes only by {@link Lab.advance} and the like. Not
- * here: subscriptions, observers and `keepRunning`; nor `reports` of an account or a claim.
+ * here: subscriptions and observers; nor `reports` of an account or a claim.
  */
 export class LabNode {
   /** Its index; the first is 0. */
@@ -120,6 +131,21 @@ export class LabNode {
   run<S>(fish: Fish<S>, effect: Effect<S>, options?: RunOptions): Promise<Published | undefined> {
     outsideOfCode('run');
     return this.#run(fish, effect, options);
+  }
+
+  /**
+   * As {@link Node.keepRunning}: the effect runs now, and then once after each call that lets time
+   * pass, when the event loop comes to it, if the state is a new one. Resolves when `cancelWhen`
+   * held for a state, or the node's process has ended.
+   * @throws as {@link LabNode.run}.
+   */
+  keepRunning<S>(
+    fish: Fish<S>,
+    effect: Effect<S>,
+    options?: KeepRunningOptions<S>,
+  ): Promise<void> {
+    outsideOfCode('keepRunning');
+    return this.#keepRunning(fish, effect, options);
   }
 
   /**
@@ -235,6 +261,39 @@ export class LabNode {
     } finally {
       if (turns.get(place) === turn) turns.delete(place);
       end();
+    }
+  }
+
+  async #keepRunning<S>(
+    fish: Fish<S>,
+    effect: Effect<S>,
+    options: KeepRunningOptions<S> | undefined,
+  ): Promise<void> {
+    const call = 'keepRunning';
+    outsideOfEffects();
+    checkOptions(call, options, keepRunningOptions);
+    const [checked, running] = [fishOf(`${call}: fish`, fish), effectOf(call, effect)];
+    const isLast = endOf(call, options);
+    const { cancelWhen: _, ...rest } = options ?? {};
+    const said = causal(call, options);
+    const { native } = this.#half;
+    const life = guard(() => native.life(this.index));
+    let [last, isDone] = [0, false];
+    const judging: Effect<S> = (state, token) => {
+      isDone = isLast(state);
+      return isDone ? undefined : running(state, token);
+    };
+    try {
+      for (;;) {
+        const { number } = await this.#state(checked, { after: rest.after, session: rest.session });
+        if (number !== last) await this.#run(checked, judging, rest);
+        last = number;
+        if (isDone) return;
+        await within(this.#half.passed(), limitsOf(call, options));
+        if (!this.isOpen || guard(() => native.life(this.index)) !== life) return;
+      }
+    } catch (error) {
+      if (!(error instanceof ClosedError) || isOver(said.session)) throw error;
     }
   }
 }

@@ -52,6 +52,8 @@ export class Lab {
   readonly #codes = new Map<string, Code>();
   /** Counts the beginnings of states: each is at another moment. */
   #moments = 0;
+  /** Who waits for time to pass. */
+  #waiting: (() => void)[] = [];
 
   /** @throws InvalidArgumentError, LimitExceededError: an option is refused. */
   constructor(options?: LabOptions) {
@@ -67,7 +69,9 @@ export class Lab {
     const state: LabHalf['state'] = (node, fish, options) => this.#state(node, fish, options);
     this.#losses = new LabLosses(this.#native);
     const losses = this.#losses;
-    this.#half = { lab: this, native: this.#native, state, turns: new Map(), losses };
+    const passed = (): Promise<void> => new Promise((resolve) => this.#waiting.push(resolve));
+    const turns = new Map<string, Promise<void>>();
+    this.#half = { lab: this, native: this.#native, state, turns, losses, passed };
   }
 
   /**
@@ -130,13 +134,13 @@ export class Lab {
   /** A node's process ends without warning: what it has in memory is lost. */
   crash(node: number): void {
     guard(() => this.#native.crash(whole('crash: node', node)));
-    this.#losses.tell();
+    this.#tell();
   }
 
   /** A node's power is cut: as {@link Lab.crash}, and what was not durable is lost, too. */
   cutPower(node: number): void {
     guard(() => this.#native.cutPower(whole('cutPower: node', node)));
-    this.#losses.tell();
+    this.#tell();
   }
 
   /** A node runs again, if it does not. */
@@ -158,7 +162,7 @@ export class Lab {
   restore(node: number, backup: LabBackup): void {
     const copy = LabBackup.nativeOf('restore: backup', backup);
     guard(() => this.#native.restore(whole('restore: node', node), copy));
-    this.#losses.tell();
+    this.#tell();
   }
 
   /**
@@ -232,7 +236,13 @@ export class Lab {
   /** Does a task in which time passes. */
   #pass(begin: () => void): void {
     this.#work(begin);
+    this.#tell();
+  }
+
+  /** Tells those that wait what has come about. */
+  #tell(): void {
     this.#losses.tell();
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
   /** Begins a task, and does its jobs. */

@@ -267,13 +267,10 @@ export abstract class Pond {
   ): Promise<void> {
     const call = 'keepRunning';
     outsideOfEffects();
-    checkOptions(call, options, ['signal', 'durability', 'cancelWhen', ...causalOptions]);
+    checkOptions(call, options, keepRunningOptions);
     const how = this.#publishing(call, options);
     const checked = fishOf(`${call}: fish`, fish);
-    const { cancelWhen } = given(call, 'cancelWhen', options?.cancelWhen, code);
-    const isLast = cancelWhen as ((state: S) => unknown) | undefined;
-    const judging = (state: S): boolean =>
-      isLast !== undefined && judged('cancelWhen', asCode(call, () => isLast(state)));
+    const judging = endOf(call, options);
     const { signal } = limitsOf(call, options);
     const running = effectOf(call, effect);
     return runAll(how, checked, causal(call, options), running, judging, { signal });
@@ -299,6 +296,20 @@ export abstract class Pond {
 /** The causal options as they were given: checked where they are used. */
 function unchecked(options: CausalOptions | undefined): CausalOptions {
   return { after: options?.after, session: options?.session };
+}
+
+/** @internal The names of what can be said of an effect that is kept running. */
+export const keepRunningOptions = ['signal', 'durability', 'cancelWhen', ...causalOptions];
+
+/** @internal Whether a state is the last one for an effect that is kept running. */
+export function endOf<S>(
+  call: string,
+  options: KeepRunningOptions<S> | undefined,
+): (state: S) => boolean {
+  const { cancelWhen } = given(call, 'cancelWhen', options?.cancelWhen, code);
+  const isLast = cancelWhen as ((state: S) => unknown) | undefined;
+  return (state) =>
+    isLast !== undefined && judged('cancelWhen', asCode(call, () => isLast(state)));
 }
 
 /** @internal The effect, which must be a function. */

@@ -330,3 +330,87 @@ def test_in_asyncio_accounts_and_claims_of_a_lab_are_awaited() -> None:
         yield await doing.next()
 
     asyncio.run(scenario())
+
+
+COUNTED: Fish[int] = Fish("counted", 1, "FROM 'order'", 0, lambda state, event: state + 1)
+
+
+def test_an_effect_that_is_kept_running_sees_each_state_that_time_brings() -> None:
+    lab = Lab(2)
+    seen: list[int] = []
+
+    def confirm(count: int) -> list[millpond.Draft]:
+        seen.append(count)
+        return [millpond.Draft(count, ["confirmed"])]
+
+    node = lab.node(0)
+    node.keep_running(COUNTED, confirm, lambda count: count >= 3, timeout=5)
+    assert seen == [0], "it runs now"
+    lab.node(1).publish(1, ["order"])
+    assert seen == [0]
+    lab.settle()
+    lab.advance(1)
+    assert seen == [0, 1], "once for each state"
+    for _ in range(3):
+        lab.node(1).publish(1, ["order"])
+    lab.calm()
+    lab.node(1).publish(1, ["order"])
+    lab.calm()
+    assert seen == [0, 1], "it ended with the state that was asked for"
+    assert [event.payload for event in node.query("FROM 'confirmed'")] == [0, 1]
+    node.keep_running(COUNTED, confirm)
+    lab.crash(0)
+    lab.start(0)
+    lab.node(1).publish(1, ["order"])
+    lab.calm()
+    assert seen == [0, 1, 5], "it ended with the process"
+
+
+def test_what_an_effect_that_is_kept_running_raises_comes_out_where_time_passes() -> None:
+    lab = Lab(1)
+    seen: list[int] = []
+
+    def failing(count: int) -> None:
+        if count > 0:
+            raise LookupError("no such order")
+
+    lab.node(0).keep_running(COUNTED, failing)
+    lab.node(0).keep_running(COUNTED, lambda count: seen.append(count))
+    lab.node(0).publish(1, ["order"])
+    with pytest.raises(millpond.UserCode) as caught:
+        lab.advance(1)
+    assert (caught.value.reason, type(caught.value.__cause__)) == ("effect", LookupError)
+    lab.advance(1)
+    assert seen == [0, 1], "the other one goes on"
+
+
+def test_in_asyncio_an_effect_that_is_kept_running_is_a_task() -> None:
+    lab = Lab(2)
+    seen: list[int] = []
+
+    async def confirm(count: int) -> list[millpond.Draft]:
+        await asyncio.sleep(0)
+        seen.append(count)
+        return [millpond.Draft(count, ["confirmed"])]
+
+    async def turns() -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    async def scenario() -> None:
+        node = lab.aio_node(0)
+        task = asyncio.create_task(node.keep_running(COUNTED, confirm, lambda count: count >= 2))
+        other = asyncio.create_task(lab.aio_node(1).keep_running(COUNTED, confirm))
+        await turns()
+        for _ in range(2):
+            await node.publish(1, ["order"])
+            lab.settle()
+            await turns()
+        await task
+        assert sorted(seen) == [0, 0, 1, 1, 2]
+        lab.crash(1)
+        await other
+        lab.calm()
+        assert len(lab.node(0).query("FROM 'confirmed'").to_list()) == 5
+
+    asyncio.run(scenario())

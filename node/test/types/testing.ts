@@ -21,6 +21,7 @@ type Application = Pick<
   | 'publish'
   | 'state'
   | 'run'
+  | 'keepRunning'
   | 'waitFor'
   | 'session'
   | 'id'
@@ -46,6 +47,7 @@ export async function order(node: Application): Promise<Published | undefined> {
 
 export async function take(node: Application): Promise<number | bigint> {
   await node.account('steel').withdraw(1, { note: 'order 7' });
+  await node.keepRunning(pieces, () => undefined, { cancelWhen: (count) => count > 0 });
   const doing = await node.doOptimistically('order 7');
   void doing.lost().then((winner) => winner?.key);
   const { winner } = await node.whoDoes('order 7');

@@ -56,6 +56,9 @@ class Lab:
         # Counts the beginnings of states: each is at another moment.
         self._moments = 0
         self._hooks: list[tuple[int, Said, Callable[[Standing], object]]] = []
+        # Effects that are kept running: on this thread, and by tasks that wait for time to pass.
+        self._turns_kept: list[Callable[[], bool]] = []
+        self._waiting: list[asyncio.Future[None]] = []
 
     def node(self, index: int) -> LabNode:
         """The node of this index; the first is 0. Raises `InvalidArgument`: there is none."""
@@ -112,10 +115,12 @@ class Lab:
     def crash(self, node: int) -> None:
         """A node's process ends without warning: what it has in memory is lost."""
         self._native.crash(node)
+        self._wake()
 
     def cut_power(self, node: int) -> None:
         """A node's power is cut: as `crash`, and what was not durable is lost, too."""
         self._native.cut_power(node)
+        self._wake()
 
     def start(self, node: int) -> None:
         """A node runs again, if it does not."""
@@ -133,18 +138,20 @@ class Lab:
         node, or was made in another lab.
         """
         self._native.restore(node, backup)
+        self._wake()
 
     def advance(self, seconds: float) -> None:
         """Lets so much virtual time pass.
 
         What nodes reach each other with is delivered meanwhile, in pieces and in an order that
         chance decides; what was published becomes durable; requests are answered; and fish that
-        were asked for work. Then hooks of claims that have lost are called.
-        Raises `UserCode`: a fish fails; and what a hook raises.
+        were asked for work. Then hooks of claims that have lost are called, and effects that are
+        kept running. Raises `UserCode`: a fish or such an effect fails; and what a hook raises.
         """
         self._native.begin_advance(seconds)
         self._work()
         self._tell_losses()
+        self._act()
 
     def settle(self) -> None:
         """Lets time pass until nodes that reach each other hold the same. Raises as `advance`."""
@@ -154,6 +161,7 @@ class Lab:
             self._work()
             # What hooks have published is to be delivered, too.
             is_told = self._tell_losses()
+        self._act()
 
     def calm(self) -> None:
         """Heals the network, starts all nodes and settles. Raises as `advance`."""
@@ -161,6 +169,8 @@ class Lab:
         self._work()
         if self._tell_losses():
             self.settle()
+        else:
+            self._act()
 
     def chaos(self, steps: int | None = None) -> None:
         """So many times (default 10): cuts, heals, crashes or starts something, or time passes.
@@ -170,6 +180,7 @@ class Lab:
         self._native.begin_chaos(steps)
         self._work()
         self._tell_losses()
+        self._act()
 
     def check(self, *fish: AnyFish[Any]) -> None:
         """Asks each node that runs for the states of fish, and the judge more thoroughly.
@@ -224,6 +235,27 @@ class Lab:
                     hook(standing)
         self._hooks = [own for own in self._hooks if not own[1].has_ended()]
         return is_told
+
+    def _act(self) -> None:
+        """Time has passed: effects that are kept running see new states."""
+        turns, self._turns_kept = self._turns_kept, []
+        while turns:
+            turn = turns.pop(0)
+            try:
+                if turn():
+                    self._turns_kept.append(turn)
+            except BaseException:
+                # It is over, and the others are not.
+                self._turns_kept += turns
+                raise
+        self._wake()
+
+    def _wake(self) -> None:
+        """Tasks that wait for time to pass look what has come of it."""
+        waiting, self._waiting = self._waiting, []
+        for passed in waiting:
+            if not passed.done():
+                passed.set_result(None)
 
     def _work(self) -> None:
         """Does the jobs of the task that was begun."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
 
 from ._draft import Drafts, Payload, Published, Tags, key_bytes, pairs_of_all, pairs_of_one
 from ._effects import Effect, acting, pairs_of_effect, refuse_nested
 from ._facts import Durability
 from ._fish import AnyFish, State
+from ._lab_cursor import AioLabCursor, LabCursor
+from ._lab_running import Kept
 from ._lab_scarce import (
     AioLabAccount,
     AioLabClaim,
@@ -114,7 +115,7 @@ class LabNode(_Place):
 
     They have the same arguments and errors. Nothing waits: what a node would wait for is there, or
     `NotYetVisible` is raised at once, because time passes only by `Lab.advance` and the like; so
-    `timeout` means nothing here. Not here: subscriptions, observers and `keep_running`.
+    `timeout` means nothing here. Not here: subscriptions and observers.
     """
 
     __slots__ = ()
@@ -196,6 +197,39 @@ class LabNode(_Place):
         with acting(fish):
             pairs = pairs_of_effect(effect(state))
         return self._publish(pairs, durability, session=session, life=life) if pairs else None
+
+    def keep_running(
+        self,
+        fish: AnyFish[S],
+        effect: Effect[S],
+        cancel_when: Callable[[S], bool] | None = None,
+        *,
+        durability: Durability | None = None,
+        after: Token | None = None,
+        session: Session | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """As `millpond.Node.keep_running`, but that it returns at once.
+
+        The effect runs now, and then once by each call that lets time pass, when that has passed,
+        if the state is a new one; until `cancel_when` holds or the node's process ends. What it
+        raises comes out of that call, and ends it.
+        """
+        refuse_nested()
+        kept = Kept(self, fish, effect, cancel_when)
+
+        def turn() -> bool:
+            try:
+                if kept.is_due(after, session):
+                    options: Any = {"durability": durability, "after": after, "session": session}
+                    self.run(fish, kept.judged, **options)
+            except BaseException as error:
+                if kept.failed(error, session):
+                    raise
+            return not kept.is_over
+
+        if turn():
+            self._lab._turns_kept.append(turn)
 
     def wait_for(
         self, token: Token, *, query: str | None = None, timeout: float | None = None
@@ -324,6 +358,38 @@ class AioLabNode(_Place):
                 pairs = pairs_of_effect(await drafts if inspect.isawaitable(drafts) else drafts)
             return self._publish(pairs, durability, session=session, life=life) if pairs else None
 
+    async def keep_running(
+        self,
+        fish: AnyFish[S],
+        effect: AioEffect[S],
+        cancel_when: Callable[[S], bool] | None = None,
+        *,
+        durability: Durability | None = None,
+        after: Token | None = None,
+        session: Session | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """As `millpond.Node.keep_running`: for a task of its own.
+
+        The effect runs now, and then once after each call that lets time pass, when the loop comes
+        to it, if the state is a new one; until `cancel_when` holds or the node's process ends.
+        """
+        refuse_nested()
+        kept = Kept(self, fish, effect, cancel_when)
+        while True:
+            try:
+                if kept.is_due(after, session):
+                    options: Any = {"durability": durability, "after": after, "session": session}
+                    await self.run(fish, kept.awaited, **options)
+            except BaseException as error:
+                if kept.failed(error, session):
+                    raise
+            if kept.is_over:
+                return
+            passed = asyncio.get_running_loop().create_future()
+            self._lab._waiting.append(passed)
+            await passed
+
     async def wait_for(
         self,
         token: Token,
@@ -370,81 +436,3 @@ class AioLabNode(_Place):
         """As `LabNode.own_doing`."""
         said = self._said(what)
         return None if said is None else AioLabDoing(said)
-
-
-class LabCursor:
-    """The answer to a query of a lab: iterate over it, or call its `to_list`."""
-
-    __slots__ = ("_each",)
-
-    def __init__(self, events: Iterable[Event]) -> None:
-        """For millpond only."""
-        self._each = iter(events)
-
-    def to_list(self, timeout: float | None = None) -> list[Event]:
-        """All remaining events."""
-        return list(self._each)
-
-    def close(self) -> None:
-        """Ends it. May be repeated."""
-        self._each = iter(())
-
-    def __iter__(self) -> Iterator[Event]:
-        return self._each
-
-    def __next__(self) -> Event:
-        return next(self._each)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class AioLabCursor:
-    """As `LabCursor`, for asyncio."""
-
-    __slots__ = ("_ask", "_each")
-
-    def __init__(self, ask: Callable[[], Iterable[Event]]) -> None:
-        """For millpond only."""
-        self._ask = ask
-        self._each: Iterator[Event] | None = None
-
-    async def to_list(self, timeout: float | None = None) -> list[Event]:
-        """All remaining events."""
-        return list(self._begun())
-
-    async def aclose(self) -> None:
-        """Ends it. May be repeated."""
-        self._each = iter(())
-
-    def _begun(self) -> Iterator[Event]:
-        if self._each is None:
-            self._each = iter(self._ask())
-        return self._each
-
-    def __aiter__(self) -> AsyncIterator[Event]:
-        return self
-
-    async def __anext__(self) -> Event:
-        for event in self._begun():
-            return event
-        raise StopAsyncIteration
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
