@@ -210,7 +210,8 @@ export class Lab {
    */
   check(...fish: AnyFish[]): void {
     outsideOfCode('the lab');
-    guard(() => this.#native.checkScarce());
+    // A check of a fish asks for that, too.
+    if (fish.length === 0) guard(() => this.#native.checkScarce());
     for (const each of fish) {
       const spec = fishOf('check: fish', each).spec();
       this.#work(() => this.#native.beginCheck(spec), each);

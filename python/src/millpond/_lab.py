@@ -190,7 +190,9 @@ class Lab:
         Accounts and claims are judged, too, also without any fish: `InternalError`, reason
         "promise", is a bug of millpond. Raises as `LabNode.state`; `Closed`: no node runs.
         """
-        self._native.check_scarce()
+        if not fish:
+            # A check of a fish asks for that, too.
+            self._native.check_scarce()
         for each in fish:
             self._begin(each, self._native.begin_check(each._spec))
 
