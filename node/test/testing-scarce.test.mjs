@@ -283,7 +283,7 @@ test('an effect that is kept running sees each state that time brings', limit, a
   assert.deepEqual(seen, [0, 1, 2], 'it ended with the process');
 });
 
-test('an effect that is kept running ends with what it throws, or when aborted', limit, async () => {
+test('an effect that is kept running ends with what it throws, or an abort', limit, async () => {
   const lab = new Lab({ nodes: 1 });
   const failing = lab.node(0).keepRunning(counted, (count) => {
     if (count > 0) throw new RangeError('no such order');
