@@ -53,7 +53,7 @@ pub struct JsLabJob<'a> {
 /// A swarm in memory.
 #[napi]
 pub struct Lab {
-    inner: facade::Lab,
+    pub(crate) inner: facade::Lab,
 }
 
 #[napi]
@@ -176,11 +176,24 @@ impl Lab {
         JsBatch::new(env, events)
     }
 
-    /// Fails unless a node holds what this token text says.
+    /// Fails unless a node holds what this token text says, and can match the query.
     #[napi(catch_unwind)]
-    pub fn wait_for(&self, env: Env, node: i64, token: String) -> napi::Result<()> {
-        let token = Offsets::parse(&token);
-        thrown(&env, token.and_then(|token| self.inner.wait_for(index(node)?, &token)))
+    pub fn wait_for(
+        &self,
+        env: Env,
+        node: i64,
+        token: String,
+        query: Option<String>,
+    ) -> napi::Result<()> {
+        let held = Offsets::parse(&token)
+            .and_then(|token| self.inner.wait_for(index(node)?, &token, query.as_deref()));
+        thrown(&env, held)
+    }
+
+    /// Leaves what is left of a task undone.
+    #[napi(catch_unwind)]
+    pub fn abandon(&self, env: Env) -> napi::Result<()> {
+        thrown(&env, self.inner.abandon())
     }
 
     /// Parts the network.
@@ -471,6 +484,6 @@ fn exact(seed: u64) -> Result<i64> {
 /// 2^53 − 1.
 const SEED_MAX: i64 = (1 << 53) - 1;
 
-fn index(number: i64) -> Result<u64> {
+pub(crate) fn index(number: i64) -> Result<u64> {
     u64::try_from(number).map_err(|_| host_error("a whole number from 0 on is needed"))
 }

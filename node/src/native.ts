@@ -313,6 +313,11 @@ export interface NativeLabShrink {
   summary(seed: number): string | null;
 }
 
+/** What was on the disk of a node of a lab. */
+export interface NativeLabBackup {
+  readonly nativeLabBackup: never;
+}
+
 /** A swarm in memory; `testing.ts` shows it. */
 export interface NativeLab {
   seed(): number;
@@ -334,7 +339,22 @@ export interface NativeLab {
   ): NativePublished;
   query(node: number, query: string, options: object): NativeBatch;
   events(query: string): NativeBatch;
-  waitFor(node: number, token: string): void;
+  waitFor(node: number, token: string, query: string | undefined): void;
+  act(node: number, deed: NativeDeed, options: object): NativePublished;
+  answerRequests(node: number, name: string, isWanted: boolean, reserve?: number): void;
+  handOverWhenAsked(node: number, what: string, isWanted: boolean): void;
+  accountReport(node: number, account: NativeAccount, options: object): string;
+  claimReport(node: number, what: string, options: object): string;
+  whoDoes(node: number, what: string, options: object): string;
+  doOptimistically(node: number, deed: NativeDeed, options: object): string;
+  ownDoing(node: number, what: string): string | null;
+  standing(node: number, what: string, key: string): string;
+  tellLoss(node: number, what: string, key: string): void;
+  nextLoss(): { node: number; key: string } | null;
+  backUp(node: number): NativeLabBackup;
+  restore(node: number, backup: NativeLabBackup): void;
+  checkScarce(): void;
+  abandon(): void;
   cut(groups: number[][]): void;
   heal(): void;
   crash(node: number): void;

@@ -18,7 +18,7 @@ import { userCode } from './observer';
 import { checkOptions, given, text, truth, whole } from './options';
 import { tried, type Thrown } from './trial';
 
-export { Lab, type LabBefall, type LabOptions } from './lab';
+export { Lab, LabBackup, type LabBefall, type LabOptions } from './lab';
 export type { LabNode, LabQuery } from './lab-node';
 
 /**

@@ -19,16 +19,25 @@ from . import _native
 from ._errors import InvalidArgument
 from ._fish import AnyFish, Fish, Monotonicity, blamed
 from ._lab import Lab
-from ._lab_node import AioEffect, AioLabCursor, AioLabNode, LabCursor, LabNode
-from ._native import Event, replay_hint
+from ._lab_cursor import AioLabCursor, LabCursor
+from ._lab_node import AioEffect, AioLabNode, LabNode
+from ._lab_scarce import AioLabAccount, AioLabClaim, AioLabDoing, LabAccount, LabClaim, LabDoing
+from ._native import Event, LabBackup, replay_hint
 from ._trial import Kind, Trial, kind_of, smaller, wanted
 
 __all__ = [
     "AioEffect",
+    "AioLabAccount",
+    "AioLabClaim",
     "AioLabCursor",
+    "AioLabDoing",
     "AioLabNode",
     "Lab",
+    "LabAccount",
+    "LabBackup",
+    "LabClaim",
     "LabCursor",
+    "LabDoing",
     "LabNode",
     "check_grow_only",
     "explore",

@@ -24,9 +24,9 @@ pub struct LabOptions {
     pub app_id: Option<AppId>,
     /// The wall clocks of the nodes are wrong by at most this, up to a century; 5 minutes at first.
     pub skew_max: Duration,
-    /// One in so many publishes, also of effects, is the last thing that its node does: it ends
-    /// with `closed` and the node's process is gone, the events stored or not. 0, as at first: none
-    /// is.
+    /// One in so many publishes, also of effects, and of deeds of accounts and claims is the last
+    /// thing that its node does: it ends with `closed` and the node's process is gone, the events
+    /// stored or not. 0, as at first: none is.
     pub faults: u64,
     /// Numbers of what does not befall ([`LabBefall`](super::LabBefall)), though it is drawn: all
     /// else is as without this. None, at first.

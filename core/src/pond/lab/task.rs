@@ -158,6 +158,13 @@ impl Lab {
         gone
     }
 
+    /// Leaves what is left of the task undone.
+    pub fn abandon(&mut self) {
+        self.moves.clear();
+        // Who has a job in hand has it anew with the next task: it begins with a load.
+        self.members.iter_mut().for_each(|member| member.folds.clear());
+    }
+
     /// The state that the last task [`LabTask::State`] came to.
     pub fn shown(&self) -> Option<&Emission> {
         self.state.as_ref()
