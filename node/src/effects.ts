@@ -92,8 +92,8 @@ export async function runAll<S>(
   }
 }
 
-/** Whether a session that was named is closed: then that is what an effect ended with. */
-function isOver(session: bigint | undefined): boolean {
+/** @internal Whether a session that was named is closed: then an effect ended with that. */
+export function isOver(session: bigint | undefined): boolean {
   if (session === undefined) return false;
   try {
     native.sessionToken(session);

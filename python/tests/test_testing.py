@@ -11,7 +11,6 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -403,59 +402,6 @@ def test_a_seed_of_the_environment_is_the_only_one(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("MILLPOND_SEED", "seven")
     with pytest.raises(millpond.InvalidArgument):
         seeds()
-
-
-def test_the_fixture_names_the_seed_that_fails(pytester: pytest.Pytester) -> None:
-    pytester.makeconftest('pytest_plugins = ["millpond.pytest_plugin"]')
-    pytester.makepyfile(
-        """
-        import pytest
-
-        @pytest.mark.millpond(seeds=3)
-        def test_a(millpond_lab):
-            assert millpond_lab.seed != 2
-        """
-    )
-    pytester.syspathinsert(str(Path(millpond.__file__).parents[1]))
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
-    result.assert_outcomes(passed=2, failed=1)
-    result.stdout.fnmatch_lines(["*MILLPOND_SEED=2 replays it*"])
-
-
-def test_the_fixture_says_the_seed_of_what_fails_in_a_setup_and_refuses_what_it_does_not_know(
-    pytester: pytest.Pytester,
-) -> None:
-    pytester.makeconftest('pytest_plugins = ["millpond.pytest_plugin"]')
-    pytester.makepyfile(
-        test_own="""
-        import pytest
-
-        @pytest.fixture
-        def stocked(millpond_lab):
-            assert millpond_lab.seed != 2
-
-        @pytest.mark.millpond(seeds=2)
-        def test_a(stocked):
-            pass
-
-        def test_late(request):
-            assert request.getfixturevalue("millpond_lab").seed == 1
-        """,
-        test_wrong="""
-        import pytest
-
-        @pytest.mark.millpond(seed=7)
-        def test_b(millpond_lab):
-            pass
-        """,
-    )
-    pytester.syspathinsert(str(Path(millpond.__file__).parents[1]))
-    own = pytester.runpytest_subprocess("-p", "no:cacheprovider", "test_own.py")
-    own.assert_outcomes(passed=2, errors=1)
-    own.stdout.fnmatch_lines(["*MILLPOND_SEED=2 replays it*"])
-    wrong = pytester.runpytest_subprocess("-p", "no:cacheprovider", "test_wrong.py")
-    assert wrong.ret != 0
-    wrong.stdout.fnmatch_lines(["*takes nodes=* and seeds=*"])
 
 
 def test_labs_on_two_threads_leave_the_clock_as_it_was() -> None:
