@@ -152,7 +152,7 @@ export interface LabTestOptions extends Omit<LabOptions, 'seed'>, ExploreOptions
 /**
  * Declares a test for each seed, each with a lab of its own. `test` is that of `node:test`, or
  * `test` or `it` of vitest, jest or mocha: anything that takes a name and a function, such as
- * `test.only`, `test.skip`, or a function of yours that says a timeout. What that gives the
+ * its `only` or `skip`, or a function of yours that says a timeout. What that gives the
  * function is given to `body` after the lab, such as the context of `node:test`.
  */
 export function testWithLab(

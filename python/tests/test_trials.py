@@ -239,4 +239,4 @@ def test_the_fixture_says_the_seed_of_what_fails_in_a_setup_and_refuses_what_it_
     own.stdout.fnmatch_lines(["*MILLPOND_SEED=2 replays it*"])
     wrong = pytester.runpytest_subprocess("-p", "no:cacheprovider", "test_wrong.py")
     assert wrong.ret != 0
-    wrong.stdout.fnmatch_lines(["*takes nodes=* and seeds=*"])
+    wrong.stdout.fnmatch_lines(["*takes nodes=*, seeds=*, shrink=*"])

@@ -15,7 +15,7 @@ use std::time::Duration;
 const BEFALLS_KEPT_MAX: usize = 10_000;
 /// The numbers of what `chaos` draws are below this; the deaths of node `n` in its publishes have
 /// those after `n + 1` times as many.
-const NUMBERS: u64 = 1_000_000;
+pub(super) const NUMBERS: u64 = 1_000_000;
 /// The chance that is drawn from is named by these.
 const CHAOS: u64 = 0x6368_616f_7300_0001;
 const DEATHS: u64 = 0x6465_6174_6800_0002;

@@ -4,7 +4,7 @@
 //! Rule: what is left out in a run stays left out only if that run failed as the first one did.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::pond::lab::befall::LabBefall;
+use crate::pond::lab::befall::{LabBefall, NUMBERS};
 use crate::pond::lab::options::LAB_SCHEDULE;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -43,7 +43,9 @@ impl LabShrink {
         let left = merged(befell);
         let (first, size) = (left.len(), left.len());
         let (at, has_gone_on, runs) = (0, false, 0);
-        LabShrink { without, left, first, size, at, has_gone_on, runs, tried: None }
+        let mut own = LabShrink { without, left, first, size, at, has_gone_on, runs, tried: None };
+        own.leave_out_what_could_not_be();
+        own
     }
 
     /// What the next run is to leave out; `None` when there is nothing more to try.
@@ -68,10 +70,17 @@ impl LabShrink {
     pub fn failed(&mut self, befell: impl IntoIterator<Item = LabBefall>) {
         if let Some(tried) = self.tried.take() {
             self.without = tried;
-            // What could not befall before may do so now.
             self.left = merged(befell);
             self.has_gone_on = true;
+            self.leave_out_what_could_not_be();
         }
+    }
+
+    /// Numbers that nothing has in a run are of what could not befall in it. Left out, they change
+    /// nothing of that run, and do not take the place of what is left out next.
+    fn leave_out_what_could_not_be(&mut self) {
+        let last = self.left.range(..NUMBERS).next_back().map_or(0, |(number, _)| *number);
+        self.without.extend((1..last).filter(|number| !self.left.contains_key(number)));
     }
 
     /// The run ended well, or in another way.

@@ -14,9 +14,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 pub(super) fn lab(nodes: usize, seed: u64) -> Lab {
+    lab_with(LabOptions::new(nodes, seed))
+}
+
+pub(super) fn lab_with(options: LabOptions) -> Lab {
     #[allow(clippy::disallowed_methods, reason = "some instant to begin with")]
     let start = Instant::now();
-    Lab::at(&LabOptions::new(nodes, seed), start).unwrap()
+    Lab::at(&options, start).unwrap()
 }
 
 impl Lab {

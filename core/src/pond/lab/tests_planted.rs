@@ -15,6 +15,10 @@ const CLAIMS: [fn(); 5] = [
 
 /// True when a test of the lab fails with the fault `name`.
 fn is_found(name: &'static str) -> bool {
+    is_one_that_fails(name)
+}
+
+fn is_one_that_fails(name: &'static str) -> bool {
     // Only this thread has the fault, and it runs one test at a time.
     choose(Some(name));
     let fails = |claim: &fn()| catch_unwind(AssertUnwindSafe(claim)).is_err();
@@ -25,7 +29,7 @@ fn is_found(name: &'static str) -> bool {
 
 #[test]
 fn a_lab_without_a_fault_passes_its_tests() {
-    assert!(!is_found("none of them"));
+    assert!(!is_one_that_fails("none of them"));
 }
 
 #[test]
