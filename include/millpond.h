@@ -424,7 +424,7 @@ typedef struct {
     millpond_text_t name;
     /**
      * Exactly the account with this id, 32 hex digits, a rival say. Unsaid: the one that the name
-     * means.
+     * means. MILLPOND_ERROR_INVALID_ARGUMENT where it is said of a claim.
      */
     millpond_text_t id;
     /**
@@ -1226,15 +1226,18 @@ int32_t millpond_node_hand_over_when_asked(millpond_node_t node,
 
 /**
  * The account called `name` as it is known here, as one JSON object; docs/escrow.md names every
- * field. `known` is NULL, or the "as_of" of an earlier answer: then it waits until something was
- * said of the account beyond that, and `read_options` are not looked at. MILLPOND_ERROR_NOT_FOUND:
- * it is not known here. MILLPOND_ERROR_NOT_YET_VISIBLE: see millpond_error_missing.
- * MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED: the log cannot be read. `read_options`
- * may be NULL. Free `*json` with millpond_bytes_free. Thread-safe.
+ * field. `id` is NULL, or 32 hex digits: exactly the account with this id, a rival say; else the
+ * one that the name means. `known` is NULL, or the "as_of" of an earlier answer: then it waits
+ * until something was said of the account beyond that, and `read_options` are not looked at.
+ * MILLPOND_ERROR_NOT_FOUND: it is not known here. MILLPOND_ERROR_NOT_YET_VISIBLE: see
+ * millpond_error_missing. MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED: the log cannot be
+ * read. `read_options` may be NULL. Free `*json` with millpond_bytes_free. Thread-safe.
  */
 int32_t millpond_node_account(millpond_node_t node,
                               const char *name,
                               uintptr_t name_len,
+                              const char *id,
+                              uintptr_t id_len,
                               const char *known,
                               uintptr_t known_len,
                               const millpond_read_options_t *read_options,
@@ -1287,8 +1290,9 @@ int32_t millpond_fence_admits(const char *highest,
 
 /**
  * Says "I do this" of `name`, 1 to 200 bytes. Nobody is asked: of all who say so the least event
- * key wins, and the others learn that they lost by millpond_doing_next. `note` may be NULL, or is
- * kept with it: as `note_form` says, MILLPOND_PAYLOAD_CBOR or MILLPOND_PAYLOAD_JSON.
+ * key wins, and the others learn that they lost by millpond_doing_lost or millpond_doing_next.
+ * `note` may be NULL, or is kept with it: as `note_form` says, MILLPOND_PAYLOAD_CBOR or
+ * MILLPOND_PAYLOAD_JSON.
  * `read_options` may be NULL. On MILLPOND_OK, `*doing` is a new handle; close it with
  * millpond_doing_close. Take the claim back by MILLPOND_DEED_DOING_RELEASE.
  * MILLPOND_ERROR_CANCELLED and MILLPOND_ERROR_TIMEOUT: it may have been said all the same. Said
@@ -1337,6 +1341,19 @@ int32_t millpond_doing_key(millpond_doing_t doing, millpond_bytes_t *key, millpo
  * MILLPOND_ERROR_STORAGE_FAILED: the log cannot be read. One call at a time.
  */
 int32_t millpond_doing_next(millpond_doing_t doing,
+                            int64_t timeout_ms,
+                            millpond_cancel_t cancel,
+                            millpond_bytes_t *json,
+                            millpond_error_t **error);
+
+/**
+ * How the claim stands once it has lost, as millpond_doing_next says it: at once if it has, also
+ * where that has said so. Or once it is released; or the end. Takes nothing from
+ * millpond_doing_next, beside which it may wait, as often as you like. Free `*json` with
+ * millpond_bytes_free. MILLPOND_ERROR_TIMEOUT: it had not lost yet. MILLPOND_ERROR_CORRUPT,
+ * MILLPOND_ERROR_STORAGE_FAILED: the log cannot be read. Thread-safe.
+ */
+int32_t millpond_doing_lost(millpond_doing_t doing,
                             int64_t timeout_ms,
                             millpond_cancel_t cancel,
                             millpond_bytes_t *json,
@@ -1452,9 +1469,9 @@ int32_t millpond_job_save(millpond_job_t *job,
  * of the same id give one fish. Code of each fish runs as of millpond_node_observe. `read_options`
  * may be NULL. On MILLPOND_OK, `*group` is a new handle; close it with millpond_group_close, also
  * after its node was closed. `destroy` (may be NULL) is called exactly once, for `user_data` of
- * `make_fish`: by the close of the group, or at the end of a millpond_group_next that is under way
- * then, or before this returns if it fails. MILLPOND_ERROR_QUERY_INVALID: see
- * millpond_error_position. MILLPOND_ERROR_NOT_YET_VISIBLE: see millpond_error_missing.
+ * `make_fish`: by the close of the group, or at the end of a millpond_group_next, or of its node's
+ * close, that is under way then, or before this returns if it fails. MILLPOND_ERROR_QUERY_INVALID:
+ * see millpond_error_position. MILLPOND_ERROR_NOT_YET_VISIBLE: see millpond_error_missing.
  * Thread-safe.
  */
 int32_t millpond_node_observe_all(millpond_node_t node,
@@ -1472,7 +1489,9 @@ int32_t millpond_node_observe_all(millpond_node_t node,
 /**
  * Observes the fish that `make_fish` makes of the event with the least key which `query` selects;
  * none until there is one. Where an older one arrives later, the fish of that takes its place: so
- * all nodes end with the same. Everything else as of millpond_node_observe_all.
+ * all nodes end with the same. Where `make_fish` makes none of it, millpond_group_next shows no
+ * states, also after those of another fish: millpond_states_len is 0. Everything else as of
+ * millpond_node_observe_all.
  */
 int32_t millpond_node_observe_one(millpond_node_t node,
                                   const char *query,

@@ -230,6 +230,20 @@ static void null_is_an_error_for_groups_too(void) {
     REFUSED(millpond_seed_fail(NULL, TEXT("no"), NULL));
 }
 
+static void an_id_names_an_account_and_no_claim(void) {
+    static const char ID[] = "abababababababababababababababab";
+    millpond_deed_t deed = MILLPOND_DEED_INIT;
+    deed.name.data = "x", deed.name.len = 1;
+    deed.id.data = ID, deed.id.len = sizeof ID - 1;
+    for (deed.kind = MILLPOND_DEED_CLAIM_CREATE; deed.kind <= MILLPOND_DEED_DOING_RELEASE;
+         deed.kind++)
+        REFUSED(millpond_node_act(node, &deed, NULL, SOON, NC, NULL, NULL));
+    deed.kind = MILLPOND_DEED_ACCOUNT_CREATE;
+    STATUS(MILLPOND_ERROR_CONFLICT, millpond_node_act(node, &deed, NULL, SOON, NC, NULL, NULL));
+    deed.kind = MILLPOND_DEED_ACCOUNT_WITHDRAW, deed.amount = 1;
+    STATUS(MILLPOND_ERROR_NOT_FOUND, millpond_node_act(node, &deed, NULL, SOON, NC, NULL, NULL));
+}
+
 static void null_is_an_error_for_accounts_and_sessions_too(void) {
     millpond_session_t session = {0};
     millpond_doing_t doing = {0};
@@ -240,8 +254,10 @@ static void null_is_an_error_for_accounts_and_sessions_too(void) {
     REFUSED(millpond_node_answer_requests(node, NULL, 0, 1, 0, NULL));
     REFUSED(millpond_node_answer_requests(node, TEXT("x"), 7, 0, NULL));
     REFUSED(millpond_node_hand_over_when_asked(node, NULL, 0, 1, NULL));
-    REFUSED(millpond_node_account(node, NULL, 0, NULL, 0, NULL, SOON, NC, &bytes, NULL));
-    REFUSED(millpond_node_account(node, TEXT("x"), NULL, 0, NULL, SOON, NC, NULL, NULL));
+    REFUSED(millpond_node_account(node, NULL, 0, NULL, 0, NULL, 0, NULL, SOON, NC, &bytes, NULL));
+    REFUSED(millpond_node_account(node, TEXT("x"), NULL, 0, NULL, 0, NULL, SOON, NC, NULL, NULL));
+    REFUSED(millpond_node_account(node, TEXT("x"), TEXT("no id"), NULL, 0, NULL, SOON, NC, &bytes,
+                                  NULL));
     REFUSED(millpond_node_claim(node, NULL, 0, NULL, 0, NULL, SOON, NC, &bytes, NULL));
     REFUSED(millpond_node_claim(node, TEXT("x"), NULL, 0, NULL, SOON, NC, NULL, NULL));
     REFUSED(millpond_node_who_does(node, NULL, 0, NULL, 0, NULL, SOON, NC, &bytes, NULL));
@@ -257,6 +273,7 @@ static void null_is_an_error_for_accounts_and_sessions_too(void) {
     OK(millpond_node_do_optimistically(node, TEXT("x"), 0, NULL, 0, NULL, SOON, NC, &doing, NULL));
     REFUSED(millpond_doing_key(doing, NULL, NULL));
     REFUSED(millpond_doing_next(doing, SOON, NC, NULL, NULL));
+    REFUSED(millpond_doing_lost(doing, SOON, NC, NULL, NULL));
     REFUSED(millpond_doing_fd(doing, NULL, NULL));
     OK(millpond_doing_close(doing, NULL));
     REFUSED(millpond_fence_admits(NULL, 0, NULL, 0, NULL));
@@ -378,6 +395,7 @@ int main(void) {
     run("NULL is an error for every pointer", null_is_an_error_for_every_pointer);
     run("NULL is an error for fish, too", null_is_an_error_for_fish_too);
     run("NULL is an error for groups, too", null_is_an_error_for_groups_too);
+    run("an id names an account and no claim", an_id_names_an_account_and_no_claim);
     run("NULL is an error for accounts and sessions, too",
         null_is_an_error_for_accounts_and_sessions_too);
     run("what is yes or no is 1 or 0", what_is_yes_or_no_is_1_or_0);

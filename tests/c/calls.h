@@ -174,6 +174,8 @@ static void try_node_account(struct caller *self) {
     millpond_node_t node = a_node(self);
     const char *name = a_text(self);
     uintptr_t name_len = their_count(self);
+    const char *id = a_text(self);
+    uintptr_t id_len = their_count(self);
     const char *known = a_token(self);
     uintptr_t known_len = their_count(self);
     const millpond_read_options_t *read_options = some_read_options(self);
@@ -181,8 +183,8 @@ static void try_node_account(struct caller *self) {
     millpond_cancel_t cancel = a_cancel(self);
     millpond_bytes_t *json = place_for_bytes(self);
     millpond_error_t **error = place_for_error(self);
-    settle(self, millpond_node_account(node, name, name_len, known, known_len,
-        read_options, timeout_ms, cancel, json, error));
+    settle(self, millpond_node_account(node, name, name_len, id, id_len, known,
+        known_len, read_options, timeout_ms, cancel, json, error));
 }
 
 static void try_node_claim(struct caller *self) {
@@ -266,6 +268,15 @@ static void try_doing_next(struct caller *self) {
     millpond_bytes_t *json = place_for_bytes(self);
     millpond_error_t **error = place_for_error(self);
     settle(self, millpond_doing_next(doing, timeout_ms, cancel, json, error));
+}
+
+static void try_doing_lost(struct caller *self) {
+    millpond_doing_t doing = a_doing(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_bytes_t *json = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_doing_lost(doing, timeout_ms, cancel, json, error));
 }
 
 static void try_doing_fd(struct caller *self) {
@@ -976,6 +987,7 @@ static const struct attempt attempts[] = {
     {"millpond_node_own_doing", try_node_own_doing},
     {"millpond_doing_key", try_doing_key},
     {"millpond_doing_next", try_doing_next},
+    {"millpond_doing_lost", try_doing_lost},
     {"millpond_doing_fd", try_doing_fd},
     {"millpond_doing_close", try_doing_close},
     {"millpond_error_number", try_error_number},

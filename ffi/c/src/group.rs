@@ -55,9 +55,9 @@ impl millpond_states_t {
 /// of the same id give one fish. Code of each fish runs as of millpond_node_observe. `read_options`
 /// may be NULL. On MILLPOND_OK, `*group` is a new handle; close it with millpond_group_close, also
 /// after its node was closed. `destroy` (may be NULL) is called exactly once, for `user_data` of
-/// `make_fish`: by the close of the group, or at the end of a millpond_group_next that is under way
-/// then, or before this returns if it fails. MILLPOND_ERROR_QUERY_INVALID: see
-/// millpond_error_position. MILLPOND_ERROR_NOT_YET_VISIBLE: see millpond_error_missing.
+/// `make_fish`: by the close of the group, or at the end of a millpond_group_next, or of its node's
+/// close, that is under way then, or before this returns if it fails. MILLPOND_ERROR_QUERY_INVALID:
+/// see millpond_error_position. MILLPOND_ERROR_NOT_YET_VISIBLE: see millpond_error_missing.
 /// Thread-safe.
 ///
 /// # Safety
@@ -90,7 +90,9 @@ pub unsafe extern "C" fn millpond_node_observe_all(
 
 /// Observes the fish that `make_fish` makes of the event with the least key which `query` selects;
 /// none until there is one. Where an older one arrives later, the fish of that takes its place: so
-/// all nodes end with the same. Everything else as of millpond_node_observe_all.
+/// all nodes end with the same. Where `make_fish` makes none of it, millpond_group_next shows no
+/// states, also after those of another fish: millpond_states_len is 0. Everything else as of
+/// millpond_node_observe_all.
 ///
 /// # Safety
 /// As millpond_node_observe_all.
@@ -187,7 +189,7 @@ unsafe fn make_one(
         None => {
             let made = |(fish, code): (FishSpec, Option<Code>)| MadeFish {
                 fish,
-                work: code.map(Code::into_work),
+                work: code.map(Code::work),
             };
             Ok(seed.made.map(made))
         }
