@@ -128,7 +128,8 @@ impl NodeState {
         let is_fold = |(_, entry): &(u64, Entry)| matches!(entry, Entry::Fold(_));
         let (folds, others): (Vec<_>, Vec<_>) = self.hanging().into_iter().partition(is_fold);
         // Who observes comes to a normal end; a fold that ends before is an error to them.
-        others.iter().chain(&folds).for_each(|(id, entry)| entry.end(*id));
+        // None is kept while threads are waited for: what is closed meanwhile goes with its close.
+        others.into_iter().chain(folds).for_each(|(id, entry)| entry.end(id));
         if self.threads.wait_until_gone(time.min(defaults::CLOSE_DEADLINE)) {
             return Ok(());
         }

@@ -149,7 +149,7 @@ impl Lab {
         let mut chance = Chance::of([DEATHS, self.seed, node as u64, turn]);
         let (dies, is_stored) = (chance.one_in(self.faults), chance.one_in(2));
         let number = (node as u64 + 1) * NUMBERS + turn;
-        let what = format!("node {node} dies in its publish {turn}");
+        let what = format!("node {node} dies in its publish or deed {turn}");
         let dies = dies && (turn >= NUMBERS || self.takes(number, &what));
         self.befalls.in_hand = dies.then_some(number);
         dies.then_some(is_stored)

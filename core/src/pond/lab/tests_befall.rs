@@ -160,7 +160,8 @@ fn a_death_in_a_publish_is_left_out_by_its_number_and_the_others_stay() {
         };
         let all = deaths(&BTreeSet::new());
         assert!(
-            all.len() > 2 && all.iter().all(|death| death.what.contains("dies in its publish"))
+            all.len() > 2
+                && all.iter().all(|death| death.what.contains("dies in its publish or deed"))
         );
         let others = deaths(&[all[1].number].into());
         let wanted: Vec<LabBefall> = all.iter().filter(|own| **own != all[1]).cloned().collect();
