@@ -10,9 +10,11 @@
 //! nothing counts before its piece verified.
 //! Begin with [`BlobId`], [`BlobSize`] and [`piece`].
 
+pub mod exchange;
 mod groups;
 mod id;
 pub mod limits;
+pub mod message;
 pub mod piece;
 mod size;
 
