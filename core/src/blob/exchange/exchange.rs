@@ -214,8 +214,6 @@ impl Exchange {
         for (transfer, asked) in &peer.asks {
             self.forget_ask(connection, *transfer, &asked.id);
         }
-        self.jobs
-            .retain(|_, job| !matches!(job, Job::Give { connection: of } if *of == connection));
         self.keep_asked.retain(|(of, _)| *of != connection);
         self.nobody_awaits();
         let kept: Vec<BlobId> = self.kept.keys().copied().collect();

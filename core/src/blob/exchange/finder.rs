@@ -114,10 +114,11 @@ impl Exchange {
             peer.found.retain(|id, _| interests.contains_key(id));
             peer.claims.retain(|id, _| interests.contains_key(id));
             peer.penalties.retain(|id, _| interests.contains_key(id));
+            let mut watches = peer.found.values().filter(|watch| **watch).count();
             for (id, watch) in &interests {
-                let watches = peer.found.values().filter(|watch| **watch).count();
                 let watch = *watch && watches < WATCHES_PER_PEER_MAX;
                 if peer.found.get(id).is_none_or(|before| *before < watch) {
+                    watches += usize::from(watch);
                     peer.found.insert(*id, watch);
                     finds.push(Find { id: *id, watch });
                 }

@@ -197,7 +197,8 @@ impl Exchange {
         }
     }
 
-    /// A transfer whose piece is not sent any more: nothing of it leaves but a stop.
+    /// A transfer whose pieces are not sent any more: nothing of it leaves but a stop. Its jobs count
+    /// until they are done.
     pub(super) fn stop_serving(
         &mut self,
         connection: ConnectionNumber,
@@ -208,11 +209,6 @@ impl Exchange {
         let of_it = |slot: &Slot| match slot {
             Slot::Piece { transfer: of, .. } | Slot::Stop { transfer: of, .. } => *of == transfer,
         };
-        for slot in peer.slots.iter().filter(|slot| of_it(slot)) {
-            if let Slot::Piece { job, .. } = slot {
-                self.jobs.remove(job);
-            }
-        }
         peer.slots.retain(|slot| !of_it(slot));
         peer.slots.push_back(Slot::Stop { transfer, reason });
     }

@@ -177,8 +177,9 @@ impl Peer {
 
     /// Whether one more piece may be made for it: only what can leave as soon as it is ready. So a
     /// peer that does not read holds up nobody else.
-    pub(super) fn may_serve(&self) -> bool {
-        let pieces = self.slots.iter().filter(|slot| matches!(slot, Slot::Piece { .. })).count();
+    pub(super) fn may_serve(&self, being_made: usize) -> bool {
+        let is_ready = |slot: &&Slot| matches!(slot, Slot::Piece { ready: Some(_), .. });
+        let pieces = self.slots.iter().filter(is_ready).count() + being_made;
         let bytes = (pieces + 1) * PIECE_BYTES_MAX + self.unsent_bulk;
         !self.is_blamed && pieces < SERVE_AHEAD_MAX as usize && bytes <= BULK_UNSENT_BYTES_MAX
     }

@@ -4,7 +4,7 @@
 
 use super::exchange::{Exchange, Job};
 use super::io::{ConnectionNumber, Holdings, JobNumber, Output, ServeFault, ServeJob};
-use super::peer::{Peer, Slot};
+use super::peer::{Owed, Peer, Slot};
 use crate::blob::limits::{OWED_GROUPS_MAX, SERVE_AHEAD_ALL_MAX};
 use crate::blob::message::{BlobMessage, StopReason};
 use crate::blob::size::GroupRange;
@@ -22,20 +22,25 @@ impl Exchange {
         }
     }
 
-    /// Pieces that are being made for others, or wait for the one before.
+    /// Pieces that are being made for others, also of transfers and sessions that have ended since:
+    /// otherwise asking and stopping in turn would make any number of jobs.
     fn served_of_all(&self) -> u32 {
-        let slots = self.peers.values().flat_map(|peer| &peer.slots);
-        slots.filter(|slot| matches!(slot, Slot::Piece { .. })).count() as u32
+        self.jobs.values().filter(|job| matches!(job, Job::Give { .. })).count() as u32
+    }
+
+    fn served_of(&self, connection: ConnectionNumber) -> usize {
+        let of_it = |job: &&Job| matches!(job, Job::Give { connection: of } if *of == connection);
+        self.jobs.values().filter(of_it).count()
     }
 
     /// The next peer, after the one that was served last, that is owed something and has room.
     fn next_to_serve(&self) -> Option<(ConnectionNumber, u64)> {
         let after = self.peers.range((Bound::Excluded(self.served), Bound::Unbounded));
         let before = self.peers.range(..=self.served);
-        after.chain(before).filter(|(_, peer)| peer.may_serve()).find_map(|(connection, peer)| {
-            let open = |owed: &&super::peer::Owed| !owed.is_stopped && !owed.groups.is_empty();
-            let next = peer.owed.iter().find(|(_, owed)| open(owed));
-            next.map(|(transfer, _)| (*connection, *transfer))
+        after.chain(before).find_map(|(connection, peer)| {
+            let is_open = |owed: &Owed| !owed.is_stopped && !owed.groups.is_empty();
+            let (transfer, _) = peer.owed.iter().find(|(_, owed)| is_open(owed))?;
+            peer.may_serve(self.served_of(*connection)).then_some((*connection, *transfer))
         })
     }
 
@@ -99,13 +104,9 @@ impl Exchange {
         reason: StopReason,
     ) {
         let Some(peer) = self.peers.get_mut(&connection) else { return };
-        let jobs = &mut self.jobs;
         peer.slots.retain(|slot| match slot {
-            Slot::Piece { transfer: of, job, .. } if *of == transfer && *job >= failed => {
-                jobs.remove(job);
-                false
-            }
-            _ => true,
+            Slot::Piece { transfer: of, job, .. } => *of != transfer || *job < failed,
+            Slot::Stop { .. } => true,
         });
         peer.slots.push_back(Slot::Stop { transfer, reason });
     }

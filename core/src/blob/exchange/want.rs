@@ -151,27 +151,28 @@ impl Want {
     /// Where to look for groups to ask for, in this order.
     pub(super) fn segments(&self) -> Vec<GroupRange> {
         let Some((size, held)) = &self.held else { return Vec::new() };
-        let of = |urgency| {
-            let wishes = self.wishes.values().filter(move |wish| wish.urgency == urgency);
-            wishes.map(|wish| wish.groups.unwrap_or(size.all()).below(size.groups()))
+        let of = |urgency: Urgency| -> Vec<GroupRange> {
+            let wishes = self.wishes.values().filter(|wish| wish.urgency == urgency);
+            let groups = wishes.map(|wish| wish.groups.unwrap_or(size.all()));
+            groups.map(|groups| groups.below(size.groups())).collect()
         };
+        let reading = of(Urgency::Reading);
         let mut segments = Vec::new();
-        let awaited = of(Urgency::Reading).filter_map(|range| {
-            held.next_missing(range.first()).filter(|missing| range.contains(*missing))
-        });
-        segments.extend(awaited.map(GroupRange::one));
+        for range in &reading {
+            let missing = held.next_missing(range.first());
+            let missing = missing.filter(|missing| range.contains(*missing));
+            segments.extend(missing.map(GroupRange::one));
+        }
         if !self.is_proven {
             segments.push(GroupRange::one(size.last_group()));
         }
-        segments.extend(of(Urgency::Reading));
-        for range in of(Urgency::Reading).filter(|range| !range.is_empty()) {
-            let ahead = range.end() + READ_AHEAD_GROUPS;
-            segments.push(GroupRange::from_numbers(
-                range.end(),
-                ahead.min(size.groups()).max(range.end()),
-            ));
+        segments.extend(&reading);
+        for range in reading.iter().filter(|range| !range.is_empty()) {
+            let end = (range.end() + READ_AHEAD_GROUPS).min(size.groups());
+            segments.push(GroupRange::from_numbers(range.end(), end));
         }
-        segments.extend(of(Urgency::Asked).chain(of(Urgency::Rule)));
+        segments.extend(of(Urgency::Asked));
+        segments.extend(of(Urgency::Rule));
         segments.retain(|segment| !segment.is_empty());
         segments
     }

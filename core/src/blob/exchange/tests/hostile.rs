@@ -109,7 +109,7 @@ proptest! {
             desk.hear_bytes(peer % 3, bulk, rest.into());
             desk.pass(Duration::from_millis(700));
             desk.verify();
-            prop_assert!(desk.gives.len() <= 32 * 40);
+            prop_assert!(desk.gives.len() <= 32);
         }
     }
 }
