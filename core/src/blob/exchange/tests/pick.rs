@@ -41,7 +41,7 @@ fn what_is_asked_of_all_peers_is_bounded() {
     desk.fetch(1, sample.id, Urgency::Asked, None);
     (1..=30).for_each(|peer| desk.whole(peer, &sample));
     let mut asks = desk.asks();
-    for _ in 0..6 {
+    for _ in 0..4 {
         let before = std::mem::take(&mut asks);
         for (peer, ask) in &before {
             desk.bring(*peer, ask, &sample);
@@ -115,7 +115,7 @@ fn behind_a_reader_its_next_groups_are_asked_for() {
         }
         desk.verify();
     }
-    assert_eq!(order[..4], [10, 59, 11, 12]);
+    assert_eq!(order[..4], [10, 11, 59, 12]);
 }
 
 #[test]
