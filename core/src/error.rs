@@ -169,6 +169,12 @@ impl Error {
         self
     }
 
+    /// The same error, whose message goes on with this on a line of its own.
+    pub(crate) fn with_last_line(mut self, line: &str) -> Error {
+        Arc::make_mut(&mut self.inner).message.extend(["\n", line]);
+        self
+    }
+
     /// What kind of thing went wrong.
     pub fn kind(&self) -> ErrorKind {
         self.inner.kind

@@ -53,7 +53,7 @@ pub struct JsDeed {
 }
 
 impl JsDeed {
-    fn to_deed(&self) -> Result<Deed> {
+    pub(crate) fn to_deed(&self) -> Result<Deed> {
         let name = self.name.clone();
         let id = self.id.clone();
         Ok(match self.kind.as_str() {
@@ -95,7 +95,7 @@ impl JsDeed {
         needed(unsigned("amount", self.amount)?)
     }
 
-    fn note(&self) -> Option<Bytes> {
+    pub(crate) fn note(&self) -> Option<Bytes> {
         self.note.as_ref().map(|note| Bytes::copy_from_slice(note))
     }
 
@@ -105,6 +105,12 @@ impl JsDeed {
         };
         self.shares.iter().flatten().map(share).collect()
     }
+}
+
+/// What requests are answered by; none: they are not.
+pub(crate) fn policy(is_wanted: bool, reserve: Option<i64>) -> Result<Option<AnswerPolicy>> {
+    let reserve = unsigned("reserve", reserve)?;
+    Ok(is_wanted.then_some(AnswerPolicy { reserve }))
 }
 
 fn needed<T>(value: Option<T>) -> Result<T> {
@@ -286,9 +292,8 @@ pub fn answer_requests(
     is_wanted: bool,
     reserve: Option<i64>,
 ) -> napi::Result<()> {
-    let answering = unsigned("reserve", reserve).and_then(|reserve| {
-        node(&handle).answer_requests(&name, is_wanted.then_some(AnswerPolicy { reserve }))
-    });
+    let answering =
+        policy(is_wanted, reserve).and_then(|policy| node(&handle).answer_requests(&name, policy));
     thrown(&env, answering)
 }
 

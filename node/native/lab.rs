@@ -6,7 +6,9 @@ use crate::failure::thrown;
 use crate::options::{JsPublishOptions, JsReadOptions};
 use crate::pond::{JsFish, JsJobAnswer};
 use crate::pond_answer::{JsJob, JsState};
-use millpond_facade::{self as facade, Bytes, LabTask, LawQuestion, Offsets, Result, host_error};
+use millpond_facade::{
+    self as facade, Bytes, LabBefall, LabTask, LawQuestion, Offsets, Result, host_error,
+};
 use napi::bindgen_prelude::{BufferSlice, Env};
 use napi_derive::napi;
 use std::time::Duration;
@@ -24,6 +26,17 @@ pub struct JsLabOptions {
     pub skew_ms_max: Option<f64>,
     /// One in so many publishes dies.
     pub faults: Option<i64>,
+    /// What does not befall, by its numbers.
+    pub without: Vec<i64>,
+}
+
+/// What befell by chance.
+#[napi(object)]
+pub struct JsBefall {
+    /// Its number.
+    pub number: i64,
+    /// What it was.
+    pub what: String,
 }
 
 /// A job for the code of a fish.
@@ -40,7 +53,7 @@ pub struct JsLabJob<'a> {
 /// A swarm in memory.
 #[napi]
 pub struct Lab {
-    inner: facade::Lab,
+    pub(crate) inner: facade::Lab,
 }
 
 #[napi]
@@ -105,6 +118,13 @@ impl Lab {
         thrown(&env, self.inner.trace())
     }
 
+    /// What befell.
+    #[napi(catch_unwind)]
+    pub fn befell(&self, env: Env) -> napi::Result<Vec<JsBefall>> {
+        let plain = |own: LabBefall| JsBefall { number: own.number as i64, what: own.what };
+        Ok(thrown(&env, self.inner.befell())?.into_iter().map(plain).collect())
+    }
+
     /// A number by the seed.
     #[napi(catch_unwind)]
     pub fn below(&self, env: Env, end: i64) -> napi::Result<i64> {
@@ -156,11 +176,24 @@ impl Lab {
         JsBatch::new(env, events)
     }
 
-    /// Fails unless a node holds what this token text says.
+    /// Fails unless a node holds what this token text says, and can match the query.
     #[napi(catch_unwind)]
-    pub fn wait_for(&self, env: Env, node: i64, token: String) -> napi::Result<()> {
-        let token = Offsets::parse(&token);
-        thrown(&env, token.and_then(|token| self.inner.wait_for(index(node)?, &token)))
+    pub fn wait_for(
+        &self,
+        env: Env,
+        node: i64,
+        token: String,
+        query: Option<String>,
+    ) -> napi::Result<()> {
+        let held = Offsets::parse(&token)
+            .and_then(|token| self.inner.wait_for(index(node)?, &token, query.as_deref()));
+        thrown(&env, held)
+    }
+
+    /// Leaves what is left of a task undone.
+    #[napi(catch_unwind)]
+    pub fn abandon(&self, env: Env) -> napi::Result<()> {
+        thrown(&env, self.inner.abandon())
     }
 
     /// Parts the network.
@@ -277,8 +310,57 @@ impl JsLabOptions {
             app: self.app,
             skew_max: duration(self.skew_ms_max)?,
             faults: self.faults.map(index).transpose()?,
+            without: self.without.into_iter().map(index).collect::<Result<Vec<u64>>>()?,
         })
     }
+}
+
+/// Looks for a smaller failure of a scenario.
+#[napi]
+pub struct LabShrink {
+    inner: facade::LabShrink,
+}
+
+#[napi]
+impl LabShrink {
+    /// Of a run that failed, and in which this befell.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(env: Env, befell: Vec<JsBefall>) -> napi::Result<LabShrink> {
+        let inner = befalls(befell).and_then(facade::LabShrink::new);
+        Ok(LabShrink { inner: thrown(&env, inner)? })
+    }
+
+    /// What the next run leaves out.
+    #[napi(catch_unwind)]
+    pub fn next_run(&self, env: Env) -> napi::Result<Option<Vec<i64>>> {
+        let without = thrown(&env, self.inner.next_run())?;
+        Ok(without.map(|numbers| numbers.into_iter().map(|number| number as i64).collect()))
+    }
+
+    /// How that ended: what befell, if it failed in the same way.
+    #[napi(catch_unwind)]
+    pub fn ended(&self, env: Env, befell: Option<Vec<JsBefall>>) -> napi::Result<()> {
+        let befell = befell.map(befalls).transpose();
+        thrown(&env, befell.and_then(|befell| self.inner.ended(befell)))
+    }
+
+    /// What it takes to fail.
+    #[napi(catch_unwind)]
+    pub fn summary(&self, env: Env, seed: i64) -> napi::Result<Option<String>> {
+        thrown(&env, index(seed).and_then(|seed| self.inner.summary(seed)))
+    }
+}
+
+fn befalls(befell: Vec<JsBefall>) -> Result<Vec<LabBefall>> {
+    let own = |own: JsBefall| Ok(LabBefall { number: index(own.number)?, what: own.what });
+    befell.into_iter().map(own).collect()
+}
+
+/// What the environment says to leave out.
+#[napi(catch_unwind)]
+pub fn lab_without(env: Env) -> napi::Result<Option<Vec<i64>>> {
+    let without = thrown(&env, facade::without_wanted())?;
+    Ok(without.map(|numbers| numbers.into_iter().map(|number| number as i64).collect()))
 }
 
 /// A question of the law: two of the fields, or none for the initial state.
@@ -402,6 +484,6 @@ fn exact(seed: u64) -> Result<i64> {
 /// 2^53 − 1.
 const SEED_MAX: i64 = (1 << 53) - 1;
 
-fn index(number: i64) -> Result<u64> {
+pub(crate) fn index(number: i64) -> Result<u64> {
     u64::try_from(number).map_err(|_| host_error("a whole number from 0 on is needed"))
 }

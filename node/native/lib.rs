@@ -20,6 +20,7 @@ mod failure;
 mod group;
 mod handles;
 mod lab;
+mod lab_scarce;
 mod offsets;
 mod options;
 mod outcome;

@@ -4,9 +4,9 @@ use crate::answer::JsCompletion;
 use crate::batch::drafts;
 use crate::bridge::{Bridge, start, start_here};
 use crate::failure::thrown;
-use crate::handles::{fold, node, observer, turn};
+use crate::handles::{fold, node, observer, session as session_of, turn};
 use crate::options::{JsLimit, JsPublishOptions, JsReadOptions};
-use millpond_facade::{Bytes, FishFunction, FishSpec, JobAnswer, Result, host_error};
+use millpond_facade::{Bytes, FishFunction, FishSpec, JobAnswer, Result, TurnKind, host_error};
 use napi::bindgen_prelude::{BigInt, Env, Uint8Array};
 use napi_derive::napi;
 
@@ -149,8 +149,9 @@ impl Bridge {
         })
     }
 
-    /// The right to act on a state; with `is_new` only on one that differs from that of the turn
-    /// before. Completes with the turn's handle and the state.
+    /// The right to act on a state, once the node has what the session has seen; with `is_new` only
+    /// on one that differs from that of the turn before. Completes with the turn's handle and the
+    /// state.
     #[napi(catch_unwind)]
     pub fn observer_turn(
         &self,
@@ -158,14 +159,13 @@ impl Bridge {
         ticket: i64,
         handle: BigInt,
         is_new: bool,
+        session: Option<BigInt>,
         limit: JsLimit,
     ) -> napi::Result<()> {
+        let kind = if is_new { TurnKind::New } else { TurnKind::Any };
+        let session = session.as_ref().map(session_of);
         start!(self, env, ticket, limit.to_limit(), |limit, done| {
-            if is_new {
-                observer(&handle).next_turn_start(limit, done);
-            } else {
-                observer(&handle).turn_start(limit, done);
-            }
+            observer(&handle).turn_start(kind, session, limit, done)
         })
     }
 

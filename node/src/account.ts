@@ -1,19 +1,18 @@
 import { causal, causalOptions, type CausalOptions } from './causal';
 import { outsideOfCode } from './code';
 import { LimitExceededError } from './error-kinds';
-import { guard, refuse } from './failures';
+import { refuse } from './failures';
 import { fromJson } from './json';
-import { native, type NativeAccount, type NativeDeed } from './native';
+import type { NativeDeed } from './native';
 import { encodeValue } from './encode';
-import type { Place } from './observer';
+import type { Desk, Topic } from './desk';
 import { Offsets } from './offsets';
-import { bridge, operate } from './operations';
 import { callOptions, checkOptions, given, limitsOf, text, truth, whole } from './options';
 import type { CallOptions } from './options';
 import type { PayloadInput } from './payload';
-import { Published } from './published';
+import type { Published } from './published';
 import { keyBytes } from './publishing';
-import { Reports } from './reports';
+import type { Reports } from './reports';
 import { parse } from './status';
 
 /** The options of looking at an account or a claim. */
@@ -173,17 +172,14 @@ const deedOptions = [...reportOptions, 'idempotencyKey'];
 
 /** @internal Does something with an account or a claim. */
 export async function act(
-  place: Place,
+  desk: Desk,
   call: string,
   deed: NativeDeed,
   options: DeedOptions | undefined,
 ): Promise<Published> {
   const key = given(call, 'idempotencyKey', options?.idempotencyKey, keyBytes);
   const said = { ...causal(call, options), ...key };
-  const { published } = await operate(call, options, (ticket, limit) =>
-    bridge.act(ticket, place.handle, deed, said, limit),
-  );
-  return new Published(published as NonNullable<typeof published>);
+  return desk.act(call, deed, said, options);
 }
 
 /** @internal The options of a look, checked. */
@@ -225,19 +221,19 @@ export function readReport<R>(json: string): R {
 export class Account {
   /** As it was given: 1 to 200 bytes, once it is in NFC. */
   readonly name: string;
-  readonly #place: Place;
+  readonly #desk: Desk;
   readonly #id: string | undefined;
 
   /** @internal */
-  constructor(place: Place, name: string, id?: string) {
-    this.#place = place;
+  constructor(desk: Desk, name: string, id?: string) {
+    this.#desk = desk;
     this.name = name;
     this.#id = id;
   }
 
   /** Means exactly the account of this id, one of {@link AccountReport.rivals}, never another. */
   withId(id: string): Account {
-    return new Account(this.#place, this.name, text('account.withId: id', id));
+    return new Account(this.#desk, this.name, text('account.withId: id', id));
   }
 
   /**
@@ -327,11 +323,10 @@ export class Account {
   answerRequests(policy: { readonly reserve?: number | undefined } | null): void {
     const call = 'account.answerRequests';
     outsideOfCode(call);
-    const { handle } = this.#place;
-    if (policy === null) return guard(() => native.answerRequests(handle, this.name, false));
+    if (policy === null) return this.#desk.answerRequests(this.name, false);
     checkOptions(call, policy, ['reserve']);
     const { reserve } = given(call, 'reserve', policy?.reserve, whole);
-    guard(() => native.answerRequests(handle, this.name, true, reserve));
+    this.#desk.answerRequests(this.name, true, reserve);
   }
 
   /** How it stands, as far as this node knows. */
@@ -339,10 +334,7 @@ export class Account {
     const call = 'account.report';
     checkReport(call, options);
     const said = causal(call, options);
-    const { text } = await operate(call, options, (ticket, limit) =>
-      bridge.accountReport(ticket, this.#place.handle, this.#meant(), said, limit),
-    );
-    return readReport<AccountReport>(text as string);
+    return readReport(await this.#desk.report(call, this.#topic(), said, options));
   }
 
   /**
@@ -353,17 +345,8 @@ export class Account {
     const call = 'account.reports';
     outsideOfCode(call);
     checkOptions(call, options, callOptions);
-    const { handle } = this.#place;
-    const meant = this.#meant();
-    return new Reports<AccountReport>(
-      {
-        call,
-        begin: (ticket, known, limit) =>
-          bridge.nextAccountReport(ticket, handle, meant, known, limit),
-        read: readReport,
-      },
-      limitsOf(call, options),
-    );
+    const limits = limitsOf(call, options);
+    return this.#desk.reports<AccountReport>(call, this.#topic(), readReport, limits);
   }
 
   #noted(
@@ -385,11 +368,13 @@ export class Account {
     options: DeedOptions | undefined,
     deed: () => Omit<NativeDeed, 'name' | 'id'>,
   ): Promise<Published> {
-    return act(this.#place, call, { ...deed(), ...this.#meant() }, options);
+    const { kind: _, ...meant } = this.#topic();
+    return act(this.#desk, call, { ...deed(), ...meant }, options);
   }
 
-  #meant(): NativeAccount {
-    return { name: this.name, ...(this.#id === undefined ? {} : { id: this.#id }) };
+  #topic(): Topic {
+    const topic = { kind: 'account', name: this.name } as const;
+    return this.#id === undefined ? topic : { ...topic, id: this.#id };
   }
 }
 

@@ -174,8 +174,10 @@ function events<P>(packed: Packed, first: number, count: number): Event<P>[] {
  */
 export function withEncoded<T>(events: readonly NewEvent[], use: (bytes: Uint8Array) => T): T {
   return withWriter((writer) => {
-    writer.u32(events.length);
-    for (let at = 0; at < events.length; at++) encode(writer, events[at] as NewEvent, at);
+    // Asked once: what getters of the application do to it changes nothing of what was given.
+    const count = events.length;
+    writer.u32(count);
+    for (let at = 0; at < count; at++) encode(writer, events[at] as NewEvent, at);
   }, use);
 }
 
@@ -188,8 +190,9 @@ function encode(writer: Writer, event: NewEvent, index: number): void {
   if (!Array.isArray(tags)) {
     throw refuse(`event ${index}: tags must be an array of strings, not ${describe(tags)}`);
   }
-  writer.u32(tags.length);
-  for (let at = 0; at < tags.length; at++) {
+  const count = tags.length;
+  writer.u32(count);
+  for (let at = 0; at < count; at++) {
     const tag: unknown = tags[at];
     if (typeof tag !== 'string' || !writer.sizedText(tag)) {
       throw refuse(`event ${index}: tags[${at}] must be well-formed text, not ${describe(tag)}`);

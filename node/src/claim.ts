@@ -12,11 +12,10 @@ import {
 } from './account';
 import { causal } from './causal';
 import { outsideOfCode } from './code';
+import type { Desk } from './desk';
 import { guard } from './failures';
 import { native, type NativeDeed } from './native';
-import type { Place } from './observer';
 import type { Offsets } from './offsets';
-import { bridge, operate } from './operations';
 import {
   callOptions,
   checkOptions,
@@ -27,7 +26,7 @@ import {
   type CallOptions,
 } from './options';
 import type { Published } from './published';
-import { Reports } from './reports';
+import type { Reports } from './reports';
 
 /** Who holds an exclusive claim. */
 export interface ClaimHolder {
@@ -81,11 +80,11 @@ export interface NewClaimOptions extends DeedOptions {
 export class Claim {
   /** As it was given: 1 to 200 bytes, once it is in NFC. */
   readonly what: string;
-  readonly #place: Place;
+  readonly #desk: Desk;
 
   /** @internal */
-  constructor(place: Place, what: string) {
-    this.#place = place;
+  constructor(desk: Desk, what: string) {
+    this.#desk = desk;
     this.what = what;
   }
 
@@ -147,18 +146,15 @@ export class Claim {
     const call = 'claim.handOverWhenAsked';
     outsideOfCode(call);
     const checked = truth(`${call}: enabled`, enabled);
-    guard(() => native.handOverWhenAsked(this.#place.handle, this.what, checked));
+    this.#desk.handOverWhenAsked(this.what, checked);
   }
 
   /** How it stands, as far as this node knows. One that was not created has no holder. */
   async report(options?: ReportOptions): Promise<ClaimReport> {
     const call = 'claim.report';
     checkReport(call, options);
-    const said = causal(call, options);
-    const { text } = await operate(call, options, (ticket, limit) =>
-      bridge.claimReport(ticket, this.#place.handle, this.what, said, limit),
-    );
-    return readReport<ClaimReport>(text as string);
+    const topic = { kind: 'claim', name: this.what } as const;
+    return readReport(await this.#desk.report(call, topic, causal(call, options), options));
   }
 
   /**
@@ -169,16 +165,8 @@ export class Claim {
     const call = 'claim.reports';
     outsideOfCode(call);
     checkOptions(call, options, callOptions);
-    const { handle } = this.#place;
-    return new Reports<ClaimReport>(
-      {
-        call,
-        begin: (ticket, known, limit) =>
-          bridge.nextClaimReport(ticket, handle, this.what, known, limit),
-        read: readReport,
-      },
-      limitsOf(call, options),
-    );
+    const topic = { kind: 'claim', name: this.what } as const;
+    return this.#desk.reports<ClaimReport>(call, topic, readReport, limitsOf(call, options));
   }
 
   #request(call: string, isWanted: boolean, options: DeedOptions | undefined): Promise<Published> {
@@ -191,7 +179,7 @@ export class Claim {
     options: DeedOptions | undefined,
     deed: () => Omit<NativeDeed, 'name'>,
   ): Promise<Published> {
-    return act(this.#place, call, { ...deed(), name: this.what }, options);
+    return act(this.#desk, call, { ...deed(), name: this.what }, options);
   }
 }
 

@@ -2,6 +2,7 @@ import { checkDeed, act, noteOf, readReport } from './account';
 import type { DeedOptions, DoingOptions, ReportOptions } from './account';
 import { causal } from './causal';
 import type { ClaimHolder } from './claim';
+import { deskOf, type Desk } from './desk';
 import { ClosedError } from './error-kinds';
 import { guard } from './failures';
 import { native } from './native';
@@ -17,7 +18,7 @@ import {
 } from './options';
 import type { Payload } from './payload';
 import type { Published } from './published';
-import { Pulled } from './pulled';
+import { Pulled, type Given } from './pulled';
 
 /** Who says that it does something. */
 export interface Doer {
@@ -56,6 +57,20 @@ export interface Standing {
   readonly asOf: Offsets;
 }
 
+/** @internal What a {@link Doing} is of: a node, or one of a lab. */
+export interface DoingHalf {
+  readonly what: string;
+  readonly key: string;
+  readonly desk: Desk;
+  readonly opened: Promise<bigint>;
+  /** How it stands, once that is new; nothing at the end. */
+  next(handle: bigint, left: () => CallOptions): Promise<Given<Standing> | undefined>;
+  /** How it stands once it has lost or is released; nothing at the end. */
+  lost(limits: CallOptions): Promise<Standing | undefined>;
+  /** Never throws. */
+  close(handle: bigint): void;
+}
+
 /**
  * "I do this", said by this node: how that stands first, then each change. Of the claims that stand
  * the least key wins; who has lost is told so. Made by {@link Node.doOptimistically}.
@@ -67,31 +82,17 @@ export class Doing extends Pulled<Standing> {
   readonly what: string;
   /** Key of the claim. */
   readonly key: string;
-  readonly #place: Place;
-  readonly #handle: bigint;
+  readonly #desk: Desk;
+  readonly #lost: DoingHalf['lost'];
 
   /** @internal */
-  constructor(place: Place, what: string, handle: bigint) {
-    super(
-      {
-        call: 'doing',
-        opened: Promise.resolve(handle),
-        opensUntil: undefined,
-        next: async (doing, left) => {
-          const { standing } = await operate('doing', left(), (ticket, limit) =>
-            bridge.doingNext(ticket, doing, limit),
-          );
-          if (standing === undefined || standing.isEnd) return undefined;
-          return { value: readReport<Standing>(standing.text) };
-        },
-        close: release,
-      },
-      {},
-    );
-    this.#place = place;
-    this.#handle = handle;
-    this.what = what;
-    this.key = guard(() => native.doingKey(handle));
+  constructor(half: DoingHalf) {
+    const { opened, next, close } = half;
+    super({ call: 'doing', opened, opensUntil: undefined, next, close }, {});
+    this.#desk = half.desk;
+    this.#lost = half.lost;
+    this.what = half.what;
+    this.key = half.key;
   }
 
   /**
@@ -101,17 +102,8 @@ export class Doing extends Pulled<Standing> {
    */
   async lost(options?: CallOptions): Promise<Pick<Doer, 'key' | 'note'> | undefined> {
     checkOptions('doing.lost', options, callOptions);
-    const asked = operate('doing.lost', limitsOf('doing.lost', options), (ticket, limit) =>
-      bridge.doingLost(ticket, this.#handle, limit),
-    );
-    const { standing } = await asked.catch((error: unknown) => {
-      // It was closed before.
-      if (error instanceof ClosedError) return { standing: undefined };
-      throw error;
-    });
-    if (standing === undefined || standing.isEnd) return undefined;
-    const told = readReport<Standing>(standing.text);
-    return told.standing === 'lost' ? (told.winner ?? undefined) : undefined;
+    const told = await this.#lost(limitsOf('doing.lost', options));
+    return told?.standing === 'lost' ? (told.winner ?? undefined) : undefined;
   }
 
   /**
@@ -121,8 +113,40 @@ export class Doing extends Pulled<Standing> {
   release(options?: DeedOptions): Promise<Published> {
     const call = 'doing.release';
     checkDeed(call, options);
-    return act(this.#place, call, { kind: 'doing_release', name: this.what }, options);
+    return act(this.#desk, call, { kind: 'doing_release', name: this.what }, options);
   }
+}
+
+/** The claim of a node that a handle stands for. */
+function doingOf(place: Place, what: string, handle: bigint): Doing {
+  return new Doing({
+    what,
+    key: guard(() => native.doingKey(handle)),
+    desk: deskOf(place),
+    opened: Promise.resolve(handle),
+    async next(doing, left) {
+      const { standing } = await operate('doing', left(), (ticket, limit) =>
+        bridge.doingNext(ticket, doing, limit),
+      );
+      return standing === undefined || standing.isEnd ? undefined : { value: read(standing) };
+    },
+    async lost(limits) {
+      const asked = operate('doing.lost', limits, (ticket, limit) =>
+        bridge.doingLost(ticket, handle, limit),
+      );
+      const { standing } = await asked.catch((error: unknown) => {
+        // It was closed before.
+        if (error instanceof ClosedError) return { standing: undefined };
+        throw error;
+      });
+      return standing === undefined || standing.isEnd ? undefined : read(standing);
+    },
+    close: release,
+  });
+}
+
+function read(standing: { readonly text: string }): Standing {
+  return readReport<Standing>(standing.text);
 }
 
 /** @internal Says that this node does something. */
@@ -138,7 +162,7 @@ export async function say(
   const { handle } = await operate(call, options, (ticket, limit) =>
     bridge.doOptimistically(ticket, place.handle, deed, said, limit),
   );
-  return new Doing(place, name, handle as bigint);
+  return doingOf(place, name, handle as bigint);
 }
 
 /** @internal What this node has said, if that stands. */
@@ -152,20 +176,16 @@ export async function own(
   const { handle } = await operate(call, limitsOf(call, options), (ticket, limit) =>
     bridge.ownDoing(ticket, place.handle, name, limit),
   );
-  return handle === undefined ? undefined : new Doing(place, name, handle);
+  return handle === undefined ? undefined : doingOf(place, name, handle);
 }
 
 /** @internal Who does something. */
 export async function ask(
-  place: Place,
+  desk: Desk,
   what: string,
   options: ReportOptions | undefined,
 ): Promise<WhoDoes> {
   const call = 'whoDoes';
-  const name = text(`${call}: what`, what);
-  const said = causal(call, options);
-  const answer = await operate(call, options, (ticket, limit) =>
-    bridge.whoDoes(ticket, place.handle, name, said, limit),
-  );
-  return readReport<WhoDoes>(answer.text as string);
+  const topic = { kind: 'who_does', name: text(`${call}: what`, what) } as const;
+  return readReport(await desk.report(call, topic, causal(call, options), options));
 }

@@ -57,7 +57,7 @@ export async function runOnce<S>(
   const left = beginning(limits);
   const observed = await begin(how.call, how.place, fish, said, left());
   try {
-    const turn = await take(how.call, observed, fish, false, left());
+    const turn = await take(how.call, observed, fish, false, said.session, left());
     // From here on no time is too long: what was begun is not half done.
     return await act(how, fish, turn, effect, { signal: limits.signal });
   } finally {
@@ -78,7 +78,7 @@ export async function runAll<S>(
   const observed = await begin(how.call, how.place, fish, said, limits);
   try {
     for (let isOver = false; !isOver; ) {
-      const turn = await take(how.call, observed, fish, true, { signal });
+      const turn = await take(how.call, observed, fish, true, said.session, { signal });
       const judging: Effect<S> = (state, token) => {
         isOver = isLast(state);
         return isOver ? undefined : effect(state, token);
@@ -92,8 +92,8 @@ export async function runAll<S>(
   }
 }
 
-/** Whether a session that was named is closed: then that is what an effect ended with. */
-function isOver(session: bigint | undefined): boolean {
+/** @internal Whether a session that was named is closed: then an effect ended with that. */
+export function isOver(session: bigint | undefined): boolean {
   if (session === undefined) return false;
   try {
     native.sessionToken(session);
@@ -109,17 +109,21 @@ interface Turn<S> {
   readonly state: State<S>;
 }
 
-/** The right to act; with `isNew` on a state that differs from the one of the last turn. */
+/**
+ * The right to act, once what the session has seen is here; with `isNew` on a state that differs
+ * from the one of the last turn.
+ */
 async function take<S>(
   call: string,
   observed: Observed,
   fish: Fish<S>,
   isNew: boolean,
+  session: bigint | undefined,
   limits: CallOptions,
 ): Promise<Turn<S>> {
   try {
     const answer = await operate(call, limits, (ticket, limit) =>
-      bridge.observerTurn(ticket, observed.handle, isNew, limit),
+      bridge.observerTurn(ticket, observed.handle, isNew, session, limit),
     );
     const handle = answer.handle as bigint;
     try {

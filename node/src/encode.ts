@@ -143,8 +143,9 @@ export class Writer {
   }
 
   private array(values: readonly unknown[], depth: number): void {
-    this.head(4, values.length);
-    for (let index = 0; index < values.length; index++) {
+    const count = values.length;
+    this.head(4, count);
+    for (let index = 0; index < count; index++) {
       this.path.push(index);
       this.value(values[index], depth + 1);
       this.path.pop();

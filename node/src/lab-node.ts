@@ -1,18 +1,31 @@
 /** A node of a lab: the calls of a {@link Node}, answered in virtual time. */
 import { EventBatch, withEncoded, type NewEvent } from './batch';
+import { Account, type DoingOptions, type ReportOptions } from './account';
 import { causal, causalOptions, Session } from './causal';
+import { Claim } from './claim';
 import { outsideOfCode } from './code';
-import { outsideOfEffects, wanted, type Effect } from './effects';
+import { ask, type Doing, type WhoDoes } from './doing';
+import { isOver, outsideOfEffects, wanted, type Effect } from './effects';
+import { ClosedError } from './error-kinds';
 import type { Event } from './event';
-import { AbortError, guard } from './failures';
+import { guard } from './failures';
 import { fishOf, type Fish } from './fish';
 import type { Lab } from './lab';
+import { LabDesk, refuseAborted, type LabLosses } from './lab-desk';
 import type { NativeLab } from './native';
 import type { ObserveOptions, State } from './observer';
 import { Offsets } from './offsets';
-import { callOptions, checkOptions, limitsOf, text, type CallOptions } from './options';
+import { within } from './operations';
+import { callOptions, checkOptions, given, limitsOf, text, type CallOptions } from './options';
 import type { Payload } from './payload';
-import { effectOf, type RunOptions } from './pond';
+import {
+  effectOf,
+  endOf,
+  keepRunningOptions,
+  type KeepRunningOptions,
+  type RunOptions,
+  type WaitOptions,
+} from './pond';
 import { Published } from './published';
 import { publishOptions, publishingOf, type PublishOptions } from './publishing';
 
@@ -26,6 +39,10 @@ export interface LabHalf {
   state<S>(node: number, fish: Fish<S>, options: ObserveOptions | undefined): State<S>;
   /** The turns of effects, by node and fish: each ends when the last one has. */
   readonly turns: Map<string, Promise<void>>;
+  /** Who waits for the loss of a claim. */
+  readonly losses: LabLosses;
+  /** Resolves when time has passed, or a process has ended. */
+  passed(): Promise<void>;
 }
 
 /**
@@ -35,7 +52,7 @@ export interface LabHalf {
  *
  * Nothing waits: what a node would wait for is there, or is refused at once with
  * {@link NotYetVisibleError}, because time passes only by {@link Lab.advance} and the like. Not
- * here: subscriptions, observers, `keepRunning`, accounts and claims.
+ * here: subscriptions and observers; nor `reports` of an account or a claim.
  */
 export class LabNode {
   /** Its index; the first is 0. */
@@ -43,10 +60,12 @@ export class LabNode {
   /** Its public key: 64 hex digits. */
   readonly id: string;
   readonly #half: LabHalf;
+  readonly #desk: LabDesk;
 
   /** @internal */
   constructor(half: LabHalf, index: number) {
     this.#half = half;
+    this.#desk = new LabDesk(half.native, half.losses, index);
     this.index = index;
     this.id = guard(() => half.native.nodeId(index));
   }
@@ -115,15 +134,69 @@ export class LabNode {
   }
 
   /**
-   * As {@link Node.waitFor}, without waiting.
-   * @throws NotYetVisibleError: it is not held here. InvalidArgumentError.
+   * As {@link Node.keepRunning}: the effect runs now, and then once after each call that lets time
+   * pass, when the event loop comes to it, if the state is a new one. Resolves when `cancelWhen`
+   * held for a state, or the node's process has ended.
+   * @throws as {@link LabNode.run}.
    */
-  async waitFor(token: Offsets | string, options?: CallOptions): Promise<void> {
+  keepRunning<S>(
+    fish: Fish<S>,
+    effect: Effect<S>,
+    options?: KeepRunningOptions<S>,
+  ): Promise<void> {
+    outsideOfCode('keepRunning');
+    return this.#keepRunning(fish, effect, options);
+  }
+
+  /**
+   * As {@link Node.waitFor}, without waiting.
+   * @throws NotYetVisibleError: it is not held here. InvalidArgumentError, QueryInvalidError,
+   * ClosedError.
+   */
+  async waitFor(token: Offsets | string, options?: WaitOptions): Promise<void> {
     outsideOfCode('waitFor');
-    checkOptions('waitFor', options, callOptions);
+    checkOptions('waitFor', options, [...callOptions, 'query']);
     refuseAborted('waitFor', options);
     const wanted = Offsets.tokenOf('waitFor: token', token);
-    guard(() => this.#half.native.waitFor(this.index, wanted));
+    const { query } = given('waitFor', 'query', options?.query, text);
+    guard(() => this.#half.native.waitFor(this.index, wanted, query), query);
+  }
+
+  /** As {@link Node.account}. It is that of whatever life of the node. */
+  account(name: string): Account {
+    return new Account(this.#desk, text('account: name', name));
+  }
+
+  /** As {@link Node.claim}. It is that of whatever life of the node. */
+  claim(what: string): Claim {
+    return new Claim(this.#desk, text('claim: what', what));
+  }
+
+  /**
+   * As {@link Node.doOptimistically}. Its {@link Doing.next} rejects with TimeoutError where that
+   * of a node would wait, {@link Doing.lost} resolves when time has passed, and both end with the
+   * process of the node.
+   */
+  async doOptimistically(what: string, options?: DoingOptions): Promise<Doing> {
+    const call = 'doOptimistically';
+    outsideOfCode(call);
+    checkOptions(call, options, [...readOptions, 'note']);
+    return this.#desk.say(call, text(`${call}: what`, what), options);
+  }
+
+  /** As {@link Node.ownDoing}. */
+  async ownDoing(what: string, options?: CallOptions): Promise<Doing | undefined> {
+    const call = 'ownDoing';
+    outsideOfCode(call);
+    checkOptions(call, options, callOptions);
+    return this.#desk.own(call, text(`${call}: what`, what), options);
+  }
+
+  /** As {@link Node.whoDoes}. */
+  async whoDoes(what: string, options?: ReportOptions): Promise<WhoDoes> {
+    outsideOfCode('whoDoes');
+    checkOptions('whoDoes', options, readOptions);
+    return ask(this.#desk, what, options);
   }
 
   async #publish(
@@ -190,6 +263,39 @@ export class LabNode {
       end();
     }
   }
+
+  async #keepRunning<S>(
+    fish: Fish<S>,
+    effect: Effect<S>,
+    options: KeepRunningOptions<S> | undefined,
+  ): Promise<void> {
+    const call = 'keepRunning';
+    outsideOfEffects();
+    checkOptions(call, options, keepRunningOptions);
+    const [checked, running] = [fishOf(`${call}: fish`, fish), effectOf(call, effect)];
+    const isLast = endOf(call, options);
+    const { cancelWhen: _, ...rest } = options ?? {};
+    const said = causal(call, options);
+    const { native } = this.#half;
+    const life = guard(() => native.life(this.index));
+    let [last, isDone] = [0, false];
+    const judging: Effect<S> = (state, token) => {
+      isDone = isLast(state);
+      return isDone ? undefined : running(state, token);
+    };
+    try {
+      for (;;) {
+        const { number } = await this.#state(checked, { after: rest.after, session: rest.session });
+        if (number !== last) await this.#run(checked, judging, rest);
+        last = number;
+        if (isDone) return;
+        await within(this.#half.passed(), limitsOf(call, options));
+        if (!this.isOpen || guard(() => native.life(this.index)) !== life) return;
+      }
+    } catch (error) {
+      if (!(error instanceof ClosedError) || isOver(said.session)) throw error;
+    }
+  }
 }
 
 /** The answer to a query of a lab. */
@@ -212,9 +318,4 @@ export class LabQuery<P> implements AsyncIterable<Event<P>> {
   async *[Symbol.asyncIterator](): AsyncIterator<Event<P>> {
     yield* await this.#events;
   }
-}
-
-function refuseAborted(call: string, options: CallOptions | undefined): void {
-  const { signal } = limitsOf(call, options);
-  if (signal?.aborted) throw new AbortError(signal.reason);
 }

@@ -4,14 +4,16 @@ import { causal } from './causal';
 import { outsideOfCode } from './code';
 import { UserCodeError } from './error-kinds';
 import type { Event } from './event';
-import { causedBy, guard } from './failures';
+import { causedBy, guard, refuse } from './failures';
 import { fishOf, type CodeFish, type Fish } from './fish';
 import { atMoment } from './held-clock';
+import { LabLosses } from './lab-desk';
 import { LabNode, type LabHalf } from './lab-node';
-import { native, type NativeAnswer, type NativeLab } from './native';
+import { native, type NativeAnswer, type NativeLab, type NativeLabBackup } from './native';
 import { stateOf, type ObserveOptions, type State } from './observer';
-import { checkOptions, given, number, text, whole } from './options';
+import { checkOptions, describe, given, number, text, whole } from './options';
 import type { Payload } from './payload';
+import { currentTrial } from './trial';
 import { FishCode } from './work';
 
 /** Where virtual wall clocks begin: 2026-01-01, ms since 1970. */
@@ -28,10 +30,24 @@ export interface LabOptions {
   /** The wall clocks of the nodes are wrong by at most so many milliseconds; 300,000. */
   readonly skewMsMax?: number | undefined;
   /**
-   * One in so many publishes, also of effects, is the last thing that its node does: it rejects
-   * with {@link ClosedError}, the node does not run, and the events are stored or not. 0: none is.
+   * One in so many publishes, also of effects, and of deeds of accounts and claims is the last
+   * thing that its node does: it rejects with {@link ClosedError}, the node does not run, and the
+   * events are stored or not. 0: none is.
    */
   readonly faults?: number | undefined;
+  /**
+   * Numbers of {@link Lab.befell} that do not befall, though they are drawn: all else is as without
+   * this.
+   */
+  readonly without?: readonly number[] | undefined;
+}
+
+/** Something that befell a node or the network by chance. */
+export interface LabBefall {
+  /** Its own, with this seed. */
+  readonly number: number;
+  /** What it was, for people. */
+  readonly what: string;
 }
 
 /** A fish of any state. */
@@ -45,15 +61,21 @@ type AnyFish = Fish<any>;
 export class Lab {
   readonly #native: NativeLab;
   readonly #half: LabHalf;
+  readonly #losses: LabLosses;
   readonly #fish = new Map<number, AnyFish>();
   readonly #codes = new Map<string, Code>();
   /** Counts the beginnings of states: each is at another moment. */
   #moments = 0;
+  /** Who waits for time to pass. */
+  #waiting: (() => void)[] = [];
 
   /** @throws InvalidArgumentError, LimitExceededError: an option is refused. */
   constructor(options?: LabOptions) {
-    checkOptions('Lab', options, ['nodes', 'seed', 'app', 'skewMsMax', 'faults']);
+    checkOptions('Lab', options, ['nodes', 'seed', 'app', 'skewMsMax', 'faults', 'without']);
+    const trial = currentTrial();
+    const leftOut = [...(options?.without ?? []), ...(trial?.without ?? [])];
     const checked = {
+      without: leftOut.map((number) => whole('Lab: without', number)),
       ...given('Lab', 'nodes', options?.nodes, whole),
       ...given('Lab', 'seed', options?.seed, whole),
       ...given('Lab', 'app', options?.app, text),
@@ -61,8 +83,13 @@ export class Lab {
       ...given('Lab', 'faults', options?.faults, whole),
     };
     this.#native = guard(() => new native.Lab(checked));
+    trial?.take(this.#native);
     const state: LabHalf['state'] = (node, fish, options) => this.#state(node, fish, options);
-    this.#half = { lab: this, native: this.#native, state, turns: new Map() };
+    this.#losses = new LabLosses(this.#native);
+    const losses = this.#losses;
+    const passed = (): Promise<void> => new Promise((resolve) => this.#waiting.push(resolve));
+    const turns = new Map<string, Promise<void>>();
+    this.#half = { lab: this, native: this.#native, state, turns, losses, passed };
   }
 
   /**
@@ -91,6 +118,14 @@ export class Lab {
   /** What happened, in order; the last 1,000 lines. */
   get trace(): string[] {
     return guard(() => this.#native.trace());
+  }
+
+  /**
+   * What befell by chance, in order; the first 10,000. That is: what {@link Lab.chaos} does but
+   * letting time pass, and deaths in a publish.
+   */
+  get befell(): readonly LabBefall[] {
+    return guard(() => this.#native.befell());
   }
 
   /** Whether a node runs. */
@@ -125,11 +160,13 @@ export class Lab {
   /** A node's process ends without warning: what it has in memory is lost. */
   crash(node: number): void {
     guard(() => this.#native.crash(whole('crash: node', node)));
+    this.#tell();
   }
 
   /** A node's power is cut: as {@link Lab.crash}, and what was not durable is lost, too. */
   cutPower(node: number): void {
     guard(() => this.#native.cutPower(whole('cutPower: node', node)));
+    this.#tell();
   }
 
   /** A node runs again, if it does not. */
@@ -137,14 +174,31 @@ export class Lab {
     guard(() => this.#native.start(whole('start: node', node)));
   }
 
+  /** Copies what is durable at a node, whether it runs or not. */
+  backUp(node: number): LabBackup {
+    return new LabBackup(guard(() => this.#native.backUp(whole('backUp: node', node))));
+  }
+
+  /**
+   * Ends a node's process, if it runs, and puts the copy in the place of its disk. After
+   * {@link Lab.start} it goes on in another stream, and what the former one held of accounts and
+   * claims is frozen until it is recovered.
+   * @throws InvalidArgumentError: the copy is of another node, or was made in another lab.
+   */
+  restore(node: number, backup: LabBackup): void {
+    const copy = LabBackup.nativeOf('restore: backup', backup);
+    guard(() => this.#native.restore(whole('restore: node', node), copy));
+    this.#tell();
+  }
+
   /**
    * Lets so much virtual time pass. What nodes reach each other with is delivered meanwhile, in
-   * pieces and in an order that chance decides; what was published becomes durable; and fish that
-   * were asked for work.
+   * pieces and in an order that chance decides; what was published becomes durable; requests are
+   * answered; and fish that were asked for work. Then those are told that have lost a claim.
    * @throws UserCodeError: one of them fails.
    */
   advance(milliseconds: number): void {
-    this.#work(() => this.#native.beginAdvance(number('advance', milliseconds)));
+    this.#pass(() => this.#native.beginAdvance(number('advance', milliseconds)));
   }
 
   /**
@@ -152,7 +206,7 @@ export class Lab {
    * @throws UserCodeError: a fish fails.
    */
   settle(): void {
-    this.#work(() => this.#native.beginSettle());
+    this.#pass(() => this.#native.beginSettle());
   }
 
   /**
@@ -160,7 +214,7 @@ export class Lab {
    * @throws UserCodeError: a fish fails.
    */
   calm(): void {
-    this.#work(() => this.#native.beginCalm());
+    this.#pass(() => this.#native.beginCalm());
   }
 
   /**
@@ -170,16 +224,20 @@ export class Lab {
    */
   chaos(steps?: number): void {
     const { chaos } = given('chaos', 'chaos', steps, whole);
-    this.#work(() => this.#native.beginChaos(chaos));
+    this.#pass(() => this.#native.beginChaos(chaos));
   }
 
   /**
    * Asks each node that runs for the states of fish, and the judge more thoroughly: the same events
    * again, in other pieces, with the state saved and loaded between, and from the last reset on.
-   * Nodes that hold the same events must show the same.
+   * Nodes that hold the same events must show the same. Accounts and claims are judged, too, also
+   * without any fish: InternalError with the reason `promise` is a bug of millpond.
    * @throws as {@link LabNode.state}. ClosedError: no node runs.
    */
   check(...fish: AnyFish[]): void {
+    outsideOfCode('the lab');
+    // A check of a fish asks for that, too.
+    if (fish.length === 0) guard(() => this.#native.checkScarce());
     for (const each of fish) {
       const spec = fishOf('check: fish', each).spec();
       this.#work(() => this.#native.beginCheck(spec), each);
@@ -200,6 +258,18 @@ export class Lab {
     const said = causal('state', options);
     this.#work(() => this.#native.beginState(node, fish.spec(), said), fish);
     return stateOf(fish, guard(() => this.#native.shown()));
+  }
+
+  /** Does a task in which time passes. */
+  #pass(begin: () => void): void {
+    this.#work(begin);
+    this.#tell();
+  }
+
+  /** Tells those that wait what has come about. */
+  #tell(): void {
+    this.#losses.tell();
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
   /** Begins a task, and does its jobs. */
@@ -227,10 +297,27 @@ export class Lab {
         );
       }
     } catch (error) {
+      guard(() => this.#native.abandon());
       const failed = code?.failed;
       if (error instanceof UserCodeError && failed !== undefined) causedBy(error, failed.thrown);
       throw error;
     }
+  }
+}
+
+/** What was on the disk of a node of a {@link Lab}; made by {@link Lab.backUp}. */
+export class LabBackup {
+  readonly #native: NativeLabBackup;
+
+  /** @internal */
+  constructor(own: NativeLabBackup) {
+    this.#native = own;
+  }
+
+  /** @internal The native half of an argument. */
+  static nativeOf(name: string, value: unknown): NativeLabBackup {
+    if (value instanceof LabBackup) return value.#native;
+    throw refuse(`${name} must be a LabBackup, not ${describe(value)}`);
   }
 }
 

@@ -211,7 +211,13 @@ export interface NativeBridge {
   ): void;
   observerNext(ticket: number, observer: bigint, limit: NativeLimit): NativeCompletion | null;
   observerState(ticket: number, observer: bigint, limit: NativeLimit): void;
-  observerTurn(ticket: number, observer: bigint, isNew: boolean, limit: NativeLimit): void;
+  observerTurn(
+    ticket: number,
+    observer: bigint,
+    isNew: boolean,
+    session: bigint | undefined,
+    limit: NativeLimit,
+  ): void;
   turnPublish(
     ticket: number,
     turn: bigint,
@@ -294,6 +300,24 @@ export interface NativeLabJob {
   job: NativeJob;
 }
 
+/** What befell a lab by chance. */
+export interface NativeBefall {
+  number: number;
+  what: string;
+}
+
+/** Looks for a smaller failure of a scenario. */
+export interface NativeLabShrink {
+  nextRun(): number[] | null;
+  ended(befell: NativeBefall[] | undefined): void;
+  summary(seed: number): string | null;
+}
+
+/** What was on the disk of a node of a lab. */
+export interface NativeLabBackup {
+  readonly nativeLabBackup: never;
+}
+
 /** A swarm in memory; `testing.ts` shows it. */
 export interface NativeLab {
   seed(): number;
@@ -304,6 +328,7 @@ export interface NativeLab {
   elapsedMs(): number;
   offsets(node: number): string;
   trace(): string[];
+  befell(): NativeBefall[];
   below(end: number): number;
   life(node: number): number;
   publish(
@@ -314,7 +339,22 @@ export interface NativeLab {
   ): NativePublished;
   query(node: number, query: string, options: object): NativeBatch;
   events(query: string): NativeBatch;
-  waitFor(node: number, token: string): void;
+  waitFor(node: number, token: string, query: string | undefined): void;
+  act(node: number, deed: NativeDeed, options: object): NativePublished;
+  answerRequests(node: number, name: string, isWanted: boolean, reserve?: number): void;
+  handOverWhenAsked(node: number, what: string, isWanted: boolean): void;
+  accountReport(node: number, account: NativeAccount, options: object): string;
+  claimReport(node: number, what: string, options: object): string;
+  whoDoes(node: number, what: string, options: object): string;
+  doOptimistically(node: number, deed: NativeDeed, options: object): string;
+  ownDoing(node: number, what: string): string | null;
+  standing(node: number, what: string, key: string): string;
+  tellLoss(node: number, what: string, key: string): void;
+  nextLoss(): { node: number; key: string } | null;
+  backUp(node: number): NativeLabBackup;
+  restore(node: number, backup: NativeLabBackup): void;
+  checkScarce(): void;
+  abandon(): void;
   cut(groups: number[][]): void;
   heal(): void;
   crash(node: number): void;
@@ -347,10 +387,12 @@ export interface NativeMonotone {
 export interface Native {
   Bridge: new (ready: () => void) => NativeBridge;
   Lab: new (options: object) => NativeLab;
+  LabShrink: new (befell: NativeBefall[]) => NativeLabShrink;
   LawCheck: new (fish: NativeFish, eventCount: number) => NativeLawCheck;
   lintQuery(query: string): NativeMonotone;
   lintFish(fish: NativeFish, checked: NativeLawCheck | undefined): NativeMonotone;
   labSeeds(count: number | undefined): number[];
+  labWithout(): number[] | null;
   replayHint(seed: number): string;
   nodeId(node: bigint): string;
   nodeSwarmId(node: bigint): string;

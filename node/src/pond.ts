@@ -1,6 +1,7 @@
 import { Account, type DoingOptions, type ReportOptions } from './account';
 import { causal, causalOptions, Session, type CausalOptions } from './causal';
 import { Claim } from './claim';
+import { deskOf } from './desk';
 import { asCode, judged, outsideOfCode } from './code';
 import { ask, own, say, type Doing, type WhoDoes } from './doing';
 import { outsideOfEffects, runAll, runOnce, type Effect, type Publishing } from './effects';
@@ -114,7 +115,8 @@ export abstract class Pond {
 
   /**
    * The states of the fish that the oldest event of `seeds` gives: waits for one, and goes over to
-   * another fish when an older seed arrives, or to none where that gives none.
+   * another fish when an older seed arrives. Where `makeFish` gives none, nothing is shown, and what
+   * was shown before it counts no more.
    * @throws as {@link Pond.observeAll}.
    */
   observeOne<S, P = Payload>(
@@ -141,8 +143,9 @@ export abstract class Pond {
   }
 
   /**
-   * Runs `effect` as {@link Pond.run} does, now and whenever the state has changed. Resolves when
-   * `cancelWhen` held for a state, or the node was closed.
+   * Runs `effect` as {@link Pond.run} does, now and whenever the state has changed, each time once
+   * what the session has seen by then is here. Resolves when `cancelWhen` held for a state, or the
+   * node was closed.
    * @throws as {@link Pond.run}; AbortError.
    */
   keepRunning<S>(
@@ -177,7 +180,7 @@ export abstract class Pond {
    * @throws InvalidArgumentError the name is no text. What is wrong with it is said by its calls.
    */
   account(name: string): Account {
-    return new Account(this.place, text('account: name', name));
+    return new Account(deskOf(this.place), text('account: name', name));
   }
 
   /**
@@ -185,7 +188,7 @@ export abstract class Pond {
    * @throws InvalidArgumentError the name is no text. What is wrong with it is said by its calls.
    */
   claim(what: string): Claim {
-    return new Claim(this.place, text('claim: what', what));
+    return new Claim(deskOf(this.place), text('claim: what', what));
   }
 
   /**
@@ -220,7 +223,7 @@ export abstract class Pond {
   whoDoes(what: string, options?: ReportOptions): Promise<WhoDoes> {
     outsideOfCode('whoDoes');
     checkOptions('whoDoes', options, readOptions);
-    return ask(this.place, what, options);
+    return ask(deskOf(this.place), what, options);
   }
 
   async #state<S>(fish: Fish<S>, options: ObserveOptions | undefined): Promise<State<S>> {
@@ -266,13 +269,10 @@ export abstract class Pond {
   ): Promise<void> {
     const call = 'keepRunning';
     outsideOfEffects();
-    checkOptions(call, options, ['signal', 'durability', 'cancelWhen', ...causalOptions]);
+    checkOptions(call, options, keepRunningOptions);
     const how = this.#publishing(call, options);
     const checked = fishOf(`${call}: fish`, fish);
-    const { cancelWhen } = given(call, 'cancelWhen', options?.cancelWhen, code);
-    const isLast = cancelWhen as ((state: S) => unknown) | undefined;
-    const judging = (state: S): boolean =>
-      isLast !== undefined && judged('cancelWhen', asCode(call, () => isLast(state)));
+    const judging = endOf(call, options);
     const { signal } = limitsOf(call, options);
     const running = effectOf(call, effect);
     return runAll(how, checked, causal(call, options), running, judging, { signal });
@@ -298,6 +298,20 @@ export abstract class Pond {
 /** The causal options as they were given: checked where they are used. */
 function unchecked(options: CausalOptions | undefined): CausalOptions {
   return { after: options?.after, session: options?.session };
+}
+
+/** @internal The names of what can be said of an effect that is kept running. */
+export const keepRunningOptions = ['signal', 'durability', 'cancelWhen', ...causalOptions];
+
+/** @internal Whether a state is the last one for an effect that is kept running. */
+export function endOf<S>(
+  call: string,
+  options: KeepRunningOptions<S> | undefined,
+): (state: S) => boolean {
+  const { cancelWhen } = given(call, 'cancelWhen', options?.cancelWhen, code);
+  const isLast = cancelWhen as ((state: S) => unknown) | undefined;
+  return (state) =>
+    isLast !== undefined && judged('cancelWhen', asCode(call, () => isLast(state)));
 }
 
 /** @internal The effect, which must be a function. */

@@ -15,9 +15,10 @@ import { CodeFish, fishOf, type Fish, type Monotonicity } from './fish';
 import { Lab, type LabOptions } from './lab';
 import { native, type NativeLawCheck } from './native';
 import { userCode } from './observer';
-import { given, text, whole } from './options';
+import { checkOptions, given, text, truth, whole } from './options';
+import { tried, type Thrown } from './trial';
 
-export { Lab, type LabOptions } from './lab';
+export { Lab, LabBackup, type LabBefall, type LabOptions } from './lab';
 export type { LabNode, LabQuery } from './lab-node';
 
 /**
@@ -102,17 +103,30 @@ export function seeds(count?: number): number[] {
   return guard(() => native.labSeeds(checked));
 }
 
-/** A scenario failed: the message says how to run it again, and `cause` is what it threw. */
+/**
+ * A scenario failed: the message says how to run it again, and what of all that befell it takes to
+ * fail so; `cause` is what it threw.
+ */
 export class ScenarioError extends Error {
   /** The seed that it failed with. */
   readonly seed: number;
 
   /** @internal */
-  constructor(seed: number, cause: unknown) {
-    super(guard(() => native.replayHint(seed)), { cause });
+  constructor(seed: number, { thrown, smaller }: Thrown) {
+    const hint = guard(() => native.replayHint(seed));
+    super(smaller === null ? hint : `${hint}\n${smaller}`, { cause: thrown });
     this.name = 'ScenarioError';
     this.seed = seed;
   }
+}
+
+/** How {@link explore} looks for failures. */
+export interface ExploreOptions {
+  /**
+   * Of a scenario that fails, find what it takes of all that befell: it is run again, up to 64
+   * times and for 2 seconds, and part of that is left out. True, at first.
+   */
+  readonly shrink?: boolean | undefined;
 }
 
 /**
@@ -122,20 +136,24 @@ export class ScenarioError extends Error {
 export async function explore(
   scenario: (seed: number) => unknown,
   count?: number,
+  options?: ExploreOptions,
 ): Promise<void> {
-  for (const seed of seeds(count)) await replayable(seed, () => scenario(seed));
+  checkOptions('explore', options, ['shrink']);
+  const { shrink } = given('explore', 'shrink', options?.shrink, truth);
+  for (const seed of seeds(count)) await replayable(seed, shrink, () => scenario(seed));
 }
 
 /** How {@link testWithLab} tests. */
-export interface LabTestOptions extends Omit<LabOptions, 'seed'> {
+export interface LabTestOptions extends Omit<LabOptions, 'seed'>, ExploreOptions {
   /** With how many seeds; 100. */
   readonly seeds?: number | undefined;
 }
 
 /**
  * Declares a test for each seed, each with a lab of its own. `test` is that of `node:test`, or
- * `test` or `it` of vitest, jest or mocha: anything that takes a name and a function. What that
- * gives the function is given to `body` after the lab, such as the context of `node:test`.
+ * `test` or `it` of vitest, jest or mocha: anything that takes a name and a function, such as
+ * `test.only`, `test.skip`, or a function of yours that says a timeout. What that gives the
+ * function is given to `body` after the lab, such as the context of `node:test`.
  */
 export function testWithLab(
   // What a runner gives is its own: a context, or nothing.
@@ -144,10 +162,11 @@ export function testWithLab(
   options: LabTestOptions,
   body: (lab: Lab, ...context: any[]) => unknown,
 ): void {
-  const { seeds: count, ...rest } = options;
+  const { seeds: count, shrink, ...rest } = options;
+  const { shrink: isShrunk } = given('testWithLab', 'shrink', shrink, truth);
   for (const seed of seeds(count)) {
     test(`${name} (seed ${seed})`, (...context) =>
-      replayable(seed, () => body(new Lab({ ...rest, seed }), ...context)),
+      replayable(seed, isShrunk, () => body(new Lab({ ...rest, seed }), ...context)),
     );
   }
 }
@@ -156,10 +175,11 @@ export function testWithLab(
  * Says of what `work` throws how to replay the seed. In an error of its own: what was thrown may
  * be shown by a text that was made with it, or be no error at all.
  */
-async function replayable(seed: number, work: () => unknown): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    throw new ScenarioError(seed, error);
-  }
+async function replayable(
+  seed: number,
+  shrink: boolean | undefined,
+  work: () => unknown,
+): Promise<void> {
+  const failed = await tried(seed, shrink !== false, work);
+  if (failed !== undefined) throw new ScenarioError(seed, failed);
 }

@@ -61,10 +61,8 @@ export function work<S, P>(
 /** An error of one of some folds, with what its code raised if that was here. */
 export function explained(error: unknown, ...works: (Work | undefined)[]): unknown {
   if (!(error instanceof UserCodeError)) return error;
-  const failed = works.filter((work) => work?.failed !== undefined);
-  const isNamed = (work: Work | undefined): boolean =>
-    error.message.includes(`fish ${JSON.stringify(work?.fish)} `);
-  const own = failed.find(isNamed) ?? failed[0];
+  const { fish } = (error.details ?? {}) as { readonly fish?: string };
+  const own = works.find((work) => work?.failed !== undefined && work.fish === fish);
   return own?.failed === undefined ? error : causedBy(error, own.failed.thrown);
 }
 

@@ -130,6 +130,29 @@ test('a session never goes back to before what it has read', limit, async (t) =>
   assert.throws(() => right.query(GRAIN, { session: 'mine' }), InvalidArgumentError);
 });
 
+test('an effect kept running goes on when what its session saw is here', limit, async (t) => {
+  const [left, right] = await apart(t);
+  const session = right.session();
+  const runs = [];
+  let hasRun;
+  const running = new Promise((resolve) => (hasRun = resolve));
+  const effect = ({ value }) => {
+    runs.push(value);
+    hasRun();
+    return value === 0 ? null : numbered(1);
+  };
+  const cancelWhen = ({ value }) => value === 3;
+  const kept = right.keepRunning(count, effect, { session, cancelWhen });
+  await running;
+  session.sees((await left.publish(numbered(1))).token);
+  await right.publish(numbered(1));
+  assert.equal((await right.state(count)).state.value, 1);
+  await heal(right, left);
+  await kept;
+  assert.deepEqual(runs, [0, 2], 'on no state without what the session had seen');
+  session.close();
+});
+
 test('in the order of keys a late event brings a way back', limit, async (t) => {
   const [left, right] = await apart(t);
   await left.publish(numbered(2));

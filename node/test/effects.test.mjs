@@ -1,8 +1,9 @@
 // Effects: what is published in answer to a state; and several fish at once.
 import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import { AbortError, UserCodeError, builtin, fish, folds, newSwarmSecret } from 'millpond';
-import { alone, numbered, onLoopback } from './support.mjs';
+import { alone, entry, numbered, onLoopback } from './support.mjs';
 
 const counter = fish({
   id: 'counter',
@@ -242,6 +243,25 @@ test('of several fish the cause is that of the one that failed', async (t) => {
   await node.publish({ tags: ['job:x'], payload: 1 });
   await assert.rejects(observer.next(), (error) => error.cause?.message === 'mine');
   await assert.rejects(own.next(), (error) => error.cause?.message === 'mine');
+});
+
+test('an error has the cause of the fish that it names, and no other', async (t) => {
+  const node = await alone(t);
+  const id = 'job "x"\u007f';
+  const thrown = new Error('mine');
+  const step = () => {
+    throw thrown;
+  };
+  const failing = fish({ id, version: 1, query: "FROM 'job:x'", initial: () => 0, step });
+  await node.publish(numbered(1, 'job:x'));
+  const told = await node.state(failing).catch((error) => error);
+  assert.deepEqual([told.reason, told.details, told.cause], ['step', { fish: id }, thrown]);
+  // That of another environment: its error names a fish that none of ours is.
+  const { explained } = createRequire(import.meta.url)(entry.replace('index', 'work'));
+  const foreign = new UserCodeError('elsewhere', { reason: 'step', details: { fish: 'other' } });
+  const own = { fish: 'own', failed: { thrown } };
+  assert.equal(explained(foreign, own).cause, undefined);
+  assert.equal(explained(foreign, own, { ...own, fish: 'other' }).cause, thrown);
 });
 
 test('what making a fish raises ends all of them, with its cause', async (t) => {

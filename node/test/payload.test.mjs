@@ -232,3 +232,28 @@ test('a payload is decoded once, and its bytes are a copy', async (t) => {
   event.payload.b.buffer.transfer?.();
   assert.deepEqual(decode(event.payloadBytes), { a: [1], b: new Uint8Array([1, 2]) });
 });
+
+test('what getters do to the lists that were given changes nothing of the batch', async (t) => {
+  const node = await alone(t);
+  const events = [{ tags: ['a'], payload: 1 }];
+  const list = [1];
+  events[0] = {
+    get tags() {
+      events.push({ payload: 'late' });
+      return ['a'];
+    },
+    get payload() {
+      list.length = 1;
+      return list;
+    },
+  };
+  Object.defineProperty(list, 0, {
+    get() {
+      list.push('late');
+      return 'first';
+    },
+  });
+  assert.equal((await node.publish(events)).count, 1);
+  const published = await node.query('FROM allEvents').toArray();
+  assert.deepEqual(published.map(({ payload }) => payload), [['first']]);
+});

@@ -5,8 +5,8 @@ import { createRequire } from 'node:module';
 import { basename, dirname } from 'node:path';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { ClosedError, newSwarmSecret, open } from 'millpond';
-import { STUCK_MS, alone, entry, folder, run, runClean } from './support.mjs';
+import { ClosedError, builtin, fish, folds, newSwarmSecret, open } from 'millpond';
+import { STUCK_MS, alone, entry, folder, numbered, run, runClean } from './support.mjs';
 
 const limit = { timeout: STUCK_MS };
 const CLOSED = ClosedError.kind.number;
@@ -213,6 +213,80 @@ test('what an environment left behind is closed with it', limit, async (t) => {
   assert.throws(() => native.sessionToken(session), { number: CLOSED });
   await assert.rejects(operate('test', undefined, ask), ClosedError);
   await own.publish({ payload: 1 });
+});
+
+test('whatever an environment left open is closed with it', limit, async (t) => {
+  const [path, swarm] = place(t);
+  const own = await alone(t, { path, swarm });
+  await own.publish(numbered(3));
+  const left = fish({
+    id: 'left',
+    version: 1,
+    query: "FROM 'grain'",
+    initial: () => 0,
+    step: (count) => count + 1,
+  });
+  const code = `
+    const { parentPort, workerData } = require('node:worker_threads');
+    const { open, builtin, fish, folds } = require(workerData.entry);
+    const { bridge, operate } = require(workerData.entry.replace('index', 'operations'));
+    open({ ...workerData.options, app: 'worker', network: false }).then(async (node) => {
+      const { place: { handle } } = node;
+      const ask = (call, ...rest) => operate('test', undefined, (ticket, limit) =>
+        bridge[call](ticket, handle, ...rest, limit));
+      const step = (count) => count + 1;
+      const of = { id: 'left', version: 1, query: "FROM 'grain'", initial: () => 0, step };
+      const built = builtin("FROM 'grain'", folds.count()).spec();
+      const { fold } = await ask('observe', fish(of).spec(), {});
+      const observer = (await ask('observe', built, {})).handle;
+      const turn = await operate('test', undefined, (ticket, limit) =>
+        bridge.observerTurn(ticket, observer, false, undefined, limit));
+      parentPort.postMessage({
+        fold,
+        turn: turn.handle,
+        group: (await ask('observeGroup', "FROM 'grain'", false, {})).handle,
+        doing: (await ask('doOptimistically', { kind: 'doing_begin', name: 'weld' }, {})).handle,
+        subscription: (await ask('subscribe', "FROM 'grain'", {})).handle,
+        cursor: (await ask('query', "FROM 'grain'", {})).handle,
+      });
+      setInterval(() => {}, 1000);
+    });`;
+  const thread = new Worker(code, {
+    eval: true,
+    workerData: { entry, options: { path, swarm } },
+  });
+  t.after(() => thread.terminate());
+  const told = new Promise((resolve, reject) => {
+    thread.once('message', resolve).once('error', reject);
+  });
+  const { fold, turn, group, doing, subscription, cursor } = await told;
+  const require = createRequire(import.meta.url);
+  const { native } = require(entry.replace('index', 'native'));
+  const { bridge, operate } = require(entry.replace('index', 'operations'));
+  const brief = { timeoutMs: 20 };
+  const nothing = () => null;
+  const count = builtin("FROM 'grain'", folds.count());
+  // All of it is there: nobody works the fold, and the turn is taken.
+  native.subscriptionLag(subscription);
+  native.cursorCompleteness(cursor);
+  native.doingKey(doing);
+  await assert.rejects(own.state(left, brief), { code: 'timeout' });
+  await assert.rejects(own.run(count, nothing, brief), { code: 'timeout' });
+  await thread.terminate();
+  const asks = {
+    fold: (ticket, limit) => bridge.foldNext(ticket, fold, undefined, limit),
+    turn: (ticket, limit) => bridge.turnPublish(ticket, turn, Buffer.alloc(4), {}, limit),
+    group: (ticket, limit) => bridge.groupNext(ticket, group, undefined, limit),
+    doing: (ticket, limit) => bridge.doingNext(ticket, doing, limit),
+    subscription: (ticket, limit) =>
+      bridge.subscriptionNext(ticket, subscription, undefined, limit),
+    cursor: (ticket, limit) => bridge.cursorNext(ticket, cursor, undefined, limit),
+  };
+  for (const [name, ask] of Object.entries(asks)) {
+    await assert.rejects(operate('test', undefined, ask), ClosedError, name);
+  }
+  assert.equal((await own.state(left)).state, 3);
+  assert.equal(await own.run(count, nothing), undefined);
 });
 
 test('a process whose workers alone loaded the package ends cleanly', limit, async (t) => {

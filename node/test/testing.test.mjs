@@ -235,8 +235,12 @@ test('partitions, crashes and power cuts do as they are told', async () => {
   await assert.rejects(node.publish(number(1)), ClosedError);
   lab.start(0);
   const before = lab.elapsedMs;
+  const first = await node.publish(number(1));
   lab.advance(60_000);
   assert.equal(Math.round(lab.elapsedMs - before), 60_000);
+  const second = await node.publish(number(2));
+  assert.equal(second.timeMicros, lab.timeMicros(0));
+  assert.equal(second.timeMicros - first.timeMicros, 60_000_000);
   for (const time of [1e13, 1e22]) {
     assert.throws(() => lab.advance(time), LimitExceededError);
     assert.throws(() => new Lab({ skewMsMax: time }), LimitExceededError);

@@ -3,6 +3,7 @@
 
 use crate::arguments::{Seconds, Token, Whole, limit, read_options};
 use crate::batch::Batch;
+use crate::deed::{Deed, note_of};
 use crate::drafts::drafts;
 use crate::errors::{raise, refuse};
 use crate::event::Held;
@@ -12,8 +13,10 @@ use crate::node::{PublishedTuple, published_tuple};
 use crate::observer::State;
 use crate::offsets::Offsets;
 use crate::options::publish_options;
+use crate::scarce::{Topic, deed_options, policy_of};
 use crate::session::Session;
-use millpond_facade::{self as facade, Bytes, JobAnswer, LabTask, LawQuestion};
+use crate::standing::standing_of;
+use millpond_facade::{self as facade, Bytes, JobAnswer, LabBefall, LabTask, LawQuestion};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyList};
@@ -25,8 +28,18 @@ pub(crate) struct Lab {
     inner: facade::Lab,
 }
 
+/// What was on the disk of a node of a lab.
+#[pyclass(frozen, module = "millpond._native")]
+pub(crate) struct LabBackup {
+    inner: facade::LabBackup,
+}
+
 /// `(fish, owner, job)`.
 type Job = (u64, u64, Py<PyAny>);
+
+fn plain(numbers: Vec<Whole>) -> Vec<u64> {
+    numbers.into_iter().map(|number| number.0).collect()
+}
 
 impl Lab {
     fn begin(&self, py: Python<'_>, task: LabTask) -> PyResult<Option<u64>> {
@@ -47,6 +60,7 @@ fn batch(py: Python<'_>, events: facade::EventBatch) -> PyResult<Bound<'_, PyAny
 #[pymethods]
 impl Lab {
     #[new]
+    #[allow(clippy::too_many_arguments)] // As its caller in Python has them.
     fn new(
         py: Python<'_>,
         nodes: Option<Whole>,
@@ -54,13 +68,15 @@ impl Lab {
         app: Option<String>,
         skew_max: Option<Seconds>,
         faults: Option<Whole>,
+        without: Vec<Whole>,
     ) -> PyResult<Lab> {
         if matches!(skew_max, Some(Seconds(None))) {
             return Err(refuse(py, "skew_max: that many seconds are too many"));
         }
         let (nodes, seed) = (nodes.map(|count| count.0), seed.map(|seed| seed.0));
         let faults = faults.map(|count| count.0);
-        let options = facade::LabOptions { nodes, seed, app, skew_max: limit(skew_max), faults };
+        let (skew_max, without) = (limit(skew_max), plain(without));
+        let options = facade::LabOptions { nodes, seed, app, skew_max, faults, without };
         let inner = facade::Lab::new(options).map_err(|error| raise(py, error))?;
         Ok(Lab { inner })
     }
@@ -84,6 +100,13 @@ impl Lab {
     #[getter]
     fn trace(&self, py: Python<'_>) -> PyResult<Vec<String>> {
         self.inner.trace().map_err(|error| raise(py, error))
+    }
+
+    /// Pairs of a number and what it was.
+    #[getter]
+    fn befell(&self, py: Python<'_>) -> PyResult<Vec<(u64, String)>> {
+        let befell = self.inner.befell().map_err(|error| raise(py, error))?;
+        Ok(befell.into_iter().map(|own| (own.number, own.what)).collect())
     }
 
     fn node_id(&self, py: Python<'_>, node: Whole) -> PyResult<String> {
@@ -143,12 +166,125 @@ impl Lab {
         batch(py, self.inner.events(query).map_err(|error| raise(py, error))?)
     }
 
-    fn wait_for(&self, py: Python<'_>, node: Whole, token: Token) -> PyResult<()> {
-        self.inner.wait_for(node.0, &token.0).map_err(|error| raise(py, error))
+    fn wait_for(
+        &self,
+        py: Python<'_>,
+        node: Whole,
+        token: Token,
+        query: Option<&str>,
+    ) -> PyResult<()> {
+        self.inner.wait_for(node.0, &token.0, query).map_err(|error| raise(py, error))
+    }
+
+    #[allow(clippy::too_many_arguments)] // As its caller in Python has them.
+    fn act(
+        &self,
+        py: Python<'_>,
+        node: Whole,
+        deed: &Bound<'_, Deed>,
+        idempotency_key: Option<PyBackedBytes>,
+        after: Option<Token>,
+        session: Option<&Bound<'_, Session>>,
+    ) -> PyResult<PublishedTuple> {
+        let options = deed_options(idempotency_key, after, session);
+        let done = self.inner.act(node.0, deed.get().inner.clone(), options);
+        done.map(published_tuple).map_err(|error| raise(py, error))
+    }
+
+    fn answer_requests(
+        &self,
+        py: Python<'_>,
+        node: Whole,
+        name: &str,
+        enabled: bool,
+        reserve: Option<Whole>,
+    ) -> PyResult<()> {
+        let policy = policy_of(enabled, reserve);
+        self.inner.answer_requests(node.0, name, policy).map_err(|error| raise(py, error))
+    }
+
+    fn hand_over_when_asked(
+        &self,
+        py: Python<'_>,
+        node: Whole,
+        what: &str,
+        is_wanted: bool,
+    ) -> PyResult<()> {
+        let handed = self.inner.hand_over_when_asked(node.0, what, is_wanted);
+        handed.map_err(|error| raise(py, error))
+    }
+
+    fn report_json(
+        &self,
+        py: Python<'_>,
+        node: Whole,
+        topic: Topic,
+        name: &str,
+        after: Option<Token>,
+        session: Option<&Bound<'_, Session>>,
+    ) -> PyResult<String> {
+        let options = read_options(after, session);
+        let report = match &topic {
+            Topic::Account(id) => self.inner.account_json(node.0, name, id.as_deref(), options),
+            Topic::Claim => self.inner.claim_json(node.0, name, options),
+            Topic::WhoDoes => self.inner.who_does_json(node.0, name, options),
+        };
+        report.map_err(|error| raise(py, error))
+    }
+
+    /// The key of the event that says so, as text.
+    fn do_optimistically(
+        &self,
+        py: Python<'_>,
+        node: Whole,
+        what: &str,
+        note: Option<&Bound<'_, PyAny>>,
+        after: Option<Token>,
+        session: Option<&Bound<'_, Session>>,
+    ) -> PyResult<String> {
+        let (note, options) = (note_of(note)?, read_options(after, session));
+        let said = self.inner.do_optimistically(node.0, what, note, options);
+        said.map_err(|error| raise(py, error))
+    }
+
+    fn own_doing(&self, py: Python<'_>, node: Whole, what: &str) -> PyResult<Option<String>> {
+        self.inner.own_doing(node.0, what).map_err(|error| raise(py, error))
+    }
+
+    fn standing(&self, py: Python<'_>, node: Whole, what: &str, key: &str) -> PyResult<Py<PyAny>> {
+        let view = self.inner.standing(node.0, what, key).map_err(|error| raise(py, error))?;
+        standing_of(py, view)
+    }
+
+    fn tell_loss(&self, py: Python<'_>, node: Whole, what: &str, key: &str) -> PyResult<()> {
+        self.inner.tell_loss(node.0, what, key).map_err(|error| raise(py, error))
+    }
+
+    /// `(node, what, key)` of the next claim that has lost.
+    fn next_loss(&self, py: Python<'_>) -> PyResult<Option<(u64, String, String)>> {
+        let loss = self.inner.next_loss().map_err(|error| raise(py, error))?;
+        Ok(loss.map(|loss| (loss.node, loss.what, loss.key)))
+    }
+
+    fn back_up(&self, py: Python<'_>, node: Whole) -> PyResult<LabBackup> {
+        let inner = self.inner.back_up(node.0).map_err(|error| raise(py, error))?;
+        Ok(LabBackup { inner })
+    }
+
+    fn restore(&self, py: Python<'_>, node: Whole, backup: &Bound<'_, LabBackup>) -> PyResult<()> {
+        self.inner.restore(node.0, &backup.get().inner).map_err(|error| raise(py, error))
+    }
+
+    fn check_scarce(&self, py: Python<'_>) -> PyResult<()> {
+        self.inner.check_scarce().map_err(|error| raise(py, error))
+    }
+
+    /// Leaves what is left of a task undone.
+    fn abandon(&self, py: Python<'_>) -> PyResult<()> {
+        self.inner.abandon().map_err(|error| raise(py, error))
     }
 
     fn cut(&self, py: Python<'_>, groups: Vec<Vec<Whole>>) -> PyResult<()> {
-        let plain = |group: Vec<Whole>| group.into_iter().map(|node| node.0).collect();
         let groups: Vec<Vec<u64>> = groups.into_iter().map(plain).collect();
         self.inner.cut(&groups).map_err(|error| raise(py, error))
     }
@@ -275,6 +411,47 @@ impl LawCheck {
         };
         questions.into_iter().map(plain).collect()
     }
+}
+
+/// Looks for a smaller failure of a scenario.
+#[pyclass(frozen, module = "millpond._native")]
+pub(crate) struct LabShrink {
+    inner: facade::LabShrink,
+}
+
+/// `(number, what it was)` of all that befell.
+type Befell = Vec<(u64, String)>;
+
+fn befalls(befell: Befell) -> Vec<LabBefall> {
+    befell.into_iter().map(|(number, what)| LabBefall { number, what }).collect()
+}
+
+#[pymethods]
+impl LabShrink {
+    #[new]
+    fn new(py: Python<'_>, befell: Befell) -> PyResult<LabShrink> {
+        let inner = facade::LabShrink::new(befalls(befell));
+        Ok(LabShrink { inner: inner.map_err(|error| raise(py, error))? })
+    }
+
+    fn next_run(&self, py: Python<'_>) -> PyResult<Option<Vec<u64>>> {
+        self.inner.next_run().map_err(|error| raise(py, error))
+    }
+
+    #[pyo3(signature = (befell))]
+    fn ended(&self, py: Python<'_>, befell: Option<Befell>) -> PyResult<()> {
+        self.inner.ended(befell.map(befalls)).map_err(|error| raise(py, error))
+    }
+
+    fn summary(&self, py: Python<'_>, seed: Whole) -> PyResult<Option<String>> {
+        self.inner.summary(seed.0).map_err(|error| raise(py, error))
+    }
+}
+
+/// What the environment says to leave out.
+#[pyfunction]
+pub(crate) fn lab_without(py: Python<'_>) -> PyResult<Option<Vec<u64>>> {
+    facade::without_wanted().map_err(|error| raise(py, error))
 }
 
 /// `(verdict, is monotone, reason, all as one line)`.

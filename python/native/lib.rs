@@ -84,7 +84,9 @@ mod _native {
     #[pymodule_export]
     use super::key_subscription::KeySubscription;
     #[pymodule_export]
-    use super::lab::{Lab, LawCheck, lab_seeds, lint_query, replay_hint};
+    use super::lab::{
+        Lab, LabBackup, LabShrink, LawCheck, lab_seeds, lab_without, lint_query, replay_hint,
+    };
     #[pymodule_export]
     use super::node::{Node, open_node, open_start};
     #[pymodule_export]

@@ -8,9 +8,10 @@ use crate::node::OpenNode;
 use crate::offsets::Offsets;
 use crate::payload_out::read_payload;
 use crate::queue::{Operation, Queue, begin};
+use crate::session::Session;
 use crate::texts::Texts;
 use crate::turn::Turn;
-use millpond_facade::{ObserverHandle, StateView, cbor};
+use millpond_facade::{ObserverHandle, StateView, TurnKind, cbor};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use std::sync::Arc;
@@ -59,6 +60,10 @@ impl State {
     fn decoded<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         read_payload(py, cbor::Reader::new(self.view.bytes()), &mut Texts::default())
     }
+}
+
+fn kind(is_new: bool) -> TurnKind {
+    if is_new { TurnKind::New } else { TurnKind::Any }
 }
 
 /// Who observes a fish. Dropped, it ends.
@@ -116,12 +121,18 @@ impl Observer {
     }
 
     /// The right to act: on whatever the state is, or only on one that differs from the last turn.
-    fn turn(&self, py: Python<'_>, is_new: bool, timeout: Option<Seconds>) -> PyResult<Turn> {
-        let handle = self.handle;
+    /// Once the node has what the session has seen.
+    fn turn(
+        &self,
+        py: Python<'_>,
+        is_new: bool,
+        session: Option<&Bound<'_, Session>>,
+        timeout: Option<Seconds>,
+    ) -> PyResult<Turn> {
+        let (handle, session) = (self.handle, session.map(|session| session.get().handle()));
         // Of a turn that an interrupt meets nobody hears: dropped, it goes to the next one.
         Kept::new().wait(py, limit(timeout), move |wait| {
-            let turn = if is_new { handle.next_turn(wait) } else { handle.turn(wait) };
-            turn.map(Turn::new)
+            handle.turn(kind(is_new), session, wait).map(Turn::new)
         })
     }
 
@@ -130,11 +141,12 @@ impl Observer {
         queue: &Bound<'_, Queue>,
         number: u64,
         is_new: bool,
+        session: Option<&Bound<'_, Session>>,
         timeout: Option<Seconds>,
     ) -> PyResult<Operation> {
-        begin(queue, number, timeout, |limit, done| match is_new {
-            true => self.handle.next_turn_start(limit, done),
-            false => self.handle.turn_start(limit, done),
+        let session = session.map(|session| session.get().handle());
+        begin(queue, number, timeout, |limit, done| {
+            self.handle.turn_start(kind(is_new), session, limit, done);
         })
     }
 

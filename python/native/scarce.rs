@@ -30,7 +30,7 @@ impl Scarce {
     }
 }
 
-fn deed_options(
+pub(crate) fn deed_options(
     idempotency_key: Option<PyBackedBytes>,
     after: Option<Token>,
     session: Option<&Bound<'_, Session>>,
@@ -39,9 +39,14 @@ fn deed_options(
     DeedOptions { reading: read_options(after, session), idempotency_key }
 }
 
+/// What requests are answered by; none: they are not.
+pub(crate) fn policy_of(enabled: bool, reserve: Option<Whole>) -> Option<AnswerPolicy> {
+    enabled.then(|| AnswerPolicy { reserve: reserve.map(|amount| amount.0) })
+}
+
 /// What a report is about.
 #[derive(Clone)]
-enum Topic {
+pub(crate) enum Topic {
     /// The account that the name means, or exactly the one of this id.
     Account(Option<String>),
     Claim,
@@ -168,7 +173,7 @@ impl Scarce {
         enabled: bool,
         reserve: Option<Whole>,
     ) -> PyResult<()> {
-        let policy = enabled.then(|| AnswerPolicy { reserve: reserve.map(|amount| amount.0) });
+        let policy = policy_of(enabled, reserve);
         self.handle().answer_requests(name, policy).map_err(|error| raise(py, error))
     }
 

@@ -11,7 +11,7 @@ import pytest
 
 import millpond
 
-pytest_plugins = ["millpond.pytest_plugin", "pytester"]
+pytest_plugins = ["_millpond_pytest", "pytester"]
 
 
 @pytest.fixture

@@ -142,6 +142,37 @@ def test_effects_may_be_awaited_and_run_one_at_a_time(options: dict[str, Any]) -
     asyncio.run(main())
 
 
+def test_an_effect_that_is_kept_running_goes_on_when_what_its_session_came_to_see_is_here(
+    tmp_path: Path, secret: str, online: dict[str, Any]
+) -> None:
+    async def main() -> None:
+        own = {"app": "test", "swarm": secret} | online
+        opened = [aio.open(tmp_path / name, **own) for name in ("here", "there")]
+        async with opened[0] as here, opened[1] as there:
+            fish, started = counting(), asyncio.Event()
+            seen: list[int] = []
+
+            def effect(count: int) -> list[tuple[int, tuple[str, ...]]]:
+                seen.append(count)
+                started.set()
+                return [(count, ())] if count else []
+
+            with here.session() as session:
+                keeping = here.keep_running(
+                    fish, effect, lambda count: count == 3, session=session, timeout=WAIT
+                )
+                kept = asyncio.create_task(keeping)
+                await started.wait()
+                session.sees((await there.publish("elsewhere")).token)
+                await here.publish("here")
+                assert (await here.state(fish, timeout=WAIT)).value == 1
+                await here.connect(await there.ticket(), timeout=WAIT)
+                assert await kept is None
+            assert seen == [0, 2], "on no state without what the session had seen"
+
+    asyncio.run(main())
+
+
 def test_an_effect_inside_of_an_effect_is_refused_and_one_that_it_started_later_is_not(
     options: dict[str, Any],
 ) -> None:

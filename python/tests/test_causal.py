@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -120,6 +122,46 @@ def test_what_a_session_writes_stands_after_what_it_read(pair: tuple[Node, Node]
         there.connect(here.ticket(), timeout=WAIT)
         answer = there.publish("answer", session=session, timeout=WAIT)
         assert answer[0].key.lamport > 5
+
+
+def test_an_effect_that_is_kept_running_goes_on_when_what_its_session_came_to_see_is_here(
+    pair: tuple[Node, Node],
+) -> None:
+    here, there = pair
+    fish, started = counting(), threading.Event()
+    seen: list[int] = []
+
+    def effect(count: int) -> list[tuple[int, tuple[str, ...]]]:
+        seen.append(count)
+        started.set()
+        return [(count, ())] if count else []
+
+    with here.session() as session, ThreadPoolExecutor(1) as pool:
+        kept = pool.submit(
+            here.keep_running, fish, effect, lambda count: count == 3, session=session, timeout=WAIT
+        )
+        assert started.wait(WAIT)
+        session.sees(there.publish("elsewhere").token)
+        here.publish("here")
+        assert here.state(fish, timeout=WAIT).value == 1
+        here.connect(there.ticket(), timeout=WAIT)
+        assert kept.result(WAIT) is None
+    assert seen == [0, 2], "on no state without what the session had seen"
+
+
+def test_an_effect_that_is_kept_running_says_in_the_end_what_its_session_waited_for(
+    pair: tuple[Node, Node],
+) -> None:
+    here, there = pair
+    published = there.publish("elsewhere")
+    with here.session() as session:
+
+        def effect(_count: int) -> None:
+            session.sees(published.token)
+
+        with pytest.raises(millpond.NotYetVisible) as caught:
+            here.keep_running(counting(), effect, session=session, timeout=0.2)
+        assert caught.value.missing == {published.stream: 1}
 
 
 def test_a_session_takes_tokens_from_elsewhere_and_can_be_closed(node: Node) -> None:

@@ -123,6 +123,11 @@ fn measure(options: &Options) -> Vec<Figure> {
                 );
             }
         }
+        if only.case(pond::RECONNECT) && only.subject("millpond") {
+            for events in size.folds {
+                pond::reconnect(folder, *events, &mut results);
+            }
+        }
         for case in cases(size).iter().filter(|case| only.any(case.gives)) {
             measure_case(case, seed + run, &subjects, folder, &mut results);
         }

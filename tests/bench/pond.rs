@@ -1,7 +1,9 @@
 //! What a fish costs over a store as it grows: the first fold, the same without code of an
-//! application, a late event, and opening again. Only ours: nothing else here folds.
+//! application, a late event, opening again, and devices that come back. Only ours: nothing else
+//! here folds.
 //!
-//! Each run loads one node and folds it anew. Begin with `measure`.
+//! Each run loads one node and folds it anew; devices that come back have nodes of their own. Begin
+//! with `measure` and `reconnect`.
 
 use crate::archive::{Source, timed};
 use crate::millpond::{PATIENCE, Publisher, link, node, offsets};
@@ -16,6 +18,15 @@ use std::time::{Duration, Instant};
 
 /// What is measured here, always together.
 pub(crate) const CASES: [&str; 4] = ["fold_count", "fold_builtin", "fold_late", "fold_reopen"];
+
+/// What [`reconnect`] measures.
+pub(crate) const RECONNECT: &str = "fold_reconnect";
+
+/// So many devices, each of which has published so many chunks while it was cut off.
+const DEVICES: usize = 10;
+const CHUNKS: usize = 10;
+/// Events of a publish at most.
+const PUBLISH: usize = 1_000;
 
 /// A node that was cut off has missed so many events of this one when it publishes: a hundredth
 /// of a million.
@@ -122,17 +133,10 @@ fn late(place: &Path, here: &Node, observer: &mut Observer<u64>) -> Duration {
     link(&there, here);
     wait_until(&there, &offsets(here));
     there.set_network(false).wait().expect("it is open");
-    let event = || NewEvent {
-        tags: TagSet::new(["late"]).expect("a short tag"),
-        payload: Payload::from_value(&Value::from(1u64)).expect("a number"),
-    };
-    for _ in 0..LATE_BY / 1000 {
-        let events = (0..1000).map(|_| event()).collect();
-        here.publish(events, PublishOptions::default()).wait().expect("it is published");
-    }
+    publish(here, LATE_BY);
     let all = offsets(here);
     wait_for(observer, |state| state.offsets.covers(&all));
-    there.publish(vec![event()], PublishOptions::default()).wait().expect("it is published");
+    publish(&there, 1);
     let arrivals = here.subscribe(&Query::all(), all).expect("it opens");
     there.set_network(true).wait().expect("it is open");
     link(&there, here);
@@ -153,5 +157,53 @@ fn wait_until(node: &Node, all: &OffsetMap) {
         }
         let growth = node.subscribe(&Query::all(), held).expect("it opens");
         assert!(growth.wait(Some(PATIENCE)).expect("it goes on"), "nothing comes");
+    }
+}
+
+/// One run with about `count` events in all: ten devices that a node folds the events of are cut
+/// off, each publishes ten chunks by turns with the others, and all come back at once. How often an
+/// event of theirs went through the step is the figure, in the mean; once at least.
+pub(crate) fn reconnect(folder: &Path, count: usize, results: &mut Results) {
+    let place = folder.join(format!("reconnect-{}", std::process::id()));
+    std::fs::create_dir_all(&place).expect("a run's folder can be made");
+    let here = node(&place, "here", true);
+    let devices: Vec<Node> =
+        (0..DEVICES).map(|number| node(&place, &format!("device-{number}"), true)).collect();
+    for device in &devices {
+        link(device, &here);
+        publish(device, 1);
+    }
+    let fish = counting("devices");
+    let (mut observer, _) = observe(&here, &fish, DEVICES as u64);
+    // All together: none is to learn of another one's events before the others do.
+    let switch = |is_on: bool| {
+        let turned: Vec<_> = devices.iter().map(|device| device.set_network(is_on)).collect();
+        turned.into_iter().for_each(|turned| turned.wait().expect("it is open"));
+    };
+    switch(false);
+    let chunk = count.div_ceil(DEVICES * CHUNKS);
+    for _ in 0..CHUNKS {
+        devices.iter().for_each(|device| publish(device, chunk));
+    }
+    let (total, before) = ((DEVICES * CHUNKS * chunk) as u64, observer.counts().applied);
+    switch(true);
+    wait_for(&mut observer, |state| state.state >= DEVICES as u64 + total);
+    let applied = observer.counts().applied - before;
+    results.add(RECONNECT, "millpond", count, "times", applied as f64 / total as f64);
+    drop(observer);
+    devices.iter().chain([&here]).for_each(|node| node.close(PATIENCE).expect("it closes"));
+    drop((devices, here));
+    std::fs::remove_dir_all(&place).expect("a run's folder can be removed");
+}
+
+/// Publishes so many small events.
+fn publish(node: &Node, count: usize) {
+    let event = || NewEvent {
+        tags: TagSet::new(["late"]).expect("a short tag"),
+        payload: Payload::from_value(&Value::from(1u64)).expect("a number"),
+    };
+    for first in (0..count).step_by(PUBLISH) {
+        let events = (first..count.min(first + PUBLISH)).map(|_| event()).collect();
+        node.publish(events, PublishOptions::default()).wait().expect("it is published");
     }
 }

@@ -67,7 +67,7 @@ impl Results {
 }
 
 /// All cases, in the order of the table.
-pub(crate) const CASES: [&str; 26] = [
+pub(crate) const CASES: [&str; 27] = [
     "publish_batch_1000",
     "publish_1",
     "publish_16",
@@ -88,6 +88,7 @@ pub(crate) const CASES: [&str; 26] = [
     "fold_builtin",
     "fold_late",
     "fold_reopen",
+    "fold_reconnect",
     "python_publish",
     "python_iterate",
     "python_fold",

@@ -170,6 +170,15 @@ static void what_is_yes_or_no_is_1_or_0(void) {
     deed.kind = MILLPOND_DEED_CLAIM_REQUEST;
     deed.amount = 2;
     REFUSED(millpond_node_act(node, &deed, NULL, SOON, NC, NULL, NULL));
+    deed.name.data = "x", deed.name.len = 1;
+    deed.id.data = ID, deed.id.len = sizeof ID - 1;
+    for (deed.kind = MILLPOND_DEED_CLAIM_CREATE; deed.kind <= MILLPOND_DEED_DOING_RELEASE;
+         deed.kind++)
+        REFUSED(millpond_node_act(node, &deed, NULL, SOON, NC, NULL, NULL));
+    deed.kind = MILLPOND_DEED_ACCOUNT_CREATE;
+    STATUS(MILLPOND_ERROR_CONFLICT, millpond_node_act(node, &deed, NULL, SOON, NC, NULL, NULL));
+    deed.kind = MILLPOND_DEED_ACCOUNT_WITHDRAW, deed.amount = 1;
+    STATUS(MILLPOND_ERROR_NOT_FOUND, millpond_node_act(node, &deed, NULL, SOON, NC, NULL, NULL));
     deed.amount = -1;
     REFUSED(millpond_node_act(node, &deed, NULL, SOON, NC, NULL, NULL));
     deed.amount = 1;
@@ -231,6 +240,7 @@ static void null_is_an_error_for_groups_too(void) {
 }
 
 static void null_is_an_error_for_accounts_and_sessions_too(void) {
+    static const char ID[] = "abababababababababababababababab";
     millpond_session_t session = {0};
     millpond_doing_t doing = {0};
     millpond_deed_t deed = MILLPOND_DEED_INIT;
@@ -240,8 +250,10 @@ static void null_is_an_error_for_accounts_and_sessions_too(void) {
     REFUSED(millpond_node_answer_requests(node, NULL, 0, 1, 0, NULL));
     REFUSED(millpond_node_answer_requests(node, TEXT("x"), 7, 0, NULL));
     REFUSED(millpond_node_hand_over_when_asked(node, NULL, 0, 1, NULL));
-    REFUSED(millpond_node_account(node, NULL, 0, NULL, 0, NULL, SOON, NC, &bytes, NULL));
-    REFUSED(millpond_node_account(node, TEXT("x"), NULL, 0, NULL, SOON, NC, NULL, NULL));
+    REFUSED(millpond_node_account(node, NULL, 0, NULL, 0, NULL, 0, NULL, SOON, NC, &bytes, NULL));
+    REFUSED(millpond_node_account(node, TEXT("x"), NULL, 0, NULL, 0, NULL, SOON, NC, NULL, NULL));
+    REFUSED(millpond_node_account(node, TEXT("x"), TEXT("no id"), NULL, 0, NULL, SOON, NC, &bytes,
+                                  NULL));
     REFUSED(millpond_node_claim(node, NULL, 0, NULL, 0, NULL, SOON, NC, &bytes, NULL));
     REFUSED(millpond_node_claim(node, TEXT("x"), NULL, 0, NULL, SOON, NC, NULL, NULL));
     REFUSED(millpond_node_who_does(node, NULL, 0, NULL, 0, NULL, SOON, NC, &bytes, NULL));
@@ -257,6 +269,7 @@ static void null_is_an_error_for_accounts_and_sessions_too(void) {
     OK(millpond_node_do_optimistically(node, TEXT("x"), 0, NULL, 0, NULL, SOON, NC, &doing, NULL));
     REFUSED(millpond_doing_key(doing, NULL, NULL));
     REFUSED(millpond_doing_next(doing, SOON, NC, NULL, NULL));
+    REFUSED(millpond_doing_lost(doing, SOON, NC, NULL, NULL));
     REFUSED(millpond_doing_fd(doing, NULL, NULL));
     OK(millpond_doing_close(doing, NULL));
     REFUSED(millpond_fence_admits(NULL, 0, NULL, 0, NULL));

@@ -95,10 +95,124 @@ static void a_ticket_of_another_swarm_is_refused(void) {
     OK(millpond_node_close(b, SOON, NULL));
 }
 
+static void meet(millpond_node_t a, millpond_node_t b) {
+    millpond_bytes_t ticket = {NULL, 0};
+    OK(millpond_node_ticket(a, SOON, MILLPOND_NO_CANCEL, &ticket, NULL));
+    OK(millpond_node_connect(b, (char *)ticket.data, ticket.len, SOON, MILLPOND_NO_CANCEL, NULL));
+    millpond_bytes_free(&ticket);
+}
+
+/* The first text called `name` behind `after` in a JSON object; the whole text is short. */
+static void text_in(millpond_bytes_t json, const char *after, const char *name, char *found,
+                    size_t size) {
+    char quoted[64];
+    const char *at = strstr((char *)json.data, after);
+    snprintf(quoted, sizeof quoted, "\"%s\":\"", name);
+    at = at ? strstr(at, quoted) : NULL;
+    CHECK(at != NULL);
+    *found = 0;
+    if (at) at += strlen(quoted), snprintf(found, size, "%.*s", (int)strcspn(at, "\""), at);
+}
+
+static void create_steel(millpond_node_t node, int64_t amount) {
+    millpond_deed_t deed = MILLPOND_DEED_INIT;
+    deed.kind = MILLPOND_DEED_ACCOUNT_CREATE;
+    deed.name.data = "steel", deed.name.len = 5;
+    deed.amount = amount;
+    OK(millpond_node_act(node, &deed, NULL, SOON, MILLPOND_NO_CANCEL, NULL, NULL));
+}
+
+static void a_rival_account_is_read_by_its_id(void) {
+    millpond_node_t a = open_networked(SECRET), b = open_networked(SECRET);
+    millpond_bytes_t json = {NULL, 0}, own = {NULL, 0}, offsets = {NULL, 0};
+    millpond_deed_t deed = MILLPOND_DEED_INIT;
+    char id[64] = "", rival[64] = "", known[512] = "";
+    create_steel(a, 1000);
+    create_steel(b, 2000);
+    meet(a, b);
+    OK(millpond_node_offsets(a, &offsets, NULL));
+    OK(millpond_node_wait_for(b, (char *)offsets.data, offsets.len, NULL, 0, SOON,
+                              MILLPOND_NO_CANCEL, NULL));
+    millpond_bytes_free(&offsets);
+    OK(millpond_node_account(b, TEXT("steel"), NULL, 0, NULL, 0, NULL, SOON, MILLPOND_NO_CANCEL,
+                             &own, NULL));
+    CHECK(strstr((char *)own.data, "\"floor\":0,") != NULL);
+    text_in(own, "\"rivals\":[{", "id", rival, sizeof rival);
+    CHECK(strlen(rival) == 32);
+    OK(millpond_node_account(b, TEXT("steel"), rival, 32, NULL, 0, NULL, SOON, MILLPOND_NO_CANCEL,
+                             &json, NULL));
+    text_in(json, "{", "id", id, sizeof id);
+    CHECK(strcmp(id, rival) == 0 && strstr((char *)json.data, "\"balance\":1000,") != NULL);
+    text_in(json, "{", "as_of", known, sizeof known);
+    millpond_bytes_free(&json);
+    STATUS(MILLPOND_ERROR_TIMEOUT,
+           millpond_node_account(b, TEXT("steel"), rival, 32, known, strlen(known), NULL, 10,
+                                 MILLPOND_NO_CANCEL, &json, NULL));
+    deed.kind = MILLPOND_DEED_ACCOUNT_DEPOSIT;
+    deed.name.data = "steel", deed.name.len = 5;
+    deed.amount = 5;
+    OK(millpond_node_act(a, &deed, NULL, SOON, MILLPOND_NO_CANCEL, NULL, NULL));
+    OK(millpond_node_account(b, TEXT("steel"), rival, 32, known, strlen(known), NULL, SOON,
+                             MILLPOND_NO_CANCEL, &json, NULL));
+    CHECK(strstr((char *)json.data, "\"balance\":1005,") != NULL);
+    millpond_bytes_free(&json);
+    /* What the name means to this node is its own one. */
+    OK(millpond_node_account(b, TEXT("steel"), NULL, 0, NULL, 0, NULL, SOON, MILLPOND_NO_CANCEL,
+                             &json, NULL));
+    CHECK(strstr((char *)json.data, "\"balance\":2000,") != NULL);
+    millpond_bytes_free(&json);
+    millpond_bytes_free(&own);
+    OK(millpond_node_close(a, SOON, NULL));
+    OK(millpond_node_close(b, SOON, NULL));
+}
+
+static millpond_doing_t weld(millpond_node_t node) {
+    millpond_doing_t doing = {0};
+    OK(millpond_node_do_optimistically(node, TEXT("weld"), 0, NULL, 0, NULL, SOON,
+                                       MILLPOND_NO_CANCEL, &doing, NULL));
+    return doing;
+}
+
+static void who_does_what_another_did_first_is_told_of_the_loss(void) {
+    millpond_node_t a = open_networked(SECRET), b = open_networked(SECRET);
+    millpond_bytes_t json = {NULL, 0}, key = {NULL, 0};
+    char winner[256] = "";
+    millpond_doing_t first = weld(a), second;
+    OK(publish(b, "x", "1")); /* so what it says has the greater key */
+    second = weld(b);
+    STATUS(MILLPOND_ERROR_TIMEOUT,
+           millpond_doing_lost(second, 20, MILLPOND_NO_CANCEL, &json, NULL));
+    OK(millpond_doing_key(first, &key, NULL));
+    meet(a, b);
+    for (int i = 0; i < 2; i++) { /* at once the second time */
+        OK(millpond_doing_lost(second, SOON, MILLPOND_NO_CANCEL, &json, NULL));
+        CHECK(strstr((char *)json.data, "\"standing\":\"lost\"") != NULL);
+        text_in(json, "\"winner\"", "key", winner, sizeof winner);
+        CHECK(strcmp(winner, (char *)key.data) == 0);
+        millpond_bytes_free(&json);
+    }
+    OK(millpond_doing_next(second, SOON, MILLPOND_NO_CANCEL, &json, NULL));
+    CHECK(strstr((char *)json.data, "\"standing\":\"lost\"") != NULL);
+    millpond_bytes_free(&json);
+    OK(millpond_node_close(b, SOON, NULL));
+    OK(millpond_doing_lost(second, SOON, MILLPOND_NO_CANCEL, &json, NULL));
+    CHECK(strstr((char *)json.data, "\"is_end\":true") != NULL);
+    millpond_bytes_free(&json);
+    millpond_bytes_free(&key);
+    OK(millpond_doing_close(second, NULL));
+    OK(millpond_doing_close(first, NULL));
+    STATUS(MILLPOND_ERROR_CLOSED,
+           millpond_doing_lost(first, SOON, MILLPOND_NO_CANCEL, &json, NULL));
+    OK(millpond_node_close(a, SOON, NULL));
+}
+
 int main(void) {
     use_all();
     run("events of two nodes end in one order on both",
         events_of_two_nodes_end_in_one_order_on_both);
     run("a ticket of another swarm is refused", a_ticket_of_another_swarm_is_refused);
+    run("a rival account is read by its id", a_rival_account_is_read_by_its_id);
+    run("who does what another did first is told of the loss",
+        who_does_what_another_did_first_is_told_of_the_loss);
     return summary();
 }

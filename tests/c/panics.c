@@ -209,9 +209,6 @@ static int32_t no_effect(void *user_data, const millpond_state_t *state, millpon
 static int32_t any_turn(struct scene *on, millpond_error_t **error) {
     return millpond_observer_turn(on->observer, MILLPOND_TURN_ANY, SOON, NC, &on->taken, error);
 }
-static int32_t new_turn(struct scene *on, millpond_error_t **error) {
-    return millpond_observer_turn(on->observer, MILLPOND_TURN_NEW, SOON, NC, &on->taken, error);
-}
 static int32_t observer_run(struct scene *on, millpond_error_t **error) {
     return millpond_observer_run(on->observer, 0, no_effect, NULL, NULL, SOON, NC, NULL, error);
 }
@@ -343,6 +340,9 @@ static int32_t doing_key(struct scene *on, millpond_error_t **error) {
 static int32_t doing_next(struct scene *on, millpond_error_t **error) {
     return millpond_doing_next(on->doing, SOON, NC, &on->bytes, error);
 }
+static int32_t doing_lost(struct scene *on, millpond_error_t **error) {
+    return millpond_doing_lost(on->doing, SOON, NC, &on->bytes, error);
+}
 static int32_t doing_fd(struct scene *on, millpond_error_t **error) {
     int32_t fd;
     return millpond_doing_fd(on->doing, &fd, error);
@@ -355,8 +355,8 @@ static int32_t fence_admits(struct scene *on, millpond_error_t **error) {
     return millpond_fence_admits(NULL, 0, TEXT("x"), error);
 }
 static int32_t node_account(struct scene *on, millpond_error_t **error) {
-    return millpond_node_account(on->node, TEXT("steel"), NULL, 0, NULL, SOON, NC, &on->bytes,
-                                 error);
+    return millpond_node_account(on->node, TEXT("steel"), NULL, 0, NULL, 0, NULL, SOON, NC,
+                                 &on->bytes, error);
 }
 static int32_t node_claim(struct scene *on, millpond_error_t **error) {
     return millpond_node_claim(on->node, TEXT("M-017"), NULL, 0, NULL, SOON, NC, &on->bytes, error);
@@ -461,7 +461,6 @@ static const struct {
     {"millpond_observer_close", observer_close, {{"observer_close", REFUSES}}},
     {"millpond_observer_turn", any_turn,
      {{"observer_turn", REFUSES}, {"observer_take_turn", REFUSES}}},
-    {"millpond_observer_turn", new_turn, {{"observer_next_turn", REFUSES}}},
     {"millpond_observer_run", observer_run, {{"observer_run", REFUSES}}},
     {"millpond_observer_keep_running", observer_keep_running,
      {{"observer_keep_running", REFUSES}}},
@@ -500,6 +499,7 @@ static const struct {
      {{"node_own_doing", REFUSES}, {"node_own_doing_work", REFUSES}}},
     {"millpond_doing_key", doing_key, {{"doing_key", REFUSES}}},
     {"millpond_doing_next", doing_next, {{"doing_next_standing", REFUSES}, {"read", REFUSES}}},
+    {"millpond_doing_lost", doing_lost, {{"doing_lost", REFUSES}}},
     {"millpond_doing_fd", doing_fd, {{"doing_fd", REFUSES}}},
     {"millpond_doing_close", doing_close, {{"doing_close", REFUSES}}},
     {"millpond_fence_admits", fence_admits, {{"fence_admits", GOES_ON}}},

@@ -1,92 +1,11 @@
-/* Fish by callbacks of the program, effects, turns, groups, claims: what the Pond does for C. */
-#include "check.h"
-#include <poll.h>
-#include <pthread.h>
-
-#define NC MILLPOND_NO_CANCEL
-
-static millpond_text_t text(const char *data, size_t len) {
-    millpond_text_t text = {data, len};
-    return text;
-}
-
-/* The fish of these tests counts its events; `destroys` counts how often it was freed. */
-struct counter {
-    long long count;
-    int *destroys;
-};
-
-static pthread_mutex_t destroy_mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t destroyed = PTHREAD_COND_INITIALIZER;
-
-static int32_t load(void *user_data, const uint8_t *state, size_t len, millpond_job_t *job) {
-    struct counter *self = (struct counter *)user_data;
-    millpond_bytes_t json = {NULL, 0};
-    (void)job;
-    self->count = 0;
-    if (!state) return 0;
-    if (millpond_payload_to_json(state, len, &json, NULL)) return 1;
-    self->count = strtoll((char *)json.data, NULL, 10);
-    millpond_bytes_free(&json);
-    return 0;
-}
-
-static int32_t apply(void *user_data, const millpond_batch_t *batch, millpond_job_t *job) {
-    (void)job;
-    ((struct counter *)user_data)->count += (long long)millpond_batch_len(batch);
-    return 0;
-}
-
-static int32_t save(void *user_data, millpond_job_t *job) {
-    char json[32];
-    int len = snprintf(json, sizeof json, "%lld", ((struct counter *)user_data)->count);
-    return millpond_job_save(job, MILLPOND_PAYLOAD_JSON, (uint8_t *)json, (size_t)len, NULL);
-}
-
-static void destroy(void *user_data) {
-    struct counter *self = (struct counter *)user_data;
-    pthread_mutex_lock(&destroy_mutex);
-    ++*self->destroys;
-    pthread_cond_broadcast(&destroyed);
-    pthread_mutex_unlock(&destroy_mutex);
-    free(self);
-}
-
-/* Code of a fish leaves a moment after its last observer; nobody but `destroy` tells. */
-static int is_destroyed_soon(const int *destroys, int expected) {
-    pthread_mutex_lock(&destroy_mutex);
-    while (*destroys < expected) pthread_cond_wait(&destroyed, &destroy_mutex);
-    int count = *destroys;
-    pthread_mutex_unlock(&destroy_mutex);
-    return count == expected;
-}
-
-static millpond_fish_t counting(const char *id, size_t id_len, int *destroys) {
-    millpond_fish_t fish = MILLPOND_FISH_INIT;
-    struct counter *self = (struct counter *)calloc(1, sizeof *self);
-    if (!self) abort();
-    self->destroys = destroys;
-    fish.id = text(id, id_len);
-    fish.version = 1;
-    fish.query = text(TEXT("FROM 'grain'"));
-    fish.load = load, fish.apply = apply, fish.save = save, fish.destroy = destroy;
-    fish.user_data = self;
-    return fish;
-}
+/* Fish by callbacks of the program, effects, turns, claims: what the Pond does for C. */
+#include "fish.h"
 
 static millpond_observer_t observe(millpond_node_t node, int *destroys) {
     millpond_observer_t observer = {0};
     millpond_fish_t fish = counting(TEXT("count"), destroys);
     OK(millpond_node_observe(node, &fish, NULL, SOON, NC, &observer, NULL));
     return observer;
-}
-
-static long long value_of(const millpond_state_t *state) {
-    millpond_bytes_t json = {NULL, 0};
-    OK(millpond_state_json(state, &json, NULL));
-    long long value = json.data ? strtoll((char *)json.data, NULL, 10) : -1;
-    millpond_bytes_free(&json);
-    return value;
 }
 
 static long long state_now(millpond_observer_t observer) {
@@ -252,11 +171,6 @@ static void a_turn_is_used_once_or_given_back(void) {
     OK(millpond_node_close(node, SOON, NULL));
 }
 
-static int is_readable(int fd, int timeout_ms) {
-    struct pollfd entry = {fd, POLLIN, 0};
-    return poll(&entry, 1, timeout_ms) == 1;
-}
-
 static void descriptors_tell_of_states_and_of_how_claims_stand(void) {
     int destroys = 0, fd = -1, end = 0;
     millpond_node_t node = open_node();
@@ -334,117 +248,8 @@ static void a_machine_refuses_the_fence_of_a_former_holder(void) {
     OK(millpond_node_close(node, SOON, NULL));
 }
 
-/* What makes the fish of a group. */
-struct maker {
-    int calls, destroys, fish_destroys, made;
-};
-
-/* A counting fish named by the payload of the seed; none for null, a failure for false. */
-static int32_t make_fish(void *user_data, const millpond_event_t *event, millpond_seed_t *seed) {
-    struct maker *self = (struct maker *)user_data;
-    millpond_bytes_t json = {NULL, 0};
-    int32_t status = 0;
-    self->calls++;
-    CHECK(event->struct_size == sizeof *event && event->tag_count == 1);
-    OK(millpond_payload_to_json(event->payload, event->payload_len, &json, NULL));
-    if (strcmp((char *)json.data, "false") == 0) {
-        OK(millpond_seed_fail(seed, TEXT("as asked"), NULL));
-        status = 1;
-    } else if (strcmp((char *)json.data, "null") != 0) {
-        millpond_fish_t fish = counting((char *)json.data, json.len, &self->fish_destroys);
-        OK(millpond_seed_fish(seed, &fish, NULL));
-        self->made++;
-        fish = counting(TEXT("second"), &self->fish_destroys);
-        STATUS(MILLPOND_ERROR_INVALID_ARGUMENT, millpond_seed_fish(seed, &fish, NULL));
-        self->made++;
-    }
-    millpond_bytes_free(&json);
-    return status;
-}
-
-static void on_maker_destroy(void *user_data) { ((struct maker *)user_data)->destroys++; }
-
-/* Waits for states as "id=value id=value"; the last ones that came are shown if they do not. */
-static void await_states(millpond_group_t group, const char *expected) {
-    char shown[256] = "";
-    while (strcmp(shown, expected) != 0) {
-        millpond_states_t *states = NULL;
-        size_t len = 0;
-        int32_t status = millpond_group_next(group, SOON, NC, &states, NULL);
-        if (status) {
-            printf("  expected %s, last %s\n", expected, shown);
-            STATUS(MILLPOND_OK, status);
-            return;
-        }
-        for (size_t i = 0; i < millpond_states_len(states); i++) {
-            millpond_text_t id = millpond_states_fish_id(states, i);
-            len += (size_t)snprintf(shown + len, sizeof shown - len, "%s%.*s=%lld", i ? " " : "",
-                                    (int)id.len, id.data,
-                                    value_of(millpond_states_state(states, i)));
-        }
-        shown[len] = 0;
-        CHECK(!millpond_states_is_end(states) && millpond_states_number(states) > 0);
-        millpond_states_free(states);
-    }
-}
-
-static void a_group_shows_the_fish_of_all_its_seeds(void) {
-    struct maker maker = {0, 0, 0, 0};
-    millpond_node_t node = open_node();
-    millpond_group_t group = {0};
-    millpond_states_t *states = NULL;
-    millpond_error_t *error = NULL;
-    int fd = -1;
-    OK(publish(node, "seed", "1"));
-    OK(publish(node, "seed", "null"));
-    OK(millpond_node_observe_all(node, TEXT("FROM 'seed'"), make_fish, &maker, on_maker_destroy,
-                                 NULL, SOON, NC, &group, NULL));
-    OK(millpond_group_fd(group, &fd, NULL));
-    CHECK(is_readable(fd, SOON) && maker.calls == 0);
-    await_states(group, "1=0");
-    OK(publish(node, "grain", "1"));
-    await_states(group, "1=1");
-    OK(publish(node, "seed", "2"));
-    OK(publish(node, "seed", "1"));
-    CHECK(is_readable(fd, SOON));
-    await_states(group, "1=1 2=1");
-    STATUS(MILLPOND_ERROR_TIMEOUT, millpond_group_next(group, 10, NC, &states, NULL));
-    OK(publish(node, "seed", "false"));
-    STATUS(MILLPOND_ERROR_USER_CODE, millpond_group_next(group, SOON, NC, &states, &error));
-    CHECK(strcmp(millpond_error_reason(error), "make_fish") == 0);
-    CHECK(strstr(millpond_error_message(error), "as asked") != NULL);
-    millpond_error_free(error);
-    CHECK(maker.calls == 5 && maker.destroys == 0);
-    OK(millpond_group_close(group, NULL));
-    STATUS(MILLPOND_ERROR_CLOSED, millpond_group_close(group, NULL));
-    CHECK(maker.destroys == 1);
-    CHECK(is_destroyed_soon(&maker.fish_destroys, maker.made));
-    OK(millpond_node_close(node, SOON, NULL));
-    CHECK(states == NULL && maker.destroys == 1 && maker.fish_destroys == maker.made);
-}
-
-static void a_group_of_one_shows_the_fish_of_its_first_seed(void) {
-    struct maker maker = {0, 0, 0, 0};
-    millpond_node_t node = open_node();
-    millpond_group_t group = {0};
-    millpond_states_t *states = NULL;
-    OK(millpond_node_observe_one(node, TEXT("FROM 'seed'"), make_fish, &maker, on_maker_destroy,
-                                 NULL, SOON, NC, &group, NULL));
-    STATUS(MILLPOND_ERROR_TIMEOUT, millpond_group_next(group, 10, NC, &states, NULL));
-    OK(publish(node, "seed", "1"));
-    OK(publish(node, "seed", "2"));
-    OK(publish(node, "grain", "1"));
-    await_states(group, "1=1");
-    OK(millpond_node_close(node, SOON, NULL));
-    OK(millpond_group_next(group, SOON, NC, &states, NULL));
-    CHECK(millpond_states_is_end(states) && millpond_states_len(states) == 0);
-    millpond_states_free(states);
-    OK(millpond_group_close(group, NULL));
-    CHECK(maker.destroys == 1 && is_destroyed_soon(&maker.fish_destroys, maker.made));
-}
-
 int main(void) {
-    use_all();
+    use_fish();
     run("states go to a callback until the observer is closed",
         states_go_to_a_callback_until_the_observer_is_closed);
     run("a fish is freed once, whoever closes", a_fish_is_freed_once_whoever_closes);
@@ -455,8 +260,5 @@ int main(void) {
         descriptors_tell_of_states_and_of_how_claims_stand);
     run("a machine refuses the fence of a former holder",
         a_machine_refuses_the_fence_of_a_former_holder);
-    run("a group shows the fish of all its seeds", a_group_shows_the_fish_of_all_its_seeds);
-    run("a group of one shows the fish of its first seed",
-        a_group_of_one_shows_the_fish_of_its_first_seed);
     return summary();
 }

@@ -23,7 +23,7 @@ claim() { # NAME COMMAND…: one claim that a command's success proves
     shift
     if "$@" >"$work/out" 2>&1; then pass "$name"; else fail "$name"; sed 's/^/  /' "$work/out"; fi
 }
-programs="basics arguments lifecycle process pond panics exchange misuse"
+programs="basics arguments lifecycle process pond groups panics exchange misuse"
 strict="-Wall -Wextra -Wpedantic -Werror"
 run_all() { # KIND PROGRAM-PREFIX COMMAND…
     kind=$1 build=$2
@@ -107,7 +107,7 @@ fi
 if command -v valgrind >/dev/null; then
     check="valgrind --quiet --error-exitcode=97 --leak-check=full"
     check="$check --errors-for-leak-kinds=definite --child-silent-after-fork=yes"
-    programs="basics arguments lifecycle process pond panics"
+    programs="basics arguments lifecycle process pond groups panics"
     # shellcheck disable=SC2086  # Words of a command.
     run_all valgrind "$work/plain" $check
     # The assembly of the TLS cipher writes in ways that memcheck cannot follow, so everything that

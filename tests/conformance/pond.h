@@ -353,7 +353,9 @@ static int32_t ask_of(question_t *question, const char *name, const char *of,
 
 static int32_t report(const char *name, const char *account) {
     millpond_bytes_t json = {NULL, 0};
-    int32_t status = ask_of(millpond_node_account, name, account, &json);
+    int32_t status =
+        millpond_node_account(node_of(name), account, strlen(account), NULL, 0, NULL, 0, NULL, SOON,
+                              MILLPOND_NO_CANCEL, &json, &error);
     if (status) return status;
     const char *all = (char *)json.data;
     printf("balance=%lld floor=%lld available=%lld violations=%d holds=", amount_in(all, "balance"),

@@ -139,6 +139,13 @@ def main():
     for name, mode in (("segment", b"\0"), ("row", b"\1"), ("snapshot", b"\2")):
         write("tables", name, mode)
         write("tables", f"{name}-flip", mode + b"\x08\0\1" + b"\xc0\x08\3" + b"\xff\x09\x10")
+    # The groups target: which row and what is done, then changes, or the row itself.
+    write("groups", "part", b"\x00")
+    write("groups", "part-flip", b"\x40" + b"\x00\0\1" + b"\x86\0\3")
+    write("groups", "part-ends", b"\x43" + b"\x04\0\xff" + b"\x7c\0\x10")
+    write("groups", "head-flip", b"\x50" + b"\x04\0\xff" + b"\x24\0\1" + b"\x60\1\x80")
+    write("groups", "head-zeros", b"\x70" + bytes(512))
+    write("groups", "head-same", b"\x30" + (bytes(8) + b"\xff" * 8 + stream + bytes(8)) * 8)
     frames.append(packed)
     write_texts()
     sent = [bytes([0]) + len(frame).to_bytes(2, "little") + frame for frame in frames]

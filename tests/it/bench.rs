@@ -111,7 +111,8 @@ fn expected() -> BTreeSet<(String, String, u64)> {
     expect(&["publish_16"], &stores, 160);
     expect(&["catch_up", "wire_per_event"], &["millpond"], 2_000);
     expect(&["fold_count"], &["millpond", "scan"], 2_000);
-    expect(&["fold_builtin", "fold_late", "fold_reopen"], &["millpond"], 2_000);
+    let folds = ["fold_builtin", "fold_late", "fold_reopen", "fold_reconnect"];
+    expect(&folds, &["millpond"], 2_000);
     expect(&["latency"], &["millpond", "millpond_live", "tcp", "tcp_unsynced"], 10);
     let shells = ["python_publish", "python_iterate", "node_publish", "node_iterate"];
     expect(&shells, &["millpond", "millpond_bytes", "rust", "rust_bytes"], 1_500);

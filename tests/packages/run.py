@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tempfile
 import zipfile
@@ -56,9 +57,11 @@ def the_wheel_has_all_of_it_and_runs_in_an_empty_environment(folder: Path) -> No
         [metadata] = [name for name in names if name.endswith(".dist-info/METADATA")]
         licence = "License-Expression: MIT OR Apache-2.0"
         assert licence in packed.read(metadata).decode().splitlines()
+        entries = packed.read(metadata.replace("METADATA", "entry_points.txt")).decode()
+        assert "[pytest11]" in entries, entries
     ours = {f"millpond/{path.name}" for path in (ROOT / "python/src/millpond").glob("*.py*")
             if path.suffix in (".py", ".pyi")}
-    wanted = ours | {"millpond/py.typed", "millpond/_native.abi3.so"}
+    wanted = ours | {"_millpond_pytest.py", "millpond/py.typed", "millpond/_native.abi3.so"}
     wanted |= {metadata.replace("METADATA", f"licenses/{name}") for name in LICENCES}
     assert wanted <= names, f"the wheel lacks {sorted(wanted - names)}"
     run([sys.executable, "-m", "venv", "empty"], folder)
@@ -69,11 +72,31 @@ def the_wheel_has_all_of_it_and_runs_in_an_empty_environment(folder: Path) -> No
     assert Path(place).is_relative_to(folder / "empty"), place
     sample = replace(readme.SAMPLES["python"], prepare=lambda _: [python, "-I", "sample.py"])
     use(sample, folder / "sample")
+    the_fixtures_are_there(python, folder / "tests")
+
+
+PYTEST_SAMPLE = """
+import sys
+
+def test_nobody_asks_for_millpond():
+    assert "_millpond_pytest" in sys.modules and "millpond" not in sys.modules
+
+def test_a_lab_is_there(request):
+    lab = request.getfixturevalue("millpond_lab")
+    assert "empty" in sys.modules["millpond"].__file__ and lab.seed == 1
+"""
+
+
+def the_fixtures_are_there(python: str, folder: Path) -> None:
+    """In an empty environment, without a word; pytest itself is lent by ours."""
+    folder.mkdir()
+    (folder / "test_sample.py").write_text(PYTEST_SAMPLE, encoding="utf-8")
+    lent = sysconfig.get_path("purelib")
+    run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider"], folder, PYTHONPATH=lent)
 
 
 def the_npm_packages_have_all_of_it_and_run_in_an_empty_folder(folder: Path) -> None:
-    run(["node", "scripts/pack.mjs", str(folder / "packed")], ROOT / "node")
-    tarballs = sorted((folder / "packed").iterdir())
+    tarballs = packed(folder / "packed")
     assert len(tarballs) == 2, tarballs
     main, native = (names_in(tarball) for tarball in tarballs)
     wanted = {"package.json", "README.md"} | LICENCES
@@ -82,10 +105,7 @@ def the_npm_packages_have_all_of_it_and_run_in_an_empty_folder(folder: Path) -> 
     assert native == {"package.json", "millpond.node"} | LICENCES, f"{native}"
 
     def install(sample: Path, program: str) -> list[str]:
-        (sample / "package.json").write_text('{"private": true}\n', encoding="utf-8")
-        run(["npm", "install", "--offline", "--no-audit", "--no-fund", "--loglevel=error",
-             *map(str, tarballs)], sample)
-        assert not (sample / "node_modules/millpond").is_symlink()
+        install_npm(sample, folder / "packed")
         return ["node", program]
 
     esm = replace(readme.SAMPLES["javascript"], prepare=lambda to: install(to, "sample.mjs"))
@@ -93,6 +113,63 @@ def the_npm_packages_have_all_of_it_and_run_in_an_empty_folder(folder: Path) -> 
     cjs = replace(esm, program="sample.cjs", prepare=lambda to: install(to, "sample.cjs"),
                   around=f"async function main() {{\n{esm.around}}}\nmain()\n", adapt=required)
     use(cjs, folder / "cjs")
+
+
+VITEST = HERE / "vitest/node_modules"
+VITEST_SAMPLE = """
+import { expect, test } from 'vitest';
+import { fish } from 'millpond';
+import { testWithLab } from 'millpond/testing';
+
+const step = (state, event) => state + event.payload;
+const stock = fish({ id: 'stock', version: 1, query: "FROM 'a'", initial: () => 0, step });
+const publish = (lab, node) => lab.node(node).publish({ tags: ['a'], payload: 1 });
+
+testWithLab(test, 'right', { nodes: 2, seeds: 3 }, async (lab, context) => {
+  await publish(lab, 0);
+  lab.calm();
+  context.expect((await lab.node(1).state(stock)).state).toBe(1);
+});
+
+testWithLab(test.skip, 'skipped', { seeds: 1 }, () => expect(1).toBe(2));
+const patient = (name, body) => test(name, { timeout: 60_000 }, body);
+testWithLab(patient, 'wrong', { nodes: 2, seeds: 1 }, async (lab) => {
+  lab.chaos(80);
+  expect(lab.befell.filter(({ what }) => what === 'node 1 crashes')).toEqual([]);
+});
+"""
+
+
+def a_test_with_a_lab_runs_under_vitest_and_says_what_its_failure_takes(folder: Path) -> None:
+    packed(folder / "packed")
+    install_npm(folder, folder / "packed")
+    (folder / "node_modules/vitest").symlink_to(VITEST / "vitest")
+    (folder / "stock.test.mjs").write_text(VITEST_SAMPLE, encoding="utf-8")
+    command = [*(readme.apart() or []), str(VITEST / ".bin/vitest"), "run", "--reporter=verbose"]
+    unset = ("MILLPOND_SEED", "MILLPOND_WITHOUT")
+    done = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", check=False,
+                          env={name: own for name, own in os.environ.items() if name not in unset})
+    said = done.stdout + done.stderr
+    assert done.returncode == 1, said
+    wanted = [r"Tests +1 failed \| 3 passed \| 1 skipped \(5\)", r"right \(seed 3\)",
+              r"MILLPOND_SEED=1 replays it", r"\n1 of the \d+ things that befell are enough:",
+              r"\] node 1 crashes\n", r"MILLPOND_SEED=1 MILLPOND_WITHOUT=[\d,-]+ replays that"]
+    for text in wanted:
+        assert re.search(text, said), f"it does not say {text}:\n{said}"
+
+
+def packed(to: Path) -> list[Path]:
+    """The npm packages: the main one and the native one."""
+    run(["node", "scripts/pack.mjs", str(to)], ROOT / "node")
+    return sorted(to.iterdir())
+
+
+def install_npm(project: Path, tarballs: Path) -> None:
+    """Installs them where there is nothing else."""
+    (project / "package.json").write_text('{"private": true}\n', encoding="utf-8")
+    run(["npm", "install", "--offline", "--no-audit", "--no-fund", "--loglevel=error",
+         *map(str, sorted(tarballs.iterdir()))], project)
+    assert not (project / "node_modules/millpond").is_symlink()
 
 
 def required(block: str) -> str:
@@ -116,6 +193,7 @@ def use(sample: object, folder: Path) -> None:
 CLAIMS: list[Callable[[Path], None]] = [
     the_wheel_has_all_of_it_and_runs_in_an_empty_environment,
     the_npm_packages_have_all_of_it_and_run_in_an_empty_folder,
+    a_test_with_a_lab_runs_under_vitest_and_says_what_its_failure_takes,
 ]
 
 

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,10 +124,9 @@ SAMPLES = {
 
 
 def prepare_pytest(folder: Path) -> list[str]:
-    said = 'pytest_plugins = ["millpond.pytest_plugin"]'
-    assert said in (ROOT / "docs/testing.md").read_text(encoding="utf-8")
-    (folder / "conftest.py").write_text(said, encoding="utf-8")
-    return [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_sample.py"]
+    # Ours is not installed, so pytest does not find the plugin by itself.
+    plugins = ["-p", "no:cacheprovider", "-p", "_millpond_pytest"]
+    return [sys.executable, "-m", "pytest", "-q", *plugins, "test_sample.py"]
 
 
 def prepare_rust_test(folder: Path) -> list[str]:
@@ -145,27 +144,35 @@ def prepare_node_test(folder: Path) -> list[str]:
 
 @dataclass
 class ShownTest:
-    """How to run the first block of one language in docs/testing.md, and what it must say."""
+    """How to run a block of one language in docs/testing.md, and what it must say."""
 
     fence: str
     program: str
     prepare: Callable[[Path], list[str]]
     said: str
+    number: int = 0
 
 
+PYTEST = ShownTest("python", "test_sample.py", prepare_pytest, r"\b100 passed")
+NODE_TEST = ShownTest("js", "sample.test.mjs", prepare_node_test, r"# pass 100\b")
+RUST_TEST = ShownTest("rust", "sample.rs", prepare_rust_test, r"ok. 1 passed")
 TESTS = {
-    "testing-python": ShownTest("python", "test_sample.py", prepare_pytest, r"\b100 passed"),
-    "testing-javascript": ShownTest("js", "sample.test.mjs", prepare_node_test, r"# pass 100\b"),
-    "testing-rust": ShownTest("rust", "sample.rs", prepare_rust_test, r"ok. 1 passed"),
+    "testing-python": PYTEST,
+    "testing-javascript": NODE_TEST,
+    "testing-rust": RUST_TEST,
+    "scarce-python": replace(PYTEST, number=1),
+    "scarce-javascript": replace(NODE_TEST, number=1),
+    "scarce-rust": replace(RUST_TEST, number=1),
 }
 
 
-def block_of(fence: str, page: str = "README.md") -> str:
-    """The first block of a page that is fenced as this language."""
+def block_of(fence: str, page: str = "README.md", number: int = 0) -> str:
+    """The first block of a page that is fenced as this language, or a later one."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    found = re.search(rf"^```{fence}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert found is not None, f"{page} has no block of {fence}"
-    return found.group(1)
+    found = re.findall(rf"^```{fence}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(found) > number, f"{page} has no block {number} of {fence}"
+    block: str = found[number]
+    return block
 
 
 def apart() -> list[str] | None:
@@ -195,7 +202,7 @@ def check(sample: Sample, apart_from_all: list[str], folder: Path) -> None:
 
 def check_test(shown: ShownTest, apart_from_all: list[str], folder: Path) -> None:
     """Runs a test that docs/testing.md shows."""
-    block = block_of(shown.fence, "docs/testing.md")
+    block = block_of(shown.fence, "docs/testing.md", shown.number)
     (folder / shown.program).write_text(block, encoding="utf-8")
     said = run([*apart_from_all, *shown.prepare(folder)], folder)
     assert re.search(shown.said, said), f"it said {said}"

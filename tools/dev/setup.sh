@@ -98,6 +98,10 @@ setup_node() {
     fi
     once node-packages "$(hash_of node/package.json node/package-lock.json)" node_present \
         install_node_packages
+    # What users run their tests with; only the stage `packages` uses it.
+    local runner=tests/packages/vitest
+    once vitest "$(hash_of $runner/package.json $runner/package-lock.json)" vitest_present \
+        install_vitest "$runner"
 }
 
 node_version_is_enough() {
@@ -110,4 +114,10 @@ node_present() { [ -d node/node_modules ]; }
 
 install_node_packages() {
     (cd node && npm ci --no-audit --no-fund --loglevel=error)
+}
+
+vitest_present() { [ -x tests/packages/vitest/node_modules/.bin/vitest ]; }
+
+install_vitest() {
+    (cd "$1" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
 }

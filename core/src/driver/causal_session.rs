@@ -1,8 +1,8 @@
 //! Who reads and writes in turns, at one node or several, and must never go back in time.
 //!
 //! Fish and effects in a session are in `pond/session`, accounts and claims in `session_deeds`.
-//! Rule: whatever a session opens tells it what was given, when it is given; nothing is to be told
-//! by hand but what came from elsewhere.
+//! Rule: whatever a session opens tells it what was given, when it is given (in key order what is
+//! about to be, too); nothing is to be told by hand but what came from elsewhere.
 
 use crate::driver::node::{Node, PublishOptions};
 use crate::driver::reading::{After, QueryOptions};
@@ -94,7 +94,8 @@ impl CausalSession {
         Ok(node.subscribe(query, from)?.within(self.into()))
     }
 
-    /// As [`CausalSession::subscribe`], in key order.
+    /// As [`CausalSession::subscribe`], in key order. From the first step on, and from each rewind
+    /// on, the session has seen all that was held then, also what is still to be delivered.
     ///
     /// # Errors
     /// `not_yet_visible`, `closed`, `forked_process`.

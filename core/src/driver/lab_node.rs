@@ -6,22 +6,24 @@
 use crate::driver::coordination::check_tags;
 use crate::driver::node::PublishOptions;
 use crate::driver::pond::{Acting, RunOptions, Wanted};
-use crate::driver::reading::After;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::cbor::Value;
-use crate::event::{Behind, EventBatch, NewEvent, NodeId, Once, not_yet_visible};
-use crate::log::{Appended, Durability, Receipt};
+use crate::event::{
+    Behind, EventBatch, EventKey, NewEvent, NodeId, OffsetMap, Once, not_yet_visible,
+};
+use crate::log::{Appended, Durability, Filter, Receipt};
 use crate::pending::Pending;
 use crate::pond::builtin::BuiltIn;
 use crate::pond::lab::{Lab, LabPublished};
-use crate::pond::{Fish, guarded};
+use crate::pond::{Deed, Fish, guarded};
 use crate::query::Query;
 
 /// A node of a [`Lab`]: says and asks what a [`Node`](crate::Node) does, by the same names, with
 /// the same errors.
 ///
 /// Its answers are there at once: virtual time passes between calls and never in them. Not here:
-/// subscriptions, observers and `keep_running`. Accounts and claims are acted on by [`Lab::act`].
+/// subscriptions, observers and `keep_running`. Of accounts and claims [`Lab::account`],
+/// [`Lab::claim`] and [`Lab::who_does`] tell.
 pub struct LabNode<'a> {
     lab: &'a mut Lab,
     node: usize,
@@ -113,7 +115,7 @@ impl LabNode<'_> {
     ) -> Result<Option<Appended>> {
         Acting::check_none()?;
         let RunOptions { after, publish, .. } = options;
-        self.check_covered(&after)?;
+        self.wait_for(&after.token, None)?;
         let state = self.state(fish)?;
         let events = guarded(|| effect(&state).map_err(|error| error.to_string()));
         let events = events.map_err(|message| {
@@ -124,6 +126,46 @@ impl LabNode<'_> {
             return Ok(None);
         }
         self.append(events, publish).map(Some)
+    }
+
+    /// Does something to an account or a claim, as [`Node::act`](crate::Node::act) does, with a
+    /// key once; what it decides is durable.
+    ///
+    /// # Errors
+    /// In the answer; as [`Lab::act`].
+    pub fn act(&mut self, deed: Deed, idempotency_key: Option<&[u8]>) -> Pending<Appended> {
+        let done = self.lab.act(self.node, deed, idempotency_key);
+        Pending::ready(done.map(|(published, replayed)| appended(published, replayed)))
+    }
+
+    /// Says "I do this" of `what`, as [`Node::do_optimistically`](crate::Node::do_optimistically)
+    /// does. Gives the event that says so, and where it stands.
+    ///
+    /// # Errors
+    /// As [`Lab::do_optimistically`].
+    pub fn do_optimistically(
+        &mut self,
+        what: &str,
+        note: Option<Value>,
+    ) -> Result<(EventKey, Appended)> {
+        let (key, said) = self.lab.do_optimistically(self.node, what, note)?;
+        Ok((key, appended(said, false)))
+    }
+
+    /// Refuses what a node refuses at the end of its wait for `token`: with a query only events
+    /// count that can match it, where that is known, as for
+    /// [`Node::wait_for`](crate::Node::wait_for).
+    ///
+    /// # Errors
+    /// `not_yet_visible`: it does not hold them; names what is missing. `closed`: it does not run.
+    pub fn wait_for(&self, token: &OffsetMap, query: Option<&Query>) -> Result<()> {
+        let filter = query.map(|query| Filter::new(query, self.node_id()));
+        let mut lacks = self.lab.lacks(self.node, token)?;
+        if let Some(filter) = filter {
+            lacks.retain(|(behind, lamport)| filter.admits_after(&behind.stream, *lamport));
+        }
+        let missing: Vec<Behind> = lacks.into_iter().map(|(behind, _)| behind).collect();
+        if missing.is_empty() { Ok(()) } else { Err(not_yet_visible(&missing)) }
     }
 
     fn append(&mut self, events: Vec<NewEvent>, options: PublishOptions) -> Result<Appended> {
@@ -147,18 +189,6 @@ impl LabNode<'_> {
         let is_durable = durability == Durability::Power;
         let published = self.lab.publish_as(self.node, events, is_durable, once)?;
         Ok(appended(published, false))
-    }
-
-    /// # Errors
-    /// `not_yet_visible`: the node does not hold it.
-    fn check_covered(&self, after: &After) -> Result<()> {
-        let held = self.lab.offsets(self.node)?;
-        let behind = |(stream, range): (_, std::ops::Range<u64>)| Behind {
-            stream,
-            missing: range.end - range.start,
-        };
-        let missing: Vec<Behind> = after.token.beyond(&held).map(behind).collect();
-        if missing.is_empty() { Ok(()) } else { Err(not_yet_visible(&missing)) }
     }
 }
 
@@ -251,7 +281,7 @@ mod tests {
         };
         let large = (0..17).map(|_| large()).collect();
         assert_eq!(refused(large, Default::default()).0, ErrorKind::LimitExceeded);
-        let after = After { token, timeout: None };
+        let after = crate::After { token, timeout: None };
         let options = RunOptions { after, ..RunOptions::default() };
         let error = node.run_with(&numbers(), options, |_| panic!("not called")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotYetVisible);
@@ -312,6 +342,53 @@ mod tests {
         let all: Vec<u64> = (0..8).collect();
         assert!((1..=20).all(|seed| orders(seed, true) == all));
         assert!((1..=20).any(|seed| orders(seed, false).len() > all.len()));
+    }
+
+    #[test]
+    fn a_withdrawal_that_is_tried_again_after_a_death_is_doubled_without_a_key_and_not_with_one() {
+        let (name, id) = ("steel".to_owned(), None);
+        let taken = |seed, with_key: bool| {
+            let options = LabOptions { faults: 3, ..LabOptions::new(1, seed) };
+            let mut lab = Lab::new(&options).unwrap();
+            let until_done = |lab: &mut Lab, deed: Deed, key: Option<&[u8]>| {
+                while let Err(error) = lab.node(0).unwrap().act(deed.clone(), key).wait() {
+                    assert_eq!(error.kind(), ErrorKind::Closed);
+                    lab.start(0).unwrap();
+                }
+            };
+            let (amount, floor, shares) = (1_000, 0, Vec::new());
+            let (name, id) = (name.clone(), id.clone());
+            let begun =
+                Deed::AccountCreate { name: name.clone(), id: id.clone(), amount, floor, shares };
+            until_done(&mut lab, begun, Some(b"begin"));
+            for order in 0..8u64 {
+                let key = order.to_le_bytes();
+                let (name, id) = (name.clone(), id.clone());
+                let deed = Deed::AccountWithdraw { name, id, amount: 10, note: None };
+                until_done(&mut lab, deed, with_key.then_some(&key));
+            }
+            lab.check_scarce().unwrap();
+            1_000 - lab.account(0, &name, None).unwrap().state.balance()
+        };
+        assert!((1..=20).all(|seed| taken(seed, true) == 80));
+        assert!((1..=20).any(|seed| taken(seed, false) > 80));
+    }
+
+    #[test]
+    fn what_cannot_match_a_query_is_not_waited_for() {
+        let mut lab = lab(2, 1);
+        let published = lab.node(1).unwrap().publish(vec![event("a", 1)], Default::default());
+        let token = published.wait().unwrap().token();
+        let node = lab.node(0).unwrap();
+        let own = Query::parse("FROM isLocal & 'a'").unwrap();
+        node.wait_for(&token, Some(&own)).unwrap();
+        for any in [None, Some(&Query::parse("FROM 'b'").unwrap())] {
+            let error = node.wait_for(&token, any).unwrap_err();
+            assert_eq!((error.kind(), error.missing().len()), (ErrorKind::NotYetVisible, 1));
+        }
+        lab.crash(0).unwrap();
+        let closed = lab.node(0).unwrap().wait_for(&OffsetMap::new(), None).unwrap_err();
+        assert_eq!(closed.kind(), ErrorKind::Closed);
     }
 
     #[test]

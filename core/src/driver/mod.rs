@@ -16,6 +16,7 @@ mod coordination;
 mod decider;
 mod doing;
 mod doing_watch;
+mod explore;
 #[cfg(feature = "net")]
 mod forked;
 #[cfg(feature = "net")]

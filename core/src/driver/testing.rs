@@ -37,66 +37,37 @@
 //! docs/testing.md.
 
 use crate::driver::clock;
+use crate::driver::explore::Trial;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::EventBatch;
 use crate::pond::Fish;
+use crate::pond::lab::{numbers_from, numbers_text};
 use crate::query::Monotonicity;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::collections::BTreeSet;
 
+pub use crate::driver::explore::{ExploreOptions, explore, explore_with};
 pub use crate::driver::lab_node::LabNode;
 pub use crate::pond::lab::{
-    LAB_NODES_MAX, Lab, LabBackup, LabJob, LabLoss, LabOptions, LabPublished, LabTask, LawCheck,
-    LawQuestion,
+    LAB_NODES_MAX, LAB_SCHEDULE, Lab, LabBackup, LabBefall, LabJob, LabLoss, LabOptions,
+    LabPublished, LabShrink, LabTask, LawCheck, LawQuestion,
 };
 pub use crate::pond::{BrokenLaw, NotShown, check_grow_only};
 
 /// The environment variable that names the one seed to run.
 pub const SEED_VARIABLE: &str = "MILLPOND_SEED";
+/// The environment variable that names what does not befall then, such as `1-4,7`. Where it is
+/// there, also empty, [`explore`] looks for no smaller failure.
+pub const WITHOUT_VARIABLE: &str = "MILLPOND_WITHOUT";
 
 impl Lab {
-    /// A lab of so many nodes whose chance follows from this seed.
+    /// A lab of so many nodes whose chance follows from this seed. In a scenario of [`explore`] it
+    /// leaves out what that is to be run without, too.
     ///
     /// # Errors
     /// `invalid_argument`: no node. `limit_exceeded`: more than [`LAB_NODES_MAX`].
     pub fn new(options: &LabOptions) -> Result<Lab> {
-        Lab::at(options, clock::now())
+        Trial::lab(options, |options| Lab::at(options, clock::now()))
     }
-}
-
-/// Runs `scenario` for each seed, and stops at the first one that fails. If the environment has
-/// [`SEED_VARIABLE`], only that seed is run: so the seed of a failure is replayed.
-///
-/// # Errors
-/// That of the scenario, with its seed. `invalid_argument`: the variable holds no seed, or there is
-/// none to run.
-///
-/// # Panics
-/// As the scenario does, after its seed was printed.
-pub fn explore(
-    seeds: impl IntoIterator<Item = u64>,
-    mut scenario: impl FnMut(u64) -> Result<()>,
-) -> Result<()> {
-    let wanted = seed_wanted()?;
-    let mut seeds = seeds.into_iter().peekable();
-    if seeds.peek().is_none() {
-        let message = "a scenario is run with one seed at least";
-        return Err(Error::new(ErrorKind::InvalidArgument, message));
-    }
-    let seeds: Box<dyn Iterator<Item = u64>> = match wanted {
-        Some(seed) => Box::new(std::iter::once(seed)),
-        None => Box::new(seeds),
-    };
-    for seed in seeds {
-        match catch_unwind(AssertUnwindSafe(|| scenario(seed))) {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(error.in_context(replay_hint(seed))),
-            Err(panic) => {
-                eprintln!("{}", replay_hint(seed));
-                resume_unwind(panic);
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Whether what a fish shows can be taken back by events that arrive later, and why. One that is
@@ -126,7 +97,29 @@ pub fn seed_wanted() -> Result<Option<u64>> {
     })
 }
 
-/// How to see a failure again, for people.
+/// What the environment says to leave out, if it does.
+///
+/// # Errors
+/// `invalid_argument`: it is no list such as `1-4,7`, or there is one without a seed.
+pub fn without_wanted() -> Result<Option<BTreeSet<u64>>> {
+    let Some(text) = std::env::var_os(WITHOUT_VARIABLE) else { return Ok(None) };
+    let numbers = numbers_from(&text.to_string_lossy())
+        .map_err(|error| error.in_context(WITHOUT_VARIABLE))?;
+    if !numbers.is_empty() && seed_wanted()?.is_none() {
+        let message = format!("{WITHOUT_VARIABLE} belongs to one seed; set {SEED_VARIABLE}, too");
+        return Err(Error::new(ErrorKind::InvalidArgument, message));
+    }
+    Ok(Some(numbers))
+}
+
+/// How to see a failure again, for people, with what the environment says to leave out.
 pub fn replay_hint(seed: u64) -> String {
-    format!("seed {seed} fails; {SEED_VARIABLE}={seed} replays it with this version of millpond")
+    let without = without_wanted().ok().flatten().filter(|numbers| !numbers.is_empty());
+    let without = without.map_or_else(String::new, |numbers| {
+        format!(" {WITHOUT_VARIABLE}={}", numbers_text(&numbers))
+    });
+    format!(
+        "seed {seed} fails; {SEED_VARIABLE}={seed}{without} replays it with this version of \
+         millpond (schedule {LAB_SCHEDULE})"
+    )
 }

@@ -34,6 +34,7 @@ pub use completeness::Completeness;
 pub use counters::LogCounts;
 pub(crate) use coverage::Coverage;
 pub use cursor::Cursor;
+pub(crate) use disk::Filter;
 pub use disk::{Forked, OpeningReason};
 pub use explanation::{Explanation, Looks};
 pub use follow::{Batch, Follower};

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ErrorKind};
 use crate::event::EventBatch;
+use crate::event::cbor::Value;
 use crate::pond::definition::Definition;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -91,6 +92,8 @@ impl Failure {
         });
         let shown: String = self.message.chars().take(MESSAGE_CHARACTERS_MAX).collect();
         let message = format!("{fish} failed in {name}{place}: {shown}");
-        Error::new(ErrorKind::UserCode, message).with_reason(name)
+        let details = Value::map([("fish", Value::from(fish.id()))]);
+        let details = details.encode().expect("an id is short");
+        Error::new(ErrorKind::UserCode, message).with_reason(name).with_details(details)
     }
 }

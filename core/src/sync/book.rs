@@ -103,7 +103,8 @@ impl PeerBook {
     }
 
     /// Discovery saw the peer at these addresses. A new one is dialled soon, by the smaller id
-    /// first, so that the two do not meet half-way. True when it was not seen before.
+    /// first, so that the two do not meet half-way; one that is elsewhere now as soon as it may be.
+    /// True when it was not seen before.
     pub(crate) fn discover(
         &mut self,
         peer: NodeId,
@@ -111,6 +112,7 @@ impl PeerBook {
         now: Instant,
     ) -> bool {
         let courtesy = if self.us < peer { Duration::ZERO } else { DIAL_COURTESY };
+        let pause = self.pause(&peer);
         let Some(entry) = self.entry(peer, Rank::Hint) else { return false };
         let kept = addresses.len().min(ADDRESSES_PER_PEER_MAX);
         if entry.discovered == addresses[..kept] {
@@ -121,7 +123,8 @@ impl PeerBook {
         // A refusal that only people can mend is not undone by a new address.
         let is_refused = entry.last_refusal.is_some_and(RefusalReason::is_lasting);
         if kept > 0 && !is_refused {
-            self.dials.set_earliest(peer, now + courtesy);
+            let at = entry.hurry(pause, now);
+            self.dials.set_earliest(peer, at + courtesy);
         }
         is_new
     }
@@ -277,16 +280,18 @@ impl PeerBook {
         None
     }
 
-    /// Which found peer to dial now that one is needed; `pick` chooses one of so many. Each rank
-    /// has its turn, so that no crowd of made-up nodes keeps us from those that had a session.
+    /// Which found peer to dial now that one is needed, `unmet_too` when it need not have had a
+    /// session; `pick` chooses one of so many. Each rank has its turn, so that no crowd of made-up
+    /// nodes keeps us from those that had one.
     pub(crate) fn dial_waiting(
         &mut self,
         now: Instant,
+        unmet_too: bool,
         is_taken: impl Fn(&NodeId) -> bool,
         mut pick: impl FnMut(usize) -> usize,
     ) -> Option<NodeId> {
         loop {
-            let best = self.best_waiting();
+            let best = self.best_waiting(unmet_too);
             let peer = (!best.is_empty()).then(|| best[pick(best.len())])?;
             self.waiting.remove(&peer);
             if self.may_dial(&peer, now, is_taken(&peer)) {
@@ -297,8 +302,9 @@ impl PeerBook {
     }
 
     /// Of the rank whose turn it is, those that were dialled least.
-    fn best_waiting(&self) -> Vec<NodeId> {
+    fn best_waiting(&self, unmet_too: bool) -> Vec<NodeId> {
         let known = self.waiting.iter().filter_map(|peer| Some((peer, self.entries.get(peer)?)));
+        let known = known.filter(|(_, entry)| unmet_too || entry.is_met());
         // The next lower rank, and after the lowest the highest.
         let after = |rank: Rank| (rank < self.turn, rank);
         let order = |entry: &Entry| (after(entry.rank), Reverse(entry.attempts));
@@ -319,10 +325,13 @@ impl PeerBook {
     pub(crate) fn dial_waiting_of(
         &mut self,
         now: Instant,
+        unmet_too: bool,
         is_wanted: impl Fn(&NodeId) -> bool,
         pick: impl FnOnce(usize) -> usize,
     ) -> Option<NodeId> {
-        let wanted = self.waiting.iter().copied().filter(is_wanted);
+        let is_met = |peer: &NodeId| self.entries.get(peer).is_some_and(Entry::is_met);
+        let may_be = |peer: &NodeId| unmet_too || is_met(peer);
+        let wanted = self.waiting.iter().copied().filter(|peer| may_be(peer) && is_wanted(peer));
         let wanted: Vec<NodeId> = wanted.collect();
         let peer = (!wanted.is_empty()).then(|| wanted[pick(wanted.len())])?;
         self.waiting.remove(&peer);
@@ -365,7 +374,10 @@ impl PeerBook {
     fn begin_dial(&mut self, peer: NodeId, now: Instant) -> NodeId {
         if let Some(entry) = self.entries.get_mut(&peer) {
             entry.attempts = entry.attempts.saturating_add(1);
+            entry.dialed_at = Some(now);
         }
+        // Whatever asked for another one meanwhile is served by this one.
+        self.dials.remove(&peer);
         self.dialing.set(peer, now + DIAL_TIMEOUT);
         peer
     }
@@ -383,16 +395,19 @@ impl PeerBook {
         self.dialing = Schedule::default();
     }
 
-    /// Dial again after a pause: twice as long each time, spread by the two ids so that a whole
-    /// swarm does not dial in step.
+    /// Dial again after a pause.
     fn retry(&mut self, peer: NodeId, now: Instant) {
-        let Some(entry) = self.entries.get(&peer) else { return };
-        if planted!("dial_not_repeated") {
-            return;
+        if self.entries.contains_key(&peer) && !planted!("dial_not_repeated") {
+            self.dials.set_earliest(peer, now + self.pause(&peer));
         }
-        let pause = doubled(DIAL_RETRY, entry.attempts, DIAL_RETRY_MAX);
-        let pause = pause.mul_f64(spread(&self.us, &peer, entry.attempts));
-        self.dials.set_earliest(peer, now + pause);
+    }
+
+    /// The pause before the peer's next dial: twice as long each time, spread by the two ids so
+    /// that a whole swarm does not dial in step.
+    fn pause(&self, peer: &NodeId) -> Duration {
+        let attempts = self.entries.get(peer).map_or(0, |entry| entry.attempts);
+        let pause = doubled(DIAL_RETRY, attempts, DIAL_RETRY_MAX);
+        pause.mul_f64(spread(&self.us, peer, attempts))
     }
 
     /// The place of a peer, of at least this rank; none when nobody gives one up for it.

@@ -161,10 +161,10 @@ pub(crate) const MESH_DEGREE: usize = 8;
 pub(crate) const MESH_DEGREE_MAX: usize = 12;
 /// Dials of found peers at a time, where there are more of them than are needed.
 pub(crate) const MESH_DIALS_MAX: usize = 4;
-/// On average no more than one of them is dialled in this time, and so many at once.
-pub(crate) const MESH_CROWD_PACE: Duration = Duration::from_millis(100);
-/// See `MESH_CROWD_PACE`.
-pub(crate) const MESH_CROWD_BURST: u32 = 32;
+/// Of found nodes that never had a session no more than one is dialled in this time, on average …
+pub(crate) const UNMET_DIAL_PACE: Duration = Duration::from_millis(100);
+/// … and so many at once.
+pub(crate) const UNMET_DIAL_BURST: u32 = 32;
 /// First pause, about, between two dials of nodes that no peer tells of; doubles up to the next.
 pub(crate) const MESH_PROBE: Duration = Duration::from_secs(60);
 /// Longest pause between two such dials.
@@ -175,6 +175,9 @@ pub(crate) const MESH_TRIM: Duration = Duration::from_secs(1);
 pub(crate) const DIAL_RETRY: Duration = Duration::from_millis(250);
 /// Longest pause between two dials.
 pub(crate) const DIAL_RETRY_MAX: Duration = Duration::from_secs(15);
+/// Least time between two dials of a peer that had a session, or was named, because its addresses
+/// are said to be others.
+pub(crate) const DIAL_ELSEWHERE: Duration = Duration::from_secs(1);
 /// How long a dial may take before it counts as failed.
 pub(crate) const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Dials of a peer that we know only from a session that was lost, or from other peers.

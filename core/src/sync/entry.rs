@@ -1,9 +1,11 @@
 //! What the book knows of one peer, and what its place there is worth.
 
 use crate::event::NodeId;
+use crate::planted;
+use crate::sync::constants::{DIAL_ELSEWHERE, DIAL_RETRY_MAX};
 use crate::sync::refusal::RefusalReason;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a peer's place in the book is worth: when there is no other, a lesser one makes room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +41,10 @@ pub(crate) struct Entry {
     pub(super) came_back: bool,
     /// Dials since the last session that was of use.
     pub(super) attempts: u32,
+    /// When the last dial began.
+    pub(super) dialed_at: Option<Instant>,
+    /// When another address last brought a dial forward that had to wait.
+    hurried_at: Option<Instant>,
     /// Times it misbehaved since it last behaved well.
     pub(super) penalties: u32,
     /// Until then its connections are refused.
@@ -65,6 +71,28 @@ impl Entry {
     /// True when a person wants a session with it, here or there.
     pub(crate) fn is_wanted(&self) -> bool {
         self.rank == Rank::Named || self.came_back
+    }
+
+    /// True when it had a session, or was named: it is more than what somebody announced.
+    pub(crate) fn is_met(&self) -> bool {
+        self.rank >= Rank::Member
+    }
+
+    /// Discovery says that it is elsewhere: when to dial it for that, if its last dial asks for
+    /// this `pause`. Of a node that may be made up addresses count for little: any may be told.
+    pub(super) fn hurry(&mut self, pause: Duration, now: Instant) -> Instant {
+        let Some(last) = self.dialed_at else { return now };
+        if planted!("made_up_nodes_dialled_without_pace") {
+            return now;
+        }
+        if self.is_met() {
+            return now.max(last + DIAL_ELSEWHERE);
+        }
+        if self.hurried_at.is_some_and(|at| now < at + DIAL_RETRY_MAX) {
+            return now.max(last + pause);
+        }
+        self.hurried_at = Some(now);
+        now
     }
 
     /// True when other peers told where it is.

@@ -36,8 +36,9 @@ impl GoingOn {
     /// there is one: the peer may have lost it.
     pub(super) fn new(former: Option<&Session>, peer: &NodeId, shared: &Shared) -> GoingOn {
         let epoch = shared.memories.epoch();
+        // What is heard in a session that has not ended here is kept when it does.
         let (said, kept) = match former {
-            Some(former) => (former.heard_so_far(shared), None),
+            Some(former) => former.heard_so_far(shared),
             None => {
                 let kept = shared.memories.get(peer);
                 (kept.as_ref().map(|memory| memory.heard), kept)
@@ -71,14 +72,26 @@ impl Session {
         *self.binding.first_chunk().expect("a binding is longer")
     }
 
-    /// How much we heard in this session, if another one can go on from there.
-    fn heard_so_far(&self, shared: &Shared) -> Option<Heard> {
+    /// How much we heard in this session, if another one can go on from there; when nothing came,
+    /// what this one was to go on from, which still stands, and what is kept of it.
+    fn heard_so_far(&self, shared: &Shared) -> (Option<Heard>, Option<Arc<Memory>>) {
         let is_open = !self.disputes.is_empty()
             || self.going_on.is_spoilt
             || self.going_on.is_void
             || shared.comparisons.await_one_of(self.connection);
-        let heard = Heard { session: self.name(), count: self.going_on.heard };
-        (!is_open && heard.count > 0).then_some(heard)
+        let count = self.going_on.heard;
+        let is_of_now = self.going_on.epoch == shared.memories.epoch();
+        match self.is_mute() {
+            _ if is_open => (None, None),
+            true if is_of_now => (self.going_on.said, self.going_on.kept.clone()),
+            true => (None, None),
+            false => ((count > 0).then(|| Heard { session: self.name(), count }), None),
+        }
+    }
+
+    /// True when the peer told nothing of streams in this session.
+    fn is_mute(&self) -> bool {
+        self.going_on.heard == 0 && !self.summary_is_complete
     }
 
     /// How much we heard in an earlier session with the peer.
@@ -103,7 +116,7 @@ impl Session {
 
     /// The peer tells only what we have not heard in the last session.
     pub(super) fn on_going_on(&mut self, shared: &mut Shared) -> Result<Effect, Refusal> {
-        let is_first = self.going_on.heard == 0 && !self.summary_is_complete;
+        let is_first = self.is_mute();
         if self.going_on.said.take().is_none() || !is_first {
             return Err(RefusalReason::Unexpected.into());
         }
@@ -157,11 +170,10 @@ impl Session {
         if is_void {
             return None;
         }
-        let name = self.name();
-        let Session { peer, known, own_heads, going_on, summary_is_complete, .. } = self;
-        let GoingOn { told, heard, epoch, .. } = going_on;
         // When nothing came, what came before still stands.
-        let is_mute = heard == 0 && !summary_is_complete;
+        let (name, is_mute) = (self.name(), self.is_mute());
+        let Session { peer, known, own_heads, going_on, .. } = self;
+        let GoingOn { told, heard, epoch, .. } = going_on;
         let former = shared.memories.get(&peer).filter(|_| is_mute);
         let memory = match former {
             Some(former) => Memory { told, told_in: name, ..(*former).clone() },

@@ -2,8 +2,9 @@
 //!
 //! - Peers that were named are always dialled. With fewer than `MESH_DEGREE` sessions, and dials
 //!   under way, found ones are dialled, too, each time one that chance picks.
-//! - Where more than `MESH_DEGREE` wait, only so many are dialled in a time: whoever makes up a
-//!   crowd of nodes, and answers for them at once, must not keep us dialling.
+//! - Of found nodes that never had a session only so many are dialled in a time, however many
+//!   there are and wherever they are said to be: whoever makes nodes up, and answers for them at
+//!   once, must not keep us dialling.
 //! - A node that has its degree dials one now and then of which none of its peers has told: so two
 //!   parts of a swarm that are full in themselves meet.
 //! - With more than `MESH_DEGREE_MAX` sessions a node ends some that both sides can spare.
@@ -13,9 +14,10 @@
 //! Begin with [`Swarm::dial`]. Source: docs/protocol.md, "Connections".
 
 use crate::event::NodeId;
+use crate::planted;
 use crate::sync::constants::{
-    MESH_CROWD_BURST, MESH_CROWD_PACE, MESH_DEGREE, MESH_DEGREE_MAX, MESH_DIALS_MAX, MESH_PROBE,
-    MESH_PROBE_MAX, MESH_TRIM,
+    MESH_DEGREE, MESH_DEGREE_MAX, MESH_DIALS_MAX, MESH_PROBE, MESH_PROBE_MAX, MESH_TRIM,
+    UNMET_DIAL_BURST, UNMET_DIAL_PACE,
 };
 use crate::sync::io::{ConnectionId, Output};
 use crate::sync::refusal::RefusalReason;
@@ -33,9 +35,10 @@ pub(crate) struct Mesh {
     probe_pause: Duration,
     /// When to end a session that is too many.
     trim_at: Option<Instant>,
-    /// When all dials of a crowd would have begun, one after the other at their pace.
-    crowd_until: Option<Instant>,
-    /// When the next of a crowd may be dialled; none while nobody waits for that.
+    /// When all dials of nodes that never had a session would have begun, one after the other at
+    /// their pace.
+    unmet_until: Option<Instant>,
+    /// When to see whether the next of them may be dialled; none while nobody waits for that.
     pace_at: Option<Instant>,
 }
 
@@ -47,7 +50,7 @@ impl Mesh {
             probe_at: None,
             probe_pause: MESH_PROBE,
             trim_at: None,
-            crowd_until: None,
+            unmet_until: None,
             pace_at: None,
         }
     }
@@ -57,18 +60,20 @@ impl Mesh {
         [self.probe_at, self.trim_at, self.pace_at].into_iter().flatten().min()
     }
 
-    /// True when one of a crowd may be dialled now; else there is a time for it.
-    fn may_dial_crowd(&mut self, now: Instant) -> bool {
-        let until = self.crowd_until.map_or(now, |until| until.max(now));
-        let is_free = until < now + MESH_CROWD_PACE * MESH_CROWD_BURST;
-        self.pace_at = (!is_free).then_some(now + MESH_CROWD_PACE);
+    /// True when a node that never had a session may be dialled now; else there is a time for it.
+    fn may_dial_unmet(&mut self, now: Instant) -> bool {
+        let until = self.unmet_until.map_or(now, |until| until.max(now));
+        let is_free = until < now + UNMET_DIAL_PACE * UNMET_DIAL_BURST
+            || planted!("made_up_nodes_dialled_without_pace");
+        let next = self.pace_at.unwrap_or(now + UNMET_DIAL_PACE);
+        self.pace_at = (!is_free).then_some(next);
         is_free
     }
 
-    /// One of a crowd is dialled.
-    fn dialed_crowd(&mut self, now: Instant) {
-        let until = self.crowd_until.map_or(now, |until| until.max(now));
-        self.crowd_until = Some(until + MESH_CROWD_PACE);
+    /// A node that never had a session is dialled.
+    fn dialed_unmet(&mut self, now: Instant) {
+        let until = self.unmet_until.map_or(now, |until| until.max(now));
+        self.unmet_until = Some(until + UNMET_DIAL_PACE);
     }
 
     /// Somebody was lost or found: parts of the swarm may have come apart, or together.
@@ -121,6 +126,9 @@ impl Swarm {
     fn put_dial(&mut self, peer: NodeId) {
         let entry = self.book.get(&peer).expect("it is in the book");
         let (named, discovered) = (entry.named.clone(), entry.unnamed());
+        if !entry.is_met() {
+            self.mesh.dialed_unmet(self.shared.now);
+        }
         self.shared.outputs.push_back(Output::Dial { peer, named, discovered });
     }
 
@@ -144,18 +152,19 @@ impl Swarm {
         let is_crowd = self.book.waiting_count() > MESH_DEGREE;
         let at_once = if is_crowd { MESH_DIALS_MAX } else { MESH_DEGREE };
         let room = MESH_DEGREE.saturating_sub(engaged).min(at_once.saturating_sub(under_way));
+        let now = self.shared.now;
+        // All others were looked for when the pace began to hold some up: not with each input.
+        let is_seen = self.mesh.pace_at.is_some();
         for _ in 0..room {
-            let now = self.shared.now;
-            if is_crowd && !self.mesh.may_dial_crowd(now) {
+            let unmet_too = self.mesh.may_dial_unmet(now);
+            if !unmet_too && is_seen {
                 return;
             }
             let chance = &mut self.mesh.chance;
             let is_taken = |peer: &NodeId| taken.contains(peer);
-            let found = self.book.dial_waiting(now, is_taken, |count| chance.below(count));
+            let pick = |count| chance.below(count);
+            let found = self.book.dial_waiting(now, unmet_too, is_taken, pick);
             let Some(peer) = found else { return };
-            if is_crowd {
-                self.mesh.dialed_crowd(now);
-            }
             self.put_dial(peer);
         }
     }
@@ -176,9 +185,11 @@ impl Swarm {
         let now = self.shared.now;
         let listed = self.sessions.values().flat_map(|session| &session.peers);
         let heard: BTreeSet<NodeId> = taken.iter().chain(listed).copied().collect();
+        let unmet_too = self.mesh.may_dial_unmet(now);
         let chance = &mut self.mesh.chance;
         let found = self.book.dial_waiting_of(
             now,
+            unmet_too,
             |peer| !heard.contains(peer),
             |count| chance.below(count),
         );

@@ -184,10 +184,10 @@ impl Swarm {
         session.going_on = GoingOn::new(standing, &peer, &self.shared);
         // Our dial comes too late, since nobody is dialled with whom there is a session.
         let is_late = dialed && standing.is_some_and(|former| !former.liveness.is_stalled(now));
-        if let Some(former) = former.filter(|_| !is_late)
+        if let Some(former) = former
             && let Some(session) = self.sessions.get_mut(&former)
         {
-            // Why would it come again?
+            // Why would it come again, or answer as if there were none?
             session.liveness.doubt();
             self.ready.insert(former);
         }

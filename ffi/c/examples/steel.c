@@ -152,8 +152,8 @@ static void escrow(void) {
     error = NULL;
     must(act(york, deed(MILLPOND_DEED_ACCOUNT_WITHDRAW, available)));
     heal();
-    must(millpond_node_account(london, "steel", 5, NULL, 0, NULL, WAIT, MILLPOND_NO_CANCEL, &json,
-                               &error));
+    must(millpond_node_account(london, "steel", 5, NULL, 0, NULL, 0, NULL, WAIT, MILLPOND_NO_CANCEL,
+                               &json, &error));
     printf("escrow: the balance is %lld, and London may spend %lld\n",
            number_in(json.data, "\"balance\":"), number_in(json.data, "\"available\":"));
     millpond_bytes_free(&json);

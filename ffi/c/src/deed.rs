@@ -60,7 +60,7 @@ pub struct millpond_deed_t {
     /// Of what: 1 to 200 bytes in NFC.
     pub name: millpond_text_t,
     /// Exactly the account with this id, 32 hex digits, a rival say. Unsaid: the one that the name
-    /// means.
+    /// means. MILLPOND_ERROR_INVALID_ARGUMENT where it is said of a claim.
     pub id: millpond_text_t,
     /// Node id of who gets it: 64 hex digits.
     pub to: millpond_text_t,
@@ -125,6 +125,9 @@ impl millpond_deed_t {
             u64::try_from(self.amount).map_err(refused)
         };
         let is_alone = yes_or_no(self.is_alone, "is_alone")?;
+        if id.is_some() && is_of_claims(self.kind) {
+            return Err(host_error("`deed.id` is of accounts: a claim has none to be named by"));
+        }
         Ok(match self.kind {
             MILLPOND_DEED_ACCOUNT_CREATE => {
                 let (amount, floor) = (self.amount, self.floor);
@@ -185,6 +188,17 @@ impl millpond_deed_t {
         // SAFETY: the same contract.
         unsafe { array(self.shares, self.share_count, "shares") }?.iter().map(read).collect()
     }
+}
+
+fn is_of_claims(kind: i32) -> bool {
+    matches!(
+        kind,
+        MILLPOND_DEED_CLAIM_CREATE
+            | MILLPOND_DEED_CLAIM_TRANSFER
+            | MILLPOND_DEED_CLAIM_REQUEST
+            | MILLPOND_DEED_CLAIM_RECOVER
+            | MILLPOND_DEED_DOING_RELEASE
+    )
 }
 
 /// Does something to an account or a claim. It is decided at once, from what is on this disk, also
@@ -279,7 +293,8 @@ pub unsafe extern "C" fn millpond_node_hand_over_when_asked(
 }
 
 /// The account called `name` as it is known here, as one JSON object; docs/escrow.md names every
-/// field. `known` is NULL, or the "as_of" of an earlier answer: then it waits until something was
+/// field. `id` is NULL, or 32 hex digits: exactly the account with this id, a rival say; else the
+/// one that the name means. `known` is NULL, or the "as_of" of an earlier answer: then it waits until something was
 /// said of the account beyond that, and `read_options` are not looked at. MILLPOND_ERROR_NOT_FOUND:
 /// it is not known here. MILLPOND_ERROR_NOT_YET_VISIBLE: see millpond_error_missing.
 /// MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED: the log cannot be read. `read_options`
@@ -292,6 +307,8 @@ pub unsafe extern "C" fn millpond_node_account(
     node: millpond_node_t,
     name: *const c_char,
     name_len: usize,
+    id: *const c_char,
+    id_len: usize,
     known: *const c_char,
     known_len: usize,
     read_options: *const millpond_read_options_t,
@@ -303,11 +320,12 @@ pub unsafe extern "C" fn millpond_node_account(
     // SAFETY: the same contract.
     unsafe {
         give_text("millpond_node_account", json, "json", error, || {
+            let id = text_option(id, id_len, "id")?;
             let asked = Asked::read(name, name_len, known, known_len, read_options)?;
             let (node, wait) = (NodeHandle::from_id(node.id), wait(timeout_ms, cancel));
             asked.put(
-                |name, options, wait: &Wait<'_>| node.account_json(name, None, options, wait),
-                |name, known, wait: &Wait<'_>| node.next_account_json(name, None, known, wait),
+                |name, options, wait: &Wait<'_>| node.account_json(name, id, options, wait),
+                |name, known, wait: &Wait<'_>| node.next_account_json(name, id, known, wait),
                 &wait,
             )
         })

@@ -10,8 +10,9 @@ use millpond_facade::{DoingHandle, NodeHandle};
 use std::ffi::c_char;
 
 /// Says "I do this" of `name`, 1 to 200 bytes. Nobody is asked: of all who say so the least event
-/// key wins, and the others learn that they lost by millpond_doing_next. `note` may be NULL, or is
-/// kept with it: as `note_form` says, MILLPOND_PAYLOAD_CBOR or MILLPOND_PAYLOAD_JSON.
+/// key wins, and the others learn that they lost by millpond_doing_lost or millpond_doing_next.
+/// `note` may be NULL, or is kept with it: as `note_form` says, MILLPOND_PAYLOAD_CBOR or
+/// MILLPOND_PAYLOAD_JSON.
 /// `read_options` may be NULL. On MILLPOND_OK, `*doing` is a new handle; close it with
 /// millpond_doing_close. Take the claim back by MILLPOND_DEED_DOING_RELEASE.
 /// MILLPOND_ERROR_CANCELLED and MILLPOND_ERROR_TIMEOUT: it may have been said all the same. Said
@@ -120,6 +121,30 @@ pub unsafe extern "C" fn millpond_doing_next(
     };
     // SAFETY: the same contract.
     unsafe { give_text("millpond_doing_next", json, "json", error, ask) }
+}
+
+/// How the claim stands once it has lost, as millpond_doing_next says it: at once if it has, also
+/// where that has said so. Or once it is released; or the end. Takes nothing from
+/// millpond_doing_next, beside which it may wait, as often as you like. Free `*json` with
+/// millpond_bytes_free. MILLPOND_ERROR_TIMEOUT: it had not lost yet. MILLPOND_ERROR_CORRUPT,
+/// MILLPOND_ERROR_STORAGE_FAILED: the log cannot be read. Thread-safe.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_doing_lost(
+    doing: millpond_doing_t,
+    timeout_ms: i64,
+    cancel: millpond_cancel_t,
+    json: *mut millpond_bytes_t,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    let ask = || {
+        let handle = DoingHandle::from_id(doing.id);
+        Ok(handle.lost(&wait(timeout_ms, cancel))?.json())
+    };
+    // SAFETY: the same contract.
+    unsafe { give_text("millpond_doing_lost", json, "json", error, ask) }
 }
 
 /// A descriptor for poll, select or epoll: readable while millpond_doing_next may have something.

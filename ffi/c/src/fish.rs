@@ -159,11 +159,6 @@ impl Code {
         Box::new(move |job| self.answer(job))
     }
 
-    /// What does the jobs of a fold.
-    pub(crate) fn into_work(self) -> Box<dyn FnMut(FishJob) -> JobAnswer + Send> {
-        Box::new(move |job| self.answer(job))
-    }
-
     fn answer(&self, next: FishJob) -> JobAnswer {
         let mut job = millpond_job_t { failure: None, last_reset: None, saved: None };
         let (place, user_data) = (&raw mut job, self.user.pointer());

@@ -90,7 +90,8 @@ pub unsafe extern "C" fn millpond_node_observe_all(
 
 /// Observes the fish that `make_fish` makes of the event with the least key which `query` selects;
 /// none until there is one. Where an older one arrives later, the fish of that takes its place: so
-/// all nodes end with the same. Everything else as of millpond_node_observe_all.
+/// all nodes end with the same. Where `make_fish` makes none of it, millpond_group_next shows no
+/// states, also after those of another fish: millpond_states_len is 0. Everything else as of millpond_node_observe_all.
 ///
 /// # Safety
 /// As millpond_node_observe_all.
@@ -187,7 +188,7 @@ unsafe fn make_one(
         None => {
             let made = |(fish, code): (FishSpec, Option<Code>)| MadeFish {
                 fish,
-                work: code.map(Code::into_work),
+                work: code.map(Code::work),
             };
             Ok(seed.made.map(made))
         }

@@ -71,10 +71,7 @@ pub unsafe extern "C" fn millpond_observer_turn(
         call("millpond_observer_turn", error, || {
             let place = output(turn, "turn")?;
             let (handle, wait) = (ObserverHandle::from_id(observer.id), wait(timeout_ms, cancel));
-            let turn = match read_kind(kind)? {
-                TurnKind::Any => handle.turn(&wait)?,
-                TurnKind::New => handle.next_turn(&wait)?,
-            };
+            let turn = handle.turn(read_kind(kind)?, None, &wait)?;
             place.put(millpond_turn_t { id: turn.id() });
             Ok(())
         })

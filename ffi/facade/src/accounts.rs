@@ -9,18 +9,15 @@ use crate::offsets::Offsets;
 use crate::operation::Done;
 use crate::options::{ReadOptions, SubscribeOptions};
 use crate::publish::refuse_cancelled;
+use crate::reports::Report;
 use crate::subscription::SubscriptionHandle;
 use crate::wait::{Limit, Wait, deadline};
 use crate::workers;
-use millpond::event::cbor::Value as Note;
-use millpond::event::{OffsetMap, StreamId};
+use millpond::ErrorKind;
 use millpond::pond::Name;
-use millpond::pond::claim::{ClaimHolder, Doer, claim_tag, doing_tag};
-use millpond::pond::escrow::{AccountId, Holding, OpenRequest, Violation, account_tag};
+use millpond::pond::claim::{claim_tag, doing_tag};
+use millpond::pond::escrow::{AccountId, account_tag};
 use millpond::query::{Query, TagExpression};
-use millpond::{ErrorKind, Rival};
-use serde_json::{Value, json};
-use std::sync::Arc;
 use std::time::Instant;
 
 /// What is looked at.
@@ -32,23 +29,24 @@ pub(crate) enum Matter {
     Doing,
 }
 
-/// What was found, and as of when.
-struct Found {
-    json: Value,
-    as_of: OffsetMap,
-}
-
 impl Matter {
-    fn account(id: Option<&str>) -> Result<Matter> {
+    pub(crate) fn account(id: Option<&str>) -> Result<Matter> {
         Ok(Matter::Account(id.map(|id| id.trim().parse()).transpose()?))
     }
 
-    fn look(self, core: &core::Node, name: &str) -> Result<Found> {
-        match self {
-            Matter::Account(id) => account(core, name, id),
-            Matter::Claim => claim(core, name),
-            Matter::Doing => who_does(core, name),
-        }
+    fn look(self, core: &core::Node, name: &str) -> Result<Report> {
+        Ok(match self {
+            Matter::Account(id) => {
+                let named = core.account(name)?;
+                let report = id.map_or(named.clone(), |id| named.with_id(id)).report()?;
+                Report::of_account(report)
+            }
+            Matter::Claim => {
+                let claim = core.claim(name)?;
+                Report::of_claim(claim.what(), claim.report()?)
+            }
+            Matter::Doing => Report::of_doing(&Name::new(name)?, core.who_does(name)?),
+        })
     }
 
     /// Selects the events that it follows from.
@@ -275,10 +273,7 @@ impl NodeHandle {
 
     fn found(self, matter: Matter, name: &str, needs: &Needs) -> Result<String> {
         let node = NodeState::usable(self.id())?;
-        let Found { mut json, as_of } = matter.look(node.core(), name)?;
-        needs.sees(&as_of);
-        json["as_of"] = Offsets::from(as_of).token().into();
-        Ok(json.to_string())
+        Ok(matter.look(node.core(), name)?.told(needs))
     }
 
     fn look_again(
@@ -374,120 +369,5 @@ fn query_text(matter: Matter, name: &str, needs: &Needs) -> Result<Option<String
     match needs.are_said() {
         true => Ok(Some(matter.query(name)?.to_string())),
         false => Ok(None),
-    }
-}
-
-fn account(core: &core::Node, name: &str, id: Option<AccountId>) -> Result<Found> {
-    let named = core.account(name)?;
-    let report = id.map_or(named.clone(), |id| named.with_id(id)).report()?;
-    let state = &report.state;
-    let json = json!({
-        "name": state.name().as_str(), "id": state.id().to_string(),
-        "balance": integer(state.balance()), "floor": state.creation().floor,
-        "available": report.available, "own_stream": report.own_stream.to_string(),
-        "holdings": state.holdings().iter().map(holding).collect::<Vec<Value>>(),
-        "requests": requests(&state.requests()),
-        "violations": violations(&state.violations()),
-        "uncovered_count": state.uncovered_count(),
-        "rivals": report.rivals.iter().map(rival).collect::<Vec<Value>>(),
-    });
-    Ok(Found { json, as_of: Arc::unwrap_or_clone(report.as_of) })
-}
-
-fn claim(core: &core::Node, what: &str) -> Result<Found> {
-    let claim = core.claim(what)?;
-    let report = claim.report()?;
-    let holders: Vec<Value> = report.holders.iter().map(holder).collect();
-    let json = json!({
-        "what": claim.what().as_str(), "holder": holders.first(), "holders": holders,
-        "own_fence": report.own_fence.as_ref().map(ToString::to_string),
-        "requests": requests(&report.requests), "violations": violations(&report.violations),
-        "rivals": report.rivals.iter().map(ToString::to_string).collect::<Vec<String>>(),
-    });
-    Ok(Found { json, as_of: Arc::unwrap_or_clone(report.as_of) })
-}
-
-fn who_does(core: &core::Node, what: &str) -> Result<Found> {
-    let who = core.who_does(what)?;
-    let doers: Vec<Value> = who.doers.iter().map(doer).collect();
-    let json = json!({
-        "what": Name::new(what)?.as_str(), "holder": who.holder.as_ref().map(holder),
-        "winner": who.winner.as_ref().map(doer), "doers": doers,
-    });
-    Ok(Found { json, as_of: who.as_of })
-}
-
-fn rival(rival: &Rival) -> Value {
-    json!({
-        "id": rival.id.to_string(), "created": rival.created.to_string(),
-        "is_first": rival.is_first, "balance": integer(rival.balance),
-        "available": rival.available,
-    })
-}
-
-fn holding(holding: &Holding) -> Value {
-    let Holding { stream, amount, is_frozen } = holding;
-    json!({
-        "stream": stream.to_string(), "node": node(stream), "amount": amount,
-        "is_frozen": is_frozen,
-    })
-}
-
-fn holder(holder: &ClaimHolder) -> Value {
-    json!({
-        "stream": holder.stream.to_string(), "node": node(&holder.stream),
-        "fence": holder.fence, "is_frozen": holder.is_frozen,
-    })
-}
-
-pub(crate) fn doer(doer: &Doer) -> Value {
-    let note = doer.note.as_ref().map(note);
-    json!({ "key": doer.key.to_string(), "node": node(&doer.key.stream), "note": note })
-}
-
-/// A note in the JSON form of payloads.
-fn note(note: &Note) -> Value {
-    let text = note.encode().ok().and_then(|bytes| crate::json::from_cbor(&bytes).ok());
-    // It was a payload, so it has this form.
-    text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Value::Null)
-}
-
-fn requests(requests: &[OpenRequest]) -> Vec<Value> {
-    let request = |request: &OpenRequest| {
-        json!({
-            "stream": request.stream.to_string(), "node": node(&request.stream),
-            "key": request.key.to_string(), "outstanding": request.outstanding,
-        })
-    };
-    requests.iter().map(request).collect()
-}
-
-fn violations(violations: &[Violation]) -> Vec<Value> {
-    let violation = |violation: &Violation| match violation {
-        Violation::Uncovered { key, offset, amount, available } => json!({
-            "kind": "uncovered", "key": key.to_string(), "offset": offset.value(),
-            "amount": amount, "available": available,
-        }),
-        Violation::Overdrawn { stream, by, .. } => {
-            json!({ "kind": "overdrawn", "stream": stream.to_string(), "by": by })
-        }
-        Violation::Crowded { stream } => {
-            json!({ "kind": "crowded", "stream": stream.to_string() })
-        }
-    };
-    violations.iter().map(violation).collect()
-}
-
-fn node(stream: &StreamId) -> String {
-    stream.node.to_string()
-}
-
-/// Sums may go beyond 64 bits; what does is shown as the nearest number that does not.
-fn integer(value: i128) -> Value {
-    match (i64::try_from(value), u64::try_from(value)) {
-        (Ok(value), _) => value.into(),
-        (_, Ok(value)) => value.into(),
-        _ if value > 0 => u64::MAX.into(),
-        _ => i64::MIN.into(),
     }
 }

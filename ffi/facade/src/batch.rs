@@ -10,7 +10,7 @@ use millpond::event::{AppId, EventKey, StreamId, cbor};
 use millpond::{Columns, Looks};
 use std::mem;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 
 /// Some events, in order, with where the reader stands after them. Clones share the events.
 #[derive(Clone, Debug, Default)]
@@ -34,36 +34,34 @@ struct Held {
     events: Arc<millpond::EventBatch>,
     /// The ids of the streams as texts, by the same index.
     streams: Vec<String>,
-    /// Where its memory goes in the end, if that is still there.
-    spares: Weak<Spares>,
+    /// Its memory is kept for the next ones in the end.
+    is_spared: bool,
 }
 
-/// Batches that nobody looks at any more, whose memory the next ones of their reader take: a worker
-/// fills them and another thread drops them, so the system would give new memory for each, page by
-/// page.
-#[derive(Debug, Default)]
-pub(crate) struct Spares(Mutex<Vec<millpond::EventBatch>>);
+/// Batches of queries that nobody looks at any more, whose memory the next ones take, of whichever
+/// node and query: a worker fills them and another thread drops them, so the system would give new
+/// memory for each, page by page.
+static SPARES: Mutex<Vec<millpond::EventBatch>> = Mutex::new(Vec::new());
 
-impl Spares {
-    /// One of them, or an empty one.
-    pub(crate) fn take(&self) -> millpond::EventBatch {
-        lock(&self.0).pop().unwrap_or_default()
-    }
+/// Memory for a batch of a query.
+pub(crate) fn spare() -> millpond::EventBatch {
+    lock(&SPARES).pop().unwrap_or_default()
+}
 
-    fn keep(&self, events: millpond::EventBatch) {
-        let mut spares = lock(&self.0);
-        if spares.len() < SPARE_BATCHES_MAX && events.byte_count() <= READ_AHEAD_BYTES_MAX {
-            spares.push(events);
-        }
+/// Keeps the memory of a batch for a later one.
+pub(crate) fn keep(events: millpond::EventBatch) {
+    let mut spares = lock(&SPARES);
+    if spares.len() < SPARE_BATCHES_MAX && events.byte_count() <= READ_AHEAD_BYTES_MAX {
+        spares.push(events);
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if let Some(spares) = self.spares.upgrade()
+        if self.is_spared
             && let Some(events) = Arc::into_inner(mem::take(&mut self.events))
         {
-            spares.keep(events);
+            keep(events);
         }
     }
 }
@@ -95,13 +93,13 @@ impl EventBatch {
         lag: u64,
         position: Position,
     ) -> EventBatch {
-        let batch = EventBatch::of(events.into(), position, Weak::new());
+        let batch = EventBatch::of(events.into(), position, false);
         EventBatch { caught_up, lag, ..batch }
     }
 
     /// The events of a job of a fold.
     pub(crate) fn of_job(events: Arc<millpond::EventBatch>) -> EventBatch {
-        EventBatch::of(events, Position::default(), Weak::new())
+        EventBatch::of(events, Position::default(), false)
     }
 
     /// The way back of a subscription in key order: what was delivered behind `to` comes again.
@@ -109,23 +107,15 @@ impl EventBatch {
         EventBatch { rewind: Some(to), lag, position, ..EventBatch::default() }
     }
 
-    /// Some events of a query; `spares` gets their memory in the end, if it is still there.
-    pub(crate) fn of_query(
-        events: millpond::EventBatch,
-        position: Offsets,
-        spares: &Arc<Spares>,
-    ) -> EventBatch {
-        EventBatch::of(events.into(), position.into(), Arc::downgrade(spares))
+    /// Some events of a query.
+    pub(crate) fn of_query(events: millpond::EventBatch, position: Offsets) -> EventBatch {
+        EventBatch::of(events.into(), position.into(), true)
     }
 
-    fn of(
-        events: Arc<millpond::EventBatch>,
-        position: Position,
-        spares: Weak<Spares>,
-    ) -> EventBatch {
+    fn of(events: Arc<millpond::EventBatch>, position: Position, is_spared: bool) -> EventBatch {
         let streams = events.streams().iter().map(StreamId::to_string).collect();
         let range = 0..events.len();
-        let held = Arc::new(Held { events, streams, spares });
+        let held = Arc::new(Held { events, streams, is_spared });
         EventBatch { held, range, position, ..EventBatch::default() }
     }
 
@@ -389,4 +379,17 @@ fn check(is_there: bool, column: &str) -> Result<()> {
          option out"
     );
     Err(FacadeError::invalid(message).with_reason("column_left_out"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_of_batches_is_kept_up_to_its_bound() {
+        for _ in 0..4 * SPARE_BATCHES_MAX {
+            keep(millpond::EventBatch::default());
+            assert!(lock(&SPARES).len() <= SPARE_BATCHES_MAX);
+        }
+    }
 }

@@ -43,12 +43,10 @@ struct State {
 pub(crate) struct ThreadPlace(Mutex<Place>);
 
 #[derive(Default)]
-enum Place {
-    #[default]
-    Free,
-    Taken(Arc<CallbackThread>),
-    /// What it belongs to was closed while it was free.
-    Closed,
+struct Place {
+    thread: Option<Arc<CallbackThread>>,
+    /// What it belongs to was closed.
+    is_closed: bool,
 }
 
 /// The threads of a node that call code of the application, until that is dropped.
@@ -87,31 +85,29 @@ impl ThreadPlace {
     /// `invalid_argument`: there is one already. `closed`: none may come any more.
     fn take(&self, thread: &Arc<CallbackThread>) -> Result<()> {
         let mut place = lock(&self.0);
-        match &*place {
-            Place::Free => *place = Place::Taken(thread.clone()),
-            Place::Taken(_) => return Err(FacadeError::invalid("there is a callback already")),
-            Place::Closed => {
-                return Err(FacadeError::new(ErrorKind::Closed, "it was closed meanwhile"));
-            }
+        if place.is_closed {
+            return Err(FacadeError::new(ErrorKind::Closed, "it was closed meanwhile"));
         }
+        if place.thread.is_some() {
+            return Err(FacadeError::invalid("there is a callback already"));
+        }
+        place.thread = Some(thread.clone());
         Ok(())
     }
 
     fn clear(&self) {
-        *lock(&self.0) = Place::Free;
+        lock(&self.0).thread = None;
     }
 
     /// What has this place ends: lets no thread come any more, and waits as
     /// [`CallbackThread::wait_until_gone`] does for the one that there is.
     pub(crate) fn wait_until_gone(&self, time: Duration) -> bool {
-        let mut place = lock(&self.0);
-        let Place::Taken(thread) = &*place else {
-            *place = Place::Closed;
-            return true;
+        let thread = {
+            let mut place = lock(&self.0);
+            place.is_closed = true;
+            place.thread.clone()
         };
-        let thread = thread.clone();
-        drop(place);
-        thread.wait_until_gone(time)
+        thread.is_none_or(|thread| thread.wait_until_gone(time))
     }
 }
 
@@ -259,4 +255,23 @@ fn run<T: Item>(puller: &Arc<Puller<T>>, count_max: Option<usize>, mut callback:
         }
     }
     puller.end();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_closed_while_its_thread_was_refused_gets_no_other_one() {
+        let (place, thread) = (ThreadPlace::default(), Arc::new(CallbackThread::default()));
+        place.take(&thread).unwrap();
+        let other = Arc::new(CallbackThread::default());
+        assert_eq!(place.take(&other).unwrap_err().name, "invalid_argument");
+        assert!(!place.wait_until_gone(Duration::ZERO), "it may still come");
+        // The system gave none.
+        place.clear();
+        thread.leave();
+        assert!(place.wait_until_gone(Duration::ZERO));
+        assert_eq!(place.take(&other).unwrap_err().name, "closed");
+    }
 }

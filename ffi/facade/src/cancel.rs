@@ -100,7 +100,7 @@ impl CancelState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{FishSpec, Limit, NodeHandle, OpenOptions, ReadOptions, Wait};
+    use crate::{FishSpec, Limit, NodeHandle, OpenOptions, ReadOptions, TurnKind, Wait};
     use std::sync::mpsc;
 
     #[test]
@@ -123,7 +123,9 @@ mod tests {
         cancel.cancel().unwrap();
         let (send, turns) = mpsc::channel();
         let limit = Limit { timeout: None, cancel: Some(cancel) };
-        observed.observer.turn_start(limit, move |turn| send.send(turn).unwrap());
+        observed
+            .observer
+            .turn_start(TurnKind::Any, None, limit, move |turn| send.send(turn).unwrap());
         assert_eq!(turns.recv().unwrap().unwrap_err().name, "cancelled");
         assert_eq!(Arc::strong_count(&state), held, "the call holds nothing");
         drop(state);

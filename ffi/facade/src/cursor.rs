@@ -1,6 +1,6 @@
 //! A query's answer, batch by batch.
 
-use crate::batch::{EventBatch, Spares};
+use crate::batch::{self, EventBatch};
 use crate::close::Closed;
 use crate::core;
 use crate::entry::{entry, guard, lock};
@@ -41,19 +41,18 @@ type Shared = Arc<Mutex<core::Cursor>>;
 struct Answer {
     cursor: Shared,
     upper: Offsets,
-    spares: Arc<Spares>,
 }
 
 impl Source<EventBatch> for Answer {
     fn pull(&mut self, count_max: usize) -> Result<Pulled<EventBatch>> {
         let mut cursor = lock(&self.cursor);
-        let mut events = self.spares.take();
+        let mut events = batch::spare();
         cursor.next_batch_into(&mut events, count_max)?;
         let batch = if events.is_empty() {
-            self.spares = Arc::default(); // What is there is freed, and what comes later.
+            batch::keep(events);
             EventBatch::end(self.upper.clone().into())
         } else {
-            EventBatch::of_query(events, self.upper.clone(), &self.spares)
+            EventBatch::of_query(events, self.upper.clone())
         };
         Ok(Pulled { item: Some(batch.with_looks(cursor.looks())), more: true })
     }
@@ -113,8 +112,7 @@ impl NodeHandle {
         let outlook = cursor.outlook().clone();
         let cursor = Arc::new(Mutex::new(cursor));
         let puller = Arc::new(Puller::new(node.clone(), upper.clone().into(), true));
-        let (spares, answered) = (Arc::default(), upper.clone());
-        puller.set_source(Box::new(Answer { cursor: cursor.clone(), upper: answered, spares }));
+        puller.set_source(Box::new(Answer { cursor: cursor.clone(), upper: upper.clone() }));
         let id = node.keep_reader(CursorState { puller, upper, cursor, outlook })?;
         Ok(CursorHandle::from_id(id))
     }

@@ -33,6 +33,13 @@ pub struct AnswerPolicy {
     pub reserve: Option<u64>,
 }
 
+impl AnswerPolicy {
+    pub(crate) fn resolve(self) -> GrantPolicy {
+        // Not a default of a shell: without a reserve it gives all that it is asked for.
+        GrantPolicy { reserve: self.reserve.unwrap_or(0) }
+    }
+}
+
 impl NodeHandle {
     /// Does something to an account or a claim: decided at once, from what is on this disk. The
     /// answer comes when it is durable; then it counts on every node.
@@ -90,9 +97,7 @@ impl NodeHandle {
     /// As [`NodeHandle::node_id`]; `invalid_argument`, `limit_exceeded`: there can be no such name.
     pub fn answer_requests(self, name: &str, policy: Option<AnswerPolicy>) -> Result<()> {
         self.ask("node_answer_requests", |core| {
-            // Not a default of a shell: without a reserve it gives all that it is asked for.
-            let policy = policy.map(|said| GrantPolicy { reserve: said.reserve.unwrap_or(0) });
-            Ok(core.account(name)?.answer_requests(policy)?)
+            Ok(core.account(name)?.answer_requests(policy.map(AnswerPolicy::resolve))?)
         })
     }
 

@@ -15,9 +15,9 @@ pub(crate) const READ_AHEAD_BYTES_MAX: usize = 2 << 20;
 /// So many batches are read ahead at most. With one, whoever reads it stands still while the next
 /// caller wakes up.
 pub(crate) const READ_AHEAD_MAX: usize = 2;
-/// So many batches that were looked at give their memory to the next ones of their query, if each
-/// has at most `READ_AHEAD_BYTES_MAX` bytes.
-pub(crate) const SPARE_BATCHES_MAX: usize = 2;
+/// So many batches that were looked at give their memory to the next ones, of all queries of the
+/// process, if each has at most `READ_AHEAD_BYTES_MAX` bytes.
+pub(crate) const SPARE_BATCHES_MAX: usize = 3;
 /// So many fish are observed together at most.
 pub(crate) const GROUP_FISH_MAX: usize = 1024;
 /// How long a close may take when the caller does not say.

@@ -8,26 +8,23 @@ use crate::batch::EventBatch;
 use crate::entry::entry;
 use crate::errors::{FacadeError, Result};
 use crate::fish::FishSpec;
-use crate::fold::{FishJob, FoldHandle, JobAnswer};
+use crate::fold::{FishWork, FoldHandle};
 use crate::group::{GroupAnswer, GroupHandle, GroupStep, GroupView, close_step};
+use crate::needs::rest;
 use crate::node::NodeHandle;
 use crate::options::ReadOptions;
-use crate::wait::{Limit, Wait, deadline};
+use crate::wait::{Wait, deadline};
 use millpond::ErrorKind;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, TryLockError};
-use std::time::Instant;
-
-/// Does the jobs of one fish.
-type Work = Box<dyn FnMut(FishJob) -> JobAnswer + Send>;
 
 /// A fish that was made of a seed, with its code if it has any.
 pub struct MadeFish {
     /// What it is.
     pub fish: FishSpec,
     /// What does the jobs of its fold, where that is the group's; `None` for one that is built in.
-    pub work: Option<Work>,
+    pub work: Option<FishWork>,
 }
 
 /// Makes a fish of each of these events, or none; or says at which of them it failed, the first is
@@ -43,7 +40,7 @@ pub(crate) struct Maker {
     /// What became of seeds, until it is handed in.
     answer: Option<GroupAnswer>,
     /// Code of fish that were made and not observed yet, by their ids.
-    works: BTreeMap<String, Work>,
+    works: BTreeMap<String, FishWork>,
 }
 
 impl NodeHandle {
@@ -90,7 +87,8 @@ impl GroupHandle {
             let mut maker = alone(maker)?;
             let end = deadline(wait.limit.timeout);
             loop {
-                let step = self.next_step(maker.answer.take(), &left(wait, end));
+                let left = Wait { limit: rest(wait.limit, end), ..*wait };
+                let step = self.next_step(maker.answer.take(), &left);
                 match step {
                     Ok(GroupStep::Seeds(seeds)) => maker.make_of(seeds),
                     Ok(GroupStep::Folds(folds)) => maker.begin(folds)?,
@@ -177,8 +175,28 @@ fn alone(maker: &Mutex<Maker>) -> Result<MutexGuard<'_, Maker>> {
     }
 }
 
-/// What is left of a wait until `end`.
-fn left<'w>(wait: &Wait<'w>, end: Option<Instant>) -> Wait<'w> {
-    let timeout = end.map(|end| end.saturating_duration_since(Instant::now()));
-    Wait { limit: Limit { timeout, ..wait.limit }, ..*wait }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fold::{FishJob, JobAnswer};
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_fish_is_folded_by_the_code_that_was_given_for_it_last() {
+        let (send, called) = mpsc::channel();
+        let make: MakeFish = Box::new(|_| Ok(Vec::new()));
+        let mut maker = Maker { make, answer: None, works: BTreeMap::new() };
+        for version in [1, 2] {
+            let own = send.clone();
+            let work = move |_| {
+                own.send(version).expect("somebody listens");
+                JobAnswer::Loaded
+            };
+            let fish = FishSpec::code("orders", version, "FROM 'grain'");
+            maker.keep(MadeFish { fish, work: Some(Box::new(work)) });
+        }
+        let mut work = maker.works.remove("orders").expect("it was given");
+        work(FishJob::Load(None));
+        assert_eq!(called.try_recv(), Ok(2));
+    }
 }

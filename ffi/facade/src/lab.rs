@@ -21,9 +21,10 @@ use millpond::event::AppId;
 use millpond::pond::CODEC_DEFAULT;
 use millpond::pond::builtin::{BuiltIn, Tally};
 use millpond::query::Query;
+use millpond::testing::LabBefall;
 use millpond::{ErrorKind, testing};
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// How a lab is made; what is not said has its default.
@@ -31,22 +32,25 @@ use std::time::Duration;
 pub struct LabOptions {
     /// Number of nodes, 1 to 64; 3.
     pub nodes: Option<u64>,
-    /// All chance follows from it; 1, or what the environment says in `MILLPOND_SEED`.
+    /// All chance follows from it; 1, or what the environment says in `MILLPOND_SEED`, and then
+    /// `MILLPOND_WITHOUT` says what is left out.
     pub seed: Option<u64>,
     /// The application that publishes.
     pub app: Option<String>,
     /// The wall clocks of the nodes are wrong by at most this; 5 minutes.
     pub skew_max: Option<Duration>,
-    /// One in so many publishes is the last thing that its node does: `closed`, and the events are
-    /// stored or not; 0, none.
+    /// One in so many publishes, also of accounts and claims, is the last thing that its node does:
+    /// `closed`, and the events are stored or not; 0, none.
     pub faults: Option<u64>,
+    /// Numbers of what does not befall, though it is drawn: see [`Lab::befell`].
+    pub without: Vec<u64>,
 }
 
 /// A swarm in memory. Any thread may use it, one at a time.
 pub struct Lab(Mutex<State>);
 
-struct State {
-    lab: testing::Lab,
+pub(crate) struct State {
+    pub(crate) lab: testing::Lab,
     fish: BTreeMap<usize, Code>,
     /// The job that was given out and is not answered: of which fish, and what it needs.
     owed: Option<(usize, Owed)>,
@@ -72,14 +76,19 @@ impl Lab {
     /// `invalid_argument`, `limit_exceeded`: an option is refused.
     pub fn new(options: LabOptions) -> Result<Lab> {
         guard("lab_new", 0, || {
+            let mut without: BTreeSet<u64> = options.without.into_iter().collect();
             let seed = match options.seed {
                 Some(seed) => seed,
-                None => testing::seed_wanted()?.unwrap_or(1),
+                None => {
+                    without.extend(testing::without_wanted()?.unwrap_or_default());
+                    testing::seed_wanted()?.unwrap_or(1)
+                }
             };
             let mut own = testing::LabOptions::new(index(options.nodes.unwrap_or(LAB_NODES)), seed);
             own.app_id = options.app.map(|app| AppId::parse(&app)).transpose()?;
             own.skew_max = options.skew_max.unwrap_or(own.skew_max);
             own.faults = options.faults.unwrap_or(own.faults);
+            own.without = without;
             let lab = testing::Lab::new(&own)?;
             let (fish, needs) = (BTreeMap::new(), Needs::default());
             Ok(Lab(Mutex::new(State { lab, fish, owed: None, needs })))
@@ -150,6 +159,14 @@ impl Lab {
         self.ask("lab_trace", |lab| Ok(lab.trace().map(str::to_owned).collect()))
     }
 
+    /// What befell by chance, in order, with its numbers; the first 10,000.
+    ///
+    /// # Errors
+    /// `internal`.
+    pub fn befell(&self) -> Result<Vec<LabBefall>> {
+        self.ask("lab_befell", |lab| Ok(lab.befell().to_vec()))
+    }
+
     /// A number below `end` by the seed.
     ///
     /// # Errors
@@ -187,7 +204,7 @@ impl Lab {
     ) -> Result<Published> {
         self.change("lab_publish", |state| {
             let needs = options.needs()?;
-            state.check_covered(node, &needs)?;
+            state.check_covered(node, &needs, None)?;
             let (events, options) = (events_of(drafts)?, options.resolve()?);
             if life.is_some_and(|life| state.lab.life(index(node)).is_ok_and(|own| own != life)) {
                 let message = format!("node {node} ended before this was published");
@@ -208,11 +225,11 @@ impl Lab {
         let query = Query::parse(query)?;
         self.change("lab_query", |state| {
             let needs = options.needs()?;
-            state.check_covered(node, &needs)?;
+            state.check_covered(node, &needs, Some(&query))?;
             let events = state.lab.node(index(node))?.query(&query)?;
             let offsets = state.lab.offsets(index(node))?;
             needs.sees(&offsets);
-            Ok(EventBatch::of_query(events, offsets.into(), &Arc::default()))
+            Ok(EventBatch::of_query(events, offsets.into()))
         })
     }
 
@@ -225,17 +242,20 @@ impl Lab {
         let query = Query::parse(query)?;
         self.change("lab_events", |state| {
             let events = state.lab.events(&query);
-            Ok(EventBatch::of_query(events, Offsets::default(), &Arc::default()))
+            Ok(EventBatch::of_query(events, Offsets::default()))
         })
     }
 
-    /// Refuses what a node refuses with `not_yet_visible` at the end of its wait.
+    /// Refuses what a node refuses with `not_yet_visible` at the end of its wait; with a query only
+    /// for what can match it, where that is known.
     ///
     /// # Errors
-    /// `not_yet_visible`; as [`Lab::node_id`].
-    pub fn wait_for(&self, node: u64, token: &Offsets) -> Result<()> {
+    /// `not_yet_visible`, `query_invalid`; `closed`: the node does not run; as [`Lab::node_id`].
+    pub fn wait_for(&self, node: u64, token: &Offsets, query: Option<&str>) -> Result<()> {
+        let query = query.map(Query::parse).transpose()?;
         self.change("lab_wait_for", |state| {
-            state.check_covered(node, &Needs::new(Some(token.clone()), None)?)
+            let needs = Needs::new(Some(token.clone()), None)?;
+            state.check_covered(node, &needs, query.as_ref())
         })
     }
 
@@ -309,6 +329,20 @@ impl Lab {
         self.with("lab_next_job", |state| state.next_job(answer))
     }
 
+    /// Leaves what is left of a task undone if the last job of it is not answered, for who cannot
+    /// answer it any more: an interrupt ended it, say.
+    ///
+    /// # Errors
+    /// `internal`.
+    pub fn abandon(&self) -> Result<()> {
+        self.with("lab_abandon", |state| {
+            if state.owed.take().is_some() {
+                state.lab.abandon();
+            }
+            Ok(())
+        })
+    }
+
     /// The state that the last task [`LabTask::State`] came to.
     ///
     /// # Errors
@@ -331,7 +365,7 @@ impl Lab {
     }
 
     /// What code of a fish must not do.
-    fn change<T>(
+    pub(crate) fn change<T>(
         &self,
         name: &'static str,
         change: impl FnOnce(&mut State) -> Result<T>,
@@ -356,20 +390,25 @@ impl Lab {
 }
 
 impl State {
+    /// With a query only for what can match it, where that is known.
+    ///
     /// # Errors
-    /// `not_yet_visible`: the node does not hold what is needed.
-    fn check_covered(&self, node: u64, needs: &Needs) -> Result<()> {
-        let held = self.lab.offsets(index(node))?;
-        let token = needs.token();
-        let lacking = token.beyond(&held);
-        let missing: Vec<(String, u64)> =
-            lacking.map(|(stream, range)| (stream.to_string(), range.end - range.start)).collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let message = "events are not held yet, and a lab does not wait for them: let time pass";
-        let error = FacadeError::new(ErrorKind::NotYetVisible, message);
-        Err(FacadeError { missing, ..error })
+    /// `not_yet_visible`: the node does not hold what is needed. `closed`: it does not run.
+    pub(crate) fn check_covered(
+        &mut self,
+        node: u64,
+        needs: &Needs,
+        query: Option<&Query>,
+    ) -> Result<()> {
+        let covered = self.lab.node(index(node))?.wait_for(&needs.token(), query);
+        covered.map_err(|error| match error.kind() {
+            ErrorKind::NotYetVisible => {
+                let said = "events are not held yet, and a lab does not wait for them: let time \
+                            pass";
+                FacadeError { message: said.to_owned(), ..FacadeError::from(error) }
+            }
+            _ => error.into(),
+        })
     }
 
     fn read(&mut self, task: LabTask) -> Result<(testing::LabTask, Option<usize>)> {
@@ -387,8 +426,9 @@ impl State {
                 (testing::LabTask::Chaos { steps }, None)
             }
             LabTask::State { node, fish, options } => {
-                self.needs = options.needs()?;
-                self.check_covered(node, &self.needs)?;
+                let needs = options.needs()?;
+                self.check_covered(node, &needs, None)?;
+                self.needs = needs;
                 let fish = self.declare(&fish)?;
                 (testing::LabTask::State { node: index(node), fish }, Some(fish))
             }

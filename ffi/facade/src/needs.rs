@@ -7,17 +7,17 @@
 use crate::awaited::{self, Place};
 use crate::core::{self, After};
 use crate::entry::{entry, lock};
-use crate::errors::Result;
+use crate::errors::{FacadeError, Result};
 use crate::node::{NodeHandle, NodeState};
 use crate::offsets::Offsets;
-use crate::operation::{Calls, Done, Operation};
+use crate::operation::{Done, Operation};
 use crate::publish::refuse_cancelled;
 use crate::session::{SessionHandle, SessionState};
 use crate::wait::{Limit, Wait, deadline};
 use crate::workers;
-use millpond::Pending;
 use millpond::event::OffsetMap;
 use millpond::query::Query;
+use millpond::{ErrorKind, Pending};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -68,6 +68,27 @@ impl Needs {
         let query = query.map(Query::parse).transpose()?;
         Ok(core.wait_for(&After { token: self.token(), timeout }, query.as_ref()))
     }
+
+    /// The answer when the log covers all of it.
+    pub(crate) fn coverage_here(&self, node: &NodeState, timeout: Option<Duration>) -> Pending<()> {
+        node.core().wait_for(&After { token: self.token(), timeout }, None)
+    }
+
+    /// Why the log does not cover all of it now; `None` when it does. Never waits.
+    pub(crate) fn missing_here(&self, node: &NodeState) -> Option<FacadeError> {
+        if !self.are_said() {
+            return None;
+        }
+        let looked = self.coverage_here(node, Some(Duration::ZERO)).wait();
+        looked.err().map(FacadeError::from)
+    }
+
+    /// The error of a call that waited for it: a timeout says what was missing, if anything was.
+    pub(crate) fn blamed(&self, node: &NodeState, error: FacadeError) -> FacadeError {
+        let is_late = error.is(ErrorKind::Timeout);
+        let missing = is_late.then(|| self.missing_here(node)).flatten();
+        missing.filter(|missing| missing.is(ErrorKind::NotYetVisible)).unwrap_or(error)
+    }
 }
 
 /// What is left until `end` for the rest of a call.
@@ -88,27 +109,13 @@ pub(crate) fn covered<'w>(
     query: Option<&str>,
     wait: &Wait<'w>,
 ) -> Result<Wait<'w>> {
-    covered_within(&[&node.calls], node, needs, query, wait)
-}
-
-/// As [`covered`]; the wait ends with any of `calls`.
-///
-/// # Errors
-/// As there.
-pub(crate) fn covered_within<'w>(
-    calls: &[&Calls],
-    node: &Arc<NodeState>,
-    needs: &Needs,
-    query: Option<&str>,
-    wait: &Wait<'w>,
-) -> Result<Wait<'w>> {
     if !needs.are_said() {
         return Ok(*wait);
     }
     let pending = needs.coverage(node.core(), query, wait.limit.timeout)?;
     let end = deadline(wait.limit.timeout);
     let unbounded = Wait { limit: Limit { timeout: None, ..wait.limit }, ..*wait };
-    awaited::block_within(calls, node, pending, &unbounded, Ok)?;
+    awaited::block_within(&[&node.calls], node, pending, &unbounded, Ok)?;
     Ok(Wait { limit: rest(wait.limit, end), ..*wait })
 }
 

@@ -1,13 +1,14 @@
 //! One call under way: it ends once, by its result, its deadline or its cancel token.
 //!
 //! Invariant: `done` is called exactly once, under no lock of ours; when `stop` has returned, it
-//! has been called and has returned (except for a stop from inside `done` itself).
+//! has been called and has returned (except for a stop from inside `done` itself). An operation
+//! that was dropped on its way, by a panic say, ends with `internal`.
 
 use crate::cancel::CancelState;
 use crate::entry::lock;
 use crate::errors::{FacadeError, Result};
 use crate::wait::{Limit, Wait, deadline};
-use crate::{deadlines, defaults, log, registry};
+use crate::{deadlines, defaults, log, process, registry};
 use millpond::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
@@ -24,7 +25,7 @@ pub(crate) trait Stoppable: Send + Sync {
 }
 
 /// One call under way.
-pub(crate) struct Operation<T> {
+pub(crate) struct Operation<T: Send + 'static> {
     state: Mutex<State<T>>,
     finished: Condvar,
 }
@@ -139,10 +140,22 @@ impl<T: Send + 'static> Claim<T> {
 impl<T: Send + 'static> Drop for Claim<T> {
     fn drop(&mut self) {
         if let Some(done) = self.done.take() {
-            let lost = FacadeError::new(ErrorKind::Internal, "a call was lost on its way");
-            self.operation.run(done, Err(lost));
+            self.operation.run(done, Err(lost()));
         }
     }
+}
+
+impl<T: Send + 'static> Drop for Operation<T> {
+    fn drop(&mut self) {
+        // In a forked process it is its parent's, and goes on there.
+        if let Some(done) = self.take().filter(|_| process::check().is_ok()) {
+            self.run(done, Err(lost()));
+        }
+    }
+}
+
+fn lost() -> FacadeError {
+    FacadeError::new(ErrorKind::Internal, "a call was lost on its way")
 }
 
 /// Where a blocking call waits for its result.
@@ -285,3 +298,25 @@ impl Calls {
 
 /// A weak way to call an operation off.
 pub(crate) type WeakStop = Weak<dyn Stoppable>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_call_that_is_dropped_on_its_way_ends_all_the_same_and_once() {
+        let (send, ended) = mpsc::channel();
+        let done = Box::new(move |result: Result<u8>| send.send(result).unwrap());
+        let operation = Operation::begin(Limit::default(), done.clone());
+        let other = operation.clone();
+        drop(operation);
+        assert!(ended.try_recv().is_err(), "somebody has it");
+        drop(other);
+        assert_eq!(ended.recv().unwrap().unwrap_err().name, "internal");
+        let operation = Operation::begin(Limit::default(), done);
+        assert!(operation.complete(Ok(7)).is_none());
+        drop(operation);
+        assert_eq!(ended.iter().collect::<Vec<_>>(), [Ok(7)]);
+    }
+}

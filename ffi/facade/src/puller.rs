@@ -96,7 +96,7 @@ struct Inner<T: Item> {
     full_items: usize,
 }
 
-struct Waiter<T> {
+struct Waiter<T: Item> {
     operation: Arc<Operation<T>>,
     count_max: usize,
     /// How to make a blocked thread pull by itself; else a worker does.

@@ -2,7 +2,7 @@
 //! Longer than 500 lines because what takes a turn, acts on it and publishes is one choreography.
 //!
 //! Rule: a turn is dropped by whoever cannot use it, and the next one gets it at once: it is never
-//! kept while its call waits for a newer state.
+//! kept while its call waits for a newer state, or for what a session has seen.
 
 use crate::awaited::Place;
 use crate::callback::CallbackThread;
@@ -12,15 +12,17 @@ use crate::draft::Draft;
 use crate::entry::{entry, guard_node, lock};
 use crate::errors::{FacadeError, Result, user_code_error};
 use crate::handles::handle;
-use crate::needs::{Needs, covered, covered_within};
+use crate::needs::{Needs, covered};
 use crate::node::NodeState;
 use crate::observer::{ObserverHandle, ObserverState};
 use crate::operation::{Operation, Slot};
 use crate::options::PublishOptions;
 use crate::publish::{Published, events_of, refuse_cancelled, start_published, wait_published};
-use crate::registry;
+use crate::session::SessionHandle;
 use crate::state::StateView;
 use crate::wait::{Limit, Wait};
+use crate::{registry, workers};
+use millpond::event::OffsetMap;
 use millpond::{ErrorKind, Pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -79,6 +81,8 @@ struct Call {
     operation: Arc<Operation<TurnHandle>>,
     place: Place,
     kind: TurnKind,
+    /// What the node and the state must have seen.
+    needs: Needs,
 }
 
 impl TurnState {
@@ -103,24 +107,27 @@ impl Call {
     /// Waits for an answer of `node` on the way to the turn; `then` goes on with it, unless the
     /// call has ended.
     fn hold<T: Send + 'static>(
-        &self,
+        self: &Arc<Self>,
         node: &Arc<NodeState>,
         pending: Pending<T>,
         then: impl FnOnce(T) + Send + 'static,
     ) {
-        let (operation, node) = (self.operation.clone(), node.clone());
+        let (own, asked) = (self.clone(), node.clone());
         self.place.hold(pending, move |answer| {
-            // On a thread of the core, which no panic must reach.
-            let went_on = guard_node("observer_take_turn", &node, || {
+            own.go_on(&asked, || {
                 then(answer?);
                 Ok(())
             });
-            if let Err(error) = went_on {
-                operation.complete(Err(error));
-            }
         });
         if !self.operation.is_waiting() {
             self.place.let_go(); // It ended before the answer was held.
+        }
+    }
+
+    /// Takes the next step, on a thread of the core or a worker, which no panic must reach.
+    fn go_on(&self, node: &NodeState, step: impl FnOnce() -> Result<()>) {
+        if let Err(error) = guard_node("observer_take_turn", node, step) {
+            self.operation.complete(Err(error));
         }
     }
 }
@@ -145,12 +152,52 @@ impl ObserverState {
             (turns.call, turns.is_parked) = (Some(call.clone()), false);
         }
         self.watch(&call.operation);
-        let Some(lower) = &self.lower else {
-            self.ask_for_turn(&call);
+        self.node().calls.watch(&call.operation);
+        if call.needs.are_said() {
+            self.ask_once_covered(&call);
             return Ok(());
-        };
+        }
+        match &self.lower {
+            Some(lower) => self.ask_once_shown(&call, lower.clone()),
+            None => {
+                self.ask_for_turn(&call);
+                Ok(())
+            }
+        }
+    }
+
+    /// Goes on when the node has what is needed by now, if anything is.
+    fn ask_once_covered(self: &Arc<Self>, call: &Arc<Call>) {
+        if !call.needs.are_said() {
+            return self.ask_for_turn(call);
+        }
+        let visible = call.needs.coverage_here(self.node(), None);
+        let is_at_once = visible.is_done();
         let (own, asking) = (self.clone(), call.clone());
-        let covering = self.fish()?.state_after(lower.clone());
+        call.hold(self.node(), visible, move |()| {
+            let (node, next) = (own.node().clone(), asking.clone());
+            let ask = move || {
+                let durable = own.node().core().offsets().map_err(FacadeError::from);
+                durable.and_then(|durable| own.ask_once_shown(&next, durable))
+            };
+            if is_at_once {
+                return asking.go_on(&node, ask);
+            }
+            // The thread that tells so tells others, too, and this may call code of a shell.
+            let later = asking.clone();
+            if let Err(error) = workers::submit(move || later.go_on(&node, ask)) {
+                asking.operation.complete(Err(error));
+            }
+        });
+    }
+
+    /// Goes on when the fish shows a state of at least this.
+    ///
+    /// # Errors
+    /// `closed`: the observer is.
+    fn ask_once_shown(self: &Arc<Self>, call: &Arc<Call>, lower: OffsetMap) -> Result<()> {
+        let (own, asking) = (self.clone(), call.clone());
+        let covering = self.fish()?.state_after(lower);
         call.hold(self.node(), covering, move |_| own.ask_for_turn(&asking));
         Ok(())
     }
@@ -176,11 +223,16 @@ impl ObserverState {
             drop(turns);
             drop(turn);
             if is_missed {
-                self.ask_for_turn(call);
+                self.ask_once_covered(call);
             }
             return;
         }
         drop(turns);
+        if call.needs.missing_here(self.node()).is_some() {
+            // The session has seen more since it was asked.
+            drop(turn);
+            return self.ask_once_covered(call);
+        }
         let Some(claim) = call.operation.claim() else { return };
         let state = TurnState {
             view: StateView::new(turn.emission().clone()),
@@ -189,6 +241,7 @@ impl ObserverState {
             node: self.node().clone(),
         };
         self.needs.sees(state.view.offsets().map());
+        call.needs.sees(state.view.offsets().map());
         let kept = self.node().keep_reader(state).map(TurnHandle::from_id);
         if kept.is_ok() {
             lock(&self.turns).last = number;
@@ -206,91 +259,81 @@ impl ObserverState {
         let call = turns.call.clone().filter(|call| call.operation.is_waiting());
         drop(turns);
         if let Some(call) = call {
-            self.ask_for_turn(&call);
+            self.ask_once_covered(&call);
         }
     }
 }
 
 impl ObserverHandle {
-    /// The right to act on the state, whatever it is, once all who asked before are done. The state
-    /// has all events that turns before it have published in this process.
+    /// The right to act on a state of this kind, once all who asked before are done. The state has
+    /// all events that turns before it have published in this process, and all that `session` has
+    /// seen by now: that is waited for first, because nobody else has a turn while this one is kept.
     ///
     /// Use it by [`TurnHandle::publish`], or end it by [`TurnHandle::close`]. One call at a time.
     ///
     /// # Errors
-    /// As [`ObserverHandle::next_state`]; `invalid_argument`, reason `nested_effect`: code of an
-    /// effect asks for it.
-    pub fn turn(self, wait: &Wait<'_>) -> Result<TurnHandle> {
-        entry("observer_turn", self.id(), || self.wait_for_turn(TurnKind::Any, wait))
+    /// As [`ObserverHandle::next_state`]; `not_yet_visible` in place of `timeout` where the node
+    /// lacks what the session has seen. `closed`: the session is. `invalid_argument`, reason
+    /// `nested_effect`: code of an effect asks for it.
+    pub fn turn(
+        self,
+        kind: TurnKind,
+        session: Option<SessionHandle>,
+        wait: &Wait<'_>,
+    ) -> Result<TurnHandle> {
+        entry("observer_turn", self.id(), || self.wait_for_turn(kind, session, wait))
     }
 
     /// As [`ObserverHandle::turn`], without waiting.
-    pub fn turn_start(self, limit: Limit, done: impl FnOnce(Result<TurnHandle>) + Send + 'static) {
-        self.start_turn(TurnKind::Any, limit, done);
-    }
-
-    /// As [`ObserverHandle::turn`], once the state differs from that of this observer's last turn.
-    ///
-    /// # Errors
-    /// As [`ObserverHandle::turn`].
-    pub fn next_turn(self, wait: &Wait<'_>) -> Result<TurnHandle> {
-        entry("observer_next_turn", self.id(), || self.wait_for_turn(TurnKind::New, wait))
-    }
-
-    /// As [`ObserverHandle::next_turn`], without waiting.
-    pub fn next_turn_start(
-        self,
-        limit: Limit,
-        done: impl FnOnce(Result<TurnHandle>) + Send + 'static,
-    ) {
-        self.start_turn(TurnKind::New, limit, done);
-    }
-
-    fn wait_for_turn(self, kind: TurnKind, wait: &Wait<'_>) -> Result<TurnHandle> {
-        refuse_cancelled(wait.limit)?;
-        let state = self.state_of()?;
-        let (slot, operation) = Slot::begin(wait);
-        let place = Place::default();
-        state.begin_turn(Call { operation: operation.clone(), place: place.clone(), kind })?;
-        let turn = slot.wait(&operation, wait, || {});
-        place.let_go();
-        turn
-    }
-
-    fn start_turn(
+    pub fn turn_start(
         self,
         kind: TurnKind,
+        session: Option<SessionHandle>,
         limit: Limit,
         done: impl FnOnce(Result<TurnHandle>) + Send + 'static,
     ) {
+        let asked = entry("observer_turn", self.id(), || {
+            Ok((self.state_of()?, Needs::new(None, session)?))
+        });
+        let (state, needs) = match asked {
+            Ok(asked) => asked,
+            Err(error) => return done(Err(error)),
+        };
         let place = Place::default();
-        let held = place.clone();
-        let done = Box::new(move |turn| {
+        let (held, node, asking) = (place.clone(), state.node().clone(), needs.clone());
+        let done = Box::new(move |turn: Result<TurnHandle>| {
             held.let_go();
-            done(turn);
+            done(turn.map_err(|error| asking.blamed(&node, error)));
         });
         let operation = Operation::begin(limit, done);
         let begun = entry("observer_turn", self.id(), || {
-            let call = Call { operation: operation.clone(), place, kind };
-            self.state_of()?.begin_turn(call)
+            state.begin_turn(Call { operation: operation.clone(), place, kind, needs })
         });
         if let Err(error) = begun {
             operation.complete(Err(error));
         }
     }
 
-    /// As `wait_for_turn`, for who publishes with these options: what their session has seen is
-    /// waited for before the turn is asked for, because nobody else has one while this one is kept.
-    fn wait_for_covered_turn(
+    fn wait_for_turn(
         self,
         kind: TurnKind,
-        options: &PublishOptions,
+        session: Option<SessionHandle>,
         wait: &Wait<'_>,
     ) -> Result<TurnHandle> {
-        let (needs, state) = (options.needs()?, self.state_of()?);
-        let calls = [&state.node().calls, &state.calls];
-        let wait = covered_within(&calls, state.node(), &needs, None, wait)?;
-        self.wait_for_turn(kind, &wait)
+        refuse_cancelled(wait.limit)?;
+        let (state, needs) = (self.state_of()?, Needs::new(None, session)?);
+        let (slot, operation) = Slot::begin(wait);
+        let place = Place::default();
+        let asking = needs.clone();
+        state.begin_turn(Call {
+            operation: operation.clone(),
+            place: place.clone(),
+            kind,
+            needs,
+        })?;
+        let turn = slot.wait(&operation, wait, || {});
+        place.let_go();
+        turn.map_err(|error| asking.blamed(state.node(), error))
     }
 
     /// Waits until what the session of the options has seen is here and then for a turn, runs
@@ -309,7 +352,7 @@ impl ObserverHandle {
         wait: &Wait<'_>,
     ) -> Result<Option<Published>> {
         entry("observer_run", self.id(), || {
-            let turn = self.wait_for_covered_turn(kind, &options, wait)?;
+            let turn = self.wait_for_turn(kind, options.session, wait)?;
             let drafts = turn.get().and_then(|turn| turn.act(|state| effect(state)));
             // The timeout is until the effect may begin.
             let to_its_end = Limit { timeout: None, ..wait.limit };
@@ -363,7 +406,7 @@ impl ObserverHandle {
         options: &PublishOptions,
         effect: &mut EffectCallback,
     ) -> Result<bool> {
-        let turn = self.wait_for_covered_turn(kind, options, &Wait::forever())?;
+        let turn = self.wait_for_turn(kind, options.session, &Wait::forever())?;
         let wanted = turn.get().and_then(|turn| turn.act(|state| effect(Ok(Some(state)))));
         let is_last = wanted.as_ref().is_ok_and(|wanted| wanted.is_last);
         let drafts = wanted.map(|wanted| wanted.drafts);

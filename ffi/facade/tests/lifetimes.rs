@@ -248,7 +248,7 @@ fn an_effect_that_waits_for_its_session_keeps_no_turn_and_holds_up_no_close() {
         said
     };
     let said = keep(one);
-    other.turn(&soon()).unwrap().close().unwrap();
+    other.turn(TurnKind::Any, None, &soon()).unwrap().close().unwrap();
     assert_eq!(one.close(), Ok(Closed::Now));
     assert_eq!(said.iter().collect::<Vec<_>>(), [Ok(false)], "it ended before it began");
 
@@ -258,7 +258,7 @@ fn an_effect_that_waits_for_its_session_keeps_no_turn_and_holds_up_no_close() {
     let third = observe_with(mill.node, "one");
     let error = third.run(TurnKind::Any, options.clone(), &mut nothing, &brief).unwrap_err();
     assert_eq!(error.name, "not_yet_visible");
-    let turn = third.turn(&soon()).unwrap();
+    let turn = third.turn(TurnKind::Any, None, &soon()).unwrap();
     let error = turn.publish(vec![draft("2")], options.clone(), &Wait::forever()).unwrap_err();
     assert_eq!(error.name, "not_yet_visible", "a turn is not kept for it");
     mill.close();

@@ -162,7 +162,7 @@ fn a_fold_ends_when_nobody_observes_and_with_its_node() {
     let (done, no_state) = receiver();
     observer.next_state_start(Limit::default(), done);
     let (done, no_turn) = receiver();
-    observer.next_turn_start(Limit::default(), done);
+    observer.turn_start(TurnKind::New, None, Limit::default(), done);
     mill.close();
     assert!(no_state.recv_timeout(SOON).unwrap().unwrap().is_end());
     assert_eq!(no_turn.recv_timeout(SOON).unwrap().unwrap_err().name, "closed");
@@ -198,7 +198,7 @@ fn code_that_fails_stops_its_fish_and_says_where() {
     assert!(error.message.contains("boom") && error.message.contains("offset 1"), "{error}");
     let again = observer.next_state(&soon()).unwrap_err();
     assert_eq!(again, error);
-    assert_eq!(observer.turn(&soon()).unwrap_err().reason, Some("step"));
+    assert_eq!(observer.turn(TurnKind::Any, None, &soon()).unwrap_err().reason, Some("step"));
     let count = FishSpec::built_in("FROM 'grain'", r#"{"fold":"count"}"#);
     let state = mill.node.state(count, ReadOptions::default(), &soon()).unwrap();
     assert_eq!(state.json().unwrap(), r#"{"value":2,"skipped":0}"#);
@@ -265,10 +265,10 @@ fn a_state_once_is_of_all_that_is_durable() {
 fn a_turn_is_had_by_one_at_a_time_and_sees_what_was_published_before() {
     let mill = Mill::open();
     let (one, other) = (follow(&mill, list("orders")), follow(&mill, list("orders")));
-    let turn = one.turn(&soon()).unwrap();
+    let turn = one.turn(TurnKind::Any, None, &soon()).unwrap();
     assert_eq!(turn.state().unwrap().json().unwrap(), "[]");
     let (done, second) = receiver();
-    other.turn_start(Limit::default(), done);
+    other.turn_start(TurnKind::Any, None, Limit::default(), done);
     assert!(second.try_recv().is_err(), "somebody else has the turn");
     let options = PublishOptions::default();
     let published = turn.publish(vec![draft("1")], options.clone(), &soon()).unwrap();
@@ -279,14 +279,18 @@ fn a_turn_is_had_by_one_at_a_time_and_sees_what_was_published_before() {
     second.close().unwrap();
 
     // A new turn is one on another state.
-    let turn = one.next_turn(&soon()).unwrap();
+    let turn = one.turn(TurnKind::New, None, &soon()).unwrap();
     assert_eq!(turn.state().unwrap().json().unwrap(), "[1]");
     turn.close().unwrap();
     let wait = Wait::timeout(Duration::from_millis(20));
-    assert_eq!(one.next_turn(&wait).unwrap_err().name, "timeout");
+    assert_eq!(one.turn(TurnKind::New, None, &wait).unwrap_err().name, "timeout");
     let (done, next) = receiver();
-    one.next_turn_start(Limit::default(), done);
-    assert_eq!(one.turn(&wait).unwrap_err().name, "invalid_argument", "one call at a time");
+    one.turn_start(TurnKind::New, None, Limit::default(), done);
+    assert_eq!(
+        one.turn(TurnKind::Any, None, &wait).unwrap_err().name,
+        "invalid_argument",
+        "one call at a time"
+    );
     mill.publish_json(&["2"]);
     let turn = next.recv_timeout(SOON).unwrap().unwrap();
     assert_eq!(turn.state().unwrap().json().unwrap(), "[1,2]");
@@ -306,7 +310,7 @@ fn an_effect_runs_on_the_callers_thread_and_never_in_itself() {
     let ran = observer.run(TurnKind::Any, options.clone(), &mut nothing, &soon()).unwrap();
     assert!(ran.is_none());
     let mut nested = |_: &StateView| {
-        let error = observer.turn(&Wait::none_at_all()).unwrap_err();
+        let error = observer.turn(TurnKind::Any, None, &Wait::none_at_all()).unwrap_err();
         assert_eq!(error.reason, Some("nested_effect"));
         // Code in Rust, on the same thread, is told the same.
         let error = millpond::Acting::check_none().unwrap_err();
@@ -356,7 +360,7 @@ fn an_effect_whose_session_sees_what_is_not_here_publishes_nothing() {
     let ran = observed.observer.run(TurnKind::Any, options, &mut effect, &soon());
     assert_eq!(ran.unwrap_err().name, "not_yet_visible");
     assert_eq!(mill.node.offsets().unwrap().total(), 0);
-    observed.observer.turn(&soon()).expect("its turn has ended");
+    observed.observer.turn(TurnKind::Any, None, &soon()).expect("its turn has ended");
     mill.close();
 }
 
@@ -429,7 +433,7 @@ fn a_session_sees_what_it_wrote_and_read_and_takes_it_along() {
     let reading = ReadOptions { after: None, session: Some(session) };
     let observed = mill.node.observe(list("orders"), reading, &soon()).unwrap();
     observed.fold.unwrap().work_on_thread(worker()).unwrap();
-    let turn = observed.observer.turn(&soon()).unwrap();
+    let turn = observed.observer.turn(TurnKind::Any, None, &soon()).unwrap();
     assert_eq!(turn.state().unwrap().json().unwrap(), "[1,2,3,4]");
     assert_eq!(session.token().unwrap().total(), 4);
     turn.publish(vec![draft("5")], PublishOptions::default(), &soon()).unwrap();

@@ -4,9 +4,9 @@
 mod support;
 
 use millpond_facade::{
-    Draft, Effect, FacadeError, FishJob, FishSpec, JobAnswer, Lab, LabOptions, LabTask, LawCheck,
-    Limit, Offsets, PublishOptions, ReadOptions, Result, StateView, fault, lint_fish, lint_query,
-    seeds,
+    AnswerPolicy, Deed, DeedOptions, Draft, Effect, FacadeError, FishJob, FishSpec, JobAnswer, Lab,
+    LabOptions, LabShrink, LabTask, LawCheck, Limit, Offsets, PublishOptions, ReadOptions, Result,
+    StateView, fault, lint_fish, lint_query, seeds, without_wanted,
 };
 use std::process::Command;
 use std::sync::mpsc;
@@ -54,7 +54,12 @@ fn a_panic_at_a_wall_that_only_other_languages_reach_is_internal() {
 
 /// The walls of the testing kit, as its sources name them.
 fn kit_walls() -> Vec<String> {
-    let sources = concat!(include_str!("../src/lab.rs"), include_str!("../src/lint.rs"));
+    let sources = concat!(
+        include_str!("../src/lab.rs"),
+        include_str!("../src/lab_scarce.rs"),
+        include_str!("../src/lint.rs"),
+        include_str!("../src/shrink.rs")
+    );
     let named = ["guard(\"", "self.ask(\"", "self.change(\"", "self.with(\""];
     let names = named.iter().flat_map(|call| sources.split(call).skip(1));
     names.filter_map(|rest| rest.split('"').next().map(str::to_owned)).collect()
@@ -116,6 +121,7 @@ fn pass_kept_effect(mill: &Mill) -> FacadeError {
 /// Calls all of the testing kit; the first error is that of the wall.
 fn pass_kit() -> Result<()> {
     seeds(None)?;
+    without_wanted()?;
     lint_query("FROM 'grain'")?;
     let fish = FishSpec::built_in("FROM 'grain'", r#"{"fold": "count"}"#);
     lint_fish(&fish, None)?;
@@ -132,12 +138,17 @@ fn pass_kit() -> Result<()> {
     lab.elapsed()?;
     lab.offsets(0)?;
     lab.trace()?;
+    let shrink = LabShrink::new(lab.befell()?)?;
+    shrink.next_run()?;
+    shrink.ended(None)?;
+    shrink.summary(1)?;
     lab.below(2)?;
     let draft = Draft::from_cbor(vec!["grain"], Vec::<u8>::from([0x01]))?;
     lab.publish(0, Some(lab.life(0)?), vec![draft], PublishOptions::default())?;
     lab.query(0, "FROM 'grain'", ReadOptions::default())?;
     lab.events("FROM 'grain'")?;
-    lab.wait_for(0, &Offsets::default())?;
+    lab.wait_for(0, &Offsets::default(), None)?;
+    pass_scarce(&lab)?;
     lab.cut(&[vec![0], vec![1, 2]])?;
     lab.heal()?;
     lab.crash(1)?;
@@ -146,5 +157,27 @@ fn pass_kit() -> Result<()> {
     lab.start(1)?;
     lab.begin(LabTask::State { node: 0, fish, options: ReadOptions::default() })?;
     while lab.next_job(None)?.is_some() {}
+    lab.abandon()?;
     lab.shown().map(drop)
+}
+
+fn pass_scarce(lab: &Lab) -> Result<()> {
+    let (steel, reading) = ("steel".to_owned(), ReadOptions::default);
+    let (id, amount, floor, shares) = (None, 1_000, 0, Vec::new());
+    let deed = Deed::AccountCreate { name: steel, id, amount, floor, shares };
+    lab.act(0, deed, DeedOptions::default())?;
+    lab.answer_requests(0, "steel", Some(AnswerPolicy::default()))?;
+    lab.hand_over_when_asked(0, "crane", true)?;
+    lab.account_json(0, "steel", None, reading())?;
+    lab.claim_json(0, "crane", reading())?;
+    lab.who_does_json(0, "crane", reading())?;
+    let key = lab.do_optimistically(0, "crane", None, reading())?;
+    lab.own_doing(0, "crane")?;
+    lab.standing(0, "crane", &key)?;
+    lab.tell_loss(0, "crane", &key)?;
+    lab.next_loss()?;
+    let backup = lab.back_up(1)?;
+    lab.restore(1, &backup)?;
+    lab.start(1)?;
+    lab.check_scarce()
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any
 
@@ -62,10 +62,7 @@ class Doing(DoingSteps, Awaiting):
         The hook may be a coroutine function. What it raises goes to the loop's exception handler.
         """
         loop = asyncio.get_running_loop()
-        listening = _listen(self._loss(), hook)
-        listener = loop.create_task(listening, name=f"millpond-doing-{self.what}")
-        _listeners.add(listener)
-        listener.add_done_callback(_tell)
+        keep(loop, _listen(self._loss(), hook), self.what)
 
     def fileno(self) -> int:
         """As `millpond.Doing.fileno`."""
@@ -93,6 +90,15 @@ class Doing(DoingSteps, Awaiting):
         if standing is None:
             raise StopAsyncIteration
         return standing
+
+
+def keep(
+    loop: asyncio.AbstractEventLoop, listening: Coroutine[Any, Any, None], what: str
+) -> None:
+    """Has a task go on that nobody awaits."""
+    listener = loop.create_task(listening, name=f"millpond-doing-{what}")
+    _listeners.add(listener)
+    listener.add_done_callback(_tell)
 
 
 async def _listen(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from . import _native
 from ._asking import Ask, Steps
@@ -45,6 +45,16 @@ class Calls(Generic[Done, Told]):
         self, after: Token | None, session: Session | None, timeout: float | None, /
     ) -> Told:
         raise NotImplementedError
+
+
+class StandingOrders(Protocol):
+    """What does by itself what it was told to once. For millpond only."""
+
+    def answer_requests(self, name: str, enabled: bool, reserve: int | None, /) -> None:
+        """Grants what others ask for, or not any more."""
+
+    def hand_over_when_asked(self, what: str, enabled: bool, /) -> None:
+        """Hands a claim over, or not any more."""
 
 
 class AccountCalls(Calls[Done, Told]):
@@ -182,11 +192,11 @@ class AccountCalls(Calls[Done, Told]):
         Of every account of this name, also when this is the one of an id. reserve: what it keeps of
         each (default 0). Raises `InvalidArgument`, `Closed`.
         """
-        self._node._native.scarce().answer_requests(self.name, True, reserve)
+        self._standing_orders().answer_requests(self.name, True, reserve)
 
     def stop_answering(self) -> None:
         """Ends what `answer_requests` began. Raises `Closed`."""
-        self._node._native.scarce().answer_requests(self.name, False, None)
+        self._standing_orders().answer_requests(self.name, False, None)
 
     def report(
         self,
@@ -201,6 +211,9 @@ class AccountCalls(Calls[Done, Told]):
         `Timeout`, `Closed`.
         """
         return self._report(after, session, timeout)
+
+    def _standing_orders(self) -> StandingOrders:
+        return self._node._native.scarce()
 
     def __repr__(self) -> str:
         return f"<Account {self.name!r}>"
@@ -293,7 +306,7 @@ class ClaimCalls(Calls[Done, Told]):
 
         Raises `InvalidArgument`, `Closed`.
         """
-        self._node._native.scarce().hand_over_when_asked(self.what, enabled)
+        self._standing_orders().hand_over_when_asked(self.what, enabled)
 
     def report(
         self,
@@ -307,6 +320,9 @@ class ClaimCalls(Calls[Done, Told]):
         Raises `InvalidArgument`, `NotYetVisible`, `Corrupt`, `StorageFailed`, `Timeout`, `Closed`.
         """
         return self._report(after, session, timeout)
+
+    def _standing_orders(self) -> StandingOrders:
+        return self._node._native.scarce()
 
     def __repr__(self) -> str:
         return f"<Claim {self.what!r}>"

@@ -22,6 +22,8 @@ STEP_DAYS = 37.37
 """From one moment to the next; no whole number, so the time of the day changes, too."""
 MOMENTS = 11
 """As many on each side of a lab's time."""
+CLOCKS = ("time", "monotonic", "perf_counter", "process_time", "thread_time")
+"""Clocks of the module `time`, where the system has them; each has one in nanoseconds, too."""
 
 _Date, _DateTime = datetime.date, datetime.datetime
 _one_at_a_time = threading.RLock()
@@ -49,7 +51,7 @@ class _Like(type):
 class HeldClock:
     """One moment, before or after the time of a lab, for the code of a fish."""
 
-    __slots__ = ("_moment", "_now", "_places")
+    __slots__ = ("_moment", "_now", "_places", "_thread")
 
     def __init__(self, fish: Fish[Any], moment: int) -> None:
         """moment: its number; those of two numbers are many days apart."""
@@ -57,7 +59,7 @@ class HeldClock:
             self._look(fish, moment)
 
     def _look(self, fish: Fish[Any], moment: int) -> None:
-        self._moment, self._now = moment, 0.0
+        self._moment, self._now, self._thread = moment, 0.0, 0
         codec = fish.codec
         functions: list[Any] = [fish.step, fish.is_reset]
         functions += [] if codec is None else [codec.encode, codec.decode]
@@ -82,6 +84,7 @@ class HeldClock:
         side = 1 if self._moment % 2 == 0 else -1
         days = side * (1 + (self._moment // 2) % MOMENTS) * STEP_DAYS
         self._now = around + days * 86_400
+        self._thread = threading.get_ident()
         chance = random.getstate()
         before = [(place, name, place[name]) for place, name, _ in self._places]
         try:
@@ -126,12 +129,23 @@ class HeldClock:
 
             return HeldDateTime
 
-        return {
-            id(time.time): lambda: self._now,
-            id(time.time_ns): lambda: int(self._now * 1_000_000_000),
-            id(_Date): date_class(),
-            id(_DateTime): datetime_class(),
-        }
+        held: dict[int, Any] = {id(_Date): date_class(), id(_DateTime): datetime_class()}
+        for name in CLOCKS:
+            for suffix, unit in (("", None), ("_ns", 1_000_000_000)):
+                if clock := getattr(time, name + suffix, None):
+                    held[id(clock)] = self._clock(clock, unit)
+        return held
+
+    def _clock(self, clock: Any, unit: int | None) -> Any:
+        """What takes the place of a clock on the thread that runs code of a fish."""
+
+        def held() -> Any:
+            if threading.get_ident() != self._thread:
+                # A loop of asyncio beside it would sleep for days.
+                return clock()
+            return self._now if unit is None else int(self._now * unit)
+
+        return held
 
 
 def _globals(function: Any) -> dict[str, Any] | None:

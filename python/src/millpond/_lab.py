@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
@@ -13,8 +13,11 @@ from ._fish import AnyFish, BuiltIn, Fish, State
 from ._fold import FishCode
 from ._held_clock import HeldClock
 from ._lab_node import AioLabNode, LabNode
-from ._native import Event, Session
+from ._lab_scarce import Said
+from ._native import Event, LabBackup, Session
 from ._observing import Token
+from ._reports import Standing
+from ._trial import current
 
 S = TypeVar("S")
 
@@ -38,21 +41,32 @@ class Lab:
         app: str | None = None,
         skew_max: float | None = None,
         faults: int | None = None,
+        without: Iterable[int] = (),
     ) -> None:
         """A lab of so many nodes, 1 to 64 (default 3).
 
         seed: all chance follows from it (default 1, or what `MILLPOND_SEED` says). app: who
         publishes. skew_max: seconds by which the nodes' wall clocks are wrong at most (default
-        300). faults: one in so many publishes, also of effects, is the last thing that its node
-        does: it raises `Closed`, the node does not run, and the events are stored or not (default
-        0, none). Raises `InvalidArgument`, `LimitExceeded`.
+        300). faults: one in so many publishes, also of effects, and of deeds of accounts and claims
+        is the last thing that its node does: it raises `Closed`, the node does not run, and the
+        events are stored or not (default 0, none). without: numbers of `befell` that do not befall,
+        though they are drawn: all else is as without this. Raises `InvalidArgument`,
+        `LimitExceeded`.
         """
-        self._native = _native.Lab(nodes, seed, app, skew_max, faults)
+        trial = current()
+        left_out = [*without, *(trial.without if trial else ())]
+        self._native = _native.Lab(nodes, seed, app, skew_max, faults, left_out)
+        if trial:
+            trial.take(self._native)
         self._fish: dict[int, Fish[Any]] = {}
         self._codes: dict[tuple[int, int], tuple[FishCode, HeldClock]] = {}
         self._turns: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
         # Counts the beginnings of states: each is at another moment.
         self._moments = 0
+        self._hooks: list[tuple[int, Said, Callable[[Standing], object]]] = []
+        # Effects that are kept running: on this thread, and by tasks that wait for time to pass.
+        self._turns_kept: list[Callable[[], bool]] = []
+        self._waiting: list[asyncio.Future[None]] = []
 
     def node(self, index: int) -> LabNode:
         """The node of this index; the first is 0. Raises `InvalidArgument`: there is none."""
@@ -82,6 +96,14 @@ class Lab:
         """What happened, in order; the last 1,000 lines."""
         return self._native.trace
 
+    @property
+    def befell(self) -> list[tuple[int, str]]:
+        """What befell by chance, in order, each with its number; the first 10,000.
+
+        That is: what `chaos` does but letting time pass, and deaths in a publish.
+        """
+        return self._native.befell
+
     def is_up(self, node: int) -> bool:
         """Whether a node runs."""
         return self._native.is_up(node)
@@ -109,34 +131,62 @@ class Lab:
     def crash(self, node: int) -> None:
         """A node's process ends without warning: what it has in memory is lost."""
         self._native.crash(node)
+        self._wake()
 
     def cut_power(self, node: int) -> None:
         """A node's power is cut: as `crash`, and what was not durable is lost, too."""
         self._native.cut_power(node)
+        self._wake()
 
     def start(self, node: int) -> None:
         """A node runs again, if it does not."""
         self._native.start(node)
 
+    def back_up(self, node: int) -> LabBackup:
+        """Copies what is durable at a node, whether it runs or not."""
+        return self._native.back_up(node)
+
+    def restore(self, node: int, backup: LabBackup) -> None:
+        """Ends a node's process, if it runs, and puts the copy in the place of its disk.
+
+        After `start` it goes on in another stream, and what the former one held of accounts and
+        claims is frozen until it is recovered. Raises `InvalidArgument`: the copy is of another
+        node, or was made in another lab.
+        """
+        self._native.restore(node, backup)
+        self._wake()
+
     def advance(self, seconds: float) -> None:
         """Lets so much virtual time pass.
 
         What nodes reach each other with is delivered meanwhile, in pieces and in an order that
-        chance decides; what was published becomes durable; and fish that were asked for work.
-        Raises `UserCode`: one of them fails.
+        chance decides; what was published becomes durable; requests are answered; and fish that
+        were asked for work. Then hooks of claims that have lost are called, and effects that are
+        kept running. Raises `UserCode`: a fish or such an effect fails; and what a hook raises.
         """
         self._native.begin_advance(seconds)
         self._work()
+        self._tell_losses()
+        self._act()
 
     def settle(self) -> None:
         """Lets time pass until nodes that reach each other hold the same. Raises as `advance`."""
-        self._native.begin_settle()
-        self._work()
+        is_told = True
+        while is_told:
+            self._native.begin_settle()
+            self._work()
+            # What hooks have published is to be delivered, too.
+            is_told = self._tell_losses()
+        self._act()
 
     def calm(self) -> None:
         """Heals the network, starts all nodes and settles. Raises as `advance`."""
         self._native.begin_calm()
         self._work()
+        if self._tell_losses():
+            self.settle()
+        else:
+            self._act()
 
     def chaos(self, steps: int | None = None) -> None:
         """So many times (default 10): cuts, heals, crashes or starts something, or time passes.
@@ -145,14 +195,20 @@ class Lab:
         """
         self._native.begin_chaos(steps)
         self._work()
+        self._tell_losses()
+        self._act()
 
     def check(self, *fish: AnyFish[Any]) -> None:
         """Asks each node that runs for the states of fish, and the judge more thoroughly.
 
         That is: the same events again, in other pieces, with the state saved and loaded between,
         and from the last reset on. Nodes that hold the same events must show the same.
-        Raises as `LabNode.state`; `Closed`: no node runs.
+        Accounts and claims are judged, too, also without any fish: `InternalError`, reason
+        "promise", is a bug of millpond. Raises as `LabNode.state`; `Closed`: no node runs.
         """
+        if not fish:
+            # A check of a fish asks for that, too.
+            self._native.check_scarce()
         for each in fish:
             self._begin(each, self._native.begin_check(each._spec))
 
@@ -178,8 +234,57 @@ class Lab:
             self._fish[number] = fish
         self._work()
 
+    def _tell(self, node: int, said: Said, hook: Callable[[Standing], object]) -> None:
+        """Calls `hook` when the claim has lost."""
+        self._hooks.append((node, said, hook))
+        self._native.tell_loss(node, said.what, str(said.key))
+        self._tell_losses()
+
+    def _tell_losses(self) -> bool:
+        """Calls the hooks of those that have lost; whether there were any."""
+        is_told = False
+        while (loss := self._native.next_loss()) is not None:
+            node, _, key = loss
+            told = [own for own in self._hooks if (own[0], str(own[1].key)) == (node, key)]
+            self._hooks = [own for own in self._hooks if own not in told]
+            for _, said, hook in told:
+                if not said.has_ended() and (standing := said.standing()).standing == "lost":
+                    is_told = True
+                    hook(standing)
+        self._hooks = [own for own in self._hooks if not own[1].has_ended()]
+        return is_told
+
+    def _act(self) -> None:
+        """Time has passed: effects that are kept running see new states."""
+        turns, self._turns_kept = self._turns_kept, []
+        while turns:
+            turn = turns.pop(0)
+            try:
+                if turn():
+                    self._turns_kept.append(turn)
+            except BaseException:
+                # It is over, and the others are not.
+                self._turns_kept += turns
+                raise
+        self._wake()
+
+    def _wake(self) -> None:
+        """Tasks that wait for time to pass look what has come of it."""
+        waiting, self._waiting = self._waiting, []
+        for passed in waiting:
+            if not passed.done():
+                passed.set_result(None)
+
     def _work(self) -> None:
         """Does the jobs of the task that was begun."""
+        try:
+            self._do_jobs()
+        except BaseException:
+            # An interrupt may have come between a job and its answer.
+            self._native.abandon()
+            raise
+
+    def _do_jobs(self) -> None:
         code: FishCode | None = None
         try:
             job = self._native.next_job()

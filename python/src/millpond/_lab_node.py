@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
 
 from ._draft import Drafts, Payload, Published, Tags, key_bytes, pairs_of_all, pairs_of_one
 from ._effects import Effect, acting, pairs_of_effect, refuse_nested
 from ._facts import Durability
 from ._fish import AnyFish, State
+from ._lab_cursor import AioLabCursor, LabCursor
+from ._lab_running import Kept
+from ._lab_scarce import (
+    AioLabAccount,
+    AioLabClaim,
+    AioLabDoing,
+    Desk,
+    LabAccount,
+    LabClaim,
+    LabDoing,
+    Said,
+    no_subscriptions,
+)
 from ._native import Batch, Event, Offsets, Session
 from ._observing import Token
+from ._reports import WhoDoes
 
 if TYPE_CHECKING:
     from ._lab import Lab
@@ -27,12 +40,13 @@ AioEffect: TypeAlias = Callable[[S], "Drafts | None | Awaitable[Drafts | None]"]
 class _Place:
     """What nodes of a lab have in common, for threads and for asyncio."""
 
-    __slots__ = ("_index", "_lab", "_native")
+    __slots__ = ("_desk", "_index", "_lab", "_native")
 
     def __init__(self, lab: Lab, index: int) -> None:
         """For millpond only."""
         self._lab, self._index, self._native = lab, index, lab._native
         self._native.node_id(index)
+        self._desk = Desk(lab._native, index)
 
     @property
     def index(self) -> int:
@@ -78,6 +92,20 @@ class _Place:
     def _query(self, text: str, after: Token | None, session: Session | None) -> Batch:
         return self._native.query(self._index, text, after, session)
 
+    def _say(
+        self, what: str, note: Payload, after: Token | None, session: Session | None
+    ) -> Said:
+        native = self._native
+        return Said(self, what, native.do_optimistically(self._index, what, note, after, session))
+
+    def _said(self, what: str) -> Said | None:
+        key = self._native.own_doing(self._index, what)
+        return None if key is None else Said(self, what, key)
+
+    def subscribe_who_does(self, what: str) -> NoReturn:
+        """Raises `InvalidArgument`: a lab has no subscriptions."""
+        no_subscriptions()
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._index} of {self._lab!r}>"
 
@@ -87,8 +115,7 @@ class LabNode(_Place):
 
     They have the same arguments and errors. Nothing waits: what a node would wait for is there, or
     `NotYetVisible` is raised at once, because time passes only by `Lab.advance` and the like; so
-    `timeout` means nothing here. Not here: subscriptions, observers, `keep_running`, accounts and
-    claims.
+    `timeout` means nothing here. Not here: subscriptions and observers.
     """
 
     __slots__ = ()
@@ -171,14 +198,84 @@ class LabNode(_Place):
             pairs = pairs_of_effect(effect(state))
         return self._publish(pairs, durability, session=session, life=life) if pairs else None
 
+    def keep_running(
+        self,
+        fish: AnyFish[S],
+        effect: Effect[S],
+        cancel_when: Callable[[S], bool] | None = None,
+        *,
+        durability: Durability | None = None,
+        after: Token | None = None,
+        session: Session | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """As `millpond.Node.keep_running`, but that it returns at once.
+
+        The effect runs now, and then once by each call that lets time pass, when that has passed,
+        if the state is a new one; until `cancel_when` holds or the node's process ends. What it
+        raises comes out of that call, and ends it.
+        """
+        refuse_nested()
+        kept = Kept(self, fish, effect, cancel_when)
+
+        def turn() -> bool:
+            try:
+                if kept.is_due(after, session):
+                    options: Any = {"durability": durability, "after": after, "session": session}
+                    self.run(fish, kept.judged, **options)
+            except BaseException as error:
+                if kept.failed(error, session):
+                    raise
+            return not kept.is_over
+
+        if turn():
+            self._lab._turns_kept.append(turn)
+
     def wait_for(
         self, token: Token, *, query: str | None = None, timeout: float | None = None
     ) -> None:
-        """As `millpond.Node.wait_for`, without waiting. Raises `NotYetVisible`.
+        """As `millpond.Node.wait_for`, without waiting.
 
-        All of the token is asked for: `query` narrows nothing here.
+        Raises `NotYetVisible`, `QueryInvalid`; `Closed`: it does not run.
         """
-        self._native.wait_for(self._index, token)
+        self._native.wait_for(self._index, token, query)
+
+    def account(self, name: str, *, id: str | None = None) -> LabAccount:  # noqa: A002
+        """As `millpond.Node.account`. It is that of whatever life of the node."""
+        return LabAccount(self._desk, name, id)
+
+    def claim(self, what: str) -> LabClaim:
+        """As `millpond.Node.claim`. It is that of whatever life of the node."""
+        return LabClaim(self._desk, what)
+
+    def who_does(
+        self,
+        what: str,
+        *,
+        after: Token | None = None,
+        session: Session | None = None,
+        timeout: float | None = None,
+    ) -> WhoDoes:
+        """As `millpond.Node.who_does`."""
+        who: WhoDoes = self._desk.report(("who_does", None), what, after, session, timeout)
+        return who
+
+    def do_optimistically(
+        self,
+        what: str,
+        note: Payload = None,
+        *,
+        after: Token | None = None,
+        session: Session | None = None,
+        timeout: float | None = None,
+    ) -> LabDoing:
+        """As `millpond.Node.do_optimistically`."""
+        return LabDoing(self._say(what, note, after, session))
+
+    def own_doing(self, what: str, *, timeout: float | None = None) -> LabDoing | None:
+        """As `millpond.Node.own_doing`."""
+        said = self._said(what)
+        return None if said is None else LabDoing(said)
 
 
 class AioLabNode(_Place):
@@ -261,6 +358,38 @@ class AioLabNode(_Place):
                 pairs = pairs_of_effect(await drafts if inspect.isawaitable(drafts) else drafts)
             return self._publish(pairs, durability, session=session, life=life) if pairs else None
 
+    async def keep_running(
+        self,
+        fish: AnyFish[S],
+        effect: AioEffect[S],
+        cancel_when: Callable[[S], bool] | None = None,
+        *,
+        durability: Durability | None = None,
+        after: Token | None = None,
+        session: Session | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """As `millpond.Node.keep_running`: for a task of its own.
+
+        The effect runs now, and then once after each call that lets time pass, when the loop comes
+        to it, if the state is a new one; until `cancel_when` holds or the node's process ends.
+        """
+        refuse_nested()
+        kept = Kept(self, fish, effect, cancel_when)
+        while True:
+            try:
+                if kept.is_due(after, session):
+                    options: Any = {"durability": durability, "after": after, "session": session}
+                    await self.run(fish, kept.awaited, **options)
+            except BaseException as error:
+                if kept.failed(error, session):
+                    raise
+            if kept.is_over:
+                return
+            passed = asyncio.get_running_loop().create_future()
+            self._lab._waiting.append(passed)
+            await passed
+
     async def wait_for(
         self,
         token: Token,
@@ -269,82 +398,41 @@ class AioLabNode(_Place):
         timeout: float | None = None,
     ) -> None:
         """As `LabNode.wait_for`."""
-        self._native.wait_for(self._index, token)
+        self._native.wait_for(self._index, token, query)
 
+    def account(self, name: str, *, id: str | None = None) -> AioLabAccount:  # noqa: A002
+        """As `LabNode.account`."""
+        return AioLabAccount(self._desk, name, id)
 
-class LabCursor:
-    """The answer to a query of a lab: iterate over it, or call its `to_list`."""
+    def claim(self, what: str) -> AioLabClaim:
+        """As `LabNode.claim`."""
+        return AioLabClaim(self._desk, what)
 
-    __slots__ = ("_each",)
-
-    def __init__(self, events: Iterable[Event]) -> None:
-        """For millpond only."""
-        self._each = iter(events)
-
-    def to_list(self, timeout: float | None = None) -> list[Event]:
-        """All remaining events."""
-        return list(self._each)
-
-    def close(self) -> None:
-        """Ends it. May be repeated."""
-        self._each = iter(())
-
-    def __iter__(self) -> Iterator[Event]:
-        return self._each
-
-    def __next__(self) -> Event:
-        return next(self._each)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
+    async def who_does(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
+        what: str,
+        *,
+        after: Token | None = None,
+        session: Session | None = None,
+        timeout: float | None = None,
+    ) -> WhoDoes:
+        """As `LabNode.who_does`."""
+        who: WhoDoes = self._desk.report(("who_does", None), what, after, session, timeout)
+        return who
 
-
-class AioLabCursor:
-    """As `LabCursor`, for asyncio."""
-
-    __slots__ = ("_ask", "_each")
-
-    def __init__(self, ask: Callable[[], Iterable[Event]]) -> None:
-        """For millpond only."""
-        self._ask = ask
-        self._each: Iterator[Event] | None = None
-
-    async def to_list(self, timeout: float | None = None) -> list[Event]:
-        """All remaining events."""
-        return list(self._begun())
-
-    async def aclose(self) -> None:
-        """Ends it. May be repeated."""
-        self._each = iter(())
-
-    def _begun(self) -> Iterator[Event]:
-        if self._each is None:
-            self._each = iter(self._ask())
-        return self._each
-
-    def __aiter__(self) -> AsyncIterator[Event]:
-        return self
-
-    async def __anext__(self) -> Event:
-        for event in self._begun():
-            return event
-        raise StopAsyncIteration
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
+    async def do_optimistically(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
+        what: str,
+        note: Payload = None,
+        *,
+        after: Token | None = None,
+        session: Session | None = None,
+        timeout: float | None = None,
+    ) -> AioLabDoing:
+        """As `LabNode.do_optimistically`."""
+        return AioLabDoing(self._say(what, note, after, session))
+
+    async def own_doing(self, what: str, *, timeout: float | None = None) -> AioLabDoing | None:
+        """As `LabNode.own_doing`."""
+        said = self._said(what)
+        return None if said is None else AioLabDoing(said)

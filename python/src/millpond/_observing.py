@@ -69,10 +69,12 @@ class ObserverSteps(Series[_native.Observer], Generic[S]):
         finally:
             self._end()
 
-    def _turn(self, is_new: bool, deadline: Deadline) -> Steps[_native.Turn]:
+    def _turn(
+        self, is_new: bool, session: Session | None, deadline: Deadline
+    ) -> Steps[_native.Turn]:
         native = yield from self._opened(deadline)
         got: list[_native.Turn | None] = []
-        ask = Ask(native.turn, native.turn_start, is_new, deadline.left())
+        ask = Ask(native.turn, native.turn_start, is_new, session, deadline.left())
         try:
             turn: _native.Turn = yield ask.kept_by(got.append)
         except BaseException as error:
@@ -147,7 +149,7 @@ def running(
     refuse_nested()
     deadline = Deadline(timeout)
     try:
-        turn = yield from observer._turn(False, deadline)
+        turn = yield from observer._turn(False, session, deadline)
         try:
             state = value_of(turn, observer._fish)
             with acting(observer._fish):
@@ -172,7 +174,7 @@ def keeping_running(
     deadline = Deadline(timeout)
     try:
         while True:
-            turn = yield from observer._turn(True, deadline)
+            turn = yield from observer._turn(True, session, deadline)
             try:
                 state = value_of(turn, observer._fish)
                 with acting(observer._fish):

@@ -124,8 +124,8 @@ class PondCalls(NodeFacts):
         timeout: float | None = None,
     ) -> OneObserver[S]:
         """Follows the state of the fish of one event that the query `seed` selects: the first in
-        key order. Waits for one; when an older one arrives, its fish takes the place, or nothing
-        does where that has none.
+        key order. Waits for one; when an older one arrives, its fish takes the place. Where
+        `make_fish` gives none, nothing is shown, and what was shown before it counts no more.
 
         All else as `observe_all`.
         """
@@ -174,11 +174,12 @@ class PondCalls(NodeFacts):
     ) -> None:
         """Runs an effect now and at each change of the state, until `cancel_when` holds for one.
 
-        Each time as `run`. Returns also when the node is closed. For a thread of its own, if others
-        have work to do. timeout: seconds for all of it, None for no limit; it ends no effect that
-        has begun, and loses none of its events.
+        Each time as `run`, once what the session has seen by then is here. Returns also when the
+        node is closed. For a thread of its own, if others have work to do. timeout: seconds for all
+        of it, None for no limit; it ends no effect that has begun, and loses none of its events.
 
-        Raises `Timeout`; as `run`.
+        Raises `Timeout`, or at that moment `NotYetVisible` where something is still missing; as
+        `run`.
         """
         observer = Observer(self, observing(self, fish, after, session), fish)
         steps = keeping_running(observer, effect, cancel_when, durability, session, timeout)

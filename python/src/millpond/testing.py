@@ -5,11 +5,13 @@ events arrive, in which pieces a fold takes them, and which of its states are re
 each fold stands a judge, so that a fish which is no fold of its events is found and told why. A
 seed that fails fails again: set `MILLPOND_SEED`.
 
-Begin with `Lab`, or with `explore`; for pytest there are fixtures in `millpond.pytest_plugin`.
+Begin with `Lab`, or with `explore`; pytest has the fixtures `millpond_lab` and `millpond_seed`.
 """
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -17,15 +19,25 @@ from . import _native
 from ._errors import InvalidArgument
 from ._fish import AnyFish, Fish, Monotonicity, blamed
 from ._lab import Lab
-from ._lab_node import AioEffect, AioLabCursor, AioLabNode, LabCursor, LabNode
-from ._native import Event, replay_hint
+from ._lab_cursor import AioLabCursor, LabCursor
+from ._lab_node import AioEffect, AioLabNode, LabNode
+from ._lab_scarce import AioLabAccount, AioLabClaim, AioLabDoing, LabAccount, LabClaim, LabDoing
+from ._native import Event, LabBackup, replay_hint
+from ._trial import Kind, Trial, kind_of, smaller, wanted
 
 __all__ = [
     "AioEffect",
+    "AioLabAccount",
+    "AioLabClaim",
     "AioLabCursor",
+    "AioLabDoing",
     "AioLabNode",
     "Lab",
+    "LabAccount",
+    "LabBackup",
+    "LabClaim",
     "LabCursor",
+    "LabDoing",
     "LabNode",
     "check_grow_only",
     "explore",
@@ -105,14 +117,43 @@ def seeds(count: int | None = None) -> list[int]:
     return _native.lab_seeds(count)
 
 
-def explore(scenario: Callable[[int], object], count: int | None = None) -> None:
+def explore(
+    scenario: Callable[[int], object], count: int | None = None, *, shrink: bool | None = None
+) -> None:
     """Calls `scenario` with each of `seeds(count)`, and stops at the first one that raises.
 
-    What it raises is raised here, with a note of how to replay it.
+    What it raises is raised here, with a note of how to replay it. If that is an `Exception`, the
+    scenario is run again, up to 64 times and for half a minute, with part of what befell its labs
+    left out, and a second note says what of it is enough to fail in the same way (of the same type
+    and `reason`); not with `shrink=False`. A coroutine function is run by `asyncio.run`.
     """
+    left_out = wanted()
     for seed in seeds(count):
-        try:
-            scenario(seed)
-        except BaseException as error:
-            error.add_note(replay_hint(seed))
-            raise
+        with Trial(left_out or ()) as trial:
+            error = _raised(scenario, seed)
+        if error is None:
+            continue
+        error.add_note(replay_hint(seed))
+        if shrink is not False and left_out is None and isinstance(error, Exception):
+
+            def run(_: Trial, seed: int = seed) -> Kind | None:
+                again = _raised(scenario, seed)
+                if isinstance(again, (KeyboardInterrupt, SystemExit)):
+                    raise again
+                return None if again is None else kind_of(again)
+
+            found = smaller(seed, kind_of(error), trial.befell(), run)
+            if found is not None:
+                error.add_note(found)
+        raise error
+
+
+def _raised(scenario: Callable[[int], object], seed: int) -> BaseException | None:
+    """What a scenario raises."""
+    try:
+        given = scenario(seed)
+        if inspect.iscoroutine(given):
+            asyncio.run(given)
+    except BaseException as error:
+        return error
+    return None

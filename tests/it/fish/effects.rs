@@ -69,6 +69,29 @@ fn an_effect_sees_what_the_one_before_published_that_is_on_no_disk_yet() {
 }
 
 #[test]
+fn an_effect_waits_for_nothing_that_effects_on_another_fish_have_published() {
+    let scratch = Scratch::new("fish-effects-others");
+    let node = open(&scratch, "a", &secret(1));
+    let publish = PublishOptions { durability: Durability::Process, ..PublishOptions::default() };
+    let fish = numbers("tickets", "FROM 'ticket'");
+    let is_early = |round: u64| {
+        let options = RunOptions { publish: publish.clone(), ..RunOptions::default() };
+        let drawn = node.run_with(&fish, options, |_| Ok(numbered(round))).unwrap();
+        let token = drawn.expect("it publishes").token();
+        let other = numbers(&format!("other {round}"), "FROM 'other'");
+        let mut is_early = false;
+        let look = |_: &Vec<u64>| {
+            is_early = !node.offsets().unwrap().covers(&token);
+            Ok(Vec::new())
+        };
+        node.run(&other, look).unwrap();
+        is_early
+    };
+    // On a busy machine they may be on disk by then, but not each time.
+    assert!((0..200).any(is_early), "its turn always came after they were on disk");
+}
+
+#[test]
 fn whoever_observes_a_fish_while_an_effect_has_its_turn_gets_no_turn_beside_it() {
     let scratch = Scratch::new("fish-effects-left");
     let node = open(&scratch, "a", &secret(1));

@@ -1,6 +1,7 @@
 //! Every planted bug is hunted where it sits, and every bug that is hunted is planted.
 //!
-//! Not here: the hunt (`sim --planted`, the crash campaigns, the schedules of escrow accounts).
+//! Not here: the hunt (`sim --planted`, the crash campaigns, the schedules of escrow accounts, the
+//! tests of labs).
 
 use super::Finding;
 use super::source::{Language, Source};
@@ -14,6 +15,7 @@ enum Hunter {
     SimulatorInStandIns,
     CrashCampaign,
     Schedules,
+    TestsOfLabs,
 }
 
 /// Bugs that are planted and hunted by nobody who runs that code, and the other way round.
@@ -26,7 +28,7 @@ pub(super) fn planted_and_not_hunted(sources: &[Source]) -> Vec<Finding> {
         planted.extend(named(source, "planted!").map(|name| (hunter, name)));
         let chosen = named(source, "choose_everywhere");
         hunted.extend(chosen.map(|name| (Hunter::CrashCampaign, name)));
-        hunted.extend(named(source, "is_found").map(|name| (Hunter::Schedules, name)));
+        hunted.extend(named(source, "is_found").map(|name| (hunter, name)));
     }
     hunted.extend(PLANTED.iter().map(|bug| (Hunter::Simulator, bug.name)));
     let in_stand_ins = PLANTED_IN_STAND_INS.iter();
@@ -43,6 +45,7 @@ fn hunter(source: &Source) -> Hunter {
         () if source.is_below("tests/src/sim") => Hunter::SimulatorInStandIns,
         () if source.is_below("core/src/sync") => Hunter::Simulator,
         () if source.is_below("core/src/pond/escrow") => Hunter::Schedules,
+        () if source.is_below("core/src/pond/lab") => Hunter::TestsOfLabs,
         () if source.is_below("core/src/pond") => Hunter::Simulator,
         () => Hunter::CrashCampaign,
     }

@@ -152,10 +152,11 @@ fn run_all(task: &Task) -> ExitCode {
         play_scenes(task.mesh_all, &mut result);
     }
     if let Some(name) = &task.heals {
+        // What was given up shows how bad a path is, and nothing else.
         let outcome = heal::play(name);
-        result.passed += u64::from(outcome.is_ok());
+        result.passed += u64::from(outcome.as_ref().is_ok_and(|heals| heals.given_up == 0));
         result.failed += u64::from(outcome.is_err());
-        println!("heals on {name}: {}", outcome.unwrap_or_else(|said| said));
+        println!("heals on {name}: {}", outcome.map_or_else(|said| said, |heals| heals.said));
     }
     if task.planted {
         hunt_all(&mut result);

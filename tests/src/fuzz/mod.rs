@@ -9,6 +9,7 @@ pub mod block;
 mod checksums;
 pub mod deeds;
 pub mod frame;
+pub mod groups;
 pub mod journal;
 pub mod json;
 pub mod offset_map;
@@ -39,6 +40,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "block", run: block::run, variations: 200 },
     Target { name: "deeds", run: deeds::run, variations: 200 },
     Target { name: "frame", run: frame::run, variations: 200 },
+    Target { name: "groups", run: groups::run, variations: 3 },
     Target { name: "journal", run: journal::run, variations: 6 },
     Target { name: "json", run: json::run, variations: 200 },
     Target { name: "offset_map", run: offset_map::run, variations: 200 },

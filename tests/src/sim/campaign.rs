@@ -35,7 +35,9 @@ const GONE: &str = "was acknowledged and is not there";
 const MISSING: &str = "are missing";
 const NOT_SIGNED: &str = "that their author did not sign";
 const NOT_DURABLE: &str = "and is not durable";
+const PACELESS: &str = "dials nodes that are nowhere without a pace";
 const ROTTEN: &str = "has a block that has rotted";
+const SILENT: &str = "different events at the same place";
 const TOLD: &str = "told a peer of";
 
 /// Every bug that is planted in core/src/sync, and in core/src/pond beside the rules of accounts,
@@ -46,15 +48,16 @@ pub const PLANTED: &[Planted] = &[
     planted("block_asked_for_only_once", ROTTEN),
     planted("credit_never_granted_again", APART),
     planted("dial_not_repeated", APART),
-    planted("dispute_forgotten", GONE),
+    planted("dispute_forgotten", SILENT),
     planted("failed_read_taken_for_a_fork", ELSEWHERE),
     planted("failed_store_not_rolled_back", APART),
-    planted("fork_ignored", GONE),
+    planted("fork_ignored", SILENT),
     planted("fork_not_told_to_peers", APART),
     planted("fold_does_not_go_back", FISH),
     planted("gap_accepted", "left: Gap"),
     planted("higher_number_moves_us", "would leave its stream because"),
     planted("lamport_bound_not_applied", "its clock was poisoned"),
+    planted("made_up_nodes_dialled_without_pace", PACELESS),
     planted("one_peer_asked_for_ever", APART),
     planted("penalty_never_ends", APART),
     planted("ping_not_answered", "loses an honest peer when all is quiet"),
@@ -79,6 +82,7 @@ pub const PLANTED_IN_STAND_INS: &[Planted] = &[
     planted("decision_forgets_what_is_in_flight", "and is not covered"),
     planted("failed_store_not_told", APART),
     planted("failed_sync_is_acknowledged", NOT_DURABLE),
+    planted("fork_hides_one_event_more", GONE),
     planted("forks_forgotten_over_a_restart", "shows other forks than its log holds"),
     planted("late_event_delivered_without_a_way_back", "in key order, and was beyond it"),
     planted("older_head_told_in_place_of_the_latest", MISSING),

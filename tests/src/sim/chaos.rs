@@ -62,6 +62,9 @@ impl World {
         if self.plan.rot.is_some() {
             self.schedule(Duration::from_secs(5), Event::Rot);
         }
+        if self.plan.lies.is_some() {
+            self.schedule(Duration::from_secs(5), Event::Lie);
+        }
         if let Some(seed) = self.plan.rotation {
             self.rotate(&mut Random::new(seed));
         }

@@ -34,6 +34,27 @@ pub(super) struct Seen {
     counts: BTreeMap<StreamId, u64>,
 }
 
+/// What a node shows.
+struct Shown<'a> {
+    node: usize,
+    log: &'a ModelLog,
+    /// Streams, each from where to where.
+    windows: Vec<(StreamId, u64, u64)>,
+}
+
+impl Shown<'_> {
+    /// The first place that both show, and not the same there.
+    fn first_unlike(&self, other: &Shown<'_>) -> Option<(StreamId, u64)> {
+        self.windows.iter().find_map(|(stream, floor, end)| {
+            let (_, their_floor, their_end) = other.windows.iter().find(|own| own.0 == *stream)?;
+            let (from, to) = (*floor.max(their_floor), *end.min(their_end));
+            let pairs = self.log.events(stream, from).iter().zip(other.log.events(stream, from));
+            let mut places = pairs.zip(from..to);
+            places.find(|((own, their), _)| own != their).map(|(_, at)| (*stream, at))
+        })
+    }
+}
+
 impl Seen {
     /// Everything on the disk counts as checked.
     pub(super) fn restart(&mut self, log: &ModelLog) {
@@ -242,7 +263,26 @@ impl World {
                 text.push_str(&format!(" {floor}..{end} of {stream};"));
             }
         }
+        if let Some(what) = self.silent_fork() {
+            text.push_str(&format!(" {what}"));
+        }
         text
+    }
+
+    /// Two nodes that show different events at the same place, and where: a fork that both miss.
+    fn silent_fork(&self) -> Option<String> {
+        let shown = |(node, log)| Shown { node, log, windows: self.comparable(log) };
+        let members: Vec<Shown<'_>> = self.members().map(shown).collect();
+        members.iter().enumerate().find_map(|(at, one)| {
+            members[at + 1..].iter().find_map(|other| {
+                let (stream, offset) = one.first_unlike(other)?;
+                let (one, other) = (one.node, other.node);
+                Some(format!(
+                    "nodes {one} and {other} show different events at the same place, {offset} of \
+                     {stream}"
+                ))
+            })
+        })
     }
 
     /// Everything that must hold when all is quiet and the nodes hold the same.
@@ -255,7 +295,7 @@ impl World {
         for node in members {
             let at = &self.nodes[node];
             let log = &at.log;
-            let all = self.oracle.check_once(log).and_then(|()| self.check_same(log));
+            let all = self.check_same(log).and_then(|()| self.oracle.check_once(log));
             let all = match at.log.own_number >= at.number_min {
                 true => all,
                 false => Err("goes on in a stream that was written elsewhere".to_owned()),
@@ -307,7 +347,9 @@ impl World {
             let (ours, theirs) = (log.events(&stream, floor), other.events(&stream, floor));
             let shown = (end - floor) as usize;
             if ours.get(..shown) != theirs.get(..shown) {
-                return Err(format!("shows other events of {stream} than node {first}"));
+                return Err(format!(
+                    "shows different events at the same place of {stream} than node {first}"
+                ));
             }
         }
         Ok(())

@@ -94,6 +94,8 @@ pub(super) struct Plan {
     /// Blocks rot on disks; the seed of which and when. Not where disks go back in time, so that
     /// somebody else has each of them to the end.
     pub(super) rot: Option<u64>,
+    /// Nodes that are nowhere are announced; the seed of which and when.
+    pub(super) lies: Option<u64>,
 }
 
 /// What an event takes without padding.
@@ -155,7 +157,7 @@ impl Plan {
             open_delay: millis(random.between(1, 40)),
             hostile_stay: random.chance(0.5),
             // Not drawn, so that all else of a seed is what it would be without them; and none of
-            // the seeds that were kept before has the last five.
+            // the seeds that were kept before has the last six.
             rotation: (seed % 5 == 1).then_some(!seed),
             learns: matches!(seed % 13, 0 | 3 | 4 | 9),
             caps: SendCaps::default(),
@@ -163,6 +165,7 @@ impl Plan {
             live: matches!(seed % 19, 3 | 4 | 6 | 8 | 10 | 16).then_some(!seed ^ 4 << 32),
             rot: matches!(seed % 23, 0 | 2 | 4 | 6 | 9 | 11 | 12 | 14 | 16)
                 .then_some(!seed ^ 5 << 32),
+            lies: matches!(seed % 29, 4 | 14 | 21 | 26).then_some(!seed ^ 6 << 32),
         };
         let goes_back = [FaultKind::Tear, FaultKind::Restore, FaultKind::Clone];
         plan.rot = plan.rot.filter(|_| !plan.list.iter().any(|it| goes_back.contains(&it.kind)));
@@ -198,6 +201,7 @@ impl Plan {
             has_priority: false,
             live: None,
             rot: None,
+            lies: None,
         }
     }
 

@@ -7,7 +7,7 @@ use crate::sim::group::{Answer, Group, Request};
 use crate::sim::log::ModelLog;
 use millpond::event::limits::BRANCHES_PER_TRUNK_MAX;
 use millpond::event::{Branch, Chain, EventRange, HeldFork, OffsetMap, SignedHead, StreamId};
-use millpond::{Error, ErrorKind};
+use millpond::{Error, ErrorKind, planted};
 use std::collections::BTreeMap;
 
 /// What forks did to a stream.
@@ -54,7 +54,8 @@ impl Windows {
     /// From where to where a stream of `held` events is visible.
     pub(super) fn visible(&self, stream: &StreamId, held: u64) -> (u64, u64) {
         let floor = self.branch(stream).map_or(0, |branch| branch.floor);
-        let end = self.seal(stream).map_or(held, |(at, _)| at.min(held));
+        let hidden = u64::from(planted!("fork_hides_one_event_more"));
+        let end = self.seal(stream).map_or(held, |(at, _)| at.saturating_sub(hidden).min(held));
         (floor.min(end), end)
     }
 

@@ -20,6 +20,7 @@ mod forks;
 mod group;
 pub mod heal;
 mod hostile;
+mod liar;
 pub mod link;
 mod log;
 pub mod mesh;

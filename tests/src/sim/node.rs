@@ -10,6 +10,7 @@ use crate::sim::caps::Spent;
 use crate::sim::check::Seen;
 use crate::sim::group::{Group, Receipt, Request};
 use crate::sim::hostile::Personality;
+use crate::sim::liar;
 use crate::sim::log::{ModelLog, PRIORITY};
 use crate::sim::network::address;
 use crate::sim::pond::Pond;
@@ -78,6 +79,8 @@ pub(super) struct Live {
     pub(super) fresh: BTreeMap<StreamId, SignedHead>,
     pub(super) unsent: BTreeMap<(ConnectionId, Lane), usize>,
     pub(super) spent: Spent,
+    /// When its dials of nodes that are nowhere would have begun, one by one.
+    pub(super) nobody_until: Duration,
     /// What came while the process was frozen.
     held: Vec<Input>,
     /// Ticks without time between them.
@@ -140,6 +143,7 @@ impl World {
             fresh: BTreeMap::new(),
             unsent: BTreeMap::new(),
             spent: Spent::default(),
+            nobody_until: Duration::ZERO,
             held: Vec::new(),
             ticks: (Duration::ZERO, 0),
         });
@@ -272,7 +276,10 @@ impl World {
             Output::Dial { peer, named, discovered } => {
                 self.observe(node, 2, peer.as_bytes());
                 let addresses = if named.is_empty() { discovered } else { named };
-                self.dial(node, peer, &addresses);
+                match liar::is_nowhere(&addresses) {
+                    true => self.dial_nobody(node, peer),
+                    false => self.dial(node, peer, &addresses),
+                }
             }
             Output::Close { connection, reason } => {
                 self.observe(node, 3, reason.name().as_bytes());

@@ -41,14 +41,15 @@ impl ModelLog {
             && self.check_intact(&stream, first, end).is_ok()
     }
 
-    /// Puts a block back, if these are its events; true when they are the same, byte for byte.
-    fn put_back(&mut self, range: &EventRange) -> Result<bool> {
+    /// Puts a block back, if these are its events; true when they are the same, byte for byte, and
+    /// none when it is whole already.
+    fn put_back(&mut self, range: &EventRange) -> Result<Option<bool>> {
         let (stream, first) = (range.stream(), range.first);
         let misfit = |reason| {
             let message = format!("these are not the events from {first} on of {stream}");
             Err(Error::new(ErrorKind::PeerMisbehaved, message).with_reason(reason))
         };
-        let Some(end) = self.damaged.get(&(stream, first)).copied() else { return Ok(true) };
+        let Some(end) = self.damaged.get(&(stream, first)).copied() else { return Ok(None) };
         let Some(records) = range.records().get(..(end - first) as usize) else {
             return misfit("gap");
         };
@@ -60,7 +61,7 @@ impl ModelLog {
             return misfit("forged");
         }
         self.damaged.remove(&(stream, first));
-        Ok(self.events(&stream, first).get(..records.len()) == Some(records))
+        Ok(Some(self.events(&stream, first).get(..records.len()) == Some(records)))
     }
 }
 
@@ -118,12 +119,12 @@ impl World {
         };
         self.observe(node, 8, &first.to_le_bytes());
         match &result {
-            Ok(true) => self.figures.repairs += 1,
-            Ok(false) => {
+            Ok(Some(true)) => self.figures.repairs += 1,
+            Ok(Some(false)) => {
                 let what = format!("puts other events back at {first} of {stream}");
                 return self.violated(Some(node), what);
             }
-            Err(_) => {}
+            Ok(None) | Err(_) => {}
         }
         let result = result.map(|_| ());
         self.give(node, Input::Repaired { stream, first, result });

@@ -11,8 +11,8 @@ use crate::sim::node::Node;
 use crate::sim::oracle::Oracle;
 use crate::sim::pond::Session;
 use crate::sim::random::Random;
-use millpond::event::{EventRange, SwarmSecrets};
-use millpond::sync::{ConnectionId, Lane};
+use millpond::event::{EventRange, NodeId, SwarmSecrets};
+use millpond::sync::{ConnectionId, Input, Lane};
 use std::collections::hash_map::DefaultHasher;
 use std::fmt;
 use std::hash::Hasher;
@@ -39,8 +39,9 @@ pub(super) struct World {
     pub(super) has_pond: bool,
     pub(super) pond_random: Random,
     pub(super) session: Session,
-    /// Chance of what rots.
+    /// Chance of what rots, and of what is said of nodes that are nowhere.
     pub(super) rot_random: Random,
+    pub(super) lie_random: Random,
     /// Paths that partitions cut, by their number.
     pub(super) cuts: Vec<Vec<(usize, usize)>>,
 }
@@ -119,6 +120,14 @@ pub(super) enum Event {
     Visit,
     /// A block of some disk rots.
     Rot,
+    /// Nodes that are nowhere are announced.
+    Lie,
+    /// Somebody else has answered a dial.
+    DialFailed {
+        node: usize,
+        run: u64,
+        peer: NodeId,
+    },
     /// A log has written the events of a block that had.
     Repaired {
         node: usize,
@@ -209,6 +218,7 @@ impl World {
         let size = plan.machines();
         let net = Network::new(size, &plan.profiles, &mut random);
         let rot_random = Random::new(plan.rot.unwrap_or_default());
+        let lie_random = Random::new(plan.lies.unwrap_or_default());
         World {
             now: Duration::ZERO,
             epoch,
@@ -228,6 +238,7 @@ impl World {
             pond_random,
             session: Session::default(),
             rot_random,
+            lie_random,
             cuts: Vec::new(),
         }
     }
@@ -278,6 +289,7 @@ impl World {
             Event::Start { node } => self.start(node),
             Event::Visit => self.visit(),
             Event::Rot => self.rot(),
+            Event::Lie => self.lie(),
             Event::Secrets { node, secrets } => self.set_secrets(node, secrets),
             other => self.step_of_process(other),
         }
@@ -295,6 +307,7 @@ impl World {
             | Event::Retry { node, run, .. }
             | Event::Deliver { node, run }
             | Event::Decide { node, run }
+            | Event::DialFailed { node, run, .. }
             | Event::Thaw { node, run }
             | Event::Mischief { node, run } => (node, run),
             _ => unreachable!("the others concern no process"),
@@ -315,6 +328,7 @@ impl World {
             Event::Retry { key, .. } => self.retry(node, key),
             Event::Deliver { .. } => self.deliver(node),
             Event::Decide { .. } => self.decide(node),
+            Event::DialFailed { peer, .. } => self.give(node, Input::DialFailed { peer }),
             Event::Thaw { .. } => self.thaw(node),
             Event::Mischief { .. } => self.mischief(node),
             _ => unreachable!("the others concern no process"),

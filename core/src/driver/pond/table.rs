@@ -75,6 +75,7 @@ impl Ponds {
         let shrinks = table.shares() > shares;
         let others = shrinks.then(|| table.fish.values().cloned().collect::<Vec<_>>());
         drop(table);
+        watched.begin_after_effects();
         others.into_iter().flatten().for_each(|other| other.work.raise());
         Ok((watched, true))
     }

@@ -9,7 +9,7 @@ use crate::event::OffsetMap;
 use crate::log::{Log, Signal};
 use crate::pending::{Completer, Pending, pending};
 use crate::pond::{Definition, Emission, FoldCounts};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One fish of one node.
@@ -24,22 +24,32 @@ pub(crate) struct Watched {
     effects: Arc<Effects>,
 }
 
-/// What effects on the fish of a node have published. It outlives their folds: who observes a fish
-/// next may fold before that is on disk.
+/// What effects on each fish of a node have published and is not on disk yet, by the fish's id. It
+/// outlives their folds: who observes a fish next may fold before that is.
 #[derive(Default)]
-pub(super) struct Effects(Mutex<OffsetMap>);
+pub(super) struct Effects(Mutex<BTreeMap<String, OffsetMap>>);
 
 impl Effects {
-    fn note(&self, token: &OffsetMap) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).join(token);
+    fn note(&self, fish: &Definition, token: &OffsetMap, log: &Log) {
+        let mut published = self.lock();
+        published.entry(fish.id().to_owned()).or_default().join(token);
+        // A log that cannot say fails the fold's next look at it.
+        let Ok(durable) = log.durable_map() else { return };
+        published.retain(|_, token| {
+            drop(log.translate(token));
+            !durable.covers(token)
+        });
     }
 
-    /// All of it, under the names that streams have now.
-    fn so_far(&self, log: &Log) -> OffsetMap {
-        let mut published = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // A log that cannot say fails the fold's next look at it.
+    /// All of it of this fish, under the names that streams have now.
+    fn so_far(&self, fish: &Definition, log: &Log) -> OffsetMap {
+        let mut published = self.lock().get(fish.id()).cloned().unwrap_or_default();
         drop(log.translate(&mut published));
-        published.clone()
+        published
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, OffsetMap>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -67,8 +77,14 @@ type Answer = Box<dyn FnOnce()>;
 impl Watched {
     pub(super) fn new(fish: Arc<Definition>, log: Log, effects: Arc<Effects>) -> Watched {
         let (shown, work) = (Signal::default(), Signal::default());
-        let held = Held { effects: effects.so_far(&log), ..Held::default() };
-        Watched { fish, log, held: Mutex::new(held), shown, work, effects }
+        Watched { fish, log, held: Mutex::default(), shown, work, effects }
+    }
+
+    /// A turn is only on a state of what effects published before there was this fold. To be called
+    /// before that shows any.
+    pub(super) fn begin_after_effects(&self) {
+        let published = self.effects.so_far(&self.fish, &self.log);
+        self.lock().effects.join(&published);
     }
 
     /// Answers who waits for what is there already.
@@ -192,7 +208,7 @@ impl Watched {
     /// Whoever had the turn has published this.
     pub(super) fn note_effect(&self, token: &OffsetMap) {
         self.lock().effects.join(token);
-        self.effects.note(token);
+        self.effects.note(&self.fish, token, &self.log);
     }
 
     /// Gives the turn to who is next. Until now it counted as an observer, so that whoever observes

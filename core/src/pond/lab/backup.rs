@@ -8,6 +8,7 @@ use crate::pond::lab::desk::NodeDesk;
 use crate::pond::lab::disk::Disk;
 use crate::pond::lab::lab::Lab;
 use crate::pond::lab::options::LabPublished;
+use std::sync::Arc;
 
 /// What was on the disk of a node of a lab.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub struct LabBackup {
     held: OffsetMap,
     disk: Disk,
     desk: NodeDesk,
+    /// Of which lab: in another one of the same seed its events are not there.
+    lab: Arc<()>,
 }
 
 impl Lab {
@@ -30,7 +33,8 @@ impl Lab {
         // What is not durable yet is not on the copy, so no key may answer for it.
         let is_held = |own: &LabPublished| own.first.value() < member.held.count(&own.key.stream);
         desk.remembered.retain(|_, (_, own)| is_held(own));
-        Ok(LabBackup { node: member.node, held: member.held.clone(), disk, desk })
+        let (node, held, lab) = (member.node, member.held.clone(), self.desks.lab.clone());
+        Ok(LabBackup { node, held, disk, desk, lab })
     }
 
     /// Ends the node's process, if it runs, and puts the copy in the place of its disk. What it
@@ -40,11 +44,15 @@ impl Lab {
     /// recovered.
     ///
     /// # Errors
-    /// As [`Lab::node_id`]. `invalid_argument`: the copy is of another node.
+    /// As [`Lab::node_id`]. `invalid_argument`: the copy is of another node, or of another lab.
     pub fn restore(&mut self, node: usize, backup: &LabBackup) -> Result<()> {
         let own = self.member(node)?.stream();
         if own.node != backup.node {
             let message = format!("the copy is of another node than node {node}");
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        if !Arc::ptr_eq(&backup.lab, &self.desks.lab) {
+            let message = "the copy was made in another lab; make one in this one";
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
         self.stop(node, "ended");

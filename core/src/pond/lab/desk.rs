@@ -6,7 +6,7 @@
 
 use crate::error::Result;
 use crate::event::cbor::Value;
-use crate::event::{Behind, EventKey, NewEvent, OffsetMap, Once, StreamId, Tag, TagSet};
+use crate::event::{Behind, EventKey, Lamport, NewEvent, OffsetMap, Once, StreamId, Tag, TagSet};
 use crate::pond::claim::{ClaimFold, Doing, DoingFold, claim_tag, doing_tag};
 use crate::pond::desk::{
     AccountReport, Asked, ClaimReport, Decision, Deed, Folded, Ground, Knowledge, Reading, Told,
@@ -31,6 +31,8 @@ pub(super) struct Desks {
     pub(super) nodes: Vec<NodeDesk>,
     pub(super) answers: Answers,
     pub(super) seen: Seen,
+    /// Whatever is copied of this lab points to it.
+    pub(super) lab: Arc<()>,
 }
 
 /// What a node keeps beside its log.
@@ -125,7 +127,8 @@ impl Lab {
     /// # Errors
     /// As [`Lab::publish`] and as `Node::act`: `overdraft`, `not_found`, `conflict`,
     /// `not_yet_visible`, `invalid_argument`, `limit_exceeded`; then nothing was published.
-    /// `internal`: an account or a claim breaks its promise.
+    /// `closed`: the node does not run, or dies in the middle of it (`LabOptions::faults`): then it
+    /// was done or not. `internal`: an account or a claim breaks its promise.
     pub fn act(
         &mut self,
         node: usize,
@@ -133,24 +136,34 @@ impl Lab {
         key: Option<&[u8]>,
     ) -> Result<(LabPublished, bool)> {
         self.running(node)?;
-        let told = deed.to_string();
-        match deed.read()? {
+        let (told, deed) = (deed.to_string(), deed.read()?);
+        self.mortally(node, |lab| lab.do_now(node, deed, key, &told))
+    }
+
+    fn do_now(
+        &mut self,
+        node: usize,
+        deed: Reading,
+        key: Option<&[u8]>,
+        told: &str,
+    ) -> Result<(LabPublished, bool)> {
+        match deed {
             Reading::Account { name, id, deed } => {
                 let id = id.as_ref();
                 let once = self.once::<AccountFold>(&name, key, || deed.asked(id))?;
-                self.decide(node, Matter::Account(name), once, &told, |lab, name| {
+                self.decide(node, Matter::Account(name), once, told, |lab, name| {
                     lab.on_ground(node, name, |ground| deed.decide(ground, id))?
                 })
             }
             Reading::Claim { what, deed } => {
                 let once = self.once::<ClaimFold>(&what, key, || deed.asked())?;
-                self.decide(node, Matter::Claim(what), once, &told, |lab, what| {
+                self.decide(node, Matter::Claim(what), once, told, |lab, what| {
                     lab.on_ground(node, what, |ground| deed.decide(ground))?
                 })
             }
             Reading::Doing { what, doing } => {
                 let once = self.once::<DoingFold>(&what, key, || doing.asked())?;
-                self.decide(node, Matter::Doing(what), once, &told, |_, _| doing.decide())
+                self.decide(node, Matter::Doing(what), once, told, |_, _| doing.decide())
             }
         }
     }
@@ -169,8 +182,24 @@ impl Lab {
         self.running(node)?;
         let (matter, doing) = (Matter::Doing(Name::new(what)?), Doing::Claim { note });
         let told = format!("says that it does {what}");
-        let (said, _) = self.decide(node, matter, None, &told, |_, _| doing.decide())?;
+        let (said, _) = self
+            .mortally(node, |lab| lab.decide(node, matter, None, &told, |_, _| doing.decide()))?;
         Ok((said.key, said))
+    }
+
+    /// Does what may be the last that the node does, before or after.
+    fn mortally<T>(&mut self, node: usize, work: impl FnOnce(&mut Lab) -> Result<T>) -> Result<T> {
+        let death = self.death(node);
+        if death == Some(false) {
+            self.note(format!("node {node} dies before it decides"));
+            return Err(self.dead(node));
+        }
+        let done = work(self);
+        if death.is_some() {
+            self.note(format!("node {node} dies before it says what it decided"));
+            return Err(self.dead(node));
+        }
+        done
     }
 
     /// The account `name` as a node knows it, or exactly the one of the id.
@@ -221,6 +250,20 @@ impl Lab {
     /// As [`Lab::claim`].
     pub fn standing(&self, node: usize, what: &str, key: &EventKey) -> Result<Told> {
         self.on_ground(node, &Name::new(what)?, |ground| Told::of(ground, key))
+    }
+
+    /// What a node lacks of a token, and of each stream the lamport that it holds it up to.
+    ///
+    /// # Errors
+    /// As [`Lab::claim`].
+    pub(crate) fn lacks(&self, node: usize, token: &OffsetMap) -> Result<Vec<(Behind, Lamport)>> {
+        let held = &self.running(node)?.held;
+        let lacks = token.beyond(held).map(|(stream, range)| {
+            let missing = range.end - range.start;
+            let lamport = Lamport::new(self.streams.lamport_at(&stream, range.start))?;
+            Ok((Behind { stream, missing }, lamport))
+        });
+        lacks.collect()
     }
 
     /// What is done once, where a key says so.

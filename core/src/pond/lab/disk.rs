@@ -1,6 +1,7 @@
 //! What of a node's folds outlives a crash.
 
 use crate::event::EventKey;
+use crate::planted;
 use crate::pond::lab::chance::Chance;
 use crate::pond::snapshot::{Snapshot, SnapshotChange};
 use std::collections::BTreeMap;
@@ -35,7 +36,9 @@ impl Disk {
     /// A power cut takes some of the latest changes back.
     pub(super) fn lose(&mut self, chance: &mut Chance) {
         let left = chance.index(self.recent.len() + 1);
-        self.recent.truncate(left);
+        if !planted!("lab_power_cut_loses_no_snapshot") {
+            self.recent.truncate(left);
+        }
     }
 
     /// One snapshot is gone: that only costs time.

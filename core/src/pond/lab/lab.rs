@@ -7,10 +7,11 @@ use crate::event::{
 };
 use crate::pond::definition::Definition;
 use crate::pond::emission::Emission;
+use crate::pond::lab::befall::Befalls;
 use crate::pond::lab::chance::Chance;
 use crate::pond::lab::desk::Desks;
 use crate::pond::lab::member::Member;
-use crate::pond::lab::options::{LAB_NODES_MAX, LabOptions, LabPublished, TIME_MAX};
+use crate::pond::lab::options::{LAB_NODES_MAX, LAB_SCHEDULE, LabOptions, LabPublished, TIME_MAX};
 use crate::pond::lab::reader::View;
 use crate::pond::lab::streams::Streams;
 use crate::pond::lab::task::Move;
@@ -47,16 +48,19 @@ pub struct Lab {
     start: Instant,
     /// Since the lab began.
     pub(super) elapsed: Duration,
-    /// What befalls the nodes. Nothing else draws from it, so a look changes nothing of that.
+    /// What befalls the nodes while time passes. Nothing else draws from it, so a look changes
+    /// nothing of that.
     pub(super) weather: Chance,
+    /// What befalls them beside that.
+    pub(super) befalls: Befalls,
     /// When folds go on, and what of them is lost.
     pub(super) works: Chance,
     /// Wall clocks are wrong by at most this.
     pub(super) skew_micros: u64,
-    /// Who dies in the middle of a call.
-    fates: Chance,
+    /// When what was published becomes durable.
+    syncs: Chance,
     /// One in so many publishes is the last; 0 for none.
-    faults: u64,
+    pub(super) faults: u64,
     /// What a scenario draws.
     drawn: Chance,
     /// Who lacks what, while that is known.
@@ -92,7 +96,7 @@ impl Lab {
         let app_id = options.app_id.clone().map_or_else(|| AppId::parse("com.example.lab"), Ok)?;
         let mut chance = Chance::new(options.seed);
         let (drawn, weather) = (chance.branch(), chance.branch());
-        let (works, fates) = (chance.branch(), chance.branch());
+        let (works, syncs) = (chance.branch(), chance.branch());
         let skew = options.skew_max.as_micros() as u64;
         let member = |_| {
             let mut node = [0; 32];
@@ -101,7 +105,7 @@ impl Lab {
             Member::new(NodeId::from_bytes(node), skew)
         };
         let members = (0..options.nodes).map(member).collect();
-        Ok(Lab {
+        let mut lab = Lab {
             seed: options.seed,
             app_id,
             members,
@@ -109,8 +113,9 @@ impl Lab {
             start,
             elapsed: Duration::ZERO,
             weather,
+            befalls: Befalls::new(options.without.clone()),
             works,
-            fates,
+            syncs,
             skew_micros: skew,
             faults: options.faults,
             drawn,
@@ -122,7 +127,9 @@ impl Lab {
             judged: BTreeMap::new(),
             code: Code::default(),
             desks: Desks::new(options.nodes),
-        })
+        };
+        lab.note(lab.name());
+        Ok(lab)
     }
 
     /// The seed that all of it follows from.
@@ -207,8 +214,8 @@ impl Lab {
     ) -> Result<LabPublished> {
         self.running(node)?;
         check_batch(&events)?;
-        let dies = self.faults > 0 && self.fates.one_in(self.faults);
-        if dies && self.fates.one_in(2) {
+        let death = self.death(node);
+        if death == Some(false) {
             self.note(format!("node {node} dies before it stores {} events", events.len()));
             return Err(self.dead(node));
         }
@@ -217,7 +224,7 @@ impl Lab {
             let remembered = &mut self.desks.nodes[node].remembered;
             remembered.insert(once.key, (once, published.clone()));
         }
-        if dies {
+        if death.is_some() {
             self.note(format!("node {node} dies before it says that they are stored"));
             return Err(self.dead(node));
         }
@@ -298,67 +305,6 @@ impl Lab {
         self.note("healed".to_owned());
     }
 
-    /// The node's process ends without warning, if it runs: what it has in memory is lost, all
-    /// folds among it. What it has acknowledged stays, unless a power cut takes it before the node
-    /// runs again: what was published with the durability `process` may be with the system only.
-    ///
-    /// # Errors
-    /// As [`Lab::node_id`].
-    pub fn crash(&mut self, node: usize) -> Result<()> {
-        self.member(node)?;
-        self.stop(node, "crashed");
-        Ok(())
-    }
-
-    /// As [`Lab::crash`], and by a power cut: of what was not durable some is lost, too, that is
-    /// the last of the events that were published with the durability `process`, and of the latest
-    /// snapshots.
-    ///
-    /// # Errors
-    /// As [`Lab::node_id`].
-    pub fn cut_power(&mut self, node: usize) -> Result<()> {
-        let stream = self.member(node)?.stream();
-        let member = &mut self.members[node];
-        let unsynced = std::mem::take(&mut member.unsynced);
-        let kept = self.weather.index(unsynced.len() + 1);
-        if let Some((end, _)) = kept.checked_sub(1).map(|last| unsynced[last]) {
-            member.held.raise(stream, end);
-        }
-        let durable = member.held.count(&stream);
-        self.streams.cut(&stream, durable);
-        member.has_lost_power = true;
-        member.disk.lose(&mut self.works);
-        member.disk.sync();
-        if self.works.one_in(8) {
-            member.disk.damage(&mut self.works);
-        }
-        self.reach = None;
-        member.lamport = self.streams.lamport(&member.held);
-        let remembered = &mut self.desks.nodes[node].remembered;
-        remembered.retain(|_, (_, own)| own.key.stream != stream || own.first.value() < durable);
-        let lost = unsynced.len() - kept;
-        self.stop(node, &format!("lost its power, and {lost} of its publishes"));
-        Ok(())
-    }
-
-    /// The node runs again, if it does not.
-    ///
-    /// # Errors
-    /// As [`Lab::node_id`].
-    pub fn start(&mut self, node: usize) -> Result<()> {
-        if !self.member(node)?.is_up {
-            self.members[node].is_up = true;
-            if std::mem::take(&mut self.members[node].has_lost_power) {
-                self.set_clock(node);
-            }
-            self.members[node].disk.sync();
-            self.sync(node);
-            self.reach = None;
-            self.note(format!("node {node} started"));
-        }
-        Ok(())
-    }
-
     pub(super) fn member(&self, node: usize) -> Result<&Member> {
         self.members.get(node).ok_or_else(|| no_node(node))
     }
@@ -379,39 +325,29 @@ impl Lab {
         if self.trace.len() == TRACE_LINES_MAX {
             self.trace.pop_front();
         }
-        self.trace.push_back(format!("{:>9.3} s  {line}", self.elapsed.as_secs_f64()));
+        let by = self.befalls.in_hand.map_or_else(String::new, |number| format!("[{number}] "));
+        self.trace.push_back(format!("{:>9.3} s  {by}{line}", self.elapsed.as_secs_f64()));
     }
 
     /// An error in a fish, with how to see it again.
     pub(super) fn blame(&self, fish: &Definition, reason: &'static str, what: &str) -> Error {
         let message = format!(
-            "{fish} {what}; this is seed {} of the lab. What happened last:\n{}",
-            self.seed,
+            "{fish} {what}; this is {}. What happened last:\n{}",
+            self.name(),
             self.happened_last()
         );
         Error::new(ErrorKind::UserCode, message).with_reason(reason)
+    }
+
+    /// Which run this is, for people.
+    pub(super) fn name(&self) -> String {
+        format!("seed {} of the lab, schedule {LAB_SCHEDULE}", self.seed)
     }
 
     pub(super) fn happened_last(&self) -> String {
         let shown = self.trace.len().saturating_sub(SHOWN_LINES_MAX);
         let last: Vec<&str> = self.trace.iter().skip(shown).map(String::as_str).collect();
         last.join("\n")
-    }
-
-    /// All that the node has published is durable from now on.
-    pub(super) fn sync(&mut self, node: usize) {
-        let member = &mut self.members[node];
-        let stream = member.stream();
-        member.held.raise(stream, self.streams.count(&stream));
-        member.unsynced.clear();
-        self.reach = None;
-    }
-
-    /// The node's process ends in the middle of a call: what that ends with.
-    fn dead(&mut self, node: usize) -> Error {
-        self.stop(node, "died");
-        let message = format!("node {node} died before it could say what became of its events");
-        Error::new(ErrorKind::Closed, message)
     }
 
     pub(super) fn append(
@@ -454,7 +390,7 @@ impl Lab {
             self.sync(node);
         } else {
             let member = &mut self.members[node];
-            let wait = Duration::from_micros(self.weather.between(0, UNSYNCED_MICROS_MAX));
+            let wait = Duration::from_micros(self.syncs.between(0, UNSYNCED_MICROS_MAX));
             let last = member.unsynced.back().map_or(Duration::ZERO, |(_, due)| *due);
             let due = last.max(self.elapsed + wait);
             member.unsynced.push_back((first + count as u64, due));
@@ -465,18 +401,6 @@ impl Lab {
         offsets.raise(stream, first + count as u64);
         let (key, count, first) = (key_of(0)?, count as u64, Offset::new(first));
         Ok(LabPublished { key, count, first, time, offsets })
-    }
-
-    pub(super) fn stop(&mut self, node: usize, how: &str) {
-        self.desks.end(node);
-        let member = &mut self.members[node];
-        member.folds.clear();
-        self.reach = None;
-        if member.is_up {
-            member.is_up = false;
-            member.life += 1;
-            self.note(format!("node {node} {how}"));
-        }
     }
 
     fn wall(&self, member: &Member) -> WallTime {

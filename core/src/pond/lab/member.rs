@@ -16,10 +16,12 @@ pub(super) struct Member {
     /// The greatest that it has seen or used.
     pub(super) lamport: u64,
     pub(super) is_up: bool,
-    /// Since it ran last: then its clock is another one.
-    pub(super) has_lost_power: bool,
+    /// It has lost its power since it ran last: by how much its clock is ahead when it starts, µs.
+    pub(super) skew_after_power: Option<i64>,
     /// Counts the ends of its process.
     pub(super) life: u64,
+    /// Counts the publishes in which it might die.
+    pub(super) publishes: u64,
     /// Nodes of one group reach each other.
     pub(super) group: usize,
     /// Its wall clock is ahead by so much, µs.
@@ -40,8 +42,9 @@ impl Member {
             held: OffsetMap::new(),
             lamport: 0,
             is_up: true,
-            has_lost_power: false,
+            skew_after_power: None,
             life: 0,
+            publishes: 0,
             group: 0,
             skew_micros,
             disk: Disk::default(),

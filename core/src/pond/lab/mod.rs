@@ -12,6 +12,7 @@
 
 mod answers;
 mod backup;
+mod befall;
 mod chance;
 mod desk;
 mod disk;
@@ -20,10 +21,12 @@ mod judge;
 #[allow(clippy::module_inception)] // One public type per file, named after it.
 mod lab;
 mod law;
+mod lives;
 mod member;
 mod options;
 mod reader;
 mod scarce;
+mod shrink;
 mod streams;
 mod task;
 mod typed;
@@ -31,9 +34,12 @@ mod weather;
 
 pub use answers::LabLoss;
 pub use backup::LabBackup;
+pub use befall::LabBefall;
 pub use lab::Lab;
 pub use law::{LawCheck, LawQuestion};
-pub use options::{LAB_NODES_MAX, LabOptions, LabPublished};
+pub use options::{LAB_NODES_MAX, LAB_SCHEDULE, LabOptions, LabPublished};
+pub use shrink::LabShrink;
+pub(crate) use shrink::{numbers_from, numbers_text};
 pub use task::{LabJob, LabTask};
 
 #[cfg(test)]
@@ -44,4 +50,8 @@ pub(super) use streams::Streams;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_befall;
+#[cfg(test)]
 mod tests_desk;
+#[cfg(test)]
+mod tests_planted;

@@ -1,12 +1,17 @@
 //! How a lab is made, and what publishing in it gives.
 
 use crate::event::{AppId, EventKey, Offset, OffsetMap, WallTime};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Longest time that may pass in a lab, and most that its wall clocks are wrong: a century.
 pub(super) const TIME_MAX: Duration = Duration::from_secs(100 * 366 * 86_400);
 /// Most nodes of a lab.
 pub const LAB_NODES_MAX: usize = 64;
+
+/// Which scenario a seed makes: another number where the same seed and calls give other deliveries
+/// or befalls than before.
+pub const LAB_SCHEDULE: u64 = 1;
 
 /// How a lab is made.
 #[derive(Clone, Debug)]
@@ -19,16 +24,20 @@ pub struct LabOptions {
     pub app_id: Option<AppId>,
     /// The wall clocks of the nodes are wrong by at most this, up to a century; 5 minutes at first.
     pub skew_max: Duration,
-    /// One in so many publishes, also of effects, is the last thing that its node does: it ends
-    /// with `closed` and the node's process is gone, the events stored or not. 0, as at first: none
-    /// is.
+    /// One in so many publishes, also of effects, and of deeds of accounts and claims is the last
+    /// thing that its node does: it ends with `closed` and the node's process is gone, the events
+    /// stored or not. 0, as at first: none is.
     pub faults: u64,
+    /// Numbers of what does not befall ([`LabBefall`](super::LabBefall)), though it is drawn: all
+    /// else is as without this. None, at first.
+    pub without: BTreeSet<u64>,
 }
 
 impl LabOptions {
     /// So many nodes, and this seed.
     pub fn new(nodes: usize, seed: u64) -> LabOptions {
-        LabOptions { nodes, seed, app_id: None, skew_max: Duration::from_secs(300), faults: 0 }
+        let (app_id, skew_max, faults) = (None, Duration::from_secs(300), 0);
+        LabOptions { nodes, seed, app_id, skew_max, faults, without: BTreeSet::new() }
     }
 }
 

@@ -4,6 +4,7 @@
 //! The same promises as `log::KeyFollower`, kept in the slow and obvious way.
 
 use crate::event::{EventBatch, EventKey, EventKind, KeyPosition, NodeId, OffsetMap};
+use crate::planted;
 use crate::pond::fold::Found;
 use crate::pond::lab::streams::Streams;
 use crate::query::{EventSubject, Query};
@@ -74,6 +75,7 @@ impl Reader {
         self.ignored_before = pull.ignored_before;
         if (self.window.is_none() || pull.is_eager)
             && let Some(late) = self.late(view)
+            && !planted!("lab_reader_has_no_way_back")
         {
             let read = self.between(view, &OffsetMap::new(), &self.position.offsets);
             let to = read.iter().map(|(key, _)| *key).filter(|key| *key < late).max();
@@ -101,6 +103,37 @@ impl Reader {
         (self.position.last, self.before_rewind) = (Some(*last), None);
         let position = self.position.clone();
         Found::Events { events: view.streams.of(next.iter()).collect(), position, is_whole }
+    }
+
+    /// What was looked at.
+    #[cfg(test)]
+    pub(in crate::pond) fn offsets(&self) -> &OffsetMap {
+        &self.position.offsets
+    }
+
+    /// Streams turned out to have two histories, and `clamped` counts what of that which was looked
+    /// at is where it was; the way back, if anything that was delivered has moved.
+    #[cfg(test)]
+    pub(in crate::pond) fn meet_forks(
+        &mut self,
+        view: &View<'_>,
+        pull: Pull,
+        clamped: OffsetMap,
+    ) -> Option<Found> {
+        (self.ignored_before, self.window) = (pull.ignored_before, None);
+        let first = |upper| self.between(view, &clamped, upper).first().map(|(key, _)| *key);
+        let moved = first(&self.position.offsets).filter(|key| Some(*key) <= self.position.last);
+        let Some(moved) = moved else {
+            self.position.offsets = clamped;
+            return None;
+        };
+        let late = first(view.held).map_or(moved, |new| new.min(moved));
+        let stays = self.between(view, &OffsetMap::new(), &clamped);
+        let to = stays.iter().map(|(key, _)| *key).filter(|key| *key < late).max();
+        self.before_rewind = self.before_rewind.max(self.position.last);
+        self.position.offsets.clone_from(view.held);
+        self.position.last = to;
+        Some(Found::Rewind { to, has_moved: true })
     }
 
     /// The least key of what was not looked at, if that was passed already.

@@ -108,9 +108,9 @@ impl Lab {
             Matter::Doing(what) => ("optimistic claims to", what),
         };
         let message = format!(
-            "the {kind} {name} breaks its promise: {flaw}; this is a bug of millpond, seed {}. \
+            "the {kind} {name} breaks its promise: {flaw}; this is a bug of millpond, {}. \
              What happened last:\n{}",
-            self.seed,
+            self.name(),
             self.happened_last()
         );
         Err(Error::new(ErrorKind::Internal, message).with_reason("promise"))

@@ -54,6 +54,11 @@ impl Streams {
         held.iter().map(|entry| last(entry).key.lamport.value()).max().unwrap_or(0)
     }
 
+    /// The lamport of the last of the first `count` events of a stream; 0 for none.
+    pub(super) fn lamport_at(&self, stream: &StreamId, count: u64) -> u64 {
+        count.checked_sub(1).map_or(0, |last| self.event(stream, last).key.lamport.value())
+    }
+
     /// Events that `upper` counts and `lower` does not and that are wanted, by rising key.
     pub(in crate::pond) fn between(
         &self,

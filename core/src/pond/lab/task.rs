@@ -1,6 +1,7 @@
 //! What takes code of fish: tasks, pulled job by job, so that the code runs where its owner is.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::planted;
 use crate::pond::definition::Definition;
 use crate::pond::emission::Emission;
 use crate::pond::fold::Prospect;
@@ -157,6 +158,13 @@ impl Lab {
         gone
     }
 
+    /// Leaves what is left of the task undone.
+    pub fn abandon(&mut self) {
+        self.moves.clear();
+        // Who has a job in hand has it anew with the next task: it begins with a load.
+        self.members.iter_mut().for_each(|member| member.folds.clear());
+    }
+
     /// The state that the last task [`LabTask::State`] came to.
     pub fn shown(&self) -> Option<&Emission> {
         self.state.as_ref()
@@ -222,6 +230,9 @@ impl Lab {
     /// Hears the judge, and compares what nodes came to with the same events.
     fn hear(&mut self, judge: &Judge) -> Result<Outcome> {
         let (fish, node) = (&self.fish[judge.fish()], judge.node());
+        if planted!("lab_judge_is_not_heard") {
+            return Ok(Outcome::Done);
+        }
         if let Some((reason, what)) = judge.verdict() {
             return Err(self.blame(fish, reason, &format!("at node {node} {what}")));
         }
@@ -325,7 +336,7 @@ impl Lab {
         if error.kind() != ErrorKind::UserCode {
             return error;
         }
-        let message = format!("{}; this is seed {} of the lab", error.message(), self.seed);
+        let message = format!("{}; this is {}", error.message(), self.name());
         let reason = error.reason().unwrap_or("step");
         Error::new(ErrorKind::UserCode, message).with_reason(reason)
     }

@@ -95,7 +95,7 @@ fn assert_blamed(found: &[&str], reason: &str) {
 }
 
 #[test]
-fn what_is_a_fold_of_its_events_is_right_with_every_seed() {
+pub(super) fn what_is_a_fold_of_its_events_is_right_with_every_seed() {
     for seed in 1..=60 {
         let mut lab = lab(4, seed);
         storm(&mut lab, &numbers()).unwrap_or_else(|error| panic!("{error}"));
@@ -108,15 +108,37 @@ fn what_is_a_fold_of_its_events_is_right_with_every_seed() {
 }
 
 #[test]
-fn equal_seeds_give_equal_traces_and_others_do_not() {
-    let traced = |seed| {
+fn equal_seeds_give_equal_traces_states_and_blame_and_others_do_not() {
+    let came_to = |seed| {
         let mut lab = lab(5, seed);
         storm(&mut lab, &numbers()).unwrap();
-        lab.trace().map(str::to_owned).collect::<Vec<String>>()
+        let states: Vec<Vec<u64>> =
+            (0..5).map(|node| lab.state(node, &numbers()).unwrap()).collect();
+        let times: Vec<i64> = (0..5).map(|node| lab.time(node).unwrap().micros()).collect();
+        let trace: Vec<String> = lab.trace().map(str::to_owned).collect();
+        (trace, states, times, lab.offsets(0).unwrap(), lab.befell().to_vec())
     };
-    assert!(traced(7).len() > 50);
-    assert_eq!(traced(7), traced(7));
-    assert_ne!(traced(7), traced(8));
+    let one = came_to(7);
+    assert!(one.0.len() > 50 && one.4.len() > 5, "{one:?}");
+    assert_eq!(one, came_to(7));
+    let other = came_to(8);
+    assert!(one.0 != other.0 && one.2 != other.2 && one.3 != other.3 && one.4 != other.4);
+    let blamed = |seed| {
+        let forgets = |state: &Vec<u64>| Ok(state.iter().skip(1).map(|own| *own as u8).collect());
+        let decode = |bytes: &[u8]| Ok(bytes.iter().map(|byte| u64::from(*byte)).collect());
+        let step = |state: &mut Vec<u64>, event: EventView<'_>| {
+            state.push(number(event));
+            Ok(())
+        };
+        let query = Query::parse("FROM 'number'").unwrap();
+        let fish = Definition::new("forgets", 1, query, "bytes").unwrap();
+        let fish = Fish::with_codec(fish, Vec::new, step, forgets, decode);
+        let mut lab = lab(3, seed);
+        let error = storm(&mut lab, &fish).unwrap_err();
+        (error.message().to_owned(), error.reason(), lab.trace().len())
+    };
+    assert_eq!(blamed(7), blamed(7));
+    assert_ne!(blamed(7).0, blamed(8).0);
 }
 
 #[test]
@@ -134,7 +156,7 @@ fn a_step_that_depends_on_something_else_is_found_with_every_seed() {
 }
 
 #[test]
-fn a_codec_that_loses_something_is_found_with_every_seed() {
+pub(super) fn a_codec_that_loses_something_is_found_with_every_seed() {
     // A state counts what it has seen, and its codec forgets the half of an odd count.
     let make = || {
         let query = Query::parse("FROM 'number'").unwrap();
@@ -231,7 +253,7 @@ fn nodes_of_one_group_reach_each_other_and_no_others() {
 }
 
 #[test]
-fn a_power_cut_takes_only_the_last_of_what_was_not_durable() {
+pub(super) fn a_power_cut_takes_only_the_last_of_what_was_not_durable() {
     let mut kept = Vec::new();
     for seed in 1..=40 {
         let mut lab = lab(2, seed);

@@ -471,8 +471,13 @@ fn a_copied_disk_answers_for_no_key_of_what_is_not_on_it() {
 
 #[test]
 fn a_copy_of_another_nodes_disk_is_refused() {
-    let mut lab = lab(2, 1);
-    let backup = lab.back_up(0).unwrap();
-    assert_eq!(lab.restore(1, &backup).unwrap_err().kind(), ErrorKind::InvalidArgument);
-    assert!(lab.is_up(1).unwrap());
+    let mut own = lab(2, 1);
+    own.publish(0, vec![event("grain", 1)]).unwrap();
+    let backup = own.back_up(0).unwrap();
+    assert_eq!(own.restore(1, &backup).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert!(own.is_up(1).unwrap());
+    let mut same = lab(2, 1);
+    assert_eq!(same.node_id(0).unwrap(), own.node_id(0).unwrap());
+    assert_eq!(same.restore(0, &backup).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert!(same.is_up(0).unwrap());
 }

@@ -75,55 +75,6 @@ impl Lab {
         }
     }
 
-    /// Cuts, heals, crashes or starts something, sets a clock, or lets some time pass: then for how
-    /// long.
-    pub(super) fn befall(&mut self) -> Option<Duration> {
-        match self.weather.below(13) {
-            0 | 1 => {
-                let mut groups = vec![Vec::new(); 2 + self.weather.index(2)];
-                for node in 0..self.members.len() {
-                    let group = self.weather.index(groups.len());
-                    groups[group].push(node);
-                }
-                groups.retain(|group| !group.is_empty());
-                self.cut(&groups).expect("each node is in one group");
-            }
-            2 => self.heal(),
-            3 | 4 => {
-                let up = self.those(|member| member.is_up);
-                // One goes on, so that there is somebody to publish.
-                if up.len() > 1 {
-                    let node = self.weather.pick(&up).expect("there are two");
-                    let done = match self.weather.one_in(2) {
-                        true => self.crash(node),
-                        false => self.cut_power(node),
-                    };
-                    done.expect("the node is there");
-                }
-            }
-            5 | 6 => {
-                let down = self.those(|member| !member.is_up);
-                if let Some(node) = self.weather.pick(&down) {
-                    self.start(node).expect("the node is there");
-                }
-            }
-            8 => {
-                let node = self.weather.index(self.members.len());
-                self.set_clock(node);
-            }
-            7 => return Some(Duration::from_millis(self.weather.between(1_000, 60_000))),
-            _ => return Some(Duration::from_millis(self.weather.between(1, 300))),
-        }
-        None
-    }
-
-    /// The node's wall clock is set, also back: by a person, by a server, or for want of a battery.
-    pub(super) fn set_clock(&mut self, node: usize) {
-        let skew = self.weather.between(0, self.skew_micros * 2) as i64 - self.skew_micros as i64;
-        self.members[node].skew_micros = skew;
-        self.note(format!("the clock of node {node} is set"));
-    }
-
     /// What the node can know of what will come.
     pub(super) fn prospect(&self, node: usize, looked_at: u64) -> Prospect {
         let member = &self.members[node];

@@ -286,7 +286,7 @@ fn who_was_lost_is_dialled_where_it_was_but_not_for_ever() {
         while let Some(at) = book.next() {
             now = now.max(at);
             assert_eq!(book.next_dial(now, |_| false), None, "nobody named it");
-            if let Some(dialled) = book.dial_waiting(now, |_| false, |_| 0) {
+            if let Some(dialled) = book.dial_waiting(now, true, |_| false, |_| 0) {
                 assert_eq!(book.get(&dialled).unwrap().unnamed(), [address]);
                 count += 1;
                 book.failed(dialled, now);
@@ -313,16 +313,27 @@ fn a_dial_that_is_answered_late_takes_no_place_of_a_session_that_is_well() {
         puppet.give(Input::Connected { connection, peer, binding: BINDING, dialed: true });
         puppet.closed
     };
+    let last_ping = |puppet: &Puppet| {
+        let ping = |message| match message {
+            Message::Ping(number) => Some(number),
+            _ => None,
+        };
+        puppet.messages().into_iter().rev().find_map(ping)
+    };
+    let answer = |puppet: &mut Puppet| {
+        puppet.connection = first;
+        let ping = last_ping(puppet).expect("it asks whether anybody is there");
+        puppet.say(&Message::Pong(ping));
+    };
+    puppet.pass(Duration::from_secs(1));
+    answer(&mut puppet);
+    let before = last_ping(&puppet);
     assert_eq!(late(&mut puppet, 2), Some(RefusalReason::DuplicateConnection));
     assert_eq!(puppet.swarm.shared.admitted.get(&peer), Some(&first));
+    // Did it answer because it has lost the session?
+    assert_ne!(last_ping(&puppet), before, "it is asked at once");
+    answer(&mut puppet);
     // Who owes an answer may have lost it.
-    puppet.connection = first;
-    puppet.pass(Duration::from_secs(1));
-    let ping = puppet.messages().into_iter().rev().find_map(|message| match message {
-        Message::Ping(number) => Some(number),
-        _ => None,
-    });
-    puppet.say(&Message::Pong(ping.expect("it asks whether anybody is there")));
     puppet.pass(Duration::from_millis(2900));
     assert_eq!(late(&mut puppet, 3), None, "it may be the better one");
 }

@@ -2,8 +2,11 @@
 
 use super::puppet::Puppet;
 use crate::event::{NodeId, NodeKey};
+use crate::planted;
 use crate::sync::book::PeerBook;
-use crate::sync::constants::{BOOK_PEERS_MAX, HEARSAY_PER_PEER_MAX, STRANGERS_KEPT_MAX};
+use crate::sync::constants::{
+    BOOK_PEERS_MAX, HEARSAY_PER_PEER_MAX, STRANGERS_KEPT_MAX, UNMET_DIAL_BURST, UNMET_DIAL_PACE,
+};
 use crate::sync::message::Message;
 use crate::sync::{Input, LinkState, RefusalReason};
 use bytes::Bytes;
@@ -18,6 +21,10 @@ fn node(number: usize) -> NodeId {
 fn address() -> SocketAddr {
     SocketAddr::from(([10, 0, 0, 2], 4100))
 }
+
+/// What a node may dial in a second of nodes that never had a session.
+const DIALS_A_SECOND_MAX: usize = UNMET_DIAL_BURST as usize
+    + Duration::from_secs(1).as_millis() as usize / UNMET_DIAL_PACE.as_millis() as usize;
 
 /// Whom the book has, so that it is tried whatever else is in it.
 fn is_dialled(puppet: &mut Puppet, peer: NodeId) -> bool {
@@ -84,16 +91,127 @@ fn who_had_a_session_is_dialled_soon_whoever_else_is_announced() {
     puppet.now += Duration::from_secs(1);
     assert_eq!(book.next_dial(puppet.now, |_| false), None);
     let last = |count: usize| count - 1;
-    let dialled = [(); 4].map(|()| book.dial_waiting(puppet.now, |_| false, last).unwrap());
+    let dialled = [(); 4].map(|()| book.dial_waiting(puppet.now, true, |_| false, last).unwrap());
     assert!(dialled.contains(&member));
     assert_eq!(dialled.iter().filter(|peer| **peer == member).count(), 1);
     // Nobody of the others is dialled twice before all were dialled once.
     let mut others: BTreeSet<NodeId> = dialled.into_iter().collect();
-    while let Some(peer) = book.dial_waiting(puppet.now, |_| false, |_| 0) {
+    while let Some(peer) = book.dial_waiting(puppet.now, true, |_| false, |_| 0) {
         assert!(others.insert(peer));
         book.failed(peer, puppet.now);
     }
     assert_eq!(others.len(), BOOK_PEERS_MAX);
+}
+
+/// Somebody else answers each dial at once, as long as there are any; how often `node` was dialled,
+/// or with none, anybody.
+fn answer_dials(puppet: &mut Puppet, node: Option<NodeId>) -> usize {
+    let mut count = 0;
+    while !puppet.dialed.is_empty() {
+        for peer in std::mem::take(&mut puppet.dialed) {
+            count += usize::from(node.is_none_or(|node| node == peer));
+            puppet.give(Input::DialFailed { peer });
+        }
+        assert!(count <= 100_000, "there is no end of it");
+    }
+    count
+}
+
+/// Announces for a second, and answers whatever is dialled for it; how many dials that were.
+fn dials_in_a_second(announce: impl Fn(&mut Puppet, u16)) -> usize {
+    let mut puppet = Puppet::stranger();
+    let mut count = 0;
+    for step in 0..100 {
+        announce(&mut puppet, step);
+        count += answer_dials(&mut puppet, None);
+        puppet.pass(Duration::from_millis(10));
+        count += answer_dials(&mut puppet, None);
+    }
+    count
+}
+
+/// Dials in a second with the pace, and without it.
+fn with_and_without_pace(announce: impl Fn(&mut Puppet, u16)) -> (usize, usize) {
+    let with = dials_in_a_second(&announce);
+    planted::choose(Some("made_up_nodes_dialled_without_pace"));
+    let without = dials_in_a_second(&announce);
+    planted::choose(None);
+    (with, without)
+}
+
+fn discover(puppet: &mut Puppet, peer: NodeId, port: u16) {
+    let addresses = vec![SocketAddr::from(([10, 0, 0, 2], port))];
+    puppet.give(Input::Discovered { peer, addresses });
+}
+
+#[test]
+fn a_made_up_node_that_is_ever_elsewhere_is_dialled_at_its_pauses() {
+    let us = Puppet::stranger().swarm.shared.options.node;
+    // One that we dial without courtesy.
+    let peer = (0..).map(node).find(|peer| us < *peer).expect("half of them are");
+    let (with, without) = with_and_without_pace(|puppet, step| {
+        discover(puppet, peer, 4100 + step);
+    });
+    assert!((1..=4).contains(&with), "{with} dials");
+    assert!(without > DIALS_A_SECOND_MAX, "{without} dials show nothing");
+}
+
+#[test]
+fn made_up_nodes_that_come_one_by_one_are_dialled_at_a_pace() {
+    let (with, without) = with_and_without_pace(|puppet, step| {
+        discover(puppet, node(usize::from(step)), 4100);
+    });
+    assert!((10..=DIALS_A_SECOND_MAX).contains(&with), "{with} dials");
+    assert!(without > DIALS_A_SECOND_MAX, "{without} dials show nothing");
+}
+
+#[test]
+fn a_thousand_made_up_nodes_at_once_are_dialled_at_a_pace() {
+    let (with, without) = with_and_without_pace(|puppet, step| {
+        let all = if step == 0 { 0..1000 } else { 0..0 };
+        all.for_each(|number| discover(puppet, node(number), 4100));
+    });
+    assert!((10..=DIALS_A_SECOND_MAX).contains(&with), "{with} dials");
+    assert!(without > DIALS_A_SECOND_MAX, "{without} dials show nothing");
+}
+
+#[test]
+fn who_is_found_late_is_dialled_at_once_and_who_had_a_session_whatever_is_made_up() {
+    let mut puppet = Puppet::admitted();
+    let (member, connection) = (puppet.peer, puppet.connection);
+    discover(&mut puppet, node(1), 4100);
+    puppet.pass(Duration::from_millis(250));
+    assert_eq!(puppet.dialed, [node(1)], "it was started late");
+    // A crowd has used up the pace, and goes on.
+    let storm = |puppet: &mut Puppet, step: u16| {
+        (0..200).for_each(|number| discover(puppet, node(2 + number), 4100 + step % 2));
+        answer_dials(puppet, Some(member))
+    };
+    let storm_for = |puppet: &mut Puppet, time: Duration, port: Option<u16>| {
+        let (end, mut count, mut step) = (puppet.now + time, 0, 0);
+        while puppet.now < end {
+            step += 1;
+            if let Some(port) = port {
+                discover(puppet, member, port + step);
+            }
+            count += storm(puppet, step);
+            puppet.pass(Duration::from_millis(100));
+            count += answer_dials(puppet, Some(member));
+        }
+        count
+    };
+    discover(&mut puppet, member, 4101);
+    puppet.give(Input::Disconnected { connection, code: None });
+    // It is away for so long that it is dialled every 15 seconds.
+    assert!(storm_for(&mut puppet, Duration::from_secs(60), None) > 3);
+    while storm_for(&mut puppet, Duration::from_millis(100), None) == 0 {}
+    assert_eq!(storm_for(&mut puppet, Duration::from_secs(2), None), 0, "it is not due yet");
+    discover(&mut puppet, member, 4102);
+    let dials = storm_for(&mut puppet, Duration::from_secs(2), None);
+    assert_eq!(dials, 1, "it is elsewhere now");
+    // Who pretends that it is ever elsewhere gains a dial a second.
+    let dials = storm_for(&mut puppet, Duration::from_secs(10), Some(5000));
+    assert!((5..=11).contains(&dials), "{dials} dials");
 }
 
 #[test]
@@ -112,7 +230,7 @@ fn one_teller_of_made_up_nodes_fills_no_book() {
     for _ in 0..20 {
         later += Duration::from_secs(60);
         assert_eq!(book.next_dial(later, |_| false), None);
-        while let Some(peer) = book.dial_waiting(later, |_| false, |_| 0) {
+        while let Some(peer) = book.dial_waiting(later, true, |_| false, |_| 0) {
             book.failed(peer, later);
         }
     }

@@ -7,6 +7,7 @@ use crate::event::{NodeKey, StreamId};
 use crate::sync::admission::Side;
 use crate::sync::memory::Heard;
 use crate::sync::message::{Decoded, Hello, Message};
+use crate::sync::session::Session;
 use crate::sync::{Input, RefusalReason};
 use std::time::Duration;
 
@@ -291,23 +292,82 @@ fn a_session_in_which_nothing_was_heard_makes_nobody_forget() {
     }
 }
 
-#[test]
-fn who_goes_on_from_what_is_not_kept_any_more_is_asked_to_begin_again() {
-    let mut puppet = Puppet::admitted();
-    let head = Author::new(7).write(&["grain"]);
-    puppet.say(&Message::Summary { is_last: false, heads: vec![head] });
-    let first = puppet.connection;
-    puppet.connect(2);
-    let messages = puppet.messages();
-    let mut hellos = messages.into_iter().filter_map(|message| match message {
+/// How much the node says in its last hello that it has heard.
+fn said_heard(puppet: &Puppet) -> Option<u64> {
+    let mut hellos = puppet.messages().into_iter().filter_map(|message| match message {
         Message::Hello(hello) => Some(hello),
         _ => None,
     });
     let keys = [SECRET.admission_key()];
     let us = puppet.side();
     let node = Side { prover: us.verifier, verifier: us.prover, dialed: false, ..us };
-    let heard = hellos.next_back().and_then(|hello| node.heard(&keys, &hello));
-    assert_eq!(heard.map(|heard| heard.count), Some(1), "it says what it heard");
+    let hello = hellos.next_back().expect("it says hello");
+    node.heard(&keys, &hello).map(|heard| heard.count)
+}
+
+#[test]
+fn who_comes_back_twice_before_its_loss_was_noticed_goes_on_from_what_was_heard() {
+    let mut puppet = Puppet::admitted();
+    let mut author = Author::new(7);
+    puppet.say(&Message::Summary { is_last: false, heads: vec![author.write(&["grain"])] });
+    puppet.connect(2);
+    assert_eq!(said_heard(&puppet), Some(1));
+    puppet.say(&Message::Hello(puppet.hello()));
+    // What it says there is lost.
+    puppet.connect(3);
+    assert_eq!(said_heard(&puppet), Some(1), "nothing came in place of it");
+    puppet.say(&Message::Hello(puppet.hello()));
+    puppet.heard.clear();
+    puppet.say(&Message::GoingOn);
+    assert_eq!((puppet.closed, puppet.goodbye()), (None, None), "it goes on");
+    assert_eq!(puppet.wants(), [(author.stream(), 0, 1)], "what the first session heard is known");
+    // What it begins to tell anew there it goes on from no more.
+    puppet.connect(4);
+    assert_eq!(said_heard(&puppet), Some(1), "that it goes on is a word, too");
+    puppet.say(&Message::Hello(puppet.hello()));
+    puppet.say(&Message::Summary { is_last: true, heads: Vec::new() });
+    puppet.connect(5);
+    assert_eq!(said_heard(&puppet), None);
+}
+
+#[test]
+fn two_of_which_one_is_asked_to_begin_again_end_equal() {
+    let (us, peer) = (1, 0);
+    let mut world = apart();
+    world.latency = Duration::from_millis(50);
+    lose(&mut world, move |from, message| from == us && matches!(message, Message::Want { .. }));
+    let session = |world: &World, is_it: fn(&Session) -> bool| {
+        world.nodes[us].swarm.sessions.values().any(is_it)
+    };
+    world.link(us, peer);
+    assert!(world.drive(SOON, |world| session(world, |own| own.summary_is_complete)));
+    world.cut(us, peer);
+    world.heal();
+    assert!(world.drive(SOON, |world| session(world, |own| !own.is_admitted())), "it comes back");
+    // Of the streams that it said it had heard of nothing is kept any more.
+    world.nodes[us].swarm.shared.memories.clear();
+    (0..2).for_each(|node| world.keep_frames(node));
+    world.nodes.iter_mut().for_each(|node| node.frames_received.clear());
+    let is_asked = |world: &World| {
+        let goodbye = Message::Goodbye(RefusalReason::DuplicateConnection).encode();
+        world.nodes[peer].frames_received.contains(&goodbye)
+    };
+    assert!(world.drive(SOON, is_asked), "it is asked to begin again");
+    world.tamper = None;
+    world.assert_converges(SOON);
+    assert!(world.are_connected(us, peer) && world.are_connected(peer, us));
+    assert!(heads_told(&mut world) >= STREAMS as usize, "everything was told again");
+}
+
+#[test]
+fn who_goes_on_from_what_is_not_kept_any_more_is_asked_to_begin_again() {
+    let mut puppet = Puppet::admitted();
+    let mut author = Author::new(7);
+    let head = author.write(&["grain"]);
+    puppet.say(&Message::Summary { is_last: false, heads: vec![head.clone()] });
+    let first = puppet.connection;
+    puppet.connect(2);
+    assert_eq!(said_heard(&puppet), Some(1), "it says what it heard");
     let second = std::mem::replace(&mut puppet.connection, first);
     // What ends for misbehaviour is not gone on from.
     puppet.say_bytes(vec![0x08].into());
@@ -317,6 +377,16 @@ fn who_goes_on_from_what_is_not_kept_any_more_is_asked_to_begin_again() {
     puppet.say(&Message::Hello(puppet.hello()));
     puppet.say(&Message::GoingOn);
     assert_eq!(puppet.goodbye(), Some(RefusalReason::DuplicateConnection));
+    // Once what misbehaved is forgiven it says that nothing is kept, and is told everything.
+    puppet.pass(Duration::from_secs(2));
+    puppet.heard.clear();
+    puppet.connect(3);
+    assert_eq!(said_heard(&puppet), None);
+    puppet.say(&Message::Hello(puppet.hello()));
+    puppet.say(&Message::Summary { is_last: true, heads: vec![head] });
+    assert_eq!(puppet.wants(), [(author.stream(), 0, 1)]);
+    puppet.say(&author.range(0));
+    assert_eq!((puppet.closed, puppet.log.count(&author.stream())), (None, 1));
 }
 
 /// What the puppet's first session heard, and then was told that is not settled when it ends; the

@@ -31,6 +31,8 @@ pub(super) struct Puppet {
     pub(super) repairs: Vec<EventRange>,
     pub(super) told: Vec<SwarmEvent>,
     pub(super) shown: Vec<Preview>,
+    /// Whom the swarm dialled.
+    pub(super) dialed: Vec<NodeId>,
     pub(super) closed: Option<RefusalReason>,
     pub(super) deadline: Option<Instant>,
     /// When false, `Sent` is never reported: the transport is stuck.
@@ -78,6 +80,7 @@ impl Puppet {
             repairs: Vec::new(),
             told: Vec::new(),
             shown: Vec::new(),
+            dialed: Vec::new(),
             closed: None,
             deadline: None,
             takes_frames: true,
@@ -205,7 +208,8 @@ impl Puppet {
                 Output::Tell(event) => self.told.push(event),
                 Output::Preview(preview) => self.shown.push(preview),
                 Output::Repair { range } => self.repairs.push(range),
-                Output::Dial { .. } | Output::Admitted { .. } => {}
+                Output::Dial { peer, .. } => self.dialed.push(peer),
+                Output::Admitted { .. } => {}
                 Output::Wait(deadline) => {
                     self.deadline = deadline;
                     return;
