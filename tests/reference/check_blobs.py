@@ -1,4 +1,4 @@
-"""Claims about blobs: the second reader comes to the ids, trees, pieces and frames of the vectors."""
+"""Claims about blobs: their ids, trees, pieces and frames read as the vectors say."""
 
 import blobs
 from cbor import Malformed

@@ -31,7 +31,7 @@ pub enum BlobMessage {
         /// Which of the sender's asks.
         transfer: u64,
     },
-    /// Nothing more of a transfer comes, said by who was asked: on the bulk lane, behind its pieces.
+    /// Nothing more of a transfer comes, said by who was asked: on the bulk lane, behind what came.
     Stopped {
         /// Which of the receiver's asks.
         transfer: u64,
@@ -107,7 +107,9 @@ pub struct PieceFrame {
 }
 
 macro_rules! bytes_of {
-    ($(#[doc = $doc:literal])+ $name:ident { $($(#[doc = $sentence:literal])+ $variant:ident = $byte:literal,)+ }) => {
+    ($(#[doc = $doc:literal])+ $name:ident {
+        $($(#[doc = $sentence:literal])+ $variant:ident = $byte:literal,)+
+    }) => {
         $(#[doc = $doc])+
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum $name { $($(#[doc = $sentence])+ $variant,)+ }

@@ -97,7 +97,10 @@ fn messages() -> Vec<(&'static str, Json, BlobMessage)> {
     let have = |holding, others: &[NodeId]| {
         BlobMessage::Have(vec![Have { id, holding, others: others.to_vec() }])
     };
-    let told = |fields: Json, others: Json| json!({ "blobs": [{ "id": text, "holding": fields, "others": others }] });
+    let told = |fields: Json, others: Json| {
+        let blob = json!({ "id": text, "holding": fields, "others": others });
+        json!({ "blobs": [blob] })
+    };
     let part = Holding::Part { size: size(9 * GROUP), spans: vec![range(1, 2), range(4, 9)] };
     let none = json!([]);
     let both = json!([nodes[0].to_string(), nodes[1].to_string()]);

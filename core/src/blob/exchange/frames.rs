@@ -197,8 +197,8 @@ impl Exchange {
         }
     }
 
-    /// A transfer whose pieces are not sent any more: nothing of it leaves but a stop. Its jobs count
-    /// until they are done.
+    /// A transfer whose pieces are not sent any more: nothing of it leaves but a stop. Its jobs
+    /// count until they are done.
     pub(super) fn stop_serving(
         &mut self,
         connection: ConnectionNumber,

@@ -87,7 +87,9 @@ proptest! {
     #[test]
     fn no_frames_make_it_panic_or_do_too_much(
         frames in prop::collection::vec(
-            (0x8fu8..0x98, prop::collection::vec(any::<u8>(), 0..90), any::<bool>(), 0..4u64), 1..40),
+            (0x8fu8..0x98, prop::collection::vec(any::<u8>(), 0..90), any::<bool>(), 0..4u64),
+            1..40,
+        ),
     ) {
         let sample = Sample::of(2, 20);
         let mut desk = Desk::with_peers([1, 2]);
