@@ -45,6 +45,22 @@ pub const OWED_GROUPS_MAX: u32 = 32;
 pub const SERVE_AHEAD_MAX: u32 = 4;
 /// The same over all peers.
 pub const SERVE_AHEAD_ALL_MAX: u32 = 32;
+/// Bytes of frames about blobs that may wait for one connection's live lane.
+pub const LIVE_UNSENT_BYTES_MAX: usize = 64 << 10;
+/// Bytes of pieces that may wait for one connection's bulk lane: four pieces and some stops.
+pub const BULK_UNSENT_BYTES_MAX: usize = 4 * PIECE_BYTES_MAX;
+/// A message that names many blobs ends when it has so many bytes.
+pub const MESSAGE_BYTES_ENOUGH: usize = 8 << 10;
+/// Most blobs of which one peer may wait for an answer; what it asks beyond is not answered.
+pub const ANSWERS_PER_PEER_MAX: usize = 1024;
+/// Most blobs that are held because peers ask for it, and are not whole yet.
+pub const KEPT_MAX: usize = 1024;
+/// Most nodes of which is known what they have of one blob; those heard of last stay.
+pub const SAID_NODES_MAX: usize = 256;
+/// Most nodes that are named with a wish as those who may have the blob.
+pub const HINTS_MAX: usize = 64;
+/// Most other sizes of one blob that are tried at a time.
+pub const PROBES_MAX: usize = 4;
 /// Most blobs that are fetched at a time; others wait.
 pub const WANTS_ACTIVE_MAX: usize = 64;
 /// Groups behind the one a reader waits for that are asked for with it: 2 MiB.
@@ -83,6 +99,18 @@ pub const LIAR_PAUSE: Duration = Duration::from_secs(10 * 60);
 pub const LIAR_PAUSE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a peer's own word that it holds a blob whole is passed on to others.
 pub const HEARSAY_MAX: Duration = Duration::from_secs(10 * 60);
+/// How long a question who has a blob waits for answers.
+pub const QUESTION_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long nothing may come before a blob counts as stalled.
+pub const STALL_AFTER: Duration = Duration::from_secs(1);
+/// How long a blob of which nothing comes keeps its place while others wait for one.
+pub const STALLED_TURN: Duration = Duration::from_secs(10);
+/// Pause between two dials of a node for one blob.
+pub const REACH_PAUSE: Duration = Duration::from_secs(30);
+/// Nodes that are to be dialled for one blob at a time.
+pub const REACH_MAX: usize = 2;
+/// Pause before a node that would not hold a blob is asked again.
+pub const KEEP_RETRY: Duration = Duration::from_secs(60);
 /// Least time between two messages about a part that grows.
 pub const HAVE_PAUSE: Duration = Duration::from_secs(1);
 /// How long the answer to a question may wait for company.

@@ -12,9 +12,11 @@
 
 mod about;
 mod blob_ref;
+pub mod exchange;
 mod groups;
 mod id;
 pub mod limits;
+pub mod message;
 pub mod piece;
 mod size;
 pub(crate) mod store;

@@ -85,8 +85,7 @@ pub fn verify(
     let tree = tree(size);
     let ranges = chunks(group);
     let mut pairs = Vec::with_capacity(size.pairs(group));
-    let mut rest = bytes;
-    for item in DecodeResponseIter::new(hash(id), tree, &mut rest, &ranges) {
+    for item in DecodeResponseIter::new(hash(id), tree, bytes, &ranges) {
         match item {
             // The length was right, so whatever ends the decoding is a hash that does not hold.
             Err(_) => return Err(WrongPiece::Forged),
@@ -94,8 +93,8 @@ pub fn verify(
                 pairs.push((position(&tree, parent.node), join(&parent.pair)));
             }
             Ok(BaoContentItem::Leaf(leaf)) => {
-                let whole = rest.is_empty() && leaf.offset == group.start();
-                assert!(whole && leaf.data.len() == size.group_bytes(group), "one group, one leaf");
+                let (start, count) = (leaf.offset, leaf.data.len());
+                assert!(start == group.start() && count == size.group_bytes(group), "one leaf");
                 return Ok(Piece { group, pairs, bytes: leaf.data });
             }
         }
