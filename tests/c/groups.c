@@ -157,7 +157,7 @@ static void *wait_for_states(void *user_data) {
     millpond_states_t *states = NULL;
     self->status = millpond_group_next(self->group, NEVER, NC, &states, NULL);
     while (self->status == MILLPOND_ERROR_INVALID_ARGUMENT) { /* the other thread had a look */
-        usleep(100);
+        sched_yield();
         self->status = millpond_group_next(self->group, NEVER, NC, &states, NULL);
     }
     self->is_end = states && millpond_states_is_end(states);
@@ -177,7 +177,7 @@ static void who_waits_for_a_group_gets_the_end_when_another_thread_closes_it(voi
     await_states(waiter.group, "1=0");
     CHECK(pthread_create(&thread, NULL, wait_for_states, &waiter) == 0);
     do {
-        usleep(1000); /* which leaves the other thread the time to begin */
+        sched_yield(); /* to the other thread, which has to begin */
         status = millpond_group_next(waiter.group, 0, NC, &states, NULL);
     } while (status == MILLPOND_ERROR_TIMEOUT);
     STATUS(MILLPOND_ERROR_INVALID_ARGUMENT, status); /* it is in its call */
