@@ -90,20 +90,26 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     failed = next((report for report in reports if report.failed), None)
     kind = item.stash.get(_FAILURE, None)
     asked = _asked(item.get_closest_marker("millpond"))
-    is_debugged = item.config.getoption("usepdb", False)
-    if failed and kind and asked["shrink"] and left_out is None and not is_debugged:
+    # pytest-timeout gives all runs of a test one time, and a debugger stops in each.
+    is_alone = item.config.getoption("usepdb", False) or item.config.pluginmanager.hasplugin(
+        "timeout"
+    )
+    try:
+        if failed and kind and asked["shrink"] and left_out is None and not is_alone:
 
-        def run(_: Trial) -> Kind | None:
-            item.stash[_FAILURE] = None
-            runtestprotocol(item, log=False, nextitem=nextitem)
-            return item.stash[_FAILURE]
+            def run(_: Trial) -> Kind | None:
+                item.stash[_FAILURE] = None
+                runtestprotocol(item, log=False, nextitem=nextitem)
+                return item.stash[_FAILURE]
 
-        found = smaller(seed, kind, trial.befell(), run)
-        if found is not None:
-            failed.sections.append(("millpond: what it takes", found))
-    for report in reports:
-        item.ihook.pytest_runtest_logreport(report=report)
-    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+            found = smaller(seed, kind, trial.befell(), run)
+            if found is not None:
+                failed.sections.append(("millpond: what it takes", found))
+    finally:
+        # Also when somebody does not want to wait for less.
+        for report in reports:
+            item.ihook.pytest_runtest_logreport(report=report)
+        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
 
 

@@ -95,6 +95,56 @@ def test_a_failure_is_not_made_smaller_where_nobody_wants_it(
     assert runs == [1]
 
 
+def test_a_further_run_that_waits_for_what_never_comes_is_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("millpond.testing.SHRINK_SECONDS_MAX", 0.2)
+    runs: list[int] = []
+
+    async def waits(seed: int) -> None:
+        Lab(seed=seed).chaos(20)
+        runs.append(seed)
+        if len(runs) > 1:
+            await asyncio.Event().wait()
+        raise ValueError("as asked")
+
+    with pytest.raises(ValueError, match="as asked"):
+        explore(waits, 1)
+    assert len(runs) > 1
+
+
+def test_a_test_is_not_run_again_where_one_time_is_for_all_of_its_runs(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MILLPOND_SEED", raising=False)
+    pytester.makeconftest(
+        """
+        pytest_plugins = ["_millpond_pytest"]
+
+        def pytest_configure(config):
+            config.pluginmanager.register(object(), "timeout")
+        """
+    )
+    pytester.makepyfile(
+        """
+        import pytest
+
+        runs = []
+
+        @pytest.mark.millpond(seeds=1)
+        def test_storm(millpond_lab):
+            runs.append(millpond_lab.chaos(20))
+            assert len(runs) > 1
+
+        def test_once():
+            assert len(runs) == 1
+        """
+    )
+    pytester.syspathinsert(str(Path(millpond.__file__).parents[1]))
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(passed=1, failed=1)
+
+
 def test_what_befalls_can_be_left_out_by_its_number() -> None:
     def befell(*without: int) -> list[tuple[int, str]]:
         lab = Lab(seed=3, without=without)

@@ -155,8 +155,11 @@ struct waiter {
 static void *wait_for_states(void *user_data) {
     struct waiter *self = (struct waiter *)user_data;
     millpond_states_t *states = NULL;
-    do self->status = millpond_group_next(self->group, NEVER, NC, &states, NULL);
-    while (self->status == MILLPOND_ERROR_INVALID_ARGUMENT); /* the other thread had a look */
+    self->status = millpond_group_next(self->group, NEVER, NC, &states, NULL);
+    while (self->status == MILLPOND_ERROR_INVALID_ARGUMENT) { /* the other thread had a look */
+        sched_yield();
+        self->status = millpond_group_next(self->group, NEVER, NC, &states, NULL);
+    }
     self->is_end = states && millpond_states_is_end(states);
     millpond_states_free(states);
     return NULL;
@@ -173,8 +176,10 @@ static void who_waits_for_a_group_gets_the_end_when_another_thread_closes_it(voi
     waiter.group = observe_seeds(node, &maker);
     await_states(waiter.group, "1=0");
     CHECK(pthread_create(&thread, NULL, wait_for_states, &waiter) == 0);
-    do status = millpond_group_next(waiter.group, 0, NC, &states, NULL);
-    while (status == MILLPOND_ERROR_TIMEOUT);
+    do {
+        sched_yield(); /* to the other thread, which has to begin */
+        status = millpond_group_next(waiter.group, 0, NC, &states, NULL);
+    } while (status == MILLPOND_ERROR_TIMEOUT);
     STATUS(MILLPOND_ERROR_INVALID_ARGUMENT, status); /* it is in its call */
     OK(millpond_group_close(waiter.group, NULL));
     CHECK(pthread_join(thread, NULL) == 0);

@@ -107,6 +107,7 @@ fi
 if command -v valgrind >/dev/null; then
     check="valgrind --quiet --error-exitcode=97 --leak-check=full"
     check="$check --errors-for-leak-kinds=definite --child-silent-after-fork=yes"
+    check="$check --fair-sched=try" # Who asks again and again must not starve who is asked.
     programs="basics arguments lifecycle process pond groups panics"
     # shellcheck disable=SC2086  # Words of a command.
     run_all valgrind "$work/plain" $check

@@ -114,7 +114,8 @@ impl Ticket {
             return Err(damaged());
         }
         let mut reader = Reader::new(body);
-        let version = reader.u8()?;
+        // The checksum of nothing is four zero bytes.
+        let version = reader.u8().map_err(|_| damaged())?;
         if version > VERSION_LATER_SECRET {
             let what = format!(
                 "has version {version}; this node reads up to {VERSION_LATER_SECRET}. Update this \
@@ -295,6 +296,7 @@ mod tests {
         assert_eq!(reason("hello"), "ticket_prefix");
         assert_eq!(reason(""), "ticket_prefix");
         assert_eq!(reason("millpond1"), "ticket_damaged");
+        assert_eq!(reason("millpond1aaaaaaa"), "ticket_damaged");
         assert_eq!(reason(&text[..text.len() - 1]), "ticket_damaged");
         assert_eq!(reason(&format!("{text}a")), "ticket_damaged");
         assert_eq!(reason(&format!("millpond1{}", "a".repeat(1016))), "ticket_too_long");

@@ -23,7 +23,7 @@ from ._lab_cursor import AioLabCursor, LabCursor
 from ._lab_node import AioEffect, AioLabNode, LabNode
 from ._lab_scarce import AioLabAccount, AioLabClaim, AioLabDoing, LabAccount, LabClaim, LabDoing
 from ._native import Event, LabBackup, replay_hint
-from ._trial import Kind, Trial, kind_of, smaller, wanted
+from ._trial import SHRINK_SECONDS_MAX, Kind, Trial, kind_of, smaller, wanted
 
 __all__ = [
     "AioEffect",
@@ -125,7 +125,8 @@ def explore(
     What it raises is raised here, with a note of how to replay it. If that is an `Exception`, the
     scenario is run again, up to 64 times and for half a minute, with part of what befell its labs
     left out, and a second note says what of it is enough to fail in the same way (of the same type
-    and `reason`); not with `shrink=False`. A coroutine function is run by `asyncio.run`.
+    and `reason`); not with `shrink=False`. A coroutine function is run by `asyncio.run`; without
+    what befell it may wait for what never comes, so a further run is ended after half a minute.
     """
     left_out = wanted()
     for seed in seeds(count):
@@ -137,9 +138,9 @@ def explore(
         if shrink is not False and left_out is None and isinstance(error, Exception):
 
             def run(_: Trial, seed: int = seed) -> Kind | None:
-                again = _raised(scenario, seed)
+                again = _raised(scenario, seed, SHRINK_SECONDS_MAX)
                 if isinstance(again, (KeyboardInterrupt, SystemExit)):
-                    raise again
+                    raise again from error
                 return None if again is None else kind_of(again)
 
             found = smaller(seed, kind_of(error), trial.befell(), run)
@@ -148,12 +149,14 @@ def explore(
         raise error
 
 
-def _raised(scenario: Callable[[int], object], seed: int) -> BaseException | None:
-    """What a scenario raises."""
+def _raised(
+    scenario: Callable[[int], object], seed: int, timeout: float | None = None
+) -> BaseException | None:
+    """What a scenario raises; `TimeoutError` where it waits for longer in a coroutine."""
     try:
         given = scenario(seed)
         if inspect.iscoroutine(given):
-            asyncio.run(given)
+            asyncio.run(asyncio.wait_for(given, timeout))
     except BaseException as error:
         return error
     return None
