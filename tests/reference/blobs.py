@@ -167,7 +167,7 @@ def _piece(source):
 def _stop(source):
     if _byte(source, 1) == 0:
         return "stop", {"transfer": source.varint()}
-    return "stopped", {"transfer": source.varint(), "reason": _byte(source, 4)}
+    return "stopped", {"transfer": source.varint(), "reason": _byte(source, 255)}
 
 
 MESSAGES = {
@@ -176,5 +176,5 @@ MESSAGES = {
     0x92: _ask,
     0x93: _piece,
     0x94: _stop,
-    0x95: lambda source: ("keep", _each(source, lambda source: {"word": _byte(source, 5)})),
+    0x95: lambda source: ("keep", _each(source, lambda source: {"word": _byte(source, 255)})),
 }

@@ -43,7 +43,8 @@ pub const ASKED_GROUPS_ALL_MAX: u32 = 64;
 pub const OWED_GROUPS_MAX: u32 = 32;
 /// Most pieces that are read for one peer and have not left for the transport.
 pub const SERVE_AHEAD_MAX: u32 = 4;
-/// The same over all peers.
+/// Most that are being made at a time, over all peers. Those that are made wait in their lanes,
+/// `SERVE_AHEAD_MAX` for each.
 pub const SERVE_AHEAD_ALL_MAX: u32 = 32;
 /// Bytes of frames about blobs that may wait for one connection's live lane.
 pub const LIVE_UNSENT_BYTES_MAX: usize = 64 << 10;
@@ -55,6 +56,10 @@ pub const MESSAGE_BYTES_ENOUGH: usize = 8 << 10;
 pub const ANSWERS_PER_PEER_MAX: usize = 1024;
 /// Most blobs that are held because peers ask for it, and are not whole yet.
 pub const KEPT_MAX: usize = 1024;
+/// Most of them that one peer asks for.
+pub const KEPT_PER_PEER_MAX: usize = 256;
+/// So many short messages that one peer does not read make us refuse what it asks us to hold.
+pub const UNREAD_MAX: usize = 64;
 /// Most nodes of which is known what they have of one blob; those heard of last stay.
 pub const SAID_NODES_MAX: usize = 256;
 /// Most nodes that are named with a wish as those who may have the blob.
@@ -109,6 +114,10 @@ pub const STALLED_TURN: Duration = Duration::from_secs(10);
 pub const REACH_PAUSE: Duration = Duration::from_secs(30);
 /// Nodes that are to be dialled for one blob at a time.
 pub const REACH_MAX: usize = 2;
+/// How long a node that is asked to hold a blob may say nothing before another one is asked.
+pub const KEEP_ANSWER: Duration = Duration::from_secs(10);
+/// How long one that says that it is fetching may have no more than before, until the same.
+pub const KEEP_PROGRESS: Duration = Duration::from_secs(60);
 /// Pause before a node that would not hold a blob is asked again.
 pub const KEEP_RETRY: Duration = Duration::from_secs(60);
 /// Least time between two messages about a part that grows.

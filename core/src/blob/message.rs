@@ -112,21 +112,28 @@ macro_rules! bytes_of {
     }) => {
         $(#[doc = $doc])+
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum $name { $($(#[doc = $sentence])+ $variant,)+ }
+        pub enum $name {
+            $($(#[doc = $sentence])+ $variant,)+
+            /// One of a later version, by its byte.
+            Other(u8),
+        }
 
         impl $name {
-            /// All of them, by rising byte.
+            /// All that this version knows, by rising byte.
             pub const ALL: &'static [$name] = &[$($name::$variant,)+];
 
             /// The byte that stands for it.
             pub const fn byte(self) -> u8 {
-                match self { $($name::$variant => $byte,)+ }
+                match self {
+                    $($name::$variant => $byte,)+
+                    $name::Other(byte) => byte,
+                }
             }
 
-            fn from_byte(byte: u8) -> Result<$name> {
+            fn from_byte(byte: u8) -> $name {
                 match byte {
-                    $($byte => Ok($name::$variant),)+
-                    _ => Err(bad(format!("{} has no form {byte}", stringify!($name)))),
+                    $($byte => $name::$variant,)+
+                    other => $name::Other(other),
                 }
             }
         }
@@ -134,7 +141,7 @@ macro_rules! bytes_of {
 }
 
 bytes_of! {
-    /// Why nothing more of a transfer comes.
+    /// Why nothing more of a transfer comes. One of a later version counts as no time now.
     StopReason {
         /// Because who asked said so.
         AsYouSaid = 0,
@@ -150,7 +157,7 @@ bytes_of! {
 }
 
 bytes_of! {
-    /// One word about holding a blob for somebody.
+    /// One word about holding a blob for somebody. One of a later version means nothing.
     KeepWord {
         /// The request is taken back.
         NoMore = 0,
@@ -256,12 +263,12 @@ impl BlobMessage {
                 0 => BlobMessage::Stop { transfer: reader.varint()? },
                 1 => {
                     let transfer = reader.varint()?;
-                    BlobMessage::Stopped { transfer, reason: StopReason::from_byte(reader.u8()?)? }
+                    BlobMessage::Stopped { transfer, reason: StopReason::from_byte(reader.u8()?) }
                 }
                 other => return Err(bad(format!("a stop has no form {other}"))),
             },
             kind::KEEP => BlobMessage::Keep(read_all(&mut reader, |reader| {
-                Ok((read_id(reader)?, KeepWord::from_byte(reader.u8()?)?))
+                Ok((read_id(reader)?, KeepWord::from_byte(reader.u8()?)))
             })?),
             _ => return Ok(None),
         };

@@ -14,7 +14,8 @@ use millpond::blob::limits::{
 use millpond::blob::message::BlobMessage;
 use millpond::blob::{BlobId, BlobSize, GroupSet};
 use millpond::event::NodeId;
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 const PEERS: u64 = 3;
@@ -34,6 +35,9 @@ pub fn run(bytes: &[u8]) {
         rest = tail;
         world.step(*action, step);
     }
+    // A blob takes 32 bytes or more to be named, and each input says something of one more.
+    let most = 16 * world.inputs + bytes.len() / 8;
+    assert!(world.store.looks.get() <= most, "{} looks", world.store.looks.get());
 }
 
 /// The blob that is held, all zeros, and the one that is wanted.
@@ -48,12 +52,20 @@ struct World {
     gives: Vec<ServeJob>,
     /// Bytes on each lane of each connection that have not left.
     unsent: BTreeMap<(ConnectionNumber, bool), usize>,
+    /// Transfers that it stopped on a connection.
+    stopped: BTreeSet<(ConnectionNumber, u64)>,
+    inputs: usize,
 }
 
-struct Store;
+#[derive(Default)]
+struct Store {
+    /// How often it was asked what it holds.
+    looks: Cell<usize>,
+}
 
 impl Holdings for Store {
     fn held(&self, id: &BlobId) -> Result<Option<Held>> {
+        self.looks.set(self.looks.get() + 1);
         let size = BlobSize::new(40 * GROUP_BYTES as u64)?;
         let groups = GroupSet::full(size);
         let held = Held { size, is_proven: true, groups, is_durable: true };
@@ -74,7 +86,9 @@ impl World {
         let now = Instant::now();
         let mut world = World {
             exchange: Exchange::new(NodeId::from_bytes([9; 32]), now),
-            store: Store,
+            store: Store::default(),
+            stopped: BTreeSet::new(),
+            inputs: 0,
             now,
             takes: Vec::new(),
             gives: Vec::new(),
@@ -151,6 +165,10 @@ impl World {
     }
 
     fn handle(&mut self, input: Input) {
+        if let Input::Opened { connection, .. } = &input {
+            self.stopped.retain(|(of, _)| of != connection);
+        }
+        self.inputs += 1;
         self.exchange.handle(input, self.now);
         for _ in 0..10_000 {
             match self.exchange.poll(&self.store) {
@@ -164,6 +182,11 @@ impl World {
                     let most =
                         if bulk { BULK_UNSENT_BYTES_MAX + 1024 } else { LIVE_UNSENT_BYTES_MAX };
                     assert!(*unsent <= most, "{unsent} bytes wait");
+                    if let Ok(Some(BlobMessage::Stopped { transfer, .. })) =
+                        BlobMessage::decode(&bytes)
+                    {
+                        assert!(self.stopped.insert((connection, transfer)), "stopped twice");
+                    }
                 }
                 Output::Take(job) => self.takes.push(job),
                 Output::Give(job) => self.gives.push(job),

@@ -38,6 +38,11 @@ impl Exchange {
                 let first = first.map(|(node, _)| *node);
                 first.and_then(|first| self.liars.remove(&first));
             }
+            // Nothing that it said of any blob is believed.
+            for said in self.said.values_mut() {
+                said.remove(&node);
+            }
+            self.work.copies.all();
             let news = BlobNews::Misbehaved { peer: node, id, group };
             self.out.push_back(Output::Tell(news));
         }
@@ -59,9 +64,11 @@ impl Exchange {
         peer.short.clear();
         peer.watches.clear();
         peer.to_tell.clear();
+        peer.next_tell = None;
         for (transfer, asked) in &asks {
             self.forget_ask(connection, *transfer, &asked.id);
         }
+        self.has_gone();
         let error = Exchange::misbehaviour(&node, what);
         self.out.push_back(Output::Blame { connection, peer: node, reason, error });
     }

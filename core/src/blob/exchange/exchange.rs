@@ -9,8 +9,9 @@ use super::io::{
 use super::keep::Copies;
 use super::peer::Peer;
 use super::want::{Waiter, Want, Wish};
+use super::work::{Touched, Work};
 use crate::blob::id::BlobId;
-use crate::blob::limits::{FULL_RETRY, FULL_RETRY_MAX, HINTS_MAX};
+use crate::blob::limits::{FULL_RETRY, FULL_RETRY_MAX, HINTS_MAX, WANTS_ACTIVE_MAX};
 use crate::blob::message::BlobMessage;
 use crate::blob::size::{BlobSize, GroupIndex};
 use crate::error::Error;
@@ -46,6 +47,10 @@ pub struct Exchange {
     pub(super) is_curious: bool,
     /// No group is asked for before then, and the last pause.
     pub(super) full: Option<(Instant, Duration)>,
+    /// What may be other than when it was last looked at.
+    pub(super) work: Work,
+    /// When time alone makes something to do; never later than that is.
+    pub(super) due: Option<Instant>,
     pub(super) out: VecDeque<Output>,
 }
 
@@ -85,6 +90,8 @@ impl Exchange {
             keep_asked: Vec::new(),
             is_curious: false,
             full: None,
+            work: Work::default(),
+            due: None,
             out: VecDeque::new(),
         }
     }
@@ -96,16 +103,13 @@ impl Exchange {
         match input {
             Input::Opened { connection, peer } => {
                 self.ended(connection);
-                self.peers.insert(connection, Peer::new(peer));
+                self.peers.insert(connection, Peer::new(peer, self.now));
                 self.is_curious = true;
+                self.work.copies.all();
             }
             Input::Ended { connection } => self.ended(connection),
             Input::Frame { connection, bulk, bytes } => self.frame(connection, bulk, bytes),
-            Input::Shipped { connection, bulk, bytes } => {
-                if let Some(peer) = self.peers.get_mut(&connection) {
-                    peer.has_left(bulk, bytes);
-                }
-            }
+            Input::Shipped { connection, bulk, bytes } => self.shipped(connection, bulk, bytes),
             Input::Fetch { fetch, id, size, groups, urgency, hints } => {
                 self.fetch(Waiter::Fetch(fetch), id, Wish { groups, urgency });
                 self.fetches.insert(fetch, id);
@@ -136,24 +140,41 @@ impl Exchange {
 
     /// What is to be done next. `holdings` says what the store holds.
     pub fn poll(&mut self, holdings: &dyn Holdings) -> Output {
-        while self.out.is_empty() {
-            self.take_back_asks();
-            self.activate();
-            self.look(holdings);
-            self.be_curious();
-            self.answer_questions();
-            self.keep(holdings);
-            self.grant();
-            self.tell(holdings);
-            self.serve(holdings);
-            self.pick();
-            self.tell_stalls();
-            self.ship();
-            if !self.is_curious {
-                break;
-            }
+        while self.out.is_empty() && self.has_work() {
+            self.look_around(holdings);
         }
-        self.out.pop_front().unwrap_or_else(|| Output::Wait(self.deadline()))
+        self.out.pop_front().unwrap_or_else(|| Output::Wait(self.wake()))
+    }
+
+    /// Looks at what may be other than before, and does what comes of it.
+    fn look_around(&mut self, holdings: &dyn Holdings) {
+        if self.is_due() {
+            self.work.blobs.all();
+            self.work.questions = true;
+            self.copies_in_time();
+            self.take_back_asks();
+        }
+        if std::mem::take(&mut self.work.wants) {
+            self.activate();
+            self.look_at_new(holdings);
+        }
+        self.look_at_changed(holdings);
+        self.be_curious();
+        if std::mem::take(&mut self.work.questions) {
+            self.answer_questions();
+        }
+        self.keep(holdings);
+        // What is touched from here on is for the next time.
+        let touched = std::mem::take(&mut self.work.blobs);
+        self.grant(&touched);
+        self.tell(holdings);
+        if std::mem::take(&mut self.work.serve) {
+            self.serve(holdings);
+        }
+        self.pick(&touched);
+        self.tell_stalls(&touched);
+        self.ship();
+        self.due = self.deadline();
     }
 
     /// Wants a blob for somebody, in place of what that one wanted of it before.
@@ -167,6 +188,12 @@ impl Exchange {
         let (number, now) = (self.turn, self.now);
         let want = self.wants.entry(id).or_insert_with(|| Want::new(number, now));
         want.wishes.insert(waiter, wish);
+        self.work.wants = true;
+        self.work.blobs.one(id);
+        if self.wants.len() > WANTS_ACTIVE_MAX {
+            // Those of which nothing comes make room.
+            self.work.blobs.all();
+        }
     }
 
     /// Somebody does not want a blob any more. With the last one all its asks end.
@@ -178,17 +205,17 @@ impl Exchange {
             self.stop_asks(id);
             self.is_curious = true;
         }
+        self.work.wants = true;
+        self.work.blobs.all();
     }
 
     /// Those whose groups are all here are told so.
-    fn grant(&mut self) {
+    fn grant(&mut self, touched: &Touched) {
         let mut granted = Vec::new();
-        for (id, want) in &self.wants {
-            for (waiter, wish) in &want.wishes {
-                if want.is_loaded && want.is_granted(wish) {
-                    granted.push((*id, *waiter, want.size()));
-                }
-            }
+        for id in touched.of(self.wants.keys()) {
+            let Some(want) = self.wants.get(&id).filter(|want| want.is_loaded) else { continue };
+            let open = want.wishes.iter().filter(|(_, wish)| want.is_granted(wish));
+            granted.extend(open.map(|(waiter, _)| (id, *waiter, want.size())));
         }
         for (id, waiter, size) in granted {
             self.release(&id, waiter);
@@ -199,13 +226,41 @@ impl Exchange {
         }
     }
 
-    /// Looks up what is held of blobs that are wanted.
-    fn look(&mut self, holdings: &dyn Holdings) {
-        for (id, want) in &mut self.wants {
-            if want.is_active && (!want.is_loaded || self.changed.contains(id)) {
-                // What cannot be read counts as not held: the store says so to whoever asks it.
+    /// Looks up what is held of blobs that were not wanted before, also of those that wait for
+    /// their turn: what is here already needs none.
+    fn look_at_new(&mut self, holdings: &dyn Holdings) {
+        for (id, want) in self.wants.iter_mut().filter(|(_, want)| !want.is_loaded) {
+            // What cannot be read counts as not held: the store says so to whoever asks it.
+            want.load(holdings.held(id).unwrap_or_default());
+            self.work.blobs.one(*id);
+        }
+    }
+
+    /// Looks up what is held of wanted blobs of which the store holds other groups than before.
+    fn look_at_changed(&mut self, holdings: &dyn Holdings) {
+        for id in &self.changed {
+            if let Some(want) = self.wants.get_mut(id) {
                 want.load(holdings.held(id).unwrap_or_default());
+                self.work.blobs.one(*id);
             }
+            if let Some(copies) = self.copies.get_mut(id) {
+                copies.here = None;
+                self.work.copies.one(*id);
+            }
+        }
+    }
+
+    /// Bytes have left for the transport: there is room for more.
+    fn shipped(&mut self, connection: ConnectionNumber, bulk: bool, bytes: usize) {
+        let Some(peer) = self.peers.get_mut(&connection) else { return };
+        peer.has_left(bulk, bytes);
+        if bulk {
+            self.work.serve = true;
+            self.work.ship.insert(connection);
+        } else if !peer.short.is_empty() {
+            self.ship_short(connection);
+            // Who has unread messages is not asked for more.
+            self.work.blobs.all();
         }
     }
 
@@ -215,11 +270,19 @@ impl Exchange {
             self.forget_ask(connection, *transfer, &asked.id);
         }
         self.keep_asked.retain(|(of, _)| *of != connection);
+        self.has_gone();
         self.nobody_awaits();
         let kept: Vec<BlobId> = self.kept.keys().copied().collect();
         for id in kept {
             self.keep_no_more(&id, connection);
         }
+    }
+
+    /// A session ended, or is about to.
+    pub(super) fn has_gone(&mut self) {
+        self.work.blobs.all();
+        self.work.copies.all();
+        (self.work.serve, self.work.questions) = (true, true);
     }
 
     /// The groups of an ask are free to be asked for again.
@@ -254,6 +317,7 @@ impl Exchange {
         else {
             return;
         };
+        self.work.blobs.all();
         let proved = result.is_ok();
         if let Some(peer) = self.peers.get_mut(&connection) {
             peer.verifying = peer.verifying.saturating_sub(1);
@@ -283,6 +347,7 @@ impl Exchange {
             return;
         }
         let other_size = before != Some(size);
+        self.work.copies.one(id);
         let held = want.held.as_ref().map_or(0, |(_, held)| held.count());
         let is_proven = want.is_proven;
         let came = BlobNews::Progress { id, size, is_proven, group, held };
@@ -311,23 +376,23 @@ impl Exchange {
         }
     }
 
-    /// A short message for the live lane of a connection.
+    /// A short message for the live lane of a connection; it leaves at once if there is room.
     pub(super) fn say(&mut self, connection: ConnectionNumber, message: &BlobMessage) {
         if let Some(peer) = self.peers.get_mut(&connection).filter(|peer| !peer.is_blamed) {
             peer.short.push_back(message.encode());
+            self.ship_short(connection);
         }
     }
 
-    /// Hands over what there is room for.
+    /// Hands over pieces and stops that are ready and for which there is room.
     fn ship(&mut self) {
-        let connections: Vec<ConnectionNumber> = self.peers.keys().copied().collect();
-        for connection in connections {
-            self.ship_short(connection);
+        for connection in std::mem::take(&mut self.work.ship) {
             let Some(peer) = self.peers.get_mut(&connection) else { continue };
             while let Some(bytes) = peer.next_bulk() {
                 peer.unsent_bulk += bytes.len();
                 peer.unsent_frames.push_back(bytes.len());
                 self.out.push_back(Output::Ship { connection, bulk: true, bytes });
+                self.work.serve = true;
             }
         }
     }

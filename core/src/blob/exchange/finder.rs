@@ -6,12 +6,14 @@ use super::exchange::Exchange;
 use super::io::{
     BlobNews, ConnectionNumber, Held, Holdings, Output, Provider, ProviderState, QuestionNumber,
 };
+use super::peer::{Found, Peer};
 use crate::blob::id::BlobId;
 use crate::blob::limits::{
-    HAVE_PAUSE, HEARSAY_MAX, IDS_PER_MESSAGE_MAX, MESSAGE_BYTES_ENOUGH, OTHERS_MAX,
-    QUESTION_TIMEOUT, SAID_NODES_MAX, SPANS_MAX, WATCHES_PER_PEER_MAX,
+    ANSWERS_PER_PEER_MAX, HAVE_PAUSE, HEARSAY_MAX, IDS_PER_MESSAGE_MAX, MESSAGE_BYTES_ENOUGH,
+    OTHERS_MAX, QUESTION_TIMEOUT, SAID_NODES_MAX, SPANS_MAX, WATCHES_PER_PEER_MAX,
 };
 use crate::blob::message::{BlobMessage, Find, Have, Holding};
+use crate::blob::size::BlobSize;
 use crate::event::NodeId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -28,6 +30,8 @@ pub(super) struct Question {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Said {
     pub(super) state: ProviderState,
+    /// The size that it stated, if any.
+    pub(super) size: Option<BlobSize>,
     pub(super) at: Instant,
 }
 
@@ -40,35 +44,42 @@ impl Said {
 
 impl Exchange {
     pub(super) fn ask(&mut self, question: QuestionNumber, id: BlobId) {
-        let open = self.peers.iter().filter(|(_, peer)| !peer.is_blamed);
+        // Who tells of changes, and has told how it stands, says no more when it is asked again.
+        let is_told =
+            |peer: &Peer| peer.found.get(&id).is_some_and(|of| of.watch && of.is_answered);
+        let open = self.peers.iter().filter(|(_, peer)| !peer.is_blamed && !is_told(peer));
         let awaited = open.map(|(connection, _)| *connection).collect();
         let until = self.now + QUESTION_TIMEOUT;
         self.questions.insert(question, Question { id, awaited, until });
         // Also those who answered an earlier question say it anew.
         for peer in self.peers.values_mut() {
-            if peer.found.get(&id) == Some(&false) {
+            if peer.found.get(&id).is_some_and(|found| !found.watch && found.is_answered) {
                 peer.found.remove(&id);
             }
         }
         self.is_curious = true;
+        self.work.questions = true;
     }
 
     /// A node said what it has, and who else may have it.
     pub(super) fn has_said(&mut self, node: NodeId, have: &Have) {
         let (id, at, own) = (have.id, self.now, self.own);
-        let state = match have.holding {
-            Holding::Nothing => ProviderState::Nothing,
-            Holding::Part { .. } => ProviderState::Part,
-            Holding::Whole { .. } => ProviderState::Whole,
+        let (state, size) = match have.holding {
+            Holding::Nothing => (ProviderState::Nothing, None),
+            Holding::Part { size, .. } => (ProviderState::Part, Some(size)),
+            Holding::Whole { size } => (ProviderState::Whole, Some(size)),
         };
-        self.note(&id, node, state);
+        self.note(&id, node, state, size);
+        self.is_coming(&id, &node, &have.holding);
         let said = self.said.entry(id).or_default();
         for other in have.others.iter().filter(|other| **other != own) {
-            let hearsay = Said { state: ProviderState::Hearsay, at };
-            if said.len() < SAID_NODES_MAX {
-                said.entry(*other).or_insert(hearsay);
+            let hearsay = Said { state: ProviderState::Hearsay, size: None, at };
+            if said.len() < SAID_NODES_MAX && !said.contains_key(other) {
+                said.insert(*other, hearsay);
+                self.work.blobs.one(id);
             }
         }
+        self.work.questions |= !self.questions.is_empty();
         let peers = &self.peers;
         for question in self.questions.values_mut().filter(|question| question.id == id) {
             let by = |of: &ConnectionNumber| peers.get(of).is_some_and(|peer| peer.node == node);
@@ -77,15 +88,32 @@ impl Exchange {
     }
 
     /// Keeps what a node said of itself.
-    pub(super) fn note(&mut self, id: &BlobId, node: NodeId, state: ProviderState) {
+    pub(super) fn note(
+        &mut self,
+        id: &BlobId,
+        node: NodeId,
+        state: ProviderState,
+        size: Option<BlobSize>,
+    ) {
         let at = self.now;
         let said = self.said.entry(*id).or_default();
-        said.insert(node, Said { state, at });
+        let before = said.insert(node, Said { state, size, at });
+        if before.is_none_or(|before| (before.state, before.size) != (state, size)) {
+            self.work.blobs.one(*id);
+            self.work.copies.one(*id);
+        }
         if said.len() > SAID_NODES_MAX {
             let oldest = said.iter().filter(|(other, _)| **other != node);
             let oldest =
                 oldest.min_by_key(|(other, said)| (said.at, **other)).map(|(node, _)| *node);
             oldest.and_then(|oldest| said.remove(&oldest));
+        }
+    }
+
+    /// What a node said of itself turned out not to be so.
+    pub(super) fn unsay(&mut self, id: &BlobId, node: &NodeId, state: ProviderState) {
+        if self.said.get(id).is_some_and(|said| said.contains_key(node)) {
+            self.note(id, *node, state, None);
         }
     }
 
@@ -104,35 +132,19 @@ impl Exchange {
         }
         let interests = self.interests();
         self.said.retain(|id, _| interests.contains_key(id));
+        let mut asked = Vec::new();
         for (connection, peer) in &mut self.peers {
-            let mut finds = Vec::new();
-            for (id, watch) in &peer.found {
-                if !interests.contains_key(id) && *watch {
-                    finds.push(Find { id: *id, watch: false });
+            if peer.is_blamed {
+                for question in self.questions.values_mut() {
+                    question.awaited.remove(connection);
                 }
+                continue;
             }
-            peer.found.retain(|id, _| interests.contains_key(id));
-            peer.claims.retain(|id, _| interests.contains_key(id));
-            peer.penalties.retain(|id, _| interests.contains_key(id));
-            let mut watches = peer.found.values().filter(|watch| **watch).count();
-            for (id, watch) in &interests {
-                let watch = *watch && watches < WATCHES_PER_PEER_MAX;
-                if peer.found.get(id).is_none_or(|before| *before < watch) {
-                    watches += usize::from(watch);
-                    peer.found.insert(*id, watch);
-                    finds.push(Find { id: *id, watch });
-                }
-            }
-            if !peer.is_blamed {
-                let frames = finds.chunks(IDS_PER_MESSAGE_MAX);
-                peer.short.extend(frames.map(|all| BlobMessage::Find(all.to_vec()).encode()));
-            }
-            let connection = *connection;
-            for question in self.questions.values_mut() {
-                if peer.is_blamed {
-                    question.awaited.remove(&connection);
-                }
-            }
+            let finds = peer.ask_about(&interests);
+            asked.extend(finds.chunks(IDS_PER_MESSAGE_MAX).map(|all| (*connection, all.to_vec())));
+        }
+        for (connection, finds) in asked {
+            self.say(connection, &BlobMessage::Find(finds));
         }
     }
 
@@ -179,13 +191,12 @@ impl Exchange {
         let due: Vec<ConnectionNumber> = self
             .peers
             .iter()
-            .filter(|(_, peer)| peer.to_tell.values().any(|at| *at <= self.now))
+            .filter(|(_, peer)| peer.next_tell.is_some_and(|at| at <= self.now))
             .map(|(connection, _)| *connection)
             .collect();
         for connection in due {
             while let Some(all) = self.next_haves(connection, holdings) {
                 self.say(connection, &BlobMessage::Have(all));
-                self.ship_short(connection);
             }
         }
     }
@@ -203,8 +214,7 @@ impl Exchange {
                 if let Some(told) = peer.watches.get(&id) {
                     let next = told.map_or(self.now, |told| told + HAVE_PAUSE);
                     let at = if is_much { self.now } else { next };
-                    let due = peer.to_tell.entry(id).or_insert(at);
-                    *due = at.min(*due);
+                    peer.tell_at(id, at);
                 }
             }
         }
@@ -218,7 +228,7 @@ impl Exchange {
     ) -> Option<Vec<Have>> {
         let now = self.now;
         let peer = self.peers.get_mut(&connection)?;
-        if !peer.short.is_empty() || !peer.has_live_room(2 * MESSAGE_BYTES_ENOUGH) {
+        if !peer.may_be_told() || peer.next_tell.is_none_or(|at| at > now) {
             return None;
         }
         let due: Vec<BlobId> =
@@ -241,6 +251,9 @@ impl Exchange {
                 }
             }
             all.push(Have { id, holding, others });
+        }
+        if let Some(peer) = self.peers.get_mut(&connection) {
+            peer.next_tell = peer.to_tell.values().min().copied();
         }
         (!all.is_empty()).then_some(all)
     }
@@ -268,6 +281,38 @@ impl Exchange {
             peer.unsent_live += bytes.len();
             self.out.push_back(Output::Ship { connection, bulk: false, bytes });
         }
+    }
+}
+
+impl Peer {
+    /// What to ask it next, so that it is asked about all of these and of no other: as much at a
+    /// time as it keeps in mind.
+    fn ask_about(&mut self, interests: &BTreeMap<BlobId, bool>) -> Vec<Find> {
+        let past = |(id, found): &(&BlobId, &Found)| found.watch && !interests.contains_key(*id);
+        let past = self.found.iter().filter(past).map(|(id, _)| Find { id: *id, watch: false });
+        let mut finds: Vec<Find> = past.collect();
+        self.found.retain(|id, _| interests.contains_key(id));
+        self.claims.retain(|id, _| interests.contains_key(id));
+        self.penalties.retain(|id, _| interests.contains_key(id));
+        self.unanswered = self.found.values().filter(|found| !found.is_answered).count();
+        let mut watches = self.found.values().filter(|found| found.watch).count();
+        for (id, watch) in interests {
+            let watch = *watch && watches < WATCHES_PER_PEER_MAX;
+            let before = self.found.get(id);
+            if before.is_some_and(|before| before.watch >= watch) {
+                continue;
+            }
+            let is_new = before.is_none_or(|before| before.is_answered);
+            if is_new && self.unanswered >= ANSWERS_PER_PEER_MAX {
+                self.is_behind = true;
+                break;
+            }
+            self.unanswered += usize::from(is_new);
+            watches += usize::from(watch);
+            self.found.insert(*id, Found { watch, is_answered: false });
+            finds.push(Find { id: *id, watch });
+        }
+        finds
     }
 }
 

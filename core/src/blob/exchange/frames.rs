@@ -1,11 +1,12 @@
 //! What a peer said: each frame is held against its bounds, and against what we asked for.
 
 use super::exchange::Exchange;
-use super::io::{BlameReason, ConnectionNumber, PieceJob};
+use super::io::{BlameReason, ConnectionNumber, PieceJob, ProviderState};
 use super::peer::{Claim, Owed, Slot};
 use crate::blob::id::BlobId;
 use crate::blob::limits::{
-    ANSWERS_PER_PEER_MAX, HAVE_DELAY, OWED_GROUPS_MAX, PIECE_BYTES_MAX, WATCHES_PER_PEER_MAX,
+    ANSWERS_PER_PEER_MAX, HAVE_DELAY, OWED_GROUPS_MAX, PIECE_BYTES_MAX, UNREAD_MAX,
+    WATCHES_PER_PEER_MAX,
 };
 use crate::blob::message::{
     Ask, BlobMessage, Find, Have, Holding, KeepWord, PieceFrame, StopReason,
@@ -59,30 +60,39 @@ impl Exchange {
             } else if peer.watches.len() < WATCHES_PER_PEER_MAX {
                 peer.watches.entry(find.id).or_insert(None);
             }
-            if peer.to_tell.len() < ANSWERS_PER_PEER_MAX {
-                let due = peer.to_tell.entry(find.id).or_insert(at);
-                *due = at.min(*due);
+            if peer.to_tell.len() < ANSWERS_PER_PEER_MAX || peer.to_tell.contains_key(&find.id) {
+                peer.tell_at(find.id, at);
             }
         }
     }
 
     /// What a peer has of a blob that we asked it about; of any other it is ignored.
     fn have(&mut self, connection: ConnectionNumber, have: Have) {
-        let Some(peer) = self.peers.get_mut(&connection) else { return };
-        if peer.is_blamed || !peer.found.contains_key(&have.id) {
+        let Some(peer) = self.peers.get_mut(&connection).filter(|peer| !peer.is_blamed) else {
             return;
+        };
+        let Some(found) = peer.found.get_mut(&have.id) else { return };
+        if !std::mem::replace(&mut found.is_answered, true) {
+            peer.unanswered = peer.unanswered.saturating_sub(1);
+            // Half at a time: each look at what to ask about next costs as much as there is of it.
+            let is_low = peer.unanswered <= ANSWERS_PER_PEER_MAX / 2;
+            self.is_curious |= is_low && std::mem::take(&mut peer.is_behind);
         }
         let node = peer.node;
-        match &have.holding {
-            Holding::Nothing => peer.claims.remove(&have.id),
+        let claim = match &have.holding {
+            Holding::Nothing => None,
             Holding::Part { size, spans } => {
-                let claim = Claim { size: *size, spans: Some(spans.clone()) };
-                peer.claims.insert(have.id, claim)
+                Some(Claim { size: *size, spans: Some(spans.clone()) })
             }
-            Holding::Whole { size } => {
-                peer.claims.insert(have.id, Claim { size: *size, spans: None })
-            }
+            Holding::Whole { size } => Some(Claim { size: *size, spans: None }),
         };
+        if peer.claims.get(&have.id) != claim.as_ref() {
+            match claim {
+                Some(claim) => drop(peer.claims.insert(have.id, claim)),
+                None => drop(peer.claims.remove(&have.id)),
+            }
+            self.work.blobs.one(have.id);
+        }
         self.has_said(node, &have);
     }
 
@@ -100,6 +110,7 @@ impl Exchange {
         let left = groups.count();
         let owed = Owed { id, size, groups, left, is_checked: false, is_stopped: false };
         peer.owed.insert(transfer, owed);
+        self.work.serve = true;
     }
 
     fn piece(&mut self, connection: ConnectionNumber, frame: PieceFrame) {
@@ -123,6 +134,8 @@ impl Exchange {
             peer.asks.remove(&transfer);
         }
         let ours = (connection, transfer);
+        // It may be asked for more, and another peer for what of this one is dropped.
+        self.work.blobs.all();
         let Some(want) = self.wants.get_mut(&id) else { return };
         let probe = want.probes.get(&size) == Some(&ours);
         if probe {
@@ -170,29 +183,37 @@ impl Exchange {
         if reason == StopReason::AsYouSaid && !asked.is_stopped {
             return self.unexpected(connection, "stopped as we said, and we had not");
         }
+        let node = peer.node;
         peer.bulk_heard = Some(now);
+        if reason != StopReason::AsYouSaid {
+            peer.pause(asked.id, now);
+        }
         match reason {
-            StopReason::AsYouSaid => {}
             // It said that it had it, and has to say so anew.
             StopReason::NotHeld | StopReason::OtherSize => {
                 peer.claims.remove(&asked.id);
-                peer.pause(asked.id, now);
+                self.unsay(&asked.id, &node, ProviderState::Nothing);
             }
-            StopReason::NoTimeNow | StopReason::Damaged => peer.pause(asked.id, now),
+            StopReason::Damaged => self.unsay(&asked.id, &node, ProviderState::Part),
+            StopReason::AsYouSaid | StopReason::NoTimeNow | StopReason::Other(_) => {}
         }
+        self.work.blobs.all();
         self.forget_ask(connection, transfer, &asked.id);
     }
 
     fn keep_came(&mut self, connection: ConnectionNumber, id: BlobId, word: KeepWord) {
         match word {
             KeepWord::Please => {
-                // Who does not read its answers gets no more of them.
-                let reads = self.peers.get(&connection).is_some_and(|peer| peer.short.len() < 64);
-                if reads && self.keep_asked.len() < ANSWERS_PER_PEER_MAX {
+                let waiting = self.peers.get(&connection).map_or(0, |peer| peer.short.len());
+                if waiting < UNREAD_MAX && self.keep_asked.len() < ANSWERS_PER_PEER_MAX {
                     self.keep_asked.push((connection, id));
+                } else if waiting < 2 * UNREAD_MAX {
+                    // Who does not read its answers at all gets no more of them.
+                    self.say(connection, &BlobMessage::Keep(vec![(id, KeepWord::NoRoom)]));
                 }
             }
             KeepWord::NoMore => self.keep_no_more(&id, connection),
+            KeepWord::Other(_) => {}
             answer => self.keep_answered(connection, id, answer),
         }
     }
@@ -211,5 +232,7 @@ impl Exchange {
         };
         peer.slots.retain(|slot| !of_it(slot));
         peer.slots.push_back(Slot::Stop { transfer, reason });
+        self.work.serve = true;
+        self.work.ship.insert(connection);
     }
 }

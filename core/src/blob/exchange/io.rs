@@ -170,6 +170,8 @@ pub enum ServeFault {
     Gone,
     /// What is held is not the blob.
     Damaged,
+    /// What is held has another size than the job says: it began anew since.
+    OtherSize,
     /// Reading failed.
     Failed(Error),
 }
@@ -186,9 +188,10 @@ pub enum Output {
         /// The frame, without length prefix.
         bytes: Bytes,
     },
-    /// Verify and write a group, on any thread; answer with `Verified`.
+    /// Verify and write a group, on any thread; answer with `Verified`, also when the thread ends
+    /// or panics: until then the group is asked of nobody else.
     Take(PieceJob),
-    /// Read, verify and encode a group, on any thread; answer with `Encoded`.
+    /// Read, verify and encode a group, on any thread; answer with `Encoded`, as above.
     Give(ServeJob),
     /// End this session: its peer did what no honest one does. Nothing more of it is heard.
     Blame {
@@ -248,7 +251,8 @@ pub struct ServeJob {
     pub transfer: u64,
     /// Which blob.
     pub id: BlobId,
-    /// Its size.
+    /// Its size, as it was when the ask was looked at: to be compared with what is held now,
+    /// before anything that does not verify counts as damaged.
     pub size: BlobSize,
     /// Which group.
     pub group: GroupIndex,
@@ -365,7 +369,9 @@ pub enum ProviderState {
 
 /// What a node is asked about what it holds.
 pub trait Holdings {
-    /// What is held of a blob; none when that is nothing.
+    /// What is held of a blob; none when that is nothing. With the groups that are written and
+    /// would not survive a power cut yet: they are not asked for again. Peers choose how often this
+    /// is called, so parts are kept in memory.
     ///
     /// # Errors
     /// What reading failed with; the blob then counts as not held.

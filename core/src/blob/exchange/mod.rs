@@ -23,6 +23,7 @@ mod status;
 mod tests;
 mod timers;
 mod want;
+mod work;
 
 pub use exchange::Exchange;
 pub use io::{

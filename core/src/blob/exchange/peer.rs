@@ -4,7 +4,7 @@ use super::io::JobNumber;
 use crate::blob::id::BlobId;
 use crate::blob::limits::{
     ASK_PENALTY, ASK_PENALTY_MAX, ASKED_GROUPS_PER_PEER_MAX, BULK_UNSENT_BYTES_MAX,
-    LIVE_UNSENT_BYTES_MAX, PIECE_BYTES_MAX, SERVE_AHEAD_MAX,
+    LIVE_UNSENT_BYTES_MAX, MESSAGE_BYTES_ENOUGH, PIECE_BYTES_MAX, SERVE_AHEAD_MAX,
 };
 use crate::blob::message::StopReason;
 use crate::blob::size::{BlobSize, GroupIndex, GroupRange};
@@ -29,14 +29,22 @@ pub(super) struct Peer {
     pub(super) bulk_heard: Option<Instant>,
     /// What it said that it has, of blobs that we asked it about.
     pub(super) claims: BTreeMap<BlobId, Claim>,
-    /// What we asked it about, and whether to be told of changes.
-    pub(super) found: BTreeMap<BlobId, bool>,
+    /// What we asked it about.
+    pub(super) found: BTreeMap<BlobId, Found>,
+    /// How many of them it has not answered.
+    pub(super) unanswered: usize,
+    /// There is more to ask it about: when it has answered some.
+    pub(super) is_behind: bool,
     /// Blobs that it was asked for and did not bring.
     pub(super) penalties: BTreeMap<BlobId, Penalty>,
     /// Blobs of which it is told changes, and when it last was.
     pub(super) watches: BTreeMap<BlobId, Option<Instant>>,
     /// Blobs of which it is to be told, and when.
     pub(super) to_tell: BTreeMap<BlobId, Instant>,
+    /// The first of these.
+    pub(super) next_tell: Option<Instant>,
+    /// Blobs that we began to hold since then because it asks, and how many.
+    pub(super) kept: (Instant, usize),
     /// What it asked for and has not been given, by transfer.
     pub(super) owed: BTreeMap<u64, Owed>,
     pub(super) last_owed: Option<u64>,
@@ -61,7 +69,16 @@ pub(super) struct Asked {
     pub(super) is_stopped: bool,
 }
 
+/// A question of ours what it has.
+#[derive(Clone, Copy)]
+pub(super) struct Found {
+    /// To be told of changes as well.
+    pub(super) watch: bool,
+    pub(super) is_answered: bool,
+}
+
 /// What a peer says that it has.
+#[derive(PartialEq)]
 pub(super) struct Claim {
     pub(super) size: BlobSize,
     /// None: all groups.
@@ -95,7 +112,7 @@ pub(super) enum Slot {
 }
 
 impl Peer {
-    pub(super) fn new(node: NodeId) -> Peer {
+    pub(super) fn new(node: NodeId, now: Instant) -> Peer {
         Peer {
             node,
             is_blamed: false,
@@ -106,9 +123,13 @@ impl Peer {
             bulk_heard: None,
             claims: BTreeMap::new(),
             found: BTreeMap::new(),
+            unanswered: 0,
+            is_behind: false,
             penalties: BTreeMap::new(),
             watches: BTreeMap::new(),
             to_tell: BTreeMap::new(),
+            next_tell: None,
+            kept: (now, 0),
             owed: BTreeMap::new(),
             last_owed: None,
             slots: VecDeque::new(),
@@ -182,6 +203,18 @@ impl Peer {
         let pieces = self.slots.iter().filter(is_ready).count() + being_made;
         let bytes = (pieces + 1) * PIECE_BYTES_MAX + self.unsent_bulk;
         !self.is_blamed && pieces < SERVE_AHEAD_MAX as usize && bytes <= BULK_UNSENT_BYTES_MAX
+    }
+
+    /// It is to be told of a blob at an instant, or earlier if it is to be told earlier.
+    pub(super) fn tell_at(&mut self, id: BlobId, at: Instant) {
+        let due = self.to_tell.entry(id).or_insert(at);
+        *due = at.min(*due);
+        self.next_tell = Some(self.next_tell.map_or(at, |next| next.min(at)));
+    }
+
+    /// Whether it reads what it is told.
+    pub(super) fn may_be_told(&self) -> bool {
+        self.short.is_empty() && self.has_live_room(2 * MESSAGE_BYTES_ENOUGH)
     }
 
     pub(super) fn has_live_room(&self, bytes: usize) -> bool {

@@ -8,6 +8,7 @@ use super::exchange::Exchange;
 use super::io::ConnectionNumber;
 use super::peer::{Asked, Claim, Peer};
 use super::want::Want;
+use super::work::Touched;
 use crate::blob::id::BlobId;
 use crate::blob::limits::{
     ASK_OVERDUE, ASKED_GROUPS_ALL_MAX, PROBES_MAX, RUN_GROUPS_MAX, WANTS_ACTIVE_MAX,
@@ -43,9 +44,9 @@ impl Exchange {
                 continue;
             }
             want.is_active = is_active;
-            want.is_loaded &= is_active;
             want.progress_at = self.now;
             self.is_curious = true;
+            self.work.blobs.one(*id);
             if !is_active {
                 ended.push(*id);
             }
@@ -53,12 +54,13 @@ impl Exchange {
         ended.iter().for_each(|id| self.stop_asks(id));
     }
 
-    /// Makes asks while anybody has room.
-    pub(super) fn pick(&mut self) {
-        if self.is_full() {
+    /// Makes asks for these blobs while anybody has room.
+    pub(super) fn pick(&mut self, touched: &Touched) {
+        if self.is_full() || touched.is_empty() {
             return;
         }
-        let mut order: Vec<_> = self.wants.iter().filter(|(_, want)| want.is_active).collect();
+        let active = self.wants.iter().filter(|(_, want)| want.is_active);
+        let mut order: Vec<_> = active.filter(|(id, _)| touched.has(id)).collect();
         order.sort_by_key(|(id, want)| (want.urgency(), want.turn, **id));
         let mut order: Vec<_> = order.into_iter().map(|(id, want)| (want.urgency(), *id)).collect();
         while !order.is_empty() {
@@ -99,9 +101,7 @@ impl Exchange {
                 want.probes.insert(size, (connection, transfer));
             }
         }
-        // Straight to the peer's queue: it was empty, so this one leaves at once.
         self.say(connection, &BlobMessage::Ask(Ask { transfer, id: *id, size, groups }));
-        self.ship_short(connection);
     }
 
     fn choose(&mut self, id: &BlobId, room: u32) -> Option<Choice> {
@@ -148,7 +148,13 @@ impl Exchange {
 
     /// The last group of a peer whose size differs from ours, which nobody has proven: it decides.
     fn probe(&self, id: &BlobId, want: &Want, size: BlobSize) -> Option<Choice> {
-        if want.is_proven || want.probes.len() >= PROBES_MAX {
+        let waits = |(connection, transfer): &&(ConnectionNumber, u64)| {
+            let peer = self.peers.get(connection);
+            let asked = peer.and_then(|peer| Some((peer, peer.asks.get(transfer)?)));
+            asked.is_none_or(|(peer, asked)| peer.quiet_since(asked) + ASK_OVERDUE > self.now)
+        };
+        // Who brings nothing holds up no other for long.
+        if want.is_proven || want.probes.values().filter(waits).count() >= PROBES_MAX {
             return None;
         }
         let open = |claim: &Claim| {

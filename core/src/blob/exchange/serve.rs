@@ -74,6 +74,8 @@ impl Exchange {
     /// A job for a peer has ended.
     pub(super) fn encoded(&mut self, job: JobNumber, result: Result<Bytes, ServeFault>) {
         let Some(Job::Give { connection }) = self.jobs.remove(&job) else { return };
+        self.work.serve = true;
+        self.work.ship.insert(connection);
         let Some(peer) = self.peers.get_mut(&connection) else { return };
         let ours = peer.slots.iter_mut().find_map(|slot| match slot {
             Slot::Piece { transfer, job: of, ready } if *of == job => Some((*transfer, ready)),
@@ -87,6 +89,7 @@ impl Exchange {
             }
             Err(ServeFault::Gone) => StopReason::NotHeld,
             Err(ServeFault::Damaged) => StopReason::Damaged,
+            Err(ServeFault::OtherSize) => StopReason::OtherSize,
             Err(ServeFault::Failed(_)) => StopReason::NoTimeNow,
         };
         if let Some(owed) = peer.owed.get_mut(&transfer) {
@@ -106,7 +109,8 @@ impl Exchange {
         let Some(peer) = self.peers.get_mut(&connection) else { return };
         peer.slots.retain(|slot| match slot {
             Slot::Piece { transfer: of, job, .. } => *of != transfer || *job < failed,
-            Slot::Stop { .. } => true,
+            // One that a later job left behind: it stands behind this one, so it has not left.
+            Slot::Stop { transfer: of, .. } => *of != transfer,
         });
         peer.slots.push_back(Slot::Stop { transfer, reason });
     }

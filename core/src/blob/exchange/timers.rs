@@ -1,16 +1,16 @@
 //! What time does: asks that bring nothing are taken back, and what stands still is told.
 
 use super::exchange::Exchange;
-use super::io::{BlobNews, ConnectionNumber, Output, Stall};
-use super::want::Want;
+use super::finder::Said;
+use super::io::{BlobNews, ConnectionNumber, Output, ProviderState, Stall};
+use super::work::Touched;
 use crate::blob::id::BlobId;
 use crate::blob::limits::{
-    ASK_OVERDUE, ASK_TIMEOUT, KEEP_RETRY, REACH_MAX, REACH_PAUSE, STALL_AFTER, STALLED_TURN,
-    WANTS_ACTIVE_MAX,
+    ASK_OVERDUE, ASK_TIMEOUT, REACH_MAX, REACH_PAUSE, STALL_AFTER, STALLED_TURN, WANTS_ACTIVE_MAX,
 };
 use crate::blob::message::BlobMessage;
 use crate::event::NodeId;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 impl Exchange {
@@ -43,6 +43,7 @@ impl Exchange {
         };
         asked.is_stopped = true;
         let id = asked.id;
+        self.work.blobs.all();
         self.forget_ask(connection, transfer, &id);
         self.say(connection, &BlobMessage::Stop { transfer });
     }
@@ -77,13 +78,14 @@ impl Exchange {
     }
 
     /// Tells of blobs of which nothing comes because nobody has it, and whom to dial for them.
-    pub(super) fn tell_stalls(&mut self) {
+    pub(super) fn tell_stalls(&mut self, touched: &Touched) {
         let is_crowded = self.wants.len() > WANTS_ACTIVE_MAX;
         let stalled: Vec<BlobId> = self
             .wants
             .iter()
             .filter(|(id, want)| {
-                want.is_active
+                touched.has(id)
+                    && want.is_active
                     && want.asked.is_empty()
                     && want.verifying.is_empty()
                     && want.progress_at + STALL_AFTER <= self.now
@@ -103,37 +105,53 @@ impl Exchange {
             if is_crowded && want.progress_at + STALLED_TURN <= self.now {
                 want.number = self.turn;
                 want.progress_at = self.now;
+                self.work.wants = true;
             }
         }
     }
 
-    /// Those who may have a blob and are not connected are dialled.
+    /// Those who may have a blob and are not connected are dialled: in turn, and of two one that
+    /// the wish names or that said so itself, so that names that were made up hold up nobody.
     fn reach(&mut self, id: &BlobId) {
-        let connected: BTreeSet<NodeId> = self.peers.values().map(|peer| peer.node).collect();
+        let connected = self.connected();
         let (now, own) = (self.now, self.own);
-        let heard = self.said.get(id).into_iter().flatten().filter(|(_, said)| said.may_have());
-        let heard: Vec<NodeId> = heard.map(|(node, _)| *node).collect();
         let Some(want) = self.wants.get(id) else { return };
-        let is_near = |want: &Want, node: &NodeId| {
-            want.reached.get(node).is_some_and(|at| *at + REACH_PAUSE > now)
+        let heard = self.said.get(id).into_iter().flatten().filter(|(_, said)| said.may_have());
+        let is_named = |said: &Said| said.state != ProviderState::Hearsay;
+        let mut nodes: BTreeMap<NodeId, bool> =
+            heard.map(|(node, said)| (*node, is_named(said))).collect();
+        nodes.extend(want.hints.iter().map(|node| (*node, true)));
+        nodes.retain(|node, _| *node != own && !connected.contains(node) && !self.is_liar(node));
+        let is_near =
+            |node: &NodeId| want.reached.get(node).is_some_and(|at| *at + REACH_PAUSE > now);
+        let under_way = want.reached.keys().filter(|node| is_near(node)).count();
+        let mut named_under_way = nodes.iter().any(|(node, is_named)| *is_named && is_near(node));
+        // Those that were not dialled yet, then those whose last time is longest ago.
+        let waiting = |named: bool| {
+            let of_it = nodes.iter().filter(|(node, is)| **is == named && !is_near(node));
+            let mut all: Vec<_> =
+                of_it.map(|(node, _)| (want.reached.get(node).copied(), *node)).collect();
+            all.sort_unstable();
+            VecDeque::from(all)
         };
-        let nodes: BTreeSet<NodeId> = want.hints.iter().copied().chain(heard).collect();
-        let under_way = want.reached.keys().filter(|node| is_near(want, node)).count();
-        let next: Vec<NodeId> = nodes
-            .into_iter()
-            .filter(|node| *node != own && !connected.contains(node) && !self.is_liar(node))
-            .filter(|node| !is_near(want, node))
-            .take(REACH_MAX.saturating_sub(under_way))
-            .collect();
+        let (mut named, mut heard) = (waiting(true), waiting(false));
+        let mut next = Vec::new();
+        while under_way + next.len() < REACH_MAX {
+            let (first, second) =
+                if named_under_way { (&mut heard, &mut named) } else { (&mut named, &mut heard) };
+            let Some((_, node)) = first.pop_front().or_else(|| second.pop_front()) else { break };
+            named_under_way = !named_under_way;
+            next.push(node);
+        }
         let Some(want) = self.wants.get_mut(id) else { return };
-        want.reached.retain(|_, at| *at + REACH_PAUSE > now);
+        want.reached.retain(|node, at| nodes.contains_key(node) || *at + REACH_PAUSE > now);
         for peer in next {
             want.reached.insert(peer, now);
             self.out.push_back(Output::Reach { peer });
         }
     }
 
-    /// When something is to be done without any input.
+    /// When something is to be done without any input, but for telling peers what they asked.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let mut all: Vec<Instant> = Vec::new();
         for peer in self.peers.values() {
@@ -142,9 +160,6 @@ impl Exchange {
                 all.extend([since + ASK_OVERDUE, since + ASK_TIMEOUT]);
             }
             all.extend(peer.penalties.values().map(|penalty| penalty.until));
-            if peer.has_live_room(crate::blob::limits::MESSAGE_BYTES_ENOUGH * 2) {
-                all.extend(peer.to_tell.values());
-            }
         }
         if !self.wants.is_empty() {
             all.extend(self.liars.values().map(|liar| liar.until));
@@ -155,8 +170,7 @@ impl Exchange {
             all.extend(want.reached.values().map(|at| *at + REACH_PAUSE));
         }
         all.extend(self.questions.values().map(|question| question.until));
-        let refused = self.copies.values().flat_map(|copies| copies.refused.values());
-        all.extend(refused.map(|(at, _)| *at + KEEP_RETRY));
+        all.extend(self.copies.values().filter_map(|copies| copies.next));
         all.into_iter().filter(|at| *at > self.now).min()
     }
 }

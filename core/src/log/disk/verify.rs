@@ -250,18 +250,19 @@ impl Scrub<'_> {
     /// The rows that another room keeps here: their checksums.
     fn shelf(&self) -> Result<()> {
         // The least key that there is: LMDB takes no empty one.
-        let mut from = vec![0];
+        let (mut from, mut number) = (vec![0], 0);
         loop {
             self.go_on()?;
             let rows = self.shared.scan_shelf(&from, ROWS_AT_ONCE);
-            let rows = self.keep(rows, BLOBS_NAME, None, (0, 0))?.unwrap_or_default();
+            let rows = self.keep(rows, BLOBS_NAME, None, (number, number))?.unwrap_or_default();
             let Some((last, _)) = rows.last() else { return Ok(()) };
             from = [last, &[0][..]].concat();
             for (key, row) in rows {
                 let bytes = key.len() + 4;
-                let row = self.keep(row, BLOBS_NAME, None, (0, 0))?;
+                let row = self.keep(row, BLOBS_NAME, None, (number, number + 1))?;
                 let row_bytes = row.map_or(0, |row| bytes + row.len());
                 lock(&self.found).report.stored_bytes += row_bytes as u64;
+                number += 1;
             }
         }
     }

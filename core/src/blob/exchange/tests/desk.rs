@@ -10,6 +10,7 @@ use crate::blob::{BlobId, BlobSize, GroupIndex, GroupRange, GroupSet, piece};
 use crate::error::Result;
 use crate::event::NodeId;
 use bytes::Bytes;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -49,15 +50,30 @@ impl Sample {
     }
 }
 
+/// Looks at everything: nothing may come of it, and nothing may be due earlier than was said.
+pub(super) fn look_again(exchange: &mut Exchange, shelf: &Shelf) {
+    let said = exchange.look_again();
+    match exchange.poll(shelf) {
+        Output::Wait(at) => {
+            let is_late = at.is_some_and(|at| said.is_none_or(|said| said > at));
+            assert!(!is_late, "it would sleep too long");
+        }
+        output => panic!("a look was missed: {output:?}"),
+    }
+}
+
 /// What the store holds.
 #[derive(Default)]
 pub(super) struct Shelf {
     pub(super) held: BTreeMap<BlobId, Held>,
     pub(super) may_keep: Option<MayKeep>,
+    /// How often it was asked what it holds.
+    pub(super) looks: Cell<usize>,
 }
 
 impl Holdings for Shelf {
     fn held(&self, id: &BlobId) -> Result<Option<Held>> {
+        self.looks.set(self.looks.get() + 1);
         Ok(self.held.get(id).cloned())
     }
 
@@ -82,6 +98,8 @@ pub(super) struct Desk {
     pub(super) deadline: Option<Instant>,
     /// Whether what is shipped leaves at once.
     pub(super) leaves: bool,
+    /// Whether everything is looked at after each input, to see that no look was missed.
+    pub(super) looks_again: bool,
 }
 
 pub(super) fn node(number: u64) -> NodeId {
@@ -111,6 +129,7 @@ impl Desk {
             reached: Vec::new(),
             deadline: None,
             leaves: true,
+            looks_again: true,
         }
     }
 
@@ -137,6 +156,9 @@ impl Desk {
                 Output::Wait(deadline) => {
                     assert!(deadline.is_none_or(|at| at > self.now), "it would spin");
                     self.deadline = deadline;
+                    if self.looks_again {
+                        look_again(&mut self.exchange, &self.shelf);
+                    }
                     return;
                 }
                 output => self.perform(output),

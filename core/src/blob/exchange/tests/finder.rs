@@ -165,10 +165,88 @@ fn when_nobody_has_it_that_is_told_and_those_who_may_are_dialled() {
     desk.pass(Duration::from_secs(1));
     let why = Some(Stall::NoProvider);
     assert_eq!(desk.news, [BlobNews::Stalled { id: sample.id, why }]);
-    assert_eq!(desk.reached, [node(5), node(6)], "two at a time");
+    assert_eq!(desk.reached, [node(7), node(5)], "two at a time, and one that the wish names");
     desk.open(6);
     desk.whole(6, &sample);
     assert_eq!(desk.bring_all(&sample), 4);
     assert!(desk.is_fetched(1));
     assert!(desk.news.contains(&BlobNews::Stalled { id: sample.id, why: None }));
+}
+
+fn fetch_with_hints(desk: &mut Desk, sample: &Sample, hints: impl IntoIterator<Item = u64>) {
+    let hints = hints.into_iter().map(node).collect();
+    let (fetch, urgency) = (FetchNumber::new(1), Urgency::Asked);
+    desk.handle(Input::Fetch { fetch, id: sample.id, size: None, groups: None, urgency, hints });
+}
+
+#[test]
+fn all_who_may_have_it_are_dialled_in_turn() {
+    let sample = Sample::of(9, 4);
+    let mut desk = Desk::new();
+    fetch_with_hints(&mut desk, &sample, [3, 5, 7]);
+    desk.pass(Duration::from_secs(1));
+    assert_eq!(desk.reached, [node(3), node(5)]);
+    desk.pass(Duration::from_secs(30));
+    assert_eq!(desk.reached[2..], [node(7), node(3)]);
+    desk.pass(Duration::from_secs(30));
+    assert_eq!(desk.reached[4..], [node(5), node(7)]);
+}
+
+#[test]
+fn names_that_a_peer_made_up_hold_up_no_dial_of_one_that_the_wish_names() {
+    let sample = Sample::of(10, 4);
+    let mut desk = Desk::with_peers([1]);
+    fetch_with_hints(&mut desk, &sample, [190, 191]);
+    for round in 0..32_u8 {
+        let others = (0..8).map(|at| {
+            NodeId::from_bytes([[0; 31].as_slice(), &[round * 8 + at]].concat().try_into().unwrap())
+        });
+        hearsay(&mut desk, 1, &sample, others.collect());
+    }
+    desk.pass(Duration::from_secs(1));
+    assert_eq!(desk.reached[0], node(190));
+    desk.pass(Duration::from_secs(30));
+    assert_eq!(desk.reached[2], node(191));
+    desk.pass(Duration::from_secs(30));
+    assert_eq!(desk.reached[4], node(190));
+    assert_eq!(desk.reached.len(), 6, "and those that were named by a peer as well");
+}
+
+#[test]
+fn a_question_about_what_all_tell_of_anyway_does_not_wait() {
+    let sample = Sample::of(11, 4);
+    let mut desk = Desk::with_peers([1, 2]);
+    desk.fetch(1, sample.id, Urgency::Asked, None);
+    desk.says(1, sample.id, Holding::Nothing);
+    let question = |number| Input::Ask { question: QuestionNumber::new(number), id: sample.id };
+    desk.handle(question(1));
+    assert!(desk.news.is_empty(), "the second has not answered");
+    desk.says(2, sample.id, Holding::Nothing);
+    assert_eq!(desk.news.len(), 1);
+    desk.handle(question(2));
+    assert_eq!(desk.news.len(), 2);
+}
+
+#[test]
+fn a_peer_is_asked_about_no_more_than_it_keeps_in_mind_until_it_has_answered() {
+    let mut desk = Desk::with_peers([1]);
+    let id = |number: u64| crate::blob::BlobId::of(&number.to_le_bytes());
+    (0..1500).for_each(|number| desk.handle(Input::Copies { id: id(number), wanted: 1 }));
+    let mut asked = Vec::new();
+    loop {
+        let finds = std::mem::take(&mut desk.said).into_iter().filter_map(|(_, said)| match said {
+            BlobMessage::Find(finds) => Some(finds),
+            _ => None,
+        });
+        let new: Vec<_> = finds.flatten().map(|find| find.id).collect();
+        if new.is_empty() {
+            break;
+        }
+        assert!(new.len() <= 1024, "{}", new.len());
+        new.iter().for_each(|id| desk.says(1, *id, Holding::Nothing));
+        asked.extend(new);
+    }
+    asked.sort_unstable();
+    asked.dedup();
+    assert_eq!(asked.len(), 1500);
 }

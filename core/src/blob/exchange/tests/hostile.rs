@@ -82,6 +82,25 @@ fn a_frame_that_is_too_long_ends_the_session() {
     assert!(desk.blamed[0].1.starts_with("Malformed"));
 }
 
+#[test]
+fn a_flood_of_frames_that_change_nothing_costs_no_look_at_what_is_held() {
+    let mut desk = Desk::with_peers([1, 2]);
+    desk.looks_again = false;
+    for number in 0..1000 {
+        desk.handle(Input::Copies { id: id(number), wanted: 2 });
+    }
+    let before = desk.shelf.looks.get();
+    assert!(before <= 2000, "{before}");
+    // To a transfer that nobody knows, a type that is skipped, and a word about nothing.
+    for transfer in 0..10_000 {
+        desk.hear(1, &BlobMessage::Stop { transfer });
+        desk.hear_bytes(1, false, vec![0x96].into());
+        desk.hear(1, &BlobMessage::Keep(vec![(id(1), KeepWord::Fetching)]));
+    }
+    assert!(desk.shelf.looks.get() - before <= 10, "{}", desk.shelf.looks.get());
+    assert!(desk.blamed.is_empty());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]

@@ -1,9 +1,23 @@
 //! Which group of which peer next.
 
 use super::desk::{Desk, Sample, group, range};
+use crate::blob::BlobId;
 use crate::blob::exchange::Urgency;
-use crate::blob::limits::{ASKED_GROUPS_ALL_MAX, ASKED_GROUPS_PER_PEER_MAX};
+use crate::blob::limits::{ASKED_GROUPS_ALL_MAX, ASKED_GROUPS_PER_PEER_MAX, WANTS_ACTIVE_MAX};
 use crate::blob::message::Holding;
+
+/// With peers that have brought a blob, and may be asked for as much as anybody.
+fn proved(peers: impl IntoIterator<Item = u64> + Clone) -> Desk {
+    let mut desk = Desk::with_peers(peers.clone());
+    for peer in peers {
+        let sample = Sample::of(90 + peer as u8, 8);
+        desk.fetch(900 + peer, sample.id, Urgency::Asked, None);
+        desk.whole(peer, &sample);
+        assert_eq!(desk.bring_all(&sample), 8);
+        assert!(desk.is_fetched(900 + peer));
+    }
+    desk
+}
 
 /// Groups that are asked for in these asks.
 fn count(asks: &[(u64, crate::blob::message::Ask)]) -> u32 {
@@ -104,18 +118,13 @@ fn a_reader_goes_first_and_the_end_comes_next_since_it_proves_the_size() {
 #[test]
 fn behind_a_reader_its_next_groups_are_asked_for() {
     let sample = Sample::of(7, 60);
-    let mut desk = Desk::with_peers([1]);
+    let mut desk = proved([1]);
     desk.fetch(1, sample.id, Urgency::Reading, Some(range(10, 12)));
     desk.whole(1, &sample);
-    let mut order = Vec::new();
-    while !desk.is_fetched(1) {
-        for (peer, ask) in desk.asks() {
-            order.extend(ask.groups.iter().map(|group| group.value()));
-            desk.bring(peer, &ask, &sample);
-        }
-        desk.verify();
-    }
-    assert_eq!(order[..4], [10, 11, 59, 12]);
+    let asks = desk.asks();
+    let order: Vec<u32> =
+        asks.iter().flat_map(|(_, ask)| ask.groups.iter()).map(|group| group.value()).collect();
+    assert_eq!(order, [10, 59, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20]);
 }
 
 #[test]
@@ -141,19 +150,15 @@ fn blobs_of_one_urgency_take_turns() {
 #[test]
 fn neighbours_are_asked_of_one_peer_and_others_of_the_next() {
     let sample = Sample::of(10, 64);
-    let mut desk = Desk::with_peers([1, 2]);
-    desk.fetch(1, sample.id, Urgency::Asked, None);
+    let mut desk = proved([1, 2]);
+    // Known to both before it is wanted whole.
+    desk.handle(crate::blob::exchange::Input::Copies { id: sample.id, wanted: 1 });
     (1..=2).for_each(|peer| desk.whole(peer, &sample));
-    for _ in 0..4 {
-        for (peer, ask) in desk.asks() {
-            desk.bring(peer, &ask, &sample);
-        }
-        desk.verify();
-    }
-    let asks = desk.asks();
-    assert!(asks.iter().all(|(_, ask)| ask.groups.count() <= 4), "{asks:?}");
-    assert!(asks.iter().any(|(_, ask)| ask.groups.count() == 4), "{asks:?}");
-    assert!([1, 2].iter().all(|peer| asks.iter().any(|(of, _)| of == peer)));
+    desk.fetch(1, sample.id, Urgency::Asked, None);
+    let asks: Vec<_> = desk.asks().into_iter().map(|(peer, ask)| (peer, ask.groups)).collect();
+    // The end first, since it proves the size.
+    assert_eq!(asks[..3], [(1, range(63, 64)), (2, range(0, 4)), (1, range(4, 8))], "{asks:?}");
+    assert!(asks[1..5].iter().all(|(_, groups)| groups.count() == 4), "{asks:?}");
 }
 
 #[test]
@@ -184,4 +189,16 @@ fn a_fetch_that_is_called_off_asks_for_nothing_more() {
     desk.bring(peer, &ask, &sample);
     assert!(desk.takes.is_empty() && desk.asks().is_empty() && desk.blamed.is_empty());
     assert!(desk.exchange.status().fetching.is_empty());
+}
+
+#[test]
+fn what_is_held_already_is_told_also_when_it_would_have_to_wait_for_its_turn() {
+    let mut desk = Desk::with_peers([1]);
+    for number in 0..WANTS_ACTIVE_MAX as u64 {
+        desk.fetch(number, BlobId::of(&number.to_le_bytes()), Urgency::Reading, None);
+    }
+    let sample = Sample::of(13, 1);
+    desk.shelf.held.insert(sample.id, sample.held());
+    desk.fetch(99, sample.id, Urgency::Rule, None);
+    assert!(desk.is_fetched(99));
 }

@@ -178,3 +178,53 @@ fn jobs_of_a_session_that_ended_mean_nothing() {
     give_all(&mut desk, &sample);
     assert!(desk.said.is_empty());
 }
+
+/// All orders of these numbers.
+fn orders(numbers: &[usize]) -> Vec<Vec<usize>> {
+    let Some((first, rest)) = numbers.split_first() else { return vec![Vec::new()] };
+    let each = orders(rest).into_iter().flat_map(|order| {
+        (0..=order.len()).map(move |at| {
+            let mut longer = order.clone();
+            longer.insert(at, *first);
+            longer
+        })
+    });
+    each.collect()
+}
+
+#[test]
+fn a_transfer_is_stopped_once_whichever_of_its_jobs_fail_and_in_whatever_order() {
+    let sample = Sample::of(12, 6);
+    for order in orders(&[0, 1, 2, 3]) {
+        for failing in 1..16_u32 {
+            let mut desk = holding(&sample, 1);
+            desk.hear(1, &ask(1, &sample, range(0, 4)));
+            let jobs = std::mem::take(&mut desk.gives);
+            assert_eq!(jobs.len(), 4);
+            for at in &order {
+                let fails = failing & (1 << at) != 0;
+                let fault = || Err(ServeFault::Gone);
+                let result = if fails { fault() } else { Ok(frame(&jobs[*at], &sample)) };
+                desk.handle(Input::Encoded { job: jobs[*at].job, result });
+            }
+            let mut expected: Vec<_> =
+                (0..failing.trailing_zeros()).map(|at| (1, Ok(at))).collect();
+            expected.push((1, Err(StopReason::NotHeld)));
+            assert_eq!(left(&desk, 1), expected, "{order:?} {failing:04b}");
+            // And what it asks next is served.
+            desk.hear(1, &ask(2, &sample, range(5, 6)));
+            give_all(&mut desk, &sample);
+            assert_eq!(left(&desk, 1).last(), Some(&(2, Ok(5))));
+        }
+    }
+}
+
+#[test]
+fn a_part_that_began_anew_under_another_size_is_no_damage() {
+    let sample = Sample::of(13, 4);
+    let mut desk = holding(&sample, 1);
+    desk.hear(1, &ask(1, &sample, range(0, 1)));
+    let job = desk.gives.remove(0).job;
+    desk.handle(Input::Encoded { job, result: Err(ServeFault::OtherSize) });
+    assert_eq!(left(&desk, 1), [(1, Err(StopReason::OtherSize))]);
+}

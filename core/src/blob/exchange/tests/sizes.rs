@@ -120,3 +120,26 @@ fn among_sizes_that_peers_state_that_of_the_reference_is_tried_first() {
     let first = asks.iter().find(|(_, ask)| ask.size == sample.size).unwrap();
     assert_eq!(first.0, 2);
 }
+
+#[test]
+fn many_who_state_other_sizes_and_bring_nothing_hold_up_the_truth_for_seconds_only() {
+    let sample = Sample::of(9, 3);
+    let mut desk = Desk::with_peers(1..=9);
+    desk.fetch(1, sample.id, Urgency::Asked, None);
+    for peer in 1..=8 {
+        desk.says(peer, sample.id, Holding::Whole { size: size(900_000 + peer) });
+    }
+    desk.whole(9, &sample);
+    assert!(desk.asks().iter().all(|(peer, _)| *peer != 9));
+    desk.pass(std::time::Duration::from_secs(2));
+    let asks = desk.asks();
+    if asks.iter().all(|(peer, _)| *peer != 9) {
+        desk.pass(std::time::Duration::from_secs(2));
+    }
+    let asks: Vec<_> = asks.into_iter().chain(desk.asks()).collect();
+    let (_, ask) = asks.iter().find(|(peer, _)| *peer == 9).expect("it is asked in turn");
+    desk.bring(9, ask, &sample);
+    desk.verify();
+    assert_eq!(desk.bring_all(&sample), 2);
+    assert!(desk.is_fetched(1) && desk.blamed.is_empty());
+}

@@ -63,7 +63,7 @@ fn when_one_leaves_half_way_another_completes() {
     world.give(0, &sample);
     world.fetch(2, 1, sample.id, None);
     for _ in 0..60 {
-        world.step();
+        world.go_on();
     }
     assert!(!world.has_whole(2, &sample));
     world.cut(0, 2);
@@ -145,7 +145,7 @@ fn any_cut_at_any_moment_blames_nobody_and_the_blob_comes() {
         world.give(0, &sample);
         world.fetch(1, 1, sample.id, None);
         for _ in 0..moment {
-            world.step();
+            world.go_on();
         }
         world.cut(0, 1);
         world.link(1, 0);
@@ -164,12 +164,12 @@ fn a_fetch_that_is_called_off_at_any_moment_and_begun_again_blames_nobody() {
         world.give(0, &sample);
         world.fetch(1, 1, sample.id, None);
         for _ in 0..moment {
-            world.step();
+            world.go_on();
         }
         let fetch = crate::blob::exchange::FetchNumber::new(1);
         world.handle(1, Input::Release { fetch });
         for _ in 0..moment % 5 {
-            world.step();
+            world.go_on();
         }
         world.fetch(1, 2, sample.id, None);
         world.run(LONG);
@@ -192,4 +192,23 @@ fn equal_inputs_give_equal_outputs() {
     };
     let (one, other) = (story(), story());
     assert!(one == other && one.iter().any(|(given, _)| *given > 0));
+}
+
+#[test]
+fn a_file_that_is_missing_ends_no_session_in_whatever_order_its_groups_are_read() {
+    let sample = Sample::of(29, 40);
+    let other = Sample::of(30, 20);
+    let mut world = World::of(2);
+    world.members[0].is_backward = true;
+    world.link(0, 1);
+    world.give(0, &other);
+    world.give(0, &sample);
+    // So that more than one group is asked for at a time.
+    world.fetch(1, 1, other.id, None);
+    world.run(LONG);
+    assert!(world.has_whole(1, &other));
+    world.lose(0, &sample);
+    world.fetch(1, 2, sample.id, None);
+    world.run(LONG);
+    assert!(world.blamed.is_empty(), "{:?}", world.blamed);
 }

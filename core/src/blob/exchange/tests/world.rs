@@ -1,6 +1,6 @@
 //! Several exchanges with real pieces, model stores and wires between them.
 
-use super::desk::{Sample, Shelf, node};
+use super::desk::{Sample, Shelf, look_again, node};
 use crate::blob::exchange::{
     BlobNews, ConnectionNumber, Exchange, FetchNumber, Held, Input, MayKeep, Output, PieceFault,
     PieceJob, ServeFault, ServeJob, Urgency,
@@ -26,6 +26,9 @@ pub(super) struct Member {
     pub(super) lies: bool,
     /// Sends nothing on its bulk lanes.
     pub(super) is_mute: bool,
+    /// Its workers answer only when nothing else is to be done, the last job first.
+    pub(super) is_backward: bool,
+    late: Vec<ServeJob>,
     /// Pieces that it sent.
     pub(super) given: usize,
     deadline: Option<Instant>,
@@ -58,6 +61,8 @@ impl World {
             news: Vec::new(),
             lies: false,
             is_mute: false,
+            is_backward: false,
+            late: Vec::new(),
             given: 0,
             deadline: None,
         };
@@ -124,7 +129,10 @@ impl World {
             match member.exchange.poll(&member.shelf) {
                 Output::Wait(deadline) => {
                     member.deadline = deadline;
-                    return;
+                    look_again(&mut member.exchange, &member.shelf);
+                    let Some(job) = member.late.pop() else { return };
+                    let result = member.encode(&job);
+                    member.exchange.handle(Input::Encoded { job: job.job, result }, self.now);
                 }
                 Output::Ship { connection, bulk, bytes } => self.ship(at, connection, bulk, bytes),
                 Output::Take(job) => {
@@ -133,6 +141,7 @@ impl World {
                     member.exchange.handle(Input::Verified { job: number, result }, self.now);
                     member.exchange.handle(Input::Changed { id }, self.now);
                 }
+                Output::Give(job) if member.is_backward => member.late.push(job),
                 Output::Give(job) => {
                     let result = member.encode(&job);
                     member.exchange.handle(Input::Encoded { job: job.job, result }, self.now);
@@ -167,8 +176,25 @@ impl World {
         assert!(waiting(true) <= BULK_UNSENT_BYTES_MAX + 1024);
     }
 
+    /// One frame arrives; if none is on its way, it gets as late as the next has to wait.
+    pub(super) fn go_on(&mut self) {
+        let next = self.members.iter().filter_map(|member| member.deadline).min();
+        if let (true, Some(next)) = (self.wires.is_empty(), next) {
+            self.now = self.now.max(next);
+            for member in 0..self.members.len() {
+                self.handle(member, Input::Tick);
+            }
+        }
+        self.step();
+    }
+
+    /// Bytes of a blob that are there by name only: reading them fails.
+    pub(super) fn lose(&mut self, member: usize, sample: &Sample) {
+        self.members[member].kept.remove(&sample.id);
+    }
+
     /// One frame arrives; false when none is on its way.
-    pub(super) fn step(&mut self) -> bool {
+    fn step(&mut self) -> bool {
         let Some(Frame { connection, to, bulk, mut bytes }) = self.wires.pop_front() else {
             return false;
         };
