@@ -189,7 +189,7 @@ fn all_who_may_have_it_are_dialled_in_turn() {
     desk.pass(Duration::from_secs(30));
     assert_eq!(desk.reached[2..], [node(7), node(3)]);
     desk.pass(Duration::from_secs(30));
-    assert_eq!(desk.reached[4..], [node(5), node(7)]);
+    assert_eq!(desk.reached[4..], [node(5), node(3)]);
 }
 
 #[test]
@@ -230,6 +230,7 @@ fn a_question_about_what_all_tell_of_anyway_does_not_wait() {
 #[test]
 fn a_peer_is_asked_about_no_more_than_it_keeps_in_mind_until_it_has_answered() {
     let mut desk = Desk::with_peers([1]);
+    desk.looks_again = false;
     let id = |number: u64| crate::blob::BlobId::of(&number.to_le_bytes());
     (0..1500).for_each(|number| desk.handle(Input::Copies { id: id(number), wanted: 1 }));
     let mut asked = Vec::new();
