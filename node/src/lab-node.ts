@@ -12,6 +12,7 @@ import { guard } from './failures';
 import { fishOf, type Fish } from './fish';
 import type { Lab } from './lab';
 import { LabDesk, refuseAborted, type LabLosses } from './lab-desk';
+import { LabObserver } from './lab-observer';
 import type { NativeLab } from './native';
 import type { ObserveOptions, State } from './observer';
 import { Offsets } from './offsets';
@@ -53,7 +54,7 @@ export interface LabHalf {
  *
  * Nothing waits: what a node would wait for is there, or is refused at once with
  * {@link NotYetVisibleError}, because time passes only by {@link Lab.advance} and the like. Not
- * here: subscriptions and observers; nor `reports` of an account or a claim.
+ * here: subscriptions and groups of fish; nor `reports` of an account or a claim.
  */
 export class LabNode {
   /** Its index; the first is 0. */
@@ -121,6 +122,18 @@ export class LabNode {
   state<S>(fish: Fish<S>, options?: ObserveOptions): Promise<State<S>> {
     outsideOfCode('state');
     return this.#state(fish, options);
+  }
+
+  /**
+   * As {@link Node.observe}: each step looks at once, and then after each call that lets time pass,
+   * when the event loop comes to it, until the state is a new one. It ends with the node's process.
+   * @throws InvalidArgumentError an argument has the wrong type. Steps reject as
+   * {@link LabNode.state}, and with TimeoutError.
+   */
+  observe<S>(fish: Fish<S>, options?: ObserveOptions): LabObserver<S> {
+    outsideOfCode('observe');
+    checkOptions('observe', options, readOptions);
+    return new LabObserver<S>(this.#half, this.index, fishOf('observe: fish', fish), options);
   }
 
   /**

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   ClosedError,
-  ConflictError,
   InvalidArgumentError,
   NotYetVisibleError,
   TimeoutError,
@@ -13,7 +12,7 @@ import {
   folds,
 } from 'millpond';
 import { Lab } from 'millpond/testing';
-import { STUCK_MS } from './support.mjs';
+import { STUCK_MS, alone } from './support.mjs';
 
 const limit = { timeout: STUCK_MS };
 const order = { tags: ['order'], payload: 1 };
@@ -201,4 +200,127 @@ test('time that passes is told to all, also where a fish fails', limit, async ()
     await kept;
   }
   assert.ok(failures > 0);
+});
+
+/** What an application does: it knows nothing of labs. Resolves with the states that it has seen. */
+async function watch(node, last, seen = []) {
+  for await (const { state } of node.observe(counted)) {
+    seen.push(state);
+    if (state >= last) break;
+  }
+  return seen;
+}
+
+test('what observes a fish runs on a node and in a lab', limit, async (t) => {
+  const lab = new Lab({ nodes: 1 });
+  for (const node of [await alone(t), lab.node(0)]) {
+    const seen = [];
+    const watching = watch(node, 1, seen);
+    while (seen.length === 0) await turns();
+    await node.publish(order);
+    lab.advance(1000);
+    assert.deepEqual(await watching, [0, 1]);
+  }
+});
+
+test('who observes a fish of a lab sees each state that time brings', limit, async () => {
+  const lab = new Lab({ nodes: 2 });
+  const [node, other, seen] = [lab.node(0), lab.node(1), []];
+  const watching = watch(node, 9, seen);
+  await turns();
+  assert.deepEqual(seen, [0], 'at once');
+  await other.publish(order);
+  await turns();
+  assert.deepEqual(seen, [0]);
+  lab.settle();
+  await turns();
+  lab.advance(1000);
+  await turns();
+  assert.deepEqual(seen, [0, 1], 'each once');
+  for (let turn = 0; turn < 2; turn++) {
+    void other.publish(order);
+    lab.settle();
+  }
+  await turns();
+  assert.deepEqual(seen, [0, 1, 3], 'who is slow skips some');
+  lab.cutPower(0);
+  assert.deepEqual(await watching, [0, 1, 3], 'it ends with the process');
+  await assert.rejects(node.observe(counted).next(), ClosedError);
+  lab.start(0);
+  const again = node.observe(counted);
+  const { value } = await again.next();
+  assert.deepEqual([value.state, value.token.total()], [3, 3]);
+  const waiting = again.next();
+  await turns();
+  await again.close();
+  assert.deepEqual(await waiting, { value: undefined, done: true });
+});
+
+test('an observer of a lab ends by the death of its node in a publish', limit, async () => {
+  const node = new Lab({ nodes: 1, faults: 1 }).node(0);
+  const watching = watch(node, 1);
+  await turns();
+  await assert.rejects(node.publish(order), ClosedError);
+  assert.deepEqual(await watching, [0]);
+});
+
+test('an observer of a lab has the options of one of a node', limit, async () => {
+  const lab = new Lab({ nodes: 2 });
+  const [node, other] = [lab.node(0), lab.node(1)];
+  const session = other.session();
+  const { token } = await other.publish(order, { session });
+  for (const options of [{ after: token }, { session }]) {
+    const early = node.observe(counted, options);
+    await assert.rejects(early.next(), NotYetVisibleError);
+    assert.ok((await early.next()).done);
+  }
+  lab.settle();
+  const aborting = new AbortController();
+  const observer = node.observe(counted, { session, signal: aborting.signal });
+  assert.equal((await observer.next()).value.state, 1);
+  await assert.rejects(observer.next({ timeoutMs: 1 }), TimeoutError);
+  await node.publish(order);
+  assert.equal((await observer.next()).value.state, 2);
+  assert.ok(session.token.covers(node.offsets()));
+  // What the session has seen elsewhere since holds nothing up, and nor does its end.
+  lab.settle();
+  await other.publish(order, { session });
+  await node.publish(order);
+  assert.equal((await observer.next()).value.state, 3);
+  session.close();
+  await node.publish(order);
+  assert.equal((await observer.next()).value.state, 4);
+  const waiting = observer.next();
+  aborting.abort();
+  await assert.rejects(waiting, { name: 'AbortError' });
+  assert.throws(() => node.observe(counted, { durability: 'power' }), InvalidArgumentError);
+  assert.throws(() => node.observe(counted, { session: 7 }), InvalidArgumentError);
+  assert.throws(() => node.observe({ id: 'looks like one' }), InvalidArgumentError);
+});
+
+test('an observer of a lab ends where code of the fish fails', limit, async () => {
+  const lab = new Lab({ nodes: 1 });
+  const node = lab.node(0);
+  const mistake = new RangeError('no steel');
+  const step = () => {
+    throw mistake;
+  };
+  const failing = fish({ id: 'failing', version: 1, query: "FROM 'order'", initial: () => 0, step });
+  const observer = node.observe(failing);
+  assert.equal((await observer.next()).value.state, 0);
+  const waiting = observer.next();
+  await node.publish(order);
+  try {
+    lab.advance(1000);
+  } catch (error) {
+    assert.equal(error.cause, mistake);
+  }
+  await assert.rejects(waiting, (error) => {
+    assert.ok(error instanceof UserCodeError && error.reason === 'step', String(error));
+    return error.cause === mistake;
+  });
+  assert.ok((await observer.next()).done);
+  const code = { id: 'nested', version: 1, query: "FROM 'order'", initial: () => 0 };
+  const nested = fish({ ...code, step: () => node.observe(counted) });
+  await assert.rejects(node.state(nested), ({ cause }) => cause instanceof InvalidArgumentError);
 });
