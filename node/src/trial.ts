@@ -2,9 +2,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { sep } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { types } from 'node:util';
+import { isDeepStrictEqual, types } from 'node:util';
 import { messageOf } from './code';
-import { MillpondError } from './error';
+import { InternalError, UserCodeError } from './error-kinds';
 import { guard } from './failures';
 import { native, type NativeBefall, type NativeLab } from './native';
 
@@ -14,6 +14,8 @@ const RUNS_MS_MAX = 3_500;
 const LABS_MAX = 64;
 /** A lab remembers so many befalls: with as many no smaller failure is looked for. */
 const BEFALLS_MAX = 10_000;
+/** Errors in errors are looked at so deep. */
+const DEPTH_MAX = 8;
 /** Taken here, because a test may hold the clocks. */
 const [now, setTimer, clearTimer] = [
   performance.now.bind(performance),
@@ -124,12 +126,11 @@ async function shrunk(
       const failed = await Promise.race([ended(trial, work), tooLate]);
       if (failed === 'late') break;
       longest = Math.max(longest, now() - start);
-      // What labs of other runs do, or none, says nothing of what was left out.
-      const isLike =
-        failed !== undefined &&
-        trial.labCount === first.labCount &&
-        areEqual(kindOf(failed.thrown), kind);
-      guard(() => shrink.ended(isLike ? trial.befell() : undefined));
+      const isLike = failed !== undefined && isDeepStrictEqual(kindOf(failed.thrown), kind);
+      // Its labs are of another run: what befalls them was not left out, and proves nothing.
+      if (isLike && trial.labCount === 0) return null;
+      const counts = isLike && trial.labCount === first.labCount;
+      guard(() => shrink.ended(counts ? trial.befell() : undefined));
     }
   } finally {
     clearTimer(timer);
@@ -137,20 +138,37 @@ async function shrunk(
   return guard(() => shrink.summary(first.seed));
 }
 
-/**
- * What two failures have in common that are taken for the same: what made them, and the `code` and
- * `reason` that they have; of those that are not of this package also where they were made.
- */
-function kindOf(thrown: unknown): readonly unknown[] {
-  // Under some runners errors of Node.js are made by another `Error` than the global one.
-  if (!(thrown instanceof Error || types.isNativeError(thrown))) return [typeof thrown];
-  const { code, reason } = thrown as { code?: unknown; reason?: unknown };
-  const place = thrown instanceof MillpondError ? undefined : placeOf(thrown);
-  return [thrown.constructor, code, reason, place];
+/** What errors may have. */
+type Shown = { code?: unknown; reason?: unknown; cause?: unknown; errors?: unknown };
+
+/** What two failures have in common that are taken for the same. */
+interface Kind {
+  /** Of the class: one that the scenario makes is another one in each run. */
+  readonly name: unknown;
+  readonly code: unknown;
+  readonly reason: unknown;
+  /** The place in the application that it came from; undefined where that says nothing. */
+  readonly place: string | undefined;
+  /** Of the errors that are in it, or of what code of a fish or an effect threw. */
+  readonly parts: readonly Kind[];
 }
 
-function areEqual(one: readonly unknown[], other: readonly unknown[]): boolean {
-  return one.length === other.length && one.every((own, index) => Object.is(own, other[index]));
+function kindOf(thrown: unknown, depth = 0): Kind {
+  // Under some runners errors of Node.js are made by another `Error` than the global one.
+  if (!(thrown instanceof Error || types.isNativeError(thrown))) {
+    return { name: typeof thrown, code: undefined, reason: undefined, place: undefined, parts: [] };
+  }
+  const { code, reason, cause, errors }: Shown = thrown;
+  // The judge finds the same fault wherever somebody looks next.
+  const isJudged = thrown instanceof UserCodeError || thrown instanceof InternalError;
+  const parts = isJudged && cause !== undefined ? [cause] : Array.isArray(errors) ? errors : [];
+  return {
+    name: thrown.constructor?.name,
+    code,
+    reason,
+    place: isJudged ? undefined : placeOf(thrown),
+    parts: depth < DEPTH_MAX ? parts.map((part) => kindOf(part, depth + 1)) : [],
+  };
 }
 
 /** The innermost place of its stack that is code of the application; undefined if there is none. */
