@@ -278,7 +278,16 @@ test('an observer of a lab has the options of one of a node', limit, async () =>
   const aborting = new AbortController();
   const observer = node.observe(counted, { session, signal: aborting.signal });
   assert.equal((await observer.next()).value.state, 1);
-  await assert.rejects(observer.next({ timeoutMs: 1 }), TimeoutError);
+  await assert.rejects(observer.next({ timeoutMs: 0 }), TimeoutError);
+  let isLate = false;
+  const late = observer.next({ timeoutMs: 10_000 }).finally(() => (isLate = true));
+  const rejected = assert.rejects(late, TimeoutError);
+  await turns();
+  lab.advance(9_000);
+  await turns();
+  assert.ok(!isLate);
+  lab.advance(1_000);
+  await rejected;
   await node.publish(order);
   assert.equal((await observer.next()).value.state, 2);
   assert.ok(session.token.covers(node.offsets()));

@@ -139,9 +139,10 @@ testWithLab(patient, 'wrong', { nodes: 2, seeds: 1 }, async (lab) => {
   expect(lab.befell.filter(({ what }) => what === 'node 1 crashes')).toEqual([]);
 });
 
-testWithLab(test, 'slow', { seeds: 1 }, (lab) => {
+testWithLab(test, 'slow', { seeds: 1 }, async (lab) => {
   lab.chaos(20);
   for (const end = Date.now() + 1_700; Date.now() < end; );
+  await new Promise((resolve) => setTimeout(resolve));
   expect(lab.befell).toEqual([]);
 });
 """
