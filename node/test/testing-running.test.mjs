@@ -19,6 +19,9 @@ const order = { tags: ['order'], payload: 1 };
 /** Lets the event loop do what there is to do. */
 const turns = () => new Promise((resolve) => setImmediate(resolve));
 
+/** What a fish of orders has beside its step. */
+const plain = { id: 'failing', version: 1, query: "FROM 'order'", initial: () => 0 };
+
 /** A promise, and what resolves it. */
 function gate() {
   let open;
@@ -179,7 +182,7 @@ test('time that passes is told to all, also where a fish fails', limit, async ()
   const step = () => {
     throw new RangeError('no steel');
   };
-  const failing = fish({ id: 'failing', version: 1, query: "FROM 'order'", initial: () => 0, step });
+  const failing = fish({ ...plain, step });
   let failures = 0;
   for (let seed = 1; seed <= 20; seed++) {
     const lab = new Lab({ nodes: 1, seed });
@@ -202,7 +205,7 @@ test('time that passes is told to all, also where a fish fails', limit, async ()
   assert.ok(failures > 0);
 });
 
-/** What an application does: it knows nothing of labs. Resolves with the states that it has seen. */
+/** What an application does: it knows nothing of labs. Resolves with the states it has seen. */
 async function watch(node, last, seen = []) {
   for await (const { state } of node.observe(counted)) {
     seen.push(state);
@@ -314,7 +317,7 @@ test('an observer of a lab ends where code of the fish fails', limit, async () =
   const step = () => {
     throw mistake;
   };
-  const failing = fish({ id: 'failing', version: 1, query: "FROM 'order'", initial: () => 0, step });
+  const failing = fish({ ...plain, step });
   const observer = node.observe(failing);
   assert.equal((await observer.next()).value.state, 0);
   const waiting = observer.next();
@@ -329,7 +332,6 @@ test('an observer of a lab ends where code of the fish fails', limit, async () =
     return error.cause === mistake;
   });
   assert.ok((await observer.next()).done);
-  const code = { id: 'nested', version: 1, query: "FROM 'order'", initial: () => 0 };
-  const nested = fish({ ...code, step: () => node.observe(counted) });
+  const nested = fish({ ...plain, id: 'nested', step: () => node.observe(counted) });
   await assert.rejects(node.state(nested), ({ cause }) => cause instanceof InvalidArgumentError);
 });
