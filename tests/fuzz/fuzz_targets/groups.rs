@@ -1,4 +1,4 @@
 //! See `millpond_tests::fuzz::groups`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| millpond_tests::fuzz::groups::run(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| millpond_tests::fuzz::groups::run_often(bytes));
