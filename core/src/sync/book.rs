@@ -131,6 +131,10 @@ impl PeerBook {
         let is_refused = entry.last_refusal.is_some_and(RefusalReason::is_lasting);
         if kept == 0 {
             entry.fade();
+            if entry.named.is_empty() && entry.unnamed().is_empty() {
+                self.waiting.remove(&peer);
+                self.dials.remove(&peer);
+            }
         } else if !is_refused {
             let at = entry.moved(pause, now);
             self.dials.set_earliest(peer, at + courtesy);
