@@ -228,7 +228,7 @@ impl ObserverState {
             return;
         }
         drop(turns);
-        if call.needs.missing_here(self.node()).is_some() {
+        if call.needs.are_said() && !turn.covers(&call.needs.token()) {
             // The session has seen more since it was asked.
             drop(turn);
             return self.ask_once_covered(call);
@@ -240,10 +240,12 @@ impl ObserverState {
             needs: self.needs.clone(),
             node: self.node().clone(),
         };
-        self.needs.sees(state.view.offsets().map());
-        call.needs.sees(state.view.offsets().map());
+        let shown = state.view.offsets().clone();
         let kept = self.node().keep_reader(state).map(TurnHandle::from_id);
         if kept.is_ok() {
+            // Who is refused the handle has not seen the state.
+            self.needs.sees(shown.map());
+            call.needs.sees(shown.map());
             lock(&self.turns).last = number;
         }
         claim.finish(kept);
