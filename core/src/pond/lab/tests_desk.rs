@@ -363,11 +363,9 @@ fn overspent() -> Lab {
 fn a_broken_promise_is_said_also_by_a_deed_in_which_its_node_was_to_die() {
     let mut lab = overspent();
     lab.faults = 1;
-    let errors = (0..20).map(|_| {
-        lab.start(1).unwrap();
-        act(&mut lab, 1, deposit(1)).unwrap_err()
-    });
-    let error = { errors }.find(|error| error.kind() != ErrorKind::Closed);
+    let mut errors =
+        (0..20).map(|_| lab.start(1).and_then(|()| act(&mut lab, 1, deposit(1))).unwrap_err());
+    let error = errors.find(|error| error.kind() != ErrorKind::Closed);
     assert_promise_broken(error.expect("it was done before a death"), "two disks");
     assert!(lab.is_up(1).unwrap() && lab.befalls.in_hand.is_none());
 }
