@@ -119,7 +119,7 @@ impl Node {
                 subscription = within(subscription.after(self, &after), deadline)?;
             }
             let turn = within(subscription.effect_turn(), deadline)?;
-            if session.is_shown(&turn) {
+            if session.is_shown(&after.token, &turn) {
                 return Ok((subscription, turn));
             }
             // The session has seen more since it asked. Nobody waits for that with the turn.
@@ -274,30 +274,33 @@ where
     /// A turn on a state of all that the session has seen by then; none when this is to end first.
     fn turn(&mut self) -> Result<Option<EffectTurn>> {
         loop {
-            if !self.wait_for_session()? {
+            let asked = self.session.after().unwrap_or_default();
+            if !self.wait_for_session(&asked)? {
                 return Ok(None);
             }
             // The state of the turn is this one or a newer one, which is not looked at again.
             self.subscription.next_state()?;
             match self.while_wanted(self.subscription.effect_turn())? {
                 // The session has seen more since; nobody waits for that with the turn.
-                Some(turn) if !self.session.is_shown(&turn) => drop(turn),
+                Some(turn) if !self.session.is_shown(&asked.token, &turn) => drop(turn),
                 turn => return Ok(turn),
             }
         }
     }
 
-    /// Waits until the node and the fold have what the session has seen by now, without a turn that
-    /// others wait for; false when this is to end first.
-    fn wait_for_session(&self) -> Result<bool> {
-        let Some(after) = self.session.after() else { return Ok(true) };
+    /// Waits until the node and the fold have what the session has seen, without a turn that others
+    /// wait for; false when this is to end first.
+    fn wait_for_session(&self, after: &After) -> Result<bool> {
+        if !self.session.is_one() {
+            return Ok(true);
+        }
         // Not kept: the node is to close when its owner drops it.
         let node = || self.node.upgrade().map(Node::of).ok_or_else(closed_node);
-        let visible = node()?.wait_for(&after, None);
+        let visible = node()?.wait_for(after, None);
         if self.while_wanted(visible)?.is_none() {
             return Ok(false);
         }
-        let shown = self.subscription.covering(&node()?, &after);
+        let shown = self.subscription.covering(&node()?, after);
         Ok(self.while_wanted(shown)?.is_some())
     }
 
