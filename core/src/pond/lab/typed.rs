@@ -156,7 +156,7 @@ impl Lab {
         self.begin(task)?;
         let mut answer = None;
         while let Some(own) = self.next_job(answer.take())? {
-            let Code { makers, workers } = &mut self.code;
+            let Code { makers, workers, .. } = &mut self.code;
             let make = || makers.get(&own.fish).expect("who declares a fish gives its code")();
             let worker = workers.entry((own.fish, own.owner)).or_insert_with(make);
             // Whoever begins anew has the code that was given last.
