@@ -55,8 +55,9 @@ class Span {
     /// `size` elements from `data` on.
     constexpr Span(T *data, std::size_t size) noexcept : data_(data), size_(size) {}
     /// The elements of a braced list, until the end of the expression that it stands in.
-    constexpr Span(std::initializer_list<value_type> list) noexcept
-        : data_(list.begin()), size_(list.size()) {}
+    constexpr Span(std::initializer_list<value_type> list) noexcept : size_(list.size()) {
+        data_ = list.begin();
+    }
     /// The elements of a vector, an array, a string or another span.
     template <class Container,
               class = std::enable_if_t<

@@ -28,9 +28,9 @@ class StateRef {
     /// It is the fold of the matching events of this offset map: a read after it has seen what this
     /// state has. None at the end.
     [[nodiscard]] std::optional<Token> token() const {
-        const std::string_view token = detail::view(look().token);
-        if (token.empty()) return std::nullopt;
-        return Token(std::string(token));
+        const millpond_state_view_t view = look();
+        if (view.is_end || !view.token.data) return std::nullopt;
+        return Token(std::string(detail::view(view.token)));
     }
     /// The key of the last event in it, "<lamport>/<stream id>"; none when nothing matched.
     [[nodiscard]] std::optional<std::string_view> last() const noexcept {

@@ -1,0 +1,92 @@
+// What C++20 and later add: named options, std::span, ranges, and waiting for descriptors.
+#include "check.hpp"
+
+#include <algorithm>
+#include <ranges>
+#include <span>
+
+using millpond::Batch;
+using millpond::Cursor;
+using millpond::Event;
+using millpond::FishCode;
+
+static_assert(std::ranges::contiguous_range<millpond::Bytes>);
+static_assert(std::ranges::borrowed_range<millpond::Bytes> && std::ranges::view<millpond::Bytes>);
+static_assert(std::convertible_to<millpond::Bytes, std::span<const std::uint8_t>>);
+static_assert(std::convertible_to<std::span<const Draft>, millpond::Span<const Draft>>);
+static_assert(std::ranges::random_access_range<Batch>);
+static_assert(std::ranges::random_access_range<millpond::Tags>);
+static_assert(std::ranges::random_access_range<millpond::States>);
+static_assert(std::ranges::input_range<millpond::Events<Cursor>>);
+static_assert(std::ranges::input_range<millpond::Batches<millpond::Subscription>>);
+static_assert(std::movable<Node> && !std::copyable<Node>);
+static_assert(std::movable<Batch> && !std::copyable<Batch>);
+static_assert(std::copyable<Error> && std::is_nothrow_copy_constructible_v<Error>);
+static_assert(std::is_nothrow_move_constructible_v<Node>);
+
+namespace {
+
+void options_are_named_and_events_go_through_ranges() {
+    Node node = Node::open({.path = fresh_folder(), .app_id = "modern", .swarm = SECRET,
+                            .network = false});
+    for (int i = 0; i < 6; i++)
+        node.publish({.tags = {"grain"}, .payload = Payload::json(std::to_string(i))},
+                     {.expected = static_cast<std::uint64_t>(i)});
+    Cursor cursor = node.query("FROM 'grain'", {.order = millpond::Order::descending});
+    auto even = cursor.events(SOON) |
+                std::views::filter([](const Event &event) { return event.offset() % 2 == 0; }) |
+                std::views::transform([](const Event &event) { return event.payload_json(); });
+    std::string seen;
+    for (const std::string &json : even) seen += json;
+    CHECK(seen == "420");
+    Cursor again = node.query("FROM 'grain'");
+    const Batch batch = again.next(SOON);
+    CHECK(std::ranges::count_if(batch, [](const Event &e) { return e.offset() > 2; }) == 3);
+    CHECK((*std::ranges::max_element(batch, {}, &Event::offset)).offset() == 5);
+    const std::span<const std::uint8_t> payload = batch[3].payload();
+    CHECK(payload.size() == 1 && payload[0] == 3);
+    CHECK(millpond::payload_to_json(payload) == "3");
+}
+
+void a_fish_is_said_by_name() {
+    Node node = open_node();
+    node.publish_all(std::vector<Draft>(3, grain("2")));
+    const millpond::Fish<int> fish(FishCode<int>{
+        .id = "sum",
+        .version = 1,
+        .query = "FROM 'grain'",
+        .initial = 0,
+        .step = [](int &sum, const Event &event) { sum += std::stoi(event.payload_json()); },
+        .encode = [](const int &sum) { return Payload::json(std::to_string(sum)); },
+        .decode = [](const millpond::SavedState &saved) { return std::stoi(saved.json()); },
+    });
+    CHECK(fish.value_of(node.state(fish, {}, SOON)) == 6);
+}
+
+void events_that_come_late_are_no_plain_range() {
+    Node a = open_online(), b = open_online();
+    a.publish(grain("1"));
+    b.publish(grain("2"));
+    auto keyed = b.subscribe("FROM 'grain'", {.order = millpond::SubscribeOrder::key}, SOON);
+    CHECK(keyed.next(SOON).size() == 1);
+    b.publish(grain("3"));
+    CHECK(keyed.next(SOON).size() == 1);
+    b.connect(a.ticket(SOON), SOON);
+    bool is_refused = false;
+    try {
+        for (const Event &event : keyed.events(SOON)) CHECK(event.lamport() > 0);
+    } catch (const Error &error) {
+        is_refused = error.reason() == "rewind";
+    }
+    CHECK(is_refused);
+}
+
+}  // namespace
+
+int main() {
+    run("options are named, and events go through ranges",
+        options_are_named_and_events_go_through_ranges);
+    run("a fish is said by name", a_fish_is_said_by_name);
+    run("events that come late are no plain range", events_that_come_late_are_no_plain_range);
+    return summary();
+}
