@@ -3,9 +3,10 @@
 /// Header-only over `millpond.h`: link libmillpond and include this. What a call does, and what it
 /// may answer, stands at it in short, and in `millpond.h` in full; these are the laws of all.
 ///
-/// TWO FACES. Each call that can fail exists twice: `try_name` returns a `Result`, and `name`, which
-///   is that and nothing more, gives the value or throws `Error`. With `-fno-exceptions` only the
-///   first are there. Programs may mix both kinds of translation units: they do not meet.
+/// TWO FACES. Each call that can fail exists twice: `try_name` returns a `Result`; `name` is that and
+///   nothing more, and gives the value or throws `Error`. With `-fno-exceptions` only the first are
+///   there. Programs may mix both kinds of translation units; an inline function of their own that
+///   takes or gives types of millpond is to be in only one kind.
 /// OWNERSHIP. What has a resource is move-only, and its destructor gives it back without a word; to
 ///   learn how a close went, call `close`. A handle that was moved from is none: its calls answer
 ///   `invalid_argument` or `closed`. Spans and `std::string_view`s that a call gives are borrowed

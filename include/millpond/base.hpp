@@ -6,7 +6,7 @@
 
 #include "../millpond.h"
 
-#if !defined(__cplusplus) || (__cplusplus < 201703L && !(defined(_MSVC_LANG) && _MSVC_LANG >= 201703L))
+#if __cplusplus < 201703L && (!defined(_MSVC_LANG) || _MSVC_LANG < 201703L)
 #error "millpond.hpp needs C++17"
 #endif
 
@@ -98,7 +98,7 @@ inline void require(bool holds, const char *what) noexcept {
 
 inline millpond_text_t text(std::string_view text) noexcept { return {text.data(), text.size()}; }
 
-/// What is unsaid is `{NULL, 0}`; what is said and empty is not, and is refused by whoever reads it.
+/// What is unsaid is `{NULL, 0}`; what is said and empty is not, and whoever reads it refuses it.
 inline millpond_text_t said(const std::optional<std::string> &text) noexcept {
     if (!text) return {nullptr, 0};
     return {text->data(), text->size()};

@@ -52,8 +52,8 @@ struct QueryOptions {
 };
 
 #if MILLPOND_EXCEPTIONS
-/// The batches that a cursor or a subscription gives until its end, to be walked over once: an input
-/// range. A batch is gone when the next one is taken. Throws what taking one throws.
+/// The batches that a cursor or a subscription gives until its end, to be walked over once: an
+/// input range. A batch is gone when the next one is taken. Throws what taking one throws.
 template <class Source>
 class Batches {
   public:
@@ -158,8 +158,8 @@ class Events {
         while (!batch_.is_end() && index_ >= batch_.size()) {
             batch_ = source_->next(wait_);
             index_ = 0;
-            if (batch_.is_rewind())
-                throw Error(ErrorKind::invalid_argument, "events came late; read batches", "rewind");
+            if (!batch_.is_rewind()) continue;
+            throw Error(ErrorKind::invalid_argument, "events came late; read batches", "rewind");
         }
     }
 
@@ -176,8 +176,8 @@ class Cursor : public detail::Handle<millpond_cursor_t, millpond_cursor_close> {
     using Handle::Handle;
 
     /// The next events, at most `count_max` (0: 1,024; at most 4,096). After the last one
-    /// `Batch::is_end` holds, again and again. Timeout and cancel lose no event. One call at a time.
-    /// `corrupt`, `storage_failed`: a block cannot be read.
+    /// `Batch::is_end` holds, again and again. Timeout and cancel lose no event. One call at a
+    /// time. `corrupt`, `storage_failed`: a block cannot be read.
     Result<Batch> try_next(Wait wait = {}, std::size_t count_max = 0) {
         return detail::made<Batch, millpond_batch_t *>(
             [&](millpond_batch_t **out, millpond_error_t **error) {
@@ -192,8 +192,8 @@ class Cursor : public detail::Handle<millpond_cursor_t, millpond_cursor_close> {
             return millpond_cursor_explain(raw(), wait.milliseconds(), wait.cancel(), out, error);
         });
     }
-    /// How complete the answer is, as one JSON object: `offsets`, `behind` and `unheard`, as of when
-    /// it was asked; docs/status.md names every field. Reads nothing.
+    /// How complete the answer is, as one JSON object: `offsets`, `behind` and `unheard`, as of
+    /// when it was asked; docs/status.md names every field. Reads nothing.
     Result<std::string> try_completeness() const {
         return detail::copied([&](millpond_bytes_t *out, millpond_error_t **error) {
             return millpond_cursor_completeness(raw(), out, error);

@@ -73,7 +73,7 @@ class Event {
     /// The event that C shows.
     explicit Event(const millpond_event_t &raw) noexcept : raw_(raw) {}
 
-    /// Its key, "<lamport>/<stream id>": sorting by lamport, then by stream, is the order everywhere.
+    /// Its key, "<lamport>/<stream id>". Sorted by lamport, then by stream: the order everywhere.
     [[nodiscard]] std::string key() const {
         return std::to_string(lamport()).append("/").append(stream());
     }

@@ -16,8 +16,8 @@ inline namespace MILLPOND_FACE {
 template <class Signature>
 class Callback;
 
-/// A function of the program that millpond calls. It gives an `R`, or a `Result<R>`, or throws: what
-/// it fails with becomes an error of the kind `user_code`, and goes no further.
+/// A function of the program that millpond calls. It gives an `R`, or a `Result<R>`, or throws:
+/// what it fails with becomes an error of the kind `user_code`, and goes no further.
 template <class R, class... Arguments>
 class Callback<R(Arguments...)> {
   public:
@@ -62,10 +62,10 @@ class SavedState {
     Bytes bytes_;
 };
 
-/// What a fish is, by code. Its functions must be functions of their arguments: no clock, no chance,
-/// nothing from outside. They run again and again, from any saved state on, one at a time, on one
-/// thread of millpond for the fish, under no lock. They may call every function, but what waits for
-/// a state of their own fish waits for them.
+/// What a fish is, by code. Its functions must be functions of their arguments: no clock, no
+/// chance, nothing from outside. They run again and again, from any saved state on, one at a time,
+/// on one thread of millpond for the fish, under no lock. They may call every function, but what
+/// waits for a state of their own fish waits for them.
 template <class Value>
 struct FishCode {
     /// Its name, 1 to 255 bytes.
@@ -171,7 +171,8 @@ struct Running {
 
     /// Runs `work`; where it fails, says why, and at which event.
     template <class Work>
-    static std::int32_t answer(millpond_job_t *job, const std::size_t *index, Work &&work) noexcept {
+    static std::int32_t answer(millpond_job_t *job, const std::size_t *index,
+                               Work &&work) noexcept {
         const Result<void> worked = caught<void>(work);
         if (worked) return 0;
         const std::string_view why = worked.error().message();
@@ -210,7 +211,9 @@ class Fish : public AnyFish {
     }
 #if MILLPOND_EXCEPTIONS
     /// As `try_value_of`; throws `Error`.
-    [[nodiscard]] Value value_of(const StateRef &state) const { return try_value_of(state).value(); }
+    [[nodiscard]] Value value_of(const StateRef &state) const {
+        return try_value_of(state).value();
+    }
 #endif
 
   private:

@@ -88,7 +88,9 @@ class By {
 };
 
 /// The number of events; with a path, only of those that have a value there.
-inline Fold count(const std::optional<std::string> &of = {}) { return detail::fold_of("count", of); }
+inline Fold count(const std::optional<std::string> &of = {}) {
+    return detail::fold_of("count", of);
+}
 /// The sum of the numbers at `of`; 0 for none.
 inline Fold sum(std::string of) { return detail::fold_of("sum", std::move(of)); }
 /// The least number at `of`, null for none.

@@ -40,8 +40,8 @@ struct Making {
 
 }  // namespace detail
 
-/// Several fish, made of events: `Node::observe_all` and `Node::observe_one`. Close it, or let it go,
-/// also after its node was closed.
+/// Several fish, made of events: `Node::observe_all` and `Node::observe_one`. Close it, or let it
+/// go, also after its node was closed.
 class Group : public detail::Handle<millpond_group_t, millpond_group_close> {
   public:
     using Handle::Handle;

@@ -20,8 +20,8 @@ inline std::int32_t close_node(millpond_node_t node, millpond_error_t **error) {
 
 /// A node. What it opens may outlive it, and comes to its end when the node is closed.
 ///
-/// Its destructor closes it as `try_close()` does, which waits up to 10 s for what is under way: its
-/// callbacks have returned then, and what they hold was freed.
+/// Its destructor closes it as `try_close()` does, which waits up to 10 s for what is under way:
+/// its callbacks have returned then, and what they hold was freed.
 class Node : public detail::Handle<millpond_node_t, detail::close_node> {
   public:
     using Handle::Handle;
@@ -41,9 +41,10 @@ class Node : public detail::Handle<millpond_node_t, detail::close_node> {
     }
     /// Closes it: its cursors, turns and calls end, its subscriptions, observers and groups come to
     /// a normal end; what was published is on disk, and its callbacks have returned. Legal from any
-    /// thread and callback; from a callback of this node it does not wait for that callback. Without
-    /// a bound it waits 10 s; it cannot be cancelled. `timeout`: it is closed all the same, and the
-    /// rest ends by itself. `storage_failed`: the last writes failed. A second one: `closed`.
+    /// thread and callback; from a callback of this node it does not wait for that callback.
+    /// Without a bound it waits 10 s; it cannot be cancelled. `timeout`: it is closed all the same,
+    /// and the rest ends by itself. `storage_failed`: the last writes failed. A second one:
+    /// `closed`.
     Result<void> try_close(Wait wait = {}) const {
         return detail::done([&](millpond_error_t **error) {
             return millpond_node_close(raw(), wait.milliseconds(), error);
@@ -107,8 +108,8 @@ class Node : public detail::Handle<millpond_node_t, detail::close_node> {
     /// Connects to a peer ("<node id>@<ip>:<port>[,<ip>:<port>...]", 1 to 16 addresses) or along a
     /// ticket, and waits until it admits us. The address is kept and tried again, also after a
     /// refusal or a timeout. `peer_refused`: `Error::reason` says why. `invalid_argument` also when
-    /// the node has no network, or the ticket is for another swarm. `limit_exceeded`: it knows 1,024
-    /// other peers. `cancelled` also when it was told to disconnect from this one.
+    /// the node has no network, or the ticket is for another swarm. `limit_exceeded`: it knows
+    /// 1,024 other peers. `cancelled` also when it was told to disconnect from this one.
     Result<void> try_connect(std::string_view target, Wait wait = {}) const {
         return detail::done([&](millpond_error_t **error) {
             return millpond_node_connect(raw(), target.data(), target.size(), wait.milliseconds(),
@@ -123,9 +124,9 @@ class Node : public detail::Handle<millpond_node_t, detail::close_node> {
                                             wait.milliseconds(), wait.cancel(), error);
         });
     }
-    /// Not enabled: ends all sessions and talks to nobody; enabled: to everybody again. The log goes
-    /// on either way. `invalid_argument` also when the node was opened without a network, or its
-    /// addresses cannot be bound any more.
+    /// Not enabled: ends all sessions and talks to nobody; enabled: to everybody again. The log
+    /// goes on either way. `invalid_argument` also when the node was opened without a network, or
+    /// its addresses cannot be bound any more.
     Result<void> try_set_network(bool enabled, Wait wait = {}) const {
         return detail::done([&](millpond_error_t **error) {
             return millpond_node_set_network(raw(), enabled ? 1 : 0, wait.milliseconds(),
@@ -165,8 +166,8 @@ class Node : public detail::Handle<millpond_node_t, detail::close_node> {
         return try_publish_all(Span<const Draft>(&draft, 1), options, wait);
     }
     /// Asks `query` (docs/query.md), over the log as it is now. `query_invalid`: see
-    /// `Error::position`. `not_yet_visible`: `upper` reaches beyond what is durable here, or the log
-    /// does not cover in time what `after` and the session name.
+    /// `Error::position`. `not_yet_visible`: `upper` reaches beyond what is durable here, or the
+    /// log does not cover in time what `after` and the session name.
     Result<Cursor> try_query(std::string_view query, const QueryOptions &options = {},
                              Wait wait = {}) const {
         const millpond_query_options_t how = options.raw();
@@ -187,9 +188,9 @@ class Node : public detail::Handle<millpond_node_t, detail::close_node> {
             });
     }
     /// The same, but batches go to `callback`, until the subscription is closed. When a close
-    /// returns, the callback is not running and never will again, and was freed (unless the close is
-    /// called inside it). `not_yet_visible`: the log does not cover now what `after` and the session
-    /// name; it does not wait.
+    /// returns, the callback is not running and never will again, and was freed (unless the close
+    /// is called inside it). `not_yet_visible`: the log does not cover now what `after` and the
+    /// session name; it does not wait.
     Result<Subscription> try_subscribe(std::string_view query, BatchCallback callback,
                                        const SubscribeOptions &options = {}) const {
         using Told = detail::Told<BatchRef>;
@@ -214,8 +215,8 @@ class Node : public detail::Handle<millpond_node_t, detail::close_node> {
         });
     }
 
-    /// Observes a fish. `query_invalid`; `conflict`, reason "other_definition": a fish of this id is
-    /// observed that is not the same; `not_yet_visible`.
+    /// Observes a fish. `query_invalid`; `conflict`, reason "other_definition": a fish of this id
+    /// is observed that is not the same; `not_yet_visible`.
     Result<Observer> try_observe(const AnyFish &fish, const ReadOptions &read = {},
                                  Wait wait = {}) const {
         const millpond_read_options_t how = read.raw();
@@ -227,8 +228,8 @@ class Node : public detail::Handle<millpond_node_t, detail::close_node> {
             });
     }
     /// The state of a fish once: of all that is durable here now, or of more. When this returns, no
-    /// code of `fish` is running or will, but for the two cases of millpond_node_state. Errors as of
-    /// `try_observe` and `Observer::try_state`.
+    /// code of `fish` is running or will, but for the two cases of millpond_node_state. Errors as
+    /// of `try_observe` and `Observer::try_state`.
     Result<State> try_state(const AnyFish &fish, const ReadOptions &read = {},
                             Wait wait = {}) const {
         const millpond_read_options_t how = read.raw();
@@ -268,8 +269,8 @@ class Node : public detail::Handle<millpond_node_t, detail::close_node> {
         return detail::act(raw(), deed, read, wait);
     }
     /// Who does `what`, by an exclusive claim or by an optimistic one, as one JSON object:
-    /// docs/escrow.md. With `known`, the "as_of" of an earlier answer, once something was said of it
-    /// beyond that, and `read` is not looked at. `not_yet_visible`, `corrupt`, `storage_failed`.
+    /// docs/escrow.md. With `known`, the "as_of" of an earlier answer, once something was said of
+    /// it beyond that, and `read` is not looked at. `not_yet_visible`, `corrupt`, `storage_failed`.
     Result<std::string> try_who_does(std::string_view what, const ReadOptions &read = {},
                                      Wait wait = {}, const std::optional<Token> &known = {}) const {
         const millpond_read_options_t how = read.raw();
@@ -295,8 +296,8 @@ class Node : public detail::Handle<millpond_node_t, detail::close_node> {
                     wait.milliseconds(), wait.cancel(), out, error);
             });
     }
-    /// The optimistic claim of this node to `what` that stands, also after a restart; none when none
-    /// does. `corrupt`, `storage_failed`.
+    /// The optimistic claim of this node to `what` that stands, also after a restart; none when
+    /// none does. `corrupt`, `storage_failed`.
     Result<std::optional<Doing>> try_own_doing(std::string_view what, Wait wait = {}) const {
         Result<Doing> doing = detail::made<Doing, millpond_doing_t>(
             [&](millpond_doing_t *out, millpond_error_t **error) {

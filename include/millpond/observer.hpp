@@ -162,16 +162,16 @@ class Observer : public detail::Handle<millpond_observer_t, millpond_observer_cl
                                                error);
             });
     }
-    /// A descriptor for poll, select or epoll: readable while `try_next` would not wait, seldom also
-    /// otherwise. Valid until the close; never read, write or close it.
+    /// A descriptor for poll, select or epoll: readable while `try_next` would not wait, seldom
+    /// also otherwise. Valid until the close; never read, write or close it.
     Result<int> try_fd() const {
         return detail::made<int, std::int32_t>([&](std::int32_t *out, millpond_error_t **error) {
             return millpond_observer_fd(raw(), out, error);
         });
     }
     /// Has `callback` called with each state, one after the other, on a thread of this observer
-    /// alone, until it is closed. `invalid_argument` also when it has a callback, or keeps an effect
-    /// running.
+    /// alone, until it is closed. `invalid_argument` also when it has a callback, or keeps an
+    /// effect running.
     Result<void> try_call_back(StateCallback callback) const {
         using Told = detail::Told<StateRef>;
         auto told = std::make_unique<Told>(std::move(callback));

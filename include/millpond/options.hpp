@@ -7,6 +7,9 @@
 namespace millpond {
 inline namespace MILLPOND_FACE {
 
+/// In `NodeOptions::snapshot_bytes_max`: no state of a fish is kept on disk.
+inline constexpr std::uint64_t SNAPSHOTS_NONE = MILLPOND_SNAPSHOTS_NONE;
+
 /// How to open a node. Say `path`, `app_id`, and one of `swarm` and `ticket`.
 struct NodeOptions {
     /// The folder of the store, UTF-8; created when absent.
@@ -48,7 +51,7 @@ struct NodeOptions {
     /// turns.
     std::optional<std::string> priority{};
     /// Most bytes of the saved states of all fish, on disk. 0 is unsaid: 64 MiB; with
-    /// `MILLPOND_SNAPSHOTS_NONE` none is kept.
+    /// `SNAPSHOTS_NONE` none is kept.
     std::uint64_t snapshot_bytes_max = 0;
 };
 

@@ -27,11 +27,12 @@ inline Result<Published> act(millpond_node_t node, const Deed &deed, const ReadO
 /// A quantity with a floor, divided among nodes: each spends its own rights, offline, at once.
 /// Thread-safe; cheap to copy.
 ///
-/// Its deeds are decided at once from what is on this disk; the answer comes when it is durable, and
-/// then it counts on every node. After `cancelled` and `timeout` it may have been done all the same:
-/// look at the report, or use `Node::act` with an idempotency key. `overdraft`: this node does not
-/// hold as much; `Error::details` says what is available here, and who holds the rest. `not_found`,
-/// `conflict`, `not_yet_visible`, `storage_full`, `storage_failed`, `corrupt`: see `Node::try_act`.
+/// Its deeds are decided at once from what is on this disk; the answer comes when it is durable,
+/// and then it counts on every node. After `cancelled` and `timeout` it may have been done all the
+/// same: look at the report, or use `Node::act` with an idempotency key. `overdraft`: this node
+/// does not hold as much; `Error::details` says what is available here, and who holds the rest.
+/// `not_found`, `conflict`, `not_yet_visible`, `storage_full`, `storage_failed`, `corrupt`: see
+/// `Node::try_act`.
 class Account {
   public:
     /// The account called `name` of a node; with `id`, exactly that one.
@@ -78,8 +79,8 @@ class Account {
     Result<std::string> try_next_report(const Token &known, Wait wait = {}) const {
         return report(known, {}, wait);
     }
-    /// From now on, for as long as the node is open, it answers requests for rights of every account
-    /// of this name by itself, and keeps `reserve` of each.
+    /// From now on, for as long as the node is open, it answers requests for rights of every
+    /// account of this name by itself, and keeps `reserve` of each.
     Result<void> try_answer_requests(std::uint64_t reserve) const { return answer(1, reserve); }
     /// From now on it does not, which is how it begins.
     Result<void> try_stop_answering() const { return answer(0, 0); }
@@ -150,8 +151,8 @@ class Account {
     std::optional<std::string> id_;
 };
 
-/// "I do this", exclusively: who holds the claim may act, and shows its fence. Thread-safe; cheap to
-/// copy. Errors as of an `Account`; `not_found`, reason "not_held": it is held elsewhere.
+/// "I do this", exclusively: who holds the claim may act, and shows its fence. Thread-safe; cheap
+/// to copy. Errors as of an `Account`; `not_found`, reason "not_held": it is held elsewhere.
 class Claim {
   public:
     /// The exclusive claim to `what` of a node.
@@ -242,8 +243,8 @@ class Claim {
     std::string what_;
 };
 
-/// An optimistic claim of this node: nobody was asked, the least event key wins, and who lost learns
-/// of it here. Closing it releases nothing: `Deed::doing_release` does.
+/// An optimistic claim of this node: nobody was asked, the least event key wins, and who lost
+/// learns of it here. Closing it releases nothing: `Deed::doing_release` does.
 class Doing : public detail::Handle<millpond_doing_t, millpond_doing_close> {
   public:
     using Handle::Handle;
@@ -262,8 +263,8 @@ class Doing : public detail::Handle<millpond_doing_t, millpond_doing_close> {
             return millpond_doing_next(raw(), wait.milliseconds(), wait.cancel(), out, error);
         });
     }
-    /// How it stands once it has lost, is released, or has come to its end: at once if it has. Takes
-    /// nothing from `try_next`, beside which it may wait. `timeout`: it had not lost yet.
+    /// How it stands once it has lost, is released, or has come to its end: at once if it has.
+    /// Takes nothing from `try_next`, beside which it may wait. `timeout`: it had not lost yet.
     Result<std::string> try_lost(Wait wait = {}) const {
         return detail::copied([&](millpond_bytes_t *out, millpond_error_t **error) {
             return millpond_doing_lost(raw(), wait.milliseconds(), wait.cancel(), out, error);

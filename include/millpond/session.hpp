@@ -61,8 +61,8 @@ inline Result<Token> Token::try_merge(Span<const Token> tokens) {
 }
 
 /// What its owner has written and read so far. Calls whose options name it read and write after all
-/// of that, and it has seen what they gave. It belongs to no node, and must outlive those calls, and
-/// whatever they opened.
+/// of that, and it has seen what they gave. It belongs to no node, and must outlive those calls,
+/// and whatever they opened.
 class Session : public detail::Handle<millpond_session_t, millpond_session_close> {
   public:
     using Handle::Handle;

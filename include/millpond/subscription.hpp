@@ -37,8 +37,8 @@ enum class Delivery {
     unsaid,
     /// Once events are on this node's disk.
     durable,
-    /// As soon as they are verified here: a power cut may take such events back, and then what their
-    /// stream has there instead is delivered. `BatchRef::is_durable` says which they are.
+    /// As soon as they are verified here: a power cut may take such events back, and then what
+    /// their stream has there instead is delivered. `BatchRef::is_durable` says which they are.
     live,
 };
 
@@ -49,8 +49,8 @@ enum class SubscribeOrder {
     /// Each stream in its own order.
     arrival,
     /// In the one order that all nodes agree on, with the way back where an event comes late:
-    /// `BatchRef::is_rewind`. Then `delivery` is `durable`, and `from` the beginning or the position
-    /// of such a subscription.
+    /// `BatchRef::is_rewind`. Then `delivery` is `durable`, and `from` the beginning or the
+    /// position of such a subscription.
     key,
 };
 

@@ -38,8 +38,8 @@ class Wait {
   public:
     /// No bound, and not to be called off.
     Wait() noexcept = default;
-    /// At most so long, rounded up to milliseconds. Zero, less, or no number: not to wait. More than
-    /// 2^53 ms is no bound.
+    /// At most so long, rounded up to milliseconds. Zero, less, or no number: not to wait. More
+    /// than 2^53 ms is no bound.
     template <class Rep, class Period>
     Wait(std::chrono::duration<Rep, Period> timeout) : milliseconds_(rounded(timeout)) {}
     /// Until `cancel` is triggered. It must live as long as the call.

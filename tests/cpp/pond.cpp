@@ -79,7 +79,8 @@ void code_that_throws_is_a_user_code_error_that_names_its_event() {
         return Error(ErrorKind::conflict, "not today");
     };
     const Result<State> refused = node.try_state(Fish<long long>(code), {}, SOON);
-    CHECK(kind_of(refused) == ErrorKind::user_code && contains(refused.error().what(), "not today"));
+    CHECK(kind_of(refused) == ErrorKind::user_code);
+    CHECK(contains(refused.error().what(), "not today"));
     code.encode = [](const long long &) { return Payload::json("{"); };
     FAILS(user_code, node.try_state(Fish<long long>(code), {}, SOON));
     code.encode = {};

@@ -171,7 +171,8 @@ void traces_go_to_a_callback_until_it_is_replaced() {
 
 int main() {
     run("an account is divided, and never overdrawn", an_account_is_divided_and_never_overdrawn);
-    run("a claim has one holder, and its fence admits", a_claim_has_one_holder_and_its_fence_admits);
+    run("a claim has one holder, and its fence admits",
+        a_claim_has_one_holder_and_its_fence_admits);
     run("an optimistic claim tells how it stands", an_optimistic_claim_tells_how_it_stands);
     run("peers are connected by tickets, and let go", peers_are_connected_by_tickets_and_let_go);
     run("a list of nobody allows nobody", a_list_of_nobody_allows_nobody);
