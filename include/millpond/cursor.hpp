@@ -52,6 +52,23 @@ struct QueryOptions {
 };
 
 #if MILLPOND_EXCEPTIONS
+namespace detail {
+
+/// What a range walks over: its own, or, by a reference, that of somebody else.
+template <class Source>
+struct Walked {
+    Source own;
+    Source &get() noexcept { return own; }
+};
+template <class Source>
+struct Walked<Source &> {
+    Source *other;
+    explicit Walked(Source &source) noexcept : other(&source) {}
+    Source &get() noexcept { return *other; }
+};
+
+}  // namespace detail
+
 /// The batches that a cursor or a subscription gives until its end, to be walked over once: an
 /// input range. A batch is gone when the next one is taken. Throws what taking one throws.
 template <class Source>
@@ -87,9 +104,9 @@ class Batches {
         Batches *batches_ = nullptr;
     };
 
-    /// Those of `source`, which must outlive this; each within `wait`.
-    Batches(Source &source, Wait wait, std::size_t count_max)
-        : source_(&source), wait_(wait), count_max_(count_max) {}
+    /// Those of `source`, which must outlive this if it is a reference; each within `wait`.
+    Batches(Source &&source, Wait wait, std::size_t count_max)
+        : source_{std::forward<Source>(source)}, wait_(wait), count_max_(count_max) {}
     /// Takes the first batch.
     Iterator begin() {
         take();
@@ -98,9 +115,9 @@ class Batches {
     [[nodiscard]] Sentinel end() const { return {}; }
 
   private:
-    void take() { batch_ = source_->next(wait_, count_max_); }
+    void take() { batch_ = source_.get().next(wait_, count_max_); }
 
-    Source *source_;
+    detail::Walked<Source> source_;
     Wait wait_;
     std::size_t count_max_;
     Batch batch_;
@@ -143,8 +160,9 @@ class Events {
         Events *events_ = nullptr;
     };
 
-    /// Those of `source`, which must outlive this; each batch within `wait`.
-    Events(Source &source, Wait wait) : source_(&source), wait_(wait) {}
+    /// Those of `source`, which must outlive this if it is a reference; each batch within `wait`.
+    Events(Source &&source, Wait wait)
+        : source_{std::forward<Source>(source)}, wait_(wait) {}
     /// Takes the first batch that has events.
     Iterator begin() {
         settle();
@@ -156,14 +174,14 @@ class Events {
     /// Goes on to a batch that has event `index_`, or to the end.
     void settle() {
         while (!batch_.is_end() && index_ >= batch_.size()) {
-            batch_ = source_->next(wait_);
+            batch_ = source_.get().next(wait_);
             index_ = 0;
             if (!batch_.is_rewind()) continue;
             throw Error(ErrorKind::invalid_argument, "events came late; read batches", "rewind");
         }
     }
 
-    Source *source_;
+    detail::Walked<Source> source_;
     Wait wait_;
     Batch batch_;
     std::size_t index_ = 0;
@@ -208,12 +226,16 @@ class Cursor : public detail::Handle<millpond_cursor_t, millpond_cursor_close> {
     [[nodiscard]] std::string explain(Wait wait = {}) const { return try_explain(wait).value(); }
     /// As `try_completeness`; throws `Error`.
     [[nodiscard]] std::string completeness() const { return try_completeness().value(); }
-    /// What is left, batch by batch.
-    Batches<Cursor> batches(Wait wait = {}, std::size_t count_max = 0) {
+    /// What is left, batch by batch; of a temporary the range keeps it.
+    Batches<Cursor &> batches(Wait wait = {}, std::size_t count_max = 0) & {
         return {*this, wait, count_max};
     }
-    /// What is left, event by event.
-    Events<Cursor> events(Wait wait = {}) { return {*this, wait}; }
+    Batches<Cursor> batches(Wait wait = {}, std::size_t count_max = 0) && {
+        return {std::move(*this), wait, count_max};
+    }
+    /// What is left, event by event; of a temporary the range keeps it.
+    Events<Cursor &> events(Wait wait = {}) & { return {*this, wait}; }
+    Events<Cursor> events(Wait wait = {}) && { return {std::move(*this), wait}; }
 #endif
 };
 

@@ -154,7 +154,7 @@ class [[nodiscard]] Result {
     /// The value, which must be there.
     [[nodiscard]] T &operator*() & noexcept { return *held(); }
     [[nodiscard]] const T &operator*() const & noexcept { return *held(); }
-    [[nodiscard]] T &&operator*() && noexcept { return std::move(*held()); }
+    [[nodiscard]] T operator*() && noexcept { return std::move(*held()); }
     [[nodiscard]] T *operator->() noexcept { return held(); }
     [[nodiscard]] const T *operator->() const noexcept { return held(); }
     /// The error, which must be there.

@@ -132,6 +132,8 @@ constexpr Columns operator|(Columns a, Columns b) noexcept {
     return static_cast<Columns>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
 }
 
+class Batch;
+
 /// Some events in order, borrowed: cheap to copy, and gone with the `Batch` that it is of.
 /// Everything in it is thread-safe.
 class BatchRef {
@@ -142,6 +144,8 @@ class BatchRef {
     BatchRef() noexcept = default;
     /// Those of a batch of C, which may be NULL.
     explicit BatchRef(const millpond_batch_t *raw) noexcept : raw_(raw) {}
+    /// Not of one that is about to be gone.
+    BatchRef(Batch &&) = delete;
 
     /// How many events: up to 4,096.
     [[nodiscard]] std::size_t size() const noexcept { return millpond_batch_len(raw_); }

@@ -7,6 +7,8 @@
 namespace millpond {
 inline namespace MILLPOND_FACE {
 
+class State;
+
 /// A state of a fish, borrowed: cheap to copy, and gone with what it is of. Thread-safe.
 class StateRef {
   public:
@@ -14,6 +16,8 @@ class StateRef {
     StateRef() noexcept = default;
     /// A state of C, which may be NULL.
     explicit StateRef(const millpond_state_t *raw) noexcept : raw_(raw) {}
+    /// Not of one that is about to be gone.
+    StateRef(State &&) = delete;
 
     /// Whether no state will follow, and this is none: the observer or its node was closed.
     [[nodiscard]] bool is_end() const noexcept { return millpond_state_is_end(raw_) == 1; }

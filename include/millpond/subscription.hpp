@@ -135,11 +135,15 @@ class Subscription : public detail::Handle<millpond_subscription_t, millpond_sub
     /// As `try_position`; throws `Error`.
     [[nodiscard]] Token position() const { return try_position().value(); }
     /// What comes, batch by batch, until it is closed.
-    Batches<Subscription> batches(Wait wait = {}, std::size_t count_max = 0) {
+    Batches<Subscription &> batches(Wait wait = {}, std::size_t count_max = 0) & {
         return {*this, wait, count_max};
     }
+    Batches<Subscription> batches(Wait wait = {}, std::size_t count_max = 0) && {
+        return {std::move(*this), wait, count_max};
+    }
     /// What comes, event by event, until it is closed. Not in key order.
-    Events<Subscription> events(Wait wait = {}) { return {*this, wait}; }
+    Events<Subscription &> events(Wait wait = {}) & { return {*this, wait}; }
+    Events<Subscription> events(Wait wait = {}) && { return {std::move(*this), wait}; }
 #endif
 };
 

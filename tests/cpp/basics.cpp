@@ -50,6 +50,13 @@ void batches_and_events_are_ranges() {
     Cursor cursor = node.query("FROM 'grain'");
     for (const Event &event : cursor.events(SOON)) seen += event.payload_json() + " ";
     CHECK(seen == "0 1 2 3 4 5 6 7 8 9 10 11 ");
+    seen.clear(); // A range keeps the cursor that it was made of.
+    for (const Event &event : node.query("FROM 'grain'").events(SOON)) seen += event.payload_json();
+    for (const Batch &batch : node.query("FROM 'grain'").batches(SOON, 6))
+        seen += std::to_string(batch.size());
+    for (const Event &event : *node.query("FROM 'grain'").try_next(SOON, 2))
+        seen += event.payload_json();
+    CHECK(seen == "012345678910116601");
     std::size_t batches = 0, events = 0;
     Cursor again = node.query("FROM 'grain'");
     for (const Batch &batch : again.batches(SOON, 5)) {
