@@ -45,6 +45,7 @@
 
 #include "millpond/scarce.hpp"
 
+#include "millpond/coroutine.hpp"
 #include "millpond/log.hpp"
 #include "millpond/node.hpp"
 

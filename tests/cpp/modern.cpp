@@ -2,6 +2,7 @@
 #include "check.hpp"
 
 #include <algorithm>
+#include <coroutine>
 #include <ranges>
 #include <span>
 
@@ -84,12 +85,93 @@ void events_that_come_late_are_no_plain_range() {
     CHECK(is_refused);
 }
 
+/// The smallest loop over descriptors.
+class Loop {
+  public:
+    void await_readable(int fd, std::function<void()> then) {
+        waiting_.push_back({fd, std::move(then)});
+    }
+    /// Until nobody waits for a descriptor.
+    void run() {
+        while (!waiting_.empty()) {
+            std::vector<pollfd> fds;
+            for (const Waiting &one : waiting_) fds.push_back({one.fd, POLLIN, 0});
+            CHECK(poll(fds.data(), fds.size(), 60'000) > 0);
+            std::vector<Waiting> before = std::exchange(waiting_, {});
+            for (std::size_t i = 0; i < before.size(); i++) {
+                if (fds[i].revents) before[i].then();
+                else waiting_.push_back(std::move(before[i]));
+            }
+        }
+    }
+
+  private:
+    struct Waiting {
+        int fd;
+        std::function<void()> then;
+    };
+    std::vector<Waiting> waiting_;
+};
+
+/// A coroutine that begins at once and belongs to nobody.
+struct Task {
+    struct promise_type {
+        Task get_return_object() { return {}; }
+        std::suspend_never initial_suspend() noexcept { return {}; }
+        std::suspend_never final_suspend() noexcept { return {}; }
+        void return_void() {}
+        void unhandled_exception() { std::terminate(); }
+    };
+};
+
+/// Publishes until it has seen three events, and closes the node then.
+Task count_three(Node &node, millpond::Subscription &subscription, Loop &loop, std::size_t &count,
+                 ErrorKind &failed) {
+    for (;;) {
+        const Result<Batch> batch = co_await millpond::next_of(subscription, loop);
+        failed = kind_of(batch);
+        if (!batch || batch->is_end()) break;
+        count += batch->size();
+        if (count < 3 && batch->caught_up()) node.publish(grain());
+        if (count == 3) node.close();
+    }
+}
+
+Task last_state(millpond::Observer &observer, Loop &loop, std::string &json) {
+    for (;;) {
+        const Result<millpond::State> state = co_await millpond::next_of(observer, loop);
+        CHECK(state);
+        if (!state || state->is_end()) break;
+        json = state->json();
+    }
+}
+
+void coroutines_wait_for_descriptors_on_one_thread() {
+    Node node = open_node();
+    Loop loop;
+    std::size_t count = 0;
+    std::string json;
+    auto subscription = node.subscribe("FROM 'grain'", {}, SOON);
+    auto observer = node.observe(
+        millpond::built_in("FROM 'grain'", millpond::folds::count()), {}, SOON);
+    last_state(observer, loop, json);
+    ErrorKind failed{};
+    count_three(node, subscription, loop, count, failed);
+    loop.run();
+    CHECK(count == 3 && failed == ErrorKind{} && contains(json, "\"value\":"));
+    subscription.close();
+    count_three(node, subscription, loop, count, failed);
+    CHECK(count == 3 && failed == ErrorKind::closed);
+}
+
 }  // namespace
 
 int main() {
     run("options are named, and events go through ranges",
         options_are_named_and_events_go_through_ranges);
     run("a fish is said by name", a_fish_is_said_by_name);
+    run("coroutines wait for descriptors on one thread",
+        coroutines_wait_for_descriptors_on_one_thread);
     run("events that come late are no plain range", events_that_come_late_are_no_plain_range);
     return summary();
 }
