@@ -124,44 +124,53 @@ struct Task {
     };
 };
 
-/// Publishes until it has seen three events, and closes the node then.
-Task count_three(Node &node, millpond::Subscription &subscription, Loop &loop, std::size_t &count,
-                 ErrorKind &failed) {
+/// What two coroutines have seen of a node. Once both have seen three events, it is closed.
+struct Seen {
+    Node node = open_node();
+    Loop loop{};
+    std::size_t count = 0;
+    std::string json{};
+    ErrorKind failed{};
+
+    void close_when_done() const {
+        if (count == 3 && field(json, "value") == "3") node.close();
+    }
+};
+
+/// Publishes until it has seen three events.
+Task count_events(Seen &seen, millpond::Subscription &subscription) {
     for (;;) {
-        const Result<Batch> batch = co_await millpond::next_of(subscription, loop);
-        failed = kind_of(batch);
+        const Result<Batch> batch = co_await millpond::next_of(subscription, seen.loop);
+        seen.failed = kind_of(batch);
         if (!batch || batch->is_end()) break;
-        count += batch->size();
-        if (count < 3 && batch->caught_up()) node.publish(grain());
-        if (count == 3) node.close();
+        seen.count += batch->size();
+        if (seen.count < 3 && batch->caught_up()) seen.node.publish(grain());
+        seen.close_when_done();
     }
 }
 
-Task last_state(millpond::Observer &observer, Loop &loop, std::string &json) {
+Task look_at_states(Seen &seen, millpond::Observer &observer) {
     for (;;) {
-        const Result<millpond::State> state = co_await millpond::next_of(observer, loop);
+        const Result<millpond::State> state = co_await millpond::next_of(observer, seen.loop);
         CHECK(state);
         if (!state || state->is_end()) break;
-        json = state->json();
+        seen.json = state->json();
+        seen.close_when_done();
     }
 }
 
 void coroutines_wait_for_descriptors_on_one_thread() {
-    Node node = open_node();
-    Loop loop;
-    std::size_t count = 0;
-    std::string json;
-    auto subscription = node.subscribe("FROM 'grain'", {}, SOON);
-    auto observer = node.observe(
+    Seen seen;
+    auto subscription = seen.node.subscribe("FROM 'grain'", {}, SOON);
+    auto observer = seen.node.observe(
         millpond::built_in("FROM 'grain'", millpond::folds::count()), {}, SOON);
-    last_state(observer, loop, json);
-    ErrorKind failed{};
-    count_three(node, subscription, loop, count, failed);
-    loop.run();
-    CHECK(count == 3 && failed == ErrorKind{} && contains(json, "\"value\":"));
+    look_at_states(seen, observer);
+    count_events(seen, subscription);
+    seen.loop.run();
+    CHECK(seen.count == 3 && field(seen.json, "value") == "3" && seen.failed == ErrorKind{});
     subscription.close();
-    count_three(node, subscription, loop, count, failed);
-    CHECK(count == 3 && failed == ErrorKind::closed);
+    count_events(seen, subscription);
+    CHECK(seen.count == 3 && seen.failed == ErrorKind::closed);
 }
 
 }  // namespace
