@@ -37,6 +37,13 @@
 #define MILLPOND_FACE without_exceptions
 #endif
 
+/// Of what is thrown, so that whoever catches it in another library knows its type.
+#if defined(__GNUC__)
+#define MILLPOND_VISIBLE __attribute__((visibility("default")))
+#else
+#define MILLPOND_VISIBLE
+#endif
+
 /// All of millpond.
 namespace millpond {
 inline namespace MILLPOND_FACE {

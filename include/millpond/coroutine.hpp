@@ -17,8 +17,8 @@
 namespace millpond {
 inline namespace MILLPOND_FACE {
 
-/// What polls descriptors: `await_readable(fd, then)` has `then` called once, when `fd` is readable,
-/// from whatever thread it likes, but not before it returns.
+/// What polls descriptors: `await_readable(fd, then)` has `then` called once, when `fd` is
+/// readable, from whatever thread it likes, but not before it returns.
 template <class T>
 concept Reactor = requires(T &reactor, int fd, std::function<void()> then) {
     reactor.await_readable(fd, std::move(then));
@@ -68,8 +68,8 @@ class Next {
 
 /// What `source` (a `Subscription`, an `Observer`, a `Group` or a `Doing`) gives next, as a result,
 /// as soon as there is something: suspends where there is nothing yet. Both must outlive the wait;
-/// the coroutine goes on in the reactor's call. To end the wait close the node, which gives the end;
-/// closing the source would take away the descriptor that the reactor polls.
+/// the coroutine goes on in the reactor's call. To end the wait close the node, which gives the
+/// end; closing the source would take away the descriptor that the reactor polls.
 template <class Source, Reactor Polling>
 Next<Source, Polling> next_of(Source &source, Polling &reactor) {
     return {source, reactor};

@@ -72,7 +72,7 @@ inline bool is_retryable(ErrorKind kind) noexcept {
 
 /// What went wrong in one call. The only type that millpond throws; there are no others below it:
 /// look at `kind`. Copying it never fails; texts that it gives live as long as any copy.
-class Error : public std::exception {
+class MILLPOND_VISIBLE Error : public std::exception {
   public:
     /// An error of the program's own, for a callback to answer with.
     Error(ErrorKind kind, std::string message, std::string reason = {})

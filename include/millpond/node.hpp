@@ -195,12 +195,13 @@ class Node : public detail::Handle<millpond_node_t, detail::close_node> {
                                        const SubscribeOptions &options = {}) const {
         using Told = detail::Told<BatchRef>;
         const millpond_subscribe_options_t how = options.raw();
+        const auto call = callback ? Told::call<millpond_batch_t> : nullptr;
         auto told = std::make_unique<Told>(std::move(callback));
         return detail::made<Subscription, millpond_subscription_t>(
             [&](millpond_subscription_t *out, millpond_error_t **error) {
                 return millpond_node_subscribe_callback(
-                    raw(), query.data(), query.size(), &how, Told::call<millpond_batch_t>,
-                    told.release(), Told::destroy, out, error);
+                    raw(), query.data(), query.size(), &how, call, told.release(), Told::destroy,
+                    out, error);
             });
     }
     /// Waits until the log covers `token`; with a query only for what can match it, where that is
@@ -310,7 +311,7 @@ class Node : public detail::Handle<millpond_node_t, detail::close_node> {
     }
 #if MILLPOND_EXCEPTIONS
     /// As `try_open`; throws `Error`.
-    static Node open(const NodeOptions &options, Wait wait = {}) {
+    [[nodiscard]] static Node open(const NodeOptions &options, Wait wait = {}) {
         return try_open(options, wait).value();
     }
     /// As `try_close`; throws `Error`.
@@ -436,10 +437,11 @@ class Node : public detail::Handle<millpond_node_t, detail::close_node> {
                            const ReadOptions &read, Wait wait) const {
         using detail::Making;
         const millpond_read_options_t how = read.raw();
+        const auto call = make_fish ? Making::call : nullptr;
         auto making = std::unique_ptr<Making>(new Making{std::move(make_fish)});
         return detail::made<Group, millpond_group_t>(
             [&](millpond_group_t *out, millpond_error_t **error) {
-                return function(raw(), query.data(), query.size(), Making::call, making.release(),
+                return function(raw(), query.data(), query.size(), call, making.release(),
                                 Making::destroy, &how, wait.milliseconds(), wait.cancel(), out,
                                 error);
             });

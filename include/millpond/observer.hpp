@@ -174,10 +174,10 @@ class Observer : public detail::Handle<millpond_observer_t, millpond_observer_cl
     /// effect running.
     Result<void> try_call_back(StateCallback callback) const {
         using Told = detail::Told<StateRef>;
+        const auto call = callback ? Told::call<millpond_state_t> : nullptr;
         auto told = std::make_unique<Told>(std::move(callback));
         return detail::done([&](millpond_error_t **error) {
-            return millpond_observer_call_back(raw(), Told::call<millpond_state_t>, told.release(),
-                                               Told::destroy, error);
+            return millpond_observer_call_back(raw(), call, told.release(), Told::destroy, error);
         });
     }
     /// The right to act on a state, once all who asked before in this process are done: the state
@@ -196,12 +196,13 @@ class Observer : public detail::Handle<millpond_observer_t, millpond_observer_cl
     /// "effect": it failed.
     Result<Published> try_run(Effect effect, TurnKind kind = TurnKind::any,
                               const PublishOptions &options = {}, Wait wait = {}) {
+        const auto act = effect ? detail::Acting::act : nullptr;
         detail::Acting acting{std::move(effect), nullptr};
         const millpond_publish_options_t how = options.raw();
         return detail::published([&](millpond_published_t *out, millpond_error_t **error) {
             return millpond_observer_run(raw(), static_cast<std::int32_t>(kind),
-                                         detail::Acting::act, &acting, &how, wait.milliseconds(),
-                                         wait.cancel(), out, error);
+                                         act, &acting, &how, wait.milliseconds(), wait.cancel(),
+                                         out, error);
         });
     }
     /// Runs `effect` on the state, now and whenever it has changed, on a thread of this observer
@@ -209,11 +210,12 @@ class Observer : public detail::Handle<millpond_observer_t, millpond_observer_cl
     /// called. `invalid_argument` also when it has a callback, or keeps another effect running.
     Result<void> try_keep_running(Effect effect, EffectEnded ended = {},
                                   const PublishOptions &options = {}) const {
+        const auto act = effect ? detail::Acting::act : nullptr;
         auto acting = std::unique_ptr<detail::Acting>(
             new detail::Acting{std::move(effect), std::move(ended)});
         const millpond_publish_options_t how = options.raw();
         return detail::done([&](millpond_error_t **error) {
-            return millpond_observer_keep_running(raw(), detail::Acting::act, acting.release(),
+            return millpond_observer_keep_running(raw(), act, acting.release(),
                                                   detail::Acting::destroy, &how, error);
         });
     }

@@ -62,7 +62,8 @@ struct SubscribeOptions {
     Delivery delivery = Delivery::unsaid;
     /// In which order.
     SubscribeOrder order = SubscribeOrder::unsaid;
-    /// Most events per call of a callback, 1 to 4,096. 0: 1,024.
+    /// Most events per call of a callback, 1 to 4,096; of more it is told `invalid_argument`. 0:
+    /// 1,024.
     std::uint32_t batch_count_max = 0;
     /// Only once the log covers this. The timeout of the call is how long to wait for that, and
     /// `not_yet_visible` the end of it; with a callback it does not wait.

@@ -298,6 +298,43 @@ void a_session_reads_what_it_wrote() {
     CHECK(node.query("FROM 'grain'", query, SOON).next(SOON).is_end());
 }
 
+void every_choice_is_one_that_c_knows() {
+    Node node = open_node();
+    using millpond::Order, millpond::Durability, millpond::Delivery, millpond::SubscribeOrder;
+    millpond::PublishOptions publish;
+    for (const Durability durability :
+         {Durability::unsaid, Durability::power, Durability::process}) {
+        publish.durability = durability;
+        CHECK(node.publish(grain(), publish, SOON).count == 1);
+    }
+    for (const Order order : {Order::unsaid, Order::ascending, Order::descending, Order::stream}) {
+        millpond::QueryOptions query;
+        query.order = order;
+        CHECK(node.query("FROM 'grain'", query, SOON).next(SOON).size() >= 2);
+    }
+    millpond::SubscribeOptions subscribe;
+    for (const Delivery delivery : {Delivery::unsaid, Delivery::durable, Delivery::live}) {
+        subscribe.delivery = delivery;
+        CHECK(node.subscribe("FROM 'grain'", subscribe, SOON).next(SOON).size() >= 2);
+    }
+    subscribe.delivery = Delivery::unsaid;
+    for (const SubscribeOrder order :
+         {SubscribeOrder::unsaid, SubscribeOrder::arrival, SubscribeOrder::key}) {
+        subscribe.order = order;
+        CHECK(node.subscribe("FROM 'grain'", subscribe, SOON).next(SOON).size() >= 2);
+    }
+    subscribe.batch_count_max = 4097;
+    Board board;
+    ErrorKind told{};
+    const auto tell = [&](const Result<millpond::BatchRef> &batch) {
+        board.change([&] { told = kind_of(batch); });
+    };
+    const millpond::Subscription greedy = node.subscribe("FROM 'grain'", tell, subscribe);
+    CHECK(board.becomes([&] { return told == ErrorKind::invalid_argument; }));
+    FAILS(invalid_argument, node.try_subscribe("FROM 'grain'", millpond::BatchCallback()));
+    CHECK((millpond::Columns::all | millpond::Columns::tags) == millpond::Columns::all);
+}
+
 }  // namespace
 
 int main() {
@@ -319,5 +356,6 @@ int main() {
     run("a callback that throws is told so once, and not called again",
         a_callback_that_throws_is_told_so_once_and_not_called_again);
     run("a session reads what it wrote", a_session_reads_what_it_wrote);
+    run("every choice is one that C knows", every_choice_is_one_that_c_knows);
     return summary();
 }

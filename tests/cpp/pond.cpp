@@ -219,6 +219,10 @@ void an_effect_publishes_what_follows_or_nothing_when_it_throws() {
         },
         TurnKind::any, {}, SOON);
     CHECK(nested == ErrorKind::invalid_argument);
+    FAILS(invalid_argument, observer.try_run({}, TurnKind::any, {}, SOON));
+    FAILS(invalid_argument, observer.try_keep_running({}));
+    FAILS(invalid_argument, observer.try_call_back({}));
+    FAILS(invalid_argument, node.try_observe_all("FROM 'grain'", {}, {}, SOON));
     CHECK(fish.value_of(node.state(fish, {}, SOON)) == 3);
 }
 
