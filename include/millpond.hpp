@@ -14,7 +14,7 @@
 /// BORROWED. A `BatchRef`, a `StateRef` and an `Event` point into the `Batch`, `State` or `States`
 ///   that they are of; one that a callback is given is borrowed until the callback returns.
 /// WAITING. `Wait` is a timeout of any std::chrono duration, a `Cancel`, both, or neither, which is
-///   no bound. Durations are rounded up to milliseconds; one that is not positive means not to wait.
+///   no bound. Durations are rounded up to milliseconds; one that is not positive is not to wait.
 /// THREADS. A `const` member may be called from any thread, several at once, also from a callback;
 ///   so may `close`, while another thread waits in a call on the same object. Other members, moving
 ///   and destroying need the object for themselves.

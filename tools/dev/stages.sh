@@ -65,7 +65,7 @@ stage_node() {
 # The library as C programs see it: installed, under the sanitizers and under valgrind.
 stage_c() { tests/c/run.sh --built; }
 
-# The headers as C++ programs see them: installed, in each version of the language that they promise.
+# The headers as C++ programs see them: installed, in each version of C++ that they promise.
 stage_cpp() { tests/cpp/run.sh --built; }
 
 # The same scenarios in every language, answer for answer.
