@@ -72,9 +72,8 @@ void events_that_come_late_are_no_plain_range() {
     a.publish(grain("1"));
     b.publish(grain("2"));
     auto keyed = b.subscribe("FROM 'grain'", {.order = millpond::SubscribeOrder::key}, SOON);
-    CHECK(keyed.next(SOON).size() == 1);
     b.publish(grain("3"));
-    CHECK(keyed.next(SOON).size() == 1);
+    for (std::size_t count = 0; count < 2;) count += keyed.next(SOON).size();
     b.connect(a.ticket(SOON), SOON);
     bool is_refused = false;
     try {
