@@ -25,7 +25,7 @@ HANDED_ON = {"millpond_bytes_t"}
 # The name in front of the first "(" of a declaration, at the edge of a file and of a class.
 FREE = re.compile(r"^\w.*?((?:\w+::)?\w+)\(")
 MEMBER = re.compile(r"^ {4}(?=[\w\[~]).*?(~?\w+|operator\S+)\(")
-CLASS = re.compile(r"^(?:class|struct)(?: \[\[nodiscard\]\])? (\w+)")
+CLASS = re.compile(r"^(?:class|struct)(?: \[\[nodiscard\]\]| MILLPOND_VISIBLE)? (\w+)")
 
 
 def without_comments(text: str) -> str:
@@ -71,6 +71,8 @@ def uses() -> dict[str, set[str]]:
             elif found := (MEMBER if owner else FREE).match(line):
                 if not line.strip().startswith(("return", "using")):
                     member = found[1]
+            if line.strip().startswith("using"):
+                continue
             for name in re.findall(r"\bmillpond_\w+", line):
                 used.setdefault(name, set()).add(f"{owner}::{member}" if owner else member)
     return used
