@@ -153,6 +153,7 @@ interface Kind {
   readonly parts: readonly Kind[];
 }
 
+// Not a default: the depth that a recursion begins at.
 function kindOf(thrown: unknown, depth = 0): Kind {
   // Under some runners errors of Node.js are made by another `Error` than the global one.
   if (!(thrown instanceof Error || types.isNativeError(thrown))) {
