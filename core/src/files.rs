@@ -289,7 +289,8 @@ pub(crate) mod fault {
     pub(crate) fn clear(directory: &Path) -> bool {
         let mut faults = FAULTS.lock().unwrap();
         let own = faults.extract_if(.., |fault| fault.directory == directory);
-        own.fold(true, |all, fault| all && fault.times == 0)
+        let own: Vec<Fault> = own.collect();
+        own.iter().all(|fault| fault.times == 0)
     }
 
     pub(crate) fn attempt(path: &Path, operation: Operation) -> io::Result<()> {

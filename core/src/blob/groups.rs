@@ -103,7 +103,7 @@ impl GroupSet {
         while at < range.end() {
             let page = at / GROUPS_PER_PAGE;
             let end = (page * GROUPS_PER_PAGE + GROUPS_PER_PAGE).min(self.groups);
-            if at % GROUPS_PER_PAGE == 0 && range.end() >= end {
+            if at.is_multiple_of(GROUPS_PER_PAGE) && range.end() >= end {
                 let room = end - at;
                 let before = self.pages.insert(page, Page::Full);
                 self.count += room - before.map_or(0, |page| page.count(room));

@@ -105,7 +105,8 @@ fn pieces_that_nobody_asked_for_are_misbehaviour() {
         let reason = StopReason::AsYouSaid;
         desk.hear(1, &BlobMessage::Stopped { transfer: 1, reason });
     };
-    let steps: [(&str, &dyn Fn(&mut Desk)); 6] = [
+    type Step<'a> = (&'a str, &'a dyn Fn(&mut Desk));
+    let steps: [Step<'_>; 6] = [
         ("Unexpected", &unasked),
         ("Unexpected", &not_next),
         ("Malformed", &short),

@@ -1,4 +1,6 @@
 //! The exchange alone with scripted peers (`desk`), and several of them with wires (`world`).
+// Tests need a first instant.
+#![allow(clippy::disallowed_methods)]
 
 mod blame;
 mod copies;
