@@ -435,6 +435,10 @@ fn start(options: &NodeOptions, secrets: SwarmSecrets) -> Result<Shared> {
         clock: Arc::new(clock::wall),
         allow_network_fs: storage.allow_network_fs,
     })?;
+    let path = options.path.clone();
+    let blobs = BlobRoom::new(log.clone(), path.clone(), storage.blobs.clone());
+    // What a crash has left is settled before a peer can say anything.
+    blobs.open_early();
     let network = options
         .network
         .clone()
@@ -447,9 +451,7 @@ fn start(options: &NodeOptions, secrets: SwarmSecrets) -> Result<Shared> {
             return Err(error);
         }
     };
-    let path = options.path.clone();
     let (secrets, ponds) = (Mutex::new(secrets), Ponds::default());
     let coordination = Coordination::default();
-    let blobs = BlobRoom::new(log.clone(), path.clone(), storage.blobs.clone());
     Ok(Shared { log, network, secrets, path, ponds, coordination, blobs })
 }

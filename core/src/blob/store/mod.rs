@@ -6,6 +6,7 @@
 //! no byte is handed out that was not verified. Begin with `Store`.
 
 mod add;
+mod ages;
 mod collect;
 mod export;
 mod files;
@@ -13,6 +14,7 @@ mod lease;
 mod quota;
 mod read;
 mod recover;
+mod replace;
 mod rows;
 #[allow(clippy::module_inception)] // One type per file, named after it.
 mod store;

@@ -13,7 +13,7 @@ use crate::driver::blob::writer::BlobWriter;
 use crate::driver::node::Node;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::TagSet;
-use crate::pending::{Completer, Pending, pending};
+use crate::pending::{Pending, pending};
 use bytes::Bytes;
 use std::fs::File;
 use std::io::Read;
@@ -64,8 +64,7 @@ pub struct BlobsVerified {
 }
 
 impl Node {
-    /// The blobs of this node. The first call that uses them opens them, and removes what a crash
-    /// has left.
+    /// The blobs of this node.
     pub fn blobs(&self) -> Blobs {
         Blobs { node: self.clone() }
     }
@@ -250,6 +249,10 @@ impl Blobs {
         let (completer, answer) = pending(None);
         match self.room().and_then(|room| Ok((room, room.store()?))) {
             Ok((room, store)) => {
+                if store.takes_notes() {
+                    let store = store.clone();
+                    room.long(Box::new(move || write_notes(&store)));
+                }
                 room.short(Box::new(move || completer.complete(work(&store))));
                 answer
             }
@@ -278,13 +281,11 @@ impl Blobs {
             Ok(found) => found,
             Err(error) => return failed(error),
         };
-        let (handle, state, completer): (BlobWork<T>, _, Completer<T>) =
-            begin(total_bytes, room.ended());
+        let (handle, doer) = begin(total_bytes, room.ended());
         let job = Box::new(move || {
-            let done = work(&store, &state);
+            let done = work(&store, doer.state());
             drop(store);
-            state.end();
-            completer.complete(done);
+            doer.end(done);
         });
         match give(room, job) {
             Ok(()) => handle,
@@ -299,6 +300,13 @@ pub(super) fn reference(added: Added) -> BlobRef {
     // From here on its grace keeps it.
     drop(lease);
     BlobRef { id, size: Some(size), media_type: about.media_type, name: about.name }
+}
+
+/// Writes down what was asked for lately: nobody waits for that.
+pub(super) fn write_notes(store: &Store) {
+    if let Err(error) = store.write_notes() {
+        tracing::warn!(%error, "that blobs were asked for could not be written down");
+    }
 }
 
 fn unopened(path: &std::path::Path, error: &std::io::Error) -> Error {
