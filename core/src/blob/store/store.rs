@@ -9,7 +9,9 @@ use super::ages::Ages;
 use super::files::Place;
 use super::lease::Leases;
 use super::replace::going_row;
-use super::rows::{BLOB, BlobRow, COUNTERS_KEY, Counters, NUMBER_MAX, blob_key, blob_of_key, going_key};
+use super::rows::{
+    BLOB, BlobRow, COUNTERS_KEY, Counters, NUMBER_MAX, blob_key, blob_of_key, going_key,
+};
 use crate::blob::BlobId;
 use crate::blob::about::About;
 use crate::error::{Error, ErrorKind, Result};
