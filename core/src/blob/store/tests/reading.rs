@@ -57,9 +57,11 @@ fn reading_writes_nothing_and_waits_for_nobody_who_does() {
     store.verify_all(&|_| Ok(())).unwrap();
     let writer = store.writer();
     std::thread::scope(|scope| {
-        let reader =
-            scope.spawn(|| ids[..50].iter().map(|id| read_all(&store, *id).unwrap().len()));
-        assert_eq!(reader.join().unwrap().sum::<usize>(), 50 * 20_000);
+        let reader = scope.spawn(|| {
+            let lengths = ids[..50].iter().map(|id| read_all(&store, *id).unwrap().len());
+            lengths.sum::<usize>()
+        });
+        assert_eq!(reader.join().unwrap(), 50 * 20_000);
         // Nor does who writes down what was read wait.
         let noting = scope.spawn(|| store.write_notes());
         noting.join().unwrap().unwrap();
