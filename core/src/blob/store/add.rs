@@ -258,6 +258,7 @@ impl Draft {
                 tracing::warn!(%error, blob = %id, "what it replaces stays until an opening");
             }
         }
+        store.note_added(row.touched);
         let BlobRow { size, about, .. } = row;
         Ok(Added { id, size, about, lease })
     }

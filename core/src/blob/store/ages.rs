@@ -68,10 +68,6 @@ impl Store {
         let (now, elapsed) = self.look_at_clocks();
         let grace = micros(self.parts.options.collect_grace);
         let mut ages = self.ages();
-        let calm_in = micros(ages.calm_from.saturating_sub(elapsed));
-        if calm_in > 0 {
-            return Some(after(now, calm_in));
-        }
         let asked = ages.asked.get(id).copied();
         let asked = asked.map_or(row.touched, |asked| asked.max(row.touched));
         if now.micros() < CLOCK_SET_MICROS || asked.micros() < CLOCK_SET_MICROS {
@@ -80,6 +76,10 @@ impl Store {
                 ages.note(*id, now);
             }
             return Some(after(now, grace.max(1)));
+        }
+        let calm_in = micros(ages.calm_from.saturating_sub(elapsed));
+        if calm_in > 0 {
+            return Some(after(now, calm_in));
         }
         // A clock that went back says nothing.
         let age = now.micros().saturating_sub(asked.micros());
@@ -148,6 +148,14 @@ impl Store {
     pub(crate) fn note_collection(&self, next: Option<WallTime>) {
         let elapsed = (self.parts.elapsed)();
         self.ages().collected = Some((elapsed, next));
+    }
+
+    /// A blob is here since `now`, of which the last collection knew nothing.
+    pub(crate) fn note_added(&self, now: WallTime) {
+        let old_at = after(now, micros(self.parts.options.collect_grace));
+        if let Some((_, next)) = &mut self.ages().collected {
+            *next = Some(next.map_or(old_at, |next| next.min(old_at)));
+        }
     }
 
     /// Whether a collection may find something, as far as is known.

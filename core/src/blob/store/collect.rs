@@ -40,28 +40,55 @@ impl Store {
             let known = self.list(after, &TagSet::default(), AT_ONCE)?;
             let Some(last) = known.last() else { break };
             after = Some(last.id);
+            let mut referenced = Vec::new();
             for Known { id, row } in known.iter().filter(|known| !known.row.referenced) {
                 if let Some(at) = self.old_at(id, row) {
                     next = Some(next.map_or(at, |next: WallTime| next.min(at)));
-                } else if self.collect_one(id, row)? {
-                    collected.blobs += 1;
-                    collected.bytes += row.held_bytes();
+                    continue;
+                }
+                match self.parts.references.keeps(id) {
+                    Ok(false) if self.collect_one(id, row)? => {
+                        collected.blobs += 1;
+                        collected.bytes += row.held_bytes();
+                    }
+                    Ok(true) => referenced.push(*id),
+                    // In doubt it is kept.
+                    Ok(false) | Err(_) => {}
                 }
             }
+            self.note_referenced(&referenced)?;
         }
         self.note_collection(next);
         Ok(collected)
     }
 
-    /// Removes an old blob unless something keeps it; true when it is gone.
+    /// Removes an old blob to which no event refers, unless something keeps it; true when it is
+    /// gone.
     fn collect_one(&self, id: &BlobId, row: &BlobRow) -> Result<bool> {
-        if self.keeps(id) || !self.take_away(id, row)? {
+        if !self.take_away(id, row)? {
             return Ok(false);
         }
         let is_kept = !crate::planted!("collected_without_second_look") && self.keeps(id);
         let settled = self.settle(id, row, is_kept);
         self.writer().collecting.remove(id);
         settled
+    }
+
+    /// Notes that events refer to these: nobody needs to ask again.
+    fn note_referenced(&self, ids: &[BlobId]) -> Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let mut writer = self.writer();
+        let mut changes = Vec::new();
+        for id in ids {
+            if let Ok(Some(row)) = self.look(id) {
+                let row = BlobRow { referenced: true, ..row };
+                changes.push((blob_key(id), Some(row.encode())));
+            }
+        }
+        let counters = writer.counters;
+        self.commit(&mut writer, counters, changes)
     }
 
     /// In doubt, yes.

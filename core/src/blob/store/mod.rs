@@ -21,8 +21,10 @@ mod store;
 mod verify;
 
 pub(crate) use add::{Added, Draft};
+pub(crate) use collect::Collected;
 pub use export::ExportHow;
 pub(crate) use export::Exporting;
+pub(crate) use lease::Lease;
 pub(crate) use read::Opened;
 pub(crate) use rows::Content;
 pub(crate) use store::{

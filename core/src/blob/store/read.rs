@@ -47,6 +47,15 @@ impl BytesAt for Pairs<'_> {
 }
 
 impl Store {
+    /// Whether a blob is here whole, as far as its row and the lengths of its files say.
+    ///
+    /// # Errors
+    /// `corrupt`: its row is damaged. `storage_failed`, `closed`.
+    pub(crate) fn is_here(&self, id: &BlobId) -> Result<bool> {
+        let row = self.look(id)?.filter(BlobRow::is_whole);
+        row.map_or(Ok(false), |row| has_files(&self.place, &row))
+    }
+
     /// Opens a blob of which anything is here.
     ///
     /// # Errors

@@ -60,7 +60,7 @@ pub(crate) trait Rows: Send + Sync {
 
 /// What the events say of blobs.
 pub(crate) trait References: Send + Sync {
-    /// Whether an event that is held refers to the blob, or a pin keeps it.
+    /// Whether an event that is held refers to the blob. Once one does, one always will.
     ///
     /// # Errors
     /// When that cannot be said; who asks takes it as a yes.

@@ -3,7 +3,7 @@
 // The rim: a file that is added.
 #![allow(clippy::disallowed_types)]
 
-use crate::blob::store::{Added, Draft, Exporting, LISTED_MAX, Opened, Store, not_here};
+use crate::blob::store::{Added, Collected, Draft, Exporting, LISTED_MAX, Opened, Store, not_here};
 use crate::blob::{About, BlobId, BlobRef, ExportHow};
 use crate::driver::blob::reader::{BlobReader, read};
 use crate::driver::blob::room::{BlobRoom, Door};
@@ -22,7 +22,8 @@ use std::sync::Arc;
 
 /// What a node holds beside its events: immutable bytes, each named by its BLAKE3 hash.
 ///
-/// Nothing of it is shared with peers yet. All methods may be called from any thread; after the
+/// Peers get the events that refer to blobs, and not yet their bytes. A blob to which an event
+/// refers stays as long as the event is held; see [`Blobs::collect`]. All methods may be called from any thread; after the
 /// node is closed each answers `closed`.
 #[derive(Clone)]
 pub struct Blobs {
@@ -61,6 +62,16 @@ pub struct BlobsVerified {
     /// Files and numbers that no blob has, and that no opening will remove by itself. They are a
     /// mistake of ours, or of whoever changed the store.
     pub strays: u64,
+}
+
+/// What a collection has removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BlobsCollected {
+    /// How many blobs.
+    pub blobs: u64,
+    /// Their bytes, as far as they were here.
+    pub bytes: u64,
 }
 
 impl Node {
@@ -229,6 +240,29 @@ impl Blobs {
             let strays = report.strays.len() as u64;
             let (whole, bytes, damaged) = (report.whole, report.bytes, report.damaged);
             Ok(BlobsVerified { whole, bytes, damaged, strays })
+        })
+    }
+
+    /// Removes every blob that no event refers to which is held here, that nobody has added or read
+    /// for as long as [`BlobOptions::collect_grace`](crate::BlobOptions::collect_grace) says, and
+    /// that nobody reads or publishes right now. Where there is a doubt, such as a block of events
+    /// that is damaged, a blob stays. The same is done when a blob would not fit into
+    /// [`BlobOptions::bytes_max`](crate::BlobOptions::bytes_max), and by nobody else.
+    ///
+    /// # Errors
+    /// In the answer. `cancelled`, `storage_full`, `storage_failed`, `closed`, `forked_process`.
+    /// What was removed by then is gone.
+    pub fn collect(&self) -> BlobWork<BlobsCollected> {
+        let shared = self.node.shared().clone();
+        self.long(move |store, state| {
+            shared.blobs.let_found_go();
+            let collected = store.collect(&|| state.go_on(0).is_ok());
+            // Which of both reasons to stop it was.
+            let Collected { blobs, bytes } = collected.or_else(|error| {
+                state.go_on(0)?;
+                Err(error)
+            })?;
+            Ok(BlobsCollected { blobs, bytes })
         })
     }
 

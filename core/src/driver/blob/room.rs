@@ -3,10 +3,10 @@
 // The rim: code of callers that may block has a thread of its own.
 #![allow(clippy::disallowed_methods)]
 
-use crate::blob::BlobId;
-use crate::blob::store::{FoundRow, Parts, References, RowChange, Rows, Store, StoreOptions};
+use crate::blob::store::{FoundRow, Parts, RowChange, Rows, Store, StoreOptions};
 use crate::driver::blob::blobs::write_notes;
 use crate::driver::blob::crew::{Crew, Job};
+use crate::driver::blob::references::{Early, Mentions};
 use crate::driver::clock;
 use crate::driver::node::{Node, closed_node};
 use crate::driver::options::BlobOptions;
@@ -23,7 +23,7 @@ const THREADS_MAX: usize = 4;
 
 /// What a node has for blobs.
 pub(crate) struct BlobRoom {
-    log: Log,
+    pub(super) log: Log,
     path: PathBuf,
     options: BlobOptions,
     store: Mutex<Option<Arc<Store>>>,
@@ -32,14 +32,15 @@ pub(crate) struct BlobRoom {
     /// Reads and small adds.
     short: Crew,
     ended: Arc<AtomicBool>,
+    pub(super) early: Mutex<Vec<Early>>,
 }
 
 impl BlobRoom {
     /// Of a node with this log in this folder.
     pub(crate) fn new(log: Log, path: PathBuf, options: BlobOptions) -> BlobRoom {
         let [long, short] = [THREADS_MAX; 2].map(Crew::new);
-        let (store, ended) = (Mutex::default(), Arc::default());
-        BlobRoom { log, path, options, store, long, short, ended }
+        let (store, ended, early) = (Mutex::default(), Arc::default(), Mutex::default());
+        BlobRoom { log, path, options, store, long, short, ended, early }
     }
 
     /// Opens the store before anybody else does anything with the node. If that fails, the first
@@ -70,7 +71,7 @@ impl BlobRoom {
         };
         let parts = Parts {
             rows: Box::new(self.log.shelf()?),
-            references: Box::new(All),
+            references: Box::new(Mentions(self.log.clone())),
             options,
             clock: Box::new(clock::wall),
             elapsed: Box::new(elapsed()),
@@ -113,6 +114,7 @@ impl BlobRoom {
         self.long.close(end);
         self.short.close(end);
         let store = self.store.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.early.lock().unwrap_or_else(PoisonError::into_inner).clear();
         if let Some(store) = store {
             if clock::now() < end {
                 write_notes(&store);
@@ -146,15 +148,6 @@ impl Door {
             return Err(closed_node());
         }
         Ok(room)
-    }
-}
-
-/// Until events can refer to blobs, nothing says that a blob is not needed: each is kept.
-struct All;
-
-impl References for All {
-    fn keeps(&self, _: &BlobId) -> Result<bool> {
-        Ok(true)
     }
 }
 
