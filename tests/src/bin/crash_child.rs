@@ -22,7 +22,7 @@ use millpond::Node;
 use millpond_tests::crash::{self, Acknowledged};
 use millpond_tests::{blobs, forks, snapshots};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -59,13 +59,7 @@ fn main() {
         return log.close(DEADLINE).expect("the log closes");
     }
     if durability == "collecting" {
-        let node = blobs::open_collecting(&path).expect("the store opens");
-        let held = blobs::verify_collecting(&node, seed).expect("what is there is right");
-        say(&format!("O {held}\n"));
-        blobs::run_collecting(&node, seed, held, commits, |count| say(&format!("A {count}\n")))
-            .expect("all is kept");
-        node.close(DEADLINE).expect("the node closes");
-        return say("C\n");
+        return collect(&path, seed, commits);
     }
     let node = crash::open(&path).expect("the store opens");
     if durability == "merging" {
@@ -101,6 +95,16 @@ fn main() {
             compaction.wait().expect("the tables are compacted");
         }
     }
+    node.close(DEADLINE).expect("the node closes");
+    say("C\n");
+}
+
+fn collect(path: &Path, seed: u64, commits: u64) {
+    let node = blobs::open_collecting(path).expect("the store opens");
+    let held = blobs::verify_collecting(&node, seed).expect("what is there is right");
+    say(&format!("O {held}\n"));
+    blobs::run_collecting(&node, seed, held, commits, |count| say(&format!("A {count}\n")))
+        .expect("all is kept");
     node.close(DEADLINE).expect("the node closes");
     say("C\n");
 }

@@ -279,6 +279,8 @@ fn note(step: impl FnOnce() -> tape::Step) {
 
 /// What was done to the disk, in its order: the power cuts of the tests are made of it.
 pub(crate) mod tape {
+    #[cfg(test)]
+    use std::cell::RefCell;
     use std::path::PathBuf;
 
     /// One thing that was done.
@@ -297,7 +299,7 @@ pub(crate) mod tape {
 
     #[cfg(test)]
     thread_local! {
-        static TAPE: std::cell::RefCell<Option<Vec<Step>>> = const { std::cell::RefCell::new(None) };
+        static TAPE: RefCell<Option<Vec<Step>>> = const { RefCell::new(None) };
     }
 
     #[cfg(test)]

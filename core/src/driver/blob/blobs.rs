@@ -23,8 +23,8 @@ use std::sync::Arc;
 /// What a node holds beside its events: immutable bytes, each named by its BLAKE3 hash.
 ///
 /// Peers get the events that refer to blobs, and not yet their bytes. A blob to which an event
-/// refers stays as long as the event is held; see [`Blobs::collect`]. All methods may be called from any thread; after the
-/// node is closed each answers `closed`.
+/// refers stays as long as the event is held; see [`Blobs::collect`]. All methods may be called
+/// from any thread; after the node is closed each answers `closed`.
 #[derive(Clone)]
 pub struct Blobs {
     node: Node,
@@ -89,8 +89,8 @@ impl Blobs {
     /// often they are added; what is said of them counts where nothing was said before.
     ///
     /// # Errors
-    /// In the answer. `not_found`, `storage_failed`: it cannot be read. `invalid_argument`: it is no
-    /// regular file, or what is said of it has no such form. `conflict`, reason
+    /// In the answer. `not_found`, `storage_failed`: it cannot be read. `invalid_argument`: it is
+    /// no regular file, or what is said of it has no such form. `conflict`, reason
     /// `changed_while_added`: its size changed meanwhile. `limit_exceeded`: it has more than 2^40
     /// bytes, or blobs take as much as they may (reason `blob_quota`). `storage_full`,
     /// `cancelled`, `closed`, `forked_process`. Nothing is left then.

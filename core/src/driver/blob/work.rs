@@ -1,7 +1,7 @@
 //! Something about blobs that takes time: how far it is, what came of it, and calling it off.
 //!
-//! Rule: progress is a value with a number, not a queue: who looks rarely sees the latest. Work that
-//! is dropped before it has ended answers `closed` to all who wait for anything of it.
+//! Rule: progress is a value with a number, not a queue: who looks rarely sees the latest. Work
+//! that is dropped before it has ended answers `closed` to all who wait for anything of it.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::pending::{Completer, Pending, pending};
