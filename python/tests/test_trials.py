@@ -98,7 +98,7 @@ def test_a_failure_is_not_made_smaller_where_nobody_wants_it(
 def test_a_further_run_that_waits_for_what_never_comes_is_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("millpond.testing.SHRINK_SECONDS_MAX", 0.2)
+    monkeypatch.setattr("millpond._trial.SHRINK_SECONDS_MAX", 0.9)
     runs: list[int] = []
 
     async def waits(seed: int) -> None:

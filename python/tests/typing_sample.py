@@ -96,6 +96,7 @@ async def testing(fish: millpond.Fish[int]) -> None:
     assert_type(node.state(built_in).value, millpond.Folded)
     assert_type(node.run(fish, lambda count: None), millpond.Published | None)
     node.run(fish, lambda count: 5)  # type: ignore[arg-type, return-value]
+    assert_type(node.observe(fish).next(), millpond.State[int] | None)
     other = lab.aio_node(1)
 
     async def effect(count: int) -> list[millpond.Draft]:
@@ -103,6 +104,8 @@ async def testing(fish: millpond.Fish[int]) -> None:
 
     assert_type(await other.run(fish, effect), millpond.Published | None)
     assert_type((await other.state(fish)).value, int)
+    async for state in other.observe(fish):
+        assert_type(state.value, int)
     steel: millpond.Account = node.account("steel")
     assert_type(steel.withdraw(1), millpond.Published)
     assert_type(node.claim("crane").report(), millpond.ClaimReport)

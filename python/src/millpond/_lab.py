@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from . import _native
-from ._errors import UserCode
+from ._errors import Closed, UserCode
 from ._fish import AnyFish, BuiltIn, Fish, State
 from ._fold import FishCode
 from ._held_clock import HeldClock
@@ -17,9 +17,11 @@ from ._lab_scarce import Said
 from ._native import Event, LabBackup, Session
 from ._observing import Token
 from ._reports import Standing
+from ._time_limit import RunTooLong
 from ._trial import current
 
 S = TypeVar("S")
+T = TypeVar("T")
 
 START = 1_767_225_600
 """Where virtual wall clocks begin: 2026-01-01, in seconds since 1970."""
@@ -45,15 +47,19 @@ class Lab:
     ) -> None:
         """A lab of so many nodes, 1 to 64 (default 3).
 
-        seed: all chance follows from it (default 1, or what `MILLPOND_SEED` says). app: who
-        publishes. skew_max: seconds by which the nodes' wall clocks are wrong at most (default
-        300). faults: one in so many publishes, also of effects, and of deeds of accounts and claims
-        is the last thing that its node does: it raises `Closed`, the node does not run, and the
-        events are stored or not (default 0, none). without: numbers of `befell` that do not befall,
-        though they are drawn: all else is as without this. Raises `InvalidArgument`,
-        `LimitExceeded`.
+        seed: all chance follows from it (default: that of the run of `explore` or of the test
+        with a seed in which it is made; else what `MILLPOND_SEED` says, and then
+        `MILLPOND_WITHOUT` says what is left out; else 1). app: who publishes. skew_max: seconds by
+        which the nodes' wall clocks are wrong at most (default 300). faults: one in so many
+        publishes, also of effects, and of deeds of accounts and claims is the last thing that its
+        node does: it raises `Closed`, the node does not run, and the events are stored or not
+        (default 0, none). without: numbers of `befell` that do not befall, though they are drawn:
+        all else is as without this; any number of them, the environment's at most 2**20. Raises
+        `InvalidArgument`, `LimitExceeded`.
         """
         trial = current()
+        if seed is None and trial:
+            seed = trial.seed
         left_out = [*without, *(trial.without if trial else ())]
         self._native = _native.Lab(nodes, seed, app, skew_max, faults, left_out)
         if trial:
@@ -64,6 +70,8 @@ class Lab:
         # Counts the beginnings of states: each is at another moment.
         self._moments = 0
         self._hooks: list[tuple[int, Said, Callable[[Standing], object]]] = []
+        # Those of claims that have lost, to be called.
+        self._lost: list[tuple[Said, Callable[[Standing], object]]] = []
         # Effects that are kept running: on this thread, and by tasks that wait for time to pass.
         self._turns_kept: list[Callable[[], bool]] = []
         self._waiting: list[asyncio.Future[None]] = []
@@ -100,20 +108,23 @@ class Lab:
     def befell(self) -> list[tuple[int, str]]:
         """What befell by chance, in order, each with its number; the first 10,000.
 
-        That is: what `chaos` does but letting time pass, and deaths in a publish.
+        That is: what `chaos` does but letting time pass, and deaths in a publish or a deed.
         """
         return self._native.befell
 
     def is_up(self, node: int) -> bool:
-        """Whether a node runs."""
+        """Whether a node runs. Raises `InvalidArgument`: there is no such node."""
         return self._native.is_up(node)
 
     def time_micros(self, node: int) -> int:
-        """A node's wall clock, in microseconds since 1970, UTC."""
+        """A node's wall clock, in microseconds since 1970, UTC. Raises as `is_up`."""
         return self._native.time_micros(node)
 
     def below(self, end: int) -> int:
-        """A whole number from 0 to `end` - 1 by the seed, for a scenario to do as chance has it."""
+        """A whole number from 0 to `end` - 1 by the seed, for a scenario to do as chance has it.
+
+        Raises `InvalidArgument`: `end` is not from 1 to 2**64 - 1.
+        """
         return self._native.below(end)
 
     def cut(self, *groups: Iterable[int]) -> None:
@@ -129,17 +140,23 @@ class Lab:
         self._native.heal()
 
     def crash(self, node: int) -> None:
-        """A node's process ends without warning: what it has in memory is lost."""
+        """A node's process ends without warning: what it has in memory is lost. If it runs.
+
+        Raises as `is_up`.
+        """
         self._native.crash(node)
         self._wake()
 
     def cut_power(self, node: int) -> None:
-        """A node's power is cut: as `crash`, and what was not durable is lost, too."""
+        """A node's power is cut: as `crash`, and what was not durable is lost, too.
+
+        Raises as `is_up`.
+        """
         self._native.cut_power(node)
         self._wake()
 
     def start(self, node: int) -> None:
-        """A node runs again, if it does not."""
+        """A node runs again, if it does not. Raises as `is_up`."""
         self._native.start(node)
 
     def back_up(self, node: int) -> LabBackup:
@@ -162,30 +179,31 @@ class Lab:
         What nodes reach each other with is delivered meanwhile, in pieces and in an order that
         chance decides; what was published becomes durable; requests are answered; and fish that
         were asked for work. Then hooks of claims that have lost are called, and effects that are
-        kept running. Raises `UserCode`: a fish or such an effect fails; and what a hook raises.
+        kept running. Raises `UserCode`: a fish or such an effect fails; and what a hook raises:
+        those that were to be called after it are called when time passes again.
         """
         self._native.begin_advance(seconds)
         self._work()
-        self._tell_losses()
-        self._act()
+        try:
+            self._tell_losses()
+        finally:
+            self._act()
 
     def settle(self) -> None:
         """Lets time pass until nodes that reach each other hold the same. Raises as `advance`."""
-        is_told = True
-        while is_told:
-            self._native.begin_settle()
-            self._work()
-            # What hooks have published is to be delivered, too.
-            is_told = self._tell_losses()
-        self._act()
+        try:
+            self._settle()
+        finally:
+            self._act()
 
     def calm(self) -> None:
         """Heals the network, starts all nodes and settles. Raises as `advance`."""
         self._native.begin_calm()
         self._work()
-        if self._tell_losses():
-            self.settle()
-        else:
+        try:
+            if self._tell_losses():
+                self._settle()
+        finally:
             self._act()
 
     def chaos(self, steps: int | None = None) -> None:
@@ -195,8 +213,10 @@ class Lab:
         """
         self._native.begin_chaos(steps)
         self._work()
-        self._tell_losses()
-        self._act()
+        try:
+            self._tell_losses()
+        finally:
+            self._act()
 
     def check(self, *fish: AnyFish[Any]) -> None:
         """Asks each node that runs for the states of fish, and the judge more thoroughly.
@@ -234,25 +254,39 @@ class Lab:
             self._fish[number] = fish
         self._work()
 
+    def _settle(self) -> None:
+        is_told = True
+        while is_told:
+            self._native.begin_settle()
+            self._work()
+            # What hooks have published is to be delivered, too.
+            is_told = self._tell_losses()
+
     def _tell(self, node: int, said: Said, hook: Callable[[Standing], object]) -> None:
         """Calls `hook` when the claim has lost."""
-        self._hooks.append((node, said, hook))
         self._native.tell_loss(node, said.what, str(said.key))
+        self._hooks.append((node, said, hook))
         self._tell_losses()
 
     def _tell_losses(self) -> bool:
         """Calls the hooks of those that have lost; whether there were any."""
         is_told = False
-        while (loss := self._native.next_loss()) is not None:
+        while (told := self._next_told()) is not None:
+            said, hook = told
+            if not said.has_ended() and (standing := said.standing()).standing == "lost":
+                is_told = True
+                hook(standing)
+        self._hooks = [own for own in self._hooks if not own[1].has_ended()]
+        return is_told
+
+    def _next_told(self) -> tuple[Said, Callable[[Standing], object]] | None:
+        """The next hook to call: one alone, since it may raise, and the others are to be called."""
+        while not self._lost and (loss := self._native.next_loss()) is not None:
             node, _, key = loss
             told = [own for own in self._hooks if (own[0], str(own[1].key)) == (node, key)]
             self._hooks = [own for own in self._hooks if own not in told]
-            for _, said, hook in told:
-                if not said.has_ended() and (standing := said.standing()).standing == "lost":
-                    is_told = True
-                    hook(standing)
-        self._hooks = [own for own in self._hooks if not own[1].has_ended()]
-        return is_told
+            self._lost += [(said, hook) for _, said, hook in told]
+        return self._lost.pop(0) if self._lost else None
 
     def _act(self) -> None:
         """Time has passed: effects that are kept running see new states."""
@@ -272,8 +306,22 @@ class Lab:
         """Tasks that wait for time to pass look what has come of it."""
         waiting, self._waiting = self._waiting, []
         for passed in waiting:
-            if not passed.done():
+            if not passed.done() and not passed.get_loop().is_closed():
                 passed.set_result(None)
+
+    def _passing(self) -> asyncio.Future[None]:
+        """Is done when time has passed, or a node has ended, since this was asked for."""
+        passed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(passed)
+        return passed
+
+    def _done(self, call: Callable[..., T], *given: Any) -> T:
+        """What a call gives that may be the last thing that its node does."""
+        try:
+            return call(*given)
+        except Closed:
+            self._wake()
+            raise
 
     def _work(self) -> None:
         """Does the jobs of the task that was begun."""
@@ -301,7 +349,7 @@ class Lab:
                 job = getattr(self._native, answer)(*rest)
         except UserCode as error:
             failure = None if code is None else code.failure
-            if isinstance(failure, (KeyboardInterrupt, SystemExit)):
+            if isinstance(failure, (KeyboardInterrupt, SystemExit, RunTooLong)):
                 # It was for the test, which runs on the same thread, and not of the fish.
                 raise failure from None
             raise error from failure

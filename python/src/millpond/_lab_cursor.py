@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from types import TracebackType
-from typing import Self
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
+from ._asking import Steps
+from ._deadline import Deadline
 from ._native import Event
+from ._series import Awaiting, Waiting
 
 
-class LabCursor:
+class LabCursor(Waiting):
     """The answer to a query of a lab: iterate over it, or call its `to_list`."""
 
     __slots__ = ("_each",)
@@ -24,27 +26,16 @@ class LabCursor:
 
     def close(self) -> None:
         """Ends it. May be repeated."""
-        self._each = iter(())
+        self._end()
 
-    def __iter__(self) -> Iterator[Event]:
-        return self._each
+    def _end(self) -> None:
+        self._each = iter(())
 
     def __next__(self) -> Event:
         return next(self._each)
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class AioLabCursor:
+class AioLabCursor(Awaiting):
     """As `LabCursor`, for asyncio."""
 
     __slots__ = ("_ask", "_each")
@@ -58,30 +49,24 @@ class AioLabCursor:
         """All remaining events."""
         return list(self._begun())
 
-    async def aclose(self) -> None:
+    async def close(self) -> None:
         """Ends it. May be repeated."""
-        self._each = iter(())
+        self._end()
 
     def _begun(self) -> Iterator[Event]:
         if self._each is None:
             self._each = iter(self._ask())
         return self._each
 
-    def __aiter__(self) -> AsyncIterator[Event]:
-        return self
+    def _opened(self, deadline: Deadline) -> Steps[Any]:
+        """It is asked in a task, and nothing waits."""
+        self._begun()
+        yield from ()
+
+    def _end(self) -> None:
+        self._each = iter(())
 
     async def __anext__(self) -> Event:
         for event in self._begun():
             return event
         raise StopAsyncIteration
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()

@@ -12,7 +12,8 @@ from ._effects import Effect, acting, pairs_of_effect, refuse_nested
 from ._facts import Durability
 from ._fish import AnyFish, State
 from ._lab_cursor import AioLabCursor, LabCursor
-from ._lab_running import Kept
+from ._lab_observer import AioLabObserver, LabObserver
+from ._lab_running import Kept, Looks
 from ._lab_scarce import (
     AioLabAccount,
     AioLabClaim,
@@ -46,7 +47,7 @@ class _Place:
         """For millpond only."""
         self._lab, self._index, self._native = lab, index, lab._native
         self._native.node_id(index)
-        self._desk = Desk(lab._native, index)
+        self._desk = Desk(lab, index)
 
     @property
     def index(self) -> int:
@@ -81,8 +82,8 @@ class _Place:
         life: int | None = None,
     ) -> Published:
         key, publish = key_bytes(idempotency_key), self._native.publish
-        index = self._index
-        return Published(publish(index, life, pairs, durability, key, expected, session))
+        options = (durability, key, expected, session)
+        return Published(self._lab._done(publish, self._index, life, pairs, *options))
 
     def _state(
         self, fish: AnyFish[S], after: Token | None, session: Session | None
@@ -95,8 +96,8 @@ class _Place:
     def _say(
         self, what: str, note: Payload, after: Token | None, session: Session | None
     ) -> Said:
-        native = self._native
-        return Said(self, what, native.do_optimistically(self._index, what, note, after, session))
+        say = self._native.do_optimistically
+        return Said(self, what, self._lab._done(say, self._index, what, note, after, session))
 
     def _said(self, what: str) -> Said | None:
         key = self._native.own_doing(self._index, what)
@@ -115,7 +116,7 @@ class LabNode(_Place):
 
     They have the same arguments and errors. Nothing waits: what a node would wait for is there, or
     `NotYetVisible` is raised at once, because time passes only by `Lab.advance` and the like; so
-    `timeout` means nothing here. Not here: subscriptions and observers.
+    `timeout` means nothing here. Not here: subscriptions, and observers of several fish.
     """
 
     __slots__ = ()
@@ -180,6 +181,20 @@ class LabNode(_Place):
         """
         return self._state(fish, after, session)
 
+    def observe(
+        self,
+        fish: AnyFish[S],
+        *,
+        after: Token | None = None,
+        session: Session | None = None,
+        timeout: float | None = None,
+    ) -> LabObserver[S]:
+        """As `millpond.Node.observe`: the states that time brings, one at each look at most.
+
+        Raises as `state`.
+        """
+        return LabObserver(self, fish, after, session)
+
     def run(
         self,
         fish: AnyFish[S],
@@ -213,18 +228,20 @@ class LabNode(_Place):
 
         The effect runs now, and then once by each call that lets time pass, when that has passed,
         if the state is a new one; until `cancel_when` holds or the node's process ends. What it
-        raises comes out of that call, and ends it.
+        raises comes out of that call, and ends it. While what the session has seen is not here, it
+        does not run; but `NotYetVisible` is raised if that is so now.
         """
         refuse_nested()
-        kept = Kept(self, fish, effect, cancel_when)
+        kept = Kept(Looks(self, fish, after, session), effect, cancel_when)
 
         def turn() -> bool:
             try:
-                if kept.is_due(after, session):
-                    options: Any = {"durability": durability, "after": after, "session": session}
-                    self.run(fish, kept.judged, **options)
+                if (state := kept.due()) is not None:
+                    with acting(fish):
+                        pairs = pairs_of_effect(kept.judged(state.value))
+                    kept.publish(pairs, durability)
             except BaseException as error:
-                if kept.failed(error, session):
+                if kept.failed(error):
                     raise
             return not kept.is_over
 
@@ -338,6 +355,17 @@ class AioLabNode(_Place):
         """As `LabNode.state`."""
         return self._state(fish, after, session)
 
+    def observe(
+        self,
+        fish: AnyFish[S],
+        *,
+        after: Token | None = None,
+        session: Session | None = None,
+        timeout: float | None = None,
+    ) -> AioLabObserver[S]:
+        """As `LabNode.observe`, but that it waits for time to pass. Begins when first awaited."""
+        return AioLabObserver(self, fish, after, session)
+
     async def run(
         self,
         fish: AnyFish[S],
@@ -350,12 +378,12 @@ class AioLabNode(_Place):
     ) -> Published | None:
         """As `LabNode.run`. The effect runs in this task, and may be a coroutine function."""
         refuse_nested()
-        async with self._lab._turns.setdefault((self._index, fish.id), asyncio.Lock()):
+        async with self._turn(fish):
             life = self._native.life(self._index)
             state = self._state(fish, after, session).value
             with acting(fish):
                 drafts: Any = effect(state)
-                pairs = pairs_of_effect(await drafts if inspect.isawaitable(drafts) else drafts)
+                pairs = pairs_of_effect(await drafts if _waits(drafts) else drafts)
             return self._publish(pairs, durability, session=session, life=life) if pairs else None
 
     async def keep_running(
@@ -372,23 +400,27 @@ class AioLabNode(_Place):
         """As `millpond.Node.keep_running`: for a task of its own.
 
         The effect runs now, and then once after each call that lets time pass, when the loop comes
-        to it, if the state is a new one; until `cancel_when` holds or the node's process ends.
+        to it, if the state is a new one; until `cancel_when` holds or the node's process ends. Time
+        that passes while it runs is seen after it. All else as `LabNode.keep_running`.
         """
         refuse_nested()
-        kept = Kept(self, fish, effect, cancel_when)
-        while True:
+        kept = Kept(Looks(self, fish, after, session), effect, cancel_when)
+        while not kept.is_over:
+            passed = self._lab._passing()
             try:
-                if kept.is_due(after, session):
-                    options: Any = {"durability": durability, "after": after, "session": session}
-                    await self.run(fish, kept.awaited, **options)
+                async with self._turn(fish):
+                    if (state := kept.due()) is not None:
+                        with acting(fish):
+                            given = kept.judged(state.value)
+                            pairs = pairs_of_effect(await given if _waits(given) else given)
+                        kept.publish(pairs, durability)
+                if not kept.is_over:
+                    await passed
             except BaseException as error:
-                if kept.failed(error, session):
+                if kept.failed(error):
                     raise
-            if kept.is_over:
-                return
-            passed = asyncio.get_running_loop().create_future()
-            self._lab._waiting.append(passed)
-            await passed
+            finally:
+                passed.cancel()
 
     async def wait_for(
         self,
@@ -436,3 +468,12 @@ class AioLabNode(_Place):
         """As `LabNode.own_doing`."""
         said = self._said(what)
         return None if said is None else AioLabDoing(said)
+
+    def _turn(self, fish: AnyFish[Any]) -> asyncio.Lock:
+        """Effects on one fish take turns."""
+        return self._lab._turns.setdefault((self._index, fish.id), asyncio.Lock())
+
+
+def _waits(given: Any) -> bool:
+    """Whether what an effect gave is to be awaited."""
+    return inspect.isawaitable(given)

@@ -1,14 +1,14 @@
-"""Effects of a lab that run again and again: once for each state that time has brought about."""
+"""What a node of a lab looks at again and again, and effects that are kept running on it."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ._effects import is_closed
-from ._errors import Closed
-from ._fish import AnyFish
+from ._errors import Closed, NotYetVisible
+from ._facts import Durability
+from ._fish import AnyFish, State
 from ._native import Session
 from ._observing import Token
 
@@ -18,34 +18,58 @@ if TYPE_CHECKING:
 S = TypeVar("S")
 
 
-class Kept(Generic[S]):
-    """An effect that is kept running, in the life of a node that it began in."""
+class Looks(Generic[S]):
+    """The states of a fish, each once, in the life of a node that it began in."""
 
-    __slots__ = ("_cancel_when", "_effect", "_fish", "_last", "_life", "_place", "is_over")
+    __slots__ = ("_after", "_fish", "_last", "life", "place", "session")
+
+    def __init__(
+        self, place: _Place, fish: AnyFish[S], after: Token | None, session: Session | None
+    ) -> None:
+        """For millpond only."""
+        self.place, self._fish, self._after, self.session = place, fish, after, session
+        self.life = place._native.life(place.index)
+        self._last: int | None = None
+
+    def has_ended(self) -> bool:
+        """Whether the process has ended that it looks at."""
+        place = self.place
+        return place.closed or place._native.life(place.index) != self.life
+
+    def new(self) -> State[S] | None:
+        """The state; None: it was given already, or something that it must cover is missing.
+
+        The first time something missing is `NotYetVisible`: a lab does not wait.
+        """
+        try:
+            state = self.place._state(self._fish, self._after, self.session)
+        except NotYetVisible:
+            if self._last is None:
+                raise
+            return None
+        is_new, self._last = state.number != self._last, state.number
+        return state if is_new else None
+
+
+class Kept(Generic[S]):
+    """An effect that is kept running."""
+
+    __slots__ = ("_cancel_when", "_effect", "_looks", "is_over")
 
     def __init__(
         self,
-        place: _Place,
-        fish: AnyFish[S],
+        looks: Looks[S],
         effect: Callable[[S], Any],
         cancel_when: Callable[[S], bool] | None,
     ) -> None:
         """For millpond only."""
-        self._place, self._fish, self._effect = place, fish, effect
-        self._cancel_when = cancel_when
-        self._life, self._last = place._native.life(place.index), 0
+        self._looks, self._effect, self._cancel_when = looks, effect, cancel_when
         self.is_over = False
 
-    def is_due(self, after: Token | None, session: Session | None) -> bool:
-        """Whether there is a state that it has not seen."""
-        place = self._place
-        if place.closed or place._native.life(place.index) != self._life:
-            self.is_over = True
-        if self.is_over:
-            return False
-        number = place._state(self._fish, after, session).number
-        is_new, self._last = number != self._last, number
-        return is_new
+    def due(self) -> State[S] | None:
+        """A state that it has not seen. Ask for it in its turn: then others have done theirs."""
+        self.is_over = self.is_over or self._looks.has_ended()
+        return None if self.is_over else self._looks.new()
 
     def judged(self, state: S) -> Any:
         """What the effect gives, unless this is the last state."""
@@ -54,12 +78,13 @@ class Kept(Generic[S]):
             return None
         return self._effect(state)
 
-    async def awaited(self, state: S) -> Any:
-        """As `judged`, of an effect that may be a coroutine function."""
-        given = self.judged(state)
-        return await given if inspect.isawaitable(given) else given
+    def publish(self, pairs: list[Any], durability: Durability | None) -> None:
+        """Publishes what it gave, if that is anything. Raises `Closed`: its process has ended."""
+        looks = self._looks
+        if pairs:
+            looks.place._publish(pairs, durability, session=looks.session, life=looks.life)
 
-    def failed(self, error: BaseException, session: Session | None) -> bool:
+    def failed(self, error: BaseException) -> bool:
         """It is over; whether `error` is for the caller, and not the end of its node."""
         self.is_over = True
-        return not isinstance(error, Closed) or is_closed(session)
+        return not isinstance(error, Closed) or is_closed(self._looks.session)

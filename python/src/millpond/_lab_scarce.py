@@ -19,6 +19,7 @@ from ._reports import AccountReport, ClaimReport, Standing, report_of
 
 if TYPE_CHECKING:
     from . import _native
+    from ._lab import Lab
     from ._lab_node import _Place
 
 
@@ -27,17 +28,17 @@ class Desk:
 
     __slots__ = ("_index", "_lab")
 
-    def __init__(self, lab: _native.Lab, index: int) -> None:
+    def __init__(self, lab: Lab, index: int) -> None:
         """For millpond only."""
         self._lab, self._index = lab, index
 
     def answer_requests(self, name: str, enabled: bool, reserve: int | None) -> None:
         """As its node does."""
-        self._lab.answer_requests(self._index, name, enabled, reserve)
+        self._lab._native.answer_requests(self._index, name, enabled, reserve)
 
     def hand_over_when_asked(self, what: str, enabled: bool) -> None:
         """As its node does."""
-        self._lab.hand_over_when_asked(self._index, what, enabled)
+        self._lab._native.hand_over_when_asked(self._index, what, enabled)
 
     def act(
         self,
@@ -49,7 +50,8 @@ class Desk:
     ) -> Published:
         """Does it; `timeout` means nothing."""
         key = key_bytes(idempotency_key)
-        return Published(self._lab.act(self._index, deed(), key, after, session))
+        lab = self._lab
+        return Published(lab._done(lab._native.act, self._index, deed(), key, after, session))
 
     def report(
         self,
@@ -60,7 +62,8 @@ class Desk:
         timeout: float | None,
     ) -> Any:
         """A report of an account, a claim, or who does what; `timeout` means nothing."""
-        return report_of(self._lab.report_json(self._index, topic, name, after, session))
+        report = self._lab._native.report_json
+        return report_of(report(self._index, topic, name, after, session))
 
 
 def no_subscriptions(*_: Any) -> NoReturn:
@@ -68,14 +71,12 @@ def no_subscriptions(*_: Any) -> NoReturn:
     raise InvalidArgument("a lab has no subscriptions: let time pass, and ask for a report")
 
 
-class LabAccount(_scarce.Account):
-    """As `Account`, of a node of a lab. Not here: `subscribe`."""
+class _AtDesk:
+    """What accounts and claims of a lab have in common, for threads and for asyncio."""
 
-    __slots__ = ("_desk",)
+    __slots__ = ()
 
-    def __init__(self, desk: Desk, name: str, id: str | None) -> None:  # noqa: A002
-        """For millpond only."""
-        self._desk, self.name, self._id = desk, name, id
+    _desk: Desk
 
     def subscribe(self) -> NoReturn:
         """Raises `InvalidArgument`: a lab has no subscriptions."""
@@ -83,6 +84,16 @@ class LabAccount(_scarce.Account):
 
     def _standing_orders(self) -> Desk:
         return self._desk
+
+
+class LabAccount(_AtDesk, _scarce.Account):
+    """As `Account`, of a node of a lab. Not here: `subscribe`."""
+
+    __slots__ = ("_desk",)
+
+    def __init__(self, desk: Desk, name: str, id: str | None) -> None:  # noqa: A002
+        """For millpond only."""
+        self._desk, self.name, self._id = desk, name, id
 
     def _act(self, *given: Any) -> Published:
         return self._desk.act(*given)
@@ -92,7 +103,7 @@ class LabAccount(_scarce.Account):
         return report
 
 
-class LabClaim(_scarce.Claim):
+class LabClaim(_AtDesk, _scarce.Claim):
     """As `Claim`, of a node of a lab. Not here: `subscribe`."""
 
     __slots__ = ("_desk",)
@@ -100,13 +111,6 @@ class LabClaim(_scarce.Claim):
     def __init__(self, desk: Desk, what: str) -> None:
         """For millpond only."""
         self._desk, self.what = desk, what
-
-    def subscribe(self) -> NoReturn:
-        """Raises `InvalidArgument`: a lab has no subscriptions."""
-        no_subscriptions()
-
-    def _standing_orders(self) -> Desk:
-        return self._desk
 
     def _act(self, *given: Any) -> Published:
         return self._desk.act(*given)
@@ -116,7 +120,7 @@ class LabClaim(_scarce.Claim):
         return report
 
 
-class AioLabAccount(_aio_scarce.Account):
+class AioLabAccount(_AtDesk, _aio_scarce.Account):
     """As `LabAccount`, for asyncio: what acts is done when it is awaited, at once."""
 
     __slots__ = ("_desk",)
@@ -125,13 +129,6 @@ class AioLabAccount(_aio_scarce.Account):
         """For millpond only."""
         self._desk, self.name, self._id = desk, name, id
 
-    def subscribe(self) -> NoReturn:
-        """Raises `InvalidArgument`: a lab has no subscriptions."""
-        no_subscriptions()
-
-    def _standing_orders(self) -> Desk:
-        return self._desk
-
     def _act(self, *given: Any) -> Awaited[Published]:
         return _awaited(self._desk.act, *given)
 
@@ -139,7 +136,7 @@ class AioLabAccount(_aio_scarce.Account):
         return _awaited(self._desk.report, ("account", self._id), self.name, *given)
 
 
-class AioLabClaim(_aio_scarce.Claim):
+class AioLabClaim(_AtDesk, _aio_scarce.Claim):
     """As `LabClaim`, for asyncio: what acts is done when it is awaited, at once."""
 
     __slots__ = ("_desk",)
@@ -147,13 +144,6 @@ class AioLabClaim(_aio_scarce.Claim):
     def __init__(self, desk: Desk, what: str) -> None:
         """For millpond only."""
         self._desk, self.what = desk, what
-
-    def subscribe(self) -> NoReturn:
-        """Raises `InvalidArgument`: a lab has no subscriptions."""
-        no_subscriptions()
-
-    def _standing_orders(self) -> Desk:
-        return self._desk
 
     def _act(self, *given: Any) -> Awaited[Published]:
         return _awaited(self._desk.act, *given)
@@ -273,6 +263,8 @@ class AioLabDoing(_aio_doing.Doing):
         loop = asyncio.get_running_loop()
 
         def called(standing: Standing) -> None:
+            if loop.is_closed():
+                return  # So has what listened.
             done = hook(standing)
             if inspect.isawaitable(done):
                 _aio_doing.keep(loop, _finished(done), self.what)

@@ -12,18 +12,22 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 from . import _native
 from ._errors import InvalidArgument
+from ._failure import Kind, kind_of
 from ._fish import AnyFish, Fish, Monotonicity, blamed
 from ._lab import Lab
 from ._lab_cursor import AioLabCursor, LabCursor
 from ._lab_node import AioEffect, AioLabNode, LabNode
+from ._lab_observer import AioLabObserver, LabObserver
 from ._lab_scarce import AioLabAccount, AioLabClaim, AioLabDoing, LabAccount, LabClaim, LabDoing
 from ._native import Event, LabBackup, replay_hint
-from ._trial import SHRINK_SECONDS_MAX, Kind, Trial, kind_of, smaller, wanted
+from ._time_limit import Alarm, RunTooLong, seconds_max
+from ._trial import Trial, smaller, wanted
 
 __all__ = [
     "AioEffect",
@@ -32,6 +36,7 @@ __all__ = [
     "AioLabCursor",
     "AioLabDoing",
     "AioLabNode",
+    "AioLabObserver",
     "Lab",
     "LabAccount",
     "LabBackup",
@@ -39,6 +44,7 @@ __all__ = [
     "LabCursor",
     "LabDoing",
     "LabNode",
+    "LabObserver",
     "check_grow_only",
     "explore",
     "lint",
@@ -124,39 +130,80 @@ def explore(
 
     What it raises is raised here, with a note of how to replay it. If that is an `Exception`, the
     scenario is run again, up to 64 times and for half a minute, with part of what befell its labs
-    left out, and a second note says what of it is enough to fail in the same way (of the same type
-    and `reason`); not with `shrink=False`. A coroutine function is run by `asyncio.run`; without
-    what befell it may wait for what never comes, so a further run is ended after half a minute.
+    left out, and a second note says what of it is enough to fail in the same way (of the same type,
+    `reason` and line); not with `shrink=False`. A coroutine function is run by `asyncio.run`.
+
+    Without what befell it may wait for what never comes, so a further run is ended after four times
+    what the first one took, or a second if that is more: a coroutine where it awaits, all else on
+    the main thread where nobody uses SIGALRM.
+
+    Raises `InvalidArgument`: a coroutine function, and a loop runs here.
     """
     left_out = wanted()
     for seed in seeds(count):
-        with Trial(left_out or ()) as trial:
+        began = time.monotonic()
+        with Trial(seed, left_out or ()) as trial:
             error = _raised(scenario, seed)
         if error is None:
             continue
         error.add_note(replay_hint(seed))
         if shrink is not False and left_out is None and isinstance(error, Exception):
-
-            def run(_: Trial, seed: int = seed) -> Kind | None:
-                again = _raised(scenario, seed, SHRINK_SECONDS_MAX)
-                if isinstance(again, (KeyboardInterrupt, SystemExit)):
-                    raise again from error
-                return None if again is None else kind_of(again)
-
-            found = smaller(seed, kind_of(error), trial.befell(), run)
+            found = _smaller(scenario, trial, error, seconds_max(time.monotonic() - began))
             if found is not None:
                 error.add_note(found)
         raise error
 
 
-def _raised(
-    scenario: Callable[[int], object], seed: int, timeout: float | None = None
-) -> BaseException | None:
-    """What a scenario raises; `TimeoutError` where it waits for longer in a coroutine."""
+def _smaller(
+    scenario: Callable[[int], object], first: Trial, error: Exception, seconds: float
+) -> str | None:
+    """What it takes of all that befell. What ends the search is raised from `error`."""
+    own = getattr(getattr(scenario, "__code__", None), "co_filename", None)
+
+    def run() -> Kind | None:
+        again = _raised(scenario, first.seed, seconds)
+        if isinstance(again, (KeyboardInterrupt, SystemExit)):
+            raise again
+        return None if again is None else kind_of(again, own)
+
     try:
-        given = scenario(seed)
-        if inspect.iscoroutine(given):
-            asyncio.run(asyncio.wait_for(given, timeout))
+        return smaller(first, kind_of(error, own), run)
+    except BaseException as stopped:
+        raise stopped from error
+
+
+def _raised(
+    scenario: Callable[[int], object], seed: int, seconds: float | None = None
+) -> BaseException | None:
+    """What a scenario raises; `RunTooLong` where it takes longer than that."""
+    try:
+        with Alarm(seconds):
+            given = scenario(seed)
+            if not inspect.iscoroutine(given):
+                return None
+            if not _is_in_loop():
+                asyncio.run(_within(given, seconds))
+                return None
     except BaseException as error:
         return error
-    return None
+    given.close()
+    said = "a loop runs here, and explore runs a coroutine by one of its own"
+    raise InvalidArgument(f"{said}: call it in another thread, as by asyncio.to_thread")
+
+
+def _is_in_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+async def _within(given: Coroutine[Any, Any, object], seconds: float | None) -> None:
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            await given
+    finally:
+        if limit.expired():
+            raise RunTooLong
