@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds libmillpond and installs it with its header, pkg-config and CMake files.
+# Builds libmillpond and installs it with its headers, pkg-config and CMake files.
 #
 #   ffi/c/install.sh PREFIX [PROFILE] [--built | cargo options …]
 #
@@ -55,7 +55,9 @@ fill() { # FROM TO
         "$1" >"$2"
 }
 
-install_file include/millpond.h "$prefix/include/millpond.h" 644
+for header in include/millpond.h include/millpond.hpp include/millpond/*.hpp; do
+    install_file "$header" "$prefix/$header" 644
+done
 install_file "$built/libmillpond.a" "$prefix/lib/libmillpond.a" 644
 install_file "$built/libmillpond.so" "$prefix/lib/$shared" 755
 ln -sf "$shared" "$prefix/lib/libmillpond.so"

@@ -6,6 +6,7 @@ import { accountOf, type Desk } from './desk';
 import { Doing, type DoingHalf, type Standing } from './doing';
 import { TimeoutError } from './error-kinds';
 import { AbortError, guard, refuse } from './failures';
+import type { LabHalf } from './lab-node';
 import type { NativeLab } from './native';
 import { within } from './operations';
 import { limitsOf, type CallOptions } from './options';
@@ -89,17 +90,19 @@ export class LabLosses {
 export class LabDesk implements Desk {
   readonly #native: NativeLab;
   readonly #losses: LabLosses;
+  readonly #deed: LabHalf['deed'];
   readonly #node: number;
 
-  constructor(native: NativeLab, losses: LabLosses, node: number) {
+  constructor({ native, losses, deed }: LabHalf, node: number) {
     this.#native = native;
     this.#losses = losses;
+    this.#deed = deed;
     this.#node = node;
   }
 
   readonly act: Desk['act'] = async (call, deed, said, options) => {
     refuseAborted(call, options);
-    const published = guard(() => this.#native.act(this.#node, deed, said));
+    const published = this.#deed(this.#node, () => this.#native.act(this.#node, deed, said));
     this.#losses.tell();
     return new Published(published);
   };
@@ -131,7 +134,8 @@ export class LabDesk implements Desk {
     refuseAborted(call, options);
     const deed = { kind: 'doing_begin', name: what, ...noteOf(call, options?.note) };
     const said = causal(call, options);
-    return this.#doing(what, guard(() => this.#native.doOptimistically(this.#node, deed, said)));
+    const begin = (): string => this.#native.doOptimistically(this.#node, deed, said);
+    return this.#doing(what, this.#deed(this.#node, begin));
   }
 
   /** What the node has said, if that stands. */

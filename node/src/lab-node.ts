@@ -5,23 +5,23 @@ import { causal, causalOptions, Session } from './causal';
 import { Claim } from './claim';
 import { outsideOfCode } from './code';
 import { ask, type Doing, type WhoDoes } from './doing';
-import { isOver, outsideOfEffects, wanted, type Effect } from './effects';
-import { ClosedError } from './error-kinds';
+import { isOver as isEnded, outsideOfEffects, wanted, type Effect } from './effects';
+import { ClosedError, NotYetVisibleError } from './error-kinds';
 import type { Event } from './event';
 import { guard } from './failures';
 import { fishOf, type Fish } from './fish';
 import type { Lab } from './lab';
 import { LabDesk, refuseAborted, type LabLosses } from './lab-desk';
+import { LabObserver } from './lab-observer';
 import type { NativeLab } from './native';
 import type { ObserveOptions, State } from './observer';
 import { Offsets } from './offsets';
 import { within } from './operations';
-import { callOptions, checkOptions, given, limitsOf, text, type CallOptions } from './options';
+import { callOptions, checkOptions, given, text, type CallOptions } from './options';
 import type { Payload } from './payload';
 import {
   effectOf,
-  endOf,
-  keepRunningOptions,
+  keptRunning,
   type KeepRunningOptions,
   type RunOptions,
   type WaitOptions,
@@ -43,6 +43,8 @@ export interface LabHalf {
   readonly losses: LabLosses;
   /** Resolves when time has passed, or a process has ended. */
   passed(): Promise<void>;
+  /** Does what a node may die of: then those are told that wait. */
+  deed<T>(node: number, work: () => T): T;
 }
 
 /**
@@ -52,7 +54,7 @@ export interface LabHalf {
  *
  * Nothing waits: what a node would wait for is there, or is refused at once with
  * {@link NotYetVisibleError}, because time passes only by {@link Lab.advance} and the like. Not
- * here: subscriptions and observers; nor `reports` of an account or a claim.
+ * here: subscriptions and groups of fish; nor `reports` of an account or a claim.
  */
 export class LabNode {
   /** Its index; the first is 0. */
@@ -65,7 +67,7 @@ export class LabNode {
   /** @internal */
   constructor(half: LabHalf, index: number) {
     this.#half = half;
-    this.#desk = new LabDesk(half.native, half.losses, index);
+    this.#desk = new LabDesk(half, index);
     this.index = index;
     this.id = guard(() => half.native.nodeId(index));
   }
@@ -120,6 +122,18 @@ export class LabNode {
   state<S>(fish: Fish<S>, options?: ObserveOptions): Promise<State<S>> {
     outsideOfCode('state');
     return this.#state(fish, options);
+  }
+
+  /**
+   * As {@link Node.observe}: each step looks at once, and then after each call that lets time pass,
+   * when the event loop comes to it, until the state is a new one. It ends with the node's process.
+   * @throws InvalidArgumentError an argument has the wrong type. Steps reject as
+   * {@link LabNode.state}, and with TimeoutError.
+   */
+  observe<S>(fish: Fish<S>, options?: ObserveOptions): LabObserver<S> {
+    outsideOfCode('observe');
+    checkOptions('observe', options, readOptions);
+    return new LabObserver<S>(this.#half, this.index, fishOf('observe: fish', fish), options);
   }
 
   /**
@@ -210,9 +224,9 @@ export class LabNode {
   }
 
   #append(events: readonly NewEvent[], life: number | undefined, how: object): Published {
-    const { native } = this.#half;
+    const { native, deed } = this.#half;
     const published = withEncoded(events, (bytes) =>
-      guard(() => native.publish(this.index, life, bytes, how)),
+      deed(this.index, () => native.publish(this.index, life, bytes, how)),
     );
     return new Published(published);
   }
@@ -243,8 +257,21 @@ export class LabNode {
     const how = publishingOf('run', options);
     const checked = fishOf('run: fish', fish);
     const running = effectOf('run', effect);
+    const { after, session } = options ?? {};
+    return this.#turn(checked, how, options, () =>
+      wanted(checked, this.#half.state(this.index, checked, { after, session }), running),
+    );
+  }
+
+  /** Publishes what `act` gives when it is its turn on the fish, in the life of the node then. */
+  async #turn<S>(
+    fish: Fish<S>,
+    how: object,
+    options: CallOptions | undefined,
+    act: () => Promise<readonly NewEvent[]>,
+  ): Promise<Published | undefined> {
     const { native, turns } = this.#half;
-    const place = `${this.index} ${checked.id}`;
+    const place = `${this.index} ${fish.id}`;
     const before = turns.get(place);
     let end = (): void => {};
     const turn = new Promise<void>((resolve) => (end = resolve));
@@ -253,9 +280,7 @@ export class LabNode {
     try {
       refuseAborted('run', options);
       const life = guard(() => native.life(this.index));
-      const { after, session } = options ?? {};
-      const state = this.#half.state(this.index, checked, { after, session });
-      const events = await wanted(checked, state, running);
+      const events = await act();
       refuseAborted('run', options);
       return events.length === 0 ? undefined : this.#append(events, life, how);
     } finally {
@@ -269,31 +294,46 @@ export class LabNode {
     effect: Effect<S>,
     options: KeepRunningOptions<S> | undefined,
   ): Promise<void> {
-    const call = 'keepRunning';
-    outsideOfEffects();
-    checkOptions(call, options, keepRunningOptions);
-    const [checked, running] = [fishOf(`${call}: fish`, fish), effectOf(call, effect)];
-    const isLast = endOf(call, options);
-    const { cancelWhen: _, ...rest } = options ?? {};
-    const said = causal(call, options);
+    const kept = keptRunning(fish, effect, options);
+    const { signal, said, publishing } = kept;
+    const { after, session } = options ?? {};
     const { native } = this.#half;
     const life = guard(() => native.life(this.index));
-    let [last, isDone] = [0, false];
+    let [last, isOver] = [0, false];
     const judging: Effect<S> = (state, token) => {
-      isDone = isLast(state);
-      return isDone ? undefined : running(state, token);
+      isOver = kept.isLast(state);
+      return isOver ? undefined : kept.effect(state, token);
+    };
+    const act = async (): Promise<readonly NewEvent[]> => {
+      isOver = guard(() => native.life(this.index)) !== life;
+      if (isOver) return [];
+      const state = this.#due(kept.fish, last, { after, session });
+      if (state === undefined) return [];
+      last = state.number;
+      return wanted(kept.fish, state, judging);
     };
     try {
       for (;;) {
-        const { number } = await this.#state(checked, { after: rest.after, session: rest.session });
-        if (number !== last) await this.#run(checked, judging, rest);
-        last = number;
-        if (isDone) return;
-        await within(this.#half.passed(), limitsOf(call, options));
-        if (!this.isOpen || guard(() => native.life(this.index)) !== life) return;
+        // What time brings while the effect works is looked at after it.
+        const passed = this.#half.passed();
+        await this.#turn(kept.fish, publishing, { signal }, act);
+        if (isOver) return;
+        await within(passed, { signal });
+        if (guard(() => native.life(this.index)) !== life) return;
       }
     } catch (error) {
-      if (!(error instanceof ClosedError) || isOver(said.session)) throw error;
+      if (!(error instanceof ClosedError) || isEnded(said.session)) throw error;
+    }
+  }
+
+  /** A state other than the `last` one; after the first one once the session's is here. */
+  #due<S>(fish: Fish<S>, last: number, options: ObserveOptions): State<S> | undefined {
+    try {
+      const state = this.#half.state(this.index, fish, options);
+      return state.number === last ? undefined : state;
+    } catch (error) {
+      if (last !== 0 && error instanceof NotYetVisibleError) return undefined;
+      throw error;
     }
   }
 }

@@ -23,7 +23,11 @@ const START_MS = 1_767_225_600_000;
 export interface LabOptions {
   /** Number of nodes, 1 to 64; 3. All of them run and reach each other at first. */
   readonly nodes?: number | undefined;
-  /** All chance follows from it; 1, or what the environment says in `MILLPOND_SEED`. */
+  /**
+   * All chance follows from it. At first that of the run of {@link testWithLab} or {@link explore}
+   * in which the lab is made; outside of these what the environment says in `MILLPOND_SEED`, and
+   * then also `MILLPOND_WITHOUT` holds; or 1.
+   */
   readonly seed?: number | undefined;
   /** The application that publishes. */
   readonly app?: string | undefined;
@@ -37,7 +41,7 @@ export interface LabOptions {
   readonly faults?: number | undefined;
   /**
    * Numbers of {@link Lab.befell} that do not befall, though they are drawn: all else is as without
-   * this.
+   * this. Any number of them; `MILLPOND_WITHOUT` names at most 1,048,576.
    */
   readonly without?: readonly number[] | undefined;
 }
@@ -77,7 +81,7 @@ export class Lab {
     const checked = {
       without: leftOut.map((number) => whole('Lab: without', number)),
       ...given('Lab', 'nodes', options?.nodes, whole),
-      ...given('Lab', 'seed', options?.seed, whole),
+      ...given('Lab', 'seed', options?.seed ?? trial?.seed, whole),
       ...given('Lab', 'app', options?.app, text),
       ...given('Lab', 'skewMsMax', options?.skewMsMax, number),
       ...given('Lab', 'faults', options?.faults, whole),
@@ -89,7 +93,8 @@ export class Lab {
     const losses = this.#losses;
     const passed = (): Promise<void> => new Promise((resolve) => this.#waiting.push(resolve));
     const turns = new Map<string, Promise<void>>();
-    this.#half = { lab: this, native: this.#native, state, turns, losses, passed };
+    const deed: LabHalf['deed'] = (node, work) => this.#deed(node, work);
+    this.#half = { lab: this, native: this.#native, state, turns, losses, passed, deed };
   }
 
   /**
@@ -122,23 +127,32 @@ export class Lab {
 
   /**
    * What befell by chance, in order; the first 10,000. That is: what {@link Lab.chaos} does but
-   * letting time pass, and deaths in a publish.
+   * letting time pass, and deaths in a publish or a deed.
    */
   get befell(): readonly LabBefall[] {
     return guard(() => this.#native.befell());
   }
 
-  /** Whether a node runs. */
+  /**
+   * Whether a node runs.
+   * @throws InvalidArgumentError: there is no such node.
+   */
   isUp(node: number): boolean {
     return guard(() => this.#native.isUp(whole('isUp: node', node)));
   }
 
-  /** A node's wall clock, µs since 1970 UTC. */
+  /**
+   * A node's wall clock, µs since 1970 UTC.
+   * @throws InvalidArgumentError: there is no such node.
+   */
   timeMicros(node: number): number {
     return guard(() => this.#native.timeMicros(whole('timeMicros: node', node)));
   }
 
-  /** A whole number from 0 to `end` − 1 by the seed, for a scenario to do as chance has it. */
+  /**
+   * A whole number from 0 to `end` − 1 by the seed, for a scenario to do as chance has it.
+   * @throws InvalidArgumentError: `end` is no whole number from 1 to 2^53 − 1.
+   */
   below(end: number): number {
     return guard(() => this.#native.below(whole('below: end', end)));
   }
@@ -157,24 +171,36 @@ export class Lab {
     guard(() => this.#native.heal());
   }
 
-  /** A node's process ends without warning: what it has in memory is lost. */
+  /**
+   * A node's process ends without warning: what it has in memory is lost.
+   * @throws InvalidArgumentError: there is no such node.
+   */
   crash(node: number): void {
     guard(() => this.#native.crash(whole('crash: node', node)));
     this.#tell();
   }
 
-  /** A node's power is cut: as {@link Lab.crash}, and what was not durable is lost, too. */
+  /**
+   * A node's power is cut: as {@link Lab.crash}, and what was not durable is lost, too.
+   * @throws InvalidArgumentError: there is no such node.
+   */
   cutPower(node: number): void {
     guard(() => this.#native.cutPower(whole('cutPower: node', node)));
     this.#tell();
   }
 
-  /** A node runs again, if it does not. */
+  /**
+   * A node runs again, if it does not.
+   * @throws InvalidArgumentError: there is no such node.
+   */
   start(node: number): void {
     guard(() => this.#native.start(whole('start: node', node)));
   }
 
-  /** Copies what is durable at a node, whether it runs or not. */
+  /**
+   * Copies what is durable at a node, whether it runs or not.
+   * @throws InvalidArgumentError: there is no such node.
+   */
   backUp(node: number): LabBackup {
     return new LabBackup(guard(() => this.#native.backUp(whole('backUp: node', node))));
   }
@@ -260,10 +286,24 @@ export class Lab {
     return stateOf(fish, guard(() => this.#native.shown()));
   }
 
-  /** Does a task in which time passes. */
+  /** Does a task in which time passes; also where a fish fails in it, some has. */
   #pass(begin: () => void): void {
-    this.#work(begin);
-    this.#tell();
+    outsideOfCode('the lab');
+    try {
+      this.#work(begin);
+    } finally {
+      this.#tell();
+    }
+  }
+
+  /** Does what a node may die of. */
+  #deed<T>(node: number, work: () => T): T {
+    const wasUp = guard(() => this.#native.isUp(node));
+    try {
+      return guard(work);
+    } finally {
+      if (wasUp && !guard(() => this.#native.isUp(node))) this.#tell();
+    }
   }
 
   /** Tells those that wait what has come about. */

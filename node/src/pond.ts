@@ -1,5 +1,11 @@
 import { Account, type DoingOptions, type ReportOptions } from './account';
-import { causal, causalOptions, Session, type CausalOptions } from './causal';
+import {
+  causal,
+  causalOptions,
+  Session,
+  type CausalOptions,
+  type NativeCausal,
+} from './causal';
 import { Claim } from './claim';
 import { deskOf } from './desk';
 import { asCode, judged, outsideOfCode } from './code';
@@ -267,15 +273,9 @@ export abstract class Pond {
     effect: Effect<S>,
     options: KeepRunningOptions<S> | undefined,
   ): Promise<void> {
-    const call = 'keepRunning';
-    outsideOfEffects();
-    checkOptions(call, options, keepRunningOptions);
-    const how = this.#publishing(call, options);
-    const checked = fishOf(`${call}: fish`, fish);
-    const judging = endOf(call, options);
-    const { signal } = limitsOf(call, options);
-    const running = effectOf(call, effect);
-    return runAll(how, checked, causal(call, options), running, judging, { signal });
+    const { signal, isLast, publishing, ...kept } = keptRunning(fish, effect, options);
+    const how = { place: this.place, call: 'keepRunning', options: publishing };
+    return runAll(how, kept.fish, kept.said, kept.effect, isLast, { signal });
   }
 
   async #waitFor(token: Offsets | string, options: WaitOptions | undefined): Promise<void> {
@@ -300,11 +300,38 @@ function unchecked(options: CausalOptions | undefined): CausalOptions {
   return { after: options?.after, session: options?.session };
 }
 
-/** @internal The names of what can be said of an effect that is kept running. */
-export const keepRunningOptions = ['signal', 'durability', 'cancelWhen', ...causalOptions];
+/** @internal An effect that is kept running, and how. */
+export interface KeptRunning<S> {
+  readonly fish: Fish<S>;
+  readonly effect: Effect<S>;
+  /** Whether a state is the last one for it. */
+  readonly isLast: (state: S) => boolean;
+  /** How it publishes, for the native half. */
+  readonly publishing: object;
+  readonly said: NativeCausal;
+  readonly signal: AbortSignal | undefined;
+}
 
-/** @internal Whether a state is the last one for an effect that is kept running. */
-export function endOf<S>(
+/** @internal What `keepRunning` is given, checked. */
+export function keptRunning<S>(
+  fish: Fish<S>,
+  effect: Effect<S>,
+  options: KeepRunningOptions<S> | undefined,
+): KeptRunning<S> {
+  const call = 'keepRunning';
+  outsideOfEffects();
+  checkOptions(call, options, ['signal', 'durability', 'cancelWhen', ...causalOptions]);
+  return {
+    publishing: publishingOf(call, options),
+    fish: fishOf(`${call}: fish`, fish),
+    isLast: endOf(call, options),
+    signal: limitsOf(call, options).signal,
+    effect: effectOf(call, effect),
+    said: causal(call, options),
+  };
+}
+
+function endOf<S>(
   call: string,
   options: KeepRunningOptions<S> | undefined,
 ): (state: S) => boolean {

@@ -10,7 +10,6 @@ import {
   QueryInvalidError,
   TimeoutError,
   fenceAdmits,
-  fish,
 } from 'millpond';
 import { Lab, explore } from 'millpond/testing';
 import { STUCK_MS, alone } from './support.mjs';
@@ -237,68 +236,4 @@ test('what cannot match a query is not waited for', limit, async () => {
   await assert.rejects(node.waitFor(token), NotYetVisibleError);
   await assert.rejects(node.waitFor(token, { query: "FROM 'grain'" }), NotYetVisibleError);
   await assert.rejects(node.waitFor(token, { query: 'FROM' }), QueryInvalidError);
-});
-
-const counted = fish({
-  id: 'counted',
-  version: 1,
-  query: "FROM 'order'",
-  initial: () => 0,
-  step: (count) => count + 1,
-});
-
-test('an effect that is kept running sees each state that time brings', limit, async () => {
-  const lab = new Lab({ nodes: 2 });
-  const [node, other] = [lab.node(0), lab.node(1)];
-  const seen = [];
-  const confirm = async (count) => {
-    await null;
-    seen.push(count);
-    return { tags: ['confirmed'], payload: count };
-  };
-  const turns = () => new Promise((resolve) => setImmediate(resolve));
-  const order = async () => {
-    await other.publish({ tags: ['order'], payload: 1 });
-    lab.calm();
-    await turns();
-  };
-  const done = node.keepRunning(counted, confirm, { cancelWhen: (count) => count >= 2 });
-  await turns();
-  assert.deepEqual(seen, [0], 'it runs now');
-  await order();
-  lab.advance(1000);
-  await turns();
-  assert.deepEqual(seen, [0, 1], 'once for each state');
-  await order();
-  await done;
-  assert.deepEqual(seen, [0, 1]);
-  const confirmed = await node.query("FROM 'confirmed'").toArray();
-  assert.deepEqual(confirmed.map(({ payload }) => payload), [0, 1]);
-  const ended = node.keepRunning(counted, confirm);
-  await turns();
-  lab.crash(0);
-  await ended;
-  lab.start(0);
-  await order();
-  assert.deepEqual(seen, [0, 1, 2], 'it ended with the process');
-});
-
-test('an effect that is kept running ends with what it throws, or an abort', limit, async () => {
-  const lab = new Lab({ nodes: 1 });
-  const failing = lab.node(0).keepRunning(counted, (count) => {
-    if (count > 0) throw new RangeError('no such order');
-  });
-  const aborting = new AbortController();
-  const { signal } = aborting;
-  const aborted = lab.node(0).keepRunning(counted, () => undefined, { signal });
-  await lab.node(0).publish({ tags: ['order'], payload: 1 });
-  lab.advance(1000);
-  await assert.rejects(failing, { reason: 'effect' });
-  aborting.abort();
-  await assert.rejects(aborted, { name: 'AbortError' });
-  const [refused, no] = [lab.node(0), () => lab.node(0).keepRunning(counted, 5)];
-  await assert.rejects(no(), InvalidArgumentError);
-  await assert.rejects(refused.keepRunning(counted, () => undefined, { timeoutMs: 5 }), {
-    name: 'InvalidArgumentError',
-  });
 });

@@ -13,6 +13,7 @@ static void ignore_batch(void *user_data, const millpond_batch_t *batch,
 
 #define REFUSED(...) STATUS(MILLPOND_ERROR_INVALID_ARGUMENT, __VA_ARGS__)
 #define NC MILLPOND_NO_CANCEL
+#define NS MILLPOND_NO_SESSION
 
 static void null_is_an_error_for_every_pointer(void) {
     millpond_node_options_t options = options_at("/nowhere");
@@ -106,12 +107,12 @@ static void null_is_an_error_for_fish_too(void) {
     REFUSED(millpond_observer_state(observer, SOON, NC, NULL, NULL));
     REFUSED(millpond_observer_fd(observer, NULL, NULL));
     REFUSED(millpond_observer_call_back(observer, NULL, NULL, NULL, NULL));
-    REFUSED(millpond_observer_turn(observer, 0, SOON, NC, NULL, NULL));
-    REFUSED(millpond_observer_turn(observer, 7, SOON, NC, &turn, NULL));
+    REFUSED(millpond_observer_turn(observer, 0, NS, SOON, NC, NULL, NULL));
+    REFUSED(millpond_observer_turn(observer, 7, NS, SOON, NC, &turn, NULL));
     REFUSED(millpond_observer_run(observer, 0, NULL, NULL, NULL, SOON, NC, NULL, NULL));
     OK(millpond_observer_run(observer, 0, no_effect, NULL, NULL, SOON, NC, NULL, NULL));
     REFUSED(millpond_observer_keep_running(observer, NULL, NULL, NULL, NULL, NULL));
-    OK(millpond_observer_turn(observer, 0, SOON, NC, &turn, NULL));
+    OK(millpond_observer_turn(observer, 0, NS, SOON, NC, &turn, NULL));
     REFUSED(millpond_turn_state(turn, NULL, NULL));
     REFUSED(millpond_turn_publish(turn, NULL, 1, NULL, SOON, NC, NULL, NULL));
     OK(millpond_turn_close(turn, NULL));

@@ -5,8 +5,10 @@
 #include "check.h"
 #include <poll.h>
 #include <pthread.h>
+#include <time.h>
 
 #define NC MILLPOND_NO_CANCEL
+#define NS MILLPOND_NO_SESSION
 
 static millpond_text_t text(const char *data, size_t len) {
     millpond_text_t text = {data, len};
@@ -57,8 +59,12 @@ static void destroy(void *user_data) {
 
 /* Code of a fish leaves a moment after its last observer; nobody but `destroy` tells. */
 static int is_destroyed_soon(const int *destroys, int expected) {
+    struct timespec until;
+    int waited = clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += SOON / 1000;
     pthread_mutex_lock(&destroy_mutex);
-    while (*destroys < expected) pthread_cond_wait(&destroyed, &destroy_mutex);
+    while (!waited && *destroys < expected)
+        waited = pthread_cond_timedwait(&destroyed, &destroy_mutex, &until);
     int count = *destroys;
     pthread_mutex_unlock(&destroy_mutex);
     return count == expected;

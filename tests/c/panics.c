@@ -21,6 +21,7 @@
 #include <pthread.h>
 
 #define NC MILLPOND_NO_CANCEL
+#define NS MILLPOND_NO_SESSION
 #define ALL TEXT("FROM allEvents")
 
 /* One node with everything on it; other nodes are nobody's business. */
@@ -207,7 +208,7 @@ static int32_t no_effect(void *user_data, const millpond_state_t *state, millpon
     return 0;
 }
 static int32_t any_turn(struct scene *on, millpond_error_t **error) {
-    return millpond_observer_turn(on->observer, MILLPOND_TURN_ANY, SOON, NC, &on->taken, error);
+    return millpond_observer_turn(on->observer, MILLPOND_TURN_ANY, NS, SOON, NC, &on->taken, error);
 }
 static int32_t observer_run(struct scene *on, millpond_error_t **error) {
     return millpond_observer_run(on->observer, 0, no_effect, NULL, NULL, SOON, NC, NULL, error);
@@ -528,7 +529,7 @@ static struct scene set(void) {
     millpond_text_t query = {TEXT("FROM 'turn'")};
     fish.query = query;
     OK(millpond_node_observe(scene.node, &fish, NULL, SOON, NC, &scene.observed, NULL));
-    OK(millpond_observer_turn(scene.observed, 0, SOON, NC, &scene.turn, NULL));
+    OK(millpond_observer_turn(scene.observed, 0, NS, SOON, NC, &scene.turn, NULL));
     OK(millpond_observer_close(scene.observed, NULL));
     scene.observed.id = 0;
     OK(millpond_session_new(&scene.session, NULL));

@@ -146,27 +146,76 @@ static void a_turn_is_used_once_or_given_back(void) {
     const millpond_text_t grain = {TEXT("grain")};
     draft.tags = &grain, draft.tag_count = 1;
     draft.payload = (const uint8_t *)"\1", draft.payload_len = 1;
-    OK(millpond_observer_turn(observer, MILLPOND_TURN_NEW, SOON, NC, &turn, NULL));
+    OK(millpond_observer_turn(observer, MILLPOND_TURN_NEW, NS, SOON, NC, &turn, NULL));
     OK(millpond_turn_state(turn, &state, NULL));
     CHECK(value_of(state) == 0);
     millpond_state_free(state);
     STATUS(MILLPOND_ERROR_TIMEOUT,
-           millpond_observer_turn(observer, MILLPOND_TURN_ANY, 10, NC, &other, NULL));
+           millpond_observer_turn(observer, MILLPOND_TURN_ANY, NS, 10, NC, &other, NULL));
     OK(millpond_turn_publish(turn, &draft, 1, NULL, SOON, NC, &published, NULL));
     CHECK(published.count == 1 && published.first_offset == 0);
     millpond_bytes_free(&published.stream);
     millpond_bytes_free(&published.token);
     STATUS(MILLPOND_ERROR_CLOSED, millpond_turn_close(turn, NULL));
-    OK(millpond_observer_turn(observer, MILLPOND_TURN_NEW, SOON, NC, &turn, NULL));
+    OK(millpond_observer_turn(observer, MILLPOND_TURN_NEW, NS, SOON, NC, &turn, NULL));
     OK(millpond_turn_state(turn, &state, NULL));
     CHECK(value_of(state) == 1); /* what the turn before has published is in it */
     millpond_state_free(state);
     OK(millpond_turn_close(turn, NULL));
     STATUS(MILLPOND_ERROR_CLOSED, millpond_turn_close(turn, NULL));
     STATUS(MILLPOND_ERROR_TIMEOUT,
-           millpond_observer_turn(observer, MILLPOND_TURN_NEW, 10, NC, &turn, NULL));
-    OK(millpond_observer_turn(observer, MILLPOND_TURN_ANY, SOON, NC, &turn, NULL));
+           millpond_observer_turn(observer, MILLPOND_TURN_NEW, NS, 10, NC, &turn, NULL));
+    OK(millpond_observer_turn(observer, MILLPOND_TURN_ANY, NS, SOON, NC, &turn, NULL));
     OK(millpond_turn_close(turn, NULL));
+    OK(millpond_observer_close(observer, NULL));
+    OK(millpond_node_close(node, SOON, NULL));
+}
+
+/* What is published elsewhere is seen by the session, and never comes here. */
+static void sees_what_is_elsewhere(millpond_session_t session) {
+    millpond_node_t there = open_node();
+    millpond_bytes_t token = {NULL, 0};
+    OK(publish(there, "grain", "1"));
+    OK(millpond_node_offsets(there, &token, NULL));
+    OK(millpond_session_sees(session, (const char *)token.data, token.len, NULL));
+    millpond_bytes_free(&token);
+    OK(millpond_node_close(there, SOON, NULL));
+}
+
+static void a_turn_in_a_session_is_had_on_what_that_has_seen_and_not_before(void) {
+    int destroys = 0;
+    millpond_node_t node = open_node();
+    millpond_observer_t observer = observe(node, &destroys);
+    millpond_session_t session = {0};
+    millpond_turn_t turn = {0};
+    millpond_state_t *state = NULL;
+    millpond_bytes_t seen = {NULL, 0}, held = {NULL, 0};
+    OK(millpond_session_new(&session, NULL));
+    OK(publish(node, "grain", "1"));
+    OK(millpond_node_offsets(node, &held, NULL));
+    OK(millpond_session_sees(session, (const char *)held.data, held.len, NULL));
+    OK(millpond_observer_turn(observer, MILLPOND_TURN_ANY, session, SOON, NC, &turn, NULL));
+    OK(millpond_turn_state(turn, &state, NULL));
+    CHECK(value_of(state) == 1);
+    millpond_state_free(state);
+    OK(millpond_turn_close(turn, NULL));
+    millpond_bytes_free(&held);
+    OK(publish(node, "grain", "2"));
+    OK(millpond_observer_turn(observer, MILLPOND_TURN_NEW, session, SOON, NC, &turn, NULL));
+    OK(millpond_turn_close(turn, NULL));
+    OK(millpond_session_token(session, &seen, NULL));
+    OK(millpond_node_offsets(node, &held, NULL));
+    CHECK(seen.len == held.len && memcmp(seen.data, held.data, seen.len) == 0);
+    millpond_bytes_free(&seen);
+    millpond_bytes_free(&held);
+    sees_what_is_elsewhere(session);
+    STATUS(MILLPOND_ERROR_NOT_YET_VISIBLE,
+           millpond_observer_turn(observer, MILLPOND_TURN_ANY, session, 10, NC, &turn, NULL));
+    OK(millpond_observer_turn(observer, MILLPOND_TURN_ANY, NS, SOON, NC, &turn, NULL));
+    OK(millpond_turn_close(turn, NULL));
+    OK(millpond_session_close(session, NULL));
+    STATUS(MILLPOND_ERROR_CLOSED,
+           millpond_observer_turn(observer, MILLPOND_TURN_ANY, session, SOON, NC, &turn, NULL));
     OK(millpond_observer_close(observer, NULL));
     OK(millpond_node_close(node, SOON, NULL));
 }
@@ -256,6 +305,8 @@ int main(void) {
     run("an effect is kept running until it says that it is the last",
         an_effect_is_kept_running_until_it_says_that_it_is_the_last);
     run("a turn is used once or given back", a_turn_is_used_once_or_given_back);
+    run("a turn in a session is had on what that has seen, and not before",
+        a_turn_in_a_session_is_had_on_what_that_has_seen_and_not_before);
     run("descriptors tell of states and of how claims stand",
         descriptors_tell_of_states_and_of_how_claims_stand);
     run("a machine refuses the fence of a former holder",

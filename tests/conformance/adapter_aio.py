@@ -35,6 +35,7 @@ from pond import (
     explained,
     fish_of,
     shown,
+    standing_line,
     waiting,
 )
 
@@ -348,7 +349,7 @@ class Adapter:
     async def do_standing(self, name: str, _said: dict[str, str], rest: str) -> list[str]:
         async with await self.nodes[name].own_doing(rest) or self.doings[name, rest] as doing:
             standing = await doing.next(timeout=SOON)
-        return ["end" if standing is None else standing.standing]
+        return [standing_line(self.names, standing)]
 
     async def do_errors(self, *_: object) -> list[str]:
         return error_table()

@@ -29,7 +29,7 @@ typedef struct {
     millpond_session_t session;
     millpond_observer_t observer;
     millpond_doing_t doing;
-    char standing[16];
+    char standing[16], winner[128];
     millpond_bytes_t text;
 } named_t;
 static named_t names[NAMES_MAX], ids[NAMES_MAX];

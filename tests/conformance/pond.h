@@ -425,10 +425,21 @@ static int32_t standing(const char *name, const char *what) {
     while (!(status = millpond_doing_next(own->doing, 100, MILLPOND_NO_CANCEL, &json, &error))) {
         const char *at = strstr((char *)json.data, "\"standing\":\"") + 12;
         snprintf(own->standing, sizeof own->standing, "%.*s", (int)strcspn(at, "\""), at);
+        at = strstr((char *)json.data, "\"winner\":{\"key\":\"");
+        at = at ? at + 17 : "";
+        snprintf(own->winner, sizeof own->winner, "%.*s", (int)strcspn(at, "\""), at);
         millpond_bytes_free(&json);
     }
     if (status != MILLPOND_ERROR_TIMEOUT) return status;
-    printf("%s\n", own->standing);
+    printf("%s", own->standing);
+    if (strcmp(own->standing, "lost") == 0) {
+        const char *slash = strchr(own->winner, '/');
+        must(slash != NULL, "who has lost learns to whom");
+        printf(" to=");
+        print_stream(slash + 1, strlen(slash + 1));
+        printf(":%.*s", (int)(slash - own->winner), own->winner);
+    }
+    printf("\n");
     return -1;
 }
 

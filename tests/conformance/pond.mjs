@@ -125,7 +125,10 @@ export function pondActs({
       } catch (error) {
         if (!missed(error)) throw (own.ended = error);
       }
-      return [own.last];
+      const { standing, winner } = own.last;
+      if (standing !== 'lost') return [standing];
+      const [lamport, stream] = winner.key.split('/');
+      return [`lost to=${list([[stream, lamport]])}`];
     },
     async state(name, said, rest) {
       return explained(
@@ -208,14 +211,14 @@ export function pondActs({
     async do(name, _said, rest) {
       const doing = await nodes.get(name).doOptimistically(rest, { timeoutMs: SOON });
       const { value } = await doing.next({ timeoutMs: SOON });
-      doings.set(`${name} ${rest}`, { doing, last: value.standing });
+      doings.set(`${name} ${rest}`, { doing, last: value });
     },
     async release(name, _said, rest) {
       return publishedLines(await doings.get(`${name} ${rest}`).doing.release());
     },
     async standing(name, _said, rest) {
       const own = doings.get(`${name} ${rest}`);
-      const heard = drain(own.doing, SHORT, ({ standing }) => (own.last = standing));
+      const heard = drain(own.doing, SHORT, (told) => (own.last = told));
       await heard.catch((error) => {
         if (!missed(error)) throw error;
       });

@@ -88,6 +88,16 @@ def doers_line(names: Names, report: millpond.WhoDoes) -> str:
     return f"holder={held} does={listing(names, [(key[2], int(key[0])) for key in keys])}"
 
 
+def standing_line(names: Names, told: millpond.Standing | None) -> str:
+    """How an optimistic claim stands."""
+    if told is None:
+        return "end"
+    if told.standing != "lost" or told.winner is None:
+        return told.standing
+    winner = told.winner
+    return f"lost to={listing(names, [(winner.stream, winner.lamport)])}"
+
+
 def listing(names: Names, pairs: list[tuple[str, int]]) -> str:
     """Streams with a number each."""
     return ",".join(f"{names.stream(stream)}:{number}" for stream, number in pairs) or "-"

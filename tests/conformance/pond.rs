@@ -296,11 +296,13 @@ impl Adapter {
     fn standing(&self, name: &str, what: &str) -> Result<String> {
         let own = &self.pond.doings[&(name.to_owned(), what.to_owned())];
         Ok(match own.standing()?.0 {
-            Standing::Won => "won\n",
-            Standing::Lost(_) => "lost\n",
-            Standing::Released => "released\n",
-        }
-        .into())
+            Standing::Won => "won\n".into(),
+            Standing::Lost(winner) => {
+                let key = (&winner.key.stream, winner.key.lamport.value());
+                format!("lost to={}\n", self.list([key].into_iter()))
+            }
+            Standing::Released => "released\n".into(),
+        })
     }
 
     fn who_does(&self, name: &str, what: &str) -> Result<String> {

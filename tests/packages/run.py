@@ -135,7 +135,16 @@ testWithLab(test['skip'], 'skipped', { seeds: 1 }, () => expect(1).toBe(2));
 const patient = (name, body) => test(name, { timeout: 60_000 }, body);
 testWithLab(patient, 'wrong', { nodes: 2, seeds: 1 }, async (lab) => {
   lab.chaos(80);
+  expect(lab.befell).not.toEqual([]);
   expect(lab.befell.filter(({ what }) => what === 'node 1 crashes')).toEqual([]);
+});
+
+testWithLab(test, 'slow', { seeds: 1 }, async (lab) => {
+  lab.chaos(20);
+  for (const end = Date.now() + 3_200; Date.now() < end; ) {
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  expect(lab.befell).toEqual([]);
 });
 """
 
@@ -151,11 +160,12 @@ def a_test_with_a_lab_runs_under_vitest_and_says_what_its_failure_takes(folder: 
                           env={name: own for name, own in os.environ.items() if name not in unset})
     said = done.stdout + done.stderr
     assert done.returncode == 1, said
-    wanted = [r"Tests +1 failed \| 3 passed \| 1 skipped \(5\)", r"right \(seed 3\)",
+    wanted = [r"Tests +2 failed \| 3 passed \| 1 skipped \(6\)", r"right \(seed 3\)",
               r"MILLPOND_SEED=1 replays it", r"\n1 of the \d+ things that befell are enough:",
               r"\] node 1 crashes\n", r"MILLPOND_SEED=1 MILLPOND_WITHOUT=[\d,-]+ replays that"]
     for text in wanted:
         assert re.search(text, said), f"it does not say {text}:\n{said}"
+    assert "timed out" not in said, said
 
 
 def packed(to: Path) -> list[Path]:

@@ -51,6 +51,8 @@ README
 # Its loop has an end, and it is a whole program.
 RUST = "README"
 
+CPP = "README"
+
 C = r'''
 README
 
@@ -110,6 +112,15 @@ def prepare_c(folder: Path) -> list[str]:
     return ["./sample"]
 
 
+def prepare_cpp(folder: Path) -> list[str]:
+    shutil.copy(ROOT / "target/debug/libmillpond.so", folder / "libmillpond.so.0")
+    (folder / "libmillpond.so").symlink_to("libmillpond.so.0")
+    run([os.environ.get("CXX", "c++"), "-std=c++17", "-Wall", "-Wextra", "-Werror",
+         f"-I{ROOT / 'include'}", "sample.cpp", "-o", "sample", "-L.", "-lmillpond",
+         "-Wl,-rpath,$ORIGIN"], folder)
+    return ["./sample"]
+
+
 SAMPLES = {
     "python": Sample(
         "python", "sample.py", PYTHON, lambda _: [sys.executable, "sample.py"],
@@ -120,6 +131,8 @@ SAMPLES = {
     "rust": Sample(
         "rust", "sample.rs", RUST, prepare_rust, [r".*grams.*812\.0.*"], ["kind:stroke"]),
     "c": Sample("c", "sample.c", C, prepare_c, [], ["kind:stroke"]),
+    "cpp": Sample(
+        "cpp", "sample.cpp", CPP, prepare_cpp, [r".*grams.*812.*"], ["kind:stroke"]),
 }
 
 

@@ -15,6 +15,7 @@ STAGES=(
     "types check stage_types python/src/millpond/__init__.py"
     "node node stage_node node/package.json"
     "c plain stage_c"
+    "cpp plain stage_cpp"
     "conformance plain stage_conformance tests/conformance/run.py"
     "readme plain stage_readme"
     "packages plain stage_packages"
@@ -63,6 +64,9 @@ stage_node() {
 
 # The library as C programs see it: installed, under the sanitizers and under valgrind.
 stage_c() { tests/c/run.sh --built; }
+
+# The headers as C++ programs see them: installed, in each version of C++ that they promise.
+stage_cpp() { tests/cpp/run.sh --built; }
 
 # The same scenarios in every language, answer for answer.
 stage_conformance() {

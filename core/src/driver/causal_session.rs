@@ -5,6 +5,7 @@
 //! about to be, too); nothing is to be told by hand but what came from elsewhere.
 
 use crate::driver::node::{Node, PublishOptions};
+use crate::driver::pond::EffectTurn;
 use crate::driver::reading::{After, QueryOptions};
 use crate::driver::{KeySubscription, Subscription};
 use crate::error::Result;
@@ -172,6 +173,15 @@ impl Within {
     pub(super) fn check(&self, node: &Node) -> Result<()> {
         let at_once = |after| After { timeout: Some(Duration::ZERO), ..after };
         self.after().map(at_once).map_or(Ok(()), |after| node.wait_for(&after, None).wait())
+    }
+
+    /// Whether the state of a turn, which is one of all that was `asked` for, is one of all that the
+    /// session has seen by now.
+    pub(super) fn is_shown(&self, asked: &OffsetMap, turn: &EffectTurn) -> bool {
+        self.0.as_ref().is_none_or(|session| {
+            let seen = session.token();
+            asked.covers(&seen) || turn.covers(&seen)
+        })
     }
 
     /// As [`CausalSession::write`]; at once where there is no session.

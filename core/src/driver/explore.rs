@@ -33,7 +33,8 @@ impl Default for ExploreOptions {
 
 /// Runs `scenario` for each seed, and stops at the first one that fails. Then it runs that one
 /// again, up to 64 times and for half a minute, and leaves out part of what befell by chance, to
-/// say what of that it takes to fail so.
+/// say what of that it takes to fail so. Such a run counts where it makes as many labs as the first
+/// one. Nothing ends it: a scenario is not to wait for ever for what befell before and is left out.
 ///
 /// If the environment has [`SEED_VARIABLE`](crate::testing::SEED_VARIABLE), only that seed is run:
 /// so the seed of a failure is replayed; and
@@ -77,11 +78,11 @@ pub fn explore_with(
     watch_panics();
     for seed in seeds {
         let left_out = without.clone().unwrap_or_default();
-        let (failure, befell) = Trial::run(seed, left_out, false, &mut scenario);
-        let Some(failure) = failure else { continue };
+        let mut first = Trial::run(seed, left_out, false, &mut scenario);
+        let Some(failure) = first.failure.take() else { continue };
         let hint = replay_hint(seed);
-        let is_shrunk = options.shrink && without.is_none();
-        let found = is_shrunk.then(|| smaller(seed, &failure, befell, &mut scenario)).flatten();
+        let is_shrunk = options.shrink && without.is_none() && failure.is_known();
+        let found = is_shrunk.then(|| smaller(seed, &failure, first, &mut scenario)).flatten();
         match failure {
             Failure::Error(error) => {
                 let error = error.in_context(hint);
@@ -104,17 +105,20 @@ pub fn explore_with(
 fn smaller(
     seed: u64,
     failure: &Failure,
-    befell: Vec<LabBefall>,
+    first: Ran,
     scenario: &mut impl FnMut(u64) -> Result<()>,
 ) -> Option<String> {
     let until = clock::now() + SHRINK_TIME_MAX;
-    let mut shrink = LabShrink::new(BTreeSet::new(), befell);
+    let mut shrink = LabShrink::new(BTreeSet::new(), first.befell);
     while clock::now() < until
         && let Some(without) = shrink.next_run()
     {
-        match Trial::run(seed, without.clone(), true, scenario) {
-            (Some(own), befell) if own.is_like(failure) => shrink.failed(befell),
-            _ => shrink.passed(),
+        let ran = Trial::run(seed, without.clone(), true, scenario);
+        // From a lab of another run nothing is left out, so that it fails says nothing.
+        let is_like = ran.failure.is_some_and(|own| own.is_like(failure));
+        match is_like && ran.labs == first.labs {
+            true => shrink.failed(ran.befell),
+            false => shrink.passed(),
         }
     }
     shrink.summary(seed)
@@ -131,16 +135,34 @@ enum Failure {
 }
 
 impl Failure {
+    /// Whether another one can be told from it. A panic is known by its place, which nobody tells
+    /// of one that is passed on from another thread, or where the scenario sets a hook of its own.
+    fn is_known(&self) -> bool {
+        !matches!(self, Failure::Panic { place: None, .. })
+    }
+
     /// Whether both are of one kind.
     fn is_like(&self, other: &Failure) -> bool {
         match (self, other) {
             (Failure::Error(one), Failure::Error(other)) => {
                 (one.kind(), one.reason()) == (other.kind(), other.reason())
             }
-            (Failure::Panic { place, .. }, Failure::Panic { place: other, .. }) => place == other,
+            (Failure::Panic { place, .. }, Failure::Panic { place: other, .. }) => {
+                place.is_some() && place == other
+            }
             _ => false,
         }
     }
+}
+
+/// How a run ended.
+struct Ran {
+    /// None where all was well.
+    failure: Option<Failure>,
+    /// What befell its labs.
+    befell: Vec<LabBefall>,
+    /// How many labs were made in it.
+    labs: usize,
 }
 
 /// A run of a scenario, for the labs that it makes.
@@ -152,6 +174,8 @@ pub(super) struct Trial {
     is_quiet: bool,
     /// Where it panicked.
     place: Option<String>,
+    /// How many labs were made.
+    labs: usize,
 }
 
 thread_local! {
@@ -165,19 +189,19 @@ impl Trial {
         without: BTreeSet<u64>,
         is_quiet: bool,
         scenario: &mut impl FnMut(u64) -> Result<()>,
-    ) -> (Option<Failure>, Vec<LabBefall>) {
+    ) -> Ran {
         let own = Trial { without, is_quiet, ..Trial::default() };
         let befell = own.befell.clone();
         // A scenario may explore, too.
         let outer = TRIAL.replace(Some(own));
         let ended = catch_unwind(AssertUnwindSafe(|| scenario(seed)));
-        let own = TRIAL.replace(outer);
+        let Trial { place, labs, .. } = TRIAL.replace(outer).unwrap_or_default();
         let failure = match ended {
             Ok(ended) => ended.err().map(Failure::Error),
-            Err(payload) => Some(Failure::Panic { payload, place: own.and_then(|own| own.place) }),
+            Err(payload) => Some(Failure::Panic { payload, place }),
         };
         let befell = std::mem::take(&mut *befell.lock().unwrap_or_else(PoisonError::into_inner));
-        (failure, befell)
+        Ran { failure, befell, labs }
     }
 
     /// A lab of the run that is under way on this thread, if there is one.
@@ -197,6 +221,7 @@ impl Trial {
         lab.listen(move |befall| {
             befell.lock().unwrap_or_else(PoisonError::into_inner).push(befall.clone());
         });
+        TRIAL.with_borrow_mut(|own| own.iter_mut().for_each(|own| own.labs += 1));
         Ok(lab)
     }
 }
@@ -292,6 +317,38 @@ mod tests {
         assert!(first.ends_with(" befell") && first != "1 befell", "{first}");
         assert!((2..=65).contains(&runs), "{runs} runs failed");
         assert!(TRIAL.with_borrow(Option::is_none), "nothing is left of the last run");
+    }
+
+    #[test]
+    fn a_run_with_a_lab_of_another_run_proves_nothing() {
+        let (mut kept, mut runs) = (None, 0);
+        let error = explore([5], |seed| {
+            runs += 1;
+            if kept.is_none() {
+                let mut lab = Lab::new(&LabOptions::new(3, seed))?;
+                lab.chaos(40)?;
+                kept = Some(lab);
+            }
+            let has_befallen = kept.as_ref().is_some_and(|lab| !lab.befell().is_empty());
+            if has_befallen { Err(refused()) } else { Ok(()) }
+        });
+        let error = error.unwrap_err();
+        assert!(runs > 1 && !error.message().contains("it fails so without"), "{error}");
+    }
+
+    #[test]
+    fn a_panic_that_nobody_knows_the_place_of_is_said_once() {
+        let mut runs = 0;
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            explore(1..=50, |seed| {
+                fails(seed, |_| {
+                    runs += 1;
+                    resume_unwind(Box::new("from another thread"))
+                })
+            })
+        }));
+        assert_eq!(ended.unwrap_err().downcast_ref::<&str>(), Some(&"from another thread"));
+        assert_eq!(runs, 1);
     }
 
     #[test]

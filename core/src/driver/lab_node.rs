@@ -23,11 +23,11 @@ use crate::query::Query;
 /// the same errors.
 ///
 /// Its answers are there at once: virtual time passes between calls and never in them. Not here:
-/// subscriptions, observers and `keep_running`. Of accounts and claims [`Lab::account`],
+/// subscriptions and observers. Of accounts and claims [`Lab::account`],
 /// [`Lab::claim`] and [`Lab::who_does`] tell.
 pub struct LabNode<'a> {
-    lab: &'a mut Lab,
-    node: usize,
+    pub(super) lab: &'a mut Lab,
+    pub(super) node: usize,
 }
 
 impl Lab {
@@ -118,7 +118,17 @@ impl LabNode<'_> {
         let RunOptions { after, publish, .. } = options;
         self.wait_for(&after.token, None)?;
         let state = self.state(fish)?;
-        let events = guarded(|| effect(&state).map_err(|error| error.to_string()));
+        self.publish_of(fish, publish, || effect(&state))
+    }
+
+    /// Publishes what an effect on a fish gives.
+    pub(super) fn publish_of<S: Send + 'static>(
+        &mut self,
+        fish: &Fish<S>,
+        options: PublishOptions,
+        effect: impl FnOnce() -> Wanted,
+    ) -> Result<Option<Appended>> {
+        let events = guarded(|| effect().map_err(|error| error.to_string()));
         let events = events.map_err(|message| {
             let message = format!("an effect on {} failed: {message}", fish.definition());
             Error::new(ErrorKind::UserCode, message).with_reason("effect")
@@ -126,7 +136,7 @@ impl LabNode<'_> {
         if events.is_empty() {
             return Ok(None);
         }
-        self.append(events, publish).map(Some)
+        self.append(events, options).map(Some)
     }
 
     /// Does something to an account or a claim, as [`Node::act`](crate::Node::act) does, with a

@@ -18,6 +18,8 @@ pub(crate) struct Lookout {
     last: Option<Instant>,
     due: Option<Instant>,
     seen: Option<Seen>,
+    /// Since then a status was given that shows something else.
+    is_seen_otherwise: bool,
     /// How far streams were known to go at the last look, of those that are not held so far.
     known: BTreeMap<StreamId, u64>,
     is_switched: bool,
@@ -89,10 +91,21 @@ impl Lookout {
         if !is_behind && !known.is_empty() {
             self.look_by(now);
         }
-        let is_news = self.seen.as_ref() != Some(&seen) || self.is_switched;
-        self.is_switched = false;
+        let is_news =
+            self.seen.as_ref() != Some(&seen) || self.is_switched || self.is_seen_otherwise;
+        (self.is_switched, self.is_seen_otherwise) = (false, false);
         self.seen = Some(seen);
         is_news
+    }
+
+    /// A status with this is given between two looks: if it is not what the last look saw, the next
+    /// one is news for whoever has it, also when all is as it was by then.
+    pub(crate) fn show(&mut self, reach: &Reach) {
+        self.is_seen_otherwise |= self.seen.as_ref().is_none_or(|seen| {
+            seen.links != reach.links
+                || seen.reachable != reach.reachable
+                || seen.troubled != reach.troubled
+        });
     }
 
     fn look_by(&mut self, at: Instant) {
@@ -122,6 +135,22 @@ mod tests {
         lookout.note(&Message::Durable, start);
         assert_eq!(lookout.next(), Some(start + LOOK_EVERY));
         assert!(!looks(&mut lookout, &Reach::default(), start + LOOK_EVERY), "nothing is new");
+    }
+
+    #[test]
+    fn who_was_shown_what_had_passed_by_the_next_look_is_told() {
+        let (mut lookout, start) = (Lookout::default(), clock::now());
+        let before = Reach::default();
+        let mut meanwhile = before.clone();
+        meanwhile.reachable.insert(NodeId::from_bytes([1; 32]));
+        lookout.show(&before);
+        assert!(looks(&mut lookout, &before, start), "the first look is");
+        lookout.show(&before);
+        assert!(!looks(&mut lookout, &before, start + LOOK_EVERY), "all is as it was shown");
+        lookout.show(&meanwhile);
+        lookout.show(&before);
+        assert!(looks(&mut lookout, &before, start + 2 * LOOK_EVERY), "somebody saw another thing");
+        assert!(!looks(&mut lookout, &before, start + 3 * LOOK_EVERY), "and was told");
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod inbox;
 mod key_fold;
 mod key_subscription;
 mod lab_node;
+mod lab_running;
 #[cfg(feature = "net")]
 mod ledger;
 #[cfg(feature = "net")]

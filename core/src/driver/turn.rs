@@ -435,6 +435,7 @@ impl Turn {
     fn status(&mut self) -> NetworkStatus {
         let reach = self.swarm.reach();
         let discovered = reach.discovered.clone();
+        self.ledger.lookout.show(&reach);
         self.ledger.look(reach, &self.log);
         let version = self.log.news_version();
         NetworkStatus {

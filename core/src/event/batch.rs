@@ -114,6 +114,17 @@ impl EventBatch {
     pub fn byte_count(&self) -> usize {
         self.bytes.len()
     }
+
+    /// An empty batch with the memory of this one, for `Cursor::next_batch_into`, and how many
+    /// bytes that is; without that of the tags and payloads while one of them is kept.
+    pub fn emptied(self) -> (EventBatch, usize) {
+        let mut places = self.places;
+        places.clear();
+        let mut bytes = self.bytes.try_into_mut().unwrap_or_default();
+        bytes.clear();
+        let memory = bytes.capacity() + places.capacity() * size_of::<Place>();
+        (EventBatch { bytes: bytes.freeze(), places, ..EventBatch::default() }, memory)
+    }
 }
 
 impl fmt::Debug for EventBatch {

@@ -1,4 +1,7 @@
 //! Connections that we open.
+//!
+//! A peer may be dialled again while it is dialled, where it is said to be now. That is one dial:
+//! the first answer counts, and it has failed when nobody answered anywhere.
 
 use crate::event::NodeId;
 use crate::net::close::printable;
@@ -9,18 +12,70 @@ use crate::net::link::{self, Opened};
 use crate::net::transport::NetEvent;
 use iroh::endpoint::{ConnectOptions, Connection, QuicTransportConfig};
 use iroh::{Endpoint, EndpointAddr, PublicKey, TransportAddr};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use tokio::task::JoinSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::runtime::Handle;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
 /// Most addresses of one dial.
 const ADDRESSES_MAX: usize = 32;
 
+/// The dials under way, each with its attempts.
+#[derive(Default)]
+pub(crate) struct Dials {
+    attempts: Mutex<BTreeMap<NodeId, BTreeMap<u64, AbortHandle>>>,
+}
+
+impl Dials {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<NodeId, BTreeMap<u64, AbortHandle>>> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An attempt is answered: the others end. False when another one was sooner.
+    fn answered(&self, peer: NodeId, attempt: u64) -> bool {
+        let mut attempts = self.lock();
+        if !attempts.get(&peer).is_some_and(|known| known.contains_key(&attempt)) {
+            return false;
+        }
+        let others = attempts.remove(&peer).into_iter().flatten();
+        others.filter(|(other, _)| *other != attempt).for_each(|(_, other)| other.abort());
+        true
+    }
+
+    /// An attempt came to nothing. True when it was the last of its dial.
+    fn failed(&self, peer: NodeId, attempt: u64) -> bool {
+        let mut attempts = self.lock();
+        let Some(known) = attempts.get_mut(&peer) else { return false };
+        let is_last = known.remove(&attempt).is_some() && known.is_empty();
+        if is_last {
+            attempts.remove(&peer);
+        }
+        is_last
+    }
+}
+
 /// Dials `peer`, and runs the connection if there is one.
-pub(crate) async fn run(
+pub(crate) fn start(
+    handle: &Handle,
+    shared: &Arc<Shared>,
+    peer: NodeId,
+    named: Vec<SocketAddr>,
+    discovered: Vec<SocketAddr>,
+) {
+    // Held until the attempt is known: it cannot end before.
+    let mut attempts = shared.dials.lock();
+    let known = attempts.entry(peer).or_default();
+    let number = known.last_key_value().map_or(0, |(last, _)| last + 1);
+    let task = handle.spawn(run(Arc::clone(shared), peer, number, named, discovered));
+    known.insert(number, task.abort_handle());
+}
+
+async fn run(
     shared: Arc<Shared>,
     peer: NodeId,
+    attempt: u64,
     mut named: Vec<SocketAddr>,
     mut discovered: Vec<SocketAddr>,
 ) {
@@ -29,18 +84,22 @@ pub(crate) async fn run(
     let deadline = shared.options.dial_deadline;
     let opened = match timeout(deadline, open(&shared, peer, &named, &discovered)).await {
         Ok(Ok(opened)) => opened,
-        Ok(Err(reason)) => return failed(&shared, peer, reason),
+        Ok(Err(reason)) => return failed(&shared, peer, attempt, reason),
         Err(_) => {
             let addresses: Vec<&SocketAddr> = named.iter().chain(&discovered).collect();
             let reason = format!("no answer from {addresses:?} within {deadline:?}");
-            return failed(&shared, peer, reason);
+            return failed(&shared, peer, attempt, reason);
         }
     };
-    link::run(shared, opened).await;
+    if shared.dials.answered(peer, attempt) {
+        link::run(shared, opened).await;
+    }
 }
 
-fn failed(shared: &Shared, peer: NodeId, reason: String) {
-    shared.emit(NetEvent::DialFailed { peer, reason: printable(&reason) });
+fn failed(shared: &Shared, peer: NodeId, attempt: u64, reason: String) {
+    if shared.dials.failed(peer, attempt) {
+        shared.emit(NetEvent::DialFailed { peer, reason: printable(&reason) });
+    }
 }
 
 /// Dials from every socket that leads to one of the addresses; the first answer counts.

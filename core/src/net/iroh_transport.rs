@@ -41,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) options: TransportOptions,
     pub(crate) gate: Arc<Gate>,
     sink: EventSink,
+    pub(crate) dials: dial::Dials,
     links: Mutex<BTreeMap<ConnectionId, Arc<Link>>>,
     last_connection: AtomicU64,
     silent: AtomicBool,
@@ -85,6 +86,7 @@ impl IrohTransport {
             options,
             gate: Arc::default(),
             sink,
+            dials: dial::Dials::default(),
             links: Mutex::default(),
             last_connection: AtomicU64::new(0),
             silent: AtomicBool::new(false),
@@ -109,7 +111,7 @@ impl IrohTransport {
 
 impl Transport for IrohTransport {
     fn dial(&self, peer: NodeId, named: Vec<SocketAddr>, discovered: Vec<SocketAddr>) {
-        self.handle.spawn(dial::run(Arc::clone(&self.shared), peer, named, discovered));
+        dial::start(&self.handle, &self.shared, peer, named, discovered);
     }
 
     fn admit(&self, connection: ConnectionId) {

@@ -115,7 +115,8 @@ pub enum NetEvent {
 pub trait Transport: Send + Sync {
     /// Tries to connect to `peer` at any address that a person `named`, or that was `discovered`
     /// and is on a network of ours (the first 32 count). Answered by `Connected` or `DialFailed`
-    /// within the dial deadline.
+    /// within the dial deadline. A peer that is being dialled is dialled there as well: the two are
+    /// one dial, with one answer, within the deadline of the later.
     fn dial(&self, peer: NodeId, named: Vec<SocketAddr>, discovered: Vec<SocketAddr>);
 
     /// Says that the peer has proved its membership: larger frames, more credit, no deadline.

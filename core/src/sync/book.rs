@@ -12,10 +12,10 @@ use crate::sync::constants::{
     SESSION_OF_USE, STRANGERS_KEPT_MAX, USELESS_DIALS_MAX,
 };
 use crate::sync::entry::{Entry, Rank};
+use crate::sync::found::Waiting;
 use crate::sync::refusal::RefusalReason;
 use crate::sync::schedule::Schedule;
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -23,13 +23,13 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(crate) struct PeerBook {
     us: NodeId,
-    entries: BTreeMap<NodeId, Entry>,
+    pub(super) entries: BTreeMap<NodeId, Entry>,
     /// When to dial whom; of those that were only found, when they may be dialled.
     dials: Schedule<NodeId>,
     /// Found peers that may be dialled, when peers are needed.
-    waiting: BTreeSet<NodeId>,
+    pub(super) waiting: Waiting,
     /// What the last of them to be dialled was worth.
-    turn: Rank,
+    pub(super) turn: Rank,
     /// Dials under way, and when they count as failed.
     dialing: Schedule<NodeId>,
 }
@@ -40,7 +40,7 @@ impl PeerBook {
             us,
             entries: BTreeMap::new(),
             dials: Schedule::default(),
-            waiting: BTreeSet::new(),
+            waiting: Waiting::default(),
             turn: Rank::Stranger,
             dialing: Schedule::default(),
         }
@@ -90,7 +90,10 @@ impl PeerBook {
 
     /// A person or a ticket named the peer: dial it now, whatever happened before.
     pub(crate) fn name(&mut self, peer: NodeId, addresses: &[SocketAddr], now: Instant) {
+        let is_dialing = self.is_dialing(&peer);
         let Some(entry) = self.entry(peer, Rank::Named) else { return };
+        let known = entry.addresses();
+        let is_elsewhere = is_dialing && addresses.iter().any(|address| !known.contains(address));
         for address in addresses {
             entry.named.retain(|known| known != address);
             entry.named.push(*address);
@@ -98,8 +101,9 @@ impl PeerBook {
         let surplus = entry.named.len().saturating_sub(ADDRESSES_PER_PEER_MAX);
         entry.named.drain(..surplus);
         entry.attempts = 0;
+        let at = if is_elsewhere { entry.moved(Duration::ZERO, now) } else { now };
         self.waiting.remove(&peer);
-        self.dials.set(peer, now);
+        self.dials.set(peer, at);
     }
 
     /// Discovery saw the peer at these addresses. A new one is dialled soon, by the smaller id
@@ -113,6 +117,9 @@ impl PeerBook {
     ) -> bool {
         let courtesy = if self.us < peer { Duration::ZERO } else { DIAL_COURTESY };
         let pause = self.pause(&peer);
+        if addresses.is_empty() && !self.entries.contains_key(&peer) {
+            return false;
+        }
         let Some(entry) = self.entry(peer, Rank::Hint) else { return false };
         let kept = addresses.len().min(ADDRESSES_PER_PEER_MAX);
         if entry.discovered == addresses[..kept] {
@@ -122,8 +129,14 @@ impl PeerBook {
         entry.discovered = addresses[..kept].to_vec();
         // A refusal that only people can mend is not undone by a new address.
         let is_refused = entry.last_refusal.is_some_and(RefusalReason::is_lasting);
-        if kept > 0 && !is_refused {
-            let at = entry.hurry(pause, now);
+        if kept == 0 {
+            entry.fade();
+            if entry.named.is_empty() && entry.unnamed().is_empty() {
+                self.waiting.remove(&peer);
+                self.dials.remove(&peer);
+            }
+        } else if !is_refused {
+            let at = entry.moved(pause, now);
             self.dials.set_earliest(peer, at + courtesy);
         }
         is_new
@@ -180,6 +193,7 @@ impl PeerBook {
             let is_soon = entry.spared_at.is_some_and(|at| now < at + DIAL_RETRY_MAX);
             entry.came_back |= !dialed && is_soon;
             entry.seen = None;
+            entry.elsewhere_at = None;
             entry.gone_since = None;
             entry.last_refusal = None;
         }
@@ -206,6 +220,7 @@ impl PeerBook {
         entry.attempts = if is_of_use { 0 } else { entry.attempts.min(USELESS_DIALS_MAX) };
         entry.gone_since = Some(now);
         entry.seen = seen;
+        entry.elsewhere_at = None;
         if lasted >= GOOD_CONDUCT {
             entry.penalties = 0;
         }
@@ -216,6 +231,11 @@ impl PeerBook {
     pub(crate) fn failed(&mut self, peer: NodeId, now: Instant) {
         self.dialing.remove(&peer);
         self.retry(peer, now);
+        // It went to where the peer was.
+        let elsewhere_at = self.entries.get_mut(&peer).and_then(|entry| entry.elsewhere_at.take());
+        if let Some(at) = elsewhere_at {
+            self.dials.set_earliest(peer, at.max(now));
+        }
     }
 
     /// A session was refused. Misbehaviour blocks the peer for a while, longer each time.
@@ -257,8 +277,9 @@ impl PeerBook {
         blocked.is_some_and(|until| now < until)
     }
 
-    /// Which named peer to dial now; `is_taken` says with whom there is a connection. Found ones
-    /// whose time has come wait until they are needed.
+    /// Which peer to dial now that was named, or that is elsewhere while its dial is under way;
+    /// `is_taken` says with whom there is a connection. Other ones whose time has come wait until
+    /// they are needed.
     pub(crate) fn next_dial(
         &mut self,
         now: Instant,
@@ -269,48 +290,18 @@ impl PeerBook {
         }
         while let Some(peer) = self.dials.first_due(now) {
             self.dials.remove(&peer);
+            if self.dial_elsewhere(&peer, now, is_taken(&peer)) {
+                return Some(peer);
+            }
             if !self.may_dial(&peer, now, is_taken(&peer)) {
                 continue;
             }
             if self.entries[&peer].rank == Rank::Named {
                 return Some(self.begin_dial(peer, now));
             }
-            self.waiting.insert(peer);
+            self.waiting.insert(peer, self.entries[&peer].is_met(), now);
         }
         None
-    }
-
-    /// Which found peer to dial now that one is needed, `unmet_too` when it need not have had a
-    /// session; `pick` chooses one of so many. Each rank has its turn, so that no crowd of made-up
-    /// nodes keeps us from those that had one.
-    pub(crate) fn dial_waiting(
-        &mut self,
-        now: Instant,
-        unmet_too: bool,
-        is_taken: impl Fn(&NodeId) -> bool,
-        mut pick: impl FnMut(usize) -> usize,
-    ) -> Option<NodeId> {
-        loop {
-            let best = self.best_waiting(unmet_too);
-            let peer = (!best.is_empty()).then(|| best[pick(best.len())])?;
-            self.waiting.remove(&peer);
-            if self.may_dial(&peer, now, is_taken(&peer)) {
-                self.turn = self.entries[&peer].rank;
-                return Some(self.begin_dial(peer, now));
-            }
-        }
-    }
-
-    /// Of the rank whose turn it is, those that were dialled least.
-    fn best_waiting(&self, unmet_too: bool) -> Vec<NodeId> {
-        let known = self.waiting.iter().filter_map(|peer| Some((peer, self.entries.get(peer)?)));
-        let known = known.filter(|(_, entry)| unmet_too || entry.is_met());
-        // The next lower rank, and after the lowest the highest.
-        let after = |rank: Rank| (rank < self.turn, rank);
-        let order = |entry: &Entry| (after(entry.rank), Reverse(entry.attempts));
-        let best = known.clone().map(|(_, entry)| order(entry)).max();
-        let best = known.filter(|(_, entry)| Some(order(entry)) == best);
-        best.map(|(peer, _)| *peer).collect()
     }
 
     /// How many peers are known from what `teller` said alone.
@@ -321,28 +312,6 @@ impl PeerBook {
         self.entries.values().filter(is_theirs).count()
     }
 
-    /// As `dial_waiting`, one of those that `is_wanted`.
-    pub(crate) fn dial_waiting_of(
-        &mut self,
-        now: Instant,
-        unmet_too: bool,
-        is_wanted: impl Fn(&NodeId) -> bool,
-        pick: impl FnOnce(usize) -> usize,
-    ) -> Option<NodeId> {
-        let is_met = |peer: &NodeId| self.entries.get(peer).is_some_and(Entry::is_met);
-        let may_be = |peer: &NodeId| unmet_too || is_met(peer);
-        let wanted = self.waiting.iter().copied().filter(|peer| may_be(peer) && is_wanted(peer));
-        let wanted: Vec<NodeId> = wanted.collect();
-        let peer = (!wanted.is_empty()).then(|| wanted[pick(wanted.len())])?;
-        self.waiting.remove(&peer);
-        self.may_dial(&peer, now, false).then(|| self.begin_dial(peer, now))
-    }
-
-    /// How many found peers wait until they are needed.
-    pub(crate) fn waiting_count(&self) -> usize {
-        self.waiting.len()
-    }
-
     /// Whom we are dialling, rising.
     pub(crate) fn dialing(&self) -> impl Iterator<Item = &NodeId> {
         self.dialing.keys()
@@ -350,15 +319,13 @@ impl PeerBook {
 
     /// False when there is no use in dialling the peer, or when it has to wait: then its time is
     /// set.
-    fn may_dial(&mut self, peer: &NodeId, now: Instant, is_taken: bool) -> bool {
+    pub(super) fn may_dial(&mut self, peer: &NodeId, now: Instant, is_taken: bool) -> bool {
         let Some(entry) = self.entries.get_mut(peer) else { return false };
         // Whoever has gone for good is not dialled for ever.
         entry.seen = entry.seen.filter(|_| entry.attempts < SEEN_DIALS_MAX);
         if entry.attempts >= SEEN_DIALS_MAX {
             entry.learned.clear();
-            if entry.rank == Rank::Hearsay {
-                entry.rank = Rank::Stranger;
-            }
+            entry.fade();
         }
         let is_somewhere = !entry.named.is_empty() || !entry.unnamed().is_empty();
         if is_taken || !is_somewhere || self.dialing.get(peer).is_some() {
@@ -371,10 +338,25 @@ impl PeerBook {
         true
     }
 
-    fn begin_dial(&mut self, peer: NodeId, now: Instant) -> NodeId {
+    /// True when the peer is dialled where it is now, beside the dial that is under way to
+    /// where it was. Both are one dial, which takes no longer for that: so whoever is said to be
+    /// ever elsewhere takes no more of our time, and no place for longer.
+    fn dial_elsewhere(&mut self, peer: &NodeId, now: Instant, is_taken: bool) -> bool {
+        if is_taken || !self.is_dialing(peer) || self.is_blocked(peer, now) {
+            return false;
+        }
+        let entry = self.entries.get_mut(peer).filter(|entry| entry.is_met());
+        let Some(entry) = entry.filter(|entry| entry.elsewhere_at.is_some()) else { return false };
+        entry.elsewhere_at = None;
+        entry.dialed_at = Some(now);
+        true
+    }
+
+    pub(super) fn begin_dial(&mut self, peer: NodeId, now: Instant) -> NodeId {
         if let Some(entry) = self.entries.get_mut(&peer) {
             entry.attempts = entry.attempts.saturating_add(1);
             entry.dialed_at = Some(now);
+            entry.elsewhere_at = None;
         }
         // Whatever asked for another one meanwhile is served by this one.
         self.dials.remove(&peer);
@@ -391,7 +373,7 @@ impl PeerBook {
     pub(crate) fn stop(&mut self) {
         self.entries.clear();
         self.dials = Schedule::default();
-        self.waiting.clear();
+        self.waiting = Waiting::default();
         self.dialing = Schedule::default();
     }
 

@@ -159,8 +159,12 @@ pub(crate) const ADDRESSES_PER_PEER_MAX: usize = 16;
 pub(crate) const MESH_DEGREE: usize = 8;
 /// Sessions beyond which it ends some.
 pub(crate) const MESH_DEGREE_MAX: usize = 12;
-/// Dials of found peers at a time, where there are more of them than are needed.
+/// Dials at a time of found nodes that never had a session, where more wait than are needed …
 pub(crate) const MESH_DIALS_MAX: usize = 4;
+/// … of those that are no older than this: later hardly anybody answers.
+pub(crate) const UNMET_DIAL_ANSWER: Duration = Duration::from_secs(1);
+/// How long a node lacks peers before every other such dial goes to who waits longest.
+pub(crate) const UNMET_PATIENCE: Duration = Duration::from_secs(10);
 /// Of found nodes that never had a session no more than one is dialled in this time, on average …
 pub(crate) const UNMET_DIAL_PACE: Duration = Duration::from_millis(100);
 /// … and so many at once.

@@ -43,6 +43,8 @@ pub(crate) struct Entry {
     pub(super) attempts: u32,
     /// When the last dial began.
     pub(super) dialed_at: Option<Instant>,
+    /// When to dial it for addresses that discovery or a person told since that dial began.
+    pub(super) elsewhere_at: Option<Instant>,
     /// When another address last brought a dial forward that had to wait.
     hurried_at: Option<Instant>,
     /// Times it misbehaved since it last behaved well.
@@ -78,9 +80,29 @@ impl Entry {
         self.rank >= Rank::Member
     }
 
-    /// Discovery says that it is elsewhere: when to dial it for that, if its last dial asks for
-    /// this `pause`. Of a node that may be made up addresses count for little: any may be told.
-    pub(super) fn hurry(&mut self, pause: Duration, now: Instant) -> Instant {
+    /// It is elsewhere, they say: when to dial it for that, if its last dial asks for this `pause`.
+    pub(super) fn moved(&mut self, pause: Duration, now: Instant) -> Instant {
+        let at = self.hurry(pause, now);
+        let at = self.elsewhere_at.map_or(at, |earlier| earlier.min(at));
+        self.elsewhere_at = Some(at);
+        at
+    }
+
+    /// Nobody tells any more where it is: what was only announced gives up its place for others.
+    pub(super) fn fade(&mut self) {
+        let is_told = match self.rank {
+            Rank::Hint => !self.discovered.is_empty(),
+            Rank::Hearsay => self.is_learned(),
+            Rank::Stranger | Rank::Member | Rank::Named => true,
+        };
+        if !is_told {
+            self.rank = if self.is_learned() { Rank::Hearsay } else { Rank::Stranger };
+        }
+    }
+
+    /// When to dial a node that is elsewhere. Of one that may be made up addresses count for
+    /// little: any may be told.
+    fn hurry(&mut self, pause: Duration, now: Instant) -> Instant {
         let Some(last) = self.dialed_at else { return now };
         if planted!("made_up_nodes_dialled_without_pace") {
             return now;

@@ -221,7 +221,8 @@ pub enum Output {
         /// Events from the start of the block on, perhaps too few or too many.
         range: EventRange,
     },
-    /// Connect to a peer; answer with `Connected` or `DialFailed`.
+    /// Connect to a peer; answer with `Connected` or `DialFailed`. Where a dial of it is under way,
+    /// go on with that one, too, and answer once for both.
     Dial {
         /// Who must answer.
         peer: NodeId,

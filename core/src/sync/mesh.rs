@@ -4,12 +4,14 @@
 //!   under way, found ones are dialled, too, each time one that chance picks.
 //! - Of found nodes that never had a session only so many are dialled in a time, however many
 //!   there are and wherever they are said to be: whoever makes nodes up, and answers for them at
-//!   once, must not keep us dialling.
+//!   once, must not keep us dialling. Their dials take no place of a node that had a session, and
+//!   none of another one for longer than an answer takes.
 //! - A node that has its degree dials one now and then of which none of its peers has told: so two
 //!   parts of a swarm that are full in themselves meet.
 //! - With more than `MESH_DEGREE_MAX` sessions a node ends some that both sides can spare.
 //!
-//! Not here: addresses, and pauses between dials (`book`).
+//! Not here: addresses, and pauses between dials (`book`); who of those that wait comes first
+//! (`found`).
 //! Rule: chance comes from the node's run, so equal inputs give equal outputs.
 //! Begin with [`Swarm::dial`]. Source: docs/protocol.md, "Connections".
 
@@ -17,8 +19,9 @@ use crate::event::NodeId;
 use crate::planted;
 use crate::sync::constants::{
     MESH_DEGREE, MESH_DEGREE_MAX, MESH_DIALS_MAX, MESH_PROBE, MESH_PROBE_MAX, MESH_TRIM,
-    UNMET_DIAL_BURST, UNMET_DIAL_PACE,
+    UNMET_DIAL_ANSWER, UNMET_DIAL_BURST, UNMET_DIAL_PACE, UNMET_PATIENCE,
 };
+use crate::sync::found::Choice;
 use crate::sync::io::{ConnectionId, Output};
 use crate::sync::refusal::RefusalReason;
 use crate::sync::session::Session;
@@ -40,6 +43,20 @@ pub(crate) struct Mesh {
     unmet_until: Option<Instant>,
     /// When to see whether the next of them may be dialled; none while nobody waits for that.
     pace_at: Option<Instant>,
+    /// When a dial of one of them takes no place any more; none while nobody waits for that.
+    place_at: Option<Instant>,
+    /// Since when we lack peers.
+    lacking_since: Option<Instant>,
+    /// The next dial of one of them goes to who waits longest, if we lack peers for long.
+    is_longest_next: bool,
+}
+
+/// How many more found peers may be dialled.
+struct Room {
+    /// Of those that had a session.
+    met: usize,
+    /// Of those that wait and never had one.
+    unmet: usize,
 }
 
 impl Mesh {
@@ -52,12 +69,15 @@ impl Mesh {
             trim_at: None,
             unmet_until: None,
             pace_at: None,
+            place_at: None,
+            lacking_since: None,
+            is_longest_next: false,
         }
     }
 
     /// When there is something to do.
     pub(crate) fn next(&self) -> Option<Instant> {
-        [self.probe_at, self.trim_at, self.pace_at].into_iter().flatten().min()
+        [self.probe_at, self.trim_at, self.pace_at, self.place_at].into_iter().flatten().min()
     }
 
     /// True when a node that never had a session may be dialled now; else there is a time for it.
@@ -74,6 +94,24 @@ impl Mesh {
     fn dialed_unmet(&mut self, now: Instant) {
         let until = self.unmet_until.map_or(now, |until| until.max(now));
         self.unmet_until = Some(until + UNMET_DIAL_PACE);
+        self.is_longest_next = !self.is_longest_next;
+    }
+
+    /// Takes in what time it is, and whether we lack peers.
+    fn see(&mut self, now: Instant, is_lacking: bool) {
+        self.pace_at = self.pace_at.filter(|at| *at > now);
+        self.place_at = None;
+        self.lacking_since = is_lacking.then(|| self.lacking_since.unwrap_or(now));
+    }
+
+    /// Who of those that wait comes first.
+    fn choice(&self, unmet_too: bool, now: Instant) -> Choice {
+        let is_long = self.lacking_since.is_some_and(|since| now >= since + UNMET_PATIENCE);
+        match unmet_too {
+            false => Choice::Met,
+            true if is_long && self.is_longest_next => Choice::Longest,
+            true => Choice::Least,
+        }
     }
 
     /// Somebody was lost or found: parts of the swarm may have come apart, or together.
@@ -93,10 +131,9 @@ impl Swarm {
     pub(crate) fn dial(&mut self) {
         let now = self.shared.now;
         self.plan_probe();
-        self.mesh.pace_at = self.mesh.pace_at.filter(|at| *at > now);
-        let is_wanting = self.book.waiting_count() > 0 && self.engaged_at_most() < MESH_DEGREE;
+        self.mesh.see(now, self.shared.admitted.len() < MESH_DEGREE);
         let is_due = self.book.next().is_some_and(|at| at <= now);
-        let may_dial = !self.is_full() && (is_due || is_wanting);
+        let may_dial = !self.is_full() && (is_due || self.is_wanting());
         if !may_dial && !self.mesh.is_due(now) {
             return;
         }
@@ -132,38 +169,62 @@ impl Swarm {
         self.shared.outputs.push_back(Output::Dial { peer, named, discovered });
     }
 
-    /// Sessions and dials under way, some of them perhaps twice; strangers do not count.
-    fn engaged_at_most(&self) -> usize {
-        self.shared.admitted.len() + self.book.dialing().count()
+    /// True when a found peer is needed and may be dialled now.
+    fn is_wanting(&mut self) -> bool {
+        let waiting = self.book.waiting();
+        let waits_met = waiting.met_count() > 0;
+        if !waits_met && waiting.unmet_count() == 0 {
+            return false;
+        }
+        let room = self.room();
+        (waits_met && room.met > 0) || (room.unmet > 0 && self.mesh.pace_at.is_none())
     }
 
-    /// Peers with a session, and those to whom one may be had soon.
-    fn engaged(&self) -> usize {
-        let dialed = self.sessions.values().filter(|session| session.dialed);
-        let soon = dialed.map(|session| &session.peer).chain(self.book.dialing());
-        let admitted = self.shared.admitted.keys();
-        admitted.chain(soon).collect::<BTreeSet<_>>().len()
-    }
-
-    /// Dials found peers up to the degree; not all at once, since others dial us meanwhile.
-    fn dial_found(&mut self, taken: &BTreeSet<NodeId>) {
-        let engaged = self.engaged();
-        let under_way = engaged - self.shared.admitted.len();
-        let is_crowd = self.book.waiting_count() > MESH_DEGREE;
-        let at_once = if is_crowd { MESH_DIALS_MAX } else { MESH_DEGREE };
-        let room = MESH_DEGREE.saturating_sub(engaged).min(at_once.saturating_sub(under_way));
+    /// How many found peers may be dialled now, up to the degree.
+    fn room(&mut self) -> Room {
         let now = self.shared.now;
-        // All others were looked for when the pace began to hold some up: not with each input.
-        let is_seen = self.mesh.pace_at.is_some();
-        for _ in 0..room {
-            let unmet_too = self.mesh.may_dial_unmet(now);
-            if !unmet_too && is_seen {
+        let admitted = &self.shared.admitted;
+        let is_greeting = |session: &&Session| {
+            session.dialed && !session.is_admitted() && !self.book.is_dialing(&session.peer)
+        };
+        let greeting = self.sessions.values().filter(is_greeting).map(|session| &session.peer);
+        let soon = greeting.chain(self.book.dialing()).filter(|peer| !admitted.contains_key(peer));
+        // Sessions that may come about, and until when those count that are with made-up nodes.
+        let (mut met, mut unmet, mut until) = (0, 0, None);
+        for entry in soon.filter_map(|peer| self.book.get(peer)) {
+            let answer_at = entry.dialed_at.map(|at| at + UNMET_DIAL_ANSWER);
+            if entry.is_met() {
+                met += 1;
+            } else if let Some(at) = answer_at.filter(|at| *at > now) {
+                unmet += 1;
+                until = Some(until.map_or(at, |earlier: Instant| earlier.min(at)));
+            }
+        }
+        let waiting = self.book.waiting();
+        let is_crowd = waiting.met_count() + waiting.unmet_count() > MESH_DEGREE;
+        // Not all at once, since others dial us meanwhile.
+        let at_once = if is_crowd { MESH_DIALS_MAX } else { MESH_DEGREE };
+        let met = MESH_DEGREE.saturating_sub(admitted.len() + met);
+        let free = met.min(at_once).saturating_sub(unmet);
+        let unmet_waits = met > 0 && waiting.unmet_count() > 0;
+        self.mesh.place_at = until.filter(|_| unmet_waits && free == 0);
+        Room { met, unmet: if unmet_waits { free } else { 0 } }
+    }
+
+    /// Dials found peers up to the degree.
+    fn dial_found(&mut self, taken: &BTreeSet<NodeId>) {
+        let now = self.shared.now;
+        loop {
+            let room = self.room();
+            let unmet_too = room.unmet > 0 && self.mesh.may_dial_unmet(now);
+            if room.met == 0 || (!unmet_too && self.book.waiting().met_count() == 0) {
                 return;
             }
+            let choice = self.mesh.choice(unmet_too, now);
             let chance = &mut self.mesh.chance;
             let is_taken = |peer: &NodeId| taken.contains(peer);
             let pick = |count| chance.below(count);
-            let found = self.book.dial_waiting(now, unmet_too, is_taken, pick);
+            let found = self.book.dial_waiting(now, choice, is_taken, pick);
             let Some(peer) = found else { return };
             self.put_dial(peer);
         }
@@ -172,8 +233,10 @@ impl Swarm {
     /// There is sense in looking for parts that nobody tells of while we have our degree.
     fn plan_probe(&mut self) {
         let is_settled = self.shared.admitted.len() >= MESH_DEGREE && !self.is_full();
+        let waiting = self.book.waiting();
+        let is_known = waiting.met_count() + waiting.unmet_count() > 0;
         let mesh = &mut self.mesh;
-        if !is_settled || self.book.waiting_count() == 0 {
+        if !is_settled || !is_known {
             mesh.probe_at = None;
         } else if mesh.probe_at.is_none() {
             mesh.probe_at = Some(self.shared.now + mesh.chance.within(mesh.probe_pause * 2));

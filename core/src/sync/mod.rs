@@ -21,6 +21,7 @@ mod dispute;
 mod entry;
 mod family;
 mod fetch;
+mod found;
 mod gap;
 mod going_on;
 mod heal;

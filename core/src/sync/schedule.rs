@@ -54,6 +54,16 @@ impl<K: Copy + Ord> Schedule<K> {
         self.times.keys()
     }
 
+    /// All keys, the one with the earliest time first.
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = &K> + Clone {
+        self.order.values().flatten()
+    }
+
+    /// How many keys there are.
+    pub(crate) fn len(&self) -> usize {
+        self.times.len()
+    }
+
     /// The key with the earliest time, if that is due.
     pub(crate) fn first_due(&self, now: Instant) -> Option<K> {
         let (at, keys) = self.order.first_key_value()?;

@@ -6,7 +6,7 @@ use crate::fish::value;
 use crate::node::{give_text, once};
 use crate::options::millpond_read_options_t;
 use crate::value::{millpond_bytes_t, millpond_cancel_t, millpond_doing_t, millpond_node_t, wait};
-use millpond_facade::{DoingHandle, NodeHandle};
+use millpond_facade::{DoingHandle, NodeHandle, Result, StandingView};
 use std::ffi::c_char;
 
 /// Says "I do this" of `name`, 1 to 200 bytes. Nobody is asked: of all who say so the least event
@@ -115,12 +115,9 @@ pub unsafe extern "C" fn millpond_doing_next(
     json: *mut millpond_bytes_t,
     error: *mut *mut millpond_error_t,
 ) -> i32 {
-    let ask = || {
-        let handle = DoingHandle::from_id(doing.id);
-        Ok(handle.next_standing(&wait(timeout_ms, cancel))?.json())
-    };
+    let next = || DoingHandle::from_id(doing.id).next_standing(&wait(timeout_ms, cancel));
     // SAFETY: the same contract.
-    unsafe { give_text("millpond_doing_next", json, "json", error, ask) }
+    unsafe { give_standing("millpond_doing_next", json, error, next) }
 }
 
 /// How the claim stands once it has lost, as millpond_doing_next says it: at once if it has, also
@@ -139,12 +136,23 @@ pub unsafe extern "C" fn millpond_doing_lost(
     json: *mut millpond_bytes_t,
     error: *mut *mut millpond_error_t,
 ) -> i32 {
-    let ask = || {
-        let handle = DoingHandle::from_id(doing.id);
-        Ok(handle.lost(&wait(timeout_ms, cancel))?.json())
-    };
+    let lost = || DoingHandle::from_id(doing.id).lost(&wait(timeout_ms, cancel));
     // SAFETY: the same contract.
-    unsafe { give_text("millpond_doing_lost", json, "json", error, ask) }
+    unsafe { give_standing("millpond_doing_lost", json, error, lost) }
+}
+
+/// Writes how a claim stands.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+unsafe fn give_standing(
+    function: &'static str,
+    json: *mut millpond_bytes_t,
+    error: *mut *mut millpond_error_t,
+    question: impl FnOnce() -> Result<StandingView>,
+) -> i32 {
+    // SAFETY: the same contract.
+    unsafe { give_text(function, json, "json", error, || Ok(question()?.json())) }
 }
 
 /// A descriptor for poll, select or epoll: readable while millpond_doing_next may have something.

@@ -22,7 +22,8 @@ pub type millpond_batch_callback_t = Option<
     ),
 >;
 
-/// Frees `user_data`: called exactly once, when no callback will be made any more.
+/// Frees `user_data`: called exactly once, when no callback will be made any more. It is to return
+/// soon: the close of a node that calls it waits for it also beyond its deadline.
 pub type millpond_destroy_t = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
 /// Subscribes to `query`. `subscribe_options` may be NULL. On MILLPOND_OK, `*subscription` is a new

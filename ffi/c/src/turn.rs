@@ -10,7 +10,9 @@ use crate::publish::{
 };
 use crate::state::millpond_state_t;
 use crate::subscription::{UserData, millpond_destroy_t};
-use crate::value::{millpond_cancel_t, millpond_observer_t, millpond_turn_t, wait};
+use crate::value::{
+    millpond_cancel_t, millpond_observer_t, millpond_session_t, millpond_turn_t, wait,
+};
 use millpond_facade::{
     Draft, Effect, ObserverHandle, Result, StateView, TurnHandle, TurnKind, host_error,
     user_code_error,
@@ -49,7 +51,10 @@ pub const MILLPOND_TURN_NEW: i32 = 1;
 /// The right to act on a state of the observer's fish, once all who asked before in this process
 /// are done: the state has all that they have published. `kind` is MILLPOND_TURN_ANY or
 /// MILLPOND_TURN_NEW. On MILLPOND_OK, use `*turn` by millpond_turn_publish or end it by
-/// millpond_turn_close: until then nobody else in this process gets one on this fish. Errors as of
+/// millpond_turn_close: until then nobody else in this process gets one on this fish. With a
+/// `session` (MILLPOND_NO_SESSION: none) the state has all that this has seen by then, which is
+/// waited for without the turn, and MILLPOND_ERROR_NOT_YET_VISIBLE is the end of that: see
+/// millpond_error_missing; the session then has seen the state. Errors as of
 /// millpond_observer_next; MILLPOND_ERROR_INVALID_ARGUMENT, reason "nested_effect": an effect runs
 /// on this thread, and a turn on whichever fish could wait for it. An effect that has another
 /// thread ask, and waits for that, is not noticed: nobody gets a turn until it gives up. One call
@@ -61,6 +66,7 @@ pub const MILLPOND_TURN_NEW: i32 = 1;
 pub unsafe extern "C" fn millpond_observer_turn(
     observer: millpond_observer_t,
     kind: i32,
+    session: millpond_session_t,
     timeout_ms: i64,
     cancel: millpond_cancel_t,
     turn: *mut millpond_turn_t,
@@ -71,7 +77,7 @@ pub unsafe extern "C" fn millpond_observer_turn(
         call("millpond_observer_turn", error, || {
             let place = output(turn, "turn")?;
             let (handle, wait) = (ObserverHandle::from_id(observer.id), wait(timeout_ms, cancel));
-            let turn = handle.turn(read_kind(kind)?, None, &wait)?;
+            let turn = handle.turn(read_kind(kind)?, session.read(), &wait)?;
             place.put(millpond_turn_t { id: turn.id() });
             Ok(())
         })

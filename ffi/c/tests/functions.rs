@@ -257,6 +257,7 @@ fn pick(function: &Function, parameter: &Parameter) -> &'static str {
         ("millpond_cursor_t", _) => "a_cursor",
         ("millpond_subscription_t", _) => "a_subscription",
         ("millpond_cancel_t", _) => "a_cancel",
+        ("millpond_session_t", own) if function.parameters[0].name != own => "a_rare_session",
         ("millpond_session_t", _) => "a_session",
         ("millpond_observer_t", _) => "an_observer",
         ("millpond_turn_t", _) => "a_turn",

@@ -86,6 +86,13 @@ const MACROS: &str = r#"
 #define MILLPOND_NO_CANCEL ((millpond_cancel_t){0})
 #endif
 
+/* No session. */
+#ifdef __cplusplus
+#define MILLPOND_NO_SESSION (millpond_session_t{0})
+#else
+#define MILLPOND_NO_SESSION ((millpond_session_t){0})
+#endif
+
 #endif /* MILLPOND_H */
 "#;
 

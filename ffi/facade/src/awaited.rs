@@ -52,7 +52,9 @@ impl Place {
     ) {
         let waiting = Mutex::new(Some((pending, Box::new(then) as Then<T>)));
         let awaited = Arc::new(Awaited { waiting });
-        *lock(&self.0) = Some(awaited.clone());
+        // What was there goes under no lock: whoever it belonged to has ended, and may be told so.
+        let before = lock(&self.0).replace(awaited.clone());
+        drop(before);
         awaited.look();
     }
 }

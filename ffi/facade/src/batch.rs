@@ -1,10 +1,11 @@
 //! Events on their way out: one crossing per batch, then plain looks into it.
 
-use crate::defaults::{READ_AHEAD_BYTES_MAX, SPARE_BATCHES_MAX};
+use crate::defaults::{SPARE_BATCHES_MAX, SPARE_BYTES_MAX};
 use crate::entry::lock;
 use crate::errors::{FacadeError, Result};
 use crate::offsets::Offsets;
 use crate::position::Position;
+use crate::process;
 use crate::puller::Item;
 use millpond::event::{AppId, EventKey, StreamId, cbor};
 use millpond::{Columns, Looks};
@@ -38,22 +39,34 @@ struct Held {
     is_spared: bool,
 }
 
-/// Batches of queries that nobody looks at any more, whose memory the next ones take, of whichever
-/// node and query: a worker fills them and another thread drops them, so the system would give new
-/// memory for each, page by page.
+/// Memory of batches of queries that nobody looks at any more, which the next ones take, of
+/// whichever node and query: a worker fills them and another thread drops them, so the system would
+/// give new memory for each, page by page. There is none while no node is open.
 static SPARES: Mutex<Vec<millpond::EventBatch>> = Mutex::new(Vec::new());
 
 /// Memory for a batch of a query.
 pub(crate) fn spare() -> millpond::EventBatch {
-    lock(&SPARES).pop().unwrap_or_default()
+    SPARES.try_lock().ok().and_then(|mut spares| spares.pop()).unwrap_or_default()
 }
 
-/// Keeps the memory of a batch for a later one.
+/// Keeps the memory of a batch for a later one, if that is worth it. Waits for nobody: in a forked
+/// process whoever has the lock is gone.
 pub(crate) fn keep(events: millpond::EventBatch) {
-    let mut spares = lock(&SPARES);
-    if spares.len() < SPARE_BATCHES_MAX && events.byte_count() <= READ_AHEAD_BYTES_MAX {
-        spares.push(events);
+    let (spare, memory) = events.emptied();
+    if memory == 0 || memory > SPARE_BYTES_MAX {
+        return;
     }
+    let Ok(mut spares) = SPARES.try_lock() else { return };
+    // Asked under the lock: who closes the last node clears them after that.
+    if spares.len() < SPARE_BATCHES_MAX && process::is_at_home() {
+        spares.push(spare);
+    }
+}
+
+/// The last node was closed: nothing is kept.
+pub(crate) fn clear_spares() {
+    let spares = mem::take(&mut *lock(&SPARES));
+    drop(spares);
 }
 
 impl Drop for Held {
@@ -384,12 +397,102 @@ fn check(is_there: bool, column: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Draft, NodeHandle, OpenOptions, PublishOptions, QueryOptions, Wait};
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    /// The memory that is kept is one for all of these tests.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+    /// What takes longer hangs, also on a busy machine.
+    const SOON: Duration = Duration::from_secs(120);
+
+    fn open(folder: &tempfile::TempDir) -> NodeHandle {
+        let options = OpenOptions {
+            path: folder.path().join("store"),
+            app_id: "batch-test".into(),
+            swarm: Some("07".repeat(32)),
+            network: Some(false),
+            ..OpenOptions::default()
+        };
+        NodeHandle::open(options, &Wait::forever()).unwrap()
+    }
+
+    fn publish(node: NodeHandle, tag: &str, bytes: usize) {
+        let payload = format!("\"{}\"", "x".repeat(bytes));
+        for _ in 0..20 {
+            let draft = Draft::from_json([tag], &payload).unwrap();
+            node.publish(vec![draft], PublishOptions::default(), &Wait::forever()).unwrap();
+        }
+    }
+
+    /// Reads an answer to its end, with each batch dropped before the next one.
+    fn read(node: NodeHandle, tag: &str) {
+        let cursor = node
+            .query(&format!("FROM '{tag}'"), QueryOptions::default(), &Wait::forever())
+            .unwrap();
+        while !cursor.next_batch(None, &Wait::forever()).unwrap().is_end() {}
+        cursor.close().unwrap();
+    }
+
+    /// The memory that is kept, taken from there.
+    fn take_kept() -> Vec<usize> {
+        let spares = mem::take(&mut *lock(&SPARES));
+        spares.into_iter().map(|spare| spare.emptied().1).collect()
+    }
 
     #[test]
-    fn memory_of_batches_is_kept_up_to_its_bound() {
-        for _ in 0..4 * SPARE_BATCHES_MAX {
-            keep(millpond::EventBatch::default());
-            assert!(lock(&SPARES).len() <= SPARE_BATCHES_MAX);
+    fn memory_of_batches_is_kept_up_to_its_bound_and_only_while_a_node_is_open() {
+        let _alone = lock(&ONE_AT_A_TIME);
+        let folder = tempfile::tempdir().unwrap();
+        let node = open(&folder);
+        publish(node, "small", 10_000);
+        publish(node, "large", 1_000_000);
+        drop(take_kept());
+        read(node, "small");
+        let kept = take_kept();
+        assert!(kept.iter().any(|memory| *memory >= 200_000), "{kept:?}");
+        for tag in ["large", "nothing"].repeat(2 * SPARE_BATCHES_MAX) {
+            read(node, tag);
         }
+        let kept = take_kept();
+        let is_within = |memory: &usize| (1..=SPARE_BYTES_MAX).contains(memory);
+        assert!(kept.iter().all(is_within), "{kept:?}");
+        for _ in 0..2 * SPARE_BATCHES_MAX {
+            read(node, "small");
+        }
+        assert!((1..=SPARE_BATCHES_MAX).contains(&lock(&SPARES).len()));
+        let late = node.query("FROM 'small'", QueryOptions::default(), &Wait::forever()).unwrap();
+        let late = late.next_batch(None, &Wait::forever()).unwrap();
+        node.close(&Wait::forever()).unwrap();
+        drop(late);
+        // Another test may have a node open for a moment.
+        let until = Instant::now() + SOON;
+        while !lock(&SPARES).is_empty() {
+            assert!(Instant::now() < until, "memory is kept without a node");
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn who_drops_a_batch_waits_for_nobody_else_who_does() {
+        let _alone = lock(&ONE_AT_A_TIME);
+        let folder = tempfile::tempdir().unwrap();
+        let node = open(&folder);
+        publish(node, "small", 10);
+        let cursor = node.query("FROM 'small'", QueryOptions::default(), &Wait::forever()).unwrap();
+        let batch = cursor.next_batch(None, &Wait::forever()).unwrap();
+        let (say, said) = mpsc::channel();
+        let held = lock(&SPARES);
+        thread::spawn(move || {
+            drop(batch);
+            drop(spare());
+            say.send(()).unwrap();
+        });
+        let ended = said.recv_timeout(SOON);
+        drop(held);
+        ended.expect("it waits for the lock, which nobody gives back in a forked process");
+        node.close(&Wait::forever()).unwrap();
     }
 }

@@ -4,8 +4,8 @@
 //! nothing is left to watch.
 
 use crate::entry::lock;
-use crate::lifecycle;
 use crate::operation::{WeakStop, timed_out};
+use crate::{lifecycle, process};
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -40,6 +40,10 @@ pub(crate) fn watch(at: Instant, operation: WeakStop) -> Timer {
 
 impl Drop for Timer {
     fn drop(&mut self) {
+        // In a forked process there is nobody who would look at it, or give the lock back.
+        if process::check().is_err() {
+            return;
+        }
         lock(&DEADLINES).watched.remove(&(self.0, self.1));
     }
 }

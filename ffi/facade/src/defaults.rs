@@ -16,8 +16,11 @@ pub(crate) const READ_AHEAD_BYTES_MAX: usize = 2 << 20;
 /// caller wakes up.
 pub(crate) const READ_AHEAD_MAX: usize = 2;
 /// So many batches that were looked at give their memory to the next ones, of all queries of the
-/// process, if each has at most `READ_AHEAD_BYTES_MAX` bytes.
+/// process.
 pub(crate) const SPARE_BATCHES_MAX: usize = 3;
+/// Each with at most this much: what `READ_AHEAD_BYTES_MAX` of events are read into, with some room
+/// for the last ones, and with what is kept of each event beside its bytes.
+pub(crate) const SPARE_BYTES_MAX: usize = READ_AHEAD_BYTES_MAX + READ_AHEAD_BYTES_MAX / 4;
 /// So many fish are observed together at most.
 pub(crate) const GROUP_FISH_MAX: usize = 1024;
 /// How long a close may take when the caller does not say.

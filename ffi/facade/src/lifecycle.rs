@@ -3,7 +3,7 @@
 //! Invariant: no thread of ours is left when the count is 0 and the work in hand is done.
 
 use crate::entry::lock;
-use crate::{deadlines, process, workers};
+use crate::{batch, deadlines, process, workers};
 use std::sync::Mutex;
 
 static OPEN: Mutex<usize> = Mutex::new(0);
@@ -29,6 +29,7 @@ impl Drop for Presence {
         if *open == 0 {
             process::release();
             drop(open);
+            batch::clear_spares();
             workers::nudge();
             deadlines::nudge();
         }

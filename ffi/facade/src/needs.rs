@@ -69,18 +69,14 @@ impl Needs {
         Ok(core.wait_for(&After { token: self.token(), timeout }, query.as_ref()))
     }
 
-    /// The answer when the log covers all of it.
-    pub(crate) fn coverage_here(&self, node: &NodeState, timeout: Option<Duration>) -> Pending<()> {
-        node.core().wait_for(&After { token: self.token(), timeout }, None)
-    }
-
     /// Why the log does not cover all of it now; `None` when it does. Never waits.
     pub(crate) fn missing_here(&self, node: &NodeState) -> Option<FacadeError> {
         if !self.are_said() {
             return None;
         }
-        let looked = self.coverage_here(node, Some(Duration::ZERO)).wait();
-        looked.err().map(FacadeError::from)
+        let looked =
+            self.coverage(node.core(), None, Some(Duration::ZERO)).and_then(|own| Ok(own.wait()?));
+        looked.err()
     }
 
     /// The error of a call that waited for it: a timeout says what was missing, if anything was.

@@ -2,7 +2,8 @@
 //!
 //! Invariant: `done` is called exactly once, under no lock of ours; when `stop` has returned, it
 //! has been called and has returned (except for a stop from inside `done` itself). An operation
-//! that was dropped on its way, by a panic say, ends with `internal`.
+//! that was dropped on its way, by a panic say, ends with `internal`; nobody can stop that any more,
+//! so a `stop` that comes meanwhile does not wait for its `done`.
 
 use crate::cancel::CancelState;
 use crate::entry::lock;
@@ -10,6 +11,7 @@ use crate::errors::{FacadeError, Result};
 use crate::wait::{Limit, Wait, deadline};
 use crate::{deadlines, defaults, log, process, registry};
 use millpond::ErrorKind;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::thread::ThreadId;
@@ -97,7 +99,7 @@ impl<T: Send + 'static> Operation<T> {
             return None;
         }
         let ending = Phase::Ending(std::thread::current().id());
-        let Phase::Waiting(done) = std::mem::replace(&mut state.phase, ending) else {
+        let Phase::Waiting(done) = mem::replace(&mut state.phase, ending) else {
             unreachable!("it was seen to wait, under the same lock");
         };
         let timer = state.timer.take();
@@ -147,9 +149,12 @@ impl<T: Send + 'static> Drop for Claim<T> {
 
 impl<T: Send + 'static> Drop for Operation<T> {
     fn drop(&mut self) {
-        // In a forked process it is its parent's, and goes on there.
-        if let Some(done) = self.take().filter(|_| process::check().is_ok()) {
-            self.run(done, Err(lost()));
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let Phase::Waiting(done) = mem::replace(&mut state.phase, Phase::Ended) else { return };
+        match process::check() {
+            Ok(()) => self.run(done, Err(lost())),
+            // It is its parent's, and goes on there. What it would let go of may take locks.
+            Err(_) => mem::forget(done),
         }
     }
 }
@@ -202,7 +207,7 @@ impl<T: Send + 'static> Slot<T> {
             if let Some(result) = state.result.take() {
                 return result;
             }
-            if std::mem::take(&mut state.nudged) {
+            if mem::take(&mut state.nudged) {
                 drop(state);
                 work();
                 state = lock(&self.state);
@@ -288,7 +293,7 @@ impl Calls {
         let calls = {
             let mut watched = lock(&self.0);
             watched.over.get_or_insert_with(|| error.clone());
-            std::mem::take(&mut watched.calls)
+            mem::take(&mut watched.calls)
         };
         for call in calls.iter().filter_map(WeakStop::upgrade) {
             call.stop(error.clone());

@@ -28,6 +28,11 @@ pub(crate) fn check() -> Result<()> {
     ))
 }
 
+/// True while a node is open in this process. Takes no lock.
+pub(crate) fn is_at_home() -> bool {
+    HOME.load(Ordering::Acquire) == std::process::id()
+}
+
 /// A first node is being opened here.
 pub(crate) fn adopt() {
     HOME.store(std::process::id(), Ordering::Release);

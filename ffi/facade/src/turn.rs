@@ -7,7 +7,7 @@
 use crate::awaited::Place;
 use crate::callback::CallbackThread;
 use crate::close::Closed;
-use crate::core::{Acting, EffectTurn};
+use crate::core::{Acting, After, EffectTurn};
 use crate::draft::Draft;
 use crate::entry::{entry, guard_node, lock};
 use crate::errors::{FacadeError, Result, user_code_error};
@@ -83,6 +83,8 @@ struct Call {
     kind: TurnKind,
     /// What the node and the state must have seen.
     needs: Needs,
+    /// How much of that was asked for last.
+    asked: Mutex<OffsetMap>,
 }
 
 impl TurnState {
@@ -104,6 +106,15 @@ impl TurnState {
 }
 
 impl Call {
+    fn new(
+        operation: Arc<Operation<TurnHandle>>,
+        place: Place,
+        kind: TurnKind,
+        needs: Needs,
+    ) -> Call {
+        Call { operation, place, kind, needs, asked: Mutex::default() }
+    }
+
     /// Waits for an answer of `node` on the way to the turn; `then` goes on with it, unless the
     /// call has ended.
     fn hold<T: Send + 'static>(
@@ -171,7 +182,9 @@ impl ObserverState {
         if !call.needs.are_said() {
             return self.ask_for_turn(call);
         }
-        let visible = call.needs.coverage_here(self.node(), None);
+        let asked = After { token: call.needs.token(), timeout: None };
+        let visible = self.node().core().wait_for(&asked, None);
+        *lock(&call.asked) = asked.token;
         let is_at_once = visible.is_done();
         let (own, asking) = (self.clone(), call.clone());
         call.hold(self.node(), visible, move |()| {
@@ -228,7 +241,8 @@ impl ObserverState {
             return;
         }
         drop(turns);
-        if call.needs.missing_here(self.node()).is_some() {
+        let needed = call.needs.token();
+        if !lock(&call.asked).covers(&needed) && !turn.covers(&needed) {
             // The session has seen more since it was asked.
             drop(turn);
             return self.ask_once_covered(call);
@@ -240,10 +254,12 @@ impl ObserverState {
             needs: self.needs.clone(),
             node: self.node().clone(),
         };
-        self.needs.sees(state.view.offsets().map());
-        call.needs.sees(state.view.offsets().map());
+        let shown = state.view.offsets().clone();
         let kept = self.node().keep_reader(state).map(TurnHandle::from_id);
         if kept.is_ok() {
+            // Who is refused the handle has not seen the state.
+            self.needs.sees(shown.map());
+            call.needs.sees(shown.map());
             lock(&self.turns).last = number;
         }
         claim.finish(kept);
@@ -308,7 +324,7 @@ impl ObserverHandle {
         });
         let operation = Operation::begin(limit, done);
         let begun = entry("observer_turn", self.id(), || {
-            state.begin_turn(Call { operation: operation.clone(), place, kind, needs })
+            state.begin_turn(Call::new(operation.clone(), place, kind, needs))
         });
         if let Err(error) = begun {
             operation.complete(Err(error));
@@ -326,12 +342,7 @@ impl ObserverHandle {
         let (slot, operation) = Slot::begin(wait);
         let place = Place::default();
         let asking = needs.clone();
-        state.begin_turn(Call {
-            operation: operation.clone(),
-            place: place.clone(),
-            kind,
-            needs,
-        })?;
+        state.begin_turn(Call::new(operation.clone(), place.clone(), kind, needs))?;
         let turn = slot.wait(&operation, wait, || {});
         place.let_go();
         turn.map_err(|error| asking.blamed(state.node(), error))

@@ -4,8 +4,8 @@
 mod support;
 
 use millpond_facade::{
-    Draft, Effect, FishSpec, Limit, NodeHandle, ObserverHandle, Offsets, PublishOptions,
-    ReadOptions, SessionHandle, StateView, TurnKind, Wait,
+    Draft, Effect, FishJob, FishSpec, JobAnswer, Limit, NodeHandle, ObserverHandle, Offsets,
+    PublishOptions, ReadOptions, SessionHandle, StateView, TurnKind, Wait, json,
 };
 use std::sync::mpsc;
 use std::time::Duration;
@@ -86,6 +86,43 @@ fn a_turn_that_was_asked_for_before_its_session_saw_more_waits_for_that_too() {
     for node in [here, there] {
         node.close(&Wait::forever()).unwrap();
     }
+}
+
+/// Counts the events of a fish, each when it is let through.
+fn counting(passes: mpsc::Receiver<()>) -> Box<dyn FnMut(FishJob) -> JobAnswer + Send> {
+    let mut count = 0;
+    Box::new(move |job| match job {
+        FishJob::Apply(events) => {
+            events.iter().for_each(|_| passes.recv().unwrap());
+            count += events.len();
+            JobAnswer::Applied { last_reset: None }
+        }
+        FishJob::Save => JobAnswer::Saved(json::to_cbor(&count.to_string()).unwrap().into()),
+        _ => JobAnswer::Loaded,
+    })
+}
+
+#[test]
+fn a_turn_in_a_session_is_had_on_no_state_that_lacks_what_that_published_meanwhile() {
+    let mill = Mill::open();
+    let observe = || {
+        let fish = FishSpec::code("slow", 1, "FROM 'grain'");
+        mill.node.observe(fish, ReadOptions::default(), &soon()).unwrap()
+    };
+    let (own, session) = (observe(), SessionHandle::new().unwrap());
+    let (pass, passes) = mpsc::channel();
+    own.fold.unwrap().work_on_thread(counting(passes)).unwrap();
+    let held = observe().observer.turn(TurnKind::Any, None, &soon()).unwrap();
+    let (done, asked) = receiver();
+    own.observer.turn_start(TurnKind::Any, Some(session), Limit::default(), done);
+    let options = PublishOptions { session: Some(session), ..PublishOptions::default() };
+    mill.node.publish(vec![draft("1")], options, &soon()).unwrap();
+    held.close().unwrap();
+    assert!(asked.try_recv().is_err(), "the fold has not come so far");
+    pass.send(()).unwrap();
+    let turn = asked.recv_timeout(SOON).unwrap().unwrap();
+    assert_eq!(counted(&turn.state().unwrap()), "1");
+    mill.close();
 }
 
 #[test]

@@ -10,6 +10,7 @@ import {
   testWithLab,
   type LabBackup,
   type LabNode,
+  type LabObserver,
   type LabOptions,
   type LabQuery,
   type LabTestOptions,
@@ -20,6 +21,7 @@ type Application = Pick<
   Node,
   | 'publish'
   | 'state'
+  | 'observe'
   | 'run'
   | 'keepRunning'
   | 'waitFor'
@@ -55,11 +57,19 @@ export async function take(node: Application): Promise<number | bigint> {
   return winner === null ? 0 : (await node.account('steel').report()).balance;
 }
 
+export async function seen(node: Application): Promise<number> {
+  for await (const { state } of node.observe(pieces, { timeoutMs: 5 })) if (state > 0) return state;
+  return 0;
+}
+
 export async function tested(options: LabOptions): Promise<void> {
   const lab = new Lab({ ...options, nodes: 3 });
   const node: LabNode = lab.node(0);
   await order(node);
   await take(node);
+  await seen(node);
+  const observer: LabObserver<number> = node.observe(pieces, { after: node.offsets() });
+  await observer.close();
   const backup: LabBackup = lab.backUp(0);
   lab.restore(0, backup);
   const query: LabQuery<number> = node.query<number>("FROM 'piece'");

@@ -32,6 +32,7 @@ class Kind(NamedTuple):
     """Of the exceptions of a group, or of what code of a fish or an effect raised."""
 
 
+# Not a default: the depth that a recursion begins at.
 def kind_of(error: BaseException, own: str | None = None, depth: int = 0) -> Kind:
     """The kind of a failure. own: the file of the scenario, also if it is one of a library."""
     reason = getattr(error, "reason", None)

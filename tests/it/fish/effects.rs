@@ -6,6 +6,7 @@ use crate::support::Scratch;
 use millpond::event::{NewEvent, OffsetMap};
 use millpond::{After, Durability, ErrorKind, EventView, Fish, Node, PublishOptions, RunOptions};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -109,6 +110,42 @@ fn whoever_observes_a_fish_while_an_effect_has_its_turn_gets_no_turn_beside_it()
     let next = next.wait().unwrap();
     published.wait().unwrap();
     assert_eq!(next.emission().offsets.total(), 1);
+}
+
+#[test]
+fn whoever_observes_a_fish_anew_after_its_code_failed_gets_no_turn_beside_the_one_before() {
+    let scratch = Scratch::new("fish-effects-failed");
+    let node = open(&scratch, "a", &secret(1));
+    let fails = Arc::new(AtomicBool::new(true));
+    let has_failed = fails.clone();
+    let step = move |state: &mut Vec<u64>, event: EventView<'_>| {
+        state.push(number(event.payload_bytes())?);
+        if fails.load(Ordering::Acquire) { Err("as asked".into()) } else { Ok(()) }
+    };
+    let fish = Fish::new("tickets", 1, query("FROM 'ticket'"), Vec::new, step).unwrap();
+    let mut first = node.observe(&fish).unwrap();
+    let (own, _worked) = node.join_fish(fish.definition()).unwrap();
+    let turn = own.effect_turn().wait().unwrap();
+    wait_until(&mut first, |_| true);
+    node.publish(numbered(1), PublishOptions::default()).wait().unwrap();
+    first.wait_for_state(Some(PATIENCE)).unwrap_err();
+    drop((own, first));
+    // The second one fails, too, while the turn of the first one goes on.
+    let second = node.observe(&fish).unwrap().wait_for_state(Some(PATIENCE));
+    second.unwrap_err();
+    has_failed.store(false, Ordering::Release);
+    let mut third = node.observe(&fish).unwrap();
+    let (own, _worked) = node.join_fish(fish.definition()).unwrap();
+    let next = own.effect_turn();
+    wait_until(&mut third, |shown| shown.state == [1]);
+    assert!(!next.is_done(), "two have the turn");
+    turn.publish(&node, numbered(2), PublishOptions::default()).wait().unwrap();
+    let next = next.wait().unwrap();
+    assert_eq!(next.emission().offsets.total(), 2);
+    drop((next, own, third));
+    // Nothing of that is kept.
+    node.run(&fish, |state| Ok(numbered(state.len() as u64 + 1))).unwrap();
+    assert_eq!(sorted_numbers(&node), [1, 2, 3]);
 }
 
 #[test]

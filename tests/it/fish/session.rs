@@ -5,13 +5,15 @@ use crate::nodes::{PATIENCE, converge, event, held, link, open, publish, secret}
 use crate::support::Scratch;
 use millpond::event::cbor::Value;
 use millpond::event::{KeyPosition, NewEvent, OffsetMap};
-use millpond::pond::CodeError;
 use millpond::pond::builtin::BuiltIn;
+use millpond::pond::{CodeError, Owner};
 use millpond::{
     CausalSession, Error, ErrorKind, EventView, Fish, KeyStep, NewAccount, Node, PublishOptions,
-    QueryOptions, RunOptions,
+    Pump, PumpStep, QueryOptions, RunOptions,
 };
-use std::sync::mpsc::channel;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_millis(30);
@@ -175,6 +177,68 @@ fn an_effect_that_is_kept_running_in_a_session_acts_on_no_state_from_before_what
     running.wait(Some(PATIENCE)).expect("it ends").unwrap();
     assert_eq!(said.iter().collect::<Vec<_>>(), [5, 6, 7], "not on the empty one");
     assert!(session.token().covers(&here.offsets().unwrap()));
+}
+
+/// Whatever `start` begins waits for its turn when its session publishes, and the fold is slow.
+fn acts_on(start: impl FnOnce(&CausalSession, &Node, &Fish<Vec<u64>>, Sender<usize>)) -> usize {
+    let scratch = Scratch::new("session-slow-fold");
+    let (node, fish, session) =
+        (open(&scratch, "a", &secret(1)), grain(), CausalSession::new(None));
+    let (own, pump) = node.join_fish(fish.definition()).unwrap();
+    let (mut pump, mut code) = (pump.expect("it is new"), Owner::new(fish.clone()));
+    let mut work = move |pump: &mut Pump| {
+        let mut answer = None;
+        loop {
+            match pump.next_step(answer.take()) {
+                PumpStep::Run(job) => answer = Some(code.work(job)),
+                step => return matches!(step, PumpStep::Ended),
+            }
+        }
+    };
+    work(&mut pump);
+    let held = own.effect_turn().wait().unwrap();
+    let (woken, waking) = channel();
+    pump.on_ready(Arc::new(move || woken.send(()).unwrap_or_default()));
+    waking.recv().expect("once at first");
+    let (say, said) = channel();
+    start(&session, &node, &fish, say);
+    waking.recv_timeout(PATIENCE).expect("who waits for a turn has the fold look");
+    session.publish(&node, one("grain"), PublishOptions::default()).wait().unwrap();
+    drop((held, own));
+    let worked = thread::spawn(move || {
+        while !work(&mut pump) {
+            pump.wait();
+        }
+    });
+    let acted = said.recv_timeout(PATIENCE).expect("it has its turn");
+    node.close(PATIENCE).unwrap();
+    worked.join().unwrap();
+    acted
+}
+
+#[test]
+fn an_effect_in_a_session_has_its_turn_on_all_that_this_saw_while_it_waited_for_that() {
+    let ran = acts_on(|session, node, fish, say| {
+        let (session, node, fish) = (session.clone(), node.clone(), fish.clone());
+        thread::spawn(move || {
+            let act = |state: &Vec<u64>| {
+                say.send(state.len()).unwrap();
+                Ok(Vec::new())
+            };
+            session.run(&node, &fish, act).unwrap();
+        });
+    });
+    assert_eq!(ran, 1, "the state lacked what its session had published");
+    let mut running = None;
+    let ran = acts_on(|session, node, fish, say| {
+        let act = move |state: &Vec<u64>| {
+            say.send(state.len()).unwrap();
+            Ok(Vec::new())
+        };
+        running = Some(session.keep_running(node, fish, act, |_| false).unwrap());
+    });
+    assert_eq!(ran, 1, "kept running, the state lacked what its session had published");
+    running.unwrap().wait(Some(PATIENCE)).expect("it ends with its node").unwrap();
 }
 
 #[test]

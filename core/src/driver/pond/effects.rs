@@ -82,18 +82,10 @@ impl Node {
         session: &Within,
     ) -> Result<Option<Appended>> {
         Acting::check_none()?;
-        let RunOptions { mut after, timeout, publish } = options;
-        if let Some(own) = session.after() {
-            // What it publishes sorts after all of that, whatever can match.
-            self.wait_for(&own, None).wait()?;
-            after.token.join(&own.token);
-        }
+        let RunOptions { after, timeout, publish } = options;
+        session.wait(self)?;
         let deadline = timeout.and_then(|timeout| clock::now().checked_add(timeout));
-        let mut subscription = self.observe_bytes(fish)?;
-        if after != After::default() {
-            subscription = within(subscription.after(self, &after), deadline)?;
-        }
-        let turn = within(subscription.effect_turn(), deadline)?;
+        let (_observed, turn) = self.turn_within(fish, after, deadline, session)?;
         session.sees(&turn.emission().offsets);
         let state = fish.decode(&turn.emission().state)?;
         let events = guarded_effect(fish, &turn, || effect(&state))?;
@@ -105,6 +97,33 @@ impl Node {
         let appended = turn.publish(self, events, publish).wait()?;
         session.sees(&appended.token());
         Ok(Some(appended))
+    }
+
+    /// A turn on a state of all that `after` and the session name by then, and what observes the
+    /// fish meanwhile.
+    fn turn_within<S: Send + 'static>(
+        &self,
+        fish: &Fish<S>,
+        mut after: After,
+        deadline: Option<Instant>,
+        session: &Within,
+    ) -> Result<(StateSubscription, EffectTurn)> {
+        let mut subscription = self.observe_bytes(fish)?;
+        loop {
+            if let Some(own) = session.after() {
+                // What it publishes sorts after all of that, whatever can match.
+                within(self.wait_for(&own, None), deadline)?;
+                after.token.join(&own.token);
+            }
+            if after != After::default() {
+                subscription = within(subscription.after(self, &after), deadline)?;
+            }
+            let turn = within(subscription.effect_turn(), deadline)?;
+            if session.is_shown(&after.token, &turn) {
+                return Ok((subscription, turn));
+            }
+            // The session has seen more since it asked. Nobody waits for that with the turn.
+        }
     }
 
     /// Runs `effect` on the state of `fish`, now and whenever it has changed, until `cancel_when`
@@ -234,14 +253,7 @@ where
         if !self.subscription.wait_while(None, is_wanted)? {
             return Ok(false);
         }
-        if !self.wait_for_session()? {
-            return Ok(false);
-        }
-        // The state of the turn is this one or a newer one, which is then not looked at again.
-        self.subscription.next_state()?;
-        let Some(turn) = self.while_wanted(self.subscription.effect_turn())? else {
-            return Ok(false);
-        };
+        let Some(turn) = self.turn()? else { return Ok(false) };
         self.subscription.skip(turn.emission().number);
         self.session.sees(&turn.emission().offsets);
         let state = (self.decode)(&turn.emission().state)?;
@@ -259,17 +271,36 @@ where
         Ok(!is_last)
     }
 
-    /// Waits until the node and the fold have what the session has seen by now, without a turn that
-    /// others wait for; false when this is to end first.
-    fn wait_for_session(&self) -> Result<bool> {
-        let Some(after) = self.session.after() else { return Ok(true) };
+    /// A turn on a state of all that the session has seen by then; none when this is to end first.
+    fn turn(&mut self) -> Result<Option<EffectTurn>> {
+        loop {
+            let asked = self.session.after().unwrap_or_default();
+            if !self.wait_for_session(&asked)? {
+                return Ok(None);
+            }
+            // The state of the turn is this one or a newer one, which is not looked at again.
+            self.subscription.next_state()?;
+            match self.while_wanted(self.subscription.effect_turn())? {
+                // The session has seen more since; nobody waits for that with the turn.
+                Some(turn) if !self.session.is_shown(&asked.token, &turn) => drop(turn),
+                turn => return Ok(turn),
+            }
+        }
+    }
+
+    /// Waits until the node and the fold have what the session has seen, without a turn that others
+    /// wait for; false when this is to end first.
+    fn wait_for_session(&self, after: &After) -> Result<bool> {
+        if !self.session.is_one() {
+            return Ok(true);
+        }
         // Not kept: the node is to close when its owner drops it.
         let node = || self.node.upgrade().map(Node::of).ok_or_else(closed_node);
-        let visible = node()?.wait_for(&after, None);
+        let visible = node()?.wait_for(after, None);
         if self.while_wanted(visible)?.is_none() {
             return Ok(false);
         }
-        let shown = self.subscription.covering(&node()?, &after);
+        let shown = self.subscription.covering(&node()?, after);
         Ok(self.while_wanted(shown)?.is_some())
     }
 

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::log::Log;
 use crate::pond::Definition;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 /// So long a node that closes waits for snapshots of states that were shown; without them the next
@@ -41,6 +41,8 @@ impl Drop for Keeping {
 #[derive(Default)]
 struct Table {
     fish: BTreeMap<String, Arc<Watched>>,
+    /// What was taken out last of each id, as long as somebody has it: a turn may go on.
+    former: BTreeMap<String, Weak<Watched>>,
     is_closed: bool,
 }
 
@@ -70,6 +72,9 @@ impl Ponds {
         }
         let watched = Arc::new(Watched::new(fish.clone(), log.clone(), self.effects.clone()));
         watched.add_observer();
+        if let Some(former) = table.former(fish.id()) {
+            watched.follow(&former);
+        }
         let shares = table.shares();
         table.fish.insert(fish.id().to_owned(), watched.clone());
         let shrinks = table.shares() > shares;
@@ -139,8 +144,17 @@ impl Table {
 
     /// Another fold of the same fish may have taken its place.
     fn remove(&mut self, watched: &Arc<Watched>) {
-        if self.fish.get(watched.fish.id()).is_some_and(|own| Arc::ptr_eq(own, watched)) {
-            self.fish.remove(watched.fish.id());
+        let id = watched.fish.id();
+        if self.fish.get(id).is_some_and(|own| Arc::ptr_eq(own, watched)) {
+            self.fish.remove(id);
+            self.former.retain(|_, former| former.strong_count() > 0);
+            self.former.insert(id.to_owned(), Arc::downgrade(watched));
         }
+    }
+
+    /// The fold whose place a new one takes.
+    fn former(&mut self, id: &str) -> Option<Arc<Watched>> {
+        let former = self.former.remove(id).as_ref().and_then(Weak::upgrade);
+        self.fish.remove(id).or(former)
     }
 }

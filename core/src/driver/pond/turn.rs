@@ -6,7 +6,7 @@
 use crate::driver::node::{Node, PublishOptions};
 use crate::driver::pond::watched::Watched;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::NewEvent;
+use crate::event::{NewEvent, OffsetMap};
 use crate::log::Appended;
 use crate::pending::{Pending, pending};
 use crate::pond::Emission;
@@ -29,6 +29,14 @@ impl EffectTurn {
     /// The state to act on.
     pub fn emission(&self) -> &Emission {
         &self.emission
+    }
+
+    /// Whether the state is one of all these events, under the names that streams have now.
+    pub fn covers(&self, token: &OffsetMap) -> bool {
+        let mut token = token.clone();
+        // A log that has closed ends the fold, too.
+        drop(self.watched.log.translate(&mut token));
+        self.emission.offsets.covers(&token)
     }
 
     /// To be held while the effect runs, where that is on this thread: asking for a turn fails here

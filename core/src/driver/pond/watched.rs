@@ -10,6 +10,7 @@ use crate::log::{Log, Signal};
 use crate::pending::{Completer, Pending, pending};
 use crate::pond::{Definition, Emission, FoldCounts};
 use std::collections::{BTreeMap, VecDeque};
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One fish of one node.
@@ -65,8 +66,10 @@ struct Held {
     reads: Vec<(OffsetMap, Completer<Emission>)>,
     /// Who waits for a turn, the first comes first.
     turns: VecDeque<Completer<EffectTurn>>,
-    /// Somebody has the turn.
+    /// Somebody has the turn, of this fold or of the one before it.
     is_taken: bool,
+    /// The fold after this one, which has no turn before that of this one has ended.
+    next: Option<Arc<Watched>>,
     /// What the effects before have published.
     effects: OffsetMap,
 }
@@ -85,6 +88,21 @@ impl Watched {
     pub(super) fn begin_after_effects(&self) {
         let published = self.effects.so_far(&self.fish, &self.log);
         self.lock().effects.join(&published);
+    }
+
+    /// It takes the place of another fold of the fish, which shows nothing more: turns are on what
+    /// turns of that one published, and the first is behind the last one of that. To be called
+    /// before it shows any state.
+    pub(super) fn follow(self: &Arc<Watched>, former: &Arc<Watched>) {
+        let mut ended = former.lock();
+        let mut held = self.lock();
+        held.effects.join(&ended.effects);
+        // Whoever asks it for a turn from now on has none beside ours.
+        if mem::replace(&mut ended.is_taken, true) {
+            ended.next = Some(self.clone());
+            held.is_taken = true;
+            held.observers += 1;
+        }
     }
 
     /// Answers who waits for what is there already.
@@ -217,14 +235,26 @@ impl Watched {
         if self.log.is_forked() {
             return;
         }
+        let mut own = self.clone();
+        while let Some((next, published)) = own.free_turn() {
+            next.lock().effects.join(&published);
+            own = next;
+        }
+    }
+
+    /// The turn is free; the fold that waits for that, if one does, and what effects published.
+    fn free_turn(self: &Arc<Watched>) -> Option<(Arc<Watched>, OffsetMap)> {
         self.drop_observer();
         let mut held = self.lock();
-        held.is_taken = false;
+        let next = held.next.take().map(|next| (next, held.effects.clone()));
+        // Where another fold has taken its place, that one gives the turns.
+        held.is_taken = next.is_some();
         let is_wanted = !held.turns.is_empty();
         self.tell(held);
         if is_wanted {
             self.work.raise();
         }
+        next
     }
 
     fn tell(self: &Arc<Watched>, mut held: MutexGuard<'_, Held>) {

@@ -89,6 +89,42 @@ fn a_dial_to_a_dead_address_fails_within_its_deadline() {
 }
 
 #[test]
+fn who_is_dialled_elsewhere_while_it_is_dialled_is_reached_there_by_the_same_dial() {
+    let mut options = options(90);
+    options.dial_deadline = Duration::from_secs(3);
+    let (a, b) = (Peer::start_with(options), Peer::start(91));
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    a.net.dial(b.id, vec![silent.local_addr().unwrap()], vec![]);
+    silent.set_read_timeout(Some(PATIENCE)).unwrap();
+    silent.recv(&mut [0; 2048]).expect("it is dialled where it was");
+    let begin = Instant::now();
+    a.net.dial(b.id, vec![], b.addresses());
+    a.connected();
+    println!("connected {:?} after the second address was known", begin.elapsed());
+    // The first address answers nothing, and nothing is said of that.
+    while let Ok(event) = a.inbox.recv_timeout(Duration::from_secs(4)) {
+        assert!(!matches!(event, NetEvent::DialFailed { .. }), "the dial was answered");
+    }
+}
+
+#[test]
+fn a_dial_that_went_on_elsewhere_fails_once() {
+    let mut options = options(92);
+    options.dial_deadline = Duration::from_millis(300);
+    let a = Peer::start_with(options);
+    let nobody = NodeKey::from_seed(&[93; 32]).node_id();
+    let silent = [(); 2].map(|()| std::net::UdpSocket::bind("127.0.0.1:0").unwrap());
+    for socket in &silent {
+        a.net.dial(nobody, vec![socket.local_addr().unwrap()], vec![]);
+    }
+    for _ in 0..2 {
+        assert!(matches!(a.next(), NetEvent::DialFailed { peer, .. } if peer == nobody));
+        assert!(a.inbox.recv_timeout(Duration::from_secs(1)).is_err(), "it is told once");
+        a.net.dial(nobody, vec![], vec![]);
+    }
+}
+
+#[test]
 fn a_dial_without_an_address_or_to_ourselves_fails_at_once() {
     let a = Peer::start(10);
     for (peer, addresses) in

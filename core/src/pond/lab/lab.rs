@@ -219,7 +219,11 @@ impl Lab {
             self.note(format!("node {node} dies before it stores {} events", events.len()));
             return Err(self.dead(node));
         }
-        let published = self.append(node, events, is_durable)?;
+        let appended = self.append(node, events, is_durable);
+        if appended.is_err() {
+            self.befalls.in_hand = None;
+        }
+        let published = appended?;
         if let Some(once) = once {
             let remembered = &mut self.desks.nodes[node].remembered;
             remembered.insert(once.key, (once, published.clone()));

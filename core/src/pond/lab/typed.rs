@@ -12,10 +12,14 @@ use crate::pond::owner::Owner;
 use crate::query::Query;
 use bytes::Bytes;
 use std::collections::BTreeMap;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
 type Worker = Box<dyn FnMut(Job) -> Answer + Send>;
+
+/// Has its turn whenever time has passed, until it says false or fails.
+type Turn = Box<dyn FnMut(&mut Lab) -> Result<bool> + Send>;
 
 /// The code of fish, and the states that it works on.
 #[derive(Default)]
@@ -23,6 +27,8 @@ pub(super) struct Code {
     makers: BTreeMap<usize, Box<dyn Fn() -> Worker + Send>>,
     /// By the numbers of fish and owner.
     workers: BTreeMap<(usize, usize), Worker>,
+    /// In the order in which they came.
+    turns: Vec<Turn>,
 }
 
 impl Lab {
@@ -30,9 +36,10 @@ impl Lab {
     /// pieces and in an order that chance decides, and what was published becomes durable.
     ///
     /// # Errors
-    /// `user_code`: a fish that was asked for before fails.
+    /// `user_code`: a fish that was asked for before fails. What an effect that is kept running
+    /// fails with.
     pub fn advance(&mut self, duration: Duration) -> Result<()> {
-        self.drive(LabTask::Advance(duration))
+        self.pass(LabTask::Advance(duration))
     }
 
     /// Lets time pass until nodes that reach each other hold the same.
@@ -40,7 +47,7 @@ impl Lab {
     /// # Errors
     /// As [`Lab::advance`].
     pub fn settle(&mut self) -> Result<()> {
-        self.drive(LabTask::Settle)
+        self.pass(LabTask::Settle)
     }
 
     /// So many times: cuts the network, heals it, crashes a node or cuts its power, starts one, or
@@ -49,7 +56,7 @@ impl Lab {
     /// # Errors
     /// As [`Lab::advance`].
     pub fn chaos(&mut self, steps: usize) -> Result<()> {
-        self.drive(LabTask::Chaos { steps })
+        self.pass(LabTask::Chaos { steps })
     }
 
     /// Heals the network, starts all nodes and settles: then all of them hold the same.
@@ -106,6 +113,28 @@ impl Lab {
         self.drive(LabTask::Check { fish })
     }
 
+    /// Has a turn whenever time has passed from now on.
+    pub(crate) fn keep(&mut self, turn: Turn) {
+        self.code.turns.push(turn);
+    }
+
+    /// Lets time pass, and then each turn that is kept come.
+    fn pass(&mut self, task: LabTask) -> Result<()> {
+        self.drive(task)?;
+        let mut turns = mem::take(&mut self.code.turns).into_iter();
+        while let Some(mut turn) = turns.next() {
+            let goes_on = turn(self);
+            if let Ok(true) = goes_on {
+                self.code.turns.push(turn);
+            } else if goes_on.is_err() {
+                // It is over, and the others are not.
+                self.code.turns.extend(turns);
+                return goes_on.map(drop);
+            }
+        }
+        Ok(())
+    }
+
     /// Takes the code of a fish, in the place of what it was given before.
     fn give<S: Send + 'static>(&mut self, fish: &Fish<S>) -> usize {
         let number = self.declare(fish.definition());
@@ -127,7 +156,7 @@ impl Lab {
         self.begin(task)?;
         let mut answer = None;
         while let Some(own) = self.next_job(answer.take())? {
-            let Code { makers, workers } = &mut self.code;
+            let Code { makers, workers, .. } = &mut self.code;
             let make = || makers.get(&own.fish).expect("who declares a fish gives its code")();
             let worker = workers.entry((own.fish, own.owner)).or_insert_with(make);
             // Whoever begins anew has the code that was given last.

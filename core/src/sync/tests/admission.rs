@@ -8,6 +8,7 @@ use crate::event::{NodeId, NodeKey, SwarmSecret};
 use crate::sync::admission::Side;
 use crate::sync::book::PeerBook;
 use crate::sync::constants::{BOOK_PEERS_MAX, SEEN_DIALS_MAX};
+use crate::sync::found::Choice;
 use crate::sync::message::Message;
 use crate::sync::{ConnectionId, Input, RefusalReason, SwarmEvent};
 use bytes::Bytes;
@@ -286,7 +287,7 @@ fn who_was_lost_is_dialled_where_it_was_but_not_for_ever() {
         while let Some(at) = book.next() {
             now = now.max(at);
             assert_eq!(book.next_dial(now, |_| false), None, "nobody named it");
-            if let Some(dialled) = book.dial_waiting(now, true, |_| false, |_| 0) {
+            if let Some(dialled) = book.dial_waiting(now, Choice::Least, |_| false, |_| 0) {
                 assert_eq!(book.get(&dialled).unwrap().unnamed(), [address]);
                 count += 1;
                 book.failed(dialled, now);

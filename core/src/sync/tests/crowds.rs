@@ -7,6 +7,7 @@ use crate::sync::book::PeerBook;
 use crate::sync::constants::{
     BOOK_PEERS_MAX, HEARSAY_PER_PEER_MAX, STRANGERS_KEPT_MAX, UNMET_DIAL_BURST, UNMET_DIAL_PACE,
 };
+use crate::sync::found::Choice;
 use crate::sync::message::Message;
 use crate::sync::{Input, LinkState, RefusalReason};
 use bytes::Bytes;
@@ -91,12 +92,13 @@ fn who_had_a_session_is_dialled_soon_whoever_else_is_announced() {
     puppet.now += Duration::from_secs(1);
     assert_eq!(book.next_dial(puppet.now, |_| false), None);
     let last = |count: usize| count - 1;
-    let dialled = [(); 4].map(|()| book.dial_waiting(puppet.now, true, |_| false, last).unwrap());
+    let dialled =
+        [(); 4].map(|()| book.dial_waiting(puppet.now, Choice::Least, |_| false, last).unwrap());
     assert!(dialled.contains(&member));
     assert_eq!(dialled.iter().filter(|peer| **peer == member).count(), 1);
     // Nobody of the others is dialled twice before all were dialled once.
     let mut others: BTreeSet<NodeId> = dialled.into_iter().collect();
-    while let Some(peer) = book.dial_waiting(puppet.now, true, |_| false, |_| 0) {
+    while let Some(peer) = book.dial_waiting(puppet.now, Choice::Least, |_| false, |_| 0) {
         assert!(others.insert(peer));
         book.failed(peer, puppet.now);
     }
@@ -230,7 +232,7 @@ fn one_teller_of_made_up_nodes_fills_no_book() {
     for _ in 0..20 {
         later += Duration::from_secs(60);
         assert_eq!(book.next_dial(later, |_| false), None);
-        while let Some(peer) = book.dial_waiting(later, true, |_| false, |_| 0) {
+        while let Some(peer) = book.dial_waiting(later, Choice::Least, |_| false, |_| 0) {
             book.failed(peer, later);
         }
     }

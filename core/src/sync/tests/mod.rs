@@ -4,6 +4,7 @@ mod admission;
 mod cap;
 mod converge;
 mod crowds;
+mod dials;
 mod disputes;
 mod example;
 mod flow;

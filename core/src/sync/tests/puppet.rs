@@ -11,6 +11,7 @@ use crate::sync::{
 };
 use bytes::Bytes;
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 pub(super) const BINDING: [u8; 32] = [5; 32];
@@ -33,6 +34,8 @@ pub(super) struct Puppet {
     pub(super) shown: Vec<Preview>,
     /// Whom the swarm dialled.
     pub(super) dialed: Vec<NodeId>,
+    /// Where it dialled the last of them.
+    pub(super) dialed_where: Vec<SocketAddr>,
     pub(super) closed: Option<RefusalReason>,
     pub(super) deadline: Option<Instant>,
     /// When false, `Sent` is never reported: the transport is stuck.
@@ -81,6 +84,7 @@ impl Puppet {
             told: Vec::new(),
             shown: Vec::new(),
             dialed: Vec::new(),
+            dialed_where: Vec::new(),
             closed: None,
             deadline: None,
             takes_frames: true,
@@ -208,7 +212,10 @@ impl Puppet {
                 Output::Tell(event) => self.told.push(event),
                 Output::Preview(preview) => self.shown.push(preview),
                 Output::Repair { range } => self.repairs.push(range),
-                Output::Dial { peer, .. } => self.dialed.push(peer),
+                Output::Dial { peer, named, discovered } => {
+                    self.dialed.push(peer);
+                    self.dialed_where = named.into_iter().chain(discovered).collect();
+                }
                 Output::Admitted { .. } => {}
                 Output::Wait(deadline) => {
                     self.deadline = deadline;

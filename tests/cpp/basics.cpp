@@ -1,0 +1,361 @@
+// Publishing, queries, subscriptions, errors, ownership: what C++ adds to the C interface.
+#include "check.hpp"
+
+using millpond::Batch;
+using millpond::Cancel;
+using millpond::Cursor;
+using millpond::Event;
+using millpond::Session;
+using millpond::Subscription;
+using millpond::Token;
+using millpond::Wait;
+
+namespace {
+
+void events_are_published_and_read_back() {
+    Node node = open_node();
+    Draft draft;
+    draft.tags = {"kind:stroke", "machine:M-017"};
+    draft.payload = Payload::json("{\"grams\":812}");
+    const millpond::Published published = node.publish(draft, {}, SOON);
+    CHECK(published.count == 1 && published.first_offset == 0 && published.first_lamport >= 1);
+    CHECK(!published.replayed && published.token && !published.stream.empty());
+    Cursor cursor = node.query("FROM 'machine:M-017'");
+    const Batch batch = cursor.next(SOON);
+    CHECK(batch.size() == 1 && !batch.is_end() && batch.is_durable() && !batch.is_rewind());
+    const Event event = batch[0];
+    CHECK(event.lamport() == published.first_lamport && event.offset() == 0);
+    CHECK(event.stream() == published.stream && event.app_id() == "cpp-test");
+    CHECK(event.key() == std::to_string(event.lamport()) + "/" + published.stream);
+    CHECK(event.time_micros() == published.time_micros);
+    CHECK(event.time().time_since_epoch().count() == published.time_micros);
+    CHECK(event.tags().size() == 2 && event.tags()[0] == "kind:stroke");
+    CHECK(event.tags().contains("machine:M-017") && !event.tags().contains("machine"));
+    CHECK(event.payload_json() == "{\"grams\":812}");
+    CHECK(millpond::payload_to_json(event.payload()) == event.payload_json());
+    const std::string cbor = millpond::payload_from_json(event.payload_json());
+    CHECK(event.payload().size() == cbor.size());
+    CHECK(std::memcmp(event.payload().data(), cbor.data(), cbor.size()) == 0);
+    CHECK(cursor.next(SOON).is_end() && cursor.next(SOON).is_end());
+    CHECK(batch.position() == published.token);
+}
+
+void batches_and_events_are_ranges() {
+    Node node = open_node();
+    std::vector<Draft> drafts;
+    for (int i = 0; i < 10; i++) drafts.push_back(grain(std::to_string(i)));
+    CHECK(node.publish_all(drafts).count == 10);
+    CHECK(node.publish_all({grain("10"), grain("11")}).first_offset == 10);
+    std::string seen;
+    Cursor cursor = node.query("FROM 'grain'");
+    for (const Event &event : cursor.events(SOON)) seen += event.payload_json() + " ";
+    CHECK(seen == "0 1 2 3 4 5 6 7 8 9 10 11 ");
+    seen.clear(); // A range keeps the cursor that it was made of.
+    for (const Event &event : node.query("FROM 'grain'").events(SOON)) seen += event.payload_json();
+    for (const Batch &batch : node.query("FROM 'grain'").batches(SOON, 6))
+        seen += std::to_string(batch.size());
+    for (const Event &event : *node.query("FROM 'grain'").try_next(SOON, 2))
+        seen += event.payload_json();
+    CHECK(seen == "012345678910116601");
+    std::size_t batches = 0, events = 0;
+    Cursor again = node.query("FROM 'grain'");
+    for (const Batch &batch : again.batches(SOON, 5)) {
+        batches++;
+        for (const Event event : batch) events += event.tags().contains("grain") ? 1 : 0;
+    }
+    CHECK(batches == 3 && events == 12);
+    millpond::QueryOptions options;
+    options.order = millpond::Order::descending;
+    options.columns = millpond::Columns::key | millpond::Columns::tags;
+    Cursor descending = node.query("FROM 'grain'", options);
+    const Batch batch = descending.next(SOON, 1);
+    CHECK(batch[0].offset() == 11 && batch[0].has_tags() && !batch[0].has_payload());
+    CHECK(batch.columns() == options.columns);
+    FAILS(invalid_argument, batch[0].try_payload_json());
+    CHECK(contains(descending.explain(SOON), "\"is_exact\""));
+    CHECK(contains(descending.completeness(), "\"offsets\""));
+}
+
+void an_error_says_what_c_says_and_outlives_its_call() {
+    Node node = open_node();
+    std::optional<Error> kept;
+    try {
+        (void)node.query("FROM 'a' &");
+    } catch (const Error &error) {
+        kept = error;
+    }
+    CHECK(kept && kept->kind() == ErrorKind::query_invalid && kept->name() == "query_invalid");
+    CHECK(kept->message() == kept->what() && !kept->message().empty());
+    CHECK(kept->position() && *kept->position() == 10 && !kept->is_retryable());
+    CHECK(kept->missing() == "{}" && kept->details().empty());
+    CHECK(millpond::name_of(ErrorKind::timeout) == "timeout");
+    CHECK(millpond::is_retryable(ErrorKind::timeout) && !millpond::is_retryable(ErrorKind::closed));
+    CHECK(millpond::name_of(ErrorKind{4711}) == "unknown");
+    const Token far = *open_node().publish(grain()).token;
+    const Result<void> waited = node.try_wait_for(far, 1ms);
+    CHECK(!waited && waited.error().kind() == ErrorKind::not_yet_visible);
+    CHECK(waited.error().missing().size() > 2 && waited.error().is_retryable());
+    const Error own(ErrorKind::conflict, "no", "why");
+    CHECK(own.kind() == ErrorKind::conflict && own.reason() == "why" && own.name() == "conflict");
+    const Result<int> bad = own;
+    CHECK(!bad && Result<int>(bad).value_or(7) == 7);
+    try {
+        (void)bad.value();
+        CHECK(false);
+    } catch (const std::exception &error) {
+        CHECK(std::string(error.what()) == "no");
+    }
+}
+
+void what_was_moved_from_is_none_and_what_was_moved_to_lives() {
+    Node first = open_node();
+    Node second = std::move(first);
+    CHECK(!first && second);
+    FAILS(invalid_argument, first.try_id());
+    CHECK(second.id().size() == 64);
+    Node third;
+    FAILS(invalid_argument, third.try_offsets());
+    third = std::move(second);
+    Node &same = third;
+    third = std::move(same);
+    CHECK(third.id().size() == 64);
+    third.publish(grain());
+    Cursor cursor = third.query("FROM 'grain'");
+    Batch batch = cursor.next(SOON);
+    Batch other = std::move(batch);
+    CHECK(batch.empty() && batch.raw() == nullptr && other.size() == 1);
+    batch = std::move(other);
+    CHECK(batch.size() == 1 && other.empty());
+    other = cursor.next(SOON);
+    other = std::move(batch);
+    CHECK(other.size() == 1 && other[0].payload_json() == "1");
+    const millpond_node_t raw = third.release();
+    CHECK(!third && raw.id != 0);
+    Node(raw).close(SOON);
+    FAILS(closed, Node(raw).try_id());
+}
+
+void things_may_be_destroyed_in_any_order() {
+    auto node = std::make_unique<Node>(open_node());
+    node->publish(grain());
+    auto cursor = std::make_unique<Cursor>(node->query("FROM 'grain'"));
+    auto subscription = std::make_unique<Subscription>(node->subscribe("FROM 'grain'"));
+    const Batch batch = subscription->next(SOON);
+    node.reset();
+    CHECK(batch.size() == 1 && batch[0].payload_json() == "1");
+    FAILS(closed, cursor->try_next(SOON));
+    while (!subscription->next(SOON).is_end()) {
+    }
+    cursor.reset();
+    subscription.reset();
+    CHECK(batch[0].tags()[0] == "grain");
+}
+
+void a_close_is_told_once_and_a_second_one_is_closed() {
+    Node node = open_node();
+    Subscription subscription = node.subscribe("FROM 'grain'");
+    subscription.close();
+    FAILS(closed, subscription.try_close());
+    FAILS(closed, subscription.try_lag());
+    node.close(SOON);
+    FAILS(closed, node.try_close(SOON));
+    FAILS(closed, node.try_publish(grain()));
+}
+
+void a_wait_rounds_up_and_never_becomes_endless() {
+    CHECK(Wait().milliseconds() == -1 && Wait().cancel().id == 0);
+    CHECK(Wait(1500us).milliseconds() == 2 && Wait(1ns).milliseconds() == 1);
+    CHECK(Wait(2s).milliseconds() == 2000 && Wait(0s).milliseconds() == 0);
+    CHECK(Wait(-5s).milliseconds() == 0);
+    CHECK(Wait(std::chrono::duration<double>(0.0015)).milliseconds() == 2);
+    CHECK(Wait(std::chrono::hours::max()).milliseconds() == -1);
+    Node node = open_node();
+    Subscription subscription = node.subscribe("FROM 'grain'");
+    while (!subscription.next(SOON).caught_up()) {
+    }
+    FAILS(timeout, subscription.try_next(0ms));
+    FAILS(timeout, subscription.try_next(1ms));
+}
+
+void a_cancel_ends_a_call_that_waits_on_another_thread() {
+    Node node = open_node();
+    Subscription subscription = node.subscribe("FROM 'grain'");
+    while (!subscription.next(SOON).caught_up()) {
+    }
+    const Cancel cancel = Cancel::create();
+    ErrorKind kind{};
+    std::thread waiting([&] { kind = kind_of(subscription.try_next({SOON, cancel})); });
+    cancel.trigger();
+    waiting.join();
+    CHECK(kind == ErrorKind::cancelled);
+    FAILS(cancelled, node.try_status(cancel));
+    node.publish(grain());
+    CHECK(subscription.next(SOON).size() == 1);
+}
+
+void a_subscription_says_where_it_stands() {
+    Node node = open_node();
+    node.publish(grain("1"));
+    Subscription first = node.subscribe("FROM 'grain'");
+    CHECK(is_readable(first.fd()));
+    CHECK(first.next(SOON).size() == 1);
+    const Token position = first.position();
+    node.publish(grain("2"));
+    millpond::SubscribeOptions options;
+    options.from = position;
+    Subscription second = node.subscribe("FROM 'grain'", options, SOON);
+    CHECK(second.next(SOON)[0].payload_json() == "2");
+    CHECK(second.lag() == 0);
+    options.from = millpond::Start::now();
+    Subscription third = node.subscribe("FROM 'grain'", options, SOON);
+    node.publish(grain("3"));
+    for (const Event &event : third.events(SOON)) {
+        CHECK(event.payload_json() == "3");
+        break;
+    }
+    options.from = millpond::Start::beginning();
+    options.order = millpond::SubscribeOrder::key;
+    Subscription keyed = node.subscribe("FROM 'grain'", options, SOON);
+    const Batch batch = keyed.next(SOON);
+    CHECK(batch.size() == 3 && !batch.rewind_to());
+    CHECK(contains(batch.position().text(), "@"));
+    options.order = millpond::SubscribeOrder::arrival;
+    options.from = batch.position();
+    FAILS(invalid_argument, node.try_subscribe("FROM 'grain'", options, SOON));
+}
+
+void batches_go_to_a_callback_until_the_close() {
+    Node node = open_node();
+    Board board;
+    int freed = 0, ends = 0;
+    std::size_t events = 0;
+    auto holds = std::make_shared<Freed>(board, freed);
+    Subscription subscription = node.subscribe(
+        "FROM 'grain'", [&board, &ends, &events, holds](const Result<millpond::BatchRef> &batch) {
+            board.change([&] {
+                if (batch && batch->is_end()) ends++;
+                else if (batch) events += batch->size();
+            });
+        });
+    holds.reset();
+    node.publish(grain());
+    node.publish(grain());
+    CHECK(board.becomes([&] { return events == 2; }));
+    CHECK(freed == 0);
+    subscription.close();
+    CHECK(freed == 1 && ends == 1);
+}
+
+void a_callback_that_throws_is_told_so_once_and_not_called_again() {
+    Node node = open_node();
+    Board board;
+    int calls = 0;
+    std::optional<Error> told;
+    Subscription subscription =
+        node.subscribe("FROM 'grain'", [&](const Result<millpond::BatchRef> &batch) {
+            board.change([&] {
+                calls++;
+                if (!batch) told = batch.error();
+            });
+            throw std::runtime_error("as planned");
+        });
+    node.publish(grain());
+    CHECK(board.becomes([&] { return told.has_value(); }));
+    node.publish(grain());
+    subscription.close();
+    CHECK(calls == 2 && told->kind() == ErrorKind::user_code && told->reason() == "callback");
+    CHECK(told->message() == "as planned");
+}
+
+void a_session_reads_what_it_wrote() {
+    Node node = open_node();
+    const Session session = Session::create();
+    millpond::PublishOptions publish;
+    publish.session = &session;
+    publish.idempotency_key = "order 7";
+    publish.expected = 0;
+    publish.durability = millpond::Durability::power;
+    const millpond::Published first = node.publish(grain(), publish, SOON);
+    CHECK(session.token() == first.token);
+    CHECK(node.publish(grain(), publish, SOON).replayed);
+    publish.idempotency_key.reset();
+    FAILS(conflict, node.try_publish(grain(), publish, SOON));
+    millpond::QueryOptions query;
+    query.session = &session;
+    CHECK(node.query("FROM 'grain'", query, SOON).next(SOON).size() == 1);
+    Node other = open_node();
+    const Token both = Token::merge({*first.token, *other.publish(grain()).token});
+    FAILS(not_yet_visible, node.try_wait_for(both, 1ms));
+    node.wait_for(*first.token, SOON, "FROM 'grain'");
+    session.sees(both);
+    CHECK(session.token() == both);
+    CHECK(Token::merge({}).text() != both.text());
+    query.after = Token("no token");
+    FAILS(invalid_argument, node.try_query("FROM 'grain'", query, SOON));
+    query.after = Token("");
+    FAILS(invalid_argument, node.try_query("FROM 'grain'", query, SOON));
+    query.session = nullptr, query.after = {}, query.lower = first.token;
+    CHECK(node.query("FROM 'grain'", query, SOON).next(SOON).is_end());
+}
+
+void every_choice_is_one_that_c_knows() {
+    Node node = open_node();
+    using millpond::Order, millpond::Durability, millpond::Delivery, millpond::SubscribeOrder;
+    millpond::PublishOptions publish;
+    for (const Durability durability :
+         {Durability::unsaid, Durability::power, Durability::process}) {
+        publish.durability = durability;
+        CHECK(node.publish(grain(), publish, SOON).count == 1);
+    }
+    for (const Order order : {Order::unsaid, Order::ascending, Order::descending, Order::stream}) {
+        millpond::QueryOptions query;
+        query.order = order;
+        CHECK(node.query("FROM 'grain'", query, SOON).next(SOON).size() >= 2);
+    }
+    millpond::SubscribeOptions subscribe;
+    for (const Delivery delivery : {Delivery::unsaid, Delivery::durable, Delivery::live}) {
+        subscribe.delivery = delivery;
+        CHECK(node.subscribe("FROM 'grain'", subscribe, SOON).next(SOON).size() >= 2);
+    }
+    subscribe.delivery = Delivery::unsaid;
+    for (const SubscribeOrder order :
+         {SubscribeOrder::unsaid, SubscribeOrder::arrival, SubscribeOrder::key}) {
+        subscribe.order = order;
+        CHECK(node.subscribe("FROM 'grain'", subscribe, SOON).next(SOON).size() >= 2);
+    }
+    subscribe.batch_count_max = 4097;
+    Board board;
+    ErrorKind told{};
+    const auto tell = [&](const Result<millpond::BatchRef> &batch) {
+        board.change([&] { told = kind_of(batch); });
+    };
+    const millpond::Subscription greedy = node.subscribe("FROM 'grain'", tell, subscribe);
+    CHECK(board.becomes([&] { return told == ErrorKind::invalid_argument; }));
+    FAILS(invalid_argument, node.try_subscribe("FROM 'grain'", millpond::BatchCallback()));
+    CHECK((millpond::Columns::all | millpond::Columns::tags) == millpond::Columns::all);
+}
+
+}  // namespace
+
+int main() {
+    millpond::check_abi();
+    run("events are published and read back", events_are_published_and_read_back);
+    run("batches and events are ranges", batches_and_events_are_ranges);
+    run("an error says what C says, and outlives its call",
+        an_error_says_what_c_says_and_outlives_its_call);
+    run("what was moved from is none, and what was moved to lives",
+        what_was_moved_from_is_none_and_what_was_moved_to_lives);
+    run("things may be destroyed in any order", things_may_be_destroyed_in_any_order);
+    run("a close is told once, and a second one is closed",
+        a_close_is_told_once_and_a_second_one_is_closed);
+    run("a wait rounds up, and never becomes endless", a_wait_rounds_up_and_never_becomes_endless);
+    run("a cancel ends a call that waits on another thread",
+        a_cancel_ends_a_call_that_waits_on_another_thread);
+    run("a subscription says where it stands", a_subscription_says_where_it_stands);
+    run("batches go to a callback until the close", batches_go_to_a_callback_until_the_close);
+    run("a callback that throws is told so once, and not called again",
+        a_callback_that_throws_is_told_so_once_and_not_called_again);
+    run("a session reads what it wrote", a_session_reads_what_it_wrote);
+    run("every choice is one that C knows", every_choice_is_one_that_c_knows);
+    return summary();
+}
