@@ -1,12 +1,22 @@
-//! A node that adds blobs one after the other, for the crash campaign.
+//! A node that adds blobs one after the other, or publishes some of them while the others are
+//! collected, for the crash campaigns.
 //!
 //! Every blob follows from a seed and its place, so a store can be checked without a second copy.
-//! Begin with [`run`] and [`verify`].
+//! Begin with [`run`] and [`verify`], or [`run_collecting`] and [`verify_collecting`].
 
-use crate::crash::mix;
-use millpond::{About, BlobId, Node, Result};
+use crate::crash::{SEGMENT_BYTES, mix};
+use millpond::event::cbor::Value;
+use millpond::event::{AppId, NewEvent, Payload, SwarmSecret, TagSet};
+use millpond::query::Query;
+use millpond::{
+    About, BlobId, BlobOptions, ErrorKind, Node, NodeOptions, PublishOptions, QueryOptions, Result,
+    StorageOptions,
+};
 use std::collections::BTreeSet;
 use std::io::Cursor;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// Sizes around which something changes.
 const EDGES: [usize; 6] = [0, 1_000, 16_384, 65_536, 131_072, 458_752];
@@ -86,4 +96,102 @@ pub fn verify(node: &Node, seed: u64) -> std::result::Result<u64, String> {
         return Err(format!("damaged: {:?}", log.damages));
     }
     Ok(held)
+}
+
+/// Opens the store at `path` so that a blob may be collected at once.
+///
+/// # Errors
+/// As `Node::open`.
+pub fn open_collecting(path: &Path) -> Result<Node> {
+    let blobs = BlobOptions { collect_grace: Duration::ZERO, ..BlobOptions::default() };
+    Node::open(NodeOptions {
+        path: path.to_owned(),
+        app_id: AppId::parse("com.example.crash")?,
+        swarm: SwarmSecret::from_bytes([0x33; 32]),
+        former_secrets: Vec::new(),
+        network: None,
+        storage: StorageOptions {
+            segment_bytes: SEGMENT_BYTES,
+            blobs,
+            ..StorageOptions::default()
+        },
+    })
+}
+
+/// Adds `count` more from place `from` on while another thread collects, and publishes an event
+/// with each second of them; `say` is told how many events there are.
+///
+/// # Errors
+/// Those of the store.
+///
+/// # Panics
+/// A collection fails.
+pub fn run_collecting(
+    node: &Node,
+    seed: u64,
+    from: u64,
+    count: u64,
+    mut say: impl FnMut(u64),
+) -> Result<()> {
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Acquire) {
+                node.blobs().collect().finish().wait().expect("what nothing keeps is collected");
+            }
+        });
+        let published = (from..from + count).try_for_each(|place| {
+            // What nobody refers to.
+            node.blobs().add_bytes(content(seed, 2 * place + 1), About::default()).wait()?;
+            while !publish(node, seed, place)? {}
+            say(place + 1);
+            Ok(())
+        });
+        is_over.store(true, Ordering::Release);
+        published
+    })
+}
+
+/// Adds the blob of a place and publishes its event; false when it was collected in between.
+fn publish(node: &Node, seed: u64, place: u64) -> Result<bool> {
+    let blob = node.blobs().add_bytes(content(seed, 2 * place), About::default()).wait()?;
+    let event =
+        NewEvent { tags: TagSet::new(["blob"])?, payload: Payload::from_value(&Value::Null)? };
+    let events = vec![event.with_blobs(&[blob])?];
+    match node.publish(events, PublishOptions::default()).wait() {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        published => published.map(|_| true),
+    }
+}
+
+/// Checks a store of [`run_collecting`]: the blob of each event is there, whole and the right one,
+/// and no file is left of any other. Returns how many events there are.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn verify_collecting(node: &Node, seed: u64) -> std::result::Result<u64, String> {
+    let wrong = |error: millpond::Error| error.to_string();
+    let report = node.blobs().verify(None).finish().wait().map_err(wrong)?;
+    if !report.damaged.is_empty() || report.strays > 0 {
+        return Err(format!("{report:?}"));
+    }
+    let query = Query::parse("FROM 'blob'").map_err(wrong)?;
+    let mut cursor = node.query(&query, QueryOptions::default()).map_err(wrong)?;
+    let mut place = 0;
+    loop {
+        let batch = cursor.next_batch(1_000).map_err(wrong)?;
+        if batch.is_empty() {
+            return Ok(place);
+        }
+        for event in batch.iter() {
+            let ids: Vec<BlobId> = event.blobs().into_iter().map(|blob| blob.id).collect();
+            if ids != [BlobId::of(&content(seed, 2 * place))] {
+                return Err(format!("event {place} refers to {ids:?}"));
+            }
+            if !node.blobs().has(&ids[0]).map_err(wrong)? {
+                return Err(format!("the blob of event {place} is gone"));
+            }
+            place += 1;
+        }
+    }
 }

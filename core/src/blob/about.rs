@@ -110,7 +110,7 @@ fn text(bytes: &[u8]) -> Result<String> {
 }
 
 /// `type/subtype` of the characters that RFC 6838 allows.
-fn is_media_type(text: &str) -> bool {
+pub(crate) fn is_media_type(text: &str) -> bool {
     let is_part = |part: &str| {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&byte);
         !part.is_empty() && part.bytes().all(plain)
@@ -118,7 +118,7 @@ fn is_media_type(text: &str) -> bool {
     text.split_once('/').is_some_and(|(kind, own)| is_part(kind) && is_part(own))
 }
 
-fn is_file_name(text: &str) -> bool {
+pub(crate) fn is_file_name(text: &str) -> bool {
     !text.chars().any(|letter| letter == '/' || letter.is_control())
 }
 

@@ -18,6 +18,7 @@ mod id;
 pub mod limits;
 pub mod message;
 pub mod piece;
+pub(crate) mod reference;
 mod size;
 pub(crate) mod store;
 

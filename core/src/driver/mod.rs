@@ -59,7 +59,7 @@ pub use account::Account;
 pub use batches::{Batches, KeySteps};
 pub use blob::{
     BlobProgress, BlobReader, BlobStat, BlobState, BlobStream, BlobWork, BlobWriter, Blobs,
-    BlobsVerified, Export, Exported,
+    BlobsCollected, BlobsVerified, Export, Exported,
 };
 pub use causal_session::CausalSession;
 pub use claim::Claim;

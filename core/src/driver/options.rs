@@ -59,7 +59,9 @@ pub struct BlobOptions {
     /// Bytes of the file system that blobs leave free, for the events; else they are refused with
     /// `storage_full`. None is 256 MiB, or 5 % of the file system if that is less.
     pub free_bytes_min: Option<u64>,
-    /// How long after it was added or last read a blob stays at least, whatever keeps it.
+    /// How long after it was added or last read a blob stays at least, without any event that
+    /// refers to it; reads of the last minute before a crash may not count. With none, a blob may
+    /// be gone before the event is published that was to refer to it.
     pub collect_grace: Duration,
 }
 

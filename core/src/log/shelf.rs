@@ -37,6 +37,11 @@ impl Log {
 }
 
 impl Shelf {
+    /// Whether this is a child of the process that opened the log.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.handle.shared.is_forked()
+    }
+
     /// One row.
     ///
     /// # Errors

@@ -8,8 +8,10 @@
 use super::files::BlobFile;
 use super::lease::Lease;
 use super::quota::Promise;
+use super::read::has_files;
+use super::replace::Replacement;
 use super::rows::{BlobRow, Content};
-use super::store::{Store, blob_rows, replaced_rows};
+use super::store::Store;
 use crate::blob::about::About;
 use crate::blob::limits::{GROUP_BYTES, INLINE_BYTES_MAX, SYNC_STEP_BYTES};
 use crate::blob::piece::BytesAt;
@@ -222,7 +224,8 @@ impl Draft {
         self.commit(id, Content::Whole { number }, about)
     }
 
-    /// Commits the row; where the same bytes are here already, they stay, and ours go.
+    /// Commits the row. What there is of the same bytes already gives way: nobody has looked
+    /// whether it is still what it was.
     fn commit(mut self, id: BlobId, content: Content, about: About) -> Result<Added> {
         let store = self.store.clone();
         let lease = store.lease(id);
@@ -235,58 +238,27 @@ impl Draft {
             touched: store.now(),
             about,
         };
-        let mut writer = store.writer();
-        // A damaged row says nothing; ours is better.
-        let before = store.look(&id).or_else(|error| match error.kind() {
-            ErrorKind::Corrupt | ErrorKind::LimitExceeded => Ok(None),
-            _ => Err(error),
-        })?;
-        let mut counters = writer.counters;
-        let (row, mut changes, replaced) = match before {
-            Some(before) if before.is_whole() && store.is_complete(&before) => {
-                let own_about = own.own_about || before.own_about;
-                let row = BlobRow {
-                    touched: own.touched,
-                    about: before.about.clone().or(own.about),
-                    own_about,
-                    ..before
-                };
-                (row, Vec::new(), None)
-            }
-            Some(before) => {
-                counters.remove(&before);
-                let row = BlobRow {
-                    about: own.about.or(before.about.clone()),
-                    referenced: before.referenced,
-                    ..own
-                };
-                counters.add(&row);
-                (row, replaced_rows(&id, &before), before.number())
-            }
-            None => {
-                counters.add(&own);
-                (own, Vec::new(), None)
-            }
-        };
-        let is_ours = self.making.as_ref().map(|making| making.number) == row.number();
-        if is_ours {
-            changes.extend(blob_rows(&id, &row));
-        } else {
-            changes.push((super::rows::blob_key(&id), Some(row.encode())));
+        if !has_files(&store.place, &own)? {
+            let message = format!("somebody removed the files of blob {id} while it was added");
+            return Err(Error::new(ErrorKind::StorageFailed, message));
         }
+        let mut writer = store.writer();
+        let replacement = store.replacement(writer.counters, &id, own)?;
+        let Replacement { row, counters, changes, numbers } = replacement;
         store.commit(&mut writer, counters, changes)?;
-        if let Some(making) = self.making.as_mut().filter(|_| is_ours) {
+        if let Some(making) = &mut self.making {
             writer.making.remove(&making.number);
             making.is_kept = true;
         }
         self.promise.end(&mut writer);
         drop(writer);
-        if let Some(number) = replaced {
-            // The blob is added, whether or not the old file is gone: the next opening sees to it.
+        for number in numbers {
+            // The blob is added, whether or not the old files are gone: an opening sees to them.
             if let Err(error) = store.discard(number) {
-                tracing::warn!(%error, blob = %id, "a part of a blob stays until the next opening");
+                tracing::warn!(%error, blob = %id, "what it replaces stays until an opening");
             }
         }
+        store.note_added(row.touched);
         let BlobRow { size, about, .. } = row;
         Ok(Added { id, size, about, lease })
     }
@@ -310,7 +282,7 @@ impl Making {
         let made = store
             .place
             .make_folder(number)
-            .and_then(|()| BlobFile::create(store.place.data(number)));
+            .and_then(|()| BlobFile::create_anew(store.place.data(number)));
         match made {
             Ok(data) => Ok(Making { store, number, data, tree: None, is_kept: false }),
             Err(error) => {
@@ -325,21 +297,25 @@ impl Making {
         if size <= GROUP_BYTES as u64 {
             return Ok(None);
         }
-        BlobFile::create(self.store.place.tree(self.number)).map(Some)
+        BlobFile::create_anew(self.store.place.tree(self.number)).map(Some)
     }
 }
 
 impl Drop for Making {
     fn drop(&mut self) {
-        if !self.is_kept {
+        // After a fork they are the parent's, which may go on with them.
+        if !self.is_kept && !self.store.is_forked() {
             give_up(&self.store, self.number);
         }
     }
 }
 
 fn give_up(store: &Store, number: u64) {
-    if let Err(error) = store.discard(number) {
-        tracing::warn!(%error, number, "files of an add that ended stay until the next opening");
+    match store.discard(number) {
+        Err(error) if error.kind() != ErrorKind::Closed => {
+            tracing::warn!(%error, number, "files of an add that ended stay until an opening");
+        }
+        _ => {}
     }
 }
 

@@ -5,20 +5,26 @@
 //! what was done, to try every power cut. Source: docs/format.md, "Blobs".
 #![allow(clippy::disallowed_types)] // The rim: this is where blobs touch files.
 
+use super::rows::NUMBER_MAX;
 use crate::blob::piece::BytesAt;
 use crate::error::Result;
 #[cfg(test)]
 use crate::files::Operation;
 use crate::files::{create_directory, failed, sync_directory};
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// The folder of the files.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Place {
     folder: PathBuf,
+    /// Folders whose names this process has synced: one that is there may be of a process that
+    /// was killed before it could.
+    synced: Mutex<BTreeSet<PathBuf>>,
 }
 
 /// One open file and its path, for the errors.
@@ -30,7 +36,7 @@ pub(crate) struct BlobFile {
 impl Place {
     /// In the folder of a store; made with the first file.
     pub(crate) fn new(store: &Path) -> Place {
-        Place { folder: store.join("blobs") }
+        Place { folder: store.join("blobs"), synced: Mutex::default() }
     }
 
     /// The folder of the store.
@@ -55,10 +61,16 @@ impl Place {
 
     /// Makes the folder of a number; its name is on the medium when this returns.
     pub(crate) fn make_folder(&self, number: u64) -> Result<()> {
-        let folder = self.folder_of(number);
-        if !folder.is_dir() {
-            attempt(&folder, Act::Sync).map_err(|error| failed("create", &folder, &error))?;
-            create_directory(&folder)?;
+        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
+        for folder in [self.folder.clone(), self.folder_of(number)] {
+            if !synced.contains(&folder) {
+                if !folder.is_dir() {
+                    create_directory(&folder)?;
+                    note(|| tape::Step::Created(folder.clone()));
+                }
+                self.sync(folder.parent().unwrap_or(&folder))?;
+                synced.insert(folder);
+            }
         }
         Ok(())
     }
@@ -68,7 +80,7 @@ impl Place {
         self.sync(&self.folder_of(number))
     }
 
-    /// The same, of a folder that `folder_of` gave.
+    /// The same, of a folder.
     pub(crate) fn sync(&self, folder: &Path) -> Result<()> {
         attempt(folder, Act::Sync).map_err(|error| failed("sync", folder, &error))?;
         sync_directory(folder)?;
@@ -107,7 +119,8 @@ impl Place {
                 let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 let stem = name.strip_suffix(".data").or(name.strip_suffix(".tree"));
                 let stem = stem.filter(|stem| stem.len() == 16);
-                numbers.extend(stem.and_then(|stem| u64::from_str_radix(stem, 16).ok()));
+                let number = stem.and_then(|stem| u64::from_str_radix(stem, 16).ok());
+                numbers.extend(number.filter(|number| *number <= NUMBER_MAX));
             }
         }
         numbers.sort_unstable();
@@ -133,10 +146,20 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
 
 impl BlobFile {
     /// Makes a file that is not there yet, readable and writable by its owner only.
-    pub(crate) fn create(path: PathBuf) -> Result<BlobFile> {
+    ///
+    /// One that is there all the same belongs to a number that rows of an older copy do not know:
+    /// it goes.
+    pub(crate) fn create_anew(path: PathBuf) -> Result<BlobFile> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true).mode(0o600);
-        let file = attempt(&path, Act::Write).and_then(|()| options.open(&path));
+        let create = || match options.open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                std::fs::remove_file(&path)?;
+                options.open(&path)
+            }
+            opened => opened,
+        };
+        let file = attempt(&path, Act::Write).and_then(|()| create());
         let file = file.map_err(|error| failed("create", &path, &error))?;
         note(|| tape::Step::Created(path.clone()));
         Ok(BlobFile { file, path })
@@ -256,6 +279,8 @@ fn note(step: impl FnOnce() -> tape::Step) {
 
 /// What was done to the disk, in its order: the power cuts of the tests are made of it.
 pub(crate) mod tape {
+    #[cfg(test)]
+    use std::cell::RefCell;
     use std::path::PathBuf;
 
     /// One thing that was done.
@@ -274,7 +299,7 @@ pub(crate) mod tape {
 
     #[cfg(test)]
     thread_local! {
-        static TAPE: std::cell::RefCell<Option<Vec<Step>>> = const { std::cell::RefCell::new(None) };
+        static TAPE: RefCell<Option<Vec<Step>>> = const { RefCell::new(None) };
     }
 
     #[cfg(test)]

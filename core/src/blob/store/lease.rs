@@ -3,6 +3,7 @@
 //! Rule: who takes a lease before looking at the row either finds the blob and keeps it, or finds
 //! that it is gone; a collection under way is waited for.
 
+use super::store::Store;
 use crate::blob::BlobId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -23,7 +24,7 @@ struct State {
 
 /// While it lives, its blob is not collected.
 pub(crate) struct Lease {
-    leases: Arc<Leases>,
+    store: Arc<Store>,
     id: BlobId,
 }
 
@@ -33,15 +34,32 @@ pub(crate) struct Going<'a> {
     id: BlobId,
 }
 
+impl Store {
+    /// Keeps a blob from being collected; waits for the commit of a collection that is deleting
+    /// this very blob.
+    pub(crate) fn lease(self: &Arc<Store>, id: BlobId) -> Lease {
+        self.leases.take(id);
+        Lease { store: self.clone(), id }
+    }
+}
+
 impl Leases {
-    /// A lease; waits for the commit of a collection that is deleting this very blob.
-    pub(crate) fn take(self: &Arc<Leases>, id: BlobId) -> Lease {
+    fn take(&self, id: BlobId) {
         let mut state = self.lock();
         while state.going.contains(&id) {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         *state.held.entry(id).or_default() += 1;
-        Lease { leases: self.clone(), id }
+    }
+
+    fn give_back(&self, id: &BlobId) {
+        let mut state = self.lock();
+        if let Some(count) = state.held.get_mut(id) {
+            *count -= 1;
+            if *count == 0 {
+                state.held.remove(id);
+            }
+        }
     }
 
     /// The right to delete; none while somebody has a lease, or is deleting it already.
@@ -61,12 +79,9 @@ impl Leases {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let mut state = self.leases.lock();
-        if let Some(count) = state.held.get_mut(&self.id) {
-            *count -= 1;
-            if *count == 0 {
-                state.held.remove(&self.id);
-            }
+        // After a fork the lock may be held for ever, by a thread that only the parent has.
+        if !self.store.is_forked() {
+            self.store.leases.give_back(&self.id);
         }
     }
 }

@@ -6,6 +6,7 @@
 //! no byte is handed out that was not verified. Begin with `Store`.
 
 mod add;
+mod ages;
 mod collect;
 mod export;
 mod files;
@@ -13,14 +14,17 @@ mod lease;
 mod quota;
 mod read;
 mod recover;
+mod replace;
 mod rows;
 #[allow(clippy::module_inception)] // One type per file, named after it.
 mod store;
 mod verify;
 
 pub(crate) use add::{Added, Draft};
+pub(crate) use collect::Collected;
 pub use export::ExportHow;
 pub(crate) use export::Exporting;
+pub(crate) use lease::Lease;
 pub(crate) use read::Opened;
 pub(crate) use rows::Content;
 pub(crate) use store::{

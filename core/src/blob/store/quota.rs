@@ -17,12 +17,14 @@ pub(crate) struct Promise {
     written: u64,
     /// All that is wanted, when that is known.
     total: Option<u64>,
+    /// There is no room for more than what is needed next.
+    is_short: bool,
 }
 
 impl Promise {
     /// Of nothing yet, towards `total` bytes.
     pub(crate) fn new(store: Arc<Store>, total: Option<u64>) -> Promise {
-        Promise { store, bytes: 0, written: 0, total }
+        Promise { store, bytes: 0, written: 0, total, is_short: false }
     }
 
     /// Asks for room so that `bytes` may be written in all.
@@ -34,12 +36,16 @@ impl Promise {
             return Ok(());
         }
         let wanted = self.total.unwrap_or(bytes.next_multiple_of(SYNC_STEP_BYTES)).max(bytes);
-        match self.store.promise(wanted - self.bytes) {
-            Ok(()) => self.bytes = wanted,
-            // Room for what is there already is enough for a short one.
-            Err(_) if self.store.promise(bytes - self.bytes).is_ok() => self.bytes = bytes,
-            Err(error) => return Err(error),
+        if wanted > bytes && !self.is_short {
+            if self.store.try_promise(wanted - self.bytes).is_ok() {
+                self.bytes = wanted;
+                return Ok(());
+            }
+            // What is there may be enough for a short one.
+            self.is_short = true;
         }
+        self.store.promise(bytes - self.bytes)?;
+        self.bytes = bytes;
         Ok(())
     }
 
@@ -60,7 +66,8 @@ impl Promise {
 
 impl Drop for Promise {
     fn drop(&mut self) {
-        if self.bytes > 0 {
+        // What a parent was promised is not its child's.
+        if self.bytes > 0 && !self.store.is_forked() {
             let store = self.store.clone();
             self.end(&mut store.writer());
         }
@@ -70,6 +77,9 @@ impl Drop for Promise {
 impl Store {
     fn promise(&self, bytes: u64) -> Result<()> {
         let Err(first) = self.try_promise(bytes) else { return Ok(()) };
+        if !self.may_collect() {
+            return Err(first);
+        }
         // What nothing keeps makes room.
         match self.collect(&|| true) {
             Ok(collected) if collected.blobs > 0 => self.try_promise(bytes),

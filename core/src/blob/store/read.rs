@@ -3,7 +3,7 @@
 //! Rule: no byte is handed out that does not verify. What does not is noted: the blob is a part
 //! from then on, and adding the same bytes again makes it whole.
 
-use super::files::BlobFile;
+use super::files::{BlobFile, Place};
 use super::lease::Lease;
 use super::rows::{BlobRow, Content, blob_key, clear_bit, full_page, page_key, pages_of};
 use super::store::{RowChange, Store, not_here};
@@ -47,76 +47,85 @@ impl BytesAt for Pairs<'_> {
 }
 
 impl Store {
+    /// Whether a blob is here whole, as far as its row and the lengths of its files say.
+    ///
+    /// # Errors
+    /// `corrupt`: its row is damaged. `storage_failed`, `closed`.
+    pub(crate) fn is_here(&self, id: &BlobId) -> Result<bool> {
+        let row = self.look(id)?.filter(BlobRow::is_whole);
+        row.map_or(Ok(false), |row| has_files(&self.place, &row))
+    }
+
     /// Opens a blob of which anything is here.
     ///
     /// # Errors
     /// `not_found`, reason `blob_not_here`. `corrupt`: its row or its files are damaged.
     /// `storage_failed`, `closed`.
     pub(crate) fn open_blob(self: &Arc<Store>, id: BlobId) -> Result<Opened> {
+        self.open_then(id, |row| self.touch(&id, row))
+    }
+
+    /// The same by somebody who does not ask for the blob, but for its state.
+    pub(super) fn open_to_verify(self: &Arc<Store>, id: BlobId) -> Result<Opened> {
+        self.open_then(id, |_| ())
+    }
+
+    fn open_then(self: &Arc<Store>, id: BlobId, then: impl Fn(&BlobRow)) -> Result<Opened> {
         let lease = self.lease(id);
-        let Some(row) = self.look(&id)? else { return Err(not_here(&id)) };
-        self.touch(&id, &row);
-        let size = BlobSize::new(row.size)?;
-        let source = match row.content {
-            Content::Inline(bytes) => Source::Inline(bytes),
-            Content::Whole { number } | Content::Part { number, .. } => {
-                Source::Files(self.open_files(&id, size, number)?)
-            }
-        };
-        let last = Mutex::new(None);
-        Ok(Opened { store: self.clone(), id, size, source, last, _lease: lease })
+        loop {
+            let Some(row) = self.look(&id)? else { return Err(not_here(&id)) };
+            then(&row);
+            let size = BlobSize::new(row.size)?;
+            let source = match row.content {
+                Content::Inline(bytes) => Source::Inline(bytes),
+                Content::Whole { number } | Content::Part { number, .. } => {
+                    match self.open_files(size, number)? {
+                        Some(files) => Source::Files(files),
+                        None if self.note_damage(&id, number, None)? => {
+                            return Err(damaged(&id, "a file of it is missing"));
+                        }
+                        // The same bytes were added after the look, and the old files went.
+                        None => continue,
+                    }
+                }
+            };
+            let last = Mutex::new(None);
+            return Ok(Opened { store: self.clone(), id, size, source, last, _lease: lease });
+        }
     }
 
-    /// Whether the files of a whole blob are there, with their sizes.
-    pub(crate) fn is_complete(&self, row: &BlobRow) -> bool {
-        let Some(number) = row.number() else { return true };
-        let has = |path, bytes: u64| {
-            let file = BlobFile::open(path).ok().flatten();
-            file.and_then(|file| file.len().ok()).is_some_and(|length| length == bytes)
-        };
-        let Ok(size) = BlobSize::new(row.size) else { return false };
-        let has_tree = size.groups() == 1 || has(self.place.tree(number), size.tree_bytes());
-        has_tree && has(self.place.data(number), row.size)
-    }
-
-    fn open_files(&self, id: &BlobId, size: BlobSize, number: u64) -> Result<Files> {
+    fn open_files(&self, size: BlobSize, number: u64) -> Result<Option<Files>> {
         let data = BlobFile::open(self.place.data(number))?;
         let tree = match size.groups() {
             1 => Some(None),
             _ => BlobFile::open(self.place.tree(number))?.map(Some),
         };
-        if let (Some(data), Some(tree)) = (data, tree) {
-            return Ok(Files { number, data, tree });
-        }
-        self.note_damage(id, number, None)?;
-        Err(damaged(id, "a file of it is missing"))
+        Ok(data.zip(tree).map(|(data, tree)| Files { number, data, tree }))
     }
 
-    /// Notes that a group does not verify, or none does: from here on the blob is a part.
+    /// Notes that a group does not verify, or none does: from here on the blob is a part. False
+    /// when the number is not the blob's any more: it was added anew meanwhile.
     ///
     /// # Errors
     /// Those of a commit.
-    fn note_damage(&self, id: &BlobId, number: u64, group: Option<GroupIndex>) -> Result<()> {
+    fn note_damage(&self, id: &BlobId, number: u64, group: Option<GroupIndex>) -> Result<bool> {
         let mut writer = self.writer();
-        let Some(before) = self.look(id)? else { return Ok(()) };
-        if before.number() != Some(number) {
-            // It was added anew meanwhile.
-            return Ok(());
-        }
+        let before = self.look(id)?.filter(|before| before.number() == Some(number));
+        let Some(before) = before else { return Ok(false) };
         let (mut changes, groups) = match group {
             Some(group) => self.without_group(id, &before, u64::from(group.value()))?,
             None => self.without_any(id, &before),
         };
         let row = BlobRow { content: Content::Part { number, groups }, ..before.clone() };
         if row == before {
-            return Ok(());
+            return Ok(true);
         }
         tracing::error!(blob = %id, "a blob is damaged: it is a part of itself now");
         let mut counters = writer.counters;
         counters.remove(&before);
         counters.add(&row);
         changes.push((blob_key(id), Some(row.encode())));
-        self.commit(&mut writer, counters, changes)
+        self.commit(&mut writer, counters, changes).map(|()| true)
     }
 
     /// The pages of a blob once it lacks a group, and how many groups it has then.
@@ -148,24 +157,21 @@ impl Store {
         let pages = (0..pages_of(row.size)).map(|page| (page_key(id, page), None));
         (pages.collect(), 0)
     }
+}
 
-    /// Notes that somebody asked for a blob, now and then: nothing waits for that, and what cannot
-    /// be noted is let be.
-    fn touch(&self, id: &BlobId, row: &BlobRow) {
-        let age = self.now().micros().saturating_sub(row.touched.micros());
-        let often = self.parts.options.collect_grace.as_micros() / 4;
-        if age < 0 || (age as u128) < often.max(1) {
-            return;
-        }
-        let mut writer = self.writer();
-        let Ok(Some(row)) = self.look(id) else { return };
-        let row = BlobRow { touched: self.now(), ..row };
-        let counters = writer.counters;
-        let changes = vec![(blob_key(id), Some(row.encode()))];
-        if let Err(error) = self.commit(&mut writer, counters, changes) {
-            tracing::warn!(%error, blob = %id, "that a blob was asked for could not be noted");
-        }
-    }
+/// Whether the files that a row speaks of are there, those of a whole blob with their sizes.
+///
+/// # Errors
+/// When that cannot be said.
+pub(super) fn has_files(place: &Place, row: &BlobRow) -> Result<bool> {
+    let Some(number) = row.number() else { return Ok(true) };
+    let size = BlobSize::new(row.size)?;
+    let has = |path, bytes: u64| {
+        let Some(file) = BlobFile::open(path)? else { return Ok(false) };
+        Ok(!row.is_whole() || file.len()? == bytes)
+    };
+    let has_tree = size.groups() == 1 || has(place.tree(number), size.tree_bytes())?;
+    Ok(has_tree && has(place.data(number), row.size)?)
 }
 
 impl Opened {

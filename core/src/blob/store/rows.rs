@@ -18,7 +18,7 @@ pub(crate) const BLOB: u8 = 1;
 /// Of the keys of numbers in use.
 pub(crate) const NUMBER: u8 = 2;
 /// Of the keys of pages.
-const PAGE: u8 = 3;
+pub(crate) const PAGE: u8 = 3;
 /// Of the keys of numbers whose files are to be removed.
 pub(crate) const GOING: u8 = 4;
 /// Of the keys of blobs that are collected, until their files are gone.
@@ -26,6 +26,9 @@ pub(crate) const COLLECTED: u8 = 5;
 /// Groups whose bits make up one page.
 pub(crate) const PAGE_GROUPS: u64 = 32_768;
 const PAGE_BYTES: usize = (PAGE_GROUPS / 8) as usize;
+
+/// No number is above this; a row that says so is damaged.
+pub(crate) const NUMBER_MAX: u64 = 1 << 62;
 
 const SIZE_PROVEN: u8 = 1;
 const REFERENCED: u8 = 2;
@@ -88,6 +91,9 @@ impl Counters {
         let (reserved, whole, parts, inline) = (next()?, next()?, next()?, next()?);
         let bytes = next()?;
         reader.finish()?;
+        if reserved > 2 * NUMBER_MAX {
+            return Err(bad("more numbers are reserved than there are"));
+        }
         Ok(Counters { reserved, whole, parts, inline, bytes })
     }
 
@@ -177,7 +183,8 @@ impl BlobRow {
             3 if rest.is_empty() && groups <= groups_of(size) => Content::Part { number, groups },
             _ => return Err(bad("the row of a blob contradicts itself")),
         };
-        if size > BLOB_BYTES_MAX || flags > (SIZE_PROVEN | REFERENCED | OWN_ABOUT) {
+        let is_beyond = size > BLOB_BYTES_MAX || number > NUMBER_MAX;
+        if is_beyond || flags > (SIZE_PROVEN | REFERENCED | OWN_ABOUT) {
             return Err(bad("the row of a blob says what no row says"));
         }
         let is_set = |flag: u8| flags & flag != 0;
@@ -214,8 +221,8 @@ pub(crate) fn going_key(number: u64) -> Vec<u8> {
 
 /// The number that a key of `number_key` or `going_key` has.
 pub(crate) fn number_of_key(key: &[u8], kind: u8) -> Option<u64> {
-    let number = key.strip_prefix(&[kind])?;
-    Some(u64::from_be_bytes(number.try_into().ok()?))
+    let number = u64::from_be_bytes(key.strip_prefix(&[kind])?.try_into().ok()?);
+    (number <= NUMBER_MAX).then_some(number)
 }
 
 pub(crate) fn page_key(id: &BlobId, page: u32) -> Vec<u8> {

@@ -5,10 +5,12 @@
 //! speaks of is on the medium. Locks, in the order in which they may be taken: a lease, then
 //! `writer`, which is held over a commit and over nothing that waits for a caller.
 
+use super::ages::Ages;
 use super::files::Place;
-use super::lease::{Lease, Leases};
+use super::lease::Leases;
+use super::replace::going_row;
 use super::rows::{
-    BLOB, BlobRow, COUNTERS_KEY, Content, Counters, blob_key, blob_of_key, going_key, number_key,
+    BLOB, BlobRow, COUNTERS_KEY, Counters, NUMBER_MAX, blob_key, blob_of_key, going_key,
 };
 use crate::blob::BlobId;
 use crate::blob::about::About;
@@ -16,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{TagSet, WallTime};
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 /// How many numbers are reserved at a time.
@@ -50,11 +52,15 @@ pub(crate) trait Rows: Send + Sync {
     /// # Errors
     /// Those of writing: nothing has changed.
     fn commit(&self, changes: Vec<RowChange>) -> Result<()>;
+
+    /// Whether this is a child of the process that opened them: then rows and files are its
+    /// parent's, and so are locks that were held.
+    fn is_forked(&self) -> bool;
 }
 
 /// What the events say of blobs.
 pub(crate) trait References: Send + Sync {
-    /// Whether an event that is held refers to the blob, or a pin keeps it.
+    /// Whether an event that is held refers to the blob. Once one does, one always will.
     ///
     /// # Errors
     /// When that cannot be said; who asks takes it as a yes.
@@ -78,6 +84,8 @@ pub(crate) struct Parts {
     pub(crate) references: Box<dyn References>,
     pub(crate) options: StoreOptions,
     pub(crate) clock: Box<dyn Fn() -> WallTime + Send + Sync>,
+    /// Time that has passed since some moment, whatever is done to the clock.
+    pub(crate) elapsed: Box<dyn Fn() -> Duration + Send + Sync>,
 }
 
 /// The blobs that a node holds.
@@ -85,7 +93,10 @@ pub(crate) struct Store {
     pub(crate) parts: Parts,
     pub(crate) place: Place,
     pub(crate) writer: Mutex<Writer>,
-    pub(crate) leases: Arc<Leases>,
+    pub(crate) leases: Leases,
+    pub(crate) ages: Mutex<Ages>,
+    /// True once nothing may be removed any more: somebody else may have opened it.
+    left: RwLock<bool>,
 }
 
 /// What only one at a time may change.
@@ -127,13 +138,12 @@ impl Store {
             promised: 0,
             unwritten: 0,
         };
-        let writer = Mutex::new(writer);
-        Ok(Arc::new(Store { parts, place, writer, leases: Arc::default() }))
-    }
-
-    /// Keeps a blob from being collected.
-    pub(crate) fn lease(&self, id: BlobId) -> Lease {
-        self.leases.take(id)
+        let (writer, ages) = (Mutex::new(writer), Mutex::default());
+        let (leases, left) = (Leases::default(), RwLock::new(false));
+        let store = Store { parts, place, writer, leases, ages, left };
+        // Who sets the clock before anything else happens is seen to have done so.
+        store.now();
+        Ok(Arc::new(store))
     }
 
     /// What is known of a blob; none when nothing is.
@@ -185,8 +195,14 @@ impl Store {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn now(&self) -> WallTime {
-        (self.parts.clock)()
+    pub(crate) fn is_forked(&self) -> bool {
+        self.parts.rows.is_forked()
+    }
+
+    /// From now on no file is removed: what ends later, the next opening removes. Waits for what
+    /// is being removed.
+    pub(crate) fn leave(&self) {
+        *self.left.write().unwrap_or_else(PoisonError::into_inner) = true;
     }
 
     /// Commits these rows, and the counters as they are then.
@@ -213,6 +229,10 @@ impl Store {
         if writer.next == writer.counters.reserved {
             let mut counters = writer.counters;
             counters.reserved += RESERVED_AT_ONCE;
+            if counters.reserved > NUMBER_MAX {
+                let message = "a row of a blob has a number beyond all that can be used";
+                return Err(Error::new(ErrorKind::StorageFailed, message));
+            }
             // An opening looks at the last reservation by itself; of the others it must know.
             let earlier = writer.making.iter().map(|number| going_row(*number)).collect();
             if crate::planted!("number_used_before_reserved") {
@@ -230,9 +250,12 @@ impl Store {
     /// Removes the files of a number that has no row, for good.
     ///
     /// # Errors
-    /// Those of the disk: then the next opening removes them.
+    /// Those of the disk: then the next opening removes them. `closed`: the same.
     pub(crate) fn discard(&self, number: u64) -> Result<()> {
         let removed = self.remove_files(number);
+        if removed.as_ref().is_err_and(|error| error.kind() == ErrorKind::Closed) {
+            return removed;
+        }
         let mut writer = self.writer();
         let counters = writer.counters;
         let change = match &removed {
@@ -253,6 +276,10 @@ impl Store {
         if crate::planted!("doomed_not_removed") {
             return Ok(());
         }
+        let left = self.left.read().unwrap_or_else(PoisonError::into_inner);
+        if *left {
+            return Err(Error::new(ErrorKind::Closed, "the blobs of the node are closed"));
+        }
         if self.place.remove(number)? {
             self.place.sync_folder(number)?;
         }
@@ -260,44 +287,36 @@ impl Store {
     }
 }
 
-/// The row of a number whose files are to be removed.
-pub(crate) fn going_row(number: u64) -> RowChange {
-    (going_key(number), Some(Vec::new()))
-}
-
-/// The rows that make a blob visible.
-pub(crate) fn blob_rows(id: &BlobId, row: &BlobRow) -> Vec<RowChange> {
-    let mut changes = vec![(blob_key(id), Some(row.encode()))];
-    if let Some(number) = row.number() {
-        changes.push((number_key(number), Some(id.as_bytes().to_vec())));
-        changes.push((going_key(number), None));
-    }
-    changes
-}
-
-/// The rows that make a blob invisible whose files are to be removed by who commits this, or by
-/// the next opening.
-pub(crate) fn replaced_rows(id: &BlobId, row: &BlobRow) -> Vec<RowChange> {
-    let mut changes = gone_rows(id, row);
-    changes.extend(row.number().map(going_row));
-    changes
-}
-
-/// The rows whose deletion makes a blob invisible.
-pub(crate) fn gone_rows(id: &BlobId, row: &BlobRow) -> Vec<RowChange> {
-    let mut changes = vec![(blob_key(id), None)];
-    if let Some(number) = row.number() {
-        changes.push((number_key(number), None));
-    }
-    if let Content::Part { .. } = row.content {
-        let pages = 0..super::rows::pages_of(row.size);
-        changes.extend(pages.map(|page| (super::rows::page_key(id, page), None)));
-    }
-    changes
-}
-
 fn has_all(about: &About, tags: &TagSet) -> bool {
     tags.iter().all(|tag| about.tags.contains(tag.as_str()))
+}
+
+/// Gives `take` all rows whose keys begin with `prefix`, by rising key.
+///
+/// # Errors
+/// Those of reading and of `take`.
+pub(crate) fn each_row(
+    rows: &dyn Rows,
+    prefix: &[u8],
+    take: &mut dyn FnMut(Vec<u8>, Result<Vec<u8>>) -> Result<()>,
+) -> Result<()> {
+    let mut from = prefix.to_vec();
+    loop {
+        let found = rows.scan(&from, ROWS_AT_ONCE)?;
+        let Some((last, _)) = found.last() else { return Ok(()) };
+        from = [last, &[0][..]].concat();
+        for (key, row) in found {
+            if !key.starts_with(prefix) {
+                return Ok(());
+            }
+            take(key, row)?;
+        }
+    }
+}
+
+/// Whether something is not what was written.
+pub(crate) fn is_damage(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::LimitExceeded)
 }
 
 /// A blob is not held here.

@@ -3,14 +3,14 @@
 //! Rule: damage is noted and the rest goes on.
 
 use super::add::GoOn;
-use super::rows::{BLOB, BlobRow, NUMBER, blob_of_key, going_key, number_key, number_of_key};
-use super::store::Store;
+use super::rows::{
+    BLOB, BlobRow, COLLECTED, NUMBER, blob_of_key, going_key, number_key, number_of_key,
+};
+use super::store::{Store, each_row, is_damage};
 use crate::blob::BlobId;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-const ROWS_AT_ONCE: usize = 64;
 
 /// What a verification found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Store {
             Err(error) if is_damage(&error) => None,
             Err(error) => return Err(error),
         };
-        match self.open_blob(id) {
+        match self.open_to_verify(id) {
             Ok(opened) => {
                 let mut at = 0;
                 while at < opened.size() {
@@ -126,7 +126,7 @@ impl Store {
         }
         let named = rows.get(&number_key(number)).unwrap_or(None);
         let Some(id) = named.and_then(|id| Some(BlobId::from_bytes(id.try_into().ok()?))) else {
-            return Ok(self.place.has(number));
+            return Ok(self.place.has(number) && !self.is_collected(number)?);
         };
         match self.look(&id) {
             Ok(row) => Ok(row.and_then(|row| row.number()) != Some(number)),
@@ -136,22 +136,18 @@ impl Store {
         }
     }
 
-    fn each_key(&self, kind: u8, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        let mut from = vec![kind];
-        loop {
-            let found = self.parts.rows.scan(&from, ROWS_AT_ONCE)?;
-            let Some((last, _)) = found.last() else { return Ok(()) };
-            from = [last, &[0][..]].concat();
-            for (key, _) in found {
-                if key.first() != Some(&kind) {
-                    return Ok(());
-                }
-                take(&key)?;
-            }
-        }
+    /// Whether the number is that of a blob whose collection has yet to end.
+    fn is_collected(&self, number: u64) -> Result<bool> {
+        let mut is_collected = false;
+        each_row(&*self.parts.rows, &[COLLECTED], &mut |_, row| {
+            let row = row.and_then(|row| BlobRow::read(&row));
+            is_collected |= row.is_ok_and(|row| row.number() == Some(number));
+            Ok(())
+        })?;
+        Ok(is_collected)
     }
-}
 
-fn is_damage(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::LimitExceeded)
+    fn each_key(&self, kind: u8, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        each_row(&*self.parts.rows, &[kind], &mut |key, _| take(&key))
+    }
 }

@@ -3,7 +3,7 @@
 // The rim: a file that is added.
 #![allow(clippy::disallowed_types)]
 
-use crate::blob::store::{Added, Draft, Exporting, LISTED_MAX, Opened, Store, not_here};
+use crate::blob::store::{Added, Collected, Draft, Exporting, LISTED_MAX, Opened, Store, not_here};
 use crate::blob::{About, BlobId, BlobRef, ExportHow};
 use crate::driver::blob::reader::{BlobReader, read};
 use crate::driver::blob::room::{BlobRoom, Door};
@@ -13,7 +13,7 @@ use crate::driver::blob::writer::BlobWriter;
 use crate::driver::node::Node;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::TagSet;
-use crate::pending::{Completer, Pending, pending};
+use crate::pending::{Pending, pending};
 use bytes::Bytes;
 use std::fs::File;
 use std::io::Read;
@@ -22,8 +22,9 @@ use std::sync::Arc;
 
 /// What a node holds beside its events: immutable bytes, each named by its BLAKE3 hash.
 ///
-/// Nothing of it is shared with peers yet. All methods may be called from any thread; after the
-/// node is closed each answers `closed`.
+/// Peers get the events that refer to blobs, and not yet their bytes. A blob to which an event
+/// refers stays as long as the event is held; see [`Blobs::collect`]. All methods may be called
+/// from any thread; after the node is closed each answers `closed`.
 #[derive(Clone)]
 pub struct Blobs {
     node: Node,
@@ -63,9 +64,18 @@ pub struct BlobsVerified {
     pub strays: u64,
 }
 
+/// What a collection has removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BlobsCollected {
+    /// How many blobs.
+    pub blobs: u64,
+    /// Their bytes, as far as they were here.
+    pub bytes: u64,
+}
+
 impl Node {
-    /// The blobs of this node. The first call that uses them opens them, and removes what a crash
-    /// has left.
+    /// The blobs of this node.
     pub fn blobs(&self) -> Blobs {
         Blobs { node: self.clone() }
     }
@@ -79,8 +89,8 @@ impl Blobs {
     /// often they are added; what is said of them counts where nothing was said before.
     ///
     /// # Errors
-    /// In the answer. `not_found`, `storage_failed`: it cannot be read. `invalid_argument`: it is no
-    /// regular file, or what is said of it has no such form. `conflict`, reason
+    /// In the answer. `not_found`, `storage_failed`: it cannot be read. `invalid_argument`: it is
+    /// no regular file, or what is said of it has no such form. `conflict`, reason
     /// `changed_while_added`: its size changed meanwhile. `limit_exceeded`: it has more than 2^40
     /// bytes, or blobs take as much as they may (reason `blob_quota`). `storage_full`,
     /// `cancelled`, `closed`, `forked_process`. Nothing is left then.
@@ -233,6 +243,29 @@ impl Blobs {
         })
     }
 
+    /// Removes every blob that no event refers to which is held here, that nobody has added or read
+    /// for as long as [`BlobOptions::collect_grace`](crate::BlobOptions::collect_grace) says, and
+    /// that nobody reads or publishes right now. Where there is a doubt, such as a block of events
+    /// that is damaged, a blob stays. The same is done when a blob would not fit into
+    /// [`BlobOptions::bytes_max`](crate::BlobOptions::bytes_max), and by nobody else.
+    ///
+    /// # Errors
+    /// In the answer. `cancelled`, `storage_full`, `storage_failed`, `closed`, `forked_process`.
+    /// What was removed by then is gone.
+    pub fn collect(&self) -> BlobWork<BlobsCollected> {
+        let shared = self.node.shared().clone();
+        self.long(move |store, state| {
+            shared.blobs.let_found_go();
+            let collected = store.collect(&|| state.go_on(0).is_ok());
+            // Which of both reasons to stop it was.
+            let Collected { blobs, bytes } = collected.or_else(|error| {
+                state.go_on(0)?;
+                Err(error)
+            })?;
+            Ok(BlobsCollected { blobs, bytes })
+        })
+    }
+
     fn room(&self) -> Result<&BlobRoom> {
         self.node.log()?.check_process()?;
         Ok(&self.node.shared().blobs)
@@ -250,6 +283,10 @@ impl Blobs {
         let (completer, answer) = pending(None);
         match self.room().and_then(|room| Ok((room, room.store()?))) {
             Ok((room, store)) => {
+                if store.takes_notes() {
+                    let store = store.clone();
+                    room.long(Box::new(move || write_notes(&store)));
+                }
                 room.short(Box::new(move || completer.complete(work(&store))));
                 answer
             }
@@ -278,13 +315,11 @@ impl Blobs {
             Ok(found) => found,
             Err(error) => return failed(error),
         };
-        let (handle, state, completer): (BlobWork<T>, _, Completer<T>) =
-            begin(total_bytes, room.ended());
+        let (handle, doer) = begin(total_bytes, room.ended());
         let job = Box::new(move || {
-            let done = work(&store, &state);
+            let done = work(&store, doer.state());
             drop(store);
-            state.end();
-            completer.complete(done);
+            doer.end(done);
         });
         match give(room, job) {
             Ok(()) => handle,
@@ -299,6 +334,13 @@ pub(super) fn reference(added: Added) -> BlobRef {
     // From here on its grace keeps it.
     drop(lease);
     BlobRef { id, size: Some(size), media_type: about.media_type, name: about.name }
+}
+
+/// Writes down what was asked for lately: nobody waits for that.
+pub(super) fn write_notes(store: &Store) {
+    if let Err(error) = store.write_notes() {
+        tracing::warn!(%error, "that blobs were asked for could not be written down");
+    }
 }
 
 fn unopened(path: &std::path::Path, error: &std::io::Error) -> Error {

@@ -7,11 +7,12 @@
 #![allow(clippy::disallowed_methods)]
 
 use crate::driver::clock;
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::Instant;
 
 /// Something to do.
 pub(super) type Job = Box<dyn FnOnce() + Send>;
@@ -34,6 +35,11 @@ struct State {
     threads: usize,
     idle: usize,
     ended: bool,
+}
+
+thread_local! {
+    /// The crew that this thread works for, as the address of what it shares; 0 is none.
+    static CREW: Cell<usize> = const { Cell::new(0) };
 }
 
 impl Crew {
@@ -69,9 +75,9 @@ impl Crew {
         self.shared.changed.notify_all();
     }
 
-    /// Drops what was not begun, and waits for what was, at most so long.
-    pub(super) fn close(&self, deadline: Duration) {
-        let end = clock::now() + deadline;
+    /// Drops what was not begun, and waits for what was, until then at most. A thread of the crew
+    /// does not wait for itself: it may be in code that was told an answer.
+    pub(super) fn close(&self, end: Instant) {
         let mut state = self.shared.lock();
         state.ended = true;
         let jobs = std::mem::take(&mut state.jobs);
@@ -80,7 +86,8 @@ impl Crew {
         drop(jobs);
         self.shared.changed.notify_all();
         let mut state = self.shared.lock();
-        while state.threads > 0 {
+        let own = usize::from(CREW.get() == self.shared.address());
+        while state.threads > own {
             let left = end.saturating_duration_since(clock::now());
             if left.is_zero() {
                 return tracing::warn!("work on a blob goes on while the node closes");
@@ -92,7 +99,12 @@ impl Crew {
 }
 
 impl Shared {
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
     fn run(&self) {
+        CREW.set(self.address());
         let mut state = self.lock();
         loop {
             if let Some(job) = state.jobs.pop_front() {

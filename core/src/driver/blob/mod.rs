@@ -6,13 +6,15 @@
 mod blobs;
 mod crew;
 mod reader;
+mod references;
 mod room;
 mod stat;
 mod work;
 mod writer;
 
-pub use blobs::{Blobs, BlobsVerified, Export, Exported};
+pub use blobs::{Blobs, BlobsCollected, BlobsVerified, Export, Exported};
 pub use reader::{BlobReader, BlobStream};
+pub(crate) use references::{append, check_tags};
 pub(crate) use room::BlobRoom;
 pub use stat::{BlobStat, BlobState};
 pub use work::{BlobProgress, BlobWork};
@@ -20,3 +22,5 @@ pub use writer::BlobWriter;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_refer;

@@ -1,11 +1,12 @@
-//! The blobs of an open node: their store, opened when it is first asked for, and who works there.
+//! The blobs of an open node: their store, and who works there.
 
 // The rim: code of callers that may block has a thread of its own.
 #![allow(clippy::disallowed_methods)]
 
-use crate::blob::BlobId;
-use crate::blob::store::{FoundRow, Parts, References, RowChange, Rows, Store, StoreOptions};
+use crate::blob::store::{FoundRow, Parts, RowChange, Rows, Store, StoreOptions};
+use crate::driver::blob::blobs::write_notes;
 use crate::driver::blob::crew::{Crew, Job};
+use crate::driver::blob::references::{Early, Mentions};
 use crate::driver::clock;
 use crate::driver::node::{Node, closed_node};
 use crate::driver::options::BlobOptions;
@@ -15,14 +16,14 @@ use crate::log::{Log, Shelf, ShelfChange};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Threads for what takes long, and as many for what does not.
 const THREADS_MAX: usize = 4;
 
 /// What a node has for blobs.
 pub(crate) struct BlobRoom {
-    log: Log,
+    pub(super) log: Log,
     path: PathBuf,
     options: BlobOptions,
     store: Mutex<Option<Arc<Store>>>,
@@ -31,14 +32,23 @@ pub(crate) struct BlobRoom {
     /// Reads and small adds.
     short: Crew,
     ended: Arc<AtomicBool>,
+    pub(super) early: Mutex<Vec<Early>>,
 }
 
 impl BlobRoom {
     /// Of a node with this log in this folder.
     pub(crate) fn new(log: Log, path: PathBuf, options: BlobOptions) -> BlobRoom {
         let [long, short] = [THREADS_MAX; 2].map(Crew::new);
-        let (store, ended) = (Mutex::default(), Arc::default());
-        BlobRoom { log, path, options, store, long, short, ended }
+        let (store, ended, early) = (Mutex::default(), Arc::default(), Mutex::default());
+        BlobRoom { log, path, options, store, long, short, ended, early }
+    }
+
+    /// Opens the store before anybody else does anything with the node. If that fails, the first
+    /// call that uses it tries again: a node without its blobs still has its events.
+    pub(crate) fn open_early(&self) {
+        if let Err(error) = self.store() {
+            tracing::warn!(%error, "the blobs of a node could not be opened yet");
+        }
     }
 
     /// The store; the first call opens it.
@@ -47,10 +57,10 @@ impl BlobRoom {
     /// `closed`, `forked_process`, `storage_full`, `storage_failed`: nothing is open then.
     pub(super) fn store(&self) -> Result<Arc<Store>> {
         self.log.check_process()?;
+        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         if self.ended.load(Ordering::Acquire) {
             return Err(closed_node());
         }
-        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(store) = &*store {
             return Ok(store.clone());
         }
@@ -61,9 +71,10 @@ impl BlobRoom {
         };
         let parts = Parts {
             rows: Box::new(self.log.shelf()?),
-            references: Box::new(All),
+            references: Box::new(Mentions(self.log.clone())),
             options,
             clock: Box::new(clock::wall),
+            elapsed: Box::new(elapsed()),
         };
         let opened = Store::open(&self.path, parts)?;
         *store = Some(opened.clone());
@@ -96,12 +107,20 @@ impl BlobRoom {
         &self.ended
     }
 
-    /// Ends all work, and waits for that, at most so long for each half of it.
-    pub(crate) fn close(&self, deadline: Duration) {
+    /// Ends all work, and waits for that until `end` at most. What goes on after that, since it
+    /// waits for its reader, removes no file any more: the next opening does.
+    pub(crate) fn close(&self, end: Instant) {
         self.ended.store(true, Ordering::Release);
-        self.long.close(deadline);
-        self.short.close(deadline);
-        *self.store.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.long.close(end);
+        self.short.close(end);
+        let store = self.store.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.early.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        if let Some(store) = store {
+            if clock::now() < end {
+                write_notes(&store);
+            }
+            store.leave();
+        }
     }
 }
 
@@ -132,16 +151,17 @@ impl Door {
     }
 }
 
-/// Until events can refer to blobs, nothing says that a blob is not needed: each is kept.
-struct All;
-
-impl References for All {
-    fn keeps(&self, _: &BlobId) -> Result<bool> {
-        Ok(true)
-    }
+/// Time since now.
+fn elapsed() -> impl Fn() -> Duration + Send + Sync {
+    let begun = clock::now();
+    move || clock::now().saturating_duration_since(begun)
 }
 
 impl Rows for Shelf {
+    fn is_forked(&self) -> bool {
+        Shelf::is_forked(self)
+    }
+
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         Shelf::get(self, key)
     }

@@ -1,9 +1,12 @@
+use crate::driver::blob::crew::Crew;
+use crate::driver::blob::work::begin;
 use crate::driver::blob::{BlobReader, BlobState, Export};
+use crate::driver::clock;
 use crate::event::{AppId, SwarmSecret, TagSet};
 use crate::{About, BlobId, BlobOptions, Error, ErrorKind, Node, NodeOptions, StorageOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -189,4 +192,72 @@ fn a_closed_node_ends_what_is_under_way_and_answers_closed() {
     let node = open(folder.path());
     let verified = node.blobs().verify(None).finish().wait().unwrap();
     assert_eq!((verified.whole, verified.strays), (1, 0));
+}
+
+#[test]
+fn work_that_is_dropped_or_panics_answers_closed_to_all_who_wait() {
+    let crew = Crew::new(1);
+    let (go_on, wait) = mpsc::channel::<()>();
+    let (began, begun) = mpsc::channel();
+    crew.work(Box::new(move || {
+        began.send(()).unwrap();
+        wait.recv().unwrap();
+    }));
+    begun.recv().unwrap();
+    let (dropped, doer) = begin::<()>(None, &Arc::default());
+    crew.work(Box::new(move || doer.end(Ok(()))));
+    let (next, other) = (dropped.next(0), dropped.next(0));
+    std::thread::scope(|scope| {
+        let closing = scope.spawn(|| crew.close(clock::now() + DEADLINE));
+        assert!(is_closed(next.wait()) && is_closed(other.wait()));
+        assert!(dropped.next(0).wait().unwrap().is_done);
+        assert!(is_closed(dropped.finish().wait()));
+        go_on.send(()).unwrap();
+        closing.join().unwrap();
+    });
+    let crew = Crew::new(1);
+    let (panics, doer) = begin::<()>(None, &Arc::default());
+    let next = panics.next(0);
+    crew.work(Box::new(move || {
+        doer.state().expect(9);
+        panic!("a job panics on purpose");
+    }));
+    assert_eq!(next.wait().unwrap().total_bytes, Some(9));
+    let next = panics.next(1);
+    assert!(next.wait().map_or(true, |progress| progress.is_done));
+    assert!(is_closed(panics.finish().wait()));
+    // The thread has others to do.
+    let (done, was_done) = mpsc::channel();
+    crew.work(Box::new(move || done.send(()).unwrap()));
+    was_done.recv().unwrap();
+    crew.close(clock::now() + DEADLINE);
+}
+
+#[test]
+fn a_crew_that_is_closed_by_its_own_thread_does_not_wait_for_that() {
+    let crew = Arc::new(Crew::new(2));
+    let (own, (closed, was_closed)) = (crew.clone(), mpsc::channel());
+    crew.work(Box::new(move || {
+        // Longer than anybody waits for a test.
+        own.close(clock::now() + 100_000 * DEADLINE);
+        closed.send(()).unwrap();
+    }));
+    was_closed.recv().unwrap();
+}
+
+#[test]
+fn what_a_crash_has_left_is_gone_once_a_node_is_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = open(folder.path());
+    let mut writer = node.blobs().writer(About::default(), None).unwrap();
+    writer.write_all(&bytes(100_000)).unwrap();
+    node.close(DEADLINE).unwrap();
+    let blobs = folder.path().join("blobs/00");
+    let files = || std::fs::read_dir(&blobs).unwrap().count();
+    // Its writer still lives, and has no part in the next node.
+    assert_eq!(files(), 1);
+    let node = open(folder.path());
+    assert_eq!(files(), 0);
+    drop(writer);
+    node.close(DEADLINE).unwrap();
 }

@@ -1,6 +1,7 @@
 //! Something about blobs that takes time: how far it is, what came of it, and calling it off.
 //!
-//! Rule: progress is a value with a number, not a queue: who looks rarely sees the latest.
+//! Rule: progress is a value with a number, not a queue: who looks rarely sees the latest. Work
+//! that is dropped before it has ended answers `closed` to all who wait for anything of it.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::pending::{Completer, Pending, pending};
@@ -34,6 +35,13 @@ pub(super) struct WorkState {
     ended: Arc<AtomicBool>,
 }
 
+/// The side of who works. Dropped before it has ended the work, everybody is told `closed`.
+pub(super) struct Doer<T> {
+    shared: Arc<WorkState>,
+    /// None once it is answered.
+    answer: Option<Completer<T>>,
+}
+
 struct State {
     progress: BlobProgress,
     waiting: Vec<Completer<BlobProgress>>,
@@ -48,7 +56,7 @@ impl<T> BlobWork<T> {
     /// How far it is once that is not progress `number` any more, and at once when it has ended.
     ///
     /// # Errors
-    /// `closed`: the node was closed.
+    /// `closed`: the node was closed before it ended.
     pub fn next(&self, number: u64) -> Pending<BlobProgress> {
         let mut state = self.shared.lock();
         if state.progress.number != number || state.progress.is_done {
@@ -82,12 +90,11 @@ impl<T> Drop for BlobWork<T> {
     }
 }
 
-/// Begins work on so many bytes: the handle of who wants it, what the worker asks, and where the
-/// answer goes.
+/// Begins work on so many bytes: the handle of who wants it, and the side of who does it.
 pub(super) fn begin<T>(
     total_bytes: Option<u64>,
     ended: &Arc<AtomicBool>,
-) -> (BlobWork<T>, Arc<WorkState>, Completer<T>) {
+) -> (BlobWork<T>, Doer<T>) {
     let progress = BlobProgress { total_bytes, ..BlobProgress::default() };
     let shared = Arc::new(WorkState {
         state: Mutex::new(State { progress, waiting: Vec::new() }),
@@ -95,15 +102,45 @@ pub(super) fn begin<T>(
         ended: ended.clone(),
     });
     let (completer, answer) = pending(None);
-    (BlobWork { shared: shared.clone(), answer: Some(answer) }, shared, completer)
+    let work = BlobWork { shared: shared.clone(), answer: Some(answer) };
+    (work, Doer { shared, answer: Some(completer) })
 }
 
 /// Work that has failed before it began.
 pub(super) fn failed<T>(error: Error) -> BlobWork<T> {
-    let (work, shared, completer) = begin(None, &Arc::default());
-    shared.end();
-    completer.complete(Err(error));
+    let (work, doer) = begin(None, &Arc::default());
+    doer.end(Err(error));
     work
+}
+
+impl<T> Doer<T> {
+    /// What it asks whether to go on, and tells how far it is.
+    pub(super) fn state(&self) -> &WorkState {
+        &self.shared
+    }
+
+    /// The work has ended with this.
+    pub(super) fn end(mut self, result: Result<T>) {
+        self.shared.change(|progress| progress.is_done = true);
+        if let Some(answer) = self.answer.take() {
+            answer.complete(result);
+        }
+    }
+}
+
+impl<T> Drop for Doer<T> {
+    fn drop(&mut self) {
+        if self.answer.is_none() {
+            return;
+        }
+        let mut state = self.shared.lock();
+        state.progress.is_done = true;
+        state.progress.number += 1;
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        // Nobody else would drop them while the handle lives.
+        drop(waiting);
+    }
 }
 
 impl WorkState {
@@ -125,11 +162,6 @@ impl WorkState {
     /// Says how many bytes there are to do.
     pub(super) fn expect(&self, total_bytes: u64) {
         self.change(|progress| progress.total_bytes = Some(total_bytes));
-    }
-
-    /// Says that it has ended; the answer is given after that.
-    pub(super) fn end(&self) {
-        self.change(|progress| progress.is_done = true);
     }
 
     fn change(&self, change: impl FnOnce(&mut BlobProgress)) {

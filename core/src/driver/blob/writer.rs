@@ -52,11 +52,10 @@ impl BlobWriter {
             Ok(found) => found,
             Err(error) => return failed(error),
         };
-        let (work, state, completer) = begin(None, room.ended());
+        let (work, doer) = begin(None, room.ended());
         room.long(Box::new(move || {
-            let added = draft.finish(about, &|done| state.go_on(done)).map(reference);
-            state.end();
-            completer.complete(added);
+            let added = draft.finish(about, &|done| doer.state().go_on(done)).map(reference);
+            doer.end(added);
         }));
         work
     }

@@ -173,6 +173,36 @@ fn a_quota_refuses_and_nothing_is_left() {
 }
 
 #[test]
+fn near_a_quota_rows_are_gone_through_once_and_not_for_each_piece() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::new();
+    bench.options.bytes_max = Some(4_000_000);
+    let store = bench.open(folder.path());
+    let kept = add(&store, &bytes(20_000, 1)).id;
+    bench.said.kept.lock().unwrap().insert(kept);
+    bench.pass(1_000);
+    let mut draft = Draft::new(store.clone(), None).unwrap();
+    let scans = || bench.rows.scans.load(Ordering::SeqCst);
+    let before = scans();
+    let piece = bytes(65_536, 2);
+    let mut written = 0;
+    while draft.write(&piece).is_ok() {
+        written += piece.len();
+    }
+    assert!(written > 3_900_000, "all that fits: {written}");
+    assert!(draft.write(&piece).is_err() && try_add(&store, &piece, None).is_err());
+    let each_time = scans() - before;
+    assert!(each_time < 10, "{each_time} for 60 pieces");
+    // What gets old is looked for at once.
+    drop(draft);
+    add(&store, &bytes(3_900_000, 3));
+    assert!(try_add(&store, &bytes(200_000, 4), None).is_err());
+    bench.pass(1_000);
+    add(&store, &bytes(200_000, 4));
+    assert_eq!(store.counters().bytes, 220_000);
+}
+
+#[test]
 fn the_room_that_events_need_is_not_taken() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = Bench::new();

@@ -1,14 +1,19 @@
 //! Every power cut: after each thing that was done to the disk, with what was not synced there or
-//! not.
+//! not; and each of them again while the store opens after that.
 //!
 //! A tape says what one thread did, a commit of the rows included. A crash state has all that was
-//! synced, and of the rest all, nothing, or halves. After each, the store opens, everything with a
-//! row is whole and right, nothing else is on the disk, and what was acknowledged is there.
+//! synced. Of the rest it has, for the bytes of blobs, for their trees, and for names of either
+//! kind, all, nothing, or of writes their first halves, each apart from the others. After each, the
+//! store opens, everything with a row is whole and right, nothing else is on the disk, and what was
+//! acknowledged is there. Not here: LMDB's own pages, which `it blobs` kills under.
 
 use super::*;
 use crate::blob::store::files::tape::Step;
 use crate::planted;
 use std::path::PathBuf;
+
+/// The files below the folder of a store.
+type Image = BTreeMap<PathBuf, Vec<u8>>;
 
 /// A run that was written down.
 struct Recorded {
@@ -29,19 +34,36 @@ enum Expected {
     Any,
 }
 
-/// How much of what was not synced reaches the disk.
+/// How much of what was not synced reaches the disk, of bytes and of trees.
 #[derive(Clone, Copy, Debug)]
 struct Kept {
-    names: bool,
-    /// Of each write: all, nothing, or its first half.
-    data: Data,
+    names: [bool; 2],
+    writes: [Writes; 2],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Data {
+enum Writes {
     All,
     Half,
     None,
+}
+
+impl Kept {
+    fn each() -> Vec<Kept> {
+        let (bools, writes) = ([true, false], [Writes::All, Writes::Half, Writes::None]);
+        let mut each = Vec::new();
+        for names in bools.map(|data| bools.map(|tree| [data, tree])).concat() {
+            for writes in writes.map(|data| writes.map(|tree| [data, tree])).concat() {
+                each.push(Kept { names, writes });
+            }
+        }
+        each
+    }
+}
+
+/// 0 for the bytes of a blob, 1 for its tree.
+fn kind(path: &Path) -> usize {
+    usize::from(path.extension().is_some_and(|extension| extension == "tree"))
 }
 
 /// Adds, adds again, gives up, collects, mends.
@@ -95,108 +117,157 @@ fn run() -> Recorded {
 }
 
 impl Recorded {
-    /// What is wrong after a power cut at `cut`; none when nothing is.
-    fn violation(&self, cut: usize, kept: Kept) -> Option<String> {
-        let folder = tempfile::tempdir().unwrap();
-        self.write(folder.path(), cut, kept);
-        let commits = self.steps[..cut].iter().rev().find_map(|step| match step {
+    /// What is wrong after power cuts at `cut`; none when nothing is.
+    fn violation(&self, cut: usize, tried: &mut BTreeSet<(usize, [u8; 32])>) -> Option<String> {
+        let is_commit = |step: &Step| match step {
             Step::Committed(count) => Some(*count),
             _ => None,
-        });
-        let bench = Bench {
-            said: self.said.clone(),
-            ..Bench::with(MemRows::of(self.rows.after(commits.unwrap_or(0))))
         };
-        let store = match bench.try_open(folder.path()) {
-            Ok(store) => store,
-            Err(error) => return Some(format!("it does not open: {error}")),
-        };
-        let done = self.acknowledged.iter().filter(|(at, ..)| *at <= cut);
+        let commits = self.steps[..cut].iter().rev().find_map(is_commit).unwrap_or(0);
+        let known = self.acknowledged.iter().filter(|(at, ..)| *at <= cut).count();
+        let done = self.acknowledged[..known].iter();
         let expected: BTreeMap<BlobId, &Expected> =
             done.map(|(_, id, expected)| (*id, expected)).collect();
+        for kept in Kept::each() {
+            let image = image(&Image::new(), &self.root, &self.steps[..cut], kept);
+            if !tried.insert((commits + 1_000 * known, hash(&image))) {
+                continue;
+            }
+            let place = format!("cut {cut} of {}, {kept:?}", self.steps.len());
+            let rows = self.rows.after(commits);
+            let opened = self.open(&image, &rows, &expected);
+            let (root, steps, later) = match opened {
+                Ok(opened) => opened,
+                Err(what) => return Some(format!("{place}: {what}")),
+            };
+            for again in 1..steps.len() {
+                let is_over = steps[..again].iter().any(|step| is_commit(step).is_some());
+                let rows = if is_over { &later } else { &rows };
+                for names in [true, false] {
+                    let kept = Kept { names: [names; 2], writes: [Writes::All; 2] };
+                    let image = self::image(&image, &root, &steps[..again], kept);
+                    if let Err(what) = self.open(&image, rows, &expected) {
+                        let place = format!("{place}, then {again} of its opening, {names}");
+                        return Some(format!("{place}: {what}"));
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Opens what a power cut has left, and looks whether all is as it must be; where that was,
+    /// what the opening did, and the rows after it.
+    fn open(
+        &self,
+        image: &Image,
+        rows: &RowMap,
+        expected: &BTreeMap<BlobId, &Expected>,
+    ) -> std::result::Result<(PathBuf, Vec<Step>, RowMap), String> {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, content) in image {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
+        }
+        let bench = Bench { said: self.said.clone(), ..Bench::with(MemRows::of(rows.clone())) };
+        tape::start();
+        let opened = bench.try_open(folder.path());
+        let steps = tape::take();
+        let store = opened.map_err(|error| format!("it does not open: {error}"))?;
+        let later = bench.rows.map();
         let is_rotten = expected.values().any(|own| matches!(own, Expected::Rotten));
         match store.verify_all(&|_| Ok(())) {
             // Rot is not made by the cut; whatever else is there is.
             Ok(report) if is_rotten && report.strays.is_empty() => {}
-            _ => {
-                if let Err(what) = check(&store) {
-                    return Some(what);
-                }
-            }
+            _ => check(&store)?,
         }
         for (id, own) in expected {
             let Expected::There(own) = own else { continue };
-            match read_all(&store, id) {
+            match read_all(&store, *id) {
                 Ok(bytes) if bytes == *own => {}
-                Ok(_) => return Some(format!("{id:?} has wrong bytes")),
-                Err(error) => return Some(format!("{id:?}: {error}")),
+                Ok(_) => return Err(format!("{id:?} has wrong bytes")),
+                Err(error) => return Err(format!("{id:?}: {error}")),
             }
         }
         // And it goes on from there.
         let more = try_add(&store, &bytes(80_000, 1_000), None);
-        more.err().map(|error| format!("nothing can be added: {error}"))
+        more.map_err(|error| format!("nothing can be added: {error}"))?;
+        Ok((folder.path().to_owned(), steps, later))
     }
+}
 
-    /// Makes `folder` what the disk holds then.
-    fn write(&self, folder: &Path, cut: usize, kept: Kept) {
-        let steps = &self.steps[..cut];
-        let synced_at = |wanted: &dyn Fn(&Step) -> bool| steps.iter().rposition(wanted);
-        let mut names: BTreeMap<&PathBuf, bool> = BTreeMap::new();
-        for (index, step) in steps.iter().enumerate() {
-            let (Step::Created(path) | Step::Removed(path)) = step else { continue };
-            let own = path.parent().unwrap();
-            let synced =
-                synced_at(&|step| matches!(step, Step::SyncedFolder(folder) if folder == own));
-            let is_sure = synced.is_some_and(|synced| synced > index);
-            if is_sure || kept.names {
-                names.insert(path, matches!(step, Step::Created(_)));
-            }
-        }
-        for (path, _) in names.into_iter().filter(|(_, is_there)| *is_there) {
-            let synced = synced_at(&|step| matches!(step, Step::Synced(file) if file == path));
-            let mut content = Vec::new();
-            for (index, step) in steps.iter().enumerate() {
-                let Step::Wrote(file, at, own) = step else { continue };
-                let data = match synced {
-                    Some(synced) if synced > index => Data::All,
-                    _ => kept.data,
-                };
-                let own = match data {
-                    Data::All => &own[..],
-                    Data::Half => &own[..own.len() / 2],
-                    Data::None => &[],
-                };
-                if file == path && !own.is_empty() {
-                    let end = *at as usize + own.len();
-                    content.resize(content.len().max(end), 0);
-                    content[*at as usize..end].copy_from_slice(own);
-                }
-            }
-            let path = folder.join(path.strip_prefix(&self.root).unwrap());
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, content).unwrap();
+/// What the disk holds after these steps below `root`, of a disk that held `before`.
+fn image(before: &Image, root: &Path, steps: &[Step], kept: Kept) -> Image {
+    let synced_at = |wanted: &dyn Fn(&Step) -> bool| steps.iter().rposition(wanted);
+    let mut names: BTreeMap<PathBuf, bool> = BTreeMap::new();
+    names.extend(before.keys().map(|path| (root.join(path), true)));
+    for (index, step) in steps.iter().enumerate() {
+        let (Step::Created(path) | Step::Removed(path)) = step else { continue };
+        let own = path.parent().unwrap();
+        let synced = synced_at(&|step| matches!(step, Step::SyncedFolder(folder) if folder == own));
+        let is_kept = match path.extension() {
+            Some(_) => kept.names[kind(path)],
+            // The name of a folder.
+            None => kept.names.contains(&true),
+        };
+        if is_kept || synced.is_some_and(|synced| synced > index) {
+            names.insert(path.clone(), matches!(step, Step::Created(_)));
         }
     }
+    let is_new = |folder: &Path| {
+        steps.iter().any(|step| matches!(step, Step::Created(path) if path == folder))
+    };
+    let is_lost = |folder: &Path| is_new(folder) && !names.contains_key(folder);
+    let mut image = Image::new();
+    for (path, _) in
+        names.iter().filter(|(path, is_there)| **is_there && path.extension().is_some())
+    {
+        if path.ancestors().skip(1).take(2).any(is_lost) {
+            continue;
+        }
+        let own = path.strip_prefix(root).unwrap();
+        let mut content = before.get(own).cloned().unwrap_or_default();
+        let synced = synced_at(&|step| matches!(step, Step::Synced(file) if file == path));
+        for (index, step) in steps.iter().enumerate() {
+            let Step::Wrote(file, at, own) = step else { continue };
+            let writes = match synced {
+                Some(synced) if synced > index => Writes::All,
+                _ => kept.writes[kind(path)],
+            };
+            let own = match writes {
+                Writes::All => &own[..],
+                Writes::Half => &own[..own.len() / 2],
+                Writes::None => &[],
+            };
+            if file == path && !own.is_empty() {
+                let end = *at as usize + own.len();
+                content.resize(content.len().max(end), 0);
+                content[*at as usize..end].copy_from_slice(own);
+            }
+        }
+        image.insert(own.to_owned(), content);
+    }
+    image
+}
+
+fn hash(image: &Image) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    for (path, content) in image {
+        hasher.update(path.as_os_str().as_encoded_bytes());
+        hasher.update(&(content.len() as u64).to_le_bytes());
+        hasher.update(content);
+    }
+    hasher.finalize().into()
 }
 
 /// The first violation of all power cuts of a run; the run has the chosen bug, and so has what
 /// opens the store after it.
 fn first_violation() -> Option<String> {
-    let recorded = run();
-    for cut in 0..=recorded.steps.len() {
-        for names in [true, false] {
-            for data in [Data::All, Data::Half, Data::None] {
-                let kept = Kept { names, data };
-                if let Some(what) = recorded.violation(cut, kept) {
-                    return Some(format!(
-                        "cut {cut} of {}, {kept:?}: {what}",
-                        recorded.steps.len()
-                    ));
-                }
-            }
-        }
-    }
-    None
+    let (recorded, mut tried) = (run(), BTreeSet::new());
+    let found = (0..=recorded.steps.len()).find_map(|cut| recorded.violation(cut, &mut tried));
+    println!("{} steps, {} states", recorded.steps.len(), tried.len());
+    found
 }
 
 fn is_found(name: &str) {

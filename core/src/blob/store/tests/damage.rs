@@ -1,7 +1,7 @@
 //! Files and rows that are not what was written.
 
 use super::*;
-use crate::blob::store::rows::{COUNTERS_KEY, Content, blob_key, number_key};
+use crate::blob::store::rows::{COUNTERS_KEY, Content, PAGE, blob_key, number_key};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -120,6 +120,89 @@ fn damaged_counters_are_counted_anew_and_no_number_is_used_twice() {
     for id in blobs {
         read_all(&store, id).unwrap();
     }
+    check(&store).unwrap();
+}
+
+#[test]
+fn bytes_that_are_added_again_do_not_rely_on_what_was_here() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Bench::new().open(folder.path());
+    let own = bytes(300_000, 1);
+    let id = add(&store, &own).id;
+    flip(&store.place.data(0), 200_000);
+    // Nobody has noticed, and the one who adds may delete the original now.
+    add(&store, &own);
+    assert_eq!(read_all(&store, id).unwrap(), own);
+    assert_eq!(files(folder.path()), 2);
+    check(&store).unwrap();
+}
+
+#[test]
+fn the_damaged_row_of_a_part_leaves_nothing_once_the_bytes_are_added_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::new();
+    let store = bench.open(folder.path());
+    let own = bytes(300_000, 1);
+    let id = add(&store, &own).id;
+    add(&store, &bytes(100_000, 2));
+    add(&store, b"small");
+    flip(&store.place.data(0), 0);
+    assert!(read_all(&store, id).is_err());
+    let pages = || bench.rows.map().keys().filter(|key| key[0] == PAGE).count();
+    assert_eq!(pages(), 1);
+    bench.rows.damage(blob_key(&id));
+    add(&store, &own);
+    assert_eq!(pages(), 0);
+    assert_eq!(read_all(&store, id).unwrap(), own);
+    assert_eq!(files(folder.path()), 4);
+    let counters = store.counters();
+    assert_eq!((counters.whole, counters.parts, counters.bytes), (2, 0, 400_005));
+    check(&store).unwrap();
+}
+
+#[test]
+fn files_that_older_rows_do_not_know_give_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::new();
+    let store = bench.open(folder.path());
+    add(&store, &bytes(100_000, 0));
+    let older = bench.rows.map();
+    for seed in 1..300 {
+        add(&store, &bytes(100_000, seed));
+    }
+    drop(store);
+    // As when `data.mdb` was put back from a backup, and `blobs` was not.
+    let bench = Bench::with(MemRows::of(older));
+    let store = bench.open(folder.path());
+    assert_eq!(read_all(&store, BlobId::of(&bytes(100_000, 0))).unwrap().len(), 100_000);
+    for seed in 500..900 {
+        add(&store, &bytes(100_000, seed));
+    }
+    check(&store).unwrap();
+    assert_eq!(files(folder.path()), 802);
+}
+
+#[test]
+fn files_without_a_row_go_when_nobody_knows_any_more_which_were_under_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::new();
+    let store = bench.open(folder.path());
+    let ids: Vec<BlobId> = (0..5).map(|seed| add(&store, &bytes(70_000, seed)).id).collect();
+    let mut draft = crate::blob::store::add::Draft::new(store.clone(), None).unwrap();
+    draft.write(&bytes(90_000, 9)).unwrap();
+    std::mem::forget(draft);
+    let far = store.place.data(0x1234);
+    fs::create_dir_all(far.parent().unwrap()).unwrap();
+    fs::write(far, "of another copy").unwrap();
+    let not_ours = store.place.folder_of(0xff).join("ffffffffffffffff.data");
+    fs::create_dir_all(not_ours.parent().unwrap()).unwrap();
+    fs::write(&not_ours, "no number of ours").unwrap();
+    drop(store);
+    bench.rows.damage(COUNTERS_KEY.to_vec());
+    let store = bench.open(folder.path());
+    assert_eq!(files(folder.path()), 11);
+    add(&store, &bytes(70_000, 10));
+    ids.into_iter().for_each(|id| drop(read_all(&store, id).unwrap()));
     check(&store).unwrap();
 }
 

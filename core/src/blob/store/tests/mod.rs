@@ -5,6 +5,7 @@ mod collecting;
 mod crashes;
 mod damage;
 mod faults;
+mod processes;
 mod reading;
 
 use super::files::tape;
@@ -15,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::WallTime;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,6 +31,10 @@ pub(super) struct MemRows {
     pub(super) fail_after: Arc<Mutex<Option<u32>>>,
     /// Keys whose rows are damaged.
     pub(super) damaged: Arc<Mutex<BTreeSet<Vec<u8>>>>,
+    /// How often somebody went through rows.
+    pub(super) scans: Arc<AtomicU32>,
+    /// This is a child of the process that opened them.
+    pub(super) forked: Arc<AtomicBool>,
 }
 
 impl MemRows {
@@ -49,6 +54,15 @@ impl MemRows {
         commits.checked_sub(1).map(|index| history[index].clone()).unwrap_or_default()
     }
 
+    pub(super) fn commits(&self) -> usize {
+        self.history.lock().unwrap().len()
+    }
+
+    /// The row of a key is damaged from now on.
+    pub(super) fn damage(&self, key: Vec<u8>) {
+        self.damaged.lock().unwrap().insert(key);
+    }
+
     fn checked(&self, key: &[u8], row: &[u8]) -> Result<Vec<u8>> {
         if self.damaged.lock().unwrap().contains(key) {
             return Err(Error::new(ErrorKind::Corrupt, "it has a wrong checksum"));
@@ -64,6 +78,7 @@ impl Rows for MemRows {
     }
 
     fn scan(&self, from: &[u8], count_max: usize) -> Result<Vec<FoundRow>> {
+        self.scans.fetch_add(1, Ordering::SeqCst);
         let rows = self.rows.lock().unwrap();
         let found = rows.range(from.to_vec()..).take(count_max);
         Ok(found.map(|(key, row)| (key.clone(), self.checked(key, row))).collect())
@@ -89,6 +104,10 @@ impl Rows for MemRows {
         tape::push(|| tape::Step::Committed(history.len()));
         Ok(())
     }
+
+    fn is_forked(&self) -> bool {
+        self.forked.load(Ordering::SeqCst)
+    }
 }
 
 /// What the events say: how often it was asked, and what the answers are.
@@ -113,6 +132,8 @@ pub(super) struct Bench {
     pub(super) rows: MemRows,
     pub(super) said: Said,
     pub(super) time: Arc<AtomicI64>,
+    /// Microseconds that have gone by, whatever the time is.
+    pub(super) elapsed: Arc<AtomicI64>,
     pub(super) options: StoreOptions,
 }
 
@@ -127,8 +148,8 @@ impl Bench {
             free_bytes_min: Some(0),
             collect_grace: Duration::from_micros(100),
         };
-        let time = Arc::new(AtomicI64::new(1_000_000));
-        Bench { rows, said: Said::default(), time, options }
+        let time = Arc::new(AtomicI64::new(1_800_000_000_000_000));
+        Bench { rows, said: Said::default(), time, elapsed: Arc::default(), options }
     }
 
     pub(super) fn open(&self, folder: &Path) -> Arc<Store> {
@@ -136,7 +157,7 @@ impl Bench {
     }
 
     pub(super) fn try_open(&self, folder: &Path) -> Result<Arc<Store>> {
-        let time = self.time.clone();
+        let (time, elapsed) = (self.time.clone(), self.elapsed.clone());
         Store::open(
             folder,
             Parts {
@@ -144,13 +165,22 @@ impl Bench {
                 references: Box::new(self.said.clone()),
                 options: self.options.clone(),
                 clock: Box::new(move || WallTime::from_micros(time.load(Ordering::SeqCst))),
+                elapsed: Box::new(move || {
+                    Duration::from_micros(elapsed.load(Ordering::SeqCst) as u64)
+                }),
             },
         )
     }
 
     /// Time goes by.
     pub(super) fn pass(&self, micros: i64) {
+        self.elapsed.fetch_add(micros, Ordering::SeqCst);
         self.time.fetch_add(micros, Ordering::SeqCst);
+    }
+
+    /// Somebody sets the clock.
+    pub(super) fn set_clock(&self, micros: i64) {
+        self.time.store(micros, Ordering::SeqCst);
     }
 }
 

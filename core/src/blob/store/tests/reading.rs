@@ -47,6 +47,44 @@ fn any_range_of_any_size_is_what_the_model_says() {
 }
 
 #[test]
+fn reading_writes_nothing_and_waits_for_nobody_who_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::new();
+    let store = bench.open(folder.path());
+    let ids: Vec<BlobId> = (0..100).map(|seed| add(&store, &bytes(20_000, seed)).id).collect();
+    bench.pass(1_000);
+    let (commits, rows) = (bench.rows.commits(), bench.rows.map());
+    store.verify_all(&|_| Ok(())).unwrap();
+    let writer = store.writer();
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let lengths = ids[..50].iter().map(|id| read_all(&store, *id).unwrap().len());
+            lengths.sum::<usize>()
+        });
+        assert_eq!(reader.join().unwrap(), 50 * 20_000);
+        // Nor does who writes down what was read wait.
+        let noting = scope.spawn(|| store.write_notes());
+        noting.join().unwrap().unwrap();
+    });
+    drop(writer);
+    assert_eq!((bench.rows.commits(), bench.rows.map()), (commits, rows));
+    // What was read is young, what was verified is not.
+    bench.pass(50);
+    assert_eq!(store.collect(&|| true).unwrap().blobs, 50);
+    let commits = bench.rows.commits();
+    assert!(!store.takes_notes());
+    bench.pass(60_000_000);
+    assert!(store.takes_notes() && !store.takes_notes());
+    store.write_notes().unwrap();
+    assert_eq!(bench.rows.commits(), commits + 1);
+    store.write_notes().unwrap();
+    assert_eq!(bench.rows.commits(), commits + 1);
+    let touched = store.look(&ids[0]).unwrap().unwrap().touched;
+    assert_eq!(touched.micros(), 1_800_000_000_001_000);
+    check(&store).unwrap();
+}
+
+#[test]
 fn a_blob_that_is_not_here_is_not_found() {
     let folder = tempfile::tempdir().unwrap();
     let store = Bench::new().open(folder.path());
