@@ -5,6 +5,7 @@
 #define MILLPOND_OBSERVER_HPP
 
 #include "fish.hpp"
+#include "session.hpp"
 #include "subscription.hpp"
 
 namespace millpond {
@@ -187,7 +188,18 @@ class Observer : public detail::Handle<millpond_observer_t, millpond_observer_cl
         return detail::made<Turn, millpond_turn_t>(
             [&](millpond_turn_t *out, millpond_error_t **error) {
                 return millpond_observer_turn(raw(), static_cast<std::int32_t>(kind),
-                                              wait.milliseconds(), wait.cancel(), out, error);
+                                              MILLPOND_NO_SESSION, wait.milliseconds(),
+                                              wait.cancel(), out, error);
+            });
+    }
+    /// The same on a state that has all that `session` has seen by then, which then has seen the
+    /// state; `not_yet_visible` where that does not come within the timeout.
+    Result<Turn> try_turn(TurnKind kind, const Session &session, Wait wait = {}) {
+        return detail::made<Turn, millpond_turn_t>(
+            [&](millpond_turn_t *out, millpond_error_t **error) {
+                return millpond_observer_turn(raw(), static_cast<std::int32_t>(kind),
+                                              detail::session(&session), wait.milliseconds(),
+                                              wait.cancel(), out, error);
             });
     }
     /// Waits for a turn, runs `effect` on its state on this thread, and publishes what it gives;
@@ -231,6 +243,10 @@ class Observer : public detail::Handle<millpond_observer_t, millpond_observer_cl
     /// As `try_turn`; throws `Error`.
     Turn turn(TurnKind kind = TurnKind::any, Wait wait = {}) {
         return try_turn(kind, wait).value();
+    }
+    /// As `try_turn` with a session; throws `Error`.
+    Turn turn(TurnKind kind, const Session &session, Wait wait = {}) {
+        return try_turn(kind, session, wait).value();
     }
     /// As `try_run`; throws `Error`.
     Published run(Effect effect, TurnKind kind = TurnKind::any, const PublishOptions &options = {},
