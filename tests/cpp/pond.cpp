@@ -200,7 +200,7 @@ void a_turn_in_a_session_is_on_a_state_of_all_that_it_has_seen() {
     Node elsewhere = open_node();
     const Fish<long long> fish(summing());
     Observer observer = node.observe(fish, {}, SOON);
-    const Session session = Session::create();
+    const millpond::Session session = millpond::Session::create();
     millpond::PublishOptions options;
     options.session = &session;
     node.publish(grain("2"), options, SOON);
