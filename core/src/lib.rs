@@ -20,7 +20,7 @@ pub use driver::{
     NodeOptions, Observed, Observer, OneObserver, OwnDoing, PeerAddress, PeerRefusal, PeerStatus,
     PublishOptions, Pump, PumpEnding, PumpStep, QueryOptions, Refusal, RunOptions, Running,
     SEND_BYTES_PER_SECOND_MIN, StateSubscription, Status, StatusSubscription, StorageOptions,
-    StreamStatus, Subscription, UnheardNode,
+    StreamStatus, Subscription, TURN_ROUNDS_MAX, UnheardNode,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Behind, Columns, EventBatch, EventView};
