@@ -33,11 +33,11 @@ struct Outcome {
 using Effect = Callback<Outcome(const StateRef &)>;
 
 /// Called once when an effect is kept running no longer: without an error when the observer or its
-/// node was closed or the effect said that it is the last. What it throws is dropped.
+/// node was closed or the effect said that it is the last. What it throws or gives is dropped.
 using EffectEnded = std::function<void(const std::optional<Error> &)>;
 
 /// Takes states of an observer, or the error that is its end: as `BatchCallback` otherwise.
-using StateCallback = std::function<void(const Result<StateRef> &)>;
+using StateCallback = Callback<void(const Result<StateRef> &)>;
 
 /// On which states a turn is wanted.
 enum class TurnKind : std::int32_t {
