@@ -559,7 +559,8 @@ typedef int32_t (*millpond_make_fish_callback_t)(void *user_data,
                                                  millpond_seed_t *seed);
 
 /**
- * Frees `user_data`: called exactly once, when no callback will be made any more.
+ * Frees `user_data`: called exactly once, when no callback will be made any more. It is to return
+ * soon: the close of a node that calls it waits for it also beyond its deadline.
  */
 typedef void (*millpond_destroy_t)(void *user_data);
 
@@ -651,13 +652,13 @@ typedef struct {
      */
     void *user_data;
     /**
-     * Frees `user_data`: called exactly once, when no callback will be made any more. It is the
-     * only sign of that: no call that was given the fish says so by its answer. After
-     * millpond_node_observe it comes before that returns, if it fails or the callbacks are not
-     * needed because the fish is observed already; else when the last observer of the fish was
-     * closed, or before millpond_node_close has answered MILLPOND_OK. Only for a fish that cannot
-     * be read, because of its `struct_size` or fields that this version does not know, it is not
-     * called.
+     * Frees `user_data`: called exactly once, when no callback will be made any more, and to
+     * return soon, as any millpond_destroy_t. It is the only sign of that: no call that was given
+     * the fish says so by its answer. After millpond_node_observe it comes before that returns, if
+     * it fails or the callbacks are not needed because the fish is observed already; else when the
+     * last observer of the fish was closed, or before millpond_node_close has answered
+     * MILLPOND_OK. Only for a fish that cannot be read, because of its `struct_size` or fields
+     * that this version does not know, it is not called.
      */
     millpond_destroy_t destroy;
 } millpond_fish_t;
@@ -2101,7 +2102,11 @@ int32_t millpond_subscription_close(millpond_subscription_t subscription, millpo
  * The right to act on a state of the observer's fish, once all who asked before in this process
  * are done: the state has all that they have published. `kind` is MILLPOND_TURN_ANY or
  * MILLPOND_TURN_NEW. On MILLPOND_OK, use `*turn` by millpond_turn_publish or end it by
- * millpond_turn_close: until then nobody else in this process gets one on this fish. Errors as of
+ * millpond_turn_close: until then nobody else in this process gets one on this fish. With a
+ * `session` (MILLPOND_NO_SESSION: none) the state has all that this has seen by then, which is
+ * waited for without the turn, and MILLPOND_ERROR_NOT_YET_VISIBLE is the end of that: see
+ * millpond_error_missing; the session then has seen the state. What it sees meanwhile is waited
+ * for twice more at most, however much that is. Errors as of
  * millpond_observer_next; MILLPOND_ERROR_INVALID_ARGUMENT, reason "nested_effect": an effect runs
  * on this thread, and a turn on whichever fish could wait for it. An effect that has another
  * thread ask, and waits for that, is not noticed: nobody gets a turn until it gives up. One call
@@ -2109,6 +2114,7 @@ int32_t millpond_subscription_close(millpond_subscription_t subscription, millpo
  */
 int32_t millpond_observer_turn(millpond_observer_t observer,
                                int32_t kind,
+                               millpond_session_t session,
                                int64_t timeout_ms,
                                millpond_cancel_t cancel,
                                millpond_turn_t *turn,
@@ -2339,6 +2345,13 @@ void millpond_bytes_free(millpond_bytes_t *bytes);
 #define MILLPOND_NO_CANCEL (millpond_cancel_t{0})
 #else
 #define MILLPOND_NO_CANCEL ((millpond_cancel_t){0})
+#endif
+
+/* No session. */
+#ifdef __cplusplus
+#define MILLPOND_NO_SESSION (millpond_session_t{0})
+#else
+#define MILLPOND_NO_SESSION ((millpond_session_t){0})
 #endif
 
 #endif /* MILLPOND_H */

@@ -25,7 +25,7 @@ pub use driver::{
     OneObserver, OwnDoing, PeerAddress, PeerRefusal, PeerStatus, PublishOptions, Pump, PumpEnding,
     PumpStep, QueryOptions, Refusal, RunOptions, Running, SEND_BYTES_PER_SECOND_MIN,
     StateSubscription, Status, StatusSubscription, StorageOptions, StreamStatus, Subscription,
-    UnheardNode,
+    TURN_ROUNDS_MAX, UnheardNode,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Behind, Columns, EventBatch, EventView};

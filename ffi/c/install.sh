@@ -14,9 +14,15 @@ if [ $# -lt 1 ]; then
 fi
 mkdir -p "$1"
 prefix=$(cd "$1" && pwd)
-profile=${2:-release}
 shift
-[ $# -gt 0 ] && shift
+profile=release
+case ${1:-} in
+'' | -*) ;;
+*)
+    profile=$1
+    shift
+    ;;
+esac
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 cd "$root"

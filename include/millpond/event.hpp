@@ -144,8 +144,11 @@ class BatchRef {
     BatchRef() noexcept = default;
     /// Those of a batch of C, which may be NULL.
     explicit BatchRef(const millpond_batch_t *raw) noexcept : raw_(raw) {}
+    BatchRef(const BatchRef &) noexcept = default;
+    BatchRef &operator=(const BatchRef &) noexcept = default;
     /// Not of one that is about to be gone.
     BatchRef(Batch &&) = delete;
+    BatchRef &operator=(Batch &&) = delete;
 
     /// How many events: up to 4,096.
     [[nodiscard]] std::size_t size() const noexcept { return millpond_batch_len(raw_); }

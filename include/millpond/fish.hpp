@@ -4,6 +4,7 @@
 #ifndef MILLPOND_FISH_HPP
 #define MILLPOND_FISH_HPP
 
+#include "callback.hpp"
 #include "publish.hpp"
 #include "state.hpp"
 
@@ -12,36 +13,6 @@
 
 namespace millpond {
 inline namespace MILLPOND_FACE {
-
-template <class Signature>
-class Callback;
-
-/// A function of the program that millpond calls. It gives an `R`, or a `Result<R>`, or throws:
-/// what it fails with becomes an error of the kind `user_code`, and goes no further.
-template <class R, class... Arguments>
-class Callback<R(Arguments...)> {
-  public:
-    /// None.
-    Callback() = default;
-    /// Whatever can be called so, and be copied.
-    template <class Code, class = std::enable_if_t<
-                              !std::is_same_v<std::decay_t<Code>, Callback> &&
-                              std::is_invocable_v<std::decay_t<Code> &, Arguments...>>>
-    Callback(Code code)
-        : code_([code = std::move(code)](Arguments... arguments) mutable -> Result<R> {
-              return detail::answered<R>(code, std::forward<Arguments>(arguments)...);
-          }) {}
-
-    /// Whether there is one.
-    explicit operator bool() const noexcept { return static_cast<bool>(code_); }
-    /// Calls it. Throws what it throws.
-    Result<R> operator()(Arguments... arguments) const {
-        return code_(std::forward<Arguments>(arguments)...);
-    }
-
-  private:
-    std::function<Result<R>(Arguments...)> code_;
-};
 
 /// A state as it was saved: what `FishCode::decode` makes a value of. Borrowed for the call.
 class SavedState {

@@ -8,6 +8,12 @@ namespace millpond {
 inline namespace MILLPOND_FACE {
 namespace detail {
 
+/// The handle of one that is named but is none, as after a move: no call takes it for unsaid.
+template <class Raw>
+Raw named(Raw raw) noexcept {
+    return raw.id != 0 ? raw : Raw{UINT64_MAX};
+}
+
 /// What all handles share. `Close` is the function of C that closes a `Raw`.
 template <class Raw, std::int32_t (*Close)(Raw, millpond_error_t **)>
 class Handle {

@@ -39,7 +39,8 @@ struct LogRecord {
     std::string_view message;
 };
 
-/// Takes lines of trace, one after the other, on a thread of their own. What it throws is dropped.
+/// Takes lines of trace, one after the other, on a thread of their own. What it throws or gives is
+/// dropped.
 using LogCallback = std::function<void(const LogRecord &)>;
 
 namespace detail {

@@ -5,6 +5,7 @@
 #define MILLPOND_OBSERVER_HPP
 
 #include "fish.hpp"
+#include "session.hpp"
 #include "subscription.hpp"
 
 namespace millpond {
@@ -32,11 +33,11 @@ struct Outcome {
 using Effect = Callback<Outcome(const StateRef &)>;
 
 /// Called once when an effect is kept running no longer: without an error when the observer or its
-/// node was closed or the effect said that it is the last. What it throws is dropped.
+/// node was closed or the effect said that it is the last. What it throws or gives is dropped.
 using EffectEnded = std::function<void(const std::optional<Error> &)>;
 
 /// Takes states of an observer, or the error that is its end: as `BatchCallback` otherwise.
-using StateCallback = std::function<void(const Result<StateRef> &)>;
+using StateCallback = Callback<void(const Result<StateRef> &)>;
 
 /// On which states a turn is wanted.
 enum class TurnKind : std::int32_t {
@@ -187,7 +188,18 @@ class Observer : public detail::Handle<millpond_observer_t, millpond_observer_cl
         return detail::made<Turn, millpond_turn_t>(
             [&](millpond_turn_t *out, millpond_error_t **error) {
                 return millpond_observer_turn(raw(), static_cast<std::int32_t>(kind),
-                                              wait.milliseconds(), wait.cancel(), out, error);
+                                              MILLPOND_NO_SESSION, wait.milliseconds(),
+                                              wait.cancel(), out, error);
+            });
+    }
+    /// The same on a state that has all that `session` has seen by then, which then has seen the
+    /// state; `not_yet_visible` where that does not come within the timeout.
+    Result<Turn> try_turn(TurnKind kind, const Session &session, Wait wait = {}) {
+        return detail::made<Turn, millpond_turn_t>(
+            [&](millpond_turn_t *out, millpond_error_t **error) {
+                return millpond_observer_turn(raw(), static_cast<std::int32_t>(kind),
+                                              detail::session(&session), wait.milliseconds(),
+                                              wait.cancel(), out, error);
             });
     }
     /// Waits for a turn, runs `effect` on its state on this thread, and publishes what it gives;
@@ -231,6 +243,10 @@ class Observer : public detail::Handle<millpond_observer_t, millpond_observer_cl
     /// As `try_turn`; throws `Error`.
     Turn turn(TurnKind kind = TurnKind::any, Wait wait = {}) {
         return try_turn(kind, wait).value();
+    }
+    /// As `try_turn` with a session; throws `Error`.
+    Turn turn(TurnKind kind, const Session &session, Wait wait = {}) {
+        return try_turn(kind, session, wait).value();
     }
     /// As `try_run`; throws `Error`.
     Published run(Effect effect, TurnKind kind = TurnKind::any, const PublishOptions &options = {},

@@ -97,7 +97,7 @@ class Session : public detail::Handle<millpond_session_t, millpond_session_close
 namespace detail {
 
 inline millpond_session_t session(const Session *session) noexcept {
-    return session ? session->raw() : millpond_session_t{0};
+    return session ? named(session->raw()) : MILLPOND_NO_SESSION;
 }
 
 }  // namespace detail

@@ -16,8 +16,11 @@ class StateRef {
     StateRef() noexcept = default;
     /// A state of C, which may be NULL.
     explicit StateRef(const millpond_state_t *raw) noexcept : raw_(raw) {}
+    StateRef(const StateRef &) noexcept = default;
+    StateRef &operator=(const StateRef &) noexcept = default;
     /// Not of one that is about to be gone.
     StateRef(State &&) = delete;
+    StateRef &operator=(State &&) = delete;
 
     /// Whether no state will follow, and this is none: the observer or its node was closed.
     [[nodiscard]] bool is_end() const noexcept { return millpond_state_is_end(raw_) == 1; }

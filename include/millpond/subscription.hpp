@@ -2,6 +2,7 @@
 #ifndef MILLPOND_SUBSCRIPTION_HPP
 #define MILLPOND_SUBSCRIPTION_HPP
 
+#include "callback.hpp"
 #include "cursor.hpp"
 
 #include <functional>
@@ -150,36 +151,36 @@ class Subscription : public detail::Handle<millpond_subscription_t, millpond_sub
 
 /// Takes batches of a subscription, or the error that is its end: the last call has either that, or
 /// a batch that `is_end`. Calls come one after the other on a thread of the subscription alone, and
-/// may call everything. If it throws, it is called once more, with `user_code`, reason "callback",
-/// and never again; what comes until the subscription is closed is dropped.
-using BatchCallback = std::function<void(const Result<BatchRef> &)>;
+/// may call everything. If it throws, or gives a `Result` that is an error, it is called once more,
+/// with `user_code`, reason "callback", and never again; what comes until the subscription is
+/// closed is dropped.
+using BatchCallback = Callback<void(const Result<BatchRef> &)>;
 
 namespace detail {
 
-/// A callback that is told of things one after the other, and is not called after it threw.
+/// A callback that is told of things one after the other, and is not called after it failed.
 template <class Ref>
 struct Told {
-    std::function<void(const Result<Ref> &)> callback;
+    Callback<void(const Result<Ref> &)> callback;
     bool is_over = false;
 
-    explicit Told(std::function<void(const Result<Ref> &)> given) : callback(std::move(given)) {}
+    explicit Told(Callback<void(const Result<Ref> &)> given) : callback(std::move(given)) {}
 
     template <class Raw>
     static void call(void *user_data, const Raw *raw, const millpond_error_t *error) noexcept {
         Told &self = *static_cast<Told *>(user_data);
         if (self.is_over) return;
         const auto tell = [&]() -> Result<void> {
-            self.callback(error ? Result<Ref>(Error::from_raw(MILLPOND_ERROR_INTERNAL, error))
-                                : Result<Ref>(Ref(raw)));
-            return {};
+            return self.callback(error
+                                     ? Result<Ref>(Error::from_raw(MILLPOND_ERROR_INTERNAL, error))
+                                     : Result<Ref>(Ref(raw)));
         };
         const Result<void> told = caught<void>(tell);
         if (told) return;
         self.is_over = true;
         const auto tell_why = [&]() -> Result<void> {
             const std::string why(told.error().message());
-            self.callback(Result<Ref>(Error(ErrorKind::user_code, why, "callback")));
-            return {};
+            return self.callback(Result<Ref>(Error(ErrorKind::user_code, why, "callback")));
         };
         (void)caught<void>(tell_why);
     }

@@ -43,11 +43,11 @@ class Wait {
     template <class Rep, class Period>
     Wait(std::chrono::duration<Rep, Period> timeout) : milliseconds_(rounded(timeout)) {}
     /// Until `cancel` is triggered. It must live as long as the call.
-    Wait(const Cancel &cancel) noexcept : cancel_(cancel.raw()) {}
+    Wait(const Cancel &cancel) noexcept : cancel_(detail::named(cancel.raw())) {}
     /// Whichever comes first.
     template <class Rep, class Period>
     Wait(std::chrono::duration<Rep, Period> timeout, const Cancel &cancel)
-        : milliseconds_(rounded(timeout)), cancel_(cancel.raw()) {}
+        : milliseconds_(rounded(timeout)), cancel_(detail::named(cancel.raw())) {}
 
     /// As C takes it: milliseconds, or -1 for no bound.
     [[nodiscard]] std::int64_t milliseconds() const noexcept { return milliseconds_; }

@@ -875,11 +875,13 @@ static void try_subscription_close(struct caller *self) {
 static void try_observer_turn(struct caller *self) {
     millpond_observer_t observer = an_observer(self);
     int32_t kind = a_number(self);
+    millpond_session_t session = a_rare_session(self);
     int64_t timeout_ms = a_timeout(self);
     millpond_cancel_t cancel = a_cancel(self);
     millpond_turn_t *turn = place_for_turn(self);
     millpond_error_t **error = place_for_error(self);
-    settle(self, millpond_observer_turn(observer, kind, timeout_ms, cancel, turn, error));
+    settle(self, millpond_observer_turn(observer, kind, session, timeout_ms, cancel,
+        turn, error));
 }
 
 static void try_turn_state(struct caller *self) {

@@ -125,10 +125,7 @@ export function pondActs({
       } catch (error) {
         if (!missed(error)) throw (own.ended = error);
       }
-      const { standing, winner } = own.last;
-      if (standing !== 'lost') return [standing];
-      const [lamport, stream] = winner.key.split('/');
-      return [`lost to=${list([[stream, lamport]])}`];
+      return [own.last];
     },
     async state(name, said, rest) {
       return explained(
@@ -222,7 +219,10 @@ export function pondActs({
       await heard.catch((error) => {
         if (!missed(error)) throw error;
       });
-      return [own.last];
+      const { standing, winner } = own.last;
+      if (standing !== 'lost') return [standing];
+      const [lamport, stream] = winner.key.split('/');
+      return [`lost to=${list([[stream, lamport]])}`];
     },
     async who_does(name, _said, rest) {
       const { holder, doers } = await nodes.get(name).whoDoes(rest, { timeoutMs: SOON });

@@ -82,6 +82,56 @@ void code_fails_by_what_it_answers() {
     CHECK(contains(state.error().what(), "a text is no grain"));
 }
 
+// What is about to be gone can be kept by no view of it.
+static_assert(!std::is_assignable_v<millpond::BatchRef &, Batch>);
+static_assert(!std::is_constructible_v<millpond::BatchRef, Batch>);
+static_assert(std::is_assignable_v<millpond::BatchRef &, Batch &>);
+static_assert(!std::is_assignable_v<StateRef &, millpond::State>);
+static_assert(!std::is_constructible_v<StateRef, millpond::State>);
+static_assert(std::is_assignable_v<StateRef &, millpond::State &>);
+
+void a_callback_that_answers_an_error_is_told_so_once_and_not_called_again() {
+    Node node = open_node();
+    Board board;
+    int calls = 0;
+    std::optional<Error> told;
+    const auto jam = [&](const Result<millpond::BatchRef> &batch) -> Result<void> {
+        board.change([&] {
+            calls++;
+            if (!batch) told = batch.error();
+        });
+        return Error(ErrorKind::conflict, "jammed");
+    };
+    millpond::Subscription subscription = must(node.try_subscribe("FROM 'grain'", jam));
+    must(node.try_publish(grain(), {}, SOON));
+    CHECK(board.becomes([&] { return told.has_value(); }));
+    must(node.try_publish(grain(), {}, SOON));
+    must(subscription.try_close());
+    CHECK(calls == 2 && told->kind() == ErrorKind::user_code && told->reason() == "callback");
+    CHECK(told->message() == "jammed");
+}
+
+void a_session_or_cancel_that_is_none_is_refused() {
+    Node node = open_node();
+    const Fish<long long> fish(summing());
+    Observer observer = must(node.try_observe(fish, {}, SOON));
+    millpond::Session none;
+    millpond::Session moved = must(millpond::Session::try_create());
+    const millpond::Session kept = std::move(moved);
+    millpond::Cancel cancel;
+    CHECK(kept && !moved);
+    for (const millpond::Session *session : {&none, &moved}) {
+        millpond::PublishOptions publish;
+        publish.session = session;
+        FAILS(invalid_argument, node.try_publish(grain(), publish, SOON));
+        millpond::ReadOptions read;
+        read.session = session;
+        FAILS(invalid_argument, node.try_state(fish, read, SOON));
+        FAILS(invalid_argument, observer.try_turn(millpond::TurnKind::any, *session, SOON));
+    }
+    FAILS(invalid_argument, observer.try_next(cancel));
+}
+
 void deeds_answer_by_results() {
     Node node = open_node();
     const millpond::Account account = node.account("steel");
@@ -96,6 +146,9 @@ void deeds_answer_by_results() {
 int run_plain() {
     run("calls answer by results", calls_answer_by_results);
     run("code fails by what it answers", code_fails_by_what_it_answers);
+    run("a callback that answers an error is told so once, and not called again",
+        a_callback_that_answers_an_error_is_told_so_once_and_not_called_again);
+    run("a session or cancel that is none is refused", a_session_or_cancel_that_is_none_is_refused);
     run("deeds answer by results", deeds_answer_by_results);
     return summary();
 }

@@ -195,6 +195,22 @@ void a_turn_is_used_once_or_given_back() {
     CHECK(fish.value_of(observer.state(SOON)) == 9);
 }
 
+void a_turn_in_a_session_is_on_a_state_of_all_that_it_has_seen() {
+    Node node = open_node();
+    Node elsewhere = open_node();
+    const Fish<long long> fish(summing());
+    Observer observer = node.observe(fish, {}, SOON);
+    const millpond::Session session = millpond::Session::create();
+    millpond::PublishOptions options;
+    options.session = &session;
+    node.publish(grain("2"), options, SOON);
+    millpond::Turn turn = observer.turn(TurnKind::any, session, SOON);
+    CHECK(fish.value_of(turn.state()) == 2);
+    turn.close();
+    session.sees(*elsewhere.publish(grain("3"), {}, SOON).token);
+    FAILS(not_yet_visible, observer.try_turn(TurnKind::any, session, 10ms));
+}
+
 void an_effect_publishes_what_follows_or_nothing_when_it_throws() {
     Node node = open_node();
     const Fish<long long> fish(summing());
@@ -306,6 +322,8 @@ int main() {
     run("built-in folds need no code", built_in_folds_need_no_code);
     run("states go to a callback until the close", states_go_to_a_callback_until_the_close);
     run("a turn is used once, or given back", a_turn_is_used_once_or_given_back);
+    run("a turn in a session is on a state of all that it has seen",
+        a_turn_in_a_session_is_on_a_state_of_all_that_it_has_seen);
     run("an effect publishes what follows, or nothing when it throws",
         an_effect_publishes_what_follows_or_nothing_when_it_throws);
     run("an effect is kept running until it says that it is the last, in C++",

@@ -17,7 +17,7 @@ HEADERS = sorted((ROOT / "include/millpond").glob("*.hpp"))
 TESTS = "".join(path.read_text() for path in sorted((ROOT / "tests/cpp").glob("*.cpp")))
 
 # Constants that stand for a type, a limit or the header itself; and fields that say nothing.
-OTHER_CONSTANTS = re.compile(r"MILLPOND_(H|OK|VERSION_\w+|NO_CANCEL|\w+_INIT)$")
+OTHER_CONSTANTS = re.compile(r"MILLPOND_(H|OK|VERSION_\w+|NO_CANCEL|NO_SESSION|\w+_INIT)$")
 MEANINGLESS = {"struct_size", "reserved"}
 # Read by whoever handles events, traces, views and texts; not written by options.
 HANDED_ON = {"millpond_bytes_t"}

@@ -175,8 +175,8 @@ impl Within {
         self.after().map(at_once).map_or(Ok(()), |after| node.wait_for(&after, None).wait())
     }
 
-    /// Whether the state of a turn, which is one of all that was `asked` for, is one of all that the
-    /// session has seen by now.
+    /// Whether the state of a turn, which is one of all that was `asked` for, is one of all that
+    /// the session has seen by now.
     pub(super) fn is_shown(&self, asked: &OffsetMap, turn: &EffectTurn) -> bool {
         self.0.as_ref().is_none_or(|session| {
             let seen = session.token();

@@ -180,6 +180,11 @@ impl Ledger {
         }
     }
 
+    /// A status is given of how things stood at the last look.
+    pub(crate) fn show(&mut self, reach: &Reach) {
+        self.lookout.show(reach, !self.known.is_empty());
+    }
+
     fn outlook(&self, opened: WallTime) -> Outlook {
         let (now, wall) = (clock::now(), clock::wall());
         let mut heard = self.heard_before.clone();

@@ -20,6 +20,8 @@ pub(crate) struct Lookout {
     seen: Option<Seen>,
     /// Since then a status was given that shows something else.
     is_seen_otherwise: bool,
+    /// Since the last news a status was given that shows a lag.
+    is_lag_shown: bool,
     /// How far streams were known to go at the last look, of those that are not held so far.
     known: BTreeMap<StreamId, u64>,
     is_switched: bool,
@@ -93,14 +95,20 @@ impl Lookout {
         }
         let is_news =
             self.seen.as_ref() != Some(&seen) || self.is_switched || self.is_seen_otherwise;
+        // Not as soon as it differs: while events come, it always does.
+        let has_caught_up = self.is_lag_shown && known.is_empty();
         (self.is_switched, self.is_seen_otherwise) = (false, false);
+        self.is_lag_shown &= !has_caught_up;
+        let is_news = is_news || has_caught_up;
         self.seen = Some(seen);
         is_news
     }
 
     /// A status with this is given between two looks: if it is not what the last look saw, the next
-    /// one is news for whoever has it, also when all is as it was by then.
-    pub(crate) fn show(&mut self, reach: &Reach) {
+    /// one is news for whoever has it, also when all is as it was by then. With a lag, it is once
+    /// nothing is missing.
+    pub(crate) fn show(&mut self, reach: &Reach, is_behind: bool) {
+        self.is_lag_shown |= is_behind;
         self.is_seen_otherwise |= self.seen.as_ref().is_none_or(|seen| {
             seen.links != reach.links
                 || seen.reachable != reach.reachable
@@ -143,14 +151,31 @@ mod tests {
         let before = Reach::default();
         let mut meanwhile = before.clone();
         meanwhile.reachable.insert(NodeId::from_bytes([1; 32]));
-        lookout.show(&before);
+        lookout.show(&before, false);
         assert!(looks(&mut lookout, &before, start), "the first look is");
-        lookout.show(&before);
+        lookout.show(&before, false);
         assert!(!looks(&mut lookout, &before, start + LOOK_EVERY), "all is as it was shown");
-        lookout.show(&meanwhile);
-        lookout.show(&before);
+        lookout.show(&meanwhile, false);
+        lookout.show(&before, false);
         assert!(looks(&mut lookout, &before, start + 2 * LOOK_EVERY), "somebody saw another thing");
         assert!(!looks(&mut lookout, &before, start + 3 * LOOK_EVERY), "and was told");
+    }
+
+    #[test]
+    fn who_was_shown_a_lag_is_told_once_when_nothing_is_missing() {
+        let (mut lookout, start) = (Lookout::default(), clock::now());
+        let stream = StreamId { node: NodeId::from_bytes([1; 32]), number: 0 };
+        let (reach, known) = (Reach::default(), BTreeMap::from([(stream, 5)]));
+        assert!(looks(&mut lookout, &reach, start), "the first look is");
+        lookout.show(&reach, true);
+        let mut held = OffsetMap::new();
+        held.set(stream, 4);
+        let next = start + LOOK_EVERY;
+        assert!(!lookout.look(&reach, &known, &held, next), "it is still on its way");
+        held.set(stream, 5);
+        let mut here = |now| lookout.look(&reach, &BTreeMap::new(), &held, now);
+        assert!(here(next + LOOK_EVERY));
+        assert!(!here(next + 2 * LOOK_EVERY), "it was told");
     }
 
     #[test]

@@ -74,6 +74,7 @@ pub use options::{
 pub use pond::{
     Acting, AllObserved, AllObserver, EffectTurn, FISH_OF_ALL_MAX, FirstSeed, Observed, Observer,
     OneObserver, Pump, PumpEnding, PumpStep, RunOptions, Running, StateSubscription,
+    TURN_ROUNDS_MAX,
 };
 pub use reading::{After, QueryOptions};
 pub use status::{PeerRefusal, PeerStatus, Refusal, Status, StreamStatus, UnheardNode};

@@ -435,8 +435,9 @@ impl Turn {
     fn status(&mut self) -> NetworkStatus {
         let reach = self.swarm.reach();
         let discovered = reach.discovered.clone();
-        self.ledger.lookout.show(&reach);
+        let shown = reach.clone();
         self.ledger.look(reach, &self.log);
+        self.ledger.show(&shown);
         let version = self.log.news_version();
         NetworkStatus {
             swarm: self.swarm.status(),

@@ -1,4 +1,5 @@
 //! Events on their way out: one buffer for a whole batch, and views into it.
+//! Longer than 500 lines because what makes a batch and what looks into one share its layout.
 //!
 //! Not here: which events (`log`). Rule: an event costs one place and its bytes, and no
 //! allocation of its own. Begin with [`EventBatch::iter`]; what is to be kept beyond the batch

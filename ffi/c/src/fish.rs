@@ -77,13 +77,13 @@ pub struct millpond_fish_t {
     pub save: millpond_save_callback_t,
     /// What the callbacks are given.
     pub user_data: *mut c_void,
-    /// Frees `user_data`: called exactly once, when no callback will be made any more, and to return
-    /// soon, as any millpond_destroy_t. It is the only sign of that: no call that was given the fish says so by its answer. After
-    /// millpond_node_observe it comes before that returns, if it fails or the callbacks are not
-    /// needed because the fish is observed already; else when the last observer of the fish was
-    /// closed, or before millpond_node_close has answered MILLPOND_OK. Only for a fish that cannot
-    /// be read, because of its `struct_size` or fields that this version does not know, it is not
-    /// called.
+    /// Frees `user_data`: called exactly once, when no callback will be made any more, and to
+    /// return soon, as any millpond_destroy_t. It is the only sign of that: no call that was given
+    /// the fish says so by its answer. After millpond_node_observe it comes before that returns, if
+    /// it fails or the callbacks are not needed because the fish is observed already; else when the
+    /// last observer of the fish was closed, or before millpond_node_close has answered
+    /// MILLPOND_OK. Only for a fish that cannot be read, because of its `struct_size` or fields
+    /// that this version does not know, it is not called.
     pub destroy: millpond_destroy_t,
 }
 

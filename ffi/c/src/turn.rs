@@ -54,7 +54,8 @@ pub const MILLPOND_TURN_NEW: i32 = 1;
 /// millpond_turn_close: until then nobody else in this process gets one on this fish. With a
 /// `session` (MILLPOND_NO_SESSION: none) the state has all that this has seen by then, which is
 /// waited for without the turn, and MILLPOND_ERROR_NOT_YET_VISIBLE is the end of that: see
-/// millpond_error_missing; the session then has seen the state. Errors as of
+/// millpond_error_missing; the session then has seen the state. What it sees meanwhile is waited
+/// for twice more at most, however much that is. Errors as of
 /// millpond_observer_next; MILLPOND_ERROR_INVALID_ARGUMENT, reason "nested_effect": an effect runs
 /// on this thread, and a turn on whichever fish could wait for it. An effect that has another
 /// thread ask, and waits for that, is not noticed: nobody gets a turn until it gives up. One call

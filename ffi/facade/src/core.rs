@@ -4,5 +4,5 @@ pub(crate) use millpond::{
     Acting, After, Appended, CausalSession, Cursor, Delivery, DoingWatch, Durability, EffectTurn,
     Emission, FirstSeed, KeySubscription, NetworkOptions, Node, NodeOptions, PeerAddress,
     PublishOptions, Pump, PumpEnding, PumpStep, QueryOptions, StateSubscription, Status,
-    StorageOptions, Subscription,
+    StorageOptions, Subscription, TURN_ROUNDS_MAX,
 };

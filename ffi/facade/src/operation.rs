@@ -2,8 +2,8 @@
 //!
 //! Invariant: `done` is called exactly once, under no lock of ours; when `stop` has returned, it
 //! has been called and has returned (except for a stop from inside `done` itself). An operation
-//! that was dropped on its way, by a panic say, ends with `internal`; nobody can stop that any more,
-//! so a `stop` that comes meanwhile does not wait for its `done`.
+//! that was dropped on its way, by a panic say, ends with `internal`; nobody can stop that any
+//! more, so a `stop` that comes meanwhile does not wait for its `done`.
 
 use crate::cancel::CancelState;
 use crate::entry::lock;

@@ -7,7 +7,7 @@
 use crate::awaited::Place;
 use crate::callback::CallbackThread;
 use crate::close::Closed;
-use crate::core::{Acting, After, EffectTurn};
+use crate::core::{Acting, After, EffectTurn, TURN_ROUNDS_MAX};
 use crate::draft::Draft;
 use crate::entry::{entry, guard_node, lock};
 use crate::errors::{FacadeError, Result, user_code_error};
@@ -25,6 +25,7 @@ use crate::{registry, workers};
 use millpond::event::OffsetMap;
 use millpond::{ErrorKind, Pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 handle! {
@@ -85,6 +86,8 @@ struct Call {
     needs: Needs,
     /// How much of that was asked for last.
     asked: Mutex<OffsetMap>,
+    /// How many turns lacked what was seen since.
+    lacking: AtomicU32,
 }
 
 impl TurnState {
@@ -112,7 +115,7 @@ impl Call {
         kind: TurnKind,
         needs: Needs,
     ) -> Call {
-        Call { operation, place, kind, needs, asked: Mutex::default() }
+        Call { operation, place, kind, needs, asked: Mutex::default(), lacking: AtomicU32::new(0) }
     }
 
     /// Waits for an answer of `node` on the way to the turn; `then` goes on with it, unless the
@@ -242,7 +245,8 @@ impl ObserverState {
         }
         drop(turns);
         let needed = call.needs.token();
-        if !lock(&call.asked).covers(&needed) && !turn.covers(&needed) {
+        let is_lacking = !lock(&call.asked).covers(&needed) && !turn.covers(&needed);
+        if is_lacking && call.lacking.fetch_add(1, Relaxed) + 1 < TURN_ROUNDS_MAX {
             // The session has seen more since it was asked.
             drop(turn);
             return self.ask_once_covered(call);
@@ -284,7 +288,8 @@ impl ObserverHandle {
     /// The right to act on a state of this kind, once all who asked before are done. The state has
     /// all events that turns before it have published in this process, and all that `session` has
     /// seen by now: that is waited for first, because nobody else has a turn while this one is
-    /// kept.
+    /// kept. What the session sees during that is waited for, too, but not without end: the third
+    /// turn is given on what it had seen when that was asked for.
     ///
     /// Use it by [`TurnHandle::publish`], or end it by [`TurnHandle::close`]. One call at a time.
     ///

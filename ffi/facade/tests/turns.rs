@@ -126,6 +126,52 @@ fn a_turn_in_a_session_is_had_on_no_state_that_lacks_what_that_published_meanwhi
 }
 
 #[test]
+fn a_session_that_ever_sees_more_gets_its_turn_all_the_same() {
+    let mill = Mill::open();
+    let fish = FishSpec::code("slow", 1, "FROM 'grain'");
+    let own = mill.node.observe(fish, ReadOptions::default(), &soon()).unwrap();
+    let session = SessionHandle::new().unwrap();
+    let (at, works) = mpsc::channel();
+    let (pass, passes) = mpsc::channel();
+    let mut count = 0;
+    let working = move |job| match job {
+        FishJob::Apply(events) => {
+            at.send(()).unwrap();
+            count += events.len();
+            let _ = passes.recv();
+            JobAnswer::Applied { last_reset: None }
+        }
+        FishJob::Save => JobAnswer::Saved(json::to_cbor(&count.to_string()).unwrap().into()),
+        _ => JobAnswer::Loaded,
+    };
+    own.fold.unwrap().work_on_thread(Box::new(working)).unwrap();
+    let more = || {
+        let options = PublishOptions { session: Some(session), ..PublishOptions::default() };
+        mill.node.publish(vec![draft("1")], options, &soon()).unwrap();
+    };
+    more();
+    let (done, asked) = receiver();
+    own.observer.turn_start(TurnKind::Any, Some(session), Limit::default(), done);
+    // Each time that the fish comes so far the session has seen one more already.
+    let mut worked = 0;
+    let turn = loop {
+        match asked.try_recv() {
+            Ok(turn) => break turn.unwrap(),
+            Err(_) if works.recv_timeout(Duration::from_millis(1)).is_err() => {}
+            Err(_) => {
+                worked += 1;
+                assert!(worked < 20, "no turn after {worked} states");
+                more();
+                pass.send(()).unwrap();
+            }
+        }
+    };
+    assert_ne!(counted(&turn.state().unwrap()), "0");
+    drop(pass);
+    mill.close();
+}
+
+#[test]
 fn a_turn_that_waits_for_its_session_ends_in_time_and_with_its_observer() {
     let mill = Mill::open();
     let session = SessionHandle::new().unwrap();

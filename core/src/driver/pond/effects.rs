@@ -9,7 +9,7 @@ use crate::driver::node::{Handle, Node, PublishOptions, closed_node};
 use crate::driver::pond::observe::decode_of;
 use crate::driver::pond::observer::Decode;
 use crate::driver::pond::state_subscription::StateSubscription;
-use crate::driver::pond::turn::{Acting, EffectTurn};
+use crate::driver::pond::turn::{Acting, EffectTurn, TURN_ROUNDS_MAX};
 use crate::driver::reading::After;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::NewEvent;
@@ -109,6 +109,7 @@ impl Node {
         session: &Within,
     ) -> Result<(StateSubscription, EffectTurn)> {
         let mut subscription = self.observe_bytes(fish)?;
+        let mut rounds = 1;
         loop {
             if let Some(own) = session.after() {
                 // What it publishes sorts after all of that, whatever can match.
@@ -119,10 +120,11 @@ impl Node {
                 subscription = within(subscription.after(self, &after), deadline)?;
             }
             let turn = within(subscription.effect_turn(), deadline)?;
-            if session.is_shown(&after.token, &turn) {
+            if rounds == TURN_ROUNDS_MAX || session.is_shown(&after.token, &turn) {
                 return Ok((subscription, turn));
             }
             // The session has seen more since it asked. Nobody waits for that with the turn.
+            rounds += 1;
         }
     }
 
@@ -273,6 +275,7 @@ where
 
     /// A turn on a state of all that the session has seen by then; none when this is to end first.
     fn turn(&mut self) -> Result<Option<EffectTurn>> {
+        let mut rounds = 1;
         loop {
             let asked = self.session.after().unwrap_or_default();
             if !self.wait_for_session(&asked)? {
@@ -282,9 +285,14 @@ where
             self.subscription.next_state()?;
             match self.while_wanted(self.subscription.effect_turn())? {
                 // The session has seen more since; nobody waits for that with the turn.
-                Some(turn) if !self.session.is_shown(&asked.token, &turn) => drop(turn),
+                Some(turn)
+                    if rounds < TURN_ROUNDS_MAX && !self.session.is_shown(&asked.token, &turn) =>
+                {
+                    drop(turn);
+                }
                 turn => return Ok(turn),
             }
+            rounds += 1;
         }
     }
 

@@ -31,4 +31,4 @@ pub use one::OneObserver;
 pub use pump::{Pump, PumpEnding, PumpStep};
 pub use state_subscription::StateSubscription;
 pub(crate) use table::Ponds;
-pub use turn::{Acting, EffectTurn};
+pub use turn::{Acting, EffectTurn, TURN_ROUNDS_MAX};

@@ -14,6 +14,12 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+/// How often a turn in a session is asked for. The session may see more while a turn is on its way,
+/// and mostly the next one is asked for with that; but where it ever sees more, faster than the
+/// fish follows, the last is taken: a state of all that the session had seen when that was asked
+/// for.
+pub const TURN_ROUNDS_MAX: u32 = 3;
+
 /// A turn: a state of the fish that has all events which turns before it have published here, and
 /// the right to publish on it. Ends when it is dropped, or when what it publishes is durable.
 pub struct EffectTurn {

@@ -22,7 +22,7 @@ use std::ops::Range;
 #[derive(Default)]
 pub(super) struct Seen {
     /// Debits that counted, by node and account.
-    counted: BTreeMap<(usize, AccountId), BTreeSet<EventKey>>,
+    pub(super) counted: BTreeMap<(usize, AccountId), BTreeSet<EventKey>>,
     /// Who held a claim with which fence number, at whatever node that was known.
     held: BTreeMap<(AccountId, u64), StreamId>,
     /// Some disk was restored: its stream may be spent twice.

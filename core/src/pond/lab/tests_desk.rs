@@ -3,7 +3,7 @@
 use super::tests::{event, lab, numbers};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::cbor::Value;
-use crate::event::{NewEvent, Once, TagSet};
+use crate::event::{EventKey, Lamport, NewEvent, Once, TagSet};
 use crate::planted::choose;
 use crate::pond::claim::{Gate, Standing};
 use crate::pond::escrow::{Action, Change, GrantPolicy, Operation, Overdraft, account_tag};
@@ -344,8 +344,23 @@ fn assert_promise_broken(error: Error, how: &str) {
     assert!(message.contains(how), "{message}");
 }
 
-/// A lab whose node 1 has spent what it does not hold.
-fn overspent() -> Lab {
+#[test]
+fn a_broken_promise_is_said_also_by_a_deed_in_which_its_node_was_to_die() {
+    let mut lab = lab(1, 6);
+    create(&mut lab, 100, &[]).unwrap();
+    act(&mut lab, 0, withdraw(1)).unwrap();
+    let never = EventKey { lamport: Lamport::new(1_000).unwrap(), stream: lab.members[0].stream() };
+    lab.desks.seen.counted.values_mut().for_each(|counted| assert!(counted.insert(never)));
+    lab.faults = 1;
+    let mut errors =
+        (0..20).map(|_| lab.start(0).and_then(|()| act(&mut lab, 0, deposit(1))).unwrap_err());
+    let error = errors.find(|error| error.kind() != ErrorKind::Closed);
+    assert_promise_broken(error.expect("it was done before a death"), "counted before");
+    assert!(lab.is_up(0).unwrap() && lab.befalls.in_hand.is_none());
+}
+
+#[test]
+fn a_decision_that_spends_what_a_node_does_not_hold_is_found_in_a_lab() {
     let mut lab = lab(3, 6);
     create(&mut lab, 100, &[]).unwrap();
     lab.settle().unwrap();
@@ -356,23 +371,6 @@ fn overspent() -> Lab {
     let change = Operation::Change(Change { account, stream: own.number, action, note: None });
     let tags = TagSet::new([account_tag(&steel).as_str()]).unwrap();
     lab.write(1, vec![NewEvent { tags, payload: change.to_payload().unwrap() }], true).unwrap();
-    lab
-}
-
-#[test]
-fn a_broken_promise_is_said_also_by_a_deed_in_which_its_node_was_to_die() {
-    let mut lab = overspent();
-    lab.faults = 1;
-    let mut errors =
-        (0..20).map(|_| lab.start(1).and_then(|()| act(&mut lab, 1, deposit(1))).unwrap_err());
-    let error = errors.find(|error| error.kind() != ErrorKind::Closed);
-    assert_promise_broken(error.expect("it was done before a death"), "two disks");
-    assert!(lab.is_up(1).unwrap() && lab.befalls.in_hand.is_none());
-}
-
-#[test]
-fn a_decision_that_spends_what_a_node_does_not_hold_is_found_in_a_lab() {
-    let mut lab = overspent();
     lab.check_scarce().expect_err("node 1 knows it");
     lab.cut(&[vec![0, 2]]).unwrap();
     lab.crash(1).unwrap();
