@@ -174,6 +174,29 @@ impl BlobFile {
         }
     }
 
+    /// Opens a file that is there for reading and writing, also one that was sealed; none when it
+    /// is not there.
+    pub(crate) fn open_to_write(path: PathBuf) -> Result<Option<BlobFile>> {
+        let open = || {
+            attempt(&path, Act::Write)?;
+            std::fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+            OpenOptions::new().read(true).write(true).open(&path)
+        };
+        match open() {
+            Ok(file) => Ok(Some(BlobFile { file, path })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed("open", &path, &error)),
+        }
+    }
+
+    /// Gives it so many bytes; those that nobody wrote are 0, and take no room where the file
+    /// system can do without.
+    pub(crate) fn set_len(&self, bytes: u64) -> Result<()> {
+        attempt(&self.path, Act::Write)
+            .and_then(|()| self.file.set_len(bytes))
+            .map_err(|error| failed("resize", &self.path, &error))
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
