@@ -1,6 +1,5 @@
 //! Frames on their way out of one connection: a bounded queue for each lane, and the wish to close.
 
-use crate::event::limits::FRAME_BYTES_MAX;
 use crate::net::close::{Closing, code};
 use crate::sync::Lane;
 use bytes::Bytes;
@@ -19,13 +18,13 @@ const BATCH_BYTES: usize = 256 << 10;
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     state: Mutex<State>,
-    filled: [Notify; 2],
+    filled: [Notify; 3],
     closing: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    queues: [Queue; 2],
+    queues: [Queue; 3],
     closing: Option<Closing>,
 }
 
@@ -53,10 +52,10 @@ impl Outbox {
             return;
         }
         let queue = &mut state.queues[lane.index()];
-        if frame.len() > FRAME_BYTES_MAX {
-            let length = frame.len();
+        let (length, length_max) = (frame.len(), lane.frame_bytes_max());
+        if length > length_max {
             drop(state);
-            return self.overflow(format!("a frame of {length} bytes is above {FRAME_BYTES_MAX}"));
+            return self.overflow(format!("a frame of {length} bytes is above {length_max}"));
         }
         if queue.bytes > QUEUE_BYTES_MAX || queue.frames.len() >= QUEUE_FRAMES_MAX {
             let (bytes, frames) = (queue.bytes, queue.frames.len());
@@ -116,7 +115,7 @@ impl Outbox {
 
     fn take(&self, lane: Lane) -> Option<Next> {
         let mut state = self.lock();
-        let is_done = state.queues[lane.index()].frames.is_empty() || lane == Lane::Backlog;
+        let is_done = state.queues[lane.index()].frames.is_empty() || lane != Lane::Live;
         if let Some(closing) = state.closing.clone().filter(|_| is_done) {
             return Some(Next::Close(closing));
         }

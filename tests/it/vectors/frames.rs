@@ -202,6 +202,7 @@ fn new_swarm(key: &NodeKey, secrets: SwarmSecrets, now: Instant) -> Swarm {
         send_caps: SendCaps::default(),
         learns: true,
         priority: None,
+        carries_cargo: false,
     };
     Swarm::new(options, Vec::new(), Vec::new(), now)
 }

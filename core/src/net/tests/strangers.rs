@@ -125,7 +125,7 @@ fn a_longer_frame_waits_for_the_admission_that_is_on_its_way() {
     a.net.send(here, Lane::Live, Bytes::from_static(b"proof"));
     a.net.send(here, Lane::Live, Bytes::from(vec![9; 100_000]));
     assert_eq!(&b.frame().0[..], b"proof");
-    b.net.admit(there);
+    b.net.admit(there, false);
     assert_eq!(b.frame().0.len(), 100_000);
 }
 
@@ -181,7 +181,7 @@ fn a_frame_that_takes_long_is_told_of_while_it_arrives() {
     let connection = stranger.dial(&peer, ALPN).unwrap();
     let mut send = stranger.write(&connection, &[0; 4]);
     let (link, ..) = peer.connected();
-    peer.net.admit(link);
+    peer.net.admit(link, false);
     let piece = [7; 1000];
     let length = u32::try_from(FRAME_BYTES_MAX).unwrap();
     let mut written = 0;
@@ -218,7 +218,7 @@ fn a_peer_that_ends_its_channel_without_closing_is_dropped() {
     let connection = stranger.dial(&peer, ALPN).unwrap();
     let mut send = stranger.write(&connection, &[0; 4]);
     let (link, ..) = peer.connected();
-    peer.net.admit(link);
+    peer.net.admit(link, false);
     send.finish().unwrap();
     assert_eq!(peer.disconnected().1, Some(code::PROTOCOL));
 }
