@@ -146,17 +146,34 @@ mod tests {
         for number in 0..10u8 {
             outbox.push(Lane::Live, Bytes::from(vec![number; 100]));
             outbox.push(Lane::Backlog, Bytes::from(vec![number; 200]));
+            outbox.push(Lane::Bulk, Bytes::from(vec![number; 300]));
         }
         let Some(Next::Frames(frames)) = outbox.take(Lane::Backlog) else { panic!("frames first") };
         assert!(frames.len() == 10 && frames.iter().all(|frame| frame.len() == 200));
         outbox.push(Lane::Backlog, Bytes::from_static(b"not worth the time"));
+        let Some(Next::Frames(frames)) = outbox.take(Lane::Bulk) else { panic!("frames first") };
+        assert!(frames.len() == 10 && frames.iter().all(|frame| frame.len() == 300));
+        outbox.push(Lane::Bulk, Bytes::from_static(b"nor this"));
         outbox.close(Closing::new(7, "enough"));
         outbox.push(Lane::Live, Bytes::from_static(b"too late"));
-        assert!(matches!(outbox.take(Lane::Backlog), Some(Next::Close(_))));
+        for lane in [Lane::Backlog, Lane::Bulk] {
+            assert!(matches!(outbox.take(lane), Some(Next::Close(_))));
+        }
         let Some(Next::Frames(frames)) = outbox.take(Lane::Live) else { panic!("frames first") };
         assert_eq!(frames.len(), 10);
         let Some(Next::Close(closing)) = outbox.take(Lane::Live) else { panic!("then the close") };
         assert_eq!(closing, Closing::new(7, "enough"));
+    }
+
+    #[test]
+    fn a_frame_that_no_reader_of_its_lane_takes_closes_the_connection() {
+        for lane in Lane::ALL {
+            let outbox = Outbox::default();
+            outbox.push(lane, Bytes::from(vec![0; lane.frame_bytes_max()]));
+            assert!(outbox.lock().closing.is_none(), "{lane:?}");
+            outbox.push(lane, Bytes::from(vec![0; lane.frame_bytes_max() + 1]));
+            assert!(outbox.lock().closing.is_some(), "{lane:?}");
+        }
     }
 
     #[test]

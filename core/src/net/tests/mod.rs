@@ -3,6 +3,7 @@
 #[cfg(target_os = "linux")]
 mod alone;
 mod bench;
+mod bulk;
 mod channel;
 #[cfg(target_os = "linux")]
 mod finding;
