@@ -9,6 +9,8 @@ mod acting;
 mod answers;
 mod batches;
 mod blob;
+#[cfg(feature = "net")]
+mod cargo;
 mod causal_session;
 mod claim;
 mod clock;

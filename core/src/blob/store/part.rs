@@ -292,7 +292,8 @@ impl Store {
                 Err(error) if is_damage(&error) => None,
                 bits => bits?,
             };
-            if let Some(Ok(bits)) = bits.map(|bits| bits.as_slice().try_into())
+            let bits = bits.as_deref().and_then(|bits| bits.try_into().ok());
+            if let Some(bits) = bits
                 && let Err(error) = groups.set_page(page, bits)
             {
                 tracing::warn!(%error, blob = %id, "a page of a part is damaged");

@@ -8,7 +8,7 @@ use crate::blob::limits::GROUP_BYTES;
 use crate::blob::store::{Lease, not_here};
 use crate::blob::{BlobId, BlobSize, GroupRange};
 use crate::driver::blob::work::{BlobStall, WorkState};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind};
 use crate::event::NodeId;
 use crate::pending::{Completer, Pending, pending};
 use std::collections::BTreeMap;

@@ -48,6 +48,8 @@ pub(crate) struct BlobTurn {
     connections: BTreeMap<ConnectionNumber, ConnectionId>,
     /// When what was fetched is made durable.
     settle_at: Option<Instant>,
+    /// When time alone makes something to do for the exchange.
+    due: Option<Instant>,
     /// Something was given to be written since the last time, or is open still.
     is_moving: Arc<AtomicBool>,
 }
@@ -76,6 +78,7 @@ impl BlobTurn {
             numbers: BTreeMap::new(),
             connections: BTreeMap::new(),
             settle_at: None,
+            due: None,
             is_moving: Arc::default(),
         }
     }
@@ -128,6 +131,9 @@ impl BlobTurn {
 
     /// Does what is to be done, and gives what sessions are to do to `errand`; until when to wait.
     pub(crate) fn drain(&mut self, errand: &mut dyn FnMut(Errand)) -> Option<Instant> {
+        if self.due.is_some_and(|at| at <= clock::now()) {
+            self.handle(Input::Tick);
+        }
         self.settle();
         loop {
             match self.exchange.poll(&self.here) {
@@ -148,15 +154,11 @@ impl BlobTurn {
                 Output::Reach { .. } => {}
                 Output::Tell(news) => self.tell(news),
                 Output::Wait(deadline) => {
+                    self.due = deadline;
                     return deadline.into_iter().chain(self.settle_at).min();
                 }
             }
         }
-    }
-
-    /// The deadline of the last `drain` has passed.
-    pub(crate) fn tick(&mut self) {
-        self.handle(Input::Tick);
     }
 
     fn tell(&self, news: BlobNews) {
