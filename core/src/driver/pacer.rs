@@ -116,14 +116,27 @@ mod tests {
     }
 
     #[test]
+    fn a_piece_waits_for_nothing_where_it_was_asked_for() {
+        let (mut pacer, now) = (Pacer::default(), clock::now());
+        for (lane, waits) in [(Lane::Bulk, false), (Lane::Live, true)] {
+            let connection = ConnectionId::new(lane.index() as u64);
+            for _ in 0..100 {
+                let piece = [0x93; BYTES];
+                pacer.dealt_with(connection, lane, &piece, 0, Credit::unbounded(), now);
+            }
+            assert_eq!(pacer.release(now).is_some(), waits, "{lane:?}");
+        }
+    }
+
+    #[test]
     fn events_wait_for_nothing_unless_they_bring_nothing() {
         let (mut pacer, now) = (Pacer::default(), clock::now());
         let (author, replayer) = (ConnectionId::new(1), ConnectionId::new(2));
         for _ in 0..64 {
             for kind in [0x08, 0x0a] {
                 let frame = [kind; BYTES];
-                pacer.dealt_with(author, &frame, 0, Credit::unbounded(), now);
-                pacer.dealt_with(replayer, &frame, BYTES, Credit::unbounded(), now);
+                pacer.dealt_with(author, Lane::Live, &frame, 0, Credit::unbounded(), now);
+                pacer.dealt_with(replayer, Lane::Live, &frame, BYTES, Credit::unbounded(), now);
             }
         }
         assert!(pacer.release(now).is_some());

@@ -3,7 +3,6 @@
 //! Not here: whether there is room (`room`), what is owed (`push`, `serve`, `announce`, `cargo`).
 //! Begin with [`Session::next_frame`].
 
-use crate::event::limits::FRAME_BYTES_MAX;
 use crate::planted;
 use crate::sync::constants::SEND_QUEUE_BYTES_BACKLOG;
 use crate::sync::io::LogRead;
@@ -32,7 +31,7 @@ impl Session {
             Some(frame) => (Lane::Live, frame),
             None => self.make_news(shared, log)?,
         };
-        assert!(frame.len() <= FRAME_BYTES_MAX, "every message fits a frame");
+        assert!(frame.len() <= lane.frame_bytes_max(), "every message fits a frame");
         self.note_sent(lane, frame.len(), shared.now);
         Some((lane, frame))
     }

@@ -8,7 +8,6 @@ use crate::sim::log::ModelLog;
 use crate::sim::world::World;
 use bytes::Bytes;
 use millpond::event::codec::Reader;
-use millpond::event::limits::FRAME_BYTES_MAX;
 use millpond::event::{EventRange, NodeId, SignedHead, StreamEnd, StreamId};
 use millpond::sync::{
     Decoded, Lane, LinkState, Message, RefusalReason, SEND_QUEUE_BYTES_BULK, SEND_QUEUE_BYTES_MAX,

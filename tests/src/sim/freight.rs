@@ -9,6 +9,7 @@ use crate::sim::world::{Event, World};
 use bytes::Bytes;
 use millpond::sync::{
     BULK_FRAME_BYTES_MAX, CARGO_BYTES_BULK_MAX, CARGO_BYTES_LIVE_MAX, ConnectionId, Input, Lane,
+    SendCaps,
 };
 use std::collections::BTreeMap;
 
@@ -18,6 +19,8 @@ const CARRIERS: f64 = 0.7;
 const TYPES: std::ops::RangeInclusive<u8> = 0x90..=0x97;
 /// Frames for each lane of a session.
 const FRAMES_MAX: u64 = 6;
+/// Longest frame where nodes may send only so much a second.
+const CAPPED_BYTES_MAX: usize = 3000;
 /// Type and number.
 const HEAD_BYTES: usize = 1 + 8;
 
@@ -71,8 +74,11 @@ impl World {
     /// Cargo passes on a connection from now on: some is there at once.
     pub(super) fn open_freight(&mut self, node: usize, connection: ConnectionId) {
         let mut random = Random::new(self.plan.freight.unwrap_or_default() ^ connection.value());
+        // All of it could pass within a part of the quiet phase.
+        let is_capped = self.plan.caps != SendCaps::default();
+        let bulk_max = if is_capped { CAPPED_BYTES_MAX } else { BULK_FRAME_BYTES_MAX };
         let loads = LANES.map(|(lane, ..)| {
-            let longest = if lane == Lane::Bulk { BULK_FRAME_BYTES_MAX } else { 300 };
+            let longest = if lane == Lane::Bulk { bulk_max } else { 300 };
             let mut length =
                 || *random.pick(&[HEAD_BYTES, 200, longest / 20 + HEAD_BYTES, longest]);
             let lengths: Vec<usize> = (0..FRAMES_MAX).map(|_| length()).collect();
