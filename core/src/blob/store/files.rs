@@ -63,7 +63,7 @@ impl Place {
     pub(crate) fn make_folder(&self, number: u64) -> Result<()> {
         let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
         for folder in [self.folder.clone(), self.folder_of(number)] {
-            if !synced.contains(&folder) {
+            if !synced.contains(&folder) || !folder.is_dir() {
                 if !folder.is_dir() {
                     create_directory(&folder)?;
                     note(|| tape::Step::Created(folder.clone()));

@@ -9,9 +9,9 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-const DEADLINE: Duration = Duration::from_secs(60);
+pub(super) const DEADLINE: Duration = Duration::from_secs(60);
 
-fn open(path: &Path) -> Node {
+pub(super) fn open(path: &Path) -> Node {
     let storage = StorageOptions {
         blobs: BlobOptions { free_bytes_min: Some(0), ..BlobOptions::default() },
         ..StorageOptions::default()

@@ -283,3 +283,49 @@ impl Holdings for Here {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blob::{BlobSize, GroupIndex};
+    use crate::driver::blob::crew::Crew;
+    use crate::driver::blob::tests::{DEADLINE, open};
+    use crate::error::ErrorKind;
+    use std::sync::mpsc;
+
+    #[test]
+    fn every_job_is_answered_also_when_the_node_closes_or_a_thread_panics() {
+        let folder = tempfile::tempdir().unwrap();
+        let node = open(folder.path());
+        let (say, said) = mpsc::channel();
+        let answer = move |input| drop(say.send(input));
+        let mut turn = BlobTurn::new(node.node_id(), node.shared().blobs.clone(), answer);
+        let (id, size) = (BlobId::of(b"no"), BlobSize::new(9).unwrap());
+        let number = JobNumber::new;
+        let crew = Crew::new(1);
+        let panics = turn.answering(number(1), |job, error| {
+            let result = Err(PieceFault::Failed(error));
+            Input::Verified { job, result }
+        });
+        crew.work(Box::new(move || {
+            let _own = panics;
+            panic!("a job panics on purpose");
+        }));
+        let closed = |input: &Input, expected: u64| match input {
+            Input::Verified { job, result: Err(PieceFault::Failed(error)) }
+            | Input::Encoded { job, result: Err(ServeFault::Failed(error)) } => {
+                job.value() == expected && error.kind() == ErrorKind::Closed
+            }
+            _ => false,
+        };
+        let next = || said.recv_timeout(DEADLINE).expect("every job is answered");
+        assert!(closed(&next(), 1));
+        crew.close(clock::now() + DEADLINE);
+        node.close(DEADLINE).unwrap();
+        let group = GroupIndex::default();
+        turn.take(PieceJob { job: number(2), id, size, group, piece: Bytes::new() });
+        assert!(closed(&next(), 2));
+        turn.give(ServeJob { job: number(3), transfer: 1, id, size, group });
+        assert!(closed(&next(), 3));
+    }
+}
