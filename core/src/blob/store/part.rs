@@ -44,8 +44,8 @@ impl Store {
         })
     }
 
-    /// What is held of a blob, with the groups that are not durable yet. A whole one whose files
-    /// are missing or cut off is none any more.
+    /// What is held of a blob, with the groups that are not durable yet. One whose files are missing
+    /// or cut off has none.
     ///
     /// # Errors
     /// `corrupt`: its row is damaged. `storage_failed`, `closed`.
@@ -56,13 +56,31 @@ impl Store {
             let (is_proven, is_durable) = (state.is_proven, state.is_durable());
             return Ok(Some(Held { size, is_proven, groups, is_durable }));
         }
-        let Some(row) = self.row_with_files(id)? else { return Ok(None) };
+        let Some(row) = self.look(id)? else { return Ok(None) };
         let size = BlobSize::new(row.size)?;
-        let groups = match row.is_whole() {
-            true => GroupSet::full(size),
-            false => self.groups_of(id, size)?,
+        let groups = match has_files(&self.place, &row)? {
+            true if row.is_whole() => GroupSet::full(size),
+            true => self.groups_of(id, size)?,
+            // Nothing is noted: what is left can be read here until it is fetched again.
+            false => GroupSet::empty(size),
         };
         Ok(Some(Held { size, is_proven: row.size_proven, groups, is_durable: true }))
+    }
+
+    /// What is known of a blob, with what is not durable yet.
+    ///
+    /// # Errors
+    /// As for `look`.
+    pub(crate) fn look_now(&self, id: &BlobId) -> Result<Option<BlobRow>> {
+        let row = self.look(id)?;
+        let part = self.moving.part(id).zip(row.as_ref().and_then(BlobRow::number));
+        let Some((part, number)) = part.filter(|(part, number)| part.number == *number) else {
+            return Ok(row);
+        };
+        let state = part.state();
+        let (groups, size_proven) = (u64::from(state.held.count()), state.is_proven);
+        let content = Content::Part { number, groups };
+        Ok(row.map(|row| BlobRow { content, size_proven, ..row }))
     }
 
     /// Whether groups of a blob are being written.

@@ -267,7 +267,7 @@ impl Blobs {
     /// # Errors
     /// `not_found`, reason `blob_not_here`. As for [`Blobs::has`].
     pub fn stat(&self, id: &BlobId) -> Result<BlobStat> {
-        let row = self.store()?.look(id)?.ok_or_else(|| not_here(id))?;
+        let row = self.store()?.look_now(id)?.ok_or_else(|| not_here(id))?;
         Ok(BlobStat::of(crate::blob::store::Known { id: *id, row }))
     }
 

@@ -65,7 +65,7 @@ pub(super) fn short<T: Send + 'static>(
 /// Opens a blob whose size is proven. With `fetch`, what proves it is fetched where it is missing.
 pub(super) fn open(door: Door, id: BlobId, fetch: bool, tries: u32) -> Pending<Opened> {
     short(&door, move |store| {
-        match store.look(&id)? {
+        match store.look_now(&id)? {
             // Where it ends nobody knows yet.
             Some(row) if !row.size_proven => Err(not_here(&id)),
             _ => store.open_blob(id),
@@ -74,7 +74,7 @@ pub(super) fn open(door: Door, id: BlobId, fetch: bool, tries: u32) -> Pending<O
     .then(move |opened| match opened {
         Err(error) if fetch && tries > 0 && can_fetch(&door, &error) => {
             let fetched = door.room().and_then(|room| {
-                let row = room.store()?.look(&id).unwrap_or_default();
+                let row = room.store()?.look_now(&id).unwrap_or_default();
                 let size = row.filter(|row| !row.size_proven).map(|row| BlobSize::new(row.size));
                 let group = match size.transpose()? {
                     Some(size) => size.last_group(),
