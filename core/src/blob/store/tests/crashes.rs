@@ -115,9 +115,9 @@ fn run() -> Recorded {
     drop(draft);
     // Some groups, a step, and the others.
     let (first, rest) = pieces.split_at(2);
-    first.iter().for_each(|piece| drop(store.take(piece).unwrap()));
+    first.iter().for_each(|piece| assert!(store.take(piece).is_ok()));
     while store.settle_parts() {}
-    rest.iter().rev().for_each(|piece| drop(store.take(piece).unwrap()));
+    rest.iter().rev().for_each(|piece| assert!(store.take(piece).is_ok()));
     note(pieces[0].id, Expected::There(fetched()));
     // Rot, found and mended.
     let (lost, number) = (bytes(150_000, 150_000), 2);
