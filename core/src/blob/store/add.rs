@@ -252,9 +252,9 @@ impl Draft {
         }
         self.promise.end(&mut writer);
         drop(writer);
+        numbers.iter().for_each(|number| drop(store.lost_of_part(&id, *number, None)));
         store.tell(id);
         for number in numbers {
-            store.lost_of_part(&id, number, None);
             // The blob is added, whether or not the old files are gone: an opening sees to them.
             if let Err(error) = store.discard(number) {
                 tracing::warn!(%error, blob = %id, "what it replaces stays until an opening");

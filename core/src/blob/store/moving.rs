@@ -83,7 +83,7 @@ impl Moving {
     pub(super) fn end(&self, part: &Part) {
         part.state().is_over = true;
         let mut open = self.open();
-        let is_it = open.get(&part.id).is_some_and(|open| open.number == part.number);
+        let is_it = open.get(&part.id).is_some_and(|open| std::ptr::eq(&**open, part));
         let ended = if is_it { open.remove(&part.id) } else { None };
         drop(open);
         drop(ended);

@@ -372,7 +372,9 @@ impl Store {
             }
         };
         let size_proven = before.size_proven || held.contains(part.size.last_group());
-        let row = BlobRow { content, size_proven, ..before.clone() };
+        // Its grace begins when it is whole.
+        let touched = if held.is_full() { self.now() } else { before.touched };
+        let row = BlobRow { content, size_proven, touched, ..before.clone() };
         let mut counters = writer.counters;
         counters.remove(&before);
         counters.add(&row);
@@ -383,6 +385,7 @@ impl Store {
         drop((writer, room));
         if held.is_full() {
             self.moving.end(part);
+            self.note_added(touched);
             part.data.seal()?;
             part.tree.as_ref().map_or(Ok(()), BlobFile::seal)?;
         }
