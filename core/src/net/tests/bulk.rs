@@ -1,7 +1,7 @@
 //! The lane behind all others, over real QUIC.
 
 use super::*;
-use crate::sync::{BULK_FRAME_BYTES_MAX, SEND_QUEUE_BYTES_BULK};
+use crate::sync::BULK_FRAME_BYTES_MAX;
 
 /// Connects `a` to `b`; admitted on both sides, each with a bulk lane.
 fn connect_for_bulk(a: &Peer, b: &Peer) -> (ConnectionId, ConnectionId) {
@@ -105,29 +105,6 @@ fn bulk_that_nobody_takes_holds_up_no_other_lane() {
     }
     assert!(bulk.len() < 4, "the reader waits for its credit");
     drop((kept, bulk));
-}
-
-#[test]
-fn what_is_live_passes_bulk_that_stands_in_the_queue() {
-    let (a, b) = (Peer::start(111), Peer::start(112));
-    let (here, _there) = connect_for_bulk(&a, &b);
-    a.net.send(here, Lane::Bulk, piece(0));
-    drop(frame_on(&b));
-    // More than the session lets stand in the queue; all of it is there before the live frames.
-    let pieces = 2 * SEND_QUEUE_BYTES_BULK / BULK_FRAME_BYTES_MAX;
-    for _ in 0..pieces {
-        a.net.send(here, Lane::Bulk, piece(1));
-    }
-    for number in 0..10u8 {
-        a.net.send(here, Lane::Live, Bytes::from(vec![number; 100]));
-    }
-    let (mut live, mut bulk) = (0, 0);
-    while live < 10 || bulk < pieces {
-        match frame_on(&b).0 {
-            Lane::Live => live += 1,
-            _ => bulk += 1,
-        }
-    }
 }
 
 #[test]
