@@ -18,7 +18,7 @@ build_dev() {
 
 # What `./dev bench` runs: its programs, and the halves of the packages that it measures.
 build_release() {
-    cargo build --release -p millpond-tests -p millpond-python -p millpond-node \
+    cargo build --release -p millpond-tests -p millpond-python -p millpond-node -p millpond-c \
         --lib --bin bench --bin micro "${LOCKED[@]}"
 }
 
