@@ -99,10 +99,10 @@ class [[nodiscard]] Next {
 
 /// What `source` (a `Subscription`, an `Observer`, a `Group` or a `Doing`) gives next, as a result,
 /// as soon as there is something: suspends where there is nothing yet. Both must outlive the wait;
-/// the coroutine goes on in the reactor's call, and what it throws there is its own to catch. To end
-/// the wait close the node, which gives the end; closing the source would take away the descriptor
-/// that the reactor polls. A coroutine that is destroyed while it waits waits no longer: on the
-/// thread that the reactor calls on, or while it cannot call. There is no timeout.
+/// the coroutine goes on in the reactor's call, and what it throws there is its own to catch. To
+/// end the wait close the node, which gives the end; closing the source would take away the
+/// descriptor that the reactor polls. A coroutine that is destroyed while it waits waits no longer:
+/// on the thread that the reactor calls on, or while it cannot call. There is no timeout.
 template <class Source, Reactor Polling>
 [[nodiscard]] Next<Source, Polling> next_of(Source &source, Polling &reactor) {
     return {source, reactor};

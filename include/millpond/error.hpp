@@ -70,10 +70,10 @@ inline bool is_retryable(ErrorKind kind) noexcept {
     return millpond_status_is_retryable(static_cast<std::int32_t>(kind)) == 1;
 }
 
-/// What went wrong in one call. The only type that millpond throws, beside what the standard library
-/// does where there is no memory, and then also a `try_` call, and after a publish was stored. There
-/// are no others below it: look at `kind`. Copying it never fails; texts that it gives live as long
-/// as any copy.
+/// What went wrong in one call. The only type that millpond throws, beside what the standard
+/// library does where there is no memory, and then also a `try_` call, and after a publish was
+/// stored. There are no others below it: look at `kind`. Copying it never fails; texts that it
+/// gives live as long as any copy.
 class MILLPOND_VISIBLE Error : public std::exception {
   public:
     /// An error of the program's own, for a callback to answer with.

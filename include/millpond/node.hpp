@@ -20,9 +20,9 @@ inline std::int32_t close_node(millpond_node_t node, millpond_error_t **error) {
 
 /// A node. What it opens may outlive it, and comes to its end when the node is closed.
 ///
-/// Its destructor closes it as `try_close()` does, which waits up to 10 s for what is under way: but
-/// for one that takes longer, its callbacks have returned then, and what they hold was freed. The
-/// destructor says nothing of that, so who captures references closes and looks at the answer.
+/// Its destructor closes it as `try_close()` does, which waits up to 10 s for what is under way:
+/// but for one that takes longer, its callbacks have returned then, and what they hold was freed.
+/// The destructor says nothing of that, so who captures references closes and looks at the answer.
 class Node : public detail::Handle<millpond_node_t, detail::close_node> {
   public:
     using Handle::Handle;
@@ -45,8 +45,8 @@ class Node : public detail::Handle<millpond_node_t, detail::close_node> {
     /// thread and callback; from a callback of this node it does not wait for that callback.
     /// Without a bound it waits 10 s, and longer for destructors of what callbacks capture, which
     /// are to return soon; it cannot be cancelled. `timeout`: it is closed all the same, the rest
-    /// ends by itself, and callbacks may still run. `storage_failed`: the last writes failed. A second one:
-    /// `closed`.
+    /// ends by itself, and callbacks may still run. `storage_failed`: the last writes failed. A
+    /// second one: `closed`.
     Result<void> try_close(Wait wait = {}) const {
         return detail::done([&](millpond_error_t **error) {
             return millpond_node_close(raw(), wait.milliseconds(), error);
@@ -191,8 +191,8 @@ class Node : public detail::Handle<millpond_node_t, detail::close_node> {
             });
     }
     /// The same, but batches go to `callback`, whatever makes a `BatchCallback`, until the
-    /// subscription is closed. When a close has answered anything but `timeout`, the callback is not
-    /// running and never will again, and was freed (unless the close is called inside it).
+    /// subscription is closed. When a close has answered anything but `timeout`, the callback is
+    /// not running and never will again, and was freed (unless the close is called inside it).
     /// `not_yet_visible`: the log does not cover now what `after` and the session name; it does not
     /// wait.
     template <class Code, class = std::enable_if_t<std::is_convertible_v<Code, BatchCallback>>>

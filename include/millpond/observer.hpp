@@ -141,8 +141,8 @@ class Turn : public detail::Handle<millpond_turn_t, millpond_turn_close> {
 /// one, with the code of the first. Where that fails each call answers `user_code`, after the last
 /// good state.
 ///
-/// A close waits up to 10 s for a callback or an effect to return, and answers `timeout` then: it is
-/// closed all the same, but that code still runs. The destructor says nothing of that, so who
+/// A close waits up to 10 s for a callback or an effect to return, and answers `timeout` then: it
+/// is closed all the same, but that code still runs. The destructor says nothing of that, so who
 /// captures references closes and looks at the answer.
 class Observer : public detail::Handle<millpond_observer_t, millpond_observer_close> {
   public:

@@ -160,8 +160,8 @@ class States {
     [[nodiscard]] std::size_t size() const noexcept { return millpond_states_len(raw_); }
     /// Whether there are none.
     [[nodiscard]] bool empty() const noexcept { return size() == 0; }
-    /// Fish `index`, which must be below `size()`. Like the others that borrow, not of what is about
-    /// to be gone.
+    /// Fish `index`, which must be below `size()`. Like the others that borrow, not of what is
+    /// about to be gone.
     [[nodiscard]] Shown operator[](std::size_t index) const & noexcept {
         return detail::ShownAt(raw_)[index];
     }

@@ -158,9 +158,9 @@ class Subscription : public detail::Handle<millpond_subscription_t, millpond_sub
 
 /// Takes batches of a subscription, or the error that is its end: the last call has either that, or
 /// a batch that `is_end`. Calls come one after the other on a thread of the subscription alone, and
-/// may call everything. What it captures is destroyed on a thread of millpond. If it throws, or gives a `Result` that is an error, it is called once more,
-/// with `user_code`, reason "callback", and never again; what comes until the subscription is
-/// closed is dropped.
+/// may call everything. What it captures is destroyed on a thread of millpond. If it throws, or
+/// gives a `Result` that is an error, it is called once more, with `user_code`, reason "callback",
+/// and never again; what comes until the subscription is closed is dropped.
 using BatchCallback = Callback<void(const Result<BatchRef> &)>;
 
 namespace detail {

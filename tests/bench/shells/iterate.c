@@ -1,7 +1,8 @@
 /* What `./dev bench` measures of C; compiled and started by tests/bench/shells/compiled.rs.
  *
- * `iterate iterate bytes STORE` reads everything in batches, and each event of them; `iterate check`
- * does nothing. Says how many seconds the work took, the events, and the bytes of their payloads. */
+ * `iterate iterate bytes STORE` reads everything in batches, and each event of them; `iterate
+ * check` does nothing. Says how many seconds the work took, the events, and the bytes of their
+ * payloads. */
 #include <millpond.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,11 +44,13 @@ static round_t iterate(millpond_node_t node) {
     millpond_cursor_t cursor = {0};
     int is_end = 0;
     double started = now();
-    must(millpond_node_query(node, all, sizeof all - 1, NULL, -1, MILLPOND_NO_CANCEL, &cursor, NULL),
+    must(millpond_node_query(node, all, sizeof all - 1, NULL, -1, MILLPOND_NO_CANCEL, &cursor,
+                             NULL),
          "query");
     while (!is_end) {
         millpond_batch_t *batch = NULL;
-        must(millpond_cursor_next(cursor, READ_BATCH, -1, MILLPOND_NO_CANCEL, &batch, NULL), "next");
+        must(millpond_cursor_next(cursor, READ_BATCH, -1, MILLPOND_NO_CANCEL, &batch, NULL),
+             "next");
         is_end = millpond_batch_is_end(batch);
         size_t count = millpond_batch_len(batch);
         for (size_t i = 0; i < count; i++) {

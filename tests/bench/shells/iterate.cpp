@@ -1,8 +1,8 @@
 // What `./dev bench` measures of C++; compiled and started by tests/bench/shells/compiled.rs.
 //
-// `iterate iterate bytes STORE` reads everything in batches, and each event of them by the range that
-// a batch is; `iterate check` does nothing. Says how many seconds the work took, the events, and the
-// bytes of their payloads.
+// `iterate iterate bytes STORE` reads everything in batches, and each event of them by the range
+// that a batch is; `iterate check` does nothing. Says how many seconds the work took, the events,
+// and the bytes of their payloads.
 #include <millpond.hpp>
 
 #include <algorithm>

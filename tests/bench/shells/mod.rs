@@ -1,5 +1,6 @@
 //! Python and Node beside Rust: the same events published and read, with payloads as the language's
-//! own objects, and as bytes; and fish of the language. C and C++ beside Rust: events read as bytes.
+//! own objects, and as bytes; and fish of the language. C and C++ beside Rust: events read as
+//! bytes.
 //!
 //! Each figure of a shell is a process of its own; it tells how long the work took, without its
 //! start, and what it counted. The native halves are the ones that were built beside this program,
