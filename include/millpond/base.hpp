@@ -116,6 +116,9 @@ inline millpond_text_t said(const std::optional<std::string> &text) noexcept {
     return {text->data(), text->size()};
 }
 
+/// What a choice becomes that is none of its enum, as by a cast: said, so that it is refused.
+inline millpond_text_t no_choice() noexcept { return {"?", 1}; }
+
 inline std::string_view view(millpond_text_t text) noexcept {
     return text.data ? std::string_view(text.data, text.len) : std::string_view();
 }

@@ -39,6 +39,7 @@ struct QueryOptions {
     /// As C takes it, borrowed from this.
     [[nodiscard]] millpond_query_options_t raw() const noexcept {
         millpond_query_options_t raw = MILLPOND_QUERY_OPTIONS_INIT;
+        if (order != Order::unsaid) raw.order = detail::no_choice();
         if (order == Order::ascending) raw.order = detail::text("ascending");
         if (order == Order::descending) raw.order = detail::text("descending");
         if (order == Order::stream) raw.order = detail::text("stream");

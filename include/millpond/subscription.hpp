@@ -80,8 +80,10 @@ struct SubscribeOptions {
         millpond_subscribe_options_t raw = MILLPOND_SUBSCRIBE_OPTIONS_INIT;
         raw.batch_count_max = batch_count_max;
         raw.from = from.raw();
+        if (delivery != Delivery::unsaid) raw.delivery = detail::no_choice();
         if (delivery == Delivery::durable) raw.delivery = detail::text("durable");
         if (delivery == Delivery::live) raw.delivery = detail::text("live");
+        if (order != SubscribeOrder::unsaid) raw.order = detail::no_choice();
         if (order == SubscribeOrder::arrival) raw.order = detail::text("arrival");
         if (order == SubscribeOrder::key) raw.order = detail::text("key");
         raw.after = detail::said(after);

@@ -418,6 +418,19 @@ void every_choice_is_one_that_c_knows() {
         subscribe.order = order;
         CHECK(node.subscribe("FROM 'grain'", subscribe, SOON).next(SOON).size() >= 2);
     }
+    // What is none of them is not taken for unsaid.
+    millpond::PublishOptions no_publish;
+    no_publish.durability = static_cast<Durability>(9);
+    FAILS(invalid_argument, node.try_publish(grain(), no_publish, SOON));
+    millpond::QueryOptions no_query;
+    no_query.order = static_cast<Order>(9);
+    FAILS(invalid_argument, node.try_query("FROM 'grain'", no_query, SOON));
+    millpond::SubscribeOptions no_subscribe;
+    no_subscribe.delivery = static_cast<Delivery>(9);
+    FAILS(invalid_argument, node.try_subscribe("FROM 'grain'", no_subscribe, SOON));
+    no_subscribe.delivery = Delivery::unsaid;
+    no_subscribe.order = static_cast<SubscribeOrder>(9);
+    FAILS(invalid_argument, node.try_subscribe("FROM 'grain'", no_subscribe, SOON));
     subscribe.batch_count_max = 4097;
     Board board;
     ErrorKind told{};
