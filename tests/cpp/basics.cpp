@@ -327,7 +327,7 @@ struct Heavy {
 };
 
 // What is said about types is so before anything runs.
-static_assert(!std::is_move_assignable_v<const Error> && std::is_nothrow_copy_assignable_v<Error>);
+static_assert(std::is_nothrow_copy_assignable_v<Error> && std::is_nothrow_move_assignable_v<Error>);
 static_assert(std::is_same_v<decltype(std::declval<Result<int>>().error()), Error>);
 static_assert(std::is_same_v<decltype(std::declval<Result<void>>().error()), Error>);
 static_assert(std::is_same_v<decltype(std::declval<Result<int> &>().error()), const Error &>);

@@ -87,6 +87,16 @@ void a_value_that_cannot_be_copied_is_a_user_code_error() {
     }
     copies_left = 0;
     FAILS(user_code, node.try_state(fish, {}, SOON));
+    copies_left = 1000;
+    Result<Fragile> kept = Fragile(&copies_left);
+    copies_left = 0;
+    bool has_thrown = false;
+    try {
+        (void)*std::move(kept);
+    } catch (const std::runtime_error &) {
+        has_thrown = true;
+    }
+    CHECK(has_thrown);
 }
 
 void an_error_of_millpond_in_decode_is_a_user_code_error() {
