@@ -11,7 +11,6 @@ use super::commit::Committer;
 use super::compact::COPY_NAME;
 use super::convert::convert;
 use super::draft::Tip;
-use super::file::{DiskFile, create_directory, refuse_network_file_system, sync_directory};
 use super::heard::{Heard, read_heard};
 use super::journal::{Journal, Replay, SEGMENT_NAMES};
 use super::lock::StoreLock;
@@ -24,6 +23,7 @@ use super::tables::{DATA_NAME, Tables, remove_if_there};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::limits::STREAMS_PER_NODE_MAX;
 use crate::event::{NodeKey, StreamId};
+use crate::files::{DiskFile, create_directory, refuse_network_file_system, sync_directory};
 use crate::log::news::News;
 use crate::log::options::{LogOptions, invalid};
 use crate::log::outlook::Outlook;
@@ -428,6 +428,13 @@ pub(crate) fn read_fingerprint(path: &Path) -> Result<Fingerprint> {
 
 #[cfg(test)]
 impl Shared {
+    /// From here on nothing is checkpointed or merged but what a test asks for.
+    pub(crate) fn end_checkpointer(&self) {
+        lock(&self.checkpoints).stop = true;
+        self.checkpoint_moved.notify_all();
+        self.wait_for_threads(1, Instant::now() + Duration::from_secs(30)).unwrap();
+    }
+
     /// Ends as `kill -9` would after the last sync: nothing is moved to the tables.
     pub(crate) fn abandon(&self) {
         self.queue().closing = true;
