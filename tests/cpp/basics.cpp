@@ -1,6 +1,7 @@
 // Publishing, queries, subscriptions, errors, ownership: what C++ adds to the C interface.
 #include "check.hpp"
 
+#include <algorithm>
 #include <sys/wait.h>
 
 using millpond::Batch;
@@ -41,6 +42,28 @@ void events_are_published_and_read_back() {
     CHECK(millpond::payload_to_json(millpond::payload_from_json("1")) == "1");
     CHECK(cursor.next(SOON).is_end() && cursor.next(SOON).is_end());
     CHECK(batch.position() == published.token);
+}
+
+void tags_of_every_length_come_back() {
+    Node node = open_node();
+    Draft draft = grain();
+    draft.tags.clear();
+    for (const std::size_t length : {1, 2, 126, 127, 128, 129, 254, 255})
+        draft.tags.push_back(std::string(length, static_cast<char>('a' + draft.tags.size())));
+    Draft many = grain();
+    many.tags.clear();
+    for (int i = 10; i < 74; i++) many.tags.push_back(std::to_string(i));
+    Draft none = grain();
+    none.tags.clear();
+    node.publish_all({draft, none, many});
+    Cursor cursor = node.query("FROM allEvents");
+    const Batch batch = cursor.next(SOON);
+    CHECK(batch.size() == 3 && batch[1].has_tags() && batch[1].tags().empty());
+    for (const std::size_t event : {0, 2}) {
+        const std::vector<std::string> &said = event == 0 ? draft.tags : many.tags;
+        CHECK(std::equal(said.begin(), said.end(), batch[event].tags().begin(),
+                         batch[event].tags().end()));
+    }
 }
 
 void batches_and_events_are_ranges() {
@@ -448,6 +471,7 @@ void every_choice_is_one_that_c_knows() {
 int main() {
     millpond::check_abi();
     run("events are published and read back", events_are_published_and_read_back);
+    run("tags of every length come back", tags_of_every_length_come_back);
     run("batches and events are ranges", batches_and_events_are_ranges);
     run("an error says what C says, and outlives its call",
         an_error_says_what_c_says_and_outlives_its_call);
