@@ -107,10 +107,10 @@ impl millpond_batch_t {
     }
 }
 
-/// Adds the tags in `bytes`: for each a varint length, 255 at most, then UTF-8. That it is UTF-8 was
-/// looked at when the event came in; here this would cost as much as all else of a batch.
+/// Adds the tags in `bytes`: for each a varint length, 255 at most, then UTF-8. That it is UTF-8
+/// was looked at when the event came in; here this would cost as much as all else of a batch.
 ///
-/// Source: docs/format.md, "Tags".
+/// Source: docs/format.md, "Events".
 fn put_tags(mut bytes: &[u8], tags: &mut Vec<millpond_text_t>) {
     while let [first, rest @ ..] = bytes {
         let (len, rest) = match rest {
