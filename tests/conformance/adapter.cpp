@@ -1,12 +1,13 @@
 // What the conformance scenarios say, done in C++.
 //
-// Commands and answers: README.md. Run as `adapter FOLDER`, commands on standard input. Built twice:
-// with exceptions, by calls that throw, and with -fno-exceptions -fno-rtti, by those that give a
-// `Result`. A payload is JSON text here, as in C.
+// Commands and answers: README.md. Run as `adapter FOLDER`, commands on standard input. Built
+// twice: with exceptions, by calls that throw, and with -fno-exceptions -fno-rtti, by those that
+// give a `Result`. A payload is JSON text here, as in C.
 // Longer than 500 lines because each command of the scenarios is a function of its own.
 #include "pond.hpp"
 
 #include <iostream>
+#include <poll.h>
 #include <thread>
 
 namespace {
@@ -284,7 +285,7 @@ class Adapter {
     Answer interrupt(const std::string &name, const Said &, std::string) {
         const Cancel cancel = CALL(Cancel::, create, );
         std::thread trigger([&] {
-            std::this_thread::sleep_for(SHORT); // Cancelled before it waits is the same.
+            poll(nullptr, 0, static_cast<int>(SHORT.count())); // Cancelled earlier is the same.
             (void)cancel.try_trigger();
         });
         const Result<Batch> batch = follows_[name].try_next({SOON, cancel}, 1);

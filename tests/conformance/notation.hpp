@@ -1,7 +1,7 @@
 /// The notation of commands and answers, for adapter.cpp.
 ///
-/// The adapter is built with exceptions and without them: `CALL` is what differs. A function that uses
-/// it gives a `Result`.
+/// The adapter is built with exceptions and without them: `CALL` is what differs. A function that
+/// uses it gives a `Result`.
 #ifndef NOTATION_HPP
 #define NOTATION_HPP
 
@@ -130,7 +130,8 @@ struct Json {
             }
             const char code = all[++at];
             if (code == 'u') {
-                add_utf8(text, std::strtoul(std::string(all.substr(at + 1, 4)).c_str(), nullptr, 16));
+                const std::string digits(all.substr(at + 1, 4));
+                add_utf8(text, std::strtoul(digits.c_str(), nullptr, 16));
                 at += 4;
             } else {
                 text += code == 'n' ? '\n' : code == 't' ? '\t' : code;

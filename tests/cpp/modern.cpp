@@ -95,7 +95,7 @@ class Loop {
         while (!waiting_.empty()) {
             std::vector<pollfd> fds;
             for (const Waiting &one : waiting_) fds.push_back({one.fd, POLLIN, 0});
-            CHECK(poll(fds.data(), fds.size(), 60'000) > 0);
+            CHECK(poll(fds.data(), fds.size(), 60000) > 0);
             std::vector<Waiting> before = std::exchange(waiting_, {});
             for (std::size_t i = 0; i < before.size(); i++) {
                 if (fds[i].revents) before[i].then();

@@ -59,11 +59,14 @@ impl millpond_batch_t {
         let (mut tags, mut tag_starts) = (Vec::new(), Vec::with_capacity(batch.len() + 1));
         tag_starts.push(0);
         // Events of a log mostly have as many tags as the one before.
-        let likely = batch.get(0).map_or(0, |event| event.sizes().tags);
-        tags.reserve(likely * batch.len());
+        if let Some(first) = batch.get(0) {
+            tags.reserve(first.sizes().tags * batch.len());
+        }
         for event in batch.iter() {
             // The texts lie in the one buffer of the batch, which is kept unchanged beside them.
-            put_tags(event.tags_bytes().unwrap_or_default(), &mut tags);
+            if let Ok(bytes) = event.tags_bytes() {
+                put_tags(bytes, &mut tags);
+            }
             tag_starts.push(tags.len());
         }
         let rewind_to = batch.rewind_to();
