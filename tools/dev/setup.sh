@@ -17,8 +17,9 @@ setup_all() {
 
 # Each tool with the Debian package that brings it.
 SYSTEM_TOOLS="
-gcc:gcc g++:g++ make:make cmake:cmake pkg-config:pkg-config valgrind:valgrind strace:strace
-ip:iproute2 python3:python3 git:git curl:curl sha256sum:coreutils awk:mawk
+gcc:gcc g++:g++ clang:clang clang++:clang make:make cmake:cmake pkg-config:pkg-config
+valgrind:valgrind strace:strace ip:iproute2 python3:python3 git:git curl:curl
+sha256sum:coreutils awk:mawk
 "
 # What only root can use: the tests in network namespaces. They are skipped for everybody else.
 ROOT_TOOLS="nft:nftables tc:iproute2 nsenter:util-linux"
