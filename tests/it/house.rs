@@ -49,6 +49,50 @@ fn the_closing_lines_of_each_runner_are_added_up() {
     assert_eq!(count("claim", "1 passed, 0 failed\n"), "1 0 0 0");
 }
 
+/// As Swift 6.0 writes them: XCTest, once for each suite around its tests, then Swift Testing.
+#[test]
+fn both_frameworks_for_tests_in_swift_are_added_up() {
+    let old = "Test Case 'OldTests.testBad' failed (0.001 seconds)\n\
+        Test Case 'OldTests.testOld' passed (0.0 seconds)\n\
+        Test Case 'OldTests.testSkip' skipped (0.0 seconds)\n\
+        Test Suite 'OldTests' failed at 2026-11-24 00:02:29.862\n\
+        \t Executed 3 tests, with 1 test skipped and 1 failure (0 unexpected) in 0 (0) seconds\n\
+        Test Suite 'All tests' failed at 2026-11-24 00:02:29.862\n\
+        \t Executed 3 tests, with 1 test skipped and 1 failure (0 unexpected) in 0 (0) seconds\n";
+    let new = "◇ Test run started.\n✔ Test greets() passed after 0.001 seconds.\n\
+        ✘ Test skipped() skipped: \"why not\"\n\
+        ✘ Test bad() recorded an issue at HelloTests.swift:7:24: Expectation failed: 1 == 2\n\
+        ✘ Test bad() failed after 0.001 seconds with 2 issues.\n\
+        ✘ Suite More failed after 0.001 seconds with 3 issues.\n\
+        ✘ Test run with 3 tests failed after 0.012 seconds with 3 issues.\n";
+    assert_eq!(count("swift", old), "1 1 1 0");
+    assert_eq!(count("swift", new), "1 1 1 0");
+    assert_eq!(count("swift", &format!("{old}{new}")), "2 2 2 0");
+    let good = "✔ Test run with 1 test passed after 0.001 seconds.\n";
+    assert_eq!(count("swift", good), "1 0 0 0");
+    assert_eq!(count("swift", "✔ Test run with 0 tests passed after 0.001 seconds.\n"), "0 0 0 1");
+    assert_eq!(count("swift", "0 passed, 0 failed, 1 skipped\n"), "0 0 1 0");
+}
+
+/// The compiler for Swift is looked for in a folder where there is none.
+#[test]
+fn a_stage_whose_compiler_cannot_be_had_is_skipped_and_fails_the_gate() {
+    let scratch = Scratch::new("no-swift");
+    let stage = |ci: &str| {
+        let script = "set -euo pipefail\nsource tools/dev/common.sh\nsource tools/dev/swift.sh\n\
+            source tools/dev/stages.sh\nstage_swift\n";
+        let mut command = Command::new("bash");
+        command.args(["-c", script]).current_dir(repository()).env("CI", ci);
+        let output = command.env("MILLPOND_CACHE", scratch.path()).output().expect("bash runs");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.starts_with("SKIPPED: the tests in Swift: "), "{said}");
+        assert_eq!(count("swift", &said), "0 0 1 0");
+        output.status.success()
+    };
+    assert!(stage(""));
+    assert!(!stage("true"));
+}
+
 #[test]
 fn a_runner_that_closes_on_no_test_is_noticed() {
     let cargo = "test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out\n";

@@ -16,6 +16,7 @@ STAGES=(
     "python pytest stage_python python/src/millpond/__init__.py"
     "types check stage_types python/src/millpond/__init__.py"
     "node node stage_node node/package.json"
+    "swift swift stage_swift bindings/swift/Package.swift"
     "c plain stage_c"
     "cpp plain stage_cpp"
     "conformance plain stage_conformance tests/conformance/run.py"
@@ -53,6 +54,18 @@ stage_python() { "$VENV/bin/python" -m pytest --color=no -p no:cacheprovider pyt
 stage_types() { (cd python && "$VENV/bin/python" -m mypy --cache-dir "$ROOT/.dev/mypy"); }
 
 stage_node() { (cd node && npm run --silent typecheck && npm test --silent); }
+
+# The package for Swift, with both frameworks for tests that Swift has.
+stage_swift() {
+    if ! swift_present; then
+        echo "SKIPPED: the tests in Swift: ./dev setup sets its compiler up as root, with a network"
+        echo "0 passed, 0 failed, 1 skipped"
+        [ "${CI:-}" != true ]
+        return
+    fi
+    cd bindings/swift
+    swift_in swift test --disable-sandbox --scratch-path "$ROOT/target/swift"
+}
 
 # The library as C programs see it: installed, under the sanitizers and under valgrind.
 stage_c() { tests/c/run.sh --built; }
