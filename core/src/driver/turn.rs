@@ -245,7 +245,7 @@ impl Turn {
                 self.swarm.handle(Input::Frame { connection, lane, bytes: bytes.clone() }, now);
                 self.drain();
                 let waste = self.swarm.take_waste(connection);
-                self.pacer.dealt_with(connection, &bytes, waste, credit, now);
+                self.pacer.dealt_with(connection, lane, &bytes, waste, credit, now);
             }
             NetEvent::Heard { connection, bytes } => {
                 self.swarm.handle(Input::Heard { connection: own(connection), bytes }, now);
@@ -297,10 +297,16 @@ impl Turn {
                     let connection = net::ConnectionId(connection.value());
                     self.on_wire(|wire| wire.close(connection, code, reason.name()));
                 }
-                Output::Admitted { connection } => {
+                Output::Admitted { connection, has_bulk } => {
                     self.ledger.admitted(connection);
-                    self.on_wire(|wire| wire.admit(net::ConnectionId(connection.value())));
+                    let connection = net::ConnectionId(connection.value());
+                    self.on_wire(|wire| wire.admit(connection, has_bulk));
                 }
+                // Nobody here looks into cargo.
+                Output::CargoOpen { .. }
+                | Output::Cargo { .. }
+                | Output::Carried { .. }
+                | Output::CargoEnd { .. } => {}
                 Output::Tell(event) => self.tell(event),
                 Output::Wait(deadline) => return deadline,
             }
