@@ -121,7 +121,7 @@ fn reading_a_missing_blob_fetches_what_is_read() {
     assert!(std::fs::read(&out).unwrap() == own && b.blobs().has(&blob.id).unwrap());
     let verified = wait(b.blobs().verify(None)).unwrap();
     assert_eq!((verified.whole, verified.damaged.len(), verified.strays), (1, 0, 0));
-    [a, b].map(close);
+    [a, b].into_iter().for_each(close);
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn blobs_of_any_size_come() {
     }
     let error = b.blobs().get(BlobId::of(&content(9, 9 * MIB)), 9).wait_timeout(Duration::ZERO);
     assert!(error.is_none(), "nobody has it: it may still come");
-    [a, b].map(close);
+    [a, b].into_iter().for_each(close);
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn a_blob_comes_through_who_is_left() {
     assert_eq!(learn(&b), blob);
     let got = b.blobs().get(blob.id, 5 * MIB).wait_timeout(PATIENCE);
     assert!(got.expect("it comes in time").unwrap() == own);
-    [b, c].map(close);
+    [b, c].into_iter().for_each(close);
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn a_leaves_half_way_and_c_completes() {
         peers.map(|peer| peer.total_bytes_out).sum::<u64>()
     };
     assert!(sent(&c) >= 4 * MIB as u64, "the rest came from who was left: {}", sent(&c));
-    [a, b, c].map(close);
+    [a, b, c].into_iter().for_each(close);
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn groups_come_from_all_who_have_them() {
     let all: u64 = brought.iter().sum();
     assert!(all < own.len() as u64 * 5 / 4, "nearly nothing came twice: {all}");
     assert!(b.blobs().get(blob.id, own.len()).wait().unwrap() == own);
-    [a, b, c].map(close);
+    [a, b, c].into_iter().for_each(close);
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn a_fetch_goes_on_from_where_its_node_was_closed() {
     let missing = own.len() as u64 - held;
     assert!(brought < missing * 5 / 4, "{brought} bytes came of {missing} that were missing");
     assert!(b.blobs().get(blob.id, own.len()).wait().unwrap() == own);
-    [a, b].map(close);
+    [a, b].into_iter().for_each(close);
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn a_fetch_that_is_called_off_asks_for_nothing_more() {
     }
     let held = b.blobs().stat(&blob.id).unwrap().held_bytes;
     assert!(held < done + 4 * MIB as u64, "{held} bytes came, {done} of them before");
-    [a, b].map(close);
+    [a, b].into_iter().for_each(close);
 }
 
 #[test]
@@ -332,5 +332,5 @@ fn what_rots_is_fetched_again() {
     std::fs::remove_dir_all(&folder).unwrap();
     let got = b.blobs().get(blob.id, own.len()).wait_timeout(PATIENCE);
     assert!(got.expect("it is mended in time").unwrap() == own);
-    [a, b].map(close);
+    [a, b].into_iter().for_each(close);
 }
