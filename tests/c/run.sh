@@ -11,7 +11,9 @@ root=$(cd "$here/../.." && pwd)
 cc=${CC:-cc}
 cxx=${CXX:-c++}
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT INT TERM
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 # shellcheck source=claims.sh
 . "$here/claims.sh"
 programs="basics arguments lifecycle process pond groups panics exchange misuse"

@@ -22,6 +22,14 @@ build_release() {
         --lib --bin bench --bin micro "${LOCKED[@]}"
 }
 
+# Everything that is looked for in a place of its own, once it is built.
+place_all() {
+    place_python
+    place_node
+    place_press
+    place_conformance
+}
+
 # What `import millpond` needs: the native module beside its Python code, and that code on the path
 # of the environment in .dev/venv.
 place_python() {
