@@ -64,7 +64,9 @@ impl millpond_batch_t {
         }
         for event in batch.iter() {
             // The texts lie in the one buffer of the batch, which is kept unchanged beside them.
-            if let Ok(bytes) = event.tags_bytes() {
+            if batch.columns().tags
+                && let Ok(bytes) = event.tags_bytes()
+            {
                 put_tags(bytes, &mut tags);
             }
             tag_starts.push(tags.len());
@@ -118,7 +120,7 @@ fn put_tags(mut bytes: &[u8], tags: &mut Vec<millpond_text_t>) {
     while let [first, rest @ ..] = bytes {
         let (len, rest) = match rest {
             [second, rest @ ..] if *first >= 0x80 => {
-                (usize::from(*first & 0x7f) | usize::from(*second) << 7, rest)
+                (usize::from(*first & 0x7f) | (usize::from(*second) << 7), rest)
             }
             _ => (usize::from(*first), rest),
         };
