@@ -4,14 +4,15 @@
 //! under that ticket; also errors of arguments come back there. What is quick answers at once.
 
 use crate::answer::JsCompletion;
-use crate::batch::drafts;
 use crate::completion::Completions;
 use crate::failure::thrown;
 use crate::handles::{cancel, cursor, id, node, subscription};
 use crate::options::{
     JsLimit, JsOpenOptions, JsPastQuery, JsPublishOptions, JsQueryOptions, JsSubscribeOptions,
 };
-use millpond_facade::{CancelHandle, Closed, NodeHandle, Result, SessionHandle, close_any};
+use millpond_facade::{
+    CancelHandle, Closed, NodeHandle, Result, SessionHandle, close_any, drafts_from_packed,
+};
 use napi::bindgen_prelude::{BigInt, Env, Function};
 use napi_derive::napi;
 use std::sync::Arc;
@@ -117,7 +118,7 @@ impl Bridge {
         Ok(())
     }
 
-    /// Publishes the events that `bytes` hold; see the module `batch`.
+    /// Publishes the events that `bytes` hold; see `packed.rs` of the facade.
     #[napi(catch_unwind)]
     pub fn publish(
         &self,
@@ -128,8 +129,8 @@ impl Bridge {
         options: JsPublishOptions,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        let prepared =
-            drafts(bytes).and_then(|drafts| Ok((drafts, options.to_options()?, limit.to_limit()?)));
+        let prepared = drafts_from_packed(bytes)
+            .and_then(|drafts| Ok((drafts, options.to_options()?, limit.to_limit()?)));
         start!(self, env, ticket, prepared, |(drafts, options, limit), done| {
             node(&handle).publish_start(drafts, options, limit, done)
         })

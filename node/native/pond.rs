@@ -1,12 +1,13 @@
 //! Fish: observing them, working their folds, acting on their states.
 
 use crate::answer::JsCompletion;
-use crate::batch::drafts;
 use crate::bridge::{Bridge, start, start_here};
 use crate::failure::thrown;
 use crate::handles::{fold, node, observer, session as session_of, turn};
 use crate::options::{JsLimit, JsPublishOptions, JsReadOptions};
-use millpond_facade::{Bytes, FishFunction, FishSpec, JobAnswer, Result, TurnKind, host_error};
+use millpond_facade::{
+    Bytes, FishFunction, FishSpec, JobAnswer, Result, TurnKind, drafts_from_packed, host_error,
+};
 use napi::bindgen_prelude::{BigInt, Env, Uint8Array};
 use napi_derive::napi;
 
@@ -169,7 +170,7 @@ impl Bridge {
         })
     }
 
-    /// Publishes on the state of a turn, and ends it; `bytes` as in the module `batch`.
+    /// Publishes on the state of a turn, and ends it; `bytes` as `packed.rs` of the facade says.
     #[napi(catch_unwind)]
     pub fn turn_publish(
         &self,
@@ -180,8 +181,8 @@ impl Bridge {
         options: JsPublishOptions,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        let prepared =
-            drafts(bytes).and_then(|drafts| Ok((drafts, options.to_options()?, limit.to_limit()?)));
+        let prepared = drafts_from_packed(bytes)
+            .and_then(|drafts| Ok((drafts, options.to_options()?, limit.to_limit()?)));
         start!(self, env, ticket, prepared, |(drafts, options, limit), done| {
             turn(&handle).publish_start(drafts, options, limit, done)
         })

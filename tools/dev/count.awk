@@ -1,7 +1,7 @@
 # Adds up the closing lines of one stage's runners. Usage: awk -v kind=KIND -f count.awk LOG
 #
 # Prints "passed failed skipped empty"; `empty` counts the runners that closed on no test at all.
-# Kinds: cargo, pytest, node, plain and claim ("[NAME: ]N passed, N failed[, N skipped]"); build and
+# Kinds: cargo, pytest, node, junit, plain and claim ("[NAME: ]N passed, N failed[, N skipped]"); build and
 # check count none.
 
 BEGIN { passed = failed = skipped = closings = empty = 0 }
@@ -28,6 +28,13 @@ kind == "node" && /^(#|ℹ) (pass|fail|cancelled|skipped|todo) [0-9]+$/ { node[$
 kind == "node" && /^(#|ℹ) duration_ms / {
     close_runner(node["pass"], node["fail"] + node["cancelled"], node["skipped"] + node["todo"])
     split("", node)
+}
+
+# The line of all classes together; those of each have a time.
+kind == "junit" && \
+    /^(\[[A-Z]+\] )?Tests run: [0-9]+, Failures: [0-9]+, Errors: [0-9]+, Skipped: [0-9]+$/ {
+    split($0, parts, /[^0-9]+/)
+    close_runner(parts[2] - parts[3] - parts[4] - parts[5], parts[3] + parts[4], parts[5])
 }
 
 (kind == "plain" || kind == "claim") && \

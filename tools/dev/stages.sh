@@ -14,6 +14,7 @@ STAGES=(
     "python pytest stage_python python/src/millpond/__init__.py"
     "types check stage_types python/src/millpond/__init__.py"
     "node node stage_node node/package.json"
+    "kotlin junit stage_kotlin bindings/kotlin/pom.xml"
     "c plain stage_c"
     "cpp plain stage_cpp"
     "conformance plain stage_conformance tests/conformance/run.py"
@@ -60,6 +61,12 @@ stage_types() {
 stage_node() {
     place_node
     (cd node && npm run --silent typecheck && npm test --silent)
+}
+
+# The package for Kotlin, on the JVM.
+stage_kotlin() {
+    python3 bindings/kotlin/scripts/errors.py --check
+    test_kotlin
 }
 
 # The library as C programs see it: installed, under the sanitizers and under valgrind.

@@ -19,11 +19,13 @@ pub(super) fn long_files(source: &Source) -> Vec<Finding> {
     vec![format!("{}:1: {lines} lines; the limit is 500, or a reason", source.path)]
 }
 
-/// A function has at most 70 lines, in Rust, C and Python.
+/// A function has at most 70 lines, in Rust, C, Python, Kotlin and Swift.
 pub(super) fn long_functions(source: &Source) -> Vec<Finding> {
     let functions = match source.language {
         Language::Rust => braced_functions(source, "fn "),
         Language::C => c_functions(source),
+        Language::Kotlin => braced_functions(source, "fun "),
+        Language::Swift => braced_functions(source, "func "),
         Language::Python => indented_functions(source),
         _ => Vec::new(),
     };
@@ -121,6 +123,10 @@ mod tests {
         let c = |lines| format!("int a(void) {{\n{}}}\nint b;\n", body(lines, "    x();\n"));
         bites(long_functions, "ffi/c/a.c", &c(69), &c(68));
         let python = |lines| format!("def a():\n{}\n\nb = 1\n", body(lines, "    x()\n"));
+        let kotlin = |lines| format!("fun a() {{\n{}}}\nval b = 1\n", body(lines, "    x()\n"));
+        bites(long_functions, "bindings/kotlin/A.kt", &kotlin(69), &kotlin(68));
+        let swift = |lines| format!("func a() {{\n{}}}\nlet b = 1\n", body(lines, "    x()\n"));
+        bites(long_functions, "bindings/swift/A.swift", &swift(69), &swift(68));
         bites(long_functions, "python/a.py", &python(70), &python(69));
     }
 }
