@@ -116,7 +116,7 @@ impl Bridge {
         limit: JsLimit,
     ) -> napi::Result<()> {
         let prepared =
-            fish.to_spec().and_then(|fish| Ok((fish, options.to_options()?, limit.to_limit()?)));
+            fish.to_spec().and_then(|fish| Ok((fish, options.to_options()?, self.limit(&limit)?)));
         start!(self, env, ticket, prepared, |(fish, options, limit), done| {
             node(&handle).observe_start(fish, options, limit, done)
         })
@@ -131,7 +131,7 @@ impl Bridge {
         handle: BigInt,
         limit: JsLimit,
     ) -> napi::Result<Option<JsCompletion<'a>>> {
-        start_here!(self, env, ticket, limit.to_limit(), |limit, done| {
+        start_here!(self, env, ticket, self.limit(&limit), |limit, done| {
             observer(&handle).next_state_start(limit, done)
         })
     }
@@ -145,7 +145,7 @@ impl Bridge {
         handle: BigInt,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+        start!(self, env, ticket, self.limit(&limit), |limit, done| {
             observer(&handle).state_start(limit, done)
         })
     }
@@ -165,7 +165,7 @@ impl Bridge {
     ) -> napi::Result<()> {
         let kind = if is_new { TurnKind::New } else { TurnKind::Any };
         let session = session.as_ref().map(session_of);
-        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+        start!(self, env, ticket, self.limit(&limit), |limit, done| {
             observer(&handle).turn_start(kind, session, limit, done)
         })
     }
@@ -182,7 +182,7 @@ impl Bridge {
         limit: JsLimit,
     ) -> napi::Result<()> {
         let prepared = drafts_from_packed(bytes)
-            .and_then(|drafts| Ok((drafts, options.to_options()?, limit.to_limit()?)));
+            .and_then(|drafts| Ok((drafts, options.to_options()?, self.limit(&limit)?)));
         start!(self, env, ticket, prepared, |(drafts, options, limit), done| {
             turn(&handle).publish_start(drafts, options, limit, done)
         })
@@ -201,7 +201,7 @@ impl Bridge {
     ) -> napi::Result<Option<JsCompletion<'a>>> {
         let done = self.completions.begin_unheeded(ticket);
         let answer = answer.as_ref().map(JsJobAnswer::to_answer).transpose();
-        match answer.and_then(|answer| Ok((answer, limit.to_limit()?))) {
+        match answer.and_then(|answer| Ok((answer, self.limit(&limit)?))) {
             Ok((answer, limit)) => fold(&handle).next_job_start(answer, limit, done),
             Err(error) => done(Err(error)),
         }
