@@ -78,9 +78,34 @@ def write_deeds():
         write("text", f"pond-{index}", text.encode())
 
 
+def write_blob_frames():
+    """Writes the seeds of frames about blobs: each alone, and steps with what the target knows."""
+    told = json.loads((VECTORS / "blobs.json").read_text())
+    for index, frame in enumerate(told["taken"] + told["refused"]):
+        write("blob_frame", f"frame-{index:02}", bytes.fromhex(frame["bytes"]))
+    held, wanted = bytes([7]) * 32, bytes([8]) * 32
+    size, small = b"\x80\x80\xa0\x01", b"\x05"
+
+    def step(action, data=b""):
+        return bytes([action]) + len(data).to_bytes(2, "little") + data
+
+    served = (step(0, b"\x90\1" + held + b"\1") + step(2, b"\2")
+              + step(0, b"\x92\1" + held + size + b"\2\4") + step(5, b"\0") * 4
+              + step(3) + step(0, b"\x92\2" + held + size + b"\0\1") + step(0, b"\x94\0\2"))
+    fetched = (step(0, b"\x91\1" + wanted + b"\2" + small + b"\0")
+               + step(1, b"\x93\1\0grain") + step(4, b"\0"))
+    forged = (step(16, b"\x91\1" + wanted + b"\2" + small + b"\0")
+              + step(17, b"\x93\1\0flour") + step(4, b"\1") + step(2, b"\xff") * 3)
+    kept = step(32, b"\x95\2" + wanted + b"\1" + held + b"\3") + step(7, b"\1") + step(38)
+    for name, data in (("served", served), ("fetched", fetched), ("forged", forged),
+                       ("kept", kept), ("all", served + fetched + kept + forged)):
+        write("blob_frame", name, data)
+
+
 def main():
     """Writes all seeds."""
     write_deeds()
+    write_blob_frames()
     for index, vector in enumerate(json.loads((VECTORS / "payloads.json").read_text())):
         write("payload", f"payload-{index:02}", bytes.fromhex(vector["bytes"]))
     events = json.loads((VECTORS / "events.json").read_text())

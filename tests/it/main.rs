@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // A panic of a test is its report.
 
 mod bench;
+mod blobs;
 mod catch_up;
 mod causal;
 mod claims;

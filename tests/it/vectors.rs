@@ -4,6 +4,7 @@
 //! the documents alone, must read them the same way. `UPDATE=1 cargo test` writes them anew; review
 //! the difference as a change of format.
 
+mod blobs;
 mod broken;
 mod escrow;
 mod frames;

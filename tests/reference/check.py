@@ -8,6 +8,7 @@ import sys
 import traceback
 
 import cbor
+import check_blobs
 import check_escrow
 import check_frames
 import check_texts
@@ -149,6 +150,7 @@ CLAIMS = [
     *check_texts.CLAIMS,
     *check_frames.CLAIMS,
     *check_escrow.CLAIMS,
+    *check_blobs.CLAIMS,
 ]
 
 

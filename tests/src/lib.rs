@@ -2,6 +2,7 @@
 //!
 //! Not here: claims (`tests/it`).
 
+pub mod blobs;
 pub mod calls;
 pub mod crash;
 pub mod forks;

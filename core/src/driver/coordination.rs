@@ -2,12 +2,10 @@
 
 use crate::driver::answers::Answers;
 use crate::driver::decider::{Decider, lock};
-use crate::error::{Error, ErrorKind, Result};
-use crate::event::NewEvent;
+use crate::pond::Name;
 use crate::pond::claim::{ClaimFold, DoingFold, claim_tag, doing_tag};
 use crate::pond::desk::Folded;
 use crate::pond::escrow::{AccountFold, account_tag};
-use crate::pond::{Name, RESERVED_TAG_PREFIX};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -93,24 +91,5 @@ impl<F: Folded> Desks<F> {
 impl<F> Default for Desks<F> {
     fn default() -> Desks<F> {
         Desks(Mutex::new(Kept { desks: BTreeMap::new(), full_at: DESKS_KEPT_MAX }))
-    }
-}
-
-/// Refuses tags that are ours.
-///
-/// # Errors
-/// `invalid_argument`, reason `reserved_tag`.
-pub(crate) fn check_tags(events: &[NewEvent]) -> Result<()> {
-    let mut tags = events.iter().flat_map(|event| event.tags.iter());
-    match tags.find(|tag| tag.as_str().starts_with(RESERVED_TAG_PREFIX)) {
-        None => Ok(()),
-        Some(tag) => {
-            let message = format!(
-                "the tag {:?} begins with {RESERVED_TAG_PREFIX:?}, which is for accounts and \
-                 claims; use their calls, or another tag",
-                tag.as_str()
-            );
-            Err(Error::new(ErrorKind::InvalidArgument, message).with_reason("reserved_tag"))
-        }
     }
 }

@@ -3,7 +3,8 @@
 //! Not here: what befalls it (`pond::lab`). Nothing waits here: what a node would wait for is there
 //! or is refused.
 
-use crate::driver::coordination::check_tags;
+use crate::blob::store::not_here;
+use crate::driver::blob::check_tags;
 use crate::driver::node::PublishOptions;
 use crate::driver::pond::{Acting, RunOptions, Wanted};
 use crate::error::{Error, ErrorKind, Result};
@@ -180,7 +181,10 @@ impl LabNode<'_> {
 
     fn append(&mut self, events: Vec<NewEvent>, options: PublishOptions) -> Result<Appended> {
         let PublishOptions { durability, idempotency_key, expected } = options;
-        check_tags(&events)?;
+        if let Some(id) = check_tags(&events)?.first() {
+            // No node of a lab has any.
+            return Err(not_here(id));
+        }
         let held = self.lab.own_count(self.node)?;
         let once = |key: &Vec<u8>| Once::append(key, self.lab.app_id(), &events);
         let once = idempotency_key.as_ref().map(once).transpose()?;

@@ -8,6 +8,7 @@ mod account;
 mod acting;
 mod answers;
 mod batches;
+mod blob;
 mod causal_session;
 mod claim;
 mod clock;
@@ -56,6 +57,10 @@ mod waits;
 
 pub use account::Account;
 pub use batches::{Batches, KeySteps};
+pub use blob::{
+    BlobProgress, BlobReader, BlobStat, BlobState, BlobStream, BlobWork, BlobWriter, Blobs,
+    BlobsCollected, BlobsVerified, Export, Exported,
+};
 pub use causal_session::CausalSession;
 pub use claim::Claim;
 pub use doing::OwnDoing;
@@ -63,7 +68,8 @@ pub use doing_watch::DoingWatch;
 pub use key_subscription::KeySubscription;
 pub use node::{Node, PublishOptions};
 pub use options::{
-    NetworkOptions, NodeOptions, PeerAddress, SEND_BYTES_PER_SECOND_MIN, StorageOptions,
+    BlobOptions, NetworkOptions, NodeOptions, PeerAddress, SEND_BYTES_PER_SECOND_MIN,
+    StorageOptions,
 };
 pub use pond::{
     Acting, AllObserved, AllObserver, EffectTurn, FISH_OF_ALL_MAX, FirstSeed, Observed, Observer,

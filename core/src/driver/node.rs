@@ -1,7 +1,8 @@
 //! The front door: open, publish, connect, look after, close. Not here: reading (`reading`).
 
+use crate::driver::blob::{self, BlobRoom};
 use crate::driver::contact::Tally;
-use crate::driver::coordination::{Coordination, check_tags};
+use crate::driver::coordination::Coordination;
 use crate::driver::network::{Network, NetworkStatus};
 use crate::driver::options::{NodeOptions, PeerAddress};
 use crate::driver::pond::Ponds;
@@ -100,11 +101,14 @@ impl Node {
     /// # Errors
     /// `limit_exceeded` (with the reason `streams_per_node`: the store was copied or cut too often,
     /// go on in a new folder), `conflict`, `storage_full`, `storage_failed`, `closed`,
-    /// `forked_process`; `invalid_argument`, reason `reserved_tag`: a tag begins with `millpond:`.
+    /// `forked_process`; `invalid_argument`, reason `reserved_tag`: a tag begins with `millpond:`,
+    /// and is none that [`NewEvent::with_blobs`] makes. `not_found`, reason `blob_not_here`: a blob
+    /// that an event refers to is neither here whole nor referred to by an event that is held.
     /// Nothing was stored.
     pub fn publish(&self, events: Vec<NewEvent>, options: PublishOptions) -> Pending<Appended> {
-        let log = match self.log().and_then(|log| check_tags(&events).map(|()| log)) {
-            Ok(log) => log,
+        let checked = self.log().and_then(|log| Ok((log, blob::check_tags(&events)?)));
+        let (log, referred) = match checked {
+            Ok(checked) => checked,
             Err(error) => return Pending::ready(Err(error)),
         };
         let options = AppendOptions {
@@ -113,7 +117,14 @@ impl Node {
             idempotency_key: options.idempotency_key,
             expected: options.expected,
         };
-        log.append(events, options)
+        if referred.is_empty() {
+            return log.append(events, options);
+        }
+        let shared = self.shared().clone();
+        let found = move |appended: &Appended, leases| {
+            shared.blobs.keep_until_found(appended, leases);
+        };
+        blob::append(&self.shared().blobs, &referred, (events, options), found)
     }
 
     /// Connects to a peer and stays connected while both can reach each other.
@@ -434,6 +445,10 @@ fn start(options: &NodeOptions, secrets: SwarmSecrets) -> Result<Shared> {
         clock: Arc::new(clock::wall),
         allow_network_fs: storage.allow_network_fs,
     })?;
+    let path = options.path.clone();
+    let blobs = BlobRoom::new(log.clone(), path.clone(), storage.blobs.clone());
+    // What a crash has left is settled before a peer can say anything.
+    blobs.open_early();
     let network = options
         .network
         .clone()
@@ -446,8 +461,7 @@ fn start(options: &NodeOptions, secrets: SwarmSecrets) -> Result<Shared> {
             return Err(error);
         }
     };
-    let path = options.path.clone();
     let (secrets, ponds) = (Mutex::new(secrets), Ponds::default());
     let coordination = Coordination::default();
-    Ok(Shared { log, network, secrets, path, ponds, coordination })
+    Ok(Shared { log, network, secrets, path, ponds, coordination, blobs })
 }

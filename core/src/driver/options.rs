@@ -1,5 +1,6 @@
 //! What a node can be told when it opens.
 
+use crate::blob::limits::COLLECT_GRACE;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{AppId, NodeId, SwarmSecret, Ticket};
 use crate::query::Query;
@@ -10,6 +11,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// How to open a node.
 #[derive(Clone, Debug)]
@@ -44,6 +46,29 @@ pub struct StorageOptions {
     /// Open a store on a network file system all the same. Their locks and syncs cannot be relied
     /// on: a power cut may lose acknowledged events.
     pub allow_network_fs: bool,
+    /// How much of the disk blobs may take.
+    pub blobs: BlobOptions,
+}
+
+/// How much of the disk blobs may take, and when one may go that nothing keeps.
+#[derive(Clone, Debug)]
+pub struct BlobOptions {
+    /// Most bytes of all blobs here; none is no bound. What would exceed it is refused with
+    /// `limit_exceeded`, reason `blob_quota`.
+    pub bytes_max: Option<u64>,
+    /// Bytes of the file system that blobs leave free, for the events; else they are refused with
+    /// `storage_full`. None is 256 MiB, or 5 % of the file system if that is less.
+    pub free_bytes_min: Option<u64>,
+    /// How long after it was added or last read a blob stays at least, without any event that
+    /// refers to it; reads of the last minute before a crash may not count. With none, a blob may
+    /// be gone before the event is published that was to refer to it.
+    pub collect_grace: Duration,
+}
+
+impl Default for BlobOptions {
+    fn default() -> BlobOptions {
+        BlobOptions { bytes_max: None, free_bytes_min: None, collect_grace: COLLECT_GRACE }
+    }
 }
 
 impl Default for StorageOptions {
@@ -54,6 +79,7 @@ impl Default for StorageOptions {
             cache_bytes_max: 16 << 20,
             snapshot_bytes_max: 64 << 20,
             allow_network_fs: false,
+            blobs: BlobOptions::default(),
         }
     }
 }

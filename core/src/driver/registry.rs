@@ -6,6 +6,7 @@
 // The rim: a close that outlasts its deadline is finished by a thread.
 #![allow(clippy::disallowed_methods)]
 
+use crate::driver::blob::BlobRoom;
 use crate::driver::clock;
 use crate::driver::coordination::Coordination;
 use crate::driver::network::Network;
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) path: PathBuf,
     pub(crate) coordination: Coordination,
     pub(crate) ponds: Ponds,
+    pub(crate) blobs: BlobRoom,
 }
 
 impl Shared {
@@ -117,6 +119,9 @@ fn not_taken(path: &Path, swarm: &SwarmId, secret: &SwarmSecret) -> Error {
     Error::new(ErrorKind::InvalidArgument, message)
 }
 
+/// A deadline that a clock cannot say is this.
+const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// Gives back one handle; the last one closes the node, within about `deadline`.
 ///
 /// # Errors
@@ -126,10 +131,15 @@ pub(crate) fn close(shared: &Arc<Shared>, deadline: Duration) -> Result<()> {
     let Some(busy) = take_last(shared) else { return Ok(()) };
     // Code of fish may take as long as it likes; who waits for what it makes does not.
     shared.ponds.close();
+    let now = clock::now();
+    let end = now.checked_add(deadline).unwrap_or(now + FAR);
     if let Some(network) = &shared.network {
         network.close(deadline);
     }
-    let closed = shared.log.close(deadline);
+    shared.blobs.close(end);
+    // What is durable is closed in order, however long the others took.
+    let left = end.saturating_duration_since(clock::now()).max(deadline / 4);
+    let closed = shared.log.close(left);
     if closed.as_ref().is_err_and(|error| error.kind() == ErrorKind::Timeout) {
         close_later(shared.log.clone(), busy);
     }

@@ -229,7 +229,8 @@ pub fn hex(bytes: &[u8]) -> String {
     text
 }
 
-fn unhex32(text: &str) -> Option<[u8; 32]> {
+/// The 32 bytes of 64 lower-case hex digits, none of anything else.
+pub(crate) fn unhex32(text: &str) -> Option<[u8; 32]> {
     let digits: &[u8; 64] = text.as_bytes().try_into().ok()?;
     let mut bytes = [0; 32];
     for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {

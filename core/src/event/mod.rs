@@ -43,6 +43,7 @@ pub(crate) use event::check_batch;
 pub use event::{Event, EventKind, NewEvent, Payload};
 pub use fork::{Branch, HeldFork};
 pub use ids::{AppId, NodeId, StreamId, SwarmId, hex};
+pub(crate) use ids::{shortened, unhex32};
 pub use key_position::KeyPosition;
 pub use offset_map::OffsetMap;
 pub(crate) use once::Once;
@@ -53,7 +54,7 @@ pub use range::{EventRange, SealRule, StreamEnd};
 pub use record::{Header, Record};
 pub use secret::{SwarmSecret, SwarmSecrets};
 pub(crate) use tag::to_nfc;
-pub use tag::{Tag, TagSet};
+pub use tag::{RESERVED_TAG_PREFIX, Tag, TagSet};
 pub use ticket::{TICKET_ADDRESSES_MAX, TICKET_CHARACTERS_MAX, Ticket};
 pub use token::TOKEN_CHARACTERS_MAX;
 

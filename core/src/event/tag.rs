@@ -12,6 +12,9 @@ use std::fmt;
 use std::sync::Arc;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
+/// Tags that begin so are ours: an application does not publish events with them itself.
+pub const RESERVED_TAG_PREFIX: &str = "millpond:";
+
 /// A label: 1 to `TAG_BYTES_MAX` bytes of UTF-8, in NFC when published by this library. Equal and
 /// sorted by bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -24,6 +24,7 @@ mod news;
 mod options;
 mod outlook;
 mod registry;
+mod shelf;
 mod shown;
 mod snapshots;
 mod status;
@@ -46,6 +47,7 @@ pub use options::{
     LogOptions, RangeStored, Receipt,
 };
 pub use outlook::{Outlook, Unheard};
+pub(crate) use shelf::{Shelf, ShelfChange};
 pub use snapshots::{Snapshot, SnapshotEntry, Snapshots};
 pub use status::{DAMAGES_MAX, Damage, DamagedBlock, LogStatus};
 pub use upkeep::{Compacted, LogStats, TableStats, VerifyReport};

@@ -1,8 +1,9 @@
 //! What can be said about a log without reading it.
 
-use super::disk::{Shared, free_bytes, journal_bytes, lock};
+use super::disk::{Shared, journal_bytes, lock};
 use crate::error::{Error, ErrorKind};
 use crate::event::StreamId;
+use crate::files::free_bytes;
 use std::fmt;
 
 /// Sizes and troubles of a log.
@@ -41,8 +42,8 @@ pub struct Damage {
     pub stream: Option<StreamId>,
     /// What is lost begins here: in `events` the offset of the first event of the block, in
     /// `heads` and `streams` the number of events before the head, in `postings` and `groups` the
-    /// number of the segment, in `snapshots` that of the row, in `journal` the index of the
-    /// record. 0 in other tables.
+    /// number of the segment, in `snapshots` that of the row, in `blobs` the rows before it, in
+    /// `journal` the index of the record. 0 in other tables.
     pub first: u64,
     /// And ends before this, counted like `first`; equal to it where nothing can be counted.
     pub end: u64,

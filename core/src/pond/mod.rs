@@ -43,7 +43,7 @@ pub use fold::{Act, Fold, FoldCounts, FoldOptions, Found, Prospect};
 pub use grow_only::{BrokenLaw, GROW_ONLY_EVENTS_MAX, NotShown, check_grow_only};
 pub use job::{Answer, Failure, Function, Job, STATE_BYTES_MAX};
 pub use lineage::Lineage;
-pub use name::{NAME_BYTES_MAX, Name, RESERVED_TAG_PREFIX};
+pub use name::{NAME_BYTES_MAX, Name};
 pub use owner::Owner;
 pub use patience::Patience;
 pub use snapshot::{Snapshot, SnapshotChange};

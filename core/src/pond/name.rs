@@ -1,12 +1,10 @@
 //! What accounts and claims are called, and the tags that their events are found by.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::Tag;
+use crate::event::{RESERVED_TAG_PREFIX, Tag};
 use std::fmt;
 use std::sync::Arc;
 
-/// Tags that begin so are ours: an application does not publish events with them itself.
-pub const RESERVED_TAG_PREFIX: &str = "millpond:";
 /// Longest name, in bytes of UTF-8 after normalisation.
 pub const NAME_BYTES_MAX: usize = 200;
 

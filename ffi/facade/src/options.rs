@@ -103,6 +103,7 @@ impl OpenOptions {
             cache_bytes_max: size(self.cache_bytes).unwrap_or(unsaid.cache_bytes_max),
             snapshot_bytes_max: self.snapshot_bytes_max.unwrap_or(unsaid.snapshot_bytes_max),
             allow_network_fs: self.allow_network_file_system.unwrap_or(unsaid.allow_network_fs),
+            blobs: unsaid.blobs,
         };
         let network = self.network(peers)?;
         let former_secrets = text::each(self.former_secrets.as_deref(), text::swarm_secret)?;

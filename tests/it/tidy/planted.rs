@@ -1,7 +1,7 @@
 //! Every planted bug is hunted where it sits, and every bug that is hunted is planted.
 //!
 //! Not here: the hunt (`sim --planted`, the crash campaigns, the schedules of escrow accounts, the
-//! tests of labs).
+//! tests of labs, the power cuts of blobs).
 
 use super::Finding;
 use super::source::{Language, Source};
@@ -45,6 +45,7 @@ fn hunter(source: &Source) -> Hunter {
         () if source.is_below("tests/src/sim") => Hunter::SimulatorInStandIns,
         () if source.is_below("core/src/sync") => Hunter::Simulator,
         () if source.is_below("core/src/pond/escrow") => Hunter::Schedules,
+        () if source.is_below("core/src/blob/store") => Hunter::Schedules,
         () if source.is_below("core/src/pond/lab") => Hunter::TestsOfLabs,
         () if source.is_below("core/src/pond") => Hunter::Simulator,
         () => Hunter::CrashCampaign,

@@ -10,15 +10,19 @@
 //! COMMITS batches and meets other histories of its streams, and closes.
 //! `crash_child PATH SEED COMMITS saving`: opens a store, publishes COMMITS batches and saves a
 //! state after each, and closes.
+//! `crash_child PATH SEED COMMITS adding`: opens a store, checks its blobs, adds COMMITS more, and
+//! closes; what is counted is blobs.
+//! `crash_child PATH SEED COMMITS collecting`: opens a store, checks its blobs, publishes COMMITS
+//! events with a blob each while others are collected, and closes.
 //! Says on standard output, each line in one write: `O <count>` after opening (events held),
 //! `A <count>` after each acknowledgement, `C` after close. Rule: a line is written only after what
 //! it says is true, so the last line is a lower bound.
 
 use millpond::Node;
 use millpond_tests::crash::{self, Acknowledged};
-use millpond_tests::{forks, snapshots};
+use millpond_tests::{blobs, forks, snapshots};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -32,7 +36,7 @@ fn main() {
     let [_, path, seed, commits, durability] = &arguments[..] else {
         eprintln!(
             "usage: crash_child PATH SEED COMMITS \
-             power|process|compacting|converting|merging|forking|saving"
+             power|process|compacting|converting|merging|forking|saving|adding|collecting"
         );
         std::process::exit(2);
     };
@@ -54,9 +58,20 @@ fn main() {
         snapshots::run(&log, commits, |count| say(&format!("A {count}\n"))).expect("all is kept");
         return log.close(DEADLINE).expect("the log closes");
     }
+    if durability == "collecting" {
+        return collect(&path, seed, commits);
+    }
     let node = crash::open(&path).expect("the store opens");
     if durability == "merging" {
         return merge(&node, commits);
+    }
+    if durability == "adding" {
+        let held = blobs::verify(&node, seed).expect("what is there is right");
+        say(&format!("O {held}\n"));
+        blobs::run(&node, seed, held, commits, |count| say(&format!("A {count}\n")))
+            .expect("all is kept");
+        node.close(DEADLINE).expect("the node closes");
+        return say("C\n");
     }
     let mut held = crash::verify(&node, seed).expect("what is there is right");
     say(&format!("O {held}\n"));
@@ -80,6 +95,16 @@ fn main() {
             compaction.wait().expect("the tables are compacted");
         }
     }
+    node.close(DEADLINE).expect("the node closes");
+    say("C\n");
+}
+
+fn collect(path: &Path, seed: u64, commits: u64) {
+    let node = blobs::open_collecting(path).expect("the store opens");
+    let held = blobs::verify_collecting(&node, seed).expect("what is there is right");
+    say(&format!("O {held}\n"));
+    blobs::run_collecting(&node, seed, held, commits, |count| say(&format!("A {count}\n")))
+        .expect("all is kept");
     node.close(DEADLINE).expect("the node closes");
     say("C\n");
 }

@@ -4,6 +4,7 @@
 //! nearly a seed. Rule: a target that panics has found a bug, of itself or of millpond.
 //! Begin with [`TARGETS`].
 
+pub mod blob_frame;
 pub mod block;
 mod checksums;
 pub mod deeds;
@@ -35,6 +36,7 @@ pub struct Target {
 
 /// All of them, by name.
 pub const TARGETS: &[Target] = &[
+    Target { name: "blob_frame", run: blob_frame::run, variations: 200 },
     Target { name: "block", run: block::run, variations: 200 },
     Target { name: "deeds", run: deeds::run, variations: 200 },
     Target { name: "frame", run: frame::run, variations: 200 },

@@ -8,12 +8,12 @@
 #![allow(clippy::disallowed_types)] // The rim: LMDB writes into a pipe, and we into a file.
 
 use super::checkpoint::read_store_row;
-use super::file::{DiskFile, failed, free_bytes};
 use super::open::read_fingerprint;
 use super::shared::{Shared, lock};
 use super::store_row::STORE_ROW_KEY;
 use super::tables::{Tables, remove_if_there};
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::{DiskFile, failed, free_bytes};
 use crate::log::options::closed;
 use crate::log::upkeep::Compacted;
 use crate::pending::Completer;

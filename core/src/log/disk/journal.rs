@@ -5,9 +5,9 @@
 //! durable. After a failed write or sync nothing in the file is believed until it was read again.
 //! Begin with `Journal::open`.
 
-use super::file::DiskFile;
 use super::segment::{RECORD_HEADER_BYTES, RecordHeader, evidence, padded, scan, seal_record};
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::DiskFile;
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::path::Path;

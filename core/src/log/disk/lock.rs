@@ -4,8 +4,8 @@
 //! so two paths to it are one store. A forked child is another process here, and is refused like
 //! one. Begin with `StoreLock::take`.
 
-use super::file::DiskFile;
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::DiskFile;
 use std::path::Path;
 
 /// Name of the lock file in the directory of the store.

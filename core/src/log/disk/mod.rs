@@ -16,7 +16,6 @@ mod convert;
 mod directory;
 mod draft;
 mod estimate;
-mod file;
 mod filter;
 mod fork;
 mod groups;
@@ -39,6 +38,7 @@ mod repair;
 mod run;
 mod segment;
 mod shared;
+mod shelf;
 mod snapshots;
 mod state;
 mod stats;
@@ -55,7 +55,6 @@ mod windows;
 
 pub(crate) use commit::{AppendRequest, Helper, NextStream, Request, StoreRequest};
 pub(crate) use compact::Compaction;
-pub(crate) use file::free_bytes;
 pub(crate) use filter::Filter;
 pub(crate) use fork::ForkRequest;
 pub use fork::Forked;
@@ -69,8 +68,6 @@ pub use store_row::OpeningReason;
 pub(crate) use walk::Walk;
 pub(crate) use windows::Windows;
 
-#[cfg(test)]
-pub(crate) use file::{Operation, fault};
 #[cfg(test)]
 pub(crate) use groups::HEAD_PART as GROUP_HEAD_PART;
 #[cfg(test)]

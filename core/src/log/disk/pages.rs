@@ -7,11 +7,11 @@
 //! Begin with [`check_pages`]. Source: docs/format.md, "LMDB's file".
 #![allow(clippy::disallowed_types)] // The rim: a file is read as it is, and never made.
 
-use super::file::failed;
 use super::page::{META_BYTES, Meta, damage};
 use super::tables::is_complete;
 use super::trees::{Kind, Read, Walker};
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::failed;
 use std::cell::Cell;
 use std::fs::File;
 use std::io;

@@ -105,6 +105,7 @@ impl Opened {
             &self.groups,
             &self.forks,
             &self.snapshots,
+            &self.blobs,
         ];
         let own = TABLE_NAMES.into_iter().zip(own);
         let former = self.former.iter().flat_map(|tables| FORMER_NAMES.into_iter().zip(tables));

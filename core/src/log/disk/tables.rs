@@ -7,9 +7,9 @@
 #![allow(clippy::disallowed_types)] // The rim: a copy goes into a file that others opened.
 #![allow(clippy::disallowed_methods)] // The rim: no transaction lives long.
 
-use super::file::{failed, sync_directory};
 use super::pages::{Pages, check_pages};
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::{failed, sync_directory};
 use heed::types::Bytes;
 use heed::{CompactionOption, Env, EnvFlags, EnvOpenOptions, MdbError, RoTxn, RwTxn, WithoutTls};
 use std::fs::File;
@@ -28,7 +28,7 @@ pub(crate) const DATA_NAME: &str = "data.mdb";
 /// Name of the file beside it that LMDB makes and that says who reads.
 const LOCK_NAME: &str = "lock.mdb";
 /// The tables, in the order of `Opened`'s fields.
-pub(super) const TABLE_NAMES: [&str; 10] = [
+pub(super) const TABLE_NAMES: [&str; 11] = [
     "events",
     "postings",
     "heads",
@@ -39,6 +39,7 @@ pub(super) const TABLE_NAMES: [&str; 10] = [
     GROUPS_NAME,
     FORKS_NAME,
     SNAPSHOTS_NAME,
+    BLOBS_NAME,
 ];
 /// A table that a store may lack: it is made from `postings`.
 pub(super) const GROUPS_NAME: &str = "groups";
@@ -46,6 +47,8 @@ pub(super) const GROUPS_NAME: &str = "groups";
 pub(super) const FORKS_NAME: &str = "forks";
 /// A table that a store may lack: its rows only save time.
 pub(super) const SNAPSHOTS_NAME: &str = "snapshots";
+/// A table that a store may lack: it was made before there were blobs.
+pub(super) const BLOBS_NAME: &str = "blobs";
 /// What the first two of them are made from in a store of format 0.
 pub(super) const FORMER_NAMES: [&str; 2] = ["blocks", "index"];
 /// The table in which a row that is not found is an answer.
@@ -56,8 +59,8 @@ pub(super) const ORDER_NAME: &str = "idempotency_order";
 /// Whether a store has all tables of its format, given a bit for each of `TABLE_NAMES` and then
 /// of `FORMER_NAMES`.
 pub(super) fn is_complete(tables: u32) -> bool {
-    // The last ones are those of the groups, of the forks and of the snapshots.
-    let needed = (1 << (TABLE_NAMES.len() - 3)) - 1;
+    // The last ones are those of the groups, of the forks, of the snapshots and of the blobs.
+    let needed = (1 << (TABLE_NAMES.len() - 4)) - 1;
     let former = (0b11 << TABLE_NAMES.len()) | (needed & !0b11);
     tables & needed == needed || tables & former == former
 }
@@ -80,6 +83,7 @@ pub(crate) struct Opened {
     pub(crate) groups: Table,
     pub(crate) forks: Table,
     pub(crate) snapshots: Table,
+    pub(crate) blobs: Table,
 }
 
 /// LMDB with its lock: readers share it, growing and closing need it alone.
@@ -360,6 +364,7 @@ impl Opened {
             groups,
             forks,
             snapshots,
+            blobs,
         ] = tables;
         Ok(Opened {
             env,
@@ -374,6 +379,7 @@ impl Opened {
             groups,
             forks,
             snapshots,
+            blobs,
         })
     }
 }

@@ -17,7 +17,9 @@ use super::open::spawn;
 use super::postings::{SegmentBuilder, SegmentHead, segment_key};
 use super::shared::{Shared, lock};
 use super::state::StreamState;
-use super::tables::{FORKS_NAME, GROUPS_NAME, IDEMPOTENCY_NAME, ORDER_NAME, SNAPSHOTS_NAME};
+use super::tables::{
+    BLOBS_NAME, FORKS_NAME, GROUPS_NAME, IDEMPOTENCY_NAME, ORDER_NAME, SNAPSHOTS_NAME,
+};
 use super::terms::Terms;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{StreamEnd, StreamId};
@@ -31,6 +33,9 @@ use std::sync::{Arc, Mutex};
 
 /// More threads gain nothing: the disk is read by then as fast as it reads.
 const THREADS_MAX: usize = 8;
+
+/// Rows of the shelf that are read in one transaction: of 16 KiB at most, each.
+const ROWS_AT_ONCE: usize = 64;
 
 /// Whether to go on; asked between blocks, by all threads.
 pub(crate) type Wanted<'a> = &'a (dyn Fn() -> bool + Sync);
@@ -124,6 +129,7 @@ impl Shared {
         }
         scrub.forks()?;
         scrub.snapshots()?;
+        scrub.shelf()?;
         scrub.small_rows()?;
         let found = scrub.found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut report = found.report;
@@ -239,6 +245,26 @@ impl Scrub<'_> {
             lock(&self.found).report.stored_bytes += bytes.unwrap_or(0);
         }
         Ok(())
+    }
+
+    /// The rows that another room keeps here: their checksums.
+    fn shelf(&self) -> Result<()> {
+        // The least key that there is: LMDB takes no empty one.
+        let (mut from, mut number) = (vec![0], 0);
+        loop {
+            self.go_on()?;
+            let rows = self.shared.scan_shelf(&from, ROWS_AT_ONCE);
+            let rows = self.keep(rows, BLOBS_NAME, None, (number, number))?.unwrap_or_default();
+            let Some((last, _)) = rows.last() else { return Ok(()) };
+            from = [last, &[0][..]].concat();
+            for (key, row) in rows {
+                let bytes = key.len() + 4;
+                let row = self.keep(row, BLOBS_NAME, None, (number, number + 1))?;
+                let row_bytes = row.map_or(0, |row| bytes + row.len());
+                lock(&self.found).report.stored_bytes += row_bytes as u64;
+                number += 1;
+            }
+        }
     }
 
     /// The next block that a segment names, for one thread.

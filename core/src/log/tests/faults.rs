@@ -1,7 +1,7 @@
 use super::*;
 use crate::error::ErrorKind;
+use crate::files::{Operation, fault};
 use crate::log::Durability;
-use crate::log::disk::{Operation, fault};
 use rustix::io::Errno;
 
 #[test]

@@ -3,7 +3,7 @@ use super::*;
 use crate::error::ErrorKind;
 use crate::event::limits::BRANCHES_PER_TRUNK_MAX;
 use crate::event::{Branch, Lamport, StreamId};
-use crate::log::disk::{Operation, fault};
+use crate::files::{Operation, fault};
 use crate::log::{Durability, Follower};
 use rustix::io::Errno;
 use std::collections::BTreeSet;

@@ -1,7 +1,7 @@
 use super::*;
 use crate::error::ErrorKind;
 use crate::event::{Preview, Record, StreamId};
-use crate::log::disk::{Operation, fault};
+use crate::files::{Operation, fault};
 use crate::log::shown::SHOWN_EVENTS_MAX;
 use crate::log::{Delivery, Follower};
 use proptest::prelude::*;

@@ -48,7 +48,7 @@ fn snapshots_come_back_newest_first_and_only_to_the_fish_as_it_was_defined() {
         }
         assert_eq!(own.load(self::snapshot(&log, 4, b"").key().unwrap()).unwrap(), None);
         assert_eq!(lamports(&of(&log, "press", 2)), [3]);
-        assert_eq!(lamports(&of(&log, "mill", 1)), []);
+        assert_eq!(lamports(&of(&log, "mill", 1)), Vec::<u64>::new());
         let report = log.verify(|| true).wait().unwrap();
         assert_eq!((report.damage_count, report.stored_bytes > 100_000), (0, true));
         match round {

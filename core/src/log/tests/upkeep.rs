@@ -3,8 +3,8 @@
 use super::*;
 use crate::error::ErrorKind;
 use crate::event::StreamId;
-use crate::log::disk::{Operation, fault};
-use crate::log::{Compacted, Damage, Durability};
+use crate::files::{Operation, fault};
+use crate::log::{Compacted, Damage, Durability, ShelfChange};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
@@ -36,6 +36,7 @@ pub(super) fn damage_row(log: &Log, table: &str, key: &[u8], change: impl Fn(&mu
                 "snapshots" => &opened.snapshots,
                 "idempotency" => &opened.idempotency,
                 "idempotency_order" => &opened.idempotency_order,
+                "blobs" => &opened.blobs,
                 _ => &opened.streams,
             };
             let mut row = table.get(transaction, key)?.expect("the row is there").to_vec();
@@ -367,4 +368,18 @@ fn the_sizes_are_those_of_what_is_held() {
     let after = log.stats().unwrap();
     assert_eq!((after.events, after.record_bytes), (stats.events, stats.record_bytes));
     assert_eq!((after.tail_bytes, after.full_blocks, after.idempotency_keys), (0, 4, 1));
+}
+
+#[test]
+fn every_damaged_row_that_is_kept_for_another_room_is_counted_and_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = stored(directory.path());
+    let put = |key: u8| ShelfChange { key: vec![1, key], row: Some(vec![key; 20]) };
+    log.shelf().unwrap().commit(&(0..5).map(put).collect::<Vec<_>>()).unwrap();
+    for key in [1, 3] {
+        damage_row(&log, "blobs", &[1, key], |row| *row.last_mut().unwrap() ^= 1);
+    }
+    let report = log.verify(|| true).wait().unwrap();
+    assert_eq!(report.damage_count, 2);
+    assert_eq!(places(&report.damages), [("blobs", 1, 2), ("blobs", 3, 4)]);
 }

@@ -1,9 +1,9 @@
-//! Every file operation of the journal and of the directory around it, in one place.
+//! Every file operation of a store and of the directory around it, in one place.
 //!
-//! Not here: what the bytes mean (`segment`), LMDB's own file (`tables`). Rule: an error says which
-//! operation failed on which file, and a full disk is told from a broken one. Tests plant faults
-//! here; the shipped code has no hook.
-#![allow(clippy::disallowed_types)] // The rim: this is where the log touches files.
+//! Not here: what the bytes mean (`log/disk`, `blob/store`), LMDB's own file (`log/disk/tables`).
+//! Rule: an error says which operation failed on which file, and a full disk is told from a broken
+//! one. Tests plant faults here; the shipped code has no hook.
+#![allow(clippy::disallowed_types)] // The rim: this is where a store touches files.
 
 use crate::error::{Error, ErrorKind, Result};
 use rustix::io::Errno;
@@ -285,12 +285,15 @@ pub(crate) mod fault {
         FAULTS.lock().unwrap().push(Fault { directory, operation, after, times, errno });
     }
 
-    /// Forgets what was planted for `directory`.
-    pub(crate) fn clear(directory: &Path) {
-        FAULTS.lock().unwrap().retain(|fault| fault.directory != directory);
+    /// Forgets what was planted for `directory`; whether all of it had happened.
+    pub(crate) fn clear(directory: &Path) -> bool {
+        let mut faults = FAULTS.lock().unwrap();
+        let own = faults.extract_if(.., |fault| fault.directory == directory);
+        let own: Vec<Fault> = own.collect();
+        own.iter().all(|fault| fault.times == 0)
     }
 
-    pub(super) fn attempt(path: &Path, operation: Operation) -> io::Result<()> {
+    pub(crate) fn attempt(path: &Path, operation: Operation) -> io::Result<()> {
         for fault in FAULTS.lock().unwrap().iter_mut() {
             if fault.operation != operation || !path.starts_with(&fault.directory) {
                 continue;

@@ -1,0 +1,35 @@
+//! Where blobs are kept: rows in a table, files beside it.
+//!
+//! This is the rim: files are allowed here, each file says which. Not here: threads and clocks
+//! (`driver/blob`), where the rows are (a trait), what events say (another). Pure: `rows`, `lease`.
+//! Rule: a blob's row is committed after its bytes, its tree and their names are on the medium; and
+//! no byte is handed out that was not verified. Begin with `Store`.
+
+mod add;
+mod ages;
+mod collect;
+mod export;
+mod files;
+mod lease;
+mod quota;
+mod read;
+mod recover;
+mod replace;
+mod rows;
+#[allow(clippy::module_inception)] // One type per file, named after it.
+mod store;
+mod verify;
+
+pub(crate) use add::{Added, Draft};
+pub(crate) use collect::Collected;
+pub use export::ExportHow;
+pub(crate) use export::Exporting;
+pub(crate) use lease::Lease;
+pub(crate) use read::Opened;
+pub(crate) use rows::Content;
+pub(crate) use store::{
+    FoundRow, Known, LISTED_MAX, Parts, References, RowChange, Rows, Store, StoreOptions, not_here,
+};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,49 @@
+//! What is known of a blob here.
+
+use crate::blob::store::{Content, Known};
+use crate::blob::{About, BlobId};
+use crate::event::WallTime;
+
+/// How much of a blob is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BlobState {
+    /// All of it, in a row of a table: it has at most 16 KiB.
+    Inline,
+    /// All of it, in a file.
+    Whole,
+    /// Some of it: the rest was found damaged. Adding the same bytes again makes it whole.
+    Part,
+}
+
+/// What is known of a blob here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BlobStat {
+    /// Which blob.
+    pub id: BlobId,
+    /// Bytes, 0 to 2^40.
+    pub size: u64,
+    /// How much of it is here.
+    pub state: BlobState,
+    /// Bytes that are here.
+    pub held_bytes: u64,
+    /// What was said of it here.
+    pub about: About,
+    /// When it was added, or read, to about a quarter of the grace of collections.
+    pub touched: WallTime,
+}
+
+impl BlobStat {
+    pub(super) fn of(known: Known) -> BlobStat {
+        let Known { id, row } = known;
+        let state = match row.content {
+            Content::Inline(_) => BlobState::Inline,
+            Content::Whole { .. } => BlobState::Whole,
+            Content::Part { .. } => BlobState::Part,
+        };
+        let held_bytes = row.held_bytes();
+        let (about, touched) = (row.about, row.touched);
+        BlobStat { id, size: row.size, state, held_bytes, about, touched }
+    }
+}
