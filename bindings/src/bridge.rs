@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 #[derive(uniffi::Object)]
 pub struct Bridge {
     queue: CompletionQueue,
-    tickets: Arc<Tickets>,
+    tickets: Tickets,
     /// Nodes that were opened and not closed.
     nodes: Arc<Mutex<BTreeSet<u64>>>,
     is_shut: AtomicBool,
@@ -41,7 +41,7 @@ thread_local! {
 /// Where a call ends while its start runs.
 enum Slot {
     Starting,
-    Answered(Result<facade::Outcome>),
+    Answered(Box<Result<facade::Outcome>>),
     Started,
 }
 
@@ -52,7 +52,7 @@ impl Bridge {
     pub fn new() -> Answer<Arc<Bridge>> {
         let queue = call("bridge_new", CompletionQueue::new)?;
         let is_shut = AtomicBool::new(false);
-        Ok(Arc::new(Bridge { queue, tickets: Arc::default(), nodes: Arc::default(), is_shut }))
+        Ok(Arc::new(Bridge { queue, tickets: Tickets::default(), nodes: Arc::default(), is_shut }))
     }
 
     /// Calls that ended, at most so many; waits for one. Nothing comes when the time is over, and
@@ -113,7 +113,7 @@ impl Bridge {
         self.is_shut.load(Ordering::Acquire)
     }
 
-    /// How many calls go on, for tests of shells.
+    /// How many calls were not answered yet, for tests of shells.
     pub fn call_count(&self) -> u64 {
         self.tickets.count() as u64
     }
@@ -150,7 +150,7 @@ impl Bridge {
         match slot {
             Slot::Answered(outcome) => {
                 ANSWERED.set(ANSWERED.get() + 1);
-                Some(self.told(ticket, outcome))
+                Some(self.told(ticket, *outcome))
             }
             Slot::Starting | Slot::Started => {
                 ANSWERED.set(0);
@@ -166,23 +166,22 @@ impl Bridge {
         slot: Arc<Mutex<Slot>>,
     ) -> Done<T> {
         let queued = self.queue.done::<facade::Outcome>(ticket);
-        let tickets = Arc::clone(&self.tickets);
         Box::new(move |result: Result<T>| {
             let outcome = result.map(Into::into);
             let mut place = locked(&slot);
             if matches!(*place, Slot::Starting) {
-                *place = Slot::Answered(outcome);
+                *place = Slot::Answered(Box::new(outcome));
                 drop(place);
             } else {
                 drop(place);
                 queued(outcome);
             }
-            tickets.end(ticket);
         })
     }
 
-    /// What the language is told; it has the handles of nodes from here on.
+    /// What the language is told; it has the handles of nodes from here on, and its ticket back.
     fn told(&self, ticket: u64, outcome: Result<facade::Outcome>) -> Completion {
+        self.tickets.end(ticket);
         if let Ok(facade::Outcome::Node(node)) = &outcome {
             self.nodes().insert(node.id());
         }

@@ -82,7 +82,7 @@ pub fn limits_of_events() -> Answer<Limits> {
 /// A new swarm secret.
 #[uniffi::export]
 pub fn swarm_secret_new() -> Answer<String> {
-    call("bridge_swarm_secret_new", || facade::swarm_secret_new())
+    call("bridge_swarm_secret_new", facade::swarm_secret_new)
 }
 
 /// A swarm secret to take the place of this one.

@@ -46,7 +46,7 @@ const ALL: &str = "@file:Suppress(\"warnings\")";
 fn private(kotlin: &str) -> String {
     assert!(kotlin.contains(NAMED), "the generator suppresses something else");
     let mut text = String::new();
-    for (line, is_outermost) in outermost(&kotlin.replace(NAMED, ALL)) {
+    for (line, is_outermost) in outermost(&apart(&kotlin.replace(NAMED, ALL))) {
         let begun = line.trim_start();
         let open = begun.strip_prefix("public ").unwrap_or(begun);
         if is_outermost && is_declaration(open) {
@@ -54,6 +54,25 @@ fn private(kotlin: &str) -> String {
             text += open;
         } else {
             text += line;
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// Declarations on lines of their own: the generator puts some behind what is said of them.
+fn apart(kotlin: &str) -> String {
+    let mut text = String::new();
+    for line in kotlin.lines() {
+        let said = ["*/", "@Throws(BridgeException::class)"];
+        let end = said.iter().find_map(|said| Some(line.find(said)? + said.len()));
+        match end.map(|end| line.split_at(end)).filter(|(_, rest)| !rest.trim().is_empty()) {
+            Some((said, rest)) => {
+                text += said;
+                text.push('\n');
+                text += rest.trim_start();
+            }
+            None => text += line,
         }
         text.push('\n');
     }
@@ -112,7 +131,8 @@ fn nothing_of_the_generated_kotlin_can_be_named_elsewhere() {
         if !is_outermost || line.is_empty() {
             continue;
         }
-        let known = ["internal ", "private ", "@", "//", "/*", " *", "package ", "import ", "}"];
+        let known =
+            ["internal ", "private ", "@", "//", "/*", " *", "package ", "import ", "{", "}"];
         let begun = known.iter().any(|known| line.starts_with(known));
         // What goes on from the line before.
         let is_rest = line.starts_with(char::is_whitespace) && !is_declaration(line.trim_start());

@@ -30,7 +30,12 @@ fn own() -> Vec<(String, String)> {
 fn signatures(text: &str) -> Vec<String> {
     let begun = text.match_indices("pub fn ").map(|(at, _)| &text[at + "pub fn ".len()..]);
     let whole = begun.filter_map(|rest| rest.split(" {\n").next());
-    whole.map(|head| head.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+    whole.map(one_line).collect()
+}
+
+fn one_line(head: &str) -> String {
+    let words = head.split_whitespace().collect::<Vec<_>>().join(" ");
+    words.replace("( ", "(").replace(", )", ")")
 }
 
 fn name_of(signature: &str) -> &str {
