@@ -78,7 +78,8 @@ impl Lab {
         call("bridge_lab_who_does", || self.inner.who_does_json(node, &what, options.to_facade()?))
     }
 
-    /// Says that a node does something; the key of the event that says so. The note is one CBOR value.
+    /// Says that a node does something; the key of the event that says so. The note is one CBOR
+    /// value.
     pub fn do_optimistically(
         &self,
         node: u64,

@@ -68,8 +68,8 @@ impl Bridge {
         })
     }
 
-    /// The right to act on a state; comes to its handle. With `is_new` only on one that differs from
-    /// that of the turn before.
+    /// The right to act on a state; comes to its handle. With `is_new` only on one that differs
+    /// from that of the turn before.
     pub fn turn(
         &self,
         ticket: u64,

@@ -35,7 +35,7 @@ public class Offsets private constructor(public val token: String) : AbstractMap
         /** @throws MillpondException.InvalidArgument it is no token, or was altered. */
         public fun parse(token: String): Offsets = Offsets(failing { offsetsParse(token) })
 
-        /** @throws MillpondException.InvalidArgument a stream id is none, or a count is negative. */
+        /** @throws MillpondException.InvalidArgument a stream id is none, a count negative. */
         public fun of(counts: Map<String, Long>): Offsets {
             val negative = counts.values.any { it < 0 }
             if (negative) throw invalid("a count of an offset map is negative")
