@@ -139,7 +139,8 @@ impl Lab {
         Ok(thrown(&env, index(node).and_then(|node| self.inner.life(node)))? as i64)
     }
 
-    /// Publishes the events that `bytes` hold (see `packed.rs` of the facade), in that life of the node.
+    /// Publishes the events that `bytes` hold, as `packed.rs` of the facade says, in that life of
+    /// the node.
     #[napi(catch_unwind)]
     pub fn publish(
         &self,
