@@ -38,7 +38,7 @@ fn the_closing_lines_of_each_runner_are_added_up() {
         # skipped 1\n# todo 0\n# duration_ms 52.1\n";
     assert_eq!(count("node", node), "3 1 1 0");
     assert_eq!(count("node", &node.replace("# ", "ℹ ")), "3 1 1 0");
-    let junit = "[INFO] Tests run: 3, Failures: 0, Errors: 0, Skipped: 0, Time elapsed: 1 s -- in A\n\
+    let junit = "[INFO] Tests run: 3, Failures: 0, Errors: 0, Skipped: 0, Time elapsed: 1 s\n\
         [ERROR] Tests run: 9, Failures: 1, Errors: 2, Skipped: 1\n";
     assert_eq!(count("junit", junit), "5 3 1 0");
     assert_eq!(

@@ -1,7 +1,7 @@
 # Adds up the closing lines of one stage's runners. Usage: awk -v kind=KIND -f count.awk LOG
 #
 # Prints "passed failed skipped empty"; `empty` counts the runners that closed on no test at all.
-# Kinds: cargo, pytest, node, junit, plain and claim ("[NAME: ]N passed, N failed[, N skipped]"); build and
+# Kinds: cargo, pytest, node, junit, plain and claim ("[NAME: ]N passed, N failed[, N skipped]"); build
 # check count none.
 
 BEGIN { passed = failed = skipped = closings = empty = 0 }
