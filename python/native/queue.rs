@@ -29,6 +29,7 @@ type Collected = (u64, Py<PyAny>, Option<Py<PyAny>>);
 #[pyclass(frozen, module = "millpond._native")]
 pub(crate) struct Queue {
     inner: CompletionQueue,
+    fd: i32,
 }
 
 /// What is called with the outcome.
@@ -65,13 +66,14 @@ impl Drop for Queue {
 impl Queue {
     #[new]
     fn new(py: Python<'_>) -> PyResult<Queue> {
-        let inner = CompletionQueue::new().map_err(|error| raise(py, error))?;
-        Ok(Queue { inner })
+        let made = CompletionQueue::new().and_then(|inner| Ok((inner.fd()?, inner)));
+        let (fd, inner) = made.map_err(|error| raise(py, error))?;
+        Ok(Queue { inner, fd })
     }
 
     /// Readable while `drain` would give something.
     fn fileno(&self) -> i32 {
-        self.inner.fd()
+        self.fd
     }
 
     /// What has finished since the last call: `(number, value, exception or None)` each.

@@ -21,6 +21,8 @@ pub(crate) const SPARE_BATCHES_MAX: usize = 3;
 /// Each with at most this much: what `READ_AHEAD_BYTES_MAX` of events are read into, with some room
 /// for the last ones, and with what is kept of each event beside its bytes.
 pub(crate) const SPARE_BYTES_MAX: usize = READ_AHEAD_BYTES_MAX + READ_AHEAD_BYTES_MAX / 4;
+/// One wait for what ended takes no more than this of batches, after the first one.
+pub(crate) const WAIT_BYTES_MAX: usize = 16 << 20;
 /// So many fish are observed together at most.
 pub(crate) const GROUP_FISH_MAX: usize = 1024;
 /// How long a close may take when the caller does not say.

@@ -48,6 +48,7 @@ mod offsets;
 mod open;
 mod operation;
 mod options;
+mod packed;
 mod position;
 mod process;
 mod publish;
@@ -62,6 +63,7 @@ mod status;
 mod subscription;
 mod table;
 mod text;
+mod tickets;
 mod turn;
 mod upkeep;
 mod wait;
@@ -101,6 +103,7 @@ pub use offsets::Offsets;
 pub use options::{
     OpenOptions, PublishOptions, QueryOptions, ReadOptions, StartAt, SubscribeOptions,
 };
+pub use packed::drafts_from_packed;
 pub use position::Position;
 pub use publish::{Published, too_many_events};
 pub use session::SessionHandle;
@@ -108,6 +111,7 @@ pub use shrink::{LabShrink, without_wanted};
 pub use state::StateView;
 pub use subscription::SubscriptionHandle;
 pub use text::{TicketParts, swarm_secret_new, swarm_secret_next, ticket_parse};
+pub use tickets::Tickets;
 pub use turn::{Effect, EffectCallback, TurnHandle, TurnKind, nested_effect_error};
 pub use wait::{Limit, Wait, timeout_from_millis, timeout_from_seconds};
 
