@@ -2,7 +2,7 @@
 #
 # Prints "passed failed skipped empty"; `empty` counts the runners that closed on no test at all.
 # Kinds: cargo, pytest, node, junit, plain and claim ("[NAME: ]N passed, N failed[, N skipped]"); build
-# check count none.
+# and check count none.
 
 BEGIN { passed = failed = skipped = closings = empty = 0 }
 
