@@ -2258,7 +2258,7 @@ internal object FfiConverterByteArray: FfiConverterRustBuffer<ByteArray> {
 internal interface BridgeInterface {
 
     /**
-     * How many calls go on, for tests of shells.
+     * How many calls were not answered yet, for tests of shells.
      */
     fun `callCount`(): kotlin.ULong
 
@@ -2406,8 +2406,8 @@ internal interface BridgeInterface {
     fun `state`(`ticket`: kotlin.ULong, `node`: kotlin.ULong, `fish`: FishSpec, `options`: ReadOptions, `limitMs`: kotlin.ULong?): Completion?
 
     /**
-     * The right to act on a state; comes to its handle. With `is_new` only on one that differs from
-     * that of the turn before.
+     * The right to act on a state; comes to its handle. With `is_new` only on one that differs
+     * from that of the turn before.
      */
     fun `turn`(`ticket`: kotlin.ULong, `observer`: kotlin.ULong, `isNew`: kotlin.Boolean, `session`: kotlin.ULong?, `limitMs`: kotlin.ULong?): Completion?
 
@@ -2612,7 +2612,7 @@ internal open class Bridge: Disposable, AutoCloseable, BridgeInterface
 
 
     /**
-     * How many calls go on, for tests of shells.
+     * How many calls were not answered yet, for tests of shells.
      */
 override fun `callCount`(): kotlin.ULong {
             return FfiConverterULong.lift(
@@ -3204,8 +3204,8 @@ override fun `state`(`ticket`: kotlin.ULong, `node`: kotlin.ULong, `fish`: FishS
 
 
     /**
-     * The right to act on a state; comes to its handle. With `is_new` only on one that differs from
-     * that of the turn before.
+     * The right to act on a state; comes to its handle. With `is_new` only on one that differs
+     * from that of the turn before.
      */
 override fun `turn`(`ticket`: kotlin.ULong, `observer`: kotlin.ULong, `isNew`: kotlin.Boolean, `session`: kotlin.ULong?, `limitMs`: kotlin.ULong?): Completion? {
             return FfiConverterOptionalTypeCompletion.lift(
@@ -3889,7 +3889,8 @@ internal interface LabInterface {
     fun `claim`(`node`: kotlin.ULong, `what`: kotlin.String, `options`: ReadOptions): kotlin.String
 
     /**
-     * Says that a node does something; the key of the event that says so. The note is one CBOR value.
+     * Says that a node does something; the key of the event that says so. The note is one CBOR
+     * value.
      */
     fun `doOptimistically`(`node`: kotlin.ULong, `what`: kotlin.String, `note`: kotlin.ByteArray?, `options`: ReadOptions): kotlin.String
 
@@ -4710,7 +4711,8 @@ override fun `claim`(`node`: kotlin.ULong, `what`: kotlin.String, `options`: Rea
 
 
     /**
-     * Says that a node does something; the key of the event that says so. The note is one CBOR value.
+     * Says that a node does something; the key of the event that says so. The note is one CBOR
+     * value.
      */
     @Throws(BridgeException::class)
 override fun `doOptimistically`(`node`: kotlin.ULong, `what`: kotlin.String, `note`: kotlin.ByteArray?, `options`: ReadOptions): kotlin.String {
