@@ -8010,7 +8010,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_millpond_ffi_checksum_func_version() != 33592) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_millpond_ffi_checksum_method_bridge_call_count() != 51098) {
+    if (uniffi_millpond_ffi_checksum_method_bridge_call_count() != 38507) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_millpond_ffi_checksum_method_bridge_cancel() != 43382) {
@@ -8097,7 +8097,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_millpond_ffi_checksum_method_bridge_state() != 62857) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_millpond_ffi_checksum_method_bridge_turn() != 22397) {
+    if (uniffi_millpond_ffi_checksum_method_bridge_turn() != 56440) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_millpond_ffi_checksum_method_bridge_turn_publish() != 60648) {
@@ -8253,7 +8253,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_millpond_ffi_checksum_method_lab_claim() != 59090) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_millpond_ffi_checksum_method_lab_do_optimistically() != 47569) {
+    if (uniffi_millpond_ffi_checksum_method_lab_do_optimistically() != 256) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_millpond_ffi_checksum_method_lab_hand_over_when_asked() != 24986) {

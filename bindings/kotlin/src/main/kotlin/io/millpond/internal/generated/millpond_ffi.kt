@@ -1544,7 +1544,7 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_millpond_ffi_checksum_func_version() and 0xFFFF) != 33592) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_millpond_ffi_checksum_method_bridge_call_count() and 0xFFFF) != 51098) {
+    if ((lib.uniffi_millpond_ffi_checksum_method_bridge_call_count() and 0xFFFF) != 38507) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_millpond_ffi_checksum_method_bridge_cancel() and 0xFFFF) != 43382) {
@@ -1631,7 +1631,7 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_millpond_ffi_checksum_method_bridge_state() and 0xFFFF) != 62857) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_millpond_ffi_checksum_method_bridge_turn() and 0xFFFF) != 22397) {
+    if ((lib.uniffi_millpond_ffi_checksum_method_bridge_turn() and 0xFFFF) != 56440) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_millpond_ffi_checksum_method_bridge_turn_publish() and 0xFFFF) != 60648) {
@@ -1787,7 +1787,7 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_millpond_ffi_checksum_method_lab_claim() and 0xFFFF) != 59090) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_millpond_ffi_checksum_method_lab_do_optimistically() and 0xFFFF) != 47569) {
+    if ((lib.uniffi_millpond_ffi_checksum_method_lab_do_optimistically() and 0xFFFF) != 256) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_millpond_ffi_checksum_method_lab_hand_over_when_asked() and 0xFFFF) != 24986) {
