@@ -623,7 +623,7 @@ fileprivate struct FfiConverterData: FfiConverterRustBuffer {
 public protocol BridgeProtocol: AnyObject, Sendable {
     
     /**
-     * How many calls go on, for tests of shells.
+     * How many calls were not answered yet, for tests of shells.
      */
     func callCount()  -> UInt64
     
@@ -771,8 +771,8 @@ public protocol BridgeProtocol: AnyObject, Sendable {
     func state(ticket: UInt64, node: UInt64, fish: FishSpec, options: ReadOptions, limitMs: UInt64?)  -> Completion?
     
     /**
-     * The right to act on a state; comes to its handle. With `is_new` only on one that differs from
-     * that of the turn before.
+     * The right to act on a state; comes to its handle. With `is_new` only on one that differs
+     * from that of the turn before.
      */
     func turn(ticket: UInt64, observer: UInt64, isNew: Bool, session: UInt64?, limitMs: UInt64?)  -> Completion?
     
@@ -926,7 +926,7 @@ public convenience init()throws  {
 
     
     /**
-     * How many calls go on, for tests of shells.
+     * How many calls were not answered yet, for tests of shells.
      */
 open func callCount() -> UInt64  {
     return try!  FfiConverterUInt64.lift(try! rustCall() {
@@ -1371,8 +1371,8 @@ open func state(ticket: UInt64, node: UInt64, fish: FishSpec, options: ReadOptio
 }
     
     /**
-     * The right to act on a state; comes to its handle. With `is_new` only on one that differs from
-     * that of the turn before.
+     * The right to act on a state; comes to its handle. With `is_new` only on one that differs
+     * from that of the turn before.
      */
 open func turn(ticket: UInt64, observer: UInt64, isNew: Bool, session: UInt64?, limitMs: UInt64?) -> Completion?  {
     return try!  FfiConverterOptionTypeCompletion.lift(try! rustCall() {
@@ -1888,7 +1888,8 @@ public protocol LabProtocol: AnyObject, Sendable {
     func claim(node: UInt64, what: String, options: ReadOptions) throws  -> String
     
     /**
-     * Says that a node does something; the key of the event that says so. The note is one CBOR value.
+     * Says that a node does something; the key of the event that says so. The note is one CBOR
+     * value.
      */
     func doOptimistically(node: UInt64, what: String, note: Data?, options: ReadOptions) throws  -> String
     
@@ -2448,7 +2449,8 @@ open func claim(node: UInt64, what: String, options: ReadOptions)throws  -> Stri
 }
     
     /**
-     * Says that a node does something; the key of the event that says so. The note is one CBOR value.
+     * Says that a node does something; the key of the event that says so. The note is one CBOR
+     * value.
      */
 open func doOptimistically(node: UInt64, what: String, note: Data?, options: ReadOptions)throws  -> String  {
     return try  FfiConverterString.lift(try rustCallWithError(FfiConverterTypeBridgeError_lift) {
@@ -8008,7 +8010,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_millpond_ffi_checksum_func_version() != 33592) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_millpond_ffi_checksum_method_bridge_call_count() != 51098) {
+    if (uniffi_millpond_ffi_checksum_method_bridge_call_count() != 38507) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_millpond_ffi_checksum_method_bridge_cancel() != 43382) {
@@ -8095,7 +8097,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_millpond_ffi_checksum_method_bridge_state() != 62857) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_millpond_ffi_checksum_method_bridge_turn() != 22397) {
+    if (uniffi_millpond_ffi_checksum_method_bridge_turn() != 56440) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_millpond_ffi_checksum_method_bridge_turn_publish() != 60648) {
@@ -8251,7 +8253,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_millpond_ffi_checksum_method_lab_claim() != 59090) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_millpond_ffi_checksum_method_lab_do_optimistically() != 47569) {
+    if (uniffi_millpond_ffi_checksum_method_lab_do_optimistically() != 256) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_millpond_ffi_checksum_method_lab_hand_over_when_asked() != 24986) {

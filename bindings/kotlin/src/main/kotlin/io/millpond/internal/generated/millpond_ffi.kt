@@ -1544,7 +1544,7 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_millpond_ffi_checksum_func_version() and 0xFFFF) != 33592) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_millpond_ffi_checksum_method_bridge_call_count() and 0xFFFF) != 51098) {
+    if ((lib.uniffi_millpond_ffi_checksum_method_bridge_call_count() and 0xFFFF) != 38507) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_millpond_ffi_checksum_method_bridge_cancel() and 0xFFFF) != 43382) {
@@ -1631,7 +1631,7 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_millpond_ffi_checksum_method_bridge_state() and 0xFFFF) != 62857) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_millpond_ffi_checksum_method_bridge_turn() and 0xFFFF) != 22397) {
+    if ((lib.uniffi_millpond_ffi_checksum_method_bridge_turn() and 0xFFFF) != 56440) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_millpond_ffi_checksum_method_bridge_turn_publish() and 0xFFFF) != 60648) {
@@ -1787,7 +1787,7 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_millpond_ffi_checksum_method_lab_claim() and 0xFFFF) != 59090) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_millpond_ffi_checksum_method_lab_do_optimistically() and 0xFFFF) != 47569) {
+    if ((lib.uniffi_millpond_ffi_checksum_method_lab_do_optimistically() and 0xFFFF) != 256) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_millpond_ffi_checksum_method_lab_hand_over_when_asked() and 0xFFFF) != 24986) {
@@ -2258,7 +2258,7 @@ internal object FfiConverterByteArray: FfiConverterRustBuffer<ByteArray> {
 internal interface BridgeInterface {
 
     /**
-     * How many calls go on, for tests of shells.
+     * How many calls were not answered yet, for tests of shells.
      */
     fun `callCount`(): kotlin.ULong
 
@@ -2406,8 +2406,8 @@ internal interface BridgeInterface {
     fun `state`(`ticket`: kotlin.ULong, `node`: kotlin.ULong, `fish`: FishSpec, `options`: ReadOptions, `limitMs`: kotlin.ULong?): Completion?
 
     /**
-     * The right to act on a state; comes to its handle. With `is_new` only on one that differs from
-     * that of the turn before.
+     * The right to act on a state; comes to its handle. With `is_new` only on one that differs
+     * from that of the turn before.
      */
     fun `turn`(`ticket`: kotlin.ULong, `observer`: kotlin.ULong, `isNew`: kotlin.Boolean, `session`: kotlin.ULong?, `limitMs`: kotlin.ULong?): Completion?
 
@@ -2612,7 +2612,7 @@ internal open class Bridge: Disposable, AutoCloseable, BridgeInterface
 
 
     /**
-     * How many calls go on, for tests of shells.
+     * How many calls were not answered yet, for tests of shells.
      */
 override fun `callCount`(): kotlin.ULong {
             return FfiConverterULong.lift(
@@ -3204,8 +3204,8 @@ override fun `state`(`ticket`: kotlin.ULong, `node`: kotlin.ULong, `fish`: FishS
 
 
     /**
-     * The right to act on a state; comes to its handle. With `is_new` only on one that differs from
-     * that of the turn before.
+     * The right to act on a state; comes to its handle. With `is_new` only on one that differs
+     * from that of the turn before.
      */
 override fun `turn`(`ticket`: kotlin.ULong, `observer`: kotlin.ULong, `isNew`: kotlin.Boolean, `session`: kotlin.ULong?, `limitMs`: kotlin.ULong?): Completion? {
             return FfiConverterOptionalTypeCompletion.lift(
@@ -3889,7 +3889,8 @@ internal interface LabInterface {
     fun `claim`(`node`: kotlin.ULong, `what`: kotlin.String, `options`: ReadOptions): kotlin.String
 
     /**
-     * Says that a node does something; the key of the event that says so. The note is one CBOR value.
+     * Says that a node does something; the key of the event that says so. The note is one CBOR
+     * value.
      */
     fun `doOptimistically`(`node`: kotlin.ULong, `what`: kotlin.String, `note`: kotlin.ByteArray?, `options`: ReadOptions): kotlin.String
 
@@ -4710,7 +4711,8 @@ override fun `claim`(`node`: kotlin.ULong, `what`: kotlin.String, `options`: Rea
 
 
     /**
-     * Says that a node does something; the key of the event that says so. The note is one CBOR value.
+     * Says that a node does something; the key of the event that says so. The note is one CBOR
+     * value.
      */
     @Throws(BridgeException::class)
 override fun `doOptimistically`(`node`: kotlin.ULong, `what`: kotlin.String, `note`: kotlin.ByteArray?, `options`: ReadOptions): kotlin.String {
