@@ -12,41 +12,15 @@ cc=${CC:-cc}
 cxx=${CXX:-c++}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT INT TERM
-passed=0
-failed=0
-skipped=0
-pass() { passed=$((passed + 1)); echo "ok $1"; }
-skip() { skipped=$((skipped + 1)); echo "skipped: $1"; }
-fail() { failed=$((failed + 1)); echo "FAILED $1"; }
-claim() { # NAME COMMAND…: one claim that a command's success proves
-    name=$1
-    shift
-    if "$@" >"$work/out" 2>&1; then pass "$name"; else fail "$name"; sed 's/^/  /' "$work/out"; fi
-}
+# shellcheck source=claims.sh
+. "$here/claims.sh"
 programs="basics arguments lifecycle process pond groups panics exchange misuse"
 strict="-Wall -Wextra -Wpedantic -Werror"
 run_all() { # KIND PROGRAM-PREFIX COMMAND…
     kind=$1 build=$2
     shift 2
     for program in $programs; do
-        echo "-- $program, $kind"
-        mkdir -p "$work/stores"
-        if MILLPOND_TEST_FOLDER="$work/stores" \
-            "$@" "$build-$program" >"$work/out" 2>"$work/err"; then
-            status=0
-        else
-            status=$?
-        fi
-        grep -E '^(ok|FAILED|skipped|  )' "$work/out" || true
-        ok=$(grep -c '^ok ' "$work/out" || true)
-        bad=$(grep -c '^FAILED ' "$work/out" || true)
-        passed=$((passed + ok))
-        failed=$((failed + bad))
-        if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then
-            fail "$program, $kind: ends with status $status"
-            tail -n 40 "$work/err" | sed 's/^/  /'
-        fi
-        rm -rf "$work/stores"
+        run_program "$program, $kind" "$@" "$build-$program"
     done
 }
 

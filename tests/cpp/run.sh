@@ -11,34 +11,8 @@ root=$(cd "$here/../.." && pwd)
 cxx=${CXX:-c++}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT INT TERM
-passed=0
-failed=0
-pass() { passed=$((passed + 1)); echo "ok $1"; }
-fail() { failed=$((failed + 1)); echo "FAILED $1"; }
-claim() { # NAME COMMAND…: one claim that a command's success proves
-    name=$1
-    shift
-    if "$@" >"$work/out" 2>&1; then pass "$name"; else fail "$name"; sed 's/^/  /' "$work/out"; fi
-}
-run_program() { # NAME PROGRAM: adds up what it says
-    echo "-- $1"
-    mkdir -p "$work/stores"
-    if MILLPOND_TEST_FOLDER="$work/stores" "$2" >"$work/out" 2>"$work/err"; then
-        status=0
-    else
-        status=$?
-    fi
-    grep -E '^(ok|FAILED|  )' "$work/out" || true
-    ok=$(grep -c '^ok ' "$work/out" || true)
-    bad=$(grep -c '^FAILED ' "$work/out" || true)
-    passed=$((passed + ok))
-    failed=$((failed + bad))
-    if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then
-        fail "$1: ends with status $status"
-        tail -n 40 "$work/err" | sed 's/^/  /'
-    fi
-    rm -rf "$work/stores"
-}
+# shellcheck source=../c/claims.sh
+. "$root/tests/c/claims.sh"
 
 prefix=$work/prefix
 "$root/ffi/c/install.sh" "$prefix" dev "$@"

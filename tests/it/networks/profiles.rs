@@ -7,7 +7,6 @@
 
 use super::{DIALLED, NOTICED, NOTICED_FAR, are_apart, converge, lab, link_all, publish_all};
 use super::{until, until_within};
-use crate::nodes::PATIENCE;
 use crate::support::Scratch;
 use millpond_tests::netlab::{Ether, Host};
 use millpond_tests::sim::link::{LinkProfile, Loss};
@@ -65,7 +64,7 @@ fn nodes_meet_on_the_other_paths() {
         meet("weak_4g", &Load { hosts: 4, events: 1000, bytes: 400, times: 9.0 });
         meet("satellite", &Load { hosts: 4, events: 1000, bytes: 400, times: 9.0 });
         meet("absurd", &Load { hosts: 2, events: 20, bytes: 200, times: 9.0 });
-        meet("absurd", &Load { hosts: 3, events: 60, bytes: 400, times: 40.0 });
+        meet("absurd", &Load { hosts: 3, events: 200, bytes: 400, times: 9.0 });
     }
 }
 
@@ -94,11 +93,9 @@ fn meet(name: &str, load: &Load) {
     link_all(&mut hosts);
     let published = load.events;
     let last = load.hosts - 1;
-    // Who sends little meets all of a burst of lost packets: dials fail for minutes then.
-    let limit = PATIENCE.max(floor(name, load, 2).mul_f64(load.times));
-    let came = || hosts[last].held().total > published;
-    let took = until_within(limit, "the last has got something", came);
-    println!("networks: {name}: the first events came after {took:?}");
+    let begun = Instant::now();
+    until("the last has got something", || hosts[last].held().total > published);
+    println!("networks: {name}: the first events came after {:?}", begun.elapsed());
     let order = format!("publish lab {} {}", load.events, load.bytes);
     hosts.iter_mut().for_each(|host| host.order(&order));
     hosts[last].kill();
