@@ -58,8 +58,8 @@ mod waits;
 pub use account::Account;
 pub use batches::{Batches, KeySteps};
 pub use blob::{
-    BlobProgress, BlobReader, BlobStat, BlobState, BlobStream, BlobWork, BlobWriter, Blobs,
-    BlobsCollected, BlobsVerified, Export, Exported,
+    BlobProgress, BlobReader, BlobStat, BlobState, BlobStream, BlobWatch, BlobWork, BlobWriter,
+    Blobs, BlobsCollected, BlobsVerified, Export, Exported,
 };
 pub use causal_session::CausalSession;
 pub use claim::Claim;

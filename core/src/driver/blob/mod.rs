@@ -17,7 +17,7 @@ pub use reader::{BlobReader, BlobStream};
 pub(crate) use references::{append, check_tags};
 pub(crate) use room::BlobRoom;
 pub use stat::{BlobStat, BlobState};
-pub use work::{BlobProgress, BlobWork};
+pub use work::{BlobProgress, BlobWatch, BlobWork};
 pub use writer::BlobWriter;
 
 #[cfg(test)]

@@ -1,11 +1,15 @@
 //! Reading a blob at any place.
 
+// The rim: the file of a blob.
+#![allow(clippy::disallowed_types)]
+
 use crate::blob::BlobId;
 use crate::blob::store::Opened;
 use crate::driver::blob::room::Door;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pending::{Pending, pending};
 use bytes::{Bytes, BytesMut};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
@@ -64,6 +68,18 @@ impl BlobReader {
             completer.complete(bytes);
         }));
         answer
+    }
+
+    /// The file of the blob, opened anew for reading: yours, with a position of its own. What is
+    /// read from it nobody verifies, and while it is open the blob may be collected.
+    ///
+    /// # Errors
+    /// `invalid_argument`, reason `no_file`: the blob is small and lies in a table.
+    /// `not_found`, reason `blob_not_here`: some of it is missing here. `storage_failed`, `closed`,
+    /// `forked_process`.
+    pub fn file(&self) -> Result<File> {
+        self.door.room()?;
+        self.opened.file()
     }
 
     /// The blob as a stream that begins at its first byte.

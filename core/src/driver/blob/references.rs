@@ -23,7 +23,7 @@ pub(super) struct Early {
     stream: StreamId,
     /// The event counts in its stream up to here.
     end: u64,
-    leases: Vec<Lease>,
+    _leases: Vec<Lease>,
 }
 
 impl References for Mentions {
@@ -72,7 +72,7 @@ impl BlobRoom {
         self.let_found_go();
         let (stream, end) = (appended.stream, appended.first_offset.value() + appended.count);
         let mut early = self.early.lock().unwrap_or_else(PoisonError::into_inner);
-        early.push(Early { stream, end, leases });
+        early.push(Early { stream, end, _leases: leases });
     }
 
     /// Drops the leases of blobs whose events can be found by now.
