@@ -49,4 +49,6 @@
 #include "millpond/log.hpp"
 #include "millpond/node.hpp"
 
+#include "millpond/blob.hpp"
+
 #endif
