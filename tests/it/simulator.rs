@@ -6,8 +6,8 @@
 use crate::support::Scratch;
 use millpond::sync::Lane;
 use millpond_tests::sim::campaign::{PLANTED, PLANTED_IN_STAND_INS};
-use millpond_tests::sim::carrier::{Ack, Flow};
-use millpond_tests::sim::link::{Link, LinkProfile, Loss};
+use millpond_tests::sim::carrier::{Ack, Flow, Sent};
+use millpond_tests::sim::link::{BurstLength, Link, LinkProfile, Loss};
 use millpond_tests::sim::random::Random;
 use millpond_tests::sim::{Figures, Outcome, RunOptions, run};
 use std::collections::BTreeMap;
@@ -17,9 +17,14 @@ use std::time::Duration;
 
 const PACKETS: u32 = 40_000;
 
-/// The share of packets that a profile loses, bursts and all.
-fn expected_loss(profile: &LinkProfile) -> f64 {
-    let Loss { alone, burst, burst_packets } = profile.loss;
+/// The share of packets that a profile loses when one is sent in each `step`, bursts and all.
+fn expected_loss(profile: &LinkProfile, step: Duration) -> f64 {
+    let Loss { alone, burst, length } = profile.loss;
+    let burst_packets = match length {
+        BurstLength::Packets(packets) => packets,
+        // The first, and one more as long as it goes on for another step.
+        BurstLength::Time(mean) => 1.0 / (1.0 - (-step.as_secs_f64() / mean.as_secs_f64()).exp()),
+    };
     let in_bursts = burst * burst_packets / (1.0 + burst * burst_packets);
     let gone = profile.flap.map_or(0.0, |flap| flap.gone.as_secs_f64() / flap.every.as_secs_f64());
     1.0 - (1.0 - in_bursts) * (1.0 - alone) * (1.0 - gone)
@@ -27,12 +32,14 @@ fn expected_loss(profile: &LinkProfile) -> f64 {
 
 #[test]
 fn a_simulated_path_loses_delays_and_doubles_as_its_profile_says() {
+    const STEP: Duration = Duration::from_millis(20);
     for name in LinkProfile::NAMES {
-        for profile in LinkProfile::named(name).unwrap() {
+        let both = [LinkProfile::named(name), LinkProfile::named_by_packets(name)];
+        for profile in both.into_iter().flatten().flatten() {
             let mut link = Link::new(profile.clone(), 7);
             let (mut lost, mut twice, mut most) = (0, 0, Duration::ZERO);
             for number in 0..PACKETS {
-                let now = Duration::from_millis(20) * number;
+                let now = STEP * number;
                 let [first, second] = link.pass(now, 500);
                 lost += u32::from(first.is_none());
                 twice += u32::from(second.is_some());
@@ -42,32 +49,47 @@ fn a_simulated_path_loses_delays_and_doubles_as_its_profile_says() {
                 }
             }
             let share = f64::from(lost) / f64::from(PACKETS);
-            let expected = expected_loss(&profile);
+            let expected = expected_loss(&profile, STEP);
             let differs = (share - expected).abs() > 0.01 + expected / 4.0;
             assert!(!differs, "{name}: lost {share}, expected {expected}");
             let doubled = f64::from(twice) / f64::from(PACKETS);
             assert!((doubled - profile.duplicate).abs() < 0.01, "{name}: doubled {doubled}");
             // Also behind another packet, and held back so that others overtake it.
             let bound = profile.delay + profile.jitter + profile.reorder_by;
-            assert!(most <= bound + Duration::from_millis(20), "{name}: took {most:?}");
+            assert!(most <= bound + STEP, "{name}: took {most:?}");
         }
     }
 }
 
 #[test]
 fn losses_in_bursts_are_as_long_as_the_profile_says() {
-    let loss = Loss { alone: 0.0, burst: 0.01, burst_packets: 20.0 };
+    let step = Duration::from_millis(1);
+    let mean = mean_burst(BurstLength::Packets(20.0), step);
+    assert!((17.0..24.0).contains(&mean), "bursts of {mean} packets");
+    let mean = mean_burst(BurstLength::Time(step * 20), step);
+    assert!((17.0..24.0).contains(&mean), "bursts of {mean} packets");
+}
+
+#[test]
+fn who_sends_slowly_is_out_of_a_burst_as_soon_as_who_sends_fast() {
+    let time = Duration::from_millis(20);
+    let mean = mean_burst(BurstLength::Time(time), Duration::from_millis(200));
+    assert!((1.0..1.1).contains(&mean), "bursts of {mean} packets");
+}
+
+/// How many packets are lost one after the other when one is sent in each `step`.
+fn mean_burst(length: BurstLength, step: Duration) -> f64 {
+    let loss = Loss { alone: 0.0, burst: 0.01, length };
     let profile = LinkProfile { loss, ..LinkProfile::perfect(Duration::from_millis(1)) };
     let mut link = Link::new(profile, 3);
     let (mut bursts, mut lost, mut before) = (0u32, 0u32, false);
     for number in 0..200_000 {
-        let is_lost = link.pass(Duration::from_millis(1) * number, 100)[0].is_none();
+        let is_lost = link.pass(step * number, 100)[0].is_none();
         bursts += u32::from(is_lost && !before);
         lost += u32::from(is_lost);
         before = is_lost;
     }
-    let mean = f64::from(lost) / f64::from(bursts);
-    assert!((17.0..24.0).contains(&mean), "bursts of {mean} packets");
+    f64::from(lost) / f64::from(bursts)
 }
 
 #[test]
@@ -95,7 +117,7 @@ struct Wire {
 
 #[derive(Clone, Copy)]
 enum Parcel {
-    Packet(u64),
+    Packet(Sent),
     Ack(Ack),
 }
 
@@ -119,7 +141,7 @@ fn frames_arrive_whole_and_in_order_whatever_happens_to_packets() {
     for seed in 0..20 {
         let mut random = Random::new(seed);
         let profile = LinkProfile {
-            loss: Loss { alone: 0.1, burst: 0.02, burst_packets: 5.0 },
+            loss: Loss { alone: 0.1, burst: 0.02, length: BurstLength::Packets(5.0) },
             duplicate: 0.1,
             reorder: 0.2,
             reorder_by: Duration::from_millis(80),

@@ -14,6 +14,7 @@ use iroh::endpoint::{ConnectOptions, Connection, QuicTransportConfig};
 use iroh::{Endpoint, EndpointAddr, PublicKey, TransportAddr};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinSet};
@@ -22,15 +23,53 @@ use tokio::time::timeout;
 /// Most addresses of one dial.
 const ADDRESSES_MAX: usize = 32;
 
+/// The attempts of a dial. One that is being started has no handle yet.
+type Attempts = BTreeMap<u64, Option<AbortHandle>>;
+
 /// The dials under way, each with its attempts.
 #[derive(Default)]
 pub(crate) struct Dials {
-    attempts: Mutex<BTreeMap<NodeId, BTreeMap<u64, AbortHandle>>>,
+    attempts: Mutex<BTreeMap<NodeId, Attempts>>,
+    /// Of the next attempt: none has a number that another one had.
+    next: AtomicU64,
 }
 
+/// An attempt that is under way: it has failed when it ends without an answer, however it ends.
+struct Attempt {
+    shared: Arc<Shared>,
+    peer: NodeId,
+    number: u64,
+    reason: String,
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if self.shared.dials.failed(self.peer, self.number) {
+            let reason = printable(&self.reason);
+            self.shared.emit(NetEvent::DialFailed { peer: self.peer, reason });
+        }
+    }
+}
+
+/// No task is started or ended under the lock: a runtime that shuts down drops it there and then.
 impl Dials {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<NodeId, BTreeMap<u64, AbortHandle>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<NodeId, Attempts>> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of a new attempt.
+    fn begin(&self, peer: NodeId) -> u64 {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.lock().entry(peer).or_default().insert(number, None);
+        number
+    }
+
+    /// The attempt can be ended by this, unless it has ended already.
+    fn keep(&self, peer: NodeId, attempt: u64, handle: AbortHandle) {
+        let mut attempts = self.lock();
+        if let Some(kept) = attempts.get_mut(&peer).and_then(|known| known.get_mut(&attempt)) {
+            *kept = Some(handle);
+        }
     }
 
     /// An attempt is answered: the others end. False when another one was sooner.
@@ -39,8 +78,10 @@ impl Dials {
         if !attempts.get(&peer).is_some_and(|known| known.contains_key(&attempt)) {
             return false;
         }
-        let others = attempts.remove(&peer).into_iter().flatten();
-        others.filter(|(other, _)| *other != attempt).for_each(|(_, other)| other.abort());
+        let known = attempts.remove(&peer);
+        drop(attempts);
+        let others = known.into_iter().flatten().filter(|(other, _)| *other != attempt);
+        others.filter_map(|(_, handle)| handle).for_each(|handle| handle.abort());
         true
     }
 
@@ -64,41 +105,29 @@ pub(crate) fn start(
     named: Vec<SocketAddr>,
     discovered: Vec<SocketAddr>,
 ) {
-    // Held until the attempt is known: it cannot end before.
-    let mut attempts = shared.dials.lock();
-    let known = attempts.entry(peer).or_default();
-    let number = known.last_key_value().map_or(0, |(last, _)| last + 1);
-    let task = handle.spawn(run(Arc::clone(shared), peer, number, named, discovered));
-    known.insert(number, task.abort_handle());
+    let number = shared.dials.begin(peer);
+    let reason = "the dial was given up".to_owned();
+    let attempt = Attempt { shared: Arc::clone(shared), peer, number, reason };
+    let task = handle.spawn(run(attempt, named, discovered));
+    shared.dials.keep(peer, number, task.abort_handle());
 }
 
-async fn run(
-    shared: Arc<Shared>,
-    peer: NodeId,
-    attempt: u64,
-    mut named: Vec<SocketAddr>,
-    mut discovered: Vec<SocketAddr>,
-) {
+async fn run(mut attempt: Attempt, mut named: Vec<SocketAddr>, mut discovered: Vec<SocketAddr>) {
+    let (shared, peer) = (Arc::clone(&attempt.shared), attempt.peer);
     named.truncate(ADDRESSES_MAX);
     discovered.truncate(ADDRESSES_MAX - named.len());
     let deadline = shared.options.dial_deadline;
-    let opened = match timeout(deadline, open(&shared, peer, &named, &discovered)).await {
-        Ok(Ok(opened)) => opened,
-        Ok(Err(reason)) => return failed(&shared, peer, attempt, reason),
+    match timeout(deadline, open(&shared, peer, &named, &discovered)).await {
+        Ok(Ok(opened)) => {
+            if shared.dials.answered(peer, attempt.number) {
+                link::run(shared, opened).await;
+            }
+        }
+        Ok(Err(reason)) => attempt.reason = reason,
         Err(_) => {
             let addresses: Vec<&SocketAddr> = named.iter().chain(&discovered).collect();
-            let reason = format!("no answer from {addresses:?} within {deadline:?}");
-            return failed(&shared, peer, attempt, reason);
+            attempt.reason = format!("no answer from {addresses:?} within {deadline:?}");
         }
-    };
-    if shared.dials.answered(peer, attempt) {
-        link::run(shared, opened).await;
-    }
-}
-
-fn failed(shared: &Shared, peer: NodeId, attempt: u64, reason: String) {
-    if shared.dials.failed(peer, attempt) {
-        shared.emit(NetEvent::DialFailed { peer, reason: printable(&reason) });
     }
 }
 
@@ -165,4 +194,39 @@ fn remote_address(connection: &Connection) -> Option<SocketAddr> {
     let address = ip(path.remote_addr())?;
     let unknown = address.ip() == IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     (!unknown).then_some(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::NodeKey;
+    use crate::net::{IrohTransport, Transport, TransportOptions};
+    use std::net::UdpSocket;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn a_dial_whose_task_is_gone_has_failed_and_the_next_one_is_told_of_too() {
+        let mut options = TransportOptions::new(NodeKey::from_seed(&[1; 32]));
+        options.bind = vec![(Ipv4Addr::LOCALHOST, 0).into()];
+        let (say, said) = channel();
+        let sink = Arc::new(move |event| {
+            // A test that is over listens no more.
+            let _ = say.send(event);
+        });
+        let net = IrohTransport::start(options, sink).unwrap();
+        let silent = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let at = vec![silent.local_addr().unwrap()];
+        let peer = NodeKey::from_seed(&[2; 32]).node_id();
+        for _ in 0..2 {
+            net.dial(peer, at.clone(), Vec::new());
+            let attempts = net.shared().dials.lock().get(&peer).cloned().unwrap();
+            attempts.values().flatten().for_each(AbortHandle::abort);
+            let failed = said.recv_timeout(PATIENCE).unwrap();
+            assert!(matches!(failed, NetEvent::DialFailed { peer: of, .. } if of == peer));
+            assert!(net.shared().dials.lock().is_empty());
+        }
+    }
 }

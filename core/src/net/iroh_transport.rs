@@ -98,6 +98,11 @@ impl IrohTransport {
         Ok(IrohTransport { shared, handle, runtime: Mutex::new(Some(runtime)) })
     }
 
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// The node id under which peers know us.
     pub fn node_id(&self) -> NodeId {
         self.shared.options.node_key.node_id()

@@ -117,7 +117,8 @@ impl PeerBook {
     ) -> bool {
         let courtesy = if self.us < peer { Duration::ZERO } else { DIAL_COURTESY };
         let pause = self.pause(&peer);
-        if addresses.is_empty() && !self.entries.contains_key(&peer) {
+        if addresses.is_empty() {
+            self.withdraw(peer);
             return false;
         }
         let Some(entry) = self.entry(peer, Rank::Hint) else { return false };
@@ -129,17 +130,22 @@ impl PeerBook {
         entry.discovered = addresses[..kept].to_vec();
         // A refusal that only people can mend is not undone by a new address.
         let is_refused = entry.last_refusal.is_some_and(RefusalReason::is_lasting);
-        if kept == 0 {
-            entry.fade();
-            if entry.named.is_empty() && entry.unnamed().is_empty() {
-                self.waiting.remove(&peer);
-                self.dials.remove(&peer);
-            }
-        } else if !is_refused {
+        if !is_refused {
             let at = entry.moved(pause, now);
             self.dials.set_earliest(peer, at + courtesy);
         }
         is_new
+    }
+
+    /// Discovery sees the peer no more: nobody is known for that who was not known before.
+    fn withdraw(&mut self, peer: NodeId) {
+        let Some(entry) = self.entries.get_mut(&peer) else { return };
+        entry.discovered.clear();
+        entry.fade();
+        if entry.named.is_empty() && entry.unnamed().is_empty() {
+            self.waiting.remove(&peer);
+            self.dials.remove(&peer);
+        }
     }
 
     /// Another peer says where `peer` is: that takes the place of what it said before. Nobody whom
@@ -454,5 +460,16 @@ mod tests {
         let (low, high) = (NodeId::from_bytes([1; 32]), NodeId::from_bytes([2; 32]));
         let factors = (0..100).map(|attempt| spread(&low, &high, attempt));
         assert!(factors.into_iter().all(|factor| (0.75..=1.0).contains(&factor)));
+    }
+    #[test]
+    fn a_stranger_that_is_withdrawn_stays_one_and_nobody_is_known_for_that() {
+        let now = Instant::now();
+        let [us, peer, other] = [1, 2, 3].map(|number| NodeId::from_bytes([number; 32]));
+        let mut book = PeerBook::new(us);
+        let _ = book.entry(peer, Rank::Stranger);
+        assert!(!book.discover(peer, &[], now));
+        assert!(!book.discover(other, &[], now));
+        assert_eq!(book.entries[&peer].rank, Rank::Stranger);
+        assert!(!book.entries.contains_key(&other));
     }
 }

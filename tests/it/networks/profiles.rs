@@ -157,7 +157,7 @@ fn round_trip(name: &str) -> Duration {
 
 /// Bytes a second that arrive of a full link: what it does not lose, while it is there.
 fn carries(way: &LinkProfile) -> f64 {
-    let in_bursts = way.loss.burst * way.loss.burst_packets;
+    let in_bursts = way.loss.burst * way.burst_packets();
     let arrive = (1.0 - way.loss.alone) / (1.0 + in_bursts);
     let gone = way.flap.map_or(0.0, |flap| flap.gone.as_secs_f64() / flap.every.as_secs_f64());
     way.rate.expect("each has a rate") as f64 * arrive * (1.0 - gone)

@@ -3,9 +3,6 @@
 //! Every host gets an interface `eth0` whose packets come to us. A thread looks at where they want
 //! to go, asks the model when they arrive, if ever, and hands them over then. Equal seeds draw the
 //! same fates, for packets that come at the same times.
-//!
-//! The model counts the length of a burst of losses in packets. On a radio it lasts for a time:
-//! so while nobody sends, packets of nothing pass in step, and no burst waits for a dial.
 
 use crate::netlab::{Host, tun};
 use crate::sim::link::{Link, LinkProfile};
@@ -39,8 +36,6 @@ struct Shared {
 
 struct Path {
     link: Link,
-    /// When the last packet passed.
-    passed_at: Duration,
     carried: Carried,
 }
 
@@ -127,11 +122,7 @@ impl Shared {
 
 fn paths(hosts: usize, profile: &[LinkProfile; 2], seed: u64) -> BTreeMap<(usize, usize), Path> {
     let pairs = (0..hosts).flat_map(|from| (0..hosts).map(move |to| (from, to)));
-    let path = |pair| Path {
-        link: link(pair, profile, seed),
-        passed_at: Duration::ZERO,
-        carried: Carried::default(),
-    };
+    let path = |pair| Path { link: link(pair, profile, seed), carried: Carried::default() };
     pairs.filter(|(from, to)| from != to).map(|pair| (pair, path(pair))).collect()
 }
 
@@ -168,21 +159,10 @@ fn run(shared: &Shared, ports: &[OwnedFd]) {
                 take(shared, &packet[..bytes], (from, ports.len()), now, &mut order, &mut waiting);
             }
         }
-        pass_time(shared, begun.elapsed());
         while waiting.peek().is_some_and(|Reverse((at, ..))| *at <= begun.elapsed()) {
             let Some(Reverse((_, _, to, packet))) = waiting.pop() else { break };
             // An interface that is down takes nothing, as a cable that is out.
             let _ = rustix::io::write(&ports[to], &packet);
-        }
-    }
-}
-
-/// Packets of nothing on the paths that nobody uses.
-fn pass_time(shared: &Shared, now: Duration) {
-    for path in shared.paths().values_mut() {
-        if now >= path.passed_at + PAUSE_MAX {
-            path.passed_at = now;
-            path.link.pass(now, 0);
         }
     }
 }
@@ -199,7 +179,6 @@ fn take(
     let mut paths = shared.paths();
     for to in (0..hosts).filter(|to| *to != from && goes_to(packet, *to)) {
         let Some(path) = paths.get_mut(&(from, to)) else { continue };
-        path.passed_at = now;
         path.carried.packets += 1;
         path.carried.bytes += packet.len() as u64;
         let arrivals = path.link.pass(now, packet.len());

@@ -78,13 +78,20 @@ struct Packet {
     is_acknowledged: bool,
 }
 
+/// A packet that is sent, once more perhaps.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent {
+    number: u64,
+    at: Duration,
+}
+
 /// What an acknowledgement says: all packets below `next` arrived, and this one.
 #[derive(Clone, Copy, Debug)]
 pub struct Ack {
-    /// All packets below it arrived.
-    pub next: u64,
-    /// The one that caused it.
-    pub number: u64,
+    next: u64,
+    number: u64,
+    /// When that one was sent: it may have been sent more than once.
+    sent_at: Duration,
 }
 
 /// What arrived with a packet.
@@ -131,8 +138,8 @@ impl Flow {
         backlog.end = backlog.sent;
     }
 
-    /// The next packet that may be sent: its number and size.
-    pub fn next_packet(&mut self, now: Duration) -> Option<(u64, usize)> {
+    /// The next packet that may be sent, and its size.
+    pub fn next_packet(&mut self, now: Duration) -> Option<(Sent, usize)> {
         let is_empty = self.lanes.iter().all(|lane| lane.left() == 0);
         if is_empty || self.in_flight as f64 >= self.window {
             return None;
@@ -147,7 +154,7 @@ impl Flow {
         let packet = Packet { spans, size, sent_at: now, is_acknowledged: false };
         self.packets.push_back(packet);
         self.in_flight += 1;
-        Some((self.first + self.packets.len() as u64 - 1, size))
+        Some((Sent { number: self.first + self.packets.len() as u64 - 1, at: now }, size))
     }
 
     /// Bytes of the next frame of a lane whose last byte was sent since this was last asked.
@@ -158,7 +165,8 @@ impl Flow {
     }
 
     /// A packet arrived at the other end.
-    pub fn receive(&mut self, number: u64, now: Duration) -> (Ack, Received) {
+    pub fn receive(&mut self, sent: Sent, now: Duration) -> (Ack, Received) {
+        let Sent { number, at: sent_at } = sent;
         let mut received = Received::default();
         if number >= self.next && self.beyond.insert(number) {
             while self.beyond.remove(&self.next) {
@@ -170,24 +178,18 @@ impl Flow {
                 self.lanes[lane.index()].receive(lane, span, now, &mut received);
             }
         }
-        (Ack { next: self.next, number }, received)
+        (Ack { next: self.next, number, sent_at }, received)
     }
 
     /// An acknowledgement arrived; packets that count as lost by it are to be sent again.
-    pub fn acknowledge(&mut self, ack: Ack, now: Duration) -> Vec<(u64, usize)> {
+    pub fn acknowledge(&mut self, ack: Ack, now: Duration) -> Vec<(Sent, usize)> {
         let Some(at) = ack.number.checked_sub(self.first) else {
             self.confirm_below(ack.next);
             return Vec::new();
         };
-        let packet = self.packets[at as usize].clone();
-        if !packet.is_acknowledged {
-            let sample = now.saturating_sub(packet.sent_at);
-            self.round_trip =
-                Some(self.round_trip.map_or(sample, |before| (before * 7 + sample) / 8));
+        if !self.packets[at as usize].is_acknowledged {
             self.probes = 0;
-            let shortest = self.shortest.map_or(sample, |before| before.min(sample));
-            self.shortest = Some(shortest);
-            if sample > shortest + QUEUE_MAX {
+            if self.sampled(now.saturating_sub(ack.sent_at)) {
                 self.shrink(now, 0.85);
             } else {
                 self.window += if self.is_growing_fast { 1.0 } else { 1.0 / self.window };
@@ -199,9 +201,9 @@ impl Flow {
         let overtaken = ack.number.saturating_sub(OVERTAKEN_MAX);
         let mut lost = Vec::new();
         for (number, lagging) in (self.first..overtaken).zip(&mut self.packets) {
-            if !lagging.is_acknowledged && lagging.sent_at < packet.sent_at {
+            if !lagging.is_acknowledged && lagging.sent_at < ack.sent_at {
                 lagging.sent_at = now;
-                lost.push((number, lagging.size));
+                lost.push((Sent { number, at: now }, lagging.size));
             }
         }
         if !lost.is_empty() {
@@ -218,7 +220,7 @@ impl Flow {
     }
 
     /// The time of `probe_at` came: what is to be sent again.
-    pub fn probe(&mut self, now: Duration) -> Option<(u64, usize)> {
+    pub fn probe(&mut self, now: Duration) -> Option<(Sent, usize)> {
         if self.probe_at()? > now {
             return None;
         }
@@ -226,7 +228,15 @@ impl Flow {
         self.shrink(now, 0.5);
         let packet = self.packets.front_mut()?;
         packet.sent_at = now;
-        Some((self.first, packet.size))
+        Some((Sent { number: self.first, at: now }, packet.size))
+    }
+
+    /// A round trip took so long: true when that tells of a queue somewhere.
+    fn sampled(&mut self, sample: Duration) -> bool {
+        self.round_trip = Some(self.round_trip.map_or(sample, |before| (before * 7 + sample) / 8));
+        let shortest = self.shortest.map_or(sample, |before| before.min(sample));
+        self.shortest = Some(shortest);
+        sample > shortest + QUEUE_MAX
     }
 
     fn shrink(&mut self, now: Duration, to: f64) {

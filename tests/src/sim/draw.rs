@@ -296,7 +296,7 @@ fn links(random: &mut Random, honest: usize, nodes: usize) -> Vec<(usize, usize)
 }
 
 fn profiles(random: &mut Random, nodes: usize, is_large: bool) -> Vec<[LinkProfile; 2]> {
-    let named = |name: &str| LinkProfile::named(name).expect("a name of the list");
+    let named = |name: &str| LinkProfile::named_by_packets(name).expect("a name of the list");
     let good = ["lan", "good_wifi"];
     let all: Vec<&str> = LinkProfile::NAMES.into_iter().filter(|name| *name != "one_way").collect();
     let style = if is_large { 0 } else { random.below(3) };

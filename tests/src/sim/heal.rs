@@ -39,7 +39,7 @@ pub fn play(name: &str) -> Result<Heals, String> {
     let whole = LinkProfile::named(name).ok_or("there is no such profile")?;
     let steady = |way: &LinkProfile| LinkProfile { flap: None, ..way.clone() };
     let apart = |way: &LinkProfile| {
-        let in_bursts = way.loss.burst * way.loss.burst_packets;
+        let in_bursts = way.loss.burst * way.burst_packets();
         let alone = 1.0 - (1.0 - way.loss.alone) / (1.0 + in_bursts);
         LinkProfile { loss: Loss { alone, ..Loss::default() }, ..way.clone() }
     };
@@ -129,7 +129,7 @@ fn until(world: &mut World, is_so: impl Fn(&World) -> bool) -> Result<Duration, 
 
 fn floor(profile: &[LinkProfile; 2]) -> Duration {
     let carries = |way: &LinkProfile| {
-        let in_bursts = way.loss.burst * way.loss.burst_packets;
+        let in_bursts = way.loss.burst * way.burst_packets();
         let gone = way.flap.map_or(0.0, |flap| flap.gone.as_secs_f64() / flap.every.as_secs_f64());
         let rate = way.rate.expect("each has a rate") as f64;
         rate * (1.0 - way.loss.alone) / (1.0 + in_bursts) * (1.0 - gone)

@@ -44,8 +44,17 @@ pub struct Loss {
     pub alone: f64,
     /// Probability for each packet that a burst begins with it, in which all are lost.
     pub burst: f64,
-    /// Mean number of packets in a burst, at least 1.
-    pub burst_packets: f64,
+    /// How long a burst is.
+    pub length: BurstLength,
+}
+
+/// How long bursts of losses are, in the mean.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum BurstLength {
+    /// So many packets, at least 1, however slowly they are sent.
+    Packets(f64),
+    /// For this time, as the fading of a radio; the packet that it begins with is always lost.
+    Time(Duration),
 }
 
 /// A path that goes away now and then.
@@ -65,6 +74,8 @@ pub struct Link {
     in_burst: bool,
     /// When the queue will be empty.
     idle_at: Duration,
+    /// When the burst is over, if bursts last for a time.
+    burst_until: Duration,
     /// When the last packet that was not overtaken arrives.
     last: Duration,
     /// Where in its period the flapping begins.
@@ -82,6 +93,12 @@ pub struct Arrival {
 
 /// What arrives of one packet: nothing, it, or it twice.
 pub type Arrivals = [Option<Arrival>; 2];
+
+impl Default for BurstLength {
+    fn default() -> BurstLength {
+        BurstLength::Packets(1.0)
+    }
+}
 
 impl LinkProfile {
     /// A path that loses nothing and waits for nothing.
@@ -115,10 +132,21 @@ impl LinkProfile {
         "mtu_576",
     ];
 
-    /// Both directions of the path with this name, there and back.
+    /// Both directions of the path with this name, there and back. Bursts of losses last
+    /// for a time: what their mean number of full packets takes at the rate.
     pub fn named(name: &str) -> Option<[LinkProfile; 2]> {
+        let ways = LinkProfile::named_by_packets(name)?;
+        Some(ways.map(LinkProfile::with_bursts_in_time))
+    }
+
+    /// The same with bursts that are counted in packets: harder than a radio is on whoever has
+    /// become slow. Seeds of the simulator are drawn with these.
+    pub fn named_by_packets(name: &str) -> Option<[LinkProfile; 2]> {
         let millis = Duration::from_millis;
-        let burst = |burst, burst_packets| Loss { alone: 0.0, burst, burst_packets };
+        let burst = |burst, packets| {
+            let length = BurstLength::Packets(packets);
+            Loss { alone: 0.0, burst, length }
+        };
         let lan = LinkProfile {
             jitter: Duration::from_micros(200),
             rate: Some(125_000_000),
@@ -161,6 +189,25 @@ impl LinkProfile {
             _ => None,
         }
     }
+
+    /// Mean number of packets in a burst while the path is full of large ones.
+    pub fn burst_packets(&self) -> f64 {
+        match (self.loss.length, self.rate) {
+            (BurstLength::Packets(packets), _) => packets,
+            (BurstLength::Time(_), None) => f64::INFINITY,
+            (BurstLength::Time(time), Some(rate)) => {
+                time.as_secs_f64() * rate as f64 / self.mtu as f64
+            }
+        }
+    }
+
+    fn with_bursts_in_time(self) -> LinkProfile {
+        let (BurstLength::Packets(packets), Some(rate)) = (self.loss.length, self.rate) else {
+            return self;
+        };
+        let time = Duration::from_secs_f64(packets * self.mtu as f64 / rate as f64);
+        LinkProfile { loss: Loss { length: BurstLength::Time(time), ..self.loss }, ..self }
+    }
 }
 
 impl Link {
@@ -169,15 +216,15 @@ impl Link {
         let mut random = Random::new(seed);
         let every = profile.flap.map_or(Duration::ZERO, |flap| flap.every);
         let phase = random.time(Duration::ZERO, every);
-        let (idle_at, last) = (Duration::ZERO, Duration::ZERO);
-        Link { profile, random, in_burst: false, idle_at, last, phase }
+        let [idle_at, burst_until, last] = [Duration::ZERO; 3];
+        Link { profile, random, in_burst: false, idle_at, burst_until, last, phase }
     }
 
     /// Takes a packet of `bytes` bytes at `now`, which never goes back. Times count from any start.
     pub fn pass(&mut self, now: Duration, bytes: usize) -> Arrivals {
         let pieces = bytes.div_ceil(self.profile.mtu).max(1);
         let Some(leaves) = self.queue(now, bytes) else { return [None; 2] };
-        let lost = (0..pieces).fold(false, |lost, _| self.loses() || lost);
+        let lost = (0..pieces).fold(false, |lost, _| self.loses(leaves) || lost);
         if lost || self.is_gone(now) {
             return [None; 2];
         }
@@ -199,15 +246,23 @@ impl Link {
         Some(self.idle_at)
     }
 
-    fn loses(&mut self) -> bool {
+    /// Whether the piece that leaves the queue `at` this time is lost.
+    fn loses(&mut self, at: Duration) -> bool {
         let loss = self.profile.loss;
-        if self.in_burst {
-            self.in_burst = !self.random.chance(1.0 / loss.burst_packets.max(1.0));
-            return self.in_burst || self.random.chance(loss.alone);
+        match loss.length {
+            BurstLength::Time(_) if at < self.burst_until => return true,
+            BurstLength::Packets(mean) if self.in_burst => {
+                self.in_burst = !self.random.chance(1.0 / mean.max(1.0));
+                return self.in_burst || self.random.chance(loss.alone);
+            }
+            _ => {}
         }
         if self.random.chance(loss.burst) {
-            // Its first packet counts, so one of length 1 has ended.
-            self.in_burst = true;
+            match loss.length {
+                // Its first packet counts, so one of length 1 has ended.
+                BurstLength::Packets(_) => self.in_burst = true,
+                BurstLength::Time(mean) => self.burst_until = at + self.random.memoryless(mean),
+            }
             return true;
         }
         self.random.chance(loss.alone)

@@ -5,7 +5,7 @@
 //! Not here: what a packet goes through (`link`), how frames become packets (`carrier`).
 //! Begin with `World::dial`.
 
-use crate::sim::carrier::{Ack, Flow, PACKET_OVERHEAD, Received};
+use crate::sim::carrier::{Ack, Flow, PACKET_OVERHEAD, Received, Sent};
 use crate::sim::link::{Link, LinkProfile};
 use crate::sim::random::Random;
 use crate::sim::world::{Event, World};
@@ -71,7 +71,7 @@ enum EndState {
 pub(super) enum What {
     Hello,
     Answer,
-    Data(u64),
+    Data(Sent),
     Ack(Ack),
     Close(u64),
 }
@@ -338,7 +338,7 @@ impl World {
         }
     }
 
-    fn take_data(&mut self, number: u64, to: usize, packet: u64) {
+    fn take_data(&mut self, number: u64, to: usize, packet: Sent) {
         let Some(pipe) = self.net.pipes.get_mut(&number) else { return };
         if pipe.ends[to].state != EndState::Open {
             return;

@@ -69,6 +69,12 @@ impl Random {
         mean * share as u32 / 1000
     }
 
+    /// A time with this mean whose end is as near however long it has lasted already.
+    pub fn memoryless(&mut self, mean: Duration) -> Duration {
+        let share = ((self.next() >> 11) + 1) as f64 / (1u64 << 53) as f64;
+        mean.mul_f64(-share.ln())
+    }
+
     /// One of `choices`.
     pub fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
         &choices[self.below(choices.len() as u64) as usize]
