@@ -418,8 +418,8 @@ typedef struct {
     millpond_choice_t overwrite;
     /**
      * "auto" (blocks of the disk are shared where the file system can, else copied), "copy", or
-     * "link": another name of the store's own file. Who changes that file damages the blob. NULL is
-     * unsaid: "auto".
+     * "link": another name of the store's own file. Who changes that file damages the blob. NULL
+     * is unsaid: "auto".
      */
     millpond_text_t how;
 } millpond_blob_export_options_t;
@@ -1210,9 +1210,9 @@ int32_t millpond_batch_get(const millpond_batch_t *batch,
                            millpond_error_t **error);
 
 /**
- * The blobs to which event `index` refers, by rising id, as one JSON array of objects: "id" (64 hex
- * digits), "size" in bytes, "media_type", "name"; null is unknown. Only the ids are sure: the rest
- * is what its publisher said. Free `*json` with millpond_bytes_free. Thread-safe.
+ * The blobs to which event `index` refers, by rising id, as one JSON array of objects: "id" (64
+ * hex digits), "size" in bytes, "media_type", "name"; null is unknown. Only the ids are sure: the
+ * rest is what its publisher said. Free `*json` with millpond_bytes_free. Thread-safe.
  */
 int32_t millpond_batch_blobs(const millpond_batch_t *batch,
                              uintptr_t index,
@@ -1485,7 +1485,8 @@ int32_t millpond_blob_work_next(millpond_blob_work_t work,
 /**
  * What comes of the work, as one JSON object: see the function that began it, also for errors. May
  * be asked again. Free `*json` with millpond_bytes_free. MILLPOND_ERROR_TIMEOUT: the work goes on.
- * MILLPOND_ERROR_CANCELLED: this call was cancelled, or the work was closed meanwhile. Thread-safe.
+ * MILLPOND_ERROR_CANCELLED: this call was cancelled, or the work was closed meanwhile.
+ * Thread-safe.
  */
 int32_t millpond_blob_work_result(millpond_blob_work_t work,
                                   int64_t timeout_ms,

@@ -259,7 +259,8 @@ class Blobs {
                                           wait.cancel(), out, error);
             });
     }
-    /// All bytes of a blob of at most `bytes_max`; without it 16 MiB. `limit_exceeded`: it has more.
+    /// All bytes of a blob of at most `bytes_max`, without it 16 MiB. `limit_exceeded`: it has
+    /// more.
     Result<std::string> try_get(std::string_view id, std::optional<std::uint64_t> bytes_max = {},
                                 Wait wait = {}) const {
         return detail::copied([&](millpond_bytes_t *out, millpond_error_t **error) {

@@ -254,9 +254,9 @@ pub unsafe extern "C" fn millpond_batch_get(
     }
 }
 
-/// The blobs to which event `index` refers, by rising id, as one JSON array of objects: "id" (64 hex
-/// digits), "size" in bytes, "media_type", "name"; null is unknown. Only the ids are sure: the rest
-/// is what its publisher said. Free `*json` with millpond_bytes_free. Thread-safe.
+/// The blobs to which event `index` refers, by rising id, as one JSON array of objects: "id" (64
+/// hex digits), "size" in bytes, "media_type", "name"; null is unknown. Only the ids are sure: the
+/// rest is what its publisher said. Free `*json` with millpond_bytes_free. Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.

@@ -40,8 +40,8 @@ pub struct millpond_blob_export_options_t {
     /// Whether the file takes the place of one that is there. Unsaid: no.
     pub overwrite: millpond_choice_t,
     /// "auto" (blocks of the disk are shared where the file system can, else copied), "copy", or
-    /// "link": another name of the store's own file. Who changes that file damages the blob. NULL is
-    /// unsaid: "auto".
+    /// "link": another name of the store's own file. Who changes that file damages the blob. NULL
+    /// is unsaid: "auto".
     pub how: millpond_text_t,
 }
 

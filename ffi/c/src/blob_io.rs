@@ -304,7 +304,8 @@ pub unsafe extern "C" fn millpond_blob_work_next(
 
 /// What comes of the work, as one JSON object: see the function that began it, also for errors. May
 /// be asked again. Free `*json` with millpond_bytes_free. MILLPOND_ERROR_TIMEOUT: the work goes on.
-/// MILLPOND_ERROR_CANCELLED: this call was cancelled, or the work was closed meanwhile. Thread-safe.
+/// MILLPOND_ERROR_CANCELLED: this call was cancelled, or the work was closed meanwhile.
+/// Thread-safe.
 ///
 /// # Safety
 /// The laws at the top of millpond.h.

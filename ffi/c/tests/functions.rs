@@ -253,7 +253,6 @@ fn pick_bytes(kind: &str, name: &str) -> &'static str {
 
 /// What pick.h has to pick an argument.
 fn pick(function: &Function, parameter: &Parameter) -> &'static str {
-    let is_taken = !function.is_fallible();
     match (parameter.kind.as_str(), parameter.name.as_str()) {
         ("millpond_node_t", _) => "a_node",
         ("millpond_cursor_t", _) => "a_cursor",
@@ -308,6 +307,14 @@ fn pick(function: &Function, parameter: &Parameter) -> &'static str {
         ("millpond_states_t *", _) => "own_states",
         ("millpond_batch_t *", _) => "own_batch",
         ("millpond_error_t *", _) => "own_error",
+        _ => place(function, parameter),
+    }
+}
+
+/// What pick.h has to pick a place for an output.
+fn place(function: &Function, parameter: &Parameter) -> &'static str {
+    let is_taken = !function.is_fallible();
+    match (parameter.kind.as_str(), parameter.name.as_str()) {
         ("millpond_bytes_t *", _) if is_taken => "own_bytes",
         ("millpond_bytes_t *", _) => "place_for_bytes",
         ("millpond_node_t *", _) => "place_for_node",

@@ -67,10 +67,10 @@ impl NodeHandle {
     ///
     /// # Errors
     /// `limit_exceeded`, `invalid_argument`: nothing was stored. `conflict`: the stream is not as
-    /// `expected`, or the key was used for other events. `not_found`, reason `blob_not_here`: a blob
-    /// of an event is neither here whole nor referred to by an event that is. `not_yet_visible`: the log does not cover
-    /// in time what the session has seen; nothing was stored. `storage_full`, `storage_failed`,
-    /// `timeout`, `cancelled`, `closed`.
+    /// `expected`, or the key was used for other events. `not_found`, reason `blob_not_here`: a
+    /// blob of an event is neither here whole nor referred to by an event that is.
+    /// `not_yet_visible`: the log does not cover in time what the session has seen; nothing was
+    /// stored. `storage_full`, `storage_failed`, `timeout`, `cancelled`, `closed`.
     pub fn publish(
         self,
         drafts: Vec<Draft>,

@@ -147,13 +147,13 @@ class BlobFile:
         """Bytes of the blob."""
         return self._size
 
-    async def read(self, length: int = -1, /) -> bytes:
-        """The next bytes, at most `length`; fewer only at the end, all of them when negative.
+    async def read(self, length: int | None = None, /) -> bytes:
+        """The next bytes, at most `length`, without it all of them; fewer only at the end.
 
         Raises as `millpond.BlobFile.readinto`; then nothing was taken.
         """
         left = max(0, self._size - self._position)
-        data = await self.pread(self._position, left if length < 0 else min(left, length))
+        data = await self.pread(self._position, left if length is None else min(left, length))
         self._position += len(data)
         return data
 
