@@ -293,7 +293,7 @@ pub unsafe extern "C" fn millpond_blob_work_next(
             place.put(millpond_blob_progress_t {
                 done_bytes: next.done_bytes,
                 // Not a default: the header says what stands for none.
-                total_bytes: next.total_bytes.map_or(0, |total| total),
+                total_bytes: next.total_bytes.unwrap_or(0),
                 has_total: i32::from(next.total_bytes.is_some()),
                 is_end: i32::from(next.is_end),
             });
