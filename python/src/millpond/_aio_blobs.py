@@ -58,7 +58,7 @@ class Blobs(BlobFacts):
         """As `millpond.Blobs.open`; use it in an `async with` block."""
         native = self._native
         opening = Ask(native.open, native.open_start, id_of(blob), timeout)
-        return BlobFile(await opening.awaited(), timeout)
+        return BlobFile(self._node, await opening.awaited(), timeout)
 
     async def get(
         self, blob: BlobLike, *, bytes_max: int | None = None, timeout: float | None = None
@@ -130,11 +130,14 @@ class BlobWork(WorkFacts[T]):
 class BlobFile:
     """As `millpond.BlobFile`; what reads is awaited. Iterate with `async for` over its chunks."""
 
-    __slots__ = ("_id", "_native", "_position", "_size", "_timeout")
+    __slots__ = ("_id", "_native", "_node", "_position", "_size", "_timeout")
 
-    def __init__(self, native: _native.BlobReader, timeout: float | None) -> None:
+    def __init__(
+        self, node: NodeFacts, native: _native.BlobReader, timeout: float | None
+    ) -> None:
         """For millpond only."""
-        self._native, self._timeout = native, timeout
+        # The node stays open as long as this is used.
+        self._node, self._native, self._timeout = node, native, timeout
         self._id, self._size, self._position = native.blob_id(), native.size(), 0
 
     @property

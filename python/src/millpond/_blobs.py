@@ -131,7 +131,7 @@ class Blobs(BlobFacts):
         Raises `NotFound` (reason "blob_not_here"), `InvalidArgument`, `Corrupt`, `StorageFailed`,
         `Timeout`, `Closed`.
         """
-        return BlobFile(self._native.open(id_of(blob), timeout), timeout)
+        return BlobFile(self._node, self._native.open(id_of(blob), timeout), timeout)
 
     def get(
         self, blob: BlobLike, *, bytes_max: int | None = None, timeout: float | None = None
@@ -253,10 +253,13 @@ class BlobFile(io.RawIOBase):
     at a time.
     """
 
-    def __init__(self, native: _native.BlobReader, timeout: float | None) -> None:
+    def __init__(
+        self, node: NodeFacts, native: _native.BlobReader, timeout: float | None
+    ) -> None:
         """For millpond only."""
         super().__init__()
-        self._native, self._timeout = native, timeout
+        # The node stays open as long as this is used.
+        self._node, self._native, self._timeout = node, native, timeout
         self._id, self._size, self._position = native.blob_id(), native.size(), 0
 
     @property
