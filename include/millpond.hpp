@@ -20,6 +20,7 @@
 ///   and destroying need the object for themselves.
 /// CALLBACKS may throw, or return a `Result`: no exception goes through millpond. What code of a
 ///   fish, an effect or a `make_fish` fails with comes back as an error of the kind `user_code`.
+///   What they capture is destroyed on threads of millpond, and is to let that thread go on soon.
 /// FORK. In a child that was forked while a node was open every call answers `forked_process`.
 /// VERSIONS. `Node::open` checks that the library serves this header; so does `check_abi`.
 #ifndef MILLPOND_HPP

@@ -19,10 +19,10 @@ pub use blob::{About, BlobId, BlobRef, ExportHow};
 pub use driver::testing;
 pub use driver::{
     Account, Acting, After, AllObserved, AllObserver, Batches, BlobOptions, BlobProgress,
-    BlobReader, BlobStat, BlobState, BlobStream, BlobWatch, BlobWork, BlobWriter, Blobs,
+    BlobReader, BlobStall, BlobStat, BlobState, BlobStream, BlobWatch, BlobWork, BlobWriter, Blobs,
     BlobsCollected, BlobsVerified, CausalSession, Claim, DoingWatch, EffectTurn, Export, Exported,
     FISH_OF_ALL_MAX, FirstSeed, KeySteps, KeySubscription, NetworkOptions, Node, NodeOptions,
-    Observed, Observer, OneObserver, OwnDoing, PeerAddress, PeerRefusal, PeerStatus,
+    Observed, Observer, OneObserver, OpenBlob, OwnDoing, PeerAddress, PeerRefusal, PeerStatus,
     PublishOptions, Pump, PumpEnding, PumpStep, QueryOptions, Refusal, RunOptions, Running,
     SEND_BYTES_PER_SECOND_MIN, StateSubscription, Status, StatusSubscription, StorageOptions,
     StreamStatus, Subscription, TURN_ROUNDS_MAX, UnheardNode,

@@ -56,11 +56,15 @@ install_file() { # FROM TO MODE
 }
 fill() { # FROM TO
     mkdir -p "$(dirname "$2")"
-    sed -e "s|@PREFIX@|$prefix|g" -e "s|@VERSION@|$version|g" -e "s|@NATIVE_LIBS@|$native|g" \
+    sed -e "s|@VERSION@|$version|g" -e "s|@NATIVE_LIBS@|$native|g" \
         -e "s|@SHARED@|$shared|g" -e "s|@MAJOR_MINOR@|$major.$minor|g" -e "s|@MAJOR@|$major|g" \
         "$1" >"$2"
 }
 
+# Of an older version, what is no header any more.
+for header in "$prefix"/include/millpond/*.hpp; do
+    [ -e "include/millpond/$(basename "$header")" ] || rm -f "$header"
+done
 for header in include/millpond.h include/millpond.hpp include/millpond/*.hpp; do
     install_file "$header" "$prefix/$header" 644
 done

@@ -30,11 +30,16 @@
 /// 1 where calls that throw are there, else 0. Follows the compiler; never set it.
 #if defined(__cpp_exceptions) || defined(_CPPUNWIND)
 #define MILLPOND_EXCEPTIONS 1
-/// Translation units with and without exceptions must not share inline code: each has its own.
-#define MILLPOND_FACE with_exceptions
 #else
 #define MILLPOND_EXCEPTIONS 0
-#define MILLPOND_FACE without_exceptions
+#endif
+
+/// Translation units with and without exceptions must not share inline code, nor may libraries that
+/// were compiled with different versions of these headers: each has its own.
+#if MILLPOND_EXCEPTIONS
+#define MILLPOND_FACE v0_1_with_exceptions
+#else
+#define MILLPOND_FACE v0_1_without_exceptions
 #endif
 
 /// Of what is thrown, so that whoever catches it in another library knows its type.
@@ -65,7 +70,7 @@ class Span {
     constexpr Span(std::initializer_list<value_type> list) noexcept : size_(list.size()) {
         data_ = list.begin();
     }
-    /// The elements of a vector, an array, a string or another span.
+    /// The elements of a vector, an array or another span; of `const char` those of a string, too.
     template <class Container,
               class = std::enable_if_t<
                   !std::is_same_v<std::decay_t<Container>, Span> &&
@@ -111,6 +116,9 @@ inline millpond_text_t said(const std::optional<std::string> &text) noexcept {
     return {text->data(), text->size()};
 }
 
+/// What a choice becomes that is none of its enum, as by a cast: said, so that it is refused.
+inline millpond_text_t no_choice() noexcept { return {"?", 1}; }
+
 inline std::string_view view(millpond_text_t text) noexcept {
     return text.data ? std::string_view(text.data, text.len) : std::string_view();
 }
@@ -122,7 +130,7 @@ inline std::vector<millpond_text_t> texts(Span<const std::string> said) {
     return all;
 }
 
-inline const std::uint8_t *bytes_of(const std::string &text) noexcept {
+inline const std::uint8_t *bytes_of(std::string_view text) noexcept {
     return reinterpret_cast<const std::uint8_t *>(text.data());
 }
 
@@ -150,9 +158,8 @@ class IndexIterator {
     using reference = value_type;
     using pointer = void;
     using iterator_category = std::input_iterator_tag;
-#if __cplusplus >= 202002L
+    /// What C++20 goes by.
     using iterator_concept = std::random_access_iterator_tag;
-#endif
 
     IndexIterator() = default;
     IndexIterator(Indexed indexed, std::size_t index) : indexed_(indexed), index_(index) {}

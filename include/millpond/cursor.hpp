@@ -39,6 +39,7 @@ struct QueryOptions {
     /// As C takes it, borrowed from this.
     [[nodiscard]] millpond_query_options_t raw() const noexcept {
         millpond_query_options_t raw = MILLPOND_QUERY_OPTIONS_INIT;
+        if (order != Order::unsaid) raw.order = detail::no_choice();
         if (order == Order::ascending) raw.order = detail::text("ascending");
         if (order == Order::descending) raw.order = detail::text("descending");
         if (order == Order::stream) raw.order = detail::text("stream");
@@ -107,9 +108,10 @@ class Batches {
     /// Those of `source`, which must outlive this if it is a reference; each within `wait`.
     Batches(Source &&source, Wait wait, std::size_t count_max)
         : source_{std::forward<Source>(source)}, wait_(wait), count_max_(count_max) {}
-    /// Takes the first batch.
+    /// Takes the first batch; called again, begins with the one at hand.
     Iterator begin() {
-        take();
+        if (!has_begun_) take();
+        has_begun_ = true;
         return Iterator(this);
     }
     [[nodiscard]] Sentinel end() const { return {}; }
@@ -121,6 +123,7 @@ class Batches {
     Wait wait_;
     std::size_t count_max_;
     Batch batch_;
+    bool has_begun_ = false;
 };
 
 /// The events that a cursor or a subscription gives until its end, to be walked over once: an input
@@ -155,7 +158,7 @@ class Events {
         friend bool operator!=(const Iterator &it, Sentinel) { return !it.is_over(); }
 
       private:
-        [[nodiscard]] bool is_over() const { return events_->batch_.is_end(); }
+        [[nodiscard]] bool is_over() const { return events_->is_over_; }
 
         Events *events_ = nullptr;
     };
@@ -173,9 +176,11 @@ class Events {
   private:
     /// Goes on to a batch that has event `index_`, or to the end.
     void settle() {
-        while (!batch_.is_end() && index_ >= batch_.size()) {
+        while (index_ >= size_ && !is_over_) {
             batch_ = source_.get().next(wait_);
             index_ = 0;
+            size_ = batch_.size();
+            is_over_ = batch_.is_end();
             if (!batch_.is_rewind()) continue;
             throw Error(ErrorKind::invalid_argument, "events came late; read batches", "rewind");
         }
@@ -184,7 +189,9 @@ class Events {
     detail::Walked<Source> source_;
     Wait wait_;
     Batch batch_;
-    std::size_t index_ = 0;
+    /// Of the batch, asked for once: a step of a loop calls no more than what shows its event.
+    std::size_t size_ = 0, index_ = 0;
+    bool is_over_ = false;
 };
 #endif
 

@@ -70,13 +70,22 @@ inline bool is_retryable(ErrorKind kind) noexcept {
     return millpond_status_is_retryable(static_cast<std::int32_t>(kind)) == 1;
 }
 
-/// What went wrong in one call. The only type that millpond throws; there are no others below it:
-/// look at `kind`. Copying it never fails; texts that it gives live as long as any copy.
+/// What went wrong in one call. The only type that millpond throws, beside what the standard
+/// library does where there is no memory, and then also a `try_` call, and after a publish was
+/// stored. There are no others below it: look at `kind`. Copying it never fails; texts that it
+/// gives live as long as any copy.
 class MILLPOND_VISIBLE Error : public std::exception {
   public:
     /// An error of the program's own, for a callback to answer with.
     Error(ErrorKind kind, std::string message, std::string reason = {})
         : said_(std::make_shared<const Said>(kind, std::move(message), std::move(reason))) {}
+    // Copied and never moved: so there is no error that says nothing.
+    Error(const Error &) noexcept = default;
+    Error &operator=(const Error &) noexcept = default;
+    ~Error() override = default;
+
+    /// That code of the program failed, and there is no memory to say how. Needs none itself.
+    static Error without_memory() noexcept { return Error(std::shared_ptr<const Said>()); }
 
     /// A copy of what C says went wrong; `raw` stays with whoever has it and may be NULL.
     static Error from_raw(std::int32_t status, const millpond_error_t *raw) {
@@ -95,27 +104,39 @@ class MILLPOND_VISIBLE Error : public std::exception {
     }
 
     /// What kind of error.
-    [[nodiscard]] ErrorKind kind() const noexcept { return said_->kind; }
+    [[nodiscard]] ErrorKind kind() const noexcept {
+        return said_ ? said_->kind : ErrorKind::user_code;
+    }
     /// The stable name of the kind, such as "query_invalid".
-    [[nodiscard]] std::string_view name() const noexcept { return said_->name; }
+    [[nodiscard]] std::string_view name() const noexcept {
+        return said_ ? std::string_view(said_->name) : name_of(kind());
+    }
     /// Who, what and what to do, in English.
-    [[nodiscard]] std::string_view message() const noexcept { return said_->message; }
+    [[nodiscard]] std::string_view message() const noexcept { return what(); }
     /// The message as a C string.
-    [[nodiscard]] const char *what() const noexcept override { return said_->message.c_str(); }
+    [[nodiscard]] const char *what() const noexcept override {
+        return said_ ? said_->message.c_str() : "out of memory";
+    }
     /// Typed detail, such as "wrong_secret"; "" when there is none.
-    [[nodiscard]] std::string_view reason() const noexcept { return said_->reason; }
+    [[nodiscard]] std::string_view reason() const noexcept {
+        return said_ ? std::string_view(said_->reason) : std::string_view();
+    }
     /// Of `not_yet_visible`: how many events of which streams are missing, as one JSON object of
     /// stream ids; "{}" for other errors.
-    [[nodiscard]] std::string_view missing() const noexcept { return said_->missing; }
+    [[nodiscard]] std::string_view missing() const noexcept {
+        return said_ ? std::string_view(said_->missing) : std::string_view("{}");
+    }
     /// What a program may want to know of it, as JSON text (docs/errors.md); "" for nothing.
-    [[nodiscard]] std::string_view details() const noexcept { return said_->details; }
+    [[nodiscard]] std::string_view details() const noexcept {
+        return said_ ? std::string_view(said_->details) : std::string_view();
+    }
     /// Byte position in the text that was refused, such as a query; none where there is none.
     [[nodiscard]] std::optional<std::size_t> position() const noexcept {
-        if (said_->position < 0) return std::nullopt;
+        if (!said_ || said_->position < 0) return std::nullopt;
         return static_cast<std::size_t>(said_->position);
     }
     /// Whether the same call may succeed later without any change by the caller.
-    [[nodiscard]] bool is_retryable() const noexcept { return said_->is_retryable; }
+    [[nodiscard]] bool is_retryable() const noexcept { return said_ && said_->is_retryable; }
 
   private:
     struct Said {
@@ -154,11 +175,16 @@ class [[nodiscard]] Result {
     /// The value, which must be there.
     [[nodiscard]] T &operator*() & noexcept { return *held(); }
     [[nodiscard]] const T &operator*() const & noexcept { return *held(); }
-    [[nodiscard]] T operator*() && noexcept { return std::move(*held()); }
+    [[nodiscard]] T operator*() && noexcept(std::is_nothrow_move_constructible_v<T>) {
+        return std::move(*held());
+    }
+    /// Of the value, which must be there. What it gives may be gone with the result: before C++23 a
+    /// `for` loop over `try_query(text)->events()` reads a cursor that is gone already.
     [[nodiscard]] T *operator->() noexcept { return held(); }
     [[nodiscard]] const T *operator->() const noexcept { return held(); }
-    /// The error, which must be there.
-    [[nodiscard]] const Error &error() const noexcept {
+    /// The error, which must be there; of a temporary by value.
+    [[nodiscard]] Error error() && noexcept { return std::as_const(*this).error(); }
+    [[nodiscard]] const Error &error() const & noexcept {
         const Error *error = std::get_if<1>(&said_);
         detail::require(error != nullptr, "a Result with a value was asked for its error");
         return *error;
@@ -206,8 +232,9 @@ class [[nodiscard]] Result<void> {
     /// Whether it is done.
     [[nodiscard]] bool has_value() const noexcept { return !error_; }
     explicit operator bool() const noexcept { return has_value(); }
-    /// The error, which must be there.
-    [[nodiscard]] const Error &error() const noexcept {
+    /// The error, which must be there; of a temporary by value.
+    [[nodiscard]] Error error() && noexcept { return std::as_const(*this).error(); }
+    [[nodiscard]] const Error &error() const & noexcept {
         detail::require(error_.has_value(), "a Result without an error was asked for it");
         return *error_;
     }
@@ -262,33 +289,56 @@ Result<std::string> copied(Call &&call) {
     return bytes.copy();
 }
 
+#if MILLPOND_EXCEPTIONS
+inline Error user_code_error(const char *message) noexcept {
+    try {
+        return Error(ErrorKind::user_code, message);
+    } catch (...) {
+        return Error::without_memory();
+    }
+}
+#endif
+
 /// Runs `code`, which gives a `Result<T>`; what it throws becomes an error of the kind `user_code`.
 template <class T, class Code>
 Result<T> caught(Code &&code) noexcept {
 #if MILLPOND_EXCEPTIONS
     try {
         return code();
-    } catch (const Error &error) {
-        return error;
     } catch (const std::exception &error) {
-        return Error(ErrorKind::user_code, error.what());
+        return user_code_error(error.what());
     } catch (...) {
-        return Error(ErrorKind::user_code, "it threw what is no std::exception");
+        return user_code_error("it threw what is no std::exception");
     }
 #else
     return code();
 #endif
 }
 
+template <class T>
+struct IsResult : std::false_type {};
+template <class T>
+struct IsResult<Result<T>> : std::true_type {};
 
-/// Calls `code`, which gives a `T`, a `Result<T>` or, for `void`, nothing: always as a result.
+/// Calls `code`, which gives a `T` or a `Result<T>`; for `void` anything, of which only an error
+/// counts. Always as a result.
 template <class T, class Code, class... Arguments>
 Result<T> answered(Code &&code, Arguments &&...arguments) {
     using Given = std::invoke_result_t<Code, Arguments...>;
     if constexpr (std::is_void_v<Given>) {
+        static_assert(std::is_void_v<T>, "this callback of millpond must return something");
         std::forward<Code>(code)(std::forward<Arguments>(arguments)...);
         return {};
+    } else if constexpr (std::is_void_v<T> && IsResult<std::decay_t<Given>>::value) {
+        const auto &given = std::forward<Code>(code)(std::forward<Arguments>(arguments)...);
+        if (!given) return given.error();
+        return {};
+    } else if constexpr (std::is_void_v<T> && !std::is_convertible_v<Given, Error>) {
+        (void)std::forward<Code>(code)(std::forward<Arguments>(arguments)...);
+        return {};
     } else {
+        static_assert(std::is_constructible_v<Result<T>, Given>,
+                      "this callback of millpond returns what it cannot use");
         return Result<T>(std::forward<Code>(code)(std::forward<Arguments>(arguments)...));
     }
 }

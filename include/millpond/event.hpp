@@ -27,6 +27,10 @@ inline Result<std::string> try_payload_to_json(Bytes payload) {
         return millpond_payload_to_json(payload.data(), payload.size(), out, error);
     });
 }
+/// The same of bytes in a string, as `try_payload_from_json` gives them.
+inline Result<std::string> try_payload_to_json(std::string_view payload) {
+    return try_payload_to_json(Bytes(detail::bytes_of(payload), payload.size()));
+}
 
 #if MILLPOND_EXCEPTIONS
 /// As `try_payload_from_json`; throws `Error`.
@@ -35,6 +39,9 @@ inline std::string payload_from_json(std::string_view json) {
 }
 /// As `try_payload_to_json`; throws `Error`.
 inline std::string payload_to_json(Bytes payload) { return try_payload_to_json(payload).value(); }
+inline std::string payload_to_json(std::string_view payload) {
+    return try_payload_to_json(payload).value();
+}
 #endif
 
 /// The tags of an event, rising and distinct: up to 64 of 1 to 255 bytes of UTF-8. Borrowed.
@@ -183,7 +190,7 @@ class BatchRef {
         if (!key.data) return std::nullopt;
         return detail::view(key);
     }
-    /// Which columns its events have, never `Columns::all`.
+    /// Which columns its events have; `Columns::all` only of a batch that is none.
     [[nodiscard]] Columns columns() const noexcept {
         return static_cast<Columns>(millpond_batch_columns(raw_));
     }
@@ -223,6 +230,21 @@ class Batch : public BatchRef {
     Batch(const Batch &) = delete;
     Batch &operator=(const Batch &) = delete;
     ~Batch() { millpond_batch_free(owned_); }
+
+    /// Event `index`, which must be below `size()`. Not of a batch that is about to be gone.
+    [[nodiscard]] Event operator[](std::size_t index) const & noexcept {
+        return BatchRef::operator[](index);
+    }
+    Event operator[](std::size_t) const && = delete;
+    [[nodiscard]] iterator begin() const & noexcept { return BatchRef::begin(); }
+    iterator begin() const && = delete;
+    [[nodiscard]] iterator end() const & noexcept { return BatchRef::end(); }
+    iterator end() const && = delete;
+    /// As of any batch, and not of one that is about to be gone.
+    [[nodiscard]] std::optional<std::string_view> rewind_to() const & noexcept {
+        return BatchRef::rewind_to();
+    }
+    std::optional<std::string_view> rewind_to() const && = delete;
 
     /// Gives the batch of C away: whoever has it frees it.
     [[nodiscard]] millpond_batch_t *release() noexcept {

@@ -34,9 +34,11 @@ class SavedState {
 };
 
 /// What a fish is, by code. Its functions must be functions of their arguments: no clock, no
-/// chance, nothing from outside. They run again and again, from any saved state on, one at a time,
-/// on one thread of millpond for the fish, under no lock. They may call every function, but what
-/// waits for a state of their own fish waits for them.
+/// chance, nothing from outside. They run again and again, from any saved state on, under no lock.
+/// One fold runs them one at a time; but the folds of other nodes have the same functions, and
+/// whoever asks for a value has `decode`, so that they run on several threads at once: what they
+/// capture is shared by all of these. They may call every function, but what waits for a state of
+/// their own fish waits for them.
 template <class Value>
 struct FishCode {
     /// Its name, 1 to 255 bytes.
@@ -157,9 +159,15 @@ struct Running {
 /// What can be observed: a `Fish`, or a built-in fold. Cheap to copy.
 class AnyFish {
   public:
-    /// Of what makes it.
+    /// Of what makes it, which must be there.
     explicit AnyFish(std::shared_ptr<const detail::FishSource> source) noexcept
-        : source_(std::move(source)) {}
+        : source_(std::move(source)) {
+        detail::require(source_ != nullptr, "a fish was made of nothing");
+    }
+    // Copied and never moved: so there is no fish of nothing.
+    AnyFish(const AnyFish &) noexcept = default;
+    AnyFish &operator=(const AnyFish &) noexcept = default;
+    ~AnyFish() = default;
 
     /// A fish as C takes it, borrowed from this but for its `user_data`: whoever takes it has it
     /// freed by its `destroy`, as millpond_node_observe does.
@@ -175,10 +183,20 @@ class Fish : public AnyFish {
   public:
     /// A fish of this code. What is wrong with it is told when it is observed.
     explicit Fish(FishCode<Value> code) : Fish(std::make_shared<Source>(std::move(code))) {}
+    Fish(const Fish &) noexcept = default;
+    Fish &operator=(const Fish &) noexcept = default;
+    ~Fish() = default;
 
-    /// The value of a state of this fish: what `decode` makes of its bytes. `user_code`: it threw.
+    /// The value of a state of this fish: what `decode` makes of its bytes, on this thread.
+    /// `user_code`: it failed. `invalid_argument`: `state` is none, as at the end.
     Result<Value> try_value_of(const StateRef &state) const {
-        return detail::caught<Value>([&]() { return code_->decode(SavedState(state.bytes())); });
+        if (!state.raw() || state.is_end())
+            return Error(ErrorKind::invalid_argument, "there is no state here");
+        return detail::caught<Value>([&]() -> Result<Value> {
+            Result<Value> value = code_->decode(SavedState(state.bytes()));
+            if (value || value.error().kind() == ErrorKind::user_code) return value;
+            return Error(ErrorKind::user_code, std::string(value.error().message()));
+        });
     }
 #if MILLPOND_EXCEPTIONS
     /// As `try_value_of`; throws `Error`.

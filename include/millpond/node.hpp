@@ -21,7 +21,8 @@ inline std::int32_t close_node(millpond_node_t node, millpond_error_t **error) {
 /// A node. What it opens may outlive it, and comes to its end when the node is closed.
 ///
 /// Its destructor closes it as `try_close()` does, which waits up to 10 s for what is under way:
-/// its callbacks have returned then, and what they hold was freed.
+/// but for one that takes longer, its callbacks have returned then, and what they hold was freed.
+/// The destructor says nothing of that, so who captures references closes and looks at the answer.
 class Node : public detail::Handle<millpond_node_t, detail::close_node> {
   public:
     using Handle::Handle;
@@ -42,9 +43,10 @@ class Node : public detail::Handle<millpond_node_t, detail::close_node> {
     /// Closes it: its cursors, turns and calls end, its subscriptions, observers and groups come to
     /// a normal end; what was published is on disk, and its callbacks have returned. Legal from any
     /// thread and callback; from a callback of this node it does not wait for that callback.
-    /// Without a bound it waits 10 s; it cannot be cancelled. `timeout`: it is closed all the same,
-    /// and the rest ends by itself. `storage_failed`: the last writes failed. A second one:
-    /// `closed`.
+    /// Without a bound it waits 10 s, and longer for destructors of what callbacks capture, which
+    /// are to return soon; it cannot be cancelled. `timeout`: it is closed all the same, the rest
+    /// ends by itself, and callbacks may still run. `storage_failed`: the last writes failed. A
+    /// second one: `closed`.
     Result<void> try_close(Wait wait = {}) const {
         return detail::done([&](millpond_error_t **error) {
             return millpond_node_close(raw(), wait.milliseconds(), error);
@@ -68,7 +70,7 @@ class Node : public detail::Handle<millpond_node_t, detail::close_node> {
     }
     /// The same, once something in it changed: waits until its version is another than `version`,
     /// and sets that. Begin with 0, which gives one at once, and go on with what it set: so no
-    /// change is missed. On any error `version` stays.
+    /// change is missed. On any error `version` stays. There is no range of these.
     Result<std::string> try_next_status(std::uint64_t &version, Wait wait = {}) const {
         return detail::copied([&](millpond_bytes_t *out, millpond_error_t **error) {
             return millpond_node_next_status(raw(), &version, wait.milliseconds(), wait.cancel(),
@@ -117,7 +119,8 @@ class Node : public detail::Handle<millpond_node_t, detail::close_node> {
         });
     }
     /// Forgets the addresses of the peer `node_id` (64 hex digits) and ends its session; it may
-    /// still connect to us. Does nothing for a peer that is not known.
+    /// still connect to us. Does nothing for a peer that is not known. `invalid_argument` also when
+    /// the node was opened without a network.
     Result<void> try_disconnect(std::string_view node_id, Wait wait = {}) const {
         return detail::done([&](millpond_error_t **error) {
             return millpond_node_disconnect(raw(), node_id.data(), node_id.size(),
@@ -187,16 +190,18 @@ class Node : public detail::Handle<millpond_node_t, detail::close_node> {
                                                wait.milliseconds(), wait.cancel(), out, error);
             });
     }
-    /// The same, but batches go to `callback`, until the subscription is closed. When a close
-    /// returns, the callback is not running and never will again, and was freed (unless the close
-    /// is called inside it). `not_yet_visible`: the log does not cover now what `after` and the
-    /// session name; it does not wait.
-    Result<Subscription> try_subscribe(std::string_view query, BatchCallback callback,
+    /// The same, but batches go to `callback`, whatever makes a `BatchCallback`, until the
+    /// subscription is closed. When a close has answered anything but `timeout`, the callback is
+    /// not running and never will again, and was freed (unless the close is called inside it).
+    /// `not_yet_visible`: the log does not cover now what `after` and the session name; it does not
+    /// wait.
+    template <class Code, class = std::enable_if_t<std::is_convertible_v<Code, BatchCallback>>>
+    Result<Subscription> try_subscribe(std::string_view query, Code callback,
                                        const SubscribeOptions &options = {}) const {
         using Told = detail::Told<BatchRef>;
         const millpond_subscribe_options_t how = options.raw();
-        const auto call = callback ? Told::call<millpond_batch_t> : nullptr;
         auto told = std::make_unique<Told>(std::move(callback));
+        const auto call = told->callback ? Told::call<millpond_batch_t> : nullptr;
         return detail::made<Subscription, millpond_subscription_t>(
             [&](millpond_subscription_t *out, millpond_error_t **error) {
                 return millpond_node_subscribe_callback(
@@ -373,7 +378,8 @@ class Node : public detail::Handle<millpond_node_t, detail::close_node> {
         return try_subscribe(query, options, wait).value();
     }
     /// As `try_subscribe` with a callback; throws `Error`.
-    [[nodiscard]] Subscription subscribe(std::string_view query, BatchCallback callback,
+    template <class Code, class = std::enable_if_t<std::is_convertible_v<Code, BatchCallback>>>
+    [[nodiscard]] Subscription subscribe(std::string_view query, Code callback,
                                          const SubscribeOptions &options = {}) const {
         return try_subscribe(query, std::move(callback), options).value();
     }

@@ -140,6 +140,10 @@ class Turn : public detail::Handle<millpond_turn_t, millpond_turn_close> {
 /// Watches a fish. All observers of a fish in a process share one fold, which runs while there is
 /// one, with the code of the first. Where that fails each call answers `user_code`, after the last
 /// good state.
+///
+/// A close waits up to 10 s for a callback or an effect to return, and answers `timeout` then: it
+/// is closed all the same, but that code still runs. The destructor says nothing of that, so who
+/// captures references closes and looks at the answer.
 class Observer : public detail::Handle<millpond_observer_t, millpond_observer_close> {
   public:
     using Handle::Handle;
@@ -194,7 +198,8 @@ class Observer : public detail::Handle<millpond_observer_t, millpond_observer_cl
     }
     /// The same on a state that has all that `session` has seen by then, which then has seen the
     /// state; `not_yet_visible` where that does not come within the timeout.
-    Result<Turn> try_turn(TurnKind kind, const Session &session, Wait wait = {}) {
+    template <class Of, class = std::enable_if_t<std::is_same_v<Of, Session>>>
+    Result<Turn> try_turn(TurnKind kind, const Of &session, Wait wait = {}) {
         return detail::made<Turn, millpond_turn_t>(
             [&](millpond_turn_t *out, millpond_error_t **error) {
                 return millpond_observer_turn(raw(), static_cast<std::int32_t>(kind),
@@ -245,7 +250,8 @@ class Observer : public detail::Handle<millpond_observer_t, millpond_observer_cl
         return try_turn(kind, wait).value();
     }
     /// As `try_turn` with a session; throws `Error`.
-    Turn turn(TurnKind kind, const Session &session, Wait wait = {}) {
+    template <class Of, class = std::enable_if_t<std::is_same_v<Of, Session>>>
+    Turn turn(TurnKind kind, const Of &session, Wait wait = {}) {
         return try_turn(kind, session, wait).value();
     }
     /// As `try_run`; throws `Error`.

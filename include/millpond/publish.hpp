@@ -74,6 +74,7 @@ struct PublishOptions {
         millpond_publish_options_t raw = MILLPOND_PUBLISH_OPTIONS_INIT;
         raw.has_expected = expected ? 1 : 0;
         raw.expected = expected.value_or(0);
+        if (durability != Durability::unsaid) raw.durability = detail::no_choice();
         if (durability == Durability::power) raw.durability = detail::text("power");
         if (durability == Durability::process) raw.durability = detail::text("process");
         if (idempotency_key) {

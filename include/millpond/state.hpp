@@ -90,6 +90,15 @@ class State : public StateRef {
     State &operator=(const State &) = delete;
     ~State() { millpond_state_free(owned_); }
 
+    /// The state as its codec wrote it. Not of one that is about to be gone.
+    [[nodiscard]] Bytes bytes() const & noexcept { return StateRef::bytes(); }
+    Bytes bytes() const && = delete;
+    /// The key of the last event in it. Not of one that is about to be gone.
+    [[nodiscard]] std::optional<std::string_view> last() const & noexcept {
+        return StateRef::last();
+    }
+    std::optional<std::string_view> last() const && = delete;
+
     /// Gives the state of C away: whoever has it frees it.
     [[nodiscard]] millpond_state_t *release() noexcept {
         raw_ = nullptr;
@@ -151,18 +160,23 @@ class States {
     [[nodiscard]] std::size_t size() const noexcept { return millpond_states_len(raw_); }
     /// Whether there are none.
     [[nodiscard]] bool empty() const noexcept { return size() == 0; }
-    /// Fish `index`, which must be below `size()`.
-    [[nodiscard]] Shown operator[](std::size_t index) const noexcept {
+    /// Fish `index`, which must be below `size()`. Like the others that borrow, not of what is
+    /// about to be gone.
+    [[nodiscard]] Shown operator[](std::size_t index) const & noexcept {
         return detail::ShownAt(raw_)[index];
     }
+    Shown operator[](std::size_t) const && = delete;
     /// The state of the fish with this id, if it shows one.
-    [[nodiscard]] std::optional<StateRef> find(std::string_view fish_id) const noexcept {
+    [[nodiscard]] std::optional<StateRef> find(std::string_view fish_id) const & noexcept {
         for (const Shown &shown : *this)
             if (shown.fish_id == fish_id) return shown.state;
         return std::nullopt;
     }
-    [[nodiscard]] iterator begin() const noexcept { return {detail::ShownAt(raw_), 0}; }
-    [[nodiscard]] iterator end() const noexcept { return {detail::ShownAt(raw_), size()}; }
+    std::optional<StateRef> find(std::string_view) const && = delete;
+    [[nodiscard]] iterator begin() const & noexcept { return {detail::ShownAt(raw_), 0}; }
+    iterator begin() const && = delete;
+    [[nodiscard]] iterator end() const & noexcept { return {detail::ShownAt(raw_), size()}; }
+    iterator end() const && = delete;
 
     /// Whether nothing will follow, and these are none: the group or its node was closed.
     [[nodiscard]] bool is_end() const noexcept { return millpond_states_is_end(raw_) == 1; }

@@ -17,7 +17,10 @@ class Start {
     /// As `beginning`.
     Start() noexcept = default;
     /// After what this token covers, or at the position of a subscription of the same order.
-    Start(Token token) : said_(token.text()) {}
+    Start(Token token) : said_(token.text()) {
+        // Of a token, these are no words but bad texts, as the empty one is.
+        if (said_ == "beginning" || said_ == "now") said_.emplace();
+    }
     /// With the first event there is.
     static Start beginning() { return Start(std::string("beginning")); }
     /// With what comes from now on. Not in key order.
@@ -77,8 +80,10 @@ struct SubscribeOptions {
         millpond_subscribe_options_t raw = MILLPOND_SUBSCRIBE_OPTIONS_INIT;
         raw.batch_count_max = batch_count_max;
         raw.from = from.raw();
+        if (delivery != Delivery::unsaid) raw.delivery = detail::no_choice();
         if (delivery == Delivery::durable) raw.delivery = detail::text("durable");
         if (delivery == Delivery::live) raw.delivery = detail::text("live");
+        if (order != SubscribeOrder::unsaid) raw.order = detail::no_choice();
         if (order == SubscribeOrder::arrival) raw.order = detail::text("arrival");
         if (order == SubscribeOrder::key) raw.order = detail::text("key");
         raw.after = detail::said(after);
@@ -88,6 +93,10 @@ struct SubscribeOptions {
 };
 
 /// A query that stays open. Close it, or let it go, also after its node was closed.
+///
+/// With a callback a close waits up to 10 s for it to return, and answers `timeout` then: it is
+/// closed all the same, but the callback still runs. The destructor says nothing of that, so who
+/// captures references closes and looks at the answer.
 class Subscription : public detail::Handle<millpond_subscription_t, millpond_subscription_close> {
   public:
     using Handle::Handle;
@@ -151,9 +160,9 @@ class Subscription : public detail::Handle<millpond_subscription_t, millpond_sub
 
 /// Takes batches of a subscription, or the error that is its end: the last call has either that, or
 /// a batch that `is_end`. Calls come one after the other on a thread of the subscription alone, and
-/// may call everything. If it throws, or gives a `Result` that is an error, it is called once more,
-/// with `user_code`, reason "callback", and never again; what comes until the subscription is
-/// closed is dropped.
+/// may call everything. What it captures is destroyed on a thread of millpond. If it throws, or
+/// gives a `Result` that is an error, it is called once more, with `user_code`, reason "callback",
+/// and never again; what comes until the subscription is closed is dropped.
 using BatchCallback = Callback<void(const Result<BatchRef> &)>;
 
 namespace detail {

@@ -38,16 +38,20 @@ class Wait {
   public:
     /// No bound, and not to be called off.
     Wait() noexcept = default;
-    /// At most so long, rounded up to milliseconds. Zero, less, or no number: not to wait. More
-    /// than 2^53 ms is no bound.
+    /// At most so long, rounded up to milliseconds, and 2^53 ms at most. Zero, less, or no number:
+    /// not to wait.
     template <class Rep, class Period>
     Wait(std::chrono::duration<Rep, Period> timeout) : milliseconds_(rounded(timeout)) {}
     /// Until `cancel` is triggered. It must live as long as the call.
     Wait(const Cancel &cancel) noexcept : cancel_(detail::named(cancel.raw())) {}
+    /// Nobody could trigger that one.
+    Wait(const Cancel &&) = delete;
     /// Whichever comes first.
     template <class Rep, class Period>
     Wait(std::chrono::duration<Rep, Period> timeout, const Cancel &cancel)
         : milliseconds_(rounded(timeout)), cancel_(detail::named(cancel.raw())) {}
+    template <class Rep, class Period>
+    Wait(std::chrono::duration<Rep, Period> timeout, const Cancel &&) = delete;
 
     /// As C takes it: milliseconds, or -1 for no bound.
     [[nodiscard]] std::int64_t milliseconds() const noexcept { return milliseconds_; }
@@ -59,7 +63,7 @@ class Wait {
     static std::int64_t rounded(std::chrono::duration<Rep, Period> timeout) {
         const long double exact = std::chrono::duration<long double, std::milli>(timeout).count();
         if (!(exact > 0)) return 0;
-        if (exact > 9007199254740992.0L) return -1;
+        if (exact > 9007199254740992.0L) return 9007199254740992;
         return static_cast<std::int64_t>(std::ceil(exact));
     }
 

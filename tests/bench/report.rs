@@ -67,7 +67,7 @@ impl Results {
 }
 
 /// All cases, in the order of the table.
-pub(crate) const CASES: [&str; 27] = [
+pub(crate) const CASES: [&str; 29] = [
     "publish_batch_1000",
     "publish_1",
     "publish_16",
@@ -95,6 +95,8 @@ pub(crate) const CASES: [&str; 27] = [
     "node_publish",
     "node_iterate",
     "node_fold",
+    "c_iterate",
+    "cpp_iterate",
 ];
 
 /// The middle value; of an even number the mean of the two in the middle. `values` is not empty.

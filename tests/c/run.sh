@@ -3,15 +3,17 @@
 #
 #   tests/c/run.sh [--built | cargo options …]
 #
-# Ends with one line of totals. Compilers by CC and CXX. What is not installed is skipped with a
-# line that says so.
+# Ends with one line of totals. Compilers by CC and CXX, and clang beside them for the header and
+# the programs. What is not installed is skipped with a line that says so.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 cc=${CC:-cc}
 cxx=${CXX:-c++}
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT INT TERM
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 # shellcheck source=claims.sh
 . "$here/claims.sh"
 programs="basics arguments blobs lifecycle process pond groups panics exchange misuse"
@@ -40,15 +42,27 @@ int main() {
     return (int)e.reserved + (int)MILLPOND_NO_CANCEL.id;
 }
 TEXT
-for std in c99 c11 c17; do
-    claim "the header is $std" $cc -std=$std $strict $flags -c "$work/header.c" -o "$work/header.o"
+for compiler in $cc clang; do
+    for std in c99 c11 c17 c2x; do
+        claim "the header is $std, $compiler" \
+            $compiler -std=$std $strict $flags -fsyntax-only "$work/header.c"
+    done
 done
-if command -v "$cxx" >/dev/null; then
-    claim "the header is C++17" \
-        $cxx -std=c++17 $strict $flags -c "$work/header.cpp" -o "$work/header.o"
-else
-    skip "the header in C++17: no C++ compiler"
-fi
+for compiler in $cxx clang++; do
+    for std in c++17 c++20 c++2b; do
+        claim "the header is $std, $compiler" \
+            $compiler -std=$std $strict $flags -fsyntax-only "$work/header.cpp"
+        claim "the header is $std without exceptions and run-time types, $compiler" \
+            $compiler -std=$std $strict -fno-exceptions -fno-rtti $flags -fsyntax-only \
+            "$work/header.cpp"
+    done
+done
+# What the macros become: the programs use all that there are.
+for program in $programs; do
+    claim "$program is C99 and C2x to clang" sh -c "for std in c99 c2x; do
+        clang -std=\$std -D_DEFAULT_SOURCE $strict $flags -fsyntax-only '$here/$program.c' ||
+            exit 1; done"
+done
 
 # Exported names: ours, all of them known. That the header has them and the tests call each of them
 # is checked by ffi/c/tests/functions.rs.

@@ -1,6 +1,9 @@
 // Publishing, queries, subscriptions, errors, ownership: what C++ adds to the C interface.
 #include "check.hpp"
 
+#include <algorithm>
+#include <sys/wait.h>
+
 using millpond::Batch;
 using millpond::Cancel;
 using millpond::Cursor;
@@ -36,8 +39,31 @@ void events_are_published_and_read_back() {
     const std::string cbor = millpond::payload_from_json(event.payload_json());
     CHECK(event.payload().size() == cbor.size());
     CHECK(std::memcmp(event.payload().data(), cbor.data(), cbor.size()) == 0);
+    CHECK(millpond::payload_to_json(millpond::payload_from_json("1")) == "1");
     CHECK(cursor.next(SOON).is_end() && cursor.next(SOON).is_end());
     CHECK(batch.position() == published.token);
+}
+
+void tags_of_every_length_come_back() {
+    Node node = open_node();
+    Draft draft = grain();
+    draft.tags.clear();
+    for (const std::size_t length : {1, 2, 126, 127, 128, 129, 254, 255})
+        draft.tags.push_back(std::string(length, static_cast<char>('a' + draft.tags.size())));
+    Draft many = grain();
+    many.tags.clear();
+    for (int i = 10; i < 74; i++) many.tags.push_back(std::to_string(i));
+    Draft none = grain();
+    none.tags.clear();
+    node.publish_all({draft, none, many});
+    Cursor cursor = node.query("FROM allEvents");
+    const Batch batch = cursor.next(SOON);
+    CHECK(batch.size() == 3 && batch[1].has_tags() && batch[1].tags().empty());
+    for (const std::size_t event : {0, 2}) {
+        const std::vector<std::string> &said = event == 0 ? draft.tags : many.tags;
+        CHECK(std::equal(said.begin(), said.end(), batch[event].tags().begin(),
+                         batch[event].tags().end()));
+    }
 }
 
 void batches_and_events_are_ranges() {
@@ -64,6 +90,9 @@ void batches_and_events_are_ranges() {
         for (const Event event : batch) events += event.tags().contains("grain") ? 1 : 0;
     }
     CHECK(batches == 3 && events == 12);
+    Cursor twice = node.query("FROM 'grain'");
+    auto halves = twice.batches(SOON, 6); // A second beginning loses nothing.
+    CHECK(halves.begin()->size() == 6 && (*halves.begin())[0].offset() == 0);
     millpond::QueryOptions options;
     options.order = millpond::Order::descending;
     options.columns = millpond::Columns::key | millpond::Columns::tags;
@@ -168,7 +197,7 @@ void a_wait_rounds_up_and_never_becomes_endless() {
     CHECK(Wait(2s).milliseconds() == 2000 && Wait(0s).milliseconds() == 0);
     CHECK(Wait(-5s).milliseconds() == 0);
     CHECK(Wait(std::chrono::duration<double>(0.0015)).milliseconds() == 2);
-    CHECK(Wait(std::chrono::hours::max()).milliseconds() == -1);
+    CHECK(Wait(std::chrono::hours::max()).milliseconds() == std::int64_t{1} << 53);
     Node node = open_node();
     Subscription subscription = node.subscribe("FROM 'grain'");
     while (!subscription.next(SOON).caught_up()) {
@@ -204,7 +233,8 @@ void a_subscription_says_where_it_stands() {
     millpond::SubscribeOptions options;
     options.from = position;
     Subscription second = node.subscribe("FROM 'grain'", options, SOON);
-    CHECK(second.next(SOON)[0].payload_json() == "2");
+    const Batch seen = second.next(SOON);
+    CHECK(seen[0].payload_json() == "2");
     CHECK(second.lag() == 0);
     options.from = millpond::Start::now();
     Subscription third = node.subscribe("FROM 'grain'", options, SOON);
@@ -222,6 +252,10 @@ void a_subscription_says_where_it_stands() {
     options.order = millpond::SubscribeOrder::arrival;
     options.from = batch.position();
     FAILS(invalid_argument, node.try_subscribe("FROM 'grain'", options, SOON));
+    for (const char *word : {"now", "beginning"}) { // Of a token, these are no words.
+        options.from = Token(word);
+        FAILS(invalid_argument, node.try_subscribe("FROM 'grain'", options, SOON));
+    }
 }
 
 void batches_go_to_a_callback_until_the_close() {
@@ -265,6 +299,90 @@ void a_callback_that_throws_is_told_so_once_and_not_called_again() {
     subscription.close();
     CHECK(calls == 2 && told->kind() == ErrorKind::user_code && told->reason() == "callback");
     CHECK(told->message() == "as planned");
+}
+
+void a_close_that_does_not_wait_for_a_callback_says_so() {
+    Board board;
+    int freed = 0;
+    bool is_inside = false, may_go = false;
+    Node node = open_node();
+    auto holds = std::make_shared<Freed>(board, freed);
+    Subscription subscription =
+        node.subscribe("FROM 'grain'", [&, holds](const Result<millpond::BatchRef> &) {
+            board.change([&] { is_inside = true; });
+            CHECK(board.becomes([&] { return may_go; }));
+        });
+    holds.reset();
+    node.publish(grain());
+    CHECK(board.becomes([&] { return is_inside; }));
+    FAILS(timeout, node.try_close(10ms));
+    CHECK(freed == 0);
+    FAILS(closed, node.try_id());
+    board.change([&] { may_go = true; });
+    CHECK(board.becomes([&] { return freed == 1; }));
+}
+
+void a_forked_child_reads_and_destroys_and_is_refused_all_else() {
+    Node node = open_node();
+    node.publish(grain());
+    auto cursor = std::make_unique<Cursor>(node.query("FROM 'grain'"));
+    auto batch = std::make_unique<Batch>(cursor->next(SOON));
+    const pid_t child = fork();
+    if (child == 0) {
+        bool is_so = kind_of(node.try_publish(grain())) == ErrorKind::forked_process;
+        is_so = is_so && kind_of(cursor->try_next(SOON)) == ErrorKind::forked_process;
+        is_so = is_so && kind_of(node.try_close()) == ErrorKind::forked_process;
+        is_so = is_so && (*batch)[0].offset() == 0 && (*batch)[0].tags()[0] == "grain";
+        batch.reset();
+        cursor.reset();
+        node = Node();
+        _exit(is_so ? 7 : 8);
+    }
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    CHECK((*batch)[0].offset() == 0 && cursor->next(SOON).is_end() && node.id().size() == 64);
+}
+
+struct Heavy {
+    Heavy() = default;
+    Heavy(const Heavy &) {} // And no move.
+};
+
+// What is said about types is so before anything runs.
+static_assert(std::is_nothrow_copy_assignable_v<Error> && std::is_nothrow_move_assignable_v<Error>);
+static_assert(std::is_same_v<decltype(std::declval<Result<int>>().error()), Error>);
+static_assert(std::is_same_v<decltype(std::declval<Result<void>>().error()), Error>);
+static_assert(std::is_same_v<decltype(std::declval<Result<int> &>().error()), const Error &>);
+static_assert(noexcept(*std::declval<Result<std::string>>()));
+static_assert(!noexcept(*std::declval<Result<Heavy>>()));
+static_assert(!std::is_constructible_v<Wait, Cancel>);
+static_assert(!std::is_constructible_v<Wait, std::chrono::seconds, Cancel>);
+static_assert(std::is_constructible_v<Wait, std::chrono::seconds, Cancel &>);
+
+void an_error_that_was_moved_from_still_says_what_it_says() {
+    Error first(ErrorKind::conflict, "no");
+    const Error second = std::move(first);
+    CHECK(first.message() == "no" && second.message() == "no");
+    const Error poor = Error::without_memory();
+    CHECK(poor.kind() == ErrorKind::user_code && poor.name() == "user_code");
+    CHECK(poor.message() == "out of memory" && poor.missing() == "{}" && poor.details().empty());
+    CHECK(poor.reason().empty() && !poor.position() && !poor.is_retryable());
+}
+
+void a_callback_of_nothing_is_none() {
+    void (*nothing)(const Result<millpond::BatchRef> &) = nullptr;
+    CHECK(!millpond::BatchCallback(nothing));
+    CHECK(!millpond::BatchCallback(std::function<void(const Result<millpond::BatchRef> &)>()));
+    Node node = open_node();
+    FAILS(invalid_argument, node.try_subscribe("FROM 'grain'", nothing));
+    CHECK(node.subscribe("FROM 'grain'", {}).lag() == 0); // The habit of `{}` for no options.
+    // Where nothing is asked for, a value is dropped and an error is not.
+    const millpond::Callback<void(int)> counts([](int n) { return n + 1; });
+    CHECK(counts(1));
+    const millpond::Callback<void(int)> fails(
+        [](int) -> Result<int> { return Error(ErrorKind::conflict, "no"); });
+    FAILS(conflict, fails(1));
 }
 
 void a_session_reads_what_it_wrote() {
@@ -323,6 +441,19 @@ void every_choice_is_one_that_c_knows() {
         subscribe.order = order;
         CHECK(node.subscribe("FROM 'grain'", subscribe, SOON).next(SOON).size() >= 2);
     }
+    // What is none of them is not taken for unsaid.
+    millpond::PublishOptions no_publish;
+    no_publish.durability = static_cast<Durability>(9);
+    FAILS(invalid_argument, node.try_publish(grain(), no_publish, SOON));
+    millpond::QueryOptions no_query;
+    no_query.order = static_cast<Order>(9);
+    FAILS(invalid_argument, node.try_query("FROM 'grain'", no_query, SOON));
+    millpond::SubscribeOptions no_subscribe;
+    no_subscribe.delivery = static_cast<Delivery>(9);
+    FAILS(invalid_argument, node.try_subscribe("FROM 'grain'", no_subscribe, SOON));
+    no_subscribe.delivery = Delivery::unsaid;
+    no_subscribe.order = static_cast<SubscribeOrder>(9);
+    FAILS(invalid_argument, node.try_subscribe("FROM 'grain'", no_subscribe, SOON));
     subscribe.batch_count_max = 4097;
     Board board;
     ErrorKind told{};
@@ -340,6 +471,7 @@ void every_choice_is_one_that_c_knows() {
 int main() {
     millpond::check_abi();
     run("events are published and read back", events_are_published_and_read_back);
+    run("tags of every length come back", tags_of_every_length_come_back);
     run("batches and events are ranges", batches_and_events_are_ranges);
     run("an error says what C says, and outlives its call",
         an_error_says_what_c_says_and_outlives_its_call);
@@ -355,6 +487,13 @@ int main() {
     run("batches go to a callback until the close", batches_go_to_a_callback_until_the_close);
     run("a callback that throws is told so once, and not called again",
         a_callback_that_throws_is_told_so_once_and_not_called_again);
+    run("a close that does not wait for a callback says so",
+        a_close_that_does_not_wait_for_a_callback_says_so);
+    run("a forked child reads and destroys, and is refused all else",
+        a_forked_child_reads_and_destroys_and_is_refused_all_else);
+    run("an error that was moved from still says what it says",
+        an_error_that_was_moved_from_still_says_what_it_says);
+    run("a callback of nothing is none", a_callback_of_nothing_is_none);
     run("a session reads what it wrote", a_session_reads_what_it_wrote);
     run("every choice is one that C knows", every_choice_is_one_that_c_knows);
     return summary();

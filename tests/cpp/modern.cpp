@@ -95,7 +95,7 @@ class Loop {
         while (!waiting_.empty()) {
             std::vector<pollfd> fds;
             for (const Waiting &one : waiting_) fds.push_back({one.fd, POLLIN, 0});
-            CHECK(poll(fds.data(), fds.size(), 60'000) > 0);
+            CHECK(poll(fds.data(), fds.size(), 60000) > 0);
             std::vector<Waiting> before = std::exchange(waiting_, {});
             for (std::size_t i = 0; i < before.size(); i++) {
                 if (fds[i].revents) before[i].then();
@@ -122,6 +122,81 @@ struct Task {
         void unhandled_exception() { std::terminate(); }
     };
 };
+
+/// One that begins at once and belongs to whoever has it.
+class OwnTask {
+  public:
+    struct promise_type {
+        OwnTask get_return_object() {
+            return OwnTask(std::coroutine_handle<promise_type>::from_promise(*this));
+        }
+        std::suspend_never initial_suspend() noexcept { return {}; }
+        std::suspend_always final_suspend() noexcept { return {}; }
+        void return_void() {}
+        void unhandled_exception() { std::terminate(); }
+    };
+
+    explicit OwnTask(std::coroutine_handle<promise_type> handle) : handle_(handle) {}
+    OwnTask(const OwnTask &) = delete;
+    OwnTask &operator=(const OwnTask &) = delete;
+    ~OwnTask() { handle_.destroy(); }
+
+  private:
+    std::coroutine_handle<promise_type> handle_;
+};
+
+/// Keeps what it is to call, and throws where it is told to.
+struct Hand {
+    std::vector<std::function<void()>> calls{};
+    bool is_full = false;
+
+    void await_readable(int, std::function<void()> then) {
+        if (is_full) throw std::runtime_error("no more descriptors");
+        calls.push_back(std::move(then));
+    }
+};
+
+/// Takes one batch, and says how that went.
+template <class Reactor>
+OwnTask take_one(millpond::Subscription &subscription, Reactor &reactor, std::string &said) {
+    try {
+        const Result<Batch> batch = co_await millpond::next_of(subscription, reactor);
+        said = batch ? "taken" : batch.error().what();
+    } catch (const std::exception &error) {
+        said = error.what();
+    }
+}
+
+void a_coroutine_that_is_destroyed_waits_no_longer() {
+    Node node = open_node();
+    auto subscription = node.subscribe("FROM 'grain'", {}, SOON);
+    while (!subscription.next(SOON).caught_up()) {
+    }
+    Hand hand;
+    std::string said = "waiting";
+    { const OwnTask task = take_one(subscription, hand, said); }
+    CHECK(hand.calls.size() == 1);
+    node.publish(grain());
+    CHECK(is_readable(subscription.fd()));
+    hand.calls[0]();
+    CHECK(said == "waiting" && subscription.next(SOON).size() == 1);
+}
+
+void what_a_reactor_throws_is_thrown_in_the_coroutine() {
+    Node node = open_node();
+    auto subscription = node.subscribe("FROM 'grain'", {}, SOON);
+    while (!subscription.next(SOON).caught_up()) {
+    }
+    Hand hand;
+    std::string said;
+    const OwnTask task = take_one(subscription, hand, said);
+    CHECK(hand.calls.size() == 1 && said.empty());
+    hand.is_full = true;
+    hand.calls[0](); // As of a descriptor that is readable, and nothing is there.
+    CHECK(said == "no more descriptors");
+    const OwnTask other = take_one(subscription, hand, said = "");
+    CHECK(said == "no more descriptors");
+}
 
 /// What two coroutines have seen of a node. Once both have seen three events, it is closed.
 struct Seen {
@@ -180,6 +255,10 @@ int main() {
     run("a fish is said by name", a_fish_is_said_by_name);
     run("coroutines wait for descriptors on one thread",
         coroutines_wait_for_descriptors_on_one_thread);
+    run("a coroutine that is destroyed waits no longer",
+        a_coroutine_that_is_destroyed_waits_no_longer);
+    run("what a reactor throws is thrown in the coroutine",
+        what_a_reactor_throws_is_thrown_in_the_coroutine);
     run("events that come late are no plain range", events_that_come_late_are_no_plain_range);
     return summary();
 }

@@ -89,6 +89,17 @@ static_assert(std::is_assignable_v<millpond::BatchRef &, Batch &>);
 static_assert(!std::is_assignable_v<StateRef &, millpond::State>);
 static_assert(!std::is_constructible_v<StateRef, millpond::State>);
 static_assert(std::is_assignable_v<StateRef &, millpond::State &>);
+template <class T, class = void>
+constexpr bool has_first = false;
+template <class T>
+constexpr bool has_first<T, std::void_t<decltype(std::declval<T>()[0])>> = true;
+static_assert(has_first<const Batch &> && !has_first<Batch>);
+static_assert(has_first<const millpond::States &> && !has_first<millpond::States>);
+template <class T, class = void>
+constexpr bool has_bytes = false;
+template <class T>
+constexpr bool has_bytes<T, std::void_t<decltype(std::declval<T>().bytes())>> = true;
+static_assert(has_bytes<const millpond::State &> && !has_bytes<millpond::State>);
 
 void a_callback_that_answers_an_error_is_told_so_once_and_not_called_again() {
     Node node = open_node();

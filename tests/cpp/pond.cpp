@@ -55,6 +55,71 @@ void a_fish_of_code_folds_resets_and_is_read_by_type() {
     while (!end.is_end()) end = observer.next(SOON);
     CHECK(end.is_end() && end.number() == 0 && !end.last() && !end.token());
     FAILS(invalid_argument, end.try_json());
+    FAILS(invalid_argument, fish.try_value_of(end));
+    FAILS(invalid_argument, fish.try_value_of(StateRef()));
+}
+
+/// A value whose copies throw once there were enough of them.
+struct Fragile {
+    int *copies_left = nullptr;
+    explicit Fragile(int *left) : copies_left(left) {}
+    Fragile(const Fragile &other) : copies_left(other.copies_left) {
+        if (--*copies_left < 0) throw std::runtime_error("worn out");
+    }
+    Fragile &operator=(const Fragile &) = default;
+};
+
+void a_value_that_cannot_be_copied_is_a_user_code_error() {
+    Node node = open_node();
+    int copies_left = 1000;
+    FishCode<Fragile> code{"fragile", 1, "FROM 'grain'", Fragile(&copies_left)};
+    code.step = [](Fragile &, const Event &) {};
+    code.encode = [](const Fragile &) { return Payload::json("0"); };
+    code.decode = [&](const SavedState &) { return Fragile(&copies_left); };
+    const Fish<Fragile> fish(code);
+    const State state = node.state(fish, {}, SOON);
+    // Wherever in the making of a value the copy fails, that is an error of the kind.
+    for (int left = 0, is_over = 0; !is_over; left++) {
+        copies_left = left;
+        const Result<Fragile> value = fish.try_value_of(state);
+        is_over = value.has_value();
+        CHECK(is_over || value.error().kind() == ErrorKind::user_code);
+    }
+    copies_left = 0;
+    FAILS(user_code, node.try_state(fish, {}, SOON));
+    copies_left = 1000;
+    Result<Fragile> kept = Fragile(&copies_left);
+    copies_left = 0;
+    bool has_thrown = false;
+    try {
+        (void)*std::move(kept);
+    } catch (const std::runtime_error &) {
+        has_thrown = true;
+    }
+    CHECK(has_thrown);
+}
+
+void an_error_of_millpond_in_decode_is_a_user_code_error() {
+    Node node = open_node();
+    FishCode<long long> code = summing("decoding");
+    code.decode = [](const SavedState &saved) {
+        (void)Node().id(); // Throws `invalid_argument`.
+        return std::stoll(saved.json());
+    };
+    const Fish<long long> fish(code);
+    const Result<long long> value = fish.try_value_of(node.state(fish, {}, SOON));
+    CHECK(kind_of(value) == ErrorKind::user_code && !value.error().message().empty());
+}
+
+void a_fish_that_was_moved_from_is_still_a_fish() {
+    Node node = open_node();
+    node.publish(grain("3"));
+    Fish<long long> fish(summing());
+    const Fish<long long> other = std::move(fish);
+    CHECK(fish.value_of(node.state(fish, {}, SOON)) == 3);
+    CHECK(other.value_of(node.state(other, {}, SOON)) == 3);
+    Observer observer = node.observe(fish, {}, SOON);
+    CHECK(observer.turn(TurnKind::any, {}).state().json() == "3");
 }
 
 void code_that_throws_is_a_user_code_error_that_names_its_event() {
@@ -296,7 +361,8 @@ void a_group_shows_the_fish_that_are_made_of_events() {
     for (const millpond::Shown &one : states) shown += one.state.json() == "5" ? 1 : 0;
     CHECK(shown == 2);
     millpond::Group one = node.observe_one("FROM 'seed'", make, {}, SOON);
-    CHECK(one.next(SOON)[0].fish_id == "\"b\"");
+    const millpond::States first = one.next(SOON);
+    CHECK(first[0].fish_id == "\"b\"");
     node.publish(seed("false"));
     Result<millpond::States> failed = all.try_next(SOON);
     while (failed) failed = all.try_next(SOON);
@@ -316,6 +382,11 @@ int main() {
         a_fish_of_code_folds_resets_and_is_read_by_type);
     run("code that throws is a user_code error that names its event",
         code_that_throws_is_a_user_code_error_that_names_its_event);
+    run("a value that cannot be copied is a user_code error",
+        a_value_that_cannot_be_copied_is_a_user_code_error);
+    run("an error of millpond in decode is a user_code error",
+        an_error_of_millpond_in_decode_is_a_user_code_error);
+    run("a fish that was moved from is still a fish", a_fish_that_was_moved_from_is_still_a_fish);
     run("a fish goes on from the state that it saved", a_fish_goes_on_from_the_state_that_it_saved);
     run("what a fish holds is freed once, whoever closes",
         what_a_fish_holds_is_freed_once_whoever_closes);

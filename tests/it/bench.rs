@@ -116,6 +116,7 @@ fn expected() -> BTreeSet<(String, String, u64)> {
     expect(&["latency"], &["millpond", "millpond_live", "tcp", "tcp_unsynced"], 10);
     let shells = ["python_publish", "python_iterate", "node_publish", "node_iterate"];
     expect(&shells, &["millpond", "millpond_bytes", "rust", "rust_bytes"], 1_500);
+    expect(&["c_iterate", "cpp_iterate"], &["millpond_bytes", "rust_bytes"], 1_500);
     expect(&["python_fold", "node_fold"], &["millpond", "millpond_builtin"], 1_500);
     expected
 }

@@ -61,6 +61,7 @@ impl Liar {
             send_caps: SendCaps::default(),
             learns: false,
             priority: None,
+            carries_cargo: false,
         };
         let swarm = Swarm::new(options, log.heads(), Vec::new(), Instant::now());
         let act = Act { swarm, transport, log: log.clone(), hand, inbox: inbox.clone() };
@@ -184,7 +185,13 @@ impl Act {
                     let code = u32::try_from(reason.code()).expect("codes are small");
                     self.transport.close(wire(connection), code, reason.name());
                 }
-                Output::Admitted { connection } => self.transport.admit(wire(connection)),
+                Output::Admitted { connection, has_bulk } => {
+                    self.transport.admit(wire(connection), has_bulk);
+                }
+                Output::CargoOpen { .. }
+                | Output::Cargo { .. }
+                | Output::Carried { .. }
+                | Output::CargoEnd { .. } => unreachable!("a liar carries no cargo"),
                 Output::Tell(_) | Output::Preview(_) => {}
                 Output::Wait(deadline) => return deadline,
             }

@@ -157,7 +157,8 @@ fn frames_arrive_whole_and_in_order_whatever_happens_to_packets() {
         let frames: Vec<bytes::Bytes> =
             (0..).zip(&sizes).map(|(at, size)| vec![at as u8; *size].into()).collect();
         let mut flow = Flow::new(Duration::ZERO);
-        let lane_of = |at: usize| Lane::ALL[at / 3 % 2];
+        flow.grant_bulk();
+        let lane_of = |at: usize| Lane::ALL[at / 3 % 3];
         frames.iter().enumerate().for_each(|(at, frame)| flow.push(lane_of(at), frame.clone()));
         let (mut now, mut got, mut sent) = (Duration::ZERO, Vec::new(), Vec::new());
         while got.len() < frames.len() || !flow.is_done() {
@@ -205,12 +206,28 @@ fn frames_arrive_whole_and_in_order_whatever_happens_to_packets() {
         let (first, last) = got.split_at(got.len() / 2);
         let live = |half: &[(Lane, bytes::Bytes)]| half.iter().filter(|it| is_live(it)).count();
         assert!(live(first) > 4 * live(last), "the live lane goes first");
+        let mean_place = |of: Lane| {
+            let places = got.iter().enumerate().filter(|(_, (lane, _))| *lane == of);
+            let places: Vec<usize> = places.map(|(at, _)| at).collect();
+            places.iter().sum::<usize>() / places.len()
+        };
+        assert!(mean_place(Lane::Backlog) + 20 < mean_place(Lane::Bulk), "the bulk lane goes last");
     }
 }
 
-/// 64 kbit/s with a queue of 64 KB, which is 8 s, and a backlog that takes a minute.
 #[test]
 fn a_live_frame_waits_for_no_backlog_on_a_simulated_link_of_64_kbit() {
+    live_beside(Lane::Backlog);
+}
+
+#[test]
+fn a_live_frame_waits_for_no_bulk_on_a_simulated_link_of_64_kbit() {
+    live_beside(Lane::Bulk);
+}
+
+/// Sends live frames beside 480 kB on another lane, which take a minute, at 64 kbit/s with a queue
+/// of 64 KB, which is 8 s.
+fn live_beside(other: Lane) {
     const LIVE_EVERY: Duration = Duration::from_millis(500);
     let profile = LinkProfile {
         rate: Some(8000),
@@ -220,7 +237,8 @@ fn a_live_frame_waits_for_no_backlog_on_a_simulated_link_of_64_kbit() {
     let (there, back) = (Link::new(profile.clone(), 1), Link::new(profile, 2));
     let mut wire = Wire { there, back, queue: BTreeMap::new(), sequence: 0 };
     let mut flow = Flow::new(Duration::ZERO);
-    flow.push(Lane::Backlog, vec![0; 480_000].into());
+    flow.grant_bulk();
+    flow.push(other, vec![0; 480_000].into());
     let (mut now, mut pushed, mut times, mut drained) =
         (Duration::ZERO, Vec::new(), Vec::new(), None);
     while drained.is_none() {
@@ -245,7 +263,7 @@ fn a_live_frame_waits_for_no_backlog_on_a_simulated_link_of_64_kbit() {
                     for (lane, _) in received.frames {
                         match lane {
                             Lane::Live => times.push(now - pushed[times.len()]),
-                            Lane::Backlog => drained = Some(now),
+                            Lane::Backlog | Lane::Bulk => drained = Some(now),
                         }
                     }
                     wire.pass(now, Parcel::Ack(ack), 45);
@@ -261,7 +279,11 @@ fn a_live_frame_waits_for_no_backlog_on_a_simulated_link_of_64_kbit() {
     times.sort();
     let slow = times[times.len() * 99 / 100];
     let drained = drained.expect("the loop ends with it");
-    println!("simulated modem: 480 kB in {drained:?}; of {} live frames p99 {slow:?}", times.len());
+    println!(
+        "simulated modem: 480 kB {} in {drained:?}; of {} live frames p99 {slow:?}",
+        other.name(),
+        times.len()
+    );
     assert!(slow <= Duration::from_secs(3), "{slow:?}");
     // It would take 60 s with nothing else on the link, and nothing lost.
     assert!(drained <= Duration::from_secs(139), "the link is used: {drained:?}");

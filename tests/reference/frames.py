@@ -103,6 +103,8 @@ def _hello(source):
             _further_proofs(fields["extensions"])
         if number == 4:
             _heard(fields["extensions"])
+        if number == 6:
+            _carries_cargo(fields["extensions"])
     return fields
 
 
@@ -117,6 +119,12 @@ def _heard(extensions):
     found = [bytes.fromhex(one["bytes"]) for one in extensions if one["id"] == 4]
     if len(found) > 1 or len(found[0]) != 16:
         raise Malformed("what was heard stands once and is 16 bytes")
+
+
+def _carries_cargo(extensions):
+    found = [one["bytes"] for one in extensions if one["id"] == 6]
+    if found != ["01"]:
+        raise Malformed("who carries cargo says so once, by the byte 01")
 
 
 def _going_on(_source):

@@ -2,21 +2,26 @@
 //! collected, for the crash campaigns.
 //!
 //! Every blob follows from a seed and its place, so a store can be checked without a second copy.
-//! Begin with [`run`] and [`verify`], or [`run_collecting`] and [`verify_collecting`].
+//! Begin with [`run`] and [`verify`], [`run_collecting`] and [`verify_collecting`], or
+//! [`run_fetching`] and [`verify_fetching`].
 
 use crate::crash::{SEGMENT_BYTES, mix};
 use millpond::event::cbor::Value;
 use millpond::event::{AppId, NewEvent, Payload, SwarmSecret, TagSet};
 use millpond::query::Query;
 use millpond::{
-    About, BlobId, BlobOptions, ErrorKind, Node, NodeOptions, PublishOptions, QueryOptions, Result,
-    StorageOptions,
+    About, BlobId, BlobOptions, BlobState, ErrorKind, NetworkOptions, Node, NodeOptions,
+    PeerAddress, PublishOptions, QueryOptions, Result, StorageOptions,
 };
 use std::collections::BTreeSet;
 use std::io::Cursor;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+/// The variable with the ticket of a peer that has all blobs.
+pub const TICKET: &str = "MILLPOND_TEST_TICKET";
 
 /// Sizes around which something changes.
 const EDGES: [usize; 6] = [0, 1_000, 16_384, 65_536, 131_072, 458_752];
@@ -94,6 +99,66 @@ pub fn verify(node: &Node, seed: u64) -> std::result::Result<u64, String> {
     let log = node.verify(|| true).wait().map_err(wrong)?;
     if log.damage_count > 0 {
         return Err(format!("damaged: {:?}", log.damages));
+    }
+    Ok(held)
+}
+
+/// Opens the store at `path` with this peer, on loopback.
+///
+/// # Errors
+/// As `Node::open`.
+pub fn open_fetching(path: &Path, peer: PeerAddress) -> Result<Node> {
+    let bind = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))];
+    let network = NetworkOptions { bind, peers: vec![peer], ..NetworkOptions::default() };
+    Node::open(NodeOptions {
+        path: path.to_owned(),
+        app_id: AppId::parse("com.example.crash")?,
+        swarm: SwarmSecret::from_bytes([0x33; 32]),
+        former_secrets: Vec::new(),
+        network: Some(network),
+        storage: StorageOptions { segment_bytes: SEGMENT_BYTES, ..StorageOptions::default() },
+    })
+}
+
+/// Fetches the blobs of the places from `from` on, up to `end`; `say` is told how many there are.
+///
+/// # Errors
+/// Those of the store.
+pub fn run_fetching(
+    node: &Node,
+    seed: u64,
+    (from, end): (u64, u64),
+    mut say: impl FnMut(u64),
+) -> Result<()> {
+    for at in from..end {
+        node.blobs().fetch(BlobId::of(&content(seed, at))).finish().wait()?;
+        say(at + 1);
+    }
+    Ok(())
+}
+
+/// Checks a store of [`run_fetching`]: each blob is whole and one of ours, or a part of the one that
+/// was fetched last. Returns how many places there are.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn verify_fetching(node: &Node, seed: u64) -> std::result::Result<u64, String> {
+    let wrong = |error: millpond::Error| error.to_string();
+    let held = held(node, seed).map_err(wrong)?;
+    let next = BlobId::of(&content(seed, held));
+    let part = node.blobs().stat(&next).ok().filter(|stat| stat.state == BlobState::Part);
+    let report = node.blobs().verify(None).finish().wait().map_err(wrong)?;
+    if report.strays > 0 || report.damaged.iter().any(|id| *id != next) {
+        return Err(format!("{report:?} while {next} is fetched"));
+    }
+    // What its pages speak of is there.
+    let after = node.blobs().stat(&next).ok().filter(|stat| stat.state == BlobState::Part);
+    if part.map(|part| part.held_bytes) != after.map(|after| after.held_bytes) {
+        return Err(format!("a part of {next} was not what it said"));
+    }
+    let ours: BTreeSet<BlobId> = (0..held).map(|at| BlobId::of(&content(seed, at))).collect();
+    if report.whole != ours.len() as u64 {
+        return Err(format!("{} blobs are there, {} places have one", report.whole, ours.len()));
     }
     Ok(held)
 }

@@ -18,8 +18,16 @@ build_dev() {
 
 # What `./dev bench` runs: its programs, and the halves of the packages that it measures.
 build_release() {
-    cargo build --release -p millpond-tests -p millpond-python -p millpond-node \
+    cargo build --release -p millpond-tests -p millpond-python -p millpond-node -p millpond-c \
         --lib --bin bench --bin micro "${LOCKED[@]}"
+}
+
+# Everything that is looked for in a place of its own, once it is built.
+place_all() {
+    place_python
+    place_node
+    place_press
+    place_conformance
 }
 
 # What `import millpond` needs: the native module beside its Python code, and that code on the path
@@ -42,14 +50,23 @@ place_node() {
 # The press of the demo, linked as any C program would be.
 place_press() { link_c demo/press.c .dev/bin/press; }
 
-# The C half of tests/conformance, linked in the same way.
-place_conformance() { link_c tests/conformance/adapter.c .dev/bin/conformance-c; }
+# The halves of tests/conformance in C and C++, linked in the same way.
+place_conformance() {
+    local source=tests/conformance/adapter.cpp
+    link_c tests/conformance/adapter.c .dev/bin/conformance-c
+    link_with "g++ -std=c++17" $source .dev/bin/conformance-cpp
+    link_with "g++ -std=c++17 -fno-exceptions -fno-rtti" $source .dev/bin/conformance-cpp-noexcept
+}
 
 # link_c SOURCE PROGRAM: the library goes beside the program, under the name it is asked for by.
-link_c() {
+link_c() { link_with "gcc -std=c11" "$1" "$2"; }
+
+# link_with COMPILER SOURCE PROGRAM
+link_with() {
     mkdir -p .dev/bin
     put target/debug/libmillpond.so .dev/bin/libmillpond.so.0
-    gcc -std=c11 -O1 -g -Wall -Wextra -Werror -Iinclude "$1" -o "$2" \
+    # shellcheck disable=SC2086  # Words of a command.
+    $1 -O1 -g -Wall -Wextra -Werror -Iinclude "$2" -o "$3" \
         -Ltarget/debug -lmillpond -lpthread -Wl,-rpath,'$ORIGIN'
 }
 

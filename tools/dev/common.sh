@@ -10,6 +10,9 @@ fail() {
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
+# Once only, also where one run of ours starts another: PyO3 is built anew for each other PATH.
+into_path() { [[ ":$PATH:" == *":$1:"* ]] || PATH="$1:$PATH"; }
+
 # version_at_least HAVE WANT: true when HAVE is the same version or a later one.
 version_at_least() {
     [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]

@@ -1,8 +1,8 @@
 # Adds up the closing lines of one stage's runners. Usage: awk -v kind=KIND -f count.awk LOG
 #
 # Prints "passed failed skipped empty"; `empty` counts the runners that closed on no test at all.
-# Kinds: cargo, pytest, node, plain and claim ("[NAME: ]N passed, N failed[, N skipped]"); build and
-# check count none.
+# Kinds: cargo, pytest, node, swift (XCTest and Swift Testing), plain and claim ("[NAME: ]N passed,
+# N failed[, N skipped]"; swift has it, too, where there is no Swift); build and check count none.
 
 BEGIN { passed = failed = skipped = closings = empty = 0 }
 
@@ -30,7 +30,21 @@ kind == "node" && /^(#|ℹ) duration_ms / {
     split("", node)
 }
 
-(kind == "plain" || kind == "claim") && \
+# Each test of XCTest has a line; then comes one for all of them, and what it executed.
+kind == "swift" && /^Test Case '.*' (passed|failed|skipped) \([0-9.]+ seconds\)$/ {
+    swift[$(NF - 2)]++
+}
+kind == "swift" && /^Test Suite '(All|Selected) tests' (passed|failed) at / { closing = 1 }
+kind == "swift" && closing && /^[ \t]*Executed [0-9]+ tests?, with / { close_swift($2) }
+
+# Swift Testing counts what it skipped among the tests that it has run.
+kind == "swift" && /^(✔|✘) Test .* failed after [0-9.]+ seconds/ && !/^✘ Test run with / {
+    swift["failed"]++
+}
+kind == "swift" && /^(✔|✘|➜) Test .* skipped(: ".*"|\.)?$/ { swift["skipped"]++ }
+kind == "swift" && /^(✔|✘) Test run with [0-9]+ tests? (passed|failed) after / { close_swift($5) }
+
+(kind == "plain" || kind == "claim" || kind == "swift") && \
     /^([A-Za-z]+: )?[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$/ {
     close_runner(number_before("passed"), number_before("failed"), number_before("skipped"))
 }
@@ -44,6 +58,13 @@ function close_runner(p, f, s) {
     closings++
     passed += p; failed += f; skipped += s
     if (p + f + s == 0) empty++
+}
+
+# `count` tests have run, of which those that failed or were skipped had lines of their own.
+function close_swift(count) {
+    close_runner(count - swift["failed"] - swift["skipped"], swift["failed"], swift["skipped"])
+    split("", swift)
+    closing = 0
 }
 
 # The number in front of this word in the current line; 0 where the word is absent.

@@ -25,7 +25,7 @@ have_nightly() { cargo +nightly --version >/dev/null 2>&1; }
 # Before the network is walled off: the tool, and the crates that the targets need.
 setup_fuzz() {
     have_nightly || return 0
-    PATH="$ROOT/.dev/cargo/bin:$PATH"
+    into_path "$ROOT/.dev/cargo/bin"
     have cargo-fuzz || once cargo-fuzz "$CARGO_FUZZ_VERSION" cargo_fuzz_present \
         env CARGO_NET_OFFLINE=false cargo install --quiet --locked --root "$ROOT/.dev/cargo" \
         "cargo-fuzz@$CARGO_FUZZ_VERSION"

@@ -17,8 +17,9 @@ setup_all() {
 
 # Each tool with the Debian package that brings it.
 SYSTEM_TOOLS="
-gcc:gcc g++:g++ make:make cmake:cmake pkg-config:pkg-config valgrind:valgrind strace:strace
-ip:iproute2 python3:python3 git:git curl:curl sha256sum:coreutils awk:mawk
+gcc:gcc g++:g++ clang:clang clang++:clang make:make cmake:cmake pkg-config:pkg-config
+valgrind:valgrind strace:strace ip:iproute2 python3:python3 git:git curl:curl
+sha256sum:coreutils awk:mawk
 "
 # What only root can use: the tests in network namespaces. They are skipped for everybody else.
 ROOT_TOOLS="nft:nftables tc:iproute2 nsenter:util-linux"
@@ -54,7 +55,7 @@ install_packages() {
 
 setup_rust() {
     if ! have cargo && [ -x "$HOME/.cargo/bin/cargo" ]; then
-        PATH="$HOME/.cargo/bin:$PATH"
+        into_path "$HOME/.cargo/bin"
     fi
     have cargo || fail "Rust is missing; install it the way https://rustup.rs says:" \
         "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y"
@@ -77,7 +78,7 @@ crates_present() { cargo fetch --quiet --offline; }
 setup_python() {
     local requirements=python/requirements-dev.txt
     once python "$(hash_of "$requirements")" python_present install_python "$requirements"
-    PATH="$VENV/bin:$PATH"
+    into_path "$VENV/bin"
 }
 
 python_present() { "$VENV/bin/python" -c 'import pytest' && [ -x "$VENV/bin/maturin" ]; }

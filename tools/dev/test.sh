@@ -1,17 +1,20 @@
-# Runs the stages, shows everything they print, and adds up what their runners closed on.
+# Chooses the stages, runs them, and adds up what their runners closed on.
 #
-# Not here: what the stages run (`stages.sh`).
+# Not here: what the stages run (`stages.sh`), how they run side by side (`lanes.sh`).
 # Rule: a stage that fails does not stop the others, unless it builds what they need. Numbers are
 # read from the runners' own closing lines; a stage whose command fails without a failed test counts
 # as one failure. Begin with `test_main`.
 
 LOGS="$ROOT/.dev/logs"
 
-# Rows of the closing table: "stage passed failed skipped seconds remark".
-ROWS=()
+# Rows of the closing table by the stage's name: "passed failed skipped seconds remark".
+declare -A ROWS=()
+# What the merge gate has for a whole run.
+RUN_SECONDS_MAX=2100
 
 test_main() {
-    local chosen=()
+    local chosen=() lanes
+    lanes=$(lane_count)
     while [ $# -gt 0 ]; do
         case "$1" in
         --long)
@@ -29,25 +32,66 @@ test_main() {
     rm -rf "$LOGS"
     mkdir -p "$LOGS"
     ulimit -n 4096 2>/dev/null || true
+    keep_watch
 
-    local entry name kind command needs
+    local first=() middle=() last=() entry
+    choose_stages "${chosen[@]}"
+    for entry in "${first[@]}"; do
+        run_stage "$entry"
+        if [[ "$entry" = *" build "* ]] && [ "$STATUS" != 0 ]; then
+            say "dev: nothing can be tested: ${entry%% *} failed"
+            report
+            return
+        fi
+    done
+    # The stages find everything in its place, and what one of them reads no other writes anew.
+    export MILLPOND_PLACED=$ROOT
+    if [ "$lanes" = 2 ] && both_lanes "${middle[@]}"; then
+        run_lanes "${middle[@]}"
+    else
+        for entry in "${middle[@]}"; do run_stage "$entry"; done
+    fi
+    for entry in "${last[@]}"; do run_stage "$entry"; done
+    [ ${#chosen[@]} -gt 0 ] || [ "$SECONDS" -le "$RUN_SECONDS_MAX" ] ||
+        say "dev: SLOW: the whole run took more than $RUN_SECONDS_MAX s"
+    report
+}
+
+# choose_stages NAME…: sorts the entries of STAGES that were asked for into `first`, up to the last
+# build, `last`, the claims about the run, and `middle`, everything else.
+choose_stages() {
+    local entry name kind command needs index=0 builds=0
     for entry in "${STAGES[@]}"; do
+        index=$((index + 1))
+        [[ "$entry" != *" build "* ]] || builds=$index
+    done
+    index=0
+    for entry in "${STAGES[@]}"; do
+        index=$((index + 1))
         read -r name kind command needs <<<"$entry"
-        if [ ${#chosen[@]} -gt 0 ] && [ "$kind" != build ] && [ "$kind" != claim ]; then
-            contains "$name" "${chosen[@]}" || continue
+        if [ $# -gt 0 ] && [ "$kind" != build ] && [ "$kind" != claim ]; then
+            contains "$name" "$@" || continue
         fi
         if [ -n "$needs" ] && [ ! -e "$needs" ]; then
             printf '\n=== %s: ABSENT, there is no %s\n' "$name" "$needs"
-            ROWS+=("$name 0 0 0 0 ABSENT: there is no $needs")
-            continue
-        fi
-        run_stage "$name" "$kind" "$command"
-        if [ "$kind" = build ] && [ "$STAGE_STATUS" != 0 ]; then
-            say "dev: nothing can be tested: $name failed"
-            break
+            ROWS[$name]="0 0 0 0 ABSENT: there is no $needs"
+        elif [ "$kind" = claim ]; then
+            last+=("$entry")
+        elif [ "$index" -le "$builds" ]; then
+            first+=("$entry")
+        else
+            middle+=("$entry")
         fi
     done
-    report
+}
+
+# True when these entries are of both lanes.
+both_lanes() {
+    local entry of_a=0
+    for entry in "$@"; do
+        ! contains "${entry%% *}" $LANE_A || of_a=$((of_a + 1))
+    done
+    [ "$of_a" -gt 0 ] && [ "$of_a" -lt $# ]
 }
 
 contains() {
@@ -59,30 +103,21 @@ contains() {
     return 1
 }
 
-# Sets STAGE_STATUS to the command's own exit status.
-run_stage() {
-    local name=$1 kind=$2 command=$3 started=$SECONDS
-    printf '\n=== %s\n' "$name"
-    set +e
-    (
-        set -e
-        "$command"
-    ) 2>&1 | tee "$LOGS/$name.log"
-    STAGE_STATUS=${PIPESTATUS[0]}
-    set -e
-    local counts passed failed skipped empty remark=""
+# add_row NAME KIND STATUS SECONDS: what a stage that has ended came to.
+add_row() {
+    local name=$1 kind=$2 status=$3 seconds=$4 counts passed failed skipped empty remark=""
     counts=$(awk -v kind="$kind" -f tools/dev/count.awk "$LOGS/$name.log")
     read -r passed failed skipped empty <<<"$counts"
-    if [ "$STAGE_STATUS" != 0 ] && [ "$failed" = 0 ]; then
+    if [ "$status" != 0 ] && [ "$failed" = 0 ]; then
         failed=1
-        remark="ended with status $STAGE_STATUS"
+        remark="ended with status $status"
     elif [ "$kind" != build ] && [ "$kind" != check ] && [ "$empty" != 0 ]; then
         failed=$((failed + 1))
         remark="a runner closed on no test"
     elif [ "$skipped" != 0 ] && nothing_may_be_skipped; then
         remark="tests were skipped, and here every test can run"
     fi
-    ROWS+=("$name $passed $failed $skipped $((SECONDS - started)) $remark")
+    ROWS[$name]="$passed $failed $skipped $seconds $remark"
 }
 
 # Where everything that the tests need can be had, a skipped test is a hole.
@@ -91,18 +126,21 @@ nothing_may_be_skipped() {
 }
 
 report() {
-    local row name passed failed skipped seconds remark
-    local passed_sum=0 failed_sum=0 skipped_sum=0 seconds_sum=0
+    local entry name passed failed skipped seconds remark
+    local passed_sum=0 failed_sum=0 skipped_sum=0
     printf '\n%-14s %7s %7s %7s %8s\n' stage passed failed skipped seconds
-    for row in "${ROWS[@]}"; do
-        read -r name passed failed skipped seconds remark <<<"$row"
+    for entry in "${STAGES[@]}"; do
+        name=${entry%% *}
+        [ -n "${ROWS[$name]:-}" ] || continue
+        read -r passed failed skipped seconds remark <<<"${ROWS[$name]}"
         printf '%-14s %7d %7d %7d %8d  %s\n' \
             "$name" "$passed" "$failed" "$skipped" "$seconds" "$remark"
         passed_sum=$((passed_sum + passed)) failed_sum=$((failed_sum + failed))
-        skipped_sum=$((skipped_sum + skipped)) seconds_sum=$((seconds_sum + seconds))
+        skipped_sum=$((skipped_sum + skipped))
     done
+    # By the clock: stages ran side by side.
     printf '%-14s %7d %7d %7d %8d\n\n' \
-        total "$passed_sum" "$failed_sum" "$skipped_sum" "$seconds_sum"
+        total "$passed_sum" "$failed_sum" "$skipped_sum" "$SECONDS"
     local line="$passed_sum passed, $failed_sum failed"
     [ "$skipped_sum" = 0 ] || line="$line, $skipped_sum skipped"
     printf '%s\n' "$line"

@@ -11,6 +11,7 @@ test_walled() {
     if [ "${MILLPOND_WALL:-}" != inside ]; then
         setup_all
         setup_fuzz_if_asked "$@"
+        setup_swift_if_asked "$@"
         if wall_can_be_built; then
             export MILLPOND_WALL=inside
             exec unshare --net --mount bash "$ROOT/dev" test "$@"

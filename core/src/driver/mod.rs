@@ -9,6 +9,8 @@ mod acting;
 mod answers;
 mod batches;
 mod blob;
+#[cfg(feature = "net")]
+mod cargo;
 mod causal_session;
 mod claim;
 mod clock;
@@ -58,8 +60,8 @@ mod waits;
 pub use account::Account;
 pub use batches::{Batches, KeySteps};
 pub use blob::{
-    BlobProgress, BlobReader, BlobStat, BlobState, BlobStream, BlobWatch, BlobWork, BlobWriter,
-    Blobs, BlobsCollected, BlobsVerified, Export, Exported,
+    BlobProgress, BlobReader, BlobStall, BlobStat, BlobState, BlobStream, BlobWatch, BlobWork, BlobWriter,
+    Blobs, BlobsCollected, BlobsVerified, Export, Exported, OpenBlob,
 };
 pub use causal_session::CausalSession;
 pub use claim::Claim;

@@ -7,6 +7,8 @@
 // The rim: the loop has a thread of its own.
 #![allow(clippy::disallowed_methods)]
 
+use crate::blob::exchange;
+use crate::driver::blob::BlobRoom;
 use crate::driver::contact::{Contact, Tally};
 use crate::driver::inbox::Inbox;
 use crate::driver::opener::Opened;
@@ -80,6 +82,8 @@ pub(crate) enum Message {
         secrets: SwarmSecrets,
         done: Completer<()>,
     },
+    /// Something that the exchange of blobs is told.
+    Blob(exchange::Input),
     Status {
         done: Completer<NetworkStatus>,
     },
@@ -126,10 +130,13 @@ impl Network {
         options: NetworkOptions,
         log: Log,
         secrets: SwarmSecrets,
+        blobs: Arc<BlobRoom>,
     ) -> Result<Network> {
         let inbox = Arc::new(Inbox::new());
         let fresh = Arc::new(Fresh::default());
-        let mut turn = Turn::new(options, log.clone(), secrets, inbox.clone(), fresh.clone())?;
+        let desk = blobs.desk().clone();
+        let parts = (inbox.clone(), fresh.clone(), blobs);
+        let mut turn = Turn::new(options, log.clone(), secrets, parts)?;
         turn.switch_on()?;
         let wake = inbox.clone();
         log.on_durable(Arc::new(move |heads: &[SignedHead]| {
@@ -163,6 +170,8 @@ impl Network {
             .map_err(|error| {
                 Error::new(ErrorKind::Internal, format!("cannot start the sync thread: {error}"))
             })?;
+        let to = inbox.clone();
+        desk.open(move |input| to.push(Message::Blob(input)));
         Ok(Network { inbox, thread: Mutex::new(Some((thread, ended))) })
     }
 

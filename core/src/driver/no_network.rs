@@ -1,5 +1,6 @@
 //! What stands in for the network in a build without it: a node that asks for one is refused.
 
+use crate::driver::blob::BlobRoom;
 use crate::driver::contact::{Contact, Tally};
 use crate::driver::options::{NetworkOptions, PeerAddress};
 use crate::error::{Error, ErrorKind, Result};
@@ -9,6 +10,7 @@ use crate::pending::Pending;
 use crate::sync::SwarmStatus;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Never exists.
@@ -30,7 +32,12 @@ pub(crate) struct NetworkStatus {
 }
 
 impl Network {
-    pub(crate) fn start(_: NetworkOptions, _: Log, _: SwarmSecrets) -> Result<Network> {
+    pub(crate) fn start(
+        _: NetworkOptions,
+        _: Log,
+        _: SwarmSecrets,
+        _: Arc<BlobRoom>,
+    ) -> Result<Network> {
         let message = "this millpond was built without the feature `net`; open without a network";
         Err(Error::new(ErrorKind::InvalidArgument, message).with_reason("no_network"))
     }

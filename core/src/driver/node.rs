@@ -446,13 +446,13 @@ fn start(options: &NodeOptions, secrets: SwarmSecrets) -> Result<Shared> {
         allow_network_fs: storage.allow_network_fs,
     })?;
     let path = options.path.clone();
-    let blobs = BlobRoom::new(log.clone(), path.clone(), storage.blobs.clone());
+    let blobs = Arc::new(BlobRoom::new(log.clone(), path.clone(), storage.blobs.clone()));
     // What a crash has left is settled before a peer can say anything.
     blobs.open_early();
     let network = options
         .network
         .clone()
-        .map(|network| Network::start(network, log.clone(), secrets.clone()));
+        .map(|network| Network::start(network, log.clone(), secrets.clone(), blobs.clone()));
     let network = match network.transpose() {
         Ok(network) => network,
         Err(error) => {

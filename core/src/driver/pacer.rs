@@ -3,9 +3,10 @@
 //! What carries no events is soon said. A connection over which more of it comes than its share
 //! gets its credit back later, and is not read meanwhile: then QUIC makes the peer wait.
 //! Events have a credit of their own (`sync`); of them only those count that brought nothing.
+//! Pieces on the bulk lane were asked for, or end the session.
 
 use crate::net::Credit;
-use crate::sync::{self, ConnectionId};
+use crate::sync::{self, ConnectionId, Lane};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -31,17 +32,18 @@ struct Talk {
 }
 
 impl Pacer {
-    /// A frame was dealt with, and events that came to nothing cost so many bytes of `waste`: its
+    /// A frame of `lane` was dealt with, and events that came to nothing cost so many bytes of `waste`: its
     /// credit goes back now or later.
     pub(crate) fn dealt_with(
         &mut self,
         connection: ConnectionId,
+        lane: Lane,
         frame: &[u8],
         waste: usize,
         credit: Credit,
         now: Instant,
     ) {
-        let talk = match sync::is_events(frame) {
+        let talk = match sync::is_bounded(lane, frame) {
             true => 0,
             false => frame.len() as u64 + MESSAGE_COST,
         };
@@ -91,7 +93,7 @@ mod tests {
         let (mut pacer, start) = (Pacer::default(), clock::now());
         let connection = ConnectionId::new(1);
         let say = |pacer: &mut Pacer, now| {
-            pacer.dealt_with(connection, &[0xff; BYTES], 0, Credit::unbounded(), now);
+            pacer.dealt_with(connection, Lane::Live, &[0xff; BYTES], 0, Credit::unbounded(), now);
             pacer.release(now)
         };
         for _ in 0..64 {
@@ -114,14 +116,27 @@ mod tests {
     }
 
     #[test]
+    fn a_piece_waits_for_nothing_where_it_was_asked_for() {
+        let (mut pacer, now) = (Pacer::default(), clock::now());
+        for (lane, waits) in [(Lane::Bulk, false), (Lane::Live, true)] {
+            let connection = ConnectionId::new(lane.index() as u64);
+            for _ in 0..100 {
+                let piece = [0x93; BYTES];
+                pacer.dealt_with(connection, lane, &piece, 0, Credit::unbounded(), now);
+            }
+            assert_eq!(pacer.release(now).is_some(), waits, "{lane:?}");
+        }
+    }
+
+    #[test]
     fn events_wait_for_nothing_unless_they_bring_nothing() {
         let (mut pacer, now) = (Pacer::default(), clock::now());
         let (author, replayer) = (ConnectionId::new(1), ConnectionId::new(2));
         for _ in 0..64 {
             for kind in [0x08, 0x0a] {
                 let frame = [kind; BYTES];
-                pacer.dealt_with(author, &frame, 0, Credit::unbounded(), now);
-                pacer.dealt_with(replayer, &frame, BYTES, Credit::unbounded(), now);
+                pacer.dealt_with(author, Lane::Live, &frame, 0, Credit::unbounded(), now);
+                pacer.dealt_with(replayer, Lane::Live, &frame, BYTES, Credit::unbounded(), now);
             }
         }
         assert!(pacer.release(now).is_some());

@@ -85,6 +85,7 @@ pub(crate) fn new_swarm(
         send_caps: options.send_caps()?,
         learns: options.discovery,
         priority: options.priority.as_ref().map(checked_priority).transpose()?,
+        carries_cargo: true,
     };
     let mut swarm = Swarm::new(options, log.heads(), log.forks(), clock::now());
     swarm.handle(Input::Live(log.live().is_wanted()), clock::now());

@@ -32,7 +32,7 @@ pub(crate) struct Shared {
     pub(crate) path: PathBuf,
     pub(crate) coordination: Coordination,
     pub(crate) ponds: Ponds,
-    pub(crate) blobs: BlobRoom,
+    pub(crate) blobs: Arc<BlobRoom>,
 }
 
 impl Shared {

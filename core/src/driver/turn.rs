@@ -1,5 +1,7 @@
 //! One turn of the loop: an input, then every output until the swarm waits. Decides nothing.
 
+use crate::driver::blob::{BlobRoom, BlobTurn};
+use crate::driver::cargo;
 use crate::driver::clock;
 use crate::driver::inbox::{Inbox, Loop};
 use crate::driver::ledger::Ledger;
@@ -47,6 +49,7 @@ pub(crate) struct Turn {
     has_stored: bool,
     ledger: Ledger,
     pacer: Pacer,
+    pub(crate) blobs: BlobTurn,
 }
 
 /// What is there only while the network is on.
@@ -60,14 +63,14 @@ impl Turn {
         options: NetworkOptions,
         log: Log,
         secrets: SwarmSecrets,
-        inbox: Arc<Inbox<Turn>>,
-        fresh: Arc<Fresh>,
+        (inbox, fresh, room): (Arc<Inbox<Turn>>, Arc<Fresh>, Arc<BlobRoom>),
     ) -> Result<Turn> {
         let peers = named_peers(&options)?;
         let own = log.own_stream();
         let swarm = new_swarm(&options, &log, &secrets)?;
         let (connecting, to) = (BTreeMap::new(), inbox.clone());
         let ledger = Ledger::new(&log);
+        let blobs = cargo::blobs(&log, room, &inbox);
         let opener = Opener::new(move |generation, block| {
             to.push_or_take(Message::Opened { generation, block }, Turn::is_for_openers);
         });
@@ -87,6 +90,7 @@ impl Turn {
             has_stored: false,
             ledger,
             pacer: Pacer::default(),
+            blobs,
         })
     }
 
@@ -150,6 +154,7 @@ impl Turn {
             discovery.shutdown(deadline);
         }
         wire.transport.shutdown(deadline);
+        self.blobs.all_ended();
         self.ledger.switched_off(self.swarm.reach(), &self.log);
         tracing::info!(node = %self.log.node_id().short(), "the network is off");
     }
@@ -225,6 +230,7 @@ impl Turn {
                 self.swarm.handle(Input::Secrets(secrets), clock::now());
                 done.complete(Ok(()));
             }
+            Message::Blob(input) => self.blobs.handle(input),
             Message::Status { done } => done.complete(Ok(self.status())),
         }
     }
@@ -245,7 +251,7 @@ impl Turn {
                 self.swarm.handle(Input::Frame { connection, lane, bytes: bytes.clone() }, now);
                 self.drain();
                 let waste = self.swarm.take_waste(connection);
-                self.pacer.dealt_with(connection, &bytes, waste, credit, now);
+                self.pacer.dealt_with(connection, lane, &bytes, waste, credit, now);
             }
             NetEvent::Heard { connection, bytes } => {
                 self.swarm.handle(Input::Heard { connection: own(connection), bytes }, now);
@@ -275,7 +281,7 @@ impl Turn {
     }
 
     /// Performs outputs until the swarm waits; the deadline it waits for.
-    fn drain(&mut self) -> Option<Instant> {
+    pub(crate) fn drain_swarm(&mut self) -> Option<Instant> {
         loop {
             match self.swarm.poll(&self.log) {
                 Output::Send { connection, lane, bytes } => {
@@ -297,10 +303,15 @@ impl Turn {
                     let connection = net::ConnectionId(connection.value());
                     self.on_wire(|wire| wire.close(connection, code, reason.name()));
                 }
-                Output::Admitted { connection } => {
+                Output::Admitted { connection, has_bulk } => {
                     self.ledger.admitted(connection);
-                    self.on_wire(|wire| wire.admit(net::ConnectionId(connection.value())));
+                    let connection = net::ConnectionId(connection.value());
+                    self.on_wire(|wire| wire.admit(connection, has_bulk));
                 }
+                cargo @ (Output::CargoOpen { .. }
+                | Output::Cargo { .. }
+                | Output::Carried { .. }
+                | Output::CargoEnd { .. }) => cargo::take(&mut self.blobs, cargo),
                 Output::Tell(event) => self.tell(event),
                 Output::Wait(deadline) => return deadline,
             }

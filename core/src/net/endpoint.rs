@@ -27,7 +27,7 @@ pub(crate) const WINDOW_BYTES: u32 = 1_250_000;
 const _: () = assert!(WINDOW_BYTES <= 1_250_000);
 
 /// The same on one channel: so the backlog lane leaves some of the window to the live one, however
-/// late its reader is.
+/// late its reader is. Of the bulk lane no more comes than was asked for, which is read ahead.
 const LANE_WINDOW_BYTES: u32 = 1_000_000;
 const _: () = assert!(LANE_WINDOW_BYTES < WINDOW_BYTES);
 

@@ -119,9 +119,9 @@ impl Transport for IrohTransport {
         dial::start(&self.handle, &self.shared, peer, named, discovered);
     }
 
-    fn admit(&self, connection: ConnectionId) {
+    fn admit(&self, connection: ConnectionId, has_bulk: bool) {
         if let Some(link) = self.shared.link(connection) {
-            link.admit();
+            link.admit(has_bulk);
         }
     }
 

@@ -1,11 +1,11 @@
 //! One connection from its first event to its last.
 //!
-//! Three tasks: this one reads both lanes and ends it, the others write one lane each. The backlog
-//! lane is a channel of its own in each direction, which is there once the peer is admitted.
+//! Three tasks: this one reads all lanes and ends it, one writes the live lane, one the others. The
+//! backlog lane and the bulk lane are channels of their own in each direction, which are there once
+//! the peer is admitted: the first that a side opens is its backlog lane, the second its bulk lane.
 //! Invariant: `Connected` comes first, `Disconnected` comes last, both exactly once.
 
 use crate::event::NodeId;
-use crate::event::limits::FRAME_BYTES_MAX;
 use crate::net::close::{Closing, Ended, code};
 use crate::net::credit::ReadBudget;
 use crate::net::endpoint::WINDOW_BYTES;
@@ -35,6 +35,8 @@ const STRANGER_READ_AHEAD_BYTES: usize = 16 << 10;
 pub(crate) const SENT_BYTES_MIN: usize = 32 << 10;
 /// Below that of the live lane, which is 0.
 const BACKLOG_PRIORITY: i32 = -1;
+/// Below both.
+const BULK_PRIORITY: i32 = -2;
 /// How long a close waits for queued frames to leave.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(1);
 /// How long a peer may take to close after it ended its channel.
@@ -47,7 +49,7 @@ pub(crate) struct Link {
     id: ConnectionId,
     connection: Connection,
     pub(crate) outbox: Outbox,
-    budgets: [Arc<ReadBudget>; 2],
+    budgets: [Arc<ReadBudget>; 3],
     admitted: watch::Sender<bool>,
     /// Counts as half open until admitted; `None` for connections that we dialled.
     slot: Mutex<Option<Slot>>,
@@ -66,10 +68,11 @@ pub(crate) struct Opened {
 
 impl Link {
     /// Opens the windows for a peer that has proved its membership.
-    pub(crate) fn admit(&self) {
+    pub(crate) fn admit(&self, has_bulk: bool) {
         if !self.admitted.send_replace(true) {
+            let lanes = 1 + u32::from(has_bulk);
             self.connection.set_receive_window(VarInt::from_u32(WINDOW_BYTES));
-            self.connection.set_max_concurrent_uni_streams(VarInt::from_u32(1));
+            self.connection.set_max_concurrent_uni_streams(VarInt::from_u32(lanes));
             self.slot.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
     }
@@ -114,11 +117,11 @@ pub(crate) async fn run(shared: Arc<Shared>, opened: Opened) {
     });
     shared.insert(link.id, Arc::clone(&link));
     shared.emit(NetEvent::Connected { connection: link.id, peer, binding, dialed, remote });
-    let backlog = tokio::spawn(write_backlog(Arc::clone(&shared), Arc::clone(&link)));
+    let behind = tokio::spawn(write_behind(Arc::clone(&shared), Arc::clone(&link)));
     let ended = drive(&shared, &link, send, recv).await;
-    backlog.abort();
+    behind.abort();
     // It was told to stop, and has nothing more to say.
-    let _ = backlog.await;
+    let _ = behind.await;
     shared.remove(link.id);
     link.ended.send_replace(true);
     shared.emit(NetEvent::Disconnected {
@@ -184,7 +187,7 @@ async fn write(shared: Arc<Shared>, link: Arc<Link>, send: SendStream) -> Option
                 writer.finish().await;
                 Some(closing)
             }
-            None => stopped_by_peer(&link, "live").await,
+            None => stopped_by_peer(&link, Lane::Live).await,
         }
     };
     tokio::select! {
@@ -194,28 +197,54 @@ async fn write(shared: Arc<Shared>, link: Arc<Link>, send: SendStream) -> Option
     }
 }
 
-/// Writes the backlog lane until the connection ends or is to end. The channel is opened with the
-/// first frame: before the peer admits us it grants none, and asks for nothing.
-async fn write_backlog(shared: Arc<Shared>, link: Arc<Link>) {
-    let write = async {
-        let Ok(send) = link.connection.open_uni().await else { return };
-        if send.set_priority(BACKLOG_PRIORITY).is_err() {
-            return;
+/// Writes the lanes behind the live one until the connection ends or is to end. Their channels are
+/// opened with the first frame: before the peer admits us it grants none, and asks for nothing.
+async fn write_behind(shared: Arc<Shared>, link: Arc<Link>) {
+    let has_more = async {
+        tokio::select! {
+            () = link.outbox.filled(Lane::Backlog) => {}
+            () = link.outbox.filled(Lane::Bulk) => {}
         }
-        let mut writer = FrameWriter::new(send);
-        let written = write_frames(&shared, &link, Lane::Backlog, &mut writer).await;
-        if written.is_none() {
-            stopped_by_peer(&link, "backlog").await;
-        }
-        // It ends with the connection: an end before that would be a breach of the rules.
-        link.connection.closed().await;
     };
-    tokio::select! {
-        () = link.outbox.filled(Lane::Backlog) => {}
-        _ = link.outbox.closing() => return,
-        _ = link.connection.closed() => return,
+    if !comes_in_time(&link, has_more).await {
+        return;
     }
-    write.await;
+    // Its place says what it is: so it comes first, also where only bulk has something.
+    let Some(backlog) = open_lane(&link, BACKLOG_PRIORITY).await else { return };
+    let bulk = async {
+        if comes_in_time(&link, link.outbox.filled(Lane::Bulk)).await
+            && let Some(bulk) = open_lane(&link, BULK_PRIORITY).await
+        {
+            write_lane(&shared, &link, Lane::Bulk, bulk).await;
+        }
+    };
+    tokio::join!(write_lane(&shared, &link, Lane::Backlog, backlog), bulk);
+}
+
+/// Waits for `something` while the connection stands and is not to end.
+async fn comes_in_time(link: &Link, something: impl Future<Output = ()>) -> bool {
+    tokio::select! {
+        () = something => true,
+        _ = link.outbox.closing() => false,
+        _ = link.connection.closed() => false,
+    }
+}
+
+async fn open_lane(link: &Link, priority: i32) -> Option<SendStream> {
+    let send = link.connection.open_uni().await.ok()?;
+    send.set_priority(priority).ok()?;
+    Some(send)
+}
+
+/// Writes a lane behind the live one until the connection ends.
+async fn write_lane(shared: &Shared, link: &Link, lane: Lane, send: SendStream) {
+    let mut writer = FrameWriter::new(send);
+    let written = write_frames(shared, link, lane, &mut writer).await;
+    if written.is_none() {
+        stopped_by_peer(link, lane).await;
+    }
+    // It ends with the connection: an end before that would be a breach of the rules.
+    link.connection.closed().await;
 }
 
 /// Writes the frames of a lane; gives the wish to close, or `None` when the channel is lost.
@@ -254,24 +283,44 @@ enum ReadEnd {
     Refused(Closing),
 }
 
-/// Reads both lanes until the first of them ends.
+/// Reads all lanes until the first of them ends.
 async fn read_lanes(shared: &Shared, link: &Link, recv: RecvStream) -> ReadEnd {
-    let backlog = async {
-        let mut admitted = link.admitted.subscribe();
-        // The sender is ours, so the wait cannot fail.
-        let _ = admitted.wait_for(|admitted| *admitted).await;
+    tokio::select! {
+        end = read(shared, link, Lane::Live, recv) => end,
+        refused = read_behind(shared, link) => ReadEnd::Refused(refused),
+    }
+}
+
+/// Reads the lanes behind the live one, of which the peer has as many as it was granted. When they
+/// are lost, what had arrived on the live lane is still read.
+async fn read_behind(shared: &Shared, link: &Link) -> Closing {
+    let mut admitted = link.admitted.subscribe();
+    // The sender is ours, so the wait cannot fail.
+    let _ = admitted.wait_for(|admitted| *admitted).await;
+    let Ok(backlog) = link.connection.accept_uni().await else { return pending().await };
+    let bulk = async {
         match link.connection.accept_uni().await {
-            Ok(recv) => match read(shared, link, Lane::Backlog, recv).await {
-                ReadEnd::Refused(closing) => ReadEnd::Refused(closing),
-                ReadEnd::Lost(_) => pending().await,
-            },
-            // What had arrived on the live lane is still read.
+            Ok(recv) => read(shared, link, Lane::Bulk, recv).await,
             Err(_) => pending().await,
         }
     };
-    tokio::select! {
-        end = read(shared, link, Lane::Live, recv) => end,
-        end = backlog => end,
+    let (mut backlog, mut bulk) = (pin!(read(shared, link, Lane::Backlog, backlog)), pin!(bulk));
+    let (mut is_reading, mut is_bulk_reading) = (true, true);
+    loop {
+        let end = tokio::select! {
+            end = &mut backlog, if is_reading => {
+                is_reading = false;
+                end
+            }
+            end = &mut bulk, if is_bulk_reading => {
+                is_bulk_reading = false;
+                end
+            }
+            else => pending().await,
+        };
+        if let ReadEnd::Refused(closing) = end {
+            return closing;
+        }
     }
 }
 
@@ -285,20 +334,21 @@ async fn read(shared: &Shared, link: &Link, lane: Lane, recv: RecvStream) -> Rea
             Ok(None) => return ended_by_peer(link).await,
             Err(error) => return broken(link, &error.to_string()),
         };
-        if limits.0 < FRAME_BYTES_MAX && *admitted.borrow() {
-            limits = (FRAME_BYTES_MAX, READ_AHEAD_BYTES);
+        if limits.0 < lane.frame_bytes_max() && *admitted.borrow() {
+            limits = (lane.frame_bytes_max(), READ_AHEAD_BYTES);
             reader.widen();
         }
         if length > limits.0 {
-            if length > FRAME_BYTES_MAX {
-                let reason = format!("a frame of {length} bytes; the limit is {FRAME_BYTES_MAX}");
+            let length_max = lane.frame_bytes_max();
+            if length > length_max {
+                let reason = format!("a frame of {length} bytes; the limit is {length_max}");
                 return ReadEnd::Refused(Closing::new(code::OVERSIZED, reason));
             }
             // The driver may be about to admit it. Until then nothing more is read.
             if admitted.wait_for(|admitted| *admitted).await.is_err() {
                 return broken(link, "closed");
             }
-            limits = (FRAME_BYTES_MAX, READ_AHEAD_BYTES);
+            limits = (length_max, READ_AHEAD_BYTES);
             reader.widen();
         }
         let credit = link.budgets[lane.index()].take(length, limits.1).await;
@@ -319,11 +369,11 @@ async fn read(shared: &Shared, link: &Link, lane: Lane, recv: RecvStream) -> Rea
 
 /// The channel of a lane takes nothing more. Who refuses what we said stops it, and then closes.
 /// Gives the wish to close, or `None` when the connection is gone.
-async fn stopped_by_peer(link: &Link, lane: &str) -> Option<Closing> {
+async fn stopped_by_peer(link: &Link, lane: Lane) -> Option<Closing> {
     if timeout(PEER_CLOSE_DEADLINE, link.connection.closed()).await.is_ok() {
         return None;
     }
-    let reason = format!("the peer stopped the {lane} channel");
+    let reason = format!("the peer stopped the {} channel", lane.name());
     link.outbox.close(Closing::new(code::PROTOCOL, reason));
     Some(link.outbox.closing().await)
 }

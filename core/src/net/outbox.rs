@@ -1,6 +1,5 @@
 //! Frames on their way out of one connection: a bounded queue for each lane, and the wish to close.
 
-use crate::event::limits::FRAME_BYTES_MAX;
 use crate::net::close::{Closing, code};
 use crate::sync::Lane;
 use bytes::Bytes;
@@ -19,13 +18,13 @@ const BATCH_BYTES: usize = 256 << 10;
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     state: Mutex<State>,
-    filled: [Notify; 2],
+    filled: [Notify; 3],
     closing: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    queues: [Queue; 2],
+    queues: [Queue; 3],
     closing: Option<Closing>,
 }
 
@@ -53,10 +52,10 @@ impl Outbox {
             return;
         }
         let queue = &mut state.queues[lane.index()];
-        if frame.len() > FRAME_BYTES_MAX {
-            let length = frame.len();
+        let (length, length_max) = (frame.len(), lane.frame_bytes_max());
+        if length > length_max {
             drop(state);
-            return self.overflow(format!("a frame of {length} bytes is above {FRAME_BYTES_MAX}"));
+            return self.overflow(format!("a frame of {length} bytes is above {length_max}"));
         }
         if queue.bytes > QUEUE_BYTES_MAX || queue.frames.len() >= QUEUE_FRAMES_MAX {
             let (bytes, frames) = (queue.bytes, queue.frames.len());
@@ -116,7 +115,7 @@ impl Outbox {
 
     fn take(&self, lane: Lane) -> Option<Next> {
         let mut state = self.lock();
-        let is_done = state.queues[lane.index()].frames.is_empty() || lane == Lane::Backlog;
+        let is_done = state.queues[lane.index()].frames.is_empty() || lane != Lane::Live;
         if let Some(closing) = state.closing.clone().filter(|_| is_done) {
             return Some(Next::Close(closing));
         }
@@ -147,17 +146,34 @@ mod tests {
         for number in 0..10u8 {
             outbox.push(Lane::Live, Bytes::from(vec![number; 100]));
             outbox.push(Lane::Backlog, Bytes::from(vec![number; 200]));
+            outbox.push(Lane::Bulk, Bytes::from(vec![number; 300]));
         }
         let Some(Next::Frames(frames)) = outbox.take(Lane::Backlog) else { panic!("frames first") };
         assert!(frames.len() == 10 && frames.iter().all(|frame| frame.len() == 200));
         outbox.push(Lane::Backlog, Bytes::from_static(b"not worth the time"));
+        let Some(Next::Frames(frames)) = outbox.take(Lane::Bulk) else { panic!("frames first") };
+        assert!(frames.len() == 10 && frames.iter().all(|frame| frame.len() == 300));
+        outbox.push(Lane::Bulk, Bytes::from_static(b"nor this"));
         outbox.close(Closing::new(7, "enough"));
         outbox.push(Lane::Live, Bytes::from_static(b"too late"));
-        assert!(matches!(outbox.take(Lane::Backlog), Some(Next::Close(_))));
+        for lane in [Lane::Backlog, Lane::Bulk] {
+            assert!(matches!(outbox.take(lane), Some(Next::Close(_))));
+        }
         let Some(Next::Frames(frames)) = outbox.take(Lane::Live) else { panic!("frames first") };
         assert_eq!(frames.len(), 10);
         let Some(Next::Close(closing)) = outbox.take(Lane::Live) else { panic!("then the close") };
         assert_eq!(closing, Closing::new(7, "enough"));
+    }
+
+    #[test]
+    fn a_frame_that_no_reader_of_its_lane_takes_closes_the_connection() {
+        for lane in Lane::ALL {
+            let outbox = Outbox::default();
+            outbox.push(lane, Bytes::from(vec![0; lane.frame_bytes_max()]));
+            assert!(outbox.lock().closing.is_none(), "{lane:?}");
+            outbox.push(lane, Bytes::from(vec![0; lane.frame_bytes_max() + 1]));
+            assert!(outbox.lock().closing.is_some(), "{lane:?}");
+        }
     }
 
     #[test]

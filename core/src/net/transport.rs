@@ -49,7 +49,7 @@ pub enum NetEvent {
         connection: ConnectionId,
         /// The channel it came by.
         lane: Lane,
-        /// The frame without its length: at most `FRAME_BYTES_MAX` bytes, before
+        /// The frame without its length: at most `Lane::frame_bytes_max` bytes, before
         /// [`Transport::admit`] at most 4 KiB.
         bytes: Bytes,
         /// Keep it as long as the frame occupies you. While too much of it is kept, the connection
@@ -119,12 +119,14 @@ pub trait Transport: Send + Sync {
     /// one dial, with one answer, within the deadline of the later.
     fn dial(&self, peer: NodeId, named: Vec<SocketAddr>, discovered: Vec<SocketAddr>);
 
-    /// Says that the peer has proved its membership: larger frames, more credit, no deadline.
-    /// A connection that is not admitted within the admission deadline is closed.
-    fn admit(&self, connection: ConnectionId);
+    /// Says that the peer has proved its membership: larger frames, more credit, no deadline, and
+    /// a backlog lane; a bulk lane as well when it `has_bulk`. Only the first time counts. A
+    /// connection that is not admitted within the admission deadline is closed.
+    fn admit(&self, connection: ConnectionId, has_bulk: bool);
 
-    /// Queues a frame of at most `FRAME_BYTES_MAX` bytes. `Sent` tells that it has left. While the
-    /// live lane has something, nothing of the backlog lane leaves.
+    /// Queues a frame of at most `Lane::frame_bytes_max` bytes. `Sent` tells that it has left. While the
+    /// live lane has something, nothing of the others leaves, and while the backlog lane has,
+    /// nothing of the bulk lane. What is on the bulk lane of a peer that grants none stays.
     ///
     /// The caller keeps at most 1 MiB and one frame in the queue of a lane; beyond that the
     /// connection is closed with [`code::INTERNAL`](crate::net::code::INTERNAL), because a bound

@@ -91,6 +91,7 @@ impl Side {
             proofs: self.proofs(keys),
             limits: LIMITS.to_vec(),
             heard: None,
+            carries_cargo: false,
         }
     }
 

@@ -1,8 +1,8 @@
 //! How fast we may send, where a person has said so.
 //!
 //! A cap is kept on average: a frame is sent whole, and what it is too much by is waited for. Live
-//! frames wait for what live ones have used only, and a backlog for both; so a large piece of a
-//! backlog holds up nothing that is live. Hellos, goodbyes, and what says that we are there wait
+//! frames wait for what live ones have used only, a backlog for both, and bulk for all; so a large
+//! piece of a backlog holds up nothing that is live, and bulk holds up neither. Hellos, goodbyes, and what says that we are there wait
 //! for nothing.
 
 use crate::sync::lane::Lane;
@@ -25,12 +25,12 @@ pub struct SendCaps {
 pub(crate) struct Cap {
     bytes_per_second: Option<u64>,
     /// From when on each lane may send: when all it has to wait for is paid off.
-    free_at: [Instant; 2],
+    free_at: [Instant; 3],
 }
 
 impl Cap {
     pub(crate) fn new(bytes_per_second: Option<u64>, now: Instant) -> Cap {
-        Cap { bytes_per_second, free_at: [now; 2] }
+        Cap { bytes_per_second, free_at: [now; 3] }
     }
 
     pub(crate) fn is_set(&self) -> bool {

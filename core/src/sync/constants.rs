@@ -97,6 +97,16 @@ pub(crate) const WASTE_SHARE: usize = 16;
 pub const SEND_QUEUE_BYTES_MAX: usize = 1 << 20;
 /// Unsent bytes at which a session makes no further frame of a backlog.
 pub(crate) const SEND_QUEUE_BYTES_BACKLOG: usize = 512 << 10;
+/// Unsent bytes at which a session gives no further frame of the bulk lane to the transport. It
+/// may exceed this by one frame.
+pub const SEND_QUEUE_BYTES_BULK: usize = 256 << 10;
+
+/// Largest frame of the bulk lane: 64 KiB, 24 pairs of hashes, and what stands before them.
+pub const BULK_FRAME_BYTES_MAX: usize = (64 << 10) + 24 * 64 + 512;
+/// Bytes of cargo that a session keeps for its live lane until there is room in the transport.
+pub const CARGO_BYTES_LIVE_MAX: usize = 64 << 10;
+/// The same for its bulk lane: four of the largest frames, and short ones.
+pub const CARGO_BYTES_BULK_MAX: usize = 4 * BULK_FRAME_BYTES_MAX + (4 << 10);
 
 /// How long after the last of a backlog has left what goes on from there waits for the peer to have
 /// it: who asked for the past, or drops what comes, never says so. Longer than the connection takes

@@ -170,6 +170,27 @@ pub enum Input {
     },
     /// Close all sessions and take up no more.
     Shutdown,
+    /// Cargo for a peer: it goes behind what the session itself has to say. `Carried` answers it,
+    /// unless the session ends before: then it is dropped, as is what comes for such a session.
+    /// Whoever hands it over keeps at most `CARGO_BYTES_LIVE_MAX` and `CARGO_BYTES_BULK_MAX` bytes
+    /// waiting for a connection.
+    Carry {
+        /// On which connection.
+        connection: ConnectionId,
+        /// `Live`, or `Bulk`: it is at most `Lane::frame_bytes_max` long.
+        lane: Lane,
+        /// The frame, without a length prefix; of a type from `90` to `97`.
+        bytes: Bytes,
+    },
+    /// The cargo of a peer is what no honest one sends: its session ends.
+    Blame {
+        /// Which connection; one whose cargo has ended is passed over.
+        connection: ConnectionId,
+        /// Why: the goodbye.
+        reason: RefusalReason,
+        /// For our own people.
+        detail: String,
+    },
     /// The deadline of the last `Wait` passed.
     Tick,
 }
@@ -237,6 +258,40 @@ pub enum Output {
     Admitted {
         /// On which connection.
         connection: ConnectionId,
+        /// Whether it may also send on a bulk lane.
+        has_bulk: bool,
+    },
+    /// Cargo passes between us and this peer from now on.
+    CargoOpen {
+        /// On which connection.
+        connection: ConnectionId,
+        /// Who is at the other end.
+        peer: NodeId,
+    },
+    /// Cargo came from an admitted peer that carries it. Nobody has looked into it.
+    Cargo {
+        /// On which connection.
+        connection: ConnectionId,
+        /// `Live` or `Bulk`.
+        lane: Lane,
+        /// The frame; of a type from `90` to `97`, and no longer than `Lane::frame_bytes_max`.
+        bytes: Bytes,
+    },
+    /// Cargo that was given as `Carry` left for the transport: there is room for as much.
+    Carried {
+        /// On which connection.
+        connection: ConnectionId,
+        /// On which of its channels.
+        lane: Lane,
+        /// Bytes of one frame.
+        bytes: usize,
+    },
+    /// The session ended: cargo passes no more, and what was not carried is dropped.
+    CargoEnd {
+        /// On which connection.
+        connection: ConnectionId,
+        /// Who was at the other end.
+        peer: NodeId,
     },
     /// Send what is queued, for at most a second, and close. Say nothing more of this connection.
     Close {

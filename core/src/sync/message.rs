@@ -12,6 +12,8 @@ use crate::sync::constants::{
     LIMITS, LIMITS_COUNT_MAX, PEERS_LISTED_MAX, PROGRESS_STREAMS_MAX, PRUNE_STREAMS_MAX,
     SUMMARY_HEADS_MAX,
 };
+#[cfg(feature = "net")]
+use crate::sync::lane::Lane;
 use crate::sync::memory::Heard;
 use crate::sync::priority::PRIORITY_BYTES_MAX;
 use crate::sync::refusal::RefusalReason;
@@ -28,6 +30,9 @@ const EXTENSION_BYTES_MAX: usize = 1024;
 const FURTHER_PROOFS: u64 = 2;
 /// The extension of a hello that says how much was heard in an earlier session.
 const HEARD: u64 = 4;
+/// The extension of a hello whose sender carries cargo, and what it holds.
+const CARRIES_CARGO: u64 = 6;
+const CARRIES_CARGO_BYTES: &[u8] = &[1];
 /// Most proofs of one node: of its current secret and of all former ones.
 const PROOFS_MAX: usize = 1 + FORMER_SECRETS_MAX;
 
@@ -47,6 +52,8 @@ pub struct Hello {
     /// How much the sender heard of the receiver in an earlier session, if it can go on from there;
     /// hidden from who does not have its secret, see `admission`.
     pub heard: Option<Heard>,
+    /// Whether the sender carries cargo: messages of the types `90` to `97`.
+    pub carries_cargo: bool,
 }
 
 /// What one side says to the other.
@@ -122,6 +129,9 @@ mod kind {
     pub(super) const PRIORITY: u8 = 0x85;
     pub(super) const GOING_ON: u8 = 0x86;
     pub(super) const PROOFS: u8 = 0x8b;
+    /// Cargo, and long: nobody sends it who was not asked.
+    #[cfg(feature = "net")]
+    pub(super) const PIECE: u8 = 0x93;
 }
 
 /// What a frame with events claims.
@@ -141,10 +151,15 @@ pub(crate) fn carries_events(frame: &[u8]) -> bool {
     matches!(frame.first(), Some(&kind::RANGE | &kind::PREVIEW))
 }
 
-/// Whether a frame claims to be events in any form, which have a credit of their own.
+/// Whether a frame claims to be events in any form, which have a credit of their own, or a piece of
+/// what was asked for.
 #[cfg(feature = "net")] // Here as well.
-pub(crate) fn is_events(frame: &[u8]) -> bool {
-    matches!(frame.first(), Some(&(kind::RANGE | kind::BLOCK | kind::PREVIEW)))
+pub(crate) fn is_bounded(lane: Lane, frame: &[u8]) -> bool {
+    match frame.first() {
+        Some(&(kind::RANGE | kind::BLOCK | kind::PREVIEW)) => true,
+        Some(&kind::PIECE) => lane == Lane::Bulk,
+        _ => false,
+    }
 }
 
 /// What the range or block in `frame` claims, without decoding its records; none when the frame is
@@ -320,7 +335,8 @@ fn encode_hello(hello: &Hello, out: &mut Vec<u8>) {
     out.extend_from_slice(first);
     put_varint(out, hello.limits.len() as u64);
     hello.limits.iter().for_each(|limit| put_varint(out, *limit));
-    put_varint(out, u64::from(!further.is_empty()) + u64::from(hello.heard.is_some()));
+    let extensions = [!further.is_empty(), hello.heard.is_some(), hello.carries_cargo];
+    put_varint(out, extensions.into_iter().map(u64::from).sum());
     if !further.is_empty() {
         put_varint(out, FURTHER_PROOFS);
         put_varint(out, further.as_flattened().len() as u64);
@@ -331,6 +347,11 @@ fn encode_hello(hello: &Hello, out: &mut Vec<u8>) {
         put_varint(out, 16);
         out.extend_from_slice(session);
         out.extend_from_slice(&count.to_le_bytes());
+    }
+    if hello.carries_cargo {
+        put_varint(out, CARRIES_CARGO);
+        put_varint(out, CARRIES_CARGO_BYTES.len() as u64);
+        out.extend_from_slice(CARRIES_CARGO_BYTES);
     }
 }
 
@@ -344,7 +365,7 @@ fn read_hello(mut reader: Reader<'_>) -> Result<Message> {
         return Ok(Message::ForeignHello);
     }
     let (instance, mut proofs) = (reader.array()?, vec![reader.array()?]);
-    let (mut limits, mut heard) = (Vec::new(), None);
+    let (mut limits, mut heard, mut carries_cargo) = (Vec::new(), None, false);
     for _ in 0..reader.varint_max(LIMITS_COUNT_MAX, "the number of limits in a hello")? {
         limits.push(reader.varint()?);
     }
@@ -371,9 +392,16 @@ fn read_hello(mut reader: Reader<'_>) -> Result<Message> {
             let (session, count) = said.ok_or_else(|| corrupt("what was heard is 16 bytes"))?;
             heard = Some(Heard { session, count: u64::from_le_bytes(count) });
         }
+        if id == CARRIES_CARGO {
+            if carries_cargo || bytes != CARRIES_CARGO_BYTES {
+                return Err(corrupt("who carries cargo says so once, by the byte 01"));
+            }
+            carries_cargo = true;
+        }
     }
     reader.finish()?;
-    Ok(Message::Hello(Hello { version_min, version_max, instance, proofs, limits, heard }))
+    let hello = Hello { version_min, version_max, instance, proofs, limits, heard, carries_cargo };
+    Ok(Message::Hello(hello))
 }
 
 fn read_proofs(reader: &mut Reader<'_>) -> Result<Message> {

@@ -14,6 +14,7 @@ mod announce;
 mod book;
 mod bound;
 mod cap;
+mod cargo;
 mod comparisons;
 mod constants;
 mod credit;
@@ -46,6 +47,7 @@ mod refusal;
 mod relay;
 mod repair;
 mod room;
+mod saying;
 mod schedule;
 mod secrets;
 mod serve;
@@ -66,6 +68,7 @@ pub use cap::SendCaps;
 #[cfg(feature = "net")] // Only the driver of a network asks.
 pub(crate) use constants::BOOK_PEERS_MAX;
 pub use constants::{
+    BULK_FRAME_BYTES_MAX, CARGO_BYTES_BULK_MAX, CARGO_BYTES_LIVE_MAX, SEND_QUEUE_BYTES_BULK,
     SEND_QUEUE_BYTES_MAX, STRANGER_FRAME_BYTES_MAX, STREAMS_MAX, STREAMS_PER_PEER_MAX, VERSION_MAX,
     VERSION_MIN,
 };
@@ -74,7 +77,7 @@ pub use lane::Lane;
 pub use memory::Heard;
 pub use message::{Decoded, Hello, Message};
 #[cfg(feature = "net")] // Here as well.
-pub(crate) use message::{carries_events, is_events};
+pub(crate) use message::{carries_events, is_bounded};
 pub use opening::{ClosedBlock, OpenedBlock};
 pub use options::{PEERS_MAX_DEFAULT, SwarmOptions};
 #[cfg(feature = "net")] // Here as well.

@@ -30,4 +30,7 @@ pub struct SwarmOptions {
     pub learns: bool,
     /// What peers are asked to send first; none: no stream before another.
     pub priority: Option<Query>,
+    /// Whether somebody here looks into cargo: peers are told, and those that carry it, too, may
+    /// send it.
+    pub carries_cargo: bool,
 }

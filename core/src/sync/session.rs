@@ -8,21 +8,20 @@
 //! Rule: nothing is queued but frames; what else is to be said is kept as flags and sets and put
 //! into words when there is room, so a slow reader costs no memory and hears the latest.
 //! Invariant: before the peer is admitted, it was sent a hello and perhaps a goodbye.
-//! Begin with [`Session::on_frame`] and [`Session::next_frame`].
+//! Begin with [`Session::on_frame`] and [`Session::next_frame`], which is in `saying`.
 
-use crate::event::limits::FRAME_BYTES_MAX;
 use crate::event::{NodeId, OffsetMap, SignedHead, StreamId};
 use crate::sync::admission::{Proved, Side};
 use crate::sync::announce::Announcements;
 use crate::sync::cap::Cap;
+use crate::sync::cargo::Cargo;
 use crate::sync::constants::{
-    ADMISSION_DEADLINE, FLUSH_DELAY, SEND_QUEUE_BYTES_BACKLOG, STRANGER_FRAME_BYTES_MAX,
-    STRANGER_SKIPS_MAX,
+    ADMISSION_DEADLINE, FLUSH_DELAY, STRANGER_FRAME_BYTES_MAX, STRANGER_SKIPS_MAX,
 };
 use crate::sync::credit::Credit;
 use crate::sync::dispute::Disputes;
 use crate::sync::going_on::GoingOn;
-use crate::sync::io::{ConnectionId, LogRead};
+use crate::sync::io::ConnectionId;
 use crate::sync::lane::Lane;
 use crate::sync::learned::Telling;
 use crate::sync::liveness::Liveness;
@@ -56,7 +55,7 @@ pub(crate) struct Session {
     /// The peer's run, from its hello.
     pub(crate) instance: [u8; 8],
     pub(super) hello_sent: bool,
-    priority_sent: bool,
+    pub(super) priority_sent: bool,
     /// Our secrets have changed since our proofs were sent.
     pub(crate) proofs_due: bool,
     /// The proofs that the peer sent last.
@@ -68,7 +67,7 @@ pub(crate) struct Session {
     pub(crate) liveness: Liveness,
     pub(crate) credit: Credit,
     /// Bytes given to the transport and not sent yet, by lane.
-    pub(super) unsent: [usize; 2],
+    pub(super) unsent: [usize; 3],
     /// What may be sent to this peer, and whether something waits for it or for the cap of all.
     pub(crate) cap: Cap,
     pub(crate) is_held: bool,
@@ -103,6 +102,7 @@ pub(crate) struct Session {
     pub(crate) tree: Tree,
     pub(crate) wanted: Wanted,
     pub(crate) arrivals: Arrivals,
+    pub(super) cargo: Cargo,
     pub(crate) ranges_received: u64,
     pub(crate) range_at: Instant,
     /// When enough of a large frame last came to count.
@@ -119,6 +119,8 @@ pub(crate) enum Effect {
     Goodbye(RefusalReason),
     /// The peer says where other nodes are.
     Addresses(Vec<(NodeId, Vec<SocketAddr>)>),
+    /// It is not for us, but for who looks into cargo.
+    Cargo,
 }
 
 impl Session {
@@ -146,7 +148,7 @@ impl Session {
             skipped: 0,
             liveness: Liveness::new(now),
             credit: Credit::new(),
-            unsent: [0; 2],
+            unsent: [0; 3],
             cap: Cap::new(None, now),
             is_held: false,
             bytes_in: 0,
@@ -168,6 +170,7 @@ impl Session {
             tree: Tree::default(),
             wanted: Wanted::default(),
             arrivals: Arrivals::default(),
+            cargo: Cargo::default(),
             ranges_received: 0,
             range_at: now,
             part_at: None,
@@ -184,6 +187,7 @@ impl Session {
         self.admitted_at = Some(shared.now);
         self.cap = Cap::new(shared.options.send_caps.each_peer, shared.now);
         self.liveness = Liveness::new(shared.now);
+        self.open_cargo(hello, shared);
         self.begin_telling(hello, shared);
     }
 
@@ -199,23 +203,28 @@ impl Session {
     ) -> Result<Effect, Refusal> {
         self.bytes_in += frame.len() as u64;
         if !self.is_admitted() {
-            if lane == Lane::Backlog {
+            if lane != Lane::Live {
                 return Err(RefusalReason::Unexpected.into());
             }
             return self.on_stranger_frame(frame, shared);
         }
-        if frame.len() > FRAME_BYTES_MAX {
+        if frame.len() > lane.frame_bytes_max() {
             return Err(RefusalReason::Oversized.into());
         }
         self.liveness.heard(shared.now);
-        if let Some(claims) = peek_range(frame) {
+        if let Some(effect) = self.take_cargo(lane, frame, shared.now)? {
+            return Ok(effect);
+        }
+        if lane != Lane::Bulk
+            && let Some(claims) = peek_range(frame)
+        {
             self.liveness.heard_news(shared.now);
             return self.on_range(frame, claims, shared).map(|()| Effect::Nothing);
         }
         match Message::decode(frame).map_err(Refusal::malformed)? {
             Decoded::Skip => Ok(Effect::Nothing),
             Decoded::Unsupported(_) => Err(RefusalReason::MessageUnsupported.into()),
-            Decoded::Message(_) if lane == Lane::Backlog => Err(RefusalReason::Unexpected.into()),
+            Decoded::Message(_) if lane != Lane::Live => Err(RefusalReason::Unexpected.into()),
             Decoded::Message(message) => match *message {
                 Message::Preview(preview) => {
                     self.liveness.heard_news(shared.now);
@@ -298,111 +307,6 @@ impl Session {
             }
             Message::GoingOn => self.on_going_on(shared),
         }
-    }
-
-    /// The next frame to send, if there is anything to say and room to say it.
-    pub(crate) fn next_frame(
-        &mut self,
-        shared: &Shared,
-        log: &dyn LogRead,
-    ) -> Option<(Lane, Bytes)> {
-        let (lane, frame) = match self.make_echo(shared) {
-            Some(frame) => (Lane::Live, frame),
-            None => self.make_news(shared, log)?,
-        };
-        assert!(frame.len() <= FRAME_BYTES_MAX, "every message fits a frame");
-        self.note_sent(lane, frame.len(), shared.now);
-        Some((lane, frame))
-    }
-
-    /// Anything but proof of life.
-    fn make_news(&mut self, shared: &Shared, log: &dyn LogRead) -> Option<(Lane, Bytes)> {
-        let is_free = |lane: &Lane| self.free_at(*lane, shared) <= shared.now;
-        let [live, backlog] = Lane::ALL.map(|lane| is_free(&lane));
-        self.is_held = !live || !backlog;
-        let news = match live.then(|| self.make_live(shared, log)).flatten() {
-            Some(frame) => (Lane::Live, frame),
-            None if backlog => (Lane::Backlog, self.make_backlog(shared, log)?),
-            None => return None,
-        };
-        self.liveness.said_news(shared.now);
-        Some(news)
-    }
-
-    /// Proof of life, which is the most urgent.
-    fn make_echo(&mut self, shared: &Shared) -> Option<Bytes> {
-        if !self.may_say() {
-            return None;
-        }
-        if let Some(number) = self.liveness.take_answer() {
-            return Some(Message::Pong(number).encode());
-        }
-        self.liveness.take_ping(shared.now).map(|number| Message::Ping(number).encode())
-    }
-
-    /// What else goes on the live lane, the most urgent first: credit, requests, live events, then
-    /// the rest.
-    fn make_live(&mut self, shared: &Shared, log: &dyn LogRead) -> Option<Bytes> {
-        if !self.hello_sent {
-            self.hello_sent = true;
-            let side = self.side(shared, true);
-            let hello = side.hello(&shared.admission_keys, shared.options.instance);
-            let heard = side.masked(&shared.admission_keys[0], self.say_what_was_heard());
-            let hello = Hello { heard: Some(heard), ..hello };
-            return Some(Message::Hello(hello).encode());
-        }
-        if !self.may_say() {
-            return None;
-        }
-        if std::mem::take(&mut self.going_on.is_due) {
-            return Some(Message::GoingOn.encode());
-        }
-        if std::mem::take(&mut self.proofs_due) {
-            let proofs = self.side(shared, true).proofs(&shared.admission_keys);
-            return Some(Message::Proofs(proofs).encode());
-        }
-        if let Some(frame) = self.make_progress(shared) {
-            return Some(frame);
-        }
-        if let Some(frame) = self.make_interest(shared) {
-            return Some(frame);
-        }
-        // Before the first request: what it asks for is sent in this order.
-        if let Some(frame) = self.make_priority(shared) {
-            return Some(frame);
-        }
-        if let Some((stream, (from, to))) = self.requests.pop_first() {
-            // Who is asked for the past takes it that we hold no more.
-            if from < to && self.going_on.told.held(&stream).is_some_and(|held| from < held) {
-                self.going_on.told.forget(&stream);
-            }
-            return Some(Message::Want { stream, from, to }.encode());
-        }
-        if let Some(frame) = self.make_push(shared, log) {
-            return Some(frame);
-        }
-        if let Some(frame) = self.make_announcement(shared) {
-            return Some(frame);
-        }
-        if let Some(frame) = self.make_addresses(shared) {
-            return Some(frame);
-        }
-        self.make_short_answer(shared, log)
-    }
-
-    fn make_priority(&mut self, shared: &Shared) -> Option<Bytes> {
-        let priority = shared.options.priority.as_ref().filter(|_| !self.priority_sent)?;
-        self.priority_sent = true;
-        Some(Message::Priority(priority.to_string()).encode())
-    }
-
-    /// What goes on the backlog lane.
-    fn make_backlog(&mut self, shared: &Shared, log: &dyn LogRead) -> Option<Bytes> {
-        let has_room = self.unsent[Lane::Backlog.index()] < SEND_QUEUE_BYTES_BACKLOG;
-        if !self.is_admitted() || !has_room {
-            return None;
-        }
-        self.make_answer(shared, log)
     }
 
     /// The peer said that it holds `count` events of `stream`.

@@ -150,6 +150,8 @@ impl Swarm {
             Input::OwnStream(stream) => self.on_own_stream(stream),
             Input::Secrets(secrets) => self.on_secrets(secrets),
             Input::Live(wanted) => self.set_live(wanted),
+            Input::Carry { connection, lane, bytes } => self.carry(connection, lane, bytes),
+            Input::Blame { connection, reason, detail } => self.blame(connection, reason, detail),
             Input::AddPeer { peer, addresses } if !self.is_shut_down => {
                 self.book.name(peer, &addresses, now);
             }
@@ -220,6 +222,10 @@ impl Swarm {
             Ok(Effect::Nothing) => {}
             Ok(Effect::Greeted(hello)) => self.on_greeted(connection, &hello),
             Ok(Effect::Addresses(listed)) => self.on_addresses(connection, &listed),
+            Ok(Effect::Cargo) => {
+                let bytes = bytes.clone();
+                self.shared.outputs.push_back(Output::Cargo { connection, lane, bytes });
+            }
             Ok(Effect::Goodbye(reason)) => self.end(connection, End::ByThem(reason)),
             Err(refusal) => self.end(connection, End::ByUs(refusal)),
         }
@@ -260,7 +266,7 @@ impl Swarm {
         self.book.up(peer, session.dialed, self.shared.now);
         self.plan_trim();
         self.note_remote(connection);
-        self.shared.outputs.push_back(Output::Admitted { connection });
+        self.tell_admitted(connection);
         if former.is_none() {
             self.shared.repairs.peer_came(self.shared.now + PROBE_GRACE);
             self.shared.tell(SwarmEvent::PeerUp(peer));
@@ -404,6 +410,7 @@ impl Swarm {
             end = End::ByUs(refusal);
         }
         self.ready.remove(&connection);
+        self.end_cargo(&session);
         let (by_us, reason, detail) = match end {
             End::ByUs(refusal) => (true, Some(refusal.reason), refusal.detail),
             End::ByThem(reason) => (false, Some(reason), String::new()),

@@ -29,6 +29,7 @@ impl Swarm {
                 Some((lane, bytes)) => {
                     self.shared.cap.spend(lane, bytes.len() + LENGTH_BYTES, self.shared.now);
                     self.served = connection;
+                    self.note_carried(connection, lane, &bytes);
                     return Output::Send { connection, lane, bytes };
                 }
                 None => self.ready.remove(&connection),

@@ -20,7 +20,7 @@ use crate::publish::refuse_cancelled;
 use crate::wait::{Limit, Wait};
 use crate::workers;
 use bytes::Bytes;
-use millpond::{BlobId, BlobRef, BlobWork, Blobs, Pending};
+use millpond::{BlobId, BlobRef, BlobWork, Blobs, OpenBlob, Pending};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -110,12 +110,14 @@ impl NodeHandle {
         node.keep_writer(writer)
     }
 
-    /// Opens a blob (64 hex digits) for reading. While it is open it is not collected. Close it
-    /// with [`BlobReaderHandle::close`]; it also ends with its node.
+    /// Opens a blob (64 hex digits) for reading; what is missing here is fetched when it is read.
+    /// While it is open it is not collected. Close it with [`BlobReaderHandle::close`]; it also
+    /// ends with its node.
     ///
     /// # Errors
-    /// `not_found`, reason `blob_not_here`. `invalid_argument`: the text is no id. `corrupt`: a
-    /// file of it is missing. `storage_failed`, `timeout`, `cancelled`, `closed`.
+    /// `not_found`, reason `blob_not_here`: the node has no network to fetch it.
+    /// `invalid_argument`: the text is no id. `corrupt`: a file of it is missing. `storage_full`,
+    /// `storage_failed`, `timeout`, `cancelled`, `closed`.
     pub fn blob_open(self, id: &str, wait: &Wait<'_>) -> Result<BlobReaderHandle> {
         entry("node_blob_open", self.id(), || {
             refuse_cancelled(wait.limit)?;
@@ -133,25 +135,9 @@ impl NodeHandle {
         limit: Limit,
         done: impl FnOnce(Result<BlobReaderHandle>) + Send + 'static,
     ) {
-        let place = Place::default();
-        let held = place.clone();
-        let ending = Box::new(move |opened| {
-            held.let_go();
-            done(opened);
-        });
-        let operation = Operation::begin(limit, ending);
-        let open = || {
-            let node = NodeState::usable(self.id())?;
-            node.calls.watch(&operation);
-            Ok((node.clone(), node.open_blob(id)?))
-        };
-        match entry("node_blob_open", self.id(), open) {
-            Ok((node, asked)) => {
-                let then = move |reader| node.keep_blob(reader);
-                awaited::start(&operation, &place, then, || Ok(asked));
-            }
-            Err(error) => drop(operation.complete(Err(error))),
-        }
+        let then = |node: Arc<NodeState>, reader| node.keep_blob(reader);
+        let open = |node: &Arc<NodeState>| node.open_blob(id);
+        self.start_asked("node_blob_open", limit, done, open, then);
     }
 
     /// All bytes of a blob of at most `bytes_max` (default 16 MiB).
@@ -160,7 +146,12 @@ impl NodeHandle {
     /// As for [`NodeHandle::blob_open`]; `corrupt`: the blob is damaged here. `limit_exceeded`: it
     /// has more.
     pub fn blob_get(self, id: &str, bytes_max: Option<u64>, wait: &Wait<'_>) -> Result<Bytes> {
-        self.wait_while("node_blob_get", wait, |core, _| all_bytes(core, id, bytes_max))
+        entry("node_blob_get", self.id(), || {
+            refuse_cancelled(wait.limit)?;
+            let node = NodeState::usable(self.id())?;
+            let (_, getting) = node.all_bytes(id, bytes_max)?;
+            awaited::block_within(&[&node.calls], &node, getting, wait, Ok)
+        })
     }
 
     /// As [`NodeHandle::blob_get`], without waiting.
@@ -171,7 +162,9 @@ impl NodeHandle {
         limit: Limit,
         done: impl FnOnce(Result<Bytes>) + Send + 'static,
     ) {
-        self.start_while("node_blob_get", limit, done, |core, _| all_bytes(core, id, bytes_max));
+        let get = |node: &Arc<NodeState>| node.all_bytes(id, bytes_max);
+        let then = |_: Arc<NodeState>, bytes| Ok(bytes);
+        self.start_asked("node_blob_get", limit, done, get, then);
     }
 
     /// Writes a blob to a file, which is there whole or not at all. What comes of it is one JSON
@@ -249,6 +242,41 @@ impl NodeHandle {
         self.begin_work("node_blob_verify", |blobs| Ok(blobs.verify(id.map(blob_id).transpose()?)))
     }
 
+    /// Ends `done` with what `then` makes of what `ask` is answered. The answer is let go of when
+    /// the call ends, so that nothing is fetched for nobody.
+    fn start_asked<T: Send + 'static, U: Send + 'static>(
+        self,
+        name: &'static str,
+        limit: Limit,
+        done: impl FnOnce(Result<U>) + Send + 'static,
+        ask: impl FnOnce(&Arc<NodeState>) -> Result<Asked<T>>,
+        then: impl FnOnce(Arc<NodeState>, T) -> Result<U> + Send + 'static,
+    ) {
+        let place = Place::default();
+        let held = place.clone();
+        let ending = Box::new(move |answer| {
+            held.let_go();
+            done(answer);
+        });
+        let operation = Operation::begin(limit, ending);
+        if !operation.is_waiting() {
+            return;
+        }
+        let asked = entry(name, self.id(), || {
+            let node = NodeState::usable(self.id())?;
+            node.calls.watch(&operation);
+            ask(&node)
+        });
+        match asked {
+            Ok((node, pending)) => {
+                let own = node.clone();
+                let then = move |answer| then(own, answer);
+                awaited::start(&operation, &place, then, || Ok((node, pending)));
+            }
+            Err(error) => drop(operation.complete(Err(error))),
+        }
+    }
+
     fn begin_work<T: Told>(
         self,
         name: &'static str,
@@ -264,7 +292,14 @@ impl NodeHandle {
 
 impl NodeState {
     fn open_blob(self: &Arc<Self>, id: &str) -> Result<Asked<millpond::BlobReader>> {
-        Ok((self.clone(), self.core().blobs().open(blob_id(id)?)))
+        let opening = self.core().blobs().open(blob_id(id)?, OpenBlob::default());
+        Ok((self.clone(), opening))
+    }
+
+    fn all_bytes(self: &Arc<Self>, id: &str, bytes_max: Option<u64>) -> Result<Asked<Bytes>> {
+        let bytes_max = bytes_max.unwrap_or(BLOB_GET_BYTES_MAX);
+        let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+        Ok((self.clone(), self.core().blobs().get(blob_id(id)?, bytes_max)))
     }
 
     /// A blob as an event is to speak of it.
@@ -275,9 +310,4 @@ impl NodeState {
 
 fn add_bytes(core: &core::Node, bytes: Bytes, about: BlobAbout) -> Result<Pending<String>> {
     Ok(core.blobs().add_bytes(bytes, about.read()?).map(|blob| Ok(blob.told())))
-}
-
-fn all_bytes(core: &core::Node, id: &str, bytes_max: Option<u64>) -> Result<Pending<Bytes>> {
-    let bytes_max = bytes_max.unwrap_or(BLOB_GET_BYTES_MAX);
-    Ok(core.blobs().get(blob_id(id)?, usize::try_from(bytes_max).unwrap_or(usize::MAX)))
 }

@@ -118,8 +118,8 @@ pub(crate) fn tags_of<T: AsRef<str>>(tags: &[T]) -> Result<TagSet> {
 /// A blob with what was said of it here; of one that is not here, its id.
 pub(crate) fn said_here(blobs: &Blobs, id: &BlobId) -> Result<BlobRef> {
     match blobs.stat(id) {
-        Ok(BlobStat { size, about: About { media_type, name, .. }, .. }) => {
-            Ok(BlobRef { id: *id, size: Some(size), media_type, name })
+        Ok(BlobStat { size, size_proven, about: About { media_type, name, .. }, .. }) => {
+            Ok(BlobRef { id: *id, size: size_proven.then_some(size), media_type, name })
         }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(unsaid(id)),
         Err(error) => Err(error.into()),

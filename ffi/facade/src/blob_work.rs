@@ -82,7 +82,7 @@ impl Wake for Woken {
 
 impl From<millpond::BlobProgress> for BlobProgress {
     fn from(progress: millpond::BlobProgress) -> BlobProgress {
-        let millpond::BlobProgress { number, done_bytes, total_bytes, is_done } = progress;
+        let millpond::BlobProgress { number, done_bytes, total_bytes, is_done, .. } = progress;
         BlobProgress { number, done_bytes, total_bytes, is_end: is_done }
     }
 }

@@ -87,7 +87,8 @@ class BlobFacts:
 class Blobs(BlobFacts):
     """What a node holds beside its events: immutable bytes, each named by its BLAKE3 hash.
 
-    `Node.blobs`. Peers get the events that refer to blobs, and not yet their bytes. A blob to which
+    `Node.blobs`. Peers get the events that refer to blobs at once, and the bytes when they ask for
+    them: what is missing here is fetched when it is opened, read, got or exported. A blob to which
     an event refers stays as long as the event is held.
     """
 

@@ -1,5 +1,6 @@
 //! Python and Node beside Rust: the same events published and read, with payloads as the language's
-//! own objects, and as bytes; and fish of the language.
+//! own objects, and as bytes; and fish of the language. C and C++ beside Rust: events read as
+//! bytes.
 //!
 //! Each figure of a shell is a process of its own; it tells how long the work took, without its
 //! start, and what it counted. The native halves are the ones that were built beside this program,
@@ -7,6 +8,7 @@
 //! Rule: what cannot be measured here is said, and left out.
 //! Begin with `Shells::find`.
 
+mod compiled;
 mod rust;
 
 use crate::options::{Only, Options};
@@ -32,13 +34,15 @@ pub(crate) struct Shells {
 
 /// How a program in the shell's language is started.
 struct Shell {
-    publish: &'static str,
+    publish: Option<&'static str>,
     iterate: &'static str,
-    fold: &'static str,
+    fold: Option<&'static str>,
     program: String,
     arguments: Vec<PathBuf>,
     /// Where it finds the native half.
     variable: (&'static str, PathBuf),
+    /// Whether it has payloads as objects of its language.
+    has_values: bool,
 }
 
 /// What a payload is to the program.
@@ -70,8 +74,8 @@ impl Shells {
         let here = fs::canonicalize(&options.folder).expect("the bench's folder is there");
         let folder = here.join(format!("shells-{}", std::process::id()));
         let mut shells = Vec::new();
-        let mut add = |cases: [&'static str; 3], find: &dyn Fn() -> Result<Shell, String>| {
-            if options.size.shell_events == 0 || !options.only.any(&cases) {
+        let mut add = |cases: &[&'static str], find: &dyn Fn() -> Result<Shell, String>| {
+            if options.size.shell_events == 0 || !options.only.any(cases) {
                 return;
             }
             match find() {
@@ -79,10 +83,13 @@ impl Shells {
                 Err(reason) => println!("SKIPPED: {}: {reason}", cases.join(", ")),
             }
         };
-        add(["python_publish", "python_iterate", "python_fold"], &|| {
+        add(&["python_publish", "python_iterate", "python_fold"], &|| {
             python(&options.python, &folder)
         });
-        add(["node_publish", "node_iterate", "node_fold"], &|| node(&options.node, &folder));
+        add(&["node_publish", "node_iterate", "node_fold"], &|| node(&options.node, &folder));
+        for language in [compiled::C, compiled::CPP] {
+            add(&[language.iterate], &|| language.shell(&folder));
+        }
         Shells { shells, folder, events: options.size.shell_events }
     }
 
@@ -98,14 +105,14 @@ impl Shells {
         let workers: Vec<Worker> =
             workers.into_iter().filter(|(name, _)| only.subject(name)).collect();
         for shell in &self.shells {
-            if only.case(shell.publish) {
-                self.publish(shell, &workers, &workload, results);
+            if let Some(case) = shell.publish.filter(|case| only.case(case)) {
+                self.publish(shell, case, &workers, &workload, results);
             }
             if only.case(shell.iterate) {
                 self.iterate(shell, &workers, &workload, results);
             }
-            if only.case(shell.fold) {
-                self.fold(shell, &workload, only, results);
+            if let Some(case) = shell.fold.filter(|case| only.case(case)) {
+                self.fold(shell, case, &workload, only, results);
             }
         }
     }
@@ -113,6 +120,7 @@ impl Shells {
     fn publish(
         &self,
         shell: &Shell,
+        case: &'static str,
         workers: &[Worker],
         workload: &Workload,
         results: &mut Results,
@@ -125,8 +133,8 @@ impl Shells {
                 "rust" | "rust_bytes" => rust::publish(&place, *form, workload),
                 _ => shell.run(&["publish".as_ref(), form.word().as_ref(), &place, &lines]),
             };
-            assert_eq!(seen.events, workload.len(), "{} {name} lost something", shell.publish);
-            seen.tell(shell.publish, name, results);
+            assert_eq!(seen.events, workload.len(), "{case} {name} lost something");
+            seen.tell(case, name, results);
         }
     }
 
@@ -140,7 +148,8 @@ impl Shells {
         let place = self.fresh_place();
         rust::publish(&place, Form::Bytes, workload);
         let bytes: usize = workload.iter().map(|event| event.payload.len()).sum();
-        for (name, form) in workers {
+        let takes_part = |(_, form): &&Worker| shell.has_values || *form == Form::Bytes;
+        for (name, form) in workers.iter().filter(takes_part) {
             let seen = match *name {
                 "rust" | "rust_bytes" => rust::iterate(&place, *form),
                 _ => shell.run(&["iterate".as_ref(), form.word().as_ref(), &place]),
@@ -154,14 +163,21 @@ impl Shells {
     }
 
     /// A fish whose code is the language's, and one that needs none, over the same events.
-    fn fold(&self, shell: &Shell, workload: &Workload, only: &Only, results: &mut Results) {
+    fn fold(
+        &self,
+        shell: &Shell,
+        case: &'static str,
+        workload: &Workload,
+        only: &Only,
+        results: &mut Results,
+    ) {
         let place = self.fresh_place();
         rust::publish(&place, Form::Bytes, workload);
         for (name, form) in [("millpond", "code"), ("millpond_builtin", "builtin")] {
             if only.subject(name) {
                 let seen = shell.run(&["fold".as_ref(), form.as_ref(), &place]);
-                assert_eq!(seen.events, workload.len(), "{} {name} lost something", shell.fold);
-                seen.tell(shell.fold, name, results);
+                assert_eq!(seen.events, workload.len(), "{case} {name} lost something");
+                seen.tell(case, name, results);
             }
         }
     }
@@ -248,12 +264,13 @@ fn python(program: &str, folder: &Path) -> Result<Shell, String> {
         }
     }
     let shell = Shell {
-        publish: "python_publish",
+        publish: Some("python_publish"),
         iterate: "python_iterate",
-        fold: "python_fold",
+        fold: Some("python_fold"),
         program: program.to_owned(),
         arguments: vec![repository().join("tests/bench/shells/python.py")],
         variable: ("PYTHONPATH", folder.join("python")),
+        has_values: true,
     };
     shell.checked()
 }
@@ -269,12 +286,13 @@ fn node(program: &str, folder: &Path) -> Result<Shell, String> {
     let native = folder.join("millpond.node");
     fs::copy(built("libmillpond_node.so")?, &native).expect("the native half can be copied");
     let shell = Shell {
-        publish: "node_publish",
+        publish: Some("node_publish"),
         iterate: "node_iterate",
-        fold: "node_fold",
+        fold: Some("node_fold"),
         program: program.to_owned(),
         arguments: vec![repository().join("tests/bench/shells/node.mjs"), package],
         variable: ("MILLPOND_NATIVE_LIBRARY", native),
+        has_values: true,
     };
     shell.checked()
 }

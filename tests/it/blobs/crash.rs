@@ -3,6 +3,8 @@
 
 use crate::crash::{CHILD, next_count};
 use crate::support::Scratch;
+use millpond::event::{AppId, SwarmSecret};
+use millpond::{NetworkOptions, Node, NodeOptions, StorageOptions};
 use millpond_tests::blobs;
 use millpond_tests::crash::{self, mix};
 use std::io::BufReader;
@@ -13,12 +15,15 @@ use std::time::{Duration, Instant};
 
 const KILLS: u64 = 100;
 const KILLS_PER_STORE: u64 = 20;
+/// Blobs that there are to fetch.
+const FETCHED: u64 = 400;
+const END: &str = "400";
 /// Some of each way to add, and more than one reservation of numbers with those given up.
 const ADDED_PER_STORE_MIN: u64 = 50;
 
 #[test]
 fn nothing_is_half_there_after_a_kill_while_adding() {
-    kill_again_and_again("blob-kill", "adding", &|store| {
+    kill_again_and_again("blob-kill", &["adding"], &|store| {
         let node = crash::open(store).map_err(|error| format!("open: {error}"))?;
         let held = blobs::verify(&node, 7);
         node.close(Duration::from_secs(60)).map_err(|error| format!("close: {error}"))?;
@@ -28,7 +33,7 @@ fn nothing_is_half_there_after_a_kill_while_adding() {
 
 #[test]
 fn what_events_refer_to_is_there_after_a_kill_while_collecting() {
-    kill_again_and_again("blob-collect", "collecting", &|store| {
+    kill_again_and_again("blob-collect", &["collecting"], &|store| {
         let node = blobs::open_collecting(store).map_err(|error| format!("open: {error}"))?;
         let held = blobs::verify_collecting(&node, 7);
         node.close(Duration::from_secs(60)).map_err(|error| format!("close: {error}"))?;
@@ -36,8 +41,32 @@ fn what_events_refer_to_is_there_after_a_kill_while_collecting() {
     });
 }
 
+#[test]
+fn nothing_is_half_there_after_a_kill_while_fetching() {
+    let scratch = Scratch::new("blob-source");
+    let bind = vec!["127.0.0.1:0".parse().unwrap()];
+    let source = Node::open(NodeOptions {
+        path: scratch.path().join("source"),
+        app_id: AppId::parse("com.example.crash").unwrap(),
+        swarm: SwarmSecret::from_bytes([0x33; 32]),
+        former_secrets: Vec::new(),
+        network: Some(NetworkOptions { bind, ..NetworkOptions::default() }),
+        storage: StorageOptions::default(),
+    })
+    .unwrap();
+    blobs::run(&source, 7, 0, FETCHED, |_| ()).unwrap();
+    let ticket = source.ticket().wait().unwrap().to_string();
+    kill_again_and_again("blob-fetch", &["fetching", &ticket], &|store| {
+        let node = crash::open(store).map_err(|error| format!("open: {error}"))?;
+        let held = blobs::verify_fetching(&node, 7);
+        node.close(Duration::from_secs(60)).map_err(|error| format!("close: {error}"))?;
+        held
+    });
+    source.close(Duration::from_secs(60)).unwrap();
+}
+
 /// Kills children that work at stores one after the other, and checks each store after each kill.
-fn kill_again_and_again(name: &str, mode: &str, check: &dyn Fn(&Path) -> Result<u64, String>) {
+fn kill_again_and_again(name: &str, mode: &[&str], check: &dyn Fn(&Path) -> Result<u64, String>) {
     let scratch = Scratch::new(name);
     let (mut kills, mut acknowledged) = (0, 0);
     for round in 0..2 * KILLS {
@@ -69,10 +98,11 @@ fn kill_again_and_again(name: &str, mode: &str, check: &dyn Fn(&Path) -> Result<
 
 /// Lets a child work until some moment, at times before it has opened; how many it said are there,
 /// and whether it was killed.
-fn kill_one(store: &Path, mode: &str, round: u64) -> (Option<u64>, bool) {
+fn kill_one(store: &Path, mode: &[&str], round: u64) -> (Option<u64>, bool) {
     let mut child = Command::new(CHILD)
         .arg(store)
-        .args(["7", "100000", mode])
+        .args(["7", if mode.len() > 1 { END } else { "100000" }, mode[0]])
+        .env(blobs::TICKET, mode.get(1).unwrap_or(&""))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

@@ -1,7 +1,7 @@
 //! What adding a blob takes of memory.
 
 use crate::support::{Scratch, in_own_process};
-use millpond::About;
+use millpond::{About, OpenBlob};
 use millpond_tests::crash;
 use std::io::{Read, Seek, SeekFrom};
 use std::time::Duration;
@@ -47,7 +47,7 @@ fn adding_a_gigabyte_takes_eight_mebibytes() {
         let rise = peak() - before;
         println!("{size} bytes, size said: {said}: the peak rose by {rise} bytes");
         assert!(rise <= RISE_MAX, "the peak of memory rose by {rise} bytes");
-        let reader = node.blobs().open(added.id).wait().unwrap();
+        let reader = node.blobs().open(added.id, OpenBlob::default()).wait().unwrap();
         let mut stream = reader.stream();
         stream.seek(SeekFrom::End(-9)).unwrap();
         let mut last = Vec::new();

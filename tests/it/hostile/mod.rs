@@ -6,6 +6,7 @@
 //! Begin with `siege`; who attacks is `puppet`. Every bit and every message is tried without a
 //! network in `core/src/sync/tests/hostile.rs`; bytes that nobody thought of are in `tests/fuzz`.
 
+mod blobs;
 mod blocks;
 mod bombs;
 mod crowds;

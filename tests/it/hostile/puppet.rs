@@ -17,6 +17,7 @@ use millpond::event::limits::{
 use millpond::event::{NodeId, NodeKey, SwarmSecret};
 use millpond::sync::{Message, RefusalReason};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -33,6 +34,10 @@ const BINDING_LABEL: &[u8] = b"EXPORTER-millpond-swarm";
 const PROOF_DOMAIN: &[u8] = b"millpond admission v1";
 const HELLO: u8 = 0x01;
 const IGNORABLE: u8 = 0x80;
+/// What is said of blobs: only to who says that it carries it.
+const CARGO: RangeInclusive<u8> = 0x90..=0x97;
+/// The extension of a hello that says so.
+const CARRIES_CARGO: (u64, &[u8]) = (6, &[1]);
 /// What a hello lists, in its order.
 pub(super) const LIMITS: [usize; 6] = [
     PAYLOAD_BYTES_MAX,
@@ -209,7 +214,29 @@ impl Line {
     /// Becomes a peer: says hello, tells of no stream, and waits until it is admitted.
     pub(super) fn greet(&mut self, secret: &SwarmSecret) {
         let hello = self.hello(secret);
-        self.say(&hello);
+        self.greet_with(&hello);
+    }
+
+    /// As `greet`, of one that carries blobs.
+    pub(super) fn greet_carrying(&mut self, secret: &SwarmSecret) {
+        let limits = LIMITS.map(|limit| limit as u64);
+        let hello = hello_with(&self.proof(secret), &limits, &[CARRIES_CARGO]);
+        self.greet_with(&hello);
+    }
+
+    /// Opens the lane of a backlog, and behind it the one of bulk, which is given: a frame is sent
+    /// there as on the other.
+    pub(super) fn open_bulk(&mut self) -> Bulk {
+        let opened = async {
+            let backlog = self.connection.open_uni().await.expect("a member has a lane");
+            let bulk = self.connection.open_uni().await.expect("and who carries blobs a second");
+            Bulk { _backlog: backlog, bulk }
+        };
+        runtime().block_on(async { timeout(PATIENCE, opened).await }).expect("they open in time")
+    }
+
+    fn greet_with(&mut self, hello: &[u8]) {
+        self.say(hello);
         self.tell(&Message::Summary { is_last: true, heads: Vec::new() });
         // Nothing but a hello or a goodbye comes before.
         let admitted = self.hear_until(|frame| frame[0] != HELLO);
@@ -300,6 +327,27 @@ impl Line {
     }
 }
 
+/// The lanes behind the live one.
+pub(super) struct Bulk {
+    _backlog: SendStream,
+    bulk: SendStream,
+}
+
+impl Bulk {
+    /// Sends a frame, or as much of it as is said: false when the connection is gone.
+    pub(super) fn say(&mut self, frame: &[u8]) -> bool {
+        let length = u32::try_from(frame.len()).expect("a frame");
+        self.push(&[&length.to_le_bytes(), frame].concat())
+    }
+
+    /// Sends bytes as they are; false when the connection is gone.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> bool {
+        let send = &mut self.bulk;
+        let pushed = runtime().block_on(async { timeout(PATIENCE, send.write_all(bytes)).await });
+        pushed.is_ok_and(|written| written.is_ok())
+    }
+}
+
 impl Drop for Line {
     fn drop(&mut self) {
         self.close(0);
@@ -329,7 +377,8 @@ async fn read(mut recv: RecvStream, heard: Sender<Bytes>) {
         if recv.read_exact(&mut frame).await.is_err() {
             return;
         }
-        let is_ignorable = frame.first().is_none_or(|kind| *kind >= IGNORABLE);
+        let is_ignorable =
+            frame.first().is_none_or(|kind| *kind >= IGNORABLE && !CARGO.contains(kind));
         if !is_ignorable && heard.send(frame.into()).is_err() {
             return;
         }

@@ -141,6 +141,10 @@ impl Collection {
                 with(&[6], limits, &[&[1, 4, 15][..], &[7; 15]].concat()),
             ),
             ("what was heard, twice", with(&[6], limits, &[&[2][..], &heard, &heard].concat())),
+            ("cargo that is carried by no byte", with(&[6], limits, &[1, 6, 0])),
+            ("cargo that is carried by another byte", with(&[6], limits, &[1, 6, 1, 2])),
+            ("cargo that is carried by two bytes", with(&[6], limits, &[1, 6, 2, 1, 0])),
+            ("cargo that is carried, twice", with(&[6], limits, &[2, 6, 1, 1, 6, 1, 1])),
         ];
         for (why, bytes) in cases {
             self.add(State::Greeting, why, bytes, RefusalReason::Malformed);

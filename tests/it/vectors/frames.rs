@@ -202,6 +202,7 @@ fn new_swarm(key: &NodeKey, secrets: SwarmSecrets, now: Instant) -> Swarm {
         send_caps: SendCaps::default(),
         learns: true,
         priority: None,
+        carries_cargo: false,
     };
     Swarm::new(options, Vec::new(), Vec::new(), now)
 }
@@ -320,6 +321,8 @@ fn true_frames() -> Vec<True> {
         Message::Hello(hello_of_both()),
         Message::Hello(Hello { heard: Some(HEARD), ..true_hello() }),
         Message::Hello(hello(&sender(), &receiver(), true, BINDING)),
+        Message::Hello(Hello { carries_cargo: true, ..true_hello() }),
+        Message::Hello(Hello { carries_cargo: true, heard: Some(HEARD), ..hello_of_both() }),
         Message::Proofs(true_hello().proofs),
         Message::Proofs(hello_of_both().proofs),
     ]
@@ -412,6 +415,7 @@ fn describe(message: &Message) -> (&'static str, Json) {
                 let bytes = [session, count.to_le_bytes()].concat();
                 json!({ "id": 4, "bytes": hex(&bytes) })
             }));
+            extensions.extend(hello.carries_cargo.then(|| json!({ "id": 6, "bytes": "01" })));
             let fields = json!({
                 "version_min": hello.version_min,
                 "version_max": hello.version_max,

@@ -14,6 +14,8 @@
 //! closes; what is counted is blobs.
 //! `crash_child PATH SEED COMMITS collecting`: opens a store, checks its blobs, publishes COMMITS
 //! events with a blob each while others are collected, and closes.
+//! `crash_child PATH SEED END fetching`: opens a store with the peer whose ticket is in the
+//! environment, fetches its blobs up to place END, and closes.
 //! Says on standard output, each line in one write: `O <count>` after opening (events held),
 //! `A <count>` after each acknowledgement, `C` after close. Rule: a line is written only after what
 //! it says is true, so the last line is a lower bound.
@@ -36,7 +38,8 @@ fn main() {
     let [_, path, seed, commits, durability] = &arguments[..] else {
         eprintln!(
             "usage: crash_child PATH SEED COMMITS \
-             power|process|compacting|converting|merging|forking|saving|adding|collecting"
+             power|process|compacting|converting|merging|forking|saving|adding|collecting|\
+             fetching"
         );
         std::process::exit(2);
     };
@@ -60,6 +63,10 @@ fn main() {
     }
     if durability == "collecting" {
         return collect(&path, seed, commits);
+    }
+    #[cfg(feature = "net")]
+    if durability == "fetching" {
+        return fetch(&path, seed, commits);
     }
     let node = crash::open(&path).expect("the store opens");
     if durability == "merging" {
@@ -104,6 +111,19 @@ fn collect(path: &Path, seed: u64, commits: u64) {
     let held = blobs::verify_collecting(&node, seed).expect("what is there is right");
     say(&format!("O {held}\n"));
     blobs::run_collecting(&node, seed, held, commits, |count| say(&format!("A {count}\n")))
+        .expect("all is kept");
+    node.close(DEADLINE).expect("the node closes");
+    say("C\n");
+}
+
+#[cfg(feature = "net")]
+fn fetch(path: &Path, seed: u64, end: u64) {
+    let ticket = std::env::var(blobs::TICKET).expect("there is a ticket");
+    let ticket: millpond::event::Ticket = ticket.parse().expect("it is a ticket");
+    let node = blobs::open_fetching(path, (&ticket).into()).expect("the store opens");
+    let held = blobs::verify_fetching(&node, seed).expect("what is there is right");
+    say(&format!("O {held}\n"));
+    blobs::run_fetching(&node, seed, (held, end), |count| say(&format!("A {count}\n")))
         .expect("all is kept");
     node.close(DEADLINE).expect("the node closes");
     say("C\n");

@@ -267,7 +267,7 @@ impl Result {
     fn close(&self) -> ExitCode {
         let Figures { time, events, crashes, faults, restores, forks, frames, .. } =
             self.all.figures;
-        let Figures { early, repairs, .. } = self.all.figures;
+        let Figures { early, repairs, cargo, .. } = self.all.figures;
         let (simulated, real) = self.all.of_five;
         if real > Duration::ZERO {
             let times = simulated.as_secs_f64() / real.as_secs_f64();
@@ -288,6 +288,7 @@ impl Result {
         }
         let failed = self.failed + u64::from(are_few);
         println!("{early} events shown before they were durable, {repairs} blocks put back");
+        println!("{cargo} frames of cargo");
         println!("{} passed, {failed} failed", self.passed);
         println!(
             "simulated hours {:.1}, frames {frames}, events {events}, crashes {crashes}, \

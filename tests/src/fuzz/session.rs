@@ -92,7 +92,10 @@ impl World {
     fn step(&mut self, step: Step<'_>) {
         match step.action % 8 {
             0 => self.frame(ADMITTED, Lane::Live, Bytes::copy_from_slice(step.bytes)),
-            1 => self.frame(ADMITTED, Lane::Backlog, Bytes::copy_from_slice(step.bytes)),
+            1 => {
+                let lane = if step.action < 0x80 { Lane::Backlog } else { Lane::Bulk };
+                self.frame(ADMITTED, lane, Bytes::copy_from_slice(step.bytes));
+            }
             2 => self.stranger_says(step.bytes),
             3 => {
                 let millis = step.bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>();
@@ -187,9 +190,21 @@ fn perform(
                 swarm.handle(Input::Durable(head), now);
             }
             Output::Open(block) => swarm.handle(Input::Opened(block.open()), now),
+            Output::CargoOpen { connection, .. } => {
+                for (lane, kind) in [(Lane::Live, 0x90), (Lane::Bulk, 0x93)] {
+                    let bytes = vec![kind; 100].into();
+                    swarm.handle(Input::Carry { connection, lane, bytes }, now);
+                }
+            }
+            Output::Cargo { lane, bytes, .. } => {
+                assert!(lane != Lane::Backlog && matches!(bytes[0], 0x90..=0x97));
+                assert!(bytes.len() <= lane.frame_bytes_max());
+            }
             Output::Preview(_)
             | Output::Repair { .. }
             | Output::Admitted { .. }
+            | Output::Carried { .. }
+            | Output::CargoEnd { .. }
             | Output::Dial { .. }
             | Output::Fork { .. }
             | Output::Close { .. }
@@ -219,6 +234,7 @@ fn options(node: u8) -> SwarmOptions {
         send_caps: SendCaps::default(),
         learns: true,
         priority: None,
+        carries_cargo: true,
     }
 }
 

@@ -28,6 +28,7 @@ const fn planted(name: &'static str, shows: &'static str) -> Planted {
 
 /// How the checks say what they find: see `check`, `oracle`, `app` and `pond`.
 const APART: &str = "the nodes do not come to the same";
+const BULK_FIRST: &str = "sent bulk before what waited";
 const EARLY: &str = "that go on from nothing";
 const ELSEWHERE: &str = "was written elsewhere";
 const FISH: &str = "its fish";
@@ -38,12 +39,15 @@ const NOT_DURABLE: &str = "and is not durable";
 const PACELESS: &str = "dials nodes that are nowhere without a pace";
 const ROTTEN: &str = "has a block that has rotted";
 const SILENT: &str = "different events at the same place";
+const TO_OLD: &str = "sends cargo to a peer that carries none";
 const TOLD: &str = "told a peer of";
 
 /// Every bug that is planted in core/src/sync, and in core/src/pond beside the rules of accounts,
 /// which have a hunt of their own: the simulator runs that code. Each must be found
 /// within `BUDGET` seeds.
 pub const PLANTED: &[Planted] = &[
+    planted("bulk_before_live", BULK_FIRST),
+    planted("cargo_to_an_old_peer", TO_OLD),
     planted("chain_not_checked", NOT_SIGNED),
     planted("block_asked_for_only_once", ROTTEN),
     planted("credit_never_granted_again", APART),
@@ -160,6 +164,7 @@ impl Figures {
         self.frames += other.frames;
         self.early += other.early;
         self.repairs += other.repairs;
+        self.cargo += other.cargo;
     }
 }
 

@@ -1,8 +1,8 @@
-//! One direction of a connection: two ordered, reliable channels of frames over packets that may
+//! One direction of a connection: three ordered, reliable channels of frames over packets that may
 //! not come. What QUIC does for millpond, as far as it can be noticed.
 //!
-//! Frames become packets of up to 1,200 bytes, those of the live lane first; each is repeated until
-//! it is acknowledged. A loss on one lane does not hold up the other. A window grows while nothing
+//! Frames become packets of up to 1,200 bytes, those of the live lane first and of the bulk lane
+//! last; each is repeated until it is acknowledged. A loss on one lane does not hold up the others. A window grows while nothing
 //! is lost, and shrinks when something is or when a queue stands before a link. A damaged packet
 //! counts as lost.
 //! Not here: which packets arrive (`link`), connections (`network`), time and chance.
@@ -36,7 +36,8 @@ const PART_EVERY: Duration = Duration::from_millis(250);
 /// Both ends of one direction.
 #[derive(Debug)]
 pub struct Flow {
-    lanes: [Channel; 2],
+    lanes: [Channel; 3],
+    has_bulk: bool,
     /// Packets from the first that is not acknowledged on, and its number.
     packets: VecDeque<Packet>,
     first: u64,
@@ -72,7 +73,7 @@ struct Channel {
 #[derive(Clone, Debug)]
 struct Packet {
     /// What it carries of each lane.
-    spans: [Range<u64>; 2],
+    spans: [Range<u64>; 3],
     size: usize,
     sent_at: Duration,
     is_acknowledged: bool,
@@ -107,7 +108,8 @@ impl Flow {
     /// A channel on which nothing was sent.
     pub fn new(now: Duration) -> Flow {
         Flow {
-            lanes: [Channel::new(now), Channel::new(now)],
+            lanes: Lane::ALL.map(|_| Channel::new(now)),
+            has_bulk: false,
             packets: VecDeque::new(),
             first: 0,
             in_flight: 0,
@@ -127,26 +129,35 @@ impl Flow {
         self.lanes[lane.index()].push(frame);
     }
 
+    /// The other end takes bulk, too: until then it stays where it is.
+    pub fn grant_bulk(&mut self) {
+        self.has_bulk = true;
+    }
+
     /// True when everything of the live lane was sent, and all packets were acknowledged.
     pub fn is_done(&self) -> bool {
         self.lanes[Lane::Live.index()].left() == 0 && self.in_flight == 0
     }
 
-    /// Sends nothing more of the backlog lane.
-    pub fn drop_backlog(&mut self) {
-        let backlog = &mut self.lanes[Lane::Backlog.index()];
-        backlog.end = backlog.sent;
+    /// Sends nothing more but what is on the live lane.
+    pub fn drop_all_but_live(&mut self) {
+        for lane in [Lane::Backlog, Lane::Bulk] {
+            let lane = &mut self.lanes[lane.index()];
+            lane.end = lane.sent;
+        }
     }
 
     /// The next packet that may be sent, and its size.
     pub fn next_packet(&mut self, now: Duration) -> Option<(Sent, usize)> {
-        let is_empty = self.lanes.iter().all(|lane| lane.left() == 0);
+        let open = if self.has_bulk { &self.lanes[..] } else { &self.lanes[..Lane::Bulk.index()] };
+        let is_empty = open.iter().all(|lane| lane.left() == 0);
         if is_empty || self.in_flight as f64 >= self.window {
             return None;
         }
         let mut room = PACKET_BYTES;
         let spans = Lane::ALL.map(|lane| {
-            let span = self.lanes[lane.index()].take(room);
+            let is_open = lane != Lane::Bulk || self.has_bulk;
+            let span = self.lanes[lane.index()].take(if is_open { room } else { 0 });
             room -= span.end - span.start;
             span
         });

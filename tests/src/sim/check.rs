@@ -8,10 +8,10 @@ use crate::sim::log::ModelLog;
 use crate::sim::world::World;
 use bytes::Bytes;
 use millpond::event::codec::Reader;
-use millpond::event::limits::FRAME_BYTES_MAX;
 use millpond::event::{EventRange, NodeId, SignedHead, StreamEnd, StreamId};
 use millpond::sync::{
-    Decoded, Lane, LinkState, Message, RefusalReason, SEND_QUEUE_BYTES_MAX, SwarmEvent, SwarmStatus,
+    Decoded, Lane, LinkState, Message, RefusalReason, SEND_QUEUE_BYTES_BULK, SEND_QUEUE_BYTES_MAX,
+    SwarmEvent, SwarmStatus,
 };
 use std::collections::BTreeMap;
 
@@ -147,8 +147,9 @@ impl World {
         let most = match lane {
             Lane::Live => SEND_QUEUE_BYTES_MAX,
             Lane::Backlog => BACKLOG_BYTES_MAX,
+            Lane::Bulk => SEND_QUEUE_BYTES_BULK,
         };
-        if unsent > most + FRAME_BYTES_MAX {
+        if unsent > most + lane.frame_bytes_max() {
             self.violated(Some(node), format!("{unsent} bytes wait for one peer, {lane:?}"));
         }
     }
@@ -230,6 +231,7 @@ impl World {
         let held = self.comparable(first);
         members.all(|(_, log)| self.comparable(log) == held)
             && self.first_rotten().is_none()
+            && self.has_freight_left().is_none()
             && self.members().all(|(index, _)| {
                 let node = &self.nodes[index];
                 node.publisher.outstanding.is_empty()
@@ -246,6 +248,9 @@ impl World {
     pub(super) fn difference(&self) -> String {
         if let Some((node, stream, first)) = self.first_rotten() {
             return format!("node {node} has a block that has rotted, at {first} of {stream}");
+        }
+        if let Some(node) = self.has_freight_left() {
+            return format!("node {node} has cargo that does not leave");
         }
         let mut text = "the nodes do not come to the same:".to_owned();
         for (index, log) in self.members() {

@@ -96,6 +96,8 @@ pub(super) struct Plan {
     pub(super) rot: Option<u64>,
     /// Nodes that are nowhere are announced; the seed of which and when.
     pub(super) lies: Option<u64>,
+    /// Some nodes carry cargo; the seed of which, and how much.
+    pub(super) freight: Option<u64>,
 }
 
 /// What an event takes without padding.
@@ -157,7 +159,7 @@ impl Plan {
             open_delay: millis(random.between(1, 40)),
             hostile_stay: random.chance(0.5),
             // Not drawn, so that all else of a seed is what it would be without them; and none of
-            // the seeds that were kept before has the last six.
+            // the seeds that were kept before has the last seven.
             rotation: (seed % 5 == 1).then_some(!seed),
             learns: matches!(seed % 13, 0 | 3 | 4 | 9),
             caps: SendCaps::default(),
@@ -166,6 +168,8 @@ impl Plan {
             rot: matches!(seed % 23, 0 | 2 | 4 | 6 | 9 | 11 | 12 | 14 | 16)
                 .then_some(!seed ^ 5 << 32),
             lies: matches!(seed % 29, 4 | 14 | 21 | 26).then_some(!seed ^ 6 << 32),
+            freight: matches!(seed % 31, 0 | 1 | 2 | 3 | 6 | 7 | 9 | 10 | 11 | 13)
+                .then_some(!seed ^ 7 << 32),
         };
         let goes_back = [FaultKind::Tear, FaultKind::Restore, FaultKind::Clone];
         plan.rot = plan.rot.filter(|_| !plan.list.iter().any(|it| goes_back.contains(&it.kind)));
@@ -202,6 +206,7 @@ impl Plan {
             live: None,
             rot: None,
             lies: None,
+            freight: None,
         }
     }
 

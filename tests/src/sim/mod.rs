@@ -17,6 +17,7 @@ mod check;
 mod disk;
 mod draw;
 mod forks;
+mod freight;
 mod group;
 pub mod heal;
 mod hostile;

@@ -174,6 +174,22 @@ impl World {
         self.schedule(self.now + DIAL_REPEAT * 2, Event::DialAgain { pipe: number });
     }
 
+    /// A node takes bulk on a connection from now on.
+    pub(super) fn grant_bulk(&mut self, connection: ConnectionId) {
+        let (number, end) = split(connection);
+        let Some(pipe) = self.net.pipes.get_mut(&number) else { return };
+        pipe.flows[1 - end].grant_bulk();
+        if pipe.ends[1 - end].state == EndState::Open {
+            self.pump(number, 1 - end);
+        }
+    }
+
+    /// Who is at the other end of a connection.
+    pub(super) fn peer_of(&self, connection: ConnectionId) -> Option<usize> {
+        let (number, end) = split(connection);
+        self.net.pipes.get(&number).map(|pipe| pipe.ends[1 - end].node)
+    }
+
     /// `node` sends a frame; it knows that the connection stands.
     pub(super) fn send(&mut self, connection: ConnectionId, lane: Lane, frame: Bytes) {
         let (number, end) = split(connection);
@@ -189,7 +205,7 @@ impl World {
         let (number, end) = split(connection);
         let Some(pipe) = self.net.pipes.get_mut(&number) else { return };
         pipe.ends[end].state = EndState::Closing(code);
-        pipe.flows[end].drop_backlog();
+        pipe.flows[end].drop_all_but_live();
         self.schedule(self.now + FAREWELL_MAX, Event::Farewell { pipe: number, end });
         self.say_goodbye(number, end, false);
     }
@@ -367,7 +383,7 @@ impl World {
         let Some(pipe) = self.net.pipes.get_mut(&number) else { return };
         let is_open = pipe.ends[end].state == EndState::Open;
         let (node, connection) = (pipe.ends[end].node, connection(number, end));
-        let mut sent = [0; 2];
+        let mut sent = [0; 3];
         for lane in Lane::ALL {
             while let Some(bytes) = pipe.flows[end].next_sent(lane) {
                 sent[lane.index()] += bytes;

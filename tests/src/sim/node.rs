@@ -8,6 +8,7 @@
 use crate::sim::app::{Publisher, Subscriber};
 use crate::sim::caps::Spent;
 use crate::sim::check::Seen;
+use crate::sim::freight::Freight;
 use crate::sim::group::{Group, Receipt, Request};
 use crate::sim::hostile::Personality;
 use crate::sim::liar;
@@ -79,6 +80,7 @@ pub(super) struct Live {
     pub(super) fresh: BTreeMap<StreamId, SignedHead>,
     pub(super) unsent: BTreeMap<(ConnectionId, Lane), usize>,
     pub(super) spent: Spent,
+    pub(super) freight: Freight,
     /// When its dials of nodes that are nowhere would have begun, one by one.
     pub(super) nobody_until: Duration,
     /// What came while the process was frozen.
@@ -117,6 +119,7 @@ impl World {
         let mut instance = [0; 8];
         instance.copy_from_slice(&self.random.next().to_le_bytes());
         let now = self.instant();
+        let carries_cargo = self.carries_cargo(node);
         let at = &mut self.nodes[node];
         at.run += 1;
         let options = SwarmOptions {
@@ -129,6 +132,7 @@ impl World {
             send_caps: self.plan.caps,
             learns: self.plan.learns,
             priority: self.plan.has_priority.then(|| Query::parse(PRIORITY).expect("a query")),
+            carries_cargo,
         };
         let run = at.run;
         let is_forgotten = planted!("forks_forgotten_over_a_restart");
@@ -143,6 +147,7 @@ impl World {
             fresh: BTreeMap::new(),
             unsent: BTreeMap::new(),
             spent: Spent::default(),
+            freight: Freight::default(),
             nobody_until: Duration::ZERO,
             held: Vec::new(),
             ticks: (Duration::ZERO, 0),
@@ -201,11 +206,12 @@ impl World {
             self.note(node, format_args!("<- {text}"));
         }
         let Some(live) = &mut self.nodes[node].live else { return };
+        live.freight.something_happens();
         live.swarm.handle(input, now);
         self.drain(node);
     }
 
-    fn drain(&mut self, node: usize) {
+    pub(super) fn drain(&mut self, node: usize) {
         loop {
             let at = &mut self.nodes[node];
             let Some(live) = &mut at.live else { return };
@@ -250,6 +256,7 @@ impl World {
     fn perform(&mut self, node: usize, output: Output) {
         match output {
             Output::Send { connection, lane, bytes } => {
+                self.check_freight(node, connection, lane, &bytes);
                 self.send_frame(node, connection, lane, bytes);
             }
             Output::Open(block) => {
@@ -288,9 +295,20 @@ impl World {
                 live.unsent.retain(|(of, _), _| *of != connection);
                 self.close(connection, reason.code());
             }
-            Output::Admitted { connection } => {
+            Output::Admitted { connection, has_bulk } => {
                 self.admitted(node, connection);
+                if has_bulk {
+                    self.grant_bulk(connection);
+                }
             }
+            Output::CargoOpen { connection, .. } => self.open_freight(node, connection),
+            Output::Cargo { connection, lane, bytes } => {
+                self.unload(node, connection, lane, &bytes);
+            }
+            Output::Carried { connection, lane, bytes } => {
+                self.carried(node, connection, lane, bytes);
+            }
+            Output::CargoEnd { connection, .. } => self.end_freight(node, connection),
             Output::Preview(preview) => self.take_early(node, &preview),
             Output::Tell(event) => self.told(node, event),
             Output::Wait(_) => unreachable!("handled by the caller"),
@@ -366,6 +384,7 @@ impl World {
     pub(super) fn tell_durable(&mut self, node: usize) {
         let now = self.instant();
         let Some(live) = &mut self.nodes[node].live else { return };
+        live.freight.something_happens();
         for (_, head) in std::mem::take(&mut live.fresh) {
             live.swarm.handle(Input::Durable(head), now);
         }

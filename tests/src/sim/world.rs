@@ -122,6 +122,12 @@ pub(super) enum Event {
     Rot,
     /// Nodes that are nowhere are announced.
     Lie,
+    /// There is more cargo for a session.
+    Freight {
+        node: usize,
+        run: u64,
+        connection: ConnectionId,
+    },
     /// Somebody else has answered a dial.
     DialFailed {
         node: usize,
@@ -184,6 +190,8 @@ pub struct Figures {
     pub early: u64,
     /// Blocks that had rotted and were put back.
     pub repairs: u64,
+    /// Frames of cargo that came to who looks into it.
+    pub cargo: u64,
 }
 
 /// A rolling hash of everything that can be observed.
@@ -307,6 +315,7 @@ impl World {
             | Event::Retry { node, run, .. }
             | Event::Deliver { node, run }
             | Event::Decide { node, run }
+            | Event::Freight { node, run, .. }
             | Event::DialFailed { node, run, .. }
             | Event::Thaw { node, run }
             | Event::Mischief { node, run } => (node, run),
@@ -328,6 +337,7 @@ impl World {
             Event::Retry { key, .. } => self.retry(node, key),
             Event::Deliver { .. } => self.deliver(node),
             Event::Decide { .. } => self.decide(node),
+            Event::Freight { connection, .. } => self.load_more(node, connection),
             Event::DialFailed { peer, .. } => self.give(node, Input::DialFailed { peer }),
             Event::Thaw { .. } => self.thaw(node),
             Event::Mischief { .. } => self.mischief(node),

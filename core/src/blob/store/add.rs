@@ -252,6 +252,8 @@ impl Draft {
         }
         self.promise.end(&mut writer);
         drop(writer);
+        numbers.iter().for_each(|number| drop(store.lost_of_part(&id, *number, None)));
+        store.tell(id);
         for number in numbers {
             // The blob is added, whether or not the old files are gone: an opening sees to them.
             if let Err(error) = store.discard(number) {

@@ -112,6 +112,7 @@ impl Store {
         if committed.is_err() {
             writer.collecting.remove(id);
         }
+        self.tell(*id);
         committed.map(|()| true)
     }
 
@@ -126,7 +127,9 @@ impl Store {
             counters.add(row);
             let mut changes = blob_rows(id, row);
             changes.push((collected_key(id), None));
-            return self.commit(&mut writer, counters, changes).map(|()| false);
+            self.commit(&mut writer, counters, changes)?;
+            self.tell(*id);
+            return Ok(false);
         }
         drop(writer);
         let mut changes = Vec::new();

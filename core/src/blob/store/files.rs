@@ -63,7 +63,7 @@ impl Place {
     pub(crate) fn make_folder(&self, number: u64) -> Result<()> {
         let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
         for folder in [self.folder.clone(), self.folder_of(number)] {
-            if !synced.contains(&folder) {
+            if !synced.contains(&folder) || !folder.is_dir() {
                 if !folder.is_dir() {
                     create_directory(&folder)?;
                     note(|| tape::Step::Created(folder.clone()));
@@ -172,6 +172,29 @@ impl BlobFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed("open", &path, &error)),
         }
+    }
+
+    /// Opens a file that is there for reading and writing, also one that was sealed; none when it
+    /// is not there.
+    pub(crate) fn open_to_write(path: PathBuf) -> Result<Option<BlobFile>> {
+        let open = || {
+            attempt(&path, Act::Write)?;
+            std::fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+            OpenOptions::new().read(true).write(true).open(&path)
+        };
+        match open() {
+            Ok(file) => Ok(Some(BlobFile { file, path })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed("open", &path, &error)),
+        }
+    }
+
+    /// Gives it so many bytes; those that nobody wrote are 0, and take no room where the file
+    /// system can do without.
+    pub(crate) fn set_len(&self, bytes: u64) -> Result<()> {
+        attempt(&self.path, Act::Write)
+            .and_then(|()| self.file.set_len(bytes))
+            .map_err(|error| failed("resize", &self.path, &error))
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -10,7 +10,13 @@ mod ages;
 mod collect;
 mod export;
 mod files;
+#[cfg_attr(not(feature = "net"), allow(dead_code))] // Only a network has peers to give to.
+mod give;
 mod lease;
+#[cfg_attr(not(feature = "net"), allow(dead_code))] // Only a network brings groups.
+mod moving;
+#[cfg_attr(not(feature = "net"), allow(dead_code))] // The same.
+mod part;
 mod quota;
 mod read;
 mod recover;
@@ -25,6 +31,8 @@ pub(crate) use collect::Collected;
 pub use export::ExportHow;
 pub(crate) use export::Exporting;
 pub(crate) use lease::Lease;
+#[cfg(feature = "net")]
+pub(crate) use part::Took;
 pub(crate) use read::Opened;
 pub(crate) use rows::Content;
 pub(crate) use store::{

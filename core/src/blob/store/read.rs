@@ -36,12 +36,14 @@ enum Source {
 /// The files of a blob.
 struct Files {
     number: u64,
+    /// Not all of its groups were here when it was opened.
+    is_part: bool,
     data: BlobFile,
     tree: Option<BlobFile>,
 }
 
 /// A tree that may have no file, since it has no pairs.
-struct Pairs<'a>(Option<&'a BlobFile>);
+pub(super) struct Pairs<'a>(pub(super) Option<&'a BlobFile>);
 
 impl BytesAt for Pairs<'_> {
     fn read_at(&self, position: u64, buffer: &mut [u8]) -> Result<usize> {
@@ -79,11 +81,12 @@ impl Store {
             let Some(row) = self.look(&id)? else { return Err(not_here(&id)) };
             then(&row);
             let size = BlobSize::new(row.size)?;
+            let is_whole = row.is_whole();
             let source = match row.content {
                 Content::Inline(bytes) => Source::Inline(bytes),
                 Content::Whole { number } | Content::Part { number, .. } => {
                     match self.open_files(size, number)? {
-                        Some(files) => Source::Files(files),
+                        Some(files) => Source::Files(Files { is_part: !is_whole, ..files }),
                         None if self.note_damage(&id, number, None)? => {
                             return Err(damaged(&id, "a file of it is missing"));
                         }
@@ -103,7 +106,7 @@ impl Store {
             1 => Some(None),
             _ => BlobFile::open(self.place.tree(number))?.map(Some),
         };
-        Ok(data.zip(tree).map(|(data, tree)| Files { number, data, tree }))
+        Ok(data.zip(tree).map(|(data, tree)| Files { number, is_part: false, data, tree }))
     }
 
     /// Notes that a group does not verify, or none does: from here on the blob is a part. False
@@ -111,7 +114,14 @@ impl Store {
     ///
     /// # Errors
     /// Those of a commit.
-    fn note_damage(&self, id: &BlobId, number: u64, group: Option<GroupIndex>) -> Result<bool> {
+    pub(super) fn note_damage(
+        &self,
+        id: &BlobId,
+        number: u64,
+        group: Option<GroupIndex>,
+    ) -> Result<bool> {
+        // It goes after the lock does.
+        let _lost = self.lost_of_part(id, number, group);
         let mut writer = self.writer();
         let before = self.look(id)?.filter(|before| before.number() == Some(number));
         let Some(before) = before else { return Ok(false) };
@@ -128,7 +138,9 @@ impl Store {
         counters.remove(&before);
         counters.add(&row);
         changes.push((blob_key(id), Some(row.encode())));
-        self.commit(&mut writer, counters, changes).map(|()| true)
+        self.commit(&mut writer, counters, changes)?;
+        self.tell(*id);
+        Ok(true)
     }
 
     /// The pages of a blob once it lacks a group, and how many groups it has then.
@@ -187,11 +199,16 @@ impl Opened {
         self.size.bytes()
     }
 
+    pub(crate) fn blob_size(&self) -> BlobSize {
+        self.size
+    }
+
     /// Up to `length` bytes from byte `position` on: fewer at the end of the blob, or where the
     /// next group begins; none behind the end.
     ///
     /// # Errors
-    /// `corrupt`: they are damaged. `storage_failed`, `closed`.
+    /// `corrupt`: they are damaged. `not_found`, reason `blob_not_here`: they were not fetched yet.
+    /// `storage_failed`, `closed`.
     pub(crate) fn read_at(&self, position: u64, length: usize) -> Result<Bytes> {
         let Some(group) = self.size.group_at(position) else { return Ok(Bytes::new()) };
         if length == 0 {
@@ -255,6 +272,11 @@ impl Opened {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((_, bytes)) = last.filter(|(last, _)| *last == group) {
             return Ok(bytes);
+        }
+        // Of what was not fetched yet the files hold nothing, which is no damage.
+        if files.is_part && !self.store.holds(&self.id, files.number, group)? {
+            let message = format!("group {group} of blob {} is not here", self.id);
+            return Err(Error::new(ErrorKind::NotFound, message).with_reason("blob_not_here"));
         }
         let mut encoded = Vec::new();
         let kept = (&files.data, &Pairs(files.tree.as_ref()));

@@ -244,13 +244,23 @@ pub(crate) fn full_page(size: u64, page: u32) -> Vec<u8> {
     bits
 }
 
+/// Whether the bit of a group is set in its page.
+pub(crate) fn has_bit(page: &[u8], group: u64) -> bool {
+    let (byte, bit) = place_of_bit(group);
+    page.get(byte).is_some_and(|bits| bits & bit != 0)
+}
+
 /// Clears the bit of a group in its page; true when it was set.
 pub(crate) fn clear_bit(page: &mut [u8], group: u64) -> bool {
-    let place = (group % PAGE_GROUPS) as usize;
-    let (byte, bit) = (place / 8, 1 << (place % 8));
-    let was_set = page.get(byte).is_some_and(|bits| bits & bit != 0);
+    let (byte, bit) = place_of_bit(group);
+    let was_set = has_bit(page, group);
     if was_set {
         page[byte] &= !bit;
     }
     was_set
+}
+
+fn place_of_bit(group: u64) -> (usize, u8) {
+    let place = (group % PAGE_GROUPS) as usize;
+    (place / 8, 1 << (place % 8))
 }

@@ -8,6 +8,7 @@
 use super::ages::Ages;
 use super::files::Place;
 use super::lease::Leases;
+use super::moving::Moving;
 use super::replace::going_row;
 use super::rows::{
     BLOB, BlobRow, COUNTERS_KEY, Counters, NUMBER_MAX, blob_key, blob_of_key, going_key,
@@ -18,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{TagSet, WallTime};
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 /// How many numbers are reserved at a time.
@@ -95,6 +96,8 @@ pub(crate) struct Store {
     pub(crate) writer: Mutex<Writer>,
     pub(crate) leases: Leases,
     pub(crate) ages: Mutex<Ages>,
+    pub(crate) moving: Moving,
+    changed: OnceLock<OnChange>,
     /// True once nothing may be removed any more: somebody else may have opened it.
     left: RwLock<bool>,
 }
@@ -113,6 +116,9 @@ pub(crate) struct Writer {
     /// Of these, what they have not written yet.
     pub(crate) unwritten: u64,
 }
+
+/// Called with each blob of which other groups are held than before. May be called under locks.
+pub(crate) type OnChange = Box<dyn Fn(BlobId) + Send + Sync>;
 
 /// What is known of a blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,10 +146,23 @@ impl Store {
         };
         let (writer, ages) = (Mutex::new(writer), Mutex::default());
         let (leases, left) = (Leases::default(), RwLock::new(false));
-        let store = Store { parts, place, writer, leases, ages, left };
+        let (moving, changed) = (Moving::default(), OnceLock::new());
+        let store = Store { parts, place, writer, leases, ages, moving, changed, left };
         // Who sets the clock before anything else happens is seen to have done so.
         store.now();
         Ok(Arc::new(store))
+    }
+
+    /// Has this called with each blob of which other groups are held than before; the first call
+    /// counts.
+    pub(crate) fn on_change(&self, call: OnChange) {
+        let _ = self.changed.set(call);
+    }
+
+    pub(super) fn tell(&self, id: BlobId) {
+        if let Some(call) = self.changed.get() {
+            call(id);
+        }
     }
 
     /// What is known of a blob; none when nothing is.
@@ -200,8 +219,9 @@ impl Store {
     }
 
     /// From now on no file is removed: what ends later, the next opening removes. Waits for what
-    /// is being removed.
+    /// is being removed. Parts are closed: what of them is not durable is fetched again.
     pub(crate) fn leave(&self) {
+        self.moving.end_all();
         *self.left.write().unwrap_or_else(PoisonError::into_inner) = true;
     }
 

@@ -84,7 +84,7 @@ impl Store {
                 while at < opened.size() {
                     match opened.read_at(at, crate::blob::limits::GROUP_BYTES) {
                         Ok(bytes) => at += bytes.len() as u64,
-                        Err(error) if is_damage(&error) => {
+                        Err(error) if is_damage(&error) || error.kind() == ErrorKind::NotFound => {
                             is_damaged = true;
                             at += crate::blob::limits::GROUP_BYTES as u64;
                         }

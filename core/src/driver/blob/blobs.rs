@@ -3,12 +3,15 @@
 // The rim: a file that is added.
 #![allow(clippy::disallowed_types)]
 
+use crate::blob::exchange::Urgency;
 use crate::blob::store::{Added, Collected, Draft, Exporting, LISTED_MAX, Opened, Store, not_here};
 use crate::blob::{About, BlobId, BlobRef, ExportHow};
+use crate::driver::blob::fetching::{self, TRIES, can_fetch};
 use crate::driver::blob::reader::{BlobReader, read};
+use crate::driver::blob::references::said_of;
 use crate::driver::blob::room::{BlobRoom, Door};
 use crate::driver::blob::stat::BlobStat;
-use crate::driver::blob::work::{BlobWork, WorkState, begin, failed};
+use crate::driver::blob::work::{BlobWork, Doer, WorkState, begin, failed};
 use crate::driver::blob::writer::BlobWriter;
 use crate::driver::node::Node;
 use crate::error::{Error, ErrorKind, Result};
@@ -22,12 +25,26 @@ use std::sync::Arc;
 
 /// What a node holds beside its events: immutable bytes, each named by its BLAKE3 hash.
 ///
-/// Peers get the events that refer to blobs, and not yet their bytes. A blob to which an event
-/// refers stays as long as the event is held; see [`Blobs::collect`]. All methods may be called
+/// Peers get the events that refer to blobs at once, and the bytes when they ask for them: whoever
+/// reads what is missing here fetches it, group by group, from all peers that have it. A blob to
+/// which an event refers stays as long as the event is held; see [`Blobs::collect`]. All methods may be called
 /// from any thread; after the node is closed each answers `closed`.
 #[derive(Clone)]
 pub struct Blobs {
     node: Node,
+}
+
+/// How a blob is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenBlob {
+    /// Whether what is missing is fetched; else it is `not_found`.
+    pub fetch: bool,
+}
+
+impl Default for OpenBlob {
+    fn default() -> OpenBlob {
+        OpenBlob { fetch: true }
+    }
 }
 
 /// How a blob becomes a file.
@@ -141,37 +158,73 @@ impl Blobs {
         Ok(BlobWriter::new(draft, about, Door::of(&self.node)))
     }
 
-    /// Opens a blob for reading.
+    /// Opens a blob for reading. Of one that is missing here, what proves its size is fetched first,
+    /// for as long as that takes; the rest when it is read. Dropping the answer calls that off.
     ///
     /// # Errors
-    /// In the answer. `not_found`, reason `blob_not_here`. `corrupt`: a file of it is missing.
-    /// `storage_failed`, `closed`, `forked_process`.
-    pub fn open(&self, id: BlobId) -> Pending<BlobReader> {
-        let door = Door::of(&self.node);
-        self.short(move |store| Ok(BlobReader::new(store.open_blob(id)?, door)))
+    /// In the answer. `not_found`, reason `blob_not_here`: it is missing, and `options` or a node
+    /// without a network forbid to fetch it. `corrupt`: so is one of which a file is missing.
+    /// `storage_full`, `storage_failed`, `closed`, `forked_process`.
+    pub fn open(&self, id: BlobId, options: OpenBlob) -> Pending<BlobReader> {
+        let door = match self.ready() {
+            Ok(door) => door,
+            Err(error) => return Pending::ready(Err(error)),
+        };
+        let OpenBlob { fetch } = options;
+        let opened = fetching::open(door.clone(), id, fetch, TRIES);
+        opened.then(move |opened| {
+            Pending::ready(opened.map(|opened| BlobReader::new(opened, fetch, door)))
+        })
     }
 
-    /// All bytes of a blob of at most `bytes_max`.
+    /// All bytes of a blob of at most `bytes_max`; what is missing is fetched, as by a reader.
     ///
     /// # Errors
     /// As for [`Blobs::open`] and [`BlobReader::read_at`]; `limit_exceeded`: it has more.
     pub fn get(&self, id: BlobId, bytes_max: usize) -> Pending<Bytes> {
-        self.short(move |store| {
-            let opened: Opened = store.open_blob(id)?;
-            let size = usize::try_from(opened.size()).unwrap_or(usize::MAX);
-            if size > bytes_max {
-                let message = format!("blob {id} has {size} bytes; {bytes_max} are wanted at most");
-                return Err(Error::new(ErrorKind::LimitExceeded, message));
-            }
-            read(&opened, 0, size)
+        let door = match self.ready() {
+            Ok(door) => door,
+            Err(error) => return Pending::ready(Err(error)),
+        };
+        fetching::open(door.clone(), id, true, TRIES).then(move |opened| match opened {
+            Ok(opened) => get(door, opened, bytes_max, TRIES),
+            Err(error) => Pending::ready(Err(error)),
         })
     }
 
-    /// Writes a blob to a file, which is there whole or not at all. It is written beside its place,
-    /// as `.millpond-<number>.part`.
+    /// Fetches what is missing of a blob: from all peers that have it, for as long as that takes.
+    /// What is here already at the end of a process stays, and the next fetch goes on from there.
     ///
     /// # Errors
-    /// In the answer: as for [`Blobs::open`] and [`BlobReader::read_at`]; `conflict`, reason
+    /// In the answer. `not_found`, reason `blob_not_here`: it is missing, and this node has no
+    /// network. `storage_failed`, `cancelled`, `closed`, `forked_process`. Without room it waits
+    /// for some, and [`BlobProgress::stalled`](crate::BlobProgress::stalled) says so.
+    pub fn fetch(&self, id: BlobId) -> BlobWork<BlobRef> {
+        self.fetch_then(id, move |door, done| {
+            let own = door.clone();
+            let found = move || {
+                let room = own.room()?;
+                let row = room.store()?.look(&id)?.filter(|row| row.is_whole());
+                let row = row.ok_or_else(|| not_here(&id))?;
+                let about = match said_of(&room.log, &id).0 {
+                    Some(said) if row.about.is_empty() => (said.media_type, said.name),
+                    _ => (row.about.media_type, row.about.name),
+                };
+                let (media_type, name) = about;
+                Ok(BlobRef { id, size: Some(row.size), media_type, name })
+            };
+            match door.room() {
+                Ok(room) => room.short(Box::new(move || done.end(found()))),
+                Err(error) => done.end(Err(error)),
+            }
+        })
+    }
+
+    /// Writes a blob to a file, which is there whole or not at all; what is missing of it is
+    /// fetched first. It is written beside its place, as `.millpond-<number>.part`.
+    ///
+    /// # Errors
+    /// In the answer: as for [`Blobs::fetch`] and [`BlobReader::read_at`]; `conflict`, reason
     /// `exists`: there is a file, and it is not to be replaced. `storage_full`, `storage_failed`,
     /// `cancelled`. The target is as it was then.
     pub fn export(
@@ -182,10 +235,22 @@ impl Blobs {
     ) -> BlobWork<Exported> {
         let Export { how, overwrite } = options;
         let to = Exporting { path: path.into(), how, overwrite };
-        self.long(move |store, state| {
-            state.expect(store.look(&id)?.ok_or_else(|| not_here(&id))?.size);
-            let size = store.export(id, &to, &|done| state.go_on(done))?;
-            Ok(Exported { id, size })
+        self.fetch_then(id, move |door, done| {
+            let room = match door.room() {
+                Ok(room) => room,
+                Err(error) => return done.end(Err(error)),
+            };
+            let own = door.clone();
+            room.long(Box::new(move || {
+                let export = || {
+                    let (store, state) = (own.room()?.store()?, done.state());
+                    state.expect(store.look(&id)?.ok_or_else(|| not_here(&id))?.size);
+                    let size = store.export(id, &to, &|done| state.go_on(done))?;
+                    Ok(Exported { id, size })
+                };
+                let exported = export();
+                done.end(exported);
+            }));
         })
     }
 
@@ -202,7 +267,7 @@ impl Blobs {
     /// # Errors
     /// `not_found`, reason `blob_not_here`. As for [`Blobs::has`].
     pub fn stat(&self, id: &BlobId) -> Result<BlobStat> {
-        let row = self.store()?.look(id)?.ok_or_else(|| not_here(id))?;
+        let row = self.store()?.look_now(id)?.ok_or_else(|| not_here(id))?;
         Ok(BlobStat::of(crate::blob::store::Known { id: *id, row }))
     }
 
@@ -305,6 +370,42 @@ impl Blobs {
         })
     }
 
+    /// What calls need that fetch; notes are written down now and then.
+    fn ready(&self) -> Result<Door> {
+        let room = self.room()?;
+        let store = room.store()?;
+        if store.takes_notes() {
+            room.long(Box::new(move || write_notes(&store)));
+        }
+        Ok(Door::of(&self.node))
+    }
+
+    /// Has something done once all of a blob is here, which stays until then.
+    fn fetch_then<T: Send + 'static>(
+        &self,
+        id: BlobId,
+        then: impl FnOnce(&Door, Doer<T>) + Send + 'static,
+    ) -> BlobWork<T> {
+        let begun = self.ready().and_then(|door| {
+            let room = door.room()?;
+            Ok((room.store()?.lease(id), room.ended().clone(), door.clone()))
+        });
+        let (lease, ended, door) = match begun {
+            Ok(begun) => begun,
+            Err(error) => return failed(error),
+        };
+        let (handle, done) = begin(None, &ended);
+        let fetched = fetching::whole(&door, id, Some(done.state().clone()));
+        fetched.on_done(move |fetched| {
+            match fetched {
+                Ok(()) => then(&door, done),
+                Err(error) => done.end(Err(error)),
+            }
+            drop(lease);
+        });
+        handle
+    }
+
     fn work<T: Send + 'static>(
         &self,
         total_bytes: Option<u64>,
@@ -326,6 +427,31 @@ impl Blobs {
             Err(error) => failed(error),
         }
     }
+}
+
+/// All bytes of a blob that is open; what is missing is fetched.
+fn get(door: Door, opened: Opened, bytes_max: usize, tries: u32) -> Pending<Bytes> {
+    let (id, size) = (opened.id(), usize::try_from(opened.size()).unwrap_or(usize::MAX));
+    if size > bytes_max {
+        let message = format!("blob {id} has {size} bytes; {bytes_max} are wanted at most");
+        return Pending::ready(Err(Error::new(ErrorKind::LimitExceeded, message)));
+    }
+    fetching::short(&door, move |_| read(&opened, 0, size)).then(move |bytes| match bytes {
+        Err(error) if tries > 0 && can_fetch(&door, &error) => {
+            let fetched = door.room().and_then(|room| room.fetch(id, None, Urgency::Reading, None));
+            let fetched = fetched.unwrap_or_else(|error| Pending::ready(Err(error)));
+            fetched.then(move |fetched| match fetched {
+                Ok(_) => {
+                    fetching::open(door.clone(), id, true, tries).then(move |opened| match opened {
+                        Ok(opened) => get(door, opened, bytes_max, tries - 1),
+                        Err(error) => Pending::ready(Err(error)),
+                    })
+                }
+                Err(error) => Pending::ready(Err(error)),
+            })
+        }
+        bytes => Pending::ready(bytes),
+    })
 }
 
 /// What an add answers.

@@ -5,19 +5,25 @@
 
 mod blobs;
 mod crew;
+mod desk;
+mod fetching;
 mod reader;
 mod references;
 mod room;
 mod stat;
+#[cfg(feature = "net")]
+mod turn;
 mod work;
 mod writer;
 
-pub use blobs::{Blobs, BlobsCollected, BlobsVerified, Export, Exported};
+pub use blobs::{Blobs, BlobsCollected, BlobsVerified, Export, Exported, OpenBlob};
 pub use reader::{BlobReader, BlobStream};
 pub(crate) use references::{append, check_tags};
 pub(crate) use room::BlobRoom;
 pub use stat::{BlobStat, BlobState};
-pub use work::{BlobProgress, BlobWatch, BlobWork};
+#[cfg(feature = "net")]
+pub(crate) use turn::{BlobTurn, Errand};
+pub use work::{BlobProgress, BlobStall, BlobWatch, BlobWork};
 pub use writer::BlobWriter;
 
 #[cfg(test)]

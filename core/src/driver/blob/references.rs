@@ -3,12 +3,13 @@
 //! Rule: from the check that a blob is here until the event that refers to it can be found, a lease
 //! keeps the blob.
 
-use crate::blob::BlobId;
+use crate::blob::limits::HINTS_MAX;
 use crate::blob::reference::{blob_tag, referred};
 use crate::blob::store::{Lease, References, not_here};
+use crate::blob::{BlobId, BlobRef};
 use crate::driver::blob::room::BlobRoom;
 use crate::error::Result;
-use crate::event::{Columns, NewEvent, OffsetMap, StreamId};
+use crate::event::{Columns, NewEvent, NodeId, OffsetMap, StreamId};
 use crate::log::{AppendOptions, Appended, CursorOptions, Durability, Log};
 use crate::pending::Pending;
 use crate::query::{Order, Query, TagExpression};
@@ -35,6 +36,26 @@ impl References for Mentions {
             self.0.cursor(&query, CursorOptions { order, lower, upper: None, columns })?;
         Ok(!cursor.next_batch(1)?.is_empty())
     }
+}
+
+/// What events say of a blob, and the nodes that published them, the newest events first.
+pub(super) fn said_of(log: &Log, id: &BlobId) -> (Option<BlobRef>, Vec<NodeId>) {
+    let look = || -> Result<(Option<BlobRef>, Vec<NodeId>)> {
+        let query = Query::new(TagExpression::tag(blob_tag(id).as_str())?)?;
+        let columns = Columns { tags: true, payload: false };
+        let (order, lower) = (Order::Descending, OffsetMap::default());
+        let mut cursor =
+            log.cursor(&query, CursorOptions { order, lower, upper: None, columns })?;
+        let (mut said, mut nodes) = (None, Vec::new());
+        for event in cursor.next_batch(HINTS_MAX)?.iter() {
+            let of_it = event.blobs().into_iter().find(|blob| blob.id == *id);
+            said = said.or(of_it.filter(|blob| blob.size.is_some()));
+            nodes.push(event.stream().node);
+        }
+        Ok((said, nodes))
+    };
+    // It only helps to find it.
+    look().unwrap_or_default()
 }
 
 /// The blobs that these events refer to.

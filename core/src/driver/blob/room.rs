@@ -3,9 +3,12 @@
 // The rim: code of callers that may block has a thread of its own.
 #![allow(clippy::disallowed_methods)]
 
-use crate::blob::store::{FoundRow, Parts, RowChange, Rows, Store, StoreOptions};
+use crate::blob::BlobId;
+use crate::blob::exchange::Input;
+use crate::blob::store::{FoundRow, Parts, References, RowChange, Rows, Store, StoreOptions};
 use crate::driver::blob::blobs::write_notes;
 use crate::driver::blob::crew::{Crew, Job};
+use crate::driver::blob::desk::Desk;
 use crate::driver::blob::references::{Early, Mentions};
 use crate::driver::clock;
 use crate::driver::node::{Node, closed_node};
@@ -31,6 +34,11 @@ pub(crate) struct BlobRoom {
     long: Crew,
     /// Reads and small adds.
     short: Crew,
+    /// Groups that come and go.
+    #[cfg_attr(not(feature = "net"), allow(dead_code))] // Only a network moves any.
+    hauling: Crew,
+    /// Who waits for groups.
+    desk: Arc<Desk>,
     ended: Arc<AtomicBool>,
     pub(super) early: Mutex<Vec<Early>>,
 }
@@ -38,9 +46,10 @@ pub(crate) struct BlobRoom {
 impl BlobRoom {
     /// Of a node with this log in this folder.
     pub(crate) fn new(log: Log, path: PathBuf, options: BlobOptions) -> BlobRoom {
-        let [long, short] = [THREADS_MAX; 2].map(Crew::new);
+        let [long, short, hauling] = [THREADS_MAX; 3].map(Crew::new);
         let (store, ended, early) = (Mutex::default(), Arc::default(), Mutex::default());
-        BlobRoom { log, path, options, store, long, short, ended, early }
+        let desk = Arc::default();
+        BlobRoom { log, path, options, store, long, short, hauling, desk, ended, early }
     }
 
     /// Opens the store before anybody else does anything with the node. If that fails, the first
@@ -77,6 +86,8 @@ impl BlobRoom {
             elapsed: Box::new(elapsed()),
         };
         let opened = Store::open(&self.path, parts)?;
+        let desk = self.desk.clone();
+        opened.on_change(Box::new(move |id: BlobId| desk.say(Input::Changed { id })));
         *store = Some(opened.clone());
         Ok(opened)
     }
@@ -89,6 +100,23 @@ impl BlobRoom {
     /// Has something short done by the crew.
     pub(super) fn short(&self, job: Job) {
         self.short.work(job);
+    }
+
+    /// Has a group written or read by the crew.
+    #[cfg(feature = "net")]
+    pub(super) fn haul(&self, job: Job) {
+        self.hauling.work(job);
+    }
+
+    /// Who waits for groups of blobs.
+    pub(crate) fn desk(&self) -> &Arc<Desk> {
+        &self.desk
+    }
+
+    /// Whether an event that is held refers to a blob; in doubt, no.
+    #[cfg(feature = "net")]
+    pub(super) fn is_referred_to(&self, id: &BlobId) -> bool {
+        Mentions(self.log.clone()).keeps(id).unwrap_or(false)
     }
 
     /// Has something done that may wait for others for ever: by a thread of its own.
@@ -111,13 +139,16 @@ impl BlobRoom {
     /// waits for its reader, removes no file any more: the next opening does.
     pub(crate) fn close(&self, end: Instant) {
         self.ended.store(true, Ordering::Release);
+        self.desk.close();
         self.long.close(end);
         self.short.close(end);
+        self.hauling.close(end);
         let store = self.store.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.early.lock().unwrap_or_else(PoisonError::into_inner).clear();
         if let Some(store) = store {
             if clock::now() < end {
                 write_notes(&store);
+                store.settle_parts();
             }
             store.leave();
         }

@@ -12,7 +12,8 @@ pub enum BlobState {
     Inline,
     /// All of it, in a file.
     Whole,
-    /// Some of it: the rest was found damaged. Adding the same bytes again makes it whole.
+    /// Some of it: the rest was not fetched yet, or found damaged. Fetching it, or adding the same
+    /// bytes again, makes it whole.
     Part,
 }
 
@@ -24,6 +25,9 @@ pub struct BlobStat {
     pub id: BlobId,
     /// Bytes, 0 to 2^40.
     pub size: u64,
+    /// Whether that is certain: of a part it is once its last bytes are here. Until then it is
+    /// what somebody said.
+    pub size_proven: bool,
     /// How much of it is here.
     pub state: BlobState,
     /// Bytes that are here.
@@ -42,8 +46,8 @@ impl BlobStat {
             Content::Whole { .. } => BlobState::Whole,
             Content::Part { .. } => BlobState::Part,
         };
-        let held_bytes = row.held_bytes();
+        let (held_bytes, size_proven) = (row.held_bytes(), row.size_proven);
         let (about, touched) = (row.about, row.touched);
-        BlobStat { id, size: row.size, state, held_bytes, about, touched }
+        BlobStat { id, size: row.size, size_proven, state, held_bytes, about, touched }
     }
 }

@@ -1,6 +1,6 @@
 use crate::driver::blob::crew::Crew;
 use crate::driver::blob::work::begin;
-use crate::driver::blob::{BlobReader, BlobState, Export};
+use crate::driver::blob::{BlobReader, BlobState, Export, OpenBlob};
 use crate::driver::clock;
 use crate::event::{AppId, SwarmSecret, TagSet};
 use crate::{About, BlobId, BlobOptions, Error, ErrorKind, Node, NodeOptions, StorageOptions};
@@ -9,9 +9,9 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-const DEADLINE: Duration = Duration::from_secs(60);
+pub(super) const DEADLINE: Duration = Duration::from_secs(60);
 
-fn open(path: &Path) -> Node {
+pub(super) fn open(path: &Path) -> Node {
     let storage = StorageOptions {
         blobs: BlobOptions { free_bytes_min: Some(0), ..BlobOptions::default() },
         ..StorageOptions::default()
@@ -91,7 +91,7 @@ fn a_reader_reads_at_any_place_and_as_a_stream() {
     let node = open(folder.path());
     let own = bytes(300_000);
     let id = node.blobs().add_bytes(own.clone(), About::default()).wait().unwrap().id;
-    let reader: BlobReader = node.blobs().open(id).wait().unwrap();
+    let reader: BlobReader = node.blobs().open(id, OpenBlob::default()).wait().unwrap();
     assert_eq!((reader.id(), reader.size()), (id, 300_000));
     for (position, length) in
         [(0, 0), (0, 300_001), (65_535, 2), (100_000, 150_000), (299_999, 5), (300_000, 1)]
@@ -113,7 +113,7 @@ fn a_reader_reads_at_any_place_and_as_a_stream() {
     let error = node.blobs().get(id, 299_999).wait().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::LimitExceeded);
     for missing in [
-        node.blobs().open(BlobId::of(b"no")).wait().err().unwrap(),
+        node.blobs().open(BlobId::of(b"no"), OpenBlob::default()).wait().err().unwrap(),
         node.blobs().get(BlobId::of(b"no"), 1).wait().unwrap_err(),
         node.blobs().stat(&BlobId::of(b"no")).unwrap_err(),
         node.blobs().verify(Some(BlobId::of(b"no"))).finish().wait().unwrap_err(),
@@ -172,7 +172,7 @@ fn a_closed_node_ends_what_is_under_way_and_answers_closed() {
     let node = open(folder.path());
     let blobs = node.blobs();
     let id = blobs.add_bytes(bytes(100_000), About::default()).wait().unwrap().id;
-    let reader = blobs.open(id).wait().unwrap();
+    let reader = blobs.open(id, OpenBlob::default()).wait().unwrap();
     let mut writer = blobs.writer(About::default(), None).unwrap();
     writer.write_all(&bytes(100_000)).unwrap();
     let (tell, told) = mpsc::channel();

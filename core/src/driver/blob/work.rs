@@ -17,8 +17,22 @@ pub struct BlobProgress {
     pub done_bytes: u64,
     /// Bytes that there are to do, when that is known.
     pub total_bytes: Option<u64>,
+    /// Why nothing of it comes, when nothing does: of what is fetched.
+    pub stalled: Option<BlobStall>,
     /// Whether it has ended.
     pub is_done: bool,
+}
+
+/// Why nothing of a blob comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BlobStall {
+    /// Nobody who is connected has what is missing. It goes on when somebody comes who has.
+    NoProvider,
+    /// There is no room for it here.
+    StorageFull,
+    /// Writing fails here.
+    StorageFailed,
 }
 
 /// Work that is under way. Dropped, it is called off, unless [`BlobWork::finish`] took it.
@@ -37,9 +51,13 @@ pub struct BlobWatch {
 pub(super) struct WorkState {
     state: Mutex<State>,
     cancelled: AtomicBool,
+    /// Called when it is called off.
+    on_cancel: Mutex<Option<OnCancel>>,
     /// The node closes.
     ended: Arc<AtomicBool>,
 }
+
+type OnCancel = Box<dyn FnOnce() + Send>;
 
 /// The side of who works. Dropped before it has ended the work, everybody is told `closed`.
 pub(super) struct Doer<T> {
@@ -103,14 +121,14 @@ impl BlobWatch {
     /// Calls the work off, also when its answer is awaited: that is `cancelled` then, unless the
     /// work was done first.
     pub fn cancel(&self) {
-        self.shared.cancelled.store(true, Ordering::Release);
+        self.shared.cancel();
     }
 }
 
 impl<T> Drop for BlobWork<T> {
     fn drop(&mut self) {
         if self.answer.is_some() {
-            self.shared.cancelled.store(true, Ordering::Release);
+            self.shared.cancel();
         }
     }
 }
@@ -124,6 +142,7 @@ pub(super) fn begin<T>(
     let shared = Arc::new(WorkState {
         state: Mutex::new(State { progress, waiting: Vec::new() }),
         cancelled: AtomicBool::new(false),
+        on_cancel: Mutex::default(),
         ended: ended.clone(),
     });
     let (completer, answer) = pending(None);
@@ -140,7 +159,7 @@ pub(super) fn failed<T>(error: Error) -> BlobWork<T> {
 
 impl<T> Doer<T> {
     /// What it asks whether to go on, and tells how far it is.
-    pub(super) fn state(&self) -> &WorkState {
+    pub(super) fn state(&self) -> &Arc<WorkState> {
         &self.shared
     }
 
@@ -198,6 +217,34 @@ impl WorkState {
         state.waiting.retain(|waiting| waiting.is_awaited());
         state.waiting.push(completer);
         answer
+    }
+
+    fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+        let call = self.hook().take();
+        if let Some(call) = call {
+            call();
+        }
+    }
+
+    /// Has this called when it is called off, and at once if it was.
+    pub(super) fn on_cancel(&self, call: OnCancel) {
+        let mut hook = self.hook();
+        if self.cancelled.load(Ordering::Acquire) {
+            drop(hook);
+            return call();
+        }
+        *hook = Some(call);
+    }
+
+    /// Says why nothing comes, or that something does.
+    #[cfg_attr(not(feature = "net"), allow(dead_code))] // Only what a network brings can stall.
+    pub(super) fn stall(&self, why: Option<BlobStall>) {
+        self.change(|progress| progress.stalled = why);
+    }
+
+    fn hook(&self) -> MutexGuard<'_, Option<OnCancel>> {
+        self.on_cancel.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn change(&self, change: impl FnOnce(&mut BlobProgress)) {

@@ -297,6 +297,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let log = open(directory.path());
         let shared = log.shared();
+        shared.end_checkpointer();
         put_segments(shared, 0..8);
         assert_eq!(merge(shared), [], "the last segment may not be full");
         put_segments(shared, 8..64);
@@ -325,6 +326,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let log = open(directory.path());
         let shared = log.shared();
+        shared.end_checkpointer();
         put_segments(shared, 0..64);
         merge(shared);
         let put = shared.tables.write(|opened, transaction| {

@@ -428,6 +428,13 @@ pub(crate) fn read_fingerprint(path: &Path) -> Result<Fingerprint> {
 
 #[cfg(test)]
 impl Shared {
+    /// From here on nothing is checkpointed or merged but what a test asks for.
+    pub(crate) fn end_checkpointer(&self) {
+        lock(&self.checkpoints).stop = true;
+        self.checkpoint_moved.notify_all();
+        self.wait_for_threads(1, Instant::now() + Duration::from_secs(30)).unwrap();
+    }
+
     /// Ends as `kill -9` would after the last sync: nothing is moved to the tables.
     pub(crate) fn abandon(&self) {
         self.queue().closing = true;

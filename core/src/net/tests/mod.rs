@@ -3,6 +3,7 @@
 #[cfg(target_os = "linux")]
 mod alone;
 mod bench;
+mod bulk;
 mod channel;
 #[cfg(target_os = "linux")]
 mod finding;
@@ -106,8 +107,8 @@ fn connect(a: &Peer, b: &Peer) -> (ConnectionId, ConnectionId) {
     a.net.dial(b.id, b.addresses(), vec![]);
     let (here, ..) = a.connected();
     let (there, ..) = b.connected();
-    a.net.admit(here);
-    b.net.admit(there);
+    a.net.admit(here, false);
+    b.net.admit(there, false);
     (here, there)
 }
 

@@ -41,8 +41,8 @@ fn a_working_day() {
     let port = b.port();
     a.net.dial(b.id, vec![(Ipv4Addr::LOCALHOST, port).into()], vec![]);
     let ((here, ..), (there, ..)) = (a.connected(), b.connected());
-    a.net.admit(here);
-    b.net.admit(there);
+    a.net.admit(here, false);
+    b.net.admit(there, false);
     for _ in 0..100 {
         a.net.send(here, Lane::Live, Bytes::from_static(b"are you there?"));
         b.net.send(there, Lane::Live, b.frame().0);
@@ -151,7 +151,7 @@ fn a_peer_cannot_make_us_send_beyond_the_networks_we_are_on() {
         peer.net.dial(liar.id(), liar.endpoint.bound_sockets(), vec![]);
         let connection = liar.accept();
         let (link, ..) = peer.connected();
-        peer.net.admit(link);
+        peer.net.admit(link, false);
         let dialled = liar.dial(&peer, ALPN).unwrap();
         // Somebody announces that it is elsewhere.
         peer.net.dial(NodeKey::from_seed(&[99; 32]).node_id(), vec![], vec![elsewhere]);

@@ -3,6 +3,7 @@ use crate::event::limits::FRAME_BYTES_MAX;
 use crate::net::code;
 use crate::net::endpoint::ALPN;
 use crate::net::link::STRANGER_FRAME_BYTES_MAX;
+use crate::sync::BULK_FRAME_BYTES_MAX;
 use iroh::endpoint::{Connection, ConnectionError, SendStream, presets};
 use iroh::{Endpoint, EndpointAddr, PublicKey, RelayMode, SecretKey, TransportAddr};
 use tokio::runtime::Runtime;
@@ -125,7 +126,7 @@ fn a_longer_frame_waits_for_the_admission_that_is_on_its_way() {
     a.net.send(here, Lane::Live, Bytes::from_static(b"proof"));
     a.net.send(here, Lane::Live, Bytes::from(vec![9; 100_000]));
     assert_eq!(&b.frame().0[..], b"proof");
-    b.net.admit(there);
+    b.net.admit(there, false);
     assert_eq!(b.frame().0.len(), 100_000);
 }
 
@@ -176,12 +177,52 @@ fn a_peer_cannot_fill_our_memory_before_it_is_admitted() {
 }
 
 #[test]
+fn a_longer_frame_on_the_bulk_lane_closes_the_connection_before_it_is_read() {
+    let (peer, stranger) = (Peer::start(115), Stranger::start(116));
+    let connection = stranger.dial(&peer, ALPN).unwrap();
+    let _live = stranger.write(&connection, &[0; 4]);
+    let (link, ..) = peer.connected();
+    peer.net.admit(link, true);
+    let frame = |length: usize| {
+        let mut bytes = u32::try_from(length).unwrap().to_le_bytes().to_vec();
+        bytes.resize(4 + length, 7);
+        bytes
+    };
+    let _lanes = stranger.runtime.block_on(async {
+        let backlog = connection.open_uni().await.unwrap();
+        let mut bulk = connection.open_uni().await.unwrap();
+        let more = tokio::time::timeout(Duration::from_millis(300), connection.open_uni()).await;
+        assert!(more.is_err(), "no third one is granted");
+        bulk.write_all(&frame(BULK_FRAME_BYTES_MAX)).await.unwrap();
+        bulk.write_all(&frame(BULK_FRAME_BYTES_MAX + 1)[..4]).await.unwrap();
+        (backlog, bulk)
+    });
+    assert_eq!(peer.frame().0.len(), BULK_FRAME_BYTES_MAX);
+    assert_eq!(peer.disconnected().1, Some(code::OVERSIZED));
+    assert_eq!(stranger.closed(&connection).0, code::OVERSIZED);
+}
+
+#[test]
+fn a_peer_is_granted_a_bulk_lane_only_if_it_is_to_have_one() {
+    let (peer, stranger) = (Peer::start(117), Stranger::start(118));
+    let connection = stranger.dial(&peer, ALPN).unwrap();
+    let _live = stranger.write(&connection, &[0; 4]);
+    let (link, ..) = peer.connected();
+    peer.net.admit(link, false);
+    stranger.runtime.block_on(async {
+        let _backlog = connection.open_uni().await.unwrap();
+        let more = tokio::time::timeout(Duration::from_millis(300), connection.open_uni()).await;
+        assert!(more.is_err(), "no second one is granted");
+    });
+}
+
+#[test]
 fn a_frame_that_takes_long_is_told_of_while_it_arrives() {
     let (peer, stranger) = (Peer::start(49), Stranger::start(50));
     let connection = stranger.dial(&peer, ALPN).unwrap();
     let mut send = stranger.write(&connection, &[0; 4]);
     let (link, ..) = peer.connected();
-    peer.net.admit(link);
+    peer.net.admit(link, false);
     let piece = [7; 1000];
     let length = u32::try_from(FRAME_BYTES_MAX).unwrap();
     let mut written = 0;
@@ -218,7 +259,7 @@ fn a_peer_that_ends_its_channel_without_closing_is_dropped() {
     let connection = stranger.dial(&peer, ALPN).unwrap();
     let mut send = stranger.write(&connection, &[0; 4]);
     let (link, ..) = peer.connected();
-    peer.net.admit(link);
+    peer.net.admit(link, false);
     send.finish().unwrap();
     assert_eq!(peer.disconnected().1, Some(code::PROTOCOL));
 }

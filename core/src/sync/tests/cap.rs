@@ -33,6 +33,20 @@ fn what_is_sent_stays_below_the_cap_on_average_and_live_frames_go_first() {
 }
 
 #[test]
+fn bulk_is_paid_by_bulk_and_pays_for_all() {
+    let begun = start();
+    let mut cap = Cap::new(Some(1000), begun);
+    cap.spend(Lane::Bulk, 5000, begun);
+    assert!(cap.free_at(Lane::Live) <= begun && cap.free_at(Lane::Backlog) <= begun);
+    let owed = cap.free_at(Lane::Bulk);
+    assert_eq!(owed, begun + Duration::from_secs(5));
+    cap.spend(Lane::Live, 1000, begun);
+    cap.spend(Lane::Backlog, 1000, begun);
+    let [live, backlog, bulk] = Lane::ALL.map(|lane| cap.free_at(lane));
+    assert!(live < backlog && backlog < bulk && bulk == owed + Duration::from_secs(2));
+}
+
+#[test]
 fn without_a_cap_nothing_is_held_and_one_of_nothing_is_survived() {
     let begun = start();
     let mut cap = Cap::new(None, begun);

@@ -2,6 +2,7 @@
 
 mod admission;
 mod cap;
+mod cargo;
 mod converge;
 mod crowds;
 mod dials;

@@ -36,6 +36,8 @@ pub(super) struct Puppet {
     pub(super) dialed: Vec<NodeId>,
     /// Where it dialled the last of them.
     pub(super) dialed_where: Vec<SocketAddr>,
+    /// What it was told of cargo.
+    pub(super) cargo: Vec<Output>,
     pub(super) closed: Option<RefusalReason>,
     pub(super) deadline: Option<Instant>,
     /// When false, `Sent` is never reported: the transport is stuck.
@@ -67,6 +69,7 @@ impl Puppet {
             send_caps: SendCaps::default(),
             learns: true,
             priority: None,
+            carries_cargo: false,
         };
         change(&mut options);
         let mut puppet = Puppet {
@@ -85,6 +88,7 @@ impl Puppet {
             shown: Vec::new(),
             dialed: Vec::new(),
             dialed_where: Vec::new(),
+            cargo: Vec::new(),
             closed: None,
             deadline: None,
             takes_frames: true,
@@ -217,6 +221,10 @@ impl Puppet {
                     self.dialed_where = named.into_iter().chain(discovered).collect();
                 }
                 Output::Admitted { .. } => {}
+                output @ (Output::CargoOpen { .. }
+                | Output::Cargo { .. }
+                | Output::Carried { .. }
+                | Output::CargoEnd { .. }) => self.cargo.push(output),
                 Output::Wait(deadline) => {
                     self.deadline = deadline;
                     return;

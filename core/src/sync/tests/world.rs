@@ -355,6 +355,10 @@ impl World {
                 self.give(node, Input::Repaired { stream, first, result: Ok(()) });
             }
             Output::Admitted { .. } | Output::Preview(_) => {}
+            Output::CargoOpen { .. }
+            | Output::Cargo { .. }
+            | Output::Carried { .. }
+            | Output::CargoEnd { .. } => unreachable!("nobody carries cargo"),
             Output::Tell(event) => {
                 if let SwarmEvent::OwnStreamElsewhere { number, .. } = event {
                     let number = number + 1 + self.draw(8);
@@ -445,6 +449,7 @@ fn options(secret: &SwarmSecret, key: &NodeKey, number: u64, instance: u64) -> S
         send_caps: SendCaps::default(),
         learns: true,
         priority: None,
+        carries_cargo: false,
     }
 }
 

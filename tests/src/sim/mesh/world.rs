@@ -136,6 +136,7 @@ impl World {
             peers_max: PEERS_MAX_DEFAULT,
             learns: true,
             priority: None,
+            carries_cargo: false,
         };
         at.swarm = Some(Swarm::new(options, at.log.heads(), Vec::new(), now));
         at.run += 1;
@@ -364,6 +365,10 @@ impl World {
                 panic!("node {node} is told {event:?}");
             }
             Output::Admitted { .. } | Output::Tell(_) | Output::Preview(_) => {}
+            Output::CargoOpen { .. }
+            | Output::Cargo { .. }
+            | Output::Carried { .. }
+            | Output::CargoEnd { .. } => panic!("nobody carries cargo"),
             Output::Fork { .. } | Output::Repair { .. } => {
                 panic!("nobody forks, no disk is damaged")
             }

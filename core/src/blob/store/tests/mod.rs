@@ -5,6 +5,7 @@ mod collecting;
 mod crashes;
 mod damage;
 mod faults;
+mod fetching;
 mod processes;
 mod reading;
 
