@@ -5,6 +5,7 @@
 
 use crate::arguments::{Seconds, limit};
 use crate::batch::Batch;
+use crate::blobs::{BlobReader, BlobWriter, progress_tuple};
 use crate::cursor::{self, Cursor};
 use crate::errors::raise;
 use crate::event::Held;
@@ -20,6 +21,7 @@ use crate::turn::Turn;
 use millpond_facade::{self as facade, CancelHandle, CompletionQueue, Limit, Outcome};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use std::sync::Arc;
 
 /// One value or one exception for the number that an operation was started with.
@@ -119,6 +121,10 @@ fn to_python(py: Python<'_>, outcome: Outcome) -> PyResult<Py<PyAny>> {
         Outcome::GroupStep(step) => step_of(py, step),
         Outcome::Doing(handle) => Doing::new(handle, None).into_py_any(py),
         Outcome::Standing(view) => standing_of(py, view),
+        Outcome::BlobProgress(progress) => progress_tuple(&progress).into_py_any(py),
+        Outcome::BlobReader(handle) => BlobReader::new(handle).into_py_any(py),
+        Outcome::BlobWriter(handle) => BlobWriter::new(handle).into_py_any(py),
+        Outcome::Bytes(bytes) => Ok(PyBytes::new(py, &bytes).into_any().unbind()),
     }
 }
 

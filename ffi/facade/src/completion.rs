@@ -4,6 +4,9 @@
 //! Invariant: the descriptor is readable exactly while `drain` has something to give.
 
 use crate::batch::EventBatch;
+use crate::blob_reader::BlobReaderHandle;
+use crate::blob_work::BlobProgress;
+use crate::blob_writer::{BlobWriterHandle, close_writer};
 use crate::close::{self, Closed};
 use crate::cursor::CursorHandle;
 use crate::defaults::WAIT_BYTES_MAX;
@@ -23,6 +26,7 @@ use crate::subscription::SubscriptionHandle;
 use crate::turn::TurnHandle;
 use crate::wait::deadline;
 use crate::workers;
+use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -95,6 +99,14 @@ pub enum Outcome {
     NoDoing,
     /// From a next standing.
     Standing(StandingView),
+    /// From a next progress of work on blobs.
+    BlobProgress(BlobProgress),
+    /// From an open of a blob.
+    BlobReader(BlobReaderHandle),
+    /// From the beginning of a blob.
+    BlobWriter(BlobWriterHandle),
+    /// From a read of a blob.
+    Bytes(Bytes),
 }
 
 macro_rules! outcome_from {
@@ -111,7 +123,8 @@ outcome_from!(Closed => Closed, NodeHandle => Node, CursorHandle => Cursor,
     SubscriptionHandle => Subscription, Published => Published, EventBatch => Batch,
     String => Text, Explanation => Explanation, Observation => Observation, StateView => State,
     FishJob => Job, TurnHandle => Turn, GroupHandle => Group, GroupStep => GroupStep,
-    DoingHandle => Doing, StandingView => Standing);
+    DoingHandle => Doing, StandingView => Standing, BlobProgress => BlobProgress,
+    BlobReaderHandle => BlobReader, BlobWriterHandle => BlobWriter, Bytes => Bytes);
 
 impl From<Option<DoingHandle>> for Outcome {
     fn from(own: Option<DoingHandle>) -> Outcome {
@@ -256,6 +269,9 @@ fn dispose(outcome: Result<Outcome>) {
         Ok(Outcome::Group(group)) => drop(group.close()),
         Ok(Outcome::GroupStep(step)) => close_step(&step),
         Ok(Outcome::Doing(doing)) => drop(doing.close()),
+        Ok(Outcome::BlobReader(reader)) => drop(reader.close()),
+        // Its files are removed.
+        Ok(Outcome::BlobWriter(writer)) => drop(workers::submit(move || close_writer(writer))),
         _ => {}
     }
 }
