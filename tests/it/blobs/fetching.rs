@@ -267,6 +267,7 @@ fn a_fetch_that_is_called_off_asks_for_nothing_more() {
     let (mut before, mut calm): (u64, u32) = (came(), 0);
     while calm < 5 {
         assert!(Instant::now() < deadline, "it never ends");
+        // Polls until the deadline: nobody tells that nothing comes.
         std::thread::sleep(Duration::from_millis(100));
         let now = came();
         calm = if now < before + 10_000 { calm + 1 } else { 0 };

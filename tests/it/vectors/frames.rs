@@ -267,12 +267,9 @@ fn proofs() -> Vec<Json> {
     proofs
 }
 
-fn true_frames() -> Vec<True> {
-    let stream = |number| StreamId { node: sender().node_id(), number };
-    let author = NodeKey::from_seed(&[3; 32]);
-    let relayed = StreamId { node: author.node_id(), number: 2 };
-    let heads = |lamports: &[u64]| range(&sender(), 0, 0, lamports).head;
-    let mut frames: Vec<True> = [
+/// What says who is there.
+fn true_talk() -> [Message; 8] {
+    [
         Message::Hello(true_hello()),
         Message::Goodbye(RefusalReason::WrongSecret),
         Message::Goodbye(RefusalReason::Removed),
@@ -281,6 +278,15 @@ fn true_frames() -> Vec<True> {
         Message::Ping(u64::MAX),
         Message::Pong(1),
         Message::Pong(0x0102_0304_0506_0708),
+    ]
+}
+
+fn true_frames() -> Vec<True> {
+    let stream = |number| StreamId { node: sender().node_id(), number };
+    let author = NodeKey::from_seed(&[3; 32]);
+    let relayed = StreamId { node: author.node_id(), number: 2 };
+    let heads = |lamports: &[u64]| range(&sender(), 0, 0, lamports).head;
+    let messages = [
         Message::Summary { is_last: true, heads: Vec::new() },
         Message::Summary { is_last: true, heads: vec![heads(&[1])] },
         Message::Summary {
@@ -325,10 +331,8 @@ fn true_frames() -> Vec<True> {
         Message::Hello(Hello { carries_cargo: true, heard: Some(HEARD), ..hello_of_both() }),
         Message::Proofs(true_hello().proofs),
         Message::Proofs(hello_of_both().proofs),
-    ]
-    .iter()
-    .map(True::of)
-    .collect();
+    ];
+    let mut frames: Vec<True> = true_talk().iter().chain(&messages).map(True::of).collect();
     let priorities = ["FROM 'kind:alarm' | appId(press)".to_owned(), "m".repeat(1024)];
     frames.extend(priorities.map(|text| True::of(&Message::Priority(text))));
     frames.push(newer_hello());

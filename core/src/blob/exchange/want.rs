@@ -38,6 +38,8 @@ pub(super) struct Want {
     /// Groups that are held, under the size we go by; none while nobody said one.
     pub(super) held: Option<(BlobSize, GroupSet)>,
     pub(super) is_proven: bool,
+    /// What was held would have survived a power cut when it was last looked up.
+    is_durable: bool,
     /// Who was asked for a group under that size: one, or two when the first takes long.
     pub(super) asked: BTreeMap<u32, Vec<(ConnectionNumber, u64)>>,
     /// Groups that are being verified, under whatever size.
@@ -63,6 +65,7 @@ impl Want {
             said: None,
             held: None,
             is_proven: false,
+            is_durable: true,
             asked: BTreeMap::new(),
             verifying: BTreeMap::new(),
             probes: BTreeMap::new(),
@@ -86,6 +89,7 @@ impl Want {
     /// Takes over what the store holds.
     pub(super) fn load(&mut self, held: Option<Held>) {
         self.is_loaded = true;
+        self.is_durable = held.as_ref().is_none_or(|held| held.is_durable);
         match held {
             Some(held) => {
                 if self.size() != Some(held.size) {
@@ -178,8 +182,12 @@ impl Want {
     }
 
     /// Whether all that a wish is about is held; where that reaches the end, the size is proven.
+    /// Who wishes for all of a blob is told once that is durable: the store looks it up then.
     pub(super) fn is_granted(&self, wish: &Wish) -> bool {
         let Some((size, held)) = &self.held else { return false };
+        if wish.groups.is_none() && !self.is_durable {
+            return false;
+        }
         let groups = wish.groups.unwrap_or(size.all());
         let to_the_end = groups.end() >= size.groups();
         let groups = groups.below(size.groups());

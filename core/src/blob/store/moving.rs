@@ -79,9 +79,25 @@ impl Moving {
         self.open().values().cloned().collect()
     }
 
+    /// Nothing more is written to it if all that came is durable; true when that is so.
+    pub(super) fn end_if_durable(&self, part: &Part) -> bool {
+        let mut state = part.state();
+        if !state.is_durable() {
+            return false;
+        }
+        state.is_over = true;
+        drop(state);
+        self.forget(part);
+        true
+    }
+
     /// Nothing more is written to it; what is not durable is fetched again.
     pub(super) fn end(&self, part: &Part) {
         part.state().is_over = true;
+        self.forget(part);
+    }
+
+    fn forget(&self, part: &Part) {
         let mut open = self.open();
         let is_it = open.get(&part.id).is_some_and(|open| std::ptr::eq(&**open, part));
         let ended = if is_it { open.remove(&part.id) } else { None };

@@ -44,8 +44,8 @@ impl Store {
         })
     }
 
-    /// What is held of a blob, with the groups that are not durable yet. One whose files are missing
-    /// or cut off has none.
+    /// What is held of a blob, with the groups that are not durable yet. One whose files are
+    /// missing or cut off has none.
     ///
     /// # Errors
     /// `corrupt`: its row is damaged. `storage_failed`, `closed`.
@@ -111,9 +111,10 @@ impl Store {
     /// True while any is open.
     pub(crate) fn settle_parts(&self) -> bool {
         for part in self.moving.all() {
-            if part.state().is_durable() {
-                self.moving.end(&part);
-            } else if let Err(error) = self.step(&part) {
+            if self.moving.end_if_durable(&part) {
+                continue;
+            }
+            if let Err(error) = self.step(&part) {
                 tracing::warn!(%error, blob = %part.id, "what was fetched is not durable");
             }
         }

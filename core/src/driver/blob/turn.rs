@@ -52,6 +52,8 @@ pub(crate) struct BlobTurn {
     due: Option<Instant>,
     /// Something was given to be written since the last time, or is open still.
     is_moving: Arc<AtomicBool>,
+    /// While a job makes durable what has come.
+    is_settling: Arc<AtomicBool>,
 }
 
 /// What the store holds, as peers and wishes see it.
@@ -80,6 +82,7 @@ impl BlobTurn {
             settle_at: None,
             due: None,
             is_moving: Arc::default(),
+            is_settling: Arc::default(),
         }
     }
 
@@ -182,10 +185,11 @@ impl BlobTurn {
             // What is held is other than the exchange thinks, where it does not go by this.
             let is_other = result != Ok(Took::Written);
             let result = result.map(drop);
-            answer.give(|job| Input::Verified { job, result });
+            // First what is held, so that nobody is told of what is not.
             if is_other {
                 tell(Input::Changed { id });
             }
+            answer.give(|job| Input::Verified { job, result });
         }));
     }
 
@@ -215,15 +219,37 @@ impl BlobTurn {
             return;
         }
         self.settle_at = None;
-        if self.is_moving.swap(false, Ordering::AcqRel) {
+        if self.is_settling.load(Ordering::Acquire) {
+            // It may say only later that something is open: looked at again then.
+            self.settle_at = Some(now + SYNC_STEP);
+        } else if self.is_moving.swap(false, Ordering::AcqRel) {
             self.settle_at = Some(now + SYNC_STEP);
             let (room, is_moving) = (self.room.clone(), self.is_moving.clone());
+            let settling = Settling::begin(&self.is_settling);
             self.room.haul(Box::new(move || {
+                // Ends last, also when the job is dropped.
+                let _settling = settling;
                 if room.store().is_ok_and(|store: Arc<Store>| store.settle_parts()) {
                     is_moving.store(true, Ordering::Release);
                 }
             }));
         }
+    }
+}
+
+/// Says that a job makes durable what has come, until it is dropped.
+struct Settling(Arc<AtomicBool>);
+
+impl Settling {
+    fn begin(is_settling: &Arc<AtomicBool>) -> Settling {
+        is_settling.store(true, Ordering::Release);
+        Settling(is_settling.clone())
+    }
+}
+
+impl Drop for Settling {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 
