@@ -151,6 +151,13 @@ impl From<facade::Outcome> for Outcome {
             Came::Standing(standing) => {
                 Outcome::Standing { json: standing.json(), is_end: standing.is_end }
             }
+            Came::BlobReader(reader) => handle(reader.id()),
+            Came::BlobWriter(writer) => handle(writer.id()),
+            // Nothing here starts what they would come of.
+            Came::BlobProgress(_) | Came::Bytes(_) => {
+                let error = facade::host_error("these bindings start no work on blobs");
+                Outcome::Failed { failure: error.into() }
+            }
         }
     }
 }
