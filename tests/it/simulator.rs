@@ -202,12 +202,11 @@ fn frames_arrive_whole_and_in_order_whatever_happens_to_packets() {
             let sent = sent.iter().filter(|(of, _)| *of == lane).map(|(_, bytes)| *bytes);
             assert!(sent.eq(sizes), "each frame is told to be sent once");
         }
-        assert_lanes_in_turn(&got);
+        the_urgent_come_first(&got);
     }
 }
 
-/// Frames of the live lane mostly came before all others, and those of the bulk lane after them.
-fn assert_lanes_in_turn(got: &[(Lane, bytes::Bytes)]) {
+fn the_urgent_come_first(got: &[(Lane, bytes::Bytes)]) {
     let is_live = |(lane, _): &(Lane, bytes::Bytes)| *lane == Lane::Live;
     let (first, last) = got.split_at(got.len() / 2);
     let live = |half: &[(Lane, bytes::Bytes)]| half.iter().filter(|it| is_live(it)).count();

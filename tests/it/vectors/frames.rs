@@ -267,9 +267,18 @@ fn proofs() -> Vec<Json> {
     proofs
 }
 
-/// What says who is there.
-fn true_talk() -> [Message; 8] {
-    [
+fn four_addresses() -> Vec<SocketAddr> {
+    ["10.1.2.3:1", "[fd00::7]:65535", "[2001:db8::1]:4100", "192.168.1.9:258"]
+        .map(|text| text.parse().unwrap())
+        .to_vec()
+}
+
+fn true_frames() -> Vec<True> {
+    let stream = |number| StreamId { node: sender().node_id(), number };
+    let author = NodeKey::from_seed(&[3; 32]);
+    let relayed = StreamId { node: author.node_id(), number: 2 };
+    let heads = |lamports: &[u64]| range(&sender(), 0, 0, lamports).head;
+    let mut frames: Vec<True> = [
         Message::Hello(true_hello()),
         Message::Goodbye(RefusalReason::WrongSecret),
         Message::Goodbye(RefusalReason::Removed),
@@ -278,15 +287,6 @@ fn true_talk() -> [Message; 8] {
         Message::Ping(u64::MAX),
         Message::Pong(1),
         Message::Pong(0x0102_0304_0506_0708),
-    ]
-}
-
-fn true_frames() -> Vec<True> {
-    let stream = |number| StreamId { node: sender().node_id(), number };
-    let author = NodeKey::from_seed(&[3; 32]);
-    let relayed = StreamId { node: author.node_id(), number: 2 };
-    let heads = |lamports: &[u64]| range(&sender(), 0, 0, lamports).head;
-    let messages = [
         Message::Summary { is_last: true, heads: Vec::new() },
         Message::Summary { is_last: true, heads: vec![heads(&[1])] },
         Message::Summary {
@@ -316,12 +316,7 @@ fn true_frames() -> Vec<True> {
             (receiver().node_id(), vec!["10.1.2.3:4100".parse().unwrap()]),
             (sender().node_id(), Vec::new()),
         ]),
-        Message::Addresses(vec![(
-            receiver().node_id(),
-            ["10.1.2.3:1", "[fd00::7]:65535", "[2001:db8::1]:4100", "192.168.1.9:258"]
-                .map(|text| text.parse().unwrap())
-                .to_vec(),
-        )]),
+        Message::Addresses(vec![(receiver().node_id(), four_addresses())]),
         Message::Prune(vec![relayed, stream(0), relayed]),
         Message::Goodbye(RefusalReason::EnoughPeers),
         Message::Hello(hello_of_both()),
@@ -331,8 +326,10 @@ fn true_frames() -> Vec<True> {
         Message::Hello(Hello { carries_cargo: true, heard: Some(HEARD), ..hello_of_both() }),
         Message::Proofs(true_hello().proofs),
         Message::Proofs(hello_of_both().proofs),
-    ];
-    let mut frames: Vec<True> = true_talk().iter().chain(&messages).map(True::of).collect();
+    ]
+    .iter()
+    .map(True::of)
+    .collect();
     let priorities = ["FROM 'kind:alarm' | appId(press)".to_owned(), "m".repeat(1024)];
     frames.extend(priorities.map(|text| True::of(&Message::Priority(text))));
     frames.push(newer_hello());
