@@ -316,6 +316,60 @@ typedef struct {
 } millpond_event_t;
 
 /**
+ * A node. `{0}` is none.
+ */
+typedef struct {
+    /**
+     * Only for millpond to read.
+     */
+    uint64_t id;
+} millpond_node_t;
+
+/**
+ * What is said of a blob when it is added.
+ */
+typedef struct {
+    /**
+     * Set by MILLPOND_BLOB_ABOUT_INIT.
+     */
+    uint32_t struct_size;
+    /**
+     * Whether `size` is said: 1 or 0.
+     */
+    int32_t has_size;
+    /**
+     * A media type such as "image/jpeg", of at most 64 bytes. NULL is unsaid.
+     */
+    millpond_text_t media_type;
+    /**
+     * A file name of at most 128 bytes, without a "/" or a control character. NULL is unsaid.
+     */
+    millpond_text_t name;
+    /**
+     * What it is listed by here: at most 16 tags. NULL is none.
+     */
+    const millpond_text_t *tags;
+    /**
+     * How many.
+     */
+    uintptr_t tag_count;
+    /**
+     * How many bytes a writer will be given.
+     */
+    uint64_t size;
+} millpond_blob_about_t;
+
+/**
+ * Work on blobs that is under way, or has ended. `{0}` is none.
+ */
+typedef struct {
+    /**
+     * Only for millpond to read.
+     */
+    uint64_t id;
+} millpond_blob_work_t;
+
+/**
  * A cancel token. `{0}` is none: the call cannot be cancelled.
  */
 typedef struct {
@@ -326,14 +380,71 @@ typedef struct {
 } millpond_cancel_t;
 
 /**
- * A node. `{0}` is none.
+ * A blob whose bytes come one after the other. `{0}` is none.
  */
 typedef struct {
     /**
      * Only for millpond to read.
      */
     uint64_t id;
-} millpond_node_t;
+} millpond_blob_writer_t;
+
+/**
+ * A blob that is open for reading. `{0}` is none.
+ */
+typedef struct {
+    /**
+     * Only for millpond to read.
+     */
+    uint64_t id;
+} millpond_blob_reader_t;
+
+/**
+ * A choice that may be left unsaid: 0 is unsaid, 1 is yes, 2 is no. Any other value is refused.
+ */
+typedef int32_t millpond_choice_t;
+
+/**
+ * How a blob becomes a file.
+ */
+typedef struct {
+    /**
+     * Set by MILLPOND_BLOB_EXPORT_OPTIONS_INIT.
+     */
+    uint32_t struct_size;
+    /**
+     * Whether the file takes the place of one that is there. Unsaid: no.
+     */
+    millpond_choice_t overwrite;
+    /**
+     * "auto" (blocks of the disk are shared where the file system can, else copied), "copy", or
+     * "link": another name of the store's own file. Who changes that file damages the blob. NULL
+     * is unsaid: "auto".
+     */
+    millpond_text_t how;
+} millpond_blob_export_options_t;
+
+/**
+ * How far work on blobs is.
+ */
+typedef struct {
+    /**
+     * Bytes that are done.
+     */
+    uint64_t done_bytes;
+    /**
+     * Bytes that there are to do; 0 when `has_total` is 0.
+     */
+    uint64_t total_bytes;
+    /**
+     * 1 when `total_bytes` is known, else 0.
+     */
+    int32_t has_total;
+    /**
+     * 1 when the work has ended, whatever came of it; else 0.
+     */
+    int32_t is_end;
+} millpond_blob_progress_t;
 
 /**
  * A session: what its owner has written and read so far. `{0}` is none.
@@ -699,11 +810,6 @@ typedef struct {
 typedef void (*millpond_log_callback_t)(void *user_data, const millpond_log_record_t *record);
 
 /**
- * A choice that may be left unsaid: 0 is unsaid, 1 is yes, 2 is no. Any other value is refused.
- */
-typedef int32_t millpond_choice_t;
-
-/**
  * How to open a node. Set `path`, `app_id`, and one of `swarm` and `ticket`.
  */
 typedef struct {
@@ -854,6 +960,15 @@ typedef struct {
      * How many bytes.
      */
     uintptr_t payload_len;
+    /**
+     * The blobs that it refers to, by id (64 hex digits): at most 16, each of them here whole, or
+     * referred to by an event that is. Each takes up to two of the tags. NULL is none.
+     */
+    const millpond_text_t *blobs;
+    /**
+     * How many.
+     */
+    uintptr_t blob_count;
 } millpond_draft_t;
 
 /**
@@ -1095,9 +1210,302 @@ int32_t millpond_batch_get(const millpond_batch_t *batch,
                            millpond_error_t **error);
 
 /**
+ * The blobs to which event `index` refers, by rising id, as one JSON array of objects: "id" (64
+ * hex digits), "size" in bytes, "media_type", "name"; null is unknown. Only the ids are sure: the
+ * rest is what its publisher said. Free `*json` with millpond_bytes_free. Thread-safe.
+ */
+int32_t millpond_batch_blobs(const millpond_batch_t *batch,
+                             uintptr_t index,
+                             millpond_bytes_t *json,
+                             millpond_error_t **error);
+
+/**
  * Frees a batch; its events are gone with it. NULL is legal.
  */
 void millpond_batch_free(millpond_batch_t *batch);
+
+/**
+ * Adds a file. What comes of the work is the blob, as one JSON object: "id" (64 hex digits, what
+ * b3sum prints), "size" in bytes, "media_type" and "name" (null where nobody said any). It is
+ * durable, and visible here, when the work is done. The same bytes are one blob, however often
+ * they are added. `about` may be NULL; a size in it is not looked at. On MILLPOND_OK, `*work` is a
+ * new handle; close it with millpond_blob_work_close. Of the work: MILLPOND_ERROR_NOT_FOUND,
+ * MILLPOND_ERROR_STORAGE_FAILED: the file cannot be read. MILLPOND_ERROR_CONFLICT, reason
+ * "changed_while_added". MILLPOND_ERROR_LIMIT_EXCEEDED: it has more than 2^40 bytes, or blobs take
+ * as much as they may (reason "blob_quota"). MILLPOND_ERROR_STORAGE_FULL. Nothing is left then.
+ * Thread-safe.
+ */
+int32_t millpond_blob_add_file(millpond_node_t node,
+                               const char *path,
+                               uintptr_t path_len,
+                               const millpond_blob_about_t *about,
+                               millpond_blob_work_t *work,
+                               millpond_error_t **error);
+
+/**
+ * Adds `content_len` bytes; gives the blob as the work of millpond_blob_add_file does. `about` may
+ * be NULL. Free `*json` with millpond_bytes_free. Errors as there. MILLPOND_ERROR_CANCELLED and
+ * MILLPOND_ERROR_TIMEOUT: it may have been added all the same. Thread-safe.
+ */
+int32_t millpond_blob_add_bytes(millpond_node_t node,
+                                const uint8_t *content,
+                                uintptr_t content_len,
+                                const millpond_blob_about_t *about,
+                                int64_t timeout_ms,
+                                millpond_cancel_t cancel,
+                                millpond_bytes_t *json,
+                                millpond_error_t **error);
+
+/**
+ * Begins a blob whose bytes come one after the other: of the size that `about` says, or of as many
+ * as will come. `about` may be NULL. On MILLPOND_OK, `*writer` is a new handle; close it with
+ * millpond_blob_writer_close. Errors as of millpond_blob_add_file. Thread-safe.
+ */
+int32_t millpond_blob_writer_new(millpond_node_t node,
+                                 const millpond_blob_about_t *about,
+                                 millpond_blob_writer_t *writer,
+                                 millpond_error_t **error);
+
+/**
+ * Opens the blob with this id (64 hex digits) for reading; every byte that is read is verified.
+ * While it is open it is not collected. On MILLPOND_OK, `*reader` is a new handle; close it with
+ * millpond_blob_reader_close. MILLPOND_ERROR_NOT_FOUND, reason "blob_not_here".
+ * MILLPOND_ERROR_CORRUPT: a file of it is missing. MILLPOND_ERROR_STORAGE_FAILED. Thread-safe.
+ */
+int32_t millpond_blob_open(millpond_node_t node,
+                           const char *blob_id,
+                           uintptr_t blob_id_len,
+                           int64_t timeout_ms,
+                           millpond_cancel_t cancel,
+                           millpond_blob_reader_t *reader,
+                           millpond_error_t **error);
+
+/**
+ * All bytes of a blob of at most `bytes_max`; 0 is unsaid: 16 MiB. Free `*content` with
+ * millpond_bytes_free. MILLPOND_ERROR_LIMIT_EXCEEDED: it has more. MILLPOND_ERROR_CORRUPT: it is
+ * damaged here. Else as millpond_blob_open. Thread-safe.
+ */
+int32_t millpond_blob_get(millpond_node_t node,
+                          const char *blob_id,
+                          uintptr_t blob_id_len,
+                          uint64_t bytes_max,
+                          int64_t timeout_ms,
+                          millpond_cancel_t cancel,
+                          millpond_bytes_t *content,
+                          millpond_error_t **error);
+
+/**
+ * Writes a blob to a file, which is there whole or not at all. What comes of the work is one JSON
+ * object: "id", "size". `export_options` may be NULL. On MILLPOND_OK, `*work` is a new handle;
+ * close it with millpond_blob_work_close. Of the work: MILLPOND_ERROR_CONFLICT, reason "exists":
+ * there is a file, and it is not to be replaced. MILLPOND_ERROR_STORAGE_FULL; and as of
+ * millpond_blob_get. The target is as it was then. Thread-safe.
+ */
+int32_t millpond_blob_export(millpond_node_t node,
+                             const char *blob_id,
+                             uintptr_t blob_id_len,
+                             const char *path,
+                             uintptr_t path_len,
+                             const millpond_blob_export_options_t *export_options,
+                             millpond_blob_work_t *work,
+                             millpond_error_t **error);
+
+/**
+ * Whether a blob is here whole: `*has` is 1 or 0. Its bytes are not looked at: reading does that.
+ * MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED. Thread-safe.
+ */
+int32_t millpond_blob_has(millpond_node_t node,
+                          const char *blob_id,
+                          uintptr_t blob_id_len,
+                          int32_t *has,
+                          millpond_error_t **error);
+
+/**
+ * What is known of a blob here, as one JSON object: "id", "size", "state" ("inline", "whole" or
+ * "part"), "held_bytes", "media_type", "name", "tags", "touched" (microseconds since 1970 UTC).
+ * Free `*json` with millpond_bytes_free. MILLPOND_ERROR_NOT_FOUND, reason "blob_not_here"; and as
+ * of millpond_blob_has. Thread-safe.
+ */
+int32_t millpond_blob_stat(millpond_node_t node,
+                           const char *blob_id,
+                           uintptr_t blob_id_len,
+                           millpond_bytes_t *json,
+                           millpond_error_t **error);
+
+/**
+ * The blobs behind the one with the id `after` (NULL: from the first one) that have all these tags
+ * here, by rising id, as one JSON array of what millpond_blob_stat says: at most `count_max`, and
+ * at most 1,024; 0 is unsaid: 1,024. It is empty behind the last one. `tags` may be NULL. Free
+ * `*json` with millpond_bytes_free. MILLPOND_ERROR_CORRUPT, MILLPOND_ERROR_STORAGE_FAILED.
+ * Thread-safe.
+ */
+int32_t millpond_blob_list(millpond_node_t node,
+                           const char *after,
+                           uintptr_t after_len,
+                           const millpond_text_t *tags,
+                           uintptr_t tag_count,
+                           uintptr_t count_max,
+                           millpond_bytes_t *json,
+                           millpond_error_t **error);
+
+/**
+ * Removes every blob that nothing keeps. What comes of the work is one JSON object: "blobs",
+ * "bytes". On MILLPOND_OK, `*work` is a new handle; close it with millpond_blob_work_close. Of the
+ * work: MILLPOND_ERROR_STORAGE_FULL, MILLPOND_ERROR_STORAGE_FAILED. Thread-safe.
+ */
+int32_t millpond_blob_collect(millpond_node_t node,
+                              millpond_blob_work_t *work,
+                              millpond_error_t **error);
+
+/**
+ * Reads and verifies a blob, or all of them when `blob_id` is NULL. What comes of the work is one
+ * JSON object: "whole", "bytes", "damaged" (ids), "strays". Damage is no error. On MILLPOND_OK,
+ * `*work` is a new handle; close it with millpond_blob_work_close. Of the work:
+ * MILLPOND_ERROR_NOT_FOUND, reason "blob_not_here". MILLPOND_ERROR_STORAGE_FAILED. Thread-safe.
+ */
+int32_t millpond_blob_verify(millpond_node_t node,
+                             const char *blob_id,
+                             uintptr_t blob_id_len,
+                             millpond_blob_work_t *work,
+                             millpond_error_t **error);
+
+/**
+ * Takes the next `content_len` bytes of a blob, any number, and writes them to the disk.
+ * MILLPOND_ERROR_LIMIT_EXCEEDED (reason "blob_quota": blobs take as much as they may),
+ * MILLPOND_ERROR_STORAGE_FULL, MILLPOND_ERROR_STORAGE_FAILED, MILLPOND_ERROR_CONFLICT (reason
+ * "changed_while_added": more bytes than were said): each later call answers the same.
+ * MILLPOND_ERROR_TIMEOUT, MILLPOND_ERROR_CANCELLED: none of them was taken. One call at a time.
+ */
+int32_t millpond_blob_writer_write(millpond_blob_writer_t writer,
+                                   const uint8_t *content,
+                                   uintptr_t content_len,
+                                   int64_t timeout_ms,
+                                   millpond_cancel_t cancel,
+                                   millpond_error_t **error);
+
+/**
+ * Makes the bytes a blob, durable and visible here, and gives it as the work of
+ * millpond_blob_add_file does. Free `*json` with millpond_bytes_free, and close the handle all the
+ * same. MILLPOND_ERROR_TIMEOUT, MILLPOND_ERROR_CANCELLED: it goes on until the handle is closed,
+ * and another call gives what comes of it. Else as millpond_blob_writer_write, where
+ * "changed_while_added" may also be fewer bytes than were said. Thread-safe.
+ */
+int32_t millpond_blob_writer_finish(millpond_blob_writer_t writer,
+                                    int64_t timeout_ms,
+                                    millpond_cancel_t cancel,
+                                    millpond_bytes_t *json,
+                                    millpond_error_t **error);
+
+/**
+ * Closes a writer. What is not a blob by then leaves nothing. A second close answers
+ * MILLPOND_ERROR_CLOSED and does nothing. Thread-safe.
+ */
+int32_t millpond_blob_writer_close(millpond_blob_writer_t writer, millpond_error_t **error);
+
+/**
+ * Bytes of the blob. Thread-safe.
+ */
+int32_t millpond_blob_reader_size(millpond_blob_reader_t reader,
+                                  uint64_t *size,
+                                  millpond_error_t **error);
+
+/**
+ * Reads from where the last such read ended until `buffer` is full or the blob ends; `*count` is
+ * how many bytes were read, 0 at the end. MILLPOND_ERROR_CORRUPT: the bytes are damaged here.
+ * MILLPOND_ERROR_STORAGE_FAILED. After an error the next read begins where this one did, and what
+ * is in the buffer has no meaning. One call at a time.
+ */
+int32_t millpond_blob_reader_read(millpond_blob_reader_t reader,
+                                  uint8_t *buffer,
+                                  uintptr_t buffer_len,
+                                  int64_t timeout_ms,
+                                  millpond_cancel_t cancel,
+                                  uintptr_t *count,
+                                  millpond_error_t **error);
+
+/**
+ * As millpond_blob_reader_read, from byte `position` on. Where the next read without a position
+ * begins is not touched. Thread-safe.
+ */
+int32_t millpond_blob_reader_pread(millpond_blob_reader_t reader,
+                                   uint64_t position,
+                                   uint8_t *buffer,
+                                   uintptr_t buffer_len,
+                                   int64_t timeout_ms,
+                                   millpond_cancel_t cancel,
+                                   uintptr_t *count,
+                                   millpond_error_t **error);
+
+/**
+ * Says where the next read begins: `by` bytes from the beginning (`whence` 0), from where it would
+ * begin now (1), or from the end (2). Behind the end there is nothing to read. `*position` is the
+ * new position. One call at a time.
+ */
+int32_t millpond_blob_reader_seek(millpond_blob_reader_t reader,
+                                  int64_t by,
+                                  int32_t whence,
+                                  uint64_t *position,
+                                  millpond_error_t **error);
+
+/**
+ * The next bytes, at most 65,536, from where the last read ended; none at the end. Free `*chunk`
+ * with millpond_bytes_free. Errors as of millpond_blob_reader_read. One call at a time.
+ */
+int32_t millpond_blob_reader_next_chunk(millpond_blob_reader_t reader,
+                                        int64_t timeout_ms,
+                                        millpond_cancel_t cancel,
+                                        millpond_bytes_t *chunk,
+                                        millpond_error_t **error);
+
+/**
+ * A descriptor of the file of the blob, opened anew for reading, with a position of its own: close
+ * it. What is read from it nobody verifies. MILLPOND_ERROR_INVALID_ARGUMENT, reason "no_file": the
+ * blob is small and lies in a table. MILLPOND_ERROR_NOT_FOUND, reason "blob_not_here": some of it
+ * is missing here. MILLPOND_ERROR_STORAGE_FAILED. Thread-safe.
+ */
+int32_t millpond_blob_reader_fd(millpond_blob_reader_t reader,
+                                int32_t *fd,
+                                millpond_error_t **error);
+
+/**
+ * Closes a reader. A second close answers MILLPOND_ERROR_CLOSED and does nothing. Thread-safe.
+ */
+int32_t millpond_blob_reader_close(millpond_blob_reader_t reader, millpond_error_t **error);
+
+/**
+ * How far the work is: first now, then each time that has changed; at the end the last one, again
+ * and again. MILLPOND_ERROR_TIMEOUT: nothing changed in time; nothing is lost. One call at a time.
+ */
+int32_t millpond_blob_work_next(millpond_blob_work_t work,
+                                int64_t timeout_ms,
+                                millpond_cancel_t cancel,
+                                millpond_blob_progress_t *progress,
+                                millpond_error_t **error);
+
+/**
+ * What comes of the work, as one JSON object: see the function that began it, also for errors. May
+ * be asked again. Free `*json` with millpond_bytes_free. MILLPOND_ERROR_TIMEOUT: the work goes on.
+ * MILLPOND_ERROR_CANCELLED: this call was cancelled, or the work was closed meanwhile.
+ * Thread-safe.
+ */
+int32_t millpond_blob_work_result(millpond_blob_work_t work,
+                                  int64_t timeout_ms,
+                                  millpond_cancel_t cancel,
+                                  millpond_bytes_t *json,
+                                  millpond_error_t **error);
+
+/**
+ * A descriptor for poll, select or epoll: readable while millpond_blob_work_next may have
+ * something. It belongs to the handle and is valid until its close; never read, write or close it.
+ * Thread-safe.
+ */
+int32_t millpond_blob_work_fd(millpond_blob_work_t work, int32_t *fd, millpond_error_t **error);
+
+/**
+ * Closes work; it is called off if it is under way. A second close answers MILLPOND_ERROR_CLOSED
+ * and does nothing. Thread-safe.
+ */
+int32_t millpond_blob_work_close(millpond_blob_work_t work, millpond_error_t **error);
 
 /**
  * A new cancel token. On MILLPOND_OK, free `*cancel` with millpond_cancel_free. Thread-safe.
@@ -1925,6 +2333,7 @@ int32_t millpond_ticket_parse(const char *ticket,
  * MILLPOND_ERROR_CANCELLED and MILLPOND_ERROR_TIMEOUT: the events may be stored all the same; a
  * retry with an idempotency key is safe. After any other error nothing was stored:
  * MILLPOND_ERROR_CONFLICT (`expected` does not hold, or the key was used for other events),
+ * MILLPOND_ERROR_NOT_FOUND (reason "blob_not_here": of a blob that it refers to),
  * MILLPOND_ERROR_NOT_YET_VISIBLE (the log does not cover in time what the session has seen),
  * MILLPOND_ERROR_LIMIT_EXCEEDED, MILLPOND_ERROR_STORAGE_FULL, MILLPOND_ERROR_STORAGE_FAILED.
  * Thread-safe.
@@ -2329,11 +2738,19 @@ void millpond_bytes_free(millpond_bytes_t *bytes);
     }
 #define MILLPOND_DRAFT_INIT                                                                        \
     {                                                                                              \
-        (uint32_t)sizeof(millpond_draft_t), MILLPOND_PAYLOAD_CBOR, NULL, 0, NULL, 0                \
+        (uint32_t)sizeof(millpond_draft_t), MILLPOND_PAYLOAD_CBOR, NULL, 0, NULL, 0, NULL, 0       \
     }
 #define MILLPOND_PUBLISHED_INIT                                                                    \
     {                                                                                              \
         (uint32_t)sizeof(millpond_published_t), 0, 0, 0, 0, 0, {NULL, 0}, {NULL, 0}                \
+    }
+#define MILLPOND_BLOB_ABOUT_INIT                                                                   \
+    {                                                                                              \
+        (uint32_t)sizeof(millpond_blob_about_t), 0, {NULL, 0}, {NULL, 0}, NULL, 0, 0               \
+    }
+#define MILLPOND_BLOB_EXPORT_OPTIONS_INIT                                                          \
+    {                                                                                              \
+        (uint32_t)sizeof(millpond_blob_export_options_t), 0, {NULL, 0}                             \
     }
 #define MILLPOND_EVENT_INIT                                                                        \
     {                                                                                              \

@@ -50,4 +50,6 @@
 #include "millpond/log.hpp"
 #include "millpond/node.hpp"
 
+#include "millpond/blob.hpp"
+
 #endif

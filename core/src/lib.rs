@@ -19,7 +19,7 @@ pub use blob::{About, BlobId, BlobRef, ExportHow};
 pub use driver::testing;
 pub use driver::{
     Account, Acting, After, AllObserved, AllObserver, Batches, BlobOptions, BlobProgress,
-    BlobReader, BlobStall, BlobStat, BlobState, BlobStream, BlobWork, BlobWriter, Blobs,
+    BlobReader, BlobStall, BlobStat, BlobState, BlobStream, BlobWatch, BlobWork, BlobWriter, Blobs,
     BlobsCollected, BlobsVerified, CausalSession, Claim, DoingWatch, EffectTurn, Export, Exported,
     FISH_OF_ALL_MAX, FirstSeed, KeySteps, KeySubscription, NetworkOptions, Node, NodeOptions,
     Observed, Observer, OneObserver, OpenBlob, OwnDoing, PeerAddress, PeerRefusal, PeerStatus,

@@ -41,6 +41,9 @@ struct Draft {
     std::vector<std::string> tags{};
     /// What it says: at most 1 MiB of CBOR.
     Payload payload = Payload::json("null");
+    /// The blobs that it refers to, by id (64 hex digits): at most 16, each of them here whole, or
+    /// referred to by an event that is; else `not_found`, reason "blob_not_here".
+    std::vector<std::string> blobs{};
 };
 
 /// Which power cuts an answered publish survives.
@@ -109,14 +112,15 @@ class RawDrafts {
   public:
     explicit RawDrafts(Span<const Draft> drafts) {
         std::size_t count = 0;
-        for (const Draft &draft : drafts) count += draft.tags.size();
-        tags_.reserve(count); // The drafts point into it.
+        for (const Draft &draft : drafts) count += draft.tags.size() + draft.blobs.size();
+        texts_.reserve(count); // The drafts point into it.
         drafts_.reserve(drafts.size());
         for (const Draft &draft : drafts) {
             millpond_draft_t raw = MILLPOND_DRAFT_INIT;
-            if (!draft.tags.empty()) raw.tags = tags_.data() + tags_.size();
+            raw.tags = keep(draft.tags);
             raw.tag_count = draft.tags.size();
-            for (const std::string &tag : draft.tags) tags_.push_back(text(tag));
+            raw.blobs = keep(draft.blobs);
+            raw.blob_count = draft.blobs.size();
             raw.payload_form = draft.payload.form();
             raw.payload = bytes_of(draft.payload.bytes());
             raw.payload_len = draft.payload.bytes().size();
@@ -128,7 +132,13 @@ class RawDrafts {
     [[nodiscard]] std::size_t size() const noexcept { return drafts_.size(); }
 
   private:
-    std::vector<millpond_text_t> tags_;
+    const millpond_text_t *keep(const std::vector<std::string> &said) {
+        const std::size_t first = texts_.size();
+        for (const std::string &one : said) texts_.push_back(text(one));
+        return said.empty() ? nullptr : texts_.data() + first;
+    }
+
+    std::vector<millpond_text_t> texts_;
     std::vector<millpond_draft_t> drafts_;
 };
 

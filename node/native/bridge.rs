@@ -4,14 +4,15 @@
 //! under that ticket; also errors of arguments come back there. What is quick answers at once.
 
 use crate::answer::JsCompletion;
-use crate::batch::drafts;
 use crate::completion::Completions;
 use crate::failure::thrown;
-use crate::handles::{cancel, cursor, id, node, subscription};
+use crate::handles::{cursor, id, node, subscription};
 use crate::options::{
     JsLimit, JsOpenOptions, JsPastQuery, JsPublishOptions, JsQueryOptions, JsSubscribeOptions,
 };
-use millpond_facade::{CancelHandle, Closed, NodeHandle, Result, SessionHandle, close_any};
+use millpond_facade::{
+    Closed, Limit, NodeHandle, Result, SessionHandle, close_any, drafts_from_packed,
+};
 use napi::bindgen_prelude::{BigInt, Env, Function};
 use napi_derive::napi;
 use std::sync::Arc;
@@ -49,6 +50,17 @@ macro_rules! start_here {
 
 pub(crate) use {start, start_here};
 
+impl Bridge {
+    /// What bounds an operation that begins.
+    pub(crate) fn limit(&self, limit: &JsLimit) -> Result<Limit> {
+        let timeout = limit.timeout()?;
+        match limit.ticket {
+            Some(ticket) => self.completions.tickets.begin(ticket as u64, timeout),
+            None => Ok(Limit { timeout, cancel: None }),
+        }
+    }
+}
+
 #[napi]
 impl Bridge {
     /// `ready` runs on the event loop whenever `drain` has something.
@@ -64,10 +76,10 @@ impl Bridge {
         ended.into_iter().map(|completion| JsCompletion::new(env, completion)).collect()
     }
 
-    /// A handle that cancels operations.
+    /// Calls off the operation with this ticket, if it goes on and its limit names the ticket.
     #[napi(catch_unwind)]
-    pub fn cancel_new(&self, env: Env) -> napi::Result<BigInt> {
-        self.completions.keep(&env, CancelHandle::new().map(CancelHandle::id))
+    pub fn cancel(&self, env: Env, ticket: i64) -> napi::Result<()> {
+        thrown(&env, self.completions.tickets.cancel(ticket as u64))
     }
 
     /// A session that has seen nothing.
@@ -92,7 +104,7 @@ impl Bridge {
         options: JsOpenOptions,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        let prepared = options.to_options().and_then(|options| Ok((options, limit.to_limit()?)));
+        let prepared = options.to_options().and_then(|options| Ok((options, self.limit(&limit)?)));
         start!(self, env, ticket, prepared, |(options, limit), done| {
             NodeHandle::open_start(options, limit, done)
         })
@@ -102,7 +114,7 @@ impl Bridge {
     #[napi(catch_unwind)]
     pub fn close(&self, env: Env, ticket: i64, handle: BigInt, limit: JsLimit) -> napi::Result<()> {
         let done = self.completions.begin::<Closed>(&env, ticket)?;
-        match limit.to_limit() {
+        match self.limit(&limit) {
             Ok(limit) => {
                 let (completions, node) = (Arc::clone(&self.completions), node(&handle));
                 node.close_start(limit, move |result: Result<Closed>| {
@@ -117,7 +129,7 @@ impl Bridge {
         Ok(())
     }
 
-    /// Publishes the events that `bytes` hold; see the module `batch`.
+    /// Publishes the events that `bytes` hold; see `packed.rs` of the facade.
     #[napi(catch_unwind)]
     pub fn publish(
         &self,
@@ -128,8 +140,8 @@ impl Bridge {
         options: JsPublishOptions,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        let prepared =
-            drafts(bytes).and_then(|drafts| Ok((drafts, options.to_options()?, limit.to_limit()?)));
+        let prepared = drafts_from_packed(bytes)
+            .and_then(|drafts| Ok((drafts, options.to_options()?, self.limit(&limit)?)));
         start!(self, env, ticket, prepared, |(drafts, options, limit), done| {
             node(&handle).publish_start(drafts, options, limit, done)
         })
@@ -146,7 +158,7 @@ impl Bridge {
         options: JsQueryOptions,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        let prepared = options.to_options().and_then(|options| Ok((options, limit.to_limit()?)));
+        let prepared = options.to_options().and_then(|options| Ok((options, self.limit(&limit)?)));
         start!(self, env, ticket, prepared, |(options, limit), done| {
             node(&handle).query_start(&text, options, limit, done)
         })
@@ -163,7 +175,7 @@ impl Bridge {
         options: JsSubscribeOptions,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        let prepared = options.to_options().and_then(|options| Ok((options, limit.to_limit()?)));
+        let prepared = options.to_options().and_then(|options| Ok((options, self.limit(&limit)?)));
         start!(self, env, ticket, prepared, |(options, limit), done| {
             node(&handle).subscribe_start(&text, options, limit, done)
         })
@@ -179,7 +191,7 @@ impl Bridge {
         target: String,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+        start!(self, env, ticket, self.limit(&limit), |limit, done| {
             node(&handle).connect_start(&target, limit, done)
         })
     }
@@ -194,7 +206,7 @@ impl Bridge {
         peer: String,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+        start!(self, env, ticket, self.limit(&limit), |limit, done| {
             node(&handle).disconnect_start(&peer, limit, done)
         })
     }
@@ -209,7 +221,7 @@ impl Bridge {
         enabled: bool,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+        start!(self, env, ticket, self.limit(&limit), |limit, done| {
             node(&handle).set_network_start(enabled, limit, done)
         })
     }
@@ -225,7 +237,7 @@ impl Bridge {
         former: Vec<String>,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+        start!(self, env, ticket, self.limit(&limit), |limit, done| {
             node(&handle).set_secrets_start(&current, &former, limit, done)
         })
     }
@@ -239,7 +251,7 @@ impl Bridge {
         handle: BigInt,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+        start!(self, env, ticket, self.limit(&limit), |limit, done| {
             node(&handle).ticket_start(limit, done)
         })
     }
@@ -253,7 +265,7 @@ impl Bridge {
         handle: BigInt,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+        start!(self, env, ticket, self.limit(&limit), |limit, done| {
             node(&handle).status_json_start(limit, done)
         })
     }
@@ -268,7 +280,7 @@ impl Bridge {
         version: f64,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+        start!(self, env, ticket, self.limit(&limit), |limit, done| {
             node(&handle).next_status_start(version as u64, limit, done)
         })
     }
@@ -282,7 +294,7 @@ impl Bridge {
         handle: BigInt,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+        start!(self, env, ticket, self.limit(&limit), |limit, done| {
             node(&handle).metrics_start(limit, done)
         })
     }
@@ -296,7 +308,7 @@ impl Bridge {
         handle: BigInt,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+        start!(self, env, ticket, self.limit(&limit), |limit, done| {
             node(&handle).verify_json_start(limit, done)
         })
     }
@@ -310,7 +322,7 @@ impl Bridge {
         handle: BigInt,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+        start!(self, env, ticket, self.limit(&limit), |limit, done| {
             node(&handle).compact_json_start(limit, done)
         })
     }
@@ -326,7 +338,7 @@ impl Bridge {
         limit: JsLimit,
     ) -> napi::Result<Option<JsCompletion<'a>>> {
         let count_max = count_max.map(|count| count as usize);
-        start_here!(self, env, ticket, limit.to_limit(), |limit, done| {
+        start_here!(self, env, ticket, self.limit(&limit), |limit, done| {
             cursor(&handle).next_batch_start(count_max, limit, done)
         })
     }
@@ -340,7 +352,7 @@ impl Bridge {
         handle: BigInt,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+        start!(self, env, ticket, self.limit(&limit), |limit, done| {
             cursor(&handle).explain_start(limit, done)
         })
     }
@@ -356,7 +368,7 @@ impl Bridge {
         limit: JsLimit,
     ) -> napi::Result<()> {
         let JsPastQuery { text, options, actual } = query;
-        let prepared = options.to_options().and_then(|options| Ok((options, limit.to_limit()?)));
+        let prepared = options.to_options().and_then(|options| Ok((options, self.limit(&limit)?)));
         start!(self, env, ticket, prepared, |(options, limit), done| {
             node(&handle).explain_start(&text, options, actual.into(), limit, done)
         })
@@ -373,7 +385,7 @@ impl Bridge {
         limit: JsLimit,
     ) -> napi::Result<Option<JsCompletion<'a>>> {
         let count_max = count_max.map(|count| count as usize);
-        start_here!(self, env, ticket, limit.to_limit(), |limit, done| {
+        start_here!(self, env, ticket, self.limit(&limit), |limit, done| {
             subscription(&handle).next_batch_start(count_max, limit, done)
         })
     }
@@ -427,14 +439,8 @@ pub fn subscription_lag(env: Env, handle: BigInt) -> napi::Result<i64> {
     thrown(&env, subscription(&handle).lag().map(|lag| lag as i64))
 }
 
-/// Cancels every operation that was given this handle.
-#[napi(catch_unwind)]
-pub fn cancel_now(env: Env, handle: BigInt) -> napi::Result<()> {
-    thrown(&env, cancel(&handle).cancel())
-}
-
 /// Throws when no call can have this timeout.
 #[napi(catch_unwind)]
 pub fn check_timeout(env: Env, timeout_ms: Option<f64>) -> napi::Result<()> {
-    thrown(&env, JsLimit { timeout_ms, cancel: None }.to_limit().map(drop))
+    thrown(&env, JsLimit { timeout_ms, ticket: None }.timeout().map(drop))
 }

@@ -8,7 +8,7 @@
 
 use crate::failure::{Failure, thrown};
 use crate::outcome::{IntoOutcome, Outcome};
-use millpond_facade::{Result, close_any};
+use millpond_facade::{Result, Tickets, close_any};
 use napi::bindgen_prelude::{BigInt, Env, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use std::collections::BTreeSet;
@@ -32,6 +32,8 @@ const ANSWERS_MAX: usize = 8;
 /// The queue of one environment.
 pub(crate) struct Completions {
     state: Mutex<State>,
+    /// Of operations that can be called off.
+    pub(crate) tickets: Tickets,
 }
 
 struct State {
@@ -64,7 +66,8 @@ impl Completions {
             answer: None,
             answered: 0,
         };
-        let completions = Arc::new(Completions { state: Mutex::new(state) });
+        let completions =
+            Arc::new(Completions { state: Mutex::new(state), tickets: Tickets::default() });
         // Hooks run in reverse order, so ours runs while the waker is still valid.
         env.add_env_cleanup_hook(Arc::clone(&completions), |completions| completions.shut())?;
         Ok(completions)
@@ -219,6 +222,7 @@ impl Pending {
         if let Some(completions) = self.completions.take() {
             let Pending { ticket, keeps_alive, .. } = *self;
             completions.end(Completion { ticket, outcome, keeps_alive });
+            completions.tickets.end(ticket as u64);
         }
     }
 }

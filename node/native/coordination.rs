@@ -131,7 +131,7 @@ impl Bridge {
         limit: JsLimit,
     ) -> napi::Result<()> {
         let prepared =
-            deed.to_deed().and_then(|deed| Ok((deed, options.to_options()?, limit.to_limit()?)));
+            deed.to_deed().and_then(|deed| Ok((deed, options.to_options()?, self.limit(&limit)?)));
         start!(self, env, ticket, prepared, |(deed, options, limit), done| {
             node(&handle).act_start(deed, options, limit, done)
         })
@@ -149,7 +149,7 @@ impl Bridge {
         limit: JsLimit,
     ) -> napi::Result<()> {
         let JsAccount { name, id } = account;
-        let prepared = options.to_options().and_then(|options| Ok((options, limit.to_limit()?)));
+        let prepared = options.to_options().and_then(|options| Ok((options, self.limit(&limit)?)));
         start!(self, env, ticket, prepared, |(options, limit), done| {
             node(&handle).account_json_start(&name, id.as_deref(), options, limit, done)
         })
@@ -167,7 +167,7 @@ impl Bridge {
         limit: JsLimit,
     ) -> napi::Result<()> {
         let (JsAccount { name, id }, known) = (account, known.as_deref());
-        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+        start!(self, env, ticket, self.limit(&limit), |limit, done| {
             node(&handle).next_account_json_start(&name, id.as_deref(), known, limit, done)
         })
     }
@@ -183,7 +183,7 @@ impl Bridge {
         options: JsReadOptions,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        let prepared = options.to_options().and_then(|options| Ok((options, limit.to_limit()?)));
+        let prepared = options.to_options().and_then(|options| Ok((options, self.limit(&limit)?)));
         start!(self, env, ticket, prepared, |(options, limit), done| {
             node(&handle).claim_json_start(&what, options, limit, done)
         })
@@ -200,7 +200,7 @@ impl Bridge {
         known: Option<String>,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+        start!(self, env, ticket, self.limit(&limit), |limit, done| {
             node(&handle).next_claim_json_start(&what, known.as_deref(), limit, done)
         })
     }
@@ -216,7 +216,7 @@ impl Bridge {
         options: JsReadOptions,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        let prepared = options.to_options().and_then(|options| Ok((options, limit.to_limit()?)));
+        let prepared = options.to_options().and_then(|options| Ok((options, self.limit(&limit)?)));
         start!(self, env, ticket, prepared, |(options, limit), done| {
             node(&handle).who_does_json_start(&what, options, limit, done)
         })
@@ -233,7 +233,7 @@ impl Bridge {
         options: JsReadOptions,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        let prepared = options.to_options().and_then(|options| Ok((options, limit.to_limit()?)));
+        let prepared = options.to_options().and_then(|options| Ok((options, self.limit(&limit)?)));
         start!(self, env, ticket, prepared, |(options, limit), done| {
             node(&handle).do_optimistically_start(&deed.name, deed.note(), options, limit, done)
         })
@@ -249,7 +249,7 @@ impl Bridge {
         what: String,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+        start!(self, env, ticket, self.limit(&limit), |limit, done| {
             node(&handle).own_doing_start(&what, limit, done)
         })
     }
@@ -263,7 +263,7 @@ impl Bridge {
         handle: BigInt,
         limit: JsLimit,
     ) -> napi::Result<Option<JsCompletion<'a>>> {
-        start_here!(self, env, ticket, limit.to_limit(), |limit, done| {
+        start_here!(self, env, ticket, self.limit(&limit), |limit, done| {
             doing(&handle).next_standing_start(limit, done)
         })
     }
@@ -277,7 +277,7 @@ impl Bridge {
         handle: BigInt,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+        start!(self, env, ticket, self.limit(&limit), |limit, done| {
             doing(&handle).lost_start(limit, done)
         })
     }

@@ -52,7 +52,7 @@ impl Bridge {
         options: JsReadOptions,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        let prepared = options.to_options().and_then(|options| Ok((options, limit.to_limit()?)));
+        let prepared = options.to_options().and_then(|options| Ok((options, self.limit(&limit)?)));
         start!(self, env, ticket, prepared, |(options, limit), done| {
             node(&handle).observe_group_start(&seeds, only_first, options, limit, done)
         })
@@ -69,7 +69,7 @@ impl Bridge {
         limit: JsLimit,
     ) -> napi::Result<Option<JsCompletion<'a>>> {
         let answer = answer.as_ref().map(JsGroupAnswer::to_answer).transpose();
-        let prepared = answer.and_then(|answer| Ok((answer, limit.to_limit()?)));
+        let prepared = answer.and_then(|answer| Ok((answer, self.limit(&limit)?)));
         start_here!(self, env, ticket, prepared, |(answer, limit), done| {
             group(&handle).next_step_start(answer, limit, done)
         })

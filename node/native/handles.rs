@@ -1,8 +1,8 @@
 //! Handles as BigInts. The facade checks them: stale, made up, or of another type.
 
 use millpond_facade::{
-    CancelHandle, CursorHandle, DoingHandle, FoldHandle, GroupHandle, NodeHandle, ObserverHandle,
-    SessionHandle, SubscriptionHandle, TurnHandle,
+    CursorHandle, DoingHandle, FoldHandle, GroupHandle, NodeHandle, ObserverHandle, SessionHandle,
+    SubscriptionHandle, TurnHandle,
 };
 use napi::bindgen_prelude::BigInt;
 
@@ -24,10 +24,6 @@ pub(crate) fn cursor(handle: &BigInt) -> CursorHandle {
 
 pub(crate) fn subscription(handle: &BigInt) -> SubscriptionHandle {
     SubscriptionHandle::from_id(id(handle))
-}
-
-pub(crate) fn cancel(handle: &BigInt) -> CancelHandle {
-    CancelHandle::from_id(id(handle))
 }
 
 pub(crate) fn observer(handle: &BigInt) -> ObserverHandle {

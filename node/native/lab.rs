@@ -1,13 +1,14 @@
 //! The testing kit: a swarm in memory, and the jobs of its fish. `src/testing.ts` is its surface.
 
 use crate::answer::JsPublished;
-use crate::batch::{JsBatch, drafts};
+use crate::batch::JsBatch;
 use crate::failure::thrown;
 use crate::options::{JsPublishOptions, JsReadOptions};
 use crate::pond::{JsFish, JsJobAnswer};
 use crate::pond_answer::{JsJob, JsState};
 use millpond_facade::{
-    self as facade, Bytes, LabBefall, LabTask, LawQuestion, Offsets, Result, host_error,
+    self as facade, Bytes, LabBefall, LabTask, LawQuestion, Offsets, Result, drafts_from_packed,
+    host_error,
 };
 use napi::bindgen_prelude::{BufferSlice, Env};
 use napi_derive::napi;
@@ -138,7 +139,8 @@ impl Lab {
         Ok(thrown(&env, index(node).and_then(|node| self.inner.life(node)))? as i64)
     }
 
-    /// Publishes the events that `bytes` hold (see the module `batch`), in that life of the node.
+    /// Publishes the events that `bytes` hold, as `packed.rs` of the facade says, in that life of
+    /// the node.
     #[napi(catch_unwind)]
     pub fn publish(
         &self,
@@ -148,7 +150,7 @@ impl Lab {
         bytes: &[u8],
         options: JsPublishOptions,
     ) -> napi::Result<JsPublished> {
-        let published = drafts(bytes).and_then(|drafts| {
+        let published = drafts_from_packed(bytes).and_then(|drafts| {
             let life = life.map(index).transpose()?;
             self.inner.publish(index(node)?, life, drafts, options.to_options()?)
         });

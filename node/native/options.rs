@@ -3,28 +3,27 @@
 //! Rule: what was not said stays unsaid; the facade knows every default.
 
 use crate::failure::thrown;
-use crate::handles::{id, session};
-use millpond_facade::{CancelHandle, DeedOptions, Limit, Looks, Offsets, ReadOptions};
+use crate::handles::session;
+use millpond_facade::{DeedOptions, Looks, Offsets, ReadOptions};
 use millpond_facade::{OpenOptions, PublishOptions, QueryOptions, Result, SessionHandle};
 use millpond_facade::{StartAt, SubscribeOptions};
 use napi::bindgen_prelude::{BigInt, Env, Uint8Array};
 use napi_derive::napi;
+use std::time::Duration;
 
 /// How long an operation may take, and what cancels it.
 #[napi(object, object_to_js = false)]
 pub struct JsLimit {
     /// In milliseconds.
     pub timeout_ms: Option<f64>,
-    /// The id of a cancel handle.
-    pub cancel: Option<BigInt>,
+    /// Its ticket, if it can be called off under that.
+    pub ticket: Option<i64>,
 }
 
 impl JsLimit {
-    pub(crate) fn to_limit(&self) -> Result<Limit> {
+    pub(crate) fn timeout(&self) -> Result<Option<Duration>> {
         let seconds = self.timeout_ms.map(|milliseconds| milliseconds / 1000.0);
-        let timeout = millpond_facade::timeout_from_seconds(seconds)?;
-        let cancel = self.cancel.as_ref().map(|handle| CancelHandle::from_id(id(handle)));
-        Ok(Limit { timeout, cancel })
+        millpond_facade::timeout_from_seconds(seconds)
     }
 }
 

@@ -1,12 +1,13 @@
 //! Fish: observing them, working their folds, acting on their states.
 
 use crate::answer::JsCompletion;
-use crate::batch::drafts;
 use crate::bridge::{Bridge, start, start_here};
 use crate::failure::thrown;
 use crate::handles::{fold, node, observer, session as session_of, turn};
 use crate::options::{JsLimit, JsPublishOptions, JsReadOptions};
-use millpond_facade::{Bytes, FishFunction, FishSpec, JobAnswer, Result, TurnKind, host_error};
+use millpond_facade::{
+    Bytes, FishFunction, FishSpec, JobAnswer, Result, TurnKind, drafts_from_packed, host_error,
+};
 use napi::bindgen_prelude::{BigInt, Env, Uint8Array};
 use napi_derive::napi;
 
@@ -115,7 +116,7 @@ impl Bridge {
         limit: JsLimit,
     ) -> napi::Result<()> {
         let prepared =
-            fish.to_spec().and_then(|fish| Ok((fish, options.to_options()?, limit.to_limit()?)));
+            fish.to_spec().and_then(|fish| Ok((fish, options.to_options()?, self.limit(&limit)?)));
         start!(self, env, ticket, prepared, |(fish, options, limit), done| {
             node(&handle).observe_start(fish, options, limit, done)
         })
@@ -130,7 +131,7 @@ impl Bridge {
         handle: BigInt,
         limit: JsLimit,
     ) -> napi::Result<Option<JsCompletion<'a>>> {
-        start_here!(self, env, ticket, limit.to_limit(), |limit, done| {
+        start_here!(self, env, ticket, self.limit(&limit), |limit, done| {
             observer(&handle).next_state_start(limit, done)
         })
     }
@@ -144,7 +145,7 @@ impl Bridge {
         handle: BigInt,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+        start!(self, env, ticket, self.limit(&limit), |limit, done| {
             observer(&handle).state_start(limit, done)
         })
     }
@@ -164,12 +165,12 @@ impl Bridge {
     ) -> napi::Result<()> {
         let kind = if is_new { TurnKind::New } else { TurnKind::Any };
         let session = session.as_ref().map(session_of);
-        start!(self, env, ticket, limit.to_limit(), |limit, done| {
+        start!(self, env, ticket, self.limit(&limit), |limit, done| {
             observer(&handle).turn_start(kind, session, limit, done)
         })
     }
 
-    /// Publishes on the state of a turn, and ends it; `bytes` as in the module `batch`.
+    /// Publishes on the state of a turn, and ends it; `bytes` as `packed.rs` of the facade says.
     #[napi(catch_unwind)]
     pub fn turn_publish(
         &self,
@@ -180,8 +181,8 @@ impl Bridge {
         options: JsPublishOptions,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        let prepared =
-            drafts(bytes).and_then(|drafts| Ok((drafts, options.to_options()?, limit.to_limit()?)));
+        let prepared = drafts_from_packed(bytes)
+            .and_then(|drafts| Ok((drafts, options.to_options()?, self.limit(&limit)?)));
         start!(self, env, ticket, prepared, |(drafts, options, limit), done| {
             turn(&handle).publish_start(drafts, options, limit, done)
         })
@@ -200,7 +201,7 @@ impl Bridge {
     ) -> napi::Result<Option<JsCompletion<'a>>> {
         let done = self.completions.begin_unheeded(ticket);
         let answer = answer.as_ref().map(JsJobAnswer::to_answer).transpose();
-        match answer.and_then(|answer| Ok((answer, limit.to_limit()?))) {
+        match answer.and_then(|answer| Ok((answer, self.limit(&limit)?))) {
             Ok((answer, limit)) => fold(&handle).next_job_start(answer, limit, done),
             Err(error) => done(Err(error)),
         }

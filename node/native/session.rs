@@ -21,7 +21,7 @@ impl Bridge {
         query: Option<String>,
         limit: JsLimit,
     ) -> napi::Result<()> {
-        let prepared = Offsets::parse(&token).and_then(|token| Ok((token, limit.to_limit()?)));
+        let prepared = Offsets::parse(&token).and_then(|token| Ok((token, self.limit(&limit)?)));
         start!(self, env, ticket, prepared, |(token, limit), done| {
             node(&handle).wait_for_start(&token, query.as_deref(), limit, done)
         })

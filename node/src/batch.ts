@@ -1,6 +1,6 @@
 /**
- * Batches of events as one block of bytes each way. The other side is `native/batch.rs`, which
- * describes both forms.
+ * Batches of events as one block of bytes each way. The other side is `packed.rs` of the facade,
+ * which describes both forms.
  */
 import { inspect } from 'node:util';
 import { Cbor } from './cbor';

@@ -12,7 +12,7 @@ import type { Payload } from './payload';
 
 const SAFE_HIGH = 0x20_0000;
 
-/** Words of an event's row in a batch, and which they are; `native/batch.rs` says the same. */
+/** Words of an event's row in a batch, and which they are; `packed.rs` of the facade has them. */
 export const ROW_WORDS = 12;
 export const STREAM = 6;
 export const APP_ID = 7;

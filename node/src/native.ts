@@ -9,10 +9,10 @@ import { join, resolve } from 'node:path';
 import type { Looks } from './explanation';
 import type { Failure } from './failures';
 
-/** How long an operation may take, and what cancels it. */
+/** How long an operation may take, and its ticket if it can be called off under that. */
 export interface NativeLimit {
   timeoutMs?: number;
-  cancel?: bigint;
+  ticket?: number;
 }
 
 /** A batch of events; its form is in `batch.ts`. */
@@ -140,7 +140,7 @@ export interface NativeCompletion {
  */
 export interface NativeBridge {
   drain(): NativeCompletion[];
-  cancelNew(): bigint;
+  cancel(ticket: number): void;
   sessionNew(): bigint;
   release(handle: bigint): void;
   open(ticket: number, options: object, limit: NativeLimit): void;
@@ -402,7 +402,6 @@ export interface Native {
   nodeStats(node: bigint): string;
   cursorCompleteness(cursor: bigint): string;
   subscriptionLag(subscription: bigint): number;
-  cancelNow(handle: bigint): void;
   checkTimeout(timeoutMs: number | undefined): void;
   startPosition(from: string | undefined): string | null;
   offsetsParse(token: string): string;

@@ -39,8 +39,8 @@ export function operate(
     const signal = given(call, 'signal', options?.signal, abortSignal).signal;
     const limit: NativeLimit = given(call, 'timeoutMs', options?.timeoutMs, number);
     if (signal?.aborted) throw new AbortError(signal.reason);
-    const release = cancelOn(signal, limit);
     const ticket = ++lastTicket;
+    const release = cancelOn(signal, limit, ticket);
     const settle = (): void => {
       waiting.delete(ticket);
       release();
@@ -98,14 +98,13 @@ export function within<T>(work: Promise<T>, options: CallOptions): Promise<T> {
   return Promise.race([work, ended]).finally(release);
 }
 
-/** Lets `signal` cancel what `limit` is given to; returns what ends that. */
-function cancelOn(signal: AbortSignal | undefined, limit: NativeLimit): () => void {
+/** Lets `signal` call off what `limit` is given to; returns what ends that. */
+function cancelOn(
+  signal: AbortSignal | undefined,
+  limit: NativeLimit,
+  ticket: number,
+): () => void {
   if (signal === undefined) return () => {};
-  const cancel = guard(() => bridge.cancelNew());
-  limit.cancel = cancel;
-  const stopListening = onAbort(signal, () => guard(() => native.cancelNow(cancel)));
-  return () => {
-    stopListening();
-    release(cancel);
-  };
+  limit.ticket = ticket;
+  return onAbort(signal, () => guard(() => bridge.cancel(ticket)));
 }

@@ -66,23 +66,32 @@ impl<'py> FromPyObject<'_, 'py> for Data {
     }
 }
 
-/// Every draft of a list of `(payload, tags)` pairs; an error names the pair.
+/// Every draft of a list of `(payload, tags)` or `(payload, tags, blob ids)`; an error names it.
 pub(crate) fn drafts(pairs: &Bound<'_, PyList>) -> PyResult<Vec<Draft>> {
     let mut drafts = Vec::with_capacity(pairs.len());
     let mut tag_strings = Vec::new();
     for (index, pair) in pairs.iter().enumerate() {
-        let made =
-            pair_of(&pair).and_then(|(payload, tags)| draft(&payload, &tags, &mut tag_strings));
+        let made = pair_of(&pair).and_then(|(payload, tags, blobs)| {
+            let draft = draft(&payload, &tags, &mut tag_strings)?;
+            let Some(blobs) = blobs else { return Ok(draft) };
+            draft
+                .with_blobs(blobs.extract::<Vec<String>>()?)
+                .map_err(|error| raise(pairs.py(), error))
+        });
         drafts.push(made.map_err(|error| in_draft(pairs.py(), index, pairs.len(), error))?);
     }
     Ok(drafts)
 }
 
-type Pair<'a, 'py> = (Borrowed<'a, 'py, PyAny>, Borrowed<'a, 'py, PyAny>);
+type Pair<'a, 'py> =
+    (Borrowed<'a, 'py, PyAny>, Borrowed<'a, 'py, PyAny>, Option<Borrowed<'a, 'py, PyAny>>);
 
 fn pair_of<'a, 'py>(pair: &'a Bound<'py, PyAny>) -> PyResult<Pair<'a, 'py>> {
     match pair.cast::<PyTuple>() {
-        Ok(pair) if pair.len() == 2 => Ok((pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?)),
+        Ok(pair) if pair.len() == 2 || pair.len() == 3 => {
+            let blobs = (pair.len() == 3).then(|| pair.get_borrowed_item(2)).transpose()?;
+            Ok((pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?, blobs))
+        }
         _ => {
             let message =
                 format!("a Draft or a pair (payload, tags) is needed, not {}", described(pair));

@@ -81,6 +81,7 @@ impl Event {
 }
 
 static EPOCH: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static BLOBS_OF: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 static TIMEDELTA: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 fn epoch(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
@@ -149,6 +150,15 @@ impl Event {
     fn tags<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let tags = self.view().tags().map_err(|error| raise(py, error))?;
         self.held.with_texts(|texts| PyTuple::new(py, tags.map(|tag| texts.get(py, tag))))
+    }
+
+    /// The blobs that it refers to, by id, with what its publisher said of them: `Blob` each.
+    ///
+    /// Raises `InvalidArgument`: the query's `columns` leave the tags out.
+    #[getter]
+    fn blobs(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let told = self.view().blobs_json().map_err(|error| raise(py, error))?;
+        Ok(BLOBS_OF.import(py, "millpond._blob", "blobs_of")?.call1((told,))?.unbind())
     }
 
     /// The payload as dict, list, str, int, float, bool, None or bytes.

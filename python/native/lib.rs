@@ -10,6 +10,7 @@
 
 mod arguments;
 mod batch;
+mod blobs;
 mod cursor;
 mod deed;
 mod doing;
@@ -51,6 +52,8 @@ use pyo3::prelude::*;
 mod _native {
     #[pymodule_export]
     use super::batch::{Batch, BatchIterator};
+    #[pymodule_export]
+    use super::blobs::{BlobReader, BlobWork, BlobWriter, Blobs};
     #[pymodule_export]
     use super::cursor::Cursor;
     #[pymodule_export]

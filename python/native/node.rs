@@ -3,6 +3,7 @@
 //! The Python layer has the signatures that users see; here every argument is given.
 
 use crate::arguments::{Seconds, Token, Whole, limit};
+use crate::blobs::Blobs;
 use crate::cursor::{self, Cursor};
 use crate::doing::Doings;
 use crate::drafts::drafts;
@@ -120,6 +121,10 @@ impl Node {
 
     fn pond(&self) -> Pond {
         Pond::new(self.open.clone())
+    }
+
+    fn blobs(&self) -> Blobs {
+        Blobs::new(self.open.clone())
     }
 
     fn doings(&self) -> Doings {

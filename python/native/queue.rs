@@ -5,6 +5,7 @@
 
 use crate::arguments::{Seconds, limit};
 use crate::batch::Batch;
+use crate::blobs::{BlobReader, BlobWriter, progress_tuple};
 use crate::cursor::{self, Cursor};
 use crate::errors::raise;
 use crate::event::Held;
@@ -20,6 +21,7 @@ use crate::turn::Turn;
 use millpond_facade::{self as facade, CancelHandle, CompletionQueue, Limit, Outcome};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use std::sync::Arc;
 
 /// One value or one exception for the number that an operation was started with.
@@ -29,6 +31,7 @@ type Collected = (u64, Py<PyAny>, Option<Py<PyAny>>);
 #[pyclass(frozen, module = "millpond._native")]
 pub(crate) struct Queue {
     inner: CompletionQueue,
+    fd: i32,
 }
 
 /// What is called with the outcome.
@@ -65,13 +68,14 @@ impl Drop for Queue {
 impl Queue {
     #[new]
     fn new(py: Python<'_>) -> PyResult<Queue> {
-        let inner = CompletionQueue::new().map_err(|error| raise(py, error))?;
-        Ok(Queue { inner })
+        let made = CompletionQueue::new().and_then(|inner| Ok((inner.fd()?, inner)));
+        let (fd, inner) = made.map_err(|error| raise(py, error))?;
+        Ok(Queue { inner, fd })
     }
 
     /// Readable while `drain` would give something.
     fn fileno(&self) -> i32 {
-        self.inner.fd()
+        self.fd
     }
 
     /// What has finished since the last call: `(number, value, exception or None)` each.
@@ -117,6 +121,10 @@ fn to_python(py: Python<'_>, outcome: Outcome) -> PyResult<Py<PyAny>> {
         Outcome::GroupStep(step) => step_of(py, step),
         Outcome::Doing(handle) => Doing::new(handle, None).into_py_any(py),
         Outcome::Standing(view) => standing_of(py, view),
+        Outcome::BlobProgress(progress) => progress_tuple(&progress).into_py_any(py),
+        Outcome::BlobReader(handle) => BlobReader::new(handle).into_py_any(py),
+        Outcome::BlobWriter(handle) => BlobWriter::new(handle).into_py_any(py),
+        Outcome::Bytes(bytes) => Ok(PyBytes::new(py, &bytes).into_any().unbind()),
     }
 }
 

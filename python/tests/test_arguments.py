@@ -39,7 +39,7 @@ def test_tags_beyond_the_limits_are_refused(node: millpond.Node) -> None:
         node.publish(1, tags=[str(number) for number in range(65)])
 
 
-@pytest.mark.parametrize("draft", [1, (1,), (1, (), ()), [1, ()], None, "ab"])
+@pytest.mark.parametrize("draft", [1, (1,), (1, (), (), ()), [1, ()], None, "ab"])
 def test_something_else_than_a_draft_is_refused(node: millpond.Node, draft: Any) -> None:
     with pytest.raises(millpond.InvalidArgument, match="event 1: .*Draft"):
         node.publish_all([(0, ()), draft])

@@ -9,7 +9,34 @@ import pytest
 
 from support import run
 
+EMPTY = "'af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262'"
+"""The blob without bytes, as code."""
+BLOBS = {
+    "node_blob_add_bytes": "node.blobs.add(b'')",
+    "node_blob_add_path": "node.blobs.add('/nowhere')",
+    "node_blob_writer": "node.blobs.add(io.BytesIO(b''))",
+    "node_blob_writer_work": "node.blobs.add(io.BytesIO(b''))",
+    "node_blob_open": f"node.blobs.open({EMPTY})",
+    "node_blob_get": f"node.blobs.get({EMPTY})",
+    "node_blob_export": f"node.blobs.export({EMPTY}, '/nowhere/at/all')",
+    "node_blob_has": f"node.blobs.has({EMPTY})",
+    "node_blob_stat": f"node.blobs.stat({EMPTY})",
+    "node_blob_list": "list(node.blobs.list())",
+    "node_blob_collect": "node.blobs.collect()",
+    "node_blob_verify": "node.blobs.verify()",
+    "blob_work_next": "list(node.blobs.verify())",
+    "blob_work_result": "node.blobs.verify().result()",
+    "blob_work_fd": "node.blobs.verify().fileno()",
+    "blob_writer_write": "node.blobs.add(io.BytesIO(b'x'))",
+    "blob_writer_write_work": "node.blobs.add(io.BytesIO(b'x'))",
+    "blob_writer_finish": "node.blobs.add(io.BytesIO(b'x'))",
+    "blob_reader_id": "node.blobs.open(node.blobs.add(b''))",
+    "blob_reader_size": "node.blobs.open(node.blobs.add(b''))",
+    "blob_reader_read_at": "node.blobs.open(node.blobs.add(b'')).read()",
+    "blob_reader_file": "node.blobs.open(node.blobs.add(b'')).detach_file()",
+}
 CALLS = {
+    **BLOBS,
     "node_account": "node.account('a').report()",
     "node_act": "node.claim('a').create()",
     "node_claim": "node.claim('a').report()",
@@ -55,6 +82,14 @@ CALLS = {
     "subscription_position": "node.subscribe(ALL)",
 }
 AWAITED = {
+    "node_blob_add_bytes": "node.blobs.add(b'')",
+    "node_blob_writer": "node.blobs.add(io.BytesIO(b''))",
+    "node_blob_open": f"node.blobs.open({EMPTY})",
+    "node_blob_get": f"node.blobs.get({EMPTY})",
+    "blob_work_result": "node.blobs.verify()",
+    "blob_writer_write": "node.blobs.add(io.BytesIO(b'x'))",
+    "blob_writer_finish": "node.blobs.add(io.BytesIO(b'x'))",
+    "blob_reader_read_at": "(await node.blobs.open(await node.blobs.add(b'x'))).read()",
     "node_act": "node.claim('a').create()",
     "node_act_work": "node.claim('a').create()",
     "node_connect": "node.connect('nobody')",
@@ -81,6 +116,7 @@ AWAITED = {
 }
 
 FISHES = """
+import io
 FISH = millpond.Fish("count", 1, ALL, 0, lambda count, _: count + 1)
 BUILT_IN = millpond.BuiltIn(ALL, millpond.folds.count())
 """

@@ -19,6 +19,8 @@ WAITS = {
         *("state", "run", "keep_running", "wait_for", "who_does", "close"),
         *("do_optimistically", "own_doing"),
     },
+    "BlobWork": {"result", "close"},
+    "Blobs": {"add", "open", "get", "export"},
     "Account": {
         *("create", "deposit", "withdraw", "grant", "request", "recover", "recover_alone"),
         "report",
@@ -46,8 +48,8 @@ GIVEN: dict[str, dict[str, tuple[tuple[Any, ...], dict[str, Any]]]] = {
     "Claim": {"transfer": (("ab" * 32,), {}), "request": ((True,), {})},
 }
 """What the calls of classes whose methods are the same functions for both are given."""
-NOT_ITERATED = {"Node", "Account", "Claim"}
-NOT_CLOSED = {"Account", "Claim"}
+NOT_ITERATED = {"Node", "Account", "Blobs", "Claim"}
+NOT_CLOSED = {"Account", "Blobs", "Claim"}
 
 
 def surface(kind: type) -> set[str]:

@@ -351,6 +351,66 @@ static void bad_utf8_and_impossible_lengths_are_errors(void) {
                                        NULL));
 }
 
+static void null_is_an_error_for_blobs_too(void) {
+    static const char id[] = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
+    const uintptr_t len = sizeof id - 1;
+    millpond_bytes_t bytes = {NULL, 0};
+    millpond_blob_work_t work = {0};
+    millpond_blob_reader_t reader = {0};
+    millpond_blob_writer_t writer = {0};
+    millpond_blob_about_t about = MILLPOND_BLOB_ABOUT_INIT;
+    millpond_blob_export_options_t exporting = MILLPOND_BLOB_EXPORT_OPTIONS_INIT;
+    uint8_t buffer[4];
+    uintptr_t count;
+    REFUSED(millpond_batch_blobs(NULL, 0, &bytes, NULL));
+    REFUSED(millpond_batch_blobs(NULL, 0, NULL, NULL));
+    REFUSED(millpond_blob_add_file(node, NULL, 0, &about, &work, NULL));
+    REFUSED(millpond_blob_add_file(node, TEXT("/nowhere"), NULL, NULL, NULL));
+    REFUSED(millpond_blob_add_bytes(node, NULL, 1, NULL, SOON, NC, &bytes, NULL));
+    REFUSED(millpond_blob_add_bytes(node, NULL, 0, NULL, SOON, NC, NULL, NULL));
+    REFUSED(millpond_blob_writer_new(node, NULL, NULL, NULL));
+    REFUSED(millpond_blob_open(node, NULL, 0, SOON, NC, &reader, NULL));
+    REFUSED(millpond_blob_open(node, id, len, SOON, NC, NULL, NULL));
+    REFUSED(millpond_blob_get(node, NULL, 0, 0, SOON, NC, &bytes, NULL));
+    REFUSED(millpond_blob_get(node, id, len, 0, SOON, NC, NULL, NULL));
+    REFUSED(millpond_blob_export(node, NULL, 0, TEXT("/nowhere"), NULL, &work, NULL));
+    REFUSED(millpond_blob_export(node, id, len, NULL, 0, &exporting, &work, NULL));
+    REFUSED(millpond_blob_export(node, id, len, TEXT("/nowhere"), NULL, NULL, NULL));
+    REFUSED(millpond_blob_has(node, NULL, 0, NULL, NULL));
+    REFUSED(millpond_blob_has(node, id, len, NULL, NULL));
+    REFUSED(millpond_blob_stat(node, NULL, 0, &bytes, NULL));
+    REFUSED(millpond_blob_stat(node, id, len, NULL, NULL));
+    REFUSED(millpond_blob_list(node, NULL, 1, NULL, 0, 0, &bytes, NULL));
+    REFUSED(millpond_blob_list(node, NULL, 0, NULL, 1, 0, &bytes, NULL));
+    REFUSED(millpond_blob_list(node, NULL, 0, NULL, 0, 0, NULL, NULL));
+    REFUSED(millpond_blob_collect(node, NULL, NULL));
+    REFUSED(millpond_blob_verify(node, NULL, 0, NULL, NULL));
+    about.has_size = 7;
+    REFUSED(millpond_blob_add_bytes(node, NULL, 0, &about, SOON, NC, &bytes, NULL));
+    OK(millpond_blob_add_bytes(node, NULL, 0, NULL, SOON, NC, &bytes, NULL));
+    millpond_bytes_free(&bytes);
+    OK(millpond_blob_open(node, id, len, SOON, NC, &reader, NULL));
+    REFUSED(millpond_blob_reader_size(reader, NULL, NULL));
+    REFUSED(millpond_blob_reader_read(reader, NULL, 4, SOON, NC, &count, NULL));
+    REFUSED(millpond_blob_reader_read(reader, buffer, 4, SOON, NC, NULL, NULL));
+    REFUSED(millpond_blob_reader_read(reader, buffer, SIZE_MAX, SOON, NC, &count, NULL));
+    REFUSED(millpond_blob_reader_pread(reader, 0, NULL, 4, SOON, NC, &count, NULL));
+    REFUSED(millpond_blob_reader_pread(reader, 0, buffer, 4, SOON, NC, NULL, NULL));
+    REFUSED(millpond_blob_reader_seek(reader, 0, 0, NULL, NULL));
+    REFUSED(millpond_blob_reader_next_chunk(reader, SOON, NC, NULL, NULL));
+    REFUSED(millpond_blob_reader_fd(reader, NULL, NULL));
+    OK(millpond_blob_reader_close(reader, NULL));
+    OK(millpond_blob_writer_new(node, NULL, &writer, NULL));
+    REFUSED(millpond_blob_writer_write(writer, NULL, 1, SOON, NC, NULL));
+    REFUSED(millpond_blob_writer_finish(writer, SOON, NC, NULL, NULL));
+    OK(millpond_blob_writer_close(writer, NULL));
+    OK(millpond_blob_verify(node, NULL, 0, &work, NULL));
+    REFUSED(millpond_blob_work_next(work, SOON, NC, NULL, NULL));
+    REFUSED(millpond_blob_work_result(work, SOON, NC, NULL, NULL));
+    REFUSED(millpond_blob_work_fd(work, NULL, NULL));
+    OK(millpond_blob_work_close(work, NULL));
+}
+
 static void options_may_be_older_and_newer_than_the_library(void) {
     struct {
         millpond_query_options_t known;
@@ -396,6 +456,7 @@ int main(void) {
     run("NULL is an error for every pointer", null_is_an_error_for_every_pointer);
     run("NULL is an error for fish, too", null_is_an_error_for_fish_too);
     run("NULL is an error for groups, too", null_is_an_error_for_groups_too);
+    run("NULL is an error for blobs, too", null_is_an_error_for_blobs_too);
     run("an id names an account and no claim", an_id_names_an_account_and_no_claim);
     run("NULL is an error for accounts and sessions, too",
         null_is_an_error_for_accounts_and_sessions_too);

@@ -69,9 +69,254 @@ static void try_batch_get(struct caller *self) {
     settle(self, millpond_batch_get(batch, index, event, error));
 }
 
+static void try_batch_blobs(struct caller *self) {
+    const millpond_batch_t *batch = a_batch(self);
+    uintptr_t index = a_count(self);
+    millpond_bytes_t *json = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_batch_blobs(batch, index, json, error));
+}
+
 static void try_batch_free(struct caller *self) {
     millpond_batch_t *batch = own_batch(self);
     millpond_batch_free(batch);
+}
+
+static void try_blob_add_file(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const char *path = a_path(self);
+    uintptr_t path_len = their_count(self);
+    const millpond_blob_about_t *about = some_blob_about(self);
+    millpond_blob_work_t *work = place_for_blob_work(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_blob_add_file(node, path, path_len, about, work, error));
+}
+
+static void try_blob_add_bytes(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const uint8_t *content = some_bytes(self);
+    uintptr_t content_len = their_count(self);
+    const millpond_blob_about_t *about = some_blob_about(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_bytes_t *json = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_blob_add_bytes(node, content, content_len, about, timeout_ms,
+        cancel, json, error));
+}
+
+static void try_blob_writer_new(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const millpond_blob_about_t *about = some_blob_about(self);
+    millpond_blob_writer_t *writer = place_for_blob_writer(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_blob_writer_new(node, about, writer, error));
+}
+
+static void try_blob_open(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const char *blob_id = a_blob_id(self);
+    uintptr_t blob_id_len = their_count(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_blob_reader_t *reader = place_for_blob_reader(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_blob_open(node, blob_id, blob_id_len, timeout_ms, cancel,
+        reader, error));
+}
+
+static void try_blob_get(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const char *blob_id = a_blob_id(self);
+    uintptr_t blob_id_len = their_count(self);
+    uint64_t bytes_max = a_place(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_bytes_t *content = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_blob_get(node, blob_id, blob_id_len, bytes_max, timeout_ms,
+        cancel, content, error));
+}
+
+static void try_blob_export(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const char *blob_id = a_blob_id(self);
+    uintptr_t blob_id_len = their_count(self);
+    const char *path = a_path(self);
+    uintptr_t path_len = their_count(self);
+    const millpond_blob_export_options_t *export_options = some_export_options(self);
+    millpond_blob_work_t *work = place_for_blob_work(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_blob_export(node, blob_id, blob_id_len, path, path_len,
+        export_options, work, error));
+}
+
+static void try_blob_has(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const char *blob_id = a_blob_id(self);
+    uintptr_t blob_id_len = their_count(self);
+    int32_t *has = place_for_fd(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_blob_has(node, blob_id, blob_id_len, has, error));
+}
+
+static void try_blob_stat(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const char *blob_id = a_blob_id(self);
+    uintptr_t blob_id_len = their_count(self);
+    millpond_bytes_t *json = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_blob_stat(node, blob_id, blob_id_len, json, error));
+}
+
+static void try_blob_list(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const char *after = a_blob_id(self);
+    uintptr_t after_len = their_count(self);
+    const millpond_text_t *tags = some_texts(self);
+    uintptr_t tag_count = their_count(self);
+    uintptr_t count_max = a_count(self);
+    millpond_bytes_t *json = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_blob_list(node, after, after_len, tags, tag_count, count_max,
+        json, error));
+}
+
+static void try_blob_collect(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    millpond_blob_work_t *work = place_for_blob_work(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_blob_collect(node, work, error));
+}
+
+static void try_blob_verify(struct caller *self) {
+    millpond_node_t node = a_node(self);
+    const char *blob_id = a_blob_id(self);
+    uintptr_t blob_id_len = their_count(self);
+    millpond_blob_work_t *work = place_for_blob_work(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_blob_verify(node, blob_id, blob_id_len, work, error));
+}
+
+static void try_blob_writer_write(struct caller *self) {
+    millpond_blob_writer_t writer = a_blob_writer(self);
+    const uint8_t *content = some_bytes(self);
+    uintptr_t content_len = their_count(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_blob_writer_write(writer, content, content_len, timeout_ms,
+        cancel, error));
+}
+
+static void try_blob_writer_finish(struct caller *self) {
+    millpond_blob_writer_t writer = a_blob_writer(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_bytes_t *json = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_blob_writer_finish(writer, timeout_ms, cancel, json, error));
+}
+
+static void try_blob_writer_close(struct caller *self) {
+    millpond_blob_writer_t writer = a_blob_writer(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_blob_writer_close(writer, error));
+}
+
+static void try_blob_reader_size(struct caller *self) {
+    millpond_blob_reader_t reader = a_blob_reader(self);
+    uint64_t *size = place_for_number(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_blob_reader_size(reader, size, error));
+}
+
+static void try_blob_reader_read(struct caller *self) {
+    millpond_blob_reader_t reader = a_blob_reader(self);
+    uint8_t *buffer = a_buffer(self);
+    uintptr_t buffer_len = its_length(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    uintptr_t *count = place_for_count(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_blob_reader_read(reader, buffer, buffer_len, timeout_ms,
+        cancel, count, error));
+}
+
+static void try_blob_reader_pread(struct caller *self) {
+    millpond_blob_reader_t reader = a_blob_reader(self);
+    uint64_t position = a_place(self);
+    uint8_t *buffer = a_buffer(self);
+    uintptr_t buffer_len = its_length(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    uintptr_t *count = place_for_count(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_blob_reader_pread(reader, position, buffer, buffer_len,
+        timeout_ms, cancel, count, error));
+}
+
+static void try_blob_reader_seek(struct caller *self) {
+    millpond_blob_reader_t reader = a_blob_reader(self);
+    int64_t by = a_timeout(self);
+    int32_t whence = a_number(self);
+    uint64_t *position = place_for_number(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_blob_reader_seek(reader, by, whence, position, error));
+}
+
+static void try_blob_reader_next_chunk(struct caller *self) {
+    millpond_blob_reader_t reader = a_blob_reader(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_bytes_t *chunk = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_blob_reader_next_chunk(reader, timeout_ms, cancel, chunk,
+        error));
+}
+
+static void try_blob_reader_fd(struct caller *self) {
+    millpond_blob_reader_t reader = a_blob_reader(self);
+    int32_t *fd = place_for_fd(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_blob_reader_fd(reader, fd, error));
+}
+
+static void try_blob_reader_close(struct caller *self) {
+    millpond_blob_reader_t reader = a_blob_reader(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_blob_reader_close(reader, error));
+}
+
+static void try_blob_work_next(struct caller *self) {
+    millpond_blob_work_t work = a_blob_work(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_blob_progress_t *progress = place_for_progress(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_blob_work_next(work, timeout_ms, cancel, progress, error));
+}
+
+static void try_blob_work_result(struct caller *self) {
+    millpond_blob_work_t work = a_blob_work(self);
+    int64_t timeout_ms = a_timeout(self);
+    millpond_cancel_t cancel = a_cancel(self);
+    millpond_bytes_t *json = place_for_bytes(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_blob_work_result(work, timeout_ms, cancel, json, error));
+}
+
+static void try_blob_work_fd(struct caller *self) {
+    millpond_blob_work_t work = a_blob_work(self);
+    int32_t *fd = place_for_fd(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_blob_work_fd(work, fd, error));
+}
+
+static void try_blob_work_close(struct caller *self) {
+    millpond_blob_work_t work = a_blob_work(self);
+    millpond_error_t **error = place_for_error(self);
+    settle(self, millpond_blob_work_close(work, error));
 }
 
 static void try_cancel_new(struct caller *self) {
@@ -969,7 +1214,33 @@ static const struct attempt attempts[] = {
     {"millpond_batch_columns", try_batch_columns},
     {"millpond_batch_position", try_batch_position},
     {"millpond_batch_get", try_batch_get},
+    {"millpond_batch_blobs", try_batch_blobs},
     {"millpond_batch_free", try_batch_free},
+    {"millpond_blob_add_file", try_blob_add_file},
+    {"millpond_blob_add_bytes", try_blob_add_bytes},
+    {"millpond_blob_writer_new", try_blob_writer_new},
+    {"millpond_blob_open", try_blob_open},
+    {"millpond_blob_get", try_blob_get},
+    {"millpond_blob_export", try_blob_export},
+    {"millpond_blob_has", try_blob_has},
+    {"millpond_blob_stat", try_blob_stat},
+    {"millpond_blob_list", try_blob_list},
+    {"millpond_blob_collect", try_blob_collect},
+    {"millpond_blob_verify", try_blob_verify},
+    {"millpond_blob_writer_write", try_blob_writer_write},
+    {"millpond_blob_writer_finish", try_blob_writer_finish},
+    {"millpond_blob_writer_close", try_blob_writer_close},
+    {"millpond_blob_reader_size", try_blob_reader_size},
+    {"millpond_blob_reader_read", try_blob_reader_read},
+    {"millpond_blob_reader_pread", try_blob_reader_pread},
+    {"millpond_blob_reader_seek", try_blob_reader_seek},
+    {"millpond_blob_reader_next_chunk", try_blob_reader_next_chunk},
+    {"millpond_blob_reader_fd", try_blob_reader_fd},
+    {"millpond_blob_reader_close", try_blob_reader_close},
+    {"millpond_blob_work_next", try_blob_work_next},
+    {"millpond_blob_work_result", try_blob_work_result},
+    {"millpond_blob_work_fd", try_blob_work_fd},
+    {"millpond_blob_work_close", try_blob_work_close},
     {"millpond_cancel_new", try_cancel_new},
     {"millpond_cancel_trigger", try_cancel_trigger},
     {"millpond_cancel_free", try_cancel_free},

@@ -194,6 +194,10 @@ static void take_outputs(struct caller *self) {
     /* There may be no claim. */
     if (self->asked & A_DOING && given->doing.id) keep_handle(self, DOING, given->doing.id);
     if (self->asked & A_GROUP) keep_handle(self, GROUP, given->group.id);
+    if (self->asked & A_BLOB_WORK) keep_handle(self, BLOB_WORK, given->blob_work.id);
+    if (self->asked & A_BLOB_READER) keep_handle(self, BLOB_READER, given->blob_reader.id);
+    if (self->asked & A_BLOB_WRITER) keep_handle(self, BLOB_WRITER, given->blob_writer.id);
+    if (self->asked & A_COUNT) CLAIM(given->count <= sizeof self->buffer);
     if (self->asked & STATES) {
         millpond_states_t **kept = &self->views[below(self, KEPT)];
         size_t count = millpond_states_len(given->states);
@@ -214,6 +218,7 @@ static void take_outputs(struct caller *self) {
     if (self->asked & BYTES) keep_bytes(self, given->bytes);
     if (self->asked & AN_EVENT) look_at_event(&given->event.known);
     if (self->asked & AN_FD) CLAIM(given->fd >= 0);
+    if (strcmp(self->function, "millpond_blob_reader_fd") == 0) close(given->fd);
     if (self->asked & PUBLISHED) {
         CLAIM(given->published.known.struct_size == sizeof(millpond_published_t));
         int is_nothing = given->published.known.count == 0; /* of an effect */
@@ -388,6 +393,7 @@ static void whatever_is_called_gets_an_answer_that_the_header_lists(void) {
     fflush(stdout);
     for (int i = 0; i < STORES; i++)
         snprintf(world.stores[i], sizeof world.stores[i], "%s", fresh_folder());
+    snprintf(world.file, sizeof world.file, "%s", fresh_folder());
     millpond_node_t anchor = open_anchor();
     self->random = world.seed * 2 + 1;
     callback_caller.random = self->random * 31;

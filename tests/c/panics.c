@@ -36,6 +36,10 @@ struct scene {
     millpond_group_t group, grouped;
     millpond_session_t session, made;
     millpond_doing_t doing, done;
+    millpond_blob_work_t work, begun;
+    millpond_blob_reader_t reader, read;
+    millpond_blob_writer_t writer, written;
+    int32_t fd;
     millpond_state_t *state, *given;
     millpond_states_t *states;
     millpond_batch_t *batch; /* of one event */
@@ -351,6 +355,92 @@ static int32_t doing_fd(struct scene *on, millpond_error_t **error) {
 static int32_t doing_close(struct scene *on, millpond_error_t **error) {
     return millpond_doing_close(on->doing, error);
 }
+#define EMPTY TEXT("af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262")
+static int32_t batch_blobs(struct scene *on, millpond_error_t **error) {
+    return millpond_batch_blobs(on->batch, 0, &on->bytes, error);
+}
+static int32_t blob_add_file(struct scene *on, millpond_error_t **error) {
+    return millpond_blob_add_file(on->node, TEXT("/nowhere"), NULL, &on->begun, error);
+}
+static int32_t blob_add_bytes(struct scene *on, millpond_error_t **error) {
+    return millpond_blob_add_bytes(on->node, NULL, 0, NULL, SOON, NC, &on->bytes, error);
+}
+static int32_t blob_writer_new(struct scene *on, millpond_error_t **error) {
+    return millpond_blob_writer_new(on->node, NULL, &on->written, error);
+}
+static int32_t blob_open(struct scene *on, millpond_error_t **error) {
+    return millpond_blob_open(on->node, EMPTY, SOON, NC, &on->read, error);
+}
+static int32_t blob_get(struct scene *on, millpond_error_t **error) {
+    return millpond_blob_get(on->node, EMPTY, 0, SOON, NC, &on->bytes, error);
+}
+static int32_t blob_export(struct scene *on, millpond_error_t **error) {
+    return millpond_blob_export(on->node, EMPTY, TEXT("/nowhere/at/all"), NULL, &on->begun, error);
+}
+static int32_t blob_has(struct scene *on, millpond_error_t **error) {
+    return millpond_blob_has(on->node, EMPTY, &on->fd, error);
+}
+static int32_t blob_stat(struct scene *on, millpond_error_t **error) {
+    return millpond_blob_stat(on->node, EMPTY, &on->bytes, error);
+}
+static int32_t blob_list(struct scene *on, millpond_error_t **error) {
+    return millpond_blob_list(on->node, NULL, 0, NULL, 0, 0, &on->bytes, error);
+}
+static int32_t blob_collect(struct scene *on, millpond_error_t **error) {
+    return millpond_blob_collect(on->node, &on->begun, error);
+}
+static int32_t blob_verify(struct scene *on, millpond_error_t **error) {
+    return millpond_blob_verify(on->node, NULL, 0, &on->begun, error);
+}
+static int32_t writer_write(struct scene *on, millpond_error_t **error) {
+    return millpond_blob_writer_write(on->writer, (const uint8_t *)"x", 1, SOON, NC, error);
+}
+static int32_t writer_finish(struct scene *on, millpond_error_t **error) {
+    return millpond_blob_writer_finish(on->writer, SOON, NC, &on->bytes, error);
+}
+static int32_t writer_close(struct scene *on, millpond_error_t **error) {
+    return millpond_blob_writer_close(on->writer, error);
+}
+static int32_t reader_size(struct scene *on, millpond_error_t **error) {
+    uint64_t size;
+    return millpond_blob_reader_size(on->reader, &size, error);
+}
+static int32_t reader_read(struct scene *on, millpond_error_t **error) {
+    uint8_t buffer[4];
+    uintptr_t count;
+    return millpond_blob_reader_read(on->reader, buffer, 4, SOON, NC, &count, error);
+}
+static int32_t reader_pread(struct scene *on, millpond_error_t **error) {
+    uint8_t buffer[4];
+    uintptr_t count;
+    return millpond_blob_reader_pread(on->reader, 0, buffer, 4, SOON, NC, &count, error);
+}
+static int32_t reader_seek(struct scene *on, millpond_error_t **error) {
+    uint64_t position;
+    return millpond_blob_reader_seek(on->reader, 0, 0, &position, error);
+}
+static int32_t reader_next_chunk(struct scene *on, millpond_error_t **error) {
+    return millpond_blob_reader_next_chunk(on->reader, SOON, NC, &on->bytes, error);
+}
+static int32_t reader_fd(struct scene *on, millpond_error_t **error) {
+    return millpond_blob_reader_fd(on->reader, &on->fd, error);
+}
+static int32_t reader_close(struct scene *on, millpond_error_t **error) {
+    return millpond_blob_reader_close(on->reader, error);
+}
+static int32_t work_next(struct scene *on, millpond_error_t **error) {
+    millpond_blob_progress_t progress;
+    return millpond_blob_work_next(on->work, SOON, NC, &progress, error);
+}
+static int32_t work_result(struct scene *on, millpond_error_t **error) {
+    return millpond_blob_work_result(on->work, SOON, NC, &on->bytes, error);
+}
+static int32_t work_fd(struct scene *on, millpond_error_t **error) {
+    return millpond_blob_work_fd(on->work, &on->fd, error);
+}
+static int32_t work_close(struct scene *on, millpond_error_t **error) {
+    return millpond_blob_work_close(on->work, error);
+}
 static int32_t fence_admits(struct scene *on, millpond_error_t **error) {
     (void)on;
     return millpond_fence_admits(NULL, 0, TEXT("x"), error);
@@ -503,6 +593,34 @@ static const struct {
     {"millpond_doing_lost", doing_lost, {{"doing_lost", REFUSES}}},
     {"millpond_doing_fd", doing_fd, {{"doing_fd", REFUSES}}},
     {"millpond_doing_close", doing_close, {{"doing_close", REFUSES}}},
+    {"millpond_batch_blobs", batch_blobs, {{NULL, 0}}},
+    {"millpond_blob_add_file", blob_add_file, {{"node_blob_add_path", REFUSES}}},
+    {"millpond_blob_add_bytes", blob_add_bytes, {{"node_blob_add_bytes", REFUSES}}},
+    {"millpond_blob_writer_new", blob_writer_new,
+     {{"node_blob_writer", REFUSES}, {"node_blob_writer_work", REFUSES}}},
+    {"millpond_blob_open", blob_open, {{"node_blob_open", REFUSES}, {"awaited_answer", REFUSES}}},
+    {"millpond_blob_get", blob_get, {{"node_blob_get", REFUSES}}},
+    {"millpond_blob_export", blob_export, {{"node_blob_export", REFUSES}}},
+    {"millpond_blob_has", blob_has, {{"node_blob_has", REFUSES}}},
+    {"millpond_blob_stat", blob_stat, {{"node_blob_stat", REFUSES}}},
+    {"millpond_blob_list", blob_list, {{"node_blob_list", REFUSES}}},
+    {"millpond_blob_collect", blob_collect, {{"node_blob_collect", REFUSES}}},
+    {"millpond_blob_verify", blob_verify, {{"node_blob_verify", REFUSES}}},
+    {"millpond_blob_writer_write", writer_write,
+     {{"blob_writer_write", REFUSES}, {"blob_writer_write_work", REFUSES}}},
+    {"millpond_blob_writer_finish", writer_finish, {{"blob_writer_finish", REFUSES}}},
+    {"millpond_blob_writer_close", writer_close, {{"blob_writer_close", REFUSES}}},
+    {"millpond_blob_reader_size", reader_size, {{"blob_reader_size", REFUSES}}},
+    {"millpond_blob_reader_read", reader_read, {{"blob_reader_read", REFUSES}}},
+    {"millpond_blob_reader_pread", reader_pread, {{"blob_reader_read_at", REFUSES}}},
+    {"millpond_blob_reader_seek", reader_seek, {{"blob_reader_seek", REFUSES}}},
+    {"millpond_blob_reader_next_chunk", reader_next_chunk, {{"blob_reader_next_chunk", REFUSES}}},
+    {"millpond_blob_reader_fd", reader_fd, {{"blob_reader_file", REFUSES}}},
+    {"millpond_blob_reader_close", reader_close, {{"blob_reader_close", REFUSES}}},
+    {"millpond_blob_work_next", work_next, {{"blob_work_next", REFUSES}}},
+    {"millpond_blob_work_result", work_result, {{"blob_work_result", REFUSES}}},
+    {"millpond_blob_work_fd", work_fd, {{"blob_work_fd", REFUSES}}},
+    {"millpond_blob_work_close", work_close, {{"blob_work_close", REFUSES}}},
     {"millpond_fence_admits", fence_admits, {{"fence_admits", GOES_ON}}},
     {"millpond_node_account", node_account,
      {{"node_account", REFUSES}, {"node_account_work", REFUSES}}},
@@ -537,6 +655,11 @@ static struct scene set(void) {
                                  NULL));
     OK(millpond_node_do_optimistically(scene.node, TEXT("M-018"), 0, NULL, 0, NULL, SOON, NC,
                                        &scene.doing, NULL));
+    OK(millpond_blob_add_bytes(scene.node, NULL, 0, NULL, SOON, NC, &scene.bytes, NULL));
+    millpond_bytes_free(&scene.bytes);
+    OK(millpond_blob_open(scene.node, EMPTY, SOON, NC, &scene.reader, NULL));
+    OK(millpond_blob_writer_new(scene.node, NULL, &scene.writer, NULL));
+    OK(millpond_blob_verify(scene.node, NULL, 0, &scene.work, NULL));
     return scene;
 }
 
@@ -557,6 +680,12 @@ static void clear(struct scene *scene) {
     is_over(millpond_group_close(scene->group, NULL));
     if (scene->grouped.id) OK(millpond_group_close(scene->grouped, NULL));
     is_over(millpond_session_close(scene->session, NULL));
+    is_over(millpond_blob_work_close(scene->work, NULL));
+    is_over(millpond_blob_reader_close(scene->reader, NULL));
+    is_over(millpond_blob_writer_close(scene->writer, NULL));
+    if (scene->begun.id) is_over(millpond_blob_work_close(scene->begun, NULL));
+    if (scene->read.id) is_over(millpond_blob_reader_close(scene->read, NULL));
+    if (scene->written.id) is_over(millpond_blob_writer_close(scene->written, NULL));
     if (scene->doing.id) is_over(millpond_doing_close(scene->doing, NULL));
     if (scene->done.id) OK(millpond_doing_close(scene->done, NULL));
     if (scene->taken.id) is_over(millpond_turn_close(scene->taken, NULL));

@@ -19,7 +19,7 @@
 #define NEWER(type) struct { type known; unsigned char beyond[BEYOND]; }
 
 enum kind { NODE, CURSOR, SUBSCRIPTION, CANCEL, SESSION, OBSERVER, TURN, DOING, GROUP,
-            KINDS };
+            BLOB_WORK, BLOB_READER, BLOB_WRITER, KINDS };
 
 /* What a call may write, as the call finds it. */
 struct outputs {
@@ -32,6 +32,11 @@ struct outputs {
     millpond_turn_t turn;
     millpond_doing_t doing;
     millpond_group_t group;
+    millpond_blob_work_t blob_work;
+    millpond_blob_reader_t blob_reader;
+    millpond_blob_writer_t blob_writer;
+    millpond_blob_progress_t progress;
+    uintptr_t count;
     millpond_bytes_t bytes;
     millpond_batch_t *batch;
     millpond_state_t *state;
@@ -48,7 +53,8 @@ enum output {
     A_NODE = 1, A_CURSOR = 2, A_SUBSCRIPTION = 4, A_CANCEL = 8, BYTES = 16, A_BATCH = 32,
     AN_ERROR = 64, PUBLISHED = 128, AN_EVENT = 256, A_NUMBER = 512, AN_FD = 1024, A_SESSION = 2048,
     AN_OBSERVER = 4096, A_TURN = 8192, A_STATE = 16384, A_VIEW = 32768,
-    A_DOING = 65536, A_GROUP = 131072, STATES = 262144
+    A_DOING = 65536, A_GROUP = 131072, STATES = 262144, A_BLOB_WORK = 524288,
+    A_BLOB_READER = 1048576, A_BLOB_WRITER = 2097152, A_PROGRESS = 4194304, A_COUNT = 8388608
 };
 
 struct caller {
@@ -74,6 +80,9 @@ struct caller {
     NEWER(millpond_read_options_t) read;
     NEWER(millpond_fish_t) fish;
     NEWER(millpond_deed_t) deed;
+    NEWER(millpond_blob_about_t) about;
+    NEWER(millpond_blob_export_options_t) exporting;
+    uint8_t buffer[64];
     millpond_share_t share;
     void *copies[8];
     size_t copy_count;
@@ -94,8 +103,9 @@ static struct {
     int running, destroys_due, destroys;
     unsigned long calls_due;
     char stores[STORES][4096];
+    char file[4096];
 } world = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, {{0}}, {NULL, 0}, {NULL, 0},
-           0, 0, 0, 0, 0, {{0}}};
+           0, 0, 0, 0, 0, {{0}}, {0}};
 
 #define CLAIM(claim)                                                                               \
     do {                                                                                           \
@@ -170,6 +180,18 @@ static millpond_group_t a_group(struct caller *self) {
     millpond_group_t picked = {handle(self, GROUP)};
     return picked;
 }
+static millpond_blob_work_t a_blob_work(struct caller *self) {
+    millpond_blob_work_t picked = {handle(self, BLOB_WORK)};
+    return picked;
+}
+static millpond_blob_reader_t a_blob_reader(struct caller *self) {
+    millpond_blob_reader_t picked = {handle(self, BLOB_READER)};
+    return picked;
+}
+static millpond_blob_writer_t a_blob_writer(struct caller *self) {
+    millpond_blob_writer_t picked = {handle(self, BLOB_WRITER)};
+    return picked;
+}
 /* For options: mostly none. */
 static millpond_session_t a_rare_session(struct caller *self) {
     millpond_session_t picked = {slips(self, 4) ? handle(self, SESSION) : 0};
@@ -186,6 +208,9 @@ static int32_t close_handle(enum kind kind, uint64_t id) {
     millpond_turn_t turn = {id};
     millpond_doing_t doing = {id};
     millpond_group_t group = {id};
+    millpond_blob_work_t blob_work = {id};
+    millpond_blob_reader_t blob_reader = {id};
+    millpond_blob_writer_t blob_writer = {id};
     switch (kind) {
     case NODE: return millpond_node_close(node, SOON, NULL);
     case CURSOR: return millpond_cursor_close(cursor, NULL);
@@ -195,6 +220,9 @@ static int32_t close_handle(enum kind kind, uint64_t id) {
     case TURN: return millpond_turn_close(turn, NULL);
     case DOING: return millpond_doing_close(doing, NULL);
     case GROUP: return millpond_group_close(group, NULL);
+    case BLOB_WORK: return millpond_blob_work_close(blob_work, NULL);
+    case BLOB_READER: return millpond_blob_reader_close(blob_reader, NULL);
+    case BLOB_WRITER: return millpond_blob_writer_close(blob_writer, NULL);
     default: return millpond_cancel_free(cancel, NULL);
     }
 }
@@ -249,6 +277,30 @@ static const char *a_query(struct caller *self) {
     if (self->is_careless) return a_text(self);
     self->count = texts[0].len;
     return texts[0].data;
+}
+
+/* The id of no bytes, which are added now and then, or what is none. */
+static const char *a_blob_id(struct caller *self) {
+    static const char id[] = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
+    if (self->is_careless) return a_text(self);
+    self->count = sizeof id - 1;
+    return id;
+}
+
+/* Of a file in the folder of the tests, or of a folder: nothing is written elsewhere. */
+static const char *a_path(struct caller *self) {
+    self->count = strlen(world.file);
+    if (slips(self, 4)) self->count = below(self, self->count + 1);
+    return slips(self, 12) ? NULL : world.file;
+}
+
+static uint8_t *a_buffer(struct caller *self) { return slips(self, 12) ? NULL : self->buffer; }
+static uintptr_t its_length(struct caller *self) {
+    if (slips(self, 12)) return SIZE_MAX - below(self, SIZE_MAX / 2);
+    return below(self, sizeof self->buffer + 1);
+}
+static uint64_t a_place(struct caller *self) {
+    return one_in(self, 8) ? next(self) : below(self, 70000);
 }
 
 /* A token, or what is none. */
@@ -472,6 +524,29 @@ static const millpond_deed_t *some_deed(struct caller *self) {
     return GIVEN(self, self->deed, slips(self, 12));
 }
 
+static const millpond_blob_about_t *some_blob_about(struct caller *self) {
+    millpond_blob_about_t init = MILLPOND_BLOB_ABOUT_INIT, *about = &self->about.known;
+    *about = init;
+    if (slips(self, 4)) about->media_type = text(self);
+    if (slips(self, 4)) about->name = text(self);
+    self->tags[0] = grain;
+    if (slips(self, 4)) self->tags[0] = text(self);
+    if (one_in(self, 2)) about->tags = self->tags, about->tag_count = 1;
+    if (slips(self, 12)) about->tag_count = SIZE_MAX / 8;
+    if (slips(self, 4)) about->size = next(self) % 64, about->has_size = a_number(self);
+    about->struct_size = a_size(self, self->about.beyond, sizeof init);
+    return GIVEN(self, self->about, one_in(self, 4));
+}
+
+static const millpond_blob_export_options_t *some_export_options(struct caller *self) {
+    millpond_blob_export_options_t init = MILLPOND_BLOB_EXPORT_OPTIONS_INIT;
+    self->exporting.known = init;
+    if (slips(self, 4)) self->exporting.known.how = text(self);
+    if (slips(self, 4)) self->exporting.known.overwrite = a_number(self);
+    self->exporting.known.struct_size = a_size(self, self->exporting.beyond, sizeof init);
+    return GIVEN(self, self->exporting, one_in(self, 4));
+}
+
 static uint64_t a_reserve(struct caller *self) { return one_in(self, 4) ? next(self) : 0; }
 static millpond_job_t *no_job(struct caller *self) { return (void)self, (millpond_job_t *)NULL; }
 static millpond_effect_t *no_effect(struct caller *self) {
@@ -537,6 +612,11 @@ PLACE(millpond_observer_t, observer, AN_OBSERVER, observer)
 PLACE(millpond_turn_t, turn, A_TURN, turn)
 PLACE(millpond_doing_t, doing, A_DOING, doing)
 PLACE(millpond_group_t, group, A_GROUP, group)
+PLACE(millpond_blob_work_t, blob_work, A_BLOB_WORK, blob_work)
+PLACE(millpond_blob_reader_t, blob_reader, A_BLOB_READER, blob_reader)
+PLACE(millpond_blob_writer_t, blob_writer, A_BLOB_WRITER, blob_writer)
+PLACE(millpond_blob_progress_t, progress, A_PROGRESS, progress)
+PLACE(uintptr_t, count, A_COUNT, count)
 PLACE(millpond_state_t *, state, A_STATE, state)
 PLACE(millpond_states_t *, states, STATES, states)
 PLACE(millpond_bytes_t, bytes, BYTES, bytes)

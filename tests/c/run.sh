@@ -16,7 +16,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 # shellcheck source=claims.sh
 . "$here/claims.sh"
-programs="basics arguments lifecycle process pond groups panics exchange misuse"
+programs="basics arguments blobs lifecycle process pond groups panics exchange misuse"
 strict="-Wall -Wextra -Wpedantic -Werror"
 run_all() { # KIND PROGRAM-PREFIX COMMAND…
     kind=$1 build=$2
@@ -96,7 +96,7 @@ if command -v valgrind >/dev/null; then
     check="valgrind --quiet --error-exitcode=97 --leak-check=full"
     check="$check --errors-for-leak-kinds=definite --child-silent-after-fork=yes"
     check="$check --fair-sched=try" # Who asks again and again must not starve who is asked.
-    programs="basics arguments lifecycle process pond groups panics"
+    programs="basics arguments blobs lifecycle process pond groups panics"
     # shellcheck disable=SC2086  # Words of a command.
     run_all valgrind "$work/plain" $check
     # The assembly of the TLS cipher writes in ways that memcheck cannot follow, so everything that

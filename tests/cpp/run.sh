@@ -56,7 +56,7 @@ done
 build() { # PREFIX FLAGS…
     to=$1
     shift
-    for program in basics pond scarce; do
+    for program in basics blobs pond scarce; do
         $cxx $strict $flags "$@" "$here/$program.cpp" $libs -o "$to-$program"
     done
     $cxx $strict $flags "$@" $plain $unlike -c "$here/plain.cpp" -o "$to-plain.o"
@@ -64,7 +64,7 @@ build() { # PREFIX FLAGS…
 }
 unlike=
 build "$work/strict" -std=c++17
-for program in basics pond scarce faces; do
+for program in basics blobs pond scarce faces; do
     run_program "$program, C++17" "$work/strict-$program"
 done
 cat >"$work/unawaited.cpp" <<'TEXT'
@@ -85,7 +85,7 @@ then
     build "$work/checked" -std=c++2b -fsanitize=address,undefined -fno-sanitize-recover=all
     $cxx $strict $flags -std=c++2b -fsanitize=address,undefined -fno-sanitize-recover=all \
         "$here/modern.cpp" $libs -o "$work/checked-modern"
-    for program in basics pond scarce faces modern; do
+    for program in basics blobs pond scarce faces modern; do
         run_program "$program, C++23, under the sanitizers" "$work/checked-$program"
     done
 else

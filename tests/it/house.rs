@@ -41,6 +41,9 @@ fn the_closing_lines_of_each_runner_are_added_up() {
         # skipped 1\n# todo 0\n# duration_ms 52.1\n";
     assert_eq!(count("node", node), "3 1 1 0");
     assert_eq!(count("node", &node.replace("# ", "ℹ ")), "3 1 1 0");
+    let junit = "[INFO] Tests run: 3, Failures: 0, Errors: 0, Skipped: 0, Time elapsed: 1 s\n\
+        [ERROR] Tests run: 9, Failures: 1, Errors: 2, Skipped: 1\n";
+    assert_eq!(count("junit", junit), "5 3 1 0");
     assert_eq!(
         count("plain", "ok a\n6 passed, 0 failed\n2 passed, 1 failed, 4 skipped\n"),
         "8 1 4 0"
@@ -99,7 +102,7 @@ fn a_runner_that_closes_on_no_test_is_noticed() {
     assert_eq!(count("cargo", cargo), "0 0 0 1");
     assert_eq!(count("pytest", "no tests ran in 0.01s\n"), "0 0 0 1");
     assert_eq!(count("node", "# pass 0\n# fail 0\n# duration_ms 1\n"), "0 0 0 1");
-    for kind in ["cargo", "pytest", "node", "plain"] {
+    for kind in ["cargo", "pytest", "node", "junit", "plain"] {
         assert_eq!(count(kind, "it crashed before it said anything\n"), "0 0 0 1", "{kind}");
     }
     assert_eq!(count("check", "nothing to say\n"), "0 0 0 0");

@@ -1,8 +1,9 @@
 # Adds up the closing lines of one stage's runners. Usage: awk -v kind=KIND -f count.awk LOG
 #
 # Prints "passed failed skipped empty"; `empty` counts the runners that closed on no test at all.
-# Kinds: cargo, pytest, node, swift (XCTest and Swift Testing), plain and claim ("[NAME: ]N passed,
-# N failed[, N skipped]"; swift has it, too, where there is no Swift); build and check count none.
+# Kinds: cargo, pytest, node, junit, swift (XCTest and Swift Testing), plain and claim ("[NAME: ]N
+# passed, N failed[, N skipped]"; swift and junit have it, too, where there is no such toolchain);
+# build and check count none.
 
 BEGIN { passed = failed = skipped = closings = empty = 0 }
 
@@ -43,6 +44,13 @@ kind == "swift" && /^(✔|✘) Test .* failed after [0-9.]+ seconds/ && !/^✘ T
 }
 kind == "swift" && /^(✔|✘|➜) Test .* skipped(: ".*"|\.)?$/ { swift["skipped"]++ }
 kind == "swift" && /^(✔|✘) Test run with [0-9]+ tests? (passed|failed) after / { close_swift($5) }
+
+# The line of all classes together; those of each have a time.
+kind == "junit" && \
+    /^(\[[A-Z]+\] )?Tests run: [0-9]+, Failures: [0-9]+, Errors: [0-9]+, Skipped: [0-9]+$/ {
+    split($0, parts, /[^0-9]+/)
+    close_runner(parts[2] - parts[3] - parts[4] - parts[5], parts[3] + parts[4], parts[5])
+}
 
 (kind == "plain" || kind == "claim" || kind == "swift") && \
     /^([A-Za-z]+: )?[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$/ {

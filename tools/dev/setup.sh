@@ -13,6 +13,7 @@ setup_all() {
     setup_rust
     setup_python
     setup_node
+    setup_kotlin
 }
 
 # Each tool with the Debian package that brings it.

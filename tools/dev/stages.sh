@@ -17,6 +17,7 @@ STAGES=(
     "types check stage_types python/src/millpond/__init__.py"
     "node node stage_node node/package.json"
     "swift swift stage_swift bindings/swift/Package.swift"
+    "kotlin junit stage_kotlin bindings/kotlin/pom.xml"
     "c plain stage_c"
     "cpp plain stage_cpp"
     "conformance plain stage_conformance tests/conformance/run.py"
@@ -65,6 +66,12 @@ stage_swift() {
     fi
     cd bindings/swift
     swift_in swift test --disable-sandbox --scratch-path "$ROOT/target/swift"
+}
+
+# The package for Kotlin, on the JVM.
+stage_kotlin() {
+    python3 bindings/kotlin/scripts/errors.py --check
+    test_kotlin
 }
 
 # The library as C programs see it: installed, under the sanitizers and under valgrind.

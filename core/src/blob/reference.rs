@@ -39,6 +39,13 @@ impl NewEvent {
     }
 }
 
+impl BlobRef {
+    /// What these tags of an event, in any order, refer to: as [`Event::blobs`].
+    pub fn of_tags<'a>(tags: impl IntoIterator<Item = &'a str>) -> Vec<BlobRef> {
+        references(tags.into_iter())
+    }
+}
+
 impl Event {
     /// The blobs that it refers to, by rising id: at most 64, at most 16 when published by this
     /// library.

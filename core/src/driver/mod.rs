@@ -60,8 +60,8 @@ mod waits;
 pub use account::Account;
 pub use batches::{Batches, KeySteps};
 pub use blob::{
-    BlobProgress, BlobReader, BlobStall, BlobStat, BlobState, BlobStream, BlobWork, BlobWriter,
-    Blobs, BlobsCollected, BlobsVerified, Export, Exported, OpenBlob,
+    BlobProgress, BlobReader, BlobStall, BlobStat, BlobState, BlobStream, BlobWatch, BlobWork,
+    BlobWriter, Blobs, BlobsCollected, BlobsVerified, Export, Exported, OpenBlob,
 };
 pub use causal_session::CausalSession;
 pub use claim::Claim;

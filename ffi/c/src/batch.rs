@@ -4,7 +4,7 @@ use crate::call::{borrow, call, output};
 use crate::error::millpond_error_t;
 use crate::node::give_text;
 use crate::value::{millpond_bytes_t, millpond_text_t};
-use millpond_facade::{EventBatch, Result, host_error};
+use millpond_facade::{EventBatch, EventView, Result, host_error};
 use std::ptr;
 
 /// Column: what every event has: key, stream, offset, time, app id. Alone: no tags, no payload.
@@ -64,7 +64,9 @@ impl millpond_batch_t {
         }
         for event in batch.iter() {
             // The texts lie in the one buffer of the batch, which is kept unchanged beside them.
-            if let Ok(bytes) = event.tags_bytes() {
+            if batch.columns().tags
+                && let Ok(bytes) = event.tags_bytes()
+            {
                 put_tags(bytes, &mut tags);
             }
             tag_starts.push(tags.len());
@@ -81,12 +83,16 @@ impl millpond_batch_t {
         self.batch.len()
     }
 
-    /// Event `index`, whose pointers are valid as long as the batch is.
-    pub(crate) fn event(&self, index: usize) -> Result<millpond_event_t> {
-        let view = self.batch.get(index).ok_or_else(|| {
+    fn view(&self, index: usize) -> Result<EventView<'_>> {
+        self.batch.get(index).ok_or_else(|| {
             let len = self.batch.len();
             host_error(format!("event {index} of a batch with {len} events"))
-        })?;
+        })
+    }
+
+    /// Event `index`, whose pointers are valid as long as the batch is.
+    pub(crate) fn event(&self, index: usize) -> Result<millpond_event_t> {
+        let view = self.view(index)?;
         let tags = &self.tags[self.tag_starts[index]..self.tag_starts[index + 1]];
         let columns = self.batch.columns();
         let tags_data = if columns.tags { tags.as_ptr() } else { ptr::null() };
@@ -118,7 +124,7 @@ fn put_tags(mut bytes: &[u8], tags: &mut Vec<millpond_text_t>) {
     while let [first, rest @ ..] = bytes {
         let (len, rest) = match rest {
             [second, rest @ ..] if *first >= 0x80 => {
-                (usize::from(*first & 0x7f) | usize::from(*second) << 7, rest)
+                (usize::from(*first & 0x7f) | (usize::from(*second) << 7), rest)
             }
             _ => (usize::from(*first), rest),
         };
@@ -268,6 +274,27 @@ pub unsafe extern "C" fn millpond_batch_get(
             }
             output(event, "event")?.put(batch.event(index)?);
             Ok(())
+        })
+    }
+}
+
+/// The blobs to which event `index` refers, by rising id, as one JSON array of objects: "id" (64
+/// hex digits), "size" in bytes, "media_type", "name"; null is unknown. Only the ids are sure: the
+/// rest is what its publisher said. Free `*json` with millpond_bytes_free. Thread-safe.
+///
+/// # Safety
+/// The laws at the top of millpond.h.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn millpond_batch_blobs(
+    batch: *const millpond_batch_t,
+    index: usize,
+    json: *mut millpond_bytes_t,
+    error: *mut *mut millpond_error_t,
+) -> i32 {
+    // SAFETY: pointers are checked; what they point to is valid by the laws of the header.
+    unsafe {
+        give_text("millpond_batch_blobs", json, "json", error, || {
+            borrow(batch, "batch")?.view(index)?.blobs_json()
         })
     }
 }

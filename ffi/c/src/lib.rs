@@ -8,6 +8,8 @@
 
 pub mod abi;
 pub mod batch;
+pub mod blob;
+pub mod blob_io;
 mod call;
 pub mod cancel;
 pub mod cursor;

@@ -360,7 +360,7 @@ fn column_names(columns: u32) -> Result<Option<Vec<String>>> {
     Ok((columns != 0).then(|| said.map(|(_, name)| name.to_owned()).collect()))
 }
 
-fn choice(choice: millpond_choice_t, name: &str) -> Result<Option<bool>> {
+pub(crate) fn choice(choice: millpond_choice_t, name: &str) -> Result<Option<bool>> {
     match choice {
         0 => Ok(None),
         1 => Ok(Some(true)),

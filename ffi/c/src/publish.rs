@@ -24,6 +24,11 @@ pub struct millpond_draft_t {
     pub payload: *const u8,
     /// How many bytes.
     pub payload_len: usize,
+    /// The blobs that it refers to, by id (64 hex digits): at most 16, each of them here whole, or
+    /// referred to by an event that is. Each takes up to two of the tags. NULL is none.
+    pub blobs: *const millpond_text_t,
+    /// How many.
+    pub blob_count: usize,
 }
 
 /// The payload is deterministic CBOR.
@@ -74,6 +79,8 @@ const DRAFT: millpond_draft_t = millpond_draft_t {
     tag_count: 0,
     payload: std::ptr::null(),
     payload_len: 0,
+    blobs: std::ptr::null(),
+    blob_count: 0,
 };
 
 /// Publishes `draft_count` events together, 1 to 65,536 of at most 16 MiB: all of them or none.
@@ -84,6 +91,7 @@ const DRAFT: millpond_draft_t = millpond_draft_t {
 /// MILLPOND_ERROR_CANCELLED and MILLPOND_ERROR_TIMEOUT: the events may be stored all the same; a
 /// retry with an idempotency key is safe. After any other error nothing was stored:
 /// MILLPOND_ERROR_CONFLICT (`expected` does not hold, or the key was used for other events),
+/// MILLPOND_ERROR_NOT_FOUND (reason "blob_not_here": of a blob that it refers to),
 /// MILLPOND_ERROR_NOT_YET_VISIBLE (the log does not cover in time what the session has seen),
 /// MILLPOND_ERROR_LIMIT_EXCEEDED, MILLPOND_ERROR_STORAGE_FULL, MILLPOND_ERROR_STORAGE_FAILED.
 /// Thread-safe.
@@ -214,8 +222,13 @@ unsafe fn read_draft(draft: &millpond_draft_t) -> Result<Draft> {
     // SAFETY: the same contract, for each tag.
     let tags = texts.iter().map(|tag| unsafe { tag.read("tags") });
     let tags: Vec<&str> = tags.collect::<Result<_>>()?;
+    // SAFETY: the same contract.
+    let texts = unsafe { array(draft.blobs, draft.blob_count, "blobs") }?;
+    // SAFETY: the same contract, for each id.
+    let blobs = texts.iter().map(|blob| unsafe { blob.read("blobs") });
+    let blobs: Vec<&str> = blobs.collect::<Result<_>>()?;
     let (payload, len) = (draft.payload, draft.payload_len);
-    match draft.payload_form {
+    let made = match draft.payload_form {
         MILLPOND_PAYLOAD_CBOR => {
             // SAFETY: the same contract.
             Draft::from_cbor(tags, unsafe { bytes(payload, len, "payload") }?.to_vec())
@@ -225,5 +238,6 @@ unsafe fn read_draft(draft: &millpond_draft_t) -> Result<Draft> {
             Draft::from_json(tags, unsafe { text(payload.cast(), len, "payload") }?)
         }
         other => Err(host_error(format!("`payload_form` is {other}: CBOR is 0, JSON is 1"))),
-    }
+    };
+    made?.with_blobs(blobs)
 }

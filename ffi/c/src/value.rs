@@ -76,6 +76,30 @@ pub struct millpond_doing_t {
     pub id: u64,
 }
 
+/// Work on blobs that is under way, or has ended. `{0}` is none.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct millpond_blob_work_t {
+    /// Only for millpond to read.
+    pub id: u64,
+}
+
+/// A blob that is open for reading. `{0}` is none.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct millpond_blob_reader_t {
+    /// Only for millpond to read.
+    pub id: u64,
+}
+
+/// A blob whose bytes come one after the other. `{0}` is none.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct millpond_blob_writer_t {
+    /// Only for millpond to read.
+    pub id: u64,
+}
+
 /// Borrowed text: `len` bytes of UTF-8 at `data`, not NUL-terminated. `{NULL, 0}` says nothing.
 #[repr(C)]
 #[derive(Clone, Copy)]

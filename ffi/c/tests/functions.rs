@@ -243,6 +243,8 @@ fn pick_bytes(kind: &str, name: &str) -> &'static str {
     match (kind, name) {
         ("const uint8_t *", _) => "some_bytes",
         (_, "query") => "a_query",
+        (_, "blob_id" | "after") => "a_blob_id",
+        (_, "path") => "a_path",
         (_, "token" | "known") => "a_token",
         (_, "target" | "ticket") => "a_target",
         _ => "a_text",
@@ -251,7 +253,6 @@ fn pick_bytes(kind: &str, name: &str) -> &'static str {
 
 /// What pick.h has to pick an argument.
 fn pick(function: &Function, parameter: &Parameter) -> &'static str {
-    let is_taken = !function.is_fallible();
     match (parameter.kind.as_str(), parameter.name.as_str()) {
         ("millpond_node_t", _) => "a_node",
         ("millpond_cursor_t", _) => "a_cursor",
@@ -263,6 +264,15 @@ fn pick(function: &Function, parameter: &Parameter) -> &'static str {
         ("millpond_turn_t", _) => "a_turn",
         ("millpond_group_t", _) => "a_group",
         ("millpond_doing_t", _) => "a_doing",
+        ("millpond_blob_work_t", _) => "a_blob_work",
+        ("millpond_blob_reader_t", _) => "a_blob_reader",
+        ("millpond_blob_writer_t", _) => "a_blob_writer",
+        ("uint8_t *", "buffer") => "a_buffer",
+        ("uintptr_t", "buffer_len") => "its_length",
+        ("uint64_t", "position" | "bytes_max") => "a_place",
+        ("int64_t", "by") => "a_timeout",
+        ("const millpond_blob_about_t *", _) => "some_blob_about",
+        ("const millpond_blob_export_options_t *", _) => "some_export_options",
         ("const char *" | "const uint8_t *", name) => pick_bytes(&parameter.kind, name),
         ("const millpond_draft_t *", _) => "some_drafts",
         ("const millpond_text_t *", _) => "some_texts",
@@ -297,6 +307,14 @@ fn pick(function: &Function, parameter: &Parameter) -> &'static str {
         ("millpond_states_t *", _) => "own_states",
         ("millpond_batch_t *", _) => "own_batch",
         ("millpond_error_t *", _) => "own_error",
+        _ => place(function, parameter),
+    }
+}
+
+/// What pick.h has to pick a place for an output.
+fn place(function: &Function, parameter: &Parameter) -> &'static str {
+    let is_taken = !function.is_fallible();
+    match (parameter.kind.as_str(), parameter.name.as_str()) {
         ("millpond_bytes_t *", _) if is_taken => "own_bytes",
         ("millpond_bytes_t *", _) => "place_for_bytes",
         ("millpond_node_t *", _) => "place_for_node",
@@ -308,6 +326,11 @@ fn pick(function: &Function, parameter: &Parameter) -> &'static str {
         ("millpond_turn_t *", _) => "place_for_turn",
         ("millpond_group_t *", _) => "place_for_group",
         ("millpond_doing_t *", _) => "place_for_doing",
+        ("millpond_blob_work_t *", _) => "place_for_blob_work",
+        ("millpond_blob_reader_t *", _) => "place_for_blob_reader",
+        ("millpond_blob_writer_t *", _) => "place_for_blob_writer",
+        ("millpond_blob_progress_t *", _) => "place_for_progress",
+        ("uintptr_t *", _) => "place_for_count",
         ("millpond_batch_t **", _) => "place_for_batch",
         ("millpond_state_t **", _) => "place_for_state",
         ("millpond_states_t **", _) => "place_for_states",

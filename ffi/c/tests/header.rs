@@ -68,11 +68,19 @@ const MACROS: &str = r#"
     }
 #define MILLPOND_DRAFT_INIT                                                                        \
     {                                                                                              \
-        (uint32_t)sizeof(millpond_draft_t), MILLPOND_PAYLOAD_CBOR, NULL, 0, NULL, 0                \
+        (uint32_t)sizeof(millpond_draft_t), MILLPOND_PAYLOAD_CBOR, NULL, 0, NULL, 0, NULL, 0       \
     }
 #define MILLPOND_PUBLISHED_INIT                                                                    \
     {                                                                                              \
         (uint32_t)sizeof(millpond_published_t), 0, 0, 0, 0, 0, {NULL, 0}, {NULL, 0}                \
+    }
+#define MILLPOND_BLOB_ABOUT_INIT                                                                   \
+    {                                                                                              \
+        (uint32_t)sizeof(millpond_blob_about_t), 0, {NULL, 0}, {NULL, 0}, NULL, 0, 0               \
+    }
+#define MILLPOND_BLOB_EXPORT_OPTIONS_INIT                                                          \
+    {                                                                                              \
+        (uint32_t)sizeof(millpond_blob_export_options_t), 0, {NULL, 0}                             \
     }
 #define MILLPOND_EVENT_INIT                                                                        \
     {                                                                                              \

@@ -1,5 +1,7 @@
 //! Closing: idempotent, from any thread and callback, bounded by a deadline.
 
+use crate::blob_reader::BlobReaderState;
+use crate::blob_writer::BlobWriterState;
 use crate::entry::{entry, guard, lock};
 use crate::errors::{FacadeError, Result};
 use crate::node::{NodeHandle, NodeState};
@@ -155,6 +157,12 @@ impl Entry {
             Entry::Turn(turn) => {
                 drop(registry::remove::<crate::turn::TurnState>(id));
                 turn.end();
+            }
+            Entry::BlobWork(work) => work.end(),
+            Entry::BlobReader(_) => drop(registry::remove::<BlobReaderState>(id)),
+            Entry::BlobWriter(writer) => {
+                drop(registry::remove::<BlobWriterState>(id));
+                writer.end();
             }
             Entry::Node(_) | Entry::Cancel(_) | Entry::Session(_) => {}
         }

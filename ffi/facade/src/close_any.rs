@@ -1,5 +1,8 @@
 //! Closing whatever a handle stands for: for shells in which something else than the owner closes.
 
+use crate::blob_reader::BlobReaderHandle;
+use crate::blob_work::BlobWorkHandle;
+use crate::blob_writer::BlobWriterHandle;
 use crate::cancel::CancelHandle;
 use crate::close::Closed;
 use crate::cursor::CursorHandle;
@@ -33,5 +36,8 @@ pub fn close_any(id: u64) -> Result<Closed> {
         Some(Entry::Turn(_)) => TurnHandle::from_id(id).close(),
         Some(Entry::Group(_)) => GroupHandle::from_id(id).close(),
         Some(Entry::Doing(_)) => DoingHandle::from_id(id).close(),
+        Some(Entry::BlobWork(_)) => BlobWorkHandle::from_id(id).close(),
+        Some(Entry::BlobReader(_)) => BlobReaderHandle::from_id(id).close(),
+        Some(Entry::BlobWriter(_)) => BlobWriterHandle::from_id(id).close(),
     }
 }

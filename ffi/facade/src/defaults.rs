@@ -21,8 +21,21 @@ pub(crate) const SPARE_BATCHES_MAX: usize = 3;
 /// Each with at most this much: what `READ_AHEAD_BYTES_MAX` of events are read into, with some room
 /// for the last ones, and with what is kept of each event beside its bytes.
 pub(crate) const SPARE_BYTES_MAX: usize = READ_AHEAD_BYTES_MAX + READ_AHEAD_BYTES_MAX / 4;
+/// One wait for what ended takes no more than this of batches, after the first one.
+pub(crate) const WAIT_BYTES_MAX: usize = 16 << 20;
 /// So many fish are observed together at most.
 pub(crate) const GROUP_FISH_MAX: usize = 1024;
+/// Bytes of a blob in memory at once when the caller does not say.
+pub(crate) const BLOB_GET_BYTES_MAX: u64 = 16 << 20;
+/// Bytes that the core is asked for at a time.
+pub(crate) const BLOB_READ_BYTES: usize = 1 << 20;
+/// Bytes of a chunk of a blob that is read from its beginning to its end: a group, which is what is
+/// verified together.
+pub const BLOB_CHUNK_BYTES: usize = 1 << 16;
+/// Bytes that a shell takes from a source at a time, to add them to a blob.
+pub const BLOB_WRITE_BYTES: usize = 1 << 20;
+/// Blobs of one list.
+pub(crate) const BLOBS_LISTED_MAX: usize = 1024;
 /// How long a close may take when the caller does not say.
 pub(crate) const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
 /// Nodes of a lab when the caller does not say.

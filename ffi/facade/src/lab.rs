@@ -5,6 +5,7 @@
 //! Source: docs/testing.md.
 
 use crate::batch::EventBatch;
+use crate::blob_view::unsaid;
 use crate::defaults::{CHAOS_STEPS, LAB_NODES};
 use crate::draft::Draft;
 use crate::entry::{guard, lock};
@@ -205,7 +206,9 @@ impl Lab {
         self.change("lab_publish", |state| {
             let needs = options.needs()?;
             state.check_covered(node, &needs, None)?;
-            let (events, options) = (events_of(drafts)?, options.resolve()?);
+            // No node of a lab has any.
+            let events = events_of(drafts, |id| Ok(unsaid(id)))?;
+            let options = options.resolve()?;
             if life.is_some_and(|life| state.lab.life(index(node)).is_ok_and(|own| own != life)) {
                 let message = format!("node {node} ended before this was published");
                 return Err(FacadeError::new(ErrorKind::Closed, message));

@@ -11,6 +11,11 @@
 mod accounts;
 mod awaited;
 mod batch;
+mod blob;
+mod blob_reader;
+mod blob_view;
+mod blob_work;
+mod blob_writer;
 mod callback;
 mod cancel;
 mod close;
@@ -48,6 +53,7 @@ mod offsets;
 mod open;
 mod operation;
 mod options;
+mod packed;
 mod position;
 mod process;
 mod publish;
@@ -62,6 +68,7 @@ mod status;
 mod subscription;
 mod table;
 mod text;
+mod tickets;
 mod turn;
 mod upkeep;
 mod wait;
@@ -69,6 +76,10 @@ mod worked;
 mod workers;
 
 pub use batch::{EventBatch, EventSizes, EventView};
+pub use blob_reader::BlobReaderHandle;
+pub use blob_view::{BlobAbout, BlobExportOptions, event_blobs_json};
+pub use blob_work::{BlobProgress, BlobWorkHandle};
+pub use blob_writer::BlobWriterHandle;
 pub use bytes::Bytes;
 pub use callback::BatchCallback;
 pub use cancel::CancelHandle;
@@ -101,6 +112,7 @@ pub use offsets::Offsets;
 pub use options::{
     OpenOptions, PublishOptions, QueryOptions, ReadOptions, StartAt, SubscribeOptions,
 };
+pub use packed::drafts_from_packed;
 pub use position::Position;
 pub use publish::{Published, too_many_events};
 pub use session::SessionHandle;
@@ -108,12 +120,15 @@ pub use shrink::{LabShrink, without_wanted};
 pub use state::StateView;
 pub use subscription::SubscriptionHandle;
 pub use text::{TicketParts, swarm_secret_new, swarm_secret_next, ticket_parse};
+pub use tickets::Tickets;
 pub use turn::{Effect, EffectCallback, TurnHandle, TurnKind, nested_effect_error};
 pub use wait::{Limit, Wait, timeout_from_millis, timeout_from_seconds};
 
-/// Every limit that a caller can meet: those of events, and those of batches.
+/// Every limit that a caller can meet: those of events, of batches, and of chunks of blobs.
 pub mod limits {
-    pub use crate::defaults::{BATCH_COUNT_DEFAULT, BATCH_COUNT_MAX};
+    pub use crate::defaults::{
+        BATCH_COUNT_DEFAULT, BATCH_COUNT_MAX, BLOB_CHUNK_BYTES, BLOB_WRITE_BYTES,
+    };
     pub use millpond::event::limits::*;
 }
 

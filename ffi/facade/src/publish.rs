@@ -14,7 +14,7 @@ use crate::registry;
 use crate::wait::{Limit, Wait};
 use millpond::event::NewEvent;
 use millpond::event::limits::BATCH_EVENTS_MAX;
-use millpond::{ErrorKind, Pending};
+use millpond::{BlobId, BlobRef, ErrorKind, Pending};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,9 +67,10 @@ impl NodeHandle {
     ///
     /// # Errors
     /// `limit_exceeded`, `invalid_argument`: nothing was stored. `conflict`: the stream is not as
-    /// `expected`, or the key was used for other events. `not_yet_visible`: the log does not cover
-    /// in time what the session has seen; nothing was stored. `storage_full`, `storage_failed`,
-    /// `timeout`, `cancelled`, `closed`.
+    /// `expected`, or the key was used for other events. `not_found`, reason `blob_not_here`: a
+    /// blob of an event is neither here whole nor referred to by an event that is.
+    /// `not_yet_visible`: the log does not cover in time what the session has seen; nothing was
+    /// stored. `storage_full`, `storage_failed`, `timeout`, `cancelled`, `closed`.
     pub fn publish(
         self,
         drafts: Vec<Draft>,
@@ -104,7 +105,7 @@ impl NodeHandle {
     fn hand_over(self, drafts: Vec<Draft>, options: PublishOptions) -> Result<Pending<Appended>> {
         let node = NodeState::usable(self.id())?;
         let options = options.resolve()?;
-        let events = events_of(drafts)?;
+        let events = events_of(drafts, |id| node.blob_said(id))?;
         Ok(node.core().publish(events, options))
     }
 }
@@ -169,18 +170,23 @@ pub(crate) fn publish_for(
     }
 }
 
-/// The events of drafts, if they can be published together.
+/// The events of drafts, if they can be published together; `said` gives a blob as they are to
+/// speak of it.
 ///
 /// # Errors
-/// `invalid_argument`: there is none. `limit_exceeded`: there are too many.
-pub(crate) fn events_of(drafts: Vec<Draft>) -> Result<Vec<NewEvent>> {
+/// `invalid_argument`: there is none. `limit_exceeded`: there are too many. Those of `said`; an
+/// event cannot refer to its blobs.
+pub(crate) fn events_of(
+    drafts: Vec<Draft>,
+    said: impl Fn(&BlobId) -> Result<BlobRef>,
+) -> Result<Vec<NewEvent>> {
     if drafts.is_empty() {
         return Err(FacadeError::invalid("publish at least one event"));
     }
     if drafts.len() > BATCH_EVENTS_MAX {
         return Err(too_many_events(drafts.len()));
     }
-    Ok(drafts.into_iter().map(Draft::into_event).collect())
+    drafts.into_iter().map(|draft| draft.into_event(&said)).collect()
 }
 
 /// `limit_exceeded`, for a shell that sees the count before it makes drafts.

@@ -1,5 +1,8 @@
 //! The one table from handles to what they stand for.
 
+use crate::blob_reader::BlobReaderState;
+use crate::blob_work::BlobWorkState;
+use crate::blob_writer::BlobWriterState;
 use crate::cancel::CancelState;
 use crate::cursor::CursorState;
 use crate::doing::DoingState;
@@ -28,6 +31,9 @@ pub(crate) enum Entry {
     Turn(Arc<TurnState>),
     Group(Arc<GroupState>),
     Doing(Arc<DoingState>),
+    BlobWork(Arc<BlobWorkState>),
+    BlobReader(Arc<BlobReaderState>),
+    BlobWriter(Arc<BlobWriterState>),
 }
 
 static TABLE: RwLock<Table<Entry>> = RwLock::new(Table::new());
@@ -68,6 +74,9 @@ registered!(FoldState, Fold, "fold");
 registered!(TurnState, Turn, "turn");
 registered!(GroupState, Group, "group of fish");
 registered!(DoingState, Doing, "claim of this node");
+registered!(BlobWorkState, BlobWork, "work on blobs");
+registered!(BlobReaderState, BlobReader, "reader of a blob");
+registered!(BlobWriterState, BlobWriter, "writer of a blob");
 
 /// Keeps `state` and gives its handle.
 ///
@@ -119,6 +128,9 @@ impl Entry {
             Entry::Turn(turn) => Some(turn.node()),
             Entry::Group(group) => Some(group.node()),
             Entry::Doing(doing) => Some(doing.node()),
+            Entry::BlobWork(work) => Some(work.node()),
+            Entry::BlobReader(reader) => Some(reader.node()),
+            Entry::BlobWriter(writer) => Some(writer.node()),
             Entry::Cancel(_) | Entry::Session(_) => None,
         }
     }

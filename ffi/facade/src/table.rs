@@ -17,6 +17,9 @@ pub(crate) enum Kind {
     Turn = 8,
     Group = 9,
     Doing = 10,
+    BlobWork = 11,
+    BlobReader = 12,
+    BlobWriter = 13,
 }
 
 /// Why a handle leads nowhere.

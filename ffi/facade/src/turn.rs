@@ -460,7 +460,8 @@ impl TurnHandle {
                 refuse_cancelled(wait.limit)?;
                 let needs = options.needs()?;
                 covered(&state.node, &needs, None, &Wait::none_at_all())?;
-                let (events, options) = (events_of(drafts)?, options.resolve()?);
+                let events = events_of(drafts, |id| state.node.blob_said(id))?;
+                let options = options.resolve()?;
                 let pending = turn.publish(state.node.core(), events, options);
                 let published = wait_published(pending, &needs, wait)?;
                 state.needs.sees(published.token.map());
@@ -493,7 +494,8 @@ impl TurnHandle {
         let ask = || {
             guard_node("turn_publish_work", &state.node, || {
                 covered(&state.node, &needs, None, &Wait::none_at_all())?;
-                let (events, options) = (events_of(drafts)?, options.resolve()?);
+                let events = events_of(drafts, |id| state.node.blob_said(id))?;
+                let options = options.resolve()?;
                 Ok(turn.publish(state.node.core(), events, options))
             })
         };

@@ -252,7 +252,7 @@ fn a_queue_hands_over_results_and_closes_what_nobody_fetches() {
     }
     let mut tickets = Vec::new();
     while tickets.len() < 50 {
-        wait_readable(queue.fd());
+        wait_readable(queue.fd().unwrap());
         for completion in queue.drain() {
             assert!(matches!(completion.outcome, Ok(Outcome::Published(_))));
             tickets.push(completion.ticket);
@@ -260,7 +260,13 @@ fn a_queue_hands_over_results_and_closes_what_nobody_fetches() {
     }
     tickets.sort_unstable();
     assert_eq!(tickets, (0..50).collect::<Vec<u64>>());
-    assert!(!is_readable(queue.fd()));
+    let fd = queue.fd().unwrap();
+    assert!(!is_readable(fd));
+    (50..52).for_each(|ticket| queue.done(ticket)(Ok(())));
+    assert_eq!(queue.wait(1, None).len(), 1);
+    assert!(is_readable(fd), "one is left");
+    assert_eq!(queue.wait(1, None).len(), 1);
+    assert!(!is_readable(fd));
     let (done, result) = receiver();
     mill.node.query_start("FROM 'grain'", QueryOptions::default(), Limit::default(), done);
     let cursor: CursorHandle = result.recv_timeout(SOON).unwrap().unwrap();

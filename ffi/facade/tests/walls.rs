@@ -1,18 +1,21 @@
-//! A panic at walls that C does not reach by itself: those of folds, groups and the testing kit.
+//! A panic at walls that C does not reach by itself: those of folds, groups, the testing kit
+//! and, in one place, those of blobs.
 #![allow(clippy::unwrap_used)] // A panic of a test is its report.
 
 mod support;
 
 use millpond_facade::{
-    AnswerPolicy, Deed, DeedOptions, Draft, Effect, FacadeError, FishJob, FishSpec, JobAnswer, Lab,
-    LabOptions, LabShrink, LabTask, LawCheck, Limit, Offsets, PublishOptions, ReadOptions, Result,
-    StateView, fault, lint_fish, lint_query, seeds, without_wanted,
+    AnswerPolicy, BlobAbout, BlobExportOptions, Deed, DeedOptions, Draft, Effect, FacadeError,
+    FishJob, FishSpec, JobAnswer, Lab, LabOptions, LabShrink, LabTask, LawCheck, Limit, Offsets,
+    PublishOptions, ReadOptions, Result, StateView, fault, lint_fish, lint_query, seeds,
+    without_wanted,
 };
+use std::collections::BTreeSet;
 use std::process::Command;
 use std::sync::mpsc;
 use support::{Mill, SOON, receiver, soon};
 
-/// Those of folds and groups; those of the kit are read out of its sources.
+/// Those of folds and groups; those of the kit and of blobs are read out of their sources.
 const WALLS: [&str; 10] = [
     "fold_close",
     "fold_hand_in",
@@ -39,9 +42,10 @@ fn a_panic_at_a_wall_that_only_other_languages_reach_is_internal() {
         assert_eq!((error.name, error.reason), ("internal", Some("panic")), "{error}");
         return;
     }
-    let kit = kit_walls();
+    let (kit, blobs) = (kit_walls(), blob_walls());
     assert!(kit.len() > 20, "the walls of the kit are not found: {kit:?}");
-    for wall in WALLS.into_iter().map(str::to_owned).chain(kit) {
+    assert!(blobs.len() > 20, "the walls of blobs are not found: {blobs:?}");
+    for wall in WALLS.into_iter().map(str::to_owned).chain(kit).chain(blobs) {
         let own = std::env::current_exe().unwrap();
         let mut child = Command::new(own);
         child.args(["a_panic_at_a_wall_that_only_other_languages_reach_is_internal", "--exact"]);
@@ -60,8 +64,24 @@ fn kit_walls() -> Vec<String> {
         include_str!("../src/lint.rs"),
         include_str!("../src/shrink.rs")
     );
-    let named = ["guard(\"", "self.ask(\"", "self.change(\"", "self.with(\""];
-    let names = named.iter().flat_map(|call| sources.split(call).skip(1));
+    named(sources, &["guard(\"", "self.ask(\"", "self.change(\"", "self.with(\""])
+}
+
+/// Those of blobs.
+fn blob_walls() -> BTreeSet<String> {
+    let sources = concat!(
+        include_str!("../src/blob.rs"),
+        include_str!("../src/blob_reader.rs"),
+        include_str!("../src/blob_work.rs"),
+        include_str!("../src/blob_writer.rs")
+    );
+    let calls = ["entry(\"", "ask(\"", "guard(\"", "begin_work(\"", "_while(\""];
+    named(sources, &calls).into_iter().collect()
+}
+
+/// What stands in quotes behind one of these calls.
+fn named(sources: &str, calls: &[&str]) -> Vec<String> {
+    let names = calls.iter().flat_map(|call| sources.split(call).skip(1));
     names.filter_map(|rest| rest.split('"').next().map(str::to_owned)).collect()
 }
 
@@ -71,6 +91,9 @@ fn pass(wall: &str) -> FacadeError {
         return pass_kit().unwrap_err();
     }
     let mill = Mill::open();
+    if wall.contains("blob_") {
+        return pass_blobs(&mill).unwrap_err();
+    }
     if wall == "observer_keep" {
         return pass_kept_effect(&mill);
     }
@@ -159,6 +182,44 @@ fn pass_kit() -> Result<()> {
     while lab.next_job(None)?.is_some() {}
     lab.abandon()?;
     lab.shown().map(drop)
+}
+
+/// Makes all calls of blobs; the first error is that of the wall.
+fn pass_blobs(mill: &Mill) -> Result<()> {
+    let (node, about) = (mill.node, BlobAbout::default);
+    let id = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
+    node.blob_add_bytes(Vec::new(), about(), &soon())?;
+    let path = node.path()?.join("file");
+    std::fs::write(&path, "photo").unwrap();
+    let add = node.blob_add_path(&path, about())?;
+    add.next_progress(&soon())?;
+    add.fd()?;
+    add.result_json(&soon())?;
+    add.close()?;
+    let writer = node.blob_writer(about(), None, &soon())?;
+    writer.write(&[7; 20_000], &soon())?;
+    writer.finish(&soon())?;
+    writer.close()?;
+    let reader = node.blob_open(id, &soon())?;
+    reader.blob_id()?;
+    reader.size()?;
+    reader.read_at(0, &mut [0; 8], &soon())?;
+    reader.read(&mut [0; 8], &soon())?;
+    reader.next_chunk(&soon())?;
+    reader.seek(0, 0)?;
+    if let Err(error) = reader.file()
+        && error.name == "internal"
+    {
+        return Err(error);
+    }
+    reader.close()?;
+    node.blob_get(id, None, &soon())?;
+    node.blob_has(id)?;
+    node.blob_stat_json(id)?;
+    node.blob_list_json::<&str>(None, &[], None)?;
+    node.blob_export(id, path.with_extension("out"), BlobExportOptions::default())?.close()?;
+    node.blob_verify(None)?.result_json(&soon())?;
+    node.blob_collect()?.result_json(&soon()).map(drop)
 }
 
 fn pass_scarce(lab: &Lab) -> Result<()> {

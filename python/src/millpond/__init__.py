@@ -6,6 +6,16 @@ any wait, and no event is lost by it.
 
 from . import _exit as _exit
 from . import folds, logs
+from ._blob import (
+    Blob,
+    BlobExported,
+    BlobLike,
+    BlobProgress,
+    BlobsCollected,
+    BlobStat,
+    BlobsVerified,
+)
+from ._blobs import BlobFile, Blobs, BlobWork
 from ._doing import Doing
 from ._draft import Draft, Drafts, Payload, Published, Receipt, Tags
 from ._effects import Effect
@@ -103,6 +113,16 @@ __all__ = [
     "AnyFish",
     "Batch",
     "Behind",
+    "Blob",
+    "BlobExported",
+    "BlobFile",
+    "BlobLike",
+    "BlobProgress",
+    "BlobStat",
+    "BlobWork",
+    "Blobs",
+    "BlobsCollected",
+    "BlobsVerified",
     "BuiltIn",
     "Cancelled",
     "Cbor",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias, overload
 
+from ._blob import BlobLike, id_of
 from ._errors import InvalidArgument
 from ._native import Cbor, EventKey, Offsets, are_plain
 
@@ -31,12 +32,14 @@ Drafts: TypeAlias = "Iterable[Draft | tuple[Payload, Tags]]"
 
 
 class Draft(NamedTuple):
-    """One event to publish: `Draft(payload, tags)`."""
+    """One event to publish: `Draft(payload, tags, blobs)`."""
 
     payload: Payload
     """The payload: at most 1 MiB when encoded, nested at most 32 deep."""
     tags: Tags = ()
     """The tags it will be found by."""
+    blobs: Iterable[BlobLike] = ()
+    """The blobs it refers to, at most 16: each is here whole, or an event that is refers to it."""
 
 
 class Receipt(NamedTuple):
@@ -97,9 +100,9 @@ class Published(Sequence[Receipt]):
         return f"<Published {self._count} events in {self.stream}>"
 
 
-def pairs_of_one(payload: Payload, tags: Tags) -> list[tuple[Payload, Any]]:
-    """The one pair that `publish` hands to the native half."""
-    return [(payload, plain_tags(tags))]
+def pairs_of_one(payload: Payload, tags: Tags, blobs: Iterable[BlobLike]) -> list[Any]:
+    """The one draft that `publish` hands to the native half."""
+    return [(payload, plain_tags(tags), *_ids_of(blobs))]
 
 
 def pairs_of_all(drafts: Drafts) -> list[Any]:
@@ -109,15 +112,26 @@ def pairs_of_all(drafts: Drafts) -> list[Any]:
         return given
     pairs = []
     for draft in given:
-        if isinstance(draft, tuple) and len(draft) == 2:
-            payload, tags = draft
-            pairs.append((payload, plain_tags(tags)) if type(tags) not in _PLAIN else draft)
+        if isinstance(draft, tuple) and len(draft) in (2, 3):
+            payload, tags, *blobs = draft
+            pairs.append((payload, plain_tags(tags), *_ids_of(*blobs)))
         else:
             pairs.append(draft)
     return pairs
 
 
 _PLAIN = (tuple, list, set, frozenset)
+
+
+def _ids_of(blobs: Iterable[BlobLike] = ()) -> list[list[str]]:
+    """The ids of the blobs that an event refers to, as one more item; none when it refers to none.
+
+    A single text is refused: it would become its letters.
+    """
+    if isinstance(blobs, (str, bytes)):
+        raise InvalidArgument(f"blobs: several are needed, not the one text {blobs!r}")
+    ids = [id_of(blob) for blob in blobs]
+    return [ids] if ids else []
 
 
 def plain_tags(tags: Tags) -> Any:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
 
+from ._blob import BlobLike
 from ._draft import Drafts, Payload, Published, Tags, key_bytes, pairs_of_all, pairs_of_one
 from ._effects import Effect, acting, pairs_of_effect, refuse_nested
 from ._facts import Durability
@@ -126,6 +127,7 @@ class LabNode(_Place):
         payload: Payload,
         tags: Tags = (),
         *,
+        blobs: Iterable[BlobLike] = (),
         durability: Durability | None = None,
         idempotency_key: bytes | str | None = None,
         expected: int | None = None,
@@ -137,7 +139,7 @@ class LabNode(_Place):
         With the durability "process" nobody sees the event before some time passes, and a power cut
         before that may take it back.
         """
-        pairs = pairs_of_one(payload, tags)
+        pairs = pairs_of_one(payload, tags, blobs)
         return self._publish(pairs, durability, idempotency_key, expected, session)
 
     def publish_all(
@@ -309,6 +311,7 @@ class AioLabNode(_Place):
         payload: Payload,
         tags: Tags = (),
         *,
+        blobs: Iterable[BlobLike] = (),
         durability: Durability | None = None,
         idempotency_key: bytes | str | None = None,
         expected: int | None = None,
@@ -316,7 +319,7 @@ class AioLabNode(_Place):
         timeout: float | None = None,
     ) -> Published:
         """As `LabNode.publish`."""
-        pairs = pairs_of_one(payload, tags)
+        pairs = pairs_of_one(payload, tags, blobs)
         return self._publish(pairs, durability, idempotency_key, expected, session)
 
     async def publish_all(

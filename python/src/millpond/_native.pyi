@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias, final
 
+from ._blob import Blob
 from ._facts import Delivery, Follow, StartAt
 from ._observing import Token
 from ._status import Completeness
@@ -15,6 +16,10 @@ from ._status import Completeness
 __all__ = [
     "Batch",
     "BatchIterator",
+    "BlobReader",
+    "BlobWork",
+    "BlobWriter",
+    "Blobs",
     "Cbor",
     "Cursor",
     "Deed",
@@ -123,6 +128,110 @@ class BatchIterator:
     def __iter__(self) -> Self: ...
     def __next__(self) -> Event: ...
     def __length_hint__(self) -> int: ...
+
+@final
+class BlobReader:
+    """A blob that is open for reading. Dropped, it is closed."""
+
+    def blob_id(self) -> str: ...
+    def size(self) -> int: ...
+    @staticmethod
+    def chunk_bytes() -> int:
+        """Bytes of a chunk, which are verified together."""
+    def read_at(self, position: int, length: int, timeout: float | None) -> bytes: ...
+    def read_at_start(
+        self, queue: Queue, number: int, position: int, length: int, timeout: float | None
+    ) -> Operation: ...
+    def file(self) -> int:
+        """A file descriptor that is the caller's."""
+    def close(self) -> None: ...
+
+@final
+class BlobWork:
+    """Work on blobs that is under way. Dropped, it is called off."""
+
+    def next_progress(self, timeout: float | None) -> tuple[int, int | None, bool]: ...
+    def next_progress_start(
+        self, queue: Queue, number: int, timeout: float | None
+    ) -> Operation: ...
+    def result_json(self, timeout: float | None) -> str: ...
+    def result_json_start(
+        self, queue: Queue, number: int, timeout: float | None
+    ) -> Operation: ...
+    def fileno(self) -> int: ...
+    def close(self) -> None: ...
+
+@final
+class BlobWriter:
+    """A blob whose bytes come one after the other. Dropped, what is not finished is gone."""
+
+    @staticmethod
+    def piece_bytes() -> int:
+        """Bytes to take from a source at a time."""
+    def write(self, data: bytes, timeout: float | None) -> None: ...
+    def write_start(
+        self, queue: Queue, number: int, data: bytes, timeout: float | None
+    ) -> Operation: ...
+    def finish(self, timeout: float | None) -> str: ...
+    def finish_start(self, queue: Queue, number: int, timeout: float | None) -> Operation: ...
+    def close(self) -> None: ...
+
+@final
+class Blobs:
+    """The blobs of a node; made for each call."""
+
+    def add_path(
+        self, path: str, said: tuple[str | None, str | None, list[str]]
+    ) -> BlobWork: ...
+    def add_bytes(
+        self,
+        data: bytes,
+        said: tuple[str | None, str | None, list[str]],
+        timeout: float | None,
+    ) -> str: ...
+    def add_bytes_start(
+        self,
+        queue: Queue,
+        number: int,
+        data: bytes,
+        said: tuple[str | None, str | None, list[str]],
+        timeout: float | None,
+    ) -> Operation: ...
+    def writer(
+        self,
+        said: tuple[str | None, str | None, list[str]],
+        size: int | None,
+        timeout: float | None,
+    ) -> BlobWriter: ...
+    def writer_start(
+        self,
+        queue: Queue,
+        number: int,
+        said: tuple[str | None, str | None, list[str]],
+        size: int | None,
+        timeout: float | None,
+    ) -> Operation: ...
+    def open(self, blob_id: str, timeout: float | None) -> BlobReader: ...
+    def open_start(
+        self, queue: Queue, number: int, blob_id: str, timeout: float | None
+    ) -> Operation: ...
+    def get(self, blob_id: str, bytes_max: int | None, timeout: float | None) -> bytes: ...
+    def get_start(
+        self,
+        queue: Queue,
+        number: int,
+        blob_id: str,
+        bytes_max: int | None,
+        timeout: float | None,
+    ) -> Operation: ...
+    def export(
+        self, blob_id: str, path: str, how: str | None, overwrite: bool | None
+    ) -> BlobWork: ...
+    def has(self, blob_id: str) -> bool: ...
+    def stat_json(self, blob_id: str) -> str: ...
+    def list_json(self, after: str | None, tags: list[str]) -> str: ...
+    def collect(self) -> BlobWork: ...
+    def verify(self, blob_id: str | None) -> BlobWork: ...
 
 @final
 class Cbor:
@@ -303,6 +412,12 @@ class Event:
         """The tags, sorted and distinct.
 
         Raises `InvalidArgument`: the query's `columns` leave them out.
+        """
+    @property
+    def blobs(self) -> tuple[Blob, ...]:
+        """The blobs that it refers to, by id, with what its publisher said of them: `Blob` each.
+
+        Raises `InvalidArgument`: the query's `columns` leave the tags out.
         """
     @property
     def payload(self) -> Any:
@@ -530,6 +645,7 @@ class Node:
     def is_closing(self) -> bool: ...
     def pond(self) -> Pond: ...
     def scarce(self) -> Scarce: ...
+    def blobs(self) -> Blobs: ...
     def doings(self) -> Doings: ...
     def node_id(self) -> str: ...
     def swarm_id(self) -> str: ...

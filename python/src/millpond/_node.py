@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Literal, Self, overload
 
 from . import _native
+from ._blob import BlobLike
+from ._blobs import BlobCalls
 from ._doing import DoingCalls
 from ._draft import Drafts, Payload, Published, Tags, key_bytes, pairs_of_all, pairs_of_one
 from ._facts import Column, Delivery, Durability, Follow, Order, StartAt
@@ -91,7 +93,7 @@ def open(  # noqa: A001
     return Node(_native.open_node(options, timeout))
 
 
-class Node(PondCalls, ScarceCalls, DoingCalls):
+class Node(PondCalls, ScarceCalls, DoingCalls, BlobCalls):
     """One installation: a key pair and a log that is brought together with its peers.
 
     Made by `open`. May be used from any thread. After a fork every call in the child raises
@@ -105,6 +107,7 @@ class Node(PondCalls, ScarceCalls, DoingCalls):
         payload: Payload,
         tags: Tags = (),
         *,
+        blobs: Iterable[BlobLike] = (),
         durability: Durability | None = None,
         idempotency_key: bytes | str | None = None,
         expected: int | None = None,
@@ -116,6 +119,8 @@ class Node(PondCalls, ScarceCalls, DoingCalls):
         payload: dict with str keys, list, tuple, str, int of 64 bits, finite float, bool, None,
             bytes; or `Cbor`. At most 1 MiB encoded.
         tags: up to 64 str of 1 to 255 bytes of UTF-8.
+        blobs: up to 16 that it refers to, each of them here whole, or referred to by an event that
+            is; else `NotFound`, reason "blob_not_here". Each takes up to two of the tags.
         durability: "power" (survives loss of power; the default) or "process" (survives the end of
             the process; queries, subscriptions and peers see it up to 50 ms after the return).
         idempotency_key: 1 to 255 bytes (a str is its UTF-8): a repeated call with the same key
@@ -128,7 +133,7 @@ class Node(PondCalls, ScarceCalls, DoingCalls):
         `NotYetVisible`, `Closed`: nothing was stored. `Timeout` or an interrupt: the event may
         still become durable; with an idempotency key it is safe to try again.
         """
-        pairs = pairs_of_one(payload, tags)
+        pairs = pairs_of_one(payload, tags, blobs)
         key = key_bytes(idempotency_key)
         native = self._native
         return Published(native.publish(pairs, durability, key, expected, session, timeout))

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeVar, overload
 
 from . import _native
+from ._aio_blobs import BlobCalls, BlobFile, Blobs, BlobWork
 from ._aio_doing import Doing, DoingCalls
 from ._aio_pond import AllObserver, Effect, Observer, OneObserver, PondCalls
 from ._aio_scarce import Account, Claim, ReportSubscription, ScarceCalls
 from ._asking import Ask, Steps, awaited
+from ._blob import BlobLike
 from ._deadline import Deadline, lesser
 from ._draft import Drafts, Payload, Published, Tags, key_bytes, pairs_of_all, pairs_of_one
 from ._errors import Closed
@@ -33,6 +35,9 @@ from ._subscribed import StatusSteps
 __all__ = [
     "Account",
     "AllObserver",
+    "BlobFile",
+    "BlobWork",
+    "Blobs",
     "Claim",
     "Cursor",
     "Doing",
@@ -128,7 +133,7 @@ class Opening:
             await self._node.close()
 
 
-class Node(PondCalls, ScarceCalls, DoingCalls):
+class Node(PondCalls, ScarceCalls, DoingCalls, BlobCalls):
     """As `millpond.Node`. May be used from any loop."""
 
     __slots__ = ()
@@ -138,6 +143,7 @@ class Node(PondCalls, ScarceCalls, DoingCalls):
         payload: Payload,
         tags: Tags = (),
         *,
+        blobs: Iterable[BlobLike] = (),
         durability: Durability | None = None,
         idempotency_key: bytes | str | None = None,
         expected: int | None = None,
@@ -145,7 +151,7 @@ class Node(PondCalls, ScarceCalls, DoingCalls):
         timeout: float | None = None,
     ) -> Published:
         """As `millpond.Node.publish`. A cancelled publish may still become durable."""
-        pairs = pairs_of_one(payload, tags)
+        pairs = pairs_of_one(payload, tags, blobs)
         key = key_bytes(idempotency_key)
         return await self._publish(pairs, durability, key, expected, session, timeout)
 

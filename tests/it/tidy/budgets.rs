@@ -19,11 +19,13 @@ pub(super) fn long_files(source: &Source) -> Vec<Finding> {
     vec![format!("{}:1: {lines} lines; the limit is 500, or a reason", source.path)]
 }
 
-/// A function has at most 70 lines, in Rust, C and Python.
+/// A function has at most 70 lines, in Rust, C, Python, Kotlin and Swift.
 pub(super) fn long_functions(source: &Source) -> Vec<Finding> {
     let functions = match source.language {
         Language::Rust => braced_functions(source, "fn "),
         Language::C => c_functions(source),
+        Language::Kotlin => typed_functions(source, "fun "),
+        Language::Swift => typed_functions(source, "func "),
         Language::Python => indented_functions(source),
         _ => Vec::new(),
     };
@@ -46,6 +48,28 @@ fn braced_functions(source: &Source, keyword: &str) -> Vec<(usize, usize)> {
         }
     }
     functions
+}
+
+/// The same where a body may be an expression behind `=`, or none: only what stands between the
+/// parameters and a brace tells.
+fn typed_functions(source: &Source, keyword: &str) -> Vec<(usize, usize)> {
+    let begins = |&(line, _): &(usize, usize)| {
+        let begun: String =
+            source.code.lines().skip(line - 1).map(|line| line.to_owned() + "\n").collect();
+        let Some((_, head)) = begun.split_once(keyword) else { return false };
+        let mut depth = 0;
+        for letter in head.chars() {
+            match letter {
+                '(' => depth += 1,
+                ')' => depth -= 1,
+                '{' if depth == 0 => return true,
+                '=' | '}' | '\n' if depth == 0 => return false,
+                _ => {}
+            }
+        }
+        false
+    };
+    braced_functions(source, keyword).into_iter().filter(begins).collect()
 }
 
 /// In C a function's body is a `{` in the first column, or one that follows `) ` at its line's end.
@@ -121,6 +145,12 @@ mod tests {
         let c = |lines| format!("int a(void) {{\n{}}}\nint b;\n", body(lines, "    x();\n"));
         bites(long_functions, "ffi/c/a.c", &c(69), &c(68));
         let python = |lines| format!("def a():\n{}\n\nb = 1\n", body(lines, "    x()\n"));
+        let kotlin = |lines| format!("fun a() {{\n{}}}\nval b = 1\n", body(lines, "    x()\n"));
+        bites(long_functions, "bindings/kotlin/A.kt", &kotlin(69), &kotlin(68));
+        let none = format!("fun a() = 1\nfun b(c: () -> Unit): Int\n{}", body(80, "    x {}\n"));
+        assert!(long_functions(&Source::new("bindings/kotlin/A.kt", &none)).is_empty());
+        let swift = |lines| format!("func a() {{\n{}}}\nlet b = 1\n", body(lines, "    x()\n"));
+        bites(long_functions, "bindings/swift/A.swift", &swift(69), &swift(68));
         bites(long_functions, "python/a.py", &python(70), &python(69));
     }
 }

@@ -24,8 +24,8 @@ fn names_its_test(promise: &str, tests: &BTreeSet<String>) -> bool {
 }
 
 /// The names of what runs as a test: Rust functions under the test attribute, scenarios, Python's
-/// `test_…` in files that pytest reads, and the titles given to `run` in C, `test` and `it` in
-/// scripts.
+/// `test_…` in files that pytest reads, what is marked in Kotlin and Swift, and the titles given to
+/// `run` in C, `test` and `it` in scripts.
 fn test_names(sources: &[Source]) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for source in sources {
@@ -34,6 +34,8 @@ fn test_names(sources: &[Source]) -> BTreeSet<String> {
             Language::Python => names.extend(python_tests(source)),
             Language::C => names.extend(titles(source, &["run("])),
             Language::Script => names.extend(titles(source, &["test(", "it("])),
+            Language::Kotlin => names.extend(marked_tests(source, "fun ")),
+            Language::Swift => names.extend(marked_tests(source, "func ")),
             Language::Prose => names.extend(scenario(source)),
             _ => {}
         }
@@ -58,6 +60,21 @@ fn rust_tests(source: &Source) -> Vec<String> {
         names.extend(name);
     }
     names
+}
+
+/// The functions of Kotlin and Swift that begin after `@Test`, on the same line or a later one; a
+/// name in backticks is a sentence.
+fn marked_tests(source: &Source, keyword: &str) -> Vec<String> {
+    let after = source.code.match_indices("@Test").map(|(at, mark)| at + mark.len());
+    let name = |at: usize| {
+        let head = source.code[at..].split(['{', '}']).next()?;
+        let name = head.split_once(keyword)?.1.trim_start();
+        match name.strip_prefix('`') {
+            Some(sentence) => sentence.split('`').next().map(str::to_owned),
+            None => Some(word(name)),
+        }
+    };
+    after.filter_map(name).collect()
 }
 
 /// What pytest reads, and the claims that the second reader lists, one a line.
@@ -106,6 +123,14 @@ fn a_promise_without_a_test_is_found() {
             "def five(): ...\ndef six(): ...\nT = (\n    five,\n)\n",
         ),
         Source::new("python/tests/support.py", "def fixture():\n    pass\n"),
+        Source::new(
+            "bindings/kotlin/src/test/A.kt",
+            "@Test\nfun `no grain is lost`() {}\nfun no() {}",
+        ),
+        Source::new(
+            "bindings/swift/Tests/A.swift",
+            "@Test(.serialized) func seven() {}\nfunc no() {}",
+        ),
         Source::new("tests/c/a.c", "void mill(void) { run(\"four turn\", turn); rerun(\"two\"); }"),
     ];
     let tests = test_names(&sources);
@@ -113,8 +138,9 @@ fn a_promise_without_a_test_is_found() {
     assert!(holds("- Nothing is lost — shown by `nothing_is_lost`"));
     assert!(holds("- Both — shown by `nothing_is_lost` and `a promise resolves`."));
     assert!(holds("- All — shown by `two_mills` and `test_three` and `four turn` and `five`"));
+    assert!(holds("- Both — shown by `no grain is lost` and `seven`"));
     assert!(!holds("- Something — shown by `something_else`"));
-    for helper in ["grind", "three", "helper", "fixture", "mill", "turn", "two", "six"] {
+    for helper in ["grind", "three", "helper", "fixture", "mill", "turn", "two", "six", "no"] {
         assert!(!holds(&format!("- Something — shown by `{helper}`")), "{helper} is no test");
     }
     assert!(!holds("- Something — shown by `nothing_is_lost` and `something_else`"));

@@ -68,6 +68,9 @@ fn token(language: Language, bytes: &[u8], at: usize) -> (Token, usize) {
             return (Token::Comment, (until(b"*/", at + 2) + 2).min(bytes.len()));
         }
     }
+    if matches!(language, Language::Kotlin | Language::Swift) && rest.starts_with(b"\"\"\"") {
+        return (Token::Text, (until(b"\"\"\"", at + 3) + 3).min(bytes.len()));
+    }
     if language == Language::Rust {
         if let Some(end) = raw_string(bytes, at) {
             return (Token::Text, end);
@@ -146,4 +149,7 @@ fn comments_and_strings_are_told_from_code() {
     assert!(prose.contains("Says."));
     let (code, _) = split(Language::Script, "const a = `b ${c}` // d\n/* e */ f('g')\n");
     assert!(code.contains("f(") && !code.contains(['b', 'd', 'e', 'g']));
+    let text = "val a = \"\"\"b \"c\" // d\n\"\"\" // e\nf('\\'', \"g\")\n";
+    let (code, _) = split(Language::Kotlin, text);
+    assert!(code.contains("f(") && !code.contains(['b', 'c', 'd', 'e', 'g']), "{code}");
 }

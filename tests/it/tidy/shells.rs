@@ -51,6 +51,7 @@ pub(super) fn decisions_in_shells(source: &Source) -> Vec<Finding> {
         Language::Rust => decisions_in_rust(source),
         Language::Script => decisions_in_script(source),
         Language::Python => decisions_in_python(source),
+        Language::Kotlin | Language::Swift => decisions_in_typed_lists(source),
         _ => Vec::new(),
     };
     let lines: Vec<&str> = source.text.lines().collect();
@@ -110,6 +111,27 @@ fn decisions_in_script(source: &Source) -> Vec<Finding> {
     for (at, _) in source.code.match_indices(" = ") {
         let takes_a_default = may_hold_a_default(&source.code[..at]);
         if takes_a_default && is_value(&source.text[at + 3..]) {
+            findings.push(source.at(at, "a default value in a shell"));
+        }
+    }
+    findings
+}
+
+/// In Kotlin and Swift: `?: 5`, `?? 5`, and parameters with a type such as `limit: Int = 5`. What a
+/// call names (`f(limit = 5)`) has no type.
+fn decisions_in_typed_lists(source: &Source) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (at, operator) in source.code.match_indices("?: ").chain(source.code.match_indices("?? ")) {
+        if is_value(&source.text[at + operator.len()..]) {
+            findings.push(source.at(at, "a default value in a shell"));
+        }
+    }
+    for (at, _) in source.code.match_indices(" = ") {
+        let Some(open) = nearest_open_bracket(&source.code[..at]) else { continue };
+        let inside = &source.code[open..at];
+        let item = inside.rsplit(',').next().unwrap_or_default();
+        let has_type = item.contains(": ") && inside.starts_with('(');
+        if has_type && is_value(&source.text[at + 3..]) {
             findings.push(source.at(at, "a default value in a shell"));
         }
     }
@@ -242,6 +264,25 @@ mod tests {
             "f(a.limit || 256)\n",
         ] {
             bites(decisions_in_shells, "node/lib/a.ts", planted, mended);
+        }
+    }
+
+    #[test]
+    fn a_default_in_kotlin_or_swift_is_found() {
+        let mended = "fun f(a: Int? = null, b: List<Int> = emptyList()) {\n    val c: Int = 5\n    \
+            g(d = 5)\n}\n";
+        for planted in [
+            "fun f(limit: Int = 5) {}\n",
+            "class A(\n    val mode: String = \"power\",\n)\n",
+            "fun f(a: Int, on: Boolean = true) {}\n",
+            "fun f(wait: Duration = 5.seconds) {}\n",
+            "f(a.limit ?: 256)\n",
+        ] {
+            bites(decisions_in_shells, "bindings/kotlin/src/main/A.kt", planted, mended);
+        }
+        let mended = "func f(a: Int? = nil, b: [Int] = [], c: C = .init()) { let d: Int = 5 }\n";
+        for planted in ["func f(limit: Int = 5) {}\n", "f(a.limit ?? 256)\n"] {
+            bites(decisions_in_shells, "bindings/swift/Sources/A.swift", planted, mended);
         }
     }
 

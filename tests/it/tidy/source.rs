@@ -13,6 +13,8 @@ pub(super) enum Language {
     C,
     Script,
     Python,
+    Kotlin,
+    Swift,
     Shell,
     Toml,
     Prose,
@@ -31,7 +33,20 @@ pub(super) struct Source {
 }
 
 /// Made by a program, and held against that program by a test of their own.
-const GENERATED: &[&str] = &["include/millpond.h", "node/package-lock.json", "Cargo.lock"];
+const GENERATED: &[&str] = &[
+    "include/millpond.h",
+    "bindings/swift/Sources/CMillpond/include/millpond_ffi.h",
+    "node/package-lock.json",
+    "Cargo.lock",
+];
+
+/// A folder of this name below `bindings` holds nothing else.
+const GENERATED_FOLDER: &str = "generated";
+
+fn is_generated(path: &str) -> bool {
+    let in_folder = || path.split('/').rev().skip(1).any(|part| part == GENERATED_FOLDER);
+    GENERATED.contains(&path) || (path.starts_with("bindings/") && in_folder())
+}
 
 impl Source {
     pub(super) fn new(path: &str, text: &str) -> Source {
@@ -49,7 +64,7 @@ impl Source {
     /// True in tests, benches and instruments, where no product code lives.
     pub(super) fn is_test(&self) -> bool {
         let name = self.path.rsplit('/').next().unwrap_or_default();
-        self.path.split('/').any(|part| part == "tests" || part == "test")
+        self.path.split('/').any(|part| matches!(part, "tests" | "test" | "Tests"))
             || name.starts_with("test_")
             || name.contains(".test.")
             || name == "tests.rs"
@@ -74,7 +89,7 @@ pub(super) fn all() -> Vec<Source> {
     let mut names: Vec<&str> = names.split('\0').filter(|name| !name.is_empty()).collect();
     names.sort_unstable();
     names.dedup();
-    let wanted = |name: &&str| !GENERATED.contains(name) && language_of(name).is_some();
+    let wanted = |name: &&str| !is_generated(name) && language_of(name).is_some();
     let read =
         |name: &str| Some(Source::new(name, &std::fs::read_to_string(root.join(name)).ok()?));
     let sources: Vec<Source> = names.into_iter().filter(wanted).filter_map(read).collect();
@@ -92,9 +107,26 @@ fn language_of(path: &str) -> Option<Language> {
         "c" | "h" | "hpp" | "cpp" => Some(Language::C),
         "ts" | "mts" | "cts" | "js" | "mjs" | "cjs" => Some(Language::Script),
         "py" | "pyi" => Some(Language::Python),
+        "kt" | "kts" => Some(Language::Kotlin),
+        "swift" => Some(Language::Swift),
         "sh" | "awk" | "cmake" => Some(Language::Shell),
         "toml" => Some(Language::Toml),
         "md" | "txt" => Some(Language::Prose),
         _ => None,
+    }
+}
+
+#[test]
+fn what_a_generator_wrote_is_told_from_what_people_write() {
+    for path in [
+        "bindings/kotlin/src/main/kotlin/io/millpond/internal/generated/millpond_ffi.kt",
+        "bindings/swift/Sources/MillpondGenerated/generated/MillpondGenerated.swift",
+        "bindings/swift/Sources/CMillpond/include/millpond_ffi.h",
+    ] {
+        assert!(language_of(path).is_some() && is_generated(path), "{path}");
+    }
+    for path in ["bindings/tests/generated.rs", "bindings/src/batch.rs", "core/src/generated/a.rs"]
+    {
+        assert!(!is_generated(path), "{path}");
     }
 }

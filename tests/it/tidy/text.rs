@@ -87,6 +87,8 @@ const SLEEPS: &[&str] = &[
     "setTimeout(resolve",
     "setTimeout(r,",
     "timers/promises",
+    "Thread.sleep",
+    "Task.sleep",
 ];
 
 /// Tests await conditions. Where the world offers nothing to wait on, a loop may look again and

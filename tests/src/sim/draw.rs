@@ -168,8 +168,7 @@ impl Plan {
             rot: matches!(seed % 23, 0 | 2 | 4 | 6 | 9 | 11 | 12 | 14 | 16)
                 .then_some(!seed ^ 5 << 32),
             lies: matches!(seed % 29, 4 | 14 | 21 | 26).then_some(!seed ^ 6 << 32),
-            freight: matches!(seed % 31, 0 | 1 | 2 | 3 | 6 | 7 | 9 | 10 | 11 | 13)
-                .then_some(!seed ^ 7 << 32),
+            freight: matches!(seed % 31, 0..=3 | 6 | 7 | 9..=11 | 13).then_some(!seed ^ 7 << 32),
         };
         let goes_back = [FaultKind::Tear, FaultKind::Restore, FaultKind::Clone];
         plan.rot = plan.rot.filter(|_| !plan.list.iter().any(|it| goes_back.contains(&it.kind)));

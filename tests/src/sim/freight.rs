@@ -17,6 +17,8 @@ use std::collections::BTreeMap;
 const CARRIERS: f64 = 0.7;
 /// Types of cargo: docs/protocol.md, "Cargo".
 const TYPES: std::ops::RangeInclusive<u8> = 0x90..=0x97;
+/// Ping and Pong.
+const SIGNS_OF_LIFE: [u8; 2] = [0x03, 0x04];
 /// Frames for each lane of a session.
 const FRAMES_MAX: u64 = 6;
 /// Longest frame where nodes may send only so much a second.
@@ -183,6 +185,10 @@ impl World {
         let is_cargo = bytes.first().is_some_and(|kind| TYPES.contains(kind));
         if is_cargo && !self.carries_cargo(peer) {
             return self.violated(Some(node), "sends cargo to a peer that carries none".to_owned());
+        }
+        // What was just said is a reason to ask whether the peer is there.
+        if bytes.first().is_some_and(|kind| SIGNS_OF_LIFE.contains(kind)) {
+            return;
         }
         let live = self.nodes[node].live.as_mut().expect("it has just been polled");
         if lane != Lane::Bulk && live.freight.bulk_left == Some(connection) {

@@ -201,6 +201,10 @@ impl BlobFile {
         &self.path
     }
 
+    pub(crate) fn into_file(self) -> File {
+        self.file
+    }
+
     /// Size in bytes.
     pub(crate) fn len(&self) -> Result<u64> {
         let metadata = self.file.metadata().map_err(|error| failed("read", &self.path, &error))?;

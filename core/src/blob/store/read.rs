@@ -3,6 +3,8 @@
 //! Rule: no byte is handed out that does not verify. What does not is noted: the blob is a part
 //! from then on, and adding the same bytes again makes it whole.
 
+#![allow(clippy::disallowed_types)] // The rim: the file of a blob.
+
 use super::files::{BlobFile, Place};
 use super::lease::Lease;
 use super::rows::{BlobRow, Content, blob_key, clear_bit, full_page, page_key, pages_of};
@@ -12,6 +14,7 @@ use crate::blob::piece::{self, BytesAt, ReadFault};
 use crate::blob::{BlobId, BlobSize, GroupIndex};
 use crate::error::{Error, ErrorKind, Result};
 use bytes::Bytes;
+use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A blob that is open for reading. It is not collected while this lives.
@@ -247,6 +250,22 @@ impl Opened {
             Source::Inline(_) => None,
             Source::Files(files) => Some(&files.data),
         }
+    }
+
+    /// The same file, opened anew.
+    ///
+    /// # Errors
+    /// `invalid_argument`, reason `no_file`: the blob is a row. `not_found`, reason
+    /// `blob_not_here`: it is a part of itself. `storage_failed`, `closed`.
+    pub(crate) fn file(&self) -> Result<File> {
+        let Source::Files(files) = &self.source else {
+            let message = format!("blob {} is small: it lies in a table, not in a file", self.id);
+            return Err(Error::new(ErrorKind::InvalidArgument, message).with_reason("no_file"));
+        };
+        let row = self.store.look(&self.id)?.filter(BlobRow::is_whole);
+        let is_own = row.is_some_and(|row| row.number() == Some(files.number));
+        let opened = is_own.then(|| BlobFile::open(files.data.path().to_owned())).transpose()?;
+        opened.flatten().map(BlobFile::into_file).ok_or_else(|| not_here(&self.id))
     }
 
     fn group(&self, files: &Files, group: GroupIndex) -> Result<Bytes> {

@@ -23,7 +23,7 @@ pub(crate) use room::BlobRoom;
 pub use stat::{BlobStat, BlobState};
 #[cfg(feature = "net")]
 pub(crate) use turn::{BlobTurn, Errand};
-pub use work::{BlobProgress, BlobStall, BlobWork};
+pub use work::{BlobProgress, BlobStall, BlobWatch, BlobWork};
 pub use writer::BlobWriter;
 
 #[cfg(test)]

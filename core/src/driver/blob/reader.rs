@@ -1,5 +1,8 @@
 //! Reading a blob at any place; what is missing is fetched, and some of what follows.
 
+// The rim: the file of a blob.
+#![allow(clippy::disallowed_types)]
+
 use crate::blob::exchange::Urgency;
 use crate::blob::limits::READ_AHEAD_GROUPS;
 use crate::blob::store::Opened;
@@ -9,6 +12,7 @@ use crate::driver::blob::room::Door;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pending::Pending;
 use bytes::{Bytes, BytesMut};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -139,6 +143,18 @@ impl BlobReader {
         // It is called off behind the lock.
         drop(before);
         Ok(fetched)
+    }
+
+    /// The file of the blob, opened anew for reading: yours, with a position of its own. What is
+    /// read from it nobody verifies, and while it is open the blob may be collected.
+    ///
+    /// # Errors
+    /// `invalid_argument`, reason `no_file`: the blob is small and lies in a table.
+    /// `not_found`, reason `blob_not_here`: some of it is missing here. `storage_failed`, `closed`,
+    /// `forked_process`.
+    pub fn file(&self) -> Result<File> {
+        self.door.room()?;
+        self.reading.opened().file()
     }
 
     /// The blob as a stream that begins at its first byte.

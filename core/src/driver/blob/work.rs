@@ -41,6 +41,12 @@ pub struct BlobWork<T> {
     answer: Option<Pending<T>>,
 }
 
+/// Looks on at work, also while somebody waits for what comes of it. Dropping it does nothing.
+#[derive(Clone)]
+pub struct BlobWatch {
+    shared: Arc<WorkState>,
+}
+
 /// What worker and observer share.
 pub(super) struct WorkState {
     state: Mutex<State>,
@@ -76,14 +82,12 @@ impl<T> BlobWork<T> {
     /// # Errors
     /// `closed`: the node was closed before it ended.
     pub fn next(&self, number: u64) -> Pending<BlobProgress> {
-        let mut state = self.shared.lock();
-        if state.progress.number != number || state.progress.is_done {
-            return Pending::ready(Ok(state.progress.clone()));
-        }
-        let (completer, answer) = pending(None);
-        state.waiting.retain(|waiting| waiting.is_awaited());
-        state.waiting.push(completer);
-        answer
+        self.shared.next(number)
+    }
+
+    /// Somebody else who looks on, and may call it off.
+    pub fn watch(&self) -> BlobWatch {
+        BlobWatch { shared: self.shared.clone() }
     }
 
     /// What comes of it. It goes on also when the answer is dropped.
@@ -100,14 +104,31 @@ impl<T> BlobWork<T> {
     }
 }
 
+impl BlobWatch {
+    /// As [`BlobWork::progress`].
+    pub fn progress(&self) -> BlobProgress {
+        self.shared.lock().progress.clone()
+    }
+
+    /// As [`BlobWork::next`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn next(&self, number: u64) -> Pending<BlobProgress> {
+        self.shared.next(number)
+    }
+
+    /// Calls the work off, also when its answer is awaited: that is `cancelled` then, unless the
+    /// work was done first.
+    pub fn cancel(&self) {
+        self.shared.cancel();
+    }
+}
+
 impl<T> Drop for BlobWork<T> {
     fn drop(&mut self) {
         if self.answer.is_some() {
-            self.shared.cancelled.store(true, Ordering::Release);
-            let call = self.shared.hook().take();
-            if let Some(call) = call {
-                call();
-            }
+            self.shared.cancel();
         }
     }
 }
@@ -185,6 +206,25 @@ impl WorkState {
     /// Says how many bytes there are to do.
     pub(super) fn expect(&self, total_bytes: u64) {
         self.change(|progress| progress.total_bytes = Some(total_bytes));
+    }
+
+    fn next(&self, number: u64) -> Pending<BlobProgress> {
+        let mut state = self.lock();
+        if state.progress.number != number || state.progress.is_done {
+            return Pending::ready(Ok(state.progress.clone()));
+        }
+        let (completer, answer) = pending(None);
+        state.waiting.retain(|waiting| waiting.is_awaited());
+        state.waiting.push(completer);
+        answer
+    }
+
+    fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+        let call = self.hook().take();
+        if let Some(call) = call {
+            call();
+        }
     }
 
     /// Has this called when it is called off, and at once if it was.
