@@ -137,8 +137,8 @@ pub fn run_fetching(
     Ok(())
 }
 
-/// Checks a store of [`run_fetching`]: each blob is whole and one of ours, or a part of the one that
-/// was fetched last. Returns how many places there are.
+/// Checks a store of [`run_fetching`]: each blob is whole and one of ours, or a part of the one
+/// that was fetched last. Returns how many places there are.
 ///
 /// # Errors
 /// What is wrong, in words.

@@ -73,12 +73,7 @@ fn main() {
         return merge(&node, commits);
     }
     if durability == "adding" {
-        let held = blobs::verify(&node, seed).expect("what is there is right");
-        say(&format!("O {held}\n"));
-        blobs::run(&node, seed, held, commits, |count| say(&format!("A {count}\n")))
-            .expect("all is kept");
-        node.close(DEADLINE).expect("the node closes");
-        return say("C\n");
+        return add(&node, seed, commits);
     }
     let mut held = crash::verify(&node, seed).expect("what is there is right");
     say(&format!("O {held}\n"));
@@ -102,6 +97,15 @@ fn main() {
             compaction.wait().expect("the tables are compacted");
         }
     }
+    node.close(DEADLINE).expect("the node closes");
+    say("C\n");
+}
+
+fn add(node: &Node, seed: u64, commits: u64) {
+    let held = blobs::verify(node, seed).expect("what is there is right");
+    say(&format!("O {held}\n"));
+    blobs::run(node, seed, held, commits, |count| say(&format!("A {count}\n")))
+        .expect("all is kept");
     node.close(DEADLINE).expect("the node closes");
     say("C\n");
 }

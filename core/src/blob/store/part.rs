@@ -44,8 +44,8 @@ impl Store {
         })
     }
 
-    /// What is held of a blob, with the groups that are not durable yet. One whose files are missing
-    /// or cut off has none.
+    /// What is held of a blob, with the groups that are not durable yet. One whose files are
+    /// missing or cut off has none.
     ///
     /// # Errors
     /// `corrupt`: its row is damaged. `storage_failed`, `closed`.
