@@ -32,8 +32,8 @@ struct Talk {
 }
 
 impl Pacer {
-    /// A frame of `lane` was dealt with, and events that came to nothing cost so many bytes of `waste`: its
-    /// credit goes back now or later.
+    /// A frame of `lane` was dealt with, and events that came to nothing cost so many bytes of
+    /// `waste`: its credit goes back now or later.
     pub(crate) fn dealt_with(
         &mut self,
         connection: ConnectionId,

@@ -2,8 +2,8 @@
 //!
 //! A cap is kept on average: a frame is sent whole, and what it is too much by is waited for. Live
 //! frames wait for what live ones have used only, a backlog for both, and bulk for all; so a large
-//! piece of a backlog holds up nothing that is live, and bulk holds up neither. Hellos, goodbyes, and what says that we are there wait
-//! for nothing.
+//! piece of a backlog holds up nothing that is live, and bulk holds up neither. Hellos, goodbyes,
+//! and what says that we are there wait for nothing.
 
 use crate::sync::lane::Lane;
 use std::time::{Duration, Instant};

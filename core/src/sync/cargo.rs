@@ -3,7 +3,7 @@
 //! Not here: what they say, and which of them goes first; whoever hands them over decides that.
 //! Rule: cargo passes between two who both said in their hellos that they carry it, and stands
 //! behind all else that a session has to say: the short frames on the live lane, the long ones on
-//! the bulk lane. Begin with [`Cargo`]. Source: docs/protocol.md, "Cargo".
+//! the bulk lane. Begin with [`Cargo`]. Source: docs/protocol.md, "Messages".
 
 use crate::planted;
 use crate::sync::constants::{CARGO_BYTES_BULK_MAX, CARGO_BYTES_LIVE_MAX, SEND_QUEUE_BYTES_BULK};

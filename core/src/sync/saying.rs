@@ -1,4 +1,4 @@
-//! What a session says next, the most urgent first: proof of life, the live lane, the backlog, bulk.
+//! What a session says next, the most urgent first: proof of life, what is live, a backlog, bulk.
 //!
 //! Not here: whether there is room (`room`), what is owed (`push`, `serve`, `announce`, `cargo`).
 //! Begin with [`Session::next_frame`].

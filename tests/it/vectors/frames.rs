@@ -267,6 +267,12 @@ fn proofs() -> Vec<Json> {
     proofs
 }
 
+fn four_addresses() -> Vec<SocketAddr> {
+    ["10.1.2.3:1", "[fd00::7]:65535", "[2001:db8::1]:4100", "192.168.1.9:258"]
+        .map(|text| text.parse().unwrap())
+        .to_vec()
+}
+
 fn true_frames() -> Vec<True> {
     let stream = |number| StreamId { node: sender().node_id(), number };
     let author = NodeKey::from_seed(&[3; 32]);
@@ -310,12 +316,7 @@ fn true_frames() -> Vec<True> {
             (receiver().node_id(), vec!["10.1.2.3:4100".parse().unwrap()]),
             (sender().node_id(), Vec::new()),
         ]),
-        Message::Addresses(vec![(
-            receiver().node_id(),
-            ["10.1.2.3:1", "[fd00::7]:65535", "[2001:db8::1]:4100", "192.168.1.9:258"]
-                .map(|text| text.parse().unwrap())
-                .to_vec(),
-        )]),
+        Message::Addresses(vec![(receiver().node_id(), four_addresses())]),
         Message::Prune(vec![relayed, stream(0), relayed]),
         Message::Goodbye(RefusalReason::EnoughPeers),
         Message::Hello(hello_of_both()),

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 /// Share of nodes that carry cargo, where any do.
 const CARRIERS: f64 = 0.7;
-/// Types of cargo: docs/protocol.md, "Cargo".
+/// Types of cargo: docs/protocol.md, "Messages".
 const TYPES: std::ops::RangeInclusive<u8> = 0x90..=0x97;
 /// Ping and Pong.
 const SIGNS_OF_LIFE: [u8; 2] = [0x03, 0x04];
