@@ -124,9 +124,9 @@ pub trait Transport: Send + Sync {
     /// connection that is not admitted within the admission deadline is closed.
     fn admit(&self, connection: ConnectionId, has_bulk: bool);
 
-    /// Queues a frame of at most `Lane::frame_bytes_max` bytes. `Sent` tells that it has left. While
-    /// the live lane has something, nothing of the others leaves, and while the backlog lane has,
-    /// nothing of the bulk lane. What is on the bulk lane of a peer that grants none stays.
+    /// Queues a frame of at most `Lane::frame_bytes_max` bytes. `Sent` tells that it has left.
+    /// While the live lane has something, nothing of the others leaves, and while the backlog lane
+    /// has, nothing of the bulk lane. What is on the bulk lane of a peer that grants none stays.
     ///
     /// The caller keeps at most 1 MiB and one frame in the queue of a lane; beyond that the
     /// connection is closed with [`code::INTERNAL`](crate::net::code::INTERNAL), because a bound

@@ -10,6 +10,7 @@ use millpond::{
     NetworkOptions, Node, OpenBlob, PublishOptions, QueryOptions, StorageOptions,
 };
 use millpond_tests::crash::mix;
+use std::cell::Cell;
 use std::io::{Read, Seek, SeekFrom};
 use std::time::{Duration, Instant};
 
@@ -262,17 +263,17 @@ fn a_fetch_that_is_called_off_asks_for_nothing_more() {
     let done = until_done(&work, MIB as u64);
     work.cancel();
     // What was asked for by then may come still.
-    let came = || b.status().wait().unwrap().peers.iter().map(|peer| peer.total_bytes_in).sum();
-    let deadline = Instant::now() + PATIENCE;
-    let (mut before, mut calm): (u64, u32) = (came(), 0);
-    while calm < 5 {
-        assert!(Instant::now() < deadline, "it never ends");
-        // Polls until the deadline: nobody tells that nothing comes.
-        std::thread::sleep(Duration::from_millis(100));
-        let now = came();
-        calm = if now < before + 10_000 { calm + 1 } else { 0 };
-        before = now;
-    }
+    let came = || -> u64 {
+        let status = b.status().wait().unwrap();
+        status.peers.iter().map(|peer| peer.total_bytes_in).sum()
+    };
+    let before = Cell::new((came(), 0));
+    until(&b, "an end of what comes", |_| {
+        let ((before_bytes, calm), now): ((u64, u32), u64) = (before.get(), came());
+        let calm = if now < before_bytes + 10_000 { calm + 1 } else { 0 };
+        before.set((now, calm));
+        calm == 10
+    });
     let held = b.blobs().stat(&blob.id).unwrap().held_bytes;
     assert!(held < done + 4 * MIB as u64, "{held} bytes came, {done} of them before");
     [a, b].into_iter().for_each(close);

@@ -73,7 +73,7 @@ fn main() {
         return merge(&node, commits);
     }
     if durability == "adding" {
-        return add(node, seed, commits);
+        return add(&node, seed, commits);
     }
     let mut held = crash::verify(&node, seed).expect("what is there is right");
     say(&format!("O {held}\n"));
@@ -101,10 +101,10 @@ fn main() {
     say("C\n");
 }
 
-fn add(node: Node, seed: u64, commits: u64) {
-    let held = blobs::verify(&node, seed).expect("what is there is right");
+fn add(node: &Node, seed: u64, commits: u64) {
+    let held = blobs::verify(node, seed).expect("what is there is right");
     say(&format!("O {held}\n"));
-    blobs::run(&node, seed, held, commits, |count| say(&format!("A {count}\n")))
+    blobs::run(node, seed, held, commits, |count| say(&format!("A {count}\n")))
         .expect("all is kept");
     node.close(DEADLINE).expect("the node closes");
     say("C\n");

@@ -3,8 +3,8 @@
 //!
 //! Frames become packets of up to 1,200 bytes, those of the live lane first and of the bulk lane
 //! last; each is repeated until it is acknowledged. A loss on one lane does not hold up the others.
-//! A window grows while nothing is lost, and shrinks when something is or when a queue stands before
-//! a link. A damaged packet counts as lost.
+//! A window grows while nothing is lost, and shrinks when something is or when a queue stands
+//! before a link. A damaged packet counts as lost.
 //! Not here: which packets arrive (`link`), connections (`network`), time and chance.
 //! Begin with [`Flow::push`].
 

@@ -27,8 +27,8 @@ use std::sync::Arc;
 ///
 /// Peers get the events that refer to blobs at once, and the bytes when they ask for them: whoever
 /// reads what is missing here fetches it, group by group, from all peers that have it. A blob to
-/// which an event refers stays as long as the event is held; see [`Blobs::collect`]. All methods may
-/// be called from any thread; after the node is closed each answers `closed`.
+/// which an event refers stays as long as the event is held; see [`Blobs::collect`]. All methods
+/// may be called from any thread; after the node is closed each answers `closed`.
 #[derive(Clone)]
 pub struct Blobs {
     node: Node,
@@ -159,7 +159,8 @@ impl Blobs {
     }
 
     /// Opens a blob for reading. Of one that is missing here, what proves its size is fetched
-    /// first, for as long as that takes; the rest when it is read. Dropping the answer calls that off.
+    /// first, for as long as that takes; the rest when it is read. Dropping the answer calls that
+    /// off.
     ///
     /// # Errors
     /// In the answer. `not_found`, reason `blob_not_here`: it is missing, and `options` or a node
