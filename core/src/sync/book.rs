@@ -461,7 +461,9 @@ mod tests {
         let factors = (0..100).map(|attempt| spread(&low, &high, attempt));
         assert!(factors.into_iter().all(|factor| (0.75..=1.0).contains(&factor)));
     }
+
     #[test]
+    #[allow(clippy::disallowed_methods)] // Any time will do.
     fn a_stranger_that_is_withdrawn_stays_one_and_nobody_is_known_for_that() {
         let now = Instant::now();
         let [us, peer, other] = [1, 2, 3].map(|number| NodeId::from_bytes([number; 32]));
