@@ -159,7 +159,8 @@ impl Blobs {
     }
 
     /// Opens a blob for reading. Of one that is missing here, what proves its size is fetched
-    /// first, for as long as that takes; the rest when it is read. Dropping the answer calls that off.
+    /// first, for as long as that takes; the rest when it is read. Dropping the answer calls that
+    /// off.
     ///
     /// # Errors
     /// In the answer. `not_found`, reason `blob_not_here`: it is missing, and `options` or a node
