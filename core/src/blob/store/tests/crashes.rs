@@ -134,6 +134,7 @@ fn run() -> Recorded {
     for size in [100, 150_000] {
         bench.said.kept.lock().unwrap().insert(BlobId::of(&bytes(size, size as u64)));
     }
+    bench.said.kept.lock().unwrap().insert(BlobId::of(&fetched()));
     let gone = [20_000, 200_000].map(|size| BlobId::of(&bytes(size, size as u64)));
     gone.into_iter().for_each(|id| note(id, Expected::Any));
     assert_eq!(store.collect(&|| true).unwrap().blobs, 2);

@@ -232,7 +232,7 @@ fn a_part_begins_anew_under_the_size_that_is_proven() {
     let now = held(&two.to, two.id);
     assert_eq!((now.size, now.is_proven, now.groups.count()), (two.size, true, 1));
     assert_eq!(two.to.take(&claimed), Ok(Took::NotNeeded));
-    (0..6).for_each(|number| {
+    (0..5).for_each(|number| {
         assert_ne!(take(&two.from, &two.to, two.id, two.size, number), Took::NotNeeded)
     });
     assert_eq!(read_all(&two.to, two.id).unwrap(), two.own);
