@@ -253,8 +253,11 @@ fn a_handle_that_stands_for_nothing_is_an_error_and_can_be_released() {
     assert!(!is_open(mill.node).unwrap());
 }
 
+/// A wall, and what is told by who runs into it.
+type Wall = (&'static str, fn() -> Option<String>);
+
 /// One call of each kind of function, by its wall.
-const WALLS: &[(&str, fn() -> Option<String>)] = &[
+const WALLS: &[Wall] = &[
     ("bridge_new", || Bridge::new().err().map(|error| error.to_string())),
     ("bridge_publish", || Some(failure(Mill::open().publish()).name)),
     ("bridge_query", || {

@@ -121,7 +121,7 @@ fn every_call_of_the_facade_can_be_made() {
         let is_lab = ["lab.rs", "lab_scarce.rs", "shrink.rs", "lint.rs"].contains(&file.as_str());
         for signature in signatures(product) {
             let name = name_of(&signature);
-            if !name.ends_with("_start") && !(is_lab && signature.contains("&self")) {
+            if !(name.ends_with("_start") || is_lab && signature.contains("&self")) {
                 continue;
             }
             seen += 1;

@@ -12,9 +12,17 @@ setup_kotlin() {
     once kotlin "$(hash_of $KOTLIN/pom.xml)" kotlin_present fetch_kotlin
 }
 
-kotlin_present() { [ -d "$HOME/.m2/repository/org/jetbrains/kotlin/kotlin-maven-plugin" ]; }
+kotlin_present() {
+    local repository=$HOME/.m2/repository/org
+    [ -d "$repository/jetbrains/kotlin/kotlin-maven-plugin" ] &&
+        [ -d "$repository/apache/maven/surefire/surefire-junit-platform" ]
+}
 
-fetch_kotlin() { kotlin_mvn -q org.apache.maven.plugins:maven-dependency-plugin:3.11.0:go-offline; }
+# What runs tests is only found out, and fetched, by a run: one of no test.
+fetch_kotlin() {
+    kotlin_mvn -q org.apache.maven.plugins:maven-dependency-plugin:3.11.0:go-offline &&
+        kotlin_mvn -q -Dtest=None -Dsurefire.failIfNoSpecifiedTests=false test
+}
 
 kotlin_mvn() { mvn -B -ntp -f $KOTLIN/pom.xml "$@"; }
 

@@ -29,7 +29,7 @@ pub(crate) struct BlobWriterState {
 }
 
 enum Stage {
-    Open(core::BlobWriter),
+    Open(Box<core::BlobWriter>),
     Finishing(Arc<Course>),
     Closed,
 }
@@ -40,7 +40,7 @@ impl NodeState {
         self: &Arc<Self>,
         writer: core::BlobWriter,
     ) -> Result<BlobWriterHandle> {
-        let (node, stage) = (self.clone(), Mutex::new(Stage::Open(writer)));
+        let (node, stage) = (self.clone(), Mutex::new(Stage::Open(Box::new(writer))));
         Ok(BlobWriterHandle::from_id(self.keep_reader(BlobWriterState { node, stage })?))
     }
 }

@@ -5,7 +5,9 @@
 
 use crate::blob::BlobId;
 use crate::blob::exchange::Input;
-use crate::blob::store::{FoundRow, Parts, References, RowChange, Rows, Store, StoreOptions};
+#[cfg(feature = "net")]
+use crate::blob::store::References;
+use crate::blob::store::{FoundRow, Parts, RowChange, Rows, Store, StoreOptions};
 use crate::driver::blob::blobs::write_notes;
 use crate::driver::blob::crew::{Crew, Job};
 use crate::driver::blob::desk::Desk;

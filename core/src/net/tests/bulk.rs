@@ -90,7 +90,7 @@ fn bulk_that_nobody_takes_holds_up_no_other_lane() {
     let mut bulk = Vec::new();
     let mut others = 0u8;
     while others < 100 {
-        let lane = if others % 2 == 0 { Lane::Live } else { Lane::Backlog };
+        let lane = if others.is_multiple_of(2) { Lane::Live } else { Lane::Backlog };
         a.net.send(here, lane, Bytes::from(vec![others; 1000]));
         loop {
             let (on, bytes, credit) = frame_on(&b);

@@ -159,7 +159,9 @@ fn a_stranger_has_no_bulk_lane_and_its_cargo_goes_nowhere() {
 /// The author's log in blocks of about 1 MB.
 fn long_log() -> MemoryLog {
     let mut log = MemoryLog::new(SECRET.swarm_id());
-    (0..4).for_each(|number| drop(log.append(&Author::new(7).key, 0, &noise(number, 80))));
+    for number in 0..4 {
+        log.append(&Author::new(7).key, 0, &noise(number, 80));
+    }
     log
 }
 

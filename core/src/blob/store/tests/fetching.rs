@@ -53,7 +53,7 @@ fn two(bytes_of: usize) -> Two {
     let [from, to] = [0, 1].map(|index| benches[index].open(folders[index].path()));
     let own = bytes(bytes_of, 1);
     let id = add(&from, &own).id;
-    Two { folders: folders, benches, from, to, own, id, size: sized(bytes_of) }
+    Two { folders, benches, from, to, own, id, size: sized(bytes_of) }
 }
 
 #[test]
