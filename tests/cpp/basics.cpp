@@ -48,7 +48,7 @@ void tags_of_every_length_come_back() {
     Node node = open_node();
     Draft draft = grain();
     draft.tags.clear();
-    for (const std::size_t length : {1, 2, 126, 127, 128, 129, 254, 255})
+    for (const std::size_t length : {1U, 2U, 126U, 127U, 128U, 129U, 254U, 255U})
         draft.tags.push_back(std::string(length, static_cast<char>('a' + draft.tags.size())));
     Draft many = grain();
     many.tags.clear();
@@ -59,7 +59,7 @@ void tags_of_every_length_come_back() {
     Cursor cursor = node.query("FROM allEvents");
     const Batch batch = cursor.next(SOON);
     CHECK(batch.size() == 3 && batch[1].has_tags() && batch[1].tags().empty());
-    for (const std::size_t event : {0, 2}) {
+    for (const std::size_t event : {0U, 2U}) {
         const std::vector<std::string> &said = event == 0 ? draft.tags : many.tags;
         CHECK(std::equal(said.begin(), said.end(), batch[event].tags().begin(),
                          batch[event].tags().end()));
