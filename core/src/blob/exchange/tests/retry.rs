@@ -1,6 +1,6 @@
 //! What happens when nothing comes.
 
-use super::desk::{Desk, Sample, group};
+use super::desk::{Desk, Sample, group, range};
 use crate::blob::exchange::{BlobNews, Input, PieceFault, Stall, Urgency};
 use crate::blob::message::{Ask, BlobMessage, StopReason};
 use std::time::Duration;
@@ -36,6 +36,23 @@ fn after_two_quiet_seconds_another_peer_is_asked_as_well_and_the_first_to_come_c
     assert!(desk.is_fetched(1));
     desk.bring(first, &ask, &sample);
     assert!(desk.takes.is_empty() && desk.blamed.is_empty());
+}
+
+/// Another thread's step to the disk tells of a change while the last groups are not durable yet.
+#[test]
+fn who_wants_all_of_a_blob_is_told_once_all_of_it_is_durable() {
+    let sample = Sample::of(7, 4);
+    let mut desk = wanted(&sample, 1);
+    desk.fetch(2, sample.id, Urgency::Reading, Some(range(0, 4)));
+    let mut held = sample.held();
+    held.is_durable = false;
+    desk.shelf.held.insert(sample.id, held);
+    desk.handle(Input::Changed { id: sample.id });
+    assert!(desk.is_fetched(2), "what is written can be read");
+    assert!(!desk.is_fetched(1), "a power cut would take it");
+    desk.shelf.held.insert(sample.id, sample.held());
+    desk.handle(Input::Changed { id: sample.id });
+    assert!(desk.is_fetched(1));
 }
 
 #[test]
