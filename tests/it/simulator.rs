@@ -243,7 +243,8 @@ fn the_urgent_come_first(got: &[(Lane, bytes::Bytes)]) {
 /// taken to answer the second, so the way seemed short and full, and two packets went at a time.
 #[test]
 fn a_long_round_trip_is_not_taken_for_a_queue() {
-    let profile = LinkProfile::perfect(Duration::from_millis(310));
+    let jitter = Duration::from_millis(20);
+    let profile = LinkProfile { jitter, ..LinkProfile::perfect(Duration::from_millis(310)) };
     let (there, back) = (Link::new(profile.clone(), 1), Link::new(profile, 2));
     let mut wire = Wire { there, back, queue: BTreeMap::new(), sequence: 0 };
     let mut flow = Flow::new(Duration::ZERO);
